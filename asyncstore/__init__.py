@@ -1,0 +1,100 @@
+"""asyncstore sends DICOM instances to a storage SCP: whole archives, as fast as the peer can take them, losing nothing.
+
+    async with asyncstore.Sender("pacs.example.org", 11112) as sender:
+        async for outcome in sender.send(["/archive"]):
+            print(outcome.result, outcome.path)
+
+The names below are imported when they are first used: ``--help`` and the worker processes need few of them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncstore.errors import (
+        AssociationAborted,
+        AssociationError,
+        AssociationRejected,
+        AssociationReleased,
+        AsyncstoreError,
+        ConnectFailed,
+        LinkLost,
+        NoContextAccepted,
+        PrepareError,
+        ProtocolViolation,
+        TimedOut,
+        UsageError,
+    )
+    from asyncstore.model import Instance, Lane, LaneState, Outcome, Progress, Result, Unsendable
+    from asyncstore.network.timeouts import Timeouts
+    from asyncstore.sender import Run, Sender
+    from asyncstore.sink import Sink
+    from asyncstore.source import WalkOptions
+    from asyncstore.survey import survey
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "errors": (
+        "AssociationAborted",
+        "AssociationError",
+        "AssociationRejected",
+        "AssociationReleased",
+        "AsyncstoreError",
+        "ConnectFailed",
+        "LinkLost",
+        "NoContextAccepted",
+        "PrepareError",
+        "ProtocolViolation",
+        "TimedOut",
+        "UsageError",
+    ),
+    "model": ("Instance", "Lane", "LaneState", "Outcome", "Progress", "Result", "Unsendable"),
+    "network.timeouts": ("Timeouts",),
+    "sender": ("Run", "Sender"),
+    "sink": ("Sink",),
+    "source": ("WalkOptions",),
+    "survey": ("survey",),
+}
+"""Where each public name lives."""
+
+__all__ = [  # noqa: RUF022 - by room
+    "AssociationAborted",
+    "AssociationError",
+    "AssociationRejected",
+    "AssociationReleased",
+    "AsyncstoreError",
+    "ConnectFailed",
+    "LinkLost",
+    "NoContextAccepted",
+    "PrepareError",
+    "ProtocolViolation",
+    "TimedOut",
+    "UsageError",
+    "Instance",
+    "Lane",
+    "LaneState",
+    "Outcome",
+    "Progress",
+    "Result",
+    "Run",
+    "Sender",
+    "Sink",
+    "Timeouts",
+    "Unsendable",
+    "WalkOptions",
+    "survey",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"asyncstore.{module}"), name)
+    raise AttributeError(f"module 'asyncstore' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,219 @@
+"""Every error asyncstore raises: one tree, each error carrying facts rather than sentences to be parsed.
+
+Rules:
+
+1. Whatever goes wrong with input, peers or options is raised as a subclass of :class:`AsyncstoreError`. Errors of other
+   libraries are translated where they are met.
+2. ``str(error)`` is one line for a person: with whom or which file, what, why. What to do next is in :attr:`~AsyncstoreError.hint`.
+3. ``is_transient`` tells whether the same thing may succeed when it is tried again later with nothing changed.
+"""
+
+from __future__ import annotations
+
+
+class AsyncstoreError(Exception):
+    """The root of the tree."""
+
+    hint: str | None = None
+    """What the user can do about it, as one sentence; ``None`` where nothing general can be said."""
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether trying again later, with nothing changed, may succeed."""
+        return False
+
+
+class UsageError(AsyncstoreError):
+    """Something was asked for that cannot be: an unknown option, a value out of range, an excluded combination."""
+
+
+class PrepareError(AsyncstoreError):
+    """The process pool that prepares files cannot work at all (a single bad file is an outcome, not this error)."""
+
+
+class AssociationError(AsyncstoreError):
+    """Whatever ends an association, or keeps it from beginning.
+
+    Attributes:
+        peer: the other side, as ``host:port``.
+    """
+
+    def __init__(self, peer: str, message: str) -> None:
+        super().__init__(f"{peer}: {message}")
+        self.peer = peer
+
+
+class ConnectFailed(AssociationError):
+    """No TCP connection: name not found, refused, unreachable, or no answer in time.
+
+    Attributes:
+        cause: the reason in words.
+    """
+
+    hint = "Check the host name and the port, that the peer is running, and that no firewall stands between."
+
+    def __init__(self, peer: str, cause: str) -> None:
+        super().__init__(peer, f"cannot connect: {cause}")
+        self.cause = cause
+
+    @property
+    def is_transient(self) -> bool:
+        """A peer that restarts refuses connections for a while."""
+        return True
+
+
+_REJECT_TRANSIENT = 2
+_REJECT_REASONS: dict[tuple[int, int], tuple[str, str | None]] = {
+    (1, 1): ("no reason given", "Ask the peer's administrator what its log says."),
+    (1, 2): ("application context name not supported", None),
+    (1, 3): ("calling AE title not recognized", "Register our AE title at the peer, or give one it knows with -aet."),
+    (1, 7): ("called AE title not recognized", "Give the peer's own AE title with -aec."),
+    (2, 1): ("no reason given by its ACSE", "Ask the peer's administrator what its log says."),
+    (2, 2): ("protocol version not supported", None),
+    (3, 1): ("temporary congestion", "Try again later, or with fewer --associations."),
+    (3, 2): ("local limit exceeded", "Use fewer --associations, or raise the peer's limit."),
+}
+"""PS3.8 table 9-21: (source, reason/diag.) of A-ASSOCIATE-RJ, in words, and what its receiver can do."""
+
+
+class AssociationRejected(AssociationError):
+    """The peer answered with A-ASSOCIATE-RJ (PS3.8 9.3.4).
+
+    Attributes:
+        result: 1 rejected-permanent, 2 rejected-transient.
+        source: 1 service-user, 2 service-provider (ACSE), 3 service-provider (presentation).
+        reason: the reason/diag. byte, whose meaning depends on ``source`` (PS3.8 table 9-21).
+    """
+
+    def __init__(self, peer: str, result: int, source: int, reason: int) -> None:
+        words, hint = _REJECT_REASONS.get((source, reason), (f"source {source}, reason {reason}", None))
+        kind = "for now" if result == _REJECT_TRANSIENT else "permanently"
+        super().__init__(peer, f"the association was rejected {kind}: {words}")
+        self.hint = hint
+        self.result = result
+        self.source = source
+        self.reason = reason
+
+    @property
+    def is_transient(self) -> bool:
+        """Result 2 is rejected-transient; all else is permanent (PS3.8 table 9-21)."""
+        return self.result == _REJECT_TRANSIENT
+
+
+_ABORT_REASONS = {
+    0: "reason not specified",
+    1: "unrecognized PDU",
+    2: "unexpected PDU",
+    4: "unrecognized PDU parameter",
+    5: "unexpected PDU parameter",
+    6: "invalid PDU parameter value",
+}
+"""PS3.8 table 9-26, for source 2 (service-provider)."""
+
+_ABORT_BY_PROVIDER = 2
+
+
+class AssociationAborted(AssociationError):
+    """The peer sent A-ABORT (PS3.8 9.3.8).
+
+    Attributes:
+        source: 0 the service-user, 2 the service-provider.
+        reason: the reason/diag. byte; it has a meaning for source 2 only.
+    """
+
+    def __init__(self, peer: str, source: int, reason: int) -> None:
+        words = _ABORT_REASONS.get(reason, f"reason {reason}") if source == _ABORT_BY_PROVIDER else "by its application"
+        super().__init__(peer, f"the peer aborted the association ({words})")
+        self.source = source
+        self.reason = reason
+
+    @property
+    def is_transient(self) -> bool:
+        """An abort tells nothing of the next association."""
+        return True
+
+
+class AssociationReleased(AssociationError):
+    """The peer asked to release the association while it was still needed (PS3.8 9.3.6)."""
+
+    def __init__(self, peer: str) -> None:
+        super().__init__(peer, "the peer released the association")
+
+    @property
+    def is_transient(self) -> bool:
+        """Peers do this when they restart or when an association gets too old for them."""
+        return True
+
+
+class LinkLost(AssociationError):
+    """The TCP connection ended or broke without release or abort.
+
+    Attributes:
+        cause: the reason in words.
+    """
+
+    def __init__(self, peer: str, cause: str) -> None:
+        super().__init__(peer, f"the connection was lost: {cause}")
+        self.cause = cause
+
+    @property
+    def is_transient(self) -> bool:
+        """Networks recover."""
+        return True
+
+
+class TimedOut(AssociationError):
+    """The peer did not do something in the time it had.
+
+    Attributes:
+        awaited: what was awaited, in words.
+        seconds: how long it was awaited.
+    """
+
+    def __init__(self, peer: str, awaited: str, seconds: float, option: str) -> None:
+        super().__init__(peer, f"no {awaited} within {seconds:g} s")
+        self.hint = f"If the peer is only slow, allow it more time with {option}."
+        self.awaited = awaited
+        self.seconds = seconds
+
+    @property
+    def is_transient(self) -> bool:
+        """It may be faster next time."""
+        return True
+
+
+class ProtocolViolation(AssociationError):
+    """The peer sent what the standard does not allow, or something that is not DICOM at all.
+
+    Attributes:
+        violation: what it sent, in words.
+    """
+
+    hint = "Check that the port is the peer's DICOM port, not its web server's."
+
+    def __init__(self, peer: str, violation: str) -> None:
+        super().__init__(peer, f"the peer broke the DICOM protocol: {violation}")
+        self.violation = violation
+
+
+class NoContextAccepted(AssociationError):
+    """The peer accepted the association but none of the presentation contexts that were proposed."""
+
+    hint = "The peer takes none of these SOP classes in these transfer syntaxes: its conformance statement lists those it takes."
+
+    def __init__(self, peer: str) -> None:
+        super().__init__(peer, "the peer accepted none of the presentation contexts proposed")
+
+
+class InvalidPdu(AsyncstoreError):
+    """Bytes that are not what PS3.8 or PS3.7 allow. The network room turns it into :class:`ProtocolViolation`, which names the peer.
+
+    Attributes:
+        violation: what is wrong, in words.
+        reason: the reason/diag. byte of the A-ABORT it calls for (PS3.8 table 9-26).
+    """
+
+    def __init__(self, violation: str, reason: int) -> None:
+        super().__init__(violation)
+        self.violation = violation
+        self.reason = reason

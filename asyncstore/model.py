@@ -1,0 +1,174 @@
+"""The values that travel between the stages, one frozen type a stage:
+
+    SourceFile --> Instance --> Attempt --> Outcome
+
+and what an observer may sample while they travel: :class:`Progress`. They are named tuples because millions of them are
+made: a named tuple costs a third of a frozen dataclass. Paths are ``str`` with undecodable bytes as surrogates
+(:func:`os.fsdecode`), so ``os.fsencode`` gives back exactly the name the file has.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncstore.errors import AssociationError
+
+
+class Result(StrEnum):
+    """How the way of one file ended."""
+
+    STORED = "stored"
+    """The SCP answered success."""
+    WARNING = "warning"
+    """The SCP stored it and had something to say: a warning status (Bxxx, 0001, 0107 or 0116, PS3.7 C.4)."""
+    FAILED = "failed"
+    """The SCP answered a failure."""
+    NOT_SENT = "not_sent"
+    """It was never completely handed to the SCP: not DICOM, unreadable, no accepted context, or the run ended before."""
+    UNKNOWN = "unknown"
+    """The association was lost between its first byte and the response: the SCP may hold it or not."""
+    SKIPPED = "skipped"
+    """An earlier run's journal says the SCP holds it already."""
+
+
+class SourceFile(NamedTuple):
+    """A file that the walk found and nobody has looked into yet."""
+
+    path: str
+
+
+class Unsendable(NamedTuple):
+    """A file that will not be sent, and why: one readable clause without the path."""
+
+    path: str
+    reason: str
+
+
+class Instance(NamedTuple):
+    """A SOP instance in a file, and where in the file its data set lies."""
+
+    path: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    offset: int
+    """Bytes before the data set (preamble and file meta information)."""
+    length: int
+    """Bytes of the data set, from ``offset`` to the end of the file."""
+
+
+class Buffer:
+    """Memory that pieces lie in; it calls ``on_free`` when the last of them is no longer needed."""
+
+    __slots__ = ("_on_free", "needed", "view")
+
+    def __init__(self, size: int, on_free: Callable[[Buffer], None]) -> None:
+        self.view = memoryview(bytearray(size))
+        self.needed = 0
+        """How many of the pieces in it are still needed; whoever fills it says so."""
+        self._on_free = on_free
+
+    def release(self) -> None:
+        """One piece is no longer needed."""
+        self.needed -= 1
+        if self.needed == 0:
+            self._on_free(self)
+
+
+class Piece(NamedTuple):
+    """A part of an instance's data set in memory, or the reason why it is not there."""
+
+    instance: Instance
+    data: memoryview
+    is_first: bool
+    is_last: bool
+    buffer: Buffer
+    """To be released when ``data`` is no longer needed."""
+    problem: Unsendable | None = None
+    """Why the file could not be read from here on; no further piece of it follows then."""
+
+
+class Attempt(NamedTuple):
+    """What came of handing one instance to one association, once."""
+
+    instance: Instance
+    association: int
+    """The number of the association in this run, from 1."""
+    sent_transfer_syntax_uid: str
+    seconds: float
+    """From the first byte of the request to the response (or to the end of the association)."""
+    status: int | None
+    """The C-STORE-RSP's status; ``None`` when there was no response."""
+    error: AssociationError | Unsendable | None
+    """Why there was no response: the association ended, or the file could not be read to its end."""
+
+
+class Outcome(NamedTuple):
+    """How one file ended. Every file that the walk finds gets exactly one."""
+
+    path: str
+    result: Result
+    status: int | None = None
+    sop_class_uid: str | None = None
+    sop_instance_uid: str | None = None
+    transfer_syntax_uid: str | None = None
+    sent_transfer_syntax_uid: str | None = None
+    bytes: int = 0
+    """Bytes of the data set as it was (or would have been) sent."""
+    seconds: float = 0.0
+    """Duration of the last attempt."""
+    attempts: int = 0
+    association: int | None = None
+    """The number of the association that carried the last attempt."""
+    error: str | None = None
+    """One readable clause, without the path; ``None`` when stored."""
+
+
+class LaneState(StrEnum):
+    """What the lane of one association is doing."""
+
+    OPENING = "opening"
+    SENDING = "sending"
+    WAITING = "waiting"
+    """Open, with nothing to send: the walk or the probe is slower than the peer."""
+    CLOSING = "closing"
+
+
+class Lane(NamedTuple):
+    """One association, as an observer sees it at one moment."""
+
+    number: int
+    """The lane's place, from 1; it stays while associations come and go in it."""
+    state: LaneState
+    association: int
+    """The number of the association in this run, from 1; 0 before the first one is asked for."""
+    stored: int
+    """Responses received in this lane since the run began."""
+    path: str | None
+    """The file being stored now."""
+    bytes: int
+    """Its data set's size."""
+    seconds: float
+    """How long it has been under way."""
+
+
+class Progress(NamedTuple):
+    """A run at one moment. Sampling it costs nothing to the stores under way."""
+
+    found: int
+    """Files found by the walk so far."""
+    walking: bool
+    """Whether the walk is still under way, so that ``found`` will grow."""
+    probed: int
+    """Files looked into so far."""
+    bytes_probed: int
+    """Data set bytes of the instances found so far; the total, once nothing is left to probe."""
+    bytes_sent: int
+    """Data set bytes handed to the network so far, those of unfinished stores included."""
+    associations_opened: int
+    """Associations the peer accepted since the run began."""
+    lanes: tuple[Lane, ...]

@@ -1,0 +1,281 @@
+"""An association as acceptor, and the port that associations are accepted at.
+
+What is stored where, what is accepted and what is answered is the business of a :class:`Service`; here are its sockets. Data sets are handed over
+in the pieces they arrive in, without a copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from asyncstore.errors import InvalidPdu
+from asyncstore.network.link import Link, listen, reason_of
+from asyncstore.network.timeouts import ARTIM
+from asyncstore.protocol.associate import ACCEPTANCE, AssociateAccept, AssociateReject
+from asyncstore.protocol.command import Command, CommandField, response
+from asyncstore.protocol.message import CommandReceived, MessageReader
+from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, Fragment, Fragmenter
+from asyncstore.protocol.upper_layer import (
+    Aborted,
+    LinkClosed,
+    ReleaseRequested,
+    Requested,
+    UpperLayer,
+    UpperLayerEvent,
+    Violated,
+)
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from asyncstore.protocol.associate import AssociateRequest, ContextResult
+
+_log = logging.getLogger(__name__)
+
+_UNRECOGNIZED_OPERATION = 0x0211
+"""PS3.7 C.5.24."""
+
+
+class Storing(Protocol):
+    """One instance that is arriving."""
+
+    def write(self, data: memoryview) -> None:
+        """Take a piece of the data set; it is valid during the call only."""
+
+    def finish(self) -> int:
+        """The data set is complete: the status to answer."""
+
+    def discard(self) -> None:
+        """The association ended before the data set did."""
+
+
+class Service(Protocol):
+    """What a storage SCP decides."""
+
+    maximum_length: int
+    window: int
+    """Operations a requestor may have outstanding; 0 is unlimited."""
+    latency: float
+    """Seconds between a data set's end and the response."""
+
+    def decide(self, request: AssociateRequest) -> AssociateReject | tuple[ContextResult, ...]:
+        """Reject an association, or answer its contexts."""
+
+    def store(self, request: Command, transfer_syntax: str) -> Storing:
+        """A C-STORE-RQ has come; its data set follows."""
+
+    def echoed(self) -> None:
+        """A C-ECHO-RQ has come."""
+
+    def ended(self) -> None:
+        """An association that :meth:`decide` answered has ended."""
+
+
+class Acceptor:
+    """One association, from the TCP connection on."""
+
+    def __init__(
+        self, connected: socket.socket, peer: str, service: Service, on_closed: Callable[[Acceptor], None]
+    ) -> None:
+        self.peer = peer
+        self._service = service
+        self._on_closed = on_closed
+        self._loop = asyncio.get_running_loop()
+        self._upper = UpperLayer(service.maximum_length, is_acceptor=True)
+        self._messages = MessageReader()
+        self._fragmenter = Fragmenter(0)
+        self._transfer_syntaxes: dict[int, str] = {}
+        self._storing: tuple[Storing, Command, int] | None = None
+        self._is_counted = False
+        self._is_closed = False
+        self._artim: asyncio.TimerHandle | None = None
+        self._delayed: set[asyncio.TimerHandle] = set()
+        self._link = Link(connected, self._received, self._link_ended, self._drained)
+        self._settle()
+
+    def __repr__(self) -> str:
+        return f"<Acceptor {self.peer} Sta{self._upper.state.value}>"
+
+    def abort(self) -> None:
+        """Abort the association and close the connection."""
+        self._upper.abort()
+        self._settle()
+        self._close()
+
+    def _received(self, data: memoryview) -> None:
+        for event in self._upper.receive(data):
+            try:
+                if type(event) is Fragment:
+                    self._fragment(event)
+                else:
+                    self._indicated(event)
+            except InvalidPdu as violation:
+                _log.warning("%s: %s; the association is aborted", self.peer, violation)
+                self._upper.violated(violation)
+        self._settle()
+
+    def _link_ended(self, reason: str | None) -> None:
+        for event in self._upper.link_closed():
+            if isinstance(event, LinkClosed) and self._is_counted:
+                _log.info("%s: the connection was lost: %s", self.peer, reason or "the peer closed it")
+        self._close()
+
+    def _drained(self) -> None:
+        if self._upper.must_close:
+            self._close()
+
+    def _indicated(self, event: UpperLayerEvent) -> None:
+        if isinstance(event, Requested):
+            self._requested(event.request)
+        elif isinstance(event, ReleaseRequested):
+            self._upper.answer_release()
+        elif isinstance(event, Aborted):
+            _log.info("%s: aborted the association", self.peer)
+        elif isinstance(event, Violated):
+            _log.warning("%s: %s; the association is aborted", self.peer, event.violation)
+
+    def _requested(self, request: AssociateRequest) -> None:
+        decision = self._service.decide(request)
+        if isinstance(decision, AssociateReject):
+            self._upper.reject(decision)
+            return
+        self._is_counted = True
+        self._fragmenter = Fragmenter(request.maximum_length)
+        self._transfer_syntaxes = {
+            context.id: context.transfer_syntax for context in decision if context.result == ACCEPTANCE
+        }
+        window = None
+        if request.window is not None:
+            proposed, own = request.window[0], self._service.window
+            window = (min(proposed, own) if proposed and own else proposed or own, 1)
+        self._upper.accept(
+            AssociateAccept(
+                request.calling_ae_title, request.called_ae_title, decision, self._service.maximum_length, window
+            )
+        )
+        _log.info(
+            "%s: association of %s to %s, %d contexts",
+            self.peer,
+            request.calling_ae_title,
+            request.called_ae_title,
+            len(decision),
+        )
+
+    def _fragment(self, fragment: Fragment) -> None:
+        received = self._messages.read(fragment)
+        if received is None:
+            return
+        if isinstance(received, CommandReceived):
+            self._commanded(received.context_id, received.command)
+        elif self._storing is not None:
+            storing, request, context_id = self._storing
+            storing.write(received.data)
+            if received.is_last:
+                self._storing = None
+                self._respond(context_id, request, storing.finish(), self._service.latency)
+
+    def _commanded(self, context_id: int, request: Command) -> None:
+        transfer_syntax = self._transfer_syntaxes.get(context_id)
+        if transfer_syntax is None:
+            raise InvalidPdu(f"a command in context {context_id}, which was not accepted", ABORT_UNEXPECTED_PDU)
+        if request.field == CommandField.C_STORE_RQ:
+            if not (
+                request.has_data_set
+                and request.sop_class_uid
+                and request.sop_instance_uid
+                and request.message_id is not None
+            ):
+                raise InvalidPdu("a C-STORE-RQ without data set, UIDs or message id", ABORT_INVALID_PARAMETER)
+            self._storing = self._service.store(request, transfer_syntax), request, context_id
+        elif request.field == CommandField.C_ECHO_RQ:
+            self._service.echoed()
+            self._respond(context_id, request, 0, self._service.latency)
+        else:
+            self._respond(context_id, request, _UNRECOGNIZED_OPERATION, 0)
+
+    def _respond(self, context_id: int, request: Command, status: int, delay: float) -> None:
+        pdus = self._fragmenter.command(context_id, response(request, status))
+        if not delay:
+            self._link.send(pdus)
+            return
+
+        def send() -> None:
+            self._delayed.discard(timer)
+            if self._upper.can_send_data:
+                self._link.send(pdus)
+
+        timer = self._loop.call_later(delay, send)
+        self._delayed.add(timer)
+
+    def _settle(self) -> None:
+        """Carry out what the upper layer has decided."""
+        outgoing, self._upper.outgoing = self._upper.outgoing, []
+        if outgoing:
+            self._link.send(outgoing)
+        if self._upper.must_close and not self._link.is_blocked:
+            self._close()
+        elif self._upper.artim_running and self._artim is None:
+            self._artim = self._loop.call_later(ARTIM, self._artim_expired)
+        elif not self._upper.artim_running and self._artim is not None:
+            self._artim.cancel()
+            self._artim = None
+
+    def _artim_expired(self) -> None:
+        self._artim = None
+        self._upper.artim_expired()
+        self._settle()
+
+    def _close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._link.close()
+        for timer in (*self._delayed, *((self._artim,) if self._artim else ())):
+            timer.cancel()
+        if self._storing is not None:
+            self._storing[0].discard()
+            self._storing = None
+        if self._is_counted:
+            self._service.ended()
+        self._on_closed(self)
+
+
+class Port:
+    """Where associations are accepted.
+
+    Args:
+        host: the address to listen at.
+        port: the TCP port; 0 is any free one.
+        service: what decides.
+
+    Raises:
+        OSError: the address cannot be had.
+    """
+
+    def __init__(self, host: str, port: int, service: Service) -> None:
+        self._service = service
+        self._loop = asyncio.get_running_loop()
+        self._listening = listen(host, port)
+        self._acceptors: set[Acceptor] = set()
+        self.host, self.port = self._listening.getsockname()[:2]
+        self._loop.add_reader(self._listening.fileno(), self._connected)
+
+    def close(self) -> None:
+        """Stop listening and abort what is still under way."""
+        self._loop.remove_reader(self._listening.fileno())
+        self._listening.close()
+        for acceptor in list(self._acceptors):
+            acceptor.abort()
+
+    def _connected(self) -> None:
+        try:
+            connected, address = self._listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:  # too many open files: the connection waits until there is room
+            _log.warning("cannot accept a connection: %s", reason_of(error))
+            return
+        self._acceptors.add(Acceptor(connected, f"{address[0]}:{address[1]}", self._service, self._acceptors.discard))

@@ -1,0 +1,27 @@
+"""How long a peer may take for what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds; ``None`` is without limit. Names and defaults are storescu's.
+
+    Attributes:
+        connect: for the TCP connection to open, name resolution included (``-to``).
+        socket: for the peer to take any byte of what is being sent (``-ts``).
+        acse: for the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ (``-ta``).
+        dimse: for the response to a C-STORE-RQ or C-ECHO-RQ, from its last byte on, and for the peer to take at least one PDU
+            of it meanwhile (``-td``).
+    """
+
+    connect: float | None = None
+    socket: float | None = 60.0
+    acse: float | None = 30.0
+    dimse: float | None = None
+
+
+ARTIM = 10.0
+"""Seconds a peer has for closing the transport connection after the association's end (PS3.8 9.1.5 leaves the value open)."""

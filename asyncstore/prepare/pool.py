@@ -1,0 +1,151 @@
+"""The worker processes, seen from the event loop.
+
+Rules:
+
+1. A process is started when there is a batch for it and every other one is busy, up to the size of the pool.
+2. Processes are plain children with pipes, not :mod:`multiprocessing`'s: nothing of the caller's main module is imported into them, nothing
+   is forked from a process with threads, and a worker that dies takes nothing with it.
+3. A worker that dies with its batch: the batch is done again file by file; a file that kills a worker again is unsendable, and the
+   run goes on.
+4. The exchange with a worker blocks, so it runs in a thread; when its caller is cancelled the worker is killed, which ends the exchange.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from asyncstore.errors import PrepareError
+from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.worker import read_message, write_message
+
+_STARTUP = "import sys; sys.path.insert(0, sys.argv[1]); from asyncstore.prepare.worker import main; main()"
+_IMPORT_ROOT = str(Path(__file__).resolve().parent.parent.parent)
+
+_STILLBORN_LIMIT = 3
+"""Workers in a row that die before their first answer: the machine cannot run them, and no file is to blame."""
+
+_INSTANCE_FIELDS = len(Instance._fields)
+
+
+class WorkerDied(Exception):
+    """A worker process ended while it had a batch."""
+
+
+class _Worker:
+    def __init__(self) -> None:
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _STARTUP, _IMPORT_ROOT],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the parent, which ends its workers itself
+            )
+        except OSError as error:
+            raise PrepareError(f"cannot start a worker process: {error.strerror}") from error
+        self.has_answered = False
+
+    def probe(self, paths: list[str]) -> list[Instance | Unsendable]:
+        """Blocks until the answer is there.
+
+        Raises:
+            WorkerDied: the process ended instead.
+        """
+        if self._process.stdin is None or self._process.stdout is None:
+            raise WorkerDied
+        try:
+            write_message(self._process.stdin, paths)
+            found = read_message(self._process.stdout)
+        except (OSError, EOFError, ValueError) as error:
+            raise WorkerDied from error
+        self.has_answered = True
+        return [Instance._make(item) if len(item) == _INSTANCE_FIELDS else Unsendable._make(item) for item in found]
+
+    def end(self) -> None:
+        """Kill and bury it. It holds nothing that would need to be finished."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:  # what was still to be written has nowhere to go
+                    continue
+        self._process.wait()
+
+
+class Pool:
+    """Up to ``size`` worker processes.
+
+    Use :meth:`close` when done; it may be called at any time, also while batches are under way.
+    """
+
+    def __init__(self, size: int | None = None) -> None:
+        self.size = size or default_size()
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
+        self._places = anyio.Semaphore(self.size)
+        self._threads = anyio.CapacityLimiter(self.size)
+        self._stillborn = 0
+
+    async def probe(self, paths: list[str]) -> list[Instance | Unsendable]:
+        """Look into each file, in order.
+
+        Raises:
+            PrepareError: no worker process can be run.
+        """
+        try:
+            return await self._probe(paths)
+        except WorkerDied:
+            if len(paths) == 1:
+                return [await self._probe_dangerous(paths[0])]
+            return [await self._probe_dangerous(path) for path in paths]
+
+    async def _probe_dangerous(self, path: str) -> Instance | Unsendable:
+        try:
+            return (await self._probe([path]))[0]
+        except WorkerDied:
+            return Unsendable(path, "looking into it killed a worker process, twice")
+
+    async def _probe(self, paths: list[str]) -> list[Instance | Unsendable]:
+        async with self._places:
+            worker = self._idle.pop() if self._idle else await self._start()
+            try:
+                found = await anyio.to_thread.run_sync(
+                    worker.probe, paths, abandon_on_cancel=True, limiter=self._threads
+                )
+            except BaseException:
+                self._bury(worker)
+                raise
+            self._stillborn = 0
+            self._idle.append(worker)
+            return found
+
+    async def _start(self) -> _Worker:
+        if self._stillborn >= _STILLBORN_LIMIT:
+            raise PrepareError("worker processes die as soon as they start")
+        worker = await anyio.to_thread.run_sync(_Worker, limiter=self._threads)
+        self._all.add(worker)
+        return worker
+
+    def _bury(self, worker: _Worker) -> None:
+        self._stillborn += not worker.has_answered
+        self._all.discard(worker)
+        worker.end()
+
+    def close(self) -> None:
+        """End every process."""
+        while self._all:
+            self._all.pop().end()
+        self._idle.clear()
+
+
+def default_size() -> int:
+    """As many processes as this one may use cores, less one for the event loop, but at least one and at most eight."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(max(cores - 1, 1), 8)

@@ -1,0 +1,124 @@
+"""What instance a file holds when its file meta information is missing or out of the ordinary.
+
+Seen in real archives, and handled: no preamble, no file meta information at all, no group length or a wrong one, meta information longer
+than a page, SOP class and instance UIDs missing from it, no transfer syntax UID. What is missing is looked for in the data set with
+pydicom; its encoding, where nothing says it, is recognised by the look of its first element, as DCMTK does.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from struct import Struct
+from typing import TYPE_CHECKING, BinaryIO
+
+from pydicom.filereader import read_dataset
+
+from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.probe import DEFLATED
+
+if TYPE_CHECKING:
+    from pydicom.tag import BaseTag
+
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+
+_PREAMBLE = 128
+_PREFIX = b"DICM"
+_META_LIMIT = 1 << 20
+"""Private information (0002,0102) may be long; beyond a mebibyte it is no file meta information."""
+
+_SOP_CLASS_UID = 0x00080016
+_SOP_INSTANCE_UID = 0x00080018
+_META_UIDS = {0x0002: "sop_class", 0x0003: "sop_instance", 0x0010: "transfer_syntax"}
+
+_VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|FL|FD|IS|LO|LT|O[BDFLVW]|PN|S[HLQSTV]|TM|U[CILNRSTV]")
+_LONG = re.compile(rb"O[BDFLVW]|S[QV]|U[CNRTV]")
+_TAG_VR = Struct("<HH2sH")
+_IMPLICIT = Struct("<HHI")
+_LENGTH = Struct("<I")
+
+_NOT_DICOM = "not a DICOM file"
+
+
+def probe_unusual(path: str, file: BinaryIO, size: int) -> Instance | Unsendable:
+    """Look into a file, given open at its beginning, that the fast reader did not understand."""
+    head = file.read(_META_LIMIT)
+    start = _PREAMBLE + len(_PREFIX) if head[_PREAMBLE:].startswith(_PREFIX) else 0
+    uids, offset = _lenient_meta(head, start)
+    if start == 0 and offset == 0 and not _recognised(head):
+        return Unsendable(path, _NOT_DICOM)
+    transfer_syntax = uids.get("transfer_syntax") or _recognised(head[offset : offset + 8])
+    if transfer_syntax is None:
+        return Unsendable(path, f"{_NOT_DICOM}, or one whose encoding cannot be recognised")
+    if not (uids.get("sop_class") and uids.get("sop_instance")):
+        if transfer_syntax in DEFLATED:
+            return Unsendable(path, "its file meta information names no SOP instance")
+        file.seek(offset)
+        in_data_set = _uids_in_data_set(file, transfer_syntax)
+        if in_data_set is None:
+            return Unsendable(
+                path, _NOT_DICOM if start == 0 and offset == 0 else "it holds no SOP class UID and SOP instance UID"
+            )
+        uids["sop_class"], uids["sop_instance"] = in_data_set
+    return Instance(path, uids["sop_class"], uids["sop_instance"], transfer_syntax, offset, size - offset)
+
+
+def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int]:
+    """The UIDs in group 0002 and where the group ends, trusting its elements instead of its length."""
+    uids: dict[str, str] = {}
+    position = start
+    while position + _TAG_VR.size <= len(head):
+        group, element, vr, length = _TAG_VR.unpack_from(head, position)
+        if group != 0x0002:  # noqa: PLR2004 - the group of file meta information
+            break
+        value = position + _TAG_VR.size
+        if not _VR.fullmatch(vr):
+            length = _IMPLICIT.unpack_from(head, position)[2]
+        elif _LONG.fullmatch(vr):
+            if value + _LENGTH.size > len(head):
+                break
+            length = _LENGTH.unpack_from(head, value)[0]
+            value += _LENGTH.size
+        if value + length > len(head):
+            break
+        if element in _META_UIDS:
+            uids[_META_UIDS[element]] = head[value : value + length].rstrip(b"\0 ").decode("ascii", "replace")
+        position = value + length
+    return uids, position
+
+
+def _recognised(first_element: bytes) -> str | None:
+    """The encoding of a data set that begins so: its group tells the byte order, letters of a VR that it is explicit.
+
+    Data sets begin in group 0008, some with command elements or a few groups further on; a group up to 00FF is believed.
+    """
+    if len(first_element) < _TAG_VR.size:
+        return None
+    little = int.from_bytes(first_element[:2], "little")
+    is_explicit = _VR.fullmatch(first_element[4:6]) is not None
+    if 0 < little <= 0x00FF:  # noqa: PLR2004 - see above
+        if is_explicit:
+            return EXPLICIT_LITTLE
+        return IMPLICIT_LITTLE if first_element[7] == 0 else None
+    return EXPLICIT_BIG if is_explicit and first_element[0] == 0 else None
+
+
+def _uids_in_data_set(file: BinaryIO, transfer_syntax: str) -> tuple[str, str] | None:
+    def beyond(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - pydicom's signature
+        return int(tag) > _SOP_INSTANCE_UID
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = read_dataset(
+                file,
+                is_implicit_VR=transfer_syntax == IMPLICIT_LITTLE,
+                is_little_endian=transfer_syntax != EXPLICIT_BIG,
+                stop_when=beyond,
+                specific_tags=None,
+            )
+            return str(found[_SOP_CLASS_UID].value), str(found[_SOP_INSTANCE_UID].value)
+    except Exception:  # noqa: BLE001 - whatever pydicom raises for bytes that are no data set, they are none
+        return None

@@ -1,0 +1,161 @@
+"""Command sets of C-STORE and C-ECHO (PS3.7 9.3.1, 9.3.5): Implicit VR Little Endian, group 0000 only (PS3.7 6.3.1).
+
+Encoding a C-STORE-RQ is on the hot path, so what does not change between the instances of one SOP class is encoded once
+(:class:`StoreRequestTemplate`).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+from typing import NamedTuple
+
+from asyncstore.errors import InvalidPdu
+from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER
+
+
+class CommandField(IntEnum):
+    """PS3.7 E.1, (0000,0100). The others of DIMSE are not this program's business."""
+
+    C_STORE_RQ = 0x0001
+    C_STORE_RSP = 0x8001
+    C_ECHO_RQ = 0x0030
+    C_ECHO_RSP = 0x8030
+
+
+VERIFICATION = "1.2.840.10008.1.1"
+"""The Verification SOP class (PS3.4 A.4)."""
+
+_AFFECTED_SOP_CLASS_UID = 0x0002
+_COMMAND_FIELD = 0x0100
+_MESSAGE_ID = 0x0110
+_MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
+_PRIORITY = 0x0700
+_COMMAND_DATA_SET_TYPE = 0x0800
+_STATUS = 0x0900
+_AFFECTED_SOP_INSTANCE_UID = 0x1000
+
+_NO_DATA_SET = 0x0101
+_DATA_SET_PRESENT = 0x0001
+"""Any value but 0101 says so (PS3.7 E.1)."""
+_PRIORITY_MEDIUM = 0x0000
+
+_ELEMENT_HEADER = Struct("<HHI")
+_US_ELEMENT = Struct("<HHIH")
+_UL_ELEMENT = Struct("<HHII")
+_US = Struct("<H")
+
+
+def _us(element: int, value: int) -> bytes:
+    return _US_ELEMENT.pack(0, element, 2, value)
+
+
+def _ui(element: int, uid: str) -> bytes:
+    value = uid.encode("ascii")
+    value += b"\0" * (len(value) & 1)
+    return _ELEMENT_HEADER.pack(0, element, len(value)) + value
+
+
+def _with_group_length(elements: bytes) -> bytes:
+    return _UL_ELEMENT.pack(0, 0, 4, len(elements)) + elements
+
+
+class StoreRequestTemplate:
+    """C-STORE-RQ command sets (PS3.7 9.3.1.1) of one SOP class."""
+
+    def __init__(self, sop_class_uid: str) -> None:
+        self._before = _ui(_AFFECTED_SOP_CLASS_UID, sop_class_uid) + _us(_COMMAND_FIELD, CommandField.C_STORE_RQ)
+        self._between = _us(_PRIORITY, _PRIORITY_MEDIUM) + _us(_COMMAND_DATA_SET_TYPE, _DATA_SET_PRESENT)
+
+    def command_set(self, message_id: int, sop_instance_uid: str) -> bytes:
+        """The command set that announces the data set of ``sop_instance_uid``."""
+        return _with_group_length(
+            self._before
+            + _us(_MESSAGE_ID, message_id)
+            + self._between
+            + _ui(_AFFECTED_SOP_INSTANCE_UID, sop_instance_uid)
+        )
+
+
+def echo_request(message_id: int) -> bytes:
+    """A C-ECHO-RQ command set (PS3.7 9.3.5.1)."""
+    return _with_group_length(
+        _ui(_AFFECTED_SOP_CLASS_UID, VERIFICATION)
+        + _us(_COMMAND_FIELD, CommandField.C_ECHO_RQ)
+        + _us(_MESSAGE_ID, message_id)
+        + _us(_COMMAND_DATA_SET_TYPE, _NO_DATA_SET)
+    )
+
+
+class Command(NamedTuple):
+    """A command set that was received. What it did not contain is ``None``."""
+
+    field: int
+    message_id: int | None
+    """Of a response, the Message ID Being Responded To."""
+    has_data_set: bool
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+    status: int | None
+
+    @property
+    def is_response(self) -> bool:
+        """Bit 15 of the command field tells (PS3.7 E.1)."""
+        return self.field >= 0x8000  # noqa: PLR2004 - bit 15
+
+
+def response(request: Command, status: int) -> bytes:
+    """The C-STORE-RSP or C-ECHO-RSP (PS3.7 9.3.1.2, 9.3.5.2) to ``request``."""
+    elements = _ui(_AFFECTED_SOP_CLASS_UID, request.sop_class_uid) if request.sop_class_uid else b""
+    elements += _us(_COMMAND_FIELD, request.field | 0x8000) + _us(
+        _MESSAGE_ID_BEING_RESPONDED_TO, request.message_id or 0
+    )
+    elements += _us(_COMMAND_DATA_SET_TYPE, _NO_DATA_SET) + _us(_STATUS, status)
+    if request.sop_instance_uid:
+        elements += _ui(_AFFECTED_SOP_INSTANCE_UID, request.sop_instance_uid)
+    return _with_group_length(elements)
+
+
+def decode(data: bytes) -> Command:
+    """Read a whole command set.
+
+    Raises:
+        InvalidPdu: it is no command set.
+    """
+    values: dict[int, bytes] = {}
+    position, end = 0, len(data)
+    while position < end:
+        if end - position < _ELEMENT_HEADER.size:
+            raise InvalidPdu("a command set that ends within an element", ABORT_INVALID_PARAMETER)
+        group, element, length = _ELEMENT_HEADER.unpack_from(data, position)
+        position += _ELEMENT_HEADER.size
+        if group != 0 or length > end - position:
+            raise InvalidPdu("a command set with an element that is not one", ABORT_INVALID_PARAMETER)
+        values[element] = data[position : position + length]
+        position += length
+    field = _integer(values, _COMMAND_FIELD)
+    if field is None:
+        raise InvalidPdu("a command set without a command field", ABORT_INVALID_PARAMETER)
+    return Command(
+        field,
+        _integer(values, _MESSAGE_ID_BEING_RESPONDED_TO if field >= 0x8000 else _MESSAGE_ID),  # noqa: PLR2004 - bit 15
+        _integer(values, _COMMAND_DATA_SET_TYPE) not in (_NO_DATA_SET, None),
+        _uid(values, _AFFECTED_SOP_CLASS_UID),
+        _uid(values, _AFFECTED_SOP_INSTANCE_UID),
+        _integer(values, _STATUS),
+    )
+
+
+def _integer(values: dict[int, bytes], element: int) -> int | None:
+    value = values.get(element)
+    if value is None:
+        return None
+    if len(value) != _US.size:
+        raise InvalidPdu(f"a command set whose (0000,{element:04X}) has {len(value)} bytes", ABORT_INVALID_PARAMETER)
+    number: int = _US.unpack(value)[0]
+    return number
+
+
+def _uid(values: dict[int, bytes], element: int) -> str | None:
+    value = values.get(element)
+    return value.rstrip(b"\0 ").decode("ascii", "replace") if value else None

@@ -1,0 +1,90 @@
+"""Messages out of fragments: which command set a fragment belongs to, and when a command set or data set is complete (PS3.7 6.3.1).
+
+Data set fragments are passed through as they come; only command sets, which are short, are collected.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from asyncstore.errors import InvalidPdu
+from asyncstore.protocol.command import Command, decode
+from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, COMMAND, LAST, Fragment
+
+_COMMAND_SET_LIMIT = 1 << 16
+"""A C-STORE-RSP takes some 200 bytes; its error comment 64 more (PS3.7 annex C)."""
+
+
+class CommandReceived(NamedTuple):
+    """A whole command set. If it has a data set, that one's fragments follow."""
+
+    context_id: int
+    command: Command
+
+
+class DataSetPiece(NamedTuple):
+    """A piece of the data set that the last command announced."""
+
+    data: memoryview
+    is_last: bool
+
+
+class MessageReader:
+    """Puts the fragments of one association together.
+
+    Messages do not interleave: within one direction of an association, the fragments of a message are sent one after the other
+    (PS3.8 annex F.1 notes; all implementations do).
+    """
+
+    def __init__(self) -> None:
+        self._collected = bytearray()
+        self._context_id: int | None = None
+        self._in_data_set = False
+
+    def read(self, fragment: Fragment) -> CommandReceived | DataSetPiece | None:
+        """Take the next fragment; what it completes, or ``None``.
+
+        Raises:
+            InvalidPdu: it does not belong where it stands.
+        """
+        context_id, control, data = fragment
+        if self._context_id is None:
+            self._context_id = context_id
+        elif context_id != self._context_id:
+            raise InvalidPdu(
+                f"a fragment of context {context_id} within a message of context {self._context_id}",
+                ABORT_UNEXPECTED_PDU,
+            )
+        if bool(control & COMMAND) is self._in_data_set:
+            raise InvalidPdu(
+                "a data set without its command" if not self._in_data_set else "a command within a data set",
+                ABORT_UNEXPECTED_PDU,
+            )
+        if self._in_data_set:
+            is_last = bool(control & LAST)
+            if is_last:
+                self._end()
+            return DataSetPiece(data, is_last)
+        if control & LAST and not self._collected:
+            return self._command(bytes(data))
+        self._collected += data
+        if len(self._collected) > _COMMAND_SET_LIMIT:
+            raise InvalidPdu(f"a command set of more than {_COMMAND_SET_LIMIT} bytes", ABORT_INVALID_PARAMETER)
+        if not control & LAST:
+            return None
+        whole = bytes(self._collected)
+        self._collected.clear()
+        return self._command(whole)
+
+    def _command(self, data: bytes) -> CommandReceived:
+        command = decode(data)
+        received = CommandReceived(self._context_id or 0, command)
+        if command.has_data_set:
+            self._in_data_set = True
+        else:
+            self._end()
+        return received
+
+    def _end(self) -> None:
+        self._context_id = None
+        self._in_data_set = False

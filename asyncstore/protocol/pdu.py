@@ -1,0 +1,260 @@
+"""The bytes of PDUs: P-DATA-TF fragments going out, any PDU coming in.
+
+Rules:
+
+1. Payload is never joined or copied. :meth:`Fragmenter.fragments` gives headers and slices of the caller's buffer for a gather
+   write; :class:`PduDecoder` gives slices of the buffer it was fed, valid until that buffer is written to again.
+2. No allocation follows from a length a peer claims. P-DATA-TF streams through in whatever pieces the network delivers; other PDUs
+   are collected up to a limit, and what exceeds it is an :class:`~asyncstore.errors.InvalidPdu` at its header.
+3. Fragments have even length (PS3.5 7.1.1; DCMTK insists).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.errors import InvalidPdu
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Buffer = bytes | bytearray | memoryview
+
+
+class PduType(IntEnum):
+    """PS3.8 9.3.1."""
+
+    ASSOCIATE_RQ = 1
+    ASSOCIATE_AC = 2
+    ASSOCIATE_RJ = 3
+    P_DATA_TF = 4
+    RELEASE_RQ = 5
+    RELEASE_RP = 6
+    ABORT = 7
+
+
+COMMAND = 0x01
+"""Message control header, bit 0: the fragment belongs to a command set (PS3.8 E.2)."""
+LAST = 0x02
+"""Message control header, bit 1: the fragment is the last of its command set or data set."""
+
+PDU_HEADER_LENGTH = 6
+PDV_HEADER_LENGTH = 6
+"""Length (4 bytes), presentation context id, message control header."""
+
+SMALLEST_MAXIMUM_LENGTH = PDV_HEADER_LENGTH + 2
+"""A P-DATA-TF of this length carries two bytes, the least that even fragments allow. A peer that takes less can be sent nothing."""
+UNLIMITED_CAP = 131072
+"""What to send at most to a peer that sets no limit (0, PS3.8 D.1.1): as much as DCMTK does, which every peer has met."""
+
+_FIXED_LENGTH = 4
+"""A-RELEASE-RQ, A-RELEASE-RP, A-ABORT and A-ASSOCIATE-RJ are four bytes long after their header (PS3.8 9.3.4, 9.3.6 - 9.3.8)."""
+_ASSOCIATE_LIMIT = 1 << 20
+"""128 contexts with every transfer syntax there is take some 250 kB, a SAML assertion up to 64 kB more."""
+
+_LENGTH_LIMITS = {
+    PduType.ASSOCIATE_RQ: _ASSOCIATE_LIMIT,
+    PduType.ASSOCIATE_AC: _ASSOCIATE_LIMIT,
+    PduType.ASSOCIATE_RJ: _FIXED_LENGTH,
+    PduType.RELEASE_RQ: _FIXED_LENGTH,
+    PduType.RELEASE_RP: _FIXED_LENGTH,
+    PduType.ABORT: _FIXED_LENGTH,
+}
+
+_PDU_HEADER = Struct(">BxI")
+_PDV_HEADER = Struct(">IBB")
+_P_DATA_TF_HEADER = Struct(">BxIIBB")
+
+ABORT_UNRECOGNIZED_PDU = 1
+ABORT_UNEXPECTED_PDU = 2
+ABORT_INVALID_PARAMETER = 6
+"""Reasons of A-ABORT by the service-provider (PS3.8 table 9-26)."""
+
+RELEASE_RQ = _PDU_HEADER.pack(PduType.RELEASE_RQ, _FIXED_LENGTH) + bytes(_FIXED_LENGTH)
+RELEASE_RP = _PDU_HEADER.pack(PduType.RELEASE_RP, _FIXED_LENGTH) + bytes(_FIXED_LENGTH)
+
+
+def abort(source: int, reason: int) -> bytes:
+    """An A-ABORT PDU (PS3.8 9.3.8)."""
+    return _PDU_HEADER.pack(PduType.ABORT, _FIXED_LENGTH) + bytes((0, 0, source, reason))
+
+
+def with_header(pdu_type: PduType, body: bytes) -> bytes:
+    """A PDU of ``pdu_type`` with ``body`` after its header."""
+    return _PDU_HEADER.pack(pdu_type, len(body)) + body
+
+
+class Fragmenter:
+    """Cuts command sets and data sets into P-DATA-TF PDUs of one PDV each.
+
+    ``maximum_length`` is what the peer receives at most in one P-DATA-TF, without the six bytes of its header (PS3.8 D.1.1);
+    0 is unlimited.
+
+    Raises:
+        InvalidPdu: a peer with this maximum length cannot be sent anything.
+    """
+
+    def __init__(self, maximum_length: int, restricted_to: int | None = None) -> None:
+        if 0 < maximum_length < SMALLEST_MAXIMUM_LENGTH:
+            raise InvalidPdu(
+                f"it accepts PDUs of at most {maximum_length} bytes: too few for any data", ABORT_INVALID_PARAMETER
+            )
+        length = min(maximum_length or UNLIMITED_CAP, restricted_to or UNLIMITED_CAP, UNLIMITED_CAP)
+        self.fragment_length = (length - PDV_HEADER_LENGTH) & ~1
+        self._full_headers: dict[int, bytes] = {}
+
+    def command(self, context_id: int, command_set: bytes) -> list[Buffer]:
+        """The P-DATA-TFs of one command set."""
+        length = len(command_set)
+        if length <= self.fragment_length:
+            return [_P_DATA_TF_HEADER.pack(4, length + 6, length + 2, context_id, COMMAND | LAST) + command_set]
+        return list(self._cut(context_id, memoryview(command_set), COMMAND, last=True))
+
+    def fragments(self, context_id: int, data: memoryview, *, last: bool) -> list[Buffer]:
+        """The P-DATA-TFs of one piece of a data set, headers and slices of ``data`` in turn; ``last`` when the data set ends with it."""
+        size = self.fragment_length
+        length = len(data)
+        if length <= size:
+            return [_P_DATA_TF_HEADER.pack(4, length + 6, length + 2, context_id, LAST if last else 0), data]
+        header = self._full_headers.get(context_id)
+        if header is None:
+            header = self._full_headers[context_id] = _P_DATA_TF_HEADER.pack(4, size + 6, size + 2, context_id, 0)
+        buffers: list[Buffer] = []
+        append = buffers.append
+        start = 0
+        for start in range(size, length, size):
+            append(header)
+            append(data[start - size : start])
+        rest = length - start
+        append(_P_DATA_TF_HEADER.pack(4, rest + 6, rest + 2, context_id, LAST if last else 0))
+        append(data[start:])
+        return buffers
+
+    def _cut(self, context_id: int, data: memoryview, control: int, *, last: bool) -> Iterator[Buffer]:
+        size = self.fragment_length
+        for start in range(0, len(data), size):
+            piece = data[start : start + size]
+            ends = last and start + size >= len(data)
+            yield _P_DATA_TF_HEADER.pack(4, len(piece) + 6, len(piece) + 2, context_id, control | (LAST if ends else 0))
+            yield piece
+
+
+class Pdu(NamedTuple):
+    """A whole PDU other than P-DATA-TF; ``body`` is what follows the header."""
+
+    type: PduType
+    body: bytes
+
+
+class Fragment(NamedTuple):
+    """A piece of a PDV, as large as the network delivered it."""
+
+    context_id: int
+    control: int
+    """The message control header; its :data:`LAST` bit is passed on only with the final piece of the PDV."""
+    data: memoryview
+    """A slice of the buffer that was fed, valid until that buffer is written to again."""
+
+
+class PduDecoder:
+    """Turns received bytes, however they are cut, into PDUs and fragments.
+
+    Args:
+        maximum_length: the maximum length we announced; a longer P-DATA-TF is a violation. 0: any.
+    """
+
+    def __init__(self, maximum_length: int) -> None:
+        self._maximum_length = maximum_length
+        self._partial = bytearray()
+        self._pdu_left = 0
+        self._pdv_left = 0
+        self._context_id = 0
+        self._control = 0
+
+    @property
+    def is_between_pdus(self) -> bool:
+        """Whether the last PDU has come to its end and no further one has begun."""
+        return not (self._partial or self._pdu_left)
+
+    def feed(self, data: memoryview) -> list[Pdu | Fragment]:
+        """Decode ``data``.
+
+        Raises:
+            InvalidPdu: what the peer sent is no PDU. The decoder is of no use afterwards.
+        """
+        events: list[Pdu | Fragment] = []
+        if self._partial:
+            data = memoryview(bytes(self._partial) + data)
+            self._partial.clear()
+        position, end = 0, len(data)
+        while position < end:
+            if self._pdv_left:
+                taken = min(self._pdv_left, end - position)
+                self._pdv_left -= taken
+                self._pdu_left -= taken
+                control = self._control & ~LAST if self._pdv_left else self._control
+                events.append(Fragment(self._context_id, control, data[position : position + taken]))
+                position += taken
+            elif self._pdu_left:
+                if end - position < PDV_HEADER_LENGTH:
+                    break
+                self._begin_pdv(data, position, events)
+                position += PDV_HEADER_LENGTH
+            else:
+                if end - position < PDU_HEADER_LENGTH:
+                    self._check_type(data[position], data[position:end])
+                    break
+                pdu_type, length = _PDU_HEADER.unpack_from(data, position)
+                if pdu_type == PduType.P_DATA_TF:
+                    self._begin_p_data_tf(length)
+                    position += PDU_HEADER_LENGTH
+                    continue
+                self._check_type(pdu_type, data[position:end])
+                self._check_length(PduType(pdu_type), length)
+                whole = PDU_HEADER_LENGTH + length
+                if end - position < whole:
+                    break
+                events.append(Pdu(PduType(pdu_type), bytes(data[position + PDU_HEADER_LENGTH : position + whole])))
+                position += whole
+        if position < end:
+            self._partial += data[position:]
+        return events
+
+    def _begin_p_data_tf(self, length: int) -> None:
+        if length < PDV_HEADER_LENGTH:
+            raise InvalidPdu(f"a P-DATA-TF of {length} bytes", ABORT_INVALID_PARAMETER)
+        if self._maximum_length and length > self._maximum_length:
+            raise InvalidPdu(
+                f"a P-DATA-TF of {length} bytes, where at most {self._maximum_length} were agreed",
+                ABORT_INVALID_PARAMETER,
+            )
+        self._pdu_left = length
+
+    def _begin_pdv(self, data: memoryview, position: int, events: list[Pdu | Fragment]) -> None:
+        length, self._context_id, self._control = _PDV_HEADER.unpack_from(data, position)
+        if not 2 <= length <= self._pdu_left - 4:  # noqa: PLR2004 - it counts the context id and the control header
+            raise InvalidPdu(
+                f"a PDV of {length} bytes in a PDU with {self._pdu_left - 4} left for it", ABORT_INVALID_PARAMETER
+            )
+        self._pdu_left -= PDV_HEADER_LENGTH
+        self._pdv_left = length - 2
+        if 0 < self._pdu_left - self._pdv_left < PDV_HEADER_LENGTH:
+            raise InvalidPdu("a P-DATA-TF that ends within the header of a PDV", ABORT_INVALID_PARAMETER)
+        if not self._pdv_left:
+            events.append(Fragment(self._context_id, self._control, data[:0]))
+
+    @staticmethod
+    def _check_type(pdu_type: int, data: memoryview) -> None:
+        if PduType.ASSOCIATE_RQ <= pdu_type <= PduType.ABORT:
+            return
+        if bytes(data[:4]) == b"HTTP":
+            raise InvalidPdu("it answered with HTTP, not with a PDU", ABORT_UNRECOGNIZED_PDU)
+        raise InvalidPdu(f"a PDU of the unknown type 0x{pdu_type:02X}", ABORT_UNRECOGNIZED_PDU)
+
+    @staticmethod
+    def _check_length(pdu_type: PduType, length: int) -> None:
+        limit = _LENGTH_LIMITS[pdu_type]
+        if length > limit or (limit == _FIXED_LENGTH and length != limit):
+            raise InvalidPdu(f"an {pdu_type.name} PDU that claims {length} bytes", ABORT_INVALID_PARAMETER)

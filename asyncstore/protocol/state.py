@@ -1,0 +1,134 @@
+"""The state machine of the upper layer protocol: PS3.8 table 9-10, as a table.
+
+Rows are events, columns states, a cell names the action and the next state. The names of states, events and actions are the
+standard's, so this file can be held against it line by line; what an action does is in :mod:`asyncstore.protocol.upper_layer`.
+An empty cell cannot happen unless the program itself is wrong; :func:`step` raises :class:`KeyError` then.
+
+Two cells depend on more than state and event, and list both possibilities: AE-6 accepts or rejects a request by its protocol
+version, and AR-8 tells the requestor from the acceptor in a release collision.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class State(IntEnum):
+    """PS3.8 9.2.2."""
+
+    STA1 = 1
+    """Idle."""
+    STA2 = 2
+    """Transport connection open, awaiting A-ASSOCIATE-RQ."""
+    STA3 = 3
+    """Awaiting the local A-ASSOCIATE response."""
+    STA4 = 4
+    """Awaiting the transport connection to open."""
+    STA5 = 5
+    """Awaiting A-ASSOCIATE-AC or -RJ."""
+    STA6 = 6
+    """Association established, ready for data transfer."""
+    STA7 = 7
+    """Awaiting A-RELEASE-RP."""
+    STA8 = 8
+    """Awaiting the local A-RELEASE response."""
+    STA9 = 9
+    """Release collision, requestor: awaiting the local A-RELEASE response."""
+    STA10 = 10
+    """Release collision, acceptor: awaiting A-RELEASE-RP."""
+    STA11 = 11
+    """Release collision, requestor: awaiting A-RELEASE-RP."""
+    STA12 = 12
+    """Release collision, acceptor: awaiting the local A-RELEASE response."""
+    STA13 = 13
+    """Awaiting the transport connection to close."""
+
+
+class Event(IntEnum):
+    """PS3.8 table 9-10, first column; ARTIM is the Association Request/Reject/Release Timer (PS3.8 9.1.5)."""
+
+    ASSOCIATE_REQUEST = 1
+    TRANSPORT_CONFIRM = 2
+    ASSOCIATE_AC_RECEIVED = 3
+    ASSOCIATE_RJ_RECEIVED = 4
+    TRANSPORT_INDICATION = 5
+    ASSOCIATE_RQ_RECEIVED = 6
+    ASSOCIATE_ACCEPT = 7
+    ASSOCIATE_REJECT = 8
+    P_DATA_REQUEST = 9
+    P_DATA_RECEIVED = 10
+    RELEASE_REQUEST = 11
+    RELEASE_RQ_RECEIVED = 12
+    RELEASE_RP_RECEIVED = 13
+    RELEASE_RESPONSE = 14
+    ABORT_REQUEST = 15
+    ABORT_RECEIVED = 16
+    TRANSPORT_CLOSED = 17
+    ARTIM_EXPIRED = 18
+    INVALID_PDU = 19
+
+
+Cell = tuple[str, int]
+
+_ESTABLISHED_AND_AFTER = range(6, 13)
+
+
+def _row(cells: dict[int, Cell], *, unexpected_from: int | None = None) -> dict[State, Cell]:
+    """A row; every cell from Sta3 (or ``unexpected_from``) to Sta12 that is not given is AA-8: abort, then await the close."""
+    row = dict(cells)
+    if unexpected_from is not None:
+        for number in (3, 5, *_ESTABLISHED_AND_AFTER):
+            if number >= unexpected_from:
+                row.setdefault(number, ("AA-8", 13))
+    return {State(number): cell for number, cell in row.items()}
+
+
+def _everywhere(cell: Cell, first: int) -> dict[int, Cell]:
+    return {number: cell for number in (3, 5, *_ESTABLISHED_AND_AFTER) if number >= first}
+
+
+TABLE: dict[Event, dict[State, Cell]] = {
+    Event.ASSOCIATE_REQUEST: _row({1: ("AE-1", 4)}),
+    Event.TRANSPORT_CONFIRM: _row({4: ("AE-2", 5)}),
+    Event.ASSOCIATE_AC_RECEIVED: _row({2: ("AA-1", 13), 5: ("AE-3", 6), 13: ("AA-6", 13)}, unexpected_from=3),
+    Event.ASSOCIATE_RJ_RECEIVED: _row({2: ("AA-1", 13), 5: ("AE-4", 1), 13: ("AA-6", 13)}, unexpected_from=3),
+    Event.TRANSPORT_INDICATION: _row({1: ("AE-5", 2)}),
+    Event.ASSOCIATE_RQ_RECEIVED: _row({2: ("AE-6", 3), 13: ("AA-7", 13)}, unexpected_from=3),
+    Event.ASSOCIATE_ACCEPT: _row({3: ("AE-7", 6)}),
+    Event.ASSOCIATE_REJECT: _row({3: ("AE-8", 13)}),
+    Event.P_DATA_REQUEST: _row({6: ("DT-1", 6), 8: ("AR-7", 8)}),
+    Event.P_DATA_RECEIVED: _row({2: ("AA-1", 13), 6: ("DT-2", 6), 7: ("AR-6", 7), 13: ("AA-6", 13)}, unexpected_from=3),
+    Event.RELEASE_REQUEST: _row({6: ("AR-1", 7)}),
+    Event.RELEASE_RQ_RECEIVED: _row(
+        {2: ("AA-1", 13), 6: ("AR-2", 8), 7: ("AR-8", 9), 13: ("AA-6", 13)}, unexpected_from=3
+    ),
+    Event.RELEASE_RP_RECEIVED: _row(
+        {2: ("AA-1", 13), 7: ("AR-3", 1), 10: ("AR-10", 12), 11: ("AR-3", 1), 13: ("AA-6", 13)}, unexpected_from=3
+    ),
+    Event.RELEASE_RESPONSE: _row({8: ("AR-4", 13), 9: ("AR-9", 11), 12: ("AR-4", 13)}),
+    Event.ABORT_REQUEST: _row({3: ("AA-1", 13), 4: ("AA-2", 1)} | _everywhere(("AA-1", 13), 5)),
+    Event.ABORT_RECEIVED: _row({2: ("AA-2", 1), 13: ("AA-2", 1)} | _everywhere(("AA-3", 1), 3)),
+    Event.TRANSPORT_CLOSED: _row({2: ("AA-5", 1), 4: ("AA-4", 1), 13: ("AR-5", 1)} | _everywhere(("AA-4", 1), 3)),
+    Event.ARTIM_EXPIRED: _row({2: ("AA-2", 1), 13: ("AA-2", 1)}),
+    Event.INVALID_PDU: _row({2: ("AA-1", 13), 13: ("AA-7", 13)}, unexpected_from=3),
+}
+"""``TABLE[event][state]`` is the action and the number of the next state."""
+
+COLLISION_AS_ACCEPTOR: Cell = ("AR-8", 10)
+"""AR-8's other next state: Sta9 is the requestor's, Sta10 the acceptor's."""
+REFUSED_VERSION: Cell = ("AE-6", 13)
+"""AE-6's other next state, after its A-ASSOCIATE-RJ."""
+
+
+def step(state: State, event: Event, *, is_acceptor: bool = False, is_refused: bool = False) -> tuple[str, State]:
+    """The action and the next state for ``event`` in ``state``.
+
+    Raises:
+        KeyError: the standard has an empty cell there.
+    """
+    action, following = TABLE[event][state]
+    if action == "AR-8" and is_acceptor:
+        action, following = COLLISION_AS_ACCEPTOR
+    elif action == "AE-6" and is_refused:
+        action, following = REFUSED_VERSION
+    return action, State(following)

@@ -1,0 +1,359 @@
+"""One association's upper layer (PS3.8): the state table, the decoder of PDUs, and what is to be sent.
+
+Rules:
+
+1. Nothing here waits or writes. A primitive called or bytes received change the state, put PDUs into :attr:`UpperLayer.outgoing`, and
+   return events; the owner of the socket writes what is outgoing, then obeys :attr:`~UpperLayer.must_close` and
+   :attr:`~UpperLayer.artim_running`.
+2. Every step goes through :data:`asyncstore.protocol.state.TABLE`, but for P-DATA in Sta6: that cell leads back to itself (DT-1, DT-2),
+   and it is the hot path.
+3. Once :attr:`~UpperLayer.is_over`, nothing more is indicated.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from asyncstore.errors import InvalidPdu
+from asyncstore.protocol.associate import AssociateAccept, AssociateReject, AssociateRequest
+from asyncstore.protocol.pdu import (
+    ABORT_UNEXPECTED_PDU,
+    RELEASE_RP,
+    RELEASE_RQ,
+    Fragment,
+    Pdu,
+    PduDecoder,
+    PduType,
+    abort,
+)
+from asyncstore.protocol.state import Event, State, step
+
+_BY_USER = 0
+_BY_PROVIDER = 2
+"""Sources of A-ABORT (PS3.8 9.3.8)."""
+
+
+class Requested(NamedTuple):
+    """A-ASSOCIATE indication: the requestor asks, the acceptor must answer."""
+
+    request: AssociateRequest
+
+
+class Accepted(NamedTuple):
+    """A-ASSOCIATE confirmation: the association is established."""
+
+    accept: AssociateAccept
+
+
+class Rejected(NamedTuple):
+    """A-ASSOCIATE confirmation with a refusal."""
+
+    reject: AssociateReject
+
+
+class ReleaseRequested(NamedTuple):
+    """A-RELEASE indication: the peer wants no more; answer with :meth:`UpperLayer.answer_release`."""
+
+
+class Released(NamedTuple):
+    """A-RELEASE confirmation."""
+
+
+class Aborted(NamedTuple):
+    """A-ABORT or A-P-ABORT indication from the peer."""
+
+    source: int
+    reason: int
+
+
+class Violated(NamedTuple):
+    """The peer broke the protocol; an A-ABORT is outgoing."""
+
+    violation: str
+
+
+class LinkClosed(NamedTuple):
+    """The transport connection ended while it was needed (A-P-ABORT indication, AA-4)."""
+
+
+UpperLayerEvent = (
+    Fragment | Requested | Accepted | Rejected | ReleaseRequested | Released | Aborted | Violated | LinkClosed
+)
+
+_RECEIVED = {
+    PduType.ASSOCIATE_RQ: Event.ASSOCIATE_RQ_RECEIVED,
+    PduType.ASSOCIATE_AC: Event.ASSOCIATE_AC_RECEIVED,
+    PduType.ASSOCIATE_RJ: Event.ASSOCIATE_RJ_RECEIVED,
+    PduType.RELEASE_RQ: Event.RELEASE_RQ_RECEIVED,
+    PduType.RELEASE_RP: Event.RELEASE_RP_RECEIVED,
+    PduType.ABORT: Event.ABORT_RECEIVED,
+}
+
+_DATA_STATES = (State.STA6, State.STA8)
+
+
+class UpperLayer:
+    """The state of one association.
+
+    Args:
+        maximum_length: the maximum length we announce, to which the peer is held (0: any).
+        is_acceptor: whether the peer opened the transport connection.
+    """
+
+    def __init__(self, maximum_length: int, *, is_acceptor: bool = False) -> None:
+        self.state = State.STA1
+        self.outgoing: list[bytes] = []
+        """PDUs to be written, in order; the owner of the socket takes them out."""
+        self.must_close = False
+        """Whether the transport connection is to be closed once everything outgoing is written."""
+        self.artim_running = False
+        """Whether ARTIM runs; its owner calls :meth:`artim_expired`."""
+        self._is_acceptor = is_acceptor
+        self._decoder = PduDecoder(maximum_length)
+        self._events: list[UpperLayerEvent] = []
+        self._pdu: Pdu | None = None
+        self._to_send: bytes = b""
+        self._violation = ""
+        self._abort_reason = ABORT_UNEXPECTED_PDU
+        if is_acceptor:
+            self._step(Event.TRANSPORT_INDICATION)
+
+    def __repr__(self) -> str:
+        return f"<UpperLayer {'acceptor' if self._is_acceptor else 'requestor'} Sta{self.state.value}>"
+
+    @property
+    def can_send_data(self) -> bool:
+        """Whether P-DATA may be sent now."""
+        return self.state in _DATA_STATES
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the association has ended, or never began."""
+        return self.state in (State.STA1, State.STA13)
+
+    def associate(self, request: AssociateRequest) -> None:
+        """A-ASSOCIATE request; the transport connection is open."""
+        self._step(Event.ASSOCIATE_REQUEST)
+        self._to_send = request.encode()
+        self._step(Event.TRANSPORT_CONFIRM)
+
+    def accept(self, accept: AssociateAccept) -> None:
+        """A-ASSOCIATE response: accept."""
+        self._to_send = accept.encode()
+        self._step(Event.ASSOCIATE_ACCEPT)
+
+    def reject(self, reject: AssociateReject) -> None:
+        """A-ASSOCIATE response: refuse."""
+        self._to_send = reject.encode()
+        self._step(Event.ASSOCIATE_REJECT)
+
+    def release(self) -> None:
+        """A-RELEASE request."""
+        self._step(Event.RELEASE_REQUEST)
+
+    def answer_release(self) -> None:
+        """A-RELEASE response."""
+        self._step(Event.RELEASE_RESPONSE)
+
+    def abort(self) -> None:
+        """A-ABORT request; without effect when the association is over."""
+        if not self.is_over:
+            self._step(Event.ABORT_REQUEST)
+
+    def violated(self, error: InvalidPdu) -> None:
+        """The layer above found something wrong in what the peer sent: A-ABORT by the service-provider."""
+        if not self.is_over:
+            self._violation, self._abort_reason = error.violation, error.reason
+            self._step(Event.INVALID_PDU)
+            self._events.clear()
+
+    def link_closed(self) -> list[UpperLayerEvent]:
+        """The transport connection has ended."""
+        if self.state is not State.STA1:
+            self._step(Event.TRANSPORT_CLOSED)
+        return self._taken()
+
+    def artim_expired(self) -> None:
+        """The peer did not close the transport connection in time."""
+        if self.artim_running:
+            self._step(Event.ARTIM_EXPIRED)
+
+    def receive(self, data: memoryview) -> list[UpperLayerEvent]:
+        """Take received bytes; fragments in the events are slices of ``data``."""
+        try:
+            decoded = self._decoder.feed(data)
+        except InvalidPdu as error:
+            self._invalid(error)
+            return self._taken()
+        for item in decoded:
+            if isinstance(item, Fragment):
+                if self.state is State.STA6 or self._step(Event.P_DATA_RECEIVED) in ("DT-2", "AR-6"):
+                    self._events.append(item)
+            else:
+                self._pdu = item
+                try:
+                    self._step(_RECEIVED[item.type])
+                except InvalidPdu as error:
+                    self._invalid(error)
+        return self._taken()
+
+    def _invalid(self, error: InvalidPdu) -> None:
+        if self.state is not State.STA1:
+            self._violation, self._abort_reason = error.violation, error.reason
+            self._step(Event.INVALID_PDU)
+
+    def _taken(self) -> list[UpperLayerEvent]:
+        events, self._events = self._events, []
+        return events
+
+    def _step(self, event: Event) -> str:
+        body = self._decoded(event)
+        refused = isinstance(body, Requested) and not body.request.protocol_version & 1
+        try:
+            action, following = step(self.state, event, is_acceptor=self._is_acceptor, is_refused=refused)
+        except KeyError:
+            if self.state is State.STA1:
+                return ""
+            raise
+        if event is not Event.INVALID_PDU and action == "AA-8":
+            self._violation, self._abort_reason = (
+                f"an unexpected PDU ({event.name} in Sta{self.state.value})",
+                ABORT_UNEXPECTED_PDU,
+            )
+        self.state = following
+        if action == "AE-6" and refused:
+            self._send_and_await_close(_UNSUPPORTED_VERSION.encode())
+        else:
+            getattr(self, _ACTIONS[action])()
+            if body is not None and action in _INDICATED:
+                self._events.append(body)
+        return action
+
+    def _decoded(self, event: Event) -> Requested | Accepted | Rejected | None:
+        """What an A-ASSOCIATE PDU says, read before its step so that a bad one changes nothing."""
+        if self._pdu is None:
+            return None
+        if event is Event.ASSOCIATE_RQ_RECEIVED and self.state is State.STA2:
+            return Requested(AssociateRequest.decode(self._pdu.body))
+        if event is Event.ASSOCIATE_AC_RECEIVED and self.state is State.STA5:
+            return Accepted(AssociateAccept.decode(self._pdu.body))
+        if event is Event.ASSOCIATE_RJ_RECEIVED and self.state is State.STA5:
+            return Rejected(AssociateReject.decode(self._pdu.body))
+        return None
+
+    # The actions of PS3.8 tables 9-6 to 9-9, by what they do.
+
+    def _nothing(self) -> None:
+        """AE-1 (the owner has connected already), AE-3, DT-1, DT-2, AR-6, AR-7, AA-6: nothing but the indication, if there is one."""
+
+    def _send(self) -> None:
+        """AE-2, AE-7."""
+        self.outgoing.append(self._to_send)
+
+    def _send_reject(self) -> None:
+        """AE-8."""
+        self._send_and_await_close(self._to_send)
+
+    def _close(self) -> None:
+        """AE-4, AA-2: close."""
+        self.artim_running = False
+        self.must_close = True
+
+    def _start_artim(self) -> None:
+        """AE-5."""
+        self.artim_running = True
+
+    def _stop_artim(self) -> None:
+        """AE-6, AR-5, AA-5."""
+        self.artim_running = False
+
+    def _request_release(self) -> None:
+        """AR-1."""
+        self.outgoing.append(RELEASE_RQ)
+
+    def _indicate_release(self) -> None:
+        """AR-2, AR-8."""
+        self._events.append(ReleaseRequested())
+
+    def _confirm_release_and_close(self) -> None:
+        """AR-3."""
+        self._events.append(Released())
+        self.must_close = True
+
+    def _respond_release(self) -> None:
+        """AR-4."""
+        self._send_and_await_close(RELEASE_RP)
+
+    def _respond_release_in_collision(self) -> None:
+        """AR-9."""
+        self.outgoing.append(RELEASE_RP)
+
+    def _confirm_release(self) -> None:
+        """AR-10."""
+        self._events.append(Released())
+
+    def _abort_by_user(self) -> None:
+        """AA-1. For an unexpected PDU in Sta2 too, where nobody has been told of an association that could be indicated to have ended."""
+        self._send_and_await_close(abort(_BY_USER, 0))
+
+    def _indicate_abort_and_close(self) -> None:
+        """AA-3."""
+        body = self._pdu.body if self._pdu else bytes(4)
+        self._events.append(Aborted(body[2], body[3]))
+        self.must_close = True
+
+    def _indicate_link_closed(self) -> None:
+        """AA-4."""
+        self._events.append(LinkClosed())
+        self.must_close = True
+
+    def _abort_again(self) -> None:
+        """AA-7."""
+        self.outgoing.append(abort(_BY_PROVIDER, self._abort_reason))
+
+    def _abort_by_provider(self) -> None:
+        """AA-8."""
+        self._events.append(Violated(self._violation))
+        self._send_and_await_close(abort(_BY_PROVIDER, self._abort_reason))
+
+    def _send_and_await_close(self, pdu: bytes) -> None:
+        self.outgoing.append(pdu)
+        self.artim_running = True
+
+
+_UNSUPPORTED_VERSION = AssociateReject(result=1, source=2, reason=2)
+"""PS3.8 table 9-21: rejected-permanent, by the ACSE, protocol-version-not-supported."""
+
+_INDICATED = ("AE-3", "AE-4", "AE-6")
+
+_ACTIONS: dict[str, str] = {
+    "AE-1": "_nothing",
+    "AE-2": "_send",
+    "AE-3": "_nothing",
+    "AE-4": "_close",
+    "AE-5": "_start_artim",
+    "AE-6": "_stop_artim",
+    "AE-7": "_send",
+    "AE-8": "_send_reject",
+    "DT-1": "_nothing",
+    "DT-2": "_nothing",
+    "AR-1": "_request_release",
+    "AR-2": "_indicate_release",
+    "AR-3": "_confirm_release_and_close",
+    "AR-4": "_respond_release",
+    "AR-5": "_stop_artim",
+    "AR-6": "_nothing",
+    "AR-7": "_nothing",
+    "AR-8": "_indicate_release",
+    "AR-9": "_respond_release_in_collision",
+    "AR-10": "_confirm_release",
+    "AA-1": "_abort_by_user",
+    "AA-2": "_close",
+    "AA-3": "_indicate_abort_and_close",
+    "AA-4": "_indicate_link_closed",
+    "AA-5": "_stop_artim",
+    "AA-6": "_nothing",
+    "AA-7": "_abort_again",
+    "AA-8": "_abort_by_provider",
+}
+"""The method that carries out each action."""

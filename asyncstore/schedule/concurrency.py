@@ -1,0 +1,63 @@
+"""How many associations to have: a fixed number, or as many as help.
+
+``auto`` climbs: it starts with a few, adds one or two as long as each step made the transfer faster, and takes back a step that did not. It tries
+again after a while, for peers and networks change. What the peer refuses is not asked for again until it has had time. Pure: its owner
+tells it what was measured and acts on its answer.
+"""
+
+from __future__ import annotations
+
+INTERVAL = 1.0
+"""Seconds between two looks: long enough for a rate, short against a transfer."""
+FEW = 4
+"""What ``auto`` starts with. On loopback 4 associations saturate two cores."""
+MOST = 32
+_GAIN = 1.05
+"""A step must have made the transfer this much faster to be kept; less is noise."""
+_REST = 15
+"""Looks to wait before trying a step again that did not help, or that the peer refused."""
+
+
+class Concurrency:
+    """The number of associations to have.
+
+    Args:
+        fixed: that many, whatever happens; ``None``: auto.
+    """
+
+    def __init__(self, fixed: int | None = None) -> None:
+        self._is_fixed = fixed is not None
+        self.target = FEW if fixed is None else fixed
+        self._rate_before: float | None = None
+        self._step = 0
+        self._resting = 0
+
+    def observe(self, rate: float, *, is_source_limited: bool) -> int:
+        """What the transfer achieved since the last look (any unit, per second); how many associations to have now.
+
+        ``is_source_limited``: whether associations were waiting for files, so that more of them could not have helped.
+        """
+        if self._is_fixed or is_source_limited:
+            self._rate_before, self._step = None, 0
+        elif self._resting:
+            self._resting -= 1
+        elif self._step and self._rate_before is not None:
+            if rate < self._rate_before * _GAIN:
+                self.target -= self._step
+                self._resting = _REST
+                self._step = 0
+            else:
+                self._add(rate)
+        else:
+            self._add(rate)
+        return self.target
+
+    def refused(self, still_open: int) -> None:
+        """The peer, or the system, refused an association while ``still_open`` were open."""
+        self.target = max(1, min(self.target, still_open))
+        self._rate_before, self._step, self._resting = None, 0, _REST
+
+    def _add(self, rate: float) -> None:
+        self._rate_before = rate
+        self._step = min(max(1, self.target // 4), MOST - self.target)
+        self.target += self._step

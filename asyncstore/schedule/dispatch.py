@@ -1,0 +1,400 @@
+"""The lanes: associations at work on the backlog.
+
+Rules:
+
+1. Every instance that was put gets exactly one outcome. An attempt decides; what no attempt was made of stays in the backlog until it is
+   sent, its context is refused, the run stops, or no association can be had any more.
+2. A lane holds one association at a time. It opens it when there is something to send, proposing a context for every pair seen so far, and
+   replaces it when pairs wait that it did not propose: contexts are negotiated once (PS3.8 9.3.2).
+3. A pair whose context the peer refused is refused for the whole run: asking again would not change the answer.
+4. A lane that cannot open an association ends. When the last one has ended, what is left is not sent, for that reason.
+5. Stopping lets what has begun finish, withdraws the rest, and releases.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.abc
+
+from asyncstore.errors import AssociationError
+from asyncstore.model import Attempt, Instance, Lane, LaneState, Outcome, Result, Unsendable
+from asyncstore.negotiation import Pair, pair_of, plan
+from asyncstore.schedule import outcome
+from asyncstore.schedule.appetite import MOST_BYTES, Appetite
+from asyncstore.schedule.backlog import Backlog
+from asyncstore.schedule.concurrency import INTERVAL, Concurrency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from asyncstore.schedule.ports import Association, OpenAssociation, Outlet, Reader
+
+_log = logging.getLogger(__name__)
+
+ABORTED = "the run was aborted before it was sent"
+
+_BACKLOG_INSTANCES = 4096
+_BACKLOG_BYTES = 1 << 32
+"""Only descriptions wait in the backlog, some 500 bytes each; the bytes bound keeps the plan near the sending for large files."""
+
+_FRUITLESS_LIMIT = 3
+"""Associations in a row that were accepted and ended before any response: the peer does not work."""
+
+_REOPEN_RATIO = 32
+"""Instances waiting for a context, for each lane that carries it, beyond which another lane replaces its association to help."""
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchOptions:
+    """How the lanes work.
+
+    Attributes:
+        associations: how many; ``None``: as many as help.
+        halt_on_failure: whether the first file that is not stored stops the run.
+        abort_at_end: whether associations are aborted instead of released.
+    """
+
+    associations: int | None = None
+    halt_on_failure: bool = False
+    abort_at_end: bool = False
+
+
+class _Lane:
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.state = LaneState.WAITING
+        self.association: Association | None = None
+        self.association_number = 0
+        self.proposing: frozenset[Pair] = frozenset()
+        self.answered = 0
+        self.is_retiring = False
+        self.appetite = Appetite()
+
+
+class Dispatcher:
+    """Sends what is put, over lanes, until :meth:`end_input` was called and nothing is left.
+
+    Args:
+        open_association: opens one.
+        new_reader: makes the reader of one lane.
+        outlet: where outcomes go.
+        options: how the lanes work.
+    """
+
+    def __init__(
+        self,
+        open_association: OpenAssociation,
+        new_reader: Callable[[], Reader],
+        outlet: Outlet,
+        options: DispatchOptions,
+    ) -> None:
+        self._open_association = open_association
+        self._new_reader = new_reader
+        self._outlet = outlet
+        self._options = options
+        self._backlog = Backlog(_BACKLOG_INSTANCES, _BACKLOG_BYTES)
+        self._seen: dict[Pair, None] = {}
+        self._refused: dict[Pair, str] = {}
+        self._lanes: dict[int, _Lane] = {}
+        self._concurrency = Concurrency(options.associations)
+        self._change = anyio.Event()
+        self._unfinished = 0
+        self._is_input_over = False
+        self._fruitless = 0
+        self._bytes_of_past = 0
+        self._answered = 0
+        self._was_waiting = False
+        self.stop_reason: str | None = None
+        """Why nothing new is started any more."""
+        self.stopped = anyio.Event()
+        """Set with :attr:`stop_reason`, and at the end of the run."""
+        self.failure: AssociationError | None = None
+        """Why no association could be had any more."""
+        self.associations_opened = 0
+        self.associations_asked_for = 0
+
+    async def put(self, instances: list[Instance]) -> None:
+        """Add instances; waits while the backlog is full."""
+        while self._backlog.is_full and self.stop_reason is None:
+            await self._changed()
+        self._unfinished += len(instances)
+        if self.stop_reason is not None:
+            self._settle([outcome.not_sent(instance, self.stop_reason) for instance in instances])
+            return
+        wanted: list[Instance] = []
+        for instance in instances:
+            pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
+            refusal = self._refused.get(pair)
+            if refusal is None:
+                self._seen[pair] = None
+                wanted.append(instance)
+            else:
+                self._settle([outcome.not_sent(instance, refusal)])
+        self._backlog.put(wanted)
+        self._wake()
+
+    def refuse(self, unsendable: Iterable[Unsendable]) -> None:
+        """Add files that turned out not to be sent."""
+        outcomes = [outcome.of_unsendable(one) for one in unsendable]
+        self._unfinished += len(outcomes)
+        self._settle(outcomes)
+
+    def end_input(self) -> None:
+        """Nothing more will be put."""
+        self._is_input_over = True
+        self._wake()
+
+    def stop(self, reason: str) -> None:
+        """Start nothing new: what waits is not sent, for ``reason``; what has begun finishes."""
+        if self.stop_reason is None:
+            self.stop_reason = reason
+            withdrawn = self._backlog.clear()
+            for lane in self._lanes.values():
+                if lane.association is not None:
+                    withdrawn += lane.association.withdraw()
+            self._settle([outcome.not_sent(instance, reason) for instance in withdrawn])
+            self.stopped.set()
+            self._wake()
+
+    @property
+    def bytes_sent(self) -> int:
+        """Data set bytes handed to the network."""
+        return self._bytes_of_past + sum(
+            lane.association.data_bytes_sent for lane in self._lanes.values() if lane.association
+        )
+
+    def lanes(self) -> tuple[Lane, ...]:
+        """The lanes as they are now."""
+        now = time.monotonic()
+        return tuple(self._seen_from_outside(lane, now) for lane in self._lanes.values())
+
+    async def run(self) -> None:
+        """Work until everything that was put has its outcome and every association is closed."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                while not self._is_over():
+                    self._adjust_lanes(tasks)
+                    await self._look()
+        finally:
+            if not self._is_over():
+                self.stop(ABORTED)
+            self.stopped.set()
+
+    # Lanes come and go.
+
+    def _adjust_lanes(self, tasks: anyio.abc.TaskGroup) -> None:
+        active = [lane for lane in self._lanes.values() if not lane.is_retiring]
+        useful = (
+            min(self._concurrency.target, len(self._backlog))
+            if self.stop_reason is None and self.failure is None
+            else 0
+        )
+        for _ in range(useful - len(active)):
+            number = next(number for number in range(1, len(self._lanes) + 2) if number not in self._lanes)
+            lane = self._lanes[number] = _Lane(number)
+            tasks.start_soon(self._work, lane)
+        for lane in active[max(self._concurrency.target, 1) :]:
+            lane.is_retiring = True
+            self._wake()
+
+    async def _look(self) -> None:
+        """Wait for a change, or for the next look at the rate."""
+        before, since = (self._answered, self.bytes_sent), time.monotonic()
+        self._was_waiting = False
+        with anyio.move_on_after(INTERVAL) as interval:
+            while not self._is_over() and not (len(self._backlog) and len(self._lanes) < self._concurrency.target):
+                await self._changed()
+        if interval.cancelled_caught:
+            seconds = time.monotonic() - since
+            # An instance costs a peer about as much as 50 kB of data: so both small and large ones show in one number.
+            rate = (self._answered - before[0] + (self.bytes_sent - before[1]) / 50_000) / seconds
+            self._concurrency.observe(rate, is_source_limited=self._was_waiting or not self._lanes)
+
+    def _is_over(self) -> bool:
+        return self._is_input_over and self._unfinished == 0 and not self._lanes
+
+    async def _work(self, lane: _Lane) -> None:
+        reader = self._new_reader()
+        try:
+            goes_on = True
+            while goes_on and await self._is_wanted(lane):
+                association = await self._open(lane)
+                if association is None:
+                    break
+                try:
+                    goes_on = await self._serve(lane, association, reader)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await association.close()
+                    self._take_back(association)
+                    self._bytes_of_past += association.data_bytes_sent
+                    lane.association, lane.proposing = None, frozenset()
+        finally:
+            del self._lanes[lane.number]
+            if self.failure is not None and not self._lanes:
+                self.stop(str(self.failure))
+            self._wake()
+
+    async def _is_wanted(self, lane: _Lane) -> bool:
+        """Wait for something to send over a new association; false when there will be nothing for this lane."""
+        lane.state = LaneState.WAITING
+        while self.stop_reason is None and not lane.is_retiring and self.failure is None:
+            if len(self._backlog):
+                return True
+            if self._is_input_over and self._unfinished == 0:
+                return False
+            await self._changed()
+        return False
+
+    async def _open(self, lane: _Lane) -> Association | None:
+        lane.state = LaneState.OPENING
+        contexts = plan([*self._backlog.waiting(), *(pair for pair in self._seen if pair not in self._refused)])
+        lane.proposing = frozenset((context.abstract_syntax, context.transfer_syntaxes[0]) for context in contexts)
+        self.associations_asked_for += 1
+        lane.association_number = self.associations_asked_for
+
+        def on_attempt(attempt: Attempt) -> None:
+            self._attempted(lane, attempt)
+
+        try:
+            association = await self._open_association(contexts, lane.association_number, on_attempt, self._wake)
+        except AssociationError as error:
+            lane.proposing = frozenset()
+            self._without(lane, error)
+            return None
+        self.associations_opened += 1
+        lane.association = association
+        for pair, words in association.results.items():
+            if pair not in association.accepted:
+                self._refuse(pair, words)
+        for pair in lane.proposing - association.results.keys():
+            self._refuse(pair, "the peer did not answer it")
+        return association
+
+    def _without(self, lane: _Lane, error: AssociationError) -> bool:
+        """``lane`` ends for ``error``; the others go on, if there are any."""
+        others = [other for other in self._lanes.values() if other is not lane]
+        _log.info("%s", error)
+        if any(other.association for other in others):
+            _log.warning("%s; %d associations go on", error, len(others))
+        self._concurrency.refused(len(others))
+        if not others:
+            self.failure = error
+        return False
+
+    def _refuse(self, pair: Pair, words: str) -> None:
+        if pair in self._refused:
+            return
+        reason = f"no presentation context accepted for SOP class {pair[0]} in transfer syntax {pair[1]} ({words})"
+        self._refused[pair] = reason
+        self._settle([outcome.not_sent(instance, reason) for instance in self._backlog.remove(pair)])
+
+    # A lane at work.
+
+    async def _serve(self, lane: _Lane, association: Association, reader: Reader) -> bool:
+        """Send over ``association`` as long as it is of use; whether the lane may open another one."""
+        answered_before, has_idled = lane.answered, False
+        while association.error is None and self.stop_reason is None and not lane.is_retiring:
+            batch = self._backlog.take(
+                association.accepted, lane.appetite.update(time.monotonic(), lane.answered), MOST_BYTES
+            )
+            if batch:
+                self._wake()
+                lane.state = LaneState.SENDING
+                await self._send(association, batch, reader)
+                await self._outlet.room()
+            elif self._is_replaced(lane) or (self._is_input_over and self._unfinished == 0):
+                break
+            else:
+                if not association.unfinished:
+                    lane.state, self._was_waiting, has_idled = LaneState.WAITING, True, True
+                await self._changed()
+        self._take_back(association)
+        lane.state = LaneState.CLOSING
+        await association.settled()
+        if association.error is None and self._options.abort_at_end:
+            association.abort()
+        elif association.error is None:
+            await association.release()
+        elif lane.answered == answered_before and not has_idled:
+            self._fruitless += 1
+            return self._fruitless < _FRUITLESS_LIMIT or self._without(lane, association.error)
+        self._fruitless = 0
+        return True
+
+    async def _send(self, association: Association, batch: list[Instance], reader: Reader) -> None:
+        """Read ``batch`` and submit it; what is not read when the association ends or the run stops goes back."""
+        remaining = len(batch)
+        async for pieces in reader.read(batch):
+            remaining -= sum(piece.is_first for piece in pieces)
+            unreadable = [piece for piece in pieces if piece.problem and piece.is_first]
+            for piece in unreadable:
+                piece.buffer.release()
+                self._settle([outcome.not_sent(piece.instance, piece.problem.reason) for _ in (0,) if piece.problem])
+            association.submit([piece for piece in pieces if piece not in unreadable] if unreadable else pieces)
+            if association.error is not None or (
+                self.stop_reason is not None and not association.is_taking(pieces[-1].instance)
+            ):
+                break
+        if remaining:
+            self._put_back(batch[len(batch) - remaining :])
+
+    def _is_replaced(self, lane: _Lane) -> bool:
+        """Whether pairs wait that this lane did not propose, and that need it more than its own."""
+        for pair, waiting in self._backlog.waiting().items():
+            if pair not in lane.proposing:
+                carriers = sum(pair in other.proposing for other in self._lanes.values())
+                if waiting > carriers * _REOPEN_RATIO:
+                    return True
+        return False
+
+    def _take_back(self, association: Association) -> None:
+        self._put_back(association.withdraw())
+
+    def _put_back(self, instances: list[Instance]) -> None:
+        if self.stop_reason is not None:
+            self._settle([outcome.not_sent(instance, self.stop_reason) for instance in instances])
+        elif instances:
+            self._backlog.put_back(instances)
+            self._wake()
+
+    # Outcomes.
+
+    def _attempted(self, lane: _Lane, attempt: Attempt) -> None:
+        if attempt.status is not None:
+            lane.answered += 1
+            self._answered += 1
+        self._settle((outcome.of_attempt(attempt),))
+
+    def _settle(self, outcomes: Iterable[Outcome]) -> None:
+        for settled in outcomes:
+            self._unfinished -= 1
+            self._outlet.put((settled,))
+            if (
+                self._options.halt_on_failure
+                and self.stop_reason is None
+                and settled.result not in (Result.STORED, Result.WARNING)
+            ):
+                self.stop(f"the run was halted by an earlier failure ({settled.error})")
+        if self._unfinished == 0:
+            self._wake()
+
+    # Waking each other.
+
+    def _wake(self) -> None:
+        change, self._change = self._change, anyio.Event()
+        change.set()
+
+    async def _changed(self) -> None:
+        await self._change.wait()
+
+    @staticmethod
+    def _seen_from_outside(lane: _Lane, now: float) -> Lane:
+        current = lane.association.current() if lane.association else None
+        path, size, seconds = (current[0].path, current[0].length, now - current[1]) if current else (None, 0, 0.0)
+        return Lane(lane.number, lane.state, lane.association_number, lane.answered, path, size, seconds)

@@ -1,0 +1,39 @@
+"""What an attempt means for its file. Every decision about results is made here and nowhere else."""
+
+from __future__ import annotations
+
+from asyncstore.model import Attempt, Instance, Outcome, Result, Unsendable
+from asyncstore.protocol.status import describe, result_of
+
+
+def of_attempt(attempt: Attempt) -> Outcome:
+    """The outcome of an instance's last attempt.
+
+    A response decides. Without one the SCP may have the instance or not, except that a file that could not be read to its end was not
+    handed over completely.
+    """
+    instance, association, sent_transfer_syntax_uid, seconds, status, error = attempt
+    if status is not None:
+        result = result_of(status)
+        words = None if result is Result.STORED else describe(status)
+    elif isinstance(error, Unsendable):
+        result, words = Result.NOT_SENT, error.reason
+    else:
+        result, words = Result.UNKNOWN, f"no response: {error}"
+    return Outcome(
+        instance.path, result, status, instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid,
+        sent_transfer_syntax_uid, instance.length, seconds, 1, association, words,
+    )  # fmt: skip
+
+
+def not_sent(instance: Instance, reason: str) -> Outcome:
+    """The outcome of an instance that no association began to store."""
+    return Outcome(
+        instance.path, Result.NOT_SENT, None, instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid,
+        bytes=instance.length, error=reason,
+    )  # fmt: skip
+
+
+def of_unsendable(unsendable: Unsendable) -> Outcome:
+    """The outcome of a file that is no instance to be sent."""
+    return Outcome(unsendable.path, Result.NOT_SENT, error=unsendable.reason)

@@ -1,0 +1,325 @@
+"""The composition root: wires the stages of a run together, and is what a library user meets.
+
+    walk -> probe -> backlog -> lanes -> outcomes
+
+Each arrow is bounded, so a slow peer slows the walk, and a consumer that does not take outcomes slows the lanes. A run is one task of its
+:class:`Sender`; leaving the ``async with`` block ends it, whatever it was doing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+import anyio
+
+from asyncstore.errors import UsageError
+from asyncstore.model import Instance, Outcome, Progress, Result, Unsendable
+from asyncstore.negotiation import verification
+from asyncstore.network.association import Association, AssociationOptions
+from asyncstore.network.timeouts import Timeouts
+from asyncstore.prepare.pool import Pool
+from asyncstore.prepare.reading import Reader
+from asyncstore.schedule.dispatch import ABORTED, Dispatcher, DispatchOptions
+from asyncstore.source import WalkOptions
+from asyncstore.survey import Survey
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from types import TracebackType
+
+    from asyncstore.model import Attempt
+    from asyncstore.protocol.associate import ProposedContext
+
+_OUTCOMES_WAITING = 8192
+"""Outcomes that may wait for the consumer before the lanes wait too."""
+_OUTCOMES_SECONDS = 0.02
+"""Outcomes are handed on in batches of this long: waking the consumer for each one would cost as much as the store."""
+
+_PORTS = range(1, 65536)
+_AE_TITLE_LIMIT = 16
+_PDU_LENGTHS = range(4096, 131073)
+"""The range of storescu's ``-pdu``; larger ones gain nothing."""
+
+_TIMEOUTS = Timeouts()
+
+
+class _Outlet:
+    """Outcomes on their way to the consumer."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Outcome] = []
+        self._filled = anyio.Event()
+        self._emptied = anyio.Event()
+        self._is_closed = False
+
+    def put(self, outcomes: Iterable[Outcome]) -> None:
+        self._waiting.extend(outcomes)
+        self._filled.set()
+
+    async def room(self) -> None:
+        while len(self._waiting) > _OUTCOMES_WAITING:
+            await self._emptied.wait()
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._filled.set()
+
+    async def take(self) -> list[Outcome]:
+        """The outcomes of the last moment; none when there will be no more."""
+        await self._filled.wait()
+        if not self._is_closed:
+            await anyio.sleep(_OUTCOMES_SECONDS)
+        outcomes, self._waiting = self._waiting, []
+        if not self._is_closed:
+            self._filled = anyio.Event()
+        self._emptied.set()
+        self._emptied = anyio.Event()
+        return outcomes
+
+
+class Run:
+    """One run of a sender: an asynchronous iterator of :class:`~asyncstore.model.Outcome`, one for every file found.
+
+    After the last outcome it raises what kept the whole run from being attempted, if something did:
+    :class:`~asyncstore.errors.AssociationError` when no association could be had at all, :class:`~asyncstore.errors.PrepareError`
+    when no worker process could.
+    """
+
+    def __init__(self, files: Survey, dispatcher: Dispatcher, outlet: _Outlet) -> None:
+        self._files = files
+        self._dispatcher = dispatcher
+        self._outlet = outlet
+        self._taken: Iterator[Outcome] = iter(())
+        self._probed = 0
+        self._bytes_probed = 0
+        self._failure: Exception | None = None
+        self._task = asyncio.create_task(self._go())
+
+    def __aiter__(self) -> AsyncIterator[Outcome]:
+        return self
+
+    async def __anext__(self) -> Outcome:
+        for taken in self._taken:
+            return taken
+        batch = await self.next_batch()
+        if not batch:
+            raise StopAsyncIteration
+        self._taken = iter(batch)
+        return next(self._taken)
+
+    async def batches(self) -> AsyncIterator[list[Outcome]]:
+        """The outcomes in the batches they arrive in, some fifty a second at most: cheaper than one by one."""
+        while batch := await self.next_batch():
+            yield batch
+
+    async def next_batch(self) -> list[Outcome]:
+        """The next batch; empty when the run is over.
+
+        Raises:
+            AsyncstoreError: the run is over, and this kept it from being attempted.
+        """
+        batch = await self._outlet.take()
+        if not batch and self._failure is not None:
+            raise self._failure
+        return batch
+
+    def progress(self) -> Progress:
+        """The run at this moment."""
+        dispatcher = self._dispatcher
+        return Progress(
+            self._files.found, self._files.is_walking, self._probed, self._bytes_probed, dispatcher.bytes_sent,
+            dispatcher.associations_opened, dispatcher.lanes(),
+        )  # fmt: skip
+
+    def stop(self, reason: str = "the run was interrupted before it was sent") -> None:
+        """Start nothing new. Stores under way finish, associations are released, and the iteration then ends."""
+        self._dispatcher.stop(reason)
+
+    def abort(self) -> None:
+        """End now: associations are aborted, and what was under way is of unknown outcome."""
+        self._task.cancel()
+
+    async def aclose(self) -> None:
+        """Abort, unless it is over, and wait until nothing of the run is left."""
+        self.abort()
+        await asyncio.wait({self._task})
+
+    async def _go(self) -> None:
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._dispatcher.run)
+                tasks.start_soon(self._stop_walking_when_stopped)
+                await self._feed()
+                self._dispatcher.end_input()
+            if self._failure is None and not self._dispatcher.associations_opened:
+                self._failure = self._dispatcher.failure
+        finally:
+            self._outlet.put(Outcome(path, Result.NOT_SENT, error=ABORTED) for path in self._files.close())
+            self._outlet.close()
+
+    async def _feed(self) -> None:
+        """From the survey to the dispatcher."""
+        try:
+            async for batch in self._files:
+                instances = [found for found in batch if isinstance(found, Instance)]
+                self._probed += len(batch)
+                self._bytes_probed += sum(instance.length for instance in instances)
+                if len(instances) < len(batch):
+                    self._dispatcher.refuse(found for found in batch if isinstance(found, Unsendable))
+                await self._dispatcher.put(instances)
+        except Exception as error:  # noqa: BLE001 - raised where the consumer iterates: a run has no one else to tell
+            self._failure = error
+            self._dispatcher.stop(str(error))
+
+    async def _stop_walking_when_stopped(self) -> None:
+        await self._dispatcher.stopped.wait()
+        self._files.stop_walking()
+
+
+class Sender:
+    """Sends files to one storage SCP.
+
+        async with Sender("pacs.example.org", 11112, called_ae_title="PACS") as sender:
+            async for outcome in sender.send(["/archive"]):
+                ...
+
+    It runs in the caller's event loop (asyncio's own, or uvloop). Leaving the block ends whatever is still under way.
+
+    Args:
+        peer: host name or IP address.
+        port: TCP port.
+        calling_ae_title: ours, 1 to 16 characters.
+        called_ae_title: the peer's, 1 to 16 characters.
+        associations: how many to have at once; ``None``: as many as make the transfer faster, and the peer accepts.
+        async_operations: stores outstanding on one association, if the peer agrees (asynchronous operations window, PS3.7 D.3.3.3);
+            1 proposes none, 0 is unlimited.
+        workers: processes that look into files; ``None``: by the number of cores.
+        timeouts: how long the peer may take for what.
+        max_pdu: the largest P-DATA-TF to receive, in bytes, 4096 to 131072.
+        max_send_pdu: the largest P-DATA-TF to send where the peer would take larger ones, in the same range.
+        halt_on_failure: start nothing new after the first file that was not stored.
+        abort_at_end: abort associations instead of releasing them.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is an option of its own, all but the address by keyword
+        self,
+        peer: str,
+        port: int,
+        *,
+        calling_ae_title: str = "ASYNCSTORE",
+        called_ae_title: str = "ANY-SCP",
+        associations: int | None = None,
+        async_operations: int = 1,
+        workers: int | None = None,
+        timeouts: Timeouts = _TIMEOUTS,
+        max_pdu: int = 16384,
+        max_send_pdu: int | None = None,
+        halt_on_failure: bool = False,
+        abort_at_end: bool = False,
+    ) -> None:
+        _check(port in _PORTS, f"port {port} is not between 1 and 65535")
+        for name, title in (("calling", calling_ae_title), ("called", called_ae_title)):
+            _check(_is_ae_title(title), f"the {name} AE title {title!r} is not 1 to 16 printable ASCII characters")
+        _check(associations is None or associations > 0, f"{associations} associations cannot send anything")
+        _check(workers is None or workers > 0, f"{workers} workers cannot prepare anything")
+        _check(0 <= async_operations <= 0xFFFF, f"a window of {async_operations} operations is not between 0 and 65535")
+        for length in (max_pdu, max_send_pdu or max_pdu):
+            _check(length in _PDU_LENGTHS, f"a maximum PDU length of {length} is not between 4096 and 131072")
+        self.peer = peer
+        self.port = port
+        self._association_options = AssociationOptions(
+            calling_ae_title, called_ae_title, max_pdu, max_send_pdu, async_operations, timeouts
+        )
+        self._dispatch_options = DispatchOptions(
+            associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end
+        )
+        self._pool = Pool(workers)
+        self._runs: list[Run] = []
+        self._is_open = False
+
+    async def __aenter__(self) -> Self:
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_open = False
+        try:
+            with anyio.CancelScope(shield=True):
+                for run in self._runs:
+                    await run.aclose()
+        finally:
+            self._pool.close()
+
+    def send(self, paths: Iterable[str | os.PathLike[str]], options: WalkOptions | None = None) -> Run:
+        """Send every file of ``paths``: files, and directories with all that is in them.
+
+        ``paths`` may be a generator, and may block: it is consumed in a thread, as far ahead of the sending as needed.
+
+        Raises:
+            UsageError: the sender's ``async with`` block is not open.
+        """
+        if not self._is_open:
+            raise UsageError("a Sender sends only within its `async with` block")
+        outlet = _Outlet()
+        run = Run(
+            Survey(paths, options or WalkOptions(), self._pool),
+            Dispatcher(self._open, Reader, outlet, self._dispatch_options),
+            outlet,
+        )
+        self._runs.append(run)
+        return run
+
+    async def echo(self) -> AsyncIterator[float]:
+        """C-ECHO over one association, each time the iterator is asked: seconds from the request to the response.
+
+        Raises:
+            AssociationError: the peer cannot be reached, refuses, or does not answer.
+        """
+        association = await Association.open(self.peer, self.port, verification(), self._association_options)
+        try:
+            while True:
+                yield await association.echo()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await association.release()
+                await association.close()
+
+    async def _open(
+        self,
+        contexts: tuple[ProposedContext, ...],
+        number: int,
+        on_attempt: Callable[[Attempt], None],
+        on_end: Callable[[], None],
+    ) -> Association:
+        return await Association.open(
+            self.peer,
+            self.port,
+            contexts,
+            self._association_options,
+            number=number,
+            on_attempt=on_attempt,
+            on_end=on_end,
+        )
+
+
+def _check(is_good: bool, complaint: str) -> None:  # noqa: FBT001 - reads as a sentence
+    if not is_good:
+        raise UsageError(complaint)
+
+
+def _is_ae_title(title: str) -> bool:
+    """PS3.5 6.2, VR AE: printable, no backslash, not only spaces."""
+    return (
+        0 < len(title) <= _AE_TITLE_LIMIT
+        and title.isascii()
+        and title.isprintable()
+        and "\\" not in title
+        and bool(title.strip())
+    )

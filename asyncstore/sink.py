@@ -1,0 +1,267 @@
+"""A storage SCP: it takes everything, at full speed, and discards it or stores it as Part 10 files, data sets byte for byte.
+
+It is the other end for demonstrations, tests and calibration, and can play a slow or a picky PACS. It is no archive: it keeps no index and
+tells nobody what it holds.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from asyncstore.errors import UsageError
+from asyncstore.network.acceptor import Port, Storing
+from asyncstore.protocol.associate import (
+    ACCEPTANCE,
+    APPLICATION_CONTEXT,
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    AssociateReject,
+    ContextResult,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from asyncstore.protocol.associate import AssociateRequest, ProposedContext
+    from asyncstore.protocol.command import Command
+
+_OUT_OF_RESOURCES = 0xA700
+
+_NOT_STORAGE = (
+    "1.2.840.10008.5.1.4.1.2.",  # query/retrieve
+    "1.2.840.10008.5.1.4.31",  # modality worklist
+    "1.2.840.10008.5.1.4.32",  # general purpose worklist
+    "1.2.840.10008.5.1.4.34.6",  # unified procedure step
+    "1.2.840.10008.3.1.2.",  # modality performed procedure step and others of normalized services
+    "1.2.840.10008.1.20.",  # storage commitment
+    "1.2.840.10008.5.1.1.",  # print management
+)
+"""What is proposed besides storage and verification, by its beginning. All else is taken for storage: so are classes yet to come, and private
+ones."""
+
+_REJECT_CALLED_AE_TITLE = AssociateReject(result=1, source=1, reason=7)
+_REJECT_LOCAL_LIMIT = AssociateReject(result=2, source=3, reason=2)
+_REJECT_APPLICATION_CONTEXT = AssociateReject(result=1, source=1, reason=2)
+"""PS3.8 table 9-21."""
+
+_ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
+_TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
+"""PS3.8 table 9-18."""
+
+
+@dataclass(slots=True)
+class SinkTally:
+    """What has come in so far."""
+
+    instances: int = 0
+    bytes: int = 0
+    """Of data sets."""
+    echoes: int = 0
+    associations: int = 0
+    """Open now."""
+    associations_total: int = 0
+    rejected: int = 0
+    """Associations rejected."""
+
+
+class Sink:
+    """A storage SCP.
+
+        async with Sink(port=11112) as sink:
+            ...
+
+    Args:
+        host: the address to listen at; by default only this machine can reach it.
+        port: TCP port; 0 is any free one, and :attr:`port` tells which.
+        ae_title: reject associations called otherwise; ``None``: take any.
+        output: folder to store files in, named by SOP instance UID; ``None``: discard.
+        latency: seconds to wait before each response.
+        status: what to answer to each C-STORE-RQ.
+        max_pdu: the largest P-DATA-TF to receive; 0: any.
+        max_associations: associations to have open at once; ``None``: any number.
+        async_operations: stores a requestor may have outstanding, if it asks; 0: any number.
+
+    Raises:
+        UsageError: on entering, the address cannot be had, or the folder cannot be written to.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is an option of its own, all by keyword
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 11112,
+        ae_title: str | None = None,
+        output: str | os.PathLike[str] | None = None,
+        latency: float = 0.0,
+        status: int = 0,
+        max_pdu: int = 131072,
+        max_associations: int | None = None,
+        async_operations: int = 0,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.maximum_length = max_pdu
+        self.window = async_operations
+        self.latency = latency
+        self.tally = SinkTally()
+        self._ae_title = ae_title
+        self._output = None if output is None else Path(output)
+        self._status = status
+        self._max_associations = max_associations
+        self._listening: Port | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            if self._output is not None:
+                self._output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot store files in {str(self._output)!r}: {error.strerror}") from error
+        try:
+            self._listening = Port(self.host, self.port, self)
+        except OSError as error:
+            raise UsageError(f"cannot listen at {self.host}:{self.port}: {error.strerror}") from error
+        self.port = self._listening.port
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._listening is not None:
+            self._listening.close()
+
+    # What asyncstore.network.acceptor.Service asks.
+
+    def decide(self, request: AssociateRequest) -> AssociateReject | tuple[ContextResult, ...]:
+        """Take any association, within what was asked of this sink."""
+        rejection = self._rejection(request)
+        if rejection is not None:
+            self.tally.rejected += 1
+            return rejection
+        self.tally.associations += 1
+        self.tally.associations_total += 1
+        return tuple(_answer(context) for context in request.contexts)
+
+    def store(self, request: Command, transfer_syntax: str) -> Storing:
+        """Begin to store an instance."""
+        if self._output is None or self._status:
+            return _Discarding(self.tally, self._status)
+        return _Writing(self.tally, self._output, request, transfer_syntax)
+
+    def echoed(self) -> None:
+        """Count a C-ECHO."""
+        self.tally.echoes += 1
+
+    def ended(self) -> None:
+        """Count an association's end."""
+        self.tally.associations -= 1
+
+    def _rejection(self, request: AssociateRequest) -> AssociateReject | None:
+        if request.application_context != APPLICATION_CONTEXT:
+            return _REJECT_APPLICATION_CONTEXT
+        if self._ae_title is not None and request.called_ae_title != self._ae_title:
+            return _REJECT_CALLED_AE_TITLE
+        if self._max_associations is not None and self.tally.associations >= self._max_associations:
+            return _REJECT_LOCAL_LIMIT
+        return None
+
+
+def _answer(context: ProposedContext) -> ContextResult:
+    if context.abstract_syntax.startswith(_NOT_STORAGE):
+        return ContextResult(context.id, _ABSTRACT_SYNTAX_NOT_SUPPORTED, "")
+    if not context.transfer_syntaxes:
+        return ContextResult(context.id, _TRANSFER_SYNTAXES_NOT_SUPPORTED, "")
+    return ContextResult(context.id, ACCEPTANCE, context.transfer_syntaxes[0])
+
+
+class _Discarding:
+    def __init__(self, tally: SinkTally, status: int) -> None:
+        self._tally = tally
+        self._status = status
+        self._length = 0
+
+    def write(self, data: memoryview) -> None:
+        self._length += len(data)
+
+    def finish(self) -> int:
+        self._tally.instances += 1
+        self._tally.bytes += self._length
+        return self._status
+
+    def discard(self) -> None:
+        """There is nothing to clean up."""
+
+
+class _Writing:
+    """Writes to a temporary file that gets its name when it is complete, so that no partial file is ever found.
+
+    It writes from within the event loop: to the page cache of a local disk this takes less time than handing the pieces to a thread.
+    """
+
+    def __init__(self, tally: SinkTally, folder: Path, request: Command, transfer_syntax: str) -> None:
+        self._tally = tally
+        self._length = 0
+        uid = request.sop_instance_uid or ""
+        self._final = folder / f"{_safe(uid)}.dcm"
+        self._temporary = folder / f".{_safe(uid)}.{os.getpid()}.{id(self):x}.partial"
+        self._failed = False
+        try:
+            self._file = self._temporary.open("wb", buffering=0)
+            self._file.write(file_meta_information(request.sop_class_uid or "", uid, transfer_syntax))
+        except OSError:
+            self._failed = True
+
+    def write(self, data: memoryview) -> None:
+        self._length += len(data)
+        if not self._failed:
+            try:
+                written = self._file.write(data)
+                while written < len(data):
+                    written += self._file.write(data[written:])
+            except OSError:
+                self._failed = True
+
+    def finish(self) -> int:
+        if self._failed:
+            self.discard()
+            return _OUT_OF_RESOURCES
+        try:
+            self._file.close()
+            self._temporary.replace(self._final)
+        except OSError:
+            self.discard()
+            return _OUT_OF_RESOURCES
+        self._tally.instances += 1
+        self._tally.bytes += self._length
+        return 0
+
+    def discard(self) -> None:
+        if hasattr(self, "_file"):
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def _safe(uid: str) -> str:
+    """A UID as a file name: a peer may send anything as UID, a path out of the folder for example."""
+    return (
+        "".join(character if character.isalnum() or character in ".-" else "_" for character in uid)[:128].lstrip(".")
+        or "_"
+    )
+
+
+def file_meta_information(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+    """Preamble, prefix and file meta information (PS3.10 7.1) to stand before a data set."""
+    elements = b"\x02\x00\x01\x00OB\0\0\x02\0\0\0\0\x01"
+    for element, vr, text in (
+        (0x0002, b"UI", sop_class_uid),
+        (0x0003, b"UI", sop_instance_uid),
+        (0x0010, b"UI", transfer_syntax_uid),
+        (0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
+        (0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
+    ):
+        value = text.encode("ascii", "replace")
+        value += (b"\0" if vr == b"UI" else b" ") * (len(value) & 1)
+        elements += b"\x02\x00" + element.to_bytes(2, "little") + vr + len(value).to_bytes(2, "little") + value
+    return bytes(128) + b"DICM\x02\x00\x00\x00UL\x04\x00" + len(elements).to_bytes(4, "little") + elements

@@ -1,0 +1,187 @@
+"""Where files come from: trees, lists of names, single files.
+
+Rules:
+
+1. The walk is sorted by name within each directory and streams: memory holds the names of the directories on the way down, nothing
+   else, however large the tree is.
+2. A directory is walked once, by whatever name it is reached first; so loops of symbolic links end.
+3. Only regular files are opened, later, by others. FIFOs, devices and sockets are never opened; they, broken links, and directories
+   that cannot be listed come out as :class:`~asyncstore.model.Unsendable`, so nothing is passed over in silence.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, BinaryIO
+
+from asyncstore.model import SourceFile, Unsendable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class WalkOptions:
+    """How directories among the paths are treated.
+
+    Attributes:
+        directories: whether directories are walked at all; where not, a directory is unsendable.
+        recurse: whether directories within directories are walked; where not, they are passed over, as their owner asked.
+        pattern: a wildcard pattern (``*``, ``?``, ``[...]``) that names of files found in directories must match; files named
+            themselves need not.
+        repeat: how many times each file is delivered, in a row.
+    """
+
+    directories: bool = True
+    recurse: bool = True
+    pattern: str | None = None
+    repeat: int = 1
+
+
+_DEFAULTS = WalkOptions()
+
+
+def walk(
+    paths: Iterable[str | os.PathLike[str]], options: WalkOptions = _DEFAULTS
+) -> Iterator[SourceFile | Unsendable]:
+    """Every file of ``paths``, which may be files and directories, in their order.
+
+    It reads directories and is therefore to be consumed in a thread.
+    """
+    visited: set[tuple[int, int]] = set()
+    for path in paths:
+        for found in _expand(os.fspath(path), options, visited):
+            if isinstance(found, SourceFile):
+                for _ in range(options.repeat):
+                    yield found
+            else:
+                yield found
+
+
+def files_from(stream: BinaryIO, *, null: bool = False) -> Iterator[str]:
+    """The names a list holds, one a line; with ``null``, ended by NUL bytes instead, so that names may hold newlines.
+
+    Names are taken byte for byte; empty ones are passed over.
+    """
+    separator = b"\0" if null else b"\n"
+    rest = b""
+    while block := stream.read(1 << 16):
+        *names, rest = (rest + block).split(separator)
+        yield from (_name(name, null=null) for name in names if name)
+    if rest:
+        yield _name(rest, null=null)
+
+
+def _name(name: bytes, *, null: bool) -> str:
+    return os.fsdecode(name if null else name.removesuffix(b"\r"))
+
+
+def _expand(path: str, options: WalkOptions, visited: set[tuple[int, int]]) -> Iterator[SourceFile | Unsendable]:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - paths are str throughout: Path costs more than the call
+    except (OSError, ValueError) as error:
+        yield Unsendable(path, _unreachable(path, error))
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        yield SourceFile(path) if stat.S_ISREG(status.st_mode) else Unsendable(path, _special(status.st_mode))
+    elif options.directories:
+        yield from _tree(path, status, options, visited)
+    else:
+        yield Unsendable(path, "it is a directory")
+
+
+def _tree(
+    top: str, status: os.stat_result, options: WalkOptions, visited: set[tuple[int, int]]
+) -> Iterator[SourceFile | Unsendable]:
+    """The tree below ``top``, depth first, without recursion: a tree may be deeper than Python's stack."""
+    pending = [_listing(top, status, options, visited)]
+    while pending:
+        for found in pending[-1]:
+            if isinstance(found, str):
+                try:
+                    below = os.stat(found)  # noqa: PTH116 - see above
+                except OSError as error:
+                    yield Unsendable(found, _unreachable(found, error))
+                    continue
+                pending.append(_listing(found, below, options, visited))
+                break
+            yield found
+        else:
+            pending.pop()
+
+
+def _listing(
+    directory: str, status: os.stat_result, options: WalkOptions, visited: set[tuple[int, int]]
+) -> Iterator[SourceFile | Unsendable | str]:
+    """The entries of one directory, sorted; the name of a directory to descend into comes out as a plain string."""
+    identity = (status.st_dev, status.st_ino)
+    if identity in visited:
+        return
+    visited.add(identity)
+    try:
+        names, others = _sorted_names(directory)
+    except OSError as error:
+        yield Unsendable(directory, f"the directory cannot be listed: {error.strerror}")
+        return
+    prefix = os.path.join(directory, "")  # noqa: PTH118 - see above
+    names.reverse()
+    while names:
+        name = names.pop()
+        mode = others.get(name, stat.S_IFREG)
+        if stat.S_ISDIR(mode):
+            if options.recurse:
+                yield prefix + name
+        elif options.pattern is not None and not fnmatchcase(name, options.pattern):
+            continue
+        elif stat.S_ISREG(mode):
+            yield SourceFile(prefix + name)
+        elif mode:
+            yield Unsendable(prefix + name, _special(mode))
+        else:
+            yield Unsendable(prefix + name, "a symbolic link that leads nowhere")
+
+
+def _sorted_names(directory: str) -> tuple[list[str], dict[str, int]]:
+    """The names in ``directory``, sorted, and the file type of those that are not regular files (0: a broken link).
+
+    A directory may hold a million files: plain names take a quarter of the memory of ``os.DirEntry``.
+    """
+    names: list[str] = []
+    others: dict[str, int] = {}
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            names.append(entry.name)
+            if entry.is_file():
+                continue
+            if entry.is_dir():
+                others[entry.name] = stat.S_IFDIR
+            else:
+                try:
+                    others[entry.name] = entry.stat().st_mode
+                except OSError:
+                    others[entry.name] = 0
+    names.sort()
+    return names, others
+
+
+_SPECIAL = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+
+
+def _special(mode: int) -> str:
+    return f"not a regular file but {_SPECIAL.get(stat.S_IFMT(mode), 'something special')}"
+
+
+def _unreachable(path: str, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError) and os.path.islink(path):  # noqa: PTH114 - see above
+        return "a symbolic link that leads nowhere"
+    if isinstance(error, FileNotFoundError):
+        return "no such file or directory"
+    return f"cannot be reached: {error.strerror if isinstance(error, OSError) else error}"
