@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from asyncstore.version import __version__
+
 if TYPE_CHECKING:
     from asyncstore.errors import (
         AssociationAborted,
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from asyncstore.sink import Sink
     from asyncstore.source import WalkOptions
     from asyncstore.survey import survey
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "errors": (
@@ -85,6 +85,7 @@ __all__ = [  # noqa: RUF022 - by room
     "Timeouts",
     "Unsendable",
     "WalkOptions",
+    "__version__",
     "survey",
 ]
 

@@ -4,7 +4,8 @@ Rules:
 
 1. Whatever goes wrong with input, peers or options is raised as a subclass of :class:`AsyncstoreError`. Errors of other
    libraries are translated where they are met.
-2. ``str(error)`` is one line for a person: with whom or which file, what, why. What to do next is in :attr:`~AsyncstoreError.hint`.
+2. ``str(error)`` is one line for a person: with whom or which file, what, why. What to do next is in
+   :attr:`~AsyncstoreError.hint`.
 3. ``is_transient`` tells whether the same thing may succeed when it is tried again later with nothing changed.
 """
 
@@ -199,14 +200,16 @@ class ProtocolViolation(AssociationError):
 class NoContextAccepted(AssociationError):
     """The peer accepted the association but none of the presentation contexts that were proposed."""
 
-    hint = "The peer takes none of these SOP classes in these transfer syntaxes: its conformance statement lists those it takes."
+    hint = "The peer's conformance statement lists the SOP classes and transfer syntaxes it takes."
 
     def __init__(self, peer: str) -> None:
         super().__init__(peer, "the peer accepted none of the presentation contexts proposed")
 
 
 class InvalidPdu(AsyncstoreError):
-    """Bytes that are not what PS3.8 or PS3.7 allow. The network room turns it into :class:`ProtocolViolation`, which names the peer.
+    """Bytes that are not what PS3.8 or PS3.7 allow.
+
+    The network room, which knows the peer, turns it into :class:`ProtocolViolation`.
 
     Attributes:
         violation: what is wrong, in words.

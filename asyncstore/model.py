@@ -1,9 +1,9 @@
-"""The values that travel between the stages, one frozen type a stage:
+"""The values that travel between the stages, one frozen type a stage.
 
     SourceFile --> Instance --> Attempt --> Outcome
 
-and what an observer may sample while they travel: :class:`Progress`. They are named tuples because millions of them are
-made: a named tuple costs a third of a frozen dataclass. Paths are ``str`` with undecodable bytes as surrogates
+Besides, what an observer may sample while they travel: :class:`Progress`. They are named tuples because millions of
+them are made: a named tuple costs a third of a frozen dataclass. Paths are ``str`` with undecodable bytes as surrogates
 (:func:`os.fsdecode`), so ``os.fsencode`` gives back exactly the name the file has.
 """
 
@@ -28,7 +28,7 @@ class Result(StrEnum):
     FAILED = "failed"
     """The SCP answered a failure."""
     NOT_SENT = "not_sent"
-    """It was never completely handed to the SCP: not DICOM, unreadable, no accepted context, or the run ended before."""
+    """It never reached the SCP as a whole: not DICOM, unreadable, no accepted context, or the run ended before."""
     UNKNOWN = "unknown"
     """The association was lost between its first byte and the response: the SCP may hold it or not."""
     SKIPPED = "skipped"
@@ -59,6 +59,8 @@ class Instance(NamedTuple):
     """Bytes before the data set (preamble and file meta information)."""
     length: int
     """Bytes of the data set, from ``offset`` to the end of the file."""
+    data: bytes | None = None
+    """The data set itself, when the file is so small that looking into it has read it all anyway."""
 
 
 class Buffer:

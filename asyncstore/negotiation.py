@@ -1,8 +1,9 @@
 """Which presentation contexts to propose, and which accepted one carries an instance. Pure decisions: no I/O, no clock.
 
-Contexts are planned from the instances found: one context for each pair of SOP class and transfer syntax, proposing that transfer
-syntax alone. So the answer says of each pair whether its data sets can go out as they lie in the file (a context that lists several transfer
-syntaxes is answered with one of them: PS3.8 9.3.3.2), and nothing is re-encoded that need not be.
+Contexts are planned from the instances found: one context for each pair of SOP class and transfer syntax, proposing
+that transfer syntax alone. So the answer says of each pair whether its data sets can go out as they lie in the file
+(a context that lists several transfer syntaxes is answered with one of them: PS3.8 9.3.3.2), and nothing is
+re-encoded that need not be.
 """
 
 from __future__ import annotations

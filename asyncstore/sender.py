@@ -2,8 +2,8 @@
 
     walk -> probe -> backlog -> lanes -> outcomes
 
-Each arrow is bounded, so a slow peer slows the walk, and a consumer that does not take outcomes slows the lanes. A run is one task of its
-:class:`Sender`; leaving the ``async with`` block ends it, whatever it was doing.
+Each arrow is bounded, so a slow peer slows the walk, and a consumer that does not take outcomes slows the lanes. A
+run is one task of its :class:`Sender`; leaving the ``async with`` block ends it, whatever it was doing.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ _OUTCOMES_SECONDS = 0.02
 """Outcomes are handed on in batches of this long: waking the consumer for each one would cost as much as the store."""
 
 _PORTS = range(1, 65536)
+_WINDOWS = range(65536)
 _AE_TITLE_LIMIT = 16
 _PDU_LENGTHS = range(4096, 131073)
 """The range of storescu's ``-pdu``; larger ones gain nothing."""
@@ -50,8 +51,8 @@ class _Outlet:
 
     def __init__(self) -> None:
         self._waiting: list[Outcome] = []
-        self._filled = anyio.Event()
-        self._emptied = anyio.Event()
+        self._filled = asyncio.Event()
+        self._emptied = asyncio.Event()
         self._is_closed = False
 
     def put(self, outcomes: Iterable[Outcome]) -> None:
@@ -70,12 +71,12 @@ class _Outlet:
         """The outcomes of the last moment; none when there will be no more."""
         await self._filled.wait()
         if not self._is_closed:
-            await anyio.sleep(_OUTCOMES_SECONDS)
+            await asyncio.sleep(_OUTCOMES_SECONDS)
         outcomes, self._waiting = self._waiting, []
         if not self._is_closed:
-            self._filled = anyio.Event()
+            self._filled = asyncio.Event()
         self._emptied.set()
-        self._emptied = anyio.Event()
+        self._emptied = asyncio.Event()
         return outcomes
 
 
@@ -83,8 +84,8 @@ class Run:
     """One run of a sender: an asynchronous iterator of :class:`~asyncstore.model.Outcome`, one for every file found.
 
     After the last outcome it raises what kept the whole run from being attempted, if something did:
-    :class:`~asyncstore.errors.AssociationError` when no association could be had at all, :class:`~asyncstore.errors.PrepareError`
-    when no worker process could.
+    :class:`~asyncstore.errors.AssociationError` when no association could be had at all,
+    :class:`~asyncstore.errors.PrepareError` when no worker process could.
     """
 
     def __init__(self, files: Survey, dispatcher: Dispatcher, outlet: _Outlet) -> None:
@@ -193,8 +194,8 @@ class Sender:
         calling_ae_title: ours, 1 to 16 characters.
         called_ae_title: the peer's, 1 to 16 characters.
         associations: how many to have at once; ``None``: as many as make the transfer faster, and the peer accepts.
-        async_operations: stores outstanding on one association, if the peer agrees (asynchronous operations window, PS3.7 D.3.3.3);
-            1 proposes none, 0 is unlimited.
+        async_operations: stores outstanding on one association, if the peer agrees (asynchronous operations window,
+            PS3.7 D.3.3.3); 1 proposes none, 0 is unlimited.
         workers: processes that look into files; ``None``: by the number of cores.
         timeouts: how long the peer may take for what.
         max_pdu: the largest P-DATA-TF to receive, in bytes, 4096 to 131072.
@@ -227,7 +228,7 @@ class Sender:
             _check(_is_ae_title(title), f"the {name} AE title {title!r} is not 1 to 16 printable ASCII characters")
         _check(associations is None or associations > 0, f"{associations} associations cannot send anything")
         _check(workers is None or workers > 0, f"{workers} workers cannot prepare anything")
-        _check(0 <= async_operations <= 0xFFFF, f"a window of {async_operations} operations is not between 0 and 65535")
+        _check(async_operations in _WINDOWS, f"a window of {async_operations} operations is not between 0 and 65535")
         for length in (max_pdu, max_send_pdu or max_pdu):
             _check(length in _PDU_LENGTHS, f"a maximum PDU length of {length} is not between 4096 and 131072")
         self.peer = peer

@@ -1,7 +1,7 @@
-"""A storage SCP: it takes everything, at full speed, and discards it or stores it as Part 10 files, data sets byte for byte.
+"""A storage SCP that takes everything, at full speed, and discards it or stores it as Part 10 files.
 
-It is the other end for demonstrations, tests and calibration, and can play a slow or a picky PACS. It is no archive: it keeps no index and
-tells nobody what it holds.
+It is the other end for demonstrations, tests and calibration, and can play a slow or a picky PACS. It is no archive:
+it keeps no index and tells nobody what it holds.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _NOT_STORAGE = (
     "1.2.840.10008.1.20.",  # storage commitment
     "1.2.840.10008.5.1.1.",  # print management
 )
-"""What is proposed besides storage and verification, by its beginning. All else is taken for storage: so are classes yet to come, and private
-ones."""
+"""What is proposed besides storage and verification, by its beginning. All else is taken for storage: so are classes
+yet to come, and private ones."""
 
 _REJECT_CALLED_AE_TITLE = AssociateReject(result=1, source=1, reason=7)
 _REJECT_LOCAL_LIMIT = AssociateReject(result=2, source=3, reason=2)
@@ -197,7 +197,8 @@ class _Discarding:
 class _Writing:
     """Writes to a temporary file that gets its name when it is complete, so that no partial file is ever found.
 
-    It writes from within the event loop: to the page cache of a local disk this takes less time than handing the pieces to a thread.
+    It writes from within the event loop: to the page cache of a local disk this takes less time than handing the
+    pieces to a thread.
     """
 
     def __init__(self, tally: SinkTally, folder: Path, request: Command, transfer_syntax: str) -> None:

@@ -2,11 +2,12 @@
 
 Rules:
 
-1. The walk is sorted by name within each directory and streams: memory holds the names of the directories on the way down, nothing
-   else, however large the tree is.
+1. The walk is sorted by name within each directory and streams: memory holds the names of the directories on the way
+   down, nothing else, however large the tree is.
 2. A directory is walked once, by whatever name it is reached first; so loops of symbolic links end.
-3. Only regular files are opened, later, by others. FIFOs, devices and sockets are never opened; they, broken links, and directories
-   that cannot be listed come out as :class:`~asyncstore.model.Unsendable`, so nothing is passed over in silence.
+3. Only regular files are opened, later, by others. FIFOs, devices and sockets are never opened; they, broken links,
+   and directories that cannot be listed come out as :class:`~asyncstore.model.Unsendable`, so nothing is passed over
+   in silence.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ class WalkOptions:
 
     Attributes:
         directories: whether directories are walked at all; where not, a directory is unsendable.
-        recurse: whether directories within directories are walked; where not, they are passed over, as their owner asked.
-        pattern: a wildcard pattern (``*``, ``?``, ``[...]``) that names of files found in directories must match; files named
-            themselves need not.
+        recurse: whether directories within directories are walked; where not, they are passed over, as their owner
+            asked.
+        pattern: a wildcard pattern (``*``, ``?``, ``[...]``) that names of files found in directories must match;
+            files named themselves need not.
         repeat: how many times each file is delivered, in a row.
     """
 

@@ -1,6 +1,7 @@
-"""Walk and probe: what a list of paths holds, batch by batch, in order, as far ahead of its consumer as the pool has workers.
+"""Walk and probe: what paths hold, batch by batch, in order, as far ahead of the consumer as the pool has workers.
 
-The walk blocks and runs in a thread, the probing in worker processes; neither is waited for longer than the other one needs.
+The walk blocks and runs in a thread, the probing in worker processes; neither is waited for longer than the other one
+needs.
 """
 
 from __future__ import annotations
@@ -122,7 +123,9 @@ def _take(found: Iterator[Found], most: int) -> list[Found]:
 async def survey(
     paths: Iterable[str | os.PathLike[str]], options: WalkOptions | None = None, *, workers: int | None = None
 ) -> AsyncIterator[list[Instance | Unsendable]]:
-    """What ``paths`` hold, in batches; nothing is sent. Close the iterator (:func:`contextlib.aclosing`) when leaving early.
+    """What ``paths`` hold, in batches; nothing is sent.
+
+    Close the iterator (:func:`contextlib.aclosing`) when leaving early.
 
     Raises:
         PrepareError: no worker process can be run.

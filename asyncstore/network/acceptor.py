@@ -1,7 +1,7 @@
 """An association as acceptor, and the port that associations are accepted at.
 
-What is stored where, what is accepted and what is answered is the business of a :class:`Service`; here are its sockets. Data sets are handed over
-in the pieces they arrive in, without a copy.
+What is stored where, what is accepted and what is answered is the business of a :class:`Service`; here are its
+sockets. Data sets are handed over in the pieces they arrive in, without a copy.
 """
 
 from __future__ import annotations

@@ -2,15 +2,15 @@
 
 Rules:
 
-1. The hot path has no task and no future: pieces of data sets are queued with :meth:`Association.submit`, go out as far as the window and the
-   socket allow, and each response sends what may follow from within the callback that received it. What came of each store is
-   handed to ``on_attempt``.
-2. An association ends once, with one error or by release. At its end every store that had begun is reported with that error; those that had
-   not begun are given back by :meth:`Association.withdraw`, untouched. ``on_end`` is called.
+1. The hot path has no task and no future: pieces of data sets are queued with :meth:`Association.submit`, go out as
+   far as the window and the socket allow, and each response sends what may follow from within the callback that
+   received it. What came of each store is handed to ``on_attempt``.
+2. An association ends once, with one error or by release. At its end every store that had begun is reported with that
+   error; those that had not begun are given back by :meth:`Association.withdraw`, untouched. ``on_end`` is called.
 3. Responses are matched by Message ID Being Responded To, in any order (PS3.7 D.3.3.3). A response to nothing that is
    outstanding is a violation, except a repetition of the last one.
-4. A response that comes before its request has been sent completely counts when the request has been: the rest is sent nevertheless, for
-   otherwise the peer would take what follows for it.
+4. A response that comes before its request has been sent completely counts when the request has been: the rest is
+   sent nevertheless, for otherwise the peer would take what follows for it.
 5. Whoever opened an association calls :meth:`Association.close` in the end, whatever has happened.
 """
 
@@ -20,7 +20,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from asyncstore.errors import (
@@ -35,7 +35,7 @@ from asyncstore.errors import (
 )
 from asyncstore.model import Attempt
 from asyncstore.network.link import Link, connect
-from asyncstore.network.timeouts import ARTIM, Timeouts
+from asyncstore.network.timeouts import Timeouts
 from asyncstore.protocol.associate import (
     ACCEPTANCE,
     AssociateAccept,
@@ -96,7 +96,7 @@ class AssociationOptions:
     maximum_length: int = 16384
     send_length: int | None = None
     window: int = 1
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
 
 class _Exchange:
@@ -159,11 +159,13 @@ class Association:
         self._is_established = False
         self._step_done: asyncio.Future[None] | None = None
         self._settled: asyncio.Future[None] | None = None
+        self._peer_closed: asyncio.Future[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._progress_mark = (0.0, 0)
 
     def __repr__(self) -> str:
-        return f"<Association {self._options.called_ae_title} Sta{self._upper.state.value} {len(self._outstanding)} outstanding>"
+        called, state = self._options.called_ae_title, self._upper.state.value
+        return f"<Association {called} Sta{state} {len(self._outstanding)} outstanding>"
 
     @classmethod
     async def open(
@@ -186,7 +188,7 @@ class Association:
         connected = await connect(host, port, options.timeouts.connect)
         association = cls(connected, f"{host}:{port}", number, options, on_attempt, on_end)
         try:
-            await association._negotiate(tuple(contexts))  # noqa: SLF001 - a constructor's second half
+            await association._negotiate(tuple(contexts))
         except BaseException:
             await association.close()
             raise
@@ -205,7 +207,7 @@ class Association:
         return None
 
     def submit(self, pieces: Iterable[Piece]) -> None:
-        """Queue pieces of data sets whose contexts are :attr:`accepted`. Each piece's buffer is released when it has left."""
+        """Queue pieces of data sets whose contexts are :attr:`accepted`; a buffer is released when it has left."""
         for piece in pieces:
             if piece.is_first:
                 self._taking = piece.instance
@@ -272,7 +274,7 @@ class Association:
         return time.monotonic() - exchange.started
 
     async def release(self) -> None:
-        """Release the association; nothing must be outstanding. A peer that does not answer, or breaks off, is let go."""
+        """Release the association; nothing must be outstanding. A peer that does not answer is let go."""
         if self.error is not None or not self._upper.can_send_data:
             return
         self._upper.release()
@@ -293,10 +295,10 @@ class Association:
         """
         if not self._upper.is_over:
             self._fail(AssociationAborted(self.peer, 0, 0), notify_peer=True)
-        deadline = time.monotonic() + min(_ABORT_LINGER, ARTIM)
         try:
-            while self._upper.artim_running and not self._link.is_closed and time.monotonic() < deadline:
-                await asyncio.sleep(0.005)
+            if self._upper.artim_running and not self._link.is_closed:
+                self._peer_closed = self._loop.create_future()
+                await asyncio.wait({self._peer_closed}, timeout=_ABORT_LINGER)
         finally:
             self._end_link()
 
@@ -402,10 +404,15 @@ class Association:
         window = accept.window or (1, 1)
         self.window = self._agreed_window(window[0]) if self._options.window != 1 else 1
         _log.info(
-            "association %d: %s accepted %d of %d presentation contexts, maximum length %d, window %d (%s)",
-            self.number, self.peer, len(self._transfer_syntaxes), len(self._proposed), accept.maximum_length, self.window,
+            "association %d: %s (%s) accepted %d of %d presentation contexts, maximum length %d, window %d",
+            self.number,
+            self.peer,
             accept.implementation_version_name or accept.implementation_class_uid,
-        )  # fmt: skip
+            len(self._transfer_syntaxes),
+            len(self._proposed),
+            accept.maximum_length,
+            self.window,
+        )
         if _negotiation_log.isEnabledFor(logging.INFO):
             for (abstract_syntax, transfer_syntax), words in results.items():
                 _negotiation_log.info(
@@ -473,18 +480,10 @@ class Association:
             answered: list[_Exchange] = []
             gathered = 0
             while self._queue and gathered < _GATHERED:
-                piece = self._queue[0]
-                if piece.is_first:
-                    if self.window and len(self._outstanding) >= self.window:
-                        break
-                    buffers += self._begin_store(piece.instance)
-                elif piece.problem is not None:
-                    self._unreadable(piece, buffers)
-                    break
-                exchange = self._sending
+                exchange = self._may_send(self._queue[0], buffers)
                 if exchange is None:
                     break
-                self._queue.popleft()
+                piece = self._queue.popleft()
                 buffers += self._fragmenter.fragments(exchange.context_id, piece.data, last=piece.is_last)
                 gathered += len(piece.data)
                 self._unreleased.append(piece.buffer)
@@ -503,9 +502,20 @@ class Association:
             for exchange in answered:
                 self._finish(exchange)
 
-    def _unreadable(self, piece: Piece, buffers: list[pdu.Buffer]) -> None:
-        """The rest of a data set cannot be read: when nothing else is outstanding, abort, for the request cannot be completed."""
-        if len(self._outstanding) > 1 or buffers:
+    def _may_send(self, piece: Piece, buffers: list[pdu.Buffer]) -> _Exchange | None:
+        """The exchange that ``piece`` belongs to, begun if it is the first; ``None`` where it has to wait."""
+        if piece.is_first:
+            if self.window and len(self._outstanding) >= self.window:
+                return None
+            buffers += self._begin_store(piece.instance)
+        elif piece.problem is not None:
+            self._unreadable(piece, is_last_in_line=not buffers)
+            return None
+        return self._sending
+
+    def _unreadable(self, piece: Piece, *, is_last_in_line: bool) -> None:
+        """A data set cannot be read on, so its request cannot be completed: abort, when nothing else is outstanding."""
+        if len(self._outstanding) > 1 or not is_last_in_line:
             return
         self._queue.popleft()
         piece.buffer.release()
@@ -590,6 +600,8 @@ class Association:
             self._watch = None
         self._link.close()
         self._release_sent()
+        if self._peer_closed is not None and not self._peer_closed.done():
+            self._peer_closed.set_result(None)
 
     # Deadlines: one look at the clock now and then instead of a timer per store.
 
@@ -608,26 +620,18 @@ class Association:
 
     def _overdue(self, now: float) -> AssociationError | None:
         timeouts = self._options.timeouts
-        marked, bytes_then = self._progress_mark
-        if not self._link.is_blocked:
-            self._progress_mark = (now, self._link.bytes_sent)
-        elif timeouts.socket and self._link.bytes_sent == bytes_then and now - marked > timeouts.socket:
-            return TimedOut(self.peer, "data taken by the peer", timeouts.socket, "-ts")
-        elif (
-            timeouts.dimse
-            and now - marked > timeouts.dimse
-            and self._link.bytes_sent - bytes_then < self._fragmenter.fragment_length
-        ):
-            return TimedOut(self.peer, "noteworthy progress of a C-STORE-RQ", timeouts.dimse, "-td")
-        elif self._link.bytes_sent - bytes_then >= (self._fragmenter.fragment_length if timeouts.dimse else 1):
-            self._progress_mark = (now, self._link.bytes_sent)
+        if self._link.is_blocked:
+            marked, bytes_then = self._progress_mark
+            taken = self._link.bytes_sent - bytes_then
+            if timeouts.socket and not taken and now - marked > timeouts.socket:
+                return TimedOut(self.peer, "data taken by the peer", timeouts.socket, "-ts")
+            if timeouts.dimse and taken < self._fragmenter.fragment_length and now - marked > timeouts.dimse:
+                return TimedOut(self.peer, "noteworthy part of a C-STORE-RQ taken by the peer", timeouts.dimse, "-td")
+            if taken >= (self._fragmenter.fragment_length if timeouts.dimse else 1):
+                self._progress_mark = (now, self._link.bytes_sent)
+            return None
+        self._progress_mark = (now, self._link.bytes_sent)
         oldest = next(iter(self._outstanding.values()), None)
-        if (
-            timeouts.dimse
-            and oldest is not None
-            and oldest.is_sent
-            and not self._link.is_blocked
-            and now - oldest.sent_at > timeouts.dimse
-        ):
+        if timeouts.dimse and oldest is not None and oldest.is_sent and now - oldest.sent_at > timeouts.dimse:
             return TimedOut(self.peer, "response", timeouts.dimse, "-td")
         return None

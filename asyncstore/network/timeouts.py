@@ -13,8 +13,8 @@ class Timeouts:
         connect: for the TCP connection to open, name resolution included (``-to``).
         socket: for the peer to take any byte of what is being sent (``-ts``).
         acse: for the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ (``-ta``).
-        dimse: for the response to a C-STORE-RQ or C-ECHO-RQ, from its last byte on, and for the peer to take at least one PDU
-            of it meanwhile (``-td``).
+        dimse: for the response to a C-STORE-RQ or C-ECHO-RQ, from its last byte on, and for the peer to take at least
+            one PDU of it meanwhile (``-td``).
     """
 
     connect: float | None = None
@@ -24,4 +24,5 @@ class Timeouts:
 
 
 ARTIM = 10.0
-"""Seconds a peer has for closing the transport connection after the association's end (PS3.8 9.1.5 leaves the value open)."""
+"""Seconds a peer has for closing the transport connection after the association's end (PS3.8 9.1.5 leaves the value
+open)."""

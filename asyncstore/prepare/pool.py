@@ -3,11 +3,12 @@
 Rules:
 
 1. A process is started when there is a batch for it and every other one is busy, up to the size of the pool.
-2. Processes are plain children with pipes, not :mod:`multiprocessing`'s: nothing of the caller's main module is imported into them, nothing
-   is forked from a process with threads, and a worker that dies takes nothing with it.
-3. A worker that dies with its batch: the batch is done again file by file; a file that kills a worker again is unsendable, and the
-   run goes on.
-4. The exchange with a worker blocks, so it runs in a thread; when its caller is cancelled the worker is killed, which ends the exchange.
+2. Processes are plain children with pipes, not :mod:`multiprocessing`'s: nothing of the caller's main module is
+   imported into them, nothing is forked from a process with threads, and a worker that dies takes nothing with it.
+3. A worker that dies with its batch: the batch is done again file by file; a file that kills a worker again is
+   unsendable, and the run goes on.
+4. The exchange with a worker blocks, so it runs in a thread; when its caller is cancelled the worker is killed, which
+   ends the exchange.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class WorkerDied(Exception):
 class _Worker:
     def __init__(self) -> None:
         try:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-c", _STARTUP, _IMPORT_ROOT],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

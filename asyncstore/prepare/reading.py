@@ -2,30 +2,85 @@
 
 Rules:
 
-1. A trip to a thread costs some 60 µs, so one trip fills one buffer: with many small data sets, or with a part of a large one.
-2. Buffers are reused; a buffer is free again when its last piece has left for the network. There is a fixed number of them, so memory
-   does not grow with files, and reading waits for the network.
-3. ``preadv`` into a buffer, not ``mmap``: it costs the same, does not block the loop on a cold disk, and a file that is cut
-   short meanwhile is an error instead of a SIGBUS.
-4. A file that is not what it was when it was probed (its size differs) is never sent as if it were.
+1. A trip to a thread costs some 60 µs, so one trip fills one buffer: with many small data sets, or with a part of a
+   large one.
+2. Buffers are reused; a buffer is free again when its last piece has left for the network. There is a fixed number of
+   them, so memory does not grow with files, and reading waits for the network.
+3. ``preadv`` into a buffer, not ``mmap``: it costs the same, does not block the loop on a cold disk, and a file that
+   is cut short meanwhile is an error instead of a SIGBUS.
+4. A data set that came along with the probe is in memory already; it takes a place in a buffer, so the bounds hold,
+   but no trip.
+5. A file that is not what it was when it was probed (its size differs) is never sent as if it were.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-from typing import TYPE_CHECKING
-
-import anyio
-import anyio.to_thread
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from asyncstore.model import Buffer, Instance, Piece, Unsendable
 from asyncstore.prepare.probe import OPEN_FLAGS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BUFFER_SIZE = 1 << 20
-"""Measured: 1 MiB is as fast as anything larger, and its pages stay in the processor's cache between reading and sending."""
+"""Measured: 1 MiB is as fast as anything larger, and its pages stay in the processor's cache between reading and
+sending."""
+
+
+class _ReaderThread:
+    """One thread that reads for one lane.
+
+    It is a daemon, so a read that hangs in a dead network file system does not keep the program from ending; and it
+    is bare, because a trip then costs half of what an executor's does.
+    """
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._is_started = False
+
+    async def call(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """``function(*arguments)`` in the thread. When the caller is cancelled its result is dropped."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def answer(result: T | None, error: BaseException | None) -> None:
+            if future.cancelled():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(cast("T", result))
+
+        def do() -> None:
+            result, failure = None, None
+            try:
+                result = function(*arguments, **named)
+            except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
+                failure = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody awaits any more
+                loop.call_soon_threadsafe(answer, result, failure)
+
+        if not self._is_started:
+            self._is_started = True
+            threading.Thread(target=self._serve, name="asyncstore-reader", daemon=True).start()
+        self._calls.put(do)
+        return await future
+
+    def close(self) -> None:
+        self._calls.put(None)
+
+    def _serve(self) -> None:
+        while call := self._calls.get():
+            call()
 
 
 class Reader:
@@ -37,27 +92,30 @@ class Reader:
     def __init__(self, buffers: int = 2, buffer_size: int = BUFFER_SIZE) -> None:
         self._buffer_size = buffer_size
         self._free: list[Buffer] = []
-        self._places = anyio.Semaphore(buffers)
-        self._threads = anyio.CapacityLimiter(1)
+        self._places = asyncio.Semaphore(buffers)
+        self._thread = _ReaderThread()
 
     async def read(self, instances: Iterable[Instance]) -> AsyncIterator[list[Piece]]:
         """The pieces of ``instances``, in order, a buffer's load at a time."""
         for load in self._loads(instances):
             if load[0].length <= self._buffer_size:
                 buffer = await self._buffer()
-                yield await anyio.to_thread.run_sync(
-                    _read_whole, buffer, load, abandon_on_cancel=True, limiter=self._threads
-                )
+                if all(instance.data is not None for instance in load):
+                    yield _read_whole(buffer, load)
+                else:
+                    yield await self._thread.call(_read_whole, buffer, load)
                 continue
             instance = load[0]
             for start in range(0, instance.length, self._buffer_size):
                 buffer = await self._buffer()
-                piece = await anyio.to_thread.run_sync(
-                    _read_part, buffer, instance, start, abandon_on_cancel=True, limiter=self._threads
-                )
+                piece = await self._thread.call(_read_part, buffer, instance, start)
                 yield [piece]
                 if piece.problem:
                     break
+
+    def close(self) -> None:
+        """End the reader's thread, when what it does at the moment is done; nobody waits for that."""
+        self._thread.close()
 
     async def _buffer(self) -> Buffer:
         await self._places.acquire()
@@ -94,11 +152,15 @@ def _read_whole(buffer: Buffer, instances: list[Instance]) -> list[Piece]:
     position = 0
     buffer.needed = len(instances)
     for instance in instances:
-        end = position + _wire_length(instance)
-        data = buffer.view[position:end]
-        problem = _read_into(data, instance, 0)
+        problem = None
+        if instance.data is not None:
+            data = memoryview(instance.data if not instance.length & 1 else instance.data + b"\0")
+        else:
+            end = position + _wire_length(instance)
+            data = buffer.view[position:end]
+            problem = _read_into(data, instance, 0)
+            position = end
         pieces.append(Piece(instance, data, is_first=True, is_last=True, buffer=buffer, problem=problem))
-        position = end
     return pieces
 
 
@@ -112,8 +174,8 @@ def _read_part(buffer: Buffer, instance: Instance, start: int) -> Piece:
 def _read_into(data: memoryview, instance: Instance, start: int) -> Unsendable | None:
     """Fill ``data`` from the data set's byte ``start`` on; what kept it from that.
 
-    The file is opened anew for every part: nothing stays open when its reader is cancelled, and a size that has changed meanwhile
-    is noticed.
+    The file is opened anew for every part: nothing stays open when its reader is cancelled, and a size that has
+    changed meanwhile is noticed.
     """
     wanted = min(len(data), instance.length - start)
     if wanted < len(data):

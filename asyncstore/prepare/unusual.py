@@ -1,8 +1,9 @@
 """What instance a file holds when its file meta information is missing or out of the ordinary.
 
-Seen in real archives, and handled: no preamble, no file meta information at all, no group length or a wrong one, meta information longer
-than a page, SOP class and instance UIDs missing from it, no transfer syntax UID. What is missing is looked for in the data set with
-pydicom; its encoding, where nothing says it, is recognised by the look of its first element, as DCMTK does.
+Seen in real archives, and handled: no preamble, no file meta information at all, no group length or a wrong one, meta
+information longer than a page, SOP class and instance UIDs missing from it, no transfer syntax UID. What is missing
+is looked for in the data set with pydicom; its encoding, where nothing says it, is recognised by the look of its
+first element, as DCMTK does.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int]:
 def _recognised(first_element: bytes) -> str | None:
     """The encoding of a data set that begins so: its group tells the byte order, letters of a VR that it is explicit.
 
-    Data sets begin in group 0008, some with command elements or a few groups further on; a group up to 00FF is believed.
+    Data sets begin in group 0008, some with command elements or a few groups further on; a group up to 00FF is
+    believed.
     """
     if len(first_element) < _TAG_VR.size:
         return None

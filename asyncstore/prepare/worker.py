@@ -1,7 +1,8 @@
-"""The process that probes files, batch by batch: paths come in on standard input, what they hold goes out on standard output.
+"""The process that probes files, batch by batch.
 
-A message is four bytes of length and a marshalled list: marshal is the fastest way between two processes of the same interpreter.
-The process ends when its standard input does, so it never outlives its parent. It imports little, to start in some 20 ms.
+Paths come in on standard input, what they hold goes out on standard output. A message is four bytes of length and a
+marshalled list: marshal is the fastest way between two processes of the same interpreter. The process ends when its
+standard input does, so it never outlives its parent. It imports little, to start in some 20 ms.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """A-ASSOCIATE-RQ, -AC and -RJ (PS3.8 9.3.2 - 9.3.4, annex D; PS3.7 D.3.3).
 
-This is the one part of PS3.8 that pynetdicom could do for us. It is written here all the same because importing pynetdicom takes
-longer (0.4 s and 30 MB) than all else a short run does; the tests hold every PDU against pynetdicom's, in both directions.
+This is the one part of PS3.8 that pynetdicom could do for us. It is written here all the same because importing
+pynetdicom takes longer (0.4 s and 30 MB) than all else a short run does; the tests hold every PDU against
+pynetdicom's, in both directions.
 
-Decoding trusts no length: an item that reaches beyond what holds it is an :class:`~asyncstore.errors.InvalidPdu`. Items nobody here
-knows are passed over, as PS3.8 9.3.1 demands.
+Decoding trusts no length: an item that reaches beyond what holds it is an :class:`~asyncstore.errors.InvalidPdu`.
+Items nobody here knows are passed over, as PS3.8 9.3.1 demands.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore import __version__
 from asyncstore.errors import InvalidPdu
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, PduType, with_header
+from asyncstore.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,8 +88,8 @@ def describe_result(result: int) -> str:
 class AssociateRequest:
     """An A-ASSOCIATE-RQ.
 
-    ``maximum_length`` is what its sender receives at most in a P-DATA-TF (0: any). ``window`` is the asynchronous operations window
-    (invoked, performed; 0: unlimited), ``None`` where the item is absent, which means (1, 1).
+    ``maximum_length`` is what its sender receives at most in a P-DATA-TF (0: any). ``window`` is the asynchronous
+    operations window (invoked, performed; 0: unlimited), ``None`` where the item is absent, which means (1, 1).
     """
 
     calling_ae_title: str
@@ -248,7 +249,7 @@ def _beginning(pdu: AssociateRequest | AssociateAccept) -> bytes:
 
 
 def _user_information(pdu: AssociateRequest | AssociateAccept) -> bytes:
-    """The sub-items in ascending order of their types, as PS3.7 D.3.3 lists them and every implementation sends them."""
+    """The sub-items in ascending order of their types, as PS3.7 D.3.3 lists them and all implementations send them."""
     items = _item(_MAXIMUM_LENGTH, _UINT32.pack(pdu.maximum_length))
     items += _text_item(_IMPLEMENTATION_CLASS_UID, pdu.implementation_class_uid)
     if pdu.window is not None:

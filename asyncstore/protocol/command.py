@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple
 
 from asyncstore.errors import InvalidPdu
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER
@@ -43,7 +42,6 @@ _PRIORITY_MEDIUM = 0x0000
 _ELEMENT_HEADER = Struct("<HHI")
 _US_ELEMENT = Struct("<HHIH")
 _UL_ELEMENT = Struct("<HHII")
-_US = Struct("<H")
 
 
 def _us(element: int, value: int) -> bytes:
@@ -87,21 +85,64 @@ def echo_request(message_id: int) -> bytes:
     )
 
 
-class Command(NamedTuple):
-    """A command set that was received. What it did not contain is ``None``."""
+class Command:
+    """A command set that was received. Elements are interpreted when they are asked for: of a response, few are.
 
-    field: int
-    message_id: int | None
-    """Of a response, the Message ID Being Responded To."""
-    has_data_set: bool
-    sop_class_uid: str | None
-    sop_instance_uid: str | None
-    status: int | None
+    Raises, from its properties too:
+        InvalidPdu: an element has a length its VR does not allow.
+    """
+
+    __slots__ = ("_values", "field")
+
+    def __init__(self, values: dict[int, bytes]) -> None:
+        self._values = values
+        field = self._integer(_COMMAND_FIELD)
+        if field is None:
+            raise InvalidPdu("a command set without a command field", ABORT_INVALID_PARAMETER)
+        self.field = field
+        """(0000,0100), a :class:`CommandField` or another one."""
+
+    def __repr__(self) -> str:
+        return f"<Command 0x{self.field:04X} message id {self.message_id}>"
 
     @property
-    def is_response(self) -> bool:
-        """Bit 15 of the command field tells (PS3.7 E.1)."""
-        return self.field >= 0x8000  # noqa: PLR2004 - bit 15
+    def message_id(self) -> int | None:
+        """Of a request its Message ID, of a response the Message ID Being Responded To (bit 15 tells, PS3.7 E.1)."""
+        return self._integer(_MESSAGE_ID_BEING_RESPONDED_TO if self.field & 0x8000 else _MESSAGE_ID)
+
+    @property
+    def status(self) -> int | None:
+        """Of a response."""
+        return self._integer(_STATUS)
+
+    @property
+    def has_data_set(self) -> bool:
+        """Whether a data set follows."""
+        return self._integer(_COMMAND_DATA_SET_TYPE) not in (_NO_DATA_SET, None)
+
+    @property
+    def sop_class_uid(self) -> str | None:
+        """Affected SOP Class UID."""
+        return self._uid(_AFFECTED_SOP_CLASS_UID)
+
+    @property
+    def sop_instance_uid(self) -> str | None:
+        """Affected SOP Instance UID."""
+        return self._uid(_AFFECTED_SOP_INSTANCE_UID)
+
+    def _integer(self, element: int) -> int | None:
+        value = self._values.get(element)
+        if value is None:
+            return None
+        if len(value) != 2:  # noqa: PLR2004 - VR US
+            raise InvalidPdu(
+                f"a command set whose (0000,{element:04X}) has {len(value)} bytes", ABORT_INVALID_PARAMETER
+            )
+        return value[0] | value[1] << 8
+
+    def _uid(self, element: int) -> str | None:
+        value = self._values.get(element)
+        return value.rstrip(b"\0 ").decode("ascii", "replace") if value else None
 
 
 def response(request: Command, status: int) -> bytes:
@@ -133,29 +174,4 @@ def decode(data: bytes) -> Command:
             raise InvalidPdu("a command set with an element that is not one", ABORT_INVALID_PARAMETER)
         values[element] = data[position : position + length]
         position += length
-    field = _integer(values, _COMMAND_FIELD)
-    if field is None:
-        raise InvalidPdu("a command set without a command field", ABORT_INVALID_PARAMETER)
-    return Command(
-        field,
-        _integer(values, _MESSAGE_ID_BEING_RESPONDED_TO if field >= 0x8000 else _MESSAGE_ID),  # noqa: PLR2004 - bit 15
-        _integer(values, _COMMAND_DATA_SET_TYPE) not in (_NO_DATA_SET, None),
-        _uid(values, _AFFECTED_SOP_CLASS_UID),
-        _uid(values, _AFFECTED_SOP_INSTANCE_UID),
-        _integer(values, _STATUS),
-    )
-
-
-def _integer(values: dict[int, bytes], element: int) -> int | None:
-    value = values.get(element)
-    if value is None:
-        return None
-    if len(value) != _US.size:
-        raise InvalidPdu(f"a command set whose (0000,{element:04X}) has {len(value)} bytes", ABORT_INVALID_PARAMETER)
-    number: int = _US.unpack(value)[0]
-    return number
-
-
-def _uid(values: dict[int, bytes], element: int) -> str | None:
-    value = values.get(element)
-    return value.rstrip(b"\0 ").decode("ascii", "replace") if value else None
+    return Command(values)

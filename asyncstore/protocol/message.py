@@ -1,4 +1,4 @@
-"""Messages out of fragments: which command set a fragment belongs to, and when a command set or data set is complete (PS3.7 6.3.1).
+"""Messages out of fragments: whose part a fragment is, and when a command set or data set is complete (PS3.7 6.3.1).
 
 Data set fragments are passed through as they come; only command sets, which are short, are collected.
 """
@@ -32,8 +32,8 @@ class DataSetPiece(NamedTuple):
 class MessageReader:
     """Puts the fragments of one association together.
 
-    Messages do not interleave: within one direction of an association, the fragments of a message are sent one after the other
-    (PS3.8 annex F.1 notes; all implementations do).
+    Messages do not interleave: within one direction of an association, the fragments of a message are sent one after
+    the other (PS3.8 annex F.1 notes; all implementations do).
     """
 
     def __init__(self) -> None:

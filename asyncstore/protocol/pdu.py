@@ -2,10 +2,12 @@
 
 Rules:
 
-1. Payload is never joined or copied. :meth:`Fragmenter.fragments` gives headers and slices of the caller's buffer for a gather
-   write; :class:`PduDecoder` gives slices of the buffer it was fed, valid until that buffer is written to again.
-2. No allocation follows from a length a peer claims. P-DATA-TF streams through in whatever pieces the network delivers; other PDUs
-   are collected up to a limit, and what exceeds it is an :class:`~asyncstore.errors.InvalidPdu` at its header.
+1. Payload is never joined or copied. :meth:`Fragmenter.fragments` gives headers and slices of the caller's buffer for
+   a gather write; :class:`PduDecoder` gives slices of the buffer it was fed, valid until that buffer is written to
+   again.
+2. No allocation follows from a length a peer claims. P-DATA-TF streams through in whatever pieces the network
+   delivers; other PDUs are collected up to a limit, and what exceeds it is an :class:`~asyncstore.errors.InvalidPdu`
+   at its header.
 3. Fragments have even length (PS3.5 7.1.1; DCMTK insists).
 """
 
@@ -45,12 +47,15 @@ PDV_HEADER_LENGTH = 6
 """Length (4 bytes), presentation context id, message control header."""
 
 SMALLEST_MAXIMUM_LENGTH = PDV_HEADER_LENGTH + 2
-"""A P-DATA-TF of this length carries two bytes, the least that even fragments allow. A peer that takes less can be sent nothing."""
+"""A P-DATA-TF of this length carries two bytes, the least that even fragments allow. A peer that takes less can be
+sent nothing."""
 UNLIMITED_CAP = 131072
-"""What to send at most to a peer that sets no limit (0, PS3.8 D.1.1): as much as DCMTK does, which every peer has met."""
+"""What to send at most to a peer that sets no limit (0, PS3.8 D.1.1): as much as DCMTK does, which every peer has
+met."""
 
 _FIXED_LENGTH = 4
-"""A-RELEASE-RQ, A-RELEASE-RP, A-ABORT and A-ASSOCIATE-RJ are four bytes long after their header (PS3.8 9.3.4, 9.3.6 - 9.3.8)."""
+"""A-RELEASE-RQ, A-RELEASE-RP, A-ABORT and A-ASSOCIATE-RJ are four bytes long after their header (PS3.8 9.3.4, 9.3.6 -
+9.3.8)."""
 _ASSOCIATE_LIMIT = 1 << 20
 """128 contexts with every transfer syntax there is take some 250 kB, a SAML assertion up to 64 kB more."""
 
@@ -89,8 +94,8 @@ def with_header(pdu_type: PduType, body: bytes) -> bytes:
 class Fragmenter:
     """Cuts command sets and data sets into P-DATA-TF PDUs of one PDV each.
 
-    ``maximum_length`` is what the peer receives at most in one P-DATA-TF, without the six bytes of its header (PS3.8 D.1.1);
-    0 is unlimited.
+    ``maximum_length`` is what the peer receives at most in one P-DATA-TF, without the six bytes of its header (PS3.8
+    D.1.1); 0 is unlimited.
 
     Raises:
         InvalidPdu: a peer with this maximum length cannot be sent anything.
@@ -113,7 +118,10 @@ class Fragmenter:
         return list(self._cut(context_id, memoryview(command_set), COMMAND, last=True))
 
     def fragments(self, context_id: int, data: memoryview, *, last: bool) -> list[Buffer]:
-        """The P-DATA-TFs of one piece of a data set, headers and slices of ``data`` in turn; ``last`` when the data set ends with it."""
+        """The P-DATA-TFs of a piece of a data set: headers and slices of ``data`` in turn.
+
+        ``last``: the data set ends with this piece.
+        """
         size = self.fragment_length
         length = len(data)
         if length <= size:

@@ -1,11 +1,12 @@
 """The state machine of the upper layer protocol: PS3.8 table 9-10, as a table.
 
-Rows are events, columns states, a cell names the action and the next state. The names of states, events and actions are the
-standard's, so this file can be held against it line by line; what an action does is in :mod:`asyncstore.protocol.upper_layer`.
-An empty cell cannot happen unless the program itself is wrong; :func:`step` raises :class:`KeyError` then.
+Rows are events, columns states, a cell names the action and the next state. The names of states, events and actions
+are the standard's, so this file can be held against it line by line; what an action does is in
+:mod:`asyncstore.protocol.upper_layer`. An empty cell cannot happen unless the program itself is wrong; :func:`step`
+raises :class:`KeyError` then.
 
-Two cells depend on more than state and event, and list both possibilities: AE-6 accepts or rejects a request by its protocol
-version, and AR-8 tells the requestor from the acceptor in a release collision.
+Two cells depend on more than state and event, and list both possibilities: AE-6 accepts or rejects a request by its
+protocol version, and AR-8 tells the requestor from the acceptor in a release collision.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ _ESTABLISHED_AND_AFTER = range(6, 13)
 
 
 def _row(cells: dict[int, Cell], *, unexpected_from: int | None = None) -> dict[State, Cell]:
-    """A row; every cell from Sta3 (or ``unexpected_from``) to Sta12 that is not given is AA-8: abort, then await the close."""
+    """A row; cells from ``unexpected_from`` to Sta12 that are not given are AA-8: abort, then await the close."""
     row = dict(cells)
     if unexpected_from is not None:
         for number in (3, 5, *_ESTABLISHED_AND_AFTER):

@@ -1,7 +1,8 @@
 """What a C-STORE status means: its result, and words for it.
 
-Sources: PS3.4 table B.2-1 (storage service), PS3.7 annex C (statuses of DIMSE services) and 9.1.1.1.9. Warnings are 0001, 0107,
-0116 and Bxxx; pending (FFxx) and cancel (FE00) do not belong to C-STORE; whatever is not success or a warning is a failure.
+Sources: PS3.4 table B.2-1 (storage service), PS3.7 annex C (statuses of DIMSE services) and 9.1.1.1.9. Warnings are
+0001, 0107, 0116 and Bxxx; pending (FFxx) and cancel (FE00) do not belong to C-STORE; whatever is not success or a
+warning is a failure.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ _FAMILIES = {
     0xB000: "warning",
     0xC000: "cannot understand",
 }
-"""The first digits of the statuses of which the standard leaves the rest to the implementation: A7xx, A9xx, Bxxx, Cxxx."""
+"""The first digits of the statuses of which the standard leaves the rest to the implementation: A7xx, A9xx, Bxxx,
+Cxxx."""
 
 
 def result_of(status: int) -> Result:

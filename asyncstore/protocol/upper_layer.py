@@ -2,11 +2,11 @@
 
 Rules:
 
-1. Nothing here waits or writes. A primitive called or bytes received change the state, put PDUs into :attr:`UpperLayer.outgoing`, and
-   return events; the owner of the socket writes what is outgoing, then obeys :attr:`~UpperLayer.must_close` and
-   :attr:`~UpperLayer.artim_running`.
-2. Every step goes through :data:`asyncstore.protocol.state.TABLE`, but for P-DATA in Sta6: that cell leads back to itself (DT-1, DT-2),
-   and it is the hot path.
+1. Nothing here waits or writes. A primitive called or bytes received change the state, put PDUs into
+   :attr:`UpperLayer.outgoing`, and return events; the owner of the socket writes what is outgoing, then obeys
+   :attr:`~UpperLayer.must_close` and :attr:`~UpperLayer.artim_running`.
+2. Every step goes through :data:`asyncstore.protocol.state.TABLE`, but for P-DATA in Sta6: that cell leads back to
+   itself (DT-1, DT-2), and it is the hot path.
 3. Once :attr:`~UpperLayer.is_over`, nothing more is indicated.
 """
 
@@ -244,7 +244,7 @@ class UpperLayer:
     # The actions of PS3.8 tables 9-6 to 9-9, by what they do.
 
     def _nothing(self) -> None:
-        """AE-1 (the owner has connected already), AE-3, DT-1, DT-2, AR-6, AR-7, AA-6: nothing but the indication, if there is one."""
+        """AE-1 (the owner has connected already), AE-3, DT-1, DT-2, AR-6, AR-7, AA-6: at most an indication."""
 
     def _send(self) -> None:
         """AE-2, AE-7."""
@@ -293,7 +293,7 @@ class UpperLayer:
         self._events.append(Released())
 
     def _abort_by_user(self) -> None:
-        """AA-1. For an unexpected PDU in Sta2 too, where nobody has been told of an association that could be indicated to have ended."""
+        """AA-1: also for an unexpected PDU in Sta2, where nobody knows of an association that could have ended."""
         self._send_and_await_close(abort(_BY_USER, 0))
 
     def _indicate_abort_and_close(self) -> None:

@@ -1,7 +1,8 @@
 """How much a lane takes from the backlog at a time.
 
-Much at a time saves trips to reader threads and task switches; but what a lane has taken no other lane can send, so a lane takes no more
-than some fiftieth of a second's work. A fast peer gets dozens of small instances a batch, a slow one its next one only.
+Much at a time saves trips to reader threads and task switches; but what a lane has taken no other lane can send, so a
+lane takes no more than some fiftieth of a second's work. A fast peer gets dozens of small instances a batch, a slow
+one its next one only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Instances that wait to be sent, by the context they need. Everything here is decided at once, without waiting.
 
-An association can carry only what it negotiated, so the backlog is a queue for each pair of SOP class and transfer syntax; among the
-queues an association can carry, the one whose head has waited longest is served first, which keeps the order of the walk.
+An association can carry only what it negotiated, so the backlog is a queue for each pair of SOP class and transfer
+syntax; among the queues an association can carry, the one whose head has waited longest is served first, which keeps
+the order of the walk.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Backlog:
             self._count += 1
 
     def take(self, carried: Container[Pair], most: int, most_bytes: int) -> list[Instance]:
-        """Up to ``most`` instances that need one of ``carried``, of ``most_bytes`` together unless a single one is larger."""
+        """Up to ``most`` instances that need one of ``carried``; of ``most_bytes`` together, or a single larger one."""
         taken: list[Instance] = []
         size = 0
         while len(taken) < most:

@@ -1,8 +1,8 @@
 """How many associations to have: a fixed number, or as many as help.
 
-``auto`` climbs: it starts with a few, adds one or two as long as each step made the transfer faster, and takes back a step that did not. It tries
-again after a while, for peers and networks change. What the peer refuses is not asked for again until it has had time. Pure: its owner
-tells it what was measured and acts on its answer.
+``auto`` climbs: it starts with a few, adds one or two as long as each step made the transfer faster, and takes back a
+step that did not. It tries again after a while, for peers and networks change. What the peer refuses is not asked for
+again until it has had time. Pure: its owner tells it what was measured and acts on its answer.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 Rules:
 
-1. Every instance that was put gets exactly one outcome. An attempt decides; what no attempt was made of stays in the backlog until it is
-   sent, its context is refused, the run stops, or no association can be had any more.
-2. A lane holds one association at a time. It opens it when there is something to send, proposing a context for every pair seen so far, and
-   replaces it when pairs wait that it did not propose: contexts are negotiated once (PS3.8 9.3.2).
+1. Every instance that was put gets exactly one outcome. An attempt decides; what no attempt was made of stays in the
+   backlog until it is sent, its context is refused, the run stops, or no association can be had any more.
+2. A lane holds one association at a time. It opens it when there is something to send, proposing a context for every
+   pair seen so far, and replaces it when pairs wait that it did not propose: contexts are negotiated once (PS3.8
+   9.3.2).
 3. A pair whose context the peer refused is refused for the whole run: asking again would not change the answer.
 4. A lane that cannot open an association ends. When the last one has ended, what is left is not sent, for that reason.
 5. Stopping lets what has begun finish, withdraws the rest, and releases.
@@ -13,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from dataclasses import dataclass
@@ -40,13 +42,15 @@ ABORTED = "the run was aborted before it was sent"
 
 _BACKLOG_INSTANCES = 4096
 _BACKLOG_BYTES = 1 << 32
-"""Only descriptions wait in the backlog, some 500 bytes each; the bytes bound keeps the plan near the sending for large files."""
+"""Only descriptions wait in the backlog, some 500 bytes each; the bytes bound keeps the plan near the sending for
+large files."""
 
 _FRUITLESS_LIMIT = 3
 """Associations in a row that were accepted and ended before any response: the peer does not work."""
 
 _REOPEN_RATIO = 32
-"""Instances waiting for a context, for each lane that carries it, beyond which another lane replaces its association to help."""
+"""Instances waiting for a context, for each lane that carries it, beyond which another lane replaces its association
+to help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ class Dispatcher:
         self._refused: dict[Pair, str] = {}
         self._lanes: dict[int, _Lane] = {}
         self._concurrency = Concurrency(options.associations)
-        self._change = anyio.Event()
+        self._change = asyncio.Event()
         self._unfinished = 0
         self._is_input_over = False
         self._fruitless = 0
@@ -111,7 +115,7 @@ class Dispatcher:
         self._was_waiting = False
         self.stop_reason: str | None = None
         """Why nothing new is started any more."""
-        self.stopped = anyio.Event()
+        self.stopped = asyncio.Event()
         """Set with :attr:`stop_reason`, and at the end of the run."""
         self.failure: AssociationError | None = None
         """Why no association could be had any more."""
@@ -235,6 +239,7 @@ class Dispatcher:
                     self._bytes_of_past += association.data_bytes_sent
                     lane.association, lane.proposing = None, frozenset()
         finally:
+            reader.close()
             del self._lanes[lane.number]
             if self.failure is not None and not self._lanes:
                 self.stop(str(self.failure))
@@ -387,7 +392,7 @@ class Dispatcher:
     # Waking each other.
 
     def _wake(self) -> None:
-        change, self._change = self._change, anyio.Event()
+        change, self._change = self._change, asyncio.Event()
         change.set()
 
     async def _changed(self) -> None:

@@ -9,8 +9,8 @@ from asyncstore.protocol.status import describe, result_of
 def of_attempt(attempt: Attempt) -> Outcome:
     """The outcome of an instance's last attempt.
 
-    A response decides. Without one the SCP may have the instance or not, except that a file that could not be read to its end was not
-    handed over completely.
+    A response decides. Without one the SCP may have the instance or not, except that a file that could not be read to
+    its end was not handed over completely.
     """
     instance, association, sent_transfer_syntax_uid, seconds, status, error = attempt
     if status is not None:
@@ -28,10 +28,10 @@ def of_attempt(attempt: Attempt) -> Outcome:
 
 def not_sent(instance: Instance, reason: str) -> Outcome:
     """The outcome of an instance that no association began to store."""
+    path, sop_class_uid, sop_instance_uid, transfer_syntax_uid, _, length, _ = instance
     return Outcome(
-        instance.path, Result.NOT_SENT, None, instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid,
-        bytes=instance.length, error=reason,
-    )  # fmt: skip
+        path, Result.NOT_SENT, None, sop_class_uid, sop_instance_uid, transfer_syntax_uid, bytes=length, error=reason
+    )
 
 
 def of_unsendable(unsendable: Unsendable) -> Outcome:

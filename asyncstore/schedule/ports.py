@@ -1,4 +1,4 @@
-"""What this room needs of the others, as it sees them: an association, a reader of data sets, and somewhere for outcomes to go."""
+"""What this room needs of the others, as it sees them: associations, readers, and somewhere for outcomes to go."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Association(Protocol):
 class OpenAssociation(Protocol):
     """Opens the association with this number; raises :class:`~asyncstore.errors.AssociationError` where it cannot."""
 
-    async def __call__(
+    async def __call__(  # noqa: D102 - see the class
         self,
         contexts: tuple[ProposedContext, ...],
         number: int,
@@ -53,6 +53,7 @@ class Reader(Protocol):
     """Reads data sets ahead, in pieces."""
 
     def read(self, instances: Iterable[Instance]) -> AsyncIterator[list[Piece]]: ...  # noqa: D102 - see the class
+    def close(self) -> None: ...  # noqa: D102
 
 
 class Outlet(Protocol):

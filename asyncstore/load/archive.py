@@ -1,0 +1,210 @@
+"""A small varied archive, as a demonstration wants it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    BasicTextSRStorage,
+    ComputedRadiographyImageStorage,
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    DigitalXRayImageStorageForPresentation,
+    EncapsulatedPDFStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MRImageStorage,
+    RLELossless,
+    RTDoseStorage,
+    UltrasoundImageStorage,
+    UltrasoundMultiFrameImageStorage,
+)
+
+from asyncstore.errors import UsageError
+from asyncstore.load.content import (
+    Place,
+    ct,
+    document,
+    dose,
+    mr,
+    radiograph,
+    report,
+    ultrasound,
+    ultrasound_loop,
+)
+from asyncstore.load.drawing import Drawing
+from asyncstore.load.writing import Archive, fill, uid_of, writing_to
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from pydicom.uid import UID
+
+
+class _Series(NamedTuple):
+    """What a series of the archive is made of."""
+
+    modality: str
+    sop_class_uid: UID
+    transfer_syntax_uid: UID
+    instances: int
+    content: Callable[[Dataset, Place, Drawing], None]
+
+
+class _Study(NamedTuple):
+    description: str
+    series: tuple[_Series, ...]
+
+
+class _Written(NamedTuple):
+    """A series that was written."""
+
+    modality: str
+    transfer_syntax_uid: str
+    instances: int
+    bytes: int
+
+
+_PATIENTS: Final[tuple[tuple[_Study, ...], ...]] = (
+    (
+        _Study(
+            "CT CHEST",
+            (
+                _Series("CT", CTImageStorage, ExplicitVRLittleEndian, 44, ct),
+                _Series("SR", BasicTextSRStorage, ExplicitVRLittleEndian, 1, report),
+                _Series("DOC", EncapsulatedPDFStorage, ExplicitVRLittleEndian, 1, document),
+            ),
+        ),
+        _Study(
+            "CHEST TWO VIEWS",
+            (_Series("DX", DigitalXRayImageStorageForPresentation, DeflatedExplicitVRLittleEndian, 2, radiograph),),
+        ),
+    ),
+    (
+        _Study(
+            "MR HEAD",
+            (
+                _Series("MR", MRImageStorage, ImplicitVRLittleEndian, 32, mr),
+                _Series("MR", MRImageStorage, ExplicitVRLittleEndian, 32, mr),
+                _Series("SR", BasicTextSRStorage, DeflatedExplicitVRLittleEndian, 2, report),
+            ),
+        ),
+        _Study("MR HEAD OF AN OLD SCANNER", (_Series("MR", MRImageStorage, ExplicitVRBigEndian, 24, mr),)),
+    ),
+    (
+        _Study(
+            "ECHOCARDIOGRAPHY",
+            (
+                _Series("US", UltrasoundMultiFrameImageStorage, RLELossless, 3, ultrasound_loop),
+                _Series("US", UltrasoundImageStorage, ExplicitVRLittleEndian, 12, ultrasound),
+            ),
+        ),
+        _Study(
+            "BEDSIDE CHEST", (_Series("CR", ComputedRadiographyImageStorage, ImplicitVRLittleEndian, 2, radiograph),)
+        ),
+        _Study(
+            "RADIOTHERAPY PLANNING",
+            (
+                _Series("CT", CTImageStorage, ImplicitVRLittleEndian, 32, ct),
+                _Series("RTDOSE", RTDoseStorage, ImplicitVRLittleEndian, 1, dose),
+            ),
+        ),
+    ),
+)
+"""The studies of each patient; a fourth patient begins again with those of the first."""
+
+_NAMES: Final = ("ADA", "BLAISE", "CURIE", "DARWIN", "EULER", "FARADAY", "GAUSS", "HOPPER", "IRENE", "JOULE", "KEPLER")
+
+
+def write_archive(folder: str | os.PathLike[str], *, patients: int = 3, seed: int = 0) -> Archive:
+    """Write a small archive of several modalities and transfer syntaxes, as ``patient/study/series/0001.dcm``.
+
+    Three patients are some 190 instances and 60 MB, and take a second or two.
+
+    Args:
+        folder: where; it is created when it does not exist.
+        patients: how many; every third one has the same kinds of studies.
+        seed: another seed gives other UIDs and other noise.
+
+    Raises:
+        UsageError: the folder is not empty or cannot be written, or there would be no patient.
+    """
+    if patients < 1:
+        raise UsageError(f"cannot write an archive of {patients} patients: there must be at least 1")
+    root = Path(folder)
+    drawing = Drawing(Random(seed))  # noqa: S311 - noise, not a secret
+    written: list[_Written] = []
+    with writing_to(root):
+        for patient in range(patients):
+            written += _write_patient(root, patient, f"archive {seed}", drawing)
+    return Archive(
+        folder=root,
+        patients=patients,
+        studies=sum(len(_PATIENTS[patient % len(_PATIENTS)]) for patient in range(patients)),
+        series=len(written),
+        instances=sum(series.instances for series in written),
+        bytes=sum(series.bytes for series in written),
+        modalities=tuple(sorted({series.modality for series in written})),
+        transfer_syntaxes=tuple(sorted({series.transfer_syntax_uid for series in written})),
+    )
+
+
+def _write_patient(root: Path, patient: int, name: str, drawing: Drawing) -> list[_Written]:
+    """Write all studies of one patient; ``name`` makes this archive's UIDs its own."""
+    patient_id = f"SYN-{patient + 1:04}"
+    given = _NAMES[patient % len(_NAMES)]
+    again = patient // len(_NAMES)
+    written = []
+    for study_number, study in enumerate(_PATIENTS[patient % len(_PATIENTS)], start=1):
+        study_name = f"{name} {patient_id} study {study_number}"
+        for number, series in enumerate(study.series, start=1):
+            dataset = fill(
+                Dataset(),
+                PatientName=f"SYNTHETIC^{given}{again or ''}",
+                PatientID=patient_id,
+                PatientBirthDate="19000101",
+                PatientSex="O",
+                StudyInstanceUID=uid_of(study_name),
+                StudyID=str(study_number),
+                StudyDescription=study.description,
+                StudyDate=f"2020{study_number:02}{patient % 28 + 1:02}",
+                StudyTime="120000",
+                AccessionNumber=f"{patient_id}-{study_number}",
+                ReferringPhysicianName="",
+                SeriesInstanceUID=uid_of(f"{study_name} series {number}"),
+                SeriesNumber=number,
+                SeriesDescription=f"SYNTHETIC {series.modality}",
+                FrameOfReferenceUID=uid_of(f"{study_name} frame of reference"),
+                Manufacturer="asyncstore",
+                SpecificCharacterSet="ISO_IR 100",
+            )
+            folder = root / patient_id / f"study-{study_number}" / f"series-{number}-{series.modality}"
+            written.append(_write_series(folder, series, dataset, drawing))
+    return written
+
+
+def _write_series(folder: Path, series: _Series, dataset: Dataset, drawing: Drawing) -> _Written:
+    """Write a series; its data set is made once, and each instance sets what is its own."""
+    folder.mkdir(parents=True)
+    dataset.Modality = series.modality
+    dataset.SOPClassUID = series.sop_class_uid
+    dataset.ContentDate = dataset.SeriesDate = dataset.StudyDate
+    dataset.ContentTime = dataset.SeriesTime = dataset.StudyTime
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = series.transfer_syntax_uid
+    size = 0
+    for number in range(1, series.instances + 1):
+        dataset.SOPInstanceUID = uid_of(f"{dataset.SeriesInstanceUID} instance {number}")
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        dataset.InstanceNumber = number
+        series.content(dataset, Place(number, series.instances, series.transfer_syntax_uid), drawing)
+        file = folder / f"{number:04}.dcm"
+        dcmwrite(file, dataset, enforce_file_format=True)
+        size += file.stat().st_size
+    return _Written(series.modality, str(series.transfer_syntax_uid), series.instances, size)

@@ -1,0 +1,228 @@
+"""Many instances of one kind and one size, as a benchmark wants them.
+
+One file is encoded by pydicom and cut where the copies differ; a copy is the pieces with its own values between them.
+These have the lengths of the template's, so that no length in the file changes.
+"""
+
+from __future__ import annotations
+
+import math
+from io import BytesIO
+from itertools import repeat
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import Tag
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+)
+
+from asyncstore.errors import UsageError
+from asyncstore.load.content import Place, chest, place_slice
+from asyncstore.load.drawing import Drawing, describe_pixels
+from asyncstore.load.writing import Archive, fill, uid_of, writing_to
+
+if TYPE_CHECKING:
+    import os
+
+    from pydicom.dataelem import DataElement
+
+
+_FRAME_SIDE: Final = 512
+_FRAME_BYTES: Final = _FRAME_SIDE * _FRAME_SIDE * 2
+_ELEMENT_HEADER: Final = 12
+"""Tag, VR, two reserved bytes and a length of 32 bits (PS3.5 table 7.1-1)."""
+_PRIVATE_GROUP: Final = 0x0071
+_GROUP_LENGTH: Final = slice(140, 144)
+"""Where a file has the value of (0002,0000), which counts the bytes from there to the data set (PS3.10 7.1)."""
+_SMALLEST_DATA_SET: Final = 1024
+_LARGEST_DATA_SET: Final = 0xFFFF_FFFE
+"""Nearly all of it is Pixel Data, whose length is an even number of 32 bits."""
+_MOST_FRAMES: Final = _LARGEST_DATA_SET // _FRAME_BYTES
+"""Stands in the template until the number is known, which is written with no more digits."""
+_TOO_MANY: Final = 10**9
+"""UIDs and instance numbers have nine digits."""
+_NUMBER_WIDTH: Final = 10
+"""Instance Number is an IS of this width, its sign included, in every copy."""
+
+
+def write_copies(  # noqa: PLR0913 - six numbers, all but the first by keyword, say it plainest
+    folder: str | os.PathLike[str],
+    *,
+    count: int,
+    data_set_bytes: int = 526_336,
+    multi_frame: bool = False,
+    per_series: int = 150,
+    seed: int = 0,
+) -> Archive:
+    """Write many instances of one kind, explicit VR little endian, that differ in their UIDs and instance number only.
+
+    Args:
+        folder: where; it is created when it does not exist. Each series gets a folder below it.
+        count: how many instances.
+        data_set_bytes: the size of each data set, exactly; the default is that of a CT slice of 512 x 512 pixels.
+        multi_frame: write multi-frame secondary captures, with as many frames of 512 x 512 pixels as there is room for,
+            instead of CT slices, which are as large as there is room for.
+        per_series: how many instances a series has.
+        seed: another seed gives other UIDs and other noise.
+
+    Raises:
+        UsageError: the folder is not empty or cannot be written, or a number is out of range.
+    """
+    if not 1 <= count < _TOO_MANY or per_series < 1:
+        limits = f"both must be at least 1, and the first below {_TOO_MANY}"
+        raise UsageError(f"cannot write {count} instances in series of {per_series}: {limits}")
+    root = Path(folder)
+    template = _Template.build(data_set_bytes, multi_frame=multi_frame, seed=seed)
+    with writing_to(root):
+        for series, first in enumerate(range(0, count, per_series), start=1):
+            below = root / f"S{series:06}"
+            below.mkdir()
+            template.write_series(below, series, range(first, min(first + per_series, count)))
+    return Archive(
+        folder=root,
+        patients=1,
+        studies=1,
+        series=math.ceil(count / per_series),
+        instances=count,
+        bytes=count * template.file_bytes,
+        modalities=(template.modality,),
+        transfer_syntaxes=(str(ExplicitVRLittleEndian),),
+    )
+
+
+class _Template(NamedTuple):
+    """One encoded file, cut where the copies differ from one another."""
+
+    modality: str
+    uid_root: str
+    pieces: tuple[bytes, ...]
+    """The file up to Pixel Data's value, cut at each of the marks."""
+    frame: bytes
+    frames: int
+    file_bytes: int
+
+    @classmethod
+    def build(cls, data_set_bytes: int, *, multi_frame: bool, seed: int) -> _Template:
+        """Encode the template with pydicom, with marks of the same length where the copies' own values will stand."""
+        smallest = _FRAME_BYTES + _SMALLEST_DATA_SET if multi_frame else _SMALLEST_DATA_SET
+        if data_set_bytes % 2 or not smallest <= data_set_bytes <= _LARGEST_DATA_SET:
+            limits = f"an even number from {smallest} to {_LARGEST_DATA_SET}"
+            raise UsageError(f"cannot write data sets of {data_set_bytes} bytes: it must be {limits}")
+        name = f"copies {seed} {data_set_bytes} {multi_frame}"
+        dataset = _copied_dataset(name, multi_frame=multi_frame)
+        room = data_set_bytes - len(_encoded(dataset)[1]) - _ELEMENT_HEADER
+        frames = room // _FRAME_BYTES if multi_frame else 1
+        side = _FRAME_SIDE if multi_frame else math.isqrt(room // 2)
+        describe_pixels(dataset, side, side, 16)
+        if multi_frame:
+            dataset.NumberOfFrames = frames
+        drawing = Drawing(Random(seed))  # noqa: S311 - noise, not a secret
+        frame = drawing.frame(side, side, chest(0.5)).tobytes()
+        pixel_bytes = frames * len(frame)
+        padding = data_set_bytes - pixel_bytes - _ELEMENT_HEADER - len(_encoded(dataset)[1])
+        _padding_of(dataset).value = bytes(padding)
+        meta, header = _encoded(dataset)
+        return cls(
+            modality=dataset.Modality,
+            uid_root=uid_of(name),
+            pieces=_cut(meta + header + _pixel_data_header(pixel_bytes), _marks(uid_of(name))),
+            frame=frame,
+            frames=frames,
+            file_bytes=len(meta) + data_set_bytes,
+        )
+
+    def write_series(self, folder: Path, series: int, numbers: range) -> None:
+        """Write one file for each number; every number is written in one series only."""
+        meta, head, middle, tail, end = self.pieces
+        series_uid = _copy_uid(self.uid_root, 2, series)
+        for number in numbers:
+            instance_uid = _copy_uid(self.uid_root, 1, number)
+            written_number = f"{number + 1:+0{_NUMBER_WIDTH}}".encode()
+            start = b"".join((meta, instance_uid, head, instance_uid, middle, series_uid, tail, written_number, end))
+            with open(folder / f"I{number:07}.dcm", "wb") as file:  # noqa: PTH123 - a million times; Path.open costs more
+                file.write(start)
+                file.writelines(repeat(self.frame, self.frames))
+
+
+def _copy_uid(root: str, kind: int, number: int) -> bytes:
+    """Make a UID of a length that depends on the root only; below a UUID's own arc one may number freely (X.667 7)."""
+    return f"{root}.{kind}{number:09}".encode()
+
+
+def _marks(root: str) -> tuple[bytes, ...]:
+    """The values in the template that each copy replaces, in the order in which they stand in the file."""
+    instance_uid = _copy_uid(root, 1, 0)
+    return instance_uid, instance_uid, _copy_uid(root, 2, 0), f"{0:+0{_NUMBER_WIDTH}}".encode()
+
+
+def _cut(encoded: bytes, marks: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Cut at each mark in turn; the marks themselves are left out."""
+    pieces = []
+    for mark in marks:
+        before, _, encoded = encoded.partition(mark)
+        pieces.append(before)
+    return (*pieces, encoded)
+
+
+def _copied_dataset(name: str, *, multi_frame: bool) -> Dataset:
+    """Make the data set of the template, all but its pixels."""
+    instance_uid, _, series_uid, number = (mark.decode() for mark in _marks(uid_of(name)))
+    sop_class_uid = MultiFrameGrayscaleWordSecondaryCaptureImageStorage if multi_frame else CTImageStorage
+    dataset = fill(
+        Dataset(),
+        SOPClassUID=sop_class_uid,
+        SOPInstanceUID=instance_uid,
+        PatientName="SYNTHETIC^COPY",
+        PatientID="SYN-COPY",
+        PatientBirthDate="19000101",
+        PatientSex="O",
+        StudyInstanceUID=uid_of(f"{name} study"),
+        StudyID="1",
+        StudyDate="20200101",
+        StudyTime="120000",
+        AccessionNumber="",
+        ReferringPhysicianName="",
+        SeriesInstanceUID=series_uid,
+        SeriesNumber=1,
+        Modality="OT" if multi_frame else "CT",
+        Manufacturer="asyncstore",
+        InstanceNumber=number,
+    )
+    describe_pixels(dataset, _FRAME_SIDE, _FRAME_SIDE, 16)
+    if multi_frame:
+        fill(dataset, NumberOfFrames=_MOST_FRAMES, ConversionType="SYN", BurnedInAnnotation="NO", FrameTime=40)
+        dataset.FrameIncrementPointer = Tag("FrameTime")
+    else:
+        place_slice(dataset, Place(1, 1, ExplicitVRLittleEndian), _FRAME_SIDE, 380.0, 2.5)
+        fill(dataset, ImageType=["ORIGINAL", "PRIMARY", "AXIAL"], AcquisitionNumber=1, KVP=120)
+        fill(dataset, FrameOfReferenceUID=uid_of(f"{name} frame"), RescaleIntercept=-1024, RescaleSlope=1)
+    dataset.private_block(_PRIVATE_GROUP, "ASYNCSTORE PADDING", create=True).add_new(0, "OB", b"")
+    return dataset
+
+
+def _padding_of(dataset: Dataset) -> DataElement:
+    """Return the element that fills the data set up; DCMTK would drop Data Set Trailing Padding when it sends."""
+    return dataset.private_block(_PRIVATE_GROUP, "ASYNCSTORE PADDING")[0]
+
+
+def _encoded(dataset: Dataset) -> tuple[bytes, bytes]:
+    """Encode as a file: what comes before the data set, and the data set."""
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file = BytesIO()
+    dcmwrite(file, dataset, enforce_file_format=True)
+    encoded = file.getvalue()
+    group_length = encoded[_GROUP_LENGTH]
+    meta = _GROUP_LENGTH.stop + int.from_bytes(group_length, "little")
+    return encoded[:meta], encoded[meta:]
+
+
+def _pixel_data_header(length: int) -> bytes:
+    """Encode the header of Pixel Data (7FE0,0010), explicit VR little endian (PS3.5 7.1.2)."""
+    return b"\xe0\x7f\x10\x00OW\0\0" + length.to_bytes(4, "little")

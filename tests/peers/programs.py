@@ -1,0 +1,144 @@
+"""Programs that are not ours: found, started on a free port of loopback, waited for, and ended by their process id."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+START_SECONDS = 20
+"""A busy machine may take so long to start Orthanc."""
+
+
+def find_program(name: str, package: str) -> str:
+    """Return the program's path; without it the test is skipped, or fails where the environment says CI."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if path is None:
+        lacking = f"{name} is not installed: apt install {package} (Debian, Ubuntu) or brew install {package} (macOS)"
+        if os.environ.get("CI"):
+            pytest.fail(lacking)
+        pytest.skip(lacking)
+    return path
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on; another process may take it before it is used."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def made(folder: Path) -> Path:
+    """Make the folder that a peer works in, where it does not exist yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+class Finished(NamedTuple):
+    """A program that ran to its end."""
+
+    returncode: int
+    output: str
+    """Standard output and standard error together."""
+
+
+async def run(*words: str | os.PathLike[str], environment: Mapping[str, str] | None = None) -> Finished:
+    """Run a program to its end; it is killed when the caller's deadline cancels this."""
+    process = await asyncio.create_subprocess_exec(
+        *words,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, **(environment or {})},
+    )
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return Finished(process.returncode, output.decode(errors="replace"))
+
+
+@dataclass
+class Running:
+    """A program that was started, and listens on a port."""
+
+    name: str
+    port: int
+    pid: int
+    output_file: Path
+
+    def output(self) -> str:
+        """Return what it printed so far."""
+        return self.output_file.read_text(errors="replace")
+
+
+@asynccontextmanager
+async def running(
+    words: Callable[[int], Sequence[str | os.PathLike[str]]], environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Running]:
+    """Start a program that listens on a port, wait until it does, and end it with all that it forked.
+
+    When the test fails in the meantime, what the program printed is added to the failure.
+
+    Args:
+        words: the command line, for a given port.
+        environment: variables it gets besides the test's own.
+    """
+    with tempfile.NamedTemporaryFile(prefix="peer-") as output:
+        for _ in range(3):  # another process may take the port before the program does
+            port = free_port()
+            command = words(port)
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,  # so that it leads a process group, which can be ended as a whole
+            )
+            peer = Running(str(command[0]), port, process.pid, Path(output.name))
+            try:
+                if await _listens(process, port):
+                    yield peer
+                    return
+            except BaseException as error:
+                error.add_note(f"{peer.name} on port {port} printed:\n{peer.output()[-4000:]}")
+                raise
+            finally:
+                await _end(process)
+        pytest.fail(f"{peer.name} does not listen on its port; it printed:\n{peer.output()}")
+
+
+async def _listens(process: asyncio.subprocess.Process, port: int) -> bool:
+    """Wait until the port is open; tell whether it is, or the program has ended or taken too long."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + START_SECONDS
+    while process.returncode is None and loop.time() < deadline:
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            await writer.wait_closed()
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill the process group that the program leads: what it would tidy up is thrown away anyway, and takes seconds."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
