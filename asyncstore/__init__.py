@@ -16,6 +16,7 @@ from asyncstore.version import __version__
 
 if TYPE_CHECKING:
     from asyncstore.errors import (
+        AbortedHere,
         AssociationAborted,
         AssociationError,
         AssociationRejected,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "errors": (
+        "AbortedHere",
         "AssociationAborted",
         "AssociationError",
         "AssociationRejected",
@@ -61,6 +63,7 @@ _HOMES = {
 """Where each public name lives."""
 
 __all__ = [  # noqa: RUF022 - by room
+    "AbortedHere",
     "AssociationAborted",
     "AssociationError",
     "AssociationRejected",

@@ -37,11 +37,13 @@ class AssociationError(AsyncstoreError):
 
     Attributes:
         peer: the other side, as ``host:port``.
+        problem: what happened, without the peer.
     """
 
-    def __init__(self, peer: str, message: str) -> None:
-        super().__init__(f"{peer}: {message}")
+    def __init__(self, peer: str, problem: str) -> None:
+        super().__init__(f"{peer}: {problem}")
         self.peer = peer
+        self.problem = problem
 
 
 class ConnectFailed(AssociationError):
@@ -131,6 +133,23 @@ class AssociationAborted(AssociationError):
     @property
     def is_transient(self) -> bool:
         """An abort tells nothing of the next association."""
+        return True
+
+
+class AbortedHere(AssociationError):
+    """This side aborted the association: it was told to, or could not complete a request.
+
+    Attributes:
+        cause: the reason in words.
+    """
+
+    def __init__(self, peer: str, cause: str) -> None:
+        super().__init__(peer, f"the association was aborted on this side: {cause}")
+        self.cause = cause
+
+    @property
+    def is_transient(self) -> bool:
+        """The peer is not to blame."""
         return True
 
 

@@ -26,7 +26,7 @@ from asyncstore.survey import Survey
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
     from types import TracebackType
 
     from asyncstore.model import Attempt
@@ -95,8 +95,9 @@ class Run:
         self._taken: Iterator[Outcome] = iter(())
         self._probed = 0
         self._bytes_probed = 0
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self._task = asyncio.create_task(self._go())
+        self._task.add_done_callback(self._ended)
 
     def __aiter__(self) -> AsyncIterator[Outcome]:
         return self
@@ -148,17 +149,21 @@ class Run:
         await asyncio.wait({self._task})
 
     async def _go(self) -> None:
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._dispatcher.run)
-                tasks.start_soon(self._stop_walking_when_stopped)
-                await self._feed()
-                self._dispatcher.end_input()
-            if self._failure is None and not self._dispatcher.associations_opened:
-                self._failure = self._dispatcher.failure
-        finally:
-            self._outlet.put(Outcome(path, Result.NOT_SENT, error=ABORTED) for path in self._files.close())
-            self._outlet.close()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._dispatcher.run)
+            tasks.start_soon(self._stop_walking_when_stopped)
+            await self._feed()
+            self._dispatcher.end_input()
+        if self._failure is None and not self._dispatcher.associations_opened:
+            self._failure = self._dispatcher.failure
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """However the run ended, and even if it never began: the last outcomes."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = error
+        reason = self._dispatcher.stop_reason or ABORTED
+        self._outlet.put(Outcome(path, Result.NOT_SENT, error=reason) for path in self._files.close())
+        self._outlet.close()
 
     async def _feed(self) -> None:
         """From the survey to the dispatcher."""
@@ -170,6 +175,7 @@ class Run:
                 if len(instances) < len(batch):
                     self._dispatcher.refuse(found for found in batch if isinstance(found, Unsendable))
                 await self._dispatcher.put(instances)
+                await self._outlet.room()
         except Exception as error:  # noqa: BLE001 - raised where the consumer iterates: a run has no one else to tell
             self._failure = error
             self._dispatcher.stop(str(error))
@@ -277,7 +283,7 @@ class Sender:
         self._runs.append(run)
         return run
 
-    async def echo(self) -> AsyncIterator[float]:
+    async def echo(self) -> AsyncGenerator[float, None]:
         """C-ECHO over one association, each time the iterator is asked: seconds from the request to the response.
 
         Raises:
@@ -289,7 +295,8 @@ class Sender:
                 yield await association.echo()
         finally:
             with anyio.CancelScope(shield=True):
-                await association.release()
+                if not association.unfinished:
+                    await association.release()
                 await association.close()
 
     async def _open(

@@ -72,9 +72,9 @@ def files_from(stream: BinaryIO, *, null: bool = False) -> Iterator[str]:
     rest = b""
     while block := stream.read(1 << 16):
         *names, rest = (rest + block).split(separator)
-        yield from (_name(name, null=null) for name in names if name)
-    if rest:
-        yield _name(rest, null=null)
+        yield from filter(None, (_name(name, null=null) for name in names))
+    if name := _name(rest, null=null):
+        yield name
 
 
 def _name(name: bytes, *, null: bool) -> str:
@@ -143,11 +143,11 @@ def _listing(
         elif mode:
             yield Unsendable(prefix + name, _special(mode))
         else:
-            yield Unsendable(prefix + name, "a symbolic link that leads nowhere")
+            yield Unsendable(prefix + name, _why_unreachable(prefix + name))
 
 
 def _sorted_names(directory: str) -> tuple[list[str], dict[str, int]]:
-    """The names in ``directory``, sorted, and the file type of those that are not regular files (0: a broken link).
+    """The names in ``directory``, sorted, and the file type of those that are not regular files (0: unreachable).
 
     A directory may hold a million files: plain names take a quarter of the memory of ``os.DirEntry``.
     """
@@ -156,15 +156,11 @@ def _sorted_names(directory: str) -> tuple[list[str], dict[str, int]]:
     with os.scandir(directory) as entries:
         for entry in entries:
             names.append(entry.name)
-            if entry.is_file():
-                continue
-            if entry.is_dir():
-                others[entry.name] = stat.S_IFDIR
-            else:
-                try:
-                    others[entry.name] = entry.stat().st_mode
-                except OSError:
-                    others[entry.name] = 0
+            try:
+                if not entry.is_file():
+                    others[entry.name] = stat.S_IFDIR if entry.is_dir() else entry.stat().st_mode
+            except OSError:
+                others[entry.name] = 0
     names.sort()
     return names, others
 
@@ -179,6 +175,14 @@ _SPECIAL = {
 
 def _special(mode: int) -> str:
     return f"not a regular file but {_SPECIAL.get(stat.S_IFMT(mode), 'something special')}"
+
+
+def _why_unreachable(path: str) -> str:
+    try:
+        os.stat(path)  # noqa: PTH116 - see above
+    except OSError as error:
+        return _unreachable(path, error)
+    return "it could not be reached when its directory was read"
 
 
 def _unreachable(path: str, error: OSError | ValueError) -> str:

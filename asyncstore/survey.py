@@ -47,6 +47,7 @@ class Survey:
         self._batch_size = _FIRST_BATCH
         self._walking: asyncio.Task[list[Found]] | None = None
         self._probing: deque[tuple[list[Found], asyncio.Task[list[Instance | Unsendable]]]] = deque()
+        self._walk_failure: Exception | None = None
         self.is_walking = True
         self.found = 0
         """Files found so far."""
@@ -66,12 +67,16 @@ class Survey:
                 task for task in (self._walking, self._probing[0][1] if self._probing else None) if task is not None
             }
             if not awaited:
+                if self._walk_failure is not None:
+                    raise self._walk_failure
                 raise StopAsyncIteration
             await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
             if self._walking is not None and self._walking.done():
                 self._walked(self._walking)
             if self._probing and self._probing[0][1].done():
-                return self._probing.popleft()[1].result()
+                probed = self._probing[0][1].result()
+                self._probing.popleft()
+                return probed
 
     def stop_walking(self) -> None:
         """Find nothing more; what was found is still delivered."""
@@ -85,39 +90,41 @@ class Survey:
         self.stop_walking()
         left = [found.path for batch, _ in self._probing for found in batch]
         for _, task in self._probing:
-            task.cancel()
+            if not task.cancel() and not task.cancelled():
+                task.exception()  # another batch has said the same
         self._probing.clear()
         return left
 
     def _walk_on(self) -> None:
         if self.is_walking and self._walking is None and len(self._probing) <= self._pool.size:
-            self._walking = asyncio.create_task(
-                anyio.to_thread.run_sync(_take, self._walk, self._batch_size, abandon_on_cancel=True)
-            )
+            self._walking = asyncio.create_task(anyio.to_thread.run_sync(self._take, abandon_on_cancel=True))
 
     def _walked(self, task: asyncio.Task[list[Found]]) -> None:
         self._walking = None
         batch = task.result()
-        self.is_walking = bool(batch)
+        self.is_walking = bool(batch) and self._walk_failure is None
         if batch:
             self._batch_size = _BATCH
             self.found += len(batch)
             self._probing.append((batch, asyncio.create_task(self._probe(batch))))
 
+    def _take(self) -> list[Found]:
+        """The next batch of the walk; in a thread."""
+        deadline = time.monotonic() + _BATCH_SECONDS
+        batch: list[Found] = []
+        try:
+            for found in itertools.islice(self._walk, self._batch_size):
+                batch.append(found)
+                if time.monotonic() > deadline:
+                    break
+        except Exception as error:  # noqa: BLE001 - the paths are the caller's generator: whatever it raises is raised to him
+            self._walk_failure = error
+        return batch
+
     async def _probe(self, batch: list[Found]) -> list[Instance | Unsendable]:
         paths = [found.path for found in batch if isinstance(found, SourceFile)]
         unsendable: list[Instance | Unsendable] = [found for found in batch if isinstance(found, Unsendable)]
         return unsendable + await self._pool.probe(paths) if paths else unsendable
-
-
-def _take(found: Iterator[Found], most: int) -> list[Found]:
-    deadline = time.monotonic() + _BATCH_SECONDS
-    batch: list[Found] = []
-    for item in itertools.islice(found, most):
-        batch.append(item)
-        if time.monotonic() > deadline:
-            break
-    return batch
 
 
 async def survey(

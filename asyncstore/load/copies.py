@@ -51,7 +51,7 @@ _NUMBER_WIDTH: Final = 10
 """Instance Number is an IS of this width, its sign included, in every copy."""
 
 
-def write_copies(  # noqa: PLR0913 - six numbers, all but the first by keyword, say it plainest
+def write_copies(
     folder: str | os.PathLike[str],
     *,
     count: int,

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from asyncstore.errors import (
+    AbortedHere,
     AssociationAborted,
     AssociationError,
     AssociationRejected,
@@ -73,6 +74,9 @@ _GATHERED = 1 << 21
 """Bytes put into one gather write at most; the kernel takes a few megabytes at once."""
 
 _MESSAGE_IDS = 1 << 16
+
+_RELEASE_LIMIT = 30.0
+"""Seconds to wait for the answer to a release where nothing else is asked for: nothing depends on it any more."""
 
 _ABORT_LINGER = 1.0
 """Seconds to wait, after A-ABORT, for the peer to close: closing at once could keep the A-ABORT from reaching it."""
@@ -280,13 +284,13 @@ class Association:
         self._upper.release()
         self._flush()
         try:
-            await self._step(self._options.timeouts.acse, "answer to the release request")
+            await self._step(self._options.timeouts.acse or _RELEASE_LIMIT, "answer to the release request")
         except AssociationError as error:
             _log.info("association %d: %s", self.number, error)
 
-    def abort(self) -> None:
+    def abort(self, cause: str = "it was asked for") -> None:
         """Abort the association; without effect when it has ended."""
-        self._fail(AssociationAborted(self.peer, 0, 0), notify_peer=True)
+        self._fail(AbortedHere(self.peer, cause), notify_peer=True)
 
     async def close(self) -> None:
         """Abort what has not been released, give an aborted peer a moment to close, and close the connection.
@@ -294,7 +298,7 @@ class Association:
         It takes a second at most, and is not to be cancelled: call it shielded.
         """
         if not self._upper.is_over:
-            self._fail(AssociationAborted(self.peer, 0, 0), notify_peer=True)
+            self.abort("it was closed")
         try:
             if self._upper.artim_running and not self._link.is_closed:
                 self._peer_closed = self._loop.create_future()
@@ -523,7 +527,7 @@ class Association:
             exchange, self._sending = self._sending, None
             del self._outstanding[exchange.message_id]
             self._report(exchange, piece.problem)
-        self._fail(AssociationAborted(self.peer, 0, 0), notify_peer=True)
+        self.abort("a file could not be read to its end")
 
     def _release_sent(self) -> None:
         for buffer in self._unreleased:

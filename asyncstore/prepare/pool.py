@@ -93,6 +93,7 @@ class Pool:
         self._places = anyio.Semaphore(self.size)
         self._threads = anyio.CapacityLimiter(self.size)
         self._stillborn = 0
+        self._is_closed = False
 
     async def probe(self, paths: list[str]) -> list[Instance | Unsendable]:
         """Look into each file, in order.
@@ -115,32 +116,40 @@ class Pool:
 
     async def _probe(self, paths: list[str]) -> list[Instance | Unsendable]:
         async with self._places:
-            worker = self._idle.pop() if self._idle else await self._start()
+            if not self._idle:
+                await self._start()
+            if not self._idle:
+                raise PrepareError("the pool of worker processes has been closed")
+            worker = self._idle.pop()
             try:
                 found = await anyio.to_thread.run_sync(
                     worker.probe, paths, abandon_on_cancel=True, limiter=self._threads
                 )
-            except BaseException:
-                self._bury(worker)
+            except BaseException as error:
+                self._stillborn += isinstance(error, WorkerDied) and not worker.has_answered
+                self._all.discard(worker)
+                worker.end()
                 raise
             self._stillborn = 0
             self._idle.append(worker)
             return found
 
-    async def _start(self) -> _Worker:
+    async def _start(self) -> None:
         if self._stillborn >= _STILLBORN_LIMIT:
             raise PrepareError("worker processes die as soon as they start")
-        worker = await anyio.to_thread.run_sync(_Worker, limiter=self._threads)
-        self._all.add(worker)
-        return worker
+        await anyio.to_thread.run_sync(self._start_one, limiter=self._threads)
 
-    def _bury(self, worker: _Worker) -> None:
-        self._stillborn += not worker.has_answered
-        self._all.discard(worker)
-        worker.end()
+    def _start_one(self) -> None:
+        """In a thread: whoever waits for it may be cancelled, and the worker is then idle, or ended with the pool."""
+        worker = _Worker()
+        self._all.add(worker)
+        self._idle.append(worker)
+        if self._is_closed:
+            self.close()
 
     def close(self) -> None:
         """End every process."""
+        self._is_closed = True
         while self._all:
             self._all.pop().end()
         self._idle.clear()

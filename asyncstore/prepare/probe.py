@@ -94,7 +94,7 @@ def read_meta(head: bytes) -> tuple[str, str, str, int] | None:  # noqa: C901, P
     if not _BEGINNING.match(head, _PREFIX_END - 4) or len(head) < _GROUP_START:
         return None
     end = _GROUP_START + _UINT32.unpack_from(head, _GROUP_START - 4)[0]
-    if end > len(head):
+    if end + 2 > len(head):  # what follows must be seen, lest the group be longer than it says
         return None
     position = _GROUP_START
     uids: dict[int, bytes] = {}
@@ -118,9 +118,9 @@ def read_meta(head: bytes) -> tuple[str, str, str, int] | None:  # noqa: C901, P
     if head[position : position + 2] == b"\x02\x00":
         return None
     try:
-        sop_class_uid = uids[_MEDIA_STORAGE_SOP_CLASS_UID].rstrip(b"\0").decode("ascii")
-        sop_instance_uid = uids[_MEDIA_STORAGE_SOP_INSTANCE_UID].rstrip(b"\0").decode("ascii")
-        transfer_syntax_uid = uids[_TRANSFER_SYNTAX_UID].rstrip(b"\0").decode("ascii")
+        sop_class_uid = uids[_MEDIA_STORAGE_SOP_CLASS_UID].rstrip(b"\0 ").decode("ascii")
+        sop_instance_uid = uids[_MEDIA_STORAGE_SOP_INSTANCE_UID].rstrip(b"\0 ").decode("ascii")
+        transfer_syntax_uid = uids[_TRANSFER_SYNTAX_UID].rstrip(b"\0 ").decode("ascii")
     except (KeyError, UnicodeDecodeError):
         return None
     if not (sop_class_uid and sop_instance_uid and transfer_syntax_uid):

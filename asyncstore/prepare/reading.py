@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BUFFER_SIZE = 1 << 20
-"""Measured: 1 MiB is as fast as anything larger, and its pages stay in the processor's cache between reading and
-sending."""
+BUFFER_SIZE = 1 << 21
+"""Room for three CT slices: one megabyte costs a tenth more processor time, three save nothing more. Two buffers a lane
+are 32 MiB with 8 associations."""
 
 
 class _ReaderThread:

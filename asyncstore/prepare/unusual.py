@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from io import BytesIO
 from struct import Struct
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -47,7 +48,10 @@ def probe_unusual(path: str, file: BinaryIO, size: int) -> Instance | Unsendable
     """Look into a file, given open at its beginning, that the fast reader did not understand."""
     head = file.read(_META_LIMIT)
     start = _PREAMBLE + len(_PREFIX) if head[_PREAMBLE:].startswith(_PREFIX) else 0
-    uids, offset = _lenient_meta(head, start)
+    meta = _lenient_meta(head, start)
+    if meta is None:
+        return Unsendable(path, "it is cut off within its file meta information")
+    uids, offset = meta
     if start == 0 and offset == 0 and not _recognised(head):
         return Unsendable(path, _NOT_DICOM)
     transfer_syntax = uids.get("transfer_syntax") or _recognised(head[offset : offset + 8])
@@ -56,8 +60,7 @@ def probe_unusual(path: str, file: BinaryIO, size: int) -> Instance | Unsendable
     if not (uids.get("sop_class") and uids.get("sop_instance")):
         if transfer_syntax in DEFLATED:
             return Unsendable(path, "its file meta information names no SOP instance")
-        file.seek(offset)
-        in_data_set = _uids_in_data_set(file, transfer_syntax)
+        in_data_set = _uids_in_data_set(head[offset:], transfer_syntax)
         if in_data_set is None:
             return Unsendable(
                 path, _NOT_DICOM if start == 0 and offset == 0 else "it holds no SOP class UID and SOP instance UID"
@@ -66,28 +69,31 @@ def probe_unusual(path: str, file: BinaryIO, size: int) -> Instance | Unsendable
     return Instance(path, uids["sop_class"], uids["sop_instance"], transfer_syntax, offset, size - offset)
 
 
-def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int]:
-    """The UIDs in group 0002 and where the group ends, trusting its elements instead of its length."""
+def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:
+    """The UIDs in group 0002 and where the group ends, trusting its elements instead of its length.
+
+    ``None`` where ``head`` ends before the group does.
+    """
     uids: dict[str, str] = {}
     position = start
     while position + _TAG_VR.size <= len(head):
         group, element, vr, length = _TAG_VR.unpack_from(head, position)
         if group != 0x0002:  # noqa: PLR2004 - the group of file meta information
-            break
+            return uids, position
         value = position + _TAG_VR.size
         if not _VR.fullmatch(vr):
             length = _IMPLICIT.unpack_from(head, position)[2]
         elif _LONG.fullmatch(vr):
             if value + _LENGTH.size > len(head):
-                break
+                return None
             length = _LENGTH.unpack_from(head, value)[0]
             value += _LENGTH.size
         if value + length > len(head):
-            break
+            return None
         if element in _META_UIDS:
             uids[_META_UIDS[element]] = head[value : value + length].rstrip(b"\0 ").decode("ascii", "replace")
         position = value + length
-    return uids, position
+    return None if head[position : position + 2] == b"\x02\x00" else (uids, position)
 
 
 def _recognised(first_element: bytes) -> str | None:
@@ -107,7 +113,9 @@ def _recognised(first_element: bytes) -> str | None:
     return EXPLICIT_BIG if is_explicit and first_element[0] == 0 else None
 
 
-def _uids_in_data_set(file: BinaryIO, transfer_syntax: str) -> tuple[str, str] | None:
+def _uids_in_data_set(head: bytes, transfer_syntax: str) -> tuple[str, str] | None:
+    """SOP class and SOP instance. They stand near the beginning; lengths that lie make nobody read beyond ``head``."""
+
     def beyond(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - pydicom's signature
         return int(tag) > _SOP_INSTANCE_UID
 
@@ -115,7 +123,7 @@ def _uids_in_data_set(file: BinaryIO, transfer_syntax: str) -> tuple[str, str] |
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = read_dataset(
-                file,
+                BytesIO(head),
                 is_implicit_VR=transfer_syntax == IMPLICIT_LITTLE,
                 is_little_endian=transfer_syntax != EXPLICIT_BIG,
                 stop_when=beyond,

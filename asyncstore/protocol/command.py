@@ -49,7 +49,7 @@ def _us(element: int, value: int) -> bytes:
 
 
 def _ui(element: int, uid: str) -> bytes:
-    value = uid.encode("ascii")
+    value = uid.encode("ascii", "replace")
     value += b"\0" * (len(value) & 1)
     return _ELEMENT_HEADER.pack(0, element, len(value)) + value
 

@@ -186,13 +186,12 @@ class PduDecoder:
         """Whether the last PDU has come to its end and no further one has begun."""
         return not (self._partial or self._pdu_left)
 
-    def feed(self, data: memoryview) -> list[Pdu | Fragment]:
-        """Decode ``data``.
+    def feed(self, data: memoryview, events: list[Pdu | Fragment]) -> None:
+        """Decode ``data`` and append what it holds to ``events``.
 
         Raises:
-            InvalidPdu: what the peer sent is no PDU. The decoder is of no use afterwards.
+            InvalidPdu: it is no PDU. What came before it has been appended; the decoder is of no further use.
         """
-        events: list[Pdu | Fragment] = []
         if self._partial:
             data = memoryview(bytes(self._partial) + data)
             self._partial.clear()
@@ -228,7 +227,6 @@ class PduDecoder:
                 position += whole
         if position < end:
             self._partial += data[position:]
-        return events
 
     def _begin_p_data_tf(self, length: int) -> None:
         if length < PDV_HEADER_LENGTH:

@@ -180,11 +180,12 @@ class UpperLayer:
 
     def receive(self, data: memoryview) -> list[UpperLayerEvent]:
         """Take received bytes; fragments in the events are slices of ``data``."""
+        decoded: list[Pdu | Fragment] = []
+        violation = None
         try:
-            decoded = self._decoder.feed(data)
+            self._decoder.feed(data, decoded)
         except InvalidPdu as error:
-            self._invalid(error)
-            return self._taken()
+            violation = error
         for item in decoded:
             if isinstance(item, Fragment):
                 if self.state is State.STA6 or self._step(Event.P_DATA_RECEIVED) in ("DT-2", "AR-6"):
@@ -195,6 +196,8 @@ class UpperLayer:
                     self._step(_RECEIVED[item.type])
                 except InvalidPdu as error:
                     self._invalid(error)
+        if violation is not None:
+            self._invalid(violation)
         return self._taken()
 
     def _invalid(self, error: InvalidPdu) -> None:
@@ -212,7 +215,7 @@ class UpperLayer:
         try:
             action, following = step(self.state, event, is_acceptor=self._is_acceptor, is_refused=refused)
         except KeyError:
-            if self.state is State.STA1:
+            if self.is_over:  # what was to be done is no longer possible, and its caller may not know yet
                 return ""
             raise
         if event is not Event.INVALID_PDU and action == "AA-8":

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.abc
 
-from asyncstore.errors import AssociationError
+from asyncstore.errors import AbortedHere, AssociationError
 from asyncstore.model import Attempt, Instance, Lane, LaneState, Outcome, Result, Unsendable
 from asyncstore.negotiation import Pair, pair_of, plan
 from asyncstore.schedule import outcome
@@ -34,6 +34,7 @@ from asyncstore.schedule.concurrency import INTERVAL, Concurrency
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from asyncstore.model import Piece
     from asyncstore.schedule.ports import Association, OpenAssociation, Outlet, Reader
 
 _log = logging.getLogger(__name__)
@@ -124,13 +125,18 @@ class Dispatcher:
 
     async def put(self, instances: list[Instance]) -> None:
         """Add instances; waits while the backlog is full."""
-        while self._backlog.is_full and self.stop_reason is None:
-            await self._changed()
         self._unfinished += len(instances)
+        try:
+            while self._backlog.is_full and self.stop_reason is None:
+                await self._changed()
+        except BaseException:
+            self._settle([outcome.not_sent(instance, ABORTED) for instance in instances])
+            raise
         if self.stop_reason is not None:
             self._settle([outcome.not_sent(instance, self.stop_reason) for instance in instances])
             return
         wanted: list[Instance] = []
+        refused: list[Outcome] = []
         for instance in instances:
             pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
             refusal = self._refused.get(pair)
@@ -138,8 +144,9 @@ class Dispatcher:
                 self._seen[pair] = None
                 wanted.append(instance)
             else:
-                self._settle([outcome.not_sent(instance, refusal)])
+                refused.append(outcome.not_sent(instance, refusal))
         self._backlog.put(wanted)
+        self._settle(refused)
         self._wake()
 
     def refuse(self, unsendable: Iterable[Unsendable]) -> None:
@@ -192,30 +199,33 @@ class Dispatcher:
     # Lanes come and go.
 
     def _adjust_lanes(self, tasks: anyio.abc.TaskGroup) -> None:
-        active = [lane for lane in self._lanes.values() if not lane.is_retiring]
-        useful = (
-            min(self._concurrency.target, len(self._backlog))
-            if self.stop_reason is None and self.failure is None
-            else 0
-        )
-        for _ in range(useful - len(active)):
+        for _ in range(self._lanes_missing()):
             number = next(number for number in range(1, len(self._lanes) + 2) if number not in self._lanes)
             lane = self._lanes[number] = _Lane(number)
             tasks.start_soon(self._work, lane)
-        for lane in active[max(self._concurrency.target, 1) :]:
+        for lane in self._active_lanes()[max(self._concurrency.target, 1) :]:
             lane.is_retiring = True
             self._wake()
 
+    def _active_lanes(self) -> list[_Lane]:
+        return [lane for lane in self._lanes.values() if not lane.is_retiring]
+
+    def _lanes_missing(self) -> int:
+        """How many lanes to add: no more than there are instances waiting for one."""
+        if self.stop_reason is not None or self.failure is not None:
+            return 0
+        return min(self._concurrency.target, len(self._backlog)) - len(self._active_lanes())
+
     async def _look(self) -> None:
-        """Wait for a change, or for the next look at the rate."""
+        """Wait until lanes are missing, everything is done, or it is time for the next look at the rate."""
         before, since = (self._answered, self.bytes_sent), time.monotonic()
         self._was_waiting = False
         with anyio.move_on_after(INTERVAL) as interval:
-            while not self._is_over() and not (len(self._backlog) and len(self._lanes) < self._concurrency.target):
+            while not self._is_over() and self._lanes_missing() <= 0:
                 await self._changed()
         if interval.cancelled_caught:
             seconds = time.monotonic() - since
-            # An instance costs a peer about as much as 50 kB of data: so both small and large ones show in one number.
+            # An instance costs a peer about as much as 50 kB of data, so both small and large ones show in one number.
             rate = (self._answered - before[0] + (self.bytes_sent - before[1]) / 50_000) / seconds
             self._concurrency.observe(rate, is_source_limited=self._was_waiting or not self._lanes)
 
@@ -326,7 +336,7 @@ class Dispatcher:
             association.abort()
         elif association.error is None:
             await association.release()
-        elif lane.answered == answered_before and not has_idled:
+        elif lane.answered == answered_before and not has_idled and not isinstance(association.error, AbortedHere):
             self._fruitless += 1
             return self._fruitless < _FRUITLESS_LIMIT or self._without(lane, association.error)
         self._fruitless = 0
@@ -335,19 +345,32 @@ class Dispatcher:
     async def _send(self, association: Association, batch: list[Instance], reader: Reader) -> None:
         """Read ``batch`` and submit it; what is not read when the association ends or the run stops goes back."""
         remaining = len(batch)
-        async for pieces in reader.read(batch):
-            remaining -= sum(piece.is_first for piece in pieces)
-            unreadable = [piece for piece in pieces if piece.problem and piece.is_first]
-            for piece in unreadable:
-                piece.buffer.release()
-                self._settle([outcome.not_sent(piece.instance, piece.problem.reason) for _ in (0,) if piece.problem])
-            association.submit([piece for piece in pieces if piece not in unreadable] if unreadable else pieces)
-            if association.error is not None or (
-                self.stop_reason is not None and not association.is_taking(pieces[-1].instance)
-            ):
-                break
-        if remaining:
+        try:
+            async for pieces in reader.read(batch):
+                remaining -= sum(piece.is_first for piece in pieces)
+                association.submit(self._sendable(pieces))
+                is_stopping = self.stop_reason is not None and not association.is_taking(pieces[-1].instance)
+                if association.error is not None or is_stopping:
+                    break
+        finally:
             self._put_back(batch[len(batch) - remaining :])
+
+    def _sendable(self, pieces: list[Piece]) -> list[Piece]:
+        """``pieces`` without those of files that turn out to be unreadable before their store has begun."""
+        for piece in pieces:
+            if piece.is_first and piece.problem is not None:
+                break
+        else:
+            return pieces
+        sendable = []
+        for piece in pieces:
+            if piece.is_first and (piece.problem or self.stop_reason):
+                reason = piece.problem.reason if piece.problem else self.stop_reason or ABORTED
+                piece.buffer.release()
+                self._settle((outcome.not_sent(piece.instance, reason),))
+            else:
+                sendable.append(piece)
+        return sendable
 
     def _is_replaced(self, lane: _Lane) -> bool:
         """Whether pairs wait that this lane did not propose, and that need it more than its own."""

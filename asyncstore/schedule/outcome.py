@@ -19,7 +19,7 @@ def of_attempt(attempt: Attempt) -> Outcome:
     elif isinstance(error, Unsendable):
         result, words = Result.NOT_SENT, error.reason
     else:
-        result, words = Result.UNKNOWN, f"no response: {error}"
+        result, words = Result.UNKNOWN, f"no response: {error.problem}" if error else "no response"
     return Outcome(
         instance.path, result, status, instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid,
         sent_transfer_syntax_uid, instance.length, seconds, 1, association, words,

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ START_SECONDS = 20
 
 def find_program(name: str, package: str) -> str:
     """Return the program's path; without it the test is skipped, or fails where the environment says CI."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    ours = str(Path(sys.executable).parent)  # pynetdicom installs programs with the names of DCMTK's
+    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != ours]
+    path = shutil.which(name, path=os.pathsep.join([*folders, "/usr/sbin", "/usr/local/sbin"]))
     if path is None:
         lacking = f"{name} is not installed: apt install {package} (Debian, Ubuntu) or brew install {package} (macOS)"
         if os.environ.get("CI"):

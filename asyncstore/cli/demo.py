@@ -1,0 +1,200 @@
+"""``asyncstore demo``: a synthetic archive, a sink of its own, a run with the live display, a proof of what arrived.
+
+Everything lies in one temporary folder, which is removed at the end unless it is to be kept. The sink is a process of
+its own, so what is sent really passes the network; it does not see the terminal's Ctrl-C, so the run ends first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import anyio
+import anyio.to_thread
+
+from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
+from asyncstore.cli.grammar import parse
+from asyncstore.cli.loop import interrupts, run_loop
+from asyncstore.cli.options import ASSOCIATIONS, KEEP, PROGRESS, SEND
+from asyncstore.cli.send import send
+from asyncstore.errors import AsyncstoreError
+from asyncstore.load import write_archive
+from asyncstore.model import Instance
+from asyncstore.observe.readable import format_bytes, format_count
+from asyncstore.survey import survey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from asyncstore.cli.table import Parsed
+    from asyncstore.load import Archive
+
+_LISTENING = re.compile(rb"listening on (\S+):(\d+) as ")
+_START_TIME = 20.0
+"""Seconds the sink has for its first line; it takes less than one."""
+_STOP_TIME = 5.0
+"""Seconds the sink has to end when it is asked to."""
+
+
+def run(parsed: Parsed) -> int:
+    """Run the command and return its exit code."""
+    return run_loop(_demo(parsed))
+
+
+async def _demo(parsed: Parsed) -> int:
+    """Write, send, compare, unless it is interrupted."""
+    with anyio.CancelScope() as scope, interrupts(scope.cancel):
+        return await _write_send_compare(parsed)
+    return EXIT_INTERRUPTED
+
+
+async def _write_send_compare(parsed: Parsed) -> int:
+    """Do it, and clean up whatever happens; the exit code."""
+    _say("A synthetic archive, a storage SCP to send it to, and a look at what arrives. No patient is real.")
+    with _folder(keep=parsed[KEEP]) as folder:
+        sent, received = folder / "archive", folder / "received"
+        archive = await anyio.to_thread.run_sync(write_archive, sent)
+        _say(f"1. A synthetic archive: {_describe(archive)}.")
+        _say(f"   {sent}")
+        async with _sink_process(received) as port:
+            _say(f"2. A storage SCP on this machine: asyncstore sink --port {port} --output {received}")
+            _say(f"3. asyncstore send 127.0.0.1 {port} {sent}")
+            code = await send(_send_options(parsed, port, sent))
+        if code == EXIT_OK:
+            code = await _compare(sent, received)
+    if code == EXIT_OK:
+        _say(_NEXT_STEPS)
+    return code
+
+
+def _describe(archive: Archive) -> str:
+    """What the archive holds."""
+    return (
+        f"{archive.patients} patients, {archive.studies} studies, {archive.series} series, "
+        f"{format_count(archive.instances)} instances ({', '.join(archive.modalities)}), {format_bytes(archive.bytes)}"
+    )
+
+
+def _send_options(parsed: Parsed, port: int, folder: Path) -> Parsed:
+    """The command line of ``send`` that this demo stands for."""
+    words = ["--progress", parsed[PROGRESS], "--associations", str(parsed[ASSOCIATIONS] or "auto")]
+    return parse(SEND, [*words, "127.0.0.1", str(port), str(folder)], {})
+
+
+@contextmanager
+def _folder(*, keep: bool) -> Iterator[Path]:
+    """A temporary folder."""
+    folder = Path(tempfile.mkdtemp(prefix="asyncstore-demo-"))
+    try:
+        yield folder
+    finally:
+        if keep:
+            _say(f"Kept: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def _sink_process(output: Path) -> AsyncIterator[int]:
+    """``asyncstore sink`` as a process of its own, while it lasts; gives the port it listens on.
+
+    Raises:
+        AsyncstoreError: it did not start.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "asyncstore", "sink", "--host", "127.0.0.1", "--port", "0", "--output", str(output)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if not name.startswith("ASYNCSTORE_")},
+        start_new_session=True,
+    )
+    try:
+        yield await _port_of(process)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a process, by force if need be."""
+    if process.returncode is None:
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.communicate(), _STOP_TIME)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def _port_of(process: asyncio.subprocess.Process) -> int:
+    """The port the sink says it listens on."""
+    line = b""
+    if process.stdout is not None:
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), _START_TIME)
+        except TimeoutError:
+            line = b"nothing in time"
+    match = _LISTENING.match(line)
+    if match is None:
+        raise AsyncstoreError(f"the sink did not start: it said {line.decode(errors='replace').strip() or 'nothing'!r}")
+    return int(match[2])
+
+
+class _DataSet(NamedTuple):
+    """What must be the same on both sides."""
+
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    digest: bytes
+
+
+async def _compare(sent: Path, received: Path) -> int:
+    """Compare what was sent with what arrived, data set by data set; the exit code."""
+    before, after = await _data_sets(sent), await _data_sets(received)
+    same = sum(after.get(uid) == data_set for uid, data_set in before.items())
+    if same == len(before) == len(after):
+        _say(f"4. Compared: all {format_count(same)} data sets arrived, byte for byte (SHA-256).")
+        return EXIT_OK
+    missing = len(before.keys() - after.keys())
+    _say(f"4. Compared: {same} of {len(before)} data sets arrived unchanged, {missing} are missing. This is a fault.")
+    return EXIT_NOT_STORED if after else EXIT_NOT_ATTEMPTED
+
+
+async def _data_sets(folder: Path) -> dict[str, _DataSet]:
+    """The data sets in a folder, by their SOP instance UID."""
+    found: dict[str, _DataSet] = {}
+    async for batch in survey([folder]):
+        for item in batch:
+            if isinstance(item, Instance):
+                digest = await anyio.to_thread.run_sync(_digest, item)
+                found[item.sop_instance_uid] = _DataSet(item.sop_class_uid, item.transfer_syntax_uid, digest)
+    return found
+
+
+def _digest(instance: Instance) -> bytes:
+    """The hash of the instance's data set."""
+    with Path(instance.path).open("rb") as file:
+        file.seek(instance.offset)
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _say(text: str) -> None:
+    """Print what the demo does."""
+    print(text, flush=True)  # noqa: T201 - a demo talks
+
+
+_NEXT_STEPS = """
+Now with your own files:
+  asyncstore echo PEER PORT                           is the PACS there, does it know us?
+  asyncstore send --dry-run PEER PORT DIRECTORY       what would be sent, in which presentation contexts?
+  asyncstore send PEER PORT DIRECTORY                 send it (our AE title: -aet, the peer's: -aec)
+Without a PACS: asyncstore sink --output FOLDER in a second terminal listens on 127.0.0.1 11112."""

@@ -1,0 +1,99 @@
+"""``asyncstore echo``: C-ECHO over one association; a line for each answer and statistics at the end, as ping does."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import aclosing
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import anyio
+
+from asyncstore.cli.engine import timeouts_of
+from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_OK
+from asyncstore.cli.logs import logging_to
+from asyncstore.cli.loop import interrupts, run_loop
+from asyncstore.cli.options import CALLED_AE_TITLE, CALLING_AE_TITLE, COUNT, INTERVAL, PEER, PORT, QUIET
+from asyncstore.errors import AsyncstoreError
+from asyncstore.sender import Sender
+
+if TYPE_CHECKING:
+    from asyncstore.cli.table import Parsed
+
+
+def run(parsed: Parsed) -> int:
+    """Run the command and return its exit code."""
+    return run_loop(_echo(parsed))
+
+
+async def _echo(parsed: Parsed) -> int:
+    """Ask until it has been often enough, something fails, or someone interrupts."""
+    count, answers = parsed[COUNT], _Answers(quiet=parsed[QUIET])
+    error: AsyncstoreError | None = None
+    with logging_to(logging.StreamHandler(), parsed), anyio.CancelScope() as scope, interrupts(scope.cancel):
+        try:
+            await _ask(parsed, count, answers)
+        except AsyncstoreError as caught:
+            error = caught
+    answers.say_statistics()
+    if error is not None:
+        raise error
+    is_complete = len(answers.seconds) == count or (answers.seconds and scope.cancelled_caught)
+    return EXIT_OK if is_complete else EXIT_NOT_ATTEMPTED
+
+
+async def _ask(parsed: Parsed, count: int, answers: _Answers) -> None:
+    """Ask for echoes, ``count`` of them or without end."""
+    sender = Sender(
+        parsed[PEER],
+        parsed[PORT],
+        calling_ae_title=parsed[CALLING_AE_TITLE],
+        called_ae_title=parsed[CALLED_AE_TITLE],
+        timeouts=timeouts_of(parsed),
+    )
+    begun = monotonic()
+    async with aclosing(sender.echo()) as echoes:
+        async for seconds in echoes:
+            if not answers.seconds:
+                opened = _milliseconds(monotonic() - begun - seconds)
+                answers.say(f"{parsed[PEER]}:{parsed[PORT]} accepted the association within {opened}")
+            answers.add(seconds)
+            if len(answers.seconds) == count:
+                return
+            await anyio.sleep(parsed[INTERVAL])
+
+
+class _Answers:
+    """The answers so far.
+
+    Attributes:
+        seconds: how long each took.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.seconds: list[float] = []
+        self._quiet = quiet
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        if not self._quiet:
+            print(line, flush=True)  # noqa: T201 - these lines are what was asked for
+
+    def add(self, seconds: float) -> None:
+        """Take in an answer and print its line."""
+        self.seconds.append(seconds)
+        self.say(f"echo {len(self.seconds)}: {_milliseconds(seconds)}")
+
+    def say_statistics(self) -> None:
+        """Print what they come to, if there are any."""
+        if not self.seconds:
+            return
+        least, most = min(self.seconds), max(self.seconds)
+        mean = sum(self.seconds) / len(self.seconds)
+        times = f"least {_milliseconds(least)}, mean {_milliseconds(mean)}, most {_milliseconds(most)}"
+        self.say(f"{len(self.seconds)} answered: {times}")
+
+
+def _milliseconds(seconds: float) -> str:
+    """A short time as people compare it."""
+    return f"{seconds * 1000:.1f} ms"

@@ -1,0 +1,131 @@
+"""From the options of a command line to what the engine takes: one function for each part of it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from asyncstore.cli.endable import Endable
+from asyncstore.cli.options import (
+    ABORT,
+    ACSE_TIMEOUT,
+    ASSOCIATIONS,
+    ASYNC_OPS,
+    CALLED_AE_TITLE,
+    CALLING_AE_TITLE,
+    DIMSE_TIMEOUT,
+    FILES_FROM,
+    INPUTS,
+    MAX_PDU,
+    MAX_SEND_PDU,
+    NO_HALT,
+    NULL,
+    PEER,
+    PORT,
+    RECURSE,
+    REPEAT,
+    SCAN_DIRECTORIES,
+    SCAN_PATTERN,
+    SOCKET_TIMEOUT,
+    TIMEOUT,
+    WORKERS,
+)
+from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.network.timeouts import Timeouts
+from asyncstore.sender import Sender
+from asyncstore.source import WalkOptions, files_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from io import FileIO
+
+    from asyncstore.cli.table import Parsed
+
+
+def sender_of(parsed: Parsed) -> Sender:
+    """The sender these options describe."""
+    return Sender(
+        parsed[PEER],
+        parsed[PORT],
+        calling_ae_title=parsed[CALLING_AE_TITLE],
+        called_ae_title=parsed[CALLED_AE_TITLE],
+        associations=parsed[ASSOCIATIONS],
+        async_operations=parsed[ASYNC_OPS],
+        workers=parsed[WORKERS],
+        timeouts=timeouts_of(parsed),
+        max_pdu=parsed[MAX_PDU],
+        max_send_pdu=parsed[MAX_SEND_PDU],
+        halt_on_failure=not parsed[NO_HALT],
+        abort_at_end=parsed[ABORT],
+    )
+
+
+def timeouts_of(parsed: Parsed) -> Timeouts:
+    """The timeouts, for every command that opens associations."""
+    socket = parsed[SOCKET_TIMEOUT]
+    return Timeouts(
+        connect=parsed[TIMEOUT],
+        socket=socket if socket > 0 else None,
+        acse=parsed[ACSE_TIMEOUT],
+        dimse=parsed[DIMSE_TIMEOUT],
+    )
+
+
+def walk_of(parsed: Parsed) -> WalkOptions:
+    """How directories are walked: whole trees, unless ``+sd`` asks for storescu's rules."""
+    if not parsed[SCAN_DIRECTORIES]:
+        return WalkOptions(repeat=parsed[REPEAT])
+    return WalkOptions(recurse=parsed[RECURSE], pattern=parsed[SCAN_PATTERN], repeat=parsed[REPEAT])
+
+
+@contextmanager
+def paths_of(parsed: Parsed) -> Iterator[Iterable[str]]:
+    """The paths that are named on the command line, then those in the list, as they are asked for.
+
+    Raises:
+        UsageError: the list cannot be opened.
+    """
+    name = parsed[FILES_FROM]
+    if name is None:
+        yield parsed[INPUTS]
+        return
+    with Endable(_open_list(name)) as names:
+        yield chain(parsed[INPUTS], _listed(names, null=parsed[NULL]))
+
+
+def _open_list(name: str) -> FileIO:
+    """The file that lists names, or standard input."""
+    try:
+        return open(0 if name == "-" else name, "rb", buffering=0, closefd=name != "-")
+    except OSError as error:
+        raise UsageError(f"{FILES_FROM.long} {name}: cannot read it: {error.strerror}") from None
+
+
+def _listed(names: Endable, *, null: bool) -> Iterator[str]:
+    """The names in a list.
+
+    Raises:
+        AsyncstoreError: it could not be read to its end.
+    """
+    with names.stream as stream:
+        yield from files_from(stream, null=null)
+    if names.error is not None:
+        raise AsyncstoreError(f"{FILES_FROM.long}: the list could not be read to its end: {names.error.strerror}")
+
+
+def refuse_missing(paths: Iterable[str]) -> None:
+    """See that what is named on the command line exists, as storescu does before it sends anything.
+
+    Raises:
+        AsyncstoreError: one does not.
+    """
+    for path in paths:
+        try:
+            os.stat(path)  # noqa: PTH116 - there may be a hundred thousand of them
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            refusal = AsyncstoreError(f"cannot access {path!r}: {reason}; nothing was sent")
+            refusal.hint = f"With {NO_HALT.long} ({NO_HALT.short}) the other files are sent, and this one is reported."
+            raise refusal from None

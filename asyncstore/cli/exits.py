@@ -1,0 +1,14 @@
+"""The exit codes of all commands."""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+"""All that was asked for was done: every file stored, every echo answered."""
+EXIT_NOT_ATTEMPTED = 1
+"""Nothing could be attempted: bad usage, no input, no association. For ``echo``: an echo was not answered."""
+EXIT_NOT_STORED = 2
+"""The run ended, and at least one file was not stored."""
+EXIT_INTERRUPTED = 130
+"""SIGINT or SIGTERM: 128 + SIGINT, as shells count it."""
+EXIT_BROKEN_PIPE = 141
+"""Nobody reads standard output any more: 128 + SIGPIPE."""

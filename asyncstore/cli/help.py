@@ -1,0 +1,144 @@
+"""What ``--help`` and ``--version`` print, drawn from the tables.
+
+Rules: standard library only, and little of it, because people wait for this text; colours on terminals only, with plain
+escape sequences; no line longer than the terminal, nor than reads well.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple, TextIO
+
+from asyncstore import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from asyncstore.cli.table import Command, Option
+
+SUMMARY = "send whole DICOM archives with C-STORE, as fast as the peer can take them, losing nothing"
+
+_WIDEST = 110
+_NARROWEST = 70
+_TEXT_COLUMN = 30
+"""Where the texts of options begin, as far as the names leave room."""
+_INDENT = "  "
+_LIBRARIES = ("pydicom", "pynetdicom", "anyio", "uvloop", "rich")
+
+
+class Style(NamedTuple):
+    """How the parts of a help text are marked: escape sequences, or nothing."""
+
+    heading: str = ""
+    title: str = ""
+    name: str = ""
+    value: str = ""
+    end: str = ""
+
+    @classmethod
+    def of(cls, stream: TextIO) -> Style:
+        """The marks that this stream can show (https://no-color.org is respected)."""
+        if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+            return cls()
+        return cls(heading="\x1b[1m", title="\x1b[2m", name="\x1b[36m", value="\x1b[33m", end="\x1b[0m")
+
+
+def width_of(stream: TextIO) -> int:
+    """How many characters a line of help may have there."""
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        columns = 100
+    return max(_NARROWEST, min(columns, _WIDEST))
+
+
+def program_help(commands: Iterable[Command], style: Style, width: int) -> str:
+    """What ``asyncstore --help`` prints."""
+    lines = [f"{style.heading}asyncstore{style.end} {__version__}", *_wrap(SUMMARY, width), ""]
+    lines += [f"{style.heading}usage{style.end}: asyncstore COMMAND [options] ...", ""]
+    lines.append(f"{style.heading}commands{style.end}")
+    for command in commands:
+        lines += _two_columns(f"{style.name}{command.name}{style.end}", len(command.name), command.summary, 8, width)
+    lines += ["", f"{style.heading}options{style.end}"]
+    for name, text in (("-h  --help", "show this help and exit"), ("    --version", "show versions and exit")):
+        lines += _two_columns(f"{style.name}{name}{style.end}", len(name), text, 17, width)
+    lines += ["", "asyncstore COMMAND --help says more about a command. To begin with: asyncstore demo"]
+    return "\n".join(lines)
+
+
+def command_help(command: Command, style: Style, width: int) -> str:
+    """What ``asyncstore COMMAND --help`` prints."""
+    first, *more = _wrap(f"{command.program}: {command.summary}", width)
+    lines = [f"{style.heading}{first[: len(command.program)]}{style.end}{first[len(command.program) :]}", *more, ""]
+    lines.append(f"{style.heading}usage{style.end}: {command.usage}")
+    if command.parameters:
+        lines += ["", f"{style.heading}parameters{style.end}"]
+    for parameter in command.parameters:
+        shown = f"{style.value}{parameter.name}{style.end}"
+        lines += _two_columns(shown, len(parameter.name), parameter.help, _TEXT_COLUMN, width)
+    section = ""
+    for group in command.groups:
+        if group.section != section:
+            section = group.section
+            lines += ["", f"{style.heading}{section}{style.end}"]
+        if group.title is not None:
+            lines.append(f"{_INDENT}{style.title}{group.title}:{style.end}")
+        for row in group.options:
+            lines += _option_lines(row, style, width)
+    for note in command.notes:
+        lines += ["", *_wrap(note, width)]
+    return "\n".join(lines)
+
+
+def _option_lines(row: Option[object], style: Style, width: int) -> Iterator[str]:
+    """The lines of one option: names, values, text, default."""
+    short = (row.short or "").ljust(5)
+    values = "".join(f" {name}" for name in row.kind.names)
+    shown = f"{style.name}{short} {row.long}{style.end}{style.value}{values}{style.end}"
+    text = row.help if row.default_text is None else f"{row.help} (default: {row.default_text})"
+    return _two_columns(shown, len(f"{short} {row.long}{values}"), text, _TEXT_COLUMN, width)
+
+
+def _two_columns(left: str, length: int, text: str, column: int, width: int) -> Iterator[str]:
+    """A name and its text; the text goes below when the name is too long.
+
+    Args:
+        left: the name, with its marks.
+        length: how many characters of it are seen.
+        text: what is said about it.
+        column: how wide the names may be.
+        width: how long a line may be.
+    """
+    lines = _wrap(text, width - column - 2 * len(_INDENT))
+    blank = " " * (column + 2 * len(_INDENT))
+    if length > column:
+        yield _INDENT + left
+    else:
+        yield _INDENT + left + " " * (column - length) + _INDENT + lines.pop(0)
+    for line in lines:
+        yield blank + line
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """The text in lines of at most this width, broken at spaces."""
+    lines = [""]
+    for word in text.split(" "):
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".lstrip()
+    return lines
+
+
+def version_text(libraries: Sequence[str] = _LIBRARIES) -> str:
+    """The versions of everything that a report of a fault should name; nothing is imported to find them."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - it takes as long as all the rest
+
+    lines = [f"asyncstore {__version__}", f"Python {sys.version.split()[0]} on {sys.platform}"]
+    for library in libraries:
+        try:
+            lines.append(f"{library} {version(library)}")
+        except PackageNotFoundError:
+            lines.append(f"{library} is not installed")
+    return "\n".join(lines)

@@ -1,0 +1,217 @@
+"""The kinds of values that options and parameters take: how many words, their names in the help, what they mean.
+
+A kind turns words into one typed value or raises :class:`ValueError` with a readable clause ("12 is out of range
+(1..5)"); who asks knows which option it was and says so.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+T_co = TypeVar("T_co", covariant=True)
+Word = TypeVar("Word", bound=str)
+
+_INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
+_AE_TITLE_LENGTH = 16
+"""PS3.5 table 6.2-1: an AE is at most 16 bytes."""
+
+
+class Kind(Protocol[T_co]):
+    """What the words of one option or parameter mean."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its words, as the help shows them; as many words are taken as there are names."""
+
+    def parse(self, words: Sequence[str]) -> T_co:
+        """The value of these words.
+
+        Raises:
+            ValueError: they mean nothing here; the message says why.
+        """
+
+
+class Flag(NamedTuple):
+    """No word at all: being there is the value."""
+
+    names: tuple[str, ...] = ()
+
+    def parse(self, words: Sequence[str]) -> bool:
+        """Whether it was given, which it was."""
+        return not words
+
+
+class Text(NamedTuple):
+    """Any one word."""
+
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> str:
+        """The word itself."""
+        return words[0]
+
+
+class Words(NamedTuple):
+    """All the words that are left: for the last parameter."""
+
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One name for all."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The words themselves."""
+        return tuple(words)
+
+
+class AETitle(NamedTuple):
+    """An application entity title (PS3.5 table 6.2-1, VR AE)."""
+
+    name: str = "TITLE"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> str:
+        """The title without the spaces around it, which mean nothing."""
+        title = words[0].strip(" ")
+        if not title:
+            raise ValueError("an AE title cannot be empty")
+        if not (title.isascii() and title.isprintable()) or "\\" in title:
+            raise ValueError(f"{words[0]!r} is no AE title: only ASCII characters without backslash are allowed")
+        if len(title) > _AE_TITLE_LENGTH:
+            raise ValueError(f"{title!r} is no AE title: {len(title)} characters, and {_AE_TITLE_LENGTH} are allowed")
+        return title
+
+
+class Integer(NamedTuple):
+    """A decimal integer in a range that includes both ends."""
+
+    name: str
+    low: int | None = None
+    high: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> int:
+        """The number."""
+        word = words[0]
+        if not _INTEGER.fullmatch(word):
+            raise ValueError(f"{word!r} is not an integer")
+        return _in_range(int(word), self.low, self.high)
+
+
+class IntegerOrAuto(NamedTuple):
+    """An integer in a range, or ``auto``, which is ``None``."""
+
+    name: str
+    low: int
+    high: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word."""
+        return (f"{self.name}|auto",)
+
+    def parse(self, words: Sequence[str]) -> int | None:
+        """The number, or ``None`` for ``auto``."""
+        word = words[0]
+        if word == "auto":
+            return None
+        if not _INTEGER.fullmatch(word):
+            raise ValueError(f"{word!r} is neither an integer nor auto")
+        return _in_range(int(word), self.low, self.high)
+
+
+class Seconds(NamedTuple):
+    """A duration in seconds, decimals allowed, to the millisecond."""
+
+    low: float = 0.0
+    name: str = "SECONDS"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> float:
+        """The seconds."""
+        try:
+            seconds = float(words[0])
+        except ValueError:
+            seconds = math.nan
+        if not math.isfinite(seconds):
+            raise ValueError(f"{words[0]!r} is not a number of seconds")
+        return _in_range(round(seconds, 3), self.low, None)
+
+
+class Choice(NamedTuple, Generic[Word]):
+    """One of a few words, in small letters or capitals."""
+
+    name: str
+    choices: tuple[Word, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> Word:
+        """The word in small letters."""
+        for choice in self.choices:
+            if choice == words[0].lower():
+                return choice
+        raise ValueError(f"{words[0]!r} is none of {', '.join(self.choices)}")
+
+
+class Status(NamedTuple):
+    """A DIMSE status: four hexadecimal digits after ``0x``, or one of a few names."""
+
+    known: Mapping[str, int]
+    name: str = "STATUS"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> int:
+        """The status as a number."""
+        word = words[0].lower()
+        if word in self.known:
+            return self.known[word]
+        if not re.fullmatch("0x[0-9a-f]{1,4}", word):
+            raise ValueError(f"{words[0]!r} is neither a status like 0xA700 nor one of {', '.join(self.known)}")
+        return int(word, 16)
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _in_range(number: Number, low: Number | None, high: Number | None) -> Number:
+    """The number.
+
+    Raises:
+        ValueError: it is out of range.
+    """
+    if (low is None or number >= low) and (high is None or number <= high):
+        return number
+    allowed = f"{low}..{high}" if high is not None else f"at least {low:g}"
+    raise ValueError(f"{number} is out of range ({allowed})")

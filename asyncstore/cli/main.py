@@ -1,0 +1,157 @@
+"""Where a command line begins and ends: pick the command, run it, turn what ends it into a message and an exit code.
+
+Rules:
+
+1. A command's module is imported when it is called, and nothing before that needs more than the tables.
+2. A command is ``run(parsed) -> exit code``. What is wrong with input, options or peers reaches the user as one line,
+   with a second one for what to do; no traceback.
+3. A reader of standard output that went away ends the command quietly; Ctrl-C ends it with 130.
+4. Closed standard streams are opened on the null device before anything else is opened, so that no file or socket can
+   take their numbers.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_OK
+from asyncstore.cli.grammar import check, tokenize
+from asyncstore.cli.help import Style, command_help, program_help, version_text, width_of
+from asyncstore.cli.options import ARGUMENTS, COMMANDS, QUIET, VERSION
+from asyncstore.errors import AsyncstoreError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TextIO
+
+    from asyncstore.cli.grammar import Tokens
+    from asyncstore.cli.table import Command, Parsed
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code.
+
+    Args:
+        argv: the words after the program's name; those of this process by default.
+    """
+    _prepare_streams()
+    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        code = _program(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return EXIT_BROKEN_PIPE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return code
+
+
+def _program(words: Sequence[str]) -> int:
+    """Run ``asyncstore``: its own options, or one of its commands."""
+    if not words:
+        _print_help(lambda style, width: program_help(COMMANDS.values(), style, width), sys.stderr)
+        return EXIT_NOT_ATTEMPTED
+    name, *rest = words
+    if name in ("-h", "--help", "help"):
+        _print_help(lambda style, width: program_help(COMMANDS.values(), style, width), sys.stdout)
+        return EXIT_OK
+    if name == VERSION.long:
+        _say(version_text(), sys.stdout)
+        return EXIT_OK
+    command = COMMANDS.get(name)
+    if command is None:
+        _say(f"asyncstore: {_unknown_command(name)}; see asyncstore --help", sys.stderr)
+        return EXIT_NOT_ATTEMPTED
+    return _command(command, rest)
+
+
+def _command(command: Command, words: Sequence[str]) -> int:
+    """Run one command, or show what was asked for instead."""
+    if not words and command.parameters:
+        _print_help(lambda style, width: command_help(command, style, width), sys.stderr)
+        return EXIT_NOT_ATTEMPTED
+    try:
+        tokens = tokenize(command, words)
+        exit_option = tokens.exit_option()
+        if exit_option is not None:
+            return _answer(command, exit_option)
+        if any(given.row is ARGUMENTS for given in tokens.options):
+            _show_arguments(command, tokens)
+        parsed = check(command, tokens, os.environ)
+    except UsageError as error:
+        _say(f"{command.program}: {error}; see {command.program} --help", sys.stderr)
+        return EXIT_NOT_ATTEMPTED
+    return _run(command, parsed)
+
+
+def _answer(command: Command, option: str) -> int:
+    """Do what an option that exits asks for."""
+    if option == VERSION.long:
+        _say(version_text(), sys.stdout)
+    else:
+        _print_help(lambda style, width: command_help(command, style, width), sys.stdout)
+    return EXIT_OK
+
+
+def _run(command: Command, parsed: Parsed) -> int:
+    """Run one command that was understood."""
+    try:
+        run: Callable[[Parsed], int] = import_module(f"asyncstore.cli.{command.name}").run
+        return run(parsed)
+    except AsyncstoreError as error:
+        if QUIET not in parsed:
+            _say(f"{command.program}: {error}", sys.stderr)
+            if error.hint is not None:
+                _say(error.hint, sys.stderr)
+        return EXIT_NOT_ATTEMPTED
+
+
+def _show_arguments(command: Command, tokens: Tokens) -> None:
+    """Print the words of the command line after command files are expanded, as storescu does."""
+    shown = " ".join(f"'{word}'" for word in tokens.words)
+    _say(f"I: calling '{command.program}' with {len(tokens.words)} arguments: {shown}\nI: ", sys.stderr)
+
+
+def _print_help(draw: Callable[[Style, int], str], stream: TextIO) -> None:
+    """Print a help text as this stream can show it."""
+    _say(draw(Style.of(stream), width_of(stream)), stream)
+
+
+def _say(text: str, stream: TextIO) -> None:
+    """Write lines; those to standard error never fail."""
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except OSError:
+        if stream is not sys.stderr:
+            raise
+
+
+def _unknown_command(name: str) -> str:
+    """What to say about a word that is no command."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+
+    close = get_close_matches(name, COMMANDS, n=1)
+    return f"unknown command {name!r}" + (f", did you mean {close[0]}?" if close else "")
+
+
+def _prepare_streams() -> None:
+    """See that the standard streams exist and can print every name (rule 4)."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for as long as it runs
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """Let what is still to be written to standard output go nowhere, so that the interpreter's exit is quiet too."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

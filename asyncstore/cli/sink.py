@@ -1,0 +1,100 @@
+"""``asyncstore sink``: a storage SCP that runs until it is interrupted.
+
+Its first line says where it listens, for people and for programs that let it choose the port:
+``listening on 127.0.0.1:11112 as any AE title``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asyncstore.cli.exits import EXIT_OK
+from asyncstore.cli.logs import logging_to
+from asyncstore.cli.loop import every, interrupts, run_loop
+from asyncstore.cli.options import (
+    LATENCY,
+    MAX_ASSOCIATIONS,
+    OUTPUT,
+    QUIET,
+    SINK_AE_TITLE,
+    SINK_ASYNC_OPS,
+    SINK_HOST,
+    SINK_MAX_PDU,
+    SINK_PORT,
+    STATUS,
+)
+from asyncstore.cli.wording import counted
+from asyncstore.observe.readable import format_bytes
+from asyncstore.sink import Sink
+
+if TYPE_CHECKING:
+    from asyncstore.cli.table import Parsed
+
+_REPORT_INTERVAL = 10.0
+"""Seconds from one line of counts to the next, while there is something new to count."""
+
+
+def run(parsed: Parsed) -> int:
+    """Run the command and return its exit code."""
+    return run_loop(_sink(parsed))
+
+
+async def _sink(parsed: Parsed) -> int:
+    """Receive until interrupted."""
+    title, output = parsed[SINK_AE_TITLE], parsed[OUTPUT]
+    with logging_to(logging.StreamHandler(), parsed):
+        async with Sink(
+            host=parsed[SINK_HOST],
+            port=parsed[SINK_PORT],
+            ae_title=title,
+            output=None if output is None else Path(output),
+            latency=parsed[LATENCY],
+            status=parsed[STATUS],
+            max_pdu=parsed[SINK_MAX_PDU],
+            max_associations=parsed[MAX_ASSOCIATIONS],
+            async_operations=parsed[SINK_ASYNC_OPS],
+        ) as sink:
+            report = _Report(sink, quiet=parsed[QUIET])
+            report.say(f"listening on {_address(parsed[SINK_HOST])}:{sink.port} as {title or 'any AE title'}")
+            stopped = asyncio.Event()
+            with interrupts(stopped.set), every(_REPORT_INTERVAL, report.counts):
+                await stopped.wait()
+        report.counts(last=True)
+    return EXIT_OK
+
+
+class _Report:
+    """Prints what a sink received."""
+
+    def __init__(self, sink: Sink, *, quiet: bool) -> None:
+        self._sink = sink
+        self._quiet = quiet
+        self._said = ""
+
+    def say(self, line: str) -> None:
+        """Print a line; that nobody reads is no reason to stop receiving."""
+        if not self._quiet:
+            with suppress(OSError):
+                print(line, flush=True)  # noqa: T201 - this is where people and programs read it
+
+    def counts(self, *, last: bool = False) -> None:
+        """Print the counts, if they are not the same as before."""
+        tally = self._sink.tally
+        received = (
+            f"received {counted(tally.instances, 'instance')}, {format_bytes(tally.bytes)}, "
+            f"in {counted(tally.associations_total, 'association')}, and {counted(tally.echoes, 'C-ECHO request')}"
+        )
+        if last:
+            self.say(received)
+        elif received != self._said and (self._said or tally.associations_total):
+            self.say(f"{received}; {counted(tally.associations, 'association')} open")
+        self._said = received
+
+
+def _address(host: str) -> str:
+    """The host as it stands before a colon and a port."""
+    return f"[{host}]" if ":" in host else host

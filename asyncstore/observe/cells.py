@@ -1,0 +1,85 @@
+"""Text that fits: a terminal's columns are cells, and a character takes none, one or two of them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_CUT = "…"
+
+
+def pad(text: str, width: int) -> str:
+    """Fill text up to ``width`` cells."""
+    return text + " " * (width - cell_len(text))
+
+
+def clip(text: str, width: int) -> str:
+    """Cut text at its end, so that it takes no more than ``width`` cells."""
+    if cell_len(text) <= width:
+        return text
+    return f"{_first_cells(text, width - 1)}{_CUT}" if width > 0 else ""
+
+
+def shorten(path: str, width: int) -> str:
+    """Cut a path in its middle, so that it takes no more than ``width`` cells: ``/archive/2019/…/S0012/IM0034.dcm``.
+
+    Whole folders are left out as long as that will do. The file's name goes last: it tells files apart.
+    """
+    if cell_len(path) <= width:
+        return path
+    *folders, name = path.split(os.sep)  # noqa: PTH206 - Path would tidy what is to be shown as it is
+    room = width - cell_len(f"{_CUT}{os.sep}{name}")
+    if room < 0 or not folders:
+        return _cut_name(name, width)
+    tail = _fitting(folders[-1:], room)
+    room -= _cells(tail)
+    head = _fitting(folders[: len(folders) - len(tail)], room)
+    room -= _cells(head)
+    tail += _fitting(reversed(folders[len(head) : len(folders) - len(tail)]), room)
+    return os.sep.join([*head, _CUT, *reversed(tail), name])  # noqa: PTH118 - as above
+
+
+def _fitting(folders: Iterable[str], room: int) -> list[str]:
+    """Take the first of these folders that fit, each with a separator."""
+    taken: list[str] = []
+    for folder in folders:
+        room -= _cells([folder])
+        if room < 0:
+            break
+        taken.append(folder)
+    return taken
+
+
+def _cells(folders: list[str]) -> int:
+    return sum(cell_len(folder) + len(os.sep) for folder in folders)
+
+
+def _cut_name(name: str, width: int) -> str:
+    """Cut a file's name in its middle; it often begins like its neighbours' and ends with a number and a suffix."""
+    if cell_len(name) <= width:
+        return name
+    room = width - 1
+    if room < 0:
+        return ""
+    return f"{_first_cells(name, room // 3)}{_CUT}{_last_cells(name, room - room // 3)}"
+
+
+def _first_cells(text: str, width: int) -> str:
+    for index, character in enumerate(text):
+        width -= cell_len(character)
+        if width < 0:
+            return text[:index]
+    return text
+
+
+def _last_cells(text: str, width: int) -> str:
+    for index in range(len(text) - 1, -1, -1):
+        width -= cell_len(text[index])
+        if width < 0:
+            return text[index + 1 :]
+    return text

@@ -1,0 +1,87 @@
+"""The display of a run: what every kind of it can do, and which kind is right where.
+
+Rules:
+
+1. A display samples. It is refreshed by its caller some four times a second and never by a thread of its own.
+2. A display is never the reason that a run ends: where it cannot write, it falls silent.
+3. Lines of the log are shown whatever the kind, safely: control characters in them are escaped.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from rich.console import Console
+
+    from asyncstore.model import Progress
+    from asyncstore.observe.tally import Tally
+
+
+class Display(Protocol):
+    """What is shown while a run is under way, as a context manager."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
+        """Show the run as it is at ``now``, by the clock that the tally was started with."""
+
+    def log(self, line: str, style: str = "") -> None:
+        """Show a line that stays; from any thread, also before and after the display is shown."""
+
+    def notice(self, text: str) -> None:
+        """Say something about the run that holds until its end."""
+
+
+def open_display(console: Console, title: str, progress: Literal["auto", "on", "off"] = "auto") -> Display:
+    """Choose the display for a console: live on a terminal, a line now and then elsewhere.
+
+    Args:
+        console: where to show it; the terminal is asked for directly, as rich is told otherwise by FORCE_COLOR.
+        title: what is sent where, in one line.
+        progress: ``off`` shows log lines only.
+    """
+    if progress == "off":
+        from asyncstore.observe.plain import LogDisplay  # noqa: PLC0415 - one kind of display is needed, not all
+
+        return LogDisplay(console)
+    if console.file.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"} and not console.legacy_windows:
+        from asyncstore.observe.live import LiveDisplay  # noqa: PLC0415 - as above
+
+        return LiveDisplay(console, title)
+    from asyncstore.observe.plain import PlainDisplay  # noqa: PLC0415 - as above
+
+    return PlainDisplay(console, title)
+
+
+class LogLines(logging.Handler):
+    """Shows log records as lines of a display.
+
+    Args:
+        display: which one.
+    """
+
+    def __init__(self, display: Display) -> None:
+        super().__init__()
+        self._display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one record; its level is its colour."""
+        style = "dim"
+        if record.levelno >= logging.ERROR:
+            style = "red"
+        elif record.levelno >= logging.WARNING:
+            style = "yellow"
+        elif record.levelno >= logging.INFO:
+            style = ""
+        for line in self.format(record).splitlines():
+            self._display.log(line, style)

@@ -1,0 +1,219 @@
+"""One frame of the live display, as lines: a pure function of what was sampled and of the terminal's size.
+
+    bar         share of the work done
+    numbers     done, found, bytes, rates, time left
+    lanes       one association each (see ``lanes``)
+    results     how many ended how, and the statuses that the SCP answered
+    failures    the last ones, with their reason
+
+Rules:
+
+1. A frame is lower and narrower than the terminal by one row and one column at least, however small it is; the numbers
+   are the last to go.
+2. What may appear later (statuses, failures) has its rows reserved from the beginning: the lanes are not laid out anew.
+3. Colours say how things are and nothing else: green goes well, yellow is worth a look, red is lost.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.text import Text
+
+from asyncstore.model import Outcome, Progress, Result
+from asyncstore.observe.cells import clip, pad, shorten
+from asyncstore.observe.lanes import lane_rows
+from asyncstore.observe.readable import (
+    format_byte_rate,
+    format_bytes,
+    format_count,
+    format_estimate,
+    format_rate,
+    printable,
+)
+from asyncstore.protocol.status import describe, result_of
+
+if TYPE_CHECKING:
+    from asyncstore.observe.tally import Rate, Tally
+
+_MOST_LANE_ROWS = 16
+"""As many as can be taken in at a glance; the time that a frame takes grows with them."""
+_HEAD_ROWS = len(("bar", "numbers"))
+_RESULT_ROWS = len(("results", "statuses"))
+_FAILURE_ROWS = 3
+"""Rows reserved for the last failures; there may be more in what the lanes leave."""
+_BLANK_ROWS = 3
+"""Above the frame, above the lanes and below them."""
+_LOG_ROWS = 2
+"""Rows left to the log, so that its last lines stay in view."""
+_AIRY_ROWS = 18
+"""Rows from which there is room for blank rows and the log beside eight lanes."""
+_FEWEST_ROWS = 9
+"""Rows below which there is nothing to lay out: the numbers, the results, and lanes in what is left."""
+
+_WIDE = 100
+"""Cells from which there is room for words that only explain."""
+_SHARE_CELLS = len("  walking")
+_BYTES_CELLS = len("9.99 GB")
+_RATE_CELLS = len("16 000/s")
+_BYTE_RATE_CELLS = len("9.99 GB/s")
+_GAP = "   "
+
+_RESULT_STYLES = {
+    Result.STORED: "green",
+    Result.WARNING: "yellow",
+    Result.FAILED: "red",
+    Result.NOT_SENT: "red",
+    Result.UNKNOWN: "red",
+    Result.SKIPPED: "dim",
+}
+_RESULT_WORDS = {
+    Result.STORED: "stored",
+    Result.WARNING: "with a warning",
+    Result.FAILED: "failed",
+    Result.NOT_SENT: "not sent",
+    Result.UNKNOWN: "unknown",
+    Result.SKIPPED: "skipped",
+}
+
+
+class View(NamedTuple):
+    """What a frame shows."""
+
+    tally: Tally
+    progress: Progress
+    rate: Rate
+    fraction: float
+    seconds: float
+    """How long the run has taken."""
+    seconds_left: float | None
+    notice: str = ""
+
+
+def frame(view: View, width: int, height: int) -> list[Text]:
+    """Draw what is seen, for a terminal of this size."""
+    width, rows = max(width - 2, 1), height - 1
+    lines = _full(view, width, rows) if rows >= _FEWEST_ROWS else _small(view, width, rows)
+    lines = lines[: max(rows, 0)]
+    for line in lines:
+        line.truncate(width)
+    return [Text.assemble(" ", line) if line else line for line in lines]
+
+
+def _full(view: View, width: int, rows: int) -> list[Text]:
+    """Draw all parts; a higher terminal has blank rows between them and keeps some for the log."""
+    airy = rows >= _AIRY_ROWS
+    spare = rows - _HEAD_ROWS - _RESULT_ROWS - (_BLANK_ROWS + _LOG_ROWS) * airy
+    lanes = lane_rows(view.progress.lanes, width, min(_MOST_LANE_ROWS, spare - min(_FAILURE_ROWS, spare // 4)))
+    blank = [Text()] * airy
+    return [
+        *blank,
+        _bar(view, width),
+        _numbers(view, width),
+        *(_notice(view, width) or blank),
+        *lanes,
+        *(blank if lanes else []),
+        *_results(view.tally, width),
+        *_failures(view.tally, width, spare - len(lanes)),
+    ]
+
+
+def _small(view: View, width: int, rows: int) -> list[Text]:
+    if rows < _HEAD_ROWS:
+        return [_numbers(view, width)]
+    lanes = lane_rows(view.progress.lanes, width, rows - _HEAD_ROWS - 1)
+    return [
+        _bar(view, width),
+        _numbers(view, width),
+        *lanes,
+        *(_notice(view, width) or _results(view.tally, width)),
+    ]
+
+
+def _notice(view: View, width: int) -> list[Text]:
+    return [Text(clip(view.notice, width), "yellow")] if view.notice else []
+
+
+def _bar(view: View, width: int) -> Text:
+    """Draw the share done; what is left is dotted and the share not put into numbers while the walk adds to it."""
+    cells = max(width - _SHARE_CELLS, 0)
+    halves = int(view.fraction * cells * 2)
+    done = "━" * (halves // 2) + "╸" * (halves % 2)
+    left = ("┄" if view.progress.walking else "─") * (cells - len(done))
+    share = "walking" if view.progress.walking else f"{int(view.fraction * 100)} %"
+    return Text.assemble((done, "green"), (left, "dim"), (f"{share:>{_SHARE_CELLS}}"[: width - cells], "dim"))
+
+
+def _numbers(view: View, width: int) -> Text:
+    """Say how far the run is; where there is no room for all of it, what matters least is left out."""
+    fields = [
+        _done(view),
+        f"{format_bytes(view.progress.bytes_sent):>{_BYTES_CELLS}}",
+        f"{format_byte_rate(view.rate.bytes):>{_BYTE_RATE_CELLS}}",
+        f"{format_rate(view.rate.instances):>{_RATE_CELLS}}",
+    ]
+    left = _time_left(view, wide=width >= _WIDE)
+    while len(fields) > 1 and len(_GAP.join([*fields, left])) > width:
+        del fields[1]
+    done, rest = fields[0], _GAP.join(["", *fields[1:]])
+    room = width - len(done) - len(rest)
+    return Text.assemble((clip(done, width), "bold"), rest, (f"{left:>{room}}" if len(left) < room else "", "dim"))
+
+
+def _done(view: View) -> str:
+    found = format_count(view.progress.found)
+    return f"{format_count(view.tally.done):>{len(found)}} of {found}{'+ found' if view.progress.walking else ' files'}"
+
+
+def _time_left(view: View, *, wide: bool) -> str:
+    left = f"{format_estimate(view.seconds_left)} left" if view.seconds_left is not None else ""
+    elapsed = f"{timedelta(seconds=int(view.seconds))} elapsed" if wide else ""
+    return ", ".join(filter(None, (elapsed, left)))
+
+
+def _results(tally: Tally, width: int) -> list[Text]:
+    """Say how many files ended how, and which statuses the SCP gave as the reason."""
+    counts = [
+        Text(f"{format_count(tally.count(result))} {_RESULT_WORDS[result]}", style)
+        for result, style in _RESULT_STYLES.items()
+        if result is Result.STORED or tally.count(result)
+    ]
+    statuses = [
+        Text(f"{format_count(count)} x {describe(status)}" if count > 1 else describe(status), "dim")
+        for status, count in sorted(tally.statuses.items(), key=_failures_first)
+    ]
+    return [_line_of(counts, width), *([_line_of(statuses, width)] if statuses else [])]
+
+
+def _failures_first(counted: tuple[int, int]) -> tuple[bool, int]:
+    status, _ = counted
+    return result_of(status) is Result.WARNING, status
+
+
+def _line_of(texts: list[Text], width: int) -> Text:
+    """Put as many texts into a line as there is room for, and at least the beginning of the first."""
+    while len(texts) > 1 and sum(len(text) + len(_GAP) for text in texts) - len(_GAP) > width:
+        texts = texts[:-1]
+    return Text(_GAP).join(texts)
+
+
+def _failures(tally: Tally, width: int, rows: int) -> list[Text]:
+    """Name the last files that were not stored, the newest last."""
+    if rows < 1 or not tally.last_failures:
+        return []
+    last = list(tally.last_failures)[-rows:]
+    reasons = [_reason(outcome) for outcome in last]
+    cells = min(max(map(len, reasons)), width // 2)
+    return [
+        Text.assemble(
+            (pad(clip(reason, cells), cells), "red"), _GAP, shorten(printable(outcome.path), width - cells - len(_GAP))
+        )
+        for reason, outcome in zip(reasons, last, strict=True)
+    ]
+
+
+def _reason(outcome: Outcome) -> str:
+    if outcome.status is not None:
+        return describe(outcome.status)
+    return printable(outcome.error or str(_RESULT_WORDS[outcome.result]))

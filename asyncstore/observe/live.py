@@ -1,0 +1,87 @@
+"""The live display: frames at the foot of a terminal, the log above them.
+
+Rules:
+
+1. Lines of the log wait for the next frame and are written with it: thousands of lines a second cost four writes.
+2. The frame is taken away at the end, also by an exception; what stays is the log, and the summary that follows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from asyncstore.observe.frame import View, frame
+from asyncstore.observe.pace import Pace
+from asyncstore.observe.readable import printable
+from asyncstore.observe.terminal import Output, Region
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from rich.console import Console
+
+    from asyncstore.model import Progress
+    from asyncstore.observe.tally import Tally
+
+
+class LiveDisplay:
+    """Shows a run on a terminal while it is under way.
+
+    Args:
+        console: the terminal; it is asked for its size before each frame.
+        title: what is sent where, in one line, which stays when the rest has gone.
+    """
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._console = console
+        self._title = title
+        self._output = Output(console)
+        self._region = Region(self._output)
+        self._pace = Pace()
+        self._notice = ""
+        self._log: deque[Text] = deque()
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        self._output.print(Text(printable(self._title), "bold"))
+        self._shown = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._shown = False
+        self._region.clear()
+        self._output.print(*self._waiting_lines())
+
+    def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
+        """Draw the next frame, and above it what was logged since the last."""
+        self._pace.sample(tally, progress, now)
+        view = View(
+            tally=tally,
+            progress=progress,
+            rate=self._pace.rate,
+            fraction=self._pace.fraction,
+            seconds=tally.seconds(now),
+            seconds_left=self._pace.seconds_left,
+            notice=self._notice,
+        )
+        width, height = self._console.size
+        self._region.draw(frame(view, width, height), above=self._waiting_lines())
+
+    def log(self, line: str, style: str = "") -> None:
+        """Show a line above the frame; while it is shown, together with the next one."""
+        self._log.append(Text(printable(line), style))
+        if not self._shown:
+            self._output.print(*self._waiting_lines())
+
+    def notice(self, text: str) -> None:
+        """Keep a line in view, in the place of an earlier one."""
+        self._notice = printable(text)
+
+    def _waiting_lines(self) -> list[Text]:
+        return [self._log.popleft() for _ in range(len(self._log))]

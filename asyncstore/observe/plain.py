@@ -1,0 +1,98 @@
+"""Displays where nothing can be redrawn: files, pipes, the logs of services and of CI. Lines, and few of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from asyncstore.model import Result
+from asyncstore.observe.pace import Pace
+from asyncstore.observe.readable import format_byte_rate, format_count, format_estimate, format_rate, printable
+from asyncstore.observe.terminal import Output
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from rich.console import Console
+
+    from asyncstore.model import Progress
+    from asyncstore.observe.tally import Tally
+
+_INTERVAL = 30.0
+"""Seconds between two lines: often enough to see that it goes on, 2880 lines a day."""
+
+_NAMED = {
+    Result.FAILED: "failed",
+    Result.NOT_SENT: "not sent",
+    Result.UNKNOWN: "unknown",
+    Result.SKIPPED: "skipped",
+}
+
+
+class LogDisplay:
+    """Shows log lines and notices, nothing of the run's progress.
+
+    Args:
+        console: where to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._output = Output(console)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Nothing is left to be taken away."""
+
+    def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
+        """Show nothing."""
+
+    def log(self, line: str, style: str = "") -> None:
+        """Show a line."""
+        self._output.print(Text(printable(line), style))
+
+    def notice(self, text: str) -> None:
+        """Show it once."""
+        self.log(text)
+
+
+class PlainDisplay(LogDisplay):
+    """Shows a line at the start and one every 30 seconds.
+
+    Args:
+        console: where to.
+        title: what is sent where, in one line.
+    """
+
+    def __init__(self, console: Console, title: str) -> None:
+        super().__init__(console)
+        self._title = title
+        self._pace = Pace(_INTERVAL)
+        self._next = _INTERVAL
+
+    def __enter__(self) -> Self:
+        self.log(self._title)
+        return self
+
+    def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
+        """Show a line if it is time for one; the rates in it are those since the last."""
+        self._pace.sample(tally, progress, now)
+        if tally.seconds(now) >= self._next:
+            self._next = tally.seconds(now) + _INTERVAL
+            self.log(progress_line(tally, progress, self._pace))
+
+
+def progress_line(tally: Tally, progress: Progress, pace: Pace) -> str:
+    """Say in one line how far a run is: ``12 480 of 31 000+ stored, 3 failed, 410/s, 215 MB/s, about 1 min left``."""
+    found = f"{format_count(progress.found)}{'+' if progress.walking else ''}"
+    parts = [f"{format_count(tally.stored + tally.warning)} of {found} stored"]
+    parts += [f"{format_count(tally.count(result))} {word}" for result, word in _NAMED.items() if tally.count(result)]
+    parts += [format_rate(pace.rate.instances), format_byte_rate(pace.rate.bytes)]
+    if pace.seconds_left is not None:
+        parts.append(f"{format_estimate(pace.seconds_left)} left")
+    return ", ".join(parts)

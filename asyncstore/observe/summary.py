@@ -1,0 +1,149 @@
+"""The summary that ends every run, for people.
+
+    Stored 1 499 of 1 500 files in 3.2 s.
+    789 MB, 468/s, 246 MB/s, 4 associations, 1 repeated attempt.
+
+      with a warning      12  0xB000 coercion of data elements
+        such as /archive/2019/03/IM0001.dcm
+      failed               1  0xA700 out of resources
+        /archive/2019/03/IM0042.dcm
+
+Rules:
+
+1. Where all went well it is two lines. Whatever did not is grouped by reason: how many files, the path of one.
+2. Paths are never shortened here: they are there to be copied.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.text import Text
+
+from asyncstore.model import Result
+from asyncstore.observe.readable import (
+    format_byte_rate,
+    format_bytes,
+    format_count,
+    format_duration,
+    format_rate,
+    printable,
+)
+from asyncstore.observe.terminal import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from asyncstore.observe.tally import Reason, Tally
+
+_MOST_REASONS = 10
+"""Reasons listed of each result; the rest is counted."""
+
+_LABELS = {
+    Result.WARNING: ("with a warning", "yellow"),
+    Result.FAILED: ("failed", "red"),
+    Result.NOT_SENT: ("not sent", "red"),
+    Result.UNKNOWN: ("unknown", "red"),
+}
+_ADVICE = {Result.UNKNOWN: "The peer may hold these or not: send them again."}
+
+_INDENT = "  "
+_LABEL_CELLS = max(len(label) for label, _ in _LABELS.values())
+_COUNT_CELLS = len("999 999")
+_PATH_INDENT = "    "
+_REASON_INDENT = " " * (len(_INDENT) + _LABEL_CELLS + 1 + _COUNT_CELLS + 2)
+_NARROWEST = 40
+
+
+class Ending(NamedTuple):
+    """What the summary tells beside the outcomes."""
+
+    seconds: float
+    """How long the run took."""
+    associations: int
+    """How many the peer accepted."""
+    interrupted: bool = False
+    """Whether it was ended before its time."""
+    details: tuple[str, ...] = ()
+    """Lines that say where to find more."""
+
+
+def print_summary(console: Console, tally: Tally, ending: Ending) -> None:
+    """Show the summary on a console, coloured if it is a terminal, and accept that it may be gone."""
+    Output(console).print(*summary_lines(tally, ending, console.width))
+
+
+def summary_lines(tally: Tally, ending: Ending, width: int = 80) -> list[Text]:
+    """Write the summary for a page of ``width`` cells."""
+    width = max(width, _NARROWEST)
+    style = "bold yellow" if ending.interrupted else "bold red" if tally.unstored else "bold green"
+    lines = [Text(_sentence(tally, ending), style)]
+    if tally.done:
+        lines.append(Text(f"{', '.join(_figures(tally, ending))}."))
+    reasons = [line for result in _LABELS for line in _reasons_of(result, tally, width)]
+    if reasons:
+        lines += [Text(), *reasons]
+    if ending.details:
+        lines += [*([Text()] if reasons else []), *(Text(printable(line)) for line in ending.details)]
+    return lines
+
+
+def _sentence(tally: Tally, ending: Ending) -> str:
+    if not tally.done:
+        return "Interrupted before any file was done." if ending.interrupted else "No file was found, nothing was sent."
+    stored = tally.done - tally.unstored
+    if stored == tally.done:
+        what = f"all {format_count(stored)} files" if stored > 1 else "1 file"
+    else:
+        what = f"{format_count(stored)} of {_counted(tally.done, 'file')}"
+    earlier = f" ({format_count(tally.skipped)} of them by an earlier run)" if tally.skipped else ""
+    begin = "Interrupted: stored" if ending.interrupted else "Stored"
+    return f"{begin} {what} in {format_duration(ending.seconds)}{earlier}."
+
+
+def _figures(tally: Tally, ending: Ending) -> Iterator[str]:
+    if tally.stored + tally.warning:
+        rate = tally.rate(tally.started + ending.seconds)
+        yield from (format_bytes(tally.bytes), format_rate(rate.instances), format_byte_rate(rate.bytes))
+    yield _counted(ending.associations, "association")
+    if tally.retries:
+        yield _counted(tally.retries, "repeated attempt")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{format_count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def _reasons_of(result: Result, tally: Tally, width: int) -> Iterator[Text]:
+    """List why files ended this way: their number alone first, if there is more than one reason."""
+    reasons = [reason for reason in tally.reasons if reason.result is result]
+    if not reasons:
+        return
+    label, style = _LABELS[result]
+    total = tally.count(result)
+    if len(reasons) > 1:
+        yield _row(label, style, total, f"for {format_count(len(reasons))} reasons:")
+        label = ""
+    for reason in reasons[:_MOST_REASONS]:
+        yield from _reason(label, style, reason, width)
+    rest = sum(reason.files for reason in reasons[_MOST_REASONS:])
+    if rest:
+        yield _row("", style, rest, f"for {_counted(len(reasons) - _MOST_REASONS, 'more reason')}")
+    if result in _ADVICE:
+        yield Text(f"{_PATH_INDENT}{_ADVICE[result]}")
+
+
+def _reason(label: str, style: str, reason: Reason, width: int) -> Iterator[Text]:
+    first, *more = textwrap.wrap(reason.text, width - len(_REASON_INDENT)) or [""]
+    yield _row(label, style, reason.files, first)
+    yield from (Text(f"{_REASON_INDENT}{line}") for line in more)
+    such_as = "such as " if reason.files > 1 else ""
+    yield Text(f"{_PATH_INDENT}{such_as}{printable(reason.example)}", "dim")
+
+
+def _row(label: str, style: str, files: int, text: str) -> Text:
+    count = f"{format_count(files):>{_COUNT_CELLS}}"
+    return Text.assemble(_INDENT, (f"{label:{_LABEL_CELLS}} {count}", style), f"  {text}")

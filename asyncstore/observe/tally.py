@@ -1,0 +1,216 @@
+"""What came of the files so far, in numbers.
+
+Rules:
+
+1. Adding a batch costs the stores under way next to nothing: a fifth of a microsecond for an instance that is stored.
+2. Memory stays flat however many files fail: reasons are counted with an example of each, and their number is capped.
+3. There is no clock in here. Times are passed in, all from the same monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.model import Outcome, Result
+from asyncstore.observe.readable import printable
+from asyncstore.protocol.status import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LAST_FAILURES = 5
+"""What fits under the lanes of a terminal of 24 rows."""
+
+_MOST_TEXTS = 200
+"""Causes beyond which new error texts are not counted apart: they may be anything. Statuses have only 16 bits."""
+
+_OTHER = "other reasons"
+
+
+class _Cause(NamedTuple):
+    """What outcomes are grouped by: the status where the SCP answered, the text of the error where it did not."""
+
+    result: Result
+    status: int | None
+    text: str
+
+
+class Rate(NamedTuple):
+    """How fast instances are stored, per second."""
+
+    instances: float
+    bytes: float
+
+
+class Reason(NamedTuple):
+    """Outcomes that ended alike for the same cause."""
+
+    result: Result
+    status: int | None
+    text: str
+    """The cause, complete and safe to show: ``0xA700 out of resources``, ``not a DICOM file``."""
+    files: int
+    example: str
+    """The path of the first of them."""
+
+
+class Tally:
+    """The outcomes of a run, counted.
+
+    Args:
+        started: when the run began.
+
+    Attributes:
+        started: when the run began.
+        bytes: data set bytes of the instances stored (with or without a warning).
+        bytes_settled: data set bytes of all instances with an outcome.
+        retries: attempts beyond the first of each instance.
+        last_failures: the latest outcomes that are failed, not sent or unknown.
+    """
+
+    __slots__ = (
+        "_attempted",
+        "_causes",
+        "_counts",
+        "_examples",
+        "bytes",
+        "bytes_settled",
+        "last_failures",
+        "retries",
+        "started",
+    )
+
+    def __init__(self, started: float) -> None:
+        self.started = started
+        self.bytes = 0
+        self.bytes_settled = 0
+        self.retries = 0
+        self.last_failures: deque[Outcome] = deque(maxlen=_LAST_FAILURES)
+        self._counts = dict.fromkeys(Result, 0)
+        self._causes: Counter[_Cause] = Counter()
+        self._examples: dict[_Cause, str] = {}
+        self._attempted = False
+
+    def add(self, batch: Sequence[Outcome]) -> None:
+        """Count some outcomes."""
+        stored_result = Result.STORED
+        stored = size = 0
+        for outcome in batch:
+            if outcome.result is stored_result:
+                stored += 1
+                size += outcome.bytes
+                if outcome.attempts > 1:
+                    self.retries += outcome.attempts - 1
+            else:
+                self._add_other(outcome)
+        self._counts[stored_result] += stored
+        self.bytes += size
+        self.bytes_settled += size
+
+    def _add_other(self, outcome: Outcome) -> None:
+        result = outcome.result
+        self._counts[result] += 1
+        self.bytes_settled += outcome.bytes
+        if outcome.attempts:
+            self._attempted = True
+            self.retries += outcome.attempts - 1
+        if result is Result.WARNING:
+            self.bytes += outcome.bytes
+        elif result is Result.SKIPPED:
+            return
+        else:
+            self.last_failures.append(outcome)
+        self._count_cause(outcome)
+
+    def _count_cause(self, outcome: Outcome) -> None:
+        text = "" if outcome.status is not None else outcome.error or "no reason given"
+        cause = _Cause(outcome.result, outcome.status, text)
+        if cause not in self._examples:
+            if text and len(self._examples) >= _MOST_TEXTS:
+                cause = _Cause(outcome.result, None, _OTHER)
+            self._examples.setdefault(cause, outcome.path)
+        self._causes[cause] += 1
+
+    def count(self, result: Result) -> int:
+        """How many outcomes have this result."""
+        return self._counts[result]
+
+    @property
+    def stored(self) -> int:
+        """Instances stored without a warning."""
+        return self._counts[Result.STORED]
+
+    @property
+    def warning(self) -> int:
+        """Instances stored with a warning."""
+        return self._counts[Result.WARNING]
+
+    @property
+    def failed(self) -> int:
+        """Instances that the SCP refused."""
+        return self._counts[Result.FAILED]
+
+    @property
+    def not_sent(self) -> int:
+        """Files that were never completely handed to the SCP."""
+        return self._counts[Result.NOT_SENT]
+
+    @property
+    def unknown(self) -> int:
+        """Instances that the SCP may hold or not."""
+        return self._counts[Result.UNKNOWN]
+
+    @property
+    def skipped(self) -> int:
+        """Files that an earlier run stored."""
+        return self._counts[Result.SKIPPED]
+
+    @property
+    def done(self) -> int:
+        """All outcomes so far."""
+        return sum(self._counts.values())
+
+    @property
+    def unstored(self) -> int:
+        """Files that the SCP is not known to hold: with none of them, and all done, the run succeeded."""
+        return self.failed + self.not_sent + self.unknown
+
+    @property
+    def attempted(self) -> bool:
+        """Whether any instance came as far as an association, in this run or in the one that its journal continues."""
+        return self._attempted or self.done > self.not_sent
+
+    @property
+    def statuses(self) -> Counter[int]:
+        """How often the SCP answered which warning or failure."""
+        statuses: Counter[int] = Counter()
+        for cause, count in self._causes.items():
+            if cause.status is not None:
+                statuses[cause.status] += count
+        return statuses
+
+    @property
+    def reasons(self) -> list[Reason]:
+        """Why files failed, were not sent, are unknown or were stored with a warning; the most frequent first."""
+        return [
+            Reason(
+                cause.result,
+                cause.status,
+                printable(cause.text) if cause.status is None else describe(cause.status),
+                count,
+                self._examples[cause],
+            )
+            for cause, count in self._causes.most_common()
+        ]
+
+    def seconds(self, now: float) -> float:
+        """How long the run has taken until ``now``."""
+        return max(0.0, now - self.started)
+
+    def rate(self, now: float) -> Rate:
+        """How fast instances were stored since the run began."""
+        seconds = self.seconds(now)
+        if not seconds:
+            return Rate(0.0, 0.0)
+        return Rate((self.stored + self.warning) / seconds, self.bytes / seconds)

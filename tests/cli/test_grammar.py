@@ -1,0 +1,238 @@
+"""What the words of a command line mean: the rules of asyncstore.cli.grammar, on a table made for them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncstore.cli.grammar import expand, parse, tokenize
+from asyncstore.cli.kinds import Flag, Integer, Text, Words
+from asyncstore.cli.table import Command, Group, Option, Parameter
+from asyncstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Pair(NamedTuple):
+    names: tuple[str, ...] = ("KEY", "CERTIFICATE")
+
+    def parse(self, words: Sequence[str]) -> tuple[str, str]:
+        return words[0], words[1]
+
+
+HELP = Option[bool]("--help", Flag(), False, "", "-h", exits=True)
+VERSION = Option[bool]("--version", Flag(), False, "", exits=True)
+TITLE = Option[str]("--title", Text("TITLE"), "US", "", "-t=")
+SIZE = Option[int]("--size", Integer("N", 5, 9), 7, "", "+s")
+TLS = Option[tuple[str, str] | None]("--tls", Pair(), None, "", "+tls")
+RED = Option[bool]("--red", Flag(), False, "", "+r", alternatives="colour")
+BLUE = Option[bool]("--blue", Flag(), False, "", "-b", alternatives="colour", requires=("--tls", "--title"))
+LEVEL = Option[str | None]("--level", Text("L"), None, "", excludes=("--red", "--blue"))
+NAMES = Option[str | None]("--names", Text("FILE"), None, "")
+
+PEER = Parameter[str]("peer", Text("peer"), "", "")
+PORT = Parameter[int]("port", Integer("port", 1, 65535), 0, "")
+FILES = Parameter[tuple[str, ...]]("file", Words("file"), (), "", repeats=True, unless="--names")
+
+COMMAND = Command(
+    "try", "", (PEER, PORT, FILES), (Group("all", (HELP, VERSION, TITLE, SIZE, TLS, RED, BLUE, LEVEL, NAMES)),)
+)
+
+
+def parsed(*words, **environment):
+    return parse(COMMAND, words, environment)
+
+
+def refusal(*words, **environment):
+    with pytest.raises(UsageError) as caught:
+        parse(COMMAND, words, environment)
+    return str(caught.value)
+
+
+class TestWords:
+    @pytest.mark.parametrize("word", ["-", "+", "-5", "+5", "-5a", "", "=", "a-b", "/x"])
+    def test_a_sign_alone_or_before_a_digit_is_a_parameter(self, word):
+        assert parsed("host", "1", word)[FILES] == (word,)
+
+    @pytest.mark.parametrize("word", ["--", "---", "-.5", "-é", "-hb", "--hel", "-H", "--HELP", "+h", "-size"])
+    def test_every_other_word_with_a_sign_must_be_an_option(self, word):
+        assert refusal("host", "1", "file", word).startswith(f"unknown option {word}")
+
+    def test_options_and_parameters_stand_in_any_order(self):
+        line = parsed("host", "-t=", "ME", "1", "a", "+s", "6", "b", "+r")
+        assert (line[PEER], line[PORT], line[FILES]) == ("host", 1, ("a", "b"))
+        assert (line[TITLE], line[SIZE], line[RED]) == ("ME", 6, True)
+
+    @pytest.mark.parametrize("value", ["-h", "--help", "+r", "-", "--size", "", "a b"])
+    def test_a_value_is_taken_as_it_is(self, value):
+        assert parsed("host", "1", "f", "--title", value)[TITLE] == value
+
+    def test_an_option_may_take_two_values(self):
+        line = parsed("host", "1", "+tls", "-k", "-c", "f")
+        assert line[TLS] == ("-k", "-c")
+        assert line[FILES] == ("f",)
+
+    def test_the_last_of_several_values_counts(self):
+        assert parsed("host", "1", "f", "-t=", "A", "--title", "B")[TITLE] == "B"
+
+    def test_a_joined_value_is_refused_with_the_way_to_write_it(self):
+        assert refusal("--title=ME") == "unknown option --title=ME: write the value as a word of its own (--title ME)"
+
+    def test_a_slip_is_answered_with_the_likeliest_option(self):
+        assert refusal("--tilte", "x").endswith("did you mean --title?")
+
+    def test_a_missing_value_is_named(self):
+        assert refusal("host", "1", "f", "-t=") == "-t=/--title: the value TITLE is missing"
+        assert refusal("host", "1", "f", "+tls", "k") == "+tls/--tls: the value CERTIFICATE is missing"
+
+    def test_the_words_are_kept_with_long_names(self):
+        assert parsed("-t=", "-t=", "host", "1", "-5").words == ("--title", "-t=", "host", "1", "-5")
+
+    @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=8), max_size=8))
+    def test_any_words_mean_something_or_are_refused(self, words):
+        words = [word for word in words if not word.startswith("@")]
+        with suppress(UsageError):
+            parse(COMMAND, words, {})
+
+
+class TestValuesAndRules:
+    def test_a_default_holds_where_nothing_is_given(self):
+        line = parsed("host", "1", "f")
+        assert (line[TITLE], line[SIZE], line[TLS], line[RED]) == ("US", 7, None, False)
+        assert TITLE not in line
+
+    def test_a_wrong_value_is_refused_with_both_names(self):
+        assert refusal("host", "1", "f", "+s", "10") == "+s/--size: 10 is out of range (5..9)"
+        assert refusal("host", "1", "f", "+s", "x") == "+s/--size: 'x' is not an integer"
+
+    def test_only_the_value_that_counts_is_checked(self):
+        assert parsed("host", "1", "f", "+s", "99", "+s", "6")[SIZE] == 6
+
+    def test_the_rightmost_alternative_counts(self):
+        line = parsed("host", "1", "f", "-t=", "A", "+r", "-b")
+        assert (line[RED], line[BLUE]) == (False, True)
+        line = parsed("host", "1", "f", "-b", "+r")
+        assert (line[RED], line[BLUE]) == (True, False)
+
+    def test_an_alternative_that_does_not_count_needs_nothing(self):
+        assert parsed("host", "1", "f", "-b", "+r")[RED]
+
+    def test_a_requirement_names_all_that_fulfil_it(self):
+        assert refusal("host", "1", "f", "-b") == "-b/--blue is only allowed with --tls or --title"
+        assert parsed("host", "1", "f", "-b", "--tls", "k", "c")[BLUE]
+
+    def test_an_exclusion_names_both(self):
+        assert refusal("host", "1", "f", "--level", "x", "+r") == "--level is not allowed with --red"
+
+    @pytest.mark.parametrize(
+        ("words", "reason"),
+        [
+            ((), "the parameter peer is missing"),
+            (("host",), "the parameter port is missing"),
+            (("host", "1"), "the parameter file is missing"),
+            (("host", "x", "f"), "the parameter port: 'x' is not an integer"),
+            (("host", "0", "f"), "the parameter port: 0 is out of range (1..65535)"),
+            (("host", "65536", "f"), "the parameter port: 65536 is out of range (1..65535)"),
+        ],
+    )
+    def test_parameters_are_checked(self, words, reason):
+        assert refusal(*words) == reason
+
+    def test_a_parameter_may_be_left_out_when_an_option_takes_its_place(self):
+        assert parsed("host", "1", "--names", "list")[FILES] == ()
+
+    def test_one_parameter_too_many_is_named(self):
+        command = COMMAND._replace(parameters=(PEER,))
+        with pytest.raises(UsageError, match="'b' is one parameter too many"):
+            parse(command, ["a", "b"], {})
+
+    def test_an_option_that_exits_needs_no_more_than_tokens(self):
+        assert tokenize(COMMAND, ["-h", "+s", "99", "--blue"]).exit_option() == "--help"
+        assert tokenize(COMMAND, ["--version", "x", "-h"]).exit_option() == "--help"
+        assert tokenize(COMMAND, ["--title", "-h"]).exit_option() is None
+
+
+class TestCommandFiles:
+    @pytest.fixture
+    def words_of(self, tmp_path):
+        def words_of(content: bytes) -> list[str]:
+            file = tmp_path / "words"
+            file.write_bytes(content)
+            return list(expand([f"@{file}"]))
+
+        return words_of
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (b"", []),
+            (b"localhost 1\r\n\t-v\n", ["localhost", "1", "-v"]),
+            (b'"a b" \'c d\' x"y z"', ["a b", "c d", "xy z"]),
+            (b'\'it"s\' "it\'s" ""', ['it"s', "it's", ""]),
+            (rb"C:\scans\ct \"", None),
+            (rb'C:\scans\ct "D:\my scans\"', [r"C:\scans\ct", "D:\\my scans\\"]),
+            (b"# no comment", ["#", "no", "comment"]),
+            (b"a;b|c&(d) @other *", ["a;b|c&(d)", "@other", "*"]),
+            (b"\xef\xbb\xbfhost", ["host"]),
+            (b"M\xfcller.dcm", ["M\udcfcller.dcm"]),
+        ],
+    )
+    def test_their_words_replace_them(self, words_of, content, words):
+        if words is None:
+            with pytest.raises(UsageError, match="a quote in the command file is not closed"):
+                words_of(content)
+        else:
+            assert words_of(content) == words
+
+    def test_they_stand_also_for_values(self, tmp_path):
+        (tmp_path / "title").write_text("ME")
+        assert parsed("host", "1", "f", "--title", f"@{tmp_path / 'title'}")[TITLE] == "ME"
+
+    def test_one_that_is_not_there_is_named(self):
+        assert refusal("@/nowhere") == "@/nowhere: cannot read the command file: No such file or directory"
+
+    def test_the_sign_alone_is_a_word(self):
+        assert list(expand(["@"])) == ["@"]
+
+
+class TestEnvironment:
+    LINE = ("host", "1", "f")
+
+    def test_it_gives_values_and_flags(self):
+        line = parsed(*self.LINE, ASYNCSTORE_SIZE="9", ASYNCSTORE_RED="yes", ASYNCSTORE_TITLE="-h")
+        assert (line[SIZE], line[RED], line[TITLE]) == (9, True, "-h")
+
+    def test_the_command_line_wins(self):
+        assert parsed(*self.LINE, "+s", "6", ASYNCSTORE_SIZE="9")[SIZE] == 6
+        line = parsed(*self.LINE, "-t=", "A", "-b", ASYNCSTORE_RED="1")
+        assert (line[RED], line[BLUE]) == (False, True)
+
+    @pytest.mark.parametrize("off", ["0", "no", "False", "off", ""])
+    def test_a_flag_can_be_off(self, off):
+        assert not parsed(*self.LINE, ASYNCSTORE_RED=off)[RED]
+
+    def test_what_contradicts_the_command_line_has_no_say(self):
+        assert parsed(*self.LINE, "+r", ASYNCSTORE_LEVEL="x")[LEVEL] is None
+        assert not parsed(*self.LINE, "--level", "x", ASYNCSTORE_RED="1")[RED]
+
+    def test_what_needs_something_else_has_no_say_without_it(self):
+        assert not parsed(*self.LINE, ASYNCSTORE_BLUE="1")[BLUE]
+        assert parsed(*self.LINE, ASYNCSTORE_BLUE="1", ASYNCSTORE_TITLE="A")[BLUE]
+
+    def test_a_contradiction_within_it_is_refused(self):
+        said = refusal(*self.LINE, ASYNCSTORE_LEVEL="x", ASYNCSTORE_RED="1")
+        assert said == "--level is not allowed with --red"
+
+    def test_a_wrong_value_names_the_variable(self):
+        said = refusal(*self.LINE, ASYNCSTORE_SIZE="10")
+        assert said == "--size from ASYNCSTORE_SIZE: 10 is out of range (5..9)"
+        said = refusal(*self.LINE, ASYNCSTORE_RED="maybe")
+        assert said == "--red from ASYNCSTORE_RED: 'maybe' is neither 1 nor 0"
+
+    def test_options_that_exit_do_not_read_it(self):
+        assert not parsed(*self.LINE, ASYNCSTORE_HELP="1")[HELP]

@@ -1,0 +1,57 @@
+"""The values that words mean."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from asyncstore.cli.kinds import AETitle, Choice, Integer, IntegerOrAuto, Seconds, Status
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "value"),
+    [
+        (Integer("N"), "-1", -1),
+        (Integer("N", 1), " +5 ", 5),
+        (IntegerOrAuto("N", 1, 9), "auto", None),
+        (IntegerOrAuto("N", 1, 9), "9", 9),
+        (Seconds(), "0.0054", 0.005),
+        (Seconds(), "2", 2.0),
+        (Choice("X", ("info", "debug")), "DEBUG", "debug"),
+        (AETitle(), " STORE SCP ", "STORE SCP"),
+        (AETitle(), "SIXTEENCHARACTER", "SIXTEENCHARACTER"),
+        (Status({"success": 0}), "Success", 0),
+        (Status({"success": 0}), "0xA700", 0xA700),
+    ],
+)
+def test_good_words(kind, word, value):
+    assert kind.parse([word]) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "reason"),
+    [
+        (Integer("N"), "1x", "'1x' is not an integer"),
+        (Integer("N"), "1.5", "'1.5' is not an integer"),
+        (Integer("N"), "1_000", "'1_000' is not an integer"),
+        (Integer("N"), "", "'' is not an integer"),
+        (Integer("N"), "٣", "'٣' is not an integer"),
+        (Integer("N", 1), "0", "0 is out of range (at least 1)"),
+        (IntegerOrAuto("N", 1, 9), "all", "'all' is neither an integer nor auto"),
+        (IntegerOrAuto("N", 1, 9), "10", "10 is out of range (1..9)"),
+        (Seconds(), "-1", "-1.0 is out of range (at least 0)"),
+        (Seconds(), "nan", "'nan' is not a number of seconds"),
+        (Seconds(), "1e999", "'1e999' is not a number of seconds"),
+        (Seconds(), "soon", "'soon' is not a number of seconds"),
+        (Choice("X", ("info", "debug")), "all", "'all' is none of info, debug"),
+        (AETitle(), "  ", "an AE title cannot be empty"),
+        (AETitle(), "A\\B", r"'A\\B' is no AE title: only ASCII characters without backslash are allowed"),
+        (AETitle(), "MÜLLER", "'MÜLLER' is no AE title: only ASCII characters without backslash are allowed"),
+        (AETitle(), "A" * 17, f"'{'A' * 17}' is no AE title: 17 characters, and 16 are allowed"),
+        (Status({"success": 0}), "A700", "'A700' is neither a status like 0xA700 nor one of success"),
+    ],
+)
+def test_bad_words(kind, word, reason):
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
+        kind.parse([word])

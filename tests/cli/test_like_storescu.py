@@ -1,0 +1,139 @@
+"""The same words mean the same to the real storescu: each line is given to both, and what they understood is compared.
+
+It connects to nothing: the only input of each line is a file that does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from asyncstore.cli.grammar import check, tokenize
+from asyncstore.cli.options import SEND
+from asyncstore.errors import UsageError
+
+STORESCU = shutil.which("storescu")
+
+pytestmark = pytest.mark.skipif(STORESCU is None, reason="storescu is not installed")
+
+END = ("localhost", "104", "/nowhere/file")
+
+UNDERSTOOD = [
+    (),
+    ("-v",),
+    ("-v", "-q", "-d"),
+    ("-aet", "-v"),
+    ("-aet", "--help"),
+    ("-aet", "+sd"),
+    ("-aec", "-5"),
+    ("-to", "5", "-to", "6"),
+    ("-to", "+5"),
+    ("-ts", "0"),
+    ("-ts", "-1"),
+    ("-ll", "DEBUG"),
+    ("+sd", "+r", "+sp", "-nh"),
+    ("+r", "-r"),
+    ("-r", "+sd", "-r", "+r"),
+    ("-R", "-nh", "--abort", "--repeat", "2"),
+    ("-pdu", "4096", "--max-send-pdu", "131072"),
+    ("--max-pdu", "131072"),
+    ("+v", "--verbose-pc", "-d"),
+    ("@{file}",),
+    ("-aet", "@{title}"),
+    ("-to", "@{title}", "-to", "1"),
+]
+
+REFUSED = [
+    ("--",),
+    ("-.5",),
+    ("-vd",),
+    ("--verb",),
+    ("--timeout=5",),
+    ("-TO", "5"),
+    ("-to", "0"),
+    ("-to", "x"),
+    ("-to", ""),
+    ("-ta", "0"),
+    ("-td", "-5"),
+    ("-pdu", "4095"),
+    ("-pdu", "131073"),
+    ("--max-send-pdu", "1"),
+    ("--repeat", "0"),
+    ("-ll", "loud"),
+    ("-ll", "info", "-q"),
+    ("+v",),
+    ("+r",),
+    ("-r", "+r"),
+    ("+sp", "*"),
+    ("+r", "-r", "+sp", "*"),
+    ("@/nowhere/words",),
+    ("-h", "--zz"),
+    ("-h", "localhost", "1", "-to"),
+]
+
+PARAMETERS = [
+    ("localhost",),
+    ("localhost", "104"),
+    ("localhost", "0", "file"),
+    ("localhost", "65536", "file"),
+    ("localhost", "", "file"),
+    ("localhost", "file", "104"),
+]
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "file").write_text("-v \"-aet\" 'MY TITLE'\nhost 5 -nh -5 C:\\x @nested")
+    (tmp_path / "title").write_text("77")
+    return {"file": tmp_path / "file", "title": tmp_path / "title"}
+
+
+def storescu(*words):
+    done = subprocess.run([STORESCU, *words], capture_output=True, text=True, timeout=20, check=False)
+    refusals = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    return done.stderr, refusals
+
+
+def ours(*words):
+    return check(SEND, tokenize(SEND, words), {})
+
+
+@pytest.mark.parametrize("options", UNDERSTOOD, ids=" ".join)
+def test_what_storescu_understands(options, files):
+    words = (*(word.format_map(files) for word in options), "--arguments", *END)
+    said, refusals = storescu(*words)
+    assert not refusals
+    match = re.search(r"I: calling '.*storescu' with (\d+) arguments: (.*)", said)
+    assert match
+    understood = ours(*words).words
+    assert match[1] == str(len(understood))
+    assert match[2].strip() == " ".join(f"'{word}'" for word in understood)
+
+
+@pytest.mark.parametrize("options", REFUSED, ids=" ".join)
+def test_what_storescu_refuses(options):
+    _, refusals = storescu(*options, *END) if "localhost" not in options else storescu(*options)
+    assert refusals
+    with pytest.raises(UsageError):
+        ours(*options, *END) if "localhost" not in options else ours(*options)
+
+
+@pytest.mark.parametrize("words", PARAMETERS, ids=" ".join)
+def test_parameters_that_storescu_refuses(words):
+    _, refusals = storescu(*words)
+    assert refusals
+    with pytest.raises(UsageError):
+        ours(*words)
+
+
+@pytest.mark.parametrize(
+    "words", [("-h", "-pdu", "1"), ("-h", "+r"), ("x", "-h"), ("--version", "--help")], ids=" ".join
+)
+def test_what_help_passes_over(words):
+    said, refusals = storescu(*words)
+    assert not refusals
+    assert not said
+    assert tokenize(SEND, words).exit_option() is not None

@@ -1,0 +1,149 @@
+"""Where a command line begins and ends: help, versions, messages, exit codes, streams. The engine is not needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from asyncstore import __version__
+from asyncstore.cli.help import Style, command_help
+from asyncstore.cli.main import main
+from asyncstore.cli.options import COMMANDS, SEND
+
+HEAVY = ("pydicom", "pynetdicom", "rich", "anyio", "asyncio", "uvloop", "numpy", "dataclasses", "pathlib")
+
+
+def run(*words, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "asyncstore", *words], capture_output=True, text=True, timeout=60, check=False, **options
+    )
+
+
+@pytest.mark.parametrize("words", [("--help",), ("-h",), ("help",)])
+def test_help_lists_the_commands(words, capsys):
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    for command in COMMANDS.values():
+        assert command.summary in " ".join(printed.split())
+
+
+def test_without_words_the_help_goes_to_standard_error(capsys):
+    assert main([]) == 1
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert "usage: asyncstore COMMAND" in printed.err
+
+
+def test_a_command_without_words_shows_its_help(capsys):
+    assert main(["send"]) == 1
+    assert "usage: asyncstore send [options] peer port file-or-directory..." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_in_the_help(name, capsys):
+    assert main([name, "--help"]) == 0
+    printed = capsys.readouterr().out
+    for row in COMMANDS[name].options():
+        for word in (row.short or "", row.long, *row.kind.names):
+            assert word in printed
+
+
+@pytest.mark.parametrize("width", [70, 80, 110])
+def test_no_line_of_the_help_is_too_long(width):
+    for command in COMMANDS.values():
+        assert max(map(len, command_help(command, Style(), width).splitlines())) <= width
+
+
+def test_the_groups_are_the_manuals():
+    headings = [group.title for group in SEND.groups if group.title]
+    assert headings == [
+        "input files",
+        "application entity titles",
+        "proposed transmission transfer syntaxes",
+        "other network options",
+    ]
+
+
+def test_the_help_is_coloured_on_terminals_only(monkeypatch, capsys):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(["--help"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["--help"]) == 0
+    assert "\x1b[1m" in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(["--help"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [("--version",), ("send", "--version")])
+def test_version_names_everything_involved(words, capsys):
+    assert main(words) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == f"asyncstore {__version__}"
+    assert {f"pydicom {version('pydicom')}", f"pynetdicom {version('pynetdicom')}"} <= set(printed)
+
+
+@pytest.mark.parametrize("words", [("--help",), ("send", "--help"), ("send", "--zz"), ("--version",)])
+def test_what_people_wait_for_imports_little(words):
+    code = (
+        "import sys; from asyncstore.cli.main import main; main(sys.argv[1:]); "
+        f"sys.exit(' '.join(m for m in {HEAVY!r} if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", code, *words], capture_output=True, text=True, check=False)
+    heavy = set(done.stderr.splitlines()[-1].split()) & set(HEAVY) if done.stderr else set()
+    allowed = {"pathlib"} if "--version" in words else set()
+    assert heavy <= allowed
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("sned",), "asyncstore: unknown command 'sned', did you mean send?; see asyncstore --help\n"),
+        (("send", "--zz"), "asyncstore send: unknown option --zz; see asyncstore send --help\n"),
+        (("echo", "host"), "asyncstore echo: the parameter port is missing; see asyncstore echo --help\n"),
+    ],
+)
+def test_bad_usage_is_one_line(words, said, capsys):
+    assert main(words) == 1
+    assert capsys.readouterr().err == said
+
+
+def test_arguments_are_shown_as_storescu_does_and_before_values_are_checked(capsys):
+    assert main(["send", "-aet", "A B", "--arguments", "-pdu", "1", "host"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert (
+        said[0]
+        == "I: calling 'asyncstore send' with 6 arguments: '--aetitle' 'A B' '--arguments' '--max-pdu' '1' 'host'"
+    )
+    assert said[1] == "I: "
+
+
+def test_help_goes_to_a_closed_stream_quietly():
+    for closed in ("1", "2", "0"):
+        code = f'exec {closed}>&-; exec "$0" -m asyncstore --help'
+        done = subprocess.run(["sh", "-c", code, sys.executable], capture_output=True, text=True, check=False)
+        assert done.returncode == 0
+        assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_reader_that_went_away_ends_it_quietly():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "asyncstore", "--help"], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+    assert done.returncode == 141
+    assert not done.stderr
+
+
+def test_words_that_no_terminal_can_show_are_shown_safely():
+    done = run("send", "--\udcff")
+    assert done.returncode == 1
+    assert done.stderr.startswith("asyncstore send: unknown option --\\udcff")

@@ -1,0 +1,61 @@
+"""The lines about single files."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from asyncstore.cli.outcomes import OutcomeLines
+from asyncstore.model import Outcome, Result
+
+
+@pytest.fixture
+def lines(caplog):
+    def lines(level: int, *batches: list[Outcome]) -> list[str]:
+        logger = logging.getLogger("asyncstore.test.outcomes")
+        with caplog.at_level(level, logger.name):
+            written = OutcomeLines(logger)
+            for batch in batches:
+                written.add(batch)
+        return [f"{record.levelname[0]}: {record.getMessage()}" for record in caplog.records]
+
+    return lines
+
+
+STORED = Outcome("/a/1", Result.STORED, 0, attempts=1)
+WARNING = Outcome("/a/2", Result.WARNING, 0xB000, attempts=1)
+FAILED = Outcome("/a/3", Result.FAILED, 0xA700, attempts=2)
+NOT_SENT = Outcome("/a/4\n\x1b[31m", Result.NOT_SENT, error="not a DICOM file")
+UNKNOWN = Outcome("/a/5\udcff", Result.UNKNOWN, attempts=1, error="the connection was lost: reset by peer")
+SKIPPED = Outcome("/a/6", Result.SKIPPED)
+ALL = [STORED, WARNING, FAILED, NOT_SENT, UNKNOWN, SKIPPED]
+
+
+def test_what_was_not_simply_stored_is_named_with_its_reason(lines):
+    assert lines(logging.WARNING, ALL) == [
+        "W: /a/2: stored with a warning: 0xB000 coercion of data elements",
+        "E: /a/3: refused by the SCP: 0xA700 out of resources",
+        "E: /a/4\\n\\x1b[31m: not sent: not a DICOM file",
+        "E: /a/5\\xff: may be stored or not: the connection was lost: reset by peer",
+    ]
+
+
+def test_verbose_lines_are_those_of_storescu(lines):
+    assert lines(logging.INFO, [STORED, FAILED, SKIPPED]) == [
+        "I: Sending file: /a/1",
+        "I: Received Store Response (Success)",
+        "I: Sending file: /a/3",
+        "E: /a/3: refused by the SCP: 0xA700 out of resources",
+        "I: Stored by an earlier run: /a/6",
+    ]
+
+
+def test_a_flood_of_failures_ends_in_one_line(lines):
+    written = lines(logging.WARNING, [FAILED] * 60, [NOT_SENT] * 60, [FAILED] * 60)
+    assert len(written) == 101
+    assert written[-1].startswith("W: more than 100 files were not simply stored")
+
+
+def test_a_level_above_says_nothing(lines):
+    assert lines(logging.CRITICAL, ALL) == []

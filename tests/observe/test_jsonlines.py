@@ -1,0 +1,234 @@
+import io
+import json
+import os
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncstore.model import Outcome, Result
+from asyncstore.observe.jsonlines import JsonLines
+from asyncstore.observe.tally import Tally
+from observe.samples import failed, not_sent, skipped, stored, unknown, warned
+
+_TEXT = st.none() | st.text(st.characters(codec=None))
+_NUMBER = st.none() | st.integers(0, 0xFFFF)
+_OUTCOMES = st.builds(
+    Outcome,
+    path=st.binary(min_size=1).map(os.fsdecode),
+    result=st.sampled_from(Result),
+    status=_NUMBER,
+    sop_class_uid=_TEXT,
+    sop_instance_uid=_TEXT,
+    transfer_syntax_uid=_TEXT,
+    sent_transfer_syntax_uid=_TEXT,
+    bytes=st.integers(0, 2**40),
+    seconds=st.floats(0, 1e6),
+    attempts=st.integers(0, 9),
+    association=_NUMBER,
+    error=_TEXT,
+)
+
+
+class _Memory(io.BytesIO):
+    """What was written, also after it was closed."""
+
+    def close(self):
+        pass
+
+    @property
+    def objects(self):
+        return [json.loads(line) for line in self.getvalue().splitlines()]
+
+
+class _Full(io.RawIOBase):
+    """A disk with room for some bytes only."""
+
+    def __init__(self, room):
+        self.room = room
+        self.held = b""
+
+    def write(self, data):
+        part = bytes(data[: self.room - len(self.held)])
+        if not part:
+            raise OSError(28, "No space left on device")
+        self.held += part
+        return len(part)
+
+
+class _Reading(threading.Thread):
+    """Reads slowly, so that the pipe is full most of the time."""
+
+    def __init__(self, pipe):
+        super().__init__()
+        self._pipe = pipe
+        self.lines = []
+
+    def run(self):
+        for line in self._pipe:
+            self.lines.append(line)
+            time.sleep(0.00001)
+
+
+def _never(sentence):
+    raise AssertionError(sentence)
+
+
+def _written(*outcomes):
+    memory = _Memory()
+    JsonLines(memory, "results.jsonl", _never).outcomes(outcomes)
+    return memory.objects
+
+
+def test_the_fields_of_an_outcome_are_exactly_these():
+    outcome = Outcome(
+        path="/archive/IM1.dcm",
+        result=Result.STORED,
+        status=0,
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+        sop_instance_uid="1.2.3",
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        sent_transfer_syntax_uid="1.2.840.10008.1.2",
+        bytes=526336,
+        seconds=0.004,
+        attempts=1,
+        association=3,
+    )
+    (written,) = _written(outcome)
+    assert list(written.items()) == [
+        ("type", "outcome"),
+        ("path", "/archive/IM1.dcm"),
+        ("result", "stored"),
+        ("status", "0x0000"),
+        ("sop_class_uid", "1.2.840.10008.5.1.4.1.1.2"),
+        ("sop_instance_uid", "1.2.3"),
+        ("transfer_syntax_uid", "1.2.840.10008.1.2.1"),
+        ("sent_transfer_syntax_uid", "1.2.840.10008.1.2"),
+        ("bytes", 526336),
+        ("seconds", 0.004),
+        ("attempts", 1),
+        ("association", 3),
+        ("error", None),
+    ]
+
+
+def test_what_is_not_known_is_null():
+    (written,) = _written(not_sent("/README", "not a DICOM file"))
+    assert written["error"] == "not a DICOM file"
+    nulls = [name for name, value in written.items() if value is None]
+    assert nulls == [
+        "status",
+        "sop_class_uid",
+        "sop_instance_uid",
+        "transfer_syntax_uid",
+        "sent_transfer_syntax_uid",
+        "association",
+    ]
+
+
+@given(_OUTCOMES)
+def test_every_outcome_comes_back_as_it_was(outcome):
+    (written,) = _written(outcome)
+    assert os.fsencode(written["path"]) == os.fsencode(outcome.path)
+    assert written.pop("type") == "outcome"
+    assert written.pop("seconds") == pytest.approx(outcome.seconds, abs=1e-6)
+    assert written.pop("status") == (None if outcome.status is None else f"0x{outcome.status:04X}")
+    assert written == {name: getattr(outcome, name) for name in written}
+
+
+@given(st.lists(_OUTCOMES, max_size=5))
+def test_there_is_one_ascii_line_for_each_outcome(outcomes):
+    memory = _Memory()
+    JsonLines(memory, "results.jsonl", _never).outcomes(outcomes)
+    text = memory.getvalue().decode("ascii")
+    assert text.count("\n") == len(outcomes)
+    assert not outcomes or text.endswith("\n")
+
+
+def test_the_start_says_where_to_and_with_which_version():
+    memory = _Memory()
+    JsonLines(memory, "results.jsonl", _never).start("pacs.example.org", 11112, "0.1.0")
+    assert memory.objects == [{"type": "start", "peer": "pacs.example.org", "port": 11112, "version": "0.1.0"}]
+
+
+def test_the_summary_counts_every_result():
+    memory, tally = _Memory(), Tally(0.0)
+    tally.add([*stored(6), warned(), failed(), failed(), not_sent(), unknown(), skipped(), skipped(), skipped()])
+    JsonLines(memory, "results.jsonl", _never).summary(tally, 1.5, 2)
+    assert list(memory.objects[0].items()) == [
+        ("type", "summary"),
+        ("stored", 6),
+        ("warning", 1),
+        ("failed", 2),
+        ("not_sent", 1),
+        ("unknown", 1),
+        ("skipped", 3),
+        ("bytes", 7000),
+        ("seconds", 1.5),
+        ("exit_code", 2),
+    ]
+
+
+def test_each_batch_is_in_the_file_before_the_next_begins(tmp_path):
+    target = tmp_path / "results.jsonl"
+    with JsonLines.open(str(target), _never) as lines:
+        for count in range(1, 4):
+            lines.outcomes(stored(10))
+            assert target.read_bytes().count(b"\n") == 10 * count
+
+
+def test_a_file_of_an_earlier_run_is_replaced(tmp_path):
+    target = tmp_path / "results.jsonl"
+    target.write_text("old\n" * 100)
+    with JsonLines.open(str(target), _never) as lines:
+        lines.start("pacs", 104, "0.1.0")
+    assert len(target.read_text().splitlines()) == 1
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_at_once(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        JsonLines.open(str(tmp_path / "missing" / "results.jsonl"), _never)
+
+
+def test_standard_output_is_written_to_and_stays_open(capfdbinary):
+    with JsonLines.open("-", _never) as lines:
+        lines.start("pacs", 104, "0.1.0")
+    os.write(1, b"still open\n")
+    assert capfdbinary.readouterr().out.endswith(b'"version":"0.1.0"}\nstill open\n')
+
+
+def test_a_full_disk_is_reported_once_and_the_run_goes_on():
+    told, stream = [], _Full(room=400)
+    lines = JsonLines(stream, "results.jsonl", told.append)
+    for _ in range(10):
+        lines.outcomes(stored(1))
+    lines.summary(Tally(0.0), 1.0, 0)
+    assert len(told) == 1
+    assert told[0].startswith("results.jsonl: No space left on device")
+    assert lines.failure == told[0]
+    assert len(stream.held) == 400
+
+
+def test_a_reader_that_goes_away_is_reported_once_and_the_run_goes_on():
+    told = []
+    reader, writer = os.pipe()
+    os.close(reader)
+    with JsonLines(io.FileIO(writer, "w"), "standard output", told.append) as lines:
+        lines.outcomes(stored(1))
+        lines.outcomes(stored(1))
+    assert [sentence.partition(";")[0] for sentence in told] == ["standard output: Broken pipe"]
+
+
+def test_a_pipe_that_somebody_made_non_blocking_loses_nothing():
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    batch = stored(1000)
+    with os.fdopen(reader, "rb") as pipe, JsonLines(io.FileIO(writer, "w"), "standard output", _never) as lines:
+        reading = _Reading(pipe)
+        reading.start()
+        lines.outcomes(batch)
+        lines.close()
+        reading.join()
+    assert [json.loads(line)["path"] for line in reading.lines] == [outcome.path for outcome in batch]

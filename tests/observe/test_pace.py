@@ -1,0 +1,82 @@
+import pytest
+
+from asyncstore.model import Progress
+from asyncstore.observe.pace import Pace
+from asyncstore.observe.tally import Tally
+from observe.samples import failed, not_sent, progress, stored
+
+
+def _run(seconds, per_second=100, found=1000):
+    """A steady run, sampled four times a second."""
+    pace, tally = Pace(), Tally(0.0)
+    for tick in range(1, seconds * 4 + 1):
+        tally.add(stored(per_second // 4))
+        pace.sample(tally, progress(found, sent=tally.bytes), tick / 4)
+    return pace, tally
+
+
+def test_a_steady_run_has_a_steady_rate():
+    pace, _ = _run(seconds=8)
+    assert pace.rate.instances == pytest.approx(100)
+    assert pace.rate.bytes == pytest.approx(100_000)
+
+
+def test_a_stall_is_seen_within_the_window():
+    pace, tally = _run(seconds=8)
+    for tick in range(1, 24):
+        pace.sample(tally, progress(1000, sent=tally.bytes), 8 + tick / 4)
+    assert pace.rate.instances == 0
+
+
+def test_the_share_done_and_the_time_left_follow_from_what_is_found():
+    pace, _ = _run(seconds=6)
+    assert pace.fraction == pytest.approx(0.6)
+    assert pace.seconds_left == pytest.approx(4.0, rel=0.01)
+
+
+def test_no_time_left_is_guessed_at_the_very_beginning():
+    pace, _ = _run(seconds=1)
+    assert pace.seconds_left is None
+
+
+def test_no_time_left_is_guessed_while_nothing_is_done():
+    pace, tally = Pace(), Tally(0.0)
+    pace.sample(tally, progress(10), 60.0)
+    assert pace.seconds_left is None
+
+
+def test_a_large_instance_under_way_moves_the_share_done():
+    pace, tally = Pace(), Tally(0.0)
+    pace.sample(tally, Progress(1, False, 1, 4_000_000_000, 1_000_000_000, 1, ()), 1.0)
+    assert pace.fraction == pytest.approx(0.25, rel=0.01)
+
+
+def test_files_not_yet_looked_into_count_as_average_ones():
+    pace, tally = Pace(), Tally(0.0)
+    tally.add(stored(50, size=10_000_000))
+    pace.sample(tally, Progress(100, True, 50, 500_000_000, 500_000_000, 1, ()), 10.0)
+    assert pace.fraction == pytest.approx(0.5)
+
+
+def test_bytes_sent_again_do_not_count_as_more_than_all():
+    pace, tally = Pace(), Tally(0.0)
+    pace.sample(tally, progress(10, sent=1_000_000_000), 1.0)
+    assert pace.fraction == 1.0
+
+
+def test_a_run_is_done_when_all_its_files_have_an_outcome_even_if_they_were_never_sent():
+    pace, tally = Pace(), Tally(0.0)
+    tally.add([failed(), not_sent()])
+    pace.sample(tally, progress(2), 3.0)
+    assert pace.fraction == 1.0
+    tally.add([])
+    pace.sample(tally, progress(2), 4.0)
+    assert pace.seconds_left == 0.0
+
+
+def test_samples_at_the_same_moment_do_no_harm():
+    pace, tally = Pace(), Tally(5.0)
+    pace.sample(tally, progress(0), 5.0)
+    pace.sample(tally, progress(0), 5.0)
+    assert pace.rate == (0.0, 0.0)
+    assert pace.fraction == 0.0

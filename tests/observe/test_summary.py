@@ -1,0 +1,131 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from asyncstore.observe.summary import Ending, print_summary, summary_lines
+from asyncstore.observe.tally import Tally
+from observe.samples import failed, not_sent, skipped, stored, unknown, warned
+
+
+def _summary(*outcomes, width=80, seconds=2.0, associations=4, **fields):
+    tally = Tally(100.0)
+    tally.add(outcomes)
+    return [line.plain for line in summary_lines(tally, Ending(seconds, associations, **fields), width)]
+
+
+def test_a_run_that_stored_everything_is_told_in_two_lines():
+    assert _summary(*stored(1500, size=526_336)) == [
+        "Stored all 1 500 files in 2.0 s.",
+        "790 MB, 750/s, 395 MB/s, 4 associations.",
+    ]
+
+
+def test_a_single_file_is_told_in_the_singular():
+    assert _summary(*stored(1), associations=1)[0] == "Stored 1 file in 2.0 s."
+    assert _summary(*stored(1), associations=1)[1].endswith(", 1 association.")
+
+
+def test_what_was_not_stored_is_told_by_reason_with_an_example():
+    lines = _summary(*stored(3), failed("/a.dcm"), failed("/b.dcm"), not_sent("/README"), unknown("/c.dcm"), warned())
+    assert lines == [
+        "Stored 4 of 8 files in 2.0 s.",
+        "4.00 kB, 2.0/s, 2.00 kB/s, 4 associations.",
+        "",
+        "  with a warning       1  0xB000 coercion of data elements",
+        "    /archive/odd.dcm",
+        "  failed               2  0xA700 out of resources",
+        "    such as /a.dcm",
+        "  not sent             1  not a DICOM file",
+        "    /README",
+        "  unknown              1  the connection was lost",
+        "    /c.dcm",
+        "    The peer may hold these or not: send them again.",
+    ]
+
+
+def test_several_reasons_of_one_result_are_added_up_first_the_most_frequent_first():
+    lines = _summary(not_sent("/a", "no permission"), not_sent("/b"), not_sent("/c"))
+    assert lines[3:] == [
+        "  not sent             3  for 2 reasons:",
+        "                       2  not a DICOM file",
+        "    such as /b",
+        "                       1  no permission",
+        "    /a",
+    ]
+
+
+def test_many_reasons_are_not_all_listed_but_all_counted():
+    lines = _summary(*(not_sent(error=f"reason {number}") for number in range(30)))
+    assert sum("reason " in line for line in lines) == 10
+    assert lines[-1] == "                      20  for 20 more reasons"
+
+
+def test_files_of_an_earlier_run_count_as_stored_and_are_told_apart():
+    assert _summary(*stored(2), skipped(), skipped(), failed())[0] == (
+        "Stored 4 of 5 files in 2.0 s (2 of them by an earlier run)."
+    )
+
+
+def test_an_interrupted_run_says_so():
+    assert _summary(*stored(2), not_sent(), interrupted=True)[0] == "Interrupted: stored 2 of 3 files in 2.0 s."
+    assert _summary(interrupted=True) == ["Interrupted before any file was done."]
+
+
+def test_a_run_without_files_says_so():
+    assert _summary() == ["No file was found, nothing was sent."]
+
+
+def test_retries_are_told():
+    assert _summary(stored()[0]._replace(attempts=3))[1].endswith("4 associations, 2 repeated attempts.")
+
+
+def test_it_ends_with_where_the_details_are():
+    assert _summary(*stored(2), details=("Every outcome: results.jsonl",))[-1] == "Every outcome: results.jsonl"
+    assert _summary(*stored(2), failed(), details=("Every outcome: results.jsonl",))[-2:] == [
+        "",
+        "Every outcome: results.jsonl",
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_it_is_readable_in_any_width(width):
+    lines = _summary(not_sent("/a", "a reason that takes many words " * 10), failed(), width=width)
+    assert max(map(len, lines)) <= max(width, 47)
+
+
+def test_paths_are_shown_whole_so_that_they_can_be_copied():
+    path = f"/archive/{'1.2.840.' * 20}.dcm"
+    assert f"    {path}" in _summary(failed(path))
+
+
+def test_paths_and_reasons_are_safe_to_show():
+    lines = _summary(not_sent("/a\n\x1b[2J\udce9", "bad \x1b[31m"))
+    assert "    /a\\n\\x1b[2J\\xe9" in lines
+    assert lines[3].endswith("bad \\x1b[31m")
+
+
+def _printed(**options):
+    file = io.StringIO()
+    tally = Tally(0.0)
+    tally.add([*stored(2), failed("/[bold]a.dcm")])
+    print_summary(Console(file=file, width=80, **options), tally, Ending(2.0, 1))
+    return file.getvalue()
+
+
+def test_it_is_coloured_only_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    assert "\x1b[" not in _printed()
+    assert "\x1b[1;31mStored 2 of 3 files" in _printed(force_terminal=True, color_system="standard")
+
+
+def test_names_are_not_markup():
+    assert "/[bold]a.dcm" in _printed()
+
+
+def test_a_closed_standard_error_is_accepted():
+    file = io.StringIO()
+    file.close()
+    print_summary(Console(file=file, width=80), Tally(0.0), Ending(2.0, 0))

@@ -1,0 +1,100 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncstore.model import Result
+from asyncstore.observe.tally import Rate, Reason, Tally
+from observe.samples import failed, not_sent, skipped, stored, unknown, warned
+
+_OUTCOMES = st.sampled_from([*stored(1), failed(), warned(), not_sent(), unknown(), skipped(), failed(status=0xC001)])
+
+
+def _tally(*outcomes):
+    tally = Tally(started=100.0)
+    tally.add(outcomes)
+    return tally
+
+
+@given(st.lists(_OUTCOMES), st.integers(1, 7))
+def test_every_outcome_is_counted_once_however_they_are_batched(outcomes, size):
+    whole, parts = _tally(*outcomes), Tally(100.0)
+    for first in range(0, len(outcomes), size):
+        parts.add(outcomes[first : first + size])
+    for tally in (whole, parts):
+        assert tally.done == len(outcomes)
+        for result in Result:
+            assert tally.count(result) == sum(outcome.result is result for outcome in outcomes)
+    assert whole.reasons == parts.reasons
+    assert whole.bytes == parts.bytes
+
+
+def test_bytes_are_those_of_the_instances_that_the_scp_has():
+    tally = _tally(*stored(2), warned(), failed(), unknown(), not_sent())
+    assert tally.bytes == 3000
+    assert tally.bytes_settled == 5000
+
+
+def test_only_a_run_that_left_nothing_out_has_nothing_unstored():
+    assert _tally(*stored(2), warned(), skipped()).unstored == 0
+    assert _tally(*stored(2), failed(), not_sent(), unknown()).unstored == 3
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attempted"),
+    [
+        (stored()[0], True),
+        (failed(), True),
+        (unknown(), True),
+        (skipped(), True),
+        (not_sent(), False),
+        (not_sent()._replace(attempts=1), True),
+    ],
+)
+def test_a_run_attempted_something_once_an_instance_reached_an_association(outcome, attempted):
+    assert _tally(outcome).attempted is attempted
+
+
+def test_nothing_is_attempted_before_the_first_outcome():
+    assert not Tally(0.0).attempted
+
+
+def test_retries_are_the_attempts_beyond_the_first_of_each_instance():
+    tally = _tally(*stored(3), stored()[0]._replace(attempts=3), failed()._replace(attempts=4), not_sent(), not_sent())
+    assert tally.retries == 5
+
+
+def test_reasons_say_why_how_often_and_name_the_first_file():
+    tally = _tally(failed("/a"), failed("/b"), not_sent("/c"), warned("/d", 0xB007))
+    assert tally.reasons == [
+        Reason(Result.FAILED, 0xA700, "0xA700 out of resources", 2, "/a"),
+        Reason(Result.NOT_SENT, None, "not a DICOM file", 1, "/c"),
+        Reason(Result.WARNING, 0xB007, "0xB007 data set does not match SOP class", 1, "/d"),
+    ]
+    assert tally.statuses == {0xA700: 2, 0xB007: 1}
+
+
+def test_a_reason_from_elsewhere_is_made_safe_to_show():
+    (reason,) = _tally(not_sent(error="bad value \x1b[2J")).reasons
+    assert reason.text == "bad value \\x1b[2J"
+
+
+def test_a_million_different_reasons_do_not_fill_the_memory():
+    tally = _tally(*(not_sent(error=f"odd byte at {number}") for number in range(5000)))
+    assert len(tally.reasons) < 300
+    assert sum(reason.files for reason in tally.reasons) == 5000
+    assert tally.reasons[0].text == "other reasons"
+
+
+def test_the_last_failures_are_kept_and_only_those():
+    tally = _tally(*(failed(f"/{number}") for number in range(9)), *stored(9), warned(), skipped(), not_sent("/last"))
+    assert [outcome.path for outcome in tally.last_failures] == ["/5", "/6", "/7", "/8", "/last"]
+
+
+def test_the_overall_rate_is_what_was_stored_over_the_time_since_the_start():
+    tally = _tally(*stored(8), warned(), failed())
+    assert tally.seconds(110.0) == 10.0
+    assert tally.rate(110.0) == Rate(0.9, 900.0)
+
+
+def test_there_is_no_rate_before_any_time_has_passed():
+    assert _tally(*stored(1)).rate(100.0) == Rate(0.0, 0.0)
