@@ -75,6 +75,7 @@ class _Lane:
         self.state = LaneState.WAITING
         self.association: Association | None = None
         self.association_number = 0
+        self.opening = anyio.CancelScope()
         self.proposing: frozenset[Pair] = frozenset()
         self.answered = 0
         self.is_retiring = False
@@ -166,6 +167,7 @@ class Dispatcher:
             self.stop_reason = reason
             withdrawn = self._backlog.clear()
             for lane in self._lanes.values():
+                lane.opening.cancel()
                 if lane.association is not None:
                     withdrawn += lane.association.withdraw()
             self._settle([outcome.not_sent(instance, reason) for instance in withdrawn])
@@ -276,11 +278,15 @@ class Dispatcher:
         def on_attempt(attempt: Attempt) -> None:
             self._attempted(lane, attempt)
 
+        association = None
+        lane.opening = anyio.CancelScope()
         try:
-            association = await self._open_association(contexts, lane.association_number, on_attempt, self._wake)
+            with lane.opening:
+                association = await self._open_association(contexts, lane.association_number, on_attempt, self._wake)
         except AssociationError as error:
-            lane.proposing = frozenset()
             self._without(lane, error)
+        if association is None:
+            lane.proposing = frozenset()
             return None
         self.associations_opened += 1
         lane.association = association
