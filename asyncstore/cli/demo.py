@@ -6,11 +6,11 @@ its own, so what is sent really passes the network; it does not see the terminal
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from contextlib import asynccontextmanager, contextmanager
@@ -106,43 +106,45 @@ def _folder(*, keep: bool) -> Iterator[Path]:
 async def _sink_process(output: Path) -> AsyncIterator[int]:
     """``asyncstore sink`` as a process of its own, while it lasts; gives the port it listens on.
 
+    Not asyncio's subprocesses: the selector loop of Windows has none.
+
     Raises:
         AsyncstoreError: it did not start.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "asyncstore", "sink", "--host", "127.0.0.1", "--port", "0", "--output", str(output)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
+    process = subprocess.Popen(  # noqa: S603 - our own program, our own words
+        [sys.executable, "-m", "asyncstore", "sink", "--host", "127.0.0.1", "--port", "0", "--output", str(output)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         env={name: value for name, value in os.environ.items() if not name.startswith("ASYNCSTORE_")},
         start_new_session=True,
     )
-    try:
-        yield await _port_of(process)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await _end(process)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a process, by force if need be."""
-    if process.returncode is None:
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.communicate(), _STOP_TIME)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-async def _port_of(process: asyncio.subprocess.Process) -> int:
-    """The port the sink says it listens on."""
-    line = b""
-    if process.stdout is not None:
+    with process:
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), _START_TIME)
-        except TimeoutError:
-            line = b"nothing in time"
+            yield await _port_of(process)
+        finally:
+            process.terminate()
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(_wait, process)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a process that was asked to end, and force it if need be."""
+    try:
+        process.wait(_STOP_TIME)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+async def _port_of(process: subprocess.Popen[bytes]) -> int:
+    """The port the sink says it listens on.
+
+    Raises:
+        AsyncstoreError: it says something else, or nothing in time.
+    """
+    line = b""
+    with anyio.move_on_after(_START_TIME):
+        if process.stdout is not None:
+            line = await anyio.to_thread.run_sync(process.stdout.readline, abandon_on_cancel=True)
     match = _LISTENING.match(line)
     if match is None:
         raise AsyncstoreError(f"the sink did not start: it said {line.decode(errors='replace').strip() or 'nothing'!r}")

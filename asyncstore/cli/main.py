@@ -23,6 +23,7 @@ from asyncstore.cli.grammar import check, tokenize
 from asyncstore.cli.help import Style, command_help, program_help, version_text, width_of
 from asyncstore.cli.options import ARGUMENTS, COMMANDS, QUIET, VERSION
 from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.observe.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,7 +85,7 @@ def _command(command: Command, words: Sequence[str]) -> int:
             _show_arguments(command, tokens)
         parsed = check(command, tokens, os.environ)
     except UsageError as error:
-        _say(f"{command.program}: {error}; see {command.program} --help", sys.stderr)
+        _say(f"{command.program}: {printable(str(error))}; see {command.program} --help", sys.stderr)
         return EXIT_NOT_ATTEMPTED
     return _run(command, parsed)
 
@@ -105,7 +106,7 @@ def _run(command: Command, parsed: Parsed) -> int:
         return run(parsed)
     except AsyncstoreError as error:
         if QUIET not in parsed:
-            _say(f"{command.program}: {error}", sys.stderr)
+            _say(f"{command.program}: {printable(str(error))}", sys.stderr)
             if error.hint is not None:
                 _say(error.hint, sys.stderr)
         return EXIT_NOT_ATTEMPTED

@@ -1,12 +1,17 @@
 """The lines about single files that a run leaves behind: those that were not stored, and with ``-v`` all of them.
 
-A run of a million failures must neither flood a terminal nor wait for it, so only the first failures become lines; the
-summary counts them all by their reason, and ``--json`` names every one.
+A run of a million failures must neither flood a terminal nor wait for it, nor bury what caused them. The summary counts
+them all by their reason, and ``--json`` names every one; here stand only
+
+1. the first failures;
+2. of files that are good themselves, and were kept from being sent by something else, fewer still for the same reason;
+3. none that were not sent because the run was to end, by a signal or by the failure before.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from asyncstore.model import Outcome, Result
@@ -18,6 +23,10 @@ if TYPE_CHECKING:
 
 _MOST_LINES = 100
 """As many as a person scrolls back; more are better read by a program."""
+_MOST_ALIKE = 3
+"""Enough to see that it concerns not just one file."""
+
+_SILENT = frozenset({Result.STORED, Result.SKIPPED})
 
 
 class OutcomeLines:
@@ -25,22 +34,32 @@ class OutcomeLines:
 
     Args:
         logger: where the lines go.
+        halts: whether the run is to end with its first failure.
     """
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, logger: logging.Logger, *, halts: bool) -> None:
         self._logger = logger
+        self._halts = halts
+        self._is_ending = False
         self._verbose = logger.isEnabledFor(logging.INFO)
         self._lines = 0
+        self._alike: Counter[str | None] = Counter()
 
     def add(self, batch: Sequence[Outcome]) -> None:
         """Write what is to be said of these outcomes."""
         for outcome in batch:
             if self._verbose:
-                self._write_all(outcome)
-            elif outcome.result is not Result.STORED and outcome.result is not Result.SKIPPED:
-                self._write_failure(outcome)
+                self._write_progress(outcome)
+            if outcome.result not in _SILENT and self._deserves_line(outcome):
+                self._write_limited(outcome)
+                if self._halts and outcome.result is not Result.WARNING:
+                    self._is_ending = True
 
-    def _write_all(self, outcome: Outcome) -> None:
+    def end(self) -> None:
+        """Pass over what is not sent from now on: the run is to end."""
+        self._is_ending = True
+
+    def _write_progress(self, outcome: Outcome) -> None:
         """The lines storescu writes when it is verbose, as far as they apply here."""
         if outcome.attempts:
             self._logger.info("Sending file: %s", printable(outcome.path))
@@ -48,24 +67,29 @@ class OutcomeLines:
             self._logger.info("Received Store Response (Success)")
         elif outcome.result is Result.SKIPPED:
             self._logger.info("Stored by an earlier run: %s", printable(outcome.path))
-        else:
-            self._write(outcome)
 
-    def _write_failure(self, outcome: Outcome) -> None:
-        """A line for this one, as long as there are not too many."""
+    def _deserves_line(self, outcome: Outcome) -> bool:
+        """Whether this failure tells more than those before (rules 2 and 3)."""
+        if outcome.result is not Result.NOT_SENT or outcome.attempts:
+            return True
+        if self._is_ending:
+            return False
+        if outcome.sop_class_uid is None:
+            return True
+        self._alike[outcome.error] += 1
+        return self._alike[outcome.error] <= _MOST_ALIKE
+
+    def _write_limited(self, outcome: Outcome) -> None:
+        """A line for this one, as long as there are not too many (rule 1)."""
         self._lines += 1
-        if self._lines <= _MOST_LINES:
-            self._write(outcome)
+        if self._lines <= _MOST_LINES or self._verbose:
+            level = logging.WARNING if outcome.result is Result.WARNING else logging.ERROR
+            self._logger.log(level, "%s: %s", printable(outcome.path), _clause(outcome))
         elif self._lines == _MOST_LINES + 1:
             self._logger.warning(
                 "more than %d files were not simply stored: the summary counts them, --json FILE names them",
                 _MOST_LINES,
             )
-
-    def _write(self, outcome: Outcome) -> None:
-        """What became of a file that was not stored, or stored with a warning."""
-        level = logging.WARNING if outcome.result is Result.WARNING else logging.ERROR
-        self._logger.log(level, "%s: %s", printable(outcome.path), _clause(outcome))
 
 
 def _clause(outcome: Outcome) -> str:

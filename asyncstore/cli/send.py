@@ -34,6 +34,7 @@ from asyncstore.cli.options import (
     SEND,
 )
 from asyncstore.cli.outcomes import OutcomeLines
+from asyncstore.cli.wording import counted
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.observe.display import LogLines, open_display
 from asyncstore.observe.jsonlines import JsonLines
@@ -76,7 +77,7 @@ async def send(parsed: Parsed) -> int:
         if json_lines is not None:
             stack.enter_context(json_lines)
             json_lines.start(parsed[PEER], parsed[PORT], __version__)
-        watch = _Watch(display, OutcomeLines(logger), json_lines)
+        watch = _Watch(display, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines)
         with display:
             await _store(parsed, paths, watch)
         return _conclude(parsed, console, watch)
@@ -123,6 +124,7 @@ class _Watch:
     def interrupt(self) -> None:
         """End the run, gently the first time."""
         self.signals += 1
+        self._lines.end()
         if self.run is None:
             return
         if self.signals == 1:
@@ -164,18 +166,20 @@ def _conclude(parsed: Parsed, console: Console, watch: _Watch) -> int:
     seconds = watch.tally.seconds(monotonic())
     if watch.json_lines is not None:
         watch.json_lines.summary(watch.tally, seconds, watch.exit_code)
-    ending = Ending(
-        seconds,
-        0 if watch.run is None else watch.run.progress().associations_opened,
-        interrupted=bool(watch.signals),
-        details=tuple(_details(parsed, watch)),
-    )
-    if watch.tally.done or watch.error is None:
+    if watch.error is None or watch.tally.attempted:
+        ending = Ending(
+            seconds,
+            0 if watch.run is None else watch.run.progress().associations_opened,
+            interrupted=bool(watch.signals),
+            details=tuple(_details(parsed, watch)),
+        )
         print_summary(console, watch.tally, ending)
     if watch.error is not None:
         watch.display.log(f"{SEND.program}: {watch.error}", "red")
         if watch.error.hint is not None:
             watch.display.log(watch.error.hint)
+        if not watch.tally.attempted:
+            watch.display.log(f"Nothing was sent; {counted(watch.tally.done, 'file')} found by then.")
     return watch.exit_code
 
 

@@ -20,8 +20,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import (
     AbortedHere,
@@ -82,8 +81,7 @@ _ABORT_LINGER = 1.0
 """Seconds to wait, after A-ABORT, for the peer to close: closing at once could keep the A-ABORT from reaching it."""
 
 
-@dataclass(frozen=True, slots=True)
-class AssociationOptions:
+class AssociationOptions(NamedTuple):
     """How associations with one peer are asked for.
 
     Attributes:
@@ -100,7 +98,7 @@ class AssociationOptions:
     maximum_length: int = 16384
     send_length: int | None = None
     window: int = 1
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = Timeouts()
 
 
 class _Exchange:

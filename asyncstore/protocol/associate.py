@@ -10,7 +10,6 @@ Items nobody here knows are passed over, as PS3.8 9.3.1 demands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,8 +83,7 @@ def describe_result(result: int) -> str:
     return _RESULT_WORDS.get(result, f"result {result}")
 
 
-@dataclass(frozen=True, slots=True)
-class AssociateRequest:
+class AssociateRequest(NamedTuple):
     """An A-ASSOCIATE-RQ.
 
     ``maximum_length`` is what its sender receives at most in a P-DATA-TF (0: any). ``window`` is the asynchronous
@@ -139,8 +137,7 @@ class AssociateRequest:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class AssociateAccept:
+class AssociateAccept(NamedTuple):
     """An A-ASSOCIATE-AC; the fields mean what they mean in :class:`AssociateRequest`.
 
     The AE titles are the request's, sent back; their value is not to be tested (PS3.8 9.3.3).
@@ -190,8 +187,7 @@ class AssociateAccept:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class AssociateReject:
+class AssociateReject(NamedTuple):
     """An A-ASSOCIATE-RJ: result, source and reason/diag. as in PS3.8 table 9-21."""
 
     result: int
@@ -208,8 +204,7 @@ class AssociateReject:
         return cls(body[1], body[2], body[3])
 
 
-@dataclass(frozen=True, slots=True)
-class _UserInformation:
+class _UserInformation(NamedTuple):
     maximum_length: int = 0
     window: tuple[int, int] | None = None
     implementation_class_uid: str = ""

@@ -1,6 +1,6 @@
 """How many associations to have: a fixed number, or as many as help.
 
-``auto`` climbs: it starts with a few, adds one or two as long as each step made the transfer faster, and takes back a
+``auto`` climbs: it starts with a few, adds half as many as long as each step made the transfer faster, and takes back a
 step that did not. It tries again after a while, for peers and networks change. What the peer refuses is not asked for
 again until it has had time. Pure: its owner tells it what was measured and acts on its answer.
 """
@@ -59,5 +59,5 @@ class Concurrency:
 
     def _add(self, rate: float) -> None:
         self._rate_before = rate
-        self._step = min(max(1, self.target // 4), MOST - self.target)
+        self._step = min(max(1, self.target // 2), MOST - self.target)
         self.target += self._step

@@ -17,8 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import anyio.abc
@@ -54,8 +53,7 @@ _REOPEN_RATIO = 32
 to help."""
 
 
-@dataclass(frozen=True, slots=True)
-class DispatchOptions:
+class DispatchOptions(NamedTuple):
     """How the lanes work.
 
     Attributes:
