@@ -116,10 +116,10 @@ class Pool:
 
     async def _probe(self, paths: list[str]) -> list[Instance | Unsendable]:
         async with self._places:
-            if not self._idle:
+            while not self._idle:
+                if self._is_closed:
+                    raise PrepareError("the pool of worker processes has been closed")
                 await self._start()
-            if not self._idle:
-                raise PrepareError("the pool of worker processes has been closed")
             worker = self._idle.pop()
             try:
                 found = await anyio.to_thread.run_sync(

@@ -360,16 +360,13 @@ class Dispatcher:
             self._put_back(batch[len(batch) - remaining :])
 
     def _sendable(self, pieces: list[Piece]) -> list[Piece]:
-        """``pieces`` without those of files that turn out to be unreadable before their store has begun."""
-        for piece in pieces:
-            if piece.is_first and piece.problem is not None:
-                break
-        else:
+        """``pieces`` without those whose store has not begun and is not to: unreadable files, or the run stops."""
+        if self.stop_reason is None and not any(piece.problem and piece.is_first for piece in pieces):
             return pieces
         sendable = []
         for piece in pieces:
-            if piece.is_first and (piece.problem or self.stop_reason):
-                reason = piece.problem.reason if piece.problem else self.stop_reason or ABORTED
+            reason = piece.problem.reason if piece.problem else self.stop_reason
+            if piece.is_first and reason is not None:
                 piece.buffer.release()
                 self._settle((outcome.not_sent(piece.instance, reason),))
             else:
