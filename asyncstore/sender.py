@@ -295,7 +295,7 @@ class Sender:
                 yield await association.echo()
         finally:
             with anyio.CancelScope(shield=True):
-                if not association.unfinished:
+                if association.is_idle:
                     await association.release()
                 await association.close()
 

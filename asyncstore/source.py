@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import stat
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import SourceFile, Unsendable
 
@@ -61,7 +61,7 @@ def walk(
                 yield found
 
 
-def files_from(stream: BinaryIO, *, null: bool = False) -> Iterator[str]:
+def files_from(stream: IO[bytes], *, null: bool = False) -> Iterator[str]:
     """The names a list holds, one a line; with ``null``, ended by NUL bytes instead, so that names may hold newlines.
 
     Names are taken byte for byte; empty ones are passed over.

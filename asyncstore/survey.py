@@ -1,18 +1,16 @@
 """Walk and probe: what paths hold, batch by batch, in order, as far ahead of the consumer as the pool has workers.
 
-The walk blocks and runs in a thread, the probing in worker processes; neither is waited for longer than the other one
-needs.
+The walk blocks and runs in a thread of its own, the probing in worker processes; neither is waited for longer than the
+other one needs. What a slow walk has found so far is passed on after a moment, be it little.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import time
+import contextlib
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Self
-
-import anyio.to_thread
 
 from asyncstore.model import Instance, SourceFile, Unsendable
 from asyncstore.prepare.pool import Pool
@@ -26,10 +24,79 @@ _FIRST_BATCH = 32
 """Files in the first batch: few, so that the first store leaves early."""
 _BATCH = 256
 """Files in a batch: a message to a worker then costs a microsecond a file."""
-_BATCH_SECONDS = 0.05
-"""What a slow file system delivers in this time is a batch, full or not."""
+_BATCH_SECONDS = 0.02
+"""What a slow walk delivers in this time is a batch, full or not."""
+_AHEAD = 2048
+"""Files that may wait to be probed before the walk waits too."""
 
 Found = SourceFile | Unsendable
+
+
+class _Walk:
+    """A walk in its own thread.
+
+    The thread is a daemon: a walk that hangs, in a dead network file system or on a list that nobody writes any
+    more, keeps nobody from ending. No lock is needed between the two threads: the loop first says that it waits and
+    then looks, the walk first puts what it found and then looks whether the loop waits.
+    """
+
+    def __init__(self, found: Iterator[Found]) -> None:
+        self._found = found
+        self._waiting: deque[Found] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._arrived = asyncio.Event()
+        self._is_awaited = False
+        self._room = threading.Event()
+        self._room.set()
+        self._is_over = False
+        self._is_abandoned = False
+        self.failure: Exception | None = None
+        """What the caller's paths raised."""
+        threading.Thread(target=self._walk, name="asyncstore-walk", daemon=True).start()
+
+    async def take(self, most: int) -> list[Found]:
+        """The next files, ``most`` at most; none at the end."""
+        if not self._waiting:
+            await self._some()
+        if len(self._waiting) < most and not self._is_over:
+            await asyncio.sleep(_BATCH_SECONDS)
+        batch = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        if len(self._waiting) < _AHEAD:
+            self._room.set()
+        return batch
+
+    def abandon(self) -> None:
+        """Take nothing more from it."""
+        self._is_abandoned = True
+        self._room.set()
+
+    async def _some(self) -> None:
+        """Wait until something has been found, or nothing more will be."""
+        self._arrived.clear()
+        self._is_awaited = True
+        if not self._waiting and not self._is_over:
+            await self._arrived.wait()
+
+    def _walk(self) -> None:
+        try:
+            for found in self._found:
+                self._waiting.append(found)
+                if self._is_awaited:
+                    self._tell()
+                if len(self._waiting) >= _AHEAD:
+                    self._room.clear()
+                    self._room.wait()
+                if self._is_abandoned:
+                    break
+        except Exception as error:  # noqa: BLE001 - the paths are the caller's: what they raise is raised to the caller
+            self.failure = error
+        self._is_over = True
+        self._tell()
+
+    def _tell(self) -> None:
+        self._is_awaited = False
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._arrived.set)
 
 
 class Survey:
@@ -42,12 +109,11 @@ class Survey:
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]], options: WalkOptions, pool: Pool) -> None:
-        self._walk: Iterator[Found] = walk(paths, options)
+        self._walk = _Walk(walk(paths, options))
         self._pool = pool
         self._batch_size = _FIRST_BATCH
         self._walking: asyncio.Task[list[Found]] | None = None
         self._probing: deque[tuple[list[Found], asyncio.Task[list[Instance | Unsendable]]]] = deque()
-        self._walk_failure: Exception | None = None
         self.is_walking = True
         self.found = 0
         """Files found so far."""
@@ -60,19 +126,18 @@ class Survey:
 
         Raises:
             PrepareError: no worker process can be run.
+            Exception: whatever ``paths`` raised, after what they gave before.
         """
         while True:
             self._walk_on()
-            awaited = {
-                task for task in (self._walking, self._probing[0][1] if self._probing else None) if task is not None
-            }
+            awaited = {task for task in (self._walking, self._probing[0][1] if self._probing else None) if task}
             if not awaited:
-                if self._walk_failure is not None:
-                    raise self._walk_failure
+                if self._walk.failure is not None:
+                    raise self._walk.failure
                 raise StopAsyncIteration
             await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
             if self._walking is not None and self._walking.done():
-                self._walked(self._walking)
+                self._walked(self._walking.result())
             if self._probing and self._probing[0][1].done():
                 probed = self._probing[0][1].result()
                 self._probing.popleft()
@@ -81,6 +146,7 @@ class Survey:
     def stop_walking(self) -> None:
         """Find nothing more; what was found is still delivered."""
         self.is_walking = False
+        self._walk.abandon()
         if self._walking is not None:
             self._walking.cancel()
             self._walking = None
@@ -97,29 +163,15 @@ class Survey:
 
     def _walk_on(self) -> None:
         if self.is_walking and self._walking is None and len(self._probing) <= self._pool.size:
-            self._walking = asyncio.create_task(anyio.to_thread.run_sync(self._take, abandon_on_cancel=True))
+            self._walking = asyncio.create_task(self._walk.take(self._batch_size))
 
-    def _walked(self, task: asyncio.Task[list[Found]]) -> None:
+    def _walked(self, batch: list[Found]) -> None:
         self._walking = None
-        batch = task.result()
-        self.is_walking = bool(batch) and self._walk_failure is None
+        self.is_walking = bool(batch)
         if batch:
             self._batch_size = _BATCH
             self.found += len(batch)
             self._probing.append((batch, asyncio.create_task(self._probe(batch))))
-
-    def _take(self) -> list[Found]:
-        """The next batch of the walk; in a thread."""
-        deadline = time.monotonic() + _BATCH_SECONDS
-        batch: list[Found] = []
-        try:
-            for found in itertools.islice(self._walk, self._batch_size):
-                batch.append(found)
-                if time.monotonic() > deadline:
-                    break
-        except Exception as error:  # noqa: BLE001 - the paths are the caller's generator: whatever it raises is raised to him
-            self._walk_failure = error
-        return batch
 
     async def _probe(self, batch: list[Found]) -> list[Instance | Unsendable]:
         paths = [found.path for found in batch if isinstance(found, SourceFile)]

@@ -106,18 +106,10 @@ def _folder(*, keep: bool) -> Iterator[Path]:
 async def _sink_process(output: Path) -> AsyncIterator[int]:
     """``asyncstore sink`` as a process of its own, while it lasts; gives the port it listens on.
 
-    Not asyncio's subprocesses: the selector loop of Windows has none.
-
     Raises:
         AsyncstoreError: it did not start.
     """
-    process = subprocess.Popen(  # noqa: S603 - our own program, our own words
-        [sys.executable, "-m", "asyncstore", "sink", "--host", "127.0.0.1", "--port", "0", "--output", str(output)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if not name.startswith("ASYNCSTORE_")},
-        start_new_session=True,
-    )
+    process = _start_sink(output)
     with process:
         try:
             yield await _port_of(process)
@@ -125,6 +117,17 @@ async def _sink_process(output: Path) -> AsyncIterator[int]:
             process.terminate()
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(_wait, process)
+
+
+def _start_sink(output: Path) -> subprocess.Popen[bytes]:
+    """Start the process; not as one of asyncio's, which the selector loop of Windows does not have."""
+    return subprocess.Popen(  # noqa: S603 - our own program, our own words
+        [sys.executable, "-m", "asyncstore", "sink", "--host", "127.0.0.1", "--port", "0", "--output", str(output)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if not name.startswith("ASYNCSTORE_")},
+        start_new_session=True,
+    )
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:

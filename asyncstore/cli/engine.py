@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.endable import Endable
 from asyncstore.cli.options import (
     ABORT,
     ACSE_TIMEOUT,
@@ -91,28 +90,29 @@ def paths_of(parsed: Parsed) -> Iterator[Iterable[str]]:
     if name is None:
         yield parsed[INPUTS]
         return
-    with Endable(_open_list(name)) as names:
+    with _open_list(name) as names:
         yield chain(parsed[INPUTS], _listed(names, null=parsed[NULL]))
 
 
 def _open_list(name: str) -> FileIO:
-    """The file that lists names, or standard input."""
+    """The file that lists names, or standard input; unbuffered, so that a name is there as soon as it is written."""
     try:
         return open(0 if name == "-" else name, "rb", buffering=0, closefd=name != "-")
     except OSError as error:
         raise UsageError(f"{FILES_FROM.long} {name}: cannot read it: {error.strerror}") from None
 
 
-def _listed(names: Endable, *, null: bool) -> Iterator[str]:
+def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
     """The names in a list.
 
     Raises:
         AsyncstoreError: it could not be read to its end.
     """
-    with names.stream as stream:
-        yield from files_from(stream, null=null)
-    if names.error is not None:
-        raise AsyncstoreError(f"{FILES_FROM.long}: the list could not be read to its end: {names.error.strerror}")
+    try:
+        yield from files_from(names, null=null)
+    except OSError as error:
+        complaint = f"{FILES_FROM.long}: the list could not be read to its end: {error.strerror}"
+        raise AsyncstoreError(complaint) from error
 
 
 def refuse_missing(paths: Iterable[str]) -> None:

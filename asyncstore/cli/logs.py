@@ -28,6 +28,13 @@ _LEVELS = {
     "debug": logging.DEBUG,
     "trace": _TRACE,
 }
+_LETTERS = (
+    (logging.CRITICAL, "F"),
+    (logging.ERROR, "E"),
+    (logging.WARNING, "W"),
+    (logging.INFO, "I"),
+    (logging.DEBUG, "D"),
+)
 _OURS = "asyncstore"
 _NEGOTIATION = "asyncstore.negotiation"
 """The logger of the presentation contexts, which are many lines: it needs ``+v`` or debugging."""
@@ -38,8 +45,9 @@ class _Letters(logging.Formatter):
     """``E: message``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The first letter of the level, and the message."""
-        return f"{record.levelname[0]}: {super().format(record)}"
+        """The letter of the level, and the message."""
+        letter = next((letter for level, letter in _LETTERS if record.levelno >= level), "T")
+        return f"{letter}: {super().format(record)}"
 
 
 def level_of(parsed: Parsed) -> int:

@@ -58,7 +58,7 @@ _FRAME = 0.25
 def run(parsed: Parsed) -> int:
     """Run the command and return its exit code."""
     if parsed[DRY_RUN]:
-        from asyncstore.cli.dryrun import dry_run  # noqa: PLC0415
+        from asyncstore.cli.dryrun import dry_run  # noqa: PLC0415 - pydicom names UIDs there
 
         return run_loop(dry_run(parsed))
     return run_loop(send(parsed))

@@ -8,5 +8,6 @@ Nothing in this room knows of sockets, files or an event loop, so all of it is t
     upper_layer    one association: the table, the decoder and what is to be sent
     command        C-STORE and C-ECHO command sets
     message        command sets and data sets out of fragments
+    requests       what may be sent now, and which response answers which
     status         what a status means
 """

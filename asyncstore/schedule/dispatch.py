@@ -330,7 +330,7 @@ class Dispatcher:
             elif self._is_replaced(lane) or (self._is_input_over and self._unfinished == 0):
                 break
             else:
-                if not association.unfinished:
+                if association.is_idle:
                     lane.state, self._was_waiting, has_idled = LaneState.WAITING, True, True
                 await self._changed()
         self._take_back(association)

@@ -25,7 +25,7 @@ class Association(Protocol):
     @property
     def results(self) -> Mapping[Pair, str]: ...  # noqa: D102
     @property
-    def unfinished(self) -> int: ...  # noqa: D102
+    def is_idle(self) -> bool: ...  # noqa: D102
 
     def submit(self, pieces: Iterable[Piece]) -> None: ...  # noqa: D102
     def is_taking(self, instance: Instance) -> bool: ...  # noqa: D102

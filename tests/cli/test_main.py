@@ -144,6 +144,6 @@ def test_a_reader_that_went_away_ends_it_quietly():
 
 
 def test_words_that_no_terminal_can_show_are_shown_safely():
-    done = run("send", "--\udcff")
+    done = run("send", "--\udcff\n\x1b[31m")
     assert done.returncode == 1
-    assert done.stderr.startswith("asyncstore send: unknown option --\\udcff")
+    assert done.stderr == "asyncstore send: unknown option --\\xff\\n\\x1b[31m; see asyncstore send --help\n"

@@ -12,10 +12,10 @@ from asyncstore.model import Outcome, Result
 
 @pytest.fixture
 def lines(caplog):
-    def lines(level: int, *batches: list[Outcome]) -> list[str]:
+    def lines(level: int, *batches: list[Outcome], halts: bool = False) -> list[str]:
         logger = logging.getLogger("asyncstore.test.outcomes")
         with caplog.at_level(level, logger.name):
-            written = OutcomeLines(logger)
+            written = OutcomeLines(logger, halts=halts)
             for batch in batches:
                 written.add(batch)
         return [f"{record.levelname[0]}: {record.getMessage()}" for record in caplog.records]
@@ -55,6 +55,31 @@ def test_a_flood_of_failures_ends_in_one_line(lines):
     written = lines(logging.WARNING, [FAILED] * 60, [NOT_SENT] * 60, [FAILED] * 60)
     assert len(written) == 101
     assert written[-1].startswith("W: more than 100 files were not simply stored")
+
+
+def unsent(number, error="no association"):
+    return Outcome(f"/a/{number}", Result.NOT_SENT, sop_class_uid="1.2.840.10008.5.1.4.1.1.2", error=error)
+
+
+def test_what_keeps_good_files_from_being_sent_is_not_repeated(lines):
+    written = lines(logging.WARNING, [unsent(number) for number in range(9)], [unsent(10, "refused"), NOT_SENT])
+    assert written == [
+        "E: /a/0: not sent: no association",
+        "E: /a/1: not sent: no association",
+        "E: /a/2: not sent: no association",
+        "E: /a/10: not sent: refused",
+        "E: /a/4\\n\\x1b[31m: not sent: not a DICOM file",
+    ]
+
+
+def test_a_run_that_halts_names_what_halted_it_and_what_was_tried(lines):
+    written = lines(logging.WARNING, [WARNING, NOT_SENT, unsent(1), NOT_SENT, FAILED, UNKNOWN], halts=True)
+    assert [line.split(": ")[2] for line in written] == [
+        "stored with a warning",
+        "not sent",
+        "refused by the SCP",
+        "may be stored or not",
+    ]
 
 
 def test_a_level_above_says_nothing(lines):

@@ -1,0 +1,59 @@
+"""When a peer has taken too long: one look at the clock now and then, instead of a timer for every store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncstore.errors import TimedOut
+
+if TYPE_CHECKING:
+    from asyncstore.network.link import Link
+    from asyncstore.network.timeouts import Timeouts
+    from asyncstore.protocol.requests import Requests
+
+_LONGEST_INTERVAL = 1.0
+
+
+class Deadlines:
+    """The socket and DIMSE timeouts of one association.
+
+    Args:
+        peer: for the error.
+        timeouts: how long the peer may take.
+        noteworthy: bytes that count as progress where the DIMSE timeout is set: a peer that takes less than a PDU in
+            all that time is as good as silent.
+        now: the time.
+    """
+
+    def __init__(self, peer: str, timeouts: Timeouts, noteworthy: int, now: float) -> None:
+        self._peer = peer
+        self._socket = timeouts.socket
+        self._dimse = timeouts.dimse
+        self._noteworthy = noteworthy if timeouts.dimse else 1
+        self._marked, self._bytes_then = now, 0
+
+    @property
+    def interval(self) -> float | None:
+        """Seconds between two looks; ``None``: no need to look."""
+        limits = [seconds for seconds in (self._socket, self._dimse) if seconds]
+        return min(_LONGEST_INTERVAL, *(seconds / 4 for seconds in limits)) if limits else None
+
+    def overdue(self, link: Link, requests: Requests, now: float) -> TimedOut | None:
+        """What the peer has not done in time, at ``now``."""
+        if link.is_blocked:
+            return self._blocked(link.bytes_sent, now)
+        self._marked, self._bytes_then = now, link.bytes_sent
+        oldest = requests.oldest
+        if self._dimse and oldest is not None and oldest.is_sent and now - oldest.sent_at > self._dimse:
+            return TimedOut(self._peer, "response", self._dimse, "-td")
+        return None
+
+    def _blocked(self, bytes_sent: int, now: float) -> TimedOut | None:
+        taken, waited = bytes_sent - self._bytes_then, now - self._marked
+        if self._socket and not taken and waited > self._socket:
+            return TimedOut(self._peer, "data taken by the peer", self._socket, "-ts")
+        if self._dimse and taken < self._noteworthy and waited > self._dimse:
+            return TimedOut(self._peer, "noteworthy part of a C-STORE-RQ taken by the peer", self._dimse, "-td")
+        if taken >= self._noteworthy:
+            self._marked, self._bytes_then = now, bytes_sent
+        return None

@@ -1,0 +1,243 @@
+"""The requests of one association: what may be sent now, and which response answers which. No I/O, no clock of its own.
+
+Rules:
+
+1. Pieces of data sets are queued in order; a store begins with its first piece, when the asynchronous operations window
+   has room (PS3.7 D.3.3.3), and its fragments follow each other without another message's between them.
+2. Responses are matched by Message ID Being Responded To, in any order. A response to nothing that is outstanding is a
+   violation, except a repetition of the last one.
+3. A response that comes before its request has been sent completely counts when the request has been: the rest is sent
+   nevertheless, for otherwise the peer would take what follows for it.
+4. A data set that cannot be read to its end blocks the queue; when nothing else is outstanding any more it comes out as
+   :meth:`Requests.unreadable`, and the association has to be aborted: there is no other way to end a message halfway.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.errors import InvalidPdu
+from asyncstore.protocol.command import Command, CommandField, StoreRequestTemplate, echo_request
+from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, Fragmenter
+from asyncstore.protocol.status import PENDING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from asyncstore.model import Buffer, Instance, Piece, Unsendable
+    from asyncstore.protocol import pdu
+
+_GATHERED = 1 << 21
+"""Bytes put into one gather write at most; the kernel takes a few megabytes at once."""
+
+_MESSAGE_IDS = 1 << 16
+
+_RESPONSES = (CommandField.C_STORE_RSP, CommandField.C_ECHO_RSP)
+
+
+class Exchange:
+    """A request that has begun, and its response once it has come."""
+
+    __slots__ = ("context_id", "instance", "is_sent", "message_id", "sent_at", "started", "status")
+
+    def __init__(self, instance: Instance | None, context_id: int, message_id: int, started: float) -> None:
+        self.instance = instance
+        """What is stored; ``None``: it is a C-ECHO."""
+        self.context_id = context_id
+        self.message_id = message_id
+        self.started = started
+        self.sent_at = started
+        """When its last byte was handed out."""
+        self.is_sent = False
+        self.status: int | None = None
+
+
+class Gathered(NamedTuple):
+    """What is to be sent now."""
+
+    buffers: list[pdu.Buffer]
+    """For a gather write; empty when nothing may be sent."""
+    payload: int
+    """Data set bytes among them."""
+    spent: list[Buffer]
+    """To be released when the buffers have been taken by the network."""
+    finished: list[Exchange]
+    """Those that were answered before, and whose last byte is now among the buffers."""
+
+
+class Requests:
+    """The requests of one association.
+
+    Args:
+        contexts: the accepted contexts: (abstract syntax, transfer syntax) to context id.
+        fragmenter: cuts messages as the peer wants them.
+        window: requests that may be outstanding; 0 is unlimited.
+        clock: seconds, for :class:`Exchange`.
+    """
+
+    def __init__(
+        self, contexts: Mapping[tuple[str, str], int], fragmenter: Fragmenter, window: int, clock: Callable[[], float]
+    ) -> None:
+        self._contexts = contexts
+        self._fragmenter = fragmenter
+        self._window = window
+        self._clock = clock
+        self._templates: dict[str, StoreRequestTemplate] = {}
+        self._queue: deque[Piece] = deque()
+        self._outstanding: dict[int, Exchange] = {}
+        self._sending: Exchange | None = None
+        self._taking: Instance | None = None
+        self._next_message_id = 1
+        self._last_answered: int | None = None
+
+    @property
+    def outstanding(self) -> int:
+        """Requests begun and not finished."""
+        return len(self._outstanding)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is outstanding or queued."""
+        return not (self._outstanding or self._queue)
+
+    @property
+    def has_queued(self) -> bool:
+        """Whether pieces wait to be sent."""
+        return bool(self._queue)
+
+    @property
+    def oldest(self) -> Exchange | None:
+        """The exchange that has been outstanding for longest."""
+        return next(iter(self._outstanding.values()), None)
+
+    def submit(self, pieces: Iterable[Piece]) -> None:
+        """Queue pieces; those of a store that was taken back meanwhile are dropped."""
+        for piece in pieces:
+            if piece.is_first:
+                self._taking = piece.instance
+            elif piece.instance is not self._taking:
+                piece.buffer.release()
+                continue
+            self._queue.append(piece)
+
+    def is_taking(self, instance: Instance) -> bool:
+        """Whether further pieces of ``instance``, the one last submitted, are of use."""
+        return self._taking is instance
+
+    def take_back(self) -> list[Instance]:
+        """Forget the stores that have not begun; they come out as they went in."""
+        returned: list[Instance] = []
+        kept: deque[Piece] = deque()
+        is_kept = self._sending is not None
+        for piece in self._queue:
+            is_kept = is_kept and not piece.is_first
+            if is_kept:
+                kept.append(piece)
+                continue
+            piece.buffer.release()
+            if piece.is_first:
+                returned.append(piece.instance)
+        self._queue = kept
+        if self._sending is None or self._sending.instance is not self._taking:
+            self._taking = None
+        return returned
+
+    def gather(self) -> Gathered:
+        """What may be sent now, up to a few megabytes; it counts as sent."""
+        gathered = Gathered([], 0, [], [])
+        buffers, payload = gathered.buffers, 0
+        while self._queue and payload < _GATHERED:
+            piece = self._queue[0]
+            if piece.is_first:
+                if self._window and len(self._outstanding) >= self._window:
+                    break
+                buffers += self._begin_store(piece.instance)
+            exchange = self._sending
+            if exchange is None or (piece.problem is not None and not piece.is_first):
+                break
+            self._queue.popleft()
+            buffers += self._fragmenter.fragments(exchange.context_id, piece.data, last=piece.is_last)
+            payload += len(piece.data)
+            gathered.spent.append(piece.buffer)
+            if piece.is_last:
+                self._sending = None
+                exchange.is_sent = True
+                exchange.sent_at = self._clock()
+                if exchange.status is not None:
+                    self._forget(exchange)
+                    gathered.finished.append(exchange)
+        return gathered._replace(payload=payload)
+
+    def unreadable(self) -> tuple[Exchange, Unsendable] | None:
+        """The store that cannot be completed, when it is the only one left outstanding; it is forgotten."""
+        piece = self._queue[0] if self._queue else None
+        exchange = self._sending
+        if piece is None or piece.problem is None or exchange is None or len(self._outstanding) > 1:
+            return None
+        self._queue.popleft()
+        piece.buffer.release()
+        self._sending = None
+        self._forget(exchange)
+        return exchange, piece.problem
+
+    def echo(self, context_id: int) -> tuple[Exchange, list[pdu.Buffer]]:
+        """Begin a C-ECHO; its PDUs count as sent."""
+        exchange = self._begin(None, context_id)
+        exchange.is_sent = True
+        return exchange, self._fragmenter.command(context_id, echo_request(exchange.message_id))
+
+    def answered(self, context_id: int, command: Command) -> Exchange | None:
+        """A command has come: the exchange it finishes, with its status; ``None`` where it finishes none.
+
+        Raises:
+            InvalidPdu: it answers nothing.
+        """
+        if command.field not in _RESPONSES:
+            raise InvalidPdu(f"a command 0x{command.field:04X} that answers nothing", ABORT_UNEXPECTED_PDU)
+        exchange = self._outstanding.get(command.message_id or 0)
+        if exchange is None:
+            if command.message_id == self._last_answered:
+                return None
+            complaint = f"a response to message id {command.message_id}, which is not outstanding"
+            raise InvalidPdu(complaint, ABORT_UNEXPECTED_PDU)
+        if context_id != exchange.context_id:
+            complaint = f"a response in context {context_id} to a request in context {exchange.context_id}"
+            raise InvalidPdu(complaint, ABORT_UNEXPECTED_PDU)
+        if command.status is None or command.has_data_set:
+            raise InvalidPdu("a response without a status, or with a data set", ABORT_INVALID_PARAMETER)
+        if command.status in PENDING:
+            return None
+        exchange.status = command.status
+        if not exchange.is_sent:
+            return None
+        self._forget(exchange)
+        return exchange
+
+    def end(self) -> list[Exchange]:
+        """The association has ended: what was outstanding."""
+        outstanding = list(self._outstanding.values())
+        self._outstanding.clear()
+        self._sending = None
+        return outstanding
+
+    def _begin(self, instance: Instance | None, context_id: int) -> Exchange:
+        message_id = self._next_message_id
+        while message_id in self._outstanding or message_id == 0:
+            message_id = (message_id + 1) % _MESSAGE_IDS
+        self._next_message_id = (message_id + 1) % _MESSAGE_IDS
+        exchange = self._outstanding[message_id] = Exchange(instance, context_id, message_id, self._clock())
+        return exchange
+
+    def _begin_store(self, instance: Instance) -> list[pdu.Buffer]:
+        context_id = self._contexts[instance.sop_class_uid, instance.transfer_syntax_uid]
+        template = self._templates.get(instance.sop_class_uid)
+        if template is None:
+            template = self._templates[instance.sop_class_uid] = StoreRequestTemplate(instance.sop_class_uid)
+        exchange = self._sending = self._begin(instance, context_id)
+        command_set = template.command_set(exchange.message_id, instance.sop_instance_uid)
+        return self._fragmenter.command(context_id, command_set)
+
+    def _forget(self, exchange: Exchange) -> None:
+        del self._outstanding[exchange.message_id]
+        self._last_answered = exchange.message_id

@@ -1,0 +1,82 @@
+"""asyncstore's commands as processes of their own, as their users have them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+Word = "str | bytes | os.PathLike[str]"
+DEADLINE = 60
+"""Seconds any of these commands may take on a busy machine."""
+
+
+class Finished(NamedTuple):
+    """A command that ran to its end."""
+
+    returncode: int
+    out: str
+    err: str
+
+
+async def started(
+    *words: Word, environment: Mapping[str, str] | None = None, **streams: int
+) -> asyncio.subprocess.Process:
+    """Start a command; the variables that its options read are not inherited."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ASYNCSTORE_")}
+    chosen = dict.fromkeys(("stdin", "stdout", "stderr"), asyncio.subprocess.PIPE) | streams
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "asyncstore", *words, env=inherited | dict(environment or {}), **chosen
+    )
+
+
+async def finished(process: asyncio.subprocess.Process, stdin: bytes = b"") -> Finished:
+    """Wait for the end of a command; it is killed when it takes too long."""
+    try:
+        out, err = await asyncio.wait_for(process.communicate(stdin), DEADLINE)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return Finished(process.returncode, (out or b"").decode(), (err or b"").decode())
+
+
+async def asyncstore(*words: Word, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> Finished:
+    """Run a command to its end."""
+    return await finished(await started(*words, environment=environment), stdin)
+
+
+@dataclass
+class RunningSink:
+    """An ``asyncstore sink`` that listens."""
+
+    port: int
+    process: asyncio.subprocess.Process
+
+    async def end(self) -> Finished:
+        """End it as a service manager does, and see what it printed after its first line."""
+        self.process.terminate()
+        return await finished(self.process)
+
+
+@asynccontextmanager
+async def running_sink(*options: str | Path) -> AsyncIterator[RunningSink]:
+    """Run ``asyncstore sink`` on a free port."""
+    process = await started("sink", "--port", "0", *options)
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), DEADLINE)
+        listening = re.fullmatch(rb"listening on 127\.0\.0\.1:(\d+) as .+\n", line)
+        assert listening, line
+        yield RunningSink(int(listening[1]), process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()

@@ -1,0 +1,330 @@
+"""END TO END: whole commands as processes, against each other and against DCMTK's programs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import trees
+from cli.commands import asyncstore, finished, running_sink, started
+from peers.dcmtk import running_storescp
+from peers.programs import find_program, free_port
+
+HOST = "127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Twelve instances in a tree, and one text file among them."""
+    folder = tmp_path_factory.mktemp("archive")
+    written = trees.instances(folder / "written", 12)
+    for index, path in enumerate(written):
+        target = folder / ("top", "top/below")[index % 2] / f"{index}.dcm"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+    trees.text_file(folder / "top")
+    shutil.rmtree(folder / "written")
+    return folder / "top"
+
+
+@pytest.fixture
+def good(tmp_path):
+    """Three instances and nothing else."""
+    trees.instances(tmp_path / "good", 3)
+    return tmp_path / "good"
+
+
+def json_lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+class TestWhatArrives:
+    async def test_a_tree_arrives_whole(self, good, tmp_path):
+        received = tmp_path / "received"
+        async with running_sink("--output", received) as sink:
+            done = await asyncstore("send", HOST, str(sink.port), good)
+            assert done.returncode == 0, done
+            assert "Stored all 3 files" in done.err
+            assert not done.out
+            printed = await sink.end()
+        assert trees.data_sets(received) == trees.data_sets(good)
+        assert printed.returncode == 0
+        assert printed.out.startswith("received 3 instances, 8.40 kB, in ")
+
+    @pytest.mark.parametrize(
+        ("options", "files"),
+        [
+            (("+sd",), ("top",)),
+            (("+sd", "+r"), ("top",)),
+            (("+sd", "+r", "+sp", "1*.dcm"), ("top",)),
+            (("+sd", "+sp", "[0-4].d?m"), ("top", "top/below/7.dcm")),
+            (("+sd", "+r", "-r"), ("top",)),
+            ((), ("top/0.dcm", "top/below/1.dcm")),
+        ],
+        ids=lambda words: " ".join(words) or "-",
+    )
+    async def test_the_same_files_are_chosen_as_by_storescu(self, archive, tmp_path, options, files):
+        storescu = find_program("storescu", "dcmtk")
+        paths = [archive.parent / name for name in files]
+        received = {}
+        for program in ("theirs", "ours"):
+            async with running_storescp(tmp_path / program) as scp:
+                words = (*options, "-nh", HOST, str(scp.port), *paths)
+                if program == "ours":
+                    done = await asyncstore("send", *words)
+                    assert done.returncode in {0, 2}, done
+                else:
+                    await asyncio.to_thread(subprocess.run, [storescu, *words], check=True, capture_output=True)
+                received[program] = set(scp.stored())
+        assert received["ours"] == received["theirs"]
+
+    async def test_names_come_from_a_list_whatever_they_are(self, good, tmp_path):
+        source = next(path for path in good.rglob("*") if path.is_file())
+        (tmp_path / "odd").mkdir()
+        names = trees.oddly_named(tmp_path / "odd", source)
+        async with running_sink() as sink:
+            words = ("send", "--json", "-", "--null", "--files-from", "-", HOST, str(sink.port))
+            done = await asyncstore(*words, stdin=b"\0".join(names))
+        assert done.returncode == 0, done
+        outcomes = [line for line in json_lines(done.out) if line["type"] == "outcome"]
+        assert {os.fsencode(line["path"]) for line in outcomes} == set(names)
+
+    async def test_every_file_is_stored_as_often_as_asked(self, good):
+        async with running_sink() as sink:
+            assert (await asyncstore("send", "--repeat", "3", HOST, str(sink.port), good)).returncode == 0
+            assert (await sink.end()).out.startswith("received 9 instances")
+
+
+class TestExitCodes:
+    async def test_2_when_some_file_was_not_stored(self, archive):
+        async with running_sink() as sink:
+            done = await asyncstore("send", "-nh", HOST, str(sink.port), archive)
+        assert done.returncode == 2
+        assert "Stored 12 of 13 files" in done.err
+        assert f"E: {archive}/README.txt: not sent: not a DICOM file\n" in done.err
+
+    async def test_2_when_the_peer_refuses_and_the_run_halts_then(self, good):
+        async with running_sink("--status", "out-of-resources") as sink:
+            done = await asyncstore("send", "--associations", "1", HOST, str(sink.port), good)
+        assert done.returncode == 2
+        assert "refused by the SCP: 0xA700 out of resources" in done.err
+        assert "--no-halt (-nh)" in done.err
+
+    async def test_0_when_all_were_stored_with_warnings(self, good):
+        async with running_sink("--status", "0xB000") as sink:
+            done = await asyncstore("send", HOST, str(sink.port), good)
+        assert done.returncode == 0
+        assert "W: " in done.err
+
+    async def test_1_when_there_is_nothing_to_send(self, tmp_path):
+        trees.text_file(tmp_path)
+        done = await asyncstore("send", "-nh", HOST, "104", tmp_path / "README.txt")
+        assert done.returncode == 1
+        done = await asyncstore("send", "+sd", "+sp", "*.dcm", HOST, "104", tmp_path)
+        assert done.returncode == 1
+
+    async def test_1_when_nobody_listens(self, good):
+        port = free_port()
+        done = await asyncstore("send", HOST, str(port), good)
+        assert done.returncode == 1
+        assert f"asyncstore send: {HOST}:{port}: cannot connect: connection refused" in done.err
+        assert "Check the host name and the port" in done.err
+
+    async def test_1_when_a_named_file_is_missing_as_storescu(self, good):
+        done = await asyncstore("send", HOST, "104", good, good / "gone")
+        assert done.returncode == 1
+        assert done.err.splitlines() == [
+            f"asyncstore send: cannot access '{good}/gone': No such file or directory; nothing was sent",
+            "With --no-halt (-nh) the other files are sent, and this one is reported.",
+        ]
+        async with running_sink() as sink:
+            done = await asyncstore("send", "-nh", HOST, str(sink.port), good, good / "gone")
+        assert done.returncode == 2
+        assert f"E: {good}/gone: not sent: no such file or directory" in done.err
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (("--json", "/nowhere/x"), "--json /nowhere/x: cannot write it: No such file or directory"),
+            (("--files-from", "/nowhere"), "--files-from /nowhere: cannot read it: No such file or directory"),
+        ],
+    )
+    async def test_1_when_a_file_of_ours_cannot_be_opened(self, good, options, said):
+        done = await asyncstore("send", *options, HOST, "104", good)
+        assert (done.returncode, done.err) == (1, f"asyncstore send: {said}\n")
+
+
+class TestInterrupts:
+    @pytest.fixture
+    def many(self, tmp_path):
+        trees.instances(tmp_path / "many", 200)
+        return tmp_path / "many"
+
+    async def sending(self, sink, folder):
+        """A run that has begun to store."""
+        process = await started("send", "--json", "-", "--associations", "2", HOST, str(sink.port), folder)
+        lines = [await asyncio.wait_for(process.stdout.readline(), 60) for _ in range(2)]
+        return process, b"".join(lines).decode()
+
+    async def test_once_ends_it_gently_and_names_what_was_not_sent(self, many, tmp_path):
+        async with running_sink("--latency", "0.1", "--output", tmp_path / "received") as sink:
+            process, begin = await self.sending(sink, many)
+            process.send_signal(signal.SIGTERM)
+            done = await finished(process)
+        assert done.returncode == 130
+        *outcomes, summary = json_lines(begin + done.out)[1:]
+        stored = {line["sop_instance_uid"] for line in outcomes if line["result"] == "stored"}
+        assert stored == set(trees.data_sets(tmp_path / "received"))
+        assert {line["result"] for line in outcomes} == {"stored", "not_sent"}
+        assert (summary["exit_code"], summary["stored"], summary["unknown"]) == (130, len(stored), 0)
+        assert "stopping" in done.err
+        assert f"Interrupted: stored {len(stored)} of " in done.err
+
+    async def test_twice_ends_it_at_once(self, many):
+        async with running_sink("--latency", "30") as sink:
+            process = await started("send", "--associations", "2", HOST, str(sink.port), many)
+            while b"sending to" not in await asyncio.wait_for(process.stderr.readline(), 60):
+                pass
+            await asyncio.sleep(1)
+            process.send_signal(signal.SIGINT)
+            while b"stopping" not in await asyncio.wait_for(process.stderr.readline(), 60):
+                pass
+            process.send_signal(signal.SIGINT)
+            done = await asyncio.wait_for(finished(process), 20)
+        assert done.returncode == 130
+
+    async def test_a_list_that_never_ends_does_not_hold_it(self):
+        async with running_sink() as sink:
+            process = await started("send", "--files-from", "-", HOST, str(sink.port))
+            while b"sending to" not in await asyncio.wait_for(process.stderr.readline(), 60):
+                pass
+            process.send_signal(signal.SIGINT)
+            assert await asyncio.wait_for(process.wait(), 20) == 130
+            process.stdin.close()
+
+
+class TestStreams:
+    @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+    async def test_closed_ones_do_not_stop_it(self, good, tmp_path, closed):
+        async with running_sink("--output", tmp_path / "received") as sink:
+            words = (sys.executable, "-m", "asyncstore", "send", "-v", "--json", "-", HOST, str(sink.port), good)
+            shell = await asyncio.create_subprocess_exec("sh", "-c", f'exec "$@" {closed}', "sh", *words)
+            assert await asyncio.wait_for(shell.wait(), 60) == 0
+        assert trees.data_sets(tmp_path / "received") == trees.data_sets(good)
+
+    @pytest.mark.parametrize("stream", ["stdout", "stderr"])
+    async def test_a_reader_that_goes_away_does_not_stop_it(self, good, tmp_path, stream):
+        read, write = os.pipe()
+        os.close(read)
+        async with running_sink("--output", tmp_path / "received") as sink:
+            process = await started("send", "-v", "--json", "-", HOST, str(sink.port), good, **{stream: write})
+            os.close(write)
+            assert (await finished(process)).returncode == 0
+        assert trees.data_sets(tmp_path / "received") == trees.data_sets(good)
+
+    async def test_quiet_says_nothing(self, archive):
+        async with running_sink() as sink:
+            done = await asyncstore("send", "-q", HOST, str(sink.port), archive)
+        assert (done.out, done.err) == ("", "")
+        assert (await asyncstore("send", "-q", HOST, "104", "/nowhere/file")).err == ""
+
+    async def test_verbose_says_what_storescu_says(self, good):
+        async with running_sink() as sink:
+            done = await asyncstore("send", "-v", "+v", HOST, str(sink.port), good)
+        lines = done.err.splitlines()
+        assert sum(line.startswith(f"I: Sending file: {good}/") for line in lines) == 3
+        assert lines.count("I: Received Store Response (Success)") == 3
+        assert any("1.2.840.10008.5.1.4.1.1.2" in line for line in lines)
+
+    async def test_presentation_contexts_need_their_option(self, good):
+        async with running_sink() as sink:
+            done = await asyncstore("send", "-v", HOST, str(sink.port), good)
+        assert "1.2.840.10008.5.1.4.1.1.2" not in done.err
+
+
+class TestJson:
+    async def test_every_file_is_one_line_between_start_and_summary(self, archive):
+        async with running_sink() as sink:
+            words = ("send", "-nh", "--json", "-", HOST, str(sink.port), archive)
+            done = await asyncstore(*words)
+        start, *outcomes, summary = json_lines(done.out)
+        assert (start["type"], start["peer"], start["port"]) == ("start", HOST, sink.port)
+        assert {line["path"] for line in outcomes} == {str(path) for path in archive.rglob("*") if path.is_file()}
+        assert (summary["stored"], summary["not_sent"], summary["exit_code"]) == (12, 1, done.returncode)
+
+    async def test_the_environment_may_ask_for_it(self, good, tmp_path):
+        async with running_sink() as sink:
+            environment = {"ASYNCSTORE_JSON": str(tmp_path / "lines")}
+            done = await asyncstore("send", HOST, str(sink.port), good, environment=environment)
+        assert len(json_lines((tmp_path / "lines").read_text())) == 5
+        assert f"Every outcome: {tmp_path}/lines" in done.err
+
+
+class TestDryRun:
+    async def test_it_says_what_would_be_sent_and_asks_nobody(self, archive):
+        done = await asyncstore("send", "--dry-run", "-nh", "pacs.invalid", "104", archive)
+        assert done.returncode == 2
+        assert done.out.splitlines() == [
+            "to pacs.invalid:104: 12 instances, 33.6 kB",
+            "",
+            "  instances     data  SOP class         transfer syntax",
+            "         12  33.6 kB  CT Image Storage  Explicit VR Little Endian",
+            "",
+            "1 presentation context to propose, one for each line",
+            "",
+            "cannot be sent: 1 file",
+            f"  1    not a DICOM file  such as {archive}/README.txt",
+        ]
+
+    async def test_it_finds_nothing_where_nothing_is(self, tmp_path):
+        done = await asyncstore("send", "--dry-run", "pacs.invalid", "104", tmp_path)
+        assert (done.returncode, done.out) == (1, "no files were found in what was named\n")
+
+
+class TestEcho:
+    async def test_answers_are_timed(self, tmp_path):
+        async with running_storescp(tmp_path) as scp:
+            done = await asyncstore("echo", "--count", "2", "--interval", "0", HOST, str(scp.port))
+        assert done.returncode == 0
+        first, *answers, last = done.out.splitlines()
+        assert first.startswith(f"{HOST}:{scp.port} accepted the association within ")
+        assert [line.split(":")[0] for line in answers] == ["echo 1", "echo 2"]
+        assert last.startswith("2 answered: least ")
+
+    async def test_nobody_answers(self):
+        port = free_port()
+        done = await asyncstore("echo", HOST, str(port))
+        assert done.returncode == 1
+        assert done.err.startswith(f"asyncstore echo: {HOST}:{port}: cannot connect: connection refused")
+        assert (await asyncstore("echo", "-q", HOST, str(port))).err == ""
+
+    async def test_a_wrong_title_is_explained(self):
+        async with running_sink("--aet", "PACS") as sink:
+            done = await asyncstore("echo", HOST, str(sink.port))
+            assert done.returncode == 1
+            assert done.err.splitlines()[-1] == "Give the peer's own AE title with -aec."
+            done = await asyncstore("echo", "--count", "1", "-aec", "PACS", HOST, str(sink.port))
+            assert done.returncode == 0
+
+
+class TestSink:
+    async def test_a_port_that_is_taken_is_named(self):
+        async with running_sink() as sink:
+            done = await asyncstore("sink", "--port", str(sink.port))
+        assert done.returncode == 1
+        assert done.err == f"asyncstore sink: cannot listen at {HOST}:{sink.port}: Address already in use\n"
+
+
+class TestDemo:
+    async def test_it_shows_that_everything_arrives_and_leaves_nothing_behind(self, tmp_path):
+        done = await asyncstore("demo", environment={"TMPDIR": str(tmp_path)})
+        assert done.returncode == 0, done
+        assert "data sets arrived, byte for byte" in done.out
+        assert not list(tmp_path.iterdir())

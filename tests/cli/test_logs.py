@@ -1,0 +1,59 @@
+"""What is logged, and from which level on."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+
+import pytest
+
+from asyncstore.cli.grammar import parse
+from asyncstore.cli.logs import logging_to
+from asyncstore.cli.options import SEND
+
+pytestmark = pytest.mark.filterwarnings("always")
+
+LINE = ("localhost", "104", "file")
+
+
+def shown(*options):
+    stream = io.StringIO()
+    with logging_to(logging.StreamHandler(stream), parse(SEND, (*options, *LINE), {})) as logger:
+        for name, level in (("ERROR", 40), ("WARNING", 30), ("INFO", 20), ("DEBUG", 10), ("TRACE", 5)):
+            logger.log(level, name.lower())
+        logging.getLogger("asyncstore.negotiation").info("context")
+        warnings.warn("of a library", stacklevel=1)
+    return stream.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        ((), ["E: error", "W: warning"]),
+        (("-q",), []),
+        (("-v",), ["E: error", "W: warning", "I: info"]),
+        (("-v", "+v"), ["E: error", "W: warning", "I: info", "I: context"]),
+        (("-ll", "fatal"), []),
+        (("-ll", "error"), ["E: error"]),
+        (("-ll", "info", "+v"), ["E: error", "W: warning", "I: info", "I: context"]),
+        (("-v", "-q"), []),
+    ],
+    ids=lambda value: " ".join(value) or "-",
+)
+def test_levels(options, lines):
+    assert shown(*options) == lines
+
+
+def test_debugging_shows_everything():
+    lines = shown("-d")
+    assert lines[:5] == ["E: error", "W: warning", "I: info", "D: debug", "I: context"]
+    assert "of a library" in lines[5]
+    assert shown("-ll", "trace")[4] == "T: trace"
+
+
+def test_nothing_is_left_behind():
+    before = logging.getLogger("asyncstore").handlers[:]
+    shown("-d")
+    assert logging.getLogger("asyncstore").handlers == before
+    assert logging.getLogger("asyncstore").propagate
