@@ -9,6 +9,7 @@ run is one task of its :class:`Sender`; leaving the ``async with`` block ends it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -53,7 +54,7 @@ class _Outlet:
         self._waiting: list[Outcome] = []
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
-        self._is_closed = False
+        self._closed = asyncio.Event()
 
     def put(self, outcomes: Iterable[Outcome]) -> None:
         self._waiting.extend(outcomes)
@@ -64,17 +65,18 @@ class _Outlet:
             await self._emptied.wait()
 
     def close(self) -> None:
-        self._is_closed = True
+        self._closed.set()
         self._filled.set()
 
     async def take(self) -> list[Outcome]:
         """The outcomes of the last moment; none when there will be no more."""
         await self._filled.wait()
-        if not self._is_closed:
-            await asyncio.sleep(_OUTCOMES_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_OUTCOMES_SECONDS):
+                await self._closed.wait()
         outcomes, self._waiting = self._waiting, []
-        if not self._is_closed:
-            self._filled = asyncio.Event()
+        if not self._closed.is_set():
+            self._filled.clear()
         self._emptied.set()
         self._emptied = asyncio.Event()
         return outcomes

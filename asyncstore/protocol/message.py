@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from asyncstore.errors import InvalidPdu
-from asyncstore.protocol.command import Command, decode
+from asyncstore.protocol.command import Command, CommandReader
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, COMMAND, LAST, Fragment
 
 _COMMAND_SET_LIMIT = 1 << 16
@@ -37,6 +37,7 @@ class MessageReader:
     """
 
     def __init__(self) -> None:
+        self._commands = CommandReader()
         self._collected = bytearray()
         self._context_id: int | None = None
         self._in_data_set = False
@@ -77,7 +78,7 @@ class MessageReader:
         return self._command(whole)
 
     def _command(self, data: bytes) -> CommandReceived:
-        command = decode(data)
+        command = self._commands.read(data)
         received = CommandReceived(self._context_id or 0, command)
         if command.has_data_set:
             self._in_data_set = True

@@ -195,6 +195,15 @@ class PduDecoder:
         if self._partial:
             data = memoryview(bytes(self._partial) + data)
             self._partial.clear()
+        elif not self._pdu_left and self._is_one_fragment(data):
+            events.append(Fragment(data[10], data[11], data[_P_DATA_TF_HEADER.size :]))
+            return
+        position = self._scan(data, events)
+        if position < len(data):
+            self._partial += data[position:]
+
+    def _scan(self, data: memoryview, events: list[Pdu | Fragment]) -> int:
+        """Decode ``data``; where what is too little to be decoded begins."""
         position, end = 0, len(data)
         while position < end:
             if self._pdv_left:
@@ -225,8 +234,17 @@ class PduDecoder:
                     break
                 events.append(Pdu(PduType(pdu_type), bytes(data[position + PDU_HEADER_LENGTH : position + whole])))
                 position += whole
-        if position < end:
-            self._partial += data[position:]
+        return position
+
+    def _is_one_fragment(self, data: memoryview) -> bool:
+        """Whether ``data`` is what a response usually is: one whole P-DATA-TF with one PDV."""
+        end = len(data)
+        if end < _P_DATA_TF_HEADER.size:
+            return False
+        pdu_type, pdu_length, pdv_length, _, _ = _P_DATA_TF_HEADER.unpack_from(data)
+        if pdu_type != PduType.P_DATA_TF or pdu_length != end - PDU_HEADER_LENGTH or pdv_length != pdu_length - 4:
+            return False
+        return not self._maximum_length or pdu_length <= self._maximum_length
 
     def _begin_p_data_tf(self, length: int) -> None:
         if length < PDV_HEADER_LENGTH:

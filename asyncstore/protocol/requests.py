@@ -145,8 +145,10 @@ class Requests:
 
     def gather(self) -> Gathered:
         """What may be sent now, up to a few megabytes; it counts as sent."""
-        gathered = Gathered([], 0, [], [])
-        buffers, payload = gathered.buffers, 0
+        buffers: list[pdu.Buffer] = []
+        spent: list[Buffer] = []
+        finished: list[Exchange] = []
+        payload = 0
         while self._queue and payload < _GATHERED:
             piece = self._queue[0]
             if piece.is_first:
@@ -159,15 +161,15 @@ class Requests:
             self._queue.popleft()
             buffers += self._fragmenter.fragments(exchange.context_id, piece.data, last=piece.is_last)
             payload += len(piece.data)
-            gathered.spent.append(piece.buffer)
+            spent.append(piece.buffer)
             if piece.is_last:
                 self._sending = None
                 exchange.is_sent = True
                 exchange.sent_at = self._clock()
                 if exchange.status is not None:
                     self._forget(exchange)
-                    gathered.finished.append(exchange)
-        return gathered._replace(payload=payload)
+                    finished.append(exchange)
+        return Gathered(buffers, payload, spent, finished)
 
     def unreadable(self) -> tuple[Exchange, Unsendable] | None:
         """The store that cannot be completed, when it is the only one left outstanding; it is forgotten."""
@@ -195,20 +197,21 @@ class Requests:
         """
         if command.field not in _RESPONSES:
             raise InvalidPdu(f"a command 0x{command.field:04X} that answers nothing", ABORT_UNEXPECTED_PDU)
-        exchange = self._outstanding.get(command.message_id or 0)
+        message_id, status = command.message_id, command.status
+        exchange = self._outstanding.get(message_id or 0)
         if exchange is None:
-            if command.message_id == self._last_answered:
+            if message_id == self._last_answered:
                 return None
-            complaint = f"a response to message id {command.message_id}, which is not outstanding"
+            complaint = f"a response to message id {message_id}, which is not outstanding"
             raise InvalidPdu(complaint, ABORT_UNEXPECTED_PDU)
         if context_id != exchange.context_id:
             complaint = f"a response in context {context_id} to a request in context {exchange.context_id}"
             raise InvalidPdu(complaint, ABORT_UNEXPECTED_PDU)
-        if command.status is None or command.has_data_set:
+        if status is None or command.has_data_set:
             raise InvalidPdu("a response without a status, or with a data set", ABORT_INVALID_PARAMETER)
-        if command.status in PENDING:
+        if status in PENDING:
             return None
-        exchange.status = command.status
+        exchange.status = status
         if not exchange.is_sent:
             return None
         self._forget(exchange)

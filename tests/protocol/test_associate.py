@@ -1,0 +1,394 @@
+"""A-ASSOCIATE PDUs are held against pynetdicom's, in both directions."""
+
+import string
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pynetdicom import build_context
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    AsynchronousOperationsWindowNegotiation,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
+    UserIdentityNegotiation,
+)
+
+from asyncstore.errors import InvalidPdu
+from asyncstore.protocol.associate import (
+    ACCEPTANCE,
+    APPLICATION_CONTEXT,
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    MOST_CONTEXTS,
+    AssociateAccept,
+    AssociateReject,
+    AssociateRequest,
+    ContextResult,
+    ProposedContext,
+    describe_result,
+)
+
+_AE_CHARACTERS = string.ascii_letters + string.digits + string.punctuation.replace("\\", "") + " "
+_AE_TITLES = st.text(_AE_CHARACTERS, min_size=1, max_size=16).map(str.strip).filter(bool)
+_UIDS = st.lists(st.integers(0, 10**9), min_size=1, max_size=5).map(
+    lambda numbers: ".".join(map(str, (1, 2, *numbers)))
+)
+_CONTEXT_IDS = st.integers(0, 127).map(lambda number: 2 * number + 1)
+_PROPOSED = st.lists(
+    st.builds(ProposedContext, _CONTEXT_IDS, _UIDS, st.lists(_UIDS, min_size=1, max_size=4).map(tuple)), max_size=6
+).map(tuple)
+_RESULTS = st.lists(st.builds(ContextResult, _CONTEXT_IDS, st.integers(0, 4), _UIDS), max_size=6).map(tuple)
+_USER_INFORMATION = {
+    "maximum_length": st.integers(0, 2**32 - 1),
+    "window": st.none() | st.tuples(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF)),
+    "implementation_class_uid": _UIDS,
+    "implementation_version_name": st.none()
+    | st.text(string.ascii_letters + string.digits + "_", min_size=1, max_size=16),
+    "protocol_version": st.integers(0, 0xFFFF),
+    "application_context": st.just(APPLICATION_CONTEXT),
+}
+_REQUESTS = st.builds(AssociateRequest, _AE_TITLES, _AE_TITLES, _PROPOSED, **_USER_INFORMATION)
+_ACCEPTS = st.builds(AssociateAccept, _AE_TITLES, _AE_TITLES, _RESULTS, **_USER_INFORMATION)
+
+_REQUEST = AssociateRequest(
+    "OURSELVES",
+    "THE PEER",
+    (
+        ProposedContext(1, "1.2.840.10008.5.1.4.1.1.2", ("1.2.840.10008.1.2.4.90",)),
+        ProposedContext(3, "1.2.840.10008.1.1", ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")),
+    ),
+    16384,
+    window=(8, 1),
+)
+_ACCEPT = AssociateAccept(
+    "OURSELVES",
+    "THE PEER",
+    (ContextResult(1, 4, "1.2.840.10008.1.2.4.90"), ContextResult(3, 0, "1.2.840.10008.1.2.1")),
+    131072,
+    window=(4, 1),
+)
+
+
+def _user_values(user):
+    """The user information of pynetdicom's PDU in the order of our fields."""
+    window = user.async_ops_window
+    return (
+        user.maximum_length,
+        None
+        if window is None
+        else (window.maximum_number_operations_invoked, window.maximum_number_operations_performed),
+        user.implementation_class_uid,
+        user.implementation_version_name,
+    )
+
+
+def _request_read_by_pynetdicom(data):
+    theirs = A_ASSOCIATE_RQ()
+    theirs.decode(data)
+    contexts = tuple(
+        ProposedContext(item.context_id, item.abstract_syntax, tuple(item.transfer_syntax))
+        for item in theirs.presentation_context
+    )
+    request = AssociateRequest(
+        theirs.calling_ae_title,
+        theirs.called_ae_title,
+        contexts,
+        *_user_values(theirs.user_information),
+        theirs.protocol_version,
+        theirs.application_context_name,
+    )
+    return request, theirs
+
+
+def _accept_read_by_pynetdicom(data):
+    theirs = A_ASSOCIATE_AC()
+    theirs.decode(data)
+    contexts = tuple(
+        ContextResult(item.context_id, item.result_reason, item.transfer_syntax or "")
+        for item in theirs.presentation_context
+    )
+    accept = AssociateAccept(
+        theirs.reserved_aec.strip(),
+        theirs.reserved_aet.strip(),
+        contexts,
+        *_user_values(theirs.user_information),
+        theirs.protocol_version,
+        theirs.application_context_name,
+    )
+    return accept, theirs
+
+
+# The same values on both sides.
+
+
+@given(_REQUESTS)
+def test_pynetdicom_reads_our_request_and_writes_it_byte_for_byte_the_same(request):
+    data = request.encode()
+    read, theirs = _request_read_by_pynetdicom(data)
+    assert read == request
+    assert theirs.encode() == data
+
+
+@given(_ACCEPTS)
+def test_pynetdicom_reads_our_acceptance_and_writes_it_byte_for_byte_the_same(accept):
+    data = accept.encode()
+    read, theirs = _accept_read_by_pynetdicom(data)
+    assert read == accept
+    assert theirs.encode() == data
+
+
+@given(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255))
+def test_pynetdicom_reads_our_rejection_and_writes_it_byte_for_byte_the_same(result, source, reason):
+    data = AssociateReject(result, source, reason).encode()
+    theirs = A_ASSOCIATE_RJ()
+    theirs.decode(data)
+    assert (theirs.result, theirs.source, theirs.reason_diagnostic) == (result, source, reason)
+    assert theirs.encode() == data
+    assert AssociateReject.decode(data[6:]) == AssociateReject(result, source, reason)
+
+
+@given(_REQUESTS)
+def test_a_request_reads_as_it_was_written(request):
+    assert AssociateRequest.decode(request.encode()[6:]) == request
+
+
+@given(_ACCEPTS)
+def test_an_acceptance_reads_as_it_was_written(accept):
+    assert AssociateAccept.decode(accept.encode()[6:]) == accept
+
+
+def test_as_many_contexts_as_there_are_ids_go_both_ways():
+    ids = range(1, 2 * MOST_CONTEXTS, 2)
+    contexts = tuple(ProposedContext(number, f"1.2.{number}", ("1.2.840.10008.1.2",)) for number in ids)
+    request = AssociateRequest("OURSELVES", "THE PEER", contexts, 16384)
+    assert _request_read_by_pynetdicom(request.encode())[0] == request
+    assert AssociateRequest.decode(request.encode()[6:]) == request
+    results = tuple(ContextResult(number, 0, f"1.2.{number}") for number in ids)
+    accept = AssociateAccept("OURSELVES", "THE PEER", results, 16384)
+    assert _accept_read_by_pynetdicom(accept.encode())[0] == accept
+    assert AssociateAccept.decode(accept.encode()[6:]) == accept
+
+
+# What pynetdicom says of itself.
+
+
+def _primitive(*more):
+    primitive = A_ASSOCIATE()
+    primitive.application_context_name = APPLICATION_CONTEXT
+    primitive.calling_ae_title, primitive.called_ae_title = "THEM", "US"
+    length, uid, name = (
+        MaximumLengthNotification(),
+        ImplementationClassUIDNotification(),
+        ImplementationVersionNameNotification(),
+    )
+    length.maximum_length_received = 32768
+    uid.implementation_class_uid = "1.2.826.0.1"
+    name.implementation_version_name = "THEIRS_1"
+    primitive.user_information = [length, uid, name, *more]
+    return primitive
+
+
+def _role_selection():
+    item = SCP_SCU_RoleSelectionNegotiation()
+    item.sop_class_uid, item.scu_role, item.scp_role = "1.2.840.10008.5.1.4.1.1.2", True, True
+    return item
+
+
+def _user_identity():
+    item = UserIdentityNegotiation()
+    item.user_identity_type, item.primary_field, item.secondary_field = 2, b"someone", b"password"
+    return item
+
+
+def _window():
+    item = AsynchronousOperationsWindowNegotiation()
+    item.maximum_number_operations_invoked, item.maximum_number_operations_performed = 5, 6
+    return item
+
+
+@pytest.mark.parametrize(
+    ("more", "window"),
+    [([], None), ([_window], (5, 6)), ([_role_selection], None), ([_user_identity, _window, _role_selection], (5, 6))],
+    ids=["plain", "window", "role selection", "all"],
+)
+def test_a_request_of_pynetdicoms_is_read_whatever_else_it_negotiates(more, window):
+    primitive = _primitive(*(make() for make in more))
+    contexts = [build_context("1.2.840.10008.1.1"), build_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2")]
+    contexts[0].context_id, contexts[1].context_id = 1, 3
+    primitive.presentation_context_definition_list = contexts
+    theirs = A_ASSOCIATE_RQ()
+    theirs.from_primitive(primitive)
+    request = AssociateRequest.decode(theirs.encode()[6:])
+    assert request == AssociateRequest(
+        "THEM",
+        "US",
+        (
+            ProposedContext(1, "1.2.840.10008.1.1", tuple(contexts[0].transfer_syntax)),
+            ProposedContext(3, "1.2.840.10008.5.1.4.1.1.2", ("1.2.840.10008.1.2",)),
+        ),
+        32768,
+        window,
+        "1.2.826.0.1",
+        "THEIRS_1",
+    )
+
+
+@pytest.mark.parametrize("result", range(5))
+def test_an_acceptance_of_pynetdicoms_is_read(result):
+    primitive = _primitive(_window())
+    context = build_context("1.2.840.10008.1.1", "1.2.840.10008.1.2.1")
+    context.context_id, context.result = 5, result
+    primitive.presentation_context_definition_results_list = [context]
+    primitive.result = 0
+    theirs = A_ASSOCIATE_AC()
+    theirs.from_primitive(primitive)
+    accept = AssociateAccept.decode(theirs.encode()[6:])
+    (read,) = accept.contexts
+    assert (read.id, read.result) == (5, result)
+    assert result != ACCEPTANCE or read.transfer_syntax == "1.2.840.10008.1.2.1"
+    assert (accept.maximum_length, accept.window, accept.implementation_version_name) == (32768, (5, 6), "THEIRS_1")
+
+
+# Hostile and careless peers.
+
+
+def _item(kind, value):
+    return bytes((kind, 0)) + len(value).to_bytes(2, "big") + value
+
+
+def _with_items(*items):
+    """An A-ASSOCIATE body with these variable items."""
+    return _REQUEST.encode()[6:74] + b"".join(items)
+
+
+def test_items_nobody_knows_are_passed_over():
+    plain = _REQUEST.encode()[6:]
+    unknown = _item(0x99, b"something of the future")
+    assert AssociateRequest.decode(plain[:68] + unknown + plain[68:] + unknown) == _REQUEST
+    user = _item(0x50, _item(0x51, b"\0\0\1\0") + _item(0x5A, b"???") + _item(0x52, b"1.2.3"))
+    accept = AssociateAccept.decode(_with_items(unknown, user, unknown))
+    assert (accept.maximum_length, accept.implementation_class_uid) == (256, "1.2.3")
+
+
+def test_what_a_peer_leaves_out_has_the_meaning_the_standard_gives_it():
+    accept = AssociateAccept.decode(_with_items())
+    assert (accept.contexts, accept.maximum_length, accept.window) == ((), 0, None)
+
+
+def test_a_refused_context_needs_no_transfer_syntax():
+    accept = AssociateAccept.decode(_with_items(_item(0x21, b"\x05\0\x03\0")))
+    assert accept.contexts == (ContextResult(5, 3, ""),)
+
+
+def test_padding_of_uids_and_ae_titles_is_not_significant():
+    (context,) = AssociateAccept.decode(
+        _with_items(_item(0x21, b"\1\0\0\0" + _item(0x40, b"1.2.840.10008.1.2\0")))
+    ).contexts
+    assert context.transfer_syntax == "1.2.840.10008.1.2"
+    body = bytearray(_REQUEST.encode()[6:])
+    body[4:20], body[20:36] = b"  CALLED        ", b"CALLING\0\0\0\0\0\0\0\0\0"
+    request = AssociateRequest.decode(bytes(body))
+    assert (request.called_ae_title, request.calling_ae_title) == ("CALLED", "CALLING")
+
+
+@pytest.mark.parametrize(
+    ("pdu", "body"),
+    [
+        pytest.param(AssociateRequest, b"", id="empty"),
+        pytest.param(AssociateAccept, bytes(67), id="cut off in the fixed part"),
+        pytest.param(AssociateRequest, _with_items(b"\x10\0\xff\xff"), id="item longer than the PDU"),
+        pytest.param(AssociateRequest, _with_items(b"\x10\0"), id="cut off in the header of an item"),
+        pytest.param(AssociateRequest, _with_items(_item(0x20, b"\1\0")), id="context shorter than its fixed part"),
+        pytest.param(AssociateAccept, _with_items(_item(0x21, b"\1\0\0")), id="result shorter than its fixed part"),
+        pytest.param(AssociateRequest, _with_items(_item(0x20, bytes(4))), id="no abstract syntax"),
+        pytest.param(
+            AssociateRequest, _with_items(_item(0x20, bytes(4) + 2 * _item(0x30, b"1.2"))), id="two abstract syntaxes"
+        ),
+        pytest.param(AssociateAccept, _with_items(_item(0x21, bytes(4))), id="accepted without a transfer syntax"),
+        pytest.param(
+            AssociateAccept, _with_items(_item(0x21, bytes(4) + 2 * _item(0x40, b"1.2"))), id="accepted with two"
+        ),
+        pytest.param(AssociateAccept, _with_items(_item(0x50, _item(0x51, b"\0\0\1"))), id="maximum length of 3 bytes"),
+        pytest.param(AssociateAccept, _with_items(_item(0x50, _item(0x53, b"\0\1\0\1\0"))), id="window of 5 bytes"),
+        pytest.param(AssociateAccept, _with_items(_item(0x50, b"\x51\0\0\x05\0\0\0\0")), id="sub-item beyond its item"),
+    ],
+)
+def test_lengths_are_not_trusted(pdu, body):
+    with pytest.raises(InvalidPdu):
+        pdu.decode(body)
+
+
+_BODIES = pytest.mark.parametrize(
+    ("pdu", "body"),
+    [(AssociateRequest, _REQUEST.encode()[6:]), (AssociateAccept, _ACCEPT.encode()[6:])],
+    ids=["request", "acceptance"],
+)
+
+
+def _decodes_or_is_invalid(pdu, body):
+    with suppress(InvalidPdu):
+        assert isinstance(pdu.decode(body), pdu)
+
+
+@_BODIES
+def test_cut_off_anywhere_it_is_a_value_or_invalid(pdu, body):
+    for length in range(len(body)):
+        _decodes_or_is_invalid(pdu, body[:length])
+
+
+@_BODIES
+def test_with_any_bit_flipped_it_is_a_value_or_invalid(pdu, body):
+    for position in range(len(body)):
+        for bit in range(8):
+            damaged = bytearray(body)
+            damaged[position] ^= 1 << bit
+            _decodes_or_is_invalid(pdu, bytes(damaged))
+
+
+@given(st.sampled_from([AssociateRequest, AssociateAccept]), st.binary(max_size=200))
+def test_any_bytes_are_a_value_or_invalid(pdu, items):
+    _decodes_or_is_invalid(pdu, items)
+    _decodes_or_is_invalid(pdu, _with_items(items))
+
+
+@given(
+    st.sampled_from([AssociateRequest, AssociateAccept]),
+    st.lists(
+        st.tuples(
+            st.sampled_from([0x10, 0x20, 0x21, 0x50]),
+            st.binary(max_size=6),
+            st.lists(
+                st.tuples(st.sampled_from([0x30, 0x40, 0x51, 0x52, 0x53, 0x55]), st.binary(max_size=6)), max_size=3
+            ),
+        ),
+        max_size=4,
+    ),
+)
+def test_any_items_are_a_value_or_invalid(pdu, items):
+    nested = (_item(kind, start + b"".join(_item(*inner) for inner in inners)) for kind, start, inners in items)
+    _decodes_or_is_invalid(pdu, _with_items(*nested))
+
+
+# Ourselves.
+
+
+def test_what_we_call_ourselves_fits_into_its_items():
+    assert len(IMPLEMENTATION_CLASS_UID) <= 64
+    assert 0 < len(IMPLEMENTATION_VERSION_NAME) <= 16
+    assert IMPLEMENTATION_VERSION_NAME.isascii()
+
+
+def test_every_result_has_words():
+    assert [describe_result(result) for result in range(5)] == [
+        "accepted",
+        "rejected by the user",
+        "rejected without a reason",
+        "abstract syntax not supported",
+        "transfer syntaxes not supported",
+    ]
+    assert describe_result(77) == "result 77"
