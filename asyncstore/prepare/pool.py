@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -23,13 +24,13 @@ import anyio.to_thread
 
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.worker import read_message, write_message
+from asyncstore.prepare.worker import HELLO, read_message, write_message
 
 _STARTUP = "import sys; sys.path.insert(0, sys.argv[1]); from asyncstore.prepare.worker import main; main()"
 _IMPORT_ROOT = str(Path(__file__).resolve().parent.parent.parent)
 
 _STILLBORN_LIMIT = 3
-"""Workers in a row that die before their first answer: the machine cannot run them, and no file is to blame."""
+"""Workers in a row that die before they have said hello: the machine cannot run them, and no file is to blame."""
 
 _INSTANCE_FIELDS = len(Instance._fields)
 
@@ -50,7 +51,10 @@ class _Worker:
             )
         except OSError as error:
             raise PrepareError(f"cannot start a worker process: {error.strerror}") from error
-        self.has_answered = False
+
+    def has_started(self) -> bool:
+        """Blocks until the process runs; false when it died instead."""
+        return self._process.stdout is not None and self._process.stdout.read(len(HELLO)) == HELLO
 
     def probe(self, paths: list[str]) -> list[Instance | Unsendable]:
         """Blocks until the answer is there.
@@ -65,7 +69,6 @@ class _Worker:
             found = read_message(self._process.stdout)
         except (OSError, EOFError, ValueError) as error:
             raise WorkerDied from error
-        self.has_answered = True
         return [Instance._make(item) if len(item) == _INSTANCE_FIELDS else Unsendable._make(item) for item in found]
 
     def end(self) -> None:
@@ -92,7 +95,6 @@ class Pool:
         self._all: set[_Worker] = set()
         self._places = anyio.Semaphore(self.size)
         self._threads = anyio.CapacityLimiter(self.size)
-        self._stillborn = 0
         self._is_closed = False
 
     async def probe(self, paths: list[str]) -> list[Instance | Unsendable]:
@@ -104,48 +106,46 @@ class Pool:
         try:
             return await self._probe(paths)
         except WorkerDied:
-            if len(paths) == 1:
-                return [await self._probe_dangerous(paths[0])]
             return [await self._probe_dangerous(path) for path in paths]
 
     async def _probe_dangerous(self, path: str) -> Instance | Unsendable:
-        try:
-            return (await self._probe([path]))[0]
-        except WorkerDied:
-            return Unsendable(path, "looking into it killed a worker process, twice")
+        for _ in range(2):
+            with contextlib.suppress(WorkerDied):
+                return (await self._probe([path]))[0]
+        return Unsendable(path, "looking into it killed a worker process, twice")
 
     async def _probe(self, paths: list[str]) -> list[Instance | Unsendable]:
         async with self._places:
             while not self._idle:
                 if self._is_closed:
                     raise PrepareError("the pool of worker processes has been closed")
-                await self._start()
+                await anyio.to_thread.run_sync(self._start, limiter=self._threads)
             worker = self._idle.pop()
             try:
                 found = await anyio.to_thread.run_sync(
                     worker.probe, paths, abandon_on_cancel=True, limiter=self._threads
                 )
-            except BaseException as error:
-                self._stillborn += isinstance(error, WorkerDied) and not worker.has_answered
+            except BaseException:
                 self._all.discard(worker)
                 worker.end()
                 raise
-            self._stillborn = 0
             self._idle.append(worker)
             return found
 
-    async def _start(self) -> None:
-        if self._stillborn >= _STILLBORN_LIMIT:
-            raise PrepareError("worker processes die as soon as they start")
-        await anyio.to_thread.run_sync(self._start_one, limiter=self._threads)
-
-    def _start_one(self) -> None:
+    def _start(self) -> None:
         """In a thread: whoever waits for it may be cancelled, and the worker is then idle, or ended with the pool."""
-        worker = _Worker()
-        self._all.add(worker)
-        self._idle.append(worker)
-        if self._is_closed:
-            self.close()
+        for _ in range(_STILLBORN_LIMIT):
+            worker = _Worker()
+            self._all.add(worker)
+            if self._is_closed:
+                self.close()
+                return
+            if worker.has_started():
+                self._idle.append(worker)
+                return
+            self._all.discard(worker)
+            worker.end()
+        raise PrepareError("worker processes die as soon as they start")
 
     def close(self) -> None:
         """End every process."""

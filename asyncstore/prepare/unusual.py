@@ -99,18 +99,17 @@ def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:
 def _recognised(first_element: bytes) -> str | None:
     """The encoding of a data set that begins so: its group tells the byte order, letters of a VR that it is explicit.
 
-    Data sets begin in group 0008, some with command elements or a few groups further on; a group up to 00FF is
-    believed.
+    It begins in group 0008, where the SOP class UID stands that every stored instance has; lower groups are those of
+    commands, file meta information and DICOMDIRs.
     """
     if len(first_element) < _TAG_VR.size:
         return None
-    little = int.from_bytes(first_element[:2], "little")
     is_explicit = _VR.fullmatch(first_element[4:6]) is not None
-    if 0 < little <= 0x00FF:  # noqa: PLR2004 - see above
+    if first_element.startswith(b"\x08\x00"):
         if is_explicit:
             return EXPLICIT_LITTLE
         return IMPLICIT_LITTLE if first_element[7] == 0 else None
-    return EXPLICIT_BIG if is_explicit and first_element[0] == 0 else None
+    return EXPLICIT_BIG if is_explicit and first_element.startswith(b"\x00\x08") else None
 
 
 def _uids_in_data_set(head: bytes, transfer_syntax: str) -> tuple[str, str] | None:

@@ -17,6 +17,9 @@ from asyncstore.prepare.probe import probe
 
 _LENGTH = Struct("<I")
 
+HELLO = b"."
+"""What a worker writes before everything else, when it runs."""
+
 
 def write_message(stream: IO[bytes], items: list[Any]) -> None:
     """Write a list of paths or of plain tuples.
@@ -47,6 +50,8 @@ def main() -> None:
     """Answer batches until the input ends."""
     requests, responses = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get between the messages
+    responses.write(HELLO)
+    responses.flush()
     while True:
         try:
             paths = read_message(requests)
