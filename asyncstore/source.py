@@ -53,7 +53,7 @@ def walk(
     """
     visited: set[tuple[int, int]] = set()
     for path in paths:
-        for found in _expand(os.fspath(path), options, visited):
+        for found in _expand(os.fsdecode(path), options, visited):
             if isinstance(found, SourceFile):
                 for _ in range(options.repeat):
                     yield found

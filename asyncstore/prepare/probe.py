@@ -44,6 +44,8 @@ _TRANSFER_SYNTAX_UID = 0x0010
 _UID = re.compile(r"[0-9.]{1,64}")
 """PS3.5 9.1, but for its rules on zeros and dots: real devices break them, and SCPs take what they send."""
 
+NO_DATA_SET = "it has no data set after its file meta information"
+
 DEFLATED = frozenset(("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.8.1"))
 """Transfer syntaxes whose data set is a deflated stream: in files often of odd length, padded when it is sent (PS3.5
 A.5)."""
@@ -136,7 +138,7 @@ def complaint(instance: Instance) -> str | None:
     if sop_class_uid == _MEDIA_STORAGE_DIRECTORY:
         return "a DICOMDIR: it describes files, and is not stored itself"
     if length <= 0:
-        return "it has no data set after its file meta information"
+        return NO_DATA_SET
     if length & 1 and transfer_syntax_uid not in DEFLATED:
         return "its data set has an odd length: the file is cut off or damaged"
     return None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from pydicom.filereader import read_dataset
 
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.probe import DEFLATED
+from asyncstore.prepare.probe import DEFLATED, NO_DATA_SET
 
 if TYPE_CHECKING:
     from pydicom.tag import BaseTag
@@ -52,19 +52,20 @@ def probe_unusual(path: str, file: BinaryIO, size: int) -> Instance | Unsendable
     if meta is None:
         return Unsendable(path, "it is cut off within its file meta information")
     uids, offset = meta
-    if start == 0 and offset == 0 and not _recognised(head):
-        return Unsendable(path, _NOT_DICOM)
-    transfer_syntax = uids.get("transfer_syntax") or _recognised(head[offset : offset + 8])
-    if transfer_syntax is None:
-        return Unsendable(path, f"{_NOT_DICOM}, or one whose encoding cannot be recognised")
+    if 0 < offset == size:
+        return Unsendable(path, NO_DATA_SET)
+    recognised = _recognised(head[offset : offset + 8])
+    transfer_syntax = uids.get("transfer_syntax") or recognised
+    if transfer_syntax is None or (recognised is None and transfer_syntax not in DEFLATED):
+        return Unsendable(
+            path, "nothing after its file meta information looks like a data set" if offset else _NOT_DICOM
+        )
     if not (uids.get("sop_class") and uids.get("sop_instance")):
         if transfer_syntax in DEFLATED:
             return Unsendable(path, "its file meta information names no SOP instance")
         in_data_set = _uids_in_data_set(head[offset:], transfer_syntax)
         if in_data_set is None:
-            return Unsendable(
-                path, _NOT_DICOM if start == 0 and offset == 0 else "it holds no SOP class UID and SOP instance UID"
-            )
+            return Unsendable(path, _NOT_DICOM if not offset else "it holds no SOP class UID and SOP instance UID")
         uids["sop_class"], uids["sop_instance"] = in_data_set
     return Instance(path, uids["sop_class"], uids["sop_instance"], transfer_syntax, offset, size - offset)
 
