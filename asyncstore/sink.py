@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from asyncstore.errors import UsageError
+from asyncstore.model import Result
 from asyncstore.network.acceptor import Port, Storing
 from asyncstore.protocol.associate import (
     ACCEPTANCE,
@@ -21,6 +22,7 @@ from asyncstore.protocol.associate import (
     AssociateReject,
     ContextResult,
 )
+from asyncstore.protocol.status import result_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -146,9 +148,9 @@ class Sink:
 
     def store(self, request: Command, transfer_syntax: str) -> Storing:
         """Begin to store an instance."""
-        if self._output is None or self._status:
+        if self._output is None or result_of(self._status) is Result.FAILED:
             return _Discarding(self.tally, self._status)
-        return _Writing(self.tally, self._output, request, transfer_syntax)
+        return _Writing(self.tally, self._output, request, transfer_syntax, self._status)
 
     def echoed(self) -> None:
         """Count a C-ECHO."""
@@ -201,8 +203,9 @@ class _Writing:
     pieces to a thread.
     """
 
-    def __init__(self, tally: SinkTally, folder: Path, request: Command, transfer_syntax: str) -> None:
+    def __init__(self, tally: SinkTally, folder: Path, request: Command, transfer_syntax: str, status: int) -> None:
         self._tally = tally
+        self._status = status
         self._length = 0
         uid = request.sop_instance_uid or ""
         self._final = folder / f"{_safe(uid)}.dcm"
@@ -236,7 +239,7 @@ class _Writing:
             return _OUT_OF_RESOURCES
         self._tally.instances += 1
         self._tally.bytes += self._length
-        return 0
+        return self._status
 
     def discard(self) -> None:
         if hasattr(self, "_file"):

@@ -17,6 +17,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import anyio
@@ -95,6 +96,7 @@ class Pool:
         self._all: set[_Worker] = set()
         self._places = anyio.Semaphore(self.size)
         self._threads = anyio.CapacityLimiter(self.size)
+        self._starting = threading.Lock()
         self._is_closed = False
 
     async def probe(self, paths: list[str]) -> list[Instance | Unsendable]:
@@ -135,11 +137,11 @@ class Pool:
     def _start(self) -> None:
         """In a thread: whoever waits for it may be cancelled, and the worker is then idle, or ended with the pool."""
         for _ in range(_STILLBORN_LIMIT):
-            worker = _Worker()
-            self._all.add(worker)
-            if self._is_closed:
-                self.close()
-                return
+            with self._starting:
+                if self._is_closed:
+                    return
+                worker = _Worker()
+                self._all.add(worker)
             if worker.has_started():
                 self._idle.append(worker)
                 return
@@ -149,10 +151,11 @@ class Pool:
 
     def close(self) -> None:
         """End every process."""
-        self._is_closed = True
+        with self._starting:  # none is started unseen meanwhile; it takes a millisecond or two
+            self._is_closed = True
+        self._idle.clear()
         while self._all:
             self._all.pop().end()
-        self._idle.clear()
 
 
 def default_size() -> int:

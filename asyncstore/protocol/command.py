@@ -101,8 +101,8 @@ class Command:
             raise InvalidPdu("a command set without a command field", ABORT_INVALID_PARAMETER)
         self.field = field
         """(0000,0100), a :class:`CommandField` or another one."""
-        self.message_id = _integer(values, _MESSAGE_ID_BEING_RESPONDED_TO if field & 0x8000 else _MESSAGE_ID)
-        """Of a request its Message ID, of a response the Message ID Being Responded To (bit 15 tells, PS3.7 E.1)."""
+        self.message_id = _integer(values, _MESSAGE_ID_BEING_RESPONDED_TO if self.is_response else _MESSAGE_ID)
+        """Of a request its Message ID, of a response the Message ID Being Responded To."""
         self.status = _integer(values, _STATUS)
         """Of a response."""
         self.has_data_set = _integer(values, _COMMAND_DATA_SET_TYPE) not in (_NO_DATA_SET, None)
@@ -112,6 +112,11 @@ class Command:
 
     def __repr__(self) -> str:
         return f"<Command 0x{self.field:04X} message id {self.message_id}>"
+
+    @property
+    def is_response(self) -> bool:
+        """Bit 15 of the command field tells (PS3.7 E.1)."""
+        return bool(self.field & 0x8000)
 
     @property
     def sop_class_uid(self) -> str | None:
@@ -224,6 +229,8 @@ class CommandReader:
 
     def _remember(self, data: bytes, command: Command, positions: dict[int, int]) -> None:
         """The instance UID has the highest element number of a response, so it stands last (PS3.7 6.3.1)."""
+        if not command.is_response:
+            return
         at, end = positions.get(_MESSAGE_ID_BEING_RESPONDED_TO), positions.get(_AFFECTED_SOP_INSTANCE_UID)
         if at is not None and end is not None and at < end == max(positions.values()):
             self._like, self._length, self._message_id, self._instance_uid = command, len(data), at, end

@@ -33,6 +33,9 @@ _GATHERED = 1 << 21
 
 _MESSAGE_IDS = 1 << 16
 
+_MOST_OUTSTANDING = 4096
+"""What an unlimited window is taken for: far more than any link needs, and message ids do not run out."""
+
 _RESPONSES = (CommandField.C_STORE_RSP, CommandField.C_ECHO_RSP)
 
 
@@ -81,7 +84,7 @@ class Requests:
     ) -> None:
         self._contexts = contexts
         self._fragmenter = fragmenter
-        self._window = window
+        self._window = min(window, _MOST_OUTSTANDING) or _MOST_OUTSTANDING
         self._clock = clock
         self._templates: dict[str, StoreRequestTemplate] = {}
         self._queue: deque[Piece] = deque()
@@ -115,6 +118,8 @@ class Requests:
         """Queue pieces; those of a store that was taken back meanwhile are dropped."""
         for piece in pieces:
             if piece.is_first:
+                if piece.problem is not None:
+                    raise ValueError("a piece with a problem cannot begin a store")
                 self._taking = piece.instance
             elif piece.instance is not self._taking:
                 piece.buffer.release()
@@ -152,7 +157,7 @@ class Requests:
         while self._queue and payload < _GATHERED:
             piece = self._queue[0]
             if piece.is_first:
-                if self._window and len(self._outstanding) >= self._window:
+                if len(self._outstanding) >= self._window:
                     break
                 buffers += self._begin_store(piece.instance)
             exchange = self._sending
@@ -200,7 +205,7 @@ class Requests:
         message_id, status = command.message_id, command.status
         exchange = self._outstanding.get(message_id or 0)
         if exchange is None:
-            if message_id == self._last_answered:
+            if message_id is not None and message_id == self._last_answered:
                 return None
             complaint = f"a response to message id {message_id}, which is not outstanding"
             raise InvalidPdu(complaint, ABORT_UNEXPECTED_PDU)

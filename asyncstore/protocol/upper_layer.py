@@ -157,7 +157,10 @@ class UpperLayer:
 
     def abort(self) -> None:
         """A-ABORT request; without effect when the association is over."""
-        if not self.is_over:
+        if self.state is State.STA2:  # there is nothing to abort yet: the table knows of the connection's end only
+            self._step(Event.TRANSPORT_CLOSED)
+            self.must_close = True
+        elif not self.is_over:
             self._step(Event.ABORT_REQUEST)
 
     def violated(self, error: InvalidPdu) -> None:

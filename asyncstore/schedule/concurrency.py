@@ -22,7 +22,7 @@ class Concurrency:
     """The number of associations to have.
 
     Args:
-        fixed: that many, whatever happens; ``None``: auto.
+        fixed: that many, or as many of them as the peer accepts; ``None``: auto.
     """
 
     def __init__(self, fixed: int | None = None) -> None:

@@ -307,10 +307,8 @@ class Dispatcher:
         return False
 
     def _refuse(self, pair: Pair, words: str) -> None:
-        if pair in self._refused:
-            return
         reason = f"no presentation context accepted for SOP class {pair[0]} in transfer syntax {pair[1]} ({words})"
-        self._refused[pair] = reason
+        self._refused.setdefault(pair, reason)
         self._settle([outcome.not_sent(instance, reason) for instance in self._backlog.remove(pair)])
 
     # A lane at work.
