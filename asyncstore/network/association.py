@@ -253,7 +253,6 @@ class Association:
         self._proposed = contexts
         self._flush()
         await self._step(options.timeouts.acse, "answer to the association request")
-        self._is_established = True
         self._look()
 
     async def _step(self, seconds: float | None, awaited: str) -> None:
@@ -307,6 +306,7 @@ class Association:
     def _indicated(self, event: UpperLayerEvent) -> None:
         if isinstance(event, Accepted):
             self._accepted(event.accept)
+            self._is_established = True
             self._complete_step()
         elif isinstance(event, Rejected):
             self._fail(AssociationRejected(self.peer, event.reject.result, event.reject.source, event.reject.reason))
@@ -413,6 +413,8 @@ class Association:
             if not answered.done():
                 answered.set_exception(error)
         self._returned += self._requests.take_back()
+        if self._link.is_blocked:
+            self._end_link()  # no A-ABORT can follow a PDU that is stuck halfway, and buffers must not wait for it
         self._check_settled()
         if self._is_established:
             _log.info("association %d: %s", self.number, error)

@@ -209,6 +209,12 @@ class Requests:
                 return None
             complaint = f"a response to message id {message_id}, which is not outstanding"
             raise InvalidPdu(complaint, ABORT_UNEXPECTED_PDU)
+        expected = CommandField.C_ECHO_RSP if exchange.instance is None else CommandField.C_STORE_RSP
+        if command.field != expected:
+            complaint = (
+                f"a command 0x{command.field:04X} in answer to message id {message_id}, where {expected.name} belongs"
+            )
+            raise InvalidPdu(complaint, ABORT_UNEXPECTED_PDU)
         if context_id != exchange.context_id:
             complaint = f"a response in context {context_id} to a request in context {exchange.context_id}"
             raise InvalidPdu(complaint, ABORT_UNEXPECTED_PDU)
