@@ -248,6 +248,7 @@ class Dispatcher:
                     self._take_back(association)
                     self._bytes_of_past += association.data_bytes_sent
                     lane.association, lane.proposing = None, frozenset()
+                    self._drop_refused()
         finally:
             reader.close()
             del self._lanes[lane.number]
@@ -310,6 +311,14 @@ class Dispatcher:
         reason = f"no presentation context accepted for SOP class {pair[0]} in transfer syntax {pair[1]} ({words})"
         self._refused.setdefault(pair, reason)
         self._settle([outcome.not_sent(instance, reason) for instance in self._backlog.remove(pair)])
+
+    def _drop_refused(self) -> None:
+        """Settle what waits for a refused pair that some association accepted nevertheless, if none is left."""
+        carried = [lane.association.accepted for lane in self._lanes.values() if lane.association]
+        for pair in self._backlog.waiting():
+            if pair in self._refused and not any(pair in accepted for accepted in carried):
+                refused = self._backlog.remove(pair)
+                self._settle([outcome.not_sent(instance, self._refused[pair]) for instance in refused])
 
     # A lane at work.
 

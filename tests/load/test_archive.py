@@ -3,13 +3,13 @@ import subprocess
 import sys
 
 import pytest
-from peers.dcmtk import WITHOUT_NAGLE, running_storescp
-from peers.programs import find_program, run
 from pydicom import dcmread
-from trees import data_sets
 
 from asyncstore.errors import UsageError
 from asyncstore.load import write_archive
+from peers.dcmtk import WITHOUT_NAGLE, running_storescp
+from peers.programs import find_program, run
+from trees import data_sets
 
 
 @pytest.fixture(scope="module")

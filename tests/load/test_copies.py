@@ -1,9 +1,9 @@
 import pytest
 from pydicom import dcmread
-from trees import data_sets, read_part10
 
 from asyncstore.errors import UsageError
 from asyncstore.load import write_copies
+from trees import data_sets, read_part10
 
 
 def files_of(archive):

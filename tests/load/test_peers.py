@@ -5,6 +5,7 @@ import struct
 import sys
 
 import pytest
+
 from peers.acceptor import C_STORE_RQ, COMMAND, LAST, P_DATA, RELEASE_RQ, command_set, item, pdu, pdv
 from peers.dcmtk import echoscu, running_storescp, storescu
 from peers.hostile import (

@@ -3,8 +3,9 @@ import os
 import stat
 import warnings
 
-import trees
 from pydicom.filereader import read_file_meta_info
+
+import trees
 
 
 def test_the_reader_of_part_10_agrees_with_another():

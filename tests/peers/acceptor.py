@@ -113,6 +113,8 @@ class Record:
 
     An acceptor that answers before it receives the next request sees no more than one: ``answers_late`` sees them all.
     """
+    longest_pdu: int = 0
+    """The length of the longest P-DATA-TF that came, which does not count its first six bytes (PS3.8 9.3.5)."""
     echoes: int = 0
     released: bool = False
     """Whether the requestor sent an A-RELEASE-RQ."""
@@ -224,6 +226,7 @@ class Acceptor:
         task = asyncio.create_task(self._until_gone(step))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        task.add_done_callback(lambda _task: step.close())  # one that was cancelled at once has not begun it
 
     @staticmethod
     async def _until_gone(step: Coroutine[None, None, None]) -> None:
@@ -361,6 +364,8 @@ class Acceptor:
         if kind == P_DATA and 0 < self._max_length < length:
             self._violated(f"P-DATA-TF of {length} bytes, where the maximum length is {self._max_length}")
         body = await self.read(length)
+        if kind == P_DATA:
+            self.record.longest_pdu = max(self.record.longest_pdu, length)
         if kind == ABORT:
             self.record.aborted = (body[2], body[3])
             raise Gone

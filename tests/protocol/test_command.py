@@ -14,6 +14,7 @@ from asyncstore.errors import InvalidPdu
 from asyncstore.protocol.command import (
     VERIFICATION,
     CommandField,
+    CommandReader,
     StoreRequestTemplate,
     decode,
     echo_request,
@@ -189,14 +190,13 @@ def test_a_value_of_the_wrong_length_is_invalid(element):
         decode(_element(0x0100, b"\x01\x80") + _element(element, b"\1\0\0\0"))
 
 
+_READ = ("field", "message_id", "status", "has_data_set", "sop_class_uid", "sop_instance_uid")
+
+
 def _is_read_or_invalid(data):
-    try:
+    with suppress(InvalidPdu):
         command = decode(data)
-    except InvalidPdu:
-        return
-    for name in ("message_id", "status", "has_data_set", "sop_class_uid", "sop_instance_uid"):
-        with suppress(InvalidPdu):
-            getattr(command, name)
+        assert all(hasattr(command, name) for name in _READ)
 
 
 @given(st.binary(max_size=100))
@@ -225,3 +225,59 @@ def test_a_damaged_response_is_read_or_invalid():
             damaged = bytearray(whole)
             damaged[position] ^= 1 << bit
             _is_read_or_invalid(bytes(damaged))
+
+
+# A reader that knows what it has read before.
+
+_RESPONSE_VALUES = {
+    0x0002: st.sampled_from([b"1.2.840.10008.5.1.4.1.1.2\0", b"1.2\0"]),
+    0x0100: st.sampled_from([b"\x01\x80", b"\x30\x80", b"\x01\0", b"\1"]),
+    0x0110: st.binary(min_size=2, max_size=2),
+    0x0120: st.one_of(st.binary(min_size=2, max_size=2), st.binary(max_size=3)),
+    0x0800: st.sampled_from([b"\x01\x01", b"\1\0"]),
+    0x0900: st.sampled_from([b"\0\0", b"\0\xa7", b"\0\xff", b""]),
+    0x0902: st.sampled_from([b"", b"a comment "]),
+    0x1000: st.sampled_from([b"1.2.3\0", b"1.2.4\0", b"1.2.34", b"", b"\xff\xff"]),
+}
+_ELEMENTS = st.sampled_from(sorted(_RESPONSE_VALUES)).flatmap(
+    lambda element: _RESPONSE_VALUES[element].map(lambda value: _element(element, value))
+)
+_ORDINARY_RESPONSES = st.builds(
+    lambda message_id, uid, status: response(decode(StoreRequestTemplate(_CT).command_set(message_id, uid)), status),
+    _MESSAGE_IDS,
+    st.sampled_from(["1.2.3", "1.2.4", "1.2.3456789"]),
+    st.sampled_from([0, 0, 0, 0xA700]),
+)
+
+
+def _outcome(read, data):
+    try:
+        command = read(data)
+    except InvalidPdu as error:
+        return error.violation
+    return [getattr(command, name) for name in _READ]
+
+
+@given(
+    st.lists(
+        st.one_of(_ORDINARY_RESPONSES, st.lists(_ELEMENTS, max_size=6).map(b"".join), st.binary(max_size=40)),
+        max_size=8,
+    ),
+    st.lists(st.tuples(st.integers(0, 7), st.integers(0, 200), st.integers(0, 255))),
+)
+def test_a_reader_reads_each_command_set_as_if_it_were_the_first(command_sets, damages):
+    for number, position, byte in damages:
+        if number < len(command_sets) and position < len(command_sets[number]):
+            damaged = bytearray(command_sets[number])
+            damaged[position] = byte
+            command_sets.append(bytes(damaged))
+    reader = CommandReader()
+    for data in (*command_sets, *command_sets):
+        assert _outcome(reader.read, data) == _outcome(decode, data)
+
+
+def test_a_request_that_resembles_a_response_keeps_its_own_message_id():
+    elements = [(0x0100, b"\1\0"), (0x0110, b"\7\0"), (0x0120, b"\x09\0"), (0x1000, b"1.2.3\0")]
+    data = b"".join(_element(element, value) for element, value in elements)
+    reader = CommandReader()
+    assert [reader.read(data).message_id for _ in range(3)] == [7, 7, 7]

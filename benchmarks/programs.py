@@ -1,0 +1,87 @@
+"""The command lines that are compared."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.data import Archive
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that sends.
+
+    Attributes:
+        name: what the tables call it.
+        words: its command line without peer, port and folders.
+        processes: how many of it run at the same time, each with its share of the folders.
+        terminal: whether its standard error is a terminal.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    processes: int = 1
+    terminal: bool = False
+
+    def commands(self, port: int, archive: Archive) -> list[list[str]]:
+        """The command lines that send an archive to a port of loopback."""
+        shares = [archive.folders[first :: self.processes] for first in range(self.processes)]
+        return [self.command(port, [str(folder) for folder in share]) for share in shares if share]
+
+    def command(self, port: int, paths: Sequence[str]) -> list[str]:
+        """The command line that sends some paths to a port of loopback."""
+        return [*self.words, "127.0.0.1", str(port), *paths]
+
+    def shown(self) -> str:
+        """The command line as the tables show it."""
+        words = [_short(word) for word in self.words]
+        what = "FOLDERS" if self.processes == 1 else f"SHARE-OF-FOLDERS, {self.processes} at the same time"
+        return f"{shlex.join(words)} 127.0.0.1 PORT {what}"
+
+
+def asyncstore(*options: str, name: str | None = None, terminal: bool = False) -> Program:
+    """The checkout's own ``asyncstore send``."""
+    progress = () if "--progress" in options else ("--progress", "off")
+    words = (asyncstore_program(), "send", "-nh", *progress, *options)
+    return Program(name or " ".join(("asyncstore", *options)), words, terminal=terminal)
+
+
+def storescu(processes: int = 1) -> Program:
+    """DCMTK's storescu. Without ``-nh``, with which it would end with 0 whatever has happened."""
+    return Program(f"{processes} x storescu" if processes > 1 else "storescu", ("storescu", "+sd", "+r"), processes)
+
+
+def dcmsend() -> Program:
+    """DCMTK's dcmsend."""
+    return Program("dcmsend", ("dcmsend", "+sd", "+r"))
+
+
+def pynetdicom_storescu() -> Program:
+    """The storescu that comes with pynetdicom."""
+    return Program("pynetdicom storescu", (sys.executable, "-m", "pynetdicom", "storescu", "-r"))
+
+
+def asyncstore_program() -> str:
+    """Where the command line of this environment is."""
+    return str(Path(sys.executable).parent / "asyncstore")
+
+
+def missing_programs() -> list[str]:
+    """What is needed and not installed."""
+    needed = (asyncstore_program(), "storescp", "storescu", "dcmsend")
+    return [program for program in needed if shutil.which(program) is None]
+
+
+def _short(word: str) -> str:
+    """A word of a command line without the paths of this machine."""
+    if word == sys.executable:
+        return "python"
+    return Path(word).name if word.startswith("/") else word

@@ -1,0 +1,386 @@
+"""An association as requestor, from open to close: each store that began is reported once, each buffer comes back."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from asyncstore import Timeouts
+from asyncstore.errors import (
+    AbortedHere,
+    AssociationAborted,
+    AssociationReleased,
+    LinkLost,
+    ProtocolViolation,
+    TimedOut,
+)
+from asyncstore.model import Unsendable
+from asyncstore.negotiation import plan, verification
+from asyncstore.network.association import Association, AssociationOptions
+from asyncstore.prepare.probe import probe_file
+from asyncstore.prepare.reading import Reader
+from oracle import GUARD, in_both_loops, nothing_left_behind
+from peers.hostile import (
+    Behaviour,
+    aborts,
+    accepts,
+    answers,
+    answers_in_reverse,
+    asks_for_release,
+    closes,
+    never_answers,
+    obedient,
+    running_hostile,
+    says,
+    stays_silent,
+    stops_reading,
+    then,
+    waits,
+)
+from trees import instances, read_part10
+
+CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+CONTEXTS = plan([(CT, EXPLICIT)])
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    files = instances(tmp_path_factory.mktemp("files") / "small", 6, data_set_bytes=50_000)
+    return [probe_file(str(path)) for path in files]
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    files = instances(tmp_path_factory.mktemp("files") / "large", 1, data_set_bytes=12_000_000)
+    return probe_file(str(files[0]))
+
+
+class Observed:
+    """An association, and what it reported."""
+
+    def __init__(self):
+        self.attempts = []
+        self.ends = 0
+        self.reader = Reader()
+        self.association = None
+
+    def ended(self):
+        self.ends += 1
+
+    async def submit(self, found):
+        async for pieces in self.reader.read(found):
+            self.association.submit(pieces)
+
+    async def store(self, found):
+        async with asyncio.timeout(GUARD):
+            await self.submit(found)
+            await self.association.settled()
+
+
+@asynccontextmanager
+async def opened(port, contexts=CONTEXTS, **options):
+    """Open an association with a peer on loopback; it is closed in the end, without a release."""
+    observed = Observed()
+    observed.association = await Association.open(
+        "127.0.0.1",
+        port,
+        contexts,
+        AssociationOptions(**options),
+        number=7,
+        on_attempt=observed.attempts.append,
+        on_end=observed.ended,
+    )
+    try:
+        yield observed
+    finally:
+        observed.reader.close()
+        await observed.association.close()
+
+
+async def until(is_true):
+    async with asyncio.timeout(GUARD):
+        while not is_true():  # noqa: ASYNC110 - what is waited for wakes nobody
+            await asyncio.sleep(0.002)
+
+
+# Negotiation ----------------------------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_it_tells_which_contexts_were_accepted_and_why_others_were_not():
+    behaviour = Behaviour(on_request=accepts(sop_classes=lambda uid: uid == CT))
+    contexts = plan([(CT, EXPLICIT), (MR, EXPLICIT), (CT, IMPLICIT)])
+    async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port, contexts) as observed:
+        association = observed.association
+        assert association.accepted == {(CT, EXPLICIT): 1, (CT, IMPLICIT): 5}
+        assert association.results == {
+            (CT, EXPLICIT): "accepted",
+            (MR, EXPLICIT): "abstract syntax not supported",
+            (CT, IMPLICIT): "accepted",
+        }
+        assert association.peer == f"127.0.0.1:{scp.port}"
+        assert association.number == 7
+        assert association.is_idle
+        assert association.current() is None
+        assert repr(association) == "<Association ANY-SCP Sta6 0 outstanding>"
+
+
+@in_both_loops
+async def test_cancelled_while_it_opens_it_leaves_nothing_open():
+    for behaviour in (Behaviour(on_request=stays_silent()), Behaviour(on_connect=stops_reading())):
+        async with nothing_left_behind(), running_hostile(behaviour) as scp:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await Association.open("127.0.0.1", scp.port, CONTEXTS, AssociationOptions())
+
+
+async def test_the_time_for_the_answer_is_the_acse_timeout():
+    async with nothing_left_behind(), running_hostile(Behaviour(on_request=stays_silent())) as scp:
+        with pytest.raises(TimedOut) as late:
+            await Association.open("127.0.0.1", scp.port, CONTEXTS, AssociationOptions(timeouts=Timeouts(acse=0.2)))
+        assert late.value.seconds == 0.2
+        assert late.value.awaited == "answer to the association request"
+        assert late.value.problem == "no answer to the association request within 0.2 s"
+        assert "-ta" in late.value.hint
+        assert late.value.is_transient
+
+
+async def test_what_the_peer_answered_is_in_the_log_and_nobodys_name(found, caplog):
+    caplog.set_level("DEBUG")
+    async with running_hostile() as scp, opened(scp.port) as observed:
+        await observed.store(found)
+    assert "accepted 1 of 1 presentation contexts" in caplog.text
+    assert f"{CT} in {EXPLICIT}: accepted" in caplog.text
+    assert "SYNTHETIC" not in caplog.text
+
+
+# Storing --------------------------------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_each_store_is_reported_with_its_status(found, large):
+    sent = [*found, large]
+    async with nothing_left_behind(), running_hostile() as scp, opened(scp.port) as observed:
+        await observed.store(sent)
+        assert [attempt.instance for attempt in observed.attempts] == sent
+        for attempt in observed.attempts:
+            assert attempt.status == 0
+            assert attempt.error is None
+            assert attempt.association == 7
+            assert attempt.sent_transfer_syntax_uid == EXPLICIT
+            assert 0 < attempt.seconds < GUARD
+        assert observed.association.data_bytes_sent == sum(instance.length for instance in sent)
+        assert observed.ends == 0
+        await observed.association.release()
+        assert scp.associations[0].released
+        assert scp.violations == []
+
+
+async def test_stores_begin_as_far_as_the_window_allows(found):
+    behaviour = Behaviour(on_request=accepts(window=(3, 1)), on_store=answers_in_reverse(3))
+    async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port, window=10) as observed:
+        await observed.store(found)
+        assert [attempt.instance for attempt in observed.attempts] == [found[n] for n in (2, 1, 0, 5, 4, 3)]
+        assert scp.violations == []
+
+
+async def test_what_has_not_begun_can_be_withdrawn_and_what_has_goes_on(found):
+    answer = asyncio.Event()
+
+    async def waits(acceptor):
+        await answer.wait()
+        await acceptor.answer(0x0000)
+
+    async with nothing_left_behind(), running_hostile(Behaviour(on_store=waits)) as scp, opened(scp.port) as observed:
+        association = observed.association
+        await observed.submit(found)
+        await until(lambda: scp.stores)
+        assert association.current()[0] == found[0]
+        assert association.withdraw() == found[1:]
+        assert not association.is_idle
+        assert association.withdraw() == []
+        answer.set()
+        await association.settled()
+        assert [attempt.instance for attempt in observed.attempts] == [found[0]]
+        await observed.store(found[1:2])  # it can be used again
+        assert len(observed.attempts) == 2
+
+
+async def test_a_data_set_that_was_begun_is_sent_to_its_end_after_a_withdrawal(large, found):
+    begun = asyncio.Event()
+
+    async def begins(_acceptor):
+        begun.set()
+
+    async with nothing_left_behind(), running_hostile(Behaviour(amid_data=begins)) as scp:
+        async with opened(scp.port) as observed:
+            submitting = asyncio.create_task(observed.submit([large, *found]))
+            await begun.wait()
+            assert observed.association.withdraw() == []
+            assert observed.association.is_taking(large)
+            await submitting
+            await observed.association.settled()
+            assert observed.attempts[0].status == 0
+        assert scp.stored()[large.sop_instance_uid] == read_part10(Path(large.path)).sha256
+
+
+# Ends -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        pytest.param(Behaviour(amid_data=aborts(2, 5)), AssociationAborted, id="aborts"),
+        pytest.param(Behaviour(on_store=asks_for_release()), AssociationReleased, id="releases"),
+        pytest.param(Behaviour(on_store=closes()), LinkLost, id="closes"),
+        pytest.param(Behaviour(on_store=says(b"what?")), ProtocolViolation, id="garbage"),
+        pytest.param(never_answers, TimedOut, id="never answers"),
+    ],
+)
+@in_both_loops
+async def test_at_its_end_what_had_begun_is_reported_and_the_rest_given_back(found, behaviour, error):
+    async with nothing_left_behind(), running_hostile(behaviour) as scp:
+        async with opened(scp.port, timeouts=Timeouts(dimse=0.3)) as observed:
+            await observed.store(found)
+            assert type(observed.association.error) is error
+            assert [attempt.instance for attempt in observed.attempts] == found[:1]
+            assert observed.attempts[0].status is None
+            assert observed.attempts[0].error is observed.association.error
+            assert observed.ends == 1
+            assert observed.association.withdraw() == found[1:]
+            await observed.store(found[:2])  # after the end nothing is sent: it is given back
+            assert observed.association.withdraw() == found[:2]
+            await observed.association.release()
+            observed.association.abort()
+            assert type(observed.association.error) is error
+        assert observed.ends == 1
+        assert len(observed.attempts) == 1
+
+
+async def test_an_abort_of_the_peer_is_told_with_its_source_and_reason(found):
+    async with running_hostile(Behaviour(amid_data=aborts(2, 5))) as scp, opened(scp.port) as observed:
+        await observed.store(found)
+        assert (observed.association.error.source, observed.association.error.reason) == (2, 5)
+        assert "unexpected PDU parameter" in str(observed.association.error)
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [(asks_for_release(), AssociationReleased), (aborts(), AssociationAborted), (closes(), LinkLost)],
+    ids=["releases", "aborts", "closes"],
+)
+async def test_an_idle_association_notices_its_end(found, step, error):
+    behaviour = Behaviour(once_associated=then(waits(0.1), step))
+    async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port) as observed:
+        await until(lambda: observed.ends)
+        assert isinstance(observed.association.error, error)
+        await observed.store(found)
+        assert observed.association.withdraw() == found
+        assert observed.attempts == []
+
+
+async def test_an_end_that_comes_with_the_acceptance_is_told(found):
+    behaviour = Behaviour(once_associated=asks_for_release())
+    async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port) as observed:
+        await until(lambda: observed.association.error)
+        assert isinstance(observed.association.error, AssociationReleased)
+        await observed.store(found)
+        assert observed.association.withdraw() == found
+        assert observed.ends == 1
+
+
+@in_both_loops
+async def test_our_own_abort_is_called_ours(found):
+    async with nothing_left_behind(), running_hostile(never_answers) as scp:
+        async with opened(scp.port) as observed:
+            await observed.submit(found[:1])
+            await until(lambda: scp.stores)
+            observed.association.abort("the test wants it")
+            assert isinstance(observed.attempts[0].error, AbortedHere)
+            assert "the test wants it" in str(observed.attempts[0].error)
+            assert "peer" not in observed.attempts[0].error.problem
+            await observed.association.close()
+            await observed.association.close()
+        assert scp.associations[0].aborted == (0, 0)
+        assert not scp.associations[0].released
+
+
+async def test_an_association_that_is_closed_without_a_release_is_aborted():
+    async with nothing_left_behind(), running_hostile() as scp:
+        async with opened(scp.port):
+            pass
+        await until(lambda: scp.associations[0].aborted)
+        assert scp.associations[0].aborted == (0, 0)
+
+
+async def test_a_file_that_cannot_be_read_to_its_end_ends_the_association_and_nothing_else(tmp_path, found):
+    [path] = instances(tmp_path / "large", 1, data_set_bytes=12_000_000)
+    large = probe_file(str(path))
+
+    async def shrinks(_acceptor):
+        with path.open("r+b") as file:
+            file.truncate(6_000_000)
+
+    behaviour = Behaviour(amid_data=shrinks)
+    async with nothing_left_behind(), running_hostile(behaviour, receive_buffer=4096) as scp:
+        async with opened(scp.port) as observed:
+            await observed.store([large])
+            [attempt] = observed.attempts
+            assert isinstance(attempt.error, Unsendable)
+            assert isinstance(observed.association.error, AbortedHere)
+            await observed.store(found)
+            assert observed.association.withdraw() == found
+        assert scp.stores == []
+        assert scp.associations[0].aborted == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        obedient,
+        Behaviour(amid_data=aborts()),
+        Behaviour(on_store=closes()),
+        Behaviour(amid_data=answers(0xA700), on_store=closes()),
+        Behaviour(once_associated=stops_reading()),
+    ],
+    ids=["obeys", "aborts", "closes", "answers too early", "reads nothing"],
+)
+@in_both_loops
+async def test_every_buffer_comes_back(found, large, behaviour):
+    """The reader has two: had one been lost at the end of an association, the next could not read any more."""
+    async with nothing_left_behind(), running_hostile(behaviour, receive_buffer=4096) as scp:
+        reader = Reader(2)
+        for _ in range(3):
+            async with opened(scp.port, timeouts=Timeouts(socket=0.3)) as observed:
+                observed.reader, unused = reader, observed.reader
+                await observed.store([large, *found])
+                observed.association.withdraw()
+                observed.reader = unused
+        reader.close()
+
+
+# C-ECHO ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_echo_needs_its_context():
+    async with nothing_left_behind(), running_hostile() as scp, opened(scp.port) as observed:
+        with pytest.raises(ProtocolViolation, match="Verification"):
+            await observed.association.echo()
+
+
+async def test_echoes_one_after_the_other_and_at_once():
+    async with nothing_left_behind(), running_hostile() as scp, opened(scp.port, verification()) as observed:
+        assert await observed.association.echo() > 0
+        assert all(await asyncio.gather(*(observed.association.echo() for _ in range(3))))
+        assert scp.associations[0].echoes == 4
+        await observed.association.release()
+
+
+async def test_an_echo_on_an_association_that_has_ended_raises_why():
+    behaviour = Behaviour(once_associated=closes())
+    async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port, verification()) as observed:
+        await until(lambda: observed.ends)
+        with pytest.raises(LinkLost):
+            await observed.association.echo()

@@ -1,0 +1,245 @@
+"""One TCP connection: opened to whichever address answers, everything sent arrives in order, each end is told once."""
+
+import asyncio
+import random
+import socket
+import struct
+from contextlib import ExitStack
+
+import pytest
+
+from asyncstore import Result, Sender, Sink
+from asyncstore.errors import ConnectFailed
+from asyncstore.network.link import Link, connect, listen, reason_of
+from oracle import GUARD, finish, in_both_loops, nothing_left_behind
+from peers.programs import free_port
+from trees import instances
+
+
+class Seen:
+    """A link over one end of a socket pair, and what it reported."""
+
+    def __init__(self, buffer=None):
+        listening = listen("127.0.0.1", 0)
+        with listening:
+            self.other = socket.create_connection(listening.getsockname())
+            ours, _ = listening.accept()
+        if buffer:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+        self.received = b""
+        self.ends = []
+        self.drained = 0
+        self.link = Link(ours, self._bytes, self.ends.append, self._drained)
+        self.other.setblocking(False)
+
+    def _bytes(self, data):
+        self.received += data
+
+    def _drained(self):
+        self.drained += 1
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        self.link.close()
+        self.other.close()
+
+    async def read(self, size):
+        data = b""
+        async with asyncio.timeout(GUARD):
+            while len(data) < size:
+                received = await asyncio.get_running_loop().sock_recv(self.other, 1 << 16)
+                if not received:
+                    break
+                data += received
+        return data
+
+
+async def until(is_true):
+    async with asyncio.timeout(GUARD):
+        while not is_true():  # noqa: ASYNC110 - what is waited for wakes nobody
+            await asyncio.sleep(0.001)
+
+
+# Opening --------------------------------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_a_connection_is_opened():
+    async with nothing_left_behind():
+        with listen("127.0.0.1", 0) as listening, await connect("127.0.0.1", listening.getsockname()[1], 5) as opened:
+            assert opened.getpeername() == listening.getsockname()
+
+
+async def test_each_address_of_a_host_is_tried(monkeypatch):
+    with listen("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        addresses = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))
+            for host in ("127.0.0.2", "127.0.0.3", "127.0.0.1")
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: addresses)
+        async with nothing_left_behind():
+            with await connect("two.of.three.are.down", port, 5) as opened:
+                assert opened.getpeername() == ("127.0.0.1", port)
+
+
+@in_both_loops
+async def test_a_refused_connection_names_the_peer_and_the_cause():
+    port = free_port()
+    async with nothing_left_behind():
+        with pytest.raises(ConnectFailed) as failed:
+            await connect("127.0.0.1", port, 5)
+    assert failed.value.peer == f"127.0.0.1:{port}"
+    assert failed.value.cause == "connection refused: nothing listens there"
+    assert failed.value.is_transient
+
+
+@pytest.mark.parametrize("host", ["", "no such host", "a\0b", "x" * 300, "x." * 200, "\udcff", "host.invalid"])
+@in_both_loops
+async def test_what_is_no_host_is_no_connection(host):
+    async with nothing_left_behind():
+        with pytest.raises(ConnectFailed):
+            await connect(host, 104, 2)
+
+
+def black_hole(fillings):
+    """A port that answers no SYN: its queue is full, and nobody empties it."""
+    listening = fillings.enter_context(socket.socket())
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(0)
+    for _ in range(2):
+        filling = fillings.enter_context(socket.socket())
+        filling.setblocking(False)
+        filling.connect_ex(listening.getsockname())
+    return listening.getsockname()[1]
+
+
+@in_both_loops
+async def test_a_connection_that_does_not_come_about_is_given_up_and_can_be_cancelled():
+    async with nothing_left_behind():
+        with ExitStack() as fillings:
+            port = black_hole(fillings)
+            with pytest.raises(ConnectFailed, match=r"no answer within 0\.3 s"):
+                await connect("127.0.0.1", port, 0.3)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await connect("127.0.0.1", port, None)
+
+
+@pytest.mark.parametrize("host", ["::1", "localhost"])
+async def test_other_ways_to_say_this_machine(host, tmp_path):
+    if host == "::1" and not _has_ipv6():
+        pytest.skip("there is no IPv6 here")
+    files = instances(tmp_path / "files", 2)
+    async with nothing_left_behind(), Sink(host=host, port=0) as sink, Sender(host, sink.port) as sender:
+        assert (await finish(sender.send(files))).results == {Result.STORED: 2}
+
+
+def _has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), "connection refused: nothing listens there"),
+        (ConnectionResetError(104, "Connection reset by peer"), "reset by the peer"),
+        (BrokenPipeError(32, "Broken pipe"), "closed by the peer"),
+        (OSError(113, "No route to host"), "no route to host"),
+        (OSError("all went wrong"), "all went wrong"),
+        (UnicodeError("label too long"), "that is not a host name"),
+    ],
+    ids=str,
+)
+def test_errors_of_the_network_in_plain_words(error, words):
+    assert reason_of(error) == words
+
+
+# Sending and receiving ------------------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_what_is_sent_arrives_in_order_however_slowly_it_is_taken():
+    noise = random.Random(1)  # noqa: S311 - noise, not a secret
+    buffers = [noise.randbytes(noise.randrange(0, 800)) for _ in range(3000)]  # more than one gather write takes
+    whole = b"".join(buffers)
+    async with nothing_left_behind(), Seen(buffer=8192) as seen:
+        seen.link.send(buffers[:2000])
+        assert seen.link.is_blocked
+        seen.link.send(buffers[2000:])
+        assert await seen.read(len(whole)) == whole
+        await until(lambda: not seen.link.is_blocked)
+        assert seen.drained == 1
+        assert seen.link.bytes_sent == len(whole)
+
+
+@in_both_loops
+async def test_nothing_waits_when_the_kernel_takes_it_all():
+    async with Seen() as seen:
+        seen.link.send([b"one", memoryview(b"-two-"), bytearray(b"three")])
+        assert not seen.link.is_blocked
+        assert await seen.read(13) == b"one-two-three"[:13]
+        assert seen.drained == 0
+
+
+@in_both_loops
+async def test_what_is_received_is_handed_over():
+    async with Seen() as seen:
+        await asyncio.get_running_loop().sock_sendall(seen.other, b"x" * 1_000_000)
+        await until(lambda: len(seen.received) == 1_000_000)
+        assert seen.received == b"x" * 1_000_000
+
+
+# Ending ---------------------------------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_a_peer_that_closes_is_told_once():
+    async with nothing_left_behind(), Seen() as seen:
+        seen.other.close()
+        await until(lambda: seen.ends)
+        seen.link.close()
+        await asyncio.sleep(0.01)
+        assert seen.ends == [None]
+        assert seen.link.is_closed
+
+
+@in_both_loops
+async def test_a_peer_that_resets_is_told_with_the_reason():
+    async with nothing_left_behind(), Seen() as seen:
+        seen.other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        seen.other.close()
+        await until(lambda: seen.ends)
+        assert seen.ends == ["reset by the peer"]
+
+
+@in_both_loops
+async def test_a_peer_that_resets_while_it_is_sent_to_is_told_once():
+    async with nothing_left_behind(), Seen(buffer=8192) as seen:
+        seen.link.send([bytes(5_000_000)])
+        seen.other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        seen.other.close()
+        await until(lambda: seen.ends)
+        await asyncio.sleep(0.01)
+        assert len(seen.ends) == 1
+        assert seen.ends[0]
+
+
+@in_both_loops
+async def test_once_closed_nothing_is_said_or_called_any_more():
+    async with nothing_left_behind(), Seen(buffer=8192) as seen:
+        seen.link.send([bytes(5_000_000)])
+        await asyncio.get_running_loop().sock_sendall(seen.other, b"too late")
+        seen.link.close()
+        seen.link.close()
+        seen.link.send([b"without effect"])
+        await asyncio.sleep(0.01)
+        assert (seen.received, seen.ends, seen.drained) == (b"", [], 0)
+        assert not seen.link.is_blocked

@@ -1,0 +1,317 @@
+"""Pools with real processes. What a file does to the worker that looks into it is simulated within the worker."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import trees
+from asyncstore.errors import PrepareError
+from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.pool import Pool, default_size
+from asyncstore.prepare.probe import probe
+
+_IN_THE_WORKER = """
+import os, signal, time
+
+_open = os.open
+
+def open_as_told_by_name(path, *arguments, **named):
+    name = os.path.basename(path)
+    was_opened_before = os.path.exists(path + ".opened")
+    if name.startswith(("slow", "kills")):
+        open(path + ".opened", "w").close()
+    if name.startswith("kills") and not (name.startswith("kills-once") and was_opened_before):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if name.startswith("slow") and not (name.startswith("slow-once") and was_opened_before):
+        time.sleep(60)
+    if name.startswith("prints"):
+        print("a library has something to say", flush=True)
+    return _open(path, *arguments, **named)
+
+os.open = open_as_told_by_name
+"""
+"""What Python runs when it starts: so a worker process, which inherits PYTHONPATH, can be made to misbehave."""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder for files whose names tell what becomes of the worker that opens them."""
+    startup = tmp_path / "startup"
+    startup.mkdir()
+    (startup / "sitecustomize.py").write_text(_IN_THE_WORKER)
+    monkeypatch.setenv("PYTHONPATH", str(startup))
+    files = tmp_path / "files"
+    files.mkdir()
+    return files
+
+
+def _file(folder, name):
+    path = folder / name
+    path.write_bytes(trees.pydicom_test_files()[0].read_bytes())
+    return str(path)
+
+
+def _children():
+    """The processes that this one has started and not buried."""
+    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
+
+@contextmanager
+def _closing(pool):
+    """Close the pool in the end: no process must be left of it."""
+    before = _children()
+    try:
+        yield pool
+    finally:
+        pool.close()
+    assert _children() <= before
+
+
+async def _until(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+async def _opened(path):
+    await _until(lambda: Path(f"{path}.opened").exists())
+
+
+# At work.
+
+
+async def test_what_the_files_hold_comes_in_their_order(tmp_path):
+    paths = [str(path) for path in trees.pydicom_test_files()] + [str(tmp_path / "gone")]
+    with _closing(Pool(1)) as pool:
+        found = await pool.probe(paths)
+    assert found == probe(paths)
+    assert {type(one) for one in found} == {Instance, Unsendable}
+
+
+async def test_batches_under_way_at_the_same_time_get_their_own_answers():
+    paths = [str(path) for path in trees.pydicom_test_files()]
+    batches = [paths[start::7] for start in range(7)]
+    with _closing(Pool(2)) as pool:
+        answers = await asyncio.gather(*(pool.probe(batch) for batch in batches))
+        assert len(_children()) <= 2
+    assert answers == [probe(batch) for batch in batches]
+
+
+async def test_a_batch_larger_than_a_pipe_goes_through(tmp_path):
+    paths = [str(tmp_path / f"{number:0200}") for number in range(2000)]
+    with _closing(Pool(1)) as pool:
+        assert [found.path for found in await pool.probe(paths)] == paths
+
+
+async def test_names_that_are_no_text_come_back_byte_for_byte(tmp_path):
+    written = trees.oddly_named(tmp_path, trees.pydicom_test_files()[0])
+    with _closing(Pool(1)) as pool:
+        found = await pool.probe([os.fsdecode(path) for path in written])
+    assert [os.fsencode(one.path) for one in found] == written
+
+
+async def test_a_process_is_started_when_it_is_needed_and_serves_again(tmp_path):
+    before = _children()
+    with _closing(Pool(4)) as pool:
+        assert _children() == before
+        for _ in range(3):
+            await pool.probe([str(tmp_path)])
+            assert len(_children() - before) == 1
+
+
+async def test_a_batch_that_comes_while_a_process_starts_does_not_take_it_from_the_one_that_waits(tmp_path):
+    with _closing(Pool(2)) as pool:
+        first = asyncio.create_task(pool.probe([str(tmp_path)]))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        second = asyncio.create_task(pool.probe([str(tmp_path)]))
+        time.sleep(0.3)  # noqa: ASYNC251 - the loop is to find the process started when it goes on
+        assert len(await asyncio.gather(first, second)) == 2
+
+
+async def test_what_a_library_prints_does_not_get_between_the_answers(folder):
+    paths = [_file(folder, "prints"), _file(folder, "prints-too")]
+    with _closing(Pool(1)) as pool:
+        assert await pool.probe(paths) == probe(paths)
+        assert await pool.probe(paths) == probe(paths)
+
+
+def test_there_are_as_many_processes_as_cores_can_run_beside_the_loop():
+    assert 1 <= default_size() <= 8
+    assert Pool(None).size == default_size()
+
+
+# Workers that die.
+
+
+async def test_a_batch_whose_worker_was_killed_is_done_again(folder):
+    paths = [_file(folder, "1"), _file(folder, "slow-once"), _file(folder, "2")]
+    before = _children()
+    with _closing(Pool(1)) as pool:
+        probing = asyncio.create_task(pool.probe(paths))
+        await _opened(paths[1])
+        (worker,) = _children() - before
+        os.kill(worker, signal.SIGKILL)
+        assert await probing == probe(paths)
+
+
+@pytest.mark.parametrize("names", [["kills-once"], ["1", "kills-once", "2"], ["kills-once-1", "kills-once-2", "3"]])
+async def test_a_file_that_killed_a_worker_by_chance_is_sent(folder, names):
+    paths = [_file(folder, name) for name in names]
+    with _closing(Pool(1)) as pool:
+        assert await pool.probe(paths) == probe(paths)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["kills"],
+        ["1", "kills", "2"],
+        ["kills-a", "kills-b", "3"],
+        ["1", "kills-a", "kills-b", "kills-c", "kills-d", "2"],
+    ],
+)
+async def test_a_file_that_kills_its_worker_again_is_unsendable_and_the_others_go_on(folder, names):
+    paths = [_file(folder, name) for name in names]
+    with _closing(Pool(1)) as pool:
+        found = await pool.probe(paths)
+        assert await pool.probe([_file(folder, "another")]) == probe([str(folder / "another")])
+    assert [one.path for one in found] == paths
+    for one in found:
+        assert isinstance(one, Unsendable) == Path(one.path).name.startswith("kills")
+        assert isinstance(one, Instance) or "killed a worker" in one.reason
+
+
+async def test_a_batch_beside_one_that_kills_is_not_touched(folder):
+    killing, calm = [_file(folder, "kills")], [_file(folder, "1"), _file(folder, "2")]
+    with _closing(Pool(2)) as pool:
+        (unsendable,), found = await asyncio.gather(pool.probe(killing), pool.probe(calm))
+    assert isinstance(unsendable, Unsendable)
+    assert found == probe(calm)
+
+
+async def test_where_no_process_lives_long_enough_to_answer_no_file_is_to_blame(folder, tmp_path):
+    (tmp_path / "startup/sitecustomize.py").write_text("import os; os._exit(1)")
+    with _closing(Pool(1)) as pool, pytest.raises(PrepareError, match="die as soon as they start"):
+        await pool.probe([_file(folder, str(number)) for number in range(10)])
+
+
+async def test_where_no_process_can_be_started_it_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    with _closing(Pool(1)) as pool, pytest.raises(PrepareError, match="No such file"):
+        await pool.probe([str(tmp_path)])
+
+
+_A_PARENT = """
+import asyncio, os, sys
+from asyncstore.prepare.pool import Pool
+
+async def main():
+    await Pool(1).probe([sys.argv[1]])
+    for task in os.listdir("/proc/self/task"):
+        print(open(f"/proc/self/task/{task}/children").read(), end=" ")
+    print(flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def _is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_worker_does_not_outlive_its_parent(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", _A_PARENT, tmp_path], stdout=subprocess.PIPE) as parent:
+        worker = int(parent.stdout.readline())
+        assert _is_running(worker)
+        parent.kill()
+    asyncio.run(_until(lambda: not _is_running(worker)))
+
+
+# The end.
+
+
+async def test_a_pool_that_did_nothing_closes(tmp_path):
+    pool = Pool(2)
+    pool.close()
+    pool.close()
+    with pytest.raises(PrepareError):
+        await pool.probe([str(tmp_path)])
+
+
+async def test_closing_ends_what_is_under_way(folder):
+    paths = [_file(folder, "slow-1"), _file(folder, "slow-2")]
+    with _closing(Pool(2)) as pool:
+        probing = [asyncio.create_task(pool.probe([path])) for path in paths]
+        for path in paths:
+            await _opened(path)
+        pool.close()
+        answers = await asyncio.wait_for(asyncio.gather(*probing, return_exceptions=True), 10)
+        assert [type(answer) for answer in answers] == [PrepareError, PrepareError]
+
+
+async def test_a_batch_cancelled_amid_its_work_leaves_no_process(folder):
+    before = _children()
+    path = _file(folder, "slow")
+    with _closing(Pool(1)) as pool:
+        probing = asyncio.create_task(pool.probe([path]))
+        await _opened(path)
+        probing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await probing
+        assert _children() == before
+        assert await pool.probe([_file(folder, "1")]) == probe([str(folder / "1")])
+
+
+async def test_batches_cancelled_at_any_moment_leave_no_process(tmp_path):
+    before = _children()
+    for number in range(20):
+        pool = Pool(2)
+        probing = [asyncio.create_task(pool.probe([str(tmp_path)])) for _ in range(3)]
+        await asyncio.sleep(number * 0.002)
+        for task in probing:
+            task.cancel()
+        await asyncio.gather(*probing, return_exceptions=True)
+        pool.close()
+    await _until(lambda: _children() == before)
+
+
+async def test_cancelled_batches_do_not_count_as_workers_that_died(tmp_path):
+    with _closing(Pool(1)) as pool:
+        for delay in (0, 0.005, 0.01, 0.015, 0.02, 0.03):
+            probing = asyncio.create_task(pool.probe([str(tmp_path)]))
+            await asyncio.sleep(delay)
+            probing.cancel()
+            await asyncio.gather(probing, return_exceptions=True)
+        assert len(await pool.probe([str(tmp_path)])) == 1
+
+
+def test_no_thread_is_left_when_the_loop_has_ended(folder):
+    before = set(threading.enumerate())
+    path = _file(folder, "slow")
+
+    async def cancelled():
+        with _closing(Pool(1)) as pool:
+            probing = asyncio.create_task(pool.probe([path]))
+            await _opened(path)
+            probing.cancel()
+            await asyncio.gather(probing, return_exceptions=True)
+
+    asyncio.run(cancelled())
+    deadline = time.monotonic() + 5
+    while set(threading.enumerate()) - before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,284 @@
+"""The strict reader is held against pydicom on all of pydicom's files; whatever it does not answer is handed on."""
+
+import struct
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.filereader import _read_file_meta_info, read_preamble
+
+import trees
+from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.probe import probe, probe_file, read_meta
+
+_FOLDER = Path(trees.pydicom_test_files()[0]).parent
+_CT = (_FOLDER / "CT_small.dcm").read_bytes()
+_CT_OFFSET = 336
+_PAGE = 8192
+"""How much of a file is read."""
+
+
+def _by_pydicom(path):
+    """The UIDs and the offset of the data set as pydicom reads the file meta information."""
+    with path.open("rb") as file:
+        read_preamble(file, force=True)
+        meta = _read_file_meta_info(file)
+        return (
+            str(meta.MediaStorageSOPClassUID),
+            str(meta.MediaStorageSOPInstanceUID),
+            str(meta.TransferSyntaxUID),
+            file.tell(),
+        )
+
+
+def _strict(path):
+    return read_meta(path.read_bytes()[:_PAGE])
+
+
+_ORDINARY = [path for path in trees.pydicom_test_files() if _strict(path)]
+_UNUSUAL = {
+    "ExplVR_BigEndNoMeta.dcm",
+    "ExplVR_LitEndNoMeta.dcm",
+    "README",
+    "README.txt",
+    "crayons.icc",
+    "empty_charset_LEI.dcm",
+    "meta_missing_tsyntax.dcm",
+    "nested_priv_SQ.dcm",
+    "no_meta.dcm",
+    "no_meta_group_length.dcm",
+    "rtplan.dump",
+    "rtstruct.dcm",
+    "rtstruct.dump",
+    "test1.json",
+    "test_PN.json",
+    "zipMR.gz",
+}
+"""Those of pydicom's files that are no DICOM files, or whose file meta information is missing, empty or incomplete."""
+
+
+def _ids(path):
+    return str(path.relative_to(_FOLDER))
+
+
+# Against pydicom.
+
+
+@pytest.mark.parametrize("path", _ORDINARY, ids=_ids)
+def test_what_it_reads_is_what_pydicom_reads(path):
+    sop_class_uid, sop_instance_uid, transfer_syntax_uid, offset = _strict(path)
+    assert (sop_class_uid, sop_instance_uid, transfer_syntax_uid, offset) == _by_pydicom(path)
+    independent = trees.read_part10(path)
+    assert (sop_class_uid, sop_instance_uid, transfer_syntax_uid) == independent[:3]
+    assert path.read_bytes()[offset:] == independent.data_set
+
+
+def test_it_reads_all_but_the_unusual():
+    assert {path.name for path in trees.pydicom_test_files() if path not in _ORDINARY} == _UNUSUAL
+
+
+@pytest.mark.parametrize("path", _ORDINARY, ids=_ids)
+def test_the_data_set_lies_where_the_instance_says(path):
+    found = probe_file(str(path))
+    content = path.read_bytes()
+    if isinstance(found, Unsendable):
+        assert "DICOMDIR" in path.name or len(trees.read_part10(path).data_set) % 2
+        return
+    assert found.path == str(path)
+    assert found[1:5] == _by_pydicom(path)
+    assert found.offset + found.length == len(content)
+    assert found.data == (content[found.offset :] if len(content) <= _PAGE else None)
+
+
+def test_a_batch_keeps_its_order(tmp_path):
+    paths = [str(path) for path in trees.pydicom_test_files()] + [str(tmp_path / "gone")]
+    found = probe(iter(paths))
+    assert [one.path for one in found] == paths
+    assert found == [probe_file(path) for path in paths]
+
+
+# Strictness.
+
+
+def _element(element, vr, value, group=2):
+    if vr in (b"OB", b"UN"):
+        return struct.pack("<HH2sHI", group, element, vr, 0, len(value)) + value
+    return struct.pack("<HH2sH", group, element, vr, len(value)) + value
+
+
+_CLASS = _element(0x0002, b"UI", b"1.2.840.10008.5.1.4.1.1.2\0")
+_INSTANCE = _element(0x0003, b"UI", b"1.2.3.4.5\0")
+_SYNTAX = _element(0x0010, b"UI", b"1.2.840.10008.1.2.1\0")
+
+
+def _meta(*elements, length=None, prefix=b"DICM"):
+    group = b"".join(elements)
+    length = len(group) if length is None else length
+    return bytes(128) + prefix + _element(0x0000, b"UL", struct.pack("<I", length)) + group
+
+
+_DATA_SET = _element(0x0016, b"UI", b"1.2.840.10008.5.1.4.1.1.2\0", group=8)
+
+
+def test_the_least_there_may_be_is_read():
+    head = _meta(_CLASS, _INSTANCE, _SYNTAX)
+    assert read_meta(head + _DATA_SET) == ("1.2.840.10008.5.1.4.1.1.2", "1.2.3.4.5", "1.2.840.10008.1.2.1", len(head))
+
+
+def test_elements_come_in_any_order_and_any_vr_of_the_standard():
+    head = _meta(
+        _element(0x0001, b"OB", b"\0\1"), _SYNTAX, _element(0x0016, b"AE", b"TITLE "), _INSTANCE,
+        _element(0x0102, b"OB", bytes(4000)), _element(0x0013, b"SH", b"NAME"), _CLASS,
+    )  # fmt: skip
+    assert read_meta(head + _DATA_SET)[3] == len(head)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(bytes(128) + b"DICM", id="prefix only"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX, prefix=b"DICN") + _DATA_SET, id="no prefix"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX)[132:] + _DATA_SET, id="no preamble"),
+        pytest.param(bytes(128) + b"DICM" + _CLASS + _INSTANCE + _SYNTAX + _DATA_SET, id="no group length"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX, length=0) + _DATA_SET, id="group length 0"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX, length=len(_CLASS)) + _DATA_SET, id="group length too short"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX, length=120) + _DATA_SET, id="group length too long"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX, length=2**32 - 1) + _DATA_SET, id="group length of 4 GiB"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX[:-2]) + _DATA_SET, id="element beyond the group"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX, b"\2\0\1\0OB") + _DATA_SET, id="cut off in a header"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX, b"\2\0\1\0OB\0\0\0") + _DATA_SET, id="cut off in a long header"),
+        pytest.param(_meta(_INSTANCE, _SYNTAX) + _DATA_SET, id="no SOP class"),
+        pytest.param(_meta(_CLASS, _SYNTAX) + _DATA_SET, id="no SOP instance"),
+        pytest.param(_meta(_CLASS, _INSTANCE) + _DATA_SET, id="no transfer syntax"),
+        pytest.param(_meta(_CLASS, _element(3, b"UI", b""), _SYNTAX) + _DATA_SET, id="empty SOP instance"),
+        pytest.param(_meta(_CLASS, _element(3, b"UI", b"1.\xe4\0"), _SYNTAX) + _DATA_SET, id="UID not ASCII"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX, _element(1, b"XX", b"")) + _DATA_SET, id="unknown VR"),
+        pytest.param(
+            _meta(struct.pack("<HHI", 2, 2, 26) + _CLASS[8:], _INSTANCE, _SYNTAX) + _DATA_SET, id="implicit VR"
+        ),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX, _DATA_SET), id="another group in it"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX) + _element(0x16, b"AE", b"NAME"), id="group goes on after it"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX), id="nothing after it"),
+        pytest.param(
+            _meta(_CLASS, _INSTANCE, _SYNTAX, _element(0x0102, b"OB", bytes(9000)))[:_PAGE],
+            id="longer than what was read",
+        ),
+    ],
+)
+def test_whatever_is_out_of_the_ordinary_is_handed_on(head):
+    assert read_meta(head) is None
+
+
+def test_every_length_of_what_was_read_gives_the_same_or_nothing():
+    for length in range(700):
+        read = read_meta(_CT[:length])
+        assert read is None or read == read_meta(_CT)
+        assert (read is None) == (length < _CT_OFFSET + 2)
+
+
+def test_no_single_bit_makes_it_answer_another_offset():
+    for position in range(_CT_OFFSET + 4):
+        for bit in range(8):
+            damaged = bytearray(_CT[:_PAGE])
+            damaged[position] ^= 1 << bit
+            read = read_meta(bytes(damaged))
+            assert read is None or read[3] == _CT_OFFSET
+
+
+@given(st.binary(max_size=300), st.booleans())
+def test_any_bytes_are_read_or_handed_on(data, has_prefix):
+    read = read_meta(bytes(128) + b"DICM\2\0\0\0UL\4\0" + data if has_prefix else data)
+    assert read is None or read[3] <= 144 + len(data)
+
+
+# Files.
+
+
+def _written(folder, content):
+    path = folder / "file.dcm"
+    path.write_bytes(content)
+    return str(path)
+
+
+@pytest.mark.parametrize("size", [_PAGE - 2, _PAGE, _PAGE + 2, 2 * _PAGE])
+def test_a_file_that_was_read_whole_brings_its_data_set_along(tmp_path, size):
+    found = probe_file(_written(tmp_path, _CT[:size]))
+    assert (found.offset, found.length) == (_CT_OFFSET, size - _CT_OFFSET)
+    assert found.data == (_CT[_CT_OFFSET:size] if size <= _PAGE else None)
+
+
+@pytest.mark.parametrize("padding", [b"\0", b" ", b"  ", b"\0\0"])
+def test_padding_does_not_belong_to_a_uid(tmp_path, padding):
+    instance = _element(0x0003, b"UI", b"1.2.3.4.5" + padding)
+    found = probe_file(_written(tmp_path, _meta(_CLASS, instance, _SYNTAX) + _DATA_SET))
+    assert found.sop_instance_uid == "1.2.3.4.5"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX), "no data set", id="no data set"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX) + _DATA_SET[:-1], "odd length", id="odd"),
+        pytest.param(_meta(_CLASS, _element(3, b"UI", b"no uid"), _SYNTAX) + _DATA_SET, "UID", id="UID of letters"),
+        pytest.param(_meta(_CLASS, _element(3, b"UI", 65 * b"1"), _SYNTAX) + _DATA_SET, "UID", id="UID too long"),
+        pytest.param(
+            _meta(_element(2, b"UI", b"1.2\n"), _INSTANCE, _SYNTAX) + _DATA_SET, "UID", id="UID with a line end"
+        ),
+        pytest.param(
+            _meta(_element(2, b"UI", b"1.2.840.10008.1.3.10"), _INSTANCE, _SYNTAX) + _DATA_SET,
+            "DICOMDIR",
+            id="DICOMDIR",
+        ),
+    ],
+)
+def test_what_no_peer_could_store_is_unsendable(tmp_path, content, reason):
+    found = probe_file(_written(tmp_path, content))
+    assert isinstance(found, Unsendable)
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize("syntax", [b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.4.95\0", b"1.2.840.10008.1.2.8.1\0"])
+def test_a_deflated_data_set_may_be_of_odd_length(tmp_path, syntax):
+    found = probe_file(_written(tmp_path, _meta(_CLASS, _INSTANCE, _element(0x0010, b"UI", syntax)) + b"abc"))
+    assert isinstance(found, Instance)
+    assert (found.length, found.data) == (3, b"abc")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(trees.empty_file, id="empty"),
+        pytest.param(trees.random_bytes, id="random"),
+        pytest.param(trees.text_file, id="text"),
+        pytest.param(trees.prefix_only, id="prefix only"),
+        pytest.param(trees.directory_named_as_a_file, id="directory"),
+        pytest.param(trees.fifo, id="FIFO"),
+        pytest.param(trees.unix_socket, id="socket"),
+        pytest.param(trees.endless_device, id="device"),
+        pytest.param(trees.broken_symlink, id="broken link"),
+        pytest.param(trees.symlinks_to_each_other, id="links to each other"),
+        pytest.param(lambda folder: folder / "gone", id="gone"),
+        pytest.param(lambda folder: folder / "with\0nul", id="no name"),
+        pytest.param(lambda folder: trees.unreadable(trees.text_file(folder)), id="unreadable"),
+    ],
+)
+def test_what_is_no_dicom_file_is_unsendable_for_a_reason_without_its_path(tmp_path, make):
+    path = str(make(tmp_path))
+    found = probe_file(path)
+    assert isinstance(found, Unsendable)
+    assert found.path == path
+    assert found.reason
+    assert path not in found.reason
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.binary(max_size=400), st.sampled_from([b"", bytes(128) + b"DICM", bytes(128) + b"DICM\2\0\0\0UL\4\0"]))
+def test_any_file_is_an_instance_within_its_bounds_or_unsendable(data, start):
+    with tempfile.TemporaryDirectory() as folder:
+        found = probe_file(_written(Path(folder), start + data))
+    if isinstance(found, Instance):
+        assert found.offset + found.length == len(start + data)
+        assert found.length > 0

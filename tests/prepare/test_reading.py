@@ -1,0 +1,321 @@
+import asyncio
+import os
+import random
+import tempfile
+import threading
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asyncstore.model import Instance
+from asyncstore.prepare import reading
+from asyncstore.prepare.reading import BUFFER_SIZE, Reader
+
+_OFFSET = 10
+
+
+def _instance(folder, name, length, *, is_small=False):
+    """An instance in a file of noise; with ``is_small`` its data set has come along with the probe."""
+    content = random.Random(name).randbytes(_OFFSET + length)  # noqa: S311 - noise, not a secret
+    path = Path(folder, name)
+    path.write_bytes(content)
+    data = content[_OFFSET:] if is_small else None
+    return Instance(str(path), "1.2", "1.3", "1.2.840.10008.1.2.1.99", _OFFSET, length, data)
+
+
+def _content(instance):
+    """What is to be sent of an instance."""
+    data_set = Path(instance.path).read_bytes()[_OFFSET:]
+    return data_set + bytes(len(data_set) % 2)
+
+
+async def _read(reader, instances, *, release=True):
+    """All pieces, each with a copy of its bytes as ``data``."""
+    read = []
+    async for pieces in reader.read(instances):
+        for piece in pieces:
+            read.append(piece._replace(data=bytes(piece.data)))
+            if release:
+                piece.buffer.release()
+    return read
+
+
+def _running(body, **arguments):
+    """Run ``body`` with a reader of small buffers."""
+
+    async def run():
+        reader = Reader(**arguments)
+        try:
+            return await body(reader)
+        finally:
+            reader.close()
+
+    return asyncio.run(run())
+
+
+# What is read.
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 200), st.booleans()), max_size=12), st.integers(8, 40).map(lambda half: 2 * half)
+)
+def test_pieces_make_up_the_data_sets_in_order(files, buffer_size):
+    with tempfile.TemporaryDirectory() as folder:
+        instances = [
+            _instance(folder, str(number), length, is_small=is_small) for number, (length, is_small) in enumerate(files)
+        ]
+        pieces = _running(lambda reader: _read(reader, instances), buffer_size=buffer_size)
+        expected = [(instance, _content(instance)) for instance in instances]
+    read, open_data = [], b""
+    for piece in pieces:
+        assert piece.problem is None
+        assert piece.is_first == (open_data == b"")
+        assert piece.data
+        assert len(piece.data) % 2 == 0
+        open_data += piece.data
+        if piece.is_last:
+            read.append((piece.instance, open_data))
+            open_data = b""
+    assert open_data == b""
+    assert read == expected
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 66, 127, 128, 129, 192])
+def test_lengths_around_the_size_of_a_buffer(tmp_path, length):
+    instance = _instance(tmp_path, "file", length)
+    pieces = _running(lambda reader: _read(reader, [instance]), buffer_size=64)
+    assert b"".join(piece.data for piece in pieces) == _content(instance)
+    assert len(pieces) == -(-length // 64)
+    assert [piece.is_first for piece in pieces] == [True] + [False] * (len(pieces) - 1)
+    assert [piece.is_last for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+
+
+def test_many_small_data_sets_come_in_one_load(tmp_path):
+    instances = [_instance(tmp_path, str(number), 100) for number in range(20)]
+
+    async def loads(reader):
+        sizes = []
+        async for pieces in reader.read(instances):
+            sizes.append(len(pieces))
+            for piece in pieces:
+                piece.buffer.release()
+        return sizes
+
+    assert _running(loads, buffer_size=1000) == [10, 10]
+
+
+def test_nothing_makes_nothing():
+    assert _running(lambda reader: _read(reader, [])) == []
+
+
+def test_a_reader_reads_again_and_again(tmp_path):
+    instances = [_instance(tmp_path, str(number), 100) for number in range(5)]
+
+    async def twice(reader):
+        return [await _read(reader, instances), await _read(reader, instances)]
+
+    first, second = _running(twice, buffer_size=64)
+    assert [piece.data for piece in first] == [piece.data for piece in second]
+
+
+# Memory.
+
+
+def test_reading_waits_until_a_buffer_is_free(tmp_path):
+    instances = [_instance(tmp_path, str(number), 64) for number in range(4)]
+
+    async def without_releasing(reader):
+        loads = reader.read(instances)
+        held = [await anext(loads), await anext(loads)]
+        third = asyncio.ensure_future(anext(loads))
+        await asyncio.wait({third}, timeout=0.05)
+        assert not third.done()
+        held[0][0].buffer.release()
+        (piece,) = await third
+        assert piece.instance is instances[2]
+        assert piece.buffer is held[0][0].buffer
+
+    _running(without_releasing, buffers=2, buffer_size=64)
+
+
+def test_a_buffer_is_free_when_its_last_piece_is(tmp_path):
+    instances = [_instance(tmp_path, str(number), 32) for number in range(3)]
+
+    async def one_by_one(reader):
+        loads = reader.read(instances)
+        first, second = await anext(loads)
+        after = asyncio.ensure_future(anext(loads))
+        for piece in (second, first):
+            await asyncio.wait({after}, timeout=0.05)
+            assert not after.done()
+            piece.buffer.release()
+        await after
+
+    _running(one_by_one, buffers=1, buffer_size=64)
+
+
+def test_there_are_never_more_buffers_than_agreed(tmp_path):
+    instances = [_instance(tmp_path, str(number), number * 20 + 1) for number in range(20)]
+    buffers = {
+        id(piece.buffer) for piece in _running(lambda reader: _read(reader, instances), buffers=3, buffer_size=64)
+    }
+    assert len(buffers) <= 3
+
+
+def test_a_large_file_takes_the_memory_of_its_buffers(tmp_path):
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(_OFFSET + 30 * BUFFER_SIZE)
+    instance = Instance(str(path), "1.2", "1.3", "1.2.840.10008.1.2.1", _OFFSET, 30 * BUFFER_SIZE)
+
+    async def total(reader):
+        size = 0
+        async for (piece,) in reader.read([instance]):
+            size += len(piece.data)
+            piece.buffer.release()
+        return size
+
+    tracemalloc.start()
+    try:
+        assert _running(total, buffers=2) == instance.length
+        assert tracemalloc.get_traced_memory()[1] < 2 * BUFFER_SIZE + (1 << 18)
+    finally:
+        tracemalloc.stop()
+
+
+# Files that are no longer what they were.
+
+
+def _grown(path):
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+def _shrunk(path):
+    os.truncate(path, _OFFSET + 20)
+
+
+def _replaced_by_a_fifo(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _replaced_by_a_directory(path):
+    path.unlink()
+    path.mkdir()
+
+
+_CHANGES = pytest.mark.parametrize(
+    "change",
+    [_grown, _shrunk, lambda path: os.truncate(path, 0), Path.unlink, _replaced_by_a_fifo, _replaced_by_a_directory],
+    ids=["grown", "shrunk", "emptied", "gone", "FIFO", "directory"],
+)
+
+
+@_CHANGES
+@pytest.mark.parametrize("length", [50, 300], ids=["small", "large"])
+def test_a_file_that_has_changed_is_a_problem_and_the_others_are_read(tmp_path, change, length):
+    before, changed, after = (_instance(tmp_path, name, size) for name, size in (("1", 40), ("2", length), ("3", 60)))
+    change(Path(changed.path))
+    pieces = _running(lambda reader: _read(reader, [before, changed, after]), buffer_size=200)
+    (problem,) = (piece for piece in pieces if piece.instance is changed)
+    assert problem.is_first
+    assert problem.problem.path == changed.path
+    assert problem.problem.reason
+    assert [piece.data for piece in pieces if piece is not problem] == [_content(before), _content(after)]
+
+
+@_CHANGES
+def test_a_file_that_changes_while_it_is_read_is_a_problem_from_there_on(tmp_path, change):
+    changed, after = _instance(tmp_path, "1", 300), _instance(tmp_path, "2", 40)
+    original = _content(changed)
+
+    async def with_a_change(reader):
+        read = []
+        async for pieces in reader.read([changed, after]):
+            for piece in pieces:
+                read.append(piece._replace(data=bytes(piece.data)))
+                piece.buffer.release()
+            if len(read) == 1:
+                change(Path(changed.path))
+        return read
+
+    good, problem, other = _running(with_a_change, buffer_size=100)
+    assert (good.data, good.is_first, good.is_last, good.problem) == (original[:100], True, False, None)
+    assert (problem.instance, problem.is_first) == (changed, False)
+    assert problem.problem.path == changed.path
+    assert (other.instance, other.data, other.problem) == (after, _content(after), None)
+
+
+@_CHANGES
+def test_what_came_along_with_the_probe_is_sent_as_it_was_then(tmp_path, change):
+    instance = _instance(tmp_path, "1", 50, is_small=True)
+    change(Path(instance.path))
+    (piece,) = _running(lambda reader: _read(reader, [instance]))
+    assert (piece.data, piece.problem) == (instance.data, None)
+
+
+def test_the_buffer_of_a_problem_is_released_like_any_other(tmp_path):
+    instances = [_instance(tmp_path, str(number), 60) for number in range(6)]
+    for instance in instances[:5]:
+        Path(instance.path).unlink()
+    pieces = _running(lambda reader: _read(reader, instances), buffers=1, buffer_size=64)
+    assert [piece.problem is None for piece in pieces] == [False] * 5 + [True]
+
+
+# Threads.
+
+
+def _reader_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "asyncstore-reader"]
+
+
+async def _ended():
+    for _ in range(500):
+        if not _reader_threads():
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def test_the_thread_ends_with_its_reader(tmp_path):
+    reader = Reader()
+    await _read(reader, [_instance(tmp_path, "1", 100)])
+    assert len(_reader_threads()) == 1
+    reader.close()
+    assert await _ended()
+
+
+async def test_what_is_in_memory_already_needs_no_thread(tmp_path):
+    reader = Reader()
+    await _read(reader, [_instance(tmp_path, "1", 100, is_small=True)])
+    assert _reader_threads() == []
+    reader.close()
+
+
+async def test_a_read_that_hangs_does_not_keep_anyone_from_leaving(tmp_path, monkeypatch):
+    started, may_go_on = threading.Event(), threading.Event()
+    plain_open = os.open
+
+    def hanging_open(path, *arguments):
+        started.set()
+        may_go_on.wait(20)
+        return plain_open(path, *arguments)
+
+    monkeypatch.setattr(reading.os, "open", hanging_open)
+    reader = Reader()
+    task = asyncio.create_task(_read(reader, [_instance(tmp_path, "1", 100)]))
+    try:
+        await asyncio.to_thread(started.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 1)
+        reader.close()
+        assert all(thread.daemon for thread in _reader_threads())
+    finally:
+        may_go_on.set()
+    assert await _ended()

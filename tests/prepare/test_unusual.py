@@ -1,0 +1,225 @@
+"""Files whose file meta information is missing or out of the ordinary, each made from an ordinary one."""
+
+import struct
+import tracemalloc
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import trees
+from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.probe import probe_file, read_meta
+from asyncstore.prepare.unusual import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, probe_unusual
+
+_FOLDER = Path(trees.pydicom_test_files()[0]).parent
+_CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
+_CT_INSTANCE = "1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"
+_CT = (_FOLDER / "CT_small.dcm").read_bytes()
+_CT_DATA_SET = _CT[336:]
+_PREFIX = bytes(128) + b"DICM"
+
+
+def _probe(content):
+    return probe_unusual("file", BytesIO(content), len(content))
+
+
+def _element(element, vr, value):
+    if vr == b"OB":
+        return struct.pack("<HH2sHI", 2, element, vr, 0, len(value)) + value
+    return struct.pack("<HH2sH", 2, element, vr, len(value)) + value
+
+
+def _uid(element, uid):
+    value = uid.encode()
+    return _element(element, b"UI", value + b"\0" * (len(value) % 2))
+
+
+_CLASS, _INSTANCE, _SYNTAX = _uid(2, _CT_CLASS), _uid(3, _CT_INSTANCE), _uid(16, EXPLICIT_LITTLE)
+_META = _CLASS + _INSTANCE + _SYNTAX
+
+
+def _group_length(length):
+    return _element(0, b"UL", struct.pack("<I", length))
+
+
+def _implicit(*elements):
+    return b"".join(
+        struct.pack("<HHI", *struct.unpack_from("<HH", element), len(element) - 8) + element[8:] for element in elements
+    )
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(_PREFIX + _META, id="no group length"),
+        pytest.param(_PREFIX + _group_length(0) + _META, id="group length 0"),
+        pytest.param(_PREFIX + _group_length(10) + _META, id="group length too short"),
+        pytest.param(_PREFIX + _group_length(500) + _META, id="group length too long"),
+        pytest.param(_PREFIX + _group_length(2**32 - 1) + _META, id="group length of 4 GiB"),
+        pytest.param(_META, id="no preamble"),
+        pytest.param(_PREFIX + _META + _element(0x0102, b"OB", bytes(50000)), id="longer than a page"),
+        pytest.param(_PREFIX + _INSTANCE + _SYNTAX, id="no SOP class"),
+        pytest.param(_PREFIX + _CLASS + _SYNTAX, id="no SOP instance"),
+        pytest.param(_PREFIX + _uid(2, "") + _uid(3, "") + _SYNTAX, id="empty UIDs"),
+        pytest.param(_PREFIX + _SYNTAX, id="transfer syntax only"),
+        pytest.param(_PREFIX + _CLASS + _INSTANCE, id="no transfer syntax"),
+        pytest.param(_PREFIX + _CLASS + _INSTANCE + _uid(16, ""), id="empty transfer syntax"),
+        pytest.param(_PREFIX, id="nothing but the prefix"),
+        pytest.param(b"", id="no meta information at all"),
+        pytest.param(_PREFIX + _implicit(_CLASS, _INSTANCE, _SYNTAX), id="implicit VR"),
+        pytest.param(
+            _PREFIX + _element(2, b"UI", _CT_CLASS.encode() + b" ") + _INSTANCE + _SYNTAX, id="padded with a space"
+        ),
+    ],
+)
+def test_the_instance_in_an_unusual_file_is_found(tmp_path, start):
+    content = start + _CT_DATA_SET
+    expected = (_CT_CLASS, _CT_INSTANCE, EXPLICIT_LITTLE, len(start), len(_CT_DATA_SET))
+    assert _probe(content)[1:6] == expected
+    assert read_meta(content) is None
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert probe_file(str(path))[:6] == (str(path), *expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "transfer_syntax"),
+    [
+        ("MR_small.dcm", EXPLICIT_LITTLE),
+        ("MR_small_implicit.dcm", IMPLICIT_LITTLE),
+        ("MR_small_bigendian.dcm", EXPLICIT_BIG),
+        ("rtplan.dcm", IMPLICIT_LITTLE),
+        ("rtdose_expb.dcm", EXPLICIT_BIG),
+        ("waveform_ecg.dcm", EXPLICIT_LITTLE),
+        ("reportsi.dcm", EXPLICIT_LITTLE),
+    ],
+)
+@pytest.mark.parametrize("start", [b"", _PREFIX], ids=["bare", "prefix"])
+def test_an_encoding_that_nothing_names_is_recognised(name, transfer_syntax, start):
+    original = pydicom.dcmread(_FOLDER / name)
+    found = _probe(start + trees.read_part10(_FOLDER / name).data_set)
+    assert found[1:5] == (original.SOPClassUID, original.SOPInstanceUID, transfer_syntax, len(start))
+
+
+@pytest.mark.parametrize(
+    ("name", "transfer_syntax", "offset"),
+    [
+        ("ExplVR_BigEndNoMeta.dcm", EXPLICIT_BIG, 0),
+        ("ExplVR_LitEndNoMeta.dcm", EXPLICIT_LITTLE, 0),
+        ("rtstruct.dcm", IMPLICIT_LITTLE, 0),
+        ("no_meta_group_length.dcm", IMPLICIT_LITTLE, 338),
+    ],
+)
+def test_pydicoms_unusual_files_are_read_as_pydicom_reads_them(name, transfer_syntax, offset):
+    path = _FOLDER / name
+    found = probe_file(str(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = pydicom.dcmread(path, force=True)
+    expected = (
+        theirs.get("SOPClassUID", theirs.file_meta.get("MediaStorageSOPClassUID")),
+        theirs.get("SOPInstanceUID", theirs.file_meta.get("MediaStorageSOPInstanceUID")),
+    )
+    assert found[1:5] == (*expected, transfer_syntax, offset)
+    assert found.length == path.stat().st_size - offset
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("empty_charset_LEI.dcm", "no SOP class UID and SOP instance UID"),
+        ("nested_priv_SQ.dcm", "nothing after its file meta information looks like a data set"),
+        ("meta_missing_tsyntax.dcm", ""),
+        ("no_meta.dcm", "not a DICOM file"),
+        ("README.txt", "not a DICOM file"),
+        ("crayons.icc", "not a DICOM file"),
+        ("test1.json", "not a DICOM file"),
+        ("zipMR.gz", "not a DICOM file"),
+    ],
+)
+def test_what_holds_no_instance_is_unsendable(name, reason):
+    found = probe_file(str(_FOLDER / name))
+    assert isinstance(found, Unsendable)
+    assert reason in found.reason
+
+
+def test_uids_are_not_looked_for_in_what_is_deflated():
+    found = _probe(_PREFIX + _uid(16, "1.2.840.10008.1.2.1.99") + b"deflated")
+    assert isinstance(found, Unsendable)
+    assert "names no SOP instance" in found.reason
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b"", b"\0", b"\2\0", b"\2\0\2\1OB", b"\2\0\2\1OB\0\0", b"\2\0\2\1OB\0\0\xff\xff\xff\xff", b"\2\0\3\0UI\4\0ab"],
+)
+def test_a_file_that_ends_within_its_file_meta_information_is_no_instance(tmp_path, rest):
+    path = tmp_path / "file"
+    path.write_bytes(_PREFIX + _META + rest)
+    assert isinstance(probe_file(str(path)), Unsendable)
+
+
+def test_cut_off_anywhere_before_the_data_set_it_is_no_instance(tmp_path):
+    path = tmp_path / "file"
+    for length in range(337):
+        path.write_bytes(_CT[:length])
+        assert isinstance(probe_file(str(path)), Unsendable)
+
+
+def _looks_like_a_data_set(found, content):
+    order = "big" if found.transfer_syntax_uid == EXPLICIT_BIG else "little"
+    return 4 <= int.from_bytes(content[found.offset : found.offset + 2], order) <= 0xFF
+
+
+def test_no_damaged_bit_makes_something_else_the_data_set(tmp_path):
+    path = tmp_path / "file"
+    for position in range(336):
+        for bit in range(8):
+            damaged = bytearray(_CT[:1000])
+            damaged[position] ^= 1 << bit
+            path.write_bytes(damaged)
+            found = probe_file(str(path))
+            assert isinstance(found, Unsendable) or _looks_like_a_data_set(found, damaged), (position, bit, found)
+
+
+def test_a_length_that_lies_costs_no_memory(tmp_path):
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        file.write(_PREFIX + struct.pack("<HH2sHI", 8, 5, b"UN", 0, 300 << 20))
+        file.truncate(400 << 20)
+    tracemalloc.start()
+    try:
+        assert isinstance(probe_file(str(path)), Unsendable)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_sequences_nested_without_end_are_no_instance():
+    item = struct.pack("<HH2sHI", 8, 6, b"SQ", 0, 0xFFFFFFFF) + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    assert isinstance(_probe(_PREFIX + item * 20000), Unsendable)
+
+
+@settings(deadline=None)
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([b"", _PREFIX, _PREFIX + _SYNTAX, _PREFIX + _CLASS, _PREFIX + _uid(16, EXPLICIT_BIG)]),
+)
+def test_any_bytes_are_an_instance_within_their_bounds_or_unsendable(data, start):
+    found = _probe(start + data)
+    if isinstance(found, Instance):
+        assert found.offset + found.length == len(start + data)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 700), st.binary(min_size=1, max_size=8), st.booleans())
+def test_a_damaged_data_set_is_an_instance_or_unsendable(position, damage, has_meta):
+    content = bytearray((_PREFIX + _META if has_meta else b"") + _CT_DATA_SET[:2000])
+    content[position : position + len(damage)] = damage
+    found = _probe(bytes(content))
+    assert isinstance(found, (Instance, Unsendable))

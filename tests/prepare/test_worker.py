@@ -1,0 +1,72 @@
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import trees
+from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.probe import probe
+from asyncstore.prepare.worker import HELLO, read_message, write_message
+
+_TEXT = st.binary().map(os.fsdecode)
+_ITEMS = st.lists(st.one_of(_TEXT, st.tuples(_TEXT, st.integers(0, 2**63), st.none() | st.binary())))
+_COMMAND = [sys.executable, "-m", "asyncstore.prepare.worker"]
+
+
+@given(_ITEMS)
+def test_a_message_comes_as_it_was_sent(items):
+    stream = io.BytesIO()
+    write_message(stream, items)
+    stream.seek(0)
+    assert read_message(stream) == items
+    assert stream.read() == b""
+
+
+@given(st.lists(_ITEMS, min_size=1, max_size=3))
+def test_messages_come_one_after_the_other(messages):
+    stream = io.BytesIO()
+    for items in messages:
+        write_message(stream, items)
+    stream.seek(0)
+    assert [read_message(stream) for _ in messages] == messages
+
+
+def test_a_message_cut_off_anywhere_is_the_end():
+    stream = io.BytesIO()
+    write_message(stream, ["a path", ("another", 5, b"data", None)])
+    whole = stream.getvalue()
+    for length in range(len(whole)):
+        with pytest.raises(EOFError):
+            read_message(io.BytesIO(whole[:length]))
+
+
+def _answers(*requests):
+    """What a worker process answers; it must then end well, for its input ends."""
+    sent = io.BytesIO()
+    for paths in requests:
+        write_message(sent, paths)
+    ended = subprocess.run(_COMMAND, input=sent.getvalue(), capture_output=True, check=True, timeout=20)
+    received = io.BytesIO(ended.stdout.removeprefix(HELLO))
+    answers = [read_message(received) for _ in requests]
+    assert received.read() == b""
+    return answers
+
+
+def test_a_worker_answers_each_batch_in_order_and_ends_with_its_input(tmp_path):
+    files = [str(path) for path in trees.pydicom_test_files()[:30]]
+    batches = [files[:10], [], files[10:], [str(tmp_path / "gone")]]
+    assert _answers(*batches) == [[tuple(found) for found in probe(batch)] for batch in batches]
+
+
+def test_names_that_are_no_text_come_back_byte_for_byte(tmp_path):
+    written = trees.oddly_named(tmp_path, trees.pydicom_test_files()[0])
+    (answer,) = _answers([os.fsdecode(path) for path in written])
+    assert [os.fsencode(found[0]) for found in answer] == written
+
+
+def test_instances_and_unsendables_are_told_apart_by_their_number_of_fields():
+    assert len(Instance._fields) != len(Unsendable._fields)

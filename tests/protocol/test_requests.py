@@ -1,0 +1,431 @@
+"""Requests driven without a network; what they put on the wire is read by the reader of messages."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncstore.errors import InvalidPdu
+from asyncstore.model import Buffer, Instance, Piece, Unsendable
+from asyncstore.protocol.command import CommandField, StoreRequestTemplate, decode, echo_request, response
+from asyncstore.protocol.message import CommandReceived, MessageReader
+from asyncstore.protocol.pdu import Fragmenter, PduDecoder
+from asyncstore.protocol.requests import Requests
+
+_CLASS, _SYNTAX = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2"
+_CONTEXTS = {(_CLASS, _SYNTAX): 1, ("1.2.3", _SYNTAX): 3}
+_LARGE = 1 << 20
+
+
+class _Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+def _requests(window=1):
+    return Requests(_CONTEXTS, Fragmenter(16384), window, _Clock())
+
+
+def _buffer(freed=None):
+    buffer = Buffer(0, (lambda _: None) if freed is None else freed.append)
+    buffer.needed = 1
+    return buffer
+
+
+def _instance(name, sop_class_uid=_CLASS, length=4):
+    return Instance(f"/{name}", sop_class_uid, f"1.2.{name}", _SYNTAX, 0, length)
+
+
+def _pieces(instance, count=1, *, problem_at=None, freed=None):
+    """The pieces of an instance; each holds its number."""
+    pieces = [
+        Piece(
+            instance, memoryview(bytes((number, 0))), number == 0, number == count - 1, _buffer(freed),
+            Unsendable(instance.path, "cut short") if number == problem_at else None,
+        )
+        for number in range(count)
+    ]  # fmt: skip
+    return pieces if problem_at is None else pieces[: problem_at + 1]
+
+
+def _on_the_wire(*gathered):
+    """What a peer reads: (context id, message id, SOP instance UID, data set) of each message, complete or not."""
+    decoder, reader, fragments, messages = PduDecoder(0), MessageReader(), [], []
+    decoder.feed(memoryview(b"".join(buffer for one in gathered for buffer in one.buffers)), fragments)
+    for received in filter(None, map(reader.read, fragments)):
+        if isinstance(received, CommandReceived):
+            command = received.command
+            messages.append([received.context_id, command.message_id, command.sop_instance_uid, b"", False])
+        else:
+            messages[-1][3] += bytes(received.data)
+            messages[-1][4] = received.is_last
+    return [tuple(message) for message in messages]
+
+
+def _answer(message_id, status=0, field=CommandField.C_STORE_RSP):
+    """The response to a request with this message id."""
+    request = echo_request(message_id)
+    if field == CommandField.C_STORE_RSP:
+        request = StoreRequestTemplate(_CLASS).command_set(message_id, "1.2.3")
+    return decode(response(decode(request), status))
+
+
+# Sending.
+
+
+def test_a_store_goes_out_whole_in_the_context_of_its_instance():
+    requests = _requests(window=0)
+    requests.submit([*_pieces(_instance("1")), *_pieces(_instance("2", "1.2.3"), 3)])
+    gathered = requests.gather()
+    assert _on_the_wire(gathered) == [(1, 1, "1.2.1", b"\0\0", True), (3, 2, "1.2.2", b"\0\0\1\0\2\0", True)]
+    assert gathered.payload == 8
+    assert requests.outstanding == 2
+    assert not requests.has_queued
+    assert not requests.is_idle
+
+
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_no_more_is_outstanding_than_the_window_has_room_for(window):
+    requests = _requests(window)
+    requests.submit(piece for number in range(7) for piece in _pieces(_instance(str(number)), 2))
+    begun = []
+    while requests.has_queued:
+        begun += [message_id for _, message_id, *_ in _on_the_wire(requests.gather())]
+        assert requests.outstanding == min(window, 7 - (len(begun) - requests.outstanding))
+        requests.answered(1, _answer(begun[-requests.outstanding]))
+    assert begun == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_where_the_window_is_full_nothing_goes_out():
+    requests = _requests()
+    requests.submit([*_pieces(_instance("1")), *_pieces(_instance("2"))])
+    requests.gather()
+    assert requests.gather() == ([], 0, [], [])
+    assert requests.has_queued
+
+
+def test_a_store_that_has_begun_goes_on_as_its_pieces_come():
+    requests = _requests()
+    first, second = _pieces(_instance("1"), 2)
+    requests.submit([first])
+    begun = requests.gather()
+    assert requests.oldest.is_sent is False
+    assert requests.gather().buffers == []
+    requests.submit([second])
+    ended = requests.gather()
+    assert requests.oldest.is_sent
+    assert requests.oldest.sent_at > requests.oldest.started
+    assert _on_the_wire(begun, ended) == [(1, 1, "1.2.1", b"\0\0\1\0", True)]
+
+
+def test_no_more_than_some_megabytes_are_gathered_at_once():
+    requests = _requests(window=0)
+    data = memoryview(bytes(_LARGE))
+    requests.submit(Piece(_instance(str(number)), data, True, True, _buffer()) for number in range(10))
+    payloads = []
+    while requests.has_queued:
+        payloads.append(requests.gather().payload)
+    assert sum(payloads) == 10 * _LARGE
+    assert max(payloads) <= 3 * _LARGE
+
+
+def test_every_buffer_is_spent_once():
+    freed = []
+    requests = _requests(window=0)
+    requests.submit(piece for number in range(3) for piece in _pieces(_instance(str(number)), 2, freed=freed))
+    spent = requests.gather().spent
+    assert freed == []
+    for buffer in spent:
+        buffer.release()
+    assert len(freed) == 6
+
+
+def test_payload_is_not_copied():
+    requests = _requests()
+    data = bytearray(2)
+    requests.submit([Piece(_instance("1"), memoryview(data), True, True, _buffer())])
+    buffers = requests.gather().buffers
+    data[:] = b"\xaa\xbb"
+    assert b"".join(buffers).endswith(b"\xaa\xbb")
+
+
+def test_message_ids_start_again_after_the_last_and_pass_over_what_is_outstanding():
+    requests = _requests(window=2)
+    requests.submit(_pieces(_instance("1")))
+    requests.gather()
+    answer = _answer(0, field=CommandField.C_ECHO_RSP)
+    seen = []
+    for _ in range(0xFFFF + 5):
+        exchange, _ = requests.echo(3)
+        seen.append(exchange.message_id)
+        assert requests.answered(3, answer.like(exchange.message_id, b"")) is exchange
+    assert seen[:3] == [2, 3, 4]
+    assert seen[0xFFFD:0x10000] == [0xFFFF, 2, 3]
+
+
+def test_unlimited_means_as_many_as_there_are_message_ids():
+    requests = _requests(window=0)
+    count = 0xFFFF + 10
+    buffer = _buffer()
+    requests.submit(Piece(_instance("1"), memoryview(b""), True, True, buffer) for _ in range(count))
+    requests.gather()
+    assert 1 < requests.outstanding <= 0xFFFF
+    assert requests.has_queued
+
+
+# Responses.
+
+
+def test_a_response_finishes_its_exchange():
+    requests = _requests()
+    instance = _instance("1")
+    requests.submit(_pieces(instance))
+    requests.gather()
+    exchange = requests.answered(1, _answer(1, 0xB000))
+    assert (exchange.instance, exchange.status, exchange.context_id) == (instance, 0xB000, 1)
+    assert requests.is_idle
+    assert requests.oldest is None
+
+
+@given(st.permutations(range(1, 7)))
+def test_responses_are_matched_by_message_id_in_any_order(order):
+    requests = _requests(window=0)
+    requests.submit(piece for number in range(1, 7) for piece in _pieces(_instance(str(number))))
+    requests.gather()
+    for message_id in order:
+        exchange = requests.answered(1, _answer(message_id, message_id))
+        assert (exchange.instance.path, exchange.status) == (f"/{message_id}", message_id)
+    assert requests.is_idle
+
+
+def test_a_response_before_the_end_of_its_request_counts_when_the_request_has_been_sent():
+    requests = _requests()
+    first, *rest = _pieces(_instance("1"), 3)
+    requests.submit([first, rest[0]])
+    begun = requests.gather()
+    assert requests.answered(1, _answer(1, 0xA700)) is None
+    assert requests.outstanding == 1
+    requests.submit(rest[1:])
+    ended = requests.gather()
+    assert [(exchange.instance.path, exchange.status) for exchange in ended.finished] == [("/1", 0xA700)]
+    assert _on_the_wire(begun, ended) == [(1, 1, "1.2.1", b"\0\0\1\0\2\0", True)]
+    assert requests.is_idle
+
+
+@pytest.mark.parametrize("status", [0xFF00, 0xFF01])
+def test_a_pending_response_finishes_nothing(status):
+    requests = _requests()
+    requests.submit(_pieces(_instance("1")))
+    requests.gather()
+    assert requests.answered(1, _answer(1, status)) is None
+    assert requests.answered(1, _answer(1)).status == 0
+
+
+def test_a_repeated_response_is_passed_over():
+    requests = _requests()
+    requests.submit([*_pieces(_instance("1")), *_pieces(_instance("2"))])
+    requests.gather()
+    assert requests.answered(1, _answer(1)) is not None
+    requests.gather()
+    assert requests.answered(1, _answer(1)) is None
+    assert requests.answered(1, _answer(2)) is not None
+
+
+def _element(element, value):
+    return b"\0\0" + element.to_bytes(2, "little") + len(value).to_bytes(4, "little") + value
+
+
+@pytest.mark.parametrize(
+    ("context_id", "command"),
+    [
+        pytest.param(1, _answer(2), id="another message id"),
+        pytest.param(3, _answer(1), id="another context"),
+        pytest.param(1, decode(StoreRequestTemplate(_CLASS).command_set(1, "1.2.3")), id="a request"),
+        pytest.param(1, _answer(1, field=CommandField.C_ECHO_RSP), id="a response to an echo"),
+        pytest.param(
+            1, decode(_element(0x0100, b"\1\x80") + _element(0x0900, b"\0\0")), id="a response to no message id"
+        ),
+        pytest.param(
+            1, decode(_element(0x0100, b"\1\x80") + _element(0x0120, b"\1\0")), id="a response without a status"
+        ),
+        pytest.param(
+            1,
+            decode(
+                _element(0x0100, b"\1\x80")
+                + _element(0x0120, b"\1\0")
+                + _element(0x0800, b"\1\0")
+                + _element(0x0900, b"\0\0")
+            ),
+            id="a response with a data set",
+        ),
+    ],
+)
+def test_what_answers_nothing_is_a_violation_and_nothing_is_stored(context_id, command):
+    requests = _requests()
+    requests.submit(_pieces(_instance("1")))
+    requests.gather()
+    with pytest.raises(InvalidPdu):
+        requests.answered(context_id, command)
+    assert [exchange.status for exchange in requests.end()] == [None]
+
+
+def test_a_response_to_nothing_at_all_is_a_violation():
+    for command in (_answer(1), decode(_element(0x0100, b"\1\x80") + _element(0x0900, b"\0\0"))):
+        with pytest.raises(InvalidPdu):
+            _requests().answered(1, command)
+
+
+def test_an_echo_is_a_request_like_others():
+    requests = _requests()
+    exchange, buffers = requests.echo(3)
+    assert b"".join(buffers)[12:] == echo_request(exchange.message_id)
+    assert requests.outstanding == 1
+    assert requests.answered(3, _answer(exchange.message_id, field=CommandField.C_ECHO_RSP)) is exchange
+    assert (exchange.instance, exchange.status) == (None, 0)
+
+
+# Taking back, and the end.
+
+
+def test_what_has_not_begun_can_be_taken_back():
+    freed = []
+    requests = _requests()
+    instances = [_instance(str(number)) for number in range(3)]
+    requests.submit(piece for instance in instances for piece in _pieces(instance, 2, freed=freed))
+    gathered = requests.gather()
+    assert requests.take_back() == instances[1:]
+    assert len(freed) == 4
+    assert not requests.has_queued
+    assert requests.answered(1, _answer(1)).instance is instances[0]
+    assert requests.is_idle
+    assert _on_the_wire(gathered) == [(1, 1, "1.2.0", b"\0\0\1\0", True)]
+
+
+def test_what_has_begun_goes_on_after_the_rest_was_taken_back():
+    requests = _requests()
+    first, second = _pieces(_instance("1"), 2)
+    requests.submit([first])
+    begun = requests.gather()
+    assert requests.take_back() == []
+    assert requests.is_taking(first.instance)
+    requests.submit([second])
+    assert _on_the_wire(begun, requests.gather()) == [(1, 1, "1.2.1", b"\0\0\1\0", True)]
+
+
+def test_further_pieces_of_what_was_taken_back_are_dropped():
+    freed = []
+    requests = _requests()
+    requests.submit(_pieces(_instance("1")))
+    requests.gather()
+    first, *rest = _pieces(_instance("2"), 3, freed=freed)
+    requests.submit([first])
+    assert requests.is_taking(first.instance)
+    assert requests.take_back() == [first.instance]
+    assert not requests.is_taking(first.instance)
+    requests.submit(rest)
+    assert len(freed) == 3
+    assert not requests.has_queued
+
+
+def test_the_end_gives_back_what_was_outstanding_and_drops_what_follows():
+    freed = []
+    requests = _requests(window=2)
+    first, second, third = (_instance(str(number)) for number in range(3))
+    one, *rest = _pieces(second, 2, freed=freed)
+    requests.submit([*_pieces(first), one])
+    requests.gather()
+    assert [exchange.instance for exchange in requests.end()] == [first, second]
+    requests.submit([*rest, *_pieces(third, freed=freed)])
+    assert requests.take_back() == [third]
+    assert len(freed) == 2
+    assert requests.is_idle
+
+
+# Data sets that cannot be read to their end.
+
+
+def test_an_unreadable_data_set_blocks_the_queue_until_nothing_else_is_outstanding():
+    freed = []
+    requests = _requests(window=2)
+    good, bad, after = (_instance(str(number)) for number in range(3))
+    requests.submit([*_pieces(good), *_pieces(bad, 3, problem_at=1, freed=freed), *_pieces(after)])
+    assert len(_on_the_wire(requests.gather())) == 2
+    assert requests.unreadable() is None
+    assert requests.gather().buffers == []
+    requests.answered(1, _answer(1))
+    exchange, problem = requests.unreadable()
+    assert (exchange.instance, problem.reason) == (bad, "cut short")
+    assert len(freed) == 1
+    assert requests.end() == []
+    assert requests.take_back() == [after]
+
+
+def test_a_data_set_that_could_not_be_read_at_all_is_never_put_on_the_wire():
+    requests = _requests()
+    with pytest.raises(ValueError, match="cannot begin a store"):
+        requests.submit(_pieces(_instance("1"), 1, problem_at=0))
+    assert requests.is_idle
+
+
+def test_nothing_is_unreadable_otherwise():
+    requests = _requests()
+    assert requests.unreadable() is None
+    requests.submit(_pieces(_instance("1")))
+    assert requests.unreadable() is None
+    requests.gather()
+    assert requests.unreadable() is None
+
+
+# Whatever happens.
+
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("submit"), st.integers(1, 3), st.none() | st.integers(1, 2)),
+        st.tuples(st.just("gather")),
+        st.tuples(st.just("answer"), st.integers(0, 5)),
+        st.tuples(st.just("take back")),
+    ),
+    max_size=25,
+)
+
+
+@given(st.integers(0, 3), _STEPS)
+def test_every_store_comes_out_once_and_every_buffer_is_released(window, steps):
+    freed, submitted, finished, gathered = [], [], [], []
+    buffers = 0
+    requests = _requests(window)
+    came_out = []
+    for step, *arguments in steps:
+        if step == "submit":
+            count, problem_at = arguments
+            instance = _instance(str(len(submitted)))
+            submitted.append(instance)
+            problem_at = problem_at if problem_at and problem_at < count else None
+            pieces = _pieces(instance, count, problem_at=problem_at, freed=freed)
+            buffers += len(pieces)
+            requests.submit(pieces)
+        elif step == "gather":
+            gathered.append(requests.gather())
+            finished += gathered[-1].finished
+            for buffer in gathered[-1].spent:
+                buffer.release()
+            assert not window or requests.outstanding <= window
+        elif step == "answer" and requests.outstanding:
+            begun = [message_id for _, message_id, *_ in _on_the_wire(*gathered)]
+            unanswered = [one for one in begun if all(one != exchange.message_id for exchange in finished)]
+            exchange = requests.answered(1, _answer(unanswered[arguments[0] % len(unanswered)]))
+            finished += [exchange] if exchange else []
+        elif step == "take back":
+            came_out += requests.take_back()
+    came_out += [exchange.instance for exchange in finished]
+    unreadable = requests.unreadable()
+    came_out += [unreadable[0].instance] if unreadable else []
+    came_out += [exchange.instance for exchange in requests.end()]
+    came_out += requests.take_back()
+    assert sorted(came_out) == sorted(submitted)
+    assert len(freed) == buffers
+    assert requests.is_idle
+    assert all(is_whole for *_, is_whole in _on_the_wire(*gathered)[:-1])

@@ -1,0 +1,298 @@
+"""Simulated associations, readers and an outlet, as :mod:`asyncstore.schedule.ports` describes them, without I/O.
+
+A :class:`World` is one peer and what lies around it. What it does is told beforehand, association by association; what
+happened is found in its attributes afterwards.
+"""
+
+import asyncio
+from collections import deque
+from typing import NamedTuple
+
+from asyncstore.errors import AbortedHere, AssociationError, AssociationRejected, LinkLost
+from asyncstore.model import Attempt, Buffer, Instance, Piece, Unsendable
+from asyncstore.schedule.dispatch import Dispatcher, DispatchOptions
+
+SYNTAX = "1.2.840.10008.1.2"
+
+
+def instance(name, sop_class_uid="1.1"):
+    """An instance to send; the world is told elsewhere what becomes of its file."""
+    return Instance(str(name), sop_class_uid, f"1.9.{name}", SYNTAX, 0, 10)
+
+
+class Conduct(NamedTuple):
+    """What the peer does with one association."""
+
+    opens: bool = True
+    refuses: frozenset[str] = frozenset()
+    """SOP classes whose contexts it refuses."""
+    ignores: frozenset[str] = frozenset()
+    """SOP classes whose contexts it does not answer."""
+    statuses: tuple[int, ...] = (0,)
+    """What it answers, over and over."""
+    dies_before: int | None = None
+    """The answer, from 0, instead of which the connection is lost; ``None``: it lives."""
+    window: int = 1
+
+
+_GOOD = (Conduct(),)
+
+
+class World:
+    """One peer, the files, and whoever takes the outcomes.
+
+    Args:
+        conducts: what the peer does with the first associations, one after the other; with all others what it does
+            with the last.
+        unreadable: paths of files that cannot be read at all.
+        breaking: paths of files that cannot be read to their end.
+        large: paths of files that come in several pieces.
+        load: how many small files come in one load.
+    """
+
+    def __init__(self, conducts=_GOOD, *, unreadable=(), breaking=(), large=(), load=3):
+        self.conducts = conducts
+        self.unreadable, self.breaking, self.large, self.load = unreadable, breaking, large, load
+        self.outcomes = []
+        self.begun, self.answers = [], {}
+        self.associations = []
+        self.asked_for = 0
+        self.unreleased = 0
+        self.readers = 0
+        self.answering, self.reading, self.opening, self.room_left = (asyncio.Event() for _ in range(4))
+        for gate in (self.answering, self.reading, self.opening, self.room_left):
+            gate.set()
+
+    def dispatcher(self, **options):
+        """A dispatcher in this world."""
+        return Dispatcher(self.open, lambda: FakeReader(self), self, DispatchOptions(**options))
+
+    @property
+    def open_now(self):
+        """How many associations are open."""
+        return sum(not association.is_closed for association in self.associations)
+
+    # The peer.
+
+    async def open(self, contexts, number, on_attempt, on_end):
+        self.asked_for += 1
+        conduct = self.conducts[min(self.asked_for, len(self.conducts)) - 1]
+        await asyncio.sleep(0)
+        await self.opening.wait()
+        if not conduct.opens:
+            raise AssociationRejected("peer:104", 2, 3, 2)
+        association = FakeAssociation(self, conduct, contexts, number, on_attempt, on_end)
+        self.associations.append(association)
+        return association
+
+    # The outlet.
+
+    def put(self, outcomes):
+        self.outcomes += outcomes
+
+    async def room(self):
+        await self.room_left.wait()
+
+
+class FakeReader:
+    """Reads ahead as far as it has buffers; a load of pieces takes one."""
+
+    def __init__(self, world):
+        self._world = world
+        self._buffers = asyncio.Semaphore(2)
+        world.readers += 1
+
+    async def read(self, instances):
+        load = []
+        for one in instances:
+            name = one.path
+            if name in self._world.large or name in self._world.breaking:
+                if load:
+                    yield await self._read(load)
+                load = []
+                for number in range(3):
+                    breaks = name in self._world.breaking and number == 1
+                    yield await self._read([(one, number, 3, "cut short" if breaks else None)])
+                    if breaks:
+                        break
+                continue
+            load.append((one, 0, 1, "cannot be read" if name in self._world.unreadable else None))
+            if len(load) == self._world.load:
+                yield await self._read(load)
+                load = []
+        if load:
+            yield await self._read(load)
+
+    async def _read(self, load):
+        await self._buffers.acquire()
+        await asyncio.sleep(0)
+        await self._world.reading.wait()
+        buffer = Buffer(0, self._freed)
+        buffer.needed = len(load)
+        self._world.unreleased += 1
+        return [
+            Piece(
+                whose,
+                memoryview(b"data"),
+                number == 0,
+                number == count - 1,
+                buffer,
+                Unsendable(whose.path, problem) if problem else None,
+            )
+            for whose, number, count, problem in load
+        ]
+
+    def _freed(self, _):
+        self._world.unreleased -= 1
+        self._buffers.release()
+
+    def close(self):
+        self._world.readers -= 1
+
+
+class FakeAssociation:
+    def __init__(self, world, conduct, contexts, number, on_attempt, on_end):
+        pairs = {(context.abstract_syntax, context.transfer_syntaxes[0]): context.id for context in contexts}
+        self.number = number
+        self.proposed = list(pairs)
+        self.error: AssociationError | None = None
+        self.data_bytes_sent = 0
+        self.accepted = {
+            pair: context_id for pair, context_id in pairs.items() if pair[0] not in conduct.refuses | conduct.ignores
+        }
+        self.results = {
+            pair: "accepted" if pair in self.accepted else "abstract syntax not supported"
+            for pair in pairs
+            if pair[0] not in conduct.ignores
+        }
+        self.end = None
+        """How it ended: released, aborted, or lost."""
+        self.is_closed = False
+        self.most_outstanding = 0
+        self._world, self._conduct = world, conduct
+        self._on_attempt, self._on_end = on_attempt, on_end
+        self._queue, self._outstanding, self._returned = deque(), [], []
+        self._sending = self._taking = None
+        self._answered = 0
+        self._answering = set()
+        self._changed = asyncio.Event()
+
+    @property
+    def is_idle(self):
+        return not (self._queue or self._outstanding)
+
+    def submit(self, pieces):
+        for piece in pieces:
+            assert not (piece.is_first and piece.problem)
+            if piece.is_first:
+                assert (piece.instance.sop_class_uid, piece.instance.transfer_syntax_uid) in self.accepted
+                self._taking = piece.instance
+            elif piece.instance is not self._taking:
+                piece.buffer.release()
+                continue
+            self._queue.append(piece)
+        self._pump()
+
+    def is_taking(self, whose):
+        return self._taking is whose
+
+    def withdraw(self):
+        self._take_back()
+        returned, self._returned = self._returned, []
+        return returned
+
+    def current(self):
+        return (self._outstanding[0], 0.0) if self._outstanding else None
+
+    def abort(self):
+        self._fail(AbortedHere("peer:104", "it was asked for"))
+
+    async def settled(self):
+        while not self.is_idle and self.error is None:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def release(self):
+        assert self.is_idle
+        await asyncio.sleep(0)
+        if self.error is None:
+            self.end = "released"
+
+    async def close(self):
+        assert not self.is_closed
+        if self.end is None:
+            self.abort()
+        await asyncio.sleep(0)
+        self.is_closed = True
+        assert self._queue == deque()
+
+    def _pump(self):
+        while self._queue and self.error is None:
+            piece = self._queue[0]
+            if piece.is_first:
+                if len(self._outstanding) >= self._conduct.window:
+                    break
+                self._sending = piece.instance
+                self._outstanding.append(piece.instance)
+                self.most_outstanding = max(self.most_outstanding, len(self._outstanding))
+                self._world.begun.append(piece.instance.path)
+            elif piece.problem is not None:
+                if len(self._outstanding) == 1:
+                    self._outstanding.clear()
+                    self._report(piece.instance, None, piece.problem)
+                    self._fail(AbortedHere("peer:104", "a file could not be read to its end"))
+                break
+            self._queue.popleft().buffer.release()
+            self.data_bytes_sent += len(piece.data)
+            if piece.is_last:
+                self._sending = None
+                task = asyncio.get_running_loop().create_task(self._answer(piece.instance))
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
+        if self.error is not None:
+            self._take_back()
+
+    async def _answer(self, whose):
+        await self._world.answering.wait()
+        if self.error is not None or self.end is not None:
+            return
+        if self._answered == self._conduct.dies_before:
+            self._fail(LinkLost("peer:104", "reset"))
+            return
+        status = self._conduct.statuses[self._answered % len(self._conduct.statuses)]
+        self._answered += 1
+        self._outstanding.remove(whose)
+        self._world.answers[whose.path] = status
+        self._report(whose, status, None)
+        self._pump()
+
+    def _fail(self, error):
+        if self.error is not None or self.end == "released":
+            return
+        self.error = error
+        self.end = "aborted" if isinstance(error, AbortedHere) else "lost"
+        outstanding, self._outstanding, self._sending = self._outstanding, [], None
+        for whose in outstanding:
+            self._report(whose, None, error)
+        self._take_back()
+        self._on_end()
+
+    def _report(self, whose, status, error):
+        self._changed.set()
+        self._on_attempt(Attempt(whose, self.number, whose.transfer_syntax_uid, 0.001, status, error))
+
+    def _take_back(self):
+        self._changed.set()
+        kept = deque()
+        is_kept = self._sending is not None
+        for piece in self._queue:
+            is_kept = is_kept and not piece.is_first
+            if is_kept:
+                kept.append(piece)
+                continue
+            piece.buffer.release()
+            if piece.is_first:
+                self._returned.append(piece.instance)
+        self._queue = kept
+        if self._sending is not self._taking:
+            self._taking = None

@@ -1,0 +1,695 @@
+"""The dispatcher among simulated associations, readers and outlets: no sockets, no files."""
+
+import asyncio
+import time
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asyncstore.model import LaneState, Result, Unsendable
+from asyncstore.protocol.associate import MOST_CONTEXTS
+from schedule.fakes import SYNTAX, Conduct, World, instance
+
+_PATIENCE = 10
+"""Seconds after which a run hangs."""
+
+
+async def _ran(world, instances, **options):
+    """Run with all of these; the dispatcher afterwards."""
+    dispatcher = world.dispatcher(**options)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(instances)
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, instances)
+    return dispatcher
+
+
+def _assert_in_order(world, dispatcher, instances, unsendable=()):
+    """What holds whatever happened."""
+    paths = Counter([one.path for one in (*instances, *unsendable)])
+    assert Counter(outcome.path for outcome in world.outcomes) == paths
+    for outcome in world.outcomes:
+        status = world.answers.get(outcome.path)
+        assert outcome.status == status
+        if outcome.result in (Result.STORED, Result.WARNING, Result.FAILED):
+            assert status is not None
+        if outcome.result is Result.UNKNOWN:
+            assert outcome.path in world.begun
+        assert (outcome.error is None) == (outcome.result is Result.STORED)
+    assert len(set(world.begun)) == len(world.begun), "no instance is sent twice"
+    assert world.open_now == 0
+    assert world.unreleased == 0
+    assert world.readers == 0
+    assert dispatcher.lanes() == ()
+    assert dispatcher.stopped.is_set()
+    assert dispatcher.associations_asked_for == world.asked_for
+    assert dispatcher.associations_opened == len(world.associations)
+
+
+def _results(world):
+    return Counter(outcome.result for outcome in world.outcomes)
+
+
+def _names(count, start=0):
+    return [instance(number) for number in range(start, start + count)]
+
+
+async def _until(condition):
+    """Return in the very moment that ``condition`` holds."""
+    deadline = time.monotonic() + _PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0)
+
+
+def _is_waiting(dispatcher):
+    return [lane.state for lane in dispatcher.lanes()] == [LaneState.WAITING]
+
+
+# At work.
+
+
+async def test_everything_is_stored_and_every_association_released():
+    world = World()
+    await _ran(world, _names(100))
+    assert _results(world) == {Result.STORED: 100}
+    assert {association.end for association in world.associations} == {"released"}
+
+
+async def test_one_lane_keeps_the_order_of_the_walk():
+    world = World()
+    await _ran(world, _names(50), associations=1)
+    assert world.begun == [str(number) for number in range(50)]
+    assert len(world.associations) == 1
+
+
+async def test_without_input_no_association_is_opened():
+    world = World()
+    await _ran(world, [])
+    assert world.asked_for == 0
+
+
+async def test_there_are_as_many_associations_as_asked_for_and_no_more_than_instances():
+    for associations, count, expected in ((1, 20, 1), (3, 20, 3), (8, 2, 2)):
+        world = World()
+        world.answering.clear()
+        dispatcher = world.dispatcher(associations=associations)
+        running = asyncio.create_task(dispatcher.run())
+        await dispatcher.put(_names(count))
+        dispatcher.end_input()
+        await _until(lambda: len(world.associations) == expected)  # noqa: B023 - awaited at once
+        await asyncio.sleep(0.01)
+        assert world.open_now == expected
+        assert [lane.number for lane in dispatcher.lanes()] == list(range(1, expected + 1))
+        world.answering.set()
+        await asyncio.wait_for(running, _PATIENCE)
+        assert _results(world) == {Result.STORED: count}
+
+
+async def test_files_that_are_no_instances_get_their_outcome_at_once():
+    world = World()
+    dispatcher = world.dispatcher()
+    unsendable = [Unsendable("a", "empty"), Unsendable("b", "not DICOM")]
+    dispatcher.refuse(unsendable)
+    assert [(outcome.path, outcome.result, outcome.error) for outcome in world.outcomes] == [
+        ("a", Result.NOT_SENT, "empty"),
+        ("b", Result.NOT_SENT, "not DICOM"),
+    ]
+    dispatcher.end_input()
+    await asyncio.wait_for(dispatcher.run(), _PATIENCE)
+    _assert_in_order(world, dispatcher, [], unsendable)
+
+
+async def test_statuses_become_results():
+    world = World([Conduct(statuses=(0, 0xB000, 0xA700))])
+    await _ran(world, _names(30), associations=1)
+    assert _results(world) == {Result.STORED: 10, Result.WARNING: 10, Result.FAILED: 10}
+
+
+async def test_a_window_is_filled():
+    world = World([Conduct(window=5)])
+    world.answering.clear()
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(20))
+    dispatcher.end_input()
+    await _until(lambda: len(world.begun) == 5)
+    world.answering.set()
+    await asyncio.wait_for(running, _PATIENCE)
+    assert world.associations[0].most_outstanding == 5
+    _assert_in_order(world, dispatcher, _names(20))
+
+
+async def test_putting_waits_for_a_peer_that_does_not_keep_up():
+    world = World()
+    world.answering.clear()
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    instances = _names(10000)
+    put = 0
+
+    async def feed():
+        nonlocal put
+        for start in range(0, len(instances), 100):
+            await dispatcher.put(instances[start : start + 100])
+            put += 100
+        dispatcher.end_input()
+
+    feeding = asyncio.create_task(feed())
+    await asyncio.wait({feeding}, timeout=0.1)
+    assert 4000 < put < 4300
+    world.answering.set()
+    await asyncio.wait_for(asyncio.gather(feeding, running), 2 * _PATIENCE)
+    _assert_in_order(world, dispatcher, instances)
+
+
+async def test_sending_waits_for_whoever_does_not_take_the_outcomes():
+    world = World()
+    world.room_left.clear()
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(50))
+    dispatcher.end_input()
+    await asyncio.sleep(0.02)
+    assert len(world.outcomes) < 10
+    world.room_left.set()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(50))
+
+
+async def test_instances_that_come_later_go_over_the_association_that_waits():
+    world = World()
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    for start in (0, 10, 20):
+        await dispatcher.put(_names(10, start))
+        await _until(lambda: len(world.outcomes) == start + 10 and _is_waiting(dispatcher))  # noqa: B023 - as above
+    assert len(world.associations) == 1
+    assert world.open_now == 1
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(30))
+
+
+async def test_lanes_show_what_they_do():
+    world = World(large=["0"])
+    world.opening.clear()
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(3))
+    await _until(lambda: world.asked_for)
+    (lane,) = dispatcher.lanes()
+    assert (lane.number, lane.state, lane.association, lane.stored, lane.path) == (1, LaneState.OPENING, 1, 0, None)
+    world.answering.clear()
+    world.opening.set()
+    await _until(lambda: world.begun)
+    (lane,) = dispatcher.lanes()
+    assert (lane.state, lane.path, lane.bytes) == (LaneState.SENDING, "0", 10)
+    world.answering.set()
+    await _until(lambda: _is_waiting(dispatcher))
+    (lane,) = dispatcher.lanes()
+    assert (lane.stored, lane.path) == (3, None)
+    assert dispatcher.bytes_sent == 5 * len(b"data")
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    assert dispatcher.bytes_sent == 5 * len(b"data")
+
+
+# Contexts.
+
+
+async def test_a_context_is_proposed_for_each_pair_once():
+    world = World()
+    instances = [instance(number, f"1.{number % 5}") for number in range(50)]
+    await _ran(world, instances, associations=1)
+    assert world.associations[0].proposed == [(f"1.{number}", SYNTAX) for number in range(5)]
+
+
+async def test_pairs_beyond_what_one_association_can_carry_are_all_sent():
+    world = World()
+    pairs = 3 * MOST_CONTEXTS + 10
+    instances = [instance(number, f"1.{number % pairs}") for number in range(2 * pairs)]
+    await _ran(world, instances, associations=2)
+    assert _results(world) == {Result.STORED: 2 * pairs}
+    assert all(len(association.proposed) <= MOST_CONTEXTS for association in world.associations)
+
+
+@pytest.mark.parametrize("conduct", [Conduct(refuses=frozenset(["1.2"])), Conduct(ignores=frozenset(["1.2"]))])
+async def test_a_refused_pair_is_not_sent_and_the_others_are(conduct):
+    world = World([conduct])
+    await _ran(world, [instance(number, f"1.{number % 3}") for number in range(30)], associations=2)
+    assert _results(world) == {Result.STORED: 20, Result.NOT_SENT: 10}
+    for outcome in world.outcomes:
+        assert (outcome.sop_class_uid == "1.2") == (outcome.result is Result.NOT_SENT)
+        assert outcome.result is Result.STORED or ("1.2" in outcome.error and SYNTAX in outcome.error)
+
+
+async def test_a_peer_that_refuses_every_pair_ends_the_run_and_is_no_failure():
+    world = World([Conduct(refuses=frozenset(["1.1"]))])
+    dispatcher = await _ran(world, _names(30))
+    assert _results(world) == {Result.NOT_SENT: 30}
+    assert dispatcher.failure is None
+
+
+async def test_a_refused_pair_is_not_asked_for_again():
+    world = World([Conduct(refuses=frozenset(["1.2"]))])
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put([instance("a", "1.2")])
+    await _until(lambda: len(world.outcomes) == 1)
+    await dispatcher.put([instance("b", "1.2"), instance("c", "1.3"), instance("d", "1.2")])
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, [instance(name) for name in "abcd"])
+    assert _results(world) == {Result.NOT_SENT: 3, Result.STORED: 1}
+    assert world.associations[-1].proposed == [("1.3", SYNTAX)]
+
+
+async def test_a_pair_that_was_not_proposed_brings_another_association():
+    world = World()
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(5))
+    await _until(lambda: len(world.outcomes) == 5)
+    await dispatcher.put([instance("new", "1.7"), instance("old")])
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    assert _results(world) == {Result.STORED: 7}
+    first, second = world.associations
+    assert first.end == "released"
+    assert set(second.proposed) == {("1.1", SYNTAX), ("1.7", SYNTAX)}
+
+
+async def test_a_pair_that_is_refused_at_times_does_not_keep_the_run_from_ending():
+    world = World([Conduct(dies_before=0), Conduct(refuses=frozenset(["1.1"]))])
+    world.answering.clear()
+    dispatcher = world.dispatcher(associations=2)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(1))
+    await _until(lambda: world.begun)
+    world.reading.clear()
+    await dispatcher.put(_names(20, 1))
+    await _until(lambda: len(world.associations) == 2)
+    world.reading.set()
+    world.answering.set()
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(21))
+
+
+async def test_what_comes_back_of_a_pair_that_was_refused_elsewhere_does_not_wait_for_ever():
+    refusing = Conduct(refuses=frozenset(["1.1"]))
+    world = World([Conduct(dies_before=0), refusing, refusing, Conduct(opens=False)])
+    world.answering.clear()
+    dispatcher = world.dispatcher(associations=3)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put([instance("a"), instance("b")])
+    await _until(lambda: world.begun)
+    await dispatcher.put([instance(name, "1.2") for name in "cdefgh"] + [instance("i")])
+    await _until(lambda: len(world.associations) == 3)
+    world.answering.set()
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, [instance(name) for name in "abcdefghi"])
+
+
+# Associations that fail.
+
+
+async def test_where_no_association_can_be_had_nothing_is_sent_for_that_reason():
+    world = World([Conduct(opens=False)])
+    dispatcher = await _ran(world, _names(20), associations=3)
+    assert _results(world) == {Result.NOT_SENT: 20}
+    assert dispatcher.failure is not None
+    assert {outcome.error for outcome in world.outcomes} == {str(dispatcher.failure)}
+    assert world.asked_for <= 3
+
+
+async def test_what_is_put_after_that_is_not_sent_either():
+    world = World([Conduct(opens=False)])
+    dispatcher = world.dispatcher()
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(3))
+    await dispatcher.stopped.wait()
+    await dispatcher.put(_names(3, 3))
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(6))
+
+
+async def test_with_fewer_associations_than_asked_for_the_run_goes_on():
+    world = World([Conduct(), Conduct(opens=False)])
+    dispatcher = await _ran(world, _names(200), associations=4)
+    assert _results(world) == {Result.STORED: 200}
+    assert dispatcher.failure is None
+    assert len(world.associations) == 1
+    assert world.asked_for <= 4
+
+
+async def test_when_an_association_is_lost_only_what_had_begun_is_unknown_and_the_rest_goes_on():
+    world = World([Conduct(dies_before=5), Conduct()])
+    await _ran(world, _names(30), associations=1)
+    assert _results(world) == {Result.STORED: 29, Result.UNKNOWN: 1}
+    assert [association.end for association in world.associations] == ["lost", "released"]
+
+
+async def test_associations_lost_again_and_again_do_not_keep_the_run_from_going_on():
+    world = World([Conduct(dies_before=3)])
+    await _ran(world, _names(100), associations=2)
+    results = _results(world)
+    assert results[Result.UNKNOWN] <= 26
+    assert results[Result.STORED] + results[Result.UNKNOWN] == 100
+
+
+async def test_a_peer_that_never_answers_anything_is_given_up():
+    world = World([Conduct(dies_before=0)])
+    dispatcher = await _ran(world, _names(100), associations=1)
+    results = _results(world)
+    assert results[Result.UNKNOWN] == len(world.begun) <= 5
+    assert results[Result.NOT_SENT] == 100 - results[Result.UNKNOWN]
+    assert dispatcher.failure is not None
+
+
+async def test_an_association_lost_while_it_waited_costs_nothing():
+    world = World([Conduct()])
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    for start in range(5):
+        await dispatcher.put(_names(1, start))
+        await _until(lambda: len(world.outcomes) == start + 1)  # noqa: B023 - awaited at once
+        await _until(lambda: _is_waiting(dispatcher))
+        world.associations[-1].abort()
+        await _until(lambda: world.open_now == 0)
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    assert _results(world) == {Result.STORED: 5}
+    assert len(world.associations) == 5
+
+
+async def test_an_error_of_the_program_is_raised_and_every_instance_has_its_outcome():
+    world = World()
+    dispatcher = world.dispatcher()
+    dispatcher._open_association = None  # noqa: SLF001 - any error that is nobody's fault but ours
+    await dispatcher.put(_names(10))
+    dispatcher.end_input()
+    with pytest.raises(BaseExceptionGroup):
+        await asyncio.wait_for(dispatcher.run(), _PATIENCE)
+    assert _results(world) == {Result.NOT_SENT: 10}
+
+
+# Files that fail.
+
+
+async def test_files_that_cannot_be_read_are_not_sent_and_the_others_are():
+    world = World(unreadable=["1", "2", "10", "19"], large=["5"])
+    await _ran(world, _names(20))
+    assert _results(world) == {Result.STORED: 16, Result.NOT_SENT: 4}
+    assert {outcome.error for outcome in world.outcomes} == {None, "cannot be read"}
+    assert len(world.associations) <= 4
+
+
+@pytest.mark.parametrize("window", [1, 4])
+async def test_a_file_that_cannot_be_read_to_its_end_costs_its_association_only(window):
+    world = World([Conduct(window=window)], breaking=["3", "7"], large=["5"])
+    await _ran(world, _names(20), associations=1)
+    assert _results(world) == {Result.STORED: 18, Result.NOT_SENT: 2}
+    assert {outcome.error for outcome in world.outcomes} == {None, "cut short"}
+    assert [association.end for association in world.associations] == ["aborted", "aborted", "released"]
+
+
+async def test_files_that_break_one_after_the_other_are_not_the_peers_fault():
+    world = World(breaking=[str(number) for number in range(10)])
+    dispatcher = await _ran(world, _names(15), associations=1)
+    assert _results(world) == {Result.STORED: 5, Result.NOT_SENT: 10}
+    assert dispatcher.failure is None
+
+
+# Stopping.
+
+
+@pytest.mark.parametrize("window", [1, 3])
+async def test_stopping_lets_what_has_begun_finish_and_starts_nothing(window):
+    world = World([Conduct(window=window)])
+    world.answering.clear()
+    dispatcher = world.dispatcher(associations=2)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(30))
+    await _until(lambda: len(world.begun) == 2 * window)
+    dispatcher.stop("enough")
+    assert dispatcher.stopped.is_set()
+    world.answering.set()
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(30))
+    assert _results(world) == {Result.STORED: 2 * window, Result.NOT_SENT: 30 - 2 * window}
+    assert {outcome.error for outcome in world.outcomes} == {None, "enough"}
+    assert {association.end for association in world.associations} == {"released"}
+
+
+async def test_a_large_file_that_has_begun_is_sent_to_its_end():
+    world = World(large=["0"])
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(2))
+    await _until(lambda: world.begun)
+    world.reading.clear()
+    dispatcher.stop("enough")
+    world.reading.set()
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(2))
+    assert {outcome.path: outcome.result for outcome in world.outcomes} == {"0": Result.STORED, "1": Result.NOT_SENT}
+
+
+async def test_what_is_being_read_when_the_run_stops_is_not_begun():
+    world = World()
+    world.reading.clear()
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(5))
+    await _until(lambda: len(world.associations) == 1)
+    await asyncio.sleep(0.005)
+    dispatcher.stop("enough")
+    world.reading.set()
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(5))
+    assert world.begun == []
+
+
+async def test_stopping_does_not_wait_for_associations_that_are_being_opened():
+    world = World()
+    world.opening.clear()
+    dispatcher = world.dispatcher(associations=3)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(5))
+    await _until(lambda: world.asked_for == 3)
+    dispatcher.stop("enough")
+    dispatcher.end_input()
+    await asyncio.wait_for(running, 1)
+    assert _results(world) == {Result.NOT_SENT: 5}
+
+
+async def test_stopping_wakes_whoever_waits_to_put():
+    world = World()
+    world.answering.clear()
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    instances = _names(10000)
+    await dispatcher.put(instances[:9000])
+    putting = asyncio.create_task(dispatcher.put(instances[9000:]))
+    await asyncio.wait({putting}, timeout=0.01)
+    assert not putting.done()
+    dispatcher.stop("enough")
+    await asyncio.wait_for(putting, 1)
+    world.answering.set()
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, instances)
+
+
+async def test_only_the_first_reason_to_stop_counts():
+    world = World()
+    dispatcher = world.dispatcher()
+    await dispatcher.put(_names(1))
+    dispatcher.stop("first")
+    dispatcher.stop("second")
+    await dispatcher.put(_names(1, 1))
+    dispatcher.end_input()
+    await asyncio.wait_for(dispatcher.run(), _PATIENCE)
+    assert [outcome.error for outcome in world.outcomes] == ["first", "first"]
+
+
+async def test_at_the_end_associations_are_aborted_where_that_is_wanted():
+    world = World()
+    await _ran(world, _names(10), abort_at_end=True)
+    assert {association.end for association in world.associations} == {"aborted"}
+    assert _results(world) == {Result.STORED: 10}
+
+
+# Halting on the first failure.
+
+
+async def test_the_first_failure_halts():
+    world = World([Conduct(statuses=(0, 0, 0xA700))])
+    dispatcher = await _ran(world, _names(30), associations=1, halt_on_failure=True)
+    assert _results(world) == {Result.STORED: 2, Result.FAILED: 1, Result.NOT_SENT: 27}
+    (failed,) = (outcome.error for outcome in world.outcomes if outcome.result is Result.FAILED)
+    assert all(failed in outcome.error for outcome in world.outcomes if outcome.result is Result.NOT_SENT)
+    assert dispatcher.failure is None
+    assert world.associations[0].end == "released"
+
+
+async def test_a_warning_does_not_halt():
+    world = World([Conduct(statuses=(0xB000,))])
+    await _ran(world, _names(30), halt_on_failure=True)
+    assert _results(world) == {Result.WARNING: 30}
+
+
+async def test_a_file_that_is_no_instance_halts():
+    world = World()
+    dispatcher = world.dispatcher(halt_on_failure=True)
+    running = asyncio.create_task(dispatcher.run())
+    dispatcher.refuse([Unsendable("a", "empty"), Unsendable("b", "empty")])
+    await dispatcher.put(_names(3))
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(3), [Unsendable("a", ""), Unsendable("b", "")])
+    assert world.begun == []
+
+
+async def test_an_unreadable_file_halts_before_the_rest_of_its_load_begins():
+    world = World(unreadable=["0"])
+    await _ran(world, _names(3), associations=1, halt_on_failure=True)
+    assert world.begun == []
+    assert _results(world) == {Result.NOT_SENT: 3}
+
+
+async def test_a_refused_pair_halts_also_where_others_come_with_it():
+    world = World([Conduct(refuses=frozenset(["1.2"]))])
+    await _ran(world, [instance("a", "1.2"), instance("b")], associations=1, halt_on_failure=True)
+    assert world.begun == []
+
+
+async def test_a_pair_that_was_refused_before_the_run_was_to_halt_ends_it_all_the_same():
+    world = World([Conduct(refuses=frozenset(["1.2"]))])
+    dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
+    dispatcher._refused["1.2", SYNTAX] = "refused"  # noqa: SLF001 - as it is when the halt comes while it is being put
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put([instance("a"), instance("b", "1.2"), instance("c")])
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, [instance(name) for name in "abc"])
+
+
+# Being cancelled.
+
+
+@pytest.mark.parametrize("gate", ["opening", "reading", "answering", "room_left"])
+async def test_cancelled_at_any_stage_every_instance_has_its_outcome(gate):
+    world = World([Conduct(window=2)], large=["0", "3"])
+    getattr(world, gate).clear()
+    dispatcher = world.dispatcher(associations=2)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(20))
+    dispatcher.end_input()
+    await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(20))
+    assert _results(world)[Result.UNKNOWN] <= 4
+
+
+async def test_a_put_that_is_cancelled_while_it_waits_leaves_no_instance_without_an_outcome():
+    world = World()
+    world.answering.clear()
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    instances = _names(6000)
+    await dispatcher.put(instances[:5000])
+    putting = asyncio.create_task(dispatcher.put(instances[5000:]))
+    await asyncio.sleep(0.01)
+    for task in (putting, running):
+        task.cancel()
+    await asyncio.gather(putting, running, return_exceptions=True)
+    _assert_in_order(world, dispatcher, instances)
+
+
+# Whatever happens.
+
+_CLASSES = [f"1.{number}" for number in range(4)]
+_CONDUCTS = st.lists(
+    st.builds(
+        Conduct,
+        opens=st.sampled_from([True, True, True, False]),
+        refuses=st.frozensets(st.sampled_from(_CLASSES), max_size=2),
+        ignores=st.frozensets(st.sampled_from(_CLASSES), max_size=1),
+        statuses=st.lists(st.sampled_from([0, 0, 0, 0xB000, 0xA700]), min_size=1, max_size=4).map(tuple),
+        dies_before=st.none() | st.integers(0, 4),
+        window=st.integers(1, 3),
+    ),
+    min_size=1,
+    max_size=5,
+)
+_BATCHES = st.lists(st.lists(st.sampled_from(_CLASSES), max_size=8), max_size=5)
+_ENDS = st.one_of(st.just(("end", 0)), st.tuples(st.sampled_from(["stop", "cancel"]), st.integers(1, 60)))
+
+
+async def _scripted(conducts, batches, end, options, files):
+    world = World(conducts, **files)
+    dispatcher = world.dispatcher(**options)
+    running = asyncio.create_task(dispatcher.run())
+    how, ticks = end
+    instances = []
+
+    async def feed():
+        for batch in batches:
+            made = [instance(len(instances) + number, one) for number, one in enumerate(batch)]
+            instances.extend(made)
+            await dispatcher.put(made)
+            await asyncio.sleep(0)
+        dispatcher.end_input()
+
+    feeding = asyncio.create_task(feed())
+    if how != "end":
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        if how == "stop":
+            dispatcher.stop("enough")
+        else:
+            running.cancel()
+    await asyncio.wait_for(feeding, _PATIENCE)
+    await asyncio.wait({running}, timeout=_PATIENCE)
+    assert running.done(), "it hangs"
+    assert running.cancelled() or running.exception() is None
+    _assert_in_order(world, dispatcher, instances)
+    return world, dispatcher
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    _CONDUCTS,
+    _BATCHES,
+    _ENDS,
+    st.fixed_dictionaries({"associations": st.none() | st.integers(1, 4), "halt_on_failure": st.booleans()}),
+    st.fixed_dictionaries(
+        {name: st.frozensets(st.integers(0, 20).map(str), max_size=4) for name in ("unreadable", "breaking", "large")}
+    ),
+)
+def test_whatever_happens_every_instance_has_exactly_one_outcome(conducts, batches, end, options, files):
+    asyncio.run(_scripted(conducts, batches, end, options, files))
+
+
+@settings(max_examples=50, deadline=None)
+@given(_BATCHES, st.integers(1, 4), st.integers(1, 3))
+def test_where_nothing_goes_wrong_everything_is_stored(batches, associations, window):
+    options = {"associations": associations, "halt_on_failure": True}
+    world, dispatcher = asyncio.run(_scripted([Conduct(window=window)], batches, ("end", 0), options, {}))
+    assert set(_results(world)) <= {Result.STORED}
+    assert dispatcher.failure is None
+    assert dispatcher.stop_reason is None
+    assert {association.end for association in world.associations} <= {"released"}

@@ -1,0 +1,67 @@
+import pytest
+
+from asyncstore.errors import AbortedHere, AssociationAborted, AssociationReleased, LinkLost, TimedOut
+from asyncstore.model import Attempt, Instance, Outcome, Result, Unsendable
+from asyncstore.schedule.outcome import not_sent, of_attempt, of_unsendable
+
+_INSTANCE = Instance("/a/1.dcm", "1.1", "1.2", "1.3", 300, 5000, b"data")
+
+
+def _attempt(status=None, error=None):
+    return Attempt(_INSTANCE, 7, "1.3", 0.25, status, error)
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "words"),
+    [
+        (0x0000, Result.STORED, None),
+        (0x0001, Result.WARNING, "0x0001"),
+        (0x0107, Result.WARNING, "0x0107 attribute list error"),
+        (0x0116, Result.WARNING, "0x0116"),
+        (0xB000, Result.WARNING, "0xB000 coercion of data elements"),
+        (0xBFFF, Result.WARNING, "0xBFFF"),
+        (0x0110, Result.FAILED, "0x0110 processing failure"),
+        (0x0111, Result.FAILED, "0x0111 duplicate SOP instance"),
+        (0x0122, Result.FAILED, "0x0122 SOP class not supported"),
+        (0xA700, Result.FAILED, "0xA700 out of resources"),
+        (0xA900, Result.FAILED, "0xA900"),
+        (0xC001, Result.FAILED, "0xC001 cannot understand"),
+        (0xFE00, Result.FAILED, "0xFE00"),
+    ],
+)
+def test_a_response_decides(status, result, words):
+    outcome = of_attempt(_attempt(status))
+    assert outcome == Outcome("/a/1.dcm", result, status, "1.1", "1.2", "1.3", "1.3", 5000, 0.25, 1, 7, outcome.error)
+    assert outcome.error is None if words is None else outcome.error.startswith(words)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LinkLost("peer:104", "reset by peer"),
+        AssociationAborted("peer:104", 2, 6),
+        AssociationReleased("peer:104"),
+        AbortedHere("peer:104", "it was asked for"),
+        TimedOut("peer:104", "response", 5, "-td"),
+    ],
+)
+def test_without_a_response_nobody_knows(error):
+    outcome = of_attempt(_attempt(error=error))
+    assert (outcome.result, outcome.status, outcome.attempts, outcome.association) == (Result.UNKNOWN, None, 1, 7)
+    assert outcome.error.startswith("no response")
+    assert error.problem in outcome.error
+
+
+def test_a_file_that_could_not_be_read_to_its_end_was_not_sent():
+    outcome = of_attempt(_attempt(error=Unsendable("/a/1.dcm", "it was cut short")))
+    assert (outcome.result, outcome.error, outcome.attempts) == (Result.NOT_SENT, "it was cut short", 1)
+
+
+def test_what_no_association_began_to_store_was_not_attempted():
+    outcome = not_sent(_INSTANCE, "the run ended")
+    assert outcome == Outcome("/a/1.dcm", Result.NOT_SENT, None, "1.1", "1.2", "1.3", bytes=5000, error="the run ended")
+    assert (outcome.attempts, outcome.association) == (0, None)
+
+
+def test_a_file_that_is_no_instance_has_a_reason_and_nothing_else():
+    assert of_unsendable(Unsendable("/a/2", "empty")) == Outcome("/a/2", Result.NOT_SENT, error="empty")

@@ -1,0 +1,60 @@
+"""The rules on what imports what: those import-linter holds, and those on what a start has to load."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parent.parent
+_HEAVY = ("anyio", "asyncio", "numpy", "pydicom", "pynetdicom", "rich", "uvloop")
+
+
+def _loaded_by(*modules):
+    """Which of the heavy modules a new interpreter has loaded after importing these."""
+    program = f"import {', '.join(modules)}, sys; print(*sorted({set(_HEAVY)!r} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    return set(ended.stdout.split())
+
+
+def test_rooms_import_only_from_those_below_them():
+    lint_imports = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    if lint_imports is None:
+        pytest.skip("import-linter is not installed")
+    ended = subprocess.run([lint_imports], cwd=_ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_the_library_loads_nothing_before_it_is_used():
+    assert _loaded_by("asyncstore") == set()
+
+
+def test_a_worker_process_loads_nothing_that_ordinary_files_do_not_need():
+    assert _loaded_by("asyncstore.prepare.worker") == set()
+
+
+@pytest.mark.parametrize(
+    "room", ["protocol.upper_layer", "protocol.requests", "negotiation", "model", "errors", "source"]
+)
+def test_rooms_without_a_loop_load_none(room):
+    assert _loaded_by(f"asyncstore.{room}") == set()
+
+
+def test_only_the_displays_load_what_draws_them():
+    assert "rich" not in _loaded_by("asyncstore.sender", "asyncstore.sink", "asyncstore.survey", "asyncstore.load")
+
+
+def test_sending_loads_no_pydicom():
+    assert not {"pydicom", "pynetdicom", "numpy"} & _loaded_by("asyncstore.sender")
+
+
+def test_every_public_name_is_there_and_lives_in_the_library():
+    import asyncstore  # noqa: PLC0415 - it is what is tested
+
+    assert len(set(asyncstore.__all__)) == len(asyncstore.__all__)
+    for name in asyncstore.__all__:
+        assert getattr(asyncstore, name) is not None
+        assert name in dir(asyncstore)
+    with pytest.raises(AttributeError, match="nothing_of_that_name"):
+        asyncstore.nothing_of_that_name  # noqa: B018 - looking it up is the test

@@ -1,0 +1,93 @@
+"""The examples run as their docstrings say, each in a process of its own, against a sink."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+import trees
+from asyncstore import Sink
+from peers.programs import free_port
+
+_EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+async def _run(name, *words):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(_EXAMPLES / name),
+        *map(str, words),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+@pytest.fixture
+def files(tmp_path):
+    return trees.instances(tmp_path / "files", 3)
+
+
+def test_every_example_is_run_here():
+    tested = {"own_progress.py", "send_folder.py", "sink_in_a_test.py", "wait_for_peer.py"}
+    assert {path.name for path in _EXAMPLES.glob("*.py")} == tested
+
+
+@pytest.mark.usefixtures("files")
+async def test_a_folder_is_sent(tmp_path):
+    async with Sink(port=0) as sink:
+        code, output = await _run("send_folder.py", "127.0.0.1", sink.port, tmp_path)
+        assert (code, output) == (0, "3 stored\n")
+        assert sink.tally.instances == 3
+
+
+@pytest.mark.usefixtures("files")
+async def test_what_is_not_stored_is_named(tmp_path):
+    junk = tmp_path / "notes.txt"
+    junk.write_text("no DICOM")
+    async with Sink(port=0) as sink:
+        code, output = await _run("send_folder.py", "127.0.0.1", sink.port, tmp_path)
+        assert code == 1
+        assert f"{junk}: not_sent: not a DICOM file" in output
+
+
+async def test_a_peer_that_is_not_there_is_named_with_what_to_do(files):
+    code, output = await _run("send_folder.py", "127.0.0.1", free_port(), files[0])
+    assert code == 1
+    assert "connection refused" in output
+    assert "Check the host name" in output
+    assert "Traceback" not in output
+
+
+async def test_progress_is_shown(files):
+    async with Sink(port=0, latency=0.4) as sink:
+        code, output = await _run("own_progress.py", "127.0.0.1", sink.port, 60, *files)
+        assert code == 0
+        assert "3 files found" in output
+        assert output.endswith("3 stored\n")
+
+
+async def test_a_run_is_ended_after_a_time(files):
+    async with Sink(port=0, latency=1) as sink:
+        code, output = await _run("own_progress.py", "127.0.0.1", sink.port, 0.5, *files * 20)
+        assert code == 0
+        assert "not_sent" in output
+
+
+async def test_a_peer_is_waited_for():
+    async with Sink(port=0) as sink:
+        code, output = await _run("wait_for_peer.py", "127.0.0.1", sink.port, 5)
+        assert (code, "answered in" in output) == (0, True)
+    code, output = await _run("wait_for_peer.py", "127.0.0.1", sink.port, 0.2)
+    assert (code, "connection refused" in output) == (1, True)
+
+
+async def test_a_sink_serves_a_test(files):
+    code, output = await _run("sink_in_a_test.py", *files)
+    assert code == 0
+    assert "3 outcomes, 3 files stored" in output
+    assert output.count("failed: 0xA700 out of resources") == 3

@@ -1,0 +1,116 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncstore.errors import InvalidPdu
+from asyncstore.negotiation import IMPLICIT_VR_LITTLE_ENDIAN, agreed_window, conclude, pair_of, plan, verification
+from asyncstore.protocol.associate import MOST_CONTEXTS, AssociateRequest, ContextResult, ProposedContext
+
+_PAIRS = st.lists(st.tuples(st.integers(0, 30).map("1.2.{}".format), st.integers(0, 9).map("1.3.{}".format)))
+
+
+@given(_PAIRS)
+def test_each_pair_gets_one_context_with_its_transfer_syntax_alone(pairs):
+    contexts = plan(pairs)
+    proposed = [(context.abstract_syntax, *context.transfer_syntaxes) for context in contexts]
+    assert proposed == list(dict.fromkeys(pairs))[:MOST_CONTEXTS]
+
+
+@given(_PAIRS)
+def test_context_ids_are_odd_and_unique_and_fit_into_a_byte(pairs):
+    ids = [context.id for context in plan(pairs)]
+    assert ids == list(range(1, 2 * len(ids), 2))
+    assert all(number <= 0xFF for number in ids)
+
+
+def test_what_exceeds_the_contexts_of_one_association_is_left_out_at_the_end():
+    pairs = [(f"1.2.{number}", "1.3") for number in range(MOST_CONTEXTS + 10)]
+    contexts = plan(iter(pairs))
+    assert [context.abstract_syntax for context in contexts] == [abstract for abstract, _ in pairs[:MOST_CONTEXTS]]
+    assert len(AssociateRequest.decode(AssociateRequest("A", "B", contexts, 0).encode()[6:]).contexts) == MOST_CONTEXTS
+
+
+def test_without_pairs_nothing_is_proposed():
+    assert plan(()) == ()
+
+
+def test_an_instance_belongs_to_its_class_and_the_encoding_it_has():
+    assert plan([pair_of("1.2.3", "1.2.4")])[0][1:] == ("1.2.3", ("1.2.4",))
+
+
+def test_an_echo_needs_one_context_that_every_peer_can_accept():
+    assert verification() == ((1, "1.2.840.10008.1.1", (IMPLICIT_VR_LITTLE_ENDIAN,)),)
+
+
+# What comes of it.
+
+
+@given(_PAIRS, st.lists(st.integers(0, 4), min_size=MOST_CONTEXTS, max_size=MOST_CONTEXTS), st.randoms())
+def test_each_pair_is_carried_by_the_context_it_was_accepted_in(pairs, results, random):
+    proposed = plan(pairs)
+    answers = [
+        ContextResult(context.id, result, context.transfer_syntaxes[0])
+        for context, result in zip(proposed, results, strict=False)
+    ]
+    random.shuffle(answers)
+    agreement = conclude(proposed, answers)
+    accepted = {answer.id for answer in answers if answer.result == 0}
+    by_pair = {(context.abstract_syntax, context.transfer_syntaxes[0]): context.id for context in proposed}
+    assert agreement.accepted == {pair: number for pair, number in by_pair.items() if number in accepted}
+    assert agreement.results.keys() == by_pair.keys()
+    assert agreement.transfer_syntaxes == {number: pair[1] for pair, number in agreement.accepted.items()}
+    for pair, words in agreement.results.items():
+        assert (words == "accepted") == (pair in agreement.accepted)
+
+
+def test_a_refused_context_may_come_without_its_transfer_syntax():
+    proposed = plan([("1.2", "1.3")])
+    agreement = conclude(proposed, [ContextResult(1, 3, "")])
+    assert agreement == ({}, {("1.2", "1.3"): "abstract syntax not supported"}, {})
+
+
+def test_what_is_not_answered_has_no_result():
+    proposed = plan([("1.2", "1.3"), ("1.4", "1.3")])
+    assert conclude(proposed, [ContextResult(1, 0, "1.3")]).results.keys() == {("1.2", "1.3")}
+
+
+def test_of_two_contexts_for_one_pair_the_first_is_used_and_both_are_known():
+    proposed = [ProposedContext(1, "1.2", ("1.3",)), ProposedContext(3, "1.2", ("1.3", "1.4"))]
+    agreement = conclude(proposed, [ContextResult(1, 0, "1.3"), ContextResult(3, 0, "1.3")])
+    assert agreement.accepted == {("1.2", "1.3"): 1}
+    assert agreement.transfer_syntaxes == {1: "1.3", 3: "1.3"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ContextResult(5, 0, "1.3"),
+        ContextResult(2, 0, "1.3"),
+        ContextResult(5, 3, ""),
+        ContextResult(1, 0, "1.4"),
+        ContextResult(1, 0, ""),
+    ],
+)
+def test_an_answer_to_what_was_not_proposed_is_a_violation(answer):
+    with pytest.raises(InvalidPdu):
+        conclude(plan([("1.2", "1.3")]), [answer])
+
+
+@pytest.mark.parametrize(
+    ("proposed", "accepted", "agreed"),
+    [
+        (1, None, 1),
+        (1, (8, 8), 1),
+        (1, (0, 0), 1),
+        (8, None, 1),
+        (8, (8, 1), 8),
+        (8, (3, 1), 3),
+        (8, (100, 1), 8),
+        (8, (0, 1), 8),
+        (0, None, 1),
+        (0, (5, 1), 5),
+        (0, (0, 0), 0),
+    ],
+)
+def test_the_window_is_what_was_proposed_unless_the_peer_lowers_it(proposed, accepted, agreed):
+    assert agreed_window(proposed, accepted) == agreed

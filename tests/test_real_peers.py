@@ -1,0 +1,192 @@
+"""The SCPs that are out there take what we send, and hold exactly what we say they do."""
+
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from asyncstore import Result, Sink, Timeouts
+from asyncstore.load import write_archive
+from oracle import DELIVERED, assert_true, nothing_left_behind, send
+from peers.dcmtk import running_storescp
+from peers.hostile import Behaviour, accepts, answers_late, running_hostile
+from peers.orthanc import running_orthanc
+from peers.pynetdicom_scp import running_pynetdicom_scp
+from trees import data_sets, pydicom_test_files
+
+NOT_DICOM = "not a DICOM file"
+CUT_OFF = "its data set has an odd length: the file is cut off or damaged"
+DIRECTORY = "a DICOMDIR: it describes files, and is not stored itself"
+NO_DATA_SET = "nothing after its file meta information looks like a data set"
+NO_UIDS = "it holds no SOP class UID and SOP instance UID"
+NOT_INSTANCES = {
+    "README.txt": NOT_DICOM,
+    "README": NOT_DICOM,
+    "crayons.icc": NOT_DICOM,
+    "zipMR.gz": NOT_DICOM,
+    "rtplan.dump": NOT_DICOM,
+    "rtstruct.dump": NOT_DICOM,
+    "test1.json": NOT_DICOM,
+    "test_PN.json": NOT_DICOM,
+    "no_meta.dcm": NOT_DICOM,  # it begins in the middle of an element
+    "meta_missing_tsyntax.dcm": NO_DATA_SET,
+    "empty_charset_LEI.dcm": NO_UIDS,
+    "nested_priv_SQ.dcm": NO_DATA_SET,
+    "rtplan_truncated.dcm": CUT_OFF,
+}
+"""The files of pydicom's collection that are no instance to be stored, and what is said of them."""
+ENDING_WITHIN_AN_ELEMENT = {"MR_truncated.dcm", "SC_rgb_jpeg.dcm"}
+"""Their data sets are cut off at an even length, which only who parses them notices."""
+
+SOME = 5
+"""Every fifth instance of the archive, for peers that take their time."""
+
+
+def expected_error(path):
+    """What is said of a file of pydicom's collection by the probe; ``None`` of an instance."""
+    return DIRECTORY if path.name.startswith("DICOMDIR") else NOT_INSTANCES.get(path.name)
+
+
+def assert_all_stored(ran, files):
+    """Every file that is an instance is stored, and of every other one it is said why not."""
+    assert ran.failure is None
+    for path in files:
+        outcome = ran.of(path)
+        expected = Result.STORED if expected_error(path) is None else Result.NOT_SENT
+        assert (outcome.result, outcome.error) == (expected, expected_error(path)), path.name
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return write_archive(tmp_path_factory.mktemp("archive") / "archive").folder
+
+
+@pytest.fixture(scope="module")
+def archive_files(archive):
+    return sorted(path for path in archive.rglob("*") if path.is_file())
+
+
+# pydicom's collection: compressed, deflated, big endian, implicit, without meta information, cut off, no DICOM at all
+
+
+@pytest.mark.parametrize("associations", [1, 4])
+async def test_the_sink_stores_all_of_pydicoms_files_byte_for_byte(tmp_path, associations):
+    files = pydicom_test_files()
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink:
+        ran = await send(sink.port, files, associations=associations)
+        assert_all_stored(ran, files)
+        assert_true(ran, files, data_sets(tmp_path))
+
+
+async def test_storescp_stores_all_of_pydicoms_files_byte_for_byte(tmp_path):
+    files = pydicom_test_files()
+    async with running_storescp(tmp_path) as scp, nothing_left_behind():
+        ran = await send(scp.port, files, associations=1)  # some files have the same UID: one after the other, then
+        assert_all_stored(ran, files)
+        assert_true(ran, files, scp.stored())
+
+
+async def test_pynetdicom_receives_all_of_pydicoms_files_byte_for_byte():
+    files = pydicom_test_files()
+    async with running_pynetdicom_scp() as scp, nothing_left_behind():
+        ran = await send(scp.port, files, associations=2)
+        assert_all_stored(ran, files)
+        assert_true(ran, files, scp.stored())
+
+
+async def test_orthanc_holds_what_is_called_stored_of_pydicoms_files_and_nothing_else(tmp_path):
+    files = [path for path in pydicom_test_files() if path.name not in ENDING_WITHIN_AN_ELEMENT]
+    async with running_orthanc(tmp_path) as orthanc, nothing_left_behind():
+        ran = await send(orthanc.port, files, associations=2)
+        held = await orthanc.sop_instance_uids()
+        assert_true(ran, files, held)
+        assert held == {outcome.sop_instance_uid for outcome in ran.outcomes if outcome.result in DELIVERED}
+        assert await orthanc.count() == len(held)
+        assert ran.results[Result.STORED] > 130
+        for path in files:
+            if expected_error(path):
+                assert ran.of(path).error == expected_error(path)
+            else:  # Orthanc refuses some: lossy syntaxes it was not built for, instances without a patient
+                assert ran.of(path).result in (Result.STORED, Result.FAILED)
+
+
+async def test_orthanc_which_never_answers_a_data_set_that_is_cut_off_is_given_up_after_the_dimse_timeout(tmp_path):
+    files = [path for path in pydicom_test_files() if path.name in ENDING_WITHIN_AN_ELEMENT]
+    async with running_orthanc(tmp_path) as orthanc, nothing_left_behind():
+        ran = await send(orthanc.port, files, associations=2, timeouts=Timeouts(dimse=1.0))
+        assert_true(ran, files, await orthanc.sop_instance_uids())
+        assert ran.results == {Result.UNKNOWN: len(files)}
+        assert all("no response within 1 s" in outcome.error for outcome in ran.outcomes)
+
+
+# A varied archive, whole, over one and several associations
+
+
+@asynccontextmanager
+async def running_sink(folder):
+    async with Sink(port=0, output=folder) as sink:
+        yield SimpleNamespace(port=sink.port, stored=lambda: data_sets(folder))
+
+
+@asynccontextmanager
+async def running_pynetdicom(_folder):
+    async with running_pynetdicom_scp() as scp:
+        yield scp
+
+
+@pytest.mark.parametrize("associations", [1, 4, 8, None])
+@pytest.mark.parametrize("running", [running_sink, running_storescp])
+async def test_the_receiver_has_the_archive_byte_for_byte(archive, archive_files, tmp_path, running, associations):
+    async with running(tmp_path) as scp, nothing_left_behind():
+        ran = await send(scp.port, [archive], associations=associations)
+        received = scp.stored()
+    assert ran.failure is None
+    assert ran.results == {Result.STORED: len(archive_files)}
+    assert_true(ran, archive_files, received)
+    assert len(received) == len(archive_files)
+
+
+@pytest.mark.parametrize("associations", [1, 4, 8])
+async def test_pynetdicom_receives_instances_from_all_over_the_archive_byte_for_byte(archive_files, associations):
+    files = archive_files[::SOME]
+    async with running_pynetdicom_scp() as scp, nothing_left_behind():
+        ran = await send(scp.port, files, associations=associations)
+        assert ran.results == {Result.STORED: len(files)}
+        assert_true(ran, files, scp.stored())
+        assert len(scp.received) == len(files)
+
+
+async def test_orthanc_holds_the_same_over_any_number_of_associations(archive_files, tmp_path):
+    files = archive_files[::SOME]
+    async with running_orthanc(tmp_path) as orthanc, nothing_left_behind():
+        for associations in (1, 4, 8):  # it answers success when it holds an instance already
+            ran = await send(orthanc.port, files, associations=associations)
+            assert ran.results == {Result.STORED: len(files)}
+            assert_true(ran, files, await orthanc.sop_instance_uids())
+        assert await orthanc.sop_instance_uids() == {outcome.sop_instance_uid for outcome in ran.outcomes}
+        assert await orthanc.count() == len(files)
+
+
+@pytest.mark.parametrize("associations", [1, 4])
+async def test_with_a_window_the_receiver_has_the_archive_byte_for_byte(archive, archive_files, tmp_path, associations):
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path, latency=0.002, async_operations=16) as sink:
+        ran = await send(sink.port, [archive], associations=associations, async_operations=0)
+        assert ran.results == {Result.STORED: len(archive_files)}
+        assert_true(ran, archive_files, data_sets(tmp_path))
+
+
+async def test_the_window_is_used_as_far_as_the_peer_grants_it(archive_files):
+    behaviour = Behaviour(on_request=accepts(window=(3, 1)), on_store=answers_late(0.05))
+    async with nothing_left_behind(), running_hostile(behaviour) as scp:
+        ran = await send(scp.port, archive_files[:12], associations=1, async_operations=8)
+        assert ran.results == {Result.STORED: 12}
+        assert scp.violations == []
+        assert max(association.most_outstanding for association in scp.associations) == 3
+
+
+@pytest.mark.parametrize("running", [running_storescp, running_pynetdicom])
+async def test_a_peer_that_does_not_answer_the_window_gets_one_store_after_the_other(archive_files, tmp_path, running):
+    async with running(tmp_path) as scp, nothing_left_behind():
+        ran = await send(scp.port, archive_files[:20], associations=1, async_operations=8)
+        assert ran.results == {Result.STORED: 20}
+        assert_true(ran, archive_files[:20], scp.stored())

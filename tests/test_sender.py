@@ -1,0 +1,725 @@
+"""The sender as a library: in anyone's event loop, stopped or cancelled at any moment, read from fast or slowly."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from contextlib import aclosing
+from itertools import pairwise
+
+import pytest
+
+from asyncstore import (
+    AssociationRejected,
+    ConnectFailed,
+    LaneState,
+    LinkLost,
+    Result,
+    Sender,
+    Sink,
+    Timeouts,
+    UsageError,
+    WalkOptions,
+)
+from asyncstore.errors import TimedOut
+from oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send
+from peers.hostile import (
+    Behaviour,
+    aborts,
+    accepts,
+    answers_late,
+    never_answers,
+    running_hostile,
+    stays_silent,
+    stops_reading,
+)
+from peers.programs import free_port
+from peers.pynetdicom_scp import running_pynetdicom_scp
+from trees import data_sets, instances, text_file
+
+MANY = 400
+HELD_BACK = 30_000
+"""More files than all queues of a run hold together."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("many") / "files"
+    instances(folder, MANY, data_set_bytes=12_000)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def sent(folder):
+    return data_sets(folder)
+
+
+async def until(is_true):
+    """Wait until something has come about; a test that waits for ever is ended by its guard."""
+    async with asyncio.timeout(GUARD):
+        while not is_true():  # noqa: ASYNC110 - a peer's records and a sink's tally wake nobody
+            await asyncio.sleep(0.005)
+
+
+# In whose loop ever ---------------------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_every_file_of_a_folder_is_stored_and_reported_once(folder, files, sent, tmp_path):
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink:
+        ran = await send(sink.port, [folder])
+        assert_true(ran, files, data_sets(tmp_path))
+        assert ran.results == {Result.STORED: MANY}
+        assert data_sets(tmp_path) == sent
+        assert sink.tally.associations == 0
+
+
+@in_both_loops
+async def test_an_outcome_tells_what_became_of_its_file(files, sent):
+    async with Sink(port=0, latency=0.01) as sink:
+        ran = await send(sink.port, files[:3], associations=1)
+    for path in files[:3]:
+        outcome = ran.of(path)
+        assert outcome.sop_instance_uid in sent
+        assert outcome.sop_class_uid == "1.2.840.10008.5.1.4.1.1.2"
+        assert outcome.transfer_syntax_uid == outcome.sent_transfer_syntax_uid == "1.2.840.10008.1.2.1"
+        assert outcome.bytes == 12_000
+        assert outcome.status == 0
+        assert outcome.error is None
+        assert outcome.attempts == 1
+        assert outcome.association == 1
+        assert 0.01 <= outcome.seconds < GUARD
+
+
+@in_both_loops
+async def test_other_tasks_of_the_loop_go_on_while_it_sends(folder):
+    longest = 0.0
+
+    async def tick():
+        nonlocal longest
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0)
+            longest = max(longest, time.monotonic() - before)
+
+    async with nothing_left_behind(), Sink(port=0) as sink:
+        ticking = asyncio.create_task(tick())
+        ran = await send(sink.port, [folder] * 3)
+        ticking.cancel()
+    assert ran.results[Result.STORED] == MANY
+    assert longest < 2.0  # a guard against blocking calls, not a measurement
+
+
+@in_both_loops
+async def test_outcomes_come_one_by_one_or_in_batches_and_are_the_same(folder, files):
+    async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        batches = [batch async for batch in sender.send([folder]).batches()]
+        assert all(batches)
+        assert Counter(outcome.path for batch in batches for outcome in batch) == Counter(map(str, files))
+
+
+@in_both_loops
+async def test_two_senders_at_once_do_not_get_in_each_others_way(folder, files, tmp_path):
+    async with (
+        nothing_left_behind(),
+        Sink(port=0, output=tmp_path / "one") as one,
+        Sink(port=0, output=tmp_path / "other") as other,
+    ):
+        ran = await asyncio.gather(send(one.port, [folder], associations=2), send(other.port, [folder]))
+        assert_true(ran[0], files, data_sets(tmp_path / "one"))
+        assert_true(ran[1], files, data_sets(tmp_path / "other"))
+        assert ran[0].results == ran[1].results == {Result.STORED: MANY}
+
+
+@in_both_loops
+async def test_a_sender_sends_again_and_twice_at_the_same_time(files, tmp_path):
+    async with (
+        nothing_left_behind(),
+        Sink(port=0, output=tmp_path) as sink,
+        Sender("127.0.0.1", sink.port, associations=2) as sender,
+    ):
+        assert_true(await finish(sender.send(files[:50])), files[:50], data_sets(tmp_path))
+        both = await asyncio.gather(finish(sender.send(files[:200])), finish(sender.send(files[200:])))
+        assert_true(both[0], files[:200], data_sets(tmp_path))
+        assert_true(both[1], files[200:], data_sets(tmp_path))
+        assert sink.tally.instances == 50 + MANY
+
+
+async def test_a_run_that_failed_does_not_spoil_the_next_one(files):
+    behaviours = [Behaviour(on_connect=aborts()), Behaviour()]
+    async with nothing_left_behind(), running_hostile(*behaviours) as scp:
+        async with Sender("127.0.0.1", scp.port, associations=1) as sender:
+            assert (await finish(sender.send(files[:2]))).failure is not None
+            again = await finish(sender.send(files[:2]))
+        assert again.failure is None
+        assert_true(again, files[:2], scp.stored())
+
+
+async def test_associations_by_number_and_as_many_as_help(folder):
+    for asked_for, expected in ((1, {1}), (3, {3}), (None, range(1, 33))):
+        async with nothing_left_behind(), Sink(port=0, latency=0.005) as sink:
+            ran = await send(sink.port, [folder], associations=asked_for)
+            assert ran.results == {Result.STORED: MANY}
+            assert sink.tally.associations_total in expected
+
+
+async def test_auto_opens_more_associations_while_they_make_it_faster(files):
+    """Each response takes its time, so each further association carries more."""
+    async with nothing_left_behind(), Sink(port=0, latency=0.02) as sink:
+        ran = await send(sink.port, files, WalkOptions(repeat=3))
+        assert ran.results == {Result.STORED: 3 * MANY}
+        assert sink.tally.associations_total > 4
+
+
+async def test_no_more_associations_are_opened_than_there_are_files(files):
+    async with nothing_left_behind(), Sink(port=0) as sink:
+        await send(sink.port, files[:2], associations=8)
+        assert sink.tally.associations_total <= 2
+
+
+async def test_titles_and_lengths_are_asked_for_as_told(files):
+    async with running_hostile() as scp:
+        await send(
+            scp.port, files[:1], calling_ae_title="US", called_ae_title="THE PEER", max_pdu=32768, async_operations=7
+        )
+        request = scp.associations[0].request
+    assert (request.calling_ae_title, request.called_ae_title) == ("US", "THE PEER")
+    assert request.maximum_length_received == 32768
+    [window] = [item for item in request.user_information if hasattr(item, "maximum_number_operations_invoked")]
+    assert window.maximum_number_operations_invoked == 7
+
+
+async def test_pdus_are_no_longer_than_told_where_the_peer_would_take_longer_ones(files):
+    behaviour = Behaviour(on_request=accepts(max_length=0))
+    async with running_hostile(behaviour) as scp:
+        for limit, longest in ((None, 12_000 + 6), (4096, 4096)):
+            ran = await send(scp.port, files[:1], max_send_pdu=limit)
+            assert ran.results == {Result.STORED: 1}
+            assert scp.associations[-1].longest_pdu == longest
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"port": 0},
+        {"port": 65536},
+        {"calling_ae_title": ""},
+        {"called_ae_title": "SEVENTEEN LETTERS"},
+        {"called_ae_title": "back\\slash"},
+        {"calling_ae_title": "\u00fcmlaut"},
+        {"called_ae_title": "   "},
+        {"associations": 0},
+        {"workers": 0},
+        {"async_operations": -1},
+        {"async_operations": 65536},
+        {"max_pdu": 4095},
+        {"max_pdu": 131073},
+        {"max_send_pdu": 1},
+    ],
+    ids=str,
+)
+def test_a_value_out_of_range_is_refused_at_once(options):
+    with pytest.raises(UsageError):
+        Sender("127.0.0.1", **{"port": 104, **options})
+
+
+async def test_outside_its_block_a_sender_sends_nothing(files):
+    sender = Sender("127.0.0.1", 104)
+    with pytest.raises(UsageError, match="async with"):
+        sender.send(files)
+    async with sender:
+        pass
+    with pytest.raises(UsageError, match="async with"):
+        sender.send(files)
+
+
+# Stop, abort, halt ----------------------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_stop_lets_finish_what_is_under_way_and_releases(folder, files):
+    behaviour = Behaviour(on_store=answers_late(0.02))
+    async with nothing_left_behind(), running_hostile(behaviour) as scp:
+        async with Sender("127.0.0.1", scp.port, associations=3) as sender:
+            run = sender.send([folder])
+            finishing = asyncio.create_task(finish(run))
+            await until(lambda: len(scp.acknowledged) >= 20)
+            run.stop()
+            ran = await finishing
+        assert_true(ran, files, scp.stored())
+        assert ran.failure is None
+        assert set(ran.results) == {Result.STORED, Result.NOT_SENT}
+        assert len(scp.stores) == len(scp.acknowledged) == ran.results[Result.STORED] < MANY
+        assert all(association.released and association.aborted is None for association in scp.associations)
+        assert {outcome.error for outcome in ran.outcomes} == {None, "the run was interrupted before it was sent"}
+        assert scp.violations == []
+
+
+async def test_stop_lets_a_large_data_set_finish(tmp_path):
+    files = instances(tmp_path / "large", 3, data_set_bytes=15_000_000)
+    begun = asyncio.Event()
+
+    async def begins(_acceptor):
+        begun.set()
+
+    async with nothing_left_behind(), running_hostile(Behaviour(amid_data=begins)) as scp:
+        async with Sender("127.0.0.1", scp.port, associations=1) as sender:
+            run = sender.send(files)
+            finishing = asyncio.create_task(finish(run))
+            await begun.wait()
+            run.stop()
+            ran = await finishing
+        assert_true(ran, files, scp.stored())
+        assert ran.results == {Result.STORED: 1, Result.NOT_SENT: 2}
+        assert scp.associations[0].released
+
+
+async def test_stop_says_the_reason_it_is_given(files):
+    async with nothing_left_behind(), Sink(port=0, latency=0.05) as sink, Sender("127.0.0.1", sink.port) as sender:
+        run = sender.send(files)
+        run.stop("the disk is full")
+        ran = await finish(run)
+        assert ran.errors <= {"the disk is full"}
+        assert sink.tally.associations_total == 0
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour(on_request=stays_silent()), Behaviour(on_connect=stops_reading())])
+async def test_stop_while_associations_are_opened_ends_the_run_soon(files, behaviour):
+    async with nothing_left_behind(), running_hostile(behaviour) as scp:
+        async with Sender("127.0.0.1", scp.port, timeouts=Timeouts(acse=None)) as sender:
+            run = sender.send(files)
+            finishing = asyncio.create_task(finish(run))
+            await until(lambda: scp.associations)
+            run.stop()
+            ran = await asyncio.wait_for(finishing, GUARD)
+        assert ran.results.keys() == {Result.NOT_SENT}
+        assert len({outcome.path for outcome in ran.outcomes}) == len(ran.outcomes) == run.progress().found
+
+
+@in_both_loops
+async def test_abort_gives_every_file_found_one_outcome(folder):
+    for after in (0, 1, 30, 200):
+        async with nothing_left_behind(), running_hostile(Behaviour(on_store=answers_late(0.01))) as scp:
+            async with Sender("127.0.0.1", scp.port, associations=4) as sender:
+                run = sender.send([folder])
+                finishing = asyncio.create_task(finish(run))
+                await until(lambda: len(scp.acknowledged) >= after)  # noqa: B023 - it is called at once
+                run.abort()
+                ran = await asyncio.wait_for(finishing, GUARD)
+            assert ran.failure is None
+            assert Counter(outcome.path for outcome in ran.outcomes).total() == run.progress().found
+            assert_true(ran, {outcome.path for outcome in ran.outcomes}, scp.stored())
+            assert ran.results[Result.UNKNOWN] <= 4
+            for outcome in ran.outcomes:
+                assert outcome.result is Result.STORED or "peer" not in outcome.error
+            assert not any(association.released for association in scp.associations)
+
+
+@in_both_loops
+async def test_a_run_aborted_at_once_ends(files):
+    async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        run = sender.send(files)
+        run.abort()
+        assert (await asyncio.wait_for(finish(run), GUARD)).outcomes == []
+
+
+async def test_abort_of_a_run_that_is_over_changes_nothing(files):
+    async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        run = sender.send(files[:5])
+        ran = await finish(run)
+        run.abort()
+        run.stop()
+        assert (await finish(run)).outcomes == []
+        assert ran.results == {Result.STORED: 5}
+
+
+async def test_abort_gets_away_from_a_peer_that_never_answers(files):
+    async with nothing_left_behind(), running_hostile(never_answers) as scp:
+        async with Sender("127.0.0.1", scp.port, associations=2) as sender:
+            run = sender.send(files)
+            finishing = asyncio.create_task(finish(run))
+            await until(lambda: len(scp.stores) == 2)
+            run.stop()
+            await asyncio.wait({finishing}, timeout=0.3)
+            assert not finishing.done()  # a stop waits for what is under way, which may be for ever
+            run.abort()
+            ran = await asyncio.wait_for(finishing, GUARD)
+        assert ran.results[Result.UNKNOWN] == 2
+        assert {association.aborted for association in scp.associations} == {(0, 0)}
+
+
+async def test_halt_on_failure_starts_nothing_after_the_first_failure(files):
+    async def fifth_fails(acceptor):
+        await acceptor.answer(0xC001 if len(acceptor.record.stores) == 5 else 0x0000)
+
+    async with nothing_left_behind(), running_hostile(Behaviour(on_store=fifth_fails)) as scp:
+        ran = await send(scp.port, files, associations=1, halt_on_failure=True)
+        assert_true(ran, {outcome.path for outcome in ran.outcomes}, scp.stored())
+        assert ran.results[Result.FAILED] == 1
+        assert ran.results[Result.STORED] == 4
+        assert len(scp.stores) == 5
+        assert ran.failure is None
+        not_sent = {outcome.error for outcome in ran.outcomes if outcome.result is Result.NOT_SENT}
+        assert not_sent == {"the run was halted by an earlier failure (0xC001 cannot understand)"}
+        assert scp.associations[0].released
+
+
+async def test_halt_on_failure_counts_a_file_that_is_no_instance(files, tmp_path):
+    async with nothing_left_behind(), Sink(port=0) as sink:
+        ran = await send(sink.port, [text_file(tmp_path), *files], associations=1, halt_on_failure=True)
+        assert Result.STORED not in ran.results
+        assert ran.outcomes[0].error == "not a DICOM file"
+
+
+async def test_without_halt_a_failure_is_one_outcome_among_others(files):
+    async def every_other_fails(acceptor):
+        await acceptor.answer(0xA700 if len(acceptor.record.stores) % 2 else 0x0000)
+
+    async with nothing_left_behind(), running_hostile(Behaviour(on_store=every_other_fails)) as scp:
+        ran = await send(scp.port, files[:20], associations=1)
+        assert ran.results == {Result.STORED: 10, Result.FAILED: 10}
+
+
+async def test_abort_at_end_aborts_what_it_would_have_released(files):
+    async with nothing_left_behind(), running_hostile() as scp:
+        ran = await send(scp.port, files[:10], associations=2, abort_at_end=True)
+        assert_true(ran, files[:10], scp.stored())
+        assert ran.results == {Result.STORED: 10}
+        assert all(association.aborted == (0, 0) and not association.released for association in scp.associations)
+
+
+# Leaving early, and cancellation --------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_leaving_the_block_early_ends_everything(folder):
+    async with nothing_left_behind(), Sink(port=0, latency=0.02) as sink:
+        async with Sender("127.0.0.1", sink.port) as sender:
+            async for _ in sender.send([folder]):
+                break
+        await until(lambda: sink.tally.associations == 0)
+        assert sink.tally.instances < MANY
+
+
+@in_both_loops
+async def test_leaving_the_block_without_taking_any_outcome_ends_everything(folder):
+    async with nothing_left_behind(), Sink(port=0, latency=0.02) as sink:
+        async with Sender("127.0.0.1", sink.port) as sender:
+            sender.send([folder])
+        async with Sender("127.0.0.1", sink.port) as sender:
+            sender.send([folder])
+            await until(lambda: sink.tally.instances)
+
+
+@in_both_loops
+async def test_an_exception_in_the_block_ends_everything_and_is_the_one_that_comes_out(folder):
+    async def breaking(port):
+        async with Sender("127.0.0.1", port) as sender:
+            async for _ in sender.send([folder]):
+                raise ZeroDivisionError
+
+    async with nothing_left_behind(), Sink(port=0, latency=0.02) as sink:
+        with pytest.raises(ZeroDivisionError):
+            await breaking(sink.port)
+        await until(lambda: sink.tally.associations == 0)
+
+
+DELAYS = (0.0, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3)
+"""Seconds after which a run is cancelled: while its worker starts, while it probes, connects, negotiates, and sends."""
+FEW_DELAYS = (0.1, 0.25)
+"""For peers whose connections take a second to end: they read no A-ABORT."""
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "count", "delays"),
+    [
+        pytest.param(Behaviour(on_store=answers_late(0.005)), MANY, DELAYS, id="while storing"),
+        pytest.param(Behaviour(on_request=stays_silent()), MANY, DELAYS, id="while opening"),
+        pytest.param(Behaviour(on_release=stays_silent()), 3, DELAYS, id="while releasing"),
+        pytest.param(Behaviour(on_connect=stops_reading()), MANY, FEW_DELAYS, id="while the peer reads no request"),
+        pytest.param(Behaviour(once_associated=stops_reading()), MANY, FEW_DELAYS, id="while the peer reads no data"),
+    ],
+)
+@in_both_loops
+async def test_cancelled_at_any_moment_it_leaves_nothing_behind(files, behaviour, count, delays):
+    for delay in delays:
+        async with nothing_left_behind(), running_hostile(behaviour) as scp:
+            sending = asyncio.create_task(send(scp.port, files[:count], associations=3))
+            await asyncio.sleep(delay)
+            sending.cancel()
+            await asyncio.wait({sending}, timeout=GUARD)
+            assert sending.cancelled()
+
+
+@in_both_loops
+async def test_cancelled_twice_it_leaves_nothing_behind(folder):
+    for delay in (0.05, 0.15):
+        async with nothing_left_behind(), Sink(port=0, latency=0.01) as sink:
+            sending = asyncio.create_task(send(sink.port, [folder]))
+            await asyncio.sleep(delay)
+            sending.cancel()
+            await asyncio.sleep(0)
+            sending.cancel()
+            await asyncio.wait({sending}, timeout=GUARD)
+            assert sending.cancelled()
+
+
+@in_both_loops
+async def test_a_deadline_around_the_run_holds(folder):
+    async with nothing_left_behind(), running_hostile(never_answers) as scp:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await send(scp.port, [folder])
+
+
+# Backpressure ---------------------------------------------------------------------------------------------------------
+
+
+async def steady(run):
+    """Wait until the walk of a run gets no further, and return how far it got."""
+    found = -1
+    async with asyncio.timeout(GUARD):
+        while run.progress().found != found or found == 0:
+            found = run.progress().found
+            await asyncio.sleep(0.5)
+    return found
+
+
+@in_both_loops
+async def test_outcomes_that_nobody_takes_hold_the_sending_back(files):
+    async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        run = sender.send(files[:1], WalkOptions(repeat=HELD_BACK))
+        assert await steady(run) < HELD_BACK
+        assert sink.tally.instances < HELD_BACK
+        await anext(run)
+
+
+@in_both_loops
+async def test_outcomes_that_nobody_takes_hold_the_walk_of_junk_back(tmp_path):
+    junk = text_file(tmp_path)
+    async with nothing_left_behind(), Sender("127.0.0.1", free_port()) as sender:
+        for paths, walk in ((["/no/such/file"] * HELD_BACK, None), ([junk], WalkOptions(repeat=HELD_BACK))):
+            run = sender.send(paths, walk)
+            assert await steady(run) < HELD_BACK
+            await run.aclose()
+
+
+async def test_outcomes_of_refused_contexts_hold_the_walk_back(files):
+    behaviour = Behaviour(on_request=accepts(sop_classes=lambda _uid: False))
+    async with nothing_left_behind(), running_hostile(behaviour) as scp, Sender("127.0.0.1", scp.port) as sender:
+        run = sender.send(files[:1], WalkOptions(repeat=HELD_BACK))
+        assert await steady(run) < HELD_BACK
+
+
+async def test_a_slow_consumer_gets_all_of_it(files):
+    count = 12_000  # more than may wait for it
+    async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        taken = 0
+        async for batch in sender.send(files[:1], WalkOptions(repeat=count)).batches():
+            taken += len(batch)
+            await asyncio.sleep(0.05)
+        assert taken == count == sink.tally.instances
+
+
+async def test_a_slow_peer_holds_the_walk_back(files):
+    async with nothing_left_behind(), running_hostile(never_answers) as scp, Sender("127.0.0.1", scp.port) as sender:
+        run = sender.send(files[:1], WalkOptions(repeat=HELD_BACK))
+        assert await steady(run) < HELD_BACK
+
+
+# Paths from anywhere --------------------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_paths_may_come_from_a_generator_that_blocks(files):
+    """The loop goes on meanwhile, and what came before is sent."""
+    goes_on = threading.Event()
+
+    def slowly():
+        yield files[0]
+        goes_on.wait(GUARD)
+        yield files[1]
+
+    async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        finishing = asyncio.create_task(finish(sender.send(slowly())))
+        await until(lambda: sink.tally.instances == 1)
+        goes_on.set()
+        assert (await finishing).results == {Result.STORED: 2}
+
+
+@in_both_loops
+async def test_a_generator_that_blocks_keeps_nobody_from_leaving(files):
+    goes_on = threading.Event()
+
+    def slowly():
+        yield files[0]
+        goes_on.wait(GUARD)
+
+    async with nothing_left_behind(), Sink(port=0) as sink:
+        async with Sender("127.0.0.1", sink.port) as sender:
+            await anext(sender.send(slowly()))
+            run = sender.send(slowly())
+            run.stop()
+            assert await asyncio.wait_for(finish(run), GUARD)
+        goes_on.set()
+
+
+@in_both_loops
+async def test_a_generator_that_raises_is_the_callers_affair_and_what_it_gave_before_has_its_outcomes(files):
+    def breaking():
+        yield from files[:5]
+        raise ZeroDivisionError
+
+    outcomes = []
+
+    async def take(run):
+        async for outcome in run:
+            outcomes.append(outcome)  # noqa: PERF401 - a comprehension would lose them
+
+    async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        with pytest.raises(ZeroDivisionError):
+            await take(sender.send(breaking()))
+    assert Counter(outcome.path for outcome in outcomes) == Counter(map(str, files[:5]))
+    assert len([one for one in outcomes if one.result is Result.STORED]) == sink.tally.instances
+
+
+@pytest.mark.parametrize("path", [5, None, ["a"]])
+async def test_what_is_no_path_is_the_callers_affair(files, path):
+    async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        with pytest.raises(TypeError):
+            await finish(sender.send([files[0], path]))
+
+
+async def test_a_path_may_be_bytes_and_comes_back_as_text(folder, files):
+    async with nothing_left_behind(), Sink(port=0) as sink:
+        ran = await send(sink.port, [bytes(folder), bytes(files[0])])
+        assert_true(ran, [*files, files[0]], {outcome.sop_instance_uid for outcome in ran.outcomes})
+        assert ran.results == {Result.STORED: MANY + 1}
+
+
+# What an observer sees ------------------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_progress_begins_with_nothing_and_ends_with_everything(folder):
+    seen = []
+    async with (
+        nothing_left_behind(),
+        Sink(port=0, latency=0.002) as sink,
+        Sender("127.0.0.1", sink.port, associations=2) as sender,
+    ):
+        run = sender.send([folder])
+        seen.append(run.progress())
+        seen += [run.progress() async for _ in run]
+        last = run.progress()
+    assert seen[0][:1] + seen[0][2:6] == (0, 0, 0, 0, 0)
+    assert last.found == last.probed == MANY
+    assert last.bytes_probed == last.bytes_sent == MANY * 12_000
+    assert not last.walking
+    assert last.lanes == ()
+    assert last.associations_opened == sink.tally.associations_total
+    for earlier, later in pairwise(seen):
+        assert earlier.found <= later.found
+        assert earlier.bytes_sent <= later.bytes_sent
+    lanes = [lane for progress in seen for lane in progress.lanes]
+    assert {lane.number for lane in lanes} <= {1, 2}
+    assert {lane.state for lane in lanes} >= {LaneState.SENDING}
+    assert any(lane.path for lane in lanes)
+    assert max(lane.stored for lane in lanes) > 1
+
+
+async def test_a_lane_tells_for_how_long_its_store_is_under_way(files):
+    async with nothing_left_behind(), running_hostile(never_answers) as scp, Sender("127.0.0.1", scp.port) as sender:
+        run = sender.send(files[:1])
+        await until(lambda: scp.stores)
+        await asyncio.sleep(0.1)
+        [lane] = run.progress().lanes
+        assert lane.path == str(files[0])
+        assert lane.bytes == 12_000
+        assert 0.1 <= lane.seconds < GUARD
+
+
+# C-ECHO ---------------------------------------------------------------------------------------------------------------
+
+
+async def echoes(sender, count):
+    async with aclosing(sender.echo()) as answers:
+        return [await anext(answers) for _ in range(count)]
+
+
+@in_both_loops
+async def test_echo_tells_how_long_the_peer_takes(files):
+    async with nothing_left_behind(), Sink(port=0, latency=0.02) as sink, Sender("127.0.0.1", sink.port) as sender:
+        assert all(0.02 <= seconds < GUARD for seconds in await echoes(sender, 3))
+        assert sink.tally.echoes == 3
+        assert sink.tally.associations_total == 1
+        assert (await finish(sender.send(files[:1]))).results == {Result.STORED: 1}
+
+
+async def test_echo_is_released():
+    async with nothing_left_behind(), running_hostile() as scp, Sender("127.0.0.1", scp.port) as sender:
+        await echoes(sender, 2)
+        await until(lambda: scp.associations[0].released)
+        assert scp.associations[0].echoes == 2
+        assert scp.associations[0].aborted is None
+
+
+async def test_pynetdicom_is_verified():
+    async with running_pynetdicom_scp() as scp, Sender("127.0.0.1", scp.port) as sender:
+        await echoes(sender, 2)
+        assert scp.echoes == 2
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        (Behaviour(on_request=lambda acceptor: acceptor.reject(1, 1, 7)), AssociationRejected),
+        (Behaviour(on_request=stays_silent()), TimedOut),
+        (Behaviour(once_associated=stays_silent()), TimedOut),
+        (Behaviour(once_associated=lambda acceptor: acceptor.close()), LinkLost),
+    ],
+    ids=["rejects", "silent", "does not answer", "closes"],
+)
+async def test_an_echo_that_fails_says_why(behaviour, error):
+    async with (
+        nothing_left_behind(),
+        running_hostile(behaviour) as scp,
+        asyncio.timeout(GUARD),
+        Sender("127.0.0.1", scp.port, timeouts=Timeouts(acse=0.5, dimse=0.5)) as sender,
+    ):
+        with pytest.raises(error):
+            await echoes(sender, 1)
+
+
+async def test_an_echo_to_nobody_is_a_connection_that_failed():
+    async with nothing_left_behind(), Sender("127.0.0.1", free_port()) as sender:
+        with pytest.raises(ConnectFailed):
+            await echoes(sender, 1)
+
+
+@pytest.mark.parametrize("acse", [None, 30.0])
+@in_both_loops
+async def test_an_echo_without_an_answer_is_cancelled_soon(acse):
+    async with nothing_left_behind(), running_hostile(Behaviour(once_associated=stays_silent())) as scp:
+        async with Sender("127.0.0.1", scp.port, timeouts=Timeouts(acse=acse)) as sender:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await echoes(sender, 1)
+        assert scp.associations[0].aborted == (0, 0)
+
+
+async def test_an_echo_ends_though_nobody_answers_its_release_and_no_limit_is_set(monkeypatch):
+    monkeypatch.setattr("asyncstore.network.association._RELEASE_LIMIT", 0.3)  # half a minute
+    async with (
+        nothing_left_behind(),
+        running_hostile(Behaviour(on_release=stays_silent())) as scp,
+        asyncio.timeout(GUARD),
+        Sender("127.0.0.1", scp.port, timeouts=Timeouts(acse=None)) as sender,
+    ):
+        assert len(await echoes(sender, 1)) == 1
+        assert scp.associations[0].released

@@ -1,0 +1,595 @@
+"""The sink: an SCP that others can send to, that stores byte for byte, and that no peer can hang or kill."""
+
+import asyncio
+import random
+import socket
+import struct
+import warnings
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from pydicom import dcmread
+from pynetdicom import AE
+from pynetdicom.pdu import A_ASSOCIATE_AC
+from pynetdicom.sop_class import CTImageStorage, Verification
+
+from asyncstore import AssociationRejected, Result, Sender, Sink, UsageError
+from asyncstore.load import write_archive
+from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send
+from peers.acceptor import (
+    ABORT,
+    ASSOCIATE_AC,
+    ASSOCIATE_RJ,
+    C_STORE_RQ,
+    COMMAND,
+    LAST,
+    P_DATA,
+    RELEASE_RP,
+    RELEASE_RQ,
+    command_set,
+    item,
+    pdu,
+    pdv,
+)
+from peers.dcmtk import WITHOUT_NAGLE, echoscu, storescu
+from peers.hostile import (
+    COMMAND_SET_OF_GARBAGE,
+    EMPTY_P_DATA,
+    HTTP,
+    PDU_OF_4_GIB,
+    PDV_LONGER_THAN_ITS_PDU,
+    PDV_SHORTER_THAN_ITS_HEADER,
+    UNASKED_DATA_SET,
+    UNKNOWN_PDU,
+)
+from peers.programs import find_program, run
+from trees import data_sets, instances, read_part10
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sent") / "files"
+    instances(folder, 8, data_set_bytes=300_000)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def sent(folder):
+    return data_sets(folder)
+
+
+async def until(is_true):
+    async with asyncio.timeout(GUARD):
+        while not is_true():  # noqa: ASYNC110 - the tally wakes nobody
+            await asyncio.sleep(0.005)
+
+
+# Others send to it ----------------------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_storescu_stores_byte_for_byte(files, sent, tmp_path):
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink:
+        assert (await storescu(sink.port, files)).returncode == 0
+        assert data_sets(tmp_path) == sent
+        assert sink.tally.instances == len(files)
+        assert sink.tally.bytes == 300_000 * len(files)
+        await until(lambda: sink.tally.associations == 0)
+
+
+@pytest.mark.parametrize("options", [["--max-pdu", "4096", "--max-send-pdu", "4096"], ["--max-send-pdu", "131072"]])
+async def test_storescu_with_pdus_short_and_long(files, sent, tmp_path, options):
+    async with Sink(port=0, output=tmp_path) as sink:
+        assert (await storescu(sink.port, files, *options)).returncode == 0
+        assert data_sets(tmp_path) == sent
+
+
+async def test_dcmsend_stores_an_archive_of_several_transfer_syntaxes(tmp_path):
+    archive = write_archive(tmp_path / "archive", patients=1)
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path / "out") as sink:
+        words = [find_program("dcmsend", "dcmtk"), "-dn", "+sd", "+r", "127.0.0.1", str(sink.port), archive.folder]
+        ended = await run(*words, environment=WITHOUT_NAGLE)
+        assert ended.returncode == 0, ended.output
+        assert data_sets(tmp_path / "out").keys() == data_sets(archive.folder).keys()
+
+
+async def test_echoscu_is_answered_and_counted():
+    async with nothing_left_behind(), Sink(port=0) as sink:
+        assert (await echoscu(sink.port, "--repeat", "3")).returncode == 0
+        assert sink.tally.echoes == 3
+        assert sink.tally.instances == 0
+
+
+async def test_pynetdicom_stores_and_verifies(files, sent, tmp_path):
+    def scu(port):
+        ae = AE()
+        ae.add_requested_context(CTImageStorage, EXPLICIT)
+        ae.add_requested_context(Verification)
+        association = ae.associate("127.0.0.1", port)
+        statuses = [association.send_c_echo().Status]
+        statuses += [association.send_c_store(dcmread(path)).Status for path in files]
+        association.release()
+        return statuses
+
+    async with Sink(port=0, output=tmp_path) as sink:
+        assert await asyncio.to_thread(scu, sink.port) == [0] * (1 + len(files))
+        assert data_sets(tmp_path).keys() == sent.keys()
+
+
+async def test_what_it_stores_is_a_part_10_file_that_others_read(files, tmp_path):
+    async with Sink(port=0, output=tmp_path) as sink:
+        await send(sink.port, files[:1])
+    [path] = tmp_path.iterdir()
+    assert path.name == f"{read_part10(files[0]).sop_instance_uid}.dcm"
+    assert read_part10(path) == read_part10(files[0])
+    assert dcmread(path, force=False) == dcmread(files[0])
+    dumped = await run(find_program("dcmdump", "dcmtk"), path)
+    assert dumped.returncode == 0
+    assert "E:" not in dumped.output
+    assert "W:" not in dumped.output
+
+
+async def test_an_instance_that_comes_again_replaces_the_first_and_is_counted_again(files, tmp_path):
+    async with Sink(port=0, output=tmp_path) as sink:
+        ran = await send(sink.port, [files[0]] * 5, associations=3)
+        assert ran.results == {Result.STORED: 5}
+        assert sink.tally.instances == 5
+    assert [path.name for path in tmp_path.iterdir()] == [f"{read_part10(files[0]).sop_instance_uid}.dcm"]
+
+
+async def test_without_a_folder_it_counts_and_keeps_nothing(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with Sink(port=0) as sink:
+        assert (await storescu(sink.port, files)).returncode == 0
+        assert sink.tally.instances == len(files)
+    assert list(tmp_path.iterdir()) == []
+
+
+# What it is told to do ------------------------------------------------------------------------------------------------
+
+
+async def test_it_rejects_who_calls_another_ae_title(files):
+    async with nothing_left_behind(), Sink(port=0, ae_title="SINK") as sink:
+        wrong = await storescu(sink.port, files, "-aec", "OTHER")
+        assert wrong.returncode != 0
+        assert "Called AE Title Not Recognized" in wrong.output
+        ran = await send(sink.port, files, called_ae_title="OTHER", associations=1)
+        assert isinstance(ran.failure, AssociationRejected)
+        assert (ran.failure.result, ran.failure.source, ran.failure.reason) == (1, 1, 7)
+        assert (await storescu(sink.port, files, "-aec", "SINK")).returncode == 0
+        assert sink.tally.rejected == 2
+        assert sink.tally.instances == len(files)
+
+
+async def test_it_takes_no_more_associations_than_told():
+    async with (
+        nothing_left_behind(),
+        Sink(port=0, max_associations=2) as sink,
+        associated(sink.port) as first,
+        associated(sink.port),
+    ):
+        assert sink.tally.associations == 2
+        refused = await echoscu(sink.port)
+        assert refused.returncode != 0
+        assert "Local Limit Exceeded" in refused.output
+        await first.release()
+        await until(lambda: sink.tally.associations == 1)
+        assert (await echoscu(sink.port)).returncode == 0
+        assert sink.tally.rejected == 1
+        assert sink.tally.associations_total == 3
+
+
+@pytest.mark.parametrize(("status", "result"), [(0xA700, Result.FAILED), (0xB000, Result.WARNING)])
+async def test_it_answers_the_status_it_is_told(files, tmp_path, status, result):
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path, status=status) as sink:
+        ran = await send(sink.port, files)
+        assert ran.results == {result: len(files)}
+        assert {outcome.status for outcome in ran.outcomes} == {status}
+        if result is Result.FAILED:
+            assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_instance_that_is_stored_with_a_warning_is_there(files, tmp_path):
+    """A warning says stored (PS3.7 annex C), so whoever asks for one expects the file."""
+    async with Sink(port=0, output=tmp_path, status=0xB000) as sink:
+        ran = await send(sink.port, files)
+        assert_true(ran, files, data_sets(tmp_path))
+
+
+async def test_it_waits_before_each_answer(files):
+    async with nothing_left_behind(), Sink(port=0, latency=0.05) as sink:
+        ran = await send(sink.port, files, associations=2)
+        assert all(outcome.seconds >= 0.05 for outcome in ran.outcomes)
+
+
+@pytest.mark.parametrize(("granted", "proposed", "answered"), [(5, 8, 5), (8, 5, 5), (0, 5, 5), (5, 0, 5), (0, 0, 0)])
+async def test_it_grants_a_window_no_larger_than_its_own(granted, proposed, answered):
+    async with (
+        nothing_left_behind(),
+        Sink(port=0, async_operations=granted) as sink,
+        associated(sink.port, window=proposed) as scu,
+    ):
+        assert item(0x53, struct.pack(">HH", answered, 1)) in scu.accepted
+
+
+async def test_it_grants_no_window_to_who_asks_for_none():
+    async with Sink(port=0) as sink, associated(sink.port) as scu:
+        assert b"\x53\x00\x00\x04" not in scu.accepted
+
+
+async def test_within_a_window_it_takes_everything_before_it_answers(files, sent, tmp_path):
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path, latency=0.2) as sink:
+        ran = await send(sink.port, files, associations=1, async_operations=0)
+        assert ran.results == {Result.STORED: len(files)}
+        assert data_sets(tmp_path) == sent
+
+
+async def test_it_announces_the_longest_pdu_and_aborts_who_sends_a_longer_one():
+    async with nothing_left_behind(), Sink(port=0, max_pdu=16384) as sink, associated(sink.port) as scu:
+        assert item(0x51, struct.pack(">L", 16384)) in scu.accepted
+        await scu.write(pdu(P_DATA, pdv(1, COMMAND, bytes(16384))))
+        assert (await scu.read_pdu())[0] == ABORT
+
+
+@pytest.mark.parametrize("options", [{"port": 1}, {"host": "192.0.2.1"}, {"host": "no such host"}])
+async def test_where_it_cannot_listen_it_says_so(options):
+    if options == {"port": 1}:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            await _is_refused(Sink(port=taken.getsockname()[1]), "cannot listen at")
+    else:
+        await _is_refused(Sink(port=0, **options), "cannot listen at")
+
+
+async def test_where_it_cannot_store_it_says_so(tmp_path):
+    (tmp_path / "file").touch()
+    await _is_refused(Sink(port=0, output=tmp_path / "file"), "cannot store files in")
+    await _is_refused(Sink(port=0, output=tmp_path / "file" / "below"), "cannot store files in")
+
+
+async def _is_refused(sink, words):
+    async with nothing_left_behind():
+        with pytest.raises(UsageError, match=words):
+            await sink.__aenter__()
+
+
+async def test_a_disk_that_takes_nothing_is_out_of_resources(files, tmp_path):
+    """The folder vanishes while the sink runs; other causes of failed writes are answered alike."""
+    output = tmp_path / "out"
+    async with nothing_left_behind(), Sink(port=0, output=output) as sink:
+        output.rmdir()
+        ran = await send(sink.port, files)
+        assert ran.results == {Result.FAILED: len(files)}
+        assert {outcome.status for outcome in ran.outcomes} == {0xA700}
+        output.mkdir()
+        assert (await send(sink.port, files)).results == {Result.STORED: len(files)}
+
+
+async def test_a_full_disk_leaves_no_partial_file(files, tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # Python ignores SIGXFSZ: writing raises EFBIG
+        try:
+            ran = await send(sink.port, files)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert {outcome.status for outcome in ran.outcomes} == {0xA700}
+        assert list(tmp_path.iterdir()) == []
+        assert sink.tally.instances == 0
+
+
+# Leaving it -----------------------------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_leaving_the_block_aborts_what_is_open(tmp_path):
+    async with nothing_left_behind(), AsyncExitStack() as peers:
+        async with Sink(port=0, output=tmp_path) as sink:
+            storing = await peers.enter_async_context(associated(sink.port))
+            idle = await peers.enter_async_context(associated(sink.port))
+            silent = await peers.enter_async_context(connected(sink.port))
+            await storing.write(store_request("1.2.3") + pdu(P_DATA, pdv(1, 0, bytes(1000))))
+            await until(lambda: list(tmp_path.iterdir()))
+        assert list(tmp_path.iterdir()) == []
+        for scu in (storing, idle):
+            kind, body = await scu.read_pdu()
+            assert (kind, body[2]) == (ABORT, 0)
+        assert (await last_word(silent))[0] in (None, ABORT)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", sink.port)
+
+
+@in_both_loops
+async def test_the_same_port_can_be_had_again_at_once(files):
+    async with Sink(port=0) as sink:
+        port = sink.port
+        await send(port, files[:1])
+    async with Sink(port=port) as sink:
+        assert (await send(port, files[:1])).results == {Result.STORED: 1}
+
+
+async def test_the_result_of_a_sink_is_still_there_after_its_block(files):
+    async with Sink(port=0) as sink:
+        await send(sink.port, files)
+    assert sink.tally.instances == len(files)
+    assert sink.tally.associations == 0
+
+
+# Bad peers ------------------------------------------------------------------------------------------------------------
+
+
+class _Scu:
+    """A requestor that says whatever a test wants."""
+
+    def __init__(self, reader, writer):
+        self._reader, self._writer = reader, writer
+        self.accepted = b""
+        """The A-ASSOCIATE-AC, from its seventh byte on."""
+
+    async def write(self, data):
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def read_pdu(self):
+        async with asyncio.timeout(GUARD):
+            header = await self._reader.readexactly(6)
+            return header[0], await self._reader.readexactly(int.from_bytes(header[2:], "big"))
+
+    async def release(self):
+        await self.write(pdu(RELEASE_RQ, bytes(4)))
+        assert (await self.read_pdu())[0] == RELEASE_RP
+        self.close()
+
+    def close(self):
+        self._writer.close()
+
+    def reset(self):
+        self._writer.transport.abort()
+
+
+@asynccontextmanager
+async def connected(port):
+    """Open a TCP connection, over which nothing has been said yet."""
+    scu = _Scu(*await asyncio.open_connection("127.0.0.1", port))
+    try:
+        yield scu
+    finally:
+        scu.reset()
+
+
+@asynccontextmanager
+async def associated(port, **request):
+    """Open an association; with one presentation context, 1, for CT, unless asked for others."""
+    async with connected(port) as scu:
+        await scu.write(associate_request(**request))
+        kind, scu.accepted = await scu.read_pdu()
+        assert kind == ASSOCIATE_AC
+        yield scu
+
+
+def store_request(uid, context_id=1, **elements):
+    """Encode a C-STORE-RQ, after which its data set is to follow; elements are more of them, or others."""
+    command = {
+        "AffectedSOPClassUID": CT,
+        "CommandField": C_STORE_RQ,
+        "MessageID": 1,
+        "Priority": 0,
+        "CommandDataSetType": 1,
+        "AffectedSOPInstanceUID": uid,
+        **elements,
+    }
+    return pdu(P_DATA, pdv(context_id, COMMAND | LAST, command_set(**command)))
+
+
+def associate_request(*, window=None, contexts=((1, CT, (EXPLICIT,)),), application_context="1.2.840.10008.3.1.1.1"):
+    """Encode an A-ASSOCIATE-RQ."""
+    items = [item(0x10, application_context.encode())]
+    for context_id, abstract, transfer_syntaxes in contexts:
+        syntaxes = item(0x30, abstract.encode()) + b"".join(item(0x40, uid.encode()) for uid in transfer_syntaxes)
+        items.append(item(0x20, struct.pack(">Bxxx", context_id) + syntaxes))
+    user = item(0x51, struct.pack(">L", 16384)) + item(0x52, b"2.25.1")
+    if window is not None:
+        user += item(0x53, struct.pack(">HH", window, 1))
+    items.append(item(0x50, user))
+    return pdu(1, struct.pack(">Hxx16s16s32x", 1, b"SINK".ljust(16), b"TEST".ljust(16)) + b"".join(items))
+
+
+@pytest.mark.parametrize("ending", ["close", "reset", "abort"])
+async def test_a_requestor_that_dies_in_the_middle_leaves_no_partial_file(files, tmp_path, ending):
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink, associated(sink.port) as scu:
+        await scu.write(store_request("1.2.3") + pdu(P_DATA, pdv(1, 0, bytes(10_000))))
+        await until(lambda: list(tmp_path.iterdir()))
+        assert not list(tmp_path.glob("*.dcm"))  # it has its name only when it is complete
+        if ending == "abort":
+            await scu.write(pdu(ABORT, bytes(4)))
+            scu.close()
+        else:
+            getattr(scu, ending)()
+        await until(lambda: sink.tally.associations == 0)
+        assert list(tmp_path.iterdir()) == []
+        assert sink.tally.instances == 0
+        assert (await send(sink.port, files)).results == {Result.STORED: len(files)}
+
+
+NOISE = random.Random(1).randbytes(5000)  # noqa: S311 - noise, not a secret
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(NOISE, id="noise"),
+        pytest.param(b"\x01" + NOISE, id="noise that begins as A-ASSOCIATE-RQ"),
+        pytest.param(b"\x04" + NOISE, id="noise that begins as P-DATA-TF"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: sink\r\n\r\n", id="web browser"),
+        pytest.param(HTTP, id="web server"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", id="TLS"),
+        pytest.param(b"\x01\x00\xff\xff\xff\xff", id="A-ASSOCIATE-RQ of 4 GiB"),
+        pytest.param(PDU_OF_4_GIB, id="P-DATA-TF of 4 GiB"),
+        pytest.param(UNKNOWN_PDU, id="unknown PDU"),
+        pytest.param(pdu(RELEASE_RQ, bytes(4)), id="A-RELEASE-RQ first"),
+        pytest.param(pdu(ABORT, bytes(4)), id="A-ABORT first"),
+        pytest.param(pdu(1, bytes(10)), id="short A-ASSOCIATE-RQ"),
+        pytest.param(pdu(1, struct.pack(">H66x", 1) + item(0x20, b"\x01")), id="cut off context"),
+        pytest.param(pdu(1, struct.pack(">H66x", 1) + struct.pack(">BxH", 0x10, 5000)), id="item beyond its PDU"),
+        pytest.param(pdu(1, struct.pack(">H66x", 2)), id="other protocol version"),
+        pytest.param(associate_request(application_context="1.2.3"), id="other application context"),
+    ],
+)
+async def test_who_does_not_speak_dicom_is_let_go_and_the_others_are_served(files, said):
+    async with nothing_left_behind(), Sink(port=0) as sink:
+        async with connected(sink.port) as scu:
+            await scu.write(said)
+            assert (await last_word(scu))[0] in (None, ABORT, ASSOCIATE_RJ)
+        assert (await send(sink.port, files)).results == {Result.STORED: len(files)}
+        await until(lambda: sink.tally.associations == 0)
+
+
+async def last_word(scu):
+    try:
+        return await scu.read_pdu()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None, b""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(NOISE, id="noise"),
+        pytest.param(UNKNOWN_PDU, id="unknown PDU"),
+        pytest.param(PDU_OF_4_GIB, id="PDU of 4 GiB"),
+        pytest.param(EMPTY_P_DATA, id="empty P-DATA-TF"),
+        pytest.param(PDV_LONGER_THAN_ITS_PDU, id="PDV beyond its PDU"),
+        pytest.param(PDV_SHORTER_THAN_ITS_HEADER, id="PDV cut off"),
+        pytest.param(COMMAND_SET_OF_GARBAGE, id="garbage as command set"),
+        pytest.param(UNASKED_DATA_SET, id="data set without a command"),
+        pytest.param(associate_request(), id="a second A-ASSOCIATE-RQ"),
+        pytest.param(store_request("1.2", context_id=3), id="a context that was not proposed"),
+        pytest.param(store_request("1.2", context_id=2), id="an even context"),
+        pytest.param(store_request("1.2", CommandDataSetType=0x0101), id="a C-STORE-RQ without data set"),
+        pytest.param(store_request(""), id="a C-STORE-RQ without instance UID"),
+        pytest.param(store_request("1.2") * 2, id="a command where a data set was to follow"),
+        pytest.param(pdu(P_DATA, pdv(1, COMMAND, bytes(16_000))) * 8, id="a command set without end"),
+        pytest.param(pdu(RELEASE_RP, bytes(4)), id="A-RELEASE-RP"),
+        pytest.param(pdu(RELEASE_RQ, bytes(4)) * 2, id="A-RELEASE-RQ twice"),
+    ],
+)
+async def test_who_breaks_the_protocol_is_aborted_and_the_others_are_served(files, tmp_path, said):
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path, max_pdu=16384) as sink:
+        async with associated(sink.port) as scu:
+            await scu.write(said)
+            kind, body = await scu.read_pdu()
+            while kind == RELEASE_RP:
+                kind, body = await last_word(scu)
+            assert (kind, body[2:3]) in ((ABORT, b"\x02"), (None, b""))
+        assert (await send(sink.port, files)).results == {Result.STORED: len(files)}
+        await until(lambda: sink.tally.associations == 0)
+        assert data_sets(tmp_path).keys() == {path.stem for path in tmp_path.glob("*.dcm")}
+        assert len(list(tmp_path.iterdir())) == len(files)
+
+
+@pytest.mark.parametrize(
+    "uid", ["../../../escaped", "/escaped", "..", ".", "a/b", "nul\0byte", "x" * 300, "\u00e4", "CON", "\x1b[31m"]
+)
+async def test_a_uid_that_is_a_path_stays_within_the_folder(tmp_path, uid):
+    output = tmp_path / "deep" / "er" / "out"
+    async with nothing_left_behind(), Sink(port=0, output=output) as sink, associated(sink.port) as scu:
+        encoded = uid.encode("utf-8")
+        encoded += b"\0" * (len(encoded) % 2)
+        placeholder = "1" * len(encoded)
+        with warnings.catch_warnings(action="ignore"):  # of a UID that is too long
+            request = store_request(placeholder).replace(placeholder.encode(), encoded)
+        await scu.write(request + pdu(P_DATA, pdv(1, LAST, b"\x08\x00\x18\x00UI\x02\x001\0")))
+        kind, _ = await scu.read_pdu()
+        assert kind in (P_DATA, ABORT)
+        scu.close()
+        await until(lambda: sink.tally.associations == 0)
+        everything = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert len(everything) == sink.tally.instances
+        assert all(path.parent == output and path.suffix == ".dcm" for path in everything)
+
+
+async def test_who_connects_and_says_nothing_holds_nobody_up(files):
+    async with nothing_left_behind(), Sink(port=0, max_associations=1) as sink:
+        silent = [await asyncio.open_connection("127.0.0.1", sink.port) for _ in range(20)]
+        assert (await send(sink.port, files, associations=1)).results == {Result.STORED: len(files)}
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_who_does_not_read_its_answers_holds_nobody_up(files):
+    async with nothing_left_behind(), Sink(port=0) as sink, associated(sink.port, window=0) as greedy:
+        echo = pdu(P_DATA, pdv(1, COMMAND | LAST, command_set(
+            AffectedSOPClassUID="1.2.840.10008.1.1", CommandField=0x30, MessageID=1, CommandDataSetType=0x0101
+        )))  # fmt: skip
+        for _ in range(50):
+            await greedy.write(echo * 20)
+        assert (await send(sink.port, files)).results == {Result.STORED: len(files)}
+
+
+async def test_contexts_are_answered_one_by_one():
+    contexts = (
+        (1, CT, (IMPLICIT, EXPLICIT)),
+        (3, CT, ("1.2.840.10008.1.2.4.90",)),
+        (5, STUDY_ROOT_FIND, (IMPLICIT,)),
+        (7, "1.2.826.0.1.3680043.2.1143.999", (EXPLICIT,)),
+        (9, CT, ()),
+        (255, "1.2.840.10008.1.1", (IMPLICIT,)),
+    )
+    async with Sink(port=0) as sink, associated(sink.port, contexts=contexts) as scu:
+        answered = A_ASSOCIATE_AC()
+        answered.decode(pdu(ASSOCIATE_AC, scu.accepted))
+    results = {context.context_id: context.result for context in answered.presentation_context}
+    assert results == {1: 0, 3: 0, 5: 3, 7: 0, 9: 4, 255: 0}
+    assert answered.presentation_context[0].transfer_syntax == IMPLICIT  # the first that was proposed
+
+
+async def test_an_operation_it_does_not_know_is_answered_as_such():
+    find = command_set(AffectedSOPClassUID=CT, CommandField=0x20, MessageID=7, Priority=0, CommandDataSetType=0x0101)
+    async with nothing_left_behind(), Sink(port=0) as sink, associated(sink.port) as scu:
+        await scu.write(pdu(P_DATA, pdv(1, COMMAND | LAST, find)))
+        kind, body = await scu.read_pdu()
+        assert kind == P_DATA
+        assert struct.pack("<HHLH", 0, 0x0900, 2, 0x0211) in body
+        await scu.release()
+
+
+async def test_bytes_may_come_one_by_one(tmp_path):
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink, connected(sink.port) as scu:
+        data_set = bytes(range(200))
+        stream = associate_request() + store_request("1.2.3") + pdu(P_DATA, pdv(1, 0, data_set[:100]))
+        stream += pdu(P_DATA, pdv(1, 0, b"") + pdv(1, LAST, data_set[100:])) + pdu(RELEASE_RQ, bytes(4))
+        for byte in stream:
+            await scu.write(bytes((byte,)))
+            await asyncio.sleep(0)
+        assert [(await scu.read_pdu())[0] for _ in range(3)] == [ASSOCIATE_AC, P_DATA, RELEASE_RP]
+        scu.close()
+        assert read_part10(tmp_path / "1.2.3.dcm").data_set == data_set
+
+
+@in_both_loops
+async def test_several_senders_at_once_are_kept_apart(tmp_path):
+    folders = [tmp_path / f"{number}" for number in range(4)]
+    for number, folder in enumerate(folders):
+        instances(folder, 30, data_set_bytes=20_000, seed=number)
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path / "out") as sink:
+        ran = await asyncio.gather(*(send(sink.port, [folder], associations=2) for folder in folders))
+        assert all(one.results == {Result.STORED: 30} for one in ran)
+        assert data_sets(tmp_path / "out") == {
+            uid: sha256 for folder in folders for uid, sha256 in data_sets(folder).items()
+        }
+
+
+async def test_a_sender_within_the_same_block_is_the_shortest_test_there_is(folder):
+    async with Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        assert [outcome.result async for outcome in sender.send([folder])] == [Result.STORED] * 8

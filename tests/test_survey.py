@@ -1,0 +1,219 @@
+import asyncio
+import threading
+import time
+from contextlib import aclosing
+
+import pytest
+
+import trees
+from asyncstore.errors import PrepareError
+from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.pool import Pool
+from asyncstore.prepare.probe import probe
+from asyncstore.source import WalkOptions
+from asyncstore.survey import Survey, survey
+
+
+class _Pool:
+    """A pool without processes."""
+
+    def __init__(self, size=2):
+        self.size = size
+        self.batches = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def probe(self, paths):
+        self.batches.append(paths)
+        await self.gate.wait()
+        return [Unsendable(path, "looked into") for path in paths]
+
+
+class _BrokenPool(_Pool):
+    async def probe(self, paths):
+        raise PrepareError(f"no process for {len(paths)} files")
+
+
+def _files(folder, count):
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        (folder / f"{number:05}").touch()
+    return [str(folder / f"{number:05}") for number in range(count)]
+
+
+async def _all(looked):
+    return [found async for batch in looked for found in batch]
+
+
+async def _until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.001)
+
+
+async def test_every_file_is_delivered_once_in_order(tmp_path):
+    paths = _files(tmp_path, 1500)
+    looked = Survey([tmp_path], WalkOptions(), _Pool())
+    assert [found.path for found in await _all(looked)] == paths
+    assert looked.found == 1500
+    assert not looked.is_walking
+    assert looked.close() == []
+
+
+async def test_what_the_walk_finds_unsendable_is_delivered_too(tmp_path):
+    (tmp_path / "empty").mkdir()
+    _files(tmp_path, 3)
+    trees.broken_symlink(tmp_path)
+    trees.fifo(tmp_path)
+    found = await _all(Survey([tmp_path, tmp_path / "gone"], WalkOptions(), _Pool()))
+    assert len(found) == 6
+    assert sum(one.reason == "looked into" for one in found) == 3
+
+
+async def test_nothing_makes_nothing(tmp_path):
+    assert await _all(Survey([], WalkOptions(), _Pool())) == []
+    (tmp_path / "empty").mkdir()
+    assert await _all(Survey([tmp_path], WalkOptions(), _Pool())) == []
+
+
+async def test_the_first_batch_is_small_and_comes_while_the_walk_is_under_way(tmp_path):
+    paths = _files(tmp_path, 40)
+    go_on = threading.Event()
+
+    def endless():
+        yield from paths
+        go_on.wait(10)
+
+    looked = Survey(endless(), WalkOptions(), _Pool())
+    try:
+        first = await asyncio.wait_for(anext(looked), 5)
+        assert [found.path for found in first] == paths[: len(first)]
+        assert looked.is_walking
+        assert len(first) < len(paths)
+    finally:
+        go_on.set()
+    await _all(looked)
+
+
+async def test_a_slow_walk_delivers_what_it_has(tmp_path):
+    paths = _files(tmp_path, 3)
+    go_on = threading.Event()
+
+    def slowly():
+        yield from paths[:2]
+        go_on.wait(10)
+        yield paths[2]
+
+    looked = Survey(slowly(), WalkOptions(), _Pool())
+    try:
+        first = await asyncio.wait_for(anext(looked), 5)
+        assert [found.path for found in first] == paths[: len(first)]
+        assert looked.is_walking
+    finally:
+        go_on.set()
+    assert [found.path for found in [*first, *await _all(looked)]] == paths
+
+
+async def test_the_walk_goes_no_further_ahead_than_the_pool_has_use_for(tmp_path):
+    _files(tmp_path, 2000)
+    pool = _Pool(size=1)
+    pool.gate.clear()
+    looked = Survey([tmp_path], WalkOptions(), pool)
+    waiting = asyncio.ensure_future(anext(looked))
+    await asyncio.wait({waiting}, timeout=0.3)
+    assert 0 < looked.found < 1500
+    pool.gate.set()
+    assert len([*await waiting, *await _all(looked)]) == 2000
+
+
+async def test_batches_are_looked_into_at_the_same_time_and_come_in_order(tmp_path):
+    paths = _files(tmp_path, 1000)
+    pool = _Pool(size=3)
+    pool.gate.clear()
+    looked = Survey([tmp_path], WalkOptions(), pool)
+    waiting = asyncio.ensure_future(anext(looked))
+    await _until(lambda: len(pool.batches) >= 2)
+    pool.gate.set()
+    assert [found.path for found in [*await waiting, *await _all(looked)]] == paths
+
+
+async def test_stopping_the_walk_delivers_what_was_found(tmp_path):
+    paths = _files(tmp_path, 2000)
+    pool = _Pool(size=1)
+    looked = Survey([tmp_path], WalkOptions(), pool)
+    first = await anext(looked)
+    looked.stop_walking()
+    found = looked.found
+    rest = await asyncio.wait_for(_all(looked), 10)
+    assert [one.path for one in (*first, *rest)] == paths[:found]
+    assert found < 2000
+
+
+async def test_closing_names_what_was_found_and_not_delivered(tmp_path):
+    paths = _files(tmp_path, 2000)
+    pool = _Pool(size=1)
+    looked = Survey([tmp_path], WalkOptions(), pool)
+    first = await anext(looked)
+    pool.gate.clear()
+    waiting = asyncio.ensure_future(anext(looked))
+    await asyncio.wait({waiting}, timeout=0.1)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert [*(one.path for one in first), *looked.close()] == paths[: looked.found]
+
+
+async def test_where_no_process_can_be_run_every_file_found_is_named_in_the_end(tmp_path):
+    paths = _files(tmp_path, 1000)
+    looked = Survey([tmp_path], WalkOptions(), _BrokenPool())
+    with pytest.raises(PrepareError):
+        await _all(looked)
+    assert looked.found > 0
+    assert looked.close() == paths[: looked.found]
+
+
+async def test_an_error_in_the_callers_paths_is_raised_after_what_came_before_it(tmp_path):
+    (path,) = _files(tmp_path, 1)
+
+    def paths():
+        yield path
+        raise LookupError("no more of them")
+
+    looked = Survey(paths(), WalkOptions(), _Pool())
+    assert [found.path for found in await anext(looked)] == [path]
+    with pytest.raises(LookupError, match="no more of them"):
+        await anext(looked)
+
+
+async def test_options_of_the_walk_are_obeyed(tmp_path):
+    _files(tmp_path / "deeper", 2)
+    _files(tmp_path, 2)
+    assert len(await _all(Survey([tmp_path], WalkOptions(recurse=False, pattern="*1", repeat=3), _Pool()))) == 3
+
+
+# With processes.
+
+
+async def test_a_survey_tells_what_paths_hold():
+    files = [str(path) for path in trees.pydicom_test_files()]
+    found = [one async for batch in survey(files, workers=1) for one in batch]
+    assert found == probe(files)
+    assert {type(one) for one in found} == {Instance, Unsendable}
+
+
+async def test_a_survey_left_early_leaves_no_process(tmp_path, monkeypatch):
+    pools = []
+
+    class Remembered(Pool):
+        def __init__(self, size):
+            super().__init__(size)
+            pools.append(self)
+
+    monkeypatch.setattr("asyncstore.survey.Pool", Remembered)
+    _files(tmp_path, 2000)
+    async with aclosing(survey([tmp_path], workers=2)) as batches:
+        async for batch in batches:
+            assert batch
+            break
+    with pytest.raises(PrepareError):
+        await pools[0].probe([str(tmp_path)])
