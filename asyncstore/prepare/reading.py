@@ -1,16 +1,19 @@
-"""Data sets into buffers: reader threads that read ahead of the sending.
+"""Data sets into buffers: read ahead of the sending, by threads, or at once where nothing has to be waited for.
 
 Rules:
 
-1. A trip to a thread costs some 60 µs, so one trip fills one buffer: with many small data sets, or with a part of a
+1. The event loop waits for no disk and no file server. What lies in the page cache already (``RWF_NOWAIT`` tells, on
+   Linux) is copied at once; everything else is read by a reader thread, and so is everything from then on where the
+   file system cannot tell, as those over a network. (Threads cost a fifth more processor time:
+   they and the loop keep handing the interpreter lock to each other.)
+2. A trip to the thread costs some 60 µs, so one trip fills one buffer: with many small data sets, or with a part of a
    large one.
-2. Buffers are reused; a buffer is free again when its last piece has left for the network. There is a fixed number of
+3. Buffers are reused; a buffer is free again when its last piece has left for the network. There is a fixed number of
    them, so memory does not grow with files, and reading waits for the network.
-3. ``preadv`` into a buffer, not ``mmap``: it costs the same, does not block the loop on a cold disk, and a file that
-   is cut short meanwhile is an error instead of a SIGBUS.
-4. A data set that came along with the probe is in memory already; it takes a place in a buffer, so the bounds hold,
-   but no trip.
-5. A file that is not what it was when it was probed (its size differs) is never sent as if it were.
+4. ``preadv`` into a buffer, not ``mmap``: it costs the same, and a file that is cut short meanwhile is an error instead
+   of a SIGBUS.
+5. A data set that came along with the probe is in memory already; it takes a place in a buffer, so the bounds hold.
+6. A file that is not what it was when it was probed (its size differs) is never sent as if it were.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import threading
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
@@ -26,10 +31,17 @@ from asyncstore.model import Buffer, Instance, Piece, Unsendable
 from asyncstore.prepare.probe import OPEN_FLAGS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
 P = ParamSpec("P")
+Q = TypeVar("Q")
 T = TypeVar("T")
+
+ReadAt = Callable[[int, memoryview, int], int]
+"""Read from a descriptor into memory, from an offset on; how many bytes it were."""
+
+_TRIPS = 64
+"""Loads to read in the thread after one that was not cached: then it may be worth another try."""
 
 BUFFER_SIZE = 1 << 21
 """Room for three CT slices: one megabyte costs a tenth more processor time, three save nothing more. Two buffers a lane
@@ -94,6 +106,7 @@ class Reader:
         self._free: list[Buffer] = []
         self._places = asyncio.Semaphore(buffers)
         self._thread = _ReaderThread()
+        self._trips = 0
 
     async def read(self, instances: Iterable[Instance]) -> AsyncIterator[list[Piece]]:
         """The pieces of ``instances``, in order, a buffer's load at a time."""
@@ -101,14 +114,14 @@ class Reader:
             if load[0].length <= self._buffer_size:
                 buffer = await self._buffer()
                 if all(instance.data is not None for instance in load):
-                    yield _read_whole(buffer, load)
+                    yield _read_whole(buffer, _read_at, load)
                 else:
-                    yield await self._thread.call(_read_whole, buffer, load)
+                    yield await self._read(_read_whole, buffer, load)
                 continue
             instance = load[0]
             for start in range(0, instance.length, self._buffer_size):
                 buffer = await self._buffer()
-                piece = await self._thread.call(_read_part, buffer, instance, start)
+                piece = await self._read(_read_part, buffer, (instance, start))
                 yield [piece]
                 if piece.problem:
                     break
@@ -116,6 +129,17 @@ class Reader:
     def close(self) -> None:
         """End the reader's thread, when what it does at the moment is done; nobody waits for that."""
         self._thread.close()
+
+    async def _read(self, function: Callable[[Buffer, ReadAt, Q], T], buffer: Buffer, what: Q) -> T:
+        """Do it at once if that needs no waiting, otherwise in the thread."""
+        if self._trips:
+            self._trips -= 1
+        else:
+            try:
+                return function(buffer, _read_cached, what)
+            except _NotCachedError as reason:
+                self._trips = sys.maxsize if reason.is_lasting else _TRIPS
+        return await self._thread.call(function, buffer, _read_at, what)
 
     async def _buffer(self) -> Buffer:
         await self._places.acquire()
@@ -147,7 +171,7 @@ def _wire_length(instance: Instance) -> int:
     return instance.length + (instance.length & 1)
 
 
-def _read_whole(buffer: Buffer, instances: list[Instance]) -> list[Piece]:
+def _read_whole(buffer: Buffer, read_at: ReadAt, instances: list[Instance]) -> list[Piece]:
     pieces: list[Piece] = []
     position = 0
     buffer.needed = len(instances)
@@ -158,20 +182,21 @@ def _read_whole(buffer: Buffer, instances: list[Instance]) -> list[Piece]:
         else:
             end = position + _wire_length(instance)
             data = buffer.view[position:end]
-            problem = _read_into(data, instance, 0)
+            problem = _read_into(data, instance, 0, read_at)
             position = end
         pieces.append(Piece(instance, data, is_first=True, is_last=True, buffer=buffer, problem=problem))
     return pieces
 
 
-def _read_part(buffer: Buffer, instance: Instance, start: int) -> Piece:
+def _read_part(buffer: Buffer, read_at: ReadAt, part: tuple[Instance, int]) -> Piece:
+    instance, start = part
     buffer.needed = 1
     data = buffer.view[: min(_wire_length(instance) - start, len(buffer.view))]
-    problem = _read_into(data, instance, start)
+    problem = _read_into(data, instance, start, read_at)
     return Piece(instance, data, start == 0, start + len(data) >= instance.length, buffer, problem)
 
 
-def _read_into(data: memoryview, instance: Instance, start: int) -> Unsendable | None:
+def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt) -> Unsendable | None:
     """Fill ``data`` from the data set's byte ``start`` on; what kept it from that.
 
     The file is opened anew for every part: nothing stays open when its reader is cancelled, and a size that has
@@ -189,7 +214,7 @@ def _read_into(data: memoryview, instance: Instance, start: int) -> Unsendable |
             return Unsendable(instance.path, "its size has changed since it was found")
         done = 0
         while done < wanted:
-            read = _read_at(descriptor, data[done:wanted], instance.offset + start + done)
+            read = read_at(descriptor, data[done:wanted], instance.offset + start + done)
             if not read:
                 return Unsendable(instance.path, "it was cut short while it was read")
             done += read
@@ -212,3 +237,28 @@ else:
         read = os.read(descriptor, len(data))
         data[: len(read)] = read
         return len(read)
+
+
+class _NotCachedError(Exception):
+    """Reading would have to wait for a disk or a file server, or nobody knows whether it would."""
+
+    def __init__(self, *, is_lasting: bool) -> None:
+        super().__init__()
+        self.is_lasting = is_lasting
+
+
+if hasattr(os, "RWF_NOWAIT"):
+
+    def _read_cached(descriptor: int, data: memoryview, offset: int) -> int:
+        try:
+            read = os.preadv(descriptor, [data], offset, os.RWF_NOWAIT)
+        except OSError as error:
+            raise _NotCachedError(is_lasting=not isinstance(error, BlockingIOError)) from error
+        if read < len(data):
+            raise _NotCachedError(is_lasting=False)
+        return read
+
+else:
+
+    def _read_cached(descriptor: int, data: memoryview, offset: int) -> int:  # noqa: ARG001 - the other's signature
+        raise _NotCachedError(is_lasting=True)

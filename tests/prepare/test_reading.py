@@ -282,6 +282,39 @@ async def _ended():
     return False
 
 
+@pytest.fixture
+def nothing_is_cached(monkeypatch):
+    """Every read is as if the file lay on a disk that has to be waited for."""
+
+    def not_cached(*_):
+        raise reading._NotCachedError(is_lasting=False)  # noqa: SLF001 - there is no other way to empty the page cache
+
+    monkeypatch.setattr(reading, "_read_cached", not_cached)
+
+
+@pytest.mark.usefixtures("nothing_is_cached")
+async def test_what_is_not_cached_is_read_by_the_thread(tmp_path):
+    reader = Reader(buffer_size=1000)
+    instances = [_instance(tmp_path, str(number), 300 * number) for number in range(1, 6)]
+    try:
+        read = await _read(reader, instances)
+        assert len(_reader_threads()) == 1
+    finally:
+        reader.close()
+    for instance in instances:
+        data = b"".join(piece.data for piece in read if piece.instance == instance)
+        assert data == Path(instance.path).read_bytes()[instance.offset :]  # noqa: ASYNC240 - a few bytes
+    assert await _ended()
+
+
+async def test_what_is_cached_needs_no_thread(tmp_path):
+    reader = Reader()
+    await _read(reader, [_instance(tmp_path, "1", 100)])
+    assert _reader_threads() == []
+    reader.close()
+
+
+@pytest.mark.usefixtures("nothing_is_cached")
 async def test_the_thread_ends_with_its_reader(tmp_path):
     reader = Reader()
     await _read(reader, [_instance(tmp_path, "1", 100)])
@@ -297,16 +330,16 @@ async def test_what_is_in_memory_already_needs_no_thread(tmp_path):
     reader.close()
 
 
+@pytest.mark.usefixtures("nothing_is_cached")
 async def test_a_read_that_hangs_does_not_keep_anyone_from_leaving(tmp_path, monkeypatch):
     started, may_go_on = threading.Event(), threading.Event()
-    plain_open = os.open
 
-    def hanging_open(path, *arguments):
+    def hanging(*_):
         started.set()
         may_go_on.wait(20)
-        return plain_open(path, *arguments)
+        return 0
 
-    monkeypatch.setattr(reading.os, "open", hanging_open)
+    monkeypatch.setattr(reading, "_read_at", hanging)
     reader = Reader()
     task = asyncio.create_task(_read(reader, [_instance(tmp_path, "1", 100)]))
     try:
