@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -61,7 +61,11 @@ def _file(folder, name):
 
 def _children():
     """The processes that this one has started and not buried."""
-    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    children = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # a thread that has just ended
+            children.update(int(pid) for pid in (task / "children").read_text().split())
+    return children
 
 
 @contextmanager
