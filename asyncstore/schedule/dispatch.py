@@ -76,6 +76,7 @@ class _Lane:
         self.opening = anyio.CancelScope()
         self.proposing: frozenset[Pair] = frozenset()
         self.answered = 0
+        self.lost = 0
         self.is_retiring = False
         self.appetite = Appetite()
 
@@ -324,7 +325,7 @@ class Dispatcher:
 
     async def _serve(self, lane: _Lane, association: Association, reader: Reader) -> bool:
         """Send over ``association`` as long as it is of use; whether the lane may open another one."""
-        answered_before, has_idled = lane.answered, False
+        answered_before, lost_before, has_idled = lane.answered, lane.lost, False
         while association.error is None and self.stop_reason is None and not lane.is_retiring:
             batch = self._backlog.take(
                 association.accepted, lane.appetite.update(time.monotonic(), lane.answered), MOST_BYTES
@@ -347,10 +348,12 @@ class Dispatcher:
             association.abort()
         elif association.error is None:
             await association.release()
-        elif lane.answered == answered_before and not has_idled and not isinstance(association.error, AbortedHere):
-            self._fruitless += 1
+        if lane.answered != answered_before:
+            self._fruitless = 0
+        elif association.error is not None and not isinstance(association.error, AbortedHere):
+            # One that had nothing to send when it ended says nothing about the peer.
+            self._fruitless += lane.lost != lost_before or not has_idled
             return self._fruitless < _FRUITLESS_LIMIT or self._without(lane, association.error)
-        self._fruitless = 0
         return True
 
     async def _send(self, association: Association, batch: list[Instance], reader: Reader) -> None:
@@ -405,6 +408,8 @@ class Dispatcher:
         if attempt.status is not None:
             lane.answered += 1
             self._answered += 1
+        else:
+            lane.lost += 1
         self._settle((outcome.of_attempt(attempt),))
 
     def _settle(self, outcomes: Iterable[Outcome]) -> None:
