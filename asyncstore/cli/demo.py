@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import anyio.to_thread
 
+from asyncstore.cli.commands import KEEP, SEND
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.grammar import parse
 from asyncstore.cli.loop import interrupts, run_loop
-from asyncstore.cli.options import ASSOCIATIONS, KEEP, PROGRESS, SEND
+from asyncstore.cli.options import ASSOCIATIONS, PROGRESS
 from asyncstore.cli.send import send
 from asyncstore.errors import AsyncstoreError
 from asyncstore.load import write_archive

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from asyncstore.cli.commands import COUNT, INTERVAL
 from asyncstore.cli.engine import timeouts_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_OK
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import interrupts, run_loop
-from asyncstore.cli.options import CALLED_AE_TITLE, CALLING_AE_TITLE, COUNT, INTERVAL, PEER, PORT, QUIET
+from asyncstore.cli.options import CALLED_AE_TITLE, CALLING_AE_TITLE, PEER, PORT, QUIET
 from asyncstore.errors import AsyncstoreError
 from asyncstore.sender import Sender
 

@@ -8,7 +8,8 @@ Rules (``send`` takes storescu's command lines, and these are its rules):
    words as its row says, verbatim, also when they start with a sign.
 3. ``@file`` is replaced by the words of that file before anything else, also where a value is expected. Quotes (``'``
    and ``"``) hold words together, a backslash means itself, and an ``@file`` inside is a plain word.
-4. An option given twice has its last value; of a group of alternatives only the rightmost one counts.
+4. An option given twice has its last value, unless it accumulates; of a group of alternatives only the rightmost one
+   counts.
 5. Unknown options and missing values come first; then an option that exits (``--help``) wins; then values are checked,
    then which options go together, then the parameters.
 6. The environment comes before the command line and gives way to it: a variable that contradicts the command line, or
@@ -142,7 +143,12 @@ def parse(command: Command, words: Iterable[str], environment: Mapping[str, str]
 
 def _rightmost(options: Iterable[Given]) -> dict[str, Given]:
     """The options that count: the last of each name and of each group of alternatives."""
-    last = {given.row.alternatives or given.row.long: given for given in options}
+    last: dict[str, Given] = {}
+    for given in options:
+        key = given.row.alternatives or given.row.long
+        before = last.get(key)
+        words = before.words + given.words if before is not None and given.row.accumulates else given.words
+        last[key] = Given(given.row, words)
     return {given.row.long: given for given in last.values()}
 
 

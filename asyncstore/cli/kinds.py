@@ -61,6 +61,52 @@ class Text(NamedTuple):
         return words[0]
 
 
+class Secret(NamedTuple):
+    """One word that is never shown."""
+
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> str:
+        """The word itself."""
+        return words[0]
+
+
+class Pair(NamedTuple):
+    """Any two words."""
+
+    first: str
+    second: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Two words."""
+        return (self.first, self.second)
+
+    def parse(self, words: Sequence[str]) -> tuple[str, str]:
+        """The words themselves."""
+        return words[0], words[1]
+
+
+class Several(NamedTuple):
+    """One word each time the option is given, all of which count."""
+
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word a time."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The words themselves."""
+        return tuple(words)
+
+
 class Words(NamedTuple):
     """All the words that are left: for the last parameter."""
 

@@ -18,10 +18,11 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from asyncstore.cli.commands import COMMANDS
 from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_OK
 from asyncstore.cli.grammar import check, tokenize
 from asyncstore.cli.help import Style, command_help, program_help, version_text, width_of
-from asyncstore.cli.options import ARGUMENTS, COMMANDS, QUIET, VERSION
+from asyncstore.cli.options import ARGUMENTS, QUIET, VERSION
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.observe.readable import printable
 

@@ -1,21 +1,51 @@
-"""The options of every command: one row each, in the groups and the order of the help.
+"""The options of ``send``, and those it shares with other commands: one row each.
 
-``send`` has storescu's rows, with their names, ranges and defaults, in the manual's groups and order, and then its own
-group. Rows that mean the same in several commands are the same object. To add an option, write its row, put it into its
-group, and read ``parsed[ROW]`` where it matters; nothing else knows the options one by one.
+Those of storescu have its names, ranges and defaults. Rows that mean the same in several commands are the same object.
+To add an option, write its row, put it into its group in :mod:`~asyncstore.cli.commands`, and read ``parsed[ROW]``
+where it matters; nothing else knows the options one by one.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from asyncstore.cli.kinds import AETitle, Choice, Flag, Integer, IntegerOrAuto, Seconds, Status, Text, Words
-from asyncstore.cli.table import Command, Group, Option, Parameter
+from asyncstore.cli.kinds import AETitle, Choice, Flag, Integer, IntegerOrAuto, Pair, Secret, Text, Words
+from asyncstore.cli.table import Option, Parameter
 
 When = Literal["auto", "on", "off"]
 
 _MOST = 1024
 """More associations or processes than this are a slip of the finger."""
+
+TRANSFER_SYNTAX_CHOICES = (
+    ("-x=", "--propose-uncompr", "all uncompressed ones, explicit VR in this machine's byte order first"),
+    ("-xe", "--propose-little", "all uncompressed ones, explicit VR little endian first"),
+    ("-xb", "--propose-big", "all uncompressed ones, explicit VR big endian first"),
+    ("-xi", "--propose-implicit", "implicit VR little endian only"),
+    ("-xs", "--propose-lossless", "JPEG lossless, and all uncompressed ones"),
+    ("-xy", "--propose-jpeg8", "JPEG baseline (lossy, 8 bit), and all uncompressed ones"),
+    ("-xx", "--propose-jpeg12", "JPEG extended (lossy, 12 bit), and all uncompressed ones"),
+    ("-xv", "--propose-j2k-lossless", "JPEG 2000 lossless, and all uncompressed ones"),
+    ("-xw", "--propose-j2k-lossy", "JPEG 2000, and all uncompressed ones"),
+    ("-xt", "--propose-jls-lossless", "JPEG-LS lossless, and all uncompressed ones"),
+    ("-xu", "--propose-jls-lossy", "JPEG-LS near-lossless, and all uncompressed ones"),
+    ("-xm", "--propose-mpeg2", "MPEG2 main profile at main level only"),
+    ("-xh", "--propose-mpeg2-high", "MPEG2 main profile at high level only"),
+    ("-xn", "--propose-mpeg4", "MPEG-4 AVC/H.264 high profile, level 4.1, only"),
+    ("-xl", "--propose-mpeg4-bd", "MPEG-4 AVC/H.264 BD-compatible high profile, level 4.1, only"),
+    ("-x2", "--propose-mpeg4-2-2d", "MPEG-4 AVC/H.264 high profile, level 4.2, for 2D video only"),
+    ("-x3", "--propose-mpeg4-2-3d", "MPEG-4 AVC/H.264 high profile, level 4.2, for 3D video only"),
+    ("-xo", "--propose-mpeg4-2-st", "MPEG-4 AVC/H.264 stereo high profile, level 4.2, only"),
+    ("-x4", "--propose-hevc", "HEVC/H.265 main profile, level 5.1, only"),
+    ("-x5", "--propose-hevc10", "HEVC/H.265 main 10 profile, level 5.1, only"),
+    ("-xr", "--propose-rle", "RLE lossless, and all uncompressed ones"),
+    ("-xd", "--propose-deflated", "deflated explicit VR little endian, and all uncompressed ones"),
+    (None, "--propose-htj2k", "high-throughput JPEG 2000, and all uncompressed ones"),
+    (None, "--propose-htj2k-lossless", "high-throughput JPEG 2000 lossless, and all uncompressed ones"),
+    (None, "--propose-jpegxl", "JPEG XL, and all uncompressed ones"),
+)
+"""Short name, long name and meaning of what storescu calls the proposed transmission transfer syntaxes; what each of
+them proposes is known to the room of negotiation."""
 
 # Parameters ----------------------------------------------------------------------------------------------------------
 
@@ -93,14 +123,115 @@ RECURSE = Option[bool](
     alternatives="recurse",
     requires=("--scan-directories",),
 )
+READ_FILE = Option[bool](
+    "--read-file",
+    Flag(),
+    False,
+    "take files with file meta information and bare data sets (default)",
+    "+f",
+    alternatives="file format",
+)
+READ_FILE_ONLY = Option[bool](
+    "--read-file-only", Flag(), False, "take files with file meta information only", "+fo", alternatives="file format"
+)
+READ_DATASET = Option[bool](
+    "--read-dataset",
+    Flag(),
+    False,
+    "take bare data sets only, without file meta information",
+    "-f",
+    alternatives="file format",
+)
+NO_RENAME = Option[bool](
+    "--no-rename", Flag(), False, "leave the names of files alone (default)", "-rn", alternatives="rename"
+)
+RENAME = Option[bool](
+    "--rename",
+    Flag(),
+    False,
+    "add .done to the names of files that were stored and .bad to the others",
+    "+rn",
+    alternatives="rename",
+)
+IPV4 = Option[bool]("--ipv4", Flag(), False, "use IPv4 only", "-i4", alternatives="IP version")
+IPV6 = Option[bool]("--ipv6", Flag(), False, "use IPv6 only", "-i6", alternatives="IP version")
+IP_AUTO = Option[bool](
+    "--ip-auto", Flag(), False, "use what the host name resolves to (default)", "-i0", alternatives="IP version"
+)
 CALLING_AE_TITLE = Option[str]("--aetitle", AETitle(), "STORESCU", "calling AE title: ours", "-aet")
 CALLED_AE_TITLE = Option[str]("--call", AETitle(), "ANY-SCP", "called AE title: the peer's", "-aec")
+CONFIG_FILE = Option[tuple[str, str] | None](
+    "--config-file",
+    Pair("FILE", "PROFILE"),
+    None,
+    "propose what this profile of an association configuration file says",
+    "-xf",
+    excludes=tuple(name for _, name, _ in TRANSFER_SYNTAX_CHOICES),
+)
+PROPOSE = {
+    name: Option[bool](name, Flag(), False, text, short, alternatives="proposed transfer syntaxes")
+    for short, name, text in TRANSFER_SYNTAX_CHOICES
+}
+"""A row for each choice of a transfer syntax to propose, by its long name."""
 REQUIRED = Option[bool](
     "--required",
     Flag(),
     False,
-    "propose only what the files need, as is done anyway",
+    "propose only the SOP classes of the files (default with these options: storescu's 64)",
     "-R",
+)
+COMBINE = Option[bool]("--combine", Flag(), False, "propose all transfer syntaxes of a SOP class in one context", "+C")
+ENABLE_NEW_VR = Option[bool](
+    "--enable-new-vr", Flag(), False, "send UN and UT elements as such (default)", "+u", alternatives="new VRs"
+)
+DISABLE_NEW_VR = Option[bool](
+    "--disable-new-vr", Flag(), False, "send elements of VRs younger than 1993 as OB", "-u", alternatives="new VRs"
+)
+COMPRESSION_LEVEL = Option[int](
+    "--compression-level",
+    Integer("LEVEL", 0, 9),
+    6,
+    "how hard to deflate: 0 not at all, 1 fast, 9 best",
+    "+cl",
+    requires=("--propose-deflated", "--config-file"),
+)
+USER = Option[str | None](
+    "--user", Text("NAME"), None, "log in at the peer as this user", "-usr", alternatives="identity"
+)
+PASSWORD = Option[str | None](
+    "--password",
+    Secret("PASSWORD"),
+    None,
+    "and with this password; better in ASYNCSTORE_PASSWORD, where no other user sees it",
+    "-pwd",
+    requires=("--user",),
+    alternatives="identity password",
+)
+EMPTY_PASSWORD = Option[bool](
+    "--empty-password",
+    Flag(),
+    False,
+    "and with an empty password",
+    "-epw",
+    requires=("--user",),
+    alternatives="identity password",
+)
+KERBEROS = Option[str | None](
+    "--kerberos", Text("FILE"), None, "log in with the Kerberos ticket in this file", "-kt", alternatives="identity"
+)
+SAML = Option[str | None](
+    "--saml", Text("FILE"), None, "log in with the SAML assertion in this file", alternatives="identity"
+)
+JWT = Option[str | None](
+    "--jwt", Text("FILE"), None, "log in with the JSON web token in this file", alternatives="identity"
+)
+POSITIVE_RESPONSE = Option[bool](
+    "--pos-response",
+    Flag(),
+    False,
+    "send nothing unless the peer confirms the login",
+    "-rsp",
+    requires=("--user", "--kerberos", "--saml", "--jwt"),
 )
 TIMEOUT = Option[int | None](
     "--timeout",
@@ -141,6 +272,29 @@ REPEAT = Option[int]("--repeat", Integer("NUMBER", 1), 1, "store every file this
 ABORT = Option[bool]("--abort", Flag(), False, "end associations by aborting them")
 NO_HALT = Option[bool](
     "--no-halt", Flag(), False, "go on when a file cannot be stored (default: stop at the first)", "-nh"
+)
+UID_PADDING = Option[bool](
+    "--uid-padding", Flag(), False, "take UIDs padded with spaces as if they were padded as they should be", "-up"
+)
+INVENT_INSTANCE = Option[bool](
+    "--invent-instance", Flag(), False, "give each instance sent a new SOP instance UID, and all that names it", "+II"
+)
+INVENT_SERIES = Option[int](
+    "--invent-series", Integer("NUMBER", 1), 100, "the same, with a new series after so many instances", "+IR"
+)
+INVENT_STUDY = Option[int](
+    "--invent-study", Integer("NUMBER", 1), 50, "the same, with a new study after so many series", "+IS"
+)
+INVENT_PATIENT = Option[int](
+    "--invent-patient", Integer("NUMBER", 1), 25, "the same, with a new patient after so many studies", "+IP"
+)
+LOG_CONFIG = Option[str | None](
+    "--log-config",
+    Text("FILE"),
+    None,
+    "log as this file says: log4cplus properties, or Python's dictConfig in TOML or JSON",
+    "-lc",
+    excludes=("--log-level", "--verbose", "--debug", "--quiet"),
 )
 
 # Our own options -----------------------------------------------------------------------------------------------------
@@ -184,136 +338,3 @@ JSON = Option[str | None](
 DRY_RUN = Option[bool](
     "--dry-run", Flag(), False, "say what would be sent and in which contexts, and send nothing", excludes=("--json",)
 )
-
-# Options of the other commands ---------------------------------------------------------------------------------------
-
-COUNT = Option[int]("--count", Integer("N", 0), 4, "how many echoes to ask for; 0: until interrupted")
-INTERVAL = Option[float]("--interval", Seconds(), 1.0, "time from one echo to the next")
-SINK_PORT = Option[int]("--port", Integer("PORT", 0, 65535), 11112, "TCP port to listen on; 0: any that is free")
-SINK_HOST = Option[str]("--host", Text("ADDRESS"), "127.0.0.1", "address to listen on; 0.0.0.0: all")
-SINK_AE_TITLE = Option[str | None](
-    "--aet", AETitle(), None, "accept only associations that call this AE title", shown_default="any"
-)
-OUTPUT = Option[str | None](
-    "--output", Text("DIRECTORY"), None, "keep what arrives in this directory", shown_default="discard it"
-)
-LATENCY = Option[float](
-    "--latency", Seconds(), 0.0, "wait this long before each response, as a slow archive would; 0.005: 5 ms"
-)
-STATUS = Option[int](
-    "--status",
-    Status(
-        {
-            "success": 0x0000,
-            "processing-failure": 0x0110,
-            "duplicate": 0x0111,
-            "not-authorized": 0x0124,
-            "out-of-resources": 0xA700,
-            "data-set-mismatch": 0xA900,
-            "coercion": 0xB000,
-            "cannot-understand": 0xC000,
-        }
-    ),
-    0x0000,
-    "status of every response: 0xNNNN, or a name like out-of-resources",
-    shown_default="success",
-)
-SINK_MAX_PDU = Option[int](
-    "--max-pdu", Integer("BYTES", 4096, 131072), 131072, "largest PDU to receive, 4096..131072", "-pdu"
-)
-MAX_ASSOCIATIONS = Option[int | None](
-    "--max-associations",
-    Integer("N", 1),
-    None,
-    "reject associations beyond this number with 'local limit exceeded'",
-    shown_default="unlimited",
-)
-SINK_ASYNC_OPS = Option[int](
-    "--async-ops",
-    Integer("N", 0, 65535),
-    0,
-    "asynchronous operations window to grant to those who propose one; 0: what they propose",
-)
-KEEP = Option[bool]("--keep", Flag(), False, "keep the folder with the archive and what arrived")
-
-# Commands ------------------------------------------------------------------------------------------------------------
-
-_GENERAL = "general options"
-_NETWORK = "network options"
-_ENVIRONMENT = (
-    "Every option also reads ASYNCSTORE_<LONG_NAME> from the environment, as in ASYNCSTORE_LOG_LEVEL=debug; "
-    "flags take 1 or 0. The command line wins."
-)
-
-SEND = Command(
-    "send",
-    "send DICOM files and directories to a storage SCP; takes storescu's command lines",
-    (PEER, PORT, INPUTS),
-    (
-        Group(_GENERAL, (HELP, VERSION, ARGUMENTS, QUIET, VERBOSE, DEBUG, LOG_LEVEL, VERBOSE_PC)),
-        Group("input options", (SCAN_DIRECTORIES, SCAN_PATTERN, NO_RECURSE, RECURSE), "input files"),
-        Group(_NETWORK, (CALLING_AE_TITLE, CALLED_AE_TITLE), "application entity titles"),
-        Group(_NETWORK, (REQUIRED,), "proposed transmission transfer syntaxes"),
-        Group(
-            _NETWORK,
-            (
-                TIMEOUT,
-                SOCKET_TIMEOUT,
-                ACSE_TIMEOUT,
-                DIMSE_TIMEOUT,
-                MAX_PDU,
-                MAX_SEND_PDU,
-                REPEAT,
-                ABORT,
-                NO_HALT,
-            ),
-            "other network options",
-        ),
-        Group(
-            "options that storescu does not have",
-            (ASSOCIATIONS, WORKERS, ASYNC_OPS, FILES_FROM, NULL, PROGRESS, JSON, DRY_RUN),
-        ),
-    ),
-    (
-        "A directory is sent with all that lies below it. Any word @FILE is replaced by the words in that file.",
-        _ENVIRONMENT,
-        "Exit code: 0 every file stored, 1 nothing could be attempted, 2 some file not stored, 130 interrupted.",
-    ),
-)
-
-ECHO = Command(
-    "echo",
-    "ask a peer with C-ECHO whether it is there and how fast it answers",
-    (PEER, PORT),
-    (
-        Group(_GENERAL, (HELP, QUIET, VERBOSE, DEBUG, LOG_LEVEL)),
-        Group(
-            _NETWORK,
-            (CALLING_AE_TITLE, CALLED_AE_TITLE, TIMEOUT, SOCKET_TIMEOUT, ACSE_TIMEOUT, DIMSE_TIMEOUT),
-        ),
-        Group("echo options", (COUNT, INTERVAL)),
-    ),
-    (_ENVIRONMENT, "Exit code: 0 every echo was answered with success, 1 otherwise."),
-)
-
-SINK = Command(
-    "sink",
-    "be a storage SCP that discards or keeps what it receives, to try things out",
-    (),
-    (
-        Group(_GENERAL, (HELP, QUIET, VERBOSE, DEBUG, LOG_LEVEL)),
-        Group(_NETWORK, (SINK_HOST, SINK_PORT, SINK_AE_TITLE, SINK_MAX_PDU, MAX_ASSOCIATIONS, SINK_ASYNC_OPS)),
-        Group("behaviour", (OUTPUT, LATENCY, STATUS)),
-    ),
-    ("It runs until interrupted (Ctrl-C).", _ENVIRONMENT),
-)
-
-DEMO = Command(
-    "demo",
-    "send a synthetic archive to a sink on this machine and check what arrived",
-    (),
-    (Group("options", (HELP, ASSOCIATIONS, PROGRESS, KEEP)),),
-    (_ENVIRONMENT,),
-)
-
-COMMANDS = {command.name: command for command in (SEND, ECHO, SINK, DEMO)}

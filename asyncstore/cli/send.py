@@ -17,22 +17,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from asyncstore import __version__
+from asyncstore.cli.commands import SEND
 from asyncstore.cli.engine import paths_of, refuse_missing, sender_of, walk_of
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
-from asyncstore.cli.options import (
-    CALLED_AE_TITLE,
-    DRY_RUN,
-    INPUTS,
-    JSON,
-    NO_HALT,
-    PEER,
-    PORT,
-    PROGRESS,
-    QUIET,
-    SEND,
-)
+from asyncstore.cli.options import CALLED_AE_TITLE, DRY_RUN, INPUTS, JSON, NO_HALT, PEER, PORT, PROGRESS, QUIET
 from asyncstore.cli.outcomes import OutcomeLines
 from asyncstore.cli.wording import counted
 from asyncstore.errors import AsyncstoreError, UsageError

@@ -12,14 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.exits import EXIT_OK
-from asyncstore.cli.logs import logging_to
-from asyncstore.cli.loop import every, interrupts, run_loop
-from asyncstore.cli.options import (
+from asyncstore.cli.commands import (
     LATENCY,
     MAX_ASSOCIATIONS,
     OUTPUT,
-    QUIET,
     SINK_AE_TITLE,
     SINK_ASYNC_OPS,
     SINK_HOST,
@@ -27,6 +23,10 @@ from asyncstore.cli.options import (
     SINK_PORT,
     STATUS,
 )
+from asyncstore.cli.exits import EXIT_OK
+from asyncstore.cli.logs import logging_to
+from asyncstore.cli.loop import every, interrupts, run_loop
+from asyncstore.cli.options import QUIET
 from asyncstore.cli.wording import counted
 from asyncstore.observe.readable import format_bytes
 from asyncstore.sink import Sink

@@ -34,6 +34,7 @@ class Option(NamedTuple, Generic[T_co]):
         alternatives: the group of options of which the rightmost wins.
         requires: only allowed together with one of these (long names).
         excludes: not allowed together with any of these (long names).
+        accumulates: given several times, all its values count instead of the last.
         exits: it answers and ends the command (``--help``): nothing but the tokens has to be right.
     """
 
@@ -47,6 +48,7 @@ class Option(NamedTuple, Generic[T_co]):
     requires: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     exits: bool = False
+    accumulates: bool = False
 
     @property
     def key(self) -> str:
@@ -61,7 +63,7 @@ class Option(NamedTuple, Generic[T_co]):
     @property
     def default_text(self) -> str | None:
         """The default as the help shows it; ``None`` for flags and where there is none."""
-        if self.shown_default is not None or self.default is None or not self.kind.names:
+        if self.shown_default is not None or self.default in (None, ()) or not self.kind.names:
             return self.shown_default
         return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
 

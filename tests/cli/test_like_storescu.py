@@ -11,8 +11,8 @@ import subprocess
 
 import pytest
 
+from asyncstore.cli.commands import SEND
 from asyncstore.cli.grammar import check, tokenize
-from asyncstore.cli.options import SEND
 from asyncstore.errors import UsageError
 
 STORESCU = shutil.which("storescu")

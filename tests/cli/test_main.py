@@ -10,9 +10,9 @@ from importlib.metadata import version
 import pytest
 
 from asyncstore import __version__
+from asyncstore.cli.commands import COMMANDS, SEND
 from asyncstore.cli.help import Style, command_help
 from asyncstore.cli.main import main
-from asyncstore.cli.options import COMMANDS, SEND
 
 HEAVY = ("pydicom", "pynetdicom", "rich", "anyio", "asyncio", "uvloop", "numpy", "dataclasses", "pathlib")
 
