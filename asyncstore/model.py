@@ -60,7 +60,14 @@ class Instance(NamedTuple):
     length: int
     """Bytes of the data set, from ``offset`` to the end of the file."""
     data: bytes | None = None
-    """The data set itself, when the file is so small that looking into it has read it all anyway."""
+    """The data set itself, when it is in memory anyway: of small files, and of what was converted."""
+    original: Instance | None = None
+    """What was found, when this is a conversion of it; ``path`` then says where the converted data set lies."""
+
+    @property
+    def found(self) -> Instance:
+        """The instance as it was found."""
+        return self.original or self
 
 
 class Buffer:

@@ -8,7 +8,7 @@ re-encoded that need not be.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from asyncstore.errors import InvalidPdu
 from asyncstore.protocol.associate import ACCEPTANCE, MOST_CONTEXTS, ProposedContext, describe_result
@@ -16,7 +16,7 @@ from asyncstore.protocol.command import VERIFICATION
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from asyncstore.protocol.associate import ContextResult
 
@@ -38,6 +38,35 @@ def plan(wanted: Iterable[Pair]) -> tuple[ProposedContext, ...]:
     return tuple(
         ProposedContext(2 * index + 1, abstract, (transfer,)) for index, (abstract, transfer) in enumerate(pairs)
     )
+
+
+UNCOMPRESSED = frozenset(
+    (IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
+)
+"""The transfer syntaxes without compressed pixel data: a data set in one of them can be had in all of them."""
+
+
+class Proposal(Protocol):
+    """What to propose, and what to do with what was accepted."""
+
+    @property
+    def needs_all_files(self) -> bool: ...
+    def contexts(self, pairs: Iterable[Pair]) -> tuple[ProposedContext, ...]: ...
+    def covers(self, contexts: Iterable[ProposedContext], pair: Pair) -> bool: ...
+    def carrier(self, pair: Pair, accepted: Mapping[Pair, int]) -> str | None: ...
+
+
+class Planned(NamedTuple):
+    needs_all_files: bool = False
+
+    def contexts(self, pairs: Iterable[Pair]) -> tuple[ProposedContext, ...]:
+        return plan(pairs)
+
+    def covers(self, contexts: Iterable[ProposedContext], pair: Pair) -> bool:
+        return any(context.abstract_syntax == pair[0] and context.transfer_syntaxes == pair[1:] for context in contexts)
+
+    def carrier(self, pair: Pair, accepted: Mapping[Pair, int]) -> str | None:
+        return pair[1] if pair in accepted else None
 
 
 def verification() -> tuple[ProposedContext, ...]:

@@ -19,6 +19,7 @@ from asyncstore.model import Instance, Outcome, Progress, Result, Unsendable
 from asyncstore.negotiation import verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
+from asyncstore.prepare.converter import ConversionOptions, Converter
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.reading import Reader
 from asyncstore.schedule.dispatch import ABORTED, Dispatcher, DispatchOptions
@@ -45,6 +46,7 @@ _PDU_LENGTHS = range(4096, 131073)
 """The range of storescu's ``-pdu``; larger ones gain nothing."""
 
 _TIMEOUTS = Timeouts()
+_UNCHANGED = ConversionOptions()
 
 
 class _Outlet:
@@ -90,8 +92,9 @@ class Run:
     :class:`~asyncstore.errors.PrepareError` when no worker process could.
     """
 
-    def __init__(self, files: Survey, dispatcher: Dispatcher, outlet: _Outlet) -> None:
+    def __init__(self, files: Survey, converter: Converter, dispatcher: Dispatcher, outlet: _Outlet) -> None:
         self._files = files
+        self._converter = converter
         self._dispatcher = dispatcher
         self._outlet = outlet
         self._taken: Iterator[Outcome] = iter(())
@@ -164,6 +167,7 @@ class Run:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
         reason = self._dispatcher.stop_reason or ABORTED
+        self._converter.close()
         self._outlet.put(Outcome(path, Result.NOT_SENT, error=reason) for path in self._files.close())
         self._outlet.close()
 
@@ -210,6 +214,7 @@ class Sender:
         max_send_pdu: the largest P-DATA-TF to send where the peer would take larger ones, in the same range.
         halt_on_failure: start nothing new after the first file that was not stored.
         abort_at_end: abort associations instead of releasing them.
+        conversion: what is to be sent otherwise than it lies in its file.
 
     Raises:
         UsageError: a value is out of its range.
@@ -230,6 +235,7 @@ class Sender:
         max_send_pdu: int | None = None,
         halt_on_failure: bool = False,
         abort_at_end: bool = False,
+        conversion: ConversionOptions = _UNCHANGED,
     ) -> None:
         _check(port in _PORTS, f"port {port} is not between 1 and 65535")
         for name, title in (("calling", calling_ae_title), ("called", called_ae_title)):
@@ -247,6 +253,7 @@ class Sender:
         self._dispatch_options = DispatchOptions(
             associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end
         )
+        self._conversion = conversion
         self._pool = Pool(workers)
         self._runs: list[Run] = []
         self._is_open = False
@@ -277,9 +284,11 @@ class Sender:
         if not self._is_open:
             raise UsageError("a Sender sends only within its `async with` block")
         outlet = _Outlet()
+        converter = Converter(self._pool, self._conversion)
         run = Run(
             Survey(paths, options or WalkOptions(), self._pool),
-            Dispatcher(self._open, Reader, outlet, self._dispatch_options),
+            converter,
+            Dispatcher(self._open, Reader, converter, outlet, self._dispatch_options),
             outlet,
         )
         self._runs.append(run)

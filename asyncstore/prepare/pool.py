@@ -19,13 +19,17 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.worker import HELLO, read_message, write_message
+from asyncstore.prepare.worker import CONVERT, HELLO, PROBE, read_message, write_message
+
+if TYPE_CHECKING:
+    from asyncstore.prepare.conversion import Order
 
 _STARTUP = "import sys; sys.path.insert(0, sys.argv[1]); from asyncstore.prepare.worker import main; main()"
 _IMPORT_ROOT = str(Path(__file__).resolve().parent.parent.parent)
@@ -57,7 +61,7 @@ class _Worker:
         """Blocks until the process runs; false when it died instead."""
         return self._process.stdout is not None and self._process.stdout.read(len(HELLO)) == HELLO
 
-    def probe(self, paths: list[str]) -> list[Instance | Unsendable]:
+    def do(self, order: list[Any]) -> list[Instance | Unsendable]:
         """Blocks until the answer is there.
 
         Raises:
@@ -66,7 +70,7 @@ class _Worker:
         if self._process.stdin is None or self._process.stdout is None:
             raise WorkerDied
         try:
-            write_message(self._process.stdin, paths)
+            write_message(self._process.stdin, order)
             found = read_message(self._process.stdout)
         except (OSError, EOFError, ValueError) as error:
             raise WorkerDied from error
@@ -106,17 +110,40 @@ class Pool:
             PrepareError: no worker process can be run.
         """
         try:
-            return await self._probe(paths)
+            return await self._do([PROBE, paths])
         except WorkerDied:
-            return [await self._probe_dangerous(path) for path in paths]
+            return [await self._do_dangerous(path, [PROBE, [path]], "looking into it") for path in paths]
 
-    async def _probe_dangerous(self, path: str) -> Instance | Unsendable:
+    async def convert(
+        self,
+        orders: list[Order],
+        new_vrs: bool,  # noqa: FBT001 - the arguments of conversion.convert
+        deflate_level: int,
+        folder: str,
+    ) -> list[Instance | Unsendable]:
+        """Convert each data set, in order; see :func:`asyncstore.prepare.conversion.convert`.
+
+        Raises:
+            PrepareError: no worker process can be run.
+        """
+        plain = [(tuple(order.instance), *order[1:]) for order in orders]
+        try:
+            return await self._do([CONVERT, plain, new_vrs, deflate_level, folder])
+        except WorkerDied:
+            return [
+                await self._do_dangerous(
+                    order.instance.path, [CONVERT, [one], new_vrs, deflate_level, folder], "converting it"
+                )
+                for order, one in zip(orders, plain, strict=True)
+            ]
+
+    async def _do_dangerous(self, path: str, order: list[Any], work: str) -> Instance | Unsendable:
         for _ in range(2):
             with contextlib.suppress(WorkerDied):
-                return (await self._probe([path]))[0]
-        return Unsendable(path, "looking into it killed a worker process, twice")
+                return (await self._do(order))[0]
+        return Unsendable(path, f"{work} killed a worker process, twice")
 
-    async def _probe(self, paths: list[str]) -> list[Instance | Unsendable]:
+    async def _do(self, order: list[Any]) -> list[Instance | Unsendable]:
         async with self._places:
             while not self._idle:
                 if self._is_closed:
@@ -124,9 +151,7 @@ class Pool:
                 await anyio.to_thread.run_sync(self._start, limiter=self._threads)
             worker = self._idle.pop()
             try:
-                found = await anyio.to_thread.run_sync(
-                    worker.probe, paths, abandon_on_cancel=True, limiter=self._threads
-                )
+                found = await anyio.to_thread.run_sync(worker.do, order, abandon_on_cancel=True, limiter=self._threads)
             except BaseException:
                 self._all.discard(worker)
                 worker.end()

@@ -132,7 +132,7 @@ def read_meta(head: bytes) -> tuple[str, str, str, int] | None:  # noqa: C901, P
 
 def complaint(instance: Instance) -> str | None:
     """Why ``instance`` cannot be stored, whatever the peer is."""
-    _, sop_class_uid, sop_instance_uid, transfer_syntax_uid, _, length, _ = instance
+    _, sop_class_uid, sop_instance_uid, transfer_syntax_uid, _, length, *_ = instance
     if not (_UID.fullmatch(sop_class_uid) and _UID.fullmatch(sop_instance_uid) and _UID.fullmatch(transfer_syntax_uid)):
         return "one of its UIDs (SOP class, SOP instance, transfer syntax) is not a valid UID"
     if sop_class_uid == _MEDIA_STORAGE_DIRECTORY:

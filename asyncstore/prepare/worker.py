@@ -1,6 +1,6 @@
-"""The process that probes files, batch by batch.
+"""The process that looks into files and converts data sets, batch by batch.
 
-Paths come in on standard input, what they hold goes out on standard output. A message is four bytes of length and a
+Orders come in on standard input, what came of them goes out on standard output. A message is four bytes of length and a
 marshalled list: marshal is the fastest way between two processes of the same interpreter. The process ends when its
 standard input does, so it never outlives its parent. It imports little, to start in some 20 ms.
 """
@@ -13,6 +13,7 @@ import sys
 from struct import Struct
 from typing import IO, Any
 
+from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.probe import probe
 
 _LENGTH = Struct("<I")
@@ -20,9 +21,14 @@ _LENGTH = Struct("<I")
 HELLO = b"."
 """What a worker writes before everything else, when it runs."""
 
+PROBE = "probe"
+CONVERT = "convert"
+"""What an order begins with; the arguments of :func:`~asyncstore.prepare.probe.probe` or
+:func:`~asyncstore.prepare.conversion.convert` follow."""
+
 
 def write_message(stream: IO[bytes], items: list[Any]) -> None:
-    """Write a list of paths or of plain tuples.
+    """Write a list of what marshal knows: texts, bytes, numbers, and plain tuples, lists and dictionaries of them.
 
     Raises:
         OSError: the process at the other end is gone.
@@ -54,13 +60,20 @@ def main() -> None:
     responses.flush()
     while True:
         try:
-            paths = read_message(requests)
+            kind, *arguments = read_message(requests)
         except EOFError:
             return
+        found = probe(*arguments) if kind == PROBE else _convert(*arguments)
         try:
-            write_message(responses, [tuple(found) for found in probe(paths)])
+            write_message(responses, [tuple(one) for one in found])
         except BrokenPipeError:
             os._exit(0)  # nobody is left to read; a normal exit would try to flush once more
+
+
+def _convert(orders: list[Any], new_vrs: bool, deflate_level: int, folder: str) -> list[Instance | Unsendable]:  # noqa: FBT001 - they come through a pipe
+    from asyncstore.prepare.conversion import Order, convert  # noqa: PLC0415 - most workers never need it
+
+    return convert((Order(Instance._make(found), *rest) for found, *rest in orders), new_vrs, deflate_level, folder)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,20 @@ the order of the walk.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from asyncstore.negotiation import Pair, pair_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Iterable
 
     from asyncstore.model import Instance
+
+
+class Carried(Protocol):
+    """The pairs that can be sent now."""
+
+    def __contains__(self, pair: Pair, /) -> bool: ...
 
 
 class Backlog:
@@ -59,7 +65,7 @@ class Backlog:
             self._bytes += instance.length
             self._count += 1
 
-    def take(self, carried: Container[Pair], most: int, most_bytes: int) -> list[Instance]:
+    def take(self, carried: Carried, most: int, most_bytes: int) -> list[Instance]:
         """Up to ``most`` instances that need one of ``carried``; of ``most_bytes`` together, or a single larger one."""
         taken: list[Instance] = []
         size = 0

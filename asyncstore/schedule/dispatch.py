@@ -4,10 +4,11 @@ Rules:
 
 1. Every instance that was put gets exactly one outcome. An attempt decides; what no attempt was made of stays in the
    backlog until it is sent, its context is refused, the run stops, or no association can be had any more.
-2. A lane holds one association at a time. It opens it when there is something to send, proposing a context for every
-   pair seen so far, and replaces it when pairs wait that it did not propose: contexts are negotiated once (PS3.8
-   9.3.2).
-3. A pair whose context the peer refused is refused for the whole run: asking again would not change the answer.
+2. A lane holds one association at a time. It opens it when there is something to send, proposing what the proposal
+   makes of every pair seen so far, and replaces it when pairs wait that its contexts do not cover: contexts are
+   negotiated once (PS3.8 9.3.2).
+3. A pair that was covered and that nothing accepted can carry is refused for the whole run: asking again would not
+   change the answer.
 4. A lane that cannot open an association ends. When the last one has ended, what is left is not sent, for that reason.
 5. Stopping lets what has begun finish, withdraws the rest, and releases.
 """
@@ -24,17 +25,19 @@ import anyio.abc
 
 from asyncstore.errors import AbortedHere, AssociationError
 from asyncstore.model import Attempt, Instance, Lane, LaneState, Outcome, Result, Unsendable
-from asyncstore.negotiation import Pair, pair_of, plan
+from asyncstore.negotiation import Pair, Planned, Proposal, pair_of
 from asyncstore.schedule import outcome
 from asyncstore.schedule.appetite import MOST_BYTES, Appetite
 from asyncstore.schedule.backlog import Backlog
+from asyncstore.schedule.carriage import Carriage
 from asyncstore.schedule.concurrency import INTERVAL, Concurrency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from asyncstore.model import Piece
-    from asyncstore.schedule.ports import Association, OpenAssociation, Outlet, Reader
+    from asyncstore.protocol.associate import ProposedContext
+    from asyncstore.schedule.ports import Association, Converter, OpenAssociation, Outlet, Reader
 
 _log = logging.getLogger(__name__)
 
@@ -60,11 +63,16 @@ class DispatchOptions(NamedTuple):
         associations: how many; ``None``: as many as help.
         halt_on_failure: whether the first file that is not stored stops the run.
         abort_at_end: whether associations are aborted instead of released.
+        proposal: which contexts are proposed, and which accepted one is used for what.
     """
 
     associations: int | None = None
     halt_on_failure: bool = False
     abort_at_end: bool = False
+    proposal: Proposal = Planned()
+
+
+_NOTHING = Carriage(Planned(), {})
 
 
 class _Lane:
@@ -74,7 +82,8 @@ class _Lane:
         self.association: Association | None = None
         self.association_number = 0
         self.opening = anyio.CancelScope()
-        self.proposing: frozenset[Pair] = frozenset()
+        self.proposed: tuple[ProposedContext, ...] = ()
+        self.carriage = _NOTHING
         self.answered = 0
         self.lost = 0
         self.is_retiring = False
@@ -87,6 +96,7 @@ class Dispatcher:
     Args:
         open_association: opens one.
         new_reader: makes the reader of one lane.
+        converter: makes data sets what associations take.
         outlet: where outcomes go.
         options: how the lanes work.
     """
@@ -95,11 +105,13 @@ class Dispatcher:
         self,
         open_association: OpenAssociation,
         new_reader: Callable[[], Reader],
+        converter: Converter,
         outlet: Outlet,
         options: DispatchOptions,
     ) -> None:
         self._open_association = open_association
         self._new_reader = new_reader
+        self._converter = converter
         self._outlet = outlet
         self._options = options
         self._backlog = Backlog(_BACKLOG_INSTANCES, _BACKLOG_BYTES)
@@ -248,7 +260,7 @@ class Dispatcher:
                         await association.close()
                     self._take_back(association)
                     self._bytes_of_past += association.data_bytes_sent
-                    lane.association, lane.proposing = None, frozenset()
+                    lane.association, lane.proposed, lane.carriage = None, (), _NOTHING
                     self._drop_refused()
         finally:
             reader.close()
@@ -261,17 +273,22 @@ class Dispatcher:
         """Wait for something to send over a new association; false when there will be nothing for this lane."""
         lane.state = LaneState.WAITING
         while self.stop_reason is None and not lane.is_retiring and self.failure is None:
-            if len(self._backlog):
+            if len(self._backlog) and self._knows_enough:
                 return True
             if self._is_input_over and self._unfinished == 0:
                 return False
             await self._changed()
         return False
 
+    @property
+    def _knows_enough(self) -> bool:
+        """Whether an association can be asked for, or what to propose depends on files yet to come."""
+        return not self._options.proposal.needs_all_files or self._is_input_over or self._backlog.is_full
+
     async def _open(self, lane: _Lane) -> Association | None:
         lane.state = LaneState.OPENING
-        contexts = plan([*self._backlog.waiting(), *(pair for pair in self._seen if pair not in self._refused)])
-        lane.proposing = frozenset((context.abstract_syntax, context.transfer_syntaxes[0]) for context in contexts)
+        wanted = [*self._backlog.waiting(), *(pair for pair in self._seen if pair not in self._refused)]
+        contexts = lane.proposed = self._options.proposal.contexts(wanted)
         self.associations_asked_for += 1
         lane.association_number = self.associations_asked_for
 
@@ -286,16 +303,21 @@ class Dispatcher:
         except AssociationError as error:
             self._without(lane, error)
         if association is None:
-            lane.proposing = frozenset()
+            lane.proposed = ()
             return None
         self.associations_opened += 1
         lane.association = association
-        for pair, words in association.results.items():
-            if pair not in association.accepted:
-                self._refuse(pair, words)
-        for pair in lane.proposing - association.results.keys():
-            self._refuse(pair, "the peer did not answer it")
+        lane.carriage = Carriage(
+            self._options.proposal, association.accepted, changes_everything=self._converter.changes_everything
+        )
+        self._refuse_uncarried(lane, association, wanted)
         return association
+
+    def _refuse_uncarried(self, lane: _Lane, association: Association, pairs: Iterable[Pair]) -> None:
+        """Refuse those of ``pairs`` that ``association`` was asked for and cannot carry."""
+        for pair in pairs:
+            if pair not in lane.carriage and self._options.proposal.covers(lane.proposed, pair):
+                self._refuse(pair, _why_not(pair, lane.proposed, association))
 
     def _without(self, lane: _Lane, error: AssociationError) -> bool:
         """``lane`` ends for ``error``; the others go on, if there are any."""
@@ -315,9 +337,8 @@ class Dispatcher:
 
     def _drop_refused(self) -> None:
         """Settle what waits for a refused pair that some association accepted nevertheless, if none is left."""
-        carried = [lane.association.accepted for lane in self._lanes.values() if lane.association]
         for pair in self._backlog.waiting():
-            if pair in self._refused and not any(pair in accepted for accepted in carried):
+            if pair in self._refused and not any(pair in lane.carriage for lane in self._lanes.values()):
                 refused = self._backlog.remove(pair)
                 self._settle([outcome.not_sent(instance, self._refused[pair]) for instance in refused])
 
@@ -327,20 +348,19 @@ class Dispatcher:
         """Send over ``association`` as long as it is of use; whether the lane may open another one."""
         answered_before, lost_before, has_idled = lane.answered, lane.lost, False
         while association.error is None and self.stop_reason is None and not lane.is_retiring:
-            batch = self._backlog.take(
-                association.accepted, lane.appetite.update(time.monotonic(), lane.answered), MOST_BYTES
-            )
+            batch = self._backlog.take(lane.carriage, lane.appetite.update(time.monotonic(), lane.answered), MOST_BYTES)
             if batch:
                 self._wake()
                 lane.state = LaneState.SENDING
-                await self._send(association, batch, reader)
+                await self._send(lane, association, batch, reader)
                 await self._outlet.room()
-            elif self._is_replaced(lane) or (self._is_input_over and self._unfinished == 0):
+                continue
+            self._refuse_uncarried(lane, association, self._backlog.waiting())
+            if self._is_replaced(lane) or (self._is_input_over and self._unfinished == 0):
                 break
-            else:
-                if association.is_idle:
-                    lane.state, self._was_waiting, has_idled = LaneState.WAITING, True, True
-                await self._changed()
+            if association.is_idle:
+                lane.state, self._was_waiting, has_idled = LaneState.WAITING, True, True
+            await self._changed()
         self._take_back(association)
         lane.state = LaneState.CLOSING
         await association.settled()
@@ -356,18 +376,48 @@ class Dispatcher:
             return self._fruitless < _FRUITLESS_LIMIT or self._without(lane, association.error)
         return True
 
-    async def _send(self, association: Association, batch: list[Instance], reader: Reader) -> None:
-        """Read ``batch`` and submit it; what is not read when the association ends or the run stops goes back."""
-        remaining = len(batch)
+    async def _send(self, lane: _Lane, association: Association, batch: list[Instance], reader: Reader) -> None:
+        """Read ``batch`` and submit it; what has not begun when the association ends or the run stops goes back."""
+        left = len(batch)
         try:
-            async for pieces in reader.read(batch):
+            for portion, transfer_syntax in lane.carriage.portions(batch):
+                left -= len(portion)
+                if transfer_syntax is None:
+                    goes_on = await self._submit(association, portion, reader)
+                else:
+                    goes_on = await self._convert_and_submit(association, portion, transfer_syntax, reader)
+                if not goes_on:
+                    break
+        finally:
+            self._put_back(batch[len(batch) - left :])
+
+    async def _convert_and_submit(
+        self, association: Association, portion: list[Instance], transfer_syntax: str, reader: Reader
+    ) -> bool:
+        waiting = portion
+        try:
+            async with self._converter.converted(portion, transfer_syntax) as made:
+                waiting = []
+                for instance, there in zip(portion, made, strict=True):
+                    if isinstance(there, Unsendable):
+                        self._settle((outcome.not_sent(instance, there.reason),))
+                return await self._submit(association, [one for one in made if isinstance(one, Instance)], reader)
+        finally:
+            self._put_back(waiting)
+
+    async def _submit(self, association: Association, instances: list[Instance], reader: Reader) -> bool:
+        """Whether ``association`` takes more."""
+        remaining = len(instances)
+        try:
+            async for pieces in reader.read(instances):
                 remaining -= sum(piece.is_first for piece in pieces)
                 association.submit(self._sendable(pieces))
                 is_stopping = self.stop_reason is not None and not association.is_taking(pieces[-1].instance)
                 if association.error is not None or is_stopping:
-                    break
+                    return False
         finally:
-            self._put_back(batch[len(batch) - remaining :])
+            self._put_back(instances[len(instances) - remaining :])
+        return True
 
     def _sendable(self, pieces: list[Piece]) -> list[Piece]:
         """``pieces`` without those whose store has not begun and is not to: unreadable files, or the run stops."""
@@ -385,9 +435,10 @@ class Dispatcher:
 
     def _is_replaced(self, lane: _Lane) -> bool:
         """Whether pairs wait that this lane did not propose, and that need it more than its own."""
+        covers = self._options.proposal.covers
         for pair, waiting in self._backlog.waiting().items():
-            if pair not in lane.proposing:
-                carriers = sum(pair in other.proposing for other in self._lanes.values())
+            if not covers(lane.proposed, pair):
+                carriers = sum(covers(other.proposed, pair) for other in self._lanes.values())
                 if waiting > carriers * _REOPEN_RATIO:
                     return True
         return False
@@ -399,7 +450,7 @@ class Dispatcher:
         if self.stop_reason is not None:
             self._settle([outcome.not_sent(instance, self.stop_reason) for instance in instances])
         elif instances:
-            self._backlog.put_back(instances)
+            self._backlog.put_back([instance.found for instance in instances])
             self._wake()
 
     # Outcomes.
@@ -437,5 +488,19 @@ class Dispatcher:
     @staticmethod
     def _seen_from_outside(lane: _Lane, now: float) -> Lane:
         current = lane.association.current() if lane.association else None
-        path, size, seconds = (current[0].path, current[0].length, now - current[1]) if current else (None, 0, 0.0)
+        path, size, seconds = (
+            (current[0].found.path, current[0].length, now - current[1]) if current else (None, 0, 0.0)
+        )
         return Lane(lane.number, lane.state, lane.association_number, lane.answered, path, size, seconds)
+
+
+def _why_not(pair: Pair, proposed: Iterable[ProposedContext], association: Association) -> str:
+    """What kept ``association`` from carrying a pair."""
+    sop_class = pair[0]
+    accepted = [transfer for abstract, transfer in association.accepted if abstract == sop_class]
+    if accepted:
+        return f"only {' and '.join(accepted)} was accepted for it, and it is not converted into that"
+    if all(context.abstract_syntax != sop_class for context in proposed):
+        return "the SOP class is not among those proposed"
+    answers = {words for (abstract, _), words in association.results.items() if abstract == sop_class}
+    return association.results.get(pair) or ", ".join(sorted(answers)) or "the peer did not answer it"

@@ -20,15 +20,16 @@ def of_attempt(attempt: Attempt) -> Outcome:
         result, words = Result.NOT_SENT, error.reason
     else:
         result, words = Result.UNKNOWN, f"no response: {error.problem}" if error else "no response"
+    found = instance.found
     return Outcome(
-        instance.path, result, status, instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid,
+        found.path, result, status, instance.sop_class_uid, instance.sop_instance_uid, found.transfer_syntax_uid,
         sent_transfer_syntax_uid, instance.length, seconds, 1, association, words,
     )  # fmt: skip
 
 
 def not_sent(instance: Instance, reason: str) -> Outcome:
     """The outcome of an instance that no association began to store."""
-    path, sop_class_uid, sop_instance_uid, transfer_syntax_uid, _, length, _ = instance
+    path, sop_class_uid, sop_instance_uid, transfer_syntax_uid, _, length, *_ = instance.found
     return Outcome(
         path, Result.NOT_SENT, None, sop_class_uid, sop_instance_uid, transfer_syntax_uid, bytes=length, error=reason
     )

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from asyncstore.errors import AssociationError
-    from asyncstore.model import Attempt, Instance, Outcome, Piece
+    from asyncstore.model import Attempt, Instance, Outcome, Piece, Unsendable
     from asyncstore.negotiation import Pair
     from asyncstore.protocol.associate import ProposedContext
 
@@ -54,6 +55,16 @@ class Reader(Protocol):
 
     def read(self, instances: Iterable[Instance]) -> AsyncIterator[list[Piece]]: ...  # noqa: D102 - see the class
     def close(self) -> None: ...  # noqa: D102
+
+
+class Converter(Protocol):
+    """Makes data sets what an association takes; :class:`asyncstore.prepare.converter.Converter` says how."""
+
+    changes_everything: bool
+
+    def converted(  # noqa: D102 - see the class
+        self, instances: Iterable[Instance], transfer_syntax_uid: str
+    ) -> AbstractAsyncContextManager[list[Instance | Unsendable]]: ...
 
 
 class Outlet(Protocol):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import trees
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.probe import probe
-from asyncstore.prepare.worker import HELLO, read_message, write_message
+from asyncstore.prepare.worker import HELLO, PROBE, read_message, write_message
 
 _TEXT = st.binary().map(os.fsdecode)
 _ITEMS = st.lists(st.one_of(_TEXT, st.tuples(_TEXT, st.integers(0, 2**63), st.none() | st.binary())))
@@ -48,7 +48,7 @@ def _answers(*requests):
     """What a worker process answers; it must then end well, for its input ends."""
     sent = io.BytesIO()
     for paths in requests:
-        write_message(sent, paths)
+        write_message(sent, [PROBE, paths])
     ended = subprocess.run(_COMMAND, input=sent.getvalue(), capture_output=True, check=True, timeout=20)
     received = io.BytesIO(ended.stdout.removeprefix(HELLO))
     answers = [read_message(received) for _ in requests]

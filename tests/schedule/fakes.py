@@ -6,6 +6,7 @@ happened is found in its attributes afterwards.
 
 import asyncio
 from collections import deque
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from asyncstore.errors import AbortedHere, AssociationError, AssociationRejected, LinkLost
@@ -50,9 +51,10 @@ class World:
         load: how many small files come in one load.
     """
 
-    def __init__(self, conducts=_GOOD, *, unreadable=(), breaking=(), large=(), load=3):
+    def __init__(self, conducts=_GOOD, *, unreadable=(), breaking=(), large=(), broken=(), load=3):
         self.conducts = conducts
         self.unreadable, self.breaking, self.large, self.load = unreadable, breaking, large, load
+        self.broken, self.converting = broken, 0
         self.outcomes = []
         self.begun, self.answers = [], {}
         self.associations = []
@@ -65,7 +67,7 @@ class World:
 
     def dispatcher(self, **options):
         """A dispatcher in this world."""
-        return Dispatcher(self.open, lambda: FakeReader(self), self, DispatchOptions(**options))
+        return Dispatcher(self.open, lambda: FakeReader(self), FakeConverter(self), self, DispatchOptions(**options))
 
     @property
     def open_now(self):
@@ -148,6 +150,28 @@ class FakeReader:
 
     def close(self):
         self._world.readers -= 1
+
+
+class FakeConverter:
+    """Converts by naming the transfer syntax: what is in ``broken`` it cannot."""
+
+    def __init__(self, world):
+        self._world = world
+        self.changes_everything = False
+
+    @asynccontextmanager
+    async def converted(self, instances, transfer_syntax_uid):
+        self._world.converting += 1
+        await self._world.reading.wait()
+        try:
+            yield [
+                Unsendable(one.path, "damaged")
+                if one.path in self._world.broken
+                else one._replace(path=f"converted {one.path}", transfer_syntax_uid=transfer_syntax_uid, original=one)
+                for one in instances
+            ]
+        finally:
+            self._world.converting -= 1
 
 
 class FakeAssociation:

@@ -1,0 +1,97 @@
+"""A file's data set as it is to be sent, where that is not as it lies in the file: the work of a worker process.
+
+What is small comes back in memory, what is large in a file of a folder that the orderer empties; so no process holds
+more than one large data set, and none is sent through a pipe.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.probe import OPEN_FLAGS
+from asyncstore.prepare.reencode import Changes, DamagedDataSet, encoding_of, reencode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from asyncstore.prepare.reencode import Chunk
+
+_IN_MEMORY = 1 << 20
+"""Bytes up to which a data set comes back in memory: half of a reader's buffer, and 0.3 ms through a pipe."""
+
+_numbers = count()
+
+
+class Order(NamedTuple):
+    """A data set to be converted.
+
+    Attributes:
+        instance: what is in the file.
+        transfer_syntax_uid: what it is to be in.
+        sop_instance_uid: what it is to be called.
+        values: new values of elements, see :class:`~asyncstore.prepare.reencode.Changes`.
+    """
+
+    instance: Instance
+    transfer_syntax_uid: str
+    sop_instance_uid: str
+    values: Mapping[int, bytes] = {}
+
+
+def convert(orders: Iterable[Order], new_vrs: bool, deflate_level: int, folder: str) -> list[Instance | Unsendable]:  # noqa: FBT001 - they come through a pipe
+    """What was ordered, in order; large data sets in files of ``folder``."""
+    return [_converted(order, Changes(order.values, new_vrs, deflate_level), folder) for order in orders]
+
+
+class _Unconvertible(Exception):
+    """The message is the reason."""
+
+
+def _converted(order: Order, changes: Changes, folder: str) -> Instance | Unsendable:
+    found, target, sop_instance_uid, _ = order
+    try:
+        chunks = _chunks(found, target, changes)
+        length = sum(map(len, chunks))
+        there = Instance(found.path, found.sop_class_uid, sop_instance_uid, target, 0, length)
+        if length <= _IN_MEMORY:
+            return there._replace(data=b"".join(chunks))
+        return there._replace(path=_written(chunks, folder))
+    except _Unconvertible as reason:
+        return Unsendable(found.path, str(reason))
+
+
+def _chunks(found: Instance, target: str, changes: Changes) -> list[Chunk]:
+    try:
+        data = found.data or _read(found)
+        if len(data) != found.length:
+            raise _Unconvertible("its size has changed since it was found")
+        chunks = reencode(data, encoding_of(found.transfer_syntax_uid), encoding_of(target), changes)
+    except DamagedDataSet as damage:
+        raise _Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
+    except OSError as error:
+        raise _Unconvertible(f"cannot be read: {error.strerror}") from error
+    if sum(map(len, chunks)) & 1:
+        raise _Unconvertible("its data set has an odd length: the file is cut off or damaged")
+    return chunks
+
+
+def _read(found: Instance) -> bytes:
+    with os.fdopen(os.open(found.path, OPEN_FLAGS), "rb") as file:
+        file.seek(found.offset)
+        return file.read()
+
+
+def _written(chunks: list[Chunk], folder: str) -> str:
+    """The path of a file that holds them."""
+    path = Path(folder, f"{os.getpid()}-{next(_numbers)}")
+    try:
+        with path.open("wb") as file:
+            file.writelines(chunks)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise _Unconvertible(f"no room for its converted data set in {folder}: {error.strerror}") from error
+    return str(path)

@@ -1,0 +1,85 @@
+"""Invented identities: new UIDs, names and numbers, so that one file can be many instances of many patients.
+
+The counters run over all files in the order in which they are sent: a new series after so many instances, a new study
+after so many series, a new patient after so many studies, as storescu's ``+II +IR +IS +IP`` do.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PATIENT_NAME = 0x00100010
+_PATIENT_ID = 0x00100020
+_STUDY_INSTANCE_UID = 0x0020000D
+_STUDY_ID = 0x00200010
+_SERIES_INSTANCE_UID = 0x0020000E
+_SERIES_NUMBER = 0x00200011
+_SOP_INSTANCE_UID = 0x00080018
+_INSTANCE_NUMBER = 0x00200013
+
+
+class Invent(NamedTuple):
+    """How many of what belong together.
+
+    Attributes:
+        instances: in a series.
+        series: in a study.
+        studies: of a patient.
+    """
+
+    instances: int = 100
+    series: int = 50
+    studies: int = 25
+
+
+class Identity(NamedTuple):
+    """An invented instance."""
+
+    sop_instance_uid: str
+    values: Mapping[int, bytes]
+    """Its elements, padded to even length."""
+
+
+class Inventor:
+    """Invents one instance after another."""
+
+    def __init__(self, invent: Invent) -> None:
+        self._invent = invent
+        self._begun = int(time.time())
+        self._count = 0
+        self._study: dict[int, bytes] = {}
+        self._series: dict[int, bytes] = {}
+        self._patient: dict[int, bytes] = {}
+
+    def next(self) -> Identity:
+        """The next instance."""
+        series_count, instance = divmod(self._count, self._invent.instances)
+        study_count, series = divmod(series_count, self._invent.series)
+        patient, study = divmod(study_count, self._invent.studies)
+        if not instance:
+            self._series = {_SERIES_INSTANCE_UID: _uid(), _SERIES_NUMBER: _text(series + 1)}
+            if not series:
+                self._study = {_STUDY_INSTANCE_UID: _uid(), _STUDY_ID: _text(f"S{self._begun}{study_count}"[:16])}
+                if not study:
+                    name = f"{self._begun}{patient}"
+                    self._patient = {_PATIENT_NAME: _text(f"INVENTED^{name}"), _PATIENT_ID: _text(f"PID{name}")}
+        self._count += 1
+        uid = _uid()
+        own = {_SOP_INSTANCE_UID: uid, _INSTANCE_NUMBER: _text(instance + 1)}
+        return Identity(uid.rstrip(b"\0").decode("ascii"), {**self._patient, **self._study, **self._series, **own})
+
+
+def _uid() -> bytes:
+    """A new UID, made from a random UUID (PS3.5 B.2)."""
+    uid = f"2.25.{uuid4().int}".encode("ascii")
+    return uid + b"\0" * (len(uid) & 1)
+
+
+def _text(value: object) -> bytes:
+    text = str(value).encode("ascii")
+    return text + b" " * (len(text) & 1)

@@ -1,0 +1,75 @@
+"""What one association carries: for each pair of SOP class and transfer syntax, the transfer syntax it goes out in.
+
+The answer is the same for millions of instances, so it is looked for once a pair.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncstore.negotiation import UNCOMPRESSED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from asyncstore.model import Instance
+    from asyncstore.negotiation import Pair, Proposal
+
+_MOST_INSTANCES = 32
+_MOST_BYTES = 1 << 22
+"""What is converted in one go: some milliseconds of a worker's time, so that the next lane soon has its turn."""
+
+
+class Carriage:
+    """What an association carries.
+
+    Args:
+        proposal: which of the accepted contexts to use for what.
+        accepted: the contexts that were accepted.
+        changes_everything: whether all data sets are converted, even into the transfer syntax they have.
+    """
+
+    def __init__(self, proposal: Proposal, accepted: Mapping[Pair, int], *, changes_everything: bool = False) -> None:
+        self._proposal = proposal
+        self._accepted = accepted
+        self._changes_everything = changes_everything
+        self._known: dict[Pair, str | None] = {}
+        self.converts = changes_everything
+        """Whether anything it was asked about has to be converted."""
+
+    def __contains__(self, pair: Pair) -> bool:
+        return self.transfer_syntax(pair) is not None
+
+    def transfer_syntax(self, pair: Pair) -> str | None:
+        """The transfer syntax in which data sets of this pair go out; ``None``: they cannot."""
+        if pair not in self._known:
+            self._known[pair] = chosen = self._choose(pair)
+            self.converts |= chosen not in (None, pair[1])
+        return self._known[pair]
+
+    def portions(self, batch: Iterable[Instance]) -> Iterable[tuple[list[Instance], str | None]]:
+        """``batch`` in parts, in order, each with the transfer syntax to convert it into, or ``None``."""
+        if not self.converts:
+            return [(list(batch), None)]
+        return self._split(batch)
+
+    def _split(self, batch: Iterable[Instance]) -> Iterable[tuple[list[Instance], str | None]]:
+        portion: list[Instance] = []
+        size, current = 0, None
+        for instance in batch:
+            target = self.transfer_syntax((instance.sop_class_uid, instance.transfer_syntax_uid))
+            if target == instance.transfer_syntax_uid and not self._changes_everything:
+                target = None
+            is_full = target is not None and (len(portion) >= _MOST_INSTANCES or size + instance.length > _MOST_BYTES)
+            if portion and (target != current or is_full):
+                yield portion, current
+                portion, size = [], 0
+            current = target
+            portion.append(instance)
+            size += instance.length
+        if portion:
+            yield portion, current
+
+    def _choose(self, pair: Pair) -> str | None:
+        chosen = self._proposal.carrier(pair, self._accepted)
+        return chosen if chosen == pair[1] or {chosen, pair[1]} <= UNCOMPRESSED else None
