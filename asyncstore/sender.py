@@ -16,11 +16,12 @@ import anyio
 
 from asyncstore.errors import UsageError
 from asyncstore.model import Instance, Outcome, Progress, Result, Unsendable
-from asyncstore.negotiation import verification
+from asyncstore.negotiation import Planned, verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.reading import Reader
+from asyncstore.protocol.associate import excess
 from asyncstore.schedule.dispatch import ABORTED, Dispatcher, DispatchOptions
 from asyncstore.source import WalkOptions
 from asyncstore.survey import Survey
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from asyncstore.model import Attempt
-    from asyncstore.protocol.associate import ProposedContext
+    from asyncstore.negotiation import Proposal
+    from asyncstore.protocol.associate import ProposedContext, UserIdentity
 
 _OUTCOMES_WAITING = 8192
 """Outcomes that may wait for the consumer before the lanes wait too."""
@@ -45,6 +47,7 @@ _PDU_LENGTHS = range(4096, 131073)
 """The range of storescu's ``-pdu``; larger ones gain nothing."""
 
 _TIMEOUTS = Timeouts()
+_PLANNED = Planned()
 
 
 class _Outlet:
@@ -210,6 +213,9 @@ class Sender:
         max_send_pdu: the largest P-DATA-TF to send where the peer would take larger ones, in the same range.
         halt_on_failure: start nothing new after the first file that was not stored.
         abort_at_end: abort associations instead of releasing them.
+        proposal: what to propose; by default what the files need, each as it is. :func:`~asyncstore.listed` makes
+            storescu's proposals.
+        identity: who asks for the associations, and the proof of it (user identity, PS3.7 D.3.3.7).
 
     Raises:
         UsageError: a value is out of its range.
@@ -230,6 +236,8 @@ class Sender:
         max_send_pdu: int | None = None,
         halt_on_failure: bool = False,
         abort_at_end: bool = False,
+        proposal: Proposal = _PLANNED,
+        identity: UserIdentity | None = None,
     ) -> None:
         _check(port in _PORTS, f"port {port} is not between 1 and 65535")
         for name, title in (("calling", calling_ae_title), ("called", called_ae_title)):
@@ -242,8 +250,12 @@ class Sender:
         self.peer = peer
         self.port = port
         self._association_options = AssociationOptions(
-            calling_ae_title, called_ae_title, max_pdu, max_send_pdu, async_operations, timeouts
-        )
+            calling_ae_title, called_ae_title, max_pdu, max_send_pdu, async_operations, timeouts, identity,
+            proposal.roles, proposal.extended,
+        )  # fmt: skip
+        too_much = excess(self._association_options.request(()))
+        _check(not too_much, f"the user identity is {too_much} bytes too long for an association request")
+        self._proposal = proposal
         self._dispatch_options = DispatchOptions(
             associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end
         )
@@ -279,7 +291,7 @@ class Sender:
         outlet = _Outlet()
         run = Run(
             Survey(paths, options or WalkOptions(), self._pool),
-            Dispatcher(self._open, Reader, outlet, self._dispatch_options),
+            Dispatcher(self._open, Reader, outlet, self._dispatch_options, self._proposal),
             outlet,
         )
         self._runs.append(run)
@@ -291,7 +303,8 @@ class Sender:
         Raises:
             AssociationError: the peer cannot be reached, refuses, or does not answer.
         """
-        association = await Association.open(self.peer, self.port, verification(), self._association_options)
+        options = self._association_options._replace(roles=(), extended=())  # they are for the proposal's SOP classes
+        association = await Association.open(self.peer, self.port, verification(), options)
         try:
             while True:
                 yield await association.echo()

@@ -24,7 +24,7 @@ import anyio.abc
 
 from asyncstore.errors import AbortedHere, AssociationError
 from asyncstore.model import Attempt, Instance, Lane, LaneState, Outcome, Result, Unsendable
-from asyncstore.negotiation import Pair, pair_of, plan
+from asyncstore.negotiation import Pair, Planned, pair_of
 from asyncstore.schedule import outcome
 from asyncstore.schedule.appetite import MOST_BYTES, Appetite
 from asyncstore.schedule.backlog import Backlog
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from asyncstore.model import Piece
+    from asyncstore.negotiation import Proposal
     from asyncstore.schedule.ports import Association, OpenAssociation, Outlet, Reader
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,9 @@ _FRUITLESS_LIMIT = 3
 _REOPEN_RATIO = 32
 """Instances waiting for a context, for each lane that carries it, beyond which another lane replaces its association
 to help."""
+
+
+_PLANNED = Planned()
 
 
 class DispatchOptions(NamedTuple):
@@ -89,6 +93,7 @@ class Dispatcher:
         new_reader: makes the reader of one lane.
         outlet: where outcomes go.
         options: how the lanes work.
+        proposal: what associations are proposed with.
     """
 
     def __init__(
@@ -97,11 +102,13 @@ class Dispatcher:
         new_reader: Callable[[], Reader],
         outlet: Outlet,
         options: DispatchOptions,
+        proposal: Proposal = _PLANNED,
     ) -> None:
         self._open_association = open_association
         self._new_reader = new_reader
         self._outlet = outlet
         self._options = options
+        self._proposal = proposal
         self._backlog = Backlog(_BACKLOG_INSTANCES, _BACKLOG_BYTES)
         self._seen: dict[Pair, None] = {}
         self._refused: dict[Pair, str] = {}
@@ -270,7 +277,9 @@ class Dispatcher:
 
     async def _open(self, lane: _Lane) -> Association | None:
         lane.state = LaneState.OPENING
-        contexts = plan([*self._backlog.waiting(), *(pair for pair in self._seen if pair not in self._refused)])
+        contexts = self._proposal.contexts(
+            [*self._backlog.waiting(), *(pair for pair in self._seen if pair not in self._refused)]
+        )
         lane.proposing = frozenset((context.abstract_syntax, context.transfer_syntaxes[0]) for context in contexts)
         self.associations_asked_for += 1
         lane.association_number = self.associations_asked_for

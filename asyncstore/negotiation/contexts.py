@@ -1,9 +1,9 @@
-"""Which presentation contexts to propose, and which accepted one carries an instance. Pure decisions: no I/O, no clock.
+"""Presentation contexts: planning them, concluding what came of them, choosing one for an instance. Pure decisions.
 
-Contexts are planned from the instances found: one context for each pair of SOP class and transfer syntax, proposing
-that transfer syntax alone. So the answer says of each pair whether its data sets can go out as they lie in the file
-(a context that lists several transfer syntaxes is answered with one of them: PS3.8 9.3.3.2), and nothing is
-re-encoded that need not be.
+Unless something else is asked for, contexts are planned from the instances found: one context for each pair of SOP
+class and transfer syntax, proposing that transfer syntax alone. So the answer says of each pair whether its data sets
+can go out as they lie in the file (a context that lists several transfer syntaxes is answered with one of them: PS3.8
+9.3.3.2), and nothing is re-encoded that need not be.
 """
 
 from __future__ import annotations
@@ -25,6 +25,15 @@ Pair = tuple[str, str]
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 """The default transfer syntax of DICOM (PS3.5 10.1)."""
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+"""Explicit VR big endian (retired)."""
+DEFLATED = "1.2.840.10008.1.2.1.99"
+"""Deflated explicit VR little endian (PS3.5 A.5)."""
+
+_EXPLICIT = (EXPLICIT_VR_LITTLE_ENDIAN, BIG_ENDIAN)
+_NOT_COMPRESSED = (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, BIG_ENDIAN, DEFLATED)
+"""Transfer syntaxes whose pixel data is not encapsulated (PS3.5 A.4)."""
 
 
 def pair_of(sop_class_uid: str, transfer_syntax_uid: str) -> Pair:
@@ -49,7 +58,7 @@ class Agreement(NamedTuple):
     """What came of a proposal."""
 
     accepted: dict[Pair, int]
-    """The context to use for each pair that was accepted."""
+    """The context to use for each pair that was accepted, in the order of the answer: the first one accepted for it."""
     results: dict[Pair, str]
     """What the peer said to each pair proposed, in words."""
     transfer_syntaxes: dict[int, str]
@@ -75,7 +84,13 @@ def conclude(proposed: Iterable[ProposedContext], results: Iterable[ContextResul
             agreement.accepted.setdefault((context.abstract_syntax, transfer_syntax), context_id)
             agreement.transfer_syntaxes[context_id] = transfer_syntax
         for proposed_syntax in context.transfer_syntaxes:
-            agreement.results[context.abstract_syntax, proposed_syntax] = describe_result(result)
+            pair = context.abstract_syntax, proposed_syntax
+            if pair in agreement.accepted:
+                agreement.results[pair] = describe_result(ACCEPTANCE)
+            elif result == ACCEPTANCE:
+                agreement.results[pair] = f"the peer chose {transfer_syntax}"
+            else:
+                agreement.results[pair] = describe_result(result)
     return agreement
 
 
@@ -86,3 +101,27 @@ def agreed_window(proposed: int, accepted: tuple[int, int] | None) -> int:
     """
     invoked = 1 if accepted is None or proposed == 1 else accepted[0]
     return min(proposed, invoked) if proposed and invoked else proposed or invoked
+
+
+def carrier(
+    sop_class_uid: str, transfer_syntax_uid: str, accepted: Iterable[Pair], *, prefers_deflated: bool = False
+) -> str | None:
+    """The transfer syntax of the accepted context that an instance goes out in; ``None``: there is none for its class.
+
+    Its own if that was accepted, otherwise the first accepted one of explicit VR, otherwise of implicit VR, otherwise
+    the first of all, as storescu chooses; whether the data set can be converted to it is another question.
+
+    Args:
+        sop_class_uid: of the instance.
+        transfer_syntax_uid: of its data set.
+        accepted: the pairs accepted, in the order of the answer.
+        prefers_deflated: a data set that is not compressed is treated as if it were deflated (``-xd``).
+    """
+    if prefers_deflated and transfer_syntax_uid in _NOT_COMPRESSED:
+        transfer_syntax_uid = DEFLATED
+    carriers = [transfer for abstract, transfer in accepted if abstract == sop_class_uid]
+    for wanted in ((transfer_syntax_uid,), _EXPLICIT, (IMPLICIT_VR_LITTLE_ENDIAN,), carriers):
+        found = next((transfer for transfer in carriers if transfer in wanted), None)
+        if found is not None:
+            return found
+    return None
