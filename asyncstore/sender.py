@@ -254,7 +254,7 @@ class Sender:
             proposal.roles, proposal.extended,
         )  # fmt: skip
         too_much = excess(self._association_options.request(()))
-        _check(not too_much, f"the user identity is {too_much} bytes too long for an association request")
+        _check(not too_much, f"user identity and extended negotiation are {too_much} bytes too long for a request")
         self._proposal = proposal
         self._dispatch_options = DispatchOptions(
             associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end

@@ -142,8 +142,8 @@ def test_an_identity_that_just_does_not_fit_is_refused_before_anything_else(tmp_
     (tmp_path / "ticket").write_bytes(bytes(65535))
     assert main(["send", "-kt", str(tmp_path / "ticket"), "localhost", "104", str(tmp_path)]) == 1
     said = capsys.readouterr().err
-    assert said.startswith("asyncstore send: the user identity is ")
-    assert said.endswith(" bytes too long for an association request\n")
+    assert said.startswith("asyncstore send: user identity and extended negotiation are ")
+    assert said.endswith(" bytes too long for a request\n")
 
 
 # Secrets.
