@@ -47,7 +47,7 @@ def answer_lines(request: AssociateRequest, accept: AssociateAccept) -> Iterator
     yield from _user_information(accept)
     if accept.identity_response is not None:
         yield f"the user identity is confirmed, with {len(accept.identity_response)} bytes"
-    elif request.identity is not None:
+    elif request.identity is not None and request.identity.wants_response:
         yield "the user identity is not confirmed"
 
 

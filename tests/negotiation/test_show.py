@@ -93,6 +93,6 @@ def test_an_answer_is_shown_with_the_result_of_every_context():
     [(None, "the user identity is not confirmed"), (b"hunter2", "the user identity is confirmed, with 7 bytes")],
 )
 def test_whether_an_identity_is_confirmed_is_shown(response, line):
-    request = REQUEST._replace(identity=UserIdentity(IdentityKind.USERNAME, b"jdoe"))
+    request = REQUEST._replace(identity=UserIdentity(IdentityKind.USERNAME, b"jdoe", wants_response=True))
     accept = AssociateAccept("OURS", "THEIRS", (), 0, identity_response=response)
     assert list(answer_lines(request, accept))[-1] == line
