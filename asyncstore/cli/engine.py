@@ -31,6 +31,7 @@ from asyncstore.cli.options import (
     TIMEOUT,
     WORKERS,
 )
+from asyncstore.cli.proposal import proposal_of
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.sender import Sender
@@ -41,10 +42,11 @@ if TYPE_CHECKING:
     from io import FileIO
 
     from asyncstore.cli.table import Parsed
+    from asyncstore.protocol.associate import UserIdentity
 
 
-def sender_of(parsed: Parsed) -> Sender:
-    """The sender these options describe."""
+def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
+    """The sender these options describe, which acts for this identity."""
     return Sender(
         parsed[PEER],
         parsed[PORT],
@@ -58,6 +60,8 @@ def sender_of(parsed: Parsed) -> Sender:
         max_send_pdu=parsed[MAX_SEND_PDU],
         halt_on_failure=not parsed[NO_HALT],
         abort_at_end=parsed[ABORT],
+        proposal=proposal_of(parsed),
+        identity=identity,
     )
 
 
