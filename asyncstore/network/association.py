@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import (
@@ -28,6 +29,7 @@ from asyncstore.errors import (
     LinkLost,
     ProtocolViolation,
     TimedOut,
+    TlsFailed,
 )
 from asyncstore.model import Attempt
 from asyncstore.negotiation import agreed_window, conclude
@@ -52,10 +54,11 @@ from asyncstore.protocol.upper_layer import (
 )
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterable, Mapping
 
     from asyncstore.model import Buffer, Instance, Piece, Unsendable
+    from asyncstore.network.link import MakeLink
+    from asyncstore.network.tls import TlsRequestor
 
 _log = logging.getLogger(__name__)
 _negotiation_log = logging.getLogger("asyncstore.negotiation")
@@ -77,6 +80,8 @@ class AssociationOptions(NamedTuple):
         send_length: the largest P-DATA-TF to send, where the peer would take larger ones.
         window: stores to have outstanding, if the peer agrees; 1 proposes nothing, 0 is unlimited (PS3.7 D.3.3.3).
         timeouts: how long the peer may take.
+        tls: what makes TLS links; ``None``: plain TCP.
+        ip_version: 4 or 6, or ``None`` for whatever the host name resolves to.
     """
 
     calling_ae_title: str = "ASYNCSTORE"
@@ -85,6 +90,8 @@ class AssociationOptions(NamedTuple):
     send_length: int | None = None
     window: int = 1
     timeouts: Timeouts = Timeouts()
+    tls: TlsRequestor | None = None
+    ip_version: int | None = None
 
 
 class Association:
@@ -92,7 +99,7 @@ class Association:
 
     def __init__(
         self,
-        connected: socket.socket,
+        make_link: MakeLink,
         peer: str,
         number: int,
         options: AssociationOptions,
@@ -114,7 +121,7 @@ class Association:
         self._loop = asyncio.get_running_loop()
         self._upper = UpperLayer(options.maximum_length)
         self._messages = MessageReader()
-        self._link = Link(connected, self._received, self._link_ended, self._drained)
+        self._link = make_link(self._received, self._link_ended, self._drained)
         self._requests = Requests({}, Fragmenter(0), 1, time.monotonic)
         self._proposed: tuple[ProposedContext, ...] = ()
         self._transfer_syntaxes: Mapping[int, str] = {}
@@ -150,8 +157,11 @@ class Association:
             ConnectFailed: there is no connection to be had.
             AssociationError: the peer rejected, aborted, closed, stayed silent for too long, or does not speak DICOM.
         """
-        connected = await connect(host, port, options.timeouts.connect)
-        association = cls(connected, f"{host}:{port}", number, options, on_attempt, on_end)
+        connected = await connect(host, port, options.timeouts.connect, options.ip_version)
+        make_link: MakeLink = partial(Link, connected)
+        if options.tls is not None:
+            make_link = await options.tls.secure(connected, host, port, options.timeouts)
+        association = cls(make_link, f"{host}:{port}", number, options, on_attempt, on_end)
         try:
             await association._negotiate(tuple(contexts))
         except BaseException:
@@ -291,10 +301,13 @@ class Association:
         elif self._requests.has_queued:
             self._pump()
 
-    def _link_ended(self, reason: str | None) -> None:
+    def _link_ended(self, reason: str | TlsFailed | None) -> None:
         for event in self._upper.link_closed():
             if isinstance(event, LinkClosed):
-                self._fail(LinkLost(self.peer, reason or "the peer closed it"))
+                if isinstance(reason, TlsFailed):
+                    self._fail(reason)
+                else:
+                    self._fail(LinkLost(self.peer, reason or "the peer closed it"))
         self._end_link()
 
     def _drained(self) -> None:
