@@ -31,6 +31,7 @@ from asyncstore.cli.options import (
     TIMEOUT,
     WORKERS,
 )
+from asyncstore.cli.secure import ip_version_of, tls_of
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.sender import Sender
@@ -58,6 +59,8 @@ def sender_of(parsed: Parsed) -> Sender:
         max_send_pdu=parsed[MAX_SEND_PDU],
         halt_on_failure=not parsed[NO_HALT],
         abort_at_end=parsed[ABORT],
+        tls=tls_of(parsed),
+        ip_version=ip_version_of(parsed),
     )
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from asyncstore.cli.table import Parsed
     from asyncstore.model import Outcome
     from asyncstore.observe.display import Display
-    from asyncstore.sender import Run
+    from asyncstore.sender import Run, Sender
 
 _FRAME = 0.25
 """Seconds from one sample of the run to the next: often enough to see it live, too seldom to cost anything."""
@@ -58,6 +58,7 @@ async def send(parsed: Parsed) -> int:
     """Store what the command line names and return the exit code."""
     if not parsed[NO_HALT]:
         refuse_missing(parsed[INPUTS])
+    sender = sender_of(parsed)  # it may ask for a password: before anything else is on the screen
     console = Console(stderr=True, quiet=parsed[QUIET])
     with ExitStack() as stack:
         paths = stack.enter_context(paths_of(parsed))
@@ -69,7 +70,7 @@ async def send(parsed: Parsed) -> int:
             json_lines.start(parsed[PEER], parsed[PORT], __version__)
         watch = _Watch(display, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines)
         with display:
-            await _store(parsed, paths, watch)
+            await _store(parsed, sender, paths, watch)
         return _conclude(parsed, console, watch)
 
 
@@ -136,11 +137,11 @@ class _Watch:
         return EXIT_NOT_STORED if self.tally.unstored or self.error is not None else EXIT_OK
 
 
-async def _store(parsed: Parsed, paths: Iterable[str], watch: _Watch) -> None:
+async def _store(parsed: Parsed, sender: Sender, paths: Iterable[str], watch: _Watch) -> None:
     """Run the sender to its end."""
     with interrupts(watch.interrupt):
         try:
-            async with sender_of(parsed) as sender:
+            async with sender:
                 run = sender.send(paths, walk_of(parsed))
                 watch.begin(run)
                 with every(_FRAME, watch.refresh):
