@@ -255,7 +255,7 @@ class Sender:
             max_send_pdu,
             async_operations,
             timeouts,
-            _secured(tls),
+            _secured(tls, peer),
             ip_version,
         )
         self._dispatch_options = DispatchOptions(
@@ -338,13 +338,13 @@ def _check(is_good: bool, complaint: str) -> None:  # noqa: FBT001 - reads as a 
         raise UsageError(complaint)
 
 
-def _secured(options: TlsOptions | None) -> TlsRequestor | None:
+def _secured(options: TlsOptions | None, host: str) -> TlsRequestor | None:
     """What makes TLS links, if they are asked for."""
     if options is None:
         return None
     from asyncstore.network.tls import TlsRequestor  # noqa: PLC0415 - who does not ask for it does not wait for it
 
-    return TlsRequestor(options)
+    return TlsRequestor(options, host)
 
 
 def _is_ae_title(title: str) -> bool:

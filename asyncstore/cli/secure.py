@@ -90,23 +90,17 @@ def cipher_suite_list() -> str:
 
 def profile_list() -> str:
     """What ``--list-profiles`` prints."""
+    from asyncstore.network import tls_profiles  # noqa: PLC0415 - see above
     from asyncstore.network.tls import available_cipher_suites, openssl_version  # noqa: PLC0415 - see above
-    from asyncstore.network.tls_profiles import (  # noqa: PLC0415 - see above
-        DEFAULT_PROFILE,
-        TLS13_CIPHER_SUITES,
-    )
-    from asyncstore.network.tls_profiles import (
-        PROFILES as KNOWN,
-    )
 
     available = available_cipher_suites()
     lines = [f"Security profiles (PS3.15 annex B), as far as {openssl_version()} can do them:"]
-    for name, profile in KNOWN.items():
+    for name, profile in tls_profiles.PROFILES.items():
         lowest, highest = profile.versions
-        default = ", default" if name == DEFAULT_PROFILE else ""
+        default = ", default" if name == tls_profiles.DEFAULT_PROFILE else ""
         lines += ["", f"--profile-{name}: {profile.title} ({profile.clause}{default})"]
         lines.append(f"  TLS {lowest} to {highest}" if lowest != highest else f"  TLS {lowest} only")
-        suites = (TLS13_CIPHER_SUITES if highest == "1.3" else ()) + profile.cipher_suites
+        suites = (tls_profiles.TLS13_CIPHER_SUITES if highest == "1.3" else ()) + profile.cipher_suites
         lines += _indented(suite if suite in available else f"{suite} (not in this OpenSSL)" for suite in suites)
     return "\n".join(lines)
 

@@ -160,7 +160,7 @@ class Association:
         connected = await connect(host, port, options.timeouts.connect, options.ip_version)
         make_link: MakeLink = partial(Link, connected)
         if options.tls is not None:
-            make_link = await options.tls.secure(connected, host, port, options.timeouts)
+            make_link = await options.tls.secure(connected, f"{host}:{port}", options.timeouts)
         association = cls(make_link, f"{host}:{port}", number, options, on_attempt, on_end)
         try:
             await association._negotiate(tuple(contexts))

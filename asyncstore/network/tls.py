@@ -16,7 +16,7 @@ from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from asyncstore.errors import UsageError
+from asyncstore.errors import TlsFailed, UsageError
 from asyncstore.network.timeouts import ARTIM
 from asyncstore.network.tls_failures import wrong_host
 from asyncstore.network.tls_files import (
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from asyncstore.network.link import MakeLink
     from asyncstore.network.timeouts import Timeouts
 
+
+_NO_NAME = "--request-sni gives another one, --no-sni none."
 
 _TLS13_NAMES = {name: name for name in reversed(TLS13_CIPHER_SUITES)}
 """Of TLS 1.3 OpenSSL has IANA's names, too."""
@@ -93,48 +95,46 @@ class TlsOptions(NamedTuple):
 
 
 class TlsRequestor:
-    """Makes links to acceptors.
+    """Makes links to one acceptor.
 
     Args:
         options: how.
+        host: the acceptor's host name or IP address, as it is dialled.
 
     Raises:
         UsageError: a file cannot be used, or OpenSSL cannot do what is asked for.
     """
 
-    def __init__(self, options: TlsOptions) -> None:
+    def __init__(self, options: TlsOptions, host: str) -> None:
+        name = options.server_name or host
+        verifies = options.verify_host_name and options.peer_certificate != "ignore"
         self._context = _context(options, ssl.PROTOCOL_TLS_CLIENT)
-        self._verifies = options.verify_host_name and options.peer_certificate != "ignore"
-        self._server_name = options.server_name
-        self._sends_name = options.send_server_name
+        self._told_name = name if options.send_server_name or _is_address(name) else None
+        """For OpenSSL, which sends it unless it is an IP address (RFC 6066 3), and compares it with the certificate."""
+        self._expected_name = name if verifies else None
+        self._context.check_hostname = verifies and self._told_name is not None
         if options.peer_certificate == "ignore":
-            self._context.check_hostname = False
             self._context.verify_mode = ssl.CERT_NONE
         else:
             _demand_trust(options)
-            self._context.check_hostname = self._verifies and self._sends_name
 
-    async def secure(self, connected: socket.socket, host: str, port: int, timeouts: Timeouts) -> MakeLink:
+    async def secure(self, connected: socket.socket, peer: str, timeouts: Timeouts) -> MakeLink:
         """Do the handshake with the acceptor at the other end of a connection; what makes the link over it.
 
         Raises:
             AssociationError: there is no TLS to be had with it.
         """
-        name = self._server_name or host
-        session = Session.begin(
-            self._context,
-            f"{host}:{port}",
-            server_name=name if self._sends_name or _is_address(name) else None,
-            host=name if self._verifies else None,
-        )
         # storescu knows no limit for the handshake but -ts for each of its reads. The connection is not of use before.
         limit = (timeouts.acse, "-ta") if timeouts.connect is None else (timeouts.connect, "-to")
         try:
+            session = Session.begin(self._context, peer, server_name=self._told_name, host=self._expected_name)
             await shake_hands(connected, session, *limit)
-            if self._verifies and not self._context.check_hostname:
-                _check_host(session, name)
-        except BaseException:
+            if self._expected_name is not None and self._told_name is None:
+                _check_host(session, self._expected_name)
+        except BaseException as error:
             connected.close()
+            if isinstance(error, ValueError):
+                raise TlsFailed(peer, f"{self._told_name!r} cannot be sent as a server name", _NO_NAME) from error
             raise
         return partial(TlsLink, connected, session)
 
@@ -300,8 +300,7 @@ def _check_host(session: Session, host: str) -> None:
         PeerCertificateRefused: it was not.
     """
     certificate: dict[str, Any] = session.tls.getpeercert() or {}
-    alternatives = certificate.get("subjectAltName", ())
-    names = [value for kind, value in alternatives if kind in ("DNS", "IP Address")]
+    names = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
     if not names:  # RFC 6125 6.4.4: only then the common name counts
         names = [value for rdn in certificate.get("subject", ()) for key, value in rdn if key == "commonName"]
     if not any(_matches(name.lower(), host.lower().rstrip(".")) for name in names):
