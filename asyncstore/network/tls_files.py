@@ -64,16 +64,6 @@ def load_own(
             raise UsageError(f"{_KEY} {key}: {error}") from error
 
 
-def is_encrypted(key: str, *, der: bool) -> bool:
-    """Whether a private key needs a password; files that cannot be read need none.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    content = _contents(_KEY, key, der=der)
-    return _kind_of_key(key, content) == _ENCRYPTED if der else b"ENCRYPTED" in content
-
-
 def trust_file(context: ssl.SSLContext, file: str, *, der: bool) -> None:
     """Trust the certificates in a file.
 
