@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from asyncstore.model import Instance, Lane, LaneState, Outcome, Progress, Result, Unsendable
+    from asyncstore.negotiation import PairAnswer
     from asyncstore.network.timeouts import Timeouts
     from asyncstore.sender import Run, Sender
     from asyncstore.sink import Sink
@@ -54,6 +55,7 @@ _HOMES = {
         "UsageError",
     ),
     "model": ("Instance", "Lane", "LaneState", "Outcome", "Progress", "Result", "Unsendable"),
+    "negotiation": ("PairAnswer",),
     "network.timeouts": ("Timeouts",),
     "sender": ("Run", "Sender"),
     "sink": ("Sink",),
@@ -80,6 +82,7 @@ __all__ = [  # noqa: RUF022 - by room
     "Lane",
     "LaneState",
     "Outcome",
+    "PairAnswer",
     "Progress",
     "Result",
     "Run",

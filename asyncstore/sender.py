@@ -16,11 +16,12 @@ import anyio
 
 from asyncstore.errors import UsageError
 from asyncstore.model import Instance, Outcome, Progress, Result, Unsendable
-from asyncstore.negotiation import verification
+from asyncstore.negotiation import PairAnswer, plan, verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.reading import Reader
+from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.schedule.dispatch import ABORTED, Dispatcher, DispatchOptions
 from asyncstore.source import WalkOptions
 from asyncstore.survey import Survey
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from asyncstore.model import Attempt
+    from asyncstore.negotiation import Pair
     from asyncstore.protocol.associate import ProposedContext
 
 _OUTCOMES_WAITING = 8192
@@ -296,10 +298,31 @@ class Sender:
             while True:
                 yield await association.echo()
         finally:
-            with anyio.CancelScope(shield=True):
-                if association.is_idle:
-                    await association.release()
-                await association.close()
+            await _end(association)
+
+    async def negotiate(self, pairs: Iterable[Pair]) -> list[PairAnswer]:
+        """Ask the peer which of these pairs of SOP class and transfer syntax it accepts, and send nothing.
+
+        A context is proposed for each pair, over as many associations, one after another, as that takes.
+
+        Raises:
+            AssociationError: the peer cannot be reached, or refuses the association.
+        """
+        wanted = list(dict.fromkeys(pairs))
+        answers: list[PairAnswer] = []
+        for number, start in enumerate(range(0, len(wanted), MOST_CONTEXTS), 1):
+            asked = wanted[start : start + MOST_CONTEXTS]
+            association = await Association.open(
+                self.peer, self.port, plan(asked), self._association_options, number=number
+            )
+            try:
+                answers += [
+                    PairAnswer(*pair, pair in association.accepted, association.results.get(pair, "not answered"))
+                    for pair in asked
+                ]
+            finally:
+                await _end(association)
+        return answers
 
     async def _open(
         self,
@@ -317,6 +340,14 @@ class Sender:
             on_attempt=on_attempt,
             on_end=on_end,
         )
+
+
+async def _end(association: Association) -> None:
+    """Release an association that carries nothing any more, abort any other, and leave nothing behind."""
+    with anyio.CancelScope(shield=True):
+        if association.is_idle:
+            await association.release()
+        await association.close()
 
 
 def _check(is_good: bool, complaint: str) -> None:  # noqa: FBT001 - reads as a sentence

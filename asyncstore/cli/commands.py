@@ -6,7 +6,7 @@ common is written once, above them.
 
 from __future__ import annotations
 
-from asyncstore.cli.kinds import AETitle, Choice, Flag, Integer, Pair, Seconds, Status, Text
+from asyncstore.cli.kinds import Address, AETitle, Choice, Flag, Integer, Seconds, Status, Text
 from asyncstore.cli.options import (
     ABORT,
     ACSE_TIMEOUT,
@@ -127,16 +127,15 @@ SINK_ASYNC_OPS = Option[int](
 )
 KEEP = Option[bool]("--keep", Flag(), False, "keep the folder with the archive and what arrived")
 
-PEER_CHECK = Option[tuple[str, str] | None](
+PEER_CHECK = Option[tuple[str, int] | None](
     "--peer-check",
-    Pair("PEER", "PORT"),
+    Address(),
     None,
     "negotiate the contexts with this peer, send nothing, and say what it accepts",
-    alternatives="peer",
+    excludes=("--peer",),
 )
-CHECKED_PEER = NAMED_PEER._replace(
-    help="the same with the peer of this name in the configuration file", alternatives="peer"
-)
+CHECKED_PEER = NAMED_PEER._replace(help="the same with the peer of this name in the configuration file")
+
 SCAN_JSON = JSON._replace(help="write the plan as JSON, one object a line; -: standard output, in place of the text")
 SHELL = Parameter[str](
     "bash|zsh|fish", Choice("bash|zsh|fish", ("bash", "zsh", "fish")), "", "the shell to complete words in"
@@ -246,7 +245,7 @@ SCAN = Command(
         "A directory is scanned with all that lies below it. Nothing is sent.",
         _ENVIRONMENT,
         _PEERS,
-        "Exit code: 0 everything could be sent, 1 nothing found or peer not reached, 2 some file or context is refused.",
+        "Exit code: 0 all could be sent, 1 nothing found or peer not reached, 2 some file or context is unfit.",
     ),
 )
 

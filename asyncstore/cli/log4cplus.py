@@ -9,8 +9,8 @@ Rules:
 
 1. Loggers of DCMTK's that have their like here configure ours (:data:`LOGGERS`), ours go by their own names, and
    those of DCMTK's other modules configure nothing: a file that suits storescu suits asyncstore.
-2. ``${name}`` is another setting of the file, ``appname``, ``date``, ``time``, ``pid`` or ``hostname``, or a variable of
-   the environment; what is none of them stays as it is.
+2. ``${name}`` is another setting of the file, ``appname``, ``date``, ``time``, ``pid`` or ``hostname``, or a variable
+   of the environment; what is none of them stays as it is.
 3. Names of settings are compared without regard to capitals: Debian's files write ``logToStderr``, and mean it. (DCMTK
    looks for ``logToStdErr``, does not find it, and logs to standard output.)
 4. What log4cplus would pass over (an unknown appender, layout or level) is an error, with its line.
