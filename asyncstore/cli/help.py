@@ -83,7 +83,7 @@ def command_help(command: Command, style: Style, width: int) -> str:
             section = group.section
             lines += ["", f"{style.heading}{section}{style.end}"]
         if group.title is not None:
-            lines.append(f"{_INDENT}{style.title}{group.title}:{style.end}")
+            lines += [f"{_INDENT}{style.title}{line}{style.end}" for line in _wrap(f"{group.title}:", width - 2)]
         for row in group.options:
             lines += _option_lines(row, style, width)
     for note in command.notes:

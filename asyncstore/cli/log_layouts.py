@@ -94,7 +94,7 @@ def _converter(match: re.Match[str]) -> Converter:
     def converted(record: logging.LogRecord, message: str) -> str:
         text = convert(record, message)
         if most is not None and len(text) > int(most):
-            text = text[len(text) - int(most) :]  # log4cplus keeps the end
+            return text[len(text) - int(most) :]  # log4cplus keeps the end, and pads it no more
         return text.ljust(width) if left else text.rjust(width)
 
     return converted
