@@ -174,8 +174,8 @@ _asyncstore() {
     elif ((repeats)); then
         _asyncstore_offer "${parameters[${#parameters[@]} - 1]}" "$word"
     fi
-    # What stands before the last break of readline's is not to be repeated.
-    before=${word%"$parted"}
+    # What stands before the last break of readline's, and the break itself, is not to be repeated.
+    before=${word%"${parted#[=:]}"}
     if [[ -n $before ]]; then COMPREPLY=("${COMPREPLY[@]#"$before"}"); fi
 }
 

@@ -122,17 +122,13 @@ def test_what_is_offered(script, shell, ask):
             assert offered == expected, line
 
 
-def test_bash_completes_a_word_that_it_parts_at_an_equals_sign(script):
-    assert in_bash(script("bash"), ["asyncstore send -x="]) == [{"="}]
+class TestOnTerminals:
+    """zsh completes there only; bash treats words there that it parts, as at the = of -x=, in a way of its own."""
 
-
-class TestZsh:
-    """zsh completes on a terminal only, so it has one."""
-
-    def type_in(self, folder, script, keys, expected):
+    def type_in(self, words, start, folder, keys, expected):
         terminal, inner = pty.openpty()
-        zsh = subprocess.Popen(
-            [find_program("zsh", "zsh"), "-f", "-i"],
+        shell = subprocess.Popen(
+            words,
             stdin=inner,
             stdout=inner,
             stderr=inner,
@@ -141,29 +137,41 @@ class TestZsh:
             start_new_session=True,
         )
         try:
-            os.write(terminal, f"autoload -Uz compinit; compinit -u -D; source {script}; echo RE''ADY\n".encode())
+            os.write(terminal, f"{start}; echo RE''ADY\n".encode())
             seen = read_until(terminal, "READY")
-            os.write(terminal, f"{keys}\t\t".encode())
+            os.write(terminal, keys.encode())
             return seen + read_until(terminal, *expected)
         finally:
-            zsh.kill()
-            zsh.wait()
+            shell.kill()
+            shell.wait()
             os.close(inner)
             os.close(terminal)
 
     @pytest.mark.parametrize(
         ("keys", "expected"),
         [
-            ("asyncstore send +s", ("+sd  -- scan directories", "+sp  -- take those files")),
-            ("asyncstore send --peer ", ("pacs1", "pax2")),
-            ("asyncstore send -x= localhost 104 a.", ("104 a.key",)),
-            ("asyncstore sink --status out", ("out-of-resources",)),
+            ("asyncstore send +s\t\t", ("+sd  -- scan directories", "+sp  -- take those files")),
+            ("asyncstore send --peer \t\t", ("pacs1", "pax2")),
+            ("asyncstore send -x= localhost 104 a.\t", ("104 a.key",)),
+            ("asyncstore sink --status out\t", ("out-of-resources",)),
         ],
     )
-    def test_what_is_offered(self, folder, script, keys, expected):
-        seen = self.type_in(folder, script("zsh"), keys, expected)
+    def test_zsh(self, folder, script, keys, expected):
+        start = f"autoload -Uz compinit; compinit -u -D; source {script('zsh')}"
+        seen = self.type_in([find_program("zsh", "zsh"), "-f", "-i"], start, folder, keys, expected)
         for words in expected:
             assert words in seen
+
+    @pytest.mark.parametrize(
+        ("keys", "expected"),
+        [
+            ("asyncstore send -x=\tlocal\t104 a\t", "asyncstore send -x= localhost 104 a.key"),
+            ("asyncstore send -R\t--peer pac\tb\t", "asyncstore send -R --peer pacs1 b.cert"),
+        ],
+    )
+    def test_bash(self, folder, script, keys, expected):
+        shell = [find_program("bash", "bash"), "--norc", "--noprofile", "-i"]
+        assert expected in self.type_in(shell, f"source {script('bash')}", folder, keys, (expected,))
 
 
 def read_until(terminal, *words):
