@@ -30,8 +30,7 @@ if TYPE_CHECKING:
         TimedOut,
         UsageError,
     )
-    from asyncstore.model import Instance, Lane, LaneState, Outcome, Progress, Result, Unsendable
-    from asyncstore.negotiation import PairAnswer
+    from asyncstore.model import Instance, Lane, LaneState, Outcome, PairAnswer, Progress, Result, Unsendable
     from asyncstore.network.timeouts import Timeouts
     from asyncstore.sender import Run, Sender
     from asyncstore.sink import Sink
@@ -54,8 +53,7 @@ _HOMES = {
         "TimedOut",
         "UsageError",
     ),
-    "model": ("Instance", "Lane", "LaneState", "Outcome", "Progress", "Result", "Unsendable"),
-    "negotiation": ("PairAnswer",),
+    "model": ("Instance", "Lane", "LaneState", "Outcome", "PairAnswer", "Progress", "Result", "Unsendable"),
     "network.timeouts": ("Timeouts",),
     "sender": ("Run", "Sender"),
     "sink": ("Sink",),

@@ -45,16 +45,6 @@ def verification() -> tuple[ProposedContext, ...]:
     return (ProposedContext(1, VERIFICATION, (IMPLICIT_VR_LITTLE_ENDIAN,)),)
 
 
-class PairAnswer(NamedTuple):
-    """What a peer says to one pair, when it is asked for nothing but that."""
-
-    sop_class_uid: str
-    transfer_syntax_uid: str
-    is_accepted: bool
-    answer: str
-    """In words: ``accepted``, or why not."""
-
-
 class Agreement(NamedTuple):
     """What came of a proposal."""
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from asyncstore.errors import UsageError
-from asyncstore.model import Instance, Outcome, Progress, Result, Unsendable
-from asyncstore.negotiation import PairAnswer, plan, verification
+from asyncstore.model import Instance, Outcome, PairAnswer, Progress, Result, Unsendable
+from asyncstore.negotiation import plan, verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.pool import Pool

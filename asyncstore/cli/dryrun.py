@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from asyncstore.cli.table import Parsed
-    from asyncstore.model import Unsendable
-    from asyncstore.negotiation import Pair, PairAnswer
+    from asyncstore.model import PairAnswer, Unsendable
+    from asyncstore.negotiation import Pair
 
 _FRAME = 0.25
 """Seconds from one look at the count to the next."""

@@ -59,7 +59,7 @@ def program_help(commands: Iterable[Command], style: Style, width: int) -> str:
     lines += [f"{style.heading}usage{style.end}: asyncstore COMMAND [options] ...", ""]
     lines.append(f"{style.heading}commands{style.end}")
     for command in commands:
-        lines += _two_columns(f"{style.name}{command.name}{style.end}", len(command.name), command.summary, 8, width)
+        lines += _two_columns(f"{style.name}{command.name}{style.end}", len(command.name), command.summary, 10, width)
     lines += ["", f"{style.heading}options{style.end}"]
     for name, text in (("-h  --help", "show this help and exit"), ("    --version", "show versions and exit")):
         lines += _two_columns(f"{style.name}{name}{style.end}", len(name), text, 17, width)

@@ -103,7 +103,9 @@ def test_version_names_everything_involved(words, capsys):
     assert {f"pydicom {version('pydicom')}", f"pynetdicom {version('pynetdicom')}"} <= set(printed)
 
 
-@pytest.mark.parametrize("words", [("--help",), ("send", "--help"), ("send", "--zz"), ("--version",)])
+@pytest.mark.parametrize(
+    "words", [("--help",), ("send", "--help"), ("send", "--zz"), ("--version",), ("completion", "bash"), ("man",)]
+)
 def test_what_people_wait_for_imports_little(words):
     code = (
         "import sys; from asyncstore.cli.main import main; main(sys.argv[1:]); "
