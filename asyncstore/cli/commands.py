@@ -245,7 +245,10 @@ SCAN = Command(
         "A directory is scanned with all that lies below it. Nothing is sent.",
         _ENVIRONMENT,
         _PEERS,
-        "Exit code: 0 all could be sent, 1 nothing found or peer not reached, 2 some file or context is unfit.",
+        (
+            "Exit code: 0 all of it could be sent, 1 nothing was found or the peer could not be asked, 2 some file "
+            "cannot be sent or some context is not accepted."
+        ),
     ),
 )
 

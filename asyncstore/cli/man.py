@@ -17,6 +17,7 @@ from asyncstore.cli.exits import (
     EXIT_OK,
 )
 from asyncstore.cli.help import SUMMARY
+from asyncstore.cli.log4cplus import LOGGERS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -69,6 +70,14 @@ _CONFIGURED = (
     "options with two values an array of two, options that may be given again an array. What stands nearer wins: the "
     "command line, the environment, the peer's table, the command's table, the top level."
 )
+_LOGGING = (
+    "The file of --log-config holds log4cplus properties, as for DCMTK's programs, unless it ends in .toml or .json: "
+    "then it is what Python's logging.config.dictConfig takes. Its loggers are ours, as asyncstore.network, or DCMTK's, "
+    "which stand for ours as below; those of DCMTK's other modules stand for none. There are ConsoleAppender, "
+    "FileAppender, RollingFileAppender, DailyRollingFileAppender and NullAppender, with SimpleLayout, TTCCLayout or "
+    "PatternLayout. ${appname} is asyncstore. What libraries warn of may quote a data set: it is logged only where the "
+    "root logger's level is TRACE, or the file names their loggers."
+)
 _EXAMPLES = (
     ("Is the peer there, and does it know us?", "asyncstore echo -aec PACS pacs.example.org 11112"),
     (
@@ -93,7 +102,7 @@ def run(parsed: Parsed) -> int:  # noqa: ARG001 - what every command takes
 def page() -> Iterator[str]:
     """The lines of the page."""
     yield f'.TH ASYNCSTORE 1 "" "asyncstore {__version__}"'
-    yield from (".nh", ".ad l")  # no hyphens of roff's own within what is to be copied
+    yield from (".nr HY 0", ".nh", ".ad l")  # no hyphens of roff's own within what is to be copied
     yield from (".SH NAME", f"asyncstore \\- {_text(SUMMARY)}", ".SH SYNOPSIS")
     for command in COMMANDS.values():
         yield from (".B " + _text(command.program), _text(command.usage.removeprefix(command.program)), ".br")
@@ -108,6 +117,9 @@ def page() -> Iterator[str]:
         described += (*command.groups, *command.notes)
     yield ".SH CONFIGURATION FILES"
     yield from (_text(_CONFIGURED), ".PP", ".EX", *map(_text, _CONFIGURATION.split("\n")), ".EE")
+    yield from (".SH LOG CONFIGURATION", _text(_LOGGING))
+    for theirs, ours in LOGGERS.items():
+        yield from _tagged(f"\\fB{_text(theirs)}\\fP", ", ".join(ours))
     yield ".SH EXIT STATUS"
     for code, meaning in _EXIT_CODES:
         yield from _tagged(f"\\fB{code}\\fP", meaning)

@@ -336,7 +336,7 @@ FILES_FROM = Option[str | None](
     "--files-from",
     Text("FILE"),
     None,
-    "send also the files whose names stand in this file, one a line; -: standard input",
+    "take also the files whose names stand in this file, one a line; -: standard input",
 )
 NULL = Option[bool](
     "--null",

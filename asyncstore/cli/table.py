@@ -1,7 +1,8 @@
 """The types of which the option tables are made, and what is given when a command line has been read.
 
-A table is data: an option is one :class:`Option`, written once. Tokenizer, checks, help, environment and configuration
-files, completion and manual page read it from there, and a command reads its value with the row as the key, so that the value has the row's type::
+A table is data: an option is one :class:`Option`, written once. Tokenizer, checks, help, environment, configuration
+files, completion and manual page read it from there, and a command reads its value with the row as the key, so that the
+value has the row's type::
 
     parsed[MAX_PDU]    # int
 
