@@ -72,8 +72,8 @@ _CONFIGURED = (
 )
 _LOGGING = (
     "The file of --log-config holds log4cplus properties, as for DCMTK's programs, unless it ends in .toml or .json: "
-    "then it is what Python's logging.config.dictConfig takes. Its loggers are ours, as asyncstore.network, or DCMTK's, "
-    "which stand for ours as below; those of DCMTK's other modules stand for none. There are ConsoleAppender, "
+    "then it is what Python's logging.config.dictConfig takes. Its loggers are ours, as asyncstore.network, or "
+    "DCMTK's, which stand for ours as below; those of DCMTK's other modules stand for none. There are ConsoleAppender, "
     "FileAppender, RollingFileAppender, DailyRollingFileAppender and NullAppender, with SimpleLayout, TTCCLayout or "
     "PatternLayout. ${appname} is asyncstore. What libraries warn of may quote a data set: it is logged only where the "
     "root logger's level is TRACE, or the file names their loggers."
