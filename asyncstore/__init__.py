@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         TlsInterrupted,
         UsageError,
     )
-    from asyncstore.model import Instance, Lane, LaneState, Outcome, Progress, Result, Unsendable
+    from asyncstore.model import Instance, Lane, LaneState, Outcome, PairAnswer, Progress, Result, Unsendable
     from asyncstore.negotiation.proposal import Proposal, listed
     from asyncstore.network.timeouts import Timeouts
     from asyncstore.network.tls import TlsOptions
@@ -70,7 +70,7 @@ _HOMES = {
         "TlsInterrupted",
         "UsageError",
     ),
-    "model": ("Instance", "Lane", "LaneState", "Outcome", "Progress", "Result", "Unsendable"),
+    "model": ("Instance", "Lane", "LaneState", "Outcome", "PairAnswer", "Progress", "Result", "Unsendable"),
     "negotiation.proposal": ("Proposal", "listed"),
     "network.timeouts": ("Timeouts",),
     "protocol.associate": ("IdentityKind", "UserIdentity"),
@@ -108,6 +108,7 @@ __all__ = [  # noqa: RUF022 - by room
     "Lane",
     "LaneState",
     "Outcome",
+    "PairAnswer",
     "Progress",
     "Proposal",
     "Result",

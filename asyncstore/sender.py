@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from itertools import count
 from typing import TYPE_CHECKING, Self
 
 import anyio
 
 from asyncstore.errors import UsageError
-from asyncstore.model import Instance, Outcome, Progress, Result, Unsendable
+from asyncstore.model import Instance, Outcome, PairAnswer, Progress, Result, Unsendable
 from asyncstore.negotiation import Planned, verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
@@ -23,6 +24,7 @@ from asyncstore.prepare.converter import ConversionOptions, Converter
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import excess
+from asyncstore.schedule.carriage import Carriage
 from asyncstore.schedule.dispatch import ABORTED, Dispatcher, DispatchOptions
 from asyncstore.source import WalkOptions
 from asyncstore.survey import Survey
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from asyncstore.model import Attempt
-    from asyncstore.negotiation import Proposal
+    from asyncstore.negotiation import Pair, Proposal
     from asyncstore.network.tls import TlsOptions, TlsRequestor
     from asyncstore.protocol.associate import ProposedContext, UserIdentity
 
@@ -324,10 +326,34 @@ class Sender:
             while True:
                 yield await association.echo()
         finally:
-            with anyio.CancelScope(shield=True):
-                if association.is_idle:
-                    await association.release()
-                await association.close()
+            await _end(association)
+
+    async def negotiate(self, pairs: Iterable[Pair]) -> list[PairAnswer]:
+        """Ask the peer which of these pairs of SOP class and transfer syntax it accepts, and send nothing.
+
+        What is proposed is what would be proposed for instances of these pairs, over as many associations, one after
+        another, as that takes.
+
+        Raises:
+            AssociationError: the peer cannot be reached, or refuses the association.
+        """
+        wanted = list(dict.fromkeys(pairs))
+        answers: list[PairAnswer] = []
+        for number in count(1):
+            left = wanted[len(answers) :]
+            if not left:
+                break
+            contexts = _PLANNED.contexts(left)
+            association = await Association.open(
+                self.peer, self.port, contexts, self._association_options, number=number
+            )
+            try:
+                carriage = Carriage(_PLANNED, contexts, association.accepted)
+                asked = [pair for pair in left if _PLANNED.covers(contexts, pair)]
+                answers += [_answer(pair, carriage, association) for pair in asked]
+            finally:
+                await _end(association)
+        return answers
 
     async def _open(
         self,
@@ -345,6 +371,22 @@ class Sender:
             on_attempt=on_attempt,
             on_end=on_end,
         )
+
+
+def _answer(pair: Pair, carriage: Carriage, association: Association) -> PairAnswer:
+    words = association.results.get(pair, "not answered")
+    carried_as = carriage.transfer_syntax(pair)
+    if carried_as not in (None, pair[1]):
+        words += f"; it takes {carried_as}, to which it is converted"
+    return PairAnswer(*pair, carried_as is not None, words)
+
+
+async def _end(association: Association) -> None:
+    """Release an association that carries nothing any more, abort any other, and leave nothing behind."""
+    with anyio.CancelScope(shield=True):
+        if association.is_idle:
+            await association.release()
+        await association.close()
 
 
 def _check(is_good: bool, complaint: str) -> None:  # noqa: FBT001 - reads as a sentence

@@ -49,8 +49,8 @@ them proposes is known to the room of negotiation."""
 
 # Parameters ----------------------------------------------------------------------------------------------------------
 
-PEER = Parameter[str]("peer", Text("peer"), "", "host name or IP address of the storage SCP")
-PORT = Parameter[int]("port", Integer("port", 1, 65535), 0, "its TCP port")
+PEER = Parameter[str]("peer", Text("peer"), "", "host name or IP address of the storage SCP", unless="--peer")
+PORT = Parameter[int]("port", Integer("port", 1, 65535), 0, "its TCP port", unless="--peer")
 INPUTS = Parameter[tuple[str, ...]](
     "file-or-directory",
     Words("file-or-directory"),
@@ -84,7 +84,20 @@ VERBOSE_PC = Option[bool](
     False,
     "print the presentation contexts too",
     "+v",
-    requires=("--verbose", "--debug", "--log-level"),
+    requires=("--verbose", "--debug", "--log-level", "--log-config"),
+)
+CONFIG = Option[str | None](
+    "--config",
+    Text("FILE"),
+    None,
+    "take options, and peers by their names, from this TOML file too",
+)
+NAMED_PEER = Option[str | None](
+    "--peer",
+    Text("NAME"),
+    None,
+    "the peer of this name in the configuration file, in place of the parameters peer and port",
+    line_only=True,
 )
 PROGRESS = Option[When](
     "--progress",
@@ -332,7 +345,7 @@ FILES_FROM = Option[str | None](
     "--files-from",
     Text("FILE"),
     None,
-    "send also the files whose names stand in this file, one a line; -: standard input",
+    "take also the files whose names stand in this file, one a line; -: standard input",
 )
 NULL = Option[bool](
     "--null",
