@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from asyncstore.model import Instance, Lane, LaneState, Outcome, Progress, Result, Unsendable
     from asyncstore.network.timeouts import Timeouts
+    from asyncstore.prepare.probe import FileFormat
     from asyncstore.sender import Run, Sender
     from asyncstore.sink import Sink
     from asyncstore.source import WalkOptions
@@ -55,6 +56,7 @@ _HOMES = {
     ),
     "model": ("Instance", "Lane", "LaneState", "Outcome", "Progress", "Result", "Unsendable"),
     "network.timeouts": ("Timeouts",),
+    "prepare.probe": ("FileFormat",),
     "sender": ("Run", "Sender"),
     "sink": ("Sink",),
     "source": ("WalkOptions",),
@@ -76,6 +78,7 @@ __all__ = [  # noqa: RUF022 - by room
     "ProtocolViolation",
     "TimedOut",
     "UsageError",
+    "FileFormat",
     "Instance",
     "Lane",
     "LaneState",

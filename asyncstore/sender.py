@@ -20,6 +20,7 @@ from asyncstore.negotiation import verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.pool import Pool
+from asyncstore.prepare.probe import FileFormat
 from asyncstore.prepare.reading import Reader
 from asyncstore.schedule.dispatch import ABORTED, Dispatcher, DispatchOptions
 from asyncstore.source import WalkOptions
@@ -205,6 +206,7 @@ class Sender:
         async_operations: stores outstanding on one association, if the peer agrees (asynchronous operations window,
             PS3.7 D.3.3.3); 1 proposes none, 0 is unlimited.
         workers: processes that look into files; ``None``: by the number of cores.
+        file_format: which files are taken for instances: with file meta information, without, or both.
         timeouts: how long the peer may take for what.
         max_pdu: the largest P-DATA-TF to receive, in bytes, 4096 to 131072.
         max_send_pdu: the largest P-DATA-TF to send where the peer would take larger ones, in the same range.
@@ -225,6 +227,7 @@ class Sender:
         associations: int | None = None,
         async_operations: int = 1,
         workers: int | None = None,
+        file_format: FileFormat = FileFormat.ANY,
         timeouts: Timeouts = _TIMEOUTS,
         max_pdu: int = 16384,
         max_send_pdu: int | None = None,
@@ -247,7 +250,7 @@ class Sender:
         self._dispatch_options = DispatchOptions(
             associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end
         )
-        self._pool = Pool(workers)
+        self._pool = Pool(workers, file_format)
         self._runs: list[Run] = []
         self._is_open = False
 

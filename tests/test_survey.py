@@ -205,8 +205,8 @@ async def test_a_survey_left_early_leaves_no_process(tmp_path, monkeypatch):
     pools = []
 
     class Remembered(Pool):
-        def __init__(self, size):
-            super().__init__(size)
+        def __init__(self, size, file_format):
+            super().__init__(size, file_format)
             pools.append(self)
 
     monkeypatch.setattr("asyncstore.survey.Pool", Remembered)

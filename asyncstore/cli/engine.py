@@ -23,6 +23,8 @@ from asyncstore.cli.options import (
     NULL,
     PEER,
     PORT,
+    READ_DATASET,
+    READ_FILE_ONLY,
     RECURSE,
     REPEAT,
     SCAN_DIRECTORIES,
@@ -33,6 +35,7 @@ from asyncstore.cli.options import (
 )
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.timeouts import Timeouts
+from asyncstore.prepare.probe import FileFormat
 from asyncstore.sender import Sender
 from asyncstore.source import WalkOptions, files_from
 
@@ -53,12 +56,20 @@ def sender_of(parsed: Parsed) -> Sender:
         associations=parsed[ASSOCIATIONS],
         async_operations=parsed[ASYNC_OPS],
         workers=parsed[WORKERS],
+        file_format=format_of(parsed),
         timeouts=timeouts_of(parsed),
         max_pdu=parsed[MAX_PDU],
         max_send_pdu=parsed[MAX_SEND_PDU],
         halt_on_failure=not parsed[NO_HALT],
         abort_at_end=parsed[ABORT],
     )
+
+
+def format_of(parsed: Parsed) -> FileFormat:
+    """Which files are taken for instances."""
+    if parsed[READ_FILE_ONLY]:
+        return FileFormat.WITH_META
+    return FileFormat.BARE if parsed[READ_DATASET] else FileFormat.ANY
 
 
 def timeouts_of(parsed: Parsed) -> Timeouts:

@@ -13,7 +13,7 @@ import sys
 from struct import Struct
 from typing import IO, Any
 
-from asyncstore.prepare.probe import probe
+from asyncstore.prepare.probe import FileFormat, probe
 
 _LENGTH = Struct("<I")
 
@@ -46,8 +46,9 @@ def read_message(stream: IO[bytes]) -> list[Any]:
     return items
 
 
-def main() -> None:
-    """Answer batches until the input ends."""
+def main(file_format: str = FileFormat.ANY) -> None:
+    """Answer batches until the input ends, taking files of this :class:`~asyncstore.prepare.probe.FileFormat`."""
+    taken = FileFormat(file_format)
     requests, responses = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get between the messages
     responses.write(HELLO)
@@ -58,7 +59,7 @@ def main() -> None:
         except EOFError:
             return
         try:
-            write_message(responses, [tuple(found) for found in probe(paths)])
+            write_message(responses, [tuple(found) for found in probe(paths, taken)])
         except BrokenPipeError:
             os._exit(0)  # nobody is left to read; a normal exit would try to flush once more
 
