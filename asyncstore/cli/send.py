@@ -68,7 +68,7 @@ async def send(parsed: Parsed) -> int:
             stack.enter_context(json_lines)
             json_lines.start(parsed[PEER], parsed[PORT], __version__)
         watch = _Watch(display, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines)
-        with display:
+        with interrupts(watch.interrupt), display:
             await _store(parsed, paths, watch)
         return _conclude(parsed, console, watch)
 
@@ -138,17 +138,16 @@ class _Watch:
 
 async def _store(parsed: Parsed, paths: Iterable[str], watch: _Watch) -> None:
     """Run the sender to its end."""
-    with interrupts(watch.interrupt):
-        try:
-            async with sender_of(parsed) as sender:
-                run = sender.send(paths, walk_of(parsed))
-                watch.begin(run)
-                with every(_FRAME, watch.refresh):
-                    async for batch in run.batches():
-                        watch.add(batch)
-                watch.refresh()
-        except AsyncstoreError as error:
-            watch.error = error
+    try:
+        async with sender_of(parsed) as sender:
+            run = sender.send(paths, walk_of(parsed))
+            watch.begin(run)
+            with every(_FRAME, watch.refresh):
+                async for batch in run.batches():
+                    watch.add(batch)
+            watch.refresh()
+    except AsyncstoreError as error:
+        watch.error = error
 
 
 def _conclude(parsed: Parsed, console: Console, watch: _Watch) -> int:

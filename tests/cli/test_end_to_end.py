@@ -189,24 +189,25 @@ class TestInterrupts:
 
     async def test_twice_ends_it_at_once(self, many):
         async with running_sink("--latency", "30") as sink:
-            process = await started("send", "--associations", "2", HOST, str(sink.port), many)
-            while b"sending to" not in await asyncio.wait_for(process.stderr.readline(), 60):
-                pass
-            await asyncio.sleep(1)
+            process = await started("send", "-v", "--associations", "2", HOST, str(sink.port), many)
+            while b" accepted " not in await asyncio.wait_for(process.stderr.readline(), 60):
+                pass  # the first stores are under way, and stay so
             process.send_signal(signal.SIGINT)
             while b"stopping" not in await asyncio.wait_for(process.stderr.readline(), 60):
                 pass
             process.send_signal(signal.SIGINT)
-            done = await asyncio.wait_for(finished(process), 20)
+            done = await finished(process)
         assert done.returncode == 130
 
-    async def test_a_list_that_never_ends_does_not_hold_it(self):
+    async def test_a_list_that_never_ends_does_not_hold_it(self, good):
+        first = next(path for path in good.rglob("*") if path.is_file())
         async with running_sink() as sink:
-            process = await started("send", "--files-from", "-", HOST, str(sink.port))
-            while b"sending to" not in await asyncio.wait_for(process.stderr.readline(), 60):
-                pass
+            process = await started("send", "--json", "-", "--files-from", "-", HOST, str(sink.port))
+            process.stdin.write(os.fsencode(first) + b"\n")
+            while b'"outcome"' not in await asyncio.wait_for(process.stdout.readline(), 60):
+                pass  # it is under way once it says what became of the first one
             process.send_signal(signal.SIGINT)
-            assert await asyncio.wait_for(process.wait(), 20) == 130
+            assert await asyncio.wait_for(process.wait(), 60) == 130
             process.stdin.close()
 
 
