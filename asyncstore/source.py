@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import os
 import stat
-from fnmatch import fnmatchcase
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import SourceFile, Unsendable
+from asyncstore.wildcard import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,8 +30,8 @@ class WalkOptions(NamedTuple):
         directories: whether directories are walked at all; where not, a directory is unsendable.
         recurse: whether directories within directories are walked; where not, they are passed over, as their owner
             asked.
-        pattern: a wildcard pattern (``*``, ``?``, ``[...]``) that names of files found in directories must match;
-            files named themselves need not.
+        pattern: a wildcard pattern (:mod:`asyncstore.wildcard`) that names of files found in directories must match;
+            files named themselves need not. The empty one matches every name, as with storescu.
         repeat: how many times each file is delivered, in a row.
     """
 
@@ -127,6 +127,7 @@ def _listing(
         yield Unsendable(directory, f"the directory cannot be listed: {error.strerror}")
         return
     prefix = os.path.join(directory, "")  # noqa: PTH118 - see above
+    matches = matcher(options.pattern) if options.pattern else None
     names.reverse()
     while names:
         name = names.pop()
@@ -134,7 +135,7 @@ def _listing(
         if stat.S_ISDIR(mode):
             if options.recurse:
                 yield prefix + name
-        elif options.pattern is not None and not fnmatchcase(name, options.pattern):
+        elif matches is not None and not matches(name):
             continue
         elif stat.S_ISREG(mode):
             yield SourceFile(prefix + name)
