@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from asyncstore.model import Instance, Lane, LaneState, Outcome, Progress, Result, Unsendable
     from asyncstore.network.timeouts import Timeouts
     from asyncstore.prepare.probe import FileFormat
+    from asyncstore.renaming import NotRenamed, Renamer
     from asyncstore.sender import Run, Sender
     from asyncstore.sink import Sink
     from asyncstore.source import WalkOptions
@@ -57,6 +58,7 @@ _HOMES = {
     "model": ("Instance", "Lane", "LaneState", "Outcome", "Progress", "Result", "Unsendable"),
     "network.timeouts": ("Timeouts",),
     "prepare.probe": ("FileFormat",),
+    "renaming": ("NotRenamed", "Renamer"),
     "sender": ("Run", "Sender"),
     "sink": ("Sink",),
     "source": ("WalkOptions",),
@@ -82,8 +84,10 @@ __all__ = [  # noqa: RUF022 - by room
     "Instance",
     "Lane",
     "LaneState",
+    "NotRenamed",
     "Outcome",
     "Progress",
+    "Renamer",
     "Result",
     "Run",
     "Sender",

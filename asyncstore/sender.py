@@ -165,7 +165,9 @@ class Run:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
         reason = self._dispatcher.stop_reason or ABORTED
-        self._outlet.put(Outcome(path, Result.NOT_SENT, error=reason) for path in self._files.close())
+        self._outlet.put(
+            Outcome(path, Result.NOT_SENT, error=reason, is_withdrawn=True) for path in self._files.close()
+        )
         self._outlet.close()
 
     async def _feed(self) -> None:

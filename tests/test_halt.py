@@ -82,6 +82,7 @@ async def test_after_the_first_failure_no_association_begins_another_store(files
         assert ran.results[Result.NOT_SENT] == FILES - sum(begun)
         reasons = {outcome.error for outcome in ran.outcomes if outcome.result is Result.NOT_SENT}
         assert reasons == {"the run was halted by an earlier failure (0xC000 cannot understand)"}
+        assert all(outcome.is_withdrawn == (outcome.result is Result.NOT_SENT) for outcome in ran.outcomes)
 
 
 @in_both_loops

@@ -26,7 +26,9 @@ from asyncstore.cli.options import (
     READ_DATASET,
     READ_FILE_ONLY,
     RECURSE,
+    RENAME,
     REPEAT,
+    REQUIRED,
     SCAN_DIRECTORIES,
     SCAN_PATTERN,
     SOCKET_TIMEOUT,
@@ -36,6 +38,7 @@ from asyncstore.cli.options import (
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.probe import FileFormat
+from asyncstore.renaming import Renamer
 from asyncstore.sender import Sender
 from asyncstore.source import WalkOptions, files_from
 
@@ -86,8 +89,15 @@ def timeouts_of(parsed: Parsed) -> Timeouts:
 def walk_of(parsed: Parsed) -> WalkOptions:
     """How directories are walked: whole trees, unless ``+sd`` asks for storescu's rules."""
     if not parsed[SCAN_DIRECTORIES]:
-        return WalkOptions(repeat=parsed[REPEAT])
-    return WalkOptions(recurse=parsed[RECURSE], pattern=parsed[SCAN_PATTERN], repeat=parsed[REPEAT])
+        return WalkOptions(repeat=parsed[REPEAT], resume=parsed[RENAME])
+    return WalkOptions(
+        recurse=parsed[RECURSE], pattern=parsed[SCAN_PATTERN], repeat=parsed[REPEAT], resume=parsed[RENAME]
+    )
+
+
+def renamer_of(parsed: Parsed) -> Renamer | None:
+    """What renames files by their outcomes, if it is asked for."""
+    return Renamer(parsed[REPEAT], keeps_unsendable=parsed[REQUIRED]) if parsed[RENAME] else None
 
 
 @contextmanager
