@@ -242,7 +242,8 @@ async def test_a_data_set_that_was_begun_is_sent_to_its_end_after_a_withdrawal(l
 @in_both_loops
 async def test_at_its_end_what_had_begun_is_reported_and_the_rest_given_back(found, behaviour, error):
     async with nothing_left_behind(), running_hostile(behaviour) as scp:
-        async with opened(scp.port, timeouts=Timeouts(dimse=0.3)) as observed:
+        timeouts = Timeouts(dimse=0.3) if error is TimedOut else Timeouts()
+        async with opened(scp.port, timeouts=timeouts) as observed:
             await observed.store(found)
             assert type(observed.association.error) is error
             assert [attempt.instance for attempt in observed.attempts] == found[:1]
