@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from asyncstore.negotiation.proposal import Proposal, listed
     from asyncstore.network.timeouts import Timeouts
     from asyncstore.network.tls import TlsOptions
+    from asyncstore.prepare.probe import FileFormat
     from asyncstore.protocol.associate import IdentityKind, UserIdentity
+    from asyncstore.renaming import NotRenamed, Renamer
     from asyncstore.sender import Run, Sender
     from asyncstore.sink import Sink
     from asyncstore.source import WalkOptions
@@ -75,6 +77,8 @@ _HOMES = {
     "network.timeouts": ("Timeouts",),
     "protocol.associate": ("IdentityKind", "UserIdentity"),
     "network.tls": ("TlsOptions",),
+    "prepare.probe": ("FileFormat",),
+    "renaming": ("NotRenamed", "Renamer"),
     "sender": ("Run", "Sender"),
     "sink": ("Sink",),
     "source": ("WalkOptions",),
@@ -104,13 +108,16 @@ __all__ = [  # noqa: RUF022 - by room
     "TlsInterrupted",
     "UsageError",
     "IdentityKind",
+    "FileFormat",
     "Instance",
     "Lane",
     "LaneState",
+    "NotRenamed",
     "Outcome",
     "PairAnswer",
     "Progress",
     "Proposal",
+    "Renamer",
     "Result",
     "Run",
     "Sender",

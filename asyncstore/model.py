@@ -136,6 +136,8 @@ class Outcome(NamedTuple):
     """The number of the association that carried the last attempt."""
     error: str | None = None
     """One readable clause, without the path; ``None`` when stored."""
+    is_withdrawn: bool = False
+    """Whether it was not sent only because the run ended first: nothing is said against the file."""
 
 
 class PairAnswer(NamedTuple):

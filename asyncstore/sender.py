@@ -22,6 +22,7 @@ from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions, Converter
 from asyncstore.prepare.pool import Pool
+from asyncstore.prepare.probe import FileFormat
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import excess
 from asyncstore.schedule.carriage import Carriage
@@ -175,7 +176,9 @@ class Run:
             self._failure = error
         reason = self._dispatcher.stop_reason or ABORTED
         self._converter.close()
-        self._outlet.put(Outcome(path, Result.NOT_SENT, error=reason) for path in self._files.close())
+        self._outlet.put(
+            Outcome(path, Result.NOT_SENT, error=reason, is_withdrawn=True) for path in self._files.close()
+        )
         self._outlet.close()
 
     async def _feed(self) -> None:
@@ -216,6 +219,7 @@ class Sender:
         async_operations: stores outstanding on one association, if the peer agrees (asynchronous operations window,
             PS3.7 D.3.3.3); 1 proposes none, 0 is unlimited.
         workers: processes that look into files; ``None``: by the number of cores.
+        file_format: which files are taken for instances: with file meta information, without, or both.
         timeouts: how long the peer may take for what.
         max_pdu: the largest P-DATA-TF to receive, in bytes, 4096 to 131072.
         max_send_pdu: the largest P-DATA-TF to send where the peer would take larger ones, in the same range.
@@ -242,6 +246,7 @@ class Sender:
         associations: int | None = None,
         async_operations: int = 1,
         workers: int | None = None,
+        file_format: FileFormat = FileFormat.ANY,
         timeouts: Timeouts = _TIMEOUTS,
         max_pdu: int = 16384,
         max_send_pdu: int | None = None,
@@ -274,7 +279,7 @@ class Sender:
             associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end, proposal=proposal
         )
         self._conversion = conversion
-        self._pool = Pool(workers)
+        self._pool = Pool(workers, file_format)
         self._runs: list[Run] = []
         self._is_open = False
 

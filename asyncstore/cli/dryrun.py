@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydicom.uid import UID
 
-from asyncstore.cli.engine import paths_of, refuse_missing, walk_of
+from asyncstore.cli.engine import format_of, paths_of, refuse_missing, walk_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.loop import every
 from asyncstore.cli.options import INPUTS, NO_HALT, PEER, PORT, PROGRESS, QUIET, REPEAT, WORKERS
@@ -50,7 +50,7 @@ async def look_into(parsed: Parsed) -> Findings:
     findings = Findings()
     counter = _Counter(findings, shown=sys.stderr.isatty() and parsed[PROGRESS] != "off" and not parsed[QUIET])
     with paths_of(parsed) as paths, counter, every(_FRAME, counter.refresh):
-        async for batch in survey(paths, walk_of(parsed), workers=parsed[WORKERS]):
+        async for batch in survey(paths, walk_of(parsed), workers=parsed[WORKERS], file_format=format_of(parsed)):
             findings.add(batch)
     return findings
 

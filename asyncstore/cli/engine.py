@@ -23,8 +23,12 @@ from asyncstore.cli.options import (
     NULL,
     PEER,
     PORT,
+    READ_DATASET,
+    READ_FILE_ONLY,
     RECURSE,
+    RENAME,
     REPEAT,
+    REQUIRED,
     SCAN_DIRECTORIES,
     SCAN_PATTERN,
     SOCKET_TIMEOUT,
@@ -35,6 +39,8 @@ from asyncstore.cli.proposal import proposal_of
 from asyncstore.cli.secure import ip_version_of, tls_of
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.timeouts import Timeouts
+from asyncstore.prepare.probe import FileFormat
+from asyncstore.renaming import Renamer
 from asyncstore.sender import Sender
 from asyncstore.source import WalkOptions, files_from
 
@@ -56,6 +62,7 @@ def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
         associations=parsed[ASSOCIATIONS],
         async_operations=parsed[ASYNC_OPS],
         workers=parsed[WORKERS],
+        file_format=format_of(parsed),
         timeouts=timeouts_of(parsed),
         max_pdu=parsed[MAX_PDU],
         max_send_pdu=parsed[MAX_SEND_PDU],
@@ -66,6 +73,13 @@ def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
         tls=tls_of(parsed),
         ip_version=ip_version_of(parsed),
     )
+
+
+def format_of(parsed: Parsed) -> FileFormat:
+    """Which files are taken for instances."""
+    if parsed[READ_FILE_ONLY]:
+        return FileFormat.WITH_META
+    return FileFormat.BARE if parsed[READ_DATASET] else FileFormat.ANY
 
 
 def timeouts_of(parsed: Parsed) -> Timeouts:
@@ -82,8 +96,15 @@ def timeouts_of(parsed: Parsed) -> Timeouts:
 def walk_of(parsed: Parsed) -> WalkOptions:
     """How directories are walked: whole trees, unless ``+sd`` asks for storescu's rules."""
     if not parsed[SCAN_DIRECTORIES]:
-        return WalkOptions(repeat=parsed[REPEAT])
-    return WalkOptions(recurse=parsed[RECURSE], pattern=parsed[SCAN_PATTERN], repeat=parsed[REPEAT])
+        return WalkOptions(repeat=parsed[REPEAT], resume=parsed[RENAME])
+    return WalkOptions(
+        recurse=parsed[RECURSE], pattern=parsed[SCAN_PATTERN], repeat=parsed[REPEAT], resume=parsed[RENAME]
+    )
+
+
+def renamer_of(parsed: Parsed) -> Renamer | None:
+    """What renames files by their outcomes, if it is asked for."""
+    return Renamer(parsed[REPEAT], keeps_unsendable=parsed[REQUIRED]) if parsed[RENAME] else None
 
 
 @contextmanager

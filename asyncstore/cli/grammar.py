@@ -6,8 +6,9 @@ Rules (``send`` takes storescu's command lines, and these are its rules):
    ``-`` are parameters. Options and parameters may stand in any order.
 2. An option is named in full; nothing is bundled, abbreviated or joined to its value with ``=``. It takes as many
    words as its row says, verbatim, also when they start with a sign.
-3. ``@file`` is replaced by the words of that file before anything else, also where a value is expected. Quotes (``'``
-   and ``"``) hold words together, a backslash means itself, and an ``@file`` inside is a plain word.
+3. ``@file`` is replaced by the words of that file before anything else, also where a value is expected. Words end
+   with white space. Quotes (``'`` and ``"``) hold words together, and the closing one ends the word; a backslash and
+   ``#`` mean themselves, and an ``@file`` inside is a plain word.
 4. An option given twice has its last value, unless it accumulates; of a group of alternatives only the rightmost one
    counts.
 5. Unknown options and missing values come first; then an option that exits (``--help``) wins; then values are checked,
@@ -22,6 +23,7 @@ Rules (``send`` takes storescu's command lines, and these are its rules):
 from __future__ import annotations
 
 import os
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,7 +36,12 @@ if TYPE_CHECKING:
 
     from asyncstore.cli.table import Command, Option, Parameter
 
-_MASK = "***"
+_HIDDEN = "***"
+_QUOTES = "'\""
+_WHITE_SPACE = " \t\r\n"
+_PIECES = """'[^']*'|"[^"]*"|[ \t\r\n]+|[^'" \t\r\n]+|['"]"""
+"""What a command file is made of; the last one, a quote that is not closed, should not be there."""
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
@@ -78,7 +85,7 @@ class Tokens(NamedTuple):
     options: list[Given]
     parameters: list[str]
     words: list[str]
-    """All words in their order, options under their long names, and secrets masked."""
+    """All words in their order as they may be shown: options under their long names, secrets as stars."""
 
     def exit_option(self) -> str | None:
         """The option that answers and ends the command, if there is one; the help, if there are several."""
@@ -101,20 +108,23 @@ def expand(words: Iterable[str]) -> Iterator[str]:
 
 def _command_file(name: str) -> list[str]:
     """The words in a command file."""
-    from shlex import shlex  # noqa: PLC0415 - few command lines need it
-
     try:
         with open(name, "rb") as file:  # noqa: PTH123 - pathlib costs every command line 7 ms
             text = os.fsdecode(file.read().removeprefix(b"\xef\xbb\xbf"))
     except OSError as error:
         raise UsageError(f"@{name}: cannot read the command file: {error.strerror}") from None
-    lexer = shlex(text, posix=True, punctuation_chars=False)
-    lexer.whitespace_split = True
-    lexer.commenters = lexer.escape = ""
-    try:
-        return list(lexer)
-    except ValueError:
-        raise UsageError(f"@{name}: a quote in the command file is not closed") from None
+    words = [""]
+    for piece in re.findall(_PIECES, text):
+        if piece in _QUOTES:
+            raise UsageError(f"@{name}: a quote in the command file is not closed")
+        if piece[0] in _QUOTES:
+            words[-1] += piece[1:-1]
+            words.append("")
+        elif piece[0] not in _WHITE_SPACE:
+            words[-1] += piece
+        elif words[-1]:
+            words.append("")
+    return words if words[-1] else words[:-1]
 
 
 def tokenize(command: Command, words: Iterable[str]) -> Tokens:
@@ -139,7 +149,8 @@ def tokenize(command: Command, words: Iterable[str]) -> Tokens:
         if len(values) < len(names):
             raise UsageError(f"{_both_names(row)}: the value {names[len(values)]} is missing")
         tokens.options.append(Given(row, values))
-        tokens.words.extend((row.long, *((_MASK,) * len(values) if isinstance(row.kind, Secret) else values)))
+        tokens.words.append(row.long)
+        tokens.words.extend([_HIDDEN] * len(values) if isinstance(row.kind, Secret) else values)
     return tokens
 
 

@@ -162,7 +162,7 @@ RENAME = Option[bool](
     "--rename",
     Flag(),
     False,
-    "add .done to the names of files that were stored and .bad to the others",
+    "add .done to the names of files that were stored and .bad to those that were not; pass over .done next time",
     "+rn",
     alternatives="rename",
 )
@@ -279,7 +279,7 @@ DIMSE_TIMEOUT = Option[int | None](
     None,
     "give up waiting for the response to a request after this time",
     "-td",
-    shown_default="unlimited",
+    shown_default="while the peer is silent: that of -ts",
 )
 MAX_PDU = Option[int](
     "--max-pdu", Integer("BYTES", 4096, 131072), 16384, "largest PDU to receive, 4096..131072", "-pdu"
@@ -296,7 +296,7 @@ NO_HALT = Option[bool](
     "--no-halt", Flag(), False, "go on when a file cannot be stored (default: stop at the first)", "-nh"
 )
 UID_PADDING = Option[bool](
-    "--uid-padding", Flag(), False, "take UIDs padded with spaces as if they were padded as they should be", "-up"
+    "--uid-padding", Flag(), False, "take UIDs padded with spaces without them (always done)", "-up"
 )
 INVENT_INSTANCE = Option[bool](
     "--invent-instance", Flag(), False, "give each instance sent a new SOP instance UID, and all that names it", "+II"

@@ -158,7 +158,7 @@ class Parsed:
 
     Args:
         given: the words of every row that was given, by its key; they have been checked.
-        words: the command's words, command files expanded, options under their long names, and secrets masked.
+        words: the command's words, command files expanded, options under their long names, secrets as stars.
     """
 
     def __init__(self, given: Mapping[str, Sequence[str]], words: Sequence[str]) -> None:

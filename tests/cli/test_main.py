@@ -140,6 +140,13 @@ def test_arguments_are_shown_as_storescu_does_and_before_values_are_checked(caps
     assert said[1] == "I: "
 
 
+def test_a_password_is_shown_to_nobody(capsys):
+    assert main(["send", "--arguments", "-usr", "me", "-pwd", "geheim", "host"]) == 1
+    said = capsys.readouterr().err
+    assert "'--password' '***'" in said
+    assert "geheim" not in said
+
+
 def test_help_goes_to_a_closed_stream_quietly():
     for closed in ("1", "2", "0"):
         code = f'exec {closed}>&-; exec "$0" -m asyncstore --help'
