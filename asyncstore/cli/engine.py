@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from asyncstore.cli.file_format import format_of
 from asyncstore.cli.options import (
     ABORT,
     ACSE_TIMEOUT,
@@ -23,8 +24,6 @@ from asyncstore.cli.options import (
     NULL,
     PEER,
     PORT,
-    READ_DATASET,
-    READ_FILE_ONLY,
     RECURSE,
     RENAME,
     REPEAT,
@@ -39,7 +38,6 @@ from asyncstore.cli.proposal import proposal_of
 from asyncstore.cli.secure import ip_version_of, tls_of
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.timeouts import Timeouts
-from asyncstore.prepare.probe import FileFormat
 from asyncstore.renaming import Renamer
 from asyncstore.sender import Sender
 from asyncstore.source import WalkOptions, files_from
@@ -73,13 +71,6 @@ def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
         tls=tls_of(parsed),
         ip_version=ip_version_of(parsed),
     )
-
-
-def format_of(parsed: Parsed) -> FileFormat:
-    """Which files are taken for instances."""
-    if parsed[READ_FILE_ONLY]:
-        return FileFormat.WITH_META
-    return FileFormat.BARE if parsed[READ_DATASET] else FileFormat.ANY
 
 
 def timeouts_of(parsed: Parsed) -> Timeouts:
