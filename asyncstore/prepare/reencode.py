@@ -81,6 +81,11 @@ _WORDS: Mapping[bytes, str] = {
 _DEEPEST = 64
 """Sequences within sequences; real ones have a handful of levels."""
 
+_INFLATED_LIMIT = 1 << 30
+_INFLATED_RATIO = 100
+"""What is larger than both when inflated is no data set but a bomb: real ones deflate to a fifth, blank images to a
+hundredth."""
+
 
 class DamagedDataSet(Exception):
     """The bytes are no data set in the encoding they are said to have; the message says what is wrong."""
@@ -132,14 +137,23 @@ def reencode(data: bytes, source: Encoding, target: Encoding, changes: Changes) 
         DamagedDataSet: ``data`` is no data set in ``source``.
     """
     if source.is_deflated:
-        try:
-            data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data)
-        except zlib.error as error:
-            raise DamagedDataSet(f"it cannot be inflated: {error}") from error
+        data = _inflated(data)
     chunks = _Reencoder(memoryview(data), target, changes).data_set(source)
     if target.is_deflated:
         chunks = _deflated(chunks, changes.deflate_level)
     return chunks
+
+
+def _inflated(data: bytes) -> bytes:
+    limit = max(_INFLATED_LIMIT, _INFLATED_RATIO * len(data))
+    decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = decompressor.decompress(data, limit)
+    except zlib.error as error:
+        raise DamagedDataSet(f"it cannot be inflated: {error}") from error
+    if decompressor.eof:
+        return inflated
+    raise DamagedDataSet(f"it inflates to more than {limit} bytes" if len(inflated) == limit else "it ends too early")
 
 
 def _deflated(chunks: list[Chunk], level: int) -> list[Chunk]:
@@ -337,7 +351,7 @@ class _Reencoder:
         elif vr in _SHORT_VRS:
             if length <= _SHORT_LENGTH_LIMIT:
                 return head + vr + self._written.short.pack(length)
-            vr = b"UN"  # PS3.5 6.2.2 note 4: what does not fit its VR's length
+            vr = b"UN" if self._changes.new_vrs else b"OB"  # PS3.5 6.2.2 note 4: what does not fit its VR's length
         return head + vr + b"\0\0" + self._written.length.pack(length)
 
     def _delimiter(self, tag: int, length: int) -> bytes:
