@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         AssociationReleased,
         AsyncstoreError,
         ConnectFailed,
+        IdentityNotConfirmed,
         LinkLost,
         NoContextAccepted,
         PrepareError,
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
         UsageError,
     )
     from asyncstore.model import Instance, Lane, LaneState, Outcome, Progress, Result, Unsendable
+    from asyncstore.negotiation.proposal import Proposal, listed
     from asyncstore.network.timeouts import Timeouts
+    from asyncstore.protocol.associate import IdentityKind, UserIdentity
     from asyncstore.sender import Run, Sender
     from asyncstore.sink import Sink
     from asyncstore.source import WalkOptions
@@ -46,6 +49,7 @@ _HOMES = {
         "AssociationReleased",
         "AsyncstoreError",
         "ConnectFailed",
+        "IdentityNotConfirmed",
         "LinkLost",
         "NoContextAccepted",
         "PrepareError",
@@ -54,7 +58,9 @@ _HOMES = {
         "UsageError",
     ),
     "model": ("Instance", "Lane", "LaneState", "Outcome", "Progress", "Result", "Unsendable"),
+    "negotiation.proposal": ("Proposal", "listed"),
     "network.timeouts": ("Timeouts",),
+    "protocol.associate": ("IdentityKind", "UserIdentity"),
     "sender": ("Run", "Sender"),
     "sink": ("Sink",),
     "source": ("WalkOptions",),
@@ -70,25 +76,30 @@ __all__ = [  # noqa: RUF022 - by room
     "AssociationReleased",
     "AsyncstoreError",
     "ConnectFailed",
+    "IdentityNotConfirmed",
     "LinkLost",
     "NoContextAccepted",
     "PrepareError",
     "ProtocolViolation",
     "TimedOut",
     "UsageError",
+    "IdentityKind",
     "Instance",
     "Lane",
     "LaneState",
     "Outcome",
     "Progress",
+    "Proposal",
     "Result",
     "Run",
     "Sender",
     "Sink",
     "Timeouts",
     "Unsendable",
+    "UserIdentity",
     "WalkOptions",
     "__version__",
+    "listed",
     "survey",
 ]
 

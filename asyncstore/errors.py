@@ -225,6 +225,15 @@ class NoContextAccepted(AssociationError):
         super().__init__(peer, "the peer accepted none of the presentation contexts proposed")
 
 
+class IdentityNotConfirmed(AssociationError):
+    """The peer accepted the association without the confirmation of our user identity that was asked for."""
+
+    hint = "Peers that do not know user identities confirm none: leave out -rsp to send all the same."
+
+    def __init__(self, peer: str) -> None:
+        super().__init__(peer, "the peer did not confirm our user identity")
+
+
 class InvalidPdu(AsyncstoreError):
     """Bytes that are not what PS3.8 or PS3.7 allow.
 

@@ -16,12 +16,13 @@ import anyio
 
 from asyncstore.errors import UsageError
 from asyncstore.model import Instance, Outcome, Progress, Result, Unsendable
-from asyncstore.negotiation import verification
+from asyncstore.negotiation import Planned, verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions, Converter
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.reading import Reader
+from asyncstore.protocol.associate import excess
 from asyncstore.schedule.dispatch import ABORTED, Dispatcher, DispatchOptions
 from asyncstore.source import WalkOptions
 from asyncstore.survey import Survey
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from asyncstore.model import Attempt
-    from asyncstore.protocol.associate import ProposedContext
+    from asyncstore.negotiation import Proposal
+    from asyncstore.protocol.associate import ProposedContext, UserIdentity
 
 _OUTCOMES_WAITING = 8192
 """Outcomes that may wait for the consumer before the lanes wait too."""
@@ -47,6 +49,7 @@ _PDU_LENGTHS = range(4096, 131073)
 
 _TIMEOUTS = Timeouts()
 _UNCHANGED = ConversionOptions()
+_PLANNED = Planned()
 
 
 class _Outlet:
@@ -214,6 +217,9 @@ class Sender:
         max_send_pdu: the largest P-DATA-TF to send where the peer would take larger ones, in the same range.
         halt_on_failure: start nothing new after the first file that was not stored.
         abort_at_end: abort associations instead of releasing them.
+        proposal: what to propose; by default what the files need, each as it is. :func:`~asyncstore.listed` makes
+            storescu's proposals.
+        identity: who asks for the associations, and the proof of it (user identity, PS3.7 D.3.3.7).
         conversion: what is to be sent otherwise than it lies in its file.
 
     Raises:
@@ -235,6 +241,8 @@ class Sender:
         max_send_pdu: int | None = None,
         halt_on_failure: bool = False,
         abort_at_end: bool = False,
+        proposal: Proposal = _PLANNED,
+        identity: UserIdentity | None = None,
         conversion: ConversionOptions = _UNCHANGED,
     ) -> None:
         _check(port in _PORTS, f"port {port} is not between 1 and 65535")
@@ -248,10 +256,13 @@ class Sender:
         self.peer = peer
         self.port = port
         self._association_options = AssociationOptions(
-            calling_ae_title, called_ae_title, max_pdu, max_send_pdu, async_operations, timeouts
-        )
+            calling_ae_title, called_ae_title, max_pdu, max_send_pdu, async_operations, timeouts, identity,
+            proposal.roles, proposal.extended,
+        )  # fmt: skip
+        too_much = excess(self._association_options.request(()))
+        _check(not too_much, f"user identity and extended negotiation are {too_much} bytes too long for a request")
         self._dispatch_options = DispatchOptions(
-            associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end
+            associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end, proposal=proposal
         )
         self._conversion = conversion
         self._pool = Pool(workers)
@@ -300,7 +311,8 @@ class Sender:
         Raises:
             AssociationError: the peer cannot be reached, refuses, or does not answer.
         """
-        association = await Association.open(self.peer, self.port, verification(), self._association_options)
+        options = self._association_options._replace(roles=(), extended=())  # they are for the proposal's SOP classes
+        association = await Association.open(self.peer, self.port, verification(), options)
         try:
             while True:
                 yield await association.echo()

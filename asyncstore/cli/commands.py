@@ -10,6 +10,7 @@ from asyncstore.cli.options import (
     ABORT,
     ACSE_TIMEOUT,
     ARGUMENTS,
+    ASK_PASSWORD,
     ASSOCIATIONS,
     ASYNC_OPS,
     CALLED_AE_TITLE,
@@ -185,7 +186,7 @@ SEND = Command(
         *TLS_GROUPS,
         Group(
             "options that storescu does not have",
-            (ASSOCIATIONS, WORKERS, ASYNC_OPS, FILES_FROM, NULL, PROGRESS, JSON, DRY_RUN),
+            (ASSOCIATIONS, WORKERS, ASYNC_OPS, ASK_PASSWORD, FILES_FROM, NULL, PROGRESS, JSON, DRY_RUN),
         ),
     ),
     (

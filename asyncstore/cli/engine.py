@@ -37,6 +37,7 @@ from asyncstore.cli.options import (
     TIMEOUT,
     WORKERS,
 )
+from asyncstore.cli.proposal import proposal_of
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
@@ -49,10 +50,11 @@ if TYPE_CHECKING:
     from io import FileIO
 
     from asyncstore.cli.table import Parsed
+    from asyncstore.protocol.associate import UserIdentity
 
 
-def sender_of(parsed: Parsed) -> Sender:
-    """The sender these options describe."""
+def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
+    """The sender these options describe, which acts for this identity."""
     return Sender(
         parsed[PEER],
         parsed[PORT],
@@ -67,6 +69,8 @@ def sender_of(parsed: Parsed) -> Sender:
         halt_on_failure=not parsed[NO_HALT],
         abort_at_end=parsed[ABORT],
         conversion=conversion_of(parsed),
+        proposal=proposal_of(parsed),
+        identity=identity,
     )
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.cli.kinds import Secret
 from asyncstore.cli.table import Parsed
 from asyncstore.errors import UsageError
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from asyncstore.cli.table import Command, Option, Parameter
 
+_MASK = "***"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
@@ -46,7 +48,7 @@ class Tokens(NamedTuple):
     options: list[Given]
     parameters: list[str]
     words: list[str]
-    """All words in their order, options under their long names."""
+    """All words in their order, options under their long names, and secrets masked."""
 
     def exit_option(self) -> str | None:
         """The option that answers and ends the command, if there is one; the help, if there are several."""
@@ -107,7 +109,7 @@ def tokenize(command: Command, words: Iterable[str]) -> Tokens:
         if len(values) < len(names):
             raise UsageError(f"{_both_names(row)}: the value {names[len(values)]} is missing")
         tokens.options.append(Given(row, values))
-        tokens.words.extend((row.long, *values))
+        tokens.words.extend((row.long, *((_MASK,) * len(values) if isinstance(row.kind, Secret) else values)))
     return tokens
 
 

@@ -166,8 +166,9 @@ CONFIG_FILE = Option[tuple[str, str] | None](
     None,
     "propose what this profile of an association configuration file says",
     "-xf",
-    excludes=tuple(name for _, name, _ in TRANSFER_SYNTAX_CHOICES),
+    excludes=(*(name for _, name, _ in TRANSFER_SYNTAX_CHOICES[1:]), "--required", "--combine"),
 )
+"""As in storescu, ``-x=`` is not among what it excludes: there it is the default, given or not."""
 PROPOSE = {
     name: Option[bool](name, Flag(), False, text, short, alternatives="proposed transfer syntaxes")
     for short, name, text in TRANSFER_SYNTAX_CHOICES
@@ -213,6 +214,14 @@ EMPTY_PASSWORD = Option[bool](
     False,
     "and with an empty password",
     "-epw",
+    requires=("--user",),
+    alternatives="identity password",
+)
+ASK_PASSWORD = Option[bool](
+    "--ask-password",
+    Flag(),
+    False,
+    "and with a password that is asked for on the terminal",
     requires=("--user",),
     alternatives="identity password",
 )

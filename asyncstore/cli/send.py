@@ -24,6 +24,7 @@ from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import CALLED_AE_TITLE, DRY_RUN, INPUTS, JSON, NO_HALT, PEER, PORT, PROGRESS, QUIET
 from asyncstore.cli.outcomes import OutcomeLines
+from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.wording import counted
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.observe.display import LogLines, open_display
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     from asyncstore.cli.table import Parsed
     from asyncstore.model import Outcome
     from asyncstore.observe.display import Display
-    from asyncstore.sender import Run
+    from asyncstore.protocol.associate import UserIdentity
+    from asyncstore.sender import Run, Sender
 
 _FRAME = 0.25
 """Seconds from one sample of the run to the next: often enough to see it live, too seldom to cost anything."""
@@ -51,10 +53,10 @@ def run(parsed: Parsed) -> int:
         from asyncstore.cli.dryrun import dry_run  # noqa: PLC0415 - pydicom names UIDs there
 
         return run_loop(dry_run(parsed))
-    return run_loop(send(parsed))
+    return run_loop(send(parsed, identity_of(parsed)))  # a password is asked for while nothing else goes on
 
 
-async def send(parsed: Parsed) -> int:
+async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
     """Store what the command line names and return the exit code."""
     if not parsed[NO_HALT]:
         refuse_missing(parsed[INPUTS])
@@ -63,13 +65,14 @@ async def send(parsed: Parsed) -> int:
         paths = stack.enter_context(paths_of(parsed))
         display = open_display(console, _title(parsed), "off" if parsed[QUIET] else parsed[PROGRESS])
         logger = stack.enter_context(logging_to(LogLines(display), parsed))
+        sender = sender_of(parsed, identity)
         json_lines = _json_lines(parsed, logger)
         if json_lines is not None:
             stack.enter_context(json_lines)
             json_lines.start(parsed[PEER], parsed[PORT], __version__)
         watch = _Watch(display, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines)
         with display:
-            await _store(parsed, paths, watch)
+            await _store(sender, parsed, paths, watch)
         return _conclude(parsed, console, watch)
 
 
@@ -136,11 +139,11 @@ class _Watch:
         return EXIT_NOT_STORED if self.tally.unstored or self.error is not None else EXIT_OK
 
 
-async def _store(parsed: Parsed, paths: Iterable[str], watch: _Watch) -> None:
+async def _store(sender: Sender, parsed: Parsed, paths: Iterable[str], watch: _Watch) -> None:
     """Run the sender to its end."""
     with interrupts(watch.interrupt):
         try:
-            async with sender_of(parsed) as sender:
+            async with sender:
                 run = sender.send(paths, walk_of(parsed))
                 watch.begin(run)
                 with every(_FRAME, watch.refresh):

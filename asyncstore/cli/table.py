@@ -150,7 +150,7 @@ class Parsed:
 
     Args:
         given: the words of every row that was given, by its key; they have been checked.
-        words: the command's words, command files expanded and options under their long names.
+        words: the command's words, command files expanded, options under their long names, and secrets masked.
     """
 
     def __init__(self, given: Mapping[str, Sequence[str]], words: Sequence[str]) -> None:

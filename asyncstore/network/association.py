@@ -24,6 +24,7 @@ from asyncstore.errors import (
     AssociationError,
     AssociationRejected,
     AssociationReleased,
+    IdentityNotConfirmed,
     InvalidPdu,
     LinkLost,
     ProtocolViolation,
@@ -34,7 +35,14 @@ from asyncstore.negotiation import agreed_window, conclude
 from asyncstore.network.deadlines import Deadlines
 from asyncstore.network.link import Link, connect
 from asyncstore.network.timeouts import Timeouts
-from asyncstore.protocol.associate import AssociateAccept, AssociateRequest, ProposedContext
+from asyncstore.protocol.associate import (
+    AssociateAccept,
+    AssociateRequest,
+    ExtendedNegotiation,
+    ProposedContext,
+    RoleSelection,
+    UserIdentity,
+)
 from asyncstore.protocol.command import VERIFICATION
 from asyncstore.protocol.message import CommandReceived, MessageReader
 from asyncstore.protocol.pdu import ABORT_UNEXPECTED_PDU, Fragment, Fragmenter
@@ -77,6 +85,9 @@ class AssociationOptions(NamedTuple):
         send_length: the largest P-DATA-TF to send, where the peer would take larger ones.
         window: stores to have outstanding, if the peer agrees; 1 proposes nothing, 0 is unlimited (PS3.7 D.3.3.3).
         timeouts: how long the peer may take.
+        identity: who asks, and the proof of it.
+        roles: the SCP/SCU roles to propose.
+        extended: the extended negotiation to propose.
     """
 
     calling_ae_title: str = "ASYNCSTORE"
@@ -85,6 +96,22 @@ class AssociationOptions(NamedTuple):
     send_length: int | None = None
     window: int = 1
     timeouts: Timeouts = Timeouts()
+    identity: UserIdentity | None = None
+    roles: tuple[RoleSelection, ...] = ()
+    extended: tuple[ExtendedNegotiation, ...] = ()
+
+    def request(self, contexts: tuple[ProposedContext, ...]) -> AssociateRequest:
+        """The A-ASSOCIATE-RQ that asks for these contexts."""
+        return AssociateRequest(
+            self.calling_ae_title,
+            self.called_ae_title,
+            contexts,
+            self.maximum_length,
+            None if self.window == 1 else (self.window, 1),
+            roles=self.roles,
+            extended=self.extended,
+            identity=self.identity,
+        )
 
 
 class Association:
@@ -116,7 +143,7 @@ class Association:
         self._messages = MessageReader()
         self._link = Link(connected, self._received, self._link_ended, self._drained)
         self._requests = Requests({}, Fragmenter(0), 1, time.monotonic)
-        self._proposed: tuple[ProposedContext, ...] = ()
+        self._request = options.request(())
         self._transfer_syntaxes: Mapping[int, str] = {}
         self._is_established = False
         self._deadlines: Deadlines | None = None
@@ -243,16 +270,14 @@ class Association:
             self._end_link()
 
     async def _negotiate(self, contexts: tuple[ProposedContext, ...]) -> None:
-        options = self._options
-        window = None if options.window == 1 else (options.window, 1)
-        self._upper.associate(
-            AssociateRequest(
-                options.calling_ae_title, options.called_ae_title, contexts, options.maximum_length, window
-            )
-        )
-        self._proposed = contexts
+        self._request = self._options.request(contexts)
+        self._upper.associate(self._request)
+        if _negotiation_log.isEnabledFor(logging.DEBUG):
+            from asyncstore.negotiation.show import request_lines  # noqa: PLC0415 - names are many, and rarely shown
+
+            self._show(logging.DEBUG, "requesting: ", request_lines(self._request))
         self._flush()
-        await self._step(options.timeouts.acse, "answer to the association request")
+        await self._step(self._options.timeouts.acse, "answer to the association request")
         self._look()
 
     async def _step(self, seconds: float | None, awaited: str) -> None:
@@ -306,6 +331,10 @@ class Association:
     def _indicated(self, event: UpperLayerEvent) -> None:
         if isinstance(event, Accepted):
             self._accepted(event.accept)
+            identity = self._request.identity
+            if identity is not None and identity.wants_response and event.accept.identity_response is None:
+                self._fail(IdentityNotConfirmed(self.peer), notify_peer=True)
+                return
             self._is_established = True
             self._complete_step()
         elif isinstance(event, Rejected):
@@ -324,7 +353,7 @@ class Association:
 
     def _accepted(self, accept: AssociateAccept) -> None:
         options = self._options
-        self.accepted, self.results, self._transfer_syntaxes = conclude(self._proposed, accept.contexts)
+        self.accepted, self.results, self._transfer_syntaxes = conclude(self._request.contexts, accept.contexts)
         fragmenter = Fragmenter(accept.maximum_length, options.send_length)
         window = agreed_window(options.window, accept.window)
         self._requests = Requests(self.accepted, fragmenter, window, time.monotonic)
@@ -335,12 +364,19 @@ class Association:
             self.peer,
             accept.implementation_version_name or accept.implementation_class_uid,
             len(self._transfer_syntaxes),
-            len(self._proposed),
+            len(self._request.contexts),
             accept.maximum_length,
             window,
         )
-        for (abstract, transfer), words in self.results.items():
-            _negotiation_log.info("association %d: %s in %s: %s", self.number, abstract, transfer, words)
+        if _negotiation_log.isEnabledFor(logging.INFO):
+            from asyncstore.negotiation.show import answer_lines, context_lines  # noqa: PLC0415 - as above
+
+            self._show(logging.DEBUG, "answered: ", answer_lines(self._request, accept))
+            self._show(logging.INFO, "", context_lines(self._request.contexts, accept))
+
+    def _show(self, level: int, what: str, lines: Iterable[str]) -> None:
+        for line in lines:
+            _negotiation_log.log(level, "association %d: %s%s", self.number, what, line)
 
     def _message(self, received: object) -> None:
         if not isinstance(received, CommandReceived):

@@ -5,22 +5,23 @@ Rules:
 1. What can go out as it lies in its file never comes here.
 2. A converted instance remembers what was found (:attr:`~asyncstore.model.Instance.original`): outcomes speak of that.
 3. Files that hold converted data sets are removed as soon as they have been read, and their folder with the run.
+4. Most runs convert nothing: what only a conversion needs is imported with the first one.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.conversion import Order
-from asyncstore.prepare.invention import Invent, Inventor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from tempfile import TemporaryDirectory
 
+    from asyncstore.prepare.conversion import Order
+    from asyncstore.prepare.invention import Invent, Inventor
     from asyncstore.prepare.pool import Pool
 
 
@@ -49,8 +50,8 @@ class Converter:
     def __init__(self, pool: Pool, options: ConversionOptions) -> None:
         self._pool = pool
         self._options = options
-        self._inventor = None if options.invent is None else Inventor(options.invent)
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._inventor: Inventor | None = None
+        self._folder: TemporaryDirectory[str] | None = None
         self.changes_everything = options.invent is not None or not options.new_vrs
         """Whether even what has the right transfer syntax is not sent as it lies in its file."""
 
@@ -63,10 +64,9 @@ class Converter:
         Raises:
             PrepareError: no worker process can be run.
         """
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="asyncstore-", ignore_cleanup_errors=True)
+        folder = self._begin()
         orders = [self._order(instance, transfer_syntax_uid) for instance in instances]
-        made = await self._pool.convert(orders, self._options.new_vrs, self._options.deflate_level, self._folder.name)
+        made = await self._pool.convert(orders, self._options.new_vrs, self._options.deflate_level, folder)
         try:
             yield [
                 there._replace(original=order.instance) if isinstance(there, Instance) else there
@@ -83,7 +83,21 @@ class Converter:
         if self._folder is not None:
             self._folder.cleanup()
 
+    def _begin(self) -> str:
+        """What the first conversion needs; the folder for large data sets."""
+        if self._folder is None:
+            from tempfile import TemporaryDirectory  # noqa: PLC0415 - rule 4
+
+            self._folder = TemporaryDirectory(prefix="asyncstore-", ignore_cleanup_errors=True)
+            if self._options.invent is not None:
+                from asyncstore.prepare.invention import Inventor  # noqa: PLC0415 - rule 4
+
+                self._inventor = Inventor(self._options.invent)
+        return self._folder.name
+
     def _order(self, instance: Instance, transfer_syntax_uid: str) -> Order:
+        from asyncstore.prepare.conversion import Order  # noqa: PLC0415 - rule 4
+
         if self._inventor is None:
             return Order(instance, transfer_syntax_uid, instance.sop_instance_uid)
         identity = self._inventor.next()

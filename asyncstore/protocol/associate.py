@@ -10,6 +10,7 @@ Items nobody here knows are passed over, as PS3.8 9.3.1 demands.
 
 from __future__ import annotations
 
+from enum import IntEnum
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,6 +31,8 @@ IMPLEMENTATION_VERSION_NAME = f"ASYNCSTORE_{__version__.replace('.', '')}"[:16]
 
 MOST_CONTEXTS = 128
 """Context ids are the odd numbers of one byte (PS3.8 9.3.2.2)."""
+MOST_BYTES_OF_ITEM = 0xFFFF
+"""Lengths of items, and of the fields of a user identity, are 16 bits (PS3.8 9.3.1, PS3.7 D.3.3.7.1)."""
 
 _APPLICATION_CONTEXT = 0x10
 _PRESENTATION_CONTEXT_RQ = 0x20
@@ -40,13 +43,18 @@ _USER_INFORMATION = 0x50
 _MAXIMUM_LENGTH = 0x51
 _IMPLEMENTATION_CLASS_UID = 0x52
 _ASYNCHRONOUS_OPERATIONS_WINDOW = 0x53
+_ROLE_SELECTION = 0x54
 _IMPLEMENTATION_VERSION_NAME = 0x55
+_EXTENDED_NEGOTIATION = 0x56
+_USER_IDENTITY_RQ = 0x58
+_USER_IDENTITY_AC = 0x59
 
 _PROTOCOL_VERSION = 1
 _FIXED = Struct(">H2x16s16s32x")
 """Protocol version, called and calling AE title, 32 reserved bytes (PS3.8 9.3.2)."""
 _ITEM = Struct(">BxH")
 _WINDOW = Struct(">HH")
+_UINT16 = Struct(">H")
 _UINT32 = Struct(">I")
 _AE_TITLE_LENGTH = 16
 
@@ -83,6 +91,49 @@ def describe_result(result: int) -> str:
     return _RESULT_WORDS.get(result, f"result {result}")
 
 
+class RoleSelection(NamedTuple):
+    """Which roles the requestor proposes for a SOP class, or the acceptor agrees to (PS3.7 D.3.3.4)."""
+
+    sop_class_uid: str
+    scu: bool
+    scp: bool
+
+
+class ExtendedNegotiation(NamedTuple):
+    """Service class application information for a SOP class, whose meaning is the SOP class's (PS3.7 D.3.3.5)."""
+
+    sop_class_uid: str
+    information: bytes
+
+
+class IdentityKind(IntEnum):
+    """User identity types (PS3.7 table D.3-14)."""
+
+    USERNAME = 1
+    USERNAME_AND_PASSCODE = 2
+    KERBEROS = 3
+    SAML = 4
+    JWT = 5
+
+
+class UserIdentity(NamedTuple):
+    """Who asks for the association, and the proof of it (PS3.7 D.3.3.7.1). Its text shows none of its bytes.
+
+    ``primary`` is the user name in UTF-8, the Kerberos service ticket, the SAML assertion or the JSON web token, by
+    ``kind``, an :class:`IdentityKind` unless a peer knows others; ``secondary`` is the passcode, for that kind only.
+    ``wants_response`` asks the acceptor to confirm the identity, which it otherwise need not do.
+    """
+
+    kind: int
+    primary: bytes
+    secondary: bytes = b""
+    wants_response: bool = False
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.primary)} bytes, {len(self.secondary)} bytes"
+        return f"UserIdentity(kind={self.kind}, {sizes}, wants_response={self.wants_response})"
+
+
 class AssociateRequest(NamedTuple):
     """An A-ASSOCIATE-RQ.
 
@@ -99,9 +150,16 @@ class AssociateRequest(NamedTuple):
     implementation_version_name: str | None = IMPLEMENTATION_VERSION_NAME
     protocol_version: int = _PROTOCOL_VERSION
     application_context: str = APPLICATION_CONTEXT
+    roles: tuple[RoleSelection, ...] = ()
+    extended: tuple[ExtendedNegotiation, ...] = ()
+    identity: UserIdentity | None = None
 
     def encode(self) -> bytes:
-        """The whole PDU."""
+        """The whole PDU.
+
+        Raises:
+            ValueError: roles, extended negotiation and identity do not fit into one item (see :func:`excess`).
+        """
         contexts = b"".join(
             _item(
                 _PRESENTATION_CONTEXT_RQ,
@@ -111,7 +169,8 @@ class AssociateRequest(NamedTuple):
             )
             for context in self.contexts
         )
-        return with_header(PduType.ASSOCIATE_RQ, _beginning(self) + contexts + _user_information(self))
+        identity = b"" if self.identity is None else _identity_item(self.identity)
+        return with_header(PduType.ASSOCIATE_RQ, _beginning(self) + contexts + _user_information(self, identity))
 
     @classmethod
     def decode(cls, body: bytes) -> AssociateRequest:
@@ -133,7 +192,8 @@ class AssociateRequest(NamedTuple):
         application_context = items.get(_APPLICATION_CONTEXT) or [b""]
         return cls(
             calling, called, tuple(contexts), user.maximum_length, user.window, user.implementation_class_uid,
-            user.implementation_version_name, version, _text(application_context[0]),
+            user.implementation_version_name, version, _text(application_context[0]), user.roles, user.extended,
+            None if user.identity is None else _decoded_identity(user.identity),
         )  # fmt: skip
 
 
@@ -152,6 +212,11 @@ class AssociateAccept(NamedTuple):
     implementation_version_name: str | None = IMPLEMENTATION_VERSION_NAME
     protocol_version: int = _PROTOCOL_VERSION
     application_context: str = APPLICATION_CONTEXT
+    roles: tuple[RoleSelection, ...] = ()
+    extended: tuple[ExtendedNegotiation, ...] = ()
+    identity_response: bytes | None = None
+    """What confirms the user identity: the Kerberos server ticket, the SAML response, or nothing (PS3.7 D.3.3.7.2);
+    ``None`` where the item is absent: the identity was not confirmed."""
 
     def encode(self) -> bytes:
         """The whole PDU."""
@@ -162,7 +227,8 @@ class AssociateAccept(NamedTuple):
             )
             for context in self.contexts
         )
-        return with_header(PduType.ASSOCIATE_AC, _beginning(self) + contexts + _user_information(self))
+        response = b"" if self.identity_response is None else _item(_USER_IDENTITY_AC, _field(self.identity_response))
+        return with_header(PduType.ASSOCIATE_AC, _beginning(self) + contexts + _user_information(self, response))
 
     @classmethod
     def decode(cls, body: bytes) -> AssociateAccept:
@@ -183,7 +249,8 @@ class AssociateAccept(NamedTuple):
         user = _UserInformation.decode(items)
         return cls(
             calling, called, tuple(contexts), user.maximum_length, user.window, user.implementation_class_uid,
-            user.implementation_version_name, version,
+            user.implementation_version_name, version, APPLICATION_CONTEXT, user.roles, user.extended,
+            None if user.identity_response is None else _split_field(user.identity_response)[0],
         )  # fmt: skip
 
 
@@ -209,25 +276,87 @@ class _UserInformation(NamedTuple):
     window: tuple[int, int] | None = None
     implementation_class_uid: str = ""
     implementation_version_name: str | None = None
+    roles: tuple[RoleSelection, ...] = ()
+    extended: tuple[ExtendedNegotiation, ...] = ()
+    identity: bytes | None = None
+    identity_response: bytes | None = None
 
     @classmethod
     def decode(cls, items: dict[int, list[bytes]]) -> _UserInformation:
-        maximum_length, window, class_uid, version_name = 0, None, "", None
+        """Read the sub-items; of one that comes twice where the standard allows it once, the last counts."""
+        found: dict[int, list[bytes]] = {}
         for data in items.get(_USER_INFORMATION, ()):
             for kind, value in _items(data, 0):
-                if kind == _MAXIMUM_LENGTH:
-                    maximum_length = int.from_bytes(_exactly(value, 4), "big")
-                elif kind == _ASYNCHRONOUS_OPERATIONS_WINDOW:
-                    window = (int.from_bytes(_exactly(value, 4)[:2], "big"), int.from_bytes(value[2:], "big"))
-                elif kind == _IMPLEMENTATION_CLASS_UID:
-                    class_uid = _text(value)
-                elif kind == _IMPLEMENTATION_VERSION_NAME:
-                    version_name = _text(value)
-        return cls(maximum_length, window, class_uid, version_name)
+                found.setdefault(kind, []).append(value)
+        last = {kind: values[-1] for kind, values in found.items()}
+        return cls(
+            int.from_bytes(_exactly(last.get(_MAXIMUM_LENGTH, bytes(4)), 4), "big"),
+            _decoded_window(last.get(_ASYNCHRONOUS_OPERATIONS_WINDOW)),
+            _text(last.get(_IMPLEMENTATION_CLASS_UID, b"")),
+            _text(last[_IMPLEMENTATION_VERSION_NAME]) if _IMPLEMENTATION_VERSION_NAME in last else None,
+            tuple(map(_decoded_role, found.get(_ROLE_SELECTION, ()))),
+            tuple(map(_decoded_extension, found.get(_EXTENDED_NEGOTIATION, ()))),
+            last.get(_USER_IDENTITY_RQ),
+            last.get(_USER_IDENTITY_AC),
+        )
+
+
+def excess(request: AssociateRequest) -> int:
+    """By how many bytes the user information of this request is longer than an item may be; 0: it fits."""
+    identity = b"" if request.identity is None else bytes(10) + request.identity.primary + request.identity.secondary
+    return max(0, len(_user_items(request)) + len(identity) - MOST_BYTES_OF_ITEM)
+
+
+def _decoded_window(value: bytes | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    invoked, performed = _WINDOW.unpack(_exactly(value, _WINDOW.size))
+    return invoked, performed
+
+
+def _decoded_role(value: bytes) -> RoleSelection:
+    uid, roles = _split_field(value)
+    scu, scp = _exactly(roles, 2)
+    return RoleSelection(_text(uid), scu == 1, scp == 1)
+
+
+def _decoded_extension(value: bytes) -> ExtendedNegotiation:
+    uid, information = _split_field(value)
+    return ExtendedNegotiation(_text(uid), information)
+
+
+def _decoded_identity(value: bytes) -> UserIdentity:
+    primary, rest = _split_field(value, 2)
+    return UserIdentity(value[0], primary, _split_field(rest)[0], value[1] == 1)
+
+
+def _identity_item(identity: UserIdentity) -> bytes:
+    beginning = bytes((identity.kind, identity.wants_response))
+    return _item(_USER_IDENTITY_RQ, beginning + _field(identity.primary) + _field(identity.secondary))
+
+
+def _field(value: bytes) -> bytes:
+    """A field within a sub-item of the user information: two bytes of length, and the value."""
+    return _UINT16.pack(_fitting(len(value))) + value
+
+
+def _split_field(data: bytes, start: int = 0) -> tuple[bytes, bytes]:
+    """The field that begins at ``start``, and what follows it."""
+    begin = start + _UINT16.size
+    length = int.from_bytes(data[start:begin], "big")
+    if len(data) < begin + length:
+        raise InvalidPdu("a user information sub-item that is cut off", ABORT_INVALID_PARAMETER)
+    return data[begin : begin + length], data[begin + length :]
+
+
+def _fitting(length: int) -> int:
+    if length > MOST_BYTES_OF_ITEM:
+        raise ValueError(f"{length} bytes do not fit into an item of an association request")
+    return length
 
 
 def _item(kind: int, value: bytes) -> bytes:
-    return _ITEM.pack(kind, len(value)) + value
+    return _ITEM.pack(kind, _fitting(len(value))) + value
 
 
 def _text_item(kind: int, text: str) -> bytes:
@@ -243,15 +372,28 @@ def _beginning(pdu: AssociateRequest | AssociateAccept) -> bytes:
     )
 
 
-def _user_information(pdu: AssociateRequest | AssociateAccept) -> bytes:
-    """The sub-items in ascending order of their types, as PS3.7 D.3.3 lists them and all implementations send them."""
-    items = _item(_MAXIMUM_LENGTH, _UINT32.pack(pdu.maximum_length))
-    items += _text_item(_IMPLEMENTATION_CLASS_UID, pdu.implementation_class_uid)
+def _user_information(pdu: AssociateRequest | AssociateAccept, identity: bytes) -> bytes:
+    return _item(_USER_INFORMATION, _user_items(pdu) + identity)
+
+
+def _user_items(pdu: AssociateRequest | AssociateAccept) -> bytes:
+    """The sub-items in ascending order of their types, as PS3.7 D.3.3 lists them and all implementations send them.
+
+    The user identity, the last of them, is not the same in a request and its answer.
+    """
+    items = [
+        _item(_MAXIMUM_LENGTH, _UINT32.pack(pdu.maximum_length)),
+        _text_item(_IMPLEMENTATION_CLASS_UID, pdu.implementation_class_uid),
+    ]
     if pdu.window is not None:
-        items += _item(_ASYNCHRONOUS_OPERATIONS_WINDOW, _WINDOW.pack(*pdu.window))
+        items.append(_item(_ASYNCHRONOUS_OPERATIONS_WINDOW, _WINDOW.pack(*pdu.window)))
+    for uid, scu, scp in pdu.roles:
+        items.append(_item(_ROLE_SELECTION, _field(uid.encode("ascii")) + bytes((scu, scp))))
     if pdu.implementation_version_name:
-        items += _text_item(_IMPLEMENTATION_VERSION_NAME, pdu.implementation_version_name)
-    return _item(_USER_INFORMATION, items)
+        items.append(_text_item(_IMPLEMENTATION_VERSION_NAME, pdu.implementation_version_name))
+    for uid, information in pdu.extended:
+        items.append(_item(_EXTENDED_NEGOTIATION, _field(uid.encode("ascii")) + information))
+    return b"".join(items)
 
 
 def _split(body: bytes) -> tuple[int, str, str, dict[int, list[bytes]]]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.negotiation import UNCOMPRESSED
+from asyncstore.negotiation import UNCOMPRESSED, carrier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from asyncstore.model import Instance
     from asyncstore.negotiation import Pair, Proposal
+    from asyncstore.protocol.associate import ProposedContext
 
 _MOST_INSTANCES = 32
 _MOST_BYTES = 1 << 22
@@ -24,13 +25,22 @@ class Carriage:
     """What an association carries.
 
     Args:
-        proposal: which of the accepted contexts to use for what.
-        accepted: the contexts that were accepted.
+        proposal: what was proposed, and is preferred.
+        proposed: the contexts it was made with.
+        accepted: those that were accepted.
         changes_everything: whether all data sets are converted, even into the transfer syntax they have.
     """
 
-    def __init__(self, proposal: Proposal, accepted: Mapping[Pair, int], *, changes_everything: bool = False) -> None:
+    def __init__(
+        self,
+        proposal: Proposal,
+        proposed: Iterable[ProposedContext],
+        accepted: Mapping[Pair, int],
+        *,
+        changes_everything: bool = False,
+    ) -> None:
         self._proposal = proposal
+        self._proposed = proposed
         self._accepted = accepted
         self._changes_everything = changes_everything
         self._known: dict[Pair, str | None] = {}
@@ -71,5 +81,7 @@ class Carriage:
             yield portion, current
 
     def _choose(self, pair: Pair) -> str | None:
-        chosen = self._proposal.carrier(pair, self._accepted)
+        if not self._proposal.covers(self._proposed, pair):  # another association may take it as it is
+            return None
+        chosen = carrier(*pair, self._accepted, prefers_deflated=self._proposal.prefers_deflated)
         return chosen if chosen == pair[1] or {chosen, pair[1]} <= UNCOMPRESSED else None

@@ -56,6 +56,9 @@ _REOPEN_RATIO = 32
 to help."""
 
 
+_PLANNED = Planned()
+
+
 class DispatchOptions(NamedTuple):
     """How the lanes work.
 
@@ -72,7 +75,7 @@ class DispatchOptions(NamedTuple):
     proposal: Proposal = Planned()
 
 
-_NOTHING = Carriage(Planned(), {})
+_NOTHING = Carriage(Planned(), (), {})
 
 
 class _Lane:
@@ -308,7 +311,10 @@ class Dispatcher:
         self.associations_opened += 1
         lane.association = association
         lane.carriage = Carriage(
-            self._options.proposal, association.accepted, changes_everything=self._converter.changes_everything
+            self._options.proposal,
+            contexts,
+            association.accepted,
+            changes_everything=self._converter.changes_everything,
         )
         self._refuse_uncarried(lane, association, wanted)
         return association

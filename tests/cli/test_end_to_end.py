@@ -241,12 +241,12 @@ class TestStreams:
         lines = done.err.splitlines()
         assert sum(line.startswith(f"I: Sending file: {good}/") for line in lines) == 3
         assert lines.count("I: Received Store Response (Success)") == 3
-        assert any("1.2.840.10008.5.1.4.1.1.2" in line for line in lines)
+        assert "I: association 1: context 1: CTImageStorage: accepted in LittleEndianExplicit" in lines
 
     async def test_presentation_contexts_need_their_option(self, good):
         async with running_sink() as sink:
             done = await asyncstore("send", "-v", HOST, str(sink.port), good)
-        assert "1.2.840.10008.5.1.4.1.1.2" not in done.err
+        assert "CTImageStorage" not in done.err
 
 
 class TestJson:

@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from asyncstore import Timeouts
 from asyncstore.errors import (
     AbortedHere,
     AssociationAborted,
     AssociationReleased,
+    IdentityNotConfirmed,
     LinkLost,
     ProtocolViolation,
     TimedOut,
@@ -20,6 +22,7 @@ from asyncstore.negotiation import plan, verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reading import Reader
+from asyncstore.protocol.associate import IdentityKind, UserIdentity
 from oracle import GUARD, in_both_loops, nothing_left_behind
 from peers.hostile import (
     Behaviour,
@@ -152,8 +155,40 @@ async def test_what_the_peer_answered_is_in_the_log_and_nobodys_name(found, capl
     async with running_hostile() as scp, opened(scp.port) as observed:
         await observed.store(found)
     assert "accepted 1 of 1 presentation contexts" in caplog.text
-    assert f"{CT} in {EXPLICIT}: accepted" in caplog.text
+    assert "requesting: context 1: CTImageStorage in LittleEndianExplicit" in caplog.text
+    assert "context 1: CTImageStorage: accepted in LittleEndianExplicit" in caplog.text
     assert "SYNTHETIC" not in caplog.text
+
+
+_IDENTITY = UserIdentity(IdentityKind.USERNAME_AND_PASSCODE, b"jdoe", b"hunter2", wants_response=True)
+
+
+async def test_an_identity_that_is_not_confirmed_as_wanted_ends_the_association_before_anything_is_sent(caplog):
+    caplog.set_level("DEBUG")
+    async with nothing_left_behind(), running_hostile() as scp:
+        with pytest.raises(IdentityNotConfirmed) as refused:
+            await Association.open("127.0.0.1", scp.port, CONTEXTS, AssociationOptions(identity=_IDENTITY))
+        assert not refused.value.is_transient
+        assert "-rsp" in refused.value.hint
+        (record,) = scp.associations
+        assert record.aborted == (0, 0)
+    assert "the user identity is not confirmed" in caplog.text
+    assert "user name 'jdoe' and passcode, to be confirmed" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("wants_response", "response"), [(True, b""), (True, b"ticket"), (False, b"ticket"), (False, None)]
+)
+async def test_an_identity_goes_to_the_peer_and_its_confirmation_is_enough(found, wants_response, response):
+    identity = _IDENTITY._replace(wants_response=wants_response)
+    behaviour = Behaviour(on_request=accepts(identity_response=response))
+    async with running_hostile(behaviour) as scp, opened(scp.port, identity=identity) as observed:
+        await observed.store(found)
+        (record,) = scp.associations
+        (sent,) = [item for item in record.request.user_information if isinstance(item, UserIdentityNegotiation)]
+    assert (sent.user_identity_type, sent.primary_field, sent.secondary_field) == (2, b"jdoe", b"hunter2")
+    assert sent.positive_response_requested == wants_response
 
 
 # Storing --------------------------------------------------------------------------------------------------------------

@@ -262,7 +262,13 @@ class Acceptor:
         request.decode(self.record.request_pdu)
         self.record.request = request.to_primitive()
 
-    async def accept(self, results: Iterable[Result], max_length: int | None, window: tuple[int, int] | None) -> None:
+    async def accept(
+        self,
+        results: Iterable[Result],
+        max_length: int | None,
+        window: tuple[int, int] | None,
+        identity_response: bytes | None = None,
+    ) -> None:
         """Send an A-ASSOCIATE-AC (PS3.8 9.3.3); an item that is ``None`` is left out of it."""
         self.record.results = tuple(results)
         self._max_length = max_length or 0
@@ -278,6 +284,8 @@ class Acceptor:
             user.append(item(0x51, struct.pack(">L", max_length)))
         if window is not None:
             user.append(item(0x53, struct.pack(">HH", *window)))
+        if identity_response is not None:
+            user.append(item(0x59, struct.pack(">H", len(identity_response)) + identity_response))
         items.append(item(0x50, b"".join(user)))
         await self.write(pdu(ASSOCIATE_AC, struct.pack(">Hxx16s16s32x", 1, *titles) + b"".join(items)))
 

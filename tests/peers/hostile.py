@@ -113,6 +113,7 @@ def accepts(
     prefer: tuple[str, ...] = (),
     max_length: int | None = 16382,
     window: tuple[int, int] | None = None,
+    identity_response: bytes | None = None,
     change: Callable[[Result], Result] = lambda result: result,
 ) -> Step:
     """Send an A-ASSOCIATE-AC.
@@ -122,6 +123,7 @@ def accepts(
         prefer: transfer syntaxes to choose before the first that is proposed.
         max_length: the maximum length to announce; ``None`` leaves the item out.
         window: the asynchronous operations window (invoked, performed) to answer; ``None`` leaves the item out.
+        identity_response: what to confirm the user identity with; ``None`` leaves the item out.
         change: what to make of each result before it is sent.
     """
 
@@ -132,7 +134,7 @@ def accepts(
             chosen = next((uid for uid in prefer if uid in proposed), proposed[0])
             result = 0 if sop_classes(str(context.abstract_syntax)) else 3
             results.append(change(Result(context.context_id, result, chosen)))
-        await acceptor.accept(results, max_length, window)
+        await acceptor.accept(results, max_length, window, identity_response)
 
     return step
 

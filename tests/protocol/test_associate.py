@@ -15,6 +15,7 @@ from pynetdicom.pdu_primitives import (
     ImplementationVersionNameNotification,
     MaximumLengthNotification,
     SCP_SCU_RoleSelectionNegotiation,
+    SOPClassExtendedNegotiation,
     UserIdentityNegotiation,
 )
 
@@ -24,13 +25,19 @@ from asyncstore.protocol.associate import (
     APPLICATION_CONTEXT,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
+    MOST_BYTES_OF_ITEM,
     MOST_CONTEXTS,
     AssociateAccept,
     AssociateReject,
     AssociateRequest,
     ContextResult,
+    ExtendedNegotiation,
+    IdentityKind,
     ProposedContext,
+    RoleSelection,
+    UserIdentity,
     describe_result,
+    excess,
 )
 
 _AE_CHARACTERS = string.ascii_letters + string.digits + string.punctuation.replace("\\", "") + " "
@@ -43,6 +50,13 @@ _PROPOSED = st.lists(
     st.builds(ProposedContext, _CONTEXT_IDS, _UIDS, st.lists(_UIDS, min_size=1, max_size=4).map(tuple)), max_size=6
 ).map(tuple)
 _RESULTS = st.lists(st.builds(ContextResult, _CONTEXT_IDS, st.integers(0, 4), _UIDS), max_size=6).map(tuple)
+_IDENTITIES = st.none() | st.builds(
+    UserIdentity,
+    st.sampled_from(IdentityKind),
+    st.binary(min_size=1, max_size=20),
+    st.binary(max_size=20),
+    st.booleans(),
+)
 _USER_INFORMATION = {
     "maximum_length": st.integers(0, 2**32 - 1),
     "window": st.none() | st.tuples(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF)),
@@ -51,9 +65,20 @@ _USER_INFORMATION = {
     | st.text(string.ascii_letters + string.digits + "_", min_size=1, max_size=16),
     "protocol_version": st.integers(0, 0xFFFF),
     "application_context": st.just(APPLICATION_CONTEXT),
+    "roles": st.lists(st.builds(RoleSelection, _UIDS, st.booleans(), st.booleans()), max_size=3).map(tuple),
+    "extended": st.lists(st.builds(ExtendedNegotiation, _UIDS, st.binary(min_size=1, max_size=9)), max_size=3).map(
+        tuple
+    ),
 }
-_REQUESTS = st.builds(AssociateRequest, _AE_TITLES, _AE_TITLES, _PROPOSED, **_USER_INFORMATION)
-_ACCEPTS = st.builds(AssociateAccept, _AE_TITLES, _AE_TITLES, _RESULTS, **_USER_INFORMATION)
+_REQUESTS = st.builds(AssociateRequest, _AE_TITLES, _AE_TITLES, _PROPOSED, **_USER_INFORMATION, identity=_IDENTITIES)
+_ACCEPTS = st.builds(
+    AssociateAccept,
+    _AE_TITLES,
+    _AE_TITLES,
+    _RESULTS,
+    **_USER_INFORMATION,
+    identity_response=st.none() | st.binary(min_size=1, max_size=20),
+)
 
 _REQUEST = AssociateRequest(
     "OURSELVES",
@@ -64,6 +89,9 @@ _REQUEST = AssociateRequest(
     ),
     16384,
     window=(8, 1),
+    roles=(RoleSelection("1.2.840.10008.5.1.4.1.1.2", scu=True, scp=False),),
+    extended=(ExtendedNegotiation("1.2.840.10008.5.1.4.1.1.2", b"\2\0\3\0\0\0"),),
+    identity=UserIdentity(IdentityKind.USERNAME_AND_PASSCODE, b"jdoe", b"secret", wants_response=True),
 )
 _ACCEPT = AssociateAccept(
     "OURSELVES",
@@ -71,6 +99,9 @@ _ACCEPT = AssociateAccept(
     (ContextResult(1, 4, "1.2.840.10008.1.2.4.90"), ContextResult(3, 0, "1.2.840.10008.1.2.1")),
     131072,
     window=(4, 1),
+    roles=(RoleSelection("1.2.840.10008.5.1.4.1.1.2", scu=False, scp=True),),
+    extended=(ExtendedNegotiation("1.2.840.10008.5.1.4.1.1.2", b"\1\0\0\0\0\0"),),
+    identity_response=b"ticket",
 )
 
 
@@ -87,6 +118,39 @@ def _user_values(user):
     )
 
 
+def _items_of(user, name):
+    """Sub-items of pynetdicom's user information by the name of their class, in their order."""
+    return [item for item in user.user_data if type(item).__name__ == name]
+
+
+def _negotiated(user):
+    """Roles and extended negotiation of pynetdicom's PDU, as ours."""
+    return {
+        "roles": tuple(
+            RoleSelection(str(item.uid), bool(item.scu), bool(item.scp))
+            for item in _items_of(user, "SCP_SCU_RoleSelectionSubItem")
+        ),
+        "extended": tuple(
+            ExtendedNegotiation(str(item.uid), item.app_info)
+            for item in _items_of(user, "SOPClassExtendedNegotiationSubItem")
+        ),
+    }
+
+
+def _identity(user):
+    return next(
+        (
+            UserIdentity(item.id_type, item.primary or b"", item.secondary or b"", item.response_requested)
+            for item in _items_of(user, "UserIdentitySubItemRQ")
+        ),
+        None,
+    )
+
+
+def _identity_response(user):
+    return next((item.response for item in _items_of(user, "UserIdentitySubItemAC")), None)
+
+
 def _request_read_by_pynetdicom(data):
     theirs = A_ASSOCIATE_RQ()
     theirs.decode(data)
@@ -101,6 +165,8 @@ def _request_read_by_pynetdicom(data):
         *_user_values(theirs.user_information),
         theirs.protocol_version,
         theirs.application_context_name,
+        **_negotiated(theirs.user_information),
+        identity=_identity(theirs.user_information),
     )
     return request, theirs
 
@@ -119,6 +185,8 @@ def _accept_read_by_pynetdicom(data):
         *_user_values(theirs.user_information),
         theirs.protocol_version,
         theirs.application_context_name,
+        **_negotiated(theirs.user_information),
+        identity_response=_identity_response(theirs.user_information),
     )
     return accept, theirs
 
@@ -202,6 +270,13 @@ def _role_selection():
 def _user_identity():
     item = UserIdentityNegotiation()
     item.user_identity_type, item.primary_field, item.secondary_field = 2, b"someone", b"password"
+    item.positive_response_requested = True
+    return item
+
+
+def _extended_negotiation():
+    item = SOPClassExtendedNegotiation()
+    item.sop_class_uid, item.service_class_application_information = "1.2.840.10008.5.1.4.1.1.4", b"\2\0\3"
     return item
 
 
@@ -211,12 +286,31 @@ def _window():
     return item
 
 
+_ROLES = (RoleSelection("1.2.840.10008.5.1.4.1.1.2", scu=True, scp=True),)
+_EXTENDED = (ExtendedNegotiation("1.2.840.10008.5.1.4.1.1.4", b"\2\0\3"),)
+
+
 @pytest.mark.parametrize(
-    ("more", "window"),
-    [([], None), ([_window], (5, 6)), ([_role_selection], None), ([_user_identity, _window, _role_selection], (5, 6))],
-    ids=["plain", "window", "role selection", "all"],
+    ("more", "negotiated"),
+    [
+        ([], {}),
+        ([_window], {"window": (5, 6)}),
+        ([_role_selection], {"roles": _ROLES}),
+        ([_extended_negotiation], {"extended": _EXTENDED}),
+        ([_user_identity], {"identity": UserIdentity(2, b"someone", b"password", wants_response=True)}),
+        (
+            [_user_identity, _window, _extended_negotiation, _role_selection],
+            {
+                "window": (5, 6),
+                "roles": _ROLES,
+                "extended": _EXTENDED,
+                "identity": UserIdentity(2, b"someone", b"password", wants_response=True),
+            },
+        ),
+    ],
+    ids=["plain", "window", "role selection", "extended negotiation", "user identity", "all"],
 )
-def test_a_request_of_pynetdicoms_is_read_whatever_else_it_negotiates(more, window):
+def test_a_request_of_pynetdicoms_is_read_with_all_that_it_negotiates(more, negotiated):
     primitive = _primitive(*(make() for make in more))
     contexts = [build_context("1.2.840.10008.1.1"), build_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2")]
     contexts[0].context_id, contexts[1].context_id = 1, 3
@@ -232,9 +326,9 @@ def test_a_request_of_pynetdicoms_is_read_whatever_else_it_negotiates(more, wind
             ProposedContext(3, "1.2.840.10008.5.1.4.1.1.2", ("1.2.840.10008.1.2",)),
         ),
         32768,
-        window,
-        "1.2.826.0.1",
-        "THEIRS_1",
+        implementation_class_uid="1.2.826.0.1",
+        implementation_version_name="THEIRS_1",
+        **negotiated,
     )
 
 
@@ -316,6 +410,14 @@ def test_padding_of_uids_and_ae_titles_is_not_significant():
         pytest.param(AssociateAccept, _with_items(_item(0x50, _item(0x51, b"\0\0\1"))), id="maximum length of 3 bytes"),
         pytest.param(AssociateAccept, _with_items(_item(0x50, _item(0x53, b"\0\1\0\1\0"))), id="window of 5 bytes"),
         pytest.param(AssociateAccept, _with_items(_item(0x50, b"\x51\0\0\x05\0\0\0\0")), id="sub-item beyond its item"),
+        pytest.param(AssociateAccept, _with_items(_item(0x50, _item(0x54, b"\0\x071.2"))), id="role beyond its item"),
+        pytest.param(AssociateAccept, _with_items(_item(0x50, _item(0x54, b"\0\x031.2\1"))), id="only one role"),
+        pytest.param(AssociateAccept, _with_items(_item(0x50, _item(0x56, b"\0"))), id="extension without a SOP class"),
+        pytest.param(AssociateRequest, _with_items(_item(0x50, _item(0x58, b""))), id="empty identity"),
+        pytest.param(
+            AssociateRequest, _with_items(_item(0x50, _item(0x58, b"\2\0\0\1a\0\5pw"))), id="passcode beyond its item"
+        ),
+        pytest.param(AssociateAccept, _with_items(_item(0x50, _item(0x59, b"\0\5a"))), id="response beyond its item"),
     ],
 )
 def test_lengths_are_not_trusted(pdu, body):
@@ -363,7 +465,10 @@ def test_any_bytes_are_a_value_or_invalid(pdu, items):
             st.sampled_from([0x10, 0x20, 0x21, 0x50]),
             st.binary(max_size=6),
             st.lists(
-                st.tuples(st.sampled_from([0x30, 0x40, 0x51, 0x52, 0x53, 0x55]), st.binary(max_size=6)), max_size=3
+                st.tuples(
+                    st.sampled_from([0x30, 0x40, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x58, 0x59]), st.binary(max_size=6)
+                ),
+                max_size=3,
             ),
         ),
         max_size=4,
@@ -372,6 +477,30 @@ def test_any_bytes_are_a_value_or_invalid(pdu, items):
 def test_any_items_are_a_value_or_invalid(pdu, items):
     nested = (_item(kind, start + b"".join(_item(*inner) for inner in inners)) for kind, start, inners in items)
     _decodes_or_is_invalid(pdu, _with_items(*nested))
+
+
+# What is secret, and what is too long.
+
+
+@pytest.mark.parametrize("kind", IdentityKind)
+def test_an_identity_shows_nothing_of_its_content(kind):
+    request = _REQUEST._replace(identity=UserIdentity(kind, b"jdoe-or-ticket", b"hunter2"))
+    for text in (repr(request), str(request), f"{request.identity}", repr([request.identity])):
+        assert "jdoe" not in text
+        assert "ticket" not in text
+        assert "hunter2" not in text
+
+
+def test_user_information_fits_into_its_item_to_the_last_byte_or_is_said_to_exceed_it():
+    room = MOST_BYTES_OF_ITEM - len(AssociateRequest("", "", (), 0).encode()) + 74 + 4 + len(APPLICATION_CONTEXT) + 4
+    request = AssociateRequest("US", "THEM", (), 0)
+    longest = UserIdentity(IdentityKind.KERBEROS, bytes(room - 10))
+    assert excess(request) == excess(request._replace(identity=longest)) == 0
+    assert AssociateRequest.decode(request._replace(identity=longest).encode()[6:]).identity == longest
+    longer = request._replace(identity=longest._replace(primary=bytes(room - 7)))
+    assert excess(longer) == 3
+    with pytest.raises(ValueError, match="do not fit"):
+        longer.encode()
 
 
 # Ourselves.

@@ -13,7 +13,8 @@ from asyncstore.errors import AbortedHere, AssociationError, AssociationRejected
 from asyncstore.model import Attempt, Buffer, Instance, Piece, Unsendable
 from asyncstore.schedule.dispatch import Dispatcher, DispatchOptions
 
-SYNTAX = "1.2.840.10008.1.2"
+SYNTAX = "1.2.840.10008.1.2.4.50"
+"""A compressed one, for which nothing else is proposed."""
 
 
 def instance(name, sop_class_uid="1.1"):

@@ -114,3 +114,15 @@ def test_an_answer_to_what_was_not_proposed_is_a_violation(answer):
 )
 def test_the_window_is_what_was_proposed_unless_the_peer_lowers_it(proposed, accepted, agreed):
     assert agreed_window(proposed, accepted) == agreed
+
+
+def test_of_a_context_with_several_transfer_syntaxes_the_result_says_which_one_the_peer_chose():
+    proposed = [ProposedContext(1, "1.2", ("1.3", "1.4")), ProposedContext(3, "1.2", ("1.4", "1.5"))]
+    agreement = conclude(proposed, [ContextResult(3, 0, "1.5"), ContextResult(1, 0, "1.4")])
+    assert agreement.accepted == {("1.2", "1.5"): 3, ("1.2", "1.4"): 1}
+    assert list(agreement.accepted) == [("1.2", "1.5"), ("1.2", "1.4")]
+    assert agreement.results == {
+        ("1.2", "1.3"): "the peer chose 1.4",
+        ("1.2", "1.4"): "accepted",
+        ("1.2", "1.5"): "accepted",
+    }

@@ -1,0 +1,133 @@
+"""From the options of a command line to what is negotiated: what to propose, and who asks.
+
+Files that options name are read here, before anything is sent; what is wrong with them is bad usage.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from asyncstore.cli.options import (
+    ASK_PASSWORD,
+    COMBINE,
+    CONFIG_FILE,
+    EMPTY_PASSWORD,
+    JWT,
+    KERBEROS,
+    PASSWORD,
+    POSITIVE_RESPONSE,
+    PROPOSE,
+    REQUIRED,
+    SAML,
+    USER,
+)
+from asyncstore.errors import UsageError
+from asyncstore.negotiation import Planned, listed
+from asyncstore.protocol.associate import MOST_BYTES_OF_ITEM, IdentityKind, UserIdentity
+
+if TYPE_CHECKING:
+    from asyncstore.cli.table import Option, Parsed
+    from asyncstore.negotiation import Proposal
+
+_log = logging.getLogger(__name__)
+
+_MOST_BYTES_OF_CONFIGURATION = 1 << 20
+"""Real ones have some 30 kB; what is longer is something else."""
+
+
+def proposal_of(parsed: Parsed) -> Proposal:
+    """What to propose: as storescu does where one of its options asks for it, otherwise what the files need.
+
+    Raises:
+        UsageError: the configuration file cannot be read, or is wrong.
+    """
+    configuration = parsed[CONFIG_FILE]
+    if configuration is not None:
+        file, profile = configuration
+        return _profile(file, profile)
+    choices = [name.removeprefix("--propose-") for name, row in PROPOSE.items() if parsed[row]]
+    if not choices and not parsed[REQUIRED] and not parsed[COMBINE]:
+        return Planned()
+    choice = choices[0] if choices else "uncompr"
+    return listed(choice, required=parsed[REQUIRED], combined=parsed[COMBINE])
+
+
+def _profile(file: str, profile: str) -> Proposal:
+    """The proposal of a profile of a configuration file; what is ignored in the file is warned of."""
+    from asyncstore.negotiation.profile import read_profile  # noqa: PLC0415 - few command lines need it
+
+    text = _content(CONFIG_FILE, file, _MOST_BYTES_OF_CONFIGURATION).decode("utf-8-sig", "replace")
+    try:
+        profiled = read_profile(text, file, profile)
+    except UsageError as error:
+        raise UsageError(f"{CONFIG_FILE.long}: {error}") from None
+    for remark in profiled.remarks:
+        _log.warning("%s", remark)
+    return profiled
+
+
+def identity_of(parsed: Parsed) -> UserIdentity | None:
+    """Who asks for the associations, if that is to be said; a password may be asked for.
+
+    Raises:
+        UsageError: a file cannot be read or does not fit, or there is no terminal to ask at.
+    """
+    wants_response = parsed[POSITIVE_RESPONSE]
+    for row, kind in ((KERBEROS, IdentityKind.KERBEROS), (SAML, IdentityKind.SAML), (JWT, IdentityKind.JWT)):
+        file = parsed[row]
+        if file is not None:
+            return UserIdentity(kind, _content(row, file, MOST_BYTES_OF_ITEM), wants_response=wants_response)
+    user = parsed[USER]
+    if user is None:
+        return None
+    password = _password(parsed)
+    if password is None:
+        return UserIdentity(IdentityKind.USERNAME, os.fsencode(user), wants_response=wants_response)
+    return UserIdentity(IdentityKind.USERNAME_AND_PASSCODE, os.fsencode(user), password, wants_response)
+
+
+def _password(parsed: Parsed) -> bytes | None:
+    """The password, byte for byte as it was given; ``None`` where none is to be sent."""
+    if parsed[ASK_PASSWORD]:
+        return _asked_password(parsed[USER] or "")
+    if parsed[EMPTY_PASSWORD]:
+        return b""
+    password = parsed[PASSWORD]
+    return None if password is None else os.fsencode(password)
+
+
+def _asked_password(user: str) -> bytes:
+    """What is typed at the terminal, unseen."""
+    import warnings  # noqa: PLC0415 - few command lines need it
+    from getpass import GetPassWarning, getpass  # noqa: PLC0415 - as above
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GetPassWarning)  # it would show what is typed
+        try:
+            return getpass(f"Password of {user}: ").encode()
+        except (GetPassWarning, EOFError):
+            complaint = (
+                f"{ASK_PASSWORD.long}: there is no terminal to ask at; {PASSWORD.variable} can hold the password"
+            )
+            raise UsageError(complaint) from None
+
+
+def _content(row: Option[object], file: str, most: int) -> bytes:
+    """All of a file that an option names.
+
+    Raises:
+        UsageError: it cannot be read, is empty, or is longer than it may be.
+    """
+    try:
+        with open(file, "rb") as opened:  # noqa: PTH123 - pathlib costs every command line 7 ms
+            content = opened.read(most + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"{row.long} {file}: cannot read it: {reason}") from None
+    if not content:
+        raise UsageError(f"{row.long} {file}: the file is empty")
+    if len(content) > most:
+        raise UsageError(f"{row.long} {file}: the file is longer than the {most} bytes that can be used")
+    return content

@@ -1,0 +1,37 @@
+"""What to propose, what was agreed, and which accepted presentation context carries an instance: pure decisions.
+
+- ``contexts``: planning contexts, concluding what came of them, choosing one.
+- ``proposal``: the kinds of proposals, storescu's among them; ``profile``: those of configuration files.
+- ``names``: what UIDs are called; ``show``: negotiation in readable lines. Both are imported where they are needed.
+"""
+
+from asyncstore.negotiation.contexts import (
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    UNCOMPRESSED,
+    Agreement,
+    Pair,
+    agreed_window,
+    carrier,
+    conclude,
+    pair_of,
+    plan,
+    verification,
+)
+from asyncstore.negotiation.proposal import Listed, Planned, Proposal, listed
+
+__all__ = [
+    "IMPLICIT_VR_LITTLE_ENDIAN",
+    "UNCOMPRESSED",
+    "Agreement",
+    "Listed",
+    "Pair",
+    "Planned",
+    "Proposal",
+    "agreed_window",
+    "carrier",
+    "conclude",
+    "listed",
+    "pair_of",
+    "plan",
+    "verification",
+]

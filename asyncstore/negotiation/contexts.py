@@ -1,0 +1,137 @@
+"""Presentation contexts: planning them, concluding what came of them, choosing one for an instance. Pure decisions.
+
+Unless something else is asked for, contexts are planned from the instances found: one context for each pair of SOP
+class and transfer syntax, proposing that transfer syntax alone. So the answer says of each pair whether its data sets
+can go out as they lie in the file (a context that lists several transfer syntaxes is answered with one of them: PS3.8
+9.3.3.2), and nothing is re-encoded that need not be. Besides, what uncompressed data sets can be converted to is
+proposed in one more context for each SOP class; so the default transfer syntax is always proposed (PS3.5 10.1).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.errors import InvalidPdu
+from asyncstore.protocol.associate import ACCEPTANCE, MOST_CONTEXTS, ProposedContext, describe_result
+from asyncstore.protocol.command import VERIFICATION
+from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from asyncstore.protocol.associate import ContextResult
+
+Pair = tuple[str, str]
+"""SOP class UID and transfer syntax UID: what a presentation context is needed for."""
+
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+"""The default transfer syntax of DICOM (PS3.5 10.1)."""
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+"""Explicit VR big endian (retired)."""
+DEFLATED = "1.2.840.10008.1.2.1.99"
+"""Deflated explicit VR little endian (PS3.5 A.5)."""
+
+_EXPLICIT = (EXPLICIT_VR_LITTLE_ENDIAN, BIG_ENDIAN)
+UNCOMPRESSED = frozenset((IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, BIG_ENDIAN, DEFLATED))
+"""The transfer syntaxes whose pixel data is not encapsulated (PS3.5 A.4): what is in one of them can be had in all."""
+
+_CONVERTED_TO = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+"""What uncompressed data sets are converted to where their own transfer syntax is not accepted: the transfer syntaxes
+that are not retired, that with VRs first."""
+
+
+def pair_of(sop_class_uid: str, transfer_syntax_uid: str) -> Pair:
+    """The pair that an instance belongs to."""
+    return sop_class_uid, transfer_syntax_uid
+
+
+def plan(wanted: Iterable[Pair]) -> tuple[ProposedContext, ...]:
+    """A context for each pair, in order, without repetition, then what they can be converted to.
+
+    What exceeds 128 contexts is left for another association.
+    """
+    pairs = dict.fromkeys(wanted)
+    contexts: list[tuple[str, tuple[str, ...]]] = [(abstract, (transfer,)) for abstract, transfer in pairs]
+    for abstract in dict.fromkeys(abstract for abstract, transfer in pairs if transfer in UNCOMPRESSED):
+        others = tuple(uid for uid in _CONVERTED_TO if (abstract, uid) not in pairs)
+        contexts += [(abstract, others)] if others else []
+    return tuple(ProposedContext(2 * index + 1, *context) for index, context in enumerate(contexts[:MOST_CONTEXTS]))
+
+
+def verification() -> tuple[ProposedContext, ...]:
+    """The context of C-ECHO."""
+    return (ProposedContext(1, VERIFICATION, (IMPLICIT_VR_LITTLE_ENDIAN,)),)
+
+
+class Agreement(NamedTuple):
+    """What came of a proposal."""
+
+    accepted: dict[Pair, int]
+    """The context to use for each pair that was accepted, in the order of the answer: the first one accepted for it."""
+    results: dict[Pair, str]
+    """What the peer said to each pair proposed, in words."""
+    transfer_syntaxes: dict[int, str]
+    """The transfer syntax of each accepted context."""
+
+
+def conclude(proposed: Iterable[ProposedContext], results: Iterable[ContextResult]) -> Agreement:
+    """What the acceptor's answer means (PS3.8 9.3.3.2).
+
+    Raises:
+        InvalidPdu: it accepted something that was not proposed.
+    """
+    by_id = {context.id: context for context in proposed}
+    agreement = Agreement({}, {}, {})
+    for context_id, result, transfer_syntax in results:
+        context = by_id.get(context_id)
+        if context is None:
+            raise InvalidPdu(f"it answered context {context_id}, which was not proposed", ABORT_INVALID_PARAMETER)
+        if result == ACCEPTANCE:
+            if transfer_syntax not in context.transfer_syntaxes:
+                complaint = f"it accepted transfer syntax {transfer_syntax}, which was not proposed"
+                raise InvalidPdu(complaint, ABORT_INVALID_PARAMETER)
+            agreement.accepted.setdefault((context.abstract_syntax, transfer_syntax), context_id)
+            agreement.transfer_syntaxes[context_id] = transfer_syntax
+        for proposed_syntax in context.transfer_syntaxes:
+            pair = context.abstract_syntax, proposed_syntax
+            if pair in agreement.accepted:
+                agreement.results[pair] = describe_result(ACCEPTANCE)
+            elif result == ACCEPTANCE:
+                agreement.results[pair] = f"the peer chose {transfer_syntax}"
+            else:
+                agreement.results[pair] = describe_result(result)
+    return agreement
+
+
+def agreed_window(proposed: int, accepted: tuple[int, int] | None) -> int:
+    """Requests we may have outstanding; 0 is unlimited. The acceptor may lower what was proposed, not raise it.
+
+    Without an item in the answer it is 1, and where none was proposed (1), too (PS3.7 D.3.3.3).
+    """
+    invoked = 1 if accepted is None or proposed == 1 else accepted[0]
+    return min(proposed, invoked) if proposed and invoked else proposed or invoked
+
+
+def carrier(
+    sop_class_uid: str, transfer_syntax_uid: str, accepted: Iterable[Pair], *, prefers_deflated: bool = False
+) -> str | None:
+    """The transfer syntax of the accepted context that an instance goes out in; ``None``: there is none for its class.
+
+    Its own if that was accepted, otherwise the first accepted one of explicit VR, otherwise of implicit VR, otherwise
+    the first of all, as storescu chooses; whether the data set can be converted to it is another question.
+
+    Args:
+        sop_class_uid: of the instance.
+        transfer_syntax_uid: of its data set.
+        accepted: the pairs accepted, in the order of the answer.
+        prefers_deflated: a data set that is not compressed is treated as if it were deflated (``-xd``).
+    """
+    if prefers_deflated and transfer_syntax_uid in UNCOMPRESSED:
+        transfer_syntax_uid = DEFLATED
+    carriers = [transfer for abstract, transfer in accepted if abstract == sop_class_uid]
+    for wanted in ((transfer_syntax_uid,), _EXPLICIT, (IMPLICIT_VR_LITTLE_ENDIAN,), carriers):
+        found = next((transfer for transfer in carriers if transfer in wanted), None)
+        if found is not None:
+            return found
+    return None

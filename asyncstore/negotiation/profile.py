@@ -1,0 +1,344 @@
+"""Association configuration files, as DCMTK's programs read them: from text to the proposal of one profile. Pure.
+
+The format, where it is not obvious (``/etc/dcmtk/storescu.cfg`` is an example):
+
+1. ``[[Supersection]]`` holds ``[Section]``, which holds ``Key = Value``. The names of all three may be written in
+   capitals or small letters and with spaces; of other characters only digits, ``-`` and ``_`` count.
+2. A line whose first character is ``#`` is a comment; one that begins with a space continues the value before it.
+3. Entries of a list are numbered from 1 without a gap. What comes after a gap, repeats a key or has a key that means
+   nothing is ignored, as DCMTK does; unlike DCMTK, we say so (:attr:`Profiled.remarks`).
+4. Sections of one supersection that have the same name are one list. A profile stands once.
+5. Everything in the file is checked, whichever profile is asked for. An error names the file, the line and the key.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
+
+from asyncstore.errors import UsageError
+from asyncstore.negotiation.names import names, uid_of
+from asyncstore.protocol.associate import MOST_CONTEXTS, ExtendedNegotiation, ProposedContext, RoleSelection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from asyncstore.negotiation.contexts import Pair
+
+T = TypeVar("T")
+
+_MOST_ENTRIES = MOST_CONTEXTS
+"""Of a list of contexts; DCMTK takes no more transfer syntaxes either."""
+_MOST_INFORMATION = 1024
+"""Bytes of extended negotiation for one SOP class, as DCMTK has it."""
+
+_HEADING = re.compile(r"(\[+)([^\[\]]*)(\]+)[ \t]*(.*)", re.DOTALL)
+_UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
+"""DCMTK looks no closer at UIDs than this; 64 characters is their length at most (PS3.5 9.1)."""
+_ROLES = {"SCU": (True, False), "SCP": (False, True), "BOTH": (True, True)}
+"""Whether the SCU and the SCP role are proposed."""
+
+
+class Profiled(NamedTuple):
+    """What a profile prescribes, whatever is to be sent; made by :func:`read_profile`.
+
+    Attributes:
+        proposed: the contexts, in the profile's order.
+        remarks: what was ignored in the file, in lines for its author.
+    """
+
+    proposed: tuple[ProposedContext, ...]
+    roles: tuple[RoleSelection, ...] = ()
+    extended: tuple[ExtendedNegotiation, ...] = ()
+    remarks: tuple[str, ...] = ()
+    needs_all_files: bool = False
+    prefers_deflated: bool = False
+
+    def contexts(self, pairs: Iterable[Pair]) -> tuple[ProposedContext, ...]:  # noqa: ARG002 - as of any proposal
+        """The profile's contexts."""
+        return self.proposed
+
+    def covers(self, contexts: Iterable[ProposedContext], pair: Pair) -> bool:  # noqa: ARG002 - as of any proposal
+        """Nothing else will ever be proposed."""
+        return True
+
+
+def read_profile(text: str, file: str, profile: str) -> Profiled:
+    """The proposal of a profile.
+
+    Args:
+        text: of the configuration file.
+        file: its name, for messages.
+        profile: the profile's name; spaces in it do not count, nor whether its letters are capitals.
+
+    Raises:
+        UsageError: the file is wrong, or has no such profile.
+    """
+    return _Reader(text, file).proposal(profile)
+
+
+class _Entry(NamedTuple):
+    key: str
+    """As it is written."""
+    value: str
+    line: int
+
+
+class _Section(NamedTuple):
+    name: str
+    line: int
+    entries: list[_Entry]
+
+
+class _Profile(NamedTuple):
+    contexts: str
+    roles: str | None
+    extended: str | None
+
+
+class _Context(NamedTuple):
+    sop_class_uid: str
+    transfer_syntaxes: str
+    """The name of their list."""
+
+
+class _Reader:
+    """A configuration file, read and checked."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._file = file
+        self._remarks: list[str] = []
+        self._supersections: dict[str, list[_Section]] = {}
+        self._read(text)
+        self._transfer_syntaxes = self._lists("TransferSyntaxes", "TransferSyntax", self._uid)
+        self._contexts = self._lists("PresentationContexts", "PresentationContext", self._context)
+        self._roles = self._lists("SCPSCURoleSelection", "Role", self._role, is_optional=True)
+        self._extended = self._lists("ExtendedNegotiation", "ExtendedNegotiation", self._extension, is_optional=True)
+        self._profiles = dict(self._each_profile())
+
+    def proposal(self, profile: str) -> Profiled:
+        """The proposal of one of its profiles."""
+        chosen = self._profiles.get(_plain(profile))
+        if chosen is None:
+            there_are = ", ".join(section.name for section in self._supersections["PROFILES"]) or "none at all"
+            raise UsageError(f"{self._file}: it has no profile {profile!r}; there are: {there_are}")
+        contexts = tuple(
+            ProposedContext(2 * index + 1, uid, tuple(self._transfer_syntaxes[transfer_syntaxes]))
+            for index, (uid, transfer_syntaxes) in enumerate(self._contexts[chosen.contexts])
+        )
+        return Profiled(
+            contexts,
+            tuple(self._roles[chosen.roles]) if chosen.roles else (),
+            tuple(self._extended[chosen.extended]) if chosen.extended else (),
+            tuple(self._remarks),
+        )
+
+    # Lines.
+
+    def _read(self, text: str) -> None:
+        """Find supersections, sections and entries."""
+        sections: list[_Section] | None = None
+        entries: list[_Entry] | None = None
+        is_entry_open = False
+        for line, content in _lines(text):
+            rest = content.strip(" \t")
+            if is_entry_open and entries and content[0] in " \t":
+                entries[-1] = entries[-1]._replace(value=f"{entries[-1].value}\n{rest}")
+                continue
+            is_entry_open = False
+            if rest.startswith("["):
+                level, name, rest = self._heading(line, rest)
+                if level > 1:
+                    sections, entries = self._new_supersection(line, name), None
+                elif sections is None:
+                    self._refuse(line, f"[{name}]", "it stands in no [[supersection]]")
+                else:
+                    entries = []
+                    sections.append(_Section(name, line, entries))
+            if rest:
+                key, value = self._key_and_value(line, rest)
+                if entries is None:
+                    self._refuse(line, key, "it stands in no [section]")
+                entries.append(_Entry(key, value, line))
+                is_entry_open = True
+
+    def _heading(self, line: int, content: str) -> tuple[int, str, str]:
+        """The level of a heading, its name, and what follows it in its line."""
+        found = _HEADING.fullmatch(content)
+        if found is None or len(found[1]) != len(found[3]):
+            self._refuse(line, content, "its brackets do not match")
+        return len(found[1]), found[2].strip(), found[4]
+
+    def _new_supersection(self, line: int, name: str) -> list[_Section]:
+        key = _plain(name)
+        if key in self._supersections:
+            self._refuse(line, f"[[{name}]]", "it stands twice; one can hold all sections")
+        if key not in _SUPERSECTIONS:
+            self._remarks.append(f"{self._file}, line {line}: [[{name}]] means nothing here and is ignored")
+        return self._supersections.setdefault(key, [])
+
+    def _key_and_value(self, line: int, content: str) -> tuple[str, str]:
+        key, equals, value = content.partition("=")
+        if not equals or not _plain(key):
+            self._refuse(line, content, "it is neither [a heading] nor key = value")
+        return key.strip(), value.strip(" \t")
+
+    # Lists.
+
+    def _lists(
+        self, name: str, stem: str, meaning: Callable[[_Entry], T], *, is_optional: bool = False
+    ) -> dict[str, list[T]]:
+        """What each section of a supersection lists, by the section's name."""
+        sections = self._supersections.get(_plain(name))
+        if sections is None and not is_optional:
+            raise UsageError(f"{self._file}: [[{name}]] is missing; without it there is nothing to propose")
+        lists: dict[str, list[T]] = {}
+        for section in sections or ():
+            for entry in self._numbered(section, stem):
+                values = lists.setdefault(_plain(section.name), [])
+                value = meaning(entry)
+                self._check_addition(entry, value, values)
+                values.append(value)
+        return lists
+
+    def _numbered(self, section: _Section, stem: str) -> Iterator[_Entry]:
+        """The entries of a section in the order of their numbers (rule 3)."""
+        by_key: dict[str, _Entry] = {}
+        for entry in section.entries:
+            if by_key.setdefault(_plain(entry.key), entry) is not entry:
+                self._ignore(entry, f"[{section.name}] has that key already")
+        number = 1
+        while (found := by_key.pop(_plain(f"{stem}{number}"), None)) is not None:
+            yield found
+            number += 1
+        for entry in by_key.values():
+            self._ignore(entry, f"[{section.name}] has no {stem}{number}, and what follows a gap does not count")
+
+    def _check_addition(self, entry: _Entry, value: T, values: list[T]) -> None:
+        """See that a list has room for one more, and that SOP classes have no two roles or extensions."""
+        if len(values) == _MOST_ENTRIES:
+            self._refuse(entry.line, entry.key, f"its list is too long: {_MOST_ENTRIES} entries are allowed")
+        if isinstance(value, RoleSelection | ExtendedNegotiation):
+            for other in values:
+                if isinstance(other, type(value)) and other.sop_class_uid == value.sop_class_uid:
+                    sop_class, _, _ = entry.value.partition("\\")
+                    self._refuse(entry.line, entry.key, f"its list has {sop_class.strip()} already")
+
+    # Values.
+
+    def _uid(self, entry: _Entry, name: str | None = None) -> str:
+        """The UID of a name, or the UID that stands there."""
+        text = entry.value if name is None else name.strip()
+        uid = text if text[:1].isdigit() else uid_of(text.removeprefix("="))
+        if uid is None or not _UID.fullmatch(uid):
+            self._refuse(entry.line, entry.key, f"{text!r} is neither a UID nor a name of one{_suggestion(text)}")
+        return uid
+
+    def _parts(self, entry: _Entry, second: str) -> tuple[str, str]:
+        """The UID before the backslash, and what follows it."""
+        first, backslash, rest = entry.value.partition("\\")
+        if not backslash:
+            self._refuse(entry.line, entry.key, f"{entry.value!r} lacks the backslash between SOP class and {second}")
+        return self._uid(entry, first), rest.strip()
+
+    def _context(self, entry: _Entry) -> _Context:
+        uid, name = self._parts(entry, "list of transfer syntaxes")
+        if _plain(name) not in self._transfer_syntaxes:
+            self._refuse(entry.line, entry.key, f"[[TransferSyntaxes]] has no list {name!r}, or an empty one")
+        return _Context(uid, _plain(name))
+
+    def _role(self, entry: _Entry) -> RoleSelection:
+        uid, name = self._parts(entry, "role")
+        roles = _ROLES.get(name.upper())
+        if roles is None:
+            self._refuse(entry.line, entry.key, f"{name!r} is none of SCU, SCP, BOTH")
+        return RoleSelection(uid, *roles)
+
+    def _extension(self, entry: _Entry) -> ExtendedNegotiation:
+        uid, digits = self._parts(entry, "application information")
+        if not re.fullmatch(f"([0-9A-Fa-f]{{2}}){{1,{_MOST_INFORMATION}}}", digits, re.ASCII):
+            what = f"after the backslash 1 to {_MOST_INFORMATION} bytes are needed, of two hexadecimal digits each"
+            self._refuse(entry.line, entry.key, what)
+        return ExtendedNegotiation(uid, bytes.fromhex(digits))
+
+    # Profiles.
+
+    def _each_profile(self) -> Iterator[tuple[str, _Profile]]:
+        """The profiles by their names, checked against the lists they name."""
+        if "PROFILES" not in self._supersections:
+            raise UsageError(f"{self._file}: [[Profiles]] is missing; without it there is nothing to choose")
+        known: set[str] = set()
+        for section in self._supersections["PROFILES"]:
+            if _plain(section.name) in known:
+                self._refuse(section.line, f"[{section.name}]", "another profile has that name")
+            known.add(_plain(section.name))
+            yield _plain(section.name), self._profile(section)
+
+    def _profile(self, section: _Section) -> _Profile:
+        found: dict[str, _Entry] = {}
+        for entry in section.entries:
+            if _plain(entry.key) not in _PROFILE_KEYS:
+                self._ignore(entry, "profiles have no such key")
+            elif found.setdefault(_plain(entry.key), entry) is not entry:
+                self._ignore(entry, f"[{section.name}] has that key already")
+        contexts = self._named(found.get("PRESENTATIONCONTEXTS"), "PresentationContexts", self._contexts)
+        if contexts is None:
+            self._refuse(section.line, f"[{section.name}]", "it names no PresentationContexts")
+        proposed = {context.sop_class_uid for context in self._contexts[contexts]}
+        roles = self._named(found.get("SCPSCUROLESELECTION"), "SCPSCURoleSelection", self._roles)
+        extended = self._named(found.get("EXTENDEDNEGOTIATION"), "ExtendedNegotiation", self._extended)
+        if roles is not None:
+            self._check_proposed(found["SCPSCUROLESELECTION"], self._roles[roles], proposed)
+        if extended is not None:
+            self._check_proposed(found["EXTENDEDNEGOTIATION"], self._extended[extended], proposed)
+        return _Profile(contexts, roles, extended)
+
+    def _named(self, entry: _Entry | None, supersection: str, lists: dict[str, list[T]]) -> str | None:
+        """The list that an entry of a profile names, if there is such an entry."""
+        if entry is None:
+            return None
+        if _plain(entry.value) not in lists:
+            self._refuse(entry.line, entry.key, f"[[{supersection}]] has no list {entry.value!r}, or an empty one")
+        return _plain(entry.value)
+
+    def _check_proposed(
+        self, entry: _Entry, items: Iterable[RoleSelection | ExtendedNegotiation], proposed: set[str]
+    ) -> None:
+        """See that what is negotiated besides is negotiated for SOP classes of the profile."""
+        for item in items:
+            if item.sop_class_uid not in proposed:
+                what = f"{entry.value!r} lists SOP class {item.sop_class_uid}, which has no presentation context here"
+                self._refuse(entry.line, entry.key, what)
+
+    # Complaints.
+
+    def _ignore(self, entry: _Entry, reason: str) -> None:
+        self._remarks.append(f"{self._file}, line {entry.line}: {entry.key} is ignored: {reason}")
+
+    def _refuse(self, line: int, key: str, cause: str) -> NoReturn:
+        raise UsageError(f"{self._file}, line {line}: {key}: {cause}")
+
+
+_SUPERSECTIONS = frozenset(
+    {"TRANSFERSYNTAXES", "PRESENTATIONCONTEXTS", "SCPSCUROLESELECTION", "EXTENDEDNEGOTIATION", "PROFILES"}
+)
+_PROFILE_KEYS = frozenset({"PRESENTATIONCONTEXTS", "SCPSCUROLESELECTION", "EXTENDEDNEGOTIATION"})
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Numbers and contents of the lines that say something; they end as those of any system do."""
+    for number, line in enumerate(re.split(r"\r\n|\n|\r", text), 1):
+        if line.strip(" \t") and not line.startswith("#"):
+            yield number, line
+
+
+def _plain(name: str) -> str:
+    """A name with nothing but what counts in it (rule 1)."""
+    return re.sub(r"[^A-Z0-9_-]", "", name.upper())
+
+
+def _suggestion(text: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+
+    close = get_close_matches(text, names(), n=1)
+    return f", did you mean {close[0]}?" if close else ""

@@ -1,0 +1,234 @@
+"""From options to what is negotiated: the files they name, and secrets that nobody gets to see."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+import trees
+from asyncstore.cli.commands import SEND
+from asyncstore.cli.grammar import parse
+from asyncstore.cli.main import main
+from asyncstore.cli.proposal import identity_of, proposal_of
+from asyncstore.errors import UsageError
+from asyncstore.negotiation import Planned, listed
+from asyncstore.protocol.associate import UserIdentity
+from cli.commands import asyncstore, running_sink
+
+LINE = ("localhost", "104", "file")
+CONFIGURATION = """
+[[TransferSyntaxes]]
+[Explicit]
+TransferSyntax1 = LittleEndianExplicit
+[[PresentationContexts]]
+[CT]
+PresentationContext1 = CTImageStorage\\Explicit
+PresentationContext3 = MRImageStorage\\Explicit
+[[Profiles]]
+[Default]
+PresentationContexts = CT
+"""
+
+
+def parsed(*options, **environment):
+    return parse(SEND, (*options, *LINE), environment)
+
+
+# What to propose.
+
+
+@pytest.mark.parametrize(
+    ("options", "proposal"),
+    [
+        ((), Planned()),
+        (("-x=",), listed("uncompr")),
+        (("-R",), listed("uncompr", required=True)),
+        (("+C",), listed("uncompr", combined=True)),
+        (("-xs", "-xe"), listed("little")),
+        (("-xv", "-R", "+C"), listed("j2k-lossless", required=True, combined=True)),
+        (("--propose-htj2k",), listed("htj2k")),
+        (("--propose-jpegxl", "+C"), listed("jpegxl", combined=True)),
+    ],
+)
+def test_files_are_planned_for_unless_an_option_of_storescu_is_given(options, proposal):
+    assert proposal_of(parsed(*options)) == proposal
+    assert type(proposal_of(parsed(*options))) is type(proposal)
+
+
+def test_a_profile_is_read_and_what_it_ignores_is_warned_of(tmp_path, caplog):
+    file = tmp_path / "a.cfg"
+    file.write_bytes(b"\xef\xbb\xbf# latin-1: \xe4\n" + CONFIGURATION.encode())
+    proposal = proposal_of(parsed("-xf", str(file), "default"))
+    assert [context.abstract_syntax for context in proposal.contexts(())] == ["1.2.840.10008.5.1.4.1.1.2"]
+    (warning,) = caplog.records
+    assert warning.levelname == "WARNING"
+    assert warning.getMessage().startswith(f"{file}, line 9: PresentationContext3 is ignored: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot read it: No such file or directory"),
+        ("", "the file is empty"),
+        ("x" * 1_048_577, "the file is longer than the 1048576 bytes that can be used"),
+        ("[[Profiles]]", "[[TransferSyntaxes]] is missing"),
+    ],
+    ids=["absent", "empty", "huge", "wrong"],
+)
+def test_what_is_wrong_with_a_profile_names_option_and_file(tmp_path, content, said):
+    file = tmp_path / "a.cfg"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(UsageError) as refused:
+        proposal_of(parsed("-xf", str(file), "Default"))
+    assert str(refused.value).startswith("--config-file")
+    assert str(file) in str(refused.value)
+    assert said in str(refused.value)
+
+
+# Who asks.
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "identity"),
+    [
+        ((), {}, None),
+        ((), {"ASYNCSTORE_PASSWORD": "unused"}, None),
+        (("-usr", "jdoe"), {}, UserIdentity(1, b"jdoe")),
+        (("-usr", "jdoe", "-rsp"), {}, UserIdentity(1, b"jdoe", wants_response=True)),
+        (("-usr", "jdoe", "-pwd", "-epw"), {}, UserIdentity(2, b"jdoe", b"-epw")),
+        (("-usr", "jdoe", "-pwd", "a", "-epw"), {}, UserIdentity(2, b"jdoe", b"")),
+        (("-usr", "jdoe"), {"ASYNCSTORE_PASSWORD": "hunter2"}, UserIdentity(2, b"jdoe", b"hunter2")),
+        (("-usr", "jdoe", "-epw"), {"ASYNCSTORE_PASSWORD": "hunter2"}, UserIdentity(2, b"jdoe", b"")),
+        ((), {"ASYNCSTORE_USER": "jdoe", "ASYNCSTORE_PASSWORD": "b"}, UserIdentity(2, b"jdoe", b"b")),
+        (("-usr", "jd\xf6e", "-pwd", "\udcff"), {}, UserIdentity(2, "jd\xf6e".encode(), b"\xff")),
+    ],
+)
+def test_user_and_password_go_out_byte_for_byte(options, environment, identity):
+    assert identity_of(parsed(*options, **environment)) == identity
+
+
+@pytest.mark.parametrize(("option", "kind"), [("-kt", 3), ("--saml", 4), ("--jwt", 5)])
+def test_files_to_log_in_with_go_out_byte_for_byte(tmp_path, option, kind):
+    file = tmp_path / "ticket"
+    file.write_bytes(bytes(range(256)) + b"\n")
+    assert identity_of(parsed(option, str(file))) == UserIdentity(kind, bytes(range(256)) + b"\n")
+
+
+@pytest.mark.parametrize("option", ["--kerberos", "--saml", "--jwt"])
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (None, "cannot read it: No such file or directory"),
+        (0, "the file is empty"),
+        (65536, "the file is longer than the 65535 bytes that can be used"),
+    ],
+)
+def test_a_file_that_cannot_be_sent_whole_is_refused(tmp_path, option, size, said):
+    file = tmp_path / "ticket"
+    if size is not None:
+        file.write_bytes(bytes(size))
+    with pytest.raises(UsageError) as refused:
+        identity_of(parsed(option, str(file)))
+    assert str(refused.value) == f"{option} {file}: {said}"
+
+
+def test_an_identity_that_just_does_not_fit_is_refused_before_anything_else(tmp_path, capsys):
+    (tmp_path / "ticket").write_bytes(bytes(65535))
+    assert main(["send", "-kt", str(tmp_path / "ticket"), "localhost", "104", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("asyncstore send: user identity and extended negotiation are ")
+    assert said.endswith(" bytes too long for a request\n")
+
+
+# Secrets.
+
+
+def test_arguments_are_shown_without_secrets(capsys):
+    words = ["-usr", "jdoe", "-pwd", "hunter2", "--arguments", "host", "104"]
+    assert main(["send", *words]) == 1
+    said = capsys.readouterr().err
+    assert "'--user' 'jdoe' '--password' '***' '--arguments' 'host' '104'" in said
+    assert "hunter2" not in said
+    assert "hunter2" not in " ".join(parsed("-usr", "jdoe", "-pwd", "hunter2").words)
+
+
+async def test_debugging_shows_the_negotiation_and_no_secret(tmp_path):
+    trees.instances(tmp_path / "files", 1)
+    async with running_sink() as sink:
+        words = ("-d", "-usr", "jdoe", "-pwd", "hunter2", "-xe", "127.0.0.1", str(sink.port), tmp_path / "files")
+        done = await asyncstore("send", "--arguments", *words)
+    assert done.returncode == 0, done
+    assert "calling AE title STORESCU, called AE title ANY-SCP" in done.err
+    assert "user identity: user name 'jdoe' and passcode" in done.err
+    assert "CTImageStorage in BigEndianExplicit, LittleEndianImplicit" in done.err
+    assert "CTImageStorage: accepted in LittleEndianExplicit" in done.err
+    assert "hunter2" not in done.out + done.err
+
+
+async def test_a_peer_that_does_not_confirm_the_login_gets_nothing(tmp_path):
+    trees.instances(tmp_path / "files", 1)
+    async with running_sink("--output", tmp_path / "received") as sink:
+        words = ("-usr", "jdoe", "-rsp", "127.0.0.1", str(sink.port), tmp_path / "files")
+        done = await asyncstore("send", *words)
+    assert done.returncode == 1
+    assert "the peer did not confirm our user identity" in done.err
+    assert "leave out -rsp" in done.err
+    assert not trees.data_sets(tmp_path / "received")
+
+
+_ASK = """
+import sys
+from asyncstore.cli.commands import SEND
+from asyncstore.cli.grammar import parse
+from asyncstore.cli.proposal import identity_of
+from asyncstore.errors import UsageError
+try:
+    identity = identity_of(parse(SEND, ("-usr", "jdoe", "--ask-password", "host", "104", "file"), {}))
+    print(identity.kind, identity.primary, len(identity.secondary), file=sys.stderr)
+except UsageError as error:
+    print(error, file=sys.stderr)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
+def test_a_password_is_asked_for_on_the_terminal_and_not_echoed():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads, from 3.12 on: exec follows
+        child, terminal = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-c", _ASK])  # noqa: S606 - the point is its terminal
+    shown = b""
+    while b"Password of jdoe: " not in shown:
+        shown += os.read(terminal, 1024)
+    os.write(terminal, b"hunter2\n")
+    try:
+        while more := os.read(terminal, 1024):
+            shown += more
+    except OSError:  # Linux's way of saying that the other end is closed
+        pass
+    os.close(terminal)
+    os.waitpid(child, 0)
+    assert b"2 b'jdoe' 7" in shown
+    assert b"hunter2" not in shown
+
+
+def test_without_a_terminal_there_is_nobody_to_ask():
+    done = subprocess.run(
+        [sys.executable, "-c", _ASK],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True,
+    )  # fmt: skip
+    assert done.stderr == (
+        "--ask-password: there is no terminal to ask at; ASYNCSTORE_PASSWORD can hold the password\n"
+    )
+
+
+def test_asking_needs_a_user_and_gives_way_to_the_rightmost():
+    with pytest.raises(UsageError, match="--ask-password is only allowed with --user"):
+        parsed("--ask-password")
+    assert identity_of(parsed("-usr", "jdoe", "--ask-password", "-pwd", "a")).secondary == b"a"
