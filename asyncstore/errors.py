@@ -182,6 +182,52 @@ class LinkLost(AssociationError):
         return True
 
 
+class TlsFailed(AssociationError):
+    """No TLS session came about, or one ended by a fatal alert (RFC 8446 6.2).
+
+    Attributes:
+        cause: the reason in words.
+    """
+
+    def __init__(self, peer: str, cause: str, hint: str | None = None) -> None:
+        super().__init__(peer, f"TLS: {cause}")
+        self.cause = cause
+        self.hint = hint
+
+
+class PeerCertificateRefused(TlsFailed):
+    """This side does not take the peer's certificate.
+
+    Attributes:
+        code: OpenSSL's number for the reason (X509_V_ERR_...); ``None`` where OpenSSL had none.
+    """
+
+    def __init__(self, peer: str, cause: str, hint: str | None = None, code: int | None = None) -> None:
+        super().__init__(peer, cause, hint)
+        self.code = code
+
+
+class OurCertificateRefused(TlsFailed):
+    """The peer wants a certificate of ours and got none, or does not take the one it got."""
+
+
+class NoCommonTls(TlsFailed):
+    """Both sides speak TLS, but share no protocol version or no cipher suite."""
+
+
+class NotTls(TlsFailed):
+    """The peer does not speak TLS at all."""
+
+
+class TlsInterrupted(TlsFailed):
+    """The peer closed the connection in the middle of the handshake, without an alert."""
+
+    @property
+    def is_transient(self) -> bool:
+        """Peers that restart, or have too many associations, do this too."""
+        return True
+
+
 class TimedOut(AssociationError):
     """The peer did not do something in the time it had.
 

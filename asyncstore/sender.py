@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from asyncstore.model import Attempt
     from asyncstore.negotiation import Proposal
+    from asyncstore.network.tls import TlsOptions, TlsRequestor
     from asyncstore.protocol.associate import ProposedContext, UserIdentity
 
 _OUTCOMES_WAITING = 8192
@@ -44,6 +45,7 @@ _OUTCOMES_SECONDS = 0.02
 _PORTS = range(1, 65536)
 _WINDOWS = range(65536)
 _AE_TITLE_LIMIT = 16
+_IP_VERSIONS = (None, 4, 6)
 _PDU_LENGTHS = range(4096, 131073)
 """The range of storescu's ``-pdu``; larger ones gain nothing."""
 
@@ -221,9 +223,11 @@ class Sender:
             storescu's proposals.
         identity: who asks for the associations, and the proof of it (user identity, PS3.7 D.3.3.7).
         conversion: what is to be sent otherwise than it lies in its file.
+        tls: use TLS, and how; ``None``: plain TCP.
+        ip_version: 4 or 6, or ``None`` for whatever ``peer`` resolves to.
 
     Raises:
-        UsageError: a value is out of its range.
+        UsageError: a value is out of its range, or a file of TLS cannot be used.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option of its own, all but the address by keyword
@@ -244,6 +248,8 @@ class Sender:
         proposal: Proposal = _PLANNED,
         identity: UserIdentity | None = None,
         conversion: ConversionOptions = _UNCHANGED,
+        tls: TlsOptions | None = None,
+        ip_version: int | None = None,
     ) -> None:
         _check(port in _PORTS, f"port {port} is not between 1 and 65535")
         for name, title in (("calling", calling_ae_title), ("called", called_ae_title)):
@@ -253,11 +259,12 @@ class Sender:
         _check(async_operations in _WINDOWS, f"a window of {async_operations} operations is not between 0 and 65535")
         for length in (max_pdu, max_send_pdu or max_pdu):
             _check(length in _PDU_LENGTHS, f"a maximum PDU length of {length} is not between 4096 and 131072")
+        _check(ip_version in _IP_VERSIONS, f"there is no IP version {ip_version}, only 4 and 6")
         self.peer = peer
         self.port = port
         self._association_options = AssociationOptions(
             calling_ae_title, called_ae_title, max_pdu, max_send_pdu, async_operations, timeouts, identity,
-            proposal.roles, proposal.extended,
+            proposal.roles, proposal.extended, _secured(tls, peer), ip_version,
         )  # fmt: skip
         too_much = excess(self._association_options.request(()))
         _check(not too_much, f"user identity and extended negotiation are {too_much} bytes too long for a request")
@@ -343,6 +350,15 @@ class Sender:
 def _check(is_good: bool, complaint: str) -> None:  # noqa: FBT001 - reads as a sentence
     if not is_good:
         raise UsageError(complaint)
+
+
+def _secured(options: TlsOptions | None, host: str) -> TlsRequestor | None:
+    """What makes TLS links, if they are asked for."""
+    if options is None:
+        return None
+    from asyncstore.network.tls import TlsRequestor  # noqa: PLC0415 - who does not ask for it does not wait for it
+
+    return TlsRequestor(options, host)
 
 
 def _is_ae_title(title: str) -> bool:

@@ -27,6 +27,7 @@ from asyncstore.protocol.status import result_of
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from asyncstore.network.tls import TlsAcceptor, TlsOptions
     from asyncstore.protocol.associate import AssociateRequest, ProposedContext
     from asyncstore.protocol.command import Command
 
@@ -85,9 +86,12 @@ class Sink:
         max_pdu: the largest P-DATA-TF to receive; 0: any.
         max_associations: associations to have open at once; ``None``: any number.
         async_operations: stores a requestor may have outstanding, if it asks; 0: any number.
+        tls: take associations over TLS only, and how; ``None``: plain TCP.
+        ip_version: 4 or 6, or ``None`` for whatever ``host`` is.
 
     Raises:
-        UsageError: on entering, the address cannot be had, or the folder cannot be written to.
+        UsageError: a file of TLS cannot be used; or, on entering, the address cannot be had, or the folder cannot be
+            written to.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option of its own, all by keyword
@@ -102,6 +106,8 @@ class Sink:
         max_pdu: int = 131072,
         max_associations: int | None = None,
         async_operations: int = 0,
+        tls: TlsOptions | None = None,
+        ip_version: int | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -113,6 +119,8 @@ class Sink:
         self._output = None if output is None else Path(output)
         self._status = status
         self._max_associations = max_associations
+        self._tls = _secured(tls)
+        self._ip_version = ip_version
         self._listening: Port | None = None
 
     async def __aenter__(self) -> Self:
@@ -122,7 +130,7 @@ class Sink:
         except OSError as error:
             raise UsageError(f"cannot store files in {str(self._output)!r}: {error.strerror}") from error
         try:
-            self._listening = Port(self.host, self.port, self)
+            self._listening = Port(self.host, self.port, self, self._tls, self._ip_version)
         except OSError as error:
             raise UsageError(f"cannot listen at {self.host}:{self.port}: {error.strerror}") from error
         self.port = self._listening.port
@@ -168,6 +176,15 @@ class Sink:
         if self._max_associations is not None and self.tally.associations >= self._max_associations:
             return _REJECT_LOCAL_LIMIT
         return None
+
+
+def _secured(options: TlsOptions | None) -> TlsAcceptor | None:
+    """What makes TLS links, if they are asked for."""
+    if options is None:
+        return None
+    from asyncstore.network.tls import TlsAcceptor  # noqa: PLC0415 - who does not ask for it does not wait for it
+
+    return TlsAcceptor(options)
 
 
 def _answer(context: ProposedContext) -> ContextResult:

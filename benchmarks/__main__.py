@@ -16,7 +16,7 @@ from benchmarks.processes import RunFailed
 from benchmarks.programs import missing_programs
 from benchmarks.rounds import say
 from benchmarks.scale import FULL, QUICK, Scale
-from benchmarks.sections import as_shipped, latency, memory, observing, pass_through, startup, survey
+from benchmarks.sections import as_shipped, latency, memory, observing, pass_through, startup, survey, tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,7 @@ _SECTIONS: dict[str, Callable[[Bench], None]] = {
     "pass-through": pass_through.measure,
     "observing": observing.measure,
     "as-shipped": as_shipped.measure,
+    "tls": tls.measure,
     "latency": latency.measure,
     "memory": memory.measure,
     "survey": survey.measure,

@@ -30,9 +30,10 @@ _ATTEMPTS = 3
 
 
 @contextmanager
-def storescp(*, no_delay: bool) -> Iterator[int]:
+def storescp(*options: str, no_delay: bool) -> Iterator[int]:
     """DCMTK's storescp, which discards what it receives; yields its port."""
-    with _listening(lambda port: ["storescp", "--fork", "--ignore", str(port)], no_delay=no_delay) as port:
+    words = ["storescp", "--fork", "--ignore", *options]
+    with _listening(lambda port: [*words, str(port)], no_delay=no_delay) as port:
         yield port
 
 

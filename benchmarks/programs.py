@@ -76,7 +76,7 @@ def asyncstore_program() -> str:
 
 def missing_programs() -> list[str]:
     """What is needed and not installed."""
-    needed = (asyncstore_program(), "storescp", "storescu", "dcmsend")
+    needed = (asyncstore_program(), "storescp", "storescu", "dcmsend", "openssl")
     return [program for program in needed if shutil.which(program) is None]
 
 

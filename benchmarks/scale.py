@@ -20,6 +20,7 @@ class Scale:
         pynetdicom: instances for pynetdicom's storescu, which would take a minute for more.
         observed: what is sent with progress and JSON lines on.
         as_shipped: instances to send to peers as shipped; one sender alone sends a quarter of them.
+        over_tls: CT instances to send over TLS.
         surveyed: what is looked into without being sent.
         delays: seconds that peers or the way to them take.
         associations: numbers of them to try with each delay.
@@ -39,6 +40,7 @@ class Scale:
     pynetdicom: int
     observed: tuple[tuple[Kind, int], ...]
     as_shipped: int
+    over_tls: int
     surveyed: tuple[tuple[Kind, int], ...]
     delays: tuple[float, ...]
     associations: tuple[int, ...]
@@ -78,6 +80,7 @@ FULL = Scale(
     pynetdicom=40,
     observed=((CT, 1500), (SMALL, 40_000)),
     as_shipped=400,
+    over_tls=1500,
     surveyed=((CT, 1500), (SMALL, 40_000)),
     delays=(0.001, 0.01, 0.1),
     associations=(1, 4, 16, 64),
@@ -98,6 +101,7 @@ QUICK = Scale(
     pynetdicom=4,
     observed=((SMALL, 400),),
     as_shipped=40,
+    over_tls=100,
     surveyed=((SMALL, 1000),),
     delays=(0.01,),
     associations=(1, 4),

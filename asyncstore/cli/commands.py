@@ -72,14 +72,20 @@ from asyncstore.cli.options import (
     WORKERS,
 )
 from asyncstore.cli.table import Command, Group, Option
-from asyncstore.cli.tls_options import TLS_GROUPS
+from asyncstore.cli.tls_options import ACCEPTOR_TLS_GROUPS, TLS_GROUPS
 
 # Options of the other commands ---------------------------------------------------------------------------------------
 
 COUNT = Option[int]("--count", Integer("N", 0), 4, "how many echoes to ask for; 0: until interrupted")
 INTERVAL = Option[float]("--interval", Seconds(), 1.0, "time from one echo to the next")
 SINK_PORT = Option[int]("--port", Integer("PORT", 0, 65535), 11112, "TCP port to listen on; 0: any that is free")
-SINK_HOST = Option[str]("--host", Text("ADDRESS"), "127.0.0.1", "address to listen on; 0.0.0.0: all")
+SINK_HOST = Option[str](
+    "--host",
+    Text("ADDRESS"),
+    "127.0.0.1",
+    "address to listen on; 0.0.0.0: all",
+    shown_default="127.0.0.1, or ::1 with --ipv6",
+)
 SINK_AE_TITLE = Option[str | None](
     "--aet", AETitle(), None, "accept only associations that call this AE title", shown_default="any"
 )
@@ -228,8 +234,22 @@ SINK = Command(
     (),
     (
         Group(_GENERAL, (HELP, QUIET, VERBOSE, DEBUG, LOG_LEVEL)),
-        Group(_NETWORK, (SINK_HOST, SINK_PORT, SINK_AE_TITLE, SINK_MAX_PDU, MAX_ASSOCIATIONS, SINK_ASYNC_OPS)),
+        Group(
+            _NETWORK,
+            (
+                IPV4,
+                IPV6,
+                IP_AUTO,
+                SINK_HOST,
+                SINK_PORT,
+                SINK_AE_TITLE,
+                SINK_MAX_PDU,
+                MAX_ASSOCIATIONS,
+                SINK_ASYNC_OPS,
+            ),
+        ),
         Group("behaviour", (OUTPUT, LATENCY, STATUS)),
+        *ACCEPTOR_TLS_GROUPS,
     ),
     ("It runs until interrupted (Ctrl-C).", _ENVIRONMENT),
 )

@@ -15,6 +15,7 @@ from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_OK
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import interrupts, run_loop
 from asyncstore.cli.options import CALLED_AE_TITLE, CALLING_AE_TITLE, PEER, PORT, QUIET
+from asyncstore.cli.secure import ip_version_of, tls_of
 from asyncstore.errors import AsyncstoreError
 from asyncstore.sender import Sender
 
@@ -51,6 +52,8 @@ async def _ask(parsed: Parsed, count: int, answers: _Answers) -> None:
         calling_ae_title=parsed[CALLING_AE_TITLE],
         called_ae_title=parsed[CALLED_AE_TITLE],
         timeouts=timeouts_of(parsed),
+        tls=tls_of(parsed),
+        ip_version=ip_version_of(parsed),
     )
     begun = monotonic()
     async with aclosing(sender.echo()) as echoes:

@@ -38,6 +38,7 @@ from asyncstore.cli.options import (
     WORKERS,
 )
 from asyncstore.cli.proposal import proposal_of
+from asyncstore.cli.secure import ip_version_of, tls_of
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
@@ -71,6 +72,8 @@ def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
         conversion=conversion_of(parsed),
         proposal=proposal_of(parsed),
         identity=identity,
+        tls=tls_of(parsed),
+        ip_version=ip_version_of(parsed),
     )
 
 

@@ -23,6 +23,7 @@ from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_AT
 from asyncstore.cli.grammar import check, tokenize
 from asyncstore.cli.help import Style, command_help, program_help, version_text, width_of
 from asyncstore.cli.options import ARGUMENTS, QUIET, VERSION
+from asyncstore.cli.tls_options import LIST_CIPHERS, LIST_PROFILES
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.observe.readable import printable
 
@@ -95,6 +96,10 @@ def _answer(command: Command, option: str) -> int:
     """Do what an option that exits asks for."""
     if option == VERSION.long:
         _say(version_text(), sys.stdout)
+    elif option in (LIST_CIPHERS.long, LIST_PROFILES.long):
+        from asyncstore.cli.secure import cipher_suite_list, profile_list  # noqa: PLC0415 - few ask for them
+
+        _say(cipher_suite_list() if option == LIST_CIPHERS.long else profile_list(), sys.stdout)
     else:
         _print_help(lambda style, width: command_help(command, style, width), sys.stdout)
     return EXIT_OK

@@ -65,7 +65,7 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         paths = stack.enter_context(paths_of(parsed))
         display = open_display(console, _title(parsed), "off" if parsed[QUIET] else parsed[PROGRESS])
         logger = stack.enter_context(logging_to(LogLines(display), parsed))
-        sender = sender_of(parsed, identity)
+        sender = sender_of(parsed, identity)  # it may ask for a key's password: before anything else is on the screen
         json_lines = _json_lines(parsed, logger)
         if json_lines is not None:
             stack.enter_context(json_lines)

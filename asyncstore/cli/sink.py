@@ -26,7 +26,8 @@ from asyncstore.cli.commands import (
 from asyncstore.cli.exits import EXIT_OK
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
-from asyncstore.cli.options import QUIET
+from asyncstore.cli.options import IPV6, QUIET
+from asyncstore.cli.secure import ip_version_of, tls_of
 from asyncstore.cli.wording import counted
 from asyncstore.observe.readable import format_bytes
 from asyncstore.sink import Sink
@@ -34,6 +35,7 @@ from asyncstore.sink import Sink
 if TYPE_CHECKING:
     from asyncstore.cli.table import Parsed
 
+_IPV6_LOOPBACK = "::1"
 _REPORT_INTERVAL = 10.0
 """Seconds from one line of counts to the next, while there is something new to count."""
 
@@ -46,9 +48,10 @@ def run(parsed: Parsed) -> int:
 async def _sink(parsed: Parsed) -> int:
     """Receive until interrupted."""
     title, output = parsed[SINK_AE_TITLE], parsed[OUTPUT]
+    host = parsed[SINK_HOST] if SINK_HOST in parsed or not parsed[IPV6] else _IPV6_LOOPBACK
     with logging_to(logging.StreamHandler(), parsed):
         async with Sink(
-            host=parsed[SINK_HOST],
+            host=host,
             port=parsed[SINK_PORT],
             ae_title=title,
             output=None if output is None else Path(output),
@@ -57,9 +60,11 @@ async def _sink(parsed: Parsed) -> int:
             max_pdu=parsed[SINK_MAX_PDU],
             max_associations=parsed[MAX_ASSOCIATIONS],
             async_operations=parsed[SINK_ASYNC_OPS],
+            tls=tls_of(parsed),
+            ip_version=ip_version_of(parsed),
         ) as sink:
             report = _Report(sink, quiet=parsed[QUIET])
-            report.say(f"listening on {_address(parsed[SINK_HOST])}:{sink.port} as {title or 'any AE title'}")
+            report.say(f"listening on {_address(host)}:{sink.port} as {title or 'any AE title'}")
             stopped = asyncio.Event()
             with interrupts(stopped.set), every(_REPORT_INTERVAL, report.counts):
                 await stopped.wait()

@@ -138,7 +138,7 @@ CIPHER = Option[tuple[str, ...]](
     "+cs",
     accumulates=True,
     requires=_ENABLED,
-    excludes=("--profile-bcp195-ex",),
+    excludes=("--profile-bcp195-ex", "--profile-8996-mod"),
 )
 NO_SNI = Option[bool](
     "--no-sni", Flag(), False, "do not tell the peer which server name is meant", excludes=("--request-sni",)
@@ -179,6 +179,23 @@ IGNORE_PEER_CERT = Option[bool](
     alternatives="peer certificate",
     requires=_ENABLED,
 )
+VERIFY_PEER_CERT = Option[bool](
+    "--verify-peer-cert",
+    Flag(),
+    False,
+    "take a peer that shows no certificate; refuse one whose certificate cannot be trusted",
+    "-vc",
+    alternatives="peer certificate",
+    requires=_ENABLED,
+)
+DH_PARAMETERS = Option[str | None](
+    "--dhparam",
+    Text("FILE"),
+    None,
+    "Diffie-Hellman parameters (PEM), for cipher suites with DHE",
+    "+dp",
+    requires=_ENABLED,
+)
 NO_VERIFY_HOSTNAME = Option[bool](
     "--no-verify-hostname",
     Flag(),
@@ -204,3 +221,26 @@ TLS_GROUPS = (
     Group(_SECTION, (REQUIRE_PEER_CERT, IGNORE_PEER_CERT, NO_VERIFY_HOSTNAME), "peer authentication"),
 )
 """The groups of the help, for an association's requestor."""
+
+
+def _accepting(*rows: Option[object]) -> tuple[Option[object], ...]:
+    """The same rows for who accepts associations, and cannot do so without a certificate of its own."""
+    return tuple(row._replace(requires=_ENABLED[:1]) if row.requires == _ENABLED else row for row in rows)
+
+
+ACCEPTOR_TLS_GROUPS = (
+    Group(_SECTION, (DISABLE_TLS, ENABLE_TLS), "transport protocol stack"),
+    *(
+        Group(_SECTION, _accepting(*rows), title)
+        for title, rows in (
+            ("private key password", (STD_PASSWD, USE_PASSWD, NULL_PASSWD)),
+            ("key and certificate file format", (PEM_KEYS, DER_KEYS)),
+            ("certification authority", (ADD_CERT_FILE, ADD_CERT_DIR, ADD_CRL_FILE, ENABLE_CRL_VFY, ENABLE_CRL_ALL)),
+            ("security profile", (LIST_PROFILES, *PROFILES.values())),
+            ("cipher suite", (LIST_CIPHERS, CIPHER, DH_PARAMETERS)),
+            ("random number generator", (SEED, WRITE_SEED, WRITE_SEED_FILE)),
+            ("peer authentication", (REQUIRE_PEER_CERT, VERIFY_PEER_CERT, IGNORE_PEER_CERT)),
+        )
+    ),
+)
+"""The groups of the help, for an association's acceptor."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from asyncstore.errors import InvalidPdu
+from asyncstore.errors import AssociationError, InvalidPdu
 from asyncstore.network.link import Link, listen, reason_of
 from asyncstore.network.timeouts import ARTIM
 from asyncstore.protocol.associate import ACCEPTANCE, AssociateAccept, AssociateReject
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from asyncstore.errors import TlsFailed
+    from asyncstore.network.link import MakeLink
+    from asyncstore.network.tls import TlsAcceptor
     from asyncstore.protocol.associate import AssociateRequest, ContextResult
 
 _log = logging.getLogger(__name__)
@@ -75,11 +79,9 @@ class Service(Protocol):
 
 
 class Acceptor:
-    """One association, from the TCP connection on."""
+    """One association, from the TCP connection on, or from the end of its TLS handshake."""
 
-    def __init__(
-        self, connected: socket.socket, peer: str, service: Service, on_closed: Callable[[Acceptor], None]
-    ) -> None:
+    def __init__(self, make_link: MakeLink, peer: str, service: Service, on_closed: Callable[[Acceptor], None]) -> None:
         self.peer = peer
         self._service = service
         self._on_closed = on_closed
@@ -93,7 +95,7 @@ class Acceptor:
         self._is_closed = False
         self._artim: asyncio.TimerHandle | None = None
         self._delayed: set[asyncio.TimerHandle] = set()
-        self._link = Link(connected, self._received, self._link_ended, self._drained)
+        self._link = make_link(self._received, self._link_ended, self._drained)
         self._settle()
 
     def __repr__(self) -> str:
@@ -117,7 +119,7 @@ class Acceptor:
                 self._upper.violated(violation)
         self._settle()
 
-    def _link_ended(self, reason: str | None) -> None:
+    def _link_ended(self, reason: str | TlsFailed | None) -> None:
         for event in self._upper.link_closed():
             if isinstance(event, LinkClosed) and self._is_counted:
                 _log.info("%s: the connection was lost: %s", self.peer, reason or "the peer closed it")
@@ -250,16 +252,22 @@ class Port:
         host: the address to listen at.
         port: the TCP port; 0 is any free one.
         service: what decides.
+        tls: what makes TLS links; ``None``: plain TCP.
+        ip_version: 4 or 6, or ``None`` for whatever ``host`` is.
 
     Raises:
         OSError: the address cannot be had.
     """
 
-    def __init__(self, host: str, port: int, service: Service) -> None:
+    def __init__(
+        self, host: str, port: int, service: Service, tls: TlsAcceptor | None = None, ip_version: int | None = None
+    ) -> None:
         self._service = service
+        self._tls = tls
         self._loop = asyncio.get_running_loop()
-        self._listening = listen(host, port)
+        self._listening = listen(host, port, ip_version)
         self._acceptors: set[Acceptor] = set()
+        self._handshakes: set[asyncio.Task[None]] = set()
         self.host, self.port = self._listening.getsockname()[:2]
         self._loop.add_reader(self._listening.fileno(), self._connected)
 
@@ -267,6 +275,8 @@ class Port:
         """Stop listening and abort what is still under way."""
         self._loop.remove_reader(self._listening.fileno())
         self._listening.close()
+        for handshake in self._handshakes:
+            handshake.cancel()
         for acceptor in list(self._acceptors):
             acceptor.abort()
 
@@ -278,4 +288,21 @@ class Port:
         except OSError as error:  # too many open files: the connection waits until there is room
             _log.warning("cannot accept a connection: %s", reason_of(error))
             return
-        self._acceptors.add(Acceptor(connected, f"{address[0]}:{address[1]}", self._service, self._acceptors.discard))
+        peer = f"{address[0]}:{address[1]}"
+        if self._tls is None:
+            self._accept(partial(Link, connected), peer)
+            return
+        handshake = self._loop.create_task(self._secure(self._tls, connected, peer))
+        self._handshakes.add(handshake)
+        handshake.add_done_callback(self._handshakes.discard)
+
+    async def _secure(self, tls: TlsAcceptor, connected: socket.socket, peer: str) -> None:
+        try:
+            make_link = await tls.secure(connected, peer)
+        except AssociationError as error:
+            _log.warning("%s", error)
+        else:
+            self._accept(make_link, peer)
+
+    def _accept(self, make_link: MakeLink, peer: str) -> None:
+        self._acceptors.add(Acceptor(make_link, peer, self._service, self._acceptors.discard))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import (
@@ -29,6 +30,7 @@ from asyncstore.errors import (
     LinkLost,
     ProtocolViolation,
     TimedOut,
+    TlsFailed,
 )
 from asyncstore.model import Attempt
 from asyncstore.negotiation import agreed_window, conclude
@@ -60,10 +62,11 @@ from asyncstore.protocol.upper_layer import (
 )
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterable, Mapping
 
     from asyncstore.model import Buffer, Instance, Piece, Unsendable
+    from asyncstore.network.link import MakeLink
+    from asyncstore.network.tls import TlsRequestor
 
 _log = logging.getLogger(__name__)
 _negotiation_log = logging.getLogger("asyncstore.negotiation")
@@ -88,6 +91,8 @@ class AssociationOptions(NamedTuple):
         identity: who asks, and the proof of it.
         roles: the SCP/SCU roles to propose.
         extended: the extended negotiation to propose.
+        tls: what makes TLS links; ``None``: plain TCP.
+        ip_version: 4 or 6, or ``None`` for whatever the host name resolves to.
     """
 
     calling_ae_title: str = "ASYNCSTORE"
@@ -99,6 +104,8 @@ class AssociationOptions(NamedTuple):
     identity: UserIdentity | None = None
     roles: tuple[RoleSelection, ...] = ()
     extended: tuple[ExtendedNegotiation, ...] = ()
+    tls: TlsRequestor | None = None
+    ip_version: int | None = None
 
     def request(self, contexts: tuple[ProposedContext, ...]) -> AssociateRequest:
         """The A-ASSOCIATE-RQ that asks for these contexts."""
@@ -119,7 +126,7 @@ class Association:
 
     def __init__(
         self,
-        connected: socket.socket,
+        make_link: MakeLink,
         peer: str,
         number: int,
         options: AssociationOptions,
@@ -141,7 +148,7 @@ class Association:
         self._loop = asyncio.get_running_loop()
         self._upper = UpperLayer(options.maximum_length)
         self._messages = MessageReader()
-        self._link = Link(connected, self._received, self._link_ended, self._drained)
+        self._link = make_link(self._received, self._link_ended, self._drained)
         self._requests = Requests({}, Fragmenter(0), 1, time.monotonic)
         self._request = options.request(())
         self._transfer_syntaxes: Mapping[int, str] = {}
@@ -177,8 +184,11 @@ class Association:
             ConnectFailed: there is no connection to be had.
             AssociationError: the peer rejected, aborted, closed, stayed silent for too long, or does not speak DICOM.
         """
-        connected = await connect(host, port, options.timeouts.connect)
-        association = cls(connected, f"{host}:{port}", number, options, on_attempt, on_end)
+        connected = await connect(host, port, options.timeouts.connect, options.ip_version)
+        make_link: MakeLink = partial(Link, connected)
+        if options.tls is not None:
+            make_link = await options.tls.secure(connected, f"{host}:{port}", options.timeouts)
+        association = cls(make_link, f"{host}:{port}", number, options, on_attempt, on_end)
         try:
             await association._negotiate(tuple(contexts))
         except BaseException:
@@ -316,10 +326,13 @@ class Association:
         elif self._requests.has_queued:
             self._pump()
 
-    def _link_ended(self, reason: str | None) -> None:
+    def _link_ended(self, reason: str | TlsFailed | None) -> None:
         for event in self._upper.link_closed():
             if isinstance(event, LinkClosed):
-                self._fail(LinkLost(self.peer, reason or "the peer closed it"))
+                if isinstance(reason, TlsFailed):
+                    self._fail(reason)
+                else:
+                    self._fail(LinkLost(self.peer, reason or "the peer closed it"))
         self._end_link()
 
     def _drained(self) -> None:

@@ -24,7 +24,13 @@ from asyncstore.errors import ConnectFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from asyncstore.errors import TlsFailed
     from asyncstore.protocol.pdu import Buffer
+
+    MakeLink = Callable[
+        [Callable[[memoryview], None], Callable[[str | TlsFailed | None], None], Callable[[], None]], "Link"
+    ]
+    """What makes a link over a connection, from its three callbacks."""
 
 _RECEIVE_SIZE = 1 << 18
 """Responses are short; an acceptor's data sets are taken in pieces of up to this."""
@@ -38,8 +44,16 @@ _JOIN_LIMIT = 1 << 18
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 
-async def connect(host: str, port: int, timeout: float | None) -> socket.socket:  # noqa: ASYNC109 - it is an option of the user's
-    """Open a connection, trying each address of ``host`` in turn.
+_FAMILIES = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+async def connect(
+    host: str,
+    port: int,
+    timeout: float | None,  # noqa: ASYNC109 - it is an option of the user's
+    ip_version: int | None = None,
+) -> socket.socket:
+    """Open a connection, trying each address of ``host`` in turn, or each of one IP version.
 
     Raises:
         ConnectFailed: none answered, or not in ``timeout`` seconds.
@@ -47,21 +61,23 @@ async def connect(host: str, port: int, timeout: float | None) -> socket.socket:
     peer = f"{host}:{port}"
     try:
         async with asyncio.timeout(timeout):
-            return await _connect(host, port)
+            return await _connect(host, port, _FAMILIES[ip_version])
     except TimeoutError as error:
         if timeout is None:
             raise ConnectFailed(peer, "the network gave up waiting") from error
         raise ConnectFailed(peer, f"no answer within {timeout:g} s") from error
     except socket.gaierror as error:
-        raise ConnectFailed(peer, f"the host name {host!r} cannot be resolved ({error.strerror})") from error
+        wanted = "" if ip_version is None else f" to an IPv{ip_version} address"
+        raise ConnectFailed(peer, f"the host name {host!r} cannot be resolved{wanted} ({error.strerror})") from error
     except (OSError, UnicodeError) as error:
         raise ConnectFailed(peer, reason_of(error)) from error
 
 
-async def _connect(host: str, port: int) -> socket.socket:
+async def _connect(host: str, port: int, wanted: socket.AddressFamily) -> socket.socket:
     loop = asyncio.get_running_loop()
     failure: OSError | None = None
-    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    addresses = await loop.getaddrinfo(host, port, family=wanted, type=socket.SOCK_STREAM)
+    for family, kind, protocol, _, address in addresses:
         candidate = socket.socket(family, kind, protocol)
         try:
             candidate.setblocking(False)
@@ -77,14 +93,14 @@ async def _connect(host: str, port: int) -> socket.socket:
     raise failure or OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
 
 
-def listen(host: str, port: int, backlog: int = 128) -> socket.socket:
+def listen(host: str, port: int, ip_version: int | None = None, backlog: int = 128) -> socket.socket:
     """A listening socket.
 
     Raises:
         OSError: the address cannot be bound.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        host, port, family=_FAMILIES[ip_version], type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     listening = socket.socket(family, kind, protocol)
     try:

@@ -1,0 +1,163 @@
+"""TLS and the IP version, from a command line to what the engine takes; and the lists of ``+cc`` and ``+ph``.
+
+The rules on which options go together are in the table (:mod:`asyncstore.cli.tls_options`); what is left to say here
+is what they mean together.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Literal
+
+from asyncstore.cli.options import IPV4, IPV6
+from asyncstore.cli.tls_options import (
+    ADD_CERT_DIR,
+    ADD_CERT_FILE,
+    ADD_CRL_FILE,
+    ANONYMOUS_TLS,
+    CIPHER,
+    DER_KEYS,
+    DH_PARAMETERS,
+    ENABLE_CRL_ALL,
+    ENABLE_CRL_VFY,
+    ENABLE_TLS,
+    IGNORE_PEER_CERT,
+    NO_SNI,
+    NO_VERIFY_HOSTNAME,
+    NULL_PASSWD,
+    PROFILES,
+    REQUEST_SNI,
+    SEED,
+    USE_PASSWD,
+    VERIFY_PEER_CERT,
+    WRITE_SEED,
+    WRITE_SEED_FILE,
+)
+from asyncstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from asyncstore.cli.table import Parsed
+    from asyncstore.network.tls import TlsOptions
+
+
+def ip_version_of(parsed: Parsed) -> int | None:
+    """The IP version that is asked for, if one is."""
+    if parsed[IPV4]:
+        return 4
+    return 6 if parsed[IPV6] else None
+
+
+def tls_of(parsed: Parsed) -> TlsOptions | None:
+    """How TLS is to be used; ``None`` for plain TCP."""
+    own = parsed[ENABLE_TLS]
+    if own is None and not parsed[ANONYMOUS_TLS]:
+        return None
+    from asyncstore.network.tls import TlsOptions  # noqa: PLC0415 - who does not ask for it does not wait for it
+
+    key, certificate = own or (None, None)
+    return TlsOptions(
+        key,
+        certificate,
+        _password(parsed, key),
+        "der" if parsed[DER_KEYS] else "pem",
+        trusted=parsed[ADD_CERT_FILE],
+        trusted_directories=parsed[ADD_CERT_DIR],
+        revocation_lists=parsed[ADD_CRL_FILE],
+        revocation=_revocation(parsed),
+        profile=_profile(parsed),
+        cipher_suites=parsed[CIPHER],
+        server_name=parsed[REQUEST_SNI],
+        send_server_name=not parsed[NO_SNI],
+        verify_host_name=not parsed[NO_VERIFY_HOSTNAME],
+        peer_certificate=_peer_certificate(parsed),
+        dh_parameters=parsed[DH_PARAMETERS],
+        seed=parsed[SEED],
+        new_seed=parsed[SEED] if parsed[WRITE_SEED] else parsed[WRITE_SEED_FILE],
+    )
+
+
+def cipher_suite_list() -> str:
+    """What ``--list-ciphers`` prints."""
+    from asyncstore.network.tls import available_cipher_suites, openssl_version  # noqa: PLC0415 - see above
+
+    return "\n".join(
+        (f"Cipher suites of {openssl_version()}, the weakest first:", *_indented(available_cipher_suites()))
+    )
+
+
+def profile_list() -> str:
+    """What ``--list-profiles`` prints."""
+    from asyncstore.network import tls_profiles  # noqa: PLC0415 - see above
+    from asyncstore.network.tls import available_cipher_suites, openssl_version  # noqa: PLC0415 - see above
+
+    available = available_cipher_suites()
+    lines = [f"Security profiles (PS3.15 annex B), as far as {openssl_version()} can do them:"]
+    for name, profile in tls_profiles.PROFILES.items():
+        lowest, highest = profile.versions
+        default = ", default" if name == tls_profiles.DEFAULT_PROFILE else ""
+        lines += ["", f"--profile-{name}: {profile.title} ({profile.clause}{default})"]
+        lines.append(f"  TLS {lowest} to {highest}" if lowest != highest else f"  TLS {lowest} only")
+        suites = (tls_profiles.TLS13_CIPHER_SUITES if highest == "1.3" else ()) + profile.cipher_suites
+        lines += _indented(suite if suite in available else f"{suite} (not in this OpenSSL)" for suite in suites)
+    return "\n".join(lines)
+
+
+def _indented(lines: Iterator[str] | tuple[str, ...]) -> Iterator[str]:
+    return (f"  {line}" for line in lines)
+
+
+def _password(parsed: Parsed, key: str | None) -> str | Callable[[], str] | None:
+    """The private key's password, or who asks for it if the key has one."""
+    if parsed[NULL_PASSWD]:
+        return ""
+    if parsed[USE_PASSWD] is not None or key is None:
+        return parsed[USE_PASSWD]
+    return lambda: _ask(key)
+
+
+def _ask(key: str) -> str:
+    """Ask at the terminal.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not _has_terminal():
+        raise UsageError(
+            f"{ENABLE_TLS.long} {key}: this private key has a password, and there is no terminal to ask for it at: "
+            f"give it in {USE_PASSWD.variable}, or with {USE_PASSWD.short} ({USE_PASSWD.long})"
+        )
+    from getpass import getpass  # noqa: PLC0415 - few keys have one
+
+    return getpass(f"Password of the private key {key}: ")
+
+
+def _has_terminal() -> bool:
+    """Whether there is someone to ask, wherever standard input comes from."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+    except OSError:
+        return sys.stdin.isatty()
+    return True
+
+
+def _revocation(parsed: Parsed) -> Literal["none", "certificate", "chain"]:
+    if parsed[ENABLE_CRL_ALL]:
+        return "chain"
+    return "certificate" if parsed[ENABLE_CRL_VFY] else "none"
+
+
+def _profile(parsed: Parsed) -> str:
+    """The name of the security profile, which is the end of its option's."""
+    from asyncstore.network.tls_profiles import DEFAULT_PROFILE  # noqa: PLC0415 - see above
+
+    given = (long for long, row in PROFILES.items() if parsed[row])
+    return next(given, DEFAULT_PROFILE).removeprefix("--profile-")
+
+
+def _peer_certificate(parsed: Parsed) -> Literal["require", "verify", "ignore"]:
+    if parsed[IGNORE_PEER_CERT]:
+        return "ignore"
+    return "verify" if parsed[VERIFY_PEER_CERT] else "require"

@@ -1,0 +1,313 @@
+"""Transport layer security (PS3.15 annex B): what is asked for, and the contexts that OpenSSL works with.
+
+Rules:
+
+1. A context is made once, when a sender or a sink is made: files are read, passwords asked for and mistakes told then,
+   and never while associations are opened.
+2. Nothing is trusted but what was named: not the authorities that the system trusts, either. Who authenticates peers
+   by certificates does not mean every holder of any certificate.
+3. The peer's certificate must be made for the name that was dialled, or for the server name if one was given.
+"""
+
+from __future__ import annotations
+
+import ssl
+from functools import partial
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from asyncstore.errors import TlsFailed, UsageError
+from asyncstore.network.timeouts import ARTIM
+from asyncstore.network.tls_failures import wrong_host
+from asyncstore.network.tls_files import (
+    add_seed,
+    load_own,
+    load_revocation_list,
+    trust_directory,
+    trust_file,
+    write_seed,
+)
+from asyncstore.network.tls_link import Session, TlsLink, shake_hands
+from asyncstore.network.tls_profiles import (
+    CIPHER_SUITES,
+    DEFAULT_PROFILE,
+    PROFILES,
+    TLS13_CIPHER_SUITES,
+    Profile,
+    strength,
+)
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterable
+
+    from asyncstore.network.link import MakeLink
+    from asyncstore.network.timeouts import Timeouts
+
+
+_NO_NAME = "--request-sni gives another one, --no-sni none."
+
+_TLS13_NAMES = {name: name for name in reversed(TLS13_CIPHER_SUITES)}
+"""Of TLS 1.3 OpenSSL has IANA's names, too."""
+
+
+class TlsOptions(NamedTuple):
+    """How TLS is to be used, as requestor or as acceptor.
+
+    Attributes:
+        key: the file with our private key; ``None``: we show no certificate, which an acceptor cannot do without.
+        certificate: the file with our certificate, and the rest of its chain if peers need it.
+        password: the private key's, or what to call for it if there is need.
+        file_format: of keys, certificates and revocation lists.
+        trusted: files with the certificates of trusted authorities, or of peers that signed theirs themselves.
+        trusted_directories: directories with such files.
+        revocation_lists: files with certificate revocation lists.
+        revocation: which certificates of a chain have to be on no revocation list.
+        profile: one of :data:`~asyncstore.network.tls_profiles.PROFILES`.
+        cipher_suites: further cipher suites for TLS 1.2 and earlier, by IANA's names.
+        server_name: the name of the server that is meant, instead of the host's.
+        send_server_name: whether a requestor says which server it means (RFC 6066 3).
+        verify_host_name: whether the peer's certificate has to be made for that name.
+        peer_certificate: whether the peer has to show a certificate that can be trusted, may show none, or whatever
+            it wants. An acceptor's certificate is either required or ignored.
+        dh_parameters: a file with an acceptor's Diffie-Hellman parameters, without which it can do no DHE.
+        seed: a file to stir into the random numbers.
+        new_seed: where to write a new seed.
+    """
+
+    key: str | None = None
+    certificate: str | None = None
+    password: str | Callable[[], str] | None = None
+    file_format: Literal["pem", "der"] = "pem"
+    trusted: tuple[str, ...] = ()
+    trusted_directories: tuple[str, ...] = ()
+    revocation_lists: tuple[str, ...] = ()
+    revocation: Literal["none", "certificate", "chain"] = "none"
+    profile: str = DEFAULT_PROFILE
+    cipher_suites: tuple[str, ...] = ()
+    server_name: str | None = None
+    send_server_name: bool = True
+    verify_host_name: bool = True
+    peer_certificate: Literal["require", "verify", "ignore"] = "require"
+    dh_parameters: str | None = None
+    seed: str | None = None
+    new_seed: str | None = None
+
+
+class TlsRequestor:
+    """Makes links to one acceptor.
+
+    Args:
+        options: how.
+        host: the acceptor's host name or IP address, as it is dialled.
+
+    Raises:
+        UsageError: a file cannot be used, or OpenSSL cannot do what is asked for.
+    """
+
+    def __init__(self, options: TlsOptions, host: str) -> None:
+        name = options.server_name or host
+        verifies = options.verify_host_name and options.peer_certificate != "ignore"
+        self._context = _context(options, ssl.PROTOCOL_TLS_CLIENT)
+        self._told_name = name if options.send_server_name or _is_address(name) else None
+        """For OpenSSL, which sends it unless it is an IP address (RFC 6066 3), and compares it with the certificate."""
+        self._expected_name = name if verifies else None
+        self._context.check_hostname = verifies and self._told_name is not None
+        if options.peer_certificate == "ignore":
+            self._context.verify_mode = ssl.CERT_NONE
+        else:
+            _demand_trust(options)
+
+    async def secure(self, connected: socket.socket, peer: str, timeouts: Timeouts) -> MakeLink:
+        """Do the handshake with the acceptor at the other end of a connection; what makes the link over it.
+
+        Raises:
+            AssociationError: there is no TLS to be had with it.
+        """
+        # storescu knows no limit for the handshake but -ts for each of its reads. The connection is not of use before.
+        limit = (timeouts.acse, "-ta") if timeouts.connect is None else (timeouts.connect, "-to")
+        try:
+            session = Session.begin(self._context, peer, server_name=self._told_name, host=self._expected_name)
+            await shake_hands(connected, session, *limit)
+            if self._expected_name is not None and self._told_name is None:
+                _check_host(session, self._expected_name)
+        except BaseException as error:
+            connected.close()
+            if isinstance(error, ValueError):
+                raise TlsFailed(peer, f"{self._told_name!r} cannot be sent as a server name", _NO_NAME) from error
+            raise
+        return partial(TlsLink, connected, session)
+
+
+class TlsAcceptor:
+    """Makes links to requestors.
+
+    Args:
+        options: how.
+
+    Raises:
+        UsageError: a file cannot be used, or OpenSSL cannot do what is asked for.
+    """
+
+    def __init__(self, options: TlsOptions) -> None:
+        if options.key is None:
+            raise UsageError("--enable-tls: who accepts associations over TLS needs a private key and a certificate")
+        self._context = _context(options, ssl.PROTOCOL_TLS_SERVER)
+        self._context.verify_mode = {
+            "require": ssl.CERT_REQUIRED,
+            "verify": ssl.CERT_OPTIONAL,
+            "ignore": ssl.CERT_NONE,
+        }[options.peer_certificate]
+        if options.peer_certificate != "ignore":
+            _demand_trust(options)
+        if options.dh_parameters is not None:
+            _load_dh_parameters(self._context, options.dh_parameters)
+
+    async def secure(self, connected: socket.socket, peer: str) -> MakeLink:
+        """Do the handshake with the requestor at the other end of a connection; what makes the link over it.
+
+        Raises:
+            AssociationError: there is no TLS to be had with it.
+        """
+        session = Session.begin(self._context, peer, is_acceptor=True)
+        try:
+            await shake_hands(connected, session, ARTIM, "ARTIM")
+        except BaseException:
+            connected.close()
+            raise
+        return partial(TlsLink, connected, session)
+
+
+def available_cipher_suites() -> tuple[str, ...]:
+    """The cipher suites that the installed OpenSSL has, by IANA's names, the weakest first."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers("ALL:eNULL:@SECLEVEL=0")
+    known = {cipher["name"] for cipher in context.get_ciphers()}
+    return tuple(name for name, own in {**CIPHER_SUITES, **_TLS13_NAMES}.items() if own in known)
+
+
+def openssl_version() -> str:
+    """Which OpenSSL is installed, as ``OpenSSL 3.0.19``."""
+    return " ".join(ssl.OPENSSL_VERSION.split()[:2])
+
+
+def _context(options: TlsOptions, role: ssl._SSLMethod) -> ssl.SSLContext:
+    """A context with everything but what depends on the role."""
+    profile = PROFILES.get(options.profile)
+    if profile is None:
+        raise UsageError(f"there is no security profile {options.profile!r}, but there are {', '.join(PROFILES)}")
+    der = options.file_format == "der"
+    context = ssl.SSLContext(role)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    _set_versions(context, profile)
+    _set_cipher_suites(context, options, profile, is_acceptor=role == ssl.PROTOCOL_TLS_SERVER)
+    if options.seed is not None:
+        add_seed(options.seed)
+    if options.new_seed is not None:
+        write_seed(options.new_seed)
+    if options.key is not None and options.certificate is not None:
+        load_own(context, options.key, options.certificate, options.password, der=der)
+    for file in options.trusted:
+        trust_file(context, file, der=der)
+    for directory in options.trusted_directories:
+        trust_directory(context, directory, der=der)
+    for file in options.revocation_lists:
+        load_revocation_list(context, file, der=der)
+    if options.revocation == "chain":
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+    elif options.revocation == "certificate" or options.revocation_lists:
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    return context
+
+
+def _set_versions(context: ssl.SSLContext, profile: Profile) -> None:
+    """The lowest and the highest version; TLS 1.0 goes by another name, for which Python gives no warning."""
+    lowest, highest = profile.versions
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED if lowest == "1.0" else ssl.TLSVersion.TLSv1_2
+    context.maximum_version = ssl.TLSVersion.TLSv1_2 if highest == "1.2" else ssl.TLSVersion.MAXIMUM_SUPPORTED
+
+
+def _set_cipher_suites(context: ssl.SSLContext, options: TlsOptions, profile: Profile, *, is_acceptor: bool) -> None:
+    available = available_cipher_suites()
+    for name in options.cipher_suites:
+        _check_addition(name, profile, available)
+    chosen: Iterable[str] = [name for name in profile.cipher_suites if name in available]
+    if not chosen and not options.cipher_suites:
+        lacking = ", ".join(profile.cipher_suites)
+        raise UsageError(
+            f"--profile-{options.profile}: {openssl_version()} as it is installed here cannot do {lacking} any more, "
+            "and the profile has nothing else; choose another one"
+        )
+    chosen = dict.fromkeys((*chosen, *options.cipher_suites))
+    if is_acceptor:
+        chosen = sorted(chosen, key=strength, reverse=True)
+    names = ":".join(CIPHER_SUITES[name] for name in chosen)
+    context.set_ciphers(f"{names}:@SECLEVEL={profile.security_level}")
+
+
+def _check_addition(name: str, profile: Profile, available: Iterable[str]) -> None:
+    """See that a cipher suite can be added to the profile.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if name in TLS13_CIPHER_SUITES:
+        raise UsageError(f"--cipher {name}: it is one of TLS 1.3, whose cipher suites are always offered with it")
+    if name not in CIPHER_SUITES:
+        raise UsageError(f"--cipher {name}: there is no cipher suite of that name; +cc (--list-ciphers) lists them")
+    if name not in available:
+        raise UsageError(f"--cipher {name}: {openssl_version()} as it is installed here cannot do it")
+    objection = profile.objection(name)
+    if objection is not None:
+        raise UsageError(f"--cipher {name}: {objection}")
+
+
+def _demand_trust(options: TlsOptions) -> None:
+    """See that something is trusted.
+
+    Raises:
+        UsageError: nothing is, so that no peer could ever be.
+    """
+    if not options.trusted and not options.trusted_directories:
+        raise UsageError(
+            "TLS: no certificate is trusted: name the authority's, or the peer's own, with +cf (--add-cert-file) or "
+            "+cd (--add-cert-dir); -ic (--ignore-peer-cert) takes any certificate"
+        )
+
+
+def _load_dh_parameters(context: ssl.SSLContext, file: str) -> None:
+    try:
+        context.load_dh_params(file)
+    except ssl.SSLError as error:
+        raise UsageError(f"--dhparam {file}: there are no Diffie-Hellman parameters in it") from error
+    except OSError as error:
+        raise UsageError(f"--dhparam {file}: cannot read it: {error.strerror}") from error
+
+
+def _is_address(name: str) -> bool:
+    """Whether it is an IP address, which is never sent as a server name (RFC 6066 3)."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_host(session: Session, host: str) -> None:
+    """See that the peer's certificate was made for a host, where OpenSSL, which is not to send the name, cannot.
+
+    Raises:
+        PeerCertificateRefused: it was not.
+    """
+    certificate: dict[str, Any] = session.tls.getpeercert() or {}
+    names = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+    if not names:  # RFC 6125 6.4.4: only then the common name counts
+        names = [value for rdn in certificate.get("subject", ()) for key, value in rdn if key == "commonName"]
+    if not any(_matches(name.lower(), host.lower().rstrip(".")) for name in names):
+        raise wrong_host(session.peer, host)
+
+
+def _matches(pattern: str, host: str) -> bool:
+    """Whether a name in a certificate is the host's; ``*`` may stand for its whole first label (RFC 6125 6.4.3)."""
+    label, dot, rest = host.partition(".")
+    return pattern == host or bool(label and dot and "." in rest and pattern == f"*.{rest}")

@@ -1,0 +1,243 @@
+"""The files of TLS: private keys, certificates, revocation lists and seeds, PEM or DER, into an SSL context.
+
+Rules:
+
+1. What is wrong with a file is a UsageError that names the option and the file.
+2. OpenSSL never asks for a password itself, and a private key is never left behind: Python's ``ssl`` takes keys and
+   revocation lists from PEM files only, so that what is DER goes through a file that nobody else can read and that is
+   removed at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import tempfile
+from base64 import encodebytes
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asyncstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_log = logging.getLogger(__name__)
+
+_KEY = "--enable-tls"
+_SEED_BYTES = 1024
+"""What OpenSSL's own RAND_write_file writes."""
+
+_SEQUENCE, _INTEGER, _OCTET_STRING = 0x30, 0x02, 0x04
+_LONG_FORM = 0x80
+"""ASN.1 tags, and the mark of a length of several bytes (X.690 8.1.3)."""
+
+
+def load_own(
+    context: ssl.SSLContext, key: str, certificate: str, password: str | Callable[[], str] | None, *, der: bool
+) -> None:
+    """Load our private key and certificate (with the rest of its chain, if the file has it).
+
+    Raises:
+        UsageError: one of them cannot be used.
+    """
+    content = _contents(_KEY, key, der=der)
+    _contents(_KEY, certificate, der=der)
+    asked = False
+
+    def answer() -> str:
+        nonlocal asked
+        asked = True
+        return _password(key, password)
+
+    if not der and b"PRIVATE KEY-----" not in content:
+        raise UsageError(f"{_KEY} {key}: there is no private key in it")
+    kind = _kind_of_key(key, content) if der else _PKCS8
+    with _as_pem(certificate, "CERTIFICATE", der=der) as pem, _as_pem(key, kind, der=der) as own:
+        try:
+            context.load_cert_chain(pem, own, answer)
+        except ssl.SSLError as error:
+            raise UsageError(f"{_KEY} {_complaint(error, key, certificate, asked=asked)}") from error
+        except ValueError as error:
+            raise UsageError(f"{_KEY} {key}: {error}") from error
+
+
+def trust_file(context: ssl.SSLContext, file: str, *, der: bool) -> None:
+    """Trust the certificates in a file.
+
+    Raises:
+        UsageError: there are none.
+    """
+    content = _contents("--add-cert-file", file, der=der)
+    try:
+        _load(context, file, content, der=der)
+    except ssl.SSLError as error:
+        raise UsageError(f"--add-cert-file {file}: there is no certificate in it") from error
+
+
+def trust_directory(context: ssl.SSLContext, directory: str, *, der: bool) -> None:
+    """Trust the certificates in all files of a directory that hold some, whatever the files' names.
+
+    Raises:
+        UsageError: there are none.
+    """
+    found = 0
+    try:
+        files = sorted(path for path in Path(directory).iterdir() if path.is_file())
+    except OSError as error:
+        raise UsageError(f"--add-cert-dir {directory}: cannot read it: {error.strerror}") from error
+    for file in files:
+        try:
+            _load(context, str(file), file.read_bytes(), der=der)
+        except OSError as error:  # SSLError is one, too
+            _log.debug("--add-cert-dir: %s holds no certificate: %s", file, error)
+        else:
+            found += 1
+    if not found:
+        raise UsageError(f"--add-cert-dir {directory}: no file in it holds a certificate in {_format(der=der)}")
+
+
+def load_revocation_list(context: ssl.SSLContext, file: str, *, der: bool) -> None:
+    """Load a certificate revocation list.
+
+    Raises:
+        UsageError: it is none.
+    """
+    _contents("--add-crl-file", file, der=der)
+    with _as_pem(file, "X509 CRL", der=der) as pem:
+        try:
+            context.load_verify_locations(pem)
+        except ssl.SSLError as error:
+            raise UsageError(f"--add-crl-file {file}: there is no revocation list in it") from error
+
+
+def add_seed(file: str) -> None:
+    """Stir a file's contents into the random numbers, which do not depend on it: one that is missing is no error."""
+    try:
+        ssl.RAND_add(Path(file).read_bytes(), 0.0)
+    except OSError as error:
+        _log.warning("--seed %s: cannot read it: %s", file, error.strerror)
+
+
+def write_seed(file: str) -> None:
+    """Write a new seed, which replaces the file at once or not at all.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    path = Path(file)
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # with mode 0600
+        with os.fdopen(descriptor, "wb") as seed:
+            seed.write(ssl.RAND_bytes(_SEED_BYTES))
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise UsageError(f"--write-seed-file {file}: cannot write it: {error.strerror}") from error
+
+
+_PKCS8, _ENCRYPTED, _PKCS1, _SEC1 = "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"
+"""The labels of PEM (RFC 7468 10 and 11, RFC 5915 4, and PKCS #1 as OpenSSL writes it)."""
+
+
+def _kind_of_key(file: str, content: bytes) -> str:
+    """Which kind of private key it is, by the first two elements of its sequence in DER.
+
+    Raises:
+        UsageError: none that is known.
+    """
+    tags = _first_tags(content)
+    if tags == (_SEQUENCE, _OCTET_STRING):
+        return _ENCRYPTED  # RFC 5958 3: the encryption algorithm, the encrypted key
+    if tags == (_INTEGER, _SEQUENCE):
+        return _PKCS8  # RFC 5958 2: version, algorithm
+    if tags == (_INTEGER, _INTEGER):
+        return _PKCS1  # RFC 8017 A.1.2: version, modulus
+    if tags == (_INTEGER, _OCTET_STRING):
+        return _SEC1  # RFC 5915 3: version, private key
+    raise UsageError(f"{_KEY} {file}: there is no private key in it")
+
+
+def _first_tags(content: bytes) -> tuple[int, int] | None:
+    """The tags of the first two elements of a sequence; ``None`` if it is none."""
+    try:
+        if content[0] != _SEQUENCE:
+            return None
+        first, _ = _value(content, 0)
+        _, after = _value(content, first)
+        return content[first], content[after]
+    except IndexError:
+        return None
+
+
+def _value(content: bytes, position: int) -> tuple[int, int]:
+    """Where the value of an element begins and ends (X.690 8.1.3)."""
+    length, begin = content[position + 1], position + 2
+    if length & _LONG_FORM:
+        end = begin + (length & ~_LONG_FORM)
+        length, begin = int.from_bytes(content[begin:end], "big"), end
+    return begin, begin + length
+
+
+def _load(context: ssl.SSLContext, file: str, content: bytes, *, der: bool) -> None:
+    if der:
+        context.load_verify_locations(cadata=content)
+    else:
+        context.load_verify_locations(file)
+
+
+def _contents(option: str, file: str, *, der: bool) -> bytes:
+    """What is in a file.
+
+    Raises:
+        UsageError: it cannot be read, or is in the other format.
+    """
+    try:
+        content = Path(file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{option} {file}: cannot read it: {error.strerror}") from error
+    is_pem = b"-----BEGIN " in content
+    if der and is_pem:
+        raise UsageError(f"{option} {file}: it is a PEM file, and -der (--der-keys) was given")
+    if not der and not is_pem:
+        looks_der = content[:1] == bytes([_SEQUENCE])
+        raise UsageError(
+            f"{option} {file}: it is not a PEM file" + ("; -der (--der-keys) reads DER" if looks_der else "")
+        )
+    return content
+
+
+@contextmanager
+def _as_pem(file: str, label: str, *, der: bool) -> Iterator[str]:
+    """The path of a file in PEM: itself, or a copy that only this process's user can read."""
+    if not der:
+        yield file
+        return
+    body = encodebytes(Path(file).read_bytes()).decode("ascii")
+    with tempfile.TemporaryDirectory(prefix="asyncstore-") as directory:  # with mode 0700
+        copy = Path(directory) / "pem"
+        copy.touch(mode=0o600)
+        copy.write_text(f"-----BEGIN {label}-----\n{body}-----END {label}-----\n", encoding="ascii")
+        yield str(copy)
+
+
+def _password(key: str, password: str | Callable[[], str] | None) -> str:
+    if password is None:
+        raise UsageError(f"{_KEY} {key}: this private key has a password, and none was given")
+    return password if isinstance(password, str) else password()
+
+
+def _complaint(error: ssl.SSLError, key: str, certificate: str, *, asked: bool) -> str:
+    """What is wrong with our key and certificate."""
+    if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
+        return f"{key}: this private key is not that of the certificate in {certificate}"
+    if error.reason in ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"):
+        return f"{certificate}: its key or its signature is too weak for the security profile; a retired one takes it"
+    if asked:
+        return f"{key}: the password is wrong, or this is no private key"
+    return f"{key}, {certificate}: one of them is damaged or of an unknown kind"
+
+
+def _format(*, der: bool) -> str:
+    return "DER" if der else "PEM"

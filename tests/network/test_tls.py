@@ -1,0 +1,649 @@
+"""TLS between this side and all kinds of other ones: what is sent arrives, and whatever fails says what and why."""
+
+import asyncio
+import ssl
+import warnings
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
+
+from asyncstore import Result, Sender, Sink, Timeouts, TlsOptions, UsageError
+from asyncstore.errors import (
+    ConnectFailed,
+    LinkLost,
+    NoCommonTls,
+    NotTls,
+    OurCertificateRefused,
+    PeerCertificateRefused,
+    TimedOut,
+    TlsFailed,
+    TlsInterrupted,
+)
+from asyncstore.network.link import connect, listen
+from asyncstore.network.tls import TlsAcceptor, TlsRequestor, available_cipher_suites
+from asyncstore.network.tls_profiles import CIPHER_SUITES, PROFILES
+from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send
+from peers.certificates import LAST_YEAR, NEXT_YEAR, Authority, self_signed
+from peers.programs import free_port
+from trees import data_sets, instances
+
+TIMEOUTS = Timeouts(connect=GUARD)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """What most tests need: an authority, and what it certified."""
+    return Made(tmp_path_factory.mktemp("certificates"))
+
+
+class Made:
+    def __init__(self, folder):
+        self.folder = folder
+        self.authority = Authority.make()
+        self.trusted = (self.authority.write(folder),)
+        self.server = self.authority.certify("localhost", "127.0.0.1")
+        self.server_files = self.server.write(folder, "server")
+        self.ours = self.authority.certify(common_name="ours")
+        self.our_files = self.ours.write(folder, "ours")
+        self.stranger = Authority.make("an authority nobody knows")
+
+    def acceptor(self, files=None, **options):
+        return TlsOptions(*(files or self.server_files), trusted=self.trusted, **options)
+
+    def requestor(self, **options):
+        key, certificate = self.our_files
+        return TlsOptions(**{"key": key, "certificate": certificate, "trusted": self.trusted} | options)
+
+
+async def until(is_true):
+    async with asyncio.timeout(GUARD):
+        while not is_true():  # noqa: ASYNC110 - what is waited for wakes nobody
+            await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def listening(serve):
+    """A port of loopback at which each connection is served by a function, as a task that is cancelled in the end."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def refusal(port, options, host="localhost"):
+    """Ask for an association over TLS that does not come about, and see why."""
+    async with asyncio.timeout(GUARD):
+        with pytest.raises(Exception) as failed:  # noqa: PT011 - the caller looks at its type
+            await anext(Sender(host, port, tls=options, timeouts=TIMEOUTS, ip_version=4).echo())
+    return failed.value
+
+
+async def echo(port, options, host="localhost"):
+    """Ask for an association over TLS, and for an echo."""
+    async with asyncio.timeout(GUARD):
+        echoes = Sender(host, port, tls=options, timeouts=TIMEOUTS, ip_version=4).echo()
+        seconds = await anext(echoes)
+        await echoes.aclose()
+        return seconds
+
+
+# What is sent arrives -------------------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_data_sets_arrive_byte_for_byte(made, tmp_path):
+    files = instances(tmp_path / "files", 12, data_set_bytes=700_002)
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path / "out", tls=made.acceptor()) as sink:
+        ran = await send(sink.port, files, tls=made.requestor(), associations=3)
+        assert ran.results == {Result.STORED: 12}
+        assert_true(ran, files, data_sets(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("profile", sorted(set(PROFILES) - {"basic"}))
+async def test_two_sides_of_one_profile_understand_each_other(made, profile):
+    files = made.authority.certify("localhost", rsa_bits=2048).write(made.folder, "rsa")  # some profiles know only RSA
+    async with nothing_left_behind(), Sink(port=0, tls=made.acceptor(files, profile=profile)) as sink:
+        assert await echo(sink.port, made.requestor(profile=profile)) >= 0
+
+
+class Pair:
+    """Two TLS links with one another, and what they reported."""
+
+    def __init__(self):
+        self.received = {"requestor": bytearray(), "acceptor": bytearray()}
+        self.ends = {"requestor": [], "acceptor": []}
+        self.drained = 0
+
+    def _drained(self):
+        self.drained += 1
+
+    async def open(self, made):
+        with listen("127.0.0.1", 0) as listening:
+            port = listening.getsockname()[1]
+            ours = await connect("127.0.0.1", port, GUARD)
+            theirs, _ = await asyncio.get_running_loop().sock_accept(listening)
+        make_ours, make_theirs = await asyncio.gather(
+            TlsRequestor(made.requestor(), "127.0.0.1").secure(ours, "an acceptor", TIMEOUTS),
+            TlsAcceptor(made.acceptor()).secure(theirs, "a requestor"),
+        )
+        self.requestor = make_ours(self.received["requestor"].extend, self.ends["requestor"].append, self._drained)
+        self.acceptor = make_theirs(self.received["acceptor"].extend, self.ends["acceptor"].append, lambda: None)
+        return self
+
+
+@asynccontextmanager
+async def linked(made):
+    pair = await Pair().open(made)
+    try:
+        yield pair
+    finally:
+        pair.requestor.close()
+        pair.acceptor.close()
+
+
+@in_both_loops
+async def test_both_directions_at_once_in_buffers_of_every_size(made):
+    there = [bytes([n % 251]) * (n * 37 % 70_000) for n in range(400)] + [bytes(3_000_000)]
+    back = [bytes([n % 241]) * (n * 41 % 50_000) for n in range(300)]
+    async with nothing_left_behind(), linked(made) as pair:
+        pair.requestor.send(there)
+        pair.acceptor.send(back)
+        await until(lambda: len(pair.received["acceptor"]) == sum(map(len, there)))
+        await until(lambda: len(pair.received["requestor"]) == sum(map(len, back)))
+        assert pair.received["acceptor"] == b"".join(there)
+        assert pair.received["requestor"] == b"".join(back)
+        assert not pair.requestor.is_blocked
+        assert pair.requestor.bytes_sent > sum(map(len, there))
+
+
+@in_both_loops
+async def test_a_slow_reader_blocks_and_nothing_is_encrypted_ahead(made):
+    async with nothing_left_behind(), linked(made) as pair:
+        loop, descriptor = asyncio.get_running_loop(), pair.acceptor._descriptor  # noqa: SLF001 - to read slowly
+        loop.remove_reader(descriptor)
+        pair.requestor.send([bytes(1_000_000)] * 40)
+        assert pair.requestor.is_blocked
+        await asyncio.sleep(0.05)
+        taken = pair.requestor.bytes_sent
+        assert 0 < taken < 40_000_000
+        assert pair.drained == 0
+        loop.add_reader(descriptor, pair.acceptor._readable)  # noqa: SLF001 - to go on reading
+        await until(lambda: len(pair.received["acceptor"]) == 40_000_000)
+        await until(lambda: not pair.requestor.is_blocked)
+        assert pair.drained == 1
+
+
+@in_both_loops
+async def test_a_close_is_told_to_the_other_side_once(made):
+    async with nothing_left_behind(), linked(made) as pair:
+        pair.requestor.send([b"the last words"])
+        pair.requestor.close()
+        pair.requestor.close()
+        pair.requestor.send([b"without effect"])
+        await until(lambda: pair.ends["acceptor"])
+        await asyncio.sleep(0.01)
+        assert pair.received["acceptor"] == b"the last words"
+        assert pair.ends == {"requestor": [], "acceptor": [None]}
+        assert not pair.requestor.is_blocked
+
+
+@in_both_loops
+async def test_a_run_can_be_cancelled_in_the_middle(made, tmp_path):
+    files = instances(tmp_path / "files", 8, data_set_bytes=2_000_000)
+    async with nothing_left_behind(), Sink(port=0, tls=made.acceptor(), latency=0.2) as sink:
+        async with Sender("127.0.0.1", sink.port, tls=made.requestor(), associations=2) as sender:
+            run = sender.send(files)
+            await anext(run)
+        await until(lambda: sink.tally.associations == 0)
+
+
+# What does not come about, and why ------------------------------------------------------------------------------------
+
+
+async def failure_with(made, certified, options=None):
+    """What becomes of a peer that shows this certificate."""
+    files = certified.write(made.folder, "shown")
+    async with nothing_left_behind(), Sink(port=0, tls=made.acceptor(files)) as sink:
+        return await refusal(sink.port, options or made.requestor())
+
+
+@in_both_loops
+async def test_an_unknown_authority(made):
+    error = await failure_with(made, made.stranger.certify("localhost"))
+    assert isinstance(error, PeerCertificateRefused)
+    assert error.cause == "the peer's certificate is not trusted: its issuer is not known here"
+    assert "+cf" in error.hint
+    assert not error.is_transient
+
+
+@pytest.mark.parametrize(
+    ("valid", "cause"),
+    [
+        (LAST_YEAR, "the peer's certificate has expired"),
+        (NEXT_YEAR, "the peer's certificate is not valid yet"),
+    ],
+)
+async def test_a_certificate_of_another_time(made, valid, cause):
+    error = await failure_with(made, made.authority.certify("localhost", valid=valid))
+    assert (type(error), error.cause) == (PeerCertificateRefused, cause)
+
+
+async def test_a_certificate_signed_by_itself_is_trusted_if_it_is_named(made):
+    files = self_signed("localhost").write(made.folder, "itself")
+    trusting = made.requestor(trusted=(files.certificate,))
+    async with Sink(port=0, tls=made.acceptor(files)) as sink:
+        assert await echo(sink.port, trusting) >= 0
+        error = await refusal(sink.port, made.requestor())
+    assert error.cause == "the peer's certificate is signed by itself and not trusted here"
+
+
+@pytest.mark.parametrize("sends_name", [True, False])
+@pytest.mark.parametrize(
+    ("names", "is_taken"),
+    [
+        (["localhost"], True),
+        (["LOCALHOST"], True),
+        (["another.example.org", "127.0.0.1"], False),
+        (["*.localhost", "xlocalhost", "*"], False),
+    ],
+    ids=str,
+)
+async def test_the_host_name_must_be_the_certificates_whether_it_is_sent_or_not(made, names, is_taken, sends_name):
+    files = made.authority.certify(*names).write(made.folder, "names")
+    options = made.requestor(send_server_name=sends_name)
+    async with Sink(port=0, tls=made.acceptor(files)) as sink:
+        if is_taken:
+            assert await echo(sink.port, options) >= 0
+            return
+        error = await refusal(sink.port, options)
+        assert await echo(sink.port, options._replace(verify_host_name=False)) >= 0
+        assert await echo(sink.port, options._replace(peer_certificate="ignore")) >= 0
+    assert isinstance(error, PeerCertificateRefused)
+    assert error.cause == "the peer's certificate was made for another host name, not for 'localhost'"
+    assert "--no-verify-hostname" in error.hint
+
+
+@pytest.mark.parametrize("sends_name", [True, False])
+async def test_without_alternative_names_the_common_name_counts(made, sends_name):
+    files = made.authority.certify(common_name="localhost").write(made.folder, "common")
+    async with Sink(port=0, tls=made.acceptor(files)) as sink:
+        assert await echo(sink.port, made.requestor(send_server_name=sends_name)) >= 0
+
+
+@pytest.mark.parametrize("sends_name", [True, False])
+async def test_an_ip_address_must_be_in_the_certificate(made, sends_name):
+    options = made.requestor(send_server_name=sends_name)
+    async with Sink(port=0, tls=made.acceptor()) as sink:
+        assert await echo(sink.port, options, host="127.0.0.1") >= 0
+    files = made.authority.certify("localhost").write(made.folder, "no-address")
+    async with Sink(port=0, tls=made.acceptor(files)) as sink:
+        error = await refusal(sink.port, options, host="127.0.0.1")
+    assert error.cause == "the peer's certificate was not made for this IP address"
+
+
+async def test_a_server_name_takes_the_place_of_the_hosts(made):
+    files = made.authority.certify("pacs.example.org").write(made.folder, "pacs")
+    async with Sink(port=0, tls=made.acceptor(files)) as sink:
+        assert await echo(sink.port, made.requestor(server_name="pacs.example.org")) >= 0
+        error = await refusal(sink.port, made.requestor(server_name="other.example.org"))
+    assert error.cause == "the peer's certificate was made for another host name, not for 'other.example.org'"
+
+
+@pytest.mark.parametrize(("options", "sent"), [({}, "localhost"), ({"send_server_name": False}, None)])
+async def test_the_server_name_is_sent_unless_it_is_not_to_be(made, options, sent):
+    seen = []
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(made.server_files.certificate, made.server_files.key)
+    context.sni_callback = lambda _tls, name, _context: seen.append(name)
+    server = await asyncio.start_server(lambda _r, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        await refusal(port, made.requestor(**options))
+        await refusal(port, made.requestor(**options), host="127.0.0.1")
+    assert seen == [sent, None]
+
+
+@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+async def test_a_revoked_certificate(made, encoding):
+    form = "der" if encoding is Encoding.DER else "pem"
+    revoked = made.authority.revoke(made.folder, made.server, name=form, encoding=encoding)
+    trusted = made.authority.write(made.folder, form, encoding=encoding)
+    own = made.ours.write(made.folder, f"ours-{form}", encoding=encoding)
+    options = TlsOptions(*own, file_format=form, trusted=(trusted,), revocation_lists=(revoked,))
+    error = await failure_with(made, made.server, options)
+    assert (type(error), error.cause) == (PeerCertificateRefused, "the peer's certificate is revoked")
+    other = made.authority.certify("localhost").write(made.folder, "not-revoked")
+    async with Sink(port=0, tls=made.acceptor(other)) as sink:
+        assert await echo(sink.port, options) >= 0
+
+
+async def test_whether_it_is_revoked_cannot_be_told_without_a_list(made):
+    error = await failure_with(made, made.server, made.requestor(revocation="chain"))
+    assert "revocation list of its issuer is missing" in error.cause
+    assert "+crl" in error.hint
+
+
+async def test_a_short_key_needs_a_retired_profile(made):
+    short = made.authority.certify("localhost", rsa_bits=1024)
+    files = short.write(made.folder, "short")
+    async with Sink(port=0, tls=made.acceptor(files, profile="bcp195")) as sink:
+        error = await refusal(sink.port, made.requestor())
+        assert await echo(sink.port, made.requestor(profile="bcp195")) >= 0
+    assert (type(error), error.cause) == (
+        PeerCertificateRefused,
+        "the key of the peer's certificate is too short for the security profile",
+    )
+    with pytest.raises(UsageError, match=r"short\.crt: its key or its signature is too weak"):
+        TlsAcceptor(made.acceptor(files))
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+@in_both_loops
+async def test_a_peer_that_wants_a_certificate_of_ours(made, version):
+    """With TLS 1.3 it says so after the handshake, as far as we are concerned."""
+    sink_options = made.acceptor(profile="bcp195-ex" if version == "TLSv1_2" else "8996")
+    profile = {"profile": sink_options.profile}
+    async with nothing_left_behind(), Sink(port=0, tls=sink_options) as sink:
+        error = await refusal(sink.port, TlsOptions(trusted=made.trusted, **profile))
+        assert (type(error), error.cause) == (OurCertificateRefused, "the peer wants a certificate of ours")
+        assert "+tls" in error.hint
+        strange = made.stranger.certify().write(made.folder, "strange")
+        error = await refusal(sink.port, TlsOptions(*strange, trusted=made.trusted, **profile))
+        assert (type(error), error.cause) == (OurCertificateRefused, "the peer does not trust our certificate's issuer")
+
+
+async def test_an_acceptor_can_do_without_a_certificate_of_its_peer(made):
+    for policy in ("verify", "ignore"):
+        async with Sink(port=0, tls=made.acceptor(peer_certificate=policy)) as sink:
+            assert await echo(sink.port, TlsOptions(trusted=made.trusted)) >= 0
+            strange = made.stranger.certify().write(made.folder, "strange")
+            shown = TlsOptions(*strange, trusted=made.trusted)
+            if policy == "ignore":
+                assert await echo(sink.port, shown) >= 0
+            else:
+                assert isinstance(await refusal(sink.port, shown), OurCertificateRefused)
+
+
+def tls_1_1(made):
+    """A context that knows nothing newer than TLS 1.1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    key, certificate = made.authority.certify("localhost", rsa_bits=2048).write(made.folder, "old")
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def handshake_with_one(listening, context, agreed):
+    """Accept a connection as OpenSSL does by itself, in a thread: the alert goes out before the end."""
+    connected, _ = listening.accept()
+    with connected, suppress(OSError), context.wrap_socket(connected, server_side=True) as secured:
+        agreed.append(secured.version())
+
+
+async def test_a_peer_of_tls_1_1_is_refused_by_the_default_profile_and_taken_by_a_retired_one(made):
+    agreed = []
+    with listen("127.0.0.1", 0) as listening:
+        listening.setblocking(True)
+        port = listening.getsockname()[1]
+        served = asyncio.create_task(asyncio.to_thread(handshake_with_one, listening, tls_1_1(made), agreed))
+        error = await refusal(port, made.requestor())
+        assert (type(error), error.cause) == (NoCommonTls, "no version of TLS that both sides allow")
+        assert "+px" in error.hint
+        await served
+        assert agreed == []
+        served = asyncio.create_task(asyncio.to_thread(handshake_with_one, listening, tls_1_1(made), agreed))
+        assert isinstance(await refusal(port, made.requestor(profile="bcp195")), LinkLost)  # it closes after that
+        await served
+        assert agreed == ["TLSv1.1"]
+
+
+async def test_no_common_cipher_suite(made):
+    async with Sink(port=0, tls=made.acceptor(profile="bcp195-ex")) as sink:  # a key for elliptic curves
+        error = await refusal(sink.port, made.requestor(profile="aes"))
+    assert (type(error), error.cause) == (NoCommonTls, "no cipher suite that both sides allow")
+    assert "+cs" in error.hint
+
+
+async def says(words, reader, writer):
+    await reader.read(100)
+    writer.write(words)
+    await writer.drain()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "words", [b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes.fromhex("07000000000400000200"), b"220 mail ready\r\n"]
+)
+@in_both_loops
+async def test_a_peer_that_speaks_something_else(made, words):
+    async with nothing_left_behind(), listening(partial(says, words)) as port:
+        error = await refusal(port, made.requestor())
+    assert (type(error), error.cause) == (NotTls, "the peer does not speak TLS")
+
+
+@in_both_loops
+async def test_a_peer_that_closes_instead_of_a_handshake(made):
+    async with nothing_left_behind(), listening(partial(says, b"")) as port:
+        error = await refusal(port, made.requestor())
+    assert isinstance(error, TlsInterrupted)
+    assert "during the handshake" in error.cause
+    assert error.is_transient
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "option"), [(Timeouts(connect=0.2), "-to"), (Timeouts(connect=None, acse=0.2), "-ta")]
+)
+@in_both_loops
+async def test_a_peer_that_says_nothing_is_given_up(made, timeouts, option):
+    async def silent(reader, writer):
+        await reader.read()
+        writer.close()
+
+    async with nothing_left_behind(), listening(silent) as port:
+        with pytest.raises(TimedOut, match=r"no end of the TLS handshake within 0\.2 s") as failed:
+            await anext(Sender("localhost", port, tls=made.requestor(), timeouts=timeouts, ip_version=4).echo())
+    assert option in failed.value.hint
+
+
+async def test_a_peer_that_takes_its_time_for_the_handshake_keeps_no_other_waiting(made, caplog):
+    async with nothing_left_behind(), Sink(port=0, tls=made.acceptor()) as sink:
+        _, slow = await asyncio.open_connection("127.0.0.1", sink.port)
+        assert await echo(sink.port, made.requestor()) >= 0
+        slow.write(b"A plain association request, say" * 10)
+        await until(lambda: "the peer does not speak TLS" in caplog.text)
+        slow.close()
+        _, silent = await asyncio.open_connection("127.0.0.1", sink.port)
+        assert await echo(sink.port, made.requestor()) >= 0
+        silent.close()
+
+
+async def test_damage_on_the_way_is_noticed(made):
+    async with linked(made) as pair:
+        pair.acceptor._socket.send(bytes.fromhex("1703030020") + bytes(32))  # noqa: SLF001 - what no TLS would send
+        await until(lambda: pair.ends["requestor"])
+        assert isinstance(pair.ends["requestor"][0], TlsFailed)
+
+
+# Our own files --------------------------------------------------------------------------------------------------------
+
+
+def complaint(made, **options):
+    with pytest.raises(UsageError) as refused:
+        TlsRequestor(made.requestor(**options), "localhost")
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("key_format", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+@pytest.mark.parametrize("rsa_bits", [0, 2048])
+@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+def test_private_keys_of_every_form(made, rsa_bits, key_format, encoding):
+    form = "der" if encoding is Encoding.DER else "pem"
+    trusted = (made.authority.write(made.folder, form, encoding=encoding),)
+    made_key = made.authority.certify(rsa_bits=rsa_bits)
+    files = made_key.write(made.folder, "form", encoding=encoding, key_format=key_format)
+    TlsRequestor(TlsOptions(*files, file_format=form, trusted=trusted), "localhost")
+
+
+@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+def test_passwords_of_private_keys(made, encoding):
+    form = "der" if encoding is Encoding.DER else "pem"
+    trusted = (made.authority.write(made.folder, form, encoding=encoding),)
+    files = made.ours.write(made.folder, "secret", password="a secret", encoding=encoding)  # noqa: S106 - a test's
+    options = TlsOptions(*files, file_format=form, trusted=trusted)
+    TlsRequestor(options._replace(password="a secret"), "localhost")  # noqa: S106 - a test's
+    TlsRequestor(options._replace(password=lambda: "a secret"), "localhost")
+    for password, words in (
+        ("wrong", "the password is wrong"),
+        ("", "the password is wrong"),
+        (None, "has a password, and none was given"),
+        ("x" * 2000, "password cannot be longer"),
+    ):
+        with pytest.raises(UsageError, match=f"--enable-tls .*secret.key: .*{words}"):
+            TlsRequestor(options._replace(password=password), "localhost")
+
+
+def test_a_key_without_password_asks_for_none(made):
+    TlsRequestor(made.requestor(password=lambda: pytest.fail("it asked")), "localhost")
+
+
+def test_what_is_wrong_with_our_files_is_said_with_option_and_file(made):
+    missing, junk = str(made.folder / "missing"), made.folder / "junk"
+    junk.write_text("nothing of the kind")
+    key, certificate = made.our_files
+    server = made.server_files.key
+    assert complaint(made, key=missing) == f"--enable-tls {missing}: cannot read it: No such file or directory"
+    assert complaint(made, key=str(junk)) == f"--enable-tls {junk}: it is not a PEM file"
+    assert complaint(made, key=certificate) == f"--enable-tls {certificate}: there is no private key in it"
+    assert "is not that of the certificate" in complaint(made, key=server)
+    assert "damaged" in complaint(made, certificate=key)
+    assert complaint(made, trusted=(key,)) == f"--add-cert-file {key}: there is no certificate in it"
+    assert complaint(made, trusted=(missing,)).startswith(f"--add-cert-file {missing}: cannot read it")
+    assert complaint(made, revocation_lists=(key,)) == f"--add-crl-file {key}: there is no revocation list in it"
+    assert complaint(made, trusted_directories=(missing,)).startswith(f"--add-cert-dir {missing}: cannot read it")
+    assert "it is a PEM file, and -der" in complaint(made, file_format="der")
+    der = made.ours.write(made.folder, "as-der", encoding=Encoding.DER)
+    assert complaint(made, key=der.key).endswith("it is not a PEM file; -der (--der-keys) reads DER")
+
+
+def test_der_that_holds_no_key_is_refused(made):
+    trusted = (made.authority.write(made.folder, "der", encoding=Encoding.DER),)
+    certificate = made.ours.write(made.folder, "der", encoding=Encoding.DER).certificate
+    for content in (b"", b"0", b"0\x82", b"\x04\x01\x00", b"0\x03\x02\x01\x00", bytes(40), b"0\x84\xff\xff\xff\xff"):
+        file = made.folder / "no-key"
+        file.write_bytes(content)
+        with pytest.raises(UsageError, match="no-key: there is no private key in it"):
+            TlsRequestor(TlsOptions(str(file), certificate, file_format="der", trusted=trusted), "localhost")
+
+
+def test_no_private_key_is_left_in_the_temporary_folder(made, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    files = made.ours.write(made.folder, "left", encoding=Encoding.DER)
+    trusted = (made.authority.write(made.folder, "der", encoding=Encoding.DER),)
+    TlsRequestor(TlsOptions(*files, file_format="der", trusted=trusted), "localhost")
+    with pytest.raises(UsageError):
+        TlsRequestor(TlsOptions(made.server.write(made.folder, "o", encoding=Encoding.DER).key, files.certificate,
+                                file_format="der", trusted=trusted), "localhost")  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_certificates_of_a_directory_are_trusted_whatever_else_is_there(made, tmp_path):
+    (tmp_path / "README").write_text("certificates")
+    made.ours.write(tmp_path)
+    assert complaint(made, trusted=(), trusted_directories=(str(made.folder / "none"),)).startswith("--add-cert-dir")
+    made.authority.write(tmp_path)
+    options = made.requestor(trusted=(), trusted_directories=(str(tmp_path),))
+    async with Sink(port=0, tls=made.acceptor()) as sink:
+        assert await echo(sink.port, options) >= 0
+
+
+def test_nothing_trusted_is_a_mistake_unless_anything_is_taken(made):
+    assert "no certificate is trusted" in complaint(made, trusted=())
+    TlsRequestor(made.requestor(trusted=(), peer_certificate="ignore"), "localhost")
+
+
+def test_an_acceptor_needs_a_certificate(made):
+    with pytest.raises(UsageError, match="--enable-tls: who accepts associations"):
+        TlsAcceptor(TlsOptions(trusted=made.trusted))
+
+
+def test_a_new_seed_is_written_for_nobody_else_to_read(made, tmp_path):
+    seed = tmp_path / "seed"
+    TlsRequestor(made.requestor(seed=str(seed), new_seed=str(seed)), "localhost")
+    first = seed.read_bytes()
+    TlsRequestor(made.requestor(seed=str(seed), new_seed=str(seed)), "localhost")
+    assert len(first) == len(seed.read_bytes()) == 1024
+    assert seed.read_bytes() != first
+    assert seed.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [seed]
+    assert "--write-seed-file" in complaint(made, new_seed=str(tmp_path / "missing" / "seed"))
+
+
+# Profiles and cipher suites -------------------------------------------------------------------------------------------
+
+
+def test_a_profile_that_openssl_cannot_do_any_more_is_refused_in_words(made, monkeypatch):
+    assert "there is no security profile 'strong'" in complaint(made, profile="strong")
+    weak = tuple(name for name in available_cipher_suites() if "3DES" not in name and "NULL" not in name)
+    monkeypatch.setattr("asyncstore.network.tls.available_cipher_suites", lambda: weak)
+    for profile, suite in (("basic", "TLS_RSA_WITH_3DES_EDE_CBC_SHA"), ("null", "TLS_RSA_WITH_NULL_SHA")):
+        assert f"--profile-{profile}: OpenSSL" in complaint(made, profile=profile)
+        assert f"cannot do {suite} any more" in complaint(made, profile=profile)
+
+
+@pytest.mark.parametrize(
+    ("profile", "suite", "words"),
+    [
+        ("8996", "TLS_RSA_WITH_NULL_SHA", "does not encrypt"),
+        ("8996", "TLS_RSA_WITH_AES_128_CBC_SHA", "SHA-1"),
+        ("8996", "TLS_AES_128_GCM_SHA256", "one of TLS 1.3"),
+        ("8996", "TLS_OF_MY_OWN", "no cipher suite of that name"),
+        ("8996-mod", "TLS_RSA_WITH_AES_128_GCM_SHA256", "no cipher suites may be added"),
+        ("bcp195-ex", "TLS_RSA_WITH_AES_128_GCM_SHA256", "no cipher suites may be added"),
+        ("bcp195", "TLS_RSA_WITH_NULL_SHA", "does not encrypt"),
+    ],
+)
+def test_cipher_suites_that_a_profile_does_not_take(made, profile, suite, words):
+    assert words in complaint(made, profile=profile, cipher_suites=(suite,))
+
+
+async def test_an_added_cipher_suite_is_used(made):
+    suite = "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384"
+    async with Sink(port=0, tls=made.acceptor(profile="aes", cipher_suites=(suite,))) as sink:
+        assert await echo(sink.port, made.requestor(profile="aes", cipher_suites=(suite,))) >= 0
+        assert isinstance(await refusal(sink.port, made.requestor(profile="aes")), NoCommonTls)
+
+
+def test_every_profile_is_made_of_known_cipher_suites():
+    for profile in PROFILES.values():
+        assert set(profile.cipher_suites) <= set(CIPHER_SUITES)
+        assert len(set(profile.cipher_suites)) == len(profile.cipher_suites)
+
+
+# IP versions ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("version", "host"), [(6, "127.0.0.1"), (4, "::1")])
+@in_both_loops
+async def test_an_address_of_the_other_ip_version_is_no_peer(version, host):
+    async with nothing_left_behind():
+        with pytest.raises(ConnectFailed, match=f"cannot be resolved to an IPv{version} address"):
+            await connect(host, free_port(), GUARD, version)
+
+
+def test_there_are_two_ip_versions():
+    with pytest.raises(UsageError, match="no IP version 5"):
+        Sender("localhost", 104, ip_version=5)
+
+
+async def test_only_addresses_of_one_ip_version_are_tried():
+    async with Sink(host="127.0.0.1", port=0, ip_version=4) as sink:
+        with await connect("localhost", sink.port, GUARD, 4) as opened:
+            assert opened.getpeername() == ("127.0.0.1", sink.port)
+    with pytest.raises(UsageError, match=r"cannot listen at 127\.0\.0\.1"):
+        async with Sink(host="127.0.0.1", port=0, ip_version=6):
+            pass

@@ -1,0 +1,148 @@
+"""Certificates for tests of TLS, made when they are needed: an authority of its own for each test session.
+
+authority = Authority.make()
+server = authority.certify("localhost")
+key, certificate = server.write(folder)
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NOW = datetime.now(UTC)
+LAST_YEAR = (_NOW - timedelta(days=400), _NOW - timedelta(days=30))
+NEXT_YEAR = (_NOW + timedelta(days=30), _NOW + timedelta(days=400))
+THIS_YEAR = (_NOW - timedelta(days=30), _NOW + timedelta(days=30))
+
+
+class Files(NamedTuple):
+    """Where a key and its certificate are."""
+
+    key: str
+    certificate: str
+
+
+class Certified(NamedTuple):
+    """A private key and the certificate of it."""
+
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    certificate: x509.Certificate
+
+    def write(
+        self,
+        folder: Path,
+        name: str = "peer",
+        *,
+        password: str | None = None,
+        encoding: Encoding = Encoding.PEM,
+        key_format: PrivateFormat = PrivateFormat.PKCS8,
+    ) -> Files:
+        """Write both, PEM or DER."""
+        folder.mkdir(parents=True, exist_ok=True)
+        encryption = NoEncryption() if password is None else BestAvailableEncryption(password.encode())
+        key, certificate = folder / f"{name}.key", folder / f"{name}.crt"
+        key.write_bytes(self.key.private_bytes(encoding, key_format, encryption))
+        certificate.write_bytes(self.certificate.public_bytes(encoding))
+        return Files(str(key), str(certificate))
+
+
+def self_signed(host: str) -> Certified:
+    """Make a certificate that no authority signed, for a host name."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = _builder(_name(host), _name(host), key, THIS_YEAR)
+    made = made.add_extension(x509.SubjectAlternativeName([_alternative(host)]), critical=False)
+    return Certified(key, made.sign(key, hashes.SHA256()))
+
+
+class Authority(NamedTuple):
+    """A certification authority."""
+
+    own: Certified
+
+    @classmethod
+    def make(cls, name: str = "an authority of tests") -> Authority:
+        """Make a new one."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name(name)
+        made = _builder(subject, subject, key, THIS_YEAR).add_extension(
+            x509.BasicConstraints(True, None), critical=True
+        )
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+        return cls(Certified(key, made.add_extension(usage, critical=True).sign(key, hashes.SHA256())))
+
+    def certify(
+        self,
+        *hosts: str,
+        common_name: str = "a peer of tests",
+        valid: tuple[datetime, datetime] = THIS_YEAR,
+        rsa_bits: int = 0,
+        digest: hashes.HashAlgorithm | None = None,
+    ) -> Certified:
+        """Make a certificate for host names and IP addresses; with a key for elliptic curves if no bits are given."""
+        key = rsa.generate_private_key(65537, rsa_bits) if rsa_bits else ec.generate_private_key(ec.SECP256R1())
+        made = _builder(_name(common_name), self.own.certificate.subject, key, valid)
+        if hosts:
+            made = made.add_extension(
+                x509.SubjectAlternativeName([_alternative(host) for host in hosts]), critical=False
+            )
+        both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+        made = made.add_extension(both, critical=False)
+        return Certified(key, made.sign(self.own.key, digest or hashes.SHA256()))
+
+    def write(self, folder: Path, name: str = "authority", *, encoding: Encoding = Encoding.PEM) -> str:
+        """Write its certificate."""
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{name}.crt"
+        file.write_bytes(self.own.certificate.public_bytes(encoding))
+        return str(file)
+
+    def revoke(
+        self, folder: Path, *revoked: Certified, name: str = "revoked", encoding: Encoding = Encoding.PEM
+    ) -> str:
+        """Write a list of revoked certificates."""
+        begin, end = THIS_YEAR
+        made = x509.CertificateRevocationListBuilder().issuer_name(self.own.certificate.subject)
+        made = made.last_update(begin).next_update(end)
+        for one in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number).revocation_date(begin)
+            made = made.add_revoked_certificate(entry.build())
+        file = folder / f"{name}.crl"
+        file.write_bytes(made.sign(self.own.key, hashes.SHA256()).public_bytes(encoding))
+        return str(file)
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _alternative(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
+    valid: tuple[datetime, datetime],
+) -> x509.CertificateBuilder:
+    made = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+    return made.serial_number(x509.random_serial_number()).not_valid_before(valid[0]).not_valid_after(valid[1])
