@@ -6,7 +6,8 @@ Rules:
    never decoded, so what was stored with the wrong character set arrives as it was.
 2. Where the source names no VRs the data dictionary does; what it does not know is UN (PS3.5 6.2.2).
 3. Group lengths are left out: they are retired, and would be wrong (PS3.5 7.2).
-4. Sequences and items keep their kind of length, defined or not; compressed pixel data is copied as it is.
+4. Sequences and items keep their kind of length, defined or not; compressed pixel data is copied as it is. What has
+   no pixel data goes into transfer syntaxes for compressed pixel data too; what has is :class:`NotCompressed`.
 5. Large values are slices of the source in the result: nothing is joined here.
 6. What cannot be followed to its end is :class:`DamagedDataSet`, never a guess.
 """
@@ -91,12 +92,18 @@ class DamagedDataSet(Exception):
     """The bytes are no data set in the encoding they are said to have; the message says what is wrong."""
 
 
+class NotCompressed(Exception):
+    """There is pixel data, and it would have to be compressed."""
+
+
 class Encoding(NamedTuple):
     """How a data set is encoded."""
 
     is_implicit: bool
     is_little: bool
     is_deflated: bool = False
+    is_compressed: bool = False
+    """Whether pixel data is."""
 
 
 ENCODINGS: Mapping[str, Encoding] = {
@@ -109,9 +116,9 @@ ENCODINGS: Mapping[str, Encoding] = {
 
 
 def encoding_of(transfer_syntax_uid: str) -> Encoding:
-    """How data sets of this transfer syntax are encoded, their pixel data apart."""
+    """How data sets of this transfer syntax are encoded."""
     return ENCODINGS.get(transfer_syntax_uid) or Encoding(
-        is_implicit=False, is_little=True, is_deflated=transfer_syntax_uid in DEFLATED
+        is_implicit=False, is_little=True, is_deflated=transfer_syntax_uid in DEFLATED, is_compressed=True
     )
 
 
@@ -135,6 +142,7 @@ def reencode(data: bytes, source: Encoding, target: Encoding, changes: Changes) 
 
     Raises:
         DamagedDataSet: ``data`` is no data set in ``source``.
+        NotCompressed: only ``target`` is for compressed pixel data, and there is some.
     """
     if source.is_deflated:
         data = _inflated(data)
@@ -194,8 +202,10 @@ class _Reencoder:
         self._written = _ORDERS[target.is_little]
         self._changes = changes
         self._is_signed = False
+        self._forbids_pixel_data = False
 
     def data_set(self, source: Encoding) -> list[Chunk]:
+        self._forbids_pixel_data = self._target.is_compressed and not source.is_compressed
         chunks: list[Chunk] = []
         end = self._elements(source, 0, len(self._data), chunks, self._changes.values, 0)
         if end != len(self._data):
@@ -232,6 +242,8 @@ class _Reencoder:
     ) -> int:
         """Re-encode one element, and tell where it ends."""
         tag, vr, length, start = element
+        if tag == _PIXEL_DATA and self._forbids_pixel_data and not depth:
+            raise NotCompressed
         if tag == _PIXEL_DATA and length == UNDEFINED:
             stop = self._end_of_fragments(source, start)
             chunks += (self._head(tag, vr, UNDEFINED), self._data[start:stop])

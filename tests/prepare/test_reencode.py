@@ -15,7 +15,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from asyncstore.prepare import reencode as subject
-from asyncstore.prepare.reencode import ENCODINGS, YOUNG_VRS, Changes, DamagedDataSet, encoding_of, reencode
+from asyncstore.prepare.reencode import ENCODINGS, YOUNG_VRS, Changes, DamagedDataSet, NotCompressed, encoding_of, reencode
 
 IMPLICIT, EXPLICIT, DEFLATED, BIG = ENCODINGS.values()
 PLAIN = (IMPLICIT, EXPLICIT, BIG)
@@ -236,6 +236,18 @@ def test_compressed_pixel_data_is_copied_as_it_is():
     for end in range(len(data) - len(fragments), len(data)):
         with pytest.raises(DamagedDataSet):
             reencode(data[:end], jpeg, jpeg, NOTHING)
+
+
+def test_what_has_no_pixel_data_goes_into_compressed_transfer_syntaxes_too():
+    jpeg = encoding_of("1.2.840.10008.1.2.4.50")
+    icon = data_set_of((0x00280010, "US", 1), (0x7FE00010, "OW", b"\1\2"))
+    data_set = data_set_of((0x00080060, "CS", "SR"), (0x00880200, "SQ", [icon]))
+    for source in PLAIN:
+        assert changed(written(data_set, source), source, jpeg) == written(data_set, EXPLICIT)
+    data_set.add_new(0x7FE00010, "OW", b"")
+    for source in PLAIN:
+        with pytest.raises(NotCompressed):
+            reencode(written(data_set, source), source, jpeg, NOTHING)
 
 
 def test_a_sequence_that_came_as_unknown_is_one_again():
