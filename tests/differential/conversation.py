@@ -17,12 +17,12 @@ import zlib
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydicom import Dataset
 from pydicom.filereader import read_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pydicom import Dataset
     from pydicom.dataelem import DataElement, RawDataElement
 
     from peers.acceptor import Record, Store
@@ -34,7 +34,10 @@ _FIXED_PART = 6 + 68
 """Bytes of an A-ASSOCIATE-RQ before its items: header, version, titles (PS3.8 9.3.2)."""
 _PRESENTATION_CONTEXT, _ABSTRACT_SYNTAX, _USER_INFORMATION = 0x20, 0x30, 0x50
 _OF_THE_IMPLEMENTATION = (0x52, 0x55)
+_UNCOMPRESSED = (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED_LITTLE)
 _PADDING = b"\0 "
+_PIXEL_DATA = 0x7FE00010
+"""Compressed it is OB (PS3.5 A.4): where a file says OW, DCMTK corrects it."""
 _TRAILING_PADDING = 0xFFFCFFFC
 """DCMTK does not send it."""
 
@@ -108,7 +111,10 @@ def plain(data: bytes, transfer_syntax_uid: str) -> Plain:
         data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data)
     is_implicit, is_little = transfer_syntax_uid == IMPLICIT_LITTLE, transfer_syntax_uid != EXPLICIT_BIG
     with warnings.catch_warnings(action="ignore"):  # of what is wrong in files that are meant to be
-        return _plain(read_dataset(BytesIO(data), is_implicit, is_little), is_implicit=is_implicit)
+        elements = _plain(read_dataset(BytesIO(data), is_implicit, is_little), is_implicit=is_implicit)
+    if transfer_syntax_uid in _UNCOMPRESSED:
+        return elements
+    return tuple((_PIXEL_DATA, "OB", value) if tag == _PIXEL_DATA else (tag, vr, value) for tag, vr, value in elements)
 
 
 def _plain(data_set: Dataset, *, is_implicit: bool) -> Plain:
@@ -130,10 +136,12 @@ class Association(NamedTuple):
     stored: tuple[Stored, ...]
     end: str
     """How the requestor ended it: released, aborted, or gone."""
+    accepted: int
+    """How many instances were answered with success or a warning."""
 
     @classmethod
     def of(cls, record: Record) -> Association:
         """Take a record in."""
         end = "released" if record.released else "aborted" if record.aborted else "gone"
         proposal = Proposal.of(record.request_pdu) if record.request_pdu else None
-        return cls(proposal, tuple(map(Stored.of, record.stores)), end)
+        return cls(proposal, tuple(map(Stored.of, record.stores)), end, len(record.acknowledged))

@@ -23,13 +23,17 @@ from peers.hostile import Behaviour, HostileSCP, obedient, running_hostile
 from peers.programs import find_program
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Iterator, Sequence
+
+    from anyio.from_thread import BlockingPortal
 
     from differential.conversation import Proposal, Stored
 
 _PATIENCE = 60
 """Seconds that a program may take on a busy machine."""
+
+INPUTS = "--"
+"""Stands between the options and the inputs, where peer and port go."""
 
 
 class Said(NamedTuple):
@@ -44,30 +48,38 @@ class Said(NamedTuple):
         return self.code == 0
 
 
-Program = "Callable[..., Said]"
-
-
-def storescu(*words: str, port: int) -> Said:
-    """Run the real storescu; the words are given without peer and port."""
-    command = [find_program("storescu", "dcmtk"), *_addressed(words, port)]
+def storescu(*words: str, port: int, host: str = "127.0.0.1") -> Said:
+    """Run the real storescu."""
+    command = [find_program("storescu", "dcmtk"), *_addressed(words, host, port)]
     done = subprocess.run(
-        command, env={**os.environ, **WITHOUT_NAGLE}, capture_output=True, timeout=_PATIENCE, check=False
+        command,
+        env={**os.environ, **WITHOUT_NAGLE},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=_PATIENCE,
+        check=False,
     )
     return Said(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
 
 
-def asyncstore(*words: str, port: int) -> Said:
-    """Run ``asyncstore send``; over one association, unless the words say otherwise."""
+def asyncstore(*words: str, port: int, host: str = "127.0.0.1", associations: int = 1) -> Said:
+    """Run ``asyncstore send``."""
+    ours = ["--associations", str(associations), "--workers", "1"]
     output = io.StringIO()
     with redirect_stdout(output), redirect_stderr(output):
-        code = main(["send", "--associations", "1", "--workers", "1", *_addressed(words, port)])
+        code = main(["send", *ours, *_addressed(words, host, port)])
     return Said(code, output.getvalue())
 
 
-def _addressed(words: Sequence[str], port: int) -> list[str]:
-    """Put the peer before the inputs, which come after the word ``--``."""
-    end = words.index("--")
-    return [*words[:end], "127.0.0.1", str(port), *words[end + 1 :]]
+def over_four_associations(*words: str, port: int) -> Said:
+    """Run ``asyncstore send``."""
+    return asyncstore(*words, port=port, associations=4)
+
+
+def _addressed(words: Sequence[str], host: str, port: int) -> list[str]:
+    """Put the peer in its place."""
+    at = words.index(INPUTS)
+    return [*words[:at], host, str(port), *words[at + 1 :]]
 
 
 class Ran(NamedTuple):
@@ -88,8 +100,13 @@ class Ran(NamedTuple):
 
     @property
     def stored(self) -> list[Stored]:
-        """What it stored, in its order."""
+        """What it sent, in its order."""
         return [stored for association in self.associations for stored in association.stored]
+
+    @property
+    def accepted(self) -> int:
+        """How much of that was answered with success or a warning."""
+        return sum(association.accepted for association in self.associations)
 
     @property
     def ends(self) -> list[str]:
@@ -100,20 +117,22 @@ class Ran(NamedTuple):
 class Recorder:
     """Runs programs, one after the other, against acceptors in a thread of its own."""
 
-    def __init__(self, portal) -> None:
+    def __init__(self, portal: BlockingPortal) -> None:
         self._portal = portal
 
-    def run(self, program: Program, *words: str, behaviour: Behaviour = obedient) -> Ran:
+    def run(self, program: Callable[..., Said], *words: str, behaviour: Behaviour = obedient) -> Ran:
         """Run one program against an acceptor of its own."""
         running = running_hostile(replace(behaviour, keeps_data_sets=True))
         with self._portal.wrap_async_context_manager(running) as scp:
             said = program(*words, port=scp.port)
             self._portal.call(_settle, scp)
+            assert scp.violations == []
             return Ran(said, tuple(map(Association.of, scp.associations)))
 
     def both(self, *words: str, behaviour: Behaviour = obedient) -> tuple[Ran, Ran]:
         """Run storescu and asyncstore."""
-        return tuple(self.run(program, *words, behaviour=behaviour) for program in (storescu, asyncstore))
+        theirs, ours = (self.run(program, *words, behaviour=behaviour) for program in (storescu, asyncstore))
+        return theirs, ours
 
 
 async def _settle(scp: HostileSCP) -> None:

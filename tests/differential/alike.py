@@ -1,0 +1,66 @@
+"""What alike means, and where asyncstore is different on purpose.
+
+Alike are the proposals, what is stored, how the associations end, and whether the exit code is 0. The differences are
+those of :data:`DIFFERENCES`, no others, and each only where it is said to be.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from differential.programs import Ran
+
+DIFFERENCES = {
+    "exit code with --no-halt": "storescu ends with 0 whatever became of the files; asyncstore only when all are stored",
+    "stored before a failure": (
+        "without --no-halt storescu sends what comes before the file that fails; asyncstore stops as soon as it knows"
+        " that a file will fail, which may be earlier, and never later"
+    ),
+    "end of the association after a failure": (
+        "storescu aborts the association for what failed on its side, and just leaves where no context was accepted;"
+        " asyncstore releases it"
+    ),
+    "contexts without an option that proposes": (
+        "storescu proposes a list of SOP classes; asyncstore what the files need, so that they go out as they are"
+    ),
+    "directories without --scan-directories": "storescu passes them over; asyncstore sends what is in them",
+    "a data set that is cut off": "storescu sends none of it; asyncstore leaves it to the peer to judge",
+    "a data set without a SOP class or SOP instance UID": (
+        "storescu does not send it; asyncstore sends it as what its file meta information says it is"
+    ),
+    "the certificate's host name": "storescu does not look at it; asyncstore does, unless told not to",
+}
+"""What is different on purpose, and why."""
+
+
+def assert_alike(theirs: Ran, ours: Ran, *, expected: int, halts: bool) -> None:
+    """Both did the same, as far as they are to.
+
+    Args:
+        theirs: what storescu did.
+        ours: what asyncstore did.
+        expected: how many instances there were to store.
+        halts: whether the first failure was to end it.
+    """
+    assert ours.proposals == theirs.proposals
+    assert_stored_alike(theirs, ours, expected=expected, halts=halts)
+    if ours.succeeded:
+        assert ours.ends == theirs.ends
+    else:  # "end of the association after a failure"
+        assert all(our in (their, "released") for our, their in zip(ours.ends, theirs.ends, strict=True))
+
+
+def assert_stored_alike(theirs: Ran, ours: Ran, *, expected: int, halts: bool) -> None:
+    """Both stored the same, as far as they are to; see :func:`assert_alike`."""
+    is_all_stored = ours.accepted == expected
+    if not halts:  # "exit code with --no-halt"
+        assert ours.stored == theirs.stored
+        assert ours.succeeded == is_all_stored
+        assert theirs.succeeded or not ours.succeeded
+        return
+    assert ours.succeeded == theirs.succeeded == is_all_stored
+    if is_all_stored:
+        assert ours.stored == theirs.stored
+    else:  # "stored before a failure"
+        assert ours.stored == theirs.stored[: len(ours.stored)]
