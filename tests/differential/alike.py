@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from differential.programs import Ran
 
 DIFFERENCES = {
@@ -34,25 +36,27 @@ DIFFERENCES = {
 """What is different on purpose, and why."""
 
 
-def assert_alike(theirs: Ran, ours: Ran, *, expected: int, halts: bool) -> None:
+def assert_alike(words: Collection[str], theirs: Ran, ours: Ran, expected: int) -> None:
     """Both did the same, as far as they are to.
 
     Args:
+        words: the options.
         theirs: what storescu did.
         ours: what asyncstore did.
         expected: how many instances there were to store.
-        halts: whether the first failure was to end it.
     """
     assert ours.proposals == theirs.proposals
-    assert_stored_alike(theirs, ours, expected=expected, halts=halts)
+    assert_stored_alike(words, theirs, ours, expected)
     if ours.succeeded:
         assert ours.ends == theirs.ends
     else:  # "end of the association after a failure"
-        assert all(our in (their, "released") for our, their in zip(ours.ends, theirs.ends, strict=True))
+        in_order = "aborted" if "--abort" in words else "released"
+        assert all(our in (their, in_order) for our, their in zip(ours.ends, theirs.ends, strict=True))
 
 
-def assert_stored_alike(theirs: Ran, ours: Ran, *, expected: int, halts: bool) -> None:
+def assert_stored_alike(words: Collection[str], theirs: Ran, ours: Ran, expected: int) -> None:
     """Both stored the same, as far as they are to; see :func:`assert_alike`."""
+    halts = "-nh" not in words
     is_all_stored = ours.accepted == expected
     if not halts:  # "exit code with --no-halt"
         assert ours.stored == theirs.stored

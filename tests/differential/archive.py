@@ -54,6 +54,9 @@ class Archive(NamedTuple):
         """Everything with file meta information."""
         return {**self.explicit, **self.compressed, **self.other}
 
+    def __repr__(self) -> str:
+        return f"<{self.folder}>"
+
     def path(self, name: str) -> str:
         """Return the path of one of them."""
         return {**self.instances, **self.bare, **self.unusual, **self.no_instances}[name]
