@@ -37,11 +37,13 @@ if TYPE_CHECKING:
         TlsInterrupted,
         UsageError,
     )
-    from asyncstore.model import Instance, Lane, LaneState, Outcome, Progress, Result, Unsendable
+    from asyncstore.model import Instance, Lane, LaneState, Outcome, PairAnswer, Progress, Result, Unsendable
     from asyncstore.negotiation.proposal import Proposal, listed
     from asyncstore.network.timeouts import Timeouts
     from asyncstore.network.tls import TlsOptions
+    from asyncstore.prepare.probe import FileFormat
     from asyncstore.protocol.associate import IdentityKind, UserIdentity
+    from asyncstore.renaming import NotRenamed, Renamer
     from asyncstore.sender import Run, Sender
     from asyncstore.sink import Sink
     from asyncstore.source import WalkOptions
@@ -70,11 +72,13 @@ _HOMES = {
         "TlsInterrupted",
         "UsageError",
     ),
-    "model": ("Instance", "Lane", "LaneState", "Outcome", "Progress", "Result", "Unsendable"),
+    "model": ("Instance", "Lane", "LaneState", "Outcome", "PairAnswer", "Progress", "Result", "Unsendable"),
     "negotiation.proposal": ("Proposal", "listed"),
     "network.timeouts": ("Timeouts",),
     "protocol.associate": ("IdentityKind", "UserIdentity"),
     "network.tls": ("TlsOptions",),
+    "prepare.probe": ("FileFormat",),
+    "renaming": ("NotRenamed", "Renamer"),
     "sender": ("Run", "Sender"),
     "sink": ("Sink",),
     "source": ("WalkOptions",),
@@ -104,12 +108,16 @@ __all__ = [  # noqa: RUF022 - by room
     "TlsInterrupted",
     "UsageError",
     "IdentityKind",
+    "FileFormat",
     "Instance",
     "Lane",
     "LaneState",
+    "NotRenamed",
     "Outcome",
+    "PairAnswer",
     "Progress",
     "Proposal",
+    "Renamer",
     "Result",
     "Run",
     "Sender",

@@ -2,9 +2,10 @@
 
     SourceFile --> Instance --> Attempt --> Outcome
 
-Besides, what an observer may sample while they travel: :class:`Progress`. They are named tuples because millions of
-them are made: a named tuple costs a third of a frozen dataclass. Paths are ``str`` with undecodable bytes as surrogates
-(:func:`os.fsdecode`), so ``os.fsencode`` gives back exactly the name the file has.
+Besides, what an observer may sample while they travel, :class:`Progress`, and what a peer that is only asked says,
+:class:`PairAnswer`. They are named tuples because millions of them are made: a named tuple costs a third of a frozen
+dataclass. Paths are ``str`` with undecodable bytes as surrogates (:func:`os.fsdecode`), so ``os.fsencode`` gives back
+exactly the name the file has.
 """
 
 from __future__ import annotations
@@ -135,6 +136,18 @@ class Outcome(NamedTuple):
     """The number of the association that carried the last attempt."""
     error: str | None = None
     """One readable clause, without the path; ``None`` when stored."""
+    is_withdrawn: bool = False
+    """Whether it was not sent only because the run ended first: nothing is said against the file."""
+
+
+class PairAnswer(NamedTuple):
+    """What a peer says to a pair of SOP class and transfer syntax, when it is asked for nothing but that."""
+
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    is_accepted: bool
+    answer: str
+    """In words: ``accepted``, or why not."""
 
 
 class LaneState(StrEnum):

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from itertools import count
 from typing import TYPE_CHECKING, Self
 
 import anyio
 
 from asyncstore.errors import UsageError
-from asyncstore.model import Instance, Outcome, Progress, Result, Unsendable
+from asyncstore.model import Instance, Outcome, PairAnswer, Progress, Result, Unsendable
 from asyncstore.negotiation import Planned, verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions, Converter
 from asyncstore.prepare.pool import Pool
+from asyncstore.prepare.probe import FileFormat
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import excess
+from asyncstore.schedule.carriage import Carriage
 from asyncstore.schedule.dispatch import ABORTED, Dispatcher, DispatchOptions
 from asyncstore.source import WalkOptions
 from asyncstore.survey import Survey
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from asyncstore.model import Attempt
-    from asyncstore.negotiation import Proposal
+    from asyncstore.negotiation import Pair, Proposal
     from asyncstore.network.tls import TlsOptions, TlsRequestor
     from asyncstore.protocol.associate import ProposedContext, UserIdentity
 
@@ -173,7 +176,9 @@ class Run:
             self._failure = error
         reason = self._dispatcher.stop_reason or ABORTED
         self._converter.close()
-        self._outlet.put(Outcome(path, Result.NOT_SENT, error=reason) for path in self._files.close())
+        self._outlet.put(
+            Outcome(path, Result.NOT_SENT, error=reason, is_withdrawn=True) for path in self._files.close()
+        )
         self._outlet.close()
 
     async def _feed(self) -> None:
@@ -214,6 +219,7 @@ class Sender:
         async_operations: stores outstanding on one association, if the peer agrees (asynchronous operations window,
             PS3.7 D.3.3.3); 1 proposes none, 0 is unlimited.
         workers: processes that look into files; ``None``: by the number of cores.
+        file_format: which files are taken for instances: with file meta information, without, or both.
         timeouts: how long the peer may take for what.
         max_pdu: the largest P-DATA-TF to receive, in bytes, 4096 to 131072.
         max_send_pdu: the largest P-DATA-TF to send where the peer would take larger ones, in the same range.
@@ -240,6 +246,7 @@ class Sender:
         associations: int | None = None,
         async_operations: int = 1,
         workers: int | None = None,
+        file_format: FileFormat = FileFormat.ANY,
         timeouts: Timeouts = _TIMEOUTS,
         max_pdu: int = 16384,
         max_send_pdu: int | None = None,
@@ -272,7 +279,7 @@ class Sender:
             associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end, proposal=proposal
         )
         self._conversion = conversion
-        self._pool = Pool(workers)
+        self._pool = Pool(workers, file_format)
         self._runs: list[Run] = []
         self._is_open = False
 
@@ -324,10 +331,34 @@ class Sender:
             while True:
                 yield await association.echo()
         finally:
-            with anyio.CancelScope(shield=True):
-                if association.is_idle:
-                    await association.release()
-                await association.close()
+            await _end(association)
+
+    async def negotiate(self, pairs: Iterable[Pair]) -> list[PairAnswer]:
+        """Ask the peer which of these pairs of SOP class and transfer syntax it accepts, and send nothing.
+
+        What is proposed is what would be proposed for instances of these pairs, over as many associations, one after
+        another, as that takes.
+
+        Raises:
+            AssociationError: the peer cannot be reached, or refuses the association.
+        """
+        wanted = list(dict.fromkeys(pairs))
+        answers: list[PairAnswer] = []
+        for number in count(1):
+            left = wanted[len(answers) :]
+            if not left:
+                break
+            contexts = _PLANNED.contexts(left)
+            association = await Association.open(
+                self.peer, self.port, contexts, self._association_options, number=number
+            )
+            try:
+                carriage = Carriage(_PLANNED, contexts, association.accepted)
+                asked = [pair for pair in left if _PLANNED.covers(contexts, pair)]
+                answers += [_answer(pair, carriage, association) for pair in asked]
+            finally:
+                await _end(association)
+        return answers
 
     async def _open(
         self,
@@ -345,6 +376,22 @@ class Sender:
             on_attempt=on_attempt,
             on_end=on_end,
         )
+
+
+def _answer(pair: Pair, carriage: Carriage, association: Association) -> PairAnswer:
+    words = association.results.get(pair, "not answered")
+    carried_as = carriage.transfer_syntax(pair)
+    if carried_as not in (None, pair[1]):
+        words += f"; it takes {carried_as}, to which it is converted"
+    return PairAnswer(*pair, carried_as is not None, words)
+
+
+async def _end(association: Association) -> None:
+    """Release an association that carries nothing any more, abort any other, and leave nothing behind."""
+    with anyio.CancelScope(shield=True):
+        if association.is_idle:
+            await association.release()
+        await association.close()
 
 
 def _check(is_good: bool, complaint: str) -> None:  # noqa: FBT001 - reads as a sentence

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import os
 import stat
-from fnmatch import fnmatchcase
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import SourceFile, Unsendable
+from asyncstore.renaming import is_done, without_ending
+from asyncstore.wildcard import matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class WalkOptions(NamedTuple):
@@ -30,15 +31,18 @@ class WalkOptions(NamedTuple):
         directories: whether directories are walked at all; where not, a directory is unsendable.
         recurse: whether directories within directories are walked; where not, they are passed over, as their owner
             asked.
-        pattern: a wildcard pattern (``*``, ``?``, ``[...]``) that names of files found in directories must match;
-            files named themselves need not.
+        pattern: a wildcard pattern (:mod:`asyncstore.wildcard`) that names of files found in directories must match;
+            files named themselves need not. The empty one matches every name, as with storescu.
         repeat: how many times each file is delivered, in a row.
+        resume: whether names tell what became of files before (:mod:`asyncstore.renaming`): what is done is passed
+            over in directories, and the pattern is for the name without the ending.
     """
 
     directories: bool = True
     recurse: bool = True
     pattern: str | None = None
     repeat: int = 1
+    resume: bool = False
 
 
 _DEFAULTS = WalkOptions()
@@ -127,6 +131,7 @@ def _listing(
         yield Unsendable(directory, f"the directory cannot be listed: {error.strerror}")
         return
     prefix = os.path.join(directory, "")  # noqa: PTH118 - see above
+    matches = matcher(options.pattern) if options.pattern else None
     names.reverse()
     while names:
         name = names.pop()
@@ -134,7 +139,7 @@ def _listing(
         if stat.S_ISDIR(mode):
             if options.recurse:
                 yield prefix + name
-        elif options.pattern is not None and not fnmatchcase(name, options.pattern):
+        elif _is_passed_over(name, matches, resume=options.resume):
             continue
         elif stat.S_ISREG(mode):
             yield SourceFile(prefix + name)
@@ -142,6 +147,13 @@ def _listing(
             yield Unsendable(prefix + name, _special(mode))
         else:
             yield Unsendable(prefix + name, _why_unreachable(prefix + name))
+
+
+def _is_passed_over(name: str, matches: Callable[[str], bool] | None, *, resume: bool) -> bool:
+    """Whether a file in a directory is not asked for: done before, or of a name that does not match."""
+    if resume:
+        return is_done(name) or (matches is not None and not matches(without_ending(name)))
+    return matches is not None and not matches(name)
 
 
 def _sorted_names(directory: str) -> tuple[list[str], dict[str, int]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from asyncstore.model import Instance, SourceFile, Unsendable
 from asyncstore.prepare.pool import Pool
+from asyncstore.prepare.probe import FileFormat
 from asyncstore.source import WalkOptions, walk
 
 if TYPE_CHECKING:
@@ -180,16 +181,20 @@ class Survey:
 
 
 async def survey(
-    paths: Iterable[str | os.PathLike[str]], options: WalkOptions | None = None, *, workers: int | None = None
+    paths: Iterable[str | os.PathLike[str]],
+    options: WalkOptions | None = None,
+    *,
+    workers: int | None = None,
+    file_format: FileFormat = FileFormat.ANY,
 ) -> AsyncIterator[list[Instance | Unsendable]]:
-    """What ``paths`` hold, in batches; nothing is sent.
+    """What ``paths`` hold, in batches, taking files of this format for instances; nothing is sent.
 
     Close the iterator (:func:`contextlib.aclosing`) when leaving early.
 
     Raises:
         PrepareError: no worker process can be run.
     """
-    pool = Pool(workers)
+    pool = Pool(workers, file_format)
     looked = Survey(paths, options or WalkOptions(), pool)
     try:
         async for batch in looked:

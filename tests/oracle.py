@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 GUARD = 60
 """Seconds after which a test hangs, on the busiest machine."""
-_SETTLING_SECONDS = 5
+_SETTLING_SECONDS = 30
 """How long what is ending may take to have ended."""
 
 DELIVERED = (Result.STORED, Result.WARNING)

@@ -554,6 +554,44 @@ async def test_an_answer_that_does_not_come_in_time_makes_the_store_unknown(file
         assert "no response within 1 s" in unknown.error
 
 
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        pytest.param(never_answers, id="never answers"),
+        pytest.param(Behaviour(on_store=stops_reading()), id="hangs"),
+        pytest.param(Behaviour(on_store=answers_in_part()), id="half an answer"),
+    ],
+)
+async def test_without_a_dimse_timeout_a_silent_peer_is_given_up_after_the_socket_timeout_as_by_storescu(
+    files, behaviour
+):
+    async with nothing_left_behind(), running_hostile(behaviour, obedient) as scp:
+        ran = await send(scp.port, files, associations=1, timeouts=Timeouts(socket=LONGER))
+        assert_true(ran, files, scp.stored())
+        assert ran.results == {Result.STORED: FILES - 1, Result.UNKNOWN: 1}
+        [unknown] = [outcome for outcome in ran.outcomes if outcome.result is Result.UNKNOWN]
+        assert "no response within 1 s" in unknown.error
+
+
+async def test_the_dimse_timeout_lets_a_peer_be_silent_for_longer_than_the_socket_timeout(files):
+    slow = Behaviour(on_store=answers_late(3 * SHORT.socket))
+    async with nothing_left_behind(), running_hostile(slow) as scp:
+        ran = await send(scp.port, files[:1], timeouts=Timeouts(socket=SHORT.socket, dimse=60.0))
+        assert ran.results == {Result.STORED: 1}
+
+
+async def test_a_peer_that_says_something_now_and_then_is_not_silent(files):
+    async def answers_after_some_pending(acceptor):
+        for _ in range(10):
+            await acceptor.answer(0xFF00)
+            await asyncio.sleep(LONGER / 4)
+        await acceptor.answer(0x0000)
+
+    async with nothing_left_behind(), running_hostile(Behaviour(on_store=answers_after_some_pending)) as scp:
+        ran = await send(scp.port, files[:1], timeouts=Timeouts(socket=2 * LONGER))
+        assert ran.results == {Result.STORED: 1}
+
+
 async def test_a_slow_peer_within_its_time_is_no_error(files):
     async with nothing_left_behind(), running_hostile(Behaviour(on_store=answers_late(0.2))) as scp:
         ran = await send(scp.port, files, associations=3, timeouts=Timeouts(dimse=10.0))

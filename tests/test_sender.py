@@ -686,11 +686,12 @@ async def test_pynetdicom_is_verified():
     ids=["rejects", "silent", "does not answer", "closes"],
 )
 async def test_an_echo_that_fails_says_why(behaviour, error):
+    timeouts = Timeouts(acse=0.5, dimse=0.5) if error is TimedOut else Timeouts()
     async with (
         nothing_left_behind(),
         running_hostile(behaviour) as scp,
         asyncio.timeout(GUARD),
-        Sender("127.0.0.1", scp.port, timeouts=Timeouts(acse=0.5, dimse=0.5)) as sender,
+        Sender("127.0.0.1", scp.port, timeouts=timeouts) as sender,
     ):
         with pytest.raises(error):
             await echoes(sender, 1)

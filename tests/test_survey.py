@@ -46,7 +46,7 @@ async def _all(looked):
 
 
 async def _until(condition):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.001)
@@ -83,11 +83,11 @@ async def test_the_first_batch_is_small_and_comes_while_the_walk_is_under_way(tm
 
     def endless():
         yield from paths
-        go_on.wait(10)
+        go_on.wait(60)
 
     looked = Survey(endless(), WalkOptions(), _Pool())
     try:
-        first = await asyncio.wait_for(anext(looked), 5)
+        first = await asyncio.wait_for(anext(looked), 60)
         assert [found.path for found in first] == paths[: len(first)]
         assert looked.is_walking
         assert len(first) < len(paths)
@@ -102,12 +102,12 @@ async def test_a_slow_walk_delivers_what_it_has(tmp_path):
 
     def slowly():
         yield from paths[:2]
-        go_on.wait(10)
+        go_on.wait(60)
         yield paths[2]
 
     looked = Survey(slowly(), WalkOptions(), _Pool())
     try:
-        first = await asyncio.wait_for(anext(looked), 5)
+        first = await asyncio.wait_for(anext(looked), 60)
         assert [found.path for found in first] == paths[: len(first)]
         assert looked.is_walking
     finally:
@@ -121,8 +121,9 @@ async def test_the_walk_goes_no_further_ahead_than_the_pool_has_use_for(tmp_path
     pool.gate.clear()
     looked = Survey([tmp_path], WalkOptions(), pool)
     waiting = asyncio.ensure_future(anext(looked))
+    await _until(lambda: pool.batches)
     await asyncio.wait({waiting}, timeout=0.3)
-    assert 0 < looked.found < 1500
+    assert looked.found < 1500
     pool.gate.set()
     assert len([*await waiting, *await _all(looked)]) == 2000
 
@@ -145,7 +146,7 @@ async def test_stopping_the_walk_delivers_what_was_found(tmp_path):
     first = await anext(looked)
     looked.stop_walking()
     found = looked.found
-    rest = await asyncio.wait_for(_all(looked), 10)
+    rest = await asyncio.wait_for(_all(looked), 60)
     assert [one.path for one in (*first, *rest)] == paths[:found]
     assert found < 2000
 
@@ -205,8 +206,8 @@ async def test_a_survey_left_early_leaves_no_process(tmp_path, monkeypatch):
     pools = []
 
     class Remembered(Pool):
-        def __init__(self, size):
-            super().__init__(size)
+        def __init__(self, size, file_format):
+            super().__init__(size, file_format)
             pools.append(self)
 
     monkeypatch.setattr("asyncstore.survey.Pool", Remembered)

@@ -1,11 +1,12 @@
 """The commands: which options each of them has, in the groups and the order of its help.
 
-``send`` has storescu's rows in the manual's groups and order, and then its own group.
+``send`` has storescu's rows in the manual's groups and order, and then its own group. What several commands have in
+common is written once, above them.
 """
 
 from __future__ import annotations
 
-from asyncstore.cli.kinds import AETitle, Flag, Integer, Seconds, Status, Text
+from asyncstore.cli.kinds import Address, AETitle, Choice, Flag, Integer, Seconds, Status, Text
 from asyncstore.cli.options import (
     ABORT,
     ACSE_TIMEOUT,
@@ -17,6 +18,7 @@ from asyncstore.cli.options import (
     CALLING_AE_TITLE,
     COMBINE,
     COMPRESSION_LEVEL,
+    CONFIG,
     CONFIG_FILE,
     DEBUG,
     DIMSE_TIMEOUT,
@@ -41,6 +43,7 @@ from asyncstore.cli.options import (
     LOG_LEVEL,
     MAX_PDU,
     MAX_SEND_PDU,
+    NAMED_PEER,
     NO_HALT,
     NO_RECURSE,
     NO_RENAME,
@@ -71,7 +74,7 @@ from asyncstore.cli.options import (
     VERSION,
     WORKERS,
 )
-from asyncstore.cli.table import Command, Group, Option
+from asyncstore.cli.table import Command, Group, Option, Parameter
 from asyncstore.cli.tls_options import ACCEPTOR_TLS_GROUPS, TLS_GROUPS
 
 # Options of the other commands ---------------------------------------------------------------------------------------
@@ -131,29 +134,60 @@ SINK_ASYNC_OPS = Option[int](
 )
 KEEP = Option[bool]("--keep", Flag(), False, "keep the folder with the archive and what arrived")
 
+PEER_CHECK = Option[tuple[str, int] | None](
+    "--peer-check",
+    Address(),
+    None,
+    "negotiate the contexts with this peer, send nothing, and say what it accepts",
+    excludes=("--peer",),
+)
+CHECKED_PEER = NAMED_PEER._replace(help="the same with the peer of this name in the configuration file")
+
+SCAN_JSON = JSON._replace(help="write the plan as JSON, one object a line; -: standard output, in place of the text")
+SHELL = Parameter[str](
+    "bash|zsh|fish", Choice("bash|zsh|fish", ("bash", "zsh", "fish")), "", "the shell to complete words in"
+)
+
 # Commands ------------------------------------------------------------------------------------------------------------
 
 _GENERAL = "general options"
 _NETWORK = "network options"
+_OURS = "options that storescu does not have"
 _ENVIRONMENT = (
     "Every option also reads ASYNCSTORE_<LONG_NAME> from the environment, as in ASYNCSTORE_LOG_LEVEL=debug; "
-    "flags take 1 or 0. The command line wins."
+    "flags take 1 or 0. --config FILE reads them from a file: long names without the hyphens, as in max-pdu = 32768 or "
+    "no-halt = true. The command line wins, then the environment."
 )
+_PEERS = (
+    "--peer NAME takes host, port and options from the table [peers.NAME] of that file; without --config, of "
+    "~/.config/asyncstore/config.toml."
+)
+
+_LOGGING = (QUIET, VERBOSE, DEBUG, LOG_LEVEL, LOG_CONFIG)
+_DIRECTORIES = (SCAN_DIRECTORIES, SCAN_PATTERN, NO_RECURSE, RECURSE)
+_TIMEOUTS = (TIMEOUT, SOCKET_TIMEOUT, ACSE_TIMEOUT, DIMSE_TIMEOUT)
+_INVENTIONS = (INVENT_INSTANCE, INVENT_SERIES, INVENT_STUDY, INVENT_PATIENT)
+_LISTS = (FILES_FROM, NULL)
+
+_IP_VERSION = Group(_NETWORK, (IPV4, IPV6, IP_AUTO), "internet protocol version")
+_TITLES = Group(_NETWORK, (CALLING_AE_TITLE, CALLED_AE_TITLE), "application entity titles")
+_IDENTITY = Group(
+    _NETWORK,
+    (USER, PASSWORD, EMPTY_PASSWORD, ASK_PASSWORD, KERBEROS, SAML, JWT, POSITIVE_RESPONSE),
+    "user identity negotiation",
+)
+_OTHER_NETWORK = "other network options"
 
 SEND = Command(
     "send",
     "send DICOM files and directories to a storage SCP; takes storescu's command lines",
     (PEER, PORT, INPUTS),
     (
-        Group(_GENERAL, (HELP, VERSION, ARGUMENTS, QUIET, VERBOSE, DEBUG, LOG_LEVEL, LOG_CONFIG, VERBOSE_PC)),
+        Group(_GENERAL, (HELP, VERSION, ARGUMENTS, *_LOGGING, VERBOSE_PC)),
         Group("input options", (READ_FILE, READ_FILE_ONLY, READ_DATASET), "input file format"),
-        Group(
-            "input options",
-            (SCAN_DIRECTORIES, SCAN_PATTERN, NO_RECURSE, RECURSE, NO_RENAME, RENAME),
-            "input files",
-        ),
-        Group(_NETWORK, (IPV4, IPV6, IP_AUTO), "internet protocol version"),
-        Group(_NETWORK, (CALLING_AE_TITLE, CALLED_AE_TITLE), "application entity titles"),
+        Group("input options", (*_DIRECTORIES, NO_RENAME, RENAME), "input files"),
+        _IP_VERSION,
+        _TITLES,
         Group(_NETWORK, (CONFIG_FILE,), "association negotiation profile from a configuration file"),
         Group(
             _NETWORK,
@@ -164,40 +198,22 @@ SEND = Command(
         Group(
             _NETWORK, (COMPRESSION_LEVEL,), "deflate compression level (only with --propose-deflated or --config-file)"
         ),
+        _IDENTITY,
         Group(
             _NETWORK,
-            (USER, PASSWORD, EMPTY_PASSWORD, KERBEROS, SAML, JWT, POSITIVE_RESPONSE),
-            "user identity negotiation",
-        ),
-        Group(
-            _NETWORK,
-            (
-                TIMEOUT,
-                SOCKET_TIMEOUT,
-                ACSE_TIMEOUT,
-                DIMSE_TIMEOUT,
-                MAX_PDU,
-                MAX_SEND_PDU,
-                REPEAT,
-                ABORT,
-                NO_HALT,
-                UID_PADDING,
-                INVENT_INSTANCE,
-                INVENT_SERIES,
-                INVENT_STUDY,
-                INVENT_PATIENT,
-            ),
-            "other network options",
+            (*_TIMEOUTS, MAX_PDU, MAX_SEND_PDU, REPEAT, ABORT, NO_HALT, UID_PADDING, *_INVENTIONS),
+            _OTHER_NETWORK,
         ),
         *TLS_GROUPS,
         Group(
-            "options that storescu does not have",
-            (ASSOCIATIONS, WORKERS, ASYNC_OPS, ASK_PASSWORD, FILES_FROM, NULL, PROGRESS, JSON, DRY_RUN),
+            _OURS,
+            (ASSOCIATIONS, WORKERS, ASYNC_OPS, *_LISTS, PROGRESS, JSON, DRY_RUN, CONFIG, NAMED_PEER),
         ),
     ),
     (
         "A directory is sent with all that lies below it. Any word @FILE is replaced by the words in that file.",
         _ENVIRONMENT,
+        _PEERS,
         "Exit code: 0 every file stored, 1 nothing could be attempted, 2 some file not stored, 130 interrupted.",
     ),
 )
@@ -207,25 +223,41 @@ ECHO = Command(
     "ask a peer with C-ECHO whether it is there and how fast it answers",
     (PEER, PORT),
     (
-        Group(_GENERAL, (HELP, QUIET, VERBOSE, DEBUG, LOG_LEVEL)),
-        Group(
-            _NETWORK,
-            (
-                IPV4,
-                IPV6,
-                IP_AUTO,
-                CALLING_AE_TITLE,
-                CALLED_AE_TITLE,
-                TIMEOUT,
-                SOCKET_TIMEOUT,
-                ACSE_TIMEOUT,
-                DIMSE_TIMEOUT,
-            ),
-        ),
+        Group(_GENERAL, (HELP, *_LOGGING, CONFIG, NAMED_PEER)),
+        _IP_VERSION,
+        _TITLES,
+        _IDENTITY,
+        Group(_NETWORK, _TIMEOUTS, _OTHER_NETWORK),
         Group("echo options", (COUNT, INTERVAL)),
         *TLS_GROUPS,
     ),
-    (_ENVIRONMENT, "Exit code: 0 every echo was answered with success, 1 otherwise."),
+    (_ENVIRONMENT, _PEERS, "Exit code: 0 every echo was answered with success, 1 otherwise."),
+)
+
+SCAN = Command(
+    "scan",
+    "say what files and directories hold, which contexts it needs, and what a peer accepts of them",
+    (INPUTS,),
+    (
+        Group(_GENERAL, (HELP, *_LOGGING, CONFIG)),
+        Group("input options", (*_DIRECTORIES, *_LISTS, WORKERS)),
+        Group("output options", (PROGRESS, SCAN_JSON)),
+        Group("peer options", (PEER_CHECK, CHECKED_PEER)),
+        _IP_VERSION,
+        _TITLES,
+        _IDENTITY,
+        Group(_NETWORK, (*_TIMEOUTS, MAX_PDU), _OTHER_NETWORK),
+        *TLS_GROUPS,
+    ),
+    (
+        "A directory is scanned with all that lies below it. Nothing is sent.",
+        _ENVIRONMENT,
+        _PEERS,
+        (
+            "Exit code: 0 all of it could be sent, 1 nothing was found or the peer could not be asked, 2 some file "
+            "cannot be sent or some context is not accepted."
+        ),
+    ),
 )
 
 SINK = Command(
@@ -233,7 +265,7 @@ SINK = Command(
     "be a storage SCP that discards or keeps what it receives, to try things out",
     (),
     (
-        Group(_GENERAL, (HELP, QUIET, VERBOSE, DEBUG, LOG_LEVEL)),
+        Group(_GENERAL, (HELP, *_LOGGING, CONFIG)),
         Group(
             _NETWORK,
             (
@@ -258,8 +290,31 @@ DEMO = Command(
     "demo",
     "send a synthetic archive to a sink on this machine and check what arrived",
     (),
-    (Group("options", (HELP, ASSOCIATIONS, PROGRESS, KEEP)),),
+    (Group("options", (HELP, ASSOCIATIONS, PROGRESS, KEEP, CONFIG)),),
     (_ENVIRONMENT,),
 )
 
-COMMANDS = {command.name: command for command in (SEND, ECHO, SINK, DEMO)}
+COMPLETION = Command(
+    "completion",
+    "print a script that completes asyncstore's words in a shell",
+    (SHELL,),
+    (Group("options", (HELP,)),),
+    (
+        "bash: asyncstore completion bash > ~/.local/share/bash-completion/completions/asyncstore",
+        "zsh: asyncstore completion zsh > _asyncstore, in a directory of $fpath",
+        "fish: asyncstore completion fish > ~/.config/fish/completions/asyncstore.fish",
+    ),
+)
+
+MAN = Command(
+    "man",
+    "print the manual page of all commands, for man(1)",
+    (),
+    (Group("options", (HELP,)),),
+    (
+        "Read it: asyncstore man | man -l -",
+        "Install it: asyncstore man > ~/.local/share/man/man1/asyncstore.1",
+    ),
+)
+
+COMMANDS = {command.name: command for command in (SEND, ECHO, SCAN, SINK, DEMO, COMPLETION, MAN)}

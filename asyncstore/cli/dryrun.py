@@ -7,11 +7,11 @@ of file, however many files there are.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydicom.uid import UID
 
-from asyncstore.cli.engine import paths_of, refuse_missing, walk_of
+from asyncstore.cli.engine import format_of, paths_of, refuse_missing, walk_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.loop import every
 from asyncstore.cli.options import INPUTS, NO_HALT, PEER, PORT, PROGRESS, QUIET, REPEAT, WORKERS
@@ -23,10 +23,10 @@ from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from asyncstore.cli.table import Parsed
-    from asyncstore.model import Unsendable
+    from asyncstore.model import PairAnswer, Unsendable
     from asyncstore.negotiation import Pair
 
 _FRAME = 0.25
@@ -37,17 +37,50 @@ async def dry_run(parsed: Parsed) -> int:
     """Look into everything, print what was found, and return the exit code."""
     if not parsed[NO_HALT]:
         refuse_missing(parsed[INPUTS])
+    findings = await look_into(parsed)
+    if not parsed[QUIET]:
+        times = f", each {parsed[REPEAT]} times" if parsed[REPEAT] > 1 else ""
+        for line in findings.report(f"to {parsed[PEER]}:{parsed[PORT]}: ", times):
+            print(line)  # noqa: T201 - this is what was asked for
+    return findings.exit_code
+
+
+async def look_into(parsed: Parsed) -> Findings:
+    """Look into everything that the command line names; on a terminal it is counted meanwhile."""
     findings = Findings()
     counter = _Counter(findings, shown=sys.stderr.isatty() and parsed[PROGRESS] != "off" and not parsed[QUIET])
     with paths_of(parsed) as paths, counter, every(_FRAME, counter.refresh):
-        async for batch in survey(paths, walk_of(parsed), workers=parsed[WORKERS]):
+        async for batch in survey(paths, walk_of(parsed), workers=parsed[WORKERS], file_format=format_of(parsed)):
             findings.add(batch)
-    if not parsed[QUIET]:
-        for line in findings.report(f"{parsed[PEER]}:{parsed[PORT]}", parsed[REPEAT]):
-            print(line)  # noqa: T201 - this is what was asked for
-    if not findings.instances:
-        return EXIT_NOT_ATTEMPTED
-    return EXIT_NOT_STORED if findings.unsendable else EXIT_OK
+    return findings
+
+
+class Found(NamedTuple):
+    """The instances of one pair of SOP class and transfer syntax.
+
+    Attributes:
+        pair: the pair, which needs a presentation context.
+        instances: how many there are.
+        bytes: of their data sets.
+    """
+
+    pair: Pair
+    instances: int
+    bytes: int
+
+
+class Refused(NamedTuple):
+    """The files that cannot be sent for one reason.
+
+    Attributes:
+        reason: why, in words.
+        files: how many there are.
+        example: the path of one.
+    """
+
+    reason: str
+    files: int
+    example: str
 
 
 class Findings:
@@ -57,12 +90,14 @@ class Findings:
         instances: how many instances could be sent.
         bytes: of their data sets.
         unsendable: how many files could not.
+        answers: what the peer says to each pair, if it was asked.
     """
 
     def __init__(self) -> None:
         self.instances = 0
         self.bytes = 0
         self.unsendable = 0
+        self.answers: Mapping[Pair, PairAnswer] = {}
         self._pairs: dict[Pair, tuple[int, int]] = {}
         self._reasons: dict[str, tuple[int, str]] = {}
 
@@ -80,13 +115,38 @@ class Findings:
                 count, example = self._reasons.get(item.reason, (0, item.path))
                 self._reasons[item.reason] = (count + 1, example)
 
-    def report(self, peer: str, repeat: int) -> Iterator[str]:
-        """What there is to say, line by line."""
+    @property
+    def found(self) -> list[Found]:
+        """What could be sent, the most frequent first."""
+        pairs = sorted(self._pairs.items(), key=lambda item: -item[1][0])
+        return [Found(pair, count, size) for pair, (count, size) in pairs]
+
+    @property
+    def refused(self) -> list[Refused]:
+        """What cannot be sent, the most frequent reason first."""
+        reasons = sorted(self._reasons.items(), key=lambda item: -item[1][0])
+        return [Refused(reason, count, example) for reason, (count, example) in reasons]
+
+    @property
+    def not_accepted(self) -> list[Found]:
+        """What could be sent, if only the peer accepted it."""
+        return [
+            found for found in self.found if found.pair in self.answers and not self.answers[found.pair].is_accepted
+        ]
+
+    @property
+    def exit_code(self) -> int:
+        """What a command that found this ends with."""
+        if not self.instances:
+            return EXIT_NOT_ATTEMPTED
+        return EXIT_NOT_STORED if self.unsendable or self.not_accepted else EXIT_OK
+
+    def report(self, before: str = "", after: str = "") -> Iterator[str]:
+        """What there is to say, line by line; the first line between these texts."""
         if not self.instances and not self.unsendable:
             yield "no files were found in what was named"
             return
-        times = f", each {repeat} times" if repeat > 1 else ""
-        yield f"to {printable(peer)}: {counted(self.instances, 'instance')}, {format_bytes(self.bytes)}{times}"
+        yield f"{printable(before)}{counted(self.instances, 'instance')}, {format_bytes(self.bytes)}{after}"
         if self._pairs:
             yield ""
             yield from self._pair_lines()
@@ -98,17 +158,19 @@ class Findings:
             yield from self._reason_lines()
 
     def _pair_lines(self) -> Iterator[str]:
-        """A table: how many instances of which SOP class in which transfer syntax."""
-        rows = [("instances", "data", "SOP class", "transfer syntax")]
-        for (sop_class, syntax), (count, size) in sorted(self._pairs.items(), key=lambda item: -item[1][0]):
-            rows.append((format_count(count), format_bytes(size), _name(sop_class), _name(syntax)))
+        """A table: how many instances of which SOP class in which transfer syntax, and what the peer says to them."""
+        said = ("peer",) if self.answers else ()
+        rows: list[tuple[str, ...]] = [("instances", "data", *said, "SOP class", "transfer syntax")]
+        for pair, count, size in self.found:
+            said = (self.answers[pair].answer,) if pair in self.answers else ()
+            rows.append((format_count(count), format_bytes(size), *said, *map(uid_name, pair)))
         yield from _aligned(rows)
 
     def _reason_lines(self) -> Iterator[str]:
         """A table: how many files cannot be sent for which reason."""
         rows = [
             (format_count(count), "", printable(reason), f"such as {printable(example)}")
-            for reason, (count, example) in sorted(self._reasons.items(), key=lambda item: -item[1][0])
+            for reason, count, example in self.refused
         ]
         yield from _aligned(rows)
 
@@ -121,17 +183,18 @@ class Findings:
         return f"{contexts}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"
 
 
-def _name(uid: str) -> str:
+def uid_name(uid: str) -> str:
     """What a UID is called; private ones have no name."""
     return printable(UID(uid).name)
 
 
-def _aligned(rows: Sequence[tuple[str, str, str, str]]) -> Iterator[str]:
-    """The rows with their columns below one another: two numbers, two texts."""
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """The rows with their columns below one another: two numbers, then texts."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for count, size, text, more in rows:
-        line = f"  {count:>{widths[0]}}  {size:>{widths[1]}}  {text:<{widths[2]}}  {more}"
-        yield line.rstrip()
+    for row in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(row[:2], widths, strict=False)]
+        cells += [f"{cell:<{width}}" for cell, width in zip(row[2:], widths[2:], strict=True)]
+        yield f"  {'  '.join(cells)}".rstrip()
 
 
 class _Counter:

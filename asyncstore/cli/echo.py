@@ -10,31 +10,32 @@ from typing import TYPE_CHECKING
 import anyio
 
 from asyncstore.cli.commands import COUNT, INTERVAL
-from asyncstore.cli.engine import timeouts_of
+from asyncstore.cli.engine import sender_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_OK
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import interrupts, run_loop
-from asyncstore.cli.options import CALLED_AE_TITLE, CALLING_AE_TITLE, PEER, PORT, QUIET
-from asyncstore.cli.secure import ip_version_of, tls_of
+from asyncstore.cli.options import PEER, PORT, QUIET
+from asyncstore.cli.proposal import identity_of
 from asyncstore.errors import AsyncstoreError
-from asyncstore.sender import Sender
 
 if TYPE_CHECKING:
     from asyncstore.cli.table import Parsed
+    from asyncstore.protocol.associate import UserIdentity
+    from asyncstore.sender import Sender
 
 
 def run(parsed: Parsed) -> int:
     """Run the command and return its exit code."""
-    return run_loop(_echo(parsed))
+    return run_loop(_echo(parsed, identity_of(parsed)))
 
 
-async def _echo(parsed: Parsed) -> int:
+async def _echo(parsed: Parsed, identity: UserIdentity | None) -> int:
     """Ask until it has been often enough, something fails, or someone interrupts."""
     count, answers = parsed[COUNT], _Answers(quiet=parsed[QUIET])
     error: AsyncstoreError | None = None
     with logging_to(logging.StreamHandler(), parsed), anyio.CancelScope() as scope, interrupts(scope.cancel):
         try:
-            await _ask(parsed, count, answers)
+            await _ask(parsed, sender_of(parsed, identity), count, answers)
         except AsyncstoreError as caught:
             error = caught
     answers.say_statistics()
@@ -44,17 +45,8 @@ async def _echo(parsed: Parsed) -> int:
     return EXIT_OK if is_complete else EXIT_NOT_ATTEMPTED
 
 
-async def _ask(parsed: Parsed, count: int, answers: _Answers) -> None:
+async def _ask(parsed: Parsed, sender: Sender, count: int, answers: _Answers) -> None:
     """Ask for echoes, ``count`` of them or without end."""
-    sender = Sender(
-        parsed[PEER],
-        parsed[PORT],
-        calling_ae_title=parsed[CALLING_AE_TITLE],
-        called_ae_title=parsed[CALLED_AE_TITLE],
-        timeouts=timeouts_of(parsed),
-        tls=tls_of(parsed),
-        ip_version=ip_version_of(parsed),
-    )
     begun = monotonic()
     async with aclosing(sender.echo()) as echoes:
         async for seconds in echoes:

@@ -29,8 +29,12 @@ from asyncstore.cli.options import (
     NULL,
     PEER,
     PORT,
+    READ_DATASET,
+    READ_FILE_ONLY,
     RECURSE,
+    RENAME,
     REPEAT,
+    REQUIRED,
     SCAN_DIRECTORIES,
     SCAN_PATTERN,
     SOCKET_TIMEOUT,
@@ -43,6 +47,8 @@ from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
 from asyncstore.prepare.invention import Invent
+from asyncstore.prepare.probe import FileFormat
+from asyncstore.renaming import Renamer
 from asyncstore.sender import Sender
 from asyncstore.source import WalkOptions, files_from
 
@@ -64,6 +70,7 @@ def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
         associations=parsed[ASSOCIATIONS],
         async_operations=parsed[ASYNC_OPS],
         workers=parsed[WORKERS],
+        file_format=format_of(parsed),
         timeouts=timeouts_of(parsed),
         max_pdu=parsed[MAX_PDU],
         max_send_pdu=parsed[MAX_SEND_PDU],
@@ -84,6 +91,13 @@ def conversion_of(parsed: Parsed) -> ConversionOptions:
     return ConversionOptions(invent, not parsed[DISABLE_NEW_VR], parsed[COMPRESSION_LEVEL])
 
 
+def format_of(parsed: Parsed) -> FileFormat:
+    """Which files are taken for instances."""
+    if parsed[READ_FILE_ONLY]:
+        return FileFormat.WITH_META
+    return FileFormat.BARE if parsed[READ_DATASET] else FileFormat.ANY
+
+
 def timeouts_of(parsed: Parsed) -> Timeouts:
     """The timeouts, for every command that opens associations."""
     socket = parsed[SOCKET_TIMEOUT]
@@ -98,8 +112,15 @@ def timeouts_of(parsed: Parsed) -> Timeouts:
 def walk_of(parsed: Parsed) -> WalkOptions:
     """How directories are walked: whole trees, unless ``+sd`` asks for storescu's rules."""
     if not parsed[SCAN_DIRECTORIES]:
-        return WalkOptions(repeat=parsed[REPEAT])
-    return WalkOptions(recurse=parsed[RECURSE], pattern=parsed[SCAN_PATTERN], repeat=parsed[REPEAT])
+        return WalkOptions(repeat=parsed[REPEAT], resume=parsed[RENAME])
+    return WalkOptions(
+        recurse=parsed[RECURSE], pattern=parsed[SCAN_PATTERN], repeat=parsed[REPEAT], resume=parsed[RENAME]
+    )
+
+
+def renamer_of(parsed: Parsed) -> Renamer | None:
+    """What renames files by their outcomes, if it is asked for."""
+    return Renamer(parsed[REPEAT], keeps_unsendable=parsed[REQUIRED]) if parsed[RENAME] else None
 
 
 @contextmanager

@@ -6,19 +6,25 @@ Rules (``send`` takes storescu's command lines, and these are its rules):
    ``-`` are parameters. Options and parameters may stand in any order.
 2. An option is named in full; nothing is bundled, abbreviated or joined to its value with ``=``. It takes as many
    words as its row says, verbatim, also when they start with a sign.
-3. ``@file`` is replaced by the words of that file before anything else, also where a value is expected. Quotes (``'``
-   and ``"``) hold words together, a backslash means itself, and an ``@file`` inside is a plain word.
+3. ``@file`` is replaced by the words of that file before anything else, also where a value is expected. Words end
+   with white space. Quotes (``'`` and ``"``) hold words together, and the closing one ends the word; a backslash and
+   ``#`` mean themselves, and an ``@file`` inside is a plain word.
 4. An option given twice has its last value, unless it accumulates; of a group of alternatives only the rightmost one
    counts.
 5. Unknown options and missing values come first; then an option that exits (``--help``) wins; then values are checked,
    then which options go together, then the parameters.
-6. The environment comes before the command line and gives way to it: a variable that contradicts the command line, or
-   whose option needs another one that is missing, has no say.
+6. Beneath the command line lie layers: the environment first, then what configuration files say. Each gives way to
+   those above it: an option that is given above, or contradicts what is, or whose group of alternatives has its choice
+   there, has no say; nor has one that needs another one which nobody gives.
+7. A variable of the environment holds an option's words as a shell would part them where the option takes several; a
+   flag's is 1 or 0, and a flag that is off in one layer is off, whatever lies beneath.
 """
 
 from __future__ import annotations
 
 import os
+import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.kinds import Secret
@@ -30,16 +36,47 @@ if TYPE_CHECKING:
 
     from asyncstore.cli.table import Command, Option, Parameter
 
-_MASK = "***"
+_HIDDEN = "***"
+_QUOTES = "'\""
+_WHITE_SPACE = " \t\r\n"
+_PIECES = """'[^']*'|"[^"]*"|[ \t\r\n]+|[^'" \t\r\n]+|['"]"""
+"""What a command file is made of; the last one, a quote that is not closed, should not be there."""
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 
 class Given(NamedTuple):
-    """An option that was met, and its words."""
+    """An option that was met, and its words.
+
+    Attributes:
+        row: the option.
+        words: its words.
+        origin: what messages call it, where it did not stand on the command line.
+        is_off: it is a flag and was said not to be set.
+    """
 
     row: Option[object]
     words: tuple[str, ...]
+    origin: str | None = None
+    is_off: bool = False
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.origin or _both_names(self.row)
+
+
+class Layer(NamedTuple):
+    """What one source beneath the command line gives, in its own order.
+
+    Attributes:
+        options: the options.
+        parameters: the words of the parameters that an option of the command line stands for, by their names.
+    """
+
+    options: Sequence[Given]
+    parameters: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 class Tokens(NamedTuple):
@@ -48,7 +85,7 @@ class Tokens(NamedTuple):
     options: list[Given]
     parameters: list[str]
     words: list[str]
-    """All words in their order, options under their long names, and secrets masked."""
+    """All words in their order as they may be shown: options under their long names, secrets as stars."""
 
     def exit_option(self) -> str | None:
         """The option that answers and ends the command, if there is one; the help, if there are several."""
@@ -71,20 +108,23 @@ def expand(words: Iterable[str]) -> Iterator[str]:
 
 def _command_file(name: str) -> list[str]:
     """The words in a command file."""
-    from shlex import shlex  # noqa: PLC0415 - few command lines need it
-
     try:
         with open(name, "rb") as file:  # noqa: PTH123 - pathlib costs every command line 7 ms
             text = os.fsdecode(file.read().removeprefix(b"\xef\xbb\xbf"))
     except OSError as error:
         raise UsageError(f"@{name}: cannot read the command file: {error.strerror}") from None
-    lexer = shlex(text, posix=True, punctuation_chars=False)
-    lexer.whitespace_split = True
-    lexer.commenters = lexer.escape = ""
-    try:
-        return list(lexer)
-    except ValueError:
-        raise UsageError(f"@{name}: a quote in the command file is not closed") from None
+    words = [""]
+    for piece in re.findall(_PIECES, text):
+        if piece in _QUOTES:
+            raise UsageError(f"@{name}: a quote in the command file is not closed")
+        if piece[0] in _QUOTES:
+            words[-1] += piece[1:-1]
+            words.append("")
+        elif piece[0] not in _WHITE_SPACE:
+            words[-1] += piece
+        elif words[-1]:
+            words.append("")
+    return words if words[-1] else words[:-1]
 
 
 def tokenize(command: Command, words: Iterable[str]) -> Tokens:
@@ -109,7 +149,8 @@ def tokenize(command: Command, words: Iterable[str]) -> Tokens:
         if len(values) < len(names):
             raise UsageError(f"{_both_names(row)}: the value {names[len(values)]} is missing")
         tokens.options.append(Given(row, values))
-        tokens.words.extend((row.long, *((_MASK,) * len(values) if isinstance(row.kind, Secret) else values)))
+        tokens.words.append(row.long)
+        tokens.words.extend([_HIDDEN] * len(values) if isinstance(row.kind, Secret) else values)
     return tokens
 
 
@@ -118,20 +159,26 @@ def _is_option(word: str) -> bool:
     return len(word) > 1 and word[0] in "+-" and word[1] not in "0123456789"
 
 
-def check(command: Command, tokens: Tokens, environment: Mapping[str, str]) -> Parsed:
-    """What the tokens and the environment mean (rules 4 to 6).
+def check(command: Command, tokens: Tokens, environment: Mapping[str, str], beneath: Sequence[Layer] = ()) -> Parsed:
+    """What the tokens, the environment and the layers beneath it mean (rules 4 to 7).
 
     Raises:
         UsageError: a value is wrong, options do not go together, or a parameter is missing or too much.
     """
     line = _rightmost(tokens.options)
-    for given in line.values():
-        _check_value(_both_names(given.row), given)
-    _check_together(line)
-    merged = _with_environment(command, line, environment)
-    _check_together(merged)
-    parameters = _place(command, tokens.parameters, merged)
-    return Parsed({key: given.words for key, given in merged.items()} | parameters, tokens.words)
+    merged = line
+    for layer in (Layer(_from_environment(command, environment)), *beneath):
+        merged = _above(merged, _rightmost(layer.options))
+    options = {long: given for long, given in merged.items() if not given.is_off}
+    options = _with_what_they_need(line, options)
+    for given in options.values():
+        _check_value(given)
+    _check_together(options)
+    placed: dict[str, Sequence[str]] = {}
+    for layer in reversed(beneath):
+        placed |= layer.parameters
+    placed |= _place(command, tokens.parameters, options, placed)
+    return Parsed({long: given.words for long, given in options.items()} | placed, tokens.words)
 
 
 def parse(command: Command, words: Iterable[str], environment: Mapping[str, str]) -> Parsed:
@@ -147,73 +194,99 @@ def _rightmost(options: Iterable[Given]) -> dict[str, Given]:
     """The options that count: the last of each name and of each group of alternatives."""
     last: dict[str, Given] = {}
     for given in options:
-        key = given.row.alternatives or given.row.long
+        key = given.row.long if given.is_off else given.row.alternatives or given.row.long
         before = last.get(key)
         words = before.words + given.words if before is not None and given.row.accumulates else given.words
-        last[key] = Given(given.row, words)
+        last[key] = given._replace(words=words)
     return {given.row.long: given for given in last.values()}
 
 
-def _check_value(name: str, given: Given) -> None:
+def _above(upper: Mapping[str, Given], lower: Mapping[str, Given]) -> dict[str, Given]:
+    """Both layers, the lower one where it has a say (rule 6)."""
+    set_above = {long: given for long, given in upper.items() if not given.is_off}
+    chosen = {given.row.alternatives for given in set_above.values()} - {None}
+    added = {
+        long: given
+        for long, given in lower.items()
+        if long not in upper and given.row.alternatives not in chosen and not _contradicts(given.row, set_above)
+    }
+    return {**upper, **added}
+
+
+def _contradicts(row: Option[object], options: Mapping[str, Given]) -> bool:
+    """Whether the row and one of the options exclude each other."""
+    return any(other in options for other in row.excludes) or any(
+        row.long in given.row.excludes for given in options.values()
+    )
+
+
+def _with_what_they_need(line: Mapping[str, Given], options: Mapping[str, Given]) -> dict[str, Given]:
+    """The options without those from beneath the command line that need what nobody gives (rule 6)."""
+    kept = dict(options)
+    while lacking := [long for long, given in kept.items() if long not in line and _lacks(given.row, kept)]:
+        for long in lacking:
+            del kept[long]
+    return kept
+
+
+def _lacks(row: Option[object], options: Mapping[str, Given]) -> bool:
+    """Whether none of the options that the row needs is there."""
+    return bool(row.requires) and not any(other in options for other in row.requires)
+
+
+def _check_value(given: Given) -> None:
     """See that the words mean something to their row."""
     try:
         given.row.kind.parse(given.words)
     except ValueError as error:
-        raise UsageError(f"{name}: {error}") from None
+        raise UsageError(f"{given.name}: {error}") from None
 
 
 def _check_together(options: Mapping[str, Given]) -> None:
     """See that every option has what it needs and lacks what it cannot bear."""
-    for name, given in options.items():
+    for long, given in options.items():
         row = given.row
-        if row.requires and not any(other in options for other in row.requires):
+        if _lacks(row, options):
             raise UsageError(f"{_both_names(row)} is only allowed with {' or '.join(row.requires)}")
         for other in row.excludes:
             if other in options:
-                raise UsageError(f"{name} is not allowed with {other}")
+                raise UsageError(f"{long} is not allowed with {other}")
 
 
-def _with_environment(command: Command, line: Mapping[str, Given], environment: Mapping[str, str]) -> dict[str, Given]:
-    """The command line's options, and the environment's where they have a say (rule 6)."""
-    groups = {given.row.alternatives for given in line.values()} - {None}
-    added: dict[str, Given] = {}
-    for row in command.options():
-        text = environment.get(row.variable)
-        if text is None or row.exits or row.long in line or row.alternatives in groups:
-            continue
-        given = _from_variable(row, text)
-        if given is not None and not _contradicts(row, line):
-            added[row.alternatives or row.long] = given
-    merged = dict(line) | {given.row.long: given for given in added.values()}
-    return {
-        name: given
-        for name, given in merged.items()
-        if name in line or not given.row.requires or any(other in merged for other in given.row.requires)
-    }
+def _from_environment(command: Command, environment: Mapping[str, str]) -> list[Given]:
+    """The options that variables give."""
+    found = ((row, environment.get(row.variable)) for row in command.options() if not row.exits and not row.line_only)
+    return [_from_variable(row, text) for row, text in found if text is not None]
 
 
-def _from_variable(row: Option[object], text: str) -> Given | None:
-    """The option as its environment variable gives it; ``None`` for a flag that is off."""
-    if row.kind.names:
-        given = Given(row, (text,))
-        _check_value(f"{row.long} from {row.variable}", given)
-        return given
-    if text.lower() in _FALSE:
-        return None
-    if text.lower() not in _TRUE:
-        raise UsageError(f"{row.long} from {row.variable}: {text!r} is neither 1 nor 0")
-    return Given(row, ())
+def _from_variable(row: Option[object], text: str) -> Given:
+    """The option as its environment variable gives it (rule 7)."""
+    origin = f"{row.long} from {row.variable}"
+    if not row.kind.names:
+        if text.lower() not in _TRUE | _FALSE:
+            raise UsageError(f"{origin}: {text!r} is neither 1 nor 0")
+        return Given(row, (), origin, is_off=text.lower() in _FALSE)
+    words = (text,) if len(row.kind.names) == 1 and not row.accumulates else _parted(origin, text)
+    needed = len(row.kind.names)
+    if not words or len(words) % needed or (len(words) > needed and not row.accumulates):
+        raise UsageError(f"{origin}: {' '.join(row.kind.names)} cannot be had from {text!r}")
+    return Given(row, words, origin)
 
 
-def _contradicts(row: Option[object], line: Mapping[str, Given]) -> bool:
-    """Whether the row and something on the command line exclude each other."""
-    return any(other in line for other in row.excludes) or any(
-        row.long in given.row.excludes for given in line.values()
-    )
+def _parted(origin: str, text: str) -> tuple[str, ...]:
+    """The words of a text, parted as a shell does it."""
+    from shlex import split  # noqa: PLC0415 - few command lines need it
+
+    try:
+        return tuple(split(text))
+    except ValueError:
+        raise UsageError(f"{origin}: a quote is not closed") from None
 
 
-def _place(command: Command, words: Sequence[str], options: Mapping[str, Given]) -> dict[str, Sequence[str]]:
-    """Give each parameter its words.
+def _place(
+    command: Command, words: Sequence[str], options: Mapping[str, Given], stood_for: Mapping[str, Sequence[str]]
+) -> dict[str, Sequence[str]]:
+    """Give each parameter its words, save those whose words an option stands for.
 
     Raises:
         UsageError: one is missing, wrong, or one too many.
@@ -221,6 +294,8 @@ def _place(command: Command, words: Sequence[str], options: Mapping[str, Given])
     placed: dict[str, Sequence[str]] = {}
     rest = list(words)
     for parameter in command.parameters:
+        if parameter.key in stood_for:
+            continue
         taken = rest if parameter.repeats else rest[:1]
         rest = rest[len(taken) :]
         if taken:

@@ -59,7 +59,7 @@ def program_help(commands: Iterable[Command], style: Style, width: int) -> str:
     lines += [f"{style.heading}usage{style.end}: asyncstore COMMAND [options] ...", ""]
     lines.append(f"{style.heading}commands{style.end}")
     for command in commands:
-        lines += _two_columns(f"{style.name}{command.name}{style.end}", len(command.name), command.summary, 8, width)
+        lines += _two_columns(f"{style.name}{command.name}{style.end}", len(command.name), command.summary, 10, width)
     lines += ["", f"{style.heading}options{style.end}"]
     for name, text in (("-h  --help", "show this help and exit"), ("    --version", "show versions and exit")):
         lines += _two_columns(f"{style.name}{name}{style.end}", len(name), text, 17, width)
@@ -83,7 +83,7 @@ def command_help(command: Command, style: Style, width: int) -> str:
             section = group.section
             lines += ["", f"{style.heading}{section}{style.end}"]
         if group.title is not None:
-            lines.append(f"{_INDENT}{style.title}{group.title}:{style.end}")
+            lines += [f"{_INDENT}{style.title}{line}{style.end}" for line in _wrap(f"{group.title}:", width - 2)]
         for row in group.options:
             lines += _option_lines(row, style, width)
     for note in command.notes:

@@ -19,6 +19,7 @@ Word = TypeVar("Word", bound=str)
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
 _AE_TITLE_LENGTH = 16
 """PS3.5 table 6.2-1: an AE is at most 16 bytes."""
+_MOST_PORT = 65535
 
 
 class Kind(Protocol[T_co]):
@@ -90,6 +91,22 @@ class Pair(NamedTuple):
     def parse(self, words: Sequence[str]) -> tuple[str, str]:
         """The words themselves."""
         return words[0], words[1]
+
+
+class Address(NamedTuple):
+    """A host name or IP address, and a TCP port."""
+
+    host: str = "PEER"
+    port: str = "PORT"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Two words."""
+        return (self.host, self.port)
+
+    def parse(self, words: Sequence[str]) -> tuple[str, int]:
+        """The host as it is and the port as a number."""
+        return words[0], Integer(self.port, 1, _MOST_PORT).parse(words[1:])
 
 
 class Several(NamedTuple):

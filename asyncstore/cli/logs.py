@@ -2,39 +2,25 @@
 
 The engine logs what happens to associations through the logger ``asyncstore`` and its children, never about single
 instances. A command shows these records and its own lines with the letter of their level in front, as DCMTK's programs
-do: ``I: ...``. Records of other libraries are only shown when debugging: what they warn of is decided on here.
+do: ``I: ...``. What other libraries warn of may quote values of a data set: it is shown when tracing and never else, as
+no level but that one shows anything of a patient. ``-lc`` has a file decide instead (log_config.py).
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.options import DEBUG, LOG_LEVEL, QUIET, VERBOSE, VERBOSE_PC
+from asyncstore.cli.log_levels import LEVELS, SILENT, TRACE, level_letter
+from asyncstore.cli.options import DEBUG, LOG_CONFIG, LOG_LEVEL, QUIET, VERBOSE, VERBOSE_PC
+from asyncstore.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from asyncstore.cli.table import Parsed
 
-_SILENT = logging.CRITICAL + 1
-_TRACE = 5
-_LEVELS = {
-    "fatal": logging.CRITICAL,
-    "error": logging.ERROR,
-    "warn": logging.WARNING,
-    "info": logging.INFO,
-    "debug": logging.DEBUG,
-    "trace": _TRACE,
-}
-_LETTERS = (
-    (logging.CRITICAL, "F"),
-    (logging.ERROR, "E"),
-    (logging.WARNING, "W"),
-    (logging.INFO, "I"),
-    (logging.DEBUG, "D"),
-)
 _OURS = "asyncstore"
 _NEGOTIATION = "asyncstore.negotiation"
 """The logger of the presentation contexts, which are many lines: it needs ``+v`` or debugging."""
@@ -46,44 +32,75 @@ class _Letters(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The letter of the level, and the message."""
-        letter = next((letter for level, letter in _LETTERS if record.levelno >= level), "T")
-        return f"{letter}: {super().format(record)}"
+        return f"{level_letter(record.levelno)}: {super().format(record)}"
 
 
 def level_of(parsed: Parsed) -> int:
     """The lowest level that is shown."""
     if parsed[QUIET]:
-        return _SILENT
+        return SILENT
     if parsed[DEBUG]:
         return logging.DEBUG
     if parsed[VERBOSE]:
         return logging.INFO
     named = parsed[LOG_LEVEL]
-    return logging.WARNING if named is None else _LEVELS[named]
+    return logging.WARNING if named is None else LEVELS[named]
 
 
 @contextmanager
 def logging_to(handler: logging.Handler, parsed: Parsed) -> Iterator[logging.Logger]:
-    """While it lasts, show records through this handler; gives the logger for the command's own lines."""
-    level = level_of(parsed)
+    """While it lasts, show records through this handler; gives the logger for the command's own lines.
+
+    Raises:
+        UsageError: the file that ``-lc`` names cannot be used, or ``+v`` asks for lines that are not shown.
+    """
+    path = parsed[LOG_CONFIG]
+    with ExitStack() as stack:
+        if path is None:
+            stack.enter_context(_from_level(level_of(parsed), handler))
+        else:
+            from asyncstore.cli.log_config import logging_as  # noqa: PLC0415 - few runs have such a file
+
+            stack.enter_context(logging_as(path, handler))
+        stack.enter_context(_contexts_as_wanted(wanted=parsed[VERBOSE_PC]))
+        yield logging.getLogger(f"{_OURS}.cli")
+
+
+@contextmanager
+def _from_level(level: int, handler: logging.Handler) -> Iterator[None]:
+    """While it lasts, show records of this level and above."""
     handler.setFormatter(_Letters())
-    wanted = {_OURS: level, _WARNINGS: level if level <= logging.DEBUG else _SILENT}
-    negotiation = logging.getLogger(_NEGOTIATION)
-    if level > logging.DEBUG and not parsed[VERBOSE_PC]:
-        negotiation.setLevel(max(level, logging.WARNING))
+    lowest = {_OURS: level, _WARNINGS: level if level <= TRACE else SILENT}
+    loggers = [logging.getLogger(name) for name in lowest]
     logging.captureWarnings(True)
-    for name, lowest in wanted.items():
-        logger = logging.getLogger(name)
-        logger.setLevel(lowest)
+    for logger in loggers:
+        logger.setLevel(lowest[logger.name])
         logger.propagate = False
         logger.addHandler(handler)
     try:
-        yield logging.getLogger(f"{_OURS}.cli")
+        yield
     finally:
         logging.captureWarnings(False)
-        negotiation.setLevel(logging.NOTSET)
-        for name in wanted:
-            logger = logging.getLogger(name)
+        for logger in loggers:
             logger.removeHandler(handler)
             logger.propagate = True
             logger.setLevel(logging.NOTSET)
+
+
+@contextmanager
+def _contexts_as_wanted(*, wanted: bool) -> Iterator[None]:
+    """While it lasts, show the presentation contexts when they are wanted or all is.
+
+    Raises:
+        UsageError: they are wanted, and nothing of their level is shown; storescu refuses that too.
+    """
+    logger = logging.getLogger(_NEGOTIATION)
+    before, level = logger.level, logger.getEffectiveLevel()
+    if wanted and level > logging.INFO:
+        raise UsageError(f"{VERBOSE_PC.short}/{VERBOSE_PC.long} needs a log level of info or below")
+    if level > logging.DEBUG and not wanted:
+        logger.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -22,7 +22,7 @@ from asyncstore.cli.commands import COMMANDS
 from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_OK
 from asyncstore.cli.grammar import check, tokenize
 from asyncstore.cli.help import Style, command_help, program_help, version_text, width_of
-from asyncstore.cli.options import ARGUMENTS, QUIET, VERSION
+from asyncstore.cli.options import ARGUMENTS, CONFIG, NAMED_PEER, QUIET, VERSION
 from asyncstore.cli.tls_options import LIST_CIPHERS, LIST_PROFILES
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.observe.readable import printable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TextIO
 
-    from asyncstore.cli.grammar import Tokens
+    from asyncstore.cli.grammar import Layer, Tokens
     from asyncstore.cli.table import Command, Parsed
 
 
@@ -85,11 +85,30 @@ def _command(command: Command, words: Sequence[str]) -> int:
             return _answer(command, exit_option)
         if any(given.row is ARGUMENTS for given in tokens.options):
             _show_arguments(command, tokens)
-        parsed = check(command, tokens, os.environ)
+        layers, warnings = _from_files(command, tokens)
+        parsed = check(command, tokens, os.environ, layers)
     except UsageError as error:
         _say(f"{command.program}: {printable(str(error))}; see {command.program} --help", sys.stderr)
         return EXIT_NOT_ATTEMPTED
+    if QUIET not in parsed:
+        for warning in warnings:
+            _say(f"W: {printable(warning)}", sys.stderr)
     return _run(command, parsed)
+
+
+def _from_files(command: Command, tokens: Tokens) -> tuple[Sequence[Layer], Sequence[str]]:
+    """What configuration files say, and what is to be said about them; none is looked for unless one is asked for."""
+    asking = any(given.row.long in (CONFIG.long, NAMED_PEER.long) for given in tokens.options)
+    if not _has_config(command) or not (asking or os.environ.get(CONFIG.variable)):
+        return (), ()
+    from asyncstore.cli.config import configured  # noqa: PLC0415 - few command lines need it
+
+    return configured(command, filter(_has_config, COMMANDS.values()), tokens, os.environ)
+
+
+def _has_config(command: Command) -> bool:
+    """Whether configuration files concern a command at all."""
+    return any(row is CONFIG for row in command.options())
 
 
 def _answer(command: Command, option: str) -> int:

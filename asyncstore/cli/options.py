@@ -49,8 +49,8 @@ them proposes is known to the room of negotiation."""
 
 # Parameters ----------------------------------------------------------------------------------------------------------
 
-PEER = Parameter[str]("peer", Text("peer"), "", "host name or IP address of the storage SCP")
-PORT = Parameter[int]("port", Integer("port", 1, 65535), 0, "its TCP port")
+PEER = Parameter[str]("peer", Text("peer"), "", "host name or IP address of the storage SCP", unless="--peer")
+PORT = Parameter[int]("port", Integer("port", 1, 65535), 0, "its TCP port", unless="--peer")
 INPUTS = Parameter[tuple[str, ...]](
     "file-or-directory",
     Words("file-or-directory"),
@@ -84,7 +84,20 @@ VERBOSE_PC = Option[bool](
     False,
     "print the presentation contexts too",
     "+v",
-    requires=("--verbose", "--debug", "--log-level"),
+    requires=("--verbose", "--debug", "--log-level", "--log-config"),
+)
+CONFIG = Option[str | None](
+    "--config",
+    Text("FILE"),
+    None,
+    "take options, and peers by their names, from this TOML file too",
+)
+NAMED_PEER = Option[str | None](
+    "--peer",
+    Text("NAME"),
+    None,
+    "the peer of this name in the configuration file, in place of the parameters peer and port",
+    line_only=True,
 )
 PROGRESS = Option[When](
     "--progress",
@@ -149,7 +162,7 @@ RENAME = Option[bool](
     "--rename",
     Flag(),
     False,
-    "add .done to the names of files that were stored and .bad to the others",
+    "add .done to the names of files that were stored and .bad to those that were not; pass over .done next time",
     "+rn",
     alternatives="rename",
 )
@@ -266,7 +279,7 @@ DIMSE_TIMEOUT = Option[int | None](
     None,
     "give up waiting for the response to a request after this time",
     "-td",
-    shown_default="unlimited",
+    shown_default="while the peer is silent: that of -ts",
 )
 MAX_PDU = Option[int](
     "--max-pdu", Integer("BYTES", 4096, 131072), 16384, "largest PDU to receive, 4096..131072", "-pdu"
@@ -283,7 +296,7 @@ NO_HALT = Option[bool](
     "--no-halt", Flag(), False, "go on when a file cannot be stored (default: stop at the first)", "-nh"
 )
 UID_PADDING = Option[bool](
-    "--uid-padding", Flag(), False, "take UIDs padded with spaces as if they were padded as they should be", "-up"
+    "--uid-padding", Flag(), False, "take UIDs padded with spaces without them (always done)", "-up"
 )
 INVENT_INSTANCE = Option[bool](
     "--invent-instance", Flag(), False, "give each instance sent a new SOP instance UID, and all that names it", "+II"
@@ -332,7 +345,7 @@ FILES_FROM = Option[str | None](
     "--files-from",
     Text("FILE"),
     None,
-    "send also the files whose names stand in this file, one a line; -: standard input",
+    "take also the files whose names stand in this file, one a line; -: standard input",
 )
 NULL = Option[bool](
     "--null",

@@ -21,6 +21,8 @@ from asyncstore.protocol.status import describe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from asyncstore.renaming import NotRenamed
+
 _MOST_LINES = 100
 """As many as a person scrolls back; more are better read by a program."""
 _MOST_ALIKE = 3
@@ -43,6 +45,7 @@ class OutcomeLines:
         self._is_ending = False
         self._verbose = logger.isEnabledFor(logging.INFO)
         self._lines = 0
+        self._unrenamed = 0
         self._alike: Counter[str | None] = Counter()
 
     def add(self, batch: Sequence[Outcome]) -> None:
@@ -54,6 +57,13 @@ class OutcomeLines:
                 self._write_limited(outcome)
                 if self._halts and outcome.result is not Result.WARNING:
                     self._is_ending = True
+
+    def not_renamed(self, files: Sequence[NotRenamed]) -> None:
+        """Write which files kept their names though they should have another; the first of them, as with failures."""
+        for path, target, reason in files:
+            self._unrenamed += 1
+            if self._unrenamed <= _MOST_LINES:
+                self._logger.warning("%s: not renamed to %s: %s", printable(path), printable(target), reason)
 
     def end(self) -> None:
         """Pass over what is not sent from now on: the run is to end."""

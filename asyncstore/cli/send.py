@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from rich.console import Console
 
 from asyncstore import __version__
 from asyncstore.cli.commands import SEND
-from asyncstore.cli.engine import paths_of, refuse_missing, sender_of, walk_of
+from asyncstore.cli.engine import paths_of, refuse_missing, renamer_of, sender_of, walk_of
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from asyncstore.model import Outcome
     from asyncstore.observe.display import Display
     from asyncstore.protocol.associate import UserIdentity
+    from asyncstore.renaming import Renamer
     from asyncstore.sender import Run, Sender
 
 _FRAME = 0.25
@@ -70,8 +72,8 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         if json_lines is not None:
             stack.enter_context(json_lines)
             json_lines.start(parsed[PEER], parsed[PORT], __version__)
-        watch = _Watch(display, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines)
-        with display:
+        watch = _Watch(display, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines, renamer_of(parsed))
+        with interrupts(watch.interrupt), display:
             await _store(sender, parsed, paths, watch)
         return _conclude(parsed, console, watch)
 
@@ -82,15 +84,19 @@ class _Watch:
     Attributes:
         display: the live display, or what stands for it.
         tally: the outcomes so far.
+        renamer: what renames files by their outcomes, if it is asked for.
         run: the run, once it has begun.
         error: what ended it early.
         signals: how often it was asked to end.
     """
 
-    def __init__(self, display: Display, lines: OutcomeLines, json_lines: JsonLines | None) -> None:
+    def __init__(
+        self, display: Display, lines: OutcomeLines, json_lines: JsonLines | None, renamer: Renamer | None
+    ) -> None:
         self.display = display
         self.tally = Tally(monotonic())
         self.json_lines = json_lines
+        self.renamer = renamer
         self.run: Run | None = None
         self.error: AsyncstoreError | None = None
         self.signals = 0
@@ -108,6 +114,11 @@ class _Watch:
         self._lines.add(batch)
         if self.json_lines is not None:
             self.json_lines.outcomes(batch)
+
+    async def rename(self, batch: list[Outcome]) -> None:
+        """Let the names of these files tell what became of them; the run goes on meanwhile, the next batch waits."""
+        if self.renamer is not None:
+            self._lines.not_renamed(await asyncio.to_thread(self.renamer.add, batch))
 
     def refresh(self) -> None:
         """Show where the run stands."""
@@ -141,17 +152,17 @@ class _Watch:
 
 async def _store(sender: Sender, parsed: Parsed, paths: Iterable[str], watch: _Watch) -> None:
     """Run the sender to its end."""
-    with interrupts(watch.interrupt):
-        try:
-            async with sender:
-                run = sender.send(paths, walk_of(parsed))
-                watch.begin(run)
-                with every(_FRAME, watch.refresh):
-                    async for batch in run.batches():
-                        watch.add(batch)
-                watch.refresh()
-        except AsyncstoreError as error:
-            watch.error = error
+    try:
+        async with sender:
+            run = sender.send(paths, walk_of(parsed))
+            watch.begin(run)
+            with every(_FRAME, watch.refresh):
+                async for batch in run.batches():
+                    watch.add(batch)
+                    await watch.rename(batch)
+            watch.refresh()
+    except AsyncstoreError as error:
+        watch.error = error
 
 
 def _conclude(parsed: Parsed, console: Console, watch: _Watch) -> int:
@@ -180,6 +191,8 @@ def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
     """What else there is to know when a run is over."""
     if watch.tally.unstored and not parsed[NO_HALT] and not watch.signals and watch.error is None:
         yield "Stopped at the first file that was not stored, as storescu does; with --no-halt (-nh) it goes on."
+    if watch.renamer is not None and watch.renamer.failed:
+        yield f"{counted(watch.renamer.failed, 'file')} could not be renamed, and kept the name."
     if watch.json_lines is not None and watch.json_lines.failure is None and parsed[JSON] != "-":
         yield f"Every outcome: {parsed[JSON]}"
 

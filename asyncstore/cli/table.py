@@ -1,7 +1,8 @@
 """The types of which the option tables are made, and what is given when a command line has been read.
 
-A table is data: an option is one :class:`Option`, written once. Tokenizer, checks, help and environment read it from
-there, and a command reads its value with the row as the key, so that the value has the row's type::
+A table is data: an option is one :class:`Option`, written once. Tokenizer, checks, help, environment, configuration
+files, completion and manual page read it from there, and a command reads its value with the row as the key, so that the
+value has the row's type::
 
     parsed[MAX_PDU]    # int
 
@@ -36,6 +37,7 @@ class Option(NamedTuple, Generic[T_co]):
         excludes: not allowed together with any of these (long names).
         accumulates: given several times, all its values count instead of the last.
         exits: it answers and ends the command (``--help``): nothing but the tokens has to be right.
+        line_only: it is read from the command line alone, never from the environment or a configuration file.
     """
 
     long: str
@@ -49,6 +51,7 @@ class Option(NamedTuple, Generic[T_co]):
     excludes: tuple[str, ...] = ()
     exits: bool = False
     accumulates: bool = False
+    line_only: bool = False
 
     @property
     def key(self) -> str:
@@ -56,9 +59,14 @@ class Option(NamedTuple, Generic[T_co]):
         return self.long
 
     @property
+    def bare_name(self) -> str:
+        """Its long name without the hyphens, as configuration files have it."""
+        return self.long.removeprefix("--")
+
+    @property
     def variable(self) -> str:
         """The environment variable it reads."""
-        return "ASYNCSTORE_" + self.long.removeprefix("--").upper().replace("-", "_")
+        return "ASYNCSTORE_" + self.bare_name.upper().replace("-", "_")
 
     @property
     def default_text(self) -> str | None:
@@ -77,7 +85,7 @@ class Parameter(NamedTuple, Generic[T_co]):
         default: its value when it is not given, which only happens when it is optional.
         help: what it is, in words.
         repeats: whether it takes all the words that are left; only the last one may.
-        unless: it may be left out when this option (long name) is given.
+        unless: this option (long name) stands for it: a single parameter is then left out, one that repeats may be.
     """
 
     name: str
@@ -150,7 +158,7 @@ class Parsed:
 
     Args:
         given: the words of every row that was given, by its key; they have been checked.
-        words: the command's words, command files expanded, options under their long names, and secrets masked.
+        words: the command's words, command files expanded, options under their long names, secrets as stars.
     """
 
     def __init__(self, given: Mapping[str, Sequence[str]], words: Sequence[str]) -> None:
@@ -163,5 +171,9 @@ class Parsed:
         return row.default if words is None else row.kind.parse(words)
 
     def __contains__(self, row: Option[object] | Parameter[object]) -> bool:
-        """Whether the row was given, on the command line or in the environment."""
+        """Whether the row was given, on the command line or elsewhere."""
         return row.key in self._given
+
+    def naming(self, parameters: Mapping[str, Sequence[str]]) -> Parsed:
+        """The same with the words of these parameters, by their names, in place of what was given."""
+        return Parsed({**self._given, **parameters}, self.words)

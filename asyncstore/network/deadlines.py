@@ -31,6 +31,7 @@ class Deadlines:
         self._dimse = timeouts.dimse
         self._noteworthy = noteworthy if timeouts.dimse else 1
         self._marked, self._bytes_then = now, 0
+        self._heard, self._received_then = now, 0
 
     @property
     def interval(self) -> float | None:
@@ -40,12 +41,20 @@ class Deadlines:
 
     def overdue(self, link: Link, requests: Requests, now: float) -> TimedOut | None:
         """What the peer has not done in time, at ``now``."""
+        if link.bytes_received != self._received_then:
+            self._heard, self._received_then = now, link.bytes_received
         if link.is_blocked:
             return self._blocked(link.bytes_sent, now)
         self._marked, self._bytes_then = now, link.bytes_sent
         oldest = requests.oldest
-        if self._dimse and oldest is not None and oldest.is_sent and now - oldest.sent_at > self._dimse:
-            return TimedOut(self._peer, "response", self._dimse, "-td")
+        if oldest is None or not oldest.is_sent:
+            return None
+        if self._dimse:
+            limit, since = self._dimse, oldest.sent_at
+        else:
+            limit, since = self._socket or 0.0, max(oldest.sent_at, self._heard)
+        if limit and now - since > limit:
+            return TimedOut(self._peer, "response", limit, "-td")
         return None
 
     def _blocked(self, bytes_sent: int, now: float) -> TimedOut | None:

@@ -155,6 +155,7 @@ class Link:
         self._is_closed = False
         self.bytes_sent = 0
         """Bytes the kernel has taken; whoever watches for progress compares it over time."""
+        self.bytes_received = 0
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -236,6 +237,7 @@ class Link:
         if not received:
             self._ended(None)
             return
+        self.bytes_received += received
         if _QUICKACK is not None:
             try:  # noqa: SIM105 - contextlib.suppress costs a microsecond, once per store
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)

@@ -10,7 +10,9 @@ class Timeouts(NamedTuple):
 
     Attributes:
         connect: for the TCP connection to open, name resolution included (``-to``).
-        socket: for the peer to take any byte of what is being sent (``-ts``).
+        socket: for the peer to take any byte of what is being sent and, where ``dimse`` is without limit, to send any
+            byte while a response is awaited (``-ts``: for storescu it is the socket's timeout in both directions, and
+            ends its waiting after a minute unless ``-td`` says otherwise).
         acse: for the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ (``-ta``).
         dimse: for the response to a C-STORE-RQ or C-ECHO-RQ, from its last byte on, and for the peer to take at least
             one PDU of it meanwhile (``-td``).

@@ -143,6 +143,7 @@ def _outcome_line(outcome: Outcome) -> str:
         attempts,
         association,
         error,
+        _,
     ) = outcome
     return (
         f'{{"type":"outcome","path":{encode_basestring_ascii(path)},"result":"{result}","status":{_status(status)},'

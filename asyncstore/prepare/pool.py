@@ -26,12 +26,13 @@ import anyio.to_thread
 
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.probe import FileFormat
 from asyncstore.prepare.worker import CONVERT, HELLO, PROBE, read_message, write_message
 
 if TYPE_CHECKING:
     from asyncstore.prepare.conversion import Order
 
-_STARTUP = "import sys; sys.path.insert(0, sys.argv[1]); from asyncstore.prepare.worker import main; main()"
+_STARTUP = "import sys; sys.path.insert(0, sys.argv[1]); from asyncstore.prepare.worker import main; main(sys.argv[2])"
 _IMPORT_ROOT = str(Path(__file__).resolve().parent.parent.parent)
 
 _STILLBORN_LIMIT = 3
@@ -45,10 +46,10 @@ class WorkerDied(Exception):
 
 
 class _Worker:
-    def __init__(self) -> None:
+    def __init__(self, file_format: FileFormat) -> None:
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-c", _STARTUP, _IMPORT_ROOT],
+                [sys.executable, "-c", _STARTUP, _IMPORT_ROOT, file_format.value],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -89,12 +90,13 @@ class _Worker:
 
 
 class Pool:
-    """Up to ``size`` worker processes.
+    """Up to ``size`` worker processes, which take files of this format for instances.
 
     Use :meth:`close` when done; it may be called at any time, also while batches are under way.
     """
 
-    def __init__(self, size: int | None = None) -> None:
+    def __init__(self, size: int | None = None, file_format: FileFormat = FileFormat.ANY) -> None:
+        self._file_format = file_format
         self.size = size or default_size()
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
@@ -165,7 +167,7 @@ class Pool:
             with self._starting:
                 if self._is_closed:
                     return
-                worker = _Worker()
+                worker = _Worker(self._file_format)
                 self._all.add(worker)
             if worker.has_started():
                 self._idle.append(worker)

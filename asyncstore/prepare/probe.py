@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from enum import StrEnum
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -56,12 +57,23 @@ OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK
 """O_NONBLOCK: what was a file when it was found may be a FIFO now, and must not block."""
 
 
-def probe(paths: Iterable[str]) -> list[Instance | Unsendable]:
+class FileFormat(StrEnum):
+    """Which files are taken for instances."""
+
+    ANY = "any"
+    """Files with file meta information, and data sets without it."""
+    WITH_META = "with-meta"
+    """Files with file meta information that names the transfer syntax (PS3.10 7.1), and no others."""
+    BARE = "bare"
+    """Data sets without file meta information, and no others."""
+
+
+def probe(paths: Iterable[str], file_format: FileFormat = FileFormat.ANY) -> list[Instance | Unsendable]:
     """Look into each file, in order."""
-    return [probe_file(path) for path in paths]
+    return [probe_file(path, file_format) for path in paths]
 
 
-def probe_file(path: str) -> Instance | Unsendable:
+def probe_file(path: str, file_format: FileFormat = FileFormat.ANY) -> Instance | Unsendable:
     """Look into one file."""
     try:
         descriptor = os.open(path, OPEN_FLAGS)
@@ -73,8 +85,8 @@ def probe_file(path: str) -> Instance | Unsendable:
             return Unsendable(path, "not a regular file")
         head = os.read(descriptor, _HEAD)
         meta = read_meta(head)
-        if meta is None:
-            found = _unusual(path, descriptor, status.st_size)
+        if meta is None or file_format is FileFormat.BARE:
+            found = _unusual(path, descriptor, status.st_size, file_format)
         else:
             offset = meta[3]
             found = Instance(
@@ -144,10 +156,10 @@ def complaint(instance: Instance) -> str | None:
     return None
 
 
-def _unusual(path: str, descriptor: int, size: int) -> Instance | Unsendable:
+def _unusual(path: str, descriptor: int, size: int, file_format: FileFormat) -> Instance | Unsendable:
     """Importing pydicom takes 0.4 s, so only a worker that meets an unusual file does."""
     from asyncstore.prepare.unusual import probe_unusual  # noqa: PLC0415 - see above
 
     with open(descriptor, "rb", closefd=False) as file:
         file.seek(0)
-        return probe_unusual(path, file, size)
+        return probe_unusual(path, file, size, file_format)

@@ -2,8 +2,16 @@
 
 Seen in real archives, and handled: no preamble, no file meta information at all, no group length or a wrong one, meta
 information longer than a page, SOP class and instance UIDs missing from it, no transfer syntax UID. What is missing
-is looked for in the data set with pydicom; its encoding, where nothing says it, is recognised by the look of its
-first element, as DCMTK does.
+is looked for in the data set with pydicom.
+
+Rules:
+
+1. An encoding that nothing names is recognised by the first element, as DCMTK does: the byte order is the one that
+   makes a small group number of it, letters of a VR say that it is explicit.
+2. What has no file meta information is a data set if it begins so and holds a SOP class UID and a SOP instance UID,
+   in whatever order its elements come; anything else is not DICOM.
+3. Which of these files are wanted (:class:`~asyncstore.prepare.probe.FileFormat`) is decided here, for whoever wants
+   bare data sets has every file looked at here; so the usual file costs nothing more.
 """
 
 from __future__ import annotations
@@ -12,14 +20,16 @@ import re
 import warnings
 from io import BytesIO
 from struct import Struct
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from pydicom.filereader import read_dataset
 
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.probe import DEFLATED, NO_DATA_SET
+from asyncstore.prepare.probe import DEFLATED, NO_DATA_SET, FileFormat
 
 if TYPE_CHECKING:
+    from pydicom.dataelem import RawDataElement
+    from pydicom.dataset import Dataset
     from pydicom.tag import BaseTag
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
@@ -41,11 +51,25 @@ _TAG_VR = Struct("<HH2sH")
 _IMPLICIT = Struct("<HHI")
 _LENGTH = Struct("<I")
 
+_FIRST_GROUP = 0x0008
+"""Of data sets after file meta information: the group of the SOP class UID, which every stored instance has."""
+_GROUPS = range(0x0004, 0x0100)
+"""What a bare data set may begin with: in truth 0008, or a group from before it; below 0004 are those of commands and
+of file meta information (PS3.5 7.1)."""
+_META_GROUP = 0x0002
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+
 _NOT_DICOM = "not a DICOM file"
+_IMPLICIT_BIG = "a data set in implicit VR big endian, for which DICOM has no transfer syntax"
+_NOT_WITH_META = "a data set without file meta information, which -f and +f (--read-file) take but +fo does not"
+_NO_TRANSFER_SYNTAX = "its file meta information names no transfer syntax: +f (--read-file) recognises it, +fo does not"
+_NOT_BARE = "it has file meta information, and -f takes bare data sets only: +f (--read-file) takes both"
 
 
-def probe_unusual(path: str, file: BinaryIO, size: int) -> Instance | Unsendable:
-    """Look into a file, given open at its beginning, that the fast reader did not understand."""
+def probe_unusual(
+    path: str, file: BinaryIO, size: int, file_format: FileFormat = FileFormat.ANY
+) -> Instance | Unsendable:
+    """Look into a file, given open at its beginning, that the fast reader did not understand, or was not asked."""
     head = file.read(_META_LIMIT)
     start = _PREAMBLE + len(_PREFIX) if head[_PREAMBLE:].startswith(_PREFIX) else 0
     meta = _lenient_meta(head, start)
@@ -54,20 +78,48 @@ def probe_unusual(path: str, file: BinaryIO, size: int) -> Instance | Unsendable
     uids, offset = meta
     if 0 < offset == size:
         return Unsendable(path, NO_DATA_SET)
-    recognised = _recognised(head[offset : offset + 8])
+    found = _after_meta(path, head, size, uids, offset) if offset > start else _bare(path, head, size, offset)
+    refusal = _refusal(file_format, has_meta=offset > 0, names_syntax="transfer_syntax" in uids)
+    return Unsendable(path, refusal) if refusal and isinstance(found, Instance) else found
+
+
+def _refusal(file_format: FileFormat, *, has_meta: bool, names_syntax: bool) -> str | None:
+    """Why a file with an instance is not wanted, if it is not."""
+    if file_format is FileFormat.BARE and has_meta:
+        return _NOT_BARE
+    if file_format is FileFormat.WITH_META and not names_syntax:
+        return _NO_TRANSFER_SYNTAX if has_meta else _NOT_WITH_META
+    return None
+
+
+def _after_meta(path: str, head: bytes, size: int, uids: dict[str, str], offset: int) -> Instance | Unsendable:
+    """What lies behind file meta information that names ``uids``."""
+    group, recognised = _recognised(head[offset:], size - offset)
+    looks_like_data_set = group == _FIRST_GROUP and recognised is not None
     transfer_syntax = uids.get("transfer_syntax") or recognised
-    if transfer_syntax is None or (recognised is None and transfer_syntax not in DEFLATED):
-        return Unsendable(
-            path, "nothing after its file meta information looks like a data set" if offset else _NOT_DICOM
-        )
-    if not (uids.get("sop_class") and uids.get("sop_instance")):
+    if transfer_syntax is None or not (looks_like_data_set or transfer_syntax in DEFLATED):
+        return Unsendable(path, "nothing after its file meta information looks like a data set")
+    sop_class, sop_instance = uids.get("sop_class"), uids.get("sop_instance")
+    if not (sop_class and sop_instance):
         if transfer_syntax in DEFLATED:
             return Unsendable(path, "its file meta information names no SOP instance")
         in_data_set = _uids_in_data_set(head[offset:], transfer_syntax)
         if in_data_set is None:
-            return Unsendable(path, _NOT_DICOM if not offset else "it holds no SOP class UID and SOP instance UID")
-        uids["sop_class"], uids["sop_instance"] = in_data_set
-    return Instance(path, uids["sop_class"], uids["sop_instance"], transfer_syntax, offset, size - offset)
+            return Unsendable(path, "it holds no SOP class UID and SOP instance UID")
+        sop_class, sop_instance = in_data_set
+    return Instance(path, sop_class, sop_instance, transfer_syntax, offset, size - offset)
+
+
+def _bare(path: str, head: bytes, size: int, offset: int) -> Instance | Unsendable:
+    """What a file without file meta information holds (rule 2), be it with a preamble and a prefix or without."""
+    group, transfer_syntax = _recognised(head[offset:], size - offset)
+    if transfer_syntax is None:
+        return Unsendable(path, _IMPLICIT_BIG if group == _FIRST_GROUP else _NOT_DICOM)
+    in_data_set = _uids_in_data_set(head[offset:], transfer_syntax)
+    if in_data_set is None:
+        lacking = "it holds no SOP class UID and SOP instance UID" if group == _FIRST_GROUP else _NOT_DICOM
+        return Unsendable(path, lacking)
+    return Instance(path, *in_data_set, transfer_syntax, offset, size - offset)
 
 
 def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:
@@ -79,7 +131,7 @@ def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:
     position = start
     while position + _TAG_VR.size <= len(head):
         group, element, vr, length = _TAG_VR.unpack_from(head, position)
-        if group != 0x0002:  # noqa: PLR2004 - the group of file meta information
+        if group != _META_GROUP:
             return uids, position
         value = position + _TAG_VR.size
         if not _VR.fullmatch(vr):
@@ -97,27 +149,37 @@ def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:
     return None if head[position : position + 2] == b"\x02\x00" else (uids, position)
 
 
-def _recognised(first_element: bytes) -> str | None:
-    """The encoding of a data set that begins so: its group tells the byte order, letters of a VR that it is explicit.
+def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
+    """The group of the first element and the transfer syntax of a data set of ``size`` bytes that begins so (rule 1).
 
-    It begins in group 0008, where the SOP class UID stands that every stored instance has; lower groups are those of
-    commands, file meta information and DICOMDIRs.
+    The group alone where it is that of a data set in implicit VR big endian; neither where it is none.
     """
-    if len(first_element) < _TAG_VR.size:
-        return None
-    is_explicit = _VR.fullmatch(first_element[4:6]) is not None
-    if first_element.startswith(b"\x08\x00"):
-        if is_explicit:
-            return EXPLICIT_LITTLE
-        return IMPLICIT_LITTLE if first_element[7] == 0 else None
-    return EXPLICIT_BIG if is_explicit and first_element.startswith(b"\x00\x08") else None
+    if len(data_set) < _IMPLICIT.size:
+        return None, None
+    little, big = (int.from_bytes(data_set[:2], order) for order in ("little", "big"))
+    is_big = little not in _GROUPS
+    group = big if is_big else little
+    if group not in _GROUPS:
+        return None, None
+    if _VR.fullmatch(data_set[4:6]) is not None:
+        return group, EXPLICIT_BIG if is_big else EXPLICIT_LITTLE
+    length = int.from_bytes(data_set[4:8], "big" if is_big else "little")
+    if length > size - _IMPLICIT.size and length != _UNDEFINED_LENGTH:
+        return None, None
+    return group, None if is_big else IMPLICIT_LITTLE
 
 
 def _uids_in_data_set(head: bytes, transfer_syntax: str) -> tuple[str, str] | None:
-    """SOP class and SOP instance. They stand near the beginning; lengths that lie make nobody read beyond ``head``."""
+    """SOP class and SOP instance. Lengths that lie make nobody read beyond ``head``."""
+    wanted = {_SOP_CLASS_UID, _SOP_INSTANCE_UID}
 
-    def beyond(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - pydicom's signature
-        return int(tag) > _SOP_INSTANCE_UID
+    def has_both(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - pydicom's signature
+        if not wanted:
+            return True
+        if tag.group == _META_GROUP:
+            raise ValueError("it is damaged file meta information")
+        wanted.discard(int(tag))
+        return False
 
     try:
         with warnings.catch_warnings():
@@ -126,9 +188,17 @@ def _uids_in_data_set(head: bytes, transfer_syntax: str) -> tuple[str, str] | No
                 BytesIO(head),
                 is_implicit_VR=transfer_syntax == IMPLICIT_LITTLE,
                 is_little_endian=transfer_syntax != EXPLICIT_BIG,
-                stop_when=beyond,
-                specific_tags=None,
+                stop_when=has_both,
             )
-            return str(found[_SOP_CLASS_UID].value), str(found[_SOP_INSTANCE_UID].value)
+        sop_class, sop_instance = _uid_of(found, _SOP_CLASS_UID), _uid_of(found, _SOP_INSTANCE_UID)
     except Exception:  # noqa: BLE001 - whatever pydicom raises for bytes that are no data set, they are none
         return None
+    return (sop_class, sop_instance) if sop_class and sop_instance else None
+
+
+def _uid_of(data_set: Dataset, tag: int) -> str | None:
+    """The UID as it stands there, without its padding; ``None`` where the data set ends within it."""
+    element = cast("RawDataElement | None", data_set.get_item(tag))
+    if element is None or element.value is None or len(element.value) < element.length:
+        return None
+    return element.value.rstrip(b"\0 ").decode("ascii")

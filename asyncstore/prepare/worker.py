@@ -14,7 +14,7 @@ from struct import Struct
 from typing import IO, Any
 
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.probe import probe
+from asyncstore.prepare.probe import FileFormat, probe
 
 _LENGTH = Struct("<I")
 
@@ -52,8 +52,9 @@ def read_message(stream: IO[bytes]) -> list[Any]:
     return items
 
 
-def main() -> None:
-    """Answer batches until the input ends."""
+def main(file_format: str = FileFormat.ANY) -> None:
+    """Answer batches until the input ends, taking files of this :class:`~asyncstore.prepare.probe.FileFormat`."""
+    taken = FileFormat(file_format)
     requests, responses = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get between the messages
     responses.write(HELLO)
@@ -63,7 +64,7 @@ def main() -> None:
             kind, *arguments = read_message(requests)
         except EOFError:
             return
-        found = probe(*arguments) if kind == PROBE else _convert(*arguments)
+        found = probe(arguments[0], taken) if kind == PROBE else _convert(*arguments)
         try:
             write_message(responses, [tuple(one) for one in found])
         except BrokenPipeError:

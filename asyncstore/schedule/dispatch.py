@@ -145,10 +145,10 @@ class Dispatcher:
             while self._backlog.is_full and self.stop_reason is None:
                 await self._changed()
         except BaseException:
-            self._settle([outcome.not_sent(instance, ABORTED) for instance in instances])
+            self._settle([outcome.withdrawn(instance, ABORTED) for instance in instances])
             raise
         if self.stop_reason is not None:
-            self._settle([outcome.not_sent(instance, self.stop_reason) for instance in instances])
+            self._settle([outcome.withdrawn(instance, self.stop_reason) for instance in instances])
             return
         wanted: list[Instance] = []
         refused: list[Outcome] = []
@@ -184,7 +184,7 @@ class Dispatcher:
                 lane.opening.cancel()
                 if lane.association is not None:
                     withdrawn += lane.association.withdraw()
-            self._settle([outcome.not_sent(instance, reason) for instance in withdrawn])
+            self._settle([outcome.withdrawn(instance, reason) for instance in withdrawn])
             self.stopped.set()
             self._wake()
 
@@ -431,12 +431,14 @@ class Dispatcher:
             return pieces
         sendable = []
         for piece in pieces:
-            reason = piece.problem.reason if piece.problem else self.stop_reason
-            if piece.is_first and reason is not None:
-                piece.buffer.release()
-                self._settle((outcome.not_sent(piece.instance, reason),))
-            else:
+            if not piece.is_first or (piece.problem is None and self.stop_reason is None):
                 sendable.append(piece)
+                continue
+            piece.buffer.release()
+            if piece.problem is not None:
+                self._settle((outcome.not_sent(piece.instance, piece.problem.reason),))
+            else:
+                self._settle((outcome.withdrawn(piece.instance, self.stop_reason or ABORTED),))
         return sendable
 
     def _is_replaced(self, lane: _Lane) -> bool:
@@ -454,7 +456,7 @@ class Dispatcher:
 
     def _put_back(self, instances: list[Instance]) -> None:
         if self.stop_reason is not None:
-            self._settle([outcome.not_sent(instance, self.stop_reason) for instance in instances])
+            self._settle([outcome.withdrawn(instance, self.stop_reason) for instance in instances])
         elif instances:
             self._backlog.put_back([instance.found for instance in instances])
             self._wake()

@@ -35,6 +35,11 @@ def not_sent(instance: Instance, reason: str) -> Outcome:
     )
 
 
+def withdrawn(instance: Instance, reason: str) -> Outcome:
+    """The outcome of an instance whose turn never came: the run ended, for ``reason``."""
+    return not_sent(instance, reason)._replace(is_withdrawn=True)
+
+
 def of_unsendable(unsendable: Unsendable) -> Outcome:
     """The outcome of a file that is no instance to be sent."""
     return Outcome(unsendable.path, Result.NOT_SENT, error=unsendable.reason)

@@ -41,6 +41,12 @@ def good(tmp_path):
     return tmp_path / "good"
 
 
+def _with_uid_of_its_own(path):
+    """The data set of a file, bare, with another SOP instance UID of the same length."""
+    _, uid, _, data_set = trees.read_part10(path)
+    return data_set.replace(uid.encode(), uid[:-1].encode() + b"%d" % (9 - int(uid[-1])))
+
+
 def json_lines(text):
     return [json.loads(line) for line in text.splitlines()]
 
@@ -84,6 +90,29 @@ class TestWhatArrives:
                     await asyncio.to_thread(subprocess.run, [storescu, *words], check=True, capture_output=True)
                 received[program] = set(scp.stored())
         assert received["ours"] == received["theirs"]
+
+    @pytest.mark.parametrize("option", ["+f", "+fo", "-f"])
+    async def test_the_same_file_formats_are_taken_as_by_storescu(self, tmp_path, option):
+        storescu = find_program("storescu", "dcmtk")
+        folder = tmp_path / "files"
+        bare = {"CT_small.dcm", "MR_small_implicit.dcm", "SC_rgb_small_odd_big_endian.dcm", "reportsi.dcm"}
+        folder.mkdir()
+        for path in trees.pydicom_test_files():
+            if path.name in bare:
+                shutil.copy(path, folder)
+                (folder / f"bare {path.name}").write_bytes(_with_uid_of_its_own(path))
+        trees.text_file(folder)
+        received = {}
+        for program in ("theirs", "ours"):
+            async with running_storescp(tmp_path / program) as scp:
+                words = (option, "-nh", "+sd", HOST, str(scp.port), folder)
+                if program == "ours":
+                    assert (await asyncstore("send", *words)).returncode == 2
+                else:
+                    await asyncio.to_thread(subprocess.run, [storescu, *words], check=True, capture_output=True)
+                received[program] = set(scp.stored())
+        assert received["ours"] == received["theirs"]
+        assert len(received["ours"]) == (2 * len(bare) if option == "+f" else len(bare))
 
     async def test_names_come_from_a_list_whatever_they_are(self, good, tmp_path):
         source = next(path for path in good.rglob("*") if path.is_file())
@@ -189,24 +218,25 @@ class TestInterrupts:
 
     async def test_twice_ends_it_at_once(self, many):
         async with running_sink("--latency", "30") as sink:
-            process = await started("send", "--associations", "2", HOST, str(sink.port), many)
-            while b"sending to" not in await asyncio.wait_for(process.stderr.readline(), 60):
-                pass
-            await asyncio.sleep(1)
+            process = await started("send", "-v", "--associations", "2", HOST, str(sink.port), many)
+            while b" accepted " not in await asyncio.wait_for(process.stderr.readline(), 60):
+                pass  # the first stores are under way, and stay so
             process.send_signal(signal.SIGINT)
             while b"stopping" not in await asyncio.wait_for(process.stderr.readline(), 60):
                 pass
             process.send_signal(signal.SIGINT)
-            done = await asyncio.wait_for(finished(process), 20)
+            done = await finished(process)
         assert done.returncode == 130
 
-    async def test_a_list_that_never_ends_does_not_hold_it(self):
+    async def test_a_list_that_never_ends_does_not_hold_it(self, good):
+        first = next(path for path in good.rglob("*") if path.is_file())
         async with running_sink() as sink:
-            process = await started("send", "--files-from", "-", HOST, str(sink.port))
-            while b"sending to" not in await asyncio.wait_for(process.stderr.readline(), 60):
-                pass
+            process = await started("send", "--json", "-", "--files-from", "-", HOST, str(sink.port))
+            process.stdin.write(os.fsencode(first) + b"\n")
+            while b'"outcome"' not in await asyncio.wait_for(process.stdout.readline(), 60):
+                pass  # it is under way once it says what became of the first one
             process.send_signal(signal.SIGINT)
-            assert await asyncio.wait_for(process.wait(), 20) == 130
+            assert await asyncio.wait_for(process.wait(), 60) == 130
             process.stdin.close()
 
 

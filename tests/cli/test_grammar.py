@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.cli.grammar import expand, parse, tokenize
-from asyncstore.cli.kinds import Flag, Integer, Text, Words
+from asyncstore.cli.grammar import Given, Layer, check, expand, parse, tokenize
+from asyncstore.cli.kinds import Flag, Integer, Several, Text, Words
 from asyncstore.cli.table import Command, Group, Option, Parameter
 from asyncstore.errors import UsageError
 
@@ -34,13 +34,19 @@ RED = Option[bool]("--red", Flag(), False, "", "+r", alternatives="colour")
 BLUE = Option[bool]("--blue", Flag(), False, "", "-b", alternatives="colour", requires=("--tls", "--title"))
 LEVEL = Option[str | None]("--level", Text("L"), None, "", excludes=("--red", "--blue"))
 NAMES = Option[str | None]("--names", Text("FILE"), None, "")
+TRUST = Option[tuple[str, ...]]("--trust", Several("FILE"), (), "", accumulates=True)
+HARD = Option[bool]("--hard", Flag(), False, "", requires=("--blue",))
+ONLY = Option[str | None]("--only", Text("NAME"), None, "", line_only=True)
 
 PEER = Parameter[str]("peer", Text("peer"), "", "")
 PORT = Parameter[int]("port", Integer("port", 1, 65535), 0, "")
 FILES = Parameter[tuple[str, ...]]("file", Words("file"), (), "", repeats=True, unless="--names")
 
 COMMAND = Command(
-    "try", "", (PEER, PORT, FILES), (Group("all", (HELP, VERSION, TITLE, SIZE, TLS, RED, BLUE, LEVEL, NAMES)),)
+    "try",
+    "",
+    (PEER, PORT, FILES),
+    (Group("all", (HELP, VERSION, TITLE, SIZE, TLS, RED, BLUE, LEVEL, NAMES, TRUST, HARD, ONLY)),),
 )
 
 
@@ -236,3 +242,75 @@ class TestEnvironment:
 
     def test_options_that_exit_do_not_read_it(self):
         assert not parsed(*self.LINE, ASYNCSTORE_HELP="1")[HELP]
+
+    def test_words_are_parted_as_in_a_shell_where_an_option_takes_several(self):
+        assert parsed(*self.LINE, ASYNCSTORE_TLS="key 'my cert'")[TLS] == ("key", "my cert")
+        assert parsed(*self.LINE, ASYNCSTORE_TRUST='a "b c"')[TRUST] == ("a", "b c")
+        assert parsed(*self.LINE, ASYNCSTORE_TITLE="A 'B")[TITLE] == "A 'B"
+
+    @pytest.mark.parametrize("text", ["key", "a b c", ""])
+    def test_too_few_and_too_many_words_are_refused(self, text):
+        said = refusal(*self.LINE, ASYNCSTORE_TLS=text)
+        assert said == f"--tls from ASYNCSTORE_TLS: KEY CERTIFICATE cannot be had from {text!r}"
+
+    def test_a_quote_that_is_not_closed_is_refused(self):
+        assert refusal(*self.LINE, ASYNCSTORE_TLS="a 'b") == "--tls from ASYNCSTORE_TLS: a quote is not closed"
+
+    def test_what_the_command_line_needs_may_come_from_it(self):
+        assert parsed(*self.LINE, "-b", ASYNCSTORE_TITLE="A")[BLUE]
+
+    def test_options_of_the_command_line_alone_do_not_read_it(self):
+        assert parsed(*self.LINE, ASYNCSTORE_ONLY="x")[ONLY] is None
+
+
+class TestLayers:
+    """What lies beneath the command line and the environment, as configuration files give it."""
+
+    LINE = ("host", "1", "f")
+
+    def parsed(self, *layers, words=LINE, **environment):
+        return check(COMMAND, tokenize(COMMAND, words), environment, [Layer(layer) for layer in layers])
+
+    def test_the_upper_one_wins(self):
+        line = self.parsed([Given(SIZE, ("8",))], [Given(SIZE, ("9",)), Given(TITLE, ("B",))])
+        assert (line[SIZE], line[TITLE]) == (8, "B")
+        assert self.parsed([Given(SIZE, ("8",))], ASYNCSTORE_SIZE="6")[SIZE] == 6
+        assert self.parsed([Given(SIZE, ("8",))], words=(*self.LINE, "+s", "5"), ASYNCSTORE_SIZE="6")[SIZE] == 5
+
+    def test_a_flag_that_is_off_above_is_off(self):
+        assert not self.parsed([Given(RED, (), is_off=True)], [Given(RED, ())])[RED]
+        assert not self.parsed([Given(RED, ())], ASYNCSTORE_RED="0")[RED]
+        assert self.parsed([Given(RED, (), is_off=True)], words=(*self.LINE, "+r"))[RED]
+
+    def test_a_flag_that_is_off_chooses_none_of_its_alternatives(self):
+        line = self.parsed([Given(RED, ()), Given(BLUE, (), is_off=True)])
+        assert (line[RED], line[BLUE]) == (True, False)
+
+    def test_a_group_of_alternatives_is_chosen_from_once(self):
+        line = self.parsed([Given(RED, ())], [Given(BLUE, ()), Given(TITLE, ("A",))])
+        assert (line[RED], line[BLUE]) == (True, False)
+
+    def test_what_contradicts_a_layer_above_has_no_say(self):
+        line = self.parsed([Given(LEVEL, ("x",))], [Given(RED, ())])
+        assert (line[LEVEL], line[RED]) == ("x", False)
+
+    def test_values_that_add_up_do_so_within_a_layer_only(self):
+        below = [Given(TRUST, ("a",)), Given(TRUST, ("b",))]
+        assert self.parsed(below)[TRUST] == ("a", "b")
+        assert self.parsed(below, words=(*self.LINE, "--trust", "c"))[TRUST] == ("c",)
+
+    def test_what_needs_something_that_goes_has_no_say_either(self):
+        assert not self.parsed([Given(HARD, ()), Given(BLUE, ())])[HARD]
+        line = self.parsed([Given(HARD, ()), Given(BLUE, ())], [Given(TITLE, ("A",))])
+        assert line[HARD]
+        assert line[BLUE]
+
+    def test_only_what_has_a_say_is_checked(self):
+        assert self.parsed([Given(SIZE, ("99",))], words=(*self.LINE, "+s", "5"))[SIZE] == 5
+        with pytest.raises(UsageError, match=r"^there: 99 is out of range"):
+            self.parsed([Given(SIZE, ("99",), "there")])
+
+    def test_parameters_of_a_layer_take_no_words_of_the_line(self):
+        layer = Layer([], {"peer": ("there",), "port": ("7",)})
+        line = check(COMMAND, tokenize(COMMAND, ["f", "g"]), {}, [layer])
+        assert (line[PEER], line[PORT], line[FILES]) == ("there", 7, ("f", "g"))

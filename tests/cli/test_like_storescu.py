@@ -128,6 +128,54 @@ def test_what_storescu_understands(options, files):
     assert theirs == " ".join(f"'{word}'" for word in understood)
 
 
+COMMAND_FILES = [
+    b"",
+    b" \n\t\r\n",
+    b"one two\tthree\nfour\r\nfive",
+    b"no newline at the end",
+    b"'' \"\"",
+    b"'one word' \"and 'another' one\" 'a \"third\" one'",
+    b"'two lines\nin one word'",
+    b"a'b c'd",
+    b"'a''b'\"c\"",
+    b'a"b"',
+    b"a''",
+    b"# no comment",
+    b"a#b ; | & $HOME ~ * ?",
+    b"C:\\x\\ a\\ b \\'a\\'",
+    b"@nested @",
+    b"caf\xc3\xa9 na\xefve",
+    b"a\x0bb\x0cc\xc2\xa0d",
+    b"-aet 'MY TITLE' -nh",
+]
+"""Each is read by both as the words of a command line."""
+
+
+@pytest.mark.parametrize("content", COMMAND_FILES, ids=repr)
+def test_a_command_file_holds_the_words_that_storescu_reads_in_it(content, tmp_path):
+    file = tmp_path / "words"
+    file.write_bytes(content)
+    words = ("--arguments", *END, f"@{file}")
+    done = subprocess.run([STORESCU, *words], capture_output=True, timeout=20, check=False)
+    match = re.search(rb"I: calling '[^']*' with (\d+) arguments: (.*?)\nI: ?\n", done.stderr, re.DOTALL)
+    assert match, done.stderr
+    understood = ours(*words).words
+    assert int(match[1]) == len(understood)
+    shown = " ".join(f"'{word}'" for word in understood if word)  # storescu counts empty words, and shows nothing
+    assert match[2].strip().replace(b"\nI: ", b"\n") == shown.encode(errors="surrogateescape")
+
+
+def test_a_command_file_may_begin_with_a_byte_order_mark_which_storescu_takes_for_a_part_of_a_word(tmp_path):
+    (tmp_path / "words").write_bytes(b"\xef\xbb\xbffile")
+    assert ours(*END[:2], f"@{tmp_path}/words").words[-1] == "file"
+
+
+def test_a_quote_that_is_not_closed_is_refused_where_storescu_takes_all_the_rest_for_one_word(tmp_path):
+    (tmp_path / "words").write_bytes(b"O'Brien.dcm another.dcm")
+    with pytest.raises(UsageError, match="a quote in the command file is not closed"):
+        ours(*END[:2], f"@{tmp_path}/words")
+
+
 @pytest.mark.parametrize("options", REFUSED, ids=" ".join)
 def test_what_storescu_refuses(options):
     _, refusals = storescu(*options, *END) if "localhost" not in options else storescu(*options)

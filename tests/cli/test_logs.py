@@ -11,6 +11,7 @@ import pytest
 from asyncstore.cli.commands import SEND
 from asyncstore.cli.grammar import parse
 from asyncstore.cli.logs import logging_to
+from asyncstore.errors import UsageError
 
 pytestmark = pytest.mark.filterwarnings("always")
 
@@ -45,11 +46,20 @@ def test_levels(options, lines):
     assert shown(*options) == lines
 
 
-def test_debugging_shows_everything():
-    lines = shown("-d")
-    assert lines[:5] == ["E: error", "W: warning", "I: info", "D: debug", "I: context"]
-    assert "of a library" in lines[5]
-    assert shown("-ll", "trace")[4] == "T: trace"
+def test_debugging_shows_everything_of_ours():
+    assert shown("-d") == ["E: error", "W: warning", "I: info", "D: debug", "I: context"]
+
+
+def test_what_libraries_warn_of_may_hold_patients_names_and_needs_tracing():
+    lines = shown("-ll", "trace")
+    assert lines[4:6] == ["T: trace", "I: context"]
+    assert "of a library" in lines[6]
+
+
+@pytest.mark.parametrize("options", [("-ll", "error", "+v"), ("-ll", "fatal", "+v")], ids=" ".join)
+def test_contexts_that_no_level_shows_are_refused_as_by_storescu(options):
+    with pytest.raises(UsageError, match=r"\+v/--verbose-pc needs a log level of info or below"):
+        shown(*options)
 
 
 def test_nothing_is_left_behind():

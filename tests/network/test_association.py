@@ -122,6 +122,7 @@ async def test_it_tells_which_contexts_were_accepted_and_why_others_were_not():
             (CT, EXPLICIT): "accepted",
             (MR, EXPLICIT): "abstract syntax not supported",
             (CT, IMPLICIT): "accepted",
+            (MR, IMPLICIT): "abstract syntax not supported",
         }
         assert association.peer == f"127.0.0.1:{scp.port}"
         assert association.number == 7
@@ -154,7 +155,7 @@ async def test_what_the_peer_answered_is_in_the_log_and_nobodys_name(found, capl
     caplog.set_level("DEBUG")
     async with running_hostile() as scp, opened(scp.port) as observed:
         await observed.store(found)
-    assert "accepted 1 of 1 presentation contexts" in caplog.text
+    assert "accepted 2 of 2 presentation contexts" in caplog.text
     assert "requesting: context 1: CTImageStorage in LittleEndianExplicit" in caplog.text
     assert "context 1: CTImageStorage: accepted in LittleEndianExplicit" in caplog.text
     assert "SYNTHETIC" not in caplog.text
@@ -277,7 +278,8 @@ async def test_a_data_set_that_was_begun_is_sent_to_its_end_after_a_withdrawal(l
 @in_both_loops
 async def test_at_its_end_what_had_begun_is_reported_and_the_rest_given_back(found, behaviour, error):
     async with nothing_left_behind(), running_hostile(behaviour) as scp:
-        async with opened(scp.port, timeouts=Timeouts(dimse=0.3)) as observed:
+        timeouts = Timeouts(dimse=0.3) if error is TimedOut else Timeouts()
+        async with opened(scp.port, timeouts=timeouts) as observed:
             await observed.store(found)
             assert type(observed.association.error) is error
             assert [attempt.instance for attempt in observed.attempts] == found[:1]

@@ -336,17 +336,17 @@ async def test_a_read_that_hangs_does_not_keep_anyone_from_leaving(tmp_path, mon
 
     def hanging(*_):
         started.set()
-        may_go_on.wait(20)
+        may_go_on.wait(60)
         return 0
 
     monkeypatch.setattr(reading, "_read_at", hanging)
     reader = Reader()
     task = asyncio.create_task(_read(reader, [_instance(tmp_path, "1", 100)]))
     try:
-        await asyncio.to_thread(started.wait, 10)
+        await asyncio.to_thread(started.wait, 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(task, 1)
+            await asyncio.wait_for(task, 30)
         reader.close()
         assert all(thread.daemon for thread in _reader_threads())
     finally:

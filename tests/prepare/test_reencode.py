@@ -15,7 +15,15 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from asyncstore.prepare import reencode as subject
-from asyncstore.prepare.reencode import ENCODINGS, YOUNG_VRS, Changes, DamagedDataSet, NotCompressed, encoding_of, reencode
+from asyncstore.prepare.reencode import (
+    ENCODINGS,
+    YOUNG_VRS,
+    Changes,
+    DamagedDataSet,
+    NotCompressed,
+    encoding_of,
+    reencode,
+)
 
 IMPLICIT, EXPLICIT, DEFLATED, BIG = ENCODINGS.values()
 PLAIN = (IMPLICIT, EXPLICIT, BIG)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import trees
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.probe import probe_file, read_meta
+from asyncstore.prepare.probe import FileFormat, probe_file, read_meta
 from asyncstore.prepare.unusual import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, probe_unusual
 
 _FOLDER = Path(trees.pydicom_test_files()[0]).parent
@@ -146,6 +146,117 @@ def test_what_holds_no_instance_is_unsendable(name, reason):
     found = probe_file(str(_FOLDER / name))
     assert isinstance(found, Unsendable)
     assert reason in found.reason
+
+
+# Which files are wanted.
+
+_BARE_TOO = "which -f and +f (--read-file) take but +fo does not"
+_NAMES_NONE = "names no transfer syntax: +f (--read-file) recognises it"
+_NOT_BARE = "-f takes bare data sets only: +f (--read-file) takes both"
+
+
+@pytest.mark.parametrize(
+    ("start", "with_meta", "bare"),
+    [
+        pytest.param(_CT[:336], None, _NOT_BARE, id="ordinary"),
+        pytest.param(_PREFIX + _META, None, _NOT_BARE, id="no group length"),
+        pytest.param(_META, None, _NOT_BARE, id="no preamble"),
+        pytest.param(_PREFIX + _SYNTAX, None, _NOT_BARE, id="transfer syntax only"),
+        pytest.param(_PREFIX + _CLASS + _INSTANCE, _NAMES_NONE, _NOT_BARE, id="no transfer syntax"),
+        pytest.param(_PREFIX, _NAMES_NONE, _NOT_BARE, id="nothing but the prefix"),
+        pytest.param(b"", _BARE_TOO, None, id="bare"),
+    ],
+)
+def test_a_file_of_the_format_that_is_not_wanted_is_unsendable_and_says_what_takes_it(tmp_path, start, with_meta, bare):
+    path = tmp_path / "file"
+    path.write_bytes(start + _CT_DATA_SET)
+    taken = probe_file(str(path))
+    assert isinstance(taken, Instance)
+    for file_format, reason in ((FileFormat.WITH_META, with_meta), (FileFormat.BARE, bare)):
+        found = probe_file(str(path), file_format)
+        if reason is None:
+            assert found[:6] == taken[:6]
+        else:
+            assert isinstance(found, Unsendable)
+            assert reason in found.reason
+
+
+@pytest.mark.parametrize("file_format", FileFormat)
+def test_what_is_no_instance_is_no_instance_in_any_format(file_format):
+    assert probe_file(str(_FOLDER / "README.txt"), file_format).reason == "not a DICOM file"
+
+
+# Bare data sets.
+
+
+def _data_set(order, *elements, explicit=True):
+    """Elements as (tag, VR, value); ``order`` is that of the bytes."""
+    encoded = b""
+    for tag, vr, value in elements:
+        encoded += struct.pack(f"{order}HH", tag >> 16, tag & 0xFFFF)
+        encoded += vr + struct.pack(f"{order}H", len(value)) if explicit else struct.pack(f"{order}I", len(value))
+        encoded += value
+    return encoded
+
+
+_SOP_CLASS = (0x00080016, b"UI", b"1.2.840.10008.5.1.4.1.1.2\0")
+_SOP_INSTANCE = (0x00080018, b"UI", b"1.2.3.45")
+_PATIENT_NAME = (0x00100010, b"PN", b"A^B ")
+_PATIENT_ID = (0x00100020, b"LO", b"ID")
+
+
+@pytest.mark.parametrize(
+    ("order", "explicit", "transfer_syntax"),
+    [("<", True, EXPLICIT_LITTLE), ("<", False, IMPLICIT_LITTLE), (">", True, EXPLICIT_BIG)],
+)
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param((), id="SOP class"),
+        pytest.param(((0x00080000, b"UL", b"\0\0\0\0"),), id="group length"),
+        pytest.param(((0x00080005, b"CS", b"ISO_IR 192"),), id="character set"),
+        pytest.param(((0x00080002, b"LO", b"XX"),), id="unknown element"),
+        pytest.param(((0x00041130, b"CS", b"FS"),), id="group 0004"),
+        pytest.param(((0x00070010, b"LO", b"PRIVATE "),), id="group 0007"),
+        pytest.param((_PATIENT_NAME,), id="not in order"),
+    ],
+)
+def test_a_bare_data_set_is_recognised_by_its_first_element(order, explicit, transfer_syntax, first):
+    content = _data_set(order, *first, _SOP_CLASS, _SOP_INSTANCE, _PATIENT_NAME, explicit=explicit)
+    assert _probe(content)[1:6] == (_CT_CLASS, "1.2.3.45", transfer_syntax, 0, len(content))
+
+
+def test_implicit_vr_big_endian_is_named_for_what_it_is():
+    content = _data_set(">", _SOP_CLASS, _SOP_INSTANCE, explicit=False)
+    assert "implicit VR big endian" in _probe(content).reason
+
+
+@pytest.mark.parametrize(
+    ("elements", "reason"),
+    [
+        pytest.param((_PATIENT_NAME, _PATIENT_ID), "not a DICOM file", id="neither UID, another group"),
+        pytest.param((_SOP_CLASS, _PATIENT_ID), "it holds no SOP class UID and SOP instance UID", id="one UID"),
+        pytest.param(((0x00000000, b"UL", bytes(4)), _SOP_CLASS, _SOP_INSTANCE), "not a DICOM file", id="a command"),
+        pytest.param(
+            (_PATIENT_NAME, (0x00020002, b"UI", b"1.2\0"), _SOP_CLASS, _SOP_INSTANCE), "not a DICOM file", id="group 2"
+        ),
+    ],
+)
+def test_a_data_set_that_is_no_instance_is_unsendable(elements, reason):
+    assert _probe(_data_set("<", *elements)).reason == reason
+
+
+def test_a_bare_data_set_cut_off_within_its_uids_is_no_instance():
+    whole = _data_set("<", _SOP_CLASS, _SOP_INSTANCE)
+    for length in range(len(whole)):
+        assert isinstance(_probe(whole[:length]), Unsendable)
+    assert isinstance(_probe(whole), Instance)
+
+
+@pytest.mark.parametrize("padding", [b"\0", b" ", b"  ", b" \0"])
+def test_uids_padded_with_spaces_are_taken_without_them(padding):
+    padded = (0x00080018, b"UI", b"1.2.3.45" + padding)
+    assert _probe(_data_set("<", _SOP_CLASS, padded, _PATIENT_ID)).sop_instance_uid == "1.2.3.45"
 
 
 def test_uids_are_not_looked_for_in_what_is_deflated():

@@ -2,7 +2,7 @@ import pytest
 
 from asyncstore.errors import AbortedHere, AssociationAborted, AssociationReleased, LinkLost, TimedOut
 from asyncstore.model import Attempt, Instance, Outcome, Result, Unsendable
-from asyncstore.schedule.outcome import not_sent, of_attempt, of_unsendable
+from asyncstore.schedule.outcome import not_sent, of_attempt, of_unsendable, withdrawn
 
 _INSTANCE = Instance("/a/1.dcm", "1.1", "1.2", "1.3", 300, 5000, b"data")
 
@@ -61,6 +61,11 @@ def test_what_no_association_began_to_store_was_not_attempted():
     outcome = not_sent(_INSTANCE, "the run ended")
     assert outcome == Outcome("/a/1.dcm", Result.NOT_SENT, None, "1.1", "1.2", "1.3", bytes=5000, error="the run ended")
     assert (outcome.attempts, outcome.association) == (0, None)
+
+
+def test_what_the_end_of_the_run_kept_from_being_sent_says_so():
+    assert withdrawn(_INSTANCE, "the run ended") == not_sent(_INSTANCE, "the run ended")._replace(is_withdrawn=True)
+    assert not not_sent(_INSTANCE, "no presentation context accepted").is_withdrawn
 
 
 def test_a_file_that_is_no_instance_has_a_reason_and_nothing_else():

@@ -1,0 +1,108 @@
+"""``asyncstore completion``: scripts that complete asyncstore's words in bash, zsh and fish.
+
+Rules:
+
+1. A script holds all it needs, drawn from the tables: no Python is started while somebody waits for a completion.
+2. All three walk over the words of the line as the tokenizer does (an option takes as many words as its row says, also
+   those with a sign), so that they know what the word under the cursor is: a command, an option, one of its values or
+   a parameter. They differ in how a shell is told.
+3. Names of values tell what they are (:func:`hint_of`): files, directories, hosts, peers of the configuration file, or
+   a few words.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.cli.commands import COMMANDS, SHELL
+from asyncstore.cli.completion_scripts import bash, fish, zsh
+from asyncstore.cli.exits import EXIT_OK
+from asyncstore.cli.kinds import Choice, Status
+from asyncstore.cli.options import NAMED_PEER, PEER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from asyncstore.cli.kinds import Kind
+    from asyncstore.cli.table import Command, Option, Parsed
+
+_FILES = ("FILE", "KEY", "CERTIFICATE", "file-or-directory")
+_SCRIPTS = {"bash": bash, "zsh": zsh, "fish": fish}
+
+
+def run(parsed: Parsed) -> int:
+    """Run the command and return its exit code."""
+    print(_SCRIPTS[parsed[SHELL]](described(COMMANDS.values())), end="")  # noqa: T201 - this is what was asked for
+    return EXIT_OK
+
+
+class Word(NamedTuple):
+    """A word that can be completed to: an option's name.
+
+    Attributes:
+        name: the word.
+        values: the hints of the values that follow it.
+        text: what it does.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    text: str
+
+
+class Described(NamedTuple):
+    """A command as the scripts know it.
+
+    Attributes:
+        name: the word after ``asyncstore``.
+        text: what it does.
+        words: its options' names.
+        parameters: the hints of its parameters in their order.
+        repeats: whether the last of them takes all that is left.
+        peer: the option that stands for the first two parameters; empty where there is none.
+    """
+
+    name: str
+    text: str
+    words: tuple[Word, ...]
+    parameters: tuple[str, ...]
+    repeats: bool
+    peer: str
+
+
+def described(commands: Iterable[Command]) -> list[Described]:
+    """The commands as the scripts know them."""
+    return [
+        Described(
+            command.name,
+            command.summary,
+            tuple(word for row in command.options() for word in _words(row)),
+            tuple(hint_of(parameter.kind, parameter.name) for parameter in command.parameters),
+            any(parameter.repeats for parameter in command.parameters),
+            next((parameter.unless or "" for parameter in command.parameters if parameter is PEER), ""),
+        )
+        for command in commands
+    ]
+
+
+def hint_of(kind: Kind[object], name: str) -> str:
+    """What a value or a parameter of this name is: ``file``, ``directory``, ``host``, ``peer``, words, or nothing."""
+    if isinstance(kind, Choice):
+        return " ".join(kind.choices)
+    if isinstance(kind, Status):
+        return " ".join(kind.known)
+    if name.endswith("|auto"):
+        return "auto"
+    if name.lower() == "peer":
+        return ":host"
+    if name == "DIRECTORY":
+        return ":directory"
+    return ":file" if name.partition(".")[0] in _FILES else ""
+
+
+def _words(row: Option[object]) -> Iterator[Word]:
+    """The names of an option."""
+    hints = tuple(":peer" if row.long == NAMED_PEER.long else hint_of(row.kind, name) for name in row.kind.names)
+    for name in (row.short, row.long):
+        if name is not None:
+            yield Word(name, hints, row.help)

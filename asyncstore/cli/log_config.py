@@ -1,0 +1,133 @@
+"""``-lc FILE``: logging as a file says, while a command runs.
+
+Rules:
+
+1. A file that ends in ``.toml`` or ``.json`` is what :func:`logging.config.dictConfig` takes; every other one holds
+   log4cplus's properties, as for DCMTK's programs.
+2. What such a file writes to standard error goes where the command's own lines go, so that it does not tear a live
+   display: the log above it shows that and nothing else.
+3. Messages of the libraries below, which may quote values of a data set, are passed over, unless the file names their
+   loggers or sets the root to trace.
+4. Afterwards logging is as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import os
+import tomllib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from asyncstore.cli.log4cplus import dictionary, variables_of
+from asyncstore.cli.log_levels import SILENT, TRACE
+from asyncstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from asyncstore.cli.log4cplus import Settings
+
+_QUOTING = ("pydicom", "pynetdicom", "py.warnings")
+"""Loggers of libraries whose messages may hold values of data elements."""
+
+
+@contextmanager
+def logging_as(path: str, console: logging.Handler) -> Iterator[None]:
+    """While it lasts, log as this file says.
+
+    Args:
+        path: the file.
+        console: where lines for standard error go.
+
+    Raises:
+        UsageError: the file cannot be read, or says what cannot be done.
+    """
+    settings = _with_console(_settings(path), console)
+    touched = {"", *_QUOTING, *settings.get("loggers", {})}
+    before = [(logger, *_state(logger)) for logger in map(logging.getLogger, touched)]
+    logging.addLevelName(TRACE, "TRACE")
+    logging.captureWarnings(True)
+    try:
+        try:
+            logging.config.dictConfig(settings)
+        except (ValueError, TypeError, AttributeError, ImportError, OSError) as error:
+            raise UsageError(f"{path}: {_reason(error)}") from None
+        for name in _QUOTING:
+            if name not in settings.get("loggers", {}) and logging.getLogger().level > TRACE:
+                logging.getLogger(name).setLevel(SILENT)
+        yield
+    finally:
+        logging.captureWarnings(False)
+        for logger, handlers, level, propagates in before:
+            for handler in set(logger.handlers) - set(handlers):
+                handler.close()
+            logger.handlers[:], logger.propagate = handlers, propagates
+            logger.setLevel(level)
+
+
+def _state(logger: logging.Logger) -> tuple[list[logging.Handler], int, bool]:
+    """What is to be put back."""
+    return list(logger.handlers), logger.level, logger.propagate
+
+
+def _settings(path: str) -> Settings:
+    """What the file says, for dictConfig (rule 1)."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a path from the command line
+            content = file.read()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the log configuration: {error.strerror}") from None
+    kind = os.path.splitext(path)[1].lower()  # noqa: PTH122 - as above
+    if kind not in {".toml", ".json"}:
+        return dictionary(path, content.decode(errors="replace"), variables_of("asyncstore", os.environ))
+    try:
+        text = content.decode()
+        settings: Any = tomllib.loads(text) if kind == ".toml" else json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{path}: the log configuration is not {kind[1:].upper()}: {error}") from None
+    if not isinstance(settings, dict):
+        raise UsageError(f"{path}: the log configuration is no table of Python's dictConfig")
+    return {"version": 1, "disable_existing_loggers": False, **settings}
+
+
+def _with_console(settings: Settings, console: logging.Handler) -> Settings:
+    """The same with the handlers of standard error replaced (rule 2)."""
+    handlers = settings.get("handlers", {})
+    if not isinstance(handlers, dict):
+        return settings
+    return {**settings, "handlers": {name: _through(handler, console) for name, handler in handlers.items()}}
+
+
+def _through(handler: Settings, console: logging.Handler) -> Settings:
+    """A handler's settings; if it writes to standard error, one that hands its lines on to the console instead."""
+    is_stream = handler.get("class") == "logging.StreamHandler"
+    if not is_stream or handler.get("stream", "ext://sys.stderr") != "ext://sys.stderr":
+        return handler
+    kept = {key: value for key, value in handler.items() if key in {"level", "formatter", "filters"}}
+    return {**kept, "()": lambda: _Through(console)}
+
+
+class _Through(logging.Handler):
+    """Hands what its formatter writes on to another handler.
+
+    Args:
+        target: that one.
+    """
+
+    def __init__(self, target: logging.Handler) -> None:
+        super().__init__()
+        self._target = target
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand on one record: its line is the message."""
+        written = {"msg": self.format(record), "args": None, "exc_info": None, "exc_text": None, "stack_info": None}
+        self._target.handle(logging.makeLogRecord({**record.__dict__, **written}))
+
+
+def _reason(error: BaseException) -> str:
+    """Why dictConfig refused: what it says, and what made it say so."""
+    cause = error.__cause__
+    return str(error) if cause is None or str(cause) in str(error) else f"{error}: {cause}"

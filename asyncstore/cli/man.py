@@ -1,0 +1,189 @@
+"""``asyncstore man``: the manual page of all commands as roff, with the macros of man(7), drawn from the tables.
+
+What several commands have in common, groups of options and notes, is described with the first of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncstore import __version__
+from asyncstore.cli.commands import COMMANDS
+from asyncstore.cli.exits import (
+    EXIT_BROKEN_PIPE,
+    EXIT_INTERRUPTED,
+    EXIT_NOT_ATTEMPTED,
+    EXIT_NOT_STORED,
+    EXIT_OK,
+)
+from asyncstore.cli.help import SUMMARY
+from asyncstore.cli.log4cplus import LOGGERS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from asyncstore.cli.table import Command, Group, Option, Parsed
+
+_EXIT_CODES = (
+    (EXIT_OK, "all that was asked for was done: every file stored, every echo answered"),
+    (EXIT_NOT_ATTEMPTED, "nothing could be attempted: bad usage, no input, no association; an echo was not answered"),
+    (EXIT_NOT_STORED, "the run ended, and some file was not stored, or (scan) could not be"),
+    (EXIT_INTERRUPTED, "interrupted by SIGINT or SIGTERM"),
+    (EXIT_BROKEN_PIPE, "nobody reads standard output any more"),
+)
+_ENVIRONMENT = (
+    (
+        "ASYNCSTORE_<LONG_NAME>",
+        (
+            "any option, in capitals and with _ for -: ASYNCSTORE_MAX_PDU=32768. Flags take 1 or 0. Where an option "
+            "takes several words, or may be given again, they are parted as in a shell. The command line wins."
+        ),
+    ),
+    ("ASYNCSTORE_CONFIG", "the configuration file, as --config gives it"),
+    ("XDG_CONFIG_HOME", "where the default configuration file lies, in place of ~/.config"),
+    ("NO_COLOR", "if set, nothing is coloured"),
+)
+_FILES = (
+    (
+        "~/.config/asyncstore/config.toml",
+        "where --peer looks for peers when no configuration file is named; nothing else is read from it then",
+    ),
+)
+_CONFIGURATION = """\
+# for every command that has the option
+timeout = 10
+
+# for one command
+[send]
+no-halt = true
+associations = 8
+
+# for --peer pacs1
+[peers.pacs1]
+host = "pacs.example.org"
+port = 11112
+call = "PACS"
+enable-tls = ["key.pem", "cert.pem"]
+add-cert-file = ["ca.pem"]"""
+_CONFIGURED = (
+    "A configuration file is TOML. Keys are the long names of options without the hyphens: flags take true or false, "
+    "options with two values an array of two, options that may be given again an array. What stands nearer wins: the "
+    "command line, the environment, the peer's table, the command's table, the top level."
+)
+_LOGGING = (
+    "The file of --log-config holds log4cplus properties, as for DCMTK's programs, unless it ends in .toml or .json: "
+    "then it is what Python's logging.config.dictConfig takes. Its loggers are ours, as asyncstore.network, or "
+    "DCMTK's, which stand for ours as below; those of DCMTK's other modules stand for none. There are ConsoleAppender, "
+    "FileAppender, RollingFileAppender, DailyRollingFileAppender and NullAppender, with SimpleLayout, TTCCLayout or "
+    "PatternLayout. ${appname} is asyncstore. What libraries warn of may quote a data set: it is logged only where the "
+    "root logger's level is TRACE, or the file names their loggers."
+)
+_EXAMPLES = (
+    ("Is the peer there, and does it know us?", "asyncstore echo -aec PACS pacs.example.org 11112"),
+    (
+        "What is there, and what does the peer accept of it?",
+        "asyncstore scan --peer-check pacs.example.org 11112 /archive",
+    ),
+    (
+        "Send all of it, and go on when a file is refused:",
+        "asyncstore send -nh -aec PACS pacs.example.org 11112 /archive",
+    ),
+    ("The same, with what the configuration file says of that peer:", "asyncstore send -nh --peer pacs1 /archive"),
+    ("Without a PACS, in a second terminal:", "asyncstore sink --output received"),
+)
+
+
+def run(parsed: Parsed) -> int:  # noqa: ARG001 - what every command takes
+    """Run the command and return its exit code."""
+    print("\n".join(page()))  # noqa: T201 - this is what was asked for
+    return EXIT_OK
+
+
+def page() -> Iterator[str]:
+    """The lines of the page."""
+    yield f'.TH ASYNCSTORE 1 "" "asyncstore {__version__}"'
+    yield from (".nr HY 0", ".nh", ".ad l")  # no hyphens of roff's own within what is to be copied
+    yield from (".SH NAME", f"asyncstore \\- {_text(SUMMARY)}", ".SH SYNOPSIS")
+    for command in COMMANDS.values():
+        yield from (".B " + _text(command.program), _text(command.usage.removeprefix(command.program)), ".br")
+    yield ".SH DESCRIPTION"
+    yield _text(
+        "asyncstore sends DICOM files to a storage SCP with C-STORE, over several associations at once. Its command "
+        "send takes the command lines of DCMTK's storescu."
+    )
+    described: list[Group | str] = []
+    for command in COMMANDS.values():
+        yield from _command(command, described)
+        described += (*command.groups, *command.notes)
+    yield ".SH CONFIGURATION FILES"
+    yield from (_text(_CONFIGURED), ".PP", ".EX", *map(_text, _CONFIGURATION.split("\n")), ".EE")
+    yield from (".SH LOG CONFIGURATION", _text(_LOGGING))
+    for theirs, ours in LOGGERS.items():
+        yield from _tagged(f"\\fB{_text(theirs)}\\fP", ", ".join(ours))
+    yield ".SH EXIT STATUS"
+    for code, meaning in _EXIT_CODES:
+        yield from _tagged(f"\\fB{code}\\fP", meaning)
+    yield ".SH ENVIRONMENT"
+    for name, meaning in _ENVIRONMENT:
+        yield from _tagged(f"\\fB{_text(name)}\\fP", meaning)
+    yield ".SH FILES"
+    for name, meaning in _FILES:
+        yield from _tagged(f"\\fI{_text(name)}\\fP", meaning)
+    yield ".SH EXAMPLES"
+    for purpose, words in _EXAMPLES:
+        yield from (".PP", _text(purpose), ".PP", ".EX", f"    {_text(words)}", ".EE")
+    yield from (".SH SEE ALSO", ".BR storescu (1),", ".BR echoscu (1)")
+
+
+def _command(command: Command, described: Collection[Group | str]) -> Iterator[str]:
+    """A command's section.
+
+    Args:
+        command: the command.
+        described: the groups and notes that need not be given again.
+    """
+    yield f".SH {_text(command.program.upper())}"
+    yield _text(f"{command.usage}: {command.summary}.")
+    for parameter in command.parameters:
+        yield from _tagged(f"\\fI{_text(parameter.name)}\\fP", parameter.help)
+    section = ""
+    for group in command.groups:
+        if group.section != section:
+            section = group.section
+            yield f".SS {_text(section)}"
+        if group.title is not None:
+            yield from (".PP", _text(f"{group.title}:"))
+        if group in described:
+            names = " ".join(row.short or row.long for row in group.options)
+            yield from (".PP", _text(f"{names}: as above"))
+            continue
+        for row in group.options:
+            yield from _tagged(_names(row), _meaning(row))
+    notes = [note for note in command.notes if note not in described]
+    if notes:
+        yield ".SS notes"
+    for note in notes:
+        yield from (".PP", _text(note))
+
+
+def _names(row: Option[object]) -> str:
+    """An option's names and the names of its values."""
+    names = ", ".join(f"\\fB{_text(name)}\\fP" for name in (row.short, row.long) if name is not None)
+    return "".join([names, *(f" \\fI{_text(name)}\\fP" for name in row.kind.names)])
+
+
+def _meaning(row: Option[object]) -> str:
+    """What an option does, and its default."""
+    return row.help if row.default_text is None else f"{row.help} (default: {row.default_text})"
+
+
+def _tagged(tag: str, text: str) -> Iterator[str]:
+    """A paragraph with its heading to the left."""
+    yield from (".TP", tag, _text(text))
+
+
+def _text(text: str) -> str:
+    """Words for roff that mean themselves: hyphens that can be copied, no line that looks like a request."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("~", "\\(ti").replace("^", "\\(ha")
+    escaped = escaped.replace("'", "\\(aq").strip(" ")
+    return f"\\&{escaped}" if escaped.startswith(".") else escaped

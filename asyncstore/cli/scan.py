@@ -1,0 +1,168 @@
+"""``asyncstore scan``: what files and directories hold, which contexts it needs, and what a peer accepts of them.
+
+It prints the plan of ``send --dry-run``, for people or as JSON lines, whose fields are only ever added:
+
+    {"type":"context","sop_class_uid":...,"sop_class":...,"transfer_syntax_uid":...,"transfer_syntax":...,
+     "instances":12,"bytes":33600,"accepted":true,"answer":"accepted"}
+    {"type":"unsendable","reason":"not a DICOM file","files":1,"example":"/archive/README.txt"}
+    {"type":"summary","instances":12,"bytes":33600,"unsendable":1,"contexts":1,"associations":1,"peer":...,
+     "exit_code":2}
+
+``accepted``, ``answer`` and ``peer`` are null where no peer was asked. The peer is asked when all files have been
+looked into: only then the contexts are known.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from asyncstore.cli.commands import CHECKED_PEER, PEER_CHECK, SCAN_JSON
+from asyncstore.cli.dryrun import look_into, uid_name
+from asyncstore.cli.engine import sender_of
+from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED
+from asyncstore.cli.logs import logging_to
+from asyncstore.cli.loop import run_loop
+from asyncstore.cli.options import PEER, PORT, QUIET
+from asyncstore.cli.proposal import identity_of
+from asyncstore.cli.wording import counted
+from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.observe.readable import format_bytes, printable
+from asyncstore.protocol.associate import MOST_CONTEXTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+    from asyncstore.cli.dryrun import Findings
+    from asyncstore.cli.table import Parsed
+    from asyncstore.protocol.associate import UserIdentity
+
+_STANDARD_OUTPUT = "-"
+
+
+def run(parsed: Parsed) -> int:
+    """Run the command and return its exit code."""
+    return run_loop(_scan(parsed, identity_of(parsed)))
+
+
+async def _scan(parsed: Parsed, identity: UserIdentity | None) -> int:
+    """Look into everything, ask the peer, print, and return the exit code."""
+    peer = _peer(parsed)
+    with ExitStack() as stack:
+        stack.enter_context(logging_to(logging.StreamHandler(), parsed))
+        lines = _json_stream(parsed, stack)
+        findings = await look_into(parsed)
+        failure = None
+        if peer is not None and findings.found:
+            failure = await _ask(parsed, peer, identity, findings)
+        code = findings.exit_code if failure is None else EXIT_NOT_ATTEMPTED
+        if lines is not None:
+            _write(lines, parsed, _objects(findings, peer, code))
+        if lines is not sys.stdout and not parsed[QUIET]:
+            for line in (*findings.report(), *_peer_lines(findings, peer)):
+                print(line)  # noqa: T201 - this is what was asked for
+        if failure is not None:
+            raise failure
+    return code
+
+
+def _peer(parsed: Parsed) -> tuple[str, int] | None:
+    """The peer to ask, if one is to be asked."""
+    if CHECKED_PEER in parsed:
+        return parsed[PEER], parsed[PORT]
+    return parsed[PEER_CHECK]
+
+
+async def _ask(
+    parsed: Parsed, peer: tuple[str, int], identity: UserIdentity | None, findings: Findings
+) -> AsyncstoreError | None:
+    """Ask the peer what it accepts; why that could not be done, if it could not."""
+    host, port = peer
+    try:
+        async with sender_of(parsed.naming({PEER.key: (host,), PORT.key: (str(port),)}), identity) as sender:
+            answers = await sender.negotiate(found.pair for found in findings.found)
+    except AsyncstoreError as error:
+        return error
+    findings.answers = {(answer.sop_class_uid, answer.transfer_syntax_uid): answer for answer in answers}
+    return None
+
+
+def _peer_lines(findings: Findings, peer: tuple[str, int] | None) -> Iterator[str]:
+    """What the peer's answers come to."""
+    if peer is None or not findings.answers:
+        return
+    refused = findings.not_accepted
+    name = printable(f"{peer[0]}:{peer[1]}")
+    yield ""
+    if not refused:
+        yield f"{name} accepts all of them"
+        return
+    instances, size = sum(found.instances for found in refused), sum(found.bytes for found in refused)
+    accepted = len(findings.answers) - len(refused)
+    concerned = f"{counted(instances, 'instance')}, {format_bytes(size)}, cannot be sent to it"
+    yield f"{name} accepts {accepted} of {counted(len(findings.answers), 'context')}: {concerned}"
+
+
+def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Iterator[dict[str, object]]:
+    """The plan, one object a line."""
+    for (sop_class, syntax), instances, size in findings.found:
+        answer = findings.answers.get((sop_class, syntax))
+        yield {
+            "type": "context",
+            "sop_class_uid": sop_class,
+            "sop_class": uid_name(sop_class),
+            "transfer_syntax_uid": syntax,
+            "transfer_syntax": uid_name(syntax),
+            "instances": instances,
+            "bytes": size,
+            "accepted": None if answer is None else answer.is_accepted,
+            "answer": None if answer is None else answer.answer,
+        }
+    for reason, files, example in findings.refused:
+        yield {"type": "unsendable", "reason": reason, "files": files, "example": example}
+    yield {
+        "type": "summary",
+        "instances": findings.instances,
+        "bytes": findings.bytes,
+        "unsendable": findings.unsendable,
+        "contexts": len(findings.found),
+        "associations": -(-len(findings.found) // MOST_CONTEXTS),
+        "peer": None if peer is None else f"{peer[0]}:{peer[1]}",
+        "exit_code": code,
+    }
+
+
+def _json_stream(parsed: Parsed, stack: ExitStack) -> TextIO | None:
+    """Where the plan is written for machines, if anywhere; opened before the work begins.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    target = parsed[SCAN_JSON]
+    if target is None:
+        return None
+    if target == _STANDARD_OUTPUT:
+        return sys.stdout
+    try:
+        return stack.enter_context(open(target, "w", encoding="ascii"))  # noqa: PTH123 - a path as it was given
+    except OSError as error:
+        raise UsageError(f"{SCAN_JSON.long} {target}: cannot write it: {error.strerror}") from None
+
+
+def _write(stream: TextIO, parsed: Parsed, objects: Iterator[dict[str, object]]) -> None:
+    """Write the objects.
+
+    Raises:
+        AsyncstoreError: they cannot be written to their end.
+    """
+    try:
+        stream.writelines(f"{json.dumps(fields, separators=(',', ':'))}\n" for fields in objects)
+        stream.flush()
+    except OSError as error:
+        if stream is sys.stdout:
+            raise
+        raise AsyncstoreError(f"{SCAN_JSON.long} {parsed[SCAN_JSON]}: cannot write it: {error.strerror}") from error

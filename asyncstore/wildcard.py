@@ -1,0 +1,144 @@
+r"""Wildcard patterns that mean what they mean to storescu's ``+sp``: what fnmatch(3) does with them in the C locale.
+
+Rules (POSIX.1 XCU 2.13, as the GNU C library has it; storescu passes ``FNM_PATHNAME`` alone):
+
+1. Names are bytes: ``?`` is one byte, whatever it encodes. Case matters. A leading dot is like any other character.
+2. ``*`` is any number of bytes, ``?`` is one, ``[...]`` one of a set with ranges, ``[:alpha:]`` and its like, ``[=a=]``
+   and ``[.a.]``; ``[!...]`` and ``[^...]`` one not of it. A ``]`` that comes first is a member.
+3. A backslash takes the next byte for itself, also within brackets; at the end it matches nothing. A ``[`` that is
+   never closed is itself.
+
+Python's :mod:`fnmatch` differs in all three.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CLASSES = {
+    b"alnum": rb"0-9A-Za-z",
+    b"alpha": rb"A-Za-z",
+    b"blank": rb" \t",
+    b"cntrl": rb"\x00-\x1f\x7f",
+    b"digit": rb"0-9",
+    b"graph": rb"!-~",
+    b"lower": rb"a-z",
+    b"print": rb" -~",
+    b"punct": rb"!-/:-@\[-`{-~",
+    b"space": rb" \t-\r",
+    b"upper": rb"A-Z",
+    b"xdigit": rb"0-9A-Fa-f",
+}
+"""ISO C's character classes in the C locale, as members of a set of :mod:`re`."""
+
+_CLASS = re.compile(rb"\[:([a-y]*):\]")
+_COLLATING_SYMBOL = re.compile(rb"\[\.(.)\.\]", re.DOTALL)
+_EQUIVALENCE_CLASS = re.compile(rb"\[=(.)=\]", re.DOTALL)
+_NOTHING = rb"(?!)"
+
+
+class _NeverMatches(Exception):
+    """The pattern matches no name at all."""
+
+
+class _Member(NamedTuple):
+    """A single byte within brackets, and where the next member begins."""
+
+    byte: int
+    end: int
+
+
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """Tells whether a name matches ``pattern``."""
+    try:
+        match = re.compile(_translated(os.fsencode(pattern)), re.DOTALL).fullmatch
+    except _NeverMatches:
+        return lambda name: False  # noqa: ARG005 - the type's shape
+    return lambda name: match(os.fsencode(name)) is not None
+
+
+def _translated(pattern: bytes) -> bytes:
+    """The regular expression; between two stars the first place that fits is as good as any, so none is tried twice."""
+    first, *others = _segments(pattern)
+    if not others:
+        return first
+    *between, last = others
+    return first + b"".join(b"(?>.*?" + segment + b")" for segment in between if segment) + b".*" + last
+
+
+def _segments(pattern: bytes) -> list[bytes]:
+    """What stands before, between and after the stars, as regular expressions."""
+    segments = [b""]
+    position = 0
+    while position < len(pattern):
+        byte = pattern[position : position + 1]
+        position += 1
+        if byte == b"*":
+            segments.append(b"")
+            continue
+        if byte == b"?":
+            byte = b"."
+        elif byte == b"[" and (bracket := _bracket(pattern, position)) is not None:
+            byte, position = bracket
+        elif byte == b"\\":
+            if position == len(pattern):
+                raise _NeverMatches
+            byte = re.escape(pattern[position : position + 1])
+            position += 1
+        else:
+            byte = re.escape(byte)
+        segments[-1] += byte
+    return segments
+
+
+def _bracket(pattern: bytes, position: int) -> tuple[bytes, int] | None:
+    """The set that begins at ``position``, after its bracket, and where it ends; ``None`` where it does not end."""
+    is_negated = pattern[position : position + 1] in (b"!", b"^")
+    start = position = position + is_negated
+    members = b""
+    while pattern[position : position + 1] != b"]" or position == start:
+        named = _CLASS.match(pattern, position)
+        if named is not None:
+            if named[1] not in _CLASSES:
+                raise _NeverMatches
+            members += _CLASSES[named[1]]
+            position = named.end()
+            continue
+        equivalent = _EQUIVALENCE_CLASS.match(pattern, position)
+        if equivalent is not None:
+            members += rb"\x%02x" % equivalent[1][0]
+            position = equivalent.end()
+            continue
+        low = _member(pattern, position)
+        if low is None:
+            return None
+        high, position = low.byte, low.end
+        if pattern[position : position + 1] == b"-" and pattern[position + 1 : position + 2] not in (b"]", b""):
+            until = _member(pattern, position + 1)
+            if until is None:
+                return None
+            high, position = until
+        if low.byte <= high:
+            members += rb"\x%02x-\x%02x" % (low.byte, high)
+    if not members:  # only ranges that run backwards
+        return b"." if is_negated else _NOTHING, position + 1
+    return b"[" + b"^" * is_negated + members + b"]", position + 1
+
+
+def _member(pattern: bytes, position: int) -> _Member | None:
+    """A byte of a set: plain, after a backslash, or as ``[.a.]``; ``None`` at the end of the pattern."""
+    if position >= len(pattern):
+        return None
+    single = _COLLATING_SYMBOL.match(pattern, position)
+    if single is not None:
+        return _Member(single[1][0], single.end())
+    if pattern[position] == ord("\\"):
+        position += 1
+        if position == len(pattern):
+            raise _NeverMatches
+    return _Member(pattern[position], position + 1)

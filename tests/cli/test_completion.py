@@ -1,0 +1,205 @@
+"""Completion scripts: what the shells themselves offer for a line, with no Python started meanwhile."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import shlex
+import subprocess
+import time
+
+import pytest
+
+from asyncstore.cli.commands import COMMANDS, SEND
+from asyncstore.cli.completion import described, hint_of
+from asyncstore.cli.kinds import Text
+from asyncstore.cli.main import main
+from asyncstore.cli.options import NAMED_PEER, PEER
+from peers.programs import find_program
+
+SHELLS = ("bash", "zsh", "fish")
+PROPOSED = {row.short for row in SEND.options() if row.long.startswith("--propose-") and row.short}
+
+OFFERED = [
+    ("asyncstore s", {"send", "scan", "sink"}),
+    ("asyncstore send +s", {"+sd", "+sp"}),
+    ("asyncstore send --log-", {"--log-level", "--log-config"}),
+    ("asyncstore send -x", PROPOSED | {"-xf"}),
+    ("asyncstore send -ll ", {"fatal", "error", "warn", "info", "debug", "trace"}),
+    ("asyncstore send -aet -ll ", {"localhost"}),
+    ("asyncstore send -ll i", {"info"}),
+    ("asyncstore send +tls a.key b", {"b.cert"}),
+    ("asyncstore send --associations ", {"auto"}),
+    ("asyncstore send -v localhost 104 a", {"a.key"}),
+    ("asyncstore send localhost 104 b.cert a", {"a.key"}),
+    ("asyncstore send -x= localhost 104 a", {"a.key"}),
+    ("asyncstore send --peer ", {"pacs1", "pax2"}),
+    ("asyncstore send --peer pacs1 a", {"a.key"}),
+    ("asyncstore scan a", {"a.key"}),
+    ("asyncstore sink --status o", {"out-of-resources"}),
+    ("asyncstore completion ", {"bash", "zsh", "fish"}),
+]
+"""Lines, and what is offered for their last word."""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with two files, a directory, the scripts, and a configuration file with two peers."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.key", "b.cert"):
+        (tmp_path / name).touch()
+    config = tmp_path / "config/asyncstore"
+    config.mkdir(parents=True)
+    (config / "config.toml").write_text('timeout = 5\n[peers.pacs1]\nhost = "h"\n[peers.pax2]\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("ASYNCSTORE_CONFIG", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def script(folder, capsys):
+    """Writes the script of a shell; its path."""
+
+    def write(shell):
+        assert main(["completion", shell]) == 0
+        path = folder / f"script.{shell}"
+        path.write_text(capsys.readouterr().out)
+        return path
+
+    return write
+
+
+def run(*words):
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_scripts_are_sound(script, shell):
+    done = run(find_program(shell, shell), "-n", script(shell))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def parted(line):
+    """The words as readline parts them, which breaks them at = too."""
+    words = []
+    for word in line.split(" "):
+        words += [part for part in word.replace("=", " = ").split(" ") if part] or [""]
+    return words
+
+
+def in_bash(script, lines):
+    """What bash offers for each line."""
+    asked = [f"source {script}"]
+    for line in lines:
+        words = parted(line)
+        asked += [
+            f"COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)} COMP_CWORD={len(words) - 1} COMPREPLY=()",
+            f"COMP_WORDS=({shlex.join(words)})",
+            "_asyncstore; (IFS=$'\\t'; echo \"${COMPREPLY[*]}\")",
+        ]
+    done = run(find_program("bash", "bash"), "--norc", "-c", "\n".join(asked))
+    assert done.stderr == ""
+    return [set(line.split("\t")) - {""} for line in done.stdout.split("\n")[:-1]]
+
+
+def in_fish(script, lines):
+    """What fish offers for each line."""
+    asked = [f"source {script}", *(f"complete -C {shlex.quote(line)}; echo ==" for line in lines)]
+    done = run(find_program("fish", "fish"), "--no-config", "-c", "\n".join(asked))
+    assert done.stderr == ""
+    offers = done.stdout.split("==\n")[:-1]
+    return [{offer.partition("\t")[0] for offer in offered.splitlines()} for offered in offers]
+
+
+@pytest.mark.parametrize(("shell", "ask"), [("bash", in_bash), ("fish", in_fish)])
+def test_what_is_offered(script, shell, ask):
+    lines = [line for line, _ in OFFERED]
+    for (line, expected), offered in zip(OFFERED, ask(script(shell), lines), strict=True):
+        if expected == {"localhost"}:  # other hosts may be known, too
+            assert offered >= expected or shell == "fish", line
+        else:
+            assert offered == expected, line
+
+
+class TestOnTerminals:
+    """zsh completes there only; bash treats words there that it parts, as at the = of -x=, in a way of its own."""
+
+    def type_in(self, words, start, folder, keys, expected):
+        terminal, inner = pty.openpty()
+        shell = subprocess.Popen(
+            words,
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            cwd=folder,
+            env={**os.environ, "TERM": "dumb", "PS1": "> "},
+            start_new_session=True,
+        )
+        try:
+            os.write(terminal, f"{start}; echo RE''ADY\n".encode())
+            seen = read_until(terminal, "READY")
+            os.write(terminal, keys.encode())
+            return seen + read_until(terminal, *expected)
+        finally:
+            shell.kill()
+            shell.wait()
+            os.close(inner)
+            os.close(terminal)
+
+    @pytest.mark.parametrize(
+        ("keys", "expected"),
+        [
+            ("asyncstore send +s\t\t", ("+sd  -- scan directories", "+sp  -- take those files")),
+            ("asyncstore send --peer \t\t", ("pacs1", "pax2")),
+            ("asyncstore send -x= localhost 104 a.\t", ("104 a.key",)),
+            ("asyncstore sink --status out\t", ("out-of-resources",)),
+        ],
+    )
+    def test_zsh(self, folder, script, keys, expected):
+        start = f"autoload -Uz compinit; compinit -u -D; source {script('zsh')}"
+        seen = self.type_in([find_program("zsh", "zsh"), "-f", "-i"], start, folder, keys, expected)
+        for words in expected:
+            assert words in seen
+
+    @pytest.mark.parametrize(
+        ("keys", "expected"),
+        [
+            ("asyncstore send -x=\tlocal\t104 a\t", "asyncstore send -x= localhost 104 a.key"),
+            ("asyncstore send -R\t--peer pac\tb\t", "asyncstore send -R --peer pacs1 b.cert"),
+        ],
+    )
+    def test_bash(self, folder, script, keys, expected):
+        shell = [find_program("bash", "bash"), "--norc", "--noprofile", "-i"]
+        assert expected in self.type_in(shell, f"source {script('bash')}", folder, keys, (expected,))
+
+
+def read_until(terminal, *words):
+    """What a terminal shows until all these words are there, or it takes too long."""
+    seen = ""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not all(word in seen for word in words):
+        if select.select([terminal], [], [], 0.5)[0]:
+            seen += os.read(terminal, 65536).decode(errors="replace")
+    return seen
+
+
+class TestTables:
+    @pytest.mark.parametrize("command", described(COMMANDS.values()), ids=lambda command: command.name)
+    def test_every_name_of_every_option_is_there(self, command):
+        rows = COMMANDS[command.name].by_name()
+        assert {word.name: len(word.values) for word in command.words} == {
+            name: len(row.kind.names) for name, row in rows.items()
+        }
+
+    @pytest.mark.parametrize(
+        ("name", "hint"),
+        [("FILE", ":file"), ("FILE.toml", ":file"), ("KEY", ":file"), ("DIRECTORY", ":directory"), ("NAME", "")],
+    )
+    def test_names_of_values_tell_what_they_are(self, name, hint):
+        assert hint_of(Text(name), name) == hint
+
+    def test_a_named_peer_stands_for_two_parameters(self):
+        [send] = [command for command in described(COMMANDS.values()) if command.name == "send"]
+        assert send.peer == NAMED_PEER.long == PEER.unless
+        assert send.parameters[:2] == (":host", "")

@@ -1,0 +1,205 @@
+"""Configuration files: what they give, what comes before what, and what is said of mistakes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from asyncstore.cli.commands import COMMANDS, ECHO, SCAN, SEND
+from asyncstore.cli.config import configured, default_path
+from asyncstore.cli.grammar import check, tokenize
+from asyncstore.cli.main import main
+from asyncstore.cli.options import (
+    ASSOCIATIONS,
+    CALLED_AE_TITLE,
+    CONFIG,
+    INPUTS,
+    MAX_PDU,
+    NO_HALT,
+    PEER,
+    PORT,
+    QUIET,
+    TIMEOUT,
+    VERBOSE,
+)
+from asyncstore.cli.tls_options import ADD_CERT_FILE, ENABLE_TLS
+from asyncstore.errors import UsageError
+
+PEERS = """
+[peers.pacs1]
+host = "pacs.example.org"
+port = 11112
+"""
+WITH_CONFIG = [command for command in COMMANDS.values() if CONFIG in tuple(command.options())]
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes a configuration file that its owner alone may read; its path."""
+
+    def write(text):
+        path = tmp_path / "a.toml"
+        path.write_text(text)
+        path.chmod(0o600)
+        return str(path)
+
+    return write
+
+
+def understood(command, *words, **environment):
+    tokens = tokenize(command, words)
+    found = configured(command, WITH_CONFIG, tokens, environment)
+    return check(command, tokens, environment, found.layers)
+
+
+def refusal(*words, command=SEND, **environment):
+    with pytest.raises(UsageError) as caught:
+        understood(command, *words, **environment)
+    return str(caught.value)
+
+
+class TestWhatTheyGive:
+    def test_any_option_by_its_long_name(self, file):
+        path = file(
+            'max-pdu = 32768\ncall = "PACS"\nno-halt = true\ntimeout = 5\nassociations = "auto"\n'
+            'enable-tls = ["key", "cert"]\nadd-cert-file = ["a", "b"]\n'
+        )
+        line = understood(SEND, "--config", path, "host", "104", "f")
+        assert (line[MAX_PDU], line[CALLED_AE_TITLE], line[NO_HALT], line[TIMEOUT]) == (32768, "PACS", True, 5)
+        assert (line[ENABLE_TLS], line[ADD_CERT_FILE]) == (("key", "cert"), ("a", "b"))
+        assert line[ASSOCIATIONS] is None
+
+    def test_the_environment_names_one_too(self, file):
+        path = file("max-pdu = 32768")
+        assert understood(SEND, "host", "104", "f", ASYNCSTORE_CONFIG=path)[MAX_PDU] == 32768
+
+    def test_what_belongs_to_other_commands_is_passed_over(self, file):
+        path = file('associations = 3\n[echo]\ncount = 1\n[peers.p]\nhost = "h"\nport = 1\nno-halt = true')
+        assert understood(ECHO, "--config", path, "--peer", "p")[PEER] == "h"
+
+    def test_what_stands_nearer_wins(self, file):
+        path = file(f"max-pdu = 5000\n[send]\nmax-pdu = 6000\n{PEERS}max-pdu = 7000")
+        named = ("--config", path, "--peer", "pacs1")
+        variable = {"ASYNCSTORE_MAX_PDU": "8000"}
+        assert understood(SEND, *named, "f", "-pdu", "9000", **variable)[MAX_PDU] == 9000
+        assert understood(SEND, *named, "f", **variable)[MAX_PDU] == 8000
+        assert understood(SEND, *named, "f")[MAX_PDU] == 7000
+        assert understood(SEND, "--config", path, "h", "1", "f")[MAX_PDU] == 6000
+        assert understood(SCAN, "--config", path, "f")[MAX_PDU] == 5000
+        assert understood(SEND, "h", "1", "f")[MAX_PDU] == 16384
+
+    def test_a_nearer_table_turns_a_flag_off(self, file):
+        path = file("no-halt = true\n[send]\nno-halt = false")
+        assert not understood(SEND, "--config", path, "h", "1", "f")[NO_HALT]
+        assert understood(SEND, "--config", path, "-nh", "h", "1", "f")[NO_HALT]
+
+    def test_the_last_of_a_tables_alternatives_counts(self, file):
+        line = understood(SEND, "--config", file("quiet = true\nverbose = true"), "h", "1", "f")
+        assert (line[QUIET], line[VERBOSE]) == (False, True)
+
+
+class TestPeers:
+    def test_a_name_stands_for_host_and_port(self, file):
+        line = understood(SEND, "--config", file(PEERS + 'call = "PACS"'), "--peer", "pacs1", "a", "b")
+        assert (line[PEER], line[PORT], line[CALLED_AE_TITLE]) == ("pacs.example.org", 11112, "PACS")
+        assert line[INPUTS] == ("a", "b")
+
+    def test_they_are_looked_up_in_the_default_file(self, tmp_path):
+        (tmp_path / "asyncstore").mkdir()
+        (tmp_path / "asyncstore/config.toml").write_text(f"max-pdu = 5000\n[send]\nno-halt = true\n{PEERS}")
+        line = understood(SEND, "--peer", "pacs1", "f", XDG_CONFIG_HOME=str(tmp_path))
+        assert line[PEER] == "pacs.example.org"
+        assert (line[MAX_PDU], line[NO_HALT]) == (16384, False), "only its peers are read"
+
+    def test_the_default_file_lies_where_the_system_keeps_such_files(self, monkeypatch):
+        monkeypatch.setenv("HOME", "/home/me")
+        assert default_path({}) == "/home/me/.config/asyncstore/config.toml"
+        assert default_path({"XDG_CONFIG_HOME": "/c"}) == "/c/asyncstore/config.toml"
+
+    def test_a_name_that_is_not_there(self, file, tmp_path):
+        path = file(PEERS)
+        said = refusal("--config", path, "--peer", "pacs2", "f")
+        assert said == f"--peer pacs2: {path} has no table [peers.pacs2]: there are pacs1"
+        said = refusal("--peer", "p", "f", XDG_CONFIG_HOME=str(tmp_path / "none"))
+        assert said == (
+            "--peer p: there is no configuration file: neither --config nor ASYNCSTORE_CONFIG names one, and there is "
+            f"no {tmp_path}/none/asyncstore/config.toml"
+        )
+
+    @pytest.mark.parametrize(
+        ("table", "said"),
+        [
+            ("[peers.p]\nport = 1", "{}: [peers.p]: the key host is missing"),
+            ('[peers.p]\nhost = "h"\nport = 0', "{}:3: [peers.p] port: 0 is out of range (1..65535)"),
+            ("[peers.p]\nhost = true\nport = 1", "{}:2: [peers.p] host: a text or a number is needed"),
+            ("[peers]\np = 3", "{}:2: [peers] p: a peer is a table of its own"),
+        ],
+    )
+    def test_one_that_lacks_something(self, file, table, said):
+        path = file(table)
+        assert refusal("--config", path, "--peer", "p", "f") == said.format(path)
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("max-pud = 5000", "{}:1: max-pud: unknown key: did you mean max-pdu?"),
+            ("\n[send]\n\nmax_pdu = 5000", "{}:4: [send] max_pdu: unknown key: did you mean max-pdu?"),
+            ("[echo]\nno-halt = true", "{}:2: [echo] no-halt: unknown key"),
+            ("[sned]\n", "{}:1: [sned]: unknown table: did you mean [send]?"),
+            ("[peers.p]\nhots = 1", "{}:2: [peers.p] hots: unknown key: did you mean host?"),
+            ("max-pdu = 1", "{}:1: max-pdu: 1 is out of range (4096..131072)"),
+            ("max-pdu = true", "{}:1: max-pdu: a text or a number is needed"),
+            ("no-halt = 1", "{}:1: no-halt: true or false is needed"),
+            ('enable-tls = "key"', "{}:1: enable-tls: an array of 2 words is needed: KEY CERTIFICATE"),
+            ('call = ["A"]', "{}:1: call: a text or a number is needed"),
+            ("help = true", "{}:1: help: unknown key"),
+            ('peer = "p"', "{}:1: peer: unknown key"),
+        ],
+    )
+    def test_they_are_named_with_file_line_table_and_key(self, file, text, said):
+        path = file(text)
+        assert refusal("--config", path, "h", "1", "f").startswith(said.format(path))
+
+    def test_what_is_no_toml_is_refused_with_its_line(self, file):
+        path = file("a = 1\nb = = 2")
+        said = refusal("--config", path, "h", "1", "f")
+        assert said.startswith(f"{path}: the configuration file is not TOML: ")
+        assert "line 2" in said
+
+    def test_a_file_that_is_not_there(self):
+        said = refusal("--config", "/nowhere", "h", "1", "f")
+        assert said == "/nowhere: cannot read the configuration file: No such file or directory"
+
+    def test_they_end_the_command_in_one_line(self, file, capsys):
+        path = file("max-pud = 5000")
+        assert main(["send", "--config", path, "h", "1", "f"]) == 1
+        said = f"asyncstore send: {path}:1: max-pud: unknown key: did you mean max-pdu?; see asyncstore send --help\n"
+        assert capsys.readouterr().err == said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has such permissions")
+class TestSecrets:
+    def test_a_secret_that_others_may_read_is_warned_of(self, file):
+        path = file('user = "me"\npassword = "secret"')
+        tokens = tokenize(SEND, ["--config", path, "h", "1", "f"])
+        assert not configured(SEND, WITH_CONFIG, tokens, {}).warnings
+        Path(path).chmod(0o640)
+        [warning] = configured(SEND, WITH_CONFIG, tokens, {}).warnings
+        assert warning == f"{path} holds a secret (password), and others may read it: chmod 600 {path}"
+
+    def test_a_file_without_one_may_be_read_by_all(self, file):
+        path = file('user = "me"')
+        Path(path).chmod(0o644)
+        assert not configured(SEND, WITH_CONFIG, tokenize(SEND, ["--config", path, "h", "1", "f"]), {}).warnings
+
+
+def test_a_home_without_being_asked_changes_nothing(tmp_path, monkeypatch, capsys):
+    (tmp_path / "asyncstore").mkdir()
+    (tmp_path / "asyncstore/config.toml").write_text("this is not TOML")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert main(["send", "h", "0", "f"]) == 1
+    assert "the parameter port: 0 is out of range" in capsys.readouterr().err

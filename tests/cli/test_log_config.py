@@ -1,0 +1,267 @@
+"""``-lc``: log4cplus's property files and Python's dictConfig."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import subprocess
+import warnings
+from pathlib import Path
+
+import pytest
+
+from asyncstore.cli.commands import SEND
+from asyncstore.cli.grammar import parse
+from asyncstore.cli.log_layouts import PatternLayout, SimpleLayout
+from asyncstore.cli.logs import logging_to
+from asyncstore.errors import UsageError
+from peers.programs import find_program
+
+pytestmark = pytest.mark.filterwarnings("always")
+
+SHIPPED = [Path("/etc/dcmtk/logger.cfg"), Path("/etc/dcmtk/filelog.cfg")]
+"""What Debian's package of DCMTK installs."""
+CONSOLE = """
+log4cplus.appender.console = log4cplus::ConsoleAppender
+log4cplus.appender.console.logToStdErr = true
+log4cplus.appender.console.layout = log4cplus::PatternLayout
+log4cplus.appender.console.layout.ConversionPattern = %p %c: %m%n
+"""
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    """Writes a file in an own working directory; its path."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text, name="log.cfg"):
+        path = tmp_path / name
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def shown(path, *options):
+    """What is written to where the command's own lines go."""
+    stream = io.StringIO()
+    line = parse(SEND, ("-lc", str(path), *options, "localhost", "104", "file"), {})
+    with logging_to(logging.StreamHandler(stream), line) as logger:
+        for level in (50, 40, 30, 20, 10, 5):
+            logger.log(level, "at %d", level)
+        logging.getLogger("asyncstore.network.association").info("of the network")
+        logging.getLogger("asyncstore.negotiation").info("a context")
+        logging.getLogger("pydicom").warning("PatientName is Doe^Jane")
+        warnings.warn("PatientName is Doe^John", stacklevel=1)
+    return stream.getvalue().splitlines()
+
+
+def refusal(path):
+    with pytest.raises(UsageError) as caught:
+        shown(path)
+    return str(caught.value)
+
+
+class TestProperties:
+    @pytest.mark.parametrize("shipped", SHIPPED, ids=lambda path: path.name)
+    def test_the_files_of_debian_work(self, file, shipped):
+        if not shipped.exists():
+            pytest.skip(f"{shipped} is not installed: apt install dcmtk")
+        lines = shown(file(shipped.read_text()))
+        assert re.fullmatch(r"\d\d:\d\d:\d\d FATAL: at 50", lines[0])
+        assert [line.split()[1] for line in lines] == (
+            ["FATAL:", "ERROR:"]
+            if shipped.name == "filelog.cfg"
+            else ["FATAL:", "ERROR:", "WARN:", "INFO:", "INFO:", "INFO:"]
+        )
+        logged = Path("asyncstore.log").read_text().splitlines()
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} FATAL( - cli     )?(:| -) at 50", logged[0])
+        assert logged[4].endswith("at 10")
+
+    def test_loggers_of_dcmtk_configure_ours(self, file):
+        path = file(
+            f"log4cplus.rootLogger = WARN, console\nlog4cplus.logger.dcmtk.dcmnet = INFO\n"
+            f"log4cplus.logger.dcmtk.apps.storescu.progress = TRACE\nlog4cplus.logger.dcmtk.dcmjpeg = TRACE\n{CONSOLE}"
+        )
+        lines = shown(path)
+        assert lines[-1] == "INFO asyncstore.network.association: of the network"
+        assert lines[:-1] == [f"{name} asyncstore.cli: at {level}" for name, level in
+                              (("FATAL", 50), ("ERROR", 40), ("WARN", 30))]  # fmt: skip
+
+    def test_our_own_go_by_their_names_and_keep_to_themselves(self, file):
+        path = file(
+            f"log4cplus.rootLogger = ERROR, console\nlog4cplus.logger.asyncstore.network = INHERITED, quiet\n"
+            f"log4cplus.additivity.asyncstore.network = false\n"
+            f"log4cplus.appender.quiet = log4cplus::NullAppender\nlog4cplus.logger.asyncstore.cli = FATAL\n{CONSOLE}"
+        )
+        assert shown(path) == ["FATAL asyncstore.cli: at 50"]
+
+    def test_a_threshold_and_filters_hold_back(self, file):
+        path = file(
+            f"log4cplus.rootLogger = TRACE, console\n{CONSOLE}log4cplus.appender.console.Threshold = INFO\n"
+            "log4cplus.appender.console.filters.1 = log4cplus::spi::LogLevelRangeFilter\n"
+            "log4cplus.appender.console.filters.1.LogLevelMin = WARN\n"
+            "log4cplus.appender.console.filters.1.LogLevelMax = ERROR\n"
+            "log4cplus.appender.console.filters.1.AcceptOnMatch = true\n"
+            "log4cplus.appender.console.filters.2 = log4cplus::spi::DenyAllFilter\n"
+        )
+        assert [line for line in shown(path) if "asyncstore.cli" in line] == [
+            "ERROR asyncstore.cli: at 40",
+            "WARN asyncstore.cli: at 30",
+        ]
+
+    def test_variables_are_replaced(self, file, monkeypatch):
+        monkeypatch.setenv("WHERE", "deep")
+        path = file(
+            "where = ${WHERE}/${appname}\nlog4cplus.rootLogger = INFO, f\n"
+            "log4cplus.appender.f = log4cplus::FileAppender\nlog4cplus.appender.f.File = ${where}-${absent}.log\n"
+        )
+        Path("deep").mkdir()
+        assert not shown(path)
+        assert Path("deep/asyncstore-${absent}.log").read_text().splitlines()[0] == "FATAL - at 50"
+
+    @pytest.mark.parametrize(
+        ("appender", "lines"),
+        [
+            ("FileAppender", 1),
+            ("FileAppender\nlog4cplus.appender.f.Append = true", 2),
+            ("RollingFileAppender\nlog4cplus.appender.f.MaxFileSize = 5MB", 2),
+            ("DailyRollingFileAppender\nlog4cplus.appender.f.Schedule = weekly", 2),
+        ],
+    )
+    def test_files_are_replaced_or_continued_as_log4cplus_does(self, file, appender, lines):
+        path = file(
+            f"log4cplus.rootLogger = FATAL, f\nlog4cplus.appender.f = log4cplus::{appender}\n"
+            "log4cplus.appender.f.File = out.log\n"
+        )
+        assert not shown(path)
+        assert not shown(path)
+        assert len(Path("out.log").read_text().splitlines()) == lines
+
+    def test_a_file_is_rolled_at_its_size(self, file):
+        path = file(
+            "log4cplus.rootLogger = FATAL, f\nlog4cplus.appender.f = log4cplus::RollingFileAppender\n"
+            "log4cplus.appender.f.File = out.log\nlog4cplus.appender.f.MaxFileSize = 1KB\n"
+            "log4cplus.appender.f.MaxBackupIndex = 2\n"
+        )
+        Path("out.log").write_text("x" * 200 * 1024)
+        shown(path)
+        assert Path("out.log.1").stat().st_size == 200 * 1024
+        assert Path("out.log").read_text() == "FATAL - at 50\n"
+
+    @pytest.mark.parametrize(
+        ("setting", "said"),
+        [
+            ("rootLogger = LOUD, console", "rootLogger: 'LOUD' is none of the levels fatal, error"),
+            ("rootLogger = INFO, printer", "rootLogger: there is no appender printer"),
+            ("appender.f = log4cplus::SysLogAppender", "appender.f: log4cplus::SysLogAppender is not among"),
+            ("appender.f = log4cplus::FileAppender", "appender.f: log4cplus.appender.f.File is missing"),
+            ("appender.console.layout = log4cplus::XLayout", "appender.console.layout: the layout is none of"),
+            ("appender.console.layout.ConversionPattern = %Z", "ConversionPattern: %Z is none of the conversions"),
+            ("appender.console.layout.ConversionPattern = 9%", "ConversionPattern: '%' is no conversion"),
+            ("appender.console.logToStdErr = yes", "logToStdErr: 'yes' is neither true nor false"),
+            ("appender.console.filters.1 = X", "filters.1: X is not among the filters"),
+        ],
+    )
+    def test_what_cannot_be_done_is_named_with_file_line_and_key(self, file, setting, said):
+        path = file(f"log4cplus.rootLogger = INFO, console\n{CONSOLE}log4cplus.{setting}\n")
+        number = 7
+        assert re.match(rf"{re.escape(path)}:{number}: (log4cplus\..*)?{re.escape(said)}", refusal(path))
+
+    def test_a_file_without_a_root_is_refused_as_by_storescu(self, file):
+        path = file("# nothing")
+        assert refusal(path) == f"{path}: log4cplus.rootLogger is missing, so nothing would be logged"
+        assert refusal("/nowhere") == "/nowhere: cannot read the log configuration: No such file or directory"
+
+
+class TestLayouts:
+    PATTERNS = (
+        "%p|%P|%5p|%-6p|%.2p|%m%n",
+        "%c|%c{1}|%c{2}|%-30c|%10.4c|%m%n",
+        "%%|%h|%D{%Y-%m}|%x|%X{a}|100%%%n",
+        "%D{%d.%m.%Y} %5P: %m%n",
+    )
+
+    @pytest.mark.parametrize("pattern", PATTERNS)
+    def test_lines_are_those_of_the_real_program(self, file, pattern):
+        path = file(f"log4cplus.rootLogger = FATAL, console\n{CONSOLE}".replace("%p %c: %m%n", pattern))
+        words = [find_program("storescu", "dcmtk"), "-lc", path, "localhost", "104", "/nowhere/file"]
+        theirs = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False).stderr
+        record = logging.makeLogRecord(
+            {"name": "dcmtk.apps.storescu", "levelno": logging.CRITICAL, "msg": "cannot access file: /nowhere/file"}
+        )
+        assert f"{PatternLayout(pattern).format(record)}\n" == theirs
+
+    def test_each_line_of_a_message_is_laid_out_by_itself(self):
+        record = logging.makeLogRecord({"name": "n", "levelno": logging.INFO, "msg": "a\nb"})
+        assert PatternLayout("%p: %m%n").format(record) == "INFO: a\nINFO: b"
+        assert SimpleLayout().format(record) == "INFO - a\nb"
+
+    def test_milliseconds(self):
+        record = logging.makeLogRecord({"msg": "", "levelno": logging.INFO, "created": 0.123456})
+        assert PatternLayout("%d{%S.%q} %d{%Q}").format(record) == "00.123 123.456"
+
+
+class TestDictConfig:
+    TOML = """
+        version = 1
+        [formatters.short]
+        format = "%(levelname)s %(message)s"
+        [handlers.out]
+        class = "logging.StreamHandler"
+        formatter = "short"
+        [root]
+        level = "INFO"
+        handlers = ["out"]
+    """
+    JSON = (
+        '{"version": 1, "formatters": {"short": {"format": "%(levelname)s %(message)s"}}, "handlers": {"out": '
+        '{"class": "logging.StreamHandler", "formatter": "short"}}, "root": {"level": "INFO", "handlers": ["out"]}}'
+    )
+
+    @pytest.mark.parametrize(("name", "text"), [("a.toml", TOML), ("a.json", JSON)])
+    def test_it_is_taken_from_toml_and_json(self, file, name, text):
+        lines = ["CRITICAL at 50", "ERROR at 40", "WARNING at 30", "INFO at 20", "INFO of the network"]
+        assert shown(file(text, name)) == lines
+        assert shown(file(text, name), "+v") == [*lines, "INFO a context"]
+
+    @pytest.mark.parametrize(
+        ("name", "text", "said"),
+        [
+            ("a.toml", "x = = 1", "the log configuration is not TOML: Invalid value (at line 1, column 5)"),
+            ("a.json", "{", "the log configuration is not JSON: Expecting property name"),
+            ("a.json", "[]", "the log configuration is no table of Python's dictConfig"),
+            ("a.toml", '[root]\nhandlers = ["x"]', "Unable to configure root logger"),
+            ("a.toml", '[handlers.x]\nclass = "no.such.Class"', "Unable to configure handler 'x': "),
+        ],
+    )
+    def test_what_cannot_be_done_is_one_line(self, file, name, text, said):
+        path = file(text, name)
+        assert refusal(path).startswith(f"{path}: {said}")
+
+    def test_names_of_patients_need_tracing(self, file):
+        assert not [line for line in shown(file(self.TOML.replace("INFO", "DEBUG"), "a.toml")) if "Doe" in line]
+        lines = shown(file(self.TOML.replace('"INFO"', "5"), "a.toml"))
+        assert any("Doe^Jane" in line for line in lines)
+        assert any("Doe^John" in line for line in lines)
+
+
+def test_contexts_need_a_level_that_shows_them(file):
+    path = file(f"log4cplus.rootLogger = ERROR, console\n{CONSOLE}")
+    with pytest.raises(UsageError, match="needs a log level of info or below"):
+        shown(path, "+v")
+
+
+def test_afterwards_logging_is_as_it_was(file):
+    names = ("", "asyncstore", "asyncstore.network", "asyncstore.negotiation", "pydicom", "py.warnings")
+    loggers = [logging.getLogger(name) for name in names]
+    before = [(list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
+    shown(file(f"log4cplus.rootLogger = TRACE, console\nlog4cplus.logger.dcmtk.dcmnet = INFO\n{CONSOLE}"))
+    assert [(list(logger.handlers), logger.level, logger.propagate) for logger in loggers] == before
+
+
+@pytest.mark.parametrize("option", ["-v", "-d", "-q", "-ll info"])
+def test_it_excludes_levels_as_in_storescu(option):
+    with pytest.raises(UsageError, match="--log-config is not allowed with --"):
+        parse(SEND, ("-lc", "x", *option.split(), "localhost", "104", "file"), {})

@@ -1,0 +1,174 @@
+"""``asyncstore scan``: the plan, for people and for machines, and what a peer accepts of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import trees
+from asyncstore import ConnectFailed, PairAnswer, Sender, Sink
+from cli.commands import asyncstore, running_sink
+from peers.programs import find_program, free_port, running
+
+HOST = "127.0.0.1"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+JPEG_2000 = "1.2.840.10008.1.2.4.91"
+
+
+@pytest.fixture
+def good(tmp_path):
+    """Three instances and nothing else."""
+    trees.instances(tmp_path / "good", 3)
+    return tmp_path / "good"
+
+
+@pytest.fixture
+def mixed(good):
+    """Three instances, a text, and an instance that storescp does not take unless it is told to."""
+    trees.text_file(good)
+    [compressed] = [path for path in trees.pydicom_test_files() if path.name == "JPEG2000.dcm"]
+    (good / "compressed.dcm").write_bytes(compressed.read_bytes())
+    return good
+
+
+def uncompressed_only():
+    """A storescp as it is shipped: it takes no compressed transfer syntax."""
+    program = find_program("storescp", "dcmtk")
+    return running(lambda port: [program, "--ignore", str(port)])
+
+
+def objects(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+class TestPlan:
+    async def test_it_is_that_of_a_dry_run(self, good):
+        scanned = await asyncstore("scan", good)
+        planned = await asyncstore("send", "--dry-run", "pacs.invalid", "104", good)
+        assert scanned.returncode == planned.returncode == 0
+        assert scanned.out == planned.out.removeprefix("to pacs.invalid:104: ")
+        assert scanned.out.startswith("3 instances, 8.40 kB\n")
+
+    async def test_2_when_some_file_cannot_be_sent(self, good):
+        trees.text_file(good)
+        done = await asyncstore("scan", good, good / "gone")
+        assert done.returncode == 2
+        assert "cannot be sent: 2 files" in done.out
+        assert "no such file or directory  such as " in done.out
+
+    async def test_1_when_nothing_is_there(self, tmp_path):
+        done = await asyncstore("scan", tmp_path)
+        assert (done.returncode, done.out) == (1, "no files were found in what was named\n")
+
+    async def test_the_files_are_chosen_as_for_send(self, good):
+        trees.text_file(good)
+        done = await asyncstore("scan", "+sd", "+r", "+sp", "*.dcm", "--workers", "1", good)
+        assert done.returncode == 0
+        names = b"\0".join(str(path).encode() for path in good.rglob("*.dcm"))
+        listed = await asyncstore("scan", "--files-from", "-", "--null", stdin=names)
+        assert listed.out == done.out
+
+    async def test_quiet_leaves_the_exit_code(self, good):
+        done = await asyncstore("scan", "-q", good)
+        assert (done.returncode, done.out, done.err) == (0, "", "")
+
+
+class TestJson:
+    async def test_the_plan_is_one_object_a_line_in_place_of_the_text(self, mixed):
+        done = await asyncstore("scan", "--json", "-", mixed)
+        first, second, unsendable, summary = objects(done.out)
+        assert first == {
+            "type": "context",
+            "sop_class_uid": CT,
+            "sop_class": "CT Image Storage",
+            "transfer_syntax_uid": EXPLICIT,
+            "transfer_syntax": "Explicit VR Little Endian",
+            "instances": 3,
+            "bytes": 8400,
+            "accepted": None,
+            "answer": None,
+        }
+        assert second["transfer_syntax_uid"] == JPEG_2000
+        assert unsendable == {
+            "type": "unsendable",
+            "reason": "not a DICOM file",
+            "files": 1,
+            "example": f"{mixed}/README.txt",
+        }
+        assert (summary["instances"], summary["contexts"], summary["associations"]) == (4, 2, 1)
+        assert (summary["peer"], summary["exit_code"]) == (None, done.returncode)
+
+    async def test_a_file_leaves_the_text_where_it_is(self, good, tmp_path):
+        done = await asyncstore("scan", "--json", tmp_path / "plan", good)
+        assert done.out.startswith("3 instances")
+        assert len(objects((tmp_path / "plan").read_text())) == 2
+
+    async def test_a_file_that_cannot_be_written_is_said_before_the_work(self, good):
+        done = await asyncstore("scan", "--json", "/nowhere/plan", good)
+        said = "asyncstore scan: --json /nowhere/plan: cannot write it: No such file or directory\n"
+        assert (done.returncode, done.out, done.err) == (1, "", said)
+
+
+class TestPeerCheck:
+    async def test_what_storescp_refuses_is_said_for_each_context(self, mixed):
+        async with uncompressed_only() as scp:
+            words = ("scan", "--peer-check", HOST, str(scp.port))
+            done = await asyncstore(*words, mixed)
+            lines = objects((await asyncstore(*words, "--json", "-", mixed)).out)
+        assert done.returncode == 2
+        assert "  accepted                         CT Image Storage" in done.out
+        assert "  transfer syntaxes not supported  " in done.out
+        assert f"{HOST}:{scp.port} accepts 1 of 2 contexts: 1 instance, " in done.out
+        assert [(line["accepted"], line["answer"]) for line in lines[:2]] == [
+            (True, "accepted"),
+            (False, "transfer syntaxes not supported"),
+        ]
+        assert lines[-1]["peer"] == f"{HOST}:{scp.port}"
+
+    async def test_0_when_all_is_accepted_from_a_named_peer(self, good, tmp_path):
+        async with running_sink("--aet", "PACS") as sink:
+            (tmp_path / "a.toml").write_text(f'[peers.p]\nhost = "{HOST}"\nport = {sink.port}\ncall = "PACS"\n')
+            done = await asyncstore("scan", "--config", tmp_path / "a.toml", "--peer", "p", good)
+            counted = (await sink.end()).out
+        assert done.returncode == 0, done
+        assert done.out.endswith(f"{HOST}:{sink.port} accepts all of them\n")
+        assert counted.startswith("received 0 instances, 0 B, in 1 association")
+
+    async def test_1_when_the_peer_cannot_be_asked_and_the_plan_is_shown_all_the_same(self, good):
+        port = free_port()
+        done = await asyncstore("scan", "--peer-check", HOST, str(port), good)
+        assert done.returncode == 1
+        assert done.out.startswith("3 instances")
+        assert done.err.startswith(f"asyncstore scan: {HOST}:{port}: cannot connect: ")
+
+    async def test_the_address_is_checked_as_any_other(self, good):
+        done = await asyncstore("scan", "--peer-check", HOST, "0", good)
+        assert done.err.startswith("asyncstore scan: --peer-check: 0 is out of range (1..65535)")
+
+
+class TestNegotiate:
+    """The library's face of it."""
+
+    async def test_more_pairs_than_an_association_takes_take_another(self):
+        pairs = [(f"1.2.3.{number}", EXPLICIT) for number in range(130)]
+        async with Sink(port=0) as sink, Sender(HOST, sink.port) as sender:
+            answers = await sender.negotiate([*pairs, pairs[0]])
+            assert sink.tally.associations_total == 2
+        assert [(answer.sop_class_uid, answer.transfer_syntax_uid) for answer in answers] == pairs
+        assert all(answer.is_accepted for answer in answers)
+
+    async def test_every_pair_has_its_answer(self):
+        async with uncompressed_only() as scp, Sender(HOST, scp.port) as sender:
+            answers = await sender.negotiate([(CT, JPEG_2000), ("1.2.3", EXPLICIT), (CT, EXPLICIT)])
+        assert answers == [
+            PairAnswer(CT, JPEG_2000, is_accepted=False, answer="transfer syntaxes not supported"),
+            PairAnswer("1.2.3", EXPLICIT, is_accepted=False, answer="abstract syntax not supported"),
+            PairAnswer(CT, EXPLICIT, is_accepted=True, answer="accepted"),
+        ]
+
+    async def test_a_peer_that_is_not_there_is_an_error(self):
+        async with Sender(HOST, free_port()) as sender:
+            with pytest.raises(ConnectFailed):
+                await sender.negotiate([(CT, EXPLICIT)])
