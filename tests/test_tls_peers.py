@@ -226,8 +226,6 @@ async def test_lists_are_printed_whatever_else_is_there(option, words):
 
 
 def test_without_tls_nothing_is_loaded_for_it():
-    program = (
-        "import asyncstore.cli.send, asyncstore.cli.sink, sys; print(*(m for m in sys.modules if '.network.tls' in m))"
-    )
+    program = "import asyncstore.cli.sending, asyncstore.cli.sink, sys; print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert ended.stdout.strip() == ""
+    assert ".network.tls" not in ended.stdout

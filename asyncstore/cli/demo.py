@@ -25,7 +25,7 @@ from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_
 from asyncstore.cli.grammar import parse
 from asyncstore.cli.loop import interrupts, run_loop
 from asyncstore.cli.options import ASSOCIATIONS, PROGRESS
-from asyncstore.cli.send import send
+from asyncstore.cli.sending import send
 from asyncstore.errors import AsyncstoreError
 from asyncstore.load import write_archive
 from asyncstore.model import Instance

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydicom.uid import UID
 
-from asyncstore.cli.engine import format_of, paths_of, refuse_missing, walk_of
+from asyncstore.cli.engine import paths_of, refuse_missing, walk_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
+from asyncstore.cli.file_format import format_of
 from asyncstore.cli.loop import every
 from asyncstore.cli.options import INPUTS, NO_HALT, PEER, PORT, PROGRESS, QUIET, REPEAT, WORKERS
 from asyncstore.cli.wording import counted

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from asyncstore.cli.file_format import format_of
 from asyncstore.cli.options import (
     ABORT,
     ACSE_TIMEOUT,
@@ -29,8 +30,6 @@ from asyncstore.cli.options import (
     NULL,
     PEER,
     PORT,
-    READ_DATASET,
-    READ_FILE_ONLY,
     RECURSE,
     RENAME,
     REPEAT,
@@ -47,7 +46,6 @@ from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
 from asyncstore.prepare.invention import Invent
-from asyncstore.prepare.probe import FileFormat
 from asyncstore.renaming import Renamer
 from asyncstore.sender import Sender
 from asyncstore.source import WalkOptions, files_from
@@ -89,13 +87,6 @@ def conversion_of(parsed: Parsed) -> ConversionOptions:
     invents = any(row in parsed for row in (INVENT_INSTANCE, INVENT_SERIES, INVENT_STUDY, INVENT_PATIENT))
     invent = Invent(parsed[INVENT_SERIES], parsed[INVENT_STUDY], parsed[INVENT_PATIENT]) if invents else None
     return ConversionOptions(invent, not parsed[DISABLE_NEW_VR], parsed[COMPRESSION_LEVEL])
-
-
-def format_of(parsed: Parsed) -> FileFormat:
-    """Which files are taken for instances."""
-    if parsed[READ_FILE_ONLY]:
-        return FileFormat.WITH_META
-    return FileFormat.BARE if parsed[READ_DATASET] else FileFormat.ANY
 
 
 def timeouts_of(parsed: Parsed) -> Timeouts:

@@ -1,8 +1,13 @@
 """What happens to a file before it is sent.
 
-probe      what instance a file holds, from its file meta information
-unusual    the same for files out of the ordinary, with pydicom
-worker     the process that probes, batch by batch
-pool       the worker processes, seen from the event loop
-reading    data sets into buffers, by reader threads, ahead of the sending
+probe        what instance a file holds, from its file meta information
+unusual      the same for files out of the ordinary, with pydicom
+reencode     a data set in another encoding
+conversion   a file's data set as it is to be sent, where that is not as it lies in the file
+invention    invented identities, for those who want one file to be many instances
+worker       the process that probes and converts, batch by batch
+process      one worker process, seen from a thread
+pool         the worker processes, seen from the event loop
+converter    conversions, ordered from the pool
+reading      data sets into buffers, ahead of the sending
 """

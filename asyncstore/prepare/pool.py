@@ -15,10 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
-import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -27,66 +24,14 @@ import anyio.to_thread
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.probe import FileFormat
-from asyncstore.prepare.worker import CONVERT, HELLO, PROBE, read_message, write_message
+from asyncstore.prepare.process import Worker, WorkerDied, take
+from asyncstore.prepare.worker import CONVERT, PROBE
 
 if TYPE_CHECKING:
     from asyncstore.prepare.conversion import Order
 
-_STARTUP = "import sys; sys.path.insert(0, sys.argv[1]); from asyncstore.prepare.worker import main; main(sys.argv[2])"
-_IMPORT_ROOT = str(Path(__file__).resolve().parent.parent.parent)
-
 _STILLBORN_LIMIT = 3
 """Workers in a row that die before they have said hello: the machine cannot run them, and no file is to blame."""
-
-_INSTANCE_FIELDS = len(Instance._fields)
-
-
-class WorkerDied(Exception):
-    """A worker process ended while it had a batch."""
-
-
-class _Worker:
-    def __init__(self, file_format: FileFormat) -> None:
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-c", _STARTUP, _IMPORT_ROOT, file_format.value],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the parent, which ends its workers itself
-            )
-        except OSError as error:
-            raise PrepareError(f"cannot start a worker process: {error.strerror}") from error
-
-    def has_started(self) -> bool:
-        """Blocks until the process runs; false when it died instead."""
-        return self._process.stdout is not None and self._process.stdout.read(len(HELLO)) == HELLO
-
-    def do(self, order: list[Any]) -> list[Instance | Unsendable]:
-        """Blocks until the answer is there.
-
-        Raises:
-            WorkerDied: the process ended instead.
-        """
-        if self._process.stdin is None or self._process.stdout is None:
-            raise WorkerDied
-        try:
-            write_message(self._process.stdin, order)
-            found = read_message(self._process.stdout)
-        except (OSError, EOFError, ValueError) as error:
-            raise WorkerDied from error
-        return [Instance._make(item) if len(item) == _INSTANCE_FIELDS else Unsendable._make(item) for item in found]
-
-    def end(self) -> None:
-        """Kill and bury it. It holds nothing that would need to be finished."""
-        self._process.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except OSError:  # what was still to be written has nowhere to go
-                    continue
-        self._process.wait()
 
 
 class Pool:
@@ -98,8 +43,8 @@ class Pool:
     def __init__(self, size: int | None = None, file_format: FileFormat = FileFormat.ANY) -> None:
         self._file_format = file_format
         self.size = size or default_size()
-        self._idle: list[_Worker] = []
-        self._all: set[_Worker] = set()
+        self._idle: list[Worker] = []
+        self._all: set[Worker] = set()
         self._places = anyio.Semaphore(self.size)
         self._threads = anyio.CapacityLimiter(self.size)
         self._starting = threading.Lock()
@@ -167,7 +112,7 @@ class Pool:
             with self._starting:
                 if self._is_closed:
                     return
-                worker = _Worker(self._file_format)
+                worker = take(self._file_format)
                 self._all.add(worker)
             if worker.has_started():
                 self._idle.append(worker)

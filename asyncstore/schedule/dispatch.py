@@ -337,7 +337,9 @@ class Dispatcher:
         return False
 
     def _refuse(self, pair: Pair, words: str) -> None:
-        reason = f"no presentation context accepted for SOP class {pair[0]} in transfer syntax {pair[1]} ({words})"
+        from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - most runs never refuse anything
+
+        reason = f"no presentation context accepted for {name_of(pair[0])} in {name_of(pair[1])}: {words}"
         self._refused.setdefault(pair, reason)
         self._settle([outcome.not_sent(instance, reason) for instance in self._backlog.remove(pair)])
 
@@ -504,10 +506,12 @@ class Dispatcher:
 
 def _why_not(pair: Pair, proposed: Iterable[ProposedContext], association: Association) -> str:
     """What kept ``association`` from carrying a pair."""
+    from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - most runs never refuse anything
+
     sop_class = pair[0]
-    accepted = [transfer for abstract, transfer in association.accepted if abstract == sop_class]
+    accepted = [name_of(transfer) for abstract, transfer in association.accepted if abstract == sop_class]
     if accepted:
-        return f"only {' and '.join(accepted)} was accepted for it, and it is not converted into that"
+        return f"the peer takes it in {' and '.join(accepted)}, into which it is not converted"
     if all(context.abstract_syntax != sop_class for context in proposed):
         return "the SOP class is not among those proposed"
     answers = {words for (abstract, _), words in association.results.items() if abstract == sop_class}

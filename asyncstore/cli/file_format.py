@@ -1,0 +1,18 @@
+"""Which files a command line takes for instances; apart from the engine, which takes time to import."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncstore.cli.options import READ_DATASET, READ_FILE_ONLY
+from asyncstore.prepare.probe import FileFormat
+
+if TYPE_CHECKING:
+    from asyncstore.cli.table import Parsed
+
+
+def format_of(parsed: Parsed) -> FileFormat:
+    """Which files are taken for instances."""
+    if parsed[READ_FILE_ONLY]:
+        return FileFormat.WITH_META
+    return FileFormat.BARE if parsed[READ_DATASET] else FileFormat.ANY

@@ -1,0 +1,213 @@
+"""A run of ``asyncstore send``: from options to the run, and from its outcomes to what people and machines see.
+
+Rules:
+
+1. A run's outcomes come in batches; each goes to the tally, to the JSON lines and to the lines about files. The display
+   samples the tally four times a second and is never waited for.
+2. What cannot be shown or written any more is dropped; the transfer goes on.
+3. The first SIGINT or SIGTERM lets the files under way finish, the second ends everything at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from asyncstore import __version__
+from asyncstore.cli.commands import SEND
+from asyncstore.cli.engine import paths_of, refuse_missing, renamer_of, sender_of, walk_of
+from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
+from asyncstore.cli.logs import logging_to
+from asyncstore.cli.loop import every, interrupts, run_loop
+from asyncstore.cli.options import CALLED_AE_TITLE, DRY_RUN, INPUTS, JSON, NO_HALT, PEER, PORT, PROGRESS, QUIET
+from asyncstore.cli.outcomes import OutcomeLines
+from asyncstore.cli.proposal import identity_of
+from asyncstore.cli.wording import counted
+from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.observe.display import LogLines, open_display
+from asyncstore.observe.jsonlines import JsonLines
+from asyncstore.observe.readable import printable
+from asyncstore.observe.summary import Ending, print_summary
+from asyncstore.observe.tally import Tally
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterable, Iterator
+
+    from asyncstore.cli.table import Parsed
+    from asyncstore.model import Outcome
+    from asyncstore.observe.display import Display
+    from asyncstore.protocol.associate import UserIdentity
+    from asyncstore.renaming import Renamer
+    from asyncstore.sender import Run, Sender
+
+_FRAME = 0.25
+"""Seconds from one sample of the run to the next: often enough to see it live, too seldom to cost anything."""
+
+
+def run(parsed: Parsed) -> int:
+    """Send, or say what would be sent, and return the exit code."""
+    if parsed[DRY_RUN]:
+        from asyncstore.cli.dryrun import dry_run  # noqa: PLC0415 - pydicom names UIDs there
+
+        return run_loop(dry_run(parsed))
+    return run_loop(send(parsed, identity_of(parsed)))  # a password is asked for while nothing else goes on
+
+
+async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
+    """Store what the command line names and return the exit code."""
+    if not parsed[NO_HALT]:
+        refuse_missing(parsed[INPUTS])
+    console = Console(stderr=True, quiet=parsed[QUIET])
+    with ExitStack() as stack:
+        paths = stack.enter_context(paths_of(parsed))
+        display = open_display(console, _title(parsed), "off" if parsed[QUIET] else parsed[PROGRESS])
+        logger = stack.enter_context(logging_to(LogLines(display), parsed))
+        sender = sender_of(parsed, identity)  # it may ask for a key's password: before anything else is on the screen
+        json_lines = _json_lines(parsed, logger)
+        if json_lines is not None:
+            stack.enter_context(json_lines)
+            json_lines.start(parsed[PEER], parsed[PORT], __version__)
+        watch = _Watch(display, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines, renamer_of(parsed))
+        with interrupts(watch.interrupt), display:
+            await _store(sender, parsed, paths, watch)
+        return _conclude(parsed, console, watch)
+
+
+class _Watch:
+    """What is known of a run from outside, and where it is shown.
+
+    Attributes:
+        display: the live display, or what stands for it.
+        tally: the outcomes so far.
+        renamer: what renames files by their outcomes, if it is asked for.
+        run: the run, once it has begun.
+        error: what ended it early.
+        signals: how often it was asked to end.
+    """
+
+    def __init__(
+        self, display: Display, lines: OutcomeLines, json_lines: JsonLines | None, renamer: Renamer | None
+    ) -> None:
+        self.display = display
+        self.tally = Tally(monotonic())
+        self.json_lines = json_lines
+        self.renamer = renamer
+        self.run: Run | None = None
+        self.error: AsyncstoreError | None = None
+        self.signals = 0
+        self._lines = lines
+
+    def begin(self, run: Run) -> None:
+        """Watch this run, which may have been interrupted before it began."""
+        self.run = run
+        if self.signals:
+            run.stop()
+
+    def add(self, batch: list[Outcome]) -> None:
+        """Take in outcomes."""
+        self.tally.add(batch)
+        self._lines.add(batch)
+        if self.json_lines is not None:
+            self.json_lines.outcomes(batch)
+
+    async def rename(self, batch: list[Outcome]) -> None:
+        """Let the names of these files tell what became of them; the run goes on meanwhile, the next batch waits."""
+        if self.renamer is not None:
+            self._lines.not_renamed(await asyncio.to_thread(self.renamer.add, batch))
+
+    def refresh(self) -> None:
+        """Show where the run stands."""
+        if self.run is not None:
+            self.display.refresh(self.tally, self.run.progress(), monotonic())
+
+    def interrupt(self) -> None:
+        """End the run, gently the first time."""
+        self.signals += 1
+        self._lines.end()
+        if self.run is None:
+            return
+        if self.signals == 1:
+            self.run.stop()
+            self.display.notice(
+                "stopping: files under way are finished, no others are begun; Ctrl-C again ends at once"
+            )
+        else:
+            self.run.abort()
+            self.display.notice("ending at once")
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with, if the run is over."""
+        if self.signals:
+            return EXIT_INTERRUPTED
+        if not self.tally.attempted:
+            return EXIT_NOT_ATTEMPTED
+        return EXIT_NOT_STORED if self.tally.unstored or self.error is not None else EXIT_OK
+
+
+async def _store(sender: Sender, parsed: Parsed, paths: Iterable[str], watch: _Watch) -> None:
+    """Run the sender to its end."""
+    try:
+        async with sender:
+            run = sender.send(paths, walk_of(parsed))
+            watch.begin(run)
+            with every(_FRAME, watch.refresh):
+                async for batch in run.batches():
+                    watch.add(batch)
+                    await watch.rename(batch)
+            watch.refresh()
+    except AsyncstoreError as error:
+        watch.error = error
+
+
+def _conclude(parsed: Parsed, console: Console, watch: _Watch) -> int:
+    """Say how it ended, to people and to machines."""
+    seconds = watch.tally.seconds(monotonic())
+    if watch.json_lines is not None:
+        watch.json_lines.summary(watch.tally, seconds, watch.exit_code)
+    if watch.error is None or watch.tally.attempted:
+        ending = Ending(
+            seconds,
+            0 if watch.run is None else watch.run.progress().associations_opened,
+            interrupted=bool(watch.signals),
+            details=tuple(_details(parsed, watch)),
+        )
+        print_summary(console, watch.tally, ending)
+    if watch.error is not None:
+        watch.display.log(f"{SEND.program}: {watch.error}", "red")
+        if watch.error.hint is not None:
+            watch.display.log(watch.error.hint)
+        if not watch.tally.attempted:
+            watch.display.log(f"Nothing was sent; {counted(watch.tally.done, 'file')} found by then.")
+    return watch.exit_code
+
+
+def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
+    """What else there is to know when a run is over."""
+    if watch.tally.unstored and not parsed[NO_HALT] and not watch.signals and watch.error is None:
+        yield "Stopped at the first file that was not stored, as storescu does; with --no-halt (-nh) it goes on."
+    if watch.renamer is not None and watch.renamer.failed:
+        yield f"{counted(watch.renamer.failed, 'file')} could not be renamed, and kept the name."
+    if watch.json_lines is not None and watch.json_lines.failure is None and parsed[JSON] != "-":
+        yield f"Every outcome: {parsed[JSON]}"
+
+
+def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:
+    """Where outcomes are written for machines, if anywhere."""
+    target = parsed[JSON]
+    if target is None:
+        return None
+    try:
+        return JsonLines.open(target, logger.error)
+    except OSError as error:
+        raise UsageError(f"{JSON.long} {target}: cannot write it: {error.strerror}") from None
+
+
+def _title(parsed: Parsed) -> str:
+    """What is sent where."""
+    return f"asyncstore {__version__}: sending to {printable(parsed[PEER])}:{parsed[PORT]} ({parsed[CALLED_AE_TITLE]})"

@@ -1,0 +1,119 @@
+"""A worker process, seen from the thread that has business with it.
+
+A process takes as long to start as the command line takes to import what a run needs; so a command may start one
+beforehand (:func:`started_ahead`), which the first pool then takes over.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asyncstore.errors import PrepareError
+from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.worker import HELLO, read_message, write_message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from asyncstore.prepare.probe import FileFormat
+
+_STARTUP = "import sys; sys.path.insert(0, sys.argv[1]); from asyncstore.prepare.worker import main; main(sys.argv[2])"
+_IMPORT_ROOT = str(Path(__file__).resolve().parent.parent.parent)
+
+_INSTANCE_FIELDS = len(Instance._fields)
+
+
+class WorkerDied(Exception):
+    """A worker process ended while it had a batch."""
+
+
+class Worker:
+    """One worker process.
+
+    Args:
+        file_format: which files it takes for instances.
+
+    Raises:
+        PrepareError: it cannot be started.
+    """
+
+    def __init__(self, file_format: FileFormat) -> None:
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-c", _STARTUP, _IMPORT_ROOT, file_format.value],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the parent, which ends its workers itself
+            )
+        except OSError as error:
+            raise PrepareError(f"cannot start a worker process: {error.strerror}") from error
+
+    def has_started(self) -> bool:
+        """Blocks until the process runs; false when it died instead."""
+        return self._process.stdout is not None and self._process.stdout.read(len(HELLO)) == HELLO
+
+    def do(self, order: list[Any]) -> list[Instance | Unsendable]:
+        """Blocks until the answer is there.
+
+        Raises:
+            WorkerDied: the process ended instead.
+        """
+        if self._process.stdin is None or self._process.stdout is None:
+            raise WorkerDied
+        try:
+            write_message(self._process.stdin, order)
+            found = read_message(self._process.stdout)
+        except (OSError, EOFError, ValueError) as error:
+            raise WorkerDied from error
+        return [Instance._make(item) if len(item) == _INSTANCE_FIELDS else Unsendable._make(item) for item in found]
+
+    def end(self) -> None:
+        """Kill and bury it. It holds nothing that would need to be finished."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:  # what was still to be written has nowhere to go
+                    continue
+        self._process.wait()
+
+
+_ahead: list[tuple[FileFormat, Worker]] = []
+"""What was started ahead and nobody has taken yet."""
+
+
+@contextmanager
+def started_ahead(file_format: FileFormat) -> Iterator[None]:
+    """While it lasts, a worker that is started now may be taken with :func:`take`; at its end it ends, if it was not.
+
+    That it cannot be started is for those to say who need one.
+    """
+    try:
+        _ahead.append((file_format, Worker(file_format)))
+    except PrepareError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        while _ahead:
+            _ahead.pop()[1].end()
+
+
+def take(file_format: FileFormat) -> Worker:
+    """A worker for files of this format: one started ahead if there is one, otherwise a new one.
+
+    Raises:
+        PrepareError: it cannot be started.
+    """
+    for started in _ahead:
+        if started[0] is file_format:
+            _ahead.remove(started)
+            return started[1]
+    return Worker(file_format)
