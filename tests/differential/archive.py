@@ -1,5 +1,6 @@
-"""What lies about where a program is to send from: a dozen instances of several SOP classes and encodings, and what is
-none. Most come from pydicom's collection, as they are; small ones, because several programs read them hundreds of times.
+"""What there is to send: a dozen instances of several SOP classes and encodings, and files that are none.
+
+Most come from pydicom's collection, as they are; small ones, because several programs read them hundreds of times.
 """
 
 from __future__ import annotations

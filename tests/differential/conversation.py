@@ -138,10 +138,11 @@ class Association(NamedTuple):
     """How the requestor ended it: released, aborted, or gone."""
     accepted: int
     """How many instances were answered with success or a warning."""
+    longest_pdu: int
 
     @classmethod
     def of(cls, record: Record) -> Association:
         """Take a record in."""
         end = "released" if record.released else "aborted" if record.aborted else "gone"
         proposal = Proposal.of(record.request_pdu) if record.request_pdu else None
-        return cls(proposal, tuple(map(Stored.of, record.stores)), end, len(record.acknowledged))
+        return cls(proposal, tuple(map(Stored.of, record.stores)), end, len(record.acknowledged), record.longest_pdu)

@@ -6,56 +6,12 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from differential.acceptors import REQUESTS, STATUSES
 from differential.alike import assert_alike
-from differential.conversation import DEFLATED_LITTLE, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from differential.programs import INPUTS, asyncstore, over_four_associations
-from peers.hostile import Behaviour, accepts, accepts_no_context, answers, rejects
+from differential.words import CHOICES
+from peers.hostile import Behaviour
 
-CHOICES = "-x= -xe -xb -xi -xs -xy -xx -xv -xw -xt -xu -xm -xh -xn -xl -x2 -x3 -xo -x4 -x5 -xr -xd".split()
-"""storescu's ways to choose transfer syntaxes."""
-
-
-def accepts_only(*transfer_syntaxes):
-    """Accept a context where one of these was proposed."""
-
-    def change(result):
-        return result if result.transfer_syntax_uid in transfer_syntaxes else result._replace(result=4)
-
-    return accepts(prefer=transfer_syntaxes, change=change)
-
-
-def accepts_some(*endings, prefer=()):
-    """Accept the SOP classes whose UIDs end so."""
-    return accepts(sop_classes=lambda uid: uid.endswith(endings), prefer=prefer)
-
-
-def answers_in_turn(*statuses):
-    """Answer with one status after the other, over and over."""
-
-    async def step(acceptor):
-        await acceptor.answer(statuses[(len(acceptor.record.stores) - 1) % len(statuses)])
-
-    return step
-
-
-REQUESTS = {
-    "accepts all": accepts(),
-    "accepts all, the last transfer syntax": accepts(prefer=(IMPLICIT_LITTLE, EXPLICIT_BIG)),
-    "implicit VR only": accepts_only(IMPLICIT_LITTLE),
-    "explicit VR only": accepts_only(EXPLICIT_LITTLE),
-    "big endian only": accepts_only(EXPLICIT_BIG),
-    "deflated only": accepts_only(DEFLATED_LITTLE),
-    "no MR": accepts_some(".1.2", ".7", ".11", ".2.1"),
-    "MR only": accepts_some(".1.4"),
-    "no context": accepts_no_context(),
-    "rejects": rejects(1, 1, 7),
-}
-STATUSES = {
-    "success": answers(),
-    "warnings": answers_in_turn(0xB000, 0x0000, 0x0107),
-    "failure": answers(0xA700),
-    "sometimes a failure": answers_in_turn(0x0000, 0x0000, 0xC001),
-}
 COMMON = ["ct", "report", "colour", "jpeg", "rle", "jpeg-ls", "jpeg-2000", "big-endian", "document"]
 SLOW = ["implicit", "sequences", "deflated"]
 """Those for which a worker imports pydicom."""
@@ -95,7 +51,7 @@ REPEATABLE = settings(
 )
 
 
-@settings(REPEATABLE, max_examples=250)
+@settings(REPEATABLE, max_examples=200)
 @given(
     options(),
     st.lists(st.sampled_from(COMMON), min_size=1, max_size=5),
@@ -106,7 +62,7 @@ def test_any_combination(recorder, archive, words, names, request_, status):
     check(recorder, archive, words, names, request_, status)
 
 
-@settings(REPEATABLE, max_examples=30)
+@settings(REPEATABLE, max_examples=20)
 @given(
     options(),
     st.lists(st.sampled_from(SLOW), min_size=1, max_size=5),
@@ -117,7 +73,9 @@ def test_any_combination_with_files_that_are_converted(recorder, archive, words,
     check(recorder, archive, words, names, request_, status)
 
 
-@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize(
+    "request_", ["accepts all", "accepts all, the last transfer syntax", "big endian only", "MR only"]
+)
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_of_transfer_syntaxes_with_every_peer(recorder, archive, choice, request_):
     check(recorder, archive, [choice, "-nh"], COMMON, request_, "success")
