@@ -118,13 +118,16 @@ def assert_same_data_sets(paths: Iterable[str], received: Mapping[str, str]) -> 
 
 
 def data_set_of(path: Path) -> tuple[str, bytes]:
-    """Return the SOP instance UID and the data set as it goes over the wire: an odd one is padded (PS3.5 A.5)."""
+    """Return the SOP instance UID and the data set as it goes over the wire: an odd one is padded (PS3.5 A.5).
+
+    It is the data set's own UID, which in some files is not that of the file meta information.
+    """
     with path.open("rb") as file:
         has_prefix = file.read(132).endswith(b"DICM")
     uid, data_set = read_part10(path)[1::2] if has_prefix else ("", path.read_bytes())
-    if not uid:
+    if not uid or uid.encode() not in data_set[:4096]:
         with warnings.catch_warnings(action="ignore"):  # of what is wrong in files that are meant to be
-            uid = str(dcmread(path, force=True, specific_tags=["SOPInstanceUID"]).SOPInstanceUID)
+            uid = str(dcmread(path, force=True, specific_tags=["SOPInstanceUID"]).get("SOPInstanceUID", uid))
     return uid, data_set + b"\0" * (len(data_set) & 1)
 
 

@@ -15,9 +15,15 @@ from asyncstore.cli.options import (
     ASYNC_OPS,
     CALLED_AE_TITLE,
     CALLING_AE_TITLE,
+    COMPRESSION_LEVEL,
     DIMSE_TIMEOUT,
+    DISABLE_NEW_VR,
     FILES_FROM,
     INPUTS,
+    INVENT_INSTANCE,
+    INVENT_PATIENT,
+    INVENT_SERIES,
+    INVENT_STUDY,
     MAX_PDU,
     MAX_SEND_PDU,
     NO_HALT,
@@ -38,6 +44,8 @@ from asyncstore.cli.proposal import proposal_of
 from asyncstore.cli.secure import ip_version_of, tls_of
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.timeouts import Timeouts
+from asyncstore.prepare.converter import ConversionOptions
+from asyncstore.prepare.invention import Invent
 from asyncstore.renaming import Renamer
 from asyncstore.sender import Sender
 from asyncstore.source import WalkOptions, files_from
@@ -66,11 +74,19 @@ def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
         max_send_pdu=parsed[MAX_SEND_PDU],
         halt_on_failure=not parsed[NO_HALT],
         abort_at_end=parsed[ABORT],
+        conversion=conversion_of(parsed),
         proposal=proposal_of(parsed),
         identity=identity,
         tls=tls_of(parsed),
         ip_version=ip_version_of(parsed),
     )
+
+
+def conversion_of(parsed: Parsed) -> ConversionOptions:
+    """What is to be sent otherwise than it lies in its file."""
+    invents = any(row in parsed for row in (INVENT_INSTANCE, INVENT_SERIES, INVENT_STUDY, INVENT_PATIENT))
+    invent = Invent(parsed[INVENT_SERIES], parsed[INVENT_STUDY], parsed[INVENT_PATIENT]) if invents else None
+    return ConversionOptions(invent, not parsed[DISABLE_NEW_VR], parsed[COMPRESSION_LEVEL])
 
 
 def timeouts_of(parsed: Parsed) -> Timeouts:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.probe import OPEN_FLAGS
-from asyncstore.prepare.reencode import Changes, DamagedDataSet, encoding_of, reencode
+from asyncstore.prepare.reencode import Changes, DamagedDataSet, NotCompressed, encoding_of, reencode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,6 +70,8 @@ def _chunks(found: Instance, target: str, changes: Changes) -> list[Chunk]:
         if len(data) != found.length:
             raise _Unconvertible("its size has changed since it was found")
         chunks = reencode(data, encoding_of(found.transfer_syntax_uid), encoding_of(target), changes)
+    except NotCompressed as refusal:
+        raise _Unconvertible(f"only {target} was accepted for it, and its pixel data is not compressed") from refusal
     except DamagedDataSet as damage:
         raise _Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
     except OSError as error:

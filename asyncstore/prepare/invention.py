@@ -1,7 +1,8 @@
 """Invented identities: new UIDs, names and numbers, so that one file can be many instances of many patients.
 
 The counters run over all files in the order in which they are sent: a new series after so many instances, a new study
-after so many series, a new patient after so many studies, as storescu's ``+II +IR +IS +IP`` do.
+after so many series, a new patient after so many studies, as storescu's ``+II +IR +IS +IP`` do. Series and instance
+numbers begin at 0, as its do; unlike its, they begin at 0 in every study.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Inventor:
         study_count, series = divmod(series_count, self._invent.series)
         patient, study = divmod(study_count, self._invent.studies)
         if not instance:
-            self._series = {_SERIES_INSTANCE_UID: _uid(), _SERIES_NUMBER: _text(series + 1)}
+            self._series = {_SERIES_INSTANCE_UID: _uid(), _SERIES_NUMBER: _text(series)}
             if not series:
                 self._study = {_STUDY_INSTANCE_UID: _uid(), _STUDY_ID: _text(f"S{self._begun}{study_count}"[:16])}
                 if not study:
@@ -70,7 +71,7 @@ class Inventor:
                     self._patient = {_PATIENT_NAME: _text(f"INVENTED^{name}"), _PATIENT_ID: _text(f"PID{name}")}
         self._count += 1
         uid = _uid()
-        own = {_SOP_INSTANCE_UID: uid, _INSTANCE_NUMBER: _text(instance + 1)}
+        own = {_SOP_INSTANCE_UID: uid, _INSTANCE_NUMBER: _text(instance)}
         return Identity(uid.rstrip(b"\0").decode("ascii"), {**self._patient, **self._study, **self._series, **own})
 
 

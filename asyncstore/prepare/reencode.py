@@ -6,7 +6,8 @@ Rules:
    never decoded, so what was stored with the wrong character set arrives as it was.
 2. Where the source names no VRs the data dictionary does; what it does not know is UN (PS3.5 6.2.2).
 3. Group lengths are left out: they are retired, and would be wrong (PS3.5 7.2).
-4. Sequences and items keep their kind of length, defined or not; compressed pixel data is copied as it is.
+4. Sequences and items keep their kind of length, defined or not; compressed pixel data is copied as it is. What has
+   no pixel data goes into transfer syntaxes for compressed pixel data too; what has is :class:`NotCompressed`.
 5. Large values are slices of the source in the result: nothing is joined here.
 6. What cannot be followed to its end is :class:`DamagedDataSet`, never a guess.
 """
@@ -81,9 +82,18 @@ _WORDS: Mapping[bytes, str] = {
 _DEEPEST = 64
 """Sequences within sequences; real ones have a handful of levels."""
 
+_INFLATED_LIMIT = 1 << 30
+_INFLATED_RATIO = 100
+"""What is larger than both when inflated is no data set but a bomb: real ones deflate to a fifth, blank images to a
+hundredth."""
+
 
 class DamagedDataSet(Exception):
     """The bytes are no data set in the encoding they are said to have; the message says what is wrong."""
+
+
+class NotCompressed(Exception):
+    """There is pixel data, and it would have to be compressed."""
 
 
 class Encoding(NamedTuple):
@@ -92,6 +102,8 @@ class Encoding(NamedTuple):
     is_implicit: bool
     is_little: bool
     is_deflated: bool = False
+    is_compressed: bool = False
+    """Whether pixel data is."""
 
 
 ENCODINGS: Mapping[str, Encoding] = {
@@ -104,9 +116,9 @@ ENCODINGS: Mapping[str, Encoding] = {
 
 
 def encoding_of(transfer_syntax_uid: str) -> Encoding:
-    """How data sets of this transfer syntax are encoded, their pixel data apart."""
+    """How data sets of this transfer syntax are encoded."""
     return ENCODINGS.get(transfer_syntax_uid) or Encoding(
-        is_implicit=False, is_little=True, is_deflated=transfer_syntax_uid in DEFLATED
+        is_implicit=False, is_little=True, is_deflated=transfer_syntax_uid in DEFLATED, is_compressed=True
     )
 
 
@@ -130,16 +142,26 @@ def reencode(data: bytes, source: Encoding, target: Encoding, changes: Changes) 
 
     Raises:
         DamagedDataSet: ``data`` is no data set in ``source``.
+        NotCompressed: only ``target`` is for compressed pixel data, and there is some.
     """
     if source.is_deflated:
-        try:
-            data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data)
-        except zlib.error as error:
-            raise DamagedDataSet(f"it cannot be inflated: {error}") from error
+        data = _inflated(data)
     chunks = _Reencoder(memoryview(data), target, changes).data_set(source)
     if target.is_deflated:
         chunks = _deflated(chunks, changes.deflate_level)
     return chunks
+
+
+def _inflated(data: bytes) -> bytes:
+    limit = max(_INFLATED_LIMIT, _INFLATED_RATIO * len(data))
+    decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = decompressor.decompress(data, limit)
+    except zlib.error as error:
+        raise DamagedDataSet(f"it cannot be inflated: {error}") from error
+    if decompressor.eof:
+        return inflated
+    raise DamagedDataSet(f"it inflates to more than {limit} bytes" if len(inflated) == limit else "it ends too early")
 
 
 def _deflated(chunks: list[Chunk], level: int) -> list[Chunk]:
@@ -180,8 +202,10 @@ class _Reencoder:
         self._written = _ORDERS[target.is_little]
         self._changes = changes
         self._is_signed = False
+        self._forbids_pixel_data = False
 
     def data_set(self, source: Encoding) -> list[Chunk]:
+        self._forbids_pixel_data = self._target.is_compressed and not source.is_compressed
         chunks: list[Chunk] = []
         end = self._elements(source, 0, len(self._data), chunks, self._changes.values, 0)
         if end != len(self._data):
@@ -218,6 +242,8 @@ class _Reencoder:
     ) -> int:
         """Re-encode one element, and tell where it ends."""
         tag, vr, length, start = element
+        if tag == _PIXEL_DATA and self._forbids_pixel_data and not depth:
+            raise NotCompressed
         if tag == _PIXEL_DATA and length == UNDEFINED:
             stop = self._end_of_fragments(source, start)
             chunks += (self._head(tag, vr, UNDEFINED), self._data[start:stop])
@@ -337,7 +363,7 @@ class _Reencoder:
         elif vr in _SHORT_VRS:
             if length <= _SHORT_LENGTH_LIMIT:
                 return head + vr + self._written.short.pack(length)
-            vr = b"UN"  # PS3.5 6.2.2 note 4: what does not fit its VR's length
+            vr = b"UN" if self._changes.new_vrs else b"OB"  # PS3.5 6.2.2 note 4: what does not fit its VR's length
         return head + vr + b"\0\0" + self._written.length.pack(length)
 
     def _delimiter(self, tag: int, length: int) -> bytes:

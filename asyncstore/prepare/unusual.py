@@ -99,15 +99,14 @@ def _after_meta(path: str, head: bytes, size: int, uids: dict[str, str], offset:
     transfer_syntax = uids.get("transfer_syntax") or recognised
     if transfer_syntax is None or not (looks_like_data_set or transfer_syntax in DEFLATED):
         return Unsendable(path, "nothing after its file meta information looks like a data set")
-    sop_class, sop_instance = uids.get("sop_class"), uids.get("sop_instance")
-    if not (sop_class and sop_instance):
-        if transfer_syntax in DEFLATED:
-            return Unsendable(path, "its file meta information names no SOP instance")
-        in_data_set = _uids_in_data_set(head[offset:], transfer_syntax)
-        if in_data_set is None:
-            return Unsendable(path, "it holds no SOP class UID and SOP instance UID")
-        sop_class, sop_instance = in_data_set
-    return Instance(path, sop_class, sop_instance, transfer_syntax, offset, size - offset)
+    is_deflated = transfer_syntax in DEFLATED
+    in_data_set = None if is_deflated else uids_in_data_set(head[offset:], transfer_syntax)
+    sop_class, sop_instance = in_data_set or (uids.get("sop_class"), uids.get("sop_instance"))
+    if sop_class and sop_instance:
+        return Instance(path, sop_class, sop_instance, transfer_syntax, offset, size - offset)
+    if is_deflated:
+        return Unsendable(path, "its file meta information names no SOP instance")
+    return Unsendable(path, "it holds no SOP class UID and SOP instance UID")
 
 
 def _bare(path: str, head: bytes, size: int, offset: int) -> Instance | Unsendable:
@@ -115,7 +114,7 @@ def _bare(path: str, head: bytes, size: int, offset: int) -> Instance | Unsendab
     group, transfer_syntax = _recognised(head[offset:], size - offset)
     if transfer_syntax is None:
         return Unsendable(path, _IMPLICIT_BIG if group == _FIRST_GROUP else _NOT_DICOM)
-    in_data_set = _uids_in_data_set(head[offset:], transfer_syntax)
+    in_data_set = uids_in_data_set(head[offset:], transfer_syntax)
     if in_data_set is None:
         lacking = "it holds no SOP class UID and SOP instance UID" if group == _FIRST_GROUP else _NOT_DICOM
         return Unsendable(path, lacking)
@@ -169,7 +168,7 @@ def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
     return group, None if is_big else IMPLICIT_LITTLE
 
 
-def _uids_in_data_set(head: bytes, transfer_syntax: str) -> tuple[str, str] | None:
+def uids_in_data_set(head: bytes, transfer_syntax: str) -> tuple[str, str] | None:
     """SOP class and SOP instance. Lengths that lie make nobody read beyond ``head``."""
     wanted = {_SOP_CLASS_UID, _SOP_INSTANCE_UID}
 

@@ -51,7 +51,10 @@ class Carriage:
         return self.transfer_syntax(pair) is not None
 
     def transfer_syntax(self, pair: Pair) -> str | None:
-        """The transfer syntax in which data sets of this pair go out; ``None``: they cannot."""
+        """The transfer syntax in which data sets of this pair go out, if they have no pixel data in its way.
+
+        ``None``: they cannot, because nothing was accepted for them or they would have to be decompressed.
+        """
         if pair not in self._known:
             self._known[pair] = chosen = self._choose(pair)
             self.converts |= chosen not in (None, pair[1])
@@ -84,4 +87,4 @@ class Carriage:
         if not self._proposal.covers(self._proposed, pair):  # another association may take it as it is
             return None
         chosen = carrier(*pair, self._accepted, prefers_deflated=self._proposal.prefers_deflated)
-        return chosen if chosen == pair[1] or {chosen, pair[1]} <= UNCOMPRESSED else None
+        return chosen if chosen == pair[1] or pair[1] in UNCOMPRESSED else None

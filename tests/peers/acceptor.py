@@ -94,6 +94,10 @@ class Store:
     """Bytes of the data set so far."""
     sha256: str | None = None
     """Of the data set, once all of it is there."""
+    priority: int | None = None
+    """As its command set says (PS3.7 9.3.1.1)."""
+    fragments: list[bytes] = field(default_factory=list)
+    """The data set, where the acceptor keeps data sets."""
 
 
 @dataclass
@@ -102,6 +106,8 @@ class Record:
 
     request: A_ASSOCIATE | None = None
     """The A-ASSOCIATE-RQ, decoded by pynetdicom."""
+    request_pdu: bytes = b""
+    """The A-ASSOCIATE-RQ as it came."""
     results: tuple[Result, ...] = ()
     """What was answered to its presentation contexts."""
     stores: list[Store] = field(default_factory=list)
@@ -162,11 +168,14 @@ class Acceptor:
         store: the C-STORE request of the last event.
     """
 
-    def __init__(self, sock: socket.socket, bytes_per_second: float | None = None) -> None:
+    def __init__(
+        self, sock: socket.socket, bytes_per_second: float | None = None, *, keeps_data_sets: bool = False
+    ) -> None:
         self.record = Record()
         self.store: Store | None = None
         self._sock = sock
         self._bytes_per_second = bytes_per_second
+        self._keeps_data_sets = keeps_data_sets
         self._background: set[asyncio.Task[None]] = set()
         self._max_length = 0
         self._window = 1
@@ -248,8 +257,9 @@ class Acceptor:
         if kind != ASSOCIATE_RQ:
             self._violated(f"PDU type {kind} in place of A-ASSOCIATE-RQ")
             await self.abort(2, 2)
+        self.record.request_pdu = pdu(kind, body)
         request = A_ASSOCIATE_RQ()
-        request.decode(pdu(kind, body))
+        request.decode(self.record.request_pdu)
         self.record.request = request.to_primitive()
 
     async def accept(
@@ -436,6 +446,7 @@ class Acceptor:
             str(command.AffectedSOPClassUID),
             str(command.AffectedSOPInstanceUID),
             self._transfer_syntaxes()[context_id],
+            priority=command.Priority,
         )
         self._sha256 = hashlib.sha256()
 
@@ -449,6 +460,8 @@ class Acceptor:
             self._events.append(DataBegun(store))
         self._sha256.update(fragment)
         store.length += len(fragment)
+        if self._keeps_data_sets:
+            store.fragments.append(fragment)
         if is_last:
             store.sha256 = self._sha256.hexdigest()
             self.record.stores.append(store)

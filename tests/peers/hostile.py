@@ -298,6 +298,7 @@ class Behaviour:
         on_store: when a C-STORE request is there, whole.
         on_release: when an A-RELEASE-RQ is there.
         bytes_per_second: how fast it receives; ``None`` is as fast as it can.
+        keeps_data_sets: whether what is received is kept.
     """
 
     on_connect: Step = field(default_factory=obeys)
@@ -307,6 +308,7 @@ class Behaviour:
     on_store: Step = field(default_factory=answers)
     on_release: Step = field(default_factory=releases)
     bytes_per_second: float | None = None
+    keeps_data_sets: bool = False
 
 
 obedient = Behaviour()
@@ -325,6 +327,8 @@ class HostileSCP:
     port: int
     associations: list[Record] = field(default_factory=list)
     """In the order in which they were opened; what only connected is among them."""
+    serving: list[asyncio.Task[None]] = field(default_factory=list)
+    """What serves them, one task each."""
 
     @property
     def stores(self) -> list[Store]:
@@ -362,30 +366,27 @@ async def running_hostile(*behaviours: Behaviour, receive_buffer: int | None = N
         listening.bind(("127.0.0.1", 0))
         listening.listen(100)
         scp = HostileSCP(listening.getsockname()[1])
-        serving: list[asyncio.Task[None]] = []
-        accepting = asyncio.create_task(_accept(listening, behaviours or (obedient,), scp, serving))
+        accepting = asyncio.create_task(_accept(listening, behaviours or (obedient,), scp))
         try:
             yield scp
         finally:
-            for task in (accepting, *serving):
+            for task in (accepting, *scp.serving):
                 task.cancel()
-            ends = await asyncio.gather(accepting, *serving, return_exceptions=True)
+            ends = await asyncio.gather(accepting, *scp.serving, return_exceptions=True)
         for end in ends:
             if isinstance(end, Exception):
                 raise end
 
 
-async def _accept(
-    listening: socket.socket, behaviours: tuple[Behaviour, ...], scp: HostileSCP, serving: list[asyncio.Task[None]]
-) -> None:
+async def _accept(listening: socket.socket, behaviours: tuple[Behaviour, ...], scp: HostileSCP) -> None:
     """Serve every association in a task of its own."""
     while True:
         sock, _ = await asyncio.get_running_loop().sock_accept(listening)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         behaviour = behaviours[min(len(scp.associations), len(behaviours) - 1)]
-        acceptor = Acceptor(sock, behaviour.bytes_per_second)
+        acceptor = Acceptor(sock, behaviour.bytes_per_second, keeps_data_sets=behaviour.keeps_data_sets)
         scp.associations.append(acceptor.record)
-        serving.append(asyncio.create_task(_serve(acceptor, behaviour)))
+        scp.serving.append(asyncio.create_task(_serve(acceptor, behaviour)))
 
 
 async def _serve(acceptor: Acceptor, behaviour: Behaviour) -> None:

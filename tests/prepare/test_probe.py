@@ -2,11 +2,14 @@
 
 import struct
 import tempfile
+import warnings
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import _read_file_meta_info, read_preamble
 
 import trees
@@ -59,6 +62,15 @@ _UNUSUAL = {
 """Those of pydicom's files that are no DICOM files, or whose file meta information is missing, empty or incomplete."""
 
 
+def _by_pydicom_in_data_set(path):
+    """The same with the UIDs that the data set has, where it has them."""
+    tags = ["SOPClassUID", "SOPInstanceUID"]
+    with warnings.catch_warnings(action="ignore"):
+        data_set = dcmread(path, specific_tags=tags)
+    in_meta = _by_pydicom(path)
+    return *(str(data_set.get(tag, uid)) for tag, uid in zip(tags, in_meta, strict=False)), *in_meta[2:]
+
+
 def _ids(path):
     return str(path.relative_to(_FOLDER))
 
@@ -87,9 +99,29 @@ def test_the_data_set_lies_where_the_instance_says(path):
         assert "DICOMDIR" in path.name or len(trees.read_part10(path).data_set) % 2
         return
     assert found.path == str(path)
-    assert found[1:5] == _by_pydicom(path)
+    assert found[1:5] == _by_pydicom_in_data_set(path)
     assert found.offset + found.length == len(content)
     assert found.data == (content[found.offset :] if len(content) <= _PAGE else None)
+
+
+def test_what_the_data_set_calls_itself_counts():
+    """The file meta information of some files in pydicom's collection names another instance."""
+    differing = {path.name for path in _ORDINARY if _by_pydicom(path) != _by_pydicom_in_data_set(path)}
+    assert differing >= {"badVR.dcm", "rtdose.dcm", "rtdose_expb.dcm", "rtplan.dcm"}
+
+
+@pytest.mark.parametrize("transfer_syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
+def test_other_uids_in_the_data_set_are_found_in_every_encoding(tmp_path, transfer_syntax):
+    data_set = Dataset()
+    data_set.SOPClassUID, data_set.SOPInstanceUID, data_set.Modality = "1.2.840.10008.5.1.4.1.1.4", "1.2.34", "MR"
+    path = tmp_path / "file"
+    for meta in (("1.2.840.10008.5.1.4.1.1.2", "1.2.34"), ("1.2.840.10008.5.1.4.1.1.4", "1.2.3")):
+        data_set.preamble, data_set.file_meta = bytes(128), FileMetaDataset()
+        data_set.file_meta.MediaStorageSOPClassUID, data_set.file_meta.MediaStorageSOPInstanceUID = meta
+        data_set.file_meta.TransferSyntaxUID = transfer_syntax
+        dcmwrite(path, data_set)
+        found = probe_file(str(path))
+        assert found[1:4] == ("1.2.840.10008.5.1.4.1.1.4", "1.2.34", transfer_syntax)
 
 
 def test_a_batch_keeps_its_order(tmp_path):

@@ -1,0 +1,70 @@
+"""What alike means, and where asyncstore is different on purpose.
+
+Alike are the proposals, what is stored, how the associations end, and whether the exit code is 0. The differences are
+those of :data:`DIFFERENCES`, no others, and each only where it is said to be.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from differential.programs import Ran
+
+DIFFERENCES = {
+    "exit code with --no-halt": "storescu ends with 0 whatever became of the files; asyncstore when all are stored",
+    "stored before a failure": (
+        "without --no-halt storescu sends what comes before the file that fails; asyncstore stops as soon as it knows"
+        " that a file will fail, which may be earlier, and never later"
+    ),
+    "end of the association after a failure": (
+        "storescu aborts the association when a file fails on its side, and just leaves where no context was accepted"
+        " or no answer came; asyncstore releases it where the peer may go on, and aborts it otherwise"
+    ),
+    "confirmation of tickets and tokens": (
+        "with --pos-response storescu insists on it for user names only; asyncstore for every kind of identity"
+    ),
+    "contexts without an option that proposes": (
+        "storescu proposes a list of SOP classes; asyncstore what the files need, so that they go out as they are"
+    ),
+    "directories without --scan-directories": "storescu passes them over; asyncstore sends what is in them",
+    "a data set that is cut off": "storescu sends none of it; asyncstore leaves it to the peer to judge",
+    "a data set without a SOP class or SOP instance UID": (
+        "storescu does not send it; asyncstore sends it as what its file meta information says it is"
+    ),
+    "the certificate's host name": "storescu does not look at it; asyncstore does, unless told not to",
+}
+"""What is different on purpose, and why."""
+
+
+def assert_alike(words: Collection[str], theirs: Ran, ours: Ran, expected: int) -> None:
+    """Both did the same, as far as they are to.
+
+    Args:
+        words: the options.
+        theirs: what storescu did.
+        ours: what asyncstore did.
+        expected: how many instances there were to store.
+    """
+    assert ours.proposals == theirs.proposals
+    assert_stored_alike(words, theirs, ours, expected)
+    for our, their in zip(ours.ends, theirs.ends, strict=True):
+        assert our == their or (not ours.succeeded and our in ("released", "aborted"))
+
+
+def assert_stored_alike(words: Collection[str], theirs: Ran, ours: Ran, expected: int) -> None:
+    """Both stored the same, as far as they are to; see :func:`assert_alike`."""
+    halts = "-nh" not in words
+    is_all_stored = ours.accepted == expected
+    if not halts:  # "exit code with --no-halt"
+        assert ours.stored == theirs.stored
+        assert ours.succeeded == is_all_stored
+        assert theirs.succeeded or not ours.succeeded
+        return
+    assert ours.succeeded == theirs.succeeded == is_all_stored
+    if is_all_stored:
+        assert ours.stored == theirs.stored
+    else:  # "stored before a failure"
+        assert ours.stored == theirs.stored[: len(ours.stored)]
