@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from itertools import count
+from itertools import count, groupby
 from typing import TYPE_CHECKING, Self
 
 import anyio
 
 from asyncstore.errors import UsageError
 from asyncstore.model import Instance, Outcome, PairAnswer, Progress, Result, Unsendable
-from asyncstore.negotiation import Planned, verification
+from asyncstore.negotiation import UNCOMPRESSED, Planned, verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions, Converter
@@ -167,6 +167,8 @@ class Run:
             tasks.start_soon(self._stop_walking_when_stopped)
             await self._feed()
             self._dispatcher.end_input()
+        if self._failure is None:
+            self._failure = self._dispatcher.unconverted
         if self._failure is None and not self._dispatcher.associations_opened:
             self._failure = self._dispatcher.failure
 
@@ -185,12 +187,14 @@ class Run:
         """From the survey to the dispatcher."""
         try:
             async for batch in self._files:
-                instances = [found for found in batch if isinstance(found, Instance)]
                 self._probed += len(batch)
-                self._bytes_probed += sum(instance.length for instance in instances)
-                if len(instances) < len(batch):
-                    self._dispatcher.refuse(found for found in batch if isinstance(found, Unsendable))
-                await self._dispatcher.put(instances)
+                for is_sendable, run in groupby(batch, _is_instance):
+                    if is_sendable:
+                        instances = [found for found in run if isinstance(found, Instance)]
+                        self._bytes_probed += sum(instance.length for instance in instances)
+                        await self._dispatcher.put(instances)
+                    else:
+                        self._dispatcher.refuse(found for found in run if isinstance(found, Unsendable))
                 await self._outlet.room()
         except Exception as error:  # noqa: BLE001 - raised where the consumer iterates: a run has no one else to tell
             self._failure = error
@@ -378,11 +382,19 @@ class Sender:
         )
 
 
+def _is_instance(found: Instance | Unsendable) -> bool:
+    return isinstance(found, Instance)
+
+
 def _answer(pair: Pair, carriage: Carriage, association: Association) -> PairAnswer:
+    from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - only who asks needs it
+
     words = association.results.get(pair, "not answered")
     carried_as = carriage.transfer_syntax(pair)
+    if carried_as not in (pair[1], *UNCOMPRESSED):  # compressed pixel data is not made
+        carried_as = None
     if carried_as not in (None, pair[1]):
-        words += f"; it takes {carried_as}, to which it is converted"
+        words = f"in {name_of(carried_as or '')}: converted"
     return PairAnswer(*pair, carried_as is not None, words)
 
 

@@ -176,8 +176,8 @@ class Survey:
 
     async def _probe(self, batch: list[Found]) -> list[Instance | Unsendable]:
         paths = [found.path for found in batch if isinstance(found, SourceFile)]
-        unsendable: list[Instance | Unsendable] = [found for found in batch if isinstance(found, Unsendable)]
-        return unsendable + await self._pool.probe(paths) if paths else unsendable
+        probed = iter(await self._pool.probe(paths) if paths else ())
+        return [found if isinstance(found, Unsendable) else next(probed) for found in batch]
 
 
 async def survey(

@@ -9,26 +9,27 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydicom.uid import UID
-
 from asyncstore.cli.engine import paths_of, refuse_missing, walk_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.file_format import format_of
 from asyncstore.cli.loop import every
 from asyncstore.cli.options import INPUTS, NO_HALT, PEER, PORT, PROGRESS, QUIET, REPEAT, WORKERS
+from asyncstore.cli.proposal import proposal_of
 from asyncstore.cli.wording import counted
-from asyncstore.model import Instance
-from asyncstore.negotiation import pair_of
+from asyncstore.model import Instance, PairAnswer
+from asyncstore.negotiation import Planned, pair_of
+from asyncstore.negotiation.names import name_of
 from asyncstore.observe.readable import format_bytes, format_count, printable
 from asyncstore.protocol.associate import MOST_CONTEXTS
+from asyncstore.schedule.carriage import Carriage
 from asyncstore.survey import survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from asyncstore.cli.table import Parsed
-    from asyncstore.model import PairAnswer, Unsendable
-    from asyncstore.negotiation import Pair
+    from asyncstore.model import Unsendable
+    from asyncstore.negotiation import Pair, Proposal
 
 _FRAME = 0.25
 """Seconds from one look at the count to the next."""
@@ -39,6 +40,7 @@ async def dry_run(parsed: Parsed) -> int:
     if not parsed[NO_HALT]:
         refuse_missing(parsed[INPUTS])
     findings = await look_into(parsed)
+    findings.propose(proposal_of(parsed))
     if not parsed[QUIET]:
         times = f", each {parsed[REPEAT]} times" if parsed[REPEAT] > 1 else ""
         for line in findings.report(f"to {parsed[PEER]}:{parsed[PORT]}: ", times):
@@ -92,6 +94,7 @@ class Findings:
         bytes: of their data sets.
         unsendable: how many files could not.
         answers: what the peer says to each pair, if it was asked.
+        asked: what gave the answers, in one word.
     """
 
     def __init__(self) -> None:
@@ -99,6 +102,8 @@ class Findings:
         self.bytes = 0
         self.unsendable = 0
         self.answers: Mapping[Pair, PairAnswer] = {}
+        self.asked = "peer"
+        self._proposal: Proposal = Planned()
         self._pairs: dict[Pair, tuple[int, int]] = {}
         self._reasons: dict[str, tuple[int, str]] = {}
 
@@ -115,6 +120,17 @@ class Findings:
                 self.unsendable += 1
                 count, example = self._reasons.get(item.reason, (0, item.path))
                 self._reasons[item.reason] = (count + 1, example)
+
+    def propose(self, proposal: Proposal) -> None:
+        """Say of each pair what a peer that accepts all of a proposal would get it in."""
+        self._proposal = proposal
+        if proposal == Planned():
+            return
+        self.asked = "is sent"
+        contexts = proposal.contexts([found.pair for found in self.found])
+        accepted = {(one.abstract_syntax, syntax): one.id for one in contexts for syntax in one.transfer_syntaxes}
+        carriage = Carriage(proposal, contexts, accepted)
+        self.answers = {pair: _proposed(pair, carriage.transfer_syntax(pair)) for pair in self._pairs}
 
     @property
     def found(self) -> list[Found]:
@@ -160,7 +176,7 @@ class Findings:
 
     def _pair_lines(self) -> Iterator[str]:
         """A table: how many instances of which SOP class in which transfer syntax, and what the peer says to them."""
-        said = ("peer",) if self.answers else ()
+        said = (self.asked,) if self.answers else ()
         rows: list[tuple[str, ...]] = [("instances", "data", *said, "SOP class", "transfer syntax")]
         for pair, count, size in self.found:
             said = (self.answers[pair].answer,) if pair in self.answers else ()
@@ -178,7 +194,10 @@ class Findings:
     def _contexts(self) -> str:
         """How many presentation contexts that takes."""
         needed = len(self._pairs)
-        contexts = f"{counted(needed, 'presentation context')} to propose, one for each line"
+        proposed = counted(len(self._proposal.contexts([found.pair for found in self.found])), "presentation context")
+        if self._proposal != Planned():
+            return f"{proposed} to propose"
+        contexts = f"{proposed} to propose: one for each line, and what can be converted to"
         if needed <= MOST_CONTEXTS:
             return contexts
         return f"{contexts}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"
@@ -186,7 +205,13 @@ class Findings:
 
 def uid_name(uid: str) -> str:
     """What a UID is called; private ones have no name."""
-    return printable(UID(uid).name)
+    return printable(name_of(uid))
+
+
+def _proposed(pair: Pair, transfer_syntax: str | None) -> PairAnswer:
+    if transfer_syntax is None:
+        return PairAnswer(*pair, is_accepted=False, answer="not at all")
+    return PairAnswer(*pair, is_accepted=True, answer="as it is" if transfer_syntax == pair[1] else "converted")
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

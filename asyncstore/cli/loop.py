@@ -38,13 +38,15 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 @contextmanager
 def interrupts(on_interrupt: Callable[[], None]) -> Iterator[None]:
-    """While it lasts, SIGINT and SIGTERM call this in the running loop and do nothing else."""
+    """While it lasts, SIGINT, SIGTERM and a hang-up call this in the running loop and do nothing else."""
     loop = asyncio.get_running_loop()
 
     def from_signal(_number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(on_interrupt)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        numbers.append(signal.SIGHUP)
     before = [signal.signal(number, from_signal) for number in numbers]
     try:
         yield

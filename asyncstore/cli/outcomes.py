@@ -82,7 +82,7 @@ class OutcomeLines:
         """Whether this failure tells more than those before (rules 2 and 3)."""
         if outcome.result is not Result.NOT_SENT or outcome.attempts:
             return True
-        if self._is_ending:
+        if self._is_ending or outcome.is_withdrawn:
             return False
         if outcome.sop_class_uid is None:
             return True
@@ -97,7 +97,7 @@ class OutcomeLines:
             self._logger.log(level, "%s: %s", printable(outcome.path), _clause(outcome))
         elif self._lines == _MOST_LINES + 1:
             self._logger.warning(
-                "more than %d files were not simply stored: the summary counts them, --json FILE names them",
+                "more than %d files were not stored, or with a warning: the summary counts, --json FILE names them",
                 _MOST_LINES,
             )
 

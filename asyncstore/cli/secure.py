@@ -129,9 +129,15 @@ def _ask(key: str) -> str:
             f"{ENABLE_TLS.long} {key}: this private key has a password, and there is no terminal to ask for it at: "
             f"give it in {USE_PASSWD.variable}, or with {USE_PASSWD.short} ({USE_PASSWD.long})"
         )
+    import signal  # noqa: PLC0415 - few keys have one
     from getpass import getpass  # noqa: PLC0415 - few keys have one
 
-    return getpass(f"Password of the private key {key}: ")
+    # An event loop that runs would keep Ctrl-C to itself until the password has been given.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return getpass(f"Password of the private key {key}: ")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _has_terminal() -> bool:

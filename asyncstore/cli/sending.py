@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Iterator
 
+    from asyncstore.cli.options import When
     from asyncstore.cli.table import Parsed
     from asyncstore.model import Outcome
     from asyncstore.observe.display import Display
@@ -65,7 +67,7 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
     console = Console(stderr=True, quiet=parsed[QUIET])
     with ExitStack() as stack:
         paths = stack.enter_context(paths_of(parsed))
-        display = open_display(console, _title(parsed), "off" if parsed[QUIET] else parsed[PROGRESS])
+        display = open_display(console, _title(parsed), _progress(parsed))
         logger = stack.enter_context(logging_to(LogLines(display), parsed))
         sender = sender_of(parsed, identity)  # it may ask for a key's password: before anything else is on the screen
         json_lines = _json_lines(parsed, logger)
@@ -206,6 +208,12 @@ def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:
         return JsonLines.open(target, logger.error)
     except OSError as error:
         raise UsageError(f"{JSON.long} {target}: cannot write it: {error.strerror}") from None
+
+
+def _progress(parsed: Parsed) -> When:
+    """What to show of the progress: a display and JSON lines on the same terminal would overwrite each other."""
+    is_written_over = parsed[JSON] == "-" and sys.stdout.isatty()
+    return "off" if parsed[QUIET] or is_written_over else parsed[PROGRESS]
 
 
 def _title(parsed: Parsed) -> str:

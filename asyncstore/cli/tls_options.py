@@ -201,6 +201,7 @@ NO_VERIFY_HOSTNAME = Option[bool](
     Flag(),
     False,
     "take a certificate that was made for another host, as storescu does",
+    requires=_ENABLED,
 )
 
 _SECTION = "transport layer security (TLS) options"

@@ -47,16 +47,30 @@ def pair_of(sop_class_uid: str, transfer_syntax_uid: str) -> Pair:
 
 
 def plan(wanted: Iterable[Pair]) -> tuple[ProposedContext, ...]:
-    """A context for each pair, in order, without repetition, then what they can be converted to.
+    """For each SOP class, in the order of ``wanted``: a context for each of its pairs, then what they are converted to.
 
-    What exceeds 128 contexts is left for another association.
+    A SOP class that does not fit into 128 contexts as a whole is left for another association.
     """
-    pairs = dict.fromkeys(wanted)
-    contexts: list[tuple[str, tuple[str, ...]]] = [(abstract, (transfer,)) for abstract, transfer in pairs]
-    for abstract in dict.fromkeys(abstract for abstract, transfer in pairs if transfer in UNCOMPRESSED):
-        others = tuple(uid for uid in _CONVERTED_TO if (abstract, uid) not in pairs)
-        contexts += [(abstract, others)] if others else []
+    classes: dict[str, dict[str, None]] = {}
+    for abstract, transfer in wanted:
+        classes.setdefault(abstract, {})[transfer] = None
+    contexts: list[tuple[str, tuple[str, ...]]] = []
+    for abstract, transfers in classes.items():
+        needed: list[tuple[str, tuple[str, ...]]] = [(abstract, (transfer,)) for transfer in transfers]
+        others = tuple(uid for uid in _CONVERTED_TO if uid not in transfers)
+        if others and not UNCOMPRESSED.isdisjoint(transfers):
+            needed.append((abstract, others))
+        if len(contexts) + len(needed) <= MOST_CONTEXTS or not contexts:
+            contexts += needed
     return tuple(ProposedContext(2 * index + 1, *context) for index, context in enumerate(contexts[:MOST_CONTEXTS]))
+
+
+def is_planned(contexts: Iterable[ProposedContext], pair: Pair) -> bool:
+    """Whether ``contexts``, made by :func:`plan`, hold all that is ever planned for ``pair``."""
+    abstract, transfer = pair
+    groups = [context.transfer_syntaxes for context in contexts if context.abstract_syntax == abstract]
+    proposed = {uid for group in groups for uid in group}
+    return (transfer,) in groups and (transfer not in UNCOMPRESSED or proposed.issuperset(_CONVERTED_TO))
 
 
 def verification() -> tuple[ProposedContext, ...]:

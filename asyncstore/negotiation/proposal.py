@@ -19,6 +19,7 @@ from asyncstore.negotiation.contexts import (
     DEFLATED,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    is_planned,
     plan,
 )
 from asyncstore.protocol.associate import MOST_CONTEXTS, ExtendedNegotiation, ProposedContext, RoleSelection
@@ -76,8 +77,8 @@ class Planned(NamedTuple):
         return plan(pairs)
 
     def covers(self, contexts: Iterable[ProposedContext], pair: Pair) -> bool:
-        """Whether the pair has its context."""
-        return any((context.abstract_syntax, *context.transfer_syntaxes) == pair for context in contexts)
+        """Whether the pair has its context, and what it can be converted to another one."""
+        return is_planned(contexts, pair)
 
 
 class Listed(NamedTuple):

@@ -271,7 +271,7 @@ class Association:
         It takes a second at most, and is not to be cancelled: call it shielded.
         """
         if not self._upper.is_over:
-            self.abort("it was closed")
+            self.abort("the run ended")
         try:
             if self._upper.artim_running and not self._link.is_closed:
                 self._peer_closed = self._loop.create_future()
@@ -332,8 +332,14 @@ class Association:
                 if isinstance(reason, TlsFailed):
                     self._fail(reason)
                 else:
-                    self._fail(LinkLost(self.peer, reason or "the peer closed it"))
+                    self._fail(self._lost(reason or "the peer closed it"))
         self._end_link()
+
+    def _lost(self, reason: str) -> LinkLost:
+        error = LinkLost(self.peer, reason)
+        if not self._is_established and self._options.tls is None:
+            error.hint = "Perhaps it speaks TLS on this port (+tls, +tla), or is no DICOM peer at all."
+        return error
 
     def _drained(self) -> None:
         self._release_sent()

@@ -193,9 +193,7 @@ def openssl_version() -> str:
 
 def _context(options: TlsOptions, role: ssl._SSLMethod) -> ssl.SSLContext:
     """A context with everything but what depends on the role."""
-    profile = PROFILES.get(options.profile)
-    if profile is None:
-        raise UsageError(f"there is no security profile {options.profile!r}, but there are {', '.join(PROFILES)}")
+    profile = _profile_of(options)
     der = options.file_format == "der"
     context = ssl.SSLContext(role)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -218,6 +216,20 @@ def _context(options: TlsOptions, role: ssl._SSLMethod) -> ssl.SSLContext:
     elif options.revocation == "certificate" or options.revocation_lists:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     return context
+
+
+def _profile_of(options: TlsOptions) -> Profile:
+    """The profile that is asked for, once the rest makes sense.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if (options.key is None) != (options.certificate is None):
+        raise UsageError("a private key is of no use without its certificate, nor a certificate without its key")
+    profile = PROFILES.get(options.profile)
+    if profile is None:
+        raise UsageError(f"there is no security profile {options.profile!r}, but there are {', '.join(PROFILES)}")
+    return profile
 
 
 def _set_versions(context: ssl.SSLContext, profile: Profile) -> None:

@@ -14,6 +14,7 @@ import os
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
 
 if TYPE_CHECKING:
@@ -88,7 +89,11 @@ class Converter:
         if self._folder is None:
             from tempfile import TemporaryDirectory  # noqa: PLC0415 - rule 4
 
-            self._folder = TemporaryDirectory(prefix="asyncstore-", ignore_cleanup_errors=True)
+            try:
+                self._folder = TemporaryDirectory(prefix="asyncstore-", ignore_cleanup_errors=True)
+            except OSError as error:
+                complaint = f"there is no temporary folder for converted data sets: {error.strerror or error}"
+                raise PrepareError(complaint) from error
             if self._options.invent is not None:
                 from asyncstore.prepare.invention import Inventor  # noqa: PLC0415 - rule 4
 

@@ -11,6 +11,8 @@ Rules:
    change the answer.
 4. A lane that cannot open an association ends. When the last one has ended, what is left is not sent, for that reason.
 5. Stopping lets what has begun finish, withdraws the rest, and releases.
+6. Halting on failure stops at the first failure in the order of the files: one that is known before its turn waits
+   for the files before it, and those after it are not begun.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import anyio.abc
 
-from asyncstore.errors import AbortedHere, AssociationError
+from asyncstore.errors import AbortedHere, AssociationError, PrepareError
 from asyncstore.model import Attempt, Instance, Lane, LaneState, Outcome, Result, Unsendable
 from asyncstore.negotiation import Pair, Planned, Proposal, pair_of
 from asyncstore.schedule import outcome
@@ -129,12 +131,16 @@ class Dispatcher:
         self._bytes_of_past = 0
         self._answered = 0
         self._was_waiting = False
+        self._failed_early: list[Outcome] = []
+        self._behind_failure: list[Instance] = []
         self.stop_reason: str | None = None
         """Why nothing new is started any more."""
         self.stopped = asyncio.Event()
         """Set with :attr:`stop_reason`, and at the end of the run."""
         self.failure: AssociationError | None = None
         """Why no association could be had any more."""
+        self.unconverted: PrepareError | None = None
+        """Why what needed a conversion could not be had."""
         self.associations_opened = 0
         self.associations_asked_for = 0
 
@@ -150,6 +156,9 @@ class Dispatcher:
         if self.stop_reason is not None:
             self._settle([outcome.withdrawn(instance, self.stop_reason) for instance in instances])
             return
+        if self._failed_early:
+            self._behind_failure += instances
+            return
         wanted: list[Instance] = []
         refused: list[Outcome] = []
         for instance in instances:
@@ -161,14 +170,14 @@ class Dispatcher:
             else:
                 refused.append(outcome.not_sent(instance, refusal))
         self._backlog.put(wanted)
-        self._settle(refused)
+        self._fail(refused)
         self._wake()
 
     def refuse(self, unsendable: Iterable[Unsendable]) -> None:
         """Add files that turned out not to be sent."""
         outcomes = [outcome.of_unsendable(one) for one in unsendable]
         self._unfinished += len(outcomes)
-        self._settle(outcomes)
+        self._fail(outcomes)
 
     def end_input(self) -> None:
         """Nothing more will be put."""
@@ -184,7 +193,10 @@ class Dispatcher:
                 lane.opening.cancel()
                 if lane.association is not None:
                     withdrawn += lane.association.withdraw()
-            self._settle([outcome.withdrawn(instance, reason) for instance in withdrawn])
+            failed, self._failed_early = self._failed_early, []
+            withdrawn += self._behind_failure
+            self._behind_failure = []
+            self._settle([*failed, *(outcome.withdrawn(instance, reason) for instance in withdrawn)])
             self.stopped.set()
             self._wake()
 
@@ -320,9 +332,10 @@ class Dispatcher:
         return association
 
     def _refuse_uncarried(self, lane: _Lane, association: Association, pairs: Iterable[Pair]) -> None:
-        """Refuse those of ``pairs`` that ``association`` was asked for and cannot carry."""
+        """Refuse those of ``pairs`` that ``association`` was asked for and cannot carry, nor any other lane."""
         for pair in pairs:
-            if pair not in lane.carriage and self._options.proposal.covers(lane.proposed, pair):
+            is_carried = any(pair in other.carriage for other in self._lanes.values())
+            if not is_carried and self._options.proposal.covers(lane.proposed, pair):
                 self._refuse(pair, _why_not(pair, lane.proposed, association))
 
     def _without(self, lane: _Lane, error: AssociationError) -> bool:
@@ -330,7 +343,7 @@ class Dispatcher:
         others = [other for other in self._lanes.values() if other is not lane]
         _log.info("%s", error)
         if any(other.association for other in others):
-            _log.warning("%s; %d associations go on", error, len(others))
+            _log.warning("%s; other associations go on", error)
         self._concurrency.refused(len(others))
         if not others:
             self.failure = error
@@ -341,14 +354,17 @@ class Dispatcher:
 
         reason = f"no presentation context accepted for {name_of(pair[0])} in {name_of(pair[1])}: {words}"
         self._refused.setdefault(pair, reason)
-        self._settle([outcome.not_sent(instance, reason) for instance in self._backlog.remove(pair)])
+        refused, behind = self._backlog.remove_from(pair) if self._halts else (self._backlog.remove(pair), [])
+        self._fail([outcome.not_sent(instance, reason) for instance in refused], behind)
+        self._wake()
 
     def _drop_refused(self) -> None:
         """Settle what waits for a refused pair that some association accepted nevertheless, if none is left."""
         for pair in self._backlog.waiting():
             if pair in self._refused and not any(pair in lane.carriage for lane in self._lanes.values()):
                 refused = self._backlog.remove(pair)
-                self._settle([outcome.not_sent(instance, self._refused[pair]) for instance in refused])
+                self._fail([outcome.not_sent(instance, self._refused[pair]) for instance in refused])
+                self._wake()
 
     # A lane at work.
 
@@ -410,6 +426,10 @@ class Dispatcher:
                     if isinstance(there, Unsendable):
                         self._settle((outcome.not_sent(instance, there.reason),))
                 return await self._submit(association, [one for one in made if isinstance(one, Instance)], reader)
+        except PrepareError as error:
+            self.unconverted = error
+            self.stop(str(error))
+            return False
         finally:
             self._put_back(waiting)
 
@@ -473,6 +493,25 @@ class Dispatcher:
             lane.lost += 1
         self._settle((outcome.of_attempt(attempt),))
 
+    @property
+    def _halts(self) -> bool:
+        return self._options.halt_on_failure and self.stop_reason is None
+
+    def _fail(self, outcomes: list[Outcome], behind: Iterable[Instance] = ()) -> None:
+        """Settle failures known before their turn, or keep them until it is theirs (rule 6)."""
+        if not self._halts or not outcomes:
+            self._settle(outcomes)
+            return
+        self._failed_early += outcomes
+        self._behind_failure += behind
+        self.stopped.set()  # nothing more has to be found
+        self._halt_in_turn()
+
+    def _halt_in_turn(self) -> None:
+        if self._unfinished == len(self._failed_early) + len(self._behind_failure):
+            failed, self._failed_early = self._failed_early, []
+            self._settle(failed)
+
     def _settle(self, outcomes: Iterable[Outcome]) -> None:
         for settled in outcomes:
             self._unfinished -= 1
@@ -483,6 +522,8 @@ class Dispatcher:
                 and settled.result not in (Result.STORED, Result.WARNING)
             ):
                 self.stop(f"the run was halted by an earlier failure ({settled.error})")
+        if self._failed_early:
+            self._halt_in_turn()
         if self._unfinished == 0:
             self._wake()
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from asyncstore.model import Attempt, Instance, Outcome, Result, Unsendable
 from asyncstore.protocol.status import describe, result_of
+
+if TYPE_CHECKING:
+    from asyncstore.errors import AssociationError
 
 
 def of_attempt(attempt: Attempt) -> Outcome:
@@ -19,12 +24,18 @@ def of_attempt(attempt: Attempt) -> Outcome:
     elif isinstance(error, Unsendable):
         result, words = Result.NOT_SENT, error.reason
     else:
-        result, words = Result.UNKNOWN, f"no response: {error.problem}" if error else "no response"
+        result, words = Result.UNKNOWN, _without_response(error)
     found = instance.found
     return Outcome(
         found.path, result, status, instance.sop_class_uid, instance.sop_instance_uid, found.transfer_syntax_uid,
         sent_transfer_syntax_uid, instance.length, seconds, 1, association, words,
     )  # fmt: skip
+
+
+def _without_response(error: AssociationError | None) -> str:
+    if error is None:
+        return "no response"
+    return error.problem if error.problem.startswith("no response") else f"no response: {error.problem}"
 
 
 def not_sent(instance: Instance, reason: str) -> Outcome:

@@ -304,10 +304,10 @@ class TestDryRun:
         assert done.out.splitlines() == [
             "to pacs.invalid:104: 12 instances, 33.6 kB",
             "",
-            "  instances     data  SOP class         transfer syntax",
-            "         12  33.6 kB  CT Image Storage  Explicit VR Little Endian",
+            "  instances     data  SOP class       transfer syntax",
+            "         12  33.6 kB  CTImageStorage  LittleEndianExplicit",
             "",
-            "1 presentation context to propose, one for each line",
+            "2 presentation contexts to propose: one for each line, and what can be converted to",
             "",
             "cannot be sent: 1 file",
             f"  1    not a DICOM file  such as {archive}/README.txt",

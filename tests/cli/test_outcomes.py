@@ -54,7 +54,7 @@ def test_verbose_lines_are_those_of_storescu(lines):
 def test_a_flood_of_failures_ends_in_one_line(lines):
     written = lines(logging.WARNING, [FAILED] * 60, [NOT_SENT] * 60, [FAILED] * 60)
     assert len(written) == 101
-    assert written[-1].startswith("W: more than 100 files were not simply stored")
+    assert written[-1].startswith("W: more than 100 files were not stored")
 
 
 def unsent(number, error="no association"):

@@ -4,6 +4,9 @@ from hypothesis import strategies as st
 
 from asyncstore.errors import InvalidPdu
 from asyncstore.negotiation import IMPLICIT_VR_LITTLE_ENDIAN, agreed_window, conclude, pair_of, plan, verification
+from asyncstore.negotiation.contexts import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
+from asyncstore.negotiation.contexts import IMPLICIT_VR_LITTLE_ENDIAN as IMPLICIT
+from asyncstore.negotiation.contexts import is_planned
 from asyncstore.protocol.associate import MOST_CONTEXTS, AssociateRequest, ContextResult, ProposedContext
 
 _PAIRS = st.lists(st.tuples(st.integers(0, 30).map("1.2.{}".format), st.integers(0, 9).map("1.3.{}".format)))
@@ -13,7 +16,25 @@ _PAIRS = st.lists(st.tuples(st.integers(0, 30).map("1.2.{}".format), st.integers
 def test_each_pair_gets_one_context_with_its_transfer_syntax_alone(pairs):
     contexts = plan(pairs)
     proposed = [(context.abstract_syntax, *context.transfer_syntaxes) for context in contexts]
-    assert proposed == list(dict.fromkeys(pairs))[:MOST_CONTEXTS]
+    assert len(set(proposed)) == len(proposed) <= MOST_CONTEXTS
+    classes = {context.abstract_syntax for context in contexts}
+    assert {pair for pair in pairs if pair[0] in classes and len(contexts) < MOST_CONTEXTS} <= set(proposed)
+
+
+def test_every_pair_is_planned_in_time_with_what_it_can_be_converted_to():
+    pairs = [(f"1.2.{number}", uid) for number in range(150) for uid in (EXPLICIT, "1.2.840.10008.1.2.4.50")]
+    left, associations = pairs, 0
+    while left:
+        contexts = plan(left)
+        planned = [pair for pair in left if is_planned(contexts, pair)]
+        assert planned[0] == left[0]
+        for abstract, transfer in planned:
+            groups = [context.transfer_syntaxes for context in contexts if context.abstract_syntax == abstract]
+            assert (transfer,) in groups
+            assert (IMPLICIT,) in groups
+        left = [pair for pair in left if pair not in planned]
+        associations += 1
+    assert associations == 4
 
 
 @given(_PAIRS)

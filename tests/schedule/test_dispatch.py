@@ -694,3 +694,62 @@ def test_where_nothing_goes_wrong_everything_is_stored(batches, associations, wi
     assert dispatcher.failure is None
     assert dispatcher.stop_reason is None
     assert {association.end for association in world.associations} <= {"released"}
+
+
+# A failure that is known before its turn.
+
+
+async def _halted(conduct, instances, unsendable=(), behind=()):
+    world = World([conduct])
+    dispatcher = world.dispatcher(associations=2, halt_on_failure=True)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(instances)
+    dispatcher.refuse(unsendable)
+    await dispatcher.put(list(behind))
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, [*instances, *behind], unsendable)
+    return world
+
+
+async def test_halting_sends_what_stands_before_a_file_that_cannot_be_sent_and_nothing_behind_it():
+    bad = Unsendable("bad", "not a DICOM file")
+    world = await _halted(Conduct(), _names(20), [bad], _names(20, start=20))
+    assert {outcome.path for outcome in world.outcomes if outcome.result is Result.STORED} == {
+        str(n) for n in range(20)
+    }
+    withdrawn = [outcome for outcome in world.outcomes if outcome.is_withdrawn]
+    assert {outcome.path for outcome in withdrawn} == {str(number) for number in range(20, 40)}
+    assert all("not a DICOM file" in outcome.error for outcome in withdrawn)
+
+
+async def test_halting_sends_what_stands_before_a_file_without_context_and_nothing_behind_it():
+    files = [instance(number, "1.2" if number == 12 else "1.1") for number in range(30)]
+    world = await _halted(Conduct(refuses=frozenset(["1.2"])), files)
+    assert {outcome.path for outcome in world.outcomes if outcome.result is Result.STORED} == {
+        str(n) for n in range(12)
+    }
+    failed = [one for one in world.outcomes if one.result is Result.NOT_SENT and not one.is_withdrawn]
+    assert [one.path for one in failed] == ["12"]
+
+
+async def test_halting_with_nothing_but_a_file_that_cannot_be_sent_ends():
+    world = await _halted(Conduct(), [], [Unsendable("bad", "not a DICOM file")])
+    assert _results(world) == {Result.NOT_SENT: 1}
+
+
+async def test_a_full_backlog_that_is_refused_as_a_whole_lets_the_next_files_in(monkeypatch):
+    monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
+    world = World([Conduct(refuses=frozenset(["1.1"]))])
+    world.opening.clear()
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(10))
+    putting = asyncio.create_task(dispatcher.put(_names(10, start=10)))
+    await _until(lambda: world.asked_for == 1)
+    world.opening.set()
+    await asyncio.wait_for(putting, _PATIENCE)
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(20))
+    assert _results(world) == {Result.NOT_SENT: 20}
