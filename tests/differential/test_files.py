@@ -31,7 +31,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("names", ODD, ids=" ".join)
-@pytest.mark.parametrize("options", [["-x="], ["-x=", "-nh"], ["-R", "-nh"], ["-R"]], ids=" ".join)
+@pytest.mark.parametrize("options", [["-x="], ["-R", "-nh"]], ids=" ".join)
 def test_what_is_no_instance_or_of_no_known_class(recorder, archive, options, names):
     theirs, ours = recorder.both(*options, INPUTS, *map(archive.path, names))
     assert_alike(options, theirs, ours, len(names))
@@ -52,9 +52,9 @@ def _renamed(recorder, program, archive, folder, names, options, **behaviour):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("status", ["success", "failure", "sometimes a failure"])
 @pytest.mark.parametrize("request_", ["accepts all", "no MR", "implicit VR only"])
-@pytest.mark.parametrize("options", [["-x=", "-nh"], ["-R", "-nh"], ["+C", "-nh"]], ids=" ".join)
+@pytest.mark.parametrize("options", [["-x=", "-nh"], ["-R", "-nh"]], ids=" ".join)
 def test_files_are_renamed_alike(recorder, archive, tmp_path, options, request_, status):
     names = ["ct", "report", "text", "big-endian", "missing", "jpeg", "document", "empty", "colour"]
     answers = {"on_request": REQUESTS[request_], "on_store": STATUSES[status]}
