@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from asyncstore.negotiation.proposal import Proposal, listed
     from asyncstore.network.timeouts import Timeouts
     from asyncstore.network.tls import TlsOptions
+    from asyncstore.prepare.converter import ConversionOptions
+    from asyncstore.prepare.invention import Invent
     from asyncstore.prepare.probe import FileFormat
     from asyncstore.protocol.associate import IdentityKind, UserIdentity
     from asyncstore.renaming import NotRenamed, Renamer
@@ -77,6 +79,8 @@ _HOMES = {
     "network.timeouts": ("Timeouts",),
     "protocol.associate": ("IdentityKind", "UserIdentity"),
     "network.tls": ("TlsOptions",),
+    "prepare.converter": ("ConversionOptions",),
+    "prepare.invention": ("Invent",),
     "prepare.probe": ("FileFormat",),
     "renaming": ("NotRenamed", "Renamer"),
     "sender": ("Run", "Sender"),
@@ -108,8 +112,10 @@ __all__ = [  # noqa: RUF022 - by room
     "TlsInterrupted",
     "UsageError",
     "IdentityKind",
+    "ConversionOptions",
     "FileFormat",
     "Instance",
+    "Invent",
     "Lane",
     "LaneState",
     "NotRenamed",
