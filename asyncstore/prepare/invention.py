@@ -24,6 +24,10 @@ _SOP_INSTANCE_UID = 0x00080018
 _INSTANCE_NUMBER = 0x00200013
 
 
+_SECONDS = 10**8
+"""Study IDs begin with the time, modulo three years: an SH has 16 characters (PS3.5 6.2), seven are for a number."""
+
+
 class Invent(NamedTuple):
     """How many of what belong together.
 
@@ -65,7 +69,8 @@ class Inventor:
         if not instance:
             self._series = {_SERIES_INSTANCE_UID: _uid(), _SERIES_NUMBER: _text(series)}
             if not series:
-                self._study = {_STUDY_INSTANCE_UID: _uid(), _STUDY_ID: _text(f"S{self._begun}{study_count}"[:16])}
+                study_id = f"S{self._begun % _SECONDS:08}{study_count}"
+                self._study = {_STUDY_INSTANCE_UID: _uid(), _STUDY_ID: _text(study_id)}
                 if not study:
                     name = f"{self._begun}{patient}"
                     self._patient = {_PATIENT_NAME: _text(f"INVENTED^{name}"), _PATIENT_ID: _text(f"PID{name}")}

@@ -10,6 +10,7 @@ import asyncio
 import io
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -115,7 +116,7 @@ class Ran(NamedTuple):
 
 
 class Recorder:
-    """Runs programs, one after the other, against acceptors in a thread of its own."""
+    """Runs programs, each against an acceptor of its own in a thread of its own."""
 
     def __init__(self, portal: BlockingPortal) -> None:
         self._portal = portal
@@ -130,9 +131,11 @@ class Recorder:
             return Ran(said, tuple(map(Association.of, scp.associations)))
 
     def both(self, *words: str, behaviour: Behaviour = obedient) -> tuple[Ran, Ran]:
-        """Run storescu and asyncstore."""
-        theirs, ours = (self.run(program, *words, behaviour=behaviour) for program in (storescu, asyncstore))
-        return theirs, ours
+        """Run storescu and asyncstore, at the same time: asyncstore here, since signals are for the main thread."""
+        with ThreadPoolExecutor(1) as executor:
+            theirs = executor.submit(self.run, storescu, *words, behaviour=behaviour)
+            ours = self.run(asyncstore, *words, behaviour=behaviour)
+            return theirs.result(), ours
 
 
 async def _settle(scp: HostileSCP) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from functools import cache
 
 from peers.programs import find_program
 
@@ -18,6 +19,7 @@ PROPOSING = {*CHOICES, "-R", "+C", "-xf"}
 _ROW = re.compile(r"^ {2,}(?:([-+]\S+) +)?(--[a-z0-9-]+)", re.MULTILINE)
 
 
+@cache
 def of_storescu() -> list[tuple[str, str]]:
     """Return the short and the long name of each option of the storescu that is installed, as its help lists them."""
     shown = subprocess.run([find_program("storescu", "dcmtk"), "--help"], capture_output=True, text=True, check=False)

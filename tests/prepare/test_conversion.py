@@ -1,0 +1,130 @@
+"""What a worker makes of an order: a data set in memory or in a file, or the reason why there is none."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import trees
+from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare import conversion
+from asyncstore.prepare.conversion import Order, convert
+from asyncstore.prepare.probe import probe_file
+from asyncstore.prepare.reencode import Changes, encoding_of, reencode
+
+IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
+NOTHING = Changes()
+DEFLATED, JPEG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.50"
+
+
+@pytest.fixture(scope="module")
+def collection():
+    return {path.name: path for path in trees.pydicom_test_files()}
+
+
+@pytest.fixture
+def found(collection):
+    """A file that is too large to be in memory already."""
+    return probe_file(str(collection["CT_small.dcm"]))
+
+
+def _made(instance, target, folder, changes=NOTHING):
+    [there] = convert([Order(instance, target, instance.sop_instance_uid, changes.values)], *changes[1:], str(folder))
+    return there
+
+
+def _as_it_should_be(instance, target, changes=NOTHING):
+    data = Path(instance.path).read_bytes()[instance.offset :]
+    return b"".join(reencode(data, encoding_of(instance.transfer_syntax_uid), encoding_of(target), changes))
+
+
+@pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT, BIG, DEFLATED])
+@pytest.mark.parametrize("name", ["CT_small.dcm", "rtplan.dcm", "MR_small_bigendian.dcm", "image_dfl.dcm"])
+def test_what_is_small_comes_in_memory(collection, tmp_path, name, target):
+    instance = probe_file(str(collection[name]))
+    there = _made(instance, target, tmp_path)
+    assert there.data == _as_it_should_be(instance, target)
+    assert there[:6] == (
+        *(instance.path, instance.sop_class_uid, instance.sop_instance_uid, target, 0, len(there.data)),
+    )
+    assert there.original is None
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_is_large_comes_in_a_file_of_the_folder(found, tmp_path, monkeypatch):
+    monkeypatch.setattr(conversion, "_IN_MEMORY", 1000)
+    there, other = (_made(found, target, tmp_path) for target in (IMPLICIT, BIG))
+    assert {there.path, other.path} == {str(path) for path in tmp_path.iterdir()}
+    for one, target in ((there, IMPLICIT), (other, BIG)):
+        content = Path(one.path).read_bytes()
+        assert (one.data, one.offset, one.length) == (None, 0, len(content))
+        assert content == _as_it_should_be(found, target)
+
+
+def test_what_came_along_with_the_probe_is_not_read_again(collection, tmp_path):
+    instance = probe_file(str(collection["rtplan.dcm"]))
+    assert instance.data is not None
+    there = _made(instance._replace(path="/gone"), EXPLICIT, tmp_path)
+    assert there.data == _as_it_should_be(instance, EXPLICIT)
+
+
+def test_an_order_says_what_is_to_be_different(found, tmp_path):
+    changes = Changes({0x00080018: b"1.2.3\0", 0x00100010: b"New^Name"}, new_vrs=False, deflate_level=0)
+    [there] = convert([Order(found, DEFLATED, "1.2.3", changes.values)], False, 0, str(tmp_path))
+    assert there.sop_instance_uid == "1.2.3"
+    assert there.data == _as_it_should_be(found, DEFLATED, changes)
+    assert there.length > _made(found, DEFLATED, tmp_path).length
+
+
+def test_answers_come_in_order(collection, tmp_path):
+    names = ["CT_small.dcm", "JPEG-lossy.dcm", "rtplan.dcm", "MR_truncated.dcm", "CT_small.dcm"]
+    instances = [probe_file(str(collection[name])) for name in names]
+    orders = [Order(one, IMPLICIT, one.sop_instance_uid) for one in instances]
+    made = convert(orders, True, 6, str(tmp_path))
+    assert [type(one) for one in made] == [Instance, Instance, Instance, Unsendable, Instance]
+    assert [one.path for one in made] == [one.path for one in instances]
+
+
+def test_pixel_data_that_would_have_to_be_compressed_is_not_sent(found, tmp_path):
+    there = _made(found, JPEG, tmp_path)
+    assert there == Unsendable(found.path, f"only {JPEG} was accepted for it, and its pixel data is not compressed")
+
+
+def test_what_has_no_pixel_data_needs_no_compression(collection, tmp_path):
+    instance = probe_file(str(collection["reportsi.dcm"]))
+    assert _made(instance, JPEG, tmp_path).data == _as_it_should_be(instance, EXPLICIT)
+
+
+def test_a_damaged_data_set_is_not_sent(collection, tmp_path):
+    instance = probe_file(str(collection["MR_truncated.dcm"]))
+    there = _made(instance, BIG, tmp_path)
+    assert there.reason.startswith("its data set is damaged and cannot be converted: element (7FE0,0010) at byte ")
+
+
+def test_elements_of_odd_length_that_do_not_make_up_for_each_other_are_not_sent(tmp_path):
+    path = tmp_path / "odd.dcm"
+    path.write_bytes(b"\x08\x00\x00\x00UL\x01\x00\1" + b"\x08\x00\x60\x00CS\x01\x00C")
+    there = _made(Instance(str(path), "1.1", "1.2", EXPLICIT, 0, 18), IMPLICIT, tmp_path)
+    assert there.reason == "its data set has an odd length: the file is cut off or damaged"
+
+
+def test_a_file_that_has_changed_or_gone_is_not_sent(collection, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(collection["CT_small.dcm"].read_bytes())
+    instance = probe_file(str(path))
+    with path.open("ab") as file:
+        file.write(b"more")
+    assert _made(instance, IMPLICIT, tmp_path).reason == "its size has changed since it was found"
+    path.unlink()
+    assert _made(instance, IMPLICIT, tmp_path).reason == "cannot be read: No such file or directory"
+
+
+def test_where_there_is_no_room_nothing_is_left(found, tmp_path, monkeypatch):
+    monkeypatch.setattr(conversion, "_IN_MEMORY", 1000)
+    there = _made(found, IMPLICIT, tmp_path / "gone")
+    assert there.reason == f"no room for its converted data set in {tmp_path / 'gone'}: No such file or directory"
+    monkeypatch.setattr(conversion, "_chunks", lambda *_: [bytes(2000)] * 1000)
+    if Path("/dev/full").exists():
+        monkeypatch.setattr(Path, "open", lambda *_: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb"))
+        assert _made(found, IMPLICIT, tmp_path).reason.endswith("No space left on device")
+        assert [*tmp_path.iterdir()] == []

@@ -1,0 +1,243 @@
+"""The converter with real worker processes: what it makes, and what it leaves behind."""
+
+import asyncio
+import os
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+import trees
+from asyncstore.errors import PrepareError
+from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.converter import ConversionOptions, Converter
+from asyncstore.prepare.invention import Invent
+from asyncstore.prepare.pool import Pool
+from asyncstore.prepare.probe import probe_file
+from asyncstore.prepare.reencode import Changes, encoding_of, reencode
+
+IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+LARGE = 1_200_000
+"""Bytes of a data set that comes back in a file."""
+
+_IN_THE_WORKER = """
+import os, signal, time
+
+_open = os.open
+
+def open_as_told_by_name(path, *arguments, **named):
+    name = os.path.basename(str(path))
+    if name.startswith(("slow", "kills")) and os.path.exists(str(path) + ".armed"):
+        open(str(path) + ".opened", "w").close()
+        if name.startswith("slow"):
+            time.sleep(60)
+        if not name.startswith("kills-once") or not os.path.exists(str(path) + ".killed"):
+            open(str(path) + ".killed", "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+    return _open(path, *arguments, **named)
+
+os.open = open_as_told_by_name
+"""
+"""What Python runs when it starts: so a worker, which inherits PYTHONPATH, misbehaves with files that are armed."""
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    """Where temporary files go."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder for files whose names tell what becomes of the worker that converts them."""
+    startup = tmp_path / "startup"
+    startup.mkdir()
+    (startup / "sitecustomize.py").write_text(_IN_THE_WORKER)
+    monkeypatch.setenv("PYTHONPATH", str(startup))
+    files = tmp_path / "files"
+    files.mkdir()
+    return files
+
+
+def _files(folder, count=2, size=LARGE):
+    paths = trees.instances(folder / "instances", count, data_set_bytes=size)
+    return [probe_file(str(path)) for path in paths]
+
+
+def _armed(folder, name):
+    """A file that makes trouble when it is converted, and too large to come along with the probe."""
+    [path] = trees.instances(folder / "instances", 1, data_set_bytes=12_000)
+    path = path.rename(folder / name)
+    Path(f"{path}.armed").touch()
+    return probe_file(str(path))
+
+
+@contextmanager
+def _converter(options=ConversionOptions(), size=1):  # noqa: B008 - it is frozen
+    pool = Pool(size)
+    converter = Converter(pool, options)
+    try:
+        yield converter
+    finally:
+        converter.close()
+        pool.close()
+
+
+def _data(instance):
+    return instance.data or Path(instance.path).read_bytes()[instance.offset :]
+
+
+def _as_it_should_be(found, target):
+    return b"".join(reencode(_data(found), encoding_of(found.transfer_syntax_uid), encoding_of(target), Changes()))
+
+
+async def _opened(instance):
+    async with asyncio.timeout(20):
+        while not Path(f"{instance.path}.opened").exists():  # noqa: ASYNC110, ASYNC240 - a file wakes nobody
+            await asyncio.sleep(0.01)
+
+
+# What it makes.
+
+
+async def test_what_is_converted_remembers_what_was_found(tmp_path):
+    found = [*_files(tmp_path / "large"), *_files(tmp_path / "small", size=2000)]
+    with _converter() as converter:
+        async with converter.converted(found, IMPLICIT) as made:
+            for there, instance in zip(made, found, strict=True):
+                assert there.original == there.found == instance
+                assert there.transfer_syntax_uid == IMPLICIT
+                assert (there.path == instance.path) == (there.data is not None) == (instance.length < LARGE)
+                assert _data(there) == _as_it_should_be(instance, IMPLICIT)
+
+
+async def test_what_cannot_be_converted_is_said_in_its_place():
+    paths = {path.name: path for path in trees.pydicom_test_files()}
+    found = [probe_file(str(paths[name])) for name in ("CT_small.dcm", "MR_truncated.dcm", "rtplan.dcm")]
+    with _converter() as converter:
+        async with converter.converted(found, IMPLICIT) as made:
+            assert [type(there) for there in made] == [Instance, Unsendable, Instance]
+            assert made[1].path == found[1].path
+
+
+async def test_each_instance_has_an_identity_of_its_own(tmp_path):
+    found = _files(tmp_path, 5, 2000)
+    with _converter(ConversionOptions(Invent(instances=2))) as converter:
+        uids, series = [], []
+        for portion in (found[:2], found[2:], found[:1]):
+            async with converter.converted(portion, EXPLICIT) as made:
+                uids += [there.sop_instance_uid for there in made]
+                series += [there.data.split(b"\x20\x00\x0e\x00UI")[1][2:20] for there in made]
+                assert all(there.sop_instance_uid.encode() in there.data for there in made)
+    assert len({*uids}) == 6
+    assert [series.index(uid) for uid in series] == [0, 0, 2, 2, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("options", "changes_everything"),
+    [
+        (ConversionOptions(), False),
+        (ConversionOptions(deflate_level=9), False),
+        (ConversionOptions(new_vrs=False), True),
+        (ConversionOptions(Invent()), True),
+    ],
+)
+def test_it_says_whether_files_can_go_out_as_they_are(options, changes_everything):
+    with _converter(options) as converter:
+        assert converter.changes_everything == changes_everything
+
+
+# What it leaves behind: nothing.
+
+
+async def test_nothing_is_made_where_nothing_is_converted(temporary):
+    with _converter():
+        assert [*temporary.iterdir()] == []
+
+
+async def test_temporary_files_vanish_when_they_have_been_read_and_their_folder_in_the_end(tmp_path, temporary):
+    found = _files(tmp_path)
+    with _converter() as converter:
+        async with converter.converted(found, IMPLICIT) as made:
+            paths = [Path(there.path) for there in made]
+            assert all(temporary in path.parents for path in paths)
+            assert all(path.stat().st_mode & 0o077 == 0 for path in [paths[0].parent])  # it is patients' data
+        assert not any(path.exists() for path in paths)
+        assert len([*temporary.iterdir()]) == 1
+    assert [*temporary.iterdir()] == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+async def test_temporary_files_vanish_whatever_happens_meanwhile(tmp_path, temporary, error):
+    with _converter() as converter:
+        with suppress(error):
+            async with converter.converted(_files(tmp_path), IMPLICIT) as made:
+                paths = [Path(there.path) for there in made]
+                raise error
+        assert not any(path.exists() for path in paths)
+    assert [*temporary.iterdir()] == []
+
+
+async def test_a_temporary_file_that_is_gone_already_is_no_error(tmp_path):
+    with _converter() as converter:
+        async with converter.converted(_files(tmp_path), IMPLICIT) as made:
+            os.unlink(made[0].path)
+
+
+async def test_files_of_a_conversion_that_is_cancelled_vanish_with_the_folder(folder, tmp_path, temporary):
+    found = [*_files(tmp_path / "large"), _armed(folder, "slow")]
+    with _converter() as converter:
+        converting = asyncio.create_task(_convert(converter, found))
+        await _opened(found[-1])
+        assert len([*temporary.rglob("*")]) == 3  # the folder, and what was converted before
+        converting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await converting
+    assert [*temporary.iterdir()] == []
+
+
+async def _convert(converter, found):
+    async with converter.converted(found, IMPLICIT) as made:
+        return made
+
+
+async def test_a_folder_that_cannot_be_removed_is_no_error(tmp_path, temporary):
+    with _converter() as converter:
+        async with converter.converted(_files(tmp_path), IMPLICIT):
+            pass
+        for below in temporary.iterdir():
+            below.rmdir()
+
+
+# Workers that die.
+
+
+async def test_a_conversion_whose_worker_was_killed_is_done_again(folder, tmp_path):
+    found = [*_files(tmp_path / "small", size=2000), _armed(folder, "kills-once")]
+    with _converter() as converter:
+        made = await _convert(converter, found)
+    assert os.path.exists(f"{found[2].path}.killed")
+    assert [_data(there) for there in made] == [_as_it_should_be(one, IMPLICIT) for one in found]
+
+
+async def test_a_file_that_kills_its_worker_again_is_not_sent_and_the_others_are(folder, tmp_path):
+    found = [*_files(tmp_path / "small", size=2000), _armed(folder, "kills")]
+    with _converter() as converter:
+        made = await _convert(converter, found)
+        assert [type(there) for there in made] == [Instance, Instance, Unsendable]
+        assert made[2].reason == "converting it killed a worker process, twice"
+        assert [type(there) for there in await _convert(converter, found[:2])] == [Instance, Instance]
+
+
+async def test_where_no_process_can_be_run_it_says_so(tmp_path, temporary):
+    pool = Pool(1)
+    pool.close()
+    converter = Converter(pool, ConversionOptions())
+    with pytest.raises(PrepareError):
+        await _convert(converter, _files(tmp_path))
+    converter.close()
+    assert [*temporary.iterdir()] == []

@@ -1,0 +1,74 @@
+"""Invented identities: who belongs to whom, and values that may stand where they stand."""
+
+import re
+from itertools import groupby
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncstore.prepare.invention import Invent, Inventor
+
+NAME, PATIENT_ID, SOP_INSTANCE_UID = 0x00100010, 0x00100020, 0x00080018
+STUDY_UID, STUDY_ID, SERIES_UID, SERIES_NUMBER, INSTANCE_NUMBER = (
+    *(0x0020000D, 0x00200010, 0x0020000E, 0x00200011, 0x00200013),
+)
+LIMITS = {NAME: 64, PATIENT_ID: 64, STUDY_ID: 16, SERIES_NUMBER: 12, INSTANCE_NUMBER: 12}
+
+
+def _first(count, invent):
+    inventor = Inventor(invent)
+    return [inventor.next() for _ in range(count)]
+
+
+def _runs(values):
+    """How often each value comes in a row; none comes again later."""
+    runs = [(value, len([*group])) for value, group in groupby(values)]
+    assert len({value for value, _ in runs}) == len(runs)
+    return [length for _, length in runs]
+
+
+def test_a_patient_has_studies_of_series_of_instances():
+    made = _first(24, Invent(instances=2, series=3, studies=2))
+    for tag, each in ((SERIES_UID, 2), (STUDY_UID, 6), (STUDY_ID, 6), (PATIENT_ID, 12), (NAME, 12)):
+        assert _runs([one.values[tag] for one in made]) == [each] * (24 // each)
+
+
+def test_numbers_begin_at_0_in_each_series_and_study():
+    made = _first(12, Invent(instances=2, series=3, studies=2))
+    assert [int(one.values[INSTANCE_NUMBER]) for one in made] == [0, 1] * 6
+    assert [int(one.values[SERIES_NUMBER]) for one in made] == [0, 0, 1, 1, 2, 2] * 2
+
+
+def test_without_numbers_they_are_those_of_storescu():
+    assert Invent() == (100, 50, 25)
+
+
+@given(st.builds(Invent, *[st.integers(1, 4)] * 3), st.integers(1, 200))
+def test_no_uid_comes_twice(invent, count):
+    made = _first(count, invent)
+    uids = [one.sop_instance_uid for one in made]
+    uids += {one.values[tag].decode() for one in made for tag in (STUDY_UID, SERIES_UID)}
+    assert len({*uids}) == len(uids)
+
+
+def test_values_are_what_their_elements_may_hold():
+    for one in _first(300, Invent(2, 2, 2)):
+        assert one.values[SOP_INSTANCE_UID].rstrip(b"\0") == one.sop_instance_uid.encode()
+        for tag, value in one.values.items():
+            assert len(value) % 2 == 0
+            assert len(value) <= LIMITS.get(tag, 64)
+            if tag not in LIMITS:
+                assert re.fullmatch(rb"2\.25\.[1-9][0-9]*\0?", value)
+
+
+@pytest.mark.parametrize("begun", [0, 1_900_000_000, 99_999_999_999])
+def test_study_ids_stay_apart_at_any_time(monkeypatch, begun):
+    """SH has 16 characters."""
+    monkeypatch.setattr("time.time", lambda: begun)
+    inventor = Inventor(Invent(1, 1, 1))
+    ids = [inventor.next().values[STUDY_ID] for _ in range(1000)]
+    inventor._count = 9_999_000  # noqa: SLF001 - instead of as many instances
+    ids += [inventor.next().values[STUDY_ID] for _ in range(1000)]
+    assert len({*ids}) == len(ids)
+    assert max(map(len, ids)) <= 16
