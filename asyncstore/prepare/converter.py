@@ -93,7 +93,9 @@ class Converter:
                 self._folder = TemporaryDirectory(prefix="asyncstore-", ignore_cleanup_errors=True)
             except OSError as error:
                 complaint = f"there is no temporary folder for converted data sets: {error.strerror or error}"
-                raise PrepareError(complaint) from error
+                refusal = PrepareError(complaint)
+                refusal.hint = "Set TMPDIR to a folder that can be written to."
+                raise refusal from error
             if self._options.invent is not None:
                 from asyncstore.prepare.invention import Inventor  # noqa: PLC0415 - rule 4
 

@@ -1,7 +1,6 @@
 """The converter with real worker processes: what it makes, and what it leaves behind."""
 
 import asyncio
-import os
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -185,7 +184,7 @@ async def test_temporary_files_vanish_whatever_happens_meanwhile(tmp_path, tempo
 async def test_a_temporary_file_that_is_gone_already_is_no_error(tmp_path):
     with _converter() as converter:
         async with converter.converted(_files(tmp_path), IMPLICIT) as made:
-            os.unlink(made[0].path)
+            Path(made[0].path).unlink()
 
 
 async def test_files_of_a_conversion_that_is_cancelled_vanish_with_the_folder(folder, tmp_path, temporary):
@@ -220,7 +219,7 @@ async def test_a_conversion_whose_worker_was_killed_is_done_again(folder, tmp_pa
     found = [*_files(tmp_path / "small", size=2000), _armed(folder, "kills-once")]
     with _converter() as converter:
         made = await _convert(converter, found)
-    assert os.path.exists(f"{found[2].path}.killed")
+    assert Path(f"{found[2].path}.killed") in Path(found[2].path).parent.iterdir()
     assert [_data(there) for there in made] == [_as_it_should_be(one, IMPLICIT) for one in found]
 
 
