@@ -181,10 +181,14 @@ async def test_temporary_files_vanish_whatever_happens_meanwhile(tmp_path, tempo
     assert [*temporary.iterdir()] == []
 
 
+def _remove(there):
+    Path(there.path).unlink()
+
+
 async def test_a_temporary_file_that_is_gone_already_is_no_error(tmp_path):
     with _converter() as converter:
         async with converter.converted(_files(tmp_path), IMPLICIT) as made:
-            Path(made[0].path).unlink()
+            _remove(made[0])
 
 
 async def test_files_of_a_conversion_that_is_cancelled_vanish_with_the_folder(folder, tmp_path, temporary):
