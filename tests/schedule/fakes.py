@@ -30,6 +30,8 @@ class Conduct(NamedTuple):
     """SOP classes whose contexts it refuses."""
     ignores: frozenset[str] = frozenset()
     """SOP classes whose contexts it does not answer."""
+    takes: frozenset[str] | None = None
+    """The transfer syntaxes it accepts; ``None``: the first of each context."""
     statuses: tuple[int, ...] = (0,)
     """What it answers, over and over."""
     dies_before: int | None = None
@@ -49,21 +51,27 @@ class World:
         unreadable: paths of files that cannot be read at all.
         breaking: paths of files that cannot be read to their end.
         large: paths of files that come in several pieces.
+        broken: paths of files that cannot be converted.
         load: how many small files come in one load.
     """
 
     def __init__(self, conducts=_GOOD, *, unreadable=(), breaking=(), large=(), broken=(), load=3):
         self.conducts = conducts
         self.unreadable, self.breaking, self.large, self.load = unreadable, breaking, large, load
-        self.broken, self.converting = broken, 0
+        self.broken = broken
+        self.changes_everything = False
+        self.unprepared = None
+        self.converting, self.conversions = 0, []
         self.outcomes = []
         self.begun, self.answers = [], {}
         self.associations = []
         self.asked_for = 0
         self.unreleased = 0
         self.readers = 0
-        self.answering, self.reading, self.opening, self.room_left = (asyncio.Event() for _ in range(4))
-        for gate in (self.answering, self.reading, self.opening, self.room_left):
+        self.answering, self.reading, self.opening, self.conversion, self.room_left = (
+            asyncio.Event() for _ in range(5)
+        )
+        for gate in (self.answering, self.reading, self.opening, self.conversion, self.room_left):
             gate.set()
 
     def dispatcher(self, **options):
@@ -154,42 +162,41 @@ class FakeReader:
 
 
 class FakeConverter:
-    """Converts by naming the transfer syntax: what is in ``broken`` it cannot."""
+    """Converts by naming the transfer syntax; nothing, where the world says that it is unprepared."""
 
     def __init__(self, world):
         self._world = world
-        self.changes_everything = False
+        self.changes_everything = world.changes_everything
 
     @asynccontextmanager
     async def converted(self, instances, transfer_syntax_uid):
-        self._world.converting += 1
-        await self._world.reading.wait()
+        world = self._world
+        world.converting += 1
         try:
+            await asyncio.sleep(0)
+            await world.conversion.wait()
+            if world.unprepared is not None:
+                raise world.unprepared
+            world.conversions.append([one.path for one in instances])
             yield [
                 Unsendable(one.path, "damaged")
-                if one.path in self._world.broken
-                else one._replace(path=f"converted {one.path}", transfer_syntax_uid=transfer_syntax_uid, original=one)
+                if one.path in world.broken
+                else one._replace(sop_instance_uid="1.7", transfer_syntax_uid=transfer_syntax_uid, original=one)
                 for one in instances
             ]
         finally:
-            self._world.converting -= 1
+            world.converting -= 1
 
 
 class FakeAssociation:
     def __init__(self, world, conduct, contexts, number, on_attempt, on_end):
-        pairs = {(context.abstract_syntax, context.transfer_syntaxes[0]): context.id for context in contexts}
         self.number = number
-        self.proposed = list(pairs)
+        self.proposed = [(context.abstract_syntax, context.transfer_syntaxes[0]) for context in contexts]
         self.error: AssociationError | None = None
         self.data_bytes_sent = 0
-        self.accepted = {
-            pair: context_id for pair, context_id in pairs.items() if pair[0] not in conduct.refuses | conduct.ignores
-        }
-        self.results = {
-            pair: "accepted" if pair in self.accepted else "abstract syntax not supported"
-            for pair in pairs
-            if pair[0] not in conduct.ignores
-        }
+        self.accepted, self.results = {}, {}
+        for context in contexts:
+            self._answer_context(conduct, context)
         self.end = None
         """How it ended: released, aborted, or lost."""
         self.is_closed = False
@@ -201,6 +208,17 @@ class FakeAssociation:
         self._answered = 0
         self._answering = set()
         self._changed = asyncio.Event()
+
+    def _answer_context(self, conduct, context):
+        sop_class, proposed = context.abstract_syntax, context.transfer_syntaxes
+        if sop_class in conduct.ignores:
+            return
+        taken = next((one for one in proposed if conduct.takes is None or one in conduct.takes), None)
+        is_accepted = taken is not None and sop_class not in conduct.refuses
+        if is_accepted:
+            self.accepted.setdefault((sop_class, taken), context.id)
+        words = "accepted" if is_accepted else "abstract syntax not supported"
+        self.results |= {(sop_class, one): words for one in proposed}
 
     @property
     def is_idle(self):

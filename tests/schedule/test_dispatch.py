@@ -3,15 +3,20 @@
 import asyncio
 import time
 from collections import Counter
+from itertools import chain
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asyncstore.errors import PrepareError
 from asyncstore.model import LaneState, Result, Unsendable
+from asyncstore.negotiation import IMPLICIT_VR_LITTLE_ENDIAN
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from schedule.fakes import SYNTAX, Conduct, World, instance
 
+_AS_IT_IS, _OTHER = IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1"
+"""Transfer syntaxes one of which is converted into the other."""
 _PATIENCE = 10
 """Seconds after which a run hangs."""
 
@@ -43,6 +48,7 @@ def _assert_in_order(world, dispatcher, instances, unsendable=()):
     assert world.open_now == 0
     assert world.unreleased == 0
     assert world.readers == 0
+    assert world.converting == 0
     assert dispatcher.lanes() == ()
     assert dispatcher.stopped.is_set()
     assert dispatcher.associations_asked_for == world.asked_for
@@ -641,7 +647,10 @@ _ENDS = st.one_of(st.just(("end", 0)), st.tuples(st.sampled_from(["stop", "cance
 
 
 async def _scripted(conducts, batches, end, options, files):
+    files = dict(files)
+    convertible, changes_everything = files.pop("convertible", ()), files.pop("changes_everything", False)
     world = World(conducts, **files)
+    world.changes_everything = changes_everything
     dispatcher = world.dispatcher(**options)
     running = asyncio.create_task(dispatcher.run())
     how, ticks = end
@@ -650,6 +659,7 @@ async def _scripted(conducts, batches, end, options, files):
     async def feed():
         for batch in batches:
             made = [instance(len(instances) + number, one) for number, one in enumerate(batch)]
+            made = [one._replace(transfer_syntax_uid=_AS_IT_IS) if one.path in convertible else one for one in made]
             instances.extend(made)
             await dispatcher.put(made)
             await asyncio.sleep(0)
@@ -753,3 +763,159 @@ async def test_a_full_backlog_that_is_refused_as_a_whole_lets_the_next_files_in(
     await asyncio.wait_for(running, _PATIENCE)
     _assert_in_order(world, dispatcher, _names(20))
     assert _results(world) == {Result.NOT_SENT: 20}
+
+
+# What has to be converted.
+
+
+def _convertible(count, start=0, sop_class_uid="1.1"):
+    return [
+        instance(number, sop_class_uid)._replace(transfer_syntax_uid=_AS_IT_IS)
+        for number in range(start, start + count)
+    ]
+
+
+def _takes(*transfer_syntaxes, **conduct):
+    return Conduct(takes=frozenset(transfer_syntaxes), **conduct)
+
+
+async def test_what_the_peer_takes_in_another_transfer_syntax_only_is_converted():
+    world = World([_takes(_OTHER)])
+    await _ran(world, _convertible(100), associations=2)
+    assert _results(world) == {Result.STORED: 100}
+    assert {(one.transfer_syntax_uid, one.sent_transfer_syntax_uid) for one in world.outcomes} == {(_AS_IT_IS, _OTHER)}
+    assert sorted(chain.from_iterable(world.conversions)) == sorted(map(str, range(100)))
+    assert {one.sop_instance_uid for one in world.outcomes} == {"1.7"}  # what the peer has, not what was found
+
+
+async def test_what_the_peer_takes_as_it_is_is_not_converted():
+    world = World([_takes(_AS_IT_IS, _OTHER)])
+    await _ran(world, _convertible(20))
+    assert _results(world) == {Result.STORED: 20}
+    assert world.conversions == []
+
+
+async def test_unless_everything_is_to_be_changed():
+    world = World([_takes(_AS_IT_IS)])
+    world.changes_everything = True
+    await _ran(world, _convertible(20), associations=1)
+    assert _results(world) == {Result.STORED: 20}
+    assert [*chain.from_iterable(world.conversions)] == [str(number) for number in range(20)]
+    assert {one.sent_transfer_syntax_uid for one in world.outcomes} == {_AS_IT_IS}
+
+
+async def test_converted_or_not_the_order_is_kept():
+    world = World([_takes(_OTHER, SYNTAX)])
+    instances = [one for number in range(20) for one in (*_convertible(1, number), instance(f"as it is {number}"))]
+    await _ran(world, instances, associations=1)
+    assert _results(world) == {Result.STORED: 40}
+    assert world.begun == [one.path for one in instances]
+    assert len(world.associations) == 1
+
+
+async def test_a_data_set_that_cannot_be_converted_is_not_sent_and_the_others_are():
+    world = World([_takes(_OTHER)], broken=["3", "4", "50"], unreadable=["7"], large=["8"])
+    await _ran(world, _convertible(60), associations=2)
+    assert _results(world) == {Result.STORED: 56, Result.NOT_SENT: 4}
+    assert {one.error for one in world.outcomes} == {None, "damaged", "cannot be read"}
+
+
+async def test_where_none_can_be_converted_the_run_ends():
+    world = World([_takes(_OTHER)], broken=[str(number) for number in range(50)])
+    dispatcher = await _ran(world, _convertible(50), associations=1)
+    assert _results(world) == {Result.NOT_SENT: 50}
+    assert dispatcher.failure is None
+
+
+async def test_what_cannot_be_converted_halts_a_run_that_is_to_halt():
+    world = World([_takes(_OTHER)], broken=["0"])
+    await _ran(world, _convertible(20), associations=1, halt_on_failure=True)
+    assert world.begun == []
+    assert _results(world) == {Result.NOT_SENT: 20}
+
+
+async def test_what_is_being_converted_when_the_run_stops_is_not_begun():
+    world = World([_takes(_OTHER)])
+    world.conversion.clear()
+    dispatcher = world.dispatcher(associations=2)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_convertible(200))
+    await _until(lambda: world.converting == 2)
+    dispatcher.stop("enough")
+    world.conversion.set()
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _convertible(200))
+    assert world.begun == []
+    assert {one.error for one in world.outcomes} == {"enough"}
+
+
+async def test_what_was_being_converted_for_an_association_that_ended_is_converted_for_the_next_one():
+    world = World([_takes(_OTHER), _takes(_AS_IT_IS)])
+    world.conversion.clear()
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_convertible(10))
+    await _until(lambda: world.converting)
+    world.associations[0].abort()
+    world.conversion.set()
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _convertible(10))
+    assert _results(world) == {Result.STORED: 10}
+    assert {one.sent_transfer_syntax_uid for one in world.outcomes} == {_AS_IT_IS}
+
+
+async def test_cancelled_amid_a_conversion_every_instance_has_its_outcome():
+    world = World([_takes(_OTHER)])
+    world.conversion.clear()
+    dispatcher = world.dispatcher(associations=2)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_convertible(100))
+    dispatcher.end_input()
+    await _until(lambda: world.converting == 2)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _convertible(100))
+    assert _results(world) == {Result.NOT_SENT: 100}
+
+
+async def test_where_nothing_can_be_converted_any_more_the_run_stops_and_says_why():
+    world = World([_takes(_OTHER)])
+    world.unprepared = PrepareError("worker processes die as soon as they start")
+    dispatcher = await _ran(world, _convertible(100), associations=2)
+    assert dispatcher.unconverted is world.unprepared
+    assert {(one.result, one.error) for one in world.outcomes} == {(Result.NOT_SENT, str(world.unprepared))}
+    assert {association.end for association in world.associations} <= {"released"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            Conduct,
+            opens=st.just(True),
+            ignores=st.just(frozenset()),
+            statuses=st.sampled_from([(0,), (0, 0xA700)]),
+            refuses=st.frozensets(st.sampled_from(_CLASSES), max_size=1),
+            takes=st.sampled_from([None, frozenset({_OTHER}), frozenset({_AS_IT_IS}), frozenset({_OTHER, SYNTAX})]),
+            dies_before=st.none() | st.integers(0, 4),
+            window=st.integers(1, 3),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    _BATCHES,
+    _ENDS,
+    st.fixed_dictionaries({"associations": st.none() | st.integers(1, 4), "halt_on_failure": st.booleans()}),
+    st.fixed_dictionaries(
+        {
+            name: st.frozensets(st.integers(0, 20).map(str), max_size=4)
+            for name in ("unreadable", "breaking", "large", "broken", "convertible")
+        }
+        | {"changes_everything": st.booleans()}
+    ),
+)
+def test_whatever_is_converted_every_instance_has_exactly_one_outcome(conducts, batches, end, options, files):
+    asyncio.run(_scripted(conducts, batches, end, options, files))
