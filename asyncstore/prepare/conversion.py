@@ -71,7 +71,10 @@ def _chunks(found: Instance, target: str, changes: Changes) -> list[Chunk]:
             raise _Unconvertible("its size has changed since it was found")
         chunks = reencode(data, encoding_of(found.transfer_syntax_uid), encoding_of(target), changes)
     except NotCompressed as refusal:
-        raise _Unconvertible(f"only {target} was accepted for it, and its pixel data is not compressed") from refusal
+        from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - it is seldom needed
+
+        reason = f"the peer takes it in {name_of(target)} only, and its pixel data would have to be compressed"
+        raise _Unconvertible(reason) from refusal
     except DamagedDataSet as damage:
         raise _Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
     except OSError as error:

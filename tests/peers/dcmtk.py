@@ -41,20 +41,22 @@ async def running_storescp(
     bit_preserving: bool = True,
     fork: bool = True,
     ignore: bool = False,
+    transfer_syntaxes: str | None = "+xa",
     environment: Mapping[str, str] | None = WITHOUT_NAGLE,
 ) -> AsyncIterator[StoreSCP]:
     """Run storescp.
 
     Args:
         folder: where it stores, by SOP instance UID: an instance stored twice is one file. It is created.
-        options: more of its options; ``+xa``, to accept all transfer syntaxes, is given always.
+        options: more of its options.
         bit_preserving: it writes each data set exactly as it was received.
         fork: it serves several associations at once.
         ignore: it receives and stores nothing.
+        transfer_syntaxes: the option that says which it accepts, by default all; ``None``: it is among the others.
         environment: variables it gets besides the test's own.
     """
     program = find_program("storescp", "dcmtk")
-    chosen = [*options, "+xa", "-od", made(folder)]
+    chosen = [*options, *([transfer_syntaxes] if transfer_syntaxes else []), "-od", made(folder)]
     chosen += ["+B"] * bit_preserving + ["--fork"] * fork + ["--ignore"] * ignore
     async with running(lambda port: [program, *chosen, str(port)], environment) as peer:
         yield StoreSCP(peer.port, folder, peer)
