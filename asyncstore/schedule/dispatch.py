@@ -402,36 +402,62 @@ class Dispatcher:
 
     async def _send(self, lane: _Lane, association: Association, batch: list[Instance], reader: Reader) -> None:
         """Read ``batch`` and submit it; what has not begun when the association ends or the run stops goes back."""
-        left = len(batch)
+        rest = list(batch)
         try:
             for portion, transfer_syntax in lane.carriage.portions(batch):
-                left -= len(portion)
+                del rest[: len(portion)]
                 if transfer_syntax is None:
                     goes_on = await self._submit(association, portion, reader)
                 else:
-                    goes_on = await self._convert_and_submit(association, portion, transfer_syntax, reader)
-                if not goes_on:
+                    goes_on = await self._convert_and_submit(association, portion, rest, transfer_syntax, reader)
+                if not goes_on or not rest:
                     break
         finally:
-            self._put_back(batch[len(batch) - left :])
+            self._put_back(rest)
 
     async def _convert_and_submit(
-        self, association: Association, portion: list[Instance], transfer_syntax: str, reader: Reader
+        self,
+        association: Association,
+        portion: list[Instance],
+        rest: list[Instance],
+        transfer_syntax: str,
+        reader: Reader,
     ) -> bool:
         waiting = portion
         try:
             async with self._converter.converted(portion, transfer_syntax) as made:
                 waiting = []
-                for instance, there in zip(portion, made, strict=True):
-                    if isinstance(there, Unsendable):
-                        self._settle((outcome.not_sent(instance, there.reason),))
-                return await self._submit(association, [one for one in made if isinstance(one, Instance)], reader)
+                return await self._submit(association, self._convertible(portion, made, rest), reader)
         except PrepareError as error:
             self.unconverted = error
             self.stop(str(error))
             return False
         finally:
             self._put_back(waiting)
+
+    def _convertible(
+        self, portion: list[Instance], made: list[Instance | Unsendable], rest: list[Instance]
+    ) -> list[Instance]:
+        """What was made of ``portion``; of what could not be made it is settled why not (rule 6).
+
+        Args:
+            portion: what was to be converted.
+            made: what came of it.
+            rest: what comes after it; nothing does any more when the first failure ends the run.
+        """
+        convertible: list[Instance] = []
+        for number, (instance, there) in enumerate(zip(portion, made, strict=True), 1):
+            if isinstance(there, Instance):
+                convertible.append(there)
+                continue
+            failure = outcome.not_sent(instance, there.reason)
+            if self._halts:
+                behind = [*portion[number:], *rest, *self._backlog.clear()]
+                rest.clear()
+                self._fail([failure], behind)
+                break
+            self._settle((failure,))
+        return convertible
 
     async def _submit(self, association: Association, instances: list[Instance], reader: Reader) -> bool:
         """Whether ``association`` takes more."""

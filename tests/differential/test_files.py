@@ -112,14 +112,6 @@ def test_with_no_halt_only_asyncstore_tells_by_its_exit_code(recorder, archive):
     assert (theirs.said.code, ours.said.code) == (0, 2)
 
 
-def test_both_send_what_stands_before_a_file_that_fails_and_nothing_behind_it(recorder, archive):
-    theirs, ours = recorder.both("-x=", INPUTS, archive.path("ct"), archive.path("jpeg"), archive.path("implicit"))
-    assert len(ours.stored) == 1
-    assert ours.stored == theirs.stored
-    assert not theirs.succeeded
-    assert not ours.succeeded
-
-
 def test_after_a_failure_asyncstore_ends_the_association_in_order(recorder, archive):
     """The difference "end of the association after a failure"."""
     unanswered = Behaviour(on_request=stays_silent())

@@ -827,11 +827,14 @@ async def test_where_none_can_be_converted_the_run_ends():
     assert dispatcher.failure is None
 
 
-async def test_what_cannot_be_converted_halts_a_run_that_is_to_halt():
-    world = World([_takes(_OTHER)], broken=["0"])
-    await _ran(world, _convertible(20), associations=1, halt_on_failure=True)
-    assert world.begun == []
-    assert _results(world) == {Result.NOT_SENT: 20}
+@pytest.mark.parametrize("number", [0, 1, 5, 40, 59])
+async def test_what_cannot_be_converted_halts_a_run_that_is_to_halt_when_it_is_its_turn(number):
+    world = World([_takes(_OTHER, SYNTAX)], broken=[str(number)])
+    instances = [*_convertible(50), *_names(3, 50), *_convertible(50, 53)]
+    await _ran(world, instances, associations=1, halt_on_failure=True)
+    assert world.begun == [str(before) for before in range(number)]
+    assert {one.path for one in world.outcomes if not one.is_withdrawn} == {str(one) for one in range(number + 1)}
+    assert _results(world)[Result.STORED] == number
 
 
 async def test_what_is_being_converted_when_the_run_stops_is_not_begun():
