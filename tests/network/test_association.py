@@ -117,7 +117,7 @@ async def test_it_tells_which_contexts_were_accepted_and_why_others_were_not():
     contexts = plan([(CT, EXPLICIT), (MR, EXPLICIT), (CT, IMPLICIT)])
     async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port, contexts) as observed:
         association = observed.association
-        assert association.accepted == {(CT, EXPLICIT): 1, (CT, IMPLICIT): 5}
+        assert association.accepted == {(CT, EXPLICIT): 1, (CT, IMPLICIT): 3}
         assert association.results == {
             (CT, EXPLICIT): "accepted",
             (MR, EXPLICIT): "abstract syntax not supported",
