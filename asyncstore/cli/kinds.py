@@ -62,19 +62,10 @@ class Text(NamedTuple):
         return words[0]
 
 
-class Secret(NamedTuple):
+class Secret(Text):
     """One word that is never shown."""
 
-    name: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One word."""
-        return (self.name,)
-
-    def parse(self, words: Sequence[str]) -> str:
-        """The word itself."""
-        return words[0]
+    __slots__ = ()
 
 
 class Pair(NamedTuple):

@@ -1,4 +1,4 @@
-"""What one association carries: for each pair of SOP class and transfer syntax, the transfer syntax it goes out in.
+"""What one association carries: for each pair of SOP class and transfer syntax, in which one it goes out, or why not.
 
 The answer is the same for millions of instances, so it is looked for once a pair.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from asyncstore.model import Instance
     from asyncstore.negotiation import Pair, Proposal
     from asyncstore.protocol.associate import ProposedContext
+    from asyncstore.schedule.ports import Association
 
 _MOST_INSTANCES = 32
 _MOST_BYTES = 1 << 22
@@ -88,3 +89,17 @@ class Carriage:
             return None
         chosen = carrier(*pair, self._accepted, prefers_deflated=self._proposal.prefers_deflated)
         return chosen if chosen == pair[1] or pair[1] in UNCOMPRESSED else None
+
+
+def why_not(pair: Pair, proposed: Iterable[ProposedContext], association: Association) -> str:
+    """What kept ``association`` from carrying a pair."""
+    from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - most runs never refuse anything
+
+    sop_class = pair[0]
+    accepted = [name_of(transfer) for abstract, transfer in association.accepted if abstract == sop_class]
+    if accepted:
+        return f"the peer takes it in {' and '.join(accepted)}, into which it is not converted"
+    if all(context.abstract_syntax != sop_class for context in proposed):
+        return "the SOP class is not among those proposed"
+    answers = {words for (abstract, _), words in association.results.items() if abstract == sop_class}
+    return association.results.get(pair) or ", ".join(sorted(answers)) or "the peer did not answer it"

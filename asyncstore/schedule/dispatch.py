@@ -29,16 +29,16 @@ from asyncstore.errors import AbortedHere, AssociationError, PrepareError
 from asyncstore.model import Attempt, Instance, Lane, LaneState, Outcome, Result, Unsendable
 from asyncstore.negotiation import Pair, Planned, Proposal, pair_of
 from asyncstore.schedule import outcome
-from asyncstore.schedule.appetite import MOST_BYTES, Appetite
+from asyncstore.schedule.appetite import MOST_BYTES
 from asyncstore.schedule.backlog import Backlog
-from asyncstore.schedule.carriage import Carriage
+from asyncstore.schedule.carriage import Carriage, why_not
 from asyncstore.schedule.concurrency import INTERVAL, Concurrency
+from asyncstore.schedule.lane import NOTHING, WorkingLane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from asyncstore.model import Piece
-    from asyncstore.protocol.associate import ProposedContext
     from asyncstore.schedule.ports import Association, Converter, OpenAssociation, Outlet, Reader
 
 _log = logging.getLogger(__name__)
@@ -77,24 +77,6 @@ class DispatchOptions(NamedTuple):
     proposal: Proposal = Planned()
 
 
-_NOTHING = Carriage(Planned(), (), {})
-
-
-class _Lane:
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.state = LaneState.WAITING
-        self.association: Association | None = None
-        self.association_number = 0
-        self.opening = anyio.CancelScope()
-        self.proposed: tuple[ProposedContext, ...] = ()
-        self.carriage = _NOTHING
-        self.answered = 0
-        self.lost = 0
-        self.is_retiring = False
-        self.appetite = Appetite()
-
-
 class Dispatcher:
     """Sends what is put, over lanes, until :meth:`end_input` was called and nothing is left.
 
@@ -122,7 +104,7 @@ class Dispatcher:
         self._backlog = Backlog(_BACKLOG_INSTANCES, _BACKLOG_BYTES)
         self._seen: dict[Pair, None] = {}
         self._refused: dict[Pair, str] = {}
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[int, WorkingLane] = {}
         self._concurrency = Concurrency(options.associations)
         self._change = asyncio.Event()
         self._unfinished = 0
@@ -210,7 +192,7 @@ class Dispatcher:
     def lanes(self) -> tuple[Lane, ...]:
         """The lanes as they are now."""
         now = time.monotonic()
-        return tuple(self._seen_from_outside(lane, now) for lane in self._lanes.values())
+        return tuple(lane.seen_from_outside(now) for lane in self._lanes.values())
 
     async def run(self) -> None:
         """Work until everything that was put has its outcome and every association is closed."""
@@ -229,13 +211,13 @@ class Dispatcher:
     def _adjust_lanes(self, tasks: anyio.abc.TaskGroup) -> None:
         for _ in range(self._lanes_missing()):
             number = next(number for number in range(1, len(self._lanes) + 2) if number not in self._lanes)
-            lane = self._lanes[number] = _Lane(number)
+            lane = self._lanes[number] = WorkingLane(number)
             tasks.start_soon(self._work, lane)
         for lane in self._active_lanes()[max(self._concurrency.target, 1) :]:
             lane.is_retiring = True
             self._wake()
 
-    def _active_lanes(self) -> list[_Lane]:
+    def _active_lanes(self) -> list[WorkingLane]:
         return [lane for lane in self._lanes.values() if not lane.is_retiring]
 
     def _lanes_missing(self) -> int:
@@ -260,7 +242,7 @@ class Dispatcher:
     def _is_over(self) -> bool:
         return self._is_input_over and self._unfinished == 0 and not self._lanes
 
-    async def _work(self, lane: _Lane) -> None:
+    async def _work(self, lane: WorkingLane) -> None:
         reader = self._new_reader()
         try:
             goes_on = True
@@ -275,7 +257,7 @@ class Dispatcher:
                         await association.close()
                     self._take_back(association)
                     self._bytes_of_past += association.data_bytes_sent
-                    lane.association, lane.proposed, lane.carriage = None, (), _NOTHING
+                    lane.association, lane.proposed, lane.carriage = None, (), NOTHING
                     self._drop_refused()
         finally:
             reader.close()
@@ -284,7 +266,7 @@ class Dispatcher:
                 self.stop(str(self.failure))
             self._wake()
 
-    async def _is_wanted(self, lane: _Lane) -> bool:
+    async def _is_wanted(self, lane: WorkingLane) -> bool:
         """Wait for something to send over a new association; false when there will be nothing for this lane."""
         lane.state = LaneState.WAITING
         while self.stop_reason is None and not lane.is_retiring and self.failure is None:
@@ -300,7 +282,7 @@ class Dispatcher:
         """Whether an association can be asked for, or what to propose depends on files yet to come."""
         return not self._options.proposal.needs_all_files or self._is_input_over or self._backlog.is_full
 
-    async def _open(self, lane: _Lane) -> Association | None:
+    async def _open(self, lane: WorkingLane) -> Association | None:
         lane.state = LaneState.OPENING
         wanted = [*self._backlog.waiting(), *(pair for pair in self._seen if pair not in self._refused)]
         contexts = lane.proposed = self._options.proposal.contexts(wanted)
@@ -331,14 +313,14 @@ class Dispatcher:
         self._refuse_uncarried(lane, association, wanted)
         return association
 
-    def _refuse_uncarried(self, lane: _Lane, association: Association, pairs: Iterable[Pair]) -> None:
+    def _refuse_uncarried(self, lane: WorkingLane, association: Association, pairs: Iterable[Pair]) -> None:
         """Refuse those of ``pairs`` that ``association`` was asked for and cannot carry, nor any other lane."""
         for pair in pairs:
             is_carried = any(pair in other.carriage for other in self._lanes.values())
             if not is_carried and self._options.proposal.covers(lane.proposed, pair):
-                self._refuse(pair, _why_not(pair, lane.proposed, association))
+                self._refuse(pair, why_not(pair, lane.proposed, association))
 
-    def _without(self, lane: _Lane, error: AssociationError) -> bool:
+    def _without(self, lane: WorkingLane, error: AssociationError) -> bool:
         """``lane`` ends for ``error``; the others go on, if there are any."""
         others = [other for other in self._lanes.values() if other is not lane]
         _log.info("%s", error)
@@ -368,7 +350,7 @@ class Dispatcher:
 
     # A lane at work.
 
-    async def _serve(self, lane: _Lane, association: Association, reader: Reader) -> bool:
+    async def _serve(self, lane: WorkingLane, association: Association, reader: Reader) -> bool:
         """Send over ``association`` as long as it is of use; whether the lane may open another one."""
         answered_before, lost_before, has_idled = lane.answered, lane.lost, False
         while association.error is None and self.stop_reason is None and not lane.is_retiring:
@@ -400,7 +382,7 @@ class Dispatcher:
             return self._fruitless < _FRUITLESS_LIMIT or self._without(lane, association.error)
         return True
 
-    async def _send(self, lane: _Lane, association: Association, batch: list[Instance], reader: Reader) -> None:
+    async def _send(self, lane: WorkingLane, association: Association, batch: list[Instance], reader: Reader) -> None:
         """Read ``batch`` and submit it; what has not begun when the association ends or the run stops goes back."""
         rest = list(batch)
         try:
@@ -489,7 +471,7 @@ class Dispatcher:
                 self._settle((outcome.withdrawn(piece.instance, self.stop_reason or ABORTED),))
         return sendable
 
-    def _is_replaced(self, lane: _Lane) -> bool:
+    def _is_replaced(self, lane: WorkingLane) -> bool:
         """Whether pairs wait that this lane did not propose, and that need it more than its own."""
         covers = self._options.proposal.covers
         for pair, waiting in self._backlog.waiting().items():
@@ -511,7 +493,7 @@ class Dispatcher:
 
     # Outcomes.
 
-    def _attempted(self, lane: _Lane, attempt: Attempt) -> None:
+    def _attempted(self, lane: WorkingLane, attempt: Attempt) -> None:
         if attempt.status is not None:
             lane.answered += 1
             self._answered += 1
@@ -561,25 +543,3 @@ class Dispatcher:
 
     async def _changed(self) -> None:
         await self._change.wait()
-
-    @staticmethod
-    def _seen_from_outside(lane: _Lane, now: float) -> Lane:
-        current = lane.association.current() if lane.association else None
-        path, size, seconds = (
-            (current[0].found.path, current[0].length, now - current[1]) if current else (None, 0, 0.0)
-        )
-        return Lane(lane.number, lane.state, lane.association_number, lane.answered, path, size, seconds)
-
-
-def _why_not(pair: Pair, proposed: Iterable[ProposedContext], association: Association) -> str:
-    """What kept ``association`` from carrying a pair."""
-    from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - most runs never refuse anything
-
-    sop_class = pair[0]
-    accepted = [name_of(transfer) for abstract, transfer in association.accepted if abstract == sop_class]
-    if accepted:
-        return f"the peer takes it in {' and '.join(accepted)}, into which it is not converted"
-    if all(context.abstract_syntax != sop_class for context in proposed):
-        return "the SOP class is not among those proposed"
-    answers = {words for (abstract, _), words in association.results.items() if abstract == sop_class}
-    return association.results.get(pair) or ", ".join(sorted(answers)) or "the peer did not answer it"
