@@ -79,7 +79,8 @@ def memory(folder):
         (truncated(100), "not a DICOM file"),
         (truncated(140), "cut off within its file meta information"),
         (truncated(200), "cut off within its file meta information"),
-        (truncated(1001), "odd length"),
+        (truncated(1000), "it is cut off"),
+        (truncated(1001), "it is cut off"),
         (trees.fifo, "a FIFO"),
         (trees.unix_socket, "a socket"),
         (trees.endless_device, "a character device"),
@@ -427,11 +428,11 @@ async def test_a_uid_that_is_none_is_refused_before_it_is_sent(tmp_path, good, u
     assert ran.results[Result.STORED] == len(good)
 
 
-async def test_a_data_set_of_two_bytes_is_stored(tmp_path, good):
+async def test_a_data_set_of_one_empty_element_is_stored(tmp_path, good):
     """The least there can be: whether it means anything is for the peer to say."""
     whole = trees.read_part10(good[0])
-    path = tmp_path / "two-bytes.dcm"
-    path.write_bytes(good[0].read_bytes()[: -len(whole.data_set)] + b"\x08\x00")
+    path = tmp_path / "one-element.dcm"
+    path.write_bytes(good[0].read_bytes()[: -len(whole.data_set)] + b"\x08\x00\x05\x00CS\0\0")
     ran, received = await sent_to_a_sink(tmp_path, [path])
     assert_true(ran, [path], received)
     assert ran.results == {Result.STORED: 1}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.probe import OPEN_FLAGS
+from asyncstore.prepare.probe import ODD_LENGTH, OPEN_FLAGS
 from asyncstore.prepare.reencode import Changes, DamagedDataSet, NotCompressed, encoding_of, reencode
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _chunks(found: Instance, target: str, changes: Changes) -> list[Chunk]:
     except OSError as error:
         raise _Unconvertible(f"cannot be read: {error.strerror}") from error
     if sum(map(len, chunks)) & 1:
-        raise _Unconvertible("its data set has an odd length: the file is cut off or damaged")
+        raise _Unconvertible(ODD_LENGTH)
     return chunks
 
 

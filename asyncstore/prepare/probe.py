@@ -1,4 +1,4 @@
-"""What instance a file holds, read from its file meta information (PS3.10 7.1) without parsing anything else.
+"""What instance a file holds, read from its file meta information (PS3.10 7.1) without parsing what need not be.
 
 Rules:
 
@@ -6,7 +6,8 @@ Rules:
 2. Strict: preamble, prefix, group length, known VRs, the three UIDs that matter. Whatever is out of the ordinary is
    not guessed here but handed to :mod:`asyncstore.prepare.unusual`.
 3. What the data set calls itself counts, and is looked for where file meta information calls it something else.
-4. Never raises for what a file is or does: the answer is an :class:`~asyncstore.model.Instance` or an
+4. A data set that is not all there is not sent: :mod:`asyncstore.prepare.ending`.
+5. Never raises for what a file is or does: the answer is an :class:`~asyncstore.model.Instance` or an
    :class:`~asyncstore.model.Unsendable`.
 """
 
@@ -20,6 +21,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.ending import why_cut_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,6 +56,7 @@ _UID = re.compile(r"[0-9.]{1,64}")
 """PS3.5 9.1, but for its rules on zeros and dots: real devices break them, and SCPs take what they send."""
 
 NO_DATA_SET = "it has no data set after its file meta information"
+ODD_LENGTH = "its data set has an odd length: the file is cut off or damaged"
 
 DEFLATED = frozenset(("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.8.1"))
 """Transfer syntaxes whose data set is a deflated stream: in files often of odd length, padded when it is sent (PS3.5
@@ -102,11 +105,11 @@ def probe_file(path: str, file_format: FileFormat = FileFormat.ANY) -> Instance 
             found = Instance(
                 path, *meta, status.st_size - offset, head[offset:] if len(head) == status.st_size else None
             )
+        reason = _complaint(found, descriptor, head) if isinstance(found, Instance) else None
     except OSError as error:
         return Unsendable(path, f"cannot be read: {error.strerror}")
     finally:
         os.close(descriptor)
-    reason = complaint(found) if isinstance(found, Instance) else None
     return Unsendable(path, reason) if reason else found
 
 
@@ -178,18 +181,19 @@ def _with_uids_of_data_set(
     return *uids, transfer_syntax_uid, at
 
 
-def complaint(instance: Instance) -> str | None:
+def _complaint(instance: Instance, descriptor: int, head: bytes) -> str | None:
     """Why ``instance`` cannot be stored, whatever the peer is."""
-    _, sop_class_uid, sop_instance_uid, transfer_syntax_uid, _, length, *_ = instance
+    _, sop_class_uid, sop_instance_uid, transfer_syntax_uid, offset, length, *_ = instance
     if not (_UID.fullmatch(sop_class_uid) and _UID.fullmatch(sop_instance_uid) and _UID.fullmatch(transfer_syntax_uid)):
         return "one of its UIDs (SOP class, SOP instance, transfer syntax) is not a valid UID"
     if sop_class_uid == _MEDIA_STORAGE_DIRECTORY:
         return "a DICOMDIR: it describes files, and is not stored itself"
     if length <= 0:
         return NO_DATA_SET
-    if length & 1 and transfer_syntax_uid not in DEFLATED:
-        return "its data set has an odd length: the file is cut off or damaged"
-    return None
+    if transfer_syntax_uid in DEFLATED:
+        return None
+    cut_off = why_cut_off(descriptor, offset + length, head, offset, transfer_syntax_uid)
+    return cut_off or (ODD_LENGTH if length & 1 else None)
 
 
 def _unusual(path: str, descriptor: int, size: int, file_format: FileFormat) -> Instance | Unsendable:

@@ -19,6 +19,19 @@ import zlib
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.prepare.elements import (
+    DELIMITERS,
+    ITEM,
+    ITEM_END,
+    LONG_HEADER,
+    LONG_VRS,
+    PIXEL_DATA,
+    SEQUENCE_END,
+    SHORT_HEADER,
+    SHORT_VRS,
+    UNDEFINED,
+    tag_name,
+)
 from asyncstore.prepare.probe import DEFLATED
 
 if TYPE_CHECKING:
@@ -26,47 +39,7 @@ if TYPE_CHECKING:
 
 Chunk = bytes | memoryview
 
-UNDEFINED = 0xFFFFFFFF
-"""The length of what ends with a delimiter (PS3.5 7.1.3)."""
-
-_DELIMITERS = 0xFFFE
-"""The group of items and delimiters, which have no VR in any encoding (PS3.5 7.5)."""
-_ITEM = 0xFFFEE000
-_ITEM_END = 0xFFFEE00D
-_SEQUENCE_END = 0xFFFEE0DD
 _PIXEL_REPRESENTATION = 0x00280103
-_PIXEL_DATA = 0x7FE00010
-
-_LONG_VRS = frozenset(
-    vr.encode() for vr in ["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"]
-)
-_SHORT_VRS = frozenset(
-    vr.encode()
-    for vr in [
-        "AE",
-        "AS",
-        "AT",
-        "CS",
-        "DA",
-        "DS",
-        "DT",
-        "FD",
-        "FL",
-        "IS",
-        "LO",
-        "LT",
-        "PN",
-        "SH",
-        "SL",
-        "SS",
-        "ST",
-        "TM",
-        "UI",
-        "UL",
-        "US",
-    ]
-)
-"""PS3.5 7.1.2: which VRs have 32 and which 16 bits for the length."""
 _SHORT_LENGTH_LIMIT = 0xFFFF
 
 YOUNG_VRS = frozenset(vr.encode() for vr in ["OD", "OF", "OL", "OV", "SV", "UC", "UN", "UR", "UT", "UV"])
@@ -224,10 +197,10 @@ class _Reencoder:
         """Re-encode the elements up to ``end`` or the end of their item, and tell where that is."""
         while position < end:
             element = self._header(source, position, end)
-            if element.tag == _ITEM_END:
+            if element.tag == ITEM_END:
                 return position
-            if element.tag >> 16 == _DELIMITERS:
-                raise DamagedDataSet(f"{_name(element.tag)} at byte {position} is where an element should be")
+            if element.tag >> 16 == DELIMITERS:
+                raise DamagedDataSet(f"{tag_name(element.tag)} at byte {position} is where an element should be")
             position = self._element(source, element, end, chunks, values, depth)
         return position
 
@@ -242,9 +215,9 @@ class _Reencoder:
     ) -> int:
         """Re-encode one element, and tell where it ends."""
         tag, vr, length, start = element
-        if tag == _PIXEL_DATA and self._forbids_pixel_data and not depth:
+        if tag == PIXEL_DATA and self._forbids_pixel_data and not depth:
             raise NotCompressed
-        if tag == _PIXEL_DATA and length == UNDEFINED:
+        if tag == PIXEL_DATA and length == UNDEFINED:
             stop = self._end_of_fragments(source, start)
             chunks += (self._head(tag, vr, UNDEFINED), self._data[start:stop])
             return stop
@@ -254,7 +227,7 @@ class _Reencoder:
             return self._sequence(inner, element, end, chunks, depth)
         stop = start + length
         if stop > end:
-            raise DamagedDataSet(f"element {_name(tag)} at byte {start} reaches {stop - end} bytes beyond its end")
+            raise DamagedDataSet(f"element {tag_name(tag)} at byte {start} reaches {stop - end} bytes beyond its end")
         if not tag & 0xFFFF:
             return stop
         value: Chunk = self._data[start:stop]
@@ -274,23 +247,23 @@ class _Reencoder:
         is_defined = length != UNDEFINED
         stop = position + length if is_defined else end
         if stop > end:
-            raise DamagedDataSet(f"sequence {_name(tag)} reaches {stop - end} bytes beyond its end")
+            raise DamagedDataSet(f"sequence {tag_name(tag)} reaches {stop - end} bytes beyond its end")
         items: list[Chunk] = []
         while position < stop:
             item = self._header(source, position, stop)
             position = item.value
-            if item.tag == _SEQUENCE_END and not is_defined:
+            if item.tag == SEQUENCE_END and not is_defined:
                 break
-            if item.tag != _ITEM:
-                raise DamagedDataSet(f"sequence {_name(tag)} holds {_name(item.tag)} instead of an item")
+            if item.tag != ITEM:
+                raise DamagedDataSet(f"sequence {tag_name(tag)} holds {tag_name(item.tag)} instead of an item")
             position = self._item(source, item, stop, items, depth)
         else:
             if not is_defined:
-                raise DamagedDataSet(f"sequence {_name(tag)} does not end")
+                raise DamagedDataSet(f"sequence {tag_name(tag)} does not end")
         size = sum(map(len, items)) if is_defined else UNDEFINED
         chunks += (self._head(tag, b"SQ", size), *items)
         if not is_defined:
-            chunks.append(self._delimiter(_SEQUENCE_END, 0))
+            chunks.append(self._delimiter(SEQUENCE_END, 0))
         return position
 
     def _item(self, source: Encoding, item: _Element, end: int, chunks: list[Chunk], depth: int) -> int:
@@ -305,42 +278,42 @@ class _Reencoder:
         if is_defined:
             if position != stop:
                 raise DamagedDataSet("an item ends before its length")
-            chunks += (self._delimiter(_ITEM, sum(map(len, elements))), *elements)
+            chunks += (self._delimiter(ITEM, sum(map(len, elements))), *elements)
             return stop
         if position >= stop:
             raise DamagedDataSet("an item does not end")
-        chunks += (self._delimiter(_ITEM, UNDEFINED), *elements, self._delimiter(_ITEM_END, 0))
-        return position + 8
+        chunks += (self._delimiter(ITEM, UNDEFINED), *elements, self._delimiter(ITEM_END, 0))
+        return position + SHORT_HEADER
 
     def _end_of_fragments(self, source: Encoding, position: int) -> int:
         while True:
             fragment = self._header(source, position, len(self._data))
-            if fragment.tag == _SEQUENCE_END:
+            if fragment.tag == SEQUENCE_END:
                 return fragment.value
-            if fragment.tag != _ITEM or fragment.length == UNDEFINED:
+            if fragment.tag != ITEM or fragment.length == UNDEFINED:
                 raise DamagedDataSet("compressed pixel data holds something else than fragments")
             position = fragment.value + fragment.length
 
     def _header(self, source: Encoding, position: int, end: int) -> _Element:
         order = _ORDERS[source.is_little]
-        if end - position < 8:  # noqa: PLR2004 - the shortest header
+        if end - position < SHORT_HEADER:
             raise DamagedDataSet(f"it ends within an element's header, at byte {position}")
         group, number = order.tag.unpack_from(self._data, position)
         tag = group << 16 | number
-        if source.is_implicit or group == _DELIMITERS:
+        if source.is_implicit or group == DELIMITERS:
             length = order.length.unpack_from(self._data, position + 4)[0]
-            vr = b"" if group == _DELIMITERS else self._vr_of(tag, length)
-            return _Element(tag, vr, length, position + 8)
+            vr = b"" if group == DELIMITERS else self._vr_of(tag, length)
+            return _Element(tag, vr, length, position + SHORT_HEADER)
         _, _, vr, length = order.explicit.unpack_from(self._data, position)
-        if vr in _SHORT_VRS:
-            return _Element(tag, vr, length, position + 8)
-        if vr not in _LONG_VRS or end - position < 12:  # noqa: PLR2004 - the header with 32 bits for the length
-            raise DamagedDataSet(f"element {_name(tag)} at byte {position} has no known VR")
-        return _Element(tag, vr, order.length.unpack_from(self._data, position + 8)[0], position + 12)
+        if vr in SHORT_VRS:
+            return _Element(tag, vr, length, position + SHORT_HEADER)
+        if vr not in LONG_VRS or end - position < LONG_HEADER:
+            raise DamagedDataSet(f"element {tag_name(tag)} at byte {position} has no known VR")
+        return _Element(tag, vr, order.length.unpack_from(self._data, position + 8)[0], position + LONG_HEADER)
 
     def _vr_of(self, tag: int, length: int) -> bytes:
         """The VR of an element of a data set in implicit VR."""
-        if length == UNDEFINED and tag != _PIXEL_DATA:
+        if length == UNDEFINED and tag != PIXEL_DATA:
             return b"SQ"
         if tag & 0x10000:  # private elements (PS3.5 7.8.1)
             return b"LO" if 0x10 <= tag & 0xFFFF <= 0xFF else b"UN"  # noqa: PLR2004 - private creators
@@ -360,7 +333,7 @@ class _Reencoder:
             return head + self._written.length.pack(length)
         if not self._changes.new_vrs and vr in YOUNG_VRS:
             vr = b"OB"
-        elif vr in _SHORT_VRS:
+        elif vr in SHORT_VRS:
             if length <= _SHORT_LENGTH_LIMIT:
                 return head + vr + self._written.short.pack(length)
             vr = b"UN" if self._changes.new_vrs else b"OB"  # PS3.5 6.2.2 note 4: what does not fit its VR's length
@@ -372,11 +345,7 @@ class _Reencoder:
     def _swapped(self, tag: int, vr: bytes, value: memoryview) -> bytes:
         words = array.array(_WORDS[vr])
         if len(value) % words.itemsize:
-            raise DamagedDataSet(f"element {_name(tag)} of VR {vr.decode()} has {len(value)} bytes")
+            raise DamagedDataSet(f"element {tag_name(tag)} of VR {vr.decode()} has {len(value)} bytes")
         words.frombytes(value)
         words.byteswap()
         return words.tobytes()
-
-
-def _name(tag: int) -> str:
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

@@ -145,10 +145,17 @@ def test_only_asyncstore_sends_what_is_in_a_directory_without_being_asked(record
     assert (theirs.succeeded, ours.succeeded) == (False, True)
 
 
-def test_only_asyncstore_lets_the_peer_judge_a_data_set_that_is_cut_off(recorder, archive, tmp_path):
-    """The difference "a data set that is cut off"."""
+def test_a_data_set_that_is_cut_off_is_not_sent(recorder, archive, tmp_path):
     path = str(truncated(tmp_path, Path(archive.path("ct")), 20_000))
-    theirs, ours = recorder.both("-x=", "-nh", INPUTS, path)
+    theirs, ours = recorder.both("-x=", "-nh", INPUTS, path, archive.path("report"))
+    assert (len(theirs.stored), len(ours.stored)) == (1, 1)
+    assert ours.stored == theirs.stored
+
+
+def test_only_asyncstore_lets_the_peer_judge_a_data_set_in_another_transfer_syntax_than_it_names(recorder):
+    """The difference "a data set that is not in the transfer syntax it names"."""
+    [path] = [str(path) for path in pydicom_test_files() if path.name == "SC_rgb_jpeg.dcm"]
+    theirs, ours = recorder.both("-xy", "-nh", INPUTS, path)
     assert (len(theirs.stored), len(ours.stored)) == (0, 1)
 
 

@@ -96,7 +96,7 @@ def test_the_data_set_lies_where_the_instance_says(path):
     found = probe_file(str(path))
     content = path.read_bytes()
     if isinstance(found, Unsendable):
-        assert "DICOMDIR" in path.name or len(trees.read_part10(path).data_set) % 2
+        assert "DICOMDIR" in path.name or "truncated" in path.name
         return
     assert found.path == str(path)
     assert found[1:5] == _by_pydicom_in_data_set(path)
@@ -237,9 +237,11 @@ def _written(folder, content):
 
 @pytest.mark.parametrize("size", [_PAGE - 2, _PAGE, _PAGE + 2, 2 * _PAGE])
 def test_a_file_that_was_read_whole_brings_its_data_set_along(tmp_path, size):
-    found = probe_file(_written(tmp_path, _CT[:size]))
+    beginning = _CT[: _CT.index(b"\x10\x00\x10\x00PN")]
+    content = beginning + _element(0x1001, b"OB", bytes(size - len(beginning) - 12), group=0x7FE1)
+    found = probe_file(_written(tmp_path, content))
     assert (found.offset, found.length) == (_CT_OFFSET, size - _CT_OFFSET)
-    assert found.data == (_CT[_CT_OFFSET:size] if size <= _PAGE else None)
+    assert found.data == (content[_CT_OFFSET:size] if size <= _PAGE else None)
 
 
 @pytest.mark.parametrize("padding", [b"\0", b" ", b"  ", b"\0\0"])
@@ -253,7 +255,8 @@ def test_padding_does_not_belong_to_a_uid(tmp_path, padding):
     ("content", "reason"),
     [
         pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX), "no data set", id="no data set"),
-        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX) + _DATA_SET[:-1], "odd length", id="odd"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX) + _DATA_SET[:-1], "cut off", id="cut off"),
+        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX) + _DATA_SET + b"\0", "odd length", id="odd"),
         pytest.param(_meta(_CLASS, _element(3, b"UI", b"no uid"), _SYNTAX) + _DATA_SET, "UID", id="UID of letters"),
         pytest.param(_meta(_CLASS, _element(3, b"UI", 65 * b"1"), _SYNTAX) + _DATA_SET, "UID", id="UID too long"),
         pytest.param(

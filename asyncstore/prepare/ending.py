@@ -1,0 +1,201 @@
+"""Whether a data set is all there: whether its last element ends where its file does.
+
+A copy that broke off and a disk that was full leave files that begin as they should. An SCP that looks no closer takes
+them, and an archive has lost what both sides call stored. So the end is looked at before anything is sent.
+
+Rules:
+
+1. What ends with its pixel data, as nearly every image does, is recognised by the header of those among the bytes that
+   were read already: 1 µs, and 2 more where the end of compressed pixel data is looked up.
+2. Anything else is walked from element to element, over the values, into what has no length of its own: some 0.5 µs
+   an element. Of a long file little more than the headers is read.
+3. Only what is certain is said: an element that reaches beyond the end of its file, an end within a header or within a
+   sequence. Where the walk loses its way (unknown VRs, tags that do not ascend, zeros after the end) nothing is said,
+   and the SCP judges.
+4. Deflated data sets are not looked at: they would have to be inflated.
+"""
+
+from __future__ import annotations
+
+import os
+from struct import Struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from asyncstore.prepare.elements import (
+    DELIMITERS,
+    ITEM,
+    ITEM_END,
+    LONG_HEADER,
+    LONG_VRS,
+    PIXEL_DATA,
+    SEQUENCE_END,
+    SHORT_HEADER,
+    SHORT_VRS,
+    UNDEFINED,
+    tag_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_STEP = 4096
+"""Bytes read at once on a walk: a page, and mostly many elements."""
+
+_END_OF_FRAGMENTS = b"\xfe\xff\xdd\xe0\0\0\0\0"
+"""How compressed pixel data ends (PS3.5 A.4)."""
+
+_IN_HEADER = "it is cut off within an element's header"
+
+
+class _Layout(NamedTuple):
+    """How the headers of an encoding look."""
+
+    is_implicit: bool
+    explicit: Struct
+    """Group, element number, VR, a length of 16 bits, and what is a length of 32 bits if the VR has one."""
+    implicit: Struct
+    """The length alone."""
+    pixel_data: bytes
+    """Its tag."""
+    pixel_data_header: int
+    """Bytes of its header, which end with the length."""
+
+
+_EXPLICIT_LITTLE: Final = _Layout(
+    is_implicit=False,
+    explicit=Struct("<HH2sHI"),
+    implicit=Struct("<4xI"),
+    pixel_data=b"\xe0\x7f\x10\x00",
+    pixel_data_header=LONG_HEADER,
+)
+_LAYOUTS: Mapping[str, _Layout] = {
+    "1.2.840.10008.1.2": _EXPLICIT_LITTLE._replace(is_implicit=True, pixel_data_header=SHORT_HEADER),
+    "1.2.840.10008.1.2.2": _Layout(
+        is_implicit=False,
+        explicit=Struct(">HH2sHI"),
+        implicit=Struct(">4xI"),
+        pixel_data=b"\x7f\xe0\x00\x10",
+        pixel_data_header=LONG_HEADER,
+    ),
+}
+
+
+def why_cut_off(descriptor: int, size: int, head: bytes, offset: int, transfer_syntax_uid: str) -> str | None:
+    """How it shows that a data set is not all there; ``None`` for one that is, and where it does not show.
+
+    Args:
+        descriptor: its file, open for reading.
+        size: of the file, in bytes.
+        head: what the file begins with.
+        offset: where the data set begins.
+        transfer_syntax_uid: of the data set; not a deflated one.
+    """
+    layout = _LAYOUTS.get(transfer_syntax_uid, _EXPLICIT_LITTLE)
+    if _ends_with_pixel_data(descriptor, size, head, offset, layout):
+        return None
+    return _Walk(descriptor, size, head, layout).why_cut_off(offset)
+
+
+def _ends_with_pixel_data(descriptor: int, size: int, head: bytes, offset: int, layout: _Layout) -> bool:
+    """Whether pixel data that begins within ``head`` ends the file."""
+    at = head.find(layout.pixel_data, offset)
+    value = at + layout.pixel_data_header
+    if at < 0 or value > len(head):
+        return False
+    (length,) = layout.implicit.unpack_from(head, value - layout.implicit.size)
+    if length == UNDEFINED:
+        return _read(descriptor, size - len(_END_OF_FRAGMENTS), len(_END_OF_FRAGMENTS)) == _END_OF_FRAGMENTS
+    return bool(value + length == size)
+
+
+class _CutOffError(Exception):
+    """The message says where."""
+
+
+class _LostError(Exception):
+    """What stands there is not understood."""
+
+
+class _Walk:
+    """A walk over the elements of a data set, a page of its file at a time."""
+
+    def __init__(self, descriptor: int, size: int, head: bytes, layout: _Layout) -> None:
+        self._descriptor = descriptor
+        self._size = size
+        self._layout = layout
+        self._is_implicit = layout.is_implicit
+        self._page = head
+        self._page_start = 0
+        self._last_in_page = len(head) - LONG_HEADER
+        """Where the last header may begin."""
+
+    def why_cut_off(self, position: int) -> str | None:
+        """Walk from ``position`` of the file to its end."""
+        try:
+            self._to_the_end(position)
+        except _CutOffError as reason:
+            return str(reason)
+        except _LostError:
+            pass
+        return None
+
+    def _to_the_end(self, position: int) -> None:
+        around: list[bool] = []  # every sequence and item without a length: whether what is around it is implicit
+        last_tag = -1
+        while position < self._size:
+            tag, vr, length, value = self._header(position)
+            if tag in (SEQUENCE_END, ITEM_END):
+                if not around:
+                    raise _LostError
+                self._is_implicit = around.pop()
+            elif not around:
+                if tag <= last_tag:
+                    raise _LostError
+                last_tag = tag
+            if length == UNDEFINED:
+                around.append(self._is_implicit)
+                self._is_implicit |= vr == b"UN"  # PS3.5 6.2.2
+                length = 0
+            position = value + length
+            if position > self._size:
+                raise self._beyond_the_end(tag, vr, length, value)
+        if around:
+            raise _CutOffError("it is cut off within a sequence")
+
+    def _header(self, position: int) -> tuple[int, bytes, int, int]:
+        """Tag, VR, length and beginning of the value of the element at ``position``."""
+        if position > self._last_in_page:
+            self._turn_page(position)
+        index = position - self._page_start
+        group, number, vr, length, long_length = self._layout.explicit.unpack_from(self._page, index)
+        tag = group << 16 | number
+        if self._is_implicit or group == DELIMITERS:
+            vr = b"" if group == DELIMITERS else vr
+            return tag, vr, self._layout.implicit.unpack_from(self._page, index)[0], position + SHORT_HEADER
+        if vr in SHORT_VRS:
+            return tag, vr, length, position + SHORT_HEADER
+        if vr in LONG_VRS:
+            return tag, vr, long_length, position + LONG_HEADER
+        raise _LostError
+
+    def _turn_page(self, position: int) -> None:
+        page = _read(self._descriptor, position, _STEP)
+        if len(page) < SHORT_HEADER:
+            raise _CutOffError(_IN_HEADER) if any(page) else _LostError
+        if len(page) < LONG_HEADER:
+            page += bytes(LONG_HEADER - len(page))
+        self._page, self._page_start, self._last_in_page = page, position, position + len(page) - LONG_HEADER
+
+    def _beyond_the_end(self, tag: int, vr: bytes, length: int, value: int) -> Exception:
+        rest = self._size - value
+        if self._is_implicit and (vr in SHORT_VRS or vr in LONG_VRS):
+            return _LostError()  # it is explicit, whatever its transfer syntax says
+        if rest < 0:
+            return _CutOffError(_IN_HEADER)
+        what = "its pixel data" if tag == PIXEL_DATA else "a fragment or item" if tag == ITEM else tag_name(tag)
+        return _CutOffError(f"it is cut off: {what} should have {length} bytes, and the file ends after {rest} of them")
+
+
+def _read(descriptor: int, position: int, count: int) -> bytes:
+    os.lseek(descriptor, position, os.SEEK_SET)
+    return os.read(descriptor, count)
