@@ -165,6 +165,8 @@ class TestExitCodes:
         assert done.returncode == 1
         assert f"asyncstore send: {HOST}:{port}: cannot connect: connection refused" in done.err
         assert "Check the host name and the port" in done.err
+        done = await asyncstore("send", "-v", HOST, str(port), good)
+        assert done.err.count("connection refused") == 1
 
     async def test_1_when_a_named_file_is_missing_as_storescu(self, good):
         done = await asyncstore("send", HOST, "104", good, good / "gone")
