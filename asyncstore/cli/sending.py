@@ -22,7 +22,7 @@ from asyncstore.cli.engine import paths_of, refuse_missing, renamer_of, sender_o
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
-from asyncstore.cli.options import CALLED_AE_TITLE, DRY_RUN, INPUTS, JSON, NO_HALT, PEER, PORT, PROGRESS, QUIET
+from asyncstore.cli.options import CALLED_AE_TITLE, DRY_RUN, INPUTS, JSON, NO_HALT, PEER, PORT, PROGRESS, QUIET, RENAME
 from asyncstore.cli.outcomes import OutcomeLines
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.wording import counted
@@ -188,13 +188,26 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch) -> int:
 
 
 def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
-    """What else there is to know when a run is over."""
+    """What else there is to know when a run is over, and what to do next."""
     if watch.tally.unstored and not parsed[NO_HALT] and not watch.signals and watch.error is None:
         yield f"Stopped at the first file that was not stored; with {NO_HALT.long} ({NO_HALT.short}) it goes on."
     if watch.renamer is not None and watch.renamer.failed:
         yield f"{counted(watch.renamer.failed, 'file')} could not be renamed, and kept the name."
     if watch.json_lines is not None and watch.json_lines.failure is None and parsed[JSON] != "-":
         yield f"Every outcome: {parsed[JSON]}"
+    yield from _next_steps(parsed, watch.tally)
+
+
+def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
+    """How to learn which files were not stored, and how to store what another run may."""
+    if tally.unstored > 1 and parsed[JSON] is None:
+        yield f"Add {JSON.long} FILE to have every file's outcome written there."
+    if not tally.unstored - tally.not_sent + tally.withdrawn:
+        return
+    if parsed[RENAME]:
+        yield "Run the same command again to send the rest: it passes over what is named .done."
+    elif tally.done > tally.unstored:
+        yield f"Add {RENAME.long} ({RENAME.short}): stored files become X.done, and later runs pass over them."
 
 
 def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:

@@ -139,6 +139,17 @@ class TestExitCodes:
         assert "Stored 12 of 13 files" in done.err
         assert f"E: {archive}/README.txt: not sent: not a DICOM file\n" in done.err
 
+    async def test_a_run_that_failed_ends_with_what_to_do_next_by_options_not_given_yet(self, good, tmp_path):
+        async with running_sink("--status", "out-of-resources") as sink:
+            words = ("send", "-nh", HOST, str(sink.port), good)
+            done = await asyncstore(*words)
+            assert done.err.endswith("\nAdd --json FILE to have every file's outcome written there.\n")
+            done = await asyncstore(*words, "--json", tmp_path / "lines", "+rn")
+            assert "Add " not in done.err
+            assert done.err.endswith(
+                "\nRun the same command again to send the rest: it passes over what is named .done.\n"
+            )
+
     async def test_2_when_the_peer_refuses_and_the_run_halts_then(self, good):
         async with running_sink("--status", "out-of-resources") as sink:
             done = await asyncstore("send", "--associations", "1", HOST, str(sink.port), good)
@@ -217,6 +228,7 @@ class TestInterrupts:
         assert (summary["exit_code"], summary["stored"], summary["unknown"]) == (130, len(stored), 0)
         assert "stopping" in done.err
         assert f"Interrupted: stored {len(stored)} of " in done.err
+        assert done.err.endswith("Add --rename (+rn): stored files become X.done, and later runs pass over them.\n")
 
     async def test_twice_ends_it_at_once(self, many):
         async with running_sink("--latency", "30") as sink:
