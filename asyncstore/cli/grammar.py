@@ -147,7 +147,7 @@ def tokenize(command: Command, words: Iterable[str]) -> Tokens:
         names = row.kind.names
         values = tuple(value for _, value in zip(names, rest, strict=False))
         if len(values) < len(names):
-            raise UsageError(f"{_both_names(row)}: the value {names[len(values)]} is missing")
+            raise UsageError(f"{_both_names(row)} needs {' '.join(names)} after it")
         tokens.options.append(Given(row, values))
         tokens.words.append(row.long)
         tokens.words.extend([_HIDDEN] * len(values) if isinstance(row.kind, Secret) else values)
@@ -302,9 +302,9 @@ def _place(
             _check_parameter(parameter, taken)
             placed[parameter.key] = taken
         elif parameter.unless is None or parameter.unless not in options:
-            raise UsageError(f"the parameter {parameter.name} is missing")
+            raise UsageError(f"no {parameter.name.replace('-', ' ')} is given")
     if rest:
-        raise UsageError(f"{rest[0]!r} is one parameter too many")
+        raise UsageError(f"unexpected parameter {rest[0]!r}")
     return placed
 
 
@@ -313,7 +313,7 @@ def _check_parameter(parameter: Parameter[object], words: Sequence[str]) -> None
     try:
         parameter.kind.parse(words)
     except ValueError as error:
-        raise UsageError(f"the parameter {parameter.name}: {error}") from None
+        raise UsageError(f"{parameter.name.replace('-', ' ')}: {error}") from None
 
 
 def _both_names(row: Option[object]) -> str:

@@ -6,6 +6,8 @@ them all by their reason, and ``--json`` names every one; here stand only
 1. the first failures;
 2. of files that are good themselves, and were kept from being sent by something else, fewer still for the same reason;
 3. none that were not sent because the run was to end, by a signal or by the failure before.
+
+Every line is written once its outcome is known, and names its file: many are under way at a time.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ class OutcomeLines:
         """Write what is to be said of these outcomes."""
         for outcome in batch:
             if self._verbose:
-                self._write_progress(outcome)
+                self._write_success(outcome)
             if outcome.result not in _SILENT and self._deserves_line(outcome):
                 self._write_limited(outcome)
                 if self._halts and outcome.result is not Result.WARNING:
@@ -69,14 +71,12 @@ class OutcomeLines:
         """Pass over what is not sent from now on: the run is to end."""
         self._is_ending = True
 
-    def _write_progress(self, outcome: Outcome) -> None:
-        """The lines storescu writes when it is verbose, as far as they apply here."""
-        if outcome.attempts:
-            self._logger.info("Sending file: %s", printable(outcome.path))
+    def _write_success(self, outcome: Outcome) -> None:
+        """A line for a file that is stored; storescu's words, so that who looks for them in a log finds them."""
         if outcome.result is Result.STORED:
-            self._logger.info("Received Store Response (Success)")
+            self._logger.info("%s: Received Store Response (Success)", printable(outcome.path))
         elif outcome.result is Result.SKIPPED:
-            self._logger.info("Stored by an earlier run: %s", printable(outcome.path))
+            self._logger.info("%s: stored by an earlier run", printable(outcome.path))
 
     def _deserves_line(self, outcome: Outcome) -> bool:
         """Whether this failure tells more than those before (rules 2 and 3)."""

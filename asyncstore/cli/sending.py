@@ -16,21 +16,20 @@ from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from asyncstore import __version__
 from asyncstore.cli.commands import SEND
 from asyncstore.cli.engine import paths_of, refuse_missing, renamer_of, sender_of, walk_of
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
-from asyncstore.cli.options import CALLED_AE_TITLE, DRY_RUN, INPUTS, JSON, NO_HALT, PEER, PORT, PROGRESS, QUIET
+from asyncstore.cli.options import CALLED_AE_TITLE, DRY_RUN, INPUTS, JSON, NO_HALT, PEER, PORT, PROGRESS, QUIET, RENAME
 from asyncstore.cli.outcomes import OutcomeLines
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.wording import counted
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.observe.display import LogLines, open_display
 from asyncstore.observe.jsonlines import JsonLines
+from asyncstore.observe.output import open_output
 from asyncstore.observe.readable import printable
 from asyncstore.observe.summary import Ending, print_summary
 from asyncstore.observe.tally import Tally
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from asyncstore.cli.table import Parsed
     from asyncstore.model import Outcome
     from asyncstore.observe.display import Display
+    from asyncstore.observe.output import Output
     from asyncstore.protocol.associate import UserIdentity
     from asyncstore.renaming import Renamer
     from asyncstore.sender import Run, Sender
@@ -64,10 +64,10 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
     """Store what the command line names and return the exit code."""
     if not parsed[NO_HALT]:
         refuse_missing(parsed[INPUTS])
-    console = Console(stderr=True, quiet=parsed[QUIET])
+    output = open_output(sys.stderr, quiet=parsed[QUIET])
     with ExitStack() as stack:
         paths = stack.enter_context(paths_of(parsed))
-        display = open_display(console, _title(parsed), _progress(parsed))
+        display = open_display(output, _title(parsed), _progress(parsed))
         logger = stack.enter_context(logging_to(LogLines(display), parsed))
         sender = sender_of(parsed, identity)  # it may ask for a key's password: before anything else is on the screen
         json_lines = _json_lines(parsed, logger)
@@ -77,7 +77,7 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         watch = _Watch(display, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines, renamer_of(parsed))
         with interrupts(watch.interrupt), display:
             await _store(sender, parsed, paths, watch)
-        return _conclude(parsed, console, watch)
+        return _conclude(parsed, output, watch)
 
 
 class _Watch:
@@ -135,12 +135,10 @@ class _Watch:
             return
         if self.signals == 1:
             self.run.stop()
-            self.display.notice(
-                "stopping: files under way are finished, no others are begun; Ctrl-C again ends at once"
-            )
+            self.display.notice("stopping: files under way are finished; Ctrl-C again aborts them")
         else:
             self.run.abort()
-            self.display.notice("ending at once")
+            self.display.notice("aborting: files under way may be stored or not")
 
     @property
     def exit_code(self) -> int:
@@ -167,7 +165,7 @@ async def _store(sender: Sender, parsed: Parsed, paths: Iterable[str], watch: _W
         watch.error = error
 
 
-def _conclude(parsed: Parsed, console: Console, watch: _Watch) -> int:
+def _conclude(parsed: Parsed, output: Output, watch: _Watch) -> int:
     """Say how it ended, to people and to machines."""
     seconds = watch.tally.seconds(monotonic())
     if watch.json_lines is not None:
@@ -179,7 +177,7 @@ def _conclude(parsed: Parsed, console: Console, watch: _Watch) -> int:
             interrupted=bool(watch.signals),
             details=tuple(_details(parsed, watch)),
         )
-        print_summary(console, watch.tally, ending)
+        print_summary(output, watch.tally, ending)
     if watch.error is not None:
         watch.display.log(f"{SEND.program}: {watch.error}", "red")
         if watch.error.hint is not None:
@@ -190,13 +188,26 @@ def _conclude(parsed: Parsed, console: Console, watch: _Watch) -> int:
 
 
 def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
-    """What else there is to know when a run is over."""
+    """What else there is to know when a run is over, and what to do next."""
     if watch.tally.unstored and not parsed[NO_HALT] and not watch.signals and watch.error is None:
-        yield "Stopped at the first file that was not stored, as storescu does; with --no-halt (-nh) it goes on."
+        yield f"Stopped at the first file that was not stored; with {NO_HALT.long} ({NO_HALT.short}) it goes on."
     if watch.renamer is not None and watch.renamer.failed:
         yield f"{counted(watch.renamer.failed, 'file')} could not be renamed, and kept the name."
     if watch.json_lines is not None and watch.json_lines.failure is None and parsed[JSON] != "-":
         yield f"Every outcome: {parsed[JSON]}"
+    yield from _next_steps(parsed, watch.tally)
+
+
+def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
+    """How to learn which files were not stored, and how to store what another run may."""
+    if tally.unstored > 1 and parsed[JSON] is None:
+        yield f"Add {JSON.long} FILE to have every file's outcome written there."
+    if not tally.unstored - tally.not_sent + tally.withdrawn:
+        return
+    if parsed[RENAME]:
+        yield "Run the same command again to send the rest: it passes over what is named .done."
+    elif tally.done > tally.unstored:
+        yield f"Add {RENAME.long} ({RENAME.short}): stored files become X.done, and later runs pass over them."
 
 
 def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:

@@ -10,16 +10,14 @@ Rules:
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from rich.console import Console
-
     from asyncstore.model import Progress
+    from asyncstore.observe.output import Output
     from asyncstore.observe.tally import Tally
 
 
@@ -42,25 +40,22 @@ class Display(Protocol):
         """Say something about the run that holds until its end."""
 
 
-def open_display(console: Console, title: str, progress: Literal["auto", "on", "off"] = "auto") -> Display:
-    """Choose the display for a console: live on a terminal, a line now and then elsewhere.
+def open_display(output: Output, title: str, progress: Literal["auto", "on", "off"] = "auto") -> Display:
+    """Choose the display for an output: live on a terminal, a line now and then elsewhere.
 
     Args:
-        console: where to show it; the terminal is asked for directly, as rich is told otherwise by FORCE_COLOR.
+        output: where to show it.
         title: what is sent where, in one line.
         progress: ``off`` shows log lines only.
     """
-    if progress == "off":
-        from asyncstore.observe.plain import LogDisplay  # noqa: PLC0415 - one kind of display is needed, not all
+    terminal = output.redrawable
+    if progress != "off" and terminal is not None:
+        from asyncstore.observe.live import LiveDisplay  # noqa: PLC0415 - it needs rich, which takes its time
 
-        return LogDisplay(console)
-    if console.file.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"} and not console.legacy_windows:
-        from asyncstore.observe.live import LiveDisplay  # noqa: PLC0415 - as above
+        return LiveDisplay(terminal, title)
+    from asyncstore.observe.plain import LogDisplay, PlainDisplay  # noqa: PLC0415 - one kind of display is needed
 
-        return LiveDisplay(console, title)
-    from asyncstore.observe.plain import PlainDisplay  # noqa: PLC0415 - as above
-
-    return PlainDisplay(console, title)
+    return LogDisplay(output) if progress == "off" else PlainDisplay(output, title)
 
 
 class LogLines(logging.Handler):

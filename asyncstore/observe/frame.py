@@ -12,6 +12,7 @@ Rules:
    are the last to go.
 2. What may appear later (statuses, failures) has its rows reserved from the beginning: the lanes are not laid out anew.
 3. Colours say how things are and nothing else: green goes well, yellow is worth a look, red is lost.
+4. Bytes and rates are of what the SCP stores; files that were withdrawn because the run is to end are not done.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ _FEWEST_ROWS = 9
 
 _WIDE = 100
 """Cells from which there is room for words that only explain."""
-_SHARE_CELLS = len("  walking")
+_SHARE_CELLS = len(" stopping")
 _BYTES_CELLS = len("9.99 GB")
 _RATE_CELLS = len("16 000/s")
 _BYTE_RATE_CELLS = len("9.99 GB/s")
@@ -136,20 +137,27 @@ def _notice(view: View, width: int) -> list[Text]:
 
 
 def _bar(view: View, width: int) -> Text:
-    """Draw the share done; what is left is dotted and the share not put into numbers while the walk adds to it."""
+    """Draw the share done; what is left is dotted and the share not put into numbers while the walk adds to it.
+
+    A run that is to end stays where it is: the share is then put into numbers no more.
+    """
     cells = max(width - _SHARE_CELLS, 0)
     halves = int(view.fraction * cells * 2)
     done = "━" * (halves // 2) + "╸" * (halves % 2)
     left = ("┄" if view.progress.walking else "─") * (cells - len(done))
-    share = "walking" if view.progress.walking else f"{int(view.fraction * 100)} %"
-    return Text.assemble((done, "green"), (left, "dim"), (f"{share:>{_SHARE_CELLS}}"[: width - cells], "dim"))
+    share, style = f"{int(view.fraction * 100)} %", "dim"
+    if view.tally.withdrawn:
+        share, style = "stopping", "yellow"
+    elif view.progress.walking:
+        share = "walking"
+    return Text.assemble((done, "green"), (left, "dim"), (f"{share:>{_SHARE_CELLS}}"[: width - cells], style))
 
 
 def _numbers(view: View, width: int) -> Text:
     """Say how far the run is; where there is no room for all of it, what matters least is left out."""
     fields = [
         _done(view),
-        f"{format_bytes(view.progress.bytes_sent):>{_BYTES_CELLS}}",
+        f"{format_bytes(view.tally.bytes):>{_BYTES_CELLS}}",
         f"{format_byte_rate(view.rate.bytes):>{_BYTE_RATE_CELLS}}",
         f"{format_rate(view.rate.instances):>{_RATE_CELLS}}",
     ]
@@ -163,7 +171,8 @@ def _numbers(view: View, width: int) -> Text:
 
 def _done(view: View) -> str:
     found = format_count(view.progress.found)
-    return f"{format_count(view.tally.done):>{len(found)}} of {found}{'+ found' if view.progress.walking else ' files'}"
+    done = f"{format_count(view.tally.settled):>{len(found)}}"
+    return f"{done} of {found}{'+ found' if view.progress.walking else ' files'}"
 
 
 def _time_left(view: View, *, wide: bool) -> str:

@@ -11,43 +11,41 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from asyncstore.observe.frame import View, frame
+from asyncstore.observe.output import line_of
 from asyncstore.observe.pace import Pace
 from asyncstore.observe.readable import printable
-from asyncstore.observe.terminal import Output, Region
+from asyncstore.observe.terminal import Region
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from rich.console import Console
-
     from asyncstore.model import Progress
+    from asyncstore.observe.output import Line
     from asyncstore.observe.tally import Tally
+    from asyncstore.observe.terminal import Terminal
 
 
 class LiveDisplay:
     """Shows a run on a terminal while it is under way.
 
     Args:
-        console: the terminal; it is asked for its size before each frame.
+        terminal: where to; it is asked for its size before each frame.
         title: what is sent where, in one line, which stays when the rest has gone.
     """
 
-    def __init__(self, console: Console, title: str) -> None:
-        self._console = console
+    def __init__(self, terminal: Terminal, title: str) -> None:
+        self._terminal = terminal
         self._title = title
-        self._output = Output(console)
-        self._region = Region(self._output)
+        self._region = Region(terminal)
         self._pace = Pace()
         self._notice = ""
-        self._log: deque[Text] = deque()
+        self._log: deque[Line] = deque()
         self._shown = False
 
     def __enter__(self) -> Self:
-        self._output.print(Text(printable(self._title), "bold"))
+        self._terminal.print(line_of(printable(self._title), "bold"))
         self._shown = True
         return self
 
@@ -56,7 +54,7 @@ class LiveDisplay:
     ) -> None:
         self._shown = False
         self._region.clear()
-        self._output.print(*self._waiting_lines())
+        self._terminal.print(*self._waiting_lines())
 
     def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
         """Draw the next frame, and above it what was logged since the last."""
@@ -70,18 +68,18 @@ class LiveDisplay:
             seconds_left=self._pace.seconds_left,
             notice=self._notice,
         )
-        width, height = self._console.size
+        width, height = self._terminal.console.size
         self._region.draw(frame(view, width, height), above=self._waiting_lines())
 
     def log(self, line: str, style: str = "") -> None:
         """Show a line above the frame; while it is shown, together with the next one."""
-        self._log.append(Text(printable(line), style))
+        self._log.append(line_of(printable(line), style))
         if not self._shown:
-            self._output.print(*self._waiting_lines())
+            self._terminal.print(*self._waiting_lines())
 
     def notice(self, text: str) -> None:
         """Keep a line in view, in the place of an earlier one."""
         self._notice = printable(text)
 
-    def _waiting_lines(self) -> list[Text]:
+    def _waiting_lines(self) -> list[Line]:
         return [self._log.popleft() for _ in range(len(self._log))]

@@ -6,6 +6,10 @@ Rules:
 2. Instances cost time by their number *and* by their size. Progress is therefore measured in *work*: its bytes and
    :data:`_BYTES_PER_STORE` more. Small and large files may then come in any order without the estimate leaping.
 3. While the walk is under way the total is only what it has found so far.
+4. What was withdrawn because the run is to end is no progress: the share done stays where it is, and nothing is
+   estimated any more.
+5. Rates tell what comes to be stored. Bytes count as soon as they are sent, so that a large instance does not look like
+   a stall; but where some were sent in vain, only those of the instances stored do.
 """
 
 from __future__ import annotations
@@ -36,7 +40,9 @@ _SOONEST_ESTIMATE = 2.0
 class _Sample(NamedTuple):
     time: float
     stored: int
-    bytes: int
+    bytes_stored: int
+    bytes_sent: int
+    bytes_in_vain: int
     work: float
 
 
@@ -58,7 +64,10 @@ class _Window:
         seconds = last.time - first.time
         if seconds <= 0:
             return Rate(0.0, 0.0)
-        return Rate((last.stored - first.stored) / seconds, (last.bytes - first.bytes) / seconds)
+        size = last.bytes_sent - first.bytes_sent
+        if last.bytes_in_vain != first.bytes_in_vain:
+            size = last.bytes_stored - first.bytes_stored
+        return Rate((last.stored - first.stored) / seconds, size / seconds)
 
     def work_per_second(self) -> float:
         first, last = self._samples[0], self._samples[-1]
@@ -73,7 +82,7 @@ class Pace:
         window: seconds that the rates are averaged over.
 
     Attributes:
-        rate: instances stored and bytes handed to the network, per second, over the last ``window`` seconds.
+        rate: instances stored and their bytes, per second, over the last ``window`` seconds (rule 5).
         fraction: the share of the work found so far that is done, 0 to 1.
         seconds_left: how long the rest of what is found will take; ``None`` while nobody can tell.
     """
@@ -90,18 +99,19 @@ class Pace:
         total = _work_found(progress)
         done = _work_done(tally, progress, total)
         recent, long = self._windows_since(tally.started)
-        sample = _Sample(now, tally.stored + tally.warning, progress.bytes_sent, done)
+        stored = tally.stored + tally.warning
+        sample = _Sample(now, stored, tally.bytes, progress.bytes_sent, tally.bytes_in_vain, done)
         recent.add(sample)
         long.add(sample)
         self.rate = recent.rate()
         self.fraction = done / total if total else 0.0
         per_second = long.work_per_second()
-        sure = per_second > 0 and tally.seconds(now) >= _SOONEST_ESTIMATE
+        sure = per_second > 0 and tally.seconds(now) >= _SOONEST_ESTIMATE and not tally.withdrawn
         self.seconds_left = (total - done) / per_second if sure else None
 
     def _windows_since(self, started: float) -> tuple[_Window, _Window]:
         if self._windows is None:
-            nothing = _Sample(started, 0, 0, 0.0)
+            nothing = _Sample(started, 0, 0, 0, 0, 0.0)
             self._windows = _Window(self._window, nothing), _Window(self._window * _ESTIMATE_WINDOWS, nothing)
         return self._windows
 
@@ -115,6 +125,6 @@ def _work_found(progress: Progress) -> float:
 
 def _work_done(tally: Tally, progress: Progress, total: float) -> float:
     """What of it is done; large instances count while they are under way, and retries are not work done twice."""
-    if tally.done >= progress.found and not progress.walking:
+    if tally.settled >= progress.found and not progress.walking:
         return total
-    return min(total, tally.done * _BYTES_PER_STORE + max(tally.bytes_settled, progress.bytes_sent))
+    return min(total, tally.settled * _BYTES_PER_STORE + max(tally.bytes_settled, progress.bytes_sent))

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from asyncstore.model import Result
+from asyncstore.observe.output import line_of
 from asyncstore.observe.pace import Pace
 from asyncstore.observe.readable import format_byte_rate, format_count, format_estimate, format_rate, printable
-from asyncstore.observe.terminal import Output
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from rich.console import Console
-
     from asyncstore.model import Progress
+    from asyncstore.observe.output import Output
     from asyncstore.observe.tally import Tally
 
 _INTERVAL = 30.0
@@ -35,11 +32,11 @@ class LogDisplay:
     """Shows log lines and notices, nothing of the run's progress.
 
     Args:
-        console: where to.
+        output: where to.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._output = Output(console)
+    def __init__(self, output: Output) -> None:
+        self._output = output
 
     def __enter__(self) -> Self:
         return self
@@ -54,7 +51,7 @@ class LogDisplay:
 
     def log(self, line: str, style: str = "") -> None:
         """Show a line."""
-        self._output.print(Text(printable(line), style))
+        self._output.print(line_of(printable(line), style))
 
     def notice(self, text: str) -> None:
         """Show it once."""
@@ -65,12 +62,12 @@ class PlainDisplay(LogDisplay):
     """Shows a line at the start and one every 30 seconds.
 
     Args:
-        console: where to.
+        output: where to.
         title: what is sent where, in one line.
     """
 
-    def __init__(self, console: Console, title: str) -> None:
-        super().__init__(console)
+    def __init__(self, output: Output, title: str) -> None:
+        super().__init__(output)
         self._title = title
         self._pace = Pace(_INTERVAL)
         self._next = _INTERVAL

@@ -11,7 +11,8 @@
 Rules:
 
 1. Where all went well it is two lines. Whatever did not is grouped by reason: how many files, the path of one.
-2. Paths are never shortened here: they are there to be copied.
+2. Paths are never shortened here: they are there to be copied. Reasons are wrapped between words, and only for a
+   terminal.
 """
 
 from __future__ import annotations
@@ -19,9 +20,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich.text import Text
-
 from asyncstore.model import Result
+from asyncstore.observe.output import line_of
 from asyncstore.observe.readable import (
     format_byte_rate,
     format_bytes,
@@ -30,13 +30,11 @@ from asyncstore.observe.readable import (
     format_rate,
     printable,
 )
-from asyncstore.observe.terminal import Output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import Console
-
+    from asyncstore.observe.output import Line, Output
     from asyncstore.observe.tally import Reason, Tally
 
 _MOST_REASONS = 10
@@ -71,23 +69,22 @@ class Ending(NamedTuple):
     """Lines that say where to find more."""
 
 
-def print_summary(console: Console, tally: Tally, ending: Ending) -> None:
-    """Show the summary on a console, coloured if it is a terminal, and accept that it may be gone."""
-    Output(console).print(*summary_lines(tally, ending, console.width))
+def print_summary(output: Output, tally: Tally, ending: Ending) -> None:
+    """Show the summary, coloured on a terminal, and accept that it may be gone."""
+    output.print(*summary_lines(tally, ending, output.width))
 
 
-def summary_lines(tally: Tally, ending: Ending, width: int = 80) -> list[Text]:
-    """Write the summary for a page of ``width`` cells."""
-    width = max(width, _NARROWEST)
+def summary_lines(tally: Tally, ending: Ending, width: int | None = None) -> list[Line]:
+    """Write the summary for a page of ``width`` cells, or for one without an edge."""
     style = "bold yellow" if ending.interrupted else "bold red" if tally.unstored else "bold green"
-    lines = [Text(_sentence(tally, ending), style)]
+    lines = [line_of(_sentence(tally, ending), style)]
     if tally.done:
-        lines.append(Text(f"{', '.join(_figures(tally, ending))}."))
+        lines.append(line_of(f"{', '.join(_figures(tally, ending))}."))
     reasons = [line for result in _LABELS for line in _reasons_of(result, tally, width)]
     if reasons:
-        lines += [Text(), *reasons]
+        lines += [(), *reasons]
     if ending.details:
-        lines += [*([Text()] if reasons else []), *(Text(printable(line)) for line in ending.details)]
+        lines += [*([()] if reasons else []), *(line_of(printable(line)) for line in ending.details)]
     return lines
 
 
@@ -117,7 +114,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{format_count(number)} {noun}{'' if number == 1 else 's'}"
 
 
-def _reasons_of(result: Result, tally: Tally, width: int) -> Iterator[Text]:
+def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Line]:
     """List why files ended this way: their number alone first, if there is more than one reason."""
     reasons = [reason for reason in tally.reasons if reason.result is result]
     if not reasons:
@@ -133,17 +130,25 @@ def _reasons_of(result: Result, tally: Tally, width: int) -> Iterator[Text]:
     if rest:
         yield _row("", style, rest, f"for {_counted(len(reasons) - _MOST_REASONS, 'more reason')}")
     if result in _ADVICE:
-        yield Text(f"{_PATH_INDENT}{_ADVICE[result]}")
+        yield line_of(f"{_PATH_INDENT}{_ADVICE[result]}")
 
 
-def _reason(label: str, style: str, reason: Reason, width: int) -> Iterator[Text]:
-    first, *more = textwrap.wrap(reason.text, width - len(_REASON_INDENT)) or [""]
+def _reason(label: str, style: str, reason: Reason, width: int | None) -> Iterator[Line]:
+    first, *more = _wrapped(reason.text, width)
     yield _row(label, style, reason.files, first)
-    yield from (Text(f"{_REASON_INDENT}{line}") for line in more)
+    yield from (line_of(f"{_REASON_INDENT}{line}") for line in more)
     such_as = "such as " if reason.files > 1 else ""
-    yield Text(f"{_PATH_INDENT}{such_as}{printable(reason.example)}", "dim")
+    yield line_of(f"{_PATH_INDENT}{such_as}{printable(reason.example)}", "dim")
 
 
-def _row(label: str, style: str, files: int, text: str) -> Text:
+def _wrapped(text: str, width: int | None) -> list[str]:
+    """Part a reason between its words, where there is an edge; a word that is too long for a line is left whole."""
+    if width is None:
+        return [text]
+    room = max(width, _NARROWEST) - len(_REASON_INDENT)
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _row(label: str, style: str, files: int, text: str) -> Line:
     count = f"{format_count(files):>{_COUNT_CELLS}}"
-    return Text.assemble(_INDENT, (f"{label:{_LABEL_CELLS}} {count}", style), f"  {text}")
+    return _INDENT, (f"{label:{_LABEL_CELLS}} {count}", style), f"  {text}"

@@ -37,7 +37,7 @@ class _Cause(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """How fast instances are stored, per second."""
+    """How fast instances come to be stored, per second: what the SCP refuses has no part in it."""
 
     instances: float
     bytes: float
@@ -64,9 +64,11 @@ class Tally:
     Attributes:
         started: when the run began.
         bytes: data set bytes of the instances stored (with or without a warning).
-        bytes_settled: data set bytes of all instances with an outcome.
+        bytes_settled: data set bytes of all instances with an outcome of their own, the withdrawn left out.
+        bytes_in_vain: data set bytes of the instances that were sent and are not known to be stored.
+        withdrawn: files among those not sent whose turn never came, because the run is to end.
         retries: attempts beyond the first of each instance.
-        last_failures: the latest outcomes that are failed, not sent or unknown.
+        last_failures: the latest outcomes that are failed, not sent or unknown, the withdrawn left out.
     """
 
     __slots__ = (
@@ -75,16 +77,20 @@ class Tally:
         "_counts",
         "_examples",
         "bytes",
+        "bytes_in_vain",
         "bytes_settled",
         "last_failures",
         "retries",
         "started",
+        "withdrawn",
     )
 
     def __init__(self, started: float) -> None:
         self.started = started
         self.bytes = 0
         self.bytes_settled = 0
+        self.bytes_in_vain = 0
+        self.withdrawn = 0
         self.retries = 0
         self.last_failures: deque[Outcome] = deque(maxlen=_LAST_FAILURES)
         self._counts = dict.fromkeys(Result, 0)
@@ -111,19 +117,24 @@ class Tally:
     def _add_other(self, outcome: Outcome) -> None:
         result = outcome.result
         self._counts[result] += 1
+        self._count_cause(outcome)
+        if outcome.is_withdrawn:
+            self.withdrawn += 1
+            return
         self.bytes_settled += outcome.bytes
         if outcome.attempts:
             self._attempted = True
             self.retries += outcome.attempts - 1
         if result is Result.WARNING:
             self.bytes += outcome.bytes
-        elif result is Result.SKIPPED:
-            return
-        else:
+        elif result is not Result.SKIPPED:
             self.last_failures.append(outcome)
-        self._count_cause(outcome)
+            if outcome.attempts:
+                self.bytes_in_vain += outcome.bytes
 
     def _count_cause(self, outcome: Outcome) -> None:
+        if outcome.result is Result.SKIPPED:
+            return
         text = "" if outcome.status is not None else outcome.error or "no reason given"
         cause = _Cause(outcome.result, outcome.status, text)
         if cause not in self._examples:
@@ -170,6 +181,11 @@ class Tally:
     def done(self) -> int:
         """All outcomes so far."""
         return sum(self._counts.values())
+
+    @property
+    def settled(self) -> int:
+        """Outcomes that are the files' own: all but those that were withdrawn."""
+        return self.done - self.withdrawn
 
     @property
     def unstored(self) -> int:

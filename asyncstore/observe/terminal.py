@@ -1,9 +1,9 @@
-"""Writing to a console that may go away, and the lowest lines of a terminal, redrawn in place.
+"""A terminal: lines in colours, and its lowest lines, redrawn in place.
 
 Rules:
 
-1. A console that cannot be written to any more (closed pipe, full disk, lost terminal) ends the display, never the run.
-   rich would raise :class:`SystemExit` there, so it only chooses colours; all writing is done here.
+1. rich would raise :class:`SystemExit` for a terminal that is gone, so it only chooses colours; all writing is done by
+   :class:`~asyncstore.observe.output.Output`.
 2. One write a frame: nothing is ever seen half drawn.
 3. Lines are rewritten where they stand and only then erased to their end, so nothing flickers.
 4. A frame leaves the terminal's last row and last column free: no line can wrap or scroll by itself.
@@ -11,19 +11,24 @@ Rules:
 
 from __future__ import annotations
 
-import threading
+import os
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import COLOR_SYSTEMS
 from rich.segment import Segment
+from rich.text import Text
+
+from asyncstore.observe.output import Output, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Self
 
     from rich.color import ColorSystem
     from rich.console import Console
-    from rich.text import Text
+
+    from asyncstore.observe.output import Line
 
 _CURSOR_UP = "\x1b[{}A"
 _ERASE_LINE = "\x1b[K"
@@ -38,50 +43,52 @@ _PLAINER = str.maketrans({"━": "=", "╸": "=", "─": "-", "┄": ".", "…":
 """For terminals whose encoding knows no more than ASCII."""
 
 
-class Output:
-    """A console to which lines may be written from any thread, whatever becomes of it.
+class Terminal(Output):
+    """A terminal, or what is to be written to like one.
 
     Args:
-        console: where to; it is asked for its size, colours and encoding each time.
-
-    Attributes:
-        lost: whether the console could not be written to, and will not be tried again.
+        console: what rich knows of it; it is asked for size, colours and encoding each time.
     """
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console.file)
         self.console = console
-        self.lost = False
-        self._lock = threading.Lock()
 
-    def print(self, *lines: Text) -> None:
-        """Write lines; too long ones are wrapped by the terminal, so that they can be copied whole."""
-        self.write(self.render(lines))
+    @property
+    def width(self) -> int | None:
+        """How many cells a line has."""
+        return self.console.width if self._stream.isatty() else None
 
-    def render(self, lines: Iterable[Text]) -> str:
+    @property
+    def redrawable(self) -> Self | None:
+        """This terminal, if it can move its cursor; it is asked directly, as rich is told otherwise by FORCE_COLOR."""
+        is_able = os.environ.get("TERM") not in {"dumb", "unknown"} and not self.console.legacy_windows
+        return self if is_able and self._stream.isatty() else None
+
+    def rendered(self, lines: Iterable[Line]) -> str:
         """What is to be written for these lines, each ended with a line feed."""
         colours = COLOR_SYSTEMS.get(self.console.color_system or "")
-        return "".join([f"{self._rendered(line, colours)}\n" for line in lines])
+        return "".join([f"{self._line(line, colours)}\n" for line in lines])
 
-    def _rendered(self, line: Text, colours: ColorSystem | None) -> str:
-        if not line.style and not line.spans:  # 50 times as fast; a verbose log has 30 000 such lines a second
-            return line.plain
-        segments = Segment.apply_style(line.render(self.console), self.console.get_style(line.style))
+    def drawn(self, texts: Iterable[Text]) -> list[str]:
+        """What is to be written for the lines of a frame."""
+        colours = COLOR_SYSTEMS.get(self.console.color_system or "")
+        return [self._text(text, colours) for text in texts]
+
+    def _line(self, line: Line, colours: ColorSystem | None) -> str:
+        if all(isinstance(part, str) for part in line):  # much faster; a verbose log has 30 000 such lines a second
+            return plain(line)
+        return self._text(Text.assemble(*line), colours)
+
+    def _text(self, text: Text, colours: ColorSystem | None) -> str:
+        segments = Segment.apply_style(text.render(self.console), self.console.get_style(text.style))
         if self.console.no_color:
             segments = Segment.remove_color(segments)
         return "".join([style.render(text, color_system=colours) if style else text for text, style, _ in segments])
 
     def write(self, text: str) -> None:
-        """Write and flush; errors end all further writing."""
-        if self.lost or self.console.quiet or not text:
-            return
-        with self._lock:
-            try:
-                self.console.file.write(self._encodable(text))
-                self.console.file.flush()
-            except BlockingIOError:
-                return  # a terminal that another program made non-blocking and that is slow: the next frame repairs it
-            except (OSError, ValueError):  # ValueError is what a closed file raises
-                self.lost = True
+        """Write what the terminal's encoding knows of this; errors end all further writing."""
+        super().write(self._encodable(text))
 
     def _encodable(self, text: str) -> str:
         encoding = self.console.encoding
@@ -105,15 +112,15 @@ class Region:
     """The lowest lines of a terminal. Other lines scroll above them.
 
     Args:
-        output: the terminal.
+        terminal: the terminal.
     """
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
         self._widths: list[int] = []
         self._drawn = False
 
-    def draw(self, lines: Sequence[Text], above: Sequence[Text] = ()) -> None:
+    def draw(self, lines: Sequence[Text], above: Sequence[Line] = ()) -> None:
         """Show these lines in place of those before.
 
         Args:
@@ -122,22 +129,22 @@ class Region:
         """
         parts = [_HIDE_CURSOR, self._to_top()]
         if above:
-            parts += [_ERASE_BELOW, self._output.render(above)]
-        drawn = self._output.render(lines).split("\n")[:-1]
-        parts += [_NO_WRAP, *(f"{line}{_ERASE_LINE}\n" for line in drawn), _WRAP, _ERASE_BELOW]
-        self._output.write("".join(parts))
+            parts += [_ERASE_BELOW, self._terminal.rendered(above)]
+        drawn = [f"{line}{_ERASE_LINE}\n" for line in self._terminal.drawn(lines)]
+        parts += [_NO_WRAP, *drawn, _WRAP, _ERASE_BELOW]
+        self._terminal.write("".join(parts))
         self._widths = [line.cell_len for line in lines]
         self._drawn = True
 
     def clear(self) -> None:
         """Take the region away; the next line written stands where it began."""
         if self._drawn:
-            self._output.write(f"{self._to_top()}{_ERASE_BELOW}{_SHOW_CURSOR}")
+            self._terminal.write(f"{self._to_top()}{_ERASE_BELOW}{_SHOW_CURSOR}")
             self._widths = []
             self._drawn = False
 
     def _to_top(self) -> str:
         """Move to where the region begins, also when the terminal was made narrower and has wrapped its lines since."""
-        width = max(1, self._output.console.width)
+        width = max(1, self._terminal.console.width)
         rows = sum(max(1, -(-line // width)) for line in self._widths)
         return f"\r{_CURSOR_UP.format(rows)}" if rows else "\r"

@@ -323,7 +323,7 @@ class Dispatcher:
     def _without(self, lane: WorkingLane, error: AssociationError) -> bool:
         """``lane`` ends for ``error``; the others go on, if there are any."""
         others = [other for other in self._lanes.values() if other is not lane]
-        _log.info("%s", error)
+        _log.debug("association %d: %s", lane.association_number, error)
         if any(other.association for other in others):
             _log.warning("%s; other associations go on", error)
         self._concurrency.refused(len(others))
@@ -368,8 +368,8 @@ class Dispatcher:
                 lane.state, self._was_waiting, has_idled = LaneState.WAITING, True, True
             await self._changed()
         self._take_back(association)
-        lane.state = LaneState.CLOSING
         await association.settled()
+        lane.state = LaneState.CLOSING
         if association.error is None and self._options.abort_at_end:
             association.abort()
         elif association.error is None:

@@ -202,4 +202,4 @@ def test_a_home_without_being_asked_changes_nothing(tmp_path, monkeypatch, capsy
     (tmp_path / "asyncstore/config.toml").write_text("this is not TOML")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert main(["send", "h", "0", "f"]) == 1
-    assert "the parameter port: 0 is out of range" in capsys.readouterr().err
+    assert " port: 0 is out of range" in capsys.readouterr().err

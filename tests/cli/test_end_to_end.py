@@ -139,6 +139,17 @@ class TestExitCodes:
         assert "Stored 12 of 13 files" in done.err
         assert f"E: {archive}/README.txt: not sent: not a DICOM file\n" in done.err
 
+    async def test_a_run_that_failed_ends_with_what_to_do_next_by_options_not_given_yet(self, good, tmp_path):
+        async with running_sink("--status", "out-of-resources") as sink:
+            words = ("send", "-nh", HOST, str(sink.port), good)
+            done = await asyncstore(*words)
+            assert done.err.endswith("\nAdd --json FILE to have every file's outcome written there.\n")
+            done = await asyncstore(*words, "--json", tmp_path / "lines", "+rn")
+            assert "Add " not in done.err
+            assert done.err.endswith(
+                "\nRun the same command again to send the rest: it passes over what is named .done.\n"
+            )
+
     async def test_2_when_the_peer_refuses_and_the_run_halts_then(self, good):
         async with running_sink("--status", "out-of-resources") as sink:
             done = await asyncstore("send", "--associations", "1", HOST, str(sink.port), good)
@@ -165,6 +176,8 @@ class TestExitCodes:
         assert done.returncode == 1
         assert f"asyncstore send: {HOST}:{port}: cannot connect: connection refused" in done.err
         assert "Check the host name and the port" in done.err
+        done = await asyncstore("send", "-v", HOST, str(port), good)
+        assert done.err.count("connection refused") == 1
 
     async def test_1_when_a_named_file_is_missing_as_storescu(self, good):
         done = await asyncstore("send", HOST, "104", good, good / "gone")
@@ -215,6 +228,7 @@ class TestInterrupts:
         assert (summary["exit_code"], summary["stored"], summary["unknown"]) == (130, len(stored), 0)
         assert "stopping" in done.err
         assert f"Interrupted: stored {len(stored)} of " in done.err
+        assert done.err.endswith("Add --rename (+rn): stored files become X.done, and later runs pass over them.\n")
 
     async def test_twice_ends_it_at_once(self, many):
         async with running_sink("--latency", "30") as sink:
@@ -269,8 +283,8 @@ class TestStreams:
         async with running_sink() as sink:
             done = await asyncstore("send", "-v", "+v", HOST, str(sink.port), good)
         lines = done.err.splitlines()
-        assert sum(line.startswith(f"I: Sending file: {good}/") for line in lines) == 3
-        assert lines.count("I: Received Store Response (Success)") == 3
+        stored = [line for line in lines if line.endswith(": Received Store Response (Success)")]
+        assert len(stored) == len({line for line in stored if line.startswith(f"I: {good}/")}) == 3
         assert "I: association 1: context 1: CTImageStorage: accepted in LittleEndianExplicit" in lines
 
     async def test_presentation_contexts_need_their_option(self, good):

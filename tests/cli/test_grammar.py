@@ -93,8 +93,8 @@ class TestWords:
         assert refusal("--tilte", "x").endswith("did you mean --title?")
 
     def test_a_missing_value_is_named(self):
-        assert refusal("host", "1", "f", "-t=") == "-t=/--title: the value TITLE is missing"
-        assert refusal("host", "1", "f", "+tls", "k") == "+tls/--tls: the value CERTIFICATE is missing"
+        assert refusal("host", "1", "f", "-t=") == "-t=/--title needs TITLE after it"
+        assert refusal("host", "1", "f", "+tls", "k") == "+tls/--tls needs KEY CERTIFICATE after it"
 
     def test_the_words_are_kept_with_long_names(self):
         assert parsed("-t=", "-t=", "host", "1", "-5").words == ("--title", "-t=", "host", "1", "-5")
@@ -138,12 +138,12 @@ class TestValuesAndRules:
     @pytest.mark.parametrize(
         ("words", "reason"),
         [
-            ((), "the parameter peer is missing"),
-            (("host",), "the parameter port is missing"),
-            (("host", "1"), "the parameter file is missing"),
-            (("host", "x", "f"), "the parameter port: 'x' is not an integer"),
-            (("host", "0", "f"), "the parameter port: 0 is out of range (1..65535)"),
-            (("host", "65536", "f"), "the parameter port: 65536 is out of range (1..65535)"),
+            ((), "no peer is given"),
+            (("host",), "no port is given"),
+            (("host", "1"), "no file is given"),
+            (("host", "x", "f"), "port: 'x' is not an integer"),
+            (("host", "0", "f"), "port: 0 is out of range (1..65535)"),
+            (("host", "65536", "f"), "port: 65536 is out of range (1..65535)"),
         ],
     )
     def test_parameters_are_checked(self, words, reason):
@@ -154,7 +154,7 @@ class TestValuesAndRules:
 
     def test_one_parameter_too_many_is_named(self):
         command = COMMAND._replace(parameters=(PEER,))
-        with pytest.raises(UsageError, match="'b' is one parameter too many"):
+        with pytest.raises(UsageError, match="unexpected parameter 'b'"):
             parse(command, ["a", "b"], {})
 
     def test_an_option_that_exits_needs_no_more_than_tokens(self):

@@ -122,7 +122,7 @@ def test_what_people_wait_for_imports_little(words):
     [
         (("sned",), "asyncstore: unknown command 'sned', did you mean send?; see asyncstore --help\n"),
         (("send", "--zz"), "asyncstore send: unknown option --zz; see asyncstore send --help\n"),
-        (("echo", "host"), "asyncstore echo: the parameter port is missing; see asyncstore echo --help\n"),
+        (("echo", "host"), "asyncstore echo: no port is given; see asyncstore echo --help\n"),
     ],
 )
 def test_bad_usage_is_one_line(words, said, capsys):

@@ -41,13 +41,11 @@ def test_what_was_not_simply_stored_is_named_with_its_reason(lines):
     ]
 
 
-def test_verbose_lines_are_those_of_storescu(lines):
+def test_verbose_every_file_has_one_line_which_names_it_and_what_came_of_it(lines):
     assert lines(logging.INFO, [STORED, FAILED, SKIPPED]) == [
-        "I: Sending file: /a/1",
-        "I: Received Store Response (Success)",
-        "I: Sending file: /a/3",
+        "I: /a/1: Received Store Response (Success)",
         "E: /a/3: refused by the SCP: 0xA700 out of resources",
-        "I: Stored by an earlier run: /a/6",
+        "I: /a/6: stored by an earlier run",
     ]
 
 

@@ -22,6 +22,10 @@ def not_sent(path="/archive/README", error="not a DICOM file"):
     return Outcome(path, Result.NOT_SENT, error=error)
 
 
+def withdrawn(path="/archive/later.dcm", size=1000):
+    return Outcome(path, Result.NOT_SENT, bytes=size, error="the run was interrupted", is_withdrawn=True)
+
+
 def unknown(path="/archive/lost.dcm", error="the connection was lost"):
     return Outcome(path, Result.UNKNOWN, error=error, bytes=1000, attempts=1)
 

@@ -8,8 +8,10 @@ from rich.console import Console
 
 from asyncstore.observe.display import LogLines, open_display
 from asyncstore.observe.live import LiveDisplay
+from asyncstore.observe.output import Output, open_output
 from asyncstore.observe.plain import PlainDisplay
 from asyncstore.observe.tally import Tally
+from asyncstore.observe.terminal import Terminal
 from observe.samples import failed, lane, progress, stored
 from observe.screen import Screen
 
@@ -24,14 +26,14 @@ def _terminal(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def _console(file, width=80, height=24):
-    return Console(file=file, width=width, height=height)
+def _terminal_of(screen, width=80, height=24):
+    return Terminal(Console(file=screen, width=width, height=height))
 
 
 def _live(width=80, height=24):
     screen = Screen(width, height)
-    console = _console(screen, width, height)
-    return screen, console, LiveDisplay(console, _TITLE)
+    terminal = _terminal_of(screen, width, height)
+    return screen, terminal.console, LiveDisplay(terminal, _TITLE)
 
 
 def _tally(*outcomes):
@@ -62,22 +64,22 @@ class _Broken(io.TextIOBase):
 
 
 def test_a_terminal_gets_the_live_display():
-    assert isinstance(open_display(_console(Screen()), _TITLE), LiveDisplay)
+    assert isinstance(open_display(open_output(Screen()), _TITLE), LiveDisplay)
 
 
 def test_a_pipe_gets_lines_even_if_colours_are_forced(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert isinstance(open_display(_console(io.StringIO()), _TITLE), PlainDisplay)
+    assert isinstance(open_display(open_output(io.StringIO()), _TITLE), PlainDisplay)
 
 
 def test_a_terminal_that_cannot_move_its_cursor_gets_lines(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(open_display(_console(Screen()), _TITLE), PlainDisplay)
+    assert isinstance(open_display(open_output(Screen()), _TITLE), PlainDisplay)
 
 
 def test_off_shows_nothing_but_the_log():
     screen = Screen()
-    with open_display(_console(screen), _TITLE, "off") as display:
+    with open_display(_terminal_of(screen), _TITLE, "off") as display:
         display.refresh(_tally(*stored(5)), _sample(), 60.0)
         display.log("a line")
         display.notice("stopping")
@@ -220,7 +222,7 @@ def test_a_terminal_that_knows_only_ascii_gets_ascii():
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_closed_standard_error_ends_the_display_but_not_the_run(terminal):
     file = _Broken(terminal)
-    with open_display(_console(file), _TITLE) as display:
+    with open_display(open_output(file), _TITLE) as display:
         for tick in range(200):
             display.refresh(_tally(*stored(3)), _sample(), float(tick))
             display.log("a line")
@@ -229,7 +231,7 @@ def test_a_closed_standard_error_ends_the_display_but_not_the_run(terminal):
 
 def test_a_quiet_console_stays_quiet():
     screen = Screen()
-    with open_display(Console(file=screen, quiet=True, width=80, height=24), _TITLE) as display:
+    with open_display(open_output(screen, quiet=True), _TITLE) as display:
         display.refresh(_tally(*stored(3)), _sample(), 1.0)
         display.log("a line")
     assert screen.lines == [""]
@@ -238,7 +240,7 @@ def test_a_quiet_console_stays_quiet():
 def test_elsewhere_a_line_is_shown_at_the_start_and_every_30_seconds():
     file = io.StringIO()
     tally = Tally(0.0)
-    with open_display(_console(file), _TITLE) as display:
+    with open_display(open_output(file), _TITLE) as display:
         for tick in range(1, 4 * 70):
             tally.add(stored(100))
             if tick == 100:
@@ -253,7 +255,7 @@ def test_elsewhere_a_line_is_shown_at_the_start_and_every_30_seconds():
 
 def test_a_notice_elsewhere_is_a_line():
     file = io.StringIO()
-    with open_display(_console(file), _TITLE) as display:
+    with open_display(open_output(file), _TITLE) as display:
         display.notice("stopping")
     assert file.getvalue().splitlines() == [_TITLE, "stopping"]
 
@@ -261,7 +263,7 @@ def test_a_notice_elsewhere_is_a_line():
 def test_log_records_become_lines_in_the_colour_of_their_level():
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, color_system="standard", width=80)
-    lines = LogLines(open_display(console, _TITLE, "off"))
+    lines = LogLines(open_display(Terminal(console), _TITLE, "off"))
     for level in (logging.INFO, logging.WARNING, logging.ERROR):
         lines.handle(logging.LogRecord("asyncstore", level, "", 0, "of %s", (logging.getLevelName(level),), None))
     assert file.getvalue() == "of INFO\n\x1b[33mof WARNING\x1b[0m\n\x1b[31mof ERROR\x1b[0m\n"
@@ -269,6 +271,6 @@ def test_log_records_become_lines_in_the_colour_of_their_level():
 
 def test_a_record_of_several_lines_becomes_several_lines():
     file = io.StringIO()
-    lines = LogLines(open_display(_console(file), _TITLE, "off"))
+    lines = LogLines(open_display(Output(file), _TITLE, "off"))
     lines.handle(logging.LogRecord("asyncstore", logging.INFO, "", 0, "one\ntwo", (), None))
     assert file.getvalue() == "one\ntwo\n"

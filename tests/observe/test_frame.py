@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from asyncstore.model import LaneState
 from asyncstore.observe.frame import View, frame
 from asyncstore.observe.tally import Rate, Tally
-from observe.samples import failed, lane, not_sent, progress, skipped, stored, unknown, warned
+from observe.samples import failed, lane, not_sent, progress, skipped, stored, unknown, warned, withdrawn
 
 
 def _view(*outcomes, lanes=(), walking=False, **fields):
@@ -49,7 +49,7 @@ def test_a_frame_always_leaves_a_row_and_a_column_free(lanes, width, height, wal
 
 
 def test_it_says_how_much_is_done_how_fast_and_how_long_it_will_take():
-    numbers = _lines(_view(*stored(480)))[2]
+    numbers = _lines(_view(*stored(480, size=13_687_500)))[2]
     assert numbers == "    480 of 31 000 files   6.57 GB    215 MB/s      410/s        about 50 s left"
 
 
@@ -146,6 +146,20 @@ def test_names_are_neither_markup_nor_control_sequences():
     name = "/archive/[red]x[/red]\x1b[31m\n.dcm"
     text = _text(_view(not_sent(name), lanes=[lane(path=name)]), width=120)
     assert text.count("/archive/[red]x[/red]\\x1b[31m\\n.dcm") == 2
+
+
+@pytest.mark.parametrize("walking", [True, False])
+def test_a_run_that_is_to_end_says_so_and_counts_no_file_that_was_withdrawn(walking):
+    text = _text(_view(*stored(480), *[withdrawn()] * 900, walking=walking, seconds_left=None))
+    assert "─ stopping" in text.replace("┄", "─")
+    assert "walking" not in text
+    assert "%" not in text
+    assert " 480 of 31 000" in text
+    assert "480 stored   900 not sent" in text
+
+
+def test_bytes_are_those_stored():
+    assert "  3.00 kB  " in _lines(_view(*stored(3), *[failed()] * 5))[2]
 
 
 def test_a_notice_stays_in_view_and_moves_nothing():

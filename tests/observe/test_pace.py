@@ -3,7 +3,7 @@ import pytest
 from asyncstore.model import Progress
 from asyncstore.observe.pace import Pace
 from asyncstore.observe.tally import Tally
-from observe.samples import failed, not_sent, progress, stored
+from observe.samples import failed, not_sent, progress, stored, withdrawn
 
 
 def _run(seconds, per_second=100, found=1000):
@@ -80,3 +80,36 @@ def test_samples_at_the_same_moment_do_no_harm():
     pace.sample(tally, progress(0), 5.0)
     assert pace.rate == (0.0, 0.0)
     assert pace.fraction == 0.0
+
+
+def test_what_is_withdrawn_at_the_end_of_a_run_is_no_progress():
+    pace, tally = _run(seconds=4)
+    before = pace.fraction
+    tally.add([withdrawn()] * 600)
+    pace.sample(tally, progress(1000, sent=tally.bytes), 4.25)
+    assert pace.fraction == pytest.approx(before)
+    assert pace.seconds_left is None
+
+
+def test_what_the_scp_refuses_has_no_rate_however_fast_it_is_sent():
+    pace, tally = Pace(), Tally(0.0)
+    for tick in range(1, 41):
+        tally.add([failed()] * 100)
+        pace.sample(tally, progress(10_000, sent=tally.bytes_settled), tick / 4)
+        assert pace.rate == (0.0, 0.0)
+
+
+def test_the_rate_of_bytes_is_that_of_stored_instances_while_others_are_refused():
+    pace, tally = Pace(), Tally(0.0)
+    for tick in range(1, 41):
+        tally.add([*stored(25), *[failed()] * 75])
+        pace.sample(tally, progress(10_000, sent=tally.bytes_settled), tick / 4)
+    assert pace.rate == (pytest.approx(100), pytest.approx(100_000))
+
+
+def test_a_large_instance_under_way_has_a_rate_also_when_another_was_refused_long_ago():
+    pace, tally = Pace(), Tally(0.0)
+    tally.add([failed()])
+    for tick in range(1, 41):
+        pace.sample(tally, Progress(2, False, 2, 4_000_000_000, tick * 25_000_000, 1, ()), tick / 4)
+    assert pace.rate == (0.0, pytest.approx(100_000_000))

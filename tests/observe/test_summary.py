@@ -3,15 +3,17 @@ import io
 import pytest
 from rich.console import Console
 
+from asyncstore.observe.output import Output, plain
 from asyncstore.observe.summary import Ending, print_summary, summary_lines
 from asyncstore.observe.tally import Tally
+from asyncstore.observe.terminal import Terminal
 from observe.samples import failed, not_sent, skipped, stored, unknown, warned
 
 
 def _summary(*outcomes, width=80, seconds=2.0, associations=4, **fields):
     tally = Tally(100.0)
     tally.add(outcomes)
-    return [line.plain for line in summary_lines(tally, Ending(seconds, associations, **fields), width)]
+    return [plain(line) for line in summary_lines(tally, Ending(seconds, associations, **fields), width)]
 
 
 def test_a_run_that_stored_everything_is_told_in_two_lines():
@@ -94,6 +96,17 @@ def test_it_is_readable_in_any_width(width):
     assert max(map(len, lines)) <= max(width, 47)
 
 
+def test_reasons_are_wrapped_between_words_only():
+    uid = "1.2.840.10008." * 5
+    lines = [line.strip() for line in _summary(not_sent("/a", f"no context was accepted for {uid}"), width=60)]
+    assert uid in lines
+
+
+def test_nothing_is_wrapped_where_there_is_no_edge():
+    reason = "a reason that takes many words " * 10
+    assert any(line.endswith(reason) for line in _summary(not_sent("/a", reason), width=None))
+
+
 def test_paths_are_shown_whole_so_that_they_can_be_copied():
     path = f"/archive/{'1.2.840.' * 20}.dcm"
     assert f"    {path}" in _summary(failed(path))
@@ -109,7 +122,7 @@ def _printed(**options):
     file = io.StringIO()
     tally = Tally(0.0)
     tally.add([*stored(2), failed("/[bold]a.dcm")])
-    print_summary(Console(file=file, width=80, **options), tally, Ending(2.0, 1))
+    print_summary(Terminal(Console(file=file, width=80, **options)), tally, Ending(2.0, 1))
     return file.getvalue()
 
 
@@ -128,4 +141,4 @@ def test_names_are_not_markup():
 def test_a_closed_standard_error_is_accepted():
     file = io.StringIO()
     file.close()
-    print_summary(Console(file=file, width=80), Tally(0.0), Ending(2.0, 0))
+    print_summary(Output(file), Tally(0.0), Ending(2.0, 0))

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from asyncstore.model import Result
 from asyncstore.observe.tally import Rate, Reason, Tally
-from observe.samples import failed, not_sent, skipped, stored, unknown, warned
+from observe.samples import failed, not_sent, skipped, stored, unknown, warned, withdrawn
 
 _OUTCOMES = st.sampled_from([*stored(1), failed(), warned(), not_sent(), unknown(), skipped(), failed(status=0xC001)])
 
@@ -32,6 +32,18 @@ def test_bytes_are_those_of_the_instances_that_the_scp_has():
     tally = _tally(*stored(2), warned(), failed(), unknown(), not_sent())
     assert tally.bytes == 3000
     assert tally.bytes_settled == 5000
+
+
+def test_bytes_of_what_was_sent_and_is_not_known_to_be_stored_were_sent_in_vain():
+    assert _tally(*stored(2), warned(), failed(), unknown(), not_sent(), withdrawn()).bytes_in_vain == 2000
+
+
+def test_what_is_withdrawn_is_not_stored_and_not_settled_and_says_nothing_of_its_file():
+    tally = _tally(*stored(2), failed("/bad"), *[withdrawn()] * 30)
+    assert (tally.done, tally.unstored, tally.withdrawn, tally.settled) == (33, 31, 30, 3)
+    assert tally.bytes_settled == 3000
+    assert [outcome.path for outcome in tally.last_failures] == ["/bad"]
+    assert ("the run was interrupted", 30) in [(reason.text, reason.files) for reason in tally.reasons]
 
 
 def test_only_a_run_that_left_nothing_out_has_nothing_unstored():

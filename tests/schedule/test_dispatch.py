@@ -225,6 +225,23 @@ async def test_lanes_show_what_they_do():
     assert dispatcher.bytes_sent == 5 * len(b"data")
 
 
+async def test_a_lane_closes_only_when_the_store_under_way_has_ended():
+    world = World()
+    world.answering.clear()
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(3))
+    await _until(lambda: world.begun)
+    dispatcher.end_input()
+    dispatcher.stop("interrupted")
+    await _until(lambda: len(world.outcomes) == 2)
+    (lane,) = dispatcher.lanes()
+    assert (lane.state, lane.path) == (LaneState.SENDING, "0")
+    world.answering.set()
+    await asyncio.wait_for(running, _PATIENCE)
+    assert _results(world) == {Result.STORED: 1, Result.NOT_SENT: 2}
+
+
 # Contexts.
 
 

@@ -1,0 +1,99 @@
+"""Writing lines to a stream that may go away.
+
+Rules:
+
+1. A stream that cannot be written to any more (closed pipe, full disk, lost terminal) ends the writing, never the run.
+2. A line is whole whatever its length: pipes, files and logs have no width. A terminal wraps it, so that it can be
+   copied whole.
+3. rich, which takes 25 to 50 ms to import, is imported where colours are seen: not for a pipe, a file, a service's log.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import IO
+
+    from asyncstore.observe.terminal import Terminal
+
+Line = tuple[str | tuple[str, str], ...]
+"""A line in parts: text, or text and its style, as rich's ``Text.assemble`` takes them."""
+
+
+def line_of(text: str, style: str = "") -> Line:
+    """A line of one part."""
+    return ((text, style),) if style else (text,)
+
+
+def plain(line: Line) -> str:
+    """What a line says."""
+    return "".join([part if isinstance(part, str) else part[0] for part in line])
+
+
+def open_output(stream: IO[str], *, quiet: bool = False) -> Output:
+    """Choose how to write to a stream: with colours on a terminal, or where FORCE_COLOR asks for them.
+
+    Args:
+        stream: where to write.
+        quiet: write nothing at all.
+    """
+    if quiet or not (stream.isatty() or os.environ.get("FORCE_COLOR")):
+        return Output(stream, quiet=quiet)
+    from rich.console import Console  # noqa: PLC0415 - rule 3
+
+    from asyncstore.observe.terminal import Terminal  # noqa: PLC0415 - rule 3
+
+    return Terminal(Console(file=stream))
+
+
+class Output:
+    """A stream to which lines may be written from any thread, whatever becomes of it.
+
+    Args:
+        stream: where to.
+        quiet: whether to write nothing at all.
+
+    Attributes:
+        lost: whether the stream could not be written to, and will not be tried again.
+    """
+
+    def __init__(self, stream: IO[str], *, quiet: bool = False) -> None:
+        self.lost = False
+        self._stream = stream
+        self._quiet = quiet
+        self._lock = threading.Lock()
+
+    @property
+    def width(self) -> int | None:
+        """How many cells a line should have at most to be read well; ``None`` where nobody can tell."""
+        return None
+
+    @property
+    def redrawable(self) -> Terminal | None:
+        """This output, if it is a terminal whose lines can be drawn anew."""
+        return None
+
+    def print(self, *lines: Line) -> None:
+        """Write lines."""
+        self.write(self.rendered(lines))
+
+    def rendered(self, lines: Iterable[Line]) -> str:
+        """What is to be written for these lines, each ended with a line feed."""
+        return "".join([f"{plain(line)}\n" for line in lines])
+
+    def write(self, text: str) -> None:
+        """Write and flush; errors end all further writing."""
+        if self.lost or self._quiet or not text:
+            return
+        with self._lock:
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except BlockingIOError:
+                return  # a terminal that another program made non-blocking and that is slow: the next frame repairs it
+            except (OSError, ValueError):  # ValueError is what a closed file raises
+                self.lost = True

@@ -1,0 +1,80 @@
+import io
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from asyncstore.observe.output import Output, line_of, open_output, plain
+from asyncstore.observe.terminal import Terminal
+from observe.screen import Screen
+
+
+@pytest.fixture(autouse=True)
+def _nothing_forced(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_line_says_the_same_with_styles_and_without():
+    assert plain(("  ", ("failed", "red"), "  2")) == "  failed  2"
+    assert plain(line_of("done", "green")) == plain(line_of("done")) == "done"
+
+
+def test_a_pipe_gets_whole_lines_without_colours_whatever_columns_say(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    file = io.StringIO()
+    output = open_output(file)
+    output.print(line_of("word " * 100, "red"), ())
+    assert file.getvalue() == "word " * 100 + "\n\n"
+    assert output.width is None
+
+
+def test_colours_may_be_forced_on_a_pipe_which_still_has_no_width(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    file = io.StringIO()
+    output = open_output(file)
+    output.print(("  ", ("failed", "red")))
+    assert file.getvalue() == "  \x1b[31mfailed\x1b[0m\n"
+    assert (output.width, output.redrawable) == (None, None)
+
+
+def test_a_terminal_has_colours_a_width_and_lines_to_draw_anew():
+    terminal = Terminal(Console(file=Screen(), width=90))
+    assert terminal.rendered([line_of("failed", "red"), line_of("plain")]) == "\x1b[31mfailed\x1b[0m\nplain\n"
+    assert (terminal.width, terminal.redrawable) == (90, terminal)
+
+
+def test_a_quiet_output_writes_nothing():
+    screen = Screen()
+    open_output(screen, quiet=True).print(line_of("a line"))
+    assert screen.writes == 0
+
+
+def test_a_stream_that_is_gone_is_tried_once():
+    file = io.StringIO()
+    output = Output(file)
+    file.close()
+    output.print(line_of("a line"))
+    assert output.lost
+    output.print(line_of("a line"))
+
+
+def test_what_goes_to_a_pipe_needs_no_rich():
+    """It takes 25 to 50 ms to import, a tenth of what sending one file takes."""
+    program = """
+import io, sys
+import asyncstore.cli.sending
+from asyncstore.observe.display import open_display
+from asyncstore.observe.output import open_output
+from asyncstore.observe.summary import Ending, print_summary
+from asyncstore.observe.tally import Tally
+output = open_output(io.StringIO())
+with open_display(output, "sending") as display:
+    display.log("a line")
+print_summary(output, Tally(0.0), Ending(1.0, 0))
+print("rich" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "False\n"
