@@ -96,7 +96,7 @@ NAMED_PEER = Option[str | None](
     "--peer",
     Text("NAME"),
     None,
-    "the peer of this name in the configuration file, in place of the parameters peer and port",
+    "the peer of this name in the configuration file; the parameters peer and port are left out then",
     line_only=True,
 )
 PROGRESS = Option[When](
