@@ -68,7 +68,7 @@ ARGUMENTS = Option[bool]("--arguments", Flag(), False, "show the command line af
 QUIET = Option[bool](
     "--quiet", Flag(), False, "print nothing at all: the exit code tells", "-q", alternatives="verbosity"
 )
-VERBOSE = Option[bool]("--verbose", Flag(), False, "print what is done, file by file", "-v", alternatives="verbosity")
+VERBOSE = Option[bool]("--verbose", Flag(), False, "print what is done, step by step", "-v", alternatives="verbosity")
 DEBUG = Option[bool]("--debug", Flag(), False, "print what helps to find a fault", "-d", alternatives="verbosity")
 LOG_LEVEL = Option[str | None](
     "--log-level",

@@ -67,9 +67,9 @@ async def _sink(parsed: Parsed) -> int:
         ) as sink:
             report = _Report(sink, quiet=parsed[QUIET])
             over_tls = "" if tls is None else ", over TLS"
-            report.say(f"listening on {address_of(host, sink.port)} as {title or 'any AE title'}{over_tls}")
             stopped = asyncio.Event()
             with interrupts(stopped.set), every(_REPORT_INTERVAL, report.counts):
+                report.say(f"listening on {address_of(host, sink.port)} as {title or 'any AE title'}{over_tls}")
                 await stopped.wait()
         report.counts(last=True)
     return EXIT_OK
