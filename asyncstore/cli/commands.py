@@ -143,6 +143,7 @@ PEER_CHECK = Option[tuple[str, int] | None](
 )
 CHECKED_PEER = NAMED_PEER._replace(help="the same with the peer of this name in the configuration file")
 
+SCAN_PROGRESS = PROGRESS._replace(help="auto and on count the files that were looked into, on terminals; off: do not")
 SCAN_JSON = JSON._replace(help="write the plan as JSON, one object a line; -: standard output, in place of the text")
 SHELL = Parameter[str](
     "bash|zsh|fish", Choice("bash|zsh|fish", ("bash", "zsh", "fish")), "", "the shell to complete words in"
@@ -260,7 +261,7 @@ SCAN = Command(
         Group(_GENERAL, (HELP, *_LOGGING, CONFIG)),
         Group("input options", _FILE_FORMAT, "input file format"),
         Group("input options", (*_DIRECTORIES, *_LISTS, WORKERS), "input files"),
-        Group("output options", (PROGRESS, SCAN_JSON)),
+        Group("output options", (SCAN_PROGRESS, SCAN_JSON)),
         Group("peer options", (PEER_CHECK, CHECKED_PEER)),
         _IP_VERSION,
         _TITLES,

@@ -160,7 +160,7 @@ class _File:
         self._own = {row.bare_name for row in _rows(command)}
         self._rows = {row.bare_name: row for each in (*commands, command) for row in _rows(each)}
         self._known = {each.name: tuple(row.bare_name for row in _rows(each)) for each in commands}
-        self._of_peers = {*_ADDRESS, *(key for each in commands if _has_peers(each) for key in self._known[each.name])}
+        self._of_peers = (*_ADDRESS, *(key for each in commands if _has_peers(each) for key in self._known[each.name]))
         self._secrets = {row.bare_name for each in commands for row in _rows(each) if isinstance(row.kind, Secret)}
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs 7 ms
@@ -209,7 +209,7 @@ class _File:
 
     def _checked_tables(self) -> dict[str, Table]:
         """All tables by their names, those of peers as ``peers.NAME``; their keys are known."""
-        everywhere = {key for keys in self._known.values() for key in keys}
+        everywhere = tuple(self._rows)
         tables: dict[str, Table] = {}
         for name, value in self._content.items():
             if name == _PEERS:
@@ -237,7 +237,7 @@ class _File:
 
     def _unknown_table(self, name: str, content: Table) -> str:
         """What to say about a table that is none of ours, with the one that was probably meant."""
-        found, [*close] = name, get_close_matches(name.lower(), [*self._known, _PEERS], n=1)
+        found, close = name, get_close_matches(name.lower(), [*self._known, _PEERS], n=1)
         inner = next((f".{key}" for key, value in content.items() if isinstance(value, dict)), "")
         if close == [_PEERS]:
             found, close = f"{name}{inner}", [f"{_PEERS}{inner or '.NAME'}"]
@@ -250,7 +250,7 @@ class _File:
         if key in known:
             return
         bare = key.lstrip("+-")
-        rows = [self._rows[name] for name in known if name in self._rows]
+        rows = [self._rows[name] for name in dict.fromkeys(known) if name in self._rows]
         meant = [row.bare_name for row in rows if row.short is not None and row.short[1:] == bare]
         meant = meant or get_close_matches(bare.lower().replace("_", "-"), known, n=1)
         raise UsageError(f"{self._place(table, key)}: unknown key{_did_you_mean(meant)}")

@@ -21,6 +21,7 @@ SUMMARY = "send whole DICOM archives with C-STORE, as fast as the peer can take 
 
 _WIDEST = 110
 _NARROWEST = 70
+_USUAL = 100
 _TEXT_COLUMN = 30
 """Where the texts of options begin, as far as the names leave room."""
 _INDENT = "  "
@@ -45,12 +46,14 @@ class Style(NamedTuple):
 
 
 def width_of(stream: TextIO) -> int:
-    """How many characters a line of help may have there."""
-    try:
-        columns = os.get_terminal_size(stream.fileno()).columns
-    except (OSError, ValueError):
-        columns = 100
-    return max(_NARROWEST, min(columns, _WIDEST))
+    """How many characters a line of help may have there; a pipe probably leads to a pager on our terminal."""
+    for each in (stream, sys.stderr, sys.stdin):
+        try:
+            columns = os.get_terminal_size(each.fileno()).columns
+        except (OSError, ValueError):
+            continue
+        return max(_NARROWEST, min(columns, _WIDEST))
+    return _USUAL
 
 
 def program_help(commands: Iterable[Command], style: Style, width: int) -> str:

@@ -120,7 +120,7 @@ def page() -> Iterator[str]:
         yield from _tagged(f"\\fI{_text(name)}\\fP", meaning)
     yield ".SH EXAMPLES"
     for purpose, words in (example for command in COMMANDS.values() for example in command.examples):
-        yield from (".PP", _text(f"{purpose}:"), ".PP", ".EX", f"    {_text(words)}", ".EE")
+        yield from (".PP", ".EX", _text(f"# {purpose}"), _text(words), ".EE")
     yield from (".SH SEE ALSO", ".BR storescu (1),", ".BR echoscu (1)")
 
 

@@ -103,7 +103,7 @@ PROGRESS = Option[When](
     "--progress",
     Choice[When]("WHEN", ("auto", "on", "off")),
     "auto",
-    "live display on standard error: on, off, or auto, which is on for terminals",
+    "progress on standard error: auto and on show it live on terminals, elsewhere a line now and then; off: none",
 )
 
 # Options of the storage SCU, as in storescu's manual -----------------------------------------------------------------

@@ -184,7 +184,7 @@ class TestMistakes:
             ("[colours]\n", "{}:1: [colours]: unknown table;"),
             ('[peers.p]\naec = "PACS"', "{}:2: [peers.p] aec: unknown key: did you mean call?"),
             ('[peers.p]\naet = "ME"', "{}:2: [peers.p] aet: unknown key: did you mean aetitle?"),
-            ('tls = ["k", "c"]', "{}:1: tls: unknown key: did you mean "),
+            ('tls = ["k", "c"]', "{}:1: tls: unknown key: did you mean disable-tls or enable-tls?"),
             ("[peers.p]\nhots = 1", "{}:2: [peers.p] hots: unknown key: did you mean host?"),
             ("max-pdu = 1", "{}:1: max-pdu: 1 is out of range (4096..131072)"),
             ("max-pdu = true", "{}:1: max-pdu: a whole number is needed"),
