@@ -6,6 +6,7 @@ it keeps no index and tells nobody what it holds.
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from asyncstore.errors import UsageError
 from asyncstore.model import Result
 from asyncstore.network.acceptor import Port, Storing
+from asyncstore.network.link import address_of, reason_of
 from asyncstore.protocol.associate import (
     ACCEPTANCE,
     APPLICATION_CONTEXT,
@@ -53,6 +55,14 @@ _REJECT_APPLICATION_CONTEXT = AssociateReject(result=1, source=1, reason=2)
 _ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
 _TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 """PS3.8 table 9-18."""
+
+_NEXT_STEPS = {
+    errno.EADDRINUSE: "Another program listens there: end it, or choose another port with --port; 0 takes a free one.",
+    errno.EACCES: "Ports this low are for privileged users: choose another one with --port; 0 takes a free one.",
+    errno.EADDRNOTAVAIL: "No network interface here has this address: --host 0.0.0.0 listens at all that there are.",
+}
+_NO_ADDRESS = "Give an address of this machine with --host, one of IPv4 with -i4 and one of IPv6 with -i6."
+"""What to do where a sink cannot listen."""
 
 
 @dataclass(slots=True)
@@ -131,8 +141,8 @@ class Sink:
             raise UsageError(f"cannot store files in {str(self._output)!r}: {error.strerror}") from error
         try:
             self._listening = Port(self.host, self.port, self, self._tls, self._ip_version)
-        except OSError as error:
-            raise UsageError(f"cannot listen at {self.host}:{self.port}: {error.strerror}") from error
+        except (OSError, UnicodeError) as error:
+            raise _cannot_listen(self.host, self.port, error) from error
         self.port = self._listening.port
         return self
 
@@ -176,6 +186,13 @@ class Sink:
         if self._max_associations is not None and self.tally.associations >= self._max_associations:
             return _REJECT_LOCAL_LIMIT
         return None
+
+
+def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> UsageError:
+    """The error for an address that cannot be had."""
+    refusal = UsageError(f"cannot listen at {address_of(host, port)}: {reason_of(error)}")
+    refusal.hint = _NEXT_STEPS.get(error.errno or 0, _NO_ADDRESS) if isinstance(error, OSError) else _NO_ADDRESS
+    return refusal
 
 
 def _secured(options: TlsOptions | None) -> TlsAcceptor | None:

@@ -74,7 +74,7 @@ from asyncstore.cli.options import (
     VERSION,
     WORKERS,
 )
-from asyncstore.cli.table import Command, Group, Option, Parameter
+from asyncstore.cli.table import Command, Example, Group, Option, Parameter
 from asyncstore.cli.tls_options import ACCEPTOR_TLS_GROUPS, TLS_GROUPS
 
 # Options of the other commands ---------------------------------------------------------------------------------------
@@ -143,6 +143,7 @@ PEER_CHECK = Option[tuple[str, int] | None](
 )
 CHECKED_PEER = NAMED_PEER._replace(help="the same with the peer of this name in the configuration file")
 
+SCAN_PROGRESS = PROGRESS._replace(help="auto and on count the files that were looked into, on terminals; off: do not")
 SCAN_JSON = JSON._replace(help="write the plan as JSON, one object a line; -: standard output, in place of the text")
 SHELL = Parameter[str](
     "bash|zsh|fish", Choice("bash|zsh|fish", ("bash", "zsh", "fish")), "", "the shell to complete words in"
@@ -155,8 +156,9 @@ _NETWORK = "network options"
 _OURS = "options that storescu does not have"
 _ENVIRONMENT = (
     "Every option also reads ASYNCSTORE_<LONG_NAME> from the environment, as in ASYNCSTORE_LOG_LEVEL=debug; "
-    "flags take 1 or 0. --config FILE reads them from a file: long names without the hyphens, as in max-pdu = 32768 or "
-    "no-halt = true. The command line wins, then the environment."
+    "flags take 1 or 0, and an empty variable is none. --config FILE reads them from a TOML file: long names without "
+    'the hyphens, numbers as they are and texts in quotes, as in max-pdu = 32768, no-halt = true or call = "PACS". The '
+    "command line wins, then the environment."
 )
 _PEERS = (
     "--peer NAME takes host, port and options from the table [peers.NAME] of that file; without --config, of "
@@ -164,6 +166,7 @@ _PEERS = (
 )
 
 _LOGGING = (QUIET, VERBOSE, DEBUG, LOG_LEVEL, LOG_CONFIG)
+_FILE_FORMAT = (READ_FILE, READ_FILE_ONLY, READ_DATASET)
 _DIRECTORIES = (SCAN_DIRECTORIES, SCAN_PATTERN, NO_RECURSE, RECURSE)
 _TIMEOUTS = (TIMEOUT, SOCKET_TIMEOUT, ACSE_TIMEOUT, DIMSE_TIMEOUT)
 _INVENTIONS = (INVENT_INSTANCE, INVENT_SERIES, INVENT_STUDY, INVENT_PATIENT)
@@ -184,7 +187,7 @@ SEND = Command(
     (PEER, PORT, INPUTS),
     (
         Group(_GENERAL, (HELP, VERSION, ARGUMENTS, *_LOGGING, VERBOSE_PC)),
-        Group("input options", (READ_FILE, READ_FILE_ONLY, READ_DATASET), "input file format"),
+        Group("input options", _FILE_FORMAT, "input file format"),
         Group("input options", (*_DIRECTORIES, NO_RENAME, RENAME), "input files"),
         _IP_VERSION,
         _TITLES,
@@ -216,6 +219,16 @@ SEND = Command(
         _PEERS,
         "Exit code: 0 every file stored, 1 nothing could be attempted, 2 some file not stored, 130 interrupted.",
     ),
+    (
+        Example("send a folder, and go on when a file is refused", "asyncstore send -nh -aec PACS pacs 11112 /archive"),
+        Example("what would be sent?", "asyncstore send --dry-run pacs 11112 /archive"),
+        Example(
+            "only the files of a list, with a record of what became of each",
+            "asyncstore send -nh --files-from list --json run.jsonl pacs 11112",
+        ),
+        Example("over TLS", "asyncstore send +tls key.pem cert.pem +cf ca.pem pacs 2762 /archive"),
+        Example("with what the configuration file says of a peer", "asyncstore send --peer pacs1 /archive"),
+    ),
 )
 
 ECHO = Command(
@@ -232,6 +245,12 @@ ECHO = Command(
         *TLS_GROUPS,
     ),
     (_ENVIRONMENT, _PEERS, "Exit code: 0 every echo was answered with success, 1 otherwise."),
+    (
+        Example("is the peer there, and does it know us?", "asyncstore echo -aet ME -aec PACS pacs 11112"),
+        Example(
+            "how fast does it answer over TLS?", "asyncstore echo --count 20 --interval 0.1 +tla +cf ca.pem pacs 2762"
+        ),
+    ),
 )
 
 SCAN = Command(
@@ -240,8 +259,9 @@ SCAN = Command(
     (INPUTS,),
     (
         Group(_GENERAL, (HELP, *_LOGGING, CONFIG)),
-        Group("input options", (*_DIRECTORIES, *_LISTS, WORKERS)),
-        Group("output options", (PROGRESS, SCAN_JSON)),
+        Group("input options", _FILE_FORMAT, "input file format"),
+        Group("input options", (*_DIRECTORIES, *_LISTS, WORKERS), "input files"),
+        Group("output options", (SCAN_PROGRESS, SCAN_JSON)),
         Group("peer options", (PEER_CHECK, CHECKED_PEER)),
         _IP_VERSION,
         _TITLES,
@@ -251,12 +271,18 @@ SCAN = Command(
     ),
     (
         "A directory is scanned with all that lies below it. Nothing is sent.",
+        "Network and TLS options concern the peer that is asked, if one is.",
         _ENVIRONMENT,
         _PEERS,
         (
             "Exit code: 0 all of it could be sent, 1 nothing was found or the peer could not be asked, 2 some file "
             "cannot be sent or some context is not accepted."
         ),
+    ),
+    (
+        Example("what is there?", "asyncstore scan /archive"),
+        Example("and what does the peer accept of it?", "asyncstore scan --peer-check pacs 11112 /archive"),
+        Example("the same for programs", "asyncstore scan --json - --peer pacs1 /archive"),
     ),
 )
 
@@ -283,7 +309,19 @@ SINK = Command(
         Group("behaviour", (OUTPUT, LATENCY, STATUS)),
         *ACCEPTOR_TLS_GROUPS,
     ),
-    ("It runs until interrupted (Ctrl-C).", _ENVIRONMENT),
+    (
+        "It runs until interrupted (Ctrl-C).",
+        _ENVIRONMENT,
+        "Exit code: 0 it was interrupted, 1 it could not listen or store.",
+    ),
+    (
+        Example("keep what arrives", "asyncstore sink --output received"),
+        Example("be reachable from other machines", "asyncstore sink --host 0.0.0.0 --port 11112 --aet PACS"),
+        Example(
+            "play a slow, narrow, failing PACS", "asyncstore sink --latency 0.02 --max-associations 4 --status 0xA700"
+        ),
+        Example("over TLS", "asyncstore sink --port 2762 +tls key.pem cert.pem +cf ca.pem"),
+    ),
 )
 
 DEMO = Command(
@@ -291,7 +329,8 @@ DEMO = Command(
     "send a synthetic archive to a sink on this machine and check what arrived",
     (),
     (Group("options", (HELP, ASSOCIATIONS, PROGRESS, KEEP, CONFIG)),),
-    (_ENVIRONMENT,),
+    (_ENVIRONMENT, "Exit code: 0 everything arrived, 1 nothing could be attempted, 2 something did not arrive."),
+    (Example("look at what was sent, and at what arrived, too", "asyncstore demo --keep"),),
 )
 
 COMPLETION = Command(
@@ -299,10 +338,10 @@ COMPLETION = Command(
     "print a script that completes asyncstore's words in a shell",
     (SHELL,),
     (Group("options", (HELP,)),),
-    (
-        "bash: asyncstore completion bash > ~/.local/share/bash-completion/completions/asyncstore",
-        "zsh: asyncstore completion zsh > _asyncstore, in a directory of $fpath",
-        "fish: asyncstore completion fish > ~/.config/fish/completions/asyncstore.fish",
+    examples=(
+        Example("bash", "asyncstore completion bash > ~/.local/share/bash-completion/completions/asyncstore"),
+        Example("zsh, into a directory of $fpath", "asyncstore completion zsh > ~/.zfunc/_asyncstore"),
+        Example("fish", "asyncstore completion fish > ~/.config/fish/completions/asyncstore.fish"),
     ),
 )
 
@@ -311,9 +350,9 @@ MAN = Command(
     "print the manual page of all commands, for man(1)",
     (),
     (Group("options", (HELP,)),),
-    (
-        "Read it: asyncstore man | man -l -",
-        "Install it: asyncstore man > ~/.local/share/man/man1/asyncstore.1",
+    examples=(
+        Example("read it", "asyncstore man | man -l -"),
+        Example("install it", "asyncstore man > ~/.local/share/man/man1/asyncstore.1"),
     ),
 )
 

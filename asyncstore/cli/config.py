@@ -13,9 +13,11 @@
 Rules:
 
 1. A key is an option's long name without the hyphens. Flags take true or false, options of two words an array of two,
-   options that may be given again an array of values, all others one value.
-2. The peer's table comes before the command's, that one before the top level (grammar.py, rule 6). At the top level and
-   in a peer's table keys may belong to other commands; a key that no command knows is an error.
+   options that may be given again an array of values, all others one value. Numbers stand as numbers, all else in
+   quotes. What does not is an error, even where the value would have no say or belongs to another command.
+2. The peer's table comes before the command's, that one before the top level (grammar.py, rule 6). At the top level
+   keys may belong to other commands, in a peer's table to other commands that have ``--peer``; a key that none of them
+   knows is an error.
 3. The file is the one that ``--config`` or ``ASYNCSTORE_CONFIG`` names. Without either, ``--peer`` alone looks into
    ``$XDG_CONFIG_HOME/asyncstore/config.toml`` (``~/.config`` without that variable), and only at its peers: a file that
    lies in a home directory never changes what a command line means that does not ask for it.
@@ -32,14 +34,15 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.cli.grammar import Given, Layer
-from asyncstore.cli.kinds import Secret
+from asyncstore.cli.kinds import Address, Integer, IntegerOrAuto, Seconds, Secret, Status
 from asyncstore.cli.options import CONFIG, NAMED_PEER, PEER, PORT
 from asyncstore.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from asyncstore.cli.grammar import Tokens
+    from asyncstore.cli.kinds import Kind
     from asyncstore.cli.table import Command, Option
 
 Table = dict[str, Any]
@@ -50,6 +53,27 @@ _ADDRESS = {"host": PEER, "port": PORT}
 """What a peer's table holds besides options, and the parameters that stand there instead of on the command line."""
 _CHOICES = (CONFIG.long, NAMED_PEER.long)
 """The options that say which file and which peer."""
+
+
+class _Form(NamedTuple):
+    """What a word has to be in TOML."""
+
+    types: tuple[type, ...]
+    name: str
+
+
+_TEXT = _Form((str,), "a text in quotes")
+_WHOLE = _Form((int,), "a whole number")
+_NUMBER = _Form((int, float), "a number")
+_WHOLE_OR_TEXT = _Form((int, str), "a whole number or a text in quotes")
+_FORMS: Mapping[type, tuple[_Form, ...]] = {
+    Integer: (_WHOLE,),
+    IntegerOrAuto: (_WHOLE_OR_TEXT,),
+    Seconds: (_NUMBER,),
+    Status: (_WHOLE_OR_TEXT,),
+    Address: (_TEXT, _WHOLE),
+}
+"""The forms of the words of those kinds that are not all text."""
 
 
 class Configured(NamedTuple):
@@ -79,8 +103,10 @@ def configured(
         UsageError: a file cannot be read or says what cannot be, or the peer has no table.
     """
     chosen = {given.row.long: given.words[0] for given in tokens.options if given.row.long in _CHOICES}
-    named = chosen.get(CONFIG.long) or environment.get(CONFIG.variable)
+    named = chosen.get(CONFIG.long) or environment.get(CONFIG.variable) or None
     peer = chosen.get(NAMED_PEER.long)
+    if peer is not None:
+        _refuse_address(command, peer, tokens.parameters)
     path = named or default_path(environment)
     if named is None and (peer is None or not os.path.exists(path)):  # noqa: PTH110 - pathlib costs 7 ms
         if peer is None:
@@ -92,6 +118,22 @@ def configured(
     if peer is not None:
         layers.insert(0, file.of_peer(peer))
     return Configured(tuple(layers), tuple(file.warnings()))
+
+
+def _refuse_address(command: Command, peer: str, words: Sequence[str]) -> None:
+    """See that a peer with a name was not given its address too, which would be taken for files.
+
+    Raises:
+        UsageError: it was: the second word could be a port, and there are no such files.
+    """
+    if PEER not in command.parameters or len(words) < len(_ADDRESS) or any(map(os.path.lexists, words[:2])):
+        return
+    try:
+        PORT.kind.parse(words[1:])
+    except ValueError:
+        return
+    address = " ".join(words[:2])
+    raise UsageError(f"{NAMED_PEER.long} {peer} stands for the parameters peer and port: leave out {address}")
 
 
 def default_path(environment: Mapping[str, str]) -> str:
@@ -115,8 +157,10 @@ class _File:
     def __init__(self, path: str, command: Command, commands: tuple[Command, ...]) -> None:
         self._path = path
         self._command = command
-        self._rows = {row.bare_name: row for row in _rows(command)}
+        self._own = {row.bare_name for row in _rows(command)}
+        self._rows = {row.bare_name: row for each in (*commands, command) for row in _rows(each)}
         self._known = {each.name: tuple(row.bare_name for row in _rows(each)) for each in commands}
+        self._of_peers = (*_ADDRESS, *(key for each in commands if _has_peers(each) for key in self._known[each.name]))
         self._secrets = {row.bare_name for each in commands for row in _rows(each) if isinstance(row.kind, Secret)}
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs 7 ms
@@ -154,12 +198,7 @@ class _File:
         for key, parameter in _ADDRESS.items():
             if key not in content:
                 raise UsageError(f"{self._path}: [{table}]: the key {key} is missing")
-            try:
-                words = (_word(content[key]),)
-                parameter.kind.parse(words)
-            except ValueError as error:
-                raise UsageError(f"{self._place(table, key)}: {error}") from None
-            parameters[parameter.key] = words
+            parameters[parameter.key] = self._checked(table, key, parameter.kind, [content[key]])
         return self._layer(table, options)._replace(parameters=parameters)
 
     def warnings(self) -> Iterator[str]:
@@ -170,34 +209,56 @@ class _File:
 
     def _checked_tables(self) -> dict[str, Table]:
         """All tables by their names, those of peers as ``peers.NAME``; their keys are known."""
-        everywhere = {key for keys in self._known.values() for key in keys}
-        of_peers = {*_ADDRESS, *everywhere}
+        everywhere = tuple(self._rows)
         tables: dict[str, Table] = {}
         for name, value in self._content.items():
-            if name == _PEERS and isinstance(value, dict):
-                tables |= {f"{_PEERS}.{peer}": content for peer, content in value.items()}
-            elif isinstance(value, dict):
-                if name not in self._known:
-                    known = [*self._known, f"{_PEERS}.NAME"]
-                    raise UsageError(f"{self._place(name)}: unknown table{_likeliest(name, known, '[{}]')}")
+            if name == _PEERS:
+                tables |= self._tables_of_peers(value)
+            elif not isinstance(value, dict):
+                self._check_key("", name, everywhere)
+            elif name in self._known:
                 tables[name] = value
             else:
-                self._check_key("", name, everywhere)
+                raise UsageError(self._unknown_table(name, value))
         for table, content in tables.items():
-            if not isinstance(content, dict):
-                raise UsageError(f"{self._place(_PEERS, table.removeprefix('peers.'))}: a peer is a table of its own")
             for key in content:
-                self._check_key(table, key, self._known.get(table, of_peers))
+                self._check_key(table, key, self._known.get(table, self._of_peers))
         return tables
 
-    def _check_key(self, table: str, key: str, known: Iterable[str]) -> None:
+    def _tables_of_peers(self, peers: object) -> dict[str, Table]:
+        """The peers' tables, by the names they have in the file."""
+        complaint = f"a peer is a table of its own: [{_PEERS}.NAME]"
+        if not isinstance(peers, dict):
+            raise UsageError(f"{self._place('', _PEERS)}: {complaint}")
+        for name, content in peers.items():
+            if not isinstance(content, dict):
+                raise UsageError(f"{self._place(_PEERS, name)}: {complaint}")
+        return {f"{_PEERS}.{name}": content for name, content in peers.items()}
+
+    def _unknown_table(self, name: str, content: Table) -> str:
+        """What to say about a table that is none of ours, with the one that was probably meant."""
+        found, close = name, get_close_matches(name.lower(), [*self._known, _PEERS], n=1)
+        inner = next((f".{key}" for key, value in content.items() if isinstance(value, dict)), "")
+        if close == [_PEERS]:
+            found, close = f"{name}{inner}", [f"{_PEERS}{inner or '.NAME'}"]
+        elif not close and content.keys() & _ADDRESS:
+            close = [f"{_PEERS}.{name}"]
+        return f"{self._place(found)}: unknown table{_did_you_mean(f'[{table}]' for table in close)}"
+
+    def _check_key(self, table: str, key: str, known: Collection[str]) -> None:
         """See that some option has this name."""
-        if key not in known:
-            raise UsageError(f"{self._place(table, key)}: unknown key{_likeliest(key, known, '{}')}")
+        if key in known:
+            return
+        bare = key.lstrip("+-")
+        rows = [self._rows[name] for name in dict.fromkeys(known) if name in self._rows]
+        meant = [row.bare_name for row in rows if row.short is not None and row.short[1:] == bare]
+        meant = meant or get_close_matches(bare.lower().replace("_", "-"), known, n=1)
+        raise UsageError(f"{self._place(table, key)}: unknown key{_did_you_mean(meant)}")
 
     def _layer(self, table: str, content: Table) -> Layer:
         """A table as a layer, without what belongs to other commands (rule 2)."""
-        return Layer([self._given(table, key, value) for key, value in content.items() if key in self._rows])
+        given = [self._given(table, key, value) for key, value in content.items()]
+        return Layer([option for option in given if option.row.bare_name in self._own])
 
     def _given(self, table: str, key: str, value: object) -> Given:
         """One option as the file gives it (rule 1)."""
@@ -206,10 +267,17 @@ class _File:
             if not isinstance(value, bool):
                 raise UsageError(f"{origin}: true or false is needed")
             return Given(row, (), origin, is_off=not value)
+        values = value if row.accumulates and isinstance(value, list) else [value]
+        return Given(row, self._checked(table, key, row.kind, values), origin)
+
+    def _checked(self, table: str, key: str, kind: Kind[object], values: Iterable[object]) -> tuple[str, ...]:
+        """The words of some values, which mean something to their kind."""
         try:
-            return Given(row, tuple(_words(row, value)), origin)
+            words = tuple(word for value in values for word in _words(kind, value))
+            kind.parse(words)
         except ValueError as error:
-            raise UsageError(f"{origin}: {error}") from None
+            raise UsageError(f"{self._place(table, key)}: {error}") from None
+        return words
 
     def _place(self, table: str, key: str | None = None) -> str:
         """What messages call a table or a key in it: with the line, where it can be found."""
@@ -223,37 +291,31 @@ def _rows(command: Command) -> Iterator[Option[object]]:
     return (row for row in command.options() if not row.exits and not row.line_only and row.long != CONFIG.long)
 
 
-def _words(row: Option[object], value: object) -> Iterator[str]:
+def _has_peers(command: Command) -> bool:
+    """Whether a peer can be named to a command."""
+    return any(row.long == NAMED_PEER.long for row in command.options())
+
+
+def _words(kind: Kind[object], value: object) -> Iterator[str]:
     """The words of a value.
 
     Raises:
-        ValueError: it has not the form that the option needs.
+        ValueError: it has not the form that its kind needs (rule 1).
     """
-    names = row.kind.names
-    values = value if row.accumulates and isinstance(value, list) else [value]
-    for each in values:
-        words = each if isinstance(each, list) and len(names) > 1 else [each]
-        if len(words) != len(names):
-            shape = f"an array of {len(names)} words" if len(names) > 1 else "one value"
-            raise ValueError(f"{shape} is needed: {' '.join(names)}")
-        yield from map(_word, words)
+    names = kind.names
+    words = value if isinstance(value, list) and len(names) > 1 else [value]
+    if len(words) != len(names):
+        raise ValueError(f"an array of {len(names)} is needed: {' '.join(names)}")
+    for word, form in zip(words, _FORMS.get(type(kind), [_TEXT] * len(names)), strict=True):
+        if type(word) not in form.types:  # exactly: to Python, true and false are numbers
+            raise ValueError(f"{form.name} is needed")
+        yield f"{word:#06x}" if isinstance(kind, Status) and isinstance(word, int) else str(word)
 
 
-def _word(value: object) -> str:
-    """A value as it would stand on the command line.
-
-    Raises:
-        ValueError: it is neither a text nor a number.
-    """
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return str(value)
-    raise ValueError("a text or a number is needed")
-
-
-def _likeliest(name: str, known: Iterable[str], form: str) -> str:
-    """What was probably meant."""
-    close = get_close_matches(name, list(known), n=1)
-    return f": did you mean {form.format(close[0])}?" if close else ""
+def _did_you_mean(meant: Iterable[str]) -> str:
+    """What was probably meant, if anything."""
+    names = " or ".join(meant)
+    return f": did you mean {names}?" if names else ""
 
 
 def _line_of(lines: Iterable[str], table: str, key: str | None) -> int | None:

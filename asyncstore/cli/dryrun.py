@@ -19,6 +19,7 @@ from asyncstore.cli.wording import counted
 from asyncstore.model import Instance, PairAnswer
 from asyncstore.negotiation import Planned, pair_of
 from asyncstore.negotiation.names import name_of
+from asyncstore.network.link import address_of
 from asyncstore.observe.readable import format_bytes, format_count, printable
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.schedule.carriage import Carriage
@@ -43,7 +44,7 @@ async def dry_run(parsed: Parsed) -> int:
     findings.propose(proposal_of(parsed))
     if not parsed[QUIET]:
         times = f", each {parsed[REPEAT]} times" if parsed[REPEAT] > 1 else ""
-        for line in findings.report(f"to {parsed[PEER]}:{parsed[PORT]}: ", times):
+        for line in findings.report(f"to {address_of(parsed[PEER], parsed[PORT])}: ", times):
             print(line)  # noqa: T201 - this is what was asked for
     return findings.exit_code
 

@@ -17,6 +17,7 @@ from asyncstore.cli.loop import interrupts, run_loop
 from asyncstore.cli.options import PEER, PORT, QUIET
 from asyncstore.cli.proposal import identity_of
 from asyncstore.errors import AsyncstoreError
+from asyncstore.network.link import address_of
 
 if TYPE_CHECKING:
     from asyncstore.cli.table import Parsed
@@ -52,7 +53,7 @@ async def _ask(parsed: Parsed, sender: Sender, count: int, answers: _Answers) ->
         async for seconds in echoes:
             if not answers.seconds:
                 opened = _milliseconds(monotonic() - begun - seconds)
-                answers.say(f"{parsed[PEER]}:{parsed[PORT]} accepted the association within {opened}")
+                answers.say(f"{address_of(parsed[PEER], parsed[PORT])} accepted the association within {opened}")
             answers.add(seconds)
             if len(answers.seconds) == count:
                 return

@@ -17,7 +17,7 @@ Rules (``send`` takes storescu's command lines, and these are its rules):
    those above it: an option that is given above, or contradicts what is, or whose group of alternatives has its choice
    there, has no say; nor has one that needs another one which nobody gives.
 7. A variable of the environment holds an option's words as a shell would part them where the option takes several; a
-   flag's is 1 or 0, and a flag that is off in one layer is off, whatever lies beneath.
+   flag's is 1 or 0, and a flag that is off in one layer is off, whatever lies beneath. An empty variable is none.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _PIECES = """'[^']*'|"[^"]*"|[ \t\r\n]+|[^'" \t\r\n]+|['"]"""
 """What a command file is made of; the last one, a quote that is not closed, should not be there."""
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"", "0", "false", "no", "off"})
+_FALSE = frozenset({"0", "false", "no", "off"})
 
 
 class Given(NamedTuple):
@@ -256,7 +256,7 @@ def _check_together(options: Mapping[str, Given]) -> None:
 def _from_environment(command: Command, environment: Mapping[str, str]) -> list[Given]:
     """The options that variables give."""
     found = ((row, environment.get(row.variable)) for row in command.options() if not row.exits and not row.line_only)
-    return [_from_variable(row, text) for row, text in found if text is not None]
+    return [_from_variable(row, text) for row, text in found if text]
 
 
 def _from_variable(row: Option[object], text: str) -> Given:

@@ -21,6 +21,7 @@ SUMMARY = "send whole DICOM archives with C-STORE, as fast as the peer can take 
 
 _WIDEST = 110
 _NARROWEST = 70
+_USUAL = 100
 _TEXT_COLUMN = 30
 """Where the texts of options begin, as far as the names leave room."""
 _INDENT = "  "
@@ -45,12 +46,14 @@ class Style(NamedTuple):
 
 
 def width_of(stream: TextIO) -> int:
-    """How many characters a line of help may have there."""
-    try:
-        columns = os.get_terminal_size(stream.fileno()).columns
-    except (OSError, ValueError):
-        columns = 100
-    return max(_NARROWEST, min(columns, _WIDEST))
+    """How many characters a line of help may have there; a pipe probably leads to a pager on our terminal."""
+    for each in (stream, sys.stderr, sys.stdin):
+        try:
+            columns = os.get_terminal_size(each.fileno()).columns
+        except (OSError, ValueError):
+            continue
+        return max(_NARROWEST, min(columns, _WIDEST))
+    return _USUAL
 
 
 def program_help(commands: Iterable[Command], style: Style, width: int) -> str:
@@ -63,7 +66,7 @@ def program_help(commands: Iterable[Command], style: Style, width: int) -> str:
     lines += ["", f"{style.heading}options{style.end}"]
     for name, text in (("-h  --help", "show this help and exit"), ("    --version", "show versions and exit")):
         lines += _two_columns(f"{style.name}{name}{style.end}", len(name), text, 17, width)
-    lines += ["", "asyncstore COMMAND --help says more about a command. To begin with: asyncstore demo"]
+    lines += ["", *_wrap("asyncstore COMMAND --help says more about a command. To begin with: asyncstore demo", width)]
     return "\n".join(lines)
 
 
@@ -88,6 +91,10 @@ def command_help(command: Command, style: Style, width: int) -> str:
             lines += _option_lines(row, style, width)
     for note in command.notes:
         lines += ["", *_wrap(note, width)]
+    if command.examples:
+        lines += ["", f"{style.heading}examples{style.end}"]
+    for example in command.examples:  # as they are: broken lines could not be copied
+        lines += [f"{_INDENT}{style.title}# {example.purpose}{style.end}", f"{_INDENT}{example.words}"]
     return "\n".join(lines)
 
 
@@ -133,12 +140,28 @@ def _wrap(text: str, width: int) -> list[str]:
 
 def version_text(libraries: Sequence[str] = _LIBRARIES) -> str:
     """The versions of everything that a report of a fault should name; nothing is imported to find them."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - it takes as long as all the rest
-
+    installed = _installed()
     lines = [f"asyncstore {__version__}", f"Python {sys.version.split()[0]} on {sys.platform}"]
     for library in libraries:
-        try:
-            lines.append(f"{library} {version(library)}")
-        except PackageNotFoundError:
-            lines.append(f"{library} is not installed")
+        version = installed.get(library)
+        lines.append(f"{library} is not installed" if version is None else f"{library} {version}")
     return "\n".join(lines)
+
+
+def _installed() -> dict[str, str]:
+    """The versions of what is installed, by the names of the folders that say so: ``pydicom-3.0.1.dist-info``.
+
+    (packaging.python.org, "Recording installed projects".) importlib.metadata would take as long as all the rest.
+    """
+    found: dict[str, str] = {}
+    for folder in reversed(sys.path):
+        try:
+            names = os.listdir(folder or os.curdir)  # noqa: PTH208 - pathlib takes time, too
+        except OSError:  # there may be a zip file among them, or nothing
+            continue
+        for name in names:
+            stem, _, suffix = name.rpartition(".")
+            if suffix in ("dist-info", "egg-info"):
+                library, _, version = stem.partition("-")
+                found[library.lower()] = version.partition("-")[0]
+    return found

@@ -36,7 +36,8 @@ _ENVIRONMENT = (
         "ASYNCSTORE_<LONG_NAME>",
         (
             "any option, in capitals and with _ for -: ASYNCSTORE_MAX_PDU=32768. Flags take 1 or 0. Where an option "
-            "takes several words, or may be given again, they are parted as in a shell. The command line wins."
+            "takes several words, or may be given again, they are parted as in a shell. An empty variable is none. The "
+            "command line wins."
         ),
     ),
     ("ASYNCSTORE_CONFIG", "the configuration file, as --config gives it"),
@@ -67,8 +68,9 @@ enable-tls = ["key.pem", "cert.pem"]
 add-cert-file = ["ca.pem"]"""
 _CONFIGURED = (
     "A configuration file is TOML. Keys are the long names of options without the hyphens: flags take true or false, "
-    "options with two values an array of two, options that may be given again an array. What stands nearer wins: the "
-    "command line, the environment, the peer's table, the command's table, the top level."
+    "options with two values an array of two, options that may be given again an array, all else one value: numbers as "
+    "numbers, texts in quotes. What stands nearer wins: the command line, the environment, the peer's table, the "
+    "command's table, the top level."
 )
 _LOGGING = (
     "The file of --log-config holds log4cplus properties, as for DCMTK's programs, unless it ends in .toml or .json: "
@@ -77,19 +79,6 @@ _LOGGING = (
     "FileAppender, RollingFileAppender, DailyRollingFileAppender and NullAppender, with SimpleLayout, TTCCLayout or "
     "PatternLayout. ${appname} is asyncstore. What libraries warn of may quote a data set: it is logged only where the "
     "root logger's level is TRACE, or the file names their loggers."
-)
-_EXAMPLES = (
-    ("Is the peer there, and does it know us?", "asyncstore echo -aec PACS pacs.example.org 11112"),
-    (
-        "What is there, and what does the peer accept of it?",
-        "asyncstore scan --peer-check pacs.example.org 11112 /archive",
-    ),
-    (
-        "Send all of it, and go on when a file is refused:",
-        "asyncstore send -nh -aec PACS pacs.example.org 11112 /archive",
-    ),
-    ("The same, with what the configuration file says of that peer:", "asyncstore send -nh --peer pacs1 /archive"),
-    ("Without a PACS, in a second terminal:", "asyncstore sink --output received"),
 )
 
 
@@ -130,8 +119,8 @@ def page() -> Iterator[str]:
     for name, meaning in _FILES:
         yield from _tagged(f"\\fI{_text(name)}\\fP", meaning)
     yield ".SH EXAMPLES"
-    for purpose, words in _EXAMPLES:
-        yield from (".PP", _text(purpose), ".PP", ".EX", f"    {_text(words)}", ".EE")
+    for purpose, words in (example for command in COMMANDS.values() for example in command.examples):
+        yield from (".PP", ".EX", _text(f"# {purpose}"), _text(words), ".EE")
     yield from (".SH SEE ALSO", ".BR storescu (1),", ".BR echoscu (1)")
 
 

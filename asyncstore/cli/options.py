@@ -68,7 +68,7 @@ ARGUMENTS = Option[bool]("--arguments", Flag(), False, "show the command line af
 QUIET = Option[bool](
     "--quiet", Flag(), False, "print nothing at all: the exit code tells", "-q", alternatives="verbosity"
 )
-VERBOSE = Option[bool]("--verbose", Flag(), False, "print what is done, file by file", "-v", alternatives="verbosity")
+VERBOSE = Option[bool]("--verbose", Flag(), False, "print what is done, step by step", "-v", alternatives="verbosity")
 DEBUG = Option[bool]("--debug", Flag(), False, "print what helps to find a fault", "-d", alternatives="verbosity")
 LOG_LEVEL = Option[str | None](
     "--log-level",
@@ -96,14 +96,14 @@ NAMED_PEER = Option[str | None](
     "--peer",
     Text("NAME"),
     None,
-    "the peer of this name in the configuration file, in place of the parameters peer and port",
+    "the peer of this name in the configuration file; the parameters peer and port are left out then",
     line_only=True,
 )
 PROGRESS = Option[When](
     "--progress",
     Choice[When]("WHEN", ("auto", "on", "off")),
     "auto",
-    "live display on standard error: on, off, or auto, which is on for terminals",
+    "progress on standard error: auto and on show it live on terminals, elsewhere a line now and then; off: none",
 )
 
 # Options of the storage SCU, as in storescu's manual -----------------------------------------------------------------

@@ -30,6 +30,7 @@ from asyncstore.cli.options import PEER, PORT, QUIET
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.wording import counted
 from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.network.link import address_of
 from asyncstore.observe.readable import format_bytes, printable
 from asyncstore.protocol.associate import MOST_CONTEXTS
 
@@ -96,7 +97,7 @@ def _peer_lines(findings: Findings, peer: tuple[str, int] | None) -> Iterator[st
     if peer is None or not findings.answers:
         return
     refused = findings.not_accepted
-    name = printable(f"{peer[0]}:{peer[1]}")
+    name = printable(address_of(*peer))
     yield ""
     if not refused:
         yield f"{name} accepts all of them"
@@ -131,7 +132,7 @@ def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Ite
         "unsendable": findings.unsendable,
         "contexts": len(findings.found),
         "associations": -(-len(findings.found) // MOST_CONTEXTS),
-        "peer": None if peer is None else f"{peer[0]}:{peer[1]}",
+        "peer": None if peer is None else address_of(*peer),
         "exit_code": code,
     }
 

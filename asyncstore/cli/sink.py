@@ -1,7 +1,7 @@
 """``asyncstore sink``: a storage SCP that runs until it is interrupted.
 
 Its first line says where it listens, for people and for programs that let it choose the port:
-``listening on 127.0.0.1:11112 as any AE title``.
+``listening on 127.0.0.1:11112 as any AE title``, and ``, over TLS`` where it is.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import IPV6, QUIET
 from asyncstore.cli.secure import ip_version_of, tls_of
 from asyncstore.cli.wording import counted
+from asyncstore.network.link import address_of
 from asyncstore.observe.readable import format_bytes
 from asyncstore.sink import Sink
 
@@ -50,6 +51,7 @@ async def _sink(parsed: Parsed) -> int:
     title, output = parsed[SINK_AE_TITLE], parsed[OUTPUT]
     host = parsed[SINK_HOST] if SINK_HOST in parsed or not parsed[IPV6] else _IPV6_LOOPBACK
     with logging_to(logging.StreamHandler(), parsed):
+        tls = tls_of(parsed)
         async with Sink(
             host=host,
             port=parsed[SINK_PORT],
@@ -60,13 +62,14 @@ async def _sink(parsed: Parsed) -> int:
             max_pdu=parsed[SINK_MAX_PDU],
             max_associations=parsed[MAX_ASSOCIATIONS],
             async_operations=parsed[SINK_ASYNC_OPS],
-            tls=tls_of(parsed),
+            tls=tls,
             ip_version=ip_version_of(parsed),
         ) as sink:
             report = _Report(sink, quiet=parsed[QUIET])
-            report.say(f"listening on {_address(host)}:{sink.port} as {title or 'any AE title'}")
+            over_tls = "" if tls is None else ", over TLS"
             stopped = asyncio.Event()
             with interrupts(stopped.set), every(_REPORT_INTERVAL, report.counts):
+                report.say(f"listening on {address_of(host, sink.port)} as {title or 'any AE title'}{over_tls}")
                 await stopped.wait()
         report.counts(last=True)
     return EXIT_OK
@@ -98,8 +101,3 @@ class _Report:
         elif received != self._said and (self._said or tally.associations_total):
             self.say(f"{received}; {counted(tally.associations, 'association')} open")
         self._said = received
-
-
-def _address(host: str) -> str:
-    """The host as it stands before a colon and a port."""
-    return f"[{host}]" if ":" in host else host

@@ -115,6 +115,18 @@ class Group(NamedTuple):
     title: str | None = None
 
 
+class Example(NamedTuple):
+    """A command line to copy.
+
+    Attributes:
+        purpose: what it is for.
+        words: what to type.
+    """
+
+    purpose: str
+    words: str
+
+
 class Command(NamedTuple):
     """One command: what its words mean.
 
@@ -124,6 +136,7 @@ class Command(NamedTuple):
         parameters: in their order.
         groups: its options, in the order of the help.
         notes: paragraphs at the end of the help.
+        examples: what comes after them.
     """
 
     name: str
@@ -131,6 +144,7 @@ class Command(NamedTuple):
     parameters: tuple[Parameter[object], ...]
     groups: tuple[Group, ...]
     notes: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
 
     @property
     def program(self) -> str:

@@ -58,7 +58,7 @@ async def connect(
     Raises:
         ConnectFailed: none answered, or not in ``timeout`` seconds.
     """
-    peer = f"{host}:{port}"
+    peer = address_of(host, port)
     try:
         async with asyncio.timeout(timeout):
             return await _connect(host, port, _FAMILIES[ip_version])
@@ -113,6 +113,11 @@ def listen(host: str, port: int, ip_version: int | None = None, backlog: int = 1
         listening.close()
         raise
     return listening
+
+
+def address_of(host: str, port: int) -> str:
+    """How messages name one end of a connection: ``host:port``, an IPv6 address in brackets (RFC 3986 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def reason_of(error: OSError | UnicodeError) -> str:

@@ -57,7 +57,7 @@ class TlsOptions(NamedTuple):
     Attributes:
         key: the file with our private key; ``None``: we show no certificate, which an acceptor cannot do without.
         certificate: the file with our certificate, and the rest of its chain if peers need it.
-        password: the private key's, or what to call for it if there is need.
+        password: the private key's, or what to call for it if there is need, and up to three times if it is wrong.
         file_format: of keys, certificates and revocation lists.
         trusted: files with the certificates of trusted authorities, or of peers that signed theirs themselves.
         trusted_directories: directories with such files.

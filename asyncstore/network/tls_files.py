@@ -3,9 +3,9 @@
 Rules:
 
 1. What is wrong with a file is a UsageError that names the option and the file.
-2. OpenSSL never asks for a password itself, and a private key is never left behind: Python's ``ssl`` takes keys and
-   revocation lists from PEM files only, so that what is DER goes through a file that nobody else can read and that is
-   removed at once.
+2. OpenSSL never asks for a password itself. Who is asked for one may mistype it, and is asked again.
+3. A private key is never left behind: Python's ``ssl`` takes keys and revocation lists from PEM files only, so that
+   what is DER goes through a file that nobody else can read and that is removed at once.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _KEY = "--enable-tls"
+_MOST_ATTEMPTS = 3
+"""Passwords that may be typed, as many as ssh allows."""
 _SEED_BYTES = 1024
 """What OpenSSL's own RAND_write_file writes."""
 
@@ -45,23 +47,24 @@ def load_own(
     """
     content = _contents(_KEY, key, der=der)
     _contents(_KEY, certificate, der=der)
-    asked = False
-
-    def answer() -> str:
-        nonlocal asked
-        asked = True
-        return _password(key, password)
-
     if not der and b"PRIVATE KEY-----" not in content:
         raise UsageError(f"{_KEY} {key}: there is no private key in it")
     kind = _kind_of_key(key, content) if der else _PKCS8
+    last = _MOST_ATTEMPTS if callable(password) else 1
     with _as_pem(certificate, "CERTIFICATE", der=der) as pem, _as_pem(key, kind, der=der) as own:
-        try:
-            context.load_cert_chain(pem, own, answer)
-        except ssl.SSLError as error:
-            raise UsageError(f"{_KEY} {_complaint(error, key, certificate, asked=asked)}") from error
-        except ValueError as error:
-            raise UsageError(f"{_KEY} {key}: {error}") from error
+        for attempt in range(1, last + 1):
+            answer = _Answer(key, password)
+            try:
+                context.load_cert_chain(pem, own, answer)
+            except ssl.SSLError as error:
+                complaint, may_be_mistyped = _complaint(error, key, certificate, asked=answer.was_asked_for)
+                if attempt == last or not may_be_mistyped:
+                    raise UsageError(f"{_KEY} {complaint}") from error
+                _log.warning("%s %s", _KEY, complaint)
+            except ValueError as error:
+                raise UsageError(f"{_KEY} {key}: {error}") from error
+            else:
+                return
 
 
 def trust_file(context: ssl.SSLContext, file: str, *, der: bool) -> None:
@@ -222,21 +225,33 @@ def _as_pem(file: str, label: str, *, der: bool) -> Iterator[str]:
         yield str(copy)
 
 
-def _password(key: str, password: str | Callable[[], str] | None) -> str:
-    if password is None:
-        raise UsageError(f"{_KEY} {key}: this private key has a password, and none was given")
-    return password if isinstance(password, str) else password()
+class _Answer:
+    """The answer to OpenSSL's question for the password of a private key, which it asks if the key has one."""
+
+    def __init__(self, key: str, password: str | Callable[[], str] | None) -> None:
+        self.was_asked_for = False
+        self._key = key
+        self._password = password
+
+    def __call__(self) -> str:
+        self.was_asked_for = True
+        if self._password is None:
+            raise UsageError(f"{_KEY} {self._key}: this private key has a password, and none was given")
+        return self._password if isinstance(self._password, str) else self._password()
 
 
-def _complaint(error: ssl.SSLError, key: str, certificate: str, *, asked: bool) -> str:
-    """What is wrong with our key and certificate."""
+def _complaint(error: ssl.SSLError, key: str, certificate: str, *, asked: bool) -> tuple[str, bool]:
+    """What is wrong with our key and certificate, and whether another password may mend it."""
     if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
-        return f"{key}: this private key is not that of the certificate in {certificate}"
+        return f"{key}: this private key is not that of the certificate in {certificate}", False
     if error.reason in ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"):
-        return f"{certificate}: its key or its signature is too weak for the security profile; a retired one takes it"
+        return (
+            f"{certificate}: its key or its signature is too weak for the security profile; a retired one takes it",
+            False,
+        )
     if asked:
-        return f"{key}: the password is wrong, or this is no private key"
-    return f"{key}, {certificate}: one of them is damaged or of an unknown kind"
+        return f"{key}: the password is wrong, or this is no private key", True
+    return f"{key}, {certificate}: one of them is damaged or of an unknown kind", False
 
 
 def _format(*, der: bool) -> str:

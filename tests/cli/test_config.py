@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncstore.cli.commands import COMMANDS, ECHO, SCAN, SEND
+from asyncstore.cli.commands import COMMANDS, ECHO, SCAN, SEND, SINK, STATUS
 from asyncstore.cli.config import configured, default_path
 from asyncstore.cli.grammar import check, tokenize
 from asyncstore.cli.main import main
@@ -71,6 +71,15 @@ class TestWhatTheyGive:
         assert (line[ENABLE_TLS], line[ADD_CERT_FILE]) == (("key", "cert"), ("a", "b"))
         assert line[ASSOCIATIONS] is None
 
+    def test_a_status_may_be_a_number_in_hexadecimal(self, file):
+        assert understood(SINK, "--config", file("status = 0xA700"))[STATUS] == 0xA700
+
+    def test_an_empty_variable_names_none(self, tmp_path):
+        (tmp_path / "asyncstore").mkdir()
+        (tmp_path / "asyncstore/config.toml").write_text(PEERS)
+        found = {"XDG_CONFIG_HOME": str(tmp_path), "ASYNCSTORE_CONFIG": ""}
+        assert understood(ECHO, "--peer", "pacs1", **found)[PEER] == "pacs.example.org"
+
     def test_the_environment_names_one_too(self, file):
         path = file("max-pdu = 32768")
         assert understood(SEND, "host", "104", "f", ASYNCSTORE_CONFIG=path)[MAX_PDU] == 32768
@@ -128,13 +137,32 @@ class TestPeers:
             f"no {tmp_path}/none/asyncstore/config.toml"
         )
 
+    @pytest.mark.parametrize(("command", "more"), [(SEND, ("f",)), (SEND, ()), (ECHO, ())])
+    def test_an_address_besides_is_refused_and_not_taken_for_files(self, file, command, more):
+        said = refusal("--config", file(PEERS), "--peer", "pacs1", "pacs.example.org", "104", *more, command=command)
+        assert said == "--peer pacs1 stands for the parameters peer and port: leave out pacs.example.org 104"
+
+    @pytest.mark.parametrize("words", [("a", "b"), ("104", "a"), ("a", "0")])
+    def test_what_looks_like_no_address_is_files(self, file, words):
+        assert understood(SEND, "--config", file(PEERS), "--peer", "pacs1", *words)[INPUTS] == words
+
+    def test_files_with_the_looks_of_an_address_are_files(self, file, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "104").touch()
+        assert understood(SEND, "--config", file(PEERS), "--peer", "pacs1", "a", "104")[INPUTS] == ("a", "104")
+        assert understood(SCAN, "--config", file(PEERS), "--peer", "pacs1", "a", "105")[INPUTS] == ("a", "105")
+
     @pytest.mark.parametrize(
         ("table", "said"),
         [
             ("[peers.p]\nport = 1", "{}: [peers.p]: the key host is missing"),
             ('[peers.p]\nhost = "h"\nport = 0', "{}:3: [peers.p] port: 0 is out of range (1..65535)"),
-            ("[peers.p]\nhost = true\nport = 1", "{}:2: [peers.p] host: a text or a number is needed"),
-            ("[peers]\np = 3", "{}:2: [peers] p: a peer is a table of its own"),
+            ("[peers.p]\nhost = true\nport = 1", "{}:2: [peers.p] host: a text in quotes is needed"),
+            ("[peers.p]\nhost = 3\nport = 1", "{}:2: [peers.p] host: a text in quotes is needed"),
+            ('[peers.p]\nhost = "h"\nport = "1"', "{}:3: [peers.p] port: a whole number is needed"),
+            ('[peers.p]\nhost = "h"\nport = true', "{}:3: [peers.p] port: a whole number is needed"),
+            ("[peers]\np = 3", "{}:2: [peers] p: a peer is a table of its own: [peers.NAME]"),
+            ("[[peers]]\n", "{}: peers: a peer is a table of its own: [peers.NAME]"),
         ],
     )
     def test_one_that_lacks_something(self, file, table, said):
@@ -150,19 +178,41 @@ class TestMistakes:
             ("\n[send]\n\nmax_pdu = 5000", "{}:4: [send] max_pdu: unknown key: did you mean max-pdu?"),
             ("[echo]\nno-halt = true", "{}:2: [echo] no-halt: unknown key"),
             ("[sned]\n", "{}:1: [sned]: unknown table: did you mean [send]?"),
+            ('[peer.a]\nhost = "h"', "{}:1: [peer.a]: unknown table: did you mean [peers.a]?"),
+            ('[peer]\nhost = "h"', "{}:1: [peer]: unknown table: did you mean [peers.NAME]?"),
+            ('[pacs1]\nhost = "h"', "{}:1: [pacs1]: unknown table: did you mean [peers.pacs1]?"),
+            ("[colours]\n", "{}:1: [colours]: unknown table;"),
+            ('[peers.p]\naec = "PACS"', "{}:2: [peers.p] aec: unknown key: did you mean call?"),
+            ('[peers.p]\naet = "ME"', "{}:2: [peers.p] aet: unknown key: did you mean aetitle?"),
+            ('tls = ["k", "c"]', "{}:1: tls: unknown key: did you mean disable-tls or enable-tls?"),
             ("[peers.p]\nhots = 1", "{}:2: [peers.p] hots: unknown key: did you mean host?"),
             ("max-pdu = 1", "{}:1: max-pdu: 1 is out of range (4096..131072)"),
-            ("max-pdu = true", "{}:1: max-pdu: a text or a number is needed"),
+            ("max-pdu = true", "{}:1: max-pdu: a whole number is needed"),
             ("no-halt = 1", "{}:1: no-halt: true or false is needed"),
-            ('enable-tls = "key"', "{}:1: enable-tls: an array of 2 words is needed: KEY CERTIFICATE"),
-            ('call = ["A"]', "{}:1: call: a text or a number is needed"),
+            ('enable-tls = "key"', "{}:1: enable-tls: an array of 2 is needed: KEY CERTIFICATE"),
+            ('call = ["A"]', "{}:1: call: a text in quotes is needed"),
+            ("call = 3", "{}:1: call: a text in quotes is needed"),
+            ('timeout = "5"', "{}:1: timeout: a whole number is needed"),
+            ("associations = 1.5", "{}:1: associations: a whole number or a text in quotes is needed"),
+            ('associations = "many"', "{}:1: associations: 'many' is neither an integer nor auto"),
+            ('add-cert-file = ["a", 3]', "{}:1: add-cert-file: a text in quotes is needed"),
+            ('latency = "0.5"', "{}:1: latency: a number is needed"),
             ("help = true", "{}:1: help: unknown key"),
             ('peer = "p"', "{}:1: peer: unknown key"),
         ],
     )
     def test_they_are_named_with_file_line_table_and_key(self, file, text, said):
         path = file(text)
-        assert refusal("--config", path, "h", "1", "f").startswith(said.format(path))
+        assert f"{refusal('--config', path, 'h', '1', 'f')};".startswith(said.format(path))
+
+    def test_what_belongs_to_another_command_is_looked_at_all_the_same(self, file):
+        path = file(f"{PEERS}no-halt = 3")
+        said = refusal("--config", path, "--peer", "pacs1", command=ECHO)
+        assert said == f"{path}:5: [peers.pacs1] no-halt: true or false is needed"
+
+    def test_a_value_is_looked_at_even_where_it_has_no_say(self, file):
+        path = file("max-pdu = 1")
+        assert "max-pdu: 1 is out of range" in refusal("--config", path, "-pdu", "5000", "h", "1", "f")
 
     def test_what_is_no_toml_is_refused_with_its_line(self, file):
         path = file("a = 1\nb = = 2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,8 +15,9 @@ import pytest
 
 import trees
 from cli.commands import asyncstore, finished, running_sink, started
+from peers.certificates import Authority
 from peers.dcmtk import running_storescp
-from peers.programs import find_program, free_port
+from peers.programs import find_program, free_port, has_ipv6
 
 HOST = "127.0.0.1"
 
@@ -359,11 +361,33 @@ class TestEcho:
 
 
 class TestSink:
+    @pytest.mark.parametrize(("host", "shown"), [(HOST, rb"127\.0\.0\.1"), ("::1", rb"\[::1\]")])
+    async def test_it_says_where_it_listens_and_that_it_speaks_tls(self, host, shown, tmp_path):
+        if host == "::1" and not has_ipv6():
+            pytest.skip("there is no IPv6 here")
+        files = Authority.make().certify().write(tmp_path, "sink")
+        words = ("sink", "--port", "0", "--host", host, "+tls", files.key, files.certificate, "-ic", "--aet", "PACS")
+        process = await started(*words)
+        line = await process.stdout.readline()
+        process.terminate()
+        assert (await finished(process)).returncode == 0
+        assert re.fullmatch(rb"listening on " + shown + rb":\d+ as PACS, over TLS\n", line)
+
+    async def test_an_address_that_is_not_ours_is_named_with_what_to_do(self):
+        done = await asyncstore("sink", "--port", "0", "--host", "::1", "-i4")
+        assert done.returncode == 1
+        first, second = done.err.splitlines()
+        assert first.startswith("asyncstore sink: cannot listen at [::1]:0: ")
+        assert second == "Give an address of this machine with --host, one of IPv4 with -i4 and one of IPv6 with -i6."
+
     async def test_a_port_that_is_taken_is_named(self):
         async with running_sink() as sink:
             done = await asyncstore("sink", "--port", str(sink.port))
         assert done.returncode == 1
-        assert done.err == f"asyncstore sink: cannot listen at {HOST}:{sink.port}: Address already in use\n"
+        assert done.err == (
+            f"asyncstore sink: cannot listen at {HOST}:{sink.port}: address already in use\n"
+            "Another program listens there: end it, or choose another port with --port; 0 takes a free one.\n"
+        )
 
 
 class TestDemo:

@@ -218,7 +218,7 @@ class TestEnvironment:
         line = parsed(*self.LINE, "-t=", "A", "-b", ASYNCSTORE_RED="1")
         assert (line[RED], line[BLUE]) == (False, True)
 
-    @pytest.mark.parametrize("off", ["0", "no", "False", "off", ""])
+    @pytest.mark.parametrize("off", ["0", "no", "False", "off"])
     def test_a_flag_can_be_off(self, off):
         assert not parsed(*self.LINE, ASYNCSTORE_RED=off)[RED]
 
@@ -240,6 +240,11 @@ class TestEnvironment:
         said = refusal(*self.LINE, ASYNCSTORE_RED="maybe")
         assert said == "--red from ASYNCSTORE_RED: 'maybe' is neither 1 nor 0"
 
+    def test_an_empty_variable_is_as_good_as_none(self):
+        line = parsed(*self.LINE, ASYNCSTORE_SIZE="", ASYNCSTORE_TITLE="", ASYNCSTORE_TLS="", ASYNCSTORE_RED="")
+        assert (line[SIZE], line[TITLE]) == (7, "US")
+        assert not any(row in line for row in (SIZE, TITLE, TLS, RED))
+
     def test_options_that_exit_do_not_read_it(self):
         assert not parsed(*self.LINE, ASYNCSTORE_HELP="1")[HELP]
 
@@ -248,7 +253,7 @@ class TestEnvironment:
         assert parsed(*self.LINE, ASYNCSTORE_TRUST='a "b c"')[TRUST] == ("a", "b c")
         assert parsed(*self.LINE, ASYNCSTORE_TITLE="A 'B")[TITLE] == "A 'B"
 
-    @pytest.mark.parametrize("text", ["key", "a b c", ""])
+    @pytest.mark.parametrize("text", ["key", "a b c", " "])
     def test_too_few_and_too_many_words_are_refused(self, text):
         said = refusal(*self.LINE, ASYNCSTORE_TLS=text)
         assert said == f"--tls from ASYNCSTORE_TLS: KEY CERTIFICATE cannot be had from {text!r}"

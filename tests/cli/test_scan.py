@@ -70,6 +70,13 @@ class TestPlan:
         listed = await asyncstore("scan", "--files-from", "-", "--null", stdin=names)
         assert listed.out == done.out
 
+    async def test_the_format_of_files_is_chosen_as_for_send(self, good):
+        done = await asyncstore("scan", "-f", good)
+        assert done.returncode == 1
+        assert "cannot be sent: 3 files" in done.out
+        for option in ("+f", "+fo"):
+            assert (await asyncstore("scan", option, good)).returncode == 0
+
     async def test_quiet_leaves_the_exit_code(self, good):
         done = await asyncstore("scan", "-q", good)
         assert (done.returncode, done.out, done.err) == (0, "", "")

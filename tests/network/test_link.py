@@ -12,7 +12,7 @@ from asyncstore import Result, Sender, Sink
 from asyncstore.errors import ConnectFailed
 from asyncstore.network.link import Link, connect, listen, reason_of
 from oracle import GUARD, finish, in_both_loops, nothing_left_behind
-from peers.programs import free_port
+from peers.programs import free_port, has_ipv6
 from trees import instances
 
 
@@ -130,20 +130,11 @@ async def test_a_connection_that_does_not_come_about_is_given_up_and_can_be_canc
 
 @pytest.mark.parametrize("host", ["::1", "localhost"])
 async def test_other_ways_to_say_this_machine(host, tmp_path):
-    if host == "::1" and not _has_ipv6():
+    if host == "::1" and not has_ipv6():
         pytest.skip("there is no IPv6 here")
     files = instances(tmp_path / "files", 2)
     async with nothing_left_behind(), Sink(host=host, port=0) as sink, Sender(host, sink.port) as sender:
         assert (await finish(sender.send(files))).results == {Result.STORED: 2}
-
-
-def _has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize(

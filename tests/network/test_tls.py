@@ -507,6 +507,29 @@ def test_passwords_of_private_keys(made, encoding):
             TlsRequestor(options._replace(password=password), "localhost")
 
 
+@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+def test_who_is_asked_for_a_password_may_mistype_it_twice(made, encoding):
+    form = "der" if encoding is Encoding.DER else "pem"
+    files = made.ours.write(made.folder, "mistyped", password="a secret", encoding=encoding)  # noqa: S106 - a test's
+    options = TlsOptions(*files, file_format=form, peer_certificate="ignore")
+    typed = iter(("wrong", "wronger", "a secret"))
+    TlsRequestor(options._replace(password=lambda: next(typed)), "localhost")
+    assert not list(typed)
+    typed = iter(("wrong",) * 4)
+    with pytest.raises(UsageError, match="the password is wrong"):
+        TlsRequestor(options._replace(password=lambda: next(typed)), "localhost")
+    assert list(typed) == ["wrong"], "three times it was asked for"
+
+
+def test_nobody_is_asked_again_when_the_password_was_right(made):
+    files = made.ours.write(made.folder, "unfit", password="a secret")  # noqa: S106 - a test's
+    typed = iter(("a secret",))
+    other = made.authority.certify().write(made.folder, "other")
+    options = TlsOptions(files.key, other.certificate, lambda: next(typed), peer_certificate="ignore")
+    with pytest.raises(UsageError, match="is not that of the certificate"):
+        TlsRequestor(options, "localhost")
+
+
 def test_a_key_without_password_asks_for_none(made):
     TlsRequestor(made.requestor(password=lambda: pytest.fail("it asked")), "localhost")
 

@@ -43,6 +43,16 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def has_ipv6() -> bool:
+    """Whether loopback has an IPv6 address."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def made(folder: Path) -> Path:
     """Make the folder that a peer works in, where it does not exist yet."""
     folder.mkdir(parents=True, exist_ok=True)

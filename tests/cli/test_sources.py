@@ -1,0 +1,82 @@
+"""Where options come from: the command line, the environment and configuration files give each of them alike."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+
+from asyncstore.cli.commands import COMMANDS
+from asyncstore.cli.config import configured
+from asyncstore.cli.grammar import check, tokenize
+from asyncstore.cli.kinds import Address, Choice, Flag, Integer, IntegerOrAuto, Pair, Seconds, Several, Status
+from asyncstore.cli.options import CONFIG
+
+CONFIGURABLE = [command for command in COMMANDS.values() if CONFIG in tuple(command.options())]
+PARAMETERS = {"send": ("host", "104", "f"), "echo": ("host", "104"), "scan": ("f",)}
+ROWS = [
+    pytest.param(command, row, id=f"{command.name} {row.long}")
+    for command in CONFIGURABLE
+    for row in command.options()
+    if not row.exits and not row.line_only and row is not CONFIG
+]
+VALUES = {Flag: True, Pair: ["a b", "c"], Several: ["a b", "c"], Address: ["h", 104], Integer: 4097, Seconds: 0.5}
+VALUES |= {IntegerOrAuto: 3, Status: "0xA700"}
+
+
+def value_of(row):
+    """A value for the row as TOML has it, which is not the default."""
+    if isinstance(row.kind, Choice):
+        return row.kind.choices[-1]
+    if isinstance(row.kind, Integer) and row.kind.high is not None:
+        return row.kind.high if row.kind.high != row.default else row.kind.low
+    return VALUES.get(type(row.kind), "T")
+
+
+def words_of(row):
+    """The words of that value, those of each time the option is given by themselves."""
+    value = value_of(row)
+    if isinstance(row.kind, Flag):
+        return [()]
+    words = [str(word) for word in value] if isinstance(value, list) else [str(value)]
+    return [(word,) for word in words] if row.accumulates else [tuple(words)]
+
+
+def needed(command, row):
+    """The row after all that it needs."""
+    rows = {each.long: each for each in command.options()}
+    return [*(needed(command, rows[row.requires[0]]) if row.requires else ()), row]
+
+
+def variable_of(row):
+    """What the environment says."""
+    if isinstance(row.kind, Flag):
+        return "1"
+    words = [word for words in words_of(row) for word in words]
+    return shlex.join(words) if len(words) > 1 else words[0]
+
+
+def understood(command, words, environment):
+    tokens = tokenize(command, [*words, *PARAMETERS.get(command.name, ())])
+    return check(command, tokens, environment, configured(command, CONFIGURABLE, tokens, environment).layers)
+
+
+@pytest.mark.parametrize(("command", "row"), ROWS)
+def test_an_option_means_the_same_from_wherever_it_comes(command, row, tmp_path):
+    rows = needed(command, row)
+    line = [word for each in rows for words in words_of(each) for word in (each.long, *words)]
+    environment = {each.variable: variable_of(each) for each in rows}
+    file = tmp_path / "a.toml"
+    file.write_text("".join(f"{each.bare_name} = {json.dumps(value_of(each))}\n" for each in rows))
+    value = understood(command, line, {})[row]
+    assert value != row.default
+    assert understood(command, (), environment)[row] == value
+    assert understood(command, ("--config", str(file)), {})[row] == value
+
+
+@pytest.mark.parametrize(("command", "row"), [param for param in ROWS if isinstance(param.values[1].kind, Flag)])
+def test_a_flag_of_a_file_is_turned_off_by_the_environment(command, row, tmp_path):
+    file = tmp_path / "a.toml"
+    file.write_text("".join(f"{each.bare_name} = {json.dumps(value_of(each))}\n" for each in needed(command, row)))
+    assert not understood(command, ("--config", str(file)), {row.variable: "0"})[row]
