@@ -27,6 +27,7 @@ from asyncstore.cli.outcomes import OutcomeLines
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.wording import counted
 from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.network.link import address_of
 from asyncstore.observe.display import LogLines, open_display
 from asyncstore.observe.jsonlines import JsonLines
 from asyncstore.observe.output import open_output
@@ -229,4 +230,5 @@ def _progress(parsed: Parsed) -> When:
 
 def _title(parsed: Parsed) -> str:
     """What is sent where."""
-    return f"asyncstore {__version__}: sending to {printable(parsed[PEER])}:{parsed[PORT]} ({parsed[CALLED_AE_TITLE]})"
+    peer = address_of(printable(parsed[PEER]), parsed[PORT])
+    return f"asyncstore {__version__}: sending to {peer} ({parsed[CALLED_AE_TITLE]})"
