@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from asyncstore.errors import UsageError
 from asyncstore.model import Result
 from asyncstore.network.acceptor import Port, Storing
+from asyncstore.network.link import peer_name
 from asyncstore.protocol.associate import (
     ACCEPTANCE,
     APPLICATION_CONTEXT,
@@ -132,7 +133,7 @@ class Sink:
         try:
             self._listening = Port(self.host, self.port, self, self._tls, self._ip_version)
         except OSError as error:
-            raise UsageError(f"cannot listen at {self.host}:{self.port}: {error.strerror}") from error
+            raise UsageError(f"cannot listen at {peer_name(self.host, self.port)}: {error.strerror}") from error
         self.port = self._listening.port
         return self
 

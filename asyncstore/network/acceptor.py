@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from asyncstore.errors import AssociationError, InvalidPdu
-from asyncstore.network.link import Link, listen, reason_of
+from asyncstore.network.link import Link, listen, peer_name, reason_of
 from asyncstore.network.timeouts import ARTIM
 from asyncstore.protocol.associate import ACCEPTANCE, AssociateAccept, AssociateReject
 from asyncstore.protocol.command import Command, CommandField, response
@@ -288,7 +288,7 @@ class Port:
         except OSError as error:  # too many open files: the connection waits until there is room
             _log.warning("cannot accept a connection: %s", reason_of(error))
             return
-        peer = f"{address[0]}:{address[1]}"
+        peer = peer_name(address[0], address[1])
         if self._tls is None:
             self._accept(partial(Link, connected), peer)
             return

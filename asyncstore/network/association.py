@@ -35,7 +35,7 @@ from asyncstore.errors import (
 from asyncstore.model import Attempt
 from asyncstore.negotiation import agreed_window, conclude
 from asyncstore.network.deadlines import Deadlines
-from asyncstore.network.link import Link, connect
+from asyncstore.network.link import Link, connect, peer_name
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.protocol.associate import (
     AssociateAccept,
@@ -184,11 +184,12 @@ class Association:
             ConnectFailed: there is no connection to be had.
             AssociationError: the peer rejected, aborted, closed, stayed silent for too long, or does not speak DICOM.
         """
+        peer = peer_name(host, port)
         connected = await connect(host, port, options.timeouts.connect, options.ip_version)
         make_link: MakeLink = partial(Link, connected)
         if options.tls is not None:
-            make_link = await options.tls.secure(connected, f"{host}:{port}", options.timeouts)
-        association = cls(make_link, f"{host}:{port}", number, options, on_attempt, on_end)
+            make_link = await options.tls.secure(connected, peer, options.timeouts)
+        association = cls(make_link, peer, number, options, on_attempt, on_end)
         try:
             await association._negotiate(tuple(contexts))
         except BaseException:

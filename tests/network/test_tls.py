@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 
 from asyncstore import Result, Sender, Sink, Timeouts, TlsOptions, UsageError
 from asyncstore.errors import (
-    ConnectFailed,
     LinkLost,
     NoCommonTls,
     NotTls,
@@ -26,7 +25,6 @@ from asyncstore.network.tls import TlsAcceptor, TlsRequestor, available_cipher_s
 from asyncstore.network.tls_profiles import CIPHER_SUITES, PROFILES
 from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send
 from peers.certificates import LAST_YEAR, NEXT_YEAR, Authority, self_signed
-from peers.programs import free_port
 from trees import data_sets, instances
 
 TIMEOUTS = Timeouts(connect=GUARD)
@@ -622,28 +620,3 @@ def test_every_profile_is_made_of_known_cipher_suites():
     for profile in PROFILES.values():
         assert set(profile.cipher_suites) <= set(CIPHER_SUITES)
         assert len(set(profile.cipher_suites)) == len(profile.cipher_suites)
-
-
-# IP versions ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("version", "host"), [(6, "127.0.0.1"), (4, "::1")])
-@in_both_loops
-async def test_an_address_of_the_other_ip_version_is_no_peer(version, host):
-    async with nothing_left_behind():
-        with pytest.raises(ConnectFailed, match=f"cannot be resolved to an IPv{version} address"):
-            await connect(host, free_port(), GUARD, version)
-
-
-def test_there_are_two_ip_versions():
-    with pytest.raises(UsageError, match="no IP version 5"):
-        Sender("localhost", 104, ip_version=5)
-
-
-async def test_only_addresses_of_one_ip_version_are_tried():
-    async with Sink(host="127.0.0.1", port=0, ip_version=4) as sink:
-        with await connect("localhost", sink.port, GUARD, 4) as opened:
-            assert opened.getpeername() == ("127.0.0.1", sink.port)
-    with pytest.raises(UsageError, match=r"cannot listen at 127\.0\.0\.1"):
-        async with Sink(host="127.0.0.1", port=0, ip_version=6):
-            pass
