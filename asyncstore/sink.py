@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from asyncstore.errors import UsageError
 from asyncstore.model import Result
 from asyncstore.network.acceptor import Port, Storing
-from asyncstore.network.link import peer_name
+from asyncstore.network.addresses import peer_name
 from asyncstore.protocol.associate import (
     ACCEPTANCE,
     APPLICATION_CONTEXT,

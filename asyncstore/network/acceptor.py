@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from asyncstore.errors import AssociationError, InvalidPdu
-from asyncstore.network.link import Link, listen, peer_name, reason_of
+from asyncstore.network.addresses import listen, peer_name
+from asyncstore.network.link import Link, reason_of
 from asyncstore.network.timeouts import ARTIM
 from asyncstore.protocol.associate import ACCEPTANCE, AssociateAccept, AssociateReject
 from asyncstore.protocol.command import Command, CommandField, response

@@ -34,8 +34,9 @@ from asyncstore.errors import (
 )
 from asyncstore.model import Attempt
 from asyncstore.negotiation import agreed_window, conclude
+from asyncstore.network.addresses import connect, peer_name
 from asyncstore.network.deadlines import Deadlines
-from asyncstore.network.link import Link, connect, peer_name
+from asyncstore.network.link import Link
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.protocol.associate import (
     AssociateAccept,

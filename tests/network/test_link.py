@@ -1,4 +1,4 @@
-"""One TCP connection: opened to whichever address answers, everything sent arrives in order, each end is told once."""
+"""One TCP connection: it is opened or says why not, everything sent arrives in order, each end is told once."""
 
 import asyncio
 import random
@@ -8,7 +8,8 @@ import struct
 import pytest
 
 from asyncstore.errors import ConnectFailed
-from asyncstore.network.link import Link, connect, listen, reason_of
+from asyncstore.network.addresses import connect, listen
+from asyncstore.network.link import Link, reason_of
 from oracle import GUARD, in_both_loops, nothing_left_behind
 from peers.programs import free_port
 

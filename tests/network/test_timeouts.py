@@ -21,12 +21,11 @@ def files(tmp_path_factory):
     ("behaviour", "options", "code", "words"),
     [
         (SILENT, ["-ta", "1"], 1, ["no answer to the association request within 1 s", "more time with -ta"]),
-        (MUTE, ["-td", "1"], 2, ["no response within 1 s"]),
         (MUTE, ["-ts", "1"], 2, ["no response within 1 s"]),
         (MUTE, ["-td", "1", "-ts", "0"], 2, ["no response within 1 s"]),
         (DEAF, ["-ts", "1"], 2, ["no data taken by the peer within 1 s"]),
     ],
-    ids=["-ta", "-td", "-ts instead of -td", "-td without -ts", "-ts"],
+    ids=["-ta", "-ts instead of -td", "-td without -ts", "-ts"],
 )
 async def test_each_timeout_ends_its_own_waiting(files, behaviour, options, code, words):
     async with nothing_left_behind(), running_hostile(behaviour) as scp:

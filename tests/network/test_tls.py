@@ -24,7 +24,7 @@ from asyncstore.errors import (
     TlsFailed,
     TlsInterrupted,
 )
-from asyncstore.network.link import connect, listen
+from asyncstore.network.addresses import connect, listen
 from asyncstore.network.tls import TlsAcceptor, TlsRequestor, available_cipher_suites
 from asyncstore.network.tls_profiles import CIPHER_SUITES, PROFILES
 from cli.commands import asyncstore, running_sink
