@@ -55,9 +55,10 @@ class ConnectFailed(AssociationError):
 
     hint = "Check the host name and the port, that the peer is running, and that no firewall stands between."
 
-    def __init__(self, peer: str, cause: str) -> None:
+    def __init__(self, peer: str, cause: str, hint: str | None = None) -> None:
         super().__init__(peer, f"cannot connect: {cause}")
         self.cause = cause
+        self.hint = hint or self.hint
 
     @property
     def is_transient(self) -> bool:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Self
 from asyncstore.errors import UsageError
 from asyncstore.model import Result
 from asyncstore.network.acceptor import Port, Storing
-from asyncstore.network.link import address_of, reason_of
+from asyncstore.network.addresses import address_of
+from asyncstore.network.link import reason_of
 from asyncstore.protocol.associate import (
     ACCEPTANCE,
     APPLICATION_CONTEXT,

@@ -18,7 +18,7 @@ from asyncstore import (
     Timeouts,
 )
 from asyncstore.errors import TimedOut
-from asyncstore.network.link import connect
+from asyncstore.network.addresses import connect
 from oracle import DELIVERED, assert_true, nothing_left_behind, send
 from peers.hostile import (
     ACCEPT_WITHOUT_ITEMS,

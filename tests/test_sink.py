@@ -455,6 +455,33 @@ async def test_who_does_not_speak_dicom_is_let_go_and_the_others_are_served(file
         await until(lambda: sink.tally.associations == 0)
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: sink\r\n\r\n", "it speaks HTTP"),
+        (HTTP, "it speaks HTTP"),
+        (b"\x16\x03\x01\x02\x00\x01\x00", "it speaks TLS, and this port does not (+tls)"),
+        (UNKNOWN_PDU, "what it sent is no association request"),
+        (pdu(RELEASE_RQ, bytes(4)), "what it sent is no association request"),
+    ],
+)
+async def test_who_does_not_speak_dicom_is_told_of_in_one_line(said, words, caplog):
+    async with Sink(port=0) as sink, connected(sink.port) as scu:
+        await scu.write(said)
+        await last_word(scu)
+        [line] = caplog.messages
+    assert line.partition(": ")[2] == f"{words}; the connection is closed"
+
+
+async def test_who_says_nothing_is_told_of_to_who_wants_to_know(caplog, monkeypatch):
+    monkeypatch.setattr("asyncstore.network.acceptor.ARTIM", 0.2)
+    caplog.set_level("INFO")
+    async with Sink(port=0) as sink, connected(sink.port) as scu:
+        assert await last_word(scu) == (None, b"")
+        [line] = caplog.messages
+    assert line.endswith(": no association request within 0.2 s; the connection is closed")
+
+
 async def last_word(scu):
     try:
         return await scu.read_pdu()

@@ -19,7 +19,7 @@ from asyncstore.cli.wording import counted
 from asyncstore.model import Instance, PairAnswer
 from asyncstore.negotiation import Planned, pair_of
 from asyncstore.negotiation.names import name_of
-from asyncstore.network.link import address_of
+from asyncstore.network.addresses import address_of
 from asyncstore.observe.readable import format_bytes, format_count, printable
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.schedule.carriage import Carriage

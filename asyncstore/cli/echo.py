@@ -17,7 +17,7 @@ from asyncstore.cli.loop import interrupts, run_loop
 from asyncstore.cli.options import PEER, PORT, QUIET
 from asyncstore.cli.proposal import identity_of
 from asyncstore.errors import AsyncstoreError
-from asyncstore.network.link import address_of
+from asyncstore.network.addresses import address_of
 
 if TYPE_CHECKING:
     from asyncstore.cli.table import Parsed

@@ -30,7 +30,7 @@ from asyncstore.cli.options import PEER, PORT, QUIET
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.wording import counted
 from asyncstore.errors import AsyncstoreError, UsageError
-from asyncstore.network.link import address_of
+from asyncstore.network.addresses import address_of
 from asyncstore.observe.readable import format_bytes, printable
 from asyncstore.protocol.associate import MOST_CONTEXTS
 

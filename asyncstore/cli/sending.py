@@ -27,7 +27,7 @@ from asyncstore.cli.outcomes import OutcomeLines
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.wording import counted
 from asyncstore.errors import AsyncstoreError, UsageError
-from asyncstore.network.link import address_of
+from asyncstore.network.addresses import address_of
 from asyncstore.observe.display import LogLines, open_display
 from asyncstore.observe.jsonlines import JsonLines
 from asyncstore.observe.output import open_output

@@ -29,7 +29,7 @@ from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import IPV6, QUIET
 from asyncstore.cli.secure import ip_version_of, tls_of
 from asyncstore.cli.wording import counted
-from asyncstore.network.link import address_of
+from asyncstore.network.addresses import address_of
 from asyncstore.observe.readable import format_bytes
 from asyncstore.sink import Sink
 

@@ -195,6 +195,7 @@ DH_PARAMETERS = Option[str | None](
     "Diffie-Hellman parameters (PEM), for cipher suites with DHE",
     "+dp",
     requires=_ENABLED,
+    shown_default="the 2048 bits of RFC 7919",
 )
 NO_VERIFY_HOSTNAME = Option[bool](
     "--no-verify-hostname",

@@ -161,7 +161,12 @@ CHOICES = {
     "jpegxl": ("1.2.840.10008.1.2.4.112", True),
 }
 """The preferred transfer syntax of each of storescu's ``--propose-...`` options and of ours, and whether the
-uncompressed ones are proposed besides: implicit VR needs none of them, and video cannot be turned into any."""
+uncompressed ones are proposed besides: implicit VR needs none of them, and video cannot be turned into any.
+
+The last three are ours: DCMTK knows these transfer syntaxes (3.7.0, dcuid.h; PS3.6 table A-1), but its storescu has no
+option for them. They go as those of JPEG 2000 do: one transfer syntax and no relative of it, so neither RPCL order
+(...202) nor lossless JPEG XL and recompressed JPEG (...110, ...111), which the default plan proposes where files have
+them."""
 
 STORESCU_SOP_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.9.1.3",  # AmbulatoryECGWaveformStorage

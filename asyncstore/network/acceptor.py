@@ -12,12 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from asyncstore.errors import AssociationError, InvalidPdu
-from asyncstore.network.link import Link, address_of, listen, reason_of
+from asyncstore.network.addresses import address_of, listen
+from asyncstore.network.link import Link, reason_of
 from asyncstore.network.timeouts import ARTIM
 from asyncstore.protocol.associate import ACCEPTANCE, AssociateAccept, AssociateReject
 from asyncstore.protocol.command import Command, CommandField, response
 from asyncstore.protocol.message import CommandReceived, MessageReader
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, Fragment, Fragmenter
+from asyncstore.protocol.state import State
 from asyncstore.protocol.upper_layer import (
     Aborted,
     LinkClosed,
@@ -41,6 +43,11 @@ _log = logging.getLogger(__name__)
 
 _UNRECOGNIZED_OPERATION = 0x0211
 """PS3.7 C.5.24."""
+
+_TLS_HANDSHAKE = b"\x16\x03"
+"""The beginning of a ClientHello's record: its type, and the major version of any TLS (RFC 8446 5.1)."""
+_HTTP = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIO", b"CONNE", b"PRI *", b"HTTP/")
+"""How its messages begin: methods (RFC 9110 9.3), the preface of HTTP/2 (RFC 9113 3.4), answers (RFC 9112 4)."""
 
 
 class Storing(Protocol):
@@ -108,7 +115,11 @@ class Acceptor:
         self._close()
 
     def _received(self, data: memoryview) -> None:
-        for event in self._upper.receive(data):
+        is_first = self._upper.state is State.STA2
+        events = self._upper.receive(data)
+        if is_first and self._upper.state is State.STA13 and not events:  # AA-1 is the one violation without an event
+            _log.warning("%s: %s; the connection is closed", self.peer, _foreign(data))
+        for event in events:
             try:
                 if type(event) is Fragment:
                     self._fragment(event)
@@ -227,6 +238,8 @@ class Acceptor:
 
     def _artim_expired(self) -> None:
         self._artim = None
+        if self._upper.state is State.STA2:
+            _log.info("%s: no association request within %g s; the connection is closed", self.peer, ARTIM)
         self._upper.artim_expired()
         self._settle()
 
@@ -243,6 +256,15 @@ class Acceptor:
         if self._is_counted:
             self._service.ended()
         self._on_closed(self)
+
+
+def _foreign(beginning: memoryview) -> str:
+    """What someone speaks who does not begin with an A-ASSOCIATE-RQ."""
+    if bytes(beginning[:2]) == _TLS_HANDSHAKE:
+        return "it speaks TLS, and this port does not (+tls)"
+    if bytes(beginning[:5]).startswith(_HTTP):
+        return "it speaks HTTP"
+    return "what it sent is no association request"
 
 
 class Port:
@@ -289,13 +311,13 @@ class Port:
         except OSError as error:  # too many open files: the connection waits until there is room
             _log.warning("cannot accept a connection: %s", reason_of(error))
             return
-        peer = address_of(*address[:2])
+        peer = address_of(address[0], address[1])
         if self._tls is None:
             self._accept(partial(Link, connected), peer)
             return
         handshake = self._loop.create_task(self._secure(self._tls, connected, peer))
         self._handshakes.add(handshake)
-        handshake.add_done_callback(self._handshakes.discard)
+        handshake.add_done_callback(partial(self._shaken, connected))
 
     async def _secure(self, tls: TlsAcceptor, connected: socket.socket, peer: str) -> None:
         try:
@@ -304,6 +326,11 @@ class Port:
             _log.warning("%s", error)
         else:
             self._accept(make_link, peer)
+
+    def _shaken(self, connected: socket.socket, handshake: asyncio.Task[None]) -> None:
+        self._handshakes.discard(handshake)
+        if handshake.cancelled():
+            connected.close()  # a task that is cancelled before its first step runs nothing, not even its cleanup
 
     def _accept(self, make_link: MakeLink, peer: str) -> None:
         self._acceptors.add(Acceptor(make_link, peer, self._service, self._acceptors.discard))

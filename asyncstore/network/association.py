@@ -34,8 +34,9 @@ from asyncstore.errors import (
 )
 from asyncstore.model import Attempt
 from asyncstore.negotiation import agreed_window, conclude
+from asyncstore.network.addresses import address_of, connect
 from asyncstore.network.deadlines import Deadlines
-from asyncstore.network.link import Link, address_of, connect
+from asyncstore.network.link import Link
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.protocol.associate import (
     AssociateAccept,

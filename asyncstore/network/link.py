@@ -14,12 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 from itertools import islice
 from typing import TYPE_CHECKING
-
-from asyncstore.errors import ConnectFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,82 +41,6 @@ _JOIN_LIMIT = 1 << 18
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 
-_FAMILIES = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
-
-
-async def connect(
-    host: str,
-    port: int,
-    timeout: float | None,  # noqa: ASYNC109 - it is an option of the user's
-    ip_version: int | None = None,
-) -> socket.socket:
-    """Open a connection, trying each address of ``host`` in turn, or each of one IP version.
-
-    Raises:
-        ConnectFailed: none answered, or not in ``timeout`` seconds.
-    """
-    peer = address_of(host, port)
-    try:
-        async with asyncio.timeout(timeout):
-            return await _connect(host, port, _FAMILIES[ip_version])
-    except TimeoutError as error:
-        if timeout is None:
-            raise ConnectFailed(peer, "the network gave up waiting") from error
-        raise ConnectFailed(peer, f"no answer within {timeout:g} s") from error
-    except socket.gaierror as error:
-        wanted = "" if ip_version is None else f" to an IPv{ip_version} address"
-        raise ConnectFailed(peer, f"the host name {host!r} cannot be resolved{wanted} ({error.strerror})") from error
-    except (OSError, UnicodeError) as error:
-        raise ConnectFailed(peer, reason_of(error)) from error
-
-
-async def _connect(host: str, port: int, wanted: socket.AddressFamily) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    failure: OSError | None = None
-    addresses = await loop.getaddrinfo(host, port, family=wanted, type=socket.SOCK_STREAM)
-    for family, kind, protocol, _, address in addresses:
-        candidate = socket.socket(family, kind, protocol)
-        try:
-            candidate.setblocking(False)
-            await loop.sock_connect(candidate, address)
-        except OSError as error:
-            candidate.close()
-            failure = error
-        except BaseException:
-            candidate.close()
-            raise
-        else:
-            return candidate
-    raise failure or OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
-
-
-def listen(host: str, port: int, ip_version: int | None = None, backlog: int = 128) -> socket.socket:
-    """A listening socket.
-
-    Raises:
-        OSError: the address cannot be bound.
-    """
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, family=_FAMILIES[ip_version], type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    listening = socket.socket(family, kind, protocol)
-    try:
-        if os.name == "posix":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(backlog)
-        listening.setblocking(False)
-    except BaseException:
-        listening.close()
-        raise
-    return listening
-
-
-def address_of(host: str, port: int) -> str:
-    """How messages name one end of a connection: ``host:port``, an IPv6 address in brackets (RFC 3986 3.2.2)."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def reason_of(error: OSError | UnicodeError) -> str:
     """An error of the network in plain words."""
     if isinstance(error, UnicodeError):
@@ -130,6 +51,8 @@ def reason_of(error: OSError | UnicodeError) -> str:
         return "reset by the peer"
     if error.errno == errno.EPIPE:
         return "closed by the peer"
+    if error.errno == errno.ETIMEDOUT:
+        return "no answer, and the system gave up waiting"
     return (error.strerror or str(error)).lower() if error.errno is not None else str(error)
 
 

@@ -9,7 +9,9 @@ class Timeouts(NamedTuple):
     """Seconds; ``None`` is without limit. Names and defaults are storescu's.
 
     Attributes:
-        connect: for the TCP connection to open, name resolution included (``-to``).
+        connect: for the TCP connection to open, name resolution and all of the peer's addresses included (``-to``), and
+            once more for a TLS handshake, which has the time of ``acse`` where this is without limit. Then the system
+            gives up: Linux after some two minutes.
         socket: for the peer to take any byte of what is being sent and, where ``dimse`` is without limit, to send any
             byte while a response is awaited (``-ts``: for storescu it is the socket's timeout in both directions, and
             ends its waiting after a minute unless ``-td`` says otherwise).

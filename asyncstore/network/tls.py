@@ -21,6 +21,7 @@ from asyncstore.network.timeouts import ARTIM
 from asyncstore.network.tls_failures import wrong_host
 from asyncstore.network.tls_files import (
     add_seed,
+    load_dh_parameters,
     load_own,
     load_revocation_list,
     trust_directory,
@@ -70,7 +71,8 @@ class TlsOptions(NamedTuple):
         verify_host_name: whether the peer's certificate has to be made for that name.
         peer_certificate: whether the peer has to show a certificate that can be trusted, may show none, or whatever
             it wants. An acceptor's certificate is either required or ignored.
-        dh_parameters: a file with an acceptor's Diffie-Hellman parameters, without which it can do no DHE.
+        dh_parameters: a file with an acceptor's Diffie-Hellman parameters for DHE; ``None``: a group of 2048 bits that
+            is everybody's.
         seed: a file to stir into the random numbers.
         new_seed: where to write a new seed.
     """
@@ -160,8 +162,7 @@ class TlsAcceptor:
         }[options.peer_certificate]
         if options.peer_certificate != "ignore":
             _demand_trust(options)
-        if options.dh_parameters is not None:
-            _load_dh_parameters(self._context, options.dh_parameters)
+        load_dh_parameters(self._context, options.dh_parameters)
 
     async def secure(self, connected: socket.socket, peer: str) -> MakeLink:
         """Do the handshake with the requestor at the other end of a connection; what makes the link over it.
@@ -169,8 +170,8 @@ class TlsAcceptor:
         Raises:
             AssociationError: there is no TLS to be had with it.
         """
-        session = Session.begin(self._context, peer, is_acceptor=True)
         try:
+            session = Session.begin(self._context, peer, is_acceptor=True)
             await shake_hands(connected, session, ARTIM, "ARTIM")
         except BaseException:
             connected.close()
@@ -285,15 +286,6 @@ def _demand_trust(options: TlsOptions) -> None:
             "TLS: no certificate is trusted: name the authority's, or the peer's own, with +cf (--add-cert-file) or "
             "+cd (--add-cert-dir); -ic (--ignore-peer-cert) takes any certificate"
         )
-
-
-def _load_dh_parameters(context: ssl.SSLContext, file: str) -> None:
-    try:
-        context.load_dh_params(file)
-    except ssl.SSLError as error:
-        raise UsageError(f"--dhparam {file}: there are no Diffie-Hellman parameters in it") from error
-    except OSError as error:
-        raise UsageError(f"--dhparam {file}: cannot read it: {error.strerror}") from error
 
 
 def _is_address(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The files of TLS: private keys, certificates, revocation lists and seeds, PEM or DER, into an SSL context.
+"""The files of TLS: private keys, certificates, revocation lists, DH parameters and seeds, into an SSL context.
 
 Rules:
 
@@ -31,6 +31,18 @@ _MOST_ATTEMPTS = 3
 """Passwords that may be typed, as many as ssh allows."""
 _SEED_BYTES = 1024
 """What OpenSSL's own RAND_write_file writes."""
+
+_FFDHE_2048 = """\
+-----BEGIN DH PARAMETERS-----
+MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz
++8yTnc4kmz75fS/jY2MMddj2gbICrsRhetPfHtXV/WVhJDP1H18GbtCFY2VVPe0a
+87VXE15/V8k1mE8McODmi3fipona8+/och3xWKE2rec1MKzKT0g6eXq8CrGCsyT7
+YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi
+7MA0BM0oNC9hkXL+nOmFg/+OTxIy7vKBg8P+OxtMb61zO7X8vC7CIAXFjvGDfRaD
+ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
+-----END DH PARAMETERS-----
+"""
+"""The group ffdhe2048 (RFC 7919 A.1), which is no secret: what storescp has, too, where it is given none."""
 
 _SEQUENCE, _INTEGER, _OCTET_STRING = 0x30, 0x02, 0x04
 _LONG_FORM = 0x80
@@ -114,6 +126,34 @@ def load_revocation_list(context: ssl.SSLContext, file: str, *, der: bool) -> No
             context.load_verify_locations(pem)
         except ssl.SSLError as error:
             raise UsageError(f"--add-crl-file {file}: there is no revocation list in it") from error
+
+
+def load_dh_parameters(context: ssl.SSLContext, file: str | None) -> None:
+    """Load an acceptor's Diffie-Hellman parameters (PEM), without which OpenSSL does no DHE.
+
+    Args:
+        context: whose cipher suites are chosen.
+        file: where they are; ``None``: the 2048 bits of RFC 7919, if one of the cipher suites has a use for them.
+
+    Raises:
+        UsageError: there are none, or they are too short.
+    """
+    if file is None:
+        if any(suite.get("kea") == "kx-dhe" for suite in context.get_ciphers()):
+            with _temporary(_FFDHE_2048) as own:
+                context.load_dh_params(own)
+        return
+    try:
+        context.load_dh_params(file)
+    except ssl.SSLError as error:
+        if error.reason == "DH_KEY_TOO_SMALL":
+            raise UsageError(
+                f"--dhparam {file}: its Diffie-Hellman parameters are too short for the security profile, which wants "
+                "2048 bits; without --dhparam a group of that size is used"
+            ) from error
+        raise UsageError(f"--dhparam {file}: there are no Diffie-Hellman parameters in PEM in it") from error
+    except OSError as error:
+        raise UsageError(f"--dhparam {file}: cannot read it: {error.strerror}") from error
 
 
 def add_seed(file: str) -> None:
@@ -218,10 +258,17 @@ def _as_pem(file: str, label: str, *, der: bool) -> Iterator[str]:
         yield file
         return
     body = encodebytes(Path(file).read_bytes()).decode("ascii")
+    with _temporary(f"-----BEGIN {label}-----\n{body}-----END {label}-----\n") as copy:
+        yield copy
+
+
+@contextmanager
+def _temporary(content: str) -> Iterator[str]:
+    """The path of a file with this content that only this process's user can read."""
     with tempfile.TemporaryDirectory(prefix="asyncstore-") as directory:  # with mode 0700
         copy = Path(directory) / "pem"
         copy.touch(mode=0o600)
-        copy.write_text(f"-----BEGIN {label}-----\n{body}-----END {label}-----\n", encoding="ascii")
+        copy.write_text(content, encoding="ascii")
         yield str(copy)
 
 

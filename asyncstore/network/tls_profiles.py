@@ -2,6 +2,20 @@
 
 A profile names what may be negotiated, in the order in which a requestor prefers it. What the installed OpenSSL can do
 of it is known to :mod:`asyncstore.network.tls`.
+
+Sources, and where they leave a choice:
+
+1. PS3.15 B.12 and B.13 (2024e), B.11 (2020d), B.1 (2013). B.12 demands what RFC 9325 does, B.13 narrows it; B.9 to
+   B.11, now retired, referred to RFC 7525, which RFC 9325 has replaced. RFC 8996 forbids TLS 1.0 and 1.1, which only
+   retired profiles allow.
+2. The cipher suites, their order and the versions are those of DCMTK 3.7.0 (dcmtls/libsrc/tlsciphr.cc), so that its
+   programs and ours propose the same under one option.
+3. Key sizes are OpenSSL's security level. DCMTK works at level 0 and adds checks of its own to the profiles of RFC
+   8996, where it takes short keys of requestors under B.12; here both sides' whole chains and the keys agreed on are
+   held to the level.
+4. Of what B.13 lists, two cipher suites for TLS 1.3 (AES in CCM) and four for TLS 1.2 (Camellia in GCM) cannot be had
+   here: Python chooses none for TLS 1.3, and OpenSSL never had the others. So an acceptor of ours lacks some that B.13
+   wants acceptors to have.
 """
 
 from __future__ import annotations
@@ -68,7 +82,7 @@ _FORWARD_SECRET = (
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
     "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384",
 )
-"""RFC 7525 4.2, which the three profiles of BCP 195 before RFC 9325 refer to."""
+"""RFC 7525 4.2, which the three profiles of BCP 195 before RFC 9325 refer to; the first one first (4.2.1)."""
 
 _RECOMMENDED = (
     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
@@ -92,8 +106,9 @@ class Profile(NamedTuple):
         cipher_suites: for TLS 1.2 and earlier, by IANA's names, the one preferred most first.
         versions: the lowest and the highest version of TLS.
         security_level: OpenSSL's, which sets the least key sizes and hashes. 2: RSA and DHE of 2048 bits, elliptic
-            curves of 224, no SHA-1 (RFC 9325 4.5); 1: RSA and DHE of 1024 bits; 0: anything, which OpenSSL wants for
-            TLS 1.0 and 1.1. (Curves below 256 bits are never agreed on: OpenSSL offers none.)
+            curves of 224, no SHA-1 (RFC 9325 4.5; B.11 wants 2048 bits of DHE as well); 1: RSA and DHE of 1024 bits
+            (RFC 7525 4.4 has them as a last resort); 0: anything, which OpenSSL wants for TLS 1.0 and 1.1. (Curves
+            below 255 bits are never agreed on: OpenSSL offers none. B.11 and B.13 want 256, and X25519 has 255.)
         is_extendable: whether cipher suites may be added to it.
     """
 
@@ -126,10 +141,12 @@ PROFILES = {
         "PS3.15 B.13",
         (
             "TLS_ECDHE_ECDSA_WITH_AES_128_CCM",
+            "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8",
             *_RECOMMENDED[:2],
             "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
             "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
             "TLS_ECDHE_ECDSA_WITH_AES_256_CCM",
+            "TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8",
             *_RECOMMENDED[2:],
         ),
         ("1.2", "1.3"),

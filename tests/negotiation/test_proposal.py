@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.uid import HTJ2K, JPEG2000, HTJ2KLossless
 
 from asyncstore.cli.options import PROPOSE
 from asyncstore.negotiation import Listed, Planned, carrier, listed, plan
@@ -118,3 +119,25 @@ def test_where_deflated_is_preferred_what_is_not_compressed_goes_out_deflated(tr
 
 def test_where_deflated_is_preferred_what_is_compressed_stays_as_it_is():
     assert carrier(CT, JPEG, [(CT, DEFLATED), (CT, JPEG)], prefers_deflated=True) == JPEG
+
+
+@pytest.mark.parametrize(
+    ("choice", "uid"),
+    [
+        ("htj2k", HTJ2K),
+        ("htj2k-lossless", HTJ2KLossless),
+        (
+            "jpegxl",
+            "1.2.840.10008.1.2.4.112",
+        ),  # pydicom 3.0 has no name for it; UID_JPEGXLTransferSyntax of DCMTK 3.7.0
+    ],
+)
+@pytest.mark.parametrize("combined", [False, True])
+def test_what_storescu_has_no_option_for_is_proposed_as_it_proposes_jpeg_2000(choice, uid, combined):
+    """And that is held against the real one in test_like_storescu."""
+    theirs, ours = (listed(name, combined=combined) for name in ("j2k-lossy", choice))
+    assert ours.groups == tuple(tuple(uid if one == JPEG2000 else one for one in group) for group in theirs.groups)
+    assert ours.groups[0][0] == uid
+    assert [context.abstract_syntax for context in ours.contexts(())] == [
+        context.abstract_syntax for context in theirs.contexts(())
+    ]

@@ -1,7 +1,11 @@
 """TLS between this side and all kinds of other ones: what is sent arrives, and whatever fails says what and why."""
 
 import asyncio
+import re
+import socket
 import ssl
+import struct
+import subprocess
 import warnings
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -11,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 
 from asyncstore import Result, Sender, Sink, Timeouts, TlsOptions, UsageError
 from asyncstore.errors import (
-    ConnectFailed,
     LinkLost,
     NoCommonTls,
     NotTls,
@@ -21,12 +24,13 @@ from asyncstore.errors import (
     TlsFailed,
     TlsInterrupted,
 )
-from asyncstore.network.link import connect, listen
+from asyncstore.network.addresses import connect, listen
 from asyncstore.network.tls import TlsAcceptor, TlsRequestor, available_cipher_suites
 from asyncstore.network.tls_profiles import CIPHER_SUITES, PROFILES
+from cli.commands import asyncstore, running_sink
 from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send
 from peers.certificates import LAST_YEAR, NEXT_YEAR, Authority, self_signed
-from peers.programs import free_port
+from peers.programs import find_program
 from trees import data_sets, instances
 
 TIMEOUTS = Timeouts(connect=GUARD)
@@ -462,6 +466,76 @@ async def test_a_peer_that_takes_its_time_for_the_handshake_keeps_no_other_waiti
         silent.close()
 
 
+HELLO_CUT_SHORT = bytes.fromhex("160301020001000001fc0303") + bytes(50)
+ASSOCIATE_RQ = bytes.fromhex("0100000000d000010000") + b"ANY-SCP         STORESCU        " + bytes(172)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: pacs\r\n\r\n", "TLS: the peer does not speak TLS"),
+        (ASSOCIATE_RQ, "TLS: the peer does not speak TLS"),
+        (bytes.fromhex("160301000401000000"), "TLS: "),
+        (b"", "TLS: the connection was closed by the peer during the handshake"),
+        (HELLO_CUT_SHORT, "TLS: the connection was closed by the peer during the handshake"),
+    ],
+    ids=["HTTP", "plain DICOM", "a ClientHello of nothing", "nothing", "half a ClientHello"],
+)
+@in_both_loops
+async def test_a_stranger_at_a_tls_port_is_told_of_in_one_line_and_forgotten(made, caplog, words, message):
+    async with nothing_left_behind(), Sink(port=0, tls=made.acceptor()) as sink:
+        with socket.create_connection(("127.0.0.1", sink.port)) as stranger:
+            stranger.sendall(words)
+            name = "{}:{}".format(*stranger.getsockname())
+        await until(lambda: caplog.messages)
+        assert await echo(sink.port, made.requestor()) >= 0
+    assert [line[: len(name) + 2 + len(message)] for line in caplog.messages if name in line] == [f"{name}: {message}"]
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@in_both_loops
+async def test_a_requestor_that_resets_or_keeps_silent_in_the_handshake(made, caplog, monkeypatch):
+    monkeypatch.setattr("asyncstore.network.tls.ARTIM", 0.3)
+    async with nothing_left_behind(), Sink(port=0, tls=made.acceptor()) as sink:
+        with socket.create_connection(("127.0.0.1", sink.port)) as stranger:
+            stranger.sendall(HELLO_CUT_SHORT)
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await until(lambda: "TLS: the connection was reset by the peer during the handshake" in caplog.text)
+        with socket.create_connection(("127.0.0.1", sink.port)) as stranger:
+            stranger.sendall(HELLO_CUT_SHORT)
+            await until(lambda: "no end of the TLS handshake within 0.3 s" in caplog.text)
+    assert len(caplog.messages) == 2
+
+
+@in_both_loops
+async def test_what_is_no_dicom_within_tls_is_told_of_too(made, caplog):
+    context = ssl.create_default_context(cafile=made.trusted[0])
+    context.load_cert_chain(made.our_files.certificate, made.our_files.key)
+    async with nothing_left_behind(), Sink(port=0, tls=made.acceptor()) as sink:
+        reader, writer = await asyncio.open_connection("127.0.0.1", sink.port, ssl=context)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        assert (await reader.readexactly(10))[:1] == b"\x07"  # A-ABORT
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+    assert [message.partition(": ")[2] for message in caplog.messages] == ["it speaks HTTP; the connection is closed"]
+
+
+@pytest.mark.parametrize("turns", range(6))
+@in_both_loops
+async def test_a_sink_that_closes_leaves_no_connection_open_however_far_its_handshake_is(made, turns):
+    """One that was accepted just then has a task that will never run; an unclosed socket is a ResourceWarning."""
+    async with nothing_left_behind():
+        async with Sink(port=0, tls=made.acceptor()) as sink:
+            requestor = socket.create_connection(("127.0.0.1", sink.port))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        with requestor, suppress(ConnectionResetError):
+            requestor.setblocking(False)
+            async with asyncio.timeout(GUARD):
+                assert await asyncio.get_running_loop().sock_recv(requestor, 1) == b""
+
+
 async def test_damage_on_the_way_is_noticed(made):
     async with linked(made) as pair:
         pair.acceptor._socket.send(bytes.fromhex("1703030020") + bytes(32))  # noqa: SLF001 - what no TLS would send
@@ -634,6 +708,61 @@ def test_cipher_suites_that_a_profile_does_not_take(made, profile, suite, words)
     assert words in complaint(made, profile=profile, cipher_suites=(suite,))
 
 
+async def temporary_key(port, made):
+    """The key that an acceptor shows to who can do nothing but DHE, as the openssl program tells it."""
+    process = await asyncio.create_subprocess_exec(
+        find_program("openssl", "openssl"), "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_2",
+        "-cipher", "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0",
+        "-cert", made.our_files.certificate, "-key", made.our_files.key,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await asyncio.wait_for(process.communicate(), GUARD)
+    found = re.search(r"(?:Server|Peer) Temp Key: (.+)", output.decode())
+    return found and found[1]
+
+
+def dh_parameters(folder, group):
+    """A file of them."""
+    file = folder / f"{group}.pem"
+    words = ["genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", f"group:{group}", "-out", str(file)]
+    subprocess.run([find_program("openssl", "openssl"), *words], check=True, capture_output=True, timeout=GUARD)
+    return str(file)
+
+
+async def test_an_acceptor_does_dhe_with_2048_bits_or_the_parameters_it_is_given(made):
+    """As storescp: setBuiltInDHParameters and setTempDHParameters of DCMTK's dcmtls/libsrc/tlslayer.cc."""
+    files = made.authority.certify("localhost", rsa_bits=2048).write(made.folder, "dhe")
+    for given, key in ((None, "DH, 2048 bits"), (dh_parameters(made.folder, "ffdhe3072"), "DH, 3072 bits")):
+        for profile in ("bcp195-ex", "bcp195-nd", "bcp195"):
+            async with Sink(port=0, tls=made.acceptor(files, profile=profile, dh_parameters=given)) as sink:
+                assert await temporary_key(sink.port, made) == key
+    async with Sink(port=0, tls=made.acceptor(files)) as sink:  # RFC 9325 4.1: DHE is not to be used
+        assert await temporary_key(sink.port, made) is None
+
+
+async def test_plus_dp_on_the_command_line(made):
+    server = made.authority.certify("localhost", rsa_bits=2048).write(made.folder, "dhe")
+    shown = ["+tls", *server, "+cf", *made.trusted, "+py"]
+    async with running_sink(*shown, "+dp", dh_parameters(made.folder, "ffdhe3072")) as sink:
+        assert await temporary_key(sink.port, made) == "DH, 3072 bits"
+    refused = await asyncstore("sink", "--port", "0", *shown, "+dp", server.key)
+    assert refused.returncode == 1
+    assert f"--dhparam {server.key}: there are no Diffie-Hellman parameters" in refused.err
+
+
+def test_dh_parameters_that_cannot_be_used(made):
+    def complaint_of(file, profile="8996"):
+        with pytest.raises(UsageError) as refused:
+            TlsAcceptor(made.acceptor(dh_parameters=str(file), profile=profile))
+        return str(refused.value)
+
+    short, missing, key = dh_parameters(made.folder, "modp_1536"), made.folder / "missing", made.our_files.key
+    assert f"--dhparam {short}: its Diffie-Hellman parameters are too short" in complaint_of(short, "bcp195-ex")
+    TlsAcceptor(made.acceptor(dh_parameters=short, profile="bcp195-nd"))
+    assert complaint_of(key) == f"--dhparam {key}: there are no Diffie-Hellman parameters in PEM in it"
+    assert complaint_of(missing) == f"--dhparam {missing}: cannot read it: No such file or directory"
+
+
 async def test_an_added_cipher_suite_is_used(made):
     suite = "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384"
     async with Sink(port=0, tls=made.acceptor(profile="aes", cipher_suites=(suite,))) as sink:
@@ -641,32 +770,75 @@ async def test_an_added_cipher_suite_is_used(made):
         assert isinstance(await refusal(sink.port, made.requestor(profile="aes")), NoCommonTls)
 
 
+ECDHE_RSA_128, ECDHE_RSA_256 = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"
+ECDHE_ECDSA_128, ECDHE_ECDSA_256 = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
+DHE_RSA_128, DHE_RSA_256 = "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384"
+DCMTK_3_7_0 = {
+    "8996": [ECDHE_RSA_128, ECDHE_ECDSA_128, ECDHE_RSA_256, ECDHE_ECDSA_256],
+    "8996-mod": [
+        "TLS_ECDHE_ECDSA_WITH_AES_128_CCM", "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8", ECDHE_RSA_128, ECDHE_ECDSA_128,
+        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+        "TLS_ECDHE_ECDSA_WITH_AES_256_CCM", "TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8", ECDHE_RSA_256, ECDHE_ECDSA_256,
+    ],
+    "bcp195-nd": [ECDHE_RSA_128, DHE_RSA_128, ECDHE_RSA_256, DHE_RSA_256],
+    "bcp195": [
+        ECDHE_RSA_128, DHE_RSA_128, ECDHE_RSA_256, DHE_RSA_256,
+        "TLS_RSA_WITH_AES_128_CBC_SHA", "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
+    ],
+    "bcp195-ex": [ECDHE_RSA_128, DHE_RSA_128, ECDHE_RSA_256, DHE_RSA_256, ECDHE_ECDSA_256, ECDHE_ECDSA_128],
+    "basic": ["TLS_RSA_WITH_3DES_EDE_CBC_SHA"],
+    "aes": ["TLS_RSA_WITH_AES_128_CBC_SHA", "TLS_RSA_WITH_3DES_EDE_CBC_SHA"],
+    "null": ["TLS_RSA_WITH_NULL_SHA"],
+}  # fmt: skip
+"""What each profile adds to its list, in order: DcmTLSCiphersuiteHandler::setTLSProfile of DCMTK 3.7.0, but for
+Camellia in GCM, which no OpenSSL has."""
+OF_TLS_1_3 = {"8996", "8996-mod", "bcp195-nd", "bcp195"}
+"""The profiles with which it negotiates TLS 1.3 (the same place)."""
+OF_TLS_1_2 = OF_TLS_1_3 - {"bcp195"} | {"bcp195-ex"}
+"""The profiles with which nothing older than TLS 1.2 is negotiated: RFC 8996, and PS3.15 B.10 and B.11."""
+
+
+def test_the_profiles_are_those_of_the_standard_and_of_dcmtk():
+    assert {name: list(profile.cipher_suites) for name, profile in PROFILES.items()} == DCMTK_3_7_0
+    assert {name for name, profile in PROFILES.items() if profile.versions[0] == "1.2"} == OF_TLS_1_2
+    assert {name for name, profile in PROFILES.items() if profile.versions[1] == "1.3"} == OF_TLS_1_3
+    assert {name: profile.clause.partition(",")[0] for name, profile in PROFILES.items()} == {
+        "basic": "PS3.15 B.1", "aes": "PS3.15 B.3", "bcp195": "PS3.15 B.9", "bcp195-nd": "PS3.15 B.10",
+        "bcp195-ex": "PS3.15 B.11", "8996": "PS3.15 B.12", "8996-mod": "PS3.15 B.13", "null": "IHE ATNA",
+    }  # fmt: skip
+
+
+def cipher_suites_of(client_hello):
+    """The cipher suites in a ClientHello, in its order, by OpenSSL's names (RFC 8446 4.1.2)."""
+    session = 5 + 4 + 2 + 32
+    begin = session + 1 + client_hello[session]
+    length = int.from_bytes(client_hello[begin : begin + 2], "big")
+    codes = client_hello[begin + 2 : begin + 2 + length]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers("ALL:eNULL:@SECLEVEL=0")
+    names = {cipher["id"] & 0xFFFF: cipher["name"] for cipher in context.get_ciphers()}
+    numbers = [int.from_bytes(codes[at : at + 2], "big") for at in range(0, length, 2)]
+    return [names[number] for number in numbers if number in names]  # not that which says "no renegotiation"
+
+
+@pytest.mark.parametrize("profile", sorted(set(PROFILES) - {"basic"}))
+async def test_what_is_proposed_to_a_peer_is_the_profile_in_its_order(made, profile):
+    hellos = []
+
+    async def hear(reader, writer):
+        hellos.append(await reader.read(4096))
+        writer.close()
+
+    async with listening(hear) as port:
+        await refusal(port, made.requestor(profile=profile))
+    available = available_cipher_suites()
+    expected = [CIPHER_SUITES[name] for name in DCMTK_3_7_0[profile] if name in available]
+    proposed = cipher_suites_of(hellos[0])
+    assert [name for name in proposed if not name.startswith("TLS_")] == expected
+    assert any(name.startswith("TLS_") for name in proposed) == (profile in OF_TLS_1_3)
+
+
 def test_every_profile_is_made_of_known_cipher_suites():
     for profile in PROFILES.values():
         assert set(profile.cipher_suites) <= set(CIPHER_SUITES)
         assert len(set(profile.cipher_suites)) == len(profile.cipher_suites)
-
-
-# IP versions ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("version", "host"), [(6, "127.0.0.1"), (4, "::1")])
-@in_both_loops
-async def test_an_address_of_the_other_ip_version_is_no_peer(version, host):
-    async with nothing_left_behind():
-        with pytest.raises(ConnectFailed, match=f"cannot be resolved to an IPv{version} address"):
-            await connect(host, free_port(), GUARD, version)
-
-
-def test_there_are_two_ip_versions():
-    with pytest.raises(UsageError, match="no IP version 5"):
-        Sender("localhost", 104, ip_version=5)
-
-
-async def test_only_addresses_of_one_ip_version_are_tried():
-    async with Sink(host="127.0.0.1", port=0, ip_version=4) as sink:
-        with await connect("localhost", sink.port, GUARD, 4) as opened:
-            assert opened.getpeername() == ("127.0.0.1", sink.port)
-    with pytest.raises(UsageError, match=r"cannot listen at 127\.0\.0\.1"):
-        async with Sink(host="127.0.0.1", port=0, ip_version=6):
-            pass

@@ -50,6 +50,7 @@ async def running_pynetdicom_scp(
     ae_title: str = "PYNETDICOM",
     max_length: int = 16382,
     require_called_ae_title: bool = False,
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[PynetdicomSCP]:
     """Run pynetdicom's acceptor, which takes every storage SOP class it knows in every transfer syntax.
 
@@ -59,6 +60,7 @@ async def running_pynetdicom_scp(
         ae_title: its own.
         max_length: the maximum length of a PDU that it announces; 0 is unlimited.
         require_called_ae_title: it rejects who calls it by another AE title.
+        host: the address it listens at.
     """
     scp = PynetdicomSCP()
 
@@ -88,7 +90,7 @@ async def running_pynetdicom_scp(
     for context in AllStoragePresentationContexts:
         ae.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
     server = ae.start_server(
-        ("127.0.0.1", 0),
+        (host, 0),
         block=False,
         evt_handlers=[(evt.EVT_C_STORE, on_store), (evt.EVT_C_ECHO, on_echo), (evt.EVT_REQUESTED, on_request)],
     )

@@ -1,0 +1,176 @@
+"""Host names and addresses: the one connection to a peer that has several, and the socket to listen at.
+
+Rules:
+
+1. The addresses of a peer are tried in the system's order of preference (RFC 6724), the next one as soon as one fails
+   or does not answer for a moment: an address that swallows all that is sent to it keeps nobody from the others
+   (RFC 8305). The first connection to come about is the one; the other attempts are given up.
+2. The time for it is the time for all of it, name resolution included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from asyncstore.errors import ConnectFailed
+from asyncstore.network.link import reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FAMILIES = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
+
+_NEXT_ADDRESS_DELAY = 0.25
+"""Seconds an attempt may keep silent before the next address is tried beside it (RFC 8305 8)."""
+
+_SomeAddress = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+"""What ``getaddrinfo`` has for one: family, kind, protocol, canonical name, address."""
+
+
+def address_of(host: str, port: int) -> str:
+    """Host and port in one word; an IPv6 address stands in brackets (RFC 5952 6)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def connect(
+    host: str,
+    port: int,
+    timeout: float | None,  # noqa: ASYNC109 - it is an option of the user's
+    ip_version: int | None = None,
+) -> socket.socket:
+    """Open a connection to whichever address of ``host`` answers first, among all or those of one IP version.
+
+    Raises:
+        ConnectFailed: none answered, or not in ``timeout`` seconds.
+    """
+    peer = address_of(host, port)
+    try:
+        async with asyncio.timeout(timeout):
+            race = _Race(await _addresses(host, port, ip_version))
+            opened = await race.run()
+    except TimeoutError as error:
+        raise ConnectFailed(peer, f"no answer within {timeout or 0:g} s", _only(ip_version)) from error
+    except socket.gaierror as error:
+        raise ConnectFailed(peer, _unresolved(host, ip_version, error), _only(ip_version)) from error
+    except (OSError, UnicodeError) as error:
+        raise ConnectFailed(peer, reason_of(error)) from error
+    if opened is None:
+        raise ConnectFailed(peer, race.failure(), _only(ip_version))
+    return opened
+
+
+async def _addresses(host: str, port: int, ip_version: int | None) -> Sequence[_SomeAddress]:
+    loop = asyncio.get_running_loop()
+    return await loop.getaddrinfo(host, port, family=_FAMILIES[ip_version], type=socket.SOCK_STREAM)
+
+
+def _unresolved(host: str, ip_version: int | None, error: socket.gaierror) -> str:
+    """Why there is no address to try."""
+    if ip_version is None:
+        return f"the host name {host!r} cannot be resolved ({error.strerror})"
+    from ipaddress import ip_address  # noqa: PLC0415 - it is for this message only
+
+    try:
+        other = ip_address(host).version
+    except ValueError:
+        return f"the host name {host!r} cannot be resolved to an IPv{ip_version} address ({error.strerror})"
+    return f"{host} is an IPv{other} address, and only IPv{ip_version} is to be used"
+
+
+def _only(ip_version: int | None) -> str | None:
+    """What to do where one IP version only was tried."""
+    if ip_version is None:
+        return None
+    return f"{ConnectFailed.hint} -i{ip_version} keeps to IPv{ip_version}: -i0 takes whatever the host has."
+
+
+class _Race:
+    """Connections to the addresses of one host, begun one after the other; the first to come about is the one.
+
+    Args:
+        addresses: the one to prefer first.
+    """
+
+    def __init__(self, addresses: Sequence[_SomeAddress]) -> None:
+        self._addresses = addresses
+        self._opened: socket.socket | None = None
+        self._failures: list[tuple[str, str]] = []
+        """Addresses, and why it was none of them."""
+        self._news = asyncio.Event()
+
+    async def run(self) -> socket.socket | None:
+        """The connection; ``None`` if none came about."""
+        try:
+            async with asyncio.TaskGroup() as attempts:
+                begun: list[asyncio.Task[None]] = []
+                for address in self._addresses:
+                    if begun:
+                        await self._next(_NEXT_ADDRESS_DELAY)
+                    if self._opened is not None:
+                        break
+                    begun.append(attempts.create_task(self._attempt(address)))
+                while self._opened is None and len(self._failures) < len(begun):
+                    await self._next(None)
+                for attempt in begun:
+                    attempt.cancel()
+        except BaseException:
+            if self._opened is not None:
+                self._opened.close()
+            raise
+        return self._opened
+
+    def failure(self) -> str:
+        """Why none came about; address by address where the reasons differ."""
+        if len({reason for _, reason in self._failures}) == 1:
+            return self._failures[0][1]
+        return "; ".join(f"{address}: {reason}" for address, reason in self._failures)
+
+    async def _next(self, seconds: float | None) -> None:
+        """Wait for the next attempt to end, but no longer than this."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        self._news.clear()
+
+    async def _attempt(self, address: _SomeAddress) -> None:
+        family, kind, protocol, _, where = address
+        candidate: socket.socket | None = None
+        try:
+            candidate = socket.socket(family, kind, protocol)
+            candidate.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(candidate, where)
+        except OSError as error:
+            self._failures.append((where[0], reason_of(error)))
+        else:
+            if self._opened is None:
+                self._opened, candidate = candidate, None
+        finally:
+            if candidate is not None:
+                candidate.close()
+            self._news.set()
+
+
+def listen(host: str, port: int, ip_version: int | None = None, backlog: int = 128) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, family=_FAMILIES[ip_version], type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(backlog)
+        listening.setblocking(False)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
