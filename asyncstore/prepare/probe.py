@@ -5,7 +5,8 @@ Rules:
 1. One open, one read of the first kilobytes, one walk over group 0002: some 15 µs, where pydicom takes 135.
 2. Strict: preamble, prefix, group length, known VRs, the three UIDs that matter. Whatever is out of the ordinary is
    not guessed here but handed to :mod:`asyncstore.prepare.unusual`.
-3. What the data set calls itself counts, and is looked for where file meta information calls it something else.
+3. What the data set calls itself counts, and is looked for where file meta information calls it something else. One
+   that is encoded otherwise than file meta information says is not sent: no SCP could read it.
 4. A data set that is not all there is not sent: :mod:`asyncstore.prepare.ending`.
 5. Never raises for what a file is or does: the answer is an :class:`~asyncstore.model.Instance` or an
    :class:`~asyncstore.model.Unsendable`.
@@ -99,12 +100,12 @@ def probe_file(path: str, file_format: FileFormat = FileFormat.ANY) -> Instance 
         if meta is None or file_format is FileFormat.BARE:
             found = _unusual(path, descriptor, status.st_size, file_format)
         else:
-            if not _are_in_data_set(head, *meta):
-                meta = _with_uids_of_data_set(head, *meta)
             offset = meta[3]
             found = Instance(
                 path, *meta, status.st_size - offset, head[offset:] if len(head) == status.st_size else None
             )
+            if not _are_in_data_set(head, *meta):
+                found = _as_data_set_says(found, head)
         reason = _complaint(found, descriptor, head) if isinstance(found, Instance) else None
     except OSError as error:
         return Unsendable(path, f"cannot be read: {error.strerror}")
@@ -171,16 +172,6 @@ def _are_in_data_set(head: bytes, sop_class_uid: str, sop_instance_uid: str, tra
     return head.find(template % (len(sop_class), sop_class, len(sop_instance), sop_instance), at) >= 0
 
 
-def _with_uids_of_data_set(
-    head: bytes, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, at: int
-) -> tuple[str, str, str, int]:
-    """The same with the UIDs of the data set, where there are any."""
-    from asyncstore.prepare.unusual import uids_in_data_set  # noqa: PLC0415 - see _unusual
-
-    uids = uids_in_data_set(head[at:], transfer_syntax_uid) or (sop_class_uid, sop_instance_uid)
-    return *uids, transfer_syntax_uid, at
-
-
 def _complaint(instance: Instance, descriptor: int, head: bytes) -> str | None:
     """Why ``instance`` cannot be stored, whatever the peer is."""
     _, sop_class_uid, sop_instance_uid, transfer_syntax_uid, offset, length, *_ = instance
@@ -194,6 +185,18 @@ def _complaint(instance: Instance, descriptor: int, head: bytes) -> str | None:
         return None
     cut_off = why_cut_off(descriptor, offset + length, head, offset, transfer_syntax_uid)
     return cut_off or (ODD_LENGTH if length & 1 else None)
+
+
+def _as_data_set_says(found: Instance, head: bytes) -> Instance | Unsendable:
+    """The same with the UIDs of the data set, where there are any."""
+    from asyncstore.prepare.unusual import contradiction, uids_in_data_set  # noqa: PLC0415 - see _unusual
+
+    data_set = head[found.offset :]
+    reason = contradiction(data_set, found.length, found.transfer_syntax_uid)
+    if reason is not None:
+        return Unsendable(found.path, reason)
+    uids = uids_in_data_set(data_set, found.transfer_syntax_uid)
+    return found if uids is None else found._replace(sop_class_uid=uids[0], sop_instance_uid=uids[1])
 
 
 def _unusual(path: str, descriptor: int, size: int, file_format: FileFormat) -> Instance | Unsendable:

@@ -36,6 +36,9 @@ IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 
+_STANDARD = "1.2.840.10008.1.2"
+"""What the standard's transfer syntaxes begin with; all but those above are in explicit VR little endian (PS3.5 A)."""
+
 _PREAMBLE = 128
 _PREFIX = b"DICM"
 _META_LIMIT = 1 << 20
@@ -99,6 +102,9 @@ def _after_meta(path: str, head: bytes, size: int, uids: dict[str, str], offset:
     transfer_syntax = uids.get("transfer_syntax") or recognised
     if transfer_syntax is None or not (looks_like_data_set or transfer_syntax in DEFLATED):
         return Unsendable(path, "nothing after its file meta information looks like a data set")
+    reason = contradiction(head[offset:], size - offset, transfer_syntax)
+    if reason is not None:
+        return Unsendable(path, reason)
     is_deflated = transfer_syntax in DEFLATED
     in_data_set = None if is_deflated else uids_in_data_set(head[offset:], transfer_syntax)
     sop_class, sop_instance = in_data_set or (uids.get("sop_class"), uids.get("sop_instance"))
@@ -166,6 +172,23 @@ def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
     if length > size - _IMPLICIT.size and length != _UNDEFINED_LENGTH:
         return None, None
     return group, None if is_big else IMPLICIT_LITTLE
+
+
+def contradiction(head: bytes, size: int, transfer_syntax: str) -> str | None:
+    """Why the data set of ``size`` bytes that begins with ``head`` is not in the transfer syntax that is said of it.
+
+    ``None`` where that does not show, and for private transfer syntaxes, which may encode as they like.
+    """
+    if transfer_syntax in DEFLATED or not transfer_syntax.startswith(_STANDARD):
+        return None
+    said = transfer_syntax if transfer_syntax in (IMPLICIT_LITTLE, EXPLICIT_BIG) else EXPLICIT_LITTLE
+    _, recognised = _recognised(head, size)
+    if recognised is None or recognised == said:
+        return None
+    from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - few files need it
+
+    called = f"{name_of(transfer_syntax)}, as its file meta information says"
+    return f"its data set is in {name_of(recognised)}, not in {called}"
 
 
 def uids_in_data_set(head: bytes, transfer_syntax: str) -> tuple[str, str] | None:

@@ -152,11 +152,11 @@ def test_a_data_set_that_is_cut_off_is_not_sent(recorder, archive, tmp_path):
     assert ours.stored == theirs.stored
 
 
-def test_only_asyncstore_lets_the_peer_judge_a_data_set_in_another_transfer_syntax_than_it_names(recorder):
-    """The difference "a data set that is not in the transfer syntax it names"."""
+def test_a_data_set_in_another_transfer_syntax_than_its_file_says_is_not_sent(recorder, archive):
     [path] = [str(path) for path in pydicom_test_files() if path.name == "SC_rgb_jpeg.dcm"]
-    theirs, ours = recorder.both("-xy", "-nh", INPUTS, path)
-    assert (len(theirs.stored), len(ours.stored)) == (0, 1)
+    theirs, ours = recorder.both("-xy", "-nh", INPUTS, path, archive.path("report"))
+    assert (len(theirs.stored), len(ours.stored)) == (1, 1)
+    assert ours.stored == theirs.stored
 
 
 def test_only_asyncstore_believes_file_meta_information_where_the_data_set_names_nothing(recorder):
