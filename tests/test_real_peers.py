@@ -1,6 +1,5 @@
 """The SCPs that are out there take what we send, and hold exactly what we say they do."""
 
-import struct
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
@@ -13,7 +12,7 @@ from peers.dcmtk import running_storescp
 from peers.hostile import Behaviour, accepts, answers_late, running_hostile
 from peers.orthanc import running_orthanc
 from peers.pynetdicom_scp import running_pynetdicom_scp
-from trees import data_sets, instances, pydicom_test_files
+from trees import data_sets, pydicom_test_files
 
 NOT_DICOM = "not a DICOM file"
 DIRECTORY = "a DICOMDIR: it describes files, and is not stored itself"
@@ -113,9 +112,10 @@ async def test_orthanc_holds_what_is_called_stored_of_pydicoms_files_and_nothing
 
 
 async def test_orthanc_which_never_answers_what_it_cannot_read_to_its_end_is_given_up_after_the_dimse_timeout(tmp_path):
-    files = [tmp_path / f"{number}.dcm" for number in range(2)]
-    for path, whole in zip(files, instances(tmp_path / "whole", len(files)), strict=True):
-        path.write_bytes(whole.read_bytes() + struct.pack("<HH2sH", 0x7FE1, 0x0010, b"??", 9999))
+    wholes = [path for path in pydicom_test_files() if path.name in ("MR_small_implicit.dcm", "rtdose.dcm")]
+    files = [tmp_path / path.name for path in wholes]
+    for path, whole in zip(files, wholes, strict=True):
+        path.write_bytes(whole.read_bytes() + b"\xfd\xff\x10\x00LO\x04\x00TEST")  # explicit VR, all of a sudden
     async with running_orthanc(tmp_path) as orthanc, nothing_left_behind():
         ran = await send(orthanc.port, files, associations=2, timeouts=Timeouts(dimse=1.0))
         assert_true(ran, files, await orthanc.sop_instance_uids())

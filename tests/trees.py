@@ -9,6 +9,7 @@ import hashlib
 import os
 import random
 import socket
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -212,3 +213,9 @@ def oddly_named(folder: Path, source: Path) -> list[bytes]:
             continue
         written.append(path)
     return written
+
+
+def deflated(data: bytes) -> bytes:
+    """Deflate a data set as its transfer syntax has it (PS3.5 A.5)."""
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return compressor.compress(data) + compressor.flush()

@@ -1,7 +1,9 @@
 """What happens to a file before it is sent.
 
 probe        what instance a file holds, from its file meta information
+ending       whether a data set is all there
 unusual      the same for files out of the ordinary, with pydicom
+elements     how data sets are encoded: headers, VRs
 reencode     a data set in another encoding
 conversion   a file's data set as it is to be sent, where that is not as it lies in the file
 invention    invented identities, for those who want one file to be many instances

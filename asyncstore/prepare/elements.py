@@ -1,6 +1,15 @@
-"""The headers of a data set's elements (PS3.5 7.1): what tells where a value begins and how long it is."""
+"""How data sets are encoded: the headers of their elements (PS3.5 7.1), and which are deflated as a whole."""
 
 from __future__ import annotations
+
+DEFLATED = frozenset(("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
+"""Transfer syntaxes whose data set is a deflated stream: in files often of odd length, padded when it is sent (PS3.5
+A.5, A.7 and A.12)."""
+
+_INFLATED_LIMIT = 1 << 30
+_INFLATED_RATIO = 100
+"""What is larger than both when inflated is no data set but a bomb: real ones deflate to a fifth, blank images to a
+hundredth."""
 
 UNDEFINED = 0xFFFFFFFF
 """The length of what ends with a delimiter (PS3.5 7.1.3)."""
@@ -47,6 +56,11 @@ SHORT_VRS = frozenset(
     ]
 )
 """PS3.5 7.1.2: which VRs have 32 and which 16 bits for the length."""
+
+
+def inflated_limit(deflated: int) -> int:
+    """How many bytes a data set of so many deflated ones may have at most."""
+    return max(_INFLATED_LIMIT, _INFLATED_RATIO * deflated)
 
 
 def tag_name(tag: int) -> str:

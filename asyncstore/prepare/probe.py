@@ -22,6 +22,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.ending import why_cut_off
 
 if TYPE_CHECKING:
@@ -58,10 +59,6 @@ _UID = re.compile(r"[0-9.]{1,64}")
 
 NO_DATA_SET = "it has no data set after its file meta information"
 ODD_LENGTH = "its data set has an odd length: the file is cut off or damaged"
-
-DEFLATED = frozenset(("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.8.1"))
-"""Transfer syntaxes whose data set is a deflated stream: in files often of odd length, padded when it is sent (PS3.5
-A.5)."""
 
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
@@ -181,10 +178,8 @@ def _complaint(instance: Instance, descriptor: int, head: bytes) -> str | None:
         return "a DICOMDIR: it describes files, and is not stored itself"
     if length <= 0:
         return NO_DATA_SET
-    if transfer_syntax_uid in DEFLATED:
-        return None
     cut_off = why_cut_off(descriptor, offset + length, head, offset, transfer_syntax_uid)
-    return cut_off or (ODD_LENGTH if length & 1 else None)
+    return cut_off or (ODD_LENGTH if length & 1 and transfer_syntax_uid not in DEFLATED else None)
 
 
 def _as_data_set_says(found: Instance, head: bytes) -> Instance | Unsendable:

@@ -20,6 +20,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.prepare.elements import (
+    DEFLATED,
     DELIMITERS,
     ITEM,
     ITEM_END,
@@ -30,9 +31,9 @@ from asyncstore.prepare.elements import (
     SHORT_HEADER,
     SHORT_VRS,
     UNDEFINED,
+    inflated_limit,
     tag_name,
 )
-from asyncstore.prepare.probe import DEFLATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,11 +55,6 @@ _WORDS: Mapping[bytes, str] = {
 
 _DEEPEST = 64
 """Sequences within sequences; real ones have a handful of levels."""
-
-_INFLATED_LIMIT = 1 << 30
-_INFLATED_RATIO = 100
-"""What is larger than both when inflated is no data set but a bomb: real ones deflate to a fifth, blank images to a
-hundredth."""
 
 
 class DamagedDataSet(Exception):
@@ -126,7 +122,7 @@ def reencode(data: bytes, source: Encoding, target: Encoding, changes: Changes) 
 
 
 def _inflated(data: bytes) -> bytes:
-    limit = max(_INFLATED_LIMIT, _INFLATED_RATIO * len(data))
+    limit = inflated_limit(len(data))
     decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         inflated = decompressor.decompress(data, limit)

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from pydicom.filereader import read_dataset
 
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.probe import DEFLATED, NO_DATA_SET, FileFormat
+from asyncstore.prepare.elements import DEFLATED
+from asyncstore.prepare.probe import NO_DATA_SET, FileFormat
 
 if TYPE_CHECKING:
     from pydicom.dataelem import RawDataElement

@@ -13,6 +13,7 @@ from pydicom.filereader import read_dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -21,6 +22,7 @@ from pydicom.uid import (
 
 import trees
 from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare import elements
 from asyncstore.prepare.probe import probe_file
 
 _NAMES = [
@@ -67,7 +69,7 @@ def _ct(transfer_syntax_uid=ExplicitVRLittleEndian, pixels=2048, **more):
     """A small CT slice as a data set with file meta information."""
     slice_ = Dataset()
     slice_.SOPClassUID, slice_.SOPInstanceUID = CTImageStorage, "1.2.3"
-    slice_.Rows, slice_.Columns, slice_.BitsAllocated, slice_.PixelRepresentation = 32, pixels // 64, 16, 0
+    slice_.Rows, slice_.Columns, slice_.BitsAllocated, slice_.PixelRepresentation = 256, pixels // 512, 16, 0
     slice_.PixelData = bytes(range(256)) * (pixels // 256)
     slice_["PixelData"].VR = "OW"
     for name, value in more.items():
@@ -146,6 +148,25 @@ def test_compressed_pixel_data_must_come_to_its_end(tmp_path):
     assert _cut(path, size - 8).reason == "it is cut off within a sequence"
     reason = "it is cut off: a fragment or item should have 1000 bytes, and the file ends after 998 of them"
     assert _cut(path, size - 10).reason == reason
+
+
+@pytest.mark.parametrize("pixels", [2048, 1 << 20])
+def test_a_deflated_data_set_must_come_to_its_end(tmp_path, pixels):
+    path = _written(tmp_path, _ct(DeflatedExplicitVRLittleEndian, pixels))
+    whole, found = path.read_bytes(), probe_file(str(path))
+    assert isinstance(found, Instance)
+    for size in range(len(whole) - 4, 500, -max(1, len(whole) // 50)):
+        path.write_bytes(whole[:size])
+        assert probe_file(str(path)).reason == "it is cut off: its deflated data set has no end"
+    path.write_bytes(whole[: found.offset] + b"\xff" + whole[found.offset + 1 :])
+    assert "its deflated data set is damaged" in probe_file(str(path)).reason
+
+
+def test_a_deflated_bomb_is_not_inflated_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(elements, "_INFLATED_LIMIT", 1 << 19)
+    monkeypatch.setattr(elements, "_INFLATED_RATIO", 1)
+    path = _written(tmp_path, _ct(DeflatedExplicitVRLittleEndian, 1 << 22))
+    assert isinstance(_cut(path, path.stat().st_size - 100), Instance)
 
 
 @pytest.mark.parametrize("is_undefined", [False, True])

@@ -275,11 +275,14 @@ def test_what_no_peer_could_store_is_unsendable(tmp_path, content, reason):
     assert reason in found.reason
 
 
-@pytest.mark.parametrize("syntax", [b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.4.95\0", b"1.2.840.10008.1.2.8.1\0"])
+@pytest.mark.parametrize(
+    "syntax", [b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.4.95\0", b"1.2.840.10008.1.2.4.205\0"]
+)
 def test_a_deflated_data_set_may_be_of_odd_length(tmp_path, syntax):
-    found = probe_file(_written(tmp_path, _meta(_CLASS, _INSTANCE, _element(0x0010, b"UI", syntax)) + b"abc"))
-    assert isinstance(found, Instance)
-    assert (found.length, found.data) == (3, b"abc")
+    for data in (trees.deflated(_DATA_SET), trees.deflated(_DATA_SET + _element(0x0018, b"UI", b"1.2", group=8))):
+        found = probe_file(_written(tmp_path, _meta(_CLASS, _INSTANCE, _element(0x0010, b"UI", syntax)) + data))
+        assert isinstance(found, Instance)
+        assert (found.length, found.data) == (len(data), data)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from asyncstore.prepare import reencode as subject
+from asyncstore.prepare import elements
 from asyncstore.prepare.reencode import (
     ENCODINGS,
     YOUNG_VRS,
@@ -24,6 +24,7 @@ from asyncstore.prepare.reencode import (
     encoding_of,
     reencode,
 )
+from trees import deflated
 
 IMPLICIT, EXPLICIT, DEFLATED, BIG = ENCODINGS.values()
 PLAIN = (IMPLICIT, EXPLICIT, BIG)
@@ -52,11 +53,6 @@ def swap(_, element):
     if width and element.value:
         value = element.value
         element.value = b"".join(value[at : at + width][::-1] for at in range(0, len(value), width))
-
-
-def deflated(data):
-    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return compressor.compress(data) + compressor.flush()
 
 
 def inflated(data):
@@ -459,6 +455,6 @@ def test_what_cannot_be_inflated_is_damaged(monkeypatch):
     with pytest.raises(DamagedDataSet, match="cannot be inflated"):
         reencode(b"\xff" * 20, DEFLATED, EXPLICIT, NOTHING)
     bomb = deflated(bytes(1 << 20))
-    monkeypatch.setattr(subject, "_INFLATED_LIMIT", 1 << 19)
+    monkeypatch.setattr(elements, "_INFLATED_LIMIT", 1 << 19)
     with pytest.raises(DamagedDataSet, match=f"more than {1 << 19} bytes"):
         reencode(bomb, DEFLATED, EXPLICIT, NOTHING)
