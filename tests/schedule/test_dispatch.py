@@ -575,6 +575,15 @@ async def test_an_unreadable_file_halts_before_the_rest_of_its_load_begins():
     assert _results(world) == {Result.NOT_SENT: 3}
 
 
+@pytest.mark.parametrize("number", [1, 2, 5, 9])
+@pytest.mark.parametrize("window", [1, 4])
+async def test_an_unreadable_file_halts_when_it_is_its_turn(number, window):
+    world = World([Conduct(window=window)], unreadable=[str(number)])
+    await _ran(world, _names(10), associations=1, halt_on_failure=True)
+    assert world.begun == [str(before) for before in range(number)]
+    assert _results(world) == {Result.STORED: number, Result.NOT_SENT: 10 - number}
+
+
 async def test_a_refused_pair_halts_also_where_others_come_with_it():
     world = World([Conduct(refuses=frozenset(["1.2"]))])
     await _ran(world, [instance("a", "1.2"), instance("b")], associations=1, halt_on_failure=True)
@@ -584,12 +593,13 @@ async def test_a_refused_pair_halts_also_where_others_come_with_it():
 async def test_a_pair_that_was_refused_before_the_run_was_to_halt_ends_it_all_the_same():
     world = World([Conduct(refuses=frozenset(["1.2"]))])
     dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
-    dispatcher._refused["1.2", SYNTAX] = "refused"  # noqa: SLF001 - as it is when the halt comes while it is being put
+    dispatcher._needs.refuse(("1.2", SYNTAX), "refused")  # noqa: SLF001 - as it is when the halt comes while it is being put
     running = asyncio.create_task(dispatcher.run())
     await dispatcher.put([instance("a"), instance("b", "1.2"), instance("c")])
     dispatcher.end_input()
     await asyncio.wait_for(running, _PATIENCE)
     _assert_in_order(world, dispatcher, [instance(name) for name in "abc"])
+    assert world.begun == ["a"]
 
 
 # Being cancelled.
@@ -695,6 +705,47 @@ def test_whatever_happens_every_instance_has_exactly_one_outcome(conducts, batch
     asyncio.run(_scripted(conducts, batches, end, options, files))
 
 
+_FATES = st.sampled_from([*["good"] * 4, "unreadable", "breaking", "broken", "no instance", "no context"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_FATES, max_size=30), st.booleans())
+def test_whatever_fails_exactly_what_stands_before_the_first_failure_is_sent(fates, is_converted):
+    asyncio.run(_halted_in_turn(fates, is_converted=is_converted))
+
+
+async def _halted_in_turn(fates, *, is_converted):
+    if not is_converted:
+        fates = ["good" if fate == "broken" else fate for fate in fates]
+    of = {fate: [str(number) for number, one in enumerate(fates) if one == fate] for fate in set(fates)}
+    world = World(
+        [_takes(_OTHER if is_converted else SYNTAX, refuses=frozenset({"1.2"}))],
+        **{fate: of.get(fate, ()) for fate in ("unreadable", "breaking", "broken")},
+    )
+    dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
+    running = asyncio.create_task(dispatcher.run())
+    instances, unsendable = [], []
+    for number, fate in enumerate(fates):
+        if fate == "no instance":
+            unsendable.append(Unsendable(str(number), "not a DICOM file"))
+            dispatcher.refuse(unsendable[-1:])
+        else:
+            one = instance(number, "1.2" if fate == "no context" else "1.1")
+            instances.append(one._replace(transfer_syntax_uid=_AS_IT_IS) if is_converted else one)
+            await dispatcher.put(instances[-1:])
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, instances, unsendable)
+    first = next((number for number, fate in enumerate(fates) if fate != "good"), len(fates))
+    results = {int(one.path): one for one in world.outcomes}
+    assert {number for number, one in results.items() if one.result is Result.STORED} == set(range(first))
+    assert set(map(int, world.begun)) <= set(range(first + 1))
+    if first < len(fates):
+        assert not results[first].is_withdrawn
+        reasons = {one.error for one in world.outcomes if one.is_withdrawn}
+        assert all(results[first].error in reason for reason in reasons)
+
+
 @settings(max_examples=50, deadline=None)
 @given(_BATCHES, st.integers(1, 4), st.integers(1, 3))
 def test_where_nothing_goes_wrong_everything_is_stored(batches, associations, window):
@@ -748,11 +799,12 @@ async def test_halting_with_nothing_but_a_file_that_cannot_be_sent_ends():
     assert _results(world) == {Result.NOT_SENT: 1}
 
 
-async def test_a_full_backlog_that_is_refused_as_a_whole_lets_the_next_files_in(monkeypatch):
+@pytest.mark.parametrize("halt_on_failure", [False, True])
+async def test_a_full_backlog_that_is_refused_as_a_whole_lets_the_next_files_in(monkeypatch, halt_on_failure):
     monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
     world = World([Conduct(refuses=frozenset(["1.1"]))])
     world.opening.clear()
-    dispatcher = world.dispatcher(associations=1)
+    dispatcher = world.dispatcher(associations=1, halt_on_failure=halt_on_failure)
     running = asyncio.create_task(dispatcher.run())
     await dispatcher.put(_names(10))
     putting = asyncio.create_task(dispatcher.put(_names(10, start=10)))
