@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from itertools import chain
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from asyncstore.errors import PrepareError
 from asyncstore.model import LaneState, Result, Unsendable
-from asyncstore.negotiation import IMPLICIT_VR_LITTLE_ENDIAN
+from asyncstore.negotiation import IMPLICIT_VR_LITTLE_ENDIAN, Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from schedule.fakes import SYNTAX, Conduct, World, instance
 
@@ -974,3 +975,124 @@ async def test_where_nothing_can_be_converted_any_more_the_run_stops_and_says_wh
 )
 def test_whatever_is_converted_every_instance_has_exactly_one_outcome(conducts, batches, end, options, files):
     asyncio.run(_scripted(conducts, batches, end, options, files))
+
+
+# Whatever happens, in whatever order.
+
+_GATES = st.sampled_from(["opening", "reading", "conversion", "answering", "room_left"])
+_STEP = st.one_of(
+    st.tuples(st.just("put"), st.lists(st.sampled_from(_CLASSES), min_size=1, max_size=6)),
+    st.tuples(st.just("refuse"), st.integers(1, 2)),
+    st.tuples(st.sampled_from(["shut", "shut", "open"]), _GATES),
+    st.tuples(st.just("lose"), st.integers(0, 3)),
+    st.tuples(st.just("wait"), st.integers(1, 12)),
+)
+_OTHERWISE = st.sampled_from([("wait", 1)] * 4 + [("stop", 0), ("cancel", 0), ("unprepare", 0)])
+
+
+class _Script:
+    """A run, step by step, among whatever happens."""
+
+    def __init__(self, world, options, most_waiting):
+        self.world = world
+        with mock.patch("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", most_waiting):
+            self.dispatcher = world.dispatcher(**options)
+        self.running = asyncio.create_task(self.dispatcher.run())
+        self.files = asyncio.Queue()
+        self.feeding = asyncio.create_task(self.feed())
+        self.instances, self.unsendable = [], []
+
+    async def feed(self):
+        """What was found, in its order; as in a run, a full backlog keeps the rest waiting."""
+        while (found := await self.files.get()) is not None:
+            if isinstance(found[0], Unsendable):
+                self.dispatcher.refuse(found)
+            else:
+                await self.dispatcher.put(found)
+        self.dispatcher.end_input()
+
+    async def take(self, step, what):
+        world = self.world
+        if step == "put":
+            found = [instance(len(self.instances) + number, one) for number, one in enumerate(what)]
+            found = [one if int(one.path) % 3 else one._replace(transfer_syntax_uid=_AS_IT_IS) for one in found]
+            self.instances += found
+            self.files.put_nowait(found)
+        elif step == "refuse":
+            found = [Unsendable(f"no instance {len(self.unsendable) + number}", "empty") for number in range(what)]
+            self.unsendable += found
+            self.files.put_nowait(found)
+        elif step == "shut":
+            getattr(world, what).clear()
+        elif step == "open":
+            getattr(world, what).set()
+        elif step == "lose" and what < len(world.associations):
+            world.associations[-1 - what].abort()
+        elif step == "stop":
+            self.dispatcher.stop("enough")
+        elif step == "cancel":
+            self.running.cancel()
+        elif step == "unprepare":
+            world.unprepared = PrepareError("worker processes die as soon as they start")
+        for _ in range(what if step == "wait" else 0):
+            await asyncio.sleep(0)
+
+    async def end(self):
+        for gate in ("opening", "reading", "conversion", "answering", "room_left"):
+            getattr(self.world, gate).set()
+        self.files.put_nowait(None)
+        await asyncio.wait({self.running, self.feeding}, timeout=_PATIENCE)
+        assert self.running.done(), "it hangs"
+        assert self.feeding.done(), "it takes no more files"
+        assert self.running.cancelled() or self.running.exception() is None
+        assert self.feeding.exception() is None
+        _assert_in_order(self.world, self.dispatcher, self.instances, self.unsendable)
+
+
+async def _played(world, options, most_waiting, steps):
+    script = _Script(world, options, most_waiting)
+    await asyncio.sleep(0)  # it runs
+    for step in steps:
+        await script.take(*step)
+    await script.end()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            Conduct,
+            opens=st.sampled_from([True, True, True, False]),
+            refuses=st.frozensets(st.sampled_from(_CLASSES), max_size=2),
+            statuses=st.sampled_from([(0,), (0, 0, 0xA700)]),
+            takes=st.sampled_from([None, frozenset({_OTHER, SYNTAX}), frozenset({_AS_IT_IS}), frozenset({_OTHER})]),
+            dies_before=st.none() | st.integers(0, 4),
+            window=st.integers(1, 3),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.fixed_dictionaries(
+        {
+            "associations": st.none() | st.integers(1, 3),
+            "halt_on_failure": st.booleans(),
+            "abort_at_end": st.booleans(),
+            "proposal": st.sampled_from([Planned(), Planned(), listed(required=True)]),
+        }
+    ),
+    st.sampled_from([1, 4, 4096]),
+    st.fixed_dictionaries(
+        {
+            name: st.frozensets(st.integers(0, 20).map(str), max_size=2)
+            for name in ("unreadable", "breaking", "large", "broken")
+        }
+    ),
+    st.tuples(st.lists(_STEP, max_size=12), _OTHERWISE, st.lists(_STEP, max_size=6)),
+)
+def test_in_whatever_order_it_happens_every_file_has_exactly_one_outcome(conducts, options, most_waiting, files, steps):
+    before, otherwise, after = steps
+
+    async def play():
+        await _played(World(conducts, **files), options, most_waiting, [*before, otherwise, *after])
+
+    asyncio.run(play())
