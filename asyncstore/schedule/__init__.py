@@ -2,10 +2,14 @@
 
 backlog        instances that wait, by the context they need
 carriage       what an association carries, and in which transfer syntax
+needs          what the run needs of associations: which pairs to ask for, and which are refused
+batch          instances on their way to one association: converted, read, submitted
 outcome        what an attempt means for its file
+halt           the first failure in the order of the files ends the run
 appetite       how much a lane takes at a time
 concurrency    how many associations to have
 lane           what is known of one lane
+lanes          how many lanes are missing, and what they have come to together
 ports          what this room needs of the others
 dispatch       the lanes: associations at work on the backlog
 """

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
-
 from asyncstore.model import Lane, LaneState
 from asyncstore.negotiation import Planned
 from asyncstore.schedule.appetite import Appetite
 from asyncstore.schedule.carriage import Carriage
 
 if TYPE_CHECKING:
+    import anyio
+
+    from asyncstore.model import Instance
+    from asyncstore.negotiation import Proposal
     from asyncstore.protocol.associate import ProposedContext
+    from asyncstore.schedule.batch import Batch
     from asyncstore.schedule.ports import Association
 
 NOTHING = Carriage(Planned(), (), {})
@@ -30,13 +33,53 @@ class WorkingLane:
         self.state = LaneState.WAITING
         self.association: Association | None = None
         self.association_number = 0
-        self.opening = anyio.CancelScope()
+        self.batch: Batch | None = None
+        self.opening: anyio.CancelScope | None = None
+        """What to cancel if its association is not wanted any more before it is open."""
         self.proposed: tuple[ProposedContext, ...] = ()
         self.carriage = NOTHING
         self.answered = 0
         self.lost = 0
         self.is_retiring = False
+        self.has_idled = False
+        """Whether its association has had nothing to send at some time."""
         self.appetite = Appetite()
+        self._bytes_of_past = self._answered_before = self._lost_before = 0
+
+    @property
+    def bytes_sent(self) -> int:
+        """Data set bytes handed to the network, over all associations it had."""
+        return self._bytes_of_past + (self.association.data_bytes_sent if self.association else 0)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether its association has brought any response."""
+        return self.answered != self._answered_before
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether its association was used, or about to be, and has brought no response."""
+        return not self.is_answered and (self.lost != self._lost_before or not self.has_idled)
+
+    def opens(self, contexts: tuple[ProposedContext, ...], number: int) -> None:
+        """It asks for its next association, number ``number`` in the run."""
+        self.state, self.proposed, self.association_number = LaneState.OPENING, contexts, number
+
+    def opened(self, association: Association, proposal: Proposal, *, changes_everything: bool) -> None:
+        """It has the association that it asked for."""
+        self.association, self.opening, self.has_idled = association, None, False
+        self.carriage = Carriage(proposal, self.proposed, association.accepted, changes_everything=changes_everything)
+        self._answered_before, self._lost_before = self.answered, self.lost
+
+    def withdraw(self) -> list[Instance]:
+        """Take back what was given to the lane and has not begun, in its order."""
+        submitted = self.association.withdraw() if self.association else []
+        return submitted + (self.batch.withdraw() if self.batch else [])
+
+    def closed(self) -> None:
+        """It has no association, or none any more."""
+        self._bytes_of_past = self.bytes_sent
+        self.association, self.opening, self.proposed, self.carriage = None, None, (), NOTHING
 
     def seen_from_outside(self, now: float) -> Lane:
         """The lane as an observer may see it."""

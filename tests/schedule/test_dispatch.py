@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from itertools import chain
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from asyncstore.errors import PrepareError
 from asyncstore.model import LaneState, Result, Unsendable
-from asyncstore.negotiation import IMPLICIT_VR_LITTLE_ENDIAN
+from asyncstore.negotiation import IMPLICIT_VR_LITTLE_ENDIAN, Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from schedule.fakes import SYNTAX, Conduct, World, instance
 
@@ -592,6 +593,15 @@ async def test_an_unreadable_file_halts_before_the_rest_of_its_load_begins():
     assert _results(world) == {Result.NOT_SENT: 3}
 
 
+@pytest.mark.parametrize("number", [1, 2, 5, 9])
+@pytest.mark.parametrize("window", [1, 4])
+async def test_an_unreadable_file_halts_when_it_is_its_turn(number, window):
+    world = World([Conduct(window=window)], unreadable=[str(number)])
+    await _ran(world, _names(10), associations=1, halt_on_failure=True)
+    assert world.begun == [str(before) for before in range(number)]
+    assert _results(world) == {Result.STORED: number, Result.NOT_SENT: 10 - number}
+
+
 async def test_a_refused_pair_halts_also_where_others_come_with_it():
     world = World([Conduct(refuses=frozenset(["1.2"]))])
     await _ran(world, [instance("a", "1.2"), instance("b")], associations=1, halt_on_failure=True)
@@ -601,12 +611,13 @@ async def test_a_refused_pair_halts_also_where_others_come_with_it():
 async def test_a_pair_that_was_refused_before_the_run_was_to_halt_ends_it_all_the_same():
     world = World([Conduct(refuses=frozenset(["1.2"]))])
     dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
-    dispatcher._refused["1.2", SYNTAX] = "refused"  # noqa: SLF001 - as it is when the halt comes while it is being put
+    dispatcher._needs.refuse(("1.2", SYNTAX), "refused")  # noqa: SLF001 - as it is when the halt comes while it is being put
     running = asyncio.create_task(dispatcher.run())
     await dispatcher.put([instance("a"), instance("b", "1.2"), instance("c")])
     dispatcher.end_input()
     await asyncio.wait_for(running, _PATIENCE)
     _assert_in_order(world, dispatcher, [instance(name) for name in "abc"])
+    assert world.begun == ["a"]
 
 
 # Being cancelled.
@@ -712,6 +723,47 @@ def test_whatever_happens_every_instance_has_exactly_one_outcome(conducts, batch
     asyncio.run(_scripted(conducts, batches, end, options, files))
 
 
+_FATES = st.sampled_from([*["good"] * 4, "unreadable", "breaking", "broken", "no instance", "no context"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_FATES, max_size=30), st.booleans())
+def test_whatever_fails_exactly_what_stands_before_the_first_failure_is_sent(fates, is_converted):
+    asyncio.run(_halted_in_turn(fates, is_converted=is_converted))
+
+
+async def _halted_in_turn(fates, *, is_converted):
+    if not is_converted:
+        fates = ["good" if fate == "broken" else fate for fate in fates]
+    of = {fate: [str(number) for number, one in enumerate(fates) if one == fate] for fate in set(fates)}
+    world = World(
+        [_takes(_OTHER if is_converted else SYNTAX, refuses=frozenset({"1.2"}))],
+        **{fate: of.get(fate, ()) for fate in ("unreadable", "breaking", "broken")},
+    )
+    dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
+    running = asyncio.create_task(dispatcher.run())
+    instances, unsendable = [], []
+    for number, fate in enumerate(fates):
+        if fate == "no instance":
+            unsendable.append(Unsendable(str(number), "not a DICOM file"))
+            dispatcher.refuse(unsendable[-1:])
+        else:
+            one = instance(number, "1.2" if fate == "no context" else "1.1")
+            instances.append(one._replace(transfer_syntax_uid=_AS_IT_IS) if is_converted else one)
+            await dispatcher.put(instances[-1:])
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, instances, unsendable)
+    first = next((number for number, fate in enumerate(fates) if fate != "good"), len(fates))
+    results = {int(one.path): one for one in world.outcomes}
+    assert {number for number, one in results.items() if one.result is Result.STORED} == set(range(first))
+    assert set(map(int, world.begun)) <= set(range(first + 1))
+    if first < len(fates):
+        assert not results[first].is_withdrawn
+        reasons = {one.error for one in world.outcomes if one.is_withdrawn}
+        assert all(results[first].error in reason for reason in reasons)
+
+
 @settings(max_examples=50, deadline=None)
 @given(_BATCHES, st.integers(1, 4), st.integers(1, 3))
 def test_where_nothing_goes_wrong_everything_is_stored(batches, associations, window):
@@ -765,11 +817,12 @@ async def test_halting_with_nothing_but_a_file_that_cannot_be_sent_ends():
     assert _results(world) == {Result.NOT_SENT: 1}
 
 
-async def test_a_full_backlog_that_is_refused_as_a_whole_lets_the_next_files_in(monkeypatch):
+@pytest.mark.parametrize("halt_on_failure", [False, True])
+async def test_a_full_backlog_that_is_refused_as_a_whole_lets_the_next_files_in(monkeypatch, halt_on_failure):
     monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
     world = World([Conduct(refuses=frozenset(["1.1"]))])
     world.opening.clear()
-    dispatcher = world.dispatcher(associations=1)
+    dispatcher = world.dispatcher(associations=1, halt_on_failure=halt_on_failure)
     running = asyncio.create_task(dispatcher.run())
     await dispatcher.put(_names(10))
     putting = asyncio.create_task(dispatcher.put(_names(10, start=10)))
@@ -939,3 +992,124 @@ async def test_where_nothing_can_be_converted_any_more_the_run_stops_and_says_wh
 )
 def test_whatever_is_converted_every_instance_has_exactly_one_outcome(conducts, batches, end, options, files):
     asyncio.run(_scripted(conducts, batches, end, options, files))
+
+
+# Whatever happens, in whatever order.
+
+_GATES = st.sampled_from(["opening", "reading", "conversion", "answering", "room_left"])
+_STEP = st.one_of(
+    st.tuples(st.just("put"), st.lists(st.sampled_from(_CLASSES), min_size=1, max_size=6)),
+    st.tuples(st.just("refuse"), st.integers(1, 2)),
+    st.tuples(st.sampled_from(["shut", "shut", "open"]), _GATES),
+    st.tuples(st.just("lose"), st.integers(0, 3)),
+    st.tuples(st.just("wait"), st.integers(1, 12)),
+)
+_OTHERWISE = st.sampled_from([("wait", 1)] * 4 + [("stop", 0), ("cancel", 0), ("unprepare", 0)])
+
+
+class _Script:
+    """A run, step by step, among whatever happens."""
+
+    def __init__(self, world, options, most_waiting):
+        self.world = world
+        with mock.patch("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", most_waiting):
+            self.dispatcher = world.dispatcher(**options)
+        self.running = asyncio.create_task(self.dispatcher.run())
+        self.files = asyncio.Queue()
+        self.feeding = asyncio.create_task(self.feed())
+        self.instances, self.unsendable = [], []
+
+    async def feed(self):
+        """What was found, in its order; as in a run, a full backlog keeps the rest waiting."""
+        while (found := await self.files.get()) is not None:
+            if isinstance(found[0], Unsendable):
+                self.dispatcher.refuse(found)
+            else:
+                await self.dispatcher.put(found)
+        self.dispatcher.end_input()
+
+    async def take(self, step, what):
+        world = self.world
+        if step == "put":
+            found = [instance(len(self.instances) + number, one) for number, one in enumerate(what)]
+            found = [one if int(one.path) % 3 else one._replace(transfer_syntax_uid=_AS_IT_IS) for one in found]
+            self.instances += found
+            self.files.put_nowait(found)
+        elif step == "refuse":
+            found = [Unsendable(f"no instance {len(self.unsendable) + number}", "empty") for number in range(what)]
+            self.unsendable += found
+            self.files.put_nowait(found)
+        elif step == "shut":
+            getattr(world, what).clear()
+        elif step == "open":
+            getattr(world, what).set()
+        elif step == "lose" and what < len(world.associations):
+            world.associations[-1 - what].abort()
+        elif step == "stop":
+            self.dispatcher.stop("enough")
+        elif step == "cancel":
+            self.running.cancel()
+        elif step == "unprepare":
+            world.unprepared = PrepareError("worker processes die as soon as they start")
+        for _ in range(what if step == "wait" else 0):
+            await asyncio.sleep(0)
+
+    async def end(self):
+        for gate in ("opening", "reading", "conversion", "answering", "room_left"):
+            getattr(self.world, gate).set()
+        self.files.put_nowait(None)
+        await asyncio.wait({self.running, self.feeding}, timeout=_PATIENCE)
+        assert self.running.done(), "it hangs"
+        assert self.feeding.done(), "it takes no more files"
+        assert self.running.cancelled() or self.running.exception() is None
+        assert self.feeding.exception() is None
+        _assert_in_order(self.world, self.dispatcher, self.instances, self.unsendable)
+
+
+async def _played(world, options, most_waiting, steps):
+    script = _Script(world, options, most_waiting)
+    await asyncio.sleep(0)  # it runs
+    for step in steps:
+        await script.take(*step)
+    await script.end()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            Conduct,
+            opens=st.sampled_from([True, True, True, False]),
+            refuses=st.frozensets(st.sampled_from(_CLASSES), max_size=2),
+            statuses=st.sampled_from([(0,), (0, 0, 0xA700)]),
+            takes=st.sampled_from([None, frozenset({_OTHER, SYNTAX}), frozenset({_AS_IT_IS}), frozenset({_OTHER})]),
+            dies_before=st.none() | st.integers(0, 4),
+            window=st.integers(1, 3),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.fixed_dictionaries(
+        {
+            "associations": st.none() | st.integers(1, 3),
+            "halt_on_failure": st.booleans(),
+            "abort_at_end": st.booleans(),
+            "proposal": st.sampled_from([Planned(), Planned(), listed(required=True)]),
+        }
+    ),
+    st.sampled_from([1, 4, 4096]),
+    st.fixed_dictionaries(
+        {
+            name: st.frozensets(st.integers(0, 20).map(str), max_size=2)
+            for name in ("unreadable", "breaking", "large", "broken")
+        }
+    ),
+    st.tuples(st.lists(_STEP, max_size=12), _OTHERWISE, st.lists(_STEP, max_size=6)),
+)
+def test_in_whatever_order_it_happens_every_file_has_exactly_one_outcome(conducts, options, most_waiting, files, steps):
+    before, otherwise, after = steps
+
+    async def play():
+        await _played(World(conducts, **files), options, most_waiting, [*before, otherwise, *after])
+
+    asyncio.run(play())

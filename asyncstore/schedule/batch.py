@@ -1,0 +1,116 @@
+"""A batch: instances on their way from the backlog to one association, converted where they have to be, and read.
+
+Rules:
+
+1. They are submitted in their order. The first piece of an instance says that it is its turn.
+2. An instance that cannot be converted comes, like one that cannot be read, as a piece with its problem; in its turn
+   it is told why it is not sent, and the others go on.
+3. Until it is its turn an instance can be withdrawn. Nothing of it is submitted then, even if it has been read.
+4. What was converted is there only while it is read.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from asyncstore.model import Buffer, Instance, Piece, Unsendable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from asyncstore.schedule.carriage import Carriage
+    from asyncstore.schedule.ports import Association, Converter, Reader
+
+
+class Batch:
+    """Instances for one association, and which of them are still here.
+
+    Args:
+        instances: what to submit; the association carries all of them.
+        association: takes their pieces.
+        on_problem: told of each instance of this batch that cannot be sent, and why; it may withdraw the others.
+    """
+
+    def __init__(
+        self, instances: list[Instance], association: Association, on_problem: Callable[[Batch, Instance, str], None]
+    ) -> None:
+        self._instances = instances
+        self._rest = list(instances)
+        self._association = association
+        self._on_problem = on_problem
+
+    def withdraw(self) -> list[Instance]:
+        """Take back those whose turn has not come."""
+        rest, self._rest = self._rest, []
+        return rest
+
+    async def submit(self, carriage: Carriage, reader: Reader, converter: Converter) -> None:
+        """Submit them as ``carriage`` has it, until the association has ended or there is no more of use.
+
+        Raises:
+            PrepareError: nothing can be converted.
+        """
+        association = self._association
+        async with aclosing(_loads(self._instances, carriage, reader, converter)) as loads:
+            async for pieces in loads:
+                association.submit(self._in_turn(pieces))
+                is_over = not self._rest and not association.is_taking(pieces[-1].instance)
+                if association.error is not None or is_over:
+                    break
+
+    def _in_turn(self, pieces: list[Piece]) -> list[Piece]:
+        """``pieces`` without those of instances that were withdrawn, and of those that cannot be sent."""
+        first = sum(piece.is_first for piece in pieces)
+        if first <= len(self._rest) and not any(piece.problem and piece.is_first for piece in pieces):
+            del self._rest[:first]
+            return pieces
+        sendable = []
+        for piece in pieces:
+            if not piece.is_first or self._begins(piece):
+                sendable.append(piece)
+            else:
+                piece.buffer.release()
+        return sendable
+
+    def _begins(self, piece: Piece) -> bool:
+        """Whether the instance, whose first piece this is, is to be sent now."""
+        if not self._rest:
+            return False
+        instance = self._rest.pop(0)
+        if piece.problem is not None:
+            self._on_problem(self, instance, piece.problem.reason)
+        return piece.problem is None
+
+
+async def _loads(
+    batch: list[Instance], carriage: Carriage, reader: Reader, converter: Converter
+) -> AsyncGenerator[list[Piece], None]:
+    """The pieces of ``batch`` as the association takes them, a buffer's load at a time."""
+    for portion, transfer_syntax in carriage.portions(batch):
+        if transfer_syntax is None:
+            async for pieces in reader.read(portion):
+                yield pieces
+            continue
+        async with converter.converted(portion, transfer_syntax) as made:
+            for is_converted, run in groupby(zip(portion, made, strict=True), _is_converted):
+                if is_converted:
+                    async for pieces in reader.read([there for _, there in run if isinstance(there, Instance)]):
+                        yield pieces
+                else:
+                    yield [_nothing_of(one, there) for one, there in run if isinstance(there, Unsendable)]
+
+
+def _is_converted(conversion: tuple[Instance, Instance | Unsendable]) -> bool:
+    return isinstance(conversion[1], Instance)
+
+
+def _nothing_of(instance: Instance, problem: Unsendable) -> Piece:
+    buffer = Buffer(0, _no_longer_needed)
+    buffer.needed = 1
+    return Piece(instance, buffer.view, is_first=True, is_last=True, buffer=buffer, problem=problem)
+
+
+def _no_longer_needed(buffer: Buffer) -> None:
+    """Nobody waits for a buffer without room."""

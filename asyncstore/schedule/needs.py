@@ -1,0 +1,87 @@
+"""What the run needs of associations: the pairs of SOP class and transfer syntax, and what became of asking for them.
+
+Rules:
+
+1. An association is asked for what waits, and after that for every pair seen so far: contexts are negotiated once
+   (PS3.8 9.3.2), and more of the kind may come.
+2. A pair that an association was asked for and cannot carry, nor any other one there is, is refused for the whole run:
+   asking again would not change the answer.
+3. An association is replaced for pairs it was not asked for only if many instances wait for each one that was.
+
+Pure: it is told which lanes there are and what waits, and its owner acts on the answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncstore.negotiation import Pair, pair_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from asyncstore.model import Instance
+    from asyncstore.negotiation import Proposal
+    from asyncstore.schedule.lane import WorkingLane
+    from asyncstore.schedule.lanes import Lanes
+
+_REOPEN_RATIO = 32
+"""Instances waiting for a context, for each lane that carries it, beyond which another lane replaces its association
+to help."""
+
+
+class Needs:
+    """The pairs seen, and those refused.
+
+    Args:
+        proposal: which contexts are proposed for them.
+    """
+
+    def __init__(self, proposal: Proposal) -> None:
+        self._proposal = proposal
+        self._seen: dict[Pair, None] = {}
+        self._refused: dict[Pair, str] = {}
+
+    def see(self, instances: Iterable[Instance]) -> None:
+        """These are to be sent."""
+        for instance in instances:
+            self._seen[pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)] = None
+
+    def wanted(self, waiting: Iterable[Pair]) -> list[Pair]:
+        """What to ask the next association for, most urgent first, while instances wait for ``waiting``."""
+        return [*waiting, *(pair for pair in self._seen if pair not in self._refused)]
+
+    def uncarried(self, pairs: Iterable[Pair], lane: WorkingLane, lanes: Lanes) -> list[Pair]:
+        """Those of ``pairs`` that the association of ``lane`` was asked for and none of ``lanes`` carries (rule 2)."""
+        return [pair for pair in pairs if not _is_carried(pair, lanes) and self._covers(lane, pair)]
+
+    def refuse(self, pair: Pair, words: str) -> str:
+        """``pair`` is refused: why, in a sentence that ends with ``words``."""
+        from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - most runs never refuse anything
+
+        reason = f"no presentation context accepted for {name_of(pair[0])} in {name_of(pair[1])}: {words}"
+        self._refused.setdefault(pair, reason)
+        return reason
+
+    def refused(self, waiting: Iterable[Pair], lanes: Lanes) -> dict[Pair, str]:
+        """Those of ``waiting`` that were refused, and why; not those that one of ``lanes`` carries nevertheless."""
+        if not self._refused:
+            return {}
+        refused = [pair for pair in waiting if pair in self._refused and not _is_carried(pair, lanes)]
+        return {pair: self._refused[pair] for pair in refused}
+
+    def call_for_another(self, lane: WorkingLane, lanes: Lanes, waiting: Mapping[Pair, int]) -> bool:
+        """Whether what waits needs ``lane`` to have an association with other contexts (rule 3)."""
+        for pair, instances in waiting.items():
+            if not self._covers(lane, pair):
+                carriers = sum(self._covers(other, pair) for other in lanes)
+                if instances > carriers * _REOPEN_RATIO:
+                    return True
+        return False
+
+    def _covers(self, lane: WorkingLane, pair: Pair) -> bool:
+        return self._proposal.covers(lane.proposed, pair)
+
+
+def _is_carried(pair: Pair, lanes: Lanes) -> bool:
+    return any(pair in lane.carriage for lane in lanes)

@@ -1,0 +1,92 @@
+"""Which pairs are asked for, refused, and worth another association: no loop, no associations."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from asyncstore.negotiation import Planned
+from asyncstore.schedule.lanes import Lanes
+from asyncstore.schedule.needs import Needs
+from schedule.fakes import SYNTAX, instance
+
+A, B, C = ((sop_class, SYNTAX) for sop_class in ("1.1", "1.2", "1.3"))
+
+
+def _lanes(*associations):
+    """A lane for each of these: what was proposed, and what of it was accepted."""
+    lanes = Lanes(len(associations))
+    for proposed, accepted in associations:
+        lane = lanes.add()
+        lane.opens(Planned().contexts(proposed), 1)
+        association = SimpleNamespace(accepted=dict.fromkeys(accepted, 1), data_bytes_sent=0)
+        lane.opened(association, Planned(), changes_everything=False)
+    return lanes
+
+
+def _needs(*sop_classes):
+    needs = Needs(Planned())
+    needs.see(instance(number, one) for number, one in enumerate(sop_classes))
+    return needs
+
+
+def test_what_waits_is_asked_for_first_and_then_everything_seen():
+    assert [*dict.fromkeys(_needs("1.1", "1.2", "1.1", "1.3").wanted([C]))] == [C, A, B]
+
+
+def test_what_was_refused_is_asked_for_only_while_it_waits():
+    needs = _needs("1.1", "1.2")
+    needs.refuse(B, "abstract syntax not supported")
+    assert needs.wanted([]) == [A]
+    assert needs.wanted([B]) == [B, A]
+
+
+@pytest.mark.parametrize(
+    ("associations", "uncarried"),
+    [
+        ([((A, B), (A, B))], []),
+        ([((A, B), (A,))], [B]),
+        ([((A,), (A,))], []),  # it was not asked for the others
+        ([((A, B), (A,)), ((A, B), (B,))], []),  # another one carries it
+        ([((A, B, C), ()), ((A,), (A,))], [B, C]),
+    ],
+)
+def test_uncarried_is_what_was_asked_for_and_no_association_carries(associations, uncarried):
+    lanes = _lanes(*associations)
+    assert _needs().uncarried([A, B, C], next(iter(lanes)), lanes) == uncarried
+
+
+def test_the_reason_names_what_was_refused_and_why():
+    assert _needs().refuse(A, "user rejection") == (
+        "no presentation context accepted for 1.1 in JPEGBaseline: user rejection"
+    )
+
+
+def test_what_was_refused_stays_so_for_the_reason_it_had_first():
+    needs = _needs("1.1", "1.2")
+    lanes = _lanes(((A, B), ()))
+    reason = needs.refuse(B, "user rejection")
+    needs.refuse(B, "the peer did not answer it")
+    assert needs.refused([A, B], lanes) == {B: reason}
+    assert needs.refused([A], lanes) == {}
+
+
+def test_what_some_association_accepts_nevertheless_is_sent_over_it():
+    needs = _needs("1.1")
+    needs.refuse(A, "user rejection")
+    assert needs.refused([A], _lanes(((A,), (A,)))) == {}
+
+
+@pytest.mark.parametrize(
+    ("waiting", "is_called_for"),
+    [
+        ({}, False),
+        ({A: 1000}, False),
+        ({B: 32}, False),  # the other lane has it
+        ({B: 33}, True),
+        ({C: 1}, True),
+        ({A: 1000, B: 1, C: 1}, True),
+    ],
+)
+def test_another_association_is_called_for_by_what_waits_long_for_the_others(waiting, is_called_for):
+    lanes = _lanes(((A,), (A,)), ((B,), (B,)))
+    assert _needs().call_for_another(next(iter(lanes)), lanes, waiting) == is_called_for
