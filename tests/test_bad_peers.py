@@ -41,6 +41,7 @@ from peers.hostile import (
     answers,
     answers_another_message,
     answers_before_the_end,
+    answers_byte_by_byte,
     answers_in_context,
     answers_in_part,
     answers_in_reverse,
@@ -60,6 +61,7 @@ from peers.hostile import (
     stays_silent,
     stops_reading,
     then,
+    waits,
 )
 from peers.programs import free_port
 from trees import data_sets, instances
@@ -560,6 +562,8 @@ async def test_an_answer_that_does_not_come_in_time_makes_the_store_unknown(file
         pytest.param(never_answers, id="never answers"),
         pytest.param(Behaviour(on_store=stops_reading()), id="hangs"),
         pytest.param(Behaviour(on_store=answers_in_part()), id="half an answer"),
+        pytest.param(Behaviour(on_store=answers_byte_by_byte()), id="byte by byte"),
+        pytest.param(Behaviour(on_store=answers_pending_for_ever()), id="pending for ever"),
     ],
 )
 async def test_without_a_dimse_timeout_a_silent_peer_is_given_up_after_the_socket_timeout_as_by_storescu(
@@ -580,15 +584,22 @@ async def test_the_dimse_timeout_lets_a_peer_be_silent_for_longer_than_the_socke
         assert ran.results == {Result.STORED: 1}
 
 
-async def test_a_peer_that_says_something_now_and_then_is_not_silent(files):
+async def test_a_peer_that_answers_one_store_after_the_other_is_not_silent(files):
+    """Within a window each has to wait for those before it."""
+    slow = Behaviour(on_request=accepts(window=(FILES, 1)), on_store=then(waits(LONGER / 2), answers()))
+    async with nothing_left_behind(), running_hostile(slow) as scp:
+        ran = await send(scp.port, files, associations=1, async_operations=FILES, timeouts=Timeouts(socket=LONGER))
+        assert ran.results == {Result.STORED: FILES}
+
+
+async def test_a_store_may_be_pending_for_a_while(files):
     async def answers_after_some_pending(acceptor):
         for _ in range(10):
             await acceptor.answer(0xFF00)
-            await asyncio.sleep(LONGER / 4)
         await acceptor.answer(0x0000)
 
     async with nothing_left_behind(), running_hostile(Behaviour(on_store=answers_after_some_pending)) as scp:
-        ran = await send(scp.port, files[:1], timeouts=Timeouts(socket=2 * LONGER))
+        ran = await send(scp.port, files[:1])
         assert ran.results == {Result.STORED: 1}
 
 

@@ -1,4 +1,8 @@
-"""When a peer has taken too long: one look at the clock now and then, instead of a timer for every store."""
+"""When a peer has taken too long: one look at the clock now and then, instead of a timer for every store.
+
+Only whole final responses count as answers: a peer that says again and again that a store is pending, or that lets one
+byte come in a while, would otherwise hold the run for ever.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,8 @@ class Deadlines:
         self._dimse = timeouts.dimse
         self._noteworthy = noteworthy if timeouts.dimse else 1
         self._marked, self._bytes_then = now, 0
-        self._heard, self._received_then = now, 0
+        self._answered_at = now
+        self._answered_then: int | None = None
 
     @property
     def interval(self) -> float | None:
@@ -41,8 +46,8 @@ class Deadlines:
 
     def overdue(self, link: Link, requests: Requests, now: float) -> TimedOut | None:
         """What the peer has not done in time, at ``now``."""
-        if link.bytes_received != self._received_then:
-            self._heard, self._received_then = now, link.bytes_received
+        if requests.last_answered != self._answered_then:
+            self._answered_at, self._answered_then = now, requests.last_answered
         if link.is_blocked:
             return self._blocked(link.bytes_sent, now)
         self._marked, self._bytes_then = now, link.bytes_sent
@@ -52,7 +57,7 @@ class Deadlines:
         if self._dimse:
             limit, since = self._dimse, oldest.sent_at
         else:
-            limit, since = self._socket or 0.0, max(oldest.sent_at, self._heard)
+            limit, since = self._socket or 0.0, max(oldest.sent_at, self._answered_at)
         if limit and now - since > limit:
             return TimedOut(self._peer, "response", limit, "-td")
         return None

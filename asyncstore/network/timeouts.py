@@ -12,9 +12,9 @@ class Timeouts(NamedTuple):
         connect: for the TCP connection to open, name resolution and all of the peer's addresses included (``-to``), and
             once more for a TLS handshake, which has the time of ``acse`` where this is without limit. Then the system
             gives up: Linux after some two minutes.
-        socket: for the peer to take any byte of what is being sent and, where ``dimse`` is without limit, to send any
-            byte while a response is awaited (``-ts``: for storescu it is the socket's timeout in both directions, and
-            ends its waiting after a minute unless ``-td`` says otherwise).
+        socket: for the peer to take any byte of what is being sent and, where ``dimse`` is without limit, to answer any
+            request while responses are awaited (``-ts``: for storescu it is the socket's timeout in both directions,
+            and ends its waiting after a minute unless ``-td`` says otherwise).
         acse: for the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ (``-ta``).
         dimse: for the response to a C-STORE-RQ or C-ECHO-RQ, from its last byte on, and for the peer to take at least
             one PDU of it meanwhile (``-td``).

@@ -92,7 +92,8 @@ class Requests:
         self._sending: Exchange | None = None
         self._taking: Instance | None = None
         self._next_message_id = 1
-        self._last_answered: int | None = None
+        self.last_answered: int | None = None
+        """The message id of the request that was finished last."""
 
     @property
     def outstanding(self) -> int:
@@ -205,7 +206,7 @@ class Requests:
         message_id, status = command.message_id, command.status
         exchange = self._outstanding.get(message_id or 0)
         if exchange is None:
-            if message_id is not None and message_id == self._last_answered:
+            if message_id is not None and message_id == self.last_answered:
                 return None
             complaint = f"a response to message id {message_id}, which is not outstanding"
             raise InvalidPdu(complaint, ABORT_UNEXPECTED_PDU)
@@ -254,4 +255,4 @@ class Requests:
 
     def _forget(self, exchange: Exchange) -> None:
         del self._outstanding[exchange.message_id]
-        self._last_answered = exchange.message_id
+        self.last_answered = exchange.message_id

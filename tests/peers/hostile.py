@@ -230,6 +230,18 @@ def answers_in_part() -> Step:
     return lambda acceptor: acceptor.write(pdu(P_DATA, pdv(acceptor.store.context_id, COMMAND, bytes(40))))
 
 
+def answers_byte_by_byte(seconds: float = 0.05) -> Step:
+    """Send an answer so slowly that it would take a minute."""
+
+    async def step(acceptor: Acceptor) -> None:
+        answer = pdu(P_DATA, pdv(acceptor.store.context_id, COMMAND, bytes(1200)))
+        for byte in answer:
+            await acceptor.write(bytes([byte]))
+            await asyncio.sleep(seconds)
+
+    return step
+
+
 def answers_without_end() -> Step:
     """Answer with command fragments none of which is the last, without pause."""
 
