@@ -27,11 +27,10 @@ from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import excess
 from asyncstore.schedule.carriage import Carriage
 from asyncstore.schedule.dispatch import ABORTED, Dispatcher, DispatchOptions
-from asyncstore.source import WalkOptions
+from asyncstore.source import Paths, WalkOptions
 from asyncstore.survey import Survey
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
     from types import TracebackType
 
@@ -302,8 +301,8 @@ class Sender:
         finally:
             self._pool.close()
 
-    def send(self, paths: Iterable[str | os.PathLike[str]], options: WalkOptions | None = None) -> Run:
-        """Send every file of ``paths``: files, and directories with all that is in them.
+    def send(self, paths: Paths, options: WalkOptions | None = None) -> Run:
+        """Send every file of ``paths``: files, and directories with all that is in them; a single path will do.
 
         ``paths`` may be a generator, and may block: it is consumed in a thread, as far ahead of the sending as needed.
 

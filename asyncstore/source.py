@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import SourceFile, Unsendable
@@ -21,7 +22,7 @@ from asyncstore.renaming import is_done, without_ending
 from asyncstore.wildcard import matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
 
 class WalkOptions(NamedTuple):
@@ -48,15 +49,17 @@ class WalkOptions(NamedTuple):
 _DEFAULTS = WalkOptions()
 
 
-def walk(
-    paths: Iterable[str | os.PathLike[str]], options: WalkOptions = _DEFAULTS
-) -> Iterator[SourceFile | Unsendable]:
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+"""One path or many; a text is one, not the letters it has."""
+
+
+def walk(paths: Paths, options: WalkOptions = _DEFAULTS) -> Iterator[SourceFile | Unsendable]:
     """Every file of ``paths``, which may be files and directories, in their order.
 
     It reads directories and is therefore to be consumed in a thread.
     """
     visited: set[tuple[int, int]] = set()
-    for path in paths:
+    for path in (paths,) if isinstance(paths, str | os.PathLike) else paths:
         for found in _expand(os.fsdecode(path), options, visited):
             if isinstance(found, SourceFile):
                 for _ in range(options.repeat):

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Self
 from asyncstore.model import Instance, SourceFile, Unsendable
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.probe import FileFormat
-from asyncstore.source import WalkOptions, walk
+from asyncstore.source import Paths, WalkOptions, walk
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 _FIRST_BATCH = 32
 """Files in the first batch: few, so that the first store leaves early."""
@@ -109,7 +108,7 @@ class Survey:
         pool: the processes that look into files.
     """
 
-    def __init__(self, paths: Iterable[str | os.PathLike[str]], options: WalkOptions, pool: Pool) -> None:
+    def __init__(self, paths: Paths, options: WalkOptions, pool: Pool) -> None:
         self._walk = _Walk(walk(paths, options))
         self._pool = pool
         self._batch_size = _FIRST_BATCH
@@ -181,7 +180,7 @@ class Survey:
 
 
 async def survey(
-    paths: Iterable[str | os.PathLike[str]],
+    paths: Paths,
     options: WalkOptions | None = None,
     *,
     workers: int | None = None,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,20 @@ async def test_a_sink_serves_a_test(files):
     assert code == 0
     assert "3 outcomes, 3 files stored" in output
     assert output.count("failed: 0xA700 out of resources") == 3
+
+
+def test_they_are_typed_as_their_readers_type_checkers_see_it(tmp_path):
+    """The package says that it is typed (PEP 561), so nothing that comes from it is ``Any``."""
+    if find_spec("mypy") is None:
+        pytest.skip("mypy is not installed")
+    words = [
+        "-m",
+        "mypy",
+        "--strict",
+        "--no-incremental",
+        "--cache-dir",
+        str(tmp_path),
+        *map(str, _EXAMPLES.glob("*.py")),
+    ]
+    ended = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -315,3 +315,9 @@ def test_a_list_is_read_as_far_as_it_is_needed():
     stream = io.BytesIO(b"name\n" * 100000)
     next(files_from(stream))
     assert stream.tell() < 100000
+
+
+@pytest.mark.parametrize("single", [str, Path])
+def test_a_single_path_is_one_and_not_the_letters_it_has(tmp_path, single):
+    _made(tmp_path, "1", "2/3")
+    assert _names(walk(single(tmp_path)), tmp_path) == ["1", "2/3"]

@@ -85,10 +85,12 @@ class Pool:
             ]
 
     async def _do_dangerous(self, path: str, order: list[Any], work: str) -> Instance | Unsendable:
-        for _ in range(2):
+        try:
             with contextlib.suppress(WorkerDied):
                 return (await self._do(order))[0]
-        return Unsendable(path, f"{work} killed a worker process, twice")
+            return (await self._do(order))[0]
+        except WorkerDied as end:
+            return Unsendable(path, f"{work} killed a worker process, twice ({end})")
 
     async def _do(self, order: list[Any]) -> list[Instance | Unsendable]:
         async with self._places:

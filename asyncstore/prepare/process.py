@@ -6,6 +6,7 @@ beforehand (:func:`started_ahead`), which the first pool then takes over.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -27,8 +28,12 @@ _IMPORT_ROOT = str(Path(__file__).resolve().parent.parent.parent)
 _INSTANCE_FIELDS = len(Instance._fields)
 
 
+_DYING_SECONDS = 5.0
+"""How long a process may take to be gone that has closed its output: a core may have to be dumped."""
+
+
 class WorkerDied(Exception):
-    """A worker process ended while it had a batch."""
+    """A worker process ended while it had a batch; the message says how."""
 
 
 class Worker:
@@ -64,13 +69,24 @@ class Worker:
             WorkerDied: the process ended instead.
         """
         if self._process.stdin is None or self._process.stdout is None:
-            raise WorkerDied
+            raise WorkerDied("no pipes")
         try:
             write_message(self._process.stdin, order)
             found = read_message(self._process.stdout)
         except (OSError, EOFError, ValueError) as error:
-            raise WorkerDied from error
+            raise WorkerDied(self._fate()) from error
         return [Instance._make(item) if len(item) == _INSTANCE_FIELDS else Unsendable._make(item) for item in found]
+
+    def _fate(self) -> str:
+        """How it ended: what a system that is short of memory does to processes differs from what our own bugs do."""
+        try:
+            code = self._process.wait(_DYING_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "it closed its pipes"
+        try:
+            return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        except ValueError:  # a real-time signal
+            return f"signal {-code}"
 
     def end(self) -> None:
         """Kill and bury it. It holds nothing that would need to be finished."""

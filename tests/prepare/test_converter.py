@@ -233,7 +233,7 @@ async def test_a_file_that_kills_its_worker_again_is_not_sent_and_the_others_are
     with _converter() as converter:
         made = await _convert(converter, found)
         assert [type(there) for there in made] == [Instance, Instance, Unsendable]
-        assert made[2].reason == "converting it killed a worker process, twice"
+        assert made[2].reason == "converting it killed a worker process, twice (SIGKILL)"
         assert [type(there) for there in await _convert(converter, found[:2])] == [Instance, Instance]
 
 
