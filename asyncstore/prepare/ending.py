@@ -166,7 +166,7 @@ class _Walk:
                 length = 0
             position = value + length
             if position > self._size:
-                raise self._beyond_the_end(tag, vr, length, value)
+                raise self._beyond_the_end(tag, vr, value)
         if around:
             raise _CutOffError("it is cut off within a sequence")
 
@@ -194,14 +194,13 @@ class _Walk:
             page += bytes(LONG_HEADER - len(page))
         self._page, self._page_start, self._last_in_page = page, position, position + len(page) - LONG_HEADER
 
-    def _beyond_the_end(self, tag: int, vr: bytes, length: int, value: int) -> Exception:
-        rest = self._size - value
+    def _beyond_the_end(self, tag: int, vr: bytes, value: int) -> Exception:
         if self._is_implicit and (vr in SHORT_VRS or vr in LONG_VRS):
             return _LostError()  # it is explicit, whatever its transfer syntax says
-        if rest < 0:
+        if value > self._size:
             return _CutOffError(_IN_HEADER)
         what = "its pixel data" if tag == PIXEL_DATA else "a fragment or item" if tag == ITEM else tag_name(tag)
-        return _CutOffError(f"it is cut off: {what} should have {length} bytes, and the file ends after {rest} of them")
+        return _CutOffError(f"it is cut off within {what}")
 
 
 def _why_not_inflated(descriptor: int, size: int, position: int) -> str | None:

@@ -131,9 +131,9 @@ def test_a_file_cut_off_anywhere_but_between_elements_is_not_sent(collection, tm
     [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian],
     ids=lambda uid: uid.name,
 )
-def test_how_much_is_missing_is_said(tmp_path, transfer_syntax_uid):
+def test_it_is_said_where_it_is_cut_off(tmp_path, transfer_syntax_uid):
     path = _written(tmp_path, _ct(transfer_syntax_uid))
-    reason = "it is cut off: its pixel data should have 2048 bytes, and the file ends after 2000 of them"
+    reason = "it is cut off within its pixel data"
     assert _cut(path, path.stat().st_size - 48) == Unsendable(str(path), reason)
 
 
@@ -146,7 +146,7 @@ def test_compressed_pixel_data_must_come_to_its_end(tmp_path):
     size = path.stat().st_size
     assert isinstance(probe_file(str(path)), Instance)
     assert _cut(path, size - 8).reason == "it is cut off within a sequence"
-    reason = "it is cut off: a fragment or item should have 1000 bytes, and the file ends after 998 of them"
+    reason = "it is cut off within a fragment or item"
     assert _cut(path, size - 10).reason == reason
 
 
@@ -176,7 +176,7 @@ def test_the_pixel_data_of_an_icon_are_not_taken_for_those_of_the_image(tmp_path
     data_set.IconImageSequence[0].is_undefined_length_sequence_item = is_undefined
     path = _written(tmp_path, data_set)
     assert isinstance(probe_file(str(path)), Instance)
-    assert "its pixel data should have 2048" in _cut(path, path.stat().st_size - 2).reason
+    assert _cut(path, path.stat().st_size - 2).reason == "it is cut off within its pixel data"
 
 
 @pytest.mark.parametrize("lead", [*range(_PAGE - 500, _PAGE + 12, 6), 100_000])
@@ -218,10 +218,7 @@ def test_a_sequence_of_unknown_vr_and_length_is_walked_through(tmp_path):
     path = _written(tmp_path, _ct(), whole)
     size = path.stat().st_size
     assert isinstance(probe_file(str(path)), Instance)
-    assert (
-        _cut(path, size - 2).reason
-        == "it is cut off: (7FE3,0010) should have 4 bytes, and the file ends after 2 of them"
-    )
+    assert _cut(path, size - 2).reason == "it is cut off within (7FE3,0010)"
     assert _cut(path, size - len(after) - 8).reason == "it is cut off within a sequence"
 
 
