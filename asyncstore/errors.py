@@ -28,6 +28,20 @@ class UsageError(AsyncstoreError):
     """Something was asked for that cannot be: an unknown option, a value out of range, an excluded combination."""
 
 
+class RequestTooLong(UsageError):
+    """What is to be negotiated beyond presentation contexts does not fit into an A-ASSOCIATE-RQ (PS3.8 9.3.2.3).
+
+    Attributes:
+        excess: by how many bytes.
+    """
+
+    def __init__(self, excess: int) -> None:
+        super().__init__(
+            f"user identity and extended negotiation are {excess} bytes longer than an association request has room for"
+        )
+        self.excess = excess
+
+
 class PrepareError(AsyncstoreError):
     """The process pool that prepares files cannot work at all (a single bad file is an outcome, not this error)."""
 

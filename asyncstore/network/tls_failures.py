@@ -49,7 +49,7 @@ _CERTIFICATE_ERRORS: Mapping[int, _Words] = {
 }
 """X509_V_ERR_... of OpenSSL's x509_vfy.h, in words."""
 
-_HOST_MISMATCH = 62
+_HOST_MISMATCH, _ADDRESS_MISMATCH = 62, 64
 
 _SHOW_ONE = "Give our private key and certificate with +tls KEY CERTIFICATE."
 _KNOW_OURS = "The peer has to know our certificate's authority; its log says more."
@@ -127,6 +127,11 @@ def _peer_certificate(error: ssl.SSLCertVerificationError, peer: str, host: str 
     if error.verify_code == _HOST_MISMATCH and host is not None:
         return wrong_host(peer, host)
     return PeerCertificateRefused(peer, *words, error.verify_code)
+
+
+def wrong_address(peer: str) -> PeerCertificateRefused:
+    """The error for a certificate that is good, but not this IP address's."""
+    return PeerCertificateRefused(peer, *_CERTIFICATE_ERRORS[_ADDRESS_MISMATCH], _ADDRESS_MISMATCH)
 
 
 def wrong_host(peer: str, host: str) -> PeerCertificateRefused:
