@@ -36,6 +36,7 @@ from asyncstore.network.tls_profiles import (
     PROFILES,
     TLS13_CIPHER_SUITES,
     Profile,
+    profile_for,
     strength,
 )
 
@@ -288,7 +289,7 @@ def _check_addition(name: str, profile: Profile, available: Iterable[str]) -> No
         raise UsageError(f"--cipher {name}: {openssl_version()} as it is installed here cannot do it")
     objection = profile.objection(name)
     if objection is not None:
-        raise UsageError(f"--cipher {name}: {objection}")
+        raise UsageError(f"--cipher {name}: {objection}; --profile-{profile_for(name)} does")
 
 
 def _demand_trust(options: TlsOptions) -> None:

@@ -358,6 +358,7 @@ async def test_a_revoked_certificate(made, encoding):
     options = TlsOptions(*own, file_format=form, trusted=(trusted,), revocation_lists=(revoked,))
     error = await failure_with(made, made.server, options)
     assert (type(error), error.cause) == (PeerCertificateRefused, "the peer's certificate is revoked")
+    assert "Its owner has to get a new one" in error.hint
     other = made.authority.certify("localhost").write(made.folder, "not-revoked")
     async with Sink(port=0, tls=made.acceptor(other)) as sink:
         assert await echo(sink.port, options) >= 0
@@ -450,6 +451,7 @@ async def test_no_common_cipher_suite(made):
         error = await refusal(sink.port, made.requestor(profile="aes"))
     assert (type(error), error.cause) == (NoCommonTls, "no cipher suite that both sides allow")
     assert "+cs" in error.hint
+    assert "+pg" in error.hint, "a retired profile is not the way out of a retired profile"
 
 
 async def says(words, reader, writer):
@@ -735,7 +737,7 @@ def test_a_profile_that_openssl_cannot_do_any_more_is_refused_in_words(made, mon
     ("profile", "suite", "words"),
     [
         ("8996", "TLS_RSA_WITH_NULL_SHA", "does not encrypt"),
-        ("8996", "TLS_RSA_WITH_AES_128_CBC_SHA", "SHA-1"),
+        ("8996", "TLS_RSA_WITH_AES_128_CBC_SHA", "it authenticates with SHA-1"),
         ("8996", "TLS_AES_128_GCM_SHA256", "one of TLS 1.3"),
         ("8996", "TLS_OF_MY_OWN", "no cipher suite of that name"),
         ("8996-mod", "TLS_RSA_WITH_AES_128_GCM_SHA256", "no cipher suites may be added"),
@@ -745,6 +747,21 @@ def test_a_profile_that_openssl_cannot_do_any_more_is_refused_in_words(made, mon
 )
 def test_cipher_suites_that_a_profile_does_not_take(made, profile, suite, words):
     assert words in complaint(made, profile=profile, cipher_suites=(suite,))
+
+
+@pytest.mark.parametrize(
+    ("profile", "suite", "other"),
+    [
+        ("8996", "TLS_RSA_WITH_AES_128_CBC_SHA", "bcp195-nd"),
+        ("8996", "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", "bcp195-nd"),
+        ("8996", "TLS_RSA_WITH_NULL_SHA", "null"),
+        ("8996-mod", "TLS_RSA_WITH_AES_128_GCM_SHA256", "8996"),
+        ("bcp195-ex", "TLS_RSA_WITH_AES_128_GCM_SHA256", "8996"),
+    ],
+)
+def test_a_cipher_suite_that_is_not_taken_comes_with_the_profile_that_takes_it(made, profile, suite, other):
+    assert complaint(made, profile=profile, cipher_suites=(suite,)).endswith(f"; --profile-{other} does")
+    TlsRequestor(made.requestor(profile=other, cipher_suites=(suite,)), "localhost")
 
 
 async def temporary_key(port, made):
