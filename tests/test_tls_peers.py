@@ -7,6 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from asyncstore import Result, Sink, TlsOptions
+from asyncstore.cli.commands import SEND
+from asyncstore.cli.grammar import parse
+from asyncstore.cli.secure import tls_of
 from asyncstore.errors import NotTls, OurCertificateRefused, PeerCertificateRefused, TlsInterrupted
 from cli.commands import asyncstore, finished, running_sink, started
 from oracle import assert_true, nothing_left_behind, send
@@ -239,6 +242,16 @@ async def test_options_that_do_not_go_together_or_mean_nothing(words, message):
     assert ended.returncode == 1
     assert message in ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "revocation"),
+    [([], "none"), (["+crv"], "certificate"), (["+crv", "+cra"], "chain"), (["+cra", "+crv"], "certificate")],
+)
+def test_the_rightmost_says_what_may_be_revoked(options, revocation):
+    """As in storescu from 3.6.8 on (DcmTLSOptions::parseArguments); 3.6.7 refused both together."""
+    parsed = parse(SEND, ("+tla", *options, "localhost", "104", "file"), {})
+    assert tls_of(parsed).revocation == revocation
 
 
 async def test_who_accepts_needs_a_certificate():

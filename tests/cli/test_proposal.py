@@ -102,7 +102,9 @@ def test_what_is_wrong_with_a_profile_names_option_and_file(tmp_path, content, s
         (("-usr", "jdoe"), {}, UserIdentity(1, b"jdoe")),
         (("-usr", "jdoe", "-rsp"), {}, UserIdentity(1, b"jdoe", wants_response=True)),
         (("-usr", "jdoe", "-pwd", "-epw"), {}, UserIdentity(2, b"jdoe", b"-epw")),
+        # storescu, too, means the rightmost to count, but then asks -epw for a --user that it has forgotten by then.
         (("-usr", "jdoe", "-pwd", "a", "-epw"), {}, UserIdentity(2, b"jdoe", b"")),
+        (("-usr", "jdoe", "-epw", "-pwd", "a"), {}, UserIdentity(2, b"jdoe", b"a")),
         (("-usr", "jdoe"), {"ASYNCSTORE_PASSWORD": "hunter2"}, UserIdentity(2, b"jdoe", b"hunter2")),
         (("-usr", "jdoe", "-epw"), {"ASYNCSTORE_PASSWORD": "hunter2"}, UserIdentity(2, b"jdoe", b"")),
         ((), {"ASYNCSTORE_USER": "jdoe", "ASYNCSTORE_PASSWORD": "b"}, UserIdentity(2, b"jdoe", b"b")),
