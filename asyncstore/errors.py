@@ -28,6 +28,20 @@ class UsageError(AsyncstoreError):
     """Something was asked for that cannot be: an unknown option, a value out of range, an excluded combination."""
 
 
+class RequestTooLong(UsageError):
+    """What is to be negotiated beyond presentation contexts does not fit into an A-ASSOCIATE-RQ (PS3.8 9.3.2.3).
+
+    Attributes:
+        excess: by how many bytes.
+    """
+
+    def __init__(self, excess: int) -> None:
+        super().__init__(
+            f"user identity and extended negotiation are {excess} bytes longer than an association request has room for"
+        )
+        self.excess = excess
+
+
 class PrepareError(AsyncstoreError):
     """The process pool that prepares files cannot work at all (a single bad file is an outcome, not this error)."""
 
@@ -252,24 +266,38 @@ class TimedOut(AssociationError):
 class ProtocolViolation(AssociationError):
     """The peer sent what the standard does not allow, or something that is not DICOM at all.
 
+    Args:
+        speaks_dicom: whether it has answered an A-ASSOCIATE-RQ as a DICOM peer does, so that the port is the right one.
+
     Attributes:
         violation: what it sent, in words.
     """
 
-    hint = "Check that the port is the peer's DICOM port, not its web server's."
-
-    def __init__(self, peer: str, violation: str) -> None:
+    def __init__(self, peer: str, violation: str, *, speaks_dicom: bool = False) -> None:
         super().__init__(peer, f"the peer broke the DICOM protocol: {violation}")
         self.violation = violation
+        self.hint = (
+            "That is a mistake in the peer's program or its settings: tell its administrator; -d shows what was agreed."
+            if speaks_dicom
+            else "Check that the port is the peer's DICOM port, not its web server's."
+        )
 
 
-class NoContextAccepted(AssociationError):
-    """The peer accepted the association but none of the presentation contexts that were proposed."""
+class EchoRefused(AssociationError):
+    """The peer accepted the association, but answers no C-ECHO with success, which it need not do.
 
-    hint = "The peer's conformance statement lists the SOP classes and transfer syntaxes it takes."
+    Attributes:
+        refusal: what it said, in words.
+    """
 
-    def __init__(self, peer: str) -> None:
-        super().__init__(peer, "the peer accepted none of the presentation contexts proposed")
+    hint = (
+        "It may store all the same: scan --peer-check asks which contexts it accepts, and send sends. Whom it answers "
+        "C-ECHO is for its administrator to say."
+    )
+
+    def __init__(self, peer: str, refusal: str) -> None:
+        super().__init__(peer, f"the peer does not answer C-ECHO with success: {refusal}")
+        self.refusal = refusal
 
 
 class IdentityNotConfirmed(AssociationError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 import anyio
 
-from asyncstore.errors import UsageError
+from asyncstore.errors import RequestTooLong, UsageError
 from asyncstore.model import Instance, Outcome, PairAnswer, Progress, Result, Unsendable
 from asyncstore.negotiation import UNCOMPRESSED, Planned, verification
 from asyncstore.network.association import Association, AssociationOptions
@@ -277,7 +277,8 @@ class Sender:
             proposal.roles, proposal.extended, _secured(tls, peer), ip_version,
         )  # fmt: skip
         too_much = excess(self._association_options.request(()))
-        _check(not too_much, f"user identity and extended negotiation are {too_much} bytes too long for a request")
+        if too_much:
+            raise RequestTooLong(too_much)
         self._dispatch_options = DispatchOptions(
             associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end, proposal=proposal
         )

@@ -189,6 +189,24 @@ async def test_without_an_association_the_run_raises_why_and_no_file_is_sent(
 
 
 @pytest.mark.parametrize(
+    ("behaviour", "speaks_dicom"),
+    [
+        pytest.param(Behaviour(on_connect=then(says(HTTP), closes())), False, id="web server"),
+        pytest.param(Behaviour(on_request=says(UNKNOWN_PDU)), False, id="unknown PDU"),
+        pytest.param(Behaviour(on_request=accepts_unproposed_transfer_syntax()), True, id="transfer syntax"),
+        pytest.param(Behaviour(on_request=accepts_other_contexts(1)), True, id="even context"),
+        pytest.param(Behaviour(on_request=accepts(max_length=1)), True, id="maximum length 1"),
+        pytest.param(Behaviour(on_request=accepts(max_length=7)), True, id="maximum length 7"),
+    ],
+)
+async def test_only_who_has_not_spoken_dicom_may_be_at_another_port(files, behaviour, speaks_dicom):
+    async with running_hostile(behaviour) as scp:
+        ran = await send(scp.port, files[:1], associations=1)
+    assert ("a mistake in the peer's program" in ran.failure.hint) is speaks_dicom
+    assert ("DICOM port" in ran.failure.hint) is not speaks_dicom
+
+
+@pytest.mark.parametrize(
     ("result", "source", "reason", "words", "is_transient"),
     [
         (1, 1, 1, "permanently: no reason given", False),

@@ -7,6 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from asyncstore import Result, Sink, TlsOptions
+from asyncstore.cli.commands import SEND
+from asyncstore.cli.grammar import parse
+from asyncstore.cli.secure import tls_of
 from asyncstore.errors import NotTls, OurCertificateRefused, PeerCertificateRefused, TlsInterrupted
 from cli.commands import asyncstore, finished, running_sink, started
 from oracle import assert_true, nothing_left_behind, send
@@ -153,7 +156,8 @@ async def test_send_echo_and_sink_take_storescus_options(made, files, tmp_path):
         (LAST_YEAR, ["localhost"], ["-ic"], None),
         (None, ["other.example.org"], [], "made for another host name, not for 'localhost'"),
         (None, ["other.example.org"], ["--no-verify-hostname"], None),
-        (None, ["other.example.org"], ["--request-sni", "other.example.org"], None),
+        (None, ["other.example.org"], ["--request-sni", "other.example.org"], "not for 'localhost'"),
+        (None, ["localhost"], ["--request-sni", "other.example.org"], None),
     ],
 )
 async def test_each_kind_of_certificate_on_the_command_line(made, valid, names, options, message):
@@ -168,7 +172,7 @@ async def test_each_kind_of_certificate_on_the_command_line(made, valid, names, 
     assert message is None or message in ended.err
 
 
-async def test_the_private_keys_password_comes_from_an_option_or_the_environment_or_a_terminal(made):
+async def test_the_private_keys_password_comes_from_an_option_or_the_environment(made):
     async with running_sink("+tls", *made.server, "+cf", made.trusted) as sink:
         words = ["echo", "+tls", *made.locked, "+cf", made.trusted, "--count", "1", "127.0.0.1", str(sink.port)]
         assert (await asyncstore(*words, "+pw", made.secret)).returncode == 0
@@ -178,10 +182,45 @@ async def test_the_private_keys_password_comes_from_an_option_or_the_environment
             ended = await asyncstore(*words, *wrong)
             assert ended.returncode == 1
             assert f"--enable-tls {made.locked.key}: the password is wrong" in ended.err
-        ended = await finished(await started(*words, start_new_session=True))
-        assert ended.returncode == 1
-        assert "there is no terminal to ask for it at: give it in ASYNCSTORE_USE_PASSWD" in ended.err
-        assert made.secret not in ended.err + ended.out
+            assert "ASYNCSTORE_USE_PASSWD gives another password" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "piped", "message"),
+    [
+        ([], "SECRET\nand more", None),
+        (["+ps"], "SECRET", None),
+        (["+ps"], "SECRET\r\n", None),
+        ([], "wrong\nSECRET\n", "the password is wrong"),
+        ([], "\n", "the password is wrong"),
+        ([], "", "there is no terminal to ask for it at, and standard input does not hold it: give it in ASYNCSTORE_"),
+    ],
+)
+async def test_without_a_terminal_it_is_the_first_line_of_standard_input(made, options, piped, message):
+    """As with storescu, but that a wrong one is said to be wrong."""
+    async with running_sink("+tls", *made.server, "+cf", made.trusted) as sink:
+        words = ["echo", "+tls", *made.locked, *options, "+cf", made.trusted, "--count", "1"]
+        process = await started(*words, "127.0.0.1", str(sink.port), start_new_session=True)
+        ended = await finished(process, piped.replace("SECRET", made.secret).encode())
+    assert ended.returncode == (0 if message is None else 1), ended.err
+    assert message is None or message in ended.err
+    assert len(ended.err.splitlines()) == (message is not None), "nobody is asked, and there is no second attempt"
+    assert made.secret not in ended.err + ended.out
+
+
+async def test_names_on_standard_input_are_not_taken_for_a_password(made):
+    words = ["send", "+tls", *made.locked, "-ic", "--files-from", "-", "127.0.0.1", "104"]
+    ended = await finished(await started(*words, start_new_session=True), f"{made.secret}\n".encode())
+    assert ended.returncode == 1
+    assert "standard input holds the names for --files-from: give it in ASYNCSTORE_USE_PASSWD" in ended.err
+
+
+async def test_a_key_without_password_leaves_standard_input_alone(made, files):
+    async with running_sink("+tls", *made.server, "+cf", made.trusted) as sink:
+        words = ["send", "+tls", *made.ours, "+cf", made.trusted, "--files-from", "-", "127.0.0.1", str(sink.port)]
+        ended = await finished(await started(*words, start_new_session=True), f"{files[0]}\n".encode())
+    assert ended.returncode == 0, ended.err
+    assert "Stored 1 file" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -203,6 +242,16 @@ async def test_options_that_do_not_go_together_or_mean_nothing(words, message):
     assert ended.returncode == 1
     assert message in ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "revocation"),
+    [([], "none"), (["+crv"], "certificate"), (["+crv", "+cra"], "chain"), (["+cra", "+crv"], "certificate")],
+)
+def test_the_rightmost_says_what_may_be_revoked(options, revocation):
+    """As in storescu from 3.6.8 on (DcmTLSOptions::parseArguments); 3.6.7 refused both together."""
+    parsed = parse(SEND, ("+tla", *options, "localhost", "104", "file"), {})
+    assert tls_of(parsed).revocation == revocation
 
 
 async def test_who_accepts_needs_a_certificate():

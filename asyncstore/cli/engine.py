@@ -40,9 +40,9 @@ from asyncstore.cli.options import (
     TIMEOUT,
     WORKERS,
 )
-from asyncstore.cli.proposal import proposal_of
+from asyncstore.cli.proposal import proposal_of, too_long
 from asyncstore.cli.secure import ip_version_of, tls_of
-from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.errors import AsyncstoreError, RequestTooLong, UsageError
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
 from asyncstore.prepare.invention import Invent
@@ -59,7 +59,18 @@ if TYPE_CHECKING:
 
 
 def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
-    """The sender these options describe, which acts for this identity."""
+    """The sender these options describe, which acts for this identity.
+
+    Raises:
+        UsageError: there can be none.
+    """
+    try:
+        return _sender_of(parsed, identity)
+    except RequestTooLong as error:
+        raise too_long(parsed, identity, error.excess) from None
+
+
+def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
     return Sender(
         parsed[PEER],
         parsed[PORT],

@@ -14,6 +14,9 @@ from asyncstore.cli.table import Option, Parameter
 
 When = Literal["auto", "on", "off"]
 
+STANDARD_INPUT = "-"
+"""The name of a file for standard input."""
+
 _MOST = 1024
 """More associations or processes than this are a slip of the finger."""
 

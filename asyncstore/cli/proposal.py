@@ -9,6 +9,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from asyncstore.cli.asking import ask, has_terminal
 from asyncstore.cli.options import (
     ASK_PASSWORD,
     COMBINE,
@@ -88,6 +89,23 @@ def identity_of(parsed: Parsed) -> UserIdentity | None:
     return UserIdentity(IdentityKind.USERNAME_AND_PASSCODE, os.fsencode(user), password, wants_response)
 
 
+def too_long(parsed: Parsed, identity: UserIdentity | None, excess: int) -> UsageError:
+    """What to say about an identity or a profile that is longer than the rest of an A-ASSOCIATE-RQ leaves room for."""
+    room = "than an association request has room for"
+    size = 0 if identity is None else len(identity.primary) + len(identity.secondary)
+    if excess >= size:
+        file, profile = parsed[CONFIG_FILE] or ("", "")
+        what = f"{CONFIG_FILE.long} {file}: roles and extended negotiation of profile {profile!r}"
+        return UsageError(f"{what} are {excess} bytes longer {room}; list fewer of them")
+    remedy = "give a shorter one"
+    if parsed[CONFIG_FILE] is not None:
+        remedy += f", or a profile with less extended negotiation ({CONFIG_FILE.short})"
+    for row in (KERBEROS, SAML, JWT):
+        if parsed[row] is not None:
+            return UsageError(f"{row.long} {parsed[row]}: its {size} bytes are {excess} more {room}; {remedy}")
+    return UsageError(f"{USER.long}: name and password are {excess} bytes longer {room}; {remedy}")
+
+
 def _password(parsed: Parsed) -> bytes | None:
     """The password, byte for byte as it was given; ``None`` where none is to be sent."""
     if parsed[ASK_PASSWORD]:
@@ -100,18 +118,11 @@ def _password(parsed: Parsed) -> bytes | None:
 
 def _asked_password(user: str) -> bytes:
     """What is typed at the terminal, unseen."""
-    import warnings  # noqa: PLC0415 - few command lines need it
-    from getpass import GetPassWarning, getpass  # noqa: PLC0415 - as above
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", GetPassWarning)  # it would show what is typed
-        try:
-            return getpass(f"Password of {user}: ").encode()
-        except (GetPassWarning, EOFError):
-            complaint = (
-                f"{ASK_PASSWORD.long}: there is no terminal to ask at; {PASSWORD.variable} can hold the password"
-            )
-            raise UsageError(complaint) from None
+    if not has_terminal():
+        raise UsageError(
+            f"{ASK_PASSWORD.long}: there is no terminal to ask at; {PASSWORD.variable} can hold the password"
+        )
+    return ask(ASK_PASSWORD.long, f"Password of {user}: ", PASSWORD.variable).encode()
 
 
 def _content(row: Option[object], file: str, most: int) -> bytes:

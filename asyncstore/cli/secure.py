@@ -6,11 +6,10 @@ is what they mean together.
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING, Literal
 
-from asyncstore.cli.options import IPV4, IPV6
+from asyncstore.cli.asking import ask, has_terminal, line_of_standard_input
+from asyncstore.cli.options import FILES_FROM, IPV4, IPV6, STANDARD_INPUT
 from asyncstore.cli.tls_options import (
     ADD_CERT_DIR,
     ADD_CERT_FILE,
@@ -42,6 +41,9 @@ if TYPE_CHECKING:
     from asyncstore.cli.table import Parsed
     from asyncstore.network.tls import TlsOptions
 
+_MOST_ATTEMPTS = 3
+"""Passwords that may be typed, as many as ssh allows; what comes out of a pipe is not mistyped."""
+
 
 def ip_version_of(parsed: Parsed) -> int | None:
     """The IP version that is asked for, if one is."""
@@ -58,10 +60,11 @@ def tls_of(parsed: Parsed) -> TlsOptions | None:
     from asyncstore.network.tls import TlsOptions  # noqa: PLC0415 - who does not ask for it does not wait for it
 
     key, certificate = own or (None, None)
+    from_terminal = has_terminal()
     return TlsOptions(
         key,
         certificate,
-        _password(parsed, key),
+        _password(parsed, key, from_terminal=from_terminal),
         "der" if parsed[DER_KEYS] else "pem",
         trusted=parsed[ADD_CERT_FILE],
         trusted_directories=parsed[ADD_CERT_DIR],
@@ -75,6 +78,7 @@ def tls_of(parsed: Parsed) -> TlsOptions | None:
         peer_certificate=_peer_certificate(parsed),
         dh_parameters=parsed[DH_PARAMETERS],
         seed=parsed[SEED],
+        password_attempts=_MOST_ATTEMPTS if from_terminal else 1,
         new_seed=parsed[SEED] if parsed[WRITE_SEED] else parsed[WRITE_SEED_FILE],
     )
 
@@ -109,44 +113,32 @@ def _indented(lines: Iterator[str] | tuple[str, ...]) -> Iterator[str]:
     return (f"  {line}" for line in lines)
 
 
-def _password(parsed: Parsed, key: str | None) -> str | Callable[[], str] | None:
+def _password(parsed: Parsed, key: str | None, *, from_terminal: bool) -> str | Callable[[], str] | None:
     """The private key's password, or who asks for it if the key has one."""
     if parsed[NULL_PASSWD]:
         return ""
     if parsed[USE_PASSWD] is not None or key is None:
         return parsed[USE_PASSWD]
-    return lambda: _ask(key)
+    asker = f"{ENABLE_TLS.long} {key}"
+    if from_terminal:
+        return lambda: ask(asker, f"Password of the private key {key}: ", USE_PASSWD.variable)
+    return lambda: _from_standard_input(asker, holds_names=parsed[FILES_FROM] == STANDARD_INPUT)
 
 
-def _ask(key: str) -> str:
-    """Ask at the terminal.
+def _from_standard_input(asker: str, *, holds_names: bool) -> str:
+    """The private key's password where there is no terminal to ask for it at.
 
     Raises:
-        UsageError: there is none.
+        UsageError: it is not there either.
     """
-    if not _has_terminal():
+    password = None if holds_names else line_of_standard_input()
+    if password is None:
+        instead = f"holds the names for {FILES_FROM.long}" if holds_names else "does not hold it"
         raise UsageError(
-            f"{ENABLE_TLS.long} {key}: this private key has a password, and there is no terminal to ask for it at: "
-            f"give it in {USE_PASSWD.variable}, or with {USE_PASSWD.short} ({USE_PASSWD.long})"
+            f"{asker}: this private key has a password, there is no terminal to ask for it at, and standard input "
+            f"{instead}: give it in {USE_PASSWD.variable}, or with {USE_PASSWD.short} ({USE_PASSWD.long})"
         )
-    import signal  # noqa: PLC0415 - few keys have one
-    from getpass import getpass  # noqa: PLC0415 - few keys have one
-
-    # An event loop that runs would keep Ctrl-C to itself until the password has been given.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return getpass(f"Password of the private key {key}: ")
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _has_terminal() -> bool:
-    """Whether there is someone to ask, wherever standard input comes from."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR))
-    except OSError:
-        return sys.stdin.isatty()
-    return True
+    return password
 
 
 def _revocation(parsed: Parsed) -> Literal["none", "certificate", "chain"]:

@@ -26,7 +26,7 @@ STD_PASSWD = Option[bool](
     "--std-passwd",
     Flag(),
     False,
-    "ask for the private key's password (default)",
+    "ask for the private key's password (default): at the terminal, or else on standard input",
     "+ps",
     alternatives="key password",
     requires=("--enable-tls",),
@@ -144,7 +144,11 @@ NO_SNI = Option[bool](
     "--no-sni", Flag(), False, "do not tell the peer which server name is meant", excludes=("--request-sni",)
 )
 REQUEST_SNI = Option[str | None](
-    "--request-sni", Text("NAME"), None, "tell the peer that this server name is meant", shown_default="its host name"
+    "--request-sni",
+    Text("NAME"),
+    None,
+    "tell the peer that this server name is meant; its certificate must be for the host that is connected to even so",
+    shown_default="its host name",
 )
 SEED = Option[str | None](
     "--seed", Text("FILE"), None, "add this file's contents to the random numbers' seed", "+rs", requires=_ENABLED

@@ -109,6 +109,8 @@ class _Reader:
         self._file = file
         self._remarks: list[str] = []
         self._supersections: dict[str, list[_Section]] = {}
+        self._unknown: dict[str, int] = {}
+        """Names of supersections that mean nothing, and their lines."""
         self._read(text)
         self._transfer_syntaxes = self._lists("TransferSyntaxes", "TransferSyntax", self._uid)
         self._contexts = self._lists("PresentationContexts", "PresentationContext", self._context)
@@ -174,6 +176,7 @@ class _Reader:
         if key in self._supersections:
             self._refuse(line, f"[[{name}]]", "it stands twice; one can hold all sections")
         if key not in _SUPERSECTIONS:
+            self._unknown[name] = line
             self._remarks.append(f"{self._file}, line {line}: [[{name}]] means nothing here and is ignored")
         return self._supersections.setdefault(key, [])
 
@@ -191,7 +194,7 @@ class _Reader:
         """What each section of a supersection lists, by the section's name."""
         sections = self._supersections.get(_plain(name))
         if sections is None and not is_optional:
-            raise UsageError(f"{self._file}: [[{name}]] is missing; without it there is nothing to propose")
+            self._refuse_without(name, "nothing to propose")
         lists: dict[str, list[T]] = {}
         for section in sections or ():
             for entry in self._numbered(section, stem):
@@ -266,7 +269,7 @@ class _Reader:
     def _each_profile(self) -> Iterator[tuple[str, _Profile]]:
         """The profiles by their names, checked against the lists they name."""
         if "PROFILES" not in self._supersections:
-            raise UsageError(f"{self._file}: [[Profiles]] is missing; without it there is nothing to choose")
+            self._refuse_without("Profiles", "nothing to choose")
         known: set[str] = set()
         for section in self._supersections["PROFILES"]:
             if _plain(section.name) in known:
@@ -315,6 +318,14 @@ class _Reader:
     def _ignore(self, entry: _Entry, reason: str) -> None:
         self._remarks.append(f"{self._file}, line {entry.line}: {entry.key} is ignored: {reason}")
 
+    def _refuse_without(self, name: str, there_is: str) -> NoReturn:
+        """Say which supersection is missing, and where it stands misspelt, if it seems to."""
+        for meant in _close(name, self._unknown):
+            self._refuse(
+                self._unknown[meant], f"[[{meant}]]", f"there is no such supersection, did you mean [[{name}]]?"
+            )
+        raise UsageError(f"{self._file}: [[{name}]] is missing; without it there is {there_is}")
+
     def _refuse(self, line: int, key: str, cause: str) -> NoReturn:
         raise UsageError(f"{self._file}, line {line}: {key}: {cause}")
 
@@ -338,7 +349,12 @@ def _plain(name: str) -> str:
 
 
 def _suggestion(text: str) -> str:
+    close = _close(text, names())
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def _close(word: str, words: Iterable[str]) -> list[str]:
+    """The one among these words that is most like this one, if one is."""
     from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
 
-    close = get_close_matches(text, names(), n=1)
-    return f", did you mean {close[0]}?" if close else ""
+    return get_close_matches(word, words, n=1)

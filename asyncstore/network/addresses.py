@@ -27,6 +27,9 @@ _FAMILIES = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 _NEXT_ADDRESS_DELAY = 0.25
 """Seconds an attempt may keep silent before the next address is tried beside it (RFC 8305 8)."""
 
+_CHECK_NAME = "Check how the host name is written, or give its IP address."
+_CHECK_NAME_SERVER = "Check that this machine reaches its name server, or give the host's IP address."
+
 _SomeAddress = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 """What ``getaddrinfo`` has for one: family, kind, protocol, canonical name, address."""
 
@@ -55,8 +58,10 @@ async def connect(
     except TimeoutError as error:
         raise ConnectFailed(peer, f"no answer within {timeout or 0:g} s", _only(ip_version)) from error
     except socket.gaierror as error:
-        raise ConnectFailed(peer, _unresolved(host, ip_version, error), _only(ip_version)) from error
-    except (OSError, UnicodeError) as error:
+        raise ConnectFailed(peer, *_unresolved(host, ip_version, error)) from error
+    except UnicodeError as error:
+        raise ConnectFailed(peer, reason_of(error), _CHECK_NAME) from error
+    except OSError as error:
         raise ConnectFailed(peer, reason_of(error)) from error
     if opened is None:
         raise ConnectFailed(peer, race.failure(), _only(ip_version))
@@ -68,24 +73,31 @@ async def _addresses(host: str, port: int, ip_version: int | None) -> Sequence[_
     return await loop.getaddrinfo(host, port, family=_FAMILIES[ip_version], type=socket.SOCK_STREAM)
 
 
-def _unresolved(host: str, ip_version: int | None, error: socket.gaierror) -> str:
-    """Why there is no address to try."""
+def _unresolved(host: str, ip_version: int | None, error: socket.gaierror) -> tuple[str, str]:
+    """Why there is no address to try, and what to do."""
+    if error.errno == socket.EAI_AGAIN:
+        return f"the host name {host!r} cannot be resolved now ({error.strerror})", _CHECK_NAME_SERVER
     if ip_version is None:
-        return f"the host name {host!r} cannot be resolved ({error.strerror})"
+        return f"the host name {host!r} cannot be resolved ({error.strerror})", _CHECK_NAME
     from ipaddress import ip_address  # noqa: PLC0415 - it is for this message only
 
     try:
         other = ip_address(host).version
     except ValueError:
-        return f"the host name {host!r} cannot be resolved to an IPv{ip_version} address ({error.strerror})"
-    return f"{host} is an IPv{other} address, and only IPv{ip_version} is to be used"
+        cause = f"the host name {host!r} cannot be resolved to an IPv{ip_version} address ({error.strerror})"
+        return cause, f"{_keeps_to(ip_version)} {_CHECK_NAME}"
+    return f"{host} is an IPv{other} address, and only IPv{ip_version} is to be used", _keeps_to(ip_version)
 
 
 def _only(ip_version: int | None) -> str | None:
     """What to do where one IP version only was tried."""
     if ip_version is None:
         return None
-    return f"{ConnectFailed.hint} -i{ip_version} keeps to IPv{ip_version}: -i0 takes whatever the host has."
+    return f"{ConnectFailed.hint} {_keeps_to(ip_version)}"
+
+
+def _keeps_to(ip_version: int) -> str:
+    return f"-i{ip_version} keeps to IPv{ip_version}: -i0 takes whatever the host has."
 
 
 class _Race:

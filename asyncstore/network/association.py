@@ -25,6 +25,7 @@ from asyncstore.errors import (
     AssociationError,
     AssociationRejected,
     AssociationReleased,
+    EchoRefused,
     IdentityNotConfirmed,
     InvalidPdu,
     LinkLost,
@@ -50,6 +51,7 @@ from asyncstore.protocol.command import VERIFICATION
 from asyncstore.protocol.message import CommandReceived, MessageReader
 from asyncstore.protocol.pdu import ABORT_UNEXPECTED_PDU, Fragment, Fragmenter
 from asyncstore.protocol.requests import Exchange, Requests
+from asyncstore.protocol.status import describe
 from asyncstore.protocol.upper_layer import (
     Aborted,
     Accepted,
@@ -243,13 +245,15 @@ class Association:
         if self.error is not None:
             raise self.error
         if context_id is None:
-            raise ProtocolViolation(self.peer, "it did not accept the Verification SOP class")
+            answers = {words for (abstract, _), words in self.results.items() if abstract == VERIFICATION}
+            said = ", ".join(sorted(answers)) or "no answer"
+            raise EchoRefused(self.peer, f"it did not accept the Verification SOP class ({said})")
         exchange, pdus = self._requests.echo(context_id)
         answered = self._echoes[exchange.message_id] = self._loop.create_future()
         self._link.send(pdus)
         status = await answered
         if status:
-            raise ProtocolViolation(self.peer, f"it answered C-ECHO with status 0x{status:04X}")
+            raise EchoRefused(self.peer, f"its status is {describe(status)}")
         return time.monotonic() - exchange.started
 
     async def release(self) -> None:
@@ -320,7 +324,7 @@ class Association:
                     self._indicated(event)
             except InvalidPdu as violation:
                 self._upper.violated(violation)
-                self._fail(ProtocolViolation(self.peer, violation.violation))
+                self._fail(ProtocolViolation(self.peer, violation.violation, speaks_dicom=True))
         if self._upper.outgoing:
             self._flush()
         if self._upper.must_close:
@@ -370,7 +374,7 @@ class Association:
         elif isinstance(event, Aborted):
             self._fail(AssociationAborted(self.peer, event.source, event.reason))
         elif isinstance(event, Violated):
-            self._fail(ProtocolViolation(self.peer, event.violation))
+            self._fail(ProtocolViolation(self.peer, event.violation, speaks_dicom=self._is_established))
 
     def _accepted(self, accept: AssociateAccept) -> None:
         options = self._options

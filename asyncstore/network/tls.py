@@ -6,7 +6,8 @@ Rules:
    and never while associations are opened.
 2. Nothing is trusted but what was named: not the authorities that the system trusts, either. Who authenticates peers
    by certificates does not mean every holder of any certificate.
-3. The peer's certificate must be made for the name that was dialled, or for the server name if one was given.
+3. The peer's certificate must be made for the host that was dialled, whatever server name it is sent: who may be
+   impersonated is the peer that was named. (OpenSSL's s_client, gnutls-cli and curl keep the two apart as well.)
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from asyncstore.errors import TlsFailed, UsageError
 from asyncstore.network.timeouts import ARTIM
-from asyncstore.network.tls_failures import wrong_host
+from asyncstore.network.tls_failures import wrong_address, wrong_host
 from asyncstore.network.tls_files import (
     add_seed,
     load_dh_parameters,
@@ -35,12 +36,14 @@ from asyncstore.network.tls_profiles import (
     PROFILES,
     TLS13_CIPHER_SUITES,
     Profile,
+    profile_for,
     strength,
 )
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
+    from ipaddress import IPv4Address, IPv6Address
 
     from asyncstore.network.link import MakeLink
     from asyncstore.network.timeouts import Timeouts
@@ -58,7 +61,7 @@ class TlsOptions(NamedTuple):
     Attributes:
         key: the file with our private key; ``None``: we show no certificate, which an acceptor cannot do without.
         certificate: the file with our certificate, and the rest of its chain if peers need it.
-        password: the private key's, or what to call for it if there is need, and up to three times if it is wrong.
+        password: the private key's, or what to call for it if there is need.
         file_format: of keys, certificates and revocation lists.
         trusted: files with the certificates of trusted authorities, or of peers that signed theirs themselves.
         trusted_directories: directories with such files.
@@ -66,15 +69,16 @@ class TlsOptions(NamedTuple):
         revocation: which certificates of a chain have to be on no revocation list.
         profile: one of :data:`~asyncstore.network.tls_profiles.PROFILES`.
         cipher_suites: further cipher suites for TLS 1.2 and earlier, by IANA's names.
-        server_name: the name of the server that is meant, instead of the host's.
+        server_name: the name to send of the server that is meant, instead of the host's.
         send_server_name: whether a requestor says which server it means (RFC 6066 3).
-        verify_host_name: whether the peer's certificate has to be made for that name.
+        verify_host_name: whether the peer's certificate has to be made for the host that is dialled.
         peer_certificate: whether the peer has to show a certificate that can be trusted, may show none, or whatever
             it wants. An acceptor's certificate is either required or ignored.
         dh_parameters: a file with an acceptor's Diffie-Hellman parameters for DHE; ``None``: a group of 2048 bits that
             is everybody's.
         seed: a file to stir into the random numbers.
         new_seed: where to write a new seed.
+        password_attempts: how often to call for the password while it is wrong.
     """
 
     key: str | None = None
@@ -94,6 +98,7 @@ class TlsOptions(NamedTuple):
     dh_parameters: str | None = None
     seed: str | None = None
     new_seed: str | None = None
+    password_attempts: int = 1
 
 
 class TlsRequestor:
@@ -108,13 +113,18 @@ class TlsRequestor:
     """
 
     def __init__(self, options: TlsOptions, host: str) -> None:
-        name = options.server_name or host
+        if options.server_name is not None and _is_address(options.server_name):
+            raise UsageError(
+                f"--request-sni {options.server_name}: an IP address is no server name (RFC 6066 3): give a host name"
+            )
         verifies = options.verify_host_name and options.peer_certificate != "ignore"
         self._context = _context(options, ssl.PROTOCOL_TLS_CLIENT)
-        self._told_name = name if options.send_server_name or _is_address(name) else None
-        """For OpenSSL, which sends it unless it is an IP address (RFC 6066 3), and compares it with the certificate."""
-        self._expected_name = name if verifies else None
-        self._context.check_hostname = verifies and self._told_name is not None
+        self._told_name = _told_name(options, host)
+        """For OpenSSL, which sends it unless it is an IP address, and compares no other name with the certificate."""
+        self._host = host
+        self._expected_name = host if verifies else None
+        self._is_checked_here = verifies and self._told_name != host
+        self._context.check_hostname = verifies and not self._is_checked_here
         if options.peer_certificate == "ignore":
             self._context.verify_mode = ssl.CERT_NONE
         else:
@@ -131,8 +141,8 @@ class TlsRequestor:
         try:
             session = Session.begin(self._context, peer, server_name=self._told_name, host=self._expected_name)
             await shake_hands(connected, session, *limit)
-            if self._expected_name is not None and self._told_name is None:
-                _check_host(session, self._expected_name)
+            if self._is_checked_here:
+                _check_host(session, self._host)
         except BaseException as error:
             connected.close()
             if isinstance(error, ValueError):
@@ -205,7 +215,14 @@ def _context(options: TlsOptions, role: ssl._SSLMethod) -> ssl.SSLContext:
     if options.new_seed is not None:
         write_seed(options.new_seed)
     if options.key is not None and options.certificate is not None:
-        load_own(context, options.key, options.certificate, options.password, der=der)
+        load_own(
+            context,
+            options.key,
+            options.certificate,
+            options.password,
+            attempts=options.password_attempts,
+            der=der,
+        )
     for file in options.trusted:
         trust_file(context, file, der=der)
     for directory in options.trusted_directories:
@@ -272,7 +289,7 @@ def _check_addition(name: str, profile: Profile, available: Iterable[str]) -> No
         raise UsageError(f"--cipher {name}: {openssl_version()} as it is installed here cannot do it")
     objection = profile.objection(name)
     if objection is not None:
-        raise UsageError(f"--cipher {name}: {objection}")
+        raise UsageError(f"--cipher {name}: {objection}; --profile-{profile_for(name)} does")
 
 
 def _demand_trust(options: TlsOptions) -> None:
@@ -288,23 +305,39 @@ def _demand_trust(options: TlsOptions) -> None:
         )
 
 
+def _told_name(options: TlsOptions, host: str) -> str | None:
+    """The name that OpenSSL is told; ``None`` where it is to send none."""
+    if not options.send_server_name:
+        return host if _is_address(host) else None
+    return host if options.server_name is None else options.server_name
+
+
 def _is_address(name: str) -> bool:
     """Whether it is an IP address, which is never sent as a server name (RFC 6066 3)."""
+    return _address(name) is not None
+
+
+def _address(name: str) -> IPv4Address | IPv6Address | None:
     try:
-        ip_address(name)
+        return ip_address(name)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _check_host(session: Session, host: str) -> None:
-    """See that the peer's certificate was made for a host, where OpenSSL, which is not to send the name, cannot.
+    """See that the peer's certificate was made for the host, where OpenSSL, which sends another name or none, cannot.
 
     Raises:
         PeerCertificateRefused: it was not.
     """
     certificate: dict[str, Any] = session.tls.getpeercert() or {}
-    names = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+    alternatives = certificate.get("subjectAltName", ())
+    address = _address(host)
+    if address is not None:  # RFC 6125 1.7.2 leaves addresses to RFC 2818 3.1: an iPAddress, and nothing else
+        if address not in [_address(value) for kind, value in alternatives if kind == "IP Address"]:
+            raise wrong_address(session.peer)
+        return
+    names = [value for kind, value in alternatives if kind == "DNS"]
     if not names:  # RFC 6125 6.4.4: only then the common name counts
         names = [value for rdn in certificate.get("subject", ()) for key, value in rdn if key == "commonName"]
     if not any(_matches(name.lower(), host.lower().rstrip(".")) for name in names):

@@ -24,6 +24,12 @@ _TRUST = (
 _CLOCK = "Its owner has to renew it, unless the clock of this machine is wrong."
 _HOST = "Use the host name it was made for, or --no-verify-hostname if that is how it has to be."
 _LISTS = "Give the revocation list of each of its issuers with +crl."
+_REVOKED = (
+    "Its owner has to get a new one; what it is used for until then may be somebody else's. If it was revoked by "
+    "mistake, its authority has to publish another list (+crl)."
+)
+_USE = "Its owner needs one whose extended key usage has serverAuth where it accepts, clientAuth where it requests."
+_NEW_ONE = "Get a new one from its authority, and give it with +tls KEY CERTIFICATE."
 _WEAK = "A retired profile (+py, +px) takes weaker ones; better is a new certificate."
 
 _CERTIFICATE_ERRORS: Mapping[int, _Words] = {
@@ -39,8 +45,8 @@ _CERTIFICATE_ERRORS: Mapping[int, _Words] = {
     19: _Words("the peer's certificate is not trusted: the root of its chain is not known here", _TRUST),
     20: _Words("the peer's certificate is not trusted: its issuer is not known here", _TRUST),
     21: _Words("the peer's certificate is not trusted: its issuer is not known here", _TRUST),
-    23: _Words("the peer's certificate is revoked"),
-    26: _Words("the peer's certificate was not made for this use (its extended key usage)"),
+    23: _Words("the peer's certificate is revoked", _REVOKED),
+    26: _Words("the peer's certificate was not made for this use (its extended key usage)", _USE),
     62: _Words("the peer's certificate was made for another host name", _HOST),
     64: _Words("the peer's certificate was not made for this IP address", _HOST),
     66: _Words("the key of the peer's certificate is too short for the security profile", _WEAK),
@@ -49,12 +55,18 @@ _CERTIFICATE_ERRORS: Mapping[int, _Words] = {
 }
 """X509_V_ERR_... of OpenSSL's x509_vfy.h, in words."""
 
-_HOST_MISMATCH = 62
+_HOST_MISMATCH, _ADDRESS_MISMATCH = 62, 64
 
 _SHOW_ONE = "Give our private key and certificate with +tls KEY CERTIFICATE."
 _KNOW_OURS = "The peer has to know our certificate's authority; its log says more."
-_VERSIONS = "Older peers need a retired profile: +px allows TLS 1.0 and 1.1."
-_SUITES = "+cc lists the cipher suites, +cs adds one, and retired profiles (+px, +pa) have older ones."
+_VERSIONS = (
+    "Older peers need a retired profile, as +px with TLS 1.0 and 1.1; newer ones may need the default, +pg, with 1.3. "
+    "+ph lists them all."
+)
+_SUITES = (
+    "+ph lists the cipher suites of each profile: older peers need those of a retired one (+px, +pa), newer ones those "
+    "of the default (+pg). +cs adds a single one."
+)
 _PLAIN = "Without +tls and +tla plain TCP is used; or its port for TLS is another one."
 _NO_CERTIFICATE = "the peer wants a certificate of ours"
 _NO_VERSION = "no version of TLS that both sides allow"
@@ -79,13 +91,15 @@ _REASONS: Mapping[str, tuple[type[TlsFailed], str, str | None]] = {
         ("DH_KEY_TOO_SMALL", "EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "WRONG_CURVE"),
         (NoCommonTls, "the peer's key is too short for the security profile", _WEAK),
     ),
-    "PEER_DID_NOT_RETURN_A_CERTIFICATE": (PeerCertificateRefused, "the peer shows no certificate", None),
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": (
+        PeerCertificateRefused, "the peer shows no certificate", "-vc takes peers that show none, -ic takes any.",
+    ),
     "CERTIFICATE_REQUIRED": (OurCertificateRefused, _NO_CERTIFICATE, _SHOW_ONE),
     "NO_CERTIFICATE": (OurCertificateRefused, _NO_CERTIFICATE, _SHOW_ONE),
     "UNKNOWN_CA": (OurCertificateRefused, "the peer does not trust our certificate's issuer", _KNOW_OURS),
     "BAD_CERTIFICATE": (OurCertificateRefused, "the peer calls our certificate a bad one", _KNOW_OURS),
-    "CERTIFICATE_EXPIRED": (OurCertificateRefused, "the peer says that our certificate has expired", None),
-    "CERTIFICATE_REVOKED": (OurCertificateRefused, "the peer says that our certificate is revoked", None),
+    "CERTIFICATE_EXPIRED": (OurCertificateRefused, "the peer says that our certificate has expired", _NEW_ONE),
+    "CERTIFICATE_REVOKED": (OurCertificateRefused, "the peer says that our certificate is revoked", _NEW_ONE),
     "CERTIFICATE_UNKNOWN": (OurCertificateRefused, "the peer does not take our certificate", _KNOW_OURS),
     "UNSUPPORTED_CERTIFICATE": (
         OurCertificateRefused, "the peer says that our certificate was not made for this use", _KNOW_OURS,
@@ -127,6 +141,11 @@ def _peer_certificate(error: ssl.SSLCertVerificationError, peer: str, host: str 
     if error.verify_code == _HOST_MISMATCH and host is not None:
         return wrong_host(peer, host)
     return PeerCertificateRefused(peer, *words, error.verify_code)
+
+
+def wrong_address(peer: str) -> PeerCertificateRefused:
+    """The error for a certificate that is good, but not this IP address's."""
+    return PeerCertificateRefused(peer, *_CERTIFICATE_ERRORS[_ADDRESS_MISMATCH], _ADDRESS_MISMATCH)
 
 
 def wrong_host(peer: str, host: str) -> PeerCertificateRefused:

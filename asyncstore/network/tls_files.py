@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _KEY = "--enable-tls"
-_MOST_ATTEMPTS = 3
-"""Passwords that may be typed, as many as ssh allows."""
+_GIVE_ANOTHER = "; +pw (--use-passwd) or ASYNCSTORE_USE_PASSWD gives another password"
 _SEED_BYTES = 1024
 """What OpenSSL's own RAND_write_file writes."""
 
@@ -50,9 +49,23 @@ _LONG_FORM = 0x80
 
 
 def load_own(
-    context: ssl.SSLContext, key: str, certificate: str, password: str | Callable[[], str] | None, *, der: bool
+    context: ssl.SSLContext,
+    key: str,
+    certificate: str,
+    password: str | Callable[[], str] | None,
+    *,
+    attempts: int,
+    der: bool,
 ) -> None:
     """Load our private key and certificate (with the rest of its chain, if the file has it).
+
+    Args:
+        context: what they are for.
+        key: the file with the key.
+        certificate: the file with the certificate.
+        password: the key's, or what to call for it if it has one.
+        attempts: how often to call for it while it is wrong.
+        der: whether both are in DER.
 
     Raises:
         UsageError: one of them cannot be used.
@@ -62,7 +75,7 @@ def load_own(
     if not der and b"PRIVATE KEY-----" not in content:
         raise UsageError(f"{_KEY} {key}: there is no private key in it")
     kind = _kind_of_key(key, content) if der else _PKCS8
-    last = _MOST_ATTEMPTS if callable(password) else 1
+    last = attempts if callable(password) else 1
     with _as_pem(certificate, "CERTIFICATE", der=der) as pem, _as_pem(key, kind, der=der) as own:
         for attempt in range(1, last + 1):
             answer = _Answer(key, password)
@@ -71,7 +84,7 @@ def load_own(
             except ssl.SSLError as error:
                 complaint, may_be_mistyped = _complaint(error, key, certificate, asked=answer.was_asked_for)
                 if attempt == last or not may_be_mistyped:
-                    raise UsageError(f"{_KEY} {complaint}") from error
+                    raise UsageError(f"{_KEY} {complaint}{_GIVE_ANOTHER if may_be_mistyped else ''}") from error
                 _log.warning("%s %s", _KEY, complaint)
             except ValueError as error:
                 raise UsageError(f"{_KEY} {key}: {error}") from error
@@ -280,17 +293,19 @@ class _Answer:
         self._key = key
         self._password = password
 
-    def __call__(self) -> str:
+    def __call__(self) -> bytes:
         self.was_asked_for = True
         if self._password is None:
             raise UsageError(f"{_KEY} {self._key}: this private key has a password, and none was given")
-        return self._password if isinstance(self._password, str) else self._password()
+        password = self._password if isinstance(self._password, str) else self._password()
+        return password.encode("utf-8", "surrogateescape")  # byte for byte, where it came in a command line's words
 
 
 def _complaint(error: ssl.SSLError, key: str, certificate: str, *, asked: bool) -> tuple[str, bool]:
     """What is wrong with our key and certificate, and whether another password may mend it."""
     if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
-        return f"{key}: this private key is not that of the certificate in {certificate}", False
+        complaint = f"{key}: this private key is not that of the certificate in {certificate}"
+        return f"{complaint}: give the two files that belong together, the key first", False
     if error.reason in ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"):
         return (
             f"{certificate}: its key or its signature is too weak for the security profile; a retired one takes it",
@@ -298,7 +313,7 @@ def _complaint(error: ssl.SSLError, key: str, certificate: str, *, asked: bool) 
         )
     if asked:
         return f"{key}: the password is wrong, or this is no private key", True
-    return f"{key}, {certificate}: one of them is damaged or of an unknown kind", False
+    return f"{key}, {certificate}: one of them is damaged or of an unknown kind: copy it again from its source", False
 
 
 def _format(*, der: bool) -> str:

@@ -126,7 +126,9 @@ class Profile(NamedTuple):
         if "_NULL_" in cipher_suite and _NULL not in self.cipher_suites:
             return f"it does not encrypt, which the {self.title} ({self.clause}) demands"
         if cipher_suite.endswith("_SHA") and self.cipher_suites == _RECOMMENDED:
-            return "it uses SHA-1, which RFC 9325 4.5 forbids"
+            # As in DCMTK since 3.6.8. RFC 9325 discourages most of these (4.1, 4.2.1), and forbids SHA-1 in signatures
+            # (4.5).
+            return f"it authenticates with SHA-1, which the {self.title} ({self.clause}) does not take here"
         return None
 
 
@@ -174,6 +176,16 @@ PROFILES = {
     ),
 }
 """The profiles by the ends of their options' names (``--profile-8996``)."""
+
+
+def profile_for(cipher_suite: str) -> str:
+    """The strictest profile that has this cipher suite, or to which it may be added; the last one takes any."""
+    strictest_first = sorted(PROFILES, key=lambda name: PROFILES[name].security_level, reverse=True)
+    return next(
+        name
+        for name in strictest_first
+        if cipher_suite in PROFILES[name].cipher_suites or PROFILES[name].objection(cipher_suite) is None
+    )
 
 
 def strength(cipher_suite: str) -> int:

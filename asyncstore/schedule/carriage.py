@@ -100,6 +100,6 @@ def why_not(pair: Pair, proposed: Iterable[ProposedContext], association: Associ
     if accepted:
         return f"the peer takes it in {' and '.join(accepted)}, into which it is not converted"
     if all(context.abstract_syntax != sop_class for context in proposed):
-        return "the SOP class is not among those proposed"
+        return "the SOP class is not among those proposed: -R, or no -x option at all, proposes those of the files"
     answers = {words for (abstract, _), words in association.results.items() if abstract == sop_class}
     return association.results.get(pair) or ", ".join(sorted(answers)) or "the peer did not answer it"

@@ -17,6 +17,7 @@ import trees
 from cli.commands import asyncstore, finished, running_sink, started
 from peers.certificates import Authority
 from peers.dcmtk import running_storescp
+from peers.hostile import Behaviour, accepts_no_context, running_hostile
 from peers.programs import find_program, free_port, has_ipv6
 
 HOST = "127.0.0.1"
@@ -350,6 +351,14 @@ class TestEcho:
         assert done.returncode == 1
         assert done.err.startswith(f"asyncstore echo: {HOST}:{port}: cannot connect: connection refused")
         assert (await asyncstore("echo", "-q", HOST, str(port))).err == ""
+
+    async def test_a_peer_that_does_not_verify_is_not_called_a_web_server(self):
+        async with running_hostile(Behaviour(on_request=accepts_no_context())) as scp:
+            done = await asyncstore("echo", HOST, str(scp.port))
+        assert done.returncode == 1
+        first, second = done.err.splitlines()
+        assert first.endswith("it did not accept the Verification SOP class (abstract syntax not supported)")
+        assert second.startswith("It may store all the same: scan --peer-check asks which contexts it accepts")
 
     async def test_a_wrong_title_is_explained(self):
         async with running_sink("--aet", "PACS") as sink:

@@ -102,7 +102,9 @@ def test_what_is_wrong_with_a_profile_names_option_and_file(tmp_path, content, s
         (("-usr", "jdoe"), {}, UserIdentity(1, b"jdoe")),
         (("-usr", "jdoe", "-rsp"), {}, UserIdentity(1, b"jdoe", wants_response=True)),
         (("-usr", "jdoe", "-pwd", "-epw"), {}, UserIdentity(2, b"jdoe", b"-epw")),
+        # storescu, too, means the rightmost to count, but then asks -epw for a --user that it has forgotten by then.
         (("-usr", "jdoe", "-pwd", "a", "-epw"), {}, UserIdentity(2, b"jdoe", b"")),
+        (("-usr", "jdoe", "-epw", "-pwd", "a"), {}, UserIdentity(2, b"jdoe", b"a")),
         (("-usr", "jdoe"), {"ASYNCSTORE_PASSWORD": "hunter2"}, UserIdentity(2, b"jdoe", b"hunter2")),
         (("-usr", "jdoe", "-epw"), {"ASYNCSTORE_PASSWORD": "hunter2"}, UserIdentity(2, b"jdoe", b"")),
         ((), {"ASYNCSTORE_USER": "jdoe", "ASYNCSTORE_PASSWORD": "b"}, UserIdentity(2, b"jdoe", b"b")),
@@ -142,8 +144,39 @@ def test_an_identity_that_just_does_not_fit_is_refused_before_anything_else(tmp_
     (tmp_path / "ticket").write_bytes(bytes(65535))
     assert main(["send", "-kt", str(tmp_path / "ticket"), "localhost", "104", str(tmp_path)]) == 1
     said = capsys.readouterr().err
-    assert said.startswith("asyncstore send: user identity and extended negotiation are ")
-    assert said.endswith(" bytes too long for a request\n")
+    assert said == (
+        f"asyncstore send: --kerberos {tmp_path / 'ticket'}: its 65535 bytes are 84 more than an association request "
+        "has room for; give a shorter one\n"
+    )
+
+
+def test_with_a_profile_there_is_less_room_and_the_remedy_says_so(tmp_path, capsys):
+    (tmp_path / "ticket").write_bytes(bytes(65000))
+    (tmp_path / "a.cfg").write_text(
+        CONFIGURATION.replace("[[Profiles]]", "[[ExtendedNegotiation]]\n[E]\n"
+                              f"ExtendedNegotiation1 = CTImageStorage\\{'00' * 1024}\n[[Profiles]]")
+        + "ExtendedNegotiation = E\n"
+    )  # fmt: skip
+    words = ["-xf", str(tmp_path / "a.cfg"), "Default", "--jwt", str(tmp_path / "ticket")]
+    assert main(["send", *words, "localhost", "104", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert f"--jwt {tmp_path / 'ticket'}: its 65000 bytes are " in said
+    assert "or a profile with less extended negotiation (-xf)" in said
+
+
+def test_a_profile_that_leaves_no_room_at_all_is_named_itself(tmp_path, capsys):
+    contexts = "".join(f"PresentationContext{n} = 1.2.{n}\\Explicit\n" for n in range(1, 71))
+    extended = "".join(f"ExtendedNegotiation{n} = 1.2.{n}\\{'00' * 1024}\n" for n in range(1, 71))
+    (tmp_path / "a.cfg").write_text(
+        "[[TransferSyntaxes]]\n[Explicit]\nTransferSyntax1 = LittleEndianExplicit\n"
+        f"[[PresentationContexts]]\n[C]\n{contexts}[[ExtendedNegotiation]]\n[E]\n{extended}"
+        "[[Profiles]]\n[Default]\nPresentationContexts = C\nExtendedNegotiation = E\n"
+    )
+    words = ["-xf", str(tmp_path / "a.cfg"), "Default", "-usr", "me"]
+    assert main(["send", *words, "localhost", "104", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"asyncstore send: --config-file {tmp_path / 'a.cfg'}: roles and extended negotiation of ")
+    assert said.endswith(" bytes longer than an association request has room for; list fewer of them\n")
 
 
 # Secrets.
@@ -196,8 +229,8 @@ except UsageError as error:
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
-def test_a_password_is_asked_for_on_the_terminal_and_not_echoed():
+def typed_at_a_terminal(answer):
+    """What is on the screen in the end, where this is the answer to the question for a password."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads, from 3.12 on: exec follows
         child, terminal = pty.fork()
@@ -206,7 +239,7 @@ def test_a_password_is_asked_for_on_the_terminal_and_not_echoed():
     shown = b""
     while b"Password of jdoe: " not in shown:
         shown += os.read(terminal, 1024)
-    os.write(terminal, b"hunter2\n")
+    os.write(terminal, answer)
     try:
         while more := os.read(terminal, 1024):
             shown += more
@@ -214,8 +247,20 @@ def test_a_password_is_asked_for_on_the_terminal_and_not_echoed():
         pass
     os.close(terminal)
     os.waitpid(child, 0)
+    return shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
+def test_a_password_is_asked_for_on_the_terminal_and_not_echoed():
+    shown = typed_at_a_terminal(b"hunter2\n")
     assert b"2 b'jdoe' 7" in shown
     assert b"hunter2" not in shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
+def test_whoever_types_nothing_at_a_terminal_is_not_told_that_there_is_none():
+    shown = typed_at_a_terminal(b"\x04")  # Ctrl-D
+    assert b"--ask-password: no password was typed; ASYNCSTORE_PASSWORD can hold it" in shown
 
 
 def test_without_a_terminal_there_is_nobody_to_ask():

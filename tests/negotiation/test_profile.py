@@ -146,6 +146,12 @@ def test_debians_files_are_read_without_remarks(name):
         (changed("[Explicit]", "[Explicit] # mine"), "a.cfg, line 3: # mine: it is neither [a heading] nor key"),
         (changed("SCPSCURoleSelection = ", "nonsense "), "a.cfg, line 17: nonsense CTRole: it is neither"),
         (GOOD[: GOOD.index("[[Prof")], "a.cfg: [[Profiles]] is missing"),
+        (changed("[[Profiles]]", "[[Profile]]"), "a.cfg, line 14: [[Profile]]: there is no such supersection, did you"),
+        (
+            changed("[[TransferSyntaxes]]", "[[TransferSyntax]]"),
+            "a.cfg, line 2: [[TransferSyntax]]: there is no such supersection, did you mean [[TransferSyntaxes]]?",
+        ),
+        (changed("[[Profiles]]", "[[Mine]]"), "a.cfg: [[Profiles]] is missing"),
         ("", "a.cfg: [[TransferSyntaxes]] is missing"),
         ("[[TransferSyntaxes]]", "a.cfg: [[PresentationContexts]] is missing"),
     ],

@@ -132,7 +132,7 @@ async def test_an_address_of_the_other_ip_version_is_no_peer(version, host, othe
         with pytest.raises(ConnectFailed) as failed:
             await connect(host, free_port(), GUARD, version)
     assert failed.value.cause == f"{host} is an IPv{other} address, and only IPv{version} is to be used"
-    assert f"-i{version} keeps to IPv{version}: -i0 takes whatever the host has" in failed.value.hint
+    assert failed.value.hint == f"-i{version} keeps to IPv{version}: -i0 takes whatever the host has."
 
 
 async def test_a_name_without_an_address_of_the_ip_version_is_told_from_one_without_any(monkeypatch):
@@ -145,6 +145,29 @@ async def test_a_name_without_an_address_of_the_ip_version_is_told_from_one_with
             await connect("pacs", 104, GUARD, version)
         assert failed.value.cause == f"the host name 'pacs' cannot be resolved{words} (Name or service not known)"
         assert ("-i0" in failed.value.hint) == has_hint
+        assert "Check how the host name is written" in failed.value.hint
+        assert "firewall" not in failed.value.hint
+
+
+@pytest.mark.parametrize(
+    ("host", "error", "hint"),
+    [
+        ("pacs", socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Check how the host name is written"),
+        ("pacs", socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), "Check that this machine reaches its name"),
+        ("x" * 300, None, "Check how the host name is written"),
+    ],
+)
+async def test_where_the_name_is_the_trouble_the_hint_is_about_the_name(monkeypatch, host, error, hint):
+    def fails(*_, **__):
+        raise error
+
+    if error is not None:
+        monkeypatch.setattr(socket, "getaddrinfo", fails)
+    for version in (None, 4):
+        with pytest.raises(ConnectFailed) as failed:
+            await connect(host, 104, GUARD, version)
+        assert hint in failed.value.hint
+        assert "firewall" not in failed.value.hint
 
 
 def test_there_are_two_ip_versions():

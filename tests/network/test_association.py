@@ -12,6 +12,7 @@ from asyncstore.errors import (
     AbortedHere,
     AssociationAborted,
     AssociationReleased,
+    EchoRefused,
     IdentityNotConfirmed,
     LinkLost,
     ProtocolViolation,
@@ -25,9 +26,12 @@ from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import IdentityKind, UserIdentity
 from oracle import GUARD, in_both_loops, nothing_left_behind
 from peers.hostile import (
+    ACCEPT_WITHOUT_ITEMS,
+    UNKNOWN_PDU,
     Behaviour,
     aborts,
     accepts,
+    accepts_no_context,
     answers,
     answers_in_reverse,
     asks_for_release,
@@ -401,10 +405,24 @@ async def test_every_buffer_comes_back(found, large, behaviour):
 # C-ECHO ---------------------------------------------------------------------------------------------------------------
 
 
-async def test_echo_needs_its_context():
-    async with nothing_left_behind(), running_hostile() as scp, opened(scp.port) as observed:
-        with pytest.raises(ProtocolViolation, match="Verification"):
+@pytest.mark.parametrize(
+    ("behaviour", "refusal"),
+    [
+        (
+            Behaviour(on_request=accepts_no_context()),
+            "it did not accept the Verification SOP class (abstract syntax not supported)",
+        ),
+        (Behaviour(on_request=says(ACCEPT_WITHOUT_ITEMS)), "it did not accept the Verification SOP class (no answer)"),
+        (Behaviour(echo_status=0x0122), "its status is 0x0122 SOP class not supported"),
+    ],
+)
+async def test_a_peer_that_answers_no_echo_is_not_blamed_for_breaking_the_protocol(behaviour, refusal):
+    async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port, verification()) as observed:
+        with pytest.raises(EchoRefused) as failed:
             await observed.association.echo()
+        assert str(failed.value) == f"127.0.0.1:{scp.port}: the peer does not answer C-ECHO with success: {refusal}"
+        assert "scan --peer-check" in failed.value.hint
+        assert not failed.value.is_transient
 
 
 async def test_echoes_one_after_the_other_and_at_once():
@@ -413,6 +431,15 @@ async def test_echoes_one_after_the_other_and_at_once():
         assert all(await asyncio.gather(*(observed.association.echo() for _ in range(3))))
         assert scp.associations[0].echoes == 4
         await observed.association.release()
+
+
+async def test_a_peer_that_errs_in_an_association_is_at_the_right_port():
+    behaviour = Behaviour(once_associated=says(UNKNOWN_PDU))
+    async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port) as observed:
+        await until(lambda: observed.ends)
+        assert isinstance(observed.association.error, ProtocolViolation)
+        assert "a mistake in the peer's program" in observed.association.error.hint
+        assert "port" not in observed.association.error.hint
 
 
 async def test_an_echo_on_an_association_that_has_ended_raises_why():

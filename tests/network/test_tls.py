@@ -30,7 +30,7 @@ from asyncstore.network.tls_profiles import CIPHER_SUITES, PROFILES
 from cli.commands import asyncstore, running_sink
 from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send
 from peers.certificates import LAST_YEAR, NEXT_YEAR, Authority, self_signed
-from peers.programs import find_program
+from peers.programs import find_program, has_ipv6
 from trees import data_sets, instances
 
 TIMEOUTS = Timeouts(connect=GUARD)
@@ -288,15 +288,54 @@ async def test_an_ip_address_must_be_in_the_certificate(made, sends_name):
     assert error.cause == "the peer's certificate was not made for this IP address"
 
 
-async def test_a_server_name_takes_the_place_of_the_hosts(made):
-    files = made.authority.certify("pacs.example.org").write(made.folder, "pacs")
-    async with Sink(port=0, tls=made.acceptor(files)) as sink:
-        assert await echo(sink.port, made.requestor(server_name="pacs.example.org")) >= 0
-        error = await refusal(sink.port, made.requestor(server_name="other.example.org"))
-    assert error.cause == "the peer's certificate was made for another host name, not for 'other.example.org'"
+NOT_FOR_LOCALHOST = "the peer's certificate was made for another host name, not for 'localhost'"
+NOT_FOR_THE_ADDRESS = "the peer's certificate was not made for this IP address"
 
 
-@pytest.mark.parametrize(("options", "sent"), [({}, "localhost"), ({"send_server_name": False}, None)])
+@pytest.mark.parametrize(
+    ("names", "host", "cause"),
+    [
+        (["localhost"], "localhost", None),
+        (["127.0.0.1"], "127.0.0.1", None),
+        (["pacs.example.org", "127.0.0.1"], "localhost", NOT_FOR_LOCALHOST),
+        (["pacs.example.org", "localhost", "127.0.0.2"], "127.0.0.1", NOT_FOR_THE_ADDRESS),
+    ],
+    ids=str,
+)
+async def test_another_server_name_changes_nothing_in_whose_certificate_it_must_be(made, names, host, cause):
+    files = made.authority.certify(*names).write(made.folder, "whose")
+    named = made.requestor(server_name="pacs.example.org")
+    async with nothing_left_behind(), Sink(port=0, tls=made.acceptor(files)) as sink:
+        if cause is None:
+            assert await echo(sink.port, named, host) >= 0
+            return
+        error = await refusal(sink.port, named, host)
+        assert (type(error), error.cause) == (PeerCertificateRefused, cause)
+        assert await echo(sink.port, named._replace(verify_host_name=False), host) >= 0
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="there is no IPv6 here")
+async def test_an_ipv6_address_is_the_certificates_however_it_is_written(made):
+    files = made.authority.certify("::1").write(made.folder, "six")
+    options = made.requestor(server_name="pacs.example.org")
+    async with Sink(host="::1", port=0, tls=made.acceptor(files)) as sink, asyncio.timeout(GUARD):
+        echoes = Sender("0:0::0:1", sink.port, tls=options, timeouts=TIMEOUTS).echo()
+        assert await anext(echoes) >= 0
+        await echoes.aclose()
+
+
+def test_an_ip_address_is_no_server_name(made):
+    assert complaint(made, server_name="127.0.0.1").startswith("--request-sni 127.0.0.1: an IP address is no server")
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({}, ["localhost", None]),
+        ({"send_server_name": False}, [None, None]),
+        ({"server_name": "pacs.example.org"}, ["pacs.example.org", "pacs.example.org"]),
+    ],
+)
 async def test_the_server_name_is_sent_unless_it_is_not_to_be(made, options, sent):
     seen = []
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -307,7 +346,7 @@ async def test_the_server_name_is_sent_unless_it_is_not_to_be(made, options, sen
         port = server.sockets[0].getsockname()[1]
         await refusal(port, made.requestor(**options))
         await refusal(port, made.requestor(**options), host="127.0.0.1")
-    assert seen == [sent, None]
+    assert seen == sent
 
 
 @pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
@@ -319,6 +358,7 @@ async def test_a_revoked_certificate(made, encoding):
     options = TlsOptions(*own, file_format=form, trusted=(trusted,), revocation_lists=(revoked,))
     error = await failure_with(made, made.server, options)
     assert (type(error), error.cause) == (PeerCertificateRefused, "the peer's certificate is revoked")
+    assert "Its owner has to get a new one" in error.hint
     other = made.authority.certify("localhost").write(made.folder, "not-revoked")
     async with Sink(port=0, tls=made.acceptor(other)) as sink:
         assert await echo(sink.port, options) >= 0
@@ -411,6 +451,7 @@ async def test_no_common_cipher_suite(made):
         error = await refusal(sink.port, made.requestor(profile="aes"))
     assert (type(error), error.cause) == (NoCommonTls, "no cipher suite that both sides allow")
     assert "+cs" in error.hint
+    assert "+pg" in error.hint, "a retired profile is not the way out of a retired profile"
 
 
 async def says(words, reader, writer):
@@ -585,7 +626,7 @@ def test_passwords_of_private_keys(made, encoding):
 def test_who_is_asked_for_a_password_may_mistype_it_twice(made, encoding):
     form = "der" if encoding is Encoding.DER else "pem"
     files = made.ours.write(made.folder, "mistyped", password="a secret", encoding=encoding)  # noqa: S106 - a test's
-    options = TlsOptions(*files, file_format=form, peer_certificate="ignore")
+    options = TlsOptions(*files, file_format=form, peer_certificate="ignore", password_attempts=3)
     typed = iter(("wrong", "wronger", "a secret"))
     TlsRequestor(options._replace(password=lambda: next(typed)), "localhost")
     assert not list(typed)
@@ -696,7 +737,7 @@ def test_a_profile_that_openssl_cannot_do_any_more_is_refused_in_words(made, mon
     ("profile", "suite", "words"),
     [
         ("8996", "TLS_RSA_WITH_NULL_SHA", "does not encrypt"),
-        ("8996", "TLS_RSA_WITH_AES_128_CBC_SHA", "SHA-1"),
+        ("8996", "TLS_RSA_WITH_AES_128_CBC_SHA", "it authenticates with SHA-1"),
         ("8996", "TLS_AES_128_GCM_SHA256", "one of TLS 1.3"),
         ("8996", "TLS_OF_MY_OWN", "no cipher suite of that name"),
         ("8996-mod", "TLS_RSA_WITH_AES_128_GCM_SHA256", "no cipher suites may be added"),
@@ -706,6 +747,21 @@ def test_a_profile_that_openssl_cannot_do_any_more_is_refused_in_words(made, mon
 )
 def test_cipher_suites_that_a_profile_does_not_take(made, profile, suite, words):
     assert words in complaint(made, profile=profile, cipher_suites=(suite,))
+
+
+@pytest.mark.parametrize(
+    ("profile", "suite", "other"),
+    [
+        ("8996", "TLS_RSA_WITH_AES_128_CBC_SHA", "bcp195-nd"),
+        ("8996", "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", "bcp195-nd"),
+        ("8996", "TLS_RSA_WITH_NULL_SHA", "null"),
+        ("8996-mod", "TLS_RSA_WITH_AES_128_GCM_SHA256", "8996"),
+        ("bcp195-ex", "TLS_RSA_WITH_AES_128_GCM_SHA256", "8996"),
+    ],
+)
+def test_a_cipher_suite_that_is_not_taken_comes_with_the_profile_that_takes_it(made, profile, suite, other):
+    assert complaint(made, profile=profile, cipher_suites=(suite,)).endswith(f"; --profile-{other} does")
+    TlsRequestor(made.requestor(profile=other, cipher_suites=(suite,)), "localhost")
 
 
 async def temporary_key(port, made):

@@ -349,14 +349,14 @@ class Acceptor:
             self.record.acknowledged.append(store.sop_instance_uid)
         await self.write(pdu(P_DATA, pdv(context_id or store.context_id, COMMAND | LAST, command_set(**response))))
 
-    async def answer_echo(self, echo: Echoed) -> None:
-        """Send a C-ECHO-RSP with success (PS3.7 9.3.5.2)."""
+    async def answer_echo(self, echo: Echoed, status: int = 0x0000) -> None:
+        """Send a C-ECHO-RSP (PS3.7 9.3.5.2)."""
         response = command_set(
             AffectedSOPClassUID="1.2.840.10008.1.1",
             CommandField=C_ECHO_RSP,
             MessageIDBeingRespondedTo=echo.message_id,
             CommandDataSetType=NO_DATA_SET,
-            Status=0x0000,
+            Status=status,
         )
         await self.write(pdu(P_DATA, pdv(echo.context_id, COMMAND | LAST, response)))
 

@@ -311,6 +311,7 @@ class Behaviour:
         on_release: when an A-RELEASE-RQ is there.
         bytes_per_second: how fast it receives; ``None`` is as fast as it can.
         keeps_data_sets: whether what is received is kept.
+        echo_status: what C-ECHO is answered with.
     """
 
     on_connect: Step = field(default_factory=obeys)
@@ -321,6 +322,7 @@ class Behaviour:
     on_release: Step = field(default_factory=releases)
     bytes_per_second: float | None = None
     keeps_data_sets: bool = False
+    echo_status: int = 0x0000
 
 
 obedient = Behaviour()
@@ -425,4 +427,4 @@ async def _take_step(acceptor: Acceptor, behaviour: Behaviour) -> None:
         case ReleaseRequested():
             await behaviour.on_release(acceptor)
         case Echoed() as echo:
-            await acceptor.answer_echo(echo)
+            await acceptor.answer_echo(echo, behaviour.echo_status)

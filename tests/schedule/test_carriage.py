@@ -1,11 +1,13 @@
 """What an association carries, and in which portions it is to be converted."""
 
+from typing import ClassVar
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncstore.model import Instance
 from asyncstore.negotiation import Planned, listed, pair_of
-from asyncstore.schedule.carriage import Carriage
+from asyncstore.schedule.carriage import Carriage, why_not
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED, JPEG, RLE = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.5"
@@ -27,6 +29,21 @@ def _portions(carriage, instances):
     for one in instances:
         assert pair_of(one.sop_class_uid, one.transfer_syntax_uid) in carriage
     return [([one.path for one in portion], target) for portion, target in carriage.portions(instances)]
+
+
+class _Accepting:
+    """An association in which nothing was accepted."""
+
+    accepted: ClassVar = {}
+    results: ClassVar = {}
+
+
+def test_who_lacks_a_sop_class_among_those_proposed_is_told_how_to_propose_it():
+    reason = why_not((MR, EXPLICIT), [context for context in listed().contexts(()) if context.abstract_syntax != MR],
+                     _Accepting())  # fmt: skip
+    assert (
+        reason == "the SOP class is not among those proposed: -R, or no -x option at all, proposes those of the files"
+    )
 
 
 def test_what_is_accepted_as_it_is_goes_out_as_it_is():

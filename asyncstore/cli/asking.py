@@ -1,0 +1,66 @@
+"""Passwords that are asked for: at the terminal, where they are not shown, or else on standard input.
+
+Which of the two it is, is decided as OpenSSL does for DCMTK's programs: the process's terminal, if it has one, whatever
+standard input is; standard input where it has none.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from asyncstore.errors import UsageError
+
+
+def has_terminal() -> bool:
+    """Whether there is someone to ask, wherever standard input comes from."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+    except OSError:
+        return sys.stdin.isatty()
+    return True
+
+
+def ask(asker: str, question: str, variable: str) -> str:
+    """What is typed at the terminal, unseen.
+
+    Args:
+        asker: what asks, for the error.
+        question: what to print.
+        variable: which variable of the environment can hold the answer.
+
+    Raises:
+        UsageError: nothing was typed, or it would be seen.
+    """
+    import warnings  # noqa: PLC0415 - few command lines need it
+    from getpass import GetPassWarning, getpass  # noqa: PLC0415 - as above
+
+    # An event loop that runs would keep Ctrl-C to itself until the password has been given.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", GetPassWarning)  # it would show what is typed
+            return getpass(question)
+    except EOFError:
+        raise UsageError(f"{asker}: no password was typed; {variable} can hold it") from None
+    except GetPassWarning:
+        raise UsageError(f"{asker}: this terminal would show what is typed; {variable} can hold the password") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def line_of_standard_input() -> str | None:
+    """The next line of standard input without its end, and no byte beyond it is read; ``None`` if there is none.
+
+    What is not UTF-8 in it is in surrogates, as in the words of a command line.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with open(0, "rb", buffering=0, closefd=False) as standard_input:
+            line = standard_input.readline()
+    except OSError:
+        return None
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape") if line else None
