@@ -329,6 +329,32 @@ class TestDryRun:
             f"  1    not a DICOM file  such as {archive}/README.txt",
         ]
 
+    @pytest.mark.parametrize(
+        ("option", "names"),
+        [("-xm", "*"), ("-x4", "CT*"), ("-xi", "*"), ("-xd", "*"), ("-R", "JPEG*"), ("-xh", "report*")],
+    )
+    async def test_it_says_of_every_file_what_becomes_of_it_where_all_is_accepted(self, tmp_path, option, names):
+        for path in trees.pydicom_test_files():
+            if path.name in {"CT_small.dcm", "reportsi.dcm", "JPEG2000.dcm"}:
+                shutil.copy(path, tmp_path)
+        files = sorted(tmp_path.glob(names))
+        async with running_sink() as sink:
+            sent = await asyncstore("send", "-nh", "--json", "-", option, HOST, str(sink.port), *files)
+        planned = await asyncstore("send", "-nh", "--dry-run", option, "pacs.invalid", "104", *files)
+        *_, summary = json_lines(sent.out)
+        lost = summary["not_sent"]
+        of_them = f"{len(files) - lost} of " if lost else ""
+        plural = "s" if len(files) > 1 else ""
+        assert planned.out.startswith(f"to pacs.invalid:104: {of_them}{len(files)} instance{plural}, ")
+        assert planned.out.count(" not at all ") == lost
+        assert planned.returncode == sent.returncode == summary["exit_code"]
+
+    async def test_pixel_data_that_would_have_to_be_compressed_is_named_with_a_file(self):
+        [image] = [path for path in trees.pydicom_test_files() if path.name == "CT_small.dcm"]
+        done = await asyncstore("send", "--dry-run", "-xm", "pacs.invalid", "104", image)
+        why = "only MPEG2MainProfile@MainLevel is proposed for it, and its pixel data would have to be compressed"
+        assert done.out.splitlines()[-2:] == ["cannot be sent: 1 file", f"  1    {why}  such as {image}"]
+
     async def test_it_finds_nothing_where_nothing_is(self, tmp_path):
         done = await asyncstore("send", "--dry-run", "pacs.invalid", "104", tmp_path)
         assert (done.returncode, done.out) == (1, "no files were found in what was named\n")
