@@ -7,8 +7,10 @@ it keeps no index and tells nobody what it holds.
 from __future__ import annotations
 
 import errno
+import logging
 import os
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -25,7 +27,7 @@ from asyncstore.protocol.associate import (
     AssociateReject,
     ContextResult,
 )
-from asyncstore.protocol.status import result_of
+from asyncstore.protocol.status import describe, result_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from asyncstore.network.tls import TlsAcceptor, TlsOptions
     from asyncstore.protocol.associate import AssociateRequest, ProposedContext
     from asyncstore.protocol.command import Command
+
+_log = logging.getLogger(__name__)
 
 _OUT_OF_RESOURCES = 0xA700
 
@@ -71,8 +75,13 @@ class SinkTally:
     """What has come in so far."""
 
     instances: int = 0
+    """Received, and answered with success or a warning."""
     bytes: int = 0
-    """Of data sets."""
+    """Of their data sets."""
+    replaced: int = 0
+    """Those of them whose file took the place of an earlier one with the same SOP instance UID."""
+    refused: Counter[int] = field(default_factory=Counter)
+    """Instances answered with a failure, by status."""
     echoes: int = 0
     associations: int = 0
     """Open now."""
@@ -127,7 +136,7 @@ class Sink:
         self.latency = latency
         self.tally = SinkTally()
         self._ae_title = ae_title
-        self._output = None if output is None else Path(output)
+        self._output = None if output is None else _Folder(Path(output), self.tally)
         self._status = status
         self._max_associations = max_associations
         self._tls = _secured(tls)
@@ -135,11 +144,8 @@ class Sink:
         self._listening: Port | None = None
 
     async def __aenter__(self) -> Self:
-        try:
-            if self._output is not None:
-                self._output.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"cannot store files in {str(self._output)!r}: {error.strerror}") from error
+        if self._output is not None:
+            self._output.make()
         try:
             self._listening = Port(self.host, self.port, self, self._tls, self._ip_version)
         except (OSError, UnicodeError) as error:
@@ -169,7 +175,7 @@ class Sink:
         """Begin to store an instance."""
         if self._output is None or result_of(self._status) is Result.FAILED:
             return _Discarding(self.tally, self._status)
-        return _Writing(self.tally, self._output, request, transfer_syntax, self._status)
+        return _Writing(self._output, request, transfer_syntax, self._status)
 
     def echoed(self) -> None:
         """Count a C-ECHO."""
@@ -223,12 +229,58 @@ class _Discarding:
         self._length += len(data)
 
     def finish(self) -> int:
-        self._tally.instances += 1
-        self._tally.bytes += self._length
+        if result_of(self._status) is Result.FAILED:
+            self._tally.refused[self._status] += 1
+        else:
+            self._tally.instances += 1
+            self._tally.bytes += self._length
         return self._status
 
     def discard(self) -> None:
         """There is nothing to clean up."""
+
+
+class _Folder:
+    """Where files are stored, and what came of that.
+
+    Args:
+        path: the folder.
+        tally: what has come in so far.
+    """
+
+    def __init__(self, path: Path, tally: SinkTally) -> None:
+        self.path = path
+        self._tally = tally
+        self._complaints: set[int | None] = set()
+
+    def make(self) -> None:
+        """See that it is there.
+
+        Raises:
+            UsageError: it cannot be.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot store files in {str(self.path)!r}: {error.strerror}") from error
+
+    def stored(self, length: int, *, in_place_of_another: bool) -> None:
+        """Count an instance that is now a file."""
+        self._tally.instances += 1
+        self._tally.bytes += length
+        self._tally.replaced += in_place_of_another
+
+    def failed(self, error: OSError) -> int:
+        """Count an instance that could not be stored, say why if that was not said yet, and give the status to answer.
+
+        A disk that is full may be full for a million instances: the tally counts them.
+        """
+        self._tally.refused[_OUT_OF_RESOURCES] += 1
+        if error.errno not in self._complaints:
+            self._complaints.add(error.errno)
+            complaint = "cannot store files in %s: %s; what cannot be stored is refused with %s"
+            _log.warning(complaint, self.path, error.strerror, describe(_OUT_OF_RESOURCES))
+        return _OUT_OF_RESOURCES
 
 
 class _Writing:
@@ -238,42 +290,42 @@ class _Writing:
     pieces to a thread.
     """
 
-    def __init__(self, tally: SinkTally, folder: Path, request: Command, transfer_syntax: str, status: int) -> None:
-        self._tally = tally
+    def __init__(self, folder: _Folder, request: Command, transfer_syntax: str, status: int) -> None:
+        self._folder = folder
         self._status = status
         self._length = 0
         uid = request.sop_instance_uid or ""
-        self._final = folder / f"{_safe(uid)}.dcm"
-        self._temporary = folder / f".{_safe(uid)}.{os.getpid()}.{id(self):x}.partial"
-        self._failed = False
+        self._final = folder.path / f"{_safe(uid)}.dcm"
+        self._temporary = folder.path / f".{_safe(uid)}.{os.getpid()}.{id(self):x}.partial"
+        self._failure: OSError | None = None
         try:
             self._file = self._temporary.open("wb", buffering=0)
             self._file.write(file_meta_information(request.sop_class_uid or "", uid, transfer_syntax))
-        except OSError:
-            self._failed = True
+        except OSError as error:
+            self._failure = error
 
     def write(self, data: memoryview) -> None:
         self._length += len(data)
-        if not self._failed:
+        if self._failure is None:
             try:
                 written = self._file.write(data)
                 while written < len(data):
                     written += self._file.write(data[written:])
-            except OSError:
-                self._failed = True
+            except OSError as error:
+                self._failure = error
 
     def finish(self) -> int:
-        if self._failed:
+        if self._failure is not None:
             self.discard()
-            return _OUT_OF_RESOURCES
+            return self._folder.failed(self._failure)
         try:
             self._file.close()
+            is_there = self._final.exists()
             self._temporary.replace(self._final)
-        except OSError:
+        except OSError as error:
             self.discard()
-            return _OUT_OF_RESOURCES
-        self._tally.instances += 1
-        self._tally.bytes += self._length
+            return self._folder.failed(error)
+        self._folder.stored(self._length, in_place_of_another=is_there)
         return self._status
 
     def discard(self) -> None:

@@ -142,7 +142,7 @@ async def test_an_instance_that_comes_again_replaces_the_first_and_is_counted_ag
     async with Sink(port=0, output=tmp_path) as sink:
         ran = await send(sink.port, [files[0]] * 5, associations=3)
         assert ran.results == {Result.STORED: 5}
-        assert sink.tally.instances == 5
+        assert (sink.tally.instances, sink.tally.replaced) == (5, 4)
     assert [path.name for path in tmp_path.iterdir()] == [f"{read_part10(files[0]).sop_instance_uid}.dcm"]
 
 
@@ -194,6 +194,8 @@ async def test_it_answers_the_status_it_is_told(files, tmp_path, status, result)
         ran = await send(sink.port, files)
         assert ran.results == {result: len(files)}
         assert {outcome.status for outcome in ran.outcomes} == {status}
+        assert sink.tally.instances == ran.results[Result.WARNING]
+        assert sink.tally.refused[status] == ran.results[Result.FAILED]
         if result is Result.FAILED:
             assert list(tmp_path.iterdir()) == []
 
@@ -263,7 +265,7 @@ async def _is_refused(sink, words):
             await sink.__aenter__()
 
 
-async def test_a_disk_that_takes_nothing_is_out_of_resources(files, tmp_path):
+async def test_a_disk_that_takes_nothing_is_out_of_resources(files, tmp_path, caplog):
     """The folder vanishes while the sink runs; other causes of failed writes are answered alike."""
     output = tmp_path / "out"
     async with nothing_left_behind(), Sink(port=0, output=output) as sink:
@@ -271,8 +273,12 @@ async def test_a_disk_that_takes_nothing_is_out_of_resources(files, tmp_path):
         ran = await send(sink.port, files)
         assert ran.results == {Result.FAILED: len(files)}
         assert {outcome.status for outcome in ran.outcomes} == {0xA700}
+        assert sink.tally.refused == {0xA700: len(files)}
+        [warning] = [record.getMessage() for record in caplog.records if record.name == "asyncstore.sink"]
+        assert warning.startswith(f"cannot store files in {output}: No such file or directory; ")
         output.mkdir()
         assert (await send(sink.port, files)).results == {Result.STORED: len(files)}
+        assert (sink.tally.instances, sink.tally.replaced) == (len(files), 0)
 
 
 async def test_a_full_disk_leaves_no_partial_file(files, tmp_path):

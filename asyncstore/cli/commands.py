@@ -156,9 +156,9 @@ _NETWORK = "network options"
 _OURS = "options that storescu does not have"
 _ENVIRONMENT = (
     "Every option also reads ASYNCSTORE_<LONG_NAME> from the environment, as in ASYNCSTORE_LOG_LEVEL=debug; "
-    "flags take 1 or 0, and an empty variable is none. --config FILE reads them from a TOML file: long names without "
-    'the hyphens, numbers as they are and texts in quotes, as in max-pdu = 32768, no-halt = true or call = "PACS". The '
-    "command line wins, then the environment."
+    "flags take 1, true, yes or on, and 0, false, no or off; an empty variable is none. --config FILE reads them from "
+    "a TOML file: long names without the hyphens, numbers as they are and texts in quotes, as in max-pdu = 32768, "
+    'no-halt = true or call = "PACS". The command line wins, then the environment.'
 )
 _PEERS = (
     "--peer NAME takes host, port and options from the table [peers.NAME] of that file; without --config, of "
@@ -217,7 +217,10 @@ SEND = Command(
         "A directory is sent with all that lies below it. Any word @FILE is replaced by the words in that file.",
         _ENVIRONMENT,
         _PEERS,
-        "Exit code: 0 every file stored, 1 nothing could be attempted, 2 some file not stored, 130 interrupted.",
+        (
+            "Exit code: 0 every file stored, 1 nothing could be attempted, 2 some file not stored, or --json could not "
+            "be written to its end, 130 interrupted."
+        ),
     ),
     (
         Example("send a folder, and go on when a file is refused", "asyncstore send -nh -aec PACS pacs 11112 /archive"),

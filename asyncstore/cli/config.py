@@ -157,6 +157,7 @@ class _File:
     def __init__(self, path: str, command: Command, commands: tuple[Command, ...]) -> None:
         self._path = path
         self._command = command
+        self._line_only = {row.bare_name for each in (*commands, command) for row in each.options() if row.line_only}
         self._own = {row.bare_name for row in _rows(command)}
         self._rows = {row.bare_name: row for each in (*commands, command) for row in _rows(each)}
         self._known = {each.name: tuple(row.bare_name for row in _rows(each)) for each in commands}
@@ -253,6 +254,8 @@ class _File:
         rows = [self._rows[name] for name in dict.fromkeys(known) if name in self._rows]
         meant = [row.bare_name for row in rows if row.short is not None and row.short[1:] == bare]
         meant = meant or get_close_matches(bare.lower().replace("_", "-"), known, n=1)
+        if key in self._line_only:
+            raise UsageError(f"{self._place(table, key)}: this can only stand on the command line: --{key}")
         raise UsageError(f"{self._place(table, key)}: unknown key{_did_you_mean(meant)}")
 
     def _layer(self, table: str, content: Table) -> Layer:

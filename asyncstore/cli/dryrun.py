@@ -1,12 +1,18 @@
 """``asyncstore send --dry-run``: what would be sent, in which presentation contexts, and what cannot be sent and why.
 
-The files are walked and looked into exactly as a run would; no association is opened. Memory holds a line for each kind
-of file, however many files there are.
+Rules:
+
+1. The files are walked and looked into exactly as a run would; no association is opened. Memory holds a line for each
+   kind of file, however many files there are.
+2. The peer is taken to accept everything that is proposed. What cannot be sent even then is said not to be: where a
+   data set would have to be converted for compressed pixel data, it is looked into for pixel data.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.engine import paths_of, refuse_missing, walk_of
@@ -16,11 +22,12 @@ from asyncstore.cli.loop import every
 from asyncstore.cli.options import INPUTS, NO_HALT, PEER, PORT, PROGRESS, QUIET, REPEAT, WORKERS
 from asyncstore.cli.proposal import proposal_of
 from asyncstore.cli.wording import counted
-from asyncstore.model import Instance, PairAnswer
-from asyncstore.negotiation import Planned, pair_of
+from asyncstore.model import Instance
+from asyncstore.negotiation import UNCOMPRESSED, Planned, pair_of
 from asyncstore.negotiation.names import name_of
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.readable import format_bytes, format_count, printable
+from asyncstore.prepare.conversion import obstacle
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.schedule.carriage import Carriage
 from asyncstore.survey import survey
@@ -29,9 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from asyncstore.cli.table import Parsed
-    from asyncstore.model import Unsendable
+    from asyncstore.model import PairAnswer, Unsendable
     from asyncstore.negotiation import Pair, Proposal
+    from asyncstore.protocol.associate import ProposedContext
 
+_PLANNED = Planned()
+_NOT_AT_ALL = "not at all"
 _FRAME = 0.25
 """Seconds from one look at the count to the next."""
 
@@ -40,22 +50,21 @@ async def dry_run(parsed: Parsed) -> int:
     """Look into everything, print what was found, and return the exit code."""
     if not parsed[NO_HALT]:
         refuse_missing(parsed[INPUTS])
-    findings = await look_into(parsed)
-    findings.propose(proposal_of(parsed))
+    findings = await look_into(parsed, proposal_of(parsed))
     if not parsed[QUIET]:
         times = f", each {parsed[REPEAT]} times" if parsed[REPEAT] > 1 else ""
         for line in findings.report(f"to {address_of(parsed[PEER], parsed[PORT])}: ", times):
             print(line)  # noqa: T201 - this is what was asked for
-    return findings.exit_code
+    return findings.exit_code if findings.sendable else EXIT_NOT_ATTEMPTED
 
 
-async def look_into(parsed: Parsed) -> Findings:
+async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
     """Look into everything that the command line names; on a terminal it is counted meanwhile."""
-    findings = Findings()
+    findings = Findings(proposal)
     counter = _Counter(findings, shown=sys.stderr.isatty() and parsed[PROGRESS] != "off" and not parsed[QUIET])
     with paths_of(parsed) as paths, counter, every(_FRAME, counter.refresh):
         async for batch in survey(paths, walk_of(parsed), workers=parsed[WORKERS], file_format=format_of(parsed)):
-            findings.add(batch)
+            await findings.add(batch)
     return findings
 
 
@@ -66,11 +75,15 @@ class Found(NamedTuple):
         pair: the pair, which needs a presentation context.
         instances: how many there are.
         bytes: of their data sets.
+        answer: what becomes of them, in words, where that is known.
+        is_sendable: whether they can be sent, as far as is known.
     """
 
     pair: Pair
     instances: int
     bytes: int
+    answer: str | None
+    is_sendable: bool
 
 
 class Refused(NamedTuple):
@@ -90,54 +103,79 @@ class Refused(NamedTuple):
 class Findings:
     """What was found, counted by kind.
 
+    Args:
+        proposal: what would be proposed for it.
+
     Attributes:
-        instances: how many instances could be sent.
+        instances: how many there are.
         bytes: of their data sets.
-        unsendable: how many files could not.
+        unsendable: how many files hold nothing that could be sent.
         answers: what the peer says to each pair, if it was asked.
-        asked: what gave the answers, in one word.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, proposal: Proposal = _PLANNED) -> None:
         self.instances = 0
         self.bytes = 0
         self.unsendable = 0
         self.answers: Mapping[Pair, PairAnswer] = {}
-        self.asked = "peer"
-        self._proposal: Proposal = Planned()
-        self._pairs: dict[Pair, tuple[int, int]] = {}
+        self._proposal = proposal
+        self._outlook = None if proposal == _PLANNED else _Outlook(proposal)
+        self._kinds: dict[tuple[Pair, str | None], tuple[int, int]] = {}
         self._reasons: dict[str, tuple[int, str]] = {}
 
-    def add(self, batch: Iterable[Instance | Unsendable]) -> None:
-        """Count what was found."""
+    async def add(self, batch: Sequence[Instance | Unsendable]) -> None:
+        """Take in what was found."""
+        instances = [item for item in batch if isinstance(item, Instance)]
+        if self._outlook is None:
+            self._count(instances, repeat(Fate(None)))
+        else:
+            self._count(instances, await asyncio.to_thread(self._outlook.fates, instances))
         for item in batch:
-            if isinstance(item, Instance):
-                self.instances += 1
-                self.bytes += item.length
-                pair = pair_of(item.sop_class_uid, item.transfer_syntax_uid)
-                count, size = self._pairs.get(pair, (0, 0))
-                self._pairs[pair] = (count + 1, size + item.length)
-            else:
+            if not isinstance(item, Instance):
                 self.unsendable += 1
-                count, example = self._reasons.get(item.reason, (0, item.path))
-                self._reasons[item.reason] = (count + 1, example)
+                self._count_reason(item.reason, item.path)
 
-    def propose(self, proposal: Proposal) -> None:
-        """Say of each pair what a peer that accepts all of a proposal would get it in."""
-        self._proposal = proposal
-        if proposal == Planned():
-            return
-        self.asked = "is sent"
-        contexts = proposal.contexts([found.pair for found in self.found])
-        accepted = {(one.abstract_syntax, syntax): one.id for one in contexts for syntax in one.transfer_syntaxes}
-        carriage = Carriage(proposal, contexts, accepted)
-        self.answers = {pair: _proposed(pair, carriage.transfer_syntax(pair)) for pair in self._pairs}
+    def _count(self, instances: Iterable[Instance], fates: Iterable[Fate]) -> None:
+        for item, (answer, reason) in zip(instances, fates, strict=False):
+            self.instances += 1
+            self.bytes += item.length
+            kind = pair_of(item.sop_class_uid, item.transfer_syntax_uid), answer
+            count, size = self._kinds.get(kind, (0, 0))
+            self._kinds[kind] = (count + 1, size + item.length)
+            if reason is not None:
+                self._count_reason(reason, item.path)
+
+    def _count_reason(self, reason: str, path: str) -> None:
+        count, example = self._reasons.get(reason, (0, path))
+        self._reasons[reason] = (count + 1, example)
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """What needs presentation contexts, the most frequent first."""
+        return list(dict.fromkeys(found.pair for found in self.found))
+
+    @property
+    def requests(self) -> Sequence[Sequence[ProposedContext]]:
+        """The contexts of each association request that it takes to propose all that is needed."""
+        requests: list[tuple[ProposedContext, ...]] = []
+        left = self.pairs
+        while left:
+            contexts = self._proposal.contexts(left)
+            requests.append(contexts)
+            left = [pair for pair in left if not self._proposal.covers(contexts, pair)]
+        return requests
 
     @property
     def found(self) -> list[Found]:
-        """What could be sent, the most frequent first."""
-        pairs = sorted(self._pairs.items(), key=lambda item: -item[1][0])
-        return [Found(pair, count, size) for pair, (count, size) in pairs]
+        """The instances by their kinds, the most frequent first."""
+        kinds = sorted(self._kinds.items(), key=lambda item: -item[1][0])
+        return [self._found(pair, answer, *counts) for (pair, answer), counts in kinds]
+
+    def _found(self, pair: Pair, answer: str | None, count: int, size: int) -> Found:
+        said = self.answers.get(pair)
+        if said is not None:
+            return Found(pair, count, size, said.answer, said.is_accepted)
+        return Found(pair, count, size, answer, answer != _NOT_AT_ALL)
 
     @property
     def refused(self) -> list[Refused]:
@@ -147,10 +185,13 @@ class Findings:
 
     @property
     def not_accepted(self) -> list[Found]:
-        """What could be sent, if only the peer accepted it."""
-        return [
-            found for found in self.found if found.pair in self.answers and not self.answers[found.pair].is_accepted
-        ]
+        """What could be sent, if only it were accepted, or proposed, otherwise."""
+        return [found for found in self.found if not found.is_sendable]
+
+    @property
+    def sendable(self) -> int:
+        """How many instances can be sent, as far as is known."""
+        return self.instances - sum(found.instances for found in self.not_accepted)
 
     @property
     def exit_code(self) -> int:
@@ -164,23 +205,32 @@ class Findings:
         if not self.instances and not self.unsendable:
             yield "no files were found in what was named"
             return
-        yield f"{printable(before)}{counted(self.instances, 'instance')}, {format_bytes(self.bytes)}{after}"
-        if self._pairs:
+        yield f"{printable(before)}{self._totals()}{after}"
+        if self._kinds:
             yield ""
-            yield from self._pair_lines()
+            yield from self._kind_lines()
             yield ""
             yield self._contexts()
         if self._reasons:
             yield ""
-            yield f"cannot be sent: {counted(self.unsendable, 'file')}"
+            yield f"cannot be sent: {counted(sum(count for count, _ in self._reasons.values()), 'file')}"
             yield from self._reason_lines()
 
-    def _pair_lines(self) -> Iterator[str]:
-        """A table: how many instances of which SOP class in which transfer syntax, and what the peer says to them."""
-        said = (self.asked,) if self.answers else ()
-        rows: list[tuple[str, ...]] = [("instances", "data", *said, "SOP class", "transfer syntax")]
-        for pair, count, size in self.found:
-            said = (self.answers[pair].answer,) if pair in self.answers else ()
+    def _totals(self) -> str:
+        """How many instances there are, and how many of them would be sent where that is known to be fewer."""
+        total = counted(self.instances, "instance")
+        lost = self.not_accepted if self._outlook is not None else []
+        if not lost:
+            return f"{total}, {format_bytes(self.bytes)}"
+        size = self.bytes - sum(found.bytes for found in lost)
+        return f"{format_count(self.sendable)} of {total}, {format_bytes(size)}"
+
+    def _kind_lines(self) -> Iterator[str]:
+        """A table: how many instances of which SOP class in which transfer syntax, and what becomes of them."""
+        column = ("is sent",) if self._outlook is not None else ("peer",) if self.answers else ()
+        rows: list[tuple[str, ...]] = [("instances", "data", *column, "SOP class", "transfer syntax")]
+        for pair, count, size, answer, _ in self.found:
+            said = () if answer is None else (answer,)
             rows.append((format_count(count), format_bytes(size), *said, *map(uid_name, pair)))
         yield from _aligned(rows)
 
@@ -194,25 +244,73 @@ class Findings:
 
     def _contexts(self) -> str:
         """How many presentation contexts that takes."""
-        needed = len(self._pairs)
-        proposed = counted(len(self._proposal.contexts([found.pair for found in self.found])), "presentation context")
-        if self._proposal != Planned():
-            return f"{proposed} to propose"
-        contexts = f"{proposed} to propose: one for each line, and what can be converted to"
-        if needed <= MOST_CONTEXTS:
-            return contexts
-        return f"{contexts}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"
+        requests = self.requests
+        proposed = f"{counted(sum(map(len, requests)), 'presentation context')} to propose"
+        if self._outlook is None:
+            proposed += ": one for each line, and what can be converted to"
+        if len(requests) == 1:
+            return proposed
+        return f"{proposed}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"
+
+
+class Fate(NamedTuple):
+    """What becomes of an instance.
+
+    Attributes:
+        answer: that, in words; ``None``: nobody knows.
+        reason: why it cannot be sent, if it cannot.
+    """
+
+    answer: str | None
+    reason: str | None = None
+
+
+class _Outlook:
+    """What becomes of instances where a peer accepts all of a proposal, for their pairs alone.
+
+    Args:
+        proposal: the proposal, which does not depend on the transfer syntaxes of the files.
+    """
+
+    def __init__(self, proposal: Proposal) -> None:
+        self._proposal = proposal
+        self._carriages: dict[Pair, Carriage] = {}
+
+    def fates(self, instances: Iterable[Instance]) -> list[Fate]:
+        """What becomes of each; it may have to read their files."""
+        return [self._fate(instance) for instance in instances]
+
+    def _fate(self, instance: Instance) -> Fate:
+        pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
+        carriage = self._carriages.get(pair)
+        if carriage is None:
+            carriage = self._carriages[pair] = self._carriage(pair)
+        target = carriage.transfer_syntax(pair)
+        if target == instance.transfer_syntax_uid:
+            return Fate("as it is")
+        if target is None:
+            return Fate(_NOT_AT_ALL, self._why_not(pair))
+        reason = None if target in UNCOMPRESSED else obstacle(instance, target)
+        if reason is None:
+            return Fate("converted")
+        return Fate(_NOT_AT_ALL, f"only {name_of(target)} is proposed for it, and {reason}")
+
+    def _carriage(self, pair: Pair) -> Carriage:
+        contexts = self._proposal.contexts([pair])
+        accepted = {(one.abstract_syntax, syntax): one.id for one in contexts for syntax in one.transfer_syntaxes}
+        return Carriage(self._proposal, contexts, accepted)
+
+    def _why_not(self, pair: Pair) -> str:
+        """Why nothing of a pair can be sent."""
+        sop_class, transfer_syntax = map(uid_name, pair)
+        if any(one.abstract_syntax == pair[0] for one in self._proposal.contexts([pair])):
+            return f"{transfer_syntax} is not proposed for {sop_class}, and compressed data sets are not converted"
+        return f"{sop_class} is not among the SOP classes proposed"
 
 
 def uid_name(uid: str) -> str:
     """What a UID is called; private ones have no name."""
     return printable(name_of(uid))
-
-
-def _proposed(pair: Pair, transfer_syntax: str | None) -> PairAnswer:
-    if transfer_syntax is None:
-        return PairAnswer(*pair, is_accepted=False, answer="not at all")
-    return PairAnswer(*pair, is_accepted=True, answer="as it is" if transfer_syntax == pair[1] else "converted")
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

@@ -34,14 +34,15 @@ async def _echo(parsed: Parsed, identity: UserIdentity | None) -> int:
     """Ask until it has been often enough, something fails, or someone interrupts."""
     count, answers = parsed[COUNT], _Answers(quiet=parsed[QUIET])
     error: AsyncstoreError | None = None
-    with logging_to(logging.StreamHandler(), parsed), anyio.CancelScope() as scope, interrupts(scope.cancel):
-        try:
-            await _ask(parsed, sender_of(parsed, identity), count, answers)
-        except AsyncstoreError as caught:
-            error = caught
-    answers.say_statistics()
-    if error is not None:
-        raise error
+    with logging_to(logging.StreamHandler(), parsed, "echoscu"):
+        with anyio.CancelScope() as scope, interrupts(scope.cancel):
+            try:
+                await _ask(parsed, sender_of(parsed, identity), count, answers)
+            except AsyncstoreError as caught:
+                error = caught
+        answers.say_statistics()
+        if error is not None:
+            raise error
     is_complete = len(answers.seconds) == count or (answers.seconds and scope.cancelled_caught)
     return EXIT_OK if is_complete else EXIT_NOT_ATTEMPTED
 

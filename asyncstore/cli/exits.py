@@ -7,7 +7,7 @@ EXIT_OK = 0
 EXIT_NOT_ATTEMPTED = 1
 """Nothing could be attempted: bad usage, no input, no association. For ``echo``: an echo was not answered."""
 EXIT_NOT_STORED = 2
-"""The run ended, and at least one file was not stored."""
+"""The run ended, and at least one file was not stored, or its outcome could not be written where it was wanted."""
 EXIT_INTERRUPTED = 130
 """SIGINT or SIGTERM: 128 + SIGINT, as shells count it."""
 EXIT_BROKEN_PIPE = 141

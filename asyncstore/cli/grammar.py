@@ -17,7 +17,8 @@ Rules (``send`` takes storescu's command lines, and these are its rules):
    those above it: an option that is given above, or contradicts what is, or whose group of alternatives has its choice
    there, has no say; nor has one that needs another one which nobody gives.
 7. A variable of the environment holds an option's words as a shell would part them where the option takes several; a
-   flag's is 1 or 0, and a flag that is off in one layer is off, whatever lies beneath. An empty variable is none.
+   flag's is 1 or 0 (or true, yes, on, false, no, off), and a flag that is off in one layer is off, whatever lies
+   beneath. An empty variable is none.
 """
 
 from __future__ import annotations

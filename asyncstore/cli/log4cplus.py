@@ -7,13 +7,16 @@
 
 Rules:
 
-1. Loggers of DCMTK's that have their like here configure ours (:data:`LOGGERS`), ours go by their own names, and
-   those of DCMTK's other modules configure nothing: a file that suits storescu suits asyncstore.
+1. A file that suits the program of DCMTK's whose place a command takes suits the command: ``${appname}`` is that
+   program's name, and ``dcmtk.apps`` with that name the logger of all we write, as nearly all that storescu writes
+   comes from that one. DCMTK's loggers that have their like here configure ours (:func:`loggers_of`), those of its
+   other programs and modules nothing. Ours go by their own names.
 2. ``${name}`` is another setting of the file, ``appname``, ``date``, ``time``, ``pid`` or ``hostname``, or a variable
    of the environment; what is none of them stays as it is.
 3. Names of settings are compared without regard to capitals: Debian's files write ``logToStderr``, and mean it. (DCMTK
    looks for ``logToStdErr``, does not find it, and logs to standard output.)
-4. What log4cplus would pass over (an unknown appender, layout or level) is an error, with its line.
+4. What log4cplus would pass over (an unknown appender, layout or level, a file that cannot be opened) is an error,
+   with its line. A PatternLayout without a pattern is a SimpleLayout, with a warning, as there.
 """
 
 from __future__ import annotations
@@ -38,16 +41,21 @@ if TYPE_CHECKING:
 Settings = dict[str, Any]
 """What :func:`logging.config.dictConfig` takes."""
 
-LOGGERS = {
-    "dcmtk": ("asyncstore",),
-    "dcmtk.apps": ("asyncstore.cli",),
-    "dcmtk.apps.storescu": ("asyncstore.cli",),
-    "dcmtk.apps.echoscu": ("asyncstore.cli",),
-    "dcmtk.dcmdata": ("asyncstore.prepare",),
-    "dcmtk.dcmnet": ("asyncstore.network", "asyncstore.negotiation", "asyncstore.schedule"),
-    "dcmtk.dcmtls": ("asyncstore.network.tls",),
-}
-"""Which of our loggers do what these of DCMTK's do."""
+_NETWORK = ("asyncstore.network", "asyncstore.negotiation", "asyncstore.schedule", "asyncstore.sink")
+_APPS = "dcmtk.apps"
+
+
+def loggers_of(program: str) -> dict[str, tuple[str, ...]]:
+    """Which of our loggers do what these of DCMTK's do, where this is the program whose place we take."""
+    everything = ("asyncstore.cli", *_NETWORK)
+    return {
+        "dcmtk": ("asyncstore",),
+        _APPS: everything,
+        f"{_APPS}.{program}": everything,
+        "dcmtk.dcmnet": _NETWORK,
+        "dcmtk.dcmtls": ("asyncstore.network.tls_files",),
+    }
+
 
 _PREFIX = "log4cplus."
 _DEEPEST = 8
@@ -85,21 +93,24 @@ class Property(NamedTuple):
     line: int
 
 
-def dictionary(path: str, text: str, variables: Mapping[str, str]) -> Settings:
-    """What a property file says.
+def dictionary(path: str, text: str, program: str, environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """What a property file says, and what its author should know about it.
 
     Args:
         path: its name, for messages.
         text: its content.
-        variables: what ``${name}`` may be besides the file's own settings.
+        program: the program that the file is for.
+        environment: what ``${name}`` may be besides the file's own settings and DCMTK's variables.
 
     Raises:
         UsageError: it says something that cannot be done.
     """
-    return _Reader(path, _expanded(_properties(text), variables)).settings()
+    found = _expanded(_properties(text), _variables_of(program, environment))
+    reader = _Reader(path, found, loggers_of(program))
+    return reader.settings(), reader.remarks
 
 
-def variables_of(program: str, environment: Mapping[str, str]) -> dict[str, str]:
+def _variables_of(program: str, environment: Mapping[str, str]) -> dict[str, str]:
     """What ``${name}`` may be in any file: DCMTK's five, before the environment."""
     import platform  # noqa: PLC0415 - few runs have such a file
 
@@ -156,10 +167,16 @@ class _Reader:
     Args:
         path: the file's name.
         found: its settings by their names in small letters.
+        loggers: which of our loggers do what DCMTK's do.
+
+    Attributes:
+        remarks: what was taken otherwise than it seems.
     """
 
-    def __init__(self, path: str, found: Mapping[str, Property]) -> None:
+    def __init__(self, path: str, found: Mapping[str, Property], loggers: Mapping[str, tuple[str, ...]]) -> None:
         self._path = path
+        self._loggers = loggers
+        self.remarks: list[str] = []
         self._found = {key.removeprefix(_PREFIX): value for key, value in found.items() if key.startswith(_PREFIX)}
 
     def settings(self) -> Settings:
@@ -190,7 +207,7 @@ class _Reader:
 
     def _ours(self, name: str) -> tuple[str, ...]:
         """Our loggers for a name (rule 1)."""
-        return (name,) if name.partition(".")[0] != "dcmtk" else LOGGERS.get(name, ())
+        return (name,) if name.partition(".")[0] != "dcmtk" else self._loggers.get(name, ())
 
     def _logger(self, setting: Property) -> Settings:
         """A logger: its level, and the names of its appenders."""
@@ -258,6 +275,15 @@ class _Reader:
         name = self._found.get(f"{key}.file")
         if name is None or not name.value:
             raise self._refusal(setting, f"{setting.key}.File is missing")
+        try:
+            with open(name.value, "ab"):  # noqa: PTH123 - a path as it was given
+                pass
+        except OSError as error:
+            refusal = self._refusal(name, f"cannot write the log file {name.value}: {error.strerror}")
+            refusal.hint = (
+                f"See that its folder exists and can be written to, or change line {name.line} of {self._path}."
+            )
+            raise refusal from None
         return name.value
 
     def _layout(self, key: str) -> logging.Formatter:
@@ -272,7 +298,8 @@ class _Reader:
             raise self._refusal(layout, "the layout is none of SimpleLayout, TTCCLayout and PatternLayout")
         pattern = self._found.get(f"{key}.conversionpattern") or self._found.get(f"{key}.pattern")
         if pattern is None:
-            raise self._refusal(layout, f"{layout.key}.ConversionPattern is missing")
+            self.remarks.append(f"{self._place(layout)}: it has no ConversionPattern, so SimpleLayout stands for it")
+            return SimpleLayout()
         try:
             return PatternLayout(pattern.value)
         except ValueError as error:
@@ -343,8 +370,10 @@ class _Reader:
         return max(int(match[1]) * _SIZES.get(match[2], 1), _LEAST_ROLLING)
 
     def _refusal(self, setting: Property | None, problem: str) -> UsageError:
-        place = self._path if setting is None else f"{self._path}:{setting.line}: {setting.key}"
-        return UsageError(f"{place}: {problem}")
+        return UsageError(f"{self._place(setting)}: {problem}")
+
+    def _place(self, setting: Property | None) -> str:
+        return self._path if setting is None else f"{self._path}:{setting.line}: {setting.key}"
 
 
 def _class_name(name: str) -> str:

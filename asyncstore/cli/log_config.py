@@ -21,7 +21,7 @@ import tomllib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from asyncstore.cli.log4cplus import dictionary, variables_of
+from asyncstore.cli.log4cplus import dictionary
 from asyncstore.cli.log_levels import SILENT, TRACE
 from asyncstore.errors import UsageError
 
@@ -35,17 +35,19 @@ _QUOTING = ("pydicom", "pynetdicom", "py.warnings")
 
 
 @contextmanager
-def logging_as(path: str, console: logging.Handler) -> Iterator[None]:
+def logging_as(path: str, console: logging.Handler, program: str) -> Iterator[None]:
     """While it lasts, log as this file says.
 
     Args:
         path: the file.
         console: where lines for standard error go.
+        program: the program that a file of log4cplus's properties is for.
 
     Raises:
         UsageError: the file cannot be read, or says what cannot be done.
     """
-    settings = _with_console(_settings(path), console)
+    settings, remarks = _settings(path, program)
+    settings = _with_console(settings, console)
     touched = {"", *_QUOTING, *settings.get("loggers", {})}
     before = [(logger, *_state(logger)) for logger in map(logging.getLogger, touched)]
     logging.addLevelName(TRACE, "TRACE")
@@ -54,7 +56,9 @@ def logging_as(path: str, console: logging.Handler) -> Iterator[None]:
         try:
             logging.config.dictConfig(settings)
         except (ValueError, TypeError, AttributeError, ImportError, OSError) as error:
-            raise UsageError(f"{path}: {_reason(error)}") from None
+            raise _refusal(path, error) from None
+        for remark in remarks:
+            logging.getLogger("asyncstore.cli").warning("%s", remark)
         for name in _QUOTING:
             if name not in settings.get("loggers", {}) and logging.getLogger().level > TRACE:
                 logging.getLogger(name).setLevel(SILENT)
@@ -73,8 +77,8 @@ def _state(logger: logging.Logger) -> tuple[list[logging.Handler], int, bool]:
     return list(logger.handlers), logger.level, logger.propagate
 
 
-def _settings(path: str) -> Settings:
-    """What the file says, for dictConfig (rule 1)."""
+def _settings(path: str, program: str) -> tuple[Settings, list[str]]:
+    """What the file says, for dictConfig (rule 1), and what its author should know about it."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - a path from the command line
             content = file.read()
@@ -82,7 +86,7 @@ def _settings(path: str) -> Settings:
         raise UsageError(f"{path}: cannot read the log configuration: {error.strerror}") from None
     kind = os.path.splitext(path)[1].lower()  # noqa: PTH122 - as above
     if kind not in {".toml", ".json"}:
-        return dictionary(path, content.decode(errors="replace"), variables_of("asyncstore", os.environ))
+        return dictionary(path, content.decode(errors="replace"), program, os.environ)
     try:
         text = content.decode()
         settings: Any = tomllib.loads(text) if kind == ".toml" else json.loads(text)
@@ -90,7 +94,7 @@ def _settings(path: str) -> Settings:
         raise UsageError(f"{path}: the log configuration is not {kind[1:].upper()}: {error}") from None
     if not isinstance(settings, dict):
         raise UsageError(f"{path}: the log configuration is no table of Python's dictConfig")
-    return {"version": 1, "disable_existing_loggers": False, **settings}
+    return {"version": 1, "disable_existing_loggers": False, **settings}, []
 
 
 def _with_console(settings: Settings, console: logging.Handler) -> Settings:
@@ -127,7 +131,11 @@ class _Through(logging.Handler):
         self._target.handle(logging.makeLogRecord({**record.__dict__, **written}))
 
 
-def _reason(error: BaseException) -> str:
-    """Why dictConfig refused: what it says, and what made it say so."""
+def _refusal(path: str, error: Exception) -> UsageError:
+    """The error for what dictConfig refused: what it says, and what made it say so."""
     cause = error.__cause__
-    return str(error) if cause is None or str(cause) in str(error) else f"{error}: {cause}"
+    if isinstance(cause, OSError) and cause.filename is not None:
+        refusal = UsageError(f"{path}: {error}: cannot write the log file {cause.filename}: {cause.strerror}")
+        refusal.hint = f"See that its folder exists and can be written to, or name another file in {path}."
+        return refusal
+    return UsageError(f"{path}: {error}" if cause is None or str(cause) in str(error) else f"{path}: {error}: {cause}")

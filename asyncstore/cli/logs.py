@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from asyncstore.cli.log_levels import LEVELS, SILENT, TRACE, level_letter
 from asyncstore.cli.options import DEBUG, LOG_CONFIG, LOG_LEVEL, QUIET, VERBOSE, VERBOSE_PC
-from asyncstore.errors import UsageError
+from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.observe.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,8 +49,13 @@ def level_of(parsed: Parsed) -> int:
 
 
 @contextmanager
-def logging_to(handler: logging.Handler, parsed: Parsed) -> Iterator[logging.Logger]:
+def logging_to(handler: logging.Handler, parsed: Parsed, program: str = _OURS) -> Iterator[logging.Logger]:
     """While it lasts, show records through this handler; gives the logger for the command's own lines.
+
+    Args:
+        handler: the handler.
+        parsed: the command line, which says what is shown.
+        program: the program of DCMTK's whose place the command takes, if it takes one's.
 
     Raises:
         UsageError: the file that ``-lc`` names cannot be used, or ``+v`` asks for lines that are not shown.
@@ -61,9 +67,20 @@ def logging_to(handler: logging.Handler, parsed: Parsed) -> Iterator[logging.Log
         else:
             from asyncstore.cli.log_config import logging_as  # noqa: PLC0415 - few runs have such a file
 
-            stack.enter_context(logging_as(path, handler))
+            stack.enter_context(logging_as(path, handler, program))
         stack.enter_context(_contexts_as_wanted(wanted=parsed[VERBOSE_PC]))
-        yield logging.getLogger(f"{_OURS}.cli")
+        logger = logging.getLogger(f"{_OURS}.cli")
+        try:
+            yield logger
+        except AsyncstoreError as error:
+            log_end(logger, error, parsed)
+            raise
+
+
+def log_end(logger: logging.Logger, error: AsyncstoreError, parsed: Parsed) -> None:
+    """Log why a command ends, where a file decides what is logged: who reads that log looks for it there."""
+    if parsed[LOG_CONFIG] is not None:
+        logger.critical("%s", printable(str(error)))
 
 
 @contextmanager

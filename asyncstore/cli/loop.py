@@ -18,11 +18,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_INTERRUPTS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""By their names: not every system has all of them."""
+
 
 def run_loop(main: Coroutine[object, object, T]) -> T:
     """Run a coroutine to its end in a loop of its own."""
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
-        return runner.run(main)
+    try:
+        with asyncio.Runner(loop_factory=_new_loop) as runner:
+            return runner.run(main)
+    finally:
+        main.close()  # Ctrl-C may come before it has begun, and Python would warn of that
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -38,15 +44,18 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 @contextmanager
 def interrupts(on_interrupt: Callable[[], None]) -> Iterator[None]:
-    """While it lasts, SIGINT, SIGTERM and a hang-up call this in the running loop and do nothing else."""
+    """While it lasts, SIGINT, SIGTERM and a hang-up call this in the running loop and do nothing else.
+
+    What is ignored stays ignored: whoever started the program wants it so, as ``nohup`` does with a hang-up, and a
+    shell without job control with SIGINT for what it puts into the background (POSIX.1-2017, XCU 2.11).
+    """
     loop = asyncio.get_running_loop()
 
     def from_signal(_number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(on_interrupt)
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
-        numbers.append(signal.SIGHUP)
+    there_are = [getattr(signal, name) for name in _INTERRUPTS if hasattr(signal, name)]
+    numbers = [number for number in there_are if signal.getsignal(number) is not signal.SIG_IGN]
     before = [signal.signal(number, from_signal) for number in numbers]
     try:
         yield

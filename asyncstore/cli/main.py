@@ -23,12 +23,13 @@ from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_AT
 from asyncstore.cli.grammar import check, tokenize
 from asyncstore.cli.help import Style, command_help, program_help, version_text, width_of
 from asyncstore.cli.options import ARGUMENTS, CONFIG, NAMED_PEER, QUIET, VERSION
+from asyncstore.cli.table import VARIABLES
 from asyncstore.cli.tls_options import LIST_CIPHERS, LIST_PROFILES
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.observe.readable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import TextIO
 
     from asyncstore.cli.grammar import Layer, Tokens
@@ -85,14 +86,14 @@ def _command(command: Command, words: Sequence[str]) -> int:
             return _answer(command, exit_option)
         if any(given.row is ARGUMENTS for given in tokens.options):
             _show_arguments(command, tokens)
-        layers, warnings = _from_files(command, tokens)
+        layers, remarks = _from_files(command, tokens)
         parsed = check(command, tokens, os.environ, layers)
     except UsageError as error:
         _say(f"{command.program}: {printable(str(error))}; see {command.program} --help", sys.stderr)
         return EXIT_NOT_ATTEMPTED
     if QUIET not in parsed:
-        for warning in warnings:
-            _say(f"W: {printable(warning)}", sys.stderr)
+        for remark in (*remarks, *_unread_variables()):
+            _say(f"W: {printable(remark)}", sys.stderr)
     return _run(command, parsed)
 
 
@@ -104,6 +105,18 @@ def _from_files(command: Command, tokens: Tokens) -> tuple[Sequence[Layer], Sequ
     from asyncstore.cli.config import configured  # noqa: PLC0415 - few command lines need it
 
     return configured(command, filter(_has_config, COMMANDS.values()), tokens, os.environ)
+
+
+def _unread_variables() -> Iterator[str]:
+    """What to say about variables that are named as ours and that no option of any command reads."""
+    named = [name for name in os.environ if name.startswith(VARIABLES) and os.environ[name]]
+    if not named:
+        return
+    rows = (row for command in COMMANDS.values() for row in command.options() if not row.exits and not row.line_only)
+    known = {row.variable for row in rows}
+    for name in named:
+        if name not in known:
+            yield f"{name}: no option reads this variable{_did_you_mean(name, known)}"
 
 
 def _has_config(command: Command) -> bool:
@@ -160,10 +173,15 @@ def _say(text: str, stream: TextIO) -> None:
 
 def _unknown_command(name: str) -> str:
     """What to say about a word that is no command."""
+    return f"unknown command {name!r}{_did_you_mean(name, COMMANDS)}"
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The known name that was probably meant, if any."""
     from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
 
-    close = get_close_matches(name, COMMANDS, n=1)
-    return f"unknown command {name!r}" + (f", did you mean {close[0]}?" if close else "")
+    close = get_close_matches(name, known, n=1)
+    return f", did you mean {close[0]}?" if close else ""
 
 
 def _prepare_streams() -> None:

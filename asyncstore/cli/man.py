@@ -17,7 +17,7 @@ from asyncstore.cli.exits import (
     EXIT_OK,
 )
 from asyncstore.cli.help import SUMMARY
-from asyncstore.cli.log4cplus import LOGGERS
+from asyncstore.cli.log4cplus import loggers_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 _EXIT_CODES = (
     (EXIT_OK, "all that was asked for was done: every file stored, every echo answered"),
     (EXIT_NOT_ATTEMPTED, "nothing could be attempted: bad usage, no input, no association; an echo was not answered"),
-    (EXIT_NOT_STORED, "the run ended, and some file was not stored, or (scan) could not be"),
+    (
+        EXIT_NOT_STORED,
+        "the run ended, and some file was not stored, or (scan) could not be, or --json not be written to its end",
+    ),
     (EXIT_INTERRUPTED, "interrupted by SIGINT or SIGTERM"),
     (EXIT_BROKEN_PIPE, "nobody reads standard output any more"),
 )
@@ -35,9 +38,9 @@ _ENVIRONMENT = (
     (
         "ASYNCSTORE_<LONG_NAME>",
         (
-            "any option, in capitals and with _ for -: ASYNCSTORE_MAX_PDU=32768. Flags take 1 or 0. Where an option "
-            "takes several words, or may be given again, they are parted as in a shell. An empty variable is none. The "
-            "command line wins."
+            "any option, in capitals and with _ for -: ASYNCSTORE_MAX_PDU=32768. Flags take 1, true, yes or on, and 0, "
+            "false, no or off. Where an option takes several words, or may be given again, they are parted as in a "
+            "shell. An empty variable is none. The command line wins."
         ),
     ),
     ("ASYNCSTORE_CONFIG", "the configuration file, as --config gives it"),
@@ -75,10 +78,11 @@ _CONFIGURED = (
 _LOGGING = (
     "The file of --log-config holds log4cplus properties, as for DCMTK's programs, unless it ends in .toml or .json: "
     "then it is what Python's logging.config.dictConfig takes. Its loggers are ours, as asyncstore.network, or "
-    "DCMTK's, which stand for ours as below; those of DCMTK's other modules stand for none. There are ConsoleAppender, "
-    "FileAppender, RollingFileAppender, DailyRollingFileAppender and NullAppender, with SimpleLayout, TTCCLayout or "
-    "PatternLayout. ${appname} is asyncstore. What libraries warn of may quote a data set: it is logged only where the "
-    "root logger's level is TRACE, or the file names their loggers."
+    "DCMTK's, which stand for ours as below; those of DCMTK's other programs and modules stand for none. There are "
+    "ConsoleAppender, FileAppender, RollingFileAppender, DailyRollingFileAppender and NullAppender, with SimpleLayout, "
+    "TTCCLayout or PatternLayout. ${appname} is storescu for send, and for echo it is echoscu, as its logger is "
+    "dcmtk.apps.echoscu; for others it is asyncstore. What libraries warn of may quote a data set: it is logged only "
+    "where the root logger's level is TRACE, or the file names their loggers."
 )
 
 
@@ -107,7 +111,7 @@ def page() -> Iterator[str]:
     yield ".SH CONFIGURATION FILES"
     yield from (_text(_CONFIGURED), ".PP", ".EX", *map(_text, _CONFIGURATION.split("\n")), ".EE")
     yield from (".SH LOG CONFIGURATION", _text(_LOGGING))
-    for theirs, ours in LOGGERS.items():
+    for theirs, ours in loggers_of("storescu").items():
         yield from _tagged(f"\\fB{_text(theirs)}\\fP", ", ".join(ours))
     yield ".SH EXIT STATUS"
     for code, meaning in _EXIT_CODES:

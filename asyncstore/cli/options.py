@@ -67,7 +67,9 @@ INPUTS = Parameter[tuple[str, ...]](
 
 HELP = Option[bool]("--help", Flag(), False, "show this help and exit", "-h", exits=True)
 VERSION = Option[bool]("--version", Flag(), False, "show the versions of everything involved and exit", exits=True)
-ARGUMENTS = Option[bool]("--arguments", Flag(), False, "show the command line after command files are expanded")
+ARGUMENTS = Option[bool](
+    "--arguments", Flag(), False, "show the command line after command files are expanded", line_only=True
+)
 QUIET = Option[bool](
     "--quiet", Flag(), False, "print nothing at all: the exit code tells", "-q", alternatives="verbosity"
 )

@@ -5,11 +5,13 @@ It prints the plan of ``send --dry-run``, for people or as JSON lines, whose fie
     {"type":"context","sop_class_uid":...,"sop_class":...,"transfer_syntax_uid":...,"transfer_syntax":...,
      "instances":12,"bytes":33600,"accepted":true,"answer":"accepted"}
     {"type":"unsendable","reason":"not a DICOM file","files":1,"example":"/archive/README.txt"}
-    {"type":"summary","instances":12,"bytes":33600,"unsendable":1,"contexts":1,"associations":1,"peer":...,
+    {"type":"summary","instances":12,"bytes":33600,"unsendable":1,"pairs":1,"contexts":2,"associations":1,"peer":...,
      "exit_code":2}
 
-``accepted``, ``answer`` and ``peer`` are null where no peer was asked. The peer is asked when all files have been
-looked into: only then the contexts are known.
+There is a ``context`` line for each of the pairs of SOP class and transfer syntax found; ``contexts`` is how many
+presentation contexts ``send`` proposes for them, which holds those that can be converted to, and ``associations`` how
+many requests that takes. ``accepted``, ``answer`` and ``peer`` are null where no peer was asked. The peer is asked when
+all files have been looked into: only then the contexts are known.
 """
 
 from __future__ import annotations
@@ -32,7 +34,6 @@ from asyncstore.cli.wording import counted
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.readable import format_bytes, printable
-from asyncstore.protocol.associate import MOST_CONTEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +86,7 @@ async def _ask(
     host, port = peer
     try:
         async with sender_of(parsed.naming({PEER.key: (host,), PORT.key: (str(port),)}), identity) as sender:
-            answers = await sender.negotiate(found.pair for found in findings.found)
+            answers = await sender.negotiate(findings.pairs)
     except AsyncstoreError as error:
         return error
     findings.answers = {(answer.sop_class_uid, answer.transfer_syntax_uid): answer for answer in answers}
@@ -105,12 +106,12 @@ def _peer_lines(findings: Findings, peer: tuple[str, int] | None) -> Iterator[st
     instances, size = sum(found.instances for found in refused), sum(found.bytes for found in refused)
     accepted = len(findings.answers) - len(refused)
     concerned = f"{counted(instances, 'instance')}, {format_bytes(size)}, cannot be sent to it"
-    yield f"{name} accepts {accepted} of {counted(len(findings.answers), 'context')}: {concerned}"
+    yield f"{name} takes {accepted} of these {counted(len(findings.answers), 'kind')} of instances: {concerned}"
 
 
 def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Iterator[dict[str, object]]:
     """The plan, one object a line."""
-    for (sop_class, syntax), instances, size in findings.found:
+    for (sop_class, syntax), instances, size, *_ in findings.found:
         answer = findings.answers.get((sop_class, syntax))
         yield {
             "type": "context",
@@ -130,8 +131,9 @@ def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Ite
         "instances": findings.instances,
         "bytes": findings.bytes,
         "unsendable": findings.unsendable,
-        "contexts": len(findings.found),
-        "associations": -(-len(findings.found) // MOST_CONTEXTS),
+        "pairs": len(findings.pairs),
+        "contexts": sum(map(len, findings.requests)),
+        "associations": len(findings.requests),
         "peer": None if peer is None else address_of(*peer),
         "exit_code": code,
     }

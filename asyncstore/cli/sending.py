@@ -4,7 +4,8 @@ Rules:
 
 1. A run's outcomes come in batches; each goes to the tally, to the JSON lines and to the lines about files. The display
    samples the tally four times a second and is never waited for.
-2. What cannot be shown or written any more is dropped; the transfer goes on.
+2. What cannot be shown or written any more is dropped; the transfer goes on. If that were JSON lines which somebody
+   wanted, the exit code tells.
 3. The first SIGINT or SIGTERM lets the files under way finish, the second ends everything at once.
 """
 
@@ -20,9 +21,21 @@ from asyncstore import __version__
 from asyncstore.cli.commands import SEND
 from asyncstore.cli.engine import paths_of, refuse_missing, renamer_of, sender_of, walk_of
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
-from asyncstore.cli.logs import logging_to
+from asyncstore.cli.logs import log_end, logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
-from asyncstore.cli.options import CALLED_AE_TITLE, DRY_RUN, INPUTS, JSON, NO_HALT, PEER, PORT, PROGRESS, QUIET, RENAME
+from asyncstore.cli.options import (
+    CALLED_AE_TITLE,
+    DRY_RUN,
+    INPUTS,
+    JSON,
+    NO_HALT,
+    PEER,
+    PORT,
+    PROGRESS,
+    QUIET,
+    RENAME,
+    REPEAT,
+)
 from asyncstore.cli.outcomes import OutcomeLines
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.wording import counted
@@ -69,7 +82,7 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
     with ExitStack() as stack:
         paths = stack.enter_context(paths_of(parsed))
         display = open_display(output, _title(parsed), _progress(parsed))
-        logger = stack.enter_context(logging_to(LogLines(display), parsed))
+        logger = stack.enter_context(logging_to(LogLines(display), parsed, "storescu"))
         sender = sender_of(parsed, identity)  # it may ask for a key's password: before anything else is on the screen
         json_lines = _json_lines(parsed, logger)
         if json_lines is not None:
@@ -78,7 +91,7 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         watch = _Watch(display, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines, renamer_of(parsed))
         with interrupts(watch.interrupt), display:
             await _store(sender, parsed, paths, watch)
-        return _conclude(parsed, output, watch)
+        return _conclude(parsed, output, watch, logger)
 
 
 class _Watch:
@@ -148,7 +161,9 @@ class _Watch:
             return EXIT_INTERRUPTED
         if not self.tally.attempted:
             return EXIT_NOT_ATTEMPTED
-        return EXIT_NOT_STORED if self.tally.unstored or self.error is not None else EXIT_OK
+        if self.tally.unstored or self.error is not None or (self.json_lines and self.json_lines.is_incomplete):
+            return EXIT_NOT_STORED
+        return EXIT_OK
 
 
 async def _store(sender: Sender, parsed: Parsed, paths: Iterable[str], watch: _Watch) -> None:
@@ -166,20 +181,23 @@ async def _store(sender: Sender, parsed: Parsed, paths: Iterable[str], watch: _W
         watch.error = error
 
 
-def _conclude(parsed: Parsed, output: Output, watch: _Watch) -> int:
+def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Logger) -> int:
     """Say how it ended, to people and to machines."""
     seconds = watch.tally.seconds(monotonic())
     if watch.json_lines is not None:
         watch.json_lines.summary(watch.tally, seconds, watch.exit_code)
+        watch.json_lines.close()  # it may tell only now that it cannot be written
     if watch.error is None or watch.tally.attempted:
         ending = Ending(
             seconds,
             0 if watch.run is None else watch.run.progress().associations_opened,
             interrupted=bool(watch.signals),
+            repeat=parsed[REPEAT],
             details=tuple(_details(parsed, watch)),
         )
         print_summary(output, watch.tally, ending)
     if watch.error is not None:
+        log_end(logger, watch.error, parsed)
         watch.display.log(f"{SEND.program}: {watch.error}", "red")
         if watch.error.hint is not None:
             watch.display.log(watch.error.hint)
@@ -194,7 +212,9 @@ def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
         yield f"Stopped at the first file that was not stored; with {NO_HALT.long} ({NO_HALT.short}) it goes on."
     if watch.renamer is not None and watch.renamer.failed:
         yield f"{counted(watch.renamer.failed, 'file')} could not be renamed, and kept the name."
-    if watch.json_lines is not None and watch.json_lines.failure is None and parsed[JSON] != "-":
+    if watch.json_lines is not None and watch.json_lines.is_incomplete:
+        yield f"Not every outcome could be written to {parsed[JSON]}, so the exit code is not 0: see above."
+    elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[JSON] != "-":
         yield f"Every outcome: {parsed[JSON]}"
     yield from _next_steps(parsed, watch.tally)
 

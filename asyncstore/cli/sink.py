@@ -1,7 +1,8 @@
 """``asyncstore sink``: a storage SCP that runs until it is interrupted.
 
 Its first line says where it listens, for people and for programs that let it choose the port:
-``listening on 127.0.0.1:11112 as any AE title``, and ``, over TLS`` where it is.
+``listening on 127.0.0.1:11112 as any AE title``, and ``, over TLS`` where it is. Those that follow count: what was
+received, how much of it in place of an earlier file, and what was refused, by the status answered.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from asyncstore.cli.options import IPV6, QUIET
 from asyncstore.cli.secure import ip_version_of, tls_of
 from asyncstore.cli.wording import counted
 from asyncstore.network.addresses import address_of
-from asyncstore.observe.readable import format_bytes
+from asyncstore.observe.readable import format_bytes, format_count
 from asyncstore.sink import Sink
 
 if TYPE_CHECKING:
@@ -92,8 +93,12 @@ class _Report:
     def counts(self, *, last: bool = False) -> None:
         """Print the counts, if they are not the same as before."""
         tally = self._sink.tally
+        again = f", {format_count(tally.replaced)} in place of earlier ones" if tally.replaced else ""
+        refused = "".join(
+            f"refused {format_count(count)} with 0x{status:04X}, " for status, count in sorted(tally.refused.items())
+        )
         received = (
-            f"received {counted(tally.instances, 'instance')}, {format_bytes(tally.bytes)}, "
+            f"received {counted(tally.instances, 'instance')}, {format_bytes(tally.bytes)}{again}, {refused}"
             f"in {counted(tally.associations_total, 'association')}, and {counted(tally.echoes, 'C-ECHO request')}"
         )
         if last:

@@ -22,6 +22,10 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
+VARIABLES = "ASYNCSTORE_"
+"""How the names of environment variables begin."""
+
+
 class Option(NamedTuple, Generic[T_co]):
     """One option of a command, which is one row of the manual.
 
@@ -66,7 +70,7 @@ class Option(NamedTuple, Generic[T_co]):
     @property
     def variable(self) -> str:
         """The environment variable it reads."""
-        return "ASYNCSTORE_" + self.bare_name.upper().replace("-", "_")
+        return VARIABLES + self.bare_name.upper().replace("-", "_")
 
     @property
     def default_text(self) -> str | None:

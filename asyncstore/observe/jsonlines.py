@@ -6,7 +6,8 @@ Rules:
 2. Lines are ASCII. A path that is not UTF-8 holds its odd bytes as lone surrogates, as Python has them: ``json.loads``
    and :func:`os.fsencode` give back the exact name.
 3. Every batch is written and flushed as a whole: a reader never waits for half a line.
-4. Where writing fails (closed pipe, full disk), that is reported once; then the run goes on without these lines.
+4. Where writing fails (closed pipe, full disk), that is reported once; then the run goes on without these lines. A
+   reader that went away has read what it wanted; anything else leaves a record that is not complete.
 """
 
 from __future__ import annotations
@@ -42,10 +43,12 @@ class JsonLines:
 
     Attributes:
         failure: that sentence, once writing has failed.
+        is_incomplete: whether it failed for another reason than that the reader went away.
     """
 
     def __init__(self, stream: io.RawIOBase, name: str, on_failure: Callable[[str], None]) -> None:
         self.failure: str | None = None
+        self.is_incomplete = False
         self._stream = stream
         self._name = name
         self._on_failure = on_failure
@@ -121,6 +124,7 @@ class JsonLines:
 
     def _fail(self, error: Exception) -> None:
         if self.failure is None:
+            self.is_incomplete = not isinstance(error, BrokenPipeError)
             cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             self.failure = (
                 f"{printable(self._name)}: {cause}; no more JSON lines are written to it, the transfer goes on"

@@ -8,7 +8,9 @@ Rules:
 3. While the walk is under way the total is only what it has found so far.
 4. What was withdrawn because the run is to end is no progress: the share done stays where it is, and nothing is
    estimated any more.
-5. Rates tell what comes to be stored. Bytes count as soon as they are sent, so that a large instance does not look like
+5. Nothing is estimated from nothing: only once the SCP has answered for a file, or more has been sent than could lie in
+   the buffers on the way to it.
+6. Rates tell what comes to be stored. Bytes count as soon as they are sent, so that a large instance does not look like
    a stall; but where some were sent in vain, only those of the instances stored do.
 """
 
@@ -32,6 +34,10 @@ On loopback: 16 000 small instances/s against 2 GB/s. Over a link of 1 Gbit/s, e
 
 _ESTIMATE_WINDOWS = 6
 """How many times further back the estimate looks than the rates."""
+
+_IN_BUFFERS = 16 << 20
+"""Bytes that may count as sent and have gone nowhere: Linux gives a connection 4 MB to send from and 6 MB to receive
+into at most (tcp_wmem, tcp_rmem), and several lanes of ours seldom fill theirs before the first answer."""
 
 _SOONEST_ESTIMATE = 2.0
 """Seconds before which an estimate would be a guess: associations open, files come into the cache."""
@@ -82,7 +88,7 @@ class Pace:
         window: seconds that the rates are averaged over.
 
     Attributes:
-        rate: instances stored and their bytes, per second, over the last ``window`` seconds (rule 5).
+        rate: instances stored and their bytes, per second, over the last ``window`` seconds (rule 6).
         fraction: the share of the work found so far that is done, 0 to 1.
         seconds_left: how long the rest of what is found will take; ``None`` while nobody can tell.
     """
@@ -106,7 +112,8 @@ class Pace:
         self.rate = recent.rate()
         self.fraction = done / total if total else 0.0
         per_second = long.work_per_second()
-        sure = per_second > 0 and tally.seconds(now) >= _SOONEST_ESTIMATE and not tally.withdrawn
+        has_moved = tally.done > tally.not_sent or progress.bytes_sent > _IN_BUFFERS
+        sure = has_moved and per_second > 0 and tally.seconds(now) >= _SOONEST_ESTIMATE and not tally.withdrawn
         self.seconds_left = (total - done) / per_second if sure else None
 
     def _windows_since(self, started: float) -> tuple[_Window, _Window]:

@@ -65,6 +65,8 @@ class Ending(NamedTuple):
     """How many the peer accepted."""
     interrupted: bool = False
     """Whether it was ended before its time."""
+    repeat: int = 1
+    """How often every file was to be sent: it has an outcome, and is counted, each time."""
     details: tuple[str, ...] = ()
     """Lines that say where to find more."""
 
@@ -97,8 +99,9 @@ def _sentence(tally: Tally, ending: Ending) -> str:
     else:
         what = f"{format_count(stored)} of {_counted(tally.done, 'file')}"
     earlier = f" ({format_count(tally.skipped)} of them by an earlier run)" if tally.skipped else ""
+    times = f", each file counted {format_count(ending.repeat)} times" if ending.repeat > 1 else ""
     begin = "Interrupted: stored" if ending.interrupted else "Stored"
-    return f"{begin} {what} in {format_duration(ending.seconds)}{earlier}."
+    return f"{begin} {what} in {format_duration(ending.seconds)}{earlier}{times}."
 
 
 def _figures(tally: Tally, ending: Ending) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.probe import ODD_LENGTH, OPEN_FLAGS
-from asyncstore.prepare.reencode import Changes, DamagedDataSet, NotCompressed, encoding_of, reencode
+from asyncstore.prepare.reencode import Changes, DamagedDataSet, Encoding, NotCompressed, encoding_of, reencode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 _IN_MEMORY = 1 << 20
 """Bytes up to which a data set comes back in memory: half of a reader's buffer, and 0.3 ms through a pipe."""
 
+_NEEDS_COMPRESSION = "its pixel data would have to be compressed"
+
+_GLANCE = 1 << 16
+"""Bytes within which the pixel data of nearly every instance begins."""
+
+_UNCHANGED = Changes()
 _numbers = count()
 
 
@@ -47,6 +53,36 @@ def convert(orders: Iterable[Order], new_vrs: bool, deflate_level: int, folder: 
     return [_converted(order, Changes(order.values, new_vrs, deflate_level), folder) for order in orders]
 
 
+def obstacle(found: Instance, transfer_syntax_uid: str) -> str | None:
+    """Why a data set cannot be converted, for who wants to know beforehand; ``None`` where it can be.
+
+    Pixel data that would have to be compressed shows early, and is not read; all else is read as for sending.
+    """
+    target = encoding_of(transfer_syntax_uid)
+    try:
+        if _has_early_pixel_data(found, target):
+            return _NEEDS_COMPRESSION
+        _chunks(found, target)
+    except NotCompressed:
+        return _NEEDS_COMPRESSION
+    except _Unconvertible as reason:
+        return str(reason)
+    return None
+
+
+def _has_early_pixel_data(found: Instance, target: Encoding) -> bool:
+    """Whether the beginning of a data set tells that its pixel data would have to be compressed."""
+    if found.data is not None:
+        return False
+    try:
+        reencode(_read(found, _GLANCE), encoding_of(found.transfer_syntax_uid), target, Changes())
+    except NotCompressed:
+        return True
+    except (DamagedDataSet, OSError):
+        pass  # the beginning is not the whole
+    return False
+
+
 class _Unconvertible(Exception):
     """The message is the reason."""
 
@@ -54,7 +90,7 @@ class _Unconvertible(Exception):
 def _converted(order: Order, changes: Changes, folder: str) -> Instance | Unsendable:
     found, target, sop_instance_uid, _ = order
     try:
-        chunks = _chunks(found, target, changes)
+        chunks = _chunks(found, encoding_of(target), changes)
         length = sum(map(len, chunks))
         there = Instance(found.path, found.sop_class_uid, sop_instance_uid, target, 0, length)
         if length <= _IN_MEMORY:
@@ -62,19 +98,18 @@ def _converted(order: Order, changes: Changes, folder: str) -> Instance | Unsend
         return there._replace(path=_written(chunks, folder))
     except _Unconvertible as reason:
         return Unsendable(found.path, str(reason))
+    except NotCompressed:
+        from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - it is seldom needed
+
+        return Unsendable(found.path, f"the peer takes it in {name_of(target)} only, and {_NEEDS_COMPRESSION}")
 
 
-def _chunks(found: Instance, target: str, changes: Changes) -> list[Chunk]:
+def _chunks(found: Instance, target: Encoding, changes: Changes = _UNCHANGED) -> list[Chunk]:
     try:
         data = found.data or _read(found)
         if len(data) != found.length:
             raise _Unconvertible("its size has changed since it was found")
-        chunks = reencode(data, encoding_of(found.transfer_syntax_uid), encoding_of(target), changes)
-    except NotCompressed as refusal:
-        from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - it is seldom needed
-
-        reason = f"the peer takes it in {name_of(target)} only, and its pixel data would have to be compressed"
-        raise _Unconvertible(reason) from refusal
+        chunks = reencode(data, encoding_of(found.transfer_syntax_uid), target, changes)
     except DamagedDataSet as damage:
         raise _Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
     except OSError as error:
@@ -84,10 +119,10 @@ def _chunks(found: Instance, target: str, changes: Changes) -> list[Chunk]:
     return chunks
 
 
-def _read(found: Instance) -> bytes:
+def _read(found: Instance, most: int = -1) -> bytes:
     with os.fdopen(os.open(found.path, OPEN_FLAGS), "rb") as file:
         file.seek(found.offset)
-        return file.read()
+        return file.read(most)
 
 
 def _written(chunks: list[Chunk], folder: str) -> str:

@@ -198,7 +198,11 @@ class TestMistakes:
             ('add-cert-file = ["a", 3]', "{}:1: add-cert-file: a text in quotes is needed"),
             ('latency = "0.5"', "{}:1: latency: a number is needed"),
             ("help = true", "{}:1: help: unknown key"),
-            ('peer = "p"', "{}:1: peer: unknown key"),
+            ('peer = "p"', "{}:1: peer: this can only stand on the command line: --peer"),
+            (
+                "[send]\narguments = true",
+                "{}:2: [send] arguments: this can only stand on the command line: --arguments",
+            ),
         ],
     )
     def test_they_are_named_with_file_line_table_and_key(self, file, text, said):

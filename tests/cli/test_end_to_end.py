@@ -130,7 +130,9 @@ class TestWhatArrives:
 
     async def test_every_file_is_stored_as_often_as_asked(self, good):
         async with running_sink() as sink:
-            assert (await asyncstore("send", "--repeat", "3", HOST, str(sink.port), good)).returncode == 0
+            done = await asyncstore("send", "--repeat", "3", HOST, str(sink.port), good)
+            assert done.returncode == 0
+            assert re.search(r"Stored all 9 files in [^,]+, each file counted 3 times\.\n", done.err)
             assert (await sink.end()).out.startswith("received 9 instances")
 
 
@@ -245,6 +247,40 @@ class TestInterrupts:
             done = await finished(process)
         assert done.returncode == 130
 
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    async def test_a_signal_that_is_ignored_stays_ignored(self, good, number, tmp_path):
+        """As SIGINT is where a shell without job control puts a command into the background."""
+        async with running_sink("--latency", "0.3", "--output", tmp_path / "received") as sink:
+            words = (sys.executable, "-m", "asyncstore", "send", "--json", "-", "--associations", "1")
+            pipe = asyncio.subprocess.PIPE
+            code = f'trap "" {number.name.removeprefix("SIG")}; exec "$@"'
+            process = await asyncio.create_subprocess_exec(
+                "sh", "-c", code, "sh", *words, HOST, str(sink.port), good, stdin=pipe, stdout=pipe
+            )
+            while b'"outcome"' not in await asyncio.wait_for(process.stdout.readline(), 60):
+                pass  # the first of three is stored: it is under way
+            process.send_signal(number)
+            assert (await finished(process)).returncode == 0
+        assert trees.data_sets(tmp_path / "received") == trees.data_sets(good)
+
+    @pytest.mark.parametrize(
+        "module", ["asyncstore.cli.main", "asyncstore.cli.options", "asyncstore.cli.sending", "uvloop"]
+    )
+    async def test_it_ends_quietly_while_it_is_still_imported(self, module):
+        code = f"""
+import os, runpy, signal, sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+runpy.run_module("asyncstore", run_name="__main__")
+"""
+        words = (sys.executable, "-c", code, "send", HOST, "104", "/nowhere")
+        pipe = asyncio.subprocess.PIPE
+        done = await finished(await asyncio.create_subprocess_exec(*words, stdout=pipe, stderr=pipe, stdin=pipe))
+        assert done == (130, "", "")
+
     async def test_a_list_that_never_ends_does_not_hold_it(self, good):
         first = next(path for path in good.rglob("*") if path.is_file())
         async with running_sink() as sink:
@@ -313,6 +349,33 @@ class TestJson:
         assert len(json_lines((tmp_path / "lines").read_text())) == 5
         assert f"Every outcome: {tmp_path}/lines" in done.err
 
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux's")  # noqa: PTH110
+    @pytest.mark.parametrize("quiet", [(), ("-q",)])
+    async def test_outcomes_that_could_not_be_written_cost_the_exit_code(self, good, quiet, tmp_path):
+        async with running_sink("--output", tmp_path / "received") as sink:
+            done = await asyncstore("send", *quiet, "--json", "/dev/full", HOST, str(sink.port), good)
+        assert done.returncode == 2
+        assert len(trees.data_sets(tmp_path / "received")) == 3
+        assert ("Not every outcome could be written to /dev/full" in done.err) is not bool(quiet)
+        assert "Every outcome: " not in done.err
+
+
+class TestLog:
+    @pytest.mark.parametrize(("command", "program"), [("send", "storescu"), ("echo", "echoscu")])
+    async def test_why_nothing_could_be_sent_is_in_the_log_that_storescu_would_write(
+        self, good, tmp_path, command, program
+    ):
+        (tmp_path / "a.cfg").write_text(
+            "log4cplus.rootLogger = ERROR, f\nlog4cplus.appender.f = log4cplus::FileAppender\n"
+            f"log4cplus.appender.f.File = {tmp_path}/${{appname}}.log\n"
+        )
+        port = str(free_port())
+        files = [good] if command == "send" else []
+        done = await asyncstore(command, "-lc", tmp_path / "a.cfg", HOST, port, *files)
+        assert done.returncode == 1
+        said = (tmp_path / f"{program}.log").read_text()
+        assert said.startswith(f"FATAL - {HOST}:{port}: cannot connect: connection refused")
+
 
 class TestDryRun:
     async def test_it_says_what_would_be_sent_and_asks_nobody(self, archive):
@@ -329,6 +392,32 @@ class TestDryRun:
             "cannot be sent: 1 file",
             f"  1    not a DICOM file  such as {archive}/README.txt",
         ]
+
+    @pytest.mark.parametrize(
+        ("option", "names"),
+        [("-xm", "*"), ("-x4", "CT*"), ("-xi", "*"), ("-xd", "*"), ("-R", "JPEG*"), ("-xh", "report*")],
+    )
+    async def test_it_says_of_every_file_what_becomes_of_it_where_all_is_accepted(self, tmp_path, option, names):
+        for path in trees.pydicom_test_files():
+            if path.name in {"CT_small.dcm", "reportsi.dcm", "JPEG2000.dcm"}:
+                shutil.copy(path, tmp_path)
+        files = sorted(tmp_path.glob(names))
+        async with running_sink() as sink:
+            sent = await asyncstore("send", "-nh", "--json", "-", option, HOST, str(sink.port), *files)
+        planned = await asyncstore("send", "-nh", "--dry-run", option, "pacs.invalid", "104", *files)
+        *_, summary = json_lines(sent.out)
+        lost = summary["not_sent"]
+        of_them = f"{len(files) - lost} of " if lost else ""
+        plural = "s" if len(files) > 1 else ""
+        assert planned.out.startswith(f"to pacs.invalid:104: {of_them}{len(files)} instance{plural}, ")
+        assert planned.out.count(" not at all ") == lost
+        assert planned.returncode == sent.returncode == summary["exit_code"]
+
+    async def test_pixel_data_that_would_have_to_be_compressed_is_named_with_a_file(self):
+        [image] = [path for path in trees.pydicom_test_files() if path.name == "CT_small.dcm"]
+        done = await asyncstore("send", "--dry-run", "-xm", "pacs.invalid", "104", image)
+        why = "only MPEG2MainProfile@MainLevel is proposed for it, and its pixel data would have to be compressed"
+        assert done.out.splitlines()[-2:] == ["cannot be sent: 1 file", f"  1    {why}  such as {image}"]
 
     async def test_it_finds_nothing_where_nothing_is(self, tmp_path):
         done = await asyncstore("send", "--dry-run", "pacs.invalid", "104", tmp_path)
@@ -370,6 +459,27 @@ class TestEcho:
 
 
 class TestSink:
+    async def test_it_counts_what_came_again_and_what_it_refused(self, good, tmp_path):
+        received = tmp_path / "received"
+        async with running_sink("--output", received) as sink:
+            await asyncstore("send", "--repeat", "2", HOST, str(sink.port), good)
+            printed = await sink.end()
+        assert printed.out.startswith("received 6 instances, 16.8 kB, 3 in place of earlier ones, in ")
+        async with running_sink("--status", "0xA700") as sink:
+            await asyncstore("send", "-nh", HOST, str(sink.port), good)
+            printed = await sink.end()
+        assert printed.out.startswith("received 0 instances, 0 B, refused 3 with 0xA700, in ")
+
+    async def test_it_says_once_why_it_cannot_store(self, good, tmp_path):
+        received = tmp_path / "received"
+        async with running_sink("--output", received) as sink:
+            received.rmdir()
+            await asyncstore("send", "-nh", HOST, str(sink.port), good)
+            printed = await sink.end()
+        assert printed.out.startswith("received 0 instances, 0 B, refused 3 with 0xA700, in ")
+        why = f"cannot store files in {received}: No such file or directory"
+        assert printed.err == f"W: {why}; what cannot be stored is refused with 0xA700 out of resources\n"
+
     @pytest.mark.parametrize(("host", "shown"), [(HOST, rb"127\.0\.0\.1"), ("::1", rb"\[::1\]")])
     async def test_it_says_where_it_listens_and_that_it_speaks_tls(self, host, shown, tmp_path):
         if host == "::1" and not has_ipv6():

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import asyncstore
 from asyncstore.cli.commands import SEND
 from asyncstore.cli.grammar import parse
+from asyncstore.cli.log4cplus import loggers_of
 from asyncstore.cli.log_layouts import PatternLayout, SimpleLayout
 from asyncstore.cli.logs import logging_to
 from asyncstore.errors import UsageError
@@ -43,11 +45,11 @@ def file(tmp_path, monkeypatch):
     return write
 
 
-def shown(path, *options):
+def shown(path, *options, program="storescu"):
     """What is written to where the command's own lines go."""
     stream = io.StringIO()
     line = parse(SEND, ("-lc", str(path), *options, "localhost", "104", "file"), {})
-    with logging_to(logging.StreamHandler(stream), line) as logger:
+    with logging_to(logging.StreamHandler(stream), line, program) as logger:
         for level in (50, 40, 30, 20, 10, 5):
             logger.log(level, "at %d", level)
         logging.getLogger("asyncstore.network.association").info("of the network")
@@ -75,7 +77,7 @@ class TestProperties:
             if shipped.name == "filelog.cfg"
             else ["FATAL:", "ERROR:", "WARN:", "INFO:", "INFO:", "INFO:"]
         )
-        logged = Path("asyncstore.log").read_text().splitlines()
+        logged = Path("storescu.log").read_text().splitlines()
         assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} FATAL( - cli     )?(:| -) at 50", logged[0])
         assert logged[4].endswith("at 10")
 
@@ -88,6 +90,32 @@ class TestProperties:
         assert lines[-1] == "INFO asyncstore.network.association: of the network"
         assert lines[:-1] == [f"{name} asyncstore.cli: at {level}" for name, level in
                               (("FATAL", 50), ("ERROR", 40), ("WARN", 30))]  # fmt: skip
+
+    def test_what_silences_storescu_silences_all_we_write(self, file):
+        """Nearly all that storescu writes comes from its own logger, of associations as well."""
+        rest = f"log4cplus.rootLogger = DEBUG, console\n{CONSOLE}"
+        path = file(f"log4cplus.logger.dcmtk.apps.storescu = ERROR\n{rest}")
+        assert shown(path) == ["FATAL asyncstore.cli: at 50", "ERROR asyncstore.cli: at 40"]
+        path = file(f"log4cplus.logger.dcmtk.apps.storescu = FATAL\nlog4cplus.logger.dcmtk.dcmnet = INFO\n{rest}")
+        assert shown(path)[1:] == ["INFO asyncstore.network.association: of the network"]
+        path = file(f"log4cplus.logger.dcmtk.apps = FATAL\nlog4cplus.logger.dcmtk.apps.storescu = WARN\n{rest}")
+        assert len(shown(path)) == 3
+
+    def test_the_loggers_of_other_programs_configure_nothing(self, file):
+        rest = f"log4cplus.rootLogger = INFO, console\n{CONSOLE}"
+        path = file(f"log4cplus.logger.dcmtk.apps.echoscu = FATAL\nlog4cplus.logger.dcmtk.dcmjpeg = FATAL\n{rest}")
+        assert len(shown(path)) == 5
+        assert len(shown(path, program="echoscu")) == 1
+
+    def test_every_logger_that_stands_for_one_of_dcmtks_is_written_to(self):
+        sources = Path(asyncstore.__file__).parent
+        modules = [path for path in sources.rglob("*.py") if "getLogger(__name__)" in path.read_text()]
+        written = ["asyncstore." + ".".join(path.relative_to(sources).with_suffix("").parts) for path in modules]
+        written.append("asyncstore.negotiation")  # the association writes to it
+        ours = {name for names in loggers_of("storescu").values() for name in names}
+        assert not {name for name in ours if not any(f"{one}.".startswith(f"{name}.") for one in written)}
+        covered = loggers_of("storescu")["dcmtk.apps.storescu"]
+        assert not {one for one in written if not any(f"{one}.".startswith(f"{name}.") for name in covered)}
 
     def test_our_own_go_by_their_names_and_keep_to_themselves(self, file):
         path = file(
@@ -119,7 +147,7 @@ class TestProperties:
         )
         Path("deep").mkdir()
         assert not shown(path)
-        assert Path("deep/asyncstore-${absent}.log").read_text().splitlines()[0] == "FATAL - at 50"
+        assert Path("deep/storescu-${absent}.log").read_text().splitlines()[0] == "FATAL - at 50"
 
     @pytest.mark.parametrize(
         ("appender", "lines"),
@@ -138,6 +166,27 @@ class TestProperties:
         assert not shown(path)
         assert not shown(path)
         assert len(Path("out.log").read_text().splitlines()) == lines
+
+    def test_a_pattern_layout_without_a_pattern_is_a_simple_one_with_a_warning(self, file):
+        """As with log4cplus, which complains and takes that one."""
+        text = f"log4cplus.rootLogger = WARN, console\n{CONSOLE}"
+        path = file("\n".join(line for line in text.splitlines() if "ConversionPattern" not in line))
+        warning, *lines = shown(path)
+        place = f"{path}:5: log4cplus.appender.console.layout"
+        assert warning == f"WARN - {place}: it has no ConversionPattern, so SimpleLayout stands for it"
+        assert lines == ["FATAL - at 50", "ERROR - at 40", "WARN - at 30"]
+
+    @pytest.mark.parametrize("kind", ["FileAppender", "RollingFileAppender", "DailyRollingFileAppender"])
+    def test_a_log_file_that_cannot_be_written_is_named_with_what_to_do(self, file, kind):
+        path = file(
+            f"log4cplus.rootLogger = INFO, f\nlog4cplus.appender.f = log4cplus::{kind}\n"
+            "log4cplus.appender.f.File = /nowhere/x.log\n"
+        )
+        with pytest.raises(UsageError) as caught:
+            shown(path)
+        place = f"{path}:3: log4cplus.appender.f.File"
+        assert str(caught.value) == f"{place}: cannot write the log file /nowhere/x.log: No such file or directory"
+        assert caught.value.hint.endswith(f"or change line 3 of {path}.")
 
     def test_a_file_is_rolled_at_its_size(self, file):
         path = file(
@@ -239,6 +288,14 @@ class TestDictConfig:
     def test_what_cannot_be_done_is_one_line(self, file, name, text, said):
         path = file(text, name)
         assert refusal(path).startswith(f"{path}: {said}")
+
+    def test_a_log_file_that_cannot_be_written_is_named_with_what_to_do(self, file):
+        path = file('[handlers.c]\nclass = "logging.FileHandler"\nfilename = "/nowhere/x.log"', "a.toml")
+        with pytest.raises(UsageError) as caught:
+            shown(path)
+        said = "Unable to configure handler 'c': cannot write the log file /nowhere/x.log: No such file or directory"
+        assert str(caught.value) == f"{path}: {said}"
+        assert caught.value.hint.endswith(f"or name another file in {path}.")
 
     def test_names_of_patients_need_tracing(self, file):
         assert not [line for line in shown(file(self.TOML.replace("INFO", "DEBUG"), "a.toml")) if "Doe" in line]

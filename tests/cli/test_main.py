@@ -213,3 +213,24 @@ def test_words_that_no_terminal_can_show_are_shown_safely():
     done = run("send", "--\udcff\n\x1b[31m")
     assert done.returncode == 1
     assert done.stderr == "asyncstore send: unknown option --\\xff\\n\\x1b[31m; see asyncstore send --help\n"
+
+
+def test_a_variable_that_no_option_reads_is_warned_of(monkeypatch, capsys):
+    monkeypatch.setenv("ASYNCSTORE_NO_HALTT", "1")
+    monkeypatch.setenv("ASYNCSTORE_PEER", "p")
+    monkeypatch.setenv("ASYNCSTORE_EMPTY", "")
+    monkeypatch.setenv("ASYNCSTORE_LATENCY", "0.1")  # the sink's
+    assert main(["send", "h", "1", "/nowhere"]) == 1
+    first, second, *_ = sorted(line for line in capsys.readouterr().err.splitlines() if line.startswith("W: "))
+    assert first == "W: ASYNCSTORE_NO_HALTT: no option reads this variable, did you mean ASYNCSTORE_NO_HALT?"
+    assert second.startswith("W: ASYNCSTORE_PEER: no option reads this variable")
+    assert main(["send", "-q", "h", "1", "/nowhere"]) == 1
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["1", "true", "YES", "on", "0", "false", "No", "off"])
+def test_the_words_of_a_flag_in_the_environment_are_those_that_the_help_names(word):
+    row = next(row for row in SEND.options() if row.long == "--no-halt")
+    tokens = tokenize(SEND, ["h", "1", "f"])
+    assert check(SEND, tokens, {row.variable: word})[row] is (word.lower() in {"1", "true", "yes", "on"})
+    assert word.lower() in " ".join(SEND.notes)

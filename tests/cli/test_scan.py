@@ -7,7 +7,8 @@ import json
 import pytest
 
 import trees
-from asyncstore import ConnectFailed, PairAnswer, Sender, Sink
+from asyncstore import ConnectFailed, Instance, PairAnswer, Sender, Sink, listed
+from asyncstore.cli.dryrun import Findings
 from cli.commands import asyncstore, running_sink
 from peers.programs import find_program, free_port, running
 
@@ -104,7 +105,7 @@ class TestJson:
             "files": 1,
             "example": f"{mixed}/README.txt",
         }
-        assert (summary["instances"], summary["contexts"], summary["associations"]) == (4, 2, 1)
+        assert (summary["instances"], summary["pairs"], summary["unsendable"]) == (4, 2, 1)
         assert (summary["peer"], summary["exit_code"]) == (None, done.returncode)
 
     async def test_a_file_leaves_the_text_where_it_is(self, good, tmp_path):
@@ -118,6 +119,33 @@ class TestJson:
         assert (done.returncode, done.out, done.err) == (1, "", said)
 
 
+class TestContexts:
+    """One number, wherever it is said: that of the contexts which a run proposes."""
+
+    async def test_it_is_what_a_run_proposes(self, mixed):
+        [summary] = [
+            line for line in objects((await asyncstore("scan", "--json", "-", mixed)).out) if "contexts" in line
+        ]
+        told = (await asyncstore("scan", mixed)).out
+        async with running_sink() as sink:
+            sent = await asyncstore("send", "-nh", "-v", "+v", "--associations", "1", HOST, str(sink.port), mixed)
+        proposed = {line.split(": ")[2] for line in sent.err.splitlines() if ": context " in line}
+        assert summary["contexts"] == len(proposed) == 3
+        assert "\n3 presentation contexts to propose: " in told
+
+    async def test_more_than_128_are_counted_over_several_associations(self):
+        findings = Findings()
+        await findings.add([Instance(f"{n}", f"1.2.3.{n}", "1.2", EXPLICIT, 0, 10) for n in range(130)])
+        assert [len(contexts) for contexts in findings.requests] == [128, 128, 4]
+        assert any(line.startswith("260 presentation contexts to propose: ") for line in findings.report())
+
+    async def test_classes_of_the_files_beyond_64_are_sent_over_another_association_with_required(self):
+        findings = Findings(listed(required=True))
+        await findings.add([Instance(f"{n}", f"1.2.3.{n}", "1.2", EXPLICIT, 0, 10) for n in range(65)])
+        assert [len(contexts) for contexts in findings.requests] == [128, 2]
+        assert findings.sendable == 65
+
+
 class TestPeerCheck:
     async def test_what_storescp_refuses_is_said_for_each_context(self, mixed):
         async with uncompressed_only() as scp:
@@ -127,7 +155,7 @@ class TestPeerCheck:
         assert done.returncode == 2
         assert "  accepted                         CTImageStorage" in done.out
         assert "  transfer syntaxes not supported  " in done.out
-        assert f"{HOST}:{scp.port} accepts 1 of 2 contexts: 1 instance, " in done.out
+        assert f"{HOST}:{scp.port} takes 1 of these 2 kinds of instances: 1 instance, " in done.out
         assert [(line["accepted"], line["answer"]) for line in lines[:2]] == [
             (True, "accepted"),
             (False, "transfer syntaxes not supported"),

@@ -208,6 +208,7 @@ def test_a_full_disk_is_reported_once_and_the_run_goes_on():
     assert len(told) == 1
     assert told[0].startswith("results.jsonl: No space left on device")
     assert lines.failure == told[0]
+    assert lines.is_incomplete
     assert len(stream.held) == 400
 
 
@@ -219,6 +220,7 @@ def test_a_reader_that_goes_away_is_reported_once_and_the_run_goes_on():
         lines.outcomes(stored(1))
         lines.outcomes(stored(1))
     assert [sentence.partition(";")[0] for sentence in told] == ["standard output: Broken pipe"]
+    assert not lines.is_incomplete  # the reader has what it wanted
 
 
 def test_a_pipe_that_somebody_made_non_blocking_loses_nothing():

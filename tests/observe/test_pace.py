@@ -113,3 +113,21 @@ def test_a_large_instance_under_way_has_a_rate_also_when_another_was_refused_lon
     for tick in range(1, 41):
         pace.sample(tally, Progress(2, False, 2, 4_000_000_000, tick * 25_000_000, 1, ()), tick / 4)
     assert pace.rate == (0.0, pytest.approx(100_000_000))
+
+
+def test_no_time_left_is_guessed_from_bytes_that_may_lie_in_buffers():
+    """A small file that hangs on its way says nothing about how fast files go."""
+    pace, tally = Pace(30.0), Tally(0.0)
+    for tick in range(1, 121):
+        pace.sample(tally, Progress(1, False, 1, 4000, 4000, 1, ()), tick / 4)
+    assert pace.seconds_left is None
+    tally.add([not_sent()])  # nor does a file that never went anywhere
+    pace.sample(tally, Progress(2, False, 2, 4000, 4000, 1, ()), 30.5)
+    assert pace.seconds_left is None
+
+
+def test_a_large_instance_under_way_lets_the_time_left_be_told():
+    pace, tally = Pace(), Tally(0.0)
+    for tick in range(1, 41):
+        pace.sample(tally, Progress(1, False, 1, 2_000_000_000, tick * 25_000_000, 1, ()), tick / 4)
+    assert pace.seconds_left == pytest.approx(10, rel=0.01)

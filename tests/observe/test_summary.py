@@ -142,3 +142,8 @@ def test_a_closed_standard_error_is_accepted():
     file = io.StringIO()
     file.close()
     print_summary(Output(file), Tally(0.0), Ending(2.0, 0))
+
+
+def test_files_that_were_sent_several_times_are_counted_each_time():
+    lines = _summary(*stored(3), repeat=3)
+    assert lines[0] == "Stored all 3 files in 2.0 s, each file counted 3 times."

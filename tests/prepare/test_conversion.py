@@ -8,7 +8,7 @@ import pytest
 import trees
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare import conversion
-from asyncstore.prepare.conversion import Order, convert
+from asyncstore.prepare.conversion import Order, convert, obstacle
 from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reencode import Changes, encoding_of, reencode
 
@@ -97,6 +97,26 @@ def test_what_has_no_pixel_data_needs_no_compression(collection, tmp_path):
     assert _made(instance, JPEG, tmp_path).data == _as_it_should_be(instance, EXPLICIT)
 
 
+@pytest.mark.parametrize("glance", [100, 1 << 16], ids=["pixel data is late", "pixel data is early"])
+@pytest.mark.parametrize(
+    "name", ["CT_small.dcm", "rtplan.dcm", "reportsi.dcm", "image_dfl.dcm", "MR_small_implicit.dcm"]
+)
+def test_who_only_asks_hears_whether_a_conversion_would_fail(collection, tmp_path, monkeypatch, name, glance):
+    monkeypatch.setattr(conversion, "_GLANCE", glance)
+    instance = probe_file(str(collection[name]))
+    is_made = isinstance(_made(instance, JPEG, tmp_path), Instance)
+    assert obstacle(instance, JPEG) == (None if is_made else "its pixel data would have to be compressed")
+    assert obstacle(instance, EXPLICIT) is None
+
+
+def test_who_only_asks_has_no_pixel_data_read(found, monkeypatch):
+    monkeypatch.setattr(conversion, "_GLANCE", 7000)
+    short = found._replace(length=7000)
+    assert obstacle(short, JPEG) is not None
+    monkeypatch.setattr(conversion, "_GLANCE", 100)
+    assert "its size has changed" in obstacle(short, JPEG)  # now all of it is read
+
+
 def _cut_off(path):
     """An instance whose data set is not all there, although nobody noticed."""
     content = path.read_bytes()
@@ -108,6 +128,7 @@ def test_a_damaged_data_set_is_not_sent(collection, tmp_path):
     instance = _cut_off(collection["rtdose.dcm"])
     there = _made(instance, BIG, tmp_path)
     assert there.reason.startswith("its data set is damaged and cannot be converted: element (7FE0,0010) at byte ")
+    assert obstacle(instance, BIG) == there.reason
 
 
 def test_elements_of_odd_length_that_do_not_make_up_for_each_other_are_not_sent(tmp_path):
