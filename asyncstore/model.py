@@ -194,3 +194,5 @@ class Progress(NamedTuple):
     associations_opened: int
     """Associations the peer accepted since the run began."""
     lanes: tuple[Lane, ...]
+    is_cut_short: bool = False
+    """Whether the walk was ended before its end, so that there may be more files than were found."""

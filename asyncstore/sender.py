@@ -144,7 +144,7 @@ class Run:
         dispatcher = self._dispatcher
         return Progress(
             self._files.found, self._files.is_walking, self._probed, self._bytes_probed, dispatcher.bytes_sent,
-            dispatcher.associations_opened, dispatcher.lanes(),
+            dispatcher.associations_opened, dispatcher.lanes(), self._files.is_cut_short,
         )  # fmt: skip
 
     def stop(self, reason: str = "the run was interrupted before it was sent") -> None:

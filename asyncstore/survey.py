@@ -115,6 +115,8 @@ class Survey:
         self._walking: asyncio.Task[list[Found]] | None = None
         self._probing: deque[tuple[list[Found], asyncio.Task[list[Instance | Unsendable]]]] = deque()
         self.is_walking = True
+        self.is_cut_short = False
+        """Whether the walk was stopped: there may be more files than were found."""
         self.found = 0
         """Files found so far."""
 
@@ -145,6 +147,7 @@ class Survey:
 
     def stop_walking(self) -> None:
         """Find nothing more; what was found is still delivered."""
+        self.is_cut_short |= self.is_walking
         self.is_walking = False
         self._walk.abandon()
         if self._walking is not None:

@@ -58,6 +58,7 @@ async def test_every_file_is_delivered_once_in_order(tmp_path):
     assert [found.path for found in await _all(looked)] == paths
     assert looked.found == 1500
     assert not looked.is_walking
+    assert not looked.is_cut_short
     assert looked.close() == []
 
 
@@ -145,6 +146,7 @@ async def test_stopping_the_walk_delivers_what_was_found(tmp_path):
     looked = Survey([tmp_path], WalkOptions(), pool)
     first = await anext(looked)
     looked.stop_walking()
+    assert looked.is_cut_short
     found = looked.found
     rest = await asyncio.wait_for(_all(looked), 60)
     assert [one.path for one in (*first, *rest)] == paths[:found]

@@ -188,10 +188,12 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Log
         watch.json_lines.summary(watch.tally, seconds, watch.exit_code)
         watch.json_lines.close()  # it may tell only now that it cannot be written
     if watch.error is None or watch.tally.attempted:
+        progress = watch.run.progress() if watch.run is not None else None
         ending = Ending(
             seconds,
-            0 if watch.run is None else watch.run.progress().associations_opened,
+            progress.associations_opened if progress is not None else 0,
             interrupted=bool(watch.signals),
+            is_cut_short=progress is not None and progress.is_cut_short,
             repeat=parsed[REPEAT],
             details=tuple(_details(parsed, watch)),
         )

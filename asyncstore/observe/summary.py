@@ -65,6 +65,8 @@ class Ending(NamedTuple):
     """How many the peer accepted."""
     interrupted: bool = False
     """Whether it was ended before its time."""
+    is_cut_short: bool = False
+    """Whether there may be more files than were found."""
     repeat: int = 1
     """How often every file was to be sent: it has an outcome, and is counted, each time."""
     details: tuple[str, ...] = ()
@@ -97,7 +99,8 @@ def _sentence(tally: Tally, ending: Ending) -> str:
     if stored == tally.done:
         what = f"all {format_count(stored)} files" if stored > 1 else "1 file"
     else:
-        what = f"{format_count(stored)} of {_counted(tally.done, 'file')}"
+        found = " found so far" if ending.is_cut_short else ""
+        what = f"{format_count(stored)} of {_counted(tally.done, 'file')}{found}"
     earlier = f" ({format_count(tally.skipped)} of them by an earlier run)" if tally.skipped else ""
     times = f", each file counted {format_count(ending.repeat)} times" if ending.repeat > 1 else ""
     begin = "Interrupted: stored" if ending.interrupted else "Stored"

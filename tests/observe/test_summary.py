@@ -71,6 +71,8 @@ def test_files_of_an_earlier_run_count_as_stored_and_are_told_apart():
 
 def test_an_interrupted_run_says_so():
     assert _summary(*stored(2), not_sent(), interrupted=True)[0] == "Interrupted: stored 2 of 3 files in 2.0 s."
+    cut_short = _summary(*stored(2), not_sent(), interrupted=True, is_cut_short=True)
+    assert cut_short[0] == "Interrupted: stored 2 of 3 files found so far in 2.0 s."
     assert _summary(interrupted=True) == ["Interrupted before any file was done."]
 
 
