@@ -222,6 +222,17 @@ def test_a_sequence_of_unknown_vr_and_length_is_walked_through(tmp_path):
     assert _cut(path, size - len(after) - 8).reason == "it is cut off within a sequence"
 
 
+@pytest.mark.parametrize("transfer_syntax_uid", [ExplicitVRLittleEndian, ExplicitVRBigEndian], ids=lambda uid: uid.name)
+def test_explicit_items_of_an_unknown_sequence_are_left_to_the_peer(tmp_path, transfer_syntax_uid):
+    """They should be in implicit VR little endian, but not every device knows."""
+    order = "<" if transfer_syntax_uid == ExplicitVRLittleEndian else ">"
+    sequence = struct.pack(f"{order}HH2s2xI", 0x7FE1, 0x1001, b"UN", 0xFFFFFFFF)
+    sequence += struct.pack(f"{order}HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    sequence += struct.pack(f"{order}HH2sH4s", 0x0008, 0x0060, b"CS", 4, b"CT  ")
+    sequence += struct.pack(f"{order}HHIHHI", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
+    assert isinstance(probe_file(str(_written(tmp_path, _ct(transfer_syntax_uid), sequence))), Instance)
+
+
 def test_a_data_set_that_changes_its_encoding_on_the_way_is_left_to_the_peer(tmp_path):
     """Lengths that are read in the wrong place reach beyond any file."""
     data_set = _ct(ImplicitVRLittleEndian)
