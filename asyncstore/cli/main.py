@@ -48,10 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _program(words)
         sys.stdout.flush()
     except BrokenPipeError:
-        _discard_output()
+        _discard(sys.stdout)
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    finally:
+        _empty(sys.stderr)
     return code
 
 
@@ -194,8 +196,16 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _discard_output() -> None:
-    """Let what is still to be written to standard output go nowhere, so that the interpreter's exit is quiet too."""
+def _empty(stream: TextIO) -> None:
+    """See that nothing is left to be written to a stream: where that fails, the interpreter would exit with 120."""
+    try:
+        stream.flush()
+    except OSError:
+        _discard(stream)
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what is still to be written to a stream go nowhere, so that the interpreter's exit is quiet too."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, stream.fileno())
     os.close(null)
