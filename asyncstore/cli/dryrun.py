@@ -20,16 +20,14 @@ from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.file_format import format_of
 from asyncstore.cli.loop import every
 from asyncstore.cli.options import INPUTS, NO_HALT, PEER, PORT, PROGRESS, QUIET, REPEAT, WORKERS
+from asyncstore.cli.outlook import NOT_AT_ALL, Fate, Outlook
 from asyncstore.cli.proposal import proposal_of
-from asyncstore.cli.wording import counted
+from asyncstore.cli.wording import counted, uid_name
 from asyncstore.model import Instance
-from asyncstore.negotiation import UNCOMPRESSED, Planned, pair_of
-from asyncstore.negotiation.names import name_of
+from asyncstore.negotiation import Planned, pair_of
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.readable import format_bytes, format_count, printable
-from asyncstore.prepare.conversion import obstacle
 from asyncstore.protocol.associate import MOST_CONTEXTS
-from asyncstore.schedule.carriage import Carriage
 from asyncstore.survey import survey
 
 if TYPE_CHECKING:
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
     from asyncstore.protocol.associate import ProposedContext
 
 _PLANNED = Planned()
-_NOT_AT_ALL = "not at all"
 _FRAME = 0.25
 """Seconds from one look at the count to the next."""
 
@@ -119,7 +116,7 @@ class Findings:
         self.unsendable = 0
         self.answers: Mapping[Pair, PairAnswer] = {}
         self._proposal = proposal
-        self._outlook = None if proposal == _PLANNED else _Outlook(proposal)
+        self._outlook = None if proposal == _PLANNED else Outlook(proposal)
         self._kinds: dict[tuple[Pair, str | None], tuple[int, int]] = {}
         self._reasons: dict[str, tuple[int, str]] = {}
 
@@ -175,7 +172,7 @@ class Findings:
         said = self.answers.get(pair)
         if said is not None:
             return Found(pair, count, size, said.answer, said.is_accepted)
-        return Found(pair, count, size, answer, answer != _NOT_AT_ALL)
+        return Found(pair, count, size, answer, answer != NOT_AT_ALL)
 
     @property
     def refused(self) -> list[Refused]:
@@ -251,66 +248,6 @@ class Findings:
         if len(requests) == 1:
             return proposed
         return f"{proposed}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"
-
-
-class Fate(NamedTuple):
-    """What becomes of an instance.
-
-    Attributes:
-        answer: that, in words; ``None``: nobody knows.
-        reason: why it cannot be sent, if it cannot.
-    """
-
-    answer: str | None
-    reason: str | None = None
-
-
-class _Outlook:
-    """What becomes of instances where a peer accepts all of a proposal, for their pairs alone.
-
-    Args:
-        proposal: the proposal, which does not depend on the transfer syntaxes of the files.
-    """
-
-    def __init__(self, proposal: Proposal) -> None:
-        self._proposal = proposal
-        self._carriages: dict[Pair, Carriage] = {}
-
-    def fates(self, instances: Iterable[Instance]) -> list[Fate]:
-        """What becomes of each; it may have to read their files."""
-        return [self._fate(instance) for instance in instances]
-
-    def _fate(self, instance: Instance) -> Fate:
-        pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
-        carriage = self._carriages.get(pair)
-        if carriage is None:
-            carriage = self._carriages[pair] = self._carriage(pair)
-        target = carriage.transfer_syntax(pair)
-        if target == instance.transfer_syntax_uid:
-            return Fate("as it is")
-        if target is None:
-            return Fate(_NOT_AT_ALL, self._why_not(pair))
-        reason = None if target in UNCOMPRESSED else obstacle(instance, target)
-        if reason is None:
-            return Fate("converted")
-        return Fate(_NOT_AT_ALL, f"only {name_of(target)} is proposed for it, and {reason}")
-
-    def _carriage(self, pair: Pair) -> Carriage:
-        contexts = self._proposal.contexts([pair])
-        accepted = {(one.abstract_syntax, syntax): one.id for one in contexts for syntax in one.transfer_syntaxes}
-        return Carriage(self._proposal, contexts, accepted)
-
-    def _why_not(self, pair: Pair) -> str:
-        """Why nothing of a pair can be sent."""
-        sop_class, transfer_syntax = map(uid_name, pair)
-        if any(one.abstract_syntax == pair[0] for one in self._proposal.contexts([pair])):
-            return f"{transfer_syntax} is not proposed for {sop_class}, and compressed data sets are not converted"
-        return f"{sop_class} is not among the SOP classes proposed"
-
-
-def uid_name(uid: str) -> str:
-    """What a UID is called; private ones have no name."""
-    return printable(name_of(uid))
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

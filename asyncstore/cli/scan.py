@@ -23,14 +23,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.commands import CHECKED_PEER, PEER_CHECK, SCAN_JSON
-from asyncstore.cli.dryrun import look_into, uid_name
+from asyncstore.cli.dryrun import look_into
 from asyncstore.cli.engine import sender_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import run_loop
 from asyncstore.cli.options import PEER, PORT, QUIET
 from asyncstore.cli.proposal import identity_of
-from asyncstore.cli.wording import counted
+from asyncstore.cli.wording import counted, uid_name
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.readable import format_bytes, printable

@@ -1,0 +1,74 @@
+"""What would become of instances if a peer accepted all that is proposed: sent as is, converted, or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.cli.wording import uid_name
+from asyncstore.negotiation import UNCOMPRESSED, pair_of
+from asyncstore.negotiation.names import name_of
+from asyncstore.prepare.conversion import obstacle
+from asyncstore.schedule.carriage import Carriage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from asyncstore.model import Instance
+    from asyncstore.negotiation import Pair, Proposal
+
+NOT_AT_ALL = "not at all"
+
+
+class Fate(NamedTuple):
+    """What becomes of an instance.
+
+    Attributes:
+        answer: that, in words; ``None``: nobody knows.
+        reason: why it cannot be sent, if it cannot.
+    """
+
+    answer: str | None
+    reason: str | None = None
+
+
+class Outlook:
+    """What becomes of instances where a peer accepts all of a proposal, for their pairs alone.
+
+    Args:
+        proposal: the proposal, which does not depend on the transfer syntaxes of the files.
+    """
+
+    def __init__(self, proposal: Proposal) -> None:
+        self._proposal = proposal
+        self._carriages: dict[Pair, Carriage] = {}
+
+    def fates(self, instances: Iterable[Instance]) -> list[Fate]:
+        """What becomes of each; it may have to read their files."""
+        return [self._fate(instance) for instance in instances]
+
+    def _fate(self, instance: Instance) -> Fate:
+        pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
+        carriage = self._carriages.get(pair)
+        if carriage is None:
+            carriage = self._carriages[pair] = self._carriage(pair)
+        target = carriage.transfer_syntax(pair)
+        if target == instance.transfer_syntax_uid:
+            return Fate("as it is")
+        if target is None:
+            return Fate(NOT_AT_ALL, self._why_not(pair))
+        reason = None if target in UNCOMPRESSED else obstacle(instance, target)
+        if reason is None:
+            return Fate("converted")
+        return Fate(NOT_AT_ALL, f"only {name_of(target)} is proposed for it, and {reason}")
+
+    def _carriage(self, pair: Pair) -> Carriage:
+        contexts = self._proposal.contexts([pair])
+        accepted = {(one.abstract_syntax, syntax): one.id for one in contexts for syntax in one.transfer_syntaxes}
+        return Carriage(self._proposal, contexts, accepted)
+
+    def _why_not(self, pair: Pair) -> str:
+        """Why nothing of a pair can be sent."""
+        sop_class, transfer_syntax = map(uid_name, pair)
+        if any(one.abstract_syntax == pair[0] for one in self._proposal.contexts([pair])):
+            return f"{transfer_syntax} is not proposed for {sop_class}, and compressed data sets are not converted"
+        return f"{sop_class} is not among the SOP classes proposed"
