@@ -10,8 +10,8 @@ Rules:
 2. Anything else is walked from element to element, over the values, into what has no length of its own: some 0.5 µs
    an element. Of a long file little more than the headers is read.
 3. Only what is certain is said: an element that reaches beyond the end of its file, an end within a header or within a
-   sequence. Where the walk loses its way (unknown VRs, tags that do not ascend, zeros after the end) nothing is said,
-   and the SCP judges.
+   sequence. Where the walk loses its way (unknown VRs, tags that do not ascend, padding after the end) nothing is
+   said, and the SCP judges.
 4. Deflated data sets, which are rare, are inflated to nowhere: some 10 ms for each megabyte.
 """
 
@@ -50,7 +50,8 @@ _INFLATED_STEP = 1 << 18
 _END_OF_FRAGMENTS = b"\xfe\xff\xdd\xe0\0\0\0\0"
 """How compressed pixel data ends (PS3.5 A.4)."""
 
-_IN_HEADER = "it is cut off within an element's header"
+_TRAILING_PADDING = 0xFFFCFFFC
+"""The last tag that a data set may have (PS3.10 7.2)."""
 
 
 class _Layout(NamedTuple):
@@ -117,7 +118,7 @@ def _ends_with_pixel_data(descriptor: int, size: int, head: bytes, offset: int, 
 
 
 class _CutOffError(Exception):
-    """The message says where."""
+    """The message says within what."""
 
 
 class _LostError(Exception):
@@ -132,6 +133,10 @@ class _Walk:
         self._size = size
         self._layout = layout
         self._is_implicit = layout.is_implicit
+        self._enclosing: list[bool] = []
+        """Sequences and items without a length that have not ended: whether what is around each is implicit."""
+        self._last_tag = -1
+        """Of the data set itself, not of items."""
         self._page = head
         self._page_start = 0
         self._last_in_page = len(head) - LONG_HEADER
@@ -142,34 +147,45 @@ class _Walk:
         try:
             self._to_the_end(position)
         except _CutOffError as reason:
-            return str(reason)
+            return f"it is cut off within {reason}"
         except _LostError:
             pass
         return None
 
     def _to_the_end(self, position: int) -> None:
-        around: list[bool] = []  # every sequence and item without a length: whether what is around it is implicit
-        last_tag = -1
         while position < self._size:
             tag, vr, length, value = self._header(position)
             if tag in (SEQUENCE_END, ITEM_END):
-                if not around:
-                    raise _LostError
-                self._is_implicit = around.pop()
-            elif not around:
-                if tag <= last_tag:
-                    raise _LostError
-                last_tag = tag
+                self._leave()
+                length = 0  # whatever it says: readers do not look at it
+            elif not self._enclosing:
+                self._go_on_to(tag)
             if length == UNDEFINED:
-                around.append(self._is_implicit)
-                if vr == b"UN":
-                    self._enter_unknown()
-                length = 0
+                self._enter(vr)
+                position = value
+                continue
             position = value + length
             if position > self._size:
-                raise _CutOffError(_IN_HEADER if value > self._size else f"it is cut off within {_what(tag)}")
-        if around:
-            raise _CutOffError("it is cut off within a sequence")
+                raise self._beyond_the_end(tag, length, value)
+        if self._enclosing:
+            raise _CutOffError("a sequence")
+
+    def _go_on_to(self, tag: int) -> None:
+        if not self._last_tag < tag <= _TRAILING_PADDING:
+            raise _LostError
+        self._last_tag = tag
+
+    def _enter(self, vr: bytes) -> None:
+        self._enclosing.append(self._is_implicit)
+        if vr == b"UN":  # in implicit VR little endian, whatever is around it (PS3.5 6.2.2)
+            if self._layout is not _EXPLICIT_LITTLE:
+                raise _LostError
+            self._is_implicit = True
+
+    def _leave(self) -> None:
+        if not self._enclosing:
+            raise _LostError
+        self._is_implicit = self._enclosing.pop()
 
     def _header(self, position: int) -> tuple[int, bytes, int, int]:
         """Tag, VR, length and beginning of the value of the element at ``position``."""
@@ -191,20 +207,24 @@ class _Walk:
     def _turn_page(self, position: int) -> None:
         page = _read(self._descriptor, position, _STEP)
         if len(page) < SHORT_HEADER:
-            raise _CutOffError(_IN_HEADER) if any(page) else _LostError
+            raise self._within_header(page)
         if len(page) < LONG_HEADER:
             page += bytes(LONG_HEADER - len(page))
         self._page, self._page_start, self._last_in_page = page, position, position + len(page) - LONG_HEADER
 
-    def _enter_unknown(self) -> None:
-        """What is UN without a length is in implicit VR little endian, whatever is around it (PS3.5 6.2.2)."""
-        if self._layout is not _EXPLICIT_LITTLE:
-            raise _LostError
-        self._is_implicit = True
+    def _beyond_the_end(self, tag: int, length: int, value: int) -> Exception:
+        """What to say where an element of ``length`` bytes from ``value`` on reaches beyond the end of the file."""
+        if value > self._size:
+            return self._within_header(self._page)
+        if tag == length:
+            return _LostError()  # blanks, and what else files are filled up with
+        what = "its pixel data" if tag == PIXEL_DATA else "a fragment or item" if tag == ITEM else tag_name(tag)
+        return _CutOffError(what)
 
-
-def _what(tag: int) -> str:
-    return "its pixel data" if tag == PIXEL_DATA else "a fragment or item" if tag == ITEM else tag_name(tag)
+    def _within_header(self, rest: bytes) -> Exception:
+        """What to say where nothing but ``rest`` is left of the file, too little for a header."""
+        is_complete = self._last_tag >= PIXEL_DATA and not self._enclosing
+        return _LostError() if is_complete or not any(rest) else _CutOffError("an element's header")
 
 
 def _why_not_inflated(descriptor: int, size: int, position: int) -> str | None:

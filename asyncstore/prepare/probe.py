@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 
 _HEAD = 8192
 """Bytes read: file meta information takes some 350, and two pages cost hardly more than less of them. A file that
-ends within them comes along
-whole: handing it over between processes (1 us) is far cheaper than opening it again for sending (20 us, and a reader
-thread's quarrel with the event loop over the interpreter lock)."""
+ends within them comes along whole: handing it over between processes (1 µs) is far cheaper than opening it again for
+sending (20 µs, and a reader thread's quarrel with the event loop over the interpreter lock)."""
 _PREFIX_END = 132
 _BEGINNING = re.compile(rb"DICM\x02\x00\x00\x00UL\x04\x00", re.DOTALL)
 """The prefix and (0002,0000) with its VR and length (PS3.10 table 7.1-1)."""
@@ -54,6 +53,7 @@ _UIDS_IN: Mapping[str, bytes] = {
 }
 """How SOP class UID and SOP instance UID stand in a data set of a transfer syntax: length and value of each."""
 
+_LONGEST_UID = 64
 _UID = re.compile(r"[0-9.]{1,64}")
 """PS3.5 9.1, but for its rules on zeros and dots: real devices break them, and SCPs take what they send."""
 
@@ -161,6 +161,8 @@ def _are_in_data_set(head: bytes, sop_class_uid: str, sop_instance_uid: str, tra
     if transfer_syntax_uid in DEFLATED:
         return True
     sop_class, sop_instance = sop_class_uid.encode("ascii"), sop_instance_uid.encode("ascii")
+    if len(sop_class) > _LONGEST_UID or len(sop_instance) > _LONGEST_UID:
+        return False
     if len(sop_class) & 1:
         sop_class += b"\0"
     if len(sop_instance) & 1:

@@ -37,8 +37,8 @@ IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 
-_STANDARD = "1.2.840.10008.1.2"
-"""What the standard's transfer syntaxes begin with; all but those above are in explicit VR little endian (PS3.5 A)."""
+_STANDARD = "1.2.840.10008.1.2."
+"""What the standard's transfer syntaxes in explicit VR begin with; but for one they are in little endian (PS3.5 A)."""
 
 _PREAMBLE = 128
 _PREFIX = b"DICM"
@@ -180,7 +180,7 @@ def contradiction(head: bytes, size: int, transfer_syntax: str) -> str | None:
 
     ``None`` where that does not show, and for private transfer syntaxes, which may encode as they like.
     """
-    if transfer_syntax in DEFLATED or not transfer_syntax.startswith(_STANDARD):
+    if transfer_syntax in DEFLATED or not (transfer_syntax + ".").startswith(_STANDARD):
         return None
     said = transfer_syntax if transfer_syntax in (IMPLICIT_LITTLE, EXPLICIT_BIG) else EXPLICIT_LITTLE
     _, recognised = _recognised(head, size)

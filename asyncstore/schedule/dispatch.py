@@ -125,7 +125,7 @@ class Dispatcher:
             return
         if self._halt is not None and self._halt.is_coming:
             self._halt.add((), instances)
-            self._settle(())  # they were unfinished while they waited: now it may be its turn
+            self._halt_if_due()  # they were unfinished while they waited
             return
         self._needs.see(instances)
         self._backlog.put(instances)
@@ -373,7 +373,8 @@ class Dispatcher:
             return
         self._halt.keep(failed, behind)
         self.stopped.set()  # nothing more has to be found
-        self._settle(())
+        self._halt_if_due()
+        self._wake()  # the backlog has room for who waits to put more: what stands behind a failure left it
 
     def _settle(self, outcomes: Iterable[Outcome]) -> None:
         for settled in outcomes:
@@ -381,10 +382,14 @@ class Dispatcher:
             self._outlet.put((settled,))
             if self._halt is not None and settled.result not in HARMLESS:
                 self.stop(halted_by(settled))
-        if self._halt is not None and self._halt.is_coming and (due := self._halt.due(self._unfinished)):
-            self._settle(due)
+        self._halt_if_due()
         if self._unfinished == 0:
             self._wake()
+
+    def _halt_if_due(self) -> None:
+        """Settle the failures that were kept, if it is their turn; the first one ends the run."""
+        if self._halt is not None and self._halt.is_coming and (due := self._halt.due(self._unfinished)):
+            self._settle(due)
 
     # Waking each other.
 

@@ -45,7 +45,8 @@ class Halt:
     def keep(self, failures: list[Outcome], behind: list[Instance]) -> None:
         """Keep ``failures``, and what stands behind the first of them.
 
-        What stands behind a failure that is kept is not begun, so this one stands before those.
+        What stands behind a failure that is kept is not taken any more. So this one was taken before that, or beside it
+        by another lane, and counts as standing before it.
         """
         self._failures = failures + self._failures
         self._behind = behind + self._behind

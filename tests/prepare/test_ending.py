@@ -199,11 +199,46 @@ def test_headers_are_found_wherever_in_the_file_they_are(tmp_path, lead):
         pytest.param(bytes(2), id="two zeros"),
         pytest.param(bytes(100), id="zeros"),
         pytest.param(b"\x1a" * 512, id="a pattern"),
+        pytest.param(b"\xff" * 512, id="ones"),
+        pytest.param(b"\r\n", id="the end of a line"),
+        pytest.param(b"\x1a\x1a", id="the end of a text"),
+        pytest.param(b"\xe1\x7f\x10\x00LO", id="the beginning of another element"),
         pytest.param(struct.pack("<HH2sH", 0xFFFC, 0xFFFD, b"??", 9999), id="an unknown VR"),
     ],
 )
-def test_what_follows_whole_pixel_data_does_not_hold_them_back(tmp_path, more):
-    assert isinstance(probe_file(str(_written(tmp_path, _ct(), more))), Instance)
+@pytest.mark.parametrize(
+    "transfer_syntax_uid", [ExplicitVRLittleEndian, ImplicitVRLittleEndian], ids=lambda uid: uid.name
+)
+def test_what_follows_whole_pixel_data_does_not_hold_them_back(tmp_path, transfer_syntax_uid, more):
+    assert isinstance(probe_file(str(_written(tmp_path, _ct(transfer_syntax_uid), more))), Instance)
+
+
+@pytest.mark.parametrize("padding", [b"\0", b" ", b"\xff"])
+@pytest.mark.parametrize(
+    "transfer_syntax_uid", [ExplicitVRLittleEndian, ImplicitVRLittleEndian], ids=lambda uid: uid.name
+)
+def test_what_a_data_set_without_pixel_data_is_filled_up_with_does_not_hold_it_back(
+    tmp_path, transfer_syntax_uid, padding
+):
+    data_set = _ct(transfer_syntax_uid)
+    del data_set.PixelData
+    assert isinstance(probe_file(str(_written(tmp_path, data_set, padding * 512))), Instance)
+
+
+@pytest.mark.parametrize("length", [4, 0x4F422020, 0xFFFFFFFF])
+@pytest.mark.parametrize("delimiter", [0xE00D, 0xE0DD])
+def test_nobody_looks_at_the_length_of_a_delimiter(tmp_path, delimiter, length):
+    """It should be zero (PS3.5 7.5.2), but what else it is says nothing about the data set."""
+    data_set = _ct(IconImageSequence=_icon())
+    data_set["IconImageSequence"].is_undefined_length = True
+    data_set.IconImageSequence[0].is_undefined_length_sequence_item = True
+    path = _written(tmp_path, data_set)
+    empty = struct.pack("<HHI", 0xFFFE, delimiter, 0)
+    whole = path.read_bytes()
+    assert whole.count(empty) == 1
+    path.write_bytes(whole.replace(empty, struct.pack("<HHI", 0xFFFE, delimiter, length)))
+    assert isinstance(probe_file(str(path)), Instance)
+    assert _cut(path, len(whole) - 2).reason == "it is cut off within its pixel data"
 
 
 def test_a_sequence_of_unknown_vr_and_length_is_walked_through(tmp_path):

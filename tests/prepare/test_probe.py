@@ -324,6 +324,8 @@ def test_any_file_is_an_instance_within_its_bounds_or_unsendable(data, start):
 
 _PRIVATE_IMPLICIT = "1.2.840.113619.5.2"
 """A transfer syntax of General Electric's: implicit VR little endian, but for the byte order of its pixel data."""
+_PAPYRUS_IMPLICIT = "1.2.840.10008.1.20"
+"""Papyrus 3 Implicit VR Little Endian, which is retired."""
 
 
 @pytest.mark.parametrize("without_group_length", [False, True], ids=["", "no group length"])
@@ -336,6 +338,7 @@ _PRIVATE_IMPLICIT = "1.2.840.113619.5.2"
         ("MR_small_implicit.dcm", "1.2.840.10008.1.2.4.50", "in LittleEndianImplicit, not in JPEGBaseline"),
         ("MR_small_bigendian.dcm", "1.2.840.10008.1.2.1", "in BigEndianExplicit, not in LittleEndianExplicit"),
         ("MR_small_implicit.dcm", _PRIVATE_IMPLICIT, None),
+        ("MR_small_implicit.dcm", _PAPYRUS_IMPLICIT, None),
         ("MR_small_implicit.dcm", "1.2.840.10008.1.2", None),
     ],
 )
@@ -351,3 +354,12 @@ def test_a_data_set_that_is_encoded_otherwise_than_its_file_says_is_not_sent(
         meta = meta[:132] + meta[144:]
     found = probe_file(_written(tmp_path, meta + whole.data_set))
     assert found.transfer_syntax_uid == named if said is None else said in found.reason
+
+
+@pytest.mark.parametrize("digits", [64, 65, 254, 255, 256, 1000])
+def test_a_uid_of_any_length_in_the_file_meta_information_gives_way_to_that_of_the_data_set(tmp_path, digits):
+    [path] = [path for path in trees.pydicom_test_files() if path.name == "MR_small.dcm"]
+    whole = trees.read_part10(path)
+    meta = _meta(_CLASS, _element(0x0003, b"UI", b"1" * (digits + digits % 2)), _SYNTAX)
+    found = probe_file(_written(tmp_path, meta + whole.data_set))
+    assert found.sop_instance_uid == whole.sop_instance_uid

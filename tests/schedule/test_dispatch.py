@@ -835,6 +835,24 @@ async def test_a_full_backlog_that_is_refused_as_a_whole_lets_the_next_files_in(
     assert _results(world) == {Result.NOT_SENT: 20}
 
 
+async def test_a_file_that_cannot_be_read_halts_while_others_wait_for_room(monkeypatch):
+    """What stands behind it leaves the backlog, so that those can be put, and their turn never comes either."""
+    monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
+    world = World(unreadable=["2"])
+    world.reading.clear()
+    dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
+    running = asyncio.create_task(dispatcher.run())
+    putting = [asyncio.create_task(dispatcher.put(_names(10, start=start))) for start in (0, 10, 20, 30)]
+    await _until(lambda: len(world.associations) == 1)
+    world.reading.set()
+    _, waiting = await asyncio.wait(putting, timeout=_PATIENCE)
+    assert not waiting
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(40))
+    assert _results(world) == {Result.STORED: 2, Result.NOT_SENT: 38}
+
+
 # What has to be converted.
 
 
