@@ -106,8 +106,10 @@ class Renamer:
             os.rename(path, target)  # noqa: PTH104 - see above
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            return self._kept(path, target, (isinstance(error, OSError) and error.strerror) or str(error))
+        except ValueError:
+            return self._kept(path, target, "no file can have this name")
+        except OSError as error:
+            return self._kept(path, target, error.strerror or str(error))
         self.renamed += 1
         return None
 

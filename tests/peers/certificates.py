@@ -84,7 +84,9 @@ class Authority(NamedTuple):
             x509.BasicConstraints(True, None), critical=True
         )
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-        return cls(Certified(key, made.add_extension(usage, critical=True).sign(key, hashes.SHA256())))
+        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        made = made.add_extension(usage, critical=True).add_extension(identifier, critical=False)
+        return cls(Certified(key, made.sign(key, hashes.SHA256())))
 
     def certify(
         self,
@@ -103,6 +105,8 @@ class Authority(NamedTuple):
             )
         both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         made = made.add_extension(both, critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.own.key.public_key())
+        made = made.add_extension(issuer, critical=False)  # Python 3.13's default context insists on it
         return Certified(key, made.sign(self.own.key, digest or hashes.SHA256()))
 
     def write(self, folder: Path, name: str = "authority", *, encoding: Encoding = Encoding.PEM) -> str:
