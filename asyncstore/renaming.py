@@ -106,10 +106,9 @@ class Renamer:
             os.rename(path, target)  # noqa: PTH104 - see above
         except FileNotFoundError:
             return None
-        except ValueError:
-            return self._kept(path, target, "no file can have this name")
-        except OSError as error:
-            return self._kept(path, target, error.strerror or str(error))
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "no file can have this name"
+            return self._kept(path, target, reason)
         self.renamed += 1
         return None
 
