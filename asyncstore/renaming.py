@@ -107,7 +107,7 @@ class Renamer:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "no file can have this name"
+            reason = (error.strerror or str(error)) if isinstance(error, OSError) else "no file can have this name"
             return self._kept(path, target, reason)
         self.renamed += 1
         return None
