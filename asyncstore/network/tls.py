@@ -330,9 +330,13 @@ def _check_host(session: Session, host: str) -> None:
     Raises:
         PeerCertificateRefused: it was not.
     """
-    certificate: dict[str, Any] = session.tls.getpeercert() or {}
+    try:
+        dialled = _comparable(host.encode("idna").decode("ascii"))  # as it was resolved
+        certificate: dict[str, Any] = session.tls.getpeercert() or {}
+    except UnicodeError as error:  # no such host can be dialled, and RFC 5280 4.2.1.6 allows ASCII only
+        raise wrong_host(session.peer, host) from error
     alternatives = certificate.get("subjectAltName", ())
-    address = _address(host)
+    address = _address(dialled)
     if address is not None:  # RFC 6125 1.7.2 leaves addresses to RFC 2818 3.1: an iPAddress, and nothing else
         if address not in [_address(value) for kind, value in alternatives if kind == "IP Address"]:
             raise wrong_address(session.peer)
@@ -340,11 +344,16 @@ def _check_host(session: Session, host: str) -> None:
     names = [value for kind, value in alternatives if kind == "DNS"]
     if not names:  # RFC 6125 6.4.4: only then the common name counts
         names = [value for rdn in certificate.get("subject", ()) for key, value in rdn if key == "commonName"]
-    if not any(_matches(name.lower(), host.lower().rstrip(".")) for name in names):
+    if not any(_matches(_comparable(name), dialled) for name in names if name.isascii()):
         raise wrong_host(session.peer, host)
+
+
+def _comparable(name: str) -> str:
+    """A name in ASCII without what makes no difference: case, and the dot of the root at its end (RFC 1034 3.1)."""
+    return name.lower().removesuffix(".")
 
 
 def _matches(pattern: str, host: str) -> bool:
     """Whether a name in a certificate is the host's; ``*`` may stand for its whole first label (RFC 6125 6.4.3)."""
-    label, dot, rest = host.partition(".")
-    return pattern == host or bool(label and dot and "." in rest and pattern == f"*.{rest}")
+    label, _, domain = host.partition(".")
+    return bool(label) and (pattern == host or ("." in domain and pattern == f"*.{domain}"))
