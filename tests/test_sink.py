@@ -5,7 +5,7 @@ import random
 import socket
 import struct
 import warnings
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import pytest
 from pydicom import dcmread
@@ -293,6 +293,70 @@ async def test_a_full_disk_leaves_no_partial_file(files, tmp_path):
         assert {outcome.status for outcome in ran.outcomes} == {0xA700}
         assert list(tmp_path.iterdir()) == []
         assert sink.tally.instances == 0
+
+
+# No descriptors are left ----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def no_descriptors_left():
+    """Let nothing be opened any more; what is open remains so."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def ask_for_an_association(connection, port):
+    loop = asyncio.get_running_loop()
+    connection.setblocking(False)
+    await loop.sock_connect(connection, ("127.0.0.1", port))
+    await loop.sock_sendall(connection, associate_request())
+
+
+@in_both_loops
+async def test_without_descriptors_it_neither_spins_nor_floods_its_log(caplog, monkeypatch):
+    monkeypatch.setattr("asyncstore.network.acceptor._PAUSE", 3600.0)
+    async with nothing_left_behind(), Sink(port=0) as sink:
+        with socket.socket() as connection, no_descriptors_left():
+            await ask_for_an_association(connection, sink.port)
+            await until(lambda: caplog.messages)
+            for _ in range(50):
+                await asyncio.sleep(0.001)
+    [line] = caplog.messages
+    assert line == (
+        f"127.0.0.1:{sink.port}: cannot accept a connection: too many open files; "
+        "ulimit -n sets how many a process may have; trying again in 3600 s"
+    )
+
+
+@in_both_loops
+async def test_who_came_when_no_descriptors_were_left_is_served_once_there_are_some(caplog, monkeypatch):
+    monkeypatch.setattr("asyncstore.network.acceptor._PAUSE", 0.01)
+    async with nothing_left_behind(), Sink(port=0) as sink:
+        with socket.socket() as connection:
+            with no_descriptors_left():
+                await ask_for_an_association(connection, sink.port)
+                await until(lambda: len(caplog.messages) > 2)  # it was tried again, and told again
+            async with asyncio.timeout(GUARD):
+                answer = await asyncio.get_running_loop().sock_recv(connection, 1)
+            assert answer == bytes([ASSOCIATE_AC])
+
+
+@in_both_loops
+async def test_leaving_the_block_when_no_descriptors_are_left_leaves_nothing_to_be_done(caplog, monkeypatch):
+    monkeypatch.setattr("asyncstore.network.acceptor._PAUSE", 0.1)
+    async with nothing_left_behind():
+        with socket.socket() as connection:
+            async with Sink(port=0) as sink:
+                with no_descriptors_left():
+                    await ask_for_an_association(connection, sink.port)
+                    await until(lambda: caplog.messages)
+            await asyncio.sleep(0.2)  # a reader added to a port that is closed would be an error of the event loop's
+    assert [record.name for record in caplog.records if record.name == "asyncio"] == []
 
 
 # Leaving it -----------------------------------------------------------------------------------------------------------

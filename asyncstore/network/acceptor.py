@@ -7,6 +7,7 @@ sockets. Data sets are handed over in the pieces they arrive in, without a copy.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -48,6 +49,10 @@ _TLS_HANDSHAKE = b"\x16\x03"
 """The beginning of a ClientHello's record: its type, and the major version of any TLS (RFC 8446 5.1)."""
 _HTTP = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIO", b"CONNE", b"PRI *", b"HTTP/")
 """How its messages begin: methods (RFC 9110 9.3), the preface of HTTP/2 (RFC 9113 3.4), answers (RFC 9112 4)."""
+
+_PAUSE = 1.0
+"""Seconds before connections are accepted again after one could not be: it is still there, and the event loop would
+find it again at once. (asyncio's own servers wait as long: ``ACCEPT_RETRY_DELAY`` in asyncio/constants.py.)"""
 
 
 class Storing(Protocol):
@@ -291,11 +296,14 @@ class Port:
         self._listening = listen(host, port, ip_version)
         self._acceptors: set[Acceptor] = set()
         self._handshakes: set[asyncio.Task[None]] = set()
+        self._pause: asyncio.TimerHandle | None = None
         self.host, self.port = self._listening.getsockname()[:2]
-        self._loop.add_reader(self._listening.fileno(), self._connected)
+        self._go_on()
 
     def close(self) -> None:
         """Stop listening and abort what is still under way."""
+        if self._pause is not None:
+            self._pause.cancel()
         self._loop.remove_reader(self._listening.fileno())
         self._listening.close()
         for handshake in self._handshakes:
@@ -303,13 +311,17 @@ class Port:
         for acceptor in list(self._acceptors):
             acceptor.abort()
 
+    def _go_on(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._listening.fileno(), self._connected)
+
     def _connected(self) -> None:
         try:
             connected, address = self._listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
-        except OSError as error:  # too many open files: the connection waits until there is room
-            _log.warning("cannot accept a connection: %s", reason_of(error))
+        except OSError as error:
+            self._pause_for(error)
             return
         peer = address_of(address[0], address[1])
         if self._tls is None:
@@ -318,6 +330,19 @@ class Port:
         handshake = self._loop.create_task(self._secure(self._tls, connected, peer))
         self._handshakes.add(handshake)
         handshake.add_done_callback(partial(self._shaken, connected))
+
+    def _pause_for(self, error: OSError) -> None:
+        """Leave connections waiting for a while, for they cannot be accepted now."""
+        self._loop.remove_reader(self._listening.fileno())
+        self._pause = self._loop.call_later(_PAUSE, self._go_on)
+        hint = "; ulimit -n sets how many a process may have" if error.errno == errno.EMFILE else ""
+        _log.warning(
+            "%s: cannot accept a connection: %s%s; trying again in %g s",
+            address_of(self.host, self.port),
+            reason_of(error),
+            hint,
+            _PAUSE,
+        )
 
     async def _secure(self, tls: TlsAcceptor, connected: socket.socket, peer: str) -> None:
         try:

@@ -1,12 +1,16 @@
 """When a peer has taken too long: one look at the clock now and then, instead of a timer for every store.
 
-Only whole final responses count as answers: a peer that says again and again that a store is pending, or that lets one
-byte come in a while, would otherwise hold the run for ever.
+Rules:
+
+1. Only whole final responses count as answers: a peer that says again and again that a store is pending, or that lets
+   one byte come in a while, would otherwise hold the run for ever.
+2. What the peer takes of what is being sent is measured twice: any byte keeps the socket timeout from running out, and
+   only a PDU the DIMSE timeout. Each has its own mark, for the one moves where the other does not.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import TimedOut
 
@@ -18,14 +22,21 @@ if TYPE_CHECKING:
 _LONGEST_INTERVAL = 1.0
 
 
+class _Mark(NamedTuple):
+    """How many bytes had been taken at some time."""
+
+    bytes_sent: int
+    at: float
+
+
 class Deadlines:
     """The socket and DIMSE timeouts of one association.
 
     Args:
         peer: for the error.
         timeouts: how long the peer may take.
-        noteworthy: bytes that count as progress where the DIMSE timeout is set: a peer that takes less than a PDU in
-            all that time is as good as silent.
+        noteworthy: bytes that count as progress for the DIMSE timeout: a peer that takes less than a PDU in all that
+            time is as good as silent.
         now: the time.
     """
 
@@ -33,8 +44,8 @@ class Deadlines:
         self._peer = peer
         self._socket = timeouts.socket
         self._dimse = timeouts.dimse
-        self._noteworthy = noteworthy if timeouts.dimse else 1
-        self._marked, self._bytes_then = now, 0
+        self._noteworthy = noteworthy
+        self._any_byte = self._noteworthy_part = _Mark(0, now)
         self._answered_at = now
         self._answered_then: int | None = None
 
@@ -49,8 +60,8 @@ class Deadlines:
         if requests.last_answered != self._answered_then:
             self._answered_at, self._answered_then = now, requests.last_answered
         if link.is_blocked:
-            return self._blocked(link.bytes_sent, now)
-        self._marked, self._bytes_then = now, link.bytes_sent
+            return self._blocked(_Mark(link.bytes_sent, now))
+        self._any_byte = self._noteworthy_part = _Mark(link.bytes_sent, now)
         oldest = requests.oldest
         if oldest is None or not oldest.is_sent:
             return None
@@ -62,12 +73,13 @@ class Deadlines:
             return TimedOut(self._peer, "response", limit, "-td")
         return None
 
-    def _blocked(self, bytes_sent: int, now: float) -> TimedOut | None:
-        taken, waited = bytes_sent - self._bytes_then, now - self._marked
-        if self._socket and not taken and waited > self._socket:
+    def _blocked(self, reached: _Mark) -> TimedOut | None:
+        if reached.bytes_sent > self._any_byte.bytes_sent:
+            self._any_byte = reached
+        if reached.bytes_sent >= self._noteworthy_part.bytes_sent + self._noteworthy:
+            self._noteworthy_part = reached
+        if self._socket and reached.at - self._any_byte.at > self._socket:
             return TimedOut(self._peer, "data taken by the peer", self._socket, "-ts")
-        if self._dimse and taken < self._noteworthy and waited > self._dimse:
+        if self._dimse and reached.at - self._noteworthy_part.at > self._dimse:
             return TimedOut(self._peer, "noteworthy part of a C-STORE-RQ taken by the peer", self._dimse, "-td")
-        if taken >= self._noteworthy:
-            self._marked, self._bytes_then = now, bytes_sent
         return None

@@ -8,6 +8,7 @@ Rules:
    by certificates does not mean every holder of any certificate.
 3. The peer's certificate must be made for the host that was dialled, whatever server name it is sent: who may be
    impersonated is the peer that was named. (OpenSSL's s_client, gnutls-cli and curl keep the two apart as well.)
+   OpenSSL sees to that, or this module where OpenSSL is told another name, or none; in doubt the peer is refused.
 """
 
 from __future__ import annotations
@@ -113,18 +114,13 @@ class TlsRequestor:
     """
 
     def __init__(self, options: TlsOptions, host: str) -> None:
-        if options.server_name is not None and _is_address(options.server_name):
+        if options.server_name is not None and _address(options.server_name) is not None:
             raise UsageError(
                 f"--request-sni {options.server_name}: an IP address is no server name (RFC 6066 3): give a host name"
             )
-        verifies = options.verify_host_name and options.peer_certificate != "ignore"
         self._context = _context(options, ssl.PROTOCOL_TLS_CLIENT)
-        self._told_name = _told_name(options, host)
-        """For OpenSSL, which sends it unless it is an IP address, and compares no other name with the certificate."""
-        self._host = host
-        self._expected_name = host if verifies else None
-        self._is_checked_here = verifies and self._told_name != host
-        self._context.check_hostname = verifies and not self._is_checked_here
+        self._meant = _meant(options, host)
+        self._context.check_hostname = self._meant.is_compared_by_openssl
         if options.peer_certificate == "ignore":
             self._context.verify_mode = ssl.CERT_NONE
         else:
@@ -139,16 +135,22 @@ class TlsRequestor:
         # storescu knows no limit for the handshake but -ts for each of its reads. The connection is not of use before.
         limit = (timeouts.acse, "-ta") if timeouts.connect is None else (timeouts.connect, "-to")
         try:
-            session = Session.begin(self._context, peer, server_name=self._told_name, host=self._expected_name)
+            session = self._begin(peer)
             await shake_hands(connected, session, *limit)
-            if self._is_checked_here:
-                _check_host(session, self._host)
-        except BaseException as error:
+            host = self._meant.compared_here
+            if host is not None:
+                _check_host(session, host)
+        except BaseException:
             connected.close()
-            if isinstance(error, ValueError):
-                raise TlsFailed(peer, f"{self._told_name!r} cannot be sent as a server name", _NO_NAME) from error
             raise
         return partial(TlsLink, connected, session)
+
+    def _begin(self, peer: str) -> Session:
+        told, certified = self._meant
+        try:
+            return Session.begin(self._context, peer, server_name=told, host=certified)
+        except ValueError as error:
+            raise TlsFailed(peer, f"{told!r} cannot be sent as a server name", _NO_NAME) from error
 
 
 class TlsAcceptor:
@@ -305,16 +307,44 @@ def _demand_trust(options: TlsOptions) -> None:
         )
 
 
-def _told_name(options: TlsOptions, host: str) -> str | None:
-    """The name that OpenSSL is told; ``None`` where it is to send none."""
-    if not options.send_server_name:
-        return host if _is_address(host) else None
-    return host if options.server_name is None else options.server_name
+class _Meant(NamedTuple):
+    """Which acceptor is meant.
+
+    Attributes:
+        told: what OpenSSL is told: a name, which it sends and can compare with the certificate, or an IP address, which
+            it can only compare; ``None``: neither.
+        certified: the host that the certificate has to be made for; ``None``: any.
+    """
+
+    told: str | None
+    certified: str | None
+
+    @property
+    def is_compared_by_openssl(self) -> bool:
+        """Whether OpenSSL sees to it that the certificate is the host's."""
+        return self.certified is not None and self.certified == self.told
+
+    @property
+    def compared_here(self) -> str | None:
+        """The host to compare with the certificate because OpenSSL cannot; ``None``: there is nothing to do."""
+        return None if self.is_compared_by_openssl else self.certified
 
 
-def _is_address(name: str) -> bool:
-    """Whether it is an IP address, which is never sent as a server name (RFC 6066 3)."""
-    return _address(name) is not None
+def _meant(options: TlsOptions, host: str) -> _Meant:
+    """Which acceptor is meant by a host.
+
+    ===================================  ====================  ====================================
+    What is asked for                    What OpenSSL is told  Who compares certificate and host
+    ===================================  ====================  ====================================
+    nothing                              the host              OpenSSL
+    ``--request-sni NAME``               NAME                  this module, unless NAME is the host
+    ``--no-sni``                         nothing               this module
+    ``--no-verify-hostname`` or ``-ic``  the same              nobody
+    ===================================  ====================  ====================================
+    """
+    told = host if options.server_name is None else options.server_name
+    is_compared = options.verify_host_name and options.peer_certificate != "ignore"
+    return _Meant(told if options.send_server_name else None, host if is_compared else None)
 
 
 def _address(name: str) -> IPv4Address | IPv6Address | None:
@@ -330,9 +360,13 @@ def _check_host(session: Session, host: str) -> None:
     Raises:
         PeerCertificateRefused: it was not.
     """
-    certificate: dict[str, Any] = session.tls.getpeercert() or {}
+    try:
+        dialled = _comparable(host.encode("idna").decode("ascii"))  # as it was resolved
+        certificate: dict[str, Any] = session.tls.getpeercert() or {}
+    except UnicodeError as error:  # no such host can be dialled, and RFC 5280 4.2.1.6 allows ASCII only
+        raise wrong_host(session.peer, host) from error
     alternatives = certificate.get("subjectAltName", ())
-    address = _address(host)
+    address = _address(dialled)
     if address is not None:  # RFC 6125 1.7.2 leaves addresses to RFC 2818 3.1: an iPAddress, and nothing else
         if address not in [_address(value) for kind, value in alternatives if kind == "IP Address"]:
             raise wrong_address(session.peer)
@@ -340,11 +374,16 @@ def _check_host(session: Session, host: str) -> None:
     names = [value for kind, value in alternatives if kind == "DNS"]
     if not names:  # RFC 6125 6.4.4: only then the common name counts
         names = [value for rdn in certificate.get("subject", ()) for key, value in rdn if key == "commonName"]
-    if not any(_matches(name.lower(), host.lower().rstrip(".")) for name in names):
+    if not any(_matches(_comparable(name), dialled) for name in names if name.isascii()):
         raise wrong_host(session.peer, host)
+
+
+def _comparable(name: str) -> str:
+    """A name in ASCII without what makes no difference: case, and the dot of the root at its end (RFC 1034 3.1)."""
+    return name.lower().removesuffix(".")
 
 
 def _matches(pattern: str, host: str) -> bool:
     """Whether a name in a certificate is the host's; ``*`` may stand for its whole first label (RFC 6125 6.4.3)."""
-    label, dot, rest = host.partition(".")
-    return pattern == host or bool(label and dot and "." in rest and pattern == f"*.{rest}")
+    label, _, domain = host.partition(".")
+    return bool(label) and (pattern == host or ("." in domain and pattern == f"*.{domain}"))

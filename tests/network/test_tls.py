@@ -324,6 +324,97 @@ async def test_an_ipv6_address_is_the_certificates_however_it_is_written(made):
         await echoes.aclose()
 
 
+async def verdict(made, certified, host, **options):
+    """Do the handshake with who shows this certificate as if this host had been dialled; ``None``: it is the host's."""
+    requestor = TlsRequestor(made.requestor(**options), host)
+    async with Sink(port=0, tls=made.acceptor(certified.write(made.folder, "verdict"))) as sink:
+        connected = await connect("127.0.0.1", sink.port, GUARD)
+        try:
+            make_link = await requestor.secure(connected, "an acceptor", TIMEOUTS)
+        except TlsFailed as error:
+            return error
+        make_link(lambda _: None, lambda _: None, lambda: None).close()
+        return None
+
+
+def assert_another_host_s(error, host):
+    assert type(error) is PeerCertificateRefused
+    assert error.cause == f"the peer's certificate was made for another host name, not for {host!r}"
+
+
+@pytest.mark.parametrize("options", [{}, {"send_server_name": False}, {"server_name": "any.example.org"}], ids=str)
+@pytest.mark.parametrize(
+    ("name", "host", "is_taken"),
+    [
+        ("*.example.org", "pacs.example.org", True),
+        ("*.EXAMPLE.org", "PACS.example.ORG", True),
+        ("*.example.org", "example.org", False),
+        ("*.example.org", "a.pacs.example.org", False),
+        ("*.*.org", "pacs.example.org", False),
+        ("pacs.*.org", "pacs.example.org", False),
+        ("p*.example.org", "pacs.example.org", False),
+        ("*.org", "example.org", False),
+        ("*.0.0.1", "127.0.0.1", False),
+        ("xn--mnchen-3ya.example", "münchen.example", True),
+        ("XN--mnchen-3ya.example", "MÜNCHEN.example", True),
+        ("xn--mnchen-3ya.example", "xn--mnchen-3ya.example", True),
+        ("xn--mnchen-3ya.example", "munchen.example", False),
+        ("*.xn--mnchen-3ya.example", "pacs.münchen.example", True),
+        ("*.example.org", "münchen.example.org", True),
+        ("xn--*.example.org", "münchen.example.org", False),
+    ],
+)
+async def test_openssl_and_we_agree_whose_certificate_it_is(made, name, host, is_taken, options):
+    """Without other options OpenSSL decides; where it is told another server name, or none, it cannot."""
+    error = await verdict(made, made.authority.certify(name), host, **options)
+    if is_taken:
+        assert error is None
+    elif host == "127.0.0.1":
+        assert error.cause == NOT_FOR_THE_ADDRESS
+    else:
+        assert_another_host_s(error, host)
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "is_taken"),
+    [
+        ("localhost.", "localhost", True),
+        ("localhost", "localhost.", True),
+        ("localhost.", "localhost.", True),
+        ("*.example.org.", "pacs.example.org", True),
+        ("localhost..", "localhost", False),
+        ("localhost", "localhost..", False),
+        (".", ".", False),
+    ],
+)
+async def test_one_dot_at_the_end_of_a_name_says_nothing(made, name, host, is_taken):
+    error = await verdict(made, made.authority.certify(name), host, send_server_name=False)
+    if is_taken:
+        assert error is None
+    else:
+        assert_another_host_s(error, host)
+
+
+@pytest.mark.parametrize("name", ["münchen.example".encode(), b"m\xfcnchen.example", b"\xe2\x84\xaa.example", b""])
+@pytest.mark.parametrize("host", ["münchen.example", "k.example", ""])  # a KELVIN SIGN in lower case is a k
+async def test_a_name_that_no_certificate_may_hold_is_nobody_s(made, name, host):
+    error = await verdict(made, made.authority.certify(dns_name=name), host, send_server_name=False)
+    assert_another_host_s(error, host)
+
+
+async def test_an_address_in_wide_digits_is_the_address_that_is_dialled(made):
+    wide = "\uff11\uff12\uff17.0.0.1"
+    assert await verdict(made, made.authority.certify("127.0.0.1"), wide, send_server_name=False) is None
+    error = await verdict(made, made.authority.certify("*.0.0.1"), wide, send_server_name=False)
+    assert error.cause == NOT_FOR_THE_ADDRESS
+
+
+async def test_a_host_that_cannot_be_sent_as_a_server_name_is_told_of_as_such(made):
+    error = await verdict(made, made.server, "pacs..example.org")
+    assert (type(error), error.cause) == (TlsFailed, "'pacs..example.org' cannot be sent as a server name")
+    assert "--no-sni" in error.hint
+
+
 def test_an_ip_address_is_no_server_name(made):
     assert complaint(made, server_name="127.0.0.1").startswith("--request-sni 127.0.0.1: an IP address is no server")
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,13 +95,22 @@ class Authority(NamedTuple):
         valid: tuple[datetime, datetime] = THIS_YEAR,
         rsa_bits: int = 0,
         digest: hashes.HashAlgorithm | None = None,
+        dns_name: bytes | None = None,
     ) -> Certified:
-        """Make a certificate for host names and IP addresses; with a key for elliptic curves if no bits are given."""
+        """Make a certificate for host names and IP addresses; with a key for elliptic curves if no bits are given.
+
+        Instead of hosts, there may be a single dNSName of any bytes, also of those that RFC 5280 4.2.1.6 forbids.
+        """
         key = rsa.generate_private_key(65537, rsa_bits) if rsa_bits else ec.generate_private_key(ec.SECP256R1())
         made = _builder(_name(common_name), self.own.certificate.subject, key, valid)
         if hosts:
             made = made.add_extension(
                 x509.SubjectAlternativeName([_alternative(host) for host in hosts]), critical=False
+            )
+        if dns_name is not None:
+            encoded = bytes((0x30, len(dns_name) + 2, 0x82, len(dns_name))) + dns_name
+            made = made.add_extension(
+                x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, encoded), critical=False
             )
         both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         made = made.add_extension(both, critical=False)

@@ -1,0 +1,217 @@
+"""When a peer has taken too long: the clock, what the peer takes and what it answers go as each test says."""
+
+import pytest
+
+from asyncstore.model import Buffer, Instance, Piece
+from asyncstore.network.deadlines import Deadlines
+from asyncstore.network.timeouts import Timeouts
+from asyncstore.protocol.command import StoreRequestTemplate, decode, response
+from asyncstore.protocol.pdu import Fragmenter
+from asyncstore.protocol.requests import Requests
+
+CLASS, SYNTAX = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2"
+PDU = 16384
+HOUR = 3600.0
+DATA, RESPONSE = "data taken by the peer", "response"
+NOTEWORTHY = "noteworthy part of a C-STORE-RQ taken by the peer"
+
+
+class Peer:
+    """What deadlines look at: a link, requests and a clock. Nothing happens but what a test does.
+
+    Args:
+        window: how many stores may be outstanding.
+        timeouts: as in :class:`Timeouts`, but none is set that is not given.
+    """
+
+    def __init__(self, window=1, **timeouts):
+        self.now = 5000.0
+        self.is_blocked = False
+        self.bytes_sent = 0
+        self.requests = Requests({(CLASS, SYNTAX): 1}, Fragmenter(PDU), window, lambda: self.now)
+        timeouts = Timeouts(**{"connect": None, "socket": None, "acse": None, "dimse": None} | timeouts)
+        self.deadlines = Deadlines("pacs:104", timeouts, PDU, self.now)
+
+    def after(self, seconds, *, every=None, takes=0):
+        """Let time pass, and look as often as an association does.
+
+        Args:
+            seconds: how much of it.
+            every: seconds after which the peer takes something, again and again; ``None``: it takes nothing.
+            takes: the bytes that it takes then.
+
+        Returns:
+            What was overdue, the limit that it had, and the option to allow it more; ``None``: nothing was.
+        """
+        until, taken_at = self.now + seconds, self.now
+        while self.now < until:
+            self.now += self.deadlines.interval
+            if every is not None and self.now - taken_at >= every:
+                self.bytes_sent, taken_at = self.bytes_sent + takes, self.now
+            error = self.deadlines.overdue(self, self.requests, self.now)
+            if error is not None:
+                return error.awaited, error.seconds, error.hint.rpartition("with ")[2]
+        return None
+
+    def begin(self, name, *, is_complete=True):
+        """Begin a store, which goes out whole if it is complete."""
+        instance = Instance(f"/{name}", CLASS, f"1.2.{name}", SYNTAX, 0, 2)
+        buffer = Buffer(0, lambda _: None)
+        buffer.needed = 1
+        self.requests.submit([Piece(instance, memoryview(b"\0\0"), True, is_complete, buffer)])
+        self.requests.gather()
+
+    def answer(self, message_id, status=0):
+        """Answer a store."""
+        request = decode(StoreRequestTemplate(CLASS).command_set(message_id, "1.2.3"))
+        return self.requests.answered(1, decode(response(request, status)))
+
+
+def blocked(**timeouts):
+    """A peer with a store that is stuck halfway."""
+    peer = Peer(**timeouts)
+    peer.begin("1", is_complete=False)
+    peer.is_blocked = True
+    return peer
+
+
+def awaiting(stores=1, **timeouts):
+    """A peer that has taken some stores, and has to answer them."""
+    peer = Peer(window=stores, **timeouts)
+    for number in range(stores):
+        peer.begin(str(number))
+    return peer
+
+
+# How often to look ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "interval"),
+    [
+        ({}, None),
+        ({"socket": 0.0, "dimse": 0.0}, None),
+        ({"socket": 60.0}, 1.0),
+        ({"dimse": 2.0}, 0.5),
+        ({"socket": 60.0, "dimse": 2.0}, 0.5),
+        ({"socket": 1.0, "dimse": HOUR}, 0.25),
+    ],
+)
+def test_a_look_is_taken_several_times_within_the_shortest_limit_and_never_without_one(timeouts, interval):
+    assert Peer(**timeouts).deadlines.interval == interval
+
+
+# What is being sent ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dimse", [None, HOUR, 61.0, 60.0])
+def test_a_peer_that_takes_nothing_is_given_up_after_the_socket_timeout(dimse):
+    peer = blocked(socket=60.0, dimse=dimse)
+    assert peer.after(60) is None
+    assert peer.after(1) == (DATA, 60.0, "-ts.")
+
+
+@pytest.mark.parametrize("dimse", [None, HOUR])
+def test_a_peer_that_took_a_little_and_then_nothing_is_given_up_just_the_same(dimse):
+    peer = blocked(socket=60.0, dimse=dimse)
+    assert peer.after(100, every=50, takes=100) is None
+    assert peer.after(60) is None
+    assert peer.after(1) == (DATA, 60.0, "-ts.")
+
+
+def test_a_single_byte_is_enough_within_the_socket_timeout():
+    assert blocked(socket=60.0).after(HOUR, every=60, takes=1) is None
+
+
+@pytest.mark.parametrize("socket", [None, 60.0, HOUR])
+def test_less_than_a_pdu_is_not_enough_within_the_dimse_timeout(socket):
+    peer = blocked(socket=socket, dimse=300.0)
+    assert peer.after(300, every=30, takes=PDU // 11) is None
+    assert peer.after(1) == (NOTEWORTHY, 300.0, "-td.")
+
+
+@pytest.mark.parametrize("socket", [None, 60.0])
+def test_a_pdu_in_parts_is_enough_within_the_dimse_timeout(socket):
+    assert blocked(socket=socket, dimse=300.0).after(HOUR, every=30, takes=PDU // 8) is None
+
+
+def test_a_peer_that_takes_nothing_is_given_up_after_the_dimse_timeout_where_it_is_the_shorter_one():
+    peer = blocked(socket=60.0, dimse=10.0)
+    assert peer.after(10) is None
+    assert peer.after(1) == (NOTEWORTHY, 10.0, "-td.")
+
+
+@pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}, {"socket": 60.0, "dimse": 60.0}], ids=str)
+def test_a_peer_has_all_its_time_from_the_last_look_at_a_link_that_was_not_blocked(timeouts):
+    peer = blocked(**timeouts)
+    for _ in range(3):
+        assert peer.after(60) is None
+        peer.is_blocked = False
+        assert peer.after(1) is None
+        peer.is_blocked = True
+    assert peer.after(60) is None
+    assert peer.after(1) is not None
+
+
+# What is to be answered -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "limit"),
+    [
+        ({"socket": 60.0}, 60.0),
+        ({"dimse": 300.0}, 300.0),
+        ({"socket": 60.0, "dimse": 300.0}, 300.0),
+        ({"socket": 60.0, "dimse": 10.0}, 10.0),
+    ],
+    ids=str,
+)
+def test_a_response_has_the_time_of_the_dimse_timeout_or_else_of_the_socket_timeout(timeouts, limit):
+    peer = awaiting(**timeouts)
+    assert peer.after(limit) is None
+    assert peer.after(1) == (RESPONSE, limit, "-td.")
+
+
+@pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}], ids=str)
+def test_a_store_that_is_pending_is_not_answered(timeouts):
+    peer = awaiting(**timeouts)
+    for _ in range(6):
+        assert peer.after(10) is None
+        assert peer.answer(1, 0xFF00) is None
+    assert peer.after(1) == (RESPONSE, 60.0, "-td.")
+
+
+def test_responses_one_after_the_other_each_have_the_time_of_the_socket_timeout():
+    peer = awaiting(3, socket=60.0)
+    for message_id in (1, 2):
+        assert peer.after(50) is None
+        assert peer.answer(message_id)
+    assert peer.after(61) is None  # the last response counts from the look on that found it
+    assert peer.after(1) == (RESPONSE, 60.0, "-td.")
+
+
+def test_the_dimse_timeout_is_the_time_of_each_request_whatever_else_is_answered():
+    peer = awaiting(3, dimse=60.0)
+    assert peer.after(50) is None
+    assert peer.answer(2)
+    assert peer.after(10) is None
+    assert peer.after(1) == (RESPONSE, 60.0, "-td.")
+
+
+@pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}], ids=str)
+def test_a_store_that_begins_late_has_all_its_time(timeouts):
+    peer = awaiting(**timeouts)
+    assert peer.after(50) is None
+    assert peer.answer(1)
+    assert peer.after(HOUR) is None
+    peer.begin("2")
+    assert peer.after(60) is None
+    assert peer.after(1) == (RESPONSE, 60.0, "-td.")
+
+
+@pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}, {"socket": 60.0, "dimse": 60.0}], ids=str)
+def test_where_nothing_is_to_be_done_by_the_peer_nothing_is_overdue(timeouts):
+    peer = Peer(**timeouts)
+    assert peer.after(HOUR) is None
+    peer.begin("1", is_complete=False)  # the rest is still being read from a slow disk
+    assert peer.after(HOUR) is None
