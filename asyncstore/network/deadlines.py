@@ -6,6 +6,7 @@ Rules:
    one byte come in a while, would otherwise hold the run for ever.
 2. What the peer takes of what is being sent is measured twice: any byte keeps the socket timeout from running out, and
    only a PDU the DIMSE timeout. Each has its own mark, for the one moves where the other does not.
+3. Nobody has to answer what has not left: on a slow line that takes longer than many an answer.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Deadlines:
         self._any_byte = self._noteworthy_part = _Mark(0, now)
         self._answered_at = now
         self._answered_then: int | None = None
+        self._blocked_at = now
+        """When the link was last seen to hold something back."""
 
     @property
     def interval(self) -> float | None:
@@ -60,15 +63,16 @@ class Deadlines:
         if requests.last_answered != self._answered_then:
             self._answered_at, self._answered_then = now, requests.last_answered
         if link.is_blocked:
+            self._blocked_at = now
             return self._blocked(_Mark(link.bytes_sent, now))
         self._any_byte = self._noteworthy_part = _Mark(link.bytes_sent, now)
         oldest = requests.oldest
         if oldest is None or not oldest.is_sent:
             return None
         if self._dimse:
-            limit, since = self._dimse, oldest.sent_at
+            limit, since = self._dimse, max(oldest.sent_at, self._blocked_at)
         else:
-            limit, since = self._socket or 0.0, max(oldest.sent_at, self._answered_at)
+            limit, since = self._socket or 0.0, max(oldest.sent_at, self._blocked_at, self._answered_at)
         if limit and now - since > limit:
             return TimedOut(self._peer, "response", limit, "-td")
         return None

@@ -215,3 +215,14 @@ def test_where_nothing_is_to_be_done_by_the_peer_nothing_is_overdue(timeouts):
     assert peer.after(HOUR) is None
     peer.begin("1", is_complete=False)  # the rest is still being read from a slow disk
     assert peer.after(HOUR) is None
+
+
+@pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}, {"socket": 60.0, "dimse": 60.0}])
+def test_the_time_for_a_response_begins_when_a_slow_line_has_taken_all_of_the_request(timeouts):
+    peer = Peer(**timeouts)
+    peer.begin("1")
+    peer.is_blocked = True
+    assert peer.after(300, every=1, takes=2 * PDU) is None
+    peer.is_blocked = False
+    assert peer.after(59) is None
+    assert peer.after(3) == (RESPONSE, 60.0, "-td.")
