@@ -147,6 +147,11 @@ class Run:
             dispatcher.associations_opened, dispatcher.lanes(), self._files.is_cut_short,
         )  # fmt: skip
 
+    @property
+    def is_halted(self) -> bool:
+        """Whether a file that was not stored ended the run."""
+        return self._dispatcher.is_halted
+
     def stop(self, reason: str = "the run was interrupted before it was sent") -> None:
         """Start nothing new. Stores under way finish, associations are released, and the iteration then ends."""
         self._dispatcher.stop(reason)

@@ -1,7 +1,6 @@
 """Passwords that are asked for: at the terminal, where they are not shown, or else on standard input.
 
-Which of the two it is, is decided as OpenSSL does for DCMTK's programs: the process's terminal, if it has one, whatever
-standard input is; standard input where it has none.
+The process's terminal if it has one, otherwise standard input, as OpenSSL does for DCMTK's programs.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def ask(asker: str, question: str, variable: str) -> str:
         variable: which variable of the environment can hold the answer.
 
     Raises:
-        UsageError: nothing was typed, or it would be seen.
+        UsageError: nothing was typed, or it is not UTF-8, or it would be seen.
     """
     import warnings  # noqa: PLC0415 - few command lines need it
     from getpass import GetPassWarning, getpass  # noqa: PLC0415 - as above
@@ -41,11 +40,17 @@ def ask(asker: str, question: str, variable: str) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", GetPassWarning)  # it would show what is typed
-            return getpass(question)
+            typed = getpass(question)
+        typed.encode()  # in some locales Python lets pass, as surrogates, what is not UTF-8 on standard input
     except EOFError:
         raise UsageError(f"{asker}: no password was typed; {variable} can hold it") from None
+    except UnicodeError:  # which quotes what was typed
+        complaint = f"{asker}: what was typed is not UTF-8; {variable} can hold the password"
+        raise UsageError(complaint) from None
     except GetPassWarning:
         raise UsageError(f"{asker}: this terminal would show what is typed; {variable} can hold the password") from None
+    else:
+        return typed
     finally:
         signal.signal(signal.SIGINT, before)
 

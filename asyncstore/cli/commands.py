@@ -278,7 +278,7 @@ SCAN = Command(
         _ENVIRONMENT,
         _PEERS,
         (
-            "Exit code: 0 all of it could be sent, 1 nothing was found or the peer could not be asked, 2 some file "
+            "Exit code: 0 all of it could be sent, 1 no instance was found or the peer could not be asked, 2 some file "
             "cannot be sent or some context is not accepted."
         ),
     ),

@@ -19,6 +19,7 @@ from asyncstore.cli.completion_scripts import bash, fish, zsh
 from asyncstore.cli.exits import EXIT_OK
 from asyncstore.cli.kinds import Choice, Status
 from asyncstore.cli.options import NAMED_PEER, PEER
+from asyncstore.cli.standard_output import put
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +33,7 @@ _SCRIPTS = {"bash": bash, "zsh": zsh, "fish": fish}
 
 def run(parsed: Parsed) -> int:
     """Run the command and return its exit code."""
-    print(_SCRIPTS[parsed[SHELL]](described(COMMANDS.values())), end="")  # noqa: T201 - this is what was asked for
+    put(_SCRIPTS[parsed[SHELL]](described(COMMANDS.values())).removesuffix("\n"))
     return EXIT_OK
 
 

@@ -39,15 +39,17 @@ from asyncstore.cli.options import CONFIG, NAMED_PEER, PEER, PORT
 from asyncstore.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from asyncstore.cli.grammar import Tokens
     from asyncstore.cli.kinds import Kind
-    from asyncstore.cli.table import Command, Option
+    from asyncstore.cli.table import Command, Option, Parameter
 
 Table = dict[str, Any]
 """A table as tomllib gives it."""
 
+_TOP = ""
+"""The top level, among the names of tables."""
 _PEERS = "peers"
 _ADDRESS = {"host": PEER, "port": PORT}
 """What a peer's table holds besides options, and the parameters that stand there instead of on the command line."""
@@ -158,29 +160,31 @@ class _File:
         self._path = path
         self._command = command
         self._line_only = {row.bare_name for each in (*commands, command) for row in each.options() if row.line_only}
-        self._own = {row.bare_name for row in _rows(command)}
-        self._rows = {row.bare_name: row for each in (*commands, command) for row in _rows(each)}
-        self._known = {each.name: tuple(row.bare_name for row in _rows(each)) for each in commands}
-        self._of_peers = (*_ADDRESS, *(key for each in commands if _has_peers(each) for key in self._known[each.name]))
+        self._own = _by_name([command])
+        self._known = {each.name: _by_name([each]) for each in commands}
+        self._everywhere = _by_name([*commands, command])
+        self._of_peers = _by_name(filter(_has_peers, [*commands, command]))
         self._secrets = {row.bare_name for each in commands for row in _rows(each) if isinstance(row.kind, Secret)}
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs 7 ms
                 self._mode = os.fstat(file.fileno()).st_mode
-                self._lines = file.read().decode().splitlines()
-            self._content: Table = tomllib.loads("\n".join(self._lines))
+                text = file.read().decode()
+            self._content: Table = tomllib.loads(text)
         except OSError as error:
             raise UsageError(f"{path}: cannot read the configuration file: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{path}: the configuration file is not TOML: {error}") from None
-        self._tables = self._checked_tables()
+        self._lines = text.split("\n")  # no other character ends a line of TOML
+        self._tables = self._known_tables()
+        self._given = {table: self._checked(table, content) for table, content in self._tables.items()}
 
     def of_all(self) -> Layer:
         """What it says at the top level."""
-        return self._layer("", {key: value for key, value in self._content.items() if not isinstance(value, dict)})
+        return self._layer(_TOP)
 
     def of_command(self) -> Layer:
         """What it says about the command."""
-        return self._layer(self._command.name, self._tables.get(self._command.name, {}))
+        return self._layer(self._command.name)
 
     def of_peer(self, name: str) -> Layer:
         """What it says about a peer.
@@ -194,36 +198,32 @@ class _File:
             names = [found.removeprefix(f"{_PEERS}.") for found in self._tables if found.startswith(f"{_PEERS}.")]
             there = f"there are {', '.join(names)}" if names else "it names no peers"
             raise UsageError(f"{NAMED_PEER.long} {name}: {self._path} has no table [{table}]: {there}")
-        options = {key: value for key, value in content.items() if key not in _ADDRESS}
         parameters: dict[str, tuple[str, ...]] = {}
         for key, parameter in _ADDRESS.items():
             if key not in content:
                 raise UsageError(f"{self._path}: [{table}]: the key {key} is missing")
-            parameters[parameter.key] = self._checked(table, key, parameter.kind, [content[key]])
-        return self._layer(table, options)._replace(parameters=parameters)
+            parameters[parameter.key] = self._words(table, key, parameter.kind, [content[key]])
+        return self._layer(table)._replace(parameters=parameters)
 
     def warnings(self) -> Iterator[str]:
         """What the user should know about it (rule 4)."""
-        held = sorted({key for table in (self._content, *self._tables.values()) for key in table} & self._secrets)
+        held = sorted({key for table in self._tables.values() for key in table} & self._secrets)
         if held and os.name == "posix" and self._mode & (stat.S_IRGRP | stat.S_IROTH):
             yield f"{self._path} holds a secret ({held[0]}), and others may read it: chmod 600 {self._path}"
 
-    def _checked_tables(self) -> dict[str, Table]:
-        """All tables by their names, those of peers as ``peers.NAME``; their keys are known."""
-        everywhere = tuple(self._rows)
-        tables: dict[str, Table] = {}
+    def _known_tables(self) -> dict[str, Table]:
+        """All tables by their names, those of peers as ``peers.NAME``."""
+        top: Table = {}
+        tables = {_TOP: top}
         for name, value in self._content.items():
             if name == _PEERS:
                 tables |= self._tables_of_peers(value)
             elif not isinstance(value, dict):
-                self._check_key("", name, everywhere)
+                top[name] = value
             elif name in self._known:
                 tables[name] = value
             else:
                 raise UsageError(self._unknown_table(name, value))
-        for table, content in tables.items():
-            for key in content:
-                self._check_key(table, key, self._known.get(table, self._of_peers))
         return tables
 
     def _tables_of_peers(self, peers: object) -> dict[str, Table]:
@@ -246,34 +246,50 @@ class _File:
             close = [f"{_PEERS}.{name}"]
         return f"{self._place(found)}: unknown table{_did_you_mean(f'[{table}]' for table in close)}"
 
-    def _check_key(self, table: str, key: str, known: Collection[str]) -> None:
-        """See that some option has this name."""
-        if key in known:
-            return
-        bare = key.lstrip("+-")
-        rows = [self._rows[name] for name in dict.fromkeys(known) if name in self._rows]
-        meant = [row.bare_name for row in rows if row.short is not None and row.short[1:] == bare]
-        meant = meant or get_close_matches(bare.lower().replace("_", "-"), known, n=1)
+    def _checked(self, table: str, content: Table) -> list[Given]:
+        """The options that a table gives; each is known, and each value means something (rule 1)."""
+        address: Mapping[str, Parameter[object]] = {}
+        if table == _TOP:
+            rows = self._everywhere
+        elif table in self._known:
+            rows = self._known[table]
+        else:
+            rows, address = self._of_peers, _ADDRESS
+        given = []
+        for key, value in content.items():
+            if key in rows:
+                given.append(self._option(table, rows[key], value))
+            elif key in address:
+                self._words(table, key, address[key].kind, [value])
+            else:
+                raise UsageError(f"{self._place(table, key)}: {self._complaint(key, rows, address)}")
+        return given
+
+    def _complaint(self, key: str, rows: Mapping[str, Option[object]], address: Iterable[str]) -> str:
+        """What to say about a key that no option has, with the one that was probably meant."""
         if key in self._line_only:
-            raise UsageError(f"{self._place(table, key)}: this can only stand on the command line: --{key}")
-        raise UsageError(f"{self._place(table, key)}: unknown key{_did_you_mean(meant)}")
+            return f"this can only stand on the command line: --{key}"
+        bare = key.lstrip("+-")
+        meant = [name for name, row in rows.items() if row.short is not None and row.short[1:] == bare]
+        meant = meant or get_close_matches(bare.lower().replace("_", "-"), [*address, *rows], n=1)
+        return f"unknown key{_did_you_mean(meant)}"
 
-    def _layer(self, table: str, content: Table) -> Layer:
+    def _layer(self, table: str) -> Layer:
         """A table as a layer, without what belongs to other commands (rule 2)."""
-        given = [self._given(table, key, value) for key, value in content.items()]
-        return Layer([option for option in given if option.row.bare_name in self._own])
+        return Layer([option for option in self._given.get(table, ()) if option.row.bare_name in self._own])
 
-    def _given(self, table: str, key: str, value: object) -> Given:
-        """One option as the file gives it (rule 1)."""
-        row, origin = self._rows[key], self._place(table, key)
+    def _option(self, table: str, row: Option[object], value: object) -> Given:
+        """One option as the file gives it."""
+        key = row.bare_name
+        origin = self._place(table, key)
         if not row.kind.names:
             if not isinstance(value, bool):
                 raise UsageError(f"{origin}: true or false is needed")
             return Given(row, (), origin, is_off=not value)
         values = value if row.accumulates and isinstance(value, list) else [value]
-        return Given(row, self._checked(table, key, row.kind, values), origin)
+        return Given(row, self._words(table, key, row.kind, values), origin)
 
-    def _checked(self, table: str, key: str, kind: Kind[object], values: Iterable[object]) -> tuple[str, ...]:
+    def _words(self, table: str, key: str, kind: Kind[object], values: Iterable[object]) -> tuple[str, ...]:
         """The words of some values, which mean something to their kind."""
         try:
             words = tuple(word for value in values for word in _words(kind, value))
@@ -287,6 +303,11 @@ class _File:
         line = _line_of(self._lines, table, key)
         parts = [self._path if line is None else f"{self._path}:{line}", f"[{table}]" if table else "", key or ""]
         return f"{parts[0]}: {' '.join(part for part in parts[1:] if part)}"
+
+
+def _by_name(commands: Iterable[Command]) -> dict[str, Option[object]]:
+    """What a file may give for these commands, by their keys; the last command's row where several have the key."""
+    return {row.bare_name: row for command in commands for row in _rows(command)}
 
 
 def _rows(command: Command) -> Iterator[Option[object]]:

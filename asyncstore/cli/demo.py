@@ -26,6 +26,7 @@ from asyncstore.cli.grammar import parse
 from asyncstore.cli.loop import interrupts, run_loop
 from asyncstore.cli.options import ASSOCIATIONS, PROGRESS
 from asyncstore.cli.sending import send
+from asyncstore.cli.standard_output import put
 from asyncstore.errors import AsyncstoreError
 from asyncstore.load import write_archive
 from asyncstore.model import Instance
@@ -59,20 +60,20 @@ async def _demo(parsed: Parsed) -> int:
 
 async def _write_send_compare(parsed: Parsed) -> int:
     """Do it, and clean up whatever happens; the exit code."""
-    _say("A synthetic archive, a storage SCP to send it to, and a look at what arrives. No patient is real.")
+    put("A synthetic archive, a storage SCP to send it to, and a look at what arrives. No patient is real.")
     with _folder(keep=parsed[KEEP]) as folder:
         sent, received = folder / "archive", folder / "received"
         archive = await anyio.to_thread.run_sync(write_archive, sent)
-        _say(f"1. A synthetic archive: {_describe(archive)}.")
-        _say(f"   {sent}")
+        put(f"1. A synthetic archive: {_describe(archive)}.")
+        put(f"   {sent}")
         async with _sink_process(received) as port:
-            _say(f"2. A storage SCP on this machine: asyncstore sink --port {port} --output {received}")
-            _say(f"3. asyncstore send 127.0.0.1 {port} {sent}")
+            put(f"2. A storage SCP on this machine: asyncstore sink --port {port} --output {received}")
+            put(f"3. asyncstore send 127.0.0.1 {port} {sent}")
             code = await send(_send_options(parsed, port, sent))
         if code == EXIT_OK:
             code = await _compare(sent, received)
     if code == EXIT_OK:
-        _say(_NEXT_STEPS)
+        put(_NEXT_STEPS)
     return code
 
 
@@ -98,7 +99,7 @@ def _folder(*, keep: bool) -> Iterator[Path]:
         yield folder
     finally:
         if keep:
-            _say(f"Kept: {folder}")
+            put(f"Kept: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -168,10 +169,10 @@ async def _compare(sent: Path, received: Path) -> int:
     before, after = await _data_sets(sent), await _data_sets(received)
     same = sum(after.get(uid) == data_set for uid, data_set in before.items())
     if same == len(before) == len(after):
-        _say(f"4. Compared: all {format_count(same)} data sets arrived, byte for byte (SHA-256).")
+        put(f"4. Compared: all {format_count(same)} data sets arrived, byte for byte (SHA-256).")
         return EXIT_OK
     missing = len(before.keys() - after.keys())
-    _say(f"4. Compared: {same} of {len(before)} data sets arrived unchanged, {missing} are missing. This is a fault.")
+    put(f"4. Compared: {same} of {len(before)} data sets arrived unchanged, {missing} are missing. This is a fault.")
     return EXIT_NOT_STORED if after else EXIT_NOT_ATTEMPTED
 
 
@@ -191,11 +192,6 @@ def _digest(instance: Instance) -> bytes:
     with Path(instance.path).open("rb") as file:
         file.seek(instance.offset)
         return hashlib.file_digest(file, "sha256").digest()
-
-
-def _say(text: str) -> None:
-    """Print what the demo does."""
-    print(text, flush=True)  # noqa: T201 - a demo talks
 
 
 _NEXT_STEPS = """

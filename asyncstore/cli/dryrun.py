@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.engine import paths_of, refuse_missing, walk_of
@@ -22,6 +21,7 @@ from asyncstore.cli.loop import every
 from asyncstore.cli.options import INPUTS, NO_HALT, PEER, PORT, PROGRESS, QUIET, REPEAT, WORKERS
 from asyncstore.cli.outlook import NOT_AT_ALL, Fate, Outlook
 from asyncstore.cli.proposal import proposal_of
+from asyncstore.cli.standard_output import put
 from asyncstore.cli.wording import counted, uid_name
 from asyncstore.model import Instance
 from asyncstore.negotiation import Planned, pair_of
@@ -50,8 +50,7 @@ async def dry_run(parsed: Parsed) -> int:
     findings = await look_into(parsed, proposal_of(parsed))
     if not parsed[QUIET]:
         times = f", each {parsed[REPEAT]} times" if parsed[REPEAT] > 1 else ""
-        for line in findings.report(f"to {address_of(parsed[PEER], parsed[PORT])}: ", times):
-            print(line)  # noqa: T201 - this is what was asked for
+        put(*findings.report(f"to {address_of(parsed[PEER], parsed[PORT])}: ", times))
     return findings.exit_code if findings.sendable else EXIT_NOT_ATTEMPTED
 
 
@@ -124,7 +123,7 @@ class Findings:
         """Take in what was found."""
         instances = [item for item in batch if isinstance(item, Instance)]
         if self._outlook is None:
-            self._count(instances, repeat(Fate(None)))
+            self._count(instances, [Fate(None)] * len(instances))
         else:
             self._count(instances, await asyncio.to_thread(self._outlook.fates, instances))
         for item in batch:
@@ -133,7 +132,7 @@ class Findings:
                 self._count_reason(item.reason, item.path)
 
     def _count(self, instances: Iterable[Instance], fates: Iterable[Fate]) -> None:
-        for item, (answer, reason) in zip(instances, fates, strict=False):
+        for item, (answer, reason) in zip(instances, fates, strict=True):
             self.instances += 1
             self.bytes += item.length
             kind = pair_of(item.sop_class_uid, item.transfer_syntax_uid), answer

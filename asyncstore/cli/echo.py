@@ -16,6 +16,7 @@ from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import interrupts, run_loop
 from asyncstore.cli.options import PEER, PORT, QUIET
 from asyncstore.cli.proposal import identity_of
+from asyncstore.cli.standard_output import put
 from asyncstore.errors import AsyncstoreError
 from asyncstore.network.addresses import address_of
 
@@ -75,7 +76,7 @@ class _Answers:
     def say(self, line: str) -> None:
         """Print a line."""
         if not self._quiet:
-            print(line, flush=True)  # noqa: T201 - these lines are what was asked for
+            put(line)
 
     def add(self, seconds: float) -> None:
         """Take in an answer and print its line."""

@@ -5,7 +5,8 @@ Rules:
 1. A command's module is imported when it is called, and nothing before that needs more than the tables.
 2. A command is ``run(parsed) -> exit code``. What is wrong with input, options or peers reaches the user as one line,
    with a second one for what to do; no traceback.
-3. A reader of standard output that went away ends the command quietly; Ctrl-C ends it with 130.
+3. A reader of standard output that went away ends the command quietly; Ctrl-C ends it with 130. Where standard output
+   cannot be written for another reason, that is said as anything else that is wrong.
 4. Closed standard streams are opened on the null device before anything else is opened, so that no file or socket can
    take their numbers.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_AT
 from asyncstore.cli.grammar import check, tokenize
 from asyncstore.cli.help import Style, command_help, program_help, version_text, width_of
 from asyncstore.cli.options import ARGUMENTS, CONFIG, NAMED_PEER, QUIET, VERSION
+from asyncstore.cli.standard_output import discard, put
 from asyncstore.cli.table import VARIABLES
 from asyncstore.cli.tls_options import LIST_CIPHERS, LIST_PROFILES
 from asyncstore.errors import AsyncstoreError, UsageError
@@ -46,10 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     try:
         code = _program(words)
-        sys.stdout.flush()
+        put()
     except BrokenPipeError:
-        _discard(sys.stdout)
+        discard(sys.stdout)
         return EXIT_BROKEN_PIPE
+    except AsyncstoreError as error:  # that of standard output, where no command told of it
+        _say(f"asyncstore: {error}", sys.stderr)
+        return EXIT_NOT_ATTEMPTED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     finally:
@@ -165,12 +171,12 @@ def _print_help(draw: Callable[[Style, int], str], stream: TextIO) -> None:
 
 def _say(text: str, stream: TextIO) -> None:
     """Write lines; those to standard error never fail."""
-    try:
+    if stream is sys.stdout:
+        put(text)
+        return
+    with suppress(OSError):
         stream.write(text + "\n")
         stream.flush()
-    except OSError:
-        if stream is not sys.stderr:
-            raise
 
 
 def _unknown_command(name: str) -> str:
@@ -201,11 +207,4 @@ def _empty(stream: TextIO) -> None:
     try:
         stream.flush()
     except OSError:
-        _discard(stream)
-
-
-def _discard(stream: TextIO) -> None:
-    """Let what is still to be written to a stream go nowhere, so that the interpreter's exit is quiet too."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, stream.fileno())
-    os.close(null)
+        discard(stream)

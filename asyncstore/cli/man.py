@@ -18,6 +18,7 @@ from asyncstore.cli.exits import (
 )
 from asyncstore.cli.help import SUMMARY
 from asyncstore.cli.log4cplus import loggers_of
+from asyncstore.cli.standard_output import put
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
 
 _EXIT_CODES = (
     (EXIT_OK, "all that was asked for was done: every file stored, every echo answered"),
-    (EXIT_NOT_ATTEMPTED, "nothing could be attempted: bad usage, no input, no association; an echo was not answered"),
+    (
+        EXIT_NOT_ATTEMPTED,
+        (
+            "nothing could be attempted: bad usage, no input, no association; or an echo was not answered, or standard "
+            "output could not be written"
+        ),
+    ),
     (
         EXIT_NOT_STORED,
         "the run ended, and some file was not stored, or (scan) could not be, or --json not be written to its end",
@@ -88,7 +95,7 @@ _LOGGING = (
 
 def run(parsed: Parsed) -> int:  # noqa: ARG001 - what every command takes
     """Run the command and return its exit code."""
-    print("\n".join(page()))  # noqa: T201 - this is what was asked for
+    put(*page())
     return EXIT_OK
 
 

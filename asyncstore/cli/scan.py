@@ -16,9 +16,9 @@ all files have been looked into: only then the contexts are known.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
-import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -30,14 +30,14 @@ from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import run_loop
 from asyncstore.cli.options import PEER, PORT, QUIET
 from asyncstore.cli.proposal import identity_of
+from asyncstore.cli.standard_output import put
 from asyncstore.cli.wording import counted, uid_name
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.readable import format_bytes, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import TextIO
+    from collections.abc import Iterable, Iterator
 
     from asyncstore.cli.dryrun import Findings
     from asyncstore.cli.table import Parsed
@@ -56,17 +56,18 @@ async def _scan(parsed: Parsed, identity: UserIdentity | None) -> int:
     peer = _peer(parsed)
     with ExitStack() as stack:
         stack.enter_context(logging_to(logging.StreamHandler(), parsed))
-        lines = _json_stream(parsed, stack)
+        file = _json_file(parsed, stack)
         findings = await look_into(parsed)
         failure = None
         if peer is not None and findings.found:
             failure = await _ask(parsed, peer, identity, findings)
         code = findings.exit_code if failure is None else EXIT_NOT_ATTEMPTED
-        if lines is not None:
-            _write(lines, parsed, _objects(findings, peer, code))
-        if lines is not sys.stdout and not parsed[QUIET]:
-            for line in (*findings.report(), *_peer_lines(findings, peer)):
-                print(line)  # noqa: T201 - this is what was asked for
+        if file is not None:
+            _write(file, parsed, _lines(findings, peer, code))
+        if parsed[SCAN_JSON] == _STANDARD_OUTPUT:
+            put(*_lines(findings, peer, code))
+        elif not parsed[QUIET]:
+            put(*findings.report(), *_peer_lines(findings, peer))
         if failure is not None:
             raise failure
     return code
@@ -109,8 +110,13 @@ def _peer_lines(findings: Findings, peer: tuple[str, int] | None) -> Iterator[st
     yield f"{name} takes {accepted} of these {counted(len(findings.answers), 'kind')} of instances: {concerned}"
 
 
+def _lines(findings: Findings, peer: tuple[str, int] | None, code: int) -> Iterator[str]:
+    """The plan as JSON lines."""
+    return (json.dumps(fields, separators=(",", ":")) for fields in _objects(findings, peer, code))
+
+
 def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Iterator[dict[str, object]]:
-    """The plan, one object a line."""
+    """The plan, an object for each line."""
     for (sop_class, syntax), instances, size, *_ in findings.found:
         answer = findings.answers.get((sop_class, syntax))
         yield {
@@ -139,33 +145,33 @@ def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Ite
     }
 
 
-def _json_stream(parsed: Parsed, stack: ExitStack) -> TextIO | None:
-    """Where the plan is written for machines, if anywhere; opened before the work begins.
+def _json_file(parsed: Parsed, stack: ExitStack) -> io.FileIO | None:
+    """The file for the plan for machines, if there is to be one; opened before the work begins.
+
+    It is unbuffered, so that what could not be written is not tried again when it is closed.
 
     Raises:
         UsageError: it cannot be written.
     """
     target = parsed[SCAN_JSON]
-    if target is None:
+    if target is None or target == _STANDARD_OUTPUT:
         return None
-    if target == _STANDARD_OUTPUT:
-        return sys.stdout
     try:
-        return stack.enter_context(open(target, "w", encoding="ascii"))  # noqa: PTH123 - a path as it was given
+        return stack.enter_context(io.FileIO(target, "w"))
     except OSError as error:
         raise UsageError(f"{SCAN_JSON.long} {target}: cannot write it: {error.strerror}") from None
 
 
-def _write(stream: TextIO, parsed: Parsed, objects: Iterator[dict[str, object]]) -> None:
-    """Write the objects.
+def _write(file: io.FileIO, parsed: Parsed, lines: Iterable[str]) -> None:
+    """Write the lines, and close the file.
 
     Raises:
         AsyncstoreError: they cannot be written to their end.
     """
+    rest = memoryview("".join(f"{line}\n" for line in lines).encode("ascii"))
     try:
-        stream.writelines(f"{json.dumps(fields, separators=(',', ':'))}\n" for fields in objects)
-        stream.flush()
+        with file:  # some network file systems tell of a full disk only when it is closed
+            while rest:
+                rest = rest[file.write(rest) :]
     except OSError as error:
-        if stream is sys.stdout:
-            raise
         raise AsyncstoreError(f"{SCAN_JSON.long} {parsed[SCAN_JSON]}: cannot write it: {error.strerror}") from error

@@ -155,6 +155,13 @@ class _Watch:
             self.display.notice("aborting: files under way may be stored or not")
 
     @property
+    def is_halted(self) -> bool:
+        """Whether a file that was not stored ended the run while there was more to send, or may have been."""
+        if self.run is None or not self.run.is_halted or self.signals:
+            return False
+        return bool(self.tally.withdrawn) or self.run.progress().is_cut_short
+
+    @property
     def exit_code(self) -> int:
         """What the command ends with, if the run is over."""
         if self.signals:
@@ -210,7 +217,7 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Log
 
 def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
     """What else there is to know when a run is over, and what to do next."""
-    if watch.tally.unstored and not parsed[NO_HALT] and not watch.signals and watch.error is None:
+    if watch.is_halted:
         yield f"Stopped at the first file that was not stored; with {NO_HALT.long} ({NO_HALT.short}) it goes on."
     if watch.renamer is not None and watch.renamer.failed:
         yield f"{counted(watch.renamer.failed, 'file')} could not be renamed, and kept the name."

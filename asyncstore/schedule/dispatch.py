@@ -102,6 +102,8 @@ class Dispatcher:
         self._was_waiting = False
         self.stop_reason: str | None = None
         """Why nothing new is started any more."""
+        self.is_halted = False
+        """Whether that is a file that was not stored."""
         self.stopped = asyncio.Event()
         """Set with :attr:`stop_reason`, and at the end of the run."""
         self.failure: AssociationError | None = None
@@ -381,6 +383,7 @@ class Dispatcher:
             self._unfinished -= 1
             self._outlet.put((settled,))
             if self._halt is not None and settled.result not in HARMLESS:
+                self.is_halted = True
                 self.stop(halted_by(settled))
         self._halt_if_due()
         if self._unfinished == 0:

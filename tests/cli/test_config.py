@@ -214,6 +214,27 @@ class TestMistakes:
         said = refusal("--config", path, "--peer", "pacs1", command=ECHO)
         assert said == f"{path}:5: [peers.pacs1] no-halt: true or false is needed"
 
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ('[sink]\nlatency = "abc"', "{}:2: [sink] latency: a number is needed"),
+            ("[sink]\nmax-pdu = 1", "{}:2: [sink] max-pdu: 1 is out of range (4096..131072)"),
+            ("[echo]\ncount = true", "{}:2: [echo] count: a whole number is needed"),
+            (
+                '[peers.a]\nassociations = "xx"',
+                "{}:2: [peers.a] associations: 'xx' is neither an integer nor auto",
+            ),
+            ('[peers.a]\nhost = "h"\nport = 0', "{}:3: [peers.a] port: 0 is out of range (1..65535)"),
+            ("[peers.a]\nhost = 1", "{}:2: [peers.a] host: a text in quotes is needed"),
+        ],
+    )
+    def test_values_are_looked_at_in_tables_that_are_not_used(self, file, text, said):
+        path = file(text)
+        assert refusal("--config", path, "h", "1", "f") == said.format(path)
+        path = file(PEERS + text)
+        elsewhere = refusal("--config", path, "--peer", "pacs1", "f")
+        assert elsewhere.partition(": ")[2] == said.partition(": ")[2]
+
     def test_a_value_is_looked_at_even_where_it_has_no_say(self, file):
         path = file("max-pdu = 1")
         assert "max-pdu: 1 is out of range" in refusal("--config", path, "-pdu", "5000", "h", "1", "f")
@@ -223,6 +244,13 @@ class TestMistakes:
         said = refusal("--config", path, "h", "1", "f")
         assert said.startswith(f"{path}: the configuration file is not TOML: ")
         assert "line 2" in said
+
+    @pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85"])
+    def test_only_the_end_of_a_line_ends_one(self, file, character):
+        comment = f"# one{character}[send]{character}line"
+        assert understood(SEND, "--config", file(f"{comment}\r\nmax-pdu = 5000"), "h", "1", "f")[MAX_PDU] == 5000
+        path = file(f"{comment}\n{comment}\r\nmax-pdu = 1")
+        assert refusal("--config", path, "h", "1", "f").startswith(f"{path}:3: max-pdu: 1 is out of range")
 
     def test_a_file_that_is_not_there(self):
         said = refusal("--config", "/nowhere", "h", "1", "f")

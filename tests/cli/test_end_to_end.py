@@ -17,7 +17,7 @@ import trees
 from cli.commands import asyncstore, finished, running_sink, started
 from peers.certificates import Authority
 from peers.dcmtk import running_storescp
-from peers.hostile import Behaviour, accepts_no_context, running_hostile
+from peers.hostile import Behaviour, accepts_no_context, rejects, running_hostile
 from peers.programs import find_program, free_port, has_ipv6
 
 HOST = "127.0.0.1"
@@ -160,7 +160,26 @@ class TestExitCodes:
             done = await asyncstore("send", "--associations", "1", HOST, str(sink.port), good)
         assert done.returncode == 2
         assert "refused by the SCP: 0xA700 out of resources" in done.err
-        assert "--no-halt (-nh)" in done.err
+        assert "Stopped at the first file that was not stored; with --no-halt (-nh) it goes on." in done.err
+
+    async def test_a_run_that_ends_with_its_last_file_is_not_called_stopped(self, good):
+        last = next(good.rglob("*.dcm"))
+        async with running_sink("--status", "out-of-resources") as sink:
+            done = await asyncstore("send", "-R", HOST, str(sink.port), last)  # -R asks when all files are known
+        assert done.returncode == 2
+        assert "refused by the SCP: 0xA700 out of resources" in done.err
+        assert "Stopped at the first file" not in done.err
+
+    async def test_a_run_that_ends_for_want_of_another_association_was_not_stopped_by_a_file(self, tmp_path):
+        good, files = trees.instances(tmp_path / "good", 1)[0].read_bytes(), []
+        for number in range(10, 75):  # -R proposes 64 SOP classes to an association
+            files.append(tmp_path / f"{number}.dcm")
+            files[-1].write_bytes(good.replace(b"1.2.840.10008.5.1.4.1.1.2\0", b"1.2.840.10008.5.1.4.1.9.%d" % number))
+        async with running_hostile(Behaviour(), Behaviour(on_request=rejects(1, 1, 1))) as scp:
+            done = await asyncstore("send", "-R", "--associations", "1", HOST, str(scp.port), *files)
+        assert done.returncode == 2
+        assert f"{HOST}:{scp.port}: the association was rejected permanently" in done.err
+        assert "Stopped at the first file" not in done.err
 
     async def test_0_when_all_were_stored_with_warnings(self, good):
         async with running_sink("--status", "0xB000") as sink:
@@ -433,6 +452,14 @@ class TestEcho:
         assert first.startswith(f"{HOST}:{scp.port} accepted the association within ")
         assert [line.split(":")[0] for line in answers] == ["echo 1", "echo 2"]
         assert last.startswith("2 answered: least ")
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux's")  # noqa: PTH110
+    async def test_answers_that_cannot_be_written_are_no_answers(self):
+        async with running_sink() as sink:
+            with open("/dev/full", "wb") as full:  # noqa: PTH123, ASYNC230 - a device
+                done = await finished(await started("echo", HOST, str(sink.port), stdout=full.fileno()))
+        said = "asyncstore echo: standard output: cannot write to it: No space left on device\n"
+        assert (done.returncode, done.err) == (1, said)
 
     async def test_nobody_answers(self):
         port = free_port()

@@ -209,6 +209,41 @@ def test_a_reader_that_went_away_ends_it_quietly():
     assert not done.stderr
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux's")  # noqa: PTH110
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("words", "program"),
+    [
+        (("--version",), "asyncstore"),
+        (("send", "--help"), "asyncstore"),
+        (("scan", __file__), "asyncstore scan"),
+        (("scan", "--json", "-", __file__), "asyncstore scan"),
+        (("send", "--dry-run", "host", "104", __file__), "asyncstore send"),
+        (("man",), "asyncstore man"),
+        (("completion", "bash"), "asyncstore completion"),
+    ],
+    ids=lambda value: " ".join(word for word in value if word != __file__) if isinstance(value, tuple) else "",
+)
+def test_standard_output_that_cannot_be_written_is_said_in_one_line(words, program, unbuffered):
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-m", "asyncstore", *words], env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.stderr == f"{program}: standard output: cannot write to it: No space left on device\n"
+    assert done.returncode == 1
+
+
+def test_an_error_that_is_not_standard_outputs_is_not_called_so(monkeypatch, capsys):
+    def broken(_page):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("asyncstore.cli.man._text", broken)
+    with pytest.raises(OSError, match="No space left"):
+        main(["man"])
+    assert not capsys.readouterr().err
+
+
 def test_words_that_no_terminal_can_show_are_shown_safely():
     done = run("send", "--\udcff\n\x1b[31m")
     assert done.returncode == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import warnings
@@ -19,6 +20,7 @@ from asyncstore.errors import UsageError
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import UserIdentity
 from cli.commands import asyncstore, running_sink
+from peers.certificates import self_signed
 
 LINE = ("localhost", "104", "file")
 CONFIGURATION = """
@@ -229,15 +231,23 @@ except UsageError as error:
 """
 
 
-def typed_at_a_terminal(answer):
+_NOT_UTF_8 = b"--ask-password: what was typed is not UTF-8; ASYNCSTORE_PASSWORD can hold the password"
+_ASK_FOR_A_KEY = """
+import sys
+from asyncstore.cli.main import main
+main(["send", "+tls", *sys.argv[1:], "localhost", "104", "/dev/null"])
+"""
+
+
+def typed_at_a_terminal(answer, code=_ASK, *words):
     """What is on the screen in the end, where this is the answer to the question for a password."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads, from 3.12 on: exec follows
         child, terminal = pty.fork()
     if child == 0:
-        os.execv(sys.executable, [sys.executable, "-c", _ASK])  # noqa: S606 - the point is its terminal
+        os.execv(sys.executable, [sys.executable, "-c", code, *words])  # noqa: S606 - the point is its terminal
     shown = b""
-    while b"Password of jdoe: " not in shown:
+    while re.search(rb"Password of .+: ", shown) is None:
         shown += os.read(terminal, 1024)
     os.write(terminal, answer)
     try:
@@ -261,6 +271,36 @@ def test_a_password_is_asked_for_on_the_terminal_and_not_echoed():
 def test_whoever_types_nothing_at_a_terminal_is_not_told_that_there_is_none():
     shown = typed_at_a_terminal(b"\x04")  # Ctrl-D
     assert b"--ask-password: no password was typed; ASYNCSTORE_PASSWORD can hold it" in shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
+def test_a_password_that_is_not_utf_8_is_refused_and_not_shown():
+    shown = typed_at_a_terminal(b"caf\xe9\n")
+    assert shown.split() == [*b"Password of jdoe:".split(), *_NOT_UTF_8.split()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
+def test_neither_is_that_of_a_key(tmp_path):
+    files = self_signed("localhost").write(tmp_path, "locked", password="hunter2")  # noqa: S106 - a test's
+    shown = typed_at_a_terminal(b"caf\xe9\n", _ASK_FOR_A_KEY, files.key, files.certificate)
+    said = f"--enable-tls {files.key}: what was typed is not UTF-8; ASYNCSTORE_USE_PASSWD can hold the password"
+    assert shown.decode().split() == f"Password of the private key {files.key}: asyncstore send: {said}".split()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
+def test_nor_is_it_let_through_where_the_terminal_is_standard_input_alone():
+    terminal, inner = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _ASK], env=os.environ | {"LC_ALL": "C.UTF-8"},
+        stdin=inner, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    with process:
+        shown = process.stderr.read(len("Password of jdoe: "))
+        os.write(terminal, b"caf\xe9\n")
+        shown += process.stderr.read()
+    os.close(inner)
+    os.close(terminal)
+    assert shown.split() == [*b"Password of jdoe:".split(), *_NOT_UTF_8.split()]
 
 
 def test_without_a_terminal_there_is_nobody_to_ask():

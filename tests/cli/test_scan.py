@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
 import trees
 from asyncstore import ConnectFailed, Instance, PairAnswer, Sender, Sink, listed
+from asyncstore.cli.commands import SCAN
 from asyncstore.cli.dryrun import Findings
 from cli.commands import asyncstore, running_sink
 from peers.programs import find_program, free_port, running
@@ -63,6 +65,13 @@ class TestPlan:
         done = await asyncstore("scan", tmp_path)
         assert (done.returncode, done.out) == (1, "no files were found in what was named\n")
 
+    async def test_1_when_no_file_is_an_instance(self, tmp_path):
+        trees.text_file(tmp_path)
+        done = await asyncstore("scan", tmp_path)
+        assert done.returncode == 1
+        assert "cannot be sent: 1 file\n" in done.out
+        assert "1 no instance was found or the peer could not be asked" in " ".join(SCAN.notes)
+
     async def test_the_files_are_chosen_as_for_send(self, good):
         trees.text_file(good)
         done = await asyncstore("scan", "+sd", "+r", "+sp", "*.dcm", "--workers", "1", good)
@@ -116,6 +125,12 @@ class TestJson:
     async def test_a_file_that_cannot_be_written_is_said_before_the_work(self, good):
         done = await asyncstore("scan", "--json", "/nowhere/plan", good)
         said = "asyncstore scan: --json /nowhere/plan: cannot write it: No such file or directory\n"
+        assert (done.returncode, done.out, done.err) == (1, "", said)
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux's")  # noqa: PTH110
+    async def test_a_file_that_cannot_be_written_to_its_end_is_said_in_one_line(self, good):
+        done = await asyncstore("scan", "--json", "/dev/full", good)
+        said = "asyncstore scan: --json /dev/full: cannot write it: No space left on device\n"
         assert (done.returncode, done.out, done.err) == (1, "", said)
 
 

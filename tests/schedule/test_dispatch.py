@@ -565,13 +565,28 @@ async def test_the_first_failure_halts():
     (failed,) = (outcome.error for outcome in world.outcomes if outcome.result is Result.FAILED)
     assert all(failed in outcome.error for outcome in world.outcomes if outcome.result is Result.NOT_SENT)
     assert dispatcher.failure is None
+    assert dispatcher.is_halted
     assert world.associations[0].end == "released"
 
 
 async def test_a_warning_does_not_halt():
     world = World([Conduct(statuses=(0xB000,))])
-    await _ran(world, _names(30), halt_on_failure=True)
+    dispatcher = await _ran(world, _names(30), halt_on_failure=True)
     assert _results(world) == {Result.WARNING: 30}
+    assert not dispatcher.is_halted
+
+
+async def test_a_run_that_has_no_association_any_more_is_not_halted_by_a_failure_whose_turn_never_came():
+    world = World([Conduct(opens=False)])
+    dispatcher = world.dispatcher(halt_on_failure=True)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(3))
+    dispatcher.refuse([Unsendable("a", "empty")])
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(3), [Unsendable("a", "")])
+    assert dispatcher.stop_reason == str(dispatcher.failure)
+    assert not dispatcher.is_halted
 
 
 async def test_a_file_that_is_no_instance_halts():
