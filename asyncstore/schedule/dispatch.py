@@ -312,6 +312,7 @@ class Dispatcher:
                 continue
             self._refuse_uncarried(lane, association, self._backlog.waiting())
             if self._needs.call_for_another(lane, self._lanes, self._backlog.waiting()):
+                await association.settled()  # what it has taken goes over it: nobody knows what the next one carries
                 break
             if self._is_input_over and self._unfinished == 0:
                 break

@@ -868,6 +868,24 @@ async def test_a_file_that_cannot_be_read_halts_while_others_wait_for_room(monke
     assert _results(world) == {Result.STORED: 2, Result.NOT_SENT: 38}
 
 
+async def test_what_an_association_has_taken_goes_over_it_before_another_one_takes_its_place():
+    """The peer may refuse the other one."""
+    world = World([Conduct(), Conduct(opens=False)])
+    world.answering.clear()
+    dispatcher = world.dispatcher(associations=1)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(20))
+    await _until(lambda: world.associations and not world.associations[0].is_idle)
+    await dispatcher.put([instance(20, "1.2")])
+    dispatcher.end_input()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    world.answering.set()
+    await asyncio.wait_for(running, _PATIENCE)
+    assert world.asked_for == 2
+    assert _results(world) == {Result.STORED: 20, Result.NOT_SENT: 1}
+
+
 # What has to be converted.
 
 
