@@ -6,7 +6,8 @@ Rules:
    (PS3.8 9.3.2), and more of the kind may come.
 2. A pair that an association was asked for and cannot carry, nor any other one there is, is refused for the whole run:
    asking again would not change the answer.
-3. An association is replaced for pairs it was not asked for only if many instances wait for each one that was.
+3. An association is replaced for pairs it was not asked for only if many instances wait for each one that was. One
+   that is not open yet does not count: some peers serve one at a time, and open it when this one has ended.
 
 Pure: it is told which lanes there are and what waits, and its owner acts on the answers.
 """
@@ -74,7 +75,7 @@ class Needs:
         """Whether what waits needs ``lane`` to have an association with other contexts (rule 3)."""
         for pair, instances in waiting.items():
             if not self._covers(lane, pair):
-                carriers = sum(self._covers(other, pair) for other in lanes)
+                carriers = sum(self._covers(other, pair) for other in lanes if other.association)
                 if instances > carriers * _REOPEN_RATIO:
                     return True
         return False
