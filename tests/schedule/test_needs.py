@@ -90,3 +90,10 @@ def test_what_some_association_accepts_nevertheless_is_sent_over_it():
 def test_another_association_is_called_for_by_what_waits_long_for_the_others(waiting, is_called_for):
     lanes = _lanes(((A,), (A,)), ((B,), (B,)))
     assert _needs().call_for_another(next(iter(lanes)), lanes, waiting) == is_called_for
+
+
+def test_an_association_that_is_not_open_yet_is_not_waited_for():
+    """The peer may serve one at a time, and open it only when this one has ended."""
+    lanes = _lanes(([A], [A]))
+    lanes.add().opens(Planned().contexts([A, B]), 2)
+    assert _needs().call_for_another(next(iter(lanes)), lanes, {B: 1})
