@@ -161,14 +161,18 @@ async def test_pynetdicom_receives_instances_from_all_over_the_archive_byte_for_
 
 
 async def test_orthanc_holds_the_same_over_any_number_of_associations(archive_files, tmp_path):
-    files = archive_files[::SOME]
+    sent = set()
     async with running_orthanc(tmp_path) as orthanc, nothing_left_behind():
-        for associations in (1, 4, 8):  # it answers success when it holds an instance already
+        for turn, associations in enumerate((1, 4, 8)):
+            # What it holds already it is not sent again: its threads then remove and make folders in each other's way,
+            # and the one that fails never answers.
+            files = archive_files[turn::SOME]
             ran = await send(orthanc.port, files, associations=associations)
+            sent |= {outcome.sop_instance_uid for outcome in ran.outcomes}
             assert ran.results == {Result.STORED: len(files)}
-            assert_true(ran, files, await orthanc.sop_instance_uids())
-        assert await orthanc.sop_instance_uids() == {outcome.sop_instance_uid for outcome in ran.outcomes}
-        assert await orthanc.count() == len(files)
+            assert await orthanc.sop_instance_uids() == sent
+            assert_true(ran, files, sent)
+        assert await orthanc.count() == len(sent)
 
 
 @pytest.mark.parametrize("associations", [1, 4])
