@@ -55,6 +55,7 @@ from peers.hostile import (
     never_answers,
     obedient,
     rejects,
+    releases,
     resets,
     running_hostile,
     says,
@@ -752,3 +753,25 @@ async def test_a_peer_that_takes_few_associations_gets_all_files_over_those(tmp_
         assert ran.results == {Result.STORED: 60}
         assert_true(ran, files, data_sets(tmp_path / "out"))
         assert sink.tally.rejected > 0
+
+
+async def test_a_peer_that_serves_one_association_when_it_has_released_another_is_released_from_what_is_idle(files):
+    """Orthanc has four threads for any number of associations, and each waits a second for an idle one to say more."""
+    both_are_busy, is_released = asyncio.Event(), asyncio.Event()
+
+    async def waits_for_the_other(_acceptor):
+        await both_are_busy.wait()
+
+    async def waits_for_its_release(_acceptor):
+        both_are_busy.set()
+        await is_released.wait()
+
+    async def tells(_acceptor):
+        is_released.set()
+
+    first = Behaviour(on_store=then(waits_for_the_other, answers()), on_release=then(tells, releases()))
+    second = Behaviour(on_store=then(waits_for_its_release, answers()))
+    async with nothing_left_behind(), running_hostile(first, second) as scp:
+        ran = await send(scp.port, files, associations=2)
+        assert ran.results == {Result.STORED: FILES}
+        assert_true(ran, files, scp.stored())

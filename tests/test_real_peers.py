@@ -150,6 +150,15 @@ async def test_the_receiver_has_the_archive_byte_for_byte(archive, archive_files
     assert len(received) == len(archive_files)
 
 
+async def test_a_receiver_that_serves_one_association_at_a_time_has_the_archive_byte_for_byte(archive_files, tmp_path):
+    async with running_storescp(tmp_path, fork=False) as scp, nothing_left_behind():
+        ran = await send(scp.port, archive_files, associations=4)
+        received = scp.stored()
+    assert ran.results == {Result.STORED: len(archive_files)}
+    assert_true(ran, archive_files, received)
+    assert len(received) == len(archive_files)
+
+
 @pytest.mark.parametrize("associations", [1, 4, 8])
 async def test_pynetdicom_receives_instances_from_all_over_the_archive_byte_for_byte(archive_files, associations):
     files = archive_files[::SOME]

@@ -5,7 +5,8 @@ Rules:
 1. Every instance that was put gets exactly one outcome. An attempt decides; what no attempt was made of stays in the
    backlog until it is sent, its context is refused, the run stops, or no association can be had any more.
 2. A lane holds one association at a time. It opens it when there is something to send, and replaces it when what waits
-   needs other contexts; what no association can carry is not sent (:mod:`asyncstore.schedule.needs`).
+   needs other contexts; what no association can carry is not sent (:mod:`asyncstore.schedule.needs`). When nothing is
+   left for it, it releases it, whatever the others still have to do.
 3. A lane that cannot open an association ends. When the last one has ended, what is left is not sent, for that reason.
 4. Stopping lets what has begun finish, withdraws the rest, and releases.
 5. Where a failure halts, the first one in the order of the files does (:mod:`asyncstore.schedule.halt`).
@@ -303,7 +304,7 @@ class Dispatcher:
     async def _serve(self, lane: WorkingLane, association: Association, reader: Reader) -> bool:
         """Send over ``association`` as long as it is of use; whether the lane may open another one."""
         while association.error is None and self.stop_reason is None and not lane.is_retiring:
-            batch = self._backlog.take(lane.carriage, lane.appetite.update(time.monotonic(), lane.answered), MOST_BYTES)
+            batch = self._backlog.take(lane.carriage, self._portion(lane), MOST_BYTES)
             if batch:
                 self._wake()
                 lane.state = LaneState.SENDING
@@ -314,8 +315,11 @@ class Dispatcher:
             if self._needs.call_for_another(lane, self._lanes, self._backlog.waiting()):
                 await association.settled()  # what it has taken goes over it: nobody knows what the next one carries
                 break
-            if self._is_input_over and self._unfinished == 0:
-                break
+            if self._is_input_over and not len(self._backlog):
+                if association.is_idle:
+                    break  # at once: a peer that serves a few at a time turns to the others' when this one is released
+                await association.settled()
+                continue
             if association.is_idle:
                 lane.state, self._was_waiting, lane.has_idled = LaneState.WAITING, True, True
             await self._changed()
@@ -330,6 +334,11 @@ class Dispatcher:
         if association.error is not None and is_mute:
             self._without(lane, association.error)
         return not is_mute
+
+    def _portion(self, lane: WorkingLane) -> int:
+        """How many instances ``lane`` is to take next."""
+        wanted = lane.appetite.update(time.monotonic(), lane.answered)
+        return min(wanted, self._lanes.share(len(self._backlog))) if self._is_input_over else wanted
 
     async def _send(
         self, lane: WorkingLane, association: Association, instances: list[Instance], reader: Reader
