@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _ROOT = Path(__file__).resolve().parent.parent
+MEMORY = Path("/dev/shm")  # noqa: S108 - the peers' own folders are made in it
+"""Where Linux has a file system in memory."""
 _START_SECONDS = 30.0
 _ATTEMPTS = 3
 
@@ -38,9 +40,13 @@ def storescp(*options: str, no_delay: bool) -> Iterator[int]:
 
 
 @contextmanager
-def orthanc(*, no_delay: bool) -> Iterator[int]:
-    """Orthanc with nothing in it, as shipped but for its folder, its port and its web server, which is off."""
-    with tempfile.TemporaryDirectory(prefix="asyncstore-orthanc-") as folder:
+def orthanc(*, no_delay: bool, in_memory: bool = False) -> Iterator[int]:
+    """Orthanc with nothing in it, as shipped but for its folder, its port and its web server, which is off.
+
+    ``in_memory``: its folder is on no disk, so that it is not the disk that is measured.
+    """
+    root = str(MEMORY) if in_memory else None
+    with tempfile.TemporaryDirectory(prefix="asyncstore-orthanc-", dir=root) as folder:
 
         def words(port: int) -> list[str]:
             configuration = {
