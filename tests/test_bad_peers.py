@@ -775,3 +775,11 @@ async def test_a_peer_that_serves_one_association_when_it_has_released_another_i
         ran = await send(scp.port, files, associations=2)
         assert ran.results == {Result.STORED: FILES}
         assert_true(ran, files, scp.stored())
+
+
+async def test_associations_that_a_peer_leaves_waiting_do_not_keep_the_run_from_ending(files):
+    async with nothing_left_behind(), running_hostile(obedient, Behaviour(on_request=stays_silent())) as scp:
+        ran = await send(scp.port, files, associations=3, timeouts=Timeouts(acse=None))
+        assert ran.failure is None
+        assert ran.results == {Result.STORED: FILES}
+        assert_true(ran, files, scp.stored())

@@ -8,6 +8,7 @@ Rules:
    needs other contexts; what no association can carry is not sent (:mod:`asyncstore.schedule.needs`). When nothing is
    left for it, it releases it, whatever the others still have to do.
 3. A lane that cannot open an association ends. When the last one has ended, what is left is not sent, for that reason.
+   Associations that are not open yet when everything is done do not keep the run from ending.
 4. Stopping lets what has begun finish, withdraws the rest, and releases.
 5. Where a failure halts, the first one in the order of the files does (:mod:`asyncstore.schedule.halt`).
 """
@@ -50,6 +51,10 @@ _BACKLOG_INSTANCES = 4096
 _BACKLOG_BYTES = 1 << 32
 """Only descriptions wait in the backlog, some 500 bytes each; the bytes bound keeps the plan near the sending for
 large files."""
+
+_OPENING_GRACE = 1.0
+"""Seconds that associations get to be open, and released, when everything is done: an abort would alarm whoever reads
+the peer's log. Some peers leave those they are too busy for without an answer."""
 
 
 class DispatchOptions(NamedTuple):
@@ -154,9 +159,8 @@ class Dispatcher:
         if self.stop_reason is None:
             self.stop_reason = reason
             withdrawn = self._backlog.clear()
+            self._lanes.cancel_opening()
             for lane in self._lanes:
-                if lane.opening is not None:
-                    lane.opening.cancel()
                 withdrawn += lane.withdraw()
             if self._halt is not None:
                 (failed, behind), self._halt = self._halt.end(), None
@@ -180,11 +184,15 @@ class Dispatcher:
         """Work until everything that was put has its outcome and every association is closed."""
         try:
             async with anyio.create_task_group() as tasks:
-                while not self._is_over():
+                while not self._is_done:
                     self._adjust_lanes(tasks)
                     await self._look()
+                with anyio.move_on_after(_OPENING_GRACE):
+                    while self._lanes:
+                        await self._changed()
+                self._lanes.cancel_opening()
         finally:
-            if not self._is_over():
+            if not self._is_done:
                 self.stop(ABORTED)
             self.stopped.set()
 
@@ -205,14 +213,16 @@ class Dispatcher:
         before, since = self._lanes.work, time.monotonic()
         self._was_waiting = False
         with anyio.move_on_after(INTERVAL) as interval:
-            while not self._is_over() and self._lanes_missing() <= 0:
+            while not self._is_done and self._lanes_missing() <= 0:
                 await self._changed()
         if interval.cancelled_caught:
             rate = (self._lanes.work - before) / (time.monotonic() - since)
             self._lanes.observe(rate, is_source_limited=self._was_waiting)
 
-    def _is_over(self) -> bool:
-        return self._is_input_over and self._unfinished == 0 and not self._lanes
+    @property
+    def _is_done(self) -> bool:
+        """Whether everything has its outcome, and nothing more will be put."""
+        return self._is_input_over and self._unfinished == 0
 
     async def _work(self, lane: WorkingLane) -> None:
         reader = self._new_reader()
@@ -243,7 +253,7 @@ class Dispatcher:
         while self.stop_reason is None and not lane.is_retiring and self.failure is None:
             if len(self._backlog) and self._knows_enough:
                 return True
-            if self._is_input_over and self._unfinished == 0:
+            if self._is_done:
                 return False
             await self._changed()
         return False

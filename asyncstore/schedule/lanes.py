@@ -66,6 +66,12 @@ class Lanes:
             lane.is_retiring = True
         return bool(surplus)
 
+    def cancel_opening(self) -> None:
+        """Associations that are not open yet are not wanted any more."""
+        for lane in self:
+            if lane.opening is not None:
+                lane.opening.cancel()
+
     def remove(self, lane: WorkingLane) -> None:
         """``lane`` has ended."""
         del self._lanes[lane.number]
