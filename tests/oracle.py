@@ -88,6 +88,13 @@ async def send(
         return await finish(sender.send(paths, walk))
 
 
+async def until(is_true: Callable[[], object]) -> None:
+    """Wait until something has come about; a test that waits for ever is ended by its guard."""
+    async with asyncio.timeout(GUARD):
+        while not is_true():  # noqa: ASYNC110 - a peer's records and a sink's tally wake nobody
+            await asyncio.sleep(0.005)
+
+
 def assert_true(
     ran: Ran, found: Collection[str | os.PathLike[str]], received: Mapping[str, str] | Collection[str]
 ) -> None:

@@ -19,7 +19,7 @@ from asyncstore import (
 )
 from asyncstore.errors import TimedOut
 from asyncstore.network.addresses import connect
-from oracle import DELIVERED, assert_true, nothing_left_behind, send
+from oracle import DELIVERED, assert_true, nothing_left_behind, send, until
 from peers.hostile import (
     ACCEPT_WITHOUT_ITEMS,
     COMMAND_SET_OF_GARBAGE,
@@ -783,3 +783,16 @@ async def test_associations_that_a_peer_leaves_waiting_do_not_keep_the_run_from_
         assert ran.failure is None
         assert ran.results == {Result.STORED: FILES}
         assert_true(ran, files, scp.stored())
+
+
+async def test_what_a_slow_association_has_not_begun_goes_over_the_others_at_the_end(files):
+    async def waits_for_all_others(_acceptor):
+        await until(lambda: len(scp.acknowledged) >= FILES - 1)
+
+    slow = Behaviour(on_store=then(waits_for_all_others, answers()))
+    async with nothing_left_behind(), running_hostile(slow, obedient) as scp:
+        ran = await send(scp.port, files, associations=2)
+        assert ran.results == {Result.STORED: FILES}
+        assert_true(ran, files, scp.stored())
+        assert len(scp.stores) == FILES
+        assert scp.violations == []

@@ -22,7 +22,7 @@ from asyncstore import (
     WalkOptions,
 )
 from asyncstore.errors import TimedOut
-from oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send
+from oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
 from peers.hostile import (
     Behaviour,
     aborts,
@@ -57,13 +57,6 @@ def files(folder):
 @pytest.fixture(scope="module")
 def sent(folder):
     return data_sets(folder)
-
-
-async def until(is_true):
-    """Wait until something has come about; a test that waits for ever is ended by its guard."""
-    async with asyncio.timeout(GUARD):
-        while not is_true():  # noqa: ASYNC110 - a peer's records and a sink's tally wake nobody
-            await asyncio.sleep(0.005)
 
 
 # In whose loop ever ---------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pynetdicom.sop_class import CTImageStorage, Verification
 
 from asyncstore import AssociationRejected, Result, Sender, Sink, UsageError
 from asyncstore.load import write_archive
-from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send
+from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
 from peers.acceptor import (
     ABORT,
     ASSOCIATE_AC,
@@ -65,12 +65,6 @@ def files(folder):
 @pytest.fixture(scope="module")
 def sent(folder):
     return data_sets(folder)
-
-
-async def until(is_true):
-    async with asyncio.timeout(GUARD):
-        while not is_true():  # noqa: ASYNC110 - the tally wakes nobody
-            await asyncio.sleep(0.005)
 
 
 # Others send to it ----------------------------------------------------------------------------------------------------

@@ -205,6 +205,11 @@ class Association:
         """Whether nothing is outstanding or queued."""
         return self._requests.is_idle
 
+    @property
+    def in_hand(self) -> int:
+        """How many stores are outstanding or queued."""
+        return self._requests.stores
+
     def current(self) -> tuple[Instance, float] | None:
         """The store that has been outstanding for longest, and when it was begun (:func:`time.monotonic`)."""
         oldest = self._requests.oldest

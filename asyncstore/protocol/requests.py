@@ -106,6 +106,11 @@ class Requests:
         return not (self._outstanding or self._queue)
 
     @property
+    def stores(self) -> int:
+        """Stores outstanding or queued."""
+        return len(self._outstanding) + sum(piece.is_first for piece in self._queue)
+
+    @property
     def has_queued(self) -> bool:
         """Whether pieces wait to be sent."""
         return bool(self._queue)

@@ -9,8 +9,10 @@ Rules:
    left for it, it releases it, whatever the others still have to do.
 3. A lane that cannot open an association ends. When the last one has ended, what is left is not sent, for that reason.
    Associations that are not open yet when everything is done do not keep the run from ending.
-4. Stopping lets what has begun finish, withdraws the rest, and releases.
-5. Where a failure halts, the first one in the order of the files does (:mod:`asyncstore.schedule.halt`).
+4. Towards the end no lane takes more than its share of what is left, and what a slow one has not begun is shared out
+   again among those that have nothing to do.
+5. Stopping lets what has begun finish, withdraws the rest, and releases.
+6. Where a failure halts, the first one in the order of the files does (:mod:`asyncstore.schedule.halt`).
 """
 
 from __future__ import annotations
@@ -218,6 +220,13 @@ class Dispatcher:
         if interval.cancelled_caught:
             rate = (self._lanes.work - before) / (time.monotonic() - since)
             self._lanes.observe(rate, is_source_limited=self._was_waiting)
+            self._share_out()
+
+    def _share_out(self) -> None:
+        """Near the end, what slow lanes have taken and not begun is also for those that have nothing to do."""
+        if self._is_input_over and not len(self._backlog) and any(lane.is_free for lane in self._lanes):
+            for lane in self._lanes:
+                self._put_back(lane.withdraw())
 
     @property
     def _is_done(self) -> bool:
@@ -314,25 +323,14 @@ class Dispatcher:
     async def _serve(self, lane: WorkingLane, association: Association, reader: Reader) -> bool:
         """Send over ``association`` as long as it is of use; whether the lane may open another one."""
         while association.error is None and self.stop_reason is None and not lane.is_retiring:
-            batch = self._backlog.take(lane.carriage, self._portion(lane), MOST_BYTES)
+            batch = self._backlog.take(lane.carriage, self._portion(lane, association), MOST_BYTES)
             if batch:
                 self._wake()
                 lane.state = LaneState.SENDING
                 await self._send(lane, association, batch, reader)
                 await self._outlet.room()
-                continue
-            self._refuse_uncarried(lane, association, self._backlog.waiting())
-            if self._needs.call_for_another(lane, self._lanes, self._backlog.waiting()):
-                await association.settled()  # what it has taken goes over it: nobody knows what the next one carries
+            elif not await self._waited(lane, association):
                 break
-            if self._is_input_over and not len(self._backlog):
-                if association.is_idle:
-                    break  # at once: a peer that serves a few at a time turns to the others' when this one is released
-                await association.settled()
-                continue
-            if association.is_idle:
-                lane.state, self._was_waiting, lane.has_idled = LaneState.WAITING, True, True
-            await self._changed()
         self._put_back(association.withdraw())
         await association.settled()
         lane.state = LaneState.CLOSING
@@ -345,10 +343,29 @@ class Dispatcher:
             self._without(lane, association.error)
         return not is_mute
 
-    def _portion(self, lane: WorkingLane) -> int:
-        """How many instances ``lane`` is to take next."""
+    def _portion(self, lane: WorkingLane, association: Association) -> int:
+        """How many instances ``lane`` is to take next; none while it has its share of what is left in hand."""
         wanted = lane.appetite.update(time.monotonic(), lane.answered)
-        return min(wanted, self._lanes.share(len(self._backlog))) if self._is_input_over else wanted
+        if not self._is_input_over:
+            return wanted
+        return min(wanted, self._lanes.share(self._unfinished) - association.in_hand)
+
+    async def _waited(self, lane: WorkingLane, association: Association) -> bool:
+        """Wait until there may be more for ``association``; false, once nothing is under way, if there will be none."""
+        self._refuse_uncarried(lane, association, self._backlog.waiting())
+        if self._needs.call_for_another(lane, self._lanes, self._backlog.waiting()):
+            await association.settled()  # what it has taken goes over it: nobody knows what the next one carries
+            return False
+        is_last = self._is_input_over and not len(self._backlog)
+        if association.is_idle:
+            if is_last:
+                return False  # at once: a peer that serves a few at a time turns to others when this one is released
+            lane.state, self._was_waiting, lane.has_idled = LaneState.WAITING, True, True
+        if is_last or self._portion(lane, association) <= 0:
+            await association.settled()
+        else:
+            await self._changed()
+        return True
 
     async def _send(
         self, lane: WorkingLane, association: Association, instances: list[Instance], reader: Reader

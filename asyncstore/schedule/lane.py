@@ -61,6 +61,11 @@ class WorkingLane:
         """Whether its association was used, or about to be, and has brought no response."""
         return not self.is_answered and (self.lost != self._lost_before or not self.has_idled)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it has nothing to do, and waits for nothing but that."""
+        return self.opening is None and self.batch is None and (self.association is None or self.association.is_idle)
+
     def opens(self, contexts: tuple[ProposedContext, ...], number: int) -> None:
         """It asks for its next association, number ``number`` in the run."""
         self.state, self.proposed, self.association_number = LaneState.OPENING, contexts, number

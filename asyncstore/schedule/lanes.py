@@ -49,9 +49,9 @@ class Lanes:
         """How many lanes to add while ``waiting`` instances wait: no more than there are instances for."""
         return min(self._concurrency.target, waiting) - len(self._active())
 
-    def share(self, waiting: int) -> int:
-        """How many of the last ``waiting`` instances are one lane's part, so that the others have theirs."""
-        return -(-waiting // max(len(self._active()), 1))
+    def share(self, left: int) -> int:
+        """How many of the last ``left`` instances are one lane's part, so that the others have theirs; at least one."""
+        return max(-(-left // max(len(self._active()), 1)), 1)
 
     def add(self) -> WorkingLane:
         """A new lane, in the first place that is free."""

@@ -27,6 +27,8 @@ class Association(Protocol):
     def results(self) -> Mapping[Pair, str]: ...  # noqa: D102
     @property
     def is_idle(self) -> bool: ...  # noqa: D102
+    @property
+    def in_hand(self) -> int: ...  # noqa: D102
 
     def submit(self, pieces: Iterable[Piece]) -> None: ...  # noqa: D102
     def is_taking(self, instance: Instance) -> bool: ...  # noqa: D102

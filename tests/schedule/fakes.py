@@ -224,6 +224,10 @@ class FakeAssociation:
     def is_idle(self):
         return not (self._queue or self._outstanding)
 
+    @property
+    def in_hand(self):
+        return len(self._outstanding) + sum(piece.is_first for piece in self._queue)
+
     def submit(self, pieces):
         for piece in pieces:
             assert not (piece.is_first and piece.problem)

@@ -39,12 +39,12 @@ def test_where_the_peer_refuses_one_those_it_accepted_are_enough():
     assert not lanes.retire_surplus()
 
 
-@pytest.mark.parametrize(("lanes_there", "waiting", "share"), [(1, 7, 7), (3, 7, 3), (3, 6, 2), (8, 2, 1), (4, 0, 0)])
-def test_each_lane_has_its_share_of_what_waits(lanes_there, waiting, share):
+@pytest.mark.parametrize(("lanes_there", "left", "share"), [(1, 7, 7), (3, 7, 3), (3, 6, 2), (8, 2, 1), (4, 0, 1)])
+def test_each_lane_has_its_share_of_what_is_left(lanes_there, left, share):
     lanes = Lanes(lanes_there)
     for _ in range(lanes_there):
         lanes.add()
-    assert lanes.share(waiting) == share
+    assert lanes.share(left) == share
 
 
 def test_lanes_that_are_too_many_retire_and_count_no_more():
