@@ -102,25 +102,6 @@ class Backlog:
         self._bytes -= sum(instance.length for instance in removed)
         return removed
 
-    def remove_from(self, pair: Pair) -> tuple[list[Instance], list[Instance]]:
-        """Take out all that need ``pair``, and then all others that wait behind the first of them."""
-        if pair not in self._queues:
-            return [], []
-        first = self._queues[pair][0][0]
-        removed = self.remove(pair)
-        behind = sorted(
-            (entry for queue in self._queues.values() for entry in queue if entry[0] > first), key=_sequence
-        )
-        for other, queue in list(self._queues.items()):
-            kept = deque(entry for entry in queue if entry[0] < first)
-            if kept:
-                self._queues[other] = kept
-            else:
-                del self._queues[other]
-        self._count -= len(behind)
-        self._bytes -= sum(instance.length for _, instance in behind)
-        return removed, [instance for _, instance in behind]
-
     def clear(self) -> list[Instance]:
         """Take out everything."""
         return [instance for pair in list(self.waiting()) for instance in self.remove(pair)]
@@ -131,7 +112,3 @@ class Backlog:
         if queue is None:
             queue = self._queues[pair] = deque()
         return queue
-
-
-def _sequence(entry: tuple[int, Instance]) -> int:
-    return entry[0]

@@ -30,11 +30,11 @@ class Batch:
     Args:
         instances: what to submit; the association carries all of them.
         association: takes their pieces.
-        on_problem: told of each instance of this batch that cannot be sent, and why; it may withdraw the others.
+        on_problem: told of each instance that cannot be sent, and why; the batch may be withdrawn then.
     """
 
     def __init__(
-        self, instances: list[Instance], association: Association, on_problem: Callable[[Batch, Instance, str], None]
+        self, instances: list[Instance], association: Association, on_problem: Callable[[Instance, str], None]
     ) -> None:
         self._instances = instances
         self._rest = list(instances)
@@ -80,7 +80,7 @@ class Batch:
             return False
         instance = self._rest.pop(0)
         if piece.problem is not None:
-            self._on_problem(self, instance, piece.problem.reason)
+            self._on_problem(instance, piece.problem.reason)
         return piece.problem is None
 
 

@@ -35,7 +35,7 @@ from asyncstore.schedule.backlog import Backlog
 from asyncstore.schedule.batch import Batch
 from asyncstore.schedule.carriage import why_not
 from asyncstore.schedule.concurrency import INTERVAL
-from asyncstore.schedule.halt import HARMLESS, Halt, halted_by
+from asyncstore.schedule.halt import Halt
 from asyncstore.schedule.lanes import Lanes
 from asyncstore.schedule.needs import Needs
 
@@ -124,6 +124,8 @@ class Dispatcher:
     async def put(self, instances: list[Instance]) -> None:
         """Add instances; waits while the backlog is full."""
         self._unfinished += len(instances)
+        if self._halt is not None:
+            self._halt.found(instances)
         try:
             while self._backlog.is_full and self.stop_reason is None:
                 await self._changed()
@@ -134,9 +136,8 @@ class Dispatcher:
             self._withdraw(instances, self.stop_reason)
             return
         if self._halt is not None and self._halt.is_coming:
-            self._halt.add((), instances)
+            instances = self._halt.before(instances)
             self._halt_if_due()  # they were unfinished while they waited
-            return
         self._needs.see(instances)
         self._backlog.put(instances)
         self._drop_refused()
@@ -146,10 +147,10 @@ class Dispatcher:
         """Add files that turned out not to be sent."""
         outcomes = [outcome.of_unsendable(one) for one in unsendable]
         self._unfinished += len(outcomes)
-        if self._halt is not None and self._halt.is_coming:
-            self._halt.add(outcomes, ())
+        if self.stop_reason is not None and self._options.halt_on_failure:
+            self._settle(one._replace(error=self.stop_reason, is_withdrawn=True) for one in outcomes)
         else:
-            self._fail(outcomes, [])
+            self._fail((one, None) for one in outcomes)
 
     def end_input(self) -> None:
         """Nothing more will be put."""
@@ -165,8 +166,8 @@ class Dispatcher:
             for lane in self._lanes:
                 withdrawn += lane.withdraw()
             if self._halt is not None:
-                (failed, behind), self._halt = self._halt.end(), None
-                self._settle(failed)
+                (kept, behind), self._halt = self._halt.end(reason), None
+                self._settle(kept)
                 withdrawn += behind
             self._withdraw(withdrawn, reason)
             self.stopped.set()
@@ -314,8 +315,7 @@ class Dispatcher:
 
     def _drop(self, pair: Pair, reason: str) -> None:
         """What waits for ``pair`` is not sent."""
-        refused, behind = (self._backlog.remove(pair), []) if self._halt is None else self._backlog.remove_from(pair)
-        self._fail([outcome.not_sent(instance, reason) for instance in refused], behind)
+        self._fail((outcome.not_sent(instance, reason), instance) for instance in self._backlog.remove(pair))
         self._wake()
 
     # A lane at work.
@@ -371,7 +371,7 @@ class Dispatcher:
         self, lane: WorkingLane, association: Association, instances: list[Instance], reader: Reader
     ) -> None:
         """Submit ``instances``; what has not begun when the association ends or the run stops goes back."""
-        batch = lane.batch = Batch(instances, association, self._met_problem)
+        batch = lane.batch = Batch(instances, association, partial(self._met_problem, lane))
         try:
             await batch.submit(lane.carriage, reader, self._converter)
         except PrepareError as error:
@@ -381,16 +381,16 @@ class Dispatcher:
             lane.batch = None
             self._put_back(batch.withdraw())
 
-    def _met_problem(self, batch: Batch, instance: Instance, reason: str) -> None:
-        """It is the turn of ``instance`` in ``batch``, and it cannot be sent."""
-        behind = [] if self._halt is None else batch.withdraw() + self._backlog.clear()
-        self._fail([outcome.not_sent(instance, reason)], behind)
+    def _met_problem(self, lane: WorkingLane, instance: Instance, reason: str) -> None:
+        """It is the turn of ``instance`` in the batch of ``lane``, and it cannot be sent."""
+        self._fail([(outcome.not_sent(instance, reason), instance)], lane)
 
     def _put_back(self, instances: list[Instance]) -> None:
         if self.stop_reason is not None:
             self._withdraw(instances, self.stop_reason)
         elif instances:
-            self._backlog.put_back([instance.found for instance in instances])
+            found = [instance.found for instance in instances]
+            self._backlog.put_back(found if self._halt is None else self._halt.before(found))
             self._wake()
 
     # Outcomes.
@@ -400,36 +400,51 @@ class Dispatcher:
             lane.answered += 1
         else:
             lane.lost += 1
-        self._settle((outcome.of_attempt(attempt),))
+        ended = outcome.of_attempt(attempt)
+        if self._halt is not None and self._halt.ended(attempt.instance, ended):
+            self._begin_to_halt()
+        self._settle((ended,))
 
     def _withdraw(self, instances: Iterable[Instance], reason: str) -> None:
         self._settle([outcome.withdrawn(instance, reason) for instance in instances])
 
-    def _fail(self, failed: list[Outcome], behind: list[Instance]) -> None:
-        """Settle failures known before their turn, or keep them until it is theirs, and what is ``behind`` them."""
-        if self._halt is None or not failed:
-            self._settle(failed)
+    def _fail(self, failed: Iterable[tuple[Outcome, Instance | None]], lane: WorkingLane | None = None) -> None:
+        """Settle failures known before their turn, or keep them until it is theirs; with the instances they are of.
+
+        What ``lane`` has handed to its association stands before them.
+        """
+        if self._halt is None:
+            self._settle(one for one, _ in failed)
             return
-        self._halt.keep(failed, behind)
-        self.stopped.set()  # nothing more has to be found
-        self._halt_if_due()
-        self._wake()  # the backlog has room for who waits to put more: what stands behind a failure left it
+        are_first = [self._halt.keep(one, instance) for one, instance in failed]
+        if any(are_first):
+            self._begin_to_halt(lane)
+            self._halt_if_due()
+
+    def _begin_to_halt(self, reached_by: WorkingLane | None = None) -> None:
+        """There is a failure that stands before all others: nothing behind it is begun any more."""
+        if self._halt is not None:
+            waiting = self._backlog.clear()
+            for lane in self._lanes:
+                waiting += lane.withdraw(all_of_it=lane is not reached_by)
+            self._backlog.put_back([instance.found for instance in self._halt.before(waiting)])
+            self.stopped.set()  # nothing more has to be found
+            self._wake()  # the backlog has room for who waits to put more, and lanes may have lost what was theirs
 
     def _settle(self, outcomes: Iterable[Outcome]) -> None:
         for settled in outcomes:
             self._unfinished -= 1
             self._outlet.put((settled,))
-            if self._halt is not None and settled.result not in HARMLESS:
-                self.is_halted = True
-                self.stop(halted_by(settled))
         self._halt_if_due()
         if self._unfinished == 0:
             self._wake()
 
     def _halt_if_due(self) -> None:
-        """Settle the failures that were kept, if it is their turn; the first one ends the run."""
-        if self._halt is not None and self._halt.is_coming and (due := self._halt.due(self._unfinished)):
-            self._settle(due)
+        """End the run, if it is the turn of the first failure."""
+        if self._halt is not None and self._halt.is_due(self._unfinished):
+            self.is_halted = True
+            self._settle(self._halt.turn())
+            self.stop(self._halt.reason)
 
     # Waking each other.
 

@@ -76,9 +76,9 @@ class WorkingLane:
         self.carriage = Carriage(proposal, self.proposed, association.accepted, changes_everything=changes_everything)
         self._answered_before, self._lost_before = self.answered, self.lost
 
-    def withdraw(self) -> list[Instance]:
-        """Take back what was given to the lane and has not begun, in its order."""
-        submitted = self.association.withdraw() if self.association else []
+    def withdraw(self, *, all_of_it: bool = True) -> list[Instance]:
+        """Take back what was given to the lane and has not begun, in its order; or not what its association has."""
+        submitted = self.association.withdraw() if self.association and all_of_it else []
         return submitted + (self.batch.withdraw() if self.batch else [])
 
     def closed(self) -> None:

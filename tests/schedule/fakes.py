@@ -52,13 +52,14 @@ class World:
         breaking: paths of files that cannot be read to their end.
         large: paths of files that come in several pieces.
         broken: paths of files that cannot be converted.
+        refused: paths of files that the peer answers with a failure.
         load: how many small files come in one load.
     """
 
-    def __init__(self, conducts=_GOOD, *, unreadable=(), breaking=(), large=(), broken=(), load=3):
+    def __init__(self, conducts=_GOOD, *, unreadable=(), breaking=(), large=(), broken=(), refused=(), load=3):
         self.conducts = conducts
         self.unreadable, self.breaking, self.large, self.load = unreadable, breaking, large, load
-        self.broken = broken
+        self.broken, self.refused = broken, refused
         self.changes_everything = False
         self.unprepared = None
         self.converting, self.conversions = 0, []
@@ -307,6 +308,8 @@ class FakeAssociation:
             self._fail(LinkLost("peer:104", "reset"))
             return
         status = self._conduct.statuses[self._answered % len(self._conduct.statuses)]
+        if whose.found.path in self._world.refused:
+            status = 0xA700
         self._answered += 1
         self._outstanding.remove(whose)
         self._world.answers[whose.path] = status

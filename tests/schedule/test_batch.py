@@ -47,8 +47,7 @@ class _Sent:
         self.batch = Batch(self.instances, self.association, self.on_problem)
         self.converted = converted
 
-    def on_problem(self, batch, whose, reason):
-        assert batch is self.batch
+    def on_problem(self, whose, reason):
         self.problems.append((whose.path, reason))
 
     async def go(self):
@@ -86,8 +85,7 @@ async def test_what_has_a_problem_is_told_in_its_turn_and_the_others_go_on(files
 async def test_who_is_told_of_a_problem_may_withdraw_the_others(files):
     sent = _Sent(World(**files), converted="broken" in files)
     behind = []
-    sent.on_problem = None
-    sent.batch = Batch(sent.instances, sent.association, lambda batch, *_: behind.extend(batch.withdraw()))
+    sent.batch = Batch(sent.instances, sent.association, lambda *_: behind.extend(sent.batch.withdraw()))
     assert await sent.go() == list("0123")
     assert [one.path for one in behind] == list("567")
 

@@ -738,24 +738,26 @@ def test_whatever_happens_every_instance_has_exactly_one_outcome(conducts, batch
     asyncio.run(_scripted(conducts, batches, end, options, files))
 
 
-_FATES = st.sampled_from([*["good"] * 4, "unreadable", "breaking", "broken", "no instance", "no context"])
+_FATES = st.sampled_from(
+    [*["good"] * 8, "unreadable", "breaking", "broken", "refused", "refused", "no instance", "no context"]
+)
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(_FATES, max_size=30), st.booleans())
-def test_whatever_fails_exactly_what_stands_before_the_first_failure_is_sent(fates, is_converted):
-    asyncio.run(_halted_in_turn(fates, is_converted=is_converted))
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_FATES, max_size=30), st.booleans(), st.integers(1, 4), st.integers(1, 3))
+def test_whatever_fails_exactly_what_stands_before_the_first_failure_is_sent(fates, is_converted, associations, window):
+    asyncio.run(_halted_in_turn(fates, is_converted=is_converted, associations=associations, window=window))
 
 
-async def _halted_in_turn(fates, *, is_converted):
+async def _halted_in_turn(fates, *, is_converted, associations, window):
     if not is_converted:
         fates = ["good" if fate == "broken" else fate for fate in fates]
     of = {fate: [str(number) for number, one in enumerate(fates) if one == fate] for fate in set(fates)}
     world = World(
-        [_takes(_OTHER if is_converted else SYNTAX, refuses=frozenset({"1.2"}))],
-        **{fate: of.get(fate, ()) for fate in ("unreadable", "breaking", "broken")},
+        [_takes(_OTHER if is_converted else SYNTAX, refuses=frozenset({"1.2"}), window=window)],
+        **{fate: of.get(fate, ()) for fate in ("unreadable", "breaking", "broken", "refused")},
     )
-    dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
+    dispatcher = world.dispatcher(associations=associations, halt_on_failure=True)
     running = asyncio.create_task(dispatcher.run())
     instances, unsendable = [], []
     for number, fate in enumerate(fates):
@@ -771,12 +773,19 @@ async def _halted_in_turn(fates, *, is_converted):
     _assert_in_order(world, dispatcher, instances, unsendable)
     first = next((number for number, fate in enumerate(fates) if fate != "good"), len(fates))
     results = {int(one.path): one for one in world.outcomes}
-    assert {number for number, one in results.items() if one.result is Result.STORED} == set(range(first))
-    assert set(map(int, world.begun)) <= set(range(first + 1))
-    if first < len(fates):
-        assert not results[first].is_withdrawn
-        reasons = {one.error for one in world.outcomes if one.is_withdrawn}
-        assert all(results[first].error in reason for reason in reasons)
+    assert all(results[number].result is Result.STORED for number in range(first))
+    assert dispatcher.is_halted == (first < len(fates))
+    if first == len(fates):
+        return
+    assert not results[first].is_withdrawn
+    assert results[first].result in (Result.FAILED, Result.NOT_SENT)
+    begun = set(map(int, world.begun))
+    for number in range(first + 1, len(fates)):
+        assert results[number].is_withdrawn == (number not in begun)
+        if results[number].is_withdrawn:
+            assert results[first].error in results[number].error
+    if associations == window == 1:
+        assert max(begun, default=0) <= first
 
 
 @settings(max_examples=50, deadline=None)
