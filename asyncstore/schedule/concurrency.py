@@ -2,7 +2,8 @@
 
 ``auto`` climbs: it starts with a few, adds half as many as long as each step made the transfer faster, and takes back a
 step that did not. It tries again after a while, for peers and networks change. What the peer refuses is not asked for
-again until it has had time. Pure: its owner tells it what was measured and acts on its answer.
+again until it has had time; then it is, also where the number is fixed, for a peer that was busy or restarted may take
+it now. Pure: its owner tells it what was measured and acts on its answer.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ class Concurrency:
     """The number of associations to have.
 
     Args:
-        fixed: that many, or as many of them as the peer accepts; ``None``: auto.
+        fixed: that many, as far as the peer accepts them; ``None``: auto.
     """
 
     def __init__(self, fixed: int | None = None) -> None:
-        self._is_fixed = fixed is not None
+        self._fixed = fixed
         self.target = FEW if fixed is None else fixed
         self._rate_before: float | None = None
         self._step = 0
@@ -37,7 +38,11 @@ class Concurrency:
 
         ``is_source_limited``: whether associations were waiting for files, so that more of them could not have helped.
         """
-        if self._is_fixed or is_source_limited:
+        if self._fixed is not None:
+            self._resting = max(self._resting - 1, 0)
+            if not self._resting:
+                self.target = self._fixed
+        elif is_source_limited:
             self._rate_before, self._step = None, 0
         elif self._resting:
             self._resting -= 1

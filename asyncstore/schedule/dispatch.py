@@ -108,6 +108,8 @@ class Dispatcher:
         self._unfinished = 0
         self._is_input_over = False
         self._was_waiting = False
+        self._told: set[str] = set()
+        """Why lanes have ended, as it was logged: once is enough, also where they try it again and again."""
         self.stop_reason: str | None = None
         """Why nothing new is started any more."""
         self.is_halted = False
@@ -261,7 +263,7 @@ class Dispatcher:
         """Wait for something to send over a new association; false when there will be nothing for this lane."""
         lane.state = LaneState.WAITING
         while self.stop_reason is None and not lane.is_retiring and self.failure is None:
-            if len(self._backlog) and self._knows_enough:
+            if len(self._backlog) > self._lanes.opening and self._knows_enough:
                 return True
             if self._is_done:
                 return False
@@ -291,6 +293,7 @@ class Dispatcher:
         self.associations_opened += 1
         lane.opened(association, self._options.proposal, changes_everything=self._converter.changes_everything)
         self._refuse_uncarried(lane, association, wanted)
+        self._wake()  # it may not carry what others left to it
         return association
 
     def _refuse_uncarried(self, lane: WorkingLane, association: Association, pairs: Iterable[Pair]) -> None:
@@ -303,7 +306,8 @@ class Dispatcher:
         self._lanes.refused(lane)
         others = self._lanes.others(lane)
         _log.debug("association %d: %s", lane.association_number, error)
-        if any(other.association for other in others):
+        if any(other.association for other in others) and str(error) not in self._told:
+            self._told.add(str(error))
             _log.warning("%s; other associations go on", error)
         if not others:
             self.failure = error
@@ -358,9 +362,10 @@ class Dispatcher:
             return False
         is_last = self._is_input_over and not len(self._backlog)
         if association.is_idle:
+            lane.has_idled = True
             if is_last:
                 return False  # at once: a peer that serves a few at a time turns to others when this one is released
-            lane.state, self._was_waiting, lane.has_idled = LaneState.WAITING, True, True
+            lane.state, self._was_waiting = LaneState.WAITING, True
         if is_last or self._portion(lane, association) <= 0:
             await association.settled()
         else:

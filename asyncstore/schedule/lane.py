@@ -72,7 +72,7 @@ class WorkingLane:
 
     def opened(self, association: Association, proposal: Proposal, *, changes_everything: bool) -> None:
         """It has the association that it asked for."""
-        self.association, self.opening, self.has_idled = association, None, False
+        self.state, self.association, self.opening, self.has_idled = LaneState.WAITING, association, None, False
         self.carriage = Carriage(proposal, self.proposed, association.accepted, changes_everything=changes_everything)
         self._answered_before, self._lost_before = self.answered, self.lost
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncstore.errors import AbortedHere
+from asyncstore.model import LaneState
 from asyncstore.schedule.concurrency import Concurrency
 from asyncstore.schedule.lane import WorkingLane
 
@@ -48,6 +49,11 @@ class Lanes:
     def missing(self, waiting: int) -> int:
         """How many lanes to add while ``waiting`` instances wait: no more than there are instances for."""
         return min(self._concurrency.target, waiting) - len(self._active())
+
+    @property
+    def opening(self) -> int:
+        """How many lanes are opening their association; each will take something."""
+        return sum(lane.state is LaneState.OPENING for lane in self)
 
     def share(self, left: int) -> int:
         """How many of the last ``left`` instances are one lane's part, so that the others have theirs; at least one."""

@@ -92,6 +92,16 @@ def test_what_was_refused_is_not_asked_for_again_until_the_peer_has_had_time():
     assert targets[-1] > 5
 
 
+@pytest.mark.parametrize("is_source_limited", [False, True])
+def test_a_fixed_number_is_asked_for_again_when_the_peer_has_had_time(is_source_limited):
+    """It may have been restarted, or busy with others."""
+    concurrency = Concurrency(8)
+    concurrency.refused(1)
+    targets = [concurrency.observe(100.0, is_source_limited=is_source_limited) for _ in range(30)]
+    assert set(targets[:10]) == {1}
+    assert targets[-1] == 8
+
+
 @given(
     st.none() | st.integers(1, MOST),
     st.lists(st.one_of(st.tuples(st.floats(0, 10**6), st.booleans()), st.integers(0, 40)), max_size=80),
@@ -106,5 +116,5 @@ def test_whatever_happens_there_is_at_least_one_and_never_too_many(fixed, events
         else:
             rate, is_source_limited = event
             assert concurrency.observe(rate, is_source_limited=is_source_limited) == concurrency.target
-            assert fixed is None or concurrency.target == before
+            assert fixed is None or concurrency.target in (before, fixed)
         assert 1 <= concurrency.target <= MOST
