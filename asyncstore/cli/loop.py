@@ -7,6 +7,7 @@ sockets to be ready, which the proactor loop cannot do.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import signal
 import sys
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from types import FrameType
+
+    _Action = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
 
 T = TypeVar("T")
 
@@ -47,7 +50,8 @@ def interrupts(on_interrupt: Callable[[], None]) -> Iterator[None]:
     """While it lasts, SIGINT, SIGTERM and a hang-up call this in the running loop and do nothing else.
 
     What is ignored stays ignored: whoever started the program wants it so, as ``nohup`` does with a hang-up, and a
-    shell without job control with SIGINT for what it puts into the background (POSIX.1-2017, XCU 2.11).
+    shell without job control with SIGINT for what it puts into the background (POSIX.1-2017, XCU 2.11). One that comes
+    afterwards is too late: the program is about to end with the exit code it has told. The next one acts as ever.
     """
     loop = asyncio.get_running_loop()
 
@@ -61,7 +65,17 @@ def interrupts(on_interrupt: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         for number, action in zip(numbers, before, strict=True):
-            signal.signal(number, action)
+            signal.signal(number, _ignoring_one(action))
+            atexit.register(signal.signal, number, signal.SIG_IGN)  # the interpreter's end would restore what kills
+
+
+def _ignoring_one(action: _Action) -> Callable[[int, FrameType | None], None]:
+    """An action for one signal that does nothing, and leaves those that follow to ``action``."""
+
+    def ignore(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, action)
+
+    return ignore
 
 
 @contextmanager

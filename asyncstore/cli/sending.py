@@ -85,11 +85,12 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         logger = stack.enter_context(logging_to(LogLines(display), parsed, "storescu"))
         sender = sender_of(parsed, identity)  # it may ask for a key's password: before anything else is on the screen
         json_lines = _json_lines(parsed, logger)
+        watch = _Watch(display, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines, renamer_of(parsed))
+        stack.enter_context(interrupts(watch.interrupt))  # what has a start has a summary, and the exit code it tells
         if json_lines is not None:
             stack.enter_context(json_lines)
             json_lines.start(parsed[PEER], parsed[PORT], __version__)
-        watch = _Watch(display, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines, renamer_of(parsed))
-        with interrupts(watch.interrupt), display:
+        with display:
             await _store(sender, parsed, paths, watch)
         return _conclude(parsed, output, watch, logger)
 

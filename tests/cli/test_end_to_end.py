@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -265,6 +266,26 @@ class TestInterrupts:
             process.send_signal(signal.SIGINT)
             done = await finished(process)
         assert done.returncode == 130
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("kind", ["start", "outcome", "summary"])
+    async def test_whenever_a_signal_comes_the_exit_code_is_what_the_summary_says(self, tmp_path, number, kind):
+        trees.instances(tmp_path / "one", 1)
+        async with running_sink() as sink:
+            for tries in range(4):
+                process = await started("send", "--json", "-", HOST, str(sink.port), tmp_path / "one")
+                begin = b""
+                while f'"type":"{kind}"'.encode() not in begin:
+                    begin += await asyncio.wait_for(process.stdout.readline(), 60)
+                await asyncio.sleep(tries / 1000)  # so that it ends a little further each time
+                with suppress(ProcessLookupError):
+                    process.send_signal(number)
+                done = await finished(process)
+                summary = json_lines(begin.decode() + done.out)[-1]
+                assert (summary["type"], summary["exit_code"]) == ("summary", done.returncode)
+                assert done.returncode in (0, 130)
+                assert "Traceback" not in done.err
+                assert "Exception" not in done.err
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     async def test_a_signal_that_is_ignored_stays_ignored(self, good, number, tmp_path):
