@@ -105,6 +105,8 @@ class Run:
         self._dispatcher = dispatcher
         self._outlet = outlet
         self._taken: Iterator[Outcome] = iter(())
+        self._undelivered: list[Instance | Unsendable] = []
+        """What the survey gave and the dispatcher has not been given yet."""
         self._probed = 0
         self._bytes_probed = 0
         self._failure: BaseException | None = None
@@ -182,9 +184,8 @@ class Run:
             self._failure = error
         reason = self._dispatcher.stop_reason or ABORTED
         self._converter.close()
-        self._outlet.put(
-            Outcome(path, Result.NOT_SENT, error=reason, is_withdrawn=True) for path in self._files.close()
-        )
+        left = [*(found.path for found in self._undelivered), *self._files.close()]
+        self._outlet.put(Outcome(path, Result.NOT_SENT, error=reason, is_withdrawn=True) for path in left)
         self._outlet.close()
 
     async def _feed(self) -> None:
@@ -192,13 +193,16 @@ class Run:
         try:
             async for batch in self._files:
                 self._probed += len(batch)
+                self._undelivered = batch
                 for is_sendable, run in groupby(batch, _is_instance):
+                    found = list(run)
+                    self._undelivered = self._undelivered[len(found) :]
                     if is_sendable:
-                        instances = [found for found in run if isinstance(found, Instance)]
+                        instances = [one for one in found if isinstance(one, Instance)]
                         self._bytes_probed += sum(instance.length for instance in instances)
                         await self._dispatcher.put(instances)
                     else:
-                        self._dispatcher.refuse(found for found in run if isinstance(found, Unsendable))
+                        self._dispatcher.refuse(one for one in found if isinstance(one, Unsendable))
                 await self._outlet.room()
         except Exception as error:  # noqa: BLE001 - raised where the consumer iterates: a run has no one else to tell
             self._failure = error

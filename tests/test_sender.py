@@ -313,6 +313,19 @@ async def test_abort_gives_every_file_found_one_outcome(folder):
             assert not any(association.released for association in scp.associations)
 
 
+async def test_abort_of_a_run_that_the_peer_holds_back_gives_every_file_found_one_outcome(files, tmp_path):
+    """What was looked into together with what waits for the peer, and stands behind it, is among them."""
+    junk = text_file(tmp_path)
+    async with nothing_left_behind(), running_hostile(never_answers) as scp:
+        async with Sender("127.0.0.1", scp.port, associations=1) as sender:
+            run = sender.send([files[0], files[0], junk] * (HELD_BACK // 3))
+            finishing = asyncio.create_task(finish(run))
+            assert await steady(run) < HELD_BACK
+            run.abort()
+            ran = await asyncio.wait_for(finishing, GUARD)
+        assert len(ran.outcomes) == run.progress().found
+
+
 @in_both_loops
 async def test_a_run_aborted_at_once_ends(files):
     async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
