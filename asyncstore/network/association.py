@@ -418,8 +418,8 @@ class Association:
     # Requests.
 
     def _pump(self) -> None:
-        """Send what may be sent now."""
-        while self.error is None and not self._link.is_blocked:
+        """Send what may be sent now, and nothing over a link that has ended, though that is told a moment later."""
+        while self.error is None and self._link.is_ready:
             gathered = self._requests.gather()
             if not gathered.buffers:
                 self._give_up_unreadable()

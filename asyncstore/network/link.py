@@ -95,6 +95,11 @@ class Link:
         return bool(self._waiting)
 
     @property
+    def is_ready(self) -> bool:
+        """Whether what is sent now leaves at once: nothing waits, and the connection has not ended."""
+        return not (self._waiting or self._is_closed)
+
+    @property
     def is_closed(self) -> bool:
         """Whether the connection has ended, by either side."""
         return self._is_closed

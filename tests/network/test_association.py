@@ -333,6 +333,31 @@ async def test_an_end_that_comes_with_the_acceptance_is_told(found):
 
 
 @in_both_loops
+async def test_no_store_is_begun_over_a_connection_that_was_found_to_have_ended(found):
+    """What was begun before the end was found is of unknown outcome; the rest can go over another association."""
+    many = found * 20  # three buffers' loads, of which the first finds out
+    is_read = asyncio.Event()
+
+    async def ends_just_before_it_is_sent_to(acceptor):
+        await is_read.wait()
+        try:
+            await acceptor.reset()
+        finally:
+            observed.association.submit(pieces)
+
+    behaviour = Behaviour(on_request=accepts(window=(1000, 1)), once_associated=ends_just_before_it_is_sent_to)
+    async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port, window=1000) as observed:
+        reader = Reader(4)
+        pieces = [piece async for load in reader.read(many) for piece in load]
+        is_read.set()
+        await until(lambda: observed.ends)
+        begun = [attempt.instance for attempt in observed.attempts]
+        assert len(begun) < 100
+        assert begun + observed.association.withdraw() == many
+        reader.close()
+
+
+@in_both_loops
 async def test_our_own_abort_is_called_ours(found):
     async with nothing_left_behind(), running_hostile(never_answers) as scp:
         async with opened(scp.port) as observed:
