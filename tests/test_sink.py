@@ -596,6 +596,17 @@ async def test_who_breaks_the_protocol_is_aborted_and_the_others_are_served(file
         assert len(list(tmp_path.iterdir())) == len(files)
 
 
+async def test_who_proposes_a_transfer_syntax_that_cannot_be_answered_is_aborted_and_not_counted_as_open(files):
+    """What is not ASCII is four times as long in words, and the item that would answer it has room for 64 KiB."""
+    request = associate_request(contexts=((1, CT, ("1" * 20_000,)),)).replace(b"1" * 20_000, b"\xff" * 20_000)
+    async with nothing_left_behind(), Sink(port=0, max_associations=1) as sink, connected(sink.port) as scu:
+        await scu.write(request)
+        assert (await scu.read_pdu())[0] == ABORT
+        scu.close()
+        await until(lambda: sink.tally.associations == 0)
+        assert (await send(sink.port, files)).results == {Result.STORED: len(files)}
+
+
 @pytest.mark.parametrize(
     "uid", ["../../../escaped", "/escaped", "..", ".", "a/b", "nul\0byte", "x" * 300, "\u00e4", "CON", "\x1b[31m"]
 )

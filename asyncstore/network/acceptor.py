@@ -172,11 +172,13 @@ class Acceptor:
         if request.window is not None:
             proposed, own = request.window[0], self._service.window
             window = (min(proposed, own) if proposed and own else proposed or own, 1)
-        self._upper.accept(
-            AssociateAccept(
-                request.calling_ae_title, request.called_ae_title, decision, self._service.maximum_length, window
-            )
+        accept = AssociateAccept(
+            request.calling_ae_title, request.called_ae_title, decision, self._service.maximum_length, window
         )
+        try:
+            self._upper.accept(accept)
+        except ValueError as error:  # what is not ASCII is longer in words than it was in bytes
+            raise InvalidPdu("it proposes transfer syntaxes that are no UIDs", ABORT_INVALID_PARAMETER) from error
         _log.info(
             "%s: association of %s to %s, %d contexts",
             self.peer,
