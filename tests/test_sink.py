@@ -14,7 +14,7 @@ from pynetdicom import AE
 from pynetdicom.pdu import A_ASSOCIATE_AC
 from pynetdicom.sop_class import CTImageStorage, Verification
 
-from asyncstore import AssociationRejected, Result, Sender, Sink, TlsOptions, UsageError
+from asyncstore import AssociationRejected, Result, Sender, Sink, Timeouts, TlsOptions, UsageError
 from asyncstore.load import write_archive
 from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
 from peers.acceptor import (
@@ -275,6 +275,17 @@ async def test_a_disk_that_takes_nothing_is_out_of_resources(files, tmp_path, ca
         output.mkdir()
         assert (await send(sink.port, files)).results == {Result.STORED: len(files)}
         assert (sink.tally.instances, sink.tally.replaced) == (len(files), 0)
+
+
+async def test_a_folder_that_nothing_can_be_removed_from_either_is_out_of_resources(files, tmp_path):
+    """A file has taken its place; a file system that has become read-only behaves alike."""
+    output = tmp_path / "out"
+    async with nothing_left_behind(), Sink(port=0, output=output) as sink:
+        output.rmdir()
+        output.touch()
+        ran = await send(sink.port, files, timeouts=Timeouts(socket=5.0))
+        assert {(outcome.result, outcome.status) for outcome in ran.outcomes} == {(Result.FAILED, 0xA700)}
+        assert sink.tally.refused == {0xA700: len(files)}
 
 
 async def test_a_full_disk_leaves_no_partial_file(files, tmp_path):
