@@ -356,9 +356,9 @@ class Sender:
             AssociationError: the peer cannot be reached, or refuses the association.
         """
         wanted = list(dict.fromkeys(pairs))
-        answers: list[PairAnswer] = []
+        answers: dict[Pair, PairAnswer] = {}
         for number in count(1):
-            left = wanted[len(answers) :]
+            left = [pair for pair in wanted if pair not in answers]
             if not left:
                 break
             contexts = _PLANNED.contexts(left)
@@ -368,10 +368,10 @@ class Sender:
             try:
                 carriage = Carriage(_PLANNED, contexts, association.accepted)
                 asked = [pair for pair in left if _PLANNED.covers(contexts, pair)]
-                answers += [_answer(pair, carriage, association) for pair in asked]
+                answers |= {pair: _answer(pair, carriage, association) for pair in asked}
             finally:
                 await _end(association)
-        return answers
+        return [answers[pair] for pair in wanted]
 
     async def _open(
         self,
