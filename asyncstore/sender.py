@@ -154,6 +154,11 @@ class Run:
         """Whether a file that was not stored ended the run."""
         return self._dispatcher.is_halted
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of the run is left but outcomes to be taken."""
+        return self._task.done()
+
     def stop(self, reason: str = "the run was interrupted before it was sent") -> None:
         """Start nothing new. Stores under way finish, associations are released, and the iteration then ends."""
         self._dispatcher.stop(reason)
@@ -329,7 +334,7 @@ class Sender:
             Dispatcher(self._open, Reader, converter, outlet, self._dispatch_options),
             outlet,
         )
-        self._runs.append(run)
+        self._runs = [*(earlier for earlier in self._runs if not earlier.is_over), run]
         return run
 
     async def echo(self) -> AsyncGenerator[float, None]:

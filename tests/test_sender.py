@@ -1,8 +1,10 @@
 """The sender as a library: in anyone's event loop, stopped or cancelled at any moment, read from fast or slowly."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections import Counter
 from contextlib import aclosing
 from itertools import pairwise
@@ -141,6 +143,18 @@ async def test_a_sender_sends_again_and_twice_at_the_same_time(files, tmp_path):
         assert_true(both[0], files[:200], data_sets(tmp_path))
         assert_true(both[1], files[200:], data_sets(tmp_path))
         assert sink.tally.instances == 50 + MANY
+
+
+async def test_a_sender_does_not_keep_its_earlier_runs(files):
+    """Otherwise one that lives long, as in a router, grows with every run."""
+    async with Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        runs = weakref.WeakSet()
+        for _ in range(5):
+            run = sender.send(files[:2])
+            runs.add(run)
+            assert (await finish(run)).results == {Result.STORED: 2}
+        gc.collect()
+        assert set(runs) == {run}
 
 
 async def test_a_run_that_failed_does_not_spoil_the_next_one(files):
