@@ -19,6 +19,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+import anyio
+
 from asyncstore.errors import (
     AbortedHere,
     AssociationAborted,
@@ -196,7 +198,8 @@ class Association:
         try:
             await association._negotiate(tuple(contexts))
         except BaseException:
-            await association.close()
+            with anyio.CancelScope(shield=True):
+                await association.close()
             raise
         return association
 
