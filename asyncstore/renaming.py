@@ -8,7 +8,10 @@ Rules:
 3. ``.done``: the SCP said that it holds the instance, in this run or in an earlier one. ``.bad``: it refused it, or the
    file could not be sent. Whatever must be sent again as it is keeps its name: files whose turn never came, and those
    whose response was lost.
-4. No file is ever overwritten: where the new name is taken the file keeps its own, and that is reported.
+4. No file that is there is overwritten: right before it is renamed the new name is looked for, and where it is taken
+   the file keeps its own, and that is reported. Whoever makes a file of that name between the two loses it, except on
+   Windows: rename(2) replaces. (A new link and an unlink would not, but would remove what came under the old name in
+   between, and leave both names where the second one fails.)
 5. Only regular files are renamed. One that is gone was named twice, and has been renamed already.
 6. A walk that resumes (:class:`~asyncstore.source.WalkOptions`) passes over what is done and finds what is bad again.
 """

@@ -105,6 +105,8 @@ class Run:
         self._dispatcher = dispatcher
         self._outlet = outlet
         self._taken: Iterator[Outcome] = iter(())
+        self._undelivered: list[Instance | Unsendable] = []
+        """What the survey gave and the dispatcher has not been given yet."""
         self._probed = 0
         self._bytes_probed = 0
         self._failure: BaseException | None = None
@@ -152,6 +154,11 @@ class Run:
         """Whether a file that was not stored ended the run."""
         return self._dispatcher.is_halted
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of the run is left but outcomes to be taken."""
+        return self._task.done()
+
     def stop(self, reason: str = "the run was interrupted before it was sent") -> None:
         """Start nothing new. Stores under way finish, associations are released, and the iteration then ends."""
         self._dispatcher.stop(reason)
@@ -182,9 +189,8 @@ class Run:
             self._failure = error
         reason = self._dispatcher.stop_reason or ABORTED
         self._converter.close()
-        self._outlet.put(
-            Outcome(path, Result.NOT_SENT, error=reason, is_withdrawn=True) for path in self._files.close()
-        )
+        left = [*(found.path for found in self._undelivered), *self._files.close()]
+        self._outlet.put(Outcome(path, Result.NOT_SENT, error=reason, is_withdrawn=True) for path in left)
         self._outlet.close()
 
     async def _feed(self) -> None:
@@ -192,13 +198,16 @@ class Run:
         try:
             async for batch in self._files:
                 self._probed += len(batch)
+                self._undelivered = batch
                 for is_sendable, run in groupby(batch, _is_instance):
+                    found = list(run)
+                    self._undelivered = self._undelivered[len(found) :]
                     if is_sendable:
-                        instances = [found for found in run if isinstance(found, Instance)]
+                        instances = [one for one in found if isinstance(one, Instance)]
                         self._bytes_probed += sum(instance.length for instance in instances)
                         await self._dispatcher.put(instances)
                     else:
-                        self._dispatcher.refuse(found for found in run if isinstance(found, Unsendable))
+                        self._dispatcher.refuse(one for one in found if isinstance(one, Unsendable))
                 await self._outlet.room()
         except Exception as error:  # noqa: BLE001 - raised where the consumer iterates: a run has no one else to tell
             self._failure = error
@@ -325,7 +334,7 @@ class Sender:
             Dispatcher(self._open, Reader, converter, outlet, self._dispatch_options),
             outlet,
         )
-        self._runs.append(run)
+        self._runs = [*(earlier for earlier in self._runs if not earlier.is_over), run]
         return run
 
     async def echo(self) -> AsyncGenerator[float, None]:
@@ -352,9 +361,9 @@ class Sender:
             AssociationError: the peer cannot be reached, or refuses the association.
         """
         wanted = list(dict.fromkeys(pairs))
-        answers: list[PairAnswer] = []
+        answers: dict[Pair, PairAnswer] = {}
         for number in count(1):
-            left = wanted[len(answers) :]
+            left = [pair for pair in wanted if pair not in answers]
             if not left:
                 break
             contexts = _PLANNED.contexts(left)
@@ -364,10 +373,10 @@ class Sender:
             try:
                 carriage = Carriage(_PLANNED, contexts, association.accepted)
                 asked = [pair for pair in left if _PLANNED.covers(contexts, pair)]
-                answers += [_answer(pair, carriage, association) for pair in asked]
+                answers |= {pair: _answer(pair, carriage, association) for pair in asked}
             finally:
                 await _end(association)
-        return answers
+        return [answers[pair] for pair in wanted]
 
     async def _open(
         self,

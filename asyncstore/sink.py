@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -329,9 +330,11 @@ class _Writing:
         return self._status
 
     def discard(self) -> None:
-        if hasattr(self, "_file"):
-            self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what keeps it from being written may keep it from being closed and removed
+            if hasattr(self, "_file"):
+                self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink()
 
 
 def _safe(uid: str) -> str:

@@ -56,7 +56,7 @@ class _Walk:
 
     async def take(self, most: int) -> list[Found]:
         """The next files, ``most`` at most; none at the end."""
-        if not self._waiting:
+        while not self._waiting and not self._is_over:  # a call that comes late may wake it for what was taken already
             await self._some()
         if len(self._waiting) < most and not self._is_over:
             await asyncio.sleep(_BATCH_SECONDS)
@@ -84,8 +84,9 @@ class _Walk:
                 if self._is_awaited:
                     self._tell()
                 if len(self._waiting) >= _AHEAD:
-                    self._room.clear()
-                    self._room.wait()
+                    self._room.clear()  # and then it looks again: what comes about after that sets it again
+                    if len(self._waiting) >= _AHEAD and not self._is_abandoned:
+                        self._room.wait()
                 if self._is_abandoned:
                     break
         except Exception as error:  # noqa: BLE001 - the paths are the caller's: what they raise is raised to the caller

@@ -1,8 +1,10 @@
 """The sender as a library: in anyone's event loop, stopped or cancelled at any moment, read from fast or slowly."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections import Counter
 from contextlib import aclosing
 from itertools import pairwise
@@ -141,6 +143,18 @@ async def test_a_sender_sends_again_and_twice_at_the_same_time(files, tmp_path):
         assert_true(both[0], files[:200], data_sets(tmp_path))
         assert_true(both[1], files[200:], data_sets(tmp_path))
         assert sink.tally.instances == 50 + MANY
+
+
+async def test_a_sender_does_not_keep_its_earlier_runs(files):
+    """Otherwise one that lives long, as in a router, grows with every run."""
+    async with Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        runs = weakref.WeakSet()
+        for _ in range(5):
+            run = sender.send(files[:2])
+            runs.add(run)
+            assert (await finish(run)).results == {Result.STORED: 2}
+        gc.collect()
+        assert set(runs) == {run}
 
 
 async def test_a_run_that_failed_does_not_spoil_the_next_one(files):
@@ -311,6 +325,19 @@ async def test_abort_gives_every_file_found_one_outcome(folder):
             for outcome in ran.outcomes:
                 assert outcome.result is Result.STORED or "peer" not in outcome.error
             assert not any(association.released for association in scp.associations)
+
+
+async def test_abort_of_a_run_that_the_peer_holds_back_gives_every_file_found_one_outcome(files, tmp_path):
+    """What was looked into together with what waits for the peer, and stands behind it, is among them."""
+    junk = text_file(tmp_path)
+    async with nothing_left_behind(), running_hostile(never_answers) as scp:
+        async with Sender("127.0.0.1", scp.port, associations=1) as sender:
+            run = sender.send([files[0], files[0], junk] * (HELD_BACK // 3))
+            finishing = asyncio.create_task(finish(run))
+            assert await steady(run) < HELD_BACK
+            run.abort()
+            ran = await asyncio.wait_for(finishing, GUARD)
+        assert len(ran.outcomes) == run.progress().found
 
 
 @in_both_loops

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import socket
+import ssl
 import struct
 import warnings
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -13,7 +14,7 @@ from pynetdicom import AE
 from pynetdicom.pdu import A_ASSOCIATE_AC
 from pynetdicom.sop_class import CTImageStorage, Verification
 
-from asyncstore import AssociationRejected, Result, Sender, Sink, UsageError
+from asyncstore import AssociationRejected, Result, Sender, Sink, Timeouts, TlsOptions, UsageError
 from asyncstore.load import write_archive
 from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
 from peers.acceptor import (
@@ -31,6 +32,7 @@ from peers.acceptor import (
     pdu,
     pdv,
 )
+from peers.certificates import Authority
 from peers.dcmtk import WITHOUT_NAGLE, echoscu, storescu
 from peers.hostile import (
     COMMAND_SET_OF_GARBAGE,
@@ -275,6 +277,17 @@ async def test_a_disk_that_takes_nothing_is_out_of_resources(files, tmp_path, ca
         assert (sink.tally.instances, sink.tally.replaced) == (len(files), 0)
 
 
+async def test_a_folder_that_nothing_can_be_removed_from_either_is_out_of_resources(files, tmp_path):
+    """A file has taken its place; a file system that has become read-only behaves alike."""
+    output = tmp_path / "out"
+    async with nothing_left_behind(), Sink(port=0, output=output) as sink:
+        output.rmdir()
+        output.touch()
+        ran = await send(sink.port, files, timeouts=Timeouts(socket=5.0))
+        assert {(outcome.result, outcome.status) for outcome in ran.outcomes} == {(Result.FAILED, 0xA700)}
+        assert sink.tally.refused == {0xA700: len(files)}
+
+
 async def test_a_full_disk_leaves_no_partial_file(files, tmp_path):
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -423,9 +436,9 @@ class _Scu:
 
 
 @asynccontextmanager
-async def connected(port):
-    """Open a TCP connection, over which nothing has been said yet."""
-    scu = _Scu(*await asyncio.open_connection("127.0.0.1", port))
+async def connected(port, tls=None):
+    """Open a connection, over which nothing has been said yet."""
+    scu = _Scu(*await asyncio.open_connection("127.0.0.1", port, ssl=tls))
     try:
         yield scu
     finally:
@@ -433,9 +446,9 @@ async def connected(port):
 
 
 @asynccontextmanager
-async def associated(port, **request):
+async def associated(port, tls=None, **request):
     """Open an association; with one presentation context, 1, for CT, unless asked for others."""
-    async with connected(port) as scu:
+    async with connected(port, tls) as scu:
         await scu.write(associate_request(**request))
         kind, scu.accepted = await scu.read_pdu()
         assert kind == ASSOCIATE_AC
@@ -546,6 +559,11 @@ async def test_who_says_nothing_is_told_of_to_who_wants_to_know(caplog, monkeypa
     assert line.endswith(": no association request within 0.2 s; the connection is closed")
 
 
+ECHO = pdu(P_DATA, pdv(1, COMMAND | LAST, command_set(
+    AffectedSOPClassUID="1.2.840.10008.1.1", CommandField=0x30, MessageID=1, CommandDataSetType=0x0101
+)))  # fmt: skip
+
+
 async def last_word(scu):
     try:
         return await scu.read_pdu()
@@ -589,6 +607,17 @@ async def test_who_breaks_the_protocol_is_aborted_and_the_others_are_served(file
         assert len(list(tmp_path.iterdir())) == len(files)
 
 
+async def test_who_proposes_a_transfer_syntax_that_cannot_be_answered_is_aborted_and_not_counted_as_open(files):
+    """What is not ASCII is four times as long in words, and the item that would answer it has room for 64 KiB."""
+    request = associate_request(contexts=((1, CT, ("1" * 20_000,)),)).replace(b"1" * 20_000, b"\xff" * 20_000)
+    async with nothing_left_behind(), Sink(port=0, max_associations=1) as sink, connected(sink.port) as scu:
+        await scu.write(request)
+        assert (await scu.read_pdu())[0] == ABORT
+        scu.close()
+        await until(lambda: sink.tally.associations == 0)
+        assert (await send(sink.port, files)).results == {Result.STORED: len(files)}
+
+
 @pytest.mark.parametrize(
     "uid", ["../../../escaped", "/escaped", "..", ".", "a/b", "nul\0byte", "x" * 300, "\u00e4", "CON", "\x1b[31m"]
 )
@@ -620,12 +649,42 @@ async def test_who_connects_and_says_nothing_holds_nobody_up(files):
 
 async def test_who_does_not_read_its_answers_holds_nobody_up(files):
     async with nothing_left_behind(), Sink(port=0) as sink, associated(sink.port, window=0) as greedy:
-        echo = pdu(P_DATA, pdv(1, COMMAND | LAST, command_set(
-            AffectedSOPClassUID="1.2.840.10008.1.1", CommandField=0x30, MessageID=1, CommandDataSetType=0x0101
-        )))  # fmt: skip
         for _ in range(50):
-            await greedy.write(echo * 20)
+            await greedy.write(ECHO * 20)
         assert (await send(sink.port, files)).results == {Result.STORED: len(files)}
+
+
+@pytest.mark.parametrize("is_secured", [False, True], ids=["plain", "TLS"])
+async def test_from_who_does_not_read_its_answers_no_more_is_taken_until_it_does(is_secured, tmp_path):
+    """Otherwise the answers would fill the memory."""
+    many = 200_000
+    ours, theirs = _certified(tmp_path) if is_secured else (None, None)
+    async with (
+        nothing_left_behind(),
+        Sink(port=0, tls=ours) as sink,
+        associated(sink.port, theirs, window=0) as greedy,
+    ):
+        asking = asyncio.create_task(greedy.write(ECHO * many))
+        taken = -1
+        while sink.tally.echoes != taken or not taken:
+            taken = sink.tally.echoes
+            await asyncio.sleep(0.3)
+        assert taken < many
+        for _ in range(many):
+            assert (await greedy.read_pdu())[0] == P_DATA
+        await asking
+        assert sink.tally.echoes == many
+        await greedy.release()
+
+
+def _certified(folder):
+    """What a sink and a requestor need for TLS."""
+    authority = Authority.make()
+    trusted = authority.write(folder)
+    key, certificate = authority.certify("127.0.0.1").write(folder, "both")
+    requestor = ssl.create_default_context(cafile=trusted)
+    requestor.load_cert_chain(certificate, key)
+    return TlsOptions(key, certificate, trusted=(trusted,)), requestor
 
 
 async def test_contexts_are_answered_one_by_one():

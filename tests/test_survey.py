@@ -2,6 +2,7 @@ import asyncio
 import threading
 import time
 from contextlib import aclosing
+from types import SimpleNamespace
 
 import pytest
 
@@ -138,6 +139,51 @@ async def test_batches_are_looked_into_at_the_same_time_and_come_in_order(tmp_pa
     await _until(lambda: len(pool.batches) >= 2)
     pool.gate.set()
     assert [found.path for found in [*await waiting, *await _all(looked)]] == paths
+
+
+async def test_being_woken_for_nothing_does_not_end_the_walk(tmp_path, monkeypatch):
+    """The walk's call may come late, when what it tells of was taken already."""
+    paths = _files(tmp_path, 3)
+    go_on = threading.Event()
+
+    class WokenForNothing(asyncio.Event):
+        has_waited = False
+
+        async def wait(self):
+            if not self.has_waited:
+                self.has_waited = True
+                asyncio.get_running_loop().call_later(0.1, go_on.set)
+                return True
+            return await super().wait()
+
+    def slowly():
+        go_on.wait(60)
+        yield from paths
+
+    pool = _Pool()
+    monkeypatch.setattr(asyncio, "Event", WokenForNothing)
+    looked = Survey(slowly(), WalkOptions(), pool)
+    assert [found.path for found in await asyncio.wait_for(_all(looked), 60)] == paths
+
+
+async def test_a_walk_that_is_stopped_at_the_moment_it_begins_to_wait_ends(tmp_path, monkeypatch):
+    _files(tmp_path, 3000)
+    loop, is_stopped, walks = asyncio.get_running_loop(), threading.Event(), []
+
+    def stop():
+        looked.stop_walking()
+        is_stopped.set()
+
+    class StoppedBefore(threading.Event):
+        def clear(self):
+            walks.append(threading.current_thread())
+            loop.call_soon_threadsafe(stop)
+            is_stopped.wait(60)
+            super().clear()
+
+    monkeypatch.setattr("asyncstore.survey.threading", SimpleNamespace(Event=StoppedBefore, Thread=threading.Thread))
+    looked = Survey([tmp_path], WalkOptions(), _Pool())
+    await _until(lambda: walks and not walks[0].is_alive())
 
 
 async def test_stopping_the_walk_delivers_what_was_found(tmp_path):

@@ -333,6 +333,8 @@ def _words(kind: Kind[object], value: object) -> Iterator[str]:
     for word, form in zip(words, _FORMS.get(type(kind), [_TEXT] * len(names)), strict=True):
         if type(word) not in form.types:  # exactly: to Python, true and false are numbers
             raise ValueError(f"{form.name} is needed")
+        if isinstance(word, str) and "\0" in word:  # as no command line and no variable can
+            raise ValueError("a text cannot hold a NUL character")
         yield f"{word:#06x}" if isinstance(kind, Status) and isinstance(word, int) else str(word)
 
 

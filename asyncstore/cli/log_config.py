@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _QUOTING = ("pydicom", "pynetdicom", "py.warnings")
 """Loggers of libraries whose messages may hold values of data elements."""
+_TABLES = ("formatters", "filters", "handlers", "loggers")
+"""The tables of tables in dictConfig's schema."""
 
 
 @contextmanager
@@ -94,14 +96,24 @@ def _settings(path: str, program: str) -> tuple[Settings, list[str]]:
         raise UsageError(f"{path}: the log configuration is not {kind[1:].upper()}: {error}") from None
     if not isinstance(settings, dict):
         raise UsageError(f"{path}: the log configuration is no table of Python's dictConfig")
+    _check_tables(path, settings)
     return {"version": 1, "disable_existing_loggers": False, **settings}, []
+
+
+def _check_tables(path: str, settings: Settings) -> None:
+    """See that what dictConfig takes for tables without a look are some."""
+    entries = {name: settings.get(name, {}) for name in (*_TABLES, "root")}
+    for name in _TABLES:
+        if isinstance(entries[name], dict):
+            entries |= {f"{name}.{key}": entry for key, entry in entries[name].items()}
+    for name, entry in entries.items():
+        if not isinstance(entry, dict):
+            raise UsageError(f"{path}: {name} is no table")
 
 
 def _with_console(settings: Settings, console: logging.Handler) -> Settings:
     """The same with the handlers of standard error replaced (rule 2)."""
     handlers = settings.get("handlers", {})
-    if not isinstance(handlers, dict):
-        return settings
     return {**settings, "handlers": {name: _through(handler, console) for name, handler in handlers.items()}}
 
 

@@ -1,7 +1,8 @@
 """An association as acceptor, and the port that associations are accepted at.
 
 What is stored where, what is accepted and what is answered is the business of a :class:`Service`; here are its
-sockets. Data sets are handed over in the pieces they arrive in, without a copy.
+sockets. Data sets are handed over in the pieces they arrive in, without a copy. From a requestor that does not read its
+responses nothing more is taken until it does, so that memory stays flat whatever it asks.
 """
 
 from __future__ import annotations
@@ -134,6 +135,8 @@ class Acceptor:
                 _log.warning("%s: %s; the association is aborted", self.peer, violation)
                 self._upper.violated(violation)
         self._settle()
+        if self._link.is_blocked:
+            self._link.pause_reading()
 
     def _link_ended(self, reason: str | TlsFailed | None) -> None:
         for event in self._upper.link_closed():
@@ -142,8 +145,8 @@ class Acceptor:
         self._close()
 
     def _drained(self) -> None:
-        if self._upper.must_close:
-            self._close()
+        """The peer has read its responses, and may ask for more."""
+        self._link.resume_reading()
 
     def _indicated(self, event: UpperLayerEvent) -> None:
         if isinstance(event, Requested):
@@ -169,11 +172,13 @@ class Acceptor:
         if request.window is not None:
             proposed, own = request.window[0], self._service.window
             window = (min(proposed, own) if proposed and own else proposed or own, 1)
-        self._upper.accept(
-            AssociateAccept(
-                request.calling_ae_title, request.called_ae_title, decision, self._service.maximum_length, window
-            )
+        accept = AssociateAccept(
+            request.calling_ae_title, request.called_ae_title, decision, self._service.maximum_length, window
         )
+        try:
+            self._upper.accept(accept)
+        except ValueError as error:  # what is not ASCII is longer in words than it was in bytes
+            raise InvalidPdu("it proposes transfer syntaxes that are no UIDs", ABORT_INVALID_PARAMETER) from error
         _log.info(
             "%s: association of %s to %s, %d contexts",
             self.peer,
@@ -233,7 +238,7 @@ class Acceptor:
         outgoing, self._upper.outgoing = self._upper.outgoing, []
         if outgoing:
             self._link.send(outgoing)
-        if self._upper.must_close and not self._link.is_blocked:
+        if self._upper.must_close:  # what still waits is for nobody: the peer has aborted, or had ARTIM's time to read
             self._close()
         elif self._upper.artim_running and self._artim is None:
             self._artim = self._loop.call_later(ARTIM, self._artim_expired)

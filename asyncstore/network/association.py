@@ -19,6 +19,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+import anyio
+
 from asyncstore.errors import (
     AbortedHere,
     AssociationAborted,
@@ -196,7 +198,8 @@ class Association:
         try:
             await association._negotiate(tuple(contexts))
         except BaseException:
-            await association.close()
+            with anyio.CancelScope(shield=True):
+                await association.close()
             raise
         return association
 
@@ -418,8 +421,8 @@ class Association:
     # Requests.
 
     def _pump(self) -> None:
-        """Send what may be sent now."""
-        while self.error is None and not self._link.is_blocked:
+        """Send what may be sent now, and nothing over a link that has ended, though that is told a moment later."""
+        while self.error is None and self._link.is_ready:
             gathered = self._requests.gather()
             if not gathered.buffers:
                 self._give_up_unreadable()

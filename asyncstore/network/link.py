@@ -83,7 +83,6 @@ class Link:
         self._is_closed = False
         self.bytes_sent = 0
         """Bytes the kernel has taken; whoever watches for progress compares it over time."""
-        self.bytes_received = 0
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -93,6 +92,11 @@ class Link:
     def is_blocked(self) -> bool:
         """Whether something waits for the peer to take what was sent before."""
         return bool(self._waiting)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether what is sent now leaves at once: nothing waits, and the connection has not ended."""
+        return not (self._waiting or self._is_closed)
 
     @property
     def is_closed(self) -> bool:
@@ -110,6 +114,19 @@ class Link:
         if rest:
             self._waiting = rest
             self._loop.add_writer(self._descriptor, self._writable)
+
+    def pause_reading(self) -> None:
+        """Leave what the peer sends to the kernel, and its end unseen, until :meth:`resume_reading`.
+
+        What was received before is handed over nevertheless, be it from within a callback that does so.
+        """
+        if not self._is_closed:
+            self._loop.remove_reader(self._descriptor)
+
+    def resume_reading(self) -> None:
+        """Take what the peer sends again; without effect where it is taken."""
+        if not self._is_closed:
+            self._loop.add_reader(self._descriptor, self._readable)
 
     def close(self) -> None:
         """Close the connection now. What waits to be sent is dropped."""
@@ -165,7 +182,6 @@ class Link:
         if not received:
             self._ended(None)
             return
-        self.bytes_received += received
         if _QUICKACK is not None:
             try:  # noqa: SIM105 - contextlib.suppress costs a microsecond, once per store
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)

@@ -161,6 +161,11 @@ class TlsLink(Link):
         """Whether something waits for the peer to take what was sent before."""
         return bool(self._plain or self._waiting)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether what is sent now leaves at once: nothing waits, and the connection has not ended."""
+        return not (self._plain or self._waiting or self._is_closed)
+
     def send(self, buffers: Sequence[Buffer]) -> None:
         """Send ``buffers``, which must not change until :attr:`is_blocked` is false. A closed link drops them."""
         if not self._is_closed:

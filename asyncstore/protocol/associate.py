@@ -219,7 +219,11 @@ class AssociateAccept(NamedTuple):
     ``None`` where the item is absent: the identity was not confirmed."""
 
     def encode(self) -> bytes:
-        """The whole PDU."""
+        """The whole PDU.
+
+        Raises:
+            ValueError: a transfer syntax does not fit into its item.
+        """
         contexts = b"".join(
             _item(
                 _PRESENTATION_CONTEXT_AC,

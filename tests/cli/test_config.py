@@ -197,6 +197,8 @@ class TestMistakes:
             ('associations = "many"', "{}:1: associations: 'many' is neither an integer nor auto"),
             ('add-cert-file = ["a", 3]', "{}:1: add-cert-file: a text in quotes is needed"),
             ('latency = "0.5"', "{}:1: latency: a number is needed"),
+            (r'log-config = "a\u0000b"', "{}:1: log-config: a text cannot hold a NUL character"),
+            (r'add-cert-file = ["a", "b\u0000"]', "{}:1: add-cert-file: a text cannot hold a NUL character"),
             ("help = true", "{}:1: help: unknown key"),
             ('peer = "p"', "{}:1: peer: this can only stand on the command line: --peer"),
             (
@@ -225,6 +227,7 @@ class TestMistakes:
                 "{}:2: [peers.a] associations: 'xx' is neither an integer nor auto",
             ),
             ('[peers.a]\nhost = "h"\nport = 0', "{}:3: [peers.a] port: 0 is out of range (1..65535)"),
+            ('[peers.a]\nhost = "\\u0000"', "{}:2: [peers.a] host: a text cannot hold a NUL character"),
             ("[peers.a]\nhost = 1", "{}:2: [peers.a] host: a text in quotes is needed"),
         ],
     )

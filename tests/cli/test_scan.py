@@ -12,6 +12,7 @@ from asyncstore import ConnectFailed, Instance, PairAnswer, Sender, Sink, listed
 from asyncstore.cli.commands import SCAN
 from asyncstore.cli.dryrun import Findings
 from cli.commands import asyncstore, running_sink
+from peers.hostile import running_hostile
 from peers.programs import find_program, free_port, running
 
 HOST = "127.0.0.1"
@@ -208,6 +209,22 @@ class TestNegotiate:
             assert sink.tally.associations_total == 3  # two contexts for each: its own, and what it can be converted to
         assert [(answer.sop_class_uid, answer.transfer_syntax_uid) for answer in answers] == pairs
         assert all(answer.is_accepted for answer in answers)
+
+    async def test_every_pair_is_asked_once_and_answered_in_its_place_however_they_fit_into_associations(self):
+        """Of 128 contexts 126 are taken: the SOP class of three that comes next waits, that of one behind it fits."""
+        jpeg = [f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 70)]
+        pairs = [(f"1.2.3.{number}", uid) for number in range(43) for uid in jpeg] + [("1.2.3.43", JPEG_2000)]
+        async with running_hostile() as scp, Sender(HOST, scp.port) as sender:
+            answers = await sender.negotiate(pairs)
+        assert [(answer.sop_class_uid, answer.transfer_syntax_uid) for answer in answers] == pairs
+        asked = [
+            (str(context.abstract_syntax), str(uid))
+            for association in scp.associations
+            for context in association.request.presentation_context_definition_list
+            for uid in context.transfer_syntax
+        ]
+        assert len(scp.associations) == 2
+        assert sorted(asked) == sorted(pairs)
 
     async def test_every_pair_has_its_answer(self):
         async with uncompressed_only() as scp, Sender(HOST, scp.port) as sender:

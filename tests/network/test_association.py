@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
@@ -25,6 +26,7 @@ from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import IdentityKind, UserIdentity
 from oracle import GUARD, in_both_loops, nothing_left_behind
+from peers.acceptor import ABORT
 from peers.hostile import (
     ACCEPT_WITHOUT_ITEMS,
     UNKNOWN_PDU,
@@ -142,6 +144,28 @@ async def test_cancelled_while_it_opens_it_leaves_nothing_open():
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await Association.open("127.0.0.1", scp.port, CONTEXTS, AssociationOptions())
+
+
+@in_both_loops
+async def test_cancelled_while_it_opens_it_lets_the_peer_take_the_abort_before_it_closes(monkeypatch):
+    """Also in a scope whose cancellation comes again at every wait."""
+    monkeypatch.setattr("asyncstore.network.association._ABORT_LINGER", GUARD)
+    seen = []
+
+    async def serve(reader, writer):
+        request = await reader.readexactly(6)
+        await reader.readexactly(int.from_bytes(request[2:], "big"))
+        scope.cancel()
+        seen.append((await reader.readexactly(10))[0])
+        await asyncio.sleep(0.1)
+        seen.append(reader.at_eof())
+        writer.close()
+
+    async with nothing_left_behind(), await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        with anyio.CancelScope() as scope:
+            await Association.open("127.0.0.1", server.sockets[0].getsockname()[1], CONTEXTS, AssociationOptions())
+        assert scope.cancelled_caught
+        assert seen == [ABORT, False]
 
 
 async def test_the_time_for_the_answer_is_the_acse_timeout():
@@ -330,6 +354,31 @@ async def test_an_end_that_comes_with_the_acceptance_is_told(found):
         await observed.store(found)
         assert observed.association.withdraw() == found
         assert observed.ends == 1
+
+
+@in_both_loops
+async def test_no_store_is_begun_over_a_connection_that_was_found_to_have_ended(found):
+    """What was begun before the end was found is of unknown outcome; the rest can go over another association."""
+    many = found * 20  # three buffers' loads, of which the first finds out
+    is_read = asyncio.Event()
+
+    async def ends_just_before_it_is_sent_to(acceptor):
+        await is_read.wait()
+        try:
+            await acceptor.reset()
+        finally:
+            observed.association.submit(pieces)
+
+    behaviour = Behaviour(on_request=accepts(window=(1000, 1)), once_associated=ends_just_before_it_is_sent_to)
+    async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port, window=1000) as observed:
+        reader = Reader(4)
+        pieces = [piece async for load in reader.read(many) for piece in load]
+        is_read.set()
+        await until(lambda: observed.ends)
+        begun = [attempt.instance for attempt in observed.attempts]
+        assert len(begun) < 100
+        assert begun + observed.association.withdraw() == many
+        reader.close()
 
 
 @in_both_loops

@@ -141,6 +141,21 @@ async def test_what_is_received_is_handed_over():
         assert seen.received == b"x" * 1_000_000
 
 
+@in_both_loops
+async def test_while_reading_is_paused_nothing_is_handed_over_and_afterwards_everything_is():
+    async with nothing_left_behind(), Seen() as seen:
+        seen.link.pause_reading()
+        await asyncio.get_running_loop().sock_sendall(seen.other, b"x" * 10_000)
+        seen.other.close()
+        await asyncio.sleep(0.01)
+        assert (seen.received, seen.ends) == (b"", [])
+        seen.link.resume_reading()
+        await until(lambda: seen.ends)
+        assert (seen.received, seen.ends) == (b"x" * 10_000, [None])
+        seen.link.pause_reading()
+        seen.link.resume_reading()  # after the end both are without effect
+
+
 # Ending ---------------------------------------------------------------------------------------------------------------
 
 

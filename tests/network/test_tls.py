@@ -120,9 +120,16 @@ class Pair:
         self.received = {"requestor": bytearray(), "acceptor": bytearray()}
         self.ends = {"requestor": [], "acceptor": []}
         self.drained = 0
+        self.pauses = False
+        """Whether the acceptor pauses reading after all that it receives."""
 
     def _drained(self):
         self.drained += 1
+
+    def _taken(self, data):
+        self.received["acceptor"].extend(data)
+        if self.pauses:
+            self.acceptor.pause_reading()
 
     async def open(self, made):
         with listen("127.0.0.1", 0) as listening:
@@ -134,7 +141,7 @@ class Pair:
             TlsAcceptor(made.acceptor()).secure(theirs, "a requestor"),
         )
         self.requestor = make_ours(self.received["requestor"].extend, self.ends["requestor"].append, self._drained)
-        self.acceptor = make_theirs(self.received["acceptor"].extend, self.ends["acceptor"].append, lambda: None)
+        self.acceptor = make_theirs(self._taken, self.ends["acceptor"].append, lambda: None)
         return self
 
 
@@ -166,18 +173,33 @@ async def test_both_directions_at_once_in_buffers_of_every_size(made):
 @in_both_loops
 async def test_a_slow_reader_blocks_and_nothing_is_encrypted_ahead(made):
     async with nothing_left_behind(), linked(made) as pair:
-        loop, descriptor = asyncio.get_running_loop(), pair.acceptor._descriptor  # noqa: SLF001 - to read slowly
-        loop.remove_reader(descriptor)
+        pair.acceptor.pause_reading()
         pair.requestor.send([bytes(1_000_000)] * 40)
         assert pair.requestor.is_blocked
         await asyncio.sleep(0.05)
         taken = pair.requestor.bytes_sent
         assert 0 < taken < 40_000_000
         assert pair.drained == 0
-        loop.add_reader(descriptor, pair.acceptor._readable)  # noqa: SLF001 - to go on reading
+        pair.acceptor.resume_reading()
         await until(lambda: len(pair.received["acceptor"]) == 40_000_000)
         await until(lambda: not pair.requestor.is_blocked)
         assert pair.drained == 1
+
+
+@in_both_loops
+async def test_reading_can_be_paused_at_any_moment_and_loses_nothing(made):
+    """What was decrypted or lies there to be, when it is paused, is handed over."""
+    sent = [bytes([n % 251]) * 100_000 for n in range(40)]
+    async with nothing_left_behind(), linked(made) as pair:
+        pair.pauses = True
+        pair.requestor.send(sent)
+
+        def goes_on():
+            pair.acceptor.resume_reading()
+            return len(pair.received["acceptor"]) >= 4_000_000
+
+        await until(goes_on)
+        assert pair.received["acceptor"] == b"".join(sent)
 
 
 @in_both_loops

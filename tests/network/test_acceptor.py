@@ -1,0 +1,45 @@
+"""The acceptor by itself, over a link that is none: what it does when its requestor takes nothing any more."""
+
+import asyncio
+
+from asyncstore.network.acceptor import Acceptor
+from asyncstore.sink import Sink
+from oracle import until
+from peers.hostile import UNKNOWN_PDU
+
+
+class BlockedLink:
+    """A link over which nothing leaves any more."""
+
+    is_blocked = True
+
+    def __init__(self, on_bytes, _on_end, _on_drained):
+        self.on_bytes = on_bytes
+        self.is_closed = False
+
+    def send(self, _buffers):
+        pass
+
+    def pause_reading(self):
+        pass
+
+    def close(self):
+        self.is_closed = True
+
+
+async def test_a_requestor_that_takes_nothing_is_let_go_when_its_time_to_close_is_over(monkeypatch):
+    """ARTIM (PS3.8 9.1.5) ends it, whatever waits to be sent."""
+    monkeypatch.setattr("asyncstore.network.acceptor.ARTIM", 0.05)
+    closed, links = [], []
+
+    def make_link(*callbacks):
+        links.append(BlockedLink(*callbacks))
+        return links[0]
+
+    acceptor = Acceptor(make_link, "a requestor", Sink(port=0), closed.append)
+    links[0].on_bytes(memoryview(UNKNOWN_PDU))
+    assert not closed
+    async with asyncio.timeout(5):
+        await until(lambda: closed)
+    assert closed == [acceptor]
+    assert links[0].is_closed
