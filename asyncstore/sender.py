@@ -175,8 +175,9 @@ class Run:
     async def _go(self) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._dispatcher.run)
-            tasks.start_soon(self._stop_walking_when_stopped)
-            await self._feed()
+            with anyio.CancelScope() as feeding:
+                tasks.start_soon(self._stop_feeding_when_stopped, feeding)
+                await self._feed()
             self._dispatcher.end_input()
         if self._failure is None:
             self._failure = self._dispatcher.unconverted
@@ -213,9 +214,11 @@ class Run:
             self._failure = error
             self._dispatcher.stop(str(error))
 
-    async def _stop_walking_when_stopped(self) -> None:
+    async def _stop_feeding_when_stopped(self, feeding: anyio.CancelScope) -> None:
+        """Nothing more is needed then, and a worker that looks into a file may wait for ever for a file server."""
         await self._dispatcher.stopped.wait()
         self._files.stop_walking()
+        feeding.cancel()
 
 
 class Sender:

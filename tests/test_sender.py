@@ -2,12 +2,15 @@
 
 import asyncio
 import gc
+import os
+import signal
 import threading
 import time
 import weakref
 from collections import Counter
 from contextlib import aclosing
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -403,6 +406,32 @@ async def test_without_halt_a_failure_is_one_outcome_among_others(files):
     async with nothing_left_behind(), running_hostile(Behaviour(on_store=every_other_fails)) as scp:
         ran = await send(scp.port, files[:20], associations=1)
         assert ran.results == {Result.STORED: 10, Result.FAILED: 10}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="what processes there are is known on Linux only")
+async def test_a_run_that_is_stopped_does_not_wait_for_a_worker_that_hangs(files):
+    """As one does that looks into a file on a server which is gone."""
+    hangs = threading.Event()
+
+    def paths():
+        yield files[0]
+        hangs.wait(GUARD)
+        yield from files[1:]
+
+    async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port, workers=1) as sender:
+        run = sender.send(paths())
+        outcomes = [await anext(run)]
+        for children in Path("/proc/self/task").glob("*/children"):
+            for worker in children.read_text().split():
+                os.kill(int(worker), signal.SIGSTOP)
+        hangs.set()
+        await until(lambda: run.progress().found > 1)
+        run.stop()
+        async with asyncio.timeout(GUARD):
+            outcomes += [outcome async for outcome in run]
+        assert len(outcomes) == run.progress().found
+        assert Counter(outcome.result for outcome in outcomes) == {Result.STORED: 1, Result.NOT_SENT: len(outcomes) - 1}
+        assert all(outcome.is_withdrawn for outcome in outcomes[1:])
 
 
 async def test_abort_at_end_aborts_what_it_would_have_released(files):

@@ -153,7 +153,8 @@ class TlsLink(Link):
         self._session = session
         self._on_plain, self._on_failed, self._on_all_taken = on_bytes, on_end, on_drained
         self._plain: list[Buffer] = []
-        self._decrypted = memoryview(bytearray(_RECEIVE_SIZE))
+        self._decrypted = self._received
+        """What is encrypted lies there only until the session has it."""
         self._loop.call_soon(self._decrypt)  # the peer's first bytes may have come along with its handshake's last
 
     @property

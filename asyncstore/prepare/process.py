@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,10 @@ class Worker:
             return f"signal {-code}"
 
     def end(self) -> None:
-        """Kill and bury it. It holds nothing that would need to be finished."""
+        """Kill and bury it. It holds nothing that would need to be finished.
+
+        One that hangs in a file system cannot even be killed; it is left to whoever adopts it.
+        """
         self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
@@ -97,7 +100,8 @@ class Worker:
                     pipe.close()
                 except OSError:  # what was still to be written has nowhere to go
                     continue
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_DYING_SECONDS)
 
 
 _ahead: list[tuple[FileFormat, Worker]] = []

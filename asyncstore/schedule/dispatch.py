@@ -132,7 +132,10 @@ class Dispatcher:
             while self._backlog.is_full and self.stop_reason is None:
                 await self._changed()
         except BaseException:
-            self._withdraw(instances, ABORTED)
+            if self.stop_reason is None and self._halt is not None and self._halt.is_coming:
+                self._halt.before(instances)
+            else:
+                self._withdraw(instances, self.stop_reason or ABORTED)
             raise
         if self.stop_reason is not None:
             self._withdraw(instances, self.stop_reason)
