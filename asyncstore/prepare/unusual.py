@@ -16,7 +16,6 @@ Rules:
 
 from __future__ import annotations
 
-import re
 import warnings
 from io import BytesIO
 from struct import Struct
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from pydicom.filereader import read_dataset
 
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.elements import DEFLATED
+from asyncstore.prepare.elements import DEFLATED, LONG_VRS, SHORT_VRS, UNDEFINED
 from asyncstore.prepare.probe import NO_DATA_SET, FileFormat
 
 if TYPE_CHECKING:
@@ -49,8 +48,7 @@ _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
 _META_UIDS = {0x0002: "sop_class", 0x0003: "sop_instance", 0x0010: "transfer_syntax"}
 
-_VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|FL|FD|IS|LO|LT|O[BDFLVW]|PN|S[HLQSTV]|TM|U[CILNRSTV]")
-_LONG = re.compile(rb"O[BDFLVW]|S[QV]|U[CNRTV]")
+_VRS = LONG_VRS | SHORT_VRS
 _TAG_VR = Struct("<HH2sH")
 _IMPLICIT = Struct("<HHI")
 _LENGTH = Struct("<I")
@@ -61,7 +59,6 @@ _GROUPS = range(0x0004, 0x0100)
 """What a bare data set may begin with: in truth 0008, or a group from before it; below 0004 are those of commands and
 of file meta information (PS3.5 7.1)."""
 _META_GROUP = 0x0002
-_UNDEFINED_LENGTH = 0xFFFFFFFF
 
 _NOT_DICOM = "not a DICOM file"
 _IMPLICIT_BIG = "a data set in implicit VR big endian, for which DICOM has no transfer syntax"
@@ -140,9 +137,9 @@ def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:
         if group != _META_GROUP:
             return uids, position
         value = position + _TAG_VR.size
-        if not _VR.fullmatch(vr):
+        if vr not in _VRS:
             length = _IMPLICIT.unpack_from(head, position)[2]
-        elif _LONG.fullmatch(vr):
+        elif vr in LONG_VRS:
             if value + _LENGTH.size > len(head):
                 return None
             length = _LENGTH.unpack_from(head, value)[0]
@@ -167,10 +164,10 @@ def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
     group = big if is_big else little
     if group not in _GROUPS:
         return None, None
-    if _VR.fullmatch(data_set[4:6]) is not None:
+    if data_set[4:6] in _VRS:
         return group, EXPLICIT_BIG if is_big else EXPLICIT_LITTLE
     length = int.from_bytes(data_set[4:8], "big" if is_big else "little")
-    if length > size - _IMPLICIT.size and length != _UNDEFINED_LENGTH:
+    if length > size - _IMPLICIT.size and length != UNDEFINED:
         return None, None
     return group, None if is_big else IMPLICIT_LITTLE
 
