@@ -21,7 +21,7 @@ from enum import StrEnum
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from asyncstore.model import Instance, Unsendable
+from asyncstore.model import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Instance, Unsendable
 from asyncstore.prepare.elements import DEFLATED, LONG_VRS
 from asyncstore.prepare.ending import why_cut_off
 
@@ -48,8 +48,8 @@ _TRANSFER_SYNTAX_UID = 0x0010
 
 _UIDS_IN_EXPLICIT_LITTLE = b"\x08\x00\x16\x00UI%c\x00%b\x08\x00\x18\x00UI%c\x00%b"
 _UIDS_IN: Mapping[str, bytes] = {
-    "1.2.840.10008.1.2": b"\x08\x00\x16\x00%c\x00\x00\x00%b\x08\x00\x18\x00%c\x00\x00\x00%b",
-    "1.2.840.10008.1.2.2": b"\x00\x08\x00\x16UI\x00%c%b\x00\x08\x00\x18UI\x00%c%b",
+    IMPLICIT_VR_LITTLE_ENDIAN: b"\x08\x00\x16\x00%c\x00\x00\x00%b\x08\x00\x18\x00%c\x00\x00\x00%b",
+    EXPLICIT_VR_BIG_ENDIAN: b"\x00\x08\x00\x16UI\x00%c%b\x00\x08\x00\x18UI\x00%c%b",
 }
 """How SOP class UID and SOP instance UID stand in a data set of a transfer syntax: length and value of each."""
 

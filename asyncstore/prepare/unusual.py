@@ -23,7 +23,13 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from pydicom.filereader import read_dataset
 
-from asyncstore.model import Instance, Unsendable
+from asyncstore.model import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    Instance,
+    Unsendable,
+)
 from asyncstore.prepare.elements import DEFLATED, LONG_VRS, SHORT_VRS, UNDEFINED
 from asyncstore.prepare.probe import NO_DATA_SET, FileFormat
 
@@ -31,10 +37,6 @@ if TYPE_CHECKING:
     from pydicom.dataelem import RawDataElement
     from pydicom.dataset import Dataset
     from pydicom.tag import BaseTag
-
-IMPLICIT_LITTLE = "1.2.840.10008.1.2"
-EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
-EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 
 _STANDARD = "1.2.840.10008.1.2."
 """What the standard's transfer syntaxes in explicit VR begin with; but for one they are in little endian (PS3.5 A)."""
@@ -165,11 +167,11 @@ def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
     if group not in _GROUPS:
         return None, None
     if data_set[4:6] in _VRS:
-        return group, EXPLICIT_BIG if is_big else EXPLICIT_LITTLE
+        return group, EXPLICIT_VR_BIG_ENDIAN if is_big else EXPLICIT_VR_LITTLE_ENDIAN
     length = int.from_bytes(data_set[4:8], "big" if is_big else "little")
     if length > size - _IMPLICIT.size and length != UNDEFINED:
         return None, None
-    return group, None if is_big else IMPLICIT_LITTLE
+    return group, None if is_big else IMPLICIT_VR_LITTLE_ENDIAN
 
 
 def contradiction(head: bytes, size: int, transfer_syntax: str) -> str | None:
@@ -179,7 +181,11 @@ def contradiction(head: bytes, size: int, transfer_syntax: str) -> str | None:
     """
     if transfer_syntax in DEFLATED or not (transfer_syntax + ".").startswith(_STANDARD):
         return None
-    said = transfer_syntax if transfer_syntax in (IMPLICIT_LITTLE, EXPLICIT_BIG) else EXPLICIT_LITTLE
+    said = (
+        transfer_syntax
+        if transfer_syntax in (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
+        else EXPLICIT_VR_LITTLE_ENDIAN
+    )
     _, recognised = _recognised(head, size)
     if recognised is None or recognised == said:
         return None
@@ -206,8 +212,8 @@ def uids_in_data_set(head: bytes, transfer_syntax: str) -> tuple[str, str] | Non
             warnings.simplefilter("ignore")
             found = read_dataset(
                 BytesIO(head),
-                is_implicit_VR=transfer_syntax == IMPLICIT_LITTLE,
-                is_little_endian=transfer_syntax != EXPLICIT_BIG,
+                is_implicit_VR=transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN,
+                is_little_endian=transfer_syntax != EXPLICIT_VR_BIG_ENDIAN,
                 stop_when=has_both,
             )
         sop_class, sop_instance = _uid_of(found, _SOP_CLASS_UID), _uid_of(found, _SOP_INSTANCE_UID)
