@@ -6,6 +6,8 @@ Besides, what an observer may sample while they travel, :class:`Progress`, and w
 :class:`PairAnswer`. They are named tuples because millions of them are made: a named tuple costs a third of a frozen
 dataclass. Paths are ``str`` with undecodable bytes as surrogates (:func:`os.fsdecode`), so ``os.fsencode`` gives back
 exactly the name the file has.
+
+Instances name their transfer syntax by its UID; the four in which pixel data is not compressed have their names here.
 """
 
 from __future__ import annotations
@@ -17,6 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncstore.errors import AssociationError
+
+
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+"""The default transfer syntax of DICOM (PS3.5 10.1)."""
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+"""Retired."""
+DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
+"""The whole data set is deflated (PS3.5 A.5)."""
 
 
 class Result(StrEnum):

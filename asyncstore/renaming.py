@@ -58,7 +58,6 @@ class Renamer:
             which turns them away before it begins.
 
     Attributes:
-        renamed: how many files were renamed.
         failed: how many could not be.
     """
 
@@ -66,7 +65,6 @@ class Renamer:
         self._repeat = repeat
         self._keeps_unsendable = keeps_unsendable
         self._unfinished: dict[str, list[str | None]] = {}
-        self.renamed = 0
         self.failed = 0
 
     def add(self, outcomes: Iterable[Outcome]) -> list[NotRenamed]:
@@ -112,7 +110,6 @@ class Renamer:
         except (OSError, ValueError) as error:
             reason = (error.strerror or str(error)) if isinstance(error, OSError) else "no file can have this name"
             return self._kept(path, target, reason)
-        self.renamed += 1
         return None
 
     def _kept(self, path: str, target: str, reason: str) -> NotRenamed:

@@ -6,7 +6,6 @@
 """
 
 from asyncstore.negotiation.contexts import (
-    IMPLICIT_VR_LITTLE_ENDIAN,
     UNCOMPRESSED,
     Agreement,
     Pair,
@@ -20,7 +19,6 @@ from asyncstore.negotiation.contexts import (
 from asyncstore.negotiation.proposal import Listed, Planned, Proposal, listed
 
 __all__ = [
-    "IMPLICIT_VR_LITTLE_ENDIAN",
     "UNCOMPRESSED",
     "Agreement",
     "Listed",

@@ -12,6 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import InvalidPdu
+from asyncstore.model import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
 from asyncstore.protocol.associate import ACCEPTANCE, MOST_CONTEXTS, ProposedContext, describe_result
 from asyncstore.protocol.command import VERIFICATION
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER
@@ -24,16 +30,8 @@ if TYPE_CHECKING:
 Pair = tuple[str, str]
 """SOP class UID and transfer syntax UID: what a presentation context is needed for."""
 
-IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
-"""The default transfer syntax of DICOM (PS3.5 10.1)."""
-EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
-BIG_ENDIAN = "1.2.840.10008.1.2.2"
-"""Explicit VR big endian (retired)."""
-DEFLATED = "1.2.840.10008.1.2.1.99"
-"""Deflated explicit VR little endian (PS3.5 A.5)."""
-
-_EXPLICIT = (EXPLICIT_VR_LITTLE_ENDIAN, BIG_ENDIAN)
-UNCOMPRESSED = frozenset((IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, BIG_ENDIAN, DEFLATED))
+_EXPLICIT = (EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
+UNCOMPRESSED = frozenset((IMPLICIT_VR_LITTLE_ENDIAN, *_EXPLICIT, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN))
 """The transfer syntaxes whose pixel data is not encapsulated (PS3.5 A.4): what is in one of them can be had in all."""
 
 _CONVERTED_TO = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
@@ -142,7 +140,7 @@ def carrier(
         prefers_deflated: a data set that is not compressed is treated as if it were deflated (``-xd``).
     """
     if prefers_deflated and transfer_syntax_uid in UNCOMPRESSED:
-        transfer_syntax_uid = DEFLATED
+        transfer_syntax_uid = DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
     carriers = [transfer for abstract, transfer in accepted if abstract == sop_class_uid]
     for wanted in ((transfer_syntax_uid,), _EXPLICIT, (IMPLICIT_VR_LITTLE_ENDIAN,), carriers):
         found = next((transfer for transfer in carriers if transfer in wanted), None)

@@ -14,14 +14,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from asyncstore.negotiation.contexts import (
-    BIG_ENDIAN,
-    DEFLATED,
+from asyncstore.model import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
-    is_planned,
-    plan,
 )
+from asyncstore.negotiation.contexts import is_planned, plan
 from asyncstore.protocol.associate import MOST_CONTEXTS, ExtendedNegotiation, ProposedContext, RoleSelection
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ class Listed(NamedTuple):
     @property
     def prefers_deflated(self) -> bool:
         """Whether the preferred transfer syntax is the deflated one."""
-        return self.groups[0][0] == DEFLATED
+        return self.groups[0][0] == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 
     def contexts(self, pairs: Iterable[Pair]) -> tuple[ProposedContext, ...]:
         """The contexts of one SOP class after those of another; no SOP class gets only some of its contexts."""
@@ -125,18 +124,18 @@ def listed(choice: str = "uncompr", *, required: bool = False, combined: bool = 
             the others.
     """
     preferred, has_fallback = CHOICES[choice]
-    fallback = tuple(uid for uid in _UNCOMPRESSED if uid != preferred) if has_fallback else ()
+    fallback = tuple(uid for uid in _FALLBACK if uid != preferred) if has_fallback else ()
     groups = ((preferred, *fallback),) if combined or not fallback else ((preferred,), fallback)
     return Listed(groups, None if required else STORESCU_SOP_CLASSES)
 
 
-_UNCOMPRESSED = (EXPLICIT_VR_LITTLE_ENDIAN, BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+_FALLBACK = (EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 """What is proposed besides a preferred transfer syntax, in this order."""
 
 CHOICES = {
-    "uncompr": (EXPLICIT_VR_LITTLE_ENDIAN if sys.byteorder == "little" else BIG_ENDIAN, True),
+    "uncompr": (EXPLICIT_VR_LITTLE_ENDIAN if sys.byteorder == "little" else EXPLICIT_VR_BIG_ENDIAN, True),
     "little": (EXPLICIT_VR_LITTLE_ENDIAN, True),
-    "big": (BIG_ENDIAN, True),
+    "big": (EXPLICIT_VR_BIG_ENDIAN, True),
     "implicit": (IMPLICIT_VR_LITTLE_ENDIAN, False),
     "lossless": ("1.2.840.10008.1.2.4.70", True),
     "jpeg8": ("1.2.840.10008.1.2.4.50", True),
@@ -155,7 +154,7 @@ CHOICES = {
     "hevc": ("1.2.840.10008.1.2.4.107", False),
     "hevc10": ("1.2.840.10008.1.2.4.108", False),
     "rle": ("1.2.840.10008.1.2.5", True),
-    "deflated": (DEFLATED, True),
+    "deflated": (DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, True),
     "htj2k": ("1.2.840.10008.1.2.4.203", True),
     "htj2k-lossless": ("1.2.840.10008.1.2.4.201", True),
     "jpegxl": ("1.2.840.10008.1.2.4.112", True),

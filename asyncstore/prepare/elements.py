@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-DEFLATED = frozenset(("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
+from asyncstore.model import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+
+DEFLATED = frozenset((DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
 """Transfer syntaxes whose data set is a deflated stream: in files often of odd length, padded when it is sent (PS3.5
 A.5, A.7 and A.12)."""
 

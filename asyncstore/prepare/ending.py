@@ -22,6 +22,7 @@ import zlib
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from asyncstore.model import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from asyncstore.prepare.elements import (
     DEFLATED,
     DELIMITERS,
@@ -76,8 +77,8 @@ _EXPLICIT_LITTLE: Final = _Layout(
     pixel_data_header=LONG_HEADER,
 )
 _LAYOUTS: Mapping[str, _Layout] = {
-    "1.2.840.10008.1.2": _EXPLICIT_LITTLE._replace(is_implicit=True, pixel_data_header=SHORT_HEADER),
-    "1.2.840.10008.1.2.2": _Layout(
+    IMPLICIT_VR_LITTLE_ENDIAN: _EXPLICIT_LITTLE._replace(is_implicit=True, pixel_data_header=SHORT_HEADER),
+    EXPLICIT_VR_BIG_ENDIAN: _Layout(
         is_implicit=False,
         explicit=Struct(">HH2sHI"),
         implicit=Struct(">4xI"),

@@ -21,8 +21,8 @@ from enum import StrEnum
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.elements import DEFLATED
+from asyncstore.model import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Instance, Unsendable
+from asyncstore.prepare.elements import DEFLATED, LONG_VRS
 from asyncstore.prepare.ending import why_cut_off
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ _PREFIX_END = 132
 _BEGINNING = re.compile(rb"DICM\x02\x00\x00\x00UL\x04\x00", re.DOTALL)
 """The prefix and (0002,0000) with its VR and length (PS3.10 table 7.1-1)."""
 _GROUP_START = _PREFIX_END + 12
-_LONG_VRS = frozenset((b"OB", b"UN", b"OW", b"UT", b"SQ", b"OF", b"UC", b"UR", b"OD", b"OL", b"OV", b"SV", b"UV"))
-_SHORT_VRS = frozenset((b"UI", b"SH", b"AE", b"UL", b"US", b"LO", b"CS", b"ST"))
+_META_VRS = frozenset((b"UI", b"SH", b"AE", b"UL", b"US", b"LO", b"CS", b"ST"))
+"""The VRs with 16 bits for the length that file meta information is seen with; any other one makes it unusual."""
 _SHORT_HEADER = Struct("<HH2sH")
 _LONG_LENGTH = Struct("<I")
 _UINT32 = Struct("<I")
@@ -48,8 +48,8 @@ _TRANSFER_SYNTAX_UID = 0x0010
 
 _UIDS_IN_EXPLICIT_LITTLE = b"\x08\x00\x16\x00UI%c\x00%b\x08\x00\x18\x00UI%c\x00%b"
 _UIDS_IN: Mapping[str, bytes] = {
-    "1.2.840.10008.1.2": b"\x08\x00\x16\x00%c\x00\x00\x00%b\x08\x00\x18\x00%c\x00\x00\x00%b",
-    "1.2.840.10008.1.2.2": b"\x00\x08\x00\x16UI\x00%c%b\x00\x08\x00\x18UI\x00%c%b",
+    IMPLICIT_VR_LITTLE_ENDIAN: b"\x08\x00\x16\x00%c\x00\x00\x00%b\x08\x00\x18\x00%c\x00\x00\x00%b",
+    EXPLICIT_VR_BIG_ENDIAN: b"\x00\x08\x00\x16UI\x00%c%b\x00\x08\x00\x18UI\x00%c%b",
 }
 """How SOP class UID and SOP instance UID stand in a data set of a transfer syntax: length and value of each."""
 
@@ -128,12 +128,12 @@ def read_meta(head: bytes) -> tuple[str, str, str, int] | None:  # noqa: C901, P
             return None
         group, element, vr, length = _SHORT_HEADER.unpack_from(head, position)
         position += _SHORT_HEADER.size
-        if vr in _LONG_VRS:
+        if vr in LONG_VRS:
             if end - position < _LONG_LENGTH.size:
                 return None
             length = _LONG_LENGTH.unpack_from(head, position)[0]
             position += _LONG_LENGTH.size
-        elif vr not in _SHORT_VRS:
+        elif vr not in _META_VRS:
             return None
         if group != 0x0002 or length > end - position:  # noqa: PLR2004 - the group of file meta information
             return None

@@ -19,6 +19,12 @@ import zlib
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.model import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
 from asyncstore.prepare.elements import (
     DEFLATED,
     DELIMITERS,
@@ -76,10 +82,10 @@ class Encoding(NamedTuple):
 
 
 ENCODINGS: Mapping[str, Encoding] = {
-    "1.2.840.10008.1.2": Encoding(is_implicit=True, is_little=True),
-    "1.2.840.10008.1.2.1": Encoding(is_implicit=False, is_little=True),
-    "1.2.840.10008.1.2.1.99": Encoding(is_implicit=False, is_little=True, is_deflated=True),
-    "1.2.840.10008.1.2.2": Encoding(is_implicit=False, is_little=False),
+    IMPLICIT_VR_LITTLE_ENDIAN: Encoding(is_implicit=True, is_little=True),
+    EXPLICIT_VR_LITTLE_ENDIAN: Encoding(is_implicit=False, is_little=True),
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: Encoding(is_implicit=False, is_little=True, is_deflated=True),
+    EXPLICIT_VR_BIG_ENDIAN: Encoding(is_implicit=False, is_little=False),
 }
 """The transfer syntaxes without compressed pixel data: a data set in one of them can be had in all of them."""
 
@@ -219,7 +225,7 @@ class _Reencoder:
             return stop
         if vr == b"SQ" or length == UNDEFINED:
             # UN of undefined length is a sequence in implicit VR little endian, whatever is around it (PS3.5 6.2.2).
-            inner = source if vr == b"SQ" else ENCODINGS["1.2.840.10008.1.2"]
+            inner = source if vr == b"SQ" else ENCODINGS[IMPLICIT_VR_LITTLE_ENDIAN]
             return self._sequence(inner, element, end, chunks, depth)
         stop = start + length
         if stop > end:

@@ -16,7 +16,6 @@ Rules:
 
 from __future__ import annotations
 
-import re
 import warnings
 from io import BytesIO
 from struct import Struct
@@ -24,18 +23,20 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from pydicom.filereader import read_dataset
 
-from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.elements import DEFLATED
+from asyncstore.model import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    Instance,
+    Unsendable,
+)
+from asyncstore.prepare.elements import DEFLATED, LONG_VRS, SHORT_VRS, UNDEFINED
 from asyncstore.prepare.probe import NO_DATA_SET, FileFormat
 
 if TYPE_CHECKING:
     from pydicom.dataelem import RawDataElement
     from pydicom.dataset import Dataset
     from pydicom.tag import BaseTag
-
-IMPLICIT_LITTLE = "1.2.840.10008.1.2"
-EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
-EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 
 _STANDARD = "1.2.840.10008.1.2."
 """What the standard's transfer syntaxes in explicit VR begin with; but for one they are in little endian (PS3.5 A)."""
@@ -49,8 +50,7 @@ _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
 _META_UIDS = {0x0002: "sop_class", 0x0003: "sop_instance", 0x0010: "transfer_syntax"}
 
-_VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|FL|FD|IS|LO|LT|O[BDFLVW]|PN|S[HLQSTV]|TM|U[CILNRSTV]")
-_LONG = re.compile(rb"O[BDFLVW]|S[QV]|U[CNRTV]")
+_VRS = LONG_VRS | SHORT_VRS
 _TAG_VR = Struct("<HH2sH")
 _IMPLICIT = Struct("<HHI")
 _LENGTH = Struct("<I")
@@ -61,7 +61,6 @@ _GROUPS = range(0x0004, 0x0100)
 """What a bare data set may begin with: in truth 0008, or a group from before it; below 0004 are those of commands and
 of file meta information (PS3.5 7.1)."""
 _META_GROUP = 0x0002
-_UNDEFINED_LENGTH = 0xFFFFFFFF
 
 _NOT_DICOM = "not a DICOM file"
 _IMPLICIT_BIG = "a data set in implicit VR big endian, for which DICOM has no transfer syntax"
@@ -140,9 +139,9 @@ def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:
         if group != _META_GROUP:
             return uids, position
         value = position + _TAG_VR.size
-        if not _VR.fullmatch(vr):
+        if vr not in _VRS:
             length = _IMPLICIT.unpack_from(head, position)[2]
-        elif _LONG.fullmatch(vr):
+        elif vr in LONG_VRS:
             if value + _LENGTH.size > len(head):
                 return None
             length = _LENGTH.unpack_from(head, value)[0]
@@ -167,12 +166,12 @@ def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
     group = big if is_big else little
     if group not in _GROUPS:
         return None, None
-    if _VR.fullmatch(data_set[4:6]) is not None:
-        return group, EXPLICIT_BIG if is_big else EXPLICIT_LITTLE
+    if data_set[4:6] in _VRS:
+        return group, EXPLICIT_VR_BIG_ENDIAN if is_big else EXPLICIT_VR_LITTLE_ENDIAN
     length = int.from_bytes(data_set[4:8], "big" if is_big else "little")
-    if length > size - _IMPLICIT.size and length != _UNDEFINED_LENGTH:
+    if length > size - _IMPLICIT.size and length != UNDEFINED:
         return None, None
-    return group, None if is_big else IMPLICIT_LITTLE
+    return group, None if is_big else IMPLICIT_VR_LITTLE_ENDIAN
 
 
 def contradiction(head: bytes, size: int, transfer_syntax: str) -> str | None:
@@ -182,7 +181,11 @@ def contradiction(head: bytes, size: int, transfer_syntax: str) -> str | None:
     """
     if transfer_syntax in DEFLATED or not (transfer_syntax + ".").startswith(_STANDARD):
         return None
-    said = transfer_syntax if transfer_syntax in (IMPLICIT_LITTLE, EXPLICIT_BIG) else EXPLICIT_LITTLE
+    said = (
+        transfer_syntax
+        if transfer_syntax in (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
+        else EXPLICIT_VR_LITTLE_ENDIAN
+    )
     _, recognised = _recognised(head, size)
     if recognised is None or recognised == said:
         return None
@@ -209,8 +212,8 @@ def uids_in_data_set(head: bytes, transfer_syntax: str) -> tuple[str, str] | Non
             warnings.simplefilter("ignore")
             found = read_dataset(
                 BytesIO(head),
-                is_implicit_VR=transfer_syntax == IMPLICIT_LITTLE,
-                is_little_endian=transfer_syntax != EXPLICIT_BIG,
+                is_implicit_VR=transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN,
+                is_little_endian=transfer_syntax != EXPLICIT_VR_BIG_ENDIAN,
                 stop_when=has_both,
             )
         sop_class, sop_instance = _uid_of(found, _SOP_CLASS_UID), _uid_of(found, _SOP_INSTANCE_UID)

@@ -181,11 +181,6 @@ class PduDecoder:
         self._context_id = 0
         self._control = 0
 
-    @property
-    def is_between_pdus(self) -> bool:
-        """Whether the last PDU has come to its end and no further one has begun."""
-        return not (self._partial or self._pdu_left)
-
     def feed(self, data: memoryview, events: list[Pdu | Fragment]) -> None:
         """Decode ``data`` and append what it holds to ``events``.
 

@@ -8,15 +8,20 @@ import re
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
-    from pathlib import Path
 
 Word = "str | bytes | os.PathLike[str]"
 DEADLINE = 60
 """Seconds any of these commands may take on a busy machine."""
+needs_a_full_device = pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="a device that is always full is Linux's"
+)
 
 
 class Finished(NamedTuple):

@@ -15,7 +15,7 @@ from contextlib import suppress
 import pytest
 
 import trees
-from cli.commands import asyncstore, finished, running_sink, started
+from cli.commands import asyncstore, finished, needs_a_full_device, running_sink, started
 from peers.certificates import Authority
 from peers.dcmtk import running_storescp
 from peers.hostile import Behaviour, accepts_no_context, rejects, running_hostile
@@ -389,7 +389,7 @@ class TestJson:
         assert len(json_lines((tmp_path / "lines").read_text())) == 5
         assert f"Every outcome: {tmp_path}/lines" in done.err
 
-    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux's")  # noqa: PTH110
+    @needs_a_full_device
     @pytest.mark.parametrize("quiet", [(), ("-q",)])
     async def test_outcomes_that_could_not_be_written_cost_the_exit_code(self, good, quiet, tmp_path):
         async with running_sink("--output", tmp_path / "received") as sink:
@@ -474,7 +474,7 @@ class TestEcho:
         assert [line.split(":")[0] for line in answers] == ["echo 1", "echo 2"]
         assert last.startswith("2 answered: least ")
 
-    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux's")  # noqa: PTH110
+    @needs_a_full_device
     async def test_answers_that_cannot_be_written_are_no_answers(self):
         async with running_sink() as sink:
             with open("/dev/full", "wb") as full:  # noqa: PTH123, ASYNC230 - a device

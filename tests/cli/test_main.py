@@ -16,6 +16,7 @@ from asyncstore.cli.config import configured
 from asyncstore.cli.grammar import check, tokenize
 from asyncstore.cli.help import Style, command_help, program_help, version_text
 from asyncstore.cli.main import main
+from cli.commands import needs_a_full_device
 
 MANUAL = [
     "input file format",
@@ -209,7 +210,7 @@ def test_a_reader_that_went_away_ends_it_quietly():
     assert not done.stderr
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux's")  # noqa: PTH110
+@needs_a_full_device
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
     ("words", "program"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
@@ -11,7 +10,7 @@ import trees
 from asyncstore import ConnectFailed, Instance, PairAnswer, Sender, Sink, listed
 from asyncstore.cli.commands import SCAN
 from asyncstore.cli.dryrun import Findings
-from cli.commands import asyncstore, running_sink
+from cli.commands import asyncstore, needs_a_full_device, running_sink
 from peers.hostile import running_hostile
 from peers.programs import find_program, free_port, running
 
@@ -128,7 +127,7 @@ class TestJson:
         said = "asyncstore scan: --json /nowhere/plan: cannot write it: No such file or directory\n"
         assert (done.returncode, done.out, done.err) == (1, "", said)
 
-    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux's")  # noqa: PTH110
+    @needs_a_full_device
     async def test_a_file_that_cannot_be_written_to_its_end_is_said_in_one_line(self, good):
         done = await asyncstore("scan", "--json", "/dev/full", good)
         said = "asyncstore scan: --json /dev/full: cannot write it: No space left on device\n"

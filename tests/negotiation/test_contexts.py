@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncstore.errors import InvalidPdu
-from asyncstore.negotiation import IMPLICIT_VR_LITTLE_ENDIAN, agreed_window, conclude, pair_of, plan, verification
-from asyncstore.negotiation.contexts import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
-from asyncstore.negotiation.contexts import IMPLICIT_VR_LITTLE_ENDIAN as IMPLICIT
+from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
+from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN as IMPLICIT
+from asyncstore.negotiation import agreed_window, conclude, pair_of, plan, verification
 from asyncstore.negotiation.contexts import is_planned
 from asyncstore.protocol.associate import MOST_CONTEXTS, AssociateRequest, ContextResult, ProposedContext
 
@@ -60,7 +60,7 @@ def test_an_instance_belongs_to_its_class_and_the_encoding_it_has():
 
 
 def test_an_echo_needs_one_context_that_every_peer_can_accept():
-    assert verification() == ((1, "1.2.840.10008.1.1", (IMPLICIT_VR_LITTLE_ENDIAN,)),)
+    assert verification() == ((1, "1.2.840.10008.1.1", (IMPLICIT,)),)
 
 
 # What comes of it.

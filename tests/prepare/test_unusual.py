@@ -12,9 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import trees
-from asyncstore.model import Instance, Unsendable
+from asyncstore.model import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    Instance,
+    Unsendable,
+)
 from asyncstore.prepare.probe import FileFormat, probe_file, read_meta
-from asyncstore.prepare.unusual import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, probe_unusual
+from asyncstore.prepare.unusual import probe_unusual
 
 _FOLDER = Path(trees.pydicom_test_files()[0]).parent
 _CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
@@ -39,7 +45,7 @@ def _uid(element, uid):
     return _element(element, b"UI", value + b"\0" * (len(value) % 2))
 
 
-_CLASS, _INSTANCE, _SYNTAX = _uid(2, _CT_CLASS), _uid(3, _CT_INSTANCE), _uid(16, EXPLICIT_LITTLE)
+_CLASS, _INSTANCE, _SYNTAX = _uid(2, _CT_CLASS), _uid(3, _CT_INSTANCE), _uid(16, EXPLICIT_VR_LITTLE_ENDIAN)
 _META = _CLASS + _INSTANCE + _SYNTAX
 
 
@@ -79,7 +85,7 @@ def _implicit(*elements):
 )
 def test_the_instance_in_an_unusual_file_is_found(tmp_path, start):
     content = start + _CT_DATA_SET
-    expected = (_CT_CLASS, _CT_INSTANCE, EXPLICIT_LITTLE, len(start), len(_CT_DATA_SET))
+    expected = (_CT_CLASS, _CT_INSTANCE, EXPLICIT_VR_LITTLE_ENDIAN, len(start), len(_CT_DATA_SET))
     assert _probe(content)[1:6] == expected
     assert read_meta(content) is None
     path = tmp_path / "file"
@@ -90,13 +96,13 @@ def test_the_instance_in_an_unusual_file_is_found(tmp_path, start):
 @pytest.mark.parametrize(
     ("name", "transfer_syntax"),
     [
-        ("MR_small.dcm", EXPLICIT_LITTLE),
-        ("MR_small_implicit.dcm", IMPLICIT_LITTLE),
-        ("MR_small_bigendian.dcm", EXPLICIT_BIG),
-        ("rtplan.dcm", IMPLICIT_LITTLE),
-        ("rtdose_expb.dcm", EXPLICIT_BIG),
-        ("waveform_ecg.dcm", EXPLICIT_LITTLE),
-        ("reportsi.dcm", EXPLICIT_LITTLE),
+        ("MR_small.dcm", EXPLICIT_VR_LITTLE_ENDIAN),
+        ("MR_small_implicit.dcm", IMPLICIT_VR_LITTLE_ENDIAN),
+        ("MR_small_bigendian.dcm", EXPLICIT_VR_BIG_ENDIAN),
+        ("rtplan.dcm", IMPLICIT_VR_LITTLE_ENDIAN),
+        ("rtdose_expb.dcm", EXPLICIT_VR_BIG_ENDIAN),
+        ("waveform_ecg.dcm", EXPLICIT_VR_LITTLE_ENDIAN),
+        ("reportsi.dcm", EXPLICIT_VR_LITTLE_ENDIAN),
     ],
 )
 @pytest.mark.parametrize("start", [b"", _PREFIX], ids=["bare", "prefix"])
@@ -109,10 +115,10 @@ def test_an_encoding_that_nothing_names_is_recognised(name, transfer_syntax, sta
 @pytest.mark.parametrize(
     ("name", "transfer_syntax", "offset"),
     [
-        ("ExplVR_BigEndNoMeta.dcm", EXPLICIT_BIG, 0),
-        ("ExplVR_LitEndNoMeta.dcm", EXPLICIT_LITTLE, 0),
-        ("rtstruct.dcm", IMPLICIT_LITTLE, 0),
-        ("no_meta_group_length.dcm", IMPLICIT_LITTLE, 338),
+        ("ExplVR_BigEndNoMeta.dcm", EXPLICIT_VR_BIG_ENDIAN, 0),
+        ("ExplVR_LitEndNoMeta.dcm", EXPLICIT_VR_LITTLE_ENDIAN, 0),
+        ("rtstruct.dcm", IMPLICIT_VR_LITTLE_ENDIAN, 0),
+        ("no_meta_group_length.dcm", IMPLICIT_VR_LITTLE_ENDIAN, 338),
     ],
 )
 def test_pydicoms_unusual_files_are_read_as_pydicom_reads_them(name, transfer_syntax, offset):
@@ -207,7 +213,11 @@ _PATIENT_ID = (0x00100020, b"LO", b"ID")
 
 @pytest.mark.parametrize(
     ("order", "explicit", "transfer_syntax"),
-    [("<", True, EXPLICIT_LITTLE), ("<", False, IMPLICIT_LITTLE), (">", True, EXPLICIT_BIG)],
+    [
+        ("<", True, EXPLICIT_VR_LITTLE_ENDIAN),
+        ("<", False, IMPLICIT_VR_LITTLE_ENDIAN),
+        (">", True, EXPLICIT_VR_BIG_ENDIAN),
+    ],
 )
 @pytest.mark.parametrize(
     "first",
@@ -283,7 +293,7 @@ def test_cut_off_anywhere_before_the_data_set_it_is_no_instance(tmp_path):
 
 
 def _looks_like_a_data_set(found, content):
-    order = "big" if found.transfer_syntax_uid == EXPLICIT_BIG else "little"
+    order = "big" if found.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN else "little"
     return 4 <= int.from_bytes(content[found.offset : found.offset + 2], order) <= 0xFF
 
 
@@ -319,7 +329,7 @@ def test_sequences_nested_without_end_are_no_instance():
 @settings(deadline=None)
 @given(
     st.binary(max_size=300),
-    st.sampled_from([b"", _PREFIX, _PREFIX + _SYNTAX, _PREFIX + _CLASS, _PREFIX + _uid(16, EXPLICIT_BIG)]),
+    st.sampled_from([b"", _PREFIX, _PREFIX + _SYNTAX, _PREFIX + _CLASS, _PREFIX + _uid(16, EXPLICIT_VR_BIG_ENDIAN)]),
 )
 def test_any_bytes_are_an_instance_within_their_bounds_or_unsendable(data, start):
     found = _probe(start + data)

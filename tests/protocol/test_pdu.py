@@ -245,16 +245,6 @@ def test_what_comes_in_is_slices_of_the_buffer_that_was_fed():
     assert b"".join(fragment.data for fragment in fragments) == bytes(200)
 
 
-def test_a_decoder_knows_whether_it_is_between_pdus():
-    stream = RELEASE_RQ + _p_data_tf((1, 2, b"abcd"))
-    decoder = PduDecoder(0)
-    between = []
-    for byte in stream:
-        _fed(decoder, bytes((byte,)))
-        between.append(decoder.is_between_pdus)
-    assert [number for number, is_between in enumerate(between, 1) if is_between] == [len(RELEASE_RQ), len(stream)]
-
-
 @pytest.mark.parametrize(
     ("stream", "reason", "words"),
     [
@@ -347,4 +337,4 @@ def test_a_pdu_of_4_gib_streams_through_where_any_length_was_announced():
         assert tracemalloc.get_traced_memory()[1] < 1 << 16
     finally:
         tracemalloc.stop()
-    assert decoder.is_between_pdus
+    assert _fed(decoder, RELEASE_RQ)  # a new PDU begins where that one has ended

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncstore.errors import PrepareError
-from asyncstore.model import LaneState, Result, Unsendable
-from asyncstore.negotiation import IMPLICIT_VR_LITTLE_ENDIAN, Planned, listed
+from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsendable
+from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from schedule.fakes import SYNTAX, Conduct, World, instance
 
