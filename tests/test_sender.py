@@ -408,6 +408,13 @@ async def test_without_halt_a_failure_is_one_outcome_among_others(files):
         assert ran.results == {Result.STORED: 10, Result.FAILED: 10}
 
 
+def _stop_workers():
+    """Let every child process hang."""
+    for children in Path("/proc/self/task").glob("*/children"):
+        for worker in children.read_text().split():
+            os.kill(int(worker), signal.SIGSTOP)
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="what processes there are is known on Linux only")
 async def test_a_run_that_is_stopped_does_not_wait_for_a_worker_that_hangs(files):
     """As one does that looks into a file on a server which is gone."""
@@ -421,9 +428,7 @@ async def test_a_run_that_is_stopped_does_not_wait_for_a_worker_that_hangs(files
     async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port, workers=1) as sender:
         run = sender.send(paths())
         outcomes = [await anext(run)]
-        for children in Path("/proc/self/task").glob("*/children"):
-            for worker in children.read_text().split():
-                os.kill(int(worker), signal.SIGSTOP)
+        _stop_workers()
         hangs.set()
         await until(lambda: run.progress().found > 1)
         run.stop()
