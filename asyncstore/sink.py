@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -262,6 +263,8 @@ class _Folder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise UsageError(f"cannot store files in {str(self.path)!r}: it is not a directory") from error
         except OSError as error:
             raise UsageError(f"cannot store files in {str(self.path)!r}: {error.strerror}") from error
 
@@ -338,11 +341,12 @@ class _Writing:
 
 
 def _safe(uid: str) -> str:
-    """A UID as a file name: a peer may send anything as UID, a path out of the folder for example."""
-    return (
-        "".join(character if character.isalnum() or character in ".-" else "_" for character in uid)[:128].lstrip(".")
-        or "_"
-    )
+    """A UID as a file name: a peer may send anything as UID, a path out of the folder for example.
+
+    What cannot be a name as it is gets one that no other UID has.
+    """
+    safe = "".join(character if character.isalnum() or character in ".-" else "_" for character in uid)[:64].lstrip(".")
+    return safe if safe and safe == uid else f"{safe}_{blake2b(os.fsencode(uid), digest_size=8).hexdigest()}"
 
 
 def file_meta_information(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:

@@ -639,6 +639,28 @@ async def test_a_uid_that_is_a_path_stays_within_the_folder(tmp_path, uid):
         assert all(path.parent == output and path.suffix == ".dcm" for path in everything)
 
 
+async def test_uids_that_cannot_be_names_have_files_of_their_own(tmp_path):
+    uids = ["1.2/3", "1.2_3", "1.2.3/", "..", "~.", "1.2.3.4", "." + "1" * 63, "." + "1" * 62 + "2"]
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink, associated(sink.port) as scu:
+        for uid in uids:
+            request = store_request("1" * len(uid)).replace(b"1" * len(uid), uid.encode())
+            await scu.write(request + pdu(P_DATA, pdv(1, LAST, b"\x08\x00\x18\x00UI\x02\x001\0")))
+            assert (await scu.read_pdu())[0] == P_DATA
+        assert (sink.tally.instances, sink.tally.replaced) == (len(uids), 0)
+    assert len(list(tmp_path.iterdir())) == len(uids)
+    assert tmp_path / "1.2.3.4.dcm" in tmp_path.iterdir()
+
+
+async def test_nothing_counts_that_came_behind_a_violation(tmp_path):
+    store = store_request("1.2.3.4") + pdu(P_DATA, pdv(1, LAST, b"\x08\x00\x18\x00UI\x02\x001\0"))
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink, associated(sink.port) as scu:
+        await scu.write(COMMAND_SET_OF_GARBAGE + store)
+        assert (await scu.read_pdu())[0] == ABORT
+        await until(lambda: sink.tally.associations == 0)
+    assert sink.tally.instances == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_who_connects_and_says_nothing_holds_nobody_up(files):
     async with nothing_left_behind(), Sink(port=0, max_associations=1) as sink:
         silent = [await asyncio.open_connection("127.0.0.1", sink.port) for _ in range(20)]

@@ -31,9 +31,9 @@ _WARNINGS = "py.warnings"
 class _Letters(logging.Formatter):
     """``E: message``."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The letter of the level, and the message."""
-        return f"{level_letter(record.levelno)}: {super().format(record)}"
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
+        """The letter of the level, and the message on one line: peers and files may hold anything."""
+        return f"{level_letter(record.levelno)}: {printable(super().formatMessage(record))}"
 
 
 def level_of(parsed: Parsed) -> int:

@@ -97,12 +97,14 @@ class _Report:
         refused = "".join(
             f"refused {format_count(count)} with 0x{status:04X}, " for status, count in sorted(tally.refused.items())
         )
+        rejected = f" ({format_count(tally.rejected)} more rejected)" if tally.rejected else ""
         received = (
             f"received {counted(tally.instances, 'instance')}, {format_bytes(tally.bytes)}{again}, {refused}"
-            f"in {counted(tally.associations_total, 'association')}, and {counted(tally.echoes, 'C-ECHO request')}"
+            f"in {counted(tally.associations_total, 'association')}{rejected}, "
+            f"and {counted(tally.echoes, 'C-ECHO request')}"
         )
         if last:
             self.say(received)
-        elif received != self._said and (self._said or tally.associations_total):
+        elif received != self._said and (self._said or tally.associations_total or tally.rejected):
             self.say(f"{received}; {counted(tally.associations, 'association')} open")
         self._said = received

@@ -13,7 +13,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from asyncstore.errors import AssociationError, InvalidPdu
+from asyncstore.errors import AssociationError, AssociationRejected, InvalidPdu
 from asyncstore.network.addresses import address_of, listen
 from asyncstore.network.link import Link, reason_of
 from asyncstore.network.timeouts import ARTIM
@@ -134,6 +134,7 @@ class Acceptor:
             except InvalidPdu as violation:
                 _log.warning("%s: %s; the association is aborted", self.peer, violation)
                 self._upper.violated(violation)
+                break  # nothing that came behind it counts
         self._settle()
         if self._link.is_blocked:
             self._link.pause_reading()
@@ -162,6 +163,8 @@ class Acceptor:
         decision = self._service.decide(request)
         if isinstance(decision, AssociateReject):
             self._upper.reject(decision)
+            rejection = AssociationRejected(self.peer, decision.result, decision.source, decision.reason)
+            _log.warning("%s (of %s to %s)", rejection, request.calling_ae_title, request.called_ae_title)
             return
         self._is_counted = True
         self._fragmenter = Fragmenter(request.maximum_length)

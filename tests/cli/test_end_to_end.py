@@ -518,6 +518,20 @@ class TestSink:
             printed = await sink.end()
         assert printed.out.startswith("received 0 instances, 0 B, refused 3 with 0xA700, in ")
 
+    async def test_it_says_whom_it_rejected_and_why(self, good):
+        async with running_sink("--aet", "PACS") as sink:
+            await asyncstore("send", "--associations", "1", "-aec", "OTHER", HOST, str(sink.port), good)
+            printed = await sink.end()
+        assert printed.out.startswith("received 0 instances, 0 B, in 0 associations (1 more rejected), ")
+        why = "the association was rejected permanently: called AE title not recognized"
+        assert re.fullmatch(rf"W: {re.escape(HOST)}:\d+: {why} \(of STORESCU to OTHER\)\n", printed.err)
+
+    async def test_a_file_is_no_folder_to_store_in(self, tmp_path):
+        (tmp_path / "file").touch()
+        done = await asyncstore("sink", "--port", "0", "--output", tmp_path / "file")
+        said = f"asyncstore sink: cannot store files in '{tmp_path / 'file'}': it is not a directory\n"
+        assert (done.returncode, done.err) == (1, said)
+
     async def test_it_says_once_why_it_cannot_store(self, good, tmp_path):
         received = tmp_path / "received"
         async with running_sink("--output", received) as sink:

@@ -50,6 +50,13 @@ def test_debugging_shows_everything_of_ours():
     assert shown("-d") == ["E: error", "W: warning", "I: info", "D: debug", "I: context"]
 
 
+def test_what_peers_and_files_are_called_stays_on_its_line():
+    stream = io.StringIO()
+    with logging_to(logging.StreamHandler(stream), parse(SEND, LINE, {})) as logger:
+        logger.warning("called %s", "\x1b[31mEVIL\nE: forged")
+    assert stream.getvalue() == "W: called \\x1b[31mEVIL\\nE: forged\n"
+
+
 def test_what_libraries_warn_of_may_hold_patients_names_and_needs_tracing():
     lines = shown("-ll", "trace")
     assert lines[4:6] == ["T: trace", "I: context"]
