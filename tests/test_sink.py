@@ -656,6 +656,7 @@ async def test_nothing_counts_that_came_behind_a_violation(tmp_path):
     async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink, associated(sink.port) as scu:
         await scu.write(COMMAND_SET_OF_GARBAGE + store)
         assert (await scu.read_pdu())[0] == ABORT
+        scu.close()
         await until(lambda: sink.tally.associations == 0)
     assert sink.tally.instances == 0
     assert list(tmp_path.iterdir()) == []
