@@ -132,10 +132,8 @@ class Dispatcher:
             while self._backlog.is_full and self.stop_reason is None:
                 await self._changed()
         except BaseException:
-            if self.stop_reason is None and self._halt is not None and self._halt.is_coming:
-                self._halt.before(instances)
-            else:
-                self._withdraw(instances, self.stop_reason or ABORTED)
+            left = instances if self._halt is None else self._halt.before(instances)
+            self._withdraw(left, self.stop_reason or ABORTED)
             raise
         if self.stop_reason is not None:
             self._withdraw(instances, self.stop_reason)

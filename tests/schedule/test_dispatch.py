@@ -877,6 +877,27 @@ async def test_a_file_that_cannot_be_read_halts_while_others_wait_for_room(monke
     assert _results(world) == {Result.STORED: 2, Result.NOT_SENT: 38}
 
 
+async def test_who_does_not_wait_for_room_any_more_does_not_keep_a_run_from_halting(monkeypatch):
+    monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
+    world = World(unreadable=["0"])
+    world.reading.clear()
+    dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(10))
+    await dispatcher.put(_names(10, start=10))
+    putting = asyncio.create_task(dispatcher.put(_names(10, start=20)))
+    await _until(lambda: len(world.associations) == 1)
+    world.reading.set()
+    await dispatcher.stopped.wait()
+    putting.cancel()
+    await asyncio.wait({putting})
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(30))
+    assert dispatcher.is_halted
+    assert _results(world) == {Result.NOT_SENT: 30}
+
+
 async def test_what_an_association_has_taken_goes_over_it_before_another_one_takes_its_place():
     """The peer may refuse the other one."""
     world = World([Conduct(), Conduct(opens=False)])
