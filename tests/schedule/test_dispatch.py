@@ -877,7 +877,7 @@ async def test_a_file_that_cannot_be_read_halts_while_others_wait_for_room(monke
     assert _results(world) == {Result.STORED: 2, Result.NOT_SENT: 38}
 
 
-async def test_who_does_not_wait_for_room_any_more_does_not_keep_a_run_from_halting(monkeypatch):
+async def test_who_is_cancelled_while_it_waits_for_room_does_not_keep_a_run_from_halting(monkeypatch):
     monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
     world = World(unreadable=["0"])
     world.reading.clear()
@@ -887,13 +887,13 @@ async def test_who_does_not_wait_for_room_any_more_does_not_keep_a_run_from_halt
     await dispatcher.put(_names(10, start=10))
     putting = asyncio.create_task(dispatcher.put(_names(10, start=20)))
     await _until(lambda: len(world.associations) == 1)
-    world.reading.set()
-    await dispatcher.stopped.wait()
-    putting.cancel()
-    await asyncio.wait({putting})
+    with mock.patch.object(dispatcher.stopped, "set", putting.cancel):
+        world.reading.set()
+        await asyncio.wait({putting})
     dispatcher.end_input()
     await asyncio.wait_for(running, _PATIENCE)
     _assert_in_order(world, dispatcher, _names(30))
+    assert putting.cancelled()
     assert dispatcher.is_halted
     assert _results(world) == {Result.NOT_SENT: 30}
 
