@@ -1,7 +1,8 @@
-"""Without ``-nh`` nothing begins after the first failure: counted at a peer that keeps the other stores waiting.
+"""Without ``-nh`` nothing begins after the first failure, and what stands before it is sent: counted at a peer.
 
-The failed association asks for its release only when it has taken in the failure. Until then the peer answers none of
-the other associations: what each of them has sent by then is what had begun before, and what comes later began after.
+The peer keeps the other stores waiting. The failed association asks for its release only when it has taken in the
+failure. Until then the peer answers none of the other associations: what each of them has sent by then is what had
+begun before, and what comes later began after.
 """
 
 import asyncio
@@ -9,8 +10,8 @@ import asyncio
 import pytest
 
 from asyncstore import Result
-from oracle import assert_true, in_both_loops, nothing_left_behind, send
-from peers.hostile import Behaviour, accepts, after, answers, releases, running_hostile, then
+from oracle import assert_true, data_set_of, in_both_loops, nothing_left_behind, send
+from peers.hostile import Behaviour, accepts, after, answers, releases, running_hostile, then, waits
 from trees import instances
 
 FILES = 80
@@ -101,3 +102,26 @@ async def test_aborting_at_the_end_aborts_when_nothing_is_under_way_any_more(fil
         [association] = scp.associations
         assert not association.released
         assert association.aborted == (0, 0)  # by the service-user (PS3.8 9.3.8)
+
+
+@in_both_loops
+@pytest.mark.parametrize("window", [1, 4])
+async def test_what_stands_before_the_first_failure_is_stored_whatever_association_it_is_on(files, window):
+    """One association is fast and soon at the files that fail, the others still have files from before them."""
+    failing = {data_set_of(path)[0] for path in files[30:33]}
+
+    def served_in(seconds):
+        status = answers(lambda store: CANNOT_UNDERSTAND if store.sop_instance_uid in failing else 0x0000)
+        return Behaviour(on_request=accepts(window=(window, 1)), on_store=then(waits(seconds), status))
+
+    behaviours = [served_in(seconds) for seconds in (0.0, 0.02, 0.05, 0.1)]
+    async with nothing_left_behind(), running_hostile(*behaviours) as scp:
+        ran = await send(scp.port, files, associations=ASSOCIATIONS, async_operations=window, halt_on_failure=True)
+    assert_true(ran, files, scp.stored())
+    outcomes = {outcome.path: outcome for outcome in ran.outcomes}
+    before, first, behind = files[:30], files[30], files[31:]
+    assert {outcomes[str(path)].result for path in before} == {Result.STORED}
+    assert outcomes[str(first)].result is Result.FAILED
+    begun = {store.sop_instance_uid for store in scp.stores}
+    for path in behind:
+        assert outcomes[str(path)].is_withdrawn == (data_set_of(path)[0] not in begun)
