@@ -57,6 +57,11 @@ async def dry_run(parsed: Parsed) -> int:
     if not parsed[QUIET]:
         times = f", each {parsed[REPEAT]} times" if parsed[REPEAT] > 1 else ""
         put(*findings.report(f"to {address_of(parsed[PEER], parsed[PORT])}: ", times, page_width()))
+        if findings.refused and not parsed[NO_HALT]:
+            halts = (
+                f"Without {NO_HALT.long} ({NO_HALT.short}) the run ends at the first of these: what stands behind it"
+            )
+            put("", *broken(f"{halts} is not sent.", page_width()))
     return findings.exit_code if findings.sendable else EXIT_NOT_ATTEMPTED
 
 

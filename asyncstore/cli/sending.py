@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextlib import ExitStack
 from time import monotonic
@@ -26,6 +27,7 @@ from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import (
     CALLED_AE_TITLE,
     DRY_RUN,
+    FILES_FROM,
     INPUTS,
     JSON,
     NO_HALT,
@@ -234,6 +236,8 @@ def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
         yield f"Add {JSON.long} FILE to have every file's outcome written there."
     if not tally.unstored - tally.not_sent + tally.withdrawn:
         return
+    if parsed[FILES_FROM] is not None or not all(map(os.path.isdir, parsed[INPUTS])):
+        return  # a file that is named is not found under its new name
     if parsed[RENAME]:
         yield "Run the same command again to send the rest: it passes over what is named .done."
     elif tally.done > tally.unstored:
