@@ -25,6 +25,7 @@ from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_
 from asyncstore.cli.logs import log_end, logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import (
+    ASSOCIATIONS,
     CALLED_AE_TITLE,
     DRY_RUN,
     FILES_FROM,
@@ -201,6 +202,7 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Log
         ending = Ending(
             seconds,
             progress.associations_opened if progress is not None else 0,
+            at_a_time=parsed[ASSOCIATIONS],
             interrupted=bool(watch.signals),
             is_cut_short=progress is not None and progress.is_cut_short,
             repeat=parsed[REPEAT],

@@ -64,7 +64,9 @@ class Ending(NamedTuple):
     seconds: float
     """How long the run took."""
     associations: int
-    """How many the peer accepted."""
+    """How many the peer accepted, those that took an earlier one's place included."""
+    at_a_time: int | None = None
+    """How many of them there were at a time at most, if that was given."""
     interrupted: bool = False
     """Whether it was ended before its time."""
     is_cut_short: bool = False
@@ -115,6 +117,8 @@ def _figures(tally: Tally, ending: Ending) -> Iterator[str]:
         rate = tally.rate(tally.started + ending.seconds)
         yield from (format_bytes(tally.bytes), format_rate(rate.instances), format_byte_rate(rate.bytes))
     yield _counted(ending.associations, "association")
+    if ending.at_a_time is not None and ending.associations > ending.at_a_time:
+        yield f"at most {format_count(ending.at_a_time)} at a time"
     if tally.retries:
         yield _counted(tally.retries, "repeated attempt")
 

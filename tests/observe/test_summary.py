@@ -28,6 +28,11 @@ def test_a_single_file_is_told_in_the_singular():
     assert _summary(*stored(1), associations=1)[1].endswith(", 1 association.")
 
 
+def test_associations_that_took_the_place_of_others_are_told_from_those_at_a_time():
+    assert _summary(*stored(1), associations=16, at_a_time=8)[1].endswith(", 16 associations, at most 8 at a time.")
+    assert _summary(*stored(1), associations=8, at_a_time=8)[1].endswith(", 8 associations.")
+
+
 def test_what_was_not_stored_is_told_by_reason_with_an_example():
     lines = _summary(*stored(3), failed("/a.dcm"), failed("/b.dcm"), not_sent("/README"), unknown("/c.dcm"), warned())
     assert lines == [
