@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.peers import orthanc_program
-from benchmarks.programs import asyncstore_program
+from benchmarks.programs import asyncstore_program, their_program
 
 _ROOT = Path(__file__).resolve().parent.parent
 _LIBRARIES = ("anyio", "uvloop", "pydicom", "pynetdicom")
@@ -24,7 +24,7 @@ def describe() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "asyncstore": _first_line([asyncstore_program(), "--version"]).removeprefix("asyncstore ") + _commit(),
-        "DCMTK": _first_line(["storescu", "--version"]).strip("$ ").removeprefix("dcmtk: storescu "),
+        "DCMTK": _first_line([their_program("storescu"), "--version"]).strip("$ ").removeprefix("dcmtk: storescu "),
         "Orthanc": "not installed" if orthanc is None else _first_line([orthanc, "--version"]).removeprefix("Orthanc "),
         **{library: version(library) for library in _LIBRARIES},
     }

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.processes import RunFailed, environment
-from benchmarks.programs import asyncstore_program
+from benchmarks.programs import asyncstore_program, their_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +34,7 @@ _ATTEMPTS = 3
 @contextmanager
 def storescp(*options: str, no_delay: bool) -> Iterator[int]:
     """DCMTK's storescp, which discards what it receives; yields its port."""
-    words = ["storescp", "--fork", "--ignore", *options]
+    words = [their_program("storescp"), "--fork", "--ignore", *options]
     with _listening(lambda port: [*words, str(port)], no_delay=no_delay) as port:
         yield port
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -56,12 +57,13 @@ def asyncstore(*options: str, name: str | None = None, terminal: bool = False) -
 
 def storescu(processes: int = 1) -> Program:
     """DCMTK's storescu. Without ``-nh``, with which it would end with 0 whatever has happened."""
-    return Program(f"{processes} x storescu" if processes > 1 else "storescu", ("storescu", "+sd", "+r"), processes)
+    name = f"{processes} x storescu" if processes > 1 else "storescu"
+    return Program(name, (their_program("storescu"), "+sd", "+r"), processes)
 
 
 def dcmsend() -> Program:
     """DCMTK's dcmsend."""
-    return Program("dcmsend", ("dcmsend", "+sd", "+r"))
+    return Program("dcmsend", (their_program("dcmsend"), "+sd", "+r"))
 
 
 def pynetdicom_storescu() -> Program:
@@ -74,10 +76,20 @@ def asyncstore_program() -> str:
     return str(Path(sys.executable).parent / "asyncstore")
 
 
+def their_program(name: str) -> str:
+    """Where a program that is not ours is, or only its name if it is not installed.
+
+    The folder of this environment is left out: pynetdicom installs programs with the names of DCMTK's.
+    """
+    ours = str(Path(sys.executable).parent)
+    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != ours]
+    return shutil.which(name, path=os.pathsep.join(folders)) or name
+
+
 def missing_programs() -> list[str]:
     """What is needed and not installed."""
-    needed = (asyncstore_program(), "storescp", "storescu", "dcmsend", "openssl")
-    return [program for program in needed if shutil.which(program) is None]
+    theirs = [program for program in map(their_program, ("storescp", "storescu", "dcmsend")) if "/" not in program]
+    return theirs + [program for program in (asyncstore_program(), "openssl") if shutil.which(program) is None]
 
 
 def _short(word: str) -> str:

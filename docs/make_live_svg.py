@@ -77,7 +77,7 @@ def _view() -> View:
         rate=Rate(_STORES_PER_SECOND, _STORES_PER_SECOND * _BYTES),
         fraction=_DONE / _FOUND,
         seconds=_DONE / _STORES_PER_SECOND,
-        seconds_left=(_FOUND - _DONE) / _STORES_PER_SECOND,
+        seconds_left=None,
     )
 
 

@@ -26,7 +26,7 @@ from asyncstore.cli.grammar import parse
 from asyncstore.cli.loop import interrupts, run_loop
 from asyncstore.cli.options import ASSOCIATIONS, PROGRESS
 from asyncstore.cli.sending import send
-from asyncstore.cli.standard_output import put
+from asyncstore.cli.standard_output import broken, page_width, put
 from asyncstore.errors import AsyncstoreError
 from asyncstore.load import write_archive
 from asyncstore.model import Instance
@@ -60,14 +60,14 @@ async def _demo(parsed: Parsed) -> int:
 
 async def _write_send_compare(parsed: Parsed) -> int:
     """Do it, and clean up whatever happens; the exit code."""
-    put("A synthetic archive, a storage SCP to send it to, and a look at what arrives. No patient is real.")
+    _say("A synthetic archive, a storage SCP to send it to, and a look at what arrives. No patient is real.", indent=0)
     with _folder(keep=parsed[KEEP]) as folder:
         sent, received = folder / "archive", folder / "received"
         archive = await anyio.to_thread.run_sync(write_archive, sent)
-        put(f"1. A synthetic archive: {_describe(archive)}.")
+        _say(f"1. A synthetic archive: {_describe(archive)}.")
         put(f"   {sent}")
         async with _sink_process(received) as port:
-            put(f"2. A storage SCP on this machine: asyncstore sink --port {port} --output {received}")
+            put("2. A storage SCP on this machine:", f"   asyncstore sink --port {port} --output {received}")
             put(f"3. asyncstore send 127.0.0.1 {port} {sent}")
             code = await send(_send_options(parsed, port, sent))
         if code == EXIT_OK:
@@ -75,6 +75,11 @@ async def _write_send_compare(parsed: Parsed) -> int:
     if code == EXIT_OK:
         put(_NEXT_STEPS)
     return code
+
+
+def _say(text: str, indent: int = len("1. ")) -> None:
+    """Print a sentence, as wide as the terminal is."""
+    put(*broken(text, page_width(), indent))
 
 
 def _describe(archive: Archive) -> str:
@@ -172,7 +177,7 @@ async def _compare(sent: Path, received: Path) -> int:
         put(f"4. Compared: all {format_count(same)} data sets arrived, byte for byte (SHA-256).")
         return EXIT_OK
     missing = len(before.keys() - after.keys())
-    put(f"4. Compared: {same} of {len(before)} data sets arrived unchanged, {missing} are missing. This is a fault.")
+    _say(f"4. Compared: {same} of {len(before)} data sets arrived unchanged, {missing} are missing. This is a fault.")
     return EXIT_NOT_STORED if after else EXIT_NOT_ATTEMPTED
 
 
@@ -196,7 +201,8 @@ def _digest(instance: Instance) -> bytes:
 
 _NEXT_STEPS = """
 Now with your own files:
-  asyncstore echo PEER PORT                           is the PACS there, does it know us?
-  asyncstore send --dry-run PEER PORT DIRECTORY       what would be sent, in which presentation contexts?
-  asyncstore send PEER PORT DIRECTORY                 send it (our AE title: -aet, the peer's: -aec)
-Without a PACS: asyncstore sink --output FOLDER in a second terminal listens on 127.0.0.1 11112."""
+  asyncstore echo PEER PORT                      is it there, does it know us?
+  asyncstore send --dry-run PEER PORT DIRECTORY  what would be sent, and how?
+  asyncstore send PEER PORT DIRECTORY            send it (AE titles: -aet, -aec)
+Without a PACS, this in a second terminal listens on 127.0.0.1 11112:
+  asyncstore sink --output FOLDER"""

@@ -6,12 +6,15 @@ Rules:
    kind of file, however many files there are.
 2. The peer is taken to accept everything that is proposed. What cannot be sent even then is said not to be: where a
    data set would have to be converted for compressed pixel data, it is looked into for pixel data.
+3. Where a page has an edge, columns that do not fit stand below, and sentences are broken between words. Paths are
+   whole: they are there to be copied.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.engine import paths_of, refuse_missing, walk_of
@@ -21,7 +24,7 @@ from asyncstore.cli.loop import every
 from asyncstore.cli.options import INPUTS, NO_HALT, PEER, PORT, PROGRESS, QUIET, REPEAT, WORKERS
 from asyncstore.cli.outlook import NOT_AT_ALL, Fate, Outlook
 from asyncstore.cli.proposal import proposal_of
-from asyncstore.cli.standard_output import put
+from asyncstore.cli.standard_output import broken, page_width, put
 from asyncstore.cli.wording import counted, uid_name
 from asyncstore.model import Instance
 from asyncstore.negotiation import Planned, pair_of
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
     from asyncstore.protocol.associate import ProposedContext
 
 _PLANNED = Planned()
+_NUMBERS = 2
+"""Columns that a table begins with."""
+_GAP = "  "
 _FRAME = 0.25
 """Seconds from one look at the count to the next."""
 
@@ -50,7 +56,12 @@ async def dry_run(parsed: Parsed) -> int:
     findings = await look_into(parsed, proposal_of(parsed))
     if not parsed[QUIET]:
         times = f", each {parsed[REPEAT]} times" if parsed[REPEAT] > 1 else ""
-        put(*findings.report(f"to {address_of(parsed[PEER], parsed[PORT])}: ", times))
+        put(*findings.report(f"to {address_of(parsed[PEER], parsed[PORT])}: ", times, page_width()))
+        if findings.refused and not parsed[NO_HALT]:
+            halts = (
+                f"Without {NO_HALT.long} ({NO_HALT.short}) the run ends at the first of these: what stands behind it"
+            )
+            put("", *broken(f"{halts} is not sent.", page_width()))
     return findings.exit_code if findings.sendable else EXIT_NOT_ATTEMPTED
 
 
@@ -196,21 +207,21 @@ class Findings:
             return EXIT_NOT_ATTEMPTED
         return EXIT_NOT_STORED if self.unsendable or self.not_accepted else EXIT_OK
 
-    def report(self, before: str = "", after: str = "") -> Iterator[str]:
-        """What there is to say, line by line; the first line between these texts."""
+    def report(self, before: str = "", after: str = "", width: int | None = None) -> Iterator[str]:
+        """What there is to say, line by line; the first between these texts, for a page of ``width`` if it has one."""
         if not self.instances and not self.unsendable:
             yield "no files were found in what was named"
             return
-        yield f"{printable(before)}{self._totals()}{after}"
+        yield from broken(f"{printable(before)}{self._totals()}{after}", width)
         if self._kinds:
             yield ""
-            yield from self._kind_lines()
+            yield from _aligned(self._kind_rows(), width)
             yield ""
-            yield self._contexts()
+            yield from broken(self._contexts(), width)
         if self._reasons:
             yield ""
             yield f"cannot be sent: {counted(sum(count for count, _ in self._reasons.values()), 'file')}"
-            yield from self._reason_lines()
+            yield from _aligned(self._reason_rows(), width)
 
     def _totals(self) -> str:
         """How many instances there are, and how many of them would be sent where that is known to be fewer."""
@@ -221,22 +232,21 @@ class Findings:
         size = self.bytes - sum(found.bytes for found in lost)
         return f"{format_count(self.sendable)} of {total}, {format_bytes(size)}"
 
-    def _kind_lines(self) -> Iterator[str]:
+    def _kind_rows(self) -> list[tuple[str, ...]]:
         """A table: how many instances of which SOP class in which transfer syntax, and what becomes of them."""
         column = ("is sent",) if self._outlook is not None else ("peer",) if self.answers else ()
         rows: list[tuple[str, ...]] = [("instances", "data", *column, "SOP class", "transfer syntax")]
         for pair, count, size, answer, _ in self.found:
             said = () if answer is None else (answer,)
             rows.append((format_count(count), format_bytes(size), *said, *map(uid_name, pair)))
-        yield from _aligned(rows)
+        return rows
 
-    def _reason_lines(self) -> Iterator[str]:
+    def _reason_rows(self) -> list[tuple[str, ...]]:
         """A table: how many files cannot be sent for which reason."""
-        rows = [
+        return [
             (format_count(count), "", printable(reason), f"such as {printable(example)}")
             for reason, count, example in self.refused
         ]
-        yield from _aligned(rows)
 
     def _contexts(self) -> str:
         """How many presentation contexts that takes."""
@@ -249,13 +259,32 @@ class Findings:
         return f"{proposed}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """The rows with their columns below one another: two numbers, then texts."""
+def _aligned(rows: Sequence[tuple[str, ...]], page: int | None) -> Iterator[str]:
+    """The rows with their columns below one another: two numbers, then texts (rule 3)."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    ends = list(accumulate(len(_GAP) + width for width in widths))
+    beside = len(ends) if page is None else max(_NUMBERS + 1, sum(end <= page for end in ends))
+    start = ends[_NUMBERS - 1] + len(_GAP)
     for row in rows:
-        cells = [f"{cell:>{width}}" for cell, width in zip(row[:2], widths, strict=False)]
-        cells += [f"{cell:<{width}}" for cell, width in zip(row[2:], widths[2:], strict=True)]
-        yield f"  {'  '.join(cells)}".rstrip()
+        numbers = [f"{cell:>{width}}" for cell, width in zip(row[:_NUMBERS], widths, strict=False)]
+        line = f"{_GAP}{_GAP.join(numbers)}{_GAP}{_joined(row[_NUMBERS:beside], widths[_NUMBERS:])}"
+        yield from broken(line, page, start) if beside == _NUMBERS + 1 else (line,)
+        if page is not None and beside < len(row):
+            yield from _below(row[beside:], widths[beside:], start, page)
+
+
+def _below(cells: Sequence[str], widths: Sequence[int], start: int, page: int) -> Iterator[str]:
+    """What stands below a row: side by side where there is room, further to the left where there is not."""
+    if start + sum(widths) + len(_GAP) * (len(widths) - 1) <= page:
+        yield f"{' ' * start}{_joined(cells, widths)}"
+        return
+    indent = max(2 * len(_GAP), min(start, page - max(widths)))
+    yield from (f"{' ' * indent}{cell}" for cell in cells)
+
+
+def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Texts side by side in columns of these widths."""
+    return _GAP.join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=False)).rstrip()
 
 
 class _Counter:

@@ -81,7 +81,7 @@ def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
         workers=parsed[WORKERS],
         file_format=format_of(parsed),
         timeouts=timeouts_of(parsed),
-        max_pdu=parsed[MAX_PDU],
+        max_pdu=parsed[MAX_PDU] // 2 * 2,  # as storescu does
         max_send_pdu=parsed[MAX_SEND_PDU],
         halt_on_failure=not parsed[NO_HALT],
         abort_at_end=parsed[ABORT],

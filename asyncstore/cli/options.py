@@ -71,7 +71,7 @@ ARGUMENTS = Option[bool](
     "--arguments", Flag(), False, "show the command line after command files are expanded", line_only=True
 )
 QUIET = Option[bool](
-    "--quiet", Flag(), False, "print nothing at all: the exit code tells", "-q", alternatives="verbosity"
+    "--quiet", Flag(), False, "print nothing but usage errors: the exit code tells", "-q", alternatives="verbosity"
 )
 VERBOSE = Option[bool]("--verbose", Flag(), False, "print what is done, step by step", "-v", alternatives="verbosity")
 DEBUG = Option[bool]("--debug", Flag(), False, "print what helps to find a fault", "-d", alternatives="verbosity")
@@ -269,7 +269,11 @@ TIMEOUT = Option[int | None](
     shown_default="unlimited",
 )
 SOCKET_TIMEOUT = Option[int](
-    "--socket-timeout", Integer("SECONDS"), 60, "give up a link on which no byte moves for this time; 0: never", "-ts"
+    "--socket-timeout",
+    Integer("SECONDS", -1),
+    60,
+    "give up a link on which no byte moves for this time; 0: never",
+    "-ts",
 )
 ACSE_TIMEOUT = Option[int](
     "--acse-timeout",

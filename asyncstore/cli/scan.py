@@ -30,7 +30,7 @@ from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import run_loop
 from asyncstore.cli.options import PEER, PORT, QUIET
 from asyncstore.cli.proposal import identity_of
-from asyncstore.cli.standard_output import put
+from asyncstore.cli.standard_output import broken, page_width, put
 from asyncstore.cli.wording import counted, uid_name
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.addresses import address_of
@@ -67,7 +67,9 @@ async def _scan(parsed: Parsed, identity: UserIdentity | None) -> int:
         if parsed[SCAN_JSON] == _STANDARD_OUTPUT:
             put(*_lines(findings, peer, code))
         elif not parsed[QUIET]:
-            put(*findings.report(), *_peer_lines(findings, peer))
+            width = page_width()
+            put(*findings.report(width=width))
+            put(*(line for said in _peer_lines(findings, peer) for line in broken(said, width)))
         if failure is not None:
             raise failure
     return code

@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextlib import ExitStack
 from time import monotonic
@@ -24,8 +25,10 @@ from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_
 from asyncstore.cli.logs import log_end, logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import (
+    ASSOCIATIONS,
     CALLED_AE_TITLE,
     DRY_RUN,
+    FILES_FROM,
     INPUTS,
     JSON,
     NO_HALT,
@@ -200,6 +203,7 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Log
         ending = Ending(
             seconds,
             progress.associations_opened if progress is not None else 0,
+            at_a_time=parsed[ASSOCIATIONS],
             interrupted=bool(watch.signals),
             is_cut_short=progress is not None and progress.is_cut_short,
             repeat=parsed[REPEAT],
@@ -235,6 +239,8 @@ def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
         yield f"Add {JSON.long} FILE to have every file's outcome written there."
     if not tally.unstored - tally.not_sent + tally.withdrawn:
         return
+    if parsed[FILES_FROM] is not None or not all(map(os.path.isdir, parsed[INPUTS])):
+        return  # a file that is named is not found under its new name
     if parsed[RENAME]:
         yield "Run the same command again to send the rest: it passes over what is named .done."
     elif tally.done > tally.unstored:

@@ -5,7 +5,8 @@ Rules:
 1. The rates are those of the last seconds, so that a stall is seen; the estimate looks back further, to be steady.
 2. Instances cost time by their number *and* by their size. Progress is therefore measured in *work*: its bytes and
    :data:`_BYTES_PER_STORE` more. Small and large files may then come in any order without the estimate leaping.
-3. While the walk is under way the total is only what it has found so far.
+3. While the walk is under way the total is only what it has found so far: a share of it is done, but how long the rest
+   takes is not estimated. Queues are bounded, so what is found and not done is as much after an hour as at first.
 4. What was withdrawn because the run is to end is no progress: the share done stays where it is, and nothing is
    estimated any more.
 5. Nothing is estimated from nothing: only once the SCP has answered for a file, or more has been sent than could lie in
@@ -90,7 +91,7 @@ class Pace:
     Attributes:
         rate: instances stored and their bytes, per second, over the last ``window`` seconds (rule 6).
         fraction: the share of the work found so far that is done, 0 to 1.
-        seconds_left: how long the rest of what is found will take; ``None`` while nobody can tell.
+        seconds_left: how long the rest will take; ``None`` while nobody can tell.
     """
 
     def __init__(self, window: float = 5.0) -> None:
@@ -113,7 +114,8 @@ class Pace:
         self.fraction = done / total if total else 0.0
         per_second = long.work_per_second()
         has_moved = tally.done > tally.not_sent or progress.bytes_sent > _IN_BUFFERS
-        sure = has_moved and per_second > 0 and tally.seconds(now) >= _SOONEST_ESTIMATE and not tally.withdrawn
+        all_known = not progress.walking and not tally.withdrawn
+        sure = all_known and has_moved and per_second > 0 and tally.seconds(now) >= _SOONEST_ESTIMATE
         self.seconds_left = (total - done) / per_second if sure else None
 
     def _windows_since(self, started: float) -> tuple[_Window, _Window]:

@@ -85,7 +85,7 @@ class PlainDisplay(LogDisplay):
 
 
 def progress_line(tally: Tally, progress: Progress, pace: Pace) -> str:
-    """Say in one line how far a run is: ``12 480 of 31 000+ stored, 3 failed, 410/s, 215 MB/s, about 1 min left``."""
+    """Say in one line how far a run is: ``12 480 of 31 000 stored, 3 failed, 410/s, 215 MB/s, about 1 min left``."""
     found = f"{format_count(progress.found)}{'+' if progress.walking else ''}"
     parts = [f"{format_count(tally.stored + tally.warning)} of {found} stored"]
     parts += [f"{format_count(tally.count(result))} {word}" for result, word in _NAMED.items() if tally.count(result)]

@@ -48,6 +48,8 @@ _LABELS = {
 }
 _ADVICE = {Result.UNKNOWN: "The peer may hold these or not: send them again."}
 
+_CUT_SHORT = "There may be more files: those that were not found yet are counted nowhere, and in no list."
+
 _INDENT = "  "
 _LABEL_CELLS = max(len(label) for label, _ in _LABELS.values())
 _COUNT_CELLS = len("999 999")
@@ -62,7 +64,9 @@ class Ending(NamedTuple):
     seconds: float
     """How long the run took."""
     associations: int
-    """How many the peer accepted."""
+    """How many the peer accepted, those that took an earlier one's place included."""
+    at_a_time: int | None = None
+    """How many of them there were at a time at most, if that was given."""
     interrupted: bool = False
     """Whether it was ended before its time."""
     is_cut_short: bool = False
@@ -87,8 +91,9 @@ def summary_lines(tally: Tally, ending: Ending, width: int | None = None) -> lis
     reasons = [line for result in _LABELS for line in _reasons_of(result, tally, width)]
     if reasons:
         lines += [(), *reasons]
-    if ending.details:
-        lines += [*([()] if reasons else []), *(line_of(printable(line)) for line in ending.details)]
+    details = [*([_CUT_SHORT] if ending.is_cut_short else []), *ending.details]
+    if details:
+        lines += [*([()] if reasons else []), *(line_of(printable(line)) for line in details)]
     return lines
 
 
@@ -96,7 +101,7 @@ def _sentence(tally: Tally, ending: Ending) -> str:
     if not tally.done:
         return "Interrupted before any file was done." if ending.interrupted else "No file was found, nothing was sent."
     stored = tally.done - tally.unstored
-    if stored == tally.done:
+    if stored == tally.done and not ending.is_cut_short:
         what = f"all {format_count(stored)} files" if stored > 1 else "1 file"
     else:
         found = " found so far" if ending.is_cut_short else ""
@@ -112,6 +117,8 @@ def _figures(tally: Tally, ending: Ending) -> Iterator[str]:
         rate = tally.rate(tally.started + ending.seconds)
         yield from (format_bytes(tally.bytes), format_rate(rate.instances), format_byte_rate(rate.bytes))
     yield _counted(ending.associations, "association")
+    if ending.at_a_time is not None and ending.associations > ending.at_a_time:
+        yield f"at most {format_count(ending.at_a_time)} at a time"
     if tally.retries:
         yield _counted(tally.retries, "repeated attempt")
 

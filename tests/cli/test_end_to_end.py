@@ -156,6 +156,15 @@ class TestExitCodes:
                 "\nRun the same command again to send the rest: it passes over what is named .done.\n"
             )
 
+    async def test_nothing_is_said_of_a_second_run_where_files_are_named_which_will_have_other_names(self, good):
+        files = sorted(path for path in good.rglob("*") if path.is_file())
+        async with running_sink("--status", "out-of-resources") as sink:
+            for options in (("-nh",), ("+rn",)):
+                done = await asyncstore("send", *options, HOST, str(sink.port), *files)
+                assert done.returncode == 2
+                assert "pass" not in done.err
+                assert "again" not in done.err
+
     async def test_2_when_the_peer_refuses_and_the_run_halts_then(self, good):
         async with running_sink("--status", "out-of-resources") as sink:
             done = await asyncstore("send", "--associations", "1", HOST, str(sink.port), good)
@@ -455,9 +464,16 @@ class TestDryRun:
 
     async def test_pixel_data_that_would_have_to_be_compressed_is_named_with_a_file(self):
         [image] = [path for path in trees.pydicom_test_files() if path.name == "CT_small.dcm"]
-        done = await asyncstore("send", "--dry-run", "-xm", "pacs.invalid", "104", image)
+        done = await asyncstore("send", "--dry-run", "-nh", "-xm", "pacs.invalid", "104", image)
         why = "only MPEG2MainProfile@MainLevel is proposed for it, and its pixel data would have to be compressed"
         assert done.out.splitlines()[-2:] == ["cannot be sent: 1 file", f"  1    {why}  such as {image}"]
+
+    async def test_it_says_that_a_run_would_stop_at_what_cannot_be_sent(self, archive):
+        halts = "Without --no-halt (-nh) the run ends at the first of these: what stands behind it is not sent."
+        done = await asyncstore("send", "--dry-run", "pacs.invalid", "104", archive)
+        assert (done.returncode, done.out.splitlines()[-2:]) == (2, ["", halts])
+        done = await asyncstore("send", "--dry-run", "pacs.invalid", "104", archive / "below")
+        assert (done.returncode, halts in done.out) == (0, False)
 
     async def test_it_finds_nothing_where_nothing_is(self, tmp_path):
         done = await asyncstore("send", "--dry-run", "pacs.invalid", "104", tmp_path)

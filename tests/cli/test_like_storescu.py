@@ -6,7 +6,6 @@ It connects to nothing: the only input of each line is a file that does not exis
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -14,10 +13,7 @@ import pytest
 from asyncstore.cli.commands import SEND
 from asyncstore.cli.grammar import check, tokenize
 from asyncstore.errors import UsageError
-
-STORESCU = shutil.which("storescu")
-
-pytestmark = pytest.mark.skipif(STORESCU is None, reason="storescu is not installed")
+from peers.programs import find_program
 
 END = ("localhost", "104", "/nowhere/file")
 
@@ -63,6 +59,7 @@ REFUSED = [
     ("-to", ""),
     ("-ta", "0"),
     ("-td", "-5"),
+    ("-ts", "-2"),
     ("-pdu", "4095"),
     ("-pdu", "131073"),
     ("--max-send-pdu", "1"),
@@ -106,7 +103,8 @@ def files(tmp_path):
 
 
 def storescu(*words):
-    done = subprocess.run([STORESCU, *words], capture_output=True, text=True, timeout=20, check=False)
+    program = find_program("storescu", "dcmtk")
+    done = subprocess.run([program, *words], capture_output=True, text=True, timeout=20, check=False)
     refusals = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     return done.stderr, refusals
 
@@ -156,7 +154,8 @@ def test_a_command_file_holds_the_words_that_storescu_reads_in_it(content, tmp_p
     file = tmp_path / "words"
     file.write_bytes(content)
     words = ("--arguments", *END, f"@{file}")
-    done = subprocess.run([STORESCU, *words], capture_output=True, timeout=20, check=False)
+    program = find_program("storescu", "dcmtk")
+    done = subprocess.run([program, *words], capture_output=True, timeout=20, check=False)
     match = re.search(rb"I: calling '[^']*' with (\d+) arguments: (.*?)\nI: ?\n", done.stderr, re.DOTALL)
     assert match, done.stderr
     understood = ours(*words).words

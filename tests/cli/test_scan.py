@@ -10,6 +10,7 @@ import trees
 from asyncstore import ConnectFailed, Instance, PairAnswer, Sender, Sink, listed
 from asyncstore.cli.commands import SCAN
 from asyncstore.cli.dryrun import Findings
+from asyncstore.model import Unsendable
 from cli.commands import asyncstore, needs_a_full_device, running_sink
 from peers.hostile import running_hostile
 from peers.programs import find_program, free_port, running
@@ -132,6 +133,49 @@ class TestJson:
         done = await asyncstore("scan", "--json", "/dev/full", good)
         said = "asyncstore scan: --json /dev/full: cannot write it: No space left on device\n"
         assert (done.returncode, done.out, done.err) == (1, "", said)
+
+
+class TestWidth:
+    """On a terminal nothing is broken within a word; what does not fit beside stands below."""
+
+    PATH = "/archive/" + "folder/" * 9 + "IM 0001"
+
+    async def _report(self, width, answer=None):
+        findings = Findings()
+        uid = "1.2.840.10008.5.1.4.1.1.77.1.5.4"  # OphthalmicTomographyImageStorage
+        await findings.add([Instance(self.PATH, uid, "1.2", JPEG_2000, 0, 2800)])
+        await findings.add(
+            [Unsendable(self.PATH, "a reason that takes many words, more than there is room for in one line of it")]
+        )
+        if answer is not None:
+            findings.answers = {pair: PairAnswer(*pair, is_accepted=False, answer=answer) for pair in findings.pairs}
+        return list(findings.report(f"to pacs.example.org:104: {'and so on ' * 7}", width=width))
+
+    async def test_a_row_that_fits_is_one_line(self):
+        lines = await self._report(120)
+        assert "          1  2.80 kB  OphthalmicTomographyImageStorage  JPEG2000" in lines
+        assert "                      SOP class" not in lines
+
+    async def test_what_does_not_fit_stands_below(self):
+        lines = await self._report(80, "transfer syntaxes not supported")
+        assert lines[3:7] == [
+            "  instances     data  peer",
+            "                      SOP class                         transfer syntax",
+            "          1  2.80 kB  transfer syntaxes not supported",
+            "                      OphthalmicTomographyImageStorage  JPEG2000",
+        ]
+
+    async def test_sentences_are_broken_between_words_and_paths_are_whole(self):
+        lines = await self._report(80)
+        assert lines[-3:] == [
+            "  1    a reason that takes many words, more than there is room for in one line",
+            "       of it",
+            f"    such as {self.PATH}",
+        ]
+        assert max(len(line) for line in lines if self.PATH not in line) <= 80
+
+    async def test_a_page_without_an_edge_has_a_line_for_each_row(self):
+        assert len((await self._report(None))[-1]) > 120
 
 
 class TestContexts:

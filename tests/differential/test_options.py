@@ -83,7 +83,7 @@ CASES = {
     "--socket-timeout": [Case("-ts 5"), Case("-ts 0")],
     "--acse-timeout": [Case("-ta 5"), Case("-ta 1", behaviour=SLOW)],
     "--dimse-timeout": [Case("-td 5"), Case("-td 1", behaviour=never_answers)],
-    "--max-pdu": [Case("-pdu 4096"), Case("-pdu 131072")],
+    "--max-pdu": [Case("-pdu 4096"), Case("-pdu 4097"), Case("-pdu 131072")],
     "--max-send-pdu": [Case("--max-send-pdu 4096"), Case("--max-send-pdu 131072 -pdu 8192")],
     "--repeat": [Case("--repeat 3", expected=6), Case("--repeat 2", behaviour=FAILING)],
     "--abort": [Case("--abort"), Case("--abort", behaviour=FAILING)],

@@ -39,6 +39,17 @@ def test_no_time_left_is_guessed_at_the_very_beginning():
     assert pace.seconds_left is None
 
 
+def test_no_time_left_is_guessed_while_the_walk_goes_on():
+    """A walk that is held back by a full backlog is always the same few files ahead."""
+    pace, tally = Pace(), Tally(0.0)
+    for tick in range(1, 41):
+        tally.add(stored(25))
+        pace.sample(tally, progress(tally.done + 1000, walking=True, sent=tally.bytes), tick / 4)
+        assert pace.seconds_left is None
+    pace.sample(tally, progress(2000, sent=tally.bytes), 10.25)
+    assert pace.seconds_left == pytest.approx(10, rel=0.05)
+
+
 def test_no_time_left_is_guessed_while_nothing_is_done():
     pace, tally = Pace(), Tally(0.0)
     pace.sample(tally, progress(10), 60.0)

@@ -28,6 +28,11 @@ def test_a_single_file_is_told_in_the_singular():
     assert _summary(*stored(1), associations=1)[1].endswith(", 1 association.")
 
 
+def test_associations_that_took_the_place_of_others_are_told_from_those_at_a_time():
+    assert _summary(*stored(1), associations=16, at_a_time=8)[1].endswith(", 16 associations, at most 8 at a time.")
+    assert _summary(*stored(1), associations=8, at_a_time=8)[1].endswith(", 8 associations.")
+
+
 def test_what_was_not_stored_is_told_by_reason_with_an_example():
     lines = _summary(*stored(3), failed("/a.dcm"), failed("/b.dcm"), not_sent("/README"), unknown("/c.dcm"), warned())
     assert lines == [
@@ -74,6 +79,16 @@ def test_an_interrupted_run_says_so():
     cut_short = _summary(*stored(2), not_sent(), interrupted=True, is_cut_short=True)
     assert cut_short[0] == "Interrupted: stored 2 of 3 files found so far in 2.0 s."
     assert _summary(interrupted=True) == ["Interrupted before any file was done."]
+
+
+def test_a_run_that_ended_before_the_walk_says_that_there_may_be_more_files():
+    lines = _summary(*stored(2), not_sent(), interrupted=True, is_cut_short=True, details=("Every outcome: r.jsonl",))
+    assert lines[-3:] == [
+        "",
+        "There may be more files: those that were not found yet are counted nowhere, and in no list.",
+        "Every outcome: r.jsonl",
+    ]
+    assert _summary(*stored(2), is_cut_short=True)[0] == "Stored 2 of 2 files found so far in 2.0 s."
 
 
 def test_a_run_without_files_says_so():
