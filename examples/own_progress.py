@@ -35,4 +35,7 @@ async def main(peer: str, port: int, seconds: float, paths: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]))
+    try:
+        asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]))
+    except asyncstore.AsyncstoreError as error:
+        sys.exit(f"{error}. {error.hint or ''}")

@@ -73,7 +73,7 @@ def _program(words: Sequence[str]) -> int:
         _print_help(lambda style, width: program_help(COMMANDS.values(), style, width), sys.stdout)
         return EXIT_OK
     if name == VERSION.long:
-        _say(version_text(), sys.stdout)
+        _print_versions()
         return EXIT_OK
     command = COMMANDS.get(name)
     if command is None:
@@ -87,6 +87,8 @@ def _command(command: Command, words: Sequence[str]) -> int:
     if not words and command.parameters:
         _print_help(lambda style, width: command_help(command, style, width), sys.stderr)
         return EXIT_NOT_ATTEMPTED
+    if list(words) == [VERSION.long]:  # it is the same for all of them, so only storescu's command has it as an option
+        return _answer(command, VERSION.long)
     try:
         tokens = tokenize(command, words)
         exit_option = tokens.exit_option()
@@ -135,7 +137,7 @@ def _has_config(command: Command) -> bool:
 def _answer(command: Command, option: str) -> int:
     """Do what an option that exits asks for."""
     if option == VERSION.long:
-        _say(version_text(), sys.stdout)
+        _print_versions()
     elif option in (LIST_CIPHERS.long, LIST_PROFILES.long):
         from asyncstore.cli.secure import cipher_suite_list, profile_list  # noqa: PLC0415 - few ask for them
 
@@ -143,6 +145,13 @@ def _answer(command: Command, option: str) -> int:
     else:
         _print_help(lambda style, width: command_help(command, style, width), sys.stdout)
     return EXIT_OK
+
+
+def _print_versions() -> None:
+    """Print the versions of everything involved."""
+    from asyncstore.network.tls import openssl_version  # noqa: PLC0415 - nothing else needs it here
+
+    _say(f"{version_text()}\n{openssl_version()}", sys.stdout)
 
 
 def _run(command: Command, parsed: Parsed) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from asyncstore.errors import UsageError
 from asyncstore.model import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -122,7 +123,12 @@ def listed(choice: str = "uncompr", *, required: bool = False, combined: bool = 
         required: propose the SOP classes of the files (``-R``) instead of :data:`STORESCU_SOP_CLASSES`.
         combined: one context for each SOP class (``+C``) instead of one with the preferred transfer syntax and one with
             the others.
+
+    Raises:
+        UsageError: there is no such choice.
     """
+    if choice not in CHOICES:
+        raise UsageError(f"{choice!r} is no transfer syntax to propose; there are {', '.join(CHOICES)}")
     preferred, has_fallback = CHOICES[choice]
     fallback = tuple(uid for uid in _FALLBACK if uid != preferred) if has_fallback else ()
     groups = ((preferred, *fallback),) if combined or not fallback else ((preferred,), fallback)

@@ -48,7 +48,7 @@ _LABELS = {
 }
 _ADVICE = {Result.UNKNOWN: "The peer may hold these or not: send them again."}
 
-_CUT_SHORT = "There may be more files: those that were not found yet are counted nowhere, and in no list."
+_CUT_SHORT = "There may be more files: those not found yet are counted nowhere, and no line of --json names them."
 
 _INDENT = "  "
 _LABEL_CELLS = max(len(label) for label, _ in _LABELS.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import ssl
 import subprocess
 import sys
 from importlib.metadata import version
@@ -132,12 +133,13 @@ def test_the_help_is_coloured_on_terminals_only(monkeypatch, capsys):
     assert "\x1b" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [("--version",), ("send", "--version")])
+@pytest.mark.parametrize("words", [("--version",), ("send", "--version"), ("sink", "--version")])
 def test_version_names_everything_involved(words, capsys):
     assert main(words) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"asyncstore {__version__}"
     assert {f"pydicom {version('pydicom')}", f"pynetdicom {version('pynetdicom')}"} <= set(printed)
+    assert printed[-1] == " ".join(ssl.OPENSSL_VERSION.split()[:2])
 
 
 def test_version_says_what_is_not_installed(monkeypatch, tmp_path):
@@ -148,9 +150,7 @@ def test_version_says_what_is_not_installed(monkeypatch, tmp_path):
     assert lines[-3:] == ["here 1.2.3", "debian 4.5", "gone is not installed"]
 
 
-@pytest.mark.parametrize(
-    "words", [("--help",), ("send", "--help"), ("send", "--zz"), ("--version",), ("completion", "bash"), ("man",)]
-)
+@pytest.mark.parametrize("words", [("--help",), ("send", "--help"), ("send", "--zz"), ("completion", "bash"), ("man",)])
 def test_what_people_wait_for_imports_little(words):
     code = (
         "import sys; from asyncstore.cli.main import main; main(sys.argv[1:]); "

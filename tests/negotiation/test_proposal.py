@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from pydicom.uid import HTJ2K, JPEG2000, HTJ2KLossless
 
 from asyncstore.cli.options import PROPOSE
+from asyncstore.errors import UsageError
 from asyncstore.negotiation import Listed, Planned, carrier, listed, plan
 from asyncstore.negotiation.proposal import CHOICES, STORESCU_SOP_CLASSES
 from asyncstore.protocol.associate import MOST_CONTEXTS
@@ -28,6 +29,11 @@ def proposed(proposal, *pairs):
 
 def test_every_option_that_chooses_a_transfer_syntax_has_one():
     assert [f"--propose-{choice}" for choice in CHOICES] == list(PROPOSE)
+
+
+def test_what_is_no_choice_is_refused_with_those_that_are():
+    with pytest.raises(UsageError, match="'bogus' is no transfer syntax to propose; there are uncompr, little, big, "):
+        listed("bogus")
 
 
 @given(st.sampled_from(list(CHOICES)), st.booleans(), st.booleans(), _PAIRS)
