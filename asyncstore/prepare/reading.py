@@ -40,12 +40,16 @@ T = TypeVar("T")
 ReadAt = Callable[[int, memoryview, int], int]
 """Read from a descriptor into memory, from an offset on; how many bytes it were."""
 
-_TRIPS = 64
-"""Loads to read in the thread after one that was not cached: then it may be worth another try."""
+_MOST_TRIPS = 64
+"""Loads to read in the thread, at most, before it is worth another try whether the next one is cached.
 
-BUFFER_SIZE = 1 << 21
-"""Room for three CT slices: one megabyte costs a tenth more processor time, three save nothing more. Two buffers a lane
-are 32 MiB with 8 associations."""
+None after a single load that was not: a system takes pages back here and there also from what is cached as a whole. One
+after a second in a row, then twice as many each time.
+"""
+
+BUFFER_SIZE = 17 << 16
+"""Room for two CT slices of 526 kB. One costs some more trips; with four, what is read has left the processor's cache
+before it is sent, which costs a twentieth more processor time. Two buffers a lane are 17 MiB with 8 associations."""
 
 
 class _ReaderThread:
@@ -107,6 +111,9 @@ class Reader:
         self._places = asyncio.Semaphore(buffers)
         self._thread = _ReaderThread()
         self._trips = 0
+        """Loads still to be read in the thread without asking."""
+        self._next_trips = 0
+        """How many there will be after the next one that is not cached."""
 
     async def read(self, instances: Iterable[Instance]) -> AsyncIterator[list[Piece]]:
         """The pieces of ``instances``, in order, a buffer's load at a time."""
@@ -136,9 +143,13 @@ class Reader:
             self._trips -= 1
         else:
             try:
-                return function(buffer, _read_cached, what)
+                done = function(buffer, _read_cached, what)
             except _NotCachedError as reason:
-                self._trips = sys.maxsize if reason.is_lasting else _TRIPS
+                self._trips = sys.maxsize if reason.is_lasting else self._next_trips
+                self._next_trips = min(2 * self._next_trips or 1, _MOST_TRIPS)
+            else:
+                self._next_trips = 0
+                return done
         return await self._thread.call(function, buffer, _read_at, what)
 
     async def _buffer(self) -> Buffer:
