@@ -337,7 +337,7 @@ class Association:
             self._flush()
         if self._upper.must_close:
             self._end_link()
-        elif self._requests.has_queued:
+        else:
             self._pump()
 
     def _link_ended(self, reason: str | TlsFailed | None) -> None:
@@ -422,7 +422,7 @@ class Association:
 
     def _pump(self) -> None:
         """Send what may be sent now, and nothing over a link that has ended, though that is told a moment later."""
-        while self.error is None and self._link.is_ready:
+        while self.error is None and self._requests.goes_on and self._link.is_ready:
             gathered = self._requests.gather()
             if not gathered.buffers:
                 self._give_up_unreadable()
@@ -434,8 +434,6 @@ class Association:
                 self._release_sent()
             for exchange in gathered.finished:
                 self._finished(exchange)
-            if not self._requests.has_queued:
-                return
 
     def _give_up_unreadable(self) -> None:
         unreadable = self._requests.unreadable()

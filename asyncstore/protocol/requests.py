@@ -111,9 +111,10 @@ class Requests:
         return len(self._outstanding) + sum(piece.is_first for piece in self._queue)
 
     @property
-    def has_queued(self) -> bool:
-        """Whether pieces wait to be sent."""
-        return bool(self._queue)
+    def goes_on(self) -> bool:
+        """Whether there is something to :meth:`gather` before the next response; if it cannot be read: to give up."""
+        queue = self._queue
+        return bool(queue) and (not queue[0].is_first or len(self._outstanding) < self._window)
 
     @property
     def oldest(self) -> Exchange | None:

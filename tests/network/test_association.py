@@ -371,7 +371,7 @@ async def test_no_store_is_begun_over_a_connection_that_was_found_to_have_ended(
 
     behaviour = Behaviour(on_request=accepts(window=(1000, 1)), once_associated=ends_just_before_it_is_sent_to)
     async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port, window=1000) as observed:
-        reader = Reader(4)
+        reader = Reader(4, 1 << 21)
         pieces = [piece async for load in reader.read(many) for piece in load]
         is_read.set()
         await until(lambda: observed.ends)

@@ -83,7 +83,7 @@ def test_a_store_goes_out_whole_in_the_context_of_its_instance():
     assert _on_the_wire(gathered) == [(1, 1, "1.2.1", b"\0\0", True), (3, 2, "1.2.2", b"\0\0\1\0\2\0", True)]
     assert gathered.payload == 8
     assert requests.outstanding == 2
-    assert not requests.has_queued
+    assert not requests.goes_on
     assert not requests.is_idle
 
 
@@ -92,7 +92,7 @@ def test_no_more_is_outstanding_than_the_window_has_room_for(window):
     requests = _requests(window)
     requests.submit(piece for number in range(7) for piece in _pieces(_instance(str(number)), 2))
     begun = []
-    while requests.has_queued:
+    while requests.goes_on:
         begun += [message_id for _, message_id, *_ in _on_the_wire(requests.gather())]
         assert requests.outstanding == min(window, 7 - (len(begun) - requests.outstanding))
         requests.answered(1, _answer(begun[-requests.outstanding]))
@@ -102,9 +102,12 @@ def test_no_more_is_outstanding_than_the_window_has_room_for(window):
 def test_where_the_window_is_full_nothing_goes_out():
     requests = _requests()
     requests.submit([*_pieces(_instance("1")), *_pieces(_instance("2"))])
+    assert requests.goes_on
     requests.gather()
+    assert not requests.goes_on
     assert requests.gather() == ([], 0, [], [])
-    assert requests.has_queued
+    requests.answered(1, _answer(1))
+    assert requests.goes_on
 
 
 def test_a_store_that_has_begun_goes_on_as_its_pieces_come():
@@ -126,7 +129,7 @@ def test_no_more_than_some_megabytes_are_gathered_at_once():
     data = memoryview(bytes(_LARGE))
     requests.submit(Piece(_instance(str(number)), data, True, True, _buffer()) for number in range(10))
     payloads = []
-    while requests.has_queued:
+    while requests.goes_on:
         payloads.append(requests.gather().payload)
     assert sum(payloads) == 10 * _LARGE
     assert max(payloads) <= 3 * _LARGE
@@ -173,7 +176,7 @@ def test_unlimited_means_as_many_as_there_are_message_ids():
     requests.submit(Piece(_instance("1"), memoryview(b""), True, True, buffer) for _ in range(count))
     requests.gather()
     assert 1 < requests.outstanding <= 0xFFFF
-    assert requests.has_queued
+    assert requests.stores == count
 
 
 # Responses.
@@ -298,7 +301,7 @@ def test_what_has_not_begun_can_be_taken_back():
     gathered = requests.gather()
     assert requests.take_back() == instances[1:]
     assert len(freed) == 4
-    assert not requests.has_queued
+    assert not requests.goes_on
     assert requests.answered(1, _answer(1)).instance is instances[0]
     assert requests.is_idle
     assert _on_the_wire(gathered) == [(1, 1, "1.2.0", b"\0\0\1\0", True)]
@@ -327,7 +330,7 @@ def test_further_pieces_of_what_was_taken_back_are_dropped():
     assert not requests.is_taking(first.instance)
     requests.submit(rest)
     assert len(freed) == 3
-    assert not requests.has_queued
+    assert not requests.goes_on
 
 
 def test_the_end_gives_back_what_was_outstanding_and_drops_what_follows():
