@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from asyncstore.network.timeouts import Timeouts
     from asyncstore.network.tls import TlsOptions
     from asyncstore.prepare.converter import ConversionOptions
+    from asyncstore.prepare.file_format import FileFormat
     from asyncstore.prepare.invention import Invent
-    from asyncstore.prepare.probe import FileFormat
     from asyncstore.protocol.associate import IdentityKind, UserIdentity
     from asyncstore.renaming import NotRenamed, Renamer
     from asyncstore.sender import Run, Sender
@@ -83,7 +83,7 @@ _HOMES = {
     "network.tls": ("TlsOptions",),
     "prepare.converter": ("ConversionOptions",),
     "prepare.invention": ("Invent",),
-    "prepare.probe": ("FileFormat",),
+    "prepare.file_format": ("FileFormat",),
     "renaming": ("NotRenamed", "Renamer"),
     "sender": ("Run", "Sender"),
     "sink": ("Sink",),

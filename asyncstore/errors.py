@@ -249,11 +249,15 @@ class TimedOut(AssociationError):
     Attributes:
         awaited: what was awaited, in words.
         seconds: how long it was awaited.
+
+    Args:
+        option: what sets this time; ``None``: nothing does.
     """
 
-    def __init__(self, peer: str, awaited: str, seconds: float, option: str) -> None:
+    def __init__(self, peer: str, awaited: str, seconds: float, option: str | None = None) -> None:
         super().__init__(peer, f"no {awaited} within {seconds:g} s")
-        self.hint = f"If the peer is only slow, allow it more time with {option}."
+        if option is not None:
+            self.hint = f"If the peer is only slow, allow it more time with {option}."
         self.awaited = awaited
         self.seconds = seconds
 

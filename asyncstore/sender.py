@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Self
 
 import anyio
 
+from asyncstore.arguments import check, check_ae_title, check_ip_version, check_port, check_window
 from asyncstore.errors import RequestTooLong, UsageError
 from asyncstore.model import Instance, Outcome, PairAnswer, Progress, Result, Unsendable
 from asyncstore.negotiation import UNCOMPRESSED, Planned, verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions, Converter
+from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool
-from asyncstore.prepare.probe import FileFormat
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import excess
 from asyncstore.schedule.carriage import Carriage
@@ -44,12 +45,10 @@ _OUTCOMES_WAITING = 8192
 _OUTCOMES_SECONDS = 0.02
 """Outcomes are handed on in batches of this long: waking the consumer for each one would cost as much as the store."""
 
-_PORTS = range(1, 65536)
-_WINDOWS = range(65536)
-_AE_TITLE_LIMIT = 16
-_IP_VERSIONS = (None, 4, 6)
 _PDU_LENGTHS = range(4096, 131073)
 """The range of storescu's ``-pdu``; larger ones gain nothing."""
+_DEFLATE_LEVELS = range(10)
+"""zlib's."""
 
 _TIMEOUTS = Timeouts()
 _UNCHANGED = ConversionOptions()
@@ -278,15 +277,17 @@ class Sender:
         tls: TlsOptions | None = None,
         ip_version: int | None = None,
     ) -> None:
-        _check(port in _PORTS, f"port {port} is not between 1 and 65535")
-        for name, title in (("calling", calling_ae_title), ("called", called_ae_title)):
-            _check(_is_ae_title(title), f"the {name} AE title {title!r} is not 1 to 16 printable ASCII characters")
-        _check(associations is None or associations > 0, f"{associations} associations cannot send anything")
-        _check(workers is None or workers > 0, f"{workers} workers cannot prepare anything")
-        _check(async_operations in _WINDOWS, f"a window of {async_operations} operations is not between 0 and 65535")
+        check_port(port)
+        check_ae_title("calling AE", calling_ae_title)
+        check_ae_title("called AE", called_ae_title)
+        check(associations is None or associations > 0, f"{associations} associations cannot send anything")
+        check(workers is None or workers > 0, f"{workers} workers cannot prepare anything")
+        check_window(async_operations)
         for length in (max_pdu, max_send_pdu or max_pdu):
-            _check(length in _PDU_LENGTHS, f"a maximum PDU length of {length} is not between 4096 and 131072")
-        _check(ip_version in _IP_VERSIONS, f"there is no IP version {ip_version}, only 4 and 6")
+            check(length in _PDU_LENGTHS, f"a maximum PDU length of {length} is not between 4096 and 131072")
+        check_ip_version(ip_version)
+        _check_timeouts(timeouts)
+        _check_conversion(conversion)
         self.peer = peer
         self.port = port
         self._association_options = AssociationOptions(
@@ -299,6 +300,7 @@ class Sender:
         self._dispatch_options = DispatchOptions(
             associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end, proposal=proposal
         )
+        self._proposal = proposal
         self._conversion = conversion
         self._pool = Pool(workers, file_format)
         self._runs: list[Run] = []
@@ -357,8 +359,8 @@ class Sender:
     async def negotiate(self, pairs: Iterable[Pair]) -> list[PairAnswer]:
         """Ask the peer which of these pairs of SOP class and transfer syntax it accepts, and send nothing.
 
-        What is proposed is what would be proposed for instances of these pairs, over as many associations, one after
-        another, as that takes.
+        What is proposed is what this sender would propose for instances of these pairs, over as many associations, one
+        after another, as that takes.
 
         Raises:
             AssociationError: the peer cannot be reached, or refuses the association.
@@ -369,14 +371,14 @@ class Sender:
             left = [pair for pair in wanted if pair not in answers]
             if not left:
                 break
-            contexts = _PLANNED.contexts(left)
+            contexts = self._proposal.contexts(left)
             association = await Association.open(
                 self.peer, self.port, contexts, self._association_options, number=number
             )
             try:
-                carriage = Carriage(_PLANNED, contexts, association.accepted)
-                asked = [pair for pair in left if _PLANNED.covers(contexts, pair)]
-                answers |= {pair: _answer(pair, carriage, association) for pair in asked}
+                carriage = Carriage(self._proposal, contexts, association.accepted)
+                asked = [pair for pair in left if self._proposal.covers(contexts, pair)]
+                answers |= {pair: _answer(pair, contexts, carriage, association) for pair in asked}
             finally:
                 await _end(association)
         return [answers[pair] for pair in wanted]
@@ -403,10 +405,13 @@ def _is_instance(found: Instance | Unsendable) -> bool:
     return isinstance(found, Instance)
 
 
-def _answer(pair: Pair, carriage: Carriage, association: Association) -> PairAnswer:
+def _answer(
+    pair: Pair, contexts: Iterable[ProposedContext], carriage: Carriage, association: Association
+) -> PairAnswer:
     from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - only who asks needs it
 
-    words = association.results.get(pair, "not answered")
+    is_asked = any(pair[0] == context.abstract_syntax and pair[1] in context.transfer_syntaxes for context in contexts)
+    words = association.results.get(pair, "not answered" if is_asked else "not proposed")
     carried_as = carriage.transfer_syntax(pair)
     if carried_as not in (pair[1], *UNCOMPRESSED):  # compressed pixel data is not made
         carried_as = None
@@ -423,9 +428,16 @@ async def _end(association: Association) -> None:
         await association.close()
 
 
-def _check(is_good: bool, complaint: str) -> None:  # noqa: FBT001 - reads as a sentence
-    if not is_good:
-        raise UsageError(complaint)
+def _check_timeouts(timeouts: Timeouts) -> None:
+    for name, seconds in timeouts._asdict().items():
+        check(seconds is None or seconds > 0, f"{name}: a timeout of {seconds} s leaves no time for anything")
+
+
+def _check_conversion(conversion: ConversionOptions) -> None:
+    level, invent = conversion.deflate_level, conversion.invent
+    check(level in _DEFLATE_LEVELS, f"a deflate level of {level} is not between 0 and 9")
+    for name, number in invent._asdict().items() if invent is not None else ():
+        check(number > 0, f"{name}: inventing {number} at a time cannot be done")
 
 
 def _secured(options: TlsOptions | None, host: str) -> TlsRequestor | None:
@@ -435,14 +447,3 @@ def _secured(options: TlsOptions | None, host: str) -> TlsRequestor | None:
     from asyncstore.network.tls import TlsRequestor  # noqa: PLC0415 - who does not ask for it does not wait for it
 
     return TlsRequestor(options, host)
-
-
-def _is_ae_title(title: str) -> bool:
-    """PS3.5 6.2, VR AE: printable, no backslash, not only spaces."""
-    return (
-        0 < len(title) <= _AE_TITLE_LIMIT
-        and title.isascii()
-        and title.isprintable()
-        and "\\" not in title
-        and bool(title.strip())
-    )

@@ -16,6 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from asyncstore.arguments import check, check_ae_title, check_ip_version, check_port, check_window
 from asyncstore.errors import UsageError
 from asyncstore.model import Result
 from asyncstore.network.acceptor import Port, Storing
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     from asyncstore.protocol.command import Command
 
 _log = logging.getLogger(__name__)
+
+_STATUSES = range(1 << 16)
+_PDU_LENGTHS = range(1 << 32)
+"""The wire's fields for both (PS3.7 E.1, PS3.8 D.1.1)."""
 
 _OUT_OF_RESOURCES = 0xA700
 
@@ -112,8 +117,8 @@ class Sink:
         ip_version: 4 or 6, or ``None`` for whatever ``host`` is.
 
     Raises:
-        UsageError: a file of TLS cannot be used; or, on entering, the address cannot be had, or the folder cannot be
-            written to.
+        UsageError: a value is out of its range, or a file of TLS cannot be used; or, on entering, the address cannot be
+            had, or the folder cannot be written to.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option of its own, all by keyword
@@ -131,6 +136,15 @@ class Sink:
         tls: TlsOptions | None = None,
         ip_version: int | None = None,
     ) -> None:
+        check_port(port, may_be_any=True)
+        if ae_title is not None:
+            check_ae_title("AE", ae_title)
+        check(latency >= 0, f"a latency of {latency} s would need a clock that runs backwards")
+        check(status in _STATUSES, f"the status {status} does not fit into 16 bits")
+        check(max_pdu in _PDU_LENGTHS, f"a maximum PDU length of {max_pdu} is not between 0 and {_PDU_LENGTHS[-1]}")
+        check(max_associations is None or max_associations > 0, f"{max_associations} associations take nothing")
+        check_window(async_operations)
+        check_ip_version(ip_version)
         self.host = host
         self.port = port
         self.maximum_length = max_pdu

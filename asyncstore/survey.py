@@ -12,9 +12,10 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
+from asyncstore.arguments import check
 from asyncstore.model import Instance, SourceFile, Unsendable
+from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool
-from asyncstore.prepare.probe import FileFormat
 from asyncstore.source import Paths, WalkOptions, walk
 
 if TYPE_CHECKING:
@@ -107,9 +108,13 @@ class Survey:
         paths: files and directories; may be a generator and may block.
         options: how directories are walked.
         pool: the processes that look into files.
+
+    Raises:
+        UsageError: each file is to be delivered less than once.
     """
 
     def __init__(self, paths: Paths, options: WalkOptions, pool: Pool) -> None:
+        check(options.repeat > 0, f"repeat: each file {options.repeat} times is no file at all")
         self._walk = _Walk(walk(paths, options))
         self._pool = pool
         self._batch_size = _FIRST_BATCH
@@ -195,6 +200,7 @@ async def survey(
     Close the iterator (:func:`contextlib.aclosing`) when leaving early.
 
     Raises:
+        UsageError: each file is to be delivered less than once.
         PrepareError: no worker process can be run.
     """
     pool = Pool(workers, file_format)

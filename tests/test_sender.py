@@ -17,6 +17,8 @@ import pytest
 from asyncstore import (
     AssociationRejected,
     ConnectFailed,
+    ConversionOptions,
+    Invent,
     LaneState,
     LinkLost,
     Result,
@@ -25,6 +27,7 @@ from asyncstore import (
     Timeouts,
     UsageError,
     WalkOptions,
+    listed,
 )
 from asyncstore.errors import TimedOut
 from oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
@@ -42,6 +45,7 @@ from peers.programs import free_port
 from peers.pynetdicom_scp import running_pynetdicom_scp
 from trees import data_sets, instances, text_file
 
+_JPEG = "1.2.840.10008.1.2.4.50"
 MANY = 400
 HELD_BACK = 30_000
 """More files than all queues of a run hold together."""
@@ -230,12 +234,22 @@ async def test_pdus_are_no_longer_than_told_where_the_peer_would_take_longer_one
         {"max_pdu": 4095},
         {"max_pdu": 131073},
         {"max_send_pdu": 1},
+        {"timeouts": Timeouts(acse=-5)},
+        {"timeouts": Timeouts(connect=0)},
+        {"conversion": ConversionOptions(deflate_level=10)},
+        {"conversion": ConversionOptions(Invent(series=0))},
     ],
     ids=str,
 )
 def test_a_value_out_of_range_is_refused_at_once(options):
     with pytest.raises(UsageError):
         Sender("127.0.0.1", **{"port": 104, **options})
+
+
+async def test_files_cannot_be_sent_less_than_once(files):
+    async with Sender("127.0.0.1", 104) as sender:
+        with pytest.raises(UsageError, match="repeat"):
+            sender.send(files, WalkOptions(repeat=0))
 
 
 async def test_outside_its_block_a_sender_sends_nothing(files):
@@ -778,3 +792,24 @@ async def test_an_echo_ends_though_nobody_answers_its_release_and_no_limit_is_se
     ):
         assert len(await echoes(sender, 1)) == 1
         assert scp.associations[0].released
+
+
+async def test_a_peer_is_asked_for_what_the_sender_would_propose_and_nothing_else():
+    sop_class, explicit, implicit = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+    proposal = listed("implicit", required=True)
+    async with running_hostile() as scp, Sender("127.0.0.1", scp.port, proposal=proposal) as sender:
+        answers = await sender.negotiate([(sop_class, implicit), (sop_class, explicit), (sop_class, _JPEG)])
+        [asked] = [
+            [
+                str(uid)
+                for context in association.request.presentation_context_definition_list
+                for uid in context.transfer_syntax
+            ]
+            for association in scp.associations
+        ]
+    assert asked == [implicit]
+    assert [(answer.is_accepted, answer.answer) for answer in answers] == [
+        (True, "accepted"),
+        (True, "in LittleEndianImplicit: converted"),
+        (False, "not proposed"),
+    ]

@@ -249,6 +249,26 @@ async def test_where_it_cannot_listen_it_says_so(options):
         await _is_refused(Sink(port=0, **options), "cannot listen at")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"port": 65536},
+        {"port": -1},
+        {"ae_title": "MORE THAN SIXTEEN"},
+        {"latency": -0.1},
+        {"status": 0x10000},
+        {"max_pdu": -1},
+        {"max_associations": 0},
+        {"async_operations": 65536},
+        {"ip_version": 5},
+    ],
+    ids=str,
+)
+def test_a_value_out_of_range_is_refused_at_once(options):
+    with pytest.raises(UsageError):
+        Sink(**options)
+
+
 async def test_where_it_cannot_store_it_says_so(tmp_path):
     (tmp_path / "file").touch()
     await _is_refused(Sink(port=0, output=tmp_path / "file"), "cannot store files in")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.options import READ_DATASET, READ_FILE_ONLY
-from asyncstore.prepare.probe import FileFormat
+from asyncstore.prepare.file_format import FileFormat
 
 if TYPE_CHECKING:
     from asyncstore.cli.table import Parsed

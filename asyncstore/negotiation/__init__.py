@@ -7,11 +7,11 @@
 
 from asyncstore.negotiation.contexts import (
     UNCOMPRESSED,
-    Agreement,
     Pair,
     agreed_window,
     carrier,
     conclude,
+    narrower,
     pair_of,
     plan,
     verification,
@@ -20,7 +20,6 @@ from asyncstore.negotiation.proposal import Listed, Planned, Proposal, listed
 
 __all__ = [
     "UNCOMPRESSED",
-    "Agreement",
     "Listed",
     "Pair",
     "Planned",
@@ -29,6 +28,7 @@ __all__ = [
     "carrier",
     "conclude",
     "listed",
+    "narrower",
     "pair_of",
     "plan",
     "verification",

@@ -121,8 +121,12 @@ def agreed_window(proposed: int, accepted: tuple[int, int] | None) -> int:
 
     Without an item in the answer it is 1, and where none was proposed (1), too (PS3.7 D.3.3.3).
     """
-    invoked = 1 if accepted is None or proposed == 1 else accepted[0]
-    return min(proposed, invoked) if proposed and invoked else proposed or invoked
+    return narrower(proposed, 1 if accepted is None or proposed == 1 else accepted[0])
+
+
+def narrower(window: int, other: int) -> int:
+    """What fits into both windows; 0 is unlimited."""
+    return min(window, other) if window and other else window or other
 
 
 def carrier(

@@ -1,6 +1,7 @@
 """Sockets: the only room that touches them.
 
 timeouts       how long a peer may take for what
+deadlines      whether it has taken longer
 addresses      the one connection to a peer that has several addresses, and where to listen
 link           one TCP connection as buffers out and bytes in
 tls            what is asked of TLS, and what makes links with it

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from asyncstore.errors import AssociationError, AssociationRejected, InvalidPdu
+from asyncstore.negotiation import narrower
 from asyncstore.network.addresses import address_of, listen
 from asyncstore.network.link import Link, reason_of
 from asyncstore.network.timeouts import ARTIM
@@ -173,8 +174,7 @@ class Acceptor:
         }
         window = None
         if request.window is not None:
-            proposed, own = request.window[0], self._service.window
-            window = (min(proposed, own) if proposed and own else proposed or own, 1)
+            window = (narrower(request.window[0], self._service.window), 1)
         accept = AssociateAccept(
             request.calling_ae_title, request.called_ae_title, decision, self._service.maximum_length, window
         )

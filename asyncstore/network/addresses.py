@@ -27,6 +27,10 @@ _FAMILIES = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 _NEXT_ADDRESS_DELAY = 0.25
 """Seconds an attempt may keep silent before the next address is tried beside it (RFC 8305 8)."""
 
+_CONNECTIONS_WAITING = 128
+"""Connections that may wait to be accepted: more than senders open at once, and what systems allow without being asked
+(SOMAXCONN of old)."""
+
 _CHECK_NAME = "Check how the host name is written, or give its IP address."
 _CHECK_NAME_SERVER = "Check that this machine reaches its name server, or give the host's IP address."
 
@@ -166,7 +170,7 @@ class _Race:
             self._news.set()
 
 
-def listen(host: str, port: int, ip_version: int | None = None, backlog: int = 128) -> socket.socket:
+def listen(host: str, port: int, ip_version: int | None = None) -> socket.socket:
     """A listening socket.
 
     Raises:
@@ -180,7 +184,7 @@ def listen(host: str, port: int, ip_version: int | None = None, backlog: int = 1
         if os.name == "posix":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen(backlog)
+        listening.listen(_CONNECTIONS_WAITING)
         listening.setblocking(False)
     except BaseException:
         listening.close()

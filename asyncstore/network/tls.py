@@ -184,7 +184,7 @@ class TlsAcceptor:
         """
         try:
             session = Session.begin(self._context, peer, is_acceptor=True)
-            await shake_hands(connected, session, ARTIM, "ARTIM")
+            await shake_hands(connected, session, ARTIM)
         except BaseException:
             connected.close()
             raise

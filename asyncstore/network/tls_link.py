@@ -76,14 +76,16 @@ class Session(NamedTuple):
         return translated(error, self.peer, self.tls, self.host)
 
 
-async def shake_hands(connected: socket.socket, session: Session, seconds: float | None, option: str) -> None:
+async def shake_hands(
+    connected: socket.socket, session: Session, seconds: float | None, option: str | None = None
+) -> None:
     """Do the handshake of a session that has just begun.
 
     Args:
         connected: the connection, which remains the caller's.
         session: the session.
         seconds: how long it may take; ``None`` is without limit.
-        option: the option that sets this limit, for the error.
+        option: the option that sets this limit, for the error; ``None``: there is none.
 
     Raises:
         AssociationError: it failed, or took too long.

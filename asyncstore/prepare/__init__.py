@@ -1,5 +1,6 @@
 """What happens to a file before it is sent.
 
+file_format  which files are taken for instances
 probe        what instance a file holds, from its file meta information
 ending       whether a data set is all there
 unusual      the same for files out of the ordinary, with pydicom

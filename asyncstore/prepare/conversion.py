@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.probe import ODD_LENGTH, OPEN_FLAGS
+from asyncstore.prepare.ending import ODD_LENGTH
+from asyncstore.prepare.probe import OPEN_FLAGS
 from asyncstore.prepare.reencode import Changes, DamagedDataSet, Encoding, NotCompressed, encoding_of, reencode
 
 if TYPE_CHECKING:

@@ -42,6 +42,10 @@ from asyncstore.prepare.elements import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NO_DATA_SET = "it has no data set after its file meta information"
+ODD_LENGTH = "its data set has an odd length: the file is cut off or damaged"
+"""What else is wrong with an end."""
+
 _STEP = 4096
 """Bytes read at once on a walk: a page, and mostly many elements."""
 
@@ -118,11 +122,11 @@ def _ends_with_pixel_data(descriptor: int, size: int, head: bytes, offset: int, 
     return bool(value + length == size)
 
 
-class _CutOffError(Exception):
+class _CutOff(Exception):
     """The message says within what."""
 
 
-class _LostError(Exception):
+class _Lost(Exception):
     """What stands there is not understood."""
 
 
@@ -147,9 +151,9 @@ class _Walk:
         """Walk from ``position`` of the file to its end."""
         try:
             self._to_the_end(position)
-        except _CutOffError as reason:
+        except _CutOff as reason:
             return f"it is cut off within {reason}"
-        except _LostError:
+        except _Lost:
             pass
         return None
 
@@ -169,23 +173,23 @@ class _Walk:
             if position > self._size:
                 raise self._beyond_the_end(tag, length, value)
         if self._enclosing:
-            raise _CutOffError("a sequence")
+            raise _CutOff("a sequence")
 
     def _go_on_to(self, tag: int) -> None:
         if not self._last_tag < tag <= _TRAILING_PADDING:
-            raise _LostError
+            raise _Lost
         self._last_tag = tag
 
     def _enter(self, vr: bytes) -> None:
         self._enclosing.append(self._is_implicit)
         if vr == b"UN":  # in implicit VR little endian, whatever is around it (PS3.5 6.2.2)
             if self._layout is not _EXPLICIT_LITTLE:
-                raise _LostError
+                raise _Lost
             self._is_implicit = True
 
     def _leave(self) -> None:
         if not self._enclosing:
-            raise _LostError
+            raise _Lost
         self._is_implicit = self._enclosing.pop()
 
     def _header(self, position: int) -> tuple[int, bytes, int, int]:
@@ -196,14 +200,14 @@ class _Walk:
         group, number, vr, length, long_length = self._layout.explicit.unpack_from(self._page, index)
         tag = group << 16 | number
         if self._is_implicit and group != DELIMITERS and (vr in SHORT_VRS or vr in LONG_VRS):
-            raise _LostError  # it may be a length, but more likely this is explicit, whatever is said of it
+            raise _Lost  # it may be a length, but more likely this is explicit, whatever is said of it
         if self._is_implicit or group == DELIMITERS:
             return tag, b"", self._layout.implicit.unpack_from(self._page, index)[0], position + SHORT_HEADER
         if vr in SHORT_VRS:
             return tag, vr, length, position + SHORT_HEADER
         if vr in LONG_VRS:
             return tag, vr, long_length, position + LONG_HEADER
-        raise _LostError
+        raise _Lost
 
     def _turn_page(self, position: int) -> None:
         page = _read(self._descriptor, position, _STEP)
@@ -218,14 +222,14 @@ class _Walk:
         if value > self._size:
             return self._within_header(self._page)
         if tag == length:
-            return _LostError()  # blanks, and what else files are filled up with
+            return _Lost()  # blanks, and what else files are filled up with
         what = "its pixel data" if tag == PIXEL_DATA else "a fragment or item" if tag == ITEM else tag_name(tag)
-        return _CutOffError(what)
+        return _CutOff(what)
 
     def _within_header(self, rest: bytes) -> Exception:
         """What to say where nothing but ``rest`` is left of the file, too little for a header."""
         is_complete = self._last_tag >= PIXEL_DATA and not self._enclosing
-        return _LostError() if is_complete or not any(rest) else _CutOffError("an element's header")
+        return _Lost() if is_complete or not any(rest) else _CutOff("an element's header")
 
 
 def _why_not_inflated(descriptor: int, size: int, position: int) -> str | None:

@@ -23,7 +23,7 @@ import anyio.to_thread
 
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.probe import FileFormat
+from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.process import Worker, WorkerDied, take
 from asyncstore.prepare.worker import CONVERT, PROBE
 

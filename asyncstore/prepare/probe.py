@@ -17,13 +17,13 @@ from __future__ import annotations
 import os
 import re
 import stat
-from enum import StrEnum
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from asyncstore.model import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Instance, Unsendable
 from asyncstore.prepare.elements import DEFLATED, LONG_VRS
-from asyncstore.prepare.ending import why_cut_off
+from asyncstore.prepare.ending import NO_DATA_SET, ODD_LENGTH, why_cut_off
+from asyncstore.prepare.file_format import FileFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,24 +57,10 @@ _LONGEST_UID = 64
 _UID = re.compile(r"[0-9.]{1,64}")
 """PS3.5 9.1, but for its rules on zeros and dots: real devices break them, and SCPs take what they send."""
 
-NO_DATA_SET = "it has no data set after its file meta information"
-ODD_LENGTH = "its data set has an odd length: the file is cut off or damaged"
-
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """O_NONBLOCK: what was a file when it was found may be a FIFO now, and must not block."""
-
-
-class FileFormat(StrEnum):
-    """Which files are taken for instances."""
-
-    ANY = "any"
-    """Files with file meta information, and data sets without it."""
-    WITH_META = "with-meta"
-    """Files with file meta information that names the transfer syntax (PS3.10 7.1), and no others."""
-    BARE = "bare"
-    """Data sets without file meta information, and no others."""
 
 
 def probe(paths: Iterable[str], file_format: FileFormat = FileFormat.ANY) -> list[Instance | Unsendable]:

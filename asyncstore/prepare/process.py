@@ -20,7 +20,7 @@ from asyncstore.prepare.worker import HELLO, read_message, write_message
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from asyncstore.prepare.probe import FileFormat
+    from asyncstore.prepare.file_format import FileFormat
 
 _STARTUP = "import sys; sys.path.insert(0, sys.argv[1]); from asyncstore.prepare.worker import main; main(sys.argv[2])"
 _IMPORT_ROOT = str(Path(__file__).resolve().parent.parent.parent)

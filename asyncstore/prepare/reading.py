@@ -144,7 +144,7 @@ class Reader:
         else:
             try:
                 done = function(buffer, _read_cached, what)
-            except _NotCachedError as reason:
+            except _NotCached as reason:
                 self._trips = sys.maxsize if reason.is_lasting else self._next_trips
                 self._next_trips = min(2 * self._next_trips or 1, _MOST_TRIPS)
             else:
@@ -250,7 +250,7 @@ else:
         return len(read)
 
 
-class _NotCachedError(Exception):
+class _NotCached(Exception):
     """Reading would have to wait for a disk or a file server, or nobody knows whether it would."""
 
     def __init__(self, *, is_lasting: bool) -> None:
@@ -264,12 +264,12 @@ if hasattr(os, "RWF_NOWAIT"):
         try:
             read = os.preadv(descriptor, [data], offset, os.RWF_NOWAIT)
         except OSError as error:
-            raise _NotCachedError(is_lasting=not isinstance(error, BlockingIOError)) from error
+            raise _NotCached(is_lasting=not isinstance(error, BlockingIOError)) from error
         if read < len(data):
-            raise _NotCachedError(is_lasting=False)
+            raise _NotCached(is_lasting=False)
         return read
 
 else:
 
     def _read_cached(descriptor: int, data: memoryview, offset: int) -> int:  # noqa: ARG001 - the other's signature
-        raise _NotCachedError(is_lasting=True)
+        raise _NotCached(is_lasting=True)

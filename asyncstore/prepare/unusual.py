@@ -10,8 +10,8 @@ Rules:
    makes a small group number of it, letters of a VR say that it is explicit.
 2. What has no file meta information is a data set if it begins so and holds a SOP class UID and a SOP instance UID,
    in whatever order its elements come; anything else is not DICOM.
-3. Which of these files are wanted (:class:`~asyncstore.prepare.probe.FileFormat`) is decided here, for whoever wants
-   bare data sets has every file looked at here; so the usual file costs nothing more.
+3. Which of these files are wanted (:mod:`~asyncstore.prepare.file_format`) is decided here, for whoever wants bare
+   data sets has every file looked at here; so the usual file costs nothing more.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from asyncstore.model import (
     Unsendable,
 )
 from asyncstore.prepare.elements import DEFLATED, LONG_VRS, SHORT_VRS, UNDEFINED
-from asyncstore.prepare.probe import NO_DATA_SET, FileFormat
+from asyncstore.prepare.ending import NO_DATA_SET
+from asyncstore.prepare.file_format import FileFormat
 
 if TYPE_CHECKING:
     from pydicom.dataelem import RawDataElement

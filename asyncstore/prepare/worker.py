@@ -14,7 +14,8 @@ from struct import Struct
 from typing import IO, Any
 
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.probe import FileFormat, probe
+from asyncstore.prepare.file_format import FileFormat
+from asyncstore.prepare.probe import probe
 
 _LENGTH = Struct("<I")
 
@@ -53,7 +54,7 @@ def read_message(stream: IO[bytes]) -> list[Any]:
 
 
 def main(file_format: str = FileFormat.ANY) -> None:
-    """Answer batches until the input ends, taking files of this :class:`~asyncstore.prepare.probe.FileFormat`."""
+    """Answer batches until the input ends, taking files of this :class:`~asyncstore.prepare.file_format.FileFormat`."""
     taken = FileFormat(file_format)
     requests, responses = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get between the messages

@@ -72,6 +72,8 @@ _PDU_HEADER = Struct(">BxI")
 _PDV_HEADER = Struct(">IBB")
 _P_DATA_TF_HEADER = Struct(">BxIIBB")
 
+_P_DATA_TF = int(PduType.P_DATA_TF)
+
 ABORT_UNRECOGNIZED_PDU = 1
 ABORT_UNEXPECTED_PDU = 2
 ABORT_INVALID_PARAMETER = 6
@@ -89,6 +91,11 @@ def abort(source: int, reason: int) -> bytes:
 def with_header(pdu_type: PduType, body: bytes) -> bytes:
     """A PDU of ``pdu_type`` with ``body`` after its header."""
     return _PDU_HEADER.pack(pdu_type, len(body)) + body
+
+
+def _header(length: int, context_id: int, control: int) -> bytes:
+    """What stands before a fragment of ``length`` bytes that is a P-DATA-TF of its own (PS3.8 9.3.5)."""
+    return _P_DATA_TF_HEADER.pack(_P_DATA_TF, length + 6, length + 2, context_id, control)
 
 
 class Fragmenter:
@@ -114,8 +121,8 @@ class Fragmenter:
         """The P-DATA-TFs of one command set."""
         length = len(command_set)
         if length <= self.fragment_length:
-            return [_P_DATA_TF_HEADER.pack(4, length + 6, length + 2, context_id, COMMAND | LAST) + command_set]
-        return list(self._cut(context_id, memoryview(command_set), COMMAND, last=True))
+            return [_header(length, context_id, COMMAND | LAST) + command_set]
+        return list(self._cut_command(context_id, memoryview(command_set)))
 
     def fragments(self, context_id: int, data: memoryview, *, last: bool) -> list[Buffer]:
         """The P-DATA-TFs of a piece of a data set: headers and slices of ``data`` in turn.
@@ -125,10 +132,12 @@ class Fragmenter:
         size = self.fragment_length
         length = len(data)
         if length <= size:
-            return [_P_DATA_TF_HEADER.pack(4, length + 6, length + 2, context_id, LAST if last else 0), data]
+            return [_header(length, context_id, LAST if last else 0), data]
         header = self._full_headers.get(context_id)
         if header is None:
-            header = self._full_headers[context_id] = _P_DATA_TF_HEADER.pack(4, size + 6, size + 2, context_id, 0)
+            header = self._full_headers[context_id] = _P_DATA_TF_HEADER.pack(
+                _P_DATA_TF, size + 6, size + 2, context_id, 0
+            )
         buffers: list[Buffer] = []
         append = buffers.append
         start = 0
@@ -136,16 +145,16 @@ class Fragmenter:
             append(header)
             append(data[start - size : start])
         rest = length - start
-        append(_P_DATA_TF_HEADER.pack(4, rest + 6, rest + 2, context_id, LAST if last else 0))
+        append(_header(rest, context_id, LAST if last else 0))
         append(data[start:])
         return buffers
 
-    def _cut(self, context_id: int, data: memoryview, control: int, *, last: bool) -> Iterator[Buffer]:
+    def _cut_command(self, context_id: int, command_set: memoryview) -> Iterator[Buffer]:
         size = self.fragment_length
-        for start in range(0, len(data), size):
-            piece = data[start : start + size]
-            ends = last and start + size >= len(data)
-            yield _P_DATA_TF_HEADER.pack(4, len(piece) + 6, len(piece) + 2, context_id, control | (LAST if ends else 0))
+        for start in range(0, len(command_set), size):
+            piece = command_set[start : start + size]
+            control = COMMAND if start + size < len(command_set) else COMMAND | LAST
+            yield _header(len(piece), context_id, control)
             yield piece
 
 

@@ -112,7 +112,7 @@ class Requests:
 
     @property
     def goes_on(self) -> bool:
-        """Whether it is worth asking before the next response: for a store under way, or one the window has room for."""
+        """Whether to gather before the next response: for a store under way, or one the window has room for."""
         queue = self._queue
         return bool(queue) and (not queue[0].is_first or len(self._outstanding) < self._window)
 

@@ -1,7 +1,7 @@
 """What a C-STORE status means: its result, and words for it.
 
 Sources: PS3.4 table B.2-1 (storage service), PS3.7 annex C (statuses of DIMSE services) and 9.1.1.1.9. Warnings are
-0001, 0107, 0116 and Bxxx; pending (FFxx) and cancel (FE00) do not belong to C-STORE; whatever is not success or a
+0001, 0107, 0116 and Bxxx; pending (FF00, FF01) and cancel (FE00) do not belong to C-STORE; whatever is not success or a
 warning is a failure.
 """
 

@@ -12,7 +12,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from asyncstore.errors import InvalidPdu
 from asyncstore.protocol.associate import AssociateAccept, AssociateReject, AssociateRequest
@@ -27,6 +27,9 @@ from asyncstore.protocol.pdu import (
     abort,
 )
 from asyncstore.protocol.state import Event, State, step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _BY_USER = 0
 _BY_PROVIDER = 2
@@ -230,7 +233,7 @@ class UpperLayer:
         if action == "AE-6" and refused:
             self._send_and_await_close(_UNSUPPORTED_VERSION.encode())
         else:
-            getattr(self, _ACTIONS[action])()
+            self._ACTIONS[action](self)
             if body is not None and action in _INDICATED:
                 self._events.append(body)
         return action
@@ -326,40 +329,40 @@ class UpperLayer:
         self.outgoing.append(pdu)
         self.artim_running = True
 
+    _ACTIONS: ClassVar[Mapping[str, Callable[[UpperLayer], None]]] = {
+        "AE-1": _nothing,
+        "AE-2": _send,
+        "AE-3": _nothing,
+        "AE-4": _close,
+        "AE-5": _start_artim,
+        "AE-6": _stop_artim,
+        "AE-7": _send,
+        "AE-8": _send_reject,
+        "DT-1": _nothing,
+        "DT-2": _nothing,
+        "AR-1": _request_release,
+        "AR-2": _indicate_release,
+        "AR-3": _confirm_release_and_close,
+        "AR-4": _respond_release,
+        "AR-5": _stop_artim,
+        "AR-6": _nothing,
+        "AR-7": _nothing,
+        "AR-8": _indicate_release,
+        "AR-9": _respond_release_in_collision,
+        "AR-10": _confirm_release,
+        "AA-1": _abort_by_user,
+        "AA-2": _close,
+        "AA-3": _indicate_abort_and_close,
+        "AA-4": _indicate_link_closed,
+        "AA-5": _stop_artim,
+        "AA-6": _nothing,
+        "AA-7": _abort_again,
+        "AA-8": _abort_by_provider,
+    }
+    """What carries out each action."""
+
 
 _UNSUPPORTED_VERSION = AssociateReject(result=1, source=2, reason=2)
 """PS3.8 table 9-21: rejected-permanent, by the ACSE, protocol-version-not-supported."""
 
 _INDICATED = ("AE-3", "AE-4", "AE-6")
-
-_ACTIONS: dict[str, str] = {
-    "AE-1": "_nothing",
-    "AE-2": "_send",
-    "AE-3": "_nothing",
-    "AE-4": "_close",
-    "AE-5": "_start_artim",
-    "AE-6": "_stop_artim",
-    "AE-7": "_send",
-    "AE-8": "_send_reject",
-    "DT-1": "_nothing",
-    "DT-2": "_nothing",
-    "AR-1": "_request_release",
-    "AR-2": "_indicate_release",
-    "AR-3": "_confirm_release_and_close",
-    "AR-4": "_respond_release",
-    "AR-5": "_stop_artim",
-    "AR-6": "_nothing",
-    "AR-7": "_nothing",
-    "AR-8": "_indicate_release",
-    "AR-9": "_respond_release_in_collision",
-    "AR-10": "_confirm_release",
-    "AA-1": "_abort_by_user",
-    "AA-2": "_close",
-    "AA-3": "_indicate_abort_and_close",
-    "AA-4": "_indicate_link_closed",
-    "AA-5": "_stop_artim",
-    "AA-6": "_nothing",
-    "AA-7": "_abort_again",
-    "AA-8": "_abort_by_provider",
-}
-"""The method that carries out each action."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 class Association(Protocol):
     """An established association; :class:`asyncstore.network.association.Association` says what each member means."""
 
-    number: int
     error: AssociationError | None
     data_bytes_sent: int
 

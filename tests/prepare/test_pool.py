@@ -15,8 +15,9 @@ import pytest
 import trees
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool, default_size
-from asyncstore.prepare.probe import FileFormat, probe
+from asyncstore.prepare.probe import probe
 
 _IN_THE_WORKER = """
 import os, signal, time

@@ -287,7 +287,7 @@ def nothing_is_cached(monkeypatch):
     """Every read is as if the file lay on a disk that has to be waited for."""
 
     def not_cached(*_):
-        raise reading._NotCachedError(is_lasting=False)  # noqa: SLF001 - there is no other way to empty the page cache
+        raise reading._NotCached(is_lasting=False)  # noqa: SLF001 - there is no other way to empty the page cache
 
     monkeypatch.setattr(reading, "_read_cached", not_cached)
 

@@ -19,7 +19,8 @@ from asyncstore.model import (
     Instance,
     Unsendable,
 )
-from asyncstore.prepare.probe import FileFormat, probe_file, read_meta
+from asyncstore.prepare.file_format import FileFormat
+from asyncstore.prepare.probe import probe_file, read_meta
 from asyncstore.prepare.unusual import probe_unusual
 
 _FOLDER = Path(trees.pydicom_test_files()[0]).parent
