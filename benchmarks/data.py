@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from asyncstore.load import write_copies
-from asyncstore.sink import file_meta_information
+from asyncstore.sink.files import file_meta_information
 from benchmarks.rounds import say
 
 if TYPE_CHECKING:

@@ -135,9 +135,7 @@ class Fragmenter:
             return [_header(length, context_id, LAST if last else 0), data]
         header = self._full_headers.get(context_id)
         if header is None:
-            header = self._full_headers[context_id] = _P_DATA_TF_HEADER.pack(
-                _P_DATA_TF, size + 6, size + 2, context_id, 0
-            )
+            header = self._full_headers[context_id] = _header(size, context_id, 0)
         buffers: list[Buffer] = []
         append = buffers.append
         start = 0
