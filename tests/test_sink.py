@@ -290,7 +290,7 @@ async def test_a_disk_that_takes_nothing_is_out_of_resources(files, tmp_path, ca
         assert ran.results == {Result.FAILED: len(files)}
         assert {outcome.status for outcome in ran.outcomes} == {0xA700}
         assert sink.tally.refused == {0xA700: len(files)}
-        [warning] = [record.getMessage() for record in caplog.records if record.name == "asyncstore.sink"]
+        [warning] = [record.getMessage() for record in caplog.records if record.name == "asyncstore.sink.files"]
         assert warning.startswith(f"cannot store files in {output}: No such file or directory; ")
         output.mkdir()
         assert (await send(sink.port, files)).results == {Result.STORED: len(files)}

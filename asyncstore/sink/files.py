@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from asyncstore.protocol.command import Command
     from asyncstore.sink.tally import SinkTally
 
-_log = logging.getLogger(__package__)
+_log = logging.getLogger(__name__)
 
 _OUT_OF_RESOURCES = 0xA700
 """PS3.4 table B.2-1."""
