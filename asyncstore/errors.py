@@ -1,4 +1,4 @@
-"""Every error asyncstore raises: one tree, each error carrying facts rather than sentences to be parsed.
+"""Every error asyncstore raises to its callers: one tree, each error carrying facts rather than sentences to be parsed.
 
 Rules:
 

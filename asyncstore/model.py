@@ -2,10 +2,10 @@
 
     SourceFile --> Instance --> Attempt --> Outcome
 
-Besides, what an observer may sample while they travel, :class:`Progress`, and what a peer that is only asked says,
-:class:`PairAnswer`. They are named tuples because millions of them are made: a named tuple costs a third of a frozen
-dataclass. Paths are ``str`` with undecodable bytes as surrogates (:func:`os.fsdecode`), so ``os.fsencode`` gives back
-exactly the name the file has.
+Besides, the memory that data sets travel in, :class:`Buffer` and :class:`Piece`; what an observer may sample meanwhile,
+:class:`Progress` and :class:`Lane`; and what a peer that is only asked says, :class:`PairAnswer`. All that is frozen is
+a named tuple, for millions of them are made: it costs a third of a frozen dataclass. Paths are ``str`` with undecodable
+bytes as surrogates (:func:`os.fsdecode`), so ``os.fsencode`` gives back exactly the name the file has.
 
 Instances name their transfer syntax by its UID; the four in which pixel data is not compressed have their names here.
 """

@@ -28,7 +28,8 @@ _BATCH = 256
 _BATCH_SECONDS = 0.02
 """What a slow walk delivers in this time is a batch, full or not."""
 _AHEAD = 2048
-"""Files that may wait to be probed before the walk waits too."""
+"""Files that may wait to be probed before the walk waits too: some batches, so that a directory that takes long to be
+listed leaves no worker idle."""
 
 Found = SourceFile | Unsendable
 

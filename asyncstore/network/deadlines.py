@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from asyncstore.protocol.requests import Requests
 
 _LONGEST_INTERVAL = 1.0
+_LOOKS = 4
+"""Looks within each limit: none is overstepped by more than a quarter."""
 
 
 class _Mark(NamedTuple):
@@ -56,7 +58,7 @@ class Deadlines:
     def interval(self) -> float | None:
         """Seconds between two looks; ``None``: no need to look."""
         limits = [seconds for seconds in (self._socket, self._dimse) if seconds]
-        return min(_LONGEST_INTERVAL, *(seconds / 4 for seconds in limits)) if limits else None
+        return min(_LONGEST_INTERVAL, *(seconds / _LOOKS for seconds in limits)) if limits else None
 
     def overdue(self, link: Link, requests: Requests, now: float) -> TimedOut | None:
         """What the peer has not done in time, at ``now``."""

@@ -132,7 +132,11 @@ class Pool:
             self._all.pop().end()
 
 
+_MOST_BY_DEFAULT = 8
+"""One looks into 40 000 files a second; no event loop sends what eight find."""
+
+
 def default_size() -> int:
     """As many processes as this one may use cores, less one for the event loop, but at least one and at most eight."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(max(cores - 1, 1), 8)
+    return min(max(cores - 1, 1), _MOST_BY_DEFAULT)

@@ -13,6 +13,7 @@ INTERVAL = 1.0
 FEW = 4
 """What ``auto`` starts with. On loopback 4 associations saturate two cores."""
 MOST = 32
+"""Where ``auto`` ends: the buffers of as many take 71 MB, and few peers serve more."""
 _GAIN = 1.05
 """A step must have made the transfer this much faster to be kept; less is noise."""
 _REST = 15

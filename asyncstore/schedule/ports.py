@@ -21,28 +21,28 @@ class Association(Protocol):
     data_bytes_sent: int
 
     @property
-    def accepted(self) -> Mapping[Pair, int]: ...  # noqa: D102 - see the class
+    def accepted(self) -> Mapping[Pair, int]: ...
     @property
-    def results(self) -> Mapping[Pair, str]: ...  # noqa: D102
+    def results(self) -> Mapping[Pair, str]: ...
     @property
-    def is_idle(self) -> bool: ...  # noqa: D102
+    def is_idle(self) -> bool: ...
     @property
-    def in_hand(self) -> int: ...  # noqa: D102
+    def in_hand(self) -> int: ...
 
-    def submit(self, pieces: Iterable[Piece]) -> None: ...  # noqa: D102
-    def is_taking(self, instance: Instance) -> bool: ...  # noqa: D102
-    def withdraw(self) -> list[Instance]: ...  # noqa: D102
-    def current(self) -> tuple[Instance, float] | None: ...  # noqa: D102
-    def abort(self) -> None: ...  # noqa: D102
-    async def settled(self) -> None: ...  # noqa: D102
-    async def release(self) -> None: ...  # noqa: D102
-    async def close(self) -> None: ...  # noqa: D102
+    def submit(self, pieces: Iterable[Piece]) -> None: ...
+    def is_taking(self, instance: Instance) -> bool: ...
+    def withdraw(self) -> list[Instance]: ...
+    def current(self) -> tuple[Instance, float] | None: ...
+    def abort(self) -> None: ...
+    async def settled(self) -> None: ...
+    async def release(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 class OpenAssociation(Protocol):
     """Opens the association with this number; raises :class:`~asyncstore.errors.AssociationError` where it cannot."""
 
-    async def __call__(  # noqa: D102 - see the class
+    async def __call__(
         self,
         contexts: tuple[ProposedContext, ...],
         number: int,
@@ -54,8 +54,8 @@ class OpenAssociation(Protocol):
 class Reader(Protocol):
     """Reads data sets ahead, in pieces."""
 
-    def read(self, instances: Iterable[Instance]) -> AsyncIterator[list[Piece]]: ...  # noqa: D102 - see the class
-    def close(self) -> None: ...  # noqa: D102
+    def read(self, instances: Iterable[Instance]) -> AsyncIterator[list[Piece]]: ...
+    def close(self) -> None: ...
 
 
 class Converter(Protocol):
@@ -63,7 +63,7 @@ class Converter(Protocol):
 
     changes_everything: bool
 
-    def converted(  # noqa: D102 - see the class
+    def converted(
         self, instances: Iterable[Instance], transfer_syntax_uid: str
     ) -> AbstractAsyncContextManager[list[Instance | Unsendable]]: ...
 
