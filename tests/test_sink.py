@@ -257,6 +257,7 @@ async def test_where_it_cannot_listen_it_says_so(options):
         {"ae_title": "MORE THAN SIXTEEN"},
         {"latency": -0.1},
         {"status": 0x10000},
+        {"status": 0xFF00},
         {"max_pdu": -1},
         {"max_associations": 0},
         {"async_operations": 65536},
@@ -346,7 +347,7 @@ async def ask_for_an_association(connection, port):
 
 @in_both_loops
 async def test_without_descriptors_it_neither_spins_nor_floods_its_log(caplog, monkeypatch):
-    monkeypatch.setattr("asyncstore.network.acceptor._PAUSE", 3600.0)
+    monkeypatch.setattr("asyncstore.network.port._PAUSE", 3600.0)
     async with nothing_left_behind(), Sink(port=0) as sink:
         with socket.socket() as connection, no_descriptors_left():
             await ask_for_an_association(connection, sink.port)
@@ -362,7 +363,7 @@ async def test_without_descriptors_it_neither_spins_nor_floods_its_log(caplog, m
 
 @in_both_loops
 async def test_who_came_when_no_descriptors_were_left_is_served_once_there_are_some(caplog, monkeypatch):
-    monkeypatch.setattr("asyncstore.network.acceptor._PAUSE", 0.01)
+    monkeypatch.setattr("asyncstore.network.port._PAUSE", 0.01)
     async with nothing_left_behind(), Sink(port=0) as sink:
         with socket.socket() as connection:
             with no_descriptors_left():
@@ -375,7 +376,7 @@ async def test_who_came_when_no_descriptors_were_left_is_served_once_there_are_s
 
 @in_both_loops
 async def test_leaving_the_block_when_no_descriptors_are_left_leaves_nothing_to_be_done(caplog, monkeypatch):
-    monkeypatch.setattr("asyncstore.network.acceptor._PAUSE", 0.1)
+    monkeypatch.setattr("asyncstore.network.port._PAUSE", 0.1)
     async with nothing_left_behind():
         with socket.socket() as connection:
             async with Sink(port=0) as sink:

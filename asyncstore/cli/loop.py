@@ -11,6 +11,7 @@ import atexit
 import signal
 import sys
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ T = TypeVar("T")
 
 _INTERRUPTS = ("SIGINT", "SIGTERM", "SIGHUP")
 """By their names: not every system has all of them."""
+
+_HELD_UP = 1.0
+"""Seconds after which a signal that the loop has not taken up shows that it cannot: somebody does not read what is
+printed, and it waits for that."""
 
 
 def run_loop(main: Coroutine[object, object, T]) -> T:
@@ -49,14 +54,27 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 def interrupts(on_interrupt: Callable[[], None]) -> Iterator[None]:
     """While it lasts, SIGINT, SIGTERM and a hang-up call this in the running loop and do nothing else.
 
+    Where the loop is held up, the next one ends the program as the system does it.
+
     What is ignored stays ignored: whoever started the program wants it so, as ``nohup`` does with a hang-up, and a
     shell without job control with SIGINT for what it puts into the background (POSIX.1-2017, XCU 2.11). One that comes
     afterwards is too late: the program is about to end with the exit code it has told. The next one acts as ever.
     """
     loop = asyncio.get_running_loop()
+    untaken_since: float | None = None
 
-    def from_signal(_number: int, _frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(on_interrupt)
+    def from_signal(number: int, _frame: FrameType | None) -> None:
+        nonlocal untaken_since
+        if untaken_since is not None and monotonic() - untaken_since > _HELD_UP:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        untaken_since = monotonic() if untaken_since is None else untaken_since
+        loop.call_soon_threadsafe(take)
+
+    def take() -> None:
+        nonlocal untaken_since
+        untaken_since = None
+        on_interrupt()
 
     there_are = [getattr(signal, name) for name in _INTERRUPTS if hasattr(signal, name)]
     numbers = [number for number in there_are if signal.getsignal(number) is not signal.SIG_IGN]

@@ -11,4 +11,5 @@ tls_files      keys, certificates, revocation lists
 tls_failures   what OpenSSL says, in the project's errors
 association    an association as requestor: open, store, echo, release, abort
 acceptor       an association as acceptor
+port           where associations are accepted
 """

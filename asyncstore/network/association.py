@@ -83,6 +83,10 @@ _ABORT_LINGER = 1.0
 """Seconds to wait, after A-ABORT, for the peer to close: closing at once could keep the A-ABORT from reaching it."""
 
 
+_WRONG_PORT = "Perhaps it speaks TLS on this port (+tls, +tla), or is no DICOM peer at all."
+"""What to say of one that does not answer as a DICOM peer does."""
+
+
 class AssociationOptions(NamedTuple):
     """How associations with one peer are asked for.
 
@@ -314,6 +318,8 @@ class Association:
                 await self._step_done
         except TimeoutError:
             error = TimedOut(self.peer, awaited, seconds or 0.0, "-ta")
+            if not self._is_established and self._options.tls is None:
+                error.hint = f"{error.hint} {_WRONG_PORT}"
             self._fail(error, notify_peer=True)
             raise error from None
         finally:
@@ -352,7 +358,7 @@ class Association:
     def _lost(self, reason: str) -> LinkLost:
         error = LinkLost(self.peer, reason)
         if not self._is_established and self._options.tls is None:
-            error.hint = "Perhaps it speaks TLS on this port (+tls, +tla), or is no DICOM peer at all."
+            error.hint = _WRONG_PORT
         return error
 
     def _drained(self) -> None:

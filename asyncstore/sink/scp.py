@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Self
 from asyncstore.arguments import check, check_ae_title, check_ip_version, check_port, check_window
 from asyncstore.errors import UsageError
 from asyncstore.model import Result
-from asyncstore.network.acceptor import Port, Storing
 from asyncstore.network.addresses import address_of
 from asyncstore.network.link import reason_of
+from asyncstore.network.port import Port
 from asyncstore.protocol.associate import ACCEPTANCE, APPLICATION_CONTEXT, AssociateReject, ContextResult
-from asyncstore.protocol.status import result_of
+from asyncstore.protocol.status import PENDING, describe, result_of
 from asyncstore.sink.files import Folder, Writing
 from asyncstore.sink.tally import SinkTally
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import os
     from types import TracebackType
 
+    from asyncstore.network.acceptor import Storing
     from asyncstore.network.tls import TlsAcceptor, TlsOptions
     from asyncstore.protocol.associate import AssociateRequest, ProposedContext
     from asyncstore.protocol.command import Command
@@ -103,6 +104,7 @@ class Sink:
             check_ae_title("AE", ae_title)
         check(latency >= 0, f"a latency of {latency} s would need a clock that runs backwards")
         check(status in _STATUSES, f"the status {status} does not fit into 16 bits")
+        check(status not in PENDING, f"the status {describe(status)} is no final answer")
         check(max_pdu in _PDU_LENGTHS, f"a maximum PDU length of {max_pdu} is not between 0 and {_PDU_LENGTHS[-1]}")
         check(max_associations is None or max_associations > 0, f"{max_associations} associations take nothing")
         check_window(async_operations)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -275,6 +276,22 @@ class TestInterrupts:
             process.send_signal(signal.SIGINT)
             done = await finished(process)
         assert done.returncode == 130
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    async def test_repeated_it_ends_one_whose_output_nobody_reads(self, tmp_path, number):
+        trees.instances(tmp_path / "many", 400)  # a pipe holds the lines of half of them
+        reading, writing = os.pipe()
+        async with running_sink() as sink:
+            process = await started(
+                "send", "--json", "-", "--associations", "2", HOST, str(sink.port), tmp_path / "many", stdout=writing
+            )
+            os.close(writing)
+            while process.returncode is None:
+                if select.select([reading], [], [], 0)[0]:  # it has begun
+                    process.send_signal(number)
+                await asyncio.sleep(0.3)
+            assert (await finished(process)).returncode in (-number, 130)
+        os.close(reading)
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     @pytest.mark.parametrize("kind", ["start", "outcome", "summary"])
