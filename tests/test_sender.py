@@ -813,3 +813,13 @@ async def test_a_peer_is_asked_for_what_the_sender_would_propose_and_nothing_els
         (True, "in LittleEndianImplicit: converted"),
         (False, "not proposed"),
     ]
+
+
+async def test_associations_that_are_not_to_be_had_are_told_of_once_while_others_go_on(files, caplog):
+    """Whether they are refused before or after the first one is open."""
+    async with nothing_left_behind(), Sink(port=0, max_associations=1) as sink:
+        ran = await send(sink.port, files, associations=4)
+    assert ran.results == {Result.STORED: len(files)}
+    warnings = [record.getMessage() for record in caplog.records if record.name == "asyncstore.schedule.dispatch"]
+    assert len(warnings) == 1
+    assert warnings[0].endswith("; other associations go on")

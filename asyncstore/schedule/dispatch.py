@@ -110,6 +110,8 @@ class Dispatcher:
         self._was_waiting = False
         self._told: set[str] = set()
         """Why lanes have ended, as it was logged: once is enough, also where they try it again and again."""
+        self._untold: set[str] = set()
+        """Why lanes have ended, while nobody knows yet whether others can begin."""
         self.stop_reason: str | None = None
         """Why nothing new is started any more."""
         self.is_halted = False
@@ -293,6 +295,7 @@ class Dispatcher:
             return None
         self.associations_opened += 1
         lane.opened(association, self._options.proposal, changes_everything=self._converter.changes_everything)
+        self._tell()
         self._refuse_uncarried(lane, association, wanted)
         self._wake()  # it may not carry what others left to it
         return association
@@ -307,11 +310,18 @@ class Dispatcher:
         self._lanes.refused(lane)
         others = self._lanes.others(lane)
         _log.debug("association %d: %s", lane.association_number, error)
-        if any(other.association for other in others) and str(error) not in self._told:
-            self._told.add(str(error))
-            _log.warning("%s; other associations go on", error)
+        self._untold.add(str(error))
+        if any(other.association for other in others):
+            self._tell()
         if not others:
             self.failure = error
+
+    def _tell(self) -> None:
+        """Say why lanes have ended, now that others go on."""
+        for error in sorted(self._untold - self._told):
+            _log.warning("%s; other associations go on", error)
+        self._told |= self._untold
+        self._untold.clear()
 
     def _drop_refused(self) -> None:
         """What waits for a refused pair is not sent, unless some association accepted it nevertheless."""
