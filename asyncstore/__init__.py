@@ -4,7 +4,8 @@
         async for outcome in sender.send(["/archive"]):
             print(outcome.result, outcome.path)
 
-The names below are imported when they are first used: ``--help`` and the worker processes need few of them.
+The names below are imported when they are first used: ``--help`` and the worker processes need few of them. (So no
+module may have the name of one: once imported, it would stand in its place.)
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from asyncstore.sender import Run, Sender
     from asyncstore.sink import Sink
     from asyncstore.source import WalkOptions
-    from asyncstore.survey import survey
+    from asyncstore.surveying import survey
 
 _HOMES = {
     "errors": (
@@ -88,7 +89,7 @@ _HOMES = {
     "sender": ("Run", "Sender"),
     "sink": ("Sink",),
     "source": ("WalkOptions",),
-    "survey": ("survey",),
+    "surveying": ("survey",),
 }
 """Where each public name lives."""
 

@@ -29,7 +29,7 @@ from asyncstore.protocol.associate import excess
 from asyncstore.schedule.carriage import Carriage
 from asyncstore.schedule.dispatch import ABORTED, Dispatcher, DispatchOptions
 from asyncstore.source import Paths, WalkOptions
-from asyncstore.survey import Survey
+from asyncstore.surveying import Survey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
@@ -277,11 +277,12 @@ class Sender:
         tls: TlsOptions | None = None,
         ip_version: int | None = None,
     ) -> None:
+        check(bool(peer.strip()), "the peer has no name")
         check_port(port)
         check_ae_title("calling AE", calling_ae_title)
         check_ae_title("called AE", called_ae_title)
-        check(associations is None or associations > 0, f"{associations} associations cannot send anything")
-        check(workers is None or workers > 0, f"{workers} workers cannot prepare anything")
+        check(_is_number(associations), f"{associations!r} associations cannot send anything")
+        check(_is_number(workers), f"{workers!r} workers cannot prepare anything")
         check_window(async_operations)
         for length in (max_pdu, max_send_pdu or max_pdu):
             check(length in _PDU_LENGTHS, f"a maximum PDU length of {length} is not between 4096 and 131072")
@@ -426,6 +427,11 @@ async def _end(association: Association) -> None:
         if association.is_idle:
             await association.release()
         await association.close()
+
+
+def _is_number(number: int | None) -> bool:
+    """Whether it is one from 1 on, or ``None``."""
+    return number is None or (isinstance(number, int) and number > 0)
 
 
 def _check_timeouts(timeouts: Timeouts) -> None:

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_rooms_without_a_loop_load_none(room):
 
 
 def test_only_the_displays_load_what_draws_them():
-    assert "rich" not in _loaded_by("asyncstore.sender", "asyncstore.sink", "asyncstore.survey", "asyncstore.load")
+    assert "rich" not in _loaded_by("asyncstore.sender", "asyncstore.sink", "asyncstore.surveying", "asyncstore.load")
 
 
 def test_sending_loads_no_pydicom():
@@ -54,7 +55,10 @@ def test_every_public_name_is_there_and_lives_in_the_library():
 
     assert len(set(asyncstore.__all__)) == len(asyncstore.__all__)
     for name in asyncstore.__all__:
-        assert getattr(asyncstore, name) is not None
         assert name in dir(asyncstore)
+        imported = {}
+        exec(f"from asyncstore import {name}", imported)  # noqa: S102 - as a user writes it
+        assert getattr(asyncstore, name) is getattr(asyncstore, name) is imported[name]
+        assert not isinstance(imported[name], ModuleType)
     with pytest.raises(AttributeError, match="nothing_of_that_name"):
         asyncstore.nothing_of_that_name  # noqa: B018 - looking it up is the test

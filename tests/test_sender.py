@@ -234,6 +234,8 @@ async def test_pdus_are_no_longer_than_told_where_the_peer_would_take_longer_one
         {"max_pdu": 4095},
         {"max_pdu": 131073},
         {"max_send_pdu": 1},
+        {"associations": "auto"},
+        {"associations": 2.5},
         {"timeouts": Timeouts(acse=-5)},
         {"timeouts": Timeouts(connect=0)},
         {"conversion": ConversionOptions(deflate_level=10)},

@@ -12,7 +12,7 @@ from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.probe import probe
 from asyncstore.source import WalkOptions
-from asyncstore.survey import Survey, survey
+from asyncstore.surveying import Survey, survey
 
 
 class _Pool:
@@ -181,7 +181,7 @@ async def test_a_walk_that_is_stopped_at_the_moment_it_begins_to_wait_ends(tmp_p
             is_stopped.wait(60)
             super().clear()
 
-    monkeypatch.setattr("asyncstore.survey.threading", SimpleNamespace(Event=StoppedBefore, Thread=threading.Thread))
+    monkeypatch.setattr("asyncstore.surveying.threading", SimpleNamespace(Event=StoppedBefore, Thread=threading.Thread))
     looked = Survey([tmp_path], WalkOptions(), _Pool())
     await _until(lambda: walks and not walks[0].is_alive())
 
@@ -258,7 +258,7 @@ async def test_a_survey_left_early_leaves_no_process(tmp_path, monkeypatch):
             super().__init__(size, file_format)
             pools.append(self)
 
-    monkeypatch.setattr("asyncstore.survey.Pool", Remembered)
+    monkeypatch.setattr("asyncstore.surveying.Pool", Remembered)
     _files(tmp_path, 2000)
     async with aclosing(survey([tmp_path], workers=2)) as batches:
         async for batch in batches:

@@ -31,7 +31,7 @@ from asyncstore.errors import AsyncstoreError
 from asyncstore.load import write_archive
 from asyncstore.model import Instance
 from asyncstore.observe.readable import format_bytes, format_count
-from asyncstore.survey import survey
+from asyncstore.surveying import survey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

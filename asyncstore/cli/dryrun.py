@@ -31,7 +31,7 @@ from asyncstore.negotiation import Planned, pair_of
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.readable import format_bytes, format_count, printable
 from asyncstore.protocol.associate import MOST_CONTEXTS
-from asyncstore.survey import survey
+from asyncstore.surveying import survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -67,6 +67,11 @@ class _Walk:
             self._room.set()
         return batch
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether it has ended, and all that it found was taken."""
+        return self._is_over and not self._waiting
+
     def abandon(self) -> None:
         """Take nothing more from it."""
         self._is_abandoned = True
@@ -154,7 +159,7 @@ class Survey:
 
     def stop_walking(self) -> None:
         """Find nothing more; what was found is still delivered."""
-        self.is_cut_short |= self.is_walking
+        self.is_cut_short |= self.is_walking and not self._walk.is_exhausted
         self.is_walking = False
         self._walk.abandon()
         if self._walking is not None:
