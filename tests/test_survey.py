@@ -63,6 +63,15 @@ async def test_every_file_is_delivered_once_in_order(tmp_path):
     assert looked.close() == []
 
 
+async def test_a_walk_that_has_ended_by_itself_is_not_cut_short_by_who_stops_it(tmp_path):
+    _files(tmp_path, 3)
+    looked = Survey([tmp_path], WalkOptions(), _Pool())
+    assert len(await anext(looked)) == 3
+    await _until(lambda: not any(thread.name == "asyncstore-walk" for thread in threading.enumerate()))
+    looked.stop_walking()
+    assert not looked.is_cut_short
+
+
 async def test_what_the_walk_finds_unsendable_is_delivered_too(tmp_path):
     (tmp_path / "empty").mkdir()
     _files(tmp_path, 3)
