@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from asyncstore import __version__
@@ -129,13 +130,7 @@ def _two_columns(left: str, length: int, text: str, column: int, width: int) -> 
 
 def _wrap(text: str, width: int) -> list[str]:
     """The text in lines of at most this width, broken at spaces."""
-    lines = [""]
-    for word in text.split(" "):
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".lstrip()
-    return lines
+    return wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def version_text(libraries: Sequence[str] = _LIBRARIES) -> str:
