@@ -25,11 +25,11 @@ from asyncstore.cli.options import INPUTS, NO_HALT, PEER, PORT, PROGRESS, QUIET,
 from asyncstore.cli.outlook import NOT_AT_ALL, Fate, Outlook
 from asyncstore.cli.proposal import proposal_of
 from asyncstore.cli.standard_output import broken, page_width, put
-from asyncstore.cli.wording import counted, uid_name
+from asyncstore.cli.uid_names import uid_name
 from asyncstore.model import Instance
 from asyncstore.negotiation import Planned, pair_of
 from asyncstore.network.addresses import address_of
-from asyncstore.observe.readable import format_bytes, format_count, printable
+from asyncstore.observe.readable import counted, format_bytes, format_count, printable
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.survey import survey
 

@@ -31,10 +31,10 @@ from asyncstore.cli.loop import run_loop
 from asyncstore.cli.options import PEER, PORT, QUIET
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.standard_output import broken, page_width, put
-from asyncstore.cli.wording import counted, uid_name
+from asyncstore.cli.uid_names import uid_name
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.addresses import address_of
-from asyncstore.observe.readable import format_bytes, printable
+from asyncstore.observe.readable import counted, format_bytes, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -41,12 +41,11 @@ from asyncstore.cli.options import (
 )
 from asyncstore.cli.outcomes import OutcomeLines
 from asyncstore.cli.proposal import identity_of
-from asyncstore.cli.wording import counted
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.display import LogLines, open_display, open_output
 from asyncstore.observe.jsonlines import JsonLines
-from asyncstore.observe.readable import printable
+from asyncstore.observe.readable import counted, printable
 from asyncstore.observe.summary import Ending, print_summary
 from asyncstore.observe.tally import Tally
 

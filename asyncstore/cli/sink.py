@@ -29,9 +29,8 @@ from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import IPV6, QUIET
 from asyncstore.cli.secure import ip_version_of, tls_of
-from asyncstore.cli.wording import counted
 from asyncstore.network.addresses import address_of
-from asyncstore.observe.readable import format_bytes, format_count
+from asyncstore.observe.readable import counted, format_bytes, format_count
 from asyncstore.sink import Sink
 
 if TYPE_CHECKING:

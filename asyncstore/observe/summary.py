@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from asyncstore.model import Result
 from asyncstore.observe.output import line_of
 from asyncstore.observe.readable import (
+    counted,
     format_byte_rate,
     format_bytes,
     format_count,
@@ -105,7 +106,7 @@ def _sentence(tally: Tally, ending: Ending) -> str:
         what = f"all {format_count(stored)} files" if stored > 1 else "1 file"
     else:
         found = " found so far" if ending.is_cut_short else ""
-        what = f"{format_count(stored)} of {_counted(tally.done, 'file')}{found}"
+        what = f"{format_count(stored)} of {counted(tally.done, 'file')}{found}"
     earlier = f" ({format_count(tally.skipped)} of them by an earlier run)" if tally.skipped else ""
     times = f", each file counted {format_count(ending.repeat)} times" if ending.repeat > 1 else ""
     begin = "Interrupted: stored" if ending.interrupted else "Stored"
@@ -116,15 +117,11 @@ def _figures(tally: Tally, ending: Ending) -> Iterator[str]:
     if tally.stored + tally.warning:
         rate = tally.rate(tally.started + ending.seconds)
         yield from (format_bytes(tally.bytes), format_rate(rate.instances), format_byte_rate(rate.bytes))
-    yield _counted(ending.associations, "association")
+    yield counted(ending.associations, "association")
     if ending.at_a_time is not None and ending.associations > ending.at_a_time:
         yield f"at most {format_count(ending.at_a_time)} at a time"
     if tally.retries:
-        yield _counted(tally.retries, "repeated attempt")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{format_count(number)} {noun}{'' if number == 1 else 's'}"
+        yield counted(tally.retries, "repeated attempt")
 
 
 def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Line]:
@@ -141,7 +138,7 @@ def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Lin
         yield from _reason(label, style, reason, width)
     rest = sum(reason.files for reason in reasons[_MOST_REASONS:])
     if rest:
-        yield _row("", style, rest, f"for {_counted(len(reasons) - _MOST_REASONS, 'more reason')}")
+        yield _row("", style, rest, f"for {counted(len(reasons) - _MOST_REASONS, 'more reason')}")
     if result in _ADVICE:
         yield line_of(f"{_PATH_INDENT}{_ADVICE[result]}")
 
