@@ -31,6 +31,7 @@ from asyncstore.observe.readable import (
     format_rate,
     printable,
 )
+from asyncstore.observe.results import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,18 +42,12 @@ if TYPE_CHECKING:
 _MOST_REASONS = 10
 """Reasons listed of each result; the rest is counted."""
 
-_LABELS = {
-    Result.WARNING: ("with a warning", "yellow"),
-    Result.FAILED: ("failed", "red"),
-    Result.NOT_SENT: ("not sent", "red"),
-    Result.UNKNOWN: ("unknown", "red"),
-}
 _ADVICE = {Result.UNKNOWN: "The peer may hold these or not: send them again."}
 
 _CUT_SHORT = "There may be more files: those not found yet are counted nowhere, and no line of --json names them."
 
 _INDENT = "  "
-_LABEL_CELLS = max(len(label) for label, _ in _LABELS.values())
+_LABEL_CELLS = max(len(shown.word) for shown in SHOWN.values())
 _COUNT_CELLS = len("999 999")
 _PATH_INDENT = "    "
 _REASON_INDENT = " " * (len(_INDENT) + _LABEL_CELLS + 1 + _COUNT_CELLS + 2)
@@ -89,7 +84,7 @@ def summary_lines(tally: Tally, ending: Ending, width: int | None = None) -> lis
     lines = [line_of(_sentence(tally, ending), style)]
     if tally.done:
         lines.append(line_of(f"{', '.join(_figures(tally, ending))}."))
-    reasons = [line for result in _LABELS for line in _reasons_of(result, tally, width)]
+    reasons = [line for result in SHOWN for line in _reasons_of(result, tally, width)]
     if reasons:
         lines += [(), *reasons]
     details = [*([_CUT_SHORT] if ending.is_cut_short else []), *ending.details]
@@ -129,7 +124,7 @@ def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Lin
     reasons = [reason for reason in tally.reasons if reason.result is result]
     if not reasons:
         return
-    label, style = _LABELS[result]
+    label, style = SHOWN[result]
     total = tally.count(result)
     if len(reasons) > 1:
         yield _row(label, style, total, f"for {format_count(len(reasons))} reasons:")
