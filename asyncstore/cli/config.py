@@ -312,7 +312,7 @@ def _by_name(commands: Iterable[Command]) -> dict[str, Option[object]]:
 
 def _rows(command: Command) -> Iterator[Option[object]]:
     """The rows of a command that a file may give."""
-    return (row for row in command.options() if not row.exits and not row.line_only and row.long != CONFIG.long)
+    return (row for row in command.options() if row.is_configurable and row.long != CONFIG.long)
 
 
 def _has_peers(command: Command) -> bool:

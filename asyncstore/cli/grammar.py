@@ -256,7 +256,7 @@ def _check_together(options: Mapping[str, Given]) -> None:
 
 def _from_environment(command: Command, environment: Mapping[str, str]) -> list[Given]:
     """The options that variables give."""
-    found = ((row, environment.get(row.variable)) for row in command.options() if not row.exits and not row.line_only)
+    found = ((row, environment.get(row.variable)) for row in command.options() if row.is_configurable)
     return [_from_variable(row, text) for row, text in found if text]
 
 

@@ -122,8 +122,8 @@ def _unread_variables() -> Iterator[str]:
     named = [name for name in os.environ if name.startswith(VARIABLES) and os.environ[name]]
     if not named:
         return
-    rows = (row for command in COMMANDS.values() for row in command.options() if not row.exits and not row.line_only)
-    known = {row.variable for row in rows}
+    rows = (row for command in COMMANDS.values() for row in command.options())
+    known = {row.variable for row in rows if row.is_configurable}
     for name in named:
         if name not in known:
             yield f"{name}: no option reads this variable{_did_you_mean(name, known)}"
