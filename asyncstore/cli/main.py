@@ -24,6 +24,7 @@ from asyncstore.cli.commands import COMMANDS
 from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_OK
 from asyncstore.cli.grammar import check, tokenize
 from asyncstore.cli.help import Style, command_help, program_help, version_text, width_of
+from asyncstore.cli.meant import closest, did_you_mean
 from asyncstore.cli.options import ARGUMENTS, CONFIG, NAMED_PEER, QUIET, VERSION
 from asyncstore.cli.standard_output import discard, put
 from asyncstore.cli.table import VARIABLES
@@ -32,7 +33,7 @@ from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.observe.readable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
     from asyncstore.cli.grammar import Layer, Tokens
@@ -126,7 +127,7 @@ def _unread_variables() -> Iterator[str]:
     known = {row.variable for row in rows if row.is_configurable}
     for name in named:
         if name not in known:
-            yield f"{name}: no option reads this variable{_did_you_mean(name, known)}"
+            yield f"{name}: no option reads this variable{did_you_mean(closest(name, known))}"
 
 
 def _has_config(command: Command) -> bool:
@@ -190,15 +191,7 @@ def _say(text: str, stream: TextIO) -> None:
 
 def _unknown_command(name: str) -> str:
     """What to say about a word that is no command."""
-    return f"unknown command {name!r}{_did_you_mean(name, COMMANDS)}"
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The known name that was probably meant, if any."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
-
-    close = get_close_matches(name, known, n=1)
-    return f", did you mean {close[0]}?" if close else ""
+    return f"unknown command {name!r}{did_you_mean(closest(name, COMMANDS))}"
 
 
 def _prepare_streams() -> None:
