@@ -37,6 +37,7 @@ from asyncstore.cli.options import (
     SCAN_DIRECTORIES,
     SCAN_PATTERN,
     SOCKET_TIMEOUT,
+    STANDARD_STREAM,
     TIMEOUT,
     WORKERS,
 )
@@ -142,8 +143,9 @@ def paths_of(parsed: Parsed) -> Iterator[Iterable[str]]:
 
 def _open_list(name: str) -> FileIO:
     """The file that lists names, or standard input; unbuffered, so that a name is there as soon as it is written."""
+    is_stream = name == STANDARD_STREAM
     try:
-        return open(0 if name == "-" else name, "rb", buffering=0, closefd=name != "-")
+        return open(0 if is_stream else name, "rb", buffering=0, closefd=not is_stream)
     except OSError as error:
         raise UsageError(f"{FILES_FROM.long} {name}: cannot read it: {error.strerror}") from None
 

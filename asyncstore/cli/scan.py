@@ -28,7 +28,7 @@ from asyncstore.cli.engine import sender_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import run_loop
-from asyncstore.cli.options import PEER, PORT, QUIET
+from asyncstore.cli.options import PEER, PORT, QUIET, STANDARD_STREAM
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.standard_output import broken, page_width, put
 from asyncstore.cli.uid_names import uid_name
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from asyncstore.cli.dryrun import Findings
     from asyncstore.cli.table import Parsed
     from asyncstore.protocol.associate import UserIdentity
-
-_STANDARD_OUTPUT = "-"
 
 
 def run(parsed: Parsed) -> int:
@@ -64,7 +62,7 @@ async def _scan(parsed: Parsed, identity: UserIdentity | None) -> int:
         code = findings.exit_code if failure is None else EXIT_NOT_ATTEMPTED
         if file is not None:
             _write(file, parsed, _lines(findings, peer, code))
-        if parsed[SCAN_JSON] == _STANDARD_OUTPUT:
+        if parsed[SCAN_JSON] == STANDARD_STREAM:
             put(*_lines(findings, peer, code))
         elif not parsed[QUIET]:
             width = page_width()
@@ -156,7 +154,7 @@ def _json_file(parsed: Parsed, stack: ExitStack) -> io.FileIO | None:
         UsageError: it cannot be written.
     """
     target = parsed[SCAN_JSON]
-    if target is None or target == _STANDARD_OUTPUT:
+    if target is None or target == STANDARD_STREAM:
         return None
     try:
         return stack.enter_context(io.FileIO(target, "w"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from asyncstore.cli.asking import ask, has_terminal, line_of_standard_input
-from asyncstore.cli.options import FILES_FROM, IPV4, IPV6, STANDARD_INPUT
+from asyncstore.cli.options import FILES_FROM, IPV4, IPV6, STANDARD_STREAM
 from asyncstore.cli.tls_options import (
     ADD_CERT_DIR,
     ADD_CERT_FILE,
@@ -122,7 +122,7 @@ def _password(parsed: Parsed, key: str | None, *, from_terminal: bool) -> str | 
     asker = f"{ENABLE_TLS.long} {key}"
     if from_terminal:
         return lambda: ask(asker, f"Password of the private key {key}: ", USE_PASSWD.variable)
-    return lambda: _from_standard_input(asker, holds_names=parsed[FILES_FROM] == STANDARD_INPUT)
+    return lambda: _from_standard_input(asker, holds_names=parsed[FILES_FROM] == STANDARD_STREAM)
 
 
 def _from_standard_input(asker: str, *, holds_names: bool) -> str:

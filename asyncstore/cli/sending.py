@@ -38,6 +38,7 @@ from asyncstore.cli.options import (
     QUIET,
     RENAME,
     REPEAT,
+    STANDARD_STREAM,
 )
 from asyncstore.cli.outcomes import OutcomeLines
 from asyncstore.cli.proposal import identity_of
@@ -226,7 +227,7 @@ def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
         yield f"{counted(watch.renamer.failed, 'file')} could not be renamed, and kept the name."
     if watch.json_lines is not None and watch.json_lines.is_incomplete:
         yield f"Not every outcome could be written to {parsed[JSON]}, so the exit code is not 0: see above."
-    elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[JSON] != "-":
+    elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[JSON] != STANDARD_STREAM:
         yield f"Every outcome: {parsed[JSON]}"
     yield from _next_steps(parsed, watch.tally)
 
@@ -251,14 +252,14 @@ def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:
     if target is None:
         return None
     try:
-        return JsonLines.open(target, logger.error)
+        return JsonLines.open(None if target == STANDARD_STREAM else target, logger.error)
     except OSError as error:
         raise UsageError(f"{JSON.long} {target}: cannot write it: {error.strerror}") from None
 
 
 def _progress(parsed: Parsed) -> When:
     """What to show of the progress: a display and JSON lines on the same terminal would overwrite each other."""
-    is_written_over = parsed[JSON] == "-" and sys.stdout.isatty()
+    is_written_over = parsed[JSON] == STANDARD_STREAM and sys.stdout.isatty()
     return "off" if parsed[QUIET] or is_written_over else parsed[PROGRESS]
 
 
