@@ -26,6 +26,8 @@ _USUAL = 100
 _TEXT_COLUMN = 30
 """Where the texts of options begin, as far as the names leave room."""
 _INDENT = "  "
+_OPTIONS = [("-h  --help", "show this help and exit"), ("    --version", "show versions and exit")]
+"""What stands in place of a command."""
 _LIBRARIES = ("pydicom", "pynetdicom", "anyio", "uvloop", "rich")
 
 
@@ -61,13 +63,14 @@ def program_help(commands: Iterable[Command], style: Style, width: int) -> str:
     """What ``asyncstore --help`` prints."""
     lines = [f"{style.heading}asyncstore{style.end} {__version__}", *_wrap(SUMMARY, width), ""]
     lines += [f"{style.heading}usage{style.end}: asyncstore COMMAND [options] ...", ""]
-    lines.append(f"{style.heading}commands{style.end}")
-    for command in commands:
-        lines += _two_columns(f"{style.name}{command.name}{style.end}", len(command.name), command.summary, 10, width)
-    lines += ["", f"{style.heading}options{style.end}"]
-    for name, text in (("-h  --help", "show this help and exit"), ("    --version", "show versions and exit")):
-        lines += _two_columns(f"{style.name}{name}{style.end}", len(name), text, 17, width)
-    lines += ["", *_wrap("asyncstore COMMAND --help says more about a command. To begin with: asyncstore demo", width)]
+    tables = {"commands": [(command.name, command.summary) for command in commands], "options": _OPTIONS}
+    column = max(len(name) for rows in tables.values() for name, _ in rows)
+    for heading, rows in tables.items():
+        lines.append(f"{style.heading}{heading}{style.end}")
+        for name, text in rows:
+            lines += _two_columns(f"{style.name}{name}{style.end}", len(name), text, column, width)
+        lines.append("")
+    lines += _wrap("asyncstore COMMAND --help says more about a command. To begin with: asyncstore demo", width)
     return "\n".join(lines)
 
 

@@ -70,7 +70,7 @@ _FRAME = 0.25
 def run(parsed: Parsed) -> int:
     """Send, or say what would be sent, and return the exit code."""
     if parsed[DRY_RUN]:
-        from asyncstore.cli.dryrun import dry_run  # noqa: PLC0415 - pydicom names UIDs there
+        from asyncstore.cli.dryrun import dry_run  # noqa: PLC0415 - few runs are to say what they would do
 
         return run_loop(dry_run(parsed))
     return run_loop(send(parsed, identity_of(parsed)))  # a password is asked for while nothing else goes on
