@@ -43,7 +43,7 @@ from asyncstore.cli.options import (
 )
 from asyncstore.cli.proposal import proposal_of, too_long
 from asyncstore.cli.secure import ip_version_of, tls_of
-from asyncstore.errors import AsyncstoreError, RequestTooLong, UsageError
+from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
 from asyncstore.prepare.invention import Invent
@@ -154,26 +154,26 @@ def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
     """The names in a list.
 
     Raises:
-        AsyncstoreError: it could not be read to its end.
+        ReadFailed: it could not be read to its end.
     """
     try:
         yield from files_from(names, null=null)
     except OSError as error:
         complaint = f"{FILES_FROM.long}: the list could not be read to its end: {error.strerror}"
-        raise AsyncstoreError(complaint) from error
+        raise ReadFailed(complaint) from error
 
 
 def refuse_missing(paths: Iterable[str]) -> None:
     """See that what is named on the command line exists, as storescu does before it sends anything.
 
     Raises:
-        AsyncstoreError: one does not.
+        ReadFailed: one does not.
     """
     for path in paths:
         try:
             os.stat(path)  # noqa: PTH116 - there may be a hundred thousand of them
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            refusal = AsyncstoreError(f"cannot access {path!r}: {reason}; nothing was sent")
+            refusal = ReadFailed(f"cannot access {path!r}: {reason}; nothing was sent")
             refusal.hint = f"With {NO_HALT.long} ({NO_HALT.short}) the other files are sent, and this one is reported."
             raise refusal from None

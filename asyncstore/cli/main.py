@@ -29,7 +29,7 @@ from asyncstore.cli.options import ARGUMENTS, CONFIG, NAMED_PEER, QUIET, VERSION
 from asyncstore.cli.standard_output import discard, put
 from asyncstore.cli.table import VARIABLES
 from asyncstore.cli.tls_options import LIST_CIPHERS, LIST_PROFILES
-from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
 from asyncstore.observe.readable import printable
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         discard(sys.stdout)
         return EXIT_BROKEN_PIPE
-    except AsyncstoreError as error:  # that of standard output, where no command told of it
+    except WriteFailed as error:  # standard output, where no command told of it
         _say(f"asyncstore: {error}", sys.stderr)
         return EXIT_NOT_ATTEMPTED
     except KeyboardInterrupt:

@@ -32,7 +32,7 @@ from asyncstore.cli.options import PEER, PORT, QUIET, STANDARD_STREAM
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.standard_output import broken, page_width, put
 from asyncstore.cli.uid_names import uid_name
-from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.readable import counted, format_bytes, printable
 
@@ -166,7 +166,7 @@ def _write(file: io.FileIO, parsed: Parsed, lines: Iterable[str]) -> None:
     """Write the lines, and close the file.
 
     Raises:
-        AsyncstoreError: they cannot be written to their end.
+        WriteFailed: they cannot be written to their end.
     """
     rest = memoryview("".join(f"{line}\n" for line in lines).encode("ascii"))
     try:
@@ -174,4 +174,6 @@ def _write(file: io.FileIO, parsed: Parsed, lines: Iterable[str]) -> None:
             while rest:
                 rest = rest[file.write(rest) :]
     except OSError as error:
-        raise AsyncstoreError(f"{SCAN_JSON.long} {parsed[SCAN_JSON]}: cannot write it: {error.strerror}") from error
+        failure = WriteFailed(f"{SCAN_JSON.long} {parsed[SCAN_JSON]}: cannot write it: {error.strerror}")
+        failure.hint = f"Name a file that lies elsewhere, or {STANDARD_STREAM} for standard output."
+        raise failure from error

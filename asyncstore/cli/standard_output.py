@@ -17,7 +17,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.help import width_of
-from asyncstore.errors import AsyncstoreError
+from asyncstore.errors import WriteFailed
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -27,7 +27,7 @@ def put(*lines: str) -> None:
     """Print lines; without any, see that nothing printed before is left to be written.
 
     Raises:
-        AsyncstoreError: they cannot be written.
+        WriteFailed: they cannot be written.
         BrokenPipeError: nobody reads them.
     """
     try:
@@ -37,7 +37,7 @@ def put(*lines: str) -> None:
         raise
     except OSError as error:
         discard(sys.stdout)
-        raise AsyncstoreError(f"standard output: cannot write to it: {error.strerror or error}") from error
+        raise WriteFailed(f"standard output: cannot write to it: {error.strerror or error}") from error
 
 
 def page_width() -> int | None:
