@@ -25,8 +25,9 @@ from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_
 from asyncstore.cli.grammar import parse
 from asyncstore.cli.loop import interrupts, run_loop
 from asyncstore.cli.options import ASSOCIATIONS, PROGRESS
+from asyncstore.cli.page import broken, page_width
 from asyncstore.cli.sending import send
-from asyncstore.cli.standard_output import broken, page_width, put
+from asyncstore.cli.standard_output import put
 from asyncstore.errors import AssociationError
 from asyncstore.load import write_archive
 from asyncstore.model import Instance

@@ -6,15 +6,12 @@ Rules:
    kind of file, however many files there are.
 2. The peer is taken to accept everything that is proposed. What cannot be sent even then is said not to be: where a
    data set would have to be converted for compressed pixel data, it is looked into for pixel data.
-3. Where a page has an edge, columns that do not fit stand below, and sentences are broken between words. Paths are
-   whole: they are there to be copied.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.engine import paths_of, refuse_missing, walk_of
@@ -23,8 +20,9 @@ from asyncstore.cli.file_format import format_of
 from asyncstore.cli.loop import every
 from asyncstore.cli.options import INPUTS, NO_HALT, PEER, PORT, PROGRESS, QUIET, REPEAT, WORKERS
 from asyncstore.cli.outlook import NOT_AT_ALL, Fate, Outlook
+from asyncstore.cli.page import aligned, broken, page_width
 from asyncstore.cli.proposal import proposal_of
-from asyncstore.cli.standard_output import broken, page_width, put
+from asyncstore.cli.standard_output import put
 from asyncstore.cli.uid_names import uid_name
 from asyncstore.model import Instance
 from asyncstore.negotiation import Planned, pair_of
@@ -42,9 +40,6 @@ if TYPE_CHECKING:
     from asyncstore.protocol.associate import ProposedContext
 
 _PLANNED = Planned()
-_NUMBERS = 2
-"""Columns that a table begins with."""
-_GAP = "  "
 _FRAME = 0.25
 """Seconds from one look at the count to the next."""
 
@@ -215,13 +210,13 @@ class Findings:
         yield from broken(f"{printable(before)}{self._totals()}{after}", width)
         if self._kinds:
             yield ""
-            yield from _aligned(self._kind_rows(), width)
+            yield from aligned(self._kind_rows(), width)
             yield ""
             yield from broken(self._contexts(), width)
         if self._reasons:
             yield ""
             yield f"cannot be sent: {counted(sum(count for count, _ in self._reasons.values()), 'file')}"
-            yield from _aligned(self._reason_rows(), width)
+            yield from aligned(self._reason_rows(), width)
 
     def _totals(self) -> str:
         """How many instances there are, and how many of them would be sent where that is known to be fewer."""
@@ -257,34 +252,6 @@ class Findings:
         if len(requests) == 1:
             return proposed
         return f"{proposed}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"
-
-
-def _aligned(rows: Sequence[tuple[str, ...]], page: int | None) -> Iterator[str]:
-    """The rows with their columns below one another: two numbers, then texts (rule 3)."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    ends = list(accumulate(len(_GAP) + width for width in widths))
-    beside = len(ends) if page is None else max(_NUMBERS + 1, sum(end <= page for end in ends))
-    start = ends[_NUMBERS - 1] + len(_GAP)
-    for row in rows:
-        numbers = [f"{cell:>{width}}" for cell, width in zip(row[:_NUMBERS], widths, strict=False)]
-        line = f"{_GAP}{_GAP.join(numbers)}{_GAP}{_joined(row[_NUMBERS:beside], widths[_NUMBERS:])}"
-        yield from broken(line, page, start) if beside == _NUMBERS + 1 else (line,)
-        if page is not None and beside < len(row):
-            yield from _below(row[beside:], widths[beside:], start, page)
-
-
-def _below(cells: Sequence[str], widths: Sequence[int], start: int, page: int) -> Iterator[str]:
-    """What stands below a row: side by side where there is room, further to the left where there is not."""
-    if start + sum(widths) + len(_GAP) * (len(widths) - 1) <= page:
-        yield f"{' ' * start}{_joined(cells, widths)}"
-        return
-    indent = max(2 * len(_GAP), min(start, page - max(widths)))
-    yield from (f"{' ' * indent}{cell}" for cell in cells)
-
-
-def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Texts side by side in columns of these widths."""
-    return _GAP.join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=False)).rstrip()
 
 
 class _Counter:

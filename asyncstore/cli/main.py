@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING
 from asyncstore.cli.commands import COMMANDS
 from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_OK
 from asyncstore.cli.grammar import check, tokenize
-from asyncstore.cli.help import Style, command_help, program_help, version_text, width_of
+from asyncstore.cli.help import Style, command_help, program_help, version_text
 from asyncstore.cli.meant import closest, did_you_mean
 from asyncstore.cli.options import ARGUMENTS, CONFIG, NAMED_PEER, QUIET, VERSION
+from asyncstore.cli.page import width_of
 from asyncstore.cli.standard_output import discard, put
 from asyncstore.cli.table import VARIABLES
 from asyncstore.cli.tls_options import LIST_CIPHERS, LIST_PROFILES

@@ -29,8 +29,9 @@ from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import run_loop
 from asyncstore.cli.options import PEER, PORT, QUIET, STANDARD_STREAM
+from asyncstore.cli.page import broken, page_width
 from asyncstore.cli.proposal import identity_of
-from asyncstore.cli.standard_output import broken, page_width, put
+from asyncstore.cli.standard_output import put
 from asyncstore.cli.uid_names import uid_name
 from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
 from asyncstore.network.addresses import address_of
