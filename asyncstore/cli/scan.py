@@ -23,9 +23,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.commands import CHECKED_PEER, PEER_CHECK, SCAN_JSON
-from asyncstore.cli.dryrun import look_into
 from asyncstore.cli.engine import sender_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED
+from asyncstore.cli.findings import look_into
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import run_loop
 from asyncstore.cli.options import PEER, PORT, QUIET, STANDARD_STREAM
@@ -40,7 +40,7 @@ from asyncstore.observe.readable import counted, format_bytes, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from asyncstore.cli.dryrun import Findings
+    from asyncstore.cli.findings import Findings
     from asyncstore.cli.table import Parsed
     from asyncstore.protocol.associate import UserIdentity
 

@@ -9,7 +9,7 @@ import pytest
 import trees
 from asyncstore import ConnectFailed, Instance, PairAnswer, Sender, Sink, listed
 from asyncstore.cli.commands import SCAN
-from asyncstore.cli.dryrun import Findings
+from asyncstore.cli.findings import Findings
 from asyncstore.model import Unsendable
 from cli.commands import asyncstore, needs_a_full_device, running_sink
 from peers.hostile import running_hostile
