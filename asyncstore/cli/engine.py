@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.file_format import format_of
+from asyncstore.cli.ip_version import ip_version_of
 from asyncstore.cli.options import (
     ABORT,
     ACSE_TIMEOUT,
@@ -42,7 +43,7 @@ from asyncstore.cli.options import (
     WORKERS,
 )
 from asyncstore.cli.proposal import proposal_of, too_long
-from asyncstore.cli.secure import ip_version_of, tls_of
+from asyncstore.cli.tls import tls_of
 from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions

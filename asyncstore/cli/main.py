@@ -141,7 +141,7 @@ def _answer(command: Command, option: str) -> int:
     if option == VERSION.long:
         _print_versions()
     elif option in (LIST_CIPHERS.long, LIST_PROFILES.long):
-        from asyncstore.cli.secure import cipher_suite_list, profile_list  # noqa: PLC0415 - few ask for them
+        from asyncstore.cli.tls_lists import cipher_suite_list, profile_list  # noqa: PLC0415 - few ask for them
 
         _say(cipher_suite_list() if option == LIST_CIPHERS.long else profile_list(), sys.stdout)
     else:
