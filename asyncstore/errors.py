@@ -42,6 +42,14 @@ class RequestTooLong(UsageError):
         self.excess = excess
 
 
+class ReadFailed(AsyncstoreError):
+    """What a command was given to read cannot be read: a file that was named, or a list of names to its end."""
+
+
+class WriteFailed(AsyncstoreError):
+    """What a command has to tell cannot be written to its end, to a file or to standard output."""
+
+
 class PrepareError(AsyncstoreError):
     """The process pool that prepares files cannot work at all (a single bad file is an outcome, not this error)."""
 

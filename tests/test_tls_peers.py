@@ -9,7 +9,7 @@ import pytest
 from asyncstore import Result, Sink, TlsOptions
 from asyncstore.cli.commands import SEND
 from asyncstore.cli.grammar import parse
-from asyncstore.cli.secure import tls_of
+from asyncstore.cli.tls import tls_of
 from asyncstore.errors import NotTls, OurCertificateRefused, PeerCertificateRefused, TlsInterrupted
 from cli.commands import asyncstore, finished, running_sink, started
 from oracle import assert_true, nothing_left_behind, send

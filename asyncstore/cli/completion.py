@@ -12,10 +12,10 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.cli.commands import COMMANDS, SHELL
-from asyncstore.cli.completion_scripts import bash, fish, zsh
+from asyncstore.cli.completion_scripts import Described, Word, bash, fish, zsh
 from asyncstore.cli.exits import EXIT_OK
 from asyncstore.cli.kinds import Choice, Status
 from asyncstore.cli.options import NAMED_PEER, PEER
@@ -35,40 +35,6 @@ def run(parsed: Parsed) -> int:
     """Run the command and return its exit code."""
     put(_SCRIPTS[parsed[SHELL]](described(COMMANDS.values())).removesuffix("\n"))
     return EXIT_OK
-
-
-class Word(NamedTuple):
-    """A word that can be completed to: an option's name.
-
-    Attributes:
-        name: the word.
-        values: the hints of the values that follow it.
-        text: what it does.
-    """
-
-    name: str
-    values: tuple[str, ...]
-    text: str
-
-
-class Described(NamedTuple):
-    """A command as the scripts know it.
-
-    Attributes:
-        name: the word after ``asyncstore``.
-        text: what it does.
-        words: its options' names.
-        parameters: the hints of its parameters in their order.
-        repeats: whether the last of them takes all that is left.
-        peer: the option that stands for the first two parameters; empty where there is none.
-    """
-
-    name: str
-    text: str
-    words: tuple[Word, ...]
-    parameters: tuple[str, ...]
-    repeats: bool
-    peer: str
 
 
 def described(commands: Iterable[Command]) -> list[Described]:

@@ -7,15 +7,47 @@ table is a function that says of a word of a command which values follow it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from asyncstore.cli.completion import Described
-
 _PEERS = r"sed -n 's/^[[:space:]]*\[peers\.\([^]]*\)\].*/\1/p'"
 """Prints the names of the peers in a configuration file."""
+
+
+class Word(NamedTuple):
+    """A word that can be completed to: an option's name.
+
+    Attributes:
+        name: the word.
+        values: the hints of the values that follow it.
+        text: what it does.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    text: str
+
+
+class Described(NamedTuple):
+    """A command as the scripts know it.
+
+    Attributes:
+        name: the word after ``asyncstore``.
+        text: what it does.
+        words: its options' names.
+        parameters: the hints of its parameters in their order.
+        repeats: whether the last of them takes all that is left.
+        peer: the option that stands for the first two parameters; empty where there is none.
+    """
+
+    name: str
+    text: str
+    words: tuple[Word, ...]
+    parameters: tuple[str, ...]
+    repeats: bool
+    peer: str
 
 
 def bash(commands: Sequence[Described]) -> str:

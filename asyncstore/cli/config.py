@@ -30,11 +30,11 @@ import os
 import re
 import stat
 import tomllib
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.cli.grammar import Given, Layer
 from asyncstore.cli.kinds import Address, Integer, IntegerOrAuto, Seconds, Secret, Status
+from asyncstore.cli.meant import closest, did_you_mean
 from asyncstore.cli.options import CONFIG, NAMED_PEER, PEER, PORT
 from asyncstore.errors import UsageError
 
@@ -238,13 +238,13 @@ class _File:
 
     def _unknown_table(self, name: str, content: Table) -> str:
         """What to say about a table that is none of ours, with the one that was probably meant."""
-        found, close = name, get_close_matches(name.lower(), [*self._known, _PEERS], n=1)
+        found, close = name, closest(name.lower(), [*self._known, _PEERS])
         inner = next((f".{key}" for key, value in content.items() if isinstance(value, dict)), "")
         if close == [_PEERS]:
             found, close = f"{name}{inner}", [f"{_PEERS}{inner or '.NAME'}"]
         elif not close and content.keys() & _ADDRESS:
             close = [f"{_PEERS}.{name}"]
-        return f"{self._place(found)}: unknown table{_did_you_mean(f'[{table}]' for table in close)}"
+        return f"{self._place(found)}: unknown table{did_you_mean(f'[{table}]' for table in close)}"
 
     def _checked(self, table: str, content: Table) -> list[Given]:
         """The options that a table gives; each is known, and each value means something (rule 1)."""
@@ -271,8 +271,8 @@ class _File:
             return f"this can only stand on the command line: --{key}"
         bare = key.lstrip("+-")
         meant = [name for name, row in rows.items() if row.short is not None and row.short[1:] == bare]
-        meant = meant or get_close_matches(bare.lower().replace("_", "-"), [*address, *rows], n=1)
-        return f"unknown key{_did_you_mean(meant)}"
+        meant = meant or closest(bare.lower().replace("_", "-"), [*address, *rows])
+        return f"unknown key{did_you_mean(meant)}"
 
     def _layer(self, table: str) -> Layer:
         """A table as a layer, without what belongs to other commands (rule 2)."""
@@ -312,7 +312,7 @@ def _by_name(commands: Iterable[Command]) -> dict[str, Option[object]]:
 
 def _rows(command: Command) -> Iterator[Option[object]]:
     """The rows of a command that a file may give."""
-    return (row for row in command.options() if not row.exits and not row.line_only and row.long != CONFIG.long)
+    return (row for row in command.options() if row.is_configurable and row.long != CONFIG.long)
 
 
 def _has_peers(command: Command) -> bool:
@@ -336,12 +336,6 @@ def _words(kind: Kind[object], value: object) -> Iterator[str]:
         if isinstance(word, str) and "\0" in word:  # as no command line and no variable can
             raise ValueError("a text cannot hold a NUL character")
         yield f"{word:#06x}" if isinstance(kind, Status) and isinstance(word, int) else str(word)
-
-
-def _did_you_mean(meant: Iterable[str]) -> str:
-    """What was probably meant, if anything."""
-    names = " or ".join(meant)
-    return f": did you mean {names}?" if names else ""
 
 
 def _line_of(lines: Iterable[str], table: str, key: str | None) -> int | None:

@@ -25,9 +25,10 @@ from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_
 from asyncstore.cli.grammar import parse
 from asyncstore.cli.loop import interrupts, run_loop
 from asyncstore.cli.options import ASSOCIATIONS, PROGRESS
+from asyncstore.cli.page import broken, page_width
 from asyncstore.cli.sending import send
-from asyncstore.cli.standard_output import broken, page_width, put
-from asyncstore.errors import AsyncstoreError
+from asyncstore.cli.standard_output import put
+from asyncstore.errors import AssociationError
 from asyncstore.load import write_archive
 from asyncstore.model import Instance
 from asyncstore.observe.readable import format_bytes, format_count
@@ -114,7 +115,7 @@ async def _sink_process(output: Path) -> AsyncIterator[int]:
     """``asyncstore sink`` as a process of its own, while it lasts; gives the port it listens on.
 
     Raises:
-        AsyncstoreError: it did not start.
+        AssociationError: it did not start.
     """
     process = _start_sink(output)
     with process:
@@ -149,7 +150,7 @@ async def _port_of(process: subprocess.Popen[bytes]) -> int:
     """The port the sink says it listens on.
 
     Raises:
-        AsyncstoreError: it says something else, or nothing in time.
+        AssociationError: it says something else, or nothing in time.
     """
     line = b""
     with anyio.move_on_after(_START_TIME):
@@ -157,7 +158,10 @@ async def _port_of(process: subprocess.Popen[bytes]) -> int:
             line = await anyio.to_thread.run_sync(process.stdout.readline, abandon_on_cancel=True)
     match = _LISTENING.match(line)
     if match is None:
-        raise AsyncstoreError(f"the sink did not start: it said {line.decode(errors='replace').strip() or 'nothing'!r}")
+        said = line.decode(errors="replace").strip()
+        failure = AssociationError("the sink of this demo", f"it did not start, and said {said or 'nothing'!r}")
+        failure.hint = "See what asyncstore sink --port 0 says by itself."
+        raise failure
     return int(match[2])
 
 

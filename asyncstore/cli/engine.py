@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.file_format import format_of
+from asyncstore.cli.ip_version import ip_version_of
 from asyncstore.cli.options import (
     ABORT,
     ACSE_TIMEOUT,
@@ -37,12 +38,13 @@ from asyncstore.cli.options import (
     SCAN_DIRECTORIES,
     SCAN_PATTERN,
     SOCKET_TIMEOUT,
+    STANDARD_STREAM,
     TIMEOUT,
     WORKERS,
 )
 from asyncstore.cli.proposal import proposal_of, too_long
-from asyncstore.cli.secure import ip_version_of, tls_of
-from asyncstore.errors import AsyncstoreError, RequestTooLong, UsageError
+from asyncstore.cli.tls import tls_of
+from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
 from asyncstore.prepare.invention import Invent
@@ -142,8 +144,9 @@ def paths_of(parsed: Parsed) -> Iterator[Iterable[str]]:
 
 def _open_list(name: str) -> FileIO:
     """The file that lists names, or standard input; unbuffered, so that a name is there as soon as it is written."""
+    is_stream = name == STANDARD_STREAM
     try:
-        return open(0 if name == "-" else name, "rb", buffering=0, closefd=name != "-")
+        return open(0 if is_stream else name, "rb", buffering=0, closefd=not is_stream)
     except OSError as error:
         raise UsageError(f"{FILES_FROM.long} {name}: cannot read it: {error.strerror}") from None
 
@@ -152,26 +155,26 @@ def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
     """The names in a list.
 
     Raises:
-        AsyncstoreError: it could not be read to its end.
+        ReadFailed: it could not be read to its end.
     """
     try:
         yield from files_from(names, null=null)
     except OSError as error:
         complaint = f"{FILES_FROM.long}: the list could not be read to its end: {error.strerror}"
-        raise AsyncstoreError(complaint) from error
+        raise ReadFailed(complaint) from error
 
 
 def refuse_missing(paths: Iterable[str]) -> None:
     """See that what is named on the command line exists, as storescu does before it sends anything.
 
     Raises:
-        AsyncstoreError: one does not.
+        ReadFailed: one does not.
     """
     for path in paths:
         try:
             os.stat(path)  # noqa: PTH116 - there may be a hundred thousand of them
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            refusal = AsyncstoreError(f"cannot access {path!r}: {reason}; nothing was sent")
+            refusal = ReadFailed(f"cannot access {path!r}: {reason}; nothing was sent")
             refusal.hint = f"With {NO_HALT.long} ({NO_HALT.short}) the other files are sent, and this one is reported."
             raise refusal from None

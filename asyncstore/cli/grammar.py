@@ -29,6 +29,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.kinds import Secret
+from asyncstore.cli.meant import closest, did_you_mean
 from asyncstore.cli.table import Parsed
 from asyncstore.errors import UsageError
 
@@ -256,7 +257,7 @@ def _check_together(options: Mapping[str, Given]) -> None:
 
 def _from_environment(command: Command, environment: Mapping[str, str]) -> list[Given]:
     """The options that variables give."""
-    found = ((row, environment.get(row.variable)) for row in command.options() if not row.exits and not row.line_only)
+    found = ((row, environment.get(row.variable)) for row in command.options() if row.is_configurable)
     return [_from_variable(row, text) for row, text in found if text]
 
 
@@ -327,7 +328,4 @@ def _unknown_option(word: str, rows: Mapping[str, Option[object]]) -> str:
     name, equals, value = word.partition("=")
     if equals and name in rows and rows[name].kind.names:
         return f"unknown option {word}: write the value as a word of its own ({name} {value})"
-    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
-
-    close = get_close_matches(word, rows, n=1)
-    return f"unknown option {word}" + (f": did you mean {close[0]}?" if close else "")
+    return f"unknown option {word}{did_you_mean(closest(word, rows))}"

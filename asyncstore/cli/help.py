@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from asyncstore import __version__
+from asyncstore.cli.page import broken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
 
 SUMMARY = "send whole DICOM archives with C-STORE, as fast as the peer can take them, losing nothing"
 
-_WIDEST = 110
-_NARROWEST = 70
-_USUAL = 100
 _TEXT_COLUMN = 30
 """Where the texts of options begin, as far as the names leave room."""
 _INDENT = "  "
+_OPTIONS = [("-h  --help", "show this help and exit"), ("    --version", "show versions and exit")]
+"""What stands in place of a command."""
 _LIBRARIES = ("pydicom", "pynetdicom", "anyio", "uvloop", "rich")
 
 
@@ -45,34 +45,24 @@ class Style(NamedTuple):
         return cls(heading="\x1b[1m", title="\x1b[2m", name="\x1b[36m", value="\x1b[33m", end="\x1b[0m")
 
 
-def width_of(stream: TextIO) -> int:
-    """How many characters a line of help may have there; a pipe probably leads to a pager on our terminal."""
-    for each in (stream, sys.stderr, sys.stdin):
-        try:
-            columns = os.get_terminal_size(each.fileno()).columns
-        except (OSError, ValueError):
-            continue
-        return max(_NARROWEST, min(columns, _WIDEST))
-    return _USUAL
-
-
 def program_help(commands: Iterable[Command], style: Style, width: int) -> str:
     """What ``asyncstore --help`` prints."""
-    lines = [f"{style.heading}asyncstore{style.end} {__version__}", *_wrap(SUMMARY, width), ""]
+    lines = [f"{style.heading}asyncstore{style.end} {__version__}", *broken(SUMMARY, width), ""]
     lines += [f"{style.heading}usage{style.end}: asyncstore COMMAND [options] ...", ""]
-    lines.append(f"{style.heading}commands{style.end}")
-    for command in commands:
-        lines += _two_columns(f"{style.name}{command.name}{style.end}", len(command.name), command.summary, 10, width)
-    lines += ["", f"{style.heading}options{style.end}"]
-    for name, text in (("-h  --help", "show this help and exit"), ("    --version", "show versions and exit")):
-        lines += _two_columns(f"{style.name}{name}{style.end}", len(name), text, 17, width)
-    lines += ["", *_wrap("asyncstore COMMAND --help says more about a command. To begin with: asyncstore demo", width)]
+    tables = {"commands": [(command.name, command.summary) for command in commands], "options": _OPTIONS}
+    column = max(len(name) for rows in tables.values() for name, _ in rows)
+    for heading, rows in tables.items():
+        lines.append(f"{style.heading}{heading}{style.end}")
+        for name, text in rows:
+            lines += _two_columns(f"{style.name}{name}{style.end}", len(name), text, column, width)
+        lines.append("")
+    lines += broken("asyncstore COMMAND --help says more about a command. To begin with: asyncstore demo", width)
     return "\n".join(lines)
 
 
 def command_help(command: Command, style: Style, width: int) -> str:
     """What ``asyncstore COMMAND --help`` prints."""
-    first, *more = _wrap(f"{command.program}: {command.summary}", width)
+    first, *more = broken(f"{command.program}: {command.summary}", width)
     lines = [f"{style.heading}{first[: len(command.program)]}{style.end}{first[len(command.program) :]}", *more, ""]
     lines.append(f"{style.heading}usage{style.end}: {command.usage}")
     if command.parameters:
@@ -86,11 +76,11 @@ def command_help(command: Command, style: Style, width: int) -> str:
             section = group.section
             lines += ["", f"{style.heading}{section}{style.end}"]
         if group.title is not None:
-            lines += [f"{_INDENT}{style.title}{line}{style.end}" for line in _wrap(f"{group.title}:", width - 2)]
+            lines += [f"{_INDENT}{style.title}{line}{style.end}" for line in broken(f"{group.title}:", width - 2)]
         for row in group.options:
             lines += _option_lines(row, style, width)
     for note in command.notes:
-        lines += ["", *_wrap(note, width)]
+        lines += ["", *broken(note, width)]
     if command.examples:
         lines += ["", f"{style.heading}examples{style.end}"]
     for example in command.examples:  # as they are: broken lines could not be copied
@@ -117,7 +107,7 @@ def _two_columns(left: str, length: int, text: str, column: int, width: int) -> 
         column: how wide the names may be.
         width: how long a line may be.
     """
-    lines = _wrap(text, width - column - 2 * len(_INDENT))
+    lines = broken(text, width - column - 2 * len(_INDENT))
     blank = " " * (column + 2 * len(_INDENT))
     if length > column:
         yield _INDENT + left
@@ -125,17 +115,6 @@ def _two_columns(left: str, length: int, text: str, column: int, width: int) -> 
         yield _INDENT + left + " " * (column - length) + _INDENT + lines.pop(0)
     for line in lines:
         yield blank + line
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    """The text in lines of at most this width, broken at spaces."""
-    lines = [""]
-    for word in text.split(" "):
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".lstrip()
-    return lines
 
 
 def version_text(libraries: Sequence[str] = _LIBRARIES) -> str:

@@ -37,10 +37,10 @@ class Kind(Protocol[T_co]):
         """
 
 
-class Flag(NamedTuple):
+class Flag:
     """No word at all: being there is the value."""
 
-    names: tuple[str, ...] = ()
+    names = ()
 
     def parse(self, words: Sequence[str]) -> bool:
         """Whether it was given, which it was."""
@@ -84,20 +84,14 @@ class Pair(NamedTuple):
         return words[0], words[1]
 
 
-class Address(NamedTuple):
+class Address:
     """A host name or IP address, and a TCP port."""
 
-    host: str = "PEER"
-    port: str = "PORT"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Two words."""
-        return (self.host, self.port)
+    names = ("PEER", "PORT")
 
     def parse(self, words: Sequence[str]) -> tuple[str, int]:
         """The host as it is and the port as a number."""
-        return words[0], Integer(self.port, 1, _MOST_PORT).parse(words[1:])
+        return words[0], Integer("PORT", 1, _MOST_PORT).parse(words[1:])
 
 
 class Several(NamedTuple):
@@ -130,15 +124,10 @@ class Words(NamedTuple):
         return tuple(words)
 
 
-class AETitle(NamedTuple):
+class AETitle:
     """An application entity title (PS3.5 table 6.2-1, VR AE)."""
 
-    name: str = "TITLE"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One word."""
-        return (self.name,)
+    names = ("TITLE",)
 
     def parse(self, words: Sequence[str]) -> str:
         """The title without the spaces around it, which mean nothing."""
@@ -194,16 +183,10 @@ class IntegerOrAuto(NamedTuple):
         return _in_range(int(word), self.low, self.high)
 
 
-class Seconds(NamedTuple):
+class Seconds:
     """A duration in seconds, decimals allowed, to the millisecond."""
 
-    low: float = 0.0
-    name: str = "SECONDS"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One word."""
-        return (self.name,)
+    names = ("SECONDS",)
 
     def parse(self, words: Sequence[str]) -> float:
         """The seconds."""
@@ -213,7 +196,7 @@ class Seconds(NamedTuple):
             seconds = math.nan
         if not math.isfinite(seconds):
             raise ValueError(f"{words[0]!r} is not a number of seconds")
-        return _in_range(round(seconds, 3), self.low, None)
+        return _in_range(round(seconds, 3), 0.0, None)
 
 
 class Choice(NamedTuple, Generic[Word]):
@@ -239,12 +222,11 @@ class Status(NamedTuple):
     """A DIMSE status: four hexadecimal digits after ``0x``, or one of a few names."""
 
     known: Mapping[str, int]
-    name: str = "STATUS"
 
     @property
     def names(self) -> tuple[str, ...]:
         """One word."""
-        return (self.name,)
+        return ("STATUS",)
 
     def parse(self, words: Sequence[str]) -> int:
         """The status as a number."""

@@ -23,16 +23,18 @@ from typing import TYPE_CHECKING
 from asyncstore.cli.commands import COMMANDS
 from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_OK
 from asyncstore.cli.grammar import check, tokenize
-from asyncstore.cli.help import Style, command_help, program_help, version_text, width_of
+from asyncstore.cli.help import Style, command_help, program_help, version_text
+from asyncstore.cli.meant import closest, did_you_mean
 from asyncstore.cli.options import ARGUMENTS, CONFIG, NAMED_PEER, QUIET, VERSION
+from asyncstore.cli.page import width_of
 from asyncstore.cli.standard_output import discard, put
 from asyncstore.cli.table import VARIABLES
 from asyncstore.cli.tls_options import LIST_CIPHERS, LIST_PROFILES
-from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
 from asyncstore.observe.readable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
     from asyncstore.cli.grammar import Layer, Tokens
@@ -53,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         discard(sys.stdout)
         return EXIT_BROKEN_PIPE
-    except AsyncstoreError as error:  # that of standard output, where no command told of it
+    except WriteFailed as error:  # standard output, where no command told of it
         _say(f"asyncstore: {error}", sys.stderr)
         return EXIT_NOT_ATTEMPTED
     except KeyboardInterrupt:
@@ -122,11 +124,11 @@ def _unread_variables() -> Iterator[str]:
     named = [name for name in os.environ if name.startswith(VARIABLES) and os.environ[name]]
     if not named:
         return
-    rows = (row for command in COMMANDS.values() for row in command.options() if not row.exits and not row.line_only)
-    known = {row.variable for row in rows}
+    rows = (row for command in COMMANDS.values() for row in command.options())
+    known = {row.variable for row in rows if row.is_configurable}
     for name in named:
         if name not in known:
-            yield f"{name}: no option reads this variable{_did_you_mean(name, known)}"
+            yield f"{name}: no option reads this variable{did_you_mean(closest(name, known))}"
 
 
 def _has_config(command: Command) -> bool:
@@ -139,7 +141,7 @@ def _answer(command: Command, option: str) -> int:
     if option == VERSION.long:
         _print_versions()
     elif option in (LIST_CIPHERS.long, LIST_PROFILES.long):
-        from asyncstore.cli.secure import cipher_suite_list, profile_list  # noqa: PLC0415 - few ask for them
+        from asyncstore.cli.tls_lists import cipher_suite_list, profile_list  # noqa: PLC0415 - few ask for them
 
         _say(cipher_suite_list() if option == LIST_CIPHERS.long else profile_list(), sys.stdout)
     else:
@@ -190,15 +192,7 @@ def _say(text: str, stream: TextIO) -> None:
 
 def _unknown_command(name: str) -> str:
     """What to say about a word that is no command."""
-    return f"unknown command {name!r}{_did_you_mean(name, COMMANDS)}"
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The known name that was probably meant, if any."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
-
-    close = get_close_matches(name, known, n=1)
-    return f", did you mean {close[0]}?" if close else ""
+    return f"unknown command {name!r}{did_you_mean(closest(name, COMMANDS))}"
 
 
 def _prepare_streams() -> None:

@@ -14,8 +14,8 @@ from asyncstore.cli.table import Option, Parameter
 
 When = Literal["auto", "on", "off"]
 
-STANDARD_INPUT = "-"
-"""The name of a file for standard input."""
+STANDARD_STREAM = "-"
+"""What is named in place of a file for standard input, or for standard output."""
 
 _MOST = 1024
 """More associations or processes than this are a slip of the finger."""

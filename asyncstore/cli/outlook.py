@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.cli.wording import uid_name
+from asyncstore.cli.uid_names import uid_name
 from asyncstore.negotiation import UNCOMPRESSED, pair_of
 from asyncstore.negotiation.names import name_of
 from asyncstore.prepare.conversion import obstacle

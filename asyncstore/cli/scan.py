@@ -23,27 +23,26 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.commands import CHECKED_PEER, PEER_CHECK, SCAN_JSON
-from asyncstore.cli.dryrun import look_into
 from asyncstore.cli.engine import sender_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED
+from asyncstore.cli.findings import look_into
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import run_loop
-from asyncstore.cli.options import PEER, PORT, QUIET
+from asyncstore.cli.options import PEER, PORT, QUIET, STANDARD_STREAM
+from asyncstore.cli.page import broken, page_width
 from asyncstore.cli.proposal import identity_of
-from asyncstore.cli.standard_output import broken, page_width, put
-from asyncstore.cli.wording import counted, uid_name
-from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.cli.standard_output import put
+from asyncstore.cli.uid_names import uid_name
+from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
 from asyncstore.network.addresses import address_of
-from asyncstore.observe.readable import format_bytes, printable
+from asyncstore.observe.readable import counted, format_bytes, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from asyncstore.cli.dryrun import Findings
+    from asyncstore.cli.findings import Findings
     from asyncstore.cli.table import Parsed
     from asyncstore.protocol.associate import UserIdentity
-
-_STANDARD_OUTPUT = "-"
 
 
 def run(parsed: Parsed) -> int:
@@ -64,7 +63,7 @@ async def _scan(parsed: Parsed, identity: UserIdentity | None) -> int:
         code = findings.exit_code if failure is None else EXIT_NOT_ATTEMPTED
         if file is not None:
             _write(file, parsed, _lines(findings, peer, code))
-        if parsed[SCAN_JSON] == _STANDARD_OUTPUT:
+        if parsed[SCAN_JSON] == STANDARD_STREAM:
             put(*_lines(findings, peer, code))
         elif not parsed[QUIET]:
             width = page_width()
@@ -156,7 +155,7 @@ def _json_file(parsed: Parsed, stack: ExitStack) -> io.FileIO | None:
         UsageError: it cannot be written.
     """
     target = parsed[SCAN_JSON]
-    if target is None or target == _STANDARD_OUTPUT:
+    if target is None or target == STANDARD_STREAM:
         return None
     try:
         return stack.enter_context(io.FileIO(target, "w"))
@@ -168,7 +167,7 @@ def _write(file: io.FileIO, parsed: Parsed, lines: Iterable[str]) -> None:
     """Write the lines, and close the file.
 
     Raises:
-        AsyncstoreError: they cannot be written to their end.
+        WriteFailed: they cannot be written to their end.
     """
     rest = memoryview("".join(f"{line}\n" for line in lines).encode("ascii"))
     try:
@@ -176,4 +175,6 @@ def _write(file: io.FileIO, parsed: Parsed, lines: Iterable[str]) -> None:
             while rest:
                 rest = rest[file.write(rest) :]
     except OSError as error:
-        raise AsyncstoreError(f"{SCAN_JSON.long} {parsed[SCAN_JSON]}: cannot write it: {error.strerror}") from error
+        failure = WriteFailed(f"{SCAN_JSON.long} {parsed[SCAN_JSON]}: cannot write it: {error.strerror}")
+        failure.hint = f"Name a file that lies elsewhere, or {STANDARD_STREAM} for standard output."
+        raise failure from error

@@ -38,16 +38,15 @@ from asyncstore.cli.options import (
     QUIET,
     RENAME,
     REPEAT,
+    STANDARD_STREAM,
 )
 from asyncstore.cli.outcomes import OutcomeLines
 from asyncstore.cli.proposal import identity_of
-from asyncstore.cli.wording import counted
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.network.addresses import address_of
-from asyncstore.observe.display import LogLines, open_display
+from asyncstore.observe.display import LogLines, open_display, open_output
 from asyncstore.observe.jsonlines import JsonLines
-from asyncstore.observe.output import open_output
-from asyncstore.observe.readable import printable
+from asyncstore.observe.readable import counted, printable
 from asyncstore.observe.summary import Ending, print_summary
 from asyncstore.observe.tally import Tally
 
@@ -71,7 +70,7 @@ _FRAME = 0.25
 def run(parsed: Parsed) -> int:
     """Send, or say what would be sent, and return the exit code."""
     if parsed[DRY_RUN]:
-        from asyncstore.cli.dryrun import dry_run  # noqa: PLC0415 - pydicom names UIDs there
+        from asyncstore.cli.dryrun import dry_run  # noqa: PLC0415 - few runs are to say what they would do
 
         return run_loop(dry_run(parsed))
     return run_loop(send(parsed, identity_of(parsed)))  # a password is asked for while nothing else goes on
@@ -228,7 +227,7 @@ def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
         yield f"{counted(watch.renamer.failed, 'file')} could not be renamed, and kept the name."
     if watch.json_lines is not None and watch.json_lines.is_incomplete:
         yield f"Not every outcome could be written to {parsed[JSON]}, so the exit code is not 0: see above."
-    elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[JSON] != "-":
+    elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[JSON] != STANDARD_STREAM:
         yield f"Every outcome: {parsed[JSON]}"
     yield from _next_steps(parsed, watch.tally)
 
@@ -253,14 +252,14 @@ def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:
     if target is None:
         return None
     try:
-        return JsonLines.open(target, logger.error)
+        return JsonLines.open(None if target == STANDARD_STREAM else target, logger.error)
     except OSError as error:
         raise UsageError(f"{JSON.long} {target}: cannot write it: {error.strerror}") from None
 
 
 def _progress(parsed: Parsed) -> When:
     """What to show of the progress: a display and JSON lines on the same terminal would overwrite each other."""
-    is_written_over = parsed[JSON] == "-" and sys.stdout.isatty()
+    is_written_over = parsed[JSON] == STANDARD_STREAM and sys.stdout.isatty()
     return "off" if parsed[QUIET] or is_written_over else parsed[PROGRESS]
 
 

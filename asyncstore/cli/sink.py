@@ -25,13 +25,13 @@ from asyncstore.cli.commands import (
     STATUS,
 )
 from asyncstore.cli.exits import EXIT_OK
+from asyncstore.cli.ip_version import ip_version_of
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import IPV6, QUIET
-from asyncstore.cli.secure import ip_version_of, tls_of
-from asyncstore.cli.wording import counted
+from asyncstore.cli.tls import tls_of
 from asyncstore.network.addresses import address_of
-from asyncstore.observe.readable import format_bytes, format_count
+from asyncstore.observe.readable import counted, format_bytes, format_count
 from asyncstore.sink import Sink
 
 if TYPE_CHECKING:

@@ -73,6 +73,11 @@ class Option(NamedTuple, Generic[T_co]):
         return VARIABLES + self.bare_name.upper().replace("-", "_")
 
     @property
+    def is_configurable(self) -> bool:
+        """Whether it may stand outside the command line: in the environment, in a configuration file."""
+        return not self.exits and not self.line_only
+
+    @property
     def default_text(self) -> str | None:
         """The default as the help shows it; ``None`` for flags and where there is none."""
         if self.shown_default is not None or self.default in (None, ()) or not self.kind.names:

@@ -33,6 +33,7 @@ from asyncstore.observe.readable import (
     format_rate,
     printable,
 )
+from asyncstore.observe.results import SHOWN
 from asyncstore.protocol.status import describe, result_of
 
 if TYPE_CHECKING:
@@ -60,23 +61,6 @@ _BYTES_CELLS = len("9.99 GB")
 _RATE_CELLS = len("16 000/s")
 _BYTE_RATE_CELLS = len("9.99 GB/s")
 _GAP = "   "
-
-_RESULT_STYLES = {
-    Result.STORED: "green",
-    Result.WARNING: "yellow",
-    Result.FAILED: "red",
-    Result.NOT_SENT: "red",
-    Result.UNKNOWN: "red",
-    Result.SKIPPED: "dim",
-}
-_RESULT_WORDS = {
-    Result.STORED: "stored",
-    Result.WARNING: "with a warning",
-    Result.FAILED: "failed",
-    Result.NOT_SENT: "not sent",
-    Result.UNKNOWN: "unknown",
-    Result.SKIPPED: "skipped",
-}
 
 
 class View(NamedTuple):
@@ -184,8 +168,8 @@ def _time_left(view: View, *, wide: bool) -> str:
 def _results(tally: Tally, width: int) -> list[Text]:
     """Say how many files ended how, and which statuses the SCP gave as the reason."""
     counts = [
-        Text(f"{format_count(tally.count(result))} {_RESULT_WORDS[result]}", style)
-        for result, style in _RESULT_STYLES.items()
+        Text(f"{format_count(tally.count(result))} {word}", style)
+        for result, (word, style) in SHOWN.items()
         if result is Result.STORED or tally.count(result)
     ]
     statuses = [
@@ -225,4 +209,4 @@ def _failures(tally: Tally, width: int, rows: int) -> list[Text]:
 def _reason(outcome: Outcome) -> str:
     if outcome.status is not None:
         return describe(outcome.status)
-    return printable(outcome.error or str(_RESULT_WORDS[outcome.result]))
+    return printable(outcome.error or SHOWN[outcome.result].word)

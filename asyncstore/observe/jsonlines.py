@@ -54,13 +54,13 @@ class JsonLines:
         self._on_failure = on_failure
 
     @classmethod
-    def open(cls, target: str, on_failure: Callable[[str], None]) -> Self:
-        """Write to a file, which is replaced, or to standard output (``-``).
+    def open(cls, target: str | None, on_failure: Callable[[str], None]) -> Self:
+        """Write to a file, which is replaced, or, without one, to standard output.
 
         Raises:
             OSError: it cannot be opened.
         """
-        if target == "-":
+        if target is None:
             return cls(io.FileIO(_STANDARD_OUTPUT, "w", closefd=False), "standard output", on_failure)
         return cls(io.FileIO(target, "w"), target, on_failure)
 

@@ -5,20 +5,16 @@ Rules:
 1. A stream that cannot be written to any more (closed pipe, full disk, lost terminal) ends the writing, never the run.
 2. A line is whole whatever its length: pipes, files and logs have no width. A terminal wraps it, so that it can be
    copied whole.
-3. rich, which takes 25 to 50 ms to import, is imported where colours are seen: not for a pipe, a file, a service's log.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import IO
-
-    from asyncstore.observe.terminal import Terminal
 
 Line = tuple[str | tuple[str, str], ...]
 """A line in parts: text, or text and its style, as rich's ``Text.assemble`` takes them."""
@@ -32,22 +28,6 @@ def line_of(text: str, style: str = "") -> Line:
 def plain(line: Line) -> str:
     """What a line says."""
     return "".join([part if isinstance(part, str) else part[0] for part in line])
-
-
-def open_output(stream: IO[str], *, quiet: bool = False) -> Output:
-    """Choose how to write to a stream: with colours on a terminal, or where FORCE_COLOR asks for them.
-
-    Args:
-        stream: where to write.
-        quiet: write nothing at all.
-    """
-    if quiet or not (stream.isatty() or os.environ.get("FORCE_COLOR")):
-        return Output(stream, quiet=quiet)
-    from rich.console import Console  # noqa: PLC0415 - rule 3
-
-    from asyncstore.observe.terminal import Terminal  # noqa: PLC0415 - rule 3
-
-    return Terminal(Console(file=stream))
 
 
 class Output:
@@ -73,9 +53,9 @@ class Output:
         return None
 
     @property
-    def redrawable(self) -> Terminal | None:
-        """This output, if it is a terminal whose lines can be drawn anew."""
-        return None
+    def is_redrawable(self) -> bool:
+        """Whether its lines can be drawn anew."""
+        return False
 
     def print(self, *lines: Line) -> None:
         """Write lines."""

@@ -8,6 +8,7 @@ from asyncstore.model import Result
 from asyncstore.observe.output import line_of
 from asyncstore.observe.pace import Pace
 from asyncstore.observe.readable import format_byte_rate, format_count, format_estimate, format_rate, printable
+from asyncstore.observe.results import SHOWN
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -20,12 +21,8 @@ if TYPE_CHECKING:
 _INTERVAL = 30.0
 """Seconds between two lines: often enough to see that it goes on, 2880 lines a day."""
 
-_NAMED = {
-    Result.FAILED: "failed",
-    Result.NOT_SENT: "not sent",
-    Result.UNKNOWN: "unknown",
-    Result.SKIPPED: "skipped",
-}
+_STORED = frozenset({Result.STORED, Result.WARNING})
+"""What the SCP holds, which is one number here."""
 
 
 class LogDisplay:
@@ -88,7 +85,8 @@ def progress_line(tally: Tally, progress: Progress, pace: Pace) -> str:
     """Say in one line how far a run is: ``12 480 of 31 000 stored, 3 failed, 410/s, 215 MB/s, about 1 min left``."""
     found = f"{format_count(progress.found)}{'+' if progress.walking else ''}"
     parts = [f"{format_count(tally.stored + tally.warning)} of {found} stored"]
-    parts += [f"{format_count(tally.count(result))} {word}" for result, word in _NAMED.items() if tally.count(result)]
+    others = ((tally.count(result), shown.word) for result, shown in SHOWN.items() if result not in _STORED)
+    parts += [f"{format_count(count)} {word}" for count, word in others if count]
     parts += [format_rate(pace.rate.instances), format_byte_rate(pace.rate.bytes)]
     if pace.seconds_left is not None:
         parts.append(f"{format_estimate(pace.seconds_left)} left")

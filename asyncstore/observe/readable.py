@@ -25,6 +25,11 @@ def format_count(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: ``1 file``, ``12 480 files``."""
+    return f"{format_count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def format_bytes(size: float) -> str:
     """Write a size with three significant digits: ``526 kB``, ``6.57 GB``."""
     if size < 999.5:  # noqa: PLR2004 - what rounds to 1000 gets the next unit

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from asyncstore.model import Result
 from asyncstore.observe.output import line_of
 from asyncstore.observe.readable import (
+    counted,
     format_byte_rate,
     format_bytes,
     format_count,
@@ -30,6 +31,7 @@ from asyncstore.observe.readable import (
     format_rate,
     printable,
 )
+from asyncstore.observe.results import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,18 +42,12 @@ if TYPE_CHECKING:
 _MOST_REASONS = 10
 """Reasons listed of each result; the rest is counted."""
 
-_LABELS = {
-    Result.WARNING: ("with a warning", "yellow"),
-    Result.FAILED: ("failed", "red"),
-    Result.NOT_SENT: ("not sent", "red"),
-    Result.UNKNOWN: ("unknown", "red"),
-}
 _ADVICE = {Result.UNKNOWN: "The peer may hold these or not: send them again."}
 
 _CUT_SHORT = "There may be more files: those not found yet are counted nowhere, and no line of --json names them."
 
 _INDENT = "  "
-_LABEL_CELLS = max(len(label) for label, _ in _LABELS.values())
+_LABEL_CELLS = max(len(shown.word) for shown in SHOWN.values())
 _COUNT_CELLS = len("999 999")
 _PATH_INDENT = "    "
 _REASON_INDENT = " " * (len(_INDENT) + _LABEL_CELLS + 1 + _COUNT_CELLS + 2)
@@ -88,7 +84,7 @@ def summary_lines(tally: Tally, ending: Ending, width: int | None = None) -> lis
     lines = [line_of(_sentence(tally, ending), style)]
     if tally.done:
         lines.append(line_of(f"{', '.join(_figures(tally, ending))}."))
-    reasons = [line for result in _LABELS for line in _reasons_of(result, tally, width)]
+    reasons = [line for result in SHOWN for line in _reasons_of(result, tally, width)]
     if reasons:
         lines += [(), *reasons]
     details = [*([_CUT_SHORT] if ending.is_cut_short else []), *ending.details]
@@ -105,7 +101,7 @@ def _sentence(tally: Tally, ending: Ending) -> str:
         what = f"all {format_count(stored)} files" if stored > 1 else "1 file"
     else:
         found = " found so far" if ending.is_cut_short else ""
-        what = f"{format_count(stored)} of {_counted(tally.done, 'file')}{found}"
+        what = f"{format_count(stored)} of {counted(tally.done, 'file')}{found}"
     earlier = f" ({format_count(tally.skipped)} of them by an earlier run)" if tally.skipped else ""
     times = f", each file counted {format_count(ending.repeat)} times" if ending.repeat > 1 else ""
     begin = "Interrupted: stored" if ending.interrupted else "Stored"
@@ -116,15 +112,11 @@ def _figures(tally: Tally, ending: Ending) -> Iterator[str]:
     if tally.stored + tally.warning:
         rate = tally.rate(tally.started + ending.seconds)
         yield from (format_bytes(tally.bytes), format_rate(rate.instances), format_byte_rate(rate.bytes))
-    yield _counted(ending.associations, "association")
+    yield counted(ending.associations, "association")
     if ending.at_a_time is not None and ending.associations > ending.at_a_time:
         yield f"at most {format_count(ending.at_a_time)} at a time"
     if tally.retries:
-        yield _counted(tally.retries, "repeated attempt")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{format_count(number)} {noun}{'' if number == 1 else 's'}"
+        yield counted(tally.retries, "repeated attempt")
 
 
 def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Line]:
@@ -132,7 +124,7 @@ def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Lin
     reasons = [reason for reason in tally.reasons if reason.result is result]
     if not reasons:
         return
-    label, style = _LABELS[result]
+    label, style = SHOWN[result]
     total = tally.count(result)
     if len(reasons) > 1:
         yield _row(label, style, total, f"for {format_count(len(reasons))} reasons:")
@@ -141,7 +133,7 @@ def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Lin
         yield from _reason(label, style, reason, width)
     rest = sum(reason.files for reason in reasons[_MOST_REASONS:])
     if rest:
-        yield _row("", style, rest, f"for {_counted(len(reasons) - _MOST_REASONS, 'more reason')}")
+        yield _row("", style, rest, f"for {counted(len(reasons) - _MOST_REASONS, 'more reason')}")
     if result in _ADVICE:
         yield line_of(f"{_PATH_INDENT}{_ADVICE[result]}")
 

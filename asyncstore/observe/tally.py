@@ -194,7 +194,7 @@ class Tally:
 
     @property
     def attempted(self) -> bool:
-        """Whether any instance came as far as an association, in this run or in the one that its journal continues."""
+        """Whether any instance came as far as an association: in this run or, if it is skipped, in an earlier one."""
         return self._attempted or self.done > self.not_sent
 
     @property

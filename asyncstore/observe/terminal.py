@@ -23,7 +23,6 @@ from asyncstore.observe.output import Output, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Self
 
     from rich.color import ColorSystem
     from rich.console import Console
@@ -60,10 +59,10 @@ class Terminal(Output):
         return self.console.width if self._stream.isatty() else None
 
     @property
-    def redrawable(self) -> Self | None:
-        """This terminal, if it can move its cursor; it is asked directly, as rich is told otherwise by FORCE_COLOR."""
+    def is_redrawable(self) -> bool:
+        """Whether it can move its cursor; it is asked directly, as rich is told otherwise by FORCE_COLOR."""
         is_able = os.environ.get("TERM") not in {"dumb", "unknown"} and not self.console.legacy_windows
-        return self if is_able and self._stream.isatty() else None
+        return is_able and self._stream.isatty()
 
     def rendered(self, lines: Iterable[Line]) -> str:
         """What is to be written for these lines, each ended with a line feed."""

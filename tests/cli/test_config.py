@@ -174,18 +174,18 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("max-pud = 5000", "{}:1: max-pud: unknown key: did you mean max-pdu?"),
-            ("\n[send]\n\nmax_pdu = 5000", "{}:4: [send] max_pdu: unknown key: did you mean max-pdu?"),
+            ("max-pud = 5000", "{}:1: max-pud: unknown key, did you mean max-pdu?"),
+            ("\n[send]\n\nmax_pdu = 5000", "{}:4: [send] max_pdu: unknown key, did you mean max-pdu?"),
             ("[echo]\nno-halt = true", "{}:2: [echo] no-halt: unknown key"),
-            ("[sned]\n", "{}:1: [sned]: unknown table: did you mean [send]?"),
-            ('[peer.a]\nhost = "h"', "{}:1: [peer.a]: unknown table: did you mean [peers.a]?"),
-            ('[peer]\nhost = "h"', "{}:1: [peer]: unknown table: did you mean [peers.NAME]?"),
-            ('[pacs1]\nhost = "h"', "{}:1: [pacs1]: unknown table: did you mean [peers.pacs1]?"),
+            ("[sned]\n", "{}:1: [sned]: unknown table, did you mean [send]?"),
+            ('[peer.a]\nhost = "h"', "{}:1: [peer.a]: unknown table, did you mean [peers.a]?"),
+            ('[peer]\nhost = "h"', "{}:1: [peer]: unknown table, did you mean [peers.NAME]?"),
+            ('[pacs1]\nhost = "h"', "{}:1: [pacs1]: unknown table, did you mean [peers.pacs1]?"),
             ("[colours]\n", "{}:1: [colours]: unknown table;"),
-            ('[peers.p]\naec = "PACS"', "{}:2: [peers.p] aec: unknown key: did you mean call?"),
-            ('[peers.p]\naet = "ME"', "{}:2: [peers.p] aet: unknown key: did you mean aetitle?"),
-            ('tls = ["k", "c"]', "{}:1: tls: unknown key: did you mean disable-tls or enable-tls?"),
-            ("[peers.p]\nhots = 1", "{}:2: [peers.p] hots: unknown key: did you mean host?"),
+            ('[peers.p]\naec = "PACS"', "{}:2: [peers.p] aec: unknown key, did you mean call?"),
+            ('[peers.p]\naet = "ME"', "{}:2: [peers.p] aet: unknown key, did you mean aetitle?"),
+            ('tls = ["k", "c"]', "{}:1: tls: unknown key, did you mean disable-tls or enable-tls?"),
+            ("[peers.p]\nhots = 1", "{}:2: [peers.p] hots: unknown key, did you mean host?"),
             ("max-pdu = 1", "{}:1: max-pdu: 1 is out of range (4096..131072)"),
             ("max-pdu = true", "{}:1: max-pdu: a whole number is needed"),
             ("no-halt = 1", "{}:1: no-halt: true or false is needed"),
@@ -262,7 +262,7 @@ class TestMistakes:
     def test_they_end_the_command_in_one_line(self, file, capsys):
         path = file("max-pud = 5000")
         assert main(["send", "--config", path, "h", "1", "f"]) == 1
-        said = f"asyncstore send: {path}:1: max-pud: unknown key: did you mean max-pdu?; see asyncstore send --help\n"
+        said = f"asyncstore send: {path}:1: max-pud: unknown key, did you mean max-pdu?; see asyncstore send --help\n"
         assert capsys.readouterr().err == said
 
 

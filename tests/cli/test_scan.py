@@ -9,7 +9,7 @@ import pytest
 import trees
 from asyncstore import ConnectFailed, Instance, PairAnswer, Sender, Sink, listed
 from asyncstore.cli.commands import SCAN
-from asyncstore.cli.dryrun import Findings
+from asyncstore.cli.findings import Findings
 from asyncstore.model import Unsendable
 from cli.commands import asyncstore, needs_a_full_device, running_sink
 from peers.hostile import running_hostile
@@ -129,9 +129,12 @@ class TestJson:
         assert (done.returncode, done.out, done.err) == (1, "", said)
 
     @needs_a_full_device
-    async def test_a_file_that_cannot_be_written_to_its_end_is_said_in_one_line(self, good):
+    async def test_a_file_that_cannot_be_written_to_its_end_is_said_with_what_to_do(self, good):
         done = await asyncstore("scan", "--json", "/dev/full", good)
-        said = "asyncstore scan: --json /dev/full: cannot write it: No space left on device\n"
+        said = (
+            "asyncstore scan: --json /dev/full: cannot write it: No space left on device\n"
+            "Name a file that lies elsewhere, or - for standard output.\n"
+        )
         assert (done.returncode, done.out, done.err) == (1, "", said)
 
 

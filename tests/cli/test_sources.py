@@ -19,7 +19,7 @@ ROWS = [
     pytest.param(command, row, id=f"{command.name} {row.long}")
     for command in CONFIGURABLE
     for row in command.options()
-    if not row.exits and not row.line_only and row is not CONFIG
+    if row.is_configurable and row is not CONFIG
 ]
 VALUES = {Flag: True, Pair: ["a b", "c"], Several: ["a b", "c"], Address: ["h", 104], Integer: 4097, Seconds: 0.5}
 VALUES |= {IntegerOrAuto: 3, Status: "0xA700"}

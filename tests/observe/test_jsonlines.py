@@ -193,7 +193,7 @@ def test_a_file_that_cannot_be_opened_is_an_error_at_once(tmp_path):
 
 
 def test_standard_output_is_written_to_and_stays_open(capfdbinary):
-    with JsonLines.open("-", _never) as lines:
+    with JsonLines.open(None, _never) as lines:
         lines.start("pacs", 104, "0.1.0")
     os.write(1, b"still open\n")
     assert capfdbinary.readouterr().out.endswith(b'"version":"0.1.0"}\nstill open\n')

@@ -1,11 +1,10 @@
 import io
-import subprocess
-import sys
 
 import pytest
 from rich.console import Console
 
-from asyncstore.observe.output import Output, line_of, open_output, plain
+from asyncstore.observe.display import open_output
+from asyncstore.observe.output import Output, line_of, plain
 from asyncstore.observe.terminal import Terminal
 from observe.screen import Screen
 
@@ -37,13 +36,13 @@ def test_colours_may_be_forced_on_a_pipe_which_still_has_no_width(monkeypatch):
     output = open_output(file)
     output.print(("  ", ("failed", "red")))
     assert file.getvalue() == "  \x1b[31mfailed\x1b[0m\n"
-    assert (output.width, output.redrawable) == (None, None)
+    assert (output.width, output.is_redrawable) == (None, False)
 
 
 def test_a_terminal_has_colours_a_width_and_lines_to_draw_anew():
     terminal = Terminal(Console(file=Screen(), width=90))
     assert terminal.rendered([line_of("failed", "red"), line_of("plain")]) == "\x1b[31mfailed\x1b[0m\nplain\n"
-    assert (terminal.width, terminal.redrawable) == (90, terminal)
+    assert (terminal.width, terminal.is_redrawable) == (90, True)
 
 
 def test_a_quiet_output_writes_nothing():
@@ -59,22 +58,3 @@ def test_a_stream_that_is_gone_is_tried_once():
     output.print(line_of("a line"))
     assert output.lost
     output.print(line_of("a line"))
-
-
-def test_what_goes_to_a_pipe_needs_no_rich():
-    """It takes 25 to 50 ms to import, a tenth of what sending one file takes."""
-    program = """
-import io, sys
-import asyncstore.cli.sending
-from asyncstore.observe.display import open_display
-from asyncstore.observe.output import open_output
-from asyncstore.observe.summary import Ending, print_summary
-from asyncstore.observe.tally import Tally
-output = open_output(io.StringIO())
-with open_display(output, "sending") as display:
-    display.log("a line")
-print_summary(output, Tally(0.0), Ending(1.0, 0))
-print("rich" in sys.modules)
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "False\n"

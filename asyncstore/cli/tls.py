@@ -1,4 +1,4 @@
-"""TLS and the IP version, from a command line to what the engine takes; and the lists of ``+cc`` and ``+ph``.
+"""TLS, from a command line to what the engine takes.
 
 The rules on which options go together are in the table (:mod:`asyncstore.cli.tls_options`); what is left to say here
 is what they mean together.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from asyncstore.cli.asking import ask, has_terminal, line_of_standard_input
-from asyncstore.cli.options import FILES_FROM, IPV4, IPV6, STANDARD_INPUT
+from asyncstore.cli.options import FILES_FROM, STANDARD_STREAM
 from asyncstore.cli.tls_options import (
     ADD_CERT_DIR,
     ADD_CERT_FILE,
@@ -36,20 +36,13 @@ from asyncstore.cli.tls_options import (
 from asyncstore.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from asyncstore.cli.table import Parsed
     from asyncstore.network.tls import TlsOptions
 
 _MOST_ATTEMPTS = 3
 """Passwords that may be typed, as many as ssh allows; what comes out of a pipe is not mistyped."""
-
-
-def ip_version_of(parsed: Parsed) -> int | None:
-    """The IP version that is asked for, if one is."""
-    if parsed[IPV4]:
-        return 4
-    return 6 if parsed[IPV6] else None
 
 
 def tls_of(parsed: Parsed) -> TlsOptions | None:
@@ -83,36 +76,6 @@ def tls_of(parsed: Parsed) -> TlsOptions | None:
     )
 
 
-def cipher_suite_list() -> str:
-    """What ``--list-ciphers`` prints."""
-    from asyncstore.network.tls import available_cipher_suites, openssl_version  # noqa: PLC0415 - see above
-
-    return "\n".join(
-        (f"Cipher suites of {openssl_version()}, the weakest first:", *_indented(available_cipher_suites()))
-    )
-
-
-def profile_list() -> str:
-    """What ``--list-profiles`` prints."""
-    from asyncstore.network import tls_profiles  # noqa: PLC0415 - see above
-    from asyncstore.network.tls import available_cipher_suites, openssl_version  # noqa: PLC0415 - see above
-
-    available = available_cipher_suites()
-    lines = [f"Security profiles (PS3.15 annex B), as far as {openssl_version()} can do them:"]
-    for name, profile in tls_profiles.PROFILES.items():
-        lowest, highest = profile.versions
-        default = ", default" if name == tls_profiles.DEFAULT_PROFILE else ""
-        lines += ["", f"--profile-{name}: {profile.title} ({profile.clause}{default})"]
-        lines.append(f"  TLS {lowest} to {highest}" if lowest != highest else f"  TLS {lowest} only")
-        suites = (tls_profiles.TLS13_CIPHER_SUITES if highest == "1.3" else ()) + profile.cipher_suites
-        lines += _indented(suite if suite in available else f"{suite} (not in this OpenSSL)" for suite in suites)
-    return "\n".join(lines)
-
-
-def _indented(lines: Iterator[str] | tuple[str, ...]) -> Iterator[str]:
-    return (f"  {line}" for line in lines)
-
-
 def _password(parsed: Parsed, key: str | None, *, from_terminal: bool) -> str | Callable[[], str] | None:
     """The private key's password, or who asks for it if the key has one."""
     if parsed[NULL_PASSWD]:
@@ -122,7 +85,7 @@ def _password(parsed: Parsed, key: str | None, *, from_terminal: bool) -> str | 
     asker = f"{ENABLE_TLS.long} {key}"
     if from_terminal:
         return lambda: ask(asker, f"Password of the private key {key}: ", USE_PASSWD.variable)
-    return lambda: _from_standard_input(asker, holds_names=parsed[FILES_FROM] == STANDARD_INPUT)
+    return lambda: _from_standard_input(asker, holds_names=parsed[FILES_FROM] == STANDARD_STREAM)
 
 
 def _from_standard_input(asker: str, *, holds_names: bool) -> str:

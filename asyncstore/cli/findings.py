@@ -1,0 +1,262 @@
+"""What the files hold that a command line names: looked into as for a run, counted by kind, told as a table.
+
+Rules:
+
+1. The files are walked and looked into exactly as a run would; no association is opened. Memory holds a line for each
+   kind of file, however many files there are.
+2. The peer is taken to accept everything that is proposed. What cannot be sent even then is said not to be: where a
+   data set would have to be converted for compressed pixel data, it is looked into for pixel data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.cli.engine import paths_of, walk_of
+from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
+from asyncstore.cli.file_format import format_of
+from asyncstore.cli.loop import every
+from asyncstore.cli.options import PROGRESS, QUIET, WORKERS
+from asyncstore.cli.outlook import NOT_AT_ALL, Fate, Outlook
+from asyncstore.cli.page import aligned, broken
+from asyncstore.cli.uid_names import uid_name
+from asyncstore.model import Instance
+from asyncstore.negotiation import Planned, pair_of
+from asyncstore.observe.readable import counted, format_bytes, format_count, printable
+from asyncstore.protocol.associate import MOST_CONTEXTS
+from asyncstore.surveying import survey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from asyncstore.cli.table import Parsed
+    from asyncstore.model import PairAnswer, Unsendable
+    from asyncstore.negotiation import Pair, Proposal
+    from asyncstore.protocol.associate import ProposedContext
+
+_PLANNED = Planned()
+_FRAME = 0.25
+"""Seconds from one look at the count to the next."""
+
+
+async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
+    """Look into everything that the command line names; on a terminal it is counted meanwhile."""
+    findings = Findings(proposal)
+    counter = _Counter(findings, shown=sys.stderr.isatty() and parsed[PROGRESS] != "off" and not parsed[QUIET])
+    with paths_of(parsed) as paths, counter, every(_FRAME, counter.refresh):
+        async for batch in survey(paths, walk_of(parsed), workers=parsed[WORKERS], file_format=format_of(parsed)):
+            await findings.add(batch)
+    return findings
+
+
+class Found(NamedTuple):
+    """The instances of one pair of SOP class and transfer syntax.
+
+    Attributes:
+        pair: the pair, which needs a presentation context.
+        instances: how many there are.
+        bytes: of their data sets.
+        answer: what becomes of them, in words, where that is known.
+        is_sendable: whether they can be sent, as far as is known.
+    """
+
+    pair: Pair
+    instances: int
+    bytes: int
+    answer: str | None
+    is_sendable: bool
+
+
+class Refused(NamedTuple):
+    """The files that cannot be sent for one reason.
+
+    Attributes:
+        reason: why, in words.
+        files: how many there are.
+        example: the path of one.
+    """
+
+    reason: str
+    files: int
+    example: str
+
+
+class Findings:
+    """What was found, counted by kind.
+
+    Args:
+        proposal: what would be proposed for it.
+
+    Attributes:
+        instances: how many there are.
+        bytes: of their data sets.
+        unsendable: how many files hold nothing that could be sent.
+        answers: what the peer says to each pair, if it was asked.
+    """
+
+    def __init__(self, proposal: Proposal = _PLANNED) -> None:
+        self.instances = 0
+        self.bytes = 0
+        self.unsendable = 0
+        self.answers: Mapping[Pair, PairAnswer] = {}
+        self._proposal = proposal
+        self._outlook = None if proposal == _PLANNED else Outlook(proposal)
+        self._kinds: dict[tuple[Pair, str | None], tuple[int, int]] = {}
+        self._reasons: dict[str, tuple[int, str]] = {}
+
+    async def add(self, batch: Sequence[Instance | Unsendable]) -> None:
+        """Take in what was found."""
+        instances = [item for item in batch if isinstance(item, Instance)]
+        if self._outlook is None:
+            self._count(instances, [Fate(None)] * len(instances))
+        else:
+            self._count(instances, await asyncio.to_thread(self._outlook.fates, instances))
+        for item in batch:
+            if not isinstance(item, Instance):
+                self.unsendable += 1
+                self._count_reason(item.reason, item.path)
+
+    def _count(self, instances: Iterable[Instance], fates: Iterable[Fate]) -> None:
+        for item, (answer, reason) in zip(instances, fates, strict=True):
+            self.instances += 1
+            self.bytes += item.length
+            kind = pair_of(item.sop_class_uid, item.transfer_syntax_uid), answer
+            count, size = self._kinds.get(kind, (0, 0))
+            self._kinds[kind] = (count + 1, size + item.length)
+            if reason is not None:
+                self._count_reason(reason, item.path)
+
+    def _count_reason(self, reason: str, path: str) -> None:
+        count, example = self._reasons.get(reason, (0, path))
+        self._reasons[reason] = (count + 1, example)
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """What needs presentation contexts, the most frequent first."""
+        return list(dict.fromkeys(found.pair for found in self.found))
+
+    @property
+    def requests(self) -> Sequence[Sequence[ProposedContext]]:
+        """The contexts of each association request that it takes to propose all that is needed."""
+        requests: list[tuple[ProposedContext, ...]] = []
+        left = self.pairs
+        while left:
+            contexts = self._proposal.contexts(left)
+            requests.append(contexts)
+            left = [pair for pair in left if not self._proposal.covers(contexts, pair)]
+        return requests
+
+    @property
+    def found(self) -> list[Found]:
+        """The instances by their kinds, the most frequent first."""
+        kinds = sorted(self._kinds.items(), key=lambda item: -item[1][0])
+        return [self._found(pair, answer, *counts) for (pair, answer), counts in kinds]
+
+    def _found(self, pair: Pair, answer: str | None, count: int, size: int) -> Found:
+        said = self.answers.get(pair)
+        if said is not None:
+            return Found(pair, count, size, said.answer, said.is_accepted)
+        return Found(pair, count, size, answer, answer != NOT_AT_ALL)
+
+    @property
+    def refused(self) -> list[Refused]:
+        """What cannot be sent, the most frequent reason first."""
+        reasons = sorted(self._reasons.items(), key=lambda item: -item[1][0])
+        return [Refused(reason, count, example) for reason, (count, example) in reasons]
+
+    @property
+    def not_accepted(self) -> list[Found]:
+        """What could be sent, if only it were accepted, or proposed, otherwise."""
+        return [found for found in self.found if not found.is_sendable]
+
+    @property
+    def sendable(self) -> int:
+        """How many instances can be sent, as far as is known."""
+        return self.instances - sum(found.instances for found in self.not_accepted)
+
+    @property
+    def exit_code(self) -> int:
+        """What a command that found this ends with."""
+        if not self.instances:
+            return EXIT_NOT_ATTEMPTED
+        return EXIT_NOT_STORED if self.unsendable or self.not_accepted else EXIT_OK
+
+    def report(self, before: str = "", after: str = "", width: int | None = None) -> Iterator[str]:
+        """What there is to say, line by line; the first between these texts, for a page of ``width`` if it has one."""
+        if not self.instances and not self.unsendable:
+            yield "no files were found in what was named"
+            return
+        yield from broken(f"{printable(before)}{self._totals()}{after}", width)
+        if self._kinds:
+            yield ""
+            yield from aligned(self._kind_rows(), width)
+            yield ""
+            yield from broken(self._contexts(), width)
+        if self._reasons:
+            yield ""
+            yield f"cannot be sent: {counted(sum(count for count, _ in self._reasons.values()), 'file')}"
+            yield from aligned(self._reason_rows(), width)
+
+    def _totals(self) -> str:
+        """How many instances there are, and how many of them would be sent where that is known to be fewer."""
+        total = counted(self.instances, "instance")
+        lost = self.not_accepted if self._outlook is not None else []
+        if not lost:
+            return f"{total}, {format_bytes(self.bytes)}"
+        size = self.bytes - sum(found.bytes for found in lost)
+        return f"{format_count(self.sendable)} of {total}, {format_bytes(size)}"
+
+    def _kind_rows(self) -> list[tuple[str, ...]]:
+        """A table: how many instances of which SOP class in which transfer syntax, and what becomes of them."""
+        column = ("is sent",) if self._outlook is not None else ("peer",) if self.answers else ()
+        rows: list[tuple[str, ...]] = [("instances", "data", *column, "SOP class", "transfer syntax")]
+        for pair, count, size, answer, _ in self.found:
+            said = () if answer is None else (answer,)
+            rows.append((format_count(count), format_bytes(size), *said, *map(uid_name, pair)))
+        return rows
+
+    def _reason_rows(self) -> list[tuple[str, ...]]:
+        """A table: how many files cannot be sent for which reason."""
+        return [
+            (format_count(count), "", printable(reason), f"such as {printable(example)}")
+            for reason, count, example in self.refused
+        ]
+
+    def _contexts(self) -> str:
+        """How many presentation contexts that takes."""
+        requests = self.requests
+        proposed = f"{counted(sum(map(len, requests)), 'presentation context')} to propose"
+        if self._outlook is None:
+            proposed += ": one for each line, and what can be converted to"
+        if len(requests) == 1:
+            return proposed
+        return f"{proposed}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"
+
+
+class _Counter:
+    """Counts on a terminal while the files are looked into, and leaves nothing behind."""
+
+    def __init__(self, findings: Findings, *, shown: bool) -> None:
+        self._findings = findings
+        self._shown = shown
+
+    def __enter__(self) -> None:
+        """Nothing is shown yet."""
+
+    def __exit__(self, *_: object) -> None:
+        self._write("")
+
+    def refresh(self) -> None:
+        """Show the count as it is now."""
+        self._write(f"{counted(self._findings.instances + self._findings.unsendable, 'file')} looked into")
+
+    def _write(self, text: str) -> None:
+        if not self._shown:
+            return
+        try:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+        except OSError:
+            self._shown = False
