@@ -160,9 +160,11 @@ async def test_its_processes_take_files_of_the_format_asked_for(tmp_path):
             assert await pool.probe(paths) == probe(paths, file_format)
 
 
-def test_there_are_as_many_processes_as_cores_can_run_beside_the_loop():
-    assert 1 <= default_size() <= 8
-    assert Pool(None).size == default_size()
+@pytest.mark.parametrize(("cores", "size"), [(1, 1), (2, 1), (4, 3), (64, 8)])
+def test_there_are_as_many_processes_as_cores_can_run_beside_the_loop_and_at_most_eight(monkeypatch, cores, size):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    assert default_size() == size
+    assert Pool(None).size == size
 
 
 # Workers that die.
