@@ -15,6 +15,7 @@ from asyncstore.prepare.invention import Invent
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reencode import Changes, encoding_of, reencode
+from oracle import until
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 LARGE = 1_200_000
@@ -95,9 +96,7 @@ def _as_it_should_be(found, target):
 
 
 async def _opened(instance):
-    async with asyncio.timeout(20):
-        while not Path(f"{instance.path}.opened").exists():  # noqa: ASYNC110, ASYNC240 - a file wakes nobody
-            await asyncio.sleep(0.01)
+    await until(lambda: Path(f"{instance.path}.opened").exists())
 
 
 # What it makes.

@@ -18,6 +18,7 @@ from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool, default_size
 from asyncstore.prepare.probe import probe
+from oracle import until
 
 _IN_THE_WORKER = """
 import os, signal, time
@@ -80,15 +81,8 @@ def _closing(pool):
     assert _children() <= before
 
 
-async def _until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
 async def _opened(path):
-    await _until(lambda: Path(f"{path}.opened").exists())
+    await until(lambda: Path(f"{path}.opened").exists())
 
 
 # At work.
@@ -256,7 +250,7 @@ def test_a_worker_does_not_outlive_its_parent(tmp_path):
         worker = int(parent.stdout.readline())
         assert _is_running(worker)
         parent.kill()
-    asyncio.run(_until(lambda: not _is_running(worker)))
+    asyncio.run(until(lambda: not _is_running(worker)))
 
 
 # The end.
@@ -304,7 +298,7 @@ async def test_batches_cancelled_at_any_moment_leave_no_process(tmp_path):
             task.cancel()
         await asyncio.gather(*probing, return_exceptions=True)
         pool.close()
-    await _until(lambda: _children() == before)
+    await until(lambda: _children() == before)
 
 
 async def test_cancelled_batches_do_not_count_as_workers_that_died(tmp_path):
@@ -329,7 +323,4 @@ def test_no_thread_is_left_when_the_loop_has_ended(folder):
             await asyncio.gather(probing, return_exceptions=True)
 
     asyncio.run(cancelled())
-    deadline = time.monotonic() + 60
-    while set(threading.enumerate()) - before:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    asyncio.run(until(lambda: set(threading.enumerate()) <= before))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from asyncstore.model import Instance
 from asyncstore.prepare import reading
 from asyncstore.prepare.reading import BUFFER_SIZE, Reader
+from oracle import until
 
 _OFFSET = 10
 
@@ -275,11 +276,7 @@ def _reader_threads():
 
 
 async def _ended():
-    for _ in range(500):
-        if not _reader_threads():
-            return True
-        await asyncio.sleep(0.01)
-    return False
+    await until(lambda: not _reader_threads())
 
 
 @pytest.fixture
@@ -304,7 +301,7 @@ async def test_what_is_not_cached_is_read_by_the_thread(tmp_path):
     for instance in instances:
         data = b"".join(piece.data for piece in read if piece.instance == instance)
         assert data == Path(instance.path).read_bytes()[instance.offset :]  # noqa: ASYNC240 - a few bytes
-    assert await _ended()
+    await _ended()
 
 
 async def test_what_is_cached_needs_no_thread(tmp_path):
@@ -320,7 +317,7 @@ async def test_the_thread_ends_with_its_reader(tmp_path):
     await _read(reader, [_instance(tmp_path, "1", 100)])
     assert len(_reader_threads()) == 1
     reader.close()
-    assert await _ended()
+    await _ended()
 
 
 async def test_what_is_in_memory_already_needs_no_thread(tmp_path):
@@ -351,4 +348,4 @@ async def test_a_read_that_hangs_does_not_keep_anyone_from_leaving(tmp_path, mon
         assert all(thread.daemon for thread in _reader_threads())
     finally:
         may_go_on.set()
-    assert await _ended()
+    await _ended()

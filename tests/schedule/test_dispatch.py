@@ -1,8 +1,8 @@
 """The dispatcher among simulated associations, readers and outlets: no sockets, no files."""
 
 import asyncio
-import time
 from collections import Counter
+from functools import partial
 from itertools import chain
 from unittest import mock
 
@@ -14,6 +14,7 @@ from asyncstore.errors import PrepareError
 from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsendable
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
+from oracle import until
 from schedule.fakes import SYNTAX, Conduct, World, instance
 
 _AS_IT_IS, _OTHER = IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1"
@@ -64,12 +65,8 @@ def _names(count, start=0):
     return [instance(number) for number in range(start, start + count)]
 
 
-async def _until(condition):
-    """Return in the very moment that ``condition`` holds."""
-    deadline = time.monotonic() + _PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0)
+_until = partial(until, every=0)
+"""It returns in the very moment that the condition holds."""
 
 
 async def _a_while():
