@@ -88,11 +88,16 @@ async def send(
         return await finish(sender.send(paths, walk))
 
 
-async def until(is_true: Callable[[], object]) -> None:
-    """Wait until something has come about; a test that waits for ever is ended by its guard."""
+async def until(is_true: Callable[[], object], every: float = 0.005) -> None:
+    """Wait until something has come about; a test that waits for ever is ended by its guard.
+
+    Args:
+        is_true: whether it has.
+        every: seconds after which it is looked at again; 0: in each step of the loop.
+    """
     async with asyncio.timeout(GUARD):
         while not is_true():  # noqa: ASYNC110 - a peer's records and a sink's tally wake nobody
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(every)
 
 
 def assert_true(

@@ -58,16 +58,6 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def files(folder):
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-@pytest.fixture(scope="module")
-def sent(folder):
-    return data_sets(folder)
-
-
 # In whose loop ever ---------------------------------------------------------------------------------------------------
 
 

@@ -59,16 +59,6 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def files(folder):
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-@pytest.fixture(scope="module")
-def sent(folder):
-    return data_sets(folder)
-
-
 # Others send to it ----------------------------------------------------------------------------------------------------
 
 
@@ -376,14 +366,17 @@ async def test_who_came_when_no_descriptors_were_left_is_served_once_there_are_s
 
 @in_both_loops
 async def test_leaving_the_block_when_no_descriptors_are_left_leaves_nothing_to_be_done(caplog, monkeypatch):
-    monkeypatch.setattr("asyncstore.network.port._PAUSE", 0.1)
+    pause = 0.1
+    monkeypatch.setattr("asyncstore.network.port._PAUSE", pause)
     async with nothing_left_behind():
         with socket.socket() as connection:
             async with Sink(port=0) as sink:
                 with no_descriptors_left():
                     await ask_for_an_association(connection, sink.port)
                     await until(lambda: caplog.messages)
-            await asyncio.sleep(0.2)  # a reader added to a port that is closed would be an error of the event loop's
+            # The port's pause began before this one, and would be over before it. A reader added to a port that is
+            # closed would be an error of the event loop's.
+            await asyncio.sleep(pause)
     assert [record.name for record in caplog.records if record.name == "asyncio"] == []
 
 

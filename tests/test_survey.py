@@ -1,6 +1,5 @@
 import asyncio
 import threading
-import time
 from contextlib import aclosing
 from types import SimpleNamespace
 
@@ -13,6 +12,7 @@ from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.probe import probe
 from asyncstore.source import WalkOptions
 from asyncstore.surveying import Survey, survey
+from oracle import until
 
 
 class _Pool:
@@ -46,13 +46,6 @@ async def _all(looked):
     return [found async for batch in looked for found in batch]
 
 
-async def _until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.001)
-
-
 async def test_every_file_is_delivered_once_in_order(tmp_path):
     paths = _files(tmp_path, 1500)
     looked = Survey([tmp_path], WalkOptions(), _Pool())
@@ -67,7 +60,7 @@ async def test_a_walk_that_has_ended_by_itself_is_not_cut_short_by_who_stops_it(
     _files(tmp_path, 3)
     looked = Survey([tmp_path], WalkOptions(), _Pool())
     assert len(await anext(looked)) == 3
-    await _until(lambda: not any(thread.name == "asyncstore-walk" for thread in threading.enumerate()))
+    await until(lambda: not any(thread.name == "asyncstore-walk" for thread in threading.enumerate()))
     looked.stop_walking()
     assert not looked.is_cut_short
 
@@ -132,7 +125,7 @@ async def test_the_walk_goes_no_further_ahead_than_the_pool_has_use_for(tmp_path
     pool.gate.clear()
     looked = Survey([tmp_path], WalkOptions(), pool)
     waiting = asyncio.ensure_future(anext(looked))
-    await _until(lambda: pool.batches)
+    await until(lambda: pool.batches)
     await asyncio.wait({waiting}, timeout=0.3)
     assert looked.found < 1500
     pool.gate.set()
@@ -145,7 +138,7 @@ async def test_batches_are_looked_into_at_the_same_time_and_come_in_order(tmp_pa
     pool.gate.clear()
     looked = Survey([tmp_path], WalkOptions(), pool)
     waiting = asyncio.ensure_future(anext(looked))
-    await _until(lambda: len(pool.batches) >= 2)
+    await until(lambda: len(pool.batches) >= 2)
     pool.gate.set()
     assert [found.path for found in [*await waiting, *await _all(looked)]] == paths
 
@@ -192,7 +185,7 @@ async def test_a_walk_that_is_stopped_at_the_moment_it_begins_to_wait_ends(tmp_p
 
     monkeypatch.setattr("asyncstore.surveying.threading", SimpleNamespace(Event=StoppedBefore, Thread=threading.Thread))
     looked = Survey([tmp_path], WalkOptions(), _Pool())
-    await _until(lambda: walks and not walks[0].is_alive())
+    await until(lambda: walks and not walks[0].is_alive())
 
 
 async def test_stopping_the_walk_delivers_what_was_found(tmp_path):

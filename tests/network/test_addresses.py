@@ -19,7 +19,7 @@ from asyncstore import Result, Sender, Sink, UsageError
 from asyncstore.errors import ConnectFailed
 from asyncstore.network.addresses import address_of, connect, listen
 from cli.commands import DEADLINE, asyncstore, finished, started
-from oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send
+from oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
 from peers.black_hole import black_hole
 from peers.programs import free_port, has_ipv6
 from peers.pynetdicom_scp import running_pynetdicom_scp
@@ -276,9 +276,7 @@ async def test_ctrl_c_ends_a_command_that_still_connects(files):
     with black_hole() as port:
         before = dialling(port)
         process = await started("send", "127.0.0.1", str(port), *files)
-        async with asyncio.timeout(GUARD):
-            while dialling(port) == before:  # noqa: ASYNC110 - /proc wakes nobody
-                await asyncio.sleep(0.01)
+        await until(lambda: dialling(port) != before)
         process.send_signal(signal.SIGINT)
         ended = await finished(process)
     assert ended.returncode == 130

@@ -25,7 +25,7 @@ from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import IdentityKind, UserIdentity
-from oracle import GUARD, in_both_loops, nothing_left_behind
+from oracle import GUARD, in_both_loops, nothing_left_behind, until
 from peers.acceptor import ABORT
 from peers.hostile import (
     ACCEPT_WITHOUT_ITEMS,
@@ -106,12 +106,6 @@ async def opened(port, contexts=CONTEXTS, **options):
     finally:
         observed.reader.close()
         await observed.association.close()
-
-
-async def until(is_true):
-    async with asyncio.timeout(GUARD):
-        while not is_true():  # noqa: ASYNC110 - what is waited for wakes nobody
-            await asyncio.sleep(0.002)
 
 
 # Negotiation ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from asyncstore.errors import ConnectFailed
 from asyncstore.network.addresses import connect, listen
 from asyncstore.network.link import Link, reason_of
-from oracle import GUARD, in_both_loops, nothing_left_behind
+from oracle import GUARD, in_both_loops, nothing_left_behind, until
 from peers.programs import free_port
 
 
@@ -52,12 +52,6 @@ class Seen:
                     break
                 data += received
         return data
-
-
-async def until(is_true):
-    async with asyncio.timeout(GUARD):
-        while not is_true():  # noqa: ASYNC110 - what is waited for wakes nobody
-            await asyncio.sleep(0.001)
 
 
 # Opening --------------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from asyncstore.network.addresses import connect, listen
 from asyncstore.network.tls import TlsAcceptor, TlsRequestor, available_cipher_suites
 from asyncstore.network.tls_profiles import CIPHER_SUITES, PROFILES
 from cli.commands import asyncstore, running_sink
-from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send
+from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
 from peers.certificates import LAST_YEAR, NEXT_YEAR, Authority, self_signed
 from peers.programs import find_program, has_ipv6
 from trees import data_sets, instances
@@ -59,12 +59,6 @@ class Made:
     def requestor(self, **options):
         key, certificate = self.our_files
         return TlsOptions(**{"key": key, "certificate": certificate, "trusted": self.trusted} | options)
-
-
-async def until(is_true):
-    async with asyncio.timeout(GUARD):
-        while not is_true():  # noqa: ASYNC110 - what is waited for wakes nobody
-            await asyncio.sleep(0.002)
 
 
 @asynccontextmanager

@@ -15,30 +15,11 @@ from asyncstore.prepare.invention import Invent
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reencode import Changes, encoding_of, reencode
+from oracle import until
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 LARGE = 1_200_000
 """Bytes of a data set that comes back in a file."""
-
-_IN_THE_WORKER = """
-import os, signal, time
-
-_open = os.open
-
-def open_as_told_by_name(path, *arguments, **named):
-    name = os.path.basename(str(path))
-    if name.startswith(("slow", "kills")) and os.path.exists(str(path) + ".armed"):
-        open(str(path) + ".opened", "w").close()
-        if name.startswith("slow"):
-            time.sleep(60)
-        if not name.startswith("kills-once") or not os.path.exists(str(path) + ".killed"):
-            open(str(path) + ".killed", "w").close()
-            os.kill(os.getpid(), signal.SIGKILL)
-    return _open(path, *arguments, **named)
-
-os.open = open_as_told_by_name
-"""
-"""What Python runs when it starts: so a worker, which inherits PYTHONPATH, misbehaves with files that are armed."""
 
 
 @pytest.fixture(autouse=True)
@@ -50,29 +31,15 @@ def temporary(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder for files whose names tell what becomes of the worker that converts them."""
-    startup = tmp_path / "startup"
-    startup.mkdir()
-    (startup / "sitecustomize.py").write_text(_IN_THE_WORKER)
-    monkeypatch.setenv("PYTHONPATH", str(startup))
-    files = tmp_path / "files"
-    files.mkdir()
-    return files
-
-
 def _files(folder, count=2, size=LARGE):
     paths = trees.instances(folder / "instances", count, data_set_bytes=size)
     return [probe_file(str(path)) for path in paths]
 
 
-def _armed(folder, name):
+def _troublesome(folder, name):
     """A file that makes trouble when it is converted, and too large to come along with the probe."""
     [path] = trees.instances(folder / "instances", 1, data_set_bytes=12_000)
-    path = path.rename(folder / name)
-    Path(f"{path}.armed").touch()
-    return probe_file(str(path))
+    return probe_file(str(path.rename(folder / name)))
 
 
 @contextmanager
@@ -95,9 +62,7 @@ def _as_it_should_be(found, target):
 
 
 async def _opened(instance):
-    async with asyncio.timeout(20):
-        while not Path(f"{instance.path}.opened").exists():  # noqa: ASYNC110, ASYNC240 - a file wakes nobody
-            await asyncio.sleep(0.01)
+    await until(lambda: Path(f"{instance.path}.opened").exists())
 
 
 # What it makes.
@@ -193,7 +158,7 @@ async def test_a_temporary_file_that_is_gone_already_is_no_error(tmp_path):
 
 
 async def test_files_of_a_conversion_that_is_cancelled_vanish_with_the_folder(folder, tmp_path, temporary):
-    found = [*_files(tmp_path / "large"), _armed(folder, "slow")]
+    found = [*_files(tmp_path / "large"), _troublesome(folder, "slow")]
     with _converter() as converter:
         converting = asyncio.create_task(_convert(converter, found))
         await _opened(found[-1])
@@ -221,15 +186,15 @@ async def test_a_folder_that_cannot_be_removed_is_no_error(tmp_path, temporary):
 
 
 async def test_a_conversion_whose_worker_was_killed_is_done_again(folder, tmp_path):
-    found = [*_files(tmp_path / "small", size=2000), _armed(folder, "kills-once")]
+    found = [*_files(tmp_path / "small", size=2000), _troublesome(folder, "kills-once")]
     with _converter() as converter:
         made = await _convert(converter, found)
-    assert Path(f"{found[2].path}.killed") in Path(found[2].path).parent.iterdir()
+    assert Path(f"{found[2].path}.opened") in Path(found[2].path).parent.iterdir()
     assert [_data(there) for there in made] == [_as_it_should_be(one, IMPLICIT) for one in found]
 
 
 async def test_a_file_that_kills_its_worker_again_is_not_sent_and_the_others_are(folder, tmp_path):
-    found = [*_files(tmp_path / "small", size=2000), _armed(folder, "kills")]
+    found = [*_files(tmp_path / "small", size=2000), _troublesome(folder, "kills")]
     with _converter() as converter:
         made = await _convert(converter, found)
         assert [type(there) for there in made] == [Instance, Instance, Unsendable]

@@ -18,40 +18,7 @@ from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool, default_size
 from asyncstore.prepare.probe import probe
-
-_IN_THE_WORKER = """
-import os, signal, time
-
-_open = os.open
-
-def open_as_told_by_name(path, *arguments, **named):
-    name = os.path.basename(path)
-    was_opened_before = os.path.exists(path + ".opened")
-    if name.startswith(("slow", "kills")):
-        open(path + ".opened", "w").close()
-    if name.startswith("kills") and not (name.startswith("kills-once") and was_opened_before):
-        os.kill(os.getpid(), signal.SIGKILL)
-    if name.startswith("slow") and not (name.startswith("slow-once") and was_opened_before):
-        time.sleep(60)
-    if name.startswith("prints"):
-        print("a library has something to say", flush=True)
-    return _open(path, *arguments, **named)
-
-os.open = open_as_told_by_name
-"""
-"""What Python runs when it starts: so a worker process, which inherits PYTHONPATH, can be made to misbehave."""
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder for files whose names tell what becomes of the worker that opens them."""
-    startup = tmp_path / "startup"
-    startup.mkdir()
-    (startup / "sitecustomize.py").write_text(_IN_THE_WORKER)
-    monkeypatch.setenv("PYTHONPATH", str(startup))
-    files = tmp_path / "files"
-    files.mkdir()
-    return files
+from oracle import until
 
 
 def _file(folder, name):
@@ -80,15 +47,8 @@ def _closing(pool):
     assert _children() <= before
 
 
-async def _until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
 async def _opened(path):
-    await _until(lambda: Path(f"{path}.opened").exists())
+    await until(lambda: Path(f"{path}.opened").exists())
 
 
 # At work.
@@ -140,7 +100,8 @@ async def test_a_batch_that_comes_while_a_process_starts_does_not_take_it_from_t
         for _ in range(5):
             await asyncio.sleep(0)
         second = asyncio.create_task(pool.probe([str(tmp_path)]))
-        time.sleep(0.3)  # noqa: ASYNC251 - the loop is to find the process started when it goes on
+        while not pool._idle:  # noqa: SLF001 - the loop is to find the process started when it goes on
+            time.sleep(0.001)  # noqa: ASYNC251 - as above
         assert len(await asyncio.gather(first, second)) == 2
 
 
@@ -160,9 +121,11 @@ async def test_its_processes_take_files_of_the_format_asked_for(tmp_path):
             assert await pool.probe(paths) == probe(paths, file_format)
 
 
-def test_there_are_as_many_processes_as_cores_can_run_beside_the_loop():
-    assert 1 <= default_size() <= 8
-    assert Pool(None).size == default_size()
+@pytest.mark.parametrize(("cores", "size"), [(1, 1), (2, 1), (4, 3), (64, 8)])
+def test_there_are_as_many_processes_as_cores_can_run_beside_the_loop_and_at_most_eight(monkeypatch, cores, size):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    assert default_size() == size
+    assert Pool(None).size == size
 
 
 # Workers that die.
@@ -253,7 +216,7 @@ def test_a_worker_does_not_outlive_its_parent(tmp_path):
         worker = int(parent.stdout.readline())
         assert _is_running(worker)
         parent.kill()
-    asyncio.run(_until(lambda: not _is_running(worker)))
+    asyncio.run(until(lambda: not _is_running(worker)))
 
 
 # The end.
@@ -301,7 +264,7 @@ async def test_batches_cancelled_at_any_moment_leave_no_process(tmp_path):
             task.cancel()
         await asyncio.gather(*probing, return_exceptions=True)
         pool.close()
-    await _until(lambda: _children() == before)
+    await until(lambda: _children() == before)
 
 
 async def test_cancelled_batches_do_not_count_as_workers_that_died(tmp_path):
@@ -326,7 +289,4 @@ def test_no_thread_is_left_when_the_loop_has_ended(folder):
             await asyncio.gather(probing, return_exceptions=True)
 
     asyncio.run(cancelled())
-    deadline = time.monotonic() + 60
-    while set(threading.enumerate()) - before:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    asyncio.run(until(lambda: set(threading.enumerate()) <= before))

@@ -4,6 +4,7 @@ import random
 import tempfile
 import threading
 import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from asyncstore.model import Instance
 from asyncstore.prepare import reading
 from asyncstore.prepare.reading import BUFFER_SIZE, Reader
+from oracle import until
 
 _OFFSET = 10
 
@@ -275,11 +277,7 @@ def _reader_threads():
 
 
 async def _ended():
-    for _ in range(500):
-        if not _reader_threads():
-            return True
-        await asyncio.sleep(0.01)
-    return False
+    await until(lambda: not _reader_threads())
 
 
 @pytest.fixture
@@ -304,7 +302,7 @@ async def test_what_is_not_cached_is_read_by_the_thread(tmp_path):
     for instance in instances:
         data = b"".join(piece.data for piece in read if piece.instance == instance)
         assert data == Path(instance.path).read_bytes()[instance.offset :]  # noqa: ASYNC240 - a few bytes
-    assert await _ended()
+    await _ended()
 
 
 async def test_what_is_cached_needs_no_thread(tmp_path):
@@ -314,13 +312,59 @@ async def test_what_is_cached_needs_no_thread(tmp_path):
     reader.close()
 
 
+@pytest.fixture
+def read_loads(tmp_path, monkeypatch):
+    """Read a file of so many loads, of which some are cached: those tried in the loop, and those read by the thread."""
+
+    def read(loads, cached=(), *, is_lasting=False):
+        tried, trips = [], []
+        read_at = reading._read_at  # noqa: SLF001 - it goes on reading what it is asked for
+
+        def read_cached(descriptor, data, offset):
+            tried.append((offset - _OFFSET) // 64)
+            if tried[-1] not in cached:
+                raise reading._NotCached(is_lasting=is_lasting)  # noqa: SLF001 - as above
+            return read_at(descriptor, data, offset)
+
+        def read_by_the_thread(descriptor, data, offset):
+            trips.append((offset - _OFFSET) // 64)
+            return read_at(descriptor, data, offset)
+
+        monkeypatch.setattr(reading, "_read_cached", read_cached)
+        monkeypatch.setattr(reading, "_read_at", read_by_the_thread)
+        instance = _instance(tmp_path, "1", 64 * loads)
+        pieces = _running(lambda reader: _read(reader, [instance]), buffer_size=64)
+        assert b"".join(piece.data for piece in pieces) == _content(instance)
+        return tried, trips
+
+    return read
+
+
+def test_a_load_that_is_not_cached_costs_one_trip_and_the_next_one_is_tried_again(read_loads):
+    assert read_loads(8, cached={0, 1, 2, 4, 5, 7}) == ([*range(8)], [3, 6])
+
+
+def test_after_each_further_one_in_a_row_twice_as_many_are_read_by_the_thread_untried_up_to_64(read_loads):
+    tried, trips = read_loads(300)
+    assert [after - before - 1 for before, after in pairwise(tried)] == [0, 1, 2, 4, 8, 16, 32, 64, 64, 64]
+    assert trips == [*range(300)]
+
+
+def test_a_load_that_is_cached_ends_the_row(read_loads):
+    assert read_loads(11, cached={6}) == ([0, 1, 3, 6, 7, 8, 10], [0, 1, 2, 3, 4, 5, 7, 8, 9, 10])
+
+
+def test_where_nobody_can_tell_what_is_cached_nothing_is_tried_again(read_loads):
+    assert read_loads(200, is_lasting=True) == ([0], [*range(200)])
+
+
 @pytest.mark.usefixtures("nothing_is_cached")
 async def test_the_thread_ends_with_its_reader(tmp_path):
     reader = Reader()
     await _read(reader, [_instance(tmp_path, "1", 100)])
     assert len(_reader_threads()) == 1
     reader.close()
-    assert await _ended()
+    await _ended()
 
 
 async def test_what_is_in_memory_already_needs_no_thread(tmp_path):
@@ -351,4 +395,4 @@ async def test_a_read_that_hangs_does_not_keep_anyone_from_leaving(tmp_path, mon
         assert all(thread.daemon for thread in _reader_threads())
     finally:
         may_go_on.set()
-    assert await _ended()
+    await _ended()

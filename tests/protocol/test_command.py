@@ -38,6 +38,29 @@ def _written_by_pynetdicom(message_class, primitive, **values):
     return pdv[1:]
 
 
+def _store_request_of_pynetdicoms(sop_class_uid, sop_instance_uid, message_id, priority):
+    return _written_by_pynetdicom(
+        C_STORE_RQ,
+        C_STORE(),
+        MessageID=message_id,
+        AffectedSOPClassUID=sop_class_uid,
+        AffectedSOPInstanceUID=sop_instance_uid,
+        Priority=priority,
+        DataSet=BytesIO(b"something"),
+    )
+
+
+def _store_response_of_pynetdicoms(sop_class_uid, sop_instance_uid, message_id, status):
+    return _written_by_pynetdicom(
+        C_STORE_RSP,
+        C_STORE(),
+        MessageIDBeingRespondedTo=message_id,
+        AffectedSOPClassUID=sop_class_uid,
+        AffectedSOPInstanceUID=sop_instance_uid,
+        Status=status,
+    )
+
+
 def _element(element, value, group=0):
     return (
         b"".join(number.to_bytes(2, "little") for number in (group, element)) + len(value).to_bytes(4, "little") + value
@@ -49,15 +72,7 @@ def _element(element, value, group=0):
 
 @given(_UIDS, _UIDS, _MESSAGE_IDS)
 def test_a_store_request_is_byte_for_byte_pynetdicoms(sop_class_uid, sop_instance_uid, message_id):
-    theirs = _written_by_pynetdicom(
-        C_STORE_RQ,
-        C_STORE(),
-        MessageID=message_id,
-        AffectedSOPClassUID=sop_class_uid,
-        AffectedSOPInstanceUID=sop_instance_uid,
-        Priority=0,
-        DataSet=BytesIO(b"something"),
-    )
+    theirs = _store_request_of_pynetdicoms(sop_class_uid, sop_instance_uid, message_id, priority=0)
     assert StoreRequestTemplate(sop_class_uid).command_set(message_id, sop_instance_uid) == theirs
 
 
@@ -87,15 +102,9 @@ def test_an_echo_request_is_byte_for_byte_pynetdicoms(message_id):
 @given(_UIDS, _UIDS, _MESSAGE_IDS, st.sampled_from([0x0000, 0x0111, 0xA700, 0xB000, 0xC123]))
 def test_a_response_to_a_store_is_byte_for_byte_pynetdicoms(sop_class_uid, sop_instance_uid, message_id, status):
     request = decode(StoreRequestTemplate(sop_class_uid).command_set(message_id, sop_instance_uid))
-    theirs = _written_by_pynetdicom(
-        C_STORE_RSP,
-        C_STORE(),
-        MessageIDBeingRespondedTo=message_id,
-        AffectedSOPClassUID=sop_class_uid,
-        AffectedSOPInstanceUID=sop_instance_uid,
-        Status=status,
+    assert response(request, status) == _store_response_of_pynetdicoms(
+        sop_class_uid, sop_instance_uid, message_id, status
     )
-    assert response(request, status) == theirs
 
 
 @given(_MESSAGE_IDS)
@@ -121,16 +130,7 @@ def test_a_request_with_uids_that_are_no_text_is_answered_or_invalid():
 
 @given(_UIDS, _UIDS, _MESSAGE_IDS, st.integers(0, 0xFFFF))
 def test_a_response_of_pynetdicoms_is_read(sop_class_uid, sop_instance_uid, message_id, status):
-    read = decode(
-        _written_by_pynetdicom(
-            C_STORE_RSP,
-            C_STORE(),
-            MessageIDBeingRespondedTo=message_id,
-            AffectedSOPClassUID=sop_class_uid,
-            AffectedSOPInstanceUID=sop_instance_uid,
-            Status=status,
-        )
-    )
+    read = decode(_store_response_of_pynetdicoms(sop_class_uid, sop_instance_uid, message_id, status))
     assert (read.field, read.message_id, read.status) == (CommandField.C_STORE_RSP, message_id, status)
     assert (read.sop_class_uid, read.sop_instance_uid) == (sop_class_uid, sop_instance_uid)
     assert not read.has_data_set
@@ -138,17 +138,7 @@ def test_a_response_of_pynetdicoms_is_read(sop_class_uid, sop_instance_uid, mess
 
 @given(_UIDS, _UIDS, _MESSAGE_IDS)
 def test_a_request_of_pynetdicoms_is_read(sop_class_uid, sop_instance_uid, message_id):
-    read = decode(
-        _written_by_pynetdicom(
-            C_STORE_RQ,
-            C_STORE(),
-            MessageID=message_id,
-            AffectedSOPClassUID=sop_class_uid,
-            AffectedSOPInstanceUID=sop_instance_uid,
-            Priority=2,
-            DataSet=BytesIO(b"something"),
-        )
-    )
+    read = decode(_store_request_of_pynetdicoms(sop_class_uid, sop_instance_uid, message_id, priority=2))
     assert (read.field, read.message_id, read.status) == (CommandField.C_STORE_RQ, message_id, None)
     assert (read.sop_class_uid, read.sop_instance_uid) == (sop_class_uid, sop_instance_uid)
     assert read.has_data_set

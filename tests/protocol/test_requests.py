@@ -124,6 +124,19 @@ def test_a_store_that_has_begun_goes_on_as_its_pieces_come():
     assert _on_the_wire(begun, ended) == [(1, 1, "1.2.1", b"\0\0\1\0", True)]
 
 
+def test_the_rest_of_a_store_that_has_begun_goes_on_also_where_the_window_is_full():
+    requests = _requests()
+    assert not requests.goes_on
+    first, second = _pieces(_instance("1"), 2)
+    requests.submit([first])
+    requests.gather()
+    assert not requests.goes_on
+    requests.submit([second, *_pieces(_instance("2"))])
+    assert requests.goes_on
+    requests.gather()
+    assert not requests.goes_on
+
+
 def test_no_more_than_some_megabytes_are_gathered_at_once():
     requests = _requests(window=0)
     data = memoryview(bytes(_LARGE))
@@ -364,6 +377,14 @@ def test_an_unreadable_data_set_blocks_the_queue_until_nothing_else_is_outstandi
     assert len(freed) == 1
     assert requests.end() == []
     assert requests.take_back() == [after]
+
+
+def test_an_unreadable_data_set_goes_on_as_it_has_to_be_asked_for():
+    requests = _requests()
+    requests.submit([*_pieces(_instance("1"), 2, problem_at=1), *_pieces(_instance("2"))])
+    requests.gather()
+    assert requests.goes_on
+    assert requests.unreadable() is not None
 
 
 def test_a_data_set_that_could_not_be_read_at_all_is_never_put_on_the_wire():

@@ -42,6 +42,23 @@ class Conduct(NamedTuple):
 _GOOD = (Conduct(),)
 
 
+class Gate(asyncio.Event):
+    """What a stage waits at; open at first."""
+
+    def __init__(self):
+        super().__init__()
+        self.set()
+        self.waiting = 0
+        """How many wait now."""
+
+    async def wait(self):
+        self.waiting += 1
+        try:
+            return await super().wait()
+        finally:
+            self.waiting -= 1
+
+
 class World:
     """One peer, the files, and whoever takes the outcomes.
 
@@ -69,11 +86,7 @@ class World:
         self.asked_for = 0
         self.unreleased = 0
         self.readers = 0
-        self.answering, self.reading, self.opening, self.conversion, self.room_left = (
-            asyncio.Event() for _ in range(5)
-        )
-        for gate in (self.answering, self.reading, self.opening, self.conversion, self.room_left):
-            gate.set()
+        self.answering, self.reading, self.opening, self.conversion, self.room_left = (Gate() for _ in range(5))
 
     def dispatcher(self, **options):
         """A dispatcher in this world."""

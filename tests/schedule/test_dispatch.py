@@ -1,8 +1,8 @@
 """The dispatcher among simulated associations, readers and outlets: no sockets, no files."""
 
 import asyncio
-import time
 from collections import Counter
+from functools import partial
 from itertools import chain
 from unittest import mock
 
@@ -14,6 +14,7 @@ from asyncstore.errors import PrepareError
 from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsendable
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
+from oracle import until
 from schedule.fakes import SYNTAX, Conduct, World, instance
 
 _AS_IT_IS, _OTHER = IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1"
@@ -64,11 +65,13 @@ def _names(count, start=0):
     return [instance(number) for number in range(start, start + count)]
 
 
-async def _until(condition):
-    """Return in the very moment that ``condition`` holds."""
-    deadline = time.monotonic() + _PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
+_until = partial(until, every=0)
+"""It returns in the very moment that the condition holds."""
+
+
+async def _a_while():
+    """More steps of the loop than anything here needs to happen."""
+    for _ in range(100):
         await asyncio.sleep(0)
 
 
@@ -108,7 +111,7 @@ async def test_there_are_as_many_associations_as_asked_for_and_no_more_than_inst
         await dispatcher.put(_names(count))
         dispatcher.end_input()
         await _until(lambda: len(world.associations) == expected)  # noqa: B023 - awaited at once
-        await asyncio.sleep(0.01)
+        await _a_while()
         assert world.open_now == expected
         assert [lane.number for lane in dispatcher.lanes()] == list(range(1, expected + 1))
         world.answering.set()
@@ -181,7 +184,8 @@ async def test_sending_waits_for_whoever_does_not_take_the_outcomes():
     running = asyncio.create_task(dispatcher.run())
     await dispatcher.put(_names(50))
     dispatcher.end_input()
-    await asyncio.sleep(0.02)
+    await _until(lambda: world.room_left.waiting)
+    await _a_while()
     assert len(world.outcomes) < 10
     world.room_left.set()
     await asyncio.wait_for(running, _PATIENCE)
@@ -495,8 +499,7 @@ async def test_what_is_being_read_when_the_run_stops_is_not_begun():
     dispatcher = world.dispatcher(associations=1)
     running = asyncio.create_task(dispatcher.run())
     await dispatcher.put(_names(5))
-    await _until(lambda: len(world.associations) == 1)
-    await asyncio.sleep(0.005)
+    await _until(lambda: world.reading.waiting)
     dispatcher.stop("enough")
     world.reading.set()
     dispatcher.end_input()
@@ -646,7 +649,7 @@ async def test_cancelled_at_any_stage_every_instance_has_its_outcome(gate):
     running = asyncio.create_task(dispatcher.run())
     await dispatcher.put(_names(20))
     dispatcher.end_input()
-    await asyncio.sleep(0.01)
+    await _until(lambda: getattr(world, gate).waiting >= 2)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(running, _PATIENCE)
@@ -662,7 +665,8 @@ async def test_a_put_that_is_cancelled_while_it_waits_leaves_no_instance_without
     instances = _names(6000)
     await dispatcher.put(instances[:5000])
     putting = asyncio.create_task(dispatcher.put(instances[5000:]))
-    await asyncio.sleep(0.01)
+    await _until(lambda: world.answering.waiting)
+    assert not putting.done()
     for task in (putting, running):
         task.cancel()
     await asyncio.gather(putting, running, return_exceptions=True)
@@ -886,7 +890,9 @@ async def test_who_is_cancelled_while_it_waits_for_room_does_not_keep_a_run_from
     await dispatcher.put(_names(10))
     await dispatcher.put(_names(10, start=10))
     putting = asyncio.create_task(dispatcher.put(_names(10, start=20)))
-    await asyncio.sleep(0.01)  # it waits now, and the lane reads
+    await asyncio.sleep(0)  # it waits now
+    await _until(lambda: world.reading.waiting)
+    assert not putting.done()
     with mock.patch.object(dispatcher.stopped, "set", putting.cancel):
         world.reading.set()
         await asyncio.wait({putting})
@@ -908,8 +914,7 @@ async def test_what_an_association_has_taken_goes_over_it_before_another_one_tak
     await _until(lambda: world.associations and not world.associations[0].is_idle)
     await dispatcher.put([instance(20, "1.2")])
     dispatcher.end_input()
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await _a_while()
     world.answering.set()
     await asyncio.wait_for(running, _PATIENCE)
     assert world.asked_for == 2
