@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-import uvloop
 from pydicom import dcmread
 
 from asyncstore import AsyncstoreError, Result, Sender
@@ -32,6 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 
     from asyncstore import Outcome, Run, WalkOptions
+
+_LOOPS = {"asyncio": asyncio.new_event_loop}
+with suppress(ImportError):  # there is none for Windows
+    import uvloop
+
+    _LOOPS["uvloop"] = uvloop.new_event_loop
 
 GUARD = 60
 """Seconds after which a test hangs, on the busiest machine."""
@@ -199,7 +204,8 @@ def _left_since(before: _Census, tasks: set[asyncio.Task[object]]) -> set[str]:
 
 @contextmanager
 def _nothing_left_by_the_loop() -> Iterator[None]:
-    uvloop.new_event_loop().close()  # the first one opens a pipe for signals, which stays
+    for new_loop in _LOOPS.values():
+        new_loop().close()  # uvloop's first one opens a pipe for signals, which stays
     before = _Census.take()
     yield
     deadline = time.monotonic() + _SETTLING_SECONDS
@@ -209,7 +215,10 @@ def _nothing_left_by_the_loop() -> Iterator[None]:
 
 
 def in_both_loops(test: Callable[..., object]) -> Callable[..., object]:
-    """Run an asynchronous test in asyncio's own event loop and in uvloop, each new, and leave nothing behind."""
+    """Run an asynchronous test in asyncio's own event loop and, where there is one, in uvloop, each new.
+
+    It is to leave nothing behind.
+    """
 
     @functools.wraps(test)
     def in_a_loop(new_loop: Callable[[], asyncio.AbstractEventLoop], **arguments: object) -> None:
@@ -219,5 +228,4 @@ def in_both_loops(test: Callable[..., object]) -> Callable[..., object]:
     parameters = inspect.signature(test).parameters
     new_loop = inspect.Parameter("new_loop", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     in_a_loop.__signature__ = inspect.Signature([new_loop, *parameters.values()])
-    loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-    return pytest.mark.parametrize("new_loop", loops.values(), ids=loops.keys())(in_a_loop)
+    return pytest.mark.parametrize("new_loop", _LOOPS.values(), ids=_LOOPS.keys())(in_a_loop)

@@ -1,4 +1,4 @@
-"""The demo where it goes wrong; that it goes right is tested with the other commands, as a process."""
+"""The demo where it goes wrong, or without what it likes to have; else it is tested with the other commands."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from asyncstore.cli.main import main
+from cli.commands import asyncstore
 
 
 def test_a_sink_that_does_not_start_is_said_with_what_to_do(monkeypatch, capsys, tmp_path):
@@ -18,3 +19,10 @@ def test_a_sink_that_does_not_start_is_said_with_what_to_do(monkeypatch, capsys,
         "See what asyncstore sink --port 0 says by itself.\n"
     )
     assert not list(tmp_path.iterdir())
+
+
+async def test_where_there_is_no_uvloop_asyncios_own_loop_does(tmp_path):
+    (tmp_path / "uvloop.py").write_text("raise ImportError")
+    done = await asyncstore("demo", environment={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 0, done
+    assert "uvloop" not in done.err
