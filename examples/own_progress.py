@@ -35,6 +35,8 @@ async def main(peer: str, port: int, seconds: float, paths: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 5:
+        sys.exit(__doc__)
     try:
         asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]))
     except asyncstore.AsyncstoreError as error:

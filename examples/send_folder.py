@@ -25,6 +25,8 @@ async def main(peer: str, port: int, paths: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
     try:
         sys.exit(asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])))
     except asyncstore.AsyncstoreError as error:

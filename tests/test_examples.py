@@ -39,6 +39,13 @@ def test_every_example_is_run_here():
     assert {path.name for path in _EXAMPLES.glob("*.py")} == tested
 
 
+@pytest.mark.parametrize("name", ["own_progress.py", "send_folder.py", "sink_in_a_test.py", "wait_for_peer.py"])
+async def test_without_words_it_says_which_it_takes(name):
+    code, output = await _run(name)
+    assert code == 1
+    assert f"python examples/{name} " in output
+
+
 @pytest.mark.usefixtures("files")
 async def test_a_folder_is_sent(tmp_path):
     async with Sink(port=0) as sink:

@@ -28,6 +28,7 @@ from asyncstore.cli.options import (
     MAX_PDU,
     MAX_SEND_PDU,
     NO_HALT,
+    NO_RECURSE,
     NULL,
     PEER,
     PORT,
@@ -114,9 +115,9 @@ def timeouts_of(parsed: Parsed) -> Timeouts:
 
 
 def walk_of(parsed: Parsed) -> WalkOptions:
-    """How directories are walked: whole trees, unless ``+sd`` asks for storescu's rules."""
+    """How directories are walked: whole trees, unless ``-r`` forbids that or ``+sd`` asks for storescu's rules."""
     if not parsed[SCAN_DIRECTORIES]:
-        return WalkOptions(repeat=parsed[REPEAT], resume=parsed[RENAME])
+        return WalkOptions(recurse=not parsed[NO_RECURSE], repeat=parsed[REPEAT], resume=parsed[RENAME])
     return WalkOptions(
         recurse=parsed[RECURSE], pattern=parsed[SCAN_PATTERN], repeat=parsed[REPEAT], resume=parsed[RENAME]
     )

@@ -71,6 +71,8 @@ def _program(words: Sequence[str]) -> int:
         _print_help(lambda style, width: program_help(COMMANDS.values(), style, width), sys.stderr)
         return EXIT_NOT_ATTEMPTED
     name, *rest = words
+    if name == "help" and rest and rest[0] in COMMANDS:
+        return _command(COMMANDS[rest[0]], ["--help"])
     if name in ("-h", "--help", "help"):
         _print_help(lambda style, width: program_help(COMMANDS.values(), style, width), sys.stdout)
         return EXIT_OK
@@ -124,11 +126,15 @@ def _unread_variables() -> Iterator[str]:
     named = [name for name in os.environ if name.startswith(VARIABLES) and os.environ[name]]
     if not named:
         return
-    rows = (row for command in COMMANDS.values() for row in command.options())
-    known = {row.variable for row in rows if row.is_configurable}
+    rows = {row.variable: row for command in COMMANDS.values() for row in command.options()}
+    known = {variable.removeprefix(VARIABLES) for variable, row in rows.items() if row.is_configurable}
     for name in named:
-        if name not in known:
-            yield f"{name}: no option reads this variable{did_you_mean(closest(name, known))}"
+        bare = name.removeprefix(VARIABLES)
+        if name in rows and bare not in known:
+            yield f"{name}: {rows[name].long} can only stand on the command line"
+        elif bare not in known:
+            meant = [VARIABLES + each for each in closest(bare, known)]
+            yield f"{name}: no option reads this variable{did_you_mean(meant)}"
 
 
 def _has_config(command: Command) -> bool:

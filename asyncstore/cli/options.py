@@ -128,7 +128,7 @@ NO_RECURSE = Option[bool](
     "--no-recurse",
     Flag(),
     False,
-    "do not descend into the directories of scanned ones (default)",
+    "do not descend into directories within directories (default with +sd)",
     "-r",
     alternatives="recurse",
 )

@@ -69,6 +69,14 @@ class TestWhatArrives:
         assert printed.returncode == 0
         assert printed.out.startswith("received 3 instances, 8.40 kB, in ")
 
+    @pytest.mark.parametrize(("option", "count"), [((), 5), (("-r",), 2)])
+    async def test_without_sd_a_directory_is_a_tree_unless_that_is_not_wanted(self, tmp_path, option, count):
+        trees.instances(tmp_path / "top", 2)
+        trees.instances(tmp_path / "top" / "below", 3)
+        async with running_sink() as sink:
+            done = await asyncstore("send", *option, HOST, str(sink.port), tmp_path / "top")
+        assert f"Stored all {count} files" in done.err, done
+
     @pytest.mark.parametrize(
         ("options", "files"),
         [

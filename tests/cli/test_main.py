@@ -166,6 +166,10 @@ def test_what_people_wait_for_imports_little(words):
     [
         (("sned",), "asyncstore: unknown command 'sned', did you mean send?; see asyncstore --help\n"),
         (("send", "--zz"), "asyncstore send: unknown option --zz; see asyncstore send --help\n"),
+        (
+            ("send", "--assoc", "4"),
+            "asyncstore send: unknown option --assoc, did you mean --associations?; see asyncstore send --help\n",
+        ),
         (("echo", "host"), "asyncstore echo: no port is given; see asyncstore echo --help\n"),
     ],
 )
@@ -259,7 +263,7 @@ def test_a_variable_that_no_option_reads_is_warned_of(monkeypatch, capsys):
     assert main(["send", "h", "1", "/nowhere"]) == 1
     first, second, *_ = sorted(line for line in capsys.readouterr().err.splitlines() if line.startswith("W: "))
     assert first == "W: ASYNCSTORE_NO_HALTT: no option reads this variable, did you mean ASYNCSTORE_NO_HALT?"
-    assert second.startswith("W: ASYNCSTORE_PEER: no option reads this variable")
+    assert second == "W: ASYNCSTORE_PEER: --peer can only stand on the command line"
     assert main(["send", "-q", "h", "1", "/nowhere"]) == 1
     assert not capsys.readouterr().err
 
@@ -270,3 +274,12 @@ def test_the_words_of_a_flag_in_the_environment_are_those_that_the_help_names(wo
     tokens = tokenize(SEND, ["h", "1", "f"])
     assert check(SEND, tokens, {row.variable: word})[row] is (word.lower() in {"1", "true", "yes", "on"})
     assert word.lower() in " ".join(SEND.notes)
+
+
+def test_help_may_be_asked_for_with_a_word_as_well(capsys):
+    assert main(["help", "scan"]) == 0
+    said = capsys.readouterr().out
+    assert main(["scan", "--help"]) == 0
+    assert said == capsys.readouterr().out
+    assert main(["help", "nothing"]) == 0
+    assert capsys.readouterr().out.startswith("asyncstore")
