@@ -315,10 +315,10 @@ class Sender:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_open = False
+        for run in self._runs:
+            run.abort()
         try:
-            with anyio.CancelScope(shield=True):
-                for run in self._runs:
-                    await run.aclose()
+            await _until_over(self._runs)
         finally:
             self._pool.close()
 
@@ -424,14 +424,30 @@ def _answer(
 async def _end(association: Association) -> None:
     """Release an association that carries nothing any more, abort any other, and leave nothing behind."""
     with anyio.CancelScope(shield=True):
-        if association.is_idle:
-            await association.release()
-        await association.close()
+        try:
+            if association.is_idle:
+                await association.release()
+        finally:  # a task that is cancelled directly knows no shield
+            await association.close()
 
 
 def _is_number(number: int | None) -> bool:
     """Whether it is one from 1 on, or ``None``."""
     return number is None or (isinstance(number, int) and number > 0)
+
+
+async def _until_over(runs: Iterable[Run]) -> None:
+    """Wait until nothing is left of runs that end; also who is cancelled meanwhile leaves only then."""
+    cancelled: asyncio.CancelledError | None = None
+    for run in runs:
+        while not run.is_over:
+            try:
+                with anyio.CancelScope(shield=True):
+                    await run.aclose()
+            except asyncio.CancelledError as error:
+                cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 def _check_timeouts(timeouts: Timeouts) -> None:

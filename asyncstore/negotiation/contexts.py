@@ -54,13 +54,26 @@ def plan(wanted: Iterable[Pair]) -> tuple[ProposedContext, ...]:
         classes.setdefault(abstract, {})[transfer] = None
     contexts: list[tuple[str, tuple[str, ...]]] = []
     for abstract, transfers in classes.items():
-        needed: list[tuple[str, tuple[str, ...]]] = [(abstract, (transfer,)) for transfer in transfers]
-        others = tuple(uid for uid in _CONVERTED_TO if uid not in transfers)
-        if others and not UNCOMPRESSED.isdisjoint(transfers):
-            needed.append((abstract, others))
-        if len(contexts) + len(needed) <= MOST_CONTEXTS or not contexts:
+        needed = [(abstract, group) for group in _groups(list(transfers))]
+        if len(contexts) + len(needed) <= MOST_CONTEXTS:
             contexts += needed
-    return tuple(ProposedContext(2 * index + 1, *context) for index, context in enumerate(contexts[:MOST_CONTEXTS]))
+    return tuple(ProposedContext(2 * index + 1, *context) for index, context in enumerate(contexts))
+
+
+def _groups(transfers: list[str]) -> list[tuple[str, ...]]:
+    """The transfer syntaxes of each context of one SOP class; the last ones are left out where they do not fit."""
+    fitting = transfers[:MOST_CONTEXTS]
+    if _others(fitting):
+        fitting = fitting[: MOST_CONTEXTS - 1]
+    others = _others(fitting)
+    return [*((transfer,) for transfer in fitting), *((others,) if others else ())]
+
+
+def _others(transfers: list[str]) -> tuple[str, ...]:
+    """What some of these are converted to besides."""
+    if UNCOMPRESSED.isdisjoint(transfers):
+        return ()
+    return tuple(uid for uid in _CONVERTED_TO if uid not in transfers)
 
 
 def is_planned(contexts: Iterable[ProposedContext], pair: Pair) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncstore.errors import ConnectFailed
 from asyncstore.network.link import reason_of
+from asyncstore.waiting import WaitingThread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,8 +74,11 @@ async def connect(
 
 
 async def _addresses(host: str, port: int, ip_version: int | None) -> Sequence[_SomeAddress]:
-    loop = asyncio.get_running_loop()
-    return await loop.getaddrinfo(host, port, family=_FAMILIES[ip_version], type=socket.SOCK_STREAM)
+    thread = WaitingThread("asyncstore-resolver")  # the loop's own would keep the program from ending meanwhile
+    try:
+        return await thread.call(socket.getaddrinfo, host, port, family=_FAMILIES[ip_version], type=socket.SOCK_STREAM)
+    finally:
+        thread.close()
 
 
 def _unresolved(host: str, ip_version: int | None, error: socket.gaierror) -> tuple[str, str]:

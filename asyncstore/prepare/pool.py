@@ -7,8 +7,8 @@ Rules:
    imported into them, nothing is forked from a process with threads, and a worker that dies takes nothing with it.
 3. A worker that dies with its batch: the batch is done again file by file; a file that kills a worker again is
    unsendable, and the run goes on.
-4. The exchange with a worker blocks, so it runs in a thread; when its caller is cancelled the worker is killed, which
-   ends the exchange.
+4. The exchange with a worker blocks, so each has a thread for it; when its caller is cancelled the worker is killed,
+   which ends the exchange.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Pool:
                 await anyio.to_thread.run_sync(self._start, limiter=self._threads)
             worker = self._idle.pop()
             try:
-                found = await anyio.to_thread.run_sync(worker.do, order, abandon_on_cancel=True, limiter=self._threads)
+                found = await worker.do(order)
             except BaseException:
                 self._all.discard(worker)
                 worker.end()

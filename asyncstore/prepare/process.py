@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.worker import HELLO, read_message, write_message
+from asyncstore.waiting import WaitingThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,8 @@ _IMPORT_ROOT = str(Path(__file__).resolve().parent.parent.parent)
 _INSTANCE_FIELDS = len(Instance._fields)
 
 
+_KILLED_SECONDS = 1.0
+"""How long who waits for a process may take to learn that it was killed: for a living one it is a millisecond."""
 _DYING_SECONDS = 5.0
 """How long a process may take to be gone that has closed its output: a core may have to be dumped."""
 
@@ -58,16 +62,33 @@ class Worker:
         except OSError as error:
             raise PrepareError(f"cannot start a worker process: {error.strerror}") from error
 
+        self._thread = WaitingThread("asyncstore-worker")
+        self._exchange = threading.Lock()
+        """Held while it is waited for."""
+        self._is_ended = False
+
     def has_started(self) -> bool:
         """Blocks until the process runs; false when it died instead."""
-        return self._process.stdout is not None and self._process.stdout.read(len(HELLO)) == HELLO
+        with self._exchange:
+            return self._process.stdout is not None and self._process.stdout.read(len(HELLO)) == HELLO
 
-    def do(self, order: list[Any]) -> list[Instance | Unsendable]:
-        """Blocks until the answer is there.
+    async def do(self, order: list[Any]) -> list[Instance | Unsendable]:
+        """Have it do this; who is cancelled meanwhile has to end it.
 
         Raises:
             WorkerDied: the process ended instead.
         """
+        return await self._thread.call(self._do, order)
+
+    def _do(self, order: list[Any]) -> list[Instance | Unsendable]:
+        with self._exchange:
+            try:
+                return self._answer(order)
+            finally:
+                if self._is_ended:
+                    self._bury()
+
+    def _answer(self, order: list[Any]) -> list[Instance | Unsendable]:
         if self._process.stdin is None or self._process.stdout is None:
             raise WorkerDied("no pipes")
         try:
@@ -91,9 +112,16 @@ class Worker:
     def end(self) -> None:
         """Kill and bury it. It holds nothing that would need to be finished.
 
-        One that hangs in a file system cannot even be killed; it is left to whoever adopts it.
+        One that hangs in a dead file system cannot even be killed: it is left to the thread that waits for it.
         """
+        self._is_ended = True
         self._process.kill()
+        if self._exchange.acquire(timeout=_KILLED_SECONDS):
+            self._bury()
+            self._exchange.release()
+        self._thread.close()
+
+    def _bury(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 try:

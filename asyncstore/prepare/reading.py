@@ -19,16 +19,14 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sys
-import threading
 from collections.abc import Callable
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from asyncstore.model import Buffer, Instance, Piece, Unsendable
 from asyncstore.prepare.probe import OPEN_FLAGS
+from asyncstore.waiting import WaitingThread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -52,53 +50,6 @@ BUFFER_SIZE = 17 << 16
 before it is sent, which costs a twentieth more processor time. Two buffers a lane are 17 MiB with 8 associations."""
 
 
-class _ReaderThread:
-    """One thread that reads for one lane.
-
-    It is a daemon, so a read that hangs in a dead network file system does not keep the program from ending; and it
-    is bare, because a trip then costs half of what an executor's does.
-    """
-
-    def __init__(self) -> None:
-        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._is_started = False
-
-    async def call(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """``function(*arguments)`` in the thread. When the caller is cancelled its result is dropped."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-
-        def answer(result: T | None, error: BaseException | None) -> None:
-            if future.cancelled():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(cast("T", result))
-
-        def do() -> None:
-            result, failure = None, None
-            try:
-                result = function(*arguments, **named)
-            except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
-                failure = error
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody awaits any more
-                loop.call_soon_threadsafe(answer, result, failure)
-
-        if not self._is_started:
-            self._is_started = True
-            threading.Thread(target=self._serve, name="asyncstore-reader", daemon=True).start()
-        self._calls.put(do)
-        return await future
-
-    def close(self) -> None:
-        self._calls.put(None)
-
-    def _serve(self) -> None:
-        while call := self._calls.get():
-            call()
-
-
 class Reader:
     """Reads instances into ``buffers`` buffers of ``buffer_size`` bytes (an even number).
 
@@ -109,7 +60,7 @@ class Reader:
         self._buffer_size = buffer_size
         self._free: list[Buffer] = []
         self._places = asyncio.Semaphore(buffers)
-        self._thread = _ReaderThread()
+        self._thread = WaitingThread("asyncstore-reader")
         self._trips = 0
         """Loads still to be read in the thread without asking."""
         self._next_trips = 0

@@ -1,9 +1,10 @@
 """How many associations to have: a fixed number, or as many as help.
 
 ``auto`` climbs: it starts with a few, adds half as many as long as each step made the transfer faster, and takes back a
-step that did not. It tries again after a while, for peers and networks change. What the peer refuses is not asked for
-again until it has had time; then it is, also where the number is fixed, for a peer that was busy or restarted may take
-it now. Pure: its owner tells it what was measured and acts on its answer.
+step that did not; a peer that answers nothing is asked for no more. It tries again after a while, for peers and
+networks change. What the peer refuses is not asked for again until it has had time; then it is, also where the number
+is fixed, for a peer that was busy or restarted may take it now. Pure: its owner tells it what was measured and acts on
+its answer.
 """
 
 from __future__ import annotations
@@ -48,13 +49,13 @@ class Concurrency:
         elif self._resting:
             self._resting -= 1
         elif self._step and self._rate_before is not None:
-            if rate < self._rate_before * _GAIN:
+            if rate <= self._rate_before * _GAIN:
                 self.target -= self._step
                 self._resting = _REST
                 self._step = 0
             else:
                 self._add(rate)
-        else:
+        elif rate > 0:
             self._add(rate)
         return self.target
 

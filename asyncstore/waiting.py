@@ -1,0 +1,67 @@
+"""Waiting in the event loop's place for what may never come: a disk, a file server, a name server, another process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class WaitingThread:
+    """One thread, started with the first call, which makes one call after the other.
+
+    It is a daemon, so a call that hangs in a dead network file system does not keep the program from ending; and it
+    is bare, because a trip then costs half of what an executor's does.
+
+    Args:
+        name: of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._is_started = False
+
+    async def call(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """``function(*arguments)`` in the thread. When the caller is cancelled its result is dropped."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def answer(result: T | None, error: BaseException | None) -> None:
+            if future.cancelled():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(cast("T", result))
+
+        def do() -> None:
+            result, failure = None, None
+            try:
+                result = function(*arguments, **named)
+            except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
+                failure = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody awaits any more
+                loop.call_soon_threadsafe(answer, result, failure)
+
+        if not self._is_started:
+            self._is_started = True
+            threading.Thread(target=self._serve, name=self._name, daemon=True).start()
+        self._calls.put(do)
+        return await future
+
+    def close(self) -> None:
+        """End the thread, when what it does at the moment is done; nobody waits for that."""
+        self._calls.put(None)
+
+    def _serve(self) -> None:
+        while call := self._calls.get():
+            call()
