@@ -238,6 +238,11 @@ def test_a_value_out_of_range_is_refused_at_once(options):
         Sender("127.0.0.1", **{"port": 104, **options})
 
 
+def test_a_peer_has_a_name():
+    with pytest.raises(UsageError, match="no name"):
+        Sender(" ", 104)
+
+
 async def test_files_cannot_be_sent_less_than_once(files):
     async with Sender("127.0.0.1", 104) as sender:
         with pytest.raises(UsageError, match="repeat"):
@@ -815,3 +820,44 @@ async def test_associations_that_are_not_to_be_had_are_told_of_once_while_others
     warnings = [record.getMessage() for record in caplog.records if record.name == "asyncstore.schedule.dispatch"]
     assert len(warnings) == 1
     assert warnings[0].endswith("; other associations go on")
+
+
+@in_both_loops
+async def test_who_is_cancelled_while_leaving_leaves_no_run_behind(files):
+    """With two runs: the second one ends as well."""
+    async with nothing_left_behind(), running_hostile(Behaviour(on_store=answers_late(0.05))) as scp:
+        runs = []
+
+        async def leaving():
+            async with Sender("127.0.0.1", scp.port, associations=1) as sender:
+                for _ in range(2):
+                    runs.append(sender.send(files))
+                    await anext(runs[-1])
+
+        task = asyncio.create_task(leaving())
+        await until(lambda: len(runs) == 2 and sender_is_left(runs))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert all(run.is_over for run in runs)
+
+
+def sender_is_left(runs):
+    """Whether the first of the runs is being ended."""
+    return runs[0]._task.cancelling()  # noqa: SLF001 - it can be seen nowhere else
+
+
+@in_both_loops
+@pytest.mark.parametrize("asks", ["echo", "negotiate"])
+async def test_who_is_cancelled_while_the_peer_does_not_answer_a_release_leaves_no_association(asks):
+    async with (
+        nothing_left_behind(),
+        running_hostile(Behaviour(on_release=stays_silent())) as scp,
+        Sender("127.0.0.1", scp.port) as sender,
+    ):
+        asking = echoes(sender, 1) if asks == "echo" else sender.negotiate([("1.2.840.10008.5.1.4.1.1.2", _JPEG)])
+        task = asyncio.create_task(asking)
+        await until(lambda: scp.associations and scp.associations[0].released)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

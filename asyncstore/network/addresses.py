@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from contextlib import suppress
@@ -31,6 +32,9 @@ _NEXT_ADDRESS_DELAY = 0.25
 _CONNECTIONS_WAITING = 128
 """Connections that may wait to be accepted: more than senders open at once, and what systems allow without being asked
 (SOMAXCONN of old)."""
+
+_MOST_KEPT = 64
+"""Descriptors kept for files: two for each of the most associations that ``auto`` opens."""
 
 _CHECK_NAME = "Check how the host name is written, or give its IP address."
 _CHECK_NAME_SERVER = "Check that this machine reaches its name server, or give the host's IP address."
@@ -161,6 +165,7 @@ class _Race:
         candidate: socket.socket | None = None
         try:
             candidate = socket.socket(family, kind, protocol)
+            _keep_some_for_files(candidate)
             candidate.setblocking(False)
             await asyncio.get_running_loop().sock_connect(candidate, where)
         except OSError as error:
@@ -172,6 +177,21 @@ class _Race:
             if candidate is not None:
                 candidate.close()
             self._news.set()
+
+
+def _keep_some_for_files(opened: socket.socket) -> None:
+    """See that the descriptors above this one are enough for the files that every association reads.
+
+    Raises:
+        OSError: they are not. A file that cannot be opened would be none that is sent; an association fewer is no loss.
+    """
+    try:
+        import resource  # noqa: PLC0415 - Windows has no such limit
+    except ImportError:
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit != resource.RLIM_INFINITY and opened.fileno() >= limit - min(limit // 3, _MOST_KEPT):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def listen(host: str, port: int, ip_version: int | None = None) -> socket.socket:

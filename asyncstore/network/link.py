@@ -42,19 +42,22 @@ _JOIN_LIMIT = 1 << 18
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 
+_REASONS = {
+    errno.ECONNREFUSED: "connection refused: nothing listens there",
+    errno.ECONNRESET: "reset by the peer",
+    errno.EMFILE: "too many open files; ulimit -n sets how many a process may have",
+    errno.EPIPE: "closed by the peer",
+    errno.ETIMEDOUT: "no answer, and the system gave up waiting",
+}
+
+
 def reason_of(error: OSError | UnicodeError) -> str:
     """An error of the network in plain words."""
     if isinstance(error, UnicodeError):
         return "that is not a host name"
-    if error.errno == errno.ECONNREFUSED:
-        return "connection refused: nothing listens there"
-    if error.errno == errno.ECONNRESET:
-        return "reset by the peer"
-    if error.errno == errno.EPIPE:
-        return "closed by the peer"
-    if error.errno == errno.ETIMEDOUT:
-        return "no answer, and the system gave up waiting"
-    return (error.strerror or str(error)).lower() if error.errno is not None else str(error)
+    if error.errno is None:
+        return str(error)
+    return _REASONS.get(error.errno) or (error.strerror or str(error)).lower()
 
 
 class _OfThread(threading.local):
@@ -95,6 +98,7 @@ class Link:
         self._waiting: list[Buffer] = []
         self._received = _OF_THREAD.received
         self._is_closed = False
+        self._is_paused = False
         self.bytes_sent = 0
         """Bytes the kernel has taken; whoever watches for progress compares it over time."""
         connected.setblocking(False)
@@ -134,12 +138,14 @@ class Link:
 
         What was received before is handed over nevertheless, be it from within a callback that does so.
         """
-        if not self._is_closed:
+        if not (self._is_closed or self._is_paused):
+            self._is_paused = True
             self._loop.remove_reader(self._descriptor)
 
     def resume_reading(self) -> None:
         """Take what the peer sends again; without effect where it is taken."""
-        if not self._is_closed:
+        if self._is_paused and not self._is_closed:
+            self._is_paused = False
             self._loop.add_reader(self._descriptor, self._readable)
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ after a pause.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 from functools import partial
 from typing import TYPE_CHECKING
@@ -94,12 +93,10 @@ class Port:
         """Leave connections waiting for a while, for they cannot be accepted now."""
         self._loop.remove_reader(self._listening.fileno())
         self._pause = self._loop.call_later(_PAUSE, self._go_on)
-        hint = "; ulimit -n sets how many a process may have" if error.errno == errno.EMFILE else ""
         _log.warning(
-            "%s: cannot accept a connection: %s%s; trying again in %g s",
+            "%s: cannot accept a connection: %s; trying again in %g s",
             address_of(self.host, self.port),
             reason_of(error),
-            hint,
             _PAUSE,
         )
 

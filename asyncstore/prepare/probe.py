@@ -14,9 +14,11 @@ Rules:
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
+import time
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -63,6 +65,28 @@ OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK
 """O_NONBLOCK: what was a file when it was found may be a FIFO now, and must not block."""
 
 
+_NOT_NOW = (errno.EAGAIN, errno.EMFILE, errno.ENFILE)
+"""Somebody holds a lease on the file, as Samba does for its clients (fcntl(2)), or descriptors are short."""
+_PAUSES = (0.01, 0.05, 0.2, 0.5, 1.0, 2.0)
+"""Seconds between attempts to open a file that cannot be opened just now."""
+
+
+def opened(path: str) -> int:
+    """A descriptor of this file; blocks for some seconds where it cannot be opened just now.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    for pause in _PAUSES:
+        try:
+            return os.open(path, OPEN_FLAGS)
+        except OSError as error:
+            if error.errno not in _NOT_NOW:
+                raise
+        time.sleep(pause)
+    return os.open(path, OPEN_FLAGS)
+
+
 def probe(paths: Iterable[str], file_format: FileFormat = FileFormat.ANY) -> list[Instance | Unsendable]:
     """Look into each file, in order."""
     return [probe_file(path, file_format) for path in paths]
@@ -71,7 +95,7 @@ def probe(paths: Iterable[str], file_format: FileFormat = FileFormat.ANY) -> lis
 def probe_file(path: str, file_format: FileFormat = FileFormat.ANY) -> Instance | Unsendable:
     """Look into one file."""
     try:
-        descriptor = os.open(path, OPEN_FLAGS)
+        descriptor = opened(path)
     except (OSError, ValueError) as error:
         return Unsendable(path, f"cannot be opened: {error.strerror if isinstance(error, OSError) else error}")
     try:

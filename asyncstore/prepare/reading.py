@@ -4,8 +4,8 @@ Rules:
 
 1. The event loop waits for no disk and no file server. What lies in the page cache already (``RWF_NOWAIT`` tells, on
    Linux) is copied at once; everything else is read by a reader thread, and so is everything from then on where the
-   file system cannot tell, as those over a network. (Threads cost a fifth more processor time:
-   they and the loop keep handing the interpreter lock to each other.)
+   file system cannot tell, as those over a network: the first load shows it. (Threads cost a fifth more processor
+   time: they and the loop keep handing the interpreter lock to each other.)
 2. A trip to the thread costs some 60 µs, so one trip fills one buffer: with many small data sets, or with a part of a
    large one.
 3. Buffers are reused; a buffer is free again when its last piece has left for the network. There is a fixed number of
@@ -25,7 +25,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from asyncstore.model import Buffer, Instance, Piece, Unsendable
-from asyncstore.prepare.probe import OPEN_FLAGS
+from asyncstore.prepare.probe import OPEN_FLAGS, opened
 from asyncstore.waiting import WaitingThread
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class Reader:
         self._free: list[Buffer] = []
         self._places = asyncio.Semaphore(buffers)
         self._thread = WaitingThread("asyncstore-reader")
+        self._is_tried = False
+        """Whether it is known if the file system tells what is cached."""
         self._trips = 0
         """Loads still to be read in the thread without asking."""
         self._next_trips = 0
@@ -94,7 +96,7 @@ class Reader:
             self._trips -= 1
         else:
             try:
-                done = function(buffer, _read_cached, what)
+                done = await self._read_if_cached(function, buffer, what)
             except _NotCached as reason:
                 self._trips = sys.maxsize if reason.is_lasting else self._next_trips
                 self._next_trips = min(2 * self._next_trips or 1, _MOST_TRIPS)
@@ -102,6 +104,13 @@ class Reader:
                 self._next_trips = 0
                 return done
         return await self._thread.call(function, buffer, _read_at, what)
+
+    async def _read_if_cached(self, function: Callable[[Buffer, ReadAt, Q], T], buffer: Buffer, what: Q) -> T:
+        """Do it in the thread the first time: a file server may take long to open a file, and only then says so."""
+        if self._is_tried:
+            return function(buffer, _read_cached, what)
+        self._is_tried = True
+        return await self._thread.call(function, buffer, _read_cached, what)
 
     async def _buffer(self) -> Buffer:
         await self._places.acquire()
@@ -168,7 +177,7 @@ def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt
     if wanted < len(data):
         data[wanted:] = bytes(len(data) - wanted)
     try:
-        descriptor = os.open(instance.path, OPEN_FLAGS)
+        descriptor = _open(instance.path) if read_at is _read_cached else opened(instance.path)
     except OSError as error:
         return Unsendable(instance.path, f"cannot be opened any more: {error.strerror}")
     try:
@@ -185,6 +194,14 @@ def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt
     finally:
         os.close(descriptor)
     return None
+
+
+def _open(path: str) -> int:
+    """Open a file from within the event loop."""
+    try:
+        return os.open(path, OPEN_FLAGS)
+    except OSError as error:  # whatever it is, the thread meets it too, and may wait
+        raise _NotCached(is_lasting=False) from error
 
 
 if hasattr(os, "preadv"):

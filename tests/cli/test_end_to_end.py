@@ -365,6 +365,23 @@ runpy.run_module("asyncstore", run_name="__main__")
             process.stdin.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+class TestDescriptors:
+    @pytest.mark.parametrize("limit", [24, 40])
+    async def test_where_they_are_few_there_are_fewer_associations_and_every_file_is_sent(self, tmp_path, limit):
+        files = trees.instances(tmp_path / "many", 300, data_set_bytes=20_000)  # too large to come with the probe
+        async with running_sink() as sink:
+            words = (sys.executable, "-m", "asyncstore", "send", "--associations", "32", HOST, str(sink.port))
+            pipe = asyncio.subprocess.PIPE
+            code = f'ulimit -n {limit}; exec "$@"'
+            process = await asyncio.create_subprocess_exec(
+                "sh", "-c", code, "sh", *words, tmp_path / "many", stdin=pipe, stdout=pipe, stderr=pipe
+            )
+            done = await finished(process)
+        assert f"Stored all {len(files)} files" in done.err, done
+        assert "too many open files; ulimit -n sets how many a process may have; other associations go on" in done.err
+
+
 class TestStreams:
     @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
     async def test_closed_ones_do_not_stop_it(self, good, tmp_path, closed):

@@ -37,6 +37,19 @@ def test_every_pair_is_planned_in_time_with_what_it_can_be_converted_to():
     assert associations == 4
 
 
+@pytest.mark.parametrize("uncompressed", [(), (EXPLICIT,), (IMPLICIT,), (EXPLICIT, IMPLICIT), ("1.2.840.10008.1.2.2",)])
+@pytest.mark.parametrize("place", [0, 1, 126, 127, 128, 200])
+def test_every_pair_is_planned_in_time_also_where_one_sop_class_has_more_than_an_association_takes(uncompressed, place):
+    others = [("1.2.3", f"1.3.{number}") for number in range(200)]
+    pairs = [*others[:place], *(("1.2.3", uid) for uid in uncompressed), *others[place:]]
+    left, associations = pairs, 0
+    while left:
+        contexts = plan(left)
+        left = [pair for pair in left if not is_planned(contexts, pair)]
+        associations += 1
+    assert associations == 2
+
+
 @given(_PAIRS)
 def test_context_ids_are_odd_and_unique_and_fit_into_a_byte(pairs):
     ids = [context.id for context in plan(pairs)]

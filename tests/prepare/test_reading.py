@@ -305,11 +305,21 @@ async def test_what_is_not_cached_is_read_by_the_thread(tmp_path):
     await _ended()
 
 
-async def test_what_is_cached_needs_no_thread(tmp_path):
-    reader = Reader()
-    await _read(reader, [_instance(tmp_path, "1", 100)])
-    assert _reader_threads() == []
+async def test_what_is_cached_needs_no_thread_but_for_the_first_load(tmp_path, monkeypatch):
+    """A file server may take long to open a file, and only then the system says that it cannot tell what is cached."""
+    threads = []
+    read_cached = reading._read_cached  # noqa: SLF001 - it goes on reading what it is asked for
+
+    def recorded(*arguments):
+        threads.append(threading.current_thread().name)
+        return read_cached(*arguments)
+
+    monkeypatch.setattr(reading, "_read_cached", recorded)
+    reader = Reader(buffer_size=100)
+    await _read(reader, [_instance(tmp_path, str(number), 100) for number in range(4)])
+    assert threads == ["asyncstore-reader", *[threading.main_thread().name] * 3]
     reader.close()
+    await _ended()
 
 
 @pytest.fixture

@@ -56,6 +56,14 @@ def test_noise_is_no_reason_to_climb():
     assert _mostly(targets) == FEW
 
 
+def test_a_peer_that_answers_nothing_is_asked_for_no_more():
+    assert set(_targets(lambda _: 0.0)) == {FEW}
+
+
+def test_a_step_after_which_nothing_is_answered_any_more_is_taken_back():
+    assert _targets(lambda associations: 100.0 if associations <= FEW else 0.0, looks=3) == [FEW + FEW // 2, FEW, FEW]
+
+
 def test_it_tries_again_after_a_while():
     concurrency = Concurrency()
     assert _mostly(_targets(lambda _: 100.0, 20, concurrency)) == FEW
