@@ -861,3 +861,4 @@ async def test_who_is_cancelled_while_the_peer_does_not_answer_a_release_leaves_
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        await until(lambda: scp.associations[0].aborted)
