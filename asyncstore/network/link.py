@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncstore.errors import TlsFailed
-    from asyncstore.protocol.pdu import Buffer
+    from asyncstore.protocol.pdu import Octets
 
     MakeLink = Callable[
         [Callable[[memoryview], None], Callable[[str | TlsFailed | None], None], Callable[[], None]], "Link"
@@ -95,7 +95,7 @@ class Link:
         self._descriptor = connected.fileno()
         self._loop = asyncio.get_running_loop()
         self._on_bytes, self._on_end, self._on_drained = on_bytes, on_end, on_drained
-        self._waiting: list[Buffer] = []
+        self._waiting: list[Octets] = []
         self._received = _OF_THREAD.received
         self._is_closed = False
         self._is_paused = False
@@ -121,7 +121,7 @@ class Link:
         """Whether the connection has ended, by either side."""
         return self._is_closed
 
-    def send(self, buffers: Sequence[Buffer]) -> None:
+    def send(self, buffers: Sequence[Octets]) -> None:
         """Send ``buffers``, which must not change until :attr:`is_blocked` is false. A closed link drops them."""
         if self._is_closed:
             return
@@ -158,7 +158,7 @@ class Link:
                 self._waiting = []
             self._socket.close()
 
-    def _write(self, buffers: Sequence[Buffer]) -> list[Buffer]:
+    def _write(self, buffers: Sequence[Octets]) -> list[Octets]:
         """Hand ``buffers`` to the kernel; what it did not take."""
         position = 0
         while position < len(buffers):
@@ -216,12 +216,12 @@ class Link:
 
 if hasattr(socket.socket, "sendmsg"):
 
-    def _gather(connected: socket.socket, buffers: Sequence[Buffer]) -> int:
+    def _gather(connected: socket.socket, buffers: Sequence[Octets]) -> int:
         return connected.sendmsg(buffers)
 
 else:
 
-    def _gather(connected: socket.socket, buffers: Sequence[Buffer]) -> int:
+    def _gather(connected: socket.socket, buffers: Sequence[Octets]) -> int:
         joined = bytearray()
         for buffer in buffers:
             joined += buffer

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from asyncstore.protocol.pdu import Buffer
+    from asyncstore.protocol.pdu import Octets
 
 _JOIN_SIZE = 1 << 18
 """Bytes to encrypt at a time, at least, where there are so many: 16 kB were measured to be a quarter slower, 64 kB to
@@ -154,7 +154,7 @@ class TlsLink(Link):
         super().__init__(connected, self._encrypted, on_end, self._taken)
         self._session = session
         self._on_plain, self._on_failed, self._on_all_taken = on_bytes, on_end, on_drained
-        self._plain: list[Buffer] = []
+        self._plain: list[Octets] = []
         self._decrypted = self._received
         """What is encrypted lies there only until the session has it."""
         self._loop.call_soon(self._decrypt)  # the peer's first bytes may have come along with its handshake's last
@@ -169,7 +169,7 @@ class TlsLink(Link):
         """Whether what is sent now leaves at once: nothing waits, and the connection has not ended."""
         return not (self._plain or self._waiting or self._is_closed)
 
-    def send(self, buffers: Sequence[Buffer]) -> None:
+    def send(self, buffers: Sequence[Octets]) -> None:
         """Send ``buffers``, which must not change until :attr:`is_blocked` is false. A closed link drops them."""
         if not self._is_closed:
             self._plain.extend(buffers)
@@ -195,7 +195,7 @@ class TlsLink(Link):
                 return
             self._flush()
 
-    def _next_chunk(self) -> Buffer:
+    def _next_chunk(self) -> Octets:
         size = 0
         for count, buffer in enumerate(self._plain, 1):  # noqa: B007 - read after the loop
             size += len(buffer)

@@ -2,8 +2,9 @@
 
 Rules:
 
-1. Lines of the log wait for the next frame and are written with it: thousands of lines a second cost four writes.
-2. The frame is taken away at the end, also by an exception; what stays is the log, and the summary that follows.
+1. A frame that the terminal does not take at once is left out (Ctrl-S, a line that hangs): the run is not to wait.
+2. Lines of the log wait for the next frame and are written with it: thousands of lines a second cost four writes.
+3. The frame is taken away at the end, also by an exception; what stays is the log, and the summary that follows.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ class LiveDisplay:
     def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
         """Draw the next frame, and above it what was logged since the last."""
         self._pace.sample(tally, progress, now)
+        if not self._terminal.is_ready:
+            return
         view = View(
             tally=tally,
             progress=progress,

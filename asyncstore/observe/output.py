@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import select
 import threading
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,14 @@ class Output:
     def width(self) -> int | None:
         """How many cells a line should have at most to be read well; ``None`` where nobody can tell."""
         return None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether what is written now is taken at once, as far as the system can tell: not by a stopped terminal."""
+        try:
+            return bool(select.select((), (self._stream,), (), 0)[1])
+        except (OSError, ValueError):  # it is no file; or Windows, which can tell of sockets only
+            return True
 
     @property
     def is_redrawable(self) -> bool:

@@ -22,7 +22,7 @@ from asyncstore.errors import InvalidPdu
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Buffer = bytes | bytearray | memoryview
+Octets = bytes | bytearray | memoryview
 
 
 class PduType(IntEnum):
@@ -117,14 +117,14 @@ class Fragmenter:
         self.fragment_length = (length - PDV_HEADER_LENGTH) & ~1
         self._full_headers: dict[int, bytes] = {}
 
-    def command(self, context_id: int, command_set: bytes) -> list[Buffer]:
+    def command(self, context_id: int, command_set: bytes) -> list[Octets]:
         """The P-DATA-TFs of one command set."""
         length = len(command_set)
         if length <= self.fragment_length:
             return [_header(length, context_id, COMMAND | LAST) + command_set]
         return list(self._cut_command(context_id, memoryview(command_set)))
 
-    def fragments(self, context_id: int, data: memoryview, *, last: bool) -> list[Buffer]:
+    def fragments(self, context_id: int, data: memoryview, *, last: bool) -> list[Octets]:
         """The P-DATA-TFs of a piece of a data set: headers and slices of ``data`` in turn.
 
         ``last``: the data set ends with this piece.
@@ -136,7 +136,7 @@ class Fragmenter:
         header = self._full_headers.get(context_id)
         if header is None:
             header = self._full_headers[context_id] = _header(size, context_id, 0)
-        buffers: list[Buffer] = []
+        buffers: list[Octets] = []
         append = buffers.append
         start = 0
         for start in range(size, length, size):
@@ -147,7 +147,7 @@ class Fragmenter:
         append(data[start:])
         return buffers
 
-    def _cut_command(self, context_id: int, command_set: memoryview) -> Iterator[Buffer]:
+    def _cut_command(self, context_id: int, command_set: memoryview) -> Iterator[Octets]:
         size = self.fragment_length
         for start in range(0, len(command_set), size):
             piece = command_set[start : start + size]

@@ -59,7 +59,7 @@ class Exchange:
 class Gathered(NamedTuple):
     """What is to be sent now."""
 
-    buffers: list[pdu.Buffer]
+    buffers: list[pdu.Octets]
     """For a gather write; empty when nothing may be sent."""
     payload: int
     """Data set bytes among them."""
@@ -157,7 +157,7 @@ class Requests:
 
     def gather(self) -> Gathered:
         """What may be sent now, up to a few megabytes; it counts as sent."""
-        buffers: list[pdu.Buffer] = []
+        buffers: list[pdu.Octets] = []
         spent: list[Buffer] = []
         finished: list[Exchange] = []
         payload = 0
@@ -195,7 +195,7 @@ class Requests:
         self._forget(exchange)
         return exchange, piece.problem
 
-    def echo(self, context_id: int) -> tuple[Exchange, list[pdu.Buffer]]:
+    def echo(self, context_id: int) -> tuple[Exchange, list[pdu.Octets]]:
         """Begin a C-ECHO; its PDUs count as sent."""
         exchange = self._begin(None, context_id)
         exchange.is_sent = True
@@ -250,7 +250,7 @@ class Requests:
         exchange = self._outstanding[message_id] = Exchange(instance, context_id, message_id, self._clock())
         return exchange
 
-    def _begin_store(self, instance: Instance) -> list[pdu.Buffer]:
+    def _begin_store(self, instance: Instance) -> list[pdu.Octets]:
         context_id = self._contexts[instance.sop_class_uid, instance.transfer_syntax_uid]
         template = self._templates.get(instance.sop_class_uid)
         if template is None:

@@ -1,5 +1,6 @@
 import io
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -247,6 +248,26 @@ def test_a_closed_standard_error_ends_the_display_but_not_the_run(terminal):
             display.refresh(_tally(*stored(3)), _sample(), float(tick))
             display.log("a line")
     assert file.tries == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such terminals")
+def test_a_terminal_that_is_stopped_is_not_waited_for():
+    """As Ctrl-S stops it; what was logged meanwhile is shown when it goes on."""
+    import pty  # noqa: PLC0415 - Windows has none
+    import termios  # noqa: PLC0415 - as above
+
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as shown, os.fdopen(theirs, "w") as file:
+        display = open_display(open_output(file), _TITLE)
+        with display:
+            os.read(shown.fileno(), 1 << 16)
+            termios.tcflow(theirs, termios.TCOOFF)
+            display.log("a line")
+            for tick in range(200):
+                display.refresh(_tally(*stored(3)), _sample(), float(tick))
+            termios.tcflow(theirs, termios.TCOON)
+            display.refresh(_tally(*stored(3)), _sample(), 200.0)
+            assert b"a line" in os.read(shown.fileno(), 1 << 16)
 
 
 def test_a_quiet_console_stays_quiet():
