@@ -155,7 +155,8 @@ _GENERAL = "general options"
 _NETWORK = "network options"
 _OURS = "options that storescu does not have"
 _ENVIRONMENT = (
-    "Every option also reads ASYNCSTORE_<LONG_NAME> from the environment, as in ASYNCSTORE_LOG_LEVEL=debug; "
+    "Every option that does not only print something also reads ASYNCSTORE_<LONG_NAME> from the environment, as in "
+    "ASYNCSTORE_LOG_LEVEL=debug (--peer and --arguments do not); "
     "flags take 1, true, yes or on, and 0, false, no or off; an empty variable is none. --config FILE reads them from "
     "a TOML file: long names without the hyphens, numbers as they are and texts in quotes, as in max-pdu = 32768, "
     'no-halt = true or call = "PACS". The command line wins, then the environment.'

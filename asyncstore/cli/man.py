@@ -45,7 +45,8 @@ _ENVIRONMENT = (
     (
         "ASYNCSTORE_<LONG_NAME>",
         (
-            "any option, in capitals and with _ for -: ASYNCSTORE_MAX_PDU=32768. Flags take 1, true, yes or on, and 0, "
+            "any option but --peer, --arguments and those that only print something, in capitals and with _ for -: "
+            "ASYNCSTORE_MAX_PDU=32768. Flags take 1, true, yes or on, and 0, "
             "false, no or off. Where an option takes several words, or may be given again, they are parted as in a "
             "shell. An empty variable is none. The command line wins."
         ),

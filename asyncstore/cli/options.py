@@ -95,7 +95,7 @@ CONFIG = Option[str | None](
     "--config",
     Text("FILE"),
     None,
-    "take options, and peers by their names, from this TOML file too",
+    "take options from this TOML file too",
 )
 NAMED_PEER = Option[str | None](
     "--peer",
