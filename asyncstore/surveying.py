@@ -159,12 +159,18 @@ class Survey:
 
     def stop_walking(self) -> None:
         """Find nothing more; what was found is still delivered."""
-        self.is_cut_short |= self.is_walking and not self._walk.is_exhausted
+        self.is_cut_short |= self.is_walking and not self._has_found_all
         self.is_walking = False
         self._walk.abandon()
         if self._walking is not None:
             self._walking.cancel()
             self._walking = None
+
+    @property
+    def _has_found_all(self) -> bool:
+        """Whether the walk has ended and nothing that it found waits to be counted."""
+        taken = self._walking.result() if self._walking is not None and self._walking.done() else []
+        return self._walk.is_exhausted and not taken
 
     def close(self) -> list[str]:
         """Give up; the paths that were found and not delivered."""

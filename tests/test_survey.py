@@ -65,6 +65,24 @@ async def test_a_walk_that_has_ended_by_itself_is_not_cut_short_by_who_stops_it(
     assert not looked.is_cut_short
 
 
+async def test_a_walk_is_cut_short_where_what_it_found_last_was_not_counted(tmp_path):
+    files, may_go_on = _files(tmp_path, 40), threading.Event()
+
+    def slowly():
+        yield from files[:32]  # a first batch
+        may_go_on.wait(60)
+        yield from files[32:]
+
+    looked = Survey(slowly(), WalkOptions(), _Pool())
+    assert len(await anext(looked)) == 32
+    may_go_on.set()
+    rest = looked._walking  # noqa: SLF001 - it is taken, and nobody asks for it
+    await until(rest.done)
+    looked.stop_walking()
+    assert looked.found == 32
+    assert looked.is_cut_short
+
+
 async def test_what_the_walk_finds_unsendable_is_delivered_too(tmp_path):
     (tmp_path / "empty").mkdir()
     _files(tmp_path, 3)
