@@ -34,7 +34,8 @@ _CONNECTIONS_WAITING = 128
 (SOMAXCONN of old)."""
 
 _MOST_KEPT = 64
-"""Descriptors kept for files: two for each of the most associations that ``auto`` opens."""
+"""Descriptors kept for files: two for each of the most associations that ``auto`` opens; of few a third, for each
+association takes a descriptor and reads one file at a time, and the rest of the program has its own."""
 
 _CHECK_NAME = "Check how the host name is written, or give its IP address."
 _CHECK_NAME_SERVER = "Check that this machine reaches its name server, or give the host's IP address."
