@@ -12,7 +12,7 @@ Instances name their transfer syntax by its UID; the four in which pixel data is
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntFlag, StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -60,6 +60,20 @@ class Unsendable(NamedTuple):
     reason: str
 
 
+class Oddity(IntFlag):
+    """What is odd about an instance, and does not keep it from being sent."""
+
+    ODD_VALUES = 1
+    """It has values of odd length (PS3.5 7.1.1): every data set is rewritten with padding before it is sent."""
+    UNUSUAL_UID = 2
+    """One of its UIDs holds other characters than digits and dots (PS3.5 9.1)."""
+
+
+FileVersion = tuple[int, int, int, int]
+"""Device, inode, and the times of the last modification and change in nanoseconds (fstat(2)): what is read of a file
+later must come from the file that was looked into, unchanged. A plain tuple, for it travels between processes."""
+
+
 class Instance(NamedTuple):
     """A SOP instance in a file, and where in the file its data set lies."""
 
@@ -73,6 +87,10 @@ class Instance(NamedTuple):
     """Bytes of the data set, from ``offset`` to the end of the file."""
     data: bytes | None = None
     """The data set itself, when it is in memory anyway: of small files, and of what was converted."""
+    version: FileVersion | None = None
+    """The version of the file, when ``data`` is still to be read from it."""
+    oddities: int = 0
+    """Flags of :class:`Oddity`, as a plain number: instances travel between processes."""
     original: Instance | None = None
     """What was found, when this is a conversion of it; ``path`` then says where the converted data set lies."""
 
