@@ -71,6 +71,11 @@ def pynetdicom_storescu() -> Program:
     return Program("pynetdicom storescu", (sys.executable, "-m", "pynetdicom", "storescu", "-r"))
 
 
+def limit() -> Program:
+    """The least that a Python sender can cost, over four associations: :mod:`benchmarks.limit`."""
+    return Program("limit", (sys.executable, "-m", "benchmarks.limit", "--associations", "4"))
+
+
 def asyncstore_program() -> str:
     """Where the command line of this environment is."""
     return str(Path(sys.executable).parent / "asyncstore")

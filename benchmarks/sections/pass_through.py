@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from benchmarks.data import CT, SMALL
 from benchmarks.peers import storescp
-from benchmarks.programs import asyncstore, dcmsend, pynetdicom_storescu, storescu
+from benchmarks.programs import asyncstore, dcmsend, limit, pynetdicom_storescu, storescu
 from benchmarks.report import CAPTION, Table
 from benchmarks.rounds import Spread, ratios, take_turns
-from benchmarks.standing import CPU, CT_RATE, SMALL_RATE
+from benchmarks.standing import CPU, CT_LIMIT, CT_RATE, SMALL_LIMIT, SMALL_RATE
 from benchmarks.trials import STEADY, Trial, send
 
 if TYPE_CHECKING:
@@ -23,16 +23,18 @@ if TYPE_CHECKING:
 _OURS = tuple(asyncstore("--associations", number) for number in ("1", "4", "auto"))
 _SINGLE = storescu()
 _PARALLEL = storescu(4)
+_LIMIT = limit()
 _SLOW = pynetdicom_storescu()
 _PEER = "to storescp --fork --ignore on the same cores; all of DCMTK with TCP_NODELAY=1; files in the page cache"
 _RATE_TARGETS = {CT: CT_RATE, SMALL: SMALL_RATE}
+_LIMIT_TARGETS = {CT: CT_LIMIT, SMALL: SMALL_LIMIT}
 
 
 def measure(bench: Bench) -> None:
     """Measure it, for each kind of instance."""
     for kind, count in bench.scale.pass_through:
         trials = _trials(bench, kind, count)
-        commands = {program.name: program.shown() for program in (*_OURS, _SINGLE, _PARALLEL, dcmsend(), _SLOW)}
+        commands = {program.name: program.shown() for program in (*_OURS, _LIMIT, _SINGLE, _PARALLEL, dcmsend(), _SLOW)}
         samples = {name: [trial.as_json() for trial in of_one] for name, of_one in trials.items()}
         for what, columns_and_rows in (("Pass-through", _rates(trials)), ("CPU of the sender", _cpu(trials))):
             title = f"{what}, {count:,} x {kind.name}"
@@ -47,6 +49,8 @@ def _trials(bench: Bench, kind: Kind, count: int) -> dict[str, list[Trial]]:
     contenders: list[tuple[Program, Archive]] = [
         (program, archive) for program in (*_OURS, _SINGLE, _PARALLEL, dcmsend())
     ]
+    if not kind.multi_frame:  # it holds a file as a whole
+        contenders.append((_LIMIT, archive))
     contenders.append((_SLOW, few))
     with storescp(no_delay=True) as port:
         return take_turns(
@@ -58,12 +62,22 @@ def _trials(bench: Bench, kind: Kind, count: int) -> dict[str, list[Trial]]:
 
 def _rates(trials: Mapping[str, Sequence[Trial]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows: how fast."""
-    columns = ("program", "s", "instances/s", f"of {_PARALLEL.name}", "steady instances/s", "of it", "steady MB/s")
+    columns = (
+        "program",
+        "s",
+        "instances/s",
+        "of limit",
+        f"of {_PARALLEL.name}",
+        "steady instances/s",
+        "of it",
+        "steady MB/s",
+    )
     rows = []
     for name, of_one in trials.items():
         cells = [
             Spread.of(trial.whole.wall for trial in of_one).shown(),
             Spread.of(trial.rate for trial in of_one).shown(0),
+            _against(of_one, trials[_LIMIT.name], "rate").shown() if _LIMIT.name in trials else "-",
             _against(of_one, trials[_PARALLEL.name], "rate").shown(),
             Spread.of(trial.steady_rate for trial in of_one).shown(0),
             _against(of_one, trials[_PARALLEL.name], "steady_rate").shown(),
@@ -101,6 +115,8 @@ def _stand(bench: Bench, kind: Kind, count: int, trials: Mapping[str, Sequence[T
     for program in _OURS[1:]:
         options = " ".join(program.words[-2:])
         of_one = trials[program.name]
+        ratio = _against(of_one, trials[_LIMIT.name], "rate")
+        bench.stands(_LIMIT_TARGETS[kind], f"{count:,}, whole process, {options}", ratio)
         for what, quantity in (("whole process", "rate"), ("steady", "steady_rate")):
             ratio = _against(of_one, trials[_PARALLEL.name], quantity)
             bench.stands(_RATE_TARGETS[kind], f"{count:,}, {what}, {options}", ratio)
