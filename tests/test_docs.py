@@ -1,0 +1,151 @@
+"""What README.md and docs/ say holds: their recipes run, their commands parse, their links lead somewhere.
+
+Recipes are run as they stand there: only names of folders and peers are put in their places.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import sys
+import textwrap
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import trees
+from asyncstore import Sink
+from asyncstore.cli.commands import COMMANDS
+from asyncstore.cli.config import configured
+from asyncstore.cli.grammar import tokenize
+from asyncstore.cli.options import CONFIG
+
+_ROOT = Path(__file__).resolve().parent.parent
+_DOCUMENTS = [*sorted(_ROOT.glob("*.md")), *sorted((_ROOT / "docs").glob("*.md"))]
+_MOST_README_LINES = 200
+
+
+def _recipe(document, heading):
+    """The commands of the first console block after some words of a document."""
+    after = (_ROOT / document).read_text().partition(heading)[2]
+    block = re.search(r"^( *)```console\n(.*?)^\1```$", after, re.DOTALL | re.MULTILINE)
+    return re.sub(r"^\$ ", "", textwrap.dedent(block[2]), flags=re.MULTILINE)
+
+
+async def _run(script, folder, **places):
+    """Run a recipe in a folder, with this checkout as ``asyncstore``."""
+    for name, place in places.items():
+        assert name in script
+        script = script.replace(name, place)
+    programs = folder / "programs"
+    programs.mkdir(exist_ok=True)
+    ours = programs / "asyncstore"
+    ours.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m asyncstore "$@"\n')
+    ours.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ASYNCSTORE_")}
+    environment["PATH"] = f"{programs}:{environment['PATH']}"
+    environment["PYTHONPATH"] = str(_ROOT)
+    process = await asyncio.create_subprocess_exec(
+        "sh",
+        "-ec",
+        script,
+        cwd=folder,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, output.decode()
+
+
+def _outcomes(file):
+    return [line for line in map(json.loads, file.read_bytes().splitlines()) if line["type"] == "outcome"]
+
+
+async def test_what_a_run_that_was_cut_off_left_is_sent_by_the_next_one(tmp_path):
+    """Whether the walk had found it or not; and the last line of the first run's record is torn."""
+    archive, work = tmp_path / "archive", tmp_path / "work"
+    work.mkdir()
+    written = trees.instances(tmp_path / "written", len(trees.ODD_NAMES))
+    archive.mkdir()
+    for path, name in zip(written, trees.ODD_NAMES, strict=True):
+        path.rename(archive / os.fsdecode(name))
+    async with Sink(port=0) as sink:
+        places = {"pacs.example.org 11112": f"127.0.0.1 {sink.port}"}
+        await _run(_recipe("README.md", "## Migrate an archive"), work, **places, **{"/archive": str(archive)})
+        record = work / "run1.jsonl"
+        lines = record.read_bytes().splitlines(keepends=True)
+        stored = {os.fsencode(outcome["path"]) for outcome in _outcomes(record)[:4]}
+        record.write_bytes(b"".join(lines[:5]) + lines[5][:-9])
+        await _run(_recipe("docs/migrating.md", "## What is left"), work, **places)
+    everything = {os.fsencode(archive / os.fsdecode(name)) for name in trees.ODD_NAMES}
+    assert sorted((work / "left.lst").read_bytes().split(b"\0")[:-1]) == sorted(everything - stored)
+    second = [os.fsencode(outcome["path"]) for outcome in _outcomes(work / "run2.jsonl")]
+    assert sorted(second) == sorted(everything - stored)
+
+
+def _code_blocks(language):
+    """Every code block of the documents in a language, with the name of its document."""
+    for document in _DOCUMENTS:
+        for block in re.finditer(rf"^( *)```{language}\n(.*?)^\1```$", document.read_text(), re.DOTALL | re.MULTILINE):
+            yield document.name, block[2]
+
+
+def _commands_shown():
+    """The command lines of asyncstore in console blocks."""
+    for name, block in _code_blocks("console"):
+        for line in block.replace("\\\n", " ").splitlines():
+            shown = re.match(r" *\$ asyncstore (\w+) ([^|>#]*)", line)
+            if shown:
+                yield pytest.param(shown[1], shlex.split(shown[2]), id=f"{name}: asyncstore {shown[1]} {shown[2]}")
+
+
+@pytest.mark.parametrize(("command", "words"), list(_commands_shown()))
+def test_every_command_line_shown_is_one_that_asyncstore_takes(command, words):
+    tokenize(COMMANDS[command], words)
+
+
+def test_command_lines_are_found_in_the_documents():
+    """Or the test above would pass for want of any."""
+    assert len(list(_commands_shown())) > 20
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files_that_are_there(document):
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text())
+    missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    assert not missing
+
+
+def test_every_document_is_reached_from_the_readme():
+    readme = (_ROOT / "README.md").read_text()
+    unreached = [path.name for path in _DOCUMENTS if path.name != "README.md" and path.name not in readme]
+    assert not unreached
+
+
+def test_the_readme_is_short_enough_to_be_read():
+    assert len((_ROOT / "README.md").read_text().splitlines()) <= _MOST_README_LINES
+
+
+def test_python_shown_is_python():
+    blocks = list(_code_blocks("python"))
+    assert blocks
+    for name, block in blocks:
+        compile(block, name, "exec")
+
+
+def test_a_configuration_shown_is_taken(tmp_path):
+    blocks = list(_code_blocks("toml"))
+    assert blocks
+    for name, block in blocks:
+        file = tmp_path / f"{name}.toml"
+        file.write_text(block)
+        for peer in tomllib.loads(block).get("peers", {}):
+            words = ["--config", str(file), "--peer", peer]
+            commands = [command for command in COMMANDS.values() if CONFIG in command.options()]
+            assert configured(COMMANDS["send"], commands, tokenize(COMMANDS["send"], words), {}).layers
