@@ -10,7 +10,7 @@ demo: .venv/installed
 	$(BIN)/asyncstore demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: .venv/installed
 	$(BIN)/ruff check .
