@@ -203,7 +203,7 @@ def _write_series(folder: Path, series: _Series, dataset: Dataset, drawing: Draw
         dataset.SOPInstanceUID = uid_of(f"{dataset.SeriesInstanceUID} instance {number}")
         dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         dataset.InstanceNumber = number
-        series.content(dataset, Place(number, series.instances, series.transfer_syntax_uid), drawing)
+        series.content(dataset, Place(number, series.transfer_syntax_uid), drawing)
         file = folder / f"{number:04}.dcm"
         dcmwrite(file, dataset, enforce_file_format=True)
         size += file.stat().st_size

@@ -6,7 +6,6 @@ place.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom.dataset import Dataset
@@ -14,12 +13,10 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.encoders.base import RLELosslessEncoder
 from pydicom.tag import Tag
 
-from asyncstore.load.drawing import Drawing, Ellipse, describe_pixels, pixel_bytes
+from asyncstore.load.drawing import Drawing, describe_pixels, pixel_bytes
 from asyncstore.load.writing import fill, uid_of
 
 if TYPE_CHECKING:
-    from array import array
-
     from pydicom.uid import UID
 
 
@@ -27,13 +24,7 @@ class Place(NamedTuple):
     """Which instance of which series is being made."""
 
     number: int
-    of: int
     transfer_syntax_uid: UID
-
-    @property
-    def depth(self) -> float:
-        """How far through the series it is, from 0 to 1."""
-        return (self.number - 1) / max(1, self.of - 1)
 
 
 def place_slice(dataset: Dataset, place: Place, rows: int, millimetres: float, thickness: float) -> None:
@@ -50,32 +41,8 @@ def place_slice(dataset: Dataset, place: Place, rows: int, millimetres: float, t
     )
 
 
-def chest(depth: float) -> list[Ellipse]:
-    """Describe a slice through a body with lungs, a heart and a spine."""
-    lung = 0.05 + 0.22 * math.sin(math.pi * (0.1 + 0.8 * depth))
-    return [
-        Ellipse(0.5, 0.52, 0.46, 0.34, 1060),
-        Ellipse(0.29, 0.50, lung * 0.62, lung, 180),
-        Ellipse(0.71, 0.50, lung * 0.62, lung, 180),
-        Ellipse(0.54, 0.46, 0.11, 0.06 + 0.07 * depth, 1090),
-        Ellipse(0.5, 0.73, 0.05, 0.06, 1700),
-    ]
-
-
-def head(depth: float) -> list[Ellipse]:
-    """Describe a slice through a head with two ventricles."""
-    size = 0.25 + 0.18 * math.sin(math.pi * (0.15 + 0.75 * depth))
-    ventricle = 0.12 * math.sin(math.pi * depth)
-    return [
-        Ellipse(0.5, 0.5, size * 0.84, size, 900),
-        Ellipse(0.5, 0.5, size * 0.76, size * 0.92, 420),
-        Ellipse(0.45, 0.48, ventricle * 0.4 + 0.01, ventricle + 0.01, 130),
-        Ellipse(0.55, 0.48, ventricle * 0.4 + 0.01, ventricle + 0.01, 130),
-    ]
-
-
 def ct(dataset: Dataset, place: Place, drawing: Drawing) -> None:
-    """Make a CT slice of a chest."""
+    """Make a CT slice."""
     describe_pixels(dataset, 512, 512, 16)
     place_slice(dataset, place, 512, 380.0, 2.5)
     fill(
@@ -88,12 +55,12 @@ def ct(dataset: Dataset, place: Place, drawing: Drawing) -> None:
         RescaleType="HU",
         WindowCenter=40,
         WindowWidth=400,
-        PixelData=pixel_bytes(drawing.frame(512, 512, chest(place.depth)), place.transfer_syntax_uid),
+        PixelData=pixel_bytes(drawing.frame(512, 512, 1700), place.transfer_syntax_uid),
     )
 
 
 def mr(dataset: Dataset, place: Place, drawing: Drawing) -> None:
-    """Make an MR slice of a head."""
+    """Make an MR slice."""
     describe_pixels(dataset, 256, 256, 16)
     place_slice(dataset, place, 256, 230.0, 4.0)
     fill(
@@ -108,18 +75,13 @@ def mr(dataset: Dataset, place: Place, drawing: Drawing) -> None:
         EchoTrainLength=1,
         WindowCenter=450,
         WindowWidth=900,
-        PixelData=pixel_bytes(drawing.frame(256, 256, head(place.depth)), place.transfer_syntax_uid),
+        PixelData=pixel_bytes(drawing.frame(256, 256, 900), place.transfer_syntax_uid),
     )
 
 
 def radiograph(dataset: Dataset, place: Place, drawing: Drawing) -> None:
-    """Make a radiograph of a chest: the first of a series from the front, the others from the side."""
+    """Make a radiograph: the first of a series from the front, the others from the side."""
     describe_pixels(dataset, 1024, 1024, 16)
-    lungs = [
-        Ellipse(0.5, 0.55, 0.42, 0.55, 1500),
-        Ellipse(0.31, 0.5, 0.13, 0.3, 500),
-        Ellipse(0.69, 0.5, 0.13, 0.3, 500),
-    ]
     fill(
         dataset,
         ImageType=["ORIGINAL", "PRIMARY", ""],
@@ -137,37 +99,29 @@ def radiograph(dataset: Dataset, place: Place, drawing: Drawing) -> None:
         LossyImageCompression="00",
         WindowCenter=1024,
         WindowWidth=2048,
-        PixelData=pixel_bytes(drawing.frame(1024, 1024, lungs), place.transfer_syntax_uid),
+        PixelData=pixel_bytes(drawing.frame(1024, 1024, 1500), place.transfer_syntax_uid),
     )
 
 
 _BEAT_FRAMES: Final = 4
 """Frames of one heart beat; a loop repeats them, so each is drawn and compressed once."""
-_BEATS: Final = 12
-
-
-def _ultrasound_frame(drawing: Drawing, phase: float) -> array[int]:
-    """Draw a heart's chamber at a phase of its beat, from 0 to 1."""
-    chamber = 0.12 + 0.05 * math.sin(2 * math.pi * phase)
-    return drawing.frame(
-        360, 480, [Ellipse(0.5, 0.45, 0.3, 0.42, 90), Ellipse(0.47, 0.4, chamber * 0.7, chamber, 20)], bits=8
-    )
+_BEATS: Final = 5
 
 
 def ultrasound(dataset: Dataset, place: Place, drawing: Drawing) -> None:
-    """Make a still of a heart."""
+    """Make a still."""
     describe_pixels(dataset, 360, 480, 8)
     fill(
         dataset,
         ImageType=["ORIGINAL", "PRIMARY", "", "0001"],
-        PixelData=pixel_bytes(_ultrasound_frame(drawing, place.depth), place.transfer_syntax_uid),
+        PixelData=pixel_bytes(drawing.frame(360, 480, 90, bits=8), place.transfer_syntax_uid),
     )
 
 
 def ultrasound_loop(dataset: Dataset, place: Place, drawing: Drawing) -> None:
-    """Make a loop of a beating heart, compressed with RLE."""
+    """Make a loop of frames, compressed with RLE."""
     describe_pixels(dataset, 360, 480, 8)
-    beat = [_ultrasound_frame(drawing, phase / _BEAT_FRAMES) for phase in range(_BEAT_FRAMES)]
+    beat = [drawing.frame(360, 480, 90, bits=8) for _ in range(_BEAT_FRAMES)]
     frames = [_run_length_encoded(pixel_bytes(frame, place.transfer_syntax_uid), dataset) for frame in beat]
     fill(
         dataset,
@@ -202,10 +156,7 @@ def dose(dataset: Dataset, place: Place, drawing: Drawing) -> None:
     layers = 40
     describe_pixels(dataset, 96, 96, 16)
     place_slice(dataset, place, 96, 380.0, 2.5)
-    frames = (
-        drawing.frame(96, 96, [Ellipse(0.55, 0.5, 0.3, 0.2, 1200), Ellipse(0.55, 0.5, 0.12, 0.08, 3600)])
-        for _ in range(layers)
-    )
+    frames = (drawing.frame(96, 96, 3600) for _ in range(layers))
     plan = fill(Dataset(), ReferencedSOPClassUID="1.2.840.10008.5.1.4.1.1.481.5")
     plan.ReferencedSOPInstanceUID = uid_of(f"{dataset.SeriesInstanceUID} plan")
     fill(

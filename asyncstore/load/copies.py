@@ -23,7 +23,7 @@ from pydicom.uid import (
 )
 
 from asyncstore.errors import UsageError
-from asyncstore.load.content import Place, chest, place_slice
+from asyncstore.load.content import Place, place_slice
 from asyncstore.load.drawing import Drawing, describe_pixels
 from asyncstore.load.writing import Archive, fill, uid_of, writing_to
 
@@ -123,7 +123,7 @@ class _Template(NamedTuple):
         if multi_frame:
             dataset.NumberOfFrames = frames
         drawing = Drawing(Random(seed))  # noqa: S311 - noise, not a secret
-        frame = drawing.frame(side, side, chest(0.5)).tobytes()
+        frame = drawing.frame(side, side, 1700).tobytes()
         pixel_bytes = frames * len(frame)
         padding = data_set_bytes - pixel_bytes - _ELEMENT_HEADER - len(_encoded(dataset)[1])
         _padding_of(dataset).value = bytes(padding)
@@ -199,7 +199,7 @@ def _copied_dataset(name: str, *, multi_frame: bool) -> Dataset:
         fill(dataset, NumberOfFrames=_MOST_FRAMES, ConversionType="SYN", BurnedInAnnotation="NO", FrameTime=40)
         dataset.FrameIncrementPointer = Tag("FrameTime")
     else:
-        place_slice(dataset, Place(1, 1, ExplicitVRLittleEndian), _FRAME_SIDE, 380.0, 2.5)
+        place_slice(dataset, Place(1, ExplicitVRLittleEndian), _FRAME_SIDE, 380.0, 2.5)
         fill(dataset, ImageType=["ORIGINAL", "PRIMARY", "AXIAL"], AcquisitionNumber=1, KVP=120)
         fill(dataset, FrameOfReferenceUID=uid_of(f"{name} frame"), RescaleIntercept=-1024, RescaleSlope=1)
     dataset.private_block(_PRIVATE_GROUP, "ASYNCSTORE PADDING", create=True).add_new(0, "OB", b"")
