@@ -125,7 +125,7 @@ _NAMES: Final = ("ADA", "BLAISE", "CURIE", "DARWIN", "EULER", "FARADAY", "GAUSS"
 def write_archive(folder: str | os.PathLike[str], *, patients: int = 3, seed: int = 0) -> Archive:
     """Write a small archive of several modalities and transfer syntaxes, as ``patient/study/series/0001.dcm``.
 
-    Three patients are some 190 instances and 60 MB, and take a second or two.
+    Three patients are some 190 instances and 70 MB, and take a second or two.
 
     Args:
         folder: where; it is created when it does not exist.
