@@ -3,8 +3,9 @@ r"""Wildcard patterns that mean what they mean to storescu's ``+sp``: what fnmat
 Rules (POSIX.1 XCU 2.13, as the GNU C library has it; storescu passes ``FNM_PATHNAME`` alone):
 
 1. Names are bytes: ``?`` is one byte, whatever it encodes. Case matters. A leading dot is like any other character.
-2. ``*`` is any number of bytes, ``?`` is one, ``[...]`` one of a set with ranges, ``[:alpha:]`` and its like, ``[=a=]``
-   and ``[.a.]``; ``[!...]`` and ``[^...]`` one not of it. A ``]`` that comes first is a member.
+2. ``*`` is any number of bytes, ``?`` is one, ``[...]`` one of a set with ranges and classes such as ``[:alpha:]``;
+   ``[!...]`` and ``[^...]`` one not of it. A ``]`` that comes first is a member. (``[=a=]`` and ``[.a.]``, which
+   fnmatch takes as well, are plain members here.)
 3. A backslash takes the next byte for itself, also within brackets; at the end it matches nothing. A ``[`` that is
    never closed is itself.
 
@@ -37,8 +38,6 @@ _CLASSES = {
 """ISO C's character classes in the C locale, as members of a set of :mod:`re`."""
 
 _CLASS = re.compile(rb"\[:([a-y]*):\]")
-_COLLATING_SYMBOL = re.compile(rb"\[\.(.)\.\]", re.DOTALL)
-_EQUIVALENCE_CLASS = re.compile(rb"\[=(.)=\]", re.DOTALL)
 _NOTHING = rb"(?!)"
 
 
@@ -109,11 +108,6 @@ def _bracket(pattern: bytes, position: int) -> tuple[bytes, int] | None:
             members += _CLASSES[named[1]]
             position = named.end()
             continue
-        equivalent = _EQUIVALENCE_CLASS.match(pattern, position)
-        if equivalent is not None:
-            members += rb"\x%02x" % equivalent[1][0]
-            position = equivalent.end()
-            continue
         low = _member(pattern, position)
         if low is None:
             return None
@@ -131,12 +125,9 @@ def _bracket(pattern: bytes, position: int) -> tuple[bytes, int] | None:
 
 
 def _member(pattern: bytes, position: int) -> _Member | None:
-    """A byte of a set: plain, after a backslash, or as ``[.a.]``; ``None`` at the end of the pattern."""
+    """A byte of a set, plain or after a backslash; ``None`` at the end of the pattern."""
     if position >= len(pattern):
         return None
-    single = _COLLATING_SYMBOL.match(pattern, position)
-    if single is not None:
-        return _Member(single[1][0], single.end())
     if pattern[position] == ord("\\"):
         position += 1
         if position == len(pattern):
