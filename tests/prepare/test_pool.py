@@ -15,6 +15,7 @@ import pytest
 import trees
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare import process
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool, default_size
 from asyncstore.prepare.probe import probe
@@ -177,10 +178,10 @@ async def test_a_batch_beside_one_that_kills_is_not_touched(folder):
     assert found == probe(calm)
 
 
-async def test_where_no_process_lives_long_enough_to_answer_no_file_is_to_blame(folder, tmp_path):
-    (tmp_path / "startup/sitecustomize.py").write_text("import os; os._exit(1)")
+async def test_where_no_process_lives_long_enough_to_answer_no_file_is_to_blame(tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "_STARTUP", "import os; os._exit(1)")
     with _closing(Pool(1)) as pool, pytest.raises(PrepareError, match="die as soon as they start"):
-        await pool.probe([_file(folder, str(number)) for number in range(10)])
+        await pool.probe([_file(tmp_path, str(number)) for number in range(10)])
 
 
 async def test_where_no_process_can_be_started_it_says_so(tmp_path, monkeypatch):
