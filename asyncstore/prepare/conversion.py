@@ -12,22 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.elements import DEFLATED
+from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, encoding_of
 from asyncstore.prepare.probe import opened
-from asyncstore.prepare.reencode import (
-    MAX_INFLATED,
-    Changes,
-    DamagedDataSet,
-    Encoding,
-    NotCompressed,
-    encoding_of,
-    reencode,
-)
+from asyncstore.prepare.reencode import Changes, NotCompressed, reencode
 from asyncstore.prepare.spool import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from asyncstore.prepare.reencode import Chunk
+    from asyncstore.prepare.result import Chunk
 
 _IN_MEMORY = 1 << 20
 """Bytes up to which a data set comes back in memory: half of a reader's buffer, and 0.3 ms through a pipe."""

@@ -19,19 +19,11 @@ Rules:
 from __future__ import annotations
 
 import array
-import zlib
-from bisect import bisect_left
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.model import (
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-)
+from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN
 from asyncstore.prepare.elements import (
-    DEFLATED,
     DELIMITERS,
     ITEM,
     ITEM_END,
@@ -44,19 +36,12 @@ from asyncstore.prepare.elements import (
     UNDEFINED,
     tag_name,
 )
+from asyncstore.prepare.encoding import ENCODINGS, MAX_INFLATED, DamagedDataSet, Encoding, deflated, inflated
+from asyncstore.prepare.result import Chunk, Result
+from asyncstore.prepare.values import WORDS, padding, shifted, swapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-Chunk = bytes | bytearray | memoryview
-
-MAX_INFLATED = 1 << 28
-"""Bytes that a deflated data set may have when it is inflated, unless the user allows more: it lies in memory then, in
-every worker process. Real ones are images of some megabytes."""
-
-_JOINED = 4096
-"""Bytes up to which a value is copied into the run of its neighbours: a chunk of its own costs 200 bytes of memory, and
-a call for whoever writes it."""
 
 _PIXEL_REPRESENTATION = 0x00280103
 _EXTENDED_OFFSET_TABLE = 0x7FE00001
@@ -67,54 +52,12 @@ _SHORT_LENGTH_LIMIT = 0xFFFF
 YOUNG_VRS = frozenset(vr.encode() for vr in ["OD", "OF", "OL", "OV", "SV", "UC", "UN", "UR", "UT", "UV"])
 """VRs that the standard of 1993 did not have: receivers as old as that take them for damage."""
 
-_WORDS: Mapping[bytes, str] = {
-    **dict.fromkeys((b"AT", b"OW", b"SS", b"US"), "H"),
-    **dict.fromkeys((b"FL", b"OF", b"OL", b"SL", b"UL"), "I"),
-    **dict.fromkeys((b"FD", b"OD", b"OV", b"SV", b"UV"), "Q"),
-}
-"""The VRs whose values have a byte order, with the array type of their words."""
-
-_NUMBERS_AND_BYTES = frozenset(
-    vr.encode() for vr in ["AT", "FD", "FL", "OB", "OD", "OF", "OL", "OV", "OW", "SL", "SS", "SV", "UI", "UL", "UN"]
-) | {b"US", b"UV"}
-"""The VRs whose values are padded with NUL; all others are padded with a space (PS3.5 6.2)."""
-
 _DEEPEST = 64
 """Sequences within sequences; real ones have a handful of levels."""
 
 
-class DamagedDataSet(Exception):
-    """The bytes are no data set in the encoding they are said to have; the message says what is wrong."""
-
-
 class NotCompressed(Exception):
     """There is pixel data, and it would have to be compressed."""
-
-
-class Encoding(NamedTuple):
-    """How a data set is encoded."""
-
-    is_implicit: bool
-    is_little: bool
-    is_deflated: bool = False
-    is_compressed: bool = False
-    """Whether pixel data is."""
-
-
-ENCODINGS: Mapping[str, Encoding] = {
-    IMPLICIT_VR_LITTLE_ENDIAN: Encoding(is_implicit=True, is_little=True),
-    EXPLICIT_VR_LITTLE_ENDIAN: Encoding(is_implicit=False, is_little=True),
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: Encoding(is_implicit=False, is_little=True, is_deflated=True),
-    EXPLICIT_VR_BIG_ENDIAN: Encoding(is_implicit=False, is_little=False),
-}
-"""The transfer syntaxes without compressed pixel data: a data set in one of them can be had in all of them."""
-
-
-def encoding_of(transfer_syntax_uid: str) -> Encoding:
-    """How data sets of this transfer syntax are encoded."""
-    return ENCODINGS.get(transfer_syntax_uid) or Encoding(
-        is_implicit=False, is_little=True, is_deflated=transfer_syntax_uid in DEFLATED, is_compressed=True
-    )
 
 
 class Changes(NamedTuple):
@@ -142,32 +85,11 @@ def reencode(data: bytes | memoryview, source: Encoding, target: Encoding, chang
         NotCompressed: only ``target`` is for compressed pixel data, and there is some.
     """
     if source.is_deflated:
-        data = _inflated(data, changes.max_inflated)
+        data = inflated(data, changes.max_inflated)
     chunks = _Reencoder(memoryview(data), source, target, changes).data_set()
     if target.is_deflated:
-        chunks = _deflated(chunks, changes.deflate_level)
+        chunks = deflated(chunks, changes.deflate_level)
     return chunks
-
-
-def _inflated(data: bytes | memoryview, limit: int) -> bytes:
-    decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        inflated = decompressor.decompress(data, limit)
-    except zlib.error as error:
-        raise DamagedDataSet(f"it cannot be inflated: {error}") from error
-    if decompressor.eof:
-        return inflated
-    if len(inflated) == limit:
-        raise DamagedDataSet(f"it inflates to more than {limit} bytes, and --max-inflated allows no more")
-    raise DamagedDataSet("it ends too early")
-
-
-def _deflated(chunks: list[Chunk], level: int) -> list[Chunk]:
-    compressor = zlib.compressobj(level, wbits=-zlib.MAX_WBITS)
-    deflated: list[Chunk] = [*map(compressor.compress, chunks), compressor.flush()]
-    if sum(map(len, deflated)) & 1:
-        deflated.append(b"\0")  # PS3.5 A.5
-    return deflated
 
 
 class _Element(NamedTuple):
@@ -193,40 +115,6 @@ _ORDERS = {
 }
 
 
-class _Result:
-    """The data set as it is written, in runs.
-
-    A length that is known only later is written as 0, and patched in its run.
-    """
-
-    def __init__(self) -> None:
-        self._runs: list[Chunk] = []
-        self._run = bytearray()
-        self._before = 0
-        """Bytes before the current run."""
-
-    def tell(self) -> int:
-        """Bytes so far."""
-        return self._before + len(self._run)
-
-    def add(self, data: Chunk) -> None:
-        """Write these bytes; those of a bytearray may still be changed."""
-        if len(data) <= _JOINED and not isinstance(data, bytearray):
-            self._run += data
-            return
-        self._runs += (self._run, data)
-        self._before += len(self._run) + len(data)
-        self._run = bytearray()
-
-    def mark(self) -> tuple[bytearray, int]:
-        """Where the last four bytes lie, which are a length to be patched."""
-        return self._run, len(self._run) - 4
-
-    def end(self) -> list[Chunk]:
-        """All that was written."""
-        return [run for run in (*self._runs, self._run) if run]
-
-
 class _Reencoder:
     def __init__(self, data: memoryview, source: Encoding, target: Encoding, changes: Changes) -> None:
         self._data = data
@@ -234,7 +122,7 @@ class _Reencoder:
         self._target = target
         self._written = _ORDERS[target.is_little]
         self._changes = changes
-        self._result = _Result()
+        self._result = Result()
         self._is_signed = False
         self._extended_offsets: bytearray | None = None
 
@@ -285,15 +173,14 @@ class _Reencoder:
             self._is_signed = _ORDERS[source.is_little].short.unpack(value)[0] == 1
         if values is not None:
             value = values[tag]
-        elif source.is_little != self._target.is_little and vr in _WORDS:
-            value = _swapped(vr, self._data[start:end])
+        elif source.is_little != self._target.is_little and vr in WORDS:
+            value = swapped(vr, self._data[start:end])
         is_odd = len(value) & 1
         if tag == _EXTENDED_OFFSET_TABLE and not depth and not length % _EXTENDED_OFFSET.size:
             self._extended_offsets = value = bytearray(value)  # they move where fragments are padded
-        self._result.add(self._head(tag, vr, len(value) + is_odd))
-        self._result.add(value)
+        self._result.add(self._head(tag, vr, len(value) + is_odd), value)
         if is_odd:
-            self._result.add(b"\0" if vr in _NUMBERS_AND_BYTES else b" ")
+            self._result.add(padding(vr))
 
     def _check_pixel_data(self, length: int, depth: int) -> None:
         """Keep fragments out of data sets that cannot have them, and native pixel data out of those that must.
@@ -310,22 +197,22 @@ class _Reencoder:
     def _fragments(self, source: Encoding, vr: bytes, position: int) -> int:
         """Copy encapsulated pixel data, and tell where it ends."""
         end, odd = self._odd_fragments(source, position)
-        self._result.add(self._head(PIXEL_DATA, vr, UNDEFINED))
+        head = self._head(PIXEL_DATA, vr, UNDEFINED)
         if not odd:
-            self._result.add(self._data[position:end])
+            self._result.add(head, self._data[position:end])
             return end
+        self._result.add(head)
         is_table = True
         for start, length in self._each_fragment(source, position):
             value: Chunk = self._data[start : start + length]
             if is_table and not length % _OFFSET.size:
-                value = _shifted(value, _OFFSET, odd)
+                value = shifted(value, _OFFSET, odd)
             is_table = False
-            self._result.add(self._delimiter(ITEM, length + (length & 1)))
-            self._result.add(value)
+            self._result.add(self._delimiter(ITEM, length + (length & 1)), value)
             self._result.add(b"\0"[: length & 1])
         self._result.add(self._delimiter(SEQUENCE_END, 0))
         if self._extended_offsets is not None:
-            self._extended_offsets[:] = _shifted(self._extended_offsets, _EXTENDED_OFFSET, odd)
+            self._extended_offsets[:] = shifted(self._extended_offsets, _EXTENDED_OFFSET, odd)
         return end
 
     def _odd_fragments(self, source: Encoding, position: int) -> tuple[int, array.array[int]]:
@@ -459,21 +346,3 @@ class _Reencoder:
 
     def _delimiter(self, tag: int, length: int) -> bytes:
         return self._written.tag.pack(tag >> 16, tag & 0xFFFF) + self._written.length.pack(length)
-
-
-def _swapped(vr: bytes, value: memoryview) -> Chunk:
-    """A value in the other byte order, with padding where its length is odd; bytes that fill no word stay."""
-    words = array.array(_WORDS[vr])
-    rest = len(value) % words.itemsize
-    words.frombytes(value[: len(value) - rest])
-    if rest and words.itemsize == 2:  # noqa: PLR2004 - a word of 16 bits
-        words.frombytes(bytes((*value[-rest:], 0)))
-        rest = 0
-    words.byteswap()
-    swapped = memoryview(words).cast("B")
-    return b"".join((swapped, value[-rest:])) if rest else swapped
-
-
-def _shifted(table: Chunk, offset: Struct, odd: array.array[int]) -> bytes:
-    """A table of offsets of fragments, where those at the offsets ``odd`` are padded."""
-    return b"".join(offset.pack(old + bisect_left(odd, old)) for (old,) in offset.iter_unpack(table))

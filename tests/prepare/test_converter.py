@@ -13,10 +13,11 @@ from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare import process, spool
 from asyncstore.prepare.converter import ConversionOptions, Converter
+from asyncstore.prepare.encoding import encoding_of
 from asyncstore.prepare.invention import Invent
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.probe import probe_file
-from asyncstore.prepare.reencode import Changes, encoding_of, reencode
+from asyncstore.prepare.reencode import Changes, reencode
 from oracle import until
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"

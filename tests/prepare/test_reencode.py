@@ -17,15 +17,8 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from asyncstore.prepare.reencode import (
-    ENCODINGS,
-    YOUNG_VRS,
-    Changes,
-    DamagedDataSet,
-    NotCompressed,
-    encoding_of,
-    reencode,
-)
+from asyncstore.prepare.encoding import ENCODINGS, DamagedDataSet, encoding_of
+from asyncstore.prepare.reencode import YOUNG_VRS, Changes, NotCompressed, reencode
 from trees import deflated
 
 IMPLICIT, EXPLICIT, DEFLATED, BIG = ENCODINGS.values()
@@ -496,7 +489,8 @@ def test_fragments_never_go_into_a_data_set_for_native_pixel_data(is_icon):
 
 _PEAK = """
 import struct, sys, zlib
-from asyncstore.prepare.reencode import Changes, encoding_of, reencode
+from asyncstore.prepare.encoding import encoding_of
+from asyncstore.prepare.reencode import Changes, reencode
 import pydicom.datadict
 
 def peak():
