@@ -13,7 +13,9 @@ import pytest
 
 import trees
 from asyncstore import ConversionOptions, Invent
-from cli.commands import finished
+from asyncstore.cli.main import main
+from asyncstore.prepare import conversion
+from cli.commands import asyncstore, finished
 from differential.acceptors import accepts_only
 from differential.conversation import IMPLICIT_LITTLE, Stored
 from oracle import GUARD, send, until
@@ -161,3 +163,26 @@ async def test_series_have_as_many_instances_as_were_asked_for_also_where_an_ass
 
 def _value(store, tag):
     return next(value for each, _, value in store.data_set if each == tag).decode()
+
+
+def test_a_dry_run_has_data_sets_looked_into_by_worker_processes(monkeypatch, capsys):
+    """A deflated one may take much memory when it is inflated."""
+
+    def not_here(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(conversion, "reencode", not_here)
+    path = next(path for path in trees.pydicom_test_files() if path.name == "image_dfl.dcm")
+    assert main(["send", "--dry-run", "-nh", "-xm", "pacs.invalid", "104", str(path)]) == 1
+    assert "its pixel data would have to be compressed" in " ".join(capsys.readouterr().out.split())
+
+
+async def test_what_inflates_to_more_than_is_allowed_is_not_sent_and_the_option_is_named(tmp_path):
+    path = next(path for path in trees.pydicom_test_files() if path.name == "image_dfl.dcm")
+    async with running_storescp(tmp_path / "stored", "+xi", transfer_syntaxes=None) as scp:
+        address = ["127.0.0.1", str(scp.port), str(path)]
+        refused = await asyncstore("send", "--max-inflated", "100000", "--json", "-", *address)
+        assert refused.returncode == 1
+        assert "its data set inflates to more than 100000 bytes, and --max-inflated allows no more" in refused.out
+        assert (await asyncstore("send", "--max-inflated", "10000000", *address)).returncode == 0
+        assert len(scp.stored()) == 1

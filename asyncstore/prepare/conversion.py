@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.elements import DEFLATED
-from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, encoding_of
+from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of
 from asyncstore.prepare.probe import opened
 from asyncstore.prepare.reencode import Changes, NotCompressed, reencode
 from asyncstore.prepare.spool import write
@@ -111,7 +111,7 @@ def obstacle(found: Instance, transfer_syntax_uid: str, max_inflated: int = MAX_
         return _NEEDS_COMPRESSION
     except MemoryError:
         return _NO_MEMORY
-    except _Unconvertible as reason:
+    except Unconvertible as reason:
         return str(reason)
     return None
 
@@ -124,13 +124,9 @@ def _has_early_pixel_data(found: Instance, target: Encoding) -> bool:
         reencode(_data_of(found, _GLANCE), encoding_of(found.transfer_syntax_uid), target, _UNCHANGED)
     except NotCompressed:
         return True
-    except (DamagedDataSet, _Unconvertible, OSError):
+    except (DamagedDataSet, Unconvertible, OSError):
         pass  # the beginning is not the whole
     return False
-
-
-class _Unconvertible(Exception):
-    """The message is the reason."""
 
 
 def _converted(order: Order, changes: Changes, folder: str) -> Instance | Unsendable:
@@ -142,7 +138,7 @@ def _converted(order: Order, changes: Changes, folder: str) -> Instance | Unsend
         if length <= _IN_MEMORY:
             return there._replace(data=b"".join(chunks))
         return there._replace(path=_written(chunks, folder))
-    except _Unconvertible as reason:
+    except Unconvertible as reason:
         return Unsendable(found.path, str(reason))
     except MemoryError:
         return Unsendable(found.path, _NO_MEMORY)
@@ -156,9 +152,9 @@ def _chunks(found: Instance, target: Encoding, changes: Changes) -> list[Chunk]:
     try:
         return reencode(found.data or _data_of(found), encoding_of(found.transfer_syntax_uid), target, changes)
     except DamagedDataSet as damage:
-        raise _Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
+        raise Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
     except OSError as error:
-        raise _Unconvertible(f"cannot be read: {error.strerror}") from error
+        raise Unconvertible(f"cannot be read: {error.strerror}") from error
 
 
 def _data_of(found: Instance, most: int | None = None) -> bytes | memoryview:
@@ -171,9 +167,9 @@ def _data_of(found: Instance, most: int | None = None) -> bytes | memoryview:
         status = os.fstat(descriptor)
         end = found.offset + found.length
         if status.st_size != end:
-            raise _Unconvertible("its size has changed since it was found")
+            raise Unconvertible("its size has changed since it was found")
         if found.version not in (None, (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)):
-            raise _Unconvertible("it has changed since it was found")
+            raise Unconvertible("it has changed since it was found")
         if most is None and found.length >= _MAPPED:
             return memoryview(mmap.mmap(descriptor, end, access=mmap.ACCESS_READ))[found.offset :]
         with open(descriptor, "rb", closefd=False) as file:
@@ -188,4 +184,4 @@ def _written(chunks: list[Chunk], folder: str) -> str:
     try:
         return write(chunks, folder)
     except OSError as error:
-        raise _Unconvertible(f"no room for its converted data set in {folder}: {error.strerror}") from error
+        raise Unconvertible(f"no room for its converted data set in {folder}: {error.strerror}") from error

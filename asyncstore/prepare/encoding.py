@@ -23,6 +23,10 @@ MAX_INFLATED = 1 << 28
 every worker process. Real ones are images of some megabytes."""
 
 
+class Unconvertible(Exception):
+    """A data set cannot be converted; the message says why, in a clause about its file."""
+
+
 class DamagedDataSet(Exception):
     """The bytes are no data set in the encoding they are said to have; the message says what is wrong."""
 
@@ -57,7 +61,8 @@ def inflated(data: bytes | memoryview, limit: int) -> bytes:
     """A deflated data set as it was before, if it has no more than ``limit`` bytes.
 
     Raises:
-        DamagedDataSet: it has more, or ``data`` is no deflated data set.
+        DamagedDataSet: ``data`` is no deflated data set.
+        Unconvertible: it has more.
     """
     decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
@@ -67,7 +72,7 @@ def inflated(data: bytes | memoryview, limit: int) -> bytes:
     if decompressor.eof:
         return whole
     if len(whole) == limit:
-        raise DamagedDataSet(f"it inflates to more than {limit} bytes, and --max-inflated allows no more")
+        raise Unconvertible(f"its data set inflates to more than {limit} bytes, and --max-inflated allows no more")
     raise DamagedDataSet("it ends too early")
 
 

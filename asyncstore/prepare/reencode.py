@@ -36,7 +36,15 @@ from asyncstore.prepare.elements import (
     UNDEFINED,
     tag_name,
 )
-from asyncstore.prepare.encoding import ENCODINGS, MAX_INFLATED, DamagedDataSet, Encoding, deflated, inflated
+from asyncstore.prepare.encoding import (
+    ENCODINGS,
+    MAX_INFLATED,
+    DamagedDataSet,
+    Encoding,
+    Unconvertible,
+    deflated,
+    inflated,
+)
 from asyncstore.prepare.result import Chunk, Result
 from asyncstore.prepare.values import WORDS, padding, shifted, swapped
 
@@ -83,6 +91,7 @@ def reencode(data: bytes | memoryview, source: Encoding, target: Encoding, chang
     Raises:
         DamagedDataSet: ``data`` is no data set in ``source``.
         NotCompressed: only ``target`` is for compressed pixel data, and there is some.
+        Unconvertible: it inflates to more than is allowed, or its pixel data is encapsulated where it must not be.
     """
     if source.is_deflated:
         data = inflated(data, changes.max_inflated)
@@ -188,9 +197,9 @@ class _Reencoder:
         In items, as those of an icon image, pixel data may be native whatever the transfer syntax is (PS3.5 A.4).
         """
         if length == UNDEFINED and not self._source.is_compressed:
-            raise DamagedDataSet("its pixel data is encapsulated, and its transfer syntax is one for native pixel data")
+            raise Unconvertible("its pixel data is encapsulated, and its transfer syntax is one for native pixel data")
         if length == UNDEFINED and not self._target.is_compressed:
-            raise DamagedDataSet("its pixel data is encapsulated, and would have to be decompressed")
+            raise Unconvertible("its pixel data is encapsulated, and would have to be decompressed")
         if not depth and self._target.is_compressed and not self._source.is_compressed:
             raise NotCompressed
 

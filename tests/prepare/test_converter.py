@@ -3,6 +3,7 @@
 import asyncio
 import os
 import tempfile
+import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reencode import Changes, reencode
 from oracle import until
 
-IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 LARGE = 1_200_000
 """Bytes of a data set that comes back in a file."""
 
@@ -235,3 +236,60 @@ async def test_where_no_process_can_be_run_it_says_so(tmp_path, temporary):
     with pytest.raises(PrepareError):
         await _convert(converter, _files(tmp_path))
     assert [*temporary.iterdir()] == []
+
+
+# Memory.
+
+
+def _deflated(folder, page, count):
+    """A file whose data set is this page, again and again, deflated: the instance in it, and its inflated size."""
+    path = folder / "deflated"
+    compressor = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    data = b"".join(compressor.compress(page) for _ in range(count)) + compressor.flush()
+    path.write_bytes(data)
+    return Instance(str(path), "1.2.3", "1.2.4", DEFLATED, 0, len(data)), len(page) * count
+
+
+def _peak(pid):
+    """Bytes of memory that a process has taken at most."""
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) << 10
+
+
+def _workers():
+    found = set()
+    for children in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):
+            found |= {int(child) for child in children.read_text().split()}
+    return found
+
+
+_EMPTY_ELEMENTS = b"".join(b"\x11\x00" + number.to_bytes(2, "little") + b"LO\0\0" for number in range(1, 1001))
+
+
+async def test_a_worker_takes_four_times_the_size_of_a_data_set_at_most_however_many_elements_it_has(tmp_path):
+    found, size = _deflated(tmp_path, _EMPTY_ELEMENTS, 1000)
+    assert found.length < 60_000
+    before = _workers()
+    with _converter() as converter:
+        [made] = await _convert(converter, [found])
+        assert made.length == size
+        (worker,) = _workers() - before
+        assert _peak(worker) < (64 << 20) + 4 * size
+
+
+async def test_a_data_set_that_takes_more_memory_than_it_may_costs_only_itself(tmp_path, monkeypatch):
+    """What is inflated is limited far below; so the limit of a worker's memory is made smaller here."""
+    small = "from asyncstore.prepare import conversion, worker\n"
+    small += "worker._SPARE, conversion._MOST_COPIES = 100 << 20, 0\nmain(*arguments)"
+    monkeypatch.setattr(process, "_STARTUP", process._STARTUP.replace("main(*arguments)", small))  # noqa: SLF001
+    large, size = _deflated(tmp_path, bytes(1 << 20), 200)
+    assert size < ConversionOptions().max_inflated
+    found = [*_files(tmp_path / "small", size=2000), large, *_files(tmp_path / "others", size=2000)]
+    before = _workers()
+    with _converter() as converter:
+        made = await _convert(converter, found)
+        assert [type(one) for one in made] == [Instance, Instance, Unsendable, Instance, Instance]
+        assert made[2].reason == "converting it takes more memory than its size explains, or than there is"
+        (worker,) = _workers() - before
+        assert _peak(worker) < 200 << 20

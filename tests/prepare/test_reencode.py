@@ -17,7 +17,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from asyncstore.prepare.encoding import ENCODINGS, DamagedDataSet, encoding_of
+from asyncstore.prepare.encoding import ENCODINGS, DamagedDataSet, Unconvertible, encoding_of
 from asyncstore.prepare.reencode import YOUNG_VRS, Changes, NotCompressed, reencode
 from trees import deflated
 
@@ -478,10 +478,10 @@ def test_fragments_never_go_into_a_data_set_for_native_pixel_data(is_icon):
     jpeg = encoding_of("1.2.840.10008.1.2.4.50")
     assert changed(fragments, jpeg, jpeg) == fragments
     for target in ENCODINGS.values():
-        with pytest.raises(DamagedDataSet, match="would have to be decompressed"):
+        with pytest.raises(Unconvertible, match="would have to be decompressed"):
             reencode(fragments, jpeg, target, NOTHING)
     for target in (*ENCODINGS.values(), jpeg):
-        with pytest.raises(DamagedDataSet, match="its transfer syntax is one for native pixel data"):
+        with pytest.raises(Unconvertible, match="its transfer syntax is one for native pixel data"):
             reencode(fragments, EXPLICIT, target, NOTHING)
 
 
@@ -583,7 +583,7 @@ def test_any_bytes_are_damage_or_a_data_set(data, source, target):
 
 
 def _assert_only_damage(data, source, target):
-    with suppress(DamagedDataSet):
+    with suppress(DamagedDataSet, Unconvertible):
         reencode(data, source, target, NOTHING)
 
 
@@ -630,5 +630,5 @@ def test_what_cannot_be_inflated_is_damaged():
     with pytest.raises(DamagedDataSet, match="cannot be inflated"):
         reencode(b"\xff" * 20, DEFLATED, EXPLICIT, NOTHING)
     bomb = deflated(bytes(1 << 20))
-    with pytest.raises(DamagedDataSet, match=f"more than {1 << 19} bytes"):
+    with pytest.raises(Unconvertible, match=f"more than {1 << 19} bytes"):
         reencode(bomb, DEFLATED, EXPLICIT, Changes(max_inflated=1 << 19))
