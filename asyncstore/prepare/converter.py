@@ -74,7 +74,9 @@ class Converter:
         made = await self._pool.convert(orders, settings)
         try:
             yield [
-                there._replace(original=order.instance) if isinstance(there, Instance) else there
+                there._replace(original=order.instance)
+                if isinstance(there, Instance)
+                else there._replace(path=order.instance.path)
                 for order, there in zip(orders, made, strict=True)
             ]
         finally:

@@ -52,7 +52,7 @@ class _Work(NamedTuple):
         kind: what its orders begin with.
         words: what it does to a file, for people.
         settings: what its orders end with.
-        bytes: what the largest of its files has to be read of.
+        bytes: the size of the largest data set that is read as a whole.
     """
 
     kind: str

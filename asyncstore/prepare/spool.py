@@ -18,13 +18,11 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeGuard
 
-from asyncstore.model import Instance
+from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.probe import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from asyncstore.model import Unsendable
 
 _OURS = "/proc/self/fd"
 _IS_NAMELESS = os.path.isdir(_OURS)  # noqa: PTH112 - pathlib is slower to import than this module
@@ -64,13 +62,14 @@ def let_go() -> None:
         os.close(_held.pop())
 
 
-def take(made: Instance) -> Instance:
-    """What a worker process wrote, at a path of this process.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    return made._replace(path=f"{_OURS}/{opened(made.path)}") if _IS_NAMELESS else made
+def take(made: Instance) -> Instance | Unsendable:
+    """What a worker process wrote, at a path of this process, or why it cannot be opened."""
+    if not _IS_NAMELESS:
+        return made
+    try:
+        return made._replace(path=f"{_OURS}/{opened(made.path)}")
+    except OSError as error:
+        return Unsendable(made.path, f"its converted data set cannot be opened: {error.strerror}")
 
 
 def drop(made: Iterable[Instance | Unsendable]) -> None:

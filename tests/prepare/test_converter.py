@@ -1,6 +1,7 @@
 """The converter with real worker processes: what it makes, and what it leaves behind."""
 
 import asyncio
+import errno
 import os
 import tempfile
 import zlib
@@ -207,6 +208,19 @@ async def test_where_there_is_no_proc_files_have_names_until_they_are_read(tmp_p
             assert {there.path for there in made} == {str(path) for path in temporary.iterdir()}
             assert [_data(there) for there in made] == [_as_it_should_be(one, IMPLICIT) for one in found]
         assert [*temporary.iterdir()] == []
+
+
+async def test_where_no_descriptor_is_free_for_it_a_large_data_set_is_not_sent_for_that_reason(tmp_path, monkeypatch):
+    def opened(_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(spool, "opened", opened)
+    found = [*_files(tmp_path / "large"), *_files(tmp_path / "small", size=2000)]
+    with _converter() as converter:
+        made = await _convert(converter, found)
+    reason = "its converted data set cannot be opened: Too many open files"
+    assert made[:2] == [Unsendable(one.path, reason) for one in found[:2]]
+    assert [_data(there) for there in made[2:]] == [_as_it_should_be(one, IMPLICIT) for one in found[2:]]
 
 
 # Workers that die.
