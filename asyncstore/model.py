@@ -91,6 +91,8 @@ class Instance(NamedTuple):
     """The version of the file, when ``data`` is still to be read from it."""
     oddities: int = 0
     """Flags of :class:`Oddity`, as a plain number: instances travel between processes."""
+    ordinal: int = 0
+    """Its place in the order of delivery, from 1, where the run invents identities."""
     original: Instance | None = None
     """What was found, when this is a conversion of it; ``path`` then says where the converted data set lies."""
 

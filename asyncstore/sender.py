@@ -108,6 +108,7 @@ class Run:
         """What the survey gave and the dispatcher has not been given yet."""
         self._probed = 0
         self._bytes_probed = 0
+        self._ordinals = count(1)
         self._failure: BaseException | None = None
         self._task = asyncio.create_task(self._go())
         self._task.add_done_callback(self._ended)
@@ -188,7 +189,6 @@ class Run:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
         reason = self._dispatcher.stop_reason or ABORTED
-        self._converter.close()
         left = [*(found.path for found in self._undelivered), *self._files.close()]
         self._outlet.put(Outcome(path, Result.NOT_SENT, error=reason, is_withdrawn=True) for path in left)
         self._outlet.close()
@@ -204,6 +204,8 @@ class Run:
                     self._undelivered = self._undelivered[len(found) :]
                     if is_sendable:
                         instances = [one for one in found if isinstance(one, Instance)]
+                        if self._converter.invents:
+                            instances = [one._replace(ordinal=next(self._ordinals)) for one in instances]
                         self._bytes_probed += sum(instance.length for instance in instances)
                         await self._dispatcher.put(instances)
                     else:
@@ -457,6 +459,7 @@ def _check_timeouts(timeouts: Timeouts) -> None:
 
 def _check_conversion(conversion: ConversionOptions) -> None:
     level, invent = conversion.deflate_level, conversion.invent
+    check(conversion.max_inflated > 0, f"max_inflated: {conversion.max_inflated} bytes hold no data set")
     check(level in _DEFLATE_LEVELS, f"a deflate level of {level} is not between 0 and 9")
     for name, number in invent._asdict().items() if invent is not None else ():
         check(number > 0, f"{name}: inventing {number} at a time cannot be done")

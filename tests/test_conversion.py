@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from asyncstore import Result, listed
-from differential.conversation import EXPLICIT_BIG, IMPLICIT_LITTLE, plain
+from asyncstore.model import Instance
+from asyncstore.prepare.conversion import Order, Settings, convert
+from differential.conversation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, plain
 from oracle import nothing_left_behind, send
 from peers.dcmtk import running_storescp
 from peers.programs import find_program
@@ -85,3 +87,32 @@ async def test_what_is_compressed_is_refused_by_name_and_the_rest_is_stored(acce
         ran = await send(scp.port, [compressed, *files])
         assert ran.results == {Result.STORED: len(files), Result.NOT_SENT: 1}
         assert "the peer takes it in LittleEndianImplicit, into which it is not converted" in ran.of(compressed).error
+
+
+CASES = Path(__file__).parent / "cases"
+CONVERTED = ["odd-native-pixels", "odd-text", "odd-two-values", "vr-unknown-long", "sequence-shorter-than-item"]
+
+
+@pytest.mark.parametrize(("transfer_syntax", "option"), [*OPTIONS.items(), (EXPLICIT_LITTLE, "+te")])
+@pytest.mark.parametrize("name", CONVERTED)
+def test_odd_files_are_converted_as_dcmconv_converts_them(tmp_path, name, transfer_syntax, option):
+    path = CASES / f"{name}.dcm"
+    source = read_part10(path)
+    found = Instance(str(path), *source[:3], path.stat().st_size - len(source.data_set), len(source.data_set))
+    [made] = convert([Order(found, transfer_syntax, found.sop_instance_uid)], Settings(str(tmp_path)))
+    expected = _by_dcmconv(path, option, tmp_path)
+    assert len(made.data) % 2 == 0
+    assert plain(made.data, transfer_syntax) == plain(expected.data_set, transfer_syntax)
+
+
+@pytest.mark.parametrize("option", ["+ti", "+te", "+tb"])
+@pytest.mark.parametrize("name", ["pixels-encapsulated-in-explicit", "odd-fragment"])
+def test_fragments_are_not_converted_as_dcmconv_does_not(tmp_path, name, option):
+    path = CASES / f"{name}.dcm"
+    source = read_part10(path)
+    found = Instance(str(path), *source[:3], path.stat().st_size - len(source.data_set), len(source.data_set))
+    [target] = [uid for uid, of_dcmconv in {**OPTIONS, EXPLICIT_LITTLE: "+te"}.items() if of_dcmconv == option]
+    [made] = convert([Order(found, target, found.sop_instance_uid)], Settings(str(tmp_path)))
+    assert "its pixel data is encapsulated" in made.reason
+    with pytest.raises(subprocess.CalledProcessError):
+        _by_dcmconv(path, option, tmp_path)

@@ -41,6 +41,7 @@ from asyncstore.cli.options import (
     KERBEROS,
     LOG_CONFIG,
     LOG_LEVEL,
+    MAX_INFLATED,
     MAX_PDU,
     MAX_SEND_PDU,
     NAMED_PEER,
@@ -211,7 +212,7 @@ SEND = Command(
         *TLS_GROUPS,
         Group(
             _OURS,
-            (ASSOCIATIONS, WORKERS, ASYNC_OPS, *_LISTS, PROGRESS, JSON, DRY_RUN, CONFIG, NAMED_PEER),
+            (ASSOCIATIONS, WORKERS, MAX_INFLATED, ASYNC_OPS, *_LISTS, PROGRESS, JSON, DRY_RUN, CONFIG, NAMED_PEER),
         ),
     ),
     (

@@ -25,6 +25,7 @@ from asyncstore.cli.options import (
     INVENT_PATIENT,
     INVENT_SERIES,
     INVENT_STUDY,
+    MAX_INFLATED,
     MAX_PDU,
     MAX_SEND_PDU,
     NO_HALT,
@@ -100,7 +101,7 @@ def conversion_of(parsed: Parsed) -> ConversionOptions:
     """What is to be sent otherwise than it lies in its file."""
     invents = any(row in parsed for row in (INVENT_INSTANCE, INVENT_SERIES, INVENT_STUDY, INVENT_PATIENT))
     invent = Invent(parsed[INVENT_SERIES], parsed[INVENT_STUDY], parsed[INVENT_PATIENT]) if invents else None
-    return ConversionOptions(invent, not parsed[DISABLE_NEW_VR], parsed[COMPRESSION_LEVEL])
+    return ConversionOptions(invent, not parsed[DISABLE_NEW_VR], parsed[COMPRESSION_LEVEL], parsed[MAX_INFLATED])
 
 
 def timeouts_of(parsed: Parsed) -> Timeouts:

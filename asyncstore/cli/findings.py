@@ -10,11 +10,10 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.cli.engine import paths_of, walk_of
+from asyncstore.cli.engine import conversion_of, paths_of, walk_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.file_format import format_of
 from asyncstore.cli.loop import every
@@ -25,8 +24,9 @@ from asyncstore.cli.uid_names import uid_name
 from asyncstore.model import Instance
 from asyncstore.negotiation import Planned, pair_of
 from asyncstore.observe.readable import counted, format_bytes, format_count, printable
+from asyncstore.prepare.pool import Pool
 from asyncstore.protocol.associate import MOST_CONTEXTS
-from asyncstore.surveying import survey
+from asyncstore.surveying import Survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,11 +43,17 @@ _FRAME = 0.25
 
 async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
     """Look into everything that the command line names; on a terminal it is counted meanwhile."""
-    findings = Findings(proposal)
+    pool = Pool(parsed[WORKERS], format_of(parsed))
+    findings = Findings(proposal, Outlook(proposal, pool, conversion_of(parsed)) if proposal != _PLANNED else None)
     counter = _Counter(findings, shown=sys.stderr.isatty() and parsed[PROGRESS] != "off" and not parsed[QUIET])
     with paths_of(parsed) as paths, counter, every(_FRAME, counter.refresh):
-        async for batch in survey(paths, walk_of(parsed), workers=parsed[WORKERS], file_format=format_of(parsed)):
-            await findings.add(batch)
+        survey = Survey(paths, walk_of(parsed), pool)
+        try:
+            async for batch in survey:
+                await findings.add(batch)
+        finally:
+            survey.close()
+            pool.close()
     return findings
 
 
@@ -88,6 +94,7 @@ class Findings:
 
     Args:
         proposal: what would be proposed for it.
+        outlook: what would become of it, where that is to be told.
 
     Attributes:
         instances: how many there are.
@@ -96,13 +103,13 @@ class Findings:
         answers: what the peer says to each pair, if it was asked.
     """
 
-    def __init__(self, proposal: Proposal = _PLANNED) -> None:
+    def __init__(self, proposal: Proposal = _PLANNED, outlook: Outlook | None = None) -> None:
         self.instances = 0
         self.bytes = 0
         self.unsendable = 0
         self.answers: Mapping[Pair, PairAnswer] = {}
         self._proposal = proposal
-        self._outlook = None if proposal == _PLANNED else Outlook(proposal)
+        self._outlook = outlook
         self._kinds: dict[tuple[Pair, str | None], tuple[int, int]] = {}
         self._reasons: dict[str, tuple[int, str]] = {}
 
@@ -112,7 +119,7 @@ class Findings:
         if self._outlook is None:
             self._count(instances, [Fate(None)] * len(instances))
         else:
-            self._count(instances, await asyncio.to_thread(self._outlook.fates, instances))
+            self._count(instances, await self._outlook.fates(instances))
         for item in batch:
             if not isinstance(item, Instance):
                 self.unsendable += 1

@@ -344,6 +344,12 @@ WORKERS = Option[int | None](
     "processes that look into files",
     shown_default="by the number of cores",
 )
+MAX_INFLATED = Option[int](
+    "--max-inflated",
+    Integer("BYTES", 1),
+    1 << 28,
+    "convert no deflated data set that has more bytes than this when inflated: each worker holds as many in memory",
+)
 ASYNC_OPS = Option[int](
     "--async-ops",
     Integer("N", 0, 65535),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.uid_names import uid_name
+from asyncstore.model import Oddity, Unsendable
 from asyncstore.negotiation import UNCOMPRESSED, pair_of
 from asyncstore.negotiation.names import name_of
-from asyncstore.prepare.conversion import obstacle
+from asyncstore.prepare.conversion import Order
+from asyncstore.prepare.converter import settings_of
 from asyncstore.schedule.carriage import Carriage
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
     from asyncstore.model import Instance
     from asyncstore.negotiation import Pair, Proposal
+    from asyncstore.prepare.converter import ConversionOptions
+    from asyncstore.prepare.pool import Pool
 
 NOT_AT_ALL = "not at all"
 
@@ -36,30 +40,35 @@ class Outlook:
 
     Args:
         proposal: the proposal, which does not depend on the transfer syntaxes of the files.
+        pool: the processes that look into data sets, where that is needed.
+        options: how data sets would be converted.
     """
 
-    def __init__(self, proposal: Proposal) -> None:
+    def __init__(self, proposal: Proposal, pool: Pool, options: ConversionOptions) -> None:
         self._proposal = proposal
+        self._pool = pool
+        self._options = options
         self._carriages: dict[Pair, Carriage] = {}
 
-    def fates(self, instances: Iterable[Instance]) -> list[Fate]:
-        """What becomes of each; it may have to read their files."""
-        return [self._fate(instance) for instance in instances]
+    async def fates(self, instances: Iterable[Instance]) -> list[Fate]:
+        """What becomes of each; some of their files may have to be read."""
+        fates = [self._fate(instance) for instance in instances]
+        doubtful = [fate for fate in fates if isinstance(fate, Order)]
+        judged = iter(await self._pool.judge(doubtful, settings_of(self._options)) if doubtful else ())
+        return [_judged(fate, next(judged)) if isinstance(fate, Order) else fate for fate in fates]
 
-    def _fate(self, instance: Instance) -> Fate:
+    def _fate(self, instance: Instance) -> Fate | Order:
+        """What becomes of it, or the conversion on which that depends."""
         pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
         carriage = self._carriages.get(pair)
         if carriage is None:
             carriage = self._carriages[pair] = self._carriage(pair)
         target = carriage.transfer_syntax(pair)
         if target == instance.transfer_syntax_uid:
-            return Fate("as it is")
+            return Fate("converted" if instance.oddities & Oddity.ODD_VALUES else "as it is")
         if target is None:
             return Fate(NOT_AT_ALL, self._why_not(pair))
-        reason = None if target in UNCOMPRESSED else obstacle(instance, target)
-        if reason is None:
-            return Fate("converted")
-        return Fate(NOT_AT_ALL, f"only {name_of(target)} is proposed for it, and {reason}")
+        return Fate("converted") if target in UNCOMPRESSED else Order(instance, target, instance.sop_instance_uid)
 
     def _carriage(self, pair: Pair) -> Carriage:
         contexts = self._proposal.contexts([pair])
@@ -72,3 +81,10 @@ class Outlook:
         if any(one.abstract_syntax == pair[0] for one in self._proposal.contexts([pair])):
             return f"{transfer_syntax} is not proposed for {sop_class}, and compressed data sets are not converted"
         return f"{sop_class} is not among the SOP classes proposed"
+
+
+def _judged(order: Order, found: Instance | Unsendable) -> Fate:
+    """What becomes of an instance of which a worker process said this."""
+    if not isinstance(found, Unsendable):
+        return Fate("converted")
+    return Fate(NOT_AT_ALL, f"only {name_of(order.transfer_syntax_uid)} is proposed for it, and {found.reason}")

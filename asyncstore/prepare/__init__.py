@@ -5,9 +5,13 @@ probe        what instance a file holds, from its file meta information
 ending       whether a data set is all there
 unusual      the same for files out of the ordinary, with pydicom
 elements     how data sets are encoded: headers, VRs
+encoding     how data sets are encoded as a whole: what transfer syntaxes say, inflating and deflating
+values       byte order, padding and offsets of values
+result       a data set while it is written
 reencode     a data set in another encoding
 conversion   a file's data set as it is to be sent, where that is not as it lies in the file
 invention    invented identities, for those who want one file to be many instances
+spool        converted data sets that are too large for a pipe
 worker       the process that probes and converts, batch by batch
 process      one worker process, seen from a thread
 pool         the worker processes, seen from the event loop

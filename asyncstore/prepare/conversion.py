@@ -1,36 +1,56 @@
 """A file's data set as it is to be sent, where that is not as it lies in the file: the work of a worker process.
 
-What is small comes back in memory, what is large in a file of a folder that the orderer empties; so no process holds
-more than one large data set, and none is sent through a pipe.
+What is small comes back in memory, what is large in a file (:mod:`asyncstore.prepare.spool`). A large source is mapped
+into memory, not read: of values that stay as they are no process holds a copy.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
-from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.ending import ODD_LENGTH
-from asyncstore.prepare.probe import OPEN_FLAGS
-from asyncstore.prepare.reencode import Changes, DamagedDataSet, Encoding, NotCompressed, encoding_of, reencode
+from asyncstore.prepare.elements import DEFLATED
+from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of
+from asyncstore.prepare.probe import opened
+from asyncstore.prepare.reencode import Changes, NotCompressed, reencode
+from asyncstore.prepare.spool import write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from asyncstore.prepare.reencode import Chunk
+    from asyncstore.prepare.result import Chunk
 
 _IN_MEMORY = 1 << 20
 """Bytes up to which a data set comes back in memory: half of a reader's buffer, and 0.3 ms through a pipe."""
 
+_MAPPED = 1 << 20
+"""Bytes from which on a file is mapped: below, reading it is faster."""
+
 _NEEDS_COMPRESSION = "its pixel data would have to be compressed"
+_NO_MEMORY = "converting it takes more memory than its size explains, or than there is"
 
 _GLANCE = 1 << 16
 """Bytes within which the pixel data of nearly every instance begins."""
 
 _UNCHANGED = Changes()
-_numbers = count()
+
+
+class Settings(NamedTuple):
+    """How data sets are converted.
+
+    Attributes:
+        folder: where there is room for large data sets.
+        new_vrs: whether VRs younger than 1993 may be written.
+        deflate_level: 0 to 9, as zlib counts.
+        max_inflated: bytes that a deflated data set may have when it is inflated.
+    """
+
+    folder: str
+    new_vrs: bool = True
+    deflate_level: int = 6
+    max_inflated: int = MAX_INFLATED
 
 
 class Order(NamedTuple):
@@ -49,12 +69,35 @@ class Order(NamedTuple):
     values: Mapping[int, bytes] = {}
 
 
-def convert(orders: Iterable[Order], new_vrs: bool, deflate_level: int, folder: str) -> list[Instance | Unsendable]:  # noqa: FBT001 - they come through a pipe
-    """What was ordered, in order; large data sets in files of ``folder``."""
-    return [_converted(order, Changes(order.values, new_vrs, deflate_level), folder) for order in orders]
+def convert(orders: Iterable[Order], settings: Settings) -> Iterator[Instance | Unsendable]:
+    """What was ordered, in order; large data sets in files that :func:`asyncstore.prepare.spool.take` opens."""
+    return (_converted(order, Changes(order.values, *settings[1:]), settings.folder) for order in orders)
 
 
-def obstacle(found: Instance, transfer_syntax_uid: str) -> str | None:
+def judge(orders: Iterable[Order], settings: Settings) -> Iterator[Instance | Unsendable]:
+    """What was found where it can be converted, without its data, or the reason why it cannot be; in order."""
+    for found, target, *_ in orders:
+        reason = obstacle(found, target, settings.max_inflated)
+        yield found._replace(data=None) if reason is None else Unsendable(found.path, reason)
+
+
+def memory_needed(orders: Iterable[Order], settings: Settings) -> int:
+    """Bytes of memory that these orders, done one after the other, do not exceed unless something is wrong.
+
+    A data set of empty elements takes its own size, that of the copy, which is half as large again, and what is
+    reserved for the copy to grow.
+    """
+    return max((_MOST_COPIES * _size(order.instance, settings) for order in orders), default=0)
+
+
+_MOST_COPIES = 4
+
+
+def _size(found: Instance, settings: Settings) -> int:
+    return found.length + (settings.max_inflated if found.transfer_syntax_uid in DEFLATED else 0)
+
+
+def obstacle(found: Instance, transfer_syntax_uid: str, max_inflated: int = MAX_INFLATED) -> str | None:
     """Why a data set cannot be converted, for who wants to know beforehand; ``None`` where it can be.
 
     Pixel data that would have to be compressed shows early, and is not read; all else is read as for sending.
@@ -63,10 +106,12 @@ def obstacle(found: Instance, transfer_syntax_uid: str) -> str | None:
     try:
         if _has_early_pixel_data(found, target):
             return _NEEDS_COMPRESSION
-        _chunks(found, target)
+        _chunks(found, target, Changes(max_inflated=max_inflated))
     except NotCompressed:
         return _NEEDS_COMPRESSION
-    except _Unconvertible as reason:
+    except MemoryError:
+        return _NO_MEMORY
+    except Unconvertible as reason:
         return str(reason)
     return None
 
@@ -76,16 +121,12 @@ def _has_early_pixel_data(found: Instance, target: Encoding) -> bool:
     if found.data is not None:
         return False
     try:
-        reencode(_read(found, _GLANCE), encoding_of(found.transfer_syntax_uid), target, Changes())
+        reencode(_data_of(found, _GLANCE), encoding_of(found.transfer_syntax_uid), target, _UNCHANGED)
     except NotCompressed:
         return True
-    except (DamagedDataSet, OSError):
+    except (DamagedDataSet, Unconvertible, OSError):
         pass  # the beginning is not the whole
     return False
-
-
-class _Unconvertible(Exception):
-    """The message is the reason."""
 
 
 def _converted(order: Order, changes: Changes, folder: str) -> Instance | Unsendable:
@@ -97,42 +138,50 @@ def _converted(order: Order, changes: Changes, folder: str) -> Instance | Unsend
         if length <= _IN_MEMORY:
             return there._replace(data=b"".join(chunks))
         return there._replace(path=_written(chunks, folder))
-    except _Unconvertible as reason:
+    except Unconvertible as reason:
         return Unsendable(found.path, str(reason))
+    except MemoryError:
+        return Unsendable(found.path, _NO_MEMORY)
     except NotCompressed:
         from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - it is seldom needed
 
         return Unsendable(found.path, f"the peer takes it in {name_of(target)} only, and {_NEEDS_COMPRESSION}")
 
 
-def _chunks(found: Instance, target: Encoding, changes: Changes = _UNCHANGED) -> list[Chunk]:
+def _chunks(found: Instance, target: Encoding, changes: Changes) -> list[Chunk]:
     try:
-        data = found.data or _read(found)
-        if len(data) != found.length:
-            raise _Unconvertible("its size has changed since it was found")
-        chunks = reencode(data, encoding_of(found.transfer_syntax_uid), target, changes)
+        return reencode(found.data or _data_of(found), encoding_of(found.transfer_syntax_uid), target, changes)
     except DamagedDataSet as damage:
-        raise _Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
+        raise Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
     except OSError as error:
-        raise _Unconvertible(f"cannot be read: {error.strerror}") from error
-    if sum(map(len, chunks)) & 1:
-        raise _Unconvertible(ODD_LENGTH)
-    return chunks
+        raise Unconvertible(f"cannot be read: {error.strerror}") from error
 
 
-def _read(found: Instance, most: int = -1) -> bytes:
-    with os.fdopen(os.open(found.path, OPEN_FLAGS), "rb") as file:
-        file.seek(found.offset)
-        return file.read(most)
+def _data_of(found: Instance, most: int | None = None) -> bytes | memoryview:
+    """The data set of a file, or its first bytes.
+
+    A file that is cut short while it is mapped ends this process (SIGBUS); the next one that tries finds it changed.
+    """
+    descriptor = opened(found.path)
+    try:
+        status = os.fstat(descriptor)
+        end = found.offset + found.length
+        if status.st_size != end:
+            raise Unconvertible("its size has changed since it was found")
+        if found.version not in (None, (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)):
+            raise Unconvertible("it has changed since it was found")
+        if most is None and found.length >= _MAPPED:
+            return memoryview(mmap.mmap(descriptor, end, access=mmap.ACCESS_READ))[found.offset :]
+        with open(descriptor, "rb", closefd=False) as file:
+            file.seek(found.offset)
+            return file.read(found.length if most is None else min(most, found.length))
+    finally:
+        os.close(descriptor)
 
 
 def _written(chunks: list[Chunk], folder: str) -> str:
-    """The path of a file that holds them."""
-    path = Path(folder, f"{os.getpid()}-{next(_numbers)}")
+    """Where they can be opened, in a file."""
     try:
-        with path.open("wb") as file:
-            file.writelines(chunks)
+        return write(chunks, folder)
     except OSError as error:
-        path.unlink(missing_ok=True)
-        raise _Unconvertible(f"no room for its converted data set in {folder}: {error.strerror}") from error
-    return str(path)
+        raise Unconvertible(f"no room for its converted data set in {folder}: {error.strerror}") from error

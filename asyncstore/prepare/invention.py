@@ -3,6 +3,8 @@
 The counters run over all files in the order in which they are sent: a new series after so many instances, a new study
 after so many series, a new patient after so many studies, as storescu's ``+II +IR +IS +IP`` do. Series and instance
 numbers begin at 0, as its do; unlike its, they begin at 0 in every study.
+
+An identity depends on nothing but the run and the instance's ordinal: sent again, it is the same instance.
 """
 
 from __future__ import annotations
@@ -50,41 +52,41 @@ class Identity(NamedTuple):
 
 
 class Inventor:
-    """Invents one instance after another."""
+    """Invents the instances of one run."""
 
     def __init__(self, invent: Invent) -> None:
+        from uuid import uuid4  # noqa: PLC0415 - 3 ms of every start, where few runs invent anything
+
         self._invent = invent
+        self._seed = uuid4()
         self._begun = int(time.time())
-        self._count = 0
-        self._study: dict[int, bytes] = {}
-        self._series: dict[int, bytes] = {}
-        self._patient: dict[int, bytes] = {}
 
-    def next(self) -> Identity:
-        """The next instance."""
-        series_count, instance = divmod(self._count, self._invent.instances)
+    def identity(self, ordinal: int) -> Identity:
+        """The instance with this ordinal, from 1."""
+        count = ordinal - 1
+        series_count, instance = divmod(count, self._invent.instances)
         study_count, series = divmod(series_count, self._invent.series)
-        patient, study = divmod(study_count, self._invent.studies)
-        if not instance:
-            self._series = {_SERIES_INSTANCE_UID: _uid(), _SERIES_NUMBER: _text(series)}
-            if not series:
-                study_id = f"S{self._begun % _SECONDS:08}{study_count}"
-                self._study = {_STUDY_INSTANCE_UID: _uid(), _STUDY_ID: _text(study_id)}
-                if not study:
-                    name = f"{self._begun}{patient}"
-                    self._patient = {_PATIENT_NAME: _text(f"INVENTED^{name}"), _PATIENT_ID: _text(f"PID{name}")}
-        self._count += 1
-        uid = _uid()
-        own = {_SOP_INSTANCE_UID: uid, _INSTANCE_NUMBER: _text(instance)}
-        return Identity(uid.rstrip(b"\0").decode("ascii"), {**self._patient, **self._study, **self._series, **own})
+        patient = study_count // self._invent.studies
+        name = f"{self._begun}{patient}"
+        uid = self._uid("instance", count)
+        values = {
+            _PATIENT_NAME: _text(f"INVENTED^{name}"),
+            _PATIENT_ID: _text(f"PID{name}"),
+            _STUDY_INSTANCE_UID: self._uid("study", study_count),
+            _STUDY_ID: _text(f"S{self._begun % _SECONDS:08}{study_count}"),
+            _SERIES_INSTANCE_UID: self._uid("series", series_count),
+            _SERIES_NUMBER: _text(series),
+            _SOP_INSTANCE_UID: uid,
+            _INSTANCE_NUMBER: _text(instance),
+        }
+        return Identity(uid.rstrip(b"\0").decode("ascii"), values)
 
+    def _uid(self, kind: str, number: int) -> bytes:
+        """A UID made from a UUID (PS3.5 B.2), which is made from the run's and a name."""
+        from uuid import uuid5  # noqa: PLC0415 - as above
 
-def _uid() -> bytes:
-    """A new UID, made from a random UUID (PS3.5 B.2)."""
-    from uuid import uuid4  # noqa: PLC0415 - 3 ms of every start, where few runs invent anything
-
-    uid = f"2.25.{uuid4().int}".encode("ascii")
-    return uid + b"\0" * (len(uid) & 1)
+        uid = f"2.25.{uuid5(self._seed, f'{kind} {number}').int}".encode("ascii")
+        return uid + b"\0" * (len(uid) & 1)
 
 
 def _text(value: object) -> bytes:

@@ -2,30 +2,58 @@
 
 A process takes as long to start as the command line takes to import what a run needs; so a command may start one
 beforehand (:func:`started_ahead`), which the first pool then takes over.
+
+It runs our code and the standard library's, whatever lies in the working directory or is named by PYTHONPATH: users
+stand in folders that others have filled. asyncstore is loaded from the place where this process has it from, and
+pydicom's place comes behind all others.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
 import subprocess
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.worker import HELLO, read_message, write_message
+from asyncstore.prepare.spool import is_spooled
+from asyncstore.prepare.spool import take as take_spooled
+from asyncstore.prepare.worker import CONVERT, HELLO, PART, read_message, write_message
 from asyncstore.waiting import WaitingThread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from asyncstore.prepare.file_format import FileFormat
 
-_STARTUP = "import sys; sys.path.insert(0, sys.argv[1]); from asyncstore.prepare.worker import main; main(sys.argv[2])"
+_STARTUP = """
+import sys
+from importlib.machinery import PathFinder
+
+root, pydicom, *arguments = sys.argv[1:]
+if pydicom and pydicom not in sys.path:
+    sys.path.append(pydicom)
+
+class Ours:
+    def find_spec(name, path=None, target=None):
+        return PathFinder.find_spec(name, [root]) if name == "asyncstore" else None
+
+sys.meta_path.insert(0, Ours)
+from asyncstore.prepare.worker import main
+main(*arguments)
+"""
 _IMPORT_ROOT = str(Path(__file__).resolve().parent.parent.parent)
+_PREFIX_OF_SECRETS = "ASYNCSTORE_"
+_ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+"""numpy, which pydicom imports, reserves memory for a thread on each core; workers compute nothing with it."""
 
 _INSTANCE_FIELDS = len(Instance._fields)
 
@@ -38,6 +66,10 @@ _DYING_SECONDS = 5.0
 
 class WorkerDied(Exception):
     """A worker process ended while it had a batch; the message says how."""
+
+
+class WorkerSilent(Exception):
+    """A worker process gave no sign of life for longer than it may; the message says how long."""
 
 
 class Worker:
@@ -53,7 +85,16 @@ class Worker:
     def __init__(self, file_format: FileFormat) -> None:
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-c", _STARTUP, _IMPORT_ROOT, file_format.value],
+                [
+                    *_interpreter(),
+                    "-c",
+                    _STARTUP,
+                    _IMPORT_ROOT,
+                    _root_of_pydicom(),
+                    file_format.value,
+                    str(os.getpid()),
+                ],
+                env=_environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -72,31 +113,52 @@ class Worker:
         with self._exchange:
             return self._process.stdout is not None and self._process.stdout.read(len(HELLO)) == HELLO
 
-    async def do(self, order: list[Any]) -> list[Instance | Unsendable]:
-        """Have it do this; who is cancelled meanwhile has to end it.
+    async def do(self, order: list[Any], found: list[Instance | Unsendable], seconds: float) -> None:
+        """Have it do this; whoever is cancelled meanwhile has to end it.
+
+        Args:
+            order: the order.
+            found: where the answers go; if not all of them come, those that came.
+            seconds: how long it may give no sign of life.
 
         Raises:
             WorkerDied: the process ended instead.
+            WorkerSilent: it gave no sign of life for too long; it has to be ended.
         """
-        return await self._thread.call(self._do, order)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(seconds) as limit:
 
-    def _do(self, order: list[Any]) -> list[Instance | Unsendable]:
+                def is_alive() -> None:
+                    with suppress(RuntimeError):  # it was too late
+                        limit.reschedule(loop.time() + seconds)
+
+                await self._thread.call(self._do, order, found, lambda: loop.call_soon_threadsafe(is_alive))
+        except TimeoutError as error:
+            raise WorkerSilent(f"{seconds:.0f} seconds") from error
+
+    def _do(self, order: list[Any], found: list[Instance | Unsendable], on_part: Callable[[], object]) -> None:
         with self._exchange:
             try:
-                return self._answer(order)
+                self._answer(order, found, on_part)
             finally:
                 if self._is_ended:
                     self._bury()
 
-    def _answer(self, order: list[Any]) -> list[Instance | Unsendable]:
+    def _answer(self, order: list[Any], found: list[Instance | Unsendable], on_part: Callable[[], object]) -> None:
         if self._process.stdin is None or self._process.stdout is None:
             raise WorkerDied("no pipes")
         try:
             write_message(self._process.stdin, order)
-            found = read_message(self._process.stdout)
+            kind = PART
+            while kind == PART:
+                kind, part = read_message(self._process.stdout)
+                for item in part:
+                    one = Instance._make(item) if len(item) == _INSTANCE_FIELDS else Unsendable._make(item)
+                    found.append(take_spooled(one) if order[0] == CONVERT and is_spooled(one) else one)
+                on_part()
         except (OSError, EOFError, ValueError) as error:
             raise WorkerDied(self._fate()) from error
-        return [Instance._make(item) if len(item) == _INSTANCE_FIELDS else Unsendable._make(item) for item in found]
 
     def _fate(self) -> str:
         """How it ended: what a system that is short of memory does to processes differs from what our own bugs do."""
@@ -130,6 +192,34 @@ class Worker:
                     continue
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_DYING_SECONDS)
+
+
+def _interpreter() -> list[str]:
+    """This interpreter, with nothing before the standard library, and otherwise as it was started."""
+    flags = [("-E", sys.flags.ignore_environment), ("-s", sys.flags.no_user_site)]
+    return [sys.executable, "-P", *(flag for flag, is_set in flags if is_set), "-X", f"utf8={sys.flags.utf8_mode}"]
+
+
+def _environment() -> dict[str, str]:
+    """The environment, without what only this process needs: secrets among it, and more places to import from."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONPATH" and not name.startswith(_PREFIX_OF_SECRETS)
+    }
+    return {**_ONE_THREAD, **kept}
+
+
+@cache
+def _root_of_pydicom() -> str:
+    """Where pydicom lies, which may be a place that the worker does not know; never the working directory."""
+    try:
+        here = os.getcwd()  # noqa: PTH109 - as text
+    except OSError:  # it was removed
+        here = ""
+    places = [place for place in sys.path if os.path.isabs(place) and os.path.realpath(place) != here]  # noqa: PTH117 - as text
+    spec = PathFinder.find_spec("pydicom", places)
+    return str(Path(spec.origin).parent.parent) if spec is not None and spec.origin else ""
 
 
 _ahead: list[tuple[FileFormat, Worker]] = []

@@ -6,27 +6,24 @@ Rules:
    never decoded, so what was stored with the wrong character set arrives as it was.
 2. Where the source names no VRs the data dictionary does; what it does not know is UN (PS3.5 6.2.2).
 3. Group lengths are left out: they are retired, and would be wrong (PS3.5 7.2).
-4. Sequences and items keep their kind of length, defined or not; compressed pixel data is copied as it is. What has
-   no pixel data goes into transfer syntaxes for compressed pixel data too; what has is :class:`NotCompressed`.
-5. Large values are slices of the source in the result: nothing is joined here.
-6. What cannot be followed to its end is :class:`DamagedDataSet`, never a guess.
+4. Values and fragments of odd length are padded (PS3.5 6.2 and 7.1.1).
+5. Sequences and items keep their kind of length, defined or not. What has no pixel data goes into transfer syntaxes for
+   compressed pixel data too; what has is :class:`NotCompressed`. Fragments never go into any other transfer syntax.
+6. What DCMTK reads is read alike: VRs that the standard does not have, items that reach beyond the end of their
+   sequence, delimiters where lengths are defined.
+7. Memory follows the size of the data set, not the number of its elements: headers and small values are joined, large
+   values are slices of the source.
+8. What cannot be followed to its end is :class:`DamagedDataSet`, never a guess.
 """
 
 from __future__ import annotations
 
 import array
-import zlib
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.model import (
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-)
+from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN
 from asyncstore.prepare.elements import (
-    DEFLATED,
     DELIMITERS,
     ITEM,
     ITEM_END,
@@ -37,64 +34,38 @@ from asyncstore.prepare.elements import (
     SHORT_HEADER,
     SHORT_VRS,
     UNDEFINED,
-    inflated_limit,
     tag_name,
 )
+from asyncstore.prepare.encoding import (
+    ENCODINGS,
+    MAX_INFLATED,
+    DamagedDataSet,
+    Encoding,
+    Unconvertible,
+    deflated,
+    inflated,
+)
+from asyncstore.prepare.result import Chunk, Result
+from asyncstore.prepare.values import WORDS, padding, shifted, swapped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-Chunk = bytes | memoryview
+    from collections.abc import Iterator, Mapping
 
 _PIXEL_REPRESENTATION = 0x00280103
+_EXTENDED_OFFSET_TABLE = 0x7FE00001
+_OFFSET, _EXTENDED_OFFSET = Struct("<I"), Struct("<Q")
+"""Of the basic and of the extended offset table (PS3.5 A.4, PS3.3 C.7.6.3.1.8)."""
 _SHORT_LENGTH_LIMIT = 0xFFFF
 
 YOUNG_VRS = frozenset(vr.encode() for vr in ["OD", "OF", "OL", "OV", "SV", "UC", "UN", "UR", "UT", "UV"])
 """VRs that the standard of 1993 did not have: receivers as old as that take them for damage."""
 
-_WORDS: Mapping[bytes, str] = {
-    **dict.fromkeys((b"AT", b"OW", b"SS", b"US"), "H"),
-    **dict.fromkeys((b"FL", b"OF", b"OL", b"SL", b"UL"), "I"),
-    **dict.fromkeys((b"FD", b"OD", b"OV", b"SV", b"UV"), "Q"),
-}
-"""The VRs whose values have a byte order, with the array type of their words."""
-
 _DEEPEST = 64
 """Sequences within sequences; real ones have a handful of levels."""
 
 
-class DamagedDataSet(Exception):
-    """The bytes are no data set in the encoding they are said to have; the message says what is wrong."""
-
-
 class NotCompressed(Exception):
     """There is pixel data, and it would have to be compressed."""
-
-
-class Encoding(NamedTuple):
-    """How a data set is encoded."""
-
-    is_implicit: bool
-    is_little: bool
-    is_deflated: bool = False
-    is_compressed: bool = False
-    """Whether pixel data is."""
-
-
-ENCODINGS: Mapping[str, Encoding] = {
-    IMPLICIT_VR_LITTLE_ENDIAN: Encoding(is_implicit=True, is_little=True),
-    EXPLICIT_VR_LITTLE_ENDIAN: Encoding(is_implicit=False, is_little=True),
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: Encoding(is_implicit=False, is_little=True, is_deflated=True),
-    EXPLICIT_VR_BIG_ENDIAN: Encoding(is_implicit=False, is_little=False),
-}
-"""The transfer syntaxes without compressed pixel data: a data set in one of them can be had in all of them."""
-
-
-def encoding_of(transfer_syntax_uid: str) -> Encoding:
-    """How data sets of this transfer syntax are encoded."""
-    return ENCODINGS.get(transfer_syntax_uid) or Encoding(
-        is_implicit=False, is_little=True, is_deflated=transfer_syntax_uid in DEFLATED, is_compressed=True
-    )
 
 
 class Changes(NamedTuple):
@@ -105,46 +76,29 @@ class Changes(NamedTuple):
             added.
         new_vrs: whether VRs younger than 1993 may be written; where not, OB stands for them.
         deflate_level: 0 to 9, as zlib counts.
+        max_inflated: bytes that a deflated source may have when it is inflated.
     """
 
     values: Mapping[int, bytes] = {}
     new_vrs: bool = True
     deflate_level: int = 6
+    max_inflated: int = MAX_INFLATED
 
 
-def reencode(data: bytes, source: Encoding, target: Encoding, changes: Changes) -> list[Chunk]:
+def reencode(data: bytes | memoryview, source: Encoding, target: Encoding, changes: Changes) -> list[Chunk]:
     """The data set in ``target``, as buffers that follow one another; of even length altogether.
 
     Raises:
         DamagedDataSet: ``data`` is no data set in ``source``.
         NotCompressed: only ``target`` is for compressed pixel data, and there is some.
+        Unconvertible: it inflates to more than is allowed, or its pixel data is encapsulated where it must not be.
     """
     if source.is_deflated:
-        data = _inflated(data)
-    chunks = _Reencoder(memoryview(data), target, changes).data_set(source)
+        data = inflated(data, changes.max_inflated)
+    chunks = _Reencoder(memoryview(data), source, target, changes).data_set()
     if target.is_deflated:
-        chunks = _deflated(chunks, changes.deflate_level)
+        chunks = deflated(chunks, changes.deflate_level)
     return chunks
-
-
-def _inflated(data: bytes) -> bytes:
-    limit = inflated_limit(len(data))
-    decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        inflated = decompressor.decompress(data, limit)
-    except zlib.error as error:
-        raise DamagedDataSet(f"it cannot be inflated: {error}") from error
-    if decompressor.eof:
-        return inflated
-    raise DamagedDataSet(f"it inflates to more than {limit} bytes" if len(inflated) == limit else "it ends too early")
-
-
-def _deflated(chunks: list[Chunk], level: int) -> list[Chunk]:
-    compressor = zlib.compressobj(level, wbits=-zlib.MAX_WBITS)
-    deflated: list[Chunk] = [*map(compressor.compress, chunks), compressor.flush()]
-    if sum(map(len, deflated)) & 1:
-        deflated.append(b"\0")  # PS3.5 A.5
-    return deflated
 
 
 class _Element(NamedTuple):
@@ -171,130 +125,183 @@ _ORDERS = {
 
 
 class _Reencoder:
-    def __init__(self, data: memoryview, target: Encoding, changes: Changes) -> None:
+    def __init__(self, data: memoryview, source: Encoding, target: Encoding, changes: Changes) -> None:
         self._data = data
+        self._source = source
         self._target = target
         self._written = _ORDERS[target.is_little]
         self._changes = changes
+        self._result = Result()
         self._is_signed = False
-        self._forbids_pixel_data = False
+        self._extended_offsets: bytearray | None = None
 
-    def data_set(self, source: Encoding) -> list[Chunk]:
-        self._forbids_pixel_data = self._target.is_compressed and not source.is_compressed
-        chunks: list[Chunk] = []
-        end = self._elements(source, 0, len(self._data), chunks, self._changes.values, 0)
+    def data_set(self) -> list[Chunk]:
+        end = self._elements(self._source, 0, len(self._data), self._changes.values, 0)
         if end != len(self._data):
             raise DamagedDataSet(f"an item ends at byte {end}, where none had begun")
-        return chunks
+        return self._result.end()
 
-    def _elements(
-        self,
-        source: Encoding,
-        position: int,
-        end: int,
-        chunks: list[Chunk],
-        values: Mapping[int, bytes],
-        depth: int,
-    ) -> int:
-        """Re-encode the elements up to ``end`` or the end of their item, and tell where that is."""
-        while position < end:
-            element = self._header(source, position, end)
+    def _elements(self, source: Encoding, position: int, stop: int, values: Mapping[int, bytes], depth: int) -> int:
+        """Re-encode the elements up to ``stop`` or the end of their item, and tell where that is.
+
+        It may be beyond ``stop``, where a sequence's last item is longer than the sequence.
+        """
+        while position < stop:
+            element = self._header(source, position, stop)
             if element.tag == ITEM_END:
                 return position
             if element.tag >> 16 == DELIMITERS:
                 raise DamagedDataSet(f"{tag_name(element.tag)} at byte {position} is where an element should be")
-            position = self._element(source, element, end, chunks, values, depth)
+            position = self._element(source, element, stop, values, depth)
         return position
 
-    def _element(
-        self,
-        source: Encoding,
-        element: _Element,
-        end: int,
-        chunks: list[Chunk],
-        values: Mapping[int, bytes],
-        depth: int,
-    ) -> int:
+    def _element(self, source: Encoding, element: _Element, stop: int, values: Mapping[int, bytes], depth: int) -> int:
         """Re-encode one element, and tell where it ends."""
         tag, vr, length, start = element
-        if tag == PIXEL_DATA and self._forbids_pixel_data and not depth:
-            raise NotCompressed
-        if tag == PIXEL_DATA and length == UNDEFINED:
-            stop = self._end_of_fragments(source, start)
-            chunks += (self._head(tag, vr, UNDEFINED), self._data[start:stop])
-            return stop
+        if tag == PIXEL_DATA:
+            self._check_pixel_data(length, depth)
+            if length == UNDEFINED:
+                return self._fragments(source, vr, start)
         if vr == b"SQ" or length == UNDEFINED:
             # UN of undefined length is a sequence in implicit VR little endian, whatever is around it (PS3.5 6.2.2).
             inner = source if vr == b"SQ" else ENCODINGS[IMPLICIT_VR_LITTLE_ENDIAN]
-            return self._sequence(inner, element, end, chunks, depth)
-        stop = start + length
-        if stop > end:
-            raise DamagedDataSet(f"element {tag_name(tag)} at byte {start} reaches {stop - end} bytes beyond its end")
-        if not tag & 0xFFFF:
-            return stop
-        value: Chunk = self._data[start:stop]
+            return self._sequence(inner, element, stop, depth)
+        end = start + length
+        if end > stop:
+            raise DamagedDataSet(f"element {tag_name(tag)} at byte {start} reaches {end - stop} bytes beyond its end")
+        if tag & 0xFFFF:
+            self._plain(source, element, values if tag in values else None, depth)
+        return end
+
+    def _plain(self, source: Encoding, element: _Element, values: Mapping[int, bytes] | None, depth: int) -> None:
+        """Re-encode an element whose value is no sequence; ``values`` has another one for it."""
+        tag, vr, length, start = element
+        end = start + length
+        value: Chunk = self._data[start:end]
         if tag == _PIXEL_REPRESENTATION and length == _ORDERS[True].short.size:
             self._is_signed = _ORDERS[source.is_little].short.unpack(value)[0] == 1
-        if tag in values:
+        if values is not None:
             value = values[tag]
-        elif source.is_little != self._target.is_little and vr in _WORDS:
-            value = self._swapped(tag, vr, self._data[start:stop])
-        chunks += (self._head(tag, vr, len(value)), value)
-        return stop
+        elif source.is_little != self._target.is_little and vr in WORDS:
+            value = swapped(vr, self._data[start:end])
+        is_odd = len(value) & 1
+        if tag == _EXTENDED_OFFSET_TABLE and not depth and not length % _EXTENDED_OFFSET.size:
+            self._extended_offsets = value = bytearray(value)  # they move where fragments are padded
+        self._result.add(self._head(tag, vr, len(value) + is_odd), value)
+        if is_odd:
+            self._result.add(padding(vr))
 
-    def _sequence(self, source: Encoding, element: _Element, end: int, chunks: list[Chunk], depth: int) -> int:
+    def _check_pixel_data(self, length: int, depth: int) -> None:
+        """Keep fragments out of data sets that cannot have them, and native pixel data out of those that must.
+
+        In items, as those of an icon image, pixel data may be native whatever the transfer syntax is (PS3.5 A.4).
+        """
+        if length == UNDEFINED and not self._source.is_compressed:
+            raise Unconvertible("its pixel data is encapsulated, and its transfer syntax is one for native pixel data")
+        if length == UNDEFINED and not self._target.is_compressed:
+            raise Unconvertible("its pixel data is encapsulated, and would have to be decompressed")
+        if not depth and self._target.is_compressed and not self._source.is_compressed:
+            raise NotCompressed
+
+    def _fragments(self, source: Encoding, vr: bytes, position: int) -> int:
+        """Copy encapsulated pixel data, and tell where it ends."""
+        end, odd = self._odd_fragments(source, position)
+        head = self._head(PIXEL_DATA, vr, UNDEFINED)
+        if not odd:
+            self._result.add(head, self._data[position:end])
+            return end
+        self._result.add(head)
+        is_table = True
+        for start, length in self._each_fragment(source, position):
+            value: Chunk = self._data[start : start + length]
+            if is_table and not length % _OFFSET.size:
+                value = shifted(value, _OFFSET, odd)
+            is_table = False
+            self._result.add(self._delimiter(ITEM, length + (length & 1)), value)
+            self._result.add(b"\0"[: length & 1])
+        self._result.add(self._delimiter(SEQUENCE_END, 0))
+        if self._extended_offsets is not None:
+            self._extended_offsets[:] = shifted(self._extended_offsets, _EXTENDED_OFFSET, odd)
+        return end
+
+    def _odd_fragments(self, source: Encoding, position: int) -> tuple[int, array.array[int]]:
+        """Where encapsulated pixel data ends, and the offsets (PS3.5 A.4) of its fragments of odd length."""
+        odd = array.array("Q")
+        first = end = position
+        for start, length in self._each_fragment(source, position):
+            if end == position:
+                first = start + length
+            elif length & 1:
+                odd.append(start - SHORT_HEADER - first)
+            end = start + length
+        return end + SHORT_HEADER, odd
+
+    def _each_fragment(self, source: Encoding, position: int) -> Iterator[tuple[int, int]]:
+        """Where the value of each fragment begins, and its length."""
+        while True:
+            fragment = self._header(source, position, len(self._data))
+            if fragment.tag == SEQUENCE_END:
+                return
+            if fragment.tag != ITEM or fragment.length == UNDEFINED:
+                raise DamagedDataSet("compressed pixel data holds something else than fragments")
+            yield fragment.value, fragment.length
+            position = fragment.value + fragment.length
+
+    def _sequence(self, source: Encoding, element: _Element, stop: int, depth: int) -> int:
         tag, _, length, position = element
         if depth == _DEEPEST:
             raise DamagedDataSet(f"more than {_DEEPEST} sequences lie within each other")
         is_defined = length != UNDEFINED
-        stop = position + length if is_defined else end
-        if stop > end:
-            raise DamagedDataSet(f"sequence {tag_name(tag)} reaches {stop - end} bytes beyond its end")
-        items: list[Chunk] = []
-        while position < stop:
-            item = self._header(source, position, stop)
+        end = position + length if is_defined else len(self._data)
+        if is_defined and end > stop:
+            raise DamagedDataSet(f"sequence {tag_name(tag)} reaches {end - stop} bytes beyond its end")
+        self._result.add(self._head(tag, b"SQ", 0 if is_defined else UNDEFINED))
+        mark, begin = self._result.mark(), self._result.tell()
+        while position < end:
+            item = self._header(source, position, len(self._data))
             position = item.value
-            if item.tag == SEQUENCE_END and not is_defined:
+            if item.tag == SEQUENCE_END and (not is_defined or position >= end):
                 break
             if item.tag != ITEM:
                 raise DamagedDataSet(f"sequence {tag_name(tag)} holds {tag_name(item.tag)} instead of an item")
-            position = self._item(source, item, stop, items, depth)
+            position = self._item(source, item, depth)
         else:
             if not is_defined:
                 raise DamagedDataSet(f"sequence {tag_name(tag)} does not end")
-        size = sum(map(len, items)) if is_defined else UNDEFINED
-        chunks += (self._head(tag, b"SQ", size), *items)
-        if not is_defined:
-            chunks.append(self._delimiter(SEQUENCE_END, 0))
+        if is_defined:
+            self._patch(mark, begin)
+        else:
+            self._result.add(self._delimiter(SEQUENCE_END, 0))
         return position
 
-    def _item(self, source: Encoding, item: _Element, end: int, chunks: list[Chunk], depth: int) -> int:
+    def _item(self, source: Encoding, item: _Element, depth: int) -> int:
         is_defined = item.length != UNDEFINED
-        stop = item.value + item.length if is_defined else end
-        if stop > end:
-            raise DamagedDataSet(f"an item reaches {stop - end} bytes beyond its sequence")
+        stop = item.value + item.length if is_defined else len(self._data)
+        if stop > len(self._data):
+            raise DamagedDataSet(f"an item reaches {stop - len(self._data)} bytes beyond the end")
+        self._result.add(self._delimiter(ITEM, 0 if is_defined else UNDEFINED))
+        mark, begin = self._result.mark(), self._result.tell()
         inherited = self._is_signed
-        elements: list[Chunk] = []
-        position = self._elements(source, item.value, stop, elements, {}, depth + 1)
+        position = self._elements(source, item.value, stop, {}, depth + 1)
         self._is_signed = inherited
         if is_defined:
-            if position != stop:
+            if position < stop:
+                position += SHORT_HEADER  # a delimiter, which is not needed
+            if position < stop:
                 raise DamagedDataSet("an item ends before its length")
-            chunks += (self._delimiter(ITEM, sum(map(len, elements))), *elements)
-            return stop
+            self._patch(mark, begin)
+            return position
         if position >= stop:
             raise DamagedDataSet("an item does not end")
-        chunks += (self._delimiter(ITEM, UNDEFINED), *elements, self._delimiter(ITEM_END, 0))
+        self._result.add(self._delimiter(ITEM_END, 0))
         return position + SHORT_HEADER
 
-    def _end_of_fragments(self, source: Encoding, position: int) -> int:
-        while True:
-            fragment = self._header(source, position, len(self._data))
-            if fragment.tag == SEQUENCE_END:
-                return fragment.value
-            if fragment.tag != ITEM or fragment.length == UNDEFINED:
-                raise DamagedDataSet("compressed pixel data holds something else than fragments")
-            position = fragment.value + fragment.length
+    def _patch(self, mark: tuple[bytearray, int], begin: int) -> None:
+        """Write the length of what was written since ``begin``."""
+        length = self._result.tell() - begin
+        if length >= UNDEFINED:
+            raise DamagedDataSet("a sequence is too long")
+        self._written.length.pack_into(*mark, length)
 
     def _header(self, source: Encoding, position: int, end: int) -> _Element:
         order = _ORDERS[source.is_little]
@@ -309,8 +316,13 @@ class _Reencoder:
         _, _, vr, length = order.explicit.unpack_from(self._data, position)
         if vr in SHORT_VRS:
             return _Element(tag, vr, length, position + SHORT_HEADER)
-        if vr not in LONG_VRS or end - position < LONG_HEADER:
-            raise DamagedDataSet(f"element {tag_name(tag)} at byte {position} has no known VR")
+        if vr not in LONG_VRS:
+            is_long = vr.isalpha() and vr.isupper()
+            vr = b"UN"
+            if not is_long:  # as of "??": they come from devices that knew VRs with 16 bits for the length only
+                return _Element(tag, vr, length, position + SHORT_HEADER)
+        if end - position < LONG_HEADER:
+            raise DamagedDataSet(f"it ends within an element's header, at byte {position}")
         return _Element(tag, vr, order.length.unpack_from(self._data, position + 8)[0], position + LONG_HEADER)
 
     def _vr_of(self, tag: int, length: int) -> bytes:
@@ -343,11 +355,3 @@ class _Reencoder:
 
     def _delimiter(self, tag: int, length: int) -> bytes:
         return self._written.tag.pack(tag >> 16, tag & 0xFFFF) + self._written.length.pack(length)
-
-    def _swapped(self, tag: int, vr: bytes, value: memoryview) -> bytes:
-        words = array.array(_WORDS[vr])
-        if len(value) % words.itemsize:
-            raise DamagedDataSet(f"element {tag_name(tag)} of VR {vr.decode()} has {len(value)} bytes")
-        words.frombytes(value)
-        words.byteswap()
-        return words.tobytes()

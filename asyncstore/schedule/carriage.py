@@ -5,8 +5,10 @@ The answer is the same for millions of instances, so it is looked for once a pai
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from asyncstore.model import Oddity
 from asyncstore.negotiation import UNCOMPRESSED, carrier
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from asyncstore.negotiation import Pair, Proposal
     from asyncstore.protocol.associate import ProposedContext
     from asyncstore.schedule.ports import Association
+
+_oddities = attrgetter("oddities")
 
 _MOST_INSTANCES = 32
 _MOST_BYTES = 1 << 22
@@ -63,8 +67,9 @@ class Carriage:
 
     def portions(self, batch: Iterable[Instance]) -> Iterable[tuple[list[Instance], str | None]]:
         """``batch`` in parts, in order, each with the transfer syntax to convert it into, or ``None``."""
-        if not self.converts:
-            return [(list(batch), None)]
+        batch = list(batch)
+        if not self.converts and not any(map(_oddities, batch)):
+            return [(batch, None)]
         return self._split(batch)
 
     def _split(self, batch: Iterable[Instance]) -> Iterable[tuple[list[Instance], str | None]]:
@@ -72,7 +77,7 @@ class Carriage:
         size, current = 0, None
         for instance in batch:
             target = self.transfer_syntax((instance.sop_class_uid, instance.transfer_syntax_uid))
-            if target == instance.transfer_syntax_uid and not self._changes_everything:
+            if target == instance.transfer_syntax_uid and not self._changes(instance):
                 target = None
             is_full = target is not None and (len(portion) >= _MOST_INSTANCES or size + instance.length > _MOST_BYTES)
             if portion and (target != current or is_full):
@@ -83,6 +88,10 @@ class Carriage:
             size += instance.length
         if portion:
             yield portion, current
+
+    def _changes(self, instance: Instance) -> bool:
+        """Whether ``instance`` is rewritten even where its transfer syntax was accepted."""
+        return self._changes_everything or bool(instance.oddities & Oddity.ODD_VALUES)
 
     def _choose(self, pair: Pair) -> str | None:
         if not self._proposal.covers(self._proposed, pair):  # another association may take it as it is

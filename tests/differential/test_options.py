@@ -99,7 +99,7 @@ NOT_IN_STORESCU = {
     *("--ask-password", "--associations", "--async-ops", "--config", "--dry-run", "--files-from", "--json", "--null"),
     *("--peer", "--progress", "--workers", "--propose-htj2k", "--propose-htj2k-lossless", "--propose-jpegxl"),
     *("--no-verify-hostname", "--profile-basic", "--profile-8996", "--profile-8996-mod", "--list-profiles"),
-    *("--no-sni", "--request-sni", "--ipv4", "--ipv6", "--ip-auto"),
+    *("--no-sni", "--request-sni", "--ipv4", "--ipv6", "--ip-auto", "--max-inflated"),
 }
 """Ours, and those of DCMTK's versions that are older or newer than the installed one."""
 

@@ -1,5 +1,7 @@
 import pytest
 
+from asyncstore.prepare import process
+
 _IN_THE_WORKER = """
 import os, signal, time
 
@@ -20,16 +22,18 @@ def open_as_told_by_name(path, *arguments, **named):
 
 os.open = open_as_told_by_name
 """
-"""What Python runs when it starts: so a worker process, which inherits PYTHONPATH, can be made to misbehave."""
+"""What a worker process runs before all else, to misbehave."""
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder for files whose names tell what becomes of the worker that opens them."""
-    startup = tmp_path / "startup"
-    startup.mkdir()
-    (startup / "sitecustomize.py").write_text(_IN_THE_WORKER)
-    monkeypatch.setenv("PYTHONPATH", str(startup))
+    misbehaving(monkeypatch, _IN_THE_WORKER)
     files = tmp_path / "files"
     files.mkdir()
     return files
+
+
+def misbehaving(monkeypatch, code):
+    """Let worker processes run this before all else."""
+    monkeypatch.setattr(process, "_STARTUP", code + process._STARTUP)  # noqa: SLF001 - it is in another process

@@ -7,10 +7,11 @@ import pytest
 
 import trees
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare import conversion
-from asyncstore.prepare.conversion import Order, convert, obstacle
+from asyncstore.prepare import conversion, spool
+from asyncstore.prepare.conversion import Order, Settings, convert, judge, obstacle
+from asyncstore.prepare.encoding import encoding_of
 from asyncstore.prepare.probe import probe_file
-from asyncstore.prepare.reencode import Changes, encoding_of, reencode
+from asyncstore.prepare.reencode import Changes, reencode
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 NOTHING = Changes()
@@ -29,7 +30,8 @@ def found(collection):
 
 
 def _made(instance, target, folder, changes=NOTHING):
-    [there] = convert([Order(instance, target, instance.sop_instance_uid, changes.values)], *changes[1:], str(folder))
+    order = Order(instance, target, instance.sop_instance_uid, changes.values)
+    [there] = convert([order], Settings(str(folder), *changes[1:]))
     return there
 
 
@@ -51,14 +53,24 @@ def test_what_is_small_comes_in_memory(collection, tmp_path, name, target):
     assert [*tmp_path.iterdir()] == []
 
 
-def test_what_is_large_comes_in_a_file_of_the_folder(found, tmp_path, monkeypatch):
+def test_what_is_large_comes_in_a_file(found, tmp_path, monkeypatch):
     monkeypatch.setattr(conversion, "_IN_MEMORY", 1000)
-    there, other = (_made(found, target, tmp_path) for target in (IMPLICIT, BIG))
-    assert {there.path, other.path} == {str(path) for path in tmp_path.iterdir()}
-    for one, target in ((there, IMPLICIT), (other, BIG)):
-        content = Path(one.path).read_bytes()
-        assert (one.data, one.offset, one.length) == (None, 0, len(content))
+    for target in (IMPLICIT, BIG):
+        made = _made(found, target, tmp_path)
+        there = spool.take(made)
+        spool.let_go()
+        content = Path(there.path).read_bytes()
+        assert (there.data, there.offset, there.length) == (None, 0, len(content))
         assert content == _as_it_should_be(found, target)
+        spool.drop([there])
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT, BIG, DEFLATED])
+def test_a_large_file_becomes_what_a_small_one_becomes(found, tmp_path, monkeypatch, target):
+    expected = _made(found, target, tmp_path)
+    monkeypatch.setattr(conversion, "_MAPPED", 1000)
+    assert _made(found, target, tmp_path) == expected
 
 
 def test_what_came_along_with_the_probe_is_not_read_again(collection, tmp_path):
@@ -70,7 +82,8 @@ def test_what_came_along_with_the_probe_is_not_read_again(collection, tmp_path):
 
 def test_an_order_says_what_is_to_be_different(found, tmp_path):
     changes = Changes({0x00080018: b"1.2.3\0", 0x00100010: b"New^Name"}, new_vrs=False, deflate_level=0)
-    [there] = convert([Order(found, DEFLATED, "1.2.3", changes.values)], False, 0, str(tmp_path))
+    settings = Settings(str(tmp_path), new_vrs=False, deflate_level=0)
+    [there] = convert([Order(found, DEFLATED, "1.2.3", changes.values)], settings)
     assert there.sop_instance_uid == "1.2.3"
     assert there.data == _as_it_should_be(found, DEFLATED, changes)
     assert there.length > _made(found, DEFLATED, tmp_path).length
@@ -81,8 +94,9 @@ def test_answers_come_in_order(collection, tmp_path):
     instances = [probe_file(str(collection[name])) for name in names]
     instances.insert(3, _cut_off(collection["rtdose.dcm"]))
     orders = [Order(one, IMPLICIT, one.sop_instance_uid) for one in instances]
-    made = convert(orders, True, 6, str(tmp_path))
-    assert [type(one) for one in made] == [Instance, Instance, Instance, Unsendable, Instance]
+    made = [*convert(orders, Settings(str(tmp_path)))]
+    assert [type(one) for one in made] == [Instance, Unsendable, Instance, Unsendable, Instance]
+    assert made[1].reason == "its pixel data is encapsulated, and would have to be decompressed"
     assert [one.path for one in made] == [one.path for one in instances]
 
 
@@ -131,11 +145,48 @@ def test_a_damaged_data_set_is_not_sent(collection, tmp_path):
     assert obstacle(instance, BIG) == there.reason
 
 
-def test_elements_of_odd_length_that_do_not_make_up_for_each_other_are_not_sent(tmp_path):
+def test_values_of_odd_length_are_padded(tmp_path):
     path = tmp_path / "odd.dcm"
-    path.write_bytes(b"\x08\x00\x00\x00UL\x01\x00\1" + b"\x08\x00\x60\x00CS\x01\x00C")
-    there = _made(Instance(str(path), "1.1", "1.2", EXPLICIT, 0, 18), IMPLICIT, tmp_path)
-    assert there.reason == "its data set has an odd length: the file is cut off or damaged"
+    path.write_bytes(b"\x08\x00\x60\x00CS\x01\x00C" + b"\x20\x00\x0d\x00UI\x01\x001")
+    there = _made(Instance(str(path), "1.1", "1.2", EXPLICIT, 0, 18), EXPLICIT, tmp_path)
+    assert there.data == b"\x08\x00\x60\x00CS\x02\x00C " + b"\x20\x00\x0d\x00UI\x02\x001\0"
+
+
+def test_what_takes_too_much_memory_is_not_sent(found, tmp_path, monkeypatch):
+    def out_of_memory(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(conversion, "reencode", out_of_memory)
+    reason = "converting it takes more memory than its size explains, or than there is"
+    assert _made(found, IMPLICIT, tmp_path) == Unsendable(found.path, reason)
+    assert obstacle(found, JPEG) == reason
+
+
+def test_who_only_asks_gets_no_data_back(collection, tmp_path):
+    small, image = (probe_file(str(collection[name])) for name in ("reportsi.dcm", "CT_small.dcm"))
+    orders = [Order(one, JPEG, one.sop_instance_uid) for one in (small, image)]
+    reason = Unsendable(image.path, "its pixel data would have to be compressed")
+    assert [*judge(orders, Settings(str(tmp_path)))] == [small._replace(data=None), reason]
+
+
+def test_a_data_set_that_inflates_to_more_than_is_allowed_is_not_converted(collection, tmp_path):
+    instance = probe_file(str(collection["image_dfl.dcm"]))
+    order = Order(instance, EXPLICIT, instance.sop_instance_uid)
+    [there] = convert([order], Settings(str(tmp_path), max_inflated=100_000))
+    assert there.reason == "its data set inflates to more than 100000 bytes, and --max-inflated allows no more"
+    [there] = convert([order], Settings(str(tmp_path)))
+    assert there.length > 100_000
+
+
+def test_a_file_that_was_exchanged_for_another_of_the_same_size_is_not_sent(collection, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(collection["CT_small.dcm"].read_bytes())
+    status = path.stat()
+    version = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+    instance = probe_file(str(path))._replace(version=version)
+    assert isinstance(_made(instance, IMPLICIT, tmp_path), Instance)
+    os.utime(path, ns=(0, 0))
+    assert _made(instance, IMPLICIT, tmp_path).reason == "it has changed since it was found"
 
 
 def test_a_file_that_has_changed_or_gone_is_not_sent(collection, tmp_path):
@@ -153,8 +204,12 @@ def test_where_there_is_no_room_nothing_is_left(found, tmp_path, monkeypatch):
     monkeypatch.setattr(conversion, "_IN_MEMORY", 1000)
     there = _made(found, IMPLICIT, tmp_path / "gone")
     assert there.reason == f"no room for its converted data set in {tmp_path / 'gone'}: No such file or directory"
-    monkeypatch.setattr(conversion, "_chunks", lambda *_: [bytes(2000)] * 1000)
     if Path("/dev/full").exists():
-        monkeypatch.setattr(Path, "open", lambda *_: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb"))
+        monkeypatch.setattr(os, "open", lambda *_: _open("/dev/full", os.O_WRONLY))
+        monkeypatch.setattr(os, "unlink", lambda _: None)
+        monkeypatch.setattr(conversion, "_chunks", lambda *_: [bytes(2000)] * 1000)
         assert _made(found, IMPLICIT, tmp_path).reason.endswith("No space left on device")
         assert [*tmp_path.iterdir()] == []
+
+
+_open = os.open

@@ -1,7 +1,10 @@
 """The converter with real worker processes: what it makes, and what it leaves behind."""
 
 import asyncio
+import errno
+import os
 import tempfile
+import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -10,14 +13,16 @@ import pytest
 import trees
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare import process, spool
 from asyncstore.prepare.converter import ConversionOptions, Converter
+from asyncstore.prepare.encoding import encoding_of
 from asyncstore.prepare.invention import Invent
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.probe import probe_file
-from asyncstore.prepare.reencode import Changes, encoding_of, reencode
+from asyncstore.prepare.reencode import Changes, reencode
 from oracle import until
 
-IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 LARGE = 1_200_000
 """Bytes of a data set that comes back in a file."""
 
@@ -38,7 +43,7 @@ def _files(folder, count=2, size=LARGE):
 
 def _troublesome(folder, name):
     """A file that makes trouble when it is converted, and too large to come along with the probe."""
-    [path] = trees.instances(folder / "instances", 1, data_set_bytes=12_000)
+    [path] = trees.instances(folder / f"{name} instances", 1, data_set_bytes=12_000)
     return probe_file(str(path.rename(folder / name)))
 
 
@@ -49,7 +54,6 @@ def _converter(options=ConversionOptions(), size=1):  # noqa: B008 - it is froze
     try:
         yield converter
     finally:
-        converter.close()
         pool.close()
 
 
@@ -89,17 +93,17 @@ async def test_what_cannot_be_converted_is_said_in_its_place():
             assert made[1].path == found[1].path
 
 
-async def test_each_instance_has_an_identity_of_its_own(tmp_path):
-    found = _files(tmp_path, 5, 2000)
+async def test_an_instance_keeps_its_identity_when_it_is_converted_again(tmp_path):
+    found = [one._replace(ordinal=ordinal) for ordinal, one in enumerate(_files(tmp_path, 5, 2000), 1)]
     with _converter(ConversionOptions(Invent(instances=2))) as converter:
         uids, series = [], []
-        for portion in (found[:2], found[2:], found[:1]):
+        for portion in (found[:2], found[2:], found[:1], found[3:4]):
             async with converter.converted(portion, EXPLICIT) as made:
                 uids += [there.sop_instance_uid for there in made]
                 series += [there.data.split(b"\x20\x00\x0e\x00UI")[1][2:20] for there in made]
                 assert all(there.sop_instance_uid.encode() in there.data for there in made)
-    assert len({*uids}) == 6
-    assert [series.index(uid) for uid in series] == [0, 0, 2, 2, 4, 4]
+    assert [uids.index(uid) for uid in uids] == [0, 1, 2, 3, 4, 0, 3]
+    assert [series.index(uid) for uid in series] == [0, 0, 2, 2, 4, 0, 2]
 
 
 @pytest.mark.parametrize(
@@ -124,62 +128,99 @@ async def test_nothing_is_made_where_nothing_is_converted(temporary):
         assert [*temporary.iterdir()] == []
 
 
-async def test_temporary_files_vanish_when_they_have_been_read_and_their_folder_in_the_end(tmp_path, temporary):
+def _descriptors():
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - it is no folder
+
+
+async def test_large_data_sets_lie_in_files_without_a_name_that_only_we_may_read(tmp_path, temporary):
     found = _files(tmp_path)
+    before = _descriptors()
     with _converter() as converter:
         async with converter.converted(found, IMPLICIT) as made:
-            paths = [Path(there.path) for there in made]
-            assert all(temporary in path.parents for path in paths)
-            assert all(path.stat().st_mode & 0o077 == 0 for path in [paths[0].parent])  # it is patients' data
-        assert not any(path.exists() for path in paths)
-        assert len([*temporary.iterdir()]) == 1
+            assert [*temporary.iterdir()] == []
+            for there in made:
+                status = os.stat(there.path)  # noqa: PTH116 - a path is a text here
+                assert (status.st_nlink, status.st_mode & 0o777, status.st_size) == (0, 0o600, there.length)
+            paths = [there.path for there in made]
+        assert not any(map(os.path.exists, paths))
     assert [*temporary.iterdir()] == []
+    assert _descriptors() == before
+
+
+async def test_a_worker_that_is_killed_takes_nothing_with_it(tmp_path):
+    pool = Pool(1)
+    converter = Converter(pool, ConversionOptions())
+    found = _files(tmp_path)
+    async with converter.converted(found, IMPLICIT) as made:
+        pool.close()
+        assert [_data(there) for there in made] == [_as_it_should_be(one, IMPLICIT) for one in found]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
-async def test_temporary_files_vanish_whatever_happens_meanwhile(tmp_path, temporary, error):
-    with _converter() as converter:
-        with suppress(error):
-            async with converter.converted(_files(tmp_path), IMPLICIT) as made:
-                paths = [Path(there.path) for there in made]
-                raise error
-        assert not any(path.exists() for path in paths)
+async def test_files_are_closed_whatever_happens_meanwhile(tmp_path, temporary, error):
+    before = _descriptors()
+    with _converter() as converter, suppress(error):
+        async with converter.converted(_files(tmp_path), IMPLICIT):
+            raise error
+    assert _descriptors() == before
     assert [*temporary.iterdir()] == []
 
 
-def _remove(there):
-    Path(there.path).unlink()
-
-
-async def test_a_temporary_file_that_is_gone_already_is_no_error(tmp_path):
-    with _converter() as converter:
-        async with converter.converted(_files(tmp_path), IMPLICIT) as made:
-            _remove(made[0])
-
-
-async def test_files_of_a_conversion_that_is_cancelled_vanish_with_the_folder(folder, tmp_path, temporary):
+async def test_nothing_is_left_of_a_conversion_that_is_cancelled(folder, tmp_path, temporary):
     found = [*_files(tmp_path / "large"), _troublesome(folder, "slow")]
+    before = _descriptors()
     with _converter() as converter:
         converting = asyncio.create_task(_convert(converter, found))
         await _opened(found[-1])
-        assert len([*temporary.rglob("*")]) == 3  # the folder, and what was converted before
+        assert [*temporary.iterdir()] == []
         converting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await converting
+    assert _descriptors() == before
     assert [*temporary.iterdir()] == []
+
+
+async def test_nothing_is_left_of_one_that_is_cancelled_while_it_is_done_again(folder, tmp_path):
+    kills, slow = (_troublesome(folder, name) for name in ("kills-once", "slow"))
+    found = [kills, *_files(tmp_path / "large"), slow]
+    before = _descriptors()
+    with _converter() as converter:
+        converting = asyncio.create_task(_convert(converter, found))
+        await _opened(found[-1])
+        converting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await converting
+    assert _descriptors() == before
 
 
 async def _convert(converter, found):
     async with converter.converted(found, IMPLICIT) as made:
-        return made
+        return [there if isinstance(there, Unsendable) else there._replace(data=_data(there)) for there in made]
 
 
-async def test_a_folder_that_cannot_be_removed_is_no_error(tmp_path, temporary):
+async def test_where_there_is_no_proc_files_have_names_until_they_are_read(tmp_path, temporary, monkeypatch):
+    startup = "from asyncstore.prepare import spool; spool._IS_NAMELESS = False; main(*arguments)"
+    monkeypatch.setattr(process, "_STARTUP", process._STARTUP.replace("main(*arguments)", startup))  # noqa: SLF001
+    monkeypatch.setattr(spool, "_IS_NAMELESS", False)
+    found = _files(tmp_path)
     with _converter() as converter:
-        async with converter.converted(_files(tmp_path), IMPLICIT):
-            pass
-        for below in temporary.iterdir():
-            below.rmdir()
+        async with converter.converted(found, IMPLICIT) as made:
+            assert {there.path for there in made} == {str(path) for path in temporary.iterdir()}
+            assert [_data(there) for there in made] == [_as_it_should_be(one, IMPLICIT) for one in found]
+        assert [*temporary.iterdir()] == []
+
+
+async def test_where_no_descriptor_is_free_for_it_a_large_data_set_is_not_sent_for_that_reason(tmp_path, monkeypatch):
+    def opened(_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(spool, "opened", opened)
+    found = [*_files(tmp_path / "large"), *_files(tmp_path / "small", size=2000)]
+    with _converter() as converter:
+        made = await _convert(converter, found)
+    reason = "its converted data set cannot be opened: Too many open files"
+    assert made[:2] == [Unsendable(one.path, reason) for one in found[:2]]
+    assert [_data(there) for there in made[2:]] == [_as_it_should_be(one, IMPLICIT) for one in found[2:]]
 
 
 # Workers that die.
@@ -208,5 +249,61 @@ async def test_where_no_process_can_be_run_it_says_so(tmp_path, temporary):
     converter = Converter(pool, ConversionOptions())
     with pytest.raises(PrepareError):
         await _convert(converter, _files(tmp_path))
-    converter.close()
     assert [*temporary.iterdir()] == []
+
+
+# Memory.
+
+
+def _deflated(folder, page, count):
+    """A file whose data set is this page, again and again, deflated: the instance in it, and its inflated size."""
+    path = folder / "deflated"
+    compressor = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    data = b"".join(compressor.compress(page) for _ in range(count)) + compressor.flush()
+    path.write_bytes(data)
+    return Instance(str(path), "1.2.3", "1.2.4", DEFLATED, 0, len(data)), len(page) * count
+
+
+def _peak(pid):
+    """Bytes of memory that a process has taken at most."""
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) << 10
+
+
+def _workers():
+    found = set()
+    for children in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):
+            found |= {int(child) for child in children.read_text().split()}
+    return found
+
+
+_EMPTY_ELEMENTS = b"".join(b"\x11\x00" + number.to_bytes(2, "little") + b"LO\0\0" for number in range(1, 1001))
+
+
+async def test_a_worker_takes_four_times_the_size_of_a_data_set_at_most_however_many_elements_it_has(tmp_path):
+    found, size = _deflated(tmp_path, _EMPTY_ELEMENTS, 1000)
+    assert found.length < 60_000
+    before = _workers()
+    with _converter() as converter:
+        [made] = await _convert(converter, [found])
+        assert made.length == size
+        (worker,) = _workers() - before
+        assert _peak(worker) < (64 << 20) + 4 * size
+
+
+async def test_a_data_set_that_takes_more_memory_than_it_may_costs_only_itself(tmp_path, monkeypatch):
+    """What is inflated is limited far below; so the limit of a worker's memory is made smaller here."""
+    small = "from asyncstore.prepare import conversion, worker\n"
+    small += "worker._SPARE, conversion._MOST_COPIES = 100 << 20, 0\nmain(*arguments)"
+    monkeypatch.setattr(process, "_STARTUP", process._STARTUP.replace("main(*arguments)", small))  # noqa: SLF001
+    large, size = _deflated(tmp_path, bytes(1 << 20), 200)
+    assert size < ConversionOptions().max_inflated
+    found = [*_files(tmp_path / "small", size=2000), large, *_files(tmp_path / "others", size=2000)]
+    before = _workers()
+    with _converter() as converter:
+        made = await _convert(converter, found)
+        assert [type(one) for one in made] == [Instance, Instance, Unsendable, Instance, Instance]
+        assert made[2].reason == "converting it takes more memory than its size explains, or than there is"
+        (worker,) = _workers() - before
+        assert _peak(worker) < 200 << 20

@@ -18,7 +18,7 @@ LIMITS = {NAME: 64, PATIENT_ID: 64, STUDY_ID: 16, SERIES_NUMBER: 12, INSTANCE_NU
 
 def _first(count, invent):
     inventor = Inventor(invent)
-    return [inventor.next() for _ in range(count)]
+    return [inventor.identity(ordinal) for ordinal in range(1, count + 1)]
 
 
 def _runs(values):
@@ -38,6 +38,19 @@ def test_numbers_begin_at_0_in_each_series_and_study():
     made = _first(12, Invent(instances=2, series=3, studies=2))
     assert [int(one.values[INSTANCE_NUMBER]) for one in made] == [0, 1] * 6
     assert [int(one.values[SERIES_NUMBER]) for one in made] == [0, 0, 1, 1, 2, 2] * 2
+
+
+def test_an_instance_that_is_asked_for_again_is_the_same_and_those_around_it_too():
+    inventor = Inventor(Invent(instances=2, series=2, studies=2))
+    identities = [inventor.identity(ordinal) for ordinal in range(1, 20)]
+    for ordinal in (7, 7, 3, 19, 1):
+        assert inventor.identity(ordinal) == identities[ordinal - 1]
+
+
+def test_two_runs_have_no_uid_in_common():
+    first, second = (_first(10, Invent(2, 2, 2)) for _ in range(2))
+    for tag in (SOP_INSTANCE_UID, SERIES_UID, STUDY_UID):
+        assert not {one.values[tag] for one in first} & {one.values[tag] for one in second}
 
 
 def test_without_numbers_they_are_those_of_storescu():
@@ -67,8 +80,6 @@ def test_study_ids_stay_apart_at_any_time(monkeypatch, begun):
     """SH has 16 characters."""
     monkeypatch.setattr("time.time", lambda: begun)
     inventor = Inventor(Invent(1, 1, 1))
-    ids = [inventor.next().values[STUDY_ID] for _ in range(1000)]
-    inventor._count = 9_999_000  # noqa: SLF001 - instead of as many instances
-    ids += [inventor.next().values[STUDY_ID] for _ in range(1000)]
+    ids = [inventor.identity(ordinal).values[STUDY_ID] for ordinal in (*range(1, 1000), *range(9_999_000, 10_000_000))]
     assert len({*ids}) == len(ids)
     assert max(map(len, ids)) <= 16

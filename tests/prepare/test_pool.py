@@ -15,6 +15,7 @@ import pytest
 import trees
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare import process
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool, default_size
 from asyncstore.prepare.probe import probe
@@ -177,10 +178,10 @@ async def test_a_batch_beside_one_that_kills_is_not_touched(folder):
     assert found == probe(calm)
 
 
-async def test_where_no_process_lives_long_enough_to_answer_no_file_is_to_blame(folder, tmp_path):
-    (tmp_path / "startup/sitecustomize.py").write_text("import os; os._exit(1)")
+async def test_where_no_process_lives_long_enough_to_answer_no_file_is_to_blame(tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "_STARTUP", "import os; os._exit(1)")
     with _closing(Pool(1)) as pool, pytest.raises(PrepareError, match="die as soon as they start"):
-        await pool.probe([_file(folder, str(number)) for number in range(10)])
+        await pool.probe([_file(tmp_path, str(number)) for number in range(10)])
 
 
 async def test_where_no_process_can_be_started_it_says_so(tmp_path, monkeypatch):
@@ -189,15 +190,137 @@ async def test_where_no_process_can_be_started_it_says_so(tmp_path, monkeypatch)
         await pool.probe([str(tmp_path)])
 
 
+# Workers that hang.
+
+
+async def test_a_file_that_a_worker_hangs_on_is_unsendable_and_all_others_go_on(folder):
+    paths = [_file(folder, name) for name in ["1", "slow", *map(str, range(300))]]
+    before = _children()
+    with _closing(Pool(1, silent_seconds=1)) as pool:
+        found = await pool.probe(paths)
+        assert len(_children() - before) == 1
+    reason = "looking into it took more than 1 seconds, and its worker process was ended"
+    assert found[1] == Unsendable(paths[1], reason)
+    del found[1], paths[1]
+    assert found == probe(paths)
+
+
+async def test_a_worker_that_was_stopped_is_replaced(folder):
+    paths = [_file(folder, "1"), _file(folder, "slow-once"), _file(folder, "2")]
+    before = _children()
+    with _closing(Pool(1, silent_seconds=1)) as pool:
+        probing = asyncio.create_task(pool.probe(paths))
+        await _opened(paths[1])
+        (worker,) = _children() - before
+        os.kill(worker, signal.SIGSTOP)
+        assert await probing == probe(paths)
+
+
+def _opening(path):
+    return Path(f"{path}.opened").read_text()
+
+
+async def test_a_batch_that_goes_on_slowly_has_all_the_time_it_needs(tmp_path, monkeypatch):
+    slow = "import time; from asyncstore.prepare import worker; worker.PART_SECONDS = 0; probe = worker.probe_file\n"
+    slow += (
+        "worker.probe_file = lambda *of: (open(of[0] + '.opened', 'a').write('x'), time.sleep(0.5), probe(*of))[2]\n"
+    )
+    startup = process._STARTUP.replace("main(*arguments)", slow + "main(*arguments)")  # noqa: SLF001 - it is another process's
+    monkeypatch.setattr(process, "_STARTUP", startup)
+    paths = [_file(tmp_path, str(number)) for number in range(8)]
+    with _closing(Pool(1, silent_seconds=3)) as pool:
+        assert await pool.probe(paths) == probe(paths)
+    assert {*map(_opening, paths)} == {"x"}  # nothing was done again
+
+
+async def test_what_was_answered_before_a_worker_hangs_is_not_done_again(tmp_path, monkeypatch):
+    slow = "import time; from asyncstore.prepare import worker; worker.PART_SECONDS = 0; probe = worker.probe_file\n"
+    slow += "worker.probe_file = lambda *of: (open(of[0] + '.opened', 'a').write('x'), "
+    slow += "time.sleep(60 * of[0].endswith('5')), probe(*of))[2]\n"
+    startup = process._STARTUP.replace("main(*arguments)", slow + "main(*arguments)")  # noqa: SLF001 - it is another process's
+    monkeypatch.setattr(process, "_STARTUP", startup)
+    paths = [_file(tmp_path, str(number)) for number in range(8)]
+    with _closing(Pool(1, silent_seconds=1)) as pool:
+        assert [type(one) for one in await pool.probe(paths)].count(Unsendable) == 1
+    assert [*map(_opening, paths)] == ["x"] * 5 + ["xx"] + ["x"] * 2
+
+
+# What they do not get.
+
+
+async def test_workers_have_no_secrets_in_their_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASYNCSTORE_PASSWORD", "hunter2")
+    monkeypatch.setenv("ASYNCSTORE_USE_PASSWD", "hunter2")
+    before = _children()
+    with _closing(Pool(1)) as pool:
+        await pool.probe([str(tmp_path)])
+        (worker,) = _children() - before
+        environment = _environment(worker)
+    assert b"hunter2" not in environment
+    assert b"PATH=" in environment
+
+
+def _environment(pid):
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def _hostile(folder):
+    """A folder with modules that tell when they are imported."""
+    folder.mkdir()
+    names = [
+        "struct",
+        "decimal",
+        "typing",
+        "marshal",
+        "pydicom",
+        "numpy",
+        "asyncstore",
+        "sitecustomize",
+        "usercustomize",
+    ]
+    for name in [*names, "importlib"]:
+        (folder / f"{name}.py").write_text(f"open({str(folder)!r} + '/imported', 'a').write('{name} ')\n")
+    (folder / "dl").mkdir()
+    return folder
+
+
+def _unusual():
+    """A file that pydicom is needed for."""
+    return next(str(path) for path in trees.pydicom_test_files() if path.name == "ExplVR_LitEndNoMeta.dcm")
+
+
+@pytest.mark.parametrize("python_path", [None, "", ":", ".", "{folder}"])
+async def test_workers_import_nothing_from_the_working_directory(tmp_path, monkeypatch, python_path):
+    hostile = _hostile(tmp_path / "hostile")
+    monkeypatch.chdir(hostile)
+    if python_path is not None:
+        monkeypatch.setenv("PYTHONPATH", python_path.format(folder=hostile))
+    monkeypatch.setattr(sys, "path", ["", str(hostile), *sys.path])
+    process._root_of_pydicom.cache_clear()  # noqa: SLF001 - as in a process that begins here
+    paths = [_file(tmp_path, "1"), _unusual()]
+    with _closing(Pool(1)) as pool:
+        assert await pool.probe(paths) == probe(paths)
+    assert not (hostile / "imported").exists()
+
+
+async def test_workers_find_pydicom_where_only_this_process_knows_it(monkeypatch):
+    """As where it is named by PYTHONPATH, or lies beside a program that was packed with it."""
+    monkeypatch.setattr(process, "_interpreter", lambda: [sys.executable, "-P", "-S"])  # without site-packages
+    with _closing(Pool(1)) as pool:
+        assert await pool.probe([_unusual()]) == probe([_unusual()])
+
+
 _A_PARENT = """
 import asyncio, os, sys
 from asyncstore.prepare.pool import Pool
 
 async def main():
-    await Pool(1).probe([sys.argv[1]])
+    pool = Pool(1)
+    await pool.probe([sys.argv[1]])
     for task in os.listdir("/proc/self/task"):
         print(open(f"/proc/self/task/{task}/children").read(), end=" ")
     print(flush=True)
+    await pool.probe([sys.argv[1]] * int(sys.argv[2]))
     await asyncio.sleep(60)
 
 asyncio.run(main())
@@ -211,8 +334,10 @@ def _is_running(pid):
         return False
 
 
-def test_a_worker_does_not_outlive_its_parent(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", _A_PARENT, tmp_path], stdout=subprocess.PIPE) as parent:
+@pytest.mark.parametrize("paths", [0, 10_000_000], ids=["idle", "busy"])
+def test_a_worker_does_not_outlive_its_parent(tmp_path, paths):
+    command = [sys.executable, "-c", _A_PARENT, tmp_path, str(paths)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
         worker = int(parent.stdout.readline())
         assert _is_running(worker)
         parent.kill()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import trees
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.probe import probe
-from asyncstore.prepare.worker import HELLO, PROBE, read_message, write_message
+from asyncstore.prepare.worker import DONE, HELLO, PROBE, read_message, write_message
 
 _TEXT = st.binary().map(os.fsdecode)
 _ITEMS = st.lists(st.one_of(_TEXT, st.tuples(_TEXT, st.integers(0, 2**63), st.none() | st.binary())))
@@ -53,7 +53,8 @@ def _answers(*requests):
     received = io.BytesIO(ended.stdout.removeprefix(HELLO))
     answers = [read_message(received) for _ in requests]
     assert received.read() == b""
-    return answers
+    assert {kind for kind, _ in answers} == {DONE}
+    return [found for _, found in answers]
 
 
 def test_a_worker_answers_each_batch_in_order_and_ends_with_its_input(tmp_path):

@@ -2,10 +2,11 @@
 
 from typing import ClassVar
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.model import Instance
+from asyncstore.model import Instance, Oddity
 from asyncstore.negotiation import Planned, listed, pair_of
 from asyncstore.schedule.carriage import Carriage, why_not
 
@@ -122,3 +123,12 @@ def test_every_instance_is_in_one_portion(transfer_syntaxes, changes_everything,
     portions = _portions(carriage, instances)
     assert [path for paths, _ in portions for path in paths] == [one.path for one in instances]
     assert all(paths for paths, _ in portions)
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, JPEG])
+def test_what_has_values_of_odd_length_is_rewritten_also_where_its_transfer_syntax_was_accepted(syntax):
+    carriage = _carriage([(CT, syntax)], Planned(), wanted=[(CT, syntax)])
+    instances = _instances(syntax, syntax, syntax, syntax)
+    instances[1] = instances[1]._replace(oddities=Oddity.ODD_VALUES | Oddity.UNUSUAL_UID)
+    instances[3] = instances[3]._replace(oddities=Oddity.UNUSUAL_UID)
+    assert _portions(carriage, instances) == [(["0"], None), (["1"], syntax), (["2", "3"], None)]

@@ -1,0 +1,85 @@
+"""How data sets are encoded as a whole: what a transfer syntax says of that, and inflating and deflating."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.model import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
+from asyncstore.prepare.elements import DEFLATED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from asyncstore.prepare.result import Chunk
+
+MAX_INFLATED = 1 << 28
+"""Bytes that a deflated data set may have when it is inflated, unless the user allows more: it lies in memory then, in
+every worker process. Real ones are images of some megabytes."""
+
+
+class Unconvertible(Exception):
+    """A data set cannot be converted; the message says why, in a clause about its file."""
+
+
+class DamagedDataSet(Exception):
+    """The bytes are no data set in the encoding they are said to have; the message says what is wrong."""
+
+
+class Encoding(NamedTuple):
+    """How a data set is encoded."""
+
+    is_implicit: bool
+    is_little: bool
+    is_deflated: bool = False
+    is_compressed: bool = False
+    """Whether pixel data is."""
+
+
+ENCODINGS: Mapping[str, Encoding] = {
+    IMPLICIT_VR_LITTLE_ENDIAN: Encoding(is_implicit=True, is_little=True),
+    EXPLICIT_VR_LITTLE_ENDIAN: Encoding(is_implicit=False, is_little=True),
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: Encoding(is_implicit=False, is_little=True, is_deflated=True),
+    EXPLICIT_VR_BIG_ENDIAN: Encoding(is_implicit=False, is_little=False),
+}
+"""The transfer syntaxes without compressed pixel data: a data set in one of them can be had in all of them."""
+
+
+def encoding_of(transfer_syntax_uid: str) -> Encoding:
+    """How data sets of this transfer syntax are encoded."""
+    return ENCODINGS.get(transfer_syntax_uid) or Encoding(
+        is_implicit=False, is_little=True, is_deflated=transfer_syntax_uid in DEFLATED, is_compressed=True
+    )
+
+
+def inflated(data: bytes | memoryview, limit: int) -> bytes:
+    """A deflated data set as it was before, if it has no more than ``limit`` bytes.
+
+    Raises:
+        DamagedDataSet: ``data`` is no deflated data set.
+        Unconvertible: it has more.
+    """
+    decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        whole = decompressor.decompress(data, limit)
+    except zlib.error as error:
+        raise DamagedDataSet(f"it cannot be inflated: {error}") from error
+    if decompressor.eof:
+        return whole
+    if len(whole) == limit:
+        raise Unconvertible(f"its data set inflates to more than {limit} bytes, and --max-inflated allows no more")
+    raise DamagedDataSet("it ends too early")
+
+
+def deflated(chunks: Iterable[Chunk], level: int) -> list[Chunk]:
+    """A data set deflated, as hard as zlib does at ``level``; of even length."""
+    compressor = zlib.compressobj(level, wbits=-zlib.MAX_WBITS)
+    pieces: list[Chunk] = [*map(compressor.compress, chunks), compressor.flush()]
+    if sum(map(len, pieces)) & 1:
+        pieces.append(b"\0")  # PS3.5 A.5
+    return pieces

@@ -1,0 +1,87 @@
+"""Converted data sets that are too large for a pipe, in files without a name.
+
+Such a file vanishes with the last process that has it open.
+
+Rules:
+
+1. A worker process makes a file, removes its name at once, and only then writes to it. So no patient's data stays on
+   the disk, however the processes end. Its answer names the file as ``/proc/PID/fd/N``.
+2. Whoever ordered it opens that, and reads from its own descriptor, ``/proc/self/fd/N``. The worker holds the file
+   until its next order, which it gets only when the last one was opened.
+3. Where the system has no ``/proc``, a file keeps its name until it has been read. If the program is killed before, it
+   stays.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeGuard
+
+from asyncstore.model import Instance, Unsendable
+from asyncstore.prepare.probe import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_OURS = "/proc/self/fd"
+_IS_NAMELESS = os.path.isdir(_OURS)  # noqa: PTH112 - pathlib is slower to import than this module
+
+_held: list[int] = []
+"""Descriptors that this process, a worker, holds for whoever ordered what is in them."""
+
+
+def write(chunks: Iterable[bytes | bytearray | memoryview], folder: str) -> str:
+    """A path at which whoever ordered these bytes can open a file that holds them.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = os.path.join(folder, f"asyncstore-{os.urandom(12).hex()}")  # noqa: PTH118 - paths are str throughout
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    if _IS_NAMELESS:
+        os.unlink(path)  # noqa: PTH108 - as above
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.writelines(chunks)
+    except OSError:
+        os.close(descriptor)
+        if not _IS_NAMELESS:
+            os.unlink(path)  # noqa: PTH108 - as above
+        raise
+    if not _IS_NAMELESS:
+        os.close(descriptor)
+        return path
+    _held.append(descriptor)
+    return f"/proc/{os.getpid()}/fd/{descriptor}"
+
+
+def let_go() -> None:
+    """Close what this process wrote: it has been opened by now."""
+    while _held:
+        os.close(_held.pop())
+
+
+def take(made: Instance) -> Instance | Unsendable:
+    """What a worker process wrote, at a path of this process, or why it cannot be opened."""
+    if not _IS_NAMELESS:
+        return made
+    try:
+        return made._replace(path=f"{_OURS}/{opened(made.path)}")
+    except OSError as error:
+        return Unsendable(made.path, f"its converted data set cannot be opened: {error.strerror}")
+
+
+def drop(made: Iterable[Instance | Unsendable]) -> None:
+    """Close, or remove, the files of conversions: they have been read, or will not be."""
+    for path in (one.path for one in made if is_spooled(one)):
+        with suppress(OSError):  # a file that is gone already
+            if _IS_NAMELESS:
+                os.close(int(path.rpartition("/")[2]))
+            else:
+                os.unlink(path)  # noqa: PTH108 - as above
+
+
+def is_spooled(made: Instance | Unsendable) -> TypeGuard[Instance]:
+    """Whether this answer to an order for a conversion is a file of this module."""
+    return isinstance(made, Instance) and made.data is None

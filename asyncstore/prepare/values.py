@@ -1,0 +1,48 @@
+"""Values of elements: their byte order, their padding, and tables of offsets (PS3.5 6.2, 7.1.1 and A.4)."""
+
+from __future__ import annotations
+
+import array
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from struct import Struct
+
+    from asyncstore.prepare.result import Chunk
+
+WORDS: Mapping[bytes, str] = {
+    **dict.fromkeys((b"AT", b"OW", b"SS", b"US"), "H"),
+    **dict.fromkeys((b"FL", b"OF", b"OL", b"SL", b"UL"), "I"),
+    **dict.fromkeys((b"FD", b"OD", b"OV", b"SV", b"UV"), "Q"),
+}
+"""The VRs whose values have a byte order, with the array type of their words."""
+
+_NUMBERS_AND_BYTES = frozenset(
+    vr.encode() for vr in ["AT", "FD", "FL", "OB", "OD", "OF", "OL", "OV", "OW", "SL", "SS", "SV", "UI", "UL", "UN"]
+) | {b"US", b"UV"}
+"""The VRs whose values are padded with NUL; all others are padded with a space (PS3.5 6.2)."""
+
+
+def padding(vr: bytes) -> bytes:
+    """What a value of this VR and of odd length is padded with."""
+    return b"\0" if vr in _NUMBERS_AND_BYTES else b" "
+
+
+def swapped(vr: bytes, value: memoryview) -> Chunk:
+    """A value in the other byte order, with padding where its length is odd; bytes that fill no word stay."""
+    words = array.array(WORDS[vr])
+    rest = len(value) % words.itemsize
+    words.frombytes(value[: len(value) - rest])
+    if rest and words.itemsize == 2:  # noqa: PLR2004 - a word of 16 bits
+        words.frombytes(bytes((*value[-rest:], 0)))
+        rest = 0
+    words.byteswap()
+    whole = memoryview(words).cast("B")
+    return b"".join((whole, value[-rest:])) if rest else whole
+
+
+def shifted(table: Chunk, offset: Struct, odd: array.array[int]) -> bytes:
+    """A table of offsets of fragments, where those at the offsets ``odd`` are padded."""
+    return b"".join(offset.pack(old + bisect_left(odd, old)) for (old,) in offset.iter_unpack(table))

@@ -1,0 +1,188 @@
+"""Whole programs and their worker processes: where they are started, what ends them, and what stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+import trees
+from asyncstore import ConversionOptions, Invent
+from asyncstore.cli.main import main
+from asyncstore.prepare import conversion
+from cli.commands import asyncstore, finished
+from differential.acceptors import accepts_only
+from differential.conversation import IMPLICIT_LITTLE, Stored
+from oracle import GUARD, send, until
+from peers.dcmtk import running_storescp
+from peers.hostile import Behaviour, aborts, after, running_hostile, stops_reading
+
+PROGRAM = "import sys; from asyncstore.__main__ import main; sys.exit(main())"
+"""What an installer writes as the console script."""
+
+
+@pytest.fixture
+def program(tmp_path):
+    """The console script, in a folder of its own."""
+    path = tmp_path / "bin" / "asyncstore"
+    path.parent.mkdir()
+    path.write_text(PROGRAM)
+    return path
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """A folder as a CD may hold one: instances, and modules that tell when they are imported."""
+    folder = tmp_path / "cd"
+    trees.instances(folder, 5)
+    names = [
+        "struct",
+        "decimal",
+        "typing",
+        "pydicom",
+        "numpy",
+        "asyncstore",
+        "sitecustomize",
+        "usercustomize",
+        "_thread",
+    ]
+    for name in names:
+        (folder / f"{name}.py").write_text(
+            f"open({str(tmp_path / 'imported')!r}, 'a').write('{name} ')\nraise OSError\n"
+        )
+    (folder / "dl").mkdir()
+    unusual = next(path for path in trees.pydicom_test_files() if path.name == "ExplVR_LitEndNoMeta.dcm")
+    (folder / "unusual.dcm").write_bytes(unusual.read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["send", "-nh", "PEER", "."],
+        ["send", "-nh", "-u", "PEER", "."],
+        ["send", "-nh", "+II", "PEER", "."],
+        ["send", "-nh", "--dry-run", "-xi", "PEER", "."],
+        ["scan", "."],
+        ["scan", "--peer-check", "PEER", "."],
+    ],
+    ids=" ".join,
+)
+async def test_nothing_is_imported_from_the_folder_where_the_user_stands(tmp_path, program, hostile, words):
+    async with running_storescp(tmp_path / "stored", "+xi", transfer_syntaxes=None) as scp:
+        at = words.index("PEER") if "PEER" in words else len(words)
+        said = [*words[:at], *["127.0.0.1", str(scp.port)][: 2 * ("PEER" in words)], *words[at + 1 :]]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, program, *said, cwd=hostile, env=_environment(tmp_path), stdin=-1, stdout=-1, stderr=-1
+        )
+        done = await finished(process)
+    assert done.returncode == 2, done  # the modules are no instances
+    assert not (tmp_path / "imported").exists(), (tmp_path / "imported").read_text()
+    if words[0] == "send" and "--dry-run" not in words:
+        assert len(scp.stored()) == 6, done
+    else:
+        assert "6 instances" in done.out
+
+
+def _environment(tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASYNCSTORE_", "PYTHONPATH"))}
+    return {**kept, "TMPDIR": str(temporary), "ASYNCSTORE_PASSWORD": "hunter2", "ASYNCSTORE_USER": "me"}
+
+
+def _below(pid):
+    """The processes that a process has started."""
+    found = set()
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found |= {int(child) for child in (task / "children").read_text().split()}
+    return found
+
+
+def _is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="files without a name are Linux's")
+@pytest.mark.parametrize("victims", ["the program", "the program and its workers"])
+async def test_a_program_that_is_killed_leaves_no_process_and_no_patients_data(tmp_path, program, victims):
+    trees.instances(tmp_path / "archive", 6, data_set_bytes=1_500_000)
+    begun = []
+
+    async def stops(acceptor):
+        begun.append(acceptor)
+        await stops_reading()(acceptor)
+
+    behaviour = Behaviour(on_request=accepts_only(IMPLICIT_LITTLE), amid_data=stops)
+    environment = _environment(tmp_path)
+    async with running_hostile(behaviour) as scp:
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, program, "send", "--associations", "2", "127.0.0.1", str(scp.port), tmp_path / "archive"],
+            env=environment, stdout=-3, stderr=-3,
+        )  # fmt: skip
+        await until(lambda: len(begun) == 2)
+        workers = _below(process.pid)
+        assert workers
+        for pid in workers:
+            assert b"hunter2" not in _variables(pid)
+        for pid in [process.pid, *(workers if "workers" in victims else ())]:
+            os.kill(pid, signal.SIGKILL)
+        await asyncio.wait_for(process.wait(), GUARD)
+    assert [*Path(environment["TMPDIR"]).rglob("*")] == []  # noqa: ASYNC240 - three names
+    await until(lambda: not any(map(_is_running, workers)))
+
+
+def _variables(pid):
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+@pytest.mark.parametrize("stores", [0, 3, 5])
+async def test_series_have_as_many_instances_as_were_asked_for_also_where_an_association_is_lost(tmp_path, stores):
+    paths = trees.instances(tmp_path / "archive", 12)
+    losing = Behaviour(on_store=after(stores, aborts()), keeps_data_sets=True)
+    async with running_hostile(losing, Behaviour(keeps_data_sets=True)) as scp:
+        await send(scp.port, paths, associations=1, conversion=ConversionOptions(Invent(instances=4, series=2)))
+        stored = [Stored.of(store) for store in scp.stores]
+    numbers = {(_value(one, 0x00200011), _value(one, 0x00200013)) for one in stored}
+    assert len({one.sop_instance_uid for one in stored}) == len(stored) == 12
+    assert numbers == {(str(series), str(number)) for series in (0, 1) for number in range(4)}
+    by_series = {}
+    for one in stored:
+        by_series.setdefault(_value(one, 0x0020000E), []).append(_value(one, 0x00200013))
+    assert sorted(map(sorted, by_series.values())) == [["0", "1", "2", "3"]] * 3
+
+
+def _value(store, tag):
+    return next(value for each, _, value in store.data_set if each == tag).decode()
+
+
+def test_a_dry_run_has_data_sets_looked_into_by_worker_processes(monkeypatch, capsys):
+    """A deflated one may take much memory when it is inflated."""
+
+    def not_here(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(conversion, "reencode", not_here)
+    path = next(path for path in trees.pydicom_test_files() if path.name == "image_dfl.dcm")
+    assert main(["send", "--dry-run", "-nh", "-xm", "pacs.invalid", "104", str(path)]) == 1
+    assert "its pixel data would have to be compressed" in " ".join(capsys.readouterr().out.split())
+
+
+async def test_what_inflates_to_more_than_is_allowed_is_not_sent_and_the_option_is_named(tmp_path):
+    path = next(path for path in trees.pydicom_test_files() if path.name == "image_dfl.dcm")
+    async with running_storescp(tmp_path / "stored", "+xi", transfer_syntaxes=None) as scp:
+        address = ["127.0.0.1", str(scp.port), str(path)]
+        refused = await asyncstore("send", "--max-inflated", "100000", "--json", "-", *address)
+        assert refused.returncode == 1
+        assert "its data set inflates to more than 100000 bytes, and --max-inflated allows no more" in refused.out
+        assert (await asyncstore("send", "--max-inflated", "10000000", *address)).returncode == 0
+        assert len(scp.stored()) == 1
