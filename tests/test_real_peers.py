@@ -132,6 +132,18 @@ async def test_orthanc_which_never_answers_what_it_cannot_read_to_its_end_is_giv
         assert all("no response within 1 s" in outcome.error for outcome in ran.outcomes)
 
 
+async def test_where_storescp_aborts_at_what_it_cannot_read_the_outcome_says_that_the_file_may_be_the_cause(tmp_path):
+    [whole] = [path for path in pydicom_test_files() if path.name == "MR_small_implicit.dcm"]
+    damaged = tmp_path / "damaged.dcm"
+    damaged.write_bytes(whole.read_bytes() + b"\xfd\xff\x10\x00LO\x04\x00TEST")  # explicit VR, all of a sudden
+    async with running_storescp(tmp_path / "out", bit_preserving=False) as scp, nothing_left_behind():
+        ran = await send(scp.port, [damaged, whole], associations=1)
+    assert ran.of(whole).result is Result.STORED
+    assert ran.of(damaged).result is Result.UNKNOWN
+    assert "the peer aborted the association" in ran.of(damaged).error
+    assert "what is in this file may be the cause" in ran.of(damaged).error
+
+
 # A varied archive, whole, over one and several associations
 
 

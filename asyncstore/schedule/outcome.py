@@ -40,7 +40,7 @@ def _without_response(error: AssociationError | None) -> str:
     if not isinstance(error, AssociationAborted):
         return words
     if error.outstanding > 1:
-        return f"{words}; one of the {error.outstanding} files that were under way may be the cause"
+        return f"{words}; what is in one of the files that were under way may be the cause"
     return f"{words}; what is in this file may be the cause"
 
 
