@@ -84,6 +84,10 @@ _ABORT_LINGER = 1.0
 """Seconds to wait, after A-ABORT, for the peer to close: closing at once could keep the A-ABORT from reaching it."""
 
 
+_MOST_GATHERS = 16
+"""Gather writes, one after the other, before the event loop has its turn: to a fast peer with a tiny maximum length a
+large instance takes thousands of them."""
+
 _WRONG_PORT = "Perhaps it speaks TLS on this port (+tls, +tla), or is no DICOM peer at all."
 """What to say of one that does not answer as a DICOM peer does."""
 
@@ -439,7 +443,9 @@ class Association:
 
     def _pump(self) -> None:
         """Send what may be sent now, and nothing over a link that has ended, though that is told a moment later."""
-        while self.error is None and self._requests.goes_on and self._link.is_ready:
+        for _ in range(_MOST_GATHERS):
+            if self.error is not None or not self._requests.goes_on or not self._link.is_ready:
+                return
             gathered = self._requests.gather()
             if not gathered.buffers:
                 self._give_up_unreadable()
@@ -451,6 +457,7 @@ class Association:
                 self._release_sent()
             for exchange in gathered.finished:
                 self._finished(exchange)
+        self._loop.call_soon(self._pump)
 
     def _give_up_unreadable(self) -> None:
         unreadable = self._requests.unreadable()

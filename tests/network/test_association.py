@@ -25,6 +25,7 @@ from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import IdentityKind, UserIdentity
+from asyncstore.protocol.requests import Requests
 from oracle import GUARD, in_both_loops, nothing_left_behind, until
 from peers.acceptor import ABORT, ASSOCIATE_AC, Acceptor, item, pdu
 from peers.hostile import (
@@ -234,6 +235,31 @@ async def test_no_text_of_the_peer_forges_lines_of_a_log_or_drives_a_terminal(ca
     messages = [record.getMessage() for record in caplog.records]
     assert sum("EVIL\\n\\x1b[2JI: all is well\\xff" in message for message in messages) > 3
     assert all(message.isprintable() for message in messages)
+
+
+@in_both_loops
+async def test_a_fast_peer_with_a_tiny_maximum_length_does_not_keep_the_event_loop_busy(large, monkeypatch):
+    between_turns, most = 0, 0
+
+    def turn():
+        nonlocal between_turns
+        between_turns = 0
+        turning[0] = asyncio.get_running_loop().call_soon(turn)
+
+    def counted(requests):
+        nonlocal between_turns, most
+        between_turns += 1
+        most = max(most, between_turns)
+        return gather(requests)
+
+    gather, turning = Requests.gather, [None]
+    monkeypatch.setattr(Requests, "gather", counted)
+    behaviour = Behaviour(on_request=accepts(max_length=8), amid_data=aborts())
+    async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port) as observed:
+        turn()
+        await observed.store([large])
+        turning[0].cancel()
+    assert 1 < most <= 32
 
 
 @in_both_loops
