@@ -145,13 +145,15 @@ class AssociationAborted(AssociationError):
     Attributes:
         source: 0 the service-user, 2 the service-provider.
         reason: the reason/diag. byte; it has a meaning for source 2 only.
+        outstanding: the requests that had begun and were not answered.
     """
 
-    def __init__(self, peer: str, source: int, reason: int) -> None:
+    def __init__(self, peer: str, source: int, reason: int, outstanding: int = 0) -> None:
         words = _ABORT_REASONS.get(reason, f"reason {reason}") if source == _ABORT_BY_PROVIDER else "by its application"
         super().__init__(peer, f"the peer aborted the association ({words})")
         self.source = source
         self.reason = reason
+        self.outstanding = outstanding
 
     @property
     def is_transient(self) -> bool:
@@ -283,16 +285,24 @@ class ProtocolViolation(AssociationError):
 
     Attributes:
         violation: what it sent, in words.
+        speaks: the protocol that it speaks instead, ``"TLS"`` or ``"HTTP"``, where its bytes tell.
     """
 
-    def __init__(self, peer: str, violation: str, *, speaks_dicom: bool = False) -> None:
+    def __init__(self, peer: str, violation: str, *, speaks_dicom: bool = False, speaks: str | None = None) -> None:
         super().__init__(peer, f"the peer broke the DICOM protocol: {violation}")
         self.violation = violation
-        self.hint = (
-            "That is a mistake in the peer's program or its settings: tell its administrator; -d shows what was agreed."
-            if speaks_dicom
-            else "Check that the port is the peer's DICOM port, not its web server's."
-        )
+        self.speaks = speaks
+        if speaks_dicom:
+            self.hint = (
+                "That is a mistake in the peer's program or its settings: tell its administrator; -d shows what was "
+                "agreed."
+            )
+        elif speaks == "TLS":
+            self.hint = (
+                "It speaks TLS on this port: use TLS with +tls, or with +tla if it wants no certificate of ours."
+            )
+        else:
+            self.hint = "Check that the port is the peer's DICOM port, not its web server's."
 
 
 class EchoRefused(AssociationError):
@@ -329,9 +339,11 @@ class InvalidPdu(AsyncstoreError):
     Attributes:
         violation: what is wrong, in words.
         reason: the reason/diag. byte of the A-ABORT it calls for (PS3.8 table 9-26).
+        speaks: the protocol that the peer speaks instead, ``"TLS"`` or ``"HTTP"``, where its bytes tell.
     """
 
-    def __init__(self, violation: str, reason: int) -> None:
+    def __init__(self, violation: str, reason: int, speaks: str | None = None) -> None:
         super().__init__(violation)
         self.violation = violation
         self.reason = reason
+        self.speaks = speaks

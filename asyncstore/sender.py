@@ -20,6 +20,7 @@ from asyncstore.errors import RequestTooLong, UsageError
 from asyncstore.model import Instance, Outcome, PairAnswer, Progress, Result, Unsendable
 from asyncstore.negotiation import UNCOMPRESSED, Planned, verification
 from asyncstore.network.association import Association, AssociationOptions
+from asyncstore.network.deviations import Deviations
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions, Converter
 from asyncstore.prepare.file_format import FileFormat
@@ -295,7 +296,7 @@ class Sender:
         self.port = port
         self._association_options = AssociationOptions(
             calling_ae_title, called_ae_title, max_pdu, max_send_pdu, async_operations, timeouts, identity,
-            proposal.roles, proposal.extended, _secured(tls, peer), ip_version,
+            proposal.roles, proposal.extended, _secured(tls, peer), ip_version, Deviations(),
         )  # fmt: skip
         too_much = excess(self._association_options.request(()))
         if too_much:

@@ -20,6 +20,7 @@ from asyncstore import (
 from asyncstore.errors import TimedOut
 from asyncstore.network.addresses import connect
 from oracle import DELIVERED, assert_true, nothing_left_behind, send, until
+from peers.acceptor import Result as Result_
 from peers.hostile import (
     ACCEPT_WITHOUT_ITEMS,
     COMMAND_SET_OF_GARBAGE,
@@ -29,6 +30,7 @@ from peers.hostile import (
     PDU_OF_4_GIB,
     PDV_LONGER_THAN_ITS_PDU,
     PDV_SHORTER_THAN_ITS_HEADER,
+    TLS_ALERT,
     UNASKED_DATA_SET,
     UNKNOWN_PDU,
     Behaviour,
@@ -54,6 +56,7 @@ from peers.hostile import (
     collides,
     never_answers,
     obedient,
+    obeys,
     rejects,
     releases,
     resets,
@@ -144,22 +147,7 @@ BROKEN = "the peer broke the DICOM protocol: "
         ),
         pytest.param(Behaviour(on_request=says(UNKNOWN_PDU)), ProtocolViolation, "unknown type 0x42", id="unknown PDU"),
         pytest.param(
-            Behaviour(on_request=accepts_unproposed_transfer_syntax()),
-            ProtocolViolation,
-            "accepted transfer syntax 1.2.840.10008.1.2.4.91, which was not proposed",
-            id="transfer syntax not proposed",
-        ),
-        pytest.param(
-            Behaviour(on_request=accepts_other_contexts()),
-            ProtocolViolation,
-            "answered context 101, which was not proposed",
-            id="context not proposed",
-        ),
-        pytest.param(
-            Behaviour(on_request=accepts_other_contexts(1)),
-            ProtocolViolation,
-            "answered context 2, which was not proposed",
-            id="even context",
+            Behaviour(on_connect=says(TLS_ALERT)), ProtocolViolation, "answered with an alert of TLS", id="TLS server"
         ),
         *(
             pytest.param(
@@ -194,8 +182,6 @@ async def test_without_an_association_the_run_raises_why_and_no_file_is_sent(
     [
         pytest.param(Behaviour(on_connect=then(says(HTTP), closes())), False, id="web server"),
         pytest.param(Behaviour(on_request=says(UNKNOWN_PDU)), False, id="unknown PDU"),
-        pytest.param(Behaviour(on_request=accepts_unproposed_transfer_syntax()), True, id="transfer syntax"),
-        pytest.param(Behaviour(on_request=accepts_other_contexts(1)), True, id="even context"),
         pytest.param(Behaviour(on_request=accepts(max_length=1)), True, id="maximum length 1"),
         pytest.param(Behaviour(on_request=accepts(max_length=7)), True, id="maximum length 7"),
     ],
@@ -205,6 +191,15 @@ async def test_only_who_has_not_spoken_dicom_may_be_at_another_port(files, behav
         ran = await send(scp.port, files[:1], associations=1)
     assert ("a mistake in the peer's program" in ran.failure.hint) is speaks_dicom
     assert ("DICOM port" in ran.failure.hint) is not speaks_dicom
+
+
+@pytest.mark.parametrize("alert", [TLS_ALERT, TLS_ALERT[:1]])
+async def test_of_a_peer_that_speaks_tls_the_error_knows_it_and_the_hint_says_what_to_do(files, alert):
+    async with nothing_left_behind(), running_hostile(Behaviour(on_request=then(says(alert), closes()))) as scp:
+        ran = await send(scp.port, files[:1], associations=1)
+    assert type(ran.failure) is ProtocolViolation
+    assert ran.failure.speaks == "TLS"
+    assert "+tls" in ran.failure.hint
 
 
 @pytest.mark.parametrize(
@@ -290,6 +285,13 @@ async def test_what_is_no_host_is_a_connection_that_failed(files, peer):
             Behaviour(on_request=accepts(change=lambda result: result._replace(result=77))), "result 77", id="77"
         ),
         pytest.param(Behaviour(on_request=says(ACCEPT_WITHOUT_ITEMS)), "did not answer it", id="no answer"),
+        pytest.param(
+            Behaviour(on_request=accepts_unproposed_transfer_syntax()),
+            "accepted in 1.2.840.10008.1.2.4.91, which was not proposed",
+            id="transfer syntax not proposed",
+        ),
+        pytest.param(Behaviour(on_request=accepts_other_contexts()), "did not answer it", id="context not proposed"),
+        pytest.param(Behaviour(on_request=accepts_other_contexts(1)), "did not answer it", id="even context"),
     ],
 )
 async def test_a_peer_that_accepts_no_context_is_told_for_each_file_and_released(files, behaviour, words):
@@ -320,6 +322,30 @@ async def test_files_whose_context_is_not_accepted_do_not_keep_the_others_from_b
         assert ran.results == {Result.STORED: FILES, Result.NOT_SENT: 1}
         assert "MRImageStorage" in ran.of(other).error
         assert scp.violations == []
+
+
+@pytest.mark.parametrize("associations", [1, 3])
+async def test_what_is_answered_beyond_the_proposal_does_no_harm_and_is_warned_of_once(files, caplog, associations):
+    async def accepts_more(acceptor):
+        context = acceptor.record.request.presentation_context_definition_list[0]
+        answers = [
+            Result_(context.context_id, 0, str(context.transfer_syntax[0])),
+            Result_(99, 0, "1.2"),
+            Result_(4, 3, ""),
+        ]
+        await acceptor.accept(answers, 16382, None)
+
+    async with nothing_left_behind(), running_hostile(Behaviour(on_request=accepts_more)) as scp:
+        ran = await send(scp.port, files, associations=associations)
+        assert ran.results == {Result.STORED: FILES}
+        assert_true(ran, files, scp.stored())
+        assert scp.violations == []
+    assert len(_deviations(caplog)) == 1
+    assert "presentation contexts that were not proposed" in _deviations(caplog)[0]
+
+
+def _deviations(caplog):
+    return [message for record in caplog.records if "against the DICOM standard" in (message := record.getMessage())]
 
 
 @pytest.mark.parametrize("length", [None, 0, 8, 9, 12, 13, 2**32 - 1])
@@ -377,8 +403,14 @@ async def test_what_was_under_way_when_an_association_broke_is_unknown_and_the_r
     [
         pytest.param(answers_another_message(), "which is not outstanding", id="another message id"),
         pytest.param(answers_another_message(-3), "which is not outstanding", id="message id 0"),
-        pytest.param(answers_in_context(3), "a response in context 3 to a request in context 1", id="other context"),
-        pytest.param(answers_in_context(2), "a response in context 2 to a request in context 1", id="even context"),
+        pytest.param(
+            answers(MessageIDBeingRespondedTo=77, context_id=3),
+            "which is not outstanding",
+            id="in another context, too",
+        ),
+        pytest.param(answers(MessageIDBeingRespondedTo=None), "which message it answers", id="without a message id"),
+        pytest.param(answers_in_context(5), "a response in context 5, which was not accepted", id="unknown context"),
+        pytest.param(answers_in_context(2), "a response in context 2, which was not accepted", id="even context"),
         pytest.param(answers_without_end(), "a command set of more than 65536 bytes", id="a response without end"),
         pytest.param(answers(CommandField=0x8030), "0x8030", id="answered with C-ECHO-RSP"),
         pytest.param(answers(CommandField=0x0001), "a command 0x0001 that answers nothing", id="C-STORE-RQ in return"),
@@ -394,6 +426,84 @@ async def test_an_answer_that_is_none_makes_nothing_stored(files, step, words):
         [unknown] = [outcome for outcome in ran.outcomes if outcome.result is Result.UNKNOWN]
         assert BROKEN in unknown.error
         assert words in unknown.error
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(answers_in_context(3), id="once"),
+        pytest.param(then(answers_in_context(3), answers_in_context(3), answers()), id="and again, in both"),
+    ],
+)
+@pytest.mark.parametrize("associations", [1, 3])
+async def test_answers_in_another_accepted_context_are_taken_and_warned_of_once(files, caplog, step, associations):
+    async with nothing_left_behind(), running_hostile(Behaviour(on_store=step)) as scp:
+        ran = await send(scp.port, files, associations=associations)
+        assert_true(ran, files, scp.stored())
+        assert ran.results == {Result.STORED: FILES}
+        assert scp.violations == []
+    assert len(_deviations(caplog)) == 1
+    assert "another presentation context" in _deviations(caplog)[0]
+
+
+async def test_a_failure_in_another_accepted_context_is_a_failure(files):
+    async with nothing_left_behind(), running_hostile(Behaviour(on_store=answers(0xA700, context_id=3))) as scp:
+        ran = await send(scp.port, files, associations=1)
+        assert ran.results == {Result.FAILED: FILES}
+
+
+async def test_an_answer_in_another_context_before_the_request_ended_counts_and_nothing_gets_mixed_up(large_files):
+    hasty = Behaviour(amid_data=answers_in_context(3), on_store=obeys())
+    async with nothing_left_behind(), running_hostile(hasty) as scp:
+        ran = await send(scp.port, large_files, associations=1)
+        assert ran.results == {Result.STORED: len(large_files)}
+        assert_true(ran, large_files, scp.stored())
+        assert scp.violations == []
+
+
+async def test_a_command_set_with_elements_of_other_groups_is_taken_and_warned_of_once(files, caplog):
+    behaviour = Behaviour(on_store=answers(PatientID="in a command set", ErrorComment="and longer than the others"))
+    async with nothing_left_behind(), running_hostile(behaviour) as scp:
+        ran = await send(scp.port, files, associations=3)
+        assert_true(ran, files, scp.stored())
+        assert ran.results == {Result.STORED: FILES}
+    assert len(_deviations(caplog)) == 1
+    assert "other groups" in _deviations(caplog)[0]
+
+
+async def test_a_peer_that_always_answers_the_same_message_is_given_up_with_that_reason(files):
+    same = Behaviour(on_store=answers(MessageIDBeingRespondedTo=1))
+    async with nothing_left_behind(), running_hostile(same, obedient) as scp:
+        ran = await send(scp.port, files, associations=1, timeouts=Timeouts(dimse=LONGER))
+        assert_true(ran, files, scp.stored())
+        assert ran.results == {Result.STORED: FILES - 1, Result.UNKNOWN: 1}
+        [unknown] = [outcome for outcome in ran.outcomes if outcome.result is Result.UNKNOWN]
+        assert unknown.error == "no response to message id 2, but another one to message id 1, within 1 s"
+
+
+# A file may be the cause ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("when", ["amid_data", "on_store"])
+async def test_where_the_peer_aborts_it_is_said_that_the_file_may_be_the_cause(files, when):
+    async with nothing_left_behind(), running_hostile(Behaviour(**{when: after(2, aborts(0, 0))}), obedient) as scp:
+        ran = await send(scp.port, files, associations=1)
+    [unknown] = [outcome for outcome in ran.outcomes if outcome.result is Result.UNKNOWN]
+    assert unknown.error == (
+        "no response: the peer aborted the association (by its application); what is in this file may be the cause"
+    )
+
+
+async def test_where_several_files_were_under_way_when_the_peer_aborted_one_of_them_may_be_the_cause(tmp_path):
+    files = instances(tmp_path / "files", 6, data_set_bytes=4000)
+    held = Behaviour(on_request=accepts(window=(3, 1)), on_store=_aborts_when_holding(3))
+    async with nothing_left_behind(), running_hostile(held, obedient) as scp:
+        ran = await send(scp.port, files, associations=1, async_operations=3)
+    unknown = [outcome.error for outcome in ran.outcomes if outcome.result is Result.UNKNOWN]
+    assert len(unknown) == 3
+    assert all(
+        error.endswith("; what is in one of the files that were under way may be the cause") for error in unknown
+    )
 
 
 @pytest.mark.parametrize("associations", [1, 4])
@@ -629,11 +739,15 @@ async def test_a_slow_peer_within_its_time_is_no_error(files):
         assert ran.results == {Result.STORED: FILES}
 
 
-async def test_a_peer_that_stops_reading_is_given_up_and_takes_no_memory(sparse_file):
-    behaviour, found = Behaviour(once_associated=stops_reading()), [sparse_file] * 4
+@pytest.mark.parametrize("length", [0, 16382, 1024, 14, 8])
+@pytest.mark.parametrize("associations", [4, 16])
+async def test_a_peer_that_stops_reading_is_given_up_and_takes_no_memory(sparse_file, length, associations):
+    behaviour = Behaviour(on_request=accepts(max_length=length), once_associated=stops_reading())
+    found = [sparse_file] * associations
     async with nothing_left_behind(), running_hostile(behaviour, receive_buffer=4096) as scp:
         before = _resident_bytes()
-        sending = asyncio.create_task(send(scp.port, found, associations=4, timeouts=Timeouts(socket=LONGER)))
+        limits = Timeouts(socket=LONGER)
+        sending = asyncio.create_task(send(scp.port, found, associations=associations, timeouts=limits))
         grown = 0
         while not sending.done():
             await asyncio.wait({sending}, timeout=0.1)

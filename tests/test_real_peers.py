@@ -1,18 +1,27 @@
 """The SCPs that are out there take what we send, and hold exactly what we say they do."""
 
 from contextlib import asynccontextmanager
+from hashlib import sha256
+from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
 
 from asyncstore import Result, Sink, Timeouts
 from asyncstore.load import write_archive
 from oracle import DELIVERED, assert_true, nothing_left_behind, send
+from peers.ctn import running_simple_storage
 from peers.dcmtk import running_storescp
 from peers.hostile import Behaviour, accepts, answers_late, running_hostile
+from peers.odil import running_odil
 from peers.orthanc import running_orthanc
 from peers.pynetdicom_scp import running_pynetdicom_scp
 from trees import data_sets, pydicom_test_files
+
+EXPLICIT = "1.2.840.10008.1.2.1"
 
 NOT_DICOM = "not a DICOM file"
 DIRECTORY = "a DICOMDIR: it describes files, and is not stored itself"
@@ -123,6 +132,18 @@ async def test_orthanc_which_never_answers_what_it_cannot_read_to_its_end_is_giv
         assert all("no response within 1 s" in outcome.error for outcome in ran.outcomes)
 
 
+async def test_where_storescp_aborts_at_what_it_cannot_read_the_outcome_says_that_the_file_may_be_the_cause(tmp_path):
+    [whole] = [path for path in pydicom_test_files() if path.name == "MR_small_implicit.dcm"]
+    damaged = tmp_path / "damaged.dcm"
+    damaged.write_bytes(whole.read_bytes() + b"\xfd\xff\x10\x00LO\x04\x00TEST")  # explicit VR, all of a sudden
+    async with running_storescp(tmp_path / "out", bit_preserving=False) as scp, nothing_left_behind():
+        ran = await send(scp.port, [damaged, whole], associations=1)
+    assert ran.of(whole).result is Result.STORED
+    assert ran.of(damaged).result is Result.UNKNOWN
+    assert "the peer aborted the association" in ran.of(damaged).error
+    assert "what is in this file may be the cause" in ran.of(damaged).error
+
+
 # A varied archive, whole, over one and several associations
 
 
@@ -207,3 +228,49 @@ async def test_a_peer_that_does_not_answer_the_window_gets_one_store_after_the_o
         ran = await send(scp.port, archive_files[:20], associations=1, async_operations=8)
         assert ran.results == {Result.STORED: 20}
         assert_true(ran, archive_files[:20], scp.stored())
+
+
+# Several hundred small instances in several contexts, to SCPs that few programs are tried with
+
+
+@pytest.fixture(scope="module")
+def several_hundred(tmp_path_factory):
+    """Instances of two SOP classes in two transfer syntaxes each: a path to each SHA-256 of pixel data."""
+    folder = tmp_path_factory.mktemp("several-hundred")
+    kinds = list(product(("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"), ("1.2.840.10008.1.2", EXPLICIT)))
+    made = {}
+    for number in range(400):
+        data_set = Dataset()
+        data_set.SOPClassUID, syntax = kinds[number % len(kinds)]
+        data_set.SOPInstanceUID = f"1.2.3.{number}"
+        data_set.Modality, data_set.PatientID = "OT", "SEVERAL"
+        data_set.StudyInstanceUID, data_set.SeriesInstanceUID = "1.2.3", "1.2.3.4"
+        data_set.BitsAllocated = 16
+        data_set.add_new("PixelData", "OW", sha256(bytes(number)).digest())
+        data_set.file_meta = FileMetaDataset()
+        data_set.file_meta.TransferSyntaxUID = syntax
+        path = folder / f"{number:04}.dcm"
+        dcmwrite(path, data_set, enforce_file_format=True)
+        made[path] = sha256(data_set.PixelData).hexdigest()
+    return made
+
+
+@pytest.mark.parametrize("associations", [1, 4])
+@pytest.mark.parametrize("running", [running_odil, running_simple_storage])
+async def test_several_hundred_instances_in_several_contexts_arrive(several_hundred, tmp_path, running, associations):
+    async with running(tmp_path) as scp, nothing_left_behind():
+        ran = await send(scp.port, several_hundred, associations=associations)
+        received = scp.stored()
+    assert ran.failure is None
+    assert ran.results == {Result.STORED: len(several_hundred)}
+    assert {one.sop_instance_uid: several_hundred[Path(one.path)] for one in ran.outcomes} == received
+
+
+async def test_odil_answers_in_another_context_and_that_is_warned_of_once(several_hundred, tmp_path, caplog):
+    async with running_odil(tmp_path) as scp:
+        ran = await send(scp.port, several_hundred, associations=4)
+    assert ran.results == {Result.STORED: len(several_hundred)}
+    warnings = [record.getMessage() for record in caplog.records if "against the DICOM standard" in record.getMessage()]
+    [warning] = warnings
+    assert "another presentation context" in warning
+    assert f"127.0.0.1:{scp.port}" in warning

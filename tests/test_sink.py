@@ -621,15 +621,32 @@ async def test_who_breaks_the_protocol_is_aborted_and_the_others_are_served(file
         assert len(list(tmp_path.iterdir())) == len(files)
 
 
-async def test_who_proposes_a_transfer_syntax_that_cannot_be_answered_is_aborted_and_not_counted_as_open(files):
-    """What is not ASCII is four times as long in words, and the item that would answer it has room for 64 KiB."""
+async def test_a_transfer_syntax_that_is_no_uid_is_not_accepted(files):
     request = associate_request(contexts=((1, CT, ("1" * 20_000,)),)).replace(b"1" * 20_000, b"\xff" * 20_000)
     async with nothing_left_behind(), Sink(port=0, max_associations=1) as sink, connected(sink.port) as scu:
         await scu.write(request)
-        assert (await scu.read_pdu())[0] == ABORT
+        kind, body = await scu.read_pdu()
+        assert kind == ASSOCIATE_AC
+        assert item(0x21, b"\1\0\4\0" + item(0x40, b"")) in body
         scu.close()
         await until(lambda: sink.tally.associations == 0)
         assert (await send(sink.port, files)).results == {Result.STORED: len(files)}
+
+
+async def test_ae_titles_and_reserved_bytes_are_sent_back_as_they_came_and_shown_with_escapes(caplog):
+    echoed = b" \0EVIL\n\x1b[2J\xff    " + b"ME\r\n" + bytes(12) + bytes(range(32))
+    request = associate_request()
+    with caplog.at_level("INFO", "asyncstore"):
+        async with nothing_left_behind(), Sink(port=0) as sink, connected(sink.port) as scu:
+            await scu.write(request[:10] + echoed + request[74:])
+            kind, body = await scu.read_pdu()
+            scu.close()
+            await until(lambda: sink.tally.associations == 0)
+    assert kind == ASSOCIATE_AC
+    assert body[4:68] == echoed
+    messages = [record.getMessage() for record in caplog.records]
+    assert any("association of ME\\r\\n to EVIL\\n\\x1b[2J\\xff" in message for message in messages)
+    assert all(message.isprintable() for message in messages)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.errors import InvalidPdu
 from asyncstore.model import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -20,7 +19,7 @@ from asyncstore.model import (
 )
 from asyncstore.protocol.associate import ACCEPTANCE, MOST_CONTEXTS, ProposedContext, describe_result
 from asyncstore.protocol.command import VERIFICATION
-from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER
+from asyncstore.protocol.deviations import Deviation, Notice, unnoticed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,32 +99,39 @@ class Agreement(NamedTuple):
     """The transfer syntax of each accepted context."""
 
 
-def conclude(proposed: Iterable[ProposedContext], results: Iterable[ContextResult]) -> Agreement:
+def conclude(
+    proposed: Iterable[ProposedContext], results: Iterable[ContextResult], notice: Notice = unnoticed
+) -> Agreement:
     """What the acceptor's answer means (PS3.8 9.3.3.2).
 
-    Raises:
-        InvalidPdu: it accepted something that was not proposed.
+    Answers to contexts that were not proposed are ignored. A context that was accepted in a transfer syntax that was
+    not proposed for it is not used: the peer would take data sets for what they are not. Of several answers to one
+    context the last counts. (All as pynetdicom does, except that it sends in unproposed transfer syntaxes.)
+
+    Args:
+        proposed: the contexts of the request.
+        results: the answers to them.
+        notice: takes notice of what the standard does not allow.
     """
     by_id = {context.id: context for context in proposed}
     agreement = Agreement({}, {}, {})
-    for context_id, result, transfer_syntax in results:
+    for context_id, result, transfer_syntax in {answer.id: answer for answer in results}.values():
         context = by_id.get(context_id)
         if context is None:
-            raise InvalidPdu(f"it answered context {context_id}, which was not proposed", ABORT_INVALID_PARAMETER)
-        if result == ACCEPTANCE:
-            if transfer_syntax not in context.transfer_syntaxes:
-                complaint = f"it accepted transfer syntax {transfer_syntax}, which was not proposed"
-                raise InvalidPdu(complaint, ABORT_INVALID_PARAMETER)
+            notice(Deviation.UNPROPOSED_CONTEXT)
+            continue
+        if result != ACCEPTANCE:
+            words = describe_result(result)
+        elif transfer_syntax not in context.transfer_syntaxes:
+            notice(Deviation.UNPROPOSED_TRANSFER_SYNTAX)
+            words = f"accepted in {transfer_syntax or 'no transfer syntax'}, which was not proposed"
+        else:
             agreement.accepted.setdefault((context.abstract_syntax, transfer_syntax), context_id)
             agreement.transfer_syntaxes[context_id] = transfer_syntax
+            words = f"the peer chose {transfer_syntax}"
         for proposed_syntax in context.transfer_syntaxes:
             pair = context.abstract_syntax, proposed_syntax
-            if pair in agreement.accepted:
-                agreement.results[pair] = describe_result(ACCEPTANCE)
-            elif result == ACCEPTANCE:
-                agreement.results[pair] = f"the peer chose {transfer_syntax}"
-            else:
-                agreement.results[pair] = describe_result(result)
+            agreement.results[pair] = describe_result(ACCEPTANCE) if pair in agreement.accepted else words
     return agreement
 
 

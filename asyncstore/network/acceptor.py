@@ -168,10 +168,7 @@ class Acceptor:
         accept = AssociateAccept(
             request.calling_ae_title, request.called_ae_title, decision, self._service.maximum_length, window
         )
-        try:
-            self._upper.accept(accept)
-        except ValueError as error:  # what is not ASCII is longer in words than it was in bytes
-            raise InvalidPdu("it proposes transfer syntaxes that are no UIDs", ABORT_INVALID_PARAMETER) from error
+        self._upper.accept(accept)
         _log.info(
             "%s: association of %s to %s, %d contexts",
             self.peer,

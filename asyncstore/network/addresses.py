@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncstore.errors import ConnectFailed
 from asyncstore.network.link import reason_of
+from asyncstore.protocol.text import escaped
 from asyncstore.waiting import WaitingThread
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ _SomeAddress = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 def address_of(host: str, port: int) -> str:
-    """Host and port in one word; an IPv6 address stands in brackets (RFC 5952 6)."""
+    """Host and port in one word, to be shown; an IPv6 address stands in brackets (RFC 5952 6)."""
+    host = escaped(host)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -39,6 +39,7 @@ from asyncstore.model import Attempt
 from asyncstore.negotiation import agreed_window, conclude
 from asyncstore.network.addresses import address_of, connect
 from asyncstore.network.deadlines import Deadlines
+from asyncstore.network.deviations import Deviations
 from asyncstore.network.link import Link
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.protocol.associate import (
@@ -83,6 +84,10 @@ _ABORT_LINGER = 1.0
 """Seconds to wait, after A-ABORT, for the peer to close: closing at once could keep the A-ABORT from reaching it."""
 
 
+_MOST_GATHERS = 16
+"""Gather writes, one after the other, before the event loop has its turn: to a fast peer with a tiny maximum length a
+large instance takes thousands of them."""
+
 _WRONG_PORT = "Perhaps it speaks TLS on this port (+tls, +tla), or is no DICOM peer at all."
 """What to say of one that does not answer as a DICOM peer does."""
 
@@ -102,6 +107,7 @@ class AssociationOptions(NamedTuple):
         extended: the extended negotiation to propose.
         tls: what makes TLS links; ``None``: plain TCP.
         ip_version: 4 or 6, or ``None`` for whatever the host name resolves to.
+        deviations: remembers which harmless deviations were warned of; ``None``: each association does for itself.
     """
 
     calling_ae_title: str = "ASYNCSTORE"
@@ -115,6 +121,7 @@ class AssociationOptions(NamedTuple):
     extended: tuple[ExtendedNegotiation, ...] = ()
     tls: TlsRequestor | None = None
     ip_version: int | None = None
+    deviations: Deviations | None = None
 
     def request(self, contexts: tuple[ProposedContext, ...]) -> AssociateRequest:
         """The A-ASSOCIATE-RQ that asks for these contexts."""
@@ -156,7 +163,8 @@ class Association:
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._upper = UpperLayer(options.maximum_length)
-        self._messages = MessageReader()
+        self._notice = partial((options.deviations or Deviations()).notice, peer)
+        self._messages = MessageReader(self._notice)
         self._link = make_link(self._received, self._link_ended, self._drained)
         self._requests = Requests({}, Fragmenter(0), 1, time.monotonic)
         self._request = options.request(())
@@ -386,16 +394,23 @@ class Association:
                 return  # a release collision: ours is still to be confirmed (PS3.8 9.2.2.4, Sta11)
             self._fail(AssociationReleased(self.peer))
         elif isinstance(event, Aborted):
-            self._fail(AssociationAborted(self.peer, event.source, event.reason))
+            self._fail(AssociationAborted(self.peer, event.source, event.reason, self._requests.outstanding))
         elif isinstance(event, Violated):
-            self._fail(ProtocolViolation(self.peer, event.violation, speaks_dicom=self._is_established))
+            error = ProtocolViolation(
+                self.peer, event.violation, speaks_dicom=self._is_established, speaks=event.speaks
+            )
+            self._fail(error)
 
     def _accepted(self, accept: AssociateAccept) -> None:
         options = self._options
-        self.accepted, self.results, self._transfer_syntaxes = conclude(self._request.contexts, accept.contexts)
+        self.accepted, self.results, self._transfer_syntaxes = conclude(
+            self._request.contexts, accept.contexts, self._notice
+        )
         fragmenter = Fragmenter(accept.maximum_length, options.send_length)
         window = agreed_window(options.window, accept.window)
-        self._requests = Requests(self.accepted, fragmenter, window, time.monotonic)
+        self._requests = Requests(
+            self.accepted, fragmenter, window, time.monotonic, self._transfer_syntaxes, self._notice
+        )
         self._deadlines = Deadlines(self.peer, options.timeouts, fragmenter.fragment_length, time.monotonic())
         _log.info(
             "association %d: %s (%s) accepted %d of %d presentation contexts, maximum length %d, window %d",
@@ -428,7 +443,9 @@ class Association:
 
     def _pump(self) -> None:
         """Send what may be sent now, and nothing over a link that has ended, though that is told a moment later."""
-        while self.error is None and self._requests.goes_on and self._link.is_ready:
+        for _ in range(_MOST_GATHERS):
+            if self.error is not None or not self._requests.goes_on or not self._link.is_ready:
+                return
             gathered = self._requests.gather()
             if not gathered.buffers:
                 self._give_up_unreadable()
@@ -440,6 +457,7 @@ class Association:
                 self._release_sent()
             for exchange in gathered.finished:
                 self._finished(exchange)
+        self._loop.call_soon(self._pump)
 
     def _give_up_unreadable(self) -> None:
         unreadable = self._requests.unreadable()

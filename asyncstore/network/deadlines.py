@@ -76,7 +76,7 @@ class Deadlines:
         else:
             limit, since = self._socket or 0.0, max(oldest.sent_at, self._blocked_at, self._answered_at)
         if limit and now - since > limit:
-            return TimedOut(self._peer, "response", limit, "-td")
+            return TimedOut(self._peer, _response(oldest.message_id, requests), limit, "-td")
         return None
 
     def _blocked(self, reached: _Mark) -> TimedOut | None:
@@ -89,3 +89,10 @@ class Deadlines:
         if self._dimse and reached.at - self._noteworthy_part.at > self._dimse:
             return TimedOut(self._peer, "noteworthy part of a C-STORE-RQ taken by the peer", self._dimse, "-td")
         return None
+
+
+def _response(message_id: int, requests: Requests) -> str:
+    """What has not come. A peer that gives the same message id to all its responses seems to answer again and again."""
+    if requests.is_repeating:
+        return f"response to message id {message_id}, but another one to message id {requests.last_answered},"
+    return "response"

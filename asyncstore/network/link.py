@@ -16,6 +16,7 @@ import asyncio
 import errno
 import socket
 import threading
+from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,7 @@ class Link:
         self._descriptor = connected.fileno()
         self._loop = asyncio.get_running_loop()
         self._on_bytes, self._on_end, self._on_drained = on_bytes, on_end, on_drained
-        self._waiting: list[Octets] = []
+        self._waiting: deque[Octets] = deque()
         self._received = _OF_THREAD.received
         self._is_closed = False
         self._is_paused = False
@@ -128,10 +129,12 @@ class Link:
         if self._waiting:
             self._waiting.extend(buffers)
             return
-        rest = self._write(buffers)
-        if rest:
-            self._waiting = rest
-            self._loop.add_writer(self._descriptor, self._writable)
+        for position in range(0, len(buffers), _GATHER_LIMIT):
+            batch = buffers if len(buffers) <= _GATHER_LIMIT else buffers[position : position + _GATHER_LIMIT]
+            taken, rest = self._write(batch)
+            if taken < len(batch):
+                self._wait(buffers[position + taken :], rest)
+                return
 
     def pause_reading(self) -> None:
         """Leave what the peer sends to the kernel, and its end unseen, until :meth:`resume_reading`.
@@ -155,41 +158,50 @@ class Link:
             self._loop.remove_reader(self._descriptor)
             if self._waiting:
                 self._loop.remove_writer(self._descriptor)
-                self._waiting = []
+                self._waiting.clear()
             self._socket.close()
 
-    def _write(self, buffers: Sequence[Octets]) -> list[Octets]:
-        """Hand ``buffers`` to the kernel; what it did not take."""
-        position = 0
-        while position < len(buffers):
-            batch = (
-                buffers if len(buffers) <= _GATHER_LIMIT else list(islice(buffers, position, position + _GATHER_LIMIT))
-            )
-            try:
-                sent = _gather(self._socket, batch)
-            except (BlockingIOError, InterruptedError):
-                return list(buffers[position:])
-            except OSError as error:
-                self._ended(reason_of(error))
-                return []
-            self.bytes_sent += sent
-            for taken, buffer in enumerate(batch):  # noqa: B007 - read after the loop
-                sent -= len(buffer)
-                if sent < 0:
-                    break
-            else:
-                position += len(batch)
-                continue
-            rest = list(buffers[position + taken :])
-            rest[0] = memoryview(rest[0])[sent:]
-            return rest
-        return []
+    def _write(self, batch: Sequence[Octets]) -> tuple[int, int]:
+        """Hand buffers to the kernel, as many as one call takes: how many it took, and how much of the next one."""
+        try:
+            sent = _gather(self._socket, batch)
+        except (BlockingIOError, InterruptedError):
+            return 0, 0
+        except OSError as error:
+            self._ended(reason_of(error))
+            return 0, 0
+        self.bytes_sent += sent
+        for taken, buffer in enumerate(batch):
+            if sent < len(buffer):
+                return taken, sent
+            sent -= len(buffer)
+        return len(batch), 0
+
+    def _wait(self, buffers: Sequence[Octets], taken_of_first: int) -> None:
+        """Keep buffers until the socket is writable; they are never copied as a whole, for a peer may take little."""
+        if not self._is_closed:
+            self._waiting.extend(buffers)
+            self._take_off(0, taken_of_first)
+            self._loop.add_writer(self._descriptor, self._writable)
+
+    def _take_off(self, taken: int, taken_of_next: int) -> None:
+        """Drop what the kernel has taken of what waits."""
+        for _ in range(taken):
+            self._waiting.popleft()
+        if taken_of_next:
+            self._waiting[0] = memoryview(self._waiting[0])[taken_of_next:]
 
     def _writable(self) -> None:
-        self._waiting = self._write(self._waiting)
-        if not self._waiting and not self._is_closed:
-            self._loop.remove_writer(self._descriptor)
-            self._on_drained()
+        while self._waiting:
+            batch = list(islice(self._waiting, _GATHER_LIMIT))
+            taken, rest = self._write(batch)
+            if self._is_closed:
+                return
+            self._take_off(taken, rest)
+            if taken < len(batch):
+                return
+        self._loop.remove_writer(self._descriptor)
+        self._on_drained()
 
     def _readable(self) -> None:
         try:

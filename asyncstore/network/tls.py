@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 import ssl
 from functools import partial
 from ipaddress import ip_address
@@ -50,7 +51,16 @@ if TYPE_CHECKING:
     from asyncstore.network.timeouts import Timeouts
 
 
+_log = logging.getLogger(__name__)
+
 _NO_NAME = "--request-sni gives another one, --no-sni none."
+
+_ONLY_THE_LEAF = (
+    "+crl (--add-crl-file): only the peer's own certificate is looked up in revocation lists, as storescu does; a "
+    "revoked authority between it and the root is not noticed. +cra (--enable-crl-all) looks up the whole chain, and "
+    "needs a list of each authority in it; +crv (--enable-crl-vfy) says that the peer's own certificate is enough."
+)
+"""OpenSSL knows nothing in between: it checks the last certificate of a chain, or demands a list for each one."""
 
 _TLS13_NAMES = {name: name for name in reversed(TLS13_CIPHER_SUITES)}
 """Of TLS 1.3 OpenSSL has IANA's names, too."""
@@ -67,7 +77,8 @@ class TlsOptions(NamedTuple):
         trusted: files with the certificates of trusted authorities, or of peers that signed theirs themselves.
         trusted_directories: directories with such files.
         revocation_lists: files with certificate revocation lists.
-        revocation: which certificates of a chain have to be on no revocation list.
+        revocation: which certificates of a chain have to be on no revocation list; ``"none"`` with revocation lists is
+            ``"certificate"``, the peer's own, with a warning that its authorities are not checked.
         profile: one of :data:`~asyncstore.network.tls_profiles.PROFILES`.
         cipher_suites: further cipher suites for TLS 1.2 and earlier, by IANA's names.
         server_name: the name to send of the server that is meant, instead of the host's.
@@ -235,6 +246,8 @@ def _context(options: TlsOptions, role: ssl._SSLMethod) -> ssl.SSLContext:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
     elif options.revocation == "certificate" or options.revocation_lists:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    if options.revocation == "none" and options.revocation_lists:
+        _log.warning("%s", _ONLY_THE_LEAF)
     return context
 
 

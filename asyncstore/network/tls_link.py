@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import deque
 from contextlib import suppress
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from asyncstore.errors import TimedOut, TlsFailed, TlsInterrupted
@@ -154,7 +154,7 @@ class TlsLink(Link):
         super().__init__(connected, self._encrypted, on_end, self._taken)
         self._session = session
         self._on_plain, self._on_failed, self._on_all_taken = on_bytes, on_end, on_drained
-        self._plain: list[Octets] = []
+        self._plain: deque[Octets] = deque()
         self._decrypted = self._received
         """What is encrypted lies there only until the session has it."""
         self._loop.call_soon(self._decrypt)  # the peer's first bytes may have come along with its handshake's last
@@ -196,14 +196,12 @@ class TlsLink(Link):
             self._flush()
 
     def _next_chunk(self) -> Octets:
-        size = 0
-        for count, buffer in enumerate(self._plain, 1):  # noqa: B007 - read after the loop
-            size += len(buffer)
-            if size >= _JOIN_SIZE:
-                break
-        chunk = self._plain[0] if count == 1 else b"".join(islice(self._plain, count))
-        del self._plain[:count]
-        return chunk
+        chunk = [self._plain.popleft()]
+        size = len(chunk[0])
+        while self._plain and size < _JOIN_SIZE:
+            chunk.append(self._plain.popleft())
+            size += len(chunk[-1])
+        return chunk[0] if len(chunk) == 1 else b"".join(chunk)
 
     def _taken(self) -> None:
         """All that was encrypted is with the kernel."""

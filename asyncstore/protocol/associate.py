@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import InvalidPdu
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, PduType, with_header
+from asyncstore.protocol.text import is_plain, readable
 from asyncstore.version import __version__
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ _USER_IDENTITY_AC = 0x59
 _PROTOCOL_VERSION = 1
 _FIXED = Struct(">H2x16s16s32x")
 """Protocol version, called and calling AE title, 32 reserved bytes (PS3.8 9.3.2)."""
+_ECHOED = slice(4, _FIXED.size)
+"""AE titles and reserved bytes: an A-ASSOCIATE-AC repeats those of the request byte for byte (PS3.8 9.3.3)."""
 _ITEM = Struct(">BxH")
 _WINDOW = Struct(">HH")
 _UINT16 = Struct(">H")
@@ -68,7 +71,10 @@ class ProposedContext(NamedTuple):
 
 
 class ContextResult(NamedTuple):
-    """What the acceptor said to a proposed context (PS3.8 9.3.3.2). ``transfer_syntax`` counts only with result 0."""
+    """What the acceptor said to a proposed context (PS3.8 9.3.3.2).
+
+    ``transfer_syntax`` counts only with result 0; it is empty where there is none, or more than one.
+    """
 
     id: int
     result: int
@@ -174,7 +180,7 @@ class AssociateRequest(NamedTuple):
 
     @classmethod
     def decode(cls, body: bytes) -> AssociateRequest:
-        """Read the PDU's body.
+        """Read the PDU's body. What cannot be a UID is left out of the transfer syntaxes: nobody can choose it.
 
         Raises:
             InvalidPdu: it is no A-ASSOCIATE-RQ.
@@ -186,13 +192,13 @@ class AssociateRequest(NamedTuple):
             abstract = [value for kind, value in inner if kind == _ABSTRACT_SYNTAX]
             if len(abstract) != 1:
                 raise InvalidPdu("a presentation context without one abstract syntax", ABORT_INVALID_PARAMETER)
-            transfer = tuple(_text(value) for kind, value in inner if kind == _TRANSFER_SYNTAX)
-            contexts.append(ProposedContext(data[0], _text(abstract[0]), transfer))
+            transfer = tuple(readable(uid) for kind, uid in inner if kind == _TRANSFER_SYNTAX and is_plain(uid))
+            contexts.append(ProposedContext(data[0], readable(abstract[0]), transfer))
         user = _UserInformation.decode(items)
         application_context = items.get(_APPLICATION_CONTEXT) or [b""]
         return cls(
             calling, called, tuple(contexts), user.maximum_length, user.window, user.implementation_class_uid,
-            user.implementation_version_name, version, _text(application_context[0]), user.roles, user.extended,
+            user.implementation_version_name, version, readable(application_context[0]), user.roles, user.extended,
             None if user.identity is None else _decoded_identity(user.identity),
         )  # fmt: skip
 
@@ -200,7 +206,7 @@ class AssociateRequest(NamedTuple):
 class AssociateAccept(NamedTuple):
     """An A-ASSOCIATE-AC; the fields mean what they mean in :class:`AssociateRequest`.
 
-    The AE titles are the request's, sent back; their value is not to be tested (PS3.8 9.3.3).
+    The AE titles are the request's; the requestor does not test their value (PS3.8 9.3.3).
     """
 
     calling_ae_title: str
@@ -218,8 +224,11 @@ class AssociateAccept(NamedTuple):
     """What confirms the user identity: the Kerberos server ticket, the SAML response, or nothing (PS3.7 D.3.3.7.2);
     ``None`` where the item is absent: the identity was not confirmed."""
 
-    def encode(self) -> bytes:
+    def encode(self, echoed: bytes | None = None) -> bytes:
         """The whole PDU.
+
+        Args:
+            echoed: what has to be sent back as it came (see :func:`echoed_part`); ``None``: made from the AE titles.
 
         Raises:
             ValueError: a transfer syntax does not fit into its item.
@@ -232,7 +241,10 @@ class AssociateAccept(NamedTuple):
             for context in self.contexts
         )
         response = b"" if self.identity_response is None else _item(_USER_IDENTITY_AC, _field(self.identity_response))
-        return with_header(PduType.ASSOCIATE_AC, _beginning(self) + contexts + _user_information(self, response))
+        beginning = _beginning(self)
+        if echoed is not None:
+            beginning = beginning[: _ECHOED.start] + echoed + beginning[_ECHOED.stop :]
+        return with_header(PduType.ASSOCIATE_AC, beginning + contexts + _user_information(self, response))
 
     @classmethod
     def decode(cls, body: bytes) -> AssociateAccept:
@@ -244,12 +256,8 @@ class AssociateAccept(NamedTuple):
         version, called, calling, items = _split(body)
         contexts = []
         for data in items.get(_PRESENTATION_CONTEXT_AC, ()):
-            transfer = [_text(value) for kind, value in _items(data, 4) if kind == _TRANSFER_SYNTAX]
-            if data[2] == ACCEPTANCE and len(transfer) != 1:
-                raise InvalidPdu(
-                    "an accepted presentation context without one transfer syntax", ABORT_INVALID_PARAMETER
-                )
-            contexts.append(ContextResult(data[0], data[2], transfer[0] if transfer else ""))
+            transfer = [readable(value) for kind, value in _items(data, 4) if kind == _TRANSFER_SYNTAX]
+            contexts.append(ContextResult(data[0], data[2], transfer[0] if len(transfer) == 1 else ""))
         user = _UserInformation.decode(items)
         return cls(
             calling, called, tuple(contexts), user.maximum_length, user.window, user.implementation_class_uid,
@@ -296,13 +304,18 @@ class _UserInformation(NamedTuple):
         return cls(
             int.from_bytes(_exactly(last.get(_MAXIMUM_LENGTH, bytes(4)), 4), "big"),
             _decoded_window(last.get(_ASYNCHRONOUS_OPERATIONS_WINDOW)),
-            _text(last.get(_IMPLEMENTATION_CLASS_UID, b"")),
-            _text(last[_IMPLEMENTATION_VERSION_NAME]) if _IMPLEMENTATION_VERSION_NAME in last else None,
+            readable(last.get(_IMPLEMENTATION_CLASS_UID, b"")),
+            readable(last[_IMPLEMENTATION_VERSION_NAME]) if _IMPLEMENTATION_VERSION_NAME in last else None,
             tuple(map(_decoded_role, found.get(_ROLE_SELECTION, ()))),
             tuple(map(_decoded_extension, found.get(_EXTENDED_NEGOTIATION, ()))),
             last.get(_USER_IDENTITY_RQ),
             last.get(_USER_IDENTITY_AC),
         )
+
+
+def echoed_part(body: bytes) -> bytes:
+    """What an A-ASSOCIATE-AC has to repeat of the A-ASSOCIATE-RQ with this body, which has been decoded."""
+    return body[_ECHOED]
 
 
 def excess(request: AssociateRequest) -> int:
@@ -312,21 +325,22 @@ def excess(request: AssociateRequest) -> int:
 
 
 def _decoded_window(value: bytes | None) -> tuple[int, int] | None:
-    if value is None:
+    """The window; ``None``, which means the smallest one, also where the item has another length: DCMTK ignores it."""
+    if value is None or len(value) != _WINDOW.size:
         return None
-    invoked, performed = _WINDOW.unpack(_exactly(value, _WINDOW.size))
+    invoked, performed = _WINDOW.unpack(value)
     return invoked, performed
 
 
 def _decoded_role(value: bytes) -> RoleSelection:
     uid, roles = _split_field(value)
     scu, scp = _exactly(roles, 2)
-    return RoleSelection(_text(uid), scu == 1, scp == 1)
+    return RoleSelection(readable(uid), scu == 1, scp == 1)
 
 
 def _decoded_extension(value: bytes) -> ExtendedNegotiation:
     uid, information = _split_field(value)
-    return ExtendedNegotiation(_text(uid), information)
+    return ExtendedNegotiation(readable(uid), information)
 
 
 def _decoded_identity(value: bytes) -> UserIdentity:
@@ -407,7 +421,7 @@ def _split(body: bytes) -> tuple[int, str, str, dict[int, list[bytes]]]:
     items: dict[int, list[bytes]] = {}
     for kind, value in _items(body, _FIXED.size):
         items.setdefault(kind, []).append(value)
-    return version, _text(called), _text(calling), items
+    return version, readable(called), readable(calling), items
 
 
 def _items(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
@@ -431,8 +445,3 @@ def _exactly(value: bytes, length: int) -> bytes:
             f"a user information sub-item of {len(value)} bytes instead of {length}", ABORT_INVALID_PARAMETER
         )
     return value
-
-
-def _text(value: bytes) -> str:
-    """UIDs and AE titles: padding is not significant (PS3.8 9.3.2); what is not ASCII stays visible as such."""
-    return value.decode("ascii", "backslashreplace").strip(" \0")

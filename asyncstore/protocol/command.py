@@ -1,5 +1,7 @@
 """Command sets of C-STORE and C-ECHO (PS3.7 9.3.1, 9.3.5): Implicit VR Little Endian, group 0000 only (PS3.7 6.3.1).
 
+Elements of other groups are ignored where they come: DCMTK and pynetdicom ignore them as well.
+
 Encoding a C-STORE-RQ is on the hot path, so what does not change between the instances of one SOP class is encoded once
 (:class:`StoreRequestTemplate`).
 """
@@ -10,7 +12,9 @@ from enum import IntEnum
 from struct import Struct
 
 from asyncstore.errors import InvalidPdu
+from asyncstore.protocol.deviations import Deviation, Notice, unnoticed
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER
+from asyncstore.protocol.text import readable
 
 
 class CommandField(IntEnum):
@@ -34,6 +38,9 @@ _COMMAND_DATA_SET_TYPE = 0x0800
 _STATUS = 0x0900
 _AFFECTED_SOP_INSTANCE_UID = 0x1000
 
+_NEXT_GROUP = 0x0001_0000
+"""The number of the first element that is of no command set: (0001,0000)."""
+
 _NO_DATA_SET = 0x0101
 _DATA_SET_PRESENT = 0x0001
 """Any value but 0101 says so (PS3.7 E.1)."""
@@ -50,9 +57,11 @@ def _us(element: int, value: int) -> bytes:
 
 
 def _ui(element: int, uid: str) -> bytes:
-    value = uid.encode("ascii", "replace")
-    value += b"\0" * (len(value) & 1)
-    return _ELEMENT_HEADER.pack(0, element, len(value)) + value
+    return _padded(element, uid.encode("ascii", "replace"))
+
+
+def _padded(element: int, value: bytes) -> bytes:
+    return _ELEMENT_HEADER.pack(0, element, len(value) + (len(value) & 1)) + value + b"\0" * (len(value) & 1)
 
 
 def _with_group_length(elements: bytes) -> bytes:
@@ -111,7 +120,8 @@ class Command:
         self.instance_uid_value = values.get(_AFFECTED_SOP_INSTANCE_UID)
 
     def __repr__(self) -> str:
-        return f"<Command 0x{self.field:04X} message id {self.message_id}>"
+        number = "no message id" if self.message_id is None else f"message id {self.message_id}"
+        return f"<Command 0x{self.field:04X} {number}>"
 
     @property
     def is_response(self) -> bool:
@@ -150,18 +160,18 @@ def _integer(values: dict[int, bytes], element: int) -> int | None:
 
 
 def _uid(value: bytes | None) -> str | None:
-    return value.rstrip(b"\0 ").decode("ascii", "replace") if value else None
+    return readable(value) if value else None
 
 
 def response(request: Command, status: int) -> bytes:
-    """The C-STORE-RSP or C-ECHO-RSP (PS3.7 9.3.1.2, 9.3.5.2) to ``request``."""
-    elements = _ui(_AFFECTED_SOP_CLASS_UID, request.sop_class_uid) if request.sop_class_uid else b""
+    """The C-STORE-RSP or C-ECHO-RSP (PS3.7 9.3.1.2, 9.3.5.2) to ``request``, with the UIDs as they came."""
+    elements = _padded(_AFFECTED_SOP_CLASS_UID, request.class_uid_value) if request.class_uid_value else b""
     elements += _us(_COMMAND_FIELD, request.field | 0x8000) + _us(
         _MESSAGE_ID_BEING_RESPONDED_TO, request.message_id or 0
     )
     elements += _us(_COMMAND_DATA_SET_TYPE, _NO_DATA_SET) + _us(_STATUS, status)
-    if request.sop_instance_uid:
-        elements += _ui(_AFFECTED_SOP_INSTANCE_UID, request.sop_instance_uid)
+    if request.instance_uid_value:
+        elements += _padded(_AFFECTED_SOP_INSTANCE_UID, request.instance_uid_value)
     return _with_group_length(elements)
 
 
@@ -175,7 +185,10 @@ def decode(data: bytes) -> Command:
 
 
 def _elements(data: bytes, positions: dict[int, int]) -> dict[int, bytes]:
-    """The elements of a command set, and into ``positions`` where their values begin."""
+    """The elements of a command set by their numbers, and into ``positions`` where their values begin.
+
+    Elements of other groups have the number that group and element make together, which no element of group 0000 has.
+    """
     values: dict[int, bytes] = {}
     position, end = 0, len(data)
     while position < end:
@@ -183,10 +196,11 @@ def _elements(data: bytes, positions: dict[int, int]) -> dict[int, bytes]:
             raise InvalidPdu("a command set that ends within an element", ABORT_INVALID_PARAMETER)
         group, element, length = _ELEMENT_HEADER.unpack_from(data, position)
         position += _ELEMENT_HEADER.size
-        if group != 0 or length > end - position:
+        if length > end - position:
             raise InvalidPdu("a command set with an element that is not one", ABORT_INVALID_PARAMETER)
-        values[element] = data[position : position + length]
-        positions[element] = position
+        number = group << 16 | element
+        values[number] = data[position : position + length]
+        positions[number] = position
         position += length
     return values
 
@@ -199,7 +213,8 @@ class CommandReader:
     the rest, which takes a fifth of the time of reading them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, notice: Notice = unnoticed) -> None:
+        self._notice = notice
         self._like: Command | None = None
         self._length = 0
         self._before = b""
@@ -224,6 +239,8 @@ class CommandReader:
         positions: dict[int, int] = {}
         values = _elements(data, positions)
         command = Command(values)
+        if max(positions) >= _NEXT_GROUP:
+            self._notice(Deviation.OTHER_GROUP)
         self._remember(data, command, positions)
         return command
 

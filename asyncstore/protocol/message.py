@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from asyncstore.errors import InvalidPdu
 from asyncstore.protocol.command import Command, CommandReader
+from asyncstore.protocol.deviations import Notice, unnoticed
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, COMMAND, LAST, Fragment
 
 _COMMAND_SET_LIMIT = 1 << 16
@@ -34,10 +35,13 @@ class MessageReader:
 
     Messages do not interleave: within one direction of an association, the fragments of a message are sent one after
     the other (PS3.8 annex F.1 notes; all implementations do).
+
+    Args:
+        notice: takes notice of harmless deviations in command sets.
     """
 
-    def __init__(self) -> None:
-        self._commands = CommandReader()
+    def __init__(self, notice: Notice = unnoticed) -> None:
+        self._commands = CommandReader(notice)
         self._collected = bytearray()
         self._context_id: int | None = None
         self._in_data_set = False

@@ -7,7 +7,7 @@ Rules:
    again.
 2. No allocation follows from a length a peer claims. P-DATA-TF streams through in whatever pieces the network
    delivers; other PDUs are collected up to a limit, and what exceeds it is an :class:`~asyncstore.errors.InvalidPdu`
-   at its header.
+   at its header. Each byte is looked at once, even if they come one by one.
 3. Fragments have even length (PS3.5 7.1.1; DCMTK insists).
 """
 
@@ -48,7 +48,7 @@ PDV_HEADER_LENGTH = 6
 
 SMALLEST_MAXIMUM_LENGTH = PDV_HEADER_LENGTH + 2
 """A P-DATA-TF of this length carries two bytes, the least that even fragments allow. A peer that takes less can be
-sent nothing."""
+sent nothing. (DCMTK wants 14, because it counts the six bytes of the PDU's header as well; pynetdicom has no limit.)"""
 UNLIMITED_CAP = 131072
 """What to send at most to a peer that sets no limit (0, PS3.8 D.1.1): as much as DCMTK does, which every peer has
 met."""
@@ -78,6 +78,9 @@ ABORT_UNRECOGNIZED_PDU = 1
 ABORT_UNEXPECTED_PDU = 2
 ABORT_INVALID_PARAMETER = 6
 """Reasons of A-ABORT by the service-provider (PS3.8 table 9-26)."""
+
+_TLS_ALERT = b"\x15\x03"
+"""The beginning of an alert's record: its type, and the major version of any TLS (RFC 8446 5.1)."""
 
 RELEASE_RQ = _PDU_HEADER.pack(PduType.RELEASE_RQ, _FIXED_LENGTH) + bytes(_FIXED_LENGTH)
 RELEASE_RP = _PDU_HEADER.pack(PduType.RELEASE_RP, _FIXED_LENGTH) + bytes(_FIXED_LENGTH)
@@ -183,6 +186,9 @@ class PduDecoder:
     def __init__(self, maximum_length: int) -> None:
         self._maximum_length = maximum_length
         self._partial = bytearray()
+        self._wanted = 0
+        """How many bytes ``_partial`` needs before more of it can be decoded: looking at each byte that drips in would
+        take quadratic time."""
         self._pdu_left = 0
         self._pdv_left = 0
         self._context_id = 0
@@ -194,18 +200,22 @@ class PduDecoder:
         Raises:
             InvalidPdu: it is no PDU. What came before it has been appended; the decoder is of no further use.
         """
-        if self._partial:
-            data = memoryview(bytes(self._partial) + data)
-            self._partial.clear()
-        elif not self._pdu_left and self._is_one_fragment(data):
+        if not self._partial and not self._pdu_left and self._is_one_fragment(data):
             events.append(Fragment(data[10], data[11], data[_P_DATA_TF_HEADER.size :]))
             return
-        position = self._scan(data, events)
-        if position < len(data):
-            self._partial += data[position:]
+        while self._partial and data:
+            missing = self._wanted - len(self._partial)
+            self._partial += data[:missing]
+            data = data[missing:]
+            if len(self._partial) < self._wanted:
+                return
+            whole = memoryview(bytes(self._partial))
+            self._partial.clear()
+            self._partial += whole[self._scan(whole, events) :]
+        self._partial += data[self._scan(data, events) :]
 
     def _scan(self, data: memoryview, events: list[Pdu | Fragment]) -> int:
-        """Decode ``data``; where what is too little to be decoded begins."""
+        """Decode ``data``; where what is too little to be decoded begins, of which ``_wanted`` bytes are needed."""
         position, end = 0, len(data)
         while position < end:
             if self._pdv_left:
@@ -217,12 +227,14 @@ class PduDecoder:
                 position += taken
             elif self._pdu_left:
                 if end - position < PDV_HEADER_LENGTH:
+                    self._wanted = PDV_HEADER_LENGTH
                     break
                 self._begin_pdv(data, position, events)
                 position += PDV_HEADER_LENGTH
             else:
                 if end - position < PDU_HEADER_LENGTH:
                     self._check_type(data[position], data[position:end])
+                    self._wanted = PDU_HEADER_LENGTH
                     break
                 pdu_type, length = _PDU_HEADER.unpack_from(data, position)
                 if pdu_type == PduType.P_DATA_TF:
@@ -233,6 +245,7 @@ class PduDecoder:
                 self._check_length(PduType(pdu_type), length)
                 whole = PDU_HEADER_LENGTH + length
                 if end - position < whole:
+                    self._wanted = whole
                     break
                 events.append(Pdu(PduType(pdu_type), bytes(data[position + PDU_HEADER_LENGTH : position + whole])))
                 position += whole
@@ -275,8 +288,10 @@ class PduDecoder:
     def _check_type(pdu_type: int, data: memoryview) -> None:
         if PduType.ASSOCIATE_RQ <= pdu_type <= PduType.ABORT:
             return
-        if bytes(data[:4]) == b"HTTP":
-            raise InvalidPdu("it answered with HTTP, not with a PDU", ABORT_UNRECOGNIZED_PDU)
+        if b"HTTP".startswith(bytes(data[:4])):
+            raise InvalidPdu("it answered with HTTP, not with a PDU", ABORT_UNRECOGNIZED_PDU, speaks="HTTP")
+        if _TLS_ALERT.startswith(bytes(data[:2])):
+            raise InvalidPdu("it answered with an alert of TLS, not with a PDU", ABORT_UNRECOGNIZED_PDU, speaks="TLS")
         raise InvalidPdu(f"a PDU of the unknown type 0x{pdu_type:02X}", ABORT_UNRECOGNIZED_PDU)
 
     @staticmethod

@@ -4,8 +4,9 @@ Rules:
 
 1. Pieces of data sets are queued in order; a store begins with its first piece, when the asynchronous operations window
    has room (PS3.7 D.3.3.3), and its fragments follow each other without another message's between them.
-2. Responses are matched by Message ID Being Responded To, in any order. A response to nothing that is outstanding is a
-   violation, except a repetition of the last one.
+2. Responses are matched by Message ID Being Responded To, in any order, and in any accepted context: message ids are
+   unique on an association, and Odil answers in another context of the same SOP class. A response to nothing that is
+   outstanding is a violation, except a repetition of the last one.
 3. A response that comes before its request has been sent completely counts when the request has been: the rest is sent
    nevertheless, for otherwise the peer would take what follows for it.
 4. A data set that cannot be read to its end blocks the queue; when nothing else is outstanding any more it comes out as
@@ -19,17 +20,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import InvalidPdu
 from asyncstore.protocol.command import Command, CommandField, StoreRequestTemplate, echo_request
+from asyncstore.protocol.deviations import Deviation, Notice, unnoticed
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, Fragmenter
 from asyncstore.protocol.status import PENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from asyncstore.model import Buffer, Instance, Piece, Unsendable
     from asyncstore.protocol import pdu
 
 _GATHERED = 1 << 21
 """Bytes put into one gather write at most; the kernel takes a few megabytes at once."""
+
+_MOST_BUFFERS = 4096
+"""Buffers put into one gather write at most. With the usual maximum lengths the bytes are the limit; with a tiny one
+each two bytes would need two buffers of a hundred bytes, and what a slow peer does not take waits in memory."""
 
 _MESSAGE_IDS = 1 << 16
 
@@ -77,13 +83,24 @@ class Requests:
         fragmenter: cuts messages as the peer wants them.
         window: requests that may be outstanding; 0 is unlimited.
         clock: seconds, for :class:`Exchange`.
+        answerable: the ids of all accepted contexts, in which responses may come; ``None``: those of ``contexts``.
+        notice: takes notice of responses in another context than the request's.
     """
 
     def __init__(
-        self, contexts: Mapping[tuple[str, str], int], fragmenter: Fragmenter, window: int, clock: Callable[[], float]
+        self,
+        contexts: Mapping[tuple[str, str], int],
+        fragmenter: Fragmenter,
+        window: int,
+        clock: Callable[[], float],
+        answerable: Collection[int] | None = None,
+        notice: Notice = unnoticed,
     ) -> None:
         self._contexts = contexts
+        self._answerable = frozenset(contexts.values() if answerable is None else answerable)
+        self._notice = notice
         self._fragmenter = fragmenter
+        self._most_at_once = min(_GATHERED, _MOST_BUFFERS // 2 * fragmenter.fragment_length)
         self._window = min(window, _MOST_OUTSTANDING) or _MOST_OUTSTANDING
         self._clock = clock
         self._templates: dict[str, StoreRequestTemplate] = {}
@@ -94,6 +111,8 @@ class Requests:
         self._next_message_id = 1
         self.last_answered: int | None = None
         """The message id of the request that was finished last."""
+        self.is_repeating = False
+        """Whether the last response was ignored, because it answered :attr:`last_answered` once more."""
 
     @property
     def outstanding(self) -> int:
@@ -161,7 +180,7 @@ class Requests:
         spent: list[Buffer] = []
         finished: list[Exchange] = []
         payload = 0
-        while self._queue and payload < _GATHERED:
+        while self._queue and payload < _GATHERED and len(buffers) < _MOST_BUFFERS:
             piece = self._queue[0]
             if piece.is_first:
                 if len(self._outstanding) >= self._window:
@@ -170,6 +189,10 @@ class Requests:
             exchange = self._sending
             if exchange is None or (piece.problem is not None and not piece.is_first):
                 break
+            if len(piece.data) > self._most_at_once:
+                buffers += self._fragmenter.fragments(exchange.context_id, self._cut(piece), last=False)
+                payload += self._most_at_once
+                continue
             self._queue.popleft()
             buffers += self._fragmenter.fragments(exchange.context_id, piece.data, last=piece.is_last)
             payload += len(piece.data)
@@ -212,10 +235,8 @@ class Requests:
         message_id, status = command.message_id, command.status
         exchange = self._outstanding.get(message_id or 0)
         if exchange is None:
-            if message_id is not None and message_id == self.last_answered:
-                return None
-            complaint = f"a response to message id {message_id}, which is not outstanding"
-            raise InvalidPdu(complaint, ABORT_UNEXPECTED_PDU)
+            self._check_repetition(message_id)
+            return None
         expected = CommandField.C_ECHO_RSP if exchange.instance is None else CommandField.C_STORE_RSP
         if command.field != expected:
             complaint = (
@@ -223,8 +244,7 @@ class Requests:
             )
             raise InvalidPdu(complaint, ABORT_UNEXPECTED_PDU)
         if context_id != exchange.context_id:
-            complaint = f"a response in context {context_id} to a request in context {exchange.context_id}"
-            raise InvalidPdu(complaint, ABORT_UNEXPECTED_PDU)
+            self._check_other_context(context_id)
         if status is None or command.has_data_set:
             raise InvalidPdu("a response without a status, or with a data set", ABORT_INVALID_PARAMETER)
         if status in PENDING:
@@ -241,6 +261,26 @@ class Requests:
         self._outstanding.clear()
         self._sending = None
         return outstanding
+
+    def _check_repetition(self, message_id: int | None) -> None:
+        """See that a response to no outstanding request repeats the last one."""
+        if message_id is None:
+            raise InvalidPdu("a response that does not say which message it answers", ABORT_INVALID_PARAMETER)
+        if message_id != self.last_answered:
+            complaint = f"a response to message id {message_id}, which is not outstanding"
+            raise InvalidPdu(complaint, ABORT_UNEXPECTED_PDU)
+        self.is_repeating = True
+
+    def _check_other_context(self, context_id: int) -> None:
+        """See that a response in another context than its request's is in an accepted one."""
+        if context_id not in self._answerable:
+            raise InvalidPdu(f"a response in context {context_id}, which was not accepted", ABORT_UNEXPECTED_PDU)
+        self._notice(Deviation.OTHER_CONTEXT)
+
+    def _cut(self, piece: Piece) -> memoryview:
+        """The part of the first piece in the queue that goes out now; the rest of it is left there."""
+        self._queue[0] = piece._replace(data=piece.data[self._most_at_once :], is_first=False)
+        return piece.data[: self._most_at_once]
 
     def _begin(self, instance: Instance | None, context_id: int) -> Exchange:
         message_id = self._next_message_id
@@ -261,4 +301,5 @@ class Requests:
 
     def _forget(self, exchange: Exchange) -> None:
         del self._outstanding[exchange.message_id]
+        self.is_repeating = False
         self.last_answered = exchange.message_id

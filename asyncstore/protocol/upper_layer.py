@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from asyncstore.errors import InvalidPdu
-from asyncstore.protocol.associate import AssociateAccept, AssociateReject, AssociateRequest
+from asyncstore.protocol.associate import AssociateAccept, AssociateReject, AssociateRequest, echoed_part
 from asyncstore.protocol.pdu import (
     ABORT_UNEXPECTED_PDU,
     RELEASE_RP,
@@ -73,6 +73,8 @@ class Violated(NamedTuple):
     """The peer broke the protocol; an A-ABORT is outgoing."""
 
     violation: str
+    speaks: str | None = None
+    """The protocol that it speaks instead, where that is known (see :class:`~asyncstore.errors.InvalidPdu`)."""
 
 
 class LinkClosed(NamedTuple):
@@ -116,7 +118,8 @@ class UpperLayer:
         self._events: list[UpperLayerEvent] = []
         self._pdu: Pdu | None = None
         self._to_send: bytes = b""
-        self._violation = ""
+        self._echoed: bytes | None = None
+        self._violation = Violated("")
         self._abort_reason = ABORT_UNEXPECTED_PDU
         if is_acceptor:
             self._step(Event.TRANSPORT_INDICATION)
@@ -142,7 +145,7 @@ class UpperLayer:
 
     def accept(self, accept: AssociateAccept) -> None:
         """A-ASSOCIATE response: accept."""
-        self._to_send = accept.encode()
+        self._to_send = accept.encode(self._echoed)
         self._step(Event.ASSOCIATE_ACCEPT)
 
     def reject(self, reject: AssociateReject) -> None:
@@ -169,7 +172,7 @@ class UpperLayer:
     def violated(self, error: InvalidPdu) -> None:
         """The layer above found something wrong in what the peer sent: A-ABORT by the service-provider."""
         if not self.is_over:
-            self._violation, self._abort_reason = error.violation, error.reason
+            self._violation, self._abort_reason = Violated(error.violation, error.speaks), error.reason
             self._step(Event.INVALID_PDU)
             self._events.clear()
 
@@ -208,7 +211,7 @@ class UpperLayer:
 
     def _invalid(self, error: InvalidPdu) -> None:
         if self.state is not State.STA1:
-            self._violation, self._abort_reason = error.violation, error.reason
+            self._violation, self._abort_reason = Violated(error.violation, error.speaks), error.reason
             self._step(Event.INVALID_PDU)
 
     def _taken(self) -> list[UpperLayerEvent]:
@@ -226,7 +229,7 @@ class UpperLayer:
             raise
         if event is not Event.INVALID_PDU and action == "AA-8":
             self._violation, self._abort_reason = (
-                f"an unexpected PDU ({event.name} in Sta{self.state.value})",
+                Violated(f"an unexpected PDU ({event.name} in Sta{self.state.value})"),
                 ABORT_UNEXPECTED_PDU,
             )
         self.state = following
@@ -243,7 +246,9 @@ class UpperLayer:
         if self._pdu is None:
             return None
         if event is Event.ASSOCIATE_RQ_RECEIVED and self.state is State.STA2:
-            return Requested(AssociateRequest.decode(self._pdu.body))
+            request = AssociateRequest.decode(self._pdu.body)
+            self._echoed = echoed_part(self._pdu.body)
+            return Requested(request)
         if event is Event.ASSOCIATE_AC_RECEIVED and self.state is State.STA5:
             return Accepted(AssociateAccept.decode(self._pdu.body))
         if event is Event.ASSOCIATE_RJ_RECEIVED and self.state is State.STA5:
@@ -322,7 +327,7 @@ class UpperLayer:
 
     def _abort_by_provider(self) -> None:
         """AA-8."""
-        self._events.append(Violated(self._violation))
+        self._events.append(self._violation)
         self._send_and_await_close(abort(_BY_PROVIDER, self._abort_reason))
 
     def _send_and_await_close(self, pdu: bytes) -> None:

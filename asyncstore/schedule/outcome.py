@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from asyncstore.errors import AssociationAborted
 from asyncstore.model import Attempt, Instance, Outcome, Result, Unsendable
 from asyncstore.protocol.status import describe, result_of
 
@@ -35,7 +36,12 @@ def of_attempt(attempt: Attempt) -> Outcome:
 def _without_response(error: AssociationError | None) -> str:
     if error is None:
         return "no response"
-    return error.problem if error.problem.startswith("no response") else f"no response: {error.problem}"
+    words = error.problem if error.problem.startswith("no response") else f"no response: {error.problem}"
+    if not isinstance(error, AssociationAborted):
+        return words
+    if error.outstanding > 1:
+        return f"{words}; what is in one of the files that were under way may be the cause"
+    return f"{words}; what is in this file may be the cause"
 
 
 def not_sent(instance: Instance, reason: str) -> Outcome:

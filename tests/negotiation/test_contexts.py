@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.errors import InvalidPdu
 from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
 from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN as IMPLICIT
 from asyncstore.negotiation import agreed_window, conclude, pair_of, plan, verification
 from asyncstore.negotiation.contexts import is_planned
 from asyncstore.protocol.associate import MOST_CONTEXTS, AssociateRequest, ContextResult, ProposedContext
+from asyncstore.protocol.deviations import Deviation
 
 _PAIRS = st.lists(st.tuples(st.integers(0, 30).map("1.2.{}".format), st.integers(0, 9).map("1.3.{}".format)))
 
@@ -115,19 +115,37 @@ def test_of_two_contexts_for_one_pair_the_first_is_used_and_both_are_known():
     assert agreement.transfer_syntaxes == {1: "1.3", 3: "1.3"}
 
 
+@pytest.mark.parametrize("answer", [ContextResult(5, 0, "1.3"), ContextResult(2, 0, "1.3"), ContextResult(5, 3, "")])
+def test_an_answer_to_a_context_that_was_not_proposed_is_noticed_and_ignored(answer):
+    noticed = []
+    agreement = conclude(plan([("1.2", "1.3")]), [answer, ContextResult(1, 0, "1.3")], noticed.append)
+    assert agreement == ({("1.2", "1.3"): 1}, {("1.2", "1.3"): "accepted"}, {1: "1.3"})
+    assert noticed == [Deviation.UNPROPOSED_CONTEXT]
+
+
+@pytest.mark.parametrize(("transfer_syntax", "words"), [("1.4", "1.4"), ("", "no transfer syntax")])
+def test_a_context_accepted_in_a_transfer_syntax_that_was_not_proposed_is_noticed_and_not_used(transfer_syntax, words):
+    noticed = []
+    answers = [ContextResult(1, 0, transfer_syntax), ContextResult(3, 0, "1.4")]
+    agreement = conclude(plan([("1.2", "1.3"), ("1.2", "1.4")]), answers, noticed.append)
+    assert agreement.accepted == {("1.2", "1.4"): 3}
+    assert agreement.transfer_syntaxes == {3: "1.4"}
+    assert agreement.results["1.2", "1.3"] == f"accepted in {words}, which was not proposed"
+    assert noticed == [Deviation.UNPROPOSED_TRANSFER_SYNTAX]
+
+
 @pytest.mark.parametrize(
-    "answer",
+    ("answers", "accepted"),
     [
-        ContextResult(5, 0, "1.3"),
-        ContextResult(2, 0, "1.3"),
-        ContextResult(5, 3, ""),
-        ContextResult(1, 0, "1.4"),
-        ContextResult(1, 0, ""),
+        ([ContextResult(1, 0, "1.3"), ContextResult(1, 3, "")], {}),
+        ([ContextResult(1, 3, ""), ContextResult(1, 0, "1.3")], {("1.2", "1.3"): 1}),
+        ([ContextResult(1, 0, "1.3"), ContextResult(1, 0, "1.4")], {("1.2", "1.4"): 1}),
     ],
 )
-def test_an_answer_to_what_was_not_proposed_is_a_violation(answer):
-    with pytest.raises(InvalidPdu):
-        conclude(plan([("1.2", "1.3")]), [answer])
+def test_of_several_answers_to_one_context_the_last_counts(answers, accepted):
+    agreement = conclude([ProposedContext(1, "1.2", ("1.3", "1.4"))], answers)
+    assert agreement.accepted == accepted
+    assert agreement.transfer_syntaxes == {number: syntax for (_, syntax), number in accepted.items()}
 
 
 @pytest.mark.parametrize(

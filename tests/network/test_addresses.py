@@ -201,7 +201,13 @@ async def test_pynetdicoms_acceptor_is_reached_over_ipv6(files):
 
 
 @pytest.mark.parametrize(
-    ("host", "name"), [("::1", "[::1]:104"), ("fe80::1%eth0", "[fe80::1%eth0]:104"), ("pacs", "pacs:104")]
+    ("host", "name"),
+    [
+        ("::1", "[::1]:104"),
+        ("fe80::1%eth0", "[fe80::1%eth0]:104"),
+        ("pacs", "pacs:104"),
+        ("evil\n\x1b[2J", "evil\\n\\x1b[2J:104"),
+    ],
 )
 def test_the_port_of_an_ipv6_address_can_be_told_from_it(host, name):
     assert address_of(host, 104) == name

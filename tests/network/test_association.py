@@ -25,8 +25,9 @@ from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import IdentityKind, UserIdentity
+from asyncstore.protocol.requests import Requests
 from oracle import GUARD, in_both_loops, nothing_left_behind, until
-from peers.acceptor import ABORT
+from peers.acceptor import ABORT, ASSOCIATE_AC, Acceptor, item, pdu
 from peers.hostile import (
     ACCEPT_WITHOUT_ITEMS,
     UNKNOWN_PDU,
@@ -212,6 +213,72 @@ async def test_an_identity_goes_to_the_peer_and_its_confirmation_is_enough(found
         (sent,) = [item for item in record.request.user_information if isinstance(item, UserIdentityNegotiation)]
     assert (sent.user_identity_type, sent.primary_field, sent.secondary_field) == (2, b"jdoe", b"hunter2")
     assert sent.positive_response_requested == wants_response
+
+
+FORGED = b"EVIL\n\x1b[2JI: all is well\xff"
+
+
+async def test_no_text_of_the_peer_forges_lines_of_a_log_or_drives_a_terminal(caplog):
+    contexts = item(0x21, b"\1\0\0\0" + item(0x40, EXPLICIT.encode())) + item(0x21, b"\3\0\0\0" + item(0x40, FORGED))
+    of_class = len(FORGED).to_bytes(2, "big") + FORGED
+    user = [item(0x51, bytes(4)), item(0x52, FORGED), item(0x55, FORGED)]
+    user += [item(0x54, of_class + b"\1\1"), item(0x56, of_class + FORGED)]
+    answer = pdu(ASSOCIATE_AC, b"\0\1\0\0" + 4 * FORGED[:16] + contexts + item(0x50, b"".join(user)))
+    with caplog.at_level("DEBUG", "asyncstore"):
+        async with (
+            running_hostile(Behaviour(on_request=says(answer), once_associated=aborts())) as scp,
+            opened(scp.port, plan([(CT, EXPLICIT), (CT, IMPLICIT)])) as observed,
+        ):
+            await until(lambda: observed.ends)
+            results = observed.association.results
+    assert results[CT, IMPLICIT] == "accepted in EVIL\\n\\x1b[2JI: all is well\\xff, which was not proposed"
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum("EVIL\\n\\x1b[2JI: all is well\\xff" in message for message in messages) > 3
+    assert all(message.isprintable() for message in messages)
+
+
+@in_both_loops
+async def test_a_fast_peer_with_a_tiny_maximum_length_does_not_keep_the_event_loop_busy(large, monkeypatch):
+    between_turns, most = 0, 0
+
+    def turn():
+        nonlocal between_turns
+        between_turns = 0
+        turning[0] = asyncio.get_running_loop().call_soon(turn)
+
+    def counted(requests):
+        nonlocal between_turns, most
+        between_turns += 1
+        most = max(most, between_turns)
+        return gather(requests)
+
+    gather, turning = Requests.gather, [None]
+    monkeypatch.setattr(Requests, "gather", counted)
+    behaviour = Behaviour(on_request=accepts(max_length=8), amid_data=aborts())
+    async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port) as observed:
+        turn()
+        await observed.store([large])
+        turning[0].cancel()
+    assert 1 < most <= 32
+
+
+@in_both_loops
+async def test_an_echo_that_answers_another_message_is_named():
+    async def answers_the_first_one_again(acceptor, echo, status=0):
+        await answer_echo(acceptor, echo._replace(message_id=1), status)
+
+    answer_echo = Acceptor.answer_echo
+    words = "no response to message id 2, but another one to message id 1, within"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Acceptor, "answer_echo", answers_the_first_one_again)
+        async with (
+            nothing_left_behind(),
+            running_hostile() as scp,
+            opened(scp.port, verification(), timeouts=Timeouts(dimse=0.5)) as observed,
+        ):
+            await observed.association.echo()
+            with pytest.raises(TimedOut, match=words):
+                await observed.association.echo()
 
 
 # Storing --------------------------------------------------------------------------------------------------------------

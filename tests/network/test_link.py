@@ -4,6 +4,7 @@ import asyncio
 import random
 import socket
 import struct
+import tracemalloc
 
 import pytest
 
@@ -44,7 +45,7 @@ class Seen:
         self.other.close()
 
     async def read(self, size):
-        data = b""
+        data = bytearray()
         async with asyncio.timeout(GUARD):
             while len(data) < size:
                 received = await asyncio.get_running_loop().sock_recv(self.other, 1 << 16)
@@ -116,6 +117,33 @@ async def test_what_is_sent_arrives_in_order_however_slowly_it_is_taken():
         await until(lambda: not seen.link.is_blocked)
         assert seen.drained == 1
         assert seen.link.bytes_sent == len(whole)
+
+
+@in_both_loops
+async def test_what_waits_for_a_slow_peer_is_not_copied_whenever_it_takes_some(monkeypatch):
+    """Each time it takes a little, only the buffers of one gather write may be looked at, however many wait."""
+    costs = []
+
+    def gather(connected, batch):
+        costs.append(tracemalloc.get_traced_memory()[1] - costs_from[0])
+        taken = connected.sendmsg(batch[:100])
+        tracemalloc.reset_peak()
+        costs_from[0] = tracemalloc.get_traced_memory()[0]
+        return taken
+
+    costs_from = [0]
+    monkeypatch.setattr("asyncstore.network.link._gather", gather)
+    buffers = [bytes((number % 256,)) * 14 for number in range(60_000)]
+    async with nothing_left_behind(), Seen(buffer=8192) as seen:
+        tracemalloc.start()
+        try:
+            seen.link.send(buffers)
+            assert await seen.read(14 * 60_000) == b"".join(buffers)
+            await until(lambda: not seen.link.is_blocked)
+        finally:
+            tracemalloc.stop()
+    assert len(costs) > 500
+    assert sum(cost > 60_000 * 8 for cost in costs[1:]) < 10  # the first times, when all are put aside to wait
 
 
 @in_both_loops

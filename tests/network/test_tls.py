@@ -471,6 +471,24 @@ async def test_a_revoked_certificate(made, encoding):
         assert await echo(sink.port, options) >= 0
 
 
+@pytest.mark.parametrize(("revocation", "is_refused"), [("none", False), ("certificate", False), ("chain", True)])
+async def test_a_revoked_authority_below_the_root_is_refused_by_cra_and_warned_of_by_crl_alone(
+    made, caplog, revocation, is_refused
+):
+    below = made.authority.certify_authority()
+    lists = (made.authority.revoke(made.folder, below.own, name="root"), below.revoke(made.folder, name="below"))
+    server = below.certify("localhost").write(made.folder, "below", chain=(below,))
+    options = made.requestor(revocation_lists=lists, revocation=revocation)
+    async with Sink(port=0, tls=made.acceptor(server)) as sink:
+        if is_refused:
+            with pytest.raises(PeerCertificateRefused, match="revoked"):
+                await echo(sink.port, options)
+        else:
+            assert await echo(sink.port, options) >= 0
+    warnings = [record.getMessage() for record in caplog.records if "+cra" in record.getMessage()]
+    assert len(warnings) == (revocation == "none")
+
+
 async def test_whether_it_is_revoked_cannot_be_told_without_a_list(made):
     error = await failure_with(made, made.server, made.requestor(revocation="chain"))
     assert "revocation list of its issuer is missing" in error.cause

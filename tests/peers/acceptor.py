@@ -62,7 +62,8 @@ def command_set(**elements: object) -> bytes:
     """Encode a command set, its group length first (PS3.7 6.3.1)."""
     dataset = Dataset()
     for keyword, value in elements.items():
-        setattr(dataset, keyword, value)
+        if value is not None:
+            setattr(dataset, keyword, value)
     encoded = dsutils.encode(dataset, is_implicit_vr=True, is_little_endian=True)
     return struct.pack("<HHLL", 0, 0, 4, len(encoded)) + encoded
 

@@ -25,6 +25,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 if TYPE_CHECKING:
     from pathlib import Path
 
+_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
 _NOW = datetime.now(UTC)
 LAST_YEAR = (_NOW - timedelta(days=400), _NOW - timedelta(days=30))
 NEXT_YEAR = (_NOW + timedelta(days=30), _NOW + timedelta(days=400))
@@ -41,7 +43,7 @@ class Files(NamedTuple):
 class Certified(NamedTuple):
     """A private key and the certificate of it."""
 
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    key: _Key
     certificate: x509.Certificate
 
     def write(
@@ -52,13 +54,15 @@ class Certified(NamedTuple):
         password: str | None = None,
         encoding: Encoding = Encoding.PEM,
         key_format: PrivateFormat = PrivateFormat.PKCS8,
+        chain: tuple[Authority, ...] = (),
     ) -> Files:
-        """Write both, PEM or DER."""
+        """Write both, PEM or DER; in PEM the certificates of authorities may follow, up to the one below the root."""
         folder.mkdir(parents=True, exist_ok=True)
         encryption = NoEncryption() if password is None else BestAvailableEncryption(password.encode())
         key, certificate = folder / f"{name}.key", folder / f"{name}.crt"
         key.write_bytes(self.key.private_bytes(encoding, key_format, encryption))
-        certificate.write_bytes(self.certificate.public_bytes(encoding))
+        certificates = [self.certificate, *(authority.own.certificate for authority in chain)]
+        certificate.write_bytes(b"".join(one.public_bytes(encoding) for one in certificates))
         return Files(str(key), str(certificate))
 
 
@@ -77,16 +81,26 @@ class Authority(NamedTuple):
 
     @classmethod
     def make(cls, name: str = "an authority of tests") -> Authority:
-        """Make a new one."""
+        """Make a new one, which signs its certificate itself."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = _name(name)
-        made = _builder(subject, subject, key, THIS_YEAR).add_extension(
+        return cls._certified(name, key, _name(name), key)
+
+    def certify_authority(self, name: str = "an authority below") -> Authority:
+        """Make another one, whose certificate this one signs."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return self._certified(name, key, self.own.certificate.subject, self.own.key)
+
+    @classmethod
+    def _certified(cls, name: str, key: _Key, issuer: x509.Name, issuer_key: _Key) -> Authority:
+        made = _builder(_name(name), issuer, key, THIS_YEAR).add_extension(
             x509.BasicConstraints(True, None), critical=True
         )
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         made = made.add_extension(usage, critical=True).add_extension(identifier, critical=False)
-        return cls(Certified(key, made.sign(key, hashes.SHA256())))
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
+        made = made.add_extension(authority, critical=False)
+        return cls(Certified(key, made.sign(issuer_key, hashes.SHA256())))
 
     def certify(
         self,
@@ -154,7 +168,7 @@ def _alternative(host: str) -> x509.GeneralName:
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
+    key: _Key,
     valid: tuple[datetime, datetime],
 ) -> x509.CertificateBuilder:
     made = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())

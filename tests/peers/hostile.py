@@ -45,6 +45,8 @@ IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
 
 HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<html>Bad Request</html>"
+TLS_ALERT = b"\x15\x03\x03\x00\x02\x02\x46"
+"""What a server that speaks TLS answers to an A-ASSOCIATE-RQ: fatal, protocol version (RFC 8446 6)."""
 PDU_OF_4_GIB = struct.pack(">BxL", P_DATA, 0xFFFF_FFFF)
 UNKNOWN_PDU = pdu(0x42, b"what is this?")
 EMPTY_P_DATA = pdu(P_DATA, b"")

@@ -7,12 +7,13 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import pytest
 
@@ -29,11 +30,24 @@ def find_program(name: str, package: str) -> str:
     folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != ours]
     path = shutil.which(name, path=os.pathsep.join([*folders, "/usr/sbin", "/usr/local/sbin"]))
     if path is None:
-        lacking = f"{name} is not installed: apt install {package} (Debian, Ubuntu) or brew install {package} (macOS)"
-        if os.environ.get("CI"):
-            pytest.fail(lacking)
-        pytest.skip(lacking)
+        _lacking(f"{name} is not installed: apt install {package} (Debian, Ubuntu) or brew install {package} (macOS)")
     return path
+
+
+def find_system_python_with(module: str, package: str) -> str:
+    """Return the path of the system's Python, which has a module of a Debian package; without it as above."""
+    python = "/usr/bin/python3"
+    try:
+        subprocess.run([python, "-c", f"import {module}"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        _lacking(f"{python} has no module {module}: apt install {package} (Debian, Ubuntu)")
+    return python
+
+
+def _lacking(what: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
 
 
 def free_port() -> int:
@@ -101,7 +115,10 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    words: Callable[[int], Sequence[str | os.PathLike[str]]], environment: Mapping[str, str] | None = None
+    words: Callable[[int], Sequence[str | os.PathLike[str]]],
+    environment: Mapping[str, str] | None = None,
+    *,
+    connects: bool = True,
 ) -> AsyncIterator[Running]:
     """Start a program that listens on a port, wait until it does, and end it with all that it forked.
 
@@ -110,6 +127,8 @@ async def running(
     Args:
         words: the command line, for a given port.
         environment: variables it gets besides the test's own.
+        connects: a connection tells whether it listens; otherwise the system does (Linux): some programs end with the
+            first connection over which no association is requested.
     """
     with tempfile.NamedTemporaryFile(prefix="peer-") as output:
         for _ in range(3):  # another process may take the port before the program does
@@ -125,7 +144,7 @@ async def running(
             )
             peer = Running(str(command[0]), port, process.pid, Path(output.name))
             try:
-                if await _listens(process, port):
+                if await _listens(process, port, connects=connects):
                     yield peer
                     return
             except BaseException as error:
@@ -136,18 +155,31 @@ async def running(
         pytest.fail(f"{peer.name} does not listen on its port; it printed:\n{peer.output()}")
 
 
-async def _listens(process: asyncio.subprocess.Process, port: int) -> bool:
+async def _listens(process: asyncio.subprocess.Process, port: int, *, connects: bool) -> bool:
     """Wait until the port is open; tell whether it is, or the program has ended or taken too long."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + START_SECONDS
     while process.returncode is None and loop.time() < deadline:
-        with suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.close()
-            await writer.wait_closed()
+        if await _takes_connections(port) if connects else _is_open(port):
             return True
         await asyncio.sleep(0.02)
     return False
+
+
+async def _takes_connections(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        await writer.wait_closed()
+    except OSError:
+        return False
+    return True
+
+
+def _is_open(port: int) -> bool:
+    """Whether some process listens on the port: the system's table has its local address, and 0A for LISTEN."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    return any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

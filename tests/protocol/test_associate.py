@@ -1,6 +1,7 @@
 """A-ASSOCIATE PDUs are held against pynetdicom's, in both directions."""
 
 import string
+import struct
 from contextlib import suppress
 
 import pytest
@@ -37,6 +38,7 @@ from asyncstore.protocol.associate import (
     RoleSelection,
     UserIdentity,
     describe_result,
+    echoed_part,
     excess,
 )
 
@@ -403,12 +405,7 @@ def test_padding_of_uids_and_ae_titles_is_not_significant():
         pytest.param(
             AssociateRequest, _with_items(_item(0x20, bytes(4) + 2 * _item(0x30, b"1.2"))), id="two abstract syntaxes"
         ),
-        pytest.param(AssociateAccept, _with_items(_item(0x21, bytes(4))), id="accepted without a transfer syntax"),
-        pytest.param(
-            AssociateAccept, _with_items(_item(0x21, bytes(4) + 2 * _item(0x40, b"1.2"))), id="accepted with two"
-        ),
         pytest.param(AssociateAccept, _with_items(_item(0x50, _item(0x51, b"\0\0\1"))), id="maximum length of 3 bytes"),
-        pytest.param(AssociateAccept, _with_items(_item(0x50, _item(0x53, b"\0\1\0\1\0"))), id="window of 5 bytes"),
         pytest.param(AssociateAccept, _with_items(_item(0x50, b"\x51\0\0\x05\0\0\0\0")), id="sub-item beyond its item"),
         pytest.param(AssociateAccept, _with_items(_item(0x50, _item(0x54, b"\0\x071.2"))), id="role beyond its item"),
         pytest.param(AssociateAccept, _with_items(_item(0x50, _item(0x54, b"\0\x031.2\1"))), id="only one role"),
@@ -430,6 +427,45 @@ _BODIES = pytest.mark.parametrize(
     [(AssociateRequest, _REQUEST.encode()[6:]), (AssociateAccept, _ACCEPT.encode()[6:])],
     ids=["request", "acceptance"],
 )
+
+
+@pytest.mark.parametrize("transfer_syntaxes", [b"", 2 * _item(0x40, b"1.2")])
+def test_a_context_that_is_accepted_without_one_transfer_syntax_has_none(transfer_syntaxes):
+    accept = AssociateAccept.decode(_with_items(_item(0x21, b"\5\0\0\0" + transfer_syntaxes)))
+    assert accept.contexts == (ContextResult(5, 0, ""),)
+
+
+def test_a_window_of_another_length_is_none():
+    assert AssociateAccept.decode(_with_items(_item(0x50, _item(0x53, b"\0\0\0\0\0")))).window is None
+
+
+_FORGED = b"EVIL\r\n\x1b[2J\xe4\x7f"
+_HARMLESS = "EVIL\\r\\n\\x1b[2J\\xe4\\x7f"
+
+
+def test_no_text_of_a_peer_has_characters_that_are_not_printable():
+    titles = struct.pack(">HH16s16s32x", 1, 0, _FORGED, b"\x1b]0;a\x07b\0c\n")
+    context = _item(0x20, b"\1\0\0\0" + _item(0x30, _FORGED) + _item(0x40, _FORGED) + _item(0x40, b"1.2"))
+    user = [_item(0x52, _FORGED), _item(0x55, _FORGED)]
+    user += [_item(0x54, b"\0\x0c" + _FORGED + b"\1\1"), _item(0x56, b"\0\x0c" + _FORGED)]
+    items = _item(0x10, _FORGED) + context + _item(0x50, b"".join(user))
+    request = AssociateRequest.decode(titles + items)
+    assert (request.called_ae_title, request.calling_ae_title) == (_HARMLESS, "\\x1b]0;a\\x07b\\x00c\\n")
+    assert request.contexts == (ProposedContext(1, _HARMLESS, ("1.2",)),)  # what is no UID cannot be accepted
+    assert request.application_context == _HARMLESS
+    assert (request.implementation_class_uid, request.implementation_version_name) == (_HARMLESS, _HARMLESS)
+    assert request.roles == (RoleSelection(_HARMLESS, True, True),)
+    assert [extension.sop_class_uid for extension in request.extended] == [_HARMLESS]
+    accept = AssociateAccept.decode(titles + _item(0x21, b"\1\0\0\0" + _item(0x40, _FORGED)) + items)
+    assert accept.contexts == (ContextResult(1, 0, _HARMLESS),)
+
+
+def test_an_acceptance_repeats_what_the_request_has_to_have_back_byte_for_byte():
+    body = bytearray(_REQUEST.encode()[6:])
+    body[4:68] = b"\0 PACS\x1b\n\xff      " + b" OURS\xe4\0\0\0\0\0\0\0\0\0\0" + bytes(range(32))
+    encoded = _ACCEPT.encode(echoed_part(bytes(body)))
+    assert encoded[10:74] == body[4:68]
+    assert encoded[74:] == _ACCEPT.encode()[74:]
 
 
 def _decodes_or_is_invalid(pdu, body):

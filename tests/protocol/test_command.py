@@ -20,6 +20,7 @@ from asyncstore.protocol.command import (
     echo_request,
     response,
 )
+from asyncstore.protocol.deviations import Deviation
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
 _MESSAGE_IDS = st.integers(0, 0xFFFF)
@@ -215,6 +216,30 @@ def test_a_damaged_response_is_read_or_invalid():
             damaged = bytearray(whole)
             damaged[position] ^= 1 << bit
             _is_read_or_invalid(bytes(damaged))
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_elements_of_other_groups_are_noticed_and_ignored(is_first):
+    elements = _element(0x0100, b"\1\x80") + _element(0x0120, b"\7\0") + _element(0x0900, b"\0\0")
+    uid, others = _element(0x1000, b"1.2.3\0"), _element(0x1000, b"9.9", group=9) + _element(0x0900, b"\0\xa7", group=8)
+    noticed = []
+    reader = CommandReader(noticed.append)
+    for _ in range(2):
+        command = reader.read(others + elements + uid if is_first else elements + uid + others)
+        assert (command.message_id, command.status, command.sop_instance_uid) == (7, 0, "1.2.3")
+    assert set(noticed) == {Deviation.OTHER_GROUP}
+
+
+def test_no_message_id_is_none_in_words():
+    assert repr(decode(_element(0x0100, b"\1\x80"))) == "<Command 0x8001 no message id>"
+
+
+def test_uids_that_are_no_text_are_shown_with_escapes_and_sent_back_as_they_came():
+    elements = [(0x0002, b"1.2\x1b[2J\xff"), (0x0100, b"\1\0"), (0x0110, b"\7\0"), (0x1000, b"1\n2\xfe")]
+    request = decode(b"".join(_element(element, value) for element, value in elements))
+    assert (request.sop_class_uid, request.sop_instance_uid) == ("1.2\\x1b[2J\\xff", "1\\n2\\xfe")
+    answered = decode(response(request, 0))
+    assert (answered.class_uid_value, answered.instance_uid_value) == (elements[0][1], elements[3][1])
 
 
 # A reader that knows what it has read before.

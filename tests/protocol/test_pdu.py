@@ -252,6 +252,10 @@ def test_what_comes_in_is_slices_of_the_buffer_that_was_fed():
         pytest.param(b"\x08\x00\x00\x00\x00\x04", ABORT_UNRECOGNIZED_PDU, "0x08", id="type 8"),
         pytest.param(b"\xff", ABORT_UNRECOGNIZED_PDU, "0xFF", id="one byte is enough"),
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n", ABORT_UNRECOGNIZED_PDU, "HTTP", id="web server"),
+        pytest.param(b"\x15\x03\x01\x00\x02\x02\x46", ABORT_UNRECOGNIZED_PDU, "an alert of TLS", id="TLS server"),
+        pytest.param(b"\x15", ABORT_UNRECOGNIZED_PDU, "an alert of TLS", id="TLS server, a byte at a time"),
+        pytest.param(b"H", ABORT_UNRECOGNIZED_PDU, "HTTP", id="web server, a byte at a time"),
+        pytest.param(b"\x15\x00\x00\x00\x00\x04", ABORT_UNRECOGNIZED_PDU, "0x15", id="type 0x15, and no alert"),
         pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", ABORT_UNRECOGNIZED_PDU, "0x53", id="another server"),
         pytest.param(b"\x02\x00\xff\xff\xff\xff", ABORT_INVALID_PARAMETER, "4294967295", id="AC of 4 GiB"),
         pytest.param(b"\x01\x00\x00\x10\x00\x01", ABORT_INVALID_PARAMETER, "1048577", id="RQ beyond the limit"),
@@ -281,6 +285,31 @@ def test_what_is_no_pdu_is_named_as_soon_as_its_header_is_there(stream, reason, 
     with pytest.raises(InvalidPdu, match=words) as caught:
         _fed(PduDecoder(16384), stream)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        pytest.param(with_header(PduType.ASSOCIATE_AC, bytes(60_000)), id="A-ASSOCIATE-AC"),
+        pytest.param(with_header(PduType.ASSOCIATE_RQ, bytes(60_000)), id="A-ASSOCIATE-RQ"),
+        pytest.param(b"".join(Fragmenter(0).fragments(1, memoryview(bytes(60_000)), last=True)), id="P-DATA-TF"),
+        pytest.param(Fragmenter(0).command(1, bytes(60_000))[0], id="command set"),
+    ],
+)
+def test_a_pdu_that_drips_in_byte_by_byte_is_not_copied_for_each_byte(stream):
+    """Otherwise a mebibyte would take half a million million of copied bytes."""
+    decoder, costly, whole = PduDecoder(0), 0, 0
+    tracemalloc.start()
+    try:
+        for byte in _receives(stream, [1]):
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            whole += len(_fed(decoder, byte))
+            costly += tracemalloc.get_traced_memory()[1] - before > 4096
+    finally:
+        tracemalloc.stop()
+    assert whole
+    assert costly < 200  # while a buffer grows
 
 
 @given(st.binary(max_size=40), st.sampled_from([b"\xff", b"\x04\0\0\0\0\0", b"HTTP/1.1 400"]))

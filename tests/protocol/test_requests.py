@@ -1,5 +1,9 @@
 """Requests driven without a network; what they put on the wire is read by the reader of messages."""
 
+import mmap
+import random
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +11,7 @@ from hypothesis import strategies as st
 from asyncstore.errors import InvalidPdu
 from asyncstore.model import Buffer, Instance, Piece, Unsendable
 from asyncstore.protocol.command import CommandField, StoreRequestTemplate, decode, echo_request, response
+from asyncstore.protocol.deviations import Deviation
 from asyncstore.protocol.message import CommandReceived, MessageReader
 from asyncstore.protocol.pdu import Fragmenter, PduDecoder
 from asyncstore.protocol.requests import Requests
@@ -258,7 +263,9 @@ def _element(element, value):
     ("context_id", "command"),
     [
         pytest.param(1, _answer(2), id="another message id"),
-        pytest.param(3, _answer(1), id="another context"),
+        pytest.param(3, _answer(2), id="another message id in another context"),
+        pytest.param(5, _answer(1), id="a context that was not accepted"),
+        pytest.param(2, _answer(1), id="an even context"),
         pytest.param(1, decode(StoreRequestTemplate(_CLASS).command_set(1, "1.2.3")), id="a request"),
         pytest.param(1, _answer(1, field=CommandField.C_ECHO_RSP), id="a response to an echo"),
         pytest.param(
@@ -286,6 +293,118 @@ def test_what_answers_nothing_is_a_violation_and_nothing_is_stored(context_id, c
     with pytest.raises(InvalidPdu):
         requests.answered(context_id, command)
     assert [exchange.status for exchange in requests.end()] == [None]
+
+
+def test_a_response_in_another_accepted_context_counts_and_is_noticed():
+    noticed = []
+    requests = Requests(_CONTEXTS, Fragmenter(16384), 2, _Clock(), (1, 3, 7), noticed.append)
+    requests.submit([*_pieces(_instance("1")), *_pieces(_instance("2"))])
+    requests.gather()
+    second, first = requests.answered(7, _answer(2, 0xA700)), requests.answered(3, _answer(1))
+    assert [(one.instance.path, one.context_id, one.status) for one in (first, second)] == [
+        ("/1", 1, 0),
+        ("/2", 1, 0xA700),
+    ]
+    assert requests.answered(3, _answer(1)) is None  # once more
+    assert noticed == [Deviation.OTHER_CONTEXT] * 2
+
+
+def test_a_response_in_another_context_before_its_request_has_ended_counts_when_that_has():
+    requests = _requests()
+    first, last = _pieces(_instance("1"), 2)
+    requests.submit([first])
+    requests.gather()
+    assert requests.answered(3, _answer(1)) is None
+    assert requests.outstanding == 1
+    requests.submit([last])
+    assert [exchange.status for exchange in requests.gather().finished] == [0]
+
+
+def test_a_response_without_a_message_id_is_named_as_such():
+    for requests in (_requests(), _answered_once()):
+        with pytest.raises(InvalidPdu, match="does not say which message it answers"):
+            requests.answered(1, decode(_element(0x0100, b"\1\x80") + _element(0x0900, b"\0\0")))
+
+
+def test_it_is_known_that_a_peer_answers_the_same_message_again_instead_of_the_next_one():
+    requests = _answered_once()
+    assert not requests.is_repeating
+    requests.submit(_pieces(_instance("2")))
+    requests.gather()
+    assert requests.answered(1, _answer(1)) is None
+    assert (requests.is_repeating, requests.last_answered, requests.oldest.message_id) == (True, 1, 2)
+    requests.answered(1, _answer(2))
+    assert not requests.is_repeating
+
+
+def _answered_once():
+    requests = _requests()
+    requests.submit(_pieces(_instance("1")))
+    requests.gather()
+    requests.answered(1, _answer(1))
+    return requests
+
+
+# However large a piece is and however small its fragments, little of it goes out at once.
+
+
+@pytest.mark.parametrize("maximum_length", [8, 14, 100, 4096, 16384, 0])
+@pytest.mark.parametrize("window", [1, 3])
+def test_a_large_piece_goes_out_in_parts_of_few_buffers_and_few_bytes(maximum_length, window):
+    noise = memoryview(random.Random(1).randbytes(300_000 if 0 < maximum_length < 1000 else 5_000_000))  # noqa: S311 - noise, not a secret
+    freed = []
+    requests = Requests(_CONTEXTS, Fragmenter(maximum_length), window, _Clock())
+    for name in ("1", "2", "3"):
+        [piece] = _pieces(_instance(name), freed=freed)
+        requests.submit([piece._replace(data=noise)])
+    gathered = []
+    for name in range(1, 4):
+        while requests.goes_on:
+            assert requests.stores == 4 - name
+            gathered.append(requests.gather())
+            assert len(gathered[-1].buffers) < 9000
+            assert gathered[-1].payload <= (4 << 20) + 131072
+        assert requests.answered(1, _answer(name)).instance.path == f"/{name}"
+    assert _on_the_wire(*gathered) == [(1, name, f"1.2.{name}", bytes(noise), True) for name in (1, 2, 3)]
+    assert [len(one.spent) for one in gathered].count(0) > 0
+    assert sum(one.payload for one in gathered) == 3 * len(noise)
+
+
+def test_a_piece_that_went_out_in_part_stays_when_stores_are_taken_back_and_its_buffer_comes_back_once():
+    freed = []
+    requests = Requests(_CONTEXTS, Fragmenter(8), 1, _Clock())
+    [piece] = _pieces(_instance("1"), freed=freed)
+    requests.submit([piece._replace(data=memoryview(bytes(10_000))), *_pieces(_instance("2"))])
+    payload = requests.gather().payload
+    assert 0 < payload < 10_000
+    assert [instance.path for instance in requests.take_back()] == ["/2"]
+    while requests.goes_on:
+        gathered = requests.gather()
+        payload += gathered.payload
+    assert payload == 10_000
+    assert [buffer is piece.buffer for buffer in gathered.spent] == [True]
+    assert freed == []
+    assert requests.answered(1, _answer(1)).instance.path == "/1"
+
+
+def test_of_4_gib_in_one_piece_only_the_fragments_that_go_out_now_are_made():
+    with mmap.mmap(-1, 4 << 30) as whole, memoryview(whole) as data:
+        requests = _requests()
+        [piece] = _pieces(_instance("1"))
+        requests.submit([piece._replace(data=data)])
+        del piece
+        tracemalloc.start()
+        try:
+            for _ in range(3):
+                gathered = requests.gather()
+                assert 0 < gathered.payload <= 4 << 20
+            assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        finally:
+            tracemalloc.stop()
+        del gathered
+        requests.end()
+        requests.take_back()
+        del requests
 
 
 def test_a_response_to_nothing_at_all_is_a_violation():
