@@ -250,8 +250,9 @@ class Acceptor:
             storing, request, context_id = self._storing
             storing.write(received.data)
             if received.is_last:
+                status = storing.finish()
                 self._storing = None
-                self._respond(context_id, request, storing.finish(), self._service.latency)
+                self._respond(context_id, request, status, self._service.latency)
 
     def _commanded(self, context_id: int, request: Command) -> None:
         transfer_syntax = self._transfer_syntaxes.get(context_id)
