@@ -209,7 +209,8 @@ async def test_few_connections_without_an_association_are_open_at_once(tmp_path,
         for one in silent:
             one.setblocking(False)
             await asyncio.get_running_loop().sock_connect(one, ("127.0.0.1", sink.port))
-            await asyncio.get_running_loop().sock_sendall(one, request_of(1000))
+            begun = b"\x16\x03\x01" if is_secured else request_of(1000)
+            await asyncio.get_running_loop().sock_sendall(one, begun)
         assert descriptors() - before - len(silent) <= 10
         async with asyncio.timeout(GUARD):
             answered = await peers.enter_async_context(associated(sink.port, theirs))
@@ -344,6 +345,9 @@ async def test_a_uid_of_any_length_leaves_no_partial_file_and_the_others_are_ser
     async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink:
         with no_errors_of_the_loop():
             async with associated(sink.port) as scu:
+                for _ in range(10):  # so that the kernel delivers much at once
+                    await scu.write(store_request("1.2.3") + pdu(P_DATA, pdv(1, LAST, bytes(100_000))))
+                    assert (await scu.read_pdu())[0] == P_DATA
                 await scu.write(store_of(b"1" * length))
                 kind, _ = await last_word(scu)
                 assert kind == (P_DATA if length == 65_000 else ABORT)
