@@ -6,6 +6,7 @@ import re
 import socket
 import stat
 import struct
+import tracemalloc
 import warnings
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -262,6 +263,22 @@ async def test_all_responses_that_had_to_wait_come(monkeypatch):
             assert (await scu.read_pdu())[0] == P_DATA
         await asking
         await scu.release()
+
+
+async def test_responses_that_wait_take_little_memory_also_in_pieces_of_two_bytes():
+    many = 1000
+    async with (
+        nothing_left_behind(),
+        Sink(port=0, latency=HOURS) as sink,
+        associated(sink.port, window=0, maximum_length=8) as scu,
+    ):
+        tracemalloc.start()
+        try:
+            await scu.write(ECHO * many)
+            await until(lambda: sink.tally.echoes == many)
+            assert tracemalloc.get_traced_memory()[0] < 3000 * many  # in lists of pieces they take 11 kB each
+        finally:
+            tracemalloc.stop()
 
 
 # Descriptors ----------------------------------------------------------------------------------------------------------

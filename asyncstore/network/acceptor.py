@@ -137,7 +137,7 @@ class Acceptor:
         """Looks since the requestor last sent or took a byte."""
         self._bytes_moved = 0
         """Bytes in both directions at the last look."""
-        self._delayed: deque[tuple[float, list[Octets]]] = deque()
+        self._delayed: deque[tuple[float, Octets]] = deque()
         """Responses that wait, and their times."""
         self._next_response: asyncio.TimerHandle | None = None
         self._link = make_link(self._received, self._link_ended, self._drained)
@@ -275,10 +275,11 @@ class Acceptor:
 
     def _respond(self, context_id: int, request: Command, status: int, delay: float) -> None:
         pdus = self._fragmenter.command(context_id, response(request, status))
+        answer = pdus[0] if len(pdus) == 1 else b"".join(pdus)  # it may wait long: in pieces of a few bytes it is large
         if not delay:
-            self._upper.outgoing += pdus
+            self._upper.outgoing.append(answer)
             return
-        self._delayed.append((self._loop.time() + delay, pdus))
+        self._delayed.append((self._loop.time() + delay, answer))
         if self._next_response is None:
             self._next_response = self._loop.call_later(delay, self._respond_in_time)
 
@@ -289,7 +290,7 @@ class Acceptor:
         now = self._loop.time()
         due: list[Octets] = []
         while self._delayed and self._delayed[0][0] <= now:
-            due += self._delayed.popleft()[1]
+            due.append(self._delayed.popleft()[1])
         if due and self._upper.can_send_data:
             self._link.send(due)
         if self._delayed:

@@ -87,13 +87,19 @@ def store_request(uid, context_id=1, **elements):
     return pdu(P_DATA, pdv(context_id, COMMAND | LAST, command_set(**command)))
 
 
-def associate_request(*, window=None, contexts=((1, CT, (EXPLICIT,)),), application_context="1.2.840.10008.3.1.1.1"):
+def associate_request(
+    *,
+    window=None,
+    contexts=((1, CT, (EXPLICIT,)),),
+    application_context="1.2.840.10008.3.1.1.1",
+    maximum_length=16384,
+):
     """Encode an A-ASSOCIATE-RQ."""
     items = [item(0x10, application_context.encode())]
     for context_id, abstract, transfer_syntaxes in contexts:
         syntaxes = item(0x30, abstract.encode()) + b"".join(item(0x40, uid.encode()) for uid in transfer_syntaxes)
         items.append(item(0x20, struct.pack(">Bxxx", context_id) + syntaxes))
-    user = item(0x51, struct.pack(">L", 16384)) + item(0x52, b"2.25.1")
+    user = item(0x51, struct.pack(">L", maximum_length)) + item(0x52, b"2.25.1")
     if window is not None:
         user += item(0x53, struct.pack(">HH", window, 1))
     items.append(item(0x50, user))
