@@ -146,6 +146,14 @@ async def test_a_requestor_that_never_reads_its_responses_ends():
         await asyncio.gather(asking, return_exceptions=True)
 
 
+async def test_the_command_takes_an_idle_timeout_and_lets_the_group_read(tmp_path):
+    options = ("--output", tmp_path / "out", "--group-readable", "--idle-timeout", "0.3")
+    async with running_sink(*options) as sink, associated(sink.port) as scu:
+        await scu.write(store_of(b"1.2.3"))
+        assert [(await scu.read_pdu())[0] for _ in range(2)] == [P_DATA, ABORT]
+    assert stat.S_IMODE((tmp_path / "out" / "1.2.3.dcm").stat().st_mode) == 0o640
+
+
 def test_an_idle_timeout_below_zero_is_refused():
     with pytest.raises(UsageError, match=r"^an idle timeout of -1 s "):
         Sink(idle_timeout=-1)
