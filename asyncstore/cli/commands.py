@@ -133,6 +133,19 @@ SINK_ASYNC_OPS = Option[int](
     0,
     "asynchronous operations window to grant to those who propose one; 0: what they propose",
 )
+IDLE_TIMEOUT = Option[float](
+    "--idle-timeout",
+    Seconds(),
+    60.0,
+    "abort an association over which no byte moves for this time while no response is due; 0: never",
+)
+GROUP_READABLE = Option[bool](
+    "--group-readable",
+    Flag(),
+    False,
+    "let the group read what is kept (0640, and 0750 for a new directory), not only its owner",
+    requires=("--output",),
+)
 KEEP = Option[bool]("--keep", Flag(), False, "keep the folder with the archive and what arrived")
 
 PEER_CHECK = Option[tuple[str, int] | None](
@@ -309,9 +322,10 @@ SINK = Command(
                 SINK_MAX_PDU,
                 MAX_ASSOCIATIONS,
                 SINK_ASYNC_OPS,
+                IDLE_TIMEOUT,
             ),
         ),
-        Group("behaviour", (OUTPUT, LATENCY, STATUS)),
+        Group("behaviour", (OUTPUT, GROUP_READABLE, LATENCY, STATUS)),
         *ACCEPTOR_TLS_GROUPS,
     ),
     (

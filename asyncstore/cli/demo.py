@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -29,6 +28,7 @@ from asyncstore.cli.page import broken, page_width
 from asyncstore.cli.sending import send
 from asyncstore.cli.standard_output import put
 from asyncstore.errors import AssociationError
+from asyncstore.isolated import isolated
 from asyncstore.load import write_archive
 from asyncstore.model import Instance
 from asyncstore.observe.readable import format_bytes, format_count
@@ -130,7 +130,7 @@ async def _sink_process(output: Path) -> AsyncIterator[int]:
 def _start_sink(output: Path) -> subprocess.Popen[bytes]:
     """Start the process; not as one of asyncio's, which the selector loop of Windows does not have."""
     return subprocess.Popen(  # noqa: S603 - our own program, our own words
-        [sys.executable, "-m", "asyncstore", "sink", "--host", "127.0.0.1", "--port", "0", "--output", str(output)],
+        [*isolated("asyncstore.__main__"), "sink", "--host", "127.0.0.1", "--port", "0", "--output", str(output)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         env={name: value for name, value in os.environ.items() if not name.startswith("ASYNCSTORE_")},

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.commands import (
+    GROUP_READABLE,
+    IDLE_TIMEOUT,
     LATENCY,
     MAX_ASSOCIATIONS,
     OUTPUT,
@@ -63,6 +65,8 @@ async def _sink(parsed: Parsed) -> int:
             max_pdu=parsed[SINK_MAX_PDU],
             max_associations=parsed[MAX_ASSOCIATIONS],
             async_operations=parsed[SINK_ASYNC_OPS],
+            idle_timeout=parsed[IDLE_TIMEOUT],
+            group_readable=parsed[GROUP_READABLE],
             tls=tls,
             ip_version=ip_version_of(parsed),
         ) as sink:

@@ -1,15 +1,23 @@
 """An association as acceptor.
 
-What is stored where, what is accepted and what is answered is the business of a :class:`Service`. Data sets are handed
-over in the pieces they arrive in, without a copy. From a requestor that does not read its responses nothing more is
-taken until it does, so that memory stays flat whatever it asks.
+A :class:`Service` decides what is accepted, stored and answered. Rules:
+
+1. Data sets are handed over in the pieces they arrive in, without a copy.
+2. Memory stays flat whatever the requestor does: while it does not read its responses, or too many of them wait for
+   their time, nothing more is received from it.
+3. A requestor that neither sends nor takes a byte for the service's idle timeout is aborted. One that waits for a
+   response is not idle.
+4. An exception ends its own association and no other: no callback lets one through to the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Protocol
+from collections import deque
+from contextlib import suppress
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol
 
 from asyncstore.errors import AssociationRejected, InvalidPdu
 from asyncstore.negotiation import narrower
@@ -35,11 +43,20 @@ if TYPE_CHECKING:
     from asyncstore.errors import TlsFailed
     from asyncstore.network.link import MakeLink
     from asyncstore.protocol.associate import AssociateRequest, ContextResult
+    from asyncstore.protocol.pdu import Octets
+
+P = ParamSpec("P")
 
 _log = logging.getLogger(__name__)
 
 _UNRECOGNIZED_OPERATION = 0x0211
 """PS3.7 C.5.24."""
+
+_LOOKS = 4
+"""Looks within the idle timeout: it is overstepped by a quarter at most."""
+_MOST_DELAYED = 1024
+"""Responses that may wait for their time before no more is received; some 150 bytes each. With a latency of 20 ms they
+are 50 000 a second, more than any requestor was seen to ask for."""
 
 _TLS_HANDSHAKE = b"\x16\x03"
 """The beginning of a ClientHello's record: its type, and the major version of any TLS (RFC 8446 5.1)."""
@@ -68,6 +85,10 @@ class Service(Protocol):
     """Operations a requestor may have outstanding; 0 is unlimited."""
     latency: float
     """Seconds between a data set's end and the response."""
+    idle_timeout: float
+    """Seconds a requestor may neither send nor take a byte while nothing is owed to it; 0: any time."""
+    keeps_files: bool
+    """Whether each association may need a descriptor for a file, besides that of its connection."""
 
     def decide(self, request: AssociateRequest) -> AssociateReject | tuple[ContextResult, ...]:
         """Reject an association, or answer its contexts."""
@@ -80,6 +101,19 @@ class Service(Protocol):
 
     def ended(self) -> None:
         """An association that :meth:`decide` answered has ended."""
+
+
+def _guarded(callback: Callable[Concatenate[Acceptor, P], None]) -> Callable[Concatenate[Acceptor, P], None]:
+    """A callback of the event loop that ends its association where it raises."""
+
+    @wraps(callback)
+    def guarded(acceptor: Acceptor, /, *arguments: P.args, **named: P.kwargs) -> None:
+        try:
+            callback(acceptor, *arguments, **named)
+        except Exception:  # noqa: BLE001 - whatever one requestor brought about, the others are served
+            acceptor.fail()
+
+    return guarded
 
 
 class Acceptor:
@@ -98,12 +132,24 @@ class Acceptor:
         self._is_counted = False
         self._is_closed = False
         self._artim: asyncio.TimerHandle | None = None
-        self._delayed: set[asyncio.TimerHandle] = set()
+        self._idle: asyncio.TimerHandle | None = None
+        self._idle_looks = 0
+        """Looks since the requestor last sent or took a byte."""
+        self._bytes_moved = 0
+        """Bytes in both directions at the last look."""
+        self._delayed: deque[tuple[float, Octets]] = deque()
+        """Responses that wait, and their times."""
+        self._next_response: asyncio.TimerHandle | None = None
         self._link = make_link(self._received, self._link_ended, self._drained)
         self._settle()
 
     def __repr__(self) -> str:
         return f"<Acceptor {self.peer} Sta{self._upper.state.value}>"
+
+    @property
+    def has_association(self) -> bool:
+        """Whether an association was accepted; it counts until its connection is closed."""
+        return self._is_counted
 
     def abort(self) -> None:
         """Abort the association and close the connection."""
@@ -111,6 +157,15 @@ class Acceptor:
         self._settle()
         self._close()
 
+    def fail(self) -> None:
+        """Abort after the exception that is being handled, which is a fault of this program."""
+        _log.exception("%s: a fault of this program; the association is aborted", self.peer)
+        with suppress(Exception):
+            self._upper.abort()
+            self._link.send(self._upper.outgoing)
+        self._close()
+
+    @_guarded
     def _received(self, data: memoryview) -> None:
         is_first = self._upper.state is State.STA2
         events = self._upper.receive(data)
@@ -127,18 +182,25 @@ class Acceptor:
                 self._upper.violated(violation)
                 break  # nothing that came behind it counts
         self._settle()
-        if self._link.is_blocked:
+        if self._is_full():
             self._link.pause_reading()
 
+    def _is_full(self) -> bool:
+        """Whether so much waits for the requestor that nothing more is to be received."""
+        return self._link.is_blocked or len(self._delayed) > _MOST_DELAYED
+
+    @_guarded
     def _link_ended(self, reason: str | TlsFailed | None) -> None:
         for event in self._upper.link_closed():
             if isinstance(event, LinkClosed) and self._is_counted:
                 _log.info("%s: the connection was lost: %s", self.peer, reason or "the peer closed it")
         self._close()
 
+    @_guarded
     def _drained(self) -> None:
         """The peer has read its responses, and may ask for more."""
-        self._link.resume_reading()
+        if not self._is_full():
+            self._link.resume_reading()
 
     def _indicated(self, event: UpperLayerEvent) -> None:
         if isinstance(event, Requested):
@@ -169,6 +231,7 @@ class Acceptor:
             request.calling_ae_title, request.called_ae_title, decision, self._service.maximum_length, window
         )
         self._upper.accept(accept)
+        self._look_at_idleness()
         _log.info(
             "%s: association of %s to %s, %d contexts",
             self.peer,
@@ -187,8 +250,9 @@ class Acceptor:
             storing, request, context_id = self._storing
             storing.write(received.data)
             if received.is_last:
+                status = storing.finish()
                 self._storing = None
-                self._respond(context_id, request, storing.finish(), self._service.latency)
+                self._respond(context_id, request, status, self._service.latency)
 
     def _commanded(self, context_id: int, request: Command) -> None:
         transfer_syntax = self._transfer_syntaxes.get(context_id)
@@ -211,17 +275,47 @@ class Acceptor:
 
     def _respond(self, context_id: int, request: Command, status: int, delay: float) -> None:
         pdus = self._fragmenter.command(context_id, response(request, status))
+        answer = pdus[0] if len(pdus) == 1 else b"".join(pdus)  # it may wait long: in pieces of a few bytes it is large
         if not delay:
-            self._link.send(pdus)
+            self._upper.outgoing.append(answer)
             return
+        self._delayed.append((self._loop.time() + delay, answer))
+        if self._next_response is None:
+            self._next_response = self._loop.call_later(delay, self._respond_in_time)
 
-        def send() -> None:
-            self._delayed.discard(timer)
-            if self._upper.can_send_data:
-                self._link.send(pdus)
+    @_guarded
+    def _respond_in_time(self) -> None:
+        """Send the responses whose time has come."""
+        self._next_response = None
+        now = self._loop.time()
+        due: list[Octets] = []
+        while self._delayed and self._delayed[0][0] <= now:
+            due.append(self._delayed.popleft()[1])
+        if due and self._upper.can_send_data:
+            self._link.send(due)
+        if self._delayed:
+            self._next_response = self._loop.call_at(self._delayed[0][0], self._respond_in_time)
+        self._drained()
 
-        timer = self._loop.call_later(delay, send)
-        self._delayed.add(timer)
+    def _look_at_idleness(self) -> None:
+        """Begin to look now and then whether the requestor still does something."""
+        if self._service.idle_timeout:
+            self._idle = self._loop.call_later(self._service.idle_timeout / _LOOKS, self._look)
+
+    @_guarded
+    def _look(self) -> None:
+        """Abort the association if the requestor has done nothing for too long."""
+        moved = self._link.bytes_received + self._link.bytes_sent
+        if self._delayed or moved != self._bytes_moved:
+            self._bytes_moved = moved
+            self._idle_looks = 0
+        self._idle_looks += 1
+        if self._idle_looks > _LOOKS:
+            idle = "%s: nothing was sent or taken for %g s; the association is aborted"
+            _log.warning(idle, self.peer, self._service.idle_timeout)
+            self.abort()
+        else:
+            self._look_at_idleness()
 
     def _settle(self) -> None:
         """Carry out what the upper layer has decided."""
@@ -236,6 +330,7 @@ class Acceptor:
             self._artim.cancel()
             self._artim = None
 
+    @_guarded
     def _artim_expired(self) -> None:
         self._artim = None
         if self._upper.state is State.STA2:
@@ -248,8 +343,10 @@ class Acceptor:
             return
         self._is_closed = True
         self._link.close()
-        for timer in (*self._delayed, *((self._artim,) if self._artim else ())):
-            timer.cancel()
+        self._delayed.clear()
+        for timer in (self._artim, self._idle, self._next_response):
+            if timer is not None:
+                timer.cancel()
         if self._storing is not None:
             self._storing[0].discard()
             self._storing = None

@@ -188,13 +188,19 @@ def _keep_some_for_files(opened: socket.socket) -> None:
     Raises:
         OSError: they are not. A file that cannot be opened would be none that is sent; an association fewer is no loss.
     """
+    limit = descriptor_limit()
+    if limit is not None and opened.fileno() >= limit - min(limit // 3, _MOST_KEPT):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def descriptor_limit() -> int | None:
+    """How many descriptors this process may have; ``None``: any number."""
     try:
         import resource  # noqa: PLC0415 - Windows has no such limit
     except ImportError:
-        return
+        return None
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit != resource.RLIM_INFINITY and opened.fileno() >= limit - min(limit // 3, _MOST_KEPT):
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def listen(host: str, port: int, ip_version: int | None = None) -> socket.socket:

@@ -102,6 +102,8 @@ class Link:
         self._is_paused = False
         self.bytes_sent = 0
         """Bytes the kernel has taken; whoever watches for progress compares it over time."""
+        self.bytes_received = 0
+        """Bytes that have come; the same."""
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -214,6 +216,7 @@ class Link:
         if not received:
             self._ended(None)
             return
+        self.bytes_received += received
         if _QUICKACK is not None:
             try:  # noqa: SIM105 - contextlib.suppress costs a microsecond, once per store
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)

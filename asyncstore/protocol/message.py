@@ -70,11 +70,11 @@ class MessageReader:
             if is_last:
                 self._end()
             return DataSetPiece(data, is_last)
+        if len(self._collected) + len(data) > _COMMAND_SET_LIMIT:
+            raise InvalidPdu(f"a command set of more than {_COMMAND_SET_LIMIT} bytes", ABORT_INVALID_PARAMETER)
         if control & LAST and not self._collected:
             return self._command(bytes(data))
         self._collected += data
-        if len(self._collected) > _COMMAND_SET_LIMIT:
-            raise InvalidPdu(f"a command set of more than {_COMMAND_SET_LIMIT} bytes", ABORT_INVALID_PARAMETER)
         if not control & LAST:
             return None
         whole = bytes(self._collected)

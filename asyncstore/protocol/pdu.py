@@ -59,15 +59,6 @@ _FIXED_LENGTH = 4
 _ASSOCIATE_LIMIT = 1 << 20
 """128 contexts with every transfer syntax there is take some 250 kB, a SAML assertion up to 64 kB more."""
 
-_LENGTH_LIMITS = {
-    PduType.ASSOCIATE_RQ: _ASSOCIATE_LIMIT,
-    PduType.ASSOCIATE_AC: _ASSOCIATE_LIMIT,
-    PduType.ASSOCIATE_RJ: _FIXED_LENGTH,
-    PduType.RELEASE_RQ: _FIXED_LENGTH,
-    PduType.RELEASE_RP: _FIXED_LENGTH,
-    PduType.ABORT: _FIXED_LENGTH,
-}
-
 _PDU_HEADER = Struct(">BxI")
 _PDV_HEADER = Struct(">IBB")
 _P_DATA_TF_HEADER = Struct(">BxIIBB")
@@ -181,9 +172,11 @@ class PduDecoder:
 
     Args:
         maximum_length: the maximum length we announced; a longer P-DATA-TF is a violation. 0: any.
+        associate_limit: the longest A-ASSOCIATE-RQ or -AC to collect; a longer one is a violation at its header.
     """
 
-    def __init__(self, maximum_length: int) -> None:
+    def __init__(self, maximum_length: int, associate_limit: int = _ASSOCIATE_LIMIT) -> None:
+        self.associate_limit = associate_limit
         self._maximum_length = maximum_length
         self._partial = bytearray()
         self._wanted = 0
@@ -294,8 +287,7 @@ class PduDecoder:
             raise InvalidPdu("it answered with an alert of TLS, not with a PDU", ABORT_UNRECOGNIZED_PDU, speaks="TLS")
         raise InvalidPdu(f"a PDU of the unknown type 0x{pdu_type:02X}", ABORT_UNRECOGNIZED_PDU)
 
-    @staticmethod
-    def _check_length(pdu_type: PduType, length: int) -> None:
-        limit = _LENGTH_LIMITS[pdu_type]
-        if length > limit or (limit == _FIXED_LENGTH and length != limit):
+    def _check_length(self, pdu_type: PduType, length: int) -> None:
+        is_association = pdu_type <= PduType.ASSOCIATE_AC
+        if length > self.associate_limit if is_association else length != _FIXED_LENGTH:
             raise InvalidPdu(f"an {pdu_type.name} PDU that claims {length} bytes", ABORT_INVALID_PARAMETER)

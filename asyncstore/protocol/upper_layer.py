@@ -31,6 +31,8 @@ from asyncstore.protocol.state import Event, State, step
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from asyncstore.protocol.pdu import Octets
+
 _BY_USER = 0
 _BY_PROVIDER = 2
 """Sources of A-ABORT (PS3.8 9.3.8)."""
@@ -94,6 +96,13 @@ _RECEIVED = {
     PduType.ABORT: Event.ABORT_RECEIVED,
 }
 
+_REQUEST_LIMIT = 320 << 10
+"""Bytes of an A-ASSOCIATE-RQ that an acceptor collects, from anybody who can connect. 128 contexts with each of the 59
+transfer syntaxes of PS3.6 and an abstract syntax of 64 characters take 208 kB, the user information with a user
+identity at most 64 kB more."""
+_UNEXPECTED_LIMIT = 4096
+"""The same once it has accepted, when any A-ASSOCIATE-RQ is a violation."""
+
 _DATA_STATES = (State.STA6, State.STA8)
 
 
@@ -107,14 +116,14 @@ class UpperLayer:
 
     def __init__(self, maximum_length: int, *, is_acceptor: bool = False) -> None:
         self.state = State.STA1
-        self.outgoing: list[bytes] = []
+        self.outgoing: list[Octets] = []
         """PDUs to be written, in order; the owner of the socket takes them out."""
         self.must_close = False
         """Whether the transport connection is to be closed once everything outgoing is written."""
         self.artim_running = False
         """Whether ARTIM runs; its owner calls :meth:`artim_expired`."""
         self._is_acceptor = is_acceptor
-        self._decoder = PduDecoder(maximum_length)
+        self._decoder = PduDecoder(maximum_length, _REQUEST_LIMIT) if is_acceptor else PduDecoder(maximum_length)
         self._events: list[UpperLayerEvent] = []
         self._pdu: Pdu | None = None
         self._to_send: bytes = b""
@@ -147,6 +156,7 @@ class UpperLayer:
         """A-ASSOCIATE response: accept."""
         self._to_send = accept.encode(self._echoed)
         self._step(Event.ASSOCIATE_ACCEPT)
+        self._decoder.associate_limit = _UNEXPECTED_LIMIT
 
     def reject(self, reject: AssociateReject) -> None:
         """A-ASSOCIATE response: refuse."""
@@ -205,6 +215,7 @@ class UpperLayer:
                     self._step(_RECEIVED[item.type])
                 except InvalidPdu as error:
                     self._invalid(error)
+                self._pdu = None  # an A-ASSOCIATE-RQ would be held as long as the association
         if violation is not None:
             self._invalid(violation)
         return self._taken()

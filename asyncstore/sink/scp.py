@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -47,9 +49,13 @@ _REJECT_LOCAL_LIMIT = AssociateReject(result=2, source=3, reason=2)
 _REJECT_APPLICATION_CONTEXT = AssociateReject(result=1, source=1, reason=2)
 """PS3.8 table 9-21."""
 
+_NO_REASON = 2
 _ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
 _TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 """PS3.8 table 9-18."""
+
+_LIKE_UID = re.compile(r"[!-\[\]-~]{1,64}")
+"""No backslash: where bytes are not ASCII, it stands for them (and it separates values, PS3.5 6.2)."""
 
 _NEXT_STEPS = {
     errno.EADDRINUSE: "Another program listens there: end it, or choose another port with --port; 0 takes a free one.",
@@ -76,6 +82,9 @@ class Sink:
         max_pdu: the largest P-DATA-TF to receive; 0: any.
         max_associations: associations to have open at once; ``None``: any number.
         async_operations: stores a requestor may have outstanding, if it asks; 0: any number.
+        idle_timeout: seconds after which an association is aborted over which no byte moves, unless a response is still
+            due; 0: never.
+        group_readable: let the group read the files, and the folder if it is made; otherwise only their owner may.
         tls: take associations over TLS only, and how; ``None``: plain TCP.
         ip_version: 4 or 6, or ``None`` for whatever ``host`` is.
 
@@ -96,6 +105,8 @@ class Sink:
         max_pdu: int = 131072,
         max_associations: int | None = None,
         async_operations: int = 0,
+        idle_timeout: float = 60.0,
+        group_readable: bool = False,
         tls: TlsOptions | None = None,
         ip_version: int | None = None,
     ) -> None:
@@ -108,15 +119,18 @@ class Sink:
         check(max_pdu in _PDU_LENGTHS, f"a maximum PDU length of {max_pdu} is not between 0 and {_PDU_LENGTHS[-1]}")
         check(max_associations is None or max_associations > 0, f"{max_associations} associations take nothing")
         check_window(async_operations)
+        check(idle_timeout >= 0, f"an idle timeout of {idle_timeout} s is over before it begins; 0 is none")
         check_ip_version(ip_version)
         self.host = host
         self.port = port
         self.maximum_length = max_pdu
         self.window = async_operations
         self.latency = latency
+        self.idle_timeout = idle_timeout
+        self.keeps_files = output is not None
         self.tally = SinkTally()
         self._ae_title = ae_title
-        self._output = None if output is None else Folder(Path(output), self.tally)
+        self._output = None if output is None else Folder(Path(output), self.tally, group_readable=group_readable)
         self._status = status
         self._max_associations = max_associations
         self._tls = _secured(tls)
@@ -149,7 +163,8 @@ class Sink:
             return rejection
         self.tally.associations += 1
         self.tally.associations_total += 1
-        return tuple(_answer(context) for context in request.contexts)
+        uses = Counter(context.id for context in request.contexts)
+        return tuple(_answer(context, is_valid=context.id % 2 == 1 == uses[context.id]) for context in request.contexts)
 
     def store(self, request: Command, transfer_syntax: str) -> Storing:
         """Begin to store an instance."""
@@ -191,12 +206,21 @@ def _secured(options: TlsOptions | None) -> TlsAcceptor | None:
     return TlsAcceptor(options)
 
 
-def _answer(context: ProposedContext) -> ContextResult:
-    if context.abstract_syntax.startswith(_NOT_STORAGE):
+def _answer(context: ProposedContext, *, is_valid: bool) -> ContextResult:
+    """The answer to a context, whose id is valid if it is odd and no other context has it (PS3.8 9.3.2.2)."""
+    if not is_valid:
+        return ContextResult(context.id, _NO_REASON, "")
+    if not _may_be_uid(context.abstract_syntax) or context.abstract_syntax.startswith(_NOT_STORAGE):
         return ContextResult(context.id, _ABSTRACT_SYNTAX_NOT_SUPPORTED, "")
-    if not context.transfer_syntaxes:
-        return ContextResult(context.id, _TRANSFER_SYNTAXES_NOT_SUPPORTED, "")
-    return ContextResult(context.id, ACCEPTANCE, context.transfer_syntaxes[0])
+    for transfer_syntax in context.transfer_syntaxes:
+        if _may_be_uid(transfer_syntax):
+            return ContextResult(context.id, ACCEPTANCE, transfer_syntax)
+    return ContextResult(context.id, _TRANSFER_SYNTAXES_NOT_SUPPORTED, "")
+
+
+def _may_be_uid(text: str) -> bool:
+    """Whether somebody may use it as a UID: 1 to 64 printable ASCII characters, whatever PS3.5 9.1 says of them."""
+    return _LIKE_UID.fullmatch(text) is not None
 
 
 class _Discarding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from asyncstore.cli.demo import _start_sink
 from asyncstore.cli.main import main
 from cli.commands import asyncstore
 
@@ -26,3 +27,27 @@ async def test_where_there_is_no_uvloop_asyncios_own_loop_does(tmp_path):
     done = await asyncstore("demo", environment={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 0, done
     assert "uvloop" not in done.err
+
+
+def test_the_sink_of_the_demo_runs_nothing_from_the_working_directory(tmp_path, monkeypatch):
+    """That may be a CD, or an unpacked archive of somebody else's."""
+    for name in (
+        "struct",
+        "decimal",
+        "dl/__init__",
+        "pydicom",
+        "anyio",
+        "sitecustomize",
+        "usercustomize",
+        "asyncstore",
+    ):
+        planted = tmp_path / f"{name}.py"
+        planted.parent.mkdir(exist_ok=True)
+        planted.write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write(__name__)")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "")
+    sink = _start_sink(tmp_path / "out")
+    with sink:
+        assert sink.stdout.readline().startswith(b"listening on ")
+        sink.terminate()
+    assert not (tmp_path / "ran").exists()

@@ -92,6 +92,13 @@ def test_a_fragment_that_does_not_belong_where_it_stands_is_invalid(fragments):
         _read_all(*fragments)
 
 
+@pytest.mark.parametrize("sizes", [[70_000], [40_000, 30_000], [65_530, 7]])
+def test_a_command_set_that_is_too_long_is_invalid_also_in_one_piece(sizes):
+    fragments = [_command(bytes(size), last=number == len(sizes)) for number, size in enumerate(sizes, 1)]
+    with pytest.raises(InvalidPdu, match="a command set of more than 65536 bytes"):
+        _read_all(*fragments)
+
+
 def test_every_message_may_have_a_context_of_its_own():
     read = _read_all(_command(_STORED, 1), _command(_STORE, 3), _data(b"ab", 3), _command(echo_request(9), 5))
     assert [received.context_id for received in read if isinstance(received, CommandReceived)] == [1, 3, 5]

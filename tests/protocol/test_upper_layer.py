@@ -400,3 +400,15 @@ def test_whatever_comes_it_ends_in_order_and_the_same_however_it_is_cut(state, p
         assert not ends or (layer.is_over and all_at_once[-1] is ends[0])
         assert layer.state is not State.STA13 or layer.artim_running
         assert not (layer.state is State.STA1 and state is not State.STA1) or layer.must_close
+
+
+def test_an_acceptor_does_not_wait_for_a_request_longer_than_any_of_use():
+    acceptor = UpperLayer(16384, is_acceptor=True)
+    acceptor.receive(memoryview(b"\x01\0" + (1 << 20).to_bytes(4, "big")))
+    assert acceptor.state is State.STA13
+
+
+def test_an_acceptor_does_not_wait_for_a_second_request():
+    _, acceptor = _established()
+    [violated] = acceptor.receive(memoryview(b"\x01\0" + (100_000).to_bytes(4, "big")))
+    assert isinstance(violated, Violated)
