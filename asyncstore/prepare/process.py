@@ -2,10 +2,6 @@
 
 A process takes as long to start as the command line takes to import what a run needs; so a command may start one
 beforehand (:func:`started_ahead`), which the first pool then takes over.
-
-It runs our code and the standard library's, whatever lies in the working directory or is named by PYTHONPATH: users
-stand in folders that others have filled. asyncstore is loaded from the place where this process has it from, and
-pydicom's place comes behind all others.
 """
 
 from __future__ import annotations
@@ -14,15 +10,12 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import threading
 from contextlib import contextmanager, suppress
-from functools import cache
-from importlib.machinery import PathFinder
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncstore.errors import PrepareError
+from asyncstore.isolated import isolated
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.spool import is_spooled
 from asyncstore.prepare.spool import take as take_spooled
@@ -34,24 +27,7 @@ if TYPE_CHECKING:
 
     from asyncstore.prepare.file_format import FileFormat
 
-_STARTUP = """
-import sys
-from importlib.machinery import PathFinder
-
-root, pydicom, *arguments = sys.argv[1:]
-if pydicom and pydicom not in sys.path:
-    sys.path.append(pydicom)
-
-class Ours:
-    def find_spec(name, path=None, target=None):
-        return PathFinder.find_spec(name, [root]) if name == "asyncstore" else None
-
-sys.meta_path.insert(0, Ours)
-from asyncstore.prepare.worker import main
-main(*arguments)
-"""
-_IMPORT_ROOT = str(Path(__file__).resolve().parent.parent.parent)
-_PREFIX_OF_SECRETS = "ASYNCSTORE_"
+_OUR_VARIABLES = "ASYNCSTORE_"
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 """numpy, which pydicom imports, reserves memory for a thread on each core; workers compute nothing with it."""
 
@@ -85,15 +61,7 @@ class Worker:
     def __init__(self, file_format: FileFormat) -> None:
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [
-                    *_interpreter(),
-                    "-c",
-                    _STARTUP,
-                    _IMPORT_ROOT,
-                    _root_of_pydicom(),
-                    file_format.value,
-                    str(os.getpid()),
-                ],
+                [*isolated("asyncstore.prepare.worker"), file_format.value, str(os.getpid())],
                 env=_environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -194,32 +162,10 @@ class Worker:
             self._process.wait(_DYING_SECONDS)
 
 
-def _interpreter() -> list[str]:
-    """This interpreter, with nothing before the standard library, and otherwise as it was started."""
-    flags = [("-E", sys.flags.ignore_environment), ("-s", sys.flags.no_user_site)]
-    return [sys.executable, "-P", *(flag for flag, is_set in flags if is_set), "-X", f"utf8={sys.flags.utf8_mode}"]
-
-
 def _environment() -> dict[str, str]:
-    """The environment, without what only this process needs: secrets among it, and more places to import from."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name != "PYTHONPATH" and not name.startswith(_PREFIX_OF_SECRETS)
-    }
+    """The environment without our variables, which may hold passwords."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OUR_VARIABLES)}
     return {**_ONE_THREAD, **kept}
-
-
-@cache
-def _root_of_pydicom() -> str:
-    """Where pydicom lies, which may be a place that the worker does not know; never the working directory."""
-    try:
-        here = os.getcwd()  # noqa: PTH109 - as text
-    except OSError:  # it was removed
-        here = ""
-    places = [place for place in sys.path if os.path.isabs(place) and os.path.realpath(place) != here]  # noqa: PTH117 - as text
-    spec = PathFinder.find_spec("pydicom", places)
-    return str(Path(spec.origin).parent.parent) if spec is not None and spec.origin else ""
 
 
 _ahead: list[tuple[FileFormat, Worker]] = []

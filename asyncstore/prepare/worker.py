@@ -74,14 +74,14 @@ def read_message(stream: IO[bytes]) -> list[Any]:
     return items
 
 
-def main(file_format: str = FileFormat.ANY, parent: str | None = None) -> None:
+def main() -> None:
     """Answer batches until the input ends.
 
-    Args:
-        file_format: the :class:`~asyncstore.prepare.file_format.FileFormat` of the files that are taken for instances.
-        parent: the id of the process that gives the orders; without it, whatever process is the parent now.
+    The words of the command line are the :class:`~asyncstore.prepare.file_format.FileFormat` of the files that are
+    taken for instances, and the id of the process that gives the orders.
     """
-    start_new_thread(_end_with, (int(parent or os.getppid()),))
+    _, file_format, parent = sys.argv
+    start_new_thread(_end_with, (int(parent),))
     requests, responses = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not get between the messages
     worker = _Worker(FileFormat(file_format))
@@ -169,7 +169,3 @@ def _address_space() -> int:
             return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return 0
-
-
-if __name__ == "__main__":
-    main()

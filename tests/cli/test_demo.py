@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
@@ -51,3 +52,22 @@ def test_the_sink_of_the_demo_runs_nothing_from_the_working_directory(tmp_path, 
         assert sink.stdout.readline().startswith(b"listening on ")
         sink.terminate()
     assert not (tmp_path / "ran").exists()
+
+
+async def test_nothing_is_imported_from_the_folder_where_the_user_stands(tmp_path):
+    """Neither by its sink nor by its workers; the console script itself never searches that folder."""
+    for name in ("struct", "decimal", "pydicom", "asyncstore", "sitecustomize", "dl"):
+        (tmp_path / f"{name}.py").write_text("import pathlib; pathlib.Path(__file__).with_suffix('.ran').touch()")
+    program = "import sys; sys.path.remove(''); from asyncstore.__main__ import main; sys.exit(main())"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        program,
+        "demo",
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    assert [*tmp_path.glob("*.ran")] == []

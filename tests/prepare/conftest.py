@@ -1,5 +1,6 @@
 import pytest
 
+from asyncstore.isolated import isolated
 from asyncstore.prepare import process
 
 _IN_THE_WORKER = """
@@ -26,14 +27,24 @@ os.open = open_as_told_by_name
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def workers_run(monkeypatch):
+    """Let worker processes run some code before their ``main()``, when they can import our modules."""
+
+    def let(code):
+        def command(module):
+            *words, startup = isolated(module)
+            search, _, run = startup.partition("; from ")
+            return [*words, f"{search}\n{code}\nfrom {run}"]
+
+        monkeypatch.setattr(process, "isolated", command)
+
+    return let
+
+
+@pytest.fixture
+def folder(tmp_path, workers_run):
     """A folder for files whose names tell what becomes of the worker that opens them."""
-    misbehaving(monkeypatch, _IN_THE_WORKER)
+    workers_run(_IN_THE_WORKER)
     files = tmp_path / "files"
     files.mkdir()
     return files
-
-
-def misbehaving(monkeypatch, code):
-    """Let worker processes run this before all else."""
-    monkeypatch.setattr(process, "_STARTUP", code + process._STARTUP)  # noqa: SLF001 - it is in another process

@@ -13,7 +13,7 @@ import pytest
 import trees
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare import process, spool
+from asyncstore.prepare import spool
 from asyncstore.prepare.converter import ConversionOptions, Converter
 from asyncstore.prepare.encoding import encoding_of
 from asyncstore.prepare.invention import Invent
@@ -198,9 +198,10 @@ async def _convert(converter, found):
         return [there if isinstance(there, Unsendable) else there._replace(data=_data(there)) for there in made]
 
 
-async def test_where_there_is_no_proc_files_have_names_until_they_are_read(tmp_path, temporary, monkeypatch):
-    startup = "from asyncstore.prepare import spool; spool._IS_NAMELESS = False; main(*arguments)"
-    monkeypatch.setattr(process, "_STARTUP", process._STARTUP.replace("main(*arguments)", startup))  # noqa: SLF001
+async def test_where_there_is_no_proc_files_have_names_until_they_are_read(
+    tmp_path, temporary, monkeypatch, workers_run
+):
+    workers_run("from asyncstore.prepare import spool; spool._IS_NAMELESS = False")
     monkeypatch.setattr(spool, "_IS_NAMELESS", False)
     found = _files(tmp_path)
     with _converter() as converter:
@@ -292,11 +293,11 @@ async def test_a_worker_takes_four_times_the_size_of_a_data_set_at_most_however_
         assert _peak(worker) < (64 << 20) + 4 * size
 
 
-async def test_a_data_set_that_takes_more_memory_than_it_may_costs_only_itself(tmp_path, monkeypatch):
+async def test_a_data_set_that_takes_more_memory_than_it_may_costs_only_itself(tmp_path, workers_run):
     """What is inflated is limited far below; so the limit of a worker's memory is made smaller here."""
     small = "from asyncstore.prepare import conversion, worker\n"
-    small += "worker._SPARE, conversion._MOST_COPIES = 100 << 20, 0\nmain(*arguments)"
-    monkeypatch.setattr(process, "_STARTUP", process._STARTUP.replace("main(*arguments)", small))  # noqa: SLF001
+    small += "worker._SPARE, conversion._MOST_COPIES = 100 << 20, 0"
+    workers_run(small)
     large, size = _deflated(tmp_path, bytes(1 << 20), 200)
     assert size < ConversionOptions().max_inflated
     found = [*_files(tmp_path / "small", size=2000), large, *_files(tmp_path / "others", size=2000)]

@@ -15,7 +15,6 @@ import pytest
 import trees
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare import process
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool, default_size
 from asyncstore.prepare.probe import probe
@@ -178,8 +177,8 @@ async def test_a_batch_beside_one_that_kills_is_not_touched(folder):
     assert found == probe(calm)
 
 
-async def test_where_no_process_lives_long_enough_to_answer_no_file_is_to_blame(tmp_path, monkeypatch):
-    monkeypatch.setattr(process, "_STARTUP", "import os; os._exit(1)")
+async def test_where_no_process_lives_long_enough_to_answer_no_file_is_to_blame(tmp_path, workers_run):
+    workers_run("import os; os._exit(1)")
     with _closing(Pool(1)) as pool, pytest.raises(PrepareError, match="die as soon as they start"):
         await pool.probe([_file(tmp_path, str(number)) for number in range(10)])
 
@@ -220,25 +219,23 @@ def _opening(path):
     return Path(f"{path}.opened").read_text()
 
 
-async def test_a_batch_that_goes_on_slowly_has_all_the_time_it_needs(tmp_path, monkeypatch):
+async def test_a_batch_that_goes_on_slowly_has_all_the_time_it_needs(tmp_path, workers_run):
     slow = "import time; from asyncstore.prepare import worker; worker.PART_SECONDS = 0; probe = worker.probe_file\n"
     slow += (
         "worker.probe_file = lambda *of: (open(of[0] + '.opened', 'a').write('x'), time.sleep(0.5), probe(*of))[2]\n"
     )
-    startup = process._STARTUP.replace("main(*arguments)", slow + "main(*arguments)")  # noqa: SLF001 - it is another process's
-    monkeypatch.setattr(process, "_STARTUP", startup)
+    workers_run(slow)
     paths = [_file(tmp_path, str(number)) for number in range(8)]
     with _closing(Pool(1, silent_seconds=3)) as pool:
         assert await pool.probe(paths) == probe(paths)
     assert {*map(_opening, paths)} == {"x"}  # nothing was done again
 
 
-async def test_what_was_answered_before_a_worker_hangs_is_not_done_again(tmp_path, monkeypatch):
+async def test_what_was_answered_before_a_worker_hangs_is_not_done_again(tmp_path, workers_run):
     slow = "import time; from asyncstore.prepare import worker; worker.PART_SECONDS = 0; probe = worker.probe_file\n"
     slow += "worker.probe_file = lambda *of: (open(of[0] + '.opened', 'a').write('x'), "
     slow += "time.sleep(60 * of[0].endswith('5')), probe(*of))[2]\n"
-    startup = process._STARTUP.replace("main(*arguments)", slow + "main(*arguments)")  # noqa: SLF001 - it is another process's
-    monkeypatch.setattr(process, "_STARTUP", startup)
+    workers_run(slow)
     paths = [_file(tmp_path, str(number)) for number in range(8)]
     with _closing(Pool(1, silent_seconds=1)) as pool:
         assert [type(one) for one in await pool.probe(paths)].count(Unsendable) == 1
@@ -296,18 +293,10 @@ async def test_workers_import_nothing_from_the_working_directory(tmp_path, monke
     if python_path is not None:
         monkeypatch.setenv("PYTHONPATH", python_path.format(folder=hostile))
     monkeypatch.setattr(sys, "path", ["", str(hostile), *sys.path])
-    process._root_of_pydicom.cache_clear()  # noqa: SLF001 - as in a process that begins here
     paths = [_file(tmp_path, "1"), _unusual()]
     with _closing(Pool(1)) as pool:
         assert await pool.probe(paths) == probe(paths)
     assert not (hostile / "imported").exists()
-
-
-async def test_workers_find_pydicom_where_only_this_process_knows_it(monkeypatch):
-    """As where it is named by PYTHONPATH, or lies beside a program that was packed with it."""
-    monkeypatch.setattr(process, "_interpreter", lambda: [sys.executable, "-P", "-S"])  # without site-packages
-    with _closing(Pool(1)) as pool:
-        assert await pool.probe([_unusual()]) == probe([_unusual()])
 
 
 _A_PARENT = """
