@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from itertools import count, groupby
+from itertools import groupby
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -18,7 +18,7 @@ import anyio
 from asyncstore.arguments import check, check_ae_title, check_ip_version, check_port, check_window
 from asyncstore.errors import RequestTooLong, UsageError
 from asyncstore.model import Instance, Outcome, PairAnswer, Progress, Result, Unsendable
-from asyncstore.negotiation import UNCOMPRESSED, Planned, verification
+from asyncstore.negotiation import UNCOMPRESSED, Planned, requests, verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions, Converter
@@ -32,7 +32,7 @@ from asyncstore.source import Paths, WalkOptions
 from asyncstore.surveying import Survey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator
     from types import TracebackType
 
     from asyncstore.model import Attempt
@@ -368,18 +368,14 @@ class Sender:
         """
         wanted = list(dict.fromkeys(pairs))
         answers: dict[Pair, PairAnswer] = {}
-        for number in count(1):
-            left = [pair for pair in wanted if pair not in answers]
-            if not left:
-                break
-            contexts = self._proposal.contexts(left)
+        for number, (contexts, asked) in enumerate(requests(self._proposal, wanted), 1):
             association = await Association.open(
                 self.peer, self.port, contexts, self._association_options, number=number
             )
             try:
                 carriage = Carriage(self._proposal, contexts, association.accepted)
-                asked = [pair for pair in left if self._proposal.covers(contexts, pair)]
-                answers |= {pair: _answer(pair, contexts, carriage, association) for pair in asked}
+                proposed = {(one.abstract_syntax, syntax) for one in contexts for syntax in one.transfer_syntaxes}
+                answers |= {pair: _answer(pair, proposed, carriage, association) for pair in asked}
             finally:
                 await _end(association)
         return [answers[pair] for pair in wanted]
@@ -406,13 +402,10 @@ def _is_instance(found: Instance | Unsendable) -> bool:
     return isinstance(found, Instance)
 
 
-def _answer(
-    pair: Pair, contexts: Iterable[ProposedContext], carriage: Carriage, association: Association
-) -> PairAnswer:
+def _answer(pair: Pair, proposed: Collection[Pair], carriage: Carriage, association: Association) -> PairAnswer:
     from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - only who asks needs it
 
-    is_asked = any(pair[0] == context.abstract_syntax and pair[1] in context.transfer_syntaxes for context in contexts)
-    words = association.results.get(pair, "not answered" if is_asked else "not proposed")
+    words = association.results.get(pair, "not answered" if pair in proposed else "not proposed")
     carried_as = carriage.transfer_syntax(pair)
     if carried_as not in (pair[1], *UNCOMPRESSED):  # compressed pixel data is not made
         carried_as = None

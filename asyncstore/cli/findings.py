@@ -23,7 +23,7 @@ from asyncstore.cli.outlook import NOT_AT_ALL, Fate, Outlook
 from asyncstore.cli.page import aligned, broken
 from asyncstore.cli.uid_names import uid_name
 from asyncstore.model import Instance
-from asyncstore.negotiation import Planned, pair_of
+from asyncstore.negotiation import Planned, pair_of, requests
 from asyncstore.observe.readable import counted, format_bytes, format_count, printable
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.surveying import survey
@@ -140,13 +140,7 @@ class Findings:
     @property
     def requests(self) -> Sequence[Sequence[ProposedContext]]:
         """The contexts of each association request that it takes to propose all that is needed."""
-        requests: list[tuple[ProposedContext, ...]] = []
-        left = self.pairs
-        while left:
-            contexts = self._proposal.contexts(left)
-            requests.append(contexts)
-            left = [pair for pair in left if not self._proposal.covers(contexts, pair)]
-        return requests
+        return [request.contexts for request in requests(self._proposal, self.pairs)]
 
     @property
     def found(self) -> list[Found]:
@@ -226,11 +220,11 @@ class Findings:
 
     def _contexts(self) -> str:
         """How many presentation contexts that takes."""
-        requests = self.requests
-        proposed = f"{counted(sum(map(len, requests)), 'presentation context')} to propose"
+        asked = self.requests
+        proposed = f"{counted(sum(map(len, asked)), 'presentation context')} to propose"
         if self._outlook is None:
             proposed += ": one for each line, and what can be converted to"
-        if len(requests) == 1:
+        if len(asked) == 1:
             return proposed
         return f"{proposed}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from asyncstore.model import Instance
     from asyncstore.negotiation import Pair, Proposal
+    from asyncstore.protocol.associate import ProposedContext
 
 NOT_AT_ALL = "not at all"
 
@@ -40,7 +41,11 @@ class Outlook:
 
     def __init__(self, proposal: Proposal) -> None:
         self._proposal = proposal
-        self._carriages: dict[Pair, Carriage] = {}
+        self._targets: dict[Pair, str | None] = {}
+        """The transfer syntax in which each pair is sent."""
+        self._carriage = Carriage(proposal, (), ())
+        self._contexts: tuple[ProposedContext, ...] = ()
+        """Those of ``_carriage``: for most proposals they are the same for all pairs."""
 
     def fates(self, instances: Iterable[Instance]) -> list[Fate]:
         """What becomes of each; it may have to read their files."""
@@ -48,10 +53,9 @@ class Outlook:
 
     def _fate(self, instance: Instance) -> Fate:
         pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
-        carriage = self._carriages.get(pair)
-        if carriage is None:
-            carriage = self._carriages[pair] = self._carriage(pair)
-        target = carriage.transfer_syntax(pair)
+        if pair not in self._targets:
+            self._targets[pair] = self._carriage_of(pair).transfer_syntax(pair)
+        target = self._targets[pair]
         if target == instance.transfer_syntax_uid:
             return Fate("as it is")
         if target is None:
@@ -61,10 +65,14 @@ class Outlook:
             return Fate("converted")
         return Fate(NOT_AT_ALL, f"only {name_of(target)} is proposed for it, and {reason}")
 
-    def _carriage(self, pair: Pair) -> Carriage:
+    def _carriage_of(self, pair: Pair) -> Carriage:
         contexts = self._proposal.contexts([pair])
-        accepted = {(one.abstract_syntax, syntax): one.id for one in contexts for syntax in one.transfer_syntaxes}
-        return Carriage(self._proposal, contexts, accepted)
+        if contexts != self._contexts:
+            accepted = dict.fromkeys(
+                (one.abstract_syntax, syntax) for one in contexts for syntax in one.transfer_syntaxes
+            )
+            self._contexts, self._carriage = contexts, Carriage(self._proposal, contexts, accepted)
+        return self._carriage
 
     def _why_not(self, pair: Pair) -> str:
         """Why nothing of a pair can be sent."""

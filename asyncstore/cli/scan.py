@@ -133,14 +133,15 @@ def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Ite
         }
     for reason, files, example in findings.refused:
         yield {"type": "unsendable", "reason": reason, "files": files, "example": example}
+    requests = findings.requests
     yield {
         "type": "summary",
         "instances": findings.instances,
         "bytes": findings.bytes,
         "unsendable": findings.unsendable,
         "pairs": len(findings.pairs),
-        "contexts": sum(map(len, findings.requests)),
-        "associations": len(findings.requests),
+        "contexts": sum(map(len, requests)),
+        "associations": len(requests),
         "peer": None if peer is None else address_of(*peer),
         "exit_code": code,
     }
