@@ -25,6 +25,7 @@ from asyncstore.cli.uid_names import uid_name
 from asyncstore.model import Instance
 from asyncstore.negotiation import Planned, pair_of, requests
 from asyncstore.observe.readable import counted, format_bytes, format_count, printable
+from asyncstore.observe.reasons import Detail, Reasons, selection
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.surveying import survey
 
@@ -34,9 +35,12 @@ if TYPE_CHECKING:
     from asyncstore.cli.table import Parsed
     from asyncstore.model import PairAnswer, Unsendable
     from asyncstore.negotiation import Pair, Proposal
+    from asyncstore.observe.reasons import Group
     from asyncstore.protocol.associate import ProposedContext
 
 _PLANNED = Planned()
+_MOST_REASONS = 20
+"""Reasons, examples and what differs, that are told; ``--json`` tells all."""
 _FRAME = 0.25
 """Seconds from one look at the count to the next."""
 
@@ -70,7 +74,7 @@ class Found(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """The files that cannot be sent for one reason.
+    """The files that cannot be sent for one reason, or for reasons that differ in their last details only.
 
     Attributes:
         reason: why, in words.
@@ -104,7 +108,7 @@ class Findings:
         self._proposal = proposal
         self._outlook = None if proposal == _PLANNED else Outlook(proposal)
         self._kinds: dict[tuple[Pair, str | None], tuple[int, int]] = {}
-        self._reasons: dict[str, tuple[int, str]] = {}
+        self._reasons = Reasons()
 
     async def add(self, batch: Sequence[Instance | Unsendable]) -> None:
         """Take in what was found."""
@@ -116,7 +120,7 @@ class Findings:
         for item in batch:
             if not isinstance(item, Instance):
                 self.unsendable += 1
-                self._count_reason(item.reason, item.path)
+                self._reasons.add(item.reason, item.path)
 
     def _count(self, instances: Iterable[Instance], fates: Iterable[Fate]) -> None:
         for item, (answer, reason) in zip(instances, fates, strict=True):
@@ -126,11 +130,7 @@ class Findings:
             count, size = self._kinds.get(kind, (0, 0))
             self._kinds[kind] = (count + 1, size + item.length)
             if reason is not None:
-                self._count_reason(reason, item.path)
-
-    def _count_reason(self, reason: str, path: str) -> None:
-        count, example = self._reasons.get(reason, (0, path))
-        self._reasons[reason] = (count + 1, example)
+                self._reasons.add(reason, item.path)
 
     @property
     def pairs(self) -> list[Pair]:
@@ -156,9 +156,12 @@ class Findings:
 
     @property
     def refused(self) -> list[Refused]:
-        """What cannot be sent, the most frequent reason first."""
-        reasons = sorted(self._reasons.items(), key=lambda item: -item[1][0])
-        return [Refused(reason, count, example) for reason, (count, example) in reasons]
+        """What cannot be sent, the most frequent kind of reason first."""
+        return [
+            Refused(detail.reason, detail.files, detail.example)
+            for group in self._reasons.groups()
+            for detail in group.details or (Detail(group.text, group.files, group.example, group.text),)
+        ]
 
     @property
     def not_accepted(self) -> list[Found]:
@@ -188,10 +191,11 @@ class Findings:
             yield from aligned(self._kind_rows(), width)
             yield ""
             yield from broken(self._contexts(), width)
-        if self._reasons:
+        groups = self._reasons.groups()
+        if groups:
             yield ""
-            yield f"cannot be sent: {counted(sum(count for count, _ in self._reasons.values()), 'file')}"
-            yield from aligned(self._reason_rows(), width)
+            yield f"cannot be sent: {counted(sum(group.files for group in groups), 'file')}"
+            yield from aligned(_reason_rows(groups), width)
 
     def _totals(self) -> str:
         """How many instances there are, and how many of them would be sent where that is known to be fewer."""
@@ -211,13 +215,6 @@ class Findings:
             rows.append((format_count(count), format_bytes(size), *said, *map(uid_name, pair)))
         return rows
 
-    def _reason_rows(self) -> list[tuple[str, ...]]:
-        """A table: how many files cannot be sent for which reason."""
-        return [
-            (format_count(count), "", printable(reason), f"such as {printable(example)}")
-            for reason, count, example in self.refused
-        ]
-
     def _contexts(self) -> str:
         """How many presentation contexts that takes."""
         asked = self.requests
@@ -227,6 +224,18 @@ class Findings:
         if len(asked) == 1:
             return proposed
         return f"{proposed}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"
+
+
+def _reason_rows(groups: Sequence[Group]) -> list[tuple[str, ...]]:
+    """A table: how many files cannot be sent for which reason, and below a reason what differs between them."""
+    rows: list[tuple[str, ...]] = []
+    for row in selection(groups, _MOST_REASONS):
+        if row.files is None:
+            rows[-1] = *rows[-1][:-1], f"such as {printable(row.text)}"
+        else:
+            indent = "  " if row.is_detail else ""
+            rows.append((format_count(row.files), "", f"{indent}{printable(row.text)}", ""))
+    return rows
 
 
 class _Counter:

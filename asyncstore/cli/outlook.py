@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.uid_names import uid_name
+from asyncstore.model import Reason
 from asyncstore.negotiation import UNCOMPRESSED, pair_of
 from asyncstore.negotiation.names import name_of
 from asyncstore.prepare.conversion import obstacle
@@ -78,5 +79,8 @@ class Outlook:
         """Why nothing of a pair can be sent."""
         sop_class, transfer_syntax = map(uid_name, pair)
         if any(one.abstract_syntax == pair[0] for one in self._proposal.contexts([pair])):
-            return f"{transfer_syntax} is not proposed for {sop_class}, and compressed data sets are not converted"
-        return f"{sop_class} is not among the SOP classes proposed"
+            why = f"{transfer_syntax} is not proposed for {sop_class}, and compressed data sets are not converted"
+            kind = "compressed, and its transfer syntax is not proposed for its SOP class"
+            return Reason(why, kind, sop_class, transfer_syntax)
+        why = f"{sop_class} is not among the SOP classes proposed"
+        return Reason(why, "its SOP class is not among those proposed", sop_class)

@@ -21,6 +21,7 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from asyncstore.model import Reason
 from asyncstore.negotiation import MOST_WANTED, Pair, pair_of
 
 if TYPE_CHECKING:
@@ -90,10 +91,12 @@ class Needs:
         return [pair for pair in lane.carriage.coverage.settled(pairs) if not _is_carried(pair, lanes)]
 
     def refuse(self, pair: Pair, words: str) -> str:
-        """``pair`` is refused: why, in a sentence that ends with ``words``."""
+        """``pair`` is refused: why, in a sentence that ends with ``words``, of one kind for all pairs."""
         from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - most runs never refuse anything
 
-        reason = f"no presentation context accepted for {name_of(pair[0])} in {name_of(pair[1])}: {words}"
+        sop_class, syntax = map(name_of, pair)
+        kind = "no presentation context accepted"
+        reason = Reason(f"{kind} for {sop_class} in {syntax}: {words}", kind, sop_class, words, f"in {syntax}")
         self._refused.setdefault(pair, reason)
         self._seen.pop(pair, None)
         return reason

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +45,29 @@ def test_who_lacks_a_sop_class_among_those_proposed_is_told_how_to_propose_it():
     assert (
         reason == "the SOP class is not among those proposed: -R, or no -x option at all, proposes those of the files"
     )
+
+
+@pytest.mark.parametrize(
+    ("accepted", "reason"),
+    [
+        ([EXPLICIT], "the peer takes it in LittleEndianExplicit, into which it is not converted"),
+        (
+            [EXPLICIT, IMPLICIT],
+            "the peer takes it in LittleEndianExplicit and LittleEndianImplicit, into which it is not converted",
+        ),
+        (
+            [EXPLICIT, IMPLICIT, *(f"1.3.{number}" for number in range(10))],
+            (
+                "the peer takes it in LittleEndianExplicit, LittleEndianImplicit and 10 more, "
+                "into which it is not converted"
+            ),
+        ),
+    ],
+)
+def test_a_reason_names_two_transfer_syntaxes_at_most(accepted, reason):
+    association = _Accepting()
+    association.accepted = {(CT, uid): 1 for uid in accepted}
+    assert why_not((CT, JPEG), listed().contexts(()), association) == reason
 
 
 def test_what_is_accepted_as_it_is_goes_out_as_it_is():
