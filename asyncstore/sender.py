@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from itertools import groupby
 from typing import TYPE_CHECKING, Self
 
@@ -21,6 +22,7 @@ from asyncstore.model import Instance, Outcome, PairAnswer, Progress, Result, Un
 from asyncstore.negotiation import UNCOMPRESSED, Planned, requests, verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
+from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.prepare.converter import ConversionOptions, Converter
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from asyncstore.negotiation import Pair, Proposal
     from asyncstore.network.tls import TlsOptions, TlsRequestor
     from asyncstore.protocol.associate import ProposedContext, UserIdentity
+
+_log = logging.getLogger(__name__)
 
 _OUTCOMES_WAITING = 8192
 """Outcomes that may wait for the consumer before the lanes wait too: half a second's at the fastest, some 5 MB."""
@@ -108,6 +112,8 @@ class Run:
         """What the survey gave and the dispatcher has not been given yet."""
         self._probed = 0
         self._bytes_probed = 0
+        self._has_warned = False
+        """Whether an unusual UID has been told of: once is enough."""
         self._failure: BaseException | None = None
         self._task = asyncio.create_task(self._go())
         self._task.add_done_callback(self._ended)
@@ -205,6 +211,8 @@ class Run:
                     if is_sendable:
                         instances = [one for one in found if isinstance(one, Instance)]
                         self._bytes_probed += sum(instance.length for instance in instances)
+                        if not self._has_warned:
+                            self._warn_of_unusual(instances)
                         await self._dispatcher.put(instances)
                     else:
                         self._dispatcher.refuse(one for one in found if isinstance(one, Unsendable))
@@ -212,6 +220,12 @@ class Run:
         except Exception as error:  # noqa: BLE001 - raised where the consumer iterates: a run has no one else to tell
             self._failure = error
             self._dispatcher.stop(str(error))
+
+    def _warn_of_unusual(self, instances: Iterable[Instance]) -> None:
+        unusual = first_unusual(instances)
+        if unusual is not None:
+            self._has_warned = True
+            _log.warning("%s", warning_about(unusual))
 
     async def _stop_feeding_when_stopped(self, feeding: anyio.CancelScope) -> None:
         """Nothing more is needed then, and a worker that looks into a file may wait for ever for a file server."""

@@ -3,7 +3,7 @@
 Rules:
 
 1. The files are walked and looked into exactly as a run would; no association is opened. Memory holds a line for each
-   kind of file, however many files there are.
+   kind of file, however many files there are, and what ``repeats`` holds.
 2. The peer is taken to accept everything that is proposed. What cannot be sent even then is said not to be: where a
    data set would have to be converted for compressed pixel data, it is looked into for pixel data.
 """
@@ -14,7 +14,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.cli.engine import paths_of, walk_of
+from asyncstore.cli.engine import conversion_of, paths_of, walk_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.file_format import format_of
 from asyncstore.cli.loop import every
@@ -26,6 +26,8 @@ from asyncstore.model import Instance
 from asyncstore.negotiation import Planned, pair_of, requests
 from asyncstore.observe.readable import counted, format_bytes, format_count, printable
 from asyncstore.observe.reasons import Detail, Reasons, selection
+from asyncstore.observe.repeats import MOST_UIDS, Repeats
+from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.surveying import survey
 
@@ -41,13 +43,16 @@ if TYPE_CHECKING:
 _PLANNED = Planned()
 _MOST_REASONS = 20
 """Reasons, examples and what differs, that are told; ``--json`` tells all."""
+_MOST_PATHS = 50_000
+"""Files of which the path is kept, to name it when their SOP instance UID comes again: some 10 MB."""
 _FRAME = 0.25
 """Seconds from one look at the count to the next."""
 
 
 async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
     """Look into everything that the command line names; on a terminal it is counted meanwhile."""
-    findings = Findings(proposal)
+    invents = conversion_of(parsed).invent is not None
+    findings = Findings(proposal, counts_repeats=not invents and walk_of(parsed).repeat == 1)
     counter = _Counter(findings, shown=sys.stderr.isatty() and parsed[PROGRESS] != "off" and not parsed[QUIET])
     with paths_of(parsed) as paths, counter, every(_FRAME, counter.refresh):
         async for batch in survey(paths, walk_of(parsed), workers=parsed[WORKERS], file_format=format_of(parsed)):
@@ -92,15 +97,17 @@ class Findings:
 
     Args:
         proposal: what would be proposed for it.
+        counts_repeats: whether SOP instance UIDs that come more than once are told.
 
     Attributes:
         instances: how many there are.
         bytes: of their data sets.
         unsendable: how many files hold nothing that could be sent.
         answers: what the peer says to each pair, if it was asked.
+        repeats: the instances whose SOP instance UID came before; ``None``: they are not told.
     """
 
-    def __init__(self, proposal: Proposal = _PLANNED) -> None:
+    def __init__(self, proposal: Proposal = _PLANNED, *, counts_repeats: bool = True) -> None:
         self.instances = 0
         self.bytes = 0
         self.unsendable = 0
@@ -109,10 +116,17 @@ class Findings:
         self._outlook = None if proposal == _PLANNED else Outlook(proposal)
         self._kinds: dict[tuple[Pair, str | None], tuple[int, int]] = {}
         self._reasons = Reasons()
+        self._unusual: Instance | None = None
+        """The first instance with an unusual UID."""
+        self.repeats = Repeats(_MOST_PATHS) if counts_repeats else None
 
     async def add(self, batch: Sequence[Instance | Unsendable]) -> None:
         """Take in what was found."""
         instances = [item for item in batch if isinstance(item, Instance)]
+        if self.repeats is not None:
+            self.repeats.add(instances)
+        if self._unusual is None:
+            self._unusual = first_unusual(instances)
         if self._outlook is None:
             self._count(instances, [Fate(None)] * len(instances))
         else:
@@ -191,11 +205,32 @@ class Findings:
             yield from aligned(self._kind_rows(), width)
             yield ""
             yield from broken(self._contexts(), width)
+        if self._unusual is not None:
+            yield ""
+            yield from broken(warning_about(self._unusual), width)
+        yield from self._repeats(width)
         groups = self._reasons.groups()
         if groups:
             yield ""
             yield f"cannot be sent: {counted(sum(group.files for group in groups), 'file')}"
             yield from aligned(_reason_rows(groups), width)
+
+    def _repeats(self, width: int | None) -> Iterator[str]:
+        """Which instances have the SOP instance UID of an earlier one."""
+        if self.repeats is None or not self.repeats.count:
+            return
+        count, examples = self.repeats.count, self.repeats.examples
+        known = "" if self.repeats.is_exact else f" among the first {format_count(MOST_UIDS)}"
+        have = "instances have" if count > 1 else "instance has"
+        yield ""
+        meaning = "a peer keeps only one of those that share it"
+        yield from broken(
+            f"{format_count(count)} {have} the SOP instance UID of an earlier one{known}: {meaning}", width
+        )
+        for earlier, path in examples:
+            yield f"  {printable(path)}{'' if earlier is None else f' and {printable(earlier)}'}"
+        if count > len(examples):
+            yield f"  and {format_count(count - len(examples))} more"
 
     def _totals(self) -> str:
         """How many instances there are, and how many of them would be sent where that is known to be fewer."""

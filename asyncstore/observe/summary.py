@@ -37,6 +37,7 @@ from asyncstore.observe.readable import (
     printable,
 )
 from asyncstore.observe.reasons import Group, selection
+from asyncstore.observe.repeats import MOST_UIDS
 from asyncstore.observe.results import SHOWN
 
 if TYPE_CHECKING:
@@ -95,10 +96,25 @@ def summary_lines(tally: Tally, ending: Ending, width: int | None = None) -> lis
     reasons = [line for result in SHOWN for line in _reasons_of(result, tally, width)]
     if reasons:
         lines += [(), *reasons]
+    repeats = [line_of(printable(line), "yellow") for line in _repeats(tally)]
+    if repeats:
+        lines += [(), *repeats]
     details = [*([_CUT_SHORT] if ending.is_cut_short else []), *ending.details]
     if details:
-        lines += [*([()] if reasons else []), *(line_of(printable(line)) for line in details)]
+        lines += [*([()] if reasons or repeats else []), *(line_of(printable(line)) for line in details)]
     return lines
+
+
+def _repeats(tally: Tally) -> Iterator[str]:
+    """Say that instances were stored in place of others, or others kept in place of them."""
+    if tally.repeats is None or not tally.repeats.count:
+        return
+    count = tally.repeats.count
+    known = "" if tally.repeats.is_exact else f" among the first {format_count(MOST_UIDS)}"
+    have = "instances have" if count > 1 else "instance has"
+    yield f"{format_count(count)} stored {have} the SOP instance UID of an earlier one{known}: the peer keeps only one."
+    such_as = "such as " if count > 1 else ""
+    yield f"{_PATH_INDENT}{such_as}{tally.repeats.examples[0].path} (asyncstore scan names the earlier ones, too)"
 
 
 def _sentence(tally: Tally, ending: Ending) -> str:

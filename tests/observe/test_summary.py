@@ -216,6 +216,20 @@ def test_a_closed_standard_error_is_accepted():
     print_summary(Output(file), Tally(0.0), Ending(2.0, 0))
 
 
+def test_instances_that_share_their_uid_with_an_earlier_one_are_told():
+    assert _summary(*stored(2, sop_instance_uid="1.2"), *stored(1, sop_instance_uid="1.3"))[2:] == [
+        "",
+        "1 stored instance has the SOP instance UID of an earlier one: the peer keeps only one.",
+        "    /archive/IM0001.dcm (asyncstore scan names the earlier ones, too)",
+    ]
+    assert _summary(*stored(1200, sop_instance_uid="1.2"), details=("More.",))[3:] == [
+        "1 199 stored instances have the SOP instance UID of an earlier one: the peer keeps only one.",
+        "    such as /archive/IM0001.dcm (asyncstore scan names the earlier ones, too)",
+        "",
+        "More.",
+    ]
+
+
 def test_files_that_were_sent_several_times_are_counted_each_time():
     lines = _summary(*stored(3), repeat=3)
     assert lines[0] == "Stored all 3 files in 2.0 s, each file counted 3 times."
