@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 _PLANNED = Planned()
 _MOST_REASONS = 20
 """Reasons, examples and what differs, that are told; ``--json`` tells all."""
-_MOST_PATHS = 50_000
-"""Files of which the path is kept, to name it when their SOP instance UID comes again: some 10 MB."""
 _FRAME = 0.25
 """Seconds from one look at the count to the next."""
 
@@ -118,7 +116,7 @@ class Findings:
         self._reasons = Reasons()
         self._unusual: Instance | None = None
         """The first instance with an unusual UID."""
-        self.repeats = Repeats(_MOST_PATHS) if counts_repeats else None
+        self.repeats = Repeats() if counts_repeats else None
 
     async def add(self, batch: Sequence[Instance | Unsendable]) -> None:
         """Take in what was found."""
@@ -217,18 +215,17 @@ class Findings:
 
     def _repeats(self, width: int | None) -> Iterator[str]:
         """Which instances have the SOP instance UID of an earlier one."""
-        if self.repeats is None or not self.repeats.count:
+        count = self.repeats.count() if self.repeats is not None else 0
+        if self.repeats is None or not count:
             return
-        count, examples = self.repeats.count, self.repeats.examples
         known = "" if self.repeats.is_exact else f" among the first {format_count(MOST_UIDS)}"
         have = "instances have" if count > 1 else "instance has"
+        what = f"{format_count(count)} {have} the SOP instance UID of an earlier one{known}"
         yield ""
-        meaning = "a peer keeps only one of those that share it"
-        yield from broken(
-            f"{format_count(count)} {have} the SOP instance UID of an earlier one{known}: {meaning}", width
-        )
+        yield from broken(f"{what}: a peer keeps only one of those that share it", width)
+        examples = self.repeats.examples()
         for earlier, path in examples:
-            yield f"  {printable(path)}{'' if earlier is None else f' and {printable(earlier)}'}"
+            yield f"  {printable(path)} and {printable(earlier)}"
         if count > len(examples):
             yield f"  and {format_count(count - len(examples))} more"
 

@@ -11,8 +11,8 @@ It prints the plan of ``send --dry-run``, for people or as JSON lines, whose fie
 
 There is a ``context`` line for each of the pairs of SOP class and transfer syntax found; ``contexts`` is how many
 presentation contexts ``send`` proposes for them, which holds those that can be converted to, and ``associations`` how
-many requests that takes. The first files whose SOP instance UID came before have a ``repeated`` line; ``earlier`` is
-null where that path is not known any more. ``accepted``, ``answer`` and ``peer`` are null where no peer was asked. The
+many requests that takes. The first files whose SOP instance UID came before have a ``repeated`` line.
+``accepted``, ``answer`` and ``peer`` are null where no peer was asked. The
 peer is asked when all files have been looked into: only then the contexts are known.
 """
 
@@ -136,7 +136,7 @@ def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Ite
     for reason, files, example in findings.refused:
         yield {"type": "unsendable", "reason": reason, "files": files, "example": example}
     repeats = findings.repeats
-    for earlier, path in repeats.examples if repeats is not None else ():
+    for earlier, path in repeats.examples() if repeats is not None else ():
         yield {"type": "repeated", "path": path, "earlier": earlier}
     requests = findings.requests
     yield {
@@ -149,7 +149,7 @@ def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Ite
         "associations": len(requests),
         "peer": None if peer is None else address_of(*peer),
         "exit_code": code,
-        "repeated_sop_instance_uids": None if repeats is None else repeats.count,
+        "repeated_sop_instance_uids": None if repeats is None else repeats.count(),
     }
 
 

@@ -95,7 +95,7 @@ class JsonLines:
                 "bytes": tally.bytes,
                 "seconds": round(seconds, 6),
                 "exit_code": exit_code,
-                "repeated_sop_instance_uids": None if tally.repeats is None else tally.repeats.count,
+                "repeated_sop_instance_uids": None if tally.repeats is None else tally.repeats.count(),
             }
         )
 

@@ -107,14 +107,16 @@ def summary_lines(tally: Tally, ending: Ending, width: int | None = None) -> lis
 
 def _repeats(tally: Tally) -> Iterator[str]:
     """Say that instances were stored in place of others, or others kept in place of them."""
-    if tally.repeats is None or not tally.repeats.count:
+    repeats = tally.repeats
+    count = repeats.count() if repeats is not None else 0
+    if repeats is None or not count:
         return
-    count = tally.repeats.count
-    known = "" if tally.repeats.is_exact else f" among the first {format_count(MOST_UIDS)}"
+    known = "" if repeats.is_exact else f" among the first {format_count(MOST_UIDS)}"
     have = "instances have" if count > 1 else "instance has"
     yield f"{format_count(count)} stored {have} the SOP instance UID of an earlier one{known}: the peer keeps only one."
-    such_as = "such as " if count > 1 else ""
-    yield f"{_PATH_INDENT}{such_as}{tally.repeats.examples[0].path} (asyncstore scan names the earlier ones, too)"
+    for earlier, path in repeats.examples()[:1]:
+        yield f"{_PATH_INDENT}{'such as ' if count > 1 else ''}{path}"
+        yield f"{_PATH_INDENT}and {earlier}"
 
 
 def _sentence(tally: Tally, ending: Ending) -> str:

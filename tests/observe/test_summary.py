@@ -220,11 +220,13 @@ def test_instances_that_share_their_uid_with_an_earlier_one_are_told():
     assert _summary(*stored(2, sop_instance_uid="1.2"), *stored(1, sop_instance_uid="1.3"))[2:] == [
         "",
         "1 stored instance has the SOP instance UID of an earlier one: the peer keeps only one.",
-        "    /archive/IM0001.dcm (asyncstore scan names the earlier ones, too)",
+        "    /archive/IM0001.dcm",
+        "    and /archive/IM0000.dcm",
     ]
     assert _summary(*stored(1200, sop_instance_uid="1.2"), details=("More.",))[3:] == [
         "1 199 stored instances have the SOP instance UID of an earlier one: the peer keeps only one.",
-        "    such as /archive/IM0001.dcm (asyncstore scan names the earlier ones, too)",
+        "    such as /archive/IM0001.dcm",
+        "    and /archive/IM0000.dcm",
         "",
         "More.",
     ]
