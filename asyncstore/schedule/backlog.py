@@ -130,8 +130,12 @@ class Backlog:
 
     def waiting(self) -> dict[Pair, int]:
         """How many instances wait for each pair, the pair that waits longest first."""
+        return {pair: len(self._queues[pair]) for pair in self.by_age()}
+
+    def by_age(self) -> list[Pair]:
+        """The pairs that instances wait for, the one that waits longest first."""
         heads = {pair: queue[0][0] for pair, queue in self._queues.items()}
-        return {pair: len(self._queues[pair]) for pair in sorted(heads, key=heads.__getitem__)}
+        return sorted(heads, key=heads.__getitem__)
 
     def remove(self, pair: Pair) -> list[Instance]:
         """Take out all that need ``pair``."""

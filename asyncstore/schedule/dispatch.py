@@ -280,7 +280,8 @@ class Dispatcher:
         return not self._options.proposal.needs_all_files or self._is_input_over or self._backlog.is_full
 
     async def _open(self, lane: WorkingLane) -> Association | None:
-        wanted = self._needs.wanted(self._needs.urgent(self._backlog.waiting(), self._lanes))
+        urgent = self._needs.urgent(self._backlog.by_age(), self._backlog.counts, self._lanes)
+        wanted = self._needs.wanted(urgent)
         contexts = self._needs.contexts(wanted)
         self.associations_asked_for += 1
         lane.opens(contexts, self.associations_asked_for)

@@ -71,16 +71,16 @@ class Needs:
         """The contexts to propose for what is wanted."""
         return self._proposal.contexts(wanted)
 
-    def urgent(self, waiting: Mapping[Pair, int], lanes: Lanes) -> list[Pair]:
-        """The pairs of ``waiting``, in its order, but those that enough of ``lanes`` are asked for come last.
+    def urgent(self, by_age: Iterable[Pair], waiting: Mapping[Pair, int], lanes: Lanes) -> list[Pair]:
+        """The pairs that wait, in the order of ``by_age``, but those that enough of ``lanes`` are asked for come last.
 
         No more than the contexts of one association may be chosen from.
         """
         asked = frozenset[Pair]().union(*(lane.asked for lane in lanes))
         urgent: list[Pair] = []
         others: list[Pair] = []
-        for pair, instances in waiting.items():
-            helps = pair in asked and instances <= _REOPEN_RATIO * sum(pair in lane.asked for lane in lanes)
+        for pair in by_age:
+            helps = pair in asked and waiting[pair] <= _REOPEN_RATIO * sum(pair in lane.asked for lane in lanes)
             (others if helps else urgent).append(pair)
             if len(urgent) == MOST_WANTED:
                 break
