@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Self
 
     from asyncstore.errors import AssociationError
 
@@ -53,8 +54,28 @@ class SourceFile(NamedTuple):
     path: str
 
 
+class Reason(str):
+    """Why a file is not stored: one readable clause, and its parts, from what many files share to what few share.
+
+    Of any other text the colons part it: ``cannot be opened: Permission denied``.
+    """
+
+    __slots__ = ("parts",)
+
+    def __new__(cls, text: str, *parts: str) -> Self:
+        """Make a text that has these parts; the first is the kind of reason."""
+        reason = super().__new__(cls, text)
+        reason.parts = parts
+        return reason
+
+    parts: tuple[str, ...]
+
+
 class Unsendable(NamedTuple):
-    """A file that will not be sent, and why: one readable clause without the path."""
+    """A file that will not be sent, and why: one readable clause without the path.
+
+    Files are grouped by what their reasons have in common, as :class:`Reason` says.
+    """
 
     path: str
     reason: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from itertools import count, groupby
 from typing import TYPE_CHECKING, Self
 
@@ -18,10 +19,11 @@ import anyio
 from asyncstore.arguments import check, check_ae_title, check_ip_version, check_port, check_window
 from asyncstore.errors import RequestTooLong, UsageError
 from asyncstore.model import Instance, Outcome, PairAnswer, Progress, Result, Unsendable
-from asyncstore.negotiation import UNCOMPRESSED, Planned, verification
+from asyncstore.negotiation import UNCOMPRESSED, Planned, requests, verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.deviations import Deviations
 from asyncstore.network.timeouts import Timeouts
+from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.prepare.converter import ConversionOptions, Converter
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool
@@ -33,13 +35,15 @@ from asyncstore.source import Paths, WalkOptions
 from asyncstore.surveying import Survey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator
     from types import TracebackType
 
     from asyncstore.model import Attempt
     from asyncstore.negotiation import Pair, Proposal
     from asyncstore.network.tls import TlsOptions, TlsRequestor
     from asyncstore.protocol.associate import ProposedContext, UserIdentity
+
+_log = logging.getLogger(__name__)
 
 _OUTCOMES_WAITING = 8192
 """Outcomes that may wait for the consumer before the lanes wait too: half a second's at the fastest, some 5 MB."""
@@ -110,6 +114,8 @@ class Run:
         self._probed = 0
         self._bytes_probed = 0
         self._ordinals = count(1)
+        self._has_warned = False
+        """Whether an unusual UID has been told of: once is enough."""
         self._failure: BaseException | None = None
         self._task = asyncio.create_task(self._go())
         self._task.add_done_callback(self._ended)
@@ -208,6 +214,8 @@ class Run:
                         if self._converter.invents:
                             instances = [one._replace(ordinal=next(self._ordinals)) for one in instances]
                         self._bytes_probed += sum(instance.length for instance in instances)
+                        if not self._has_warned:
+                            self._warn_of_unusual(instances)
                         await self._dispatcher.put(instances)
                     else:
                         self._dispatcher.refuse(one for one in found if isinstance(one, Unsendable))
@@ -215,6 +223,12 @@ class Run:
         except Exception as error:  # noqa: BLE001 - raised where the consumer iterates: a run has no one else to tell
             self._failure = error
             self._dispatcher.stop(str(error))
+
+    def _warn_of_unusual(self, instances: Iterable[Instance]) -> None:
+        unusual = first_unusual(instances)
+        if unusual is not None:
+            self._has_warned = True
+            _log.warning("%s", warning_about(unusual))
 
     async def _stop_feeding_when_stopped(self, feeding: anyio.CancelScope) -> None:
         """Nothing more is needed then, and a worker that looks into a file may wait for ever for a file server."""
@@ -371,18 +385,14 @@ class Sender:
         """
         wanted = list(dict.fromkeys(pairs))
         answers: dict[Pair, PairAnswer] = {}
-        for number in count(1):
-            left = [pair for pair in wanted if pair not in answers]
-            if not left:
-                break
-            contexts = self._proposal.contexts(left)
+        for number, (contexts, asked) in enumerate(requests(self._proposal, wanted), 1):
             association = await Association.open(
                 self.peer, self.port, contexts, self._association_options, number=number
             )
             try:
                 carriage = Carriage(self._proposal, contexts, association.accepted)
-                asked = [pair for pair in left if self._proposal.covers(contexts, pair)]
-                answers |= {pair: _answer(pair, contexts, carriage, association) for pair in asked}
+                proposed = {(one.abstract_syntax, syntax) for one in contexts for syntax in one.transfer_syntaxes}
+                answers |= {pair: _answer(pair, proposed, carriage, association) for pair in asked}
             finally:
                 await _end(association)
         return [answers[pair] for pair in wanted]
@@ -409,13 +419,10 @@ def _is_instance(found: Instance | Unsendable) -> bool:
     return isinstance(found, Instance)
 
 
-def _answer(
-    pair: Pair, contexts: Iterable[ProposedContext], carriage: Carriage, association: Association
-) -> PairAnswer:
+def _answer(pair: Pair, proposed: Collection[Pair], carriage: Carriage, association: Association) -> PairAnswer:
     from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - only who asks needs it
 
-    is_asked = any(pair[0] == context.abstract_syntax and pair[1] in context.transfer_syntaxes for context in contexts)
-    words = association.results.get(pair, "not answered" if is_asked else "not proposed")
+    words = association.results.get(pair, "not answered" if pair in proposed else "not proposed")
     carried_as = carriage.transfer_syntax(pair)
     if carried_as not in (pair[1], *UNCOMPRESSED):  # compressed pixel data is not made
         carried_as = None

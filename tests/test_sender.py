@@ -30,6 +30,8 @@ from asyncstore import (
     listed,
 )
 from asyncstore.errors import TimedOut
+from asyncstore.model import Oddity
+from asyncstore.prepare.pool import Pool
 from oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
 from peers.hostile import (
     Behaviour,
@@ -862,3 +864,18 @@ async def test_who_is_cancelled_while_the_peer_does_not_answer_a_release_leaves_
         with pytest.raises(asyncio.CancelledError):
             await task
         await until(lambda: scp.associations[0].aborted)
+
+
+async def test_an_unusual_uid_is_warned_of_once_a_run_and_sent_as_it_is(files, monkeypatch, caplog):
+    async def probe(self, paths, *, of_pool=Pool.probe):
+        unusual = {"sop_instance_uid": "1.2.A", "oddities": int(Oddity.UNUSUAL_UID)}
+        return [found._replace(**unusual) for found in await of_pool(self, paths)]
+
+    monkeypatch.setattr(Pool, "probe", probe)
+    async with Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        for _ in range(2):
+            ran = [outcome async for outcome in sender.send(files)]
+            assert {(outcome.result, outcome.sop_instance_uid) for outcome in ran} == {(Result.STORED, "1.2.A")}
+    warnings = [record.getMessage() for record in caplog.records if record.name == "asyncstore.sender"]
+    assert len(warnings) == 2
+    assert warnings[0].startswith(f"{files[0]}: SOP instance UID 1.2.A: sent as it is")

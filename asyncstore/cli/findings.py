@@ -3,7 +3,7 @@
 Rules:
 
 1. The files are walked and looked into exactly as a run would; no association is opened. Memory holds a line for each
-   kind of file, however many files there are.
+   kind of file, however many files there are, and what ``repeats`` holds.
 2. The peer is taken to accept everything that is proposed. What cannot be sent even then is said not to be: where a
    data set would have to be converted for compressed pixel data, it is looked into for pixel data.
 """
@@ -22,8 +22,11 @@ from asyncstore.cli.outlook import NOT_AT_ALL, Fate, Outlook
 from asyncstore.cli.page import aligned, broken
 from asyncstore.cli.uid_names import uid_name
 from asyncstore.model import Instance
-from asyncstore.negotiation import Planned, pair_of
+from asyncstore.negotiation import Planned, pair_of, requests
 from asyncstore.observe.readable import counted, format_bytes, format_count, printable
+from asyncstore.observe.reasons import Detail, Reasons, selection
+from asyncstore.observe.repeats import MOST_UIDS, Repeats
+from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.prepare.pool import Pool
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.surveying import Survey
@@ -34,17 +37,22 @@ if TYPE_CHECKING:
     from asyncstore.cli.table import Parsed
     from asyncstore.model import PairAnswer, Unsendable
     from asyncstore.negotiation import Pair, Proposal
+    from asyncstore.observe.reasons import Group
     from asyncstore.protocol.associate import ProposedContext
 
 _PLANNED = Planned()
+_MOST_REASONS = 20
+"""Reasons, examples and what differs, that are told; ``--json`` tells all."""
 _FRAME = 0.25
 """Seconds from one look at the count to the next."""
 
 
 async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
     """Look into everything that the command line names; on a terminal it is counted meanwhile."""
+    invents = conversion_of(parsed).invent is not None
     pool = Pool(parsed[WORKERS], format_of(parsed))
-    findings = Findings(proposal, Outlook(proposal, pool, conversion_of(parsed)) if proposal != _PLANNED else None)
+    outlook = None if proposal == _PLANNED else Outlook(proposal, pool, conversion_of(parsed))
+    findings = Findings(proposal, outlook, counts_repeats=not invents and walk_of(parsed).repeat == 1)
     counter = _Counter(findings, shown=sys.stderr.isatty() and parsed[PROGRESS] != "off" and not parsed[QUIET])
     with paths_of(parsed) as paths, counter, every(_FRAME, counter.refresh):
         survey = Survey(paths, walk_of(parsed), pool)
@@ -76,7 +84,7 @@ class Found(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """The files that cannot be sent for one reason.
+    """The files that cannot be sent for one reason, or for reasons that differ in their last details only.
 
     Attributes:
         reason: why, in words.
@@ -95,15 +103,19 @@ class Findings:
     Args:
         proposal: what would be proposed for it.
         outlook: what would become of it, where that is to be told.
+        counts_repeats: whether SOP instance UIDs that come more than once are told.
 
     Attributes:
         instances: how many there are.
         bytes: of their data sets.
         unsendable: how many files hold nothing that could be sent.
         answers: what the peer says to each pair, if it was asked.
+        repeats: the instances whose SOP instance UID came before; ``None``: they are not told.
     """
 
-    def __init__(self, proposal: Proposal = _PLANNED, outlook: Outlook | None = None) -> None:
+    def __init__(
+        self, proposal: Proposal = _PLANNED, outlook: Outlook | None = None, *, counts_repeats: bool = True
+    ) -> None:
         self.instances = 0
         self.bytes = 0
         self.unsendable = 0
@@ -111,11 +123,18 @@ class Findings:
         self._proposal = proposal
         self._outlook = outlook
         self._kinds: dict[tuple[Pair, str | None], tuple[int, int]] = {}
-        self._reasons: dict[str, tuple[int, str]] = {}
+        self._reasons = Reasons()
+        self._unusual: Instance | None = None
+        """The first instance with an unusual UID."""
+        self.repeats = Repeats() if counts_repeats else None
 
     async def add(self, batch: Sequence[Instance | Unsendable]) -> None:
         """Take in what was found."""
         instances = [item for item in batch if isinstance(item, Instance)]
+        if self.repeats is not None:
+            self.repeats.add(instances)
+        if self._unusual is None:
+            self._unusual = first_unusual(instances)
         if self._outlook is None:
             self._count(instances, [Fate(None)] * len(instances))
         else:
@@ -123,7 +142,7 @@ class Findings:
         for item in batch:
             if not isinstance(item, Instance):
                 self.unsendable += 1
-                self._count_reason(item.reason, item.path)
+                self._reasons.add(item.reason, item.path)
 
     def _count(self, instances: Iterable[Instance], fates: Iterable[Fate]) -> None:
         for item, (answer, reason) in zip(instances, fates, strict=True):
@@ -133,11 +152,7 @@ class Findings:
             count, size = self._kinds.get(kind, (0, 0))
             self._kinds[kind] = (count + 1, size + item.length)
             if reason is not None:
-                self._count_reason(reason, item.path)
-
-    def _count_reason(self, reason: str, path: str) -> None:
-        count, example = self._reasons.get(reason, (0, path))
-        self._reasons[reason] = (count + 1, example)
+                self._reasons.add(reason, item.path)
 
     @property
     def pairs(self) -> list[Pair]:
@@ -147,13 +162,7 @@ class Findings:
     @property
     def requests(self) -> Sequence[Sequence[ProposedContext]]:
         """The contexts of each association request that it takes to propose all that is needed."""
-        requests: list[tuple[ProposedContext, ...]] = []
-        left = self.pairs
-        while left:
-            contexts = self._proposal.contexts(left)
-            requests.append(contexts)
-            left = [pair for pair in left if not self._proposal.covers(contexts, pair)]
-        return requests
+        return [request.contexts for request in requests(self._proposal, self.pairs)]
 
     @property
     def found(self) -> list[Found]:
@@ -169,9 +178,12 @@ class Findings:
 
     @property
     def refused(self) -> list[Refused]:
-        """What cannot be sent, the most frequent reason first."""
-        reasons = sorted(self._reasons.items(), key=lambda item: -item[1][0])
-        return [Refused(reason, count, example) for reason, (count, example) in reasons]
+        """What cannot be sent, the most frequent kind of reason first."""
+        return [
+            Refused(detail.reason, detail.files, detail.example)
+            for group in self._reasons.groups()
+            for detail in group.details or (Detail(group.text, group.files, group.example, group.text),)
+        ]
 
     @property
     def not_accepted(self) -> list[Found]:
@@ -201,10 +213,31 @@ class Findings:
             yield from aligned(self._kind_rows(), width)
             yield ""
             yield from broken(self._contexts(), width)
-        if self._reasons:
+        if self._unusual is not None:
             yield ""
-            yield f"cannot be sent: {counted(sum(count for count, _ in self._reasons.values()), 'file')}"
-            yield from aligned(self._reason_rows(), width)
+            yield from broken(warning_about(self._unusual), width)
+        yield from self._repeats(width)
+        groups = self._reasons.groups()
+        if groups:
+            yield ""
+            yield f"cannot be sent: {counted(sum(group.files for group in groups), 'file')}"
+            yield from aligned(_reason_rows(groups), width)
+
+    def _repeats(self, width: int | None) -> Iterator[str]:
+        """Which instances have the SOP instance UID of an earlier one."""
+        count = self.repeats.count() if self.repeats is not None else 0
+        if self.repeats is None or not count:
+            return
+        known = "" if self.repeats.is_exact else f" among the first {format_count(MOST_UIDS)}"
+        have = "instances have" if count > 1 else "instance has"
+        what = f"{format_count(count)} {have} the SOP instance UID of an earlier one{known}"
+        yield ""
+        yield from broken(f"{what}: a peer keeps only one of those that share it", width)
+        examples = self.repeats.examples()
+        for earlier, path in examples:
+            yield f"  {printable(path)} and {printable(earlier)}"
+        if count > len(examples):
+            yield f"  and {format_count(count - len(examples))} more"
 
     def _totals(self) -> str:
         """How many instances there are, and how many of them would be sent where that is known to be fewer."""
@@ -224,22 +257,27 @@ class Findings:
             rows.append((format_count(count), format_bytes(size), *said, *map(uid_name, pair)))
         return rows
 
-    def _reason_rows(self) -> list[tuple[str, ...]]:
-        """A table: how many files cannot be sent for which reason."""
-        return [
-            (format_count(count), "", printable(reason), f"such as {printable(example)}")
-            for reason, count, example in self.refused
-        ]
-
     def _contexts(self) -> str:
         """How many presentation contexts that takes."""
-        requests = self.requests
-        proposed = f"{counted(sum(map(len, requests)), 'presentation context')} to propose"
+        asked = self.requests
+        proposed = f"{counted(sum(map(len, asked)), 'presentation context')} to propose"
         if self._outlook is None:
             proposed += ": one for each line, and what can be converted to"
-        if len(requests) == 1:
+        if len(asked) == 1:
             return proposed
         return f"{proposed}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"
+
+
+def _reason_rows(groups: Sequence[Group]) -> list[tuple[str, ...]]:
+    """A table: how many files cannot be sent for which reason, and below a reason what differs between them."""
+    rows: list[tuple[str, ...]] = []
+    for row in selection(groups, _MOST_REASONS):
+        if row.files is None:
+            rows[-1] = *rows[-1][:-1], f"such as {printable(row.text)}"
+        else:
+            indent = "  " if row.is_detail else ""
+            rows.append((format_count(row.files), "", f"{indent}{printable(row.text)}", ""))
+    return rows
 
 
 class _Counter:

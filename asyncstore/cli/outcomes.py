@@ -4,7 +4,8 @@ A run of a million failures must neither flood a terminal nor wait for it, nor b
 them all by their reason, and ``--json`` names every one; here stand only
 
 1. the first failures;
-2. of files that are good themselves, and were kept from being sent by something else, fewer still for the same reason;
+2. of files that are good themselves, and were kept from being sent by something else, fewer still for the same kind of
+   reason;
 3. none that were not sent because the run was to end, by a signal or by the failure before.
 
 Every line is written once its outcome is known, and names its file: many are under way at a time.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from asyncstore.model import Outcome, Result
 from asyncstore.observe.readable import printable
+from asyncstore.observe.reasons import parts_of
 from asyncstore.protocol.status import describe
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ class OutcomeLines:
         self._verbose = logger.isEnabledFor(logging.INFO)
         self._lines = 0
         self._unrenamed = 0
-        self._alike: Counter[str | None] = Counter()
+        self._alike: Counter[str] = Counter()
+        """By kind of reason: there are few, however many reasons there are."""
 
     def add(self, batch: Sequence[Outcome]) -> None:
         """Write what is to be said of these outcomes."""
@@ -86,8 +89,9 @@ class OutcomeLines:
             return False
         if outcome.sop_class_uid is None:
             return True
-        self._alike[outcome.error] += 1
-        return self._alike[outcome.error] <= _MOST_ALIKE
+        kind = parts_of(outcome.error or "")[0]
+        self._alike[kind] += 1
+        return self._alike[kind] <= _MOST_ALIKE
 
     def _write_limited(self, outcome: Outcome) -> None:
         """A line for this one, as long as there are not too many (rule 1)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.uid_names import uid_name
-from asyncstore.model import Oddity, Unsendable
+from asyncstore.model import Oddity, Reason, Unsendable
 from asyncstore.negotiation import UNCOMPRESSED, pair_of
 from asyncstore.negotiation.names import name_of
 from asyncstore.prepare.conversion import Order
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from asyncstore.negotiation import Pair, Proposal
     from asyncstore.prepare.converter import ConversionOptions
     from asyncstore.prepare.pool import Pool
+    from asyncstore.protocol.associate import ProposedContext
 
 NOT_AT_ALL = "not at all"
 
@@ -48,7 +49,11 @@ class Outlook:
         self._proposal = proposal
         self._pool = pool
         self._options = options
-        self._carriages: dict[Pair, Carriage] = {}
+        self._targets: dict[Pair, str | None] = {}
+        """The transfer syntax in which each pair is sent."""
+        self._carriage = Carriage(proposal, (), ())
+        self._contexts: tuple[ProposedContext, ...] = ()
+        """Those of ``_carriage``: for most proposals they are the same for all pairs."""
 
     async def fates(self, instances: Iterable[Instance]) -> list[Fate]:
         """What becomes of each; some of their files may have to be read."""
@@ -60,27 +65,33 @@ class Outlook:
     def _fate(self, instance: Instance) -> Fate | Order:
         """What becomes of it, or the conversion on which that depends."""
         pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
-        carriage = self._carriages.get(pair)
-        if carriage is None:
-            carriage = self._carriages[pair] = self._carriage(pair)
-        target = carriage.transfer_syntax(pair)
+        if pair not in self._targets:
+            self._targets[pair] = self._carriage_of(pair).transfer_syntax(pair)
+        target = self._targets[pair]
         if target == instance.transfer_syntax_uid:
             return Fate("converted" if instance.oddities & Oddity.ODD_VALUES else "as it is")
         if target is None:
             return Fate(NOT_AT_ALL, self._why_not(pair))
         return Fate("converted") if target in UNCOMPRESSED else Order(instance, target, instance.sop_instance_uid)
 
-    def _carriage(self, pair: Pair) -> Carriage:
+    def _carriage_of(self, pair: Pair) -> Carriage:
         contexts = self._proposal.contexts([pair])
-        accepted = {(one.abstract_syntax, syntax): one.id for one in contexts for syntax in one.transfer_syntaxes}
-        return Carriage(self._proposal, contexts, accepted)
+        if contexts != self._contexts:
+            accepted = dict.fromkeys(
+                (one.abstract_syntax, syntax) for one in contexts for syntax in one.transfer_syntaxes
+            )
+            self._contexts, self._carriage = contexts, Carriage(self._proposal, contexts, accepted)
+        return self._carriage
 
     def _why_not(self, pair: Pair) -> str:
         """Why nothing of a pair can be sent."""
         sop_class, transfer_syntax = map(uid_name, pair)
         if any(one.abstract_syntax == pair[0] for one in self._proposal.contexts([pair])):
-            return f"{transfer_syntax} is not proposed for {sop_class}, and compressed data sets are not converted"
-        return f"{sop_class} is not among the SOP classes proposed"
+            why = f"{transfer_syntax} is not proposed for {sop_class}, and compressed data sets are not converted"
+            kind = "compressed, and its transfer syntax is not proposed for its SOP class"
+            return Reason(why, kind, sop_class, transfer_syntax)
+        why = f"{sop_class} is not among the SOP classes proposed"
+        return Reason(why, "its SOP class is not among those proposed", sop_class)
 
 
 def _judged(order: Order, found: Instance | Unsendable) -> Fate:

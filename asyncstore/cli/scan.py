@@ -5,13 +5,15 @@ It prints the plan of ``send --dry-run``, for people or as JSON lines, whose fie
     {"type":"context","sop_class_uid":...,"sop_class":...,"transfer_syntax_uid":...,"transfer_syntax":...,
      "instances":12,"bytes":33600,"accepted":true,"answer":"accepted"}
     {"type":"unsendable","reason":"not a DICOM file","files":1,"example":"/archive/README.txt"}
+    {"type":"repeated","path":"/archive/b.dcm","earlier":"/archive/a.dcm"}
     {"type":"summary","instances":12,"bytes":33600,"unsendable":1,"pairs":1,"contexts":2,"associations":1,"peer":...,
-     "exit_code":2}
+     "exit_code":2,"repeated_sop_instance_uids":1}
 
 There is a ``context`` line for each of the pairs of SOP class and transfer syntax found; ``contexts`` is how many
 presentation contexts ``send`` proposes for them, which holds those that can be converted to, and ``associations`` how
-many requests that takes. ``accepted``, ``answer`` and ``peer`` are null where no peer was asked. The peer is asked when
-all files have been looked into: only then the contexts are known.
+many requests that takes. The first files whose SOP instance UID came before have a ``repeated`` line.
+``accepted``, ``answer`` and ``peer`` are null where no peer was asked. The
+peer is asked when all files have been looked into: only then the contexts are known.
 """
 
 from __future__ import annotations
@@ -133,16 +135,21 @@ def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Ite
         }
     for reason, files, example in findings.refused:
         yield {"type": "unsendable", "reason": reason, "files": files, "example": example}
+    repeats = findings.repeats
+    for earlier, path in repeats.examples() if repeats is not None else ():
+        yield {"type": "repeated", "path": path, "earlier": earlier}
+    requests = findings.requests
     yield {
         "type": "summary",
         "instances": findings.instances,
         "bytes": findings.bytes,
         "unsendable": findings.unsendable,
         "pairs": len(findings.pairs),
-        "contexts": sum(map(len, findings.requests)),
-        "associations": len(findings.requests),
+        "contexts": sum(map(len, requests)),
+        "associations": len(requests),
         "peer": None if peer is None else address_of(*peer),
         "exit_code": code,
+        "repeated_sop_instance_uids": None if repeats is None else repeats.count(),
     }
 
 

@@ -87,7 +87,8 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         logger = stack.enter_context(logging_to(LogLines(display), parsed, "storescu"))
         sender = sender_of(parsed, identity)  # it may ask for a key's password: before anything else is on the screen
         json_lines = _json_lines(parsed, logger)
-        watch = _Watch(display, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines, renamer_of(parsed))
+        tally = Tally(monotonic(), counts_repeats=parsed[REPEAT] == 1)
+        watch = _Watch(display, tally, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines, renamer_of(parsed))
         stack.enter_context(interrupts(watch.interrupt))  # what has a start has a summary, and the exit code it tells
         if json_lines is not None:
             stack.enter_context(json_lines)
@@ -110,10 +111,15 @@ class _Watch:
     """
 
     def __init__(
-        self, display: Display, lines: OutcomeLines, json_lines: JsonLines | None, renamer: Renamer | None
+        self,
+        display: Display,
+        tally: Tally,
+        lines: OutcomeLines,
+        json_lines: JsonLines | None,
+        renamer: Renamer | None,
     ) -> None:
         self.display = display
-        self.tally = Tally(monotonic())
+        self.tally = tally
         self.json_lines = json_lines
         self.renamer = renamer
         self.run: Run | None = None

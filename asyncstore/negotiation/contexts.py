@@ -56,6 +56,8 @@ def plan(wanted: Iterable[Pair]) -> tuple[ProposedContext, ...]:
         needed = [(abstract, group) for group in _groups(list(transfers))]
         if len(contexts) + len(needed) <= MOST_CONTEXTS:
             contexts += needed
+        if len(contexts) == MOST_CONTEXTS:
+            break
     return tuple(ProposedContext(2 * index + 1, *context) for index, context in enumerate(contexts))
 
 

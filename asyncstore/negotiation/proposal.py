@@ -12,6 +12,7 @@ What a proposal gives depends on what it is asked with, and on nothing else.
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from asyncstore.errors import UsageError
@@ -60,6 +61,8 @@ class Proposal(Protocol):
     def covers(self, contexts: Iterable[ProposedContext], pair: Pair) -> bool:
         """Whether ``contexts``, of an earlier request, hold all that would ever be proposed for ``pair``.
 
+        Only the contexts of the pair's SOP class are needed. The answer is the same for all transfer syntaxes that are
+        not proposed for it, and for all SOP classes that are not proposed.
         Where they do, the answer to that request is final for it; where not, another association may carry it.
         """
 
@@ -107,12 +110,18 @@ class Listed(NamedTuple):
     def contexts(self, pairs: Iterable[Pair]) -> tuple[ProposedContext, ...]:
         """The contexts of one SOP class after those of another; no SOP class gets only some of its contexts."""
         classes = self.sop_classes if self.sop_classes is not None else tuple(dict.fromkeys(pair[0] for pair in pairs))
-        proposed = [(uid, group) for uid in classes[: MOST_CONTEXTS // len(self.groups)] for group in self.groups]
-        return tuple(ProposedContext(2 * index + 1, *context) for index, context in enumerate(proposed))
+        return _in_groups(classes[: MOST_CONTEXTS // len(self.groups)], self.groups)
 
     def covers(self, contexts: Iterable[ProposedContext], pair: Pair) -> bool:
         """Whether the SOP class has its contexts, or never will."""
         return self.sop_classes is not None or any(context.abstract_syntax == pair[0] for context in contexts)
+
+
+@lru_cache(maxsize=64)
+def _in_groups(sop_classes: tuple[str, ...], groups: tuple[tuple[str, ...], ...]) -> tuple[ProposedContext, ...]:
+    """A context for each of the groups, for each of the SOP classes; the same ones are asked for again and again."""
+    proposed = [(uid, group) for uid in sop_classes for group in groups]
+    return tuple(ProposedContext(2 * index + 1, *context) for index, context in enumerate(proposed))
 
 
 def listed(choice: str = "uncompr", *, required: bool = False, combined: bool = False) -> Listed:

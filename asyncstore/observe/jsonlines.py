@@ -95,6 +95,7 @@ class JsonLines:
                 "bytes": tally.bytes,
                 "seconds": round(seconds, 6),
                 "exit_code": exit_code,
+                "repeated_sop_instance_uids": None if tally.repeats is None else tally.repeats.count(),
             }
         )
 
@@ -105,7 +106,7 @@ class JsonLines:
         except OSError as error:  # some network file systems tell of a full disk only now
             self._fail(error)
 
-    def _write_object(self, fields: dict[str, str | int | float]) -> None:
+    def _write_object(self, fields: dict[str, str | int | float | None]) -> None:
         self._write(f"{json.dumps(fields, separators=(',', ':'))}\n")
 
     def _write(self, text: str) -> None:

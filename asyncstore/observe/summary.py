@@ -7,12 +7,17 @@
         such as /archive/2019/03/IM0001.dcm
       failed               1  0xA700 out of resources
         /archive/2019/03/IM0042.dcm
+      not sent            52  no presentation context accepted
+        such as /archive/2019/04/IM0007.dcm
+                          40  CTImageStorage: abstract syntax not supported
+                          12  MRImageStorage: transfer syntaxes not supported
 
 Rules:
 
-1. Where all went well it is two lines. Whatever did not is grouped by reason: how many files, the path of one.
+1. Where all went well it is two lines. Whatever did not is grouped by kind of reason (see ``reasons``): how many files,
+   the path of one, and what differs between them. For each result that is ten lines at most.
 2. Paths are never shortened here: they are there to be copied. Reasons are wrapped between words, and only for a
-   terminal.
+   terminal; what takes more than a few lines is told by ``--json``.
 """
 
 from __future__ import annotations
@@ -31,16 +36,20 @@ from asyncstore.observe.readable import (
     format_rate,
     printable,
 )
+from asyncstore.observe.reasons import Group, selection
+from asyncstore.observe.repeats import MOST_UIDS
 from asyncstore.observe.results import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from asyncstore.observe.output import Line, Output
-    from asyncstore.observe.tally import Reason, Tally
+    from asyncstore.observe.tally import Tally
 
-_MOST_REASONS = 10
-"""Reasons listed of each result; the rest is counted."""
+_MOST_LINES = 10
+"""Lines for each result: as many as are read; the rest is counted."""
+_MOST_LINES_OF_REASON = 4
+"""Lines of one reason."""
 
 _ADVICE = {Result.UNKNOWN: "The peer may hold these or not: send them again."}
 
@@ -87,10 +96,27 @@ def summary_lines(tally: Tally, ending: Ending, width: int | None = None) -> lis
     reasons = [line for result in SHOWN for line in _reasons_of(result, tally, width)]
     if reasons:
         lines += [(), *reasons]
+    repeats = [line_of(printable(line), "yellow") for line in _repeats(tally)]
+    if repeats:
+        lines += [(), *repeats]
     details = [*([_CUT_SHORT] if ending.is_cut_short else []), *ending.details]
     if details:
-        lines += [*([()] if reasons else []), *(line_of(printable(line)) for line in details)]
+        lines += [*([()] if reasons or repeats else []), *(line_of(printable(line)) for line in details)]
     return lines
+
+
+def _repeats(tally: Tally) -> Iterator[str]:
+    """Say that instances were stored in place of others, or others kept in place of them."""
+    repeats = tally.repeats
+    count = repeats.count() if repeats is not None else 0
+    if repeats is None or not count:
+        return
+    known = "" if repeats.is_exact else f" among the first {format_count(MOST_UIDS)}"
+    have = "instances have" if count > 1 else "instance has"
+    yield f"{format_count(count)} stored {have} the SOP instance UID of an earlier one{known}: the peer keeps only one."
+    for earlier, path in repeats.examples()[:1]:
+        yield f"{_PATH_INDENT}{'such as ' if count > 1 else ''}{path}"
+        yield f"{_PATH_INDENT}and {earlier}"
 
 
 def _sentence(tally: Tally, ending: Ending) -> str:
@@ -126,32 +152,32 @@ def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Lin
         return
     label, style = SHOWN[result]
     total = tally.count(result)
+    left = _MOST_LINES - (len(reasons) > 1) - (result in _ADVICE)
     if len(reasons) > 1:
         yield _row(label, style, total, f"for {format_count(len(reasons))} reasons:")
         label = ""
-    for reason in reasons[:_MOST_REASONS]:
-        yield from _reason(label, style, reason, width)
-    rest = sum(reason.files for reason in reasons[_MOST_REASONS:])
-    if rest:
-        yield _row("", style, rest, f"for {counted(len(reasons) - _MOST_REASONS, 'more reason')}")
+    groups = [Group(reason.text, reason.files, reason.example, reason.details) for reason in reasons]
+    such_as = ""
+    for row in selection(groups, left, lambda text: len(_wrapped(text, width, _MOST_LINES_OF_REASON))):
+        if row.files is None:
+            yield line_of(f"{_PATH_INDENT}{such_as}{printable(row.text)}", "dim")
+            continue
+        first, *more = _wrapped(row.text, width, 1 if row.is_detail else _MOST_LINES_OF_REASON)
+        yield _row(label, "dim" if row.is_detail else style, row.files, first)
+        yield from (line_of(f"{_REASON_INDENT}{line}") for line in more)
+        label, such_as = "", "such as " if row.files > 1 else ""
     if result in _ADVICE:
         yield line_of(f"{_PATH_INDENT}{_ADVICE[result]}")
 
 
-def _reason(label: str, style: str, reason: Reason, width: int | None) -> Iterator[Line]:
-    first, *more = _wrapped(reason.text, width)
-    yield _row(label, style, reason.files, first)
-    yield from (line_of(f"{_REASON_INDENT}{line}") for line in more)
-    such_as = "such as " if reason.files > 1 else ""
-    yield line_of(f"{_PATH_INDENT}{such_as}{printable(reason.example)}", "dim")
-
-
-def _wrapped(text: str, width: int | None) -> list[str]:
-    """Part a reason between its words, where there is an edge; a word that is too long for a line is left whole."""
+def _wrapped(text: str, width: int | None, most: int) -> list[str]:
+    """Part a reason between its words into ``most`` lines, where there is an edge; long words are left whole."""
     if width is None:
         return [text]
     room = max(width, _NARROWEST) - len(_REASON_INDENT)
-    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
+    return textwrap.wrap(
+        text, room, break_long_words=False, break_on_hyphens=False, max_lines=most, placeholder=" …"
+    ) or [""]
 
 
 def _row(label: str, style: str, files: int, text: str) -> Line:

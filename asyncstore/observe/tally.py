@@ -14,26 +14,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Outcome, Result
 from asyncstore.observe.readable import printable
+from asyncstore.observe.reasons import Detail, Reasons
+from asyncstore.observe.repeats import Repeats
 from asyncstore.protocol.status import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _LAST_FAILURES = 5
 """What fits under the lanes of a terminal of 24 rows."""
 
-_MOST_TEXTS = 200
-"""Causes beyond which new error texts are not counted apart: they may be anything. Statuses have only 16 bits."""
 
-_OTHER = "other reasons"
-
-
-class _Cause(NamedTuple):
-    """What outcomes are grouped by: the status where the SCP answered, the text of the error where it did not."""
-
-    result: Result
-    status: int | None
-    text: str
+_HELD = frozenset((Result.STORED, Result.WARNING))
+"""The results of instances that the SCP holds."""
 
 
 class Rate(NamedTuple):
@@ -44,15 +37,17 @@ class Rate(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """Outcomes that ended alike for the same cause."""
+    """Outcomes that ended alike for the same cause: the status that the SCP answered, or a kind of reason."""
 
     result: Result
     status: int | None
     text: str
-    """The cause, complete and safe to show: ``0xA700 out of resources``, ``not a DICOM file``."""
+    """The cause, safe to show: ``0xA700 out of resources``, ``not a DICOM file``."""
     files: int
     example: str
     """The path of the first of them."""
+    details: tuple[Detail, ...] = ()
+    """What differs between them, the most frequent first, where ``text`` is not all."""
 
 
 class Tally:
@@ -60,6 +55,7 @@ class Tally:
 
     Args:
         started: when the run began.
+        counts_repeats: whether to look for SOP instance UIDs that came before; not where each file is sent repeatedly.
 
     Attributes:
         started: when the run began.
@@ -68,34 +64,39 @@ class Tally:
         bytes_in_vain: data set bytes of the instances that were sent and are not known to be stored.
         withdrawn: files among those not sent whose turn never came, because the run is to end.
         retries: attempts beyond the first of each instance.
+        repeats: finds stored instances whose SOP instance UID came before; ``None``: nobody looks for them.
         last_failures: the latest outcomes that are failed, not sent or unknown, the withdrawn left out.
     """
 
     __slots__ = (
         "_attempted",
-        "_causes",
         "_counts",
-        "_examples",
+        "_reasons",
+        "_statuses",
         "bytes",
         "bytes_in_vain",
         "bytes_settled",
         "last_failures",
+        "repeats",
         "retries",
         "started",
         "withdrawn",
     )
 
-    def __init__(self, started: float) -> None:
+    def __init__(self, started: float, *, counts_repeats: bool = True) -> None:
         self.started = started
         self.bytes = 0
         self.bytes_settled = 0
         self.bytes_in_vain = 0
         self.withdrawn = 0
         self.retries = 0
+        self.repeats = Repeats() if counts_repeats else None
         self.last_failures: deque[Outcome] = deque(maxlen=_LAST_FAILURES)
         self._counts = dict.fromkeys(Result, 0)
-        self._causes: Counter[_Cause] = Counter()
-        self._examples: dict[_Cause, str] = {}
+        self._statuses: dict[tuple[Result, int], tuple[int, str]] = {}
+        """How many files ended so, and the path of the first."""
+        self._reasons: dict[Result, Reasons] = {}
+        """Where there was no status."""
         self._attempted = False
 
     def add(self, batch: Sequence[Outcome]) -> None:
@@ -113,6 +114,10 @@ class Tally:
         self._counts[stored_result] += stored
         self.bytes += size
         self.bytes_settled += size
+        if self.repeats is not None and stored == len(batch):
+            self.repeats.add(batch)
+        elif self.repeats is not None:
+            self.repeats.add([outcome for outcome in batch if outcome.result in _HELD])
 
     def _add_other(self, outcome: Outcome) -> None:
         result = outcome.result
@@ -135,13 +140,15 @@ class Tally:
     def _count_cause(self, outcome: Outcome) -> None:
         if outcome.result is Result.SKIPPED:
             return
-        text = "" if outcome.status is not None else outcome.error or "no reason given"
-        cause = _Cause(outcome.result, outcome.status, text)
-        if cause not in self._examples:
-            if text and len(self._examples) >= _MOST_TEXTS:
-                cause = _Cause(outcome.result, None, _OTHER)
-            self._examples.setdefault(cause, outcome.path)
-        self._causes[cause] += 1
+        if outcome.status is not None:
+            cause = outcome.result, outcome.status
+            files, example = self._statuses.get(cause, (0, outcome.path))
+            self._statuses[cause] = files + 1, example
+        else:
+            reasons = self._reasons.get(outcome.result)
+            if reasons is None:
+                reasons = self._reasons[outcome.result] = Reasons()
+            reasons.add(outcome.error or "no reason given", outcome.path)
 
     def count(self, result: Result) -> int:
         """How many outcomes have this result."""
@@ -201,24 +208,23 @@ class Tally:
     def statuses(self) -> Counter[int]:
         """How often the SCP answered which warning or failure."""
         statuses: Counter[int] = Counter()
-        for cause, count in self._causes.items():
-            if cause.status is not None:
-                statuses[cause.status] += count
+        for (_, status), (files, _) in self._statuses.items():
+            statuses[status] += files
         return statuses
 
     @property
     def reasons(self) -> list[Reason]:
         """Why files failed, were not sent, are unknown or were stored with a warning; the most frequent first."""
-        return [
-            Reason(
-                cause.result,
-                cause.status,
-                printable(cause.text) if cause.status is None else describe(cause.status),
-                count,
-                self._examples[cause],
-            )
-            for cause, count in self._causes.most_common()
+        of_statuses = [
+            Reason(result, status, describe(status), files, example)
+            for (result, status), (files, example) in self._statuses.items()
         ]
+        of_texts = [
+            Reason(result, None, printable(group.text), group.files, group.example, _printable(group.details))
+            for result, reasons in self._reasons.items()
+            for group in reasons.groups()
+        ]
+        return sorted(of_texts + of_statuses, key=lambda reason: -reason.files)
 
     def seconds(self, now: float) -> float:
         """How long the run has taken until ``now``."""
@@ -230,3 +236,7 @@ class Tally:
         if not seconds:
             return Rate(0.0, 0.0)
         return Rate((self.stored + self.warning) / seconds, self.bytes / seconds)
+
+
+def _printable(details: Iterable[Detail]) -> tuple[Detail, ...]:
+    return tuple(detail._replace(text=printable(detail.text)) for detail in details)

@@ -8,12 +8,14 @@ the order of the walk.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING, Protocol
 
 from asyncstore.negotiation import Pair, pair_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sized
 
     from asyncstore.model import Instance
 
@@ -22,6 +24,24 @@ class Carried(Protocol):
     """The pairs that can be sent now."""
 
     def __contains__(self, pair: Pair, /) -> bool: ...
+    def __iter__(self) -> Iterator[Pair]: ...
+    def __len__(self) -> int: ...
+
+
+class _Counts(Mapping[Pair, int]):
+    """The lengths of the queues."""
+
+    def __init__(self, queues: Mapping[Pair, Sized]) -> None:
+        self._queues = queues
+
+    def __getitem__(self, pair: Pair) -> int:
+        return len(self._queues[pair])
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self._queues)
+
+    def __len__(self) -> int:
+        return len(self._queues)
 
 
 class Backlog:
@@ -51,11 +71,13 @@ class Backlog:
 
     def put(self, instances: Iterable[Instance]) -> None:
         """Add instances at the end."""
-        for instance in instances:
-            self._sequence += 1
-            self._queue_of(instance).append((self._sequence, instance))
-            self._bytes += instance.length
-            self._count += 1
+        before, size = self._sequence, 0
+        for sequence, instance in enumerate(instances, before + 1):
+            self._queue_of(instance).append((sequence, instance))
+            size += instance.length
+            self._sequence = sequence
+        self._bytes += size
+        self._count += self._sequence - before
 
     def put_back(self, instances: list[Instance]) -> None:
         """Add instances at the front, in their order: they were taken before and are still to be sent."""
@@ -69,14 +91,11 @@ class Backlog:
         """Up to ``most`` instances that need one of ``carried``; of ``most_bytes`` together, or a single larger one."""
         taken: list[Instance] = []
         size = 0
-        while len(taken) < most:
-            heads = [(queue[0][0], pair) for pair, queue in self._queues.items() if pair in carried]
-            if not heads:
-                break
-            heads.sort()
-            until = heads[1][0] if len(heads) > 1 else None
+        heads = self._heads(carried)
+        while heads and len(taken) < most:
             pair = heads[0][1]
             queue = self._queues[pair]
+            until = min(heads[1:3])[0] if len(heads) > 1 else None  # the children of a heap's root
             while queue and len(taken) < most and (until is None or queue[0][0] < until):
                 length = queue[0][1].length
                 if taken and size + length > most_bytes:
@@ -84,16 +103,39 @@ class Backlog:
                     break
                 taken.append(queue.popleft()[1])
                 size += length
-            if not queue:
+            if queue:
+                heapreplace(heads, (queue[0][0], pair))
+            else:
+                heappop(heads)
                 del self._queues[pair]
         self._count -= len(taken)
         self._bytes -= size
         return taken
 
+    def _heads(self, carried: Carried) -> list[tuple[int, Pair]]:
+        """A heap of the pairs that wait and are carried, the one that waits longest first.
+
+        There may be thousands of either; it looks through the fewer ones.
+        """
+        queues = self._queues
+        fewer: Iterable[Pair] = queues if len(queues) <= len(carried) else carried
+        heads = [(queues[pair][0][0], pair) for pair in fewer if pair in queues and pair in carried]
+        heapify(heads)
+        return heads
+
+    @property
+    def counts(self) -> Mapping[Pair, int]:
+        """How many instances wait for each pair, in no order: a view, which costs nothing however many there are."""
+        return _Counts(self._queues)
+
     def waiting(self) -> dict[Pair, int]:
         """How many instances wait for each pair, the pair that waits longest first."""
-        by_age = sorted(self._queues.items(), key=lambda item: item[1][0][0])
-        return {pair: len(queue) for pair, queue in by_age}
+        return {pair: len(self._queues[pair]) for pair in self.by_age()}
+
+    def by_age(self) -> list[Pair]:
+        """The pairs that instances wait for, the one that waits longest first."""
+        heads = {pair: queue[0][0] for pair, queue in self._queues.items()}
+        return sorted(heads, key=heads.__getitem__)
 
     def remove(self, pair: Pair) -> list[Instance]:
         """Take out all that need ``pair``."""

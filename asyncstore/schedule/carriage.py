@@ -5,14 +5,15 @@ The answer is the same for millions of instances, so it is looked for once a pai
 
 from __future__ import annotations
 
+from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from asyncstore.model import Oddity
-from asyncstore.negotiation import UNCOMPRESSED, carrier
+from asyncstore.negotiation import UNCOMPRESSED, Coverage, carrier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Sequence
 
     from asyncstore.model import Instance
     from asyncstore.negotiation import Pair, Proposal
@@ -25,14 +26,17 @@ _MOST_INSTANCES = 32
 _MOST_BYTES = 1 << 22
 """What is converted in one go: some milliseconds of a worker's time, so that the next lane soon has its turn."""
 
+_MOST_NAMES = 2
+"""Transfer syntaxes that a reason names: more are not read."""
+
 
 class Carriage:
-    """What an association carries.
+    """What an association carries: a collection of pairs.
 
     Args:
         proposal: what was proposed, and is preferred.
         proposed: the contexts it was made with.
-        accepted: those that were accepted.
+        accepted: the pairs that were accepted, in the order of the answer.
         changes_everything: whether all data sets are converted, even into the transfer syntax they have.
     """
 
@@ -40,13 +44,17 @@ class Carriage:
         self,
         proposal: Proposal,
         proposed: Iterable[ProposedContext],
-        accepted: Mapping[Pair, int],
+        accepted: Iterable[Pair],
         *,
         changes_everything: bool = False,
     ) -> None:
-        self._proposal = proposal
-        self._proposed = proposed
-        self._accepted = accepted
+        self.coverage = Coverage(proposal, proposed)
+        """The pairs that its request has settled."""
+        self._prefers_deflated = proposal.prefers_deflated
+        self._accepted: dict[str, dict[Pair, None]] = {}
+        """By SOP class."""
+        for pair in accepted:
+            self._accepted.setdefault(pair[0], {})[pair] = None
         self._changes_everything = changes_everything
         self._known: dict[Pair, str | None] = {}
         self.converts = changes_everything
@@ -55,15 +63,31 @@ class Carriage:
     def __contains__(self, pair: Pair) -> bool:
         return self.transfer_syntax(pair) is not None
 
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self._carried)
+
+    def __len__(self) -> int:
+        return len(self._carried)
+
+    @cached_property
+    def _carried(self) -> list[Pair]:
+        """Everything that it carries: what was accepted, and what is converted to that."""
+        return [pair for sop_class in self._accepted for pair in self._eligible(sop_class) if self._choose(pair)]
+
+    def _eligible(self, sop_class: str) -> dict[Pair, None]:
+        """The pairs of a SOP class that may be carried: any other would have to be decompressed."""
+        return self._accepted[sop_class] | dict.fromkeys((sop_class, syntax) for syntax in UNCOMPRESSED)
+
     def transfer_syntax(self, pair: Pair) -> str | None:
         """The transfer syntax in which data sets of this pair go out, if they have no pixel data in its way.
 
         ``None``: they cannot, because nothing was accepted for them or they would have to be decompressed.
         """
-        if pair not in self._known:
-            self._known[pair] = chosen = self._choose(pair)
-            self.converts |= chosen not in (None, pair[1])
-        return self._known[pair]
+        chosen = self._known.get(pair)
+        if chosen is None and (chosen := self._choose(pair)) is not None:
+            self._known[pair] = chosen
+            self.converts |= chosen != pair[1]
+        return chosen
 
     def portions(self, batch: Iterable[Instance]) -> Iterable[tuple[list[Instance], str | None]]:
         """``batch`` in parts, in order, each with the transfer syntax to convert it into, or ``None``."""
@@ -94,9 +118,12 @@ class Carriage:
         return self._changes_everything or bool(instance.oddities & Oddity.ODD_VALUES)
 
     def _choose(self, pair: Pair) -> str | None:
-        if not self._proposal.covers(self._proposed, pair):  # another association may take it as it is
+        accepted = self._accepted.get(pair[0])
+        if accepted is None or (pair not in accepted and pair[1] not in UNCOMPRESSED):
             return None
-        chosen = carrier(*pair, self._accepted, prefers_deflated=self._proposal.prefers_deflated)
+        if pair not in self.coverage:  # another association may take it as it is
+            return None
+        chosen = carrier(*pair, accepted, prefers_deflated=self._prefers_deflated)
         return chosen if chosen == pair[1] or pair[1] in UNCOMPRESSED else None
 
 
@@ -107,8 +134,17 @@ def why_not(pair: Pair, proposed: Iterable[ProposedContext], association: Associ
     sop_class = pair[0]
     accepted = [name_of(transfer) for abstract, transfer in association.accepted if abstract == sop_class]
     if accepted:
-        return f"the peer takes it in {' and '.join(accepted)}, into which it is not converted"
+        return f"the peer takes it in {in_short(accepted)}, into which it is not converted"
     if all(context.abstract_syntax != sop_class for context in proposed):
         return "the SOP class is not among those proposed: -R, or no -x option at all, proposes those of the files"
+    if pair in association.results:
+        return association.results[pair]
     answers = {words for (abstract, _), words in association.results.items() if abstract == sop_class}
-    return association.results.get(pair) or ", ".join(sorted(answers)) or "the peer did not answer it"
+    return in_short(sorted(answers)) or "the peer did not answer it"
+
+
+def in_short(names: Sequence[str]) -> str:
+    """At most two names, and how many there are besides: ``A``, ``A and B``, ``A, B and 10 more``."""
+    if len(names) > _MOST_NAMES:
+        return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES} more"
+    return " and ".join(names)

@@ -143,9 +143,9 @@ class Dispatcher:
         if self._halt is not None and self._halt.is_coming:
             instances = self._halt.before(instances)
             self._halt_if_due()  # they were unfinished while they waited
-        self._needs.see(instances)
+        refused_before = self._needs.see(instances)
         self._backlog.put(instances)
-        self._drop_refused()
+        self._drop_refused(refused_before)
         self._wake()
 
     def refuse(self, unsendable: Iterable[Unsendable]) -> None:
@@ -253,8 +253,9 @@ class Dispatcher:
                     with anyio.CancelScope(shield=True):
                         await association.close()
                     self._put_back(association.withdraw())
+                    carried = lane.carriage
                     lane.closed()
-                    self._drop_refused()
+                    self._drop_refused(carried)
         finally:
             reader.close()
             self._lanes.remove(lane)
@@ -279,8 +280,9 @@ class Dispatcher:
         return not self._options.proposal.needs_all_files or self._is_input_over or self._backlog.is_full
 
     async def _open(self, lane: WorkingLane) -> Association | None:
-        wanted = self._needs.wanted(self._backlog.waiting())
-        contexts = self._options.proposal.contexts(wanted)
+        urgent = self._needs.urgent(self._backlog.by_age(), self._backlog.counts, self._lanes)
+        wanted = self._needs.wanted(urgent)
+        contexts = self._needs.contexts(wanted)
         self.associations_asked_for += 1
         lane.opens(contexts, self.associations_asked_for)
         on_attempt = partial(self._attempted, lane)
@@ -323,9 +325,9 @@ class Dispatcher:
         self._told |= self._untold
         self._untold.clear()
 
-    def _drop_refused(self) -> None:
-        """What waits for a refused pair is not sent, unless some association accepted it nevertheless."""
-        for pair, reason in self._needs.refused(self._backlog.waiting(), self._lanes).items():
+    def _drop_refused(self, pairs: Iterable[Pair]) -> None:
+        """What waits for those of ``pairs`` that are refused is not sent, unless some association accepted them."""
+        for pair, reason in self._needs.refused(pairs, self._lanes).items():
             self._drop(pair, reason)
 
     def _drop(self, pair: Pair, reason: str) -> None:
@@ -367,8 +369,8 @@ class Dispatcher:
 
     async def _waited(self, lane: WorkingLane, association: Association) -> bool:
         """Wait until there may be more for ``association``; false, once nothing is under way, if there will be none."""
-        self._refuse_uncarried(lane, association, self._backlog.waiting())
-        if self._needs.call_for_another(lane, self._lanes, self._backlog.waiting()):
+        self._refuse_uncarried(lane, association, self._backlog.counts)
+        if self._needs.call_for_another(lane, self._lanes, self._backlog.counts):
             await association.settled()  # what it has taken goes over it: nobody knows what the next one carries
             return False
         is_last = self._is_input_over and not len(self._backlog)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import anyio
 
     from asyncstore.model import Instance
-    from asyncstore.negotiation import Proposal
+    from asyncstore.negotiation import Pair, Proposal
     from asyncstore.protocol.associate import ProposedContext
     from asyncstore.schedule.batch import Batch
     from asyncstore.schedule.ports import Association
@@ -37,6 +37,8 @@ class WorkingLane:
         self.opening: anyio.CancelScope | None = None
         """What to cancel if its association is not wanted any more before it is open."""
         self.proposed: tuple[ProposedContext, ...] = ()
+        self.asked: frozenset[Pair] = frozenset()
+        """The pairs that its association was, or is being, asked for."""
         self.carriage = NOTHING
         self.answered = 0
         self.lost = 0
@@ -69,6 +71,7 @@ class WorkingLane:
     def opens(self, contexts: tuple[ProposedContext, ...], number: int) -> None:
         """It asks for its next association, number ``number`` in the run."""
         self.state, self.proposed, self.association_number = LaneState.OPENING, contexts, number
+        self.asked = frozenset((one.abstract_syntax, syntax) for one in contexts for syntax in one.transfer_syntaxes)
 
     def opened(self, association: Association, proposal: Proposal, *, changes_everything: bool) -> None:
         """It has the association that it asked for."""
@@ -85,6 +88,7 @@ class WorkingLane:
         """It has no association, or none any more."""
         self._bytes_of_past = self.bytes_sent
         self.association, self.opening, self.proposed, self.carriage = None, None, (), NOTHING
+        self.asked = frozenset()
 
     def seen_from_outside(self, now: float) -> Lane:
         """The lane as an observer may see it."""

@@ -70,6 +70,11 @@ def test_what_keeps_good_files_from_being_sent_is_not_repeated(lines):
     ]
 
 
+def test_reasons_that_differ_in_a_detail_are_not_repeated_either(lines):
+    written = lines(logging.WARNING, [unsent(number, f"refused: SOP class {number}: no") for number in range(9)])
+    assert len(written) == 3
+
+
 def test_a_run_that_halts_names_what_halted_it_and_what_was_tried(lines):
     written = lines(logging.WARNING, [WARNING, NOT_SENT, unsent(1), NOT_SENT, FAILED, UNKNOWN], halts=True)
     assert [line.split(": ")[2] for line in written] == [

@@ -168,7 +168,16 @@ def test_the_summary_counts_every_result():
         ("bytes", 7000),
         ("seconds", 1.5),
         ("exit_code", 2),
+        ("repeated_sop_instance_uids", 0),
     ]
+
+
+def test_the_summary_says_how_many_sop_instance_uids_came_again():
+    for counts_repeats, count in ((True, 2), (False, None)):
+        memory, tally = _Memory(), Tally(0.0, counts_repeats=counts_repeats)
+        tally.add(stored(3, sop_instance_uid="1.2.3"))
+        JsonLines(memory, "results.jsonl", _never).summary(tally, 1.5, 0)
+        assert memory.objects[0]["repeated_sop_instance_uids"] == count
 
 
 def test_each_batch_is_in_the_file_before_the_next_begins(tmp_path):

@@ -1,8 +1,12 @@
 import io
+from string import ascii_lowercase
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
+from asyncstore.model import Reason
 from asyncstore.observe.output import Output, plain
 from asyncstore.observe.summary import Ending, print_summary, summary_lines
 from asyncstore.observe.tally import Tally
@@ -63,9 +67,60 @@ def test_several_reasons_of_one_result_are_added_up_first_the_most_frequent_firs
 
 
 def test_many_reasons_are_not_all_listed_but_all_counted():
-    lines = _summary(*(not_sent(error=f"reason {number}") for number in range(30)))
-    assert sum("reason " in line for line in lines) == 10
-    assert lines[-1] == "                      20  for 20 more reasons"
+    lines = _summary(*(not_sent(error=f"reason {letter}") for letter in ascii_lowercase))
+    assert len(lines[3:]) == 10
+    assert sum("reason " in line for line in lines) == 8
+    assert lines[-1] == "                      18  for 18 more reasons"
+
+
+def _refused(sop_class, *syntaxes):
+    said = "no presentation context accepted"
+    whys = [Reason(f"{sop_class} in {one}", said, sop_class, "user rejection", f"in {one}") for one in syntaxes]
+    return [not_sent(f"/{sop_class}", why) for why in whys]
+
+
+def test_a_kind_of_reason_is_told_once_with_a_line_for_each_sop_class():
+    lines = _summary(*_refused("MR", "JPEG", "JPEG"), *_refused("CT", "JPEG", "RLE", "MPEG"), *_refused("US", "RLE"))
+    assert lines[3:] == [
+        "  not sent             6  no presentation context accepted",
+        "    such as /MR",
+        "                       3  CT: user rejection",
+        "                       2  MR: user rejection: in JPEG",
+        "                       1  US: user rejection: in RLE",
+    ]
+
+
+def test_of_many_sop_classes_the_most_frequent_are_told_and_the_others_counted():
+    classes = [_refused(f"SOPClass{letter}", "JPEG") * (30 - number) for number, letter in enumerate(ascii_lowercase)]
+    lines = _summary(*(one for outcomes in classes for one in outcomes))
+    assert len(lines[3:]) == 10
+    assert lines[5] == "                      30  SOPClassa: user rejection: in JPEG"
+    assert lines[-1] == "                     266  and 19 more"
+
+
+def test_tags_uids_and_numbers_make_no_kind_of_their_own():
+    cut_off = [not_sent(f"/{number}", f"it is cut off within (0008,{number:04X})") for number in range(40)]
+    lines = _summary(*cut_off, *cut_off[:5], not_sent("/x", "killed a worker process, twice"))
+    assert lines[3:6] == [
+        "  not sent            46  for 2 reasons:",
+        "                      45  it is cut off within …",
+        "    such as /0",
+    ]
+    assert lines[6] == "                       2  (0008,0000)"
+    assert len(lines[3:]) <= 10
+
+
+_WORDS = st.text("abc ", min_size=1, max_size=120)
+_TEXTS = st.tuples(_WORDS, st.sampled_from(["", ": "]), _WORDS, st.sampled_from(["", ": "]), _WORDS).map("".join)
+
+
+@given(
+    st.lists(_TEXTS, min_size=1, max_size=60), st.sampled_from([unknown, not_sent]), st.sampled_from([80, 120, None])
+)
+def test_whatever_the_reasons_are_ten_lines_tell_all_files_of_a_result(texts, outcome, width):
+    lines = _summary(*(outcome("/a", text) for text in texts), width=width)[3:]
+    assert len(lines) <= 10
+    assert int(lines[0][19:26]) == len(texts)
 
 
 def test_files_of_an_earlier_run_count_as_stored_and_are_told_apart():
@@ -159,6 +214,22 @@ def test_a_closed_standard_error_is_accepted():
     file = io.StringIO()
     file.close()
     print_summary(Output(file), Tally(0.0), Ending(2.0, 0))
+
+
+def test_instances_that_share_their_uid_with_an_earlier_one_are_told():
+    assert _summary(*stored(2, sop_instance_uid="1.2"), *stored(1, sop_instance_uid="1.3"))[2:] == [
+        "",
+        "1 stored instance has the SOP instance UID of an earlier one: the peer keeps only one.",
+        "    /archive/IM0001.dcm",
+        "    and /archive/IM0000.dcm",
+    ]
+    assert _summary(*stored(1200, sop_instance_uid="1.2"), details=("More.",))[3:] == [
+        "1 199 stored instances have the SOP instance UID of an earlier one: the peer keeps only one.",
+        "    such as /archive/IM0001.dcm",
+        "    and /archive/IM0000.dcm",
+        "",
+        "More.",
+    ]
 
 
 def test_files_that_were_sent_several_times_are_counted_each_time():

@@ -1,7 +1,11 @@
+from itertools import product
+from string import ascii_lowercase
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncstore.model import Reason as Text
 from asyncstore.model import Result
 from asyncstore.observe.tally import Rate, Reason, Tally
 from observe.samples import failed, not_sent, skipped, stored, unknown, warned, withdrawn
@@ -91,10 +95,27 @@ def test_a_reason_from_elsewhere_is_made_safe_to_show():
 
 
 def test_a_million_different_reasons_do_not_fill_the_memory():
-    tally = _tally(*(not_sent(error=f"odd byte at {number}") for number in range(5000)))
+    letters = ("".join(three) for three in product(ascii_lowercase, repeat=3))
+    tally = _tally(*(not_sent(error=f"odd byte {word}") for word, _ in zip(letters, range(5000), strict=False)))
     assert len(tally.reasons) < 300
     assert sum(reason.files for reason in tally.reasons) == 5000
     assert tally.reasons[0].text == "other reasons"
+
+
+def test_reasons_are_counted_by_kind_and_within_it_by_what_differs():
+    refused = "no presentation context accepted"
+    tally = _tally(
+        *[not_sent(error=Text("no MR in JPEG", refused, "MR", "user rejection", "in JPEG"))] * 2,
+        not_sent(error=Text("no CT in JPEG", refused, "CT", "user rejection", "in JPEG")),
+        not_sent(error=Text("no CT in RLE", refused, "CT", "user rejection", "in RLE")),
+        not_sent(error=Text("no CT in MPEG", refused, "CT", "user rejection", "in MPEG")),
+    )
+    (reason,) = tally.reasons
+    assert (reason.text, reason.files) == (refused, 5)
+    assert [(detail.text, detail.files) for detail in reason.details] == [
+        ("CT: user rejection", 3),
+        ("MR: user rejection: in JPEG", 2),
+    ]
 
 
 def test_the_last_failures_are_kept_and_only_those():

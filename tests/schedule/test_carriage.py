@@ -47,6 +47,29 @@ def test_who_lacks_a_sop_class_among_those_proposed_is_told_how_to_propose_it():
     )
 
 
+@pytest.mark.parametrize(
+    ("accepted", "reason"),
+    [
+        ([EXPLICIT], "the peer takes it in LittleEndianExplicit, into which it is not converted"),
+        (
+            [EXPLICIT, IMPLICIT],
+            "the peer takes it in LittleEndianExplicit and LittleEndianImplicit, into which it is not converted",
+        ),
+        (
+            [EXPLICIT, IMPLICIT, *(f"1.3.{number}" for number in range(10))],
+            (
+                "the peer takes it in LittleEndianExplicit, LittleEndianImplicit and 10 more, "
+                "into which it is not converted"
+            ),
+        ),
+    ],
+)
+def test_a_reason_names_two_transfer_syntaxes_at_most(accepted, reason):
+    association = _Accepting()
+    association.accepted = {(CT, uid): 1 for uid in accepted}
+    assert why_not((CT, JPEG), listed().contexts(()), association) == reason
+
+
 def test_what_is_accepted_as_it_is_goes_out_as_it_is():
     carriage = _carriage([(CT, EXPLICIT), (CT, IMPLICIT)])
     assert carriage.transfer_syntax((CT, IMPLICIT)) == IMPLICIT

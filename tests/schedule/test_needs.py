@@ -97,3 +97,24 @@ def test_an_association_that_is_not_open_yet_is_not_waited_for():
     lanes = _lanes(([A], [A]))
     lanes.add().opens(Planned().contexts([A, B]), 2)
     assert _needs().call_for_another(next(iter(lanes)), lanes, {B: 1})
+
+
+@pytest.mark.parametrize(
+    ("waiting", "urgent"),
+    [
+        ({A: 1, B: 1, C: 1}, [C, A, B]),  # others are asked for A and B
+        ({B: 64, A: 1}, [B, A]),
+        ({A: 33, B: 65, C: 1}, [A, B, C]),  # too many for the lanes that are asked for them
+        ({A: 32, C: 1, B: 64}, [C, A, B]),
+    ],
+)
+def test_what_enough_other_associations_are_asked_for_comes_last(waiting, urgent):
+    lanes = _lanes(((B,), ()), ((A, B), (A, B)))
+    assert _needs().urgent(waiting, waiting, lanes) == urgent
+
+
+def test_what_was_refused_before_is_known_when_it_comes_again():
+    needs = _needs("1.1", "1.2")
+    needs.refuse(B, "user rejection")
+    assert needs.see([instance(1, "1.2"), instance(2, "1.3"), instance(3, "1.2")]) == [B]
+    assert needs.wanted([]) == [A, C]

@@ -1,0 +1,93 @@
+"""What association requests settle: the pairs for which a request holds all that would ever be proposed.
+
+There may be tens of thousands of pairs, and a request takes 128 contexts: each question here costs time by what one
+request proposes, not by all pairs there are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.protocol.associate import MOST_CONTEXTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from asyncstore.negotiation.contexts import Pair
+    from asyncstore.negotiation.proposal import Proposal
+    from asyncstore.protocol.associate import ProposedContext
+
+MOST_WANTED = 4 * MOST_CONTEXTS
+"""Pairs that a request is chosen from. Most SOP classes need one to three contexts, so it is full long before that."""
+
+
+class Coverage:
+    """The pairs that one request settles.
+
+    Args:
+        proposal: what made its contexts.
+        contexts: those contexts.
+    """
+
+    def __init__(self, proposal: Proposal, contexts: Iterable[ProposedContext]) -> None:
+        by_class: dict[str, list[ProposedContext]] = {}
+        for context in contexts:
+            by_class.setdefault(context.abstract_syntax, []).append(context)
+        self._proposed = {
+            (sop_class, syntax): False
+            for sop_class, group in by_class.items()
+            for one in group
+            for syntax in one.transfer_syntaxes
+        }
+        for pair in self._proposed:
+            self._proposed[pair] = proposal.covers(by_class[pair[0]], pair)
+        self._settles_others_of = {uid: proposal.covers(group, (uid, "")) for uid, group in by_class.items()}
+        self._settles_other_classes = proposal.covers((), ("", ""))
+        self._settles_others = self._settles_other_classes or any(self._settles_others_of.values())
+
+    def __contains__(self, pair: Pair) -> bool:
+        proposed = self._proposed.get(pair)
+        if proposed is not None or not self._settles_others:
+            return bool(proposed)
+        return self._settles_others_of.get(pair[0], self._settles_other_classes)
+
+    def settled(self, pairs: Iterable[Pair]) -> list[Pair]:
+        """Those of ``pairs`` that the request settles."""
+        if not self._settles_others:
+            pairs = [pair for pair in pairs if pair in self._proposed]
+        return [pair for pair in pairs if pair in self]
+
+
+class Request(NamedTuple):
+    """The contexts of one request, and the pairs that it settles."""
+
+    contexts: tuple[ProposedContext, ...]
+    pairs: list[Pair]
+
+
+def requests(proposal: Proposal, pairs: Iterable[Pair]) -> list[Request]:
+    """The requests that it takes to propose all that these pairs need."""
+    made: list[Request] = []
+    latest: dict[str, tuple[Coverage, Request]] = {}
+    """The latest request that proposes each SOP class."""
+    wanted: dict[Pair, None] = {}
+    rest = iter(dict.fromkeys(pairs))
+    last: tuple[Coverage, Request] | None = None
+    while True:
+        for pair in rest:
+            earlier = latest.get(pair[0], last)
+            if earlier is not None and pair in earlier[0]:
+                earlier[1].pairs.append(pair)
+            else:
+                wanted[pair] = None
+                if len(wanted) == MOST_WANTED:
+                    break
+        if not wanted:
+            return made
+        contexts = proposal.contexts(wanted)
+        coverage, request = last = Coverage(proposal, contexts), Request(contexts, [])
+        made.append(request)
+        latest |= {context.abstract_syntax: last for context in contexts}
+        request.pairs.extend(coverage.settled(wanted) or wanted)  # a proposal that settles nothing never will
+        for pair in request.pairs:
+            del wanted[pair]

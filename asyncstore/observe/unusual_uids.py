@@ -1,0 +1,38 @@
+"""The warning about UIDs that hold other characters than DICOM allows: one for a run, with the first such file."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from asyncstore.model import Oddity
+from asyncstore.observe.readable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from asyncstore.model import Instance
+
+_ALLOWED = re.compile(r"[0-9.]+", re.ASCII)
+_UNUSUAL_UID = int(Oddity.UNUSUAL_UID)
+
+
+def first_unusual(instances: Iterable[Instance]) -> Instance | None:
+    """The first of these with an unusual UID; for ordinary ones that is one test of an attribute each."""
+    for instance in instances:
+        if instance.oddities and instance.oddities & _UNUSUAL_UID:
+            return instance
+    return None
+
+
+def warning_about(instance: Instance) -> str:
+    """What is to be said of an instance that has an unusual UID."""
+    named = {
+        "SOP class UID": instance.sop_class_uid,
+        "SOP instance UID": instance.sop_instance_uid,
+        "transfer syntax UID": instance.transfer_syntax_uid,
+    }
+    unusual = [f"{name} {printable(uid)}" for name, uid in named.items() if not _ALLOWED.fullmatch(uid)]
+    what = " and ".join(unusual) or "a UID"
+    rule = "DICOM allows digits and dots only (PS3.5 9.1), so that some peers may refuse it"
+    return f"{printable(instance.path)}: {what}: sent as it is, but {rule}; other files like it are not named"
