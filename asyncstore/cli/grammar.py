@@ -32,6 +32,7 @@ from asyncstore.cli.kinds import Secret
 from asyncstore.cli.meant import closest, did_you_mean
 from asyncstore.cli.table import Parsed
 from asyncstore.errors import UsageError
+from asyncstore.named_files import read_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,6 +44,11 @@ _QUOTES = "'\""
 _WHITE_SPACE = " \t\r\n"
 _PIECES = """'[^']*'|"[^"]*"|[ \t\r\n]+|[^'" \t\r\n]+|['"]"""
 """What a command file is made of; the last one, a quote that is not closed, should not be there."""
+
+_MOST_BYTES_OF_COMMAND_FILE = 1 << 26
+"""Room for the names of half a million files."""
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""How a text begins that Windows PowerShell wrote."""
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -110,11 +116,10 @@ def expand(words: Iterable[str]) -> Iterator[str]:
 
 def _command_file(name: str) -> list[str]:
     """The words in a command file."""
-    try:
-        with open(name, "rb") as file:  # noqa: PTH123 - pathlib costs every command line 7 ms
-            text = os.fsdecode(file.read().removeprefix(b"\xef\xbb\xbf"))
-    except OSError as error:
-        raise UsageError(f"@{name}: cannot read the command file: {error.strerror}") from None
+    content = read_named(name, _MOST_BYTES_OF_COMMAND_FILE, f"@{name}: cannot read the command file")
+    if content.startswith(_UTF_16):
+        raise UsageError(f"@{name}: the command file is UTF-16: write it in UTF-8")
+    text = os.fsdecode(content.removeprefix(b"\xef\xbb\xbf"))
     words = [""]
     for piece in re.findall(_PIECES, text):
         if piece in _QUOTES:
