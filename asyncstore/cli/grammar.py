@@ -51,8 +51,8 @@ _WHITE_SPACE = " \t\r\n"
 _PIECES = """'[^']*'|"[^"]*"|[ \t\r\n]+|[^'" \t\r\n]+|['"]"""
 """What a command file is made of; the last one, a quote that is not closed, should not be there."""
 
-_MOST_BYTES_OF_COMMAND_FILE = 1 << 26
-"""Room for the names of half a million files."""
+_MOST_BYTES_OF_COMMAND_FILE = 1 << 24
+"""Room for the names of a hundred thousand files; more are for ``--files-from``."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """How a text begins that Windows PowerShell wrote."""
 
@@ -135,7 +135,8 @@ def _command_file(name: str) -> list[str]:
         raise UsageError(f"@{name}: the command file is UTF-16: write it in UTF-8")
     text = os.fsdecode(content.removeprefix(b"\xef\xbb\xbf"))
     words = [""]
-    for piece in re.findall(_PIECES, text):
+    for match in re.finditer(_PIECES, text):
+        piece = match[0]
         if piece in _QUOTES:
             raise UsageError(f"@{name}: a quote in the command file is not closed")
         if piece[0] in _QUOTES:
