@@ -1,4 +1,4 @@
-"""From the words of a command line to what they mean, by a command's table. No I/O but the reading of command files.
+"""From the words of a command line to what they mean, by a command's table. No I/O: command_files.py reads command files.
 
 Rules (``send`` takes storescu's command lines, and these are its rules):
 
@@ -26,19 +26,18 @@ Rules (``send`` takes storescu's command lines, and these are its rules):
 
 from __future__ import annotations
 
-import os
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.cli.command_files import expand
 from asyncstore.cli.kinds import Secret
 from asyncstore.cli.meant import closest, did_you_mean
 from asyncstore.cli.table import Parsed
 from asyncstore.errors import UsageError
-from asyncstore.named_files import read_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from asyncstore.cli.table import Command, Option, Parameter
 
@@ -46,15 +45,6 @@ END_OF_OPTIONS = "--"
 _HIDDEN = "***"
 _LIKE_PASSWORD = re.compile(r"[-+]+(?:[a-z]+-)?(?:pass(?:word|wd)?|e?pwd?)[=:]?", re.IGNORECASE)
 """How a word begins that somebody may have joined to a password, whatever options the command has."""
-_QUOTES = "'\""
-_WHITE_SPACE = " \t\r\n"
-_PIECES = """'[^']*'|"[^"]*"|[ \t\r\n]+|[^'" \t\r\n]+|['"]"""
-"""What a command file is made of; the last one, a quote that is not closed, should not be there."""
-
-_MOST_BYTES_OF_COMMAND_FILE = 1 << 24
-"""Room for the names of a hundred thousand files; more are for ``--files-from``."""
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-"""How a text begins that Windows PowerShell wrote."""
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -113,40 +103,6 @@ class Tokens(NamedTuple):
         """The option that answers and ends the command, if there is one; the help, if there are several."""
         found = [given.row.long for given in self.options if given.row.exits]
         return min(found, default=None)
-
-
-def expand(words: Iterable[str], is_over: Callable[[], bool] = lambda: False) -> Iterator[str]:
-    """The words, with every ``@file`` replaced by the words in that file (rule 3), unless that is over (rule 8).
-
-    Raises:
-        UsageError: a command file cannot be read or a quote in it is not closed.
-    """
-    for word in words:
-        if len(word) > 1 and word.startswith("@") and not is_over():
-            yield from _command_file(word[1:])
-        else:
-            yield word
-
-
-def _command_file(name: str) -> list[str]:
-    """The words in a command file."""
-    content = read_named(name, _MOST_BYTES_OF_COMMAND_FILE, f"@{name}: cannot read the command file")
-    if content.startswith(_UTF_16):
-        raise UsageError(f"@{name}: the command file is UTF-16: write it in UTF-8")
-    text = os.fsdecode(content.removeprefix(b"\xef\xbb\xbf"))
-    words = [""]
-    for match in re.finditer(_PIECES, text):
-        piece = match[0]
-        if piece in _QUOTES:
-            raise UsageError(f"@{name}: a quote in the command file is not closed")
-        if piece[0] in _QUOTES:
-            words[-1] += piece[1:-1]
-            words.append("")
-        elif piece[0] not in _WHITE_SPACE:
-            words[-1] += piece
-        elif words[-1]:
-            words.append("")
-    return words if words[-1] else words[:-1]
 
 
 def tokenize(command: Command, words: Iterable[str]) -> Tokens:
@@ -344,6 +300,15 @@ def _check_parameter(parameter: Parameter[object], words: Sequence[str]) -> None
         raise UsageError(f"{parameter.name.replace('-', ' ')}: {error}") from None
 
 
+def without_secret(word: str) -> str:
+    """A word that nobody knows, without what may be a secret: what follows a password's option, or a ``=``."""
+    secret = _LIKE_PASSWORD.match(word)
+    if secret is not None:
+        return secret[0] + _HIDDEN if secret.end() < len(word) else word
+    name, equals, _ = word.partition("=")
+    return f"{name}={_HIDDEN}" if equals else word
+
+
 def _both_names(row: Option[object]) -> str:
     """The option as messages name it: ``-aet/--aetitle``."""
     return row.long if row.short is None else f"{row.short}/{row.long}"
@@ -354,11 +319,7 @@ def _unknown_option(word: str, rows: Mapping[str, Option[object]]) -> str:
     name, equals, value = word.partition("=")
     known = rows.get(name)
     is_shown = known is not None and bool(known.kind.names) and not isinstance(known.kind, Secret)
-    secret = _LIKE_PASSWORD.match(word)
-    if secret is not None and not is_shown:
-        shown = secret[0] + _HIDDEN if secret.end() < len(word) else word
-    else:
-        shown = word if is_shown or not equals else f"{name}={_HIDDEN}"
+    shown = word if is_shown else without_secret(word)
     if equals and known is not None:
         if not known.kind.names:
             return f"unknown option {shown}: {name} takes no value"

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from asyncstore.cli.commands import COMMANDS
 from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_OK
-from asyncstore.cli.grammar import check, tokenize
+from asyncstore.cli.grammar import check, tokenize, without_secret
 from asyncstore.cli.help import Style, command_help, program_help, version_text
 from asyncstore.cli.kinds import Secret
 from asyncstore.cli.meant import closest, did_you_mean
@@ -208,7 +208,8 @@ def _say(text: str, stream: TextIO) -> None:
 
 def _unknown_command(name: str) -> str:
     """What to say about a word that is no command."""
-    return f"unknown command {name!r}{did_you_mean(closest(name, COMMANDS))}"
+    shown = without_secret(name) if name.startswith(("-", "+")) else name
+    return f"unknown command {shown!r}{did_you_mean(closest(name, COMMANDS))}"
 
 
 def _prepare_streams() -> None:

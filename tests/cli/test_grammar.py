@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.cli.grammar import Given, Layer, check, expand, parse, tokenize
+from asyncstore.cli.command_files import expand
+from asyncstore.cli.grammar import Given, Layer, check, parse, tokenize
 from asyncstore.cli.kinds import Flag, Integer, Several, Text, Words
 from asyncstore.cli.table import Command, Group, Option, Parameter
 from asyncstore.errors import UsageError

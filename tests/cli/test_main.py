@@ -220,6 +220,11 @@ def test_a_password_that_is_joined_to_a_word_is_not_shown(command, word, name, c
     assert "heim" not in said
 
 
+def test_nor_is_one_that_stands_in_place_of_a_command(capsys):
+    assert main(["--password=geheim", "send"]) == 1
+    assert capsys.readouterr().err == "asyncstore: unknown command '--password=***'; see asyncstore --help\n"
+
+
 def test_how_to_write_a_password_is_said(capsys):
     assert main(["send", "-pwd=geheim"]) == 1
     said = "unknown option -pwd=***: write the value as a word of its own (-pwd PASSWORD)"
