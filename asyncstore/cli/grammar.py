@@ -1,4 +1,4 @@
-"""From the words of a command line to what they mean, by a command's table. No I/O: command_files.py reads command files.
+"""From the words of a command line to what they mean, by a command's table. No I/O of its own.
 
 Rules (``send`` takes storescu's command lines, and these are its rules):
 
