@@ -1,10 +1,11 @@
 # demo: the main job on this machine, against a sink of our own.  test: the whole suite.
 # check: what a change must pass besides.  bench: the numbers of the README.
+# lock: make requirements/lock.txt anew, with the newest versions that pyproject.toml allows.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench lock clean
 
 demo: .venv/installed
 	$(BIN)/asyncstore demo
@@ -21,10 +22,19 @@ check: .venv/installed
 bench: .venv/installed
 	$(BIN)/python -m benchmarks
 
-clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+lock:
+	$(PYTHON) -m venv .lock
+	.lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command 'make lock' --extra build --extra check --extra test \
+		--output-file requirements/lock.txt pyproject.toml
+	rm -rf .lock
 
-.venv/installed: pyproject.toml
+clean:
+	rm -rf .venv .lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/installed: pyproject.toml requirements/lock.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,check]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@

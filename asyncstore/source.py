@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -47,6 +48,10 @@ class WalkOptions(NamedTuple):
 
 
 _DEFAULTS = WalkOptions()
+_PATH_MAX = 4096 if os.name == "posix" else 1 << 17
+"""Bytes of a path at most: Linux's PATH_MAX, which is the longest of POSIX systems; Windows has 32 767 characters."""
+_MOST_EMPTY = 1 << 20
+"""Empty names in a row; there are none in real lists."""
 
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -71,19 +76,49 @@ def walk(paths: Paths, options: WalkOptions = _DEFAULTS) -> Iterator[SourceFile 
 def files_from(stream: IO[bytes], *, null: bool = False) -> Iterator[str]:
     """The names a list holds, one a line; with ``null``, ended by NUL bytes instead, so that names may hold newlines.
 
-    Names are taken byte for byte; empty ones are passed over.
+    Names are taken byte for byte; empty ones are passed over. Lines may begin with a byte order mark, as Windows
+    writes it.
+
+    Raises:
+        OSError: it cannot be read, or is no list of names: a device that never ends must not keep a run busy.
     """
-    separator = b"\0" if null else b"\n"
+    names = _pieces(stream, b"\0" if null else b"\n")
+    if not null:
+        names = _as_lines(names)
+    idle = 0
+    for name in names:
+        if len(name) > _PATH_MAX:
+            raise OSError(errno.ENAMETOOLONG, f"a name in it is longer than {_PATH_MAX} bytes, which no path is")
+        if name:
+            yield os.fsdecode(name)
+        idle = 0 if name else idle + 1
+        if idle > _MOST_EMPTY:
+            raise OSError(errno.EINVAL, f"{_MOST_EMPTY} empty names stand in a row: is it a list of names?")
+
+
+def _pieces(stream: IO[bytes], separator: bytes) -> Iterator[bytes]:
+    """What stands between separators; of what is longer than any path a part, with which reading ends."""
     rest = b""
     while block := stream.read(1 << 16):
-        *names, rest = (rest + block).split(separator)
-        yield from filter(None, (_name(name, null=null) for name in names))
-    if name := _name(rest, null=null):
-        yield name
+        *pieces, rest = (rest + block).split(separator)
+        yield from pieces
+        if len(rest) > _PATH_MAX:
+            break
+    yield rest
 
 
-def _name(name: bytes, *, null: bool) -> str:
-    return os.fsdecode(name if null else name.removesuffix(b"\r"))
+def _as_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The names in lines, without a carriage return at their ends and the byte order mark at the beginning.
+
+    Raises:
+        OSError: it is UTF-16.
+    """
+    first = next(pieces)
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" in first:
+        raise OSError(errno.EILSEQ, "it is UTF-16: write it in UTF-8")
+    yield first.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\r")
+    for piece in pieces:
+        yield piece.removesuffix(b"\r")
 
 
 def _expand(path: str, options: WalkOptions, visited: set[tuple[int, int]]) -> Iterator[SourceFile | Unsendable]:

@@ -317,6 +317,42 @@ def test_a_list_is_read_as_far_as_it_is_needed():
     assert stream.tell() < 100000
 
 
+@pytest.mark.parametrize("stream", [io.BytesIO, _Slow])
+def test_a_byte_order_mark_is_not_part_of_the_first_name(stream):
+    mark = b"\xef\xbb\xbf"
+    assert list(files_from(stream(mark + b"a\r\nb"))) == ["a", "b"]
+    assert list(files_from(stream(mark + b"\na\n" + mark + b"b"))) == ["a", "\ufeffb"]
+    assert list(files_from(stream(mark))) == []
+    assert list(files_from(stream(mark + b"a\0"), null=True)) == ["\ufeffa"], "find writes no such mark"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_list_in_utf_16_is_refused(encoding):
+    with pytest.raises(OSError, match="it is UTF-16: write it in UTF-8"):
+        next(files_from(io.BytesIO("\ufeffa.dcm\r\nb.dcm".encode(encoding))))
+
+
+@pytest.mark.parametrize("null", [False, True])
+def test_a_name_may_be_as_long_as_a_path_may_and_a_longer_one_ends_the_list(null):
+    separator = b"\0" if null else b"\n"
+    names = files_from(io.BytesIO(separator.join([b"a", b"b" * 4096, b"c" * 4097, b"d"])), null=null)
+    assert next(names) == "a"
+    assert next(names) == "b" * 4096
+    with pytest.raises(OSError, match="a name in it is longer than 4096 bytes"):
+        next(names)
+
+
+@pytest.mark.parametrize(("device", "null"), [(b"\0", False), (b"\0", True), (b"\n", False), (b"x", True)])
+def test_a_device_that_never_ends_is_no_list(device, null):
+    class Endless(io.RawIOBase):
+        def read(self, size):
+            return device * size
+
+    names = files_from(Endless(), null=null)
+    with pytest.raises(OSError, match=r"a name in it is longer|empty names stand in a row"):
+        next(names)
+
+
 @pytest.mark.parametrize("single", [str, Path])
 def test_a_single_path_is_one_and_not_the_letters_it_has(tmp_path, single):
     _made(tmp_path, "1", "2/3")

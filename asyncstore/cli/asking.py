@@ -6,10 +6,13 @@ The process's terminal if it has one, otherwise standard input, as OpenSSL does 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 from asyncstore.errors import UsageError
+from asyncstore.named_files import interruptible
+
+_LONGEST_LINE = 1 << 16
+"""Bytes of a password, of which OpenSSL takes 1024; whatever is longer is something else."""
 
 
 def has_terminal() -> bool:
@@ -35,10 +38,8 @@ def ask(asker: str, question: str, variable: str) -> str:
     import warnings  # noqa: PLC0415 - few command lines need it
     from getpass import GetPassWarning, getpass  # noqa: PLC0415 - as above
 
-    # An event loop that runs would keep Ctrl-C to itself until the password has been given.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with warnings.catch_warnings():
+        with interruptible(), warnings.catch_warnings():
             warnings.simplefilter("error", GetPassWarning)  # it would show what is typed
             typed = getpass(question)
         typed.encode()  # in some locales Python lets pass, as surrogates, what is not UTF-8 on standard input
@@ -51,8 +52,6 @@ def ask(asker: str, question: str, variable: str) -> str:
         raise UsageError(f"{asker}: this terminal would show what is typed; {variable} can hold the password") from None
     else:
         return typed
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def line_of_standard_input() -> str | None:
@@ -60,12 +59,9 @@ def line_of_standard_input() -> str | None:
 
     What is not UTF-8 in it is in surrogates, as in the words of a command line.
     """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with open(0, "rb", buffering=0, closefd=False) as standard_input:
-            line = standard_input.readline()
+        with interruptible(), open(0, "rb", buffering=0, closefd=False) as standard_input:
+            line = standard_input.readline(_LONGEST_LINE)
     except OSError:
         return None
-    finally:
-        signal.signal(signal.SIGINT, before)
     return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape") if line else None

@@ -175,6 +175,11 @@ _ENVIRONMENT = (
     "a TOML file: long names without the hyphens, numbers as they are and texts in quotes, as in max-pdu = 32768, "
     'no-halt = true or call = "PACS". The command line wins, then the environment.'
 )
+_END_OF_OPTIONS = (
+    "All words after -- are parameters, also those that begin with -, + or @: in a folder that somebody else filled, "
+    "write -- before a pattern like *, which may find a file named -lc or @words. Files that options name are trusted: "
+    "they decide what is done."
+)
 _PEERS = (
     "--peer NAME takes host, port and options from the table [peers.NAME] of that file; without --config, of "
     "~/.config/asyncstore/config.toml."
@@ -230,6 +235,7 @@ SEND = Command(
     ),
     (
         "A directory is sent with all that lies below it. Any word @FILE is replaced by the words in that file.",
+        _END_OF_OPTIONS,
         _ENVIRONMENT,
         _PEERS,
         (
@@ -244,6 +250,7 @@ SEND = Command(
             "only the files of a list, with a record of what became of each",
             "asyncstore send -nh --files-from list --json run.jsonl pacs 11112",
         ),
+        Example("the files of a folder, whatever their names begin with", "asyncstore send -nh -- pacs 11112 *"),
         Example("over TLS", "asyncstore send +tls key.pem cert.pem +cf ca.pem pacs 2762 /archive"),
         Example("with what the configuration file says of a peer", "asyncstore send --peer pacs1 /archive"),
     ),
@@ -290,6 +297,7 @@ SCAN = Command(
     (
         "A directory is scanned with all that lies below it. Nothing is sent.",
         "Network and TLS options concern the peer that is asked, if one is.",
+        _END_OF_OPTIONS,
         _ENVIRONMENT,
         _PEERS,
         (

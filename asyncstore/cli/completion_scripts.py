@@ -2,6 +2,10 @@
 
 Each script has a table, a walk over the words before the cursor, and what to offer for each hint (completion.py). The
 table is a function that says of a word of a command which values follow it.
+
+Names of files, hosts and peers are data: no shell expands, splits or runs one, neither when it is offered nor when what
+was offered is run. bash gets peers' names quoted, and those of files it quotes itself; zsh and fish quote all they are
+offered. Names of peers with control characters or escapes of TOML are left out.
 """
 
 from __future__ import annotations
@@ -12,8 +16,13 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_PEERS = r"sed -n 's/^[[:space:]]*\[peers\.\([^]]*\)\].*/\1/p'"
-"""Prints the names of the peers in a configuration file."""
+_PEERS = (
+    'head -c 1048576 < "$config" | sed -n'
+    r""" -e 's/^[[:blank:]]*\[peers\.\([[:alnum:]_-]\{1,\}\)\].*/\1/p'"""
+    r""" -e 's/^[[:blank:]]*\[peers\."\([^"\\[:cntrl:]]\{1,\}\)"\].*/\1/p'"""
+    r""" -e "s/^[[:blank:]]*\[peers\.'\([^'[:cntrl:]]\{1,\}\)'\].*/\1/p" """
+).rstrip()
+"""Prints the names of the peers in a configuration file, one a line."""
 
 
 class Word(NamedTuple):
@@ -163,31 +172,55 @@ _asyncstore_words() {
     done
 }
 
+# Offers the lines of its input, as they are.
+_asyncstore_lines() {
+    local line
+    while IFS= read -r line; do COMPREPLY+=("$line"); done
+}
+
+# Offers the peers of the configuration file, quoted: the names may hold anything.
+_asyncstore_peers() {
+    local config=${ASYNCSTORE_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/asyncstore/config.toml} line quoted
+    [[ -f $config && -r $config ]] || return 0
+    while IFS= read -r line; do
+        printf -v quoted %q "$line"
+        if [[ $quoted == "$1"* || $line == "$1"* ]]; then COMPREPLY+=("$quoted"); fi
+    done < <(@PEERS@)
+}
+
 _asyncstore_offer() {
-    local hint=$1 word=$2 config=${ASYNCSTORE_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/asyncstore/config.toml} line
+    local hint=$1 word=$2
     case $hint in
         :file) compopt -o filenames 2>/dev/null
-            while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -f -- "$word") ;;
+            _asyncstore_lines < <(compgen -f -- "$word") ;;
         :directory) compopt -o filenames 2>/dev/null
-            while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -d -- "$word") ;;
-        :host) COMPREPLY=($(compgen -A hostname -- "$word")) ;;
-        :peer) COMPREPLY=($(compgen -W "$(@PEERS@ "$config" 2>/dev/null)" -- "$word")) ;;
-        *) COMPREPLY=($(compgen -W "$hint" -- "$word")) ;;
+            _asyncstore_lines < <(compgen -d -- "$word") ;;
+        :host) _asyncstore_lines < <(compgen -A hostname -- "$word") ;;
+        :peer) _asyncstore_peers "$word" ;;
+        *) _asyncstore_lines < <(compgen -W "$hint" -- "$word") ;;
     esac
 }
 
 _asyncstore() {
-    local words current parted options parameters repeats peer values word index place=0 left=0 hints=() before=
+    local words current parted options parameters repeats peer values word index place=0 left=0 over=0 hints=() before=
     COMPREPLY=()
     _asyncstore_words
     word=${words[current]}
     if ((current == 1)); then
-        COMPREPLY=($(compgen -W '@COMMANDS@ --help --version' -- "$word"))
+        _asyncstore_lines < <(compgen -W '@COMMANDS@ --help --version' -- "$word")
         return
     fi
     for ((index = 2; index < current; index++)); do
         if ((left > 0)); then
             ((left--))
+            continue
+        fi
+        if ((over)); then
+            place=$((place + 1))
+            continue
+        fi
+        if [[ ${words[index]} == -- ]]; then
+            over=1
             continue
         fi
         _asyncstore_table "${words[index]}" "${words[1]}"
@@ -199,8 +232,8 @@ _asyncstore() {
     _asyncstore_table '' "${words[1]}"
     if ((left > 0)); then
         _asyncstore_offer "${hints[${#hints[@]} - left]}" "$word"
-    elif [[ $word == [-+]* ]]; then
-        COMPREPLY=($(compgen -W "$options" -- "$word"))
+    elif ((!over)) && [[ $word == [-+]* ]]; then
+        _asyncstore_lines < <(compgen -W "$options" -- "$word")
     elif ((place < ${#parameters[@]})); then
         _asyncstore_offer "${parameters[place]}" "$word"
     elif ((repeats)); then
@@ -230,7 +263,7 @@ _asyncstore_offer() {
         (:file) _files ;;
         (:directory) _files -/ ;;
         (:host) _hosts ;;
-        (:peer) compadd -- ${(f)"$(@PEERS@ "$config" 2>/dev/null)"} ;;
+        (:peer) [[ -f $config && -r $config ]] && compadd -- ${(f)"$(@PEERS@)"} ;;
         ('') _message 'a value' ;;
         (*) compadd -- ${=1} ;;
     esac
@@ -238,7 +271,7 @@ _asyncstore_offer() {
 
 _asyncstore() {
     local -a options parameters values hints commands
-    local repeats peer word index place=0 left=0
+    local repeats peer word index place=0 left=0 over=0
     if ((CURRENT == 2)); then
         commands=(@COMMANDS@)
         _describe command commands
@@ -250,6 +283,14 @@ _asyncstore() {
             continue
         fi
         word=${(Q)words[index]}
+        if ((over)); then
+            ((place += 1))
+            continue
+        fi
+        if [[ $word == -- ]]; then
+            over=1
+            continue
+        fi
         _asyncstore_table "$word" "$words[2]"
         hints=("${values[@]}")
         left=$#values
@@ -259,7 +300,7 @@ _asyncstore() {
     _asyncstore_table '' "$words[2]"
     if ((left > 0)); then
         _asyncstore_offer "$hints[$#hints - left + 1]"
-    elif [[ $words[CURRENT] == [-+]* ]]; then
+    elif ((!over)) && [[ $words[CURRENT] == [-+]* ]]; then
         _describe -o option options
     elif ((place < $#parameters)); then
         _asyncstore_offer "$parameters[place + 1]"
@@ -299,7 +340,7 @@ function __asyncstore_offer
         case :host
             __fish_print_hostnames
         case :peer
-            @PEERS@ $config 2>/dev/null
+            test -f "$config" -a -r "$config"; and @PEERS@
         case '*'
             string split -n ' ' -- $argv[1]
     end
@@ -310,6 +351,7 @@ function __asyncstore_complete
     set -l word (commandline -ct)
     set -l place 0
     set -l left 0
+    set -l over 0
     set -l hints
     if test (count $words) -eq 1
 @COMMANDS@
@@ -320,10 +362,18 @@ function __asyncstore_complete
             set left (math $left - 1)
             continue
         end
+        if test $over -eq 1
+            set place (math $place + 1)
+            continue
+        end
+        if string match -q -- -- $each
+            set over 1
+            continue
+        end
         __asyncstore_table $words[2] $each
         set hints $__asyncstore_values
         set left (count $hints)
-        if test -n "$__asyncstore_peer" -a "$each" = "$__asyncstore_peer"
+        if test -n "$__asyncstore_peer"; and test "$each" = "$__asyncstore_peer"
             set place (math $place + 2)
         end
         string match -qr '^[-+][^0-9]' -- $each; or set place (math $place + 1)
@@ -332,7 +382,7 @@ function __asyncstore_complete
     set -l parameters $__asyncstore_parameters
     if test $left -gt 0
         __asyncstore_offer $hints[(math (count $hints) - $left + 1)]
-    else if string match -qr '^[-+]' -- $word
+    else if test $over -eq 0; and string match -qr '^[-+]' -- $word
         string join \n -- $__asyncstore_options
     else if test $place -lt (count $parameters)
         __asyncstore_offer $parameters[(math $place + 1)]

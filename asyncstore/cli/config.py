@@ -29,14 +29,15 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tomllib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.cli.grammar import Given, Layer
 from asyncstore.cli.kinds import Address, Integer, IntegerOrAuto, Seconds, Secret, Status
 from asyncstore.cli.meant import closest, did_you_mean
 from asyncstore.cli.options import CONFIG, NAMED_PEER, PEER, PORT
+from asyncstore.cli.structured import parsed_toml
 from asyncstore.errors import UsageError
+from asyncstore.named_files import read_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,9 +49,13 @@ if TYPE_CHECKING:
 Table = dict[str, Any]
 """A table as tomllib gives it."""
 
+_MOST_BYTES = 1 << 20
+"""Of a file: room for thousands of peers."""
 _TOP = ""
 """The top level, among the names of tables."""
 _PEERS = "peers"
+_HEADER = re.compile(r"\s*\[([^\[\]]+)\]")
+_KEY = re.compile(r"\s*['\"]?([^\s'\"=]+)['\"]?\s*=")
 _ADDRESS = {"host": PEER, "port": PORT}
 """What a peer's table holds besides options, and the parameters that stand there instead of on the command line."""
 _CHOICES = (CONFIG.long, NAMED_PEER.long)
@@ -165,16 +170,12 @@ class _File:
         self._everywhere = _by_name([*commands, command])
         self._of_peers = _by_name(filter(_has_peers, [*commands, command]))
         self._secrets = {row.bare_name for each in commands for row in _rows(each) if isinstance(row.kind, Secret)}
+        content = read_named(path, _MOST_BYTES, f"{path}: cannot read the configuration file")
         try:
-            with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs 7 ms
-                self._mode = os.fstat(file.fileno()).st_mode
-                text = file.read().decode()
-            self._content: Table = tomllib.loads(text)
-        except OSError as error:
-            raise UsageError(f"{path}: cannot read the configuration file: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            self._content, text = parsed_toml(content)
+        except ValueError as error:
             raise UsageError(f"{path}: the configuration file is not TOML: {error}") from None
-        self._lines = text.split("\n")  # no other character ends a line of TOML
+        self._lines = _lines_of(text)
         self._tables = self._known_tables()
         self._given = {table: self._checked(table, content) for table, content in self._tables.items()}
 
@@ -208,7 +209,7 @@ class _File:
     def warnings(self) -> Iterator[str]:
         """What the user should know about it (rule 4)."""
         held = sorted({key for table in self._tables.values() for key in table} & self._secrets)
-        if held and os.name == "posix" and self._mode & (stat.S_IRGRP | stat.S_IROTH):
+        if held and os.name == "posix" and _mode_of(self._path) & (stat.S_IRGRP | stat.S_IROTH):
             yield f"{self._path} holds a secret ({held[0]}), and others may read it: chmod 600 {self._path}"
 
     def _known_tables(self) -> dict[str, Table]:
@@ -300,7 +301,7 @@ class _File:
 
     def _place(self, table: str, key: str | None = None) -> str:
         """What messages call a table or a key in it: with the line, where it can be found."""
-        line = _line_of(self._lines, table, key)
+        line = self._lines.get((table, key))
         parts = [self._path if line is None else f"{self._path}:{line}", f"[{table}]" if table else "", key or ""]
         return f"{parts[0]}: {' '.join(part for part in parts[1:] if part)}"
 
@@ -338,15 +339,23 @@ def _words(kind: Kind[object], value: object) -> Iterator[str]:
         yield f"{word:#06x}" if isinstance(kind, Status) and isinstance(word, int) else str(word)
 
 
-def _line_of(lines: Iterable[str], table: str, key: str | None) -> int | None:
-    """The line of a table's header or of a key in it; ``None`` where it is written in another way than most do."""
-    current = ""
-    for number, line in enumerate(lines, 1):
-        header = re.match(r"\s*\[([^\[\]]+)\]", line)
+def _mode_of(path: str) -> int:
+    """Who may read a file; nobody where it has gone meanwhile."""
+    try:
+        return os.stat(path).st_mode  # noqa: PTH116 - pathlib costs 7 ms
+    except OSError:
+        return 0
+
+
+def _lines_of(text: str) -> dict[tuple[str, str | None], int]:
+    """The line of each table's header (``None``) and of each key in it, where they are written as most do."""
+    found: dict[tuple[str, str | None], int] = {}
+    table = _TOP
+    for number, line in enumerate(text.split("\n"), 1):  # no other character ends a line of TOML
+        header, key = _HEADER.match(line), _KEY.match(line)
         if header is not None:
-            current = re.sub(r"[\s'\"]", "", header[1])
-            if key is None and current == table:
-                return number
-        elif key is not None and current == table and re.match(rf"\s*['\"]?{re.escape(key)}['\"]?\s*=", line):
-            return number
-    return None
+            table = re.sub(r"[\s'\"]", "", header[1])
+            found.setdefault((table, None), number)
+        elif key is not None:
+            found.setdefault((table, key[1]), number)
+    return found

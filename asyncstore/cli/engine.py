@@ -47,6 +47,7 @@ from asyncstore.cli.options import (
 from asyncstore.cli.proposal import proposal_of, too_long
 from asyncstore.cli.tls import tls_of
 from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
+from asyncstore.named_files import interruptible
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
 from asyncstore.prepare.invention import Invent
@@ -148,7 +149,8 @@ def _open_list(name: str) -> FileIO:
     """The file that lists names, or standard input; unbuffered, so that a name is there as soon as it is written."""
     is_stream = name == STANDARD_STREAM
     try:
-        return open(0 if is_stream else name, "rb", buffering=0, closefd=not is_stream)
+        with interruptible():
+            return open(0 if is_stream else name, "rb", buffering=0, closefd=not is_stream)
     except OSError as error:
         raise UsageError(f"{FILES_FROM.long} {name}: cannot read it: {error.strerror}") from None
 

@@ -1,4 +1,4 @@
-"""From the words of a command line to what they mean, by a command's table. No I/O but the reading of command files.
+"""From the words of a command line to what they mean, by a command's table. No I/O of its own.
 
 Rules (``send`` takes storescu's command lines, and these are its rules):
 
@@ -19,30 +19,32 @@ Rules (``send`` takes storescu's command lines, and these are its rules):
 7. A variable of the environment holds an option's words as a shell would part them where the option takes several; a
    flag's is 1 or 0 (or true, yes, on, false, no, off), and a flag that is off in one layer is off, whatever lies
    beneath. An empty variable is none.
+8. ``--``, where no value is expected, ends the options: all words after it are parameters, as they are, also those that
+   begin with ``-``, ``+`` or ``@``. This one is ours: to storescu it is an unknown option.
+9. No message shows a secret, nor a word that may hold one: ``-pwd=SECRET`` is a mistake that people make.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.cli.command_files import expand
 from asyncstore.cli.kinds import Secret
 from asyncstore.cli.meant import closest, did_you_mean
 from asyncstore.cli.table import Parsed
 from asyncstore.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from asyncstore.cli.table import Command, Option, Parameter
 
+END_OF_OPTIONS = "--"
 _HIDDEN = "***"
-_QUOTES = "'\""
-_WHITE_SPACE = " \t\r\n"
-_PIECES = """'[^']*'|"[^"]*"|[ \t\r\n]+|[^'" \t\r\n]+|['"]"""
-"""What a command file is made of; the last one, a quote that is not closed, should not be there."""
+_LIKE_PASSWORD = re.compile(r"[-+]+(?:[a-z]+-)?(?:pass(?:word|wd)?|e?pwd?)[=:]?", re.IGNORECASE)
+"""How a word begins that somebody may have joined to a password, whatever options the command has."""
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -67,6 +69,14 @@ class Given(NamedTuple):
     def name(self) -> str:
         """What messages call it."""
         return self.origin or _both_names(self.row)
+
+    @property
+    def shown_words(self) -> Sequence[str]:
+        """Its words as they may be shown (rule 9)."""
+        return [_HIDDEN] * len(self.words) if isinstance(self.row.kind, Secret) else self.words
+
+    def __repr__(self) -> str:
+        return f"Given({' '.join((self.name, *self.shown_words))})"
 
 
 class Layer(NamedTuple):
@@ -95,52 +105,23 @@ class Tokens(NamedTuple):
         return min(found, default=None)
 
 
-def expand(words: Iterable[str]) -> Iterator[str]:
-    """The words, with every ``@file`` replaced by the words in that file (rule 3).
-
-    Raises:
-        UsageError: a command file cannot be read or a quote in it is not closed.
-    """
-    for word in words:
-        if len(word) > 1 and word.startswith("@"):
-            yield from _command_file(word[1:])
-        else:
-            yield word
-
-
-def _command_file(name: str) -> list[str]:
-    """The words in a command file."""
-    try:
-        with open(name, "rb") as file:  # noqa: PTH123 - pathlib costs every command line 7 ms
-            text = os.fsdecode(file.read().removeprefix(b"\xef\xbb\xbf"))
-    except OSError as error:
-        raise UsageError(f"@{name}: cannot read the command file: {error.strerror}") from None
-    words = [""]
-    for piece in re.findall(_PIECES, text):
-        if piece in _QUOTES:
-            raise UsageError(f"@{name}: a quote in the command file is not closed")
-        if piece[0] in _QUOTES:
-            words[-1] += piece[1:-1]
-            words.append("")
-        elif piece[0] not in _WHITE_SPACE:
-            words[-1] += piece
-        elif words[-1]:
-            words.append("")
-    return words if words[-1] else words[:-1]
-
-
 def tokenize(command: Command, words: Iterable[str]) -> Tokens:
-    """Tell options, their values and parameters apart (rules 1 to 3).
+    """Tell options, their values and parameters apart (rules 1 to 3, and 8).
 
     Raises:
         UsageError: an option is unknown or lacks a value.
     """
     rows = command.by_name()
     tokens = Tokens([], [], [])
-    rest = expand(words)
+    is_over = False
+    rest = expand(words, lambda: is_over)
     for word in rest:
-        if not _is_option(word):
+        if is_over or not _is_option(word):
             tokens.parameters.append(word)
+            tokens.words.append(word)
+            continue
+        if word == END_OF_OPTIONS:
+            is_over = True
             tokens.words.append(word)
             continue
         row = rows.get(word)
@@ -150,9 +131,9 @@ def tokenize(command: Command, words: Iterable[str]) -> Tokens:
         values = tuple(value for _, value in zip(names, rest, strict=False))
         if len(values) < len(names):
             raise UsageError(f"{_both_names(row)} needs {' '.join(names)} after it")
-        tokens.options.append(Given(row, values))
-        tokens.words.append(row.long)
-        tokens.words.extend([_HIDDEN] * len(values) if isinstance(row.kind, Secret) else values)
+        given = Given(row, values)
+        tokens.options.append(given)
+        tokens.words.extend((row.long, *given.shown_words))
     return tokens
 
 
@@ -266,7 +247,8 @@ def _from_variable(row: Option[object], text: str) -> Given:
     origin = f"{row.long} from {row.variable}"
     if not row.kind.names:
         if text.lower() not in _TRUE | _FALSE:
-            raise UsageError(f"{origin}: {text!r} is neither 1 nor 0")
+            shown = "this" if "passw" in row.long else repr(text)  # --empty-password is no place for one, but near it
+            raise UsageError(f"{origin}: {shown} is neither 1 nor 0")
         return Given(row, (), origin, is_off=text.lower() in _FALSE)
     words = (text,) if len(row.kind.names) == 1 and not row.accumulates else _parted(origin, text)
     needed = len(row.kind.names)
@@ -318,14 +300,29 @@ def _check_parameter(parameter: Parameter[object], words: Sequence[str]) -> None
         raise UsageError(f"{parameter.name.replace('-', ' ')}: {error}") from None
 
 
+def without_secret(word: str) -> str:
+    """A word that nobody knows, without what may be a secret: what follows a password's option, or a ``=``."""
+    secret = _LIKE_PASSWORD.match(word)
+    if secret is not None:
+        return secret[0] + _HIDDEN if secret.end() < len(word) else word
+    name, equals, _ = word.partition("=")
+    return f"{name}={_HIDDEN}" if equals else word
+
+
 def _both_names(row: Option[object]) -> str:
     """The option as messages name it: ``-aet/--aetitle``."""
     return row.long if row.short is None else f"{row.short}/{row.long}"
 
 
 def _unknown_option(word: str, rows: Mapping[str, Option[object]]) -> str:
-    """What to say about a word that is no option, with the likeliest thing that was meant."""
+    """What to say about a word that is no option, with the likeliest thing that was meant (rule 9)."""
     name, equals, value = word.partition("=")
-    if equals and name in rows and rows[name].kind.names:
-        return f"unknown option {word}: write the value as a word of its own ({name} {value})"
-    return f"unknown option {word}{did_you_mean(closest(word, rows))}"
+    known = rows.get(name)
+    is_shown = known is not None and bool(known.kind.names) and not isinstance(known.kind, Secret)
+    shown = word if is_shown else without_secret(word)
+    if equals and known is not None:
+        if not known.kind.names:
+            return f"unknown option {shown}: {name} takes no value"
+        value = value if is_shown else known.kind.names[0]
+        return f"unknown option {shown}: write the value as a word of its own ({name} {value})"
+    return f"unknown option {shown}{did_you_mean(closest(name, rows))}"

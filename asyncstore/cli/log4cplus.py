@@ -25,21 +25,22 @@ import os
 import re
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.log_layouts import PatternLayout, SimpleLayout, TTCCLayout
 from asyncstore.cli.log_levels import LEVELS, SILENT
+from asyncstore.cli.log_schema import MOST_BACKUPS, STANDARD_ERROR, STANDARD_OUTPUT
 from asyncstore.errors import UsageError
+from asyncstore.named_files import interruptible, private
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from asyncstore.cli.log_schema import Settings
+
     Verdict = Callable[[logging.LogRecord], bool | None]
     """What a filter says of a record: accept, deny, or (``None``) let the next one decide."""
-
-Settings = dict[str, Any]
-"""What :func:`logging.config.dictConfig` takes."""
 
 _NETWORK = ("asyncstore.network", "asyncstore.negotiation", "asyncstore.schedule", "asyncstore.sink")
 _APPS = "dcmtk.apps"
@@ -60,6 +61,9 @@ def loggers_of(program: str) -> dict[str, tuple[str, ...]]:
 _PREFIX = "log4cplus."
 _DEEPEST = 8
 """How often a variable may stand for another one: enough for people, and those that go in circles end."""
+_LONGEST = 1 << 18
+"""Characters that variables stand for in a whole file: eight lines that name the next one ten times each would stand
+for a hundred million."""
 _ROOT = "rootlogger"
 _LEVELS = LEVELS | {"off": SILENT, "all": 1}
 _INHERITED = frozenset({"inherit", "inherited", "notset", "not_set"})
@@ -105,7 +109,10 @@ def dictionary(path: str, text: str, program: str, environment: Mapping[str, str
     Raises:
         UsageError: it says something that cannot be done.
     """
-    found = _expanded(_properties(text), _variables_of(program, environment))
+    try:
+        found = _expanded(_properties(text), _variables_of(program, environment))
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
     reader = _Reader(path, found, loggers_of(program))
     return reader.settings(), reader.remarks
 
@@ -134,11 +141,21 @@ def _properties(text: str) -> Iterator[Property]:
 
 
 def _expanded(properties: Iterable[Property], variables: Mapping[str, str]) -> dict[str, Property]:
-    """The last setting of each name, variables replaced (rule 2), by the name in small letters."""
+    """The last setting of each name, variables replaced (rule 2), by the name in small letters.
+
+    Raises:
+        ValueError: what replaces them has no end.
+    """
     found = {setting.key.lower(): setting for setting in properties}
     known = {**variables, **{setting.key: setting.value for setting in found.values()}}
 
+    left = _LONGEST
+
     def replaced(text: str, depth: int = 0) -> str:
+        nonlocal left
+        left -= len(text) if depth else 0
+        if left < 0:
+            raise ValueError(f"its variables stand for more than {_LONGEST} characters")
         if depth > _DEEPEST:
             return text
         return re.sub(r"\$\{([^}]*)\}", lambda name: replaced(known.get(name[1]) or name[0], depth + 1), text)
@@ -242,8 +259,8 @@ class _Reader:
 
     def _console(self, key: str, _: Property) -> Settings:
         stderr = self._found.get(f"{key}.logtostderr")
-        stream = "stderr" if stderr is not None and self._truth(stderr) else "stdout"
-        return {"class": "logging.StreamHandler", "stream": f"ext://sys.{stream}"}
+        stream = STANDARD_ERROR if stderr is not None and self._truth(stderr) else STANDARD_OUTPUT
+        return {"class": "logging.StreamHandler", "stream": stream}
 
     def _file(self, key: str, setting: Property) -> Settings:
         append = self._found.get(f"{key}.append")
@@ -255,7 +272,7 @@ class _Reader:
             "class": "logging.handlers.RotatingFileHandler",
             "filename": self._file_name(key, setting),
             "maxBytes": self._size(self._found.get(f"{key}.maxfilesize")),
-            "backupCount": max(1, self._number(self._found.get(f"{key}.maxbackupindex"), 1)),
+            "backupCount": max(1, self._backups(f"{key}.maxbackupindex", 1)),
         }
 
     def _timed_file(self, key: str, setting: Property) -> Settings:
@@ -268,7 +285,7 @@ class _Reader:
             "filename": self._file_name(key, setting),
             "when": when[0],
             "interval": when[1],
-            "backupCount": self._number(self._found.get(f"{key}.maxbackupindex"), 10),
+            "backupCount": self._backups(f"{key}.maxbackupindex", 10),
         }
 
     def _file_name(self, key: str, setting: Property) -> str:
@@ -276,7 +293,7 @@ class _Reader:
         if name is None or not name.value:
             raise self._refusal(setting, f"{setting.key}.File is missing")
         try:
-            with open(name.value, "ab"):  # noqa: PTH123 - a path as it was given
+            with interruptible(), open(name.value, "ab", opener=private):
                 pass
         except OSError as error:
             refusal = self._refusal(name, f"cannot write the log file {name.value}: {error.strerror}")
@@ -353,18 +370,20 @@ class _Reader:
             raise self._refusal(setting, f"{setting.value!r} is neither true nor false")
         return word in {"true", "1"}
 
-    def _number(self, setting: Property | None, default: int) -> int:
+    def _backups(self, key: str, default: int) -> int:
+        """How many old files are kept."""
+        setting = self._found.get(key)
         if setting is None:
             return default
-        if not setting.value.isdecimal():
-            raise self._refusal(setting, f"{setting.value!r} is not a number")
+        if not re.fullmatch(r"0*[0-9]{1,4}", setting.value) or int(setting.value) > MOST_BACKUPS:
+            raise self._refusal(setting, f"{setting.value!r} is not a number up to {MOST_BACKUPS}")
         return int(setting.value)
 
     def _size(self, setting: Property | None) -> int:
         """The size at which a file is rolled, as log4cplus reads it: bytes, KB or MB, 200 KB at least."""
         if setting is None:
             return _ROLLING
-        match = re.fullmatch(r"(\d+)\s*(kb|mb|)", setting.value.lower())
+        match = re.fullmatch(r"([0-9]{1,15})\s*(kb|mb|)", setting.value.lower())
         if match is None:
             raise self._refusal(setting, f"{setting.value!r} is no size like 500KB or 5MB")
         return max(int(match[1]) * _SIZES.get(match[2], 1), _LEAST_ROLLING)

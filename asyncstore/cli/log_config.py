@@ -2,8 +2,8 @@
 
 Rules:
 
-1. A file that ends in ``.toml`` or ``.json`` is what :func:`logging.config.dictConfig` takes; every other one holds
-   log4cplus's properties, as for DCMTK's programs.
+1. A file that ends in ``.toml`` or ``.json`` is what :func:`logging.config.dictConfig` takes, as far as it is safe
+   (log_schema.py); every other one holds log4cplus's properties, as for DCMTK's programs.
 2. What such a file writes to standard error goes where the command's own lines go, so that it does not tear a live
    display: the log above it shows that and nothing else.
 3. Messages of the libraries below, which may quote values of a data set, are passed over, unless the file names their
@@ -13,27 +13,28 @@ Rules:
 
 from __future__ import annotations
 
-import json
 import logging
-import logging.config
 import os
-import tomllib
+import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from asyncstore.cli.log4cplus import dictionary
 from asyncstore.cli.log_levels import SILENT, TRACE
+from asyncstore.cli.log_schema import STANDARD_ERROR, STANDARD_OUTPUT, Configurator, check_settings
+from asyncstore.cli.structured import parsed_json, parsed_toml
 from asyncstore.errors import UsageError
+from asyncstore.named_files import interruptible, read_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from asyncstore.cli.log4cplus import Settings
+    from asyncstore.cli.log_schema import Settings
 
 _QUOTING = ("pydicom", "pynetdicom", "py.warnings")
 """Loggers of libraries whose messages may hold values of data elements."""
-_TABLES = ("formatters", "filters", "handlers", "loggers")
-"""The tables of tables in dictConfig's schema."""
+_MOST_BYTES = 1 << 20
+"""Of a log configuration, which has some kB."""
 
 
 @contextmanager
@@ -56,8 +57,9 @@ def logging_as(path: str, console: logging.Handler, program: str) -> Iterator[No
     logging.captureWarnings(True)
     try:
         try:
-            logging.config.dictConfig(settings)
-        except (ValueError, TypeError, AttributeError, ImportError, OSError) as error:
+            with interruptible():  # a log file may be a FIFO that nobody reads
+                Configurator(settings).configure()
+        except (ValueError, TypeError, AttributeError, LookupError, OSError) as error:
             raise _refusal(path, error) from None
         for remark in remarks:
             logging.getLogger("asyncstore.cli").warning("%s", remark)
@@ -81,47 +83,32 @@ def _state(logger: logging.Logger) -> tuple[list[logging.Handler], int, bool]:
 
 def _settings(path: str, program: str) -> tuple[Settings, list[str]]:
     """What the file says, for dictConfig (rule 1), and what its author should know about it."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - a path from the command line
-            content = file.read()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the log configuration: {error.strerror}") from None
+    content = read_named(path, _MOST_BYTES, f"{path}: cannot read the log configuration")
     kind = os.path.splitext(path)[1].lower()  # noqa: PTH122 - as above
     if kind not in {".toml", ".json"}:
         return dictionary(path, content.decode(errors="replace"), program, os.environ)
     try:
-        text = content.decode()
-        settings: Any = tomllib.loads(text) if kind == ".toml" else json.loads(text)
+        settings = parsed_toml(content)[0] if kind == ".toml" else parsed_json(content)
     except ValueError as error:
         raise UsageError(f"{path}: the log configuration is not {kind[1:].upper()}: {error}") from None
     if not isinstance(settings, dict):
         raise UsageError(f"{path}: the log configuration is no table of Python's dictConfig")
-    _check_tables(path, settings)
+    check_settings(path, settings)
     return {"version": 1, "disable_existing_loggers": False, **settings}, []
 
 
-def _check_tables(path: str, settings: Settings) -> None:
-    """See that what dictConfig takes for tables without a look are some."""
-    entries = {name: settings.get(name, {}) for name in (*_TABLES, "root")}
-    for name in _TABLES:
-        if isinstance(entries[name], dict):
-            entries |= {f"{name}.{key}": entry for key, entry in entries[name].items()}
-    for name, entry in entries.items():
-        if not isinstance(entry, dict):
-            raise UsageError(f"{path}: {name} is no table")
-
-
 def _with_console(settings: Settings, console: logging.Handler) -> Settings:
-    """The same with the handlers of standard error replaced (rule 2)."""
+    """The same with the streams that handlers name, those of standard error replaced (rule 2)."""
     handlers = settings.get("handlers", {})
     return {**settings, "handlers": {name: _through(handler, console) for name, handler in handlers.items()}}
 
 
 def _through(handler: Settings, console: logging.Handler) -> Settings:
     """A handler's settings; if it writes to standard error, one that hands its lines on to the console instead."""
-    is_stream = handler.get("class") == "logging.StreamHandler"
-    if not is_stream or handler.get("stream", "ext://sys.stderr") != "ext://sys.stderr":
+    if handler.get("class") != "logging.StreamHandler":
         return handler
+    if handler.get("stream", STANDARD_ERROR) == STANDARD_OUTPUT:
+        return {**handler, "stream": sys.stdout}
     kept = {key: value for key, value in handler.items() if key in {"level", "formatter", "filters"}}
     return {**kept, "()": lambda: _Through(console)}
 

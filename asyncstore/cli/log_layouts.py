@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.log_levels import level_letter, level_name
+from asyncstore.cli.log_schema import WIDEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +89,8 @@ def _converter(match: re.Match[str]) -> Converter:
     left, least, most, letter, option = match.groups()
     if letter is None:
         return lambda *_: "%"
+    if max(len(least), len(most or "")) > len(str(WIDEST)):
+        raise ValueError(f"{match[0]} is wider than {WIDEST} characters")
     convert = _conversion(letter, option)
     width = int(least or 0)
 

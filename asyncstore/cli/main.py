@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 
 from asyncstore.cli.commands import COMMANDS
 from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_OK
-from asyncstore.cli.grammar import check, tokenize
+from asyncstore.cli.grammar import check, tokenize, without_secret
 from asyncstore.cli.help import Style, command_help, program_help, version_text
+from asyncstore.cli.kinds import Secret
 from asyncstore.cli.meant import closest, did_you_mean
 from asyncstore.cli.options import ARGUMENTS, CONFIG, NAMED_PEER, QUIET, VERSION
 from asyncstore.cli.page import width_of
@@ -108,6 +109,7 @@ def _command(command: Command, words: Sequence[str]) -> int:
     if QUIET not in parsed:
         for remark in (*remarks, *_unread_variables()):
             _say(f"W: {printable(remark)}", sys.stderr)
+    _forget_secrets()
     return _run(command, parsed)
 
 
@@ -135,6 +137,14 @@ def _unread_variables() -> Iterator[str]:
         elif bare not in known:
             meant = [VARIABLES + each for each in closest(bare, known)]
             yield f"{name}: no option reads this variable{did_you_mean(meant)}"
+
+
+def _forget_secrets() -> None:
+    """Take the secrets out of the environment, which every process that is started from now on inherits."""
+    for command in COMMANDS.values():
+        for row in command.options():
+            if isinstance(row.kind, Secret):
+                os.environ.pop(row.variable, None)
 
 
 def _has_config(command: Command) -> bool:
@@ -171,13 +181,13 @@ def _run(command: Command, parsed: Parsed) -> int:
         if QUIET not in parsed:
             _say(f"{command.program}: {printable(str(error))}", sys.stderr)
             if error.hint is not None:
-                _say(error.hint, sys.stderr)
+                _say(printable(error.hint), sys.stderr)
         return EXIT_NOT_ATTEMPTED
 
 
 def _show_arguments(command: Command, tokens: Tokens) -> None:
     """Print the words of the command line after command files are expanded, as storescu does."""
-    shown = " ".join(f"'{word}'" for word in tokens.words)
+    shown = " ".join(f"'{printable(word)}'" for word in tokens.words)
     _say(f"I: calling '{command.program}' with {len(tokens.words)} arguments: {shown}\nI: ", sys.stderr)
 
 
@@ -198,7 +208,8 @@ def _say(text: str, stream: TextIO) -> None:
 
 def _unknown_command(name: str) -> str:
     """What to say about a word that is no command."""
-    return f"unknown command {name!r}{did_you_mean(closest(name, COMMANDS))}"
+    shown = without_secret(name) if name.startswith(("-", "+")) else name
+    return f"unknown command {shown!r}{did_you_mean(closest(name, COMMANDS))}"
 
 
 def _prepare_streams() -> None:

@@ -85,7 +85,10 @@ _CONFIGURED = (
 )
 _LOGGING = (
     "The file of --log-config holds log4cplus properties, as for DCMTK's programs, unless it ends in .toml or .json: "
-    "then it is what Python's logging.config.dictConfig takes. Its loggers are ours, as asyncstore.network, or "
+    "then it is what Python's logging.config.dictConfig takes, without all that would run code: (), ext:// (but for "
+    "ext://sys.stdout and ext://sys.stderr), cfg:// and classes other than StreamHandler, NullHandler, FileHandler, "
+    "WatchedFileHandler, RotatingFileHandler, TimedRotatingFileHandler, SysLogHandler and Formatter of Python's own. "
+    "Its loggers are ours, as asyncstore.network, or "
     "DCMTK's, which stand for ours as below; those of DCMTK's other programs and modules stand for none. There are "
     "ConsoleAppender, FileAppender, RollingFileAppender, DailyRollingFileAppender and NullAppender, with SimpleLayout, "
     "TTCCLayout or PatternLayout. ${appname} is storescu for send, and for echo it is echoscu, as its logger is "

@@ -25,6 +25,7 @@ from asyncstore.cli.options import (
     USER,
 )
 from asyncstore.errors import UsageError
+from asyncstore.named_files import read_named
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_BYTES_OF_ITEM, IdentityKind, UserIdentity
 
@@ -131,14 +132,7 @@ def _content(row: Option[object], file: str, most: int) -> bytes:
     Raises:
         UsageError: it cannot be read, is empty, or is longer than it may be.
     """
-    try:
-        with open(file, "rb") as opened:  # noqa: PTH123 - pathlib costs every command line 7 ms
-            content = opened.read(most + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"{row.long} {file}: cannot read it: {reason}") from None
+    content = read_named(file, most, f"{row.long} {file}: cannot read it")
     if not content:
         raise UsageError(f"{row.long} {file}: the file is empty")
-    if len(content) > most:
-        raise UsageError(f"{row.long} {file}: the file is longer than the {most} bytes that can be used")
     return content

@@ -36,6 +36,7 @@ from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.standard_output import put
 from asyncstore.cli.uid_names import uid_name
 from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
+from asyncstore.named_files import interruptible, private
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.readable import counted, format_bytes, printable
 
@@ -165,7 +166,8 @@ def _json_file(parsed: Parsed, stack: ExitStack) -> io.FileIO | None:
     if target is None or target == STANDARD_STREAM:
         return None
     try:
-        return stack.enter_context(io.FileIO(target, "w"))
+        with interruptible():
+            return stack.enter_context(io.FileIO(target, "w", opener=private))
     except OSError as error:
         raise UsageError(f"{SCAN_JSON.long} {target}: cannot write it: {error.strerror}") from None
 

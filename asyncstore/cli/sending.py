@@ -43,6 +43,7 @@ from asyncstore.cli.options import (
 from asyncstore.cli.outcomes import OutcomeLines
 from asyncstore.cli.proposal import identity_of
 from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.named_files import interruptible
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.display import LogLines, open_display, open_output
 from asyncstore.observe.jsonlines import JsonLines
@@ -258,7 +259,8 @@ def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:
     if target is None:
         return None
     try:
-        return JsonLines.open(None if target == STANDARD_STREAM else target, logger.error)
+        with interruptible():
+            return JsonLines.open(None if target == STANDARD_STREAM else target, logger.error)
     except OSError as error:
         raise UsageError(f"{JSON.long} {target}: cannot write it: {error.strerror}") from None
 

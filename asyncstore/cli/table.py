@@ -164,7 +164,8 @@ class Command(NamedTuple):
     def usage(self) -> str:
         """The line that shows what to type."""
         shown = [f"{p.name}..." if p.repeats else p.name for p in self.parameters]
-        return " ".join([self.program, "[options]", *shown])
+        names_files = any(parameter.repeats for parameter in self.parameters)
+        return " ".join([self.program, "[options]", *(["[--]"] if names_files else []), *shown])
 
     def options(self) -> Iterator[Option[object]]:
         """All rows, in the order of the help."""

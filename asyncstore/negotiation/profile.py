@@ -32,6 +32,11 @@ _MOST_ENTRIES = MOST_CONTEXTS
 _MOST_INFORMATION = 1024
 """Bytes of extended negotiation for one SOP class, as DCMTK has it."""
 
+_LONGEST_VALUE = 4096
+"""Characters of a value; extended negotiation, which is the longest, has 2048 digits at most."""
+_LONGEST_SHOWN = 80
+"""Characters of a key or heading in a message."""
+
 _HEADING = re.compile(r"(\[+)([^\[\]]*)(\]+)[ \t]*(.*)", re.DOTALL)
 _UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
 """DCMTK looks no closer at UIDs than this; 64 characters is their length at most (PS3.5 9.1)."""
@@ -146,6 +151,7 @@ class _Reader:
             rest = content.strip(" \t")
             if is_entry_open and entries and content[0] in " \t":
                 entries[-1] = entries[-1]._replace(value=f"{entries[-1].value}\n{rest}")
+                self._check_length(entries[-1])
                 continue
             is_entry_open = False
             if rest.startswith("["):
@@ -162,7 +168,12 @@ class _Reader:
                 if entries is None:
                     self._refuse(line, key, "it stands in no [section]")
                 entries.append(_Entry(key, value, line))
+                self._check_length(entries[-1])
                 is_entry_open = True
+
+    def _check_length(self, entry: _Entry) -> None:
+        if len(entry.value) > _LONGEST_VALUE:
+            self._refuse(entry.line, entry.key, f"its value has more than {_LONGEST_VALUE} characters")
 
     def _heading(self, line: int, content: str) -> tuple[int, str, str]:
         """The level of a heading, its name, and what follows it in its line."""
@@ -327,7 +338,8 @@ class _Reader:
         raise UsageError(f"{self._file}: [[{name}]] is missing; without it there is {there_is}")
 
     def _refuse(self, line: int, key: str, cause: str) -> NoReturn:
-        raise UsageError(f"{self._file}, line {line}: {key}: {cause}")
+        shown = key if len(key) <= _LONGEST_SHOWN else f"{key[:_LONGEST_SHOWN]}…"
+        raise UsageError(f"{self._file}, line {line}: {shown}: {cause}")
 
 
 _SUPERSECTIONS = frozenset(

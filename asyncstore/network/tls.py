@@ -112,6 +112,11 @@ class TlsOptions(NamedTuple):
     new_seed: str | None = None
     password_attempts: int = 1
 
+    def __repr__(self) -> str:
+        """All but the password."""
+        shown = self._asdict() | {"password": None if self.password is None else "***"}
+        return f"TlsOptions({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
 
 class TlsRequestor:
     """Makes links to one acceptor.

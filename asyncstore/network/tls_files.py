@@ -6,6 +6,8 @@ Rules:
 2. OpenSSL never asks for a password itself. Who is asked for one may mistype it, and is asked again.
 3. A private key is never left behind: Python's ``ssl`` takes keys and revocation lists from PEM files only, so that
    what is DER goes through a file that nobody else can read and that is removed at once.
+4. OpenSSL reads no file that is not regular: it would read an endless one for ever, and a pipe was read before. It
+   gets a copy as in rule 3.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asyncstore.errors import UsageError
+from asyncstore.named_files import first_bytes, read_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +31,9 @@ _log = logging.getLogger(__name__)
 
 _KEY = "--enable-tls"
 _GIVE_ANOTHER = "; +pw (--use-passwd) or ASYNCSTORE_USE_PASSWD gives another password"
+_MOST_BYTES = 1 << 26
+"""Of a file; the longest there are, revocation lists of public authorities, have some tens of millions."""
+_MOST_SEED_BYTES = 1 << 20
 _SEED_BYTES = 1024
 """What OpenSSL's own RAND_write_file writes."""
 
@@ -70,13 +76,15 @@ def load_own(
     Raises:
         UsageError: one of them cannot be used.
     """
-    content = _contents(_KEY, key, der=der)
-    _contents(_KEY, certificate, der=der)
+    content, chain = _contents(_KEY, key, der=der), _contents(_KEY, certificate, der=der)
     if not der and b"PRIVATE KEY-----" not in content:
         raise UsageError(f"{_KEY} {key}: there is no private key in it")
     kind = _kind_of_key(key, content) if der else _PKCS8
     last = attempts if callable(password) else 1
-    with _as_pem(certificate, "CERTIFICATE", der=der) as pem, _as_pem(key, kind, der=der) as own:
+    with (
+        _as_pem(certificate, chain, "CERTIFICATE", der=der) as pem,
+        _as_pem(key, content, kind, der=der) as own,
+    ):
         for attempt in range(1, last + 1):
             answer = _Answer(key, password)
             try:
@@ -118,8 +126,8 @@ def trust_directory(context: ssl.SSLContext, directory: str, *, der: bool) -> No
         raise UsageError(f"--add-cert-dir {directory}: cannot read it: {error.strerror}") from error
     for file in files:
         try:
-            _load(context, str(file), file.read_bytes(), der=der)
-        except OSError as error:  # SSLError is one, too
+            _load(context, str(file), _read("--add-cert-dir", str(file)), der=der)
+        except (OSError, UsageError) as error:  # SSLError is an OSError
             _log.debug("--add-cert-dir: %s holds no certificate: %s", file, error)
         else:
             found += 1
@@ -133,8 +141,8 @@ def load_revocation_list(context: ssl.SSLContext, file: str, *, der: bool) -> No
     Raises:
         UsageError: it is none.
     """
-    _contents("--add-crl-file", file, der=der)
-    with _as_pem(file, "X509 CRL", der=der) as pem:
+    content = _contents("--add-crl-file", file, der=der)
+    with _as_pem(file, content, "X509 CRL", der=der) as pem:
         try:
             context.load_verify_locations(pem)
         except ssl.SSLError as error:
@@ -153,11 +161,12 @@ def load_dh_parameters(context: ssl.SSLContext, file: str | None) -> None:
     """
     if file is None:
         if any(suite.get("kea") == "kx-dhe" for suite in context.get_ciphers()):
-            with _temporary(_FFDHE_2048) as own:
+            with _temporary(_FFDHE_2048.encode("ascii")) as own:
                 context.load_dh_params(own)
         return
     try:
-        context.load_dh_params(file)
+        with _as_pem(file, _read("--dhparam", file), "DH PARAMETERS", der=False) as pem:
+            context.load_dh_params(pem)
     except ssl.SSLError as error:
         if error.reason == "DH_KEY_TOO_SMALL":
             raise UsageError(
@@ -172,9 +181,13 @@ def load_dh_parameters(context: ssl.SSLContext, file: str | None) -> None:
 def add_seed(file: str) -> None:
     """Stir a file's contents into the random numbers, which do not depend on it: one that is missing is no error."""
     try:
-        ssl.RAND_add(Path(file).read_bytes(), 0.0)
+        content = first_bytes(file, _MOST_SEED_BYTES + 1)
     except OSError as error:
         _log.warning("--seed %s: cannot read it: %s", file, error.strerror)
+        return
+    if len(content) > _MOST_SEED_BYTES:
+        _log.warning("--seed %s: it is longer than %d bytes; the rest of it is not used", file, _MOST_SEED_BYTES)
+    ssl.RAND_add(content, 0.0)
 
 
 def write_seed(file: str) -> None:
@@ -239,8 +252,9 @@ def _value(content: bytes, position: int) -> tuple[int, int]:
 def _load(context: ssl.SSLContext, file: str, content: bytes, *, der: bool) -> None:
     if der:
         context.load_verify_locations(cadata=content)
-    else:
-        context.load_verify_locations(file)
+        return
+    with _as_pem(file, content, "CERTIFICATE", der=False) as pem:
+        context.load_verify_locations(pem)
 
 
 def _contents(option: str, file: str, *, der: bool) -> bytes:
@@ -249,10 +263,7 @@ def _contents(option: str, file: str, *, der: bool) -> bytes:
     Raises:
         UsageError: it cannot be read, or is in the other format.
     """
-    try:
-        content = Path(file).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{option} {file}: cannot read it: {error.strerror}") from error
+    content = _read(option, file)
     is_pem = b"-----BEGIN " in content
     if der and is_pem:
         raise UsageError(f"{option} {file}: it is a PEM file, and -der (--der-keys) was given")
@@ -264,24 +275,33 @@ def _contents(option: str, file: str, *, der: bool) -> bytes:
     return content
 
 
+def _read(option: str, file: str) -> bytes:
+    """All of a file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    return read_named(file, _MOST_BYTES, f"{option} {file}: cannot read it")
+
+
 @contextmanager
-def _as_pem(file: str, label: str, *, der: bool) -> Iterator[str]:
-    """The path of a file in PEM: itself, or a copy that only this process's user can read."""
-    if not der:
+def _as_pem(file: str, content: bytes, label: str, *, der: bool) -> Iterator[str]:
+    """The path of a file in PEM with this content: itself, or a copy that only this process's user can read."""
+    if not der and Path(file).is_file():
         yield file
         return
-    body = encodebytes(Path(file).read_bytes()).decode("ascii")
-    with _temporary(f"-----BEGIN {label}-----\n{body}-----END {label}-----\n") as copy:
+    pem = f"-----BEGIN {label}-----\n".encode() + encodebytes(content) + f"-----END {label}-----\n".encode()
+    with _temporary(pem if der else content) as copy:
         yield copy
 
 
 @contextmanager
-def _temporary(content: str) -> Iterator[str]:
+def _temporary(content: bytes) -> Iterator[str]:
     """The path of a file with this content that only this process's user can read."""
     with tempfile.TemporaryDirectory(prefix="asyncstore-") as directory:  # with mode 0700
         copy = Path(directory) / "pem"
         copy.touch(mode=0o600)
-        copy.write_text(content, encoding="ascii")
+        copy.write_bytes(content)
         yield str(copy)
 
 

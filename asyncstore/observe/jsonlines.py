@@ -19,6 +19,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING
 
+from asyncstore.named_files import private
 from asyncstore.observe.readable import printable
 
 if TYPE_CHECKING:
@@ -55,14 +56,14 @@ class JsonLines:
 
     @classmethod
     def open(cls, target: str | None, on_failure: Callable[[str], None]) -> Self:
-        """Write to a file, which is replaced, or, without one, to standard output.
+        """Write to a file, which is replaced, or, without one, to standard output. A new file is its owner's alone.
 
         Raises:
             OSError: it cannot be opened.
         """
         if target is None:
             return cls(io.FileIO(_STANDARD_OUTPUT, "w", closefd=False), "standard output", on_failure)
-        return cls(io.FileIO(target, "w"), target, on_failure)
+        return cls(io.FileIO(target, "w", opener=private), target, on_failure)
 
     def __enter__(self) -> Self:
         return self

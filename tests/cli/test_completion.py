@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
 import shlex
 import subprocess
 import time
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +40,11 @@ OFFERED = [
     ("asyncstore send --peer ", {"pacs1", "pax2"}),
     ("asyncstore send --peer pacs1 a", {"a.key"}),
     ("asyncstore scan a", {"a.key"}),
+    ("asyncstore scan -- a", {"a.key"}),
+    ("asyncstore send -- localhost 104 a", {"a.key"}),
+    ("asyncstore send -- -ll localhost a", {"a.key"}),
+    ("asyncstore send -- localhost 104 -", set()),
+    ("asyncstore send -aet -- -ll i", {"info"}),
     ("asyncstore sink --status o", {"out-of-resources"}),
     ("asyncstore completion ", {"bash", "zsh", "fish"}),
 ]
@@ -122,8 +130,97 @@ def test_what_is_offered(script, shell, ask):
             assert offered == expected, line
 
 
+HOSTILE = (
+    "p$(touch pwned)",
+    "p`touch pwned`",
+    "p;touch pwned",
+    "p&touch pwned",
+    "p|touch pwned",
+    "p a b",
+    "p*",
+    "p{a,b}",
+    "p'q",
+    'p"q',
+    'p"$(touch pwned)"',
+    "p$HOME",
+    "p~!#<>()[]?",
+    "-p",
+)
+"""Names of peers that a shell must take as they are."""
+LEFT_OUT = ("p\x1b[31m", "p\ntouch pwned", "p\tx", "p\\x", "p\r")
+"""Names that would need TOML's escapes."""
+START = {
+    "bash": 'source {}; asyncstore() {{ printf "GOT<%s>\\n" "${{@: -1}}"; }}',
+    "zsh": 'autoload -Uz compinit; compinit -u -D; source {}; asyncstore() {{ printf "GOT<%s>\\n" "${{@[-1]}}"; }}',
+}
+"""What a shell is told before words are typed: there it is a function that says what its last word is."""
+OPTIONS = {"bash": ("--norc", "--noprofile", "-i"), "zsh": ("-f", "-i")}
+
+
+def as_toml(name):
+    """A name as it may stand in a table's header: between single quotes where that is enough."""
+    return json.dumps(name) if set(name) & set("'\\") or not name.isprintable() else f"'{name}'"
+
+
+@pytest.mark.parametrize(("shell", "ask"), [("bash", in_bash), ("fish", in_fish)])
+def test_names_of_peers_are_offered_as_they_are(script, folder, shell, ask):
+    names = [*HOSTILE, *LEFT_OUT, "pacs1", "a.b"]
+    tables = "".join(f"[peers.{as_toml(name)}]\n" for name in names)
+    assert set(tomllib.loads(tables)["peers"]) == set(names)
+    (folder / "config/asyncstore/config.toml").write_text(f'{tables}[peers."it\'s"]\n')
+    path = script(shell)
+    [offered] = ask(path, ["asyncstore send --peer "])
+    if shell == "bash":
+        offered = {shlex.split(word)[0] for word in offered}
+    assert offered == {*HOSTILE, "pacs1", "a.b", "it's"}
+    assert not (folder / "pwned").exists()
+
+
+def test_fish_completes_names_to_words_that_mean_themselves(script, folder):
+    (folder / "z$(touch pwned);`touch pwned`").touch()
+    asked = [f"source {script('fish')}", "function asyncstore; printf 'GOT<%s>\\n' $argv[-1]; end"]
+    for number, name in enumerate(HOSTILE):
+        (folder / f"{number}.toml").write_text(f"[peers.{as_toml(name)}]\n")
+        asked.append(f"set -gx ASYNCSTORE_CONFIG {number}.toml")
+        asked.append('eval "asyncstore send --peer "(complete --escape -C "asyncstore send --peer ")')
+    asked.append('eval "asyncstore scan "(complete --escape -C "asyncstore scan z")')
+    asked += ["set -gx ASYNCSTORE_CONFIG /dev/zero", 'complete -C "asyncstore send --peer "']
+    done = run(find_program("fish", "fish"), "--no-config", "-c", "\n".join(asked))
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [f"GOT<{name}>" for name in (*HOSTILE, "z$(touch pwned);`touch pwned`")]
+    assert not (folder / "pwned").exists()
+
+
 class TestOnTerminals:
     """zsh completes there only; bash treats words there that it parts, as at the = of -x=, in a way of its own."""
+
+    def got(self, shell, folder, script, keys, expected):
+        words = [find_program(shell, shell), *OPTIONS[shell]]
+        seen = self.type_in(
+            words, START[shell].format(script(shell)), folder, keys, [f"GOT<{one}>" for one in expected]
+        )
+        assert [one for one in expected if f"GOT<{one}>" not in seen] == []
+        assert not (folder / "pwned").exists()
+
+    @pytest.mark.parametrize("shell", START)
+    def test_a_peers_name_is_completed_to_a_word_that_means_itself(self, folder, script, shell):
+        keys = ""
+        for number, name in enumerate(HOSTILE):
+            (folder / f"{number}.toml").write_text(f"[peers.{as_toml(name)}]\n")
+            keys += f"ASYNCSTORE_CONFIG={number}.toml\nasyncstore send --peer {name[0]}\t\n"
+        self.got(shell, folder, script, keys, HOSTILE)
+
+    @pytest.mark.parametrize("shell", START)
+    def test_so_is_a_files(self, folder, script, shell):
+        name = "z$(touch pwned);`touch pwned`"
+        (folder / name).touch()
+        self.got(shell, folder, script, "asyncstore scan z\t\n", [name])
+
+    @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no endless file here")
+    @pytest.mark.parametrize("shell", START)
+    def test_an_endless_configuration_keeps_nobody_waiting(self, folder, script, shell, monkeypatch):
+        monkeypatch.setenv("ASYNCSTORE_CONFIG", "/dev/zero")
+        self.got(shell, folder, script, "asyncstore send --peer pacs\t\n", ["pacs"])
 
     def type_in(self, words, start, folder, keys, expected):
         terminal, inner = pty.openpty()

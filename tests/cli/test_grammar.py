@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.cli.grammar import Given, Layer, check, expand, parse, tokenize
+from asyncstore.cli.command_files import expand
+from asyncstore.cli.grammar import Given, Layer, check, parse, tokenize
 from asyncstore.cli.kinds import Flag, Integer, Several, Text, Words
 from asyncstore.cli.table import Command, Group, Option, Parameter
 from asyncstore.errors import UsageError
@@ -65,9 +66,27 @@ class TestWords:
     def test_a_sign_alone_or_before_a_digit_is_a_parameter(self, word):
         assert parsed("host", "1", word)[FILES] == (word,)
 
-    @pytest.mark.parametrize("word", ["--", "---", "-.5", "-é", "-hb", "--hel", "-H", "--HELP", "+h", "-size"])
+    @pytest.mark.parametrize("word", ["---", "-.5", "-é", "-hb", "--hel", "-H", "--HELP", "+h", "-size"])
     def test_every_other_word_with_a_sign_must_be_an_option(self, word):
         assert refusal("host", "1", "file", word).startswith(f"unknown option {word}")
+
+    def test_two_hyphens_end_the_options(self):
+        """This rule is ours: storescu refuses them."""
+        line = parsed("host", "+r", "--", "1", "-h", "--size", "--", "+r", "@nowhere")
+        assert line[RED]
+        assert line[FILES] == ("-h", "--size", "--", "+r", "@nowhere")
+
+    def test_two_hyphens_may_be_a_value(self):
+        line = parsed("--title", "--", "host", "1", "+r", "f")
+        assert (line[TITLE], line[RED], line[FILES]) == ("--", True, ("f",))
+
+    def test_two_hyphens_in_a_command_file_count_as_well(self, tmp_path):
+        (tmp_path / "words").write_text("host 1 -- +r @nowhere")
+        line = parsed(f"@{tmp_path}/words", "-h", "@nowhere")
+        assert line[FILES] == ("+r", "@nowhere", "-h", "@nowhere")
+
+    def test_nothing_that_exits_stands_behind_two_hyphens(self):
+        assert tokenize(COMMAND, ["host", "1", "--", "--help"]).exit_option() is None
 
     def test_options_and_parameters_stand_in_any_order(self):
         line = parsed("host", "-t=", "ME", "1", "a", "+s", "6", "b", "+r")
@@ -88,6 +107,7 @@ class TestWords:
 
     def test_a_joined_value_is_refused_with_the_way_to_write_it(self):
         assert refusal("--title=ME") == "unknown option --title=ME: write the value as a word of its own (--title ME)"
+        assert refusal("--red=ME") == "unknown option --red=***: --red takes no value"
 
     def test_a_slip_is_answered_with_the_likeliest_option(self):
         assert refusal("--tilte", "x").endswith("did you mean --title?")

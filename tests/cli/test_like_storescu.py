@@ -48,7 +48,6 @@ UNDERSTOOD = [
 ]
 
 REFUSED = [
-    ("--",),
     ("-.5",),
     ("-vd",),
     ("--verb",),

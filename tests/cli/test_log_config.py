@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+import os
 import re
 import subprocess
 import warnings
@@ -30,6 +32,54 @@ log4cplus.appender.console.logToStdErr = true
 log4cplus.appender.console.layout = log4cplus::PatternLayout
 log4cplus.appender.console.layout.ConversionPattern = %p %c: %m%n
 """
+
+
+FILES = (
+    "logging.FileHandler",
+    "logging.handlers.WatchedFileHandler",
+    "logging.handlers.RotatingFileHandler",
+    "logging.handlers.TimedRotatingFileHandler",
+)
+SAFE = ("logging.StreamHandler", "logging.NullHandler", *FILES, "logging.handlers.SysLogHandler")
+UNSAFE = (
+    "logging.handlers.HTTPHandler",
+    "logging.handlers.SMTPHandler",
+    "logging.handlers.SocketHandler",
+    "logging.handlers.DatagramHandler",
+    "logging.handlers.QueueHandler",
+    "logging.handlers.MemoryHandler",
+    "logging.Handler",
+    "logging.config.dictConfig",
+    "StreamHandler",
+    "os.system",
+    "hostile.Act",
+)
+HOSTILE = (
+    'handler "()": "hostile.act"',
+    'handler "class": "hostile.Act"',
+    'handler "filters": ["ext://hostile.act"]',
+    'handler "level": "ext://hostile.act"',
+    'handler "encoding": "cfg://handlers"',
+    'handler "namer": "hostile.act"',
+    'handler ".": {"terminator": "x"}',
+    'handler "mode": "r"',
+    'handler "class": "logging.StreamHandler", "stream": "ext://hostile.act"',
+    'handler "class": "logging.handlers.RotatingFileHandler", "backupCount": 1000000000000',
+    'formatter "()": "hostile.act"',
+    'formatter "class": "hostile.Act"',
+    'formatter "class": "logging.BufferingFormatter"',
+    'formatter "datefmt": "ext://hostile.act"',
+    'formatter "defaults": {"a": "ext://hostile.act"}',
+    'formatter "defaults": {"a": []}',
+    'filter "()": "hostile.act"',
+    'filter "name": "ext://hostile.act"',
+    'filter "class": "hostile.Act"',
+    'root "level": "cfg://handlers"',
+    'root "x": {"()": "hostile.act"}',
+    'top "x": [["ext://hostile.act"]]',
+    'top "version": "ext://hostile.act"',
+)
+"""What a hostile file adds, and to which table of it."""
 
 
 @pytest.fixture
@@ -139,6 +189,11 @@ class TestProperties:
             "WARN asyncstore.cli: at 30",
         ]
 
+    def test_variables_that_stand_for_too_much_are_refused_at_once(self, file):
+        lines = [f"x{number} = {f'${{x{number + 1}}}' * 10}" for number in range(9)]
+        path = file("\n".join([*lines, "log4cplus.rootLogger = ${x0}"]))
+        assert refusal(path) == f"{path}: its variables stand for more than 262144 characters"
+
     def test_variables_are_replaced(self, file, monkeypatch):
         monkeypatch.setenv("WHERE", "deep")
         path = file(
@@ -208,6 +263,8 @@ class TestProperties:
             ("appender.f = log4cplus::FileAppender", "appender.f: log4cplus.appender.f.File is missing"),
             ("appender.console.layout = log4cplus::XLayout", "appender.console.layout: the layout is none of"),
             ("appender.console.layout.ConversionPattern = %Z", "ConversionPattern: %Z is none of the conversions"),
+            ("appender.console.layout.ConversionPattern = %1000m", "ConversionPattern: %1000m is wider than 999"),
+            ("appender.console.layout.ConversionPattern = %.99999999m", "ConversionPattern: %.99999999m is wider"),
             ("appender.console.layout.ConversionPattern = 9%", "ConversionPattern: '%' is no conversion"),
             ("appender.console.logToStdErr = yes", "logToStdErr: 'yes' is neither true nor false"),
             ("appender.console.filters.1 = X", "filters.1: X is not among the filters"),
@@ -217,6 +274,15 @@ class TestProperties:
         path = file(f"log4cplus.rootLogger = INFO, console\n{CONSOLE}log4cplus.{setting}\n")
         number = 7
         assert re.match(rf"{re.escape(path)}:{number}: (log4cplus\..*)?{re.escape(said)}", refusal(path))
+
+    @pytest.mark.parametrize("number", ["1001", "9" * 5000, "-1", "x"])
+    def test_old_files_are_as_many_as_can_be_renamed(self, file, number):
+        path = file(
+            "log4cplus.rootLogger = INFO, f\nlog4cplus.appender.f = log4cplus::RollingFileAppender\n"
+            f"log4cplus.appender.f.File = out.log\nlog4cplus.appender.f.MaxBackupIndex = {number}\n"
+        )
+        said = f"{path}:4: log4cplus.appender.f.MaxBackupIndex: {number!r} is not a number up to 1000"
+        assert refusal(path) == said
 
     def test_a_file_without_a_root_is_refused_as_by_storescu(self, file):
         path = file("# nothing")
@@ -285,7 +351,16 @@ class TestDictConfig:
             ("a.json", '{"handlers": {"h": "file"}}', "handlers.h is no table"),
             ("a.toml", 'root = "x"', "root is no table"),
             ("a.toml", '[root]\nhandlers = ["x"]', "Unable to configure root logger"),
-            ("a.toml", '[handlers.x]\nclass = "no.such.Class"', "Unable to configure handler 'x': "),
+            ("a.toml", '[handlers.x]\nclass = "no.such.Class"', "handlers.x: class 'no.such.Class' is not allowed; "),
+            ("a.json", "[" * 100_000, "the log configuration is not JSON: it is nested too deeply"),
+            ("a.toml", "x = " + "[" * 100_000, "the log configuration is not TOML: it is nested too deeply"),
+            ("a.toml", ".".join("a" * 100_000), "the log configuration is not TOML: it is nested too deeply"),
+            ("a.json", "9" * 5000, "the log configuration is not JSON: "),
+            (
+                "a.toml",
+                '[handlers.x]\nclass = "logging.NullHandler"\nlevel = "LOUD"',
+                "Unable to configure handler 'x'",
+            ),
         ],
     )
     def test_what_cannot_be_done_is_one_line(self, file, name, text, said):
@@ -300,11 +375,126 @@ class TestDictConfig:
         assert str(caught.value) == f"{path}: {said}"
         assert caught.value.hint.endswith(f"or name another file in {path}.")
 
+    @pytest.mark.parametrize("name", SAFE)
+    def test_the_handlers_that_write_text_may_be_named(self, file, name):
+        own = '"filename": "out.log", "delay": true, ' if name in FILES else ""
+        path = file(f'{{"handlers": {{"h": {{{own}"class": "{name}"}}}}, "root": {{"handlers": ["h"]}}}}', "a.json")
+        shown(path)
+
+    @pytest.mark.parametrize("name", UNSAFE)
+    def test_no_other_class_may(self, file, name):
+        path = file(f'{{"handlers": {{"h": {{"class": "{name}"}}}}}}', "a.json")
+        assert refusal(path) == f"{path}: handlers.h: class {name!r} is not allowed; there are {', '.join(SAFE)}"
+
+    @pytest.mark.parametrize("entry", HOSTILE)
+    def test_nothing_in_a_file_is_called_imported_or_looked_up(self, file, monkeypatch, tmp_path, entry):
+        """A module that leaves a trace when it is imported, and functions of it that leave another when called."""
+        (tmp_path / "hostile.py").write_text(
+            "from pathlib import Path\nPath('imported').touch()\ndef act(*_, **__): Path('called').touch()\n"
+            "class Act:\n    def __init__(self, *_, **__): act()\n"
+        )
+        monkeypatch.syspath_prepend(str(tmp_path))
+        place, _, what = entry.partition(" ")
+        added = json.loads(f"{{{what}}}")
+        tables = {
+            "handlers": {"h": {"class": "logging.FileHandler", "filename": "out.log"}},
+            "formatters": {"f": {"format": "x"}},
+            "filters": {"g": {}},
+            "root": {"handlers": ["h"]},
+        }
+        inner = {"top": tables, "root": tables["root"]} | {
+            name.removesuffix("s"): entry
+            for name in ("handlers", "formatters", "filters")
+            for entry in tables[name].values()
+        }
+        inner[place].update(added)
+        path = file(json.dumps(tables), "a.json")
+        said = refusal(path)
+        assert said.startswith(f"{path}: ")
+        assert "\n" not in said
+        assert sorted(each.name for each in tmp_path.iterdir() if each.is_file()) == ["a.json", "hostile.py"]
+
+    def test_lines_for_standard_output_go_there(self, file, capsys):
+        settings = self.TOML.replace('formatter = "short"', 'formatter = "short"\nstream = "ext://sys.stdout"')
+        assert not shown(file(settings, "a.toml"))
+        assert capsys.readouterr().out.startswith("CRITICAL at 50\n")
+
+    @pytest.mark.parametrize(
+        ("style", "text", "line"),
+        [
+            ("%", "%(levelname)-10s|", "CRITICAL  |"),
+            ("{", "{levelname:<10}|", "CRITICAL  |"),
+            ("$", "$levelname|", "CRITICAL|"),
+        ],
+    )
+    def test_styles_of_formats(self, file, style, text, line):
+        settings = self.TOML.replace('"%(levelname)s %(message)s"', f"'{text}'\nstyle = '{style}'")
+        assert shown(file(settings, "a.toml"))[0] == line
+
+    @pytest.mark.parametrize(
+        ("style", "text", "said"),
+        [
+            ("%", "%(message)999999999s", "wider than 999 characters"),
+            ("%", "%(message)-.1000s", "wider than 999 characters"),
+            ("{", "{message:>1000000000}", "wider than 999 characters"),
+            ("{", "{message:>{levelno}}", "nothing within them"),
+            ("{", "{msg.__class__}", "nothing within them"),
+            ("{", "{exc_info[0]}", "nothing within them"),
+            ("{", "{message", "Unable to configure formatter 'short'"),
+            ("?", "x", "style is none of"),
+        ],
+    )
+    def test_formats_that_do_more_than_write_fields_are_refused(self, file, style, text, said):
+        settings = self.TOML.replace('"%(levelname)s %(message)s"', f"'{text}'\nstyle = '{style}'")
+        assert said in refusal(file(settings, "a.toml"))
+
     def test_names_of_patients_need_tracing(self, file):
         assert not [line for line in shown(file(self.TOML.replace("INFO", "DEBUG"), "a.toml")) if "Doe" in line]
         lines = shown(file(self.TOML.replace('"INFO"', "5"), "a.toml"))
         assert any("Doe^Jane" in line for line in lines)
         assert any("Doe^John" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("log.cfg", "log4cplus.appender.f = log4cplus::FileAppender\n"),
+        ("log.cfg", "log4cplus.appender.f = log4cplus::RollingFileAppender\n"),
+        *(("log.json", kind) for kind in FILES),
+    ],
+)
+def test_log_files_that_are_made_are_their_owners_alone_and_old_ones_keep_their_mode(file, name, text):
+    if name == "log.cfg":
+        path = file(f"log4cplus.rootLogger = INFO, f\n{text}log4cplus.appender.f.File = out.log\n", name)
+    else:
+        path = file(
+            f'{{"handlers": {{"h": {{"class": "{text}", "filename": "out.log"}}}}, "root": {{"handlers": ["h"]}}}}',
+            name,
+        )
+    before = os.umask(0)
+    try:
+        shown(path)
+        assert Path("out.log").stat().st_mode & 0o777 == 0o600
+        Path("out.log").chmod(0o644)
+        shown(path)
+        assert Path("out.log").stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
+
+
+def test_log_files_that_rotation_makes_are_their_owners_alone(file):
+    path = file(
+        '{"handlers": {"h": {"class": "logging.handlers.RotatingFileHandler", "filename": "out.log", "maxBytes": 10, '
+        '"backupCount": 2}}, "root": {"handlers": ["h"]}}',
+        "log.json",
+    )
+    before = os.umask(0)
+    try:
+        shown(path)
+    finally:
+        os.umask(before)
+    modes = {each.name: each.stat().st_mode & 0o777 for each in Path().glob("out.log*")}
+    assert modes == {"out.log": 0o600, "out.log.1": 0o600, "out.log.2": 0o600}
 
 
 def test_contexts_need_a_level_that_shows_them(file):

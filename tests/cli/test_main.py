@@ -16,7 +16,9 @@ from asyncstore.cli.commands import COMMANDS, SEND
 from asyncstore.cli.config import configured
 from asyncstore.cli.grammar import check, tokenize
 from asyncstore.cli.help import Style, command_help, program_help, version_text
+from asyncstore.cli.kinds import Secret
 from asyncstore.cli.main import main
+from asyncstore.cli.options import PASSWORD
 from cli.commands import needs_a_full_device
 
 MANUAL = [
@@ -75,7 +77,7 @@ def test_without_words_the_help_goes_to_standard_error(capsys):
 
 def test_a_command_without_words_shows_its_help(capsys):
     assert main(["send"]) == 1
-    assert "usage: asyncstore send [options] peer port file-or-directory..." in capsys.readouterr().err
+    assert "usage: asyncstore send [options] [--] peer port file-or-directory..." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -193,6 +195,97 @@ def test_a_password_is_shown_to_nobody(capsys):
     said = capsys.readouterr().err
     assert "'--password' '***'" in said
     assert "geheim" not in said
+
+
+@pytest.mark.parametrize("command", ["send", "echo", "scan", "sink", "demo", "man"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "{}=geheim",
+        "{}=ge=heim",
+        "{}:geheim",
+        "{}geheim",
+        "{} geheim",
+        "-p=geheim{}",
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["-pwd", "+pw", "-pw", "--password", "--use-passwd", "--passwd", "--pass", "-PWD", "-epw", "--ask-password"]
+)
+def test_a_password_that_is_joined_to_a_word_is_not_shown(command, word, name, capsys):
+    assert main([command, word.format(name), "--arguments"]) == 1
+    said = capsys.readouterr().err
+    assert "unknown option" in said
+    assert "***" in said
+    assert "heim" not in said
+
+
+def test_nor_is_one_that_stands_in_place_of_a_command(capsys):
+    assert main(["--password=geheim", "send"]) == 1
+    assert capsys.readouterr().err == "asyncstore: unknown command '--password=***'; see asyncstore --help\n"
+
+
+def test_how_to_write_a_password_is_said(capsys):
+    assert main(["send", "-pwd=geheim"]) == 1
+    said = "unknown option -pwd=***: write the value as a word of its own (-pwd PASSWORD)"
+    assert capsys.readouterr().err == f"asyncstore send: {said}; see asyncstore send --help\n"
+    assert main(["send", "--pasword", "geheim"]) == 1
+    said = "unknown option --pasword, did you mean --password?"
+    assert capsys.readouterr().err == f"asyncstore send: {said}; see asyncstore send --help\n"
+
+
+@pytest.mark.parametrize("name", ["EMPTY_PASSWORD", "ASK_PASSWORD", "NULL_PASSWD", "STD_PASSWD", "PASWORD"])
+def test_a_password_in_another_variable_is_not_shown(name, monkeypatch, capsys):
+    monkeypatch.setenv(f"ASYNCSTORE_{name}", "geheim")
+    assert main(["send", "-usr", "me", "localhost", "1", "/nowhere"]) == 1
+    said = capsys.readouterr().err
+    assert name in said
+    assert "geheim" not in said
+
+
+@pytest.mark.parametrize(
+    "text", ['password = ["geheim"]', "password = geheim", "pasword = 'geheim'", "password = 'geheim"]
+)
+def test_a_password_in_a_wrong_configuration_is_not_shown(text, tmp_path, capsys):
+    (tmp_path / "a.toml").write_text(text)
+    assert main(["echo", "-usr", "me", "--config", str(tmp_path / "a.toml"), "localhost", "1"]) == 1
+    said = capsys.readouterr().err
+    assert "a.toml" in said
+    assert "geheim" not in said
+
+
+def test_what_is_given_does_not_show_a_password_in_its_text():
+    tokens = tokenize(SEND, ["-usr", "me", "-pwd", "geheim", "h", "1", "f"])
+    assert "geheim" not in repr(tokens)
+    assert "Given(-pwd/--password ***)" in repr(tokens)
+
+
+def test_processes_that_are_started_inherit_no_secret(monkeypatch, capfd):
+    """The demo's sink and the workers are such processes."""
+    secrets = {row.variable for each in COMMANDS.values() for row in each.options() if isinstance(row.kind, Secret)}
+    assert secrets == {"ASYNCSTORE_PASSWORD", "ASYNCSTORE_USE_PASSWD"}
+    for name in secrets:
+        monkeypatch.setenv(name, "geheim")
+    monkeypatch.setattr("asyncstore.cli.man.page", lambda: [str(subprocess.call(["env"]))])
+    assert main(["man"]) == 0
+    printed = capfd.readouterr().out
+    assert "PATH=" in printed
+    assert "geheim" not in printed
+
+
+def test_a_password_from_the_environment_is_used(monkeypatch):
+    monkeypatch.setenv("ASYNCSTORE_PASSWORD", "geheim")
+    found = []
+    monkeypatch.setattr("asyncstore.cli.echo.run", lambda parsed: found.append(parsed[PASSWORD]) or 0)
+    assert main(["echo", "-usr", "me", "localhost", "1"]) == 0
+    assert found == ["geheim"]
+
+
+def test_arguments_are_shown_safely(capsys):
+    assert main(["send", "--arguments", "\x1b[31m", "1", "a\nI: forged", "--", "\udcff"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    shown = r"'--arguments' '\x1b[31m' '1' 'a\nI: forged' '--' '\xff'"
+    assert said[0] == f"I: calling 'asyncstore send' with 6 arguments: {shown}"
 
 
 def test_help_goes_to_a_closed_stream_quietly():

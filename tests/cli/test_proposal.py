@@ -77,7 +77,7 @@ def test_a_profile_is_read_and_what_it_ignores_is_warned_of(tmp_path, caplog):
     [
         (None, "cannot read it: No such file or directory"),
         ("", "the file is empty"),
-        ("x" * 1_048_577, "the file is longer than the 1048576 bytes that can be used"),
+        ("x" * 1_048_577, "cannot read it: it is longer than the 1048576 bytes that can be used"),
         ("[[Profiles]]", "[[TransferSyntaxes]] is missing"),
     ],
     ids=["absent", "empty", "huge", "wrong"],
@@ -130,7 +130,7 @@ def test_files_to_log_in_with_go_out_byte_for_byte(tmp_path, option, kind):
     [
         (None, "cannot read it: No such file or directory"),
         (0, "the file is empty"),
-        (65536, "the file is longer than the 65535 bytes that can be used"),
+        (65536, "cannot read it: it is longer than the 65535 bytes that can be used"),
     ],
 )
 def test_a_file_that_cannot_be_sent_whole_is_refused(tmp_path, option, size, said):

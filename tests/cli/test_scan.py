@@ -88,6 +88,23 @@ class TestPlan:
         for option in ("+f", "+fo"):
             assert (await asyncstore("scan", option, good)).returncode == 0
 
+    async def test_files_named_like_options_are_files_behind_two_hyphens(self, tmp_path, monkeypatch):
+        """What a shell makes of ``*`` in a folder that somebody else filled."""
+        monkeypatch.chdir(tmp_path)
+        hostile = '{"version": 1, "handlers": {"h": {"()": "pathlib.Path.touch", "self": "traces"}}}'
+        for name, text in (("-lc", ""), ("-v", ""), ("@options", "--nothing"), ("evil.json", hostile)):
+            (tmp_path / name).write_text(text)
+        names = sorted(path.name for path in tmp_path.iterdir())
+        done = await asyncstore("scan", "--", *names)
+        assert (done.returncode, done.err) == (1, "")
+        assert "cannot be sent: 4 files" in done.out
+        done = await asyncstore("scan", "-lc", "evil.json", ".")
+        assert (done.returncode, done.out) == (1, "")
+        assert done.err == (
+            "asyncstore scan: evil.json: handlers.h: () is not allowed: no code is run for a log configuration\n"
+        )
+        assert sorted(path.name for path in tmp_path.iterdir()) == names
+
     async def test_quiet_leaves_the_exit_code(self, good):
         done = await asyncstore("scan", "-q", good)
         assert (done.returncode, done.out, done.err) == (0, "", "")

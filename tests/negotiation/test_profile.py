@@ -141,6 +141,15 @@ def test_debians_files_are_read_without_remarks(name):
         (GOOD + "[[Profiles]]\n", "a.cfg, line 19: [[Profiles]]: it stands twice"),
         (changed("[[TransferSyntaxes]]\n", ""), "a.cfg, line 2: [Explicit]: it stands in no [[supersection]]"),
         (changed("[Explicit]\n", ""), "a.cfg, line 3: TransferSyntax1: it stands in no [section]"),
+        (
+            changed("= LittleEndianExplicit", "= x" + "\n a" * 340_000),
+            "a.cfg, line 4: TransferSyntax1: its value has more than 4096 characters",
+        ),
+        (
+            changed("= LittleEndianExplicit", f"= {'x' * 4097}"),
+            "a.cfg, line 4: TransferSyntax1: its value has more than 4096 characters",
+        ),
+        ("[" * 100_000, f"a.cfg, line 1: {'[' * 80}…: its brackets do not match"),
         (changed("[Explicit]", "[Explicit"), "a.cfg, line 3: [Explicit: its brackets do not match"),
         (changed("[[Profiles]]", "[[Profiles]"), "a.cfg, line 14: [[Profiles]: its brackets do not match"),
         (changed("[Explicit]", "[Explicit] # mine"), "a.cfg, line 3: # mine: it is neither [a heading] nor key"),

@@ -92,6 +92,13 @@ async def echo(port, options, host="localhost"):
 
 
 @in_both_loops
+async def test_the_text_of_options_shows_no_password():
+    options = TlsOptions("key.pem", "cert.pem", "geheim", password_attempts=3)
+    assert "geheim" not in f"{options} {options!r} {options!s} {(options,)}"
+    assert repr(options).startswith("TlsOptions(key='key.pem', certificate='cert.pem', password='***', ")
+    assert repr(TlsOptions()).startswith("TlsOptions(key=None, certificate=None, password=None, ")
+
+
 async def test_data_sets_arrive_byte_for_byte(made, tmp_path):
     files = instances(tmp_path / "files", 12, data_set_bytes=700_002)
     async with nothing_left_behind(), Sink(port=0, output=tmp_path / "out", tls=made.acceptor()) as sink:

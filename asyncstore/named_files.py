@@ -1,0 +1,77 @@
+"""Files that a user named: small ones are read whole or refused in a line; new ones are made for their owner alone.
+
+Rules:
+
+1. A name may lead to anything: a pipe (``<(...)``), a terminal, ``/dev/zero``, a sparse file of 10 GB. No more is read
+   than the caller allows.
+2. Opening and reading may wait for somebody else (a FIFO without a writer). Ctrl-C ends that wait, also where an event
+   loop runs.
+3. Symbolic links are followed: the user named them, and ``/dev/stdout`` is one.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from asyncstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OWNER_ONLY = 0o600
+
+
+def read_named(path: str, most: int, complaint: str) -> bytes:
+    """All of a small file.
+
+    Args:
+        path: the file.
+        most: how many bytes it may have.
+        complaint: how the refusal begins: ``--jwt FILE: cannot read it``.
+
+    Raises:
+        UsageError: it cannot be read, or is longer.
+    """
+    try:
+        content = first_bytes(path, most + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{complaint}: {reason}") from None
+    if len(content) > most:
+        raise UsageError(f"{complaint}: it is longer than the {most} bytes that can be used")
+    return content
+
+
+def first_bytes(path: str, most: int) -> bytes:
+    """What a file begins with: this many bytes, or all there are.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: the name holds a NUL character.
+    """
+    with interruptible(), open(path, "rb") as file:  # noqa: PTH123 - pathlib costs every command line 7 ms
+        return file.read(most)
+
+
+def private(path: str, flags: int) -> int:
+    """Open a file for :func:`open` (its ``opener``): a new one is its owner's alone, an old one keeps its mode."""
+    return os.open(path, flags, _OWNER_ONLY)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """While it lasts, Ctrl-C raises KeyboardInterrupt: an event loop that runs would keep it until the wait is over."""
+    import signal  # noqa: PLC0415 - people wait for --help, which needs neither
+    from threading import current_thread, main_thread  # noqa: PLC0415 - as above
+
+    before = signal.getsignal(signal.SIGINT)
+    is_changed = before not in (signal.SIG_IGN, None) and current_thread() is main_thread()
+    if is_changed:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if is_changed:
+            signal.signal(signal.SIGINT, before)
