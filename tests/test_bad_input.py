@@ -281,6 +281,19 @@ def vanish(path):
     path.unlink()
 
 
+def be_exchanged(path):
+    made = path.with_suffix(".other")
+    made.write_bytes(bytes(path.stat().st_size))
+    made.replace(path)
+
+
+def be_overwritten(path):
+    status = path.stat()
+    with path.open("r+b") as file:
+        file.write(bytes(status.st_size))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 def become_a_fifo(path):
     made = path.with_suffix(".fifo")
     os.mkfifo(made)
@@ -298,6 +311,8 @@ CHANGES = [
     (empty, CHANGED),
     (grow, CHANGED),
     (vanish, "cannot be opened any more: No such file or directory"),
+    (be_exchanged, "it was exchanged since it was found"),
+    (be_overwritten, "it was changed since it was found"),
     (become_a_fifo, CHANGED),
     (become_a_directory, CHANGED),
 ]
@@ -373,13 +388,15 @@ async def test_a_file_that_changes_before_its_turn_is_not_sent(tmp_path, good, c
 
 
 async def test_a_file_that_is_replaced_by_another_of_its_size_is_sent_as_one_of_them(large, tmp_path):
-    """Nothing tells that a file of the same size is another one; what is called stored is still what was sent."""
+    """It may have been read to its end before; what is called stored is what was sent."""
     behaviour = Behaviour(amid_data=changes_amid_data(large[:1], large[1].replace))
     async with nothing_left_behind(), running_hostile(behaviour, receive_buffer=4096) as scp:
         ran = await send(scp.port, large[:1], associations=1)
         assert len(ran.outcomes) == 1
         if ran.results == {Result.STORED: 1}:
             assert scp.stored().keys() == {ran.outcomes[0].sop_instance_uid}
+        else:
+            assert ran.errors == {"it was exchanged since it was found: another file has its name now"}
     assert tmp_path.exists()
 
 
@@ -416,7 +433,7 @@ async def test_more_kinds_of_instances_than_an_association_has_contexts_are_all_
     assert len(received) == 300
 
 
-@pytest.mark.parametrize("uid", [b"1.2.840.hello.1", b"../../etc/passwd", b"1.2." + b"9" * 80])
+@pytest.mark.parametrize("uid", [b"1.2.840\x07.1", b"../../etc/passwd", b"1\\2", b"1.2." + b"9" * 80])
 async def test_a_uid_that_is_none_is_refused_before_it_is_sent(tmp_path, good, uid):
     path = tmp_path / "bad-uid.dcm"
     content = good[0].read_bytes()

@@ -90,11 +90,12 @@ def large_files(tmp_path_factory):
 
 @pytest.fixture
 def sparse_file(files, tmp_path):
-    """A file of a gibibyte that takes no room on the disk: nobody here looks beyond its file meta information."""
+    """A file with a gibibyte of pixel data, which takes no room on the disk."""
     path = tmp_path / "sparse.dcm"
-    path.write_bytes(files[0].read_bytes())
+    head, tag, _ = files[0].read_bytes().partition(b"\xe0\x7f\x10\x00OW\0\0")
+    path.write_bytes(head + tag + (1 << 30).to_bytes(4, "little"))
     with path.open("r+b") as file:
-        file.truncate(1 << 30)
+        file.truncate(path.stat().st_size + (1 << 30))
     return path
 
 

@@ -15,7 +15,7 @@ _OPTION = re.compile(r"(?<![\w/+*-])(?:--?|\+)[A-Za-z][\w*-]*(?![\w/+*-])")
 _NO_OPTIONS = {
     "-x": "those that begin so, which propose transfer syntaxes",
     "-n": "one of ulimit",
-    **dict.fromkeys(("-c", "-E", "-P", "-s", "-X"), "one of the Python interpreter"),
+    **dict.fromkeys(("-c", "-I", "-S", "-X"), "one of the Python interpreter"),
 }
 
 

@@ -120,11 +120,17 @@ async def test_orthanc_holds_what_is_called_stored_of_pydicoms_files_and_nothing
                 assert ran.of(path).result in (Result.STORED, Result.FAILED)
 
 
+def _damaged(path, folder):
+    """A copy that looks well, whose data set in implicit VR has an element in explicit VR before its pixel data."""
+    damaged = folder / path.name
+    before, pixel_data, after = path.read_bytes().rpartition(b"\xe0\x7f\x10\x00")
+    damaged.write_bytes(before + b"\x51\x70\x10\x00LO\x04\x00TEST" + pixel_data + after)
+    return damaged
+
+
 async def test_orthanc_which_never_answers_what_it_cannot_read_to_its_end_is_given_up_after_the_dimse_timeout(tmp_path):
     wholes = [path for path in pydicom_test_files() if path.name in ("MR_small_implicit.dcm", "rtdose.dcm")]
-    files = [tmp_path / path.name for path in wholes]
-    for path, whole in zip(files, wholes, strict=True):
-        path.write_bytes(whole.read_bytes() + b"\xfd\xff\x10\x00LO\x04\x00TEST")  # explicit VR, all of a sudden
+    files = [_damaged(path, tmp_path) for path in wholes]
     async with running_orthanc(tmp_path) as orthanc, nothing_left_behind():
         ran = await send(orthanc.port, files, associations=2, timeouts=Timeouts(dimse=1.0))
         assert_true(ran, files, await orthanc.sop_instance_uids())
@@ -134,8 +140,7 @@ async def test_orthanc_which_never_answers_what_it_cannot_read_to_its_end_is_giv
 
 async def test_where_storescp_aborts_at_what_it_cannot_read_the_outcome_says_that_the_file_may_be_the_cause(tmp_path):
     [whole] = [path for path in pydicom_test_files() if path.name == "MR_small_implicit.dcm"]
-    damaged = tmp_path / "damaged.dcm"
-    damaged.write_bytes(whole.read_bytes() + b"\xfd\xff\x10\x00LO\x04\x00TEST")  # explicit VR, all of a sudden
+    damaged = _damaged(whole, tmp_path)
     async with running_storescp(tmp_path / "out", bit_preserving=False) as scp, nothing_left_behind():
         ran = await send(scp.port, [damaged, whole], associations=1)
     assert ran.of(whole).result is Result.STORED

@@ -1,9 +1,13 @@
 """What happens to a file before it is sent.
 
 file_format  which files are taken for instances
+files        files, opened; and whether they are still those that were looked into
 probe        what instance a file holds, from its file meta information
-ending       whether a data set is all there
-unusual      the same for files out of the ordinary, with pydicom
+lenient_probe  the same for files out of the ordinary
+completeness whether a data set is all there and may be sent
+element_walk what completeness cannot tell at a glance, element by element
+flaws        what keeps a data set from being sent, in words
+small_elements  runs of small elements, recognised in one step
 elements     how data sets are encoded: headers, VRs
 encoding     how data sets are encoded as a whole: what transfer syntaxes say, inflating and deflating
 values       byte order, padding and offsets of values

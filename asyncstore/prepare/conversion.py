@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of
-from asyncstore.prepare.probe import opened
+from asyncstore.prepare.files import FileChanged, opened_unchanged
 from asyncstore.prepare.reencode import Changes, NotCompressed, reencode
 from asyncstore.prepare.spool import write
 
@@ -124,7 +124,7 @@ def _has_early_pixel_data(found: Instance, target: Encoding) -> bool:
         reencode(_data_of(found, _GLANCE), encoding_of(found.transfer_syntax_uid), target, _UNCHANGED)
     except NotCompressed:
         return True
-    except (DamagedDataSet, Unconvertible, OSError):
+    except (DamagedDataSet, Unconvertible, OSError, FileChanged):
         pass  # the beginning is not the whole
     return False
 
@@ -155,6 +155,8 @@ def _chunks(found: Instance, target: Encoding, changes: Changes) -> list[Chunk]:
         raise Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
     except OSError as error:
         raise Unconvertible(f"cannot be read: {error.strerror}") from error
+    except FileChanged as change:
+        raise Unconvertible(str(change)) from change
 
 
 def _data_of(found: Instance, most: int | None = None) -> bytes | memoryview:
@@ -162,16 +164,12 @@ def _data_of(found: Instance, most: int | None = None) -> bytes | memoryview:
 
     A file that is cut short while it is mapped ends this process (SIGBUS); the next one that tries finds it changed.
     """
-    descriptor = opened(found.path)
+    descriptor = opened_unchanged(found)
     try:
-        status = os.fstat(descriptor)
-        end = found.offset + found.length
-        if status.st_size != end:
-            raise Unconvertible("its size has changed since it was found")
-        if found.version not in (None, (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)):
-            raise Unconvertible("it has changed since it was found")
         if most is None and found.length >= _MAPPED:
-            return memoryview(mmap.mmap(descriptor, end, access=mmap.ACCESS_READ))[found.offset :]
+            return memoryview(mmap.mmap(descriptor, found.offset + found.length, access=mmap.ACCESS_READ))[
+                found.offset :
+            ]
         with open(descriptor, "rb", closefd=False) as file:
             file.seek(found.offset)
             return file.read(found.length if most is None else min(most, found.length))

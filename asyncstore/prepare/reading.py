@@ -13,7 +13,7 @@ Rules:
 4. ``preadv`` into a buffer, not ``mmap``: it costs the same, and a file that is cut short meanwhile is an error instead
    of a SIGBUS.
 5. A data set that came along with the probe is in memory already; it takes a place in a buffer, so the bounds hold.
-6. A file that is not what it was when it was probed (its size differs) is never sent as if it were.
+6. A file that is not what it was when it was probed is never sent as if it were (:mod:`~asyncstore.prepare.files`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from asyncstore.model import Buffer, Instance, Piece, Unsendable
-from asyncstore.prepare.probe import OPEN_FLAGS, opened
+from asyncstore.prepare.files import FileChanged, opened, opened_at_once, opened_unchanged
 from asyncstore.waiting import WaitingThread
 
 if TYPE_CHECKING:
@@ -170,19 +170,19 @@ def _read_part(buffer: Buffer, read_at: ReadAt, part: tuple[Instance, int]) -> P
 def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt) -> Unsendable | None:
     """Fill ``data`` from the data set's byte ``start`` on; what kept it from that.
 
-    The file is opened anew for every part: nothing stays open when its reader is cancelled, and a size that has
-    changed meanwhile is noticed.
+    The file is opened anew for every part: nothing stays open when its reader is cancelled, and a file that was
+    changed or exchanged meanwhile is noticed.
     """
     wanted = min(len(data), instance.length - start)
     if wanted < len(data):
         data[wanted:] = bytes(len(data) - wanted)
     try:
-        descriptor = _open(instance.path) if read_at is _read_cached else opened(instance.path)
+        descriptor = opened_unchanged(instance, _open if read_at is _read_cached else opened)
     except OSError as error:
         return Unsendable(instance.path, f"cannot be opened any more: {error.strerror}")
+    except FileChanged as change:
+        return Unsendable(instance.path, str(change))
     try:
-        if os.fstat(descriptor).st_size != instance.offset + instance.length:
-            return Unsendable(instance.path, "its size has changed since it was found")
         done = 0
         while done < wanted:
             read = read_at(descriptor, data[done:wanted], instance.offset + start + done)
@@ -199,7 +199,7 @@ def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt
 def _open(path: str) -> int:
     """Open a file from within the event loop."""
     try:
-        return os.open(path, OPEN_FLAGS)
+        return opened_at_once(path)
     except OSError as error:  # whatever it is, the thread meets it too, and may wait
         raise _NotCached(is_lasting=False) from error
 

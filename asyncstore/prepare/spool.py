@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeGuard
 
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.probe import opened
+from asyncstore.prepare.files import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

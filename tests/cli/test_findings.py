@@ -4,8 +4,11 @@ import json
 
 import trees
 from asyncstore.cli.findings import Findings
+from asyncstore.cli.outlook import Outlook
 from asyncstore.model import Instance, Oddity, Unsendable
-from asyncstore.negotiation import listed
+from asyncstore.negotiation import Planned, listed
+from asyncstore.prepare.converter import ConversionOptions
+from asyncstore.prepare.pool import Pool
 from cli.commands import asyncstore, running_sink
 
 HOST = "127.0.0.1"
@@ -18,8 +21,11 @@ def _instance(number, uid=None, **fields):
 
 
 async def _told(*batch, proposal=None, **options):
-    findings = Findings(proposal, **options) if proposal else Findings(**options)
+    pool = Pool(1)
+    outlook = Outlook(proposal, pool, ConversionOptions()) if proposal else None
+    findings = Findings(proposal or Planned(), outlook, **options)
     await findings.add(batch)
+    pool.close()
     return "\n".join(findings.report())
 
 

@@ -186,7 +186,10 @@ def test_a_file_that_was_exchanged_for_another_of_the_same_size_is_not_sent(coll
     instance = probe_file(str(path))._replace(version=version)
     assert isinstance(_made(instance, IMPLICIT, tmp_path), Instance)
     os.utime(path, ns=(0, 0))
-    assert _made(instance, IMPLICIT, tmp_path).reason == "it has changed since it was found"
+    assert (
+        _made(instance, IMPLICIT, tmp_path).reason
+        == "it was changed since it was found (its content, its name, its links or its permissions)"
+    )
 
 
 def test_a_file_that_has_changed_or_gone_is_not_sent(collection, tmp_path):
@@ -198,6 +201,18 @@ def test_a_file_that_has_changed_or_gone_is_not_sent(collection, tmp_path):
     assert _made(instance, IMPLICIT, tmp_path).reason == "its size has changed since it was found"
     path.unlink()
     assert _made(instance, IMPLICIT, tmp_path).reason == "cannot be read: No such file or directory"
+
+
+def test_a_file_of_the_same_size_in_its_place_is_not_converted(collection, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(collection["CT_small.dcm"].read_bytes())
+    found = probe_file(str(path))
+    assert isinstance(_made(found, IMPLICIT, tmp_path), Instance)
+    other = tmp_path / "other"
+    other.write_bytes(path.read_bytes())
+    other.replace(path)
+    assert "it was exchanged since it was found" in _made(found, IMPLICIT, tmp_path).reason
+    assert "it was exchanged since it was found" in obstacle(found, IMPLICIT)
 
 
 def test_where_there_is_no_room_nothing_is_left(found, tmp_path, monkeypatch):

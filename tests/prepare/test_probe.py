@@ -13,7 +13,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import _read_file_meta_info, read_preamble
 
 import trees
-from asyncstore.model import Instance, Unsendable
+from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.prepare.probe import probe, probe_file, read_meta
 
 _FOLDER = Path(trees.pydicom_test_files()[0]).parent
@@ -159,6 +159,13 @@ def test_the_least_there_may_be_is_read():
     assert read_meta(head + _DATA_SET) == ("1.2.840.10008.5.1.4.1.1.2", "1.2.3.4.5", "1.2.840.10008.1.2.1", len(head))
 
 
+def test_the_first_value_of_an_element_counts():
+    for elements in ((_CLASS, _INSTANCE, _SYNTAX), (_SYNTAX, _INSTANCE, _CLASS)):
+        more = (_element(0x0003, b"UI", b"1.9\0"), _element(0x0010, b"UI", b"1.2.840.10008.1.2\0"))
+        head = _meta(*elements, *more)
+        assert read_meta(head + _DATA_SET) == (*read_meta(_meta(*elements) + _DATA_SET)[:3], len(head))
+
+
 def test_elements_come_in_any_order_and_any_vr_of_the_standard():
     head = _meta(
         _element(0x0001, b"OB", b"\0\1"), _SYNTAX, _element(0x0016, b"AE", b"TITLE "), _INSTANCE,
@@ -244,7 +251,7 @@ def test_a_file_that_was_read_whole_brings_its_data_set_along(tmp_path, size):
     assert found.data == (content[_CT_OFFSET:size] if size <= _PAGE else None)
 
 
-@pytest.mark.parametrize("padding", [b"\0", b" ", b"  ", b"\0\0"])
+@pytest.mark.parametrize("padding", [b"\0", b" ", b"  ", b"\0\0", b"\t", b"\r\n", b" \t\0"])
 def test_padding_does_not_belong_to_a_uid(tmp_path, padding):
     instance = _element(0x0003, b"UI", b"1.2.3.4.5" + padding)
     found = probe_file(_written(tmp_path, _meta(_CLASS, instance, _SYNTAX) + _DATA_SET))
@@ -256,11 +263,33 @@ def test_padding_does_not_belong_to_a_uid(tmp_path, padding):
     [
         pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX), "no data set", id="no data set"),
         pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX) + _DATA_SET[:-1], "cut off", id="cut off"),
-        pytest.param(_meta(_CLASS, _INSTANCE, _SYNTAX) + _DATA_SET + b"\0", "odd length", id="odd"),
-        pytest.param(_meta(_CLASS, _element(3, b"UI", b"no uid"), _SYNTAX) + _DATA_SET, "UID", id="UID of letters"),
-        pytest.param(_meta(_CLASS, _element(3, b"UI", 65 * b"1"), _SYNTAX) + _DATA_SET, "UID", id="UID too long"),
         pytest.param(
-            _meta(_element(2, b"UI", b"1.2\n"), _INSTANCE, _SYNTAX) + _DATA_SET, "UID", id="UID with a line end"
+            _meta(_CLASS, _INSTANCE, _SYNTAX) + _DATA_SET + b"\0", "a byte stands behind its last element", id="odd"
+        ),
+        pytest.param(
+            _meta(_CLASS, _element(3, b"UI", b"1" * 66), _SYNTAX) + _DATA_SET,
+            "its SOP instance UID has 66 characters: no more than 64 are allowed",
+            id="SOP instance UID too long",
+        ),
+        pytest.param(
+            _meta(_CLASS, _element(3, b"UI", b"1\x1b[2J.3"), _SYNTAX) + _DATA_SET,
+            r"its SOP instance UID holds characters that cannot be printed: '1\x1b[2J.3'",
+            id="SOP instance UID with an escape",
+        ),
+        pytest.param(
+            _meta(_element(2, b"UI", b"1.\n2"), _INSTANCE, _SYNTAX) + _DATA_SET,
+            r"its SOP class UID holds characters that cannot be printed: '1.\n2'",
+            id="SOP class UID with a line feed",
+        ),
+        pytest.param(
+            _meta(_CLASS, _element(3, b"UI", b"1.2\\1.3"), _SYNTAX) + _DATA_SET,
+            r"its SOP instance UID holds a backslash, which parts values: 1.2\1.3",
+            id="two SOP instance UIDs",
+        ),
+        pytest.param(
+            _meta(_CLASS, _INSTANCE, _element(0x10, b"UI", b"JPEG")) + _DATA_SET,
+            "its transfer syntax UID is none: 'JPEG'",
+            id="transfer syntax of letters",
         ),
         pytest.param(
             _meta(_element(2, b"UI", b"1.2.840.10008.1.3.10"), _INSTANCE, _SYNTAX) + _DATA_SET,
@@ -273,6 +302,28 @@ def test_what_no_peer_could_store_is_unsendable(tmp_path, content, reason):
     found = probe_file(_written(tmp_path, content))
     assert isinstance(found, Unsendable)
     assert reason in found.reason
+
+
+@pytest.mark.parametrize("uid", [b"dcc959908713174", b"0123456789abcdef" * 4, b"1.2-3_4 5", b"!~"])
+@pytest.mark.parametrize("element", [0x0002, 0x0003])
+def test_a_uid_of_up_to_64_printable_characters_is_sent_as_it_is_and_marked(tmp_path, element, uid):
+    value = _element(element, b"UI", uid + b"\0" * (len(uid) % 2))
+    elements = [value, _INSTANCE] if element == 0x0002 else [_CLASS, value]
+    found = probe_file(_written(tmp_path, _meta(*elements, _SYNTAX) + _DATA_SET))
+    assert found[element - 1] == uid.decode()
+    assert found.oddities == Oddity.UNUSUAL_UID
+
+
+def test_what_is_read_later_is_remembered_by_its_version(tmp_path):
+    content = _CT[: _CT.index(b"\x10\x00\x10\x00PN")]
+    for size in (10, 2 * _PAGE):
+        path = _written(tmp_path, content + _element(0x1001, b"OB", bytes(size), group=0x7FE1))
+        status = Path(path).stat()
+        version = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+        assert probe_file(path).version == (None if size < _PAGE else version)
+    without_length = content[:132] + content[144:]
+    path = _written(tmp_path, without_length + _element(0x1001, b"OB", bytes(10), group=0x7FE1))
+    assert probe_file(path).version[1] == Path(path).stat().st_ino
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import os
 import random
 import tempfile
 import threading
+import time
 import tracemalloc
 from itertools import pairwise
 from pathlib import Path
@@ -251,6 +252,65 @@ def test_a_file_that_changes_while_it_is_read_is_a_problem_from_there_on(tmp_pat
     assert (problem.instance, problem.is_first) == (changed, False)
     assert problem.problem.path == changed.path
     assert (other.instance, other.data, other.problem) == (after, _content(after), None)
+
+
+def _overwritten(path):
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def _overwritten_with_the_old_times(path):
+    status = path.stat()
+    _overwritten(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _exchanged(path):
+    other = path.with_name("other")
+    other.write_bytes(bytes(path.stat().st_size))
+    other.replace(path)
+
+
+def _exchanged_with_the_old_times(path):
+    status = path.stat()
+    _exchanged(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _linked_to_another(path):
+    other = path.with_name("other")
+    other.write_bytes(bytes(path.stat().st_size))
+    path.unlink()
+    path.symlink_to(other)
+
+
+def _linked_to_a_device(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_overwritten, "it was changed since it was found"),
+        (_overwritten_with_the_old_times, "it was changed since it was found"),
+        (_exchanged, "it was exchanged since it was found"),
+        (_exchanged_with_the_old_times, "it was exchanged since it was found"),
+        (_linked_to_another, "it was exchanged since it was found"),
+        (_linked_to_a_device, "its size has changed since it was found"),
+        (lambda path: path.chmod(0o400), "it was changed since it was found"),
+    ],
+)
+@pytest.mark.parametrize("length", [50, 300], ids=["small", "large"])
+def test_a_file_that_is_not_the_same_any_more_is_not_sent(tmp_path, change, reason, length):
+    found = _instance(tmp_path, "1", length)
+    status = Path(found.path).stat()
+    found = found._replace(version=(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
+    [*pieces] = _running(lambda reader: _read(reader, [found]), buffer_size=100)
+    assert {piece.problem for piece in pieces} == {None}
+    time.sleep(0.02)  # the clock of file systems ticks every 4 ms
+    change(Path(found.path))
+    [piece] = _running(lambda reader: _read(reader, [found]), buffer_size=100)
+    assert reason in piece.problem.reason
 
 
 @_CHANGES

@@ -1,8 +1,8 @@
 """What instance a file holds when its file meta information is missing or out of the ordinary.
 
 Seen in real archives, and handled: no preamble, no file meta information at all, no group length or a wrong one, meta
-information longer than a page, SOP class and instance UIDs missing from it, no transfer syntax UID. What is missing
-is looked for in the data set with pydicom.
+information longer than a page or in big endian, elements of its group behind its end, SOP class and instance UIDs
+missing from it, no transfer syntax UID. What is missing is looked for in the data set.
 
 Rules:
 
@@ -16,12 +16,8 @@ Rules:
 
 from __future__ import annotations
 
-import warnings
-from io import BytesIO
 from struct import Struct
-from typing import TYPE_CHECKING, BinaryIO, cast
-
-from pydicom.filereader import read_dataset
+from typing import TYPE_CHECKING, BinaryIO
 
 from asyncstore.model import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -30,14 +26,25 @@ from asyncstore.model import (
     Instance,
     Unsendable,
 )
-from asyncstore.prepare.elements import DEFLATED, LONG_VRS, SHORT_VRS, UNDEFINED
-from asyncstore.prepare.ending import NO_DATA_SET
+from asyncstore.prepare.completeness import NO_DATA_SET
+from asyncstore.prepare.elements import (
+    DEFLATED,
+    IMPLICIT_LITTLE,
+    ITEM_END,
+    LONG_HEADER,
+    LONG_VRS,
+    SEQUENCE_END,
+    SHORT_HEADER,
+    SHORT_VRS,
+    UID_PADDING,
+    UNDEFINED,
+    is_vr,
+    layout_of,
+)
 from asyncstore.prepare.file_format import FileFormat
 
 if TYPE_CHECKING:
-    from pydicom.dataelem import RawDataElement
-    from pydicom.dataset import Dataset
-    from pydicom.tag import BaseTag
+    from asyncstore.prepare.elements import Layout
 
 _STANDARD = "1.2.840.10008.1.2."
 """What the standard's transfer syntaxes in explicit VR begin with; but for one they are in little endian (PS3.5 A)."""
@@ -46,15 +53,15 @@ _PREAMBLE = 128
 _PREFIX = b"DICM"
 _META_LIMIT = 1 << 20
 """Private information (0002,0102) may be long; beyond a mebibyte it is no file meta information."""
+_MOST_ELEMENTS = 20_000
+"""Elements among which the UIDs of a data set are looked for: 20 ms. They stand near its beginning."""
 
 _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
 _META_UIDS = {0x0002: "sop_class", 0x0003: "sop_instance", 0x0010: "transfer_syntax"}
 
 _VRS = LONG_VRS | SHORT_VRS
-_TAG_VR = Struct("<HH2sH")
-_IMPLICIT = Struct("<HHI")
-_LENGTH = Struct("<I")
+_LENGTH_SIZE = 4
 
 _FIRST_GROUP = 0x0008
 """Of data sets after file meta information: the group of the SOP class UID, which every stored instance has."""
@@ -131,28 +138,32 @@ def _bare(path: str, head: bytes, size: int, offset: int) -> Instance | Unsendab
 def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:
     """The UIDs in group 0002 and where the group ends, trusting its elements instead of its length.
 
-    ``None`` where ``head`` ends before the group does.
+    The first value of each counts: elements of group 0002 behind the end of file meta information are part of neither
+    that nor the data set, and are passed over. ``None`` where ``head`` ends before the group does.
     """
     uids: dict[str, str] = {}
     position = start
-    while position + _TAG_VR.size <= len(head):
-        group, element, vr, length = _TAG_VR.unpack_from(head, position)
+    order = ">" if head[start : start + 2] == b"\x00\x02" else "<"  # explicit VR big endian is illegal, but readable
+    tag_vr, implicit, long_length = Struct(f"{order}HH2sH"), Struct(f"{order}4xI"), Struct(f"{order}I")
+    while position + SHORT_HEADER <= len(head):
+        group, element, vr, length = tag_vr.unpack_from(head, position)
         if group != _META_GROUP:
             return uids, position
-        value = position + _TAG_VR.size
+        value = position + SHORT_HEADER
         if vr not in _VRS:
-            length = _IMPLICIT.unpack_from(head, position)[2]
+            (length,) = implicit.unpack_from(head, position)
         elif vr in LONG_VRS:
-            if value + _LENGTH.size > len(head):
+            if value + _LENGTH_SIZE > len(head):
                 return None
-            length = _LENGTH.unpack_from(head, value)[0]
-            value += _LENGTH.size
+            (length,) = long_length.unpack_from(head, value)
+            value += _LENGTH_SIZE
         if value + length > len(head):
             return None
-        if element in _META_UIDS:
-            uids[_META_UIDS[element]] = head[value : value + length].rstrip(b"\0 ").decode("ascii", "replace")
+        name = _META_UIDS.get(element)
+        if name and not uids.get(name):
+            uids[name] = head[value : value + length].rstrip(UID_PADDING).decode("ascii", "replace")
         position = value + length
-    return None if head[position : position + 2] == b"\x02\x00" else (uids, position)
+    return None if head[position : position + 2] in (b"\x02\x00", b"\x00\x02") else (uids, position)
 
 
 def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
@@ -160,7 +171,7 @@ def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
 
     The group alone where it is that of a data set in implicit VR big endian; neither where it is none.
     """
-    if len(data_set) < _IMPLICIT.size:
+    if len(data_set) < SHORT_HEADER:
         return None, None
     little, big = (int.from_bytes(data_set[:2], order) for order in ("little", "big"))
     is_big = little not in _GROUPS
@@ -170,7 +181,7 @@ def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
     if data_set[4:6] in _VRS:
         return group, EXPLICIT_VR_BIG_ENDIAN if is_big else EXPLICIT_VR_LITTLE_ENDIAN
     length = int.from_bytes(data_set[4:8], "big" if is_big else "little")
-    if length > size - _IMPLICIT.size and length != UNDEFINED:
+    if length > size - SHORT_HEADER and length != UNDEFINED:
         return None, None
     return group, None if is_big else IMPLICIT_VR_LITTLE_ENDIAN
 
@@ -197,35 +208,34 @@ def contradiction(head: bytes, size: int, transfer_syntax: str) -> str | None:
 
 
 def uids_in_data_set(head: bytes, transfer_syntax: str) -> tuple[str, str] | None:
-    """SOP class and SOP instance. Lengths that lie make nobody read beyond ``head``."""
-    wanted = {_SOP_CLASS_UID, _SOP_INSTANCE_UID}
-
-    def has_both(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - pydicom's signature
-        if not wanted:
-            return True
-        if tag.group == _META_GROUP:
-            raise ValueError("it is damaged file meta information")
-        wanted.discard(int(tag))
-        return False
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = read_dataset(
-                BytesIO(head),
-                is_implicit_VR=transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN,
-                is_little_endian=transfer_syntax != EXPLICIT_VR_BIG_ENDIAN,
-                stop_when=has_both,
-            )
-        sop_class, sop_instance = _uid_of(found, _SOP_CLASS_UID), _uid_of(found, _SOP_INSTANCE_UID)
-    except Exception:  # noqa: BLE001 - whatever pydicom raises for bytes that are no data set, they are none
-        return None
-    return (sop_class, sop_instance) if sop_class and sop_instance else None
-
-
-def _uid_of(data_set: Dataset, tag: int) -> str | None:
-    """The UID as it stands there, without its padding; ``None`` where the data set ends within it."""
-    element = cast("RawDataElement | None", data_set.get_item(tag))
-    if element is None or element.value is None or len(element.value) < element.length:
-        return None
-    return element.value.rstrip(b"\0 ").decode("ascii")
+    """SOP class and SOP instance of the data set that begins with ``head``; ``None`` where they are not found in it."""
+    uids: dict[int, str] = {}
+    layout = layout_of(transfer_syntax)
+    around: list[Layout] = []
+    """The layouts around the sequences and items that have not ended."""
+    page, position = head + bytes(LONG_HEADER - SHORT_HEADER), 0
+    for _ in range(_MOST_ELEMENTS):
+        if position + SHORT_HEADER > len(head):
+            break
+        tag, vr, length, header = layout.header(page, position)
+        position += header
+        if tag in (ITEM_END, SEQUENCE_END):
+            if not around:
+                break
+            layout = around.pop()
+            continue
+        if tag >> 16 == _META_GROUP or (vr and not is_vr(vr)):
+            break
+        if length == UNDEFINED:
+            around.append(layout)
+            layout = IMPLICIT_LITTLE if vr == b"UN" else layout  # PS3.5 6.2.2
+            continue
+        end = position + length
+        if tag in (_SOP_CLASS_UID, _SOP_INSTANCE_UID) and not around:
+            if end > len(head):
+                break
+            uids[tag] = head[position:end].rstrip(UID_PADDING).decode("ascii", "replace")
+            if all(uids.get(wanted) for wanted in (_SOP_CLASS_UID, _SOP_INSTANCE_UID)):
+                return uids[_SOP_CLASS_UID], uids[_SOP_INSTANCE_UID]
+        position = end
+    return None

@@ -19,9 +19,10 @@ from asyncstore.model import (
     Instance,
     Unsendable,
 )
+from asyncstore.prepare import lenient_probe
 from asyncstore.prepare.file_format import FileFormat
+from asyncstore.prepare.lenient_probe import probe_unusual
 from asyncstore.prepare.probe import probe_file, read_meta
-from asyncstore.prepare.unusual import probe_unusual
 
 _FOLDER = Path(trees.pydicom_test_files()[0]).parent
 _CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
@@ -268,6 +269,34 @@ def test_a_bare_data_set_cut_off_within_its_uids_is_no_instance():
 def test_uids_padded_with_spaces_are_taken_without_them(padding):
     padded = (0x00080018, b"UI", b"1.2.3.45" + padding)
     assert _probe(_data_set("<", _SOP_CLASS, padded, _PATIENT_ID)).sop_instance_uid == "1.2.3.45"
+
+
+def _in_big_endian(*elements):
+    return b"".join(struct.pack(">HH2sH", *struct.unpack_from("<HH2sH", element)) + element[8:] for element in elements)
+
+
+@pytest.mark.parametrize("has_group_length", [False, True])
+def test_file_meta_information_in_big_endian_is_read(has_group_length):
+    start = _PREFIX + _in_big_endian(*[_group_length(0)] * has_group_length, _CLASS, _INSTANCE, _SYNTAX)
+    assert _probe(start + _CT_DATA_SET)[1:5] == (_CT_CLASS, _CT_INSTANCE, EXPLICIT_VR_LITTLE_ENDIAN, len(start))
+
+
+@pytest.mark.parametrize("stray", [_uid(16, "1.2.840.10008.1.2.4.50"), _uid(16, "1.2.840.10008.1.2"), _uid(3, "9.9")])
+@pytest.mark.parametrize("is_implicit", [False, True])
+def test_an_element_behind_the_end_of_file_meta_information_belongs_to_nothing(tmp_path, is_implicit, stray):
+    start = _PREFIX + _group_length(len(_META)) + _META + (_implicit(stray) if is_implicit else stray)
+    path = tmp_path / "file"
+    path.write_bytes(start + _CT_DATA_SET)
+    assert probe_file(str(path))[1:5] == (_CT_CLASS, _CT_INSTANCE, EXPLICIT_VR_LITTLE_ENDIAN, len(start))
+
+
+def test_the_uids_of_a_data_set_are_looked_for_among_so_many_elements(monkeypatch):
+    items = struct.pack("<HHI", 0xFFFE, 0xE000, 0) * 50
+    sequence = struct.pack("<HH2sHI", 8, 6, b"SQ", 0, 0xFFFFFFFF) + items + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    content = sequence + _data_set("<", _SOP_CLASS, _SOP_INSTANCE)
+    assert isinstance(_probe(content), Instance)
+    monkeypatch.setattr(lenient_probe, "_MOST_ELEMENTS", 50)
+    assert isinstance(_probe(content), Unsendable)
 
 
 def test_uids_are_not_looked_for_in_what_is_deflated():
