@@ -60,8 +60,8 @@ _UID = re.compile(r"[0-9.]{1,64}")
 """PS3.5 9.1, but for its rules on zeros and dots: real devices break them, and SCPs take what they send."""
 _PRINTABLE = r"[ -~]{1,64}"
 """What SCPs take for a UID all the same: anonymisers write hexadecimal digits, for one."""
-_SEPARATOR = "\\"
-"""It parts values (PS3.5 6.4): with one there are two UIDs."""
+_SEPARATOR = re.compile(r"[/\\]")
+"""Receivers name files by UIDs; and a backslash parts values (PS3.5 6.4)."""
 
 _ORDINARY = re.compile(
     rb"DICM\x02\0\0\0UL\x04\0(....)(?:\x02\0\x01\0OB\0\0\x02\0\0\0..)?"
@@ -219,8 +219,8 @@ def _why_no_uid(found: Instance) -> str | None:
             return f"its {name} has {len(uid)} characters: no more than {_LONGEST_UID} are allowed"
         if not re.fullmatch(_PRINTABLE, uid):
             return f"its {name} holds characters that cannot be printed: {uid!a}"
-        if _SEPARATOR in uid:
-            return f"its {name} holds a backslash, which parts values: {uid}"
+        if _SEPARATOR.search(uid):
+            return f"its {name} holds a slash or a backslash, which no UID may: {uid}"
     uid = found.transfer_syntax_uid
     return None if _UID.fullmatch(uid) else f"its transfer syntax UID is none: {uid[:_LONGEST_UID]!a}"
 

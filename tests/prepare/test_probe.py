@@ -283,7 +283,7 @@ def test_padding_does_not_belong_to_a_uid(tmp_path, padding):
         ),
         pytest.param(
             _meta(_CLASS, _element(3, b"UI", b"1.2\\1.3"), _SYNTAX) + _DATA_SET,
-            r"its SOP instance UID holds a backslash, which parts values: 1.2\1.3",
+            r"its SOP instance UID holds a slash or a backslash, which no UID may: 1.2\1.3",
             id="two SOP instance UIDs",
         ),
         pytest.param(
