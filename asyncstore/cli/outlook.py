@@ -8,8 +8,6 @@ from asyncstore.cli.uid_names import uid_name
 from asyncstore.model import Oddity, Reason, Unsendable
 from asyncstore.negotiation import UNCOMPRESSED, pair_of
 from asyncstore.negotiation.names import name_of
-from asyncstore.prepare.conversion import Order
-from asyncstore.prepare.converter import settings_of
 from asyncstore.schedule.carriage import Carriage
 
 if TYPE_CHECKING:
@@ -36,6 +34,13 @@ class Fate(NamedTuple):
     reason: str | None = None
 
 
+class _Doubt(NamedTuple):
+    """A conversion that may not be possible."""
+
+    instance: Instance
+    transfer_syntax_uid: str
+
+
 class Outlook:
     """What becomes of instances where a peer accepts all of a proposal, for their pairs alone.
 
@@ -58,11 +63,21 @@ class Outlook:
     async def fates(self, instances: Iterable[Instance]) -> list[Fate]:
         """What becomes of each; some of their files may have to be read."""
         fates = [self._fate(instance) for instance in instances]
-        doubtful = [fate for fate in fates if isinstance(fate, Order)]
-        judged = iter(await self._pool.judge(doubtful, settings_of(self._options)) if doubtful else ())
-        return [_judged(fate, next(judged)) if isinstance(fate, Order) else fate for fate in fates]
+        judged = iter(await self._judge([fate for fate in fates if isinstance(fate, _Doubt)]))
+        return [fate if isinstance(fate, Fate) else next(judged) for fate in fates]
 
-    def _fate(self, instance: Instance) -> Fate | Order:
+    async def _judge(self, doubts: list[_Doubt]) -> list[Fate]:
+        """What becomes of the instances that only their data sets tell."""
+        if not doubts:
+            return []
+        from asyncstore.prepare.conversion import Order  # noqa: PLC0415 - few command lines need it
+        from asyncstore.prepare.converter import settings_of  # noqa: PLC0415 - as above
+
+        orders = [Order(*doubt, doubt.instance.sop_instance_uid) for doubt in doubts]
+        found = await self._pool.judge(orders, settings_of(self._options))
+        return [_judged(*pair) for pair in zip(doubts, found, strict=True)]
+
+    def _fate(self, instance: Instance) -> Fate | _Doubt:
         """What becomes of it, or the conversion on which that depends."""
         pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
         if pair not in self._targets:
@@ -72,7 +87,7 @@ class Outlook:
             return Fate("converted" if instance.oddities & Oddity.ODD_VALUES else "as it is")
         if target is None:
             return Fate(NOT_AT_ALL, self._why_not(pair))
-        return Fate("converted") if target in UNCOMPRESSED else Order(instance, target, instance.sop_instance_uid)
+        return Fate("converted") if target in UNCOMPRESSED else _Doubt(instance, target)
 
     def _carriage_of(self, pair: Pair) -> Carriage:
         contexts = self._proposal.contexts([pair])
@@ -94,8 +109,8 @@ class Outlook:
         return Reason(why, "its SOP class is not among those proposed", sop_class)
 
 
-def _judged(order: Order, found: Instance | Unsendable) -> Fate:
+def _judged(doubt: _Doubt, found: Instance | Unsendable) -> Fate:
     """What becomes of an instance of which a worker process said this."""
     if not isinstance(found, Unsendable):
         return Fate("converted")
-    return Fate(NOT_AT_ALL, f"only {name_of(order.transfer_syntax_uid)} is proposed for it, and {found.reason}")
+    return Fate(NOT_AT_ALL, f"only {name_of(doubt.transfer_syntax_uid)} is proposed for it, and {found.reason}")
