@@ -71,7 +71,6 @@ class Found(NamedTuple):
     Attributes:
         pair: the pair, which needs a presentation context.
         instances: how many there are.
-        bytes: of their data sets.
         answer: what becomes of them, in words, where that is known.
         is_sendable: whether they can be sent, as far as is known.
     """
@@ -97,6 +96,15 @@ class Refused(NamedTuple):
     example: str
 
 
+class _Counts:
+    """How many instances of a kind there are, and the bytes of their data sets."""
+
+    __slots__ = ("bytes", "instances")
+
+    def __init__(self) -> None:
+        self.instances = self.bytes = 0
+
+
 class Findings:
     """What was found, counted by kind.
 
@@ -107,7 +115,6 @@ class Findings:
 
     Attributes:
         instances: how many there are.
-        bytes: of their data sets.
         unsendable: how many files hold nothing that could be sent.
         answers: what the peer says to each pair, if it was asked.
         repeats: the instances whose SOP instance UID came before; ``None``: they are not told.
@@ -117,12 +124,11 @@ class Findings:
         self, proposal: Proposal = _PLANNED, outlook: Outlook | None = None, *, counts_repeats: bool = True
     ) -> None:
         self.instances = 0
-        self.bytes = 0
         self.unsendable = 0
         self.answers: Mapping[Pair, PairAnswer] = {}
         self._proposal = proposal
         self._outlook = outlook
-        self._kinds: dict[tuple[Pair, str | None], tuple[int, int]] = {}
+        self._kinds: dict[tuple[Pair, str | None], _Counts] = {}
         self._reasons = Reasons()
         self._unusual: Instance | None = None
         """The first instance with an unusual UID."""
@@ -144,15 +150,22 @@ class Findings:
                 self.unsendable += 1
                 self._reasons.add(item.reason, item.path)
 
-    def _count(self, instances: Iterable[Instance], fates: Iterable[Fate]) -> None:
+    def _count(self, instances: Sequence[Instance], fates: Iterable[Fate]) -> None:
+        self.instances += len(instances)
         for item, (answer, reason) in zip(instances, fates, strict=True):
-            self.instances += 1
-            self.bytes += item.length
             kind = pair_of(item.sop_class_uid, item.transfer_syntax_uid), answer
-            count, size = self._kinds.get(kind, (0, 0))
-            self._kinds[kind] = (count + 1, size + item.length)
+            counts = self._kinds.get(kind)
+            if counts is None:
+                counts = self._kinds[kind] = _Counts()
+            counts.instances += 1
+            counts.bytes += item.length
             if reason is not None:
                 self._reasons.add(reason, item.path)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the data sets of all instances."""
+        return sum(counts.bytes for counts in self._kinds.values())
 
     @property
     def pairs(self) -> list[Pair]:
@@ -167,8 +180,8 @@ class Findings:
     @property
     def found(self) -> list[Found]:
         """The instances by their kinds, the most frequent first."""
-        kinds = sorted(self._kinds.items(), key=lambda item: -item[1][0])
-        return [self._found(pair, answer, *counts) for (pair, answer), counts in kinds]
+        kinds = sorted(self._kinds.items(), key=lambda item: -item[1].instances)
+        return [self._found(pair, answer, counts.instances, counts.bytes) for (pair, answer), counts in kinds]
 
     def _found(self, pair: Pair, answer: str | None, count: int, size: int) -> Found:
         said = self.answers.get(pair)
