@@ -121,9 +121,12 @@ class Worker:
             kind = PART
             while kind == PART:
                 kind, part = read_message(self._process.stdout)
-                for item in part:
-                    one = Instance._make(item) if len(item) == _INSTANCE_FIELDS else Unsendable._make(item)
-                    found.append(take_spooled(one) if order[0] == CONVERT and is_spooled(one) else one)
+                made = [
+                    Instance._make(item) if len(item) == _INSTANCE_FIELDS else Unsendable._make(item) for item in part
+                ]
+                if order[0] == CONVERT:
+                    made = [take_spooled(one) if is_spooled(one) else one for one in made]
+                found += made
                 on_part()
         except (OSError, EOFError, ValueError) as error:
             raise WorkerDied(self._fate()) from error
