@@ -51,6 +51,7 @@ from asyncstore.protocol.associate import (
     UserIdentity,
 )
 from asyncstore.protocol.command import VERIFICATION
+from asyncstore.protocol.known_responses import KnownResponses, is_lone_head
 from asyncstore.protocol.message import CommandReceived, MessageReader
 from asyncstore.protocol.pdu import ABORT_UNEXPECTED_PDU, Fragment, Fragmenter
 from asyncstore.protocol.requests import Exchange, Requests
@@ -165,6 +166,13 @@ class Association:
         self._upper = UpperLayer(options.maximum_length)
         self._notice = partial((options.deviations or Deviations()).notice, peer)
         self._messages = MessageReader(self._notice)
+        self._known = KnownResponses()
+        self._is_between_messages = False
+        """Whether what comes next begins a PDU and a message, over an association that is established."""
+        self._head = b""
+        """The head of a P-DATA-TF that came alone."""
+        self._whole = b""
+        """What is being read in full, if it begins with a PDU."""
         self._link = make_link(self._received, self._link_ended, self._drained)
         self._requests = Requests({}, Fragmenter(0), 1, time.monotonic)
         self._request = options.request(())
@@ -336,6 +344,25 @@ class Association:
     # Callbacks of the link.
 
     def _received(self, data: memoryview) -> None:
+        if not self._is_between_messages:
+            self._read(data, b"")
+            return
+        pdu = self._head + bytes(data)
+        answer = self._known.answer(pdu)
+        exchange = self._requests.recognised(answer) if answer is not None else None
+        if exchange is not None:
+            self._head = b""
+            self._finished(exchange)
+            self._pump()
+        elif is_lone_head(pdu):
+            self._head = pdu
+        else:
+            self._head = b""
+            self._read(memoryview(pdu), pdu)
+
+    def _read(self, data: memoryview, whole: bytes) -> None:
+        """Read in full what the peer sent; it is ``whole`` if it begins with a PDU."""
+        self._whole = whole
         for event in self._upper.receive(data):
             try:
                 if type(event) is Fragment:
@@ -352,6 +379,7 @@ class Association:
         if self._upper.must_close:
             self._end_link()
         else:
+            self._is_between_messages = self._upper.is_between_pdus and self._messages.is_between_messages
             self._pump()
 
     def _link_ended(self, reason: str | TlsFailed | None) -> None:
@@ -437,6 +465,8 @@ class Association:
             raise InvalidPdu("a data set in a response that has none", ABORT_UNEXPECTED_PDU)
         exchange = self._requests.answered(received.context_id, received.command)
         if exchange is not None:
+            if exchange.instance is not None and exchange.context_id == received.context_id:
+                self._known.remember(self._whole, exchange.status or 0)
             self._finished(exchange)
 
     # Requests.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from asyncstore.errors import InvalidPdu
-from asyncstore.protocol.command import Command, CommandReader
+from asyncstore.protocol.command import Command, decode
 from asyncstore.protocol.deviations import Notice, unnoticed
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, COMMAND, LAST, Fragment
 
@@ -41,10 +41,15 @@ class MessageReader:
     """
 
     def __init__(self, notice: Notice = unnoticed) -> None:
-        self._commands = CommandReader(notice)
+        self._notice = notice
         self._collected = bytearray()
         self._context_id: int | None = None
         self._in_data_set = False
+
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether the next fragment begins a message."""
+        return self._context_id is None
 
     def read(self, fragment: Fragment) -> CommandReceived | DataSetPiece | None:
         """Take the next fragment; what it completes, or ``None``.
@@ -82,7 +87,7 @@ class MessageReader:
         return self._command(whole)
 
     def _command(self, data: bytes) -> CommandReceived:
-        command = self._commands.read(data)
+        command = decode(data, self._notice)
         received = CommandReceived(self._context_id or 0, command)
         if command.has_data_set:
             self._in_data_set = True

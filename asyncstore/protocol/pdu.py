@@ -187,6 +187,11 @@ class PduDecoder:
         self._context_id = 0
         self._control = 0
 
+    @property
+    def is_between_pdus(self) -> bool:
+        """Whether the next byte begins a PDU."""
+        return not (self._partial or self._pdu_left)
+
     def feed(self, data: memoryview, events: list[Pdu | Fragment]) -> None:
         """Decode ``data`` and append what it holds to ``events``.
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from asyncstore.model import Buffer, Instance, Piece, Unsendable
     from asyncstore.protocol import pdu
+    from asyncstore.protocol.known_responses import Answer
 
 _GATHERED = 1 << 21
 """Bytes put into one gather write at most; the kernel takes a few megabytes at once."""
@@ -252,6 +253,17 @@ class Requests:
         exchange.status = status
         if not exchange.is_sent:
             return None
+        self._forget(exchange)
+        return exchange
+
+    def recognised(self, answer: Answer) -> Exchange | None:
+        """The store that a recognised response finishes, with its status; ``None`` where it must be read in full."""
+        exchange = self._outstanding.get(answer.message_id)
+        if exchange is None or exchange.instance is None or not exchange.is_sent:
+            return None
+        if answer.context_id != exchange.context_id or answer.status in PENDING:
+            return None
+        exchange.status = answer.status
         self._forget(exchange)
         return exchange
 

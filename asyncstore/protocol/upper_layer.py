@@ -142,6 +142,11 @@ class UpperLayer:
         return self.state in _DATA_STATES
 
     @property
+    def is_between_pdus(self) -> bool:
+        """Whether the association is established and what comes next begins a PDU."""
+        return self.state is State.STA6 and self._decoder.is_between_pdus
+
+    @property
     def is_over(self) -> bool:
         """Whether the association has ended, or never began."""
         return self.state in (State.STA1, State.STA13)

@@ -14,7 +14,6 @@ from asyncstore.errors import InvalidPdu
 from asyncstore.protocol.command import (
     VERIFICATION,
     CommandField,
-    CommandReader,
     StoreRequestTemplate,
     decode,
     echo_request,
@@ -223,11 +222,9 @@ def test_elements_of_other_groups_are_noticed_and_ignored(is_first):
     elements = _element(0x0100, b"\1\x80") + _element(0x0120, b"\7\0") + _element(0x0900, b"\0\0")
     uid, others = _element(0x1000, b"1.2.3\0"), _element(0x1000, b"9.9", group=9) + _element(0x0900, b"\0\xa7", group=8)
     noticed = []
-    reader = CommandReader(noticed.append)
-    for _ in range(2):
-        command = reader.read(others + elements + uid if is_first else elements + uid + others)
-        assert (command.message_id, command.status, command.sop_instance_uid) == (7, 0, "1.2.3")
-    assert set(noticed) == {Deviation.OTHER_GROUP}
+    command = decode(others + elements + uid if is_first else elements + uid + others, noticed.append)
+    assert (command.message_id, command.status, command.sop_instance_uid) == (7, 0, "1.2.3")
+    assert noticed == [Deviation.OTHER_GROUP]
 
 
 def test_no_message_id_is_none_in_words():
@@ -240,59 +237,3 @@ def test_uids_that_are_no_text_are_shown_with_escapes_and_sent_back_as_they_came
     assert (request.sop_class_uid, request.sop_instance_uid) == ("1.2\\x1b[2J\\xff", "1\\n2\\xfe")
     answered = decode(response(request, 0))
     assert (answered.class_uid_value, answered.instance_uid_value) == (elements[0][1], elements[3][1])
-
-
-# A reader that knows what it has read before.
-
-_RESPONSE_VALUES = {
-    0x0002: st.sampled_from([b"1.2.840.10008.5.1.4.1.1.2\0", b"1.2\0"]),
-    0x0100: st.sampled_from([b"\x01\x80", b"\x30\x80", b"\x01\0", b"\1"]),
-    0x0110: st.binary(min_size=2, max_size=2),
-    0x0120: st.one_of(st.binary(min_size=2, max_size=2), st.binary(max_size=3)),
-    0x0800: st.sampled_from([b"\x01\x01", b"\1\0"]),
-    0x0900: st.sampled_from([b"\0\0", b"\0\xa7", b"\0\xff", b""]),
-    0x0902: st.sampled_from([b"", b"a comment "]),
-    0x1000: st.sampled_from([b"1.2.3\0", b"1.2.4\0", b"1.2.34", b"", b"\xff\xff"]),
-}
-_ELEMENTS = st.sampled_from(sorted(_RESPONSE_VALUES)).flatmap(
-    lambda element: _RESPONSE_VALUES[element].map(lambda value: _element(element, value))
-)
-_ORDINARY_RESPONSES = st.builds(
-    lambda message_id, uid, status: response(decode(StoreRequestTemplate(_CT).command_set(message_id, uid)), status),
-    _MESSAGE_IDS,
-    st.sampled_from(["1.2.3", "1.2.4", "1.2.3456789"]),
-    st.sampled_from([0, 0, 0, 0xA700]),
-)
-
-
-def _outcome(read, data):
-    try:
-        command = read(data)
-    except InvalidPdu as error:
-        return error.violation
-    return [getattr(command, name) for name in _READ]
-
-
-@given(
-    st.lists(
-        st.one_of(_ORDINARY_RESPONSES, st.lists(_ELEMENTS, max_size=6).map(b"".join), st.binary(max_size=40)),
-        max_size=8,
-    ),
-    st.lists(st.tuples(st.integers(0, 7), st.integers(0, 200), st.integers(0, 255))),
-)
-def test_a_reader_reads_each_command_set_as_if_it_were_the_first(command_sets, damages):
-    for number, position, byte in damages:
-        if number < len(command_sets) and position < len(command_sets[number]):
-            damaged = bytearray(command_sets[number])
-            damaged[position] = byte
-            command_sets.append(bytes(damaged))
-    reader = CommandReader()
-    for data in (*command_sets, *command_sets):
-        assert _outcome(reader.read, data) == _outcome(decode, data)
-
-
-def test_a_request_that_resembles_a_response_keeps_its_own_message_id():
-    elements = [(0x0100, b"\1\0"), (0x0110, b"\7\0"), (0x0120, b"\x09\0"), (0x1000, b"1.2.3\0")]
-    data = b"".join(_element(element, value) for element, value in elements)
-    reader = CommandReader()
-    assert [reader.read(data).message_id for _ in range(3)] == [7, 7, 7]

@@ -177,12 +177,11 @@ def test_message_ids_start_again_after_the_last_and_pass_over_what_is_outstandin
     requests = _requests(window=2)
     requests.submit(_pieces(_instance("1")))
     requests.gather()
-    answer = _answer(0, field=CommandField.C_ECHO_RSP)
     seen = []
     for _ in range(0xFFFF + 5):
         exchange, _ = requests.echo(3)
         seen.append(exchange.message_id)
-        assert requests.answered(3, answer.like(exchange.message_id, b"")) is exchange
+        assert requests.answered(3, _answer(exchange.message_id, field=CommandField.C_ECHO_RSP)) is exchange
     assert seen[:3] == [2, 3, 4]
     assert seen[0xFFFD:0x10000] == [0xFFFF, 2, 3]
 
