@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from asyncstore.model import Buffer, Instance, Piece, Unsendable
     from asyncstore.network.link import MakeLink
     from asyncstore.network.tls import TlsRequestor
+    from asyncstore.protocol.requests import Load
 
 _log = logging.getLogger(__name__)
 _negotiation_log = logging.getLogger("asyncstore.negotiation")
@@ -159,6 +160,7 @@ class Association:
         self.error: AssociationError | None = None
         """Why the association ended, when it did not end by our release."""
         self.data_bytes_sent = 0
+        """Data set bytes handed to the network."""
         self._options = options
         self._on_attempt = on_attempt
         self._on_end = on_end
@@ -185,6 +187,9 @@ class Association:
         self._echoes: dict[int, asyncio.Future[int]] = {}
         self._step_done: asyncio.Future[None] | None = None
         self._settled: asyncio.Future[None] | None = None
+        self._taken: asyncio.Future[None] | None = None
+        self._is_stuck = False
+        """Whether the next instance cannot be loaded at once."""
         self._peer_closed: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
@@ -245,6 +250,26 @@ class Association:
             self._pump()
         else:
             self._returned += self._requests.take_back()
+
+    def submit_whole(self, instances: Iterable[Instance], load: Load) -> None:
+        """Queue instances whose contexts are :attr:`accepted`; ``load`` gives their data sets at their turn."""
+        self._requests.submit_whole(instances, load)
+        if self.error is None:
+            self._pump()
+        else:
+            self._returned += self._requests.take_back()
+
+    async def taken(self) -> list[Instance]:
+        """Wait until the last instance that was submitted has begun; those whose data sets cannot be loaded at once.
+
+        These are taken back, with all that are behind them.
+        """
+        while self.error is None and self._requests.has_queued and not self._is_stuck:
+            if self._taken is None:
+                self._taken = self._loop.create_future()
+            await asyncio.shield(self._taken)
+        is_stuck, self._is_stuck = self._is_stuck, False
+        return self._requests.take_back() if is_stuck and self.error is None else []
 
     def is_taking(self, instance: Instance) -> bool:
         """Whether further pieces of ``instance``, the one last submitted, are of use."""
@@ -478,13 +503,17 @@ class Association:
                 return
             gathered = self._requests.gather()
             if not gathered.buffers:
+                self._is_stuck = self._requests.is_stuck
+                self._check_taken()
                 self._give_up_unreadable()
                 return
             self.data_bytes_sent += gathered.payload
             self._unreleased += gathered.spent
             self._link.send(gathered.buffers)
-            if not self._link.is_blocked:
+            if self._unreleased and not self._link.is_blocked:
                 self._release_sent()
+            if self._taken is not None:
+                self._check_taken()
             for exchange in gathered.finished:
                 self._finished(exchange)
         self._loop.call_soon(self._pump)
@@ -499,6 +528,12 @@ class Association:
         for buffer in self._unreleased:
             buffer.release()
         self._unreleased.clear()
+
+    def _check_taken(self) -> None:
+        if self._taken is not None and (self._is_stuck or self.error is not None or not self._requests.has_queued):
+            if not self._taken.done():
+                self._taken.set_result(None)
+            self._taken = None
 
     def _finished(self, exchange: Exchange) -> None:
         """The response has come and the request has been sent."""
@@ -546,6 +581,7 @@ class Association:
             self._step_done.set_result(None)
 
     def _check_settled(self) -> None:
+        self._check_taken()
         if self._settled is not None and (self.error is not None or self._requests.is_idle):
             if not self._settled.done():
                 self._settled.set_result(None)

@@ -61,12 +61,33 @@ class Reader:
         self._free: list[Buffer] = []
         self._places = asyncio.Semaphore(buffers)
         self._thread = WaitingThread("asyncstore-reader")
+        self._direct: memoryview | None = None
+        """The memory that :meth:`load` reads into."""
         self._is_tried = False
         """Whether it is known if the file system tells what is cached."""
         self._trips = 0
         """Loads still to be read in the thread without asking."""
         self._next_trips = 0
         """How many there will be after the next one that is not cached."""
+
+    def is_direct(self, instances: Iterable[Instance]) -> bool:
+        """Whether it is worth asking :meth:`load`: they are in memory, or the last load came from the page cache."""
+        return (self._is_tried and not self._trips) or all(instance.data is not None for instance in instances)
+
+    def load(self, instance: Instance) -> memoryview | None:
+        """The whole data set of an instance, in memory that is valid until the next call.
+
+        ``None`` where reading it would wait, or fail, or it is too large: :meth:`read` tells.
+        """
+        if self._trips or instance.length > self._buffer_size:
+            return None
+        if self._direct is None:
+            self._direct = memoryview(bytearray(self._buffer_size))
+        data = self._direct[: instance.length]
+        try:
+            return data if _read_into(data, instance, 0, _read_cached) is None else None
+        except _NotCached:
+            return None
 
     async def read(self, instances: Iterable[Instance]) -> AsyncIterator[list[Piece]]:
         """The pieces of ``instances``, in order, a buffer's load at a time."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from struct import Struct
+from typing import NamedTuple
 
 from asyncstore.errors import InvalidPdu
 from asyncstore.protocol.deviations import Deviation, Notice, unnoticed
@@ -46,6 +47,8 @@ _DATA_SET_PRESENT = 0x0001
 """Any value but 0101 says so (PS3.7 E.1)."""
 _PRIORITY_MEDIUM = 0x0000
 
+_PDV_DATA = 12
+"""Where the data of the first PDV of a P-DATA-TF begins (PS3.8 9.3.5)."""
 _ELEMENT_HEADER = Struct("<HHI")
 _US_LENGTH = 2
 _US_ELEMENT = Struct("<HHIH")
@@ -82,6 +85,33 @@ class StoreRequestTemplate:
             + _us(_MESSAGE_ID, message_id)
             + self._between
             + _ui(_AFFECTED_SOP_INSTANCE_UID, sop_instance_uid)
+        )
+
+
+class StoreRequestHead(NamedTuple):
+    """The PDU of a C-STORE-RQ of one presentation context, cut where the requests of an association differ."""
+
+    before: bytes
+    """The bytes before the message id."""
+    between: bytes
+    after: bytes
+    """The padding of the SOP instance UID."""
+
+    @classmethod
+    def of(cls, pdu: bytes) -> StoreRequestHead:
+        """Cut a P-DATA-TF that holds a whole C-STORE-RQ."""
+        start = len(pdu) - _UL_ELEMENT.unpack_from(pdu, _PDV_DATA)[3] - _UL_ELEMENT.size
+        positions = _positions(pdu[start:])
+        message_id = start + positions[_MESSAGE_ID]
+        instance_uid = start + positions[_AFFECTED_SOP_INSTANCE_UID]
+        padding = b"\0" if pdu.endswith(b"\0") else b""
+        return cls(pdu[:message_id], pdu[message_id + _US_LENGTH : instance_uid], padding)
+
+    def pdu(self, message_id: int, sop_instance_uid: str) -> bytes:
+        """The PDU for an instance whose UID has the length of the first one."""
+        before, between, after = self
+        return b"".join(
+            (before, message_id.to_bytes(2, "little"), between, sop_instance_uid.encode("ascii", "replace"), after)
         )
 
 

@@ -141,6 +141,11 @@ class Fragmenter:
         append(data[start:])
         return buffers
 
+    @staticmethod
+    def last_header(context_id: int, length: int) -> bytes:
+        """What stands before a whole data set of ``length`` bytes that fits into one fragment."""
+        return _header(length, context_id, LAST)
+
     def _cut_command(self, context_id: int, command_set: memoryview) -> Iterator[Octets]:
         size = self.fragment_length
         for start in range(0, len(command_set), size):

@@ -2,8 +2,9 @@
 
 Rules:
 
-1. Pieces of data sets are queued in order; a store begins with its first piece, when the asynchronous operations window
-   has room (PS3.7 D.3.3.3), and its fragments follow each other without another message's between them.
+1. Instances and pieces of data sets are queued in order. A store begins when the asynchronous operations window has
+   room (PS3.7 D.3.3.3), and its fragments follow each other without another message's between them. The data set of an
+   instance is loaded at its turn: it is in memory, or the page cache has it. Others come in pieces.
 2. Responses are matched by Message ID Being Responded To, in any order, and in any accepted context: message ids are
    unique on an association, and Odil answers in another context of the same SOP class. A response to nothing that is
    outstanding is a violation, except a repetition of the last one.
@@ -16,18 +17,20 @@ Rules:
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import InvalidPdu
-from asyncstore.protocol.command import Command, CommandField, StoreRequestTemplate, echo_request
+from asyncstore.model import Instance, Piece
+from asyncstore.protocol.command import Command, CommandField, StoreRequestHead, StoreRequestTemplate, echo_request
 from asyncstore.protocol.deviations import Deviation, Notice, unnoticed
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, Fragmenter
 from asyncstore.protocol.status import PENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-    from asyncstore.model import Buffer, Instance, Piece, Unsendable
+    from asyncstore.model import Buffer, Unsendable
     from asyncstore.protocol import pdu
     from asyncstore.protocol.known_responses import Answer
 
@@ -43,7 +46,14 @@ _MESSAGE_IDS = 1 << 16
 _MOST_OUTSTANDING = 4096
 """What an unlimited window is taken for: far more than any link needs, and message ids do not run out."""
 
+_JOINED = 1 << 15
+"""Bytes of a data set up to which it is copied behind its request: one buffer is sent faster than three."""
+
 _RESPONSES = (CommandField.C_STORE_RSP, CommandField.C_ECHO_RSP)
+
+
+Load = Callable[[Instance], memoryview | None]
+"""Gives the whole data set of an instance, valid until the next call; ``None`` where it would have to be waited for."""
 
 
 class Exchange:
@@ -105,7 +115,10 @@ class Requests:
         self._window = min(window, _MOST_OUTSTANDING) or _MOST_OUTSTANDING
         self._clock = clock
         self._templates: dict[str, StoreRequestTemplate] = {}
-        self._queue: deque[Piece] = deque()
+        self._heads: dict[tuple[int, int], StoreRequestHead | None] = {}
+        """By context id and length of the SOP instance UID; ``None`` where a C-STORE-RQ takes several PDUs."""
+        self._queue: deque[Instance | Piece] = deque()
+        self._load: Load = _nothing
         self._outstanding: dict[int, Exchange] = {}
         self._sending: Exchange | None = None
         self._taking: Instance | None = None
@@ -128,18 +141,33 @@ class Requests:
     @property
     def stores(self) -> int:
         """Stores outstanding or queued."""
-        return len(self._outstanding) + sum(piece.is_first for piece in self._queue)
+        return len(self._outstanding) + sum(_is_first(item) for item in self._queue)
+
+    @property
+    def has_queued(self) -> bool:
+        """Whether instances or pieces wait for their turn."""
+        return bool(self._queue)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the next in the queue is an instance: if it has its turn, it could not be loaded."""
+        return bool(self._queue) and isinstance(self._queue[0], Instance)
 
     @property
     def goes_on(self) -> bool:
         """Whether to gather before the next response: for a store under way, or one the window has room for."""
         queue = self._queue
-        return bool(queue) and (not queue[0].is_first or len(self._outstanding) < self._window)
+        return bool(queue) and (not _is_first(queue[0]) or len(self._outstanding) < self._window)
 
     @property
     def oldest(self) -> Exchange | None:
         """The exchange that has been outstanding for longest."""
         return next(iter(self._outstanding.values()), None)
+
+    def submit_whole(self, instances: Iterable[Instance], load: Load) -> None:
+        """Queue instances whose data sets ``load`` gives at their turn."""
+        self._load = load
+        self._queue.extend(instances)
 
     def submit(self, pieces: Iterable[Piece]) -> None:
         """Queue pieces; those of a store that was taken back meanwhile are dropped."""
@@ -160,9 +188,13 @@ class Requests:
     def take_back(self) -> list[Instance]:
         """Forget the stores that have not begun; they come out as they went in."""
         returned: list[Instance] = []
-        kept: deque[Piece] = deque()
+        kept: deque[Instance | Piece] = deque()
         is_kept = self._sending is not None
         for piece in self._queue:
+            if isinstance(piece, Instance):
+                is_kept = False
+                returned.append(piece)
+                continue
             is_kept = is_kept and not piece.is_first
             if is_kept:
                 kept.append(piece)
@@ -180,38 +212,64 @@ class Requests:
         buffers: list[pdu.Octets] = []
         spent: list[Buffer] = []
         finished: list[Exchange] = []
+        is_loaded = False
         payload = 0
         while self._queue and payload < _GATHERED and len(buffers) < _MOST_BUFFERS:
-            piece = self._queue[0]
-            if piece.is_first:
-                if len(self._outstanding) >= self._window:
-                    break
-                buffers += self._begin_store(piece.instance)
-            exchange = self._sending
-            if exchange is None or (piece.problem is not None and not piece.is_first):
+            item = self._queue[0]
+            if not isinstance(item, Instance):
+                taken = self._take_piece(item, buffers, spent, finished)
+            elif is_loaded and item.data is None:
+                break  # the memory that data sets are loaded into holds one that has not left
+            else:
+                taken = self._take_whole(item, buffers)
+                is_loaded |= item.data is None
+            if taken is None:
                 break
-            if len(piece.data) > self._most_at_once:
-                buffers += self._fragmenter.fragments(exchange.context_id, self._cut(piece), last=False)
-                payload += self._most_at_once
-                continue
-            self._queue.popleft()
-            buffers += self._fragmenter.fragments(exchange.context_id, piece.data, last=piece.is_last)
-            payload += len(piece.data)
-            spent.append(piece.buffer)
-            if piece.is_last:
-                self._sending = None
-                exchange.is_sent = True
-                exchange.sent_at = self._clock()
-                if exchange.status is not None:
-                    self._forget(exchange)
-                    finished.append(exchange)
+            payload += taken
         return Gathered(buffers, payload, spent, finished)
+
+    def _take_whole(self, instance: Instance, buffers: list[pdu.Octets]) -> int | None:
+        """Begin and end the store of an instance; its bytes, ``None`` where it cannot begin now."""
+        if len(self._outstanding) >= self._window:
+            return None
+        data = instance.data if instance.data is not None else self._load(instance)
+        if data is None:
+            return None
+        self._queue.popleft()
+        self._store_whole(instance, data, buffers)
+        return len(data)
+
+    def _take_piece(
+        self, piece: Piece, buffers: list[pdu.Octets], spent: list[Buffer], finished: list[Exchange]
+    ) -> int | None:
+        """Send a piece, or a part of a large one; its bytes, ``None`` where it cannot be sent now."""
+        if piece.is_first:
+            if len(self._outstanding) >= self._window:
+                return None
+            buffers += self._begin_store(piece.instance)
+        exchange = self._sending
+        if exchange is None or (piece.problem is not None and not piece.is_first):
+            return None
+        if len(piece.data) > self._most_at_once:
+            buffers += self._fragmenter.fragments(exchange.context_id, self._cut(piece), last=False)
+            return self._most_at_once
+        self._queue.popleft()
+        buffers += self._fragmenter.fragments(exchange.context_id, piece.data, last=piece.is_last)
+        spent.append(piece.buffer)
+        if piece.is_last:
+            self._sending = None
+            exchange.is_sent = True
+            exchange.sent_at = self._clock()
+            if exchange.status is not None:
+                self._forget(exchange)
+                finished.append(exchange)
+        return len(piece.data)
 
     def unreadable(self) -> tuple[Exchange, Unsendable] | None:
         """The store that cannot be completed, when it is the only one left outstanding; it is forgotten."""
         piece = self._queue[0] if self._queue else None
         exchange = self._sending
-        if piece is None or piece.problem is None or exchange is None or len(self._outstanding) > 1:
+        if not isinstance(piece, Piece) or piece.problem is None or exchange is None or len(self._outstanding) > 1:
             return None
         self._queue.popleft()
         piece.buffer.release()
@@ -289,6 +347,42 @@ class Requests:
             raise InvalidPdu(f"a response in context {context_id}, which was not accepted", ABORT_UNEXPECTED_PDU)
         self._notice(Deviation.OTHER_CONTEXT)
 
+    def _store_whole(self, instance: Instance, data: bytes | memoryview, buffers: list[pdu.Octets]) -> None:
+        """Begin and end a store whose whole data set is ``data``."""
+        if len(data) & 1:  # deflated (PS3.5 A.5)
+            data = bytes(data) + b"\0"
+        size = len(data)
+        context_id = self._contexts[instance.sop_class_uid, instance.transfer_syntax_uid]
+        key = context_id, len(instance.sop_instance_uid)
+        head = self._heads[key] if key in self._heads else self._head(key, instance)
+        if head is None:
+            buffers += self._begin_store(instance)
+            buffers += self._fragmenter.fragments(context_id, memoryview(data), last=True)
+            exchange = self._sending
+            self._sending = None
+        else:
+            exchange = self._begin(instance, context_id)
+            request = head.pdu(exchange.message_id, instance.sop_instance_uid)
+            if size <= _JOINED and size <= self._fragmenter.fragment_length:
+                buffers.append(b"".join((request, self._fragmenter.last_header(context_id, size), data)))
+            else:
+                buffers.append(request)
+                buffers += self._fragmenter.fragments(context_id, memoryview(data), last=True)
+        if exchange is not None:
+            exchange.is_sent = True
+
+    def _head(self, key: tuple[int, int], instance: Instance) -> StoreRequestHead | None:
+        context_id, _ = key
+        pdus = self._fragmenter.command(context_id, self._template(instance).command_set(0, instance.sop_instance_uid))
+        head = self._heads[key] = StoreRequestHead.of(bytes(pdus[0])) if len(pdus) == 1 else None
+        return head
+
+    def _template(self, instance: Instance) -> StoreRequestTemplate:
+        template = self._templates.get(instance.sop_class_uid)
+        if template is None:
+            template = self._templates[instance.sop_class_uid] = StoreRequestTemplate(instance.sop_class_uid)
+        return template
+
     def _cut(self, piece: Piece) -> memoryview:
         """The part of the first piece in the queue that goes out now; the rest of it is left there."""
         self._queue[0] = piece._replace(data=piece.data[self._most_at_once :], is_first=False)
@@ -304,14 +398,20 @@ class Requests:
 
     def _begin_store(self, instance: Instance) -> list[pdu.Octets]:
         context_id = self._contexts[instance.sop_class_uid, instance.transfer_syntax_uid]
-        template = self._templates.get(instance.sop_class_uid)
-        if template is None:
-            template = self._templates[instance.sop_class_uid] = StoreRequestTemplate(instance.sop_class_uid)
         exchange = self._sending = self._begin(instance, context_id)
-        command_set = template.command_set(exchange.message_id, instance.sop_instance_uid)
+        command_set = self._template(instance).command_set(exchange.message_id, instance.sop_instance_uid)
         return self._fragmenter.command(context_id, command_set)
 
     def _forget(self, exchange: Exchange) -> None:
         del self._outstanding[exchange.message_id]
         self.is_repeating = False
         self.last_answered = exchange.message_id
+
+
+def _is_first(item: Instance | Piece) -> bool:
+    """Whether a store begins with it."""
+    return isinstance(item, Instance) or item.is_first
+
+
+def _nothing(_instance: Instance) -> memoryview | None:
+    return None

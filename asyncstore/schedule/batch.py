@@ -40,9 +40,11 @@ class Batch:
         self._rest = list(instances)
         self._association = association
         self._on_problem = on_problem
+        self._is_withdrawn = False
 
     def withdraw(self) -> list[Instance]:
         """Take back those whose turn has not come."""
+        self._is_withdrawn = True
         rest, self._rest = self._rest, []
         return rest
 
@@ -52,13 +54,35 @@ class Batch:
         Raises:
             PrepareError: nothing can be converted.
         """
+        for portion, transfer_syntax in carriage.portions(self._instances):
+            left = portion
+            if transfer_syntax is None and reader.is_direct(portion):
+                left = await self._submit_whole(portion, reader)
+            if left and not await self._submit_pieces(left, transfer_syntax, reader, converter):
+                break
+            if self._association.error is not None or self._is_withdrawn:
+                break
+
+    async def _submit_whole(self, portion: list[Instance], reader: Reader) -> list[Instance]:
+        """Submit a portion to be loaded at its turn; what must be read in pieces after all."""
+        del self._rest[: len(portion)]
+        self._association.submit_whole(portion, reader.load)
+        left = await self._association.taken()
+        self._rest[:0] = left
+        return [] if self._is_withdrawn else left
+
+    async def _submit_pieces(
+        self, portion: list[Instance], transfer_syntax: str | None, reader: Reader, converter: Converter
+    ) -> bool:
+        """Read and submit a portion; whether there is more of use."""
         association = self._association
-        async with aclosing(_loads(self._instances, carriage, reader, converter)) as loads:
+        async with aclosing(_loads(portion, transfer_syntax, reader, converter)) as loads:
             async for pieces in loads:
                 association.submit(self._in_turn(pieces))
                 is_over = not self._rest and not association.is_taking(pieces[-1].instance)
                 if association.error is not None or is_over:
-                    break
+                    return False
+        return True
 
     def _in_turn(self, pieces: list[Piece]) -> list[Piece]:
         """``pieces`` without those of instances that were withdrawn, and of those that cannot be sent."""
@@ -85,21 +109,20 @@ class Batch:
 
 
 async def _loads(
-    batch: list[Instance], carriage: Carriage, reader: Reader, converter: Converter
+    portion: list[Instance], transfer_syntax: str | None, reader: Reader, converter: Converter
 ) -> AsyncGenerator[list[Piece], None]:
-    """The pieces of ``batch`` as the association takes them, a buffer's load at a time."""
-    for portion, transfer_syntax in carriage.portions(batch):
-        if transfer_syntax is None:
-            async for pieces in reader.read(portion):
-                yield pieces
-            continue
-        async with converter.converted(portion, transfer_syntax) as made:
-            for is_converted, run in groupby(zip(portion, made, strict=True), _is_converted):
-                if is_converted:
-                    async for pieces in reader.read([there for _, there in run if isinstance(there, Instance)]):
-                        yield pieces
-                else:
-                    yield [_nothing_of(one, there) for one, there in run if isinstance(there, Unsendable)]
+    """The pieces of ``portion`` as the association takes them, a buffer's load at a time."""
+    if transfer_syntax is None:
+        async for pieces in reader.read(portion):
+            yield pieces
+        return
+    async with converter.converted(portion, transfer_syntax) as made:
+        for is_converted, run in groupby(zip(portion, made, strict=True), _is_converted):
+            if is_converted:
+                async for pieces in reader.read([there for _, there in run if isinstance(there, Instance)]):
+                    yield pieces
+            else:
+                yield [_nothing_of(one, there) for one, there in run if isinstance(there, Unsendable)]
 
 
 def _is_converted(conversion: tuple[Instance, Instance | Unsendable]) -> bool:

@@ -558,3 +558,38 @@ async def test_an_echo_on_an_association_that_has_ended_raises_why():
         await until(lambda: observed.ends)
         with pytest.raises(LinkLost):
             await observed.association.echo()
+
+
+async def test_instances_are_loaded_at_their_turn_and_those_that_cannot_be_come_back(found):
+    loads = []
+
+    def load(instance):
+        loads.append(instance)
+        return None if instance is found[2] else memoryview(Path(instance.path).read_bytes())[instance.offset :]
+
+    async with nothing_left_behind(), running_hostile() as scp, opened(scp.port) as observed:
+        observed.association.submit_whole(found, load)
+        assert await observed.association.taken() == found[2:]
+        assert loads == found[:3]
+        await observed.association.settled()
+        assert [attempt.instance for attempt in observed.attempts] == found[:2]
+        assert {attempt.status for attempt in observed.attempts} == {0}
+        observed.association.submit_whole(found[3:], load)
+        assert await observed.association.taken() == []
+        await observed.association.settled()
+        await observed.association.release()
+        assert scp.violations == []
+    assert [attempt.instance for attempt in observed.attempts] == found[:2] + found[3:]
+
+
+async def test_whoever_waits_for_instances_to_be_taken_learns_that_the_association_has_ended(found):
+    silent = Behaviour(on_store=stays_silent())
+    async with nothing_left_behind(), running_hostile(silent) as scp, opened(scp.port) as observed:
+        observed.association.submit_whole(found, lambda _instance: None)
+        assert await observed.association.taken() == found
+        observed.association.submit_whole(found, lambda instance: memoryview(bytes(instance.length)))
+        waiting = asyncio.create_task(observed.association.taken())
+        await asyncio.sleep(0)
+        observed.association.abort()
+        assert await waiting == []
+        assert observed.association.withdraw() == found[1:]

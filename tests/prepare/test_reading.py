@@ -466,3 +466,51 @@ async def test_a_read_that_hangs_does_not_keep_anyone_from_leaving(tmp_path, mon
     finally:
         may_go_on.set()
     await _ended()
+
+
+# Data sets that are loaded at once.
+
+
+@pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="this system does not tell what is in the page cache")
+def test_what_is_in_the_page_cache_is_loaded_at_once_after_the_first_read(tmp_path):
+    instances = [_instance(tmp_path, str(number), 1000 + number) for number in range(3)]
+
+    async def body(reader):
+        assert not reader.is_direct(instances)
+        await _read(reader, instances[:1])
+        assert reader.is_direct(instances)
+        return [bytes(reader.load(instance)) for instance in instances]
+
+    assert _running(body) == [Path(one.path).read_bytes()[_OFFSET:] for one in instances]
+
+
+def test_what_is_in_memory_needs_no_read(tmp_path):
+    small = [_instance(tmp_path, str(number), 10, is_small=True) for number in range(3)]
+
+    async def body(reader):
+        return reader.is_direct(small), reader.is_direct([*small, _instance(tmp_path, "file", 10)])
+
+    assert _running(body) == (True, False)
+
+
+@pytest.mark.parametrize("what", ["gone", "cut short", "exchanged", "too large"])
+def test_what_cannot_be_loaded_is_left_to_reading_which_tells_why(tmp_path, what):
+    instance = _instance(tmp_path, "file", BUFFER_SIZE + 2 if what == "too large" else 1000)
+    status = Path(instance.path).stat()
+    instance = instance._replace(version=(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
+    if what == "gone":
+        Path(instance.path).unlink()
+    elif what == "cut short":
+        os.truncate(instance.path, 500)
+    elif what == "exchanged":
+        other = _instance(tmp_path, "other", 1000)
+        os.replace(other.path, instance.path)  # noqa: PTH105 - both are text
+
+    async def body(reader):
+        await _read(reader, [_instance(tmp_path, "first", 10)])
+        loaded = reader.load(instance)
+        return loaded, [piece.problem for piece in await _read(reader, [instance])]
+
+    loaded, problems = _running(body)
+    assert loaded is None
+    assert all(problems) is (what != "too large")

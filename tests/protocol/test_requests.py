@@ -12,6 +12,7 @@ from asyncstore.errors import InvalidPdu
 from asyncstore.model import Buffer, Instance, Piece, Unsendable
 from asyncstore.protocol.command import CommandField, StoreRequestTemplate, decode, echo_request, response
 from asyncstore.protocol.deviations import Deviation
+from asyncstore.protocol.known_responses import Answer
 from asyncstore.protocol.message import CommandReceived, MessageReader
 from asyncstore.protocol.pdu import Fragmenter, PduDecoder
 from asyncstore.protocol.requests import Requests
@@ -571,3 +572,92 @@ def test_every_store_comes_out_once_and_every_buffer_is_released(window, steps):
     assert len(freed) == buffers
     assert requests.is_idle
     assert all(is_whole for *_, is_whole in _on_the_wire(*gathered)[:-1])
+
+
+# Instances whose whole data set is loaded at its turn.
+
+
+def _whole(name, data, *, is_in_memory):
+    instance = _instance(name, length=len(data))
+    return instance._replace(data=data) if is_in_memory else instance
+
+
+@pytest.mark.parametrize("maximum_length", [8, 100, 4096, 16384, 0])
+@pytest.mark.parametrize("is_in_memory", [True, False])
+def test_whole_instances_are_on_the_wire_what_their_pieces_are(maximum_length, is_in_memory):
+    noise = random.Random(1)  # noqa: S311 - noise, not a secret
+    data = {name: noise.randbytes(size) for name, size in (("1", 2), ("22", 4090), ("3", 40_000), ("4", 0))}
+    as_pieces = Requests(_CONTEXTS, Fragmenter(maximum_length), 0, _Clock())
+    as_pieces.submit(
+        Piece(_instance(name), memoryview(of_it), True, True, _buffer(), None) for name, of_it in data.items()
+    )
+    whole = Requests(_CONTEXTS, Fragmenter(maximum_length), 0, _Clock())
+    whole.submit_whole(
+        [_whole(name, of_it, is_in_memory=is_in_memory) for name, of_it in data.items()],
+        lambda instance: memoryview(data[instance.path[1:]]),
+    )
+    sent = []
+    while whole.goes_on:
+        sent.append(whole.gather())
+    assert sum(one.payload for one in sent) == sum(map(len, data.values()))
+    pieces = []
+    while as_pieces.goes_on:
+        pieces.append(as_pieces.gather())
+    assert _on_the_wire(*sent) == _on_the_wire(*pieces)
+
+
+def test_what_is_loaded_leaves_before_the_memory_is_loaded_into_again():
+    requests = _requests(window=0)
+    memory = bytearray(4)
+    loads = iter([b"1111", b"2222"])
+
+    def load(_instance):
+        memory[:] = next(loads)
+        return memoryview(memory)
+
+    requests.submit_whole([_instance("1"), _instance("2")], load)
+    sent = [b"".join(requests.gather().buffers) for _ in range(2)]
+    assert [b"1111" in one for one in sent] == [True, False]
+    assert [b"2222" in one for one in sent] == [False, True]
+
+
+def test_an_instance_that_cannot_be_loaded_stays_where_it_is_and_can_be_taken_back():
+    requests = _requests(window=0)
+    instances = [_whole("1", b"1111", is_in_memory=True), _instance("2"), _whole("3", b"3333", is_in_memory=True)]
+    requests.submit_whole(instances, lambda _instance: None)
+    assert [message[2] for message in _on_the_wire(requests.gather())] == ["1.2.1"]
+    assert requests.is_stuck
+    assert not requests.gather().buffers
+    assert requests.stores == 3
+    assert requests.take_back() == instances[1:]
+    assert not requests.is_stuck
+
+
+def test_deflated_data_sets_of_odd_length_are_padded():
+    requests = _requests()
+    requests.submit_whole([_whole("1", b"odd", is_in_memory=True)], lambda _instance: None)
+    assert _on_the_wire(requests.gather())[0][3:] == (b"odd\0", True)
+
+
+def test_a_recognised_response_finishes_its_store_and_no_other():
+    requests = _requests(window=0)
+    requests.submit_whole([_whole(name, b"1111", is_in_memory=True) for name in "12"], lambda _instance: None)
+    requests.gather()
+    context_id = next(iter(_CONTEXTS.values()))
+    assert requests.recognised(Answer(9, context_id, 0)) is None
+    assert requests.recognised(Answer(1, context_id + 2, 0)) is None
+    assert requests.recognised(Answer(1, context_id, 0xFF00)) is None
+    finished = requests.recognised(Answer(2, context_id, 0xA700))
+    assert (finished.instance.path, finished.status) == ("/2", 0xA700)
+    assert requests.recognised(Answer(2, context_id, 0)) is None
+    assert requests.outstanding == 1
+
+
+def test_a_response_before_its_request_has_left_is_read_in_full():
+    requests = _requests()
+    first, last = _pieces(_instance("1"), 2)
+    requests.submit([first])
+    requests.gather()
+    assert requests.recognised(Answer(1, next(iter(_CONTEXTS.values())), 0)) is None
+    requests.submit([last])
+    assert requests.stores == 1

@@ -122,6 +122,9 @@ class World:
 class FakeReader:
     """Reads ahead as far as it has buffers; a load of pieces takes one."""
 
+    def is_direct(self, _instances):
+        return False
+
     def __init__(self, world):
         self._world = world
         self._buffers = asyncio.Semaphore(2)
