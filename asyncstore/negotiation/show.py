@@ -45,8 +45,8 @@ def request_lines(request: AssociateRequest) -> Iterator[str]:
 def answer_lines(request: AssociateRequest, accept: AssociateAccept) -> Iterator[str]:
     """The answer, but for its contexts."""
     yield from _user_information(accept)
-    if accept.identity_response is not None:
-        yield f"the user identity is confirmed, with {len(accept.identity_response)} bytes"
+    if accept.identity is not None:
+        yield f"the user identity is confirmed, with {len(accept.identity)} bytes"
     elif request.identity is not None and request.identity.wants_response:
         yield "the user identity is not confirmed"
 

@@ -1,9 +1,8 @@
 """Command sets of C-STORE and C-ECHO (PS3.7 9.3.1, 9.3.5): Implicit VR Little Endian, group 0000 only (PS3.7 6.3.1).
 
-Elements of other groups are ignored where they come: DCMTK and pynetdicom ignore them as well.
+Received elements of other groups are ignored, as DCMTK and pynetdicom do.
 
-Encoding a C-STORE-RQ is on the hot path, so what does not change between the instances of one SOP class is encoded once
-(:class:`StoreRequestTemplate`).
+Encoding a C-STORE-RQ is on the hot path: :class:`StoreRequestTemplate` encodes the constant parts once per SOP class.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from asyncstore.protocol.text import readable
 
 
 class CommandField(IntEnum):
-    """PS3.7 E.1, (0000,0100). The others of DIMSE are not this program's business."""
+    """(0000,0100), PS3.7 E.1: the commands of storage and verification."""
 
     C_STORE_RQ = 0x0001
     C_STORE_RSP = 0x8001
@@ -39,11 +38,11 @@ _STATUS = 0x0900
 _AFFECTED_SOP_INSTANCE_UID = 0x1000
 
 _NEXT_GROUP = 0x0001_0000
-"""The number of the first element that is of no command set: (0001,0000)."""
+"""(0001,0000): the first element beyond group 0000."""
 
 _NO_DATA_SET = 0x0101
 _DATA_SET_PRESENT = 0x0001
-"""Any value but 0101 says so (PS3.7 E.1)."""
+"""Any value but 0101 announces a data set (PS3.7 E.1)."""
 _PRIORITY_MEDIUM = 0x0000
 
 _ELEMENT_HEADER = Struct("<HHI")
@@ -76,7 +75,7 @@ class StoreRequestTemplate:
         self._between = _us(_PRIORITY, _PRIORITY_MEDIUM) + _us(_COMMAND_DATA_SET_TYPE, _DATA_SET_PRESENT)
 
     def command_set(self, message_id: int, sop_instance_uid: str) -> bytes:
-        """The command set that announces the data set of ``sop_instance_uid``."""
+        """The command set for one instance; its data set follows."""
         return _with_group_length(
             self._before
             + _us(_MESSAGE_ID, message_id)
@@ -96,7 +95,7 @@ def echo_request(message_id: int) -> bytes:
 
 
 class Command:
-    """A command set that was received. What it did not contain is ``None``.
+    """A received command set. Missing elements are ``None``.
 
     Raises:
         InvalidPdu: it has no command field, or an element of a length its VR does not allow.
@@ -109,11 +108,11 @@ class Command:
         if field is None:
             raise InvalidPdu("a command set without a command field", ABORT_INVALID_PARAMETER)
         self.field = field
-        """(0000,0100), a :class:`CommandField` or another one."""
+        """(0000,0100): a :class:`CommandField` or any other number."""
         self.message_id = _integer(values, _MESSAGE_ID_BEING_RESPONDED_TO if self.is_response else _MESSAGE_ID)
-        """Of a request its Message ID, of a response the Message ID Being Responded To."""
+        """A request's Message ID, or a response's Message ID Being Responded To."""
         self.status = _integer(values, _STATUS)
-        """Of a response."""
+        """Responses have it."""
         self.has_data_set = _integer(values, _COMMAND_DATA_SET_TYPE) not in (_NO_DATA_SET, None)
         """Whether a data set follows."""
         self.class_uid_value = values.get(_AFFECTED_SOP_CLASS_UID)
@@ -125,7 +124,7 @@ class Command:
 
     @property
     def is_response(self) -> bool:
-        """Bit 15 of the command field tells (PS3.7 E.1)."""
+        """Whether bit 15 of the command field is set (PS3.7 E.1)."""
         return bool(self.field & 0x8000)
 
     @property
@@ -139,7 +138,7 @@ class Command:
         return _uid(self.instance_uid_value)
 
     def like(self, message_id: int, sop_instance_uid: bytes) -> Command:
-        """The same but for these two."""
+        """A copy with another message id and SOP instance UID."""
         other = Command.__new__(Command)
         other.field = self.field
         other.message_id = message_id
@@ -164,7 +163,7 @@ def _uid(value: bytes | None) -> str | None:
 
 
 def response(request: Command, status: int) -> bytes:
-    """The C-STORE-RSP or C-ECHO-RSP (PS3.7 9.3.1.2, 9.3.5.2) to ``request``, with the UIDs as they came."""
+    """The C-STORE-RSP or C-ECHO-RSP (PS3.7 9.3.1.2, 9.3.5.2) to ``request``, with the UIDs it sent."""
     elements = _padded(_AFFECTED_SOP_CLASS_UID, request.class_uid_value) if request.class_uid_value else b""
     elements += _us(_COMMAND_FIELD, request.field | 0x8000) + _us(
         _MESSAGE_ID_BEING_RESPONDED_TO, request.message_id or 0
@@ -185,9 +184,9 @@ def decode(data: bytes) -> Command:
 
 
 def _elements(data: bytes, positions: dict[int, int]) -> dict[int, bytes]:
-    """The elements of a command set by their numbers, and into ``positions`` where their values begin.
+    """The elements of a command set by number: ``group << 16 | element``.
 
-    Elements of other groups have the number that group and element make together, which no element of group 0000 has.
+    Adds the position of each value to ``positions``.
     """
     values: dict[int, bytes] = {}
     position, end = 0, len(data)
@@ -208,9 +207,8 @@ def _elements(data: bytes, positions: dict[int, int]) -> dict[int, bytes]:
 class CommandReader:
     """Reads the command sets of one association.
 
-    A peer's responses resemble each other: all but the message id, and the SOP instance UID at the end, is byte for
-    byte the same from one store to the next. So what stands in the first one is taken over for those that are equal in
-    the rest, which takes a fifth of the time of reading them.
+    A peer's responses differ only in the message id and the SOP instance UID at the end. If the other bytes equal those
+    of the last response, its values are reused: a fifth of the time.
     """
 
     def __init__(self, notice: Notice = unnoticed) -> None:
@@ -245,7 +243,7 @@ class CommandReader:
         return command
 
     def _remember(self, data: bytes, command: Command, positions: dict[int, int]) -> None:
-        """The instance UID has the highest element number of a response, so it stands last (PS3.7 6.3.1)."""
+        """Keep a response for comparison, if it ends with its SOP instance UID (by PS3.7 6.3.1 it does)."""
         if not command.is_response:
             return
         at, end = positions.get(_MESSAGE_ID_BEING_RESPONDED_TO), positions.get(_AFFECTED_SOP_INSTANCE_UID)

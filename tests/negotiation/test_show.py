@@ -94,5 +94,5 @@ def test_an_answer_is_shown_with_the_result_of_every_context():
 )
 def test_whether_an_identity_is_confirmed_is_shown(response, line):
     request = REQUEST._replace(identity=UserIdentity(IdentityKind.USERNAME, b"jdoe", wants_response=True))
-    accept = AssociateAccept("OURS", "THEIRS", (), 0, identity_response=response)
+    accept = AssociateAccept("OURS", "THEIRS", (), 0, identity=response)
     assert list(answer_lines(request, accept))[-1] == line
