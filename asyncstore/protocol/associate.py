@@ -174,7 +174,7 @@ class AssociateRequest(_Associate[ProposedContext, UserIdentity]):
         Raises:
             ValueError: roles, extended negotiation and identity do not fit into one item (see :func:`excess`).
         """
-        contexts = b"".join(
+        contexts = (
             _item(
                 _PRESENTATION_CONTEXT_RQ,
                 bytes((context.id, 0, 0, 0))
@@ -184,9 +184,7 @@ class AssociateRequest(_Associate[ProposedContext, UserIdentity]):
             for context in self.contexts
         )
         identity = b"" if self.identity is None else _identity_item(self.identity)
-        return with_header(
-            PduType.ASSOCIATE_RQ, _beginning(self) + contexts + _item(_USER_INFORMATION, _user_items(self) + identity)
-        )
+        return with_header(PduType.ASSOCIATE_RQ, _encoded(self, contexts, identity))
 
     @classmethod
     def decode(cls, body: bytes) -> AssociateRequest:
@@ -218,7 +216,7 @@ class AssociateAccept(_Associate[ContextResult, bytes]):
         Raises:
             ValueError: a transfer syntax does not fit into its item.
         """
-        contexts = b"".join(
+        contexts = (
             _item(
                 _PRESENTATION_CONTEXT_AC,
                 bytes((context.id, 0, context.result, 0)) + _text_item(_TRANSFER_SYNTAX, context.transfer_syntax),
@@ -226,12 +224,10 @@ class AssociateAccept(_Associate[ContextResult, bytes]):
             for context in self.contexts
         )
         response = b"" if self.identity is None else _item(_USER_IDENTITY_AC, _field(self.identity))
-        beginning = _beginning(self)
+        body = _encoded(self, contexts, response)
         if echoed is not None:
-            beginning = beginning[: _ECHOED.start] + echoed + beginning[_ECHOED.stop :]
-        return with_header(
-            PduType.ASSOCIATE_AC, beginning + contexts + _item(_USER_INFORMATION, _user_items(self) + response)
-        )
+            body = body[: _ECHOED.start] + echoed + body[_ECHOED.stop :]
+        return with_header(PduType.ASSOCIATE_AC, body)
 
     @classmethod
     def decode(cls, body: bytes) -> AssociateAccept:
@@ -270,7 +266,7 @@ def _decoded(
     identity_item: int,
     identity: Callable[[bytes], _Identity],
 ) -> _Associate[_Context, _Identity]:
-    """Read the body of an A-ASSOCIATE-RQ or -AC; of an item that comes twice where one is allowed, the last counts."""
+    """Read the body of an A-ASSOCIATE-RQ or -AC. If a single item is repeated, the last one counts."""
     if len(body) < _FIXED.size:
         raise InvalidPdu(f"an A-ASSOCIATE PDU of only {len(body)} bytes", ABORT_INVALID_PARAMETER)
     version, called, calling = _FIXED.unpack_from(body)
@@ -379,12 +375,16 @@ def _text_item(kind: int, text: str) -> bytes:
     return _item(kind, text.encode("ascii"))
 
 
-def _beginning(pdu: _Associate[Any, Any]) -> bytes:
+def _encoded(pdu: _Associate[Any, Any], contexts: Iterable[bytes], identity: bytes) -> bytes:
+    """The body, from encoded contexts and an encoded user identity."""
     called, calling = (
         title.encode("ascii").ljust(_AE_TITLE_LENGTH) for title in (pdu.called_ae_title, pdu.calling_ae_title)
     )
-    return _FIXED.pack(pdu.protocol_version, called, calling) + _text_item(
-        _APPLICATION_CONTEXT, pdu.application_context
+    return (
+        _FIXED.pack(pdu.protocol_version, called, calling)
+        + _text_item(_APPLICATION_CONTEXT, pdu.application_context)
+        + b"".join(contexts)
+        + _item(_USER_INFORMATION, _user_items(pdu) + identity)
     )
 
 
