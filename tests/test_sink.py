@@ -1,4 +1,4 @@
-"""The sink: an SCP that others can send to, that stores byte for byte, and that no peer can hang or kill."""
+"""The sink: other senders can use it, it stores byte for byte, and no peer can block or crash it."""
 
 import asyncio
 import random
@@ -66,7 +66,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-# Others send to it ----------------------------------------------------------------------------------------------------
+# Other senders --------------------------------------------------------------------------------------------------------
 
 
 @in_both_loops
@@ -118,7 +118,7 @@ async def test_pynetdicom_stores_and_verifies(files, sent, tmp_path):
         assert data_sets(tmp_path).keys() == sent.keys()
 
 
-async def test_what_it_stores_is_a_part_10_file_that_others_read(files, tmp_path):
+async def test_pydicom_and_dcmtk_read_the_stored_file(files, tmp_path):
     async with Sink(port=0, output=tmp_path) as sink:
         await send(sink.port, files[:1])
     [path] = tmp_path.iterdir()
@@ -147,10 +147,10 @@ async def test_without_a_folder_it_counts_and_keeps_nothing(files, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-# What it is told to do ------------------------------------------------------------------------------------------------
+# Options --------------------------------------------------------------------------------------------------------------
 
 
-async def test_it_rejects_who_calls_another_ae_title(files):
+async def test_it_rejects_another_called_ae_title(files):
     async with nothing_left_behind(), Sink(port=0, ae_title="SINK") as sink:
         wrong = await storescu(sink.port, files, "-aec", "OTHER")
         assert wrong.returncode != 0
@@ -163,7 +163,7 @@ async def test_it_rejects_who_calls_another_ae_title(files):
         assert sink.tally.instances == len(files)
 
 
-async def test_it_takes_no_more_associations_than_told():
+async def test_it_limits_the_number_of_associations():
     async with (
         nothing_left_behind(),
         Sink(port=0, max_associations=2) as sink,
@@ -182,7 +182,7 @@ async def test_it_takes_no_more_associations_than_told():
 
 
 @pytest.mark.parametrize(("status", "result"), [(0xA700, Result.FAILED), (0xB000, Result.WARNING)])
-async def test_it_answers_the_status_it_is_told(files, tmp_path, status, result):
+async def test_it_answers_with_the_given_status(files, tmp_path, status, result):
     async with nothing_left_behind(), Sink(port=0, output=tmp_path, status=status) as sink:
         ran = await send(sink.port, files)
         assert ran.results == {result: len(files)}
@@ -193,8 +193,8 @@ async def test_it_answers_the_status_it_is_told(files, tmp_path, status, result)
             assert list(tmp_path.iterdir()) == []
 
 
-async def test_an_instance_that_is_stored_with_a_warning_is_there(files, tmp_path):
-    """A warning says stored (PS3.7 annex C), so whoever asks for one expects the file."""
+async def test_an_instance_answered_with_a_warning_is_stored(files, tmp_path):
+    """A warning means that the instance is stored (PS3.7 annex C)."""
     async with Sink(port=0, output=tmp_path, status=0xB000) as sink:
         ran = await send(sink.port, files)
         assert_true(ran, files, data_sets(tmp_path))
@@ -216,7 +216,7 @@ async def test_it_grants_a_window_no_larger_than_its_own(granted, proposed, answ
         assert item(0x53, struct.pack(">HH", answered, 1)) in scu.accepted
 
 
-async def test_it_grants_no_window_to_who_asks_for_none():
+async def test_it_grants_no_window_without_a_proposal():
     async with Sink(port=0) as sink, associated(sink.port) as scu:
         assert b"\x53\x00\x00\x04" not in scu.accepted
 
@@ -228,7 +228,7 @@ async def test_within_a_window_it_takes_everything_before_it_answers(files, sent
         assert data_sets(tmp_path) == sent
 
 
-async def test_it_announces_the_longest_pdu_and_aborts_who_sends_a_longer_one():
+async def test_it_announces_the_longest_pdu_and_aborts_at_a_longer_one():
     async with nothing_left_behind(), Sink(port=0, max_pdu=16384) as sink, associated(sink.port) as scu:
         assert item(0x51, struct.pack(">L", 16384)) in scu.accepted
         await scu.write(pdu(P_DATA, pdv(1, COMMAND, bytes(16384))))
@@ -236,7 +236,7 @@ async def test_it_announces_the_longest_pdu_and_aborts_who_sends_a_longer_one():
 
 
 @pytest.mark.parametrize("options", [{"port": 1}, {"host": "192.0.2.1"}, {"host": "no such host"}])
-async def test_where_it_cannot_listen_it_says_so(options):
+async def test_an_address_that_cannot_be_bound_is_an_error(options):
     if options == {"port": 1}:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
@@ -267,7 +267,7 @@ def test_a_value_out_of_range_is_refused_at_once(options):
         Sink(**options)
 
 
-async def test_where_it_cannot_store_it_says_so(tmp_path):
+async def test_a_folder_that_cannot_be_created_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     await _is_refused(Sink(port=0, output=tmp_path / "file"), "cannot store files in")
     await _is_refused(Sink(port=0, output=tmp_path / "file" / "below"), "cannot store files in")
@@ -280,7 +280,7 @@ async def _is_refused(sink, words):
 
 
 async def test_a_disk_that_takes_nothing_is_out_of_resources(files, tmp_path, caplog):
-    """The folder vanishes while the sink runs; other causes of failed writes are answered alike."""
+    """The folder vanishes while the sink runs; other failures of writing have the same answer."""
     output = tmp_path / "out"
     async with nothing_left_behind(), Sink(port=0, output=output) as sink:
         output.rmdir()
@@ -295,8 +295,8 @@ async def test_a_disk_that_takes_nothing_is_out_of_resources(files, tmp_path, ca
         assert (sink.tally.instances, sink.tally.replaced) == (len(files), 0)
 
 
-async def test_a_folder_that_nothing_can_be_removed_from_either_is_out_of_resources(files, tmp_path):
-    """A file has taken its place; a file system that has become read-only behaves alike."""
+async def test_a_folder_that_cannot_be_written_or_cleaned_is_out_of_resources(files, tmp_path):
+    """A file has replaced the folder; a file system that became read-only behaves alike."""
     output = tmp_path / "out"
     async with nothing_left_behind(), Sink(port=0, output=output) as sink:
         output.rmdir()
@@ -325,7 +325,7 @@ async def test_a_full_disk_leaves_no_partial_file(files, tmp_path):
 
 @contextmanager
 def no_descriptors_left():
-    """Let nothing be opened any more; what is open remains so."""
+    """Allow no more descriptors; open ones remain open."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
@@ -343,7 +343,7 @@ async def ask_for_an_association(connection, port):
 
 
 @in_both_loops
-async def test_without_descriptors_it_neither_spins_nor_floods_its_log(caplog, monkeypatch):
+async def test_without_descriptors_it_neither_spins_nor_floods_the_log(caplog, monkeypatch):
     monkeypatch.setattr("asyncstore.network.port._PAUSE", 3600.0)
     async with nothing_left_behind(), Sink(port=0) as sink:
         with socket.socket() as connection, no_descriptors_left():
@@ -359,20 +359,20 @@ async def test_without_descriptors_it_neither_spins_nor_floods_its_log(caplog, m
 
 
 @in_both_loops
-async def test_who_came_when_no_descriptors_were_left_is_served_once_there_are_some(caplog, monkeypatch):
+async def test_waiting_connections_are_served_once_descriptors_are_free(caplog, monkeypatch):
     monkeypatch.setattr("asyncstore.network.port._PAUSE", 0.01)
     async with nothing_left_behind(), Sink(port=0) as sink:
         with socket.socket() as connection:
             with no_descriptors_left():
                 await ask_for_an_association(connection, sink.port)
-                await until(lambda: len(caplog.messages) > 2)  # it was tried again, and told again
+                await until(lambda: len(caplog.messages) > 2)  # it tried again and warned again
             async with asyncio.timeout(GUARD):
                 answer = await asyncio.get_running_loop().sock_recv(connection, 1)
             assert answer == bytes([ASSOCIATE_AC])
 
 
 @in_both_loops
-async def test_leaving_the_block_when_no_descriptors_are_left_leaves_nothing_to_be_done(caplog, monkeypatch):
+async def test_leaving_the_block_without_descriptors_cancels_the_pause(caplog, monkeypatch):
     pause = 0.1
     monkeypatch.setattr("asyncstore.network.port._PAUSE", pause)
     async with nothing_left_behind():
@@ -381,8 +381,7 @@ async def test_leaving_the_block_when_no_descriptors_are_left_leaves_nothing_to_
                 with no_descriptors_left():
                     await ask_for_an_association(connection, sink.port)
                     await until(lambda: caplog.messages)
-            # The port's pause began before this one, and would be over before it. A reader added to a port that is
-            # closed would be an error of the event loop's.
+            # The port's pause would end before this one. Adding a reader to a closed port would be logged as an error.
             await asyncio.sleep(pause)
     assert [record.name for record in caplog.records if record.name == "asyncio"] == []
 
@@ -391,7 +390,7 @@ async def test_leaving_the_block_when_no_descriptors_are_left_leaves_nothing_to_
 
 
 @in_both_loops
-async def test_leaving_the_block_aborts_what_is_open(tmp_path):
+async def test_leaving_the_block_aborts_open_associations(tmp_path):
     async with nothing_left_behind(), AsyncExitStack() as peers:
         async with Sink(port=0, output=tmp_path) as sink:
             storing = await peers.enter_async_context(associated(sink.port))
@@ -409,7 +408,7 @@ async def test_leaving_the_block_aborts_what_is_open(tmp_path):
 
 
 @in_both_loops
-async def test_the_same_port_can_be_had_again_at_once(files):
+async def test_the_same_port_can_be_reused_at_once(files):
     async with Sink(port=0) as sink:
         port = sink.port
         await send(port, files[:1])
@@ -417,7 +416,7 @@ async def test_the_same_port_can_be_had_again_at_once(files):
         assert (await send(port, files[:1])).results == {Result.STORED: 1}
 
 
-async def test_the_result_of_a_sink_is_still_there_after_its_block(files):
+async def test_the_tally_remains_after_the_block(files):
     async with Sink(port=0) as sink:
         await send(sink.port, files)
     assert sink.tally.instances == len(files)
@@ -432,7 +431,7 @@ async def test_a_requestor_that_dies_in_the_middle_leaves_no_partial_file(files,
     async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink, associated(sink.port) as scu:
         await scu.write(store_request("1.2.3") + pdu(P_DATA, pdv(1, 0, bytes(10_000))))
         await until(lambda: list(tmp_path.iterdir()))
-        assert not list(tmp_path.glob("*.dcm"))  # it has its name only when it is complete
+        assert not list(tmp_path.glob("*.dcm"))  # only complete files have their names
         if ending == "abort":
             await scu.write(pdu(ABORT, bytes(4)))
             scu.close()
@@ -468,7 +467,7 @@ NOISE = random.Random(1).randbytes(5000)  # noqa: S311 - noise, not a secret
         pytest.param(associate_request(application_context="1.2.3"), id="other application context"),
     ],
 )
-async def test_who_does_not_speak_dicom_is_let_go_and_the_others_are_served(files, said):
+async def test_other_protocols_are_closed_and_other_requestors_served(files, said):
     async with nothing_left_behind(), Sink(port=0) as sink:
         async with connected(sink.port) as scu:
             await scu.write(said)
@@ -487,7 +486,7 @@ async def test_who_does_not_speak_dicom_is_let_go_and_the_others_are_served(file
         (pdu(RELEASE_RQ, bytes(4)), "what it sent is no association request"),
     ],
 )
-async def test_who_does_not_speak_dicom_is_told_of_in_one_line(said, words, caplog):
+async def test_other_protocols_are_logged_in_one_line(said, words, caplog):
     async with Sink(port=0) as sink, connected(sink.port) as scu:
         await scu.write(said)
         await last_word(scu)
@@ -495,7 +494,7 @@ async def test_who_does_not_speak_dicom_is_told_of_in_one_line(said, words, capl
     assert line.partition(": ")[2] == f"{words}; the connection is closed"
 
 
-async def test_who_says_nothing_is_told_of_to_who_wants_to_know(caplog, monkeypatch):
+async def test_a_silent_connection_is_logged_at_level_info(caplog, monkeypatch):
     monkeypatch.setattr("asyncstore.network.acceptor.ARTIM", 0.2)
     caplog.set_level("INFO")
     async with Sink(port=0) as sink, connected(sink.port) as scu:
@@ -526,7 +525,7 @@ async def test_who_says_nothing_is_told_of_to_who_wants_to_know(caplog, monkeypa
         pytest.param(pdu(RELEASE_RQ, bytes(4)) * 2, id="A-RELEASE-RQ twice"),
     ],
 )
-async def test_who_breaks_the_protocol_is_aborted_and_the_others_are_served(files, tmp_path, said):
+async def test_violations_are_aborted_and_other_requestors_served(files, tmp_path, said):
     async with nothing_left_behind(), Sink(port=0, output=tmp_path, max_pdu=16384) as sink:
         async with associated(sink.port) as scu:
             await scu.write(said)
@@ -552,7 +551,7 @@ async def test_a_transfer_syntax_that_is_no_uid_is_not_accepted(files):
         assert (await send(sink.port, files)).results == {Result.STORED: len(files)}
 
 
-async def test_ae_titles_and_reserved_bytes_are_sent_back_as_they_came_and_shown_with_escapes(caplog):
+async def test_ae_titles_and_reserved_bytes_are_sent_back_unchanged_and_escaped_in_logs(caplog):
     echoed = b" \0EVIL\n\x1b[2J\xff    " + b"ME\r\n" + bytes(12) + bytes(range(32))
     request = associate_request()
     with caplog.at_level("INFO", "asyncstore"):
@@ -589,7 +588,7 @@ async def test_a_uid_that_is_a_path_stays_within_the_folder(tmp_path, uid):
         assert all(path.parent == output and path.suffix == ".dcm" for path in everything)
 
 
-async def test_uids_that_cannot_be_names_have_files_of_their_own(tmp_path):
+async def test_uids_that_are_no_safe_names_have_files_of_their_own(tmp_path):
     uids = ["1.2/3", "1.2_3", "1.2.3/", "..", "~.", "1.2.3.4", "." + "1" * 63, "." + "1" * 62 + "2"]
     async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink, associated(sink.port) as scu:
         for uid in uids:
@@ -601,7 +600,7 @@ async def test_uids_that_cannot_be_names_have_files_of_their_own(tmp_path):
     assert tmp_path / "1.2.3.4.dcm" in tmp_path.iterdir()
 
 
-async def test_nothing_counts_that_came_behind_a_violation(tmp_path):
+async def test_data_after_a_violation_is_ignored(tmp_path):
     store = store_request("1.2.3.4") + pdu(P_DATA, pdv(1, LAST, b"\x08\x00\x18\x00UI\x02\x001\0"))
     async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink, associated(sink.port) as scu:
         await scu.write(COMMAND_SET_OF_GARBAGE + store)
@@ -612,7 +611,7 @@ async def test_nothing_counts_that_came_behind_a_violation(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_who_connects_and_says_nothing_holds_nobody_up(files):
+async def test_a_silent_connection_does_not_block_others(files):
     async with nothing_left_behind(), Sink(port=0, max_associations=1) as sink:
         silent = [await asyncio.open_connection("127.0.0.1", sink.port) for _ in range(20)]
         assert (await send(sink.port, files, associations=1)).results == {Result.STORED: len(files)}
@@ -620,7 +619,7 @@ async def test_who_connects_and_says_nothing_holds_nobody_up(files):
             writer.close()
 
 
-async def test_who_does_not_read_its_answers_holds_nobody_up(files):
+async def test_a_requestor_that_does_not_read_does_not_block_others(files):
     async with nothing_left_behind(), Sink(port=0) as sink, associated(sink.port, window=0) as greedy:
         for _ in range(50):
             await greedy.write(ECHO * 20)
@@ -628,7 +627,7 @@ async def test_who_does_not_read_its_answers_holds_nobody_up(files):
 
 
 @pytest.mark.parametrize("is_secured", [False, True], ids=["plain", "TLS"])
-async def test_from_who_does_not_read_its_answers_no_more_is_taken_until_it_does(is_secured, tmp_path):
+async def test_receiving_pauses_while_a_requestor_does_not_read(is_secured, tmp_path):
     """Otherwise the answers would fill the memory."""
     many = 200_000
     ours, theirs = _certified(tmp_path) if is_secured else (None, None)
@@ -651,7 +650,7 @@ async def test_from_who_does_not_read_its_answers_no_more_is_taken_until_it_does
 
 
 def _certified(folder):
-    """What a sink and a requestor need for TLS."""
+    """The options of TLS for a sink, and the context for a requestor."""
     authority = Authority.make()
     trusted = authority.write(folder)
     key, certificate = authority.certify("127.0.0.1").write(folder, "both")
@@ -677,7 +676,7 @@ async def test_contexts_are_answered_one_by_one():
     assert answered.presentation_context[0].transfer_syntax == IMPLICIT  # the first that was proposed
 
 
-async def test_an_operation_it_does_not_know_is_answered_as_such():
+async def test_an_unknown_operation_is_answered_as_unrecognized():
     find = command_set(AffectedSOPClassUID=CT, CommandField=0x20, MessageID=7, Priority=0, CommandDataSetType=0x0101)
     async with nothing_left_behind(), Sink(port=0) as sink, associated(sink.port) as scu:
         await scu.write(pdu(P_DATA, pdv(1, COMMAND | LAST, find)))
@@ -701,7 +700,7 @@ async def test_bytes_may_come_one_by_one(tmp_path):
 
 
 @in_both_loops
-async def test_several_senders_at_once_are_kept_apart(tmp_path):
+async def test_several_senders_at_once_do_not_mix(tmp_path):
     folders = [tmp_path / f"{number}" for number in range(4)]
     for number, folder in enumerate(folders):
         instances(folder, 30, data_set_bytes=20_000, seed=number)
@@ -713,6 +712,6 @@ async def test_several_senders_at_once_are_kept_apart(tmp_path):
         }
 
 
-async def test_a_sender_within_the_same_block_is_the_shortest_test_there_is(folder):
+async def test_a_sender_works_in_the_same_block(folder):
     async with Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
         assert [outcome.result async for outcome in sender.send([folder])] == [Result.STORED] * 8

@@ -1,4 +1,4 @@
-"""The sink against requestors that mean harm: they take what is theirs, and nothing of the others."""
+"""The sink against hostile requestors: they cannot take the resources of others."""
 
 import asyncio
 import os
@@ -47,7 +47,7 @@ def files(tmp_path_factory):
 
 @contextmanager
 def no_errors_of_the_loop():
-    """See that no exception reaches the event loop."""
+    """Check that no exception reaches the event loop."""
     errors = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _loop, context: errors.append(context))
@@ -168,14 +168,14 @@ def request_of(length):
 
 
 @pytest.mark.parametrize("length", [(320 << 10) + 1, 1 << 20])
-async def test_an_association_request_that_is_too_long_is_not_waited_for(length, monkeypatch):
+async def test_an_overlong_association_request_is_refused_at_its_header(length, monkeypatch):
     monkeypatch.setattr("asyncstore.network.acceptor.ARTIM", HOURS)
     async with nothing_left_behind(), Sink(port=0) as sink, connected(sink.port) as scu:
         await scu.write(struct.pack(">BxL", 1, length))
         assert (await scu.read_pdu())[0] == ABORT
 
 
-async def test_the_longest_association_request_that_is_of_use_is_accepted():
+async def test_the_longest_useful_association_request_is_accepted():
     every = tuple(uid for uid, row in UID_dictionary.items() if row[1] == "Transfer Syntax")
     contexts = tuple((number, f"{CT}.{number}".ljust(64, "1"), every) for number in range(1, 256, 2))
     identity = item(0x58, struct.pack(">BxH", 4, 65_000) + bytes(65_000) + bytes(2))
@@ -200,7 +200,7 @@ async def test_an_association_request_within_an_association_is_not_collected():
 
 
 def descriptors(process="self"):
-    """Return how many descriptors a process has open."""
+    """Return the number of open descriptors of a process."""
     return sum(1 for _ in Path(f"/proc/{process}/fd").iterdir())
 
 
@@ -227,7 +227,7 @@ async def test_few_connections_without_an_association_are_open_at_once(tmp_path,
 
 
 def certified(folder):
-    """What a sink and a requestor need for TLS."""
+    """The options of TLS for a sink, and the context for a requestor."""
     import ssl  # noqa: PLC0415 - one test needs it
 
     authority = Authority.make()
@@ -238,7 +238,7 @@ def certified(folder):
     return TlsOptions(key, certificate, trusted=(trusted,)), requestor
 
 
-async def test_those_who_come_at_once_wait_for_each_other_and_all_are_served(monkeypatch):
+async def test_many_connections_at_once_are_all_served(monkeypatch):
     monkeypatch.setattr("asyncstore.network.port._MOST_NEGOTIATING", 2)
     monkeypatch.setattr("asyncstore.network.port._CROWDED_PAUSE", 0.01)
     async with nothing_left_behind(), Sink(port=0) as sink, AsyncExitStack() as peers:
@@ -249,7 +249,7 @@ async def test_those_who_come_at_once_wait_for_each_other_and_all_are_served(mon
 
 
 @in_both_loops
-async def test_a_flood_of_requests_whose_responses_wait_is_taken_no_further():
+async def test_receiving_pauses_while_too_many_responses_wait():
     many = 200_000
     async with nothing_left_behind(), Sink(port=0, latency=HOURS) as sink, associated(sink.port, window=0) as greedy:
         asking = asyncio.create_task(greedy.write(ECHO * many))
@@ -262,7 +262,7 @@ async def test_a_flood_of_requests_whose_responses_wait_is_taken_no_further():
 
 
 @in_both_loops
-async def test_all_responses_that_had_to_wait_come(monkeypatch):
+async def test_all_delayed_responses_are_sent(monkeypatch):
     monkeypatch.setattr("asyncstore.network.acceptor._MOST_DELAYED", 10)
     many = 20_000
     async with nothing_left_behind(), Sink(port=0, latency=0.02) as sink, associated(sink.port, window=0) as scu:
@@ -273,7 +273,7 @@ async def test_all_responses_that_had_to_wait_come(monkeypatch):
         await scu.release()
 
 
-async def test_responses_that_wait_take_little_memory_also_in_pieces_of_two_bytes():
+async def test_delayed_responses_in_tiny_pdus_take_little_memory():
     many = 1000
     async with (
         nothing_left_behind(),
@@ -293,7 +293,7 @@ async def test_responses_that_wait_take_little_memory_also_in_pieces_of_two_byte
 
 
 @pytest.mark.parametrize("is_associated", [False, True], ids=["connections", "associations"])
-async def test_others_leave_an_association_the_descriptor_for_its_file(tmp_path, is_associated):
+async def test_an_association_keeps_a_descriptor_for_its_file(tmp_path, is_associated):
     resource = pytest.importorskip("resource")
     async with running_sink("--output", tmp_path) as sink, associated(sink.port) as scu:
         _, hard = resource.prlimit(sink.process.pid, resource.RLIMIT_NOFILE)
@@ -318,7 +318,7 @@ async def test_others_leave_an_association_the_descriptor_for_its_file(tmp_path,
 
 
 class FaultySink(Sink):
-    """It has a fault in one place, which it shows once."""
+    """A sink with a fault in one place, which occurs once."""
 
     def __init__(self, where, **options):
         super().__init__(**options)
@@ -385,7 +385,7 @@ async def test_a_uid_of_any_length_leaves_no_partial_file_and_the_others_are_ser
 
 
 async def stored(sink, *uids):
-    """Store an instance of each UID; the statuses."""
+    """Store an instance with each UID, and return the statuses."""
     statuses = []
     async with associated(sink.port) as scu:
         for uid in uids:
@@ -405,7 +405,7 @@ UIDS = [
 ]  # fmt: skip
 
 
-async def test_no_two_uids_share_a_file_also_where_capital_letters_are_small_ones(tmp_path):
+async def test_two_uids_never_share_a_file_even_if_case_is_ignored(tmp_path):
     output = tmp_path / "out"
     async with nothing_left_behind(), Sink(port=0, output=output) as sink:
         assert await stored(sink, *UIDS) == [0] * len(UIDS)
@@ -419,7 +419,7 @@ async def test_no_two_uids_share_a_file_also_where_capital_letters_are_small_one
         assert sink.tally.replaced == len(UIDS)
 
 
-async def test_the_file_meta_information_has_the_uid_as_it_came(tmp_path):
+async def test_the_file_meta_information_has_the_uid_unchanged(tmp_path):
     async with Sink(port=0, output=tmp_path) as sink:
         await stored(sink, b"1.2\xff")
     [path] = tmp_path.iterdir()
@@ -445,7 +445,7 @@ def pipe_instead(path, _target):
 
 @pytest.mark.parametrize("planted", [link_to_a_file, link_to_nothing, folder_instead, pipe_instead])
 @pytest.mark.parametrize("name", ["1.2.3.dcm", ".0123.partial"])
-async def test_what_is_no_file_is_neither_followed_nor_replaced(tmp_path, monkeypatch, caplog, planted, name):
+async def test_only_regular_files_are_replaced(tmp_path, monkeypatch, caplog, planted, name):
     output, target = tmp_path / "out", tmp_path / "target"
     output.mkdir()
     target.write_text("precious")
@@ -462,9 +462,7 @@ async def test_what_is_no_file_is_neither_followed_nor_replaced(tmp_path, monkey
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 @pytest.mark.parametrize(("options", "file", "folder"), [({}, 0o600, 0o700), ({"group_readable": True}, 0o640, 0o750)])
-async def test_what_is_stored_is_for_its_owner_and_for_the_group_where_that_is_asked_for(
-    tmp_path, options, file, folder, umask
-):
+async def test_only_the_owner_can_read_files_unless_the_group_may(tmp_path, options, file, folder, umask):
     before = os.umask(umask)
     try:
         async with Sink(port=0, output=tmp_path / "out", **options) as sink:
@@ -475,14 +473,14 @@ async def test_what_is_stored_is_for_its_owner_and_for_the_group_where_that_is_a
     assert stat.S_IMODE((tmp_path / "out" / "1.2.3.dcm").stat().st_mode) == file
 
 
-async def test_a_folder_that_was_there_keeps_its_mode(tmp_path):
+async def test_an_existing_folder_keeps_its_mode(tmp_path):
     tmp_path.chmod(0o755)
     async with Sink(port=0, output=tmp_path, group_readable=True):
         assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="RLIMIT_FSIZE works as it does on Linux")
-async def test_a_data_set_that_cannot_be_written_to_its_end_holds_no_room_until_then(files, tmp_path):
+async def test_a_file_that_cannot_be_written_is_removed_at_once(files, tmp_path):
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink, associated(sink.port) as scu:
@@ -534,7 +532,7 @@ LONG = "1" * 65
     ],
     ids=lambda value: ascii(value)[:20],
 )
-async def test_a_context_that_cannot_be_used_is_rejected_and_others_are_accepted(abstract, transfer_syntaxes, result):
+async def test_an_unusable_context_is_rejected_and_others_are_accepted(abstract, transfer_syntaxes, result):
     contexts = ((1, abstract, transfer_syntaxes), (3, CT, (EXPLICIT,)))
     async with Sink(port=0) as sink, associated(sink.port, contexts=contexts) as scu:
         assert results_of(scu.accepted) == {1: result, 3: 0}
@@ -544,14 +542,14 @@ async def test_a_context_that_cannot_be_used_is_rejected_and_others_are_accepted
 
 
 @pytest.mark.parametrize("ids", [(1, 1), (3, 1, 5, 1), (0,), (2,), (254,), (2, 2)], ids=str)
-async def test_context_ids_that_are_even_or_come_twice_are_rejected(ids):
+async def test_even_and_repeated_context_ids_are_rejected(ids):
     contexts = (*((number, CT, (EXPLICIT,)) for number in ids), (7, CT, (EXPLICIT,)))
     async with Sink(port=0) as sink, associated(sink.port, contexts=contexts) as scu:
         wrong = {number for number in ids if number % 2 == 0 or ids.count(number) > 1}
         assert results_of(scu.accepted) == {number: 2 if number in wrong else 0 for number in (*ids, 7)}
 
 
-async def test_thousands_of_contexts_are_answered_and_those_that_share_an_id_rejected():
+async def test_thousands_of_contexts_are_answered_and_repeated_ids_rejected():
     contexts = tuple((2 * number % 256 + 1, CT, (EXPLICIT,)) for number in range(4000))
     async with nothing_left_behind(), Sink(port=0) as sink, associated(sink.port, contexts=contexts) as scu:
         assert set(results_of(scu.accepted).values()) == {2}

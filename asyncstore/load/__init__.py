@@ -1,15 +1,15 @@
-"""Synthetic studies: something to send where no patient's data may be used, and as much of it as a measurement needs.
+"""Synthetic studies: data to send without any patient's data, in the amount that a measurement needs.
 
-Two subjects: :func:`write_archive` writes a small varied archive, as a demonstration wants it; :func:`write_copies`
-writes many instances of one kind and one size, as a benchmark wants them.
+:func:`write_archive` writes a small varied archive for demonstrations. :func:`write_copies` writes many instances of
+one kind and size for benchmarks.
 
 Rules:
 
-1. Nothing here looks like a real patient: every patient's name begins with ``SYNTHETIC^``, every ID with ``SYN-``.
-2. The same arguments write the same bytes: whatever is random comes from the seed, no clock is read, and every UID is
-   made from a name-based UUID below 2.25 (PS3.5 B.2).
-3. Only an empty folder is written to, so that synthetic instances never lie among others.
-4. No numpy and no codec: frames are drawn from slices of prepared noise, and RLE is pydicom's own.
+1. Nothing looks like a real patient: every patient's name begins with ``SYNTHETIC^``, every ID with ``SYN-``.
+2. The same arguments write the same bytes: random numbers come from the seed, UIDs from name-based UUIDs below 2.25
+   (PS3.5 B.2), and no clock is read.
+3. Only an empty folder is written to, so synthetic instances never mix with others.
+4. No numpy and no codec: frames are slices of prepared noise, and pydicom encodes RLE.
 """
 
 from asyncstore.load.archive import write_archive

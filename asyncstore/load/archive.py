@@ -1,4 +1,4 @@
-"""A small varied archive, as a demonstration wants it."""
+"""A small varied archive for demonstrations."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class _Series(NamedTuple):
-    """What a series of the archive is made of."""
+    """The contents of a series."""
 
     modality: str
     sop_class_uid: UID
@@ -63,7 +63,7 @@ class _Study(NamedTuple):
 
 
 class _Written(NamedTuple):
-    """A series that was written."""
+    """A series on disk."""
 
     modality: str
     transfer_syntax_uid: str
@@ -117,7 +117,7 @@ _PATIENTS: Final[tuple[tuple[_Study, ...], ...]] = (
         ),
     ),
 )
-"""The studies of each patient; a fourth patient begins again with those of the first."""
+"""The studies of each patient; the fourth patient repeats the first one's."""
 
 _NAMES: Final = ("ADA", "BLAISE", "CURIE", "DARWIN", "EULER", "FARADAY", "GAUSS", "HOPPER", "IRENE", "JOULE", "KEPLER")
 
@@ -128,12 +128,12 @@ def write_archive(folder: str | os.PathLike[str], *, patients: int = 3, seed: in
     Three patients are some 190 instances and 70 MB, and take a second or two.
 
     Args:
-        folder: where; it is created when it does not exist.
-        patients: how many; every third one has the same kinds of studies.
+        folder: an empty or a new folder.
+        patients: the number of patients; every third one has the same kinds of studies.
         seed: another seed gives other UIDs and other noise.
 
     Raises:
-        UsageError: the folder is not empty or cannot be written, or there would be no patient.
+        UsageError: the folder is not empty or cannot be written, or ``patients`` is less than 1.
     """
     if patients < 1:
         raise UsageError(f"cannot write an archive of {patients} patients: there must be at least 1")
@@ -156,7 +156,7 @@ def write_archive(folder: str | os.PathLike[str], *, patients: int = 3, seed: in
 
 
 def _write_patient(root: Path, patient: int, name: str, drawing: Drawing) -> list[_Written]:
-    """Write all studies of one patient; ``name`` makes this archive's UIDs its own."""
+    """Write all studies of one patient; ``name`` makes the UIDs of each archive different."""
     patient_id = f"SYN-{patient + 1:04}"
     given = _NAMES[patient % len(_NAMES)]
     again = patient // len(_NAMES)
@@ -190,7 +190,7 @@ def _write_patient(root: Path, patient: int, name: str, drawing: Drawing) -> lis
 
 
 def _write_series(folder: Path, series: _Series, dataset: Dataset, drawing: Drawing) -> _Written:
-    """Write a series; its data set is made once, and each instance sets what is its own."""
+    """Write a series; its instances share one data set and set only the elements that differ."""
     folder.mkdir(parents=True)
     dataset.Modality = series.modality
     dataset.SOPClassUID = series.sop_class_uid

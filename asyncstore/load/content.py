@@ -1,7 +1,6 @@
-"""What makes an instance of each kind: the attributes and the value that the rest of its series does not share.
+"""The attributes and pixels of each kind of instance.
 
-Every function has the same signature, so that the archive's table can name them, and sets elements of the data set in
-place.
+All functions set elements of the data set in place, and share one signature for the archive's table.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """Which instance of which series is being made."""
+    """The number of an instance in its series, and its transfer syntax."""
 
     number: int
     transfer_syntax_uid: UID
 
 
 def place_slice(dataset: Dataset, place: Place, rows: int, millimetres: float, thickness: float) -> None:
-    """Set where an axial slice lies (PS3.3 C.7.6.2); a field of view is ``millimetres`` wide."""
+    """Set the position of an axial slice (PS3.3 C.7.6.2); the field of view is ``millimetres`` wide."""
     z = (place.number - 1) * thickness
     fill(
         dataset,
@@ -104,12 +103,12 @@ def radiograph(dataset: Dataset, place: Place, drawing: Drawing) -> None:
 
 
 _BEAT_FRAMES: Final = 4
-"""Frames of one heart beat; a loop repeats them, so each is drawn and compressed once."""
+"""Frames of one heart beat, drawn and compressed once; the loop repeats them."""
 _BEATS: Final = 5
 
 
 def ultrasound(dataset: Dataset, place: Place, drawing: Drawing) -> None:
-    """Make a still."""
+    """Make a single ultrasound frame."""
     describe_pixels(dataset, 360, 480, 8)
     fill(
         dataset,
@@ -136,7 +135,7 @@ def ultrasound_loop(dataset: Dataset, place: Place, drawing: Drawing) -> None:
 
 
 def _run_length_encoded(frame: bytes, dataset: Dataset) -> bytes:
-    """Compress a frame with RLE (PS3.5 annex G), by pydicom's own encoder, which needs no numpy."""
+    """Compress a frame with RLE (PS3.5 annex G); pydicom's encoder needs no numpy."""
     return RLELosslessEncoder.encode(
         frame,
         encoding_plugin="pydicom",

@@ -1,7 +1,7 @@
-"""Many instances of one kind and one size, as a benchmark wants them.
+"""Many instances of one kind and size for benchmarks.
 
-One file is encoded by pydicom and cut where the copies differ; a copy is the pieces with its own values between them.
-These have the lengths of the template's, so that no length in the file changes.
+pydicom encodes one file, which is cut at the values that differ. A copy is these pieces with values of its own, each as
+long as the template's, so no length in the file changes.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _ELEMENT_HEADER: Final = 12
 """Tag, VR, two reserved bytes and a length of 32 bits (PS3.5 table 7.1-1)."""
 _PRIVATE_GROUP: Final = 0x0071
 _GROUP_LENGTH: Final = slice(140, 144)
-"""Where a file has the value of (0002,0000), which counts the bytes from there to the data set (PS3.10 7.1)."""
+"""The value of (0002,0000), which counts the bytes from there to the data set (PS3.10 7.1)."""
 _SMALLEST_DATA_SET: Final = 1024
 _LARGEST_DATA_SET: Final = 0xFFFF_FFFE
 """Nearly all of it is Pixel Data, whose length is an even number of 32 bits."""
 _MOST_FRAMES: Final = _LARGEST_DATA_SET // _FRAME_BYTES
-"""Stands in the template until the number is known, which is written with no more digits."""
+"""A placeholder in the template with at least as many digits as the final number."""
 _TOO_MANY: Final = 10**9
 """UIDs and instance numbers have nine digits."""
 _NUMBER_WIDTH: Final = 10
-"""Instance Number is an IS of this width, its sign included, in every copy."""
+"""Characters of every Instance Number (an IS), with its sign."""
 
 
 def write_copies(
@@ -60,15 +60,15 @@ def write_copies(
     per_series: int = 150,
     seed: int = 0,
 ) -> Archive:
-    """Write many instances of one kind, explicit VR little endian, that differ in their UIDs and instance number only.
+    """Write many instances of one kind, explicit VR little endian, that differ only in UIDs and instance number.
 
     Args:
-        folder: where; it is created when it does not exist. Each series gets a folder below it.
-        count: how many instances.
-        data_set_bytes: the size of each data set, exactly; the default is that of a CT slice of 512 x 512 pixels.
-        multi_frame: write multi-frame secondary captures, with as many frames of 512 x 512 pixels as there is room for,
-            instead of CT slices, which are as large as there is room for.
-        per_series: how many instances a series has.
+        folder: an empty or a new folder. Each series gets a folder below it.
+        count: the number of instances.
+        data_set_bytes: the exact size of each data set; the default is that of a CT slice of 512 x 512 pixels.
+        multi_frame: fill the data set with frames of 512 x 512 pixels of a multi-frame secondary capture, instead of
+            one CT slice.
+        per_series: the number of instances in a series.
         seed: another seed gives other UIDs and other noise.
 
     Raises:
@@ -97,19 +97,19 @@ def write_copies(
 
 
 class _Template(NamedTuple):
-    """One encoded file, cut where the copies differ from one another."""
+    """One encoded file, cut at the values that differ between copies."""
 
     modality: str
     uid_root: str
     pieces: tuple[bytes, ...]
-    """The file up to Pixel Data's value, cut at each of the marks."""
+    """The file up to Pixel Data's value, cut at each mark."""
     frame: bytes
     frames: int
     file_bytes: int
 
     @classmethod
     def build(cls, data_set_bytes: int, *, multi_frame: bool, seed: int) -> _Template:
-        """Encode the template with pydicom, with marks of the same length where the copies' own values will stand."""
+        """Encode the template with pydicom, with marks in place of the copies' own values."""
         smallest = _FRAME_BYTES + _SMALLEST_DATA_SET if multi_frame else _SMALLEST_DATA_SET
         if data_set_bytes % 2 or not smallest <= data_set_bytes <= _LARGEST_DATA_SET:
             limits = f"an even number from {smallest} to {_LARGEST_DATA_SET}"
@@ -138,7 +138,7 @@ class _Template(NamedTuple):
         )
 
     def write_series(self, folder: Path, series: int, numbers: range) -> None:
-        """Write one file for each number; every number is written in one series only."""
+        """Write one file for each number."""
         meta, head, middle, tail, end = self.pieces
         series_uid = _copy_uid(self.uid_root, 2, series)
         for number in numbers:
@@ -151,18 +151,18 @@ class _Template(NamedTuple):
 
 
 def _copy_uid(root: str, kind: int, number: int) -> bytes:
-    """Make a UID of a length that depends on the root only; below a UUID's own arc one may number freely (X.667 7)."""
+    """Make a UID whose length depends on the root only; numbers below a UUID's arc are free to use (X.667 7)."""
     return f"{root}.{kind}{number:09}".encode()
 
 
 def _marks(root: str) -> tuple[bytes, ...]:
-    """The values in the template that each copy replaces, in the order in which they stand in the file."""
+    """The values in the template that each copy replaces, in the order of the file."""
     instance_uid = _copy_uid(root, 1, 0)
     return instance_uid, instance_uid, _copy_uid(root, 2, 0), f"{0:+0{_NUMBER_WIDTH}}".encode()
 
 
 def _cut(encoded: bytes, marks: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """Cut at each mark in turn; the marks themselves are left out."""
+    """Cut at each mark in turn, and drop the marks."""
     pieces = []
     for mark in marks:
         before, _, encoded = encoded.partition(mark)
@@ -171,7 +171,7 @@ def _cut(encoded: bytes, marks: tuple[bytes, ...]) -> tuple[bytes, ...]:
 
 
 def _copied_dataset(name: str, *, multi_frame: bool) -> Dataset:
-    """Make the data set of the template, all but its pixels."""
+    """Make the data set of the template, without its pixels."""
     instance_uid, _, series_uid, number = (mark.decode() for mark in _marks(uid_of(name)))
     sop_class_uid = MultiFrameGrayscaleWordSecondaryCaptureImageStorage if multi_frame else CTImageStorage
     dataset = fill(
@@ -207,12 +207,12 @@ def _copied_dataset(name: str, *, multi_frame: bool) -> Dataset:
 
 
 def _padding_of(dataset: Dataset) -> DataElement:
-    """Return the element that fills the data set up; DCMTK would drop Data Set Trailing Padding when it sends."""
+    """Return the private element that fills up the data set; DCMTK would drop Data Set Trailing Padding."""
     return dataset.private_block(_PRIVATE_GROUP, "ASYNCSTORE PADDING")[0]
 
 
 def _encoded(dataset: Dataset) -> tuple[bytes, bytes]:
-    """Encode as a file: what comes before the data set, and the data set."""
+    """Encode as a file. Returns everything before the data set, and the data set."""
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     file = BytesIO()

@@ -1,4 +1,4 @@
-"""Frames without numpy: noise over a gradient, which compresses like the images of a modality."""
+"""Frames without numpy: noise over a gradient, which compresses like a modality's frames."""
 
 from __future__ import annotations
 
@@ -17,28 +17,27 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
 _TYPE_CODES: Final = {8: "B", 16: "H"}
-"""The array type of pixels with so many bits allocated."""
+"""The array type for each number of bits allocated."""
 
 
 class Drawing:
-    """Draws frames: bands of noise that grow brighter from the top to the bottom.
+    """Draws frames: bands of noise that grow brighter from top to bottom.
 
-    The noise of a gray level is made once, and each row is a slice of it from another place: drawing pixel by pixel
-    would take minutes.
+    The noise of each gray level is made once; rows are slices of it. Drawing pixel by pixel would take minutes.
     """
 
     _BANDS: Final = 8
     _SPARE: Final = 4096
-    """How many values the noise has beyond a row: from that many places a slice may begin."""
+    """Values of the noise beyond a row: the number of places where a slice may begin."""
     _STEP: Final = 1571
-    """From row to row the slice begins so much further on; a prime number, so that no pattern shows."""
+    """The distance between the slices of two rows; prime, so no pattern shows."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
         self._noise = cache(self._make_noise)
 
     def frame(self, rows: int, columns: int, brightest: int, *, bits: int = 16) -> array[int]:
-        """Draw a frame whose last rows have the gray level ``brightest``."""
+        """Draw a frame; its last rows have the gray level ``brightest``."""
         frame = array(_TYPE_CODES[bits])
         start = self._random.randrange(self._SPARE)
         for row in range(rows):
@@ -48,7 +47,7 @@ class Drawing:
         return frame
 
     def _make_noise(self, level: int, columns: int, bits: int) -> array[int]:
-        """Make the noise of one gray level: the brighter, the more."""
+        """Make the noise of one gray level; brighter levels have more."""
         largest = (1 << min(bits, 12)) - 1
         values = (int(self._random.gauss(level, level / 40)) for _ in range(columns + self._SPARE))
         return array(_TYPE_CODES[bits], [min(max(value, 0), largest) for value in values])
@@ -63,7 +62,7 @@ def pixel_bytes(frame: array[int], transfer_syntax_uid: UID) -> bytes:
 
 
 def describe_pixels(dataset: Dataset, rows: int, columns: int, bits: int) -> None:
-    """Set what tells the meaning of monochrome pixels (PS3.3 C.7.6.3)."""
+    """Set the attributes of monochrome pixels (PS3.3 C.7.6.3)."""
     stored = min(bits, 12)
     fill(
         dataset,

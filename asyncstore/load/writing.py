@@ -1,4 +1,4 @@
-"""What both writers share: the folder they write to, the UIDs they invent, and what they report."""
+"""Shared by both writers: the folder, invented UIDs, and the report."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What was written.
+    """The numbers of a written archive.
 
     Attributes:
-        folder: the folder that holds it, and nothing else.
-        patients: how many patients.
-        studies: how many studies.
-        series: how many series, each in a folder of its own.
-        instances: how many instances, each in a file of its own.
-        bytes: the size of the files.
+        folder: the folder of the archive; it holds nothing else.
+        patients: the number of patients.
+        studies: the number of studies.
+        series: the number of series, each in its own folder.
+        instances: the number of instances, each in its own file.
+        bytes: the size of all files.
         modalities: the modalities of the series, sorted.
         transfer_syntaxes: the UIDs of the files' transfer syntaxes, sorted.
     """
@@ -43,7 +43,7 @@ class Archive:
 
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
-    """Create the folder, refuse one that holds something, and translate what the file system says."""
+    """Create the folder, refuse one that is not empty, and translate errors of the file system."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -58,12 +58,12 @@ def writing_to(folder: Path) -> Iterator[None]:
 
 
 def uid_of(name: str) -> str:
-    """Make the UID that belongs to a name: always the same one (PS3.5 B.2, from a UUID of version 5)."""
+    """Make the UID of a name, always the same one (PS3.5 B.2, from a UUID of version 5)."""
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'asyncstore {name}').int}"
 
 
 def fill(dataset: Dataset, **elements: Any) -> Dataset:  # noqa: ANN401 - pydicom's values have no common type
-    """Set data elements by keyword, and hand the data set back."""
+    """Set data elements by keyword, and return the data set."""
     for keyword, value in elements.items():
         setattr(dataset, keyword, value)
     return dataset

@@ -1,9 +1,9 @@
-"""What to propose, what was agreed, and which accepted presentation context carries an instance: pure decisions.
+"""Which presentation contexts to propose, what was agreed, and which context carries an instance: pure decisions.
 
-- ``contexts``: planning contexts, concluding what came of them, choosing one.
-- ``coverage``: which pairs a request settles, and how many requests it takes.
-- ``proposal``: the kinds of proposals, storescu's among them; ``profile``: those of configuration files.
-- ``names``: what UIDs are called; ``show``: negotiation in readable lines. Both are imported where they are needed.
+- ``contexts``: plan contexts, read the answer, choose a context for an instance.
+- ``coverage``: which pairs a request settles, and how many requests all pairs need.
+- ``proposal``: the kinds of proposals, with storescu's; ``profile``: proposals from configuration files.
+- ``names``: names of UIDs; ``show``: negotiation in readable lines. Import these two only where needed.
 """
 
 from asyncstore.negotiation.contexts import (

@@ -1,10 +1,9 @@
-"""Presentation contexts: planning them, concluding what came of them, choosing one for an instance. Pure decisions.
+"""Presentation contexts: plan them, read the answer, choose one for an instance. Pure decisions.
 
-Unless something else is asked for, contexts are planned from the instances found: one context for each pair of SOP
-class and transfer syntax, proposing that transfer syntax alone. So the answer says of each pair whether its data sets
-can go out as they lie in the file (a context that lists several transfer syntaxes is answered with one of them: PS3.8
-9.3.3.2), and nothing is re-encoded that need not be. Besides, what uncompressed data sets can be converted to is
-proposed in one more context for each SOP class; so the default transfer syntax is always proposed (PS3.5 10.1).
+The default plan proposes one context for each pair of SOP class and transfer syntax, with that transfer syntax alone.
+So the answer says for each pair whether its data sets can be sent unchanged. (Of several transfer syntaxes in one
+context the acceptor chooses one: PS3.8 9.3.3.2.) One more context for each SOP class proposes the transfer syntaxes
+that uncompressed data sets can be converted to, so the default one is always proposed (PS3.5 10.1).
 """
 
 from __future__ import annotations
@@ -27,26 +26,26 @@ if TYPE_CHECKING:
     from asyncstore.protocol.associate import ContextResult
 
 Pair = tuple[str, str]
-"""SOP class UID and transfer syntax UID: what a presentation context is needed for."""
+"""SOP class UID and transfer syntax UID."""
 
 _EXPLICIT = (EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
 UNCOMPRESSED = frozenset((IMPLICIT_VR_LITTLE_ENDIAN, *_EXPLICIT, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN))
-"""The transfer syntaxes whose pixel data is not encapsulated (PS3.5 A.4): what is in one of them can be had in all."""
+"""The transfer syntaxes without encapsulated pixel data (PS3.5 A.4): each can be converted to any other."""
 
 _CONVERTED_TO = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
-"""What uncompressed data sets are converted to where their own transfer syntax is not accepted: the transfer syntaxes
-that are not retired, that with VRs first."""
+"""The targets for uncompressed data sets whose own transfer syntax is not accepted: those that are not retired, the
+one with VRs first."""
 
 
 def pair_of(sop_class_uid: str, transfer_syntax_uid: str) -> Pair:
-    """The pair that an instance belongs to."""
+    """The pair of an instance."""
     return sop_class_uid, transfer_syntax_uid
 
 
 def plan(wanted: Iterable[Pair]) -> tuple[ProposedContext, ...]:
-    """For each SOP class, in the order of ``wanted``: a context for each of its pairs, then what they are converted to.
+    """For each SOP class, in the order of ``wanted``: a context for each pair, then one for conversions.
 
-    A SOP class that does not fit into 128 contexts as a whole is left for another association.
+    A SOP class whose contexts do not all fit into the 128 is left for another association.
     """
     classes: dict[str, dict[str, None]] = {}
     for abstract, transfer in wanted:
@@ -62,7 +61,7 @@ def plan(wanted: Iterable[Pair]) -> tuple[ProposedContext, ...]:
 
 
 def _groups(transfers: list[str]) -> list[tuple[str, ...]]:
-    """The transfer syntaxes of each context of one SOP class; the last ones are left out where they do not fit."""
+    """The transfer syntaxes of each context of one SOP class; the last ones are left out if they do not fit."""
     fitting = transfers[:MOST_CONTEXTS]
     if _others(fitting):
         fitting = fitting[: MOST_CONTEXTS - 1]
@@ -71,14 +70,14 @@ def _groups(transfers: list[str]) -> list[tuple[str, ...]]:
 
 
 def _others(transfers: list[str]) -> tuple[str, ...]:
-    """What some of these are converted to besides."""
+    """The other transfer syntaxes that these can be converted to."""
     if UNCOMPRESSED.isdisjoint(transfers):
         return ()
     return tuple(uid for uid in _CONVERTED_TO if uid not in transfers)
 
 
 def is_planned(contexts: Iterable[ProposedContext], pair: Pair) -> bool:
-    """Whether ``contexts``, made by :func:`plan`, hold all that is ever planned for ``pair``."""
+    """Whether ``contexts``, made by :func:`plan`, hold everything that :func:`plan` proposes for ``pair``."""
     abstract, transfer = pair
     groups = [context.transfer_syntaxes for context in contexts if context.abstract_syntax == abstract]
     proposed = {uid for group in groups for uid in group}
@@ -91,12 +90,12 @@ def verification() -> tuple[ProposedContext, ...]:
 
 
 class Agreement(NamedTuple):
-    """What came of a proposal."""
+    """The result of a proposal."""
 
     accepted: dict[Pair, int]
-    """The context to use for each pair that was accepted, in the order of the answer: the first one accepted for it."""
+    """The first accepted context for each accepted pair, in the order of the answer."""
     results: dict[Pair, str]
-    """What the peer said to each pair proposed, in words."""
+    """The peer's answer to each proposed pair, in words."""
     transfer_syntaxes: dict[int, str]
     """The transfer syntax of each accepted context."""
 
@@ -104,16 +103,16 @@ class Agreement(NamedTuple):
 def conclude(
     proposed: Iterable[ProposedContext], results: Iterable[ContextResult], notice: Notice = unnoticed
 ) -> Agreement:
-    """What the acceptor's answer means (PS3.8 9.3.3.2).
+    """Read the acceptor's answer (PS3.8 9.3.3.2).
 
-    Answers to contexts that were not proposed are ignored. A context that was accepted in a transfer syntax that was
-    not proposed for it is not used: the peer would take data sets for what they are not. Of several answers to one
-    context the last counts. (All as pynetdicom does, except that it sends in unproposed transfer syntaxes.)
+    Answers to contexts that were not proposed are ignored. A context accepted in an unproposed transfer syntax is not
+    used: the peer would misread the data sets. Of several answers to one context the last counts. (pynetdicom does the
+    same, except that it sends in unproposed transfer syntaxes.)
 
     Args:
         proposed: the contexts of the request.
         results: the answers to them.
-        notice: takes notice of what the standard does not allow.
+        notice: called with each deviation from the standard.
     """
     by_id = {context.id: context for context in proposed}
     agreement = Agreement({}, {}, {})
@@ -138,31 +137,31 @@ def conclude(
 
 
 def agreed_window(proposed: int, accepted: tuple[int, int] | None) -> int:
-    """Requests we may have outstanding; 0 is unlimited. The acceptor may lower what was proposed, not raise it.
+    """The requests that we may have outstanding; 0 is unlimited. The acceptor may lower the proposed number only.
 
-    Without an item in the answer it is 1, and where none was proposed (1), too (PS3.7 D.3.3.3).
+    If the proposal or the answer has no window, it is 1 (PS3.7 D.3.3.3).
     """
     return narrower(proposed, 1 if accepted is None or proposed == 1 else accepted[0])
 
 
 def narrower(window: int, other: int) -> int:
-    """What fits into both windows; 0 is unlimited."""
+    """The smaller window; 0 is unlimited."""
     return min(window, other) if window and other else window or other
 
 
 def carrier(
     sop_class_uid: str, transfer_syntax_uid: str, accepted: Iterable[Pair], *, prefers_deflated: bool = False
 ) -> str | None:
-    """The transfer syntax of the accepted context that an instance goes out in; ``None``: there is none for its class.
+    """The transfer syntax of the accepted context for an instance; ``None``: no context of its class was accepted.
 
-    Its own if that was accepted, otherwise the first accepted one of explicit VR, otherwise of implicit VR, otherwise
-    the first of all, as storescu chooses; whether the data set can be converted to it is another question.
+    storescu's choice: the instance's own transfer syntax, else the first accepted one with explicit VR, else implicit
+    VR, else the first of all. It does not check whether the data set can be converted.
 
     Args:
         sop_class_uid: of the instance.
         transfer_syntax_uid: of its data set.
-        accepted: the pairs accepted, in the order of the answer.
-        prefers_deflated: a data set that is not compressed is treated as if it were deflated (``-xd``).
+        accepted: the accepted pairs, in the order of the answer.
+        prefers_deflated: treat uncompressed data sets as deflated ones (``-xd``).
     """
     if prefers_deflated and transfer_syntax_uid in UNCOMPRESSED:
         transfer_syntax_uid = DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN

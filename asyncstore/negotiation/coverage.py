@@ -1,7 +1,7 @@
-"""What association requests settle: the pairs for which a request holds all that would ever be proposed.
+"""Which pairs an association request settles: those for which it proposes everything that the proposal ever proposes.
 
-There may be tens of thousands of pairs, and a request takes 128 contexts: each question here costs time by what one
-request proposes, not by all pairs there are.
+There may be tens of thousands of pairs and 128 contexts in a request. So the cost of each question depends on the
+contexts of one request, not on the number of pairs.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from asyncstore.protocol.associate import ProposedContext
 
 MOST_WANTED = 4 * MOST_CONTEXTS
-"""Pairs that a request is chosen from. Most SOP classes need one to three contexts, so it is full long before that."""
+"""Pairs considered for one request. Most SOP classes need one to three contexts, so it is full long before."""
 
 
 class Coverage:
     """The pairs that one request settles.
 
     Args:
-        proposal: what made its contexts.
-        contexts: those contexts.
+        proposal: the proposal that made its contexts.
+        contexts: its contexts.
     """
 
     def __init__(self, proposal: Proposal, contexts: Iterable[ProposedContext]) -> None:
@@ -66,10 +66,10 @@ class Request(NamedTuple):
 
 
 def requests(proposal: Proposal, pairs: Iterable[Pair]) -> list[Request]:
-    """The requests that it takes to propose all that these pairs need."""
+    """The requests needed to settle all these pairs."""
     made: list[Request] = []
     latest: dict[str, tuple[Coverage, Request]] = {}
-    """The latest request that proposes each SOP class."""
+    """The latest request for each SOP class."""
     wanted: dict[Pair, None] = {}
     rest = iter(dict.fromkeys(pairs))
     last: tuple[Coverage, Request] | None = None
@@ -88,6 +88,6 @@ def requests(proposal: Proposal, pairs: Iterable[Pair]) -> list[Request]:
         coverage, request = last = Coverage(proposal, contexts), Request(contexts, [])
         made.append(request)
         latest |= {context.abstract_syntax: last for context in contexts}
-        request.pairs.extend(coverage.settled(wanted) or wanted)  # a proposal that settles nothing never will
+        request.pairs.extend(coverage.settled(wanted) or wanted)  # such a proposal will never settle them
         for pair in request.pairs:
             del wanted[pair]

@@ -1,14 +1,14 @@
-"""Association configuration files, as DCMTK's programs read them: from text to the proposal of one profile. Pure.
+"""DCMTK's association configuration files: from text to the proposal of one profile. Pure.
 
-The format, where it is not obvious (``/etc/dcmtk/storescu.cfg`` is an example):
+The format (``/etc/dcmtk/storescu.cfg`` is an example):
 
-1. ``[[Supersection]]`` holds ``[Section]``, which holds ``Key = Value``. The names of all three may be written in
-   capitals or small letters and with spaces; of other characters only digits, ``-`` and ``_`` count.
-2. A line whose first character is ``#`` is a comment; one that begins with a space continues the value before it.
-3. Entries of a list are numbered from 1 without a gap. What comes after a gap, repeats a key or has a key that means
-   nothing is ignored, as DCMTK does; unlike DCMTK, we say so (:attr:`Profiled.remarks`).
-4. Sections of one supersection that have the same name are one list. A profile stands once.
-5. Everything in the file is checked, whichever profile is asked for. An error names the file, the line and the key.
+1. ``[[Supersection]]`` holds ``[Section]``, which holds ``Key = Value``. Names and keys ignore case. Only letters,
+   digits, ``-`` and ``_`` count in them.
+2. A line that begins with ``#`` is a comment. A line that begins with a space continues the value before it.
+3. Entries of a list are numbered from 1 without a gap. Entries after a gap, repeated keys and unknown keys are ignored,
+   as in DCMTK, but with a remark (:attr:`Profiled.remarks`).
+4. Sections of the same name in one supersection form one list. A profile must not be repeated.
+5. The whole file is checked, whichever profile is chosen. Errors name the file, the line and the key.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MOST_ENTRIES = MOST_CONTEXTS
-"""Of a list of contexts; DCMTK takes no more transfer syntaxes either."""
+"""Entries of a list: DCMTK's limit for transfer syntaxes, too."""
 _MOST_INFORMATION = 1024
-"""Bytes of extended negotiation for one SOP class, as DCMTK has it."""
+"""Bytes of extended negotiation for one SOP class: DCMTK's limit."""
 
 _LONGEST_VALUE = 4096
-"""Characters of a value; extended negotiation, which is the longest, has 2048 digits at most."""
+"""Characters of a value; the longest, extended negotiation, has 2048 digits at most."""
 _LONGEST_SHOWN = 80
 """Characters of a key or heading in a message."""
 
 _HEADING = re.compile(r"(\[+)([^\[\]]*)(\]+)[ \t]*(.*)", re.DOTALL)
 _UID = re.compile(r"[0-9.]{1,64}", re.ASCII)
-"""DCMTK looks no closer at UIDs than this; 64 characters is their length at most (PS3.5 9.1)."""
+"""DCMTK checks no more; 64 characters is the limit of PS3.5 9.1."""
 _ROLES = {"SCU": (True, False), "SCP": (False, True), "BOTH": (True, True)}
 """Whether the SCU and the SCP role are proposed."""
 
 
 class Profiled(NamedTuple):
-    """What a profile prescribes, whatever is to be sent; made by :func:`read_profile`.
+    """The proposal of a profile, the same for all files; made by :func:`read_profile`.
 
     Attributes:
         proposed: the contexts, in the profile's order.
-        remarks: what was ignored in the file, in lines for its author.
+        remarks: lines for the file's author about ignored entries.
     """
 
     proposed: tuple[ProposedContext, ...]
@@ -64,7 +64,7 @@ class Profiled(NamedTuple):
         return self.proposed
 
     def covers(self, contexts: Iterable[ProposedContext], pair: Pair) -> bool:  # noqa: ARG002 - as of any proposal
-        """Nothing else will ever be proposed."""
+        """Always true: the proposal never changes."""
         return True
 
 
@@ -72,19 +72,19 @@ def read_profile(text: str, file: str, profile: str) -> Profiled:
     """The proposal of a profile.
 
     Args:
-        text: of the configuration file.
+        text: the contents of the configuration file.
         file: its name, for messages.
-        profile: the profile's name; spaces in it do not count, nor whether its letters are capitals.
+        profile: the profile's name; case and spaces do not count.
 
     Raises:
-        UsageError: the file is wrong, or has no such profile.
+        UsageError: the file has an error, or no such profile.
     """
     return _Reader(text, file).proposal(profile)
 
 
 class _Entry(NamedTuple):
     key: str
-    """As it is written."""
+    """As written in the file."""
     value: str
     line: int
 
@@ -115,7 +115,7 @@ class _Reader:
         self._remarks: list[str] = []
         self._supersections: dict[str, list[_Section]] = {}
         self._unknown: dict[str, int] = {}
-        """Names of supersections that mean nothing, and their lines."""
+        """Unknown supersections, and their lines."""
         self._read(text)
         self._transfer_syntaxes = self._lists("TransferSyntaxes", "TransferSyntax", self._uid)
         self._contexts = self._lists("PresentationContexts", "PresentationContext", self._context)
@@ -176,7 +176,7 @@ class _Reader:
             self._refuse(entry.line, entry.key, f"its value has more than {_LONGEST_VALUE} characters")
 
     def _heading(self, line: int, content: str) -> tuple[int, str, str]:
-        """The level of a heading, its name, and what follows it in its line."""
+        """The level of a heading, its name, and the rest of the line."""
         found = _HEADING.fullmatch(content)
         if found is None or len(found[1]) != len(found[3]):
             self._refuse(line, content, "its brackets do not match")
@@ -202,7 +202,7 @@ class _Reader:
     def _lists(
         self, name: str, stem: str, meaning: Callable[[_Entry], T], *, is_optional: bool = False
     ) -> dict[str, list[T]]:
-        """What each section of a supersection lists, by the section's name."""
+        """The values in each section of a supersection, by the section's name."""
         sections = self._supersections.get(_plain(name))
         if sections is None and not is_optional:
             self._refuse_without(name, "nothing to propose")
@@ -229,7 +229,7 @@ class _Reader:
             self._ignore(entry, f"[{section.name}] has no {stem}{number}, and what follows a gap does not count")
 
     def _check_addition(self, entry: _Entry, value: T, values: list[T]) -> None:
-        """See that a list has room for one more, and that SOP classes have no two roles or extensions."""
+        """Refuse an entry if its list is full, or has a role or an extension for its SOP class already."""
         if len(values) == _MOST_ENTRIES:
             self._refuse(entry.line, entry.key, f"its list is too long: {_MOST_ENTRIES} entries are allowed")
         if isinstance(value, RoleSelection | ExtendedNegotiation):
@@ -241,7 +241,7 @@ class _Reader:
     # Values.
 
     def _uid(self, entry: _Entry, name: str | None = None) -> str:
-        """The UID of a name, or the UID that stands there."""
+        """The UID that the value names or holds."""
         text = entry.value if name is None else name.strip()
         uid = text if text[:1].isdigit() else uid_of(text.removeprefix("="))
         if uid is None or not _UID.fullmatch(uid):
@@ -249,7 +249,7 @@ class _Reader:
         return uid
 
     def _parts(self, entry: _Entry, second: str) -> tuple[str, str]:
-        """The UID before the backslash, and what follows it."""
+        """The UID before the backslash, and the text after it."""
         first, backslash, rest = entry.value.partition("\\")
         if not backslash:
             self._refuse(entry.line, entry.key, f"{entry.value!r} lacks the backslash between SOP class and {second}")
@@ -278,7 +278,7 @@ class _Reader:
     # Profiles.
 
     def _each_profile(self) -> Iterator[tuple[str, _Profile]]:
-        """The profiles by their names, checked against the lists they name."""
+        """The profiles by name; each list that they name exists."""
         if "PROFILES" not in self._supersections:
             self._refuse_without("Profiles", "nothing to choose")
         known: set[str] = set()
@@ -308,7 +308,7 @@ class _Reader:
         return _Profile(contexts, roles, extended)
 
     def _named(self, entry: _Entry | None, supersection: str, lists: dict[str, list[T]]) -> str | None:
-        """The list that an entry of a profile names, if there is such an entry."""
+        """The list that an entry of a profile names; ``None``: the profile has no such entry."""
         if entry is None:
             return None
         if _plain(entry.value) not in lists:
@@ -318,7 +318,7 @@ class _Reader:
     def _check_proposed(
         self, entry: _Entry, items: Iterable[RoleSelection | ExtendedNegotiation], proposed: set[str]
     ) -> None:
-        """See that what is negotiated besides is negotiated for SOP classes of the profile."""
+        """Refuse roles and extensions for SOP classes without a presentation context."""
         for item in items:
             if item.sop_class_uid not in proposed:
                 what = f"{entry.value!r} lists SOP class {item.sop_class_uid}, which has no presentation context here"
@@ -330,10 +330,10 @@ class _Reader:
         self._remarks.append(f"{self._file}, line {entry.line}: {entry.key} is ignored: {reason}")
 
     def _refuse_without(self, name: str, there_is: str) -> NoReturn:
-        """Say which supersection is missing, and where it stands misspelt, if it seems to."""
-        for meant in _close(name, self._unknown):
+        """Refuse the file because a supersection is missing; point to a misspelt one if there is one."""
+        for misspelt in _close(name, self._unknown):
             self._refuse(
-                self._unknown[meant], f"[[{meant}]]", f"there is no such supersection, did you mean [[{name}]]?"
+                self._unknown[misspelt], f"[[{misspelt}]]", f"there is no such supersection, did you mean [[{name}]]?"
             )
         raise UsageError(f"{self._file}: [[{name}]] is missing; without it there is {there_is}")
 
@@ -349,14 +349,14 @@ _PROFILE_KEYS = frozenset({"PRESENTATIONCONTEXTS", "SCPSCUROLESELECTION", "EXTEN
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Numbers and contents of the lines that say something; they end as those of any system do."""
+    """Numbers and contents of the lines, without blank lines and comments; any system's line ends count."""
     for number, line in enumerate(re.split(r"\r\n|\n|\r", text), 1):
         if line.strip(" \t") and not line.startswith("#"):
             yield number, line
 
 
 def _plain(name: str) -> str:
-    """A name with nothing but what counts in it (rule 1)."""
+    """The significant characters of a name (rule 1)."""
     return re.sub(r"[^A-Z0-9_-]", "", name.upper())
 
 
@@ -366,7 +366,7 @@ def _suggestion(text: str) -> str:
 
 
 def _close(word: str, words: Iterable[str]) -> list[str]:
-    """The one among these words that is most like this one, if one is."""
+    """The most similar of ``words``, or none."""
     from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
 
     return get_close_matches(word, words, n=1)

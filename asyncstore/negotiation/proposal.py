@@ -1,12 +1,12 @@
-"""What to propose: presentation contexts, roles and extended negotiation of an association request. Pure decisions.
+"""Presentation contexts, roles and extended negotiation of an association request. Pure decisions.
 
-Three kinds of proposals answer to one protocol:
+Three kinds of proposals share one protocol:
 
-- :class:`Planned`, the default: what the files need, each in its own transfer syntax.
-- :class:`Listed`, as storescu proposes with its ``-x``, ``-R`` and ``+C`` options.
-- :class:`~asyncstore.negotiation.profile.Profiled`, which a configuration file prescribes (``-xf``).
+- :class:`Planned`, the default: each file in its own transfer syntax.
+- :class:`Listed`: storescu's ``-x``, ``-R`` and ``+C`` options.
+- :class:`~asyncstore.negotiation.profile.Profiled`: from a configuration file (``-xf``).
 
-What a proposal gives depends on what it is asked with, and on nothing else.
+The results of a proposal's methods depend on their arguments only.
 """
 
 from __future__ import annotations
@@ -32,43 +32,43 @@ if TYPE_CHECKING:
 
 
 class Proposal(Protocol):
-    """What associations are proposed with."""
+    """The contents of association requests."""
 
     @property
     def needs_all_files(self) -> bool:
-        """Whether the request depends on every file, so that none can be sent before all are looked into."""
+        """Whether the request depends on every file: then all are probed before the first is sent."""
 
     @property
     def prefers_deflated(self) -> bool:
-        """Whether data sets that are not compressed go out deflated where that is accepted (``-xd``)."""
+        """Whether uncompressed data sets are sent deflated if the peer accepts that (``-xd``)."""
 
     @property
     def roles(self) -> tuple[RoleSelection, ...]:
-        """The SCP/SCU roles to propose, for SOP classes among the contexts (PS3.7 D.3.3.4)."""
+        """The SCP/SCU roles to propose, for SOP classes of the contexts (PS3.7 D.3.3.4)."""
 
     @property
     def extended(self) -> tuple[ExtendedNegotiation, ...]:
-        """The extended negotiation to propose, for SOP classes among the contexts (PS3.7 D.3.3.5)."""
+        """The extended negotiation to propose, for SOP classes of the contexts (PS3.7 D.3.3.5)."""
 
     def contexts(self, pairs: Iterable[Pair]) -> tuple[ProposedContext, ...]:
         """The contexts to propose, 128 at most.
 
         Args:
-            pairs: SOP class and transfer syntax of what is to be sent, as far as it is known, the most urgent first.
-                What does not fit is left for another association.
+            pairs: the known pairs to send, the most urgent first. Pairs that do not fit are left for another
+                association.
         """
 
     def covers(self, contexts: Iterable[ProposedContext], pair: Pair) -> bool:
-        """Whether ``contexts``, of an earlier request, hold all that would ever be proposed for ``pair``.
+        """Whether ``contexts``, of an earlier request, hold everything that is ever proposed for ``pair``.
 
-        Only the contexts of the pair's SOP class are needed. The answer is the same for all transfer syntaxes that are
-        not proposed for it, and for all SOP classes that are not proposed.
-        Where they do, the answer to that request is final for it; where not, another association may carry it.
+        If so, the peer's answer is final for the pair; if not, another association may carry it. ``contexts`` may be
+        limited to the pair's SOP class. All unproposed transfer syntaxes of a SOP class have the same result, and so do
+        all unproposed SOP classes.
         """
 
 
 class Planned(NamedTuple):
-    """A context for each pair of SOP class and transfer syntax among the files: see :func:`plan`."""
+    """A context for each pair among the files: see :func:`plan`."""
 
     needs_all_files: bool = False
     prefers_deflated: bool = False
@@ -76,20 +76,20 @@ class Planned(NamedTuple):
     extended: tuple[ExtendedNegotiation, ...] = ()
 
     def contexts(self, pairs: Iterable[Pair]) -> tuple[ProposedContext, ...]:
-        """A context for each pair, in order, and what can be converted to."""
+        """A context for each pair, in order, and one for conversions."""
         return plan(pairs)
 
     def covers(self, contexts: Iterable[ProposedContext], pair: Pair) -> bool:
-        """Whether the pair has its context, and what it can be converted to another one."""
+        """Whether the pair has its own context, and one for conversions if it needs it."""
         return is_planned(contexts, pair)
 
 
 class Listed(NamedTuple):
-    """The same contexts for each of the SOP classes; made by :func:`listed`.
+    """The same transfer syntaxes for every SOP class; made by :func:`listed`.
 
     Attributes:
-        groups: a context for each, with these transfer syntaxes.
-        sop_classes: in their order; ``None``: those of the files.
+        groups: the transfer syntaxes of each context of a SOP class.
+        sop_classes: the SOP classes, in order; ``None``: those of the files.
     """
 
     groups: tuple[tuple[str, ...], ...]
@@ -99,7 +99,7 @@ class Listed(NamedTuple):
 
     @property
     def needs_all_files(self) -> bool:
-        """Those of the files are known when all files are."""
+        """Whether it proposes the files' SOP classes."""
         return self.sop_classes is None
 
     @property
@@ -108,33 +108,33 @@ class Listed(NamedTuple):
         return self.groups[0][0] == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 
     def contexts(self, pairs: Iterable[Pair]) -> tuple[ProposedContext, ...]:
-        """The contexts of one SOP class after those of another; no SOP class gets only some of its contexts."""
+        """The contexts of one SOP class after another. A SOP class gets all of its contexts or none."""
         classes = self.sop_classes if self.sop_classes is not None else tuple(dict.fromkeys(pair[0] for pair in pairs))
         return _in_groups(classes[: MOST_CONTEXTS // len(self.groups)], self.groups)
 
     def covers(self, contexts: Iterable[ProposedContext], pair: Pair) -> bool:
-        """Whether the SOP class has its contexts, or never will."""
+        """Whether the SOP class has its contexts, or will never have any."""
         return self.sop_classes is not None or any(context.abstract_syntax == pair[0] for context in contexts)
 
 
 @lru_cache(maxsize=64)
 def _in_groups(sop_classes: tuple[str, ...], groups: tuple[tuple[str, ...], ...]) -> tuple[ProposedContext, ...]:
-    """A context for each of the groups, for each of the SOP classes; the same ones are asked for again and again."""
+    """A context for each group of each SOP class. Cached: every association asks for the same ones."""
     proposed = [(uid, group) for uid in sop_classes for group in groups]
     return tuple(ProposedContext(2 * index + 1, *context) for index, context in enumerate(proposed))
 
 
 def listed(choice: str = "uncompr", *, required: bool = False, combined: bool = False) -> Listed:
-    """What storescu proposes.
+    """The proposal of storescu.
 
     Args:
-        choice: the transfer syntax to prefer: one of :data:`CHOICES`.
+        choice: the preferred transfer syntax: one of :data:`CHOICES`.
         required: propose the SOP classes of the files (``-R``) instead of :data:`STORESCU_SOP_CLASSES`.
-        combined: one context for each SOP class (``+C``) instead of one with the preferred transfer syntax and one with
+        combined: one context for each SOP class (``+C``) instead of one for the preferred transfer syntax and one for
             the others.
 
     Raises:
-        UsageError: there is no such choice.
+        UsageError: the choice is unknown.
     """
     if choice not in CHOICES:
         raise UsageError(f"{choice!r} is no transfer syntax to propose; there are {', '.join(CHOICES)}")
@@ -145,7 +145,7 @@ def listed(choice: str = "uncompr", *, required: bool = False, combined: bool = 
 
 
 _FALLBACK = (EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
-"""What is proposed besides a preferred transfer syntax, in this order."""
+"""The transfer syntaxes proposed beside the preferred one, in this order."""
 
 CHOICES = {
     "uncompr": (EXPLICIT_VR_LITTLE_ENDIAN if sys.byteorder == "little" else EXPLICIT_VR_BIG_ENDIAN, True),
@@ -174,12 +174,12 @@ CHOICES = {
     "htj2k-lossless": ("1.2.840.10008.1.2.4.201", True),
     "jpegxl": ("1.2.840.10008.1.2.4.112", True),
 }
-"""The preferred transfer syntax of each of storescu's ``--propose-...`` options and of ours, and whether the
-uncompressed ones are proposed besides: implicit VR needs none of them, and video cannot be turned into any.
+"""The preferred transfer syntax of each ``--propose-...`` option, and whether the uncompressed ones are proposed too:
+implicit VR needs none of them, and video cannot be converted to any.
 
-The last three are ours: DCMTK knows these transfer syntaxes (3.7.0, dcuid.h; PS3.6 table A-1), but its storescu has no
-option for them. They go as those of JPEG 2000 do: one transfer syntax and no relative of it, so neither RPCL order
-(...202) nor lossless JPEG XL and recompressed JPEG (...110, ...111), which the default plan proposes where files have
+The last three are ours: DCMTK knows these transfer syntaxes (3.7.0, dcuid.h; PS3.6 table A-1), but storescu has no
+option for them. Like those of JPEG 2000 they propose one transfer syntax, without its relatives: neither RPCL order
+(...202) nor lossless JPEG XL and recompressed JPEG (...110, ...111). The default plan proposes those if files have
 them."""
 
 STORESCU_SOP_CLASSES = (
@@ -248,4 +248,4 @@ STORESCU_SOP_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.88.67",  # XRayRadiationDoseSRStorage
     "1.2.840.10008.5.1.4.1.1.12.2",  # XRayRadiofluoroscopicImageStorage
 )
-"""What storescu 3.6.7 proposes unless told otherwise: as many as fit with two contexts for each."""
+"""The SOP classes that storescu 3.6.7 proposes by default: as many as fit with two contexts each."""

@@ -1,4 +1,4 @@
-"""Negotiation in readable lines: what is asked of the peer, and what it answers. No secret appears in them."""
+"""Negotiation in readable lines: our request and the peer's answer, without secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KINDS: dict[int, str] = {
     IdentityKind.SAML: "SAML assertion of {1} bytes",
     IdentityKind.JWT: "JSON web token of {1} bytes",
 }
-"""What is said of an identity: a user name is shown, nothing else is."""
+"""How each kind of identity is shown: the user name, and otherwise only the length."""
 
 
 def request_lines(request: AssociateRequest) -> Iterator[str]:
@@ -43,16 +43,16 @@ def request_lines(request: AssociateRequest) -> Iterator[str]:
 
 
 def answer_lines(request: AssociateRequest, accept: AssociateAccept) -> Iterator[str]:
-    """The answer, but for its contexts."""
+    """The answer without its contexts."""
     yield from _user_information(accept)
-    if accept.identity_response is not None:
-        yield f"the user identity is confirmed, with {len(accept.identity_response)} bytes"
+    if accept.identity is not None:
+        yield f"the user identity is confirmed, with {len(accept.identity)} bytes"
     elif request.identity is not None and request.identity.wants_response:
         yield "the user identity is not confirmed"
 
 
 def context_lines(proposed: Iterable[ProposedContext], accept: AssociateAccept) -> Iterator[str]:
-    """What was answered to each context, in the order of the request."""
+    """The answer to each context, in the order of the request."""
     answers = {answer.id: answer for answer in accept.contexts}
     for context in proposed:
         what = f"context {context.id}: {name_of(context.abstract_syntax)}"
@@ -66,7 +66,7 @@ def context_lines(proposed: Iterable[ProposedContext], accept: AssociateAccept) 
 
 
 def _user_information(pdu: AssociateRequest | AssociateAccept) -> Iterator[str]:
-    """What either side says of itself and negotiates."""
+    """The user information of either side, except the identity."""
     name = f" ({pdu.implementation_version_name})" if pdu.implementation_version_name else ""
     yield f"implementation {pdu.implementation_class_uid or 'without a UID'}{name}"
     if pdu.application_context != APPLICATION_CONTEXT:

@@ -1,15 +1,16 @@
-"""Sockets: the only room that touches them.
+"""Sockets: no other room touches them.
 
-timeouts       how long a peer may take for what
-deadlines      whether it has taken longer
-addresses      the one connection to a peer that has several addresses, and where to listen
-link           one TCP connection as buffers out and bytes in
-tls            what is asked of TLS, and what makes links with it
-tls_link       a TLS session as buffers out and bytes in
-tls_profiles   which versions and cipher suites a security profile allows
+timeouts       the limits for a peer's answers
+deadlines      whether the peer has exceeded them
+addresses      connects to a peer with several addresses; opens a socket to listen
+link           one TCP connection: buffers out, bytes in
+tls            the options of TLS, and contexts that make TLS links
+tls_link       a TLS session with the interface of a link
+tls_profiles   the versions and cipher suites of each security profile
 tls_files      keys, certificates, revocation lists
-tls_failures   what OpenSSL says, in the project's errors
+tls_failures   translates OpenSSL's errors
 association    an association as requestor: open, store, echo, release, abort
 acceptor       an association as acceptor
-port           where associations are accepted
+port           accepts connections for associations
+deviations     warns once of each harmless deviation of a peer
 """

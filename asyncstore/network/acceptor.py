@@ -1,13 +1,13 @@
 """An association as acceptor.
 
-A :class:`Service` decides what is accepted, stored and answered. Rules:
+A :class:`Service` decides about associations, instances and statuses. Rules:
 
-1. Data sets are handed over in the pieces they arrive in, without a copy.
-2. Memory stays flat whatever the requestor does: while it does not read its responses, or too many of them wait for
-   their time, nothing more is received from it.
-3. A requestor that neither sends nor takes a byte for the service's idle timeout is aborted. One that waits for a
-   response is not idle.
-4. An exception ends its own association and no other: no callback lets one through to the event loop.
+1. Data sets are handed over in the pieces in which they arrive, without a copy.
+2. Memory stays flat: nothing more is received while the requestor does not read its responses, or while too many
+   responses wait for their time.
+3. A requestor that neither sends nor takes a byte for the idle timeout is aborted. While a response is due it is not
+   idle.
+4. An exception ends its own association only: no callback lets it through to the event loop.
 """
 
 from __future__ import annotations
@@ -53,71 +53,71 @@ _UNRECOGNIZED_OPERATION = 0x0211
 """PS3.7 C.5.24."""
 
 _LOOKS = 4
-"""Looks within the idle timeout: it is overstepped by a quarter at most."""
+"""Looks within the idle timeout: it is exceeded by a quarter at most."""
 _MOST_DELAYED = 1024
-"""Responses that may wait for their time before no more is received; some 150 bytes each. With a latency of 20 ms they
-are 50 000 a second, more than any requestor was seen to ask for."""
+"""Responses that may wait before receiving pauses; some 150 bytes each. With a latency of 20 ms they are 50 000 a
+second, more than any requestor was seen to need."""
 
 _TLS_HANDSHAKE = b"\x16\x03"
-"""The beginning of a ClientHello's record: its type, and the major version of any TLS (RFC 8446 5.1)."""
+"""The first bytes of a ClientHello: record type, and the major version of any TLS (RFC 8446 5.1)."""
 _HTTP = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIO", b"CONNE", b"PRI *", b"HTTP/")
-"""How its messages begin: methods (RFC 9110 9.3), the preface of HTTP/2 (RFC 9113 3.4), answers (RFC 9112 4)."""
+"""The first bytes of HTTP: methods (RFC 9110 9.3), the preface of HTTP/2 (RFC 9113 3.4), answers (RFC 9112 4)."""
 
 
 class Storing(Protocol):
     """One instance that is arriving."""
 
     def write(self, data: memoryview) -> None:
-        """Take a piece of the data set; it is valid during the call only."""
+        """Take a piece of the data set, valid during the call only."""
 
     def finish(self) -> int:
-        """The data set is complete: the status to answer."""
+        """The data set is complete. Returns the status for the response."""
 
     def discard(self) -> None:
-        """The association ended before the data set did."""
+        """The association ended within the data set."""
 
 
 class Service(Protocol):
-    """What a storage SCP decides."""
+    """The decisions of a storage SCP."""
 
     maximum_length: int
     window: int
-    """Operations a requestor may have outstanding; 0 is unlimited."""
+    """Operations that a requestor may have outstanding; 0 is unlimited."""
     latency: float
     """Seconds between a data set's end and the response."""
     idle_timeout: float
-    """Seconds a requestor may neither send nor take a byte while nothing is owed to it; 0: any time."""
+    """Seconds without a byte in either direction while no response is due; 0: no limit."""
     keeps_files: bool
-    """Whether each association may need a descriptor for a file, besides that of its connection."""
+    """Whether each association may need a descriptor for a file, besides its connection's."""
 
     def decide(self, request: AssociateRequest) -> AssociateReject | tuple[ContextResult, ...]:
         """Reject an association, or answer its contexts."""
 
     def store(self, request: Command, transfer_syntax: str) -> Storing:
-        """A C-STORE-RQ has come; its data set follows."""
+        """A C-STORE-RQ has arrived; its data set follows."""
 
     def echoed(self) -> None:
-        """A C-ECHO-RQ has come."""
+        """A C-ECHO-RQ has arrived."""
 
     def ended(self) -> None:
-        """An association that :meth:`decide` answered has ended."""
+        """An association that :meth:`decide` accepted has ended."""
 
 
 def _guarded(callback: Callable[Concatenate[Acceptor, P], None]) -> Callable[Concatenate[Acceptor, P], None]:
-    """A callback of the event loop that ends its association where it raises."""
+    """Make a callback of the event loop end its association if it raises."""
 
     @wraps(callback)
     def guarded(acceptor: Acceptor, /, *arguments: P.args, **named: P.kwargs) -> None:
         try:
             callback(acceptor, *arguments, **named)
-        except Exception:  # noqa: BLE001 - whatever one requestor brought about, the others are served
+        except Exception:  # noqa: BLE001 - one requestor must not disturb the others
             acceptor.fail()
 
     return guarded
 
 
 class Acceptor:
-    """One association, from the TCP connection on, or from the end of its TLS handshake."""
+    """One association, from the TCP connection or the end of its TLS handshake on."""
 
     def __init__(self, make_link: MakeLink, peer: str, service: Service, on_closed: Callable[[Acceptor], None]) -> None:
         self.peer = peer
@@ -138,7 +138,7 @@ class Acceptor:
         self._bytes_moved = 0
         """Bytes in both directions at the last look."""
         self._delayed: deque[tuple[float, Octets]] = deque()
-        """Responses that wait, and their times."""
+        """Waiting responses, and their times."""
         self._next_response: asyncio.TimerHandle | None = None
         self._link = make_link(self._received, self._link_ended, self._drained)
         self._settle()
@@ -148,7 +148,7 @@ class Acceptor:
 
     @property
     def has_association(self) -> bool:
-        """Whether an association was accepted; it counts until its connection is closed."""
+        """Whether an association was accepted; true until the connection is closed."""
         return self._is_counted
 
     def abort(self) -> None:
@@ -158,7 +158,7 @@ class Acceptor:
         self._close()
 
     def fail(self) -> None:
-        """Abort after the exception that is being handled, which is a fault of this program."""
+        """Abort because of the exception being handled, a fault of this program."""
         _log.exception("%s: a fault of this program; the association is aborted", self.peer)
         with suppress(Exception):
             self._upper.abort()
@@ -169,7 +169,7 @@ class Acceptor:
     def _received(self, data: memoryview) -> None:
         is_first = self._upper.state is State.STA2
         events = self._upper.receive(data)
-        if is_first and self._upper.state is State.STA13 and not events:  # AA-1 is the one violation without an event
+        if is_first and self._upper.state is State.STA13 and not events:  # only AA-1 has no event
             _log.warning("%s: %s; the connection is closed", self.peer, _foreign(data))
         for event in events:
             try:
@@ -180,13 +180,13 @@ class Acceptor:
             except InvalidPdu as violation:
                 _log.warning("%s: %s; the association is aborted", self.peer, violation)
                 self._upper.violated(violation)
-                break  # nothing that came behind it counts
+                break  # ignore everything after a violation
         self._settle()
         if self._is_full():
             self._link.pause_reading()
 
     def _is_full(self) -> bool:
-        """Whether so much waits for the requestor that nothing more is to be received."""
+        """Whether so much waits for the requestor that receiving must pause."""
         return self._link.is_blocked or len(self._delayed) > _MOST_DELAYED
 
     @_guarded
@@ -198,7 +198,7 @@ class Acceptor:
 
     @_guarded
     def _drained(self) -> None:
-        """The peer has read its responses, and may ask for more."""
+        """The requestor has read its responses: receive again."""
         if not self._is_full():
             self._link.resume_reading()
 
@@ -275,7 +275,7 @@ class Acceptor:
 
     def _respond(self, context_id: int, request: Command, status: int, delay: float) -> None:
         pdus = self._fragmenter.command(context_id, response(request, status))
-        answer = pdus[0] if len(pdus) == 1 else b"".join(pdus)  # it may wait long: in pieces of a few bytes it is large
+        answer = pdus[0] if len(pdus) == 1 else b"".join(pdus)  # many small buffers would take memory while it waits
         if not delay:
             self._upper.outgoing.append(answer)
             return
@@ -298,13 +298,13 @@ class Acceptor:
         self._drained()
 
     def _look_at_idleness(self) -> None:
-        """Begin to look now and then whether the requestor still does something."""
+        """Look later whether any byte has moved."""
         if self._service.idle_timeout:
             self._idle = self._loop.call_later(self._service.idle_timeout / _LOOKS, self._look)
 
     @_guarded
     def _look(self) -> None:
-        """Abort the association if the requestor has done nothing for too long."""
+        """Abort the association if the requestor is idle for too long."""
         moved = self._link.bytes_received + self._link.bytes_sent
         if self._delayed or moved != self._bytes_moved:
             self._bytes_moved = moved
@@ -322,7 +322,7 @@ class Acceptor:
         outgoing, self._upper.outgoing = self._upper.outgoing, []
         if outgoing:
             self._link.send(outgoing)
-        if self._upper.must_close:  # what still waits is for nobody: the peer has aborted, or had ARTIM's time to read
+        if self._upper.must_close:  # drop waiting data: the peer has aborted, or had ARTIM's time to read it
             self._close()
         elif self._upper.artim_running and self._artim is None:
             self._artim = self._loop.call_later(ARTIM, self._artim_expired)
@@ -356,7 +356,7 @@ class Acceptor:
 
 
 def _foreign(beginning: memoryview) -> str:
-    """What someone speaks who does not begin with an A-ASSOCIATE-RQ."""
+    """The protocol of a connection that does not begin with an A-ASSOCIATE-RQ."""
     if bytes(beginning[:2]) == _TLS_HANDSHAKE:
         return "it speaks TLS, and this port does not (+tls)"
     if bytes(beginning[:5]).startswith(_HTTP):

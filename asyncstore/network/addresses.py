@@ -1,11 +1,11 @@
-"""Host names and addresses: the one connection to a peer that has several, and the socket to listen at.
+"""Host names and addresses: connect to a peer with several addresses, open a socket to listen.
 
 Rules:
 
-1. The addresses of a peer are tried in the system's order of preference (RFC 6724), the next one as soon as one fails
-   or does not answer for a moment: an address that swallows all that is sent to it keeps nobody from the others
-   (RFC 8305). The first connection to come about is the one; the other attempts are given up.
-2. The time for it is the time for all of it, name resolution included.
+1. The addresses of a peer are tried in the system's order of preference (RFC 6724). The next one is tried as soon as
+   one fails or is silent for a moment, so a silent address does not block the others (RFC 8305). The first connection
+   wins; the other attempts are cancelled.
+2. The timeout covers everything, name resolution included.
 """
 
 from __future__ import annotations
@@ -28,25 +28,24 @@ if TYPE_CHECKING:
 _FAMILIES = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 
 _NEXT_ADDRESS_DELAY = 0.25
-"""Seconds an attempt may keep silent before the next address is tried beside it (RFC 8305 8)."""
+"""Seconds before the next address is tried beside a silent one (RFC 8305 8)."""
 
 _CONNECTIONS_WAITING = 128
-"""Connections that may wait to be accepted: more than senders open at once, and what systems allow without being asked
-(SOMAXCONN of old)."""
+"""Connections that may wait to be accepted: more than senders open at once; the limit of old systems (SOMAXCONN)."""
 
 _MOST_KEPT = 64
-"""Descriptors kept for files: two for each of the most associations that ``auto`` opens; of few a third, for each
-association takes a descriptor and reads one file at a time, and the rest of the program has its own."""
+"""Descriptors kept free for files: two for each of the most associations that ``auto`` opens. If the limit is low, a
+third of it: an association takes one descriptor, reads one file at a time, and the program needs some, too."""
 
 _CHECK_NAME = "Check how the host name is written, or give its IP address."
 _CHECK_NAME_SERVER = "Check that this machine reaches its name server, or give the host's IP address."
 
 _SomeAddress = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
-"""What ``getaddrinfo`` has for one: family, kind, protocol, canonical name, address."""
+"""An entry of ``getaddrinfo``: family, kind, protocol, canonical name, address."""
 
 
 def address_of(host: str, port: int) -> str:
-    """Host and port in one word, to be shown; an IPv6 address stands in brackets (RFC 5952 6)."""
+    """Host and port as text to show; an IPv6 address stands in brackets (RFC 5952 6)."""
     host = escaped(host)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -57,10 +56,10 @@ async def connect(
     timeout: float | None,  # noqa: ASYNC109 - it is an option of the user's
     ip_version: int | None = None,
 ) -> socket.socket:
-    """Open a connection to whichever address of ``host`` answers first, among all or those of one IP version.
+    """Open a connection to the first address of ``host`` that answers, among all or those of one IP version.
 
     Raises:
-        ConnectFailed: none answered, or not in ``timeout`` seconds.
+        ConnectFailed: none answered within ``timeout`` seconds.
     """
     peer = address_of(host, port)
     try:
@@ -81,7 +80,7 @@ async def connect(
 
 
 async def _addresses(host: str, port: int, ip_version: int | None) -> Sequence[_SomeAddress]:
-    thread = WaitingThread("asyncstore-resolver")  # the loop's own would keep the program from ending meanwhile
+    thread = WaitingThread("asyncstore-resolver")  # the loop's own threads would keep the program from ending
     try:
         return await thread.call(socket.getaddrinfo, host, port, family=_FAMILIES[ip_version], type=socket.SOCK_STREAM)
     finally:
@@ -89,12 +88,12 @@ async def _addresses(host: str, port: int, ip_version: int | None) -> Sequence[_
 
 
 def _unresolved(host: str, ip_version: int | None, error: socket.gaierror) -> tuple[str, str]:
-    """Why there is no address to try, and what to do."""
+    """Why the name has no address, and what to do."""
     if error.errno == socket.EAI_AGAIN:
         return f"the host name {host!r} cannot be resolved now ({error.strerror})", _CHECK_NAME_SERVER
     if ip_version is None:
         return f"the host name {host!r} cannot be resolved ({error.strerror})", _CHECK_NAME
-    from ipaddress import ip_address  # noqa: PLC0415 - it is for this message only
+    from ipaddress import ip_address  # noqa: PLC0415 - only this message needs it
 
     try:
         other = ip_address(host).version
@@ -105,7 +104,7 @@ def _unresolved(host: str, ip_version: int | None, error: socket.gaierror) -> tu
 
 
 def _only(ip_version: int | None) -> str | None:
-    """What to do where one IP version only was tried."""
+    """The hint for a connection limited to one IP version."""
     if ip_version is None:
         return None
     return f"{ConnectFailed.hint} {_keeps_to(ip_version)}"
@@ -116,21 +115,21 @@ def _keeps_to(ip_version: int) -> str:
 
 
 class _Race:
-    """Connections to the addresses of one host, begun one after the other; the first to come about is the one.
+    """Attempts to connect to the addresses of one host, begun one after another; the first connection wins.
 
     Args:
-        addresses: the one to prefer first.
+        addresses: the preferred one first.
     """
 
     def __init__(self, addresses: Sequence[_SomeAddress]) -> None:
         self._addresses = addresses
         self._opened: socket.socket | None = None
         self._failures: list[tuple[str, str]] = []
-        """Addresses, and why it was none of them."""
+        """Addresses, and why they failed."""
         self._news = asyncio.Event()
 
     async def run(self) -> socket.socket | None:
-        """The connection; ``None`` if none came about."""
+        """The first connection; ``None`` if all attempts failed."""
         try:
             async with asyncio.TaskGroup() as attempts:
                 begun: list[asyncio.Task[None]] = []
@@ -151,13 +150,13 @@ class _Race:
         return self._opened
 
     def failure(self) -> str:
-        """Why none came about; address by address where the reasons differ."""
+        """Why all attempts failed; address by address if the reasons differ."""
         if len({reason for _, reason in self._failures}) == 1:
             return self._failures[0][1]
         return "; ".join(f"{address}: {reason}" for address, reason in self._failures)
 
     async def _next(self, seconds: float | None) -> None:
-        """Wait for the next attempt to end, but no longer than this."""
+        """Wait until the next attempt ends, at most for these seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news.wait()
@@ -183,10 +182,10 @@ class _Race:
 
 
 def _keep_some_for_files(opened: socket.socket) -> None:
-    """See that the descriptors above this one are enough for the files that every association reads.
+    """Keep enough descriptors for the files that associations read.
 
     Raises:
-        OSError: they are not. A file that cannot be opened would be none that is sent; an association fewer is no loss.
+        OSError: there are too few for another association. A missing association costs less than files not sent.
     """
     limit = descriptor_limit()
     if limit is not None and opened.fileno() >= limit - min(limit // 3, _MOST_KEPT):
@@ -194,7 +193,7 @@ def _keep_some_for_files(opened: socket.socket) -> None:
 
 
 def descriptor_limit() -> int | None:
-    """How many descriptors this process may have; ``None``: any number."""
+    """The descriptors that this process may have; ``None``: any number."""
     try:
         import resource  # noqa: PLC0415 - Windows has no such limit
     except ImportError:

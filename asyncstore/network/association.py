@@ -432,7 +432,7 @@ class Association:
         if isinstance(event, Accepted):
             self._accepted(event.accept)
             identity = self._request.identity
-            if identity is not None and identity.wants_response and event.accept.identity_response is None:
+            if identity is not None and identity.wants_response and event.accept.identity is None:
                 self._fail(IdentityNotConfirmed(self.peer), notify_peer=True)
                 return
             self._is_established = True

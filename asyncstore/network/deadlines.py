@@ -1,12 +1,13 @@
-"""When a peer has taken too long: one look at the clock now and then, instead of a timer for every store.
+"""Whether a peer has taken too long: regular looks at the clock, instead of a timer for every store.
 
 Rules:
 
-1. Only whole final responses count as answers: a peer that says again and again that a store is pending, or that lets
-   one byte come in a while, would otherwise hold the run for ever.
-2. What the peer takes of what is being sent is measured twice: any byte keeps the socket timeout from running out, and
-   only a PDU the DIMSE timeout. Each has its own mark, for the one moves where the other does not.
-3. Nobody has to answer what has not left: on a slow line that takes longer than many an answer.
+1. Only whole final responses count as answers. Otherwise repeated pending responses, or single bytes, would hold the
+   run for ever.
+2. Progress of sending is measured twice: any byte restarts the socket timeout, but only a whole PDU restarts the DIMSE
+   timeout.
+3. The time for a response begins when the request has left completely: on a slow line sending takes longer than most
+   answers.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
 _LONGEST_INTERVAL = 1.0
 _LOOKS = 4
-"""Looks within each limit: none is overstepped by more than a quarter."""
+"""Looks within each limit: none is exceeded by more than a quarter."""
 
 
 class _Mark(NamedTuple):
-    """How many bytes had been taken at some time."""
+    """The bytes that the peer had taken at a time."""
 
     bytes_sent: int
     at: float
@@ -37,9 +38,8 @@ class Deadlines:
 
     Args:
         peer: for the error.
-        timeouts: how long the peer may take.
-        noteworthy: bytes that count as progress for the DIMSE timeout: a peer that takes less than a PDU in all that
-            time is as good as silent.
+        timeouts: the limits.
+        noteworthy: bytes that count as progress for the DIMSE timeout, at least a PDU.
         now: the time.
     """
 
@@ -52,16 +52,16 @@ class Deadlines:
         self._answered_at = now
         self._answered_then: int | None = None
         self._blocked_at = now
-        """When the link was last seen to hold something back."""
+        """When a look last found data waiting in the link."""
 
     @property
     def interval(self) -> float | None:
-        """Seconds between two looks; ``None``: no need to look."""
+        """Seconds between two looks; ``None``: there is no limit."""
         limits = [seconds for seconds in (self._socket, self._dimse) if seconds]
         return min(_LONGEST_INTERVAL, *(seconds / _LOOKS for seconds in limits)) if limits else None
 
     def overdue(self, link: Link, requests: Requests, now: float) -> TimedOut | None:
-        """What the peer has not done in time, at ``now``."""
+        """The timeout that the peer has exceeded at ``now``, if any."""
         if requests.last_answered != self._answered_then:
             self._answered_at, self._answered_then = now, requests.last_answered
         if link.is_blocked:
@@ -92,7 +92,7 @@ class Deadlines:
 
 
 def _response(message_id: int, requests: Requests) -> str:
-    """What has not come. A peer that gives the same message id to all its responses seems to answer again and again."""
+    """The missing response. Some peers repeat one message id in all their responses."""
     if requests.is_repeating:
         return f"response to message id {message_id}, but another one to message id {requests.last_answered},"
     return "response"

@@ -1,4 +1,4 @@
-"""What a peer does against the standard without harm: a warning for each kind, once, over however many associations."""
+"""Warns once of each harmless deviation from the standard, over all associations with a peer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Deviations:
         self._warned: set[Deviation] = set()
 
     def notice(self, peer: str, deviation: Deviation) -> None:
-        """Warn of a deviation, unless that was done before."""
+        """Warn of a deviation when it first occurs."""
         if deviation not in self._warned:
             self._warned.add(deviation)
             _log.warning("%s: against the DICOM standard, %s", peer, deviation.value)

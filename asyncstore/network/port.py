@@ -1,13 +1,11 @@
-"""The port that associations are accepted at.
+"""The port that accepts associations.
 
 Rules:
 
-1. An association that was accepted can always open its file: connections that would take the descriptors for that are
-   not accepted.
-2. Few connections without an association are open at once, for each may have an A-ASSOCIATE-RQ held in memory. Where
-   others wait, the one that has taken the longest is closed.
-3. Connections that cannot be accepted now wait, and the event loop does not spin on them: the port looks again after a
-   pause.
+1. An accepted association can always open its file: connections that would need its descriptor are not accepted.
+2. Few connections without an association are open at once, because each may hold an A-ASSOCIATE-RQ in memory. If others
+   wait, the oldest of them is closed.
+3. Connections that cannot be accepted now wait. The port pauses before it tries again, so the event loop does not spin.
 """
 
 from __future__ import annotations
@@ -34,23 +32,23 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _PAUSE = 1.0
-"""Seconds before connections are accepted again after one could not be: it is still there, and the event loop would
-find it again at once. (asyncio's own servers wait as long: ``ACCEPT_RETRY_DELAY`` in asyncio/constants.py.)"""
+"""Seconds before the next try after a connection could not be accepted, as the event loop would find it at once.
+(asyncio's servers wait as long: ``ACCEPT_RETRY_DELAY`` in asyncio/constants.py.)"""
 
 _MOST_NEGOTIATING = 64
-"""Connections without an association: twice what senders open at once. With an A-ASSOCIATE-RQ each that is as long as
-it may be they hold 20 MB."""
+"""Connections without an association: twice what senders open at once. With the longest A-ASSOCIATE-RQ each they hold
+20 MB."""
 _PATIENCE = 2.0
-"""Seconds a connection may take for its association where others wait to be accepted: several round trips around the
-world, and a TLS handshake. Where none wait it is ARTIM."""
+"""Seconds for a connection's association while others wait: several round trips around the world and a TLS handshake.
+If none wait, ARTIM is the limit."""
 _CROWDED_PAUSE = 0.1
-"""Seconds before connections are accepted again after too many came at once: most of them have an association then."""
+"""Seconds before the next try after too many connections came at once: by then most have an association."""
 _SPARE_DESCRIPTORS = 16
-"""Descriptors for the rest of the program: its log, a report, modules that are imported late."""
+"""Descriptors for the rest of the program: its log, a report, late imports."""
 
 
 class _Handshake:
-    """A connection whose TLS handshake is under way."""
+    """A connection during its TLS handshake."""
 
     has_association = False
 
@@ -58,23 +56,23 @@ class _Handshake:
         self._task = task
 
     def abort(self) -> None:
-        """Give it up."""
+        """Cancel the handshake."""
         self._task.cancel()
 
 
 class Port:
-    """Where associations are accepted.
+    """Accepts associations.
 
     Args:
         host: the address to listen at.
         port: the TCP port; 0 is any free one.
-        service: what decides.
-        tls: what makes TLS links; ``None``: plain TCP.
-        ip_version: 4 or 6, or ``None`` for whatever ``host`` is.
+        service: the storage SCP.
+        tls: makes TLS links; ``None``: plain TCP.
+        ip_version: 4 or 6; ``None``: the version of ``host``.
 
     Raises:
-        OSError: the address cannot be had.
-        UnicodeError: it cannot be one.
+        OSError: the port cannot listen at this address.
+        UnicodeError: the address is not valid.
     """
 
     def __init__(
@@ -85,13 +83,13 @@ class Port:
         self._loop = asyncio.get_running_loop()
         self._listening = listen(host, port, ip_version)
         self._open: dict[Acceptor | _Handshake, float] = {}
-        """What is under way and since when, the oldest first."""
+        """The open connections and their starts, the oldest first."""
         self._pause: asyncio.TimerHandle | None = None
         self.host, self.port = self._listening.getsockname()[:2]
-        self._go_on()
+        self._resume()
 
     def close(self) -> None:
-        """Stop listening and abort what is still under way."""
+        """Stop listening and abort the open associations and handshakes."""
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._listening.fileno())
@@ -99,7 +97,7 @@ class Port:
         for connection in list(self._open):
             connection.abort()
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._pause = None
         self._loop.add_reader(self._listening.fileno(), self._connected)
 
@@ -127,15 +125,15 @@ class Port:
             task = self._loop.create_task(self._secure(self._tls, connected, peer))
             handshake = _Handshake(task)
             self._open[handshake] = self._loop.time()
-            task.add_done_callback(partial(self._shaken, handshake, connected))
+            task.add_done_callback(partial(self._handshake_ended, handshake, connected))
 
     def _pause_for(self, seconds: float) -> None:
-        """Leave connections waiting for a while."""
+        """Accept no connections for these seconds."""
         self._loop.remove_reader(self._listening.fileno())
-        self._pause = self._loop.call_later(seconds, self._go_on)
+        self._pause = self._loop.call_later(seconds, self._resume)
 
     def _has_room(self) -> bool:
-        """Whether another connection may be accepted, be it in place of one that takes long for its association.
+        """Whether another connection may be accepted; may close an old one without an association for it.
 
         Raises:
             OSError: there are too few descriptors.
@@ -155,13 +153,13 @@ class Port:
         return False
 
     def _is_short_of_descriptors(self) -> bool:
-        """Whether the descriptors would not do for another connection, and for the files of all."""
+        """Whether there are too few descriptors for another connection and for all files."""
         limit = descriptor_limit()
         if limit is None:
             return False
         files = len(self._open) + 1 if self._service.keeps_files else 0
         try:
-            lowest = os.dup(self._listening.fileno())  # POSIX: the lowest that is free, so as many are open, or more
+            lowest = os.dup(self._listening.fileno())  # POSIX: the lowest free number, so at least as many are open
         except OSError:
             return True
         os.close(lowest)
@@ -172,15 +170,15 @@ class Port:
             make_link = await tls.secure(connected, peer)
         except AssociationError as error:
             _log.warning("%s", error)
-        except Exception:  # noqa: BLE001 - whatever one requestor brought about, the others are served
+        except Exception:  # noqa: BLE001 - one requestor must not disturb the others
             _log.exception("%s: a fault of this program; the connection is closed", peer)
         else:
             self._accept(make_link, connected, peer)
 
-    def _shaken(self, handshake: _Handshake, connected: socket.socket, task: asyncio.Task[None]) -> None:
+    def _handshake_ended(self, handshake: _Handshake, connected: socket.socket, task: asyncio.Task[None]) -> None:
         del self._open[handshake]
         if task.cancelled():
-            connected.close()  # a task that is cancelled before its first step runs nothing, not even its cleanup
+            connected.close()  # a task cancelled before its first step does not run its cleanup
 
     def _accept(self, make_link: MakeLink, connected: socket.socket, peer: str) -> None:
         try:

@@ -1,4 +1,4 @@
-"""How long a peer may take for what."""
+"""The timeouts of an association."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from typing import NamedTuple
 
 
 class Timeouts(NamedTuple):
-    """Seconds; ``None`` is without limit. Names and defaults are storescu's.
+    """Seconds; ``None``: no limit. Names and defaults are storescu's.
 
     Attributes:
-        connect: for the TCP connection to open, name resolution and all of the peer's addresses included (``-to``), and
-            once more for a TLS handshake, which has the time of ``acse`` where this is without limit. Then the system
-            gives up: Linux after some two minutes.
-        socket: for the peer to take any byte of what is being sent and, where ``dimse`` is without limit, to answer any
-            request while responses are awaited (``-ts``: for storescu it is the socket's timeout in both directions,
-            and ends its waiting after a minute unless ``-td`` says otherwise).
-        acse: for the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ (``-ta``).
-        dimse: for the response to a C-STORE-RQ or C-ECHO-RQ, from its last byte on, and for the peer to take at least
-            one PDU of it meanwhile (``-td``).
+        connect: until the TCP connection is open, with name resolution and all addresses of the peer (``-to``); and
+            again for the TLS handshake. Without limit the system gives up (Linux after some two minutes), and the
+            handshake has the time of ``acse``.
+        socket: until the peer takes any byte that is being sent (``-ts``). If ``dimse`` has no limit, also until it
+            answers any request: storescu's socket timeout ends both waits after a minute unless ``-td`` is given.
+        acse: until the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ (``-ta``).
+        dimse: from the last byte of a C-STORE-RQ or C-ECHO-RQ until its response; and, while sending, until the peer
+            takes another PDU (``-td``).
     """
 
     connect: float | None = None
@@ -27,5 +26,4 @@ class Timeouts(NamedTuple):
 
 
 ARTIM = 10.0
-"""Seconds a peer has for closing the transport connection after the association's end (PS3.8 9.1.5 leaves the value
-open)."""
+"""Seconds until the peer must close the transport connection after the association (PS3.8 9.1.5 sets no value)."""

@@ -1,14 +1,13 @@
-"""Transport layer security (PS3.15 annex B): what is asked for, and the contexts that OpenSSL works with.
+"""Transport layer security (PS3.15 annex B): its options, and the contexts for OpenSSL.
 
 Rules:
 
-1. A context is made once, when a sender or a sink is made: files are read, passwords asked for and mistakes told then,
-   and never while associations are opened.
-2. Nothing is trusted but what was named: not the authorities that the system trusts, either. Who authenticates peers
-   by certificates does not mean every holder of any certificate.
-3. The peer's certificate must be made for the host that was dialled, whatever server name it is sent: who may be
-   impersonated is the peer that was named. (OpenSSL's s_client, gnutls-cli and curl keep the two apart as well.)
-   OpenSSL sees to that, or this module where OpenSSL is told another name, or none; in doubt the peer is refused.
+1. A context is made once, with its sender or sink. Only then are files read, passwords asked for and mistakes
+   reported, never while associations are opened.
+2. Only named certificates are trusted, not the system's authorities: their certificates do not make somebody a peer.
+3. The peer's certificate must belong to the dialled host, whatever server name is sent. (OpenSSL's s_client, gnutls-cli
+   and curl also separate the two.) OpenSSL checks this, or this module if OpenSSL gets another name or none. In doubt
+   the peer is refused.
 """
 
 from __future__ import annotations
@@ -60,37 +59,37 @@ _ONLY_THE_LEAF = (
     "revoked authority between it and the root is not noticed. +cra (--enable-crl-all) looks up the whole chain, and "
     "needs a list of each authority in it; +crv (--enable-crl-vfy) says that the peer's own certificate is enough."
 )
-"""OpenSSL knows nothing in between: it checks the last certificate of a chain, or demands a list for each one."""
+"""OpenSSL checks only the last certificate of a chain, or demands a list for each one."""
 
 _TLS13_NAMES = {name: name for name in reversed(TLS13_CIPHER_SUITES)}
-"""Of TLS 1.3 OpenSSL has IANA's names, too."""
+"""OpenSSL uses IANA's names for TLS 1.3."""
 
 
 class TlsOptions(NamedTuple):
-    """How TLS is to be used, as requestor or as acceptor.
+    """The options of TLS, for a requestor or an acceptor.
 
     Attributes:
-        key: the file with our private key; ``None``: we show no certificate, which an acceptor cannot do without.
+        key: the file with our private key; ``None``: we show no certificate (an acceptor needs one).
         certificate: the file with our certificate, and the rest of its chain if peers need it.
-        password: the private key's, or what to call for it if there is need.
-        file_format: of keys, certificates and revocation lists.
-        trusted: files with the certificates of trusted authorities, or of peers that signed theirs themselves.
+        password: the private key's password, or a function that returns it when needed.
+        file_format: the format of keys, certificates and revocation lists.
+        trusted: files with the certificates of trusted authorities, or self-signed ones of peers.
         trusted_directories: directories with such files.
         revocation_lists: files with certificate revocation lists.
-        revocation: which certificates of a chain have to be on no revocation list; ``"none"`` with revocation lists is
-            ``"certificate"``, the peer's own, with a warning that its authorities are not checked.
+        revocation: which certificates of a chain are looked up in revocation lists. ``"none"`` with revocation lists
+            acts as ``"certificate"`` (the peer's own), with a warning that its authorities are not checked.
         profile: one of :data:`~asyncstore.network.tls_profiles.PROFILES`.
         cipher_suites: further cipher suites for TLS 1.2 and earlier, by IANA's names.
-        server_name: the name to send of the server that is meant, instead of the host's.
-        send_server_name: whether a requestor says which server it means (RFC 6066 3).
-        verify_host_name: whether the peer's certificate has to be made for the host that is dialled.
-        peer_certificate: whether the peer has to show a certificate that can be trusted, may show none, or whatever
-            it wants. An acceptor's certificate is either required or ignored.
-        dh_parameters: a file with an acceptor's Diffie-Hellman parameters for DHE; ``None``: a group of 2048 bits that
-            is everybody's.
+        server_name: the server name to send instead of the host.
+        send_server_name: whether a requestor sends a server name (RFC 6066 3).
+        verify_host_name: whether the peer's certificate must belong to the dialled host.
+        peer_certificate: ``"require"`` a trusted certificate, ``"verify"`` one if the peer shows it, or ``"ignore"``
+            it. An acceptor's certificate is required or ignored.
+        dh_parameters: a file with an acceptor's Diffie-Hellman parameters for DHE; ``None``: a public group of 2048
+            bits.
         seed: a file to stir into the random numbers.
-        new_seed: where to write a new seed.
-        password_attempts: how often to call for the password while it is wrong.
+        new_seed: a file for a new seed.
+        password_attempts: how often to ask for the password while it is wrong.
     """
 
     key: str | None = None
@@ -113,20 +112,20 @@ class TlsOptions(NamedTuple):
     password_attempts: int = 1
 
     def __repr__(self) -> str:
-        """All but the password."""
+        """All options, with the password hidden."""
         shown = self._asdict() | {"password": None if self.password is None else "***"}
         return f"TlsOptions({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 class TlsRequestor:
-    """Makes links to one acceptor.
+    """Makes TLS links to one acceptor.
 
     Args:
-        options: how.
+        options: the options of TLS.
         host: the acceptor's host name or IP address, as it is dialled.
 
     Raises:
-        UsageError: a file cannot be used, or OpenSSL cannot do what is asked for.
+        UsageError: a file cannot be used, or OpenSSL does not support an option.
     """
 
     def __init__(self, options: TlsOptions, host: str) -> None:
@@ -135,25 +134,25 @@ class TlsRequestor:
                 f"--request-sni {options.server_name}: an IP address is no server name (RFC 6066 3): give a host name"
             )
         self._context = _context(options, ssl.PROTOCOL_TLS_CLIENT)
-        self._meant = _meant(options, host)
-        self._context.check_hostname = self._meant.is_compared_by_openssl
+        self._names = _server_names(options, host)
+        self._context.check_hostname = self._names.is_compared_by_openssl
         if options.peer_certificate == "ignore":
             self._context.verify_mode = ssl.CERT_NONE
         else:
             _demand_trust(options)
 
     async def secure(self, connected: socket.socket, peer: str, timeouts: Timeouts) -> MakeLink:
-        """Do the handshake with the acceptor at the other end of a connection; what makes the link over it.
+        """Do the handshake with the acceptor over a connection. Returns a function that makes the link.
 
         Raises:
-            AssociationError: there is no TLS to be had with it.
+            AssociationError: the handshake failed.
         """
-        # storescu knows no limit for the handshake but -ts for each of its reads. The connection is not of use before.
+        # storescu only has -ts for each read of the handshake; here it counts as part of opening the connection.
         limit = (timeouts.acse, "-ta") if timeouts.connect is None else (timeouts.connect, "-to")
         try:
             session = self._begin(peer)
             await shake_hands(connected, session, *limit)
-            host = self._meant.compared_here
+            host = self._names.compared_here
             if host is not None:
                 _check_host(session, host)
         except BaseException:
@@ -162,21 +161,21 @@ class TlsRequestor:
         return partial(TlsLink, connected, session)
 
     def _begin(self, peer: str) -> Session:
-        told, certified = self._meant
+        sent, certified = self._names
         try:
-            return Session.begin(self._context, peer, server_name=told, host=certified)
+            return Session.begin(self._context, peer, server_name=sent, host=certified)
         except ValueError as error:
-            raise TlsFailed(peer, f"{told!r} cannot be sent as a server name", _NO_NAME) from error
+            raise TlsFailed(peer, f"{sent!r} cannot be sent as a server name", _NO_NAME) from error
 
 
 class TlsAcceptor:
-    """Makes links to requestors.
+    """Makes TLS links to requestors.
 
     Args:
-        options: how.
+        options: the options of TLS.
 
     Raises:
-        UsageError: a file cannot be used, or OpenSSL cannot do what is asked for.
+        UsageError: a file cannot be used, or OpenSSL does not support an option.
     """
 
     def __init__(self, options: TlsOptions) -> None:
@@ -193,10 +192,10 @@ class TlsAcceptor:
         load_dh_parameters(self._context, options.dh_parameters)
 
     async def secure(self, connected: socket.socket, peer: str) -> MakeLink:
-        """Do the handshake with the requestor at the other end of a connection; what makes the link over it.
+        """Do the handshake with the requestor over a connection. Returns a function that makes the link.
 
         Raises:
-            AssociationError: there is no TLS to be had with it.
+            AssociationError: the handshake failed.
         """
         try:
             session = Session.begin(self._context, peer, is_acceptor=True)
@@ -208,7 +207,7 @@ class TlsAcceptor:
 
 
 def available_cipher_suites() -> tuple[str, ...]:
-    """The cipher suites that the installed OpenSSL has, by IANA's names, the weakest first."""
+    """The cipher suites of the installed OpenSSL, by IANA's names, the weakest first."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_ciphers("ALL:eNULL:@SECLEVEL=0")
     known = {cipher["name"] for cipher in context.get_ciphers()}
@@ -216,12 +215,12 @@ def available_cipher_suites() -> tuple[str, ...]:
 
 
 def openssl_version() -> str:
-    """Which OpenSSL is installed, as ``OpenSSL 3.0.19``."""
+    """The installed OpenSSL, such as ``OpenSSL 3.0.19``."""
     return " ".join(ssl.OPENSSL_VERSION.split()[:2])
 
 
 def _context(options: TlsOptions, role: ssl._SSLMethod) -> ssl.SSLContext:
-    """A context with everything but what depends on the role."""
+    """A context with all settings that do not depend on the role."""
     profile = _profile_of(options)
     der = options.file_format == "der"
     context = ssl.SSLContext(role)
@@ -257,10 +256,10 @@ def _context(options: TlsOptions, role: ssl._SSLMethod) -> ssl.SSLContext:
 
 
 def _profile_of(options: TlsOptions) -> Profile:
-    """The profile that is asked for, once the rest makes sense.
+    """The profile of the options.
 
     Raises:
-        UsageError: it does not.
+        UsageError: it is unknown, or only one of key and certificate is given.
     """
     if (options.key is None) != (options.certificate is None):
         raise UsageError("a private key is of no use without its certificate, nor a certificate without its key")
@@ -271,7 +270,7 @@ def _profile_of(options: TlsOptions) -> Profile:
 
 
 def _set_versions(context: ssl.SSLContext, profile: Profile) -> None:
-    """The lowest and the highest version; TLS 1.0 goes by another name, for which Python gives no warning."""
+    """Set the lowest and the highest version. MINIMUM_SUPPORTED stands for TLS 1.0, which Python warns of by name."""
     lowest, highest = profile.versions
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED if lowest == "1.0" else ssl.TLSVersion.TLSv1_2
     context.maximum_version = ssl.TLSVersion.TLSv1_2 if highest == "1.2" else ssl.TLSVersion.MAXIMUM_SUPPORTED
@@ -296,7 +295,7 @@ def _set_cipher_suites(context: ssl.SSLContext, options: TlsOptions, profile: Pr
 
 
 def _check_addition(name: str, profile: Profile, available: Iterable[str]) -> None:
-    """See that a cipher suite can be added to the profile.
+    """Check that a cipher suite can be added to the profile.
 
     Raises:
         UsageError: it cannot.
@@ -313,10 +312,10 @@ def _check_addition(name: str, profile: Profile, available: Iterable[str]) -> No
 
 
 def _demand_trust(options: TlsOptions) -> None:
-    """See that something is trusted.
+    """Check that some certificate is trusted.
 
     Raises:
-        UsageError: nothing is, so that no peer could ever be.
+        UsageError: none is, so every peer would be refused.
     """
     if not options.trusted and not options.trusted_directories:
         raise UsageError(
@@ -325,44 +324,44 @@ def _demand_trust(options: TlsOptions) -> None:
         )
 
 
-class _Meant(NamedTuple):
-    """Which acceptor is meant.
+class _ServerNames(NamedTuple):
+    """The names of an acceptor.
 
     Attributes:
-        told: what OpenSSL is told: a name, which it sends and can compare with the certificate, or an IP address, which
-            it can only compare; ``None``: neither.
-        certified: the host that the certificate has to be made for; ``None``: any.
+        sent: the name for OpenSSL, which it sends and can compare with the certificate (it only compares IP addresses);
+            ``None``: no name.
+        certified: the host that the certificate must belong to; ``None``: any.
     """
 
-    told: str | None
+    sent: str | None
     certified: str | None
 
     @property
     def is_compared_by_openssl(self) -> bool:
-        """Whether OpenSSL sees to it that the certificate is the host's."""
-        return self.certified is not None and self.certified == self.told
+        """Whether OpenSSL compares the host with the certificate."""
+        return self.certified is not None and self.certified == self.sent
 
     @property
     def compared_here(self) -> str | None:
-        """The host to compare with the certificate because OpenSSL cannot; ``None``: there is nothing to do."""
+        """The host that this module must compare with the certificate; ``None``: nothing to compare."""
         return None if self.is_compared_by_openssl else self.certified
 
 
-def _meant(options: TlsOptions, host: str) -> _Meant:
-    """Which acceptor is meant by a host.
+def _server_names(options: TlsOptions, host: str) -> _ServerNames:
+    """The names for a host.
 
-    ===================================  ====================  ====================================
-    What is asked for                    What OpenSSL is told  Who compares certificate and host
-    ===================================  ====================  ====================================
-    nothing                              the host              OpenSSL
-    ``--request-sni NAME``               NAME                  this module, unless NAME is the host
-    ``--no-sni``                         nothing               this module
-    ``--no-verify-hostname`` or ``-ic``  the same              nobody
-    ===================================  ====================  ====================================
+    ===================================  ================  ====================================
+    Option                               Name for OpenSSL  Who compares certificate and host
+    ===================================  ================  ====================================
+    none                                 the host          OpenSSL
+    ``--request-sni NAME``               NAME              this module, unless NAME is the host
+    ``--no-sni``                         none              this module
+    ``--no-verify-hostname`` or ``-ic``  the same          nobody
+    ===================================  ================  ====================================
     """
-    told = host if options.server_name is None else options.server_name
+    sent = host if options.server_name is None else options.server_name
     is_compared = options.verify_host_name and options.peer_certificate != "ignore"
-    return _Meant(told if options.send_server_name else None, host if is_compared else None)
+    return _ServerNames(sent if options.send_server_name else None, host if is_compared else None)
 
 
 def _address(name: str) -> IPv4Address | IPv6Address | None:
@@ -373,35 +372,35 @@ def _address(name: str) -> IPv4Address | IPv6Address | None:
 
 
 def _check_host(session: Session, host: str) -> None:
-    """See that the peer's certificate was made for the host, where OpenSSL, which sends another name or none, cannot.
+    """Check that the peer's certificate belongs to the host, if OpenSSL sends another name or none.
 
     Raises:
-        PeerCertificateRefused: it was not.
+        PeerCertificateRefused: it does not.
     """
     try:
         dialled = _comparable(host.encode("idna").decode("ascii"))  # as it was resolved
         certificate: dict[str, Any] = session.tls.getpeercert() or {}
-    except UnicodeError as error:  # no such host can be dialled, and RFC 5280 4.2.1.6 allows ASCII only
+    except UnicodeError as error:  # such a host cannot be dialled; RFC 5280 4.2.1.6 allows only ASCII
         raise wrong_host(session.peer, host) from error
     alternatives = certificate.get("subjectAltName", ())
     address = _address(dialled)
-    if address is not None:  # RFC 6125 1.7.2 leaves addresses to RFC 2818 3.1: an iPAddress, and nothing else
+    if address is not None:  # RFC 6125 1.7.2 refers to RFC 2818 3.1: only an iPAddress counts
         if address not in [_address(value) for kind, value in alternatives if kind == "IP Address"]:
             raise wrong_address(session.peer)
         return
     names = [value for kind, value in alternatives if kind == "DNS"]
-    if not names:  # RFC 6125 6.4.4: only then the common name counts
+    if not names:  # RFC 6125 6.4.4: the common name counts only now
         names = [value for rdn in certificate.get("subject", ()) for key, value in rdn if key == "commonName"]
     if not any(_matches(_comparable(name), dialled) for name in names if name.isascii()):
         raise wrong_host(session.peer, host)
 
 
 def _comparable(name: str) -> str:
-    """A name in ASCII without what makes no difference: case, and the dot of the root at its end (RFC 1034 3.1)."""
+    """An ASCII name in small letters, without the root's dot at its end (RFC 1034 3.1)."""
     return name.lower().removesuffix(".")
 
 
 def _matches(pattern: str, host: str) -> bool:
-    """Whether a name in a certificate is the host's; ``*`` may stand for its whole first label (RFC 6125 6.4.3)."""
+    """Whether a certificate's name matches the host; ``*`` may replace its whole first label (RFC 6125 6.4.3)."""
     label, _, domain = host.partition(".")
     return bool(label) and (pattern == host or ("." in domain and pattern == f"*.{domain}"))

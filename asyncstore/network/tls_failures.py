@@ -1,4 +1,4 @@
-"""What OpenSSL says, translated to the project's errors: what went wrong, on whose side, and what to do about it."""
+"""Translates OpenSSL's errors: what went wrong, on whose side, and what to do."""
 
 from __future__ import annotations
 
@@ -109,24 +109,23 @@ _REASONS: Mapping[str, tuple[type[TlsFailed], str, str | None]] = {
         TlsFailed, "the peer does not go by this server name", "--request-sni gives another one, --no-sni none.",
     ),
 }  # fmt: skip
-"""OpenSSL's reasons (sslerr.h) and the alerts of RFC 8446 6.2 among them, without what precedes their names."""
+"""OpenSSL's reasons (sslerr.h), with the alerts of RFC 8446 6.2, without their prefixes."""
 
 
 def translated(error: ssl.SSLError, peer: str, session: ssl.SSLObject, host: str | None) -> TlsFailed:
     """The project's error for one of OpenSSL's.
 
     Args:
-        error: what was raised.
+        error: the error of OpenSSL.
         peer: the other side, as ``host:port``.
-        session: where it was raised; whether a cipher suite was agreed on tells alerts apart.
-        host: the name that the peer's certificate had to be for.
+        session: its session; an agreed cipher suite changes the meaning of an alert.
+        host: the host that the peer's certificate must belong to.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         return _peer_certificate(error, peer, host)
     reason = re.sub("^(SSLV3|TLSV1|TLSV13)_(ALERT_)?", "", error.reason or "")
     if reason == "HANDSHAKE_FAILURE" and session.cipher() is not None:
-        # TLS 1.2 has no alert of its own for a certificate that is missing (RFC 5246 7.4.6), but by then the cipher
-        # suite has been agreed on.
+        # TLS 1.2 has no alert for a missing certificate (RFC 5246 7.4.6), but by then a cipher suite was agreed on.
         reason = "CERTIFICATE_REQUIRED"
     if reason in _REASONS:
         kind, cause, hint = _REASONS[reason]
@@ -144,11 +143,11 @@ def _peer_certificate(error: ssl.SSLCertVerificationError, peer: str, host: str 
 
 
 def wrong_address(peer: str) -> PeerCertificateRefused:
-    """The error for a certificate that is good, but not this IP address's."""
+    """The error for a trusted certificate of another IP address."""
     return PeerCertificateRefused(peer, *_CERTIFICATE_ERRORS[_ADDRESS_MISMATCH], _ADDRESS_MISMATCH)
 
 
 def wrong_host(peer: str, host: str) -> PeerCertificateRefused:
-    """The error for a certificate that is good, but another host's."""
+    """The error for a trusted certificate of another host."""
     cause, hint = _CERTIFICATE_ERRORS[_HOST_MISMATCH]
     return PeerCertificateRefused(peer, f"{cause}, not for {host!r}", hint, _HOST_MISMATCH)

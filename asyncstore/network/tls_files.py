@@ -1,13 +1,13 @@
-"""The files of TLS: private keys, certificates, revocation lists, DH parameters and seeds, into an SSL context.
+"""Loads the files of TLS into an SSL context: private keys, certificates, revocation lists, DH parameters, seeds.
 
 Rules:
 
-1. What is wrong with a file is a UsageError that names the option and the file.
-2. OpenSSL never asks for a password itself. Who is asked for one may mistype it, and is asked again.
-3. A private key is never left behind: Python's ``ssl`` takes keys and revocation lists from PEM files only, so that
-   what is DER goes through a file that nobody else can read and that is removed at once.
-4. OpenSSL reads no file that is not regular: it would read an endless one for ever, and a pipe was read before. It
-   gets a copy as in rule 3.
+1. A bad file is a UsageError that names the option and the file.
+2. OpenSSL never asks for a password itself. After a wrong password the user is asked again.
+3. No copy of a private key stays behind. Python's ``ssl`` reads keys and revocation lists from PEM files only, so DER
+   goes through a file that only its owner can read, and that is removed at once.
+4. OpenSSL only reads regular files: it would read an endless file for ever, and a pipe has been read already. Of others
+   it gets a copy as in rule 3.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _log = logging.getLogger(__name__)
 _KEY = "--enable-tls"
 _GIVE_ANOTHER = "; +pw (--use-passwd) or ASYNCSTORE_USE_PASSWD gives another password"
 _MOST_BYTES = 1 << 26
-"""Of a file; the longest there are, revocation lists of public authorities, have some tens of millions."""
+"""Bytes of a file; the longest, revocation lists of public authorities, have some tens of millions."""
 _MOST_SEED_BYTES = 1 << 20
 _SEED_BYTES = 1024
-"""What OpenSSL's own RAND_write_file writes."""
+"""As many as OpenSSL's RAND_write_file writes."""
 
 _FFDHE_2048 = """\
 -----BEGIN DH PARAMETERS-----
@@ -47,7 +47,7 @@ YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi
 ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 -----END DH PARAMETERS-----
 """
-"""The group ffdhe2048 (RFC 7919 A.1), which is no secret: what storescp has, too, where it is given none."""
+"""The public group ffdhe2048 (RFC 7919 A.1): storescp's default, too."""
 
 _SEQUENCE, _INTEGER, _OCTET_STRING = 0x30, 0x02, 0x04
 _LONG_FORM = 0x80
@@ -66,12 +66,12 @@ def load_own(
     """Load our private key and certificate (with the rest of its chain, if the file has it).
 
     Args:
-        context: what they are for.
+        context: the context to load them into.
         key: the file with the key.
         certificate: the file with the certificate.
-        password: the key's, or what to call for it if it has one.
-        attempts: how often to call for it while it is wrong.
-        der: whether both are in DER.
+        password: the key's password, or a function that returns it; called only if the key needs one.
+        attempts: how often to call the function while the password is wrong.
+        der: whether both files are DER.
 
     Raises:
         UsageError: one of them cannot be used.
@@ -86,11 +86,11 @@ def load_own(
         _as_pem(key, content, kind, der=der) as own,
     ):
         for attempt in range(1, last + 1):
-            answer = _Answer(key, password)
+            callback = _PasswordCallback(key, password)
             try:
-                context.load_cert_chain(pem, own, answer)
+                context.load_cert_chain(pem, own, callback)
             except ssl.SSLError as error:
-                complaint, may_be_mistyped = _complaint(error, key, certificate, asked=answer.was_asked_for)
+                complaint, may_be_mistyped = _complaint(error, key, certificate, asked=callback.was_called)
                 if attempt == last or not may_be_mistyped:
                     raise UsageError(f"{_KEY} {complaint}{_GIVE_ANOTHER if may_be_mistyped else ''}") from error
                 _log.warning("%s %s", _KEY, complaint)
@@ -114,7 +114,7 @@ def trust_file(context: ssl.SSLContext, file: str, *, der: bool) -> None:
 
 
 def trust_directory(context: ssl.SSLContext, directory: str, *, der: bool) -> None:
-    """Trust the certificates in all files of a directory that hold some, whatever the files' names.
+    """Trust all certificates in the files of a directory, whatever their names.
 
     Raises:
         UsageError: there are none.
@@ -139,7 +139,7 @@ def load_revocation_list(context: ssl.SSLContext, file: str, *, der: bool) -> No
     """Load a certificate revocation list.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the file holds none.
     """
     content = _contents("--add-crl-file", file, der=der)
     with _as_pem(file, content, "X509 CRL", der=der) as pem:
@@ -150,14 +150,14 @@ def load_revocation_list(context: ssl.SSLContext, file: str, *, der: bool) -> No
 
 
 def load_dh_parameters(context: ssl.SSLContext, file: str | None) -> None:
-    """Load an acceptor's Diffie-Hellman parameters (PEM), without which OpenSSL does no DHE.
+    """Load an acceptor's Diffie-Hellman parameters (PEM); OpenSSL needs them for DHE.
 
     Args:
-        context: whose cipher suites are chosen.
-        file: where they are; ``None``: the 2048 bits of RFC 7919, if one of the cipher suites has a use for them.
+        context: a context whose cipher suites are set.
+        file: their file; ``None``: the 2048 bits of RFC 7919, if a cipher suite uses DHE.
 
     Raises:
-        UsageError: there are none, or they are too short.
+        UsageError: the file holds none, or they are too short.
     """
     if file is None:
         if any(suite.get("kea") == "kx-dhe" for suite in context.get_ciphers()):
@@ -179,7 +179,7 @@ def load_dh_parameters(context: ssl.SSLContext, file: str | None) -> None:
 
 
 def add_seed(file: str) -> None:
-    """Stir a file's contents into the random numbers, which do not depend on it: one that is missing is no error."""
+    """Stir a file's contents into the random numbers. They are good without it, so a missing file is no error."""
     try:
         content = first_bytes(file, _MOST_SEED_BYTES + 1)
     except OSError as error:
@@ -191,7 +191,7 @@ def add_seed(file: str) -> None:
 
 
 def write_seed(file: str) -> None:
-    """Write a new seed, which replaces the file at once or not at all.
+    """Write a new seed; the file is replaced completely or not at all.
 
     Raises:
         UsageError: it cannot be written.
@@ -211,10 +211,10 @@ _PKCS8, _ENCRYPTED, _PKCS1, _SEC1 = "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA
 
 
 def _kind_of_key(file: str, content: bytes) -> str:
-    """Which kind of private key it is, by the first two elements of its sequence in DER.
+    """The PEM label of a private key in DER, by the first two elements of its sequence.
 
     Raises:
-        UsageError: none that is known.
+        UsageError: it is no known kind.
     """
     tags = _first_tags(content)
     if tags == (_SEQUENCE, _OCTET_STRING):
@@ -229,7 +229,7 @@ def _kind_of_key(file: str, content: bytes) -> str:
 
 
 def _first_tags(content: bytes) -> tuple[int, int] | None:
-    """The tags of the first two elements of a sequence; ``None`` if it is none."""
+    """The tags of the first two elements of a sequence; ``None``: it is no sequence."""
     try:
         if content[0] != _SEQUENCE:
             return None
@@ -241,7 +241,7 @@ def _first_tags(content: bytes) -> tuple[int, int] | None:
 
 
 def _value(content: bytes, position: int) -> tuple[int, int]:
-    """Where the value of an element begins and ends (X.690 8.1.3)."""
+    """The begin and end of an element's value (X.690 8.1.3)."""
     length, begin = content[position + 1], position + 2
     if length & _LONG_FORM:
         end = begin + (length & ~_LONG_FORM)
@@ -258,10 +258,10 @@ def _load(context: ssl.SSLContext, file: str, content: bytes, *, der: bool) -> N
 
 
 def _contents(option: str, file: str, *, der: bool) -> bytes:
-    """What is in a file.
+    """The contents of a file.
 
     Raises:
-        UsageError: it cannot be read, or is in the other format.
+        UsageError: it cannot be read, or has the other format.
     """
     content = _read(option, file)
     is_pem = b"-----BEGIN " in content
@@ -286,7 +286,7 @@ def _read(option: str, file: str) -> bytes:
 
 @contextmanager
 def _as_pem(file: str, content: bytes, label: str, *, der: bool) -> Iterator[str]:
-    """The path of a file in PEM with this content: itself, or a copy that only this process's user can read."""
+    """The path of a PEM file with this content: the file itself, or a copy that only this user can read."""
     if not der and Path(file).is_file():
         yield file
         return
@@ -297,7 +297,7 @@ def _as_pem(file: str, content: bytes, label: str, *, der: bool) -> Iterator[str
 
 @contextmanager
 def _temporary(content: bytes) -> Iterator[str]:
-    """The path of a file with this content that only this process's user can read."""
+    """The path of a temporary file with this content that only this user can read."""
     with tempfile.TemporaryDirectory(prefix="asyncstore-") as directory:  # with mode 0700
         copy = Path(directory) / "pem"
         copy.touch(mode=0o600)
@@ -305,24 +305,24 @@ def _temporary(content: bytes) -> Iterator[str]:
         yield str(copy)
 
 
-class _Answer:
-    """The answer to OpenSSL's question for the password of a private key, which it asks if the key has one."""
+class _PasswordCallback:
+    """Gives OpenSSL the password of a private key; called only if the key has one."""
 
     def __init__(self, key: str, password: str | Callable[[], str] | None) -> None:
-        self.was_asked_for = False
+        self.was_called = False
         self._key = key
         self._password = password
 
     def __call__(self) -> bytes:
-        self.was_asked_for = True
+        self.was_called = True
         if self._password is None:
             raise UsageError(f"{_KEY} {self._key}: this private key has a password, and none was given")
         password = self._password if isinstance(self._password, str) else self._password()
-        return password.encode("utf-8", "surrogateescape")  # byte for byte, where it came in a command line's words
+        return password.encode("utf-8", "surrogateescape")  # the very bytes of the command line
 
 
 def _complaint(error: ssl.SSLError, key: str, certificate: str, *, asked: bool) -> tuple[str, bool]:
-    """What is wrong with our key and certificate, and whether another password may mend it."""
+    """The fault of our key and certificate, and whether another password may help."""
     if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
         complaint = f"{key}: this private key is not that of the certificate in {certificate}"
         return f"{complaint}: give the two files that belong together, the key first", False

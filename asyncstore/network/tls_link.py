@@ -1,14 +1,14 @@
-"""A TLS session over a TCP connection: the handshake, and then a link with the face of a plain one.
+"""A TLS session over a TCP connection: the handshake, then a link with the interface of a plain one.
 
 Rules:
 
-1. OpenSSL works on memory, and the plain :class:`~asyncstore.network.link.Link` beneath does all that has to do with
-   the socket: gather writes, waiting, ``TCP_NODELAY``, ``TCP_QUICKACK``, ends. So OpenSSL never has to wait for the
-   socket while it writes, and :attr:`TlsLink.bytes_sent` counts what the kernel took. (Measured against OpenSSL on the
-   socket itself, which reads and writes each record of 16 kB by itself: no slower.)
-2. Buffers are joined before they are encrypted, because OpenSSL makes a record of each write: heads of PDUs would
-   become records of their own. Nothing is encrypted ahead of what the kernel takes: what waits, waits as it came.
-3. Before it closes, a link sends a close_notify if the socket takes it at once (RFC 8446 6.1), and waits for none.
+1. OpenSSL works on memory. The plain :class:`~asyncstore.network.link.Link` beneath handles the socket: gather writes,
+   waiting, ``TCP_NODELAY``, ``TCP_QUICKACK``, ends. So OpenSSL never waits for the socket, and
+   :attr:`TlsLink.bytes_sent` counts the bytes that the kernel took. (Measured: no slower than OpenSSL on the socket
+   itself, which reads and writes single records of 16 kB.)
+2. Buffers are joined before encryption, because OpenSSL makes a record of each write, even of a PDU's header. Waiting
+   data stays unencrypted until the kernel can take it.
+3. Before it closes, a link sends a close_notify if the socket takes it at once (RFC 8446 6.1), and awaits none.
 """
 
 from __future__ import annotations
@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     from asyncstore.protocol.pdu import Octets
 
 _JOIN_SIZE = 1 << 18
-"""Bytes to encrypt at a time, at least, where there are so many: 16 kB were measured to be a quarter slower, 64 kB to
-1 MB equally fast."""
+"""The least bytes to encrypt at a time, if so many wait. Measured: 16 kB are a quarter slower, 64 kB to 1 MB equal."""
 _RECEIVE_SIZE = 1 << 18
-"""The decrypted bytes handed over at a time, at most; records hold 16 kB (RFC 8446 5.1)."""
+"""The most decrypted bytes handed over at a time; records hold 16 kB (RFC 8446 5.1)."""
 _HANDSHAKE_SIZE = 1 << 16
 _CLOSED = ssl.SSLZeroReturnError()
 """The peer's close_notify."""
@@ -44,10 +43,10 @@ class Session(NamedTuple):
 
     Attributes:
         peer: the other side, as ``host:port``.
-        host: the name that the peer's certificate has to be for; ``None``: any.
-        tls: OpenSSL's part.
-        incoming: what was received and is to be decrypted.
-        outgoing: what is encrypted and to be sent.
+        host: the host that the peer's certificate must belong to; ``None``: any.
+        tls: OpenSSL's object.
+        incoming: received bytes to decrypt.
+        outgoing: encrypted bytes to send.
     """
 
     peer: str
@@ -66,25 +65,25 @@ class Session(NamedTuple):
         server_name: str | None = None,
         host: str | None = None,
     ) -> Session:
-        """A session in which nothing has been said yet."""
+        """A new session, before its handshake."""
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context.wrap_bio(incoming, outgoing, server_side=is_acceptor, server_hostname=server_name)
         return cls(peer, host, tls, incoming, outgoing)
 
     def failure(self, error: ssl.SSLError) -> TlsFailed:
-        """What an error of OpenSSL's in this session means."""
+        """The project's error for one of OpenSSL's in this session."""
         return translated(error, self.peer, self.tls, self.host)
 
 
 async def shake_hands(
     connected: socket.socket, session: Session, seconds: float | None, option: str | None = None
 ) -> None:
-    """Do the handshake of a session that has just begun.
+    """Do the handshake of a new session.
 
     Args:
-        connected: the connection, which remains the caller's.
+        connected: the connection; the caller closes it.
         session: the session.
-        seconds: how long it may take; ``None`` is without limit.
+        seconds: the time limit; ``None``: no limit.
         option: the option that sets this limit, for the error; ``None``: there is none.
 
     Raises:
@@ -110,7 +109,7 @@ async def _shake_hands(connected: socket.socket, session: Session) -> None:
         except ssl.SSLWantReadError:
             await _flush(connected, session)
         except ssl.SSLError:
-            with suppress(OSError):  # the alert that tells the peer why; what failed here is worth more than that
+            with suppress(OSError):  # try to send the alert that tells the peer why
                 await _flush(connected, session)
             raise
         else:
@@ -133,13 +132,13 @@ async def _flush(connected: socket.socket, session: Session) -> None:
 
 
 class TlsLink(Link):
-    """A connected socket with a session whose handshake is done.
+    """A link over a TLS session.
 
     Args:
-        connected: the socket, which the link owns from now on.
-        session: the session.
+        connected: the socket; the link owns it from now on.
+        session: the session, after its handshake.
         on_bytes: as in :class:`~asyncstore.network.link.Link`, with decrypted bytes.
-        on_end: the same; where TLS is the reason, with the error itself.
+        on_end: the same; called with the error itself if TLS failed.
         on_drained: the same.
     """
 
@@ -156,17 +155,17 @@ class TlsLink(Link):
         self._on_plain, self._on_failed, self._on_all_taken = on_bytes, on_end, on_drained
         self._plain: deque[Octets] = deque()
         self._decrypted = self._received
-        """What is encrypted lies there only until the session has it."""
-        self._loop.call_soon(self._decrypt)  # the peer's first bytes may have come along with its handshake's last
+        """Shared with the plain link, whose encrypted bytes the session has copied by then."""
+        self._loop.call_soon(self._decrypt)  # the peer's first bytes may have arrived with the end of its handshake
 
     @property
     def is_blocked(self) -> bool:
-        """Whether something waits for the peer to take what was sent before."""
+        """Whether data waits because the peer does not take it."""
         return bool(self._plain or self._waiting)
 
     @property
     def is_ready(self) -> bool:
-        """Whether what is sent now leaves at once: nothing waits, and the connection has not ended."""
+        """Whether data sent now leaves at once: nothing waits, and the connection is open."""
         return not (self._plain or self._waiting or self._is_closed)
 
     def send(self, buffers: Sequence[Octets]) -> None:
@@ -176,9 +175,9 @@ class TlsLink(Link):
             self._encrypt()
 
     def close(self) -> None:
-        """Close the connection now. What waits to be sent is dropped."""
+        """Close the connection now and drop waiting data."""
         if not self._is_closed and not self.is_blocked:
-            with suppress(OSError):  # SSLWantRead, as the peer's close_notify is not awaited, is one, too
+            with suppress(OSError):  # also SSLWantRead: the peer's close_notify is not awaited
                 self._session.tls.unwrap()
             with suppress(OSError):
                 self._socket.send(self._session.outgoing.read())
@@ -204,7 +203,7 @@ class TlsLink(Link):
         return chunk[0] if len(chunk) == 1 else b"".join(chunk)
 
     def _taken(self) -> None:
-        """All that was encrypted is with the kernel."""
+        """The kernel has taken all encrypted bytes."""
         self._encrypt()
         if not self.is_blocked and not self._is_closed:
             self._on_all_taken()
@@ -214,7 +213,7 @@ class TlsLink(Link):
         self._decrypt()
 
     def _decrypt(self) -> None:
-        """Hand over what has come, and send what TLS itself has to say to it."""
+        """Hand over decrypted bytes, and send the answers of TLS itself."""
         while not self._is_closed:
             length, end = self._read()
             self._flush()
@@ -226,11 +225,11 @@ class TlsLink(Link):
                 return
 
     def _read(self) -> tuple[int, ssl.SSLError | None]:
-        """Decrypt what there is and room for: how many bytes, and what has ended the session, if something has."""
+        """Decrypt what fits into the buffer. Returns the number of bytes, and the end of the session if it has come."""
         length = 0
         try:
             while length < _RECEIVE_SIZE:
-                # With a buffer it returns a number, of which its type knows nothing.
+                # With a buffer it returns a number; its type stub does not say so.
                 count = cast("int", self._session.tls.read(_RECEIVE_SIZE, self._decrypted[length:]))
                 if not count:
                     return length, _CLOSED
@@ -246,7 +245,7 @@ class TlsLink(Link):
             super().send([self._session.outgoing.read()])
 
     def _ended(self, reason: str | None) -> None:
-        """The connection has ended; a peer that resets it may have said why in an alert that lies there unread."""
+        """The connection has ended. If the peer reset it, an unread alert may say why."""
         alert = None if reason is None else self._unread_alert()
         if alert is None:
             super()._ended(reason)

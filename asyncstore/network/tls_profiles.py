@@ -1,21 +1,19 @@
-"""The security profiles of PS3.15 annex B and the cipher suites they are made of: data, and what can be read off it.
+"""The security profiles of PS3.15 annex B and their cipher suites: data, and questions about it.
 
-A profile names what may be negotiated, in the order in which a requestor prefers it. What the installed OpenSSL can do
-of it is known to :mod:`asyncstore.network.tls`.
+A profile lists the cipher suites that may be negotiated, in the requestor's order of preference.
+:mod:`asyncstore.network.tls` knows which of them the installed OpenSSL has.
 
-Sources, and where they leave a choice:
+Sources and choices:
 
-1. PS3.15 B.12 and B.13 (2024e), B.11 (2020d), B.1 (2013). B.12 demands what RFC 9325 does, B.13 narrows it; B.9 to
-   B.11, now retired, referred to RFC 7525, which RFC 9325 has replaced. RFC 8996 forbids TLS 1.0 and 1.1, which only
-   retired profiles allow.
-2. The cipher suites, their order and the versions are those of DCMTK 3.7.0 (dcmtls/libsrc/tlsciphr.cc), so that its
-   programs and ours propose the same under one option.
-3. Key sizes are OpenSSL's security level. DCMTK works at level 0 and adds checks of its own to the profiles of RFC
-   8996, where it takes short keys of requestors under B.12; here both sides' whole chains and the keys agreed on are
-   held to the level.
-4. Of what B.13 lists, two cipher suites for TLS 1.3 (AES in CCM) and four for TLS 1.2 (Camellia in GCM) cannot be had
-   here: Python chooses none for TLS 1.3, and OpenSSL never had the others. So an acceptor of ours lacks some that B.13
-   wants acceptors to have.
+1. PS3.15 B.12 and B.13 (2024e), B.11 (2020d), B.1 (2013). B.12 follows RFC 9325, B.13 narrows it. B.9 to B.11, now
+   retired, refer to RFC 7525, which RFC 9325 replaces. RFC 8996 forbids TLS 1.0 and 1.1; only retired profiles allow
+   them.
+2. The cipher suites, their order and the versions are those of DCMTK 3.7.0 (dcmtls/libsrc/tlsciphr.cc), so that one
+   option proposes the same in its programs and ours.
+3. Key sizes follow OpenSSL's security level, for both sides' whole chains and the agreed keys. DCMTK works at level 0
+   with checks of its own for the profiles of RFC 8996; under B.12 it accepts short keys of requestors.
+4. Two cipher suites of B.13 for TLS 1.3 (AES in CCM) and four for TLS 1.2 (Camellia in GCM) are missing: Python chooses
+   none for TLS 1.3, and OpenSSL never had the others. So our acceptor lacks some that B.13 requires of acceptors.
 """
 
 from __future__ import annotations
@@ -69,12 +67,11 @@ CIPHER_SUITES = {
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
 }
-"""The cipher suites of TLS 1.2 and earlier: IANA's name, which is also DCMTK's, to OpenSSL's; the weakest first, and
-those without forward secrecy before those with it. Static ECDH, which OpenSSL dropped with version 1.1.0, and the
-Camellia suites in GCM, which it never had, are left out."""
+"""The cipher suites of TLS 1.2 and earlier: IANA's name (also DCMTK's) to OpenSSL's; the weakest first, and those
+without forward secrecy before the others. OpenSSL dropped static ECDH in 1.1.0, and never had Camellia in GCM."""
 
 TLS13_CIPHER_SUITES = ("TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256")
-"""What Python offers wherever TLS 1.3 is allowed: before Python 3.15 it cannot be chosen."""
+"""Python's fixed offer for TLS 1.3; they can be chosen from Python 3.15 on."""
 
 _FORWARD_SECRET = (
     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
@@ -82,7 +79,7 @@ _FORWARD_SECRET = (
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
     "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384",
 )
-"""RFC 7525 4.2, which the three profiles of BCP 195 before RFC 9325 refer to; the first one first (4.2.1)."""
+"""RFC 7525 4.2, for the three profiles of BCP 195 before RFC 9325; the first one is preferred (4.2.1)."""
 
 _RECOMMENDED = (
     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
@@ -102,13 +99,13 @@ class Profile(NamedTuple):
 
     Attributes:
         title: its name in the standard.
-        clause: where it is, or was, defined.
-        cipher_suites: for TLS 1.2 and earlier, by IANA's names, the one preferred most first.
+        clause: the clause that defines, or defined, it.
+        cipher_suites: for TLS 1.2 and earlier, by IANA's names, the preferred one first.
         versions: the lowest and the highest version of TLS.
         security_level: OpenSSL's, which sets the least key sizes and hashes. 2: RSA and DHE of 2048 bits, elliptic
             curves of 224, no SHA-1 (RFC 9325 4.5; B.11 wants 2048 bits of DHE as well); 1: RSA and DHE of 1024 bits
-            (RFC 7525 4.4 has them as a last resort); 0: anything, which OpenSSL wants for TLS 1.0 and 1.1. (Curves
-            below 255 bits are never agreed on: OpenSSL offers none. B.11 and B.13 want 256, and X25519 has 255.)
+            (a last resort in RFC 7525 4.4); 0: anything, which OpenSSL needs for TLS 1.0 and 1.1. (Curves below 255
+            bits are never agreed on: OpenSSL offers none. B.11 and B.13 want 256, and X25519 has 255.)
         is_extendable: whether cipher suites may be added to it.
     """
 
@@ -126,8 +123,7 @@ class Profile(NamedTuple):
         if "_NULL_" in cipher_suite and _NULL not in self.cipher_suites:
             return f"it does not encrypt, which the {self.title} ({self.clause}) demands"
         if cipher_suite.endswith("_SHA") and self.cipher_suites == _RECOMMENDED:
-            # As in DCMTK since 3.6.8. RFC 9325 discourages most of these (4.1, 4.2.1), and forbids SHA-1 in signatures
-            # (4.5).
+            # As DCMTK since 3.6.8. RFC 9325 discourages most of these (4.1, 4.2.1) and SHA-1 in signatures (4.5).
             return f"it authenticates with SHA-1, which the {self.title} ({self.clause}) does not take here"
         return None
 
@@ -179,7 +175,7 @@ PROFILES = {
 
 
 def profile_for(cipher_suite: str) -> str:
-    """The strictest profile that has this cipher suite, or to which it may be added; the last one takes any."""
+    """The strictest profile that has, or may get, this cipher suite; the last one takes any."""
     strictest_first = sorted(PROFILES, key=lambda name: PROFILES[name].security_level, reverse=True)
     return next(
         name
@@ -189,5 +185,5 @@ def profile_for(cipher_suite: str) -> str:
 
 
 def strength(cipher_suite: str) -> int:
-    """Its place among all, the strongest last: an acceptor prefers the strongest (RFC 9325 4.2.1)."""
+    """The rank of a cipher suite; the strongest, which an acceptor prefers, has the highest (RFC 9325 4.2.1)."""
     return list(CIPHER_SUITES).index(cipher_suite)

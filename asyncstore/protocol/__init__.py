@@ -1,13 +1,15 @@
-"""PS3.8 and PS3.7 without any I/O: bytes in, events out; decisions out, bytes in.
+"""PS3.8 and PS3.7 without any I/O: received bytes become events, decisions become bytes to send.
 
-Nothing in this room knows of sockets, files or an event loop, so all of it is tested as plain functions and tables:
+This room knows no sockets, files or event loop, so tests call it as plain functions and tables:
 
-    pdu            P-DATA-TF fragments out, any PDU in
+    pdu            encodes P-DATA-TF fragments, decodes every PDU
     associate      A-ASSOCIATE-RQ, -AC and -RJ
     state          the state machine of PS3.8 table 9-10, as data
-    upper_layer    one association: the table, the decoder and what is to be sent
+    upper_layer    one association: the state table, the decoder and the PDUs to send
     command        C-STORE and C-ECHO command sets
-    message        command sets and data sets out of fragments
-    requests       what may be sent now, and which response answers which
-    status         what a status means
+    message        puts command sets and data sets together from fragments
+    requests       which requests may be sent now, and which response answers which
+    status         the meaning of each status
+    deviations     harmless deviations of peers from the standard
+    text           text from peers, made safe to show
 """

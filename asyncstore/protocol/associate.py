@@ -1,18 +1,17 @@
 """A-ASSOCIATE-RQ, -AC and -RJ (PS3.8 9.3.2 - 9.3.4, annex D; PS3.7 D.3.3).
 
-This is the one part of PS3.8 that pynetdicom could do for us. It is written here all the same because importing
-pynetdicom takes longer (0.4 s and 30 MB) than all else a short run does; the tests hold every PDU against
-pynetdicom's, in both directions.
+pynetdicom could do this part, but its import costs 0.4 s and 30 MB: more than the rest of a short run. The tests
+compare every PDU with pynetdicom's, in both directions.
 
-Decoding trusts no length: an item that reaches beyond what holds it is an :class:`~asyncstore.errors.InvalidPdu`.
-Items nobody here knows are passed over, as PS3.8 9.3.1 demands.
+Decoding trusts no length: an item longer than its container is an :class:`~asyncstore.errors.InvalidPdu`. Unknown items
+are skipped (PS3.8 9.3.1).
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from asyncstore.errors import InvalidPdu
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, PduType, with_header
@@ -20,13 +19,13 @@ from asyncstore.protocol.text import is_plain, readable
 from asyncstore.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 """The DICOM application context (PS3.7 annex A)."""
 
 IMPLEMENTATION_CLASS_UID = "2.25.173208194012853463262041985466427013277"
-"""Ours: a UUID made once for this program (PS3.5 B.2)."""
+"""Made once for this program from a UUID (PS3.5 B.2)."""
 IMPLEMENTATION_VERSION_NAME = f"ASYNCSTORE_{__version__.replace('.', '')}"[:16]
 """At most 16 characters (PS3.7 D.3.3.2.3)."""
 
@@ -54,12 +53,15 @@ _PROTOCOL_VERSION = 1
 _FIXED = Struct(">H2x16s16s32x")
 """Protocol version, called and calling AE title, 32 reserved bytes (PS3.8 9.3.2)."""
 _ECHOED = slice(4, _FIXED.size)
-"""AE titles and reserved bytes: an A-ASSOCIATE-AC repeats those of the request byte for byte (PS3.8 9.3.3)."""
+"""AE titles and reserved bytes: the A-ASSOCIATE-AC repeats them byte for byte (PS3.8 9.3.3)."""
 _ITEM = Struct(">BxH")
 _WINDOW = Struct(">HH")
 _UINT16 = Struct(">H")
 _UINT32 = Struct(">I")
 _AE_TITLE_LENGTH = 16
+
+_Context = TypeVar("_Context")
+_Identity = TypeVar("_Identity")
 
 
 class ProposedContext(NamedTuple):
@@ -71,9 +73,9 @@ class ProposedContext(NamedTuple):
 
 
 class ContextResult(NamedTuple):
-    """What the acceptor said to a proposed context (PS3.8 9.3.3.2).
+    """The acceptor's answer to a proposed context (PS3.8 9.3.3.2).
 
-    ``transfer_syntax`` counts only with result 0; it is empty where there is none, or more than one.
+    ``transfer_syntax`` counts only with result 0. It is empty if the answer holds none, or more than one.
     """
 
     id: int
@@ -93,12 +95,12 @@ _RESULT_WORDS = {
 
 
 def describe_result(result: int) -> str:
-    """A context's result/reason in words."""
+    """The result/reason of a context in words."""
     return _RESULT_WORDS.get(result, f"result {result}")
 
 
 class RoleSelection(NamedTuple):
-    """Which roles the requestor proposes for a SOP class, or the acceptor agrees to (PS3.7 D.3.3.4)."""
+    """The roles that the requestor proposes for a SOP class, or that the acceptor agrees to (PS3.7 D.3.3.4)."""
 
     sop_class_uid: str
     scu: bool
@@ -106,7 +108,7 @@ class RoleSelection(NamedTuple):
 
 
 class ExtendedNegotiation(NamedTuple):
-    """Service class application information for a SOP class, whose meaning is the SOP class's (PS3.7 D.3.3.5)."""
+    """Service class application information; the SOP class defines its meaning (PS3.7 D.3.3.5)."""
 
     sop_class_uid: str
     information: bytes
@@ -123,11 +125,11 @@ class IdentityKind(IntEnum):
 
 
 class UserIdentity(NamedTuple):
-    """Who asks for the association, and the proof of it (PS3.7 D.3.3.7.1). Its text shows none of its bytes.
+    """The user who asks for the association, and the proof (PS3.7 D.3.3.7.1). Its ``repr`` shows none of its bytes.
 
-    ``primary`` is the user name in UTF-8, the Kerberos service ticket, the SAML assertion or the JSON web token, by
-    ``kind``, an :class:`IdentityKind` unless a peer knows others; ``secondary`` is the passcode, for that kind only.
-    ``wants_response`` asks the acceptor to confirm the identity, which it otherwise need not do.
+    ``kind`` is an :class:`IdentityKind`, or a number that only the peer knows. It says what ``primary`` holds: user
+    name in UTF-8, Kerberos service ticket, SAML assertion or JSON web token. ``secondary`` holds the passcode, if the
+    kind has one. ``wants_response`` asks the acceptor to confirm the identity.
     """
 
     kind: int
@@ -140,16 +142,16 @@ class UserIdentity(NamedTuple):
         return f"UserIdentity(kind={self.kind}, {sizes}, wants_response={self.wants_response})"
 
 
-class AssociateRequest(NamedTuple):
-    """An A-ASSOCIATE-RQ.
+class _Associate(NamedTuple, Generic[_Context, _Identity]):
+    """The fields that an A-ASSOCIATE-RQ and an A-ASSOCIATE-AC share.
 
-    ``maximum_length`` is what its sender receives at most in a P-DATA-TF (0: any). ``window`` is the asynchronous
-    operations window (invoked, performed; 0: unlimited), ``None`` where the item is absent, which means (1, 1).
+    ``maximum_length`` is the longest P-DATA-TF that the PDU's sender receives (0: any). ``window`` is the asynchronous
+    operations window (invoked, performed; 0: unlimited); ``None``: the item is absent, which means (1, 1).
     """
 
     calling_ae_title: str
     called_ae_title: str
-    contexts: tuple[ProposedContext, ...]
+    contexts: tuple[_Context, ...]
     maximum_length: int
     window: tuple[int, int] | None = None
     implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
@@ -158,7 +160,13 @@ class AssociateRequest(NamedTuple):
     application_context: str = APPLICATION_CONTEXT
     roles: tuple[RoleSelection, ...] = ()
     extended: tuple[ExtendedNegotiation, ...] = ()
-    identity: UserIdentity | None = None
+    identity: _Identity | None = None
+
+
+class AssociateRequest(_Associate[ProposedContext, UserIdentity]):
+    """An A-ASSOCIATE-RQ."""
+
+    __slots__ = ()
 
     def encode(self) -> bytes:
         """The whole PDU.
@@ -166,7 +174,7 @@ class AssociateRequest(NamedTuple):
         Raises:
             ValueError: roles, extended negotiation and identity do not fit into one item (see :func:`excess`).
         """
-        contexts = b"".join(
+        contexts = (
             _item(
                 _PRESENTATION_CONTEXT_RQ,
                 bytes((context.id, 0, 0, 0))
@@ -176,94 +184,62 @@ class AssociateRequest(NamedTuple):
             for context in self.contexts
         )
         identity = b"" if self.identity is None else _identity_item(self.identity)
-        return with_header(PduType.ASSOCIATE_RQ, _beginning(self) + contexts + _user_information(self, identity))
+        return with_header(PduType.ASSOCIATE_RQ, _encoded(self, contexts, identity))
 
     @classmethod
     def decode(cls, body: bytes) -> AssociateRequest:
-        """Read the PDU's body. What cannot be a UID is left out of the transfer syntaxes: nobody can choose it.
+        """Read the PDU's body. Transfer syntaxes that cannot be UIDs are left out: nobody can choose them.
 
         Raises:
             InvalidPdu: it is no A-ASSOCIATE-RQ.
         """
-        version, called, calling, items = _split(body)
-        contexts = []
-        for data in items.get(_PRESENTATION_CONTEXT_RQ, ()):
-            inner = list(_items(data, 4))
-            abstract = [value for kind, value in inner if kind == _ABSTRACT_SYNTAX]
-            if len(abstract) != 1:
-                raise InvalidPdu("a presentation context without one abstract syntax", ABORT_INVALID_PARAMETER)
-            transfer = tuple(readable(uid) for kind, uid in inner if kind == _TRANSFER_SYNTAX and is_plain(uid))
-            contexts.append(ProposedContext(data[0], readable(abstract[0]), transfer))
-        user = _UserInformation.decode(items)
-        application_context = items.get(_APPLICATION_CONTEXT) or [b""]
-        return cls(
-            calling, called, tuple(contexts), user.maximum_length, user.window, user.implementation_class_uid,
-            user.implementation_version_name, version, readable(application_context[0]), user.roles, user.extended,
-            None if user.identity is None else _decoded_identity(user.identity),
-        )  # fmt: skip
+        return cls._make(
+            _decoded(body, _PRESENTATION_CONTEXT_RQ, _proposed_context, _USER_IDENTITY_RQ, _decoded_identity)
+        )
 
 
-class AssociateAccept(NamedTuple):
-    """An A-ASSOCIATE-AC; the fields mean what they mean in :class:`AssociateRequest`.
+class AssociateAccept(_Associate[ContextResult, bytes]):
+    """An A-ASSOCIATE-AC. The requestor does not test its AE titles (PS3.8 9.3.3).
 
-    The AE titles are the request's; the requestor does not test their value (PS3.8 9.3.3).
+    ``identity`` confirms the user identity: the Kerberos server ticket, the SAML response or nothing (PS3.7 D.3.3.7.2).
+    Without the item it is ``None``: the identity is not confirmed.
     """
 
-    calling_ae_title: str
-    called_ae_title: str
-    contexts: tuple[ContextResult, ...]
-    maximum_length: int
-    window: tuple[int, int] | None = None
-    implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
-    implementation_version_name: str | None = IMPLEMENTATION_VERSION_NAME
-    protocol_version: int = _PROTOCOL_VERSION
-    application_context: str = APPLICATION_CONTEXT
-    roles: tuple[RoleSelection, ...] = ()
-    extended: tuple[ExtendedNegotiation, ...] = ()
-    identity_response: bytes | None = None
-    """What confirms the user identity: the Kerberos server ticket, the SAML response, or nothing (PS3.7 D.3.3.7.2);
-    ``None`` where the item is absent: the identity was not confirmed."""
+    __slots__ = ()
 
     def encode(self, echoed: bytes | None = None) -> bytes:
         """The whole PDU.
 
         Args:
-            echoed: what has to be sent back as it came (see :func:`echoed_part`); ``None``: made from the AE titles.
+            echoed: the bytes to repeat from the request (see :func:`echoed_part`); ``None``: use the AE titles.
 
         Raises:
             ValueError: a transfer syntax does not fit into its item.
         """
-        contexts = b"".join(
+        contexts = (
             _item(
                 _PRESENTATION_CONTEXT_AC,
                 bytes((context.id, 0, context.result, 0)) + _text_item(_TRANSFER_SYNTAX, context.transfer_syntax),
             )
             for context in self.contexts
         )
-        response = b"" if self.identity_response is None else _item(_USER_IDENTITY_AC, _field(self.identity_response))
-        beginning = _beginning(self)
+        response = b"" if self.identity is None else _item(_USER_IDENTITY_AC, _field(self.identity))
+        body = _encoded(self, contexts, response)
         if echoed is not None:
-            beginning = beginning[: _ECHOED.start] + echoed + beginning[_ECHOED.stop :]
-        return with_header(PduType.ASSOCIATE_AC, beginning + contexts + _user_information(self, response))
+            body = body[: _ECHOED.start] + echoed + body[_ECHOED.stop :]
+        return with_header(PduType.ASSOCIATE_AC, body)
 
     @classmethod
     def decode(cls, body: bytes) -> AssociateAccept:
-        """Read the PDU's body.
+        """Read the PDU's body. Its application context is taken for DICOM's.
 
         Raises:
             InvalidPdu: it is no A-ASSOCIATE-AC.
         """
-        version, called, calling, items = _split(body)
-        contexts = []
-        for data in items.get(_PRESENTATION_CONTEXT_AC, ()):
-            transfer = [readable(value) for kind, value in _items(data, 4) if kind == _TRANSFER_SYNTAX]
-            contexts.append(ContextResult(data[0], data[2], transfer[0] if len(transfer) == 1 else ""))
-        user = _UserInformation.decode(items)
-        return cls(
-            calling, called, tuple(contexts), user.maximum_length, user.window, user.implementation_class_uid,
-            user.implementation_version_name, version, APPLICATION_CONTEXT, user.roles, user.extended,
-            None if user.identity_response is None else _split_field(user.identity_response)[0],
-        )  # fmt: skip
+        accept = cls._make(
+            _decoded(body, _PRESENTATION_CONTEXT_AC, _context_result, _USER_IDENTITY_AC, _identity_response)
+        )
+        return accept._replace(application_context=APPLICATION_CONTEXT)
 
 
 class AssociateReject(NamedTuple):
@@ -279,53 +255,67 @@ class AssociateReject(NamedTuple):
 
     @classmethod
     def decode(cls, body: bytes) -> AssociateReject:
-        """Read the PDU's body, whose length the decoder of PDUs has checked."""
+        """Read the PDU's body. The PDU decoder has checked its length."""
         return cls(body[1], body[2], body[3])
 
 
-class _UserInformation(NamedTuple):
-    maximum_length: int = 0
-    window: tuple[int, int] | None = None
-    implementation_class_uid: str = ""
-    implementation_version_name: str | None = None
-    roles: tuple[RoleSelection, ...] = ()
-    extended: tuple[ExtendedNegotiation, ...] = ()
-    identity: bytes | None = None
-    identity_response: bytes | None = None
+def _decoded(
+    body: bytes,
+    context_item: int,
+    context: Callable[[bytes], _Context],
+    identity_item: int,
+    identity: Callable[[bytes], _Identity],
+) -> _Associate[_Context, _Identity]:
+    """Read the body of an A-ASSOCIATE-RQ or -AC. If a single item is repeated, the last one counts."""
+    if len(body) < _FIXED.size:
+        raise InvalidPdu(f"an A-ASSOCIATE PDU of only {len(body)} bytes", ABORT_INVALID_PARAMETER)
+    version, called, calling = _FIXED.unpack_from(body)
+    items = _grouped(_items(body, _FIXED.size))
+    user = _grouped(item for data in items.get(_USER_INFORMATION, ()) for item in _items(data, 0))
+    last = {kind: values[-1] for kind, values in user.items()}
+    return _Associate(
+        readable(calling),
+        readable(called),
+        tuple(map(context, items.get(context_item, ()))),
+        int.from_bytes(_exactly(last.get(_MAXIMUM_LENGTH, bytes(4)), 4), "big"),
+        _decoded_window(last.get(_ASYNCHRONOUS_OPERATIONS_WINDOW)),
+        readable(last.get(_IMPLEMENTATION_CLASS_UID, b"")),
+        readable(last[_IMPLEMENTATION_VERSION_NAME]) if _IMPLEMENTATION_VERSION_NAME in last else None,
+        version,
+        readable(items.get(_APPLICATION_CONTEXT, [b""])[0]),
+        tuple(map(_decoded_role, user.get(_ROLE_SELECTION, ()))),
+        tuple(map(_decoded_extension, user.get(_EXTENDED_NEGOTIATION, ()))),
+        identity(last[identity_item]) if identity_item in last else None,
+    )
 
-    @classmethod
-    def decode(cls, items: dict[int, list[bytes]]) -> _UserInformation:
-        """Read the sub-items; of one that comes twice where the standard allows it once, the last counts."""
-        found: dict[int, list[bytes]] = {}
-        for data in items.get(_USER_INFORMATION, ()):
-            for kind, value in _items(data, 0):
-                found.setdefault(kind, []).append(value)
-        last = {kind: values[-1] for kind, values in found.items()}
-        return cls(
-            int.from_bytes(_exactly(last.get(_MAXIMUM_LENGTH, bytes(4)), 4), "big"),
-            _decoded_window(last.get(_ASYNCHRONOUS_OPERATIONS_WINDOW)),
-            readable(last.get(_IMPLEMENTATION_CLASS_UID, b"")),
-            readable(last[_IMPLEMENTATION_VERSION_NAME]) if _IMPLEMENTATION_VERSION_NAME in last else None,
-            tuple(map(_decoded_role, found.get(_ROLE_SELECTION, ()))),
-            tuple(map(_decoded_extension, found.get(_EXTENDED_NEGOTIATION, ()))),
-            last.get(_USER_IDENTITY_RQ),
-            last.get(_USER_IDENTITY_AC),
-        )
+
+def _proposed_context(data: bytes) -> ProposedContext:
+    items = _grouped(_items(data, 4))
+    abstract = items.get(_ABSTRACT_SYNTAX, [])
+    if len(abstract) != 1:
+        raise InvalidPdu("a presentation context without one abstract syntax", ABORT_INVALID_PARAMETER)
+    transfer = tuple(readable(uid) for uid in items.get(_TRANSFER_SYNTAX, ()) if is_plain(uid))
+    return ProposedContext(data[0], readable(abstract[0]), transfer)
+
+
+def _context_result(data: bytes) -> ContextResult:
+    transfer = [readable(value) for kind, value in _items(data, 4) if kind == _TRANSFER_SYNTAX]
+    return ContextResult(data[0], data[2], transfer[0] if len(transfer) == 1 else "")
 
 
 def echoed_part(body: bytes) -> bytes:
-    """What an A-ASSOCIATE-AC has to repeat of the A-ASSOCIATE-RQ with this body, which has been decoded."""
+    """The bytes of a decoded A-ASSOCIATE-RQ's body that the A-ASSOCIATE-AC must repeat."""
     return body[_ECHOED]
 
 
 def excess(request: AssociateRequest) -> int:
-    """By how many bytes the user information of this request is longer than an item may be; 0: it fits."""
+    """The bytes by which this request's user information is too long for an item; 0: it fits."""
     identity = b"" if request.identity is None else bytes(10) + request.identity.primary + request.identity.secondary
     return max(0, len(_user_items(request)) + len(identity) - MOST_BYTES_OF_ITEM)
 
 
 def _decoded_window(value: bytes | None) -> tuple[int, int] | None:
-    """The window; ``None``, which means the smallest one, also where the item has another length: DCMTK ignores it."""
+    """The window; ``None`` (the smallest) also if the item has a wrong length, as DCMTK ignores it."""
     if value is None or len(value) != _WINDOW.size:
         return None
     invoked, performed = _WINDOW.unpack(value)
@@ -348,18 +338,22 @@ def _decoded_identity(value: bytes) -> UserIdentity:
     return UserIdentity(value[0], primary, _split_field(rest)[0], value[1] == 1)
 
 
+def _identity_response(value: bytes) -> bytes:
+    return _split_field(value)[0]
+
+
 def _identity_item(identity: UserIdentity) -> bytes:
     beginning = bytes((identity.kind, identity.wants_response))
     return _item(_USER_IDENTITY_RQ, beginning + _field(identity.primary) + _field(identity.secondary))
 
 
 def _field(value: bytes) -> bytes:
-    """A field within a sub-item of the user information: two bytes of length, and the value."""
+    """A field of a user information sub-item: two bytes of length, then the value."""
     return _UINT16.pack(_fitting(len(value))) + value
 
 
 def _split_field(data: bytes, start: int = 0) -> tuple[bytes, bytes]:
-    """The field that begins at ``start``, and what follows it."""
+    """The field that begins at ``start``, and the bytes after it."""
     begin = start + _UINT16.size
     length = int.from_bytes(data[start:begin], "big")
     if len(data) < begin + length:
@@ -381,24 +375,21 @@ def _text_item(kind: int, text: str) -> bytes:
     return _item(kind, text.encode("ascii"))
 
 
-def _beginning(pdu: AssociateRequest | AssociateAccept) -> bytes:
+def _encoded(pdu: _Associate[Any, Any], contexts: Iterable[bytes], identity: bytes) -> bytes:
+    """The body, from encoded contexts and an encoded user identity."""
     called, calling = (
         title.encode("ascii").ljust(_AE_TITLE_LENGTH) for title in (pdu.called_ae_title, pdu.calling_ae_title)
     )
-    return _FIXED.pack(pdu.protocol_version, called, calling) + _text_item(
-        _APPLICATION_CONTEXT, pdu.application_context
+    return (
+        _FIXED.pack(pdu.protocol_version, called, calling)
+        + _text_item(_APPLICATION_CONTEXT, pdu.application_context)
+        + b"".join(contexts)
+        + _item(_USER_INFORMATION, _user_items(pdu) + identity)
     )
 
 
-def _user_information(pdu: AssociateRequest | AssociateAccept, identity: bytes) -> bytes:
-    return _item(_USER_INFORMATION, _user_items(pdu) + identity)
-
-
-def _user_items(pdu: AssociateRequest | AssociateAccept) -> bytes:
-    """The sub-items in ascending order of their types, as PS3.7 D.3.3 lists them and all implementations send them.
-
-    The user identity, the last of them, is not the same in a request and its answer.
-    """
+def _user_items(pdu: _Associate[Any, Any]) -> bytes:
+    """The sub-items without the user identity, by ascending type: the order that all implementations send."""
     items = [
         _item(_MAXIMUM_LENGTH, _UINT32.pack(pdu.maximum_length)),
         _text_item(_IMPLEMENTATION_CLASS_UID, pdu.implementation_class_uid),
@@ -414,14 +405,12 @@ def _user_items(pdu: AssociateRequest | AssociateAccept) -> bytes:
     return b"".join(items)
 
 
-def _split(body: bytes) -> tuple[int, str, str, dict[int, list[bytes]]]:
-    if len(body) < _FIXED.size:
-        raise InvalidPdu(f"an A-ASSOCIATE PDU of only {len(body)} bytes", ABORT_INVALID_PARAMETER)
-    version, called, calling = _FIXED.unpack_from(body)
-    items: dict[int, list[bytes]] = {}
-    for kind, value in _items(body, _FIXED.size):
-        items.setdefault(kind, []).append(value)
-    return version, readable(called), readable(calling), items
+def _grouped(items: Iterable[tuple[int, bytes]]) -> dict[int, list[bytes]]:
+    """The values of each type of item, in order."""
+    groups: dict[int, list[bytes]] = {}
+    for kind, value in items:
+        groups.setdefault(kind, []).append(value)
+    return groups
 
 
 def _items(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:

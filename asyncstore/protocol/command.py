@@ -1,9 +1,8 @@
 """Command sets of C-STORE and C-ECHO (PS3.7 9.3.1, 9.3.5): Implicit VR Little Endian, group 0000 only (PS3.7 6.3.1).
 
-Elements of other groups are ignored where they come: DCMTK and pynetdicom ignore them as well.
+Received elements of other groups are ignored, as DCMTK and pynetdicom do.
 
-Encoding a C-STORE-RQ is on the hot path, so what does not change between the instances of one SOP class is encoded once
-(:class:`StoreRequestTemplate`).
+Encoding a C-STORE-RQ is on the hot path: :class:`StoreRequestTemplate` encodes the constant parts once per SOP class.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from asyncstore.protocol.text import readable
 
 
 class CommandField(IntEnum):
-    """PS3.7 E.1, (0000,0100). The others of DIMSE are not this program's business."""
+    """(0000,0100), PS3.7 E.1: the commands of storage and verification."""
 
     C_STORE_RQ = 0x0001
     C_STORE_RSP = 0x8001
@@ -40,11 +39,11 @@ _STATUS = 0x0900
 _AFFECTED_SOP_INSTANCE_UID = 0x1000
 
 _NEXT_GROUP = 0x0001_0000
-"""The number of the first element that is of no command set: (0001,0000)."""
+"""(0001,0000): the first element beyond group 0000."""
 
 _NO_DATA_SET = 0x0101
 _DATA_SET_PRESENT = 0x0001
-"""Any value but 0101 says so (PS3.7 E.1)."""
+"""Any value but 0101 announces a data set (PS3.7 E.1)."""
 _PRIORITY_MEDIUM = 0x0000
 
 _PDV_DATA = 12
@@ -79,7 +78,7 @@ class StoreRequestTemplate:
         self._between = _us(_PRIORITY, _PRIORITY_MEDIUM) + _us(_COMMAND_DATA_SET_TYPE, _DATA_SET_PRESENT)
 
     def command_set(self, message_id: int, sop_instance_uid: str) -> bytes:
-        """The command set that announces the data set of ``sop_instance_uid``."""
+        """The command set for one instance; its data set follows."""
         return _with_group_length(
             self._before
             + _us(_MESSAGE_ID, message_id)
@@ -126,7 +125,7 @@ def echo_request(message_id: int) -> bytes:
 
 
 class Command:
-    """A command set that was received. What it did not contain is ``None``.
+    """A received command set. Missing elements are ``None``.
 
     Raises:
         InvalidPdu: it has no command field, or an element of a length its VR does not allow.
@@ -139,11 +138,11 @@ class Command:
         if field is None:
             raise InvalidPdu("a command set without a command field", ABORT_INVALID_PARAMETER)
         self.field = field
-        """(0000,0100), a :class:`CommandField` or another one."""
+        """(0000,0100): a :class:`CommandField` or any other number."""
         self.message_id = _integer(values, _MESSAGE_ID_BEING_RESPONDED_TO if self.is_response else _MESSAGE_ID)
-        """Of a request its Message ID, of a response the Message ID Being Responded To."""
+        """A request's Message ID, or a response's Message ID Being Responded To."""
         self.status = _integer(values, _STATUS)
-        """Of a response."""
+        """Responses have it."""
         self.has_data_set = _integer(values, _COMMAND_DATA_SET_TYPE) not in (_NO_DATA_SET, None)
         """Whether a data set follows."""
         self.class_uid_value = values.get(_AFFECTED_SOP_CLASS_UID)
@@ -155,7 +154,7 @@ class Command:
 
     @property
     def is_response(self) -> bool:
-        """Bit 15 of the command field tells (PS3.7 E.1)."""
+        """Whether bit 15 of the command field is set (PS3.7 E.1)."""
         return bool(self.field & 0x8000)
 
     @property
@@ -183,7 +182,7 @@ def _uid(value: bytes | None) -> str | None:
 
 
 def response(request: Command, status: int) -> bytes:
-    """The C-STORE-RSP or C-ECHO-RSP (PS3.7 9.3.1.2, 9.3.5.2) to ``request``, with the UIDs as they came."""
+    """The C-STORE-RSP or C-ECHO-RSP (PS3.7 9.3.1.2, 9.3.5.2) to ``request``, with the UIDs it sent."""
     elements = _padded(_AFFECTED_SOP_CLASS_UID, request.class_uid_value) if request.class_uid_value else b""
     elements += _us(_COMMAND_FIELD, request.field | 0x8000) + _us(
         _MESSAGE_ID_BEING_RESPONDED_TO, request.message_id or 0
@@ -212,9 +211,9 @@ def decode(data: bytes, notice: Notice = unnoticed) -> Command:
 
 
 def _elements(data: bytes, positions: dict[int, int]) -> dict[int, bytes]:
-    """The elements of a command set by their numbers, and into ``positions`` where their values begin.
+    """The elements of a command set by number: ``group << 16 | element``.
 
-    Elements of other groups have the number that group and element make together, which no element of group 0000 has.
+    Adds the position of each value to ``positions``.
     """
     values: dict[int, bytes] = {}
     position, end = 0, len(data)

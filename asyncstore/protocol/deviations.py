@@ -1,7 +1,7 @@
-"""Where peers deviate from the standard without harm, so that what they send is taken all the same.
+"""Harmless deviations from the standard: they are accepted, with a warning.
 
-DCMTK and pynetdicom take it as well, so there are systems that nobody has ever noticed it in. A deviation is harmless
-where nothing could be called stored that is not: which request a response answers is always certain.
+DCMTK and pynetdicom accept them silently, so real systems have them. A deviation is harmless if it is still certain
+which request a response answers: no instance can count as stored by mistake.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Deviation(Enum):
-    """A kind of deviation; its value says what the peer does, and what comes of it."""
+    """A kind of deviation. The value says what the peer does, and the consequence."""
 
     OTHER_CONTEXT = (
         "it answers in another presentation context than that of the request (PS3.7 9.3.1); its responses are matched "
@@ -28,8 +28,8 @@ class Deviation(Enum):
 
 
 Notice = Callable[[Deviation], None]
-"""What takes notice of a deviation each time it is met."""
+"""Called with each deviation, every time it occurs."""
 
 
 def unnoticed(_deviation: Deviation) -> None:
-    """Take no notice."""
+    """Ignore the deviation."""

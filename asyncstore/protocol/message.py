@@ -1,6 +1,6 @@
-"""Messages out of fragments: whose part a fragment is, and when a command set or data set is complete (PS3.7 6.3.1).
+"""Puts messages together from fragments (PS3.7 6.3.1).
 
-Data set fragments are passed through as they come; only command sets, which are short, are collected.
+Command sets are short and are collected. Data set fragments are passed on as they arrive.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _COMMAND_SET_LIMIT = 1 << 16
 
 
 class CommandReceived(NamedTuple):
-    """A whole command set. If it has a data set, that one's fragments follow."""
+    """A whole command set. The pieces of its data set follow, if it has one."""
 
     context_id: int
     command: Command
@@ -31,13 +31,12 @@ class DataSetPiece(NamedTuple):
 
 
 class MessageReader:
-    """Puts the fragments of one association together.
+    """Reads the messages of one association.
 
-    Messages do not interleave: within one direction of an association, the fragments of a message are sent one after
-    the other (PS3.8 annex F.1 notes; all implementations do).
+    Messages do not interleave in one direction of an association (PS3.8 annex F.1 notes; all implementations comply).
 
     Args:
-        notice: takes notice of harmless deviations in command sets.
+        notice: called with each harmless deviation in command sets.
     """
 
     def __init__(self, notice: Notice = unnoticed) -> None:
@@ -52,10 +51,12 @@ class MessageReader:
         return self._context_id is None
 
     def read(self, fragment: Fragment) -> CommandReceived | DataSetPiece | None:
-        """Take the next fragment; what it completes, or ``None``.
+        """Take the next fragment.
+
+        Returns the command set that it completes, or the piece of a data set; ``None``: the command set goes on.
 
         Raises:
-            InvalidPdu: it does not belong where it stands.
+            InvalidPdu: the fragment is out of place.
         """
         context_id, control, data = fragment
         if self._context_id is None:

@@ -1,13 +1,12 @@
-"""The bytes of PDUs: P-DATA-TF fragments going out, any PDU coming in.
+"""The bytes of PDUs: encodes P-DATA-TF fragments, decodes every PDU.
 
 Rules:
 
 1. Payload is never joined or copied. :meth:`Fragmenter.fragments` gives headers and slices of the caller's buffer for
-   a gather write; :class:`PduDecoder` gives slices of the buffer it was fed, valid until that buffer is written to
-   again.
-2. No allocation follows from a length a peer claims. P-DATA-TF streams through in whatever pieces the network
-   delivers; other PDUs are collected up to a limit, and what exceeds it is an :class:`~asyncstore.errors.InvalidPdu`
-   at its header. Each byte is looked at once, even if they come one by one.
+   a gather write. :class:`PduDecoder` gives slices of the buffer it was fed, valid until that buffer changes.
+2. A length that a peer claims allocates nothing. P-DATA-TF streams through in the pieces that the network delivers.
+   Other PDUs are collected; the header of one above the limit is an :class:`~asyncstore.errors.InvalidPdu`. Each byte
+   is looked at once, even if bytes come one by one.
 3. Fragments have even length (PS3.5 7.1.1; DCMTK insists).
 """
 
@@ -47,17 +46,16 @@ PDV_HEADER_LENGTH = 6
 """Length (4 bytes), presentation context id, message control header."""
 
 SMALLEST_MAXIMUM_LENGTH = PDV_HEADER_LENGTH + 2
-"""A P-DATA-TF of this length carries two bytes, the least that even fragments allow. A peer that takes less can be
-sent nothing. (DCMTK wants 14, because it counts the six bytes of the PDU's header as well; pynetdicom has no limit.)"""
+"""Carries two bytes, the least that even fragments allow. (DCMTK wants 14: it counts the PDU header as well. pynetdicom
+has no limit.)"""
 UNLIMITED_CAP = 131072
-"""What to send at most to a peer that sets no limit (0, PS3.8 D.1.1): as much as DCMTK does, which every peer has
-met."""
+"""The longest PDU for a peer that sets no limit (0, PS3.8 D.1.1): DCMTK's, which every peer has met."""
 
 _FIXED_LENGTH = 4
 """A-RELEASE-RQ, A-RELEASE-RP, A-ABORT and A-ASSOCIATE-RJ are four bytes long after their header (PS3.8 9.3.4, 9.3.6 -
 9.3.8)."""
 _ASSOCIATE_LIMIT = 1 << 20
-"""128 contexts with every transfer syntax there is take some 250 kB, a SAML assertion up to 64 kB more."""
+"""128 contexts with every known transfer syntax take some 250 kB, a SAML assertion up to 64 kB more."""
 
 _PDU_HEADER = Struct(">BxI")
 _PDV_HEADER = Struct(">IBB")
@@ -71,7 +69,7 @@ ABORT_INVALID_PARAMETER = 6
 """Reasons of A-ABORT by the service-provider (PS3.8 table 9-26)."""
 
 _TLS_ALERT = b"\x15\x03"
-"""The beginning of an alert's record: its type, and the major version of any TLS (RFC 8446 5.1)."""
+"""The first bytes of an alert: record type, and the major version of any TLS (RFC 8446 5.1)."""
 
 RELEASE_RQ = _PDU_HEADER.pack(PduType.RELEASE_RQ, _FIXED_LENGTH) + bytes(_FIXED_LENGTH)
 RELEASE_RP = _PDU_HEADER.pack(PduType.RELEASE_RP, _FIXED_LENGTH) + bytes(_FIXED_LENGTH)
@@ -88,18 +86,18 @@ def with_header(pdu_type: PduType, body: bytes) -> bytes:
 
 
 def _header(length: int, context_id: int, control: int) -> bytes:
-    """What stands before a fragment of ``length`` bytes that is a P-DATA-TF of its own (PS3.8 9.3.5)."""
+    """The headers of a P-DATA-TF with one PDV of ``length`` bytes (PS3.8 9.3.5)."""
     return _P_DATA_TF_HEADER.pack(_P_DATA_TF, length + 6, length + 2, context_id, control)
 
 
 class Fragmenter:
     """Cuts command sets and data sets into P-DATA-TF PDUs of one PDV each.
 
-    ``maximum_length`` is what the peer receives at most in one P-DATA-TF, without the six bytes of its header (PS3.8
-    D.1.1); 0 is unlimited.
+    ``maximum_length`` is the longest P-DATA-TF that the peer receives, without its six bytes of header (PS3.8 D.1.1);
+    0 is unlimited. ``restricted_to`` is a lower limit of our own.
 
     Raises:
-        InvalidPdu: a peer with this maximum length cannot be sent anything.
+        InvalidPdu: the maximum length is too small for any data.
     """
 
     def __init__(self, maximum_length: int, restricted_to: int | None = None) -> None:
@@ -121,7 +119,7 @@ class Fragmenter:
     def fragments(self, context_id: int, data: memoryview, *, last: bool) -> list[Octets]:
         """The P-DATA-TFs of a piece of a data set: headers and slices of ``data`` in turn.
 
-        ``last``: the data set ends with this piece.
+        ``last``: this piece ends the data set.
         """
         size = self.fragment_length
         length = len(data)
@@ -156,7 +154,7 @@ class Fragmenter:
 
 
 class Pdu(NamedTuple):
-    """A whole PDU other than P-DATA-TF; ``body`` is what follows the header."""
+    """A whole PDU other than P-DATA-TF; ``body`` comes after the header."""
 
     type: PduType
     body: bytes
@@ -167,17 +165,17 @@ class Fragment(NamedTuple):
 
     context_id: int
     control: int
-    """The message control header; its :data:`LAST` bit is passed on only with the final piece of the PDV."""
+    """The message control header; only the final piece of a PDV keeps its :data:`LAST` bit."""
     data: memoryview
-    """A slice of the buffer that was fed, valid until that buffer is written to again."""
+    """A slice of the buffer that was fed, valid until that buffer changes."""
 
 
 class PduDecoder:
-    """Turns received bytes, however they are cut, into PDUs and fragments.
+    """Turns received bytes into PDUs and fragments, wherever the network cuts them.
 
     Args:
-        maximum_length: the maximum length we announced; a longer P-DATA-TF is a violation. 0: any.
-        associate_limit: the longest A-ASSOCIATE-RQ or -AC to collect; a longer one is a violation at its header.
+        maximum_length: the maximum length that we announced; a longer P-DATA-TF is a violation. 0: any.
+        associate_limit: the longest A-ASSOCIATE-RQ or -AC; the header of a longer one is a violation.
     """
 
     def __init__(self, maximum_length: int, associate_limit: int = _ASSOCIATE_LIMIT) -> None:
@@ -185,8 +183,7 @@ class PduDecoder:
         self._maximum_length = maximum_length
         self._partial = bytearray()
         self._wanted = 0
-        """How many bytes ``_partial`` needs before more of it can be decoded: looking at each byte that drips in would
-        take quadratic time."""
+        """Bytes that ``_partial`` needs before decoding goes on: decoding at each byte would take quadratic time."""
         self._pdu_left = 0
         self._pdv_left = 0
         self._context_id = 0
@@ -198,10 +195,10 @@ class PduDecoder:
         return not (self._partial or self._pdu_left)
 
     def feed(self, data: memoryview, events: list[Pdu | Fragment]) -> None:
-        """Decode ``data`` and append what it holds to ``events``.
+        """Decode ``data`` and append its PDUs and fragments to ``events``.
 
         Raises:
-            InvalidPdu: it is no PDU. What came before it has been appended; the decoder is of no further use.
+            InvalidPdu: a PDU is wrong. The ones before it have been appended. Do not feed the decoder again.
         """
         if not self._partial and not self._pdu_left and self._is_one_fragment(data):
             events.append(Fragment(data[10], data[11], data[_P_DATA_TF_HEADER.size :]))
@@ -218,7 +215,7 @@ class PduDecoder:
         self._partial += data[self._scan(data, events) :]
 
     def _scan(self, data: memoryview, events: list[Pdu | Fragment]) -> int:
-        """Decode ``data``; where what is too little to be decoded begins, of which ``_wanted`` bytes are needed."""
+        """Decode ``data``. Returns where the incomplete rest begins; it needs ``_wanted`` bytes in all."""
         position, end = 0, len(data)
         while position < end:
             if self._pdv_left:
@@ -255,7 +252,7 @@ class PduDecoder:
         return position
 
     def _is_one_fragment(self, data: memoryview) -> bool:
-        """Whether ``data`` is what a response usually is: one whole P-DATA-TF with one PDV."""
+        """Whether ``data`` is one whole P-DATA-TF with one PDV, as most responses are."""
         end = len(data)
         if end < _P_DATA_TF_HEADER.size:
             return False
@@ -276,7 +273,7 @@ class PduDecoder:
 
     def _begin_pdv(self, data: memoryview, position: int, events: list[Pdu | Fragment]) -> None:
         length, self._context_id, self._control = _PDV_HEADER.unpack_from(data, position)
-        if not 2 <= length <= self._pdu_left - 4:  # noqa: PLR2004 - it counts the context id and the control header
+        if not 2 <= length <= self._pdu_left - 4:  # noqa: PLR2004 - the length includes context id and control header
             raise InvalidPdu(
                 f"a PDV of {length} bytes in a PDU with {self._pdu_left - 4} left for it", ABORT_INVALID_PARAMETER
             )

@@ -1,12 +1,11 @@
 """The state machine of the upper layer protocol: PS3.8 table 9-10, as a table.
 
-Rows are events, columns states, a cell names the action and the next state. The names of states, events and actions
-are the standard's, so this file can be held against it line by line; what an action does is in
-:mod:`asyncstore.protocol.upper_layer`. An empty cell cannot happen unless the program itself is wrong; :func:`step`
-raises :class:`KeyError` then.
+Rows are events, columns are states, and a cell names the action and the next state, all with the standard's names: the
+two tables can be compared line by line. :mod:`asyncstore.protocol.upper_layer` carries out the actions. Only a fault of
+this program reaches an empty cell; :func:`step` raises :class:`KeyError` then.
 
-Two cells depend on more than state and event, and list both possibilities: AE-6 accepts or rejects a request by its
-protocol version, and AR-8 tells the requestor from the acceptor in a release collision.
+Two cells depend on more than state and event: AE-6 rejects a request with a wrong protocol version, and in a release
+collision AR-8 differs between requestor and acceptor.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ _ESTABLISHED_AND_AFTER = range(6, 13)
 
 
 def _row(cells: dict[int, Cell], *, unexpected_from: int | None = None) -> dict[State, Cell]:
-    """A row; cells from ``unexpected_from`` to Sta12 that are not given are AA-8: abort, then await the close."""
+    """A row. Missing cells from ``unexpected_from`` to Sta12 become AA-8: abort, then await the close."""
     row = dict(cells)
     if unexpected_from is not None:
         for number in (3, 5, *_ESTABLISHED_AND_AFTER):
@@ -125,7 +124,7 @@ def step(state: State, event: Event, *, is_acceptor: bool = False, is_refused: b
     """The action and the next state for ``event`` in ``state``.
 
     Raises:
-        KeyError: the standard has an empty cell there.
+        KeyError: the standard's cell is empty.
     """
     action, following = TABLE[event][state]
     if action == "AR-8" and is_acceptor:

@@ -1,8 +1,8 @@
-"""What a C-STORE status means: its result, and words for it.
+"""The meaning of a C-STORE status: its result, and words for it.
 
 Sources: PS3.4 table B.2-1 (storage service), PS3.7 annex C (statuses of DIMSE services) and 9.1.1.1.9. Warnings are
-0001, 0107, 0116 and Bxxx; pending (FF00, FF01) and cancel (FE00) do not belong to C-STORE; whatever is not success or a
-warning is a failure.
+0001, 0107, 0116 and Bxxx. Every other status but success is a failure. C-STORE has no pending (FF00, FF01) and no
+cancel (FE00).
 """
 
 from __future__ import annotations
@@ -54,12 +54,11 @@ _FAMILIES = {
     0xB000: "warning",
     0xC000: "cannot understand",
 }
-"""The first digits of the statuses of which the standard leaves the rest to the implementation: A7xx, A9xx, Bxxx,
-Cxxx."""
+"""Statuses whose last digits belong to the implementation: A7xx, A9xx, Bxxx, Cxxx."""
 
 
 def result_of(status: int) -> Result:
-    """The result of a store that was answered with ``status``."""
+    """The result of a store with this status."""
     if status == SUCCESS:
         return Result.STORED
     if status in _WARNINGS or status >> 12 == 0xB:  # noqa: PLR2004 - Bxxx

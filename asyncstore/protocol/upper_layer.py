@@ -1,13 +1,13 @@
-"""One association's upper layer (PS3.8): the state table, the decoder of PDUs, and what is to be sent.
+"""One association's upper layer (PS3.8): the state table, the PDU decoder, and the PDUs to send.
 
 Rules:
 
-1. Nothing here waits or writes. A primitive called or bytes received change the state, put PDUs into
-   :attr:`UpperLayer.outgoing`, and return events; the owner of the socket writes what is outgoing, then obeys
+1. Nothing here waits or writes. Primitives and received bytes change the state, add PDUs to
+   :attr:`UpperLayer.outgoing`, and return events. The owner of the socket writes these PDUs, then obeys
    :attr:`~UpperLayer.must_close` and :attr:`~UpperLayer.artim_running`.
-2. Every step goes through :data:`asyncstore.protocol.state.TABLE`, but for P-DATA in Sta6: that cell leads back to
-   itself (DT-1, DT-2), and it is the hot path.
-3. Once :attr:`~UpperLayer.is_over`, nothing more is indicated.
+2. Every step goes through :data:`asyncstore.protocol.state.TABLE`, except P-DATA in Sta6: it stays in Sta6 (DT-1,
+   DT-2), and it is the hot path.
+3. Once :attr:`~UpperLayer.is_over`, no more events come.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _BY_PROVIDER = 2
 
 
 class Requested(NamedTuple):
-    """A-ASSOCIATE indication: the requestor asks, the acceptor must answer."""
+    """A-ASSOCIATE indication: the acceptor must answer."""
 
     request: AssociateRequest
 
@@ -51,13 +51,13 @@ class Accepted(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """A-ASSOCIATE confirmation with a refusal."""
+    """A-ASSOCIATE confirmation: the association is rejected."""
 
     reject: AssociateReject
 
 
 class ReleaseRequested(NamedTuple):
-    """A-RELEASE indication: the peer wants no more; answer with :meth:`UpperLayer.answer_release`."""
+    """A-RELEASE indication; answer with :meth:`UpperLayer.answer_release`."""
 
 
 class Released(NamedTuple):
@@ -76,11 +76,11 @@ class Violated(NamedTuple):
 
     violation: str
     speaks: str | None = None
-    """The protocol that it speaks instead, where that is known (see :class:`~asyncstore.errors.InvalidPdu`)."""
+    """The protocol that it speaks instead, if known (see :class:`~asyncstore.errors.InvalidPdu`)."""
 
 
 class LinkClosed(NamedTuple):
-    """The transport connection ended while it was needed (A-P-ABORT indication, AA-4)."""
+    """The transport connection ended too early (A-P-ABORT indication, AA-4)."""
 
 
 UpperLayerEvent = (
@@ -97,11 +97,10 @@ _RECEIVED = {
 }
 
 _REQUEST_LIMIT = 320 << 10
-"""Bytes of an A-ASSOCIATE-RQ that an acceptor collects, from anybody who can connect. 128 contexts with each of the 59
-transfer syntaxes of PS3.6 and an abstract syntax of 64 characters take 208 kB, the user information with a user
-identity at most 64 kB more."""
+"""Bytes of an A-ASSOCIATE-RQ that an acceptor collects from a stranger. 128 contexts with all 59 transfer syntaxes of
+PS3.6 and an abstract syntax of 64 characters take 208 kB, user information with a user identity at most 64 kB more."""
 _UNEXPECTED_LIMIT = 4096
-"""The same once it has accepted, when any A-ASSOCIATE-RQ is a violation."""
+"""The same after it has accepted: now every A-ASSOCIATE-RQ is a violation."""
 
 _DATA_STATES = (State.STA6, State.STA8)
 
@@ -110,18 +109,18 @@ class UpperLayer:
     """The state of one association.
 
     Args:
-        maximum_length: the maximum length we announce, to which the peer is held (0: any).
+        maximum_length: the maximum length that we announce; longer P-DATA-TFs are violations (0: any).
         is_acceptor: whether the peer opened the transport connection.
     """
 
     def __init__(self, maximum_length: int, *, is_acceptor: bool = False) -> None:
         self.state = State.STA1
         self.outgoing: list[Octets] = []
-        """PDUs to be written, in order; the owner of the socket takes them out."""
+        """PDUs to write, in order; the owner of the socket takes them out."""
         self.must_close = False
-        """Whether the transport connection is to be closed once everything outgoing is written."""
+        """Whether to close the transport connection after writing everything outgoing."""
         self.artim_running = False
-        """Whether ARTIM runs; its owner calls :meth:`artim_expired`."""
+        """Whether ARTIM runs; the timer's owner calls :meth:`artim_expired`."""
         self._is_acceptor = is_acceptor
         self._decoder = PduDecoder(maximum_length, _REQUEST_LIMIT) if is_acceptor else PduDecoder(maximum_length)
         self._events: list[UpperLayerEvent] = []
@@ -164,7 +163,7 @@ class UpperLayer:
         self._decoder.associate_limit = _UNEXPECTED_LIMIT
 
     def reject(self, reject: AssociateReject) -> None:
-        """A-ASSOCIATE response: refuse."""
+        """A-ASSOCIATE response: reject."""
         self._to_send = reject.encode()
         self._step(Event.ASSOCIATE_REJECT)
 
@@ -177,15 +176,15 @@ class UpperLayer:
         self._step(Event.RELEASE_RESPONSE)
 
     def abort(self) -> None:
-        """A-ABORT request; without effect when the association is over."""
-        if self.state is State.STA2:  # there is nothing to abort yet: the table knows of the connection's end only
+        """A-ABORT request; no effect once the association is over."""
+        if self.state is State.STA2:  # no association to abort yet: the table only has the connection's end
             self._step(Event.TRANSPORT_CLOSED)
             self.must_close = True
         elif not self.is_over:
             self._step(Event.ABORT_REQUEST)
 
     def violated(self, error: InvalidPdu) -> None:
-        """The layer above found something wrong in what the peer sent: A-ABORT by the service-provider."""
+        """The layer above found a violation by the peer: A-ABORT by the service-provider."""
         if not self.is_over:
             self._violation, self._abort_reason = Violated(error.violation, error.speaks), error.reason
             self._step(Event.INVALID_PDU)
@@ -195,7 +194,7 @@ class UpperLayer:
         """The transport connection has ended."""
         if self.state is not State.STA1:
             self._step(Event.TRANSPORT_CLOSED)
-        return self._taken()
+        return self._take_events()
 
     def artim_expired(self) -> None:
         """The peer did not close the transport connection in time."""
@@ -220,17 +219,17 @@ class UpperLayer:
                     self._step(_RECEIVED[item.type])
                 except InvalidPdu as error:
                     self._invalid(error)
-                self._pdu = None  # an A-ASSOCIATE-RQ would be held as long as the association
+                self._pdu = None  # or an A-ASSOCIATE-RQ would stay in memory as long as the association
         if violation is not None:
             self._invalid(violation)
-        return self._taken()
+        return self._take_events()
 
     def _invalid(self, error: InvalidPdu) -> None:
         if self.state is not State.STA1:
             self._violation, self._abort_reason = Violated(error.violation, error.speaks), error.reason
             self._step(Event.INVALID_PDU)
 
-    def _taken(self) -> list[UpperLayerEvent]:
+    def _take_events(self) -> list[UpperLayerEvent]:
         events, self._events = self._events, []
         return events
 
@@ -240,7 +239,7 @@ class UpperLayer:
         try:
             action, following = step(self.state, event, is_acceptor=self._is_acceptor, is_refused=refused)
         except KeyError:
-            if self.is_over:  # what was to be done is no longer possible, and its caller may not know yet
+            if self.is_over:  # the caller may not know yet that the association has ended
                 return ""
             raise
         if event is not Event.INVALID_PDU and action == "AA-8":
@@ -258,7 +257,7 @@ class UpperLayer:
         return action
 
     def _decoded(self, event: Event) -> Requested | Accepted | Rejected | None:
-        """What an A-ASSOCIATE PDU says, read before its step so that a bad one changes nothing."""
+        """The contents of an A-ASSOCIATE PDU, read before its step so that a bad PDU changes nothing."""
         if self._pdu is None:
             return None
         if event is Event.ASSOCIATE_RQ_RECEIVED and self.state is State.STA2:
@@ -271,10 +270,10 @@ class UpperLayer:
             return Rejected(AssociateReject.decode(self._pdu.body))
         return None
 
-    # The actions of PS3.8 tables 9-6 to 9-9, by what they do.
+    # The actions of PS3.8 tables 9-6 to 9-9, named by their effect.
 
     def _nothing(self) -> None:
-        """AE-1 (the owner has connected already), AE-3, DT-1, DT-2, AR-6, AR-7, AA-6: at most an indication."""
+        """AE-1 (the owner has already connected), AE-3, DT-1, DT-2, AR-6, AR-7, AA-6: at most an indication."""
 
     def _send(self) -> None:
         """AE-2, AE-7."""
@@ -323,7 +322,7 @@ class UpperLayer:
         self._events.append(Released())
 
     def _abort_by_user(self) -> None:
-        """AA-1: also for an unexpected PDU in Sta2, where nobody knows of an association that could have ended."""
+        """AA-1: also for an unexpected PDU in Sta2, without an event as there is no association yet."""
         self._send_and_await_close(abort(_BY_USER, 0))
 
     def _indicate_abort_and_close(self) -> None:
@@ -380,7 +379,7 @@ class UpperLayer:
         "AA-7": _abort_again,
         "AA-8": _abort_by_provider,
     }
-    """What carries out each action."""
+    """The method for each action."""
 
 
 _UNSUPPORTED_VERSION = AssociateReject(result=1, source=2, reason=2)

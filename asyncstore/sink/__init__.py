@@ -1,11 +1,11 @@
-"""A storage SCP that takes everything, at full speed, and discards it or stores it as Part 10 files.
+"""A storage SCP that accepts everything, at full speed, and discards it or stores it as Part 10 files.
 
-It is the other end for demonstrations, tests and calibration, and can play a slow or a picky PACS. It is no archive:
-it keeps no index and tells nobody what it holds.
+It serves demonstrations, tests and calibration, and can act as a slow or picky PACS. It is no archive: it has no index
+and answers no queries.
 
-scp      which associations and contexts it takes, and what it answers
-files    data sets as Part 10 files in a folder
-tally    what has come in so far
+scp      accepts associations and contexts, and answers with statuses
+files    stores data sets as Part 10 files in a folder
+tally    counts what has arrived
 """
 
 from asyncstore.sink.scp import Sink

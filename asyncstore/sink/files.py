@@ -2,10 +2,10 @@
 
 Rules:
 
-1. A file has its name when it is complete: it is written under a random one, and nothing of it is left if that fails.
-2. Nothing is followed or overwritten but regular files: an instance that comes again takes the place of the first.
-3. What is stored is for its owner only, unless the group is let in: it is patient data.
-4. Two SOP instance UIDs never share a file, be they unusual or hostile.
+1. A file gets its name when it is complete. Until then it has a random one; if writing fails, nothing stays behind.
+2. Only regular files are replaced, and no links followed: an instance that comes again replaces the first.
+3. Files are patient data: only their owner can read them, unless the group is allowed to.
+4. Two SOP instance UIDs never share a file, not even unusual or hostile ones.
 """
 
 from __future__ import annotations
@@ -43,11 +43,10 @@ _CREATED = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
-"""How a file is created where there was none, not even a symbolic link. O_BINARY is Windows's."""
+"""Create a file only where nothing is, not even a symbolic link. O_BINARY is for Windows."""
 
 _PLAIN = re.compile(rb"[0-9][0-9a-z.-]{0,63}")
-"""UIDs that are names of files as they are. They differ also where a file system takes capital letters for small ones,
-and none is the name of a device of Windows."""
+"""UIDs that are safe file names: distinct even if the file system ignores case, and never a device of Windows."""
 _IMPLEMENTATION_CLASS_UID = IMPLEMENTATION_CLASS_UID.encode()
 _IMPLEMENTATION_VERSION_NAME = IMPLEMENTATION_VERSION_NAME.encode()
 
@@ -55,12 +54,12 @@ _UNSAFE = re.compile(rb"[^0-9a-z.-]")
 
 
 class Folder:
-    """Where files are stored, and what came of that.
+    """The folder for the files; it counts successes and failures.
 
     Args:
         path: the folder.
-        tally: what has come in so far.
-        group_readable: whether the group may read the files, and the folder if it is made.
+        tally: the sink's counts.
+        group_readable: whether the group may read the files, and the folder if it is new.
     """
 
     def __init__(self, path: Path, tally: SinkTally, *, group_readable: bool = False) -> None:
@@ -72,23 +71,23 @@ class Folder:
         self._complaints: set[int | None] = set()
 
     def make(self) -> None:
-        """See that it is there.
+        """Create the folder if it does not exist.
 
         Raises:
-            UsageError: it cannot be.
+            UsageError: it cannot be created.
         """
         try:
             is_new = not self.path.is_dir()
             self.path.mkdir(self._folder_mode, parents=True, exist_ok=True)
             if is_new and self._group_readable:
-                self.path.chmod(self._folder_mode)  # whatever the umask is
+                self.path.chmod(self._folder_mode)  # despite the umask
         except FileExistsError as error:
             raise UsageError(f"cannot store files in {str(self.path)!r}: it is not a directory") from error
         except OSError as error:
             raise UsageError(f"cannot store files in {str(self.path)!r}: {error.strerror}") from error
 
     def let_group_in(self, file: int) -> None:
-        """Let the group read a file, if it may, whatever the umask is."""
+        """Let the group read a file, if it may, despite the umask."""
         if self._group_readable and hasattr(os, "fchmod"):
             os.fchmod(file, self.file_mode)
 
@@ -99,9 +98,9 @@ class Folder:
         self._tally.replaced += in_place_of_another
 
     def failed(self, error: OSError) -> int:
-        """Count an instance that could not be stored, say why if that was not said yet, and give the status to answer.
+        """Count an instance that could not be stored, and return the status for the response.
 
-        A disk that is full may be full for a million instances: the tally counts them.
+        Each cause is logged once: a full disk may refuse a million instances.
         """
         self._tally.refused[_OUT_OF_RESOURCES] += 1
         if error.errno not in self._complaints:
@@ -112,10 +111,9 @@ class Folder:
 
 
 class Writing:
-    """Writes to a temporary file that gets its name when it is complete, so that no partial file is ever found.
+    """Writes to a temporary file and renames it when it is complete.
 
-    It writes from within the event loop: to the page cache of a local disk this takes less time than handing the
-    pieces to a thread.
+    It writes in the event loop: writing to the page cache of a local disk costs less than a thread.
     """
 
     def __init__(self, folder: Folder, request: Command, transfer_syntax: str, status: int) -> None:
@@ -152,13 +150,13 @@ class Writing:
             self._fail(error)
 
     def finish(self) -> int:
-        """Give the file its name; the status to answer."""
+        """Give the file its name, and return the status for the response."""
         is_there = False
         if self._file is not None:
             try:
                 is_there = _has_file(self._final)
                 self._close()
-                os.replace(self._temporary, self._final)  # noqa: PTH105 - a Path would have to be made of each
+                os.replace(self._temporary, self._final)  # noqa: PTH105 - a Path costs more
                 self._is_begun = False
             except OSError as error:
                 self._fail(error)
@@ -168,8 +166,8 @@ class Writing:
         return self._status
 
     def discard(self) -> None:
-        """Leave nothing of it."""
-        with suppress(OSError):  # what keeps it from being written may keep it from being closed and removed
+        """Remove the file."""
+        with suppress(OSError):  # closing and removing may fail like writing
             self._close()
         if self._is_begun:
             self._is_begun = False
@@ -177,7 +175,7 @@ class Writing:
                 os.unlink(self._temporary)  # noqa: PTH108 - as above
 
     def _fail(self, error: OSError) -> None:
-        """Leave nothing of it at once: where a disk is full, others need the room before this data set ends."""
+        """Remove the file at once: on a full disk others need the room before this data set ends."""
         self._failure = error
         self.discard()
 
@@ -188,10 +186,10 @@ class Writing:
 
 
 def _has_file(path: str) -> bool:
-    """Whether there is a file of this name.
+    """Whether a regular file has this name.
 
     Raises:
-        FileExistsError: there is something else of this name, which is not ours to replace.
+        FileExistsError: something else has this name; it must not be replaced.
     """
     try:
         mode = os.lstat(path).st_mode
@@ -203,14 +201,14 @@ def _has_file(path: str) -> bool:
 
 
 def _unpadded(uid: bytes | None) -> bytes:
-    """A UID without its padding: NUL (PS3.5 9.1), or spaces, which some write in its place."""
+    """A UID without its padding: NUL (PS3.5 9.1), or spaces as some peers send."""
     return (uid or b"").rstrip(b"\0 ")
 
 
 def _file_name(uid: bytes) -> str:
-    """The name of the file of a UID, which a peer may have chosen to be a path out of the folder, or a device.
+    """The file name for a UID; a peer may send a path out of the folder, or the name of a device.
 
-    What is no name as it is gets one with a hash, which no other UID has.
+    UIDs that are no safe names get one with a hash, which no other UID has.
     """
     if _PLAIN.fullmatch(uid):
         return f"{uid.decode()}.dcm"
@@ -219,7 +217,7 @@ def _file_name(uid: bytes) -> str:
 
 
 def file_meta_information(sop_class_uid: bytes, sop_instance_uid: bytes, transfer_syntax_uid: bytes) -> bytes:
-    """Preamble, prefix and file meta information (PS3.10 7.1) to stand before a data set."""
+    """Preamble, prefix and file meta information (PS3.10 7.1) for a data set."""
     elements = b"\x02\x00\x01\x00OB\0\0\x02\0\0\0\0\x01"
     for element, vr, value in (
         (0x0002, b"UI", sop_class_uid),

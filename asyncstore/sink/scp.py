@@ -1,4 +1,4 @@
-"""The storage SCP itself: which associations and contexts it takes, and what it answers."""
+"""The storage SCP: accepts associations and contexts, and answers with statuses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _STATUSES = range(1 << 16)
 _PDU_LENGTHS = range(1 << 32)
-"""The wire's fields for both (PS3.7 E.1, PS3.8 D.1.1)."""
+"""The ranges of their fields in PDUs (PS3.7 E.1, PS3.8 D.1.1)."""
 
 _NOT_STORAGE = (
     "1.2.840.10008.5.1.4.1.2.",  # query/retrieve
@@ -41,8 +41,7 @@ _NOT_STORAGE = (
     "1.2.840.10008.1.20.",  # storage commitment
     "1.2.840.10008.5.1.1.",  # print management
 )
-"""What is proposed besides storage and verification, by its beginning. All else is taken for storage: so are classes
-yet to come, and private ones."""
+"""The beginnings of other SOP classes. All else counts as storage, so future and private classes are accepted."""
 
 _REJECT_CALLED_AE_TITLE = AssociateReject(result=1, source=1, reason=7)
 _REJECT_LOCAL_LIMIT = AssociateReject(result=2, source=3, reason=2)
@@ -55,7 +54,7 @@ _TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 """PS3.8 table 9-18."""
 
 _LIKE_UID = re.compile(r"[!-\[\]-~]{1,64}")
-"""No backslash: where bytes are not ASCII, it stands for them (and it separates values, PS3.5 6.2)."""
+"""No backslash: it begins the escapes of binary bytes (and separates values, PS3.5 6.2)."""
 
 _NEXT_STEPS = {
     errno.EADDRINUSE: "Another program listens there: end it, or choose another port with --port; 0 takes a free one.",
@@ -63,7 +62,7 @@ _NEXT_STEPS = {
     errno.EADDRNOTAVAIL: "No network interface here has this address: --host 0.0.0.0 listens at all that there are.",
 }
 _NO_ADDRESS = "Give an address of this machine with --host, one of IPv4 with -i4 and one of IPv6 with -i6."
-"""What to do where a sink cannot listen."""
+"""Hints for a sink that cannot listen."""
 
 
 class Sink:
@@ -74,23 +73,22 @@ class Sink:
 
     Args:
         host: the address to listen at; by default only this machine can reach it.
-        port: TCP port; 0 is any free one, and :attr:`port` tells which.
-        ae_title: reject associations called otherwise; ``None``: take any.
-        output: folder to store files in, named by SOP instance UID; ``None``: discard.
+        port: TCP port; 0 is any free one, which :attr:`port` names then.
+        ae_title: reject associations with another called AE title; ``None``: accept any.
+        output: folder for the files, named by SOP instance UID; ``None``: discard.
         latency: seconds to wait before each response.
-        status: what to answer to each C-STORE-RQ.
+        status: the status of each C-STORE-RSP.
         max_pdu: the largest P-DATA-TF to receive; 0: any.
-        max_associations: associations to have open at once; ``None``: any number.
-        async_operations: stores a requestor may have outstanding, if it asks; 0: any number.
-        idle_timeout: seconds after which an association is aborted over which no byte moves, unless a response is still
-            due; 0: never.
-        group_readable: let the group read the files, and the folder if it is made; otherwise only their owner may.
-        tls: take associations over TLS only, and how; ``None``: plain TCP.
-        ip_version: 4 or 6, or ``None`` for whatever ``host`` is.
+        max_associations: the most open associations; ``None``: any number.
+        async_operations: stores that a requestor may have outstanding, if it proposes a window; 0: any number.
+        idle_timeout: seconds without a byte before an association is aborted, unless a response is due; 0: never.
+        group_readable: let the group read the files, and the folder if it is new; otherwise only their owner may.
+        tls: accept associations over TLS only, with these options; ``None``: plain TCP.
+        ip_version: 4 or 6; ``None``: the version of ``host``.
 
     Raises:
-        UsageError: a value is out of its range, or a file of TLS cannot be used; or, on entering, the address cannot be
-            had, or the folder cannot be written to.
+        UsageError: a value is out of its range, or a file of TLS cannot be used; on entering: it cannot listen at the
+            address, or cannot create the folder.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option of its own, all by keyword
@@ -153,10 +151,10 @@ class Sink:
         if self._listening is not None:
             self._listening.close()
 
-    # What asyncstore.network.acceptor.Service asks.
+    # The methods of asyncstore.network.acceptor.Service.
 
     def decide(self, request: AssociateRequest) -> AssociateReject | tuple[ContextResult, ...]:
-        """Take any association, within what was asked of this sink."""
+        """Accept any association that this sink's options allow."""
         rejection = self._rejection(request)
         if rejection is not None:
             self.tally.rejected += 1
@@ -191,23 +189,23 @@ class Sink:
 
 
 def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> UsageError:
-    """The error for an address that cannot be had."""
+    """The error for an address at which the sink cannot listen."""
     refusal = UsageError(f"cannot listen at {address_of(host, port)}: {reason_of(error)}")
     refusal.hint = _NEXT_STEPS.get(error.errno or 0, _NO_ADDRESS) if isinstance(error, OSError) else _NO_ADDRESS
     return refusal
 
 
 def _secured(options: TlsOptions | None) -> TlsAcceptor | None:
-    """What makes TLS links, if they are asked for."""
+    """Makes TLS links; ``None``: plain TCP."""
     if options is None:
         return None
-    from asyncstore.network.tls import TlsAcceptor  # noqa: PLC0415 - who does not ask for it does not wait for it
+    from asyncstore.network.tls import TlsAcceptor  # noqa: PLC0415 - plain TCP does not wait for ssl
 
     return TlsAcceptor(options)
 
 
 def _answer(context: ProposedContext, *, is_valid: bool) -> ContextResult:
-    """The answer to a context, whose id is valid if it is odd and no other context has it (PS3.8 9.3.2.2)."""
+    """The answer to a context; its id is valid if it is odd and unique (PS3.8 9.3.2.2)."""
     if not is_valid:
         return ContextResult(context.id, _NO_REASON, "")
     if not _may_be_uid(context.abstract_syntax) or context.abstract_syntax.startswith(_NOT_STORAGE):
@@ -219,7 +217,7 @@ def _answer(context: ProposedContext, *, is_valid: bool) -> ContextResult:
 
 
 def _may_be_uid(text: str) -> bool:
-    """Whether somebody may use it as a UID: 1 to 64 printable ASCII characters, whatever PS3.5 9.1 says of them."""
+    """Whether peers may use this as a UID: 1 to 64 printable ASCII characters, more than PS3.5 9.1 allows."""
     return _LIKE_UID.fullmatch(text) is not None
 
 
@@ -241,4 +239,4 @@ class _Discarding:
         return self._status
 
     def discard(self) -> None:
-        """There is nothing to clean up."""
+        """Nothing to clean up."""

@@ -1,4 +1,4 @@
-"""What has come in at a sink so far."""
+"""The counts of a sink."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class SinkTally:
-    """What has come in so far."""
+    """What has arrived so far."""
 
     instances: int = 0
-    """Received, and answered with success or a warning."""
+    """Instances answered with success or a warning."""
     bytes: int = 0
-    """Of their data sets."""
+    """The bytes of their data sets."""
     replaced: int = 0
-    """Those of them whose file took the place of an earlier one with the same SOP instance UID."""
+    """Instances whose file replaced one with the same SOP instance UID."""
     refused: Counter[int] = field(default_factory=Counter)
     """Instances answered with a failure, by status."""
     echoes: int = 0
     associations: int = 0
-    """Open now."""
+    """Open associations."""
     associations_total: int = 0
     rejected: int = 0
     """Associations rejected."""

@@ -30,7 +30,7 @@ def test_it_counts_what_it_wrote(archive, files):
     assert archive.patients == len(list(archive.folder.iterdir())) == 3
 
 
-def test_it_is_varied_and_of_a_size_to_watch(archive):
+def test_it_is_varied_and_takes_a_while_to_send(archive):
     assert 150 <= archive.instances <= 250
     assert 40_000_000 <= archive.bytes <= 80_000_000
     assert {"CT", "MR", "US", "DX", "CR", "SR", "DOC", "RTDOSE"} == set(archive.modalities)
@@ -44,7 +44,7 @@ def test_nothing_in_it_looks_like_a_real_patient(files):
         assert dataset.PatientID.startswith("SYN-")
 
 
-def test_every_uid_is_valid_and_no_instance_is_there_twice(archive, files):
+def test_every_uid_is_valid_and_no_instance_is_repeated(archive, files):
     uids = set(data_sets(archive.folder))
     assert len(uids) == len(files)
     assert all(re.fullmatch(r"2\.25\.[1-9][0-9]{0,38}", uid) for uid in uids)
@@ -58,7 +58,7 @@ def test_every_value_can_be_read_back(files):
             assert element.value is not None or element.VM == 0
 
 
-def test_the_same_seed_writes_the_same_instances_and_another_does_not(tmp_path):
+def test_the_seed_decides_the_instances(tmp_path):
     first, again, other = (
         data_sets(write_archive(tmp_path / name, patients=1, seed=seed).folder)
         for name, seed in (("first", 1), ("again", 1), ("other", 2))
@@ -76,7 +76,7 @@ def test_it_needs_no_numpy(tmp_path):
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "archive")], check=True, timeout=60)
 
 
-async def test_dcmtk_finds_it_in_order_and_sends_all_of_it(archive, files, tmp_path):
+async def test_dcmtk_reads_and_sends_all_of_it(archive, files, tmp_path):
     checked = await run(find_program("dcmftest", "dcmtk"), *files)
     assert checked.output.count("yes: ") == len(files), checked.output
     async with running_storescp(tmp_path / "received", bit_preserving=False) as scp:
@@ -86,19 +86,19 @@ async def test_dcmtk_finds_it_in_order_and_sends_all_of_it(archive, files, tmp_p
         assert scp.stored().keys() == data_sets(archive.folder).keys()
 
 
-def test_a_folder_that_holds_something_is_refused(tmp_path):
+def test_a_folder_that_is_not_empty_is_refused(tmp_path):
     (tmp_path / "somebody's").touch()
     with pytest.raises(UsageError, match="not empty") as refusal:
         write_archive(tmp_path)
     assert refusal.value.hint
 
 
-def test_a_folder_that_cannot_be_is_refused(tmp_path):
+def test_a_folder_that_cannot_be_created_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be written"):
         write_archive(tmp_path / "file" / "below")
 
 
-def test_an_archive_of_nobody_is_refused(tmp_path):
+def test_an_archive_without_patients_is_refused(tmp_path):
     with pytest.raises(UsageError, match="at least 1"):
         write_archive(tmp_path, patients=0)

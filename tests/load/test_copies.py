@@ -14,7 +14,7 @@ def files_of(archive):
     ("size", "multi_frame"),
     [(1024, False), (2800, False), (526_336, False), (525_312, True), (3_000_000, True)],
 )
-def test_every_data_set_has_the_size_asked_for(tmp_path, size, multi_frame):
+def test_every_data_set_has_the_given_size(tmp_path, size, multi_frame):
     archive = write_copies(tmp_path, count=3, data_set_bytes=size, multi_frame=multi_frame)
     files = files_of(archive)
     assert [len(read_part10(file).data_set) for file in files] == [size] * 3
@@ -22,7 +22,7 @@ def test_every_data_set_has_the_size_asked_for(tmp_path, size, multi_frame):
 
 
 @pytest.mark.parametrize("multi_frame", [False, True])
-def test_pydicom_reads_a_copy_as_it_is_described(tmp_path, multi_frame):
+def test_pydicom_reads_a_copy(tmp_path, multi_frame):
     archive = write_copies(tmp_path, count=2, data_set_bytes=1_100_000, multi_frame=multi_frame)
     for number, file in enumerate(files_of(archive), start=1):
         dataset = dcmread(file)

@@ -1,4 +1,4 @@
-"""The peers are witnesses of what asyncstore does: these few tests show what the witnesses see, with other senders."""
+"""The peers that other tests rely on, checked with other senders than asyncstore."""
 
 import asyncio
 import struct
@@ -105,7 +105,7 @@ async def fail_while_it_runs(folder):
         raise ZeroDivisionError
 
 
-async def test_what_a_program_printed_is_added_to_the_failure_of_a_test(tmp_path):
+async def test_a_programs_output_is_added_to_the_failure_of_a_test(tmp_path):
     with pytest.raises(ZeroDivisionError) as failure:
         await fail_while_it_runs(tmp_path)
     assert "Association Received" in failure.value.__notes__[0]
@@ -233,7 +233,7 @@ async def test_answers_come_out_of_order_within_the_window():
         assert scp.violations == []
 
 
-async def test_an_acceptor_that_stops_reading_lets_the_sender_wait():
+async def test_an_acceptor_that_stops_reading_blocks_the_sender():
     async with running_hostile(Behaviour(once_associated=stops_reading()), receive_buffer=4096) as scp:
         reader, writer = await asyncio.open_connection("127.0.0.1", scp.port)
         writer.write(associate_request() + store_request(1, bytes(20_000_000)))

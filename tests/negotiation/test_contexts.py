@@ -21,7 +21,7 @@ def test_each_pair_gets_one_context_with_its_transfer_syntax_alone(pairs):
     assert {pair for pair in pairs if pair[0] in classes and len(contexts) < MOST_CONTEXTS} <= set(proposed)
 
 
-def test_every_pair_is_planned_in_time_with_what_it_can_be_converted_to():
+def test_every_pair_is_planned_eventually_with_its_conversions():
     pairs = [(f"1.2.{number}", uid) for number in range(150) for uid in (EXPLICIT, "1.2.840.10008.1.2.4.50")]
     left, associations = pairs, 0
     while left:
@@ -39,7 +39,7 @@ def test_every_pair_is_planned_in_time_with_what_it_can_be_converted_to():
 
 @pytest.mark.parametrize("uncompressed", [(), (EXPLICIT,), (IMPLICIT,), (EXPLICIT, IMPLICIT), ("1.2.840.10008.1.2.2",)])
 @pytest.mark.parametrize("place", [0, 1, 126, 127, 128, 200])
-def test_every_pair_is_planned_in_time_also_where_one_sop_class_has_more_than_an_association_takes(uncompressed, place):
+def test_pairs_are_planned_eventually_beside_a_sop_class_too_large_for_an_association(uncompressed, place):
     others = [("1.2.3", f"1.3.{number}") for number in range(200)]
     pairs = [*others[:place], *(("1.2.3", uid) for uid in uncompressed), *others[place:]]
     left, associations = pairs, 0
@@ -57,7 +57,7 @@ def test_context_ids_are_odd_and_unique_and_fit_into_a_byte(pairs):
     assert all(number <= 0xFF for number in ids)
 
 
-def test_what_exceeds_the_contexts_of_one_association_is_left_out_at_the_end():
+def test_contexts_beyond_128_are_left_out():
     pairs = [(f"1.2.{number}", "1.3") for number in range(MOST_CONTEXTS + 10)]
     contexts = plan(iter(pairs))
     assert [context.abstract_syntax for context in contexts] == [abstract for abstract, _ in pairs[:MOST_CONTEXTS]]
@@ -68,15 +68,15 @@ def test_without_pairs_nothing_is_proposed():
     assert plan(()) == ()
 
 
-def test_an_instance_belongs_to_its_class_and_the_encoding_it_has():
+def test_pair_of_joins_sop_class_and_transfer_syntax():
     assert plan([pair_of("1.2.3", "1.2.4")])[0][1:] == ("1.2.3", ("1.2.4",))
 
 
-def test_an_echo_needs_one_context_that_every_peer_can_accept():
+def test_verification_proposes_implicit_vr_in_one_context():
     assert verification() == ((1, "1.2.840.10008.1.1", (IMPLICIT,)),)
 
 
-# What comes of it.
+# The answer.
 
 
 @given(_PAIRS, st.lists(st.integers(0, 4), min_size=MOST_CONTEXTS, max_size=MOST_CONTEXTS), st.randoms())
@@ -103,12 +103,12 @@ def test_a_refused_context_may_come_without_its_transfer_syntax():
     assert agreement == ({}, {("1.2", "1.3"): "abstract syntax not supported"}, {})
 
 
-def test_what_is_not_answered_has_no_result():
+def test_an_unanswered_context_has_no_result():
     proposed = plan([("1.2", "1.3"), ("1.4", "1.3")])
     assert conclude(proposed, [ContextResult(1, 0, "1.3")]).results.keys() == {("1.2", "1.3")}
 
 
-def test_of_two_contexts_for_one_pair_the_first_is_used_and_both_are_known():
+def test_the_first_of_two_accepted_contexts_for_a_pair_is_used():
     proposed = [ProposedContext(1, "1.2", ("1.3",)), ProposedContext(3, "1.2", ("1.3", "1.4"))]
     agreement = conclude(proposed, [ContextResult(1, 0, "1.3"), ContextResult(3, 0, "1.3")])
     assert agreement.accepted == {("1.2", "1.3"): 1}
@@ -116,7 +116,7 @@ def test_of_two_contexts_for_one_pair_the_first_is_used_and_both_are_known():
 
 
 @pytest.mark.parametrize("answer", [ContextResult(5, 0, "1.3"), ContextResult(2, 0, "1.3"), ContextResult(5, 3, "")])
-def test_an_answer_to_a_context_that_was_not_proposed_is_noticed_and_ignored(answer):
+def test_an_answer_to_an_unproposed_context_is_noticed_and_ignored(answer):
     noticed = []
     agreement = conclude(plan([("1.2", "1.3")]), [answer, ContextResult(1, 0, "1.3")], noticed.append)
     assert agreement == ({("1.2", "1.3"): 1}, {("1.2", "1.3"): "accepted"}, {1: "1.3"})
@@ -124,7 +124,7 @@ def test_an_answer_to_a_context_that_was_not_proposed_is_noticed_and_ignored(ans
 
 
 @pytest.mark.parametrize(("transfer_syntax", "words"), [("1.4", "1.4"), ("", "no transfer syntax")])
-def test_a_context_accepted_in_a_transfer_syntax_that_was_not_proposed_is_noticed_and_not_used(transfer_syntax, words):
+def test_a_context_accepted_in_an_unproposed_transfer_syntax_is_noticed_and_not_used(transfer_syntax, words):
     noticed = []
     answers = [ContextResult(1, 0, transfer_syntax), ContextResult(3, 0, "1.4")]
     agreement = conclude(plan([("1.2", "1.3"), ("1.2", "1.4")]), answers, noticed.append)
@@ -142,7 +142,7 @@ def test_a_context_accepted_in_a_transfer_syntax_that_was_not_proposed_is_notice
         ([ContextResult(1, 0, "1.3"), ContextResult(1, 0, "1.4")], {("1.2", "1.4"): 1}),
     ],
 )
-def test_of_several_answers_to_one_context_the_last_counts(answers, accepted):
+def test_the_last_of_several_answers_to_a_context_counts(answers, accepted):
     agreement = conclude([ProposedContext(1, "1.2", ("1.3", "1.4"))], answers)
     assert agreement.accepted == accepted
     assert agreement.transfer_syntaxes == {number: syntax for (_, syntax), number in accepted.items()}
@@ -164,11 +164,11 @@ def test_of_several_answers_to_one_context_the_last_counts(answers, accepted):
         (0, (0, 0), 0),
     ],
 )
-def test_the_window_is_what_was_proposed_unless_the_peer_lowers_it(proposed, accepted, agreed):
+def test_the_acceptor_may_only_lower_the_window(proposed, accepted, agreed):
     assert agreed_window(proposed, accepted) == agreed
 
 
-def test_of_a_context_with_several_transfer_syntaxes_the_result_says_which_one_the_peer_chose():
+def test_the_result_names_the_transfer_syntax_that_the_peer_chose():
     proposed = [ProposedContext(1, "1.2", ("1.3", "1.4")), ProposedContext(3, "1.2", ("1.4", "1.5"))]
     agreement = conclude(proposed, [ContextResult(3, 0, "1.5"), ContextResult(1, 0, "1.4")])
     assert agreement.accepted == {("1.2", "1.5"): 3, ("1.2", "1.4"): 1}

@@ -1,4 +1,4 @@
-"""Which pairs a request settles, and how many requests it takes to settle all."""
+"""Which pairs a request settles, and how many requests settle all pairs."""
 
 import pytest
 from hypothesis import given
@@ -43,7 +43,7 @@ def test_every_pair_is_settled_by_one_request(proposal, pairs):
 
 
 class _Counting:
-    """A proposal that counts what it is asked to look at."""
+    """A proposal that counts the work asked of it."""
 
     def __init__(self, proposal):
         self._proposal = proposal
@@ -66,7 +66,7 @@ MANY_SYNTAXES = [(CT, f"1.3.{number}") for number in range(20_000)]
 
 @pytest.mark.parametrize("pairs", [MANY_CLASSES, MANY_SYNTAXES], ids=["classes", "syntaxes"])
 @pytest.mark.parametrize("proposal", PROPOSALS)
-def test_the_work_grows_with_the_pairs_and_no_faster(proposal, pairs):
+def test_the_work_grows_linearly_with_the_pairs(proposal, pairs):
     few, many = _Counting(proposal), _Counting(proposal)
     requests(few, pairs[: len(pairs) // 10])
     requests(many, pairs)
@@ -85,13 +85,13 @@ def test_the_work_grows_with_the_pairs_and_no_faster(proposal, pairs):
         (PROFILED, MANY_CLASSES, 1),
     ],
 )
-def test_no_more_requests_are_made_than_it_takes(proposal, pairs, count):
+def test_no_request_is_superfluous(proposal, pairs, count):
     assert len(requests(proposal, pairs)) == count
     assert requests(proposal, ()) == []
 
 
 class _Useless:
-    """A proposal that never holds what is needed."""
+    """A proposal that never settles a pair."""
 
     prefers_deflated = False
 
@@ -102,6 +102,6 @@ class _Useless:
         return False
 
 
-def test_a_proposal_that_settles_nothing_is_not_asked_for_ever():
+def test_a_proposal_that_settles_nothing_does_not_loop():
     ((_, pairs),) = requests(_Useless(), [(CT, EXPLICIT), (CT, JPEG)])
     assert pairs == [(CT, EXPLICIT), (CT, JPEG)]

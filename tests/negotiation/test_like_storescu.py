@@ -1,4 +1,4 @@
-"""What is proposed, held against the real storescu: both programs send their requests to a recorder."""
+"""Our requests are compared with the real storescu's: both programs send them to a recorder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from peers.recorder import running_recorder
 HAS_DEBIANS_FILES = all(Path("/etc/dcmtk", name).exists() for name in ("storescu.cfg", "storescp.cfg"))
 
 CHOICES = [row.short for row in PROPOSE.values() if row.short is not None]
-"""What the real one has; three more are ours."""
+"""The choices of the real storescu; three more are ours."""
 
 EVERYTHING = r"""
 [[TransferSyntaxes]]
@@ -80,7 +80,7 @@ def folder(tmp_path_factory):
 
 
 async def theirs(files, *options):
-    """What the real storescu asks for."""
+    """The request of the real storescu."""
     async with running_recorder() as recorder:
         ended = await storescu(recorder.port, files, *options)
         assert recorder.bodies, ended.output
@@ -89,7 +89,7 @@ async def theirs(files, *options):
 
 
 async def ours(files, *options):
-    """What our command asks for."""
+    """The request of our command."""
     async with running_recorder() as recorder:
         done = await asyncstore("send", "--associations", "1", *options, "127.0.0.1", str(recorder.port), *files)
         assert done.returncode == 1, done
@@ -99,7 +99,7 @@ async def ours(files, *options):
 
 
 def meant(files, *options):
-    """What our command would ask for, without running it."""
+    """The request of our command, without running it."""
     parsed = parse(SEND, (*options, "host", "104", "file"), {})
     proposal = proposal_of(parsed)
     pairs = [(found.sop_class_uid, found.transfer_syntax_uid) for found in map(probe_file, map(str, files))]
@@ -109,7 +109,7 @@ def meant(files, *options):
 
 
 def compared(request):
-    """What both programs must agree on: the contexts as a set, and the rest as it is."""
+    """The parts that both requests must share: the contexts as a set, and the rest unchanged."""
     contexts = {(context.abstract_syntax, context.transfer_syntaxes) for context in request.contexts}
     assert len({context.id for context in request.contexts}) == len(request.contexts)
     return {

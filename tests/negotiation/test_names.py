@@ -44,7 +44,7 @@ def test_names_are_dcmtks_and_case_matters(name, uid):
     assert uid_of(name) == uid
 
 
-def test_local_and_opposite_byte_order_are_this_machines():
+def test_local_and_opposite_byte_order_depend_on_this_machine():
     little, big = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
     local, opposite = (little, big) if sys.byteorder == "little" else (big, little)
     assert (uid_of("LocalEndianExplicit"), uid_of("OppositeEndianExplicit")) == (local, opposite)

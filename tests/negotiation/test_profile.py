@@ -1,4 +1,4 @@
-"""Configuration files: what they say is held against the real storescu elsewhere; here are mistakes and remarks."""
+"""Mistakes and remarks in configuration files; test_like_storescu compares the proposals with the real storescu's."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -40,7 +40,7 @@ def changed(old, new):
     return GOOD.replace(old, new)
 
 
-def test_a_profile_says_what_to_propose():
+def test_a_profile_becomes_a_proposal():
     profiled = read_profile(GOOD, "a.cfg", "default")
     assert profiled.contexts([(MR, EXPLICIT)]) == (ProposedContext(1, CT, (EXPLICIT,)),)
     assert profiled.roles == (RoleSelection(CT, scu=True, scp=True),)
@@ -66,7 +66,7 @@ def test_a_profile_says_what_to_propose():
     ],
     ids=["CRLF", "CR", "blank lines", "no spaces", "continued", "capitals", "UID", "=", "one line", "unused", "order"],
 )
-def test_it_says_the_same_however_it_is_written(text):
+def test_equivalent_spellings_give_the_same_proposal(text):
     assert read_profile(text, "a.cfg", "De fault") == read_profile(GOOD, "a.cfg", "Default")
 
 
@@ -174,13 +174,13 @@ def test_a_mistake_is_named_with_file_line_and_key(text, said):
     )
 
 
-def test_a_profile_that_is_not_there_is_named_with_those_that_are():
+def test_an_unknown_profile_is_refused_with_the_known_ones():
     with pytest.raises(UsageError) as refused:
         read_profile(GOOD + "[Second]\nPresentationContexts = CTOnly\n", "a.cfg", "third")
     assert str(refused.value) == "a.cfg: it has no profile 'third'; there are: Default, Second"
 
 
-def test_what_dcmtk_ignores_in_silence_is_ignored_and_said():
+def test_ignored_entries_have_remarks():
     listed = "PresentationContext1 = CTImageStorage\\Explicit\n"
     text = changed(
         listed,

@@ -1,4 +1,4 @@
-"""What each kind of proposal gives; that storescu's are storescu's is held against the real one elsewhere."""
+"""The proposals of each kind; test_like_storescu compares storescu's with the real ones."""
 
 import pytest
 from hypothesis import given
@@ -31,7 +31,7 @@ def test_every_option_that_chooses_a_transfer_syntax_has_one():
     assert [f"--propose-{choice}" for choice in CHOICES] == list(PROPOSE)
 
 
-def test_what_is_no_choice_is_refused_with_those_that_are():
+def test_an_unknown_choice_is_refused_with_the_known_ones():
     with pytest.raises(UsageError, match="'bogus' is no transfer syntax to propose; there are uncompr, little, big, "):
         listed("bogus")
 
@@ -54,7 +54,7 @@ def test_a_sop_class_has_all_its_contexts_or_none_and_the_most_urgent_come_first
     assert len(contexts) + len(proposal.groups) > MOST_CONTEXTS or taken == classes
 
 
-def test_a_listed_proposal_does_not_depend_on_the_files_unless_that_is_asked_for():
+def test_a_listed_proposal_depends_on_the_files_only_if_required():
     assert proposed(listed("rle")) == proposed(listed("rle"), ("1.2.3", JPEG))
     assert proposed(listed("rle", required=True), (MR, JPEG), (CT, RLE), (MR, RLE)) == [
         (MR, (RLE,)),
@@ -66,13 +66,13 @@ def test_a_listed_proposal_does_not_depend_on_the_files_unless_that_is_asked_for
     assert not listed().needs_all_files
 
 
-def test_what_is_preferred_is_not_a_fallback_too():
+def test_the_preferred_transfer_syntax_is_no_fallback():
     assert listed("big").groups == ((BIG,), (EXPLICIT, IMPLICIT))
     assert listed("big", combined=True).groups == ((BIG, EXPLICIT, IMPLICIT),)
 
 
 @pytest.mark.parametrize("choice", ["implicit", "mpeg2", "hevc10"])
-def test_what_cannot_be_turned_into_anything_else_has_no_fallback(choice):
+def test_video_and_implicit_vr_have_no_fallback(choice):
     assert listed(choice).groups == listed(choice, combined=True).groups == ((CHOICES[choice][0],),)
 
 
@@ -93,7 +93,7 @@ def test_only_the_deflated_choice_prefers_deflated():
     assert isinstance(listed(), Listed)
 
 
-# Which context carries an instance.
+# The context for an instance.
 
 
 @pytest.mark.parametrize(
@@ -110,20 +110,22 @@ def test_only_the_deflated_choice_prefers_deflated():
         (EXPLICIT, [], None),
     ],
 )
-def test_its_own_transfer_syntax_then_explicit_then_implicit_then_any(transfer_syntax, accepted, chosen):
+def test_carrier_prefers_the_own_transfer_syntax_then_explicit_then_implicit_then_any(
+    transfer_syntax, accepted, chosen
+):
     by_pair = {pair: 2 * index + 1 for index, pair in enumerate(accepted)}
     assert carrier(CT, transfer_syntax, by_pair) == chosen
 
 
 @pytest.mark.parametrize("transfer_syntax", [IMPLICIT, EXPLICIT, BIG, DEFLATED])
-def test_where_deflated_is_preferred_what_is_not_compressed_goes_out_deflated(transfer_syntax):
+def test_uncompressed_data_sets_prefer_deflated(transfer_syntax):
     everything = [(CT, uid) for uid in (IMPLICIT, BIG, EXPLICIT, DEFLATED)]
     assert carrier(CT, transfer_syntax, everything, prefers_deflated=True) == DEFLATED
     assert carrier(CT, transfer_syntax, everything) == transfer_syntax
     assert carrier(CT, transfer_syntax, [(CT, IMPLICIT), (CT, EXPLICIT)], prefers_deflated=True) == EXPLICIT
 
 
-def test_where_deflated_is_preferred_what_is_compressed_stays_as_it_is():
+def test_compressed_data_sets_do_not_prefer_deflated():
     assert carrier(CT, JPEG, [(CT, DEFLATED), (CT, JPEG)], prefers_deflated=True) == JPEG
 
 
@@ -139,8 +141,8 @@ def test_where_deflated_is_preferred_what_is_compressed_stays_as_it_is():
     ],
 )
 @pytest.mark.parametrize("combined", [False, True])
-def test_what_storescu_has_no_option_for_is_proposed_as_it_proposes_jpeg_2000(choice, uid, combined):
-    """And that is held against the real one in test_like_storescu."""
+def test_our_own_choices_are_proposed_like_jpeg_2000(choice, uid, combined):
+    """test_like_storescu compares those of JPEG 2000 with the real storescu's."""
     theirs, ours = (listed(name, combined=combined) for name in ("j2k-lossy", choice))
     assert ours.groups == tuple(tuple(uid if one == JPEG2000 else one for one in group) for group in theirs.groups)
     assert ours.groups[0][0] == uid

@@ -1,4 +1,4 @@
-"""What people see of a negotiation: names, results, and no secret."""
+"""Negotiation is shown with names and results, and without secrets."""
 
 import pytest
 
@@ -23,7 +23,7 @@ PROPOSED = (
 REQUEST = AssociateRequest("OURS", "THEIRS", PROPOSED, 16384, None, "1.2.5", "NAME_1")
 
 
-def test_a_request_is_shown_with_names_where_there_are_names():
+def test_a_request_is_shown_with_the_names_of_its_uids():
     assert list(request_lines(REQUEST)) == [
         "calling AE title OURS, called AE title THEIRS",
         "implementation 1.2.5 (NAME_1)",
@@ -36,7 +36,7 @@ def test_a_request_is_shown_with_names_where_there_are_names():
     ]
 
 
-def test_what_is_negotiated_besides_is_shown():
+def test_window_roles_and_extensions_are_shown():
     lines = list(
         request_lines(
             REQUEST._replace(
@@ -68,7 +68,7 @@ def test_what_is_negotiated_besides_is_shown():
         (UserIdentity(77, b"hunter2"), "kind 77, need not be confirmed"),
     ],
 )
-def test_of_an_identity_the_kind_is_shown_and_no_secret(identity, line):
+def test_an_identity_is_shown_without_its_secret(identity, line):
     lines = list(request_lines(REQUEST._replace(identity=identity)))
     assert f"user identity: {line}" in lines
     assert "hunter2" not in "".join(lines)
@@ -94,5 +94,5 @@ def test_an_answer_is_shown_with_the_result_of_every_context():
 )
 def test_whether_an_identity_is_confirmed_is_shown(response, line):
     request = REQUEST._replace(identity=UserIdentity(IdentityKind.USERNAME, b"jdoe", wants_response=True))
-    accept = AssociateAccept("OURS", "THEIRS", (), 0, identity_response=response)
+    accept = AssociateAccept("OURS", "THEIRS", (), 0, identity=response)
     assert list(answer_lines(request, accept))[-1] == line

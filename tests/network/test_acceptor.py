@@ -1,4 +1,4 @@
-"""The acceptor by itself, over a link that is none: what it does when its requestor takes nothing any more."""
+"""The acceptor over a fake link whose requestor takes nothing any more."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from peers.hostile import UNKNOWN_PDU
 
 
 class BlockedLink:
-    """A link over which nothing leaves any more."""
+    """A link that sends nothing any more."""
 
     is_blocked = True
 
@@ -27,7 +27,7 @@ class BlockedLink:
         self.is_closed = True
 
 
-async def test_a_requestor_that_takes_nothing_is_let_go_when_its_time_to_close_is_over(monkeypatch):
+async def test_artim_closes_the_connection_of_a_requestor_that_takes_nothing(monkeypatch):
     """ARTIM (PS3.8 9.1.5) ends it, whatever waits to be sent."""
     monkeypatch.setattr("asyncstore.network.acceptor.ARTIM", 0.05)
     closed, links = [], []

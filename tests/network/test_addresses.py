@@ -1,6 +1,6 @@
-"""The addresses of a peer: each is tried, none keeps the others waiting, and IPv6 is as good as IPv4.
+"""The addresses of a peer: each is tried, none blocks the others, and IPv6 works like IPv4.
 
-``-to`` is the time for all of it. What keeps silent here is a port that drops SYNs, as a firewall does.
+``-to`` limits the whole attempt. The silent addresses here drop SYNs, as a firewall does.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from peers.pynetdicom_scp import running_pynetdicom_scp
 from trees import data_sets, instances
 
 FOREVER = 3600
-"""Seconds: whoever waits for them, waits longer than any test may take."""
+"""Seconds, longer than any test may take."""
 
 
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="there is no IPv6 here")
@@ -39,7 +39,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture
 def resolved(monkeypatch):
-    """Lets every host name have these addresses, in this order."""
+    """Resolves every host name to these addresses, in this order."""
 
     def resolve(*addresses):
         async def _addresses(*_):
@@ -70,7 +70,7 @@ async def test_each_address_of_a_host_is_tried(resolved):
 @needs_ipv6
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @in_both_loops
-async def test_it_is_enough_that_the_peer_listens_in_one_ip_version(resolved, host):
+async def test_a_peer_that_listens_in_one_ip_version_is_reached(resolved, host):
     async with nothing_left_behind():
         with listen(host, 0) as listening:
             port = listening.getsockname()[1]
@@ -80,7 +80,7 @@ async def test_it_is_enough_that_the_peer_listens_in_one_ip_version(resolved, ho
 
 
 @in_both_loops
-async def test_an_address_that_never_answers_keeps_nobody_from_the_next_one(resolved):
+async def test_a_silent_address_does_not_block_the_next_one(resolved):
     async with nothing_left_behind():
         with black_hole() as silent, listen("127.0.0.1", 0) as listening:
             port = listening.getsockname()[1]
@@ -99,7 +99,7 @@ async def test_a_slow_address_is_still_waited_for_when_the_others_have_failed(re
                 await connect("one.is.silent.and.one.is.down", 104, 0.6)
 
 
-async def test_two_that_answer_at_once_make_one_connection(resolved):
+async def test_two_addresses_that_answer_at_once_make_one_connection(resolved):
     async with nothing_left_behind():
         with listen("127.0.0.1", 0) as first, listen("127.0.0.1", 0) as second:
             resolved(first.getsockname(), second.getsockname())
@@ -108,7 +108,7 @@ async def test_two_that_answer_at_once_make_one_connection(resolved):
 
 
 @needs_ipv6
-async def test_all_addresses_that_failed_are_named_where_they_failed_differently(resolved):
+async def test_addresses_that_failed_differently_are_all_named(resolved):
     port = free_port()
     resolved(("127.0.0.1", port), ("127.0.0.1", port))
     with pytest.raises(ConnectFailed) as failed:
@@ -135,7 +135,7 @@ async def test_an_address_of_the_other_ip_version_is_no_peer(version, host, othe
     assert failed.value.hint == f"-i{version} keeps to IPv{version}: -i0 takes whatever the host has."
 
 
-async def test_a_name_without_an_address_of_the_ip_version_is_told_from_one_without_any(monkeypatch):
+async def test_a_name_without_an_address_of_the_ip_version_has_its_own_message(monkeypatch):
     def has_none(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -157,7 +157,7 @@ async def test_a_name_without_an_address_of_the_ip_version_is_told_from_one_with
         ("x" * 300, None, "Check how the host name is written"),
     ],
 )
-async def test_where_the_name_is_the_trouble_the_hint_is_about_the_name(monkeypatch, host, error, hint):
+async def test_the_hint_for_an_unresolved_name_is_about_the_name(monkeypatch, host, error, hint):
     def fails(*_, **__):
         raise error
 
@@ -209,7 +209,7 @@ async def test_pynetdicoms_acceptor_is_reached_over_ipv6(files):
         ("evil\n\x1b[2J", "evil\\n\\x1b[2J:104"),
     ],
 )
-def test_the_port_of_an_ipv6_address_can_be_told_from_it(host, name):
+def test_an_ipv6_address_is_shown_in_brackets(host, name):
     assert address_of(host, 104) == name
 
 
@@ -247,11 +247,11 @@ async def test_minus_i6_to_a_peer_that_has_only_ipv4(files):
     assert "-i6 keeps to IPv6: -i0 takes whatever the host has." in refused.err
 
 
-# Who does not answer --------------------------------------------------------------------------------------------------
+# Silent peers ---------------------------------------------------------------------------------------------------------
 
 
 @in_both_loops
-async def test_a_connection_that_does_not_come_about_is_given_up_and_can_be_cancelled():
+async def test_a_pending_connection_times_out_and_can_be_cancelled():
     async with nothing_left_behind():
         with black_hole() as port:
             with pytest.raises(ConnectFailed, match=r"no answer within 0\.3 s"):
@@ -271,14 +271,14 @@ async def test_minus_to_ends_the_attempt(files):
 
 
 def dialling(port):
-    """How many sockets of this machine wait for an answer to their SYN from a port (state 2 of proc(5))."""
+    """The number of sockets of this machine that await an answer to their SYN from a port (state 2 of proc(5))."""
     remote = f":{port:04X} 02 "
     return Path("/proc/net/tcp").read_text(encoding="ascii").count(remote)
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system does not tell of its sockets")
-async def test_ctrl_c_ends_a_command_that_still_connects(files):
-    """Without ``-to`` it would go on for as long as the system does, which is minutes."""
+async def test_ctrl_c_ends_a_command_that_is_connecting(files):
+    """Without ``-to`` the system would go on for minutes."""
     with black_hole() as port:
         before = dialling(port)
         process = await started("send", "127.0.0.1", str(port), *files)
@@ -296,11 +296,11 @@ echo 0 > /proc/sys/net/ipv4/tcp_syn_linear_timeouts 2>&- || true
 echo 1 > /proc/sys/net/ipv4/tcp_syn_retries
 exec "$@"
 """
-"""In a network of its own, in which the system gives up a SYN after 3 seconds."""
+"""Runs a command in a separate network where the system gives up a SYN after 3 seconds."""
 
 
 async def test_without_minus_to_the_system_gives_up(files):
-    """As with storescu, which has no limit of its own then either."""
+    """As storescu, which has no limit of its own."""
     private = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c"]
     if shutil.which("unshare") is None or subprocess.run([*private, _IMPATIENT, "sh", "true"], check=False).returncode:  # noqa: ASYNC221 - nothing else is under way
         pytest.skip("no network of its own is to be had here")

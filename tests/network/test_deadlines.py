@@ -1,4 +1,4 @@
-"""When a peer has taken too long: the clock, what the peer takes and what it answers go as each test says."""
+"""Timeouts of a peer, with a fake clock, link and responses."""
 
 import pytest
 
@@ -17,11 +17,11 @@ NOTEWORTHY = "noteworthy part of a C-STORE-RQ taken by the peer"
 
 
 class Peer:
-    """What deadlines look at: a link, requests and a clock. Nothing happens but what a test does.
+    """A fake link, requests and clock for deadlines; only the test moves them.
 
     Args:
         window: how many stores may be outstanding.
-        timeouts: as in :class:`Timeouts`, but none is set that is not given.
+        timeouts: as in :class:`Timeouts`; missing ones are ``None``.
     """
 
     def __init__(self, window=1, **timeouts):
@@ -36,12 +36,12 @@ class Peer:
         """Let time pass, and look as often as an association does.
 
         Args:
-            seconds: how much of it.
-            every: seconds after which the peer takes something, again and again; ``None``: it takes nothing.
-            takes: the bytes that it takes then.
+            seconds: the time.
+            every: seconds between two moments at which the peer takes bytes; ``None``: it takes nothing.
+            takes: the bytes that it takes each time.
 
         Returns:
-            What was overdue, the limit that it had, and the option to allow it more; ``None``: nothing was.
+            What was overdue, its limit and the option for it; ``None``: nothing was.
         """
         until, taken_at = self.now + seconds, self.now
         while self.now < until:
@@ -54,7 +54,7 @@ class Peer:
         return None
 
     def begin(self, name, *, is_complete=True):
-        """Begin a store, which goes out whole if it is complete."""
+        """Begin a store; send all of it if it is complete."""
         instance = Instance(f"/{name}", CLASS, f"1.2.{name}", SYNTAX, 0, 2)
         buffer = Buffer(0, lambda _: None)
         buffer.needed = 1
@@ -76,7 +76,7 @@ def blocked(**timeouts):
 
 
 def awaiting(stores=1, **timeouts):
-    """A peer that has taken some stores, and has to answer them."""
+    """A peer that has taken some stores and owes their responses."""
     peer = Peer(window=stores, **timeouts)
     for number in range(stores):
         peer.begin(str(number))
@@ -97,22 +97,22 @@ def awaiting(stores=1, **timeouts):
         ({"socket": 1.0, "dimse": HOUR}, 0.25),
     ],
 )
-def test_a_look_is_taken_several_times_within_the_shortest_limit_and_never_without_one(timeouts, interval):
+def test_the_interval_is_a_part_of_the_shortest_limit(timeouts, interval):
     assert Peer(**timeouts).deadlines.interval == interval
 
 
-# What is being sent ---------------------------------------------------------------------------------------------------
+# Sending --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dimse", [None, HOUR, 61.0, 60.0])
-def test_a_peer_that_takes_nothing_is_given_up_after_the_socket_timeout(dimse):
+def test_a_peer_that_takes_nothing_exceeds_the_socket_timeout(dimse):
     peer = blocked(socket=60.0, dimse=dimse)
     assert peer.after(60) is None
     assert peer.after(1) == (DATA, 60.0, "-ts.")
 
 
 @pytest.mark.parametrize("dimse", [None, HOUR])
-def test_a_peer_that_took_a_little_and_then_nothing_is_given_up_just_the_same(dimse):
+def test_a_peer_that_stops_taking_exceeds_the_socket_timeout(dimse):
     peer = blocked(socket=60.0, dimse=dimse)
     assert peer.after(100, every=50, takes=100) is None
     assert peer.after(60) is None
@@ -135,14 +135,14 @@ def test_a_pdu_in_parts_is_enough_within_the_dimse_timeout(socket):
     assert blocked(socket=socket, dimse=300.0).after(HOUR, every=30, takes=PDU // 8) is None
 
 
-def test_a_peer_that_takes_nothing_is_given_up_after_the_dimse_timeout_where_it_is_the_shorter_one():
+def test_a_peer_that_takes_nothing_exceeds_a_shorter_dimse_timeout():
     peer = blocked(socket=60.0, dimse=10.0)
     assert peer.after(10) is None
     assert peer.after(1) == (NOTEWORTHY, 10.0, "-td.")
 
 
 @pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}, {"socket": 60.0, "dimse": 60.0}], ids=str)
-def test_a_peer_has_all_its_time_from_the_last_look_at_a_link_that_was_not_blocked(timeouts):
+def test_the_time_to_take_data_begins_when_the_link_blocks(timeouts):
     peer = blocked(**timeouts)
     for _ in range(3):
         assert peer.after(60) is None
@@ -153,7 +153,7 @@ def test_a_peer_has_all_its_time_from_the_last_look_at_a_link_that_was_not_block
     assert peer.after(1) is not None
 
 
-# What is to be answered -----------------------------------------------------------------------------------------------
+# Responses ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_peer_has_all_its_time_from_the_last_look_at_a_link_that_was_not_block
     ],
     ids=str,
 )
-def test_a_response_has_the_time_of_the_dimse_timeout_or_else_of_the_socket_timeout(timeouts, limit):
+def test_a_response_has_the_dimse_timeout_or_else_the_socket_timeout(timeouts, limit):
     peer = awaiting(**timeouts)
     assert peer.after(limit) is None
     assert peer.after(1) == (RESPONSE, limit, "-td.")
@@ -181,16 +181,16 @@ def test_a_store_that_is_pending_is_not_answered(timeouts):
     assert peer.after(1) == (RESPONSE, 60.0, "-td.")
 
 
-def test_responses_one_after_the_other_each_have_the_time_of_the_socket_timeout():
+def test_each_response_restarts_the_socket_timeout():
     peer = awaiting(3, socket=60.0)
     for message_id in (1, 2):
         assert peer.after(50) is None
         assert peer.answer(message_id)
-    assert peer.after(61) is None  # the last response counts from the look on that found it
+    assert peer.after(61) is None  # the last response counts from the look that found it
     assert peer.after(1) == (RESPONSE, 60.0, "-td.")
 
 
-def test_the_dimse_timeout_is_the_time_of_each_request_whatever_else_is_answered():
+def test_the_dimse_timeout_counts_for_each_request_alone():
     peer = awaiting(3, dimse=60.0)
     assert peer.after(50) is None
     assert peer.answer(2)
@@ -199,7 +199,7 @@ def test_the_dimse_timeout_is_the_time_of_each_request_whatever_else_is_answered
 
 
 @pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}], ids=str)
-def test_a_store_that_begins_late_has_all_its_time(timeouts):
+def test_a_late_store_has_the_whole_timeout(timeouts):
     peer = awaiting(**timeouts)
     assert peer.after(50) is None
     assert peer.answer(1)
@@ -210,7 +210,7 @@ def test_a_store_that_begins_late_has_all_its_time(timeouts):
 
 
 @pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}, {"socket": 60.0, "dimse": 60.0}], ids=str)
-def test_where_nothing_is_to_be_done_by_the_peer_nothing_is_overdue(timeouts):
+def test_nothing_is_overdue_while_the_peer_owes_nothing(timeouts):
     peer = Peer(**timeouts)
     assert peer.after(HOUR) is None
     peer.begin("1", is_complete=False)  # the rest is still being read from a slow disk
@@ -218,7 +218,7 @@ def test_where_nothing_is_to_be_done_by_the_peer_nothing_is_overdue(timeouts):
 
 
 @pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}, {"socket": 60.0, "dimse": 60.0}])
-def test_the_time_for_a_response_begins_when_a_slow_line_has_taken_all_of_the_request(timeouts):
+def test_the_time_for_a_response_begins_after_a_slow_request(timeouts):
     peer = Peer(**timeouts)
     peer.begin("1")
     peer.is_blocked = True

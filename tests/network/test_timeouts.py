@@ -1,4 +1,4 @@
-"""``-ta``, ``-td`` and ``-ts`` on the command line: each ends the waiting it is for, says so, and names itself."""
+"""``-ta``, ``-td`` and ``-ts`` on the command line: each ends its own wait and names itself in the message."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def files(tmp_path_factory):
     ],
     ids=["-ta", "-ts instead of -td", "-td without -ts", "-ts"],
 )
-async def test_each_timeout_ends_its_own_waiting(files, behaviour, options, code, words):
+async def test_each_timeout_names_itself(files, behaviour, options, code, words):
     async with nothing_left_behind(), running_hostile(behaviour) as scp:
         ended = await asyncstore("send", *options, "127.0.0.1", str(scp.port), *files)
     assert ended.returncode == code, ended.err

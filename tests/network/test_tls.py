@@ -1,4 +1,4 @@
-"""TLS between this side and all kinds of other ones: what is sent arrives, and whatever fails says what and why."""
+"""TLS with all kinds of peers: data sets arrive, and each failure has its cause in the message."""
 
 import asyncio
 import re
@@ -38,7 +38,7 @@ TIMEOUTS = Timeouts(connect=GUARD)
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """What most tests need: an authority, and what it certified."""
+    """An authority, and the certificates that most tests need."""
     return Made(tmp_path_factory.mktemp("certificates"))
 
 
@@ -63,7 +63,7 @@ class Made:
 
 @asynccontextmanager
 async def listening(serve):
-    """A port of loopback at which each connection is served by a function, as a task that is cancelled in the end."""
+    """A loopback port; a function serves each connection in a task, which is cancelled in the end."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
@@ -72,7 +72,7 @@ async def listening(serve):
 
 
 async def refusal(port, options, host="localhost"):
-    """Ask for an association over TLS that does not come about, and see why."""
+    """The error of an association over TLS that fails."""
     async with asyncio.timeout(GUARD):
         with pytest.raises(Exception) as failed:  # noqa: PT011 - the caller looks at its type
             await anext(Sender(host, port, tls=options, timeouts=TIMEOUTS, ip_version=4).echo())
@@ -80,7 +80,7 @@ async def refusal(port, options, host="localhost"):
 
 
 async def echo(port, options, host="localhost"):
-    """Ask for an association over TLS, and for an echo."""
+    """Open an association over TLS and send a C-ECHO."""
     async with asyncio.timeout(GUARD):
         echoes = Sender(host, port, tls=options, timeouts=TIMEOUTS, ip_version=4).echo()
         seconds = await anext(echoes)
@@ -88,11 +88,11 @@ async def echo(port, options, host="localhost"):
         return seconds
 
 
-# What is sent arrives -------------------------------------------------------------------------------------------------
+# Data arrives ---------------------------------------------------------------------------------------------------------
 
 
 @in_both_loops
-async def test_the_text_of_options_shows_no_password():
+async def test_the_repr_of_options_hides_the_password():
     options = TlsOptions("key.pem", "cert.pem", "geheim", password_attempts=3)
     assert "geheim" not in f"{options} {options!r} {options!s} {(options,)}"
     assert repr(options).startswith("TlsOptions(key='key.pem', certificate='cert.pem', password='***', ")
@@ -122,7 +122,7 @@ class Pair:
         self.ends = {"requestor": [], "acceptor": []}
         self.drained = 0
         self.pauses = False
-        """Whether the acceptor pauses reading after all that it receives."""
+        """Whether the acceptor pauses reading after each receipt."""
 
     def _drained(self):
         self.drained += 1
@@ -189,7 +189,7 @@ async def test_a_slow_reader_blocks_and_nothing_is_encrypted_ahead(made):
 
 @in_both_loops
 async def test_reading_can_be_paused_at_any_moment_and_loses_nothing(made):
-    """What was decrypted or lies there to be, when it is paused, is handed over."""
+    """Bytes received before the pause are still handed over."""
     sent = [bytes([n % 251]) * 100_000 for n in range(40)]
     async with nothing_left_behind(), linked(made) as pair:
         pair.pauses = True
@@ -204,7 +204,7 @@ async def test_reading_can_be_paused_at_any_moment_and_loses_nothing(made):
 
 
 @in_both_loops
-async def test_a_close_is_told_to_the_other_side_once(made):
+async def test_the_peer_learns_of_a_close_once(made):
     async with nothing_left_behind(), linked(made) as pair:
         pair.requestor.send([b"the last words"])
         pair.requestor.close()
@@ -227,11 +227,11 @@ async def test_a_run_can_be_cancelled_in_the_middle(made, tmp_path):
         await until(lambda: sink.tally.associations == 0)
 
 
-# What does not come about, and why ------------------------------------------------------------------------------------
+# Failures and their causes --------------------------------------------------------------------------------------------
 
 
 async def failure_with(made, certified, options=None):
-    """What becomes of a peer that shows this certificate."""
+    """The error for a peer that shows this certificate."""
     files = certified.write(made.folder, "shown")
     async with nothing_left_behind(), Sink(port=0, tls=made.acceptor(files)) as sink:
         return await refusal(sink.port, options or made.requestor())
@@ -258,7 +258,7 @@ async def test_a_certificate_of_another_time(made, valid, cause):
     assert (type(error), error.cause) == (PeerCertificateRefused, cause)
 
 
-async def test_a_certificate_signed_by_itself_is_trusted_if_it_is_named(made):
+async def test_a_named_self_signed_certificate_is_trusted(made):
     files = self_signed("localhost").write(made.folder, "itself")
     trusting = made.requestor(trusted=(files.certificate,))
     async with Sink(port=0, tls=made.acceptor(files)) as sink:
@@ -278,7 +278,7 @@ async def test_a_certificate_signed_by_itself_is_trusted_if_it_is_named(made):
     ],
     ids=str,
 )
-async def test_the_host_name_must_be_the_certificates_whether_it_is_sent_or_not(made, names, is_taken, sends_name):
+async def test_the_certificate_must_have_the_host_name_even_if_it_is_not_sent(made, names, is_taken, sends_name):
     files = made.authority.certify(*names).write(made.folder, "names")
     options = made.requestor(send_server_name=sends_name)
     async with Sink(port=0, tls=made.acceptor(files)) as sink:
@@ -325,7 +325,7 @@ NOT_FOR_THE_ADDRESS = "the peer's certificate was not made for this IP address"
     ],
     ids=str,
 )
-async def test_another_server_name_changes_nothing_in_whose_certificate_it_must_be(made, names, host, cause):
+async def test_the_certificate_must_have_the_host_name_despite_another_server_name(made, names, host, cause):
     files = made.authority.certify(*names).write(made.folder, "whose")
     named = made.requestor(server_name="pacs.example.org")
     async with nothing_left_behind(), Sink(port=0, tls=made.acceptor(files)) as sink:
@@ -338,7 +338,7 @@ async def test_another_server_name_changes_nothing_in_whose_certificate_it_must_
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="there is no IPv6 here")
-async def test_an_ipv6_address_is_the_certificates_however_it_is_written(made):
+async def test_any_spelling_of_an_ipv6_address_matches_the_certificate(made):
     files = made.authority.certify("::1").write(made.folder, "six")
     options = made.requestor(server_name="pacs.example.org")
     async with Sink(host="::1", port=0, tls=made.acceptor(files)) as sink, asyncio.timeout(GUARD):
@@ -348,7 +348,7 @@ async def test_an_ipv6_address_is_the_certificates_however_it_is_written(made):
 
 
 async def verdict(made, certified, host, **options):
-    """Do the handshake with who shows this certificate as if this host had been dialled; ``None``: it is the host's."""
+    """The error of a handshake with this certificate for a dialled host; ``None``: it is accepted."""
     requestor = TlsRequestor(made.requestor(**options), host)
     async with Sink(port=0, tls=made.acceptor(certified.write(made.folder, "verdict"))) as sink:
         connected = await connect("127.0.0.1", sink.port, GUARD)
@@ -387,8 +387,8 @@ def assert_another_host_s(error, host):
         ("xn--*.example.org", "münchen.example.org", False),
     ],
 )
-async def test_openssl_and_we_agree_whose_certificate_it_is(made, name, host, is_taken, options):
-    """Without other options OpenSSL decides; where it is told another server name, or none, it cannot."""
+async def test_our_host_check_agrees_with_openssls(made, name, host, is_taken, options):
+    """OpenSSL decides by default; with another server name, or none, it cannot."""
     error = await verdict(made, made.authority.certify(name), host, **options)
     if is_taken:
         assert error is None
@@ -410,7 +410,7 @@ async def test_openssl_and_we_agree_whose_certificate_it_is(made, name, host, is
         (".", ".", False),
     ],
 )
-async def test_one_dot_at_the_end_of_a_name_says_nothing(made, name, host, is_taken):
+async def test_one_dot_at_the_end_of_a_name_is_ignored(made, name, host, is_taken):
     error = await verdict(made, made.authority.certify(name), host, send_server_name=False)
     if is_taken:
         assert error is None
@@ -420,19 +420,19 @@ async def test_one_dot_at_the_end_of_a_name_says_nothing(made, name, host, is_ta
 
 @pytest.mark.parametrize("name", ["münchen.example".encode(), b"m\xfcnchen.example", b"\xe2\x84\xaa.example", b""])
 @pytest.mark.parametrize("host", ["münchen.example", "k.example", ""])  # a KELVIN SIGN in lower case is a k
-async def test_a_name_that_no_certificate_may_hold_is_nobody_s(made, name, host):
+async def test_a_name_that_no_certificate_may_hold_never_matches(made, name, host):
     error = await verdict(made, made.authority.certify(dns_name=name), host, send_server_name=False)
     assert_another_host_s(error, host)
 
 
-async def test_an_address_in_wide_digits_is_the_address_that_is_dialled(made):
+async def test_an_address_in_wide_digits_matches_as_it_is_dialled(made):
     wide = "\uff11\uff12\uff17.0.0.1"
     assert await verdict(made, made.authority.certify("127.0.0.1"), wide, send_server_name=False) is None
     error = await verdict(made, made.authority.certify("*.0.0.1"), wide, send_server_name=False)
     assert error.cause == NOT_FOR_THE_ADDRESS
 
 
-async def test_a_host_that_cannot_be_sent_as_a_server_name_is_told_of_as_such(made):
+async def test_a_host_that_cannot_be_a_server_name_has_its_own_message(made):
     error = await verdict(made, made.server, "pacs..example.org")
     assert (type(error), error.cause) == (TlsFailed, "'pacs..example.org' cannot be sent as a server name")
     assert "--no-sni" in error.hint
@@ -450,7 +450,7 @@ def test_an_ip_address_is_no_server_name(made):
         ({"server_name": "pacs.example.org"}, ["pacs.example.org", "pacs.example.org"]),
     ],
 )
-async def test_the_server_name_is_sent_unless_it_is_not_to_be(made, options, sent):
+async def test_the_server_name_is_sent_unless_disabled(made, options, sent):
     seen = []
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(made.server_files.certificate, made.server_files.key)
@@ -479,9 +479,7 @@ async def test_a_revoked_certificate(made, encoding):
 
 
 @pytest.mark.parametrize(("revocation", "is_refused"), [("none", False), ("certificate", False), ("chain", True)])
-async def test_a_revoked_authority_below_the_root_is_refused_by_cra_and_warned_of_by_crl_alone(
-    made, caplog, revocation, is_refused
-):
+async def test_a_revoked_authority_is_refused_with_cra_and_warned_of_with_crl(made, caplog, revocation, is_refused):
     below = made.authority.certify_authority()
     lists = (made.authority.revoke(made.folder, below.own, name="root"), below.revoke(made.folder, name="below"))
     server = below.certify("localhost").write(made.folder, "below", chain=(below,))
@@ -496,7 +494,7 @@ async def test_a_revoked_authority_below_the_root_is_refused_by_cra_and_warned_o
     assert len(warnings) == (revocation == "none")
 
 
-async def test_whether_it_is_revoked_cannot_be_told_without_a_list(made):
+async def test_a_missing_revocation_list_refuses_the_certificate(made):
     error = await failure_with(made, made.server, made.requestor(revocation="chain"))
     assert "revocation list of its issuer is missing" in error.cause
     assert "+crl" in error.hint
@@ -519,7 +517,7 @@ async def test_a_short_key_needs_a_retired_profile(made):
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
 @in_both_loops
 async def test_a_peer_that_wants_a_certificate_of_ours(made, version):
-    """With TLS 1.3 it says so after the handshake, as far as we are concerned."""
+    """With TLS 1.3 its alert comes after the end of our handshake."""
     sink_options = made.acceptor(profile="bcp195-ex" if version == "TLSv1_2" else "8996")
     profile = {"profile": sink_options.profile}
     async with nothing_left_behind(), Sink(port=0, tls=sink_options) as sink:
@@ -544,7 +542,7 @@ async def test_an_acceptor_can_do_without_a_certificate_of_its_peer(made):
 
 
 def tls_1_1(made):
-    """A context that knows nothing newer than TLS 1.1."""
+    """A context that supports TLS 1.1 at most."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
@@ -555,13 +553,13 @@ def tls_1_1(made):
 
 
 def handshake_with_one(listening, context, agreed):
-    """Accept a connection as OpenSSL does by itself, in a thread: the alert goes out before the end."""
+    """Accept a connection with blocking OpenSSL in a thread: it sends its alert before the end."""
     connected, _ = listening.accept()
     with connected, suppress(OSError), context.wrap_socket(connected, server_side=True) as secured:
         agreed.append(secured.version())
 
 
-async def test_a_peer_of_tls_1_1_is_refused_by_the_default_profile_and_taken_by_a_retired_one(made):
+async def test_only_a_retired_profile_accepts_a_peer_of_tls_1_1(made):
     agreed = []
     with listen("127.0.0.1", 0) as listening:
         listening.setblocking(True)
@@ -616,7 +614,7 @@ async def test_a_peer_that_closes_instead_of_a_handshake(made):
     ("timeouts", "option"), [(Timeouts(connect=0.2), "-to"), (Timeouts(connect=None, acse=0.2), "-ta")]
 )
 @in_both_loops
-async def test_a_peer_that_says_nothing_is_given_up(made, timeouts, option):
+async def test_a_silent_peer_times_out(made, timeouts, option):
     async def silent(reader, writer):
         await reader.read()
         writer.close()
@@ -627,7 +625,7 @@ async def test_a_peer_that_says_nothing_is_given_up(made, timeouts, option):
     assert option in failed.value.hint
 
 
-async def test_a_peer_that_takes_its_time_for_the_handshake_keeps_no_other_waiting(made, caplog):
+async def test_a_slow_handshake_does_not_block_others(made, caplog):
     async with nothing_left_behind(), Sink(port=0, tls=made.acceptor()) as sink:
         _, slow = await asyncio.open_connection("127.0.0.1", sink.port)
         assert await echo(sink.port, made.requestor()) >= 0
@@ -655,7 +653,7 @@ ASSOCIATE_RQ = bytes.fromhex("0100000000d000010000") + b"ANY-SCP         STORESC
     ids=["HTTP", "plain DICOM", "a ClientHello of nothing", "nothing", "half a ClientHello"],
 )
 @in_both_loops
-async def test_a_stranger_at_a_tls_port_is_told_of_in_one_line_and_forgotten(made, caplog, words, message):
+async def test_a_stranger_at_a_tls_port_is_logged_in_one_line(made, caplog, words, message):
     async with nothing_left_behind(), Sink(port=0, tls=made.acceptor()) as sink:
         with socket.create_connection(("127.0.0.1", sink.port)) as stranger:
             stranger.sendall(words)
@@ -681,7 +679,7 @@ async def test_a_requestor_that_resets_or_keeps_silent_in_the_handshake(made, ca
 
 
 @in_both_loops
-async def test_what_is_no_dicom_within_tls_is_told_of_too(made, caplog):
+async def test_other_protocols_within_tls_are_logged(made, caplog):
     context = ssl.create_default_context(cafile=made.trusted[0])
     context.load_cert_chain(made.our_files.certificate, made.our_files.key)
     async with nothing_left_behind(), Sink(port=0, tls=made.acceptor()) as sink:
@@ -696,8 +694,8 @@ async def test_what_is_no_dicom_within_tls_is_told_of_too(made, caplog):
 
 @pytest.mark.parametrize("turns", range(6))
 @in_both_loops
-async def test_a_sink_that_closes_leaves_no_connection_open_however_far_its_handshake_is(made, turns):
-    """One that was accepted just then has a task that will never run; an unclosed socket is a ResourceWarning."""
+async def test_a_closing_sink_closes_connections_in_any_phase_of_their_handshake(made, turns):
+    """A connection accepted just then has a task that never runs; an unclosed socket is a ResourceWarning."""
     async with nothing_left_behind():
         async with Sink(port=0, tls=made.acceptor()) as sink:
             requestor = socket.create_connection(("127.0.0.1", sink.port))
@@ -711,7 +709,7 @@ async def test_a_sink_that_closes_leaves_no_connection_open_however_far_its_hand
 
 async def test_damage_on_the_way_is_noticed(made):
     async with linked(made) as pair:
-        pair.acceptor._socket.send(bytes.fromhex("1703030020") + bytes(32))  # noqa: SLF001 - what no TLS would send
+        pair.acceptor._socket.send(bytes.fromhex("1703030020") + bytes(32))  # noqa: SLF001 - no TLS would send this
         await until(lambda: pair.ends["requestor"])
         assert isinstance(pair.ends["requestor"][0], TlsFailed)
 
@@ -755,7 +753,7 @@ def test_passwords_of_private_keys(made, encoding):
 
 
 @pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
-def test_who_is_asked_for_a_password_may_mistype_it_twice(made, encoding):
+def test_a_password_may_be_mistyped_twice(made, encoding):
     form = "der" if encoding is Encoding.DER else "pem"
     files = made.ours.write(made.folder, "mistyped", password="a secret", encoding=encoding)  # noqa: S106 - a test's
     options = TlsOptions(*files, file_format=form, peer_certificate="ignore", password_attempts=3)
@@ -768,7 +766,7 @@ def test_who_is_asked_for_a_password_may_mistype_it_twice(made, encoding):
     assert list(typed) == ["wrong"], "three times it was asked for"
 
 
-def test_nobody_is_asked_again_when_the_password_was_right(made):
+def test_a_right_password_is_asked_for_once(made):
     files = made.ours.write(made.folder, "unfit", password="a secret")  # noqa: S106 - a test's
     typed = iter(("a secret",))
     other = made.authority.certify().write(made.folder, "other")
@@ -781,7 +779,7 @@ def test_a_key_without_password_asks_for_none(made):
     TlsRequestor(made.requestor(password=lambda: pytest.fail("it asked")), "localhost")
 
 
-def test_what_is_wrong_with_our_files_is_said_with_option_and_file(made):
+def test_errors_of_our_files_name_option_and_file(made):
     missing, junk = str(made.folder / "missing"), made.folder / "junk"
     junk.write_text("nothing of the kind")
     key, certificate = made.our_files
@@ -831,7 +829,7 @@ async def test_certificates_of_a_directory_are_trusted_whatever_else_is_there(ma
         assert await echo(sink.port, options) >= 0
 
 
-def test_nothing_trusted_is_a_mistake_unless_anything_is_taken(made):
+def test_a_trusted_certificate_is_needed_unless_all_are_ignored(made):
     assert "no certificate is trusted" in complaint(made, trusted=())
     TlsRequestor(made.requestor(trusted=(), peer_certificate="ignore"), "localhost")
 
@@ -841,7 +839,7 @@ def test_an_acceptor_needs_a_certificate(made):
         TlsAcceptor(TlsOptions(trusted=made.trusted))
 
 
-def test_a_new_seed_is_written_for_nobody_else_to_read(made, tmp_path):
+def test_only_the_owner_can_read_a_new_seed(made, tmp_path):
     seed = tmp_path / "seed"
     TlsRequestor(made.requestor(seed=str(seed), new_seed=str(seed)), "localhost")
     first = seed.read_bytes()
@@ -856,7 +854,7 @@ def test_a_new_seed_is_written_for_nobody_else_to_read(made, tmp_path):
 # Profiles and cipher suites -------------------------------------------------------------------------------------------
 
 
-def test_a_profile_that_openssl_cannot_do_any_more_is_refused_in_words(made, monkeypatch):
+def test_a_profile_without_available_cipher_suites_is_refused(made, monkeypatch):
     assert "there is no security profile 'strong'" in complaint(made, profile="strong")
     weak = tuple(name for name in available_cipher_suites() if "3DES" not in name and "NULL" not in name)
     monkeypatch.setattr("asyncstore.network.tls.available_cipher_suites", lambda: weak)
@@ -891,13 +889,13 @@ def test_cipher_suites_that_a_profile_does_not_take(made, profile, suite, words)
         ("bcp195-ex", "TLS_RSA_WITH_AES_128_GCM_SHA256", "8996"),
     ],
 )
-def test_a_cipher_suite_that_is_not_taken_comes_with_the_profile_that_takes_it(made, profile, suite, other):
+def test_a_refused_cipher_suite_comes_with_a_profile_that_accepts_it(made, profile, suite, other):
     assert complaint(made, profile=profile, cipher_suites=(suite,)).endswith(f"; --profile-{other} does")
     TlsRequestor(made.requestor(profile=other, cipher_suites=(suite,)), "localhost")
 
 
 async def temporary_key(port, made):
-    """The key that an acceptor shows to who can do nothing but DHE, as the openssl program tells it."""
+    """The acceptor's key for a requestor with DHE only, as the openssl program reports it."""
     process = await asyncio.create_subprocess_exec(
         find_program("openssl", "openssl"), "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_2",
         "-cipher", "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0",
@@ -917,7 +915,7 @@ def dh_parameters(folder, group):
     return str(file)
 
 
-async def test_an_acceptor_does_dhe_with_2048_bits_or_the_parameters_it_is_given(made):
+async def test_an_acceptor_uses_2048_bits_or_given_parameters_for_dhe(made):
     """As storescp: setBuiltInDHParameters and setTempDHParameters of DCMTK's dcmtls/libsrc/tlslayer.cc."""
     files = made.authority.certify("localhost", rsa_bits=2048).write(made.folder, "dhe")
     for given, key in ((None, "DH, 2048 bits"), (dh_parameters(made.folder, "ffdhe3072"), "DH, 3072 bits")):
@@ -978,12 +976,12 @@ DCMTK_3_7_0 = {
     "aes": ["TLS_RSA_WITH_AES_128_CBC_SHA", "TLS_RSA_WITH_3DES_EDE_CBC_SHA"],
     "null": ["TLS_RSA_WITH_NULL_SHA"],
 }  # fmt: skip
-"""What each profile adds to its list, in order: DcmTLSCiphersuiteHandler::setTLSProfile of DCMTK 3.7.0, but for
+"""The cipher suites of each profile, in order: DcmTLSCiphersuiteHandler::setTLSProfile of DCMTK 3.7.0, without
 Camellia in GCM, which no OpenSSL has."""
 OF_TLS_1_3 = {"8996", "8996-mod", "bcp195-nd", "bcp195"}
-"""The profiles with which it negotiates TLS 1.3 (the same place)."""
+"""The profiles with TLS 1.3 (the same place)."""
 OF_TLS_1_2 = OF_TLS_1_3 - {"bcp195"} | {"bcp195-ex"}
-"""The profiles with which nothing older than TLS 1.2 is negotiated: RFC 8996, and PS3.15 B.10 and B.11."""
+"""The profiles without TLS 1.1 and older: RFC 8996, and PS3.15 B.10 and B.11."""
 
 
 def test_the_profiles_are_those_of_the_standard_and_of_dcmtk():
@@ -1006,11 +1004,11 @@ def cipher_suites_of(client_hello):
     context.set_ciphers("ALL:eNULL:@SECLEVEL=0")
     names = {cipher["id"] & 0xFFFF: cipher["name"] for cipher in context.get_ciphers()}
     numbers = [int.from_bytes(codes[at : at + 2], "big") for at in range(0, length, 2)]
-    return [names[number] for number in numbers if number in names]  # not that which says "no renegotiation"
+    return [names[number] for number in numbers if number in names]  # without the one that means "no renegotiation"
 
 
 @pytest.mark.parametrize("profile", sorted(set(PROFILES) - {"basic"}))
-async def test_what_is_proposed_to_a_peer_is_the_profile_in_its_order(made, profile):
+async def test_the_client_hello_lists_the_profile_in_order(made, profile):
     hellos = []
 
     async def hear(reader, writer):
@@ -1026,7 +1024,7 @@ async def test_what_is_proposed_to_a_peer_is_the_profile_in_its_order(made, prof
     assert any(name.startswith("TLS_") for name in proposed) == (profile in OF_TLS_1_3)
 
 
-def test_every_profile_is_made_of_known_cipher_suites():
+def test_every_cipher_suite_of_a_profile_is_known():
     for profile in PROFILES.values():
         assert set(profile.cipher_suites) <= set(CIPHER_SUITES)
         assert len(set(profile.cipher_suites)) == len(profile.cipher_suites)

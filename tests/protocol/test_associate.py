@@ -1,4 +1,4 @@
-"""A-ASSOCIATE PDUs are held against pynetdicom's, in both directions."""
+"""A-ASSOCIATE PDUs are compared with pynetdicom's, in both directions."""
 
 import string
 import struct
@@ -79,7 +79,7 @@ _ACCEPTS = st.builds(
     _AE_TITLES,
     _RESULTS,
     **_USER_INFORMATION,
-    identity_response=st.none() | st.binary(min_size=1, max_size=20),
+    identity=st.none() | st.binary(min_size=1, max_size=20),
 )
 
 _REQUEST = AssociateRequest(
@@ -103,7 +103,7 @@ _ACCEPT = AssociateAccept(
     window=(4, 1),
     roles=(RoleSelection("1.2.840.10008.5.1.4.1.1.2", scu=False, scp=True),),
     extended=(ExtendedNegotiation("1.2.840.10008.5.1.4.1.1.2", b"\1\0\0\0\0\0"),),
-    identity_response=b"ticket",
+    identity=b"ticket",
 )
 
 
@@ -188,7 +188,7 @@ def _accept_read_by_pynetdicom(data):
         theirs.protocol_version,
         theirs.application_context_name,
         **_negotiated(theirs.user_information),
-        identity_response=_identity_response(theirs.user_information),
+        identity=_identity_response(theirs.user_information),
     )
     return accept, theirs
 
@@ -232,7 +232,7 @@ def test_an_acceptance_reads_as_it_was_written(accept):
     assert AssociateAccept.decode(accept.encode()[6:]) == accept
 
 
-def test_as_many_contexts_as_there_are_ids_go_both_ways():
+def test_128_contexts_are_written_and_read():
     ids = range(1, 2 * MOST_CONTEXTS, 2)
     contexts = tuple(ProposedContext(number, f"1.2.{number}", ("1.2.840.10008.1.2",)) for number in ids)
     request = AssociateRequest("OURSELVES", "THE PEER", contexts, 16384)
@@ -244,7 +244,7 @@ def test_as_many_contexts_as_there_are_ids_go_both_ways():
     assert AssociateAccept.decode(accept.encode()[6:]) == accept
 
 
-# What pynetdicom says of itself.
+# pynetdicom's own PDUs.
 
 
 def _primitive(*more):
@@ -312,7 +312,7 @@ _EXTENDED = (ExtendedNegotiation("1.2.840.10008.5.1.4.1.1.4", b"\2\0\3"),)
     ],
     ids=["plain", "window", "role selection", "extended negotiation", "user identity", "all"],
 )
-def test_a_request_of_pynetdicoms_is_read_with_all_that_it_negotiates(more, negotiated):
+def test_a_request_from_pynetdicom_is_read_completely(more, negotiated):
     primitive = _primitive(*(make() for make in more))
     contexts = [build_context("1.2.840.10008.1.1"), build_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2")]
     contexts[0].context_id, contexts[1].context_id = 1, 3
@@ -335,7 +335,7 @@ def test_a_request_of_pynetdicoms_is_read_with_all_that_it_negotiates(more, nego
 
 
 @pytest.mark.parametrize("result", range(5))
-def test_an_acceptance_of_pynetdicoms_is_read(result):
+def test_an_acceptance_from_pynetdicom_is_read(result):
     primitive = _primitive(_window())
     context = build_context("1.2.840.10008.1.1", "1.2.840.10008.1.2.1")
     context.context_id, context.result = 5, result
@@ -362,7 +362,7 @@ def _with_items(*items):
     return _REQUEST.encode()[6:74] + b"".join(items)
 
 
-def test_items_nobody_knows_are_passed_over():
+def test_unknown_items_are_skipped():
     plain = _REQUEST.encode()[6:]
     unknown = _item(0x99, b"something of the future")
     assert AssociateRequest.decode(plain[:68] + unknown + plain[68:] + unknown) == _REQUEST
@@ -371,7 +371,7 @@ def test_items_nobody_knows_are_passed_over():
     assert (accept.maximum_length, accept.implementation_class_uid) == (256, "1.2.3")
 
 
-def test_what_a_peer_leaves_out_has_the_meaning_the_standard_gives_it():
+def test_missing_items_have_the_standards_defaults():
     accept = AssociateAccept.decode(_with_items())
     assert (accept.contexts, accept.maximum_length, accept.window) == ((), 0, None)
 
@@ -443,7 +443,7 @@ _FORGED = b"EVIL\r\n\x1b[2J\xe4\x7f"
 _HARMLESS = "EVIL\\r\\n\\x1b[2J\\xe4\\x7f"
 
 
-def test_no_text_of_a_peer_has_characters_that_are_not_printable():
+def test_unprintable_characters_from_a_peer_are_escaped():
     titles = struct.pack(">HH16s16s32x", 1, 0, _FORGED, b"\x1b]0;a\x07b\0c\n")
     context = _item(0x20, b"\1\0\0\0" + _item(0x30, _FORGED) + _item(0x40, _FORGED) + _item(0x40, b"1.2"))
     user = [_item(0x52, _FORGED), _item(0x55, _FORGED)]
@@ -451,7 +451,7 @@ def test_no_text_of_a_peer_has_characters_that_are_not_printable():
     items = _item(0x10, _FORGED) + context + _item(0x50, b"".join(user))
     request = AssociateRequest.decode(titles + items)
     assert (request.called_ae_title, request.calling_ae_title) == (_HARMLESS, "\\x1b]0;a\\x07b\\x00c\\n")
-    assert request.contexts == (ProposedContext(1, _HARMLESS, ("1.2",)),)  # what is no UID cannot be accepted
+    assert request.contexts == (ProposedContext(1, _HARMLESS, ("1.2",)),)  # the forged one cannot be a UID
     assert request.application_context == _HARMLESS
     assert (request.implementation_class_uid, request.implementation_version_name) == (_HARMLESS, _HARMLESS)
     assert request.roles == (RoleSelection(_HARMLESS, True, True),)
@@ -460,7 +460,7 @@ def test_no_text_of_a_peer_has_characters_that_are_not_printable():
     assert accept.contexts == (ContextResult(1, 0, _HARMLESS),)
 
 
-def test_an_acceptance_repeats_what_the_request_has_to_have_back_byte_for_byte():
+def test_an_acceptance_repeats_ae_titles_and_reserved_bytes():
     body = bytearray(_REQUEST.encode()[6:])
     body[4:68] = b"\0 PACS\x1b\n\xff      " + b" OURS\xe4\0\0\0\0\0\0\0\0\0\0" + bytes(range(32))
     encoded = _ACCEPT.encode(echoed_part(bytes(body)))
@@ -474,13 +474,13 @@ def _decodes_or_is_invalid(pdu, body):
 
 
 @_BODIES
-def test_cut_off_anywhere_it_is_a_value_or_invalid(pdu, body):
+def test_a_truncated_body_is_decoded_or_invalid(pdu, body):
     for length in range(len(body)):
         _decodes_or_is_invalid(pdu, body[:length])
 
 
 @_BODIES
-def test_with_any_bit_flipped_it_is_a_value_or_invalid(pdu, body):
+def test_a_body_with_a_flipped_bit_is_decoded_or_invalid(pdu, body):
     for position in range(len(body)):
         for bit in range(8):
             damaged = bytearray(body)
@@ -489,7 +489,7 @@ def test_with_any_bit_flipped_it_is_a_value_or_invalid(pdu, body):
 
 
 @given(st.sampled_from([AssociateRequest, AssociateAccept]), st.binary(max_size=200))
-def test_any_bytes_are_a_value_or_invalid(pdu, items):
+def test_any_bytes_are_decoded_or_invalid(pdu, items):
     _decodes_or_is_invalid(pdu, items)
     _decodes_or_is_invalid(pdu, _with_items(items))
 
@@ -510,16 +510,16 @@ def test_any_bytes_are_a_value_or_invalid(pdu, items):
         max_size=4,
     ),
 )
-def test_any_items_are_a_value_or_invalid(pdu, items):
+def test_any_items_are_decoded_or_invalid(pdu, items):
     nested = (_item(kind, start + b"".join(_item(*inner) for inner in inners)) for kind, start, inners in items)
     _decodes_or_is_invalid(pdu, _with_items(*nested))
 
 
-# What is secret, and what is too long.
+# Secrets and limits.
 
 
 @pytest.mark.parametrize("kind", IdentityKind)
-def test_an_identity_shows_nothing_of_its_content(kind):
+def test_the_repr_of_an_identity_hides_its_bytes(kind):
     request = _REQUEST._replace(identity=UserIdentity(kind, b"jdoe-or-ticket", b"hunter2"))
     for text in (repr(request), str(request), f"{request.identity}", repr([request.identity])):
         assert "jdoe" not in text
@@ -527,7 +527,7 @@ def test_an_identity_shows_nothing_of_its_content(kind):
         assert "hunter2" not in text
 
 
-def test_user_information_fits_into_its_item_to_the_last_byte_or_is_said_to_exceed_it():
+def test_excess_counts_the_bytes_that_do_not_fit_into_the_user_information():
     room = MOST_BYTES_OF_ITEM - len(AssociateRequest("", "", (), 0).encode()) + 74 + 4 + len(APPLICATION_CONTEXT) + 4
     request = AssociateRequest("US", "THEM", (), 0)
     longest = UserIdentity(IdentityKind.KERBEROS, bytes(room - 10))
@@ -542,7 +542,7 @@ def test_user_information_fits_into_its_item_to_the_last_byte_or_is_said_to_exce
 # Ourselves.
 
 
-def test_what_we_call_ourselves_fits_into_its_items():
+def test_our_implementation_uid_and_version_fit_into_their_items():
     assert len(IMPLEMENTATION_CLASS_UID) <= 64
     assert 0 < len(IMPLEMENTATION_VERSION_NAME) <= 16
     assert IMPLEMENTATION_VERSION_NAME.isascii()

@@ -1,4 +1,4 @@
-"""Command sets are held against pynetdicom's, in both directions."""
+"""Command sets are compared with pynetdicom's, in both directions."""
 
 from contextlib import suppress
 from io import BytesIO
@@ -115,7 +115,7 @@ def test_a_response_to_an_echo_is_byte_for_byte_pynetdicoms(message_id):
     assert response(decode(echo_request(message_id)), 0) == theirs
 
 
-def test_a_request_with_uids_that_are_no_text_is_answered_or_invalid():
+def test_a_request_with_binary_uids_is_answered_or_invalid():
     uids = _element(0x0002, b"\xff\xfe") + _element(0x1000, b"\xe4\0")
     request = uids + _element(0x0100, b"\1\0") + _element(0x0110, b"\7\0")
     try:
@@ -129,7 +129,7 @@ def test_a_request_with_uids_that_are_no_text_is_answered_or_invalid():
 
 
 @given(_UIDS, _UIDS, _MESSAGE_IDS, st.integers(0, 0xFFFF))
-def test_a_response_of_pynetdicoms_is_read(sop_class_uid, sop_instance_uid, message_id, status):
+def test_a_response_from_pynetdicom_is_read(sop_class_uid, sop_instance_uid, message_id, status):
     read = decode(_store_response_of_pynetdicoms(sop_class_uid, sop_instance_uid, message_id, status))
     assert (read.field, read.message_id, read.status) == (CommandField.C_STORE_RSP, message_id, status)
     assert (read.sop_class_uid, read.sop_instance_uid) == (sop_class_uid, sop_instance_uid)
@@ -137,21 +137,21 @@ def test_a_response_of_pynetdicoms_is_read(sop_class_uid, sop_instance_uid, mess
 
 
 @given(_UIDS, _UIDS, _MESSAGE_IDS)
-def test_a_request_of_pynetdicoms_is_read(sop_class_uid, sop_instance_uid, message_id):
+def test_a_request_from_pynetdicom_is_read(sop_class_uid, sop_instance_uid, message_id):
     read = decode(_store_request_of_pynetdicoms(sop_class_uid, sop_instance_uid, message_id, priority=2))
     assert (read.field, read.message_id, read.status) == (CommandField.C_STORE_RQ, message_id, None)
     assert (read.sop_class_uid, read.sop_instance_uid) == (sop_class_uid, sop_instance_uid)
     assert read.has_data_set
 
 
-def test_elements_may_be_missing_or_unknown_or_more_than_asked_for():
+def test_elements_may_be_missing_unknown_or_superfluous():
     read = decode(_element(0x0100, b"\x01\x80") + _element(0x0902, b"an error comment") + _element(0x5555, b""))
     assert (read.field, read.message_id, read.status) == (CommandField.C_STORE_RSP, None, None)
     assert (read.sop_class_uid, read.sop_instance_uid, read.has_data_set) == (None, None, False)
     assert decode(_element(0x0100, b"\x20\x00")).field == 0x0020
 
 
-def test_nothing_of_an_error_comment_is_shown():
+def test_error_comments_are_not_shown():
     read = decode(_element(0x0100, b"\x01\x80") + _element(0x0120, b"\1\0") + _element(0x0902, b"DOE^JOHN"))
     assert "DOE" not in repr(read)
 
@@ -169,7 +169,7 @@ def test_nothing_of_an_error_comment_is_shown():
         pytest.param(_element(0x0100, b""), id="command field of none"),
     ],
 )
-def test_what_is_no_command_set_is_invalid(data):
+def test_other_bytes_than_a_command_set_are_invalid(data):
     with pytest.raises(InvalidPdu):
         decode(data)
 
@@ -227,11 +227,11 @@ def test_elements_of_other_groups_are_noticed_and_ignored(is_first):
     assert noticed == [Deviation.OTHER_GROUP]
 
 
-def test_no_message_id_is_none_in_words():
+def test_repr_says_that_the_message_id_is_missing():
     assert repr(decode(_element(0x0100, b"\1\x80"))) == "<Command 0x8001 no message id>"
 
 
-def test_uids_that_are_no_text_are_shown_with_escapes_and_sent_back_as_they_came():
+def test_binary_uids_are_escaped_when_shown_and_sent_back_unchanged():
     elements = [(0x0002, b"1.2\x1b[2J\xff"), (0x0100, b"\1\0"), (0x0110, b"\7\0"), (0x1000, b"1\n2\xfe")]
     request = decode(b"".join(_element(element, value) for element, value in elements))
     assert (request.sop_class_uid, request.sop_instance_uid) == ("1.2\\x1b[2J\\xff", "1\\n2\\xfe")

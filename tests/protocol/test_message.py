@@ -32,7 +32,7 @@ def _read_all(*fragments):
     st.integers(8, 64),
     st.integers(1, 100),
 )
-def test_messages_come_together_whatever_their_fragments(messages, maximum_length, received_at_once):
+def test_messages_are_put_together_from_any_fragments(messages, maximum_length, received_at_once):
     fragmenter, decoder, reader = Fragmenter(maximum_length), PduDecoder(0), MessageReader()
     stream = b""
     for context_id, data_set in messages:
@@ -54,7 +54,7 @@ def test_messages_come_together_whatever_their_fragments(messages, maximum_lengt
     assert [command.field for _, command, _ in read] == fields
 
 
-def test_data_set_fragments_are_passed_through_as_they_come():
+def test_data_set_fragments_are_passed_on_as_they_arrive():
     first, second = _data(b"abcd", last=False), _data(b"ef")
     assert _read_all(_command(_STORE), first, second)[1:] == [
         DataSetPiece(first.data, is_last=False),
@@ -87,7 +87,7 @@ def test_an_empty_fragment_may_end_a_message():
         pytest.param([_command(bytes(40000), last=False)] * 2, id="a command without an end"),
     ],
 )
-def test_a_fragment_that_does_not_belong_where_it_stands_is_invalid(fragments):
+def test_a_fragment_out_of_place_is_invalid(fragments):
     with pytest.raises(InvalidPdu):
         _read_all(*fragments)
 
@@ -99,7 +99,7 @@ def test_a_command_set_that_is_too_long_is_invalid_also_in_one_piece(sizes):
         _read_all(*fragments)
 
 
-def test_every_message_may_have_a_context_of_its_own():
+def test_each_message_may_use_another_context():
     read = _read_all(_command(_STORED, 1), _command(_STORE, 3), _data(b"ab", 3), _command(echo_request(9), 5))
     assert [received.context_id for received in read if isinstance(received, CommandReceived)] == [1, 3, 5]
 

@@ -28,7 +28,7 @@ from asyncstore.protocol.pdu import (
 _CONTEXT_IDS = st.integers(0, 127).map(lambda number: 2 * number + 1)
 _MAXIMUM_LENGTHS = st.one_of(st.just(0), st.integers(8, 64), st.integers(8, 2**32 - 1))
 _RECEIVES = st.lists(st.integers(1, 40), min_size=1)
-"""How many bytes arrive at a time; the last number holds for all that is left."""
+"""How many bytes arrive at a time; the last number repeats."""
 
 
 def _receives(stream, sizes):
@@ -41,7 +41,7 @@ def _receives(stream, sizes):
 
 
 def _fed(decoder, data):
-    """What ``decoder`` makes of ``data``."""
+    """The events that ``decoder`` finds in ``data``."""
     events = []
     decoder.feed(memoryview(data), events)
     return events
@@ -81,7 +81,7 @@ def _p_data_tf(*pdvs):
 
 
 @given(st.binary(max_size=1000), _MAXIMUM_LENGTHS, _CONTEXT_IDS, st.booleans())
-def test_a_peer_reads_the_data_set_that_was_cut(payload, maximum_length, context_id, last):
+def test_pynetdicom_reads_our_data_set(payload, maximum_length, context_id, last):
     fragmenter = Fragmenter(maximum_length)
     pdus = list(_data_pdus(b"".join(fragmenter.fragments(context_id, memoryview(payload), last=last))))
     assert b"".join(data for _, pdvs in pdus for _, _, data in pdvs) == payload
@@ -90,7 +90,7 @@ def test_a_peer_reads_the_data_set_that_was_cut(payload, maximum_length, context
 
 
 @given(st.binary(max_size=1000), _MAXIMUM_LENGTHS, _CONTEXT_IDS)
-def test_a_peer_reads_the_command_set_that_was_cut(payload, maximum_length, context_id):
+def test_pynetdicom_reads_our_command_set(payload, maximum_length, context_id):
     pdus = list(_data_pdus(b"".join(Fragmenter(maximum_length).command(context_id, payload))))
     assert b"".join(data for _, pdvs in pdus for _, _, data in pdvs) == payload
     assert all(len(pdvs) == 1 and pdvs[0][0] == context_id for _, pdvs in pdus)
@@ -128,7 +128,7 @@ def test_a_data_set_in_pieces_ends_with_the_last_piece_only(pieces, maximum_leng
 
 
 @pytest.mark.parametrize("length", [0, 2, 10, 12, 1000, 1001])
-def test_what_goes_out_is_slices_of_the_buffer_that_came_in(length):
+def test_fragments_are_slices_of_the_callers_buffer(length):
     payload = memoryview(bytearray(length))
     buffers = Fragmenter(16).fragments(1, payload, last=True)
     slices = [buffer for buffer in buffers if isinstance(buffer, memoryview)]
@@ -149,7 +149,7 @@ def test_cutting_a_large_piece_takes_no_memory_for_its_bytes():
 
 
 @pytest.mark.parametrize("maximum_length", [1, 2, 6, 7])
-def test_a_peer_that_has_no_room_for_two_bytes_can_be_sent_nothing(maximum_length):
+def test_a_maximum_length_too_small_for_two_bytes_is_invalid(maximum_length):
     with pytest.raises(InvalidPdu, match=f"at most {maximum_length} bytes") as caught:
         Fragmenter(maximum_length)
     assert caught.value.reason == ABORT_INVALID_PARAMETER
@@ -174,7 +174,7 @@ def test_the_maximum_length_counts_the_header_of_the_pdv_and_is_capped(maximum_l
     assert Fragmenter(maximum_length, restricted_to).fragment_length == fragment_length
 
 
-def test_short_pdus_are_those_of_pynetdicom():
+def test_short_pdus_equal_pynetdicoms():
     assert A_RELEASE_RQ().encode() == RELEASE_RQ
     assert A_RELEASE_RP().encode() == RELEASE_RP
     theirs = A_ABORT_RQ()
@@ -187,7 +187,7 @@ def test_short_pdus_are_those_of_pynetdicom():
 
 @given(st.binary(max_size=500), _MAXIMUM_LENGTHS, _CONTEXT_IDS, _RECEIVES)
 @example(b"", 0, 1, [1])
-def test_what_was_cut_comes_together_however_the_network_cuts_it_again(payload, maximum_length, context_id, sizes):
+def test_fragments_are_decoded_wherever_the_network_cuts_them(payload, maximum_length, context_id, sizes):
     fragmenter = Fragmenter(maximum_length)
     stream = b"".join([*fragmenter.command(context_id, payload), *fragmenter.fragments(context_id, payload, last=True)])
     events = _decoded(stream, sizes, maximum_length)
@@ -211,7 +211,7 @@ def test_what_was_cut_comes_together_however_the_network_cuts_it_again(payload, 
     ),
     _RECEIVES,
 )
-def test_other_pdus_come_out_whole_however_they_are_cut(pdus, sizes):
+def test_other_pdus_are_decoded_wherever_the_network_cuts_them(pdus, sizes):
     assert _decoded(b"".join(pdus), sizes) == [Pdu(PduType(pdu[0]), pdu[6:]) for pdu in pdus]
 
 
@@ -222,7 +222,7 @@ def test_other_pdus_come_out_whole_however_they_are_cut(pdus, sizes):
     ),
     _RECEIVES,
 )
-def test_several_pdvs_in_one_pdu_come_out_one_after_the_other(pdus, sizes):
+def test_several_pdvs_in_one_pdu_are_decoded_in_order(pdus, sizes):
     stream = b"".join(_p_data_tf(*pdvs) for pdvs in pdus)
     events = iter(_decoded(stream, sizes))
     for context_id, control, data in (pdv for pdvs in pdus for pdv in pdvs):
@@ -236,7 +236,7 @@ def test_several_pdvs_in_one_pdu_come_out_one_after_the_other(pdus, sizes):
     assert next(events, None) is None
 
 
-def test_what_comes_in_is_slices_of_the_buffer_that_was_fed():
+def test_decoded_fragments_are_slices_of_the_buffer_that_was_fed():
     payload = bytes(range(200))
     received = memoryview(bytearray(b"".join(Fragmenter(64).fragments(1, memoryview(payload), last=True))))
     fragments = _fed(PduDecoder(0), received)
@@ -281,7 +281,7 @@ def test_what_comes_in_is_slices_of_the_buffer_that_was_fed():
         ),
     ],
 )
-def test_what_is_no_pdu_is_named_as_soon_as_its_header_is_there(stream, reason, words):
+def test_an_invalid_pdu_is_named_at_its_header(stream, reason, words):
     with pytest.raises(InvalidPdu, match=words) as caught:
         _fed(PduDecoder(16384), stream)
     assert caught.value.reason == reason
@@ -313,7 +313,7 @@ def test_a_pdu_that_drips_in_byte_by_byte_is_not_copied_for_each_byte(stream):
 
 
 @given(st.binary(max_size=40), st.sampled_from([b"\xff", b"\x04\0\0\0\0\0", b"HTTP/1.1 400"]))
-def test_what_came_before_a_violation_is_kept(payload, violation):
+def test_events_before_a_violation_are_kept(payload, violation):
     stream = b"".join(Fragmenter(16).fragments(1, memoryview(payload), last=True)) + RELEASE_RQ
     events = []
     with pytest.raises(InvalidPdu):
@@ -342,7 +342,7 @@ def test_a_damaged_stream_is_pdus_or_invalid(payload, maximum_length, position, 
         pytest.param(b"\x04\x00\xff\xff\xff\xff\xff\xff\xff\xfb\x01\x00", id="P-DATA-TF of 4 GiB to one who takes any"),
     ],
 )
-def test_nothing_is_allocated_for_a_length_that_is_only_claimed(header):
+def test_a_claimed_length_allocates_nothing(header):
     decoder = PduDecoder(0)
     tracemalloc.start()
     try:
@@ -352,7 +352,7 @@ def test_nothing_is_allocated_for_a_length_that_is_only_claimed(header):
         tracemalloc.stop()
 
 
-def test_a_pdu_of_4_gib_streams_through_where_any_length_was_announced():
+def test_a_pdu_of_4_gib_streams_through_without_a_limit():
     decoder = PduDecoder(0)
     _fed(decoder, b"\x04\x00\xff\xff\xff\xff\xff\xff\xff\xfb\x01\x02")
     received = memoryview(bytes(1 << 22))
@@ -366,4 +366,4 @@ def test_a_pdu_of_4_gib_streams_through_where_any_length_was_announced():
         assert tracemalloc.get_traced_memory()[1] < 1 << 16
     finally:
         tracemalloc.stop()
-    assert _fed(decoder, RELEASE_RQ)  # a new PDU begins where that one has ended
+    assert _fed(decoder, RELEASE_RQ)  # the next PDU begins here

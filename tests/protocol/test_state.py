@@ -1,4 +1,4 @@
-"""Every cell of PS3.8 table 9-10 is held against pynetdicom's, which was typed from the standard by others."""
+"""Every cell of PS3.8 table 9-10 is compared with pynetdicom's independent copy of it."""
 
 import pytest
 from pynetdicom.fsm import ACTIONS, TRANSITION_TABLE
@@ -24,27 +24,27 @@ def test_each_row_has_the_actions_of_the_standard_and_no_others(event):
 
 
 @pytest.mark.parametrize("event", Event, ids=lambda event: event.name)
-def test_each_cell_leads_to_the_state_its_action_leads_to(event):
+def test_each_cell_leads_to_the_standards_next_state(event):
     for state, action in _CELLS[event].items():
         if action not in _BY_CIRCUMSTANCE:
             assert step(state, event) == (action, State(int(ACTIONS[action][2].removeprefix("Sta"))))
 
 
 @pytest.mark.parametrize("event", Event, ids=lambda event: event.name)
-def test_an_empty_cell_is_an_error_of_the_program(event):
+def test_an_empty_cell_raises_key_error(event):
     for state in set(State) - set(_CELLS[event]):
         with pytest.raises(KeyError):
             step(state, event)
 
 
 @pytest.mark.parametrize(("is_acceptor", "following"), [(False, State.STA9), (True, State.STA10)])
-def test_a_release_collision_parts_the_requestor_from_the_acceptor(is_acceptor, following):
+def test_a_release_collision_differs_for_requestor_and_acceptor(is_acceptor, following):
     assert step(State.STA7, Event.RELEASE_RQ_RECEIVED, is_acceptor=is_acceptor) == ("AR-8", following)
     assert f"Sta{following.value}" in ACTIONS["AR-8"][2]
 
 
 @pytest.mark.parametrize(("is_refused", "following"), [(False, State.STA3), (True, State.STA13)])
-def test_a_request_is_taken_or_refused_by_its_protocol_version(is_refused, following):
+def test_the_protocol_version_decides_between_acceptance_and_rejection(is_refused, following):
     assert step(State.STA2, Event.ASSOCIATE_RQ_RECEIVED, is_refused=is_refused) == ("AE-6", following)
     assert f"Sta{following.value}" in ACTIONS["AE-6"][2]
 

@@ -22,7 +22,7 @@ def test_results_are_pynetdicoms():
     }
 
 
-def test_every_status_there_is_has_one_result():
+def test_every_status_has_one_result():
     by_result = {result: set() for result in (Result.STORED, Result.WARNING, Result.FAILED)}
     for status in range(0x10000):
         by_result[result_of(status)].add(status)

@@ -1,4 +1,4 @@
-"""Two upper layers driven against each other without I/O, and one against whatever a hostile peer sends."""
+"""Two upper layers talk to each other without I/O, and one meets hostile peers."""
 
 import pytest
 from hypothesis import given
@@ -34,13 +34,13 @@ _DATA = b"".join(Fragmenter(16384).fragments(1, memoryview(b"abcd"), last=True))
 
 
 def _outgoing(layer):
-    """Take what ``layer`` wants to be written."""
+    """Take the PDUs that ``layer`` wants to write."""
     outgoing, layer.outgoing = layer.outgoing, []
     return b"".join(outgoing)
 
 
 def _deliver(sender, receiver):
-    """Carry what ``sender`` wrote to ``receiver``; what that one is told."""
+    """Carry the PDUs of ``sender`` to ``receiver``, and return its events."""
     return receiver.receive(memoryview(_outgoing(sender)))
 
 
@@ -69,13 +69,13 @@ def _in_collision():
 
 
 def _closed(layer):
-    """Close the transport connection of a layer that waits for that."""
+    """Close the transport connection of a layer that waits for it."""
     events = layer.link_closed()
     assert not layer.artim_running
     return events
 
 
-# How it goes.
+# The normal course.
 
 
 def test_an_association_is_established_used_and_released():
@@ -111,7 +111,7 @@ def test_it_is_established_however_the_network_cuts_the_pdus(size):
     assert events == [Requested(_REQUEST)]
 
 
-def test_data_still_comes_in_after_a_release_was_asked_for():
+def test_data_is_still_received_after_a_release_request():
     requestor, _ = _established()
     requestor.release()
     (fragment,) = requestor.receive(memoryview(_DATA))
@@ -133,7 +133,7 @@ def test_an_acceptor_waits_for_the_request_and_then_for_the_end_with_artim():
     assert (acceptor.state, acceptor.artim_running) == (State.STA1, False)
 
 
-def test_artim_means_nothing_while_it_does_not_run():
+def test_artim_has_no_effect_while_it_does_not_run():
     requestor, acceptor = _established()
     for layer in (requestor, acceptor):
         layer.artim_expired()
@@ -159,14 +159,14 @@ def test_a_request_without_version_1_is_rejected_without_asking(version):
     assert _deliver(acceptor, requestor) == [Rejected(AssociateReject(1, 2, 2))]
 
 
-def test_versions_are_bits_of_which_only_the_first_counts():
+def test_only_the_first_bit_of_the_protocol_version_counts():
     requestor, acceptor = UpperLayer(16384), UpperLayer(16384, is_acceptor=True)
     requestor.associate(AssociateRequest("US", "THEM", (), 16384, protocol_version=3))
     (requested,) = _deliver(requestor, acceptor)
     assert isinstance(requested, Requested)
 
 
-def test_a_release_collision_ends_well_for_both():
+def test_a_release_collision_releases_both():
     requestor, acceptor = _in_collision()
     assert (requestor.state, acceptor.state) == (State.STA9, State.STA10)
     requestor.answer_release()
@@ -207,7 +207,7 @@ def test_a_lost_connection_is_indicated_to_both(stage):
         assert layer.link_closed() == []
 
 
-def test_what_the_layer_above_found_is_answered_with_an_abort_of_its_reason():
+def test_a_violation_found_by_the_layer_above_aborts_with_its_reason():
     requestor, acceptor = _established()
     requestor.violated(InvalidPdu("an even context id", 6))
     assert requestor.is_over
@@ -220,7 +220,7 @@ def test_repr_shows_the_state():
     assert (repr(requestor), repr(acceptor)) == ("<UpperLayer requestor Sta5>", "<UpperLayer acceptor Sta3>")
 
 
-# What a peer sends that it should not: every state, every PDU.
+# Unexpected PDUs: every PDU in every state.
 
 
 def _after(layer, action, *arguments):
@@ -261,7 +261,7 @@ _RECEIVED = {
     16: abort(2, 1),
     19: b"\xff\xff\xff\xff\xff\xff",
 }
-"""What each event of PS3.8 table 9-10 that is a PDU looks like."""
+"""The PDU of each event of PS3.8 table 9-10 that has one."""
 
 _ABORTS = {"AA-1": abort(0, 0), "AA-7": abort(2, 2), "AA-8": abort(2, 2)}
 
@@ -293,7 +293,7 @@ def test_every_pdu_in_every_state_does_what_the_standard_says(state, event):
 
 
 @pytest.mark.parametrize("event", _RECEIVED, ids=lambda event: f"Evt{event}")
-def test_nothing_is_said_about_what_comes_after_the_end(event):
+def test_no_events_come_after_the_end(event):
     for end in (
         lambda layer: layer.receive(memoryview(abort(0, 0))),
         lambda layer: layer.link_closed(),
@@ -328,9 +328,7 @@ def test_a_primitive_that_comes_too_late_has_no_effect(state, primitive, argumen
         (lambda: _established()[0], RELEASE_RQ, "answer_release", ()),
     ],
 )
-def test_a_peer_that_sends_the_same_twice_at_once_is_aborted_whatever_its_first_asked_for(
-    stage, pdu, primitive, arguments
-):
+def test_a_peer_that_sends_a_pdu_twice_is_aborted(stage, pdu, primitive, arguments):
     layer = stage()
     asked, violated = layer.receive(memoryview(pdu * 2))
     assert isinstance(asked, (Requested, ReleaseRequested))
@@ -354,7 +352,7 @@ def test_a_bad_answer_to_the_request_is_a_violation(body):
     assert _outgoing(layer) == abort(2, 6)
 
 
-def test_a_peer_is_held_to_the_maximum_length_it_was_told():
+def test_a_pdu_longer_than_announced_is_a_violation():
     requestor, _ = _established()
     too_long = b"".join(Fragmenter(32768).fragments(1, memoryview(bytes(20000)), last=True))
     (violated,) = requestor.receive(memoryview(too_long))
@@ -362,7 +360,7 @@ def test_a_peer_is_held_to_the_maximum_length_it_was_told():
 
 
 def _summary(events):
-    """The events, with fragments that belong together joined."""
+    """The events, with the fragments of each PDV joined."""
     joined = []
     for event in events:
         if (
@@ -382,7 +380,7 @@ def _summary(events):
     st.lists(st.one_of(st.sampled_from(list(_RECEIVED.values())), st.binary(max_size=12)), max_size=6),
     st.lists(st.integers(1, 60), min_size=1),
 )
-def test_whatever_comes_it_ends_in_order_and_the_same_however_it_is_cut(state, pdus, sizes):
+def test_any_pdus_have_the_same_effect_wherever_the_network_cuts_them(state, pdus, sizes):
     stream = b"".join(pdus)
     at_once, in_parts = _in_state(state), _in_state(state)
     events, at, sizes = [], 0, iter(sizes)
@@ -402,13 +400,13 @@ def test_whatever_comes_it_ends_in_order_and_the_same_however_it_is_cut(state, p
         assert not (layer.state is State.STA1 and state is not State.STA1) or layer.must_close
 
 
-def test_an_acceptor_does_not_wait_for_a_request_longer_than_any_of_use():
+def test_an_acceptor_refuses_an_overlong_request_at_its_header():
     acceptor = UpperLayer(16384, is_acceptor=True)
     acceptor.receive(memoryview(b"\x01\0" + (1 << 20).to_bytes(4, "big")))
     assert acceptor.state is State.STA13
 
 
-def test_an_acceptor_does_not_wait_for_a_second_request():
+def test_an_acceptor_refuses_a_long_second_request_at_its_header():
     _, acceptor = _established()
     [violated] = acceptor.receive(memoryview(b"\x01\0" + (100_000).to_bytes(4, "big")))
     assert isinstance(violated, Violated)
