@@ -876,6 +876,6 @@ async def test_an_unusual_uid_is_warned_of_once_a_run_and_sent_as_it_is(files, m
         for _ in range(2):
             ran = [outcome async for outcome in sender.send(files)]
             assert {(outcome.result, outcome.sop_instance_uid) for outcome in ran} == {(Result.STORED, "1.2.A")}
-    warnings = [record.getMessage() for record in caplog.records if record.name == "asyncstore.sender"]
+    warnings = [record.getMessage() for record in caplog.records if record.name == "asyncstore.run"]
     assert len(warnings) == 2
     assert warnings[0].startswith(f"{files[0]}: SOP instance UID 1.2.A: sent as it is")
