@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from itertools import count, groupby
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import anyio
@@ -92,7 +92,6 @@ class Run:
         """What the survey gave and the dispatcher has not been given yet."""
         self._probed = 0
         self._bytes_probed = 0
-        self._ordinals = count(1)
         self._has_warned = False
         """Whether an unusual UID has been told of: once is enough."""
         self._failure: BaseException | None = None
@@ -190,14 +189,16 @@ class Run:
                     self._undelivered = self._undelivered[len(found) :]
                     if is_sendable:
                         instances = [one for one in found if isinstance(one, Instance)]
-                        if self._converter.invents:
-                            instances = [one._replace(ordinal=next(self._ordinals)) for one in instances]
                         self._bytes_probed += sum(instance.length for instance in instances)
                         if not self._has_warned:
                             self._warn_of_unusual(instances)
                         await self._dispatcher.put(instances)
                     else:
-                        self._dispatcher.refuse(one for one in found if isinstance(one, Unsendable))
+                        unsendable = [one for one in found if isinstance(one, Unsendable)]
+                        if self._converter.invents:
+                            for one in unsendable:
+                                self._converter.pass_over(one.ordinal)
+                        self._dispatcher.refuse(unsendable)
                 await self._outlet.room()
         except Exception as error:  # noqa: BLE001 - raised where the consumer iterates: a run has no one else to tell
             self._failure = error
