@@ -8,6 +8,7 @@ outcome        what an attempt means for its file
 ledger         which files have no outcome yet, and the first failure where a failure halts the run
 appetite       how much a lane takes at a time
 concurrency    how many associations to have
+peer_health    what is known about the peer: capacity, refusals, silence
 lane           what is known of one lane
 lanes          how many lanes are missing, and what they have come to together
 ports          what this room needs of the others

@@ -38,6 +38,7 @@ from asyncstore.schedule.concurrency import INTERVAL
 from asyncstore.schedule.lanes import Lanes
 from asyncstore.schedule.ledger import Ledger
 from asyncstore.schedule.needs import Needs
+from asyncstore.schedule.peer_health import PeerHealth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -101,23 +102,18 @@ class Dispatcher:
         self._options = options
         self._backlog = Backlog(_BACKLOG_INSTANCES, _BACKLOG_BYTES)
         self._needs = Needs(options.proposal)
-        self._lanes = Lanes(options.associations)
+        self._lanes = Lanes()
+        self._peer = PeerHealth(options.associations, time.monotonic)
         self._ledger = Ledger(halts=options.halt_on_failure)
         self._halt = self._ledger if options.halt_on_failure else None
         """The ledger, if a failed attempt halts the run."""
         self._change = asyncio.Event()
         self._is_input_over = False
         self._was_waiting = False
-        self._told: set[str] = set()
-        """Why lanes have ended, as it was logged: once is enough, also where they try it again and again."""
-        self._untold: set[str] = set()
-        """Why lanes have ended, while nobody knows yet whether others can begin."""
         self.stop_reason: str | None = None
         """Why nothing new is started any more."""
         self.stopped = asyncio.Event()
         """Set with :attr:`stop_reason`, and at the end of the run."""
-        self.failure: AssociationError | None = None
-        """Why no association could be had any more."""
         self.unconverted: PrepareError | None = None
         """Why what needed a conversion could not be had."""
         self.associations_opened = 0
@@ -166,6 +162,11 @@ class Dispatcher:
             self._wake()
 
     @property
+    def failure(self) -> AssociationError | None:
+        """Why no association can be opened any more, if none can."""
+        return self._peer.failure
+
+    @property
     def is_halted(self) -> bool:
         """Whether a file that was not stored ended the run."""
         return self._ledger.is_halted
@@ -201,23 +202,22 @@ class Dispatcher:
     def _adjust_lanes(self, tasks: anyio.abc.TaskGroup) -> None:
         for _ in range(self._lanes_missing()):
             tasks.start_soon(self._work, self._lanes.add())
-        if self._lanes.retire_surplus():
+        if self._lanes.retire_surplus(self._peer.associations):
             self._wake()
 
     def _lanes_missing(self) -> int:
         is_ending = self.stop_reason is not None or self.failure is not None
-        return 0 if is_ending else self._lanes.missing(len(self._backlog))
+        return 0 if is_ending else self._lanes.missing(self._peer.associations, len(self._backlog))
 
     async def _look(self) -> None:
         """Wait until lanes are missing, everything is done, or it is time for the next look at the rate."""
-        before, since = self._lanes.work, time.monotonic()
+        self._peer.begin_look(self._lanes.work)
         self._was_waiting = False
         with anyio.move_on_after(INTERVAL) as interval:
             while not self._is_done and self._lanes_missing() <= 0:
                 await self._changed()
         if interval.cancelled_caught:
-            rate = (self._lanes.work - before) / (time.monotonic() - since)
-            self._lanes.observe(rate, is_source_limited=self._was_waiting)
+            self._peer.end_look(self._lanes.work, is_source_limited=self._was_waiting or not self._lanes)
             self._share_out()
 
     def _share_out(self) -> None:
@@ -289,7 +289,7 @@ class Dispatcher:
             return None
         self.associations_opened += 1
         lane.opened(association, self._options.proposal, changes_everything=self._converter.changes_everything)
-        self._tell()
+        self._report(self._peer.accepted())
         self._refuse_uncarried(lane, association, wanted)
         self._wake()  # it may not carry what others left to it
         return association
@@ -301,21 +301,14 @@ class Dispatcher:
 
     def _without(self, lane: WorkingLane, error: AssociationError) -> None:
         """``lane`` ends for ``error``; the others go on, if there are any."""
-        self._lanes.refused(lane)
-        others = self._lanes.others(lane)
         _log.debug("association %d: %s", lane.association_number, error)
-        self._untold.add(str(error))
-        if any(other.association for other in others):
-            self._tell()
-        if not others:
-            self.failure = error
+        others = self._lanes.others(lane)
+        is_any_open = any(other.association for other in others)
+        self._report(self._peer.refused(error, lanes=len(others), is_any_open=is_any_open))
 
-    def _tell(self) -> None:
-        """Say why lanes have ended, now that others go on."""
-        for error in sorted(self._untold - self._told):
-            _log.warning("%s; other associations go on", error)
-        self._told |= self._untold
-        self._untold.clear()
+    def _report(self, refusals: Iterable[str]) -> None:
+        for refusal in refusals:
+            _log.warning("%s; other associations go on", refusal)
 
     def _drop_refused(self, pairs: Iterable[Pair]) -> None:
         """What waits for those of ``pairs`` that are refused is not sent, unless some association accepted them."""
@@ -347,7 +340,7 @@ class Dispatcher:
             association.abort()
         elif association.error is None:
             await association.release()
-        is_mute = self._lanes.is_peer_mute(lane, association.error)
+        is_mute = self._peer.ended(association.error, is_answered=lane.is_answered, is_unanswered=lane.is_unanswered)
         if association.error is not None and is_mute:
             self._without(lane, association.error)
         return not is_mute
