@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from asyncstore.prepare.invention import Invent
     from asyncstore.protocol.associate import IdentityKind, UserIdentity
     from asyncstore.renaming import NotRenamed, Renamer
-    from asyncstore.sender import Run, Sender
+    from asyncstore.run import Run
+    from asyncstore.sender import Sender
     from asyncstore.sink import Sink
     from asyncstore.source import WalkOptions
     from asyncstore.surveying import survey
@@ -86,7 +87,8 @@ _HOMES = {
     "prepare.invention": ("Invent",),
     "prepare.file_format": ("FileFormat",),
     "renaming": ("NotRenamed", "Renamer"),
-    "sender": ("Run", "Sender"),
+    "run": ("Run",),
+    "sender": ("Sender",),
     "sink": ("Sink",),
     "source": ("WalkOptions",),
     "surveying": ("survey",),

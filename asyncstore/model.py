@@ -49,9 +49,15 @@ class Result(StrEnum):
 
 
 class SourceFile(NamedTuple):
-    """A file that the walk found and nobody has looked into yet."""
+    """A file that the walk found and nobody has looked into yet.
+
+    Its ordinal is its place in the order of delivery, from 1; every file has one, also those that cannot be sent, and a
+    file that is delivered twice has two. The file keeps it on its whole way, so every question of order is a question
+    of ordinals. A value without one has 0. It is the last field of every stage: workers set it there.
+    """
 
     path: str
+    ordinal: int = 0
 
 
 class Reason(str):
@@ -79,6 +85,8 @@ class Unsendable(NamedTuple):
 
     path: str
     reason: str
+    ordinal: int = 0
+    """See :class:`SourceFile`."""
 
 
 class Oddity(IntFlag):
@@ -112,10 +120,10 @@ class Instance(NamedTuple):
     """The version of the file, when ``data`` is still to be read from it."""
     oddities: int = 0
     """Flags of :class:`Oddity`, as a plain number: instances travel between processes."""
-    ordinal: int = 0
-    """Its place in the order of delivery, from 1, where the run invents identities."""
     original: Instance | None = None
     """What was found, when this is a conversion of it; ``path`` then says where the converted data set lies."""
+    ordinal: int = 0
+    """See :class:`SourceFile`; a conversion has none of its own."""
 
     @property
     def found(self) -> Instance:

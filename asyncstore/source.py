@@ -16,6 +16,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
+from itertools import count
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import SourceFile, Unsendable
@@ -59,18 +60,18 @@ Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 def walk(paths: Paths, options: WalkOptions = _DEFAULTS) -> Iterator[SourceFile | Unsendable]:
-    """Every file of ``paths``, which may be files and directories, in their order.
+    """Every file of ``paths``, which may be files and directories, in their order; their ordinals count from 1.
 
     It reads directories and is therefore to be consumed in a thread.
     """
     visited: set[tuple[int, int]] = set()
+    ordinals = count(1)
     for path in (paths,) if isinstance(paths, str | os.PathLike) else paths:
-        for found in _expand(os.fsdecode(path), options, visited):
-            if isinstance(found, SourceFile):
-                for _ in range(options.repeat):
-                    yield found
-            else:
-                yield found
+        for found in _expand(os.fsdecode(path), options, visited, ordinals):
+            yield found
+            if options.repeat > 1 and isinstance(found, SourceFile):
+                for _ in range(options.repeat - 1):
+                    yield SourceFile(found.path, next(ordinals))
 
 
 def files_from(stream: IO[bytes], *, null: bool = False) -> Iterator[str]:
@@ -121,34 +122,39 @@ def _as_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield piece.removesuffix(b"\r")
 
 
-def _expand(path: str, options: WalkOptions, visited: set[tuple[int, int]]) -> Iterator[SourceFile | Unsendable]:
+def _expand(
+    path: str, options: WalkOptions, visited: set[tuple[int, int]], ordinals: Iterator[int]
+) -> Iterator[SourceFile | Unsendable]:
     try:
         status = os.stat(path)  # noqa: PTH116 - paths are str throughout: Path costs more than the call
     except (OSError, ValueError) as error:
-        yield Unsendable(path, _unreachable(path, error))
+        yield Unsendable(path, _unreachable(path, error), next(ordinals))
         return
     if not stat.S_ISDIR(status.st_mode):
-        yield SourceFile(path) if stat.S_ISREG(status.st_mode) else Unsendable(path, _special(status.st_mode))
+        if stat.S_ISREG(status.st_mode):
+            yield SourceFile(path, next(ordinals))
+        else:
+            yield Unsendable(path, _special(status.st_mode), next(ordinals))
     elif options.directories:
-        yield from _tree(path, status, options, visited)
+        yield from _tree(path, status, options, visited, ordinals)
     else:
-        yield Unsendable(path, "it is a directory")
+        yield Unsendable(path, "it is a directory", next(ordinals))
 
 
 def _tree(
-    top: str, status: os.stat_result, options: WalkOptions, visited: set[tuple[int, int]]
+    top: str, status: os.stat_result, options: WalkOptions, visited: set[tuple[int, int]], ordinals: Iterator[int]
 ) -> Iterator[SourceFile | Unsendable]:
     """The tree below ``top``, depth first, without recursion: a tree may be deeper than Python's stack."""
-    pending = [_listing(top, status, options, visited)]
+    pending = [_listing(top, status, options, visited, ordinals)]
     while pending:
         for found in pending[-1]:
             if isinstance(found, str):
                 try:
                     below = os.stat(found)  # noqa: PTH116 - see above
                 except OSError as error:
-                    yield Unsendable(found, _unreachable(found, error))
+                    yield Unsendable(found, _unreachable(found, error), next(ordinals))
                     continue
-                pending.append(_listing(found, below, options, visited))
+                pending.append(_listing(found, below, options, visited, ordinals))
                 break
             yield found
         else:
@@ -156,7 +162,7 @@ def _tree(
 
 
 def _listing(
-    directory: str, status: os.stat_result, options: WalkOptions, visited: set[tuple[int, int]]
+    directory: str, status: os.stat_result, options: WalkOptions, visited: set[tuple[int, int]], ordinals: Iterator[int]
 ) -> Iterator[SourceFile | Unsendable | str]:
     """The entries of one directory, sorted; the name of a directory to descend into comes out as a plain string."""
     identity = (status.st_dev, status.st_ino)
@@ -166,7 +172,7 @@ def _listing(
     try:
         names, others = _sorted_names(directory)
     except OSError as error:
-        yield Unsendable(directory, f"the directory cannot be listed: {error.strerror}")
+        yield Unsendable(directory, f"the directory cannot be listed: {error.strerror}", next(ordinals))
         return
     prefix = os.path.join(directory, "")  # noqa: PTH118 - see above
     matches = matcher(options.pattern) if options.pattern else None
@@ -180,11 +186,11 @@ def _listing(
         elif _is_passed_over(name, matches, resume=options.resume):
             continue
         elif stat.S_ISREG(mode):
-            yield SourceFile(prefix + name)
+            yield SourceFile(prefix + name, next(ordinals))
         elif mode:
-            yield Unsendable(prefix + name, _special(mode))
+            yield Unsendable(prefix + name, _special(mode), next(ordinals))
         else:
-            yield Unsendable(prefix + name, _why_unreachable(prefix + name))
+            yield Unsendable(prefix + name, _why_unreachable(prefix + name), next(ordinals))
 
 
 def _is_passed_over(name: str, matches: Callable[[str], bool] | None, *, resume: bool) -> bool:

@@ -195,8 +195,8 @@ class Survey:
             self._probing.append((batch, asyncio.create_task(self._probe(batch))))
 
     async def _probe(self, batch: list[Found]) -> list[Instance | Unsendable]:
-        paths = [found.path for found in batch if isinstance(found, SourceFile)]
-        probed = iter(await self._pool.probe(paths) if paths else ())
+        files = [found for found in batch if isinstance(found, SourceFile)]
+        probed = iter(await self._pool.probe(*zip(*files, strict=True)) if files else ())
         return [found if isinstance(found, Unsendable) else next(probed) for found in batch]
 
 

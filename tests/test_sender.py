@@ -867,15 +867,15 @@ async def test_who_is_cancelled_while_the_peer_does_not_answer_a_release_leaves_
 
 
 async def test_an_unusual_uid_is_warned_of_once_a_run_and_sent_as_it_is(files, monkeypatch, caplog):
-    async def probe(self, paths, *, of_pool=Pool.probe):
+    async def probe(self, paths, ordinals, *, of_pool=Pool.probe):
         unusual = {"sop_instance_uid": "1.2.A", "oddities": int(Oddity.UNUSUAL_UID)}
-        return [found._replace(**unusual) for found in await of_pool(self, paths)]
+        return [found._replace(**unusual) for found in await of_pool(self, paths, ordinals)]
 
     monkeypatch.setattr(Pool, "probe", probe)
     async with Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
         for _ in range(2):
             ran = [outcome async for outcome in sender.send(files)]
             assert {(outcome.result, outcome.sop_instance_uid) for outcome in ran} == {(Result.STORED, "1.2.A")}
-    warnings = [record.getMessage() for record in caplog.records if record.name == "asyncstore.sender"]
+    warnings = [record.getMessage() for record in caplog.records if record.name == "asyncstore.run"]
     assert len(warnings) == 2
     assert warnings[0].startswith(f"{files[0]}: SOP instance UID 1.2.A: sent as it is")

@@ -192,8 +192,8 @@ def test_a_directory_that_vanishes_meanwhile_is_unsendable(tmp_path):
     (tmp_path / "b/1").unlink()
     (tmp_path / "b").rmdir()
     vanished, after = found
-    assert vanished == Unsendable(str(tmp_path / "b"), "no such file or directory")
-    assert after == SourceFile(str(tmp_path / "c/1"))
+    assert vanished == Unsendable(str(tmp_path / "b"), "no such file or directory", 2)
+    assert after == SourceFile(str(tmp_path / "c/1"), 3)
 
 
 def test_a_directory_that_cannot_be_listed_is_unsendable_and_the_others_are_walked(tmp_path):
@@ -201,7 +201,7 @@ def test_a_directory_that_cannot_be_listed_is_unsendable_and_the_others_are_walk
     refused, file = walk([tmp_path])
     assert refused.path == str(tmp_path / "a")
     assert "cannot be listed" in refused.reason
-    assert file == SourceFile(str(tmp_path / "b/1"))
+    assert file == SourceFile(str(tmp_path / "b/1"), 2)
 
 
 # Links.
@@ -267,9 +267,19 @@ def test_without_recursion_directories_within_are_passed_over(tmp_path):
 def test_where_directories_are_not_wanted_they_are_unsendable(tmp_path):
     _made(tmp_path, "1", "a/1")
     assert list(walk([tmp_path / "a", tmp_path / "1"], WalkOptions(directories=False))) == [
-        Unsendable(str(tmp_path / "a"), "it is a directory"),
-        SourceFile(str(tmp_path / "1")),
+        Unsendable(str(tmp_path / "a"), "it is a directory", 1),
+        SourceFile(str(tmp_path / "1"), 2),
     ]
+
+
+def test_ordinals_count_every_file_in_the_order_of_delivery(tmp_path):
+    _made(tmp_path, "1", "a/1", "a/2")
+    os.mkfifo(tmp_path / "a/b")
+    found = list(walk([tmp_path / "none", tmp_path, tmp_path / "1"], WalkOptions(repeat=2)))
+    assert [one.ordinal for one in found] == list(range(1, len(found) + 1))
+    assert _names([one for one in found if isinstance(one, SourceFile)], tmp_path) == [
+        "1", "1", "a/1", "a/1", "a/2", "a/2", "1", "1",
+    ]  # fmt: skip
 
 
 def test_repetition_is_in_a_row_and_of_files_only(tmp_path):

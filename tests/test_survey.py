@@ -7,7 +7,7 @@ import pytest
 
 import trees
 from asyncstore.errors import PrepareError
-from asyncstore.model import Instance, Unsendable
+from asyncstore.model import Instance, SourceFile, Unsendable
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.probe import probe
 from asyncstore.source import WalkOptions
@@ -24,14 +24,14 @@ class _Pool:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def probe(self, paths):
-        self.batches.append(paths)
+    async def probe(self, paths, ordinals):
+        self.batches.append([*paths])
         await self.gate.wait()
-        return [Unsendable(path, "looked into") for path in paths]
+        return [Unsendable(path, "looked into", ordinal) for path, ordinal in zip(paths, ordinals, strict=True)]
 
 
 class _BrokenPool(_Pool):
-    async def probe(self, paths):
+    async def probe(self, paths, _ordinals):
         raise PrepareError(f"no process for {len(paths)} files")
 
 
@@ -49,7 +49,9 @@ async def _all(looked):
 async def test_every_file_is_delivered_once_in_order(tmp_path):
     paths = _files(tmp_path, 1500)
     looked = Survey([tmp_path], WalkOptions(), _Pool())
-    assert [found.path for found in await _all(looked)] == paths
+    found = await _all(looked)
+    assert [one.path for one in found] == paths
+    assert [one.ordinal for one in found] == list(range(1, 1501))
     assert looked.found == 1500
     assert not looked.is_walking
     assert not looked.is_cut_short
@@ -263,10 +265,14 @@ async def test_options_of_the_walk_are_obeyed(tmp_path):
 # With processes.
 
 
+def test_workers_find_the_ordinal_in_the_last_field_of_every_stage():
+    assert {stage._fields[-1] for stage in (SourceFile, Instance, Unsendable)} == {"ordinal"}
+
+
 async def test_a_survey_tells_what_paths_hold():
     files = [str(path) for path in trees.pydicom_test_files()]
     found = [one async for batch in survey(files, workers=1) for one in batch]
-    assert found == probe(files)
+    assert found == [one._replace(ordinal=ordinal) for ordinal, one in enumerate(probe(files), 1)]
     assert {type(one) for one in found} == {Instance, Unsendable}
 
 

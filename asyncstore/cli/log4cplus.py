@@ -48,7 +48,7 @@ _APPS = "dcmtk.apps"
 
 def loggers_of(program: str) -> dict[str, tuple[str, ...]]:
     """Which of our loggers do what these of DCMTK's do, where this is the program whose place we take."""
-    everything = ("asyncstore.cli", "asyncstore.sender", *_NETWORK)
+    everything = ("asyncstore.cli", "asyncstore.run", *_NETWORK)
     return {
         "dcmtk": ("asyncstore",),
         _APPS: everything,

@@ -62,7 +62,8 @@ if TYPE_CHECKING:
     from asyncstore.observe.output import Output
     from asyncstore.protocol.associate import UserIdentity
     from asyncstore.renaming import Renamer
-    from asyncstore.sender import Run, Sender
+    from asyncstore.run import Run
+    from asyncstore.sender import Sender
 
 _FRAME = 0.25
 """Seconds from one sample of the run to the next: often enough to see it live, too seldom to cost anything."""

@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,9 +57,19 @@ class Converter:
         self._inventor: Inventor | None = None
         self._settings: Settings | None = None
         self.invents = options.invent is not None
-        """Whether instances need their ordinals."""
+        """Whether instances get new identities, so that :meth:`pass_over` must be told of files that are none."""
+        self._passed_over: list[int] = []
+        """Ordinals of files without an invented identity, ascending."""
         self.changes_everything = self.invents or not options.new_vrs
         """Whether even what has the right transfer syntax is not sent as it lies in its file."""
+
+    def pass_over(self, ordinal: int) -> None:
+        """Note that this file is no instance: the next instance gets the identity that it would have had.
+
+        Call it in the order of ordinals, before any later instance is converted. So an identity depends on the ordinal
+        alone, and every series has exactly as many instances as were asked for.
+        """
+        self._passed_over.append(ordinal)
 
     @asynccontextmanager
     async def converted(
@@ -97,7 +108,8 @@ class Converter:
 
         if self._inventor is None:
             return Order(instance, transfer_syntax_uid, instance.sop_instance_uid)
-        identity = self._inventor.identity(instance.ordinal)
+        place = instance.ordinal - bisect_left(self._passed_over, instance.ordinal)
+        identity = self._inventor.identity(place)
         return Order(instance, transfer_syntax_uid, identity.sop_instance_uid, identity.values)
 
 

@@ -4,7 +4,8 @@ The counters run over all files in the order in which they are sent: a new serie
 after so many series, a new patient after so many studies, as storescu's ``+II +IR +IS +IP`` do. Series and instance
 numbers begin at 0, as its do; unlike its, they begin at 0 in every study.
 
-An identity depends on nothing but the run and the instance's ordinal: sent again, it is the same instance.
+An identity depends on nothing but the run and the instance's place among the instances, which follows from its
+ordinal: sent again, it is the same instance.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ class Inventor:
         self._seed = uuid4()
         self._begun = int(time.time())
 
-    def identity(self, ordinal: int) -> Identity:
-        """The instance with this ordinal, from 1."""
-        count = ordinal - 1
+    def identity(self, place: int) -> Identity:
+        """The instance in this place among the instances, from 1."""
+        count = place - 1
         series_count, instance = divmod(count, self._invent.instances)
         study_count, series = divmod(series_count, self._invent.series)
         patient = study_count // self._invent.studies

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
@@ -31,6 +32,8 @@ from asyncstore.prepare.spool import drop
 from asyncstore.prepare.worker import CONVERT, JUDGE, PROBE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from asyncstore.prepare.conversion import Order, Settings
 
 _STILLBORN_LIMIT = 3
@@ -89,13 +92,13 @@ class Pool:
         self._starting = threading.Lock()
         self._is_closed = False
 
-    async def probe(self, paths: list[str]) -> list[Instance | Unsendable]:
-        """Look into each file, in order.
+    async def probe(self, paths: Sequence[str], ordinals: Iterable[int] = repeat(0)) -> list[Instance | Unsendable]:
+        """Look into each file, in order; the answers have these ordinals.
 
         Raises:
             PrepareError: no worker process can be run.
         """
-        return await self._do_all(_Work(PROBE, "looking into it"), paths, [*paths])
+        return await self._do_all(_Work(PROBE, "looking into it"), paths, [*zip(paths, ordinals, strict=False)])
 
     async def convert(self, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
         """Convert each data set, in order; see :func:`asyncstore.prepare.conversion.convert`.
@@ -121,7 +124,7 @@ class Pool:
         tasks = [(tuple(order.instance), *order[1:]) for order in orders]  # as marshal takes it
         return await self._do_all(work._replace(settings=(tuple(settings),), bytes=largest), paths, tasks)
 
-    async def _do_all(self, work: _Work, paths: list[str], tasks: list[Any]) -> list[Instance | Unsendable]:
+    async def _do_all(self, work: _Work, paths: Sequence[str], tasks: list[Any]) -> list[Instance | Unsendable]:
         """What came of each of ``tasks``, which concern the files at ``paths``."""
         found: list[Instance | Unsendable] = []
         try:
@@ -137,14 +140,16 @@ class Pool:
         return found
 
     async def _do_alone(self, work: _Work, path: str, task: Any, found: list[Instance | Unsendable]) -> None:  # noqa: ANN401 - what marshal knows
+        ordinal = task[1] if work.kind == PROBE else 0
         try:
             with contextlib.suppress(WorkerDied):
                 return await self._do(work, [task], found)
             return await self._do(work, [task], found)
         except WorkerDied as end:
-            found.append(Unsendable(path, f"{work.words} killed a worker process, twice ({end})"))
+            found.append(Unsendable(path, f"{work.words} killed a worker process, twice ({end})", ordinal))
         except WorkerSilent as end:
-            found.append(Unsendable(path, f"{work.words} took more than {end}, and its worker process was ended"))
+            reason = f"{work.words} took more than {end}, and its worker process was ended"
+            found.append(Unsendable(path, reason, ordinal))
 
     async def _do(self, work: _Work, tasks: list[Any], found: list[Instance | Unsendable]) -> None:
         async with self._places:

@@ -30,7 +30,7 @@ HELLO = b"."
 PROBE = "probe"
 CONVERT = "convert"
 JUDGE = "judge"
-"""What an order begins with; the paths of files follow, or the arguments of
+"""What an order begins with; the paths and ordinals of files follow, or the arguments of
 :func:`~asyncstore.prepare.conversion.convert` or :func:`~asyncstore.prepare.conversion.judge` as plain tuples."""
 
 PART = "part"
@@ -105,11 +105,11 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def _answer(responses: IO[bytes], found: Iterable[Instance | Unsendable]) -> None:
+def _answer(responses: IO[bytes], found: Iterable[tuple[Any, ...]]) -> None:
     part: list[tuple[Any, ...]] = []
     due = monotonic() + PART_SECONDS
     for one in found:
-        part.append(tuple(one))
+        part.append(one)
         if monotonic() > due:
             write_message(responses, [PART, part])
             part, due = [], monotonic() + PART_SECONDS
@@ -130,11 +130,12 @@ class _Worker:
         """Bytes that may be taken for data sets now."""
         self._limit_memory(0)
 
-    def do(self, kind: str, *arguments: Any) -> Iterable[Instance | Unsendable]:  # noqa: ANN401 - what marshal knows
-        """What comes of an order, one by one."""
+    def do(self, kind: str, *arguments: Any) -> Iterable[tuple[Any, ...]]:  # noqa: ANN401 - what marshal knows
+        """What comes of an order, one by one: instances and unsendable files as plain tuples."""
         if kind == PROBE:
-            return (probe_file(path, self._file_format) for path in arguments[0])
-        return self._conversions(kind, *arguments)
+            file_format = self._file_format
+            return ((*probe_file(path, file_format)[:-1], ordinal) for path, ordinal in arguments[0])
+        return map(tuple, self._conversions(kind, *arguments))
 
     def _conversions(
         self, kind: str, orders: list[tuple[Any, ...]], settings: tuple[Any, ...]

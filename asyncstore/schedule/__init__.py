@@ -5,9 +5,10 @@ carriage       what an association carries, and in which transfer syntax
 needs          what the run needs of associations: which pairs to ask for, and which are refused
 batch          instances on their way to one association: converted, read, submitted
 outcome        what an attempt means for its file
-halt           the first failure in the order of the files ends the run
+ledger         which files have no outcome yet, and the first failure where a failure halts the run
 appetite       how much a lane takes at a time
 concurrency    how many associations to have
+peer_health    what is known about the peer: capacity, refusals, silence
 lane           what is known of one lane
 lanes          how many lanes are missing, and what they have come to together
 ports          what this room needs of the others

@@ -12,7 +12,7 @@ Rules:
 4. Towards the end no lane takes more than its share of what is left, and what a slow one has not begun is shared out
    again among those that have nothing to do.
 5. Stopping lets what has begun finish, withdraws the rest, and releases.
-6. Where a failure halts, the first one in the order of the files does (:mod:`asyncstore.schedule.halt`).
+6. The ledger (:mod:`asyncstore.schedule.ledger`) knows which files have no outcome yet, and which failure halts.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ from asyncstore.schedule.backlog import Backlog
 from asyncstore.schedule.batch import Batch
 from asyncstore.schedule.carriage import why_not
 from asyncstore.schedule.concurrency import INTERVAL
-from asyncstore.schedule.halt import Halt
 from asyncstore.schedule.lanes import Lanes
+from asyncstore.schedule.ledger import Ledger
 from asyncstore.schedule.needs import Needs
+from asyncstore.schedule.peer_health import PeerHealth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from asyncstore.schedule.lane import WorkingLane
     from asyncstore.schedule.ports import Association, Converter, OpenAssociation, Outlet, Reader
@@ -101,25 +102,18 @@ class Dispatcher:
         self._options = options
         self._backlog = Backlog(_BACKLOG_INSTANCES, _BACKLOG_BYTES)
         self._needs = Needs(options.proposal)
-        self._lanes = Lanes(options.associations)
-        self._halt = Halt() if options.halt_on_failure else None
-        """``None``: a failure does not end the run, or it has ended."""
+        self._lanes = Lanes()
+        self._peer = PeerHealth(options.associations, time.monotonic)
+        self._ledger = Ledger(halts=options.halt_on_failure)
+        self._halt = self._ledger if options.halt_on_failure else None
+        """The ledger, if a failed attempt halts the run."""
         self._change = asyncio.Event()
-        self._unfinished = 0
         self._is_input_over = False
         self._was_waiting = False
-        self._told: set[str] = set()
-        """Why lanes have ended, as it was logged: once is enough, also where they try it again and again."""
-        self._untold: set[str] = set()
-        """Why lanes have ended, while nobody knows yet whether others can begin."""
         self.stop_reason: str | None = None
         """Why nothing new is started any more."""
-        self.is_halted = False
-        """Whether that is a file that was not stored."""
         self.stopped = asyncio.Event()
         """Set with :attr:`stop_reason`, and at the end of the run."""
-        self.failure: AssociationError | None = None
-        """Why no association could be had any more."""
         self.unconverted: PrepareError | None = None
         """Why what needed a conversion could not be had."""
         self.associations_opened = 0
@@ -127,35 +121,28 @@ class Dispatcher:
 
     async def put(self, instances: list[Instance]) -> None:
         """Add instances; waits while the backlog is full."""
-        self._unfinished += len(instances)
-        if self._halt is not None:
-            self._halt.found(instances)
+        self._ledger.found(instances)
         try:
             while self._backlog.is_full and self.stop_reason is None:
                 await self._changed()
         except BaseException:
-            left = instances if self._halt is None else self._halt.before(instances)
-            self._withdraw(left, self.stop_reason or ABORTED)
+            self._withdraw(self._ledger.to_send(instances), self.stop_reason or ABORTED)
             raise
         if self.stop_reason is not None:
             self._withdraw(instances, self.stop_reason)
             return
-        if self._halt is not None and self._halt.is_coming:
-            instances = self._halt.before(instances)
+        if self._ledger.first_failure is not None:
+            instances = self._ledger.to_send(instances)
             self._halt_if_due()  # they were unfinished while they waited
         refused_before = self._needs.see(instances)
         self._backlog.put(instances)
         self._drop_refused(refused_before)
         self._wake()
 
-    def refuse(self, unsendable: Iterable[Unsendable]) -> None:
-        """Add files that turned out not to be sent."""
-        outcomes = [outcome.of_unsendable(one) for one in unsendable]
-        self._unfinished += len(outcomes)
-        if self.stop_reason is not None and self._options.halt_on_failure:
-            self._settle(one._replace(error=self.stop_reason, is_withdrawn=True) for one in outcomes)
-        else:
-            self._fail((one, None) for one in outcomes)
+    def refuse(self, unsendable: Collection[Unsendable]) -> None:
+        """Add files that cannot be sent."""
+        self._ledger.found(unsendable)
+        self._fail((one.ordinal, outcome.of_unsendable(one)) for one in unsendable)
 
     def end_input(self) -> None:
         """Nothing more will be put."""
@@ -170,13 +157,19 @@ class Dispatcher:
             self._lanes.cancel_opening()
             for lane in self._lanes:
                 withdrawn += lane.withdraw()
-            if self._halt is not None:
-                (kept, behind), self._halt = self._halt.end(reason), None
-                self._settle(kept)
-                withdrawn += behind
-            self._withdraw(withdrawn, reason)
+            self._settle(self._ledger.end(reason, [instance.found for instance in withdrawn]))
             self.stopped.set()
             self._wake()
+
+    @property
+    def failure(self) -> AssociationError | None:
+        """Why no association can be opened any more, if none can."""
+        return self._peer.failure
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether a file that was not stored ended the run."""
+        return self._ledger.is_halted
 
     @property
     def bytes_sent(self) -> int:
@@ -209,23 +202,22 @@ class Dispatcher:
     def _adjust_lanes(self, tasks: anyio.abc.TaskGroup) -> None:
         for _ in range(self._lanes_missing()):
             tasks.start_soon(self._work, self._lanes.add())
-        if self._lanes.retire_surplus():
+        if self._lanes.retire_surplus(self._peer.associations):
             self._wake()
 
     def _lanes_missing(self) -> int:
         is_ending = self.stop_reason is not None or self.failure is not None
-        return 0 if is_ending else self._lanes.missing(len(self._backlog))
+        return 0 if is_ending else self._lanes.missing(self._peer.associations, len(self._backlog))
 
     async def _look(self) -> None:
         """Wait until lanes are missing, everything is done, or it is time for the next look at the rate."""
-        before, since = self._lanes.work, time.monotonic()
+        self._peer.begin_look(self._lanes.work)
         self._was_waiting = False
         with anyio.move_on_after(INTERVAL) as interval:
             while not self._is_done and self._lanes_missing() <= 0:
                 await self._changed()
         if interval.cancelled_caught:
-            rate = (self._lanes.work - before) / (time.monotonic() - since)
-            self._lanes.observe(rate, is_source_limited=self._was_waiting)
+            self._peer.end_look(self._lanes.work, is_source_limited=self._was_waiting or not self._lanes)
             self._share_out()
 
     def _share_out(self) -> None:
@@ -237,7 +229,7 @@ class Dispatcher:
     @property
     def _is_done(self) -> bool:
         """Whether everything has its outcome, and nothing more will be put."""
-        return self._is_input_over and self._unfinished == 0
+        return self._is_input_over and self._ledger.unfinished == 0
 
     async def _work(self, lane: WorkingLane) -> None:
         reader = self._new_reader()
@@ -297,7 +289,7 @@ class Dispatcher:
             return None
         self.associations_opened += 1
         lane.opened(association, self._options.proposal, changes_everything=self._converter.changes_everything)
-        self._tell()
+        self._report(self._peer.accepted())
         self._refuse_uncarried(lane, association, wanted)
         self._wake()  # it may not carry what others left to it
         return association
@@ -309,21 +301,14 @@ class Dispatcher:
 
     def _without(self, lane: WorkingLane, error: AssociationError) -> None:
         """``lane`` ends for ``error``; the others go on, if there are any."""
-        self._lanes.refused(lane)
-        others = self._lanes.others(lane)
         _log.debug("association %d: %s", lane.association_number, error)
-        self._untold.add(str(error))
-        if any(other.association for other in others):
-            self._tell()
-        if not others:
-            self.failure = error
+        others = self._lanes.others(lane)
+        is_any_open = any(other.association for other in others)
+        self._report(self._peer.refused(error, lanes=len(others), is_any_open=is_any_open))
 
-    def _tell(self) -> None:
-        """Say why lanes have ended, now that others go on."""
-        for error in sorted(self._untold - self._told):
-            _log.warning("%s; other associations go on", error)
-        self._told |= self._untold
-        self._untold.clear()
+    def _report(self, refusals: Iterable[str]) -> None:
+        for refusal in refusals:
+            _log.warning("%s; other associations go on", refusal)
 
     def _drop_refused(self, pairs: Iterable[Pair]) -> None:
         """What waits for those of ``pairs`` that are refused is not sent, unless some association accepted them."""
@@ -332,7 +317,7 @@ class Dispatcher:
 
     def _drop(self, pair: Pair, reason: str) -> None:
         """What waits for ``pair`` is not sent."""
-        self._fail((outcome.not_sent(instance, reason), instance) for instance in self._backlog.remove(pair))
+        self._fail((one.ordinal, outcome.not_sent(one, reason)) for one in self._backlog.remove(pair))
         self._wake()
 
     # A lane at work.
@@ -355,7 +340,7 @@ class Dispatcher:
             association.abort()
         elif association.error is None:
             await association.release()
-        is_mute = self._lanes.is_peer_mute(lane, association.error)
+        is_mute = self._peer.ended(association.error, is_answered=lane.is_answered, is_unanswered=lane.is_unanswered)
         if association.error is not None and is_mute:
             self._without(lane, association.error)
         return not is_mute
@@ -365,7 +350,7 @@ class Dispatcher:
         wanted = lane.appetite.update(time.monotonic(), lane.answered)
         if not self._is_input_over:
             return wanted
-        return min(wanted, self._lanes.share(self._unfinished) - association.in_hand)
+        return min(wanted, self._lanes.share(self._ledger.unfinished) - association.in_hand)
 
     async def _waited(self, lane: WorkingLane, association: Association) -> bool:
         """Wait until there may be more for ``association``; false, once nothing is under way, if there will be none."""
@@ -401,14 +386,13 @@ class Dispatcher:
 
     def _met_problem(self, lane: WorkingLane, instance: Instance, reason: str) -> None:
         """It is the turn of ``instance`` in the batch of ``lane``, and it cannot be sent."""
-        self._fail([(outcome.not_sent(instance, reason), instance)], lane)
+        self._fail([(instance.found.ordinal, outcome.not_sent(instance, reason))], lane)
 
     def _put_back(self, instances: list[Instance]) -> None:
         if self.stop_reason is not None:
             self._withdraw(instances, self.stop_reason)
         elif instances:
-            found = [instance.found for instance in instances]
-            self._backlog.put_back(found if self._halt is None else self._halt.before(found))
+            self._backlog.put_back(self._ledger.to_send([instance.found for instance in instances]))
             self._wake()
 
     # Outcomes.
@@ -426,43 +410,40 @@ class Dispatcher:
     def _withdraw(self, instances: Iterable[Instance], reason: str) -> None:
         self._settle([outcome.withdrawn(instance, reason) for instance in instances])
 
-    def _fail(self, failed: Iterable[tuple[Outcome, Instance | None]], lane: WorkingLane | None = None) -> None:
-        """Settle failures known before their turn, or keep them until it is theirs; with the instances they are of.
+    def _fail(self, failures: Iterable[tuple[int, Outcome]], lane: WorkingLane | None = None) -> None:
+        """Note failures, each with its ordinal, of files that have not begun.
 
         What ``lane`` has handed to its association stands before them.
         """
-        if self._halt is None:
-            self._settle(one for one, _ in failed)
-            return
-        are_first = [self._halt.keep(one, instance) for one, instance in failed]
-        if any(are_first):
+        first_before = self._ledger.first_failure
+        self._settle(self._ledger.refuse(failures))
+        if self._ledger.first_failure != first_before:
             self._begin_to_halt(lane)
             self._halt_if_due()
 
     def _begin_to_halt(self, reached_by: WorkingLane | None = None) -> None:
-        """There is a failure that stands before all others: nothing behind it is begun any more."""
-        if self._halt is not None:
-            waiting = self._backlog.clear()
-            for lane in self._lanes:
-                waiting += lane.withdraw(all_of_it=lane is not reached_by)
-            self._backlog.put_back([instance.found for instance in self._halt.before(waiting)])
-            self.stopped.set()  # nothing more has to be found
-            self._wake()  # the backlog has room for who waits to put more, and lanes may have lost what was theirs
+        """There is a new first failure: nothing behind it begins any more."""
+        waiting = self._backlog.clear()
+        for lane in self._lanes:
+            waiting += lane.withdraw(all_of_it=lane is not reached_by)
+        self._backlog.put_back(self._ledger.to_send([instance.found for instance in waiting]))
+        self.stopped.set()  # nothing more has to be found
+        self._wake()  # the backlog has room for who waits to put more, and lanes may have lost what was theirs
 
-    def _settle(self, outcomes: Iterable[Outcome]) -> None:
-        for settled in outcomes:
-            self._unfinished -= 1
-            self._outlet.put((settled,))
-        self._halt_if_due()
-        if self._unfinished == 0:
-            self._wake()
+    def _settle(self, outcomes: Collection[Outcome]) -> None:
+        """Hand on the outcomes of files that are finished."""
+        if outcomes:
+            self._outlet.put(outcomes)
+        if self._ledger.settle(outcomes):
+            self._halt_if_due()
+            if self._ledger.unfinished == 0:
+                self._wake()
 
     def _halt_if_due(self) -> None:
-        """End the run, if it is the turn of the first failure."""
-        if self._halt is not None and self._halt.is_due(self._unfinished):
-            self.is_halted = True
-            self._settle(self._halt.turn())
-            self.stop(self._halt.reason)
+        """End the run if the turn of the first failure has come."""
+        if self._ledger.is_due:
+            self._settle(self._ledger.turn())
+            self.stop(self._ledger.reason)
 
     # Waking each other.
 

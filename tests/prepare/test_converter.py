@@ -93,9 +93,14 @@ async def test_what_cannot_be_converted_is_said_in_its_place():
             assert made[1].path == found[1].path
 
 
-async def test_an_instance_keeps_its_identity_when_it_is_converted_again(tmp_path):
-    found = [one._replace(ordinal=ordinal) for ordinal, one in enumerate(_files(tmp_path, 5, 2000), 1)]
+@pytest.mark.parametrize(("ordinals", "passed_over"), [(range(1, 6), []), ([2, 4, 6, 7, 9], [1, 3, 5, 8, 10])])
+async def test_an_instance_keeps_its_identity_when_it_is_converted_again(tmp_path, ordinals, passed_over):
+    """Files that are no instances do not count: every series has as many instances as were asked for."""
+    files = _files(tmp_path, 5, 2000)
+    found = [one._replace(ordinal=ordinal) for ordinal, one in zip(ordinals, files, strict=True)]
     with _converter(ConversionOptions(Invent(instances=2))) as converter:
+        for ordinal in passed_over:
+            converter.pass_over(ordinal)
         uids, series = [], []
         for portion in (found[:2], found[2:], found[:1], found[3:4]):
             async with converter.converted(portion, EXPLICIT) as made:

@@ -169,6 +169,14 @@ async def test_a_file_that_kills_its_worker_again_is_unsendable_and_the_others_g
         assert isinstance(one, Instance) or one.reason == "looking into it killed a worker process, twice (SIGKILL)"
 
 
+async def test_every_answer_has_the_ordinal_of_its_file_also_where_the_worker_died(folder):
+    paths = [_file(folder, name) for name in ["1", "kills", "2"]] + ["gone"]
+    with _closing(Pool(1)) as pool:
+        found = await pool.probe(paths, [7, 9, 10, 20])
+    assert [(one.path, one.ordinal) for one in found] == list(zip(paths, [7, 9, 10, 20], strict=True))
+    assert [type(one) for one in found] == [Instance, Unsendable, Instance, Unsendable]
+
+
 async def test_a_batch_beside_one_that_kills_is_not_touched(folder):
     killing, calm = [_file(folder, "kills")], [_file(folder, "1"), _file(folder, "2")]
     with _closing(Pool(2)) as pool:

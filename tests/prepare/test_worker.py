@@ -49,7 +49,7 @@ def _answers(*requests):
     """What a worker process answers; it must then end well, for its input ends."""
     sent = io.BytesIO()
     for paths in requests:
-        write_message(sent, [PROBE, paths])
+        write_message(sent, [PROBE, [(path, 0) for path in paths]])
     ended = subprocess.run(_COMMAND, input=sent.getvalue(), capture_output=True, check=True, timeout=20)
     received = io.BytesIO(ended.stdout.removeprefix(HELLO))
     answers = [read_message(received) for _ in requests]

@@ -7,6 +7,7 @@ happened is found in its attributes afterwards.
 import asyncio
 from collections import deque
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import NamedTuple
 
 from asyncstore.errors import AbortedHere, AssociationError, AssociationRejected, LinkLost
@@ -17,9 +18,17 @@ SYNTAX = "1.2.840.10008.1.2.4.50"
 """A compressed one, for which nothing else is proposed."""
 
 
+_ordinals = count(1)
+
+
 def instance(name, sop_class_uid="1.1"):
-    """An instance to send; the world is told elsewhere what becomes of its file."""
-    return Instance(str(name), sop_class_uid, f"1.9.{name}", SYNTAX, 0, 10)
+    """An instance to send, the next in order; the world is told elsewhere what becomes of its file."""
+    return Instance(str(name), sop_class_uid, f"1.9.{name}", SYNTAX, 0, 10, ordinal=next(_ordinals))
+
+
+def no_instance(path, reason):
+    """A file that cannot be sent, the next in order."""
+    return Unsendable(path, reason, next(_ordinals))
 
 
 class Conduct(NamedTuple):

@@ -15,7 +15,7 @@ from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsen
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from oracle import until
-from schedule.fakes import SYNTAX, Conduct, World, instance
+from schedule.fakes import SYNTAX, Conduct, World, instance, no_instance
 
 _AS_IT_IS, _OTHER = IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1"
 """Transfer syntaxes one of which is converted into the other."""
@@ -122,7 +122,7 @@ async def test_there_are_as_many_associations_as_asked_for_and_no_more_than_inst
 async def test_files_that_are_no_instances_get_their_outcome_at_once():
     world = World()
     dispatcher = world.dispatcher()
-    unsendable = [Unsendable("a", "empty"), Unsendable("b", "not DICOM")]
+    unsendable = [no_instance("a", "empty"), no_instance("b", "not DICOM")]
     dispatcher.refuse(unsendable)
     assert [(outcome.path, outcome.result, outcome.error) for outcome in world.outcomes] == [
         ("a", Result.NOT_SENT, "empty"),
@@ -584,10 +584,10 @@ async def test_a_run_that_has_no_association_any_more_is_not_halted_by_a_failure
     dispatcher = world.dispatcher(halt_on_failure=True)
     running = asyncio.create_task(dispatcher.run())
     await dispatcher.put(_names(3))
-    dispatcher.refuse([Unsendable("a", "empty")])
+    dispatcher.refuse([no_instance("a", "empty")])
     dispatcher.end_input()
     await asyncio.wait_for(running, _PATIENCE)
-    _assert_in_order(world, dispatcher, _names(3), [Unsendable("a", "")])
+    _assert_in_order(world, dispatcher, _names(3), [no_instance("a", "")])
     assert dispatcher.stop_reason == str(dispatcher.failure)
     assert not dispatcher.is_halted
 
@@ -596,11 +596,11 @@ async def test_a_file_that_is_no_instance_halts():
     world = World()
     dispatcher = world.dispatcher(halt_on_failure=True)
     running = asyncio.create_task(dispatcher.run())
-    dispatcher.refuse([Unsendable("a", "empty"), Unsendable("b", "empty")])
+    dispatcher.refuse([no_instance("a", "empty"), no_instance("b", "empty")])
     await dispatcher.put(_names(3))
     dispatcher.end_input()
     await asyncio.wait_for(running, _PATIENCE)
-    _assert_in_order(world, dispatcher, _names(3), [Unsendable("a", ""), Unsendable("b", "")])
+    _assert_in_order(world, dispatcher, _names(3), [no_instance("a", ""), no_instance("b", "")])
     assert world.begun == []
 
 
@@ -766,7 +766,7 @@ async def _halted_in_turn(fates, *, is_converted, associations, window):
     instances, unsendable = [], []
     for number, fate in enumerate(fates):
         if fate == "no instance":
-            unsendable.append(Unsendable(str(number), "not a DICOM file"))
+            unsendable.append(no_instance(str(number), "not a DICOM file"))
             dispatcher.refuse(unsendable[-1:])
         else:
             one = instance(number, "1.2" if fate == "no context" else "1.1")
@@ -820,8 +820,8 @@ async def _halted(conduct, instances, unsendable=(), behind=()):
 
 
 async def test_halting_sends_what_stands_before_a_file_that_cannot_be_sent_and_nothing_behind_it():
-    bad = Unsendable("bad", "not a DICOM file")
-    world = await _halted(Conduct(), _names(20), [bad], _names(20, start=20))
+    before, bad, behind = _names(20), no_instance("bad", "not a DICOM file"), _names(20, start=20)
+    world = await _halted(Conduct(), before, [bad], behind)
     assert {outcome.path for outcome in world.outcomes if outcome.result is Result.STORED} == {
         str(n) for n in range(20)
     }
@@ -841,7 +841,7 @@ async def test_halting_sends_what_stands_before_a_file_without_context_and_nothi
 
 
 async def test_halting_with_nothing_but_a_file_that_cannot_be_sent_ends():
-    world = await _halted(Conduct(), [], [Unsendable("bad", "not a DICOM file")])
+    world = await _halted(Conduct(), [], [no_instance("bad", "not a DICOM file")])
     assert _results(world) == {Result.NOT_SENT: 1}
 
 
@@ -1122,7 +1122,7 @@ class _Script:
             self.instances += found
             self.files.put_nowait(found)
         elif step == "refuse":
-            found = [Unsendable(f"no instance {len(self.unsendable) + number}", "empty") for number in range(what)]
+            found = [no_instance(f"no instance {len(self.unsendable) + number}", "empty") for number in range(what)]
             self.unsendable += found
             self.files.put_nowait(found)
         elif step == "shut":

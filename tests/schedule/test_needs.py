@@ -14,7 +14,7 @@ A, B, C = ((sop_class, SYNTAX) for sop_class in ("1.1", "1.2", "1.3"))
 
 def _lanes(*associations):
     """A lane for each of these: what was proposed, and what of it was accepted."""
-    lanes = Lanes(len(associations))
+    lanes = Lanes()
     for proposed, accepted in associations:
         lane = lanes.add()
         lane.opens(Planned().contexts(proposed), 1)

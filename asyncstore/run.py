@@ -1,0 +1,221 @@
+"""One run of a sender: from the survey to the dispatcher, and from the dispatcher to the consumer.
+
+Rules:
+
+1. Every file that the survey found has one outcome when the run is over, however it ended.
+2. A consumer that does not take outcomes slows the feeding and the lanes; it never loses one.
+3. What kept the whole run from being attempted is raised where the consumer iterates, after the last outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import anyio
+
+from asyncstore.model import Instance, Outcome, Progress, Result, Unsendable
+from asyncstore.observe.unusual_uids import first_unusual, warning_about
+from asyncstore.schedule.dispatch import ABORTED
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator
+
+    from asyncstore.prepare.converter import Converter
+    from asyncstore.schedule.dispatch import Dispatcher
+    from asyncstore.surveying import Survey
+
+_log = logging.getLogger(__name__)
+
+_OUTCOMES_WAITING = 8192
+"""Outcomes that may wait for the consumer before the lanes wait too: half a second's at the fastest, some 5 MB."""
+_OUTCOMES_SECONDS = 0.02
+"""Outcomes are handed on in batches of this long: waking the consumer for each one would cost as much as the store."""
+
+
+class Outlet:
+    """Outcomes on their way to the consumer."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Outcome] = []
+        self._filled = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._closed = asyncio.Event()
+
+    def put(self, outcomes: Iterable[Outcome]) -> None:
+        """Add outcomes; never waits."""
+        self._waiting.extend(outcomes)
+        self._filled.set()
+
+    async def room(self) -> None:
+        """Wait until the consumer has taken enough of them."""
+        while len(self._waiting) > _OUTCOMES_WAITING:
+            await self._emptied.wait()
+
+    def close(self) -> None:
+        """No more will come."""
+        self._closed.set()
+        self._filled.set()
+
+    async def take(self) -> list[Outcome]:
+        """The outcomes of the last moment; none when there will be no more."""
+        await self._filled.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_OUTCOMES_SECONDS):
+                await self._closed.wait()
+        outcomes, self._waiting = self._waiting, []
+        if not self._closed.is_set():
+            self._filled.clear()
+        self._emptied.set()
+        self._emptied = asyncio.Event()
+        return outcomes
+
+
+class Run:
+    """One run of a sender: an asynchronous iterator of :class:`~asyncstore.model.Outcome`, one for every file found.
+
+    After the last outcome it raises what kept the whole run from being attempted, if something did:
+    :class:`~asyncstore.errors.AssociationError` when no association could be had at all,
+    :class:`~asyncstore.errors.PrepareError` when no worker process could.
+    """
+
+    def __init__(self, files: Survey, converter: Converter, dispatcher: Dispatcher, outlet: Outlet) -> None:
+        self._files = files
+        self._converter = converter
+        self._dispatcher = dispatcher
+        self._outlet = outlet
+        self._taken: Iterator[Outcome] = iter(())
+        self._undelivered: list[Instance | Unsendable] = []
+        """What the survey gave and the dispatcher has not been given yet."""
+        self._probed = 0
+        self._bytes_probed = 0
+        self._has_warned = False
+        """Whether an unusual UID has been told of: once is enough."""
+        self._failure: BaseException | None = None
+        self._task = asyncio.create_task(self._go())
+        self._task.add_done_callback(self._ended)
+
+    def __aiter__(self) -> AsyncIterator[Outcome]:
+        return self
+
+    async def __anext__(self) -> Outcome:
+        for taken in self._taken:
+            return taken
+        batch = await self.next_batch()
+        if not batch:
+            raise StopAsyncIteration
+        self._taken = iter(batch)
+        return next(self._taken)
+
+    async def batches(self) -> AsyncIterator[list[Outcome]]:
+        """The outcomes in the batches they arrive in, some fifty a second at most: cheaper than one by one."""
+        while batch := await self.next_batch():
+            yield batch
+
+    async def next_batch(self) -> list[Outcome]:
+        """The next batch; empty when the run is over.
+
+        Raises:
+            AsyncstoreError: the run is over, and this kept it from being attempted.
+        """
+        batch = await self._outlet.take()
+        if not batch and self._failure is not None:
+            raise self._failure
+        return batch
+
+    def progress(self) -> Progress:
+        """The run at this moment."""
+        dispatcher = self._dispatcher
+        return Progress(
+            self._files.found, self._files.is_walking, self._probed, self._bytes_probed, dispatcher.bytes_sent,
+            dispatcher.associations_opened, dispatcher.lanes(), self._files.is_cut_short,
+        )  # fmt: skip
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether a file that was not stored ended the run."""
+        return self._dispatcher.is_halted
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of the run is left but outcomes to be taken."""
+        return self._task.done()
+
+    def stop(self, reason: str = "the run was interrupted before it was sent") -> None:
+        """Start nothing new. Stores under way finish, associations are released, and the iteration then ends."""
+        self._dispatcher.stop(reason)
+
+    def abort(self) -> None:
+        """End now: associations are aborted, and what was under way is of unknown outcome."""
+        self._task.cancel()
+
+    async def aclose(self) -> None:
+        """Abort, unless it is over, and wait until nothing of the run is left."""
+        self.abort()
+        await asyncio.wait({self._task})
+
+    async def _go(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._dispatcher.run)
+            with anyio.CancelScope() as feeding:
+                tasks.start_soon(self._stop_feeding_when_stopped, feeding)
+                await self._feed()
+            self._dispatcher.end_input()
+        if self._failure is None:
+            self._failure = self._dispatcher.unconverted
+        if self._failure is None and not self._dispatcher.associations_opened:
+            self._failure = self._dispatcher.failure
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """However the run ended, and even if it never began: the last outcomes."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = error
+        reason = self._dispatcher.stop_reason or ABORTED
+        left = [*(found.path for found in self._undelivered), *self._files.close()]
+        self._outlet.put(Outcome(path, Result.NOT_SENT, error=reason, is_withdrawn=True) for path in left)
+        self._outlet.close()
+
+    async def _feed(self) -> None:
+        """From the survey to the dispatcher."""
+        try:
+            async for batch in self._files:
+                self._probed += len(batch)
+                self._undelivered = batch
+                for is_sendable, run in groupby(batch, _is_instance):
+                    found = list(run)
+                    self._undelivered = self._undelivered[len(found) :]
+                    if is_sendable:
+                        instances = [one for one in found if isinstance(one, Instance)]
+                        self._bytes_probed += sum(instance.length for instance in instances)
+                        if not self._has_warned:
+                            self._warn_of_unusual(instances)
+                        await self._dispatcher.put(instances)
+                    else:
+                        unsendable = [one for one in found if isinstance(one, Unsendable)]
+                        if self._converter.invents:
+                            for one in unsendable:
+                                self._converter.pass_over(one.ordinal)
+                        self._dispatcher.refuse(unsendable)
+                await self._outlet.room()
+        except Exception as error:  # noqa: BLE001 - raised where the consumer iterates: a run has no one else to tell
+            self._failure = error
+            self._dispatcher.stop(str(error))
+
+    def _warn_of_unusual(self, instances: Iterable[Instance]) -> None:
+        unusual = first_unusual(instances)
+        if unusual is not None:
+            self._has_warned = True
+            _log.warning("%s", warning_about(unusual))
+
+    async def _stop_feeding_when_stopped(self, feeding: anyio.CancelScope) -> None:
+        """Nothing more is needed then, and a worker that looks into a file may wait for ever for a file server."""
+        await self._dispatcher.stopped.wait()
+        self._files.stop_walking()
+        feeding.cancel()
+
+
+def _is_instance(found: Instance | Unsendable) -> bool:
+    return isinstance(found, Instance)
