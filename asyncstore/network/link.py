@@ -233,7 +233,7 @@ class Link:
 if hasattr(socket.socket, "sendmsg"):
 
     def _gather(connected: socket.socket, buffers: Sequence[Octets]) -> int:
-        return connected.sendmsg(buffers)
+        return connected.send(buffers[0]) if len(buffers) == 1 else connected.sendmsg(buffers)
 
 else:
 

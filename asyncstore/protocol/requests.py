@@ -214,7 +214,7 @@ class Requests:
         finished: list[Exchange] = []
         is_loaded = False
         payload = 0
-        while self._queue and payload < _GATHERED and len(buffers) < _MOST_BUFFERS:
+        while self.goes_on and payload < _GATHERED and len(buffers) < _MOST_BUFFERS:
             item = self._queue[0]
             if not isinstance(item, Instance):
                 taken = self._take_piece(item, buffers, spent, finished)
@@ -229,9 +229,7 @@ class Requests:
         return Gathered(buffers, payload, spent, finished)
 
     def _take_whole(self, instance: Instance, buffers: list[pdu.Octets]) -> int | None:
-        """Begin and end the store of an instance; its bytes, ``None`` where it cannot begin now."""
-        if len(self._outstanding) >= self._window:
-            return None
+        """Begin and end the store of an instance; its bytes, ``None`` where they cannot be loaded."""
         data = instance.data if instance.data is not None else self._load(instance)
         if data is None:
             return None
@@ -244,8 +242,6 @@ class Requests:
     ) -> int | None:
         """Send a piece, or a part of a large one; its bytes, ``None`` where it cannot be sent now."""
         if piece.is_first:
-            if len(self._outstanding) >= self._window:
-                return None
             buffers += self._begin_store(piece.instance)
         exchange = self._sending
         if exchange is None or (piece.problem is not None and not piece.is_first):
