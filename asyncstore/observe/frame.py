@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.text import Text
 
 from asyncstore.model import Outcome, Progress, Result
-from asyncstore.observe.cells import clip, pad, shorten
-from asyncstore.observe.lanes import lane_rows
-from asyncstore.observe.readable import (
+from asyncstore.observe.fit_width import clip, pad, shorten
+from asyncstore.observe.formatting import (
     format_byte_rate,
     format_bytes,
     format_count,
@@ -33,6 +32,7 @@ from asyncstore.observe.readable import (
     format_rate,
     printable,
 )
+from asyncstore.observe.lanes import lane_rows
 from asyncstore.observe.results import SHOWN
 from asyncstore.protocol.status import describe, result_of
 

@@ -20,7 +20,7 @@ from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING
 
 from asyncstore.named_files import private
-from asyncstore.observe.readable import printable
+from asyncstore.observe.formatting import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

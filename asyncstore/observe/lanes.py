@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.text import Text
 
 from asyncstore.model import LaneState
-from asyncstore.observe.cells import clip, pad, shorten
-from asyncstore.observe.readable import format_bytes, format_count, printable
+from asyncstore.observe.fit_width import clip, pad, shorten
+from asyncstore.observe.formatting import format_bytes, format_count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from asyncstore.observe.formatting import printable
 from asyncstore.observe.frame import View, frame
 from asyncstore.observe.output import line_of
-from asyncstore.observe.pace import Pace
-from asyncstore.observe.readable import printable
+from asyncstore.observe.rates import Rates
 from asyncstore.observe.terminal import Region
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class LiveDisplay:
         self._terminal = terminal
         self._title = title
         self._region = Region(terminal)
-        self._pace = Pace()
+        self._rates = Rates()
         self._notice = ""
         self._log: deque[Line] = deque()
         self._shown = False
@@ -59,16 +59,16 @@ class LiveDisplay:
 
     def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
         """Draw the next frame, and above it what was logged since the last."""
-        self._pace.sample(tally, progress, now)
+        self._rates.sample(tally, progress, now)
         if not self._terminal.is_ready:
             return
         view = View(
             tally=tally,
             progress=progress,
-            rate=self._pace.rate,
-            fraction=self._pace.fraction,
+            rate=self._rates.rate,
+            fraction=self._rates.fraction,
             seconds=tally.seconds(now),
-            seconds_left=self._pace.seconds_left,
+            seconds_left=self._rates.seconds_left,
             notice=self._notice,
         )
         width, height = self._terminal.console.size

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncstore.model import Result
+from asyncstore.observe.formatting import format_byte_rate, format_count, format_estimate, format_rate, printable
 from asyncstore.observe.output import line_of
-from asyncstore.observe.pace import Pace
-from asyncstore.observe.readable import format_byte_rate, format_count, format_estimate, format_rate, printable
+from asyncstore.observe.rates import Rates
 from asyncstore.observe.results import SHOWN
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class PlainDisplay(LogDisplay):
     def __init__(self, output: Output, title: str) -> None:
         super().__init__(output)
         self._title = title
-        self._pace = Pace(_INTERVAL)
+        self._rates = Rates(_INTERVAL)
         self._next = _INTERVAL
 
     def __enter__(self) -> Self:
@@ -75,19 +75,19 @@ class PlainDisplay(LogDisplay):
 
     def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
         """Show a line if it is time for one; the rates in it are those since the last."""
-        self._pace.sample(tally, progress, now)
+        self._rates.sample(tally, progress, now)
         if tally.seconds(now) >= self._next:
             self._next = tally.seconds(now) + _INTERVAL
-            self.log(progress_line(tally, progress, self._pace))
+            self.log(progress_line(tally, progress, self._rates))
 
 
-def progress_line(tally: Tally, progress: Progress, pace: Pace) -> str:
+def progress_line(tally: Tally, progress: Progress, rates: Rates) -> str:
     """Say in one line how far a run is: ``12 480 of 31 000 stored, 3 failed, 410/s, 215 MB/s, about 1 min left``."""
     found = f"{format_count(progress.found)}{'+' if progress.walking else ''}"
     parts = [f"{format_count(tally.stored + tally.warning)} of {found} stored"]
     others = ((tally.count(result), shown.word) for result, shown in SHOWN.items() if result not in _STORED)
     parts += [f"{format_count(count)} {word}" for count, word in others if count]
-    parts += [format_rate(pace.rate.instances), format_byte_rate(pace.rate.bytes)]
-    if pace.seconds_left is not None:
-        parts.append(f"{format_estimate(pace.seconds_left)} left")
+    parts += [format_rate(rates.rate.instances), format_byte_rate(rates.rate.bytes)]
+    if rates.seconds_left is not None:
+        parts.append(f"{format_estimate(rates.seconds_left)} left")
     return ", ".join(parts)

@@ -26,8 +26,7 @@ import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Result
-from asyncstore.observe.output import line_of
-from asyncstore.observe.readable import (
+from asyncstore.observe.formatting import (
     counted,
     format_byte_rate,
     format_bytes,
@@ -36,6 +35,7 @@ from asyncstore.observe.readable import (
     format_rate,
     printable,
 )
+from asyncstore.observe.output import line_of
 from asyncstore.observe.reasons import Group, selection
 from asyncstore.observe.repeats import MOST_UIDS
 from asyncstore.observe.results import SHOWN

@@ -13,7 +13,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Outcome, Result
-from asyncstore.observe.readable import printable
+from asyncstore.observe.formatting import printable
 from asyncstore.observe.reasons import Detail, Reasons
 from asyncstore.observe.repeats import Repeats
 from asyncstore.protocol.status import describe

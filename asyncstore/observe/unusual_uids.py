@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from asyncstore.model import Oddity
-from asyncstore.observe.readable import printable
+from asyncstore.observe.formatting import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

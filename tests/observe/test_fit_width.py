@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from asyncstore.observe.cells import clip, pad, shorten
+from asyncstore.observe.fit_width import clip, pad, shorten
 
 _TEXTS = st.text(st.sampled_from("ab/. 病é.\\"), max_size=80)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.observe.readable import (
+from asyncstore.observe.formatting import (
     format_byte_rate,
     format_bytes,
     format_count,

@@ -82,7 +82,7 @@ class _Window:
         return (last.work - first.work) / seconds if seconds > 0 else 0.0
 
 
-class Pace:
+class Rates:
     """Rates, share done and time left of a run, from samples of it.
 
     Args:
