@@ -28,7 +28,7 @@ def test_a_stall_is_seen_within_the_window():
     assert rates.rate.instances == 0
 
 
-def test_the_share_done_and_the_time_left_follow_from_what_is_found():
+def test_the_share_done_and_the_time_left_follow_from_the_files_found():
     rates, _ = _run(seconds=6)
     assert rates.fraction == pytest.approx(0.6)
     assert rates.seconds_left == pytest.approx(4.0, rel=0.01)
@@ -40,7 +40,7 @@ def test_no_time_left_is_guessed_at_the_very_beginning():
 
 
 def test_no_time_left_is_guessed_while_the_walk_goes_on():
-    """A walk that is held back by a full backlog is always the same few files ahead."""
+    """A full backlog holds the walk back: it is always the same few files ahead."""
     rates, tally = Rates(), Tally(0.0)
     for tick in range(1, 41):
         tally.add(stored(25))
@@ -93,7 +93,7 @@ def test_samples_at_the_same_moment_do_no_harm():
     assert rates.fraction == 0.0
 
 
-def test_what_is_withdrawn_at_the_end_of_a_run_is_no_progress():
+def test_withdrawn_files_are_no_progress():
     rates, tally = _run(seconds=4)
     before = rates.fraction
     tally.add([withdrawn()] * 600)
@@ -102,7 +102,7 @@ def test_what_is_withdrawn_at_the_end_of_a_run_is_no_progress():
     assert rates.seconds_left is None
 
 
-def test_what_the_scp_refuses_has_no_rate_however_fast_it_is_sent():
+def test_refused_instances_do_not_count_in_the_rate():
     rates, tally = Rates(), Tally(0.0)
     for tick in range(1, 41):
         tally.add([failed()] * 100)
@@ -137,7 +137,7 @@ def test_no_time_left_is_guessed_from_bytes_that_may_lie_in_buffers():
     assert rates.seconds_left is None
 
 
-def test_a_large_instance_under_way_lets_the_time_left_be_told():
+def test_a_large_instance_under_way_allows_an_estimate():
     rates, tally = Rates(), Tally(0.0)
     for tick in range(1, 41):
         rates.sample(tally, Progress(1, False, 1, 2_000_000_000, tick * 25_000_000, 1, ()), tick / 4)
