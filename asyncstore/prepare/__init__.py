@@ -6,7 +6,6 @@ probe           find the instance in a file from its file meta information
 lenient_probe   the same for unusual files
 completeness    check that a data set is complete, without walking it if possible
 element_walk    the same, element by element
-flaws           the reasons why a data set cannot be sent
 small_elements  regular expressions that match runs of small elements
 elements        headers, VRs and tags (PS3.5 7)
 encoding        transfer syntaxes; inflate and deflate

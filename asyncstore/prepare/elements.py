@@ -50,33 +50,12 @@ LONG_HEADER = 12
 LONG_VRS = frozenset(
     vr.encode() for vr in ["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"]
 )
-SHORT_VRS = frozenset(
-    vr.encode()
-    for vr in [
-        "AE",
-        "AS",
-        "AT",
-        "CS",
-        "DA",
-        "DS",
-        "DT",
-        "FD",
-        "FL",
-        "IS",
-        "LO",
-        "LT",
-        "PN",
-        "SH",
-        "SL",
-        "SS",
-        "ST",
-        "TM",
-        "UI",
-        "UL",
-        "US",
-    ]
-)
+SHORT_VRS = frozenset((
+    b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS",
+    b"ST", b"TM", b"UI", b"UL", b"US",
+))  # fmt: skip
 """The VRs with lengths of 32 and of 16 bits (PS3.5 7.1.2)."""
+VRS = LONG_VRS | SHORT_VRS
 
 UID_PADDING = bytes(range(0x21))
 """Padding behind a UID: NUL by the standard; real files also have white space (seen: TAB, line feed)."""

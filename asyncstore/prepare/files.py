@@ -80,6 +80,12 @@ def opened_unchanged(instance: Instance, open_file: Callable[[str], int] = opene
     return descriptor
 
 
+def read_at(descriptor: int, position: int, count: int) -> bytes:
+    """Up to ``count`` bytes of a file from ``position`` on; not all systems have ``os.pread``."""
+    os.lseek(descriptor, position, os.SEEK_SET)
+    return os.read(descriptor, count)
+
+
 def version_of(status: os.stat_result) -> FileVersion:
     """Device, inode, and times of the last modification and status change."""
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns

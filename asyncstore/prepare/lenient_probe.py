@@ -35,9 +35,9 @@ from asyncstore.prepare.elements import (
     LONG_VRS,
     SEQUENCE_END,
     SHORT_HEADER,
-    SHORT_VRS,
     UID_PADDING,
     UNDEFINED,
+    VRS,
     is_vr,
     layout_of,
 )
@@ -60,7 +60,6 @@ _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
 _META_UIDS = {0x0002: "sop_class", 0x0003: "sop_instance", 0x0010: "transfer_syntax"}
 
-_VRS = LONG_VRS | SHORT_VRS
 _LENGTH_SIZE = 4
 
 _FIRST_GROUP = 0x0008
@@ -150,7 +149,7 @@ def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:
         if group != _META_GROUP:
             return uids, position
         value = position + SHORT_HEADER
-        if vr not in _VRS:
+        if vr not in VRS:
             (length,) = implicit.unpack_from(head, position)
         elif vr in LONG_VRS:
             if value + _LENGTH_SIZE > len(head):
@@ -178,7 +177,7 @@ def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
     group = big if is_big else little
     if group not in _GROUPS:
         return None, None
-    if data_set[4:6] in _VRS:
+    if data_set[4:6] in VRS:
         return group, EXPLICIT_VR_BIG_ENDIAN if is_big else EXPLICIT_VR_LITTLE_ENDIAN
     length = int.from_bytes(data_set[4:8], "big" if is_big else "little")
     if length > size - SHORT_HEADER and length != UNDEFINED:
