@@ -4,8 +4,8 @@
         async for outcome in sender.send(["/archive"]):
             print(outcome.result, outcome.path)
 
-The names below are imported when they are first used: ``--help`` and the worker processes need few of them. (So no
-module may have the name of one: once imported, it would stand in its place.)
+The names below are imported on first use: ``--help`` and the worker processes need few of them. (So no module may have
+one of these names: once imported, it would replace the object.)
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ _HOMES = {
     "source": ("WalkOptions",),
     "surveying": ("survey",),
 }
-"""Where each public name lives."""
+"""The public names by their modules."""
 
 __all__ = [
     "AbortedHere",
@@ -145,7 +145,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - each name has its own type
     for module, names in _HOMES.items():
         if name in names:
             return getattr(import_module(f"asyncstore.{module}"), name)

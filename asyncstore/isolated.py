@@ -1,7 +1,7 @@
-"""Command lines that run a module of ours in a fresh interpreter, which searches only trusted folders for modules.
+"""Command lines that run one of our modules in a new interpreter, which imports from trusted folders only.
 
-An interpreter that starts with ``-m`` or ``-c`` searches the working directory before the standard library. That may
-be a CD or an unpacked archive of somebody else's, with a ``struct.py`` in it.
+An interpreter with ``-m`` or ``-c`` searches the working directory before the standard library. That directory may be a
+CD or an unpacked archive with a hostile ``struct.py``.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 _IMPORT_ROOT = str(Path(__file__).resolve().parent.parent)
 
 _STARTUP = "import sys; sys.path += {folders!a}; from {module} import main; sys.exit(main())"
-"""``a``: names of folders may hold bytes that no argument can carry as text."""
+"""``!a``: folder names may hold bytes that an argument cannot carry as text."""
 
 
 def isolated(module: str) -> list[str]:
     """The words of a command line that calls ``main()`` of ``module``; more words become its ``sys.argv[1:]``.
 
     The interpreter searches the standard library first (``-I -S``: no working directory, no ``PYTHON*`` variables, no
-    site packages), then the folder of this package, then the folders that this process searches, which are wherever
-    our dependencies come from: a virtual environment, the user's site packages, ``PYTHONPATH``.
+    site packages), then the folder of this package, then the folders that this process searches for its dependencies:
+    a virtual environment, the user's site packages, ``PYTHONPATH``.
     """
-    utf8 = f"utf8={sys.flags.utf8_mode}"  # -I ignores PYTHONUTF8, and both sides have to read file names alike
+    utf8 = f"utf8={sys.flags.utf8_mode}"  # -I ignores PYTHONUTF8, and both processes must decode file names alike
     startup = _STARTUP.format(folders=[_IMPORT_ROOT, *_searched_here()], module=module)
     return [sys.executable, "-I", "-S", "-X", utf8, "-c", startup]
 
@@ -38,8 +38,8 @@ def _searched_here() -> list[str]:
 
 
 def _is_working_directory(folder: str) -> bool:
-    """Whether it is, by whatever name."""
+    """Whether a folder is the working directory, also by another name."""
     try:
         return Path(folder).samefile(os.curdir)
-    except OSError:  # there is no such folder, as there need not be
+    except OSError:  # sys.path may name missing folders
         return False

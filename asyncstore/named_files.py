@@ -1,11 +1,10 @@
-"""Files that a user named: small ones are read whole or refused in a line; new ones are made for their owner alone.
+"""Files that a user named: small ones are read whole or refused; only the owner may read new ones.
 
 Rules:
 
-1. A name may lead to anything: a pipe (``<(...)``), a terminal, ``/dev/zero``, a sparse file of 10 GB. No more is read
+1. A name may lead to anything: a pipe (``<(...)``), a terminal, ``/dev/zero``, a sparse file of 10 GB. Not more is read
    than the caller allows.
-2. Opening and reading may wait for somebody else (a FIFO without a writer). Ctrl-C ends that wait, also where an event
-   loop runs.
+2. Opening and reading may block (a FIFO without a writer). Ctrl-C interrupts them, even while an event loop runs.
 3. Symbolic links are followed: the user named them, and ``/dev/stdout`` is one.
 """
 
@@ -24,12 +23,12 @@ _OWNER_ONLY = 0o600
 
 
 def read_named(path: str, most: int, complaint: str) -> bytes:
-    """All of a small file.
+    """Read a small file.
 
     Args:
         path: the file.
-        most: how many bytes it may have.
-        complaint: how the refusal begins: ``--jwt FILE: cannot read it``.
+        most: its greatest length in bytes.
+        complaint: the beginning of the error message: ``--jwt FILE: cannot read it``.
 
     Raises:
         UsageError: it cannot be read, or is longer.
@@ -45,25 +44,25 @@ def read_named(path: str, most: int, complaint: str) -> bytes:
 
 
 def first_bytes(path: str, most: int) -> bytes:
-    """What a file begins with: this many bytes, or all there are.
+    """The first bytes of a file, at most ``most``.
 
     Raises:
         OSError: it cannot be read.
         ValueError: the name holds a NUL character.
     """
-    with interruptible(), open(path, "rb") as file:  # noqa: PTH123 - pathlib costs every command line 7 ms
+    with interruptible(), open(path, "rb") as file:  # noqa: PTH123 - the import of pathlib takes 7 ms
         return file.read(most)
 
 
 def private(path: str, flags: int) -> int:
-    """Open a file for :func:`open` (its ``opener``): a new one is its owner's alone, an old one keeps its mode."""
+    """An ``opener`` for :func:`open`: only the owner may read a new file; an old one keeps its mode."""
     return os.open(path, flags, _OWNER_ONLY)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """While it lasts, Ctrl-C raises KeyboardInterrupt: an event loop that runs would keep it until the wait is over."""
-    import signal  # noqa: PLC0415 - people wait for --help, which needs neither
+    """Let Ctrl-C raise KeyboardInterrupt at once, until the context ends. A running event loop would delay it."""
+    import signal  # noqa: PLC0415 - --help starts faster without it
     from threading import current_thread, main_thread  # noqa: PLC0415 - as above
 
     before = signal.getsignal(signal.SIGINT)

@@ -1,19 +1,18 @@
-"""Names that tell what became of a file: ``+rn`` appends ``.done`` to what is stored and ``.bad`` to what is not.
+"""Rename files by their outcome: ``+rn`` appends ``.done`` to stored files and ``.bad`` to others.
 
 Rules:
 
 1. A file is renamed once, after its last outcome, in one step and within its directory (rename(2)).
-2. A name has one ending at most, and it tells the last outcome: ``1.dcm.bad`` that is stored at last becomes
-   ``1.dcm.done``. So doing it again changes nothing.
+2. A name has at most one ending, that of the last outcome: when ``1.dcm.bad`` is stored it becomes ``1.dcm.done``. So
+   repeating it changes nothing.
 3. ``.done``: the SCP said that it holds the instance, in this run or in an earlier one. ``.bad``: it refused it, or the
-   file could not be sent. Whatever must be sent again as it is keeps its name: files whose turn never came, and those
-   whose response was lost.
-4. No file that is there is overwritten: right before it is renamed the new name is looked for, and where it is taken
-   the file keeps its own, and that is reported. Whoever makes a file of that name between the two loses it, except on
-   Windows: rename(2) replaces. (A new link and an unlink would not, but would remove what came under the old name in
-   between, and leave both names where the second one fails.)
-5. Only regular files are renamed. One that is gone was named twice, and has been renamed already.
-6. A walk that resumes (:class:`~asyncstore.source.WalkOptions`) passes over what is done and finds what is bad again.
+   file could not be sent. Files that must be sent again keep their names: their turn never came, or their response was
+   lost.
+4. Existing files are not overwritten: if the new name is taken, the file keeps its own, and that is reported. The check
+   comes right before rename(2), which replaces a file that was created in between, except on Windows. A link and an
+   unlink would not replace it, but could remove a new file with the old name, or leave both names after an error.
+5. Only regular files are renamed. A missing one was named twice and has been renamed already.
+6. A walk that resumes (:class:`~asyncstore.source.WalkOptions`) skips done files and finds bad ones again.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _ENDINGS = {
 
 
 class NotRenamed(NamedTuple):
-    """A file that should have another name and keeps its own."""
+    """A file that could not be renamed."""
 
     path: str
     target: str
@@ -52,13 +51,13 @@ class Renamer:
     """Renames files by their outcomes. Its methods block: call them in a thread, one at a time.
 
     Args:
-        repeat: how many outcomes each file gets (:attr:`asyncstore.source.WalkOptions.repeat`); it is renamed after
-            the last, for the worst of them.
-        keeps_unsendable: whether files that turned out to be no instance keep their names, as with storescu's ``-R``,
-            which turns them away before it begins.
+        repeat: the number of outcomes of each file (:attr:`asyncstore.source.WalkOptions.repeat`). It is renamed after
+            the last one, by the worst of them.
+        keeps_unsendable: whether files without an instance keep their names, as with storescu's ``-R``, which rejects
+            them before it begins.
 
     Attributes:
-        failed: how many could not be.
+        failed: the number of files that could not be renamed.
     """
 
     def __init__(self, repeat: int = 1, *, keeps_unsendable: bool = False) -> None:
@@ -68,7 +67,7 @@ class Renamer:
         self.failed = 0
 
     def add(self, outcomes: Iterable[Outcome]) -> list[NotRenamed]:
-        """Rename the files whose last outcome is among these; those that could not be."""
+        """Rename the files whose last outcome is among these; returns those that could not be renamed."""
         problems = [
             self._rename(outcome.path, ending)
             for outcome in outcomes
@@ -77,13 +76,13 @@ class Renamer:
         return [problem for problem in problems if problem is not None]
 
     def _ending(self, outcome: Outcome) -> str | None:
-        """What this outcome puts at the end of the name, if anything."""
+        """The ending for this outcome; ``None``: keep the name."""
         if outcome.is_withdrawn or (self._keeps_unsendable and _is_no_instance(outcome)):
             return None
         return _ENDINGS.get(outcome.result)
 
     def _final(self, path: str, ending: str | None) -> str | None:
-        """The ending after all repetitions; ``None`` as long as some are to come, and where the name is to stay."""
+        """The ending after all repetitions; ``None`` before the last one, or to keep the name."""
         if self._repeat == 1:
             return ending
         endings = self._unfinished.setdefault(path, [])
@@ -118,7 +117,7 @@ class Renamer:
 
 
 def without_ending(path: str) -> str:
-    """The name as it was before it told an outcome. A file called ``.done`` has that for its name."""
+    """The name without its ending. ``.done`` alone is a name, not an ending."""
     for ending in (DONE, BAD):
         stem = path.removesuffix(ending)
         if stem != path and os.path.basename(stem):  # noqa: PTH119 - paths are str throughout
@@ -127,7 +126,7 @@ def without_ending(path: str) -> str:
 
 
 def is_done(name: str) -> bool:
-    """Whether the name says that the instance is stored."""
+    """Whether the name has the ending ``.done``."""
     return name.endswith(DONE) and name != without_ending(name)
 
 

@@ -2,12 +2,11 @@
 
 Rules:
 
-1. The walk is sorted by name within each directory and streams: memory holds the names in the directories on the way
-   down, and for rule 2 the identity of every directory walked (a quarter of a kilobyte); of files walked, nothing.
-2. A directory is walked once, by whatever name it is reached first; so loops of symbolic links end.
-3. Only regular files are opened, later, by others. FIFOs, devices and sockets are never opened; they, broken links,
-   and directories that cannot be listed come out as :class:`~asyncstore.model.Unsendable`, so nothing is passed over
-   in silence.
+1. The walk streams, sorted by name within each directory. Memory holds the names in the directories on the way down
+   and the identity of every directory walked (250 bytes, for rule 2), but nothing of the files walked.
+2. A directory is walked once, by the first of its names. So loops of symbolic links end.
+3. The walk opens no file, and FIFOs, devices and sockets are never opened. They, broken links, and directories that
+   cannot be listed become :class:`~asyncstore.model.Unsendable`: nothing is skipped silently.
 """
 
 from __future__ import annotations
@@ -28,17 +27,16 @@ if TYPE_CHECKING:
 
 
 class WalkOptions(NamedTuple):
-    """How directories among the paths are treated.
+    """How to walk the paths.
 
     Attributes:
-        directories: whether directories are walked at all; where not, a directory is unsendable.
-        recurse: whether directories within directories are walked; where not, they are passed over, as their owner
-            asked.
-        pattern: a wildcard pattern (:mod:`asyncstore.wildcard`) that names of files found in directories must match;
-            files named themselves need not. The empty one matches every name, as with storescu.
+        directories: whether directories are walked; otherwise a directory is unsendable.
+        recurse: whether directories within directories are walked; otherwise they are skipped.
+        pattern: a wildcard pattern (:mod:`asyncstore.wildcard`) for the names of files in directories, but not for
+            files among the paths themselves. The empty pattern matches every name, as with storescu.
         repeat: how many times each file is delivered, in a row.
-        resume: whether names tell what became of files before (:mod:`asyncstore.renaming`): what is done is passed
-            over in directories, and the pattern is for the name without the ending.
+        resume: whether files were renamed by an earlier run (:mod:`asyncstore.renaming`): done files in directories are
+            skipped, and the pattern applies to the name without the ending.
     """
 
     directories: bool = True
@@ -50,19 +48,19 @@ class WalkOptions(NamedTuple):
 
 _DEFAULTS = WalkOptions()
 _PATH_MAX = 4096 if os.name == "posix" else 1 << 17
-"""Bytes of a path at most: Linux's PATH_MAX, which is the longest of POSIX systems; Windows has 32 767 characters."""
+"""The greatest length of a path in bytes: Linux's PATH_MAX is the largest of POSIX; Windows has 32 767 characters."""
 _MOST_EMPTY = 1 << 20
-"""Empty names in a row; there are none in real lists."""
+"""Empty names in a row; real lists have none."""
 
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-"""One path or many; a text is one, not the letters it has."""
+"""One path or many; a str is one path."""
 
 
 def walk(paths: Paths, options: WalkOptions = _DEFAULTS) -> Iterator[SourceFile | Unsendable]:
     """Every file of ``paths``, which may be files and directories, in their order; their ordinals count from 1.
 
-    It reads directories and is therefore to be consumed in a thread.
+    It reads directories, which blocks: iterate it in a thread.
     """
     visited: set[tuple[int, int]] = set()
     ordinals = count(1)
@@ -75,13 +73,12 @@ def walk(paths: Paths, options: WalkOptions = _DEFAULTS) -> Iterator[SourceFile 
 
 
 def files_from(stream: IO[bytes], *, null: bool = False) -> Iterator[str]:
-    """The names a list holds, one a line; with ``null``, ended by NUL bytes instead, so that names may hold newlines.
+    """The names in a list, one a line; with ``null`` a NUL byte ends each name, which may then hold newlines.
 
-    Names are taken byte for byte; empty ones are passed over. Lines may begin with a byte order mark, as Windows
-    writes it.
+    Names are taken byte for byte; empty ones are skipped. The list may begin with a byte order mark, as on Windows.
 
     Raises:
-        OSError: it cannot be read, or is no list of names: a device that never ends must not keep a run busy.
+        OSError: it cannot be read, or is no list of names, such as a device that never ends.
     """
     names = _pieces(stream, b"\0" if null else b"\n")
     if not null:
@@ -98,7 +95,7 @@ def files_from(stream: IO[bytes], *, null: bool = False) -> Iterator[str]:
 
 
 def _pieces(stream: IO[bytes], separator: bytes) -> Iterator[bytes]:
-    """What stands between separators; of what is longer than any path a part, with which reading ends."""
+    """The pieces between separators. Reading ends after a piece that is longer than any path."""
     rest = b""
     while block := stream.read(1 << 16):
         *pieces, rest = (rest + block).split(separator)
@@ -109,10 +106,10 @@ def _pieces(stream: IO[bytes], separator: bytes) -> Iterator[bytes]:
 
 
 def _as_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The names in lines, without a carriage return at their ends and the byte order mark at the beginning.
+    """The pieces without carriage returns at their ends and without the byte order mark of the first.
 
     Raises:
-        OSError: it is UTF-16.
+        OSError: the list is UTF-16.
     """
     first = next(pieces)
     if first.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" in first:
@@ -126,7 +123,7 @@ def _expand(
     path: str, options: WalkOptions, visited: set[tuple[int, int]], ordinals: Iterator[int]
 ) -> Iterator[SourceFile | Unsendable]:
     try:
-        status = os.stat(path)  # noqa: PTH116 - paths are str throughout: Path costs more than the call
+        status = os.stat(path)  # noqa: PTH116 - paths are str here: a Path costs more than the call
     except (OSError, ValueError) as error:
         yield Unsendable(path, _unreachable(path, error), next(ordinals))
         return
@@ -144,7 +141,7 @@ def _expand(
 def _tree(
     top: str, status: os.stat_result, options: WalkOptions, visited: set[tuple[int, int]], ordinals: Iterator[int]
 ) -> Iterator[SourceFile | Unsendable]:
-    """The tree below ``top``, depth first, without recursion: a tree may be deeper than Python's stack."""
+    """The tree below ``top``, depth first. No recursion: a tree may be deeper than Python's stack."""
     pending = [_listing(top, status, options, visited, ordinals)]
     while pending:
         for found in pending[-1]:
@@ -164,7 +161,7 @@ def _tree(
 def _listing(
     directory: str, status: os.stat_result, options: WalkOptions, visited: set[tuple[int, int]], ordinals: Iterator[int]
 ) -> Iterator[SourceFile | Unsendable | str]:
-    """The entries of one directory, sorted; the name of a directory to descend into comes out as a plain string."""
+    """The entries of one directory, sorted. A str is a directory to descend into."""
     identity = (status.st_dev, status.st_ino)
     if identity in visited:
         return
@@ -194,16 +191,16 @@ def _listing(
 
 
 def _is_passed_over(name: str, matches: Callable[[str], bool] | None, *, resume: bool) -> bool:
-    """Whether a file in a directory is not asked for: done before, or of a name that does not match."""
+    """Whether a file in a directory is skipped: it is done, or its name does not match."""
     if resume:
         return is_done(name) or (matches is not None and not matches(without_ending(name)))
     return matches is not None and not matches(name)
 
 
 def _sorted_names(directory: str) -> tuple[list[str], dict[str, int]]:
-    """The names in ``directory``, sorted, and the file type of those that are not regular files (0: unreachable).
+    """The sorted names in ``directory``, and the file types of all but regular files (0: unreachable).
 
-    A directory may hold a million files: plain names take a quarter of the memory of ``os.DirEntry``.
+    Plain names take a quarter of the memory of ``os.DirEntry``: a directory may hold a million files.
     """
     names: list[str] = []
     others: dict[str, int] = {}

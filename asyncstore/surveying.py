@@ -1,7 +1,7 @@
-"""Walk and probe: what paths hold, batch by batch, in order, as far ahead of the consumer as the pool has workers.
+"""Walk and probe: find the instances in paths, in order, batch by batch, ahead of the consumer.
 
-The walk blocks and runs in a thread of its own, the probing in worker processes; neither is waited for longer than the
-other one needs. What a slow walk has found so far is passed on after a moment, be it little.
+The walk blocks, so it has a thread; worker processes probe. There are as many batches ahead as workers. A slow walk
+passes on its files after a moment, even if they are few.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 _FIRST_BATCH = 32
-"""Files in the first batch: few, so that the first store leaves early."""
+"""Files in the first batch: few, so that the first store begins early."""
 _BATCH = 256
 """Files in a batch: a message to a worker then costs a microsecond a file."""
 _BATCH_SECONDS = 0.02
-"""What a slow walk delivers in this time is a batch, full or not."""
+"""After so many seconds the files of a slow walk become a batch, even if they are few."""
 _AHEAD = 2048
-"""Files that may wait to be probed before the walk waits too: some batches, so that a directory that takes long to be
-listed leaves no worker idle."""
+"""The walk pauses while so many files wait to be probed: some batches, so that the slow listing of a directory leaves
+no worker idle."""
 
 Found = SourceFile | Unsendable
 
@@ -37,9 +37,9 @@ Found = SourceFile | Unsendable
 class _Walk:
     """A walk in its own thread.
 
-    The thread is a daemon: a walk that hangs, in a dead network file system or on a list that nobody writes any
-    more, keeps nobody from ending. No lock is needed between the two threads: the loop first says that it waits and
-    then looks, the walk first puts what it found and then looks whether the loop waits.
+    The thread is a daemon: the program can end even if a walk hangs in a dead network file system or on a list that
+    nobody writes. There is no lock. The loop first says that it waits and then looks for files; the walk first adds a
+    file and then looks whether the loop waits.
     """
 
     def __init__(self, found: Iterator[Found]) -> None:
@@ -53,12 +53,12 @@ class _Walk:
         self._is_over = False
         self._is_abandoned = False
         self.failure: Exception | None = None
-        """What the caller's paths raised."""
+        """The exception that the caller's paths raised."""
         threading.Thread(target=self._walk, name="asyncstore-walk", daemon=True).start()
 
     async def take(self, most: int) -> list[Found]:
-        """The next files, ``most`` at most; none at the end."""
-        while not self._waiting and not self._is_over:  # a call that comes late may wake it for what was taken already
+        """The next files, at most ``most``; none at the end."""
+        while not self._waiting and not self._is_over:  # a late wake-up may be for files that were taken already
             await self._some()
         if len(self._waiting) < most and not self._is_over:
             await asyncio.sleep(_BATCH_SECONDS)
@@ -69,16 +69,16 @@ class _Walk:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether it has ended, and all that it found was taken."""
+        """Whether it has ended and all its files were taken."""
         return self._is_over and not self._waiting
 
     def abandon(self) -> None:
-        """Take nothing more from it."""
+        """Stop the walk."""
         self._is_abandoned = True
         self._room.set()
 
     async def _some(self) -> None:
-        """Wait until something has been found, or nothing more will be."""
+        """Wait until the walk finds a file or ends."""
         self._arrived.clear()
         self._is_awaited = True
         if not self._waiting and not self._is_over:
@@ -91,32 +91,32 @@ class _Walk:
                 if self._is_awaited:
                     self._tell()
                 if len(self._waiting) >= _AHEAD:
-                    self._room.clear()  # and then it looks again: what comes about after that sets it again
+                    self._room.clear()  # before the second look: a later take() sets it again
                     if len(self._waiting) >= _AHEAD and not self._is_abandoned:
                         self._room.wait()
                 if self._is_abandoned:
                     break
-        except Exception as error:  # noqa: BLE001 - the paths are the caller's: what they raise is raised to the caller
+        except Exception as error:  # noqa: BLE001 - the caller's paths may raise anything; the caller gets it
             self.failure = error
         self._is_over = True
         self._tell()
 
     def _tell(self) -> None:
         self._is_awaited = False
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._arrived.set)
 
 
 class Survey:
-    """What ``paths`` hold.
+    """Iterates over batches of the instances in ``paths``.
 
     Args:
         paths: files and directories; may be a generator and may block.
         options: how directories are walked.
-        pool: the processes that look into files.
+        pool: the processes that probe files.
 
     Raises:
-        UsageError: each file is to be delivered less than once.
+        UsageError: ``repeat`` is less than 1.
     """
 
     def __init__(self, paths: Paths, options: WalkOptions, pool: Pool) -> None:
@@ -128,9 +128,9 @@ class Survey:
         self._probing: deque[tuple[list[Found], asyncio.Task[list[Instance | Unsendable]]]] = deque()
         self.is_walking = True
         self.is_cut_short = False
-        """Whether the walk was stopped: there may be more files than were found."""
+        """Whether the walk was stopped before its end: there may be more files."""
         self.found = 0
-        """Files found so far."""
+        """The number of files found so far."""
 
     def __aiter__(self) -> Self:
         return self
@@ -139,8 +139,8 @@ class Survey:
         """The next batch.
 
         Raises:
-            PrepareError: no worker process can be run.
-            Exception: whatever ``paths`` raised, after what they gave before.
+            PrepareError: worker processes cannot be run.
+            Exception: an exception of ``paths``, after the files that came before it.
         """
         while True:
             self._walk_on()
@@ -158,7 +158,7 @@ class Survey:
                 return probed
 
     def stop_walking(self) -> None:
-        """Find nothing more; what was found is still delivered."""
+        """Stop the walk; the files found so far are still delivered."""
         self.is_cut_short |= self.is_walking and not self._has_found_all
         self.is_walking = False
         self._walk.abandon()
@@ -168,17 +168,17 @@ class Survey:
 
     @property
     def _has_found_all(self) -> bool:
-        """Whether the walk has ended and nothing that it found waits to be counted."""
+        """Whether the walk has ended and all its files were counted."""
         taken = self._walking.result() if self._walking is not None and self._walking.done() else []
         return self._walk.is_exhausted and not taken
 
     def close(self) -> list[str]:
-        """Give up; the paths that were found and not delivered."""
+        """Stop everything; returns the paths that were found and not delivered."""
         self.stop_walking()
         left = [found.path for batch, _ in self._probing for found in batch]
         for _, task in self._probing:
             if not task.cancel() and not task.cancelled():
-                task.exception()  # another batch has said the same
+                task.exception()  # another batch has raised the same
         self._probing.clear()
         return left
 
@@ -207,13 +207,13 @@ async def survey(
     workers: int | None = None,
     file_format: FileFormat = FileFormat.ANY,
 ) -> AsyncIterator[list[Instance | Unsendable]]:
-    """What ``paths`` hold, in batches, taking files of this format for instances; nothing is sent.
+    """The instances in ``paths``, in batches; nothing is sent.
 
     Close the iterator (:func:`contextlib.aclosing`) when leaving early.
 
     Raises:
-        UsageError: each file is to be delivered less than once.
-        PrepareError: no worker process can be run.
+        UsageError: ``repeat`` is less than 1.
+        PrepareError: worker processes cannot be run.
     """
     pool = Pool(workers, file_format)
     looked = Survey(paths, options or WalkOptions(), pool)

@@ -1,4 +1,4 @@
-"""Waiting in the event loop's place for what may never come: a disk, a file server, a name server, another process."""
+"""Blocking calls in a thread: a disk, a file server, a name server or another process may never answer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ T = TypeVar("T")
 
 
 class WaitingThread:
-    """One thread, started with the first call, which makes one call after the other.
+    """A thread that makes one call after the other. The first call starts it.
 
-    It is a daemon, so a call that hangs in a dead network file system does not keep the program from ending; and it
-    is bare, because a trip then costs half of what an executor's does.
+    It is a daemon, so the program can end even if a call hangs in a dead network file system. A call costs half as much
+    as through an executor.
 
     Args:
-        name: of the thread.
+        name: the name of the thread.
     """
 
     def __init__(self, name: str) -> None:
@@ -31,7 +31,7 @@ class WaitingThread:
         self._is_started = False
 
     async def call(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """``function(*arguments)`` in the thread. When the caller is cancelled its result is dropped."""
+        """Call a function in the thread. If the caller is cancelled, the call goes on and its result is dropped."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -47,9 +47,9 @@ class WaitingThread:
             result, failure = None, None
             try:
                 result = function(*arguments, **named)
-            except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
+            except BaseException as error:  # noqa: BLE001 - raised in the caller
                 failure = error
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody awaits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(answer, result, failure)
 
         if not self._is_started:
@@ -59,7 +59,7 @@ class WaitingThread:
         return await future
 
     def close(self) -> None:
-        """End the thread, when what it does at the moment is done; nobody waits for that."""
+        """End the thread after its current calls, without waiting for that."""
         self._calls.put(None)
 
     def _serve(self) -> None:

@@ -1,13 +1,13 @@
-r"""Wildcard patterns that mean what they mean to storescu's ``+sp``: what fnmatch(3) does with them in the C locale.
+r"""Wildcard patterns with the meaning that they have for storescu's ``+sp``: that of fnmatch(3) in the C locale.
 
-Rules (POSIX.1 XCU 2.13, as the GNU C library has it; storescu passes ``FNM_PATHNAME`` alone):
+Rules (POSIX.1 XCU 2.13, as in the GNU C library; storescu passes only ``FNM_PATHNAME``):
 
-1. Names are bytes: ``?`` is one byte, whatever it encodes. Case matters. A leading dot is like any other character.
-2. ``*`` is any number of bytes, ``?`` is one, ``[...]`` one of a set with ranges and classes such as ``[:alpha:]``;
-   ``[!...]`` and ``[^...]`` one not of it. A ``]`` that comes first is a member. (``[=a=]`` and ``[.a.]``, which
-   fnmatch takes as well, are plain members here.)
-3. A backslash takes the next byte for itself, also within brackets; at the end it matches nothing. A ``[`` that is
-   never closed is itself.
+1. Names are bytes: ``?`` is one byte. Case matters. A leading dot is like any other character.
+2. ``*`` matches any number of bytes, ``?`` one, ``[...]`` one of a set with ranges and classes such as ``[:alpha:]``,
+   ``[!...]`` and ``[^...]`` one outside of the set. A ``]`` in first place is a member. (``[=a=]`` and ``[.a.]``, which
+   fnmatch knows too, are plain members here.)
+3. A backslash escapes the next byte, also within brackets; a pattern that ends with it matches nothing. An unclosed
+   ``[`` is a plain character.
 
 Python's :mod:`fnmatch` differs in all three.
 """
@@ -42,18 +42,18 @@ _NOTHING = rb"(?!)"
 
 
 class _NeverMatches(Exception):
-    """The pattern matches no name at all."""
+    """The pattern matches no name."""
 
 
 class _Member(NamedTuple):
-    """A single byte within brackets, and where the next member begins."""
+    """A byte within brackets, and the position of the next member."""
 
     byte: int
     end: int
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """Tells whether a name matches ``pattern``."""
+    """A function that tells whether a name matches ``pattern``."""
     try:
         match = re.compile(_translated(os.fsencode(pattern)), re.DOTALL).fullmatch
     except _NeverMatches:
@@ -62,7 +62,7 @@ def matcher(pattern: str) -> Callable[[str], bool]:
 
 
 def _translated(pattern: bytes) -> bytes:
-    """The regular expression; between two stars the first place that fits is as good as any, so none is tried twice."""
+    """The regular expression. Between two stars the first match is as good as any: atomic groups do not try others."""
     first, *others = _segments(pattern)
     if not others:
         return first
@@ -71,7 +71,7 @@ def _translated(pattern: bytes) -> bytes:
 
 
 def _segments(pattern: bytes) -> list[bytes]:
-    """What stands before, between and after the stars, as regular expressions."""
+    """Regular expressions for the parts before, between and after the stars."""
     segments = [b""]
     position = 0
     while position < len(pattern):
@@ -96,7 +96,7 @@ def _segments(pattern: bytes) -> list[bytes]:
 
 
 def _bracket(pattern: bytes, position: int) -> tuple[bytes, int] | None:
-    """The set that begins at ``position``, after its bracket, and where it ends; ``None`` where it does not end."""
+    """The set that begins at ``position``, behind its bracket, and its end; ``None`` if it is not closed."""
     is_negated = pattern[position : position + 1] in (b"!", b"^")
     start = position = position + is_negated
     members = b""
@@ -119,7 +119,7 @@ def _bracket(pattern: bytes, position: int) -> tuple[bytes, int] | None:
             high, position = until
         if low.byte <= high:
             members += rb"\x%02x-\x%02x" % (low.byte, high)
-    if not members:  # only ranges that run backwards
+    if not members:  # all its ranges run backwards
         return b"." if is_negated else _NOTHING, position + 1
     return b"[" + b"^" * is_negated + members + b"]", position + 1
 

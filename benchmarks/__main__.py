@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure everything, or what is named."""
+"""``python -m benchmarks``: measure everything, or the named sections."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SECTIONS: dict[str, Callable[[Bench], None]] = {
     "survey": survey.measure,
 }
 _IDLE = 0.3
-"""A load above this is somebody else's, who disturbs the measurement."""
+"""A greater load means that other programs disturb the measurement."""
 
 
 def main() -> int:
@@ -92,7 +92,7 @@ def _positive(text: str) -> int:
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Leave through every ``finally`` on SIGTERM, too."""
+    """Leave through every ``finally``, as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

@@ -1,4 +1,4 @@
-"""What every section works with, and what comes of it."""
+"""One run of the benchmarks: what the sections work with, and their reports."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Bench:
     """One run of the benchmarks.
 
     Args:
-        scale: how much of everything.
-        archives: what is sent.
-        folder: for whatever else a section writes.
+        scale: the numbers and sizes of everything.
+        archives: the archives to send.
+        folder: for other files of the sections.
     """
 
     def __init__(self, scale: Scale, archives: Archives, folder: Path) -> None:
@@ -39,24 +39,24 @@ class Bench:
         self._standings: list[Standing] = []
 
     def report(self, table: Table) -> None:
-        """Print a table, and keep it with those before it."""
+        """Print and keep a table."""
         self._tables.append(table)
         print(table.as_text(caption(self.machine)), flush=True)
         self._write()
 
     def stands(self, target: Target, how: str, measured: Spread) -> None:
-        """Keep a figure that there is a target for."""
+        """Keep a figure that has a target."""
         self._standings.append(Standing(target, how, measured))
 
     def conclude(self) -> None:
-        """Print the last table, and where everything was written."""
+        """Print the last table, and the file with every value."""
         table = standing_table(self._standings, is_judged=self.scale.is_judged)
         table.notes.append(f"rounds: {self.scale.rounds}; load of the machine before it began: {self._load:.1f}")
         self.report(table)
         print(f"every value: {self._file()}")
 
     def markdown(self) -> str:
-        """The tables for a README, the last one first."""
+        """The tables in Markdown, the last one first."""
         *tables, standings = self._tables
         machine = caption(self.machine)
         return "\n".join(table.as_markdown(machine) for table in (standings, *tables))
@@ -65,7 +65,7 @@ class Bench:
         return _RESULTS / f"{self._began:%Y-%m-%dT%H-%M-%SZ}.json"
 
     def _write(self) -> None:
-        """Write everything so far: a run that is interrupted leaves what it has measured."""
+        """Write everything so far, so that an interrupted run keeps its measurements."""
         everything: dict[str, Any] = {
             "began": self._began.isoformat(timespec="seconds"),
             "machine": self.machine,

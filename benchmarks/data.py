@@ -1,4 +1,4 @@
-"""What is sent: synthetic instances, written when they are first asked for."""
+"""The archives to send: synthetic instances, written on first use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SPLIT = 4
-"""Folders an archive is split into, so that as many processes can share it."""
+"""The number of folders of an archive, so that as many processes can share it."""
 
 _MULTI_FRAME_CLASS = "1.2.840.10008.5.1.4.1.1.7.3"
 _EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -33,7 +33,7 @@ class Kind:
 CT = Kind("CT 526 kB", 526_336)
 CT_QUARTER = Kind("CT 132 kB", 132_096)
 SMALL = Kind("small 2.8 kB", 2_432)
-"""A file of 2.8 kB with its file meta information."""
+"""With file meta information the file has 2.8 kB."""
 TINY = Kind("tiny 1.4 kB", 1_024)
 MULTI_FRAME = Kind("multi-frame 134 MB", 134_219_776, multi_frame=True)
 
@@ -47,7 +47,7 @@ class Archive:
     bytes: int
 
     def first_folders(self, number: int) -> Archive:
-        """The part of it that is in its first folders."""
+        """The part of the archive in its first folders."""
         share = number / len(self.folders)
         return Archive(self.folders[:number], round(self.instances * share), round(self.bytes * share))
 
@@ -56,7 +56,7 @@ class Archives:
     """Archives below one folder.
 
     Args:
-        folder: where.
+        folder: the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -64,7 +64,7 @@ class Archives:
         self._written: dict[Path, Archive] = {}
 
     def get(self, kind: Kind, instances: int, *, folders: int = SPLIT, seed: int = 0) -> Archive:
-        """An archive of that many instances, which is kept for whoever asks for it again."""
+        """An archive of that many instances, which is kept for later calls."""
         root = self._folder / f"{kind.name.replace(' ', '-')}-{instances}-{folders}-{seed}"
         if root not in self._written:
             say(f"writing {instances:,} x {kind.name}")
@@ -80,11 +80,11 @@ class Archives:
         return self._written[root]
 
     def one_each(self, kind: Kind) -> Archive:
-        """An archive with one instance in each folder, which are none of another archive's."""
+        """An archive with one instance in each folder; no other archive has these instances."""
         return self.get(kind, SPLIT, seed=1)
 
     def sparse(self, data_set_bytes: int) -> Archive:
-        """A single large file whose pixels take no room on the disk."""
+        """An archive of one large file whose pixels take no room on the disk."""
         root = self._folder / f"sparse-{data_set_bytes}"
         if root not in self._written:
             root.mkdir()
@@ -93,14 +93,14 @@ class Archives:
         return self._written[root]
 
     def clear(self) -> None:
-        """Delete them all."""
+        """Delete all archives."""
         for root in self._written:
             shutil.rmtree(root)
         self._written.clear()
 
 
 def _write_sparse(path: Path, data_set_bytes: int) -> None:
-    """Write SOP class, SOP instance and Pixel Data, which is a hole (explicit VR little endian, PS3.5 7.1.2)."""
+    """Write SOP class, SOP instance and a hole for Pixel Data (explicit VR little endian, PS3.5 7.1.2)."""
     uid = "2.25.1"
     meta = file_meta_information(_MULTI_FRAME_CLASS, uid, _EXPLICIT_LITTLE)
     uids = _uid_element(0x0016, _MULTI_FRAME_CLASS) + _uid_element(0x0018, uid)

@@ -2,11 +2,11 @@
 
     python -m benchmarks.limit [--associations N] HOST PORT FOLDER ...
 
-It sends what the benchmarks write and nothing else: CT images in explicit VR little endian whose group 0002 names the
-SOP instance. One thread, one epoll loop, one store outstanding on each association, no probe, no check of what a file
-or a response says, no outcomes, no display. What asyncstore takes beyond this is the price of all that.
+It can send only the files of the benchmarks: CT images in explicit VR little endian whose group 0002 names the SOP
+instance. It has one thread, one epoll loop and one outstanding store for each association, but no probe, no checks of
+files and responses, no outcomes, no display. The time that asyncstore takes beyond this is the price of all that.
 
-It imports nothing of asyncstore, so that its start costs what an interpreter's start costs.
+It imports nothing of asyncstore, so it starts as fast as an interpreter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import select
 import socket
 import struct
 import sys
-from collections.abc import Iterator  # noqa: TC003 - an import for the checker alone would cost one more module
+from collections.abc import Iterator  # noqa: TC003 - TYPE_CHECKING would cost the import of typing
 
 _SOP_CLASS = b"1.2.840.10008.5.1.4.1.1.2\0"
 _TRANSFER_SYNTAX = b"1.2.840.10008.1.2.1"
@@ -24,9 +24,9 @@ _CONTEXT_ID = 1
 _OUR_LENGTH = 16384
 """The maximum length that we announce; responses are short."""
 _LONGEST = 131072
-"""The longest P-DATA-TF to send where the peer takes any length, as DCMTK has it."""
+"""The longest P-DATA-TF to send, DCMTK's limit."""
 _GATHERED = 1024
-"""IOV_MAX: entries of one gather write."""
+"""IOV_MAX: the buffers of one gather write."""
 _BUFFER = 1 << 20
 """Room for one file."""
 
@@ -37,7 +37,7 @@ _PDV = struct.Struct(">BxIIBB")
 _COMMAND, _LAST = 1, 2
 _PREFIX_END = 132
 _GROUP_LENGTH = 140
-"""Where the value of (0002,0000) begins in a file."""
+"""The position of the value of (0002,0000) in a file."""
 _SOP_INSTANCE = b"\x02\x00\x03\x00UI"
 
 _RELEASE_RQ = _PDU.pack(5, 4) + bytes(4)
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def _send(paths: Iterator[str], lanes: list[_Lane]) -> int:
-    """Send until every lane has its answer and nothing is left; how many were answered."""
+    """Send all files; returns the number of answers."""
     poll = select.epoll()
     busy = {lane.socket.fileno(): lane for lane in lanes if lane.begin(paths)}
     for descriptor, lane in busy.items():
@@ -98,18 +98,18 @@ class _Lane:
         self._fragment = _maximum_length(self._pdu()) - 6
         self.socket.setblocking(False)
         self.out: list[bytes | memoryview] = []
-        """What the kernel has not taken yet."""
+        """Bytes that the kernel has not taken yet."""
         self._file = memoryview(bytearray(_BUFFER))
         self._message_id = 0
         self._received = b""
 
     @property
     def events(self) -> int:
-        """What to wait for."""
+        """The events to wait for."""
         return select.EPOLLIN | select.EPOLLOUT if self.out else select.EPOLLIN
 
     def begin(self, paths: Iterator[str]) -> bool:
-        """Read the next file and send as much of it as the kernel takes; false where there is none."""
+        """Read the next file and send as much as the kernel takes; false if there is none."""
         path = next(paths, None)
         if path is None:
             return False
@@ -127,7 +127,7 @@ class _Lane:
         return True
 
     def write(self) -> None:
-        """Hand the kernel what it takes."""
+        """Send as much as the kernel takes."""
         try:
             while self.out:
                 batch = self.out[:_GATHERED]
@@ -143,7 +143,7 @@ class _Lane:
             pass
 
     def is_answered(self) -> bool:
-        """Receive; whether the response is complete. It is one PDU, and may come in pieces."""
+        """Receive, and tell whether the response is complete. It is one PDU, which may come in pieces."""
         received = self.socket.recv(65536)
         if not received:
             sys.exit("the peer closed an association")
@@ -157,7 +157,7 @@ class _Lane:
         return True
 
     def release(self) -> None:
-        """Release the association, and wait until the peer has answered."""
+        """Release the association and wait for the A-RELEASE-RP."""
         self.socket.setblocking(True)
         self.socket.sendall(_RELEASE_RQ)
         self._pdu()
@@ -173,7 +173,7 @@ def _item(kind: int, value: bytes) -> bytes:
 
 
 def _associate_rq() -> bytes:
-    """One presentation context (PS3.8 9.3.2)."""
+    """An A-ASSOCIATE-RQ with one presentation context (PS3.8 9.3.2)."""
     context = bytes((_CONTEXT_ID, 0, 0, 0)) + _item(0x30, _SOP_CLASS.rstrip(b"\0")) + _item(0x40, _TRANSFER_SYNTAX)
     user = _item(0x51, struct.pack(">I", _OUR_LENGTH)) + _item(0x52, b"2.25.1")
     items = _item(0x10, b"1.2.840.10008.3.1.1.1") + _item(0x20, context) + _item(0x50, user)
@@ -182,7 +182,7 @@ def _associate_rq() -> bytes:
 
 
 def _maximum_length(accept: bytes) -> int:
-    """What an A-ASSOCIATE-AC allows in a P-DATA-TF (PS3.8 D.1)."""
+    """The maximum length of an A-ASSOCIATE-AC (PS3.8 D.1)."""
     at = accept.index(b"\x51\0\0\4") + 4
     return min(struct.unpack_from(">I", accept, at)[0] or _LONGEST, _LONGEST)
 

@@ -1,4 +1,4 @@
-"""What the measurements were made on."""
+"""The machine of the measurements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LIBRARIES = ("anyio", "uvloop", "pydicom", "pynetdicom")
 
 
 def describe() -> dict[str, str]:
-    """The machine and the versions of everything that is measured, by name."""
+    """The machine and the versions of all measured programs, by name."""
     orthanc = orthanc_program()
     return {
         "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
@@ -31,12 +31,12 @@ def describe() -> dict[str, str]:
 
 
 def load() -> float:
-    """How many processes wanted to run, on average over the last minute."""
+    """The average number of processes that wanted to run in the last minute."""
     return os.getloadavg()[0]
 
 
 def caption(machine: dict[str, str]) -> str:
-    """The machine in one line, to stand below a table."""
+    """The machine in one line, for the foot of a table."""
     names = ("processor", "Python", "asyncstore", "DCMTK")
     return "; ".join(machine[name] if name == "processor" else f"{name} {machine[name]}" for name in names)
 
@@ -49,7 +49,7 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """The commit that is measured, where this is a checkout."""
+    """The commit, if this is a checkout."""
     command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
     described = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return f" ({described})" if described else ""

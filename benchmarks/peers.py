@@ -1,6 +1,6 @@
-"""What is sent to: storage SCPs and a relay before one, each started on a free port and ended when it is done with.
+"""The peers: storage SCPs, and a relay to one. Each is started on a free port and ended after use.
 
-storescp and Orthanc cannot be told to listen on loopback only; nothing but loopback is used to reach them.
+storescp and Orthanc listen on all addresses; the benchmarks reach them through loopback only.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parent.parent
 MEMORY = Path("/dev/shm")  # noqa: S108 - the peers' own folders are made in it
-"""Where Linux has a file system in memory."""
+"""A file system in memory."""
 _START_SECONDS = 30.0
 _ATTEMPTS = 3
 
 
 @contextmanager
 def storescp(*options: str, no_delay: bool) -> Iterator[int]:
-    """DCMTK's storescp, which discards what it receives; yields its port."""
+    """DCMTK's storescp, which discards all instances; yields its port."""
     words = [their_program("storescp"), "--fork", "--ignore", *options]
     with _listening(lambda port: [*words, str(port)], no_delay=no_delay) as port:
         yield port
@@ -41,9 +41,9 @@ def storescp(*options: str, no_delay: bool) -> Iterator[int]:
 
 @contextmanager
 def orthanc(*, no_delay: bool, in_memory: bool = False) -> Iterator[int]:
-    """Orthanc with nothing in it, as shipped but for its folder, its port and its web server, which is off.
+    """An empty Orthanc with its default settings, but its own folder and port, and no web server; yields its port.
 
-    ``in_memory``: its folder is on no disk, so that it is not the disk that is measured.
+    ``in_memory``: its folder is in memory, so that the disk is not measured.
     """
     root = str(MEMORY) if in_memory else None
     with tempfile.TemporaryDirectory(prefix="asyncstore-orthanc-", dir=root) as folder:
@@ -64,13 +64,13 @@ def orthanc(*, no_delay: bool, in_memory: bool = False) -> Iterator[int]:
 
 
 def orthanc_program() -> str | None:
-    """Where Orthanc is, if it is installed."""
+    """The path of Orthanc, if it is installed."""
     return shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin")
 
 
 @contextmanager
 def sink(latency: float = 0.0) -> Iterator[int]:
-    """Our own SCP, which discards what it receives and waits before it answers; yields its port."""
+    """Our own SCP, which discards all instances and waits before it answers; yields its port."""
 
     def words(port: int) -> list[str]:
         return [asyncstore_program(), "sink", "--quiet", "--port", str(port), "--latency", str(latency)]
@@ -81,7 +81,7 @@ def sink(latency: float = 0.0) -> Iterator[int]:
 
 @contextmanager
 def relay(to: int, *, delay: float = 0.0, rate: float = 0.0) -> Iterator[int]:
-    """The relay before a port; yields its own."""
+    """A relay to a port; yields its own port."""
 
     def words(port: int) -> list[str]:
         command = [sys.executable, "-m", "benchmarks.relay", "--port", str(port), "--to", str(to)]
@@ -93,7 +93,7 @@ def relay(to: int, *, delay: float = 0.0, rate: float = 0.0) -> Iterator[int]:
 
 @contextmanager
 def _listening(words: Callable[[int], Sequence[str]], *, no_delay: bool = True) -> Iterator[int]:
-    """A program that listens on a port."""
+    """A program that listens on a port; yields the port."""
     with tempfile.TemporaryFile() as output:
         for _ in range(_ATTEMPTS):  # another process may take the port before the program does
             port = _free_port()
@@ -104,7 +104,7 @@ def _listening(words: Callable[[int], Sequence[str]], *, no_delay: bool = True) 
                 stderr=output,
                 cwd=_ROOT,
                 env=environment(no_delay=no_delay),
-                start_new_session=True,  # it leads a process group, which can be ended as a whole
+                start_new_session=True,  # so that its process group can be ended
             )
             try:
                 if _accepts(process, port):
@@ -127,7 +127,7 @@ def _free_port() -> int:
 
 
 def _accepts(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until the port is open; whether it is, or the program has ended or taken too long."""
+    """Wait until the port is open; false if the program has ended or takes too long."""
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port)):

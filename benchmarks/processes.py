@@ -1,11 +1,11 @@
-"""Start programs, wait until they end, and say what they cost.
+"""Start programs, wait until they end, and measure their cost.
 
 Rules:
 
-1. The clock runs from before the first program is started until the last one has ended. Nothing runs in this process
-   meanwhile but what reads a terminal or samples memory, where that is asked for.
-2. Processor time is what the kernel accounted to the program and to the processes that it started and waited for.
-3. A program that fails, or does not end in time, is an error that shows what it printed.
+1. The clock runs from before the first start until the last program has ended. Meanwhile this process does nothing, or
+   only reads a terminal or samples memory.
+2. Processor time is that of the program and of the processes that it started and waited for, as the kernel counts it.
+3. A program that fails, or does not end in time, is an error that shows its output.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 NO_DELAY = {"TCP_NODELAY": "1"}
-"""With this in their environment DCMTK's programs, Orthanc included, turn Nagle's algorithm off."""
+"""In the environment of DCMTK's programs and Orthanc it turns Nagle's algorithm off."""
 
 _NOT_INHERITED = ("ASYNCSTORE_", "TCP_", "PYTHON")
 
 _DEADLINE = 1800.0
-"""Seconds; the longest run takes a tenth of it."""
+"""Seconds; the longest run takes a tenth of them."""
 _SAMPLE_INTERVAL = 0.02
 _TERMINAL_SIZE = (30, 120)
 """Rows and columns."""
 _SHOWN_BYTES = 2000
-"""Of what a program that failed has printed."""
+"""Bytes of the output of a failed program."""
 
 
 class RunFailed(Exception):
-    """A program that was to be measured did not do its work."""
+    """A measured program failed."""
 
 
 class Cost(NamedTuple):
-    """What it took to run programs from their start to their end."""
+    """The cost of running programs from their start to their end."""
 
     wall: float
     """Seconds."""
@@ -61,16 +61,16 @@ def run(
     terminal: bool = False,
     sample: Callable[[Sequence[int]], None] | None = None,
 ) -> Cost:
-    """Run programs at the same time, until the last one has ended.
+    """Run programs at the same time until the last one has ended.
 
     Args:
         commands: their command lines.
         no_delay: whether DCMTK's programs turn Nagle's algorithm off.
-        terminal: whether standard error is a terminal, whose other end is read.
-        sample: called with the process ids, fifty times a second.
+        terminal: whether standard error is a terminal, which is read.
+        sample: called with the process ids fifty times a second.
 
     Raises:
-        RunFailed: one ended with another code than 0, or not at all.
+        RunFailed: one ended with another code than 0, or not in time.
     """
     with ExitStack() as stack:
         output = stack.enter_context(tempfile.TemporaryFile())
@@ -108,10 +108,9 @@ def run(
 
 
 def environment(*, no_delay: bool) -> dict[str, str]:
-    """This process's environment without what would make one run differ from another.
+    """The environment of this process without variables that would make runs differ.
 
-    Variables of the interpreter's own can keep it from using the bytecode that every installation has: starting then
-    takes twice as long.
+    Some of Python's variables keep it from using installed bytecode, which doubles the time of a start.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
     return {**inherited, "TERM": "xterm-256color", **(NO_DELAY if no_delay else {})}
@@ -124,14 +123,14 @@ def _start(
 
 
 def _wait(process: subprocess.Popen[bytes]) -> float:
-    """Bury a process that has ended, and return its processor time."""
+    """Wait for a process that has ended; returns its processor time."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_utime + usage.ru_stime
 
 
 def _end_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """End what still runs, which is something only after an error or an interrupt."""
+    """End processes that still run, after an error or an interrupt."""
     for process in processes:
         if process.returncode is None:
             process.send_signal(signal.SIGKILL)
@@ -140,7 +139,7 @@ def _end_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 @contextmanager
 def _terminal(selector: selectors.BaseSelector) -> Iterator[int]:
-    """A terminal: yields the end that programs write to, and has the selector watch the other one."""
+    """A terminal: yields the end for programs and registers the other end with the selector."""
     reading, writing = pty.openpty()
     try:
         fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", *_TERMINAL_SIZE, 0, 0))
@@ -152,7 +151,7 @@ def _terminal(selector: selectors.BaseSelector) -> Iterator[int]:
 
 
 def _tail(output: IO[bytes]) -> str:
-    """The last of what was printed."""
+    """The end of the output."""
     end = output.seek(0, os.SEEK_END)
     output.seek(max(0, end - _SHOWN_BYTES))
     return output.read().decode(errors="replace").strip() or "(it printed nothing)"

@@ -1,4 +1,4 @@
-"""The command lines that are compared."""
+"""The command lines to compare."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Program:
     """A program that sends.
 
     Attributes:
-        name: what the tables call it.
+        name: its name in the tables.
         words: its command line without peer, port and folders.
-        processes: how many of it run at the same time, each with its share of the folders.
+        processes: the number of processes at the same time, each with its share of the folders.
         terminal: whether its standard error is a terminal.
     """
 
@@ -49,14 +49,14 @@ class Program:
 
 
 def asyncstore(*options: str, name: str | None = None, terminal: bool = False) -> Program:
-    """The checkout's own ``asyncstore send``."""
+    """``asyncstore send`` of this environment."""
     progress = () if "--progress" in options else ("--progress", "off")
     words = (asyncstore_program(), "send", "-nh", *progress, *options)
     return Program(name or " ".join(("asyncstore", *options)), words, terminal=terminal)
 
 
 def storescu(processes: int = 1) -> Program:
-    """DCMTK's storescu. Without ``-nh``, with which it would end with 0 whatever has happened."""
+    """DCMTK's storescu, without ``-nh``: with that its exit code is always 0."""
     name = f"{processes} x storescu" if processes > 1 else "storescu"
     return Program(name, (their_program("storescu"), "+sd", "+r"), processes)
 
@@ -72,19 +72,19 @@ def pynetdicom_storescu() -> Program:
 
 
 def limit() -> Program:
-    """The least that a Python sender can cost, over four associations: :mod:`benchmarks.limit`."""
+    """The least cost of a Python sender, over four associations: :mod:`benchmarks.limit`."""
     return Program("limit", (sys.executable, "-m", "benchmarks.limit", "--associations", "4"))
 
 
 def asyncstore_program() -> str:
-    """Where the command line of this environment is."""
+    """The path of ``asyncstore`` in this environment."""
     return str(Path(sys.executable).parent / "asyncstore")
 
 
 def their_program(name: str) -> str:
-    """Where a program that is not ours is, or only its name if it is not installed.
+    """The path of another program, or only its name if it is not installed.
 
-    The folder of this environment is left out: pynetdicom installs programs with the names of DCMTK's.
+    The folder of this environment is not searched: pynetdicom installs programs with the names of DCMTK's.
     """
     ours = str(Path(sys.executable).parent)
     folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != ours]
@@ -92,7 +92,7 @@ def their_program(name: str) -> str:
 
 
 def missing_programs() -> list[str]:
-    """What is needed and not installed."""
+    """The needed programs that are not installed."""
     theirs = [program for program in map(their_program, ("storescp", "storescu", "dcmsend")) if "/" not in program]
     return theirs + [program for program in (asyncstore_program(), "openssl") if shutil.which(program) is None]
 

@@ -1,14 +1,13 @@
-"""A TCP relay that delays what passes, as a long way would, or lets it pass slowly only.
+"""A TCP relay that delays bytes, like a long way, or limits their rate.
 
     python -m benchmarks.relay --port 11113 --to 11112 --delay 0.05
 
 Rules:
 
-1. Every byte is delayed by the same time in either direction, so a round trip takes twice as long; what is under way
-   does not keep what follows from setting out.
-2. Timers are those of ``select``, which counts microseconds: ``epoll`` rounds up to milliseconds, too coarse here.
-3. A slow relay takes bytes from the sender's socket no faster than its rate, for each TCP connection; the answers pass
-   freely.
+1. Every byte is delayed by the same time in both directions, so a round trip takes twice that time. Bytes on the way do
+   not hold up later ones.
+2. The loop uses ``select``, which counts microseconds: ``epoll`` rounds up to milliseconds.
+3. A slow relay reads the sender's socket at its rate, for each TCP connection; the answers are not limited.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ from dataclasses import dataclass
 
 _CHUNK = 1 << 16
 _CHUNKS_UNDER_WAY = 1024
-"""What is under way is bounded to 64 MiB in each direction."""
+"""So at most 64 MiB are on the way in each direction."""
 _RECEIVE_BUFFER = 1 << 18
-"""Bytes the kernel takes in for a slow relay: few, so that the sender feels its rate soon."""
+"""The kernel's receive buffer for a slow relay in bytes: small, so that the sender feels the rate soon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What happens to bytes in one direction.
+    """The delay and rate of bytes in one direction.
 
     Attributes:
         delay: seconds until they arrive.
-        rate: bytes a second; 0 is any number.
+        rate: bytes a second; 0: no limit.
     """
 
     delay: float
@@ -41,7 +40,7 @@ class Way:
 
 
 async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
-    """Pass on what comes in, until its end."""
+    """Pass on all bytes, and then the end of the stream."""
     under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_CHUNKS_UNDER_WAY)
     arriving = asyncio.create_task(_arrive(under_way, writer))
     try:
@@ -58,7 +57,7 @@ async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way:
 
 
 async def _arrive(under_way: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
-    """Write chunks when they are due; an empty one is the end."""
+    """Write chunks when they are due; an empty chunk is the end."""
     with suppress(OSError):
         while True:
             due, chunk = await under_way.get()
@@ -75,7 +74,7 @@ def _now() -> float:
 
 
 async def relay(port: int, to: int, delay: float, rate: float) -> None:
-    """Accept on one port of loopback and pass everything on to another one, until cancelled."""
+    """Accept on a port of loopback and pass everything on to another port, until cancelled."""
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

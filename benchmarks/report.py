@@ -1,4 +1,4 @@
-"""Tables: for people, for a README, and for machines."""
+"""Tables: as text, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ CAPTION = "median (least-most) of the rounds"
 
 @dataclass(slots=True)
 class Table:
-    """What one measurement showed.
+    """The results of a measurement.
 
     Attributes:
         title: what was measured.
-        columns: what stands in which column; the first one names the row.
+        columns: the heads of the columns; the first column names the row.
         rows: the cells.
-        notes: what has to be known to read it.
-        commands: the command lines that were measured, by the name of their row.
-        samples: every single value, by the name of its row.
+        notes: explanations.
+        commands: the measured command lines, by row.
+        samples: every value, by row.
     """
 
     title: str
@@ -39,7 +39,7 @@ class Table:
         return "\n".join(lines) + "\n"
 
     def as_markdown(self, machine: str) -> str:
-        """The table for a README."""
+        """The table in Markdown."""
         lines = [f"#### {self.title}", "", _markdown_row(self.columns)]
         lines.append(_markdown_row(["---", *["---:"] * (len(self.columns) - 1)]))
         lines += [_markdown_row(row) for row in self.rows]
@@ -49,7 +49,7 @@ class Table:
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, Any]:
-        """The table for a program."""
+        """The table as JSON."""
         return {
             "title": self.title,
             "columns": self.columns,
@@ -64,7 +64,7 @@ class Table:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The first column to the left, the others to the right, and a line below the head."""
+    """Align the first column to the left and the others to the right; draw a line below the head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for number, (first, *others) in enumerate(rows):
         cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]

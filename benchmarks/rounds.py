@@ -1,4 +1,4 @@
-"""Taking turns, and what many turns say together."""
+"""Programs take turns; the median and the range of many turns."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Spread:
-        """Take values together; those that are not finite could not be measured, and are left out."""
+        """The spread of some values; those that are not finite could not be measured and are left out."""
         measured = [value for value in values if math.isfinite(value)]
         if not measured:
             return cls(math.nan, math.nan, math.nan)
         return cls(statistics.median(measured), min(measured), max(measured))
 
     def shown(self, digits: int = 2, unit: str = "") -> str:
-        """Write it down as ``median (least-most)``, or as one value when all are the same."""
+        """Write it as ``median (least-most)``, or as one value if all are the same."""
         if math.isnan(self.median):
             return "-"
         if self.least == self.most:
@@ -38,7 +38,7 @@ class Spread(NamedTuple):
 
 
 def ratios(these: Iterable[float], those: Iterable[float]) -> Spread:
-    """How many times those values these ones are, each within its round."""
+    """The ratios of ``these`` to ``those``, within each round."""
     pairs = zip(these, those, strict=True)
     return Spread.of(this / that if that else math.nan for this, that in pairs)
 
@@ -49,10 +49,10 @@ def take_turns(
     """Run each contender once, then each once more, and so on.
 
     Args:
-        title: what is being measured, for whoever watches.
-        contenders: what to run, by name.
-        rounds: how many times.
-        warm_up: whether there is one round more, the first, whose results are thrown away.
+        title: what is measured, for messages.
+        contenders: functions to run, by name.
+        rounds: the number of rounds.
+        warm_up: whether to begin with one more round, whose results are thrown away.
     """
     results: dict[str, list[T]] = {name: [] for name in contenders}
     for number in range(0 if warm_up else 1, rounds + 1):
@@ -65,5 +65,5 @@ def take_turns(
 
 
 def say(text: str) -> None:
-    """Tell whoever watches what is going on; the tables alone go to standard output."""
+    """Print a message to standard error; only tables go to standard output."""
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""How much of everything there is to measure."""
+"""The numbers and sizes of everything that is measured."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ class Scale:
     """The sizes of one run of the benchmarks. Numbers of instances are multiples of four.
 
     Attributes:
-        rounds: how often each program has its turn, after the warm-up.
-        slow_rounds: the same where waiting decides, which varies little and takes long.
-        starts: how often start-up is measured in each round.
-        memory_rounds: how often memory is measured, where it does not take minutes.
-        pass_through: what is sent to a peer that takes it at once.
+        rounds: the turns of each program, after the warm-up.
+        slow_rounds: the same for measurements with delays, which vary little and take long.
+        starts: the number of start-ups in each round.
+        memory_rounds: the number of measurements of memory, if they do not take minutes.
+        pass_through: archives to send to a fast peer.
         pynetdicom: instances for pynetdicom's storescu, which would take a minute for more.
-        observed: what is sent with progress and JSON lines on.
-        as_shipped: instances to send to peers as shipped; one sender alone sends a quarter of them.
+        observed: archives to send with progress and JSON lines.
+        as_shipped: instances to send to peers as shipped; a single sender sends a quarter of them.
         over_tls: CT instances to send over TLS.
-        surveyed: what is looked into without being sent.
-        delays: seconds that peers or the way to them take.
-        associations: numbers of them to try with each delay.
-        delayed_seconds: how long a run with a delay shall take, about.
+        surveyed: archives to probe without sending.
+        delays: delays of peers, or of the way to them, in seconds.
+        associations: numbers of associations to try with each delay.
+        delayed_seconds: the intended seconds of a run with a delay.
         delayed_most: the most instances of such a run.
-        archive_sizes: numbers of tiny files to send while memory is watched.
-        file_sizes: bytes of single files to send while memory is watched.
+        archive_sizes: numbers of tiny files to send while memory is sampled.
+        file_sizes: sizes in bytes of single files to send while memory is sampled.
         slow_reading: CT instances to send to a peer that reads slowly.
-        is_judged: whether there is enough of everything to hold it against what is asked for.
+        is_judged: whether it is enough to judge the results by the targets.
     """
 
     rounds: int
@@ -52,7 +52,7 @@ class Scale:
     is_judged: bool
 
     def with_rounds(self, rounds: int) -> Scale:
-        """The same with that many rounds wherever programs take turns."""
+        """The same with another number of rounds."""
         return replace(self, rounds=rounds, slow_rounds=rounds)
 
     def large(self) -> Scale:

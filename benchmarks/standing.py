@@ -1,4 +1,4 @@
-"""What is asked for, and where the measurements stand beside it."""
+"""The targets, and the measurements beside them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Target(NamedTuple):
-    """What a measurement must reach at least, and what it should."""
+    """What a measurement must reach, and its aim."""
 
     measure: str
     at_least: float
@@ -24,7 +24,7 @@ class Target(NamedTuple):
     more_is_better: bool = False
 
     def verdict(self, value: float) -> str:
-        """Where a value stands."""
+        """Judge a value."""
         if math.isnan(value):
             return "too short to tell"
         if self._reaches(value, self.aim):
@@ -48,7 +48,7 @@ TARGETS = (CT_LIMIT, SMALL_LIMIT, CT_RATE, SMALL_RATE, SHIPPED_RATE, CPU, MEMORY
 
 
 class Standing(NamedTuple):
-    """One figure that there is a target for."""
+    """A figure that has a target."""
 
     target: Target
     how: str
@@ -56,10 +56,10 @@ class Standing(NamedTuple):
 
 
 def standing_table(standings: Sequence[Standing], *, is_judged: bool) -> Table:
-    """Everything there is a target for, measured or not.
+    """The table of all targets, also of those that were not measured.
 
     Args:
-        standings: what was measured.
+        standings: the measured figures.
         is_judged: whether enough was sent for a verdict.
     """
     table = Table("Where it must stand", ("measure", "how", "measured", "at least", "aim", "verdict"))

@@ -1,4 +1,4 @@
-"""One program's turn: an archive sent as a whole, and its own run over one file to tell start-up from sending."""
+"""One program's turn: it sends an archive, and one file to measure its start-up."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ STEADY = (
 
 
 class Trial(NamedTuple):
-    """What sending an archive cost, and what sending one file did."""
+    """The cost of sending an archive, and that of sending one file."""
 
     whole: Cost
     start: Cost
     instances: int
-    """Of the whole archive."""
+    """In the whole archive."""
     start_instances: int
     bytes: int
     start_bytes: int
 
     def as_json(self) -> dict[str, object]:
-        """Every value of it."""
+        """Every value."""
         return {**self._asdict(), "whole": self.whole._asdict(), "start": self.start._asdict()}
 
     @property
@@ -72,9 +72,9 @@ def send(program: Program, port: int, archive: Archive, one_each: Archive, *, no
     """Have a program send one file, then an archive.
 
     Args:
-        program: what sends.
-        port: where to.
-        archive: the whole.
+        program: the program.
+        port: the port of the peer.
+        archive: the whole archive.
         one_each: an archive with one file in each folder.
         no_delay: whether DCMTK's programs turn Nagle's algorithm off.
     """
@@ -85,5 +85,5 @@ def send(program: Program, port: int, archive: Archive, one_each: Archive, *, no
 
 
 def _per(amount: float, seconds: float) -> float:
-    """An amount a second; not a number when the time was too short to be told from start-up."""
+    """An amount per second; NaN if the run was too short."""
     return amount / seconds if seconds > 0 else math.nan

@@ -1,4 +1,4 @@
-"""Show the progress of a run in one's own way, and end it after a time, next to whatever else the event loop does.
+"""Show the progress of a run in your own way, and stop the run after some seconds.
 
 python examples/own_progress.py PEER PORT SECONDS PATH...
 """
@@ -13,7 +13,7 @@ import asyncstore
 
 
 async def report(run: asyncstore.Run) -> None:
-    """Print where the run stands, four times a second. Sampling it costs the transfer nothing."""
+    """Print the progress of the run four times a second. Sampling costs the transfer nothing."""
     while True:
         now = run.progress()
         more = "+" if now.walking else ""
@@ -22,7 +22,7 @@ async def report(run: asyncstore.Run) -> None:
 
 
 async def main(peer: str, port: int, seconds: float, paths: list[str]) -> None:
-    """Send ``paths`` for so long; what is under way then is finished, the rest is not begun."""
+    """Send ``paths`` for some seconds. Then stores under way are finished, and no more begin."""
     results: Counter[asyncstore.Result] = Counter()
     async with asyncstore.Sender(peer, port, associations=4) as sender:
         run = sender.send(paths)

@@ -1,4 +1,4 @@
-"""Send files and folders to a storage SCP, and name what was not stored.
+"""Send files and folders to a storage SCP, and name those that were not stored.
 
 python examples/send_folder.py PEER PORT PATH...
 """
@@ -13,7 +13,7 @@ import asyncstore
 
 
 async def main(peer: str, port: int, paths: list[str]) -> int:
-    """Send ``paths``; 0 when all of them are stored."""
+    """Send ``paths``; returns 0 if all files are stored."""
     results: Counter[asyncstore.Result] = Counter()
     async with asyncstore.Sender(peer, port) as sender:
         async for outcome in sender.send(paths):

@@ -1,4 +1,4 @@
-"""Test a program that sends DICOM against a storage SCP of one's own: no PACS, no fixed port, nothing left behind.
+"""Test a program that sends DICOM against your own storage SCP: no PACS, no fixed port, nothing left behind.
 
 python examples/sink_in_a_test.py FILE...
 """
@@ -14,7 +14,7 @@ import asyncstore
 
 
 async def main(files: list[str]) -> None:
-    """Send ``files`` to a sink that stores them, and then to one that has run out of disk."""
+    """Send ``files`` to a sink that stores them, and then to one whose disk is full."""
     with tempfile.TemporaryDirectory() as folder:
         async with asyncstore.Sink(port=0, output=folder) as sink, asyncstore.Sender("127.0.0.1", sink.port) as sender:
             outcomes = [outcome async for outcome in sender.send(files)]

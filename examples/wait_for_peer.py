@@ -1,4 +1,4 @@
-"""Wait until a peer answers C-ECHO, as a script does before it begins to send.
+"""Wait until a peer answers C-ECHO, as a script does before it sends.
 
 python examples/wait_for_peer.py PEER PORT SECONDS
 """
@@ -15,13 +15,13 @@ _PAUSE = 0.5
 
 
 async def echo(peer: str, port: int) -> float:
-    """Seconds from a C-ECHO to its answer."""
+    """The seconds from a C-ECHO-RQ to its response."""
     async with asyncstore.Sender(peer, port) as sender, aclosing(sender.echo()) as echoes:
         return await anext(echoes)
 
 
 async def main(peer: str, port: int, seconds: float) -> int:
-    """0 as soon as the peer answers, 1 when it has not for so long, or never will."""
+    """Wait for the peer; returns 0 when it answers, 1 after the given seconds or if it never will."""
     try:
         async with asyncio.timeout(seconds):
             while True:

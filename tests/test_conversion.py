@@ -1,4 +1,4 @@
-"""Peers that take one encoding only hold every instance in it, with the elements that dcmconv gives it."""
+"""Peers that take one encoding only store every instance in it, with the same elements as dcmconv writes."""
 
 import subprocess
 from pathlib import Path
@@ -81,7 +81,7 @@ async def test_storescp_holds_what_dcmconv_makes(accepting, files, tmp_path, tra
         assert Path(ran.of(path).path) == path
 
 
-async def test_what_is_compressed_is_refused_by_name_and_the_rest_is_stored(accepting, files, tmp_path):
+async def test_compressed_instances_are_refused_by_name_and_the_rest_is_stored(accepting, files, tmp_path):
     [compressed] = [path for path in pydicom_test_files() if path.name == "JPEG-lossy.dcm"]
     async with running_storescp(tmp_path, *accepting[IMPLICIT_LITTLE], transfer_syntaxes=None) as scp:
         ran = await send(scp.port, [compressed, *files])
@@ -107,7 +107,7 @@ def test_odd_files_are_converted_as_dcmconv_converts_them(tmp_path, name, transf
 
 @pytest.mark.parametrize("option", ["+ti", "+te", "+tb"])
 @pytest.mark.parametrize("name", ["pixels-encapsulated-in-explicit", "odd-fragment"])
-def test_fragments_are_not_converted_as_dcmconv_does_not(tmp_path, name, option):
+def test_fragments_are_not_converted_nor_are_they_by_dcmconv(tmp_path, name, option):
     path = CASES / f"{name}.dcm"
     source = read_part10(path)
     found = Instance(str(path), *source[:3], path.stat().st_size - len(source.data_set), len(source.data_set))

@@ -1,4 +1,4 @@
-"""The examples run as their docstrings say, each in a process of its own, against a sink."""
+"""The examples run as their docstrings say, each in its own process, against a sink."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_a_folder_is_sent(tmp_path):
 
 
 @pytest.mark.usefixtures("files")
-async def test_what_is_not_stored_is_named(tmp_path):
+async def test_unstored_files_are_named(tmp_path):
     junk = tmp_path / "notes.txt"
     junk.write_text("no DICOM")
     async with Sink(port=0) as sink:
@@ -103,7 +103,7 @@ async def test_a_sink_serves_a_test(files):
     assert output.count("failed: 0xA700 out of resources") == 3
 
 
-def test_they_are_typed_as_their_readers_type_checkers_see_it(tmp_path):
+def test_they_pass_a_strict_type_checker(tmp_path):
     """The package says that it is typed (PEP 561), so nothing that comes from it is ``Any``."""
     if find_spec("mypy") is None:
         pytest.skip("mypy is not installed")

@@ -52,7 +52,7 @@ def test_a_module_in_a_folder_of_this_process_does_not_stand_before_the_standard
 
 
 def test_the_module_is_found_where_this_process_finds_it_and_takes_words(tmp_path, monkeypatch):
-    """In a folder with a name of its own: site packages of a user, PYTHONPATH, an editable installation."""
+    """In site packages of a user, a folder of PYTHONPATH, or an editable installation."""
     folder = tmp_path / os.fsdecode(b'it\'s\xff a "folder"')
     folder.mkdir()
     (folder / "module_of_a_test.py").write_text("import sys, asyncstore\ndef main(): print(*sys.argv[1:]); return 7")
@@ -63,7 +63,7 @@ def test_the_module_is_found_where_this_process_finds_it_and_takes_words(tmp_pat
 
 
 def test_this_package_is_found_also_where_it_is_imported_from_the_working_directory(monkeypatch):
-    """As in a checkout, and before another version that is installed."""
+    """This is the case in a checkout; it goes before an installed version."""
     monkeypatch.chdir(HERE)
     monkeypatch.setattr(sys, "path", [HERE, *(folder for folder in sys.path if folder not in ("", HERE))])
     done = subprocess.run([*isolated("asyncstore.__main__"), "--version"], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Odd files (tests/cases) arrive at real peers with the values that they have, or do not leave at all."""
+"""Odd files (tests/cases) arrive at real peers with their values, or are not sent."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def peer(tmp_path):
 
 
 def _values(path):
-    """The values of a file by tag, as DCMTK prints them, without their padding, and those of group 0002."""
+    """The values of a file by tag, as DCMTK prints them, without padding and without group 0002."""
     dumped = subprocess.run(
         [find_program("dcmdump", "dcmtk"), "-q", "+L", "+E", path], check=True, capture_output=True
     ).stdout.decode("latin-1")
@@ -81,7 +81,7 @@ def _values(path):
 
 
 def _bytes(value):
-    """What DCMTK prints of binary values, as bytes: words of OW are in the order of the file."""
+    """The bytes of a binary value that DCMTK prints; words of OW are in the byte order of the file."""
     if value.startswith("("):
         return ""
     words = value.split("\\")
@@ -89,7 +89,7 @@ def _bytes(value):
 
 
 @pytest.mark.parametrize(("name_of_peer", "name", "expected"), [*_rows("all"), *_rows("implicit")])
-async def test_what_can_be_stored_arrives_with_its_values(peer, name_of_peer, name, expected):
+async def test_sendable_files_arrive_with_their_values(peer, name_of_peer, name, expected):
     path = CASES / f"{name}.dcm"
     async with peer(name_of_peer) as scp:
         ran = await send(scp.port, [path])
@@ -119,7 +119,7 @@ async def test_what_can_be_stored_arrives_with_its_values(peer, name_of_peer, na
         *(("implicit", *row) for row in {**_NOT_SENT, **_ONLY_COMPRESSED}.items()),
     ],
 )
-async def test_what_cannot_be_stored_does_not_leave(peer, name_of_peer, name, reason):
+async def test_unsendable_files_do_not_leave(peer, name_of_peer, name, reason):
     path = CASES / f"{name}.dcm"
     async with peer(name_of_peer) as scp:
         ran = await send(scp.port, [path])

@@ -1,4 +1,4 @@
-"""Files whose names tell what became of them: what is renamed, what is not, and that nothing is ever lost by it."""
+"""Files are renamed by their outcome, or keep their name, and none is ever lost."""
 
 import asyncio
 import os
@@ -50,7 +50,7 @@ def file(tmp_path):
         ({"result": Result.UNKNOWN}, ""),
     ],
 )
-def test_the_new_name_tells_the_outcome_or_that_it_is_to_be_sent_again(file, outcome, ending):
+def test_the_new_name_tells_the_outcome_unless_the_file_must_be_sent_again(file, outcome, ending):
     renamer = Renamer()
     assert renamer.add([_outcome(file, **outcome)]) == []
     assert _names(file.parent) == [f"1.dcm{ending}"]
@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_renamed_is_reported_and_the_others_are_renamed(tm
     assert _names(tmp_path) == ["short.done", long.name]
 
 
-def test_what_is_gone_or_no_file_is_left_alone(tmp_path):
+def test_missing_and_special_files_are_left_alone(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("nowhere")
     (tmp_path / "directory").mkdir()
@@ -102,7 +102,7 @@ def test_what_is_gone_or_no_file_is_left_alone(tmp_path):
     assert (tmp_path / "directory").is_dir()
 
 
-def test_of_a_link_the_link_is_renamed(file):
+def test_a_link_itself_is_renamed(file):
     link = file.with_name("link")
     link.symlink_to(file.name)
     Renamer().add([_outcome(link, Result.STORED)])
@@ -116,7 +116,7 @@ def test_names_that_are_no_text_keep_their_bytes(tmp_path):
     assert {os.fsencode(path) for path in tmp_path.iterdir()} == {path + b".done" for path in written}
 
 
-def test_where_storescu_turns_files_away_beforehand_they_keep_their_names(file):
+def test_files_that_storescu_rejects_before_it_begins_keep_their_names(file):
     renamer = Renamer(keeps_unsendable=True)
     renamer.add([_outcome(file, Result.NOT_SENT)])
     assert file.exists()
@@ -167,12 +167,12 @@ def test_an_ending_is_taken_off_once(name, stem, done):
 
 
 @given(st.text(), st.sampled_from([DONE, BAD]))
-def test_what_is_appended_is_taken_off_again(name, ending):
+def test_an_appended_ending_is_taken_off_again(name, ending):
     if os.path.basename(name):  # noqa: PTH119 - of any text
         assert without_ending(name + ending) == name
 
 
-def test_a_walk_that_resumes_passes_over_what_is_done_and_finds_again_what_is_bad(tmp_path):
+def test_a_walk_that_resumes_skips_done_files_and_finds_bad_ones_again(tmp_path):
     for name in ("1.dcm", "2.dcm.done", "3.dcm.bad", "4.txt.bad", ".done", "below/5.dcm.done", "below/6.dcm"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -192,7 +192,7 @@ def test_a_walk_that_resumes_passes_over_what_is_done_and_finds_again_what_is_ba
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three instances and one file that is none."""
+    """Three instances and a file without one."""
     trees.instances(tmp_path / "files", 3)
     trees.text_file(tmp_path / "files")
     return tmp_path / "files"
@@ -202,7 +202,7 @@ def _stems(folder):
     return {without_ending(name) for name in _names(folder)}
 
 
-async def test_a_second_run_sends_what_is_left(folder):
+async def test_a_second_run_sends_the_rest(folder):
     before = set(_names(folder))
     async with running_sink("--status", "cannot-understand") as sink:
         assert (await asyncstore("send", "-nh", "+rn", HOST, str(sink.port), folder)).returncode == 2
@@ -229,7 +229,7 @@ async def test_every_repetition_is_stored_before_the_file_is_renamed(folder):
     assert [without_ending(name) != name for name in _names(folder)] == [True] * 4
 
 
-async def test_what_never_had_its_turn_keeps_its_name(folder):
+async def test_a_file_that_never_had_its_turn_keeps_its_name(folder):
     before = _names(folder)
     done = await asyncstore("send", "+rn", HOST, str(free_port()), *(folder / name for name in before))
     assert done.returncode == 1

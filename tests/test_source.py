@@ -16,7 +16,7 @@ from asyncstore.source import WalkOptions, files_from, walk
 
 
 def _made(folder, *names):
-    """Make these files, with the folders they lie in."""
+    """Make these files and their folders."""
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def _made(folder, *names):
 
 
 def _names(found, folder):
-    """The paths below ``folder`` of what was found, which must be files."""
+    """The paths of found files relative to ``folder``; only files may have been found."""
     found = list(found)
     assert all(isinstance(one, SourceFile) for one in found)
     return [os.path.relpath(one.path, folder) for one in found]
@@ -86,7 +86,7 @@ def test_paths_are_taken_one_by_one_as_they_are_needed(tmp_path):
     assert taken == ["1"]
 
 
-def test_nothing_makes_nothing(tmp_path):
+def test_no_paths_give_no_files(tmp_path):
     (tmp_path / "empty").mkdir()
     assert list(walk([])) == []
     assert list(walk([tmp_path])) == []
@@ -106,7 +106,7 @@ def test_memory_for_a_large_directory_is_its_names_and_little_else(tmp_path):
 
 
 def _made_deep(folder, name, levels):
-    """Make directories within each other, with a file beside each; by descriptors, for paths may get too long."""
+    """Make nested directories with a file in each, by descriptors: paths would get too long."""
     descriptor = os.open(folder, os.O_RDONLY)
     for _ in range(levels):
         os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
@@ -167,7 +167,7 @@ def test_a_path_that_can_be_no_name_is_unsendable():
         (trees.symlinks_to_each_other, "symbolic links"),
     ],
 )
-def test_what_is_no_regular_file_is_unsendable_and_hides_nothing(tmp_path, make, reason):
+def test_a_special_file_is_unsendable_and_hides_nothing(tmp_path, make, reason):
     path = make(_made(tmp_path, "0-before", "z-after"))
     for found in ([one for one in walk([tmp_path]) if one.path == str(path)], list(walk([path]))):
         (unsendable,) = found
@@ -178,7 +178,7 @@ def test_what_is_no_regular_file_is_unsendable_and_hides_nothing(tmp_path, make,
     assert _names(files, tmp_path) == ["0-before", "z-after"]
 
 
-def test_what_is_not_there_is_unsendable(tmp_path):
+def test_a_missing_path_is_unsendable(tmp_path):
     _made(tmp_path, "file")
     reasons = [found.reason for found in walk([tmp_path / "gone", tmp_path / "file/below", ""])]
     assert reasons[0] == "no such file or directory"
@@ -213,7 +213,7 @@ def test_a_loop_of_links_ends(tmp_path):
     assert _names(walk([tmp_path]), tmp_path) == ["1", "b/1"]
 
 
-def test_a_directory_is_walked_once_whatever_leads_to_it(tmp_path):
+def test_a_directory_is_walked_once_by_any_number_of_names(tmp_path):
     _made(tmp_path, "real/1")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert _names(walk([tmp_path]), tmp_path) == ["link/1"]
@@ -250,7 +250,7 @@ def test_a_pattern_is_not_for_files_that_are_named(tmp_path):
     assert _names(walk([tmp_path / "1"], WalkOptions(pattern="*.dcm")), tmp_path) == ["1"]
 
 
-def test_a_pattern_passes_over_what_is_no_file_either(tmp_path):
+def test_a_pattern_also_excludes_special_files(tmp_path):
     trees.fifo(tmp_path)
     trees.broken_symlink(tmp_path)
     assert list(walk([tmp_path], WalkOptions(pattern="*.ima"))) == []
@@ -264,7 +264,7 @@ def test_without_recursion_directories_within_are_passed_over(tmp_path):
     assert _names(walk([tmp_path / "b/c", tmp_path], options), tmp_path) == ["b/c/1", "1"]
 
 
-def test_where_directories_are_not_wanted_they_are_unsendable(tmp_path):
+def test_directories_are_unsendable_if_they_are_not_wanted(tmp_path):
     _made(tmp_path, "1", "a/1")
     assert list(walk([tmp_path / "a", tmp_path / "1"], WalkOptions(directories=False))) == [
         Unsendable(str(tmp_path / "a"), "it is a directory", 1),
@@ -316,7 +316,7 @@ def test_empty_lines_are_passed_over():
     assert list(files_from(io.BytesIO(b"\n\na\n\r\n\r\nb\n\n"))) == ["a", "b"]
 
 
-def test_a_list_longer_than_what_is_read_at_once_is_read_to_its_end():
+def test_a_list_longer_than_a_block_is_read_to_its_end():
     names = [f"/archive/{number:07}.dcm" for number in range(10000)]
     assert list(files_from(io.BytesIO("\n".join(names).encode()))) == names
 
@@ -364,6 +364,6 @@ def test_a_device_that_never_ends_is_no_list(device, null):
 
 
 @pytest.mark.parametrize("single", [str, Path])
-def test_a_single_path_is_one_and_not_the_letters_it_has(tmp_path, single):
+def test_a_single_path_is_not_taken_for_its_letters(tmp_path, single):
     _made(tmp_path, "1", "2/3")
     assert _names(walk(single(tmp_path)), tmp_path) == ["1", "2/3"]

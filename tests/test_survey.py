@@ -58,7 +58,7 @@ async def test_every_file_is_delivered_once_in_order(tmp_path):
     assert looked.close() == []
 
 
-async def test_a_walk_that_has_ended_by_itself_is_not_cut_short_by_who_stops_it(tmp_path):
+async def test_stopping_a_walk_that_has_ended_does_not_cut_it_short(tmp_path):
     _files(tmp_path, 3)
     looked = Survey([tmp_path], WalkOptions(), _Pool())
     assert len(await anext(looked)) == 3
@@ -67,7 +67,7 @@ async def test_a_walk_that_has_ended_by_itself_is_not_cut_short_by_who_stops_it(
     assert not looked.is_cut_short
 
 
-async def test_a_walk_is_cut_short_where_what_it_found_last_was_not_counted(tmp_path):
+async def test_a_walk_is_cut_short_if_its_last_files_were_not_counted(tmp_path):
     files, may_go_on = _files(tmp_path, 40), threading.Event()
 
     def slowly():
@@ -85,7 +85,7 @@ async def test_a_walk_is_cut_short_where_what_it_found_last_was_not_counted(tmp_
     assert looked.is_cut_short
 
 
-async def test_what_the_walk_finds_unsendable_is_delivered_too(tmp_path):
+async def test_unsendable_files_of_the_walk_are_delivered_too(tmp_path):
     (tmp_path / "empty").mkdir()
     _files(tmp_path, 3)
     trees.broken_symlink(tmp_path)
@@ -95,7 +95,7 @@ async def test_what_the_walk_finds_unsendable_is_delivered_too(tmp_path):
     assert sum(one.reason == "looked into" for one in found) == 3
 
 
-async def test_nothing_makes_nothing(tmp_path):
+async def test_no_paths_give_no_files(tmp_path):
     assert await _all(Survey([], WalkOptions(), _Pool())) == []
     (tmp_path / "empty").mkdir()
     assert await _all(Survey([tmp_path], WalkOptions(), _Pool())) == []
@@ -139,7 +139,7 @@ async def test_a_slow_walk_delivers_what_it_has(tmp_path):
     assert [found.path for found in [*first, *await _all(looked)]] == paths
 
 
-async def test_the_walk_goes_no_further_ahead_than_the_pool_has_use_for(tmp_path):
+async def test_the_walk_goes_only_so_far_ahead_as_the_pool_needs(tmp_path):
     _files(tmp_path, 2000)
     pool = _Pool(size=1)
     pool.gate.clear()
@@ -152,7 +152,7 @@ async def test_the_walk_goes_no_further_ahead_than_the_pool_has_use_for(tmp_path
     assert len([*await waiting, *await _all(looked)]) == 2000
 
 
-async def test_batches_are_looked_into_at_the_same_time_and_come_in_order(tmp_path):
+async def test_batches_are_probed_at_the_same_time_and_come_in_order(tmp_path):
     paths = _files(tmp_path, 1000)
     pool = _Pool(size=3)
     pool.gate.clear()
@@ -163,8 +163,8 @@ async def test_batches_are_looked_into_at_the_same_time_and_come_in_order(tmp_pa
     assert [found.path for found in [*await waiting, *await _all(looked)]] == paths
 
 
-async def test_being_woken_for_nothing_does_not_end_the_walk(tmp_path, monkeypatch):
-    """The walk's call may come late, when what it tells of was taken already."""
+async def test_a_superfluous_wake_up_does_not_end_the_walk(tmp_path, monkeypatch):
+    """The walk's wake-up may come late, when its files were taken already."""
     paths = _files(tmp_path, 3)
     go_on = threading.Event()
 
@@ -208,7 +208,7 @@ async def test_a_walk_that_is_stopped_at_the_moment_it_begins_to_wait_ends(tmp_p
     await until(lambda: walks and not walks[0].is_alive())
 
 
-async def test_stopping_the_walk_delivers_what_was_found(tmp_path):
+async def test_stopping_the_walk_still_delivers_the_files_found(tmp_path):
     paths = _files(tmp_path, 2000)
     pool = _Pool(size=1)
     looked = Survey([tmp_path], WalkOptions(), pool)
@@ -221,7 +221,7 @@ async def test_stopping_the_walk_delivers_what_was_found(tmp_path):
     assert found < 2000
 
 
-async def test_closing_names_what_was_found_and_not_delivered(tmp_path):
+async def test_closing_names_the_files_that_were_not_delivered(tmp_path):
     paths = _files(tmp_path, 2000)
     pool = _Pool(size=1)
     looked = Survey([tmp_path], WalkOptions(), pool)
@@ -234,7 +234,7 @@ async def test_closing_names_what_was_found_and_not_delivered(tmp_path):
     assert [*(one.path for one in first), *looked.close()] == paths[: looked.found]
 
 
-async def test_where_no_process_can_be_run_every_file_found_is_named_in_the_end(tmp_path):
+async def test_every_file_found_is_named_if_no_process_can_be_run(tmp_path):
     paths = _files(tmp_path, 1000)
     looked = Survey([tmp_path], WalkOptions(), _BrokenPool())
     with pytest.raises(PrepareError):
@@ -243,7 +243,7 @@ async def test_where_no_process_can_be_run_every_file_found_is_named_in_the_end(
     assert looked.close() == paths[: looked.found]
 
 
-async def test_an_error_in_the_callers_paths_is_raised_after_what_came_before_it(tmp_path):
+async def test_an_error_in_the_callers_paths_is_raised_after_the_files_before_it(tmp_path):
     (path,) = _files(tmp_path, 1)
 
     def paths():
@@ -269,7 +269,7 @@ def test_workers_find_the_ordinal_in_the_last_field_of_every_stage():
     assert {stage._fields[-1] for stage in (SourceFile, Instance, Unsendable)} == {"ordinal"}
 
 
-async def test_a_survey_tells_what_paths_hold():
+async def test_a_survey_finds_the_instances_in_paths():
     files = [str(path) for path in trees.pydicom_test_files()]
     found = [one async for batch in survey(files, workers=1) for one in batch]
     assert found == [one._replace(ordinal=ordinal) for ordinal, one in enumerate(probe(files), 1)]

@@ -1,4 +1,4 @@
-"""Patterns choose the names that storescu's +sp chooses: the real program and the C library's fnmatch are asked."""
+"""Patterns choose the same names as storescu's +sp: compared with the real program and with the C library's fnmatch."""
 
 import asyncio
 import ctypes

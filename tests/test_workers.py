@@ -1,4 +1,4 @@
-"""Whole programs and their worker processes: where they are started, what ends them, and what stays behind."""
+"""Whole programs and their worker processes: their start, their end, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from peers.dcmtk import running_storescp
 from peers.hostile import Behaviour, aborts, after, running_hostile, stops_reading
 
 PROGRAM = "import sys; from asyncstore.__main__ import main; sys.exit(main())"
-"""What an installer writes as the console script."""
+"""The console script that an installer writes."""
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def program(tmp_path):
 
 @pytest.fixture
 def hostile(tmp_path):
-    """A folder as a CD may hold one: instances, and modules that tell when they are imported."""
+    """A folder like that of a CD: instances, and modules that leave a mark when they are imported."""
     folder = tmp_path / "cd"
     trees.instances(folder, 5)
     names = [
@@ -73,7 +73,7 @@ def hostile(tmp_path):
     ],
     ids=" ".join,
 )
-async def test_nothing_is_imported_from_the_folder_where_the_user_stands(tmp_path, program, hostile, words):
+async def test_nothing_is_imported_from_the_working_directory(tmp_path, program, hostile, words):
     async with running_storescp(tmp_path / "stored", "+xi", transfer_syntaxes=None) as scp:
         at = words.index("PEER") if "PEER" in words else len(words)
         said = [*words[:at], *["127.0.0.1", str(scp.port)][: 2 * ("PEER" in words)], *words[at + 1 :]]
@@ -97,7 +97,7 @@ def _environment(tmp_path):
 
 
 def _below(pid):
-    """The processes that a process has started."""
+    """The child processes of a process."""
     found = set()
     with suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
@@ -165,7 +165,7 @@ def _value(store, tag):
     return next(value for each, _, value in store.data_set if each == tag).decode()
 
 
-def test_a_dry_run_has_data_sets_looked_into_by_worker_processes(monkeypatch, capsys):
+def test_a_dry_run_judges_data_sets_in_worker_processes(monkeypatch, capsys):
     """A deflated one may take much memory when it is inflated."""
 
     def not_here(*_):
@@ -177,7 +177,7 @@ def test_a_dry_run_has_data_sets_looked_into_by_worker_processes(monkeypatch, ca
     assert "its pixel data would have to be compressed" in " ".join(capsys.readouterr().out.split())
 
 
-async def test_what_inflates_to_more_than_is_allowed_is_not_sent_and_the_option_is_named(tmp_path):
+async def test_a_data_set_that_inflates_to_more_than_is_allowed_is_not_sent_and_the_option_is_named(tmp_path):
     path = next(path for path in trees.pydicom_test_files() if path.name == "image_dfl.dcm")
     async with running_storescp(tmp_path / "stored", "+xi", transfer_syntaxes=None) as scp:
         address = ["127.0.0.1", str(scp.port), str(path)]

@@ -31,7 +31,7 @@ from asyncstore.errors import AssociationError
 from asyncstore.isolated import isolated
 from asyncstore.load import write_archive
 from asyncstore.model import Instance
-from asyncstore.observe.readable import format_bytes, format_count
+from asyncstore.observe.formatting import format_bytes, format_count
 from asyncstore.surveying import survey
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from asyncstore.cli.page import aligned, broken
 from asyncstore.cli.uid_names import uid_name
 from asyncstore.model import Instance
 from asyncstore.negotiation import Planned, pair_of, requests
-from asyncstore.observe.readable import counted, format_bytes, format_count, printable
+from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
 from asyncstore.observe.reasons import Detail, Reasons, selection
 from asyncstore.observe.repeats import MOST_UIDS, Repeats
 from asyncstore.observe.unusual_uids import first_unusual, warning_about

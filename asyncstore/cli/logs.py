@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from asyncstore.cli.log_levels import LEVELS, SILENT, TRACE, level_letter
 from asyncstore.cli.options import DEBUG, LOG_CONFIG, LOG_LEVEL, QUIET, VERBOSE, VERBOSE_PC
 from asyncstore.errors import AsyncstoreError, UsageError
-from asyncstore.observe.readable import printable
+from asyncstore.observe.formatting import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

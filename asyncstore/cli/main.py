@@ -32,7 +32,7 @@ from asyncstore.cli.standard_output import discard, put
 from asyncstore.cli.table import VARIABLES
 from asyncstore.cli.tls_options import LIST_CIPHERS, LIST_PROFILES
 from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
-from asyncstore.observe.readable import printable
+from asyncstore.observe.formatting import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

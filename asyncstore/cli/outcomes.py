@@ -18,7 +18,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from asyncstore.model import Outcome, Result
-from asyncstore.observe.readable import printable
+from asyncstore.observe.formatting import printable
 from asyncstore.observe.reasons import parts_of
 from asyncstore.protocol.status import describe
 

@@ -38,7 +38,7 @@ from asyncstore.cli.uid_names import uid_name
 from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
 from asyncstore.named_files import interruptible, private
 from asyncstore.network.addresses import address_of
-from asyncstore.observe.readable import counted, format_bytes, printable
+from asyncstore.observe.formatting import counted, format_bytes, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -46,8 +46,8 @@ from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.named_files import interruptible
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.display import LogLines, open_display, open_output
+from asyncstore.observe.formatting import counted, printable
 from asyncstore.observe.jsonlines import JsonLines
-from asyncstore.observe.readable import counted, printable
 from asyncstore.observe.summary import Ending, print_summary
 from asyncstore.observe.tally import Tally
 

@@ -33,7 +33,7 @@ from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import IPV6, QUIET
 from asyncstore.cli.tls import tls_of
 from asyncstore.network.addresses import address_of
-from asyncstore.observe.readable import counted, format_bytes, format_count
+from asyncstore.observe.formatting import counted, format_bytes, format_count
 from asyncstore.sink import Sink
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncstore.negotiation.names import name_of
-from asyncstore.observe.readable import printable
+from asyncstore.observe.formatting import printable
 
 
 def uid_name(uid: str) -> str:

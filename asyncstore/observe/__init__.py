@@ -1,5 +1,5 @@
 """What people and machines see of a run.
 
-The core emits outcomes and answers for its progress; everything here samples. Import the modules themselves: ``live``
-and what it draws with (``frame``, ``lanes``, ``cells``, ``terminal``) load rich, the others do not need it.
+The core emits outcomes and reports its progress; the modules here sample it. Import the modules themselves: ``live``,
+``frame``, ``lanes``, ``fit_width`` and ``terminal`` load rich, the others do not.
 """

@@ -1,11 +1,11 @@
-"""The display of a run: what every kind of it can do, and which kind, on which output, is right where.
+"""The display of a run: its interface, and the choice of display and output for a stream.
 
 Rules:
 
-1. A display samples. It is refreshed by its caller some four times a second and never by a thread of its own.
-2. A display is never the reason that a run ends: where it cannot write, it falls silent.
-3. Lines of the log are shown whatever the kind, safely: control characters in them are escaped.
-4. rich, which takes 25 to 50 ms to import, is imported where colours are seen: not for a pipe, a file, a service's log.
+1. A display samples. Its caller refreshes it some four times a second; it has no thread of its own.
+2. A display never ends a run: if it cannot write, it falls silent.
+3. Every display shows the lines of the log, with control characters escaped.
+4. rich takes 25 to 50 ms to import, so only terminals with colours import it, not pipes, files and logs of services.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Display(Protocol):
-    """What is shown while a run is under way, as a context manager."""
+    """Shows a run while it is under way; a context manager."""
 
     def __enter__(self) -> Self: ...
 
@@ -34,21 +34,21 @@ class Display(Protocol):
     ) -> None: ...
 
     def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
-        """Show the run as it is at ``now``, by the clock that the tally was started with."""
+        """Show the run at ``now``, a time of the clock that the tally was started with."""
 
     def log(self, line: str, style: str = "") -> None:
-        """Show a line that stays; from any thread, also before and after the display is shown."""
+        """Show a line that stays. Any thread may call this, also before the display is shown and afterwards."""
 
     def notice(self, text: str) -> None:
-        """Say something about the run that holds until its end."""
+        """Show a text about the run until its end."""
 
 
 def open_output(stream: IO[str], *, quiet: bool = False) -> Output:
-    """Choose how to write to a stream: with colours on a terminal, or where FORCE_COLOR asks for them.
+    """Choose how to write to a stream: in colours on a terminal or if FORCE_COLOR is set.
 
     Args:
         stream: where to write.
-        quiet: write nothing at all.
+        quiet: write nothing.
     """
     if quiet or not (stream.isatty() or os.environ.get("FORCE_COLOR")):
         return Output(stream, quiet=quiet)
@@ -60,7 +60,7 @@ def open_output(stream: IO[str], *, quiet: bool = False) -> Output:
 
 
 def open_display(output: Output, title: str, progress: Literal["auto", "on", "off"] = "auto") -> Display:
-    """Choose the display for an output: live on a terminal, a line now and then elsewhere.
+    """Choose the display for an output: live on a terminal, single lines elsewhere.
 
     Args:
         output: where to show it.
@@ -71,9 +71,9 @@ def open_display(output: Output, title: str, progress: Literal["auto", "on", "of
         from asyncstore.observe.live import LiveDisplay  # noqa: PLC0415 - rule 4
         from asyncstore.observe.terminal import Terminal  # noqa: PLC0415 - rule 4
 
-        if isinstance(output, Terminal):  # which no other output is; type checkers cannot know
+        if isinstance(output, Terminal):  # always true: this tells the type checker
             return LiveDisplay(output, title)
-    from asyncstore.observe.plain import LogDisplay, PlainDisplay  # noqa: PLC0415 - one kind of display is needed
+    from asyncstore.observe.plain import LogDisplay, PlainDisplay  # noqa: PLC0415 - the live display does not need it
 
     return LogDisplay(output) if progress == "off" else PlainDisplay(output, title)
 
@@ -82,7 +82,7 @@ class LogLines(logging.Handler):
     """Shows log records as lines of a display.
 
     Args:
-        display: which one.
+        display: the display.
     """
 
     def __init__(self, display: Display) -> None:
@@ -90,7 +90,7 @@ class LogLines(logging.Handler):
         self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one record; its level is its colour."""
+        """Show one record; its level decides its colour."""
         style = "dim"
         if record.levelno >= logging.ERROR:
             style = "red"

@@ -1,18 +1,17 @@
-"""One frame of the live display, as lines: a pure function of what was sampled and of the terminal's size.
+"""One frame of the live display, as lines: a pure function of a sample of the run and of the terminal's size.
 
     bar         share of the work done
     numbers     done, found, bytes, rates, time left
     lanes       one association each (see ``lanes``)
-    results     how many ended how, and the statuses that the SCP answered
-    failures    the last ones, with their reason
+    results     number of files for each result, and the statuses that the SCP answered
+    failures    the last ones, with their reasons
 
 Rules:
 
-1. A frame is lower and narrower than the terminal by one row and one column at least, however small it is; the numbers
-   are the last to go.
-2. What may appear later (statuses, failures) has its rows reserved from the beginning: the lanes are not laid out anew.
-3. Colours say how things are and nothing else: green goes well, yellow is worth a look, red is lost.
-4. Bytes and rates are of what the SCP stores; files that were withdrawn because the run is to end are not done.
+1. A frame leaves at least one row and one column of the terminal free. In a small terminal the numbers go last.
+2. Statuses and failures have their rows reserved from the beginning, so the lanes do not move when they appear.
+3. Colours only tell the state: green is well, yellow deserves a look, red is lost.
+4. Bytes and rates count what the SCP stored. A file that was withdrawn because the run stops is not done.
 """
 
 from __future__ import annotations
@@ -23,9 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.text import Text
 
 from asyncstore.model import Outcome, Progress, Result
-from asyncstore.observe.cells import clip, pad, shorten
-from asyncstore.observe.lanes import lane_rows
-from asyncstore.observe.readable import (
+from asyncstore.observe.fit_width import clip, pad, shorten
+from asyncstore.observe.formatting import (
     format_byte_rate,
     format_bytes,
     format_count,
@@ -33,6 +31,7 @@ from asyncstore.observe.readable import (
     format_rate,
     printable,
 )
+from asyncstore.observe.lanes import lane_rows
 from asyncstore.observe.results import SHOWN
 from asyncstore.protocol.status import describe, result_of
 
@@ -40,22 +39,22 @@ if TYPE_CHECKING:
     from asyncstore.observe.tally import Rate, Tally
 
 _MOST_LANE_ROWS = 16
-"""As many as can be taken in at a glance; the time that a frame takes grows with them."""
+"""People can read about this many at a glance; drawing time grows with their number."""
 _HEAD_ROWS = len(("bar", "numbers"))
 _RESULT_ROWS = len(("results", "statuses"))
 _FAILURE_ROWS = 3
-"""Rows reserved for the last failures; there may be more in what the lanes leave."""
+"""Rows reserved for the last failures; they also get the rows that the lanes leave free."""
 _BLANK_ROWS = 3
 """Above the frame, above the lanes and below them."""
 _LOG_ROWS = 2
-"""Rows left to the log, so that its last lines stay in view."""
+"""Rows left free for the last lines of the log."""
 _AIRY_ROWS = 18
-"""Rows from which there is room for blank rows and the log beside eight lanes."""
+"""From this height on there is room for blank rows and the log beside eight lanes."""
 _FEWEST_ROWS = 9
-"""Rows below which there is nothing to lay out: the numbers, the results, and lanes in what is left."""
+"""Below this height a frame has only the bar, the numbers, the results, and lanes in the rest."""
 
 _WIDE = 100
-"""Cells from which there is room for words that only explain."""
+"""From this width on there is room for the elapsed time."""
 _SHARE_CELLS = len(" stopping")
 _BYTES_CELLS = len("9.99 GB")
 _RATE_CELLS = len("16 000/s")
@@ -64,20 +63,20 @@ _GAP = "   "
 
 
 class View(NamedTuple):
-    """What a frame shows."""
+    """The sample that a frame shows."""
 
     tally: Tally
     progress: Progress
     rate: Rate
     fraction: float
     seconds: float
-    """How long the run has taken."""
+    """Since the run began."""
     seconds_left: float | None
     notice: str = ""
 
 
 def frame(view: View, width: int, height: int) -> list[Text]:
-    """Draw what is seen, for a terminal of this size."""
+    """Draw the frame for a terminal of this size."""
     width, rows = max(width - 2, 1), height - 1
     lines = _full(view, width, rows) if rows >= _FEWEST_ROWS else _small(view, width, rows)
     lines = lines[: max(rows, 0)]
@@ -87,7 +86,7 @@ def frame(view: View, width: int, height: int) -> list[Text]:
 
 
 def _full(view: View, width: int, rows: int) -> list[Text]:
-    """Draw all parts; a higher terminal has blank rows between them and keeps some for the log."""
+    """Draw all parts; a higher terminal gets blank rows between them and room for the log."""
     airy = rows >= _AIRY_ROWS
     spare = rows - _HEAD_ROWS - _RESULT_ROWS - (_BLANK_ROWS + _LOG_ROWS) * airy
     lanes = lane_rows(view.progress.lanes, width, min(_MOST_LANE_ROWS, spare - min(_FAILURE_ROWS, spare // 4)))
@@ -121,9 +120,9 @@ def _notice(view: View, width: int) -> list[Text]:
 
 
 def _bar(view: View, width: int) -> Text:
-    """Draw the share done; what is left is dotted and the share not put into numbers while the walk adds to it.
+    """Draw the share done. While the walk goes on, the rest is dotted and a word stands in place of the percentage.
 
-    A run that is to end stays where it is: the share is then put into numbers no more.
+    A run that stops keeps its bar and shows ``stopping`` in place of the percentage.
     """
     cells = max(width - _SHARE_CELLS, 0)
     halves = int(view.fraction * cells * 2)
@@ -138,7 +137,7 @@ def _bar(view: View, width: int) -> Text:
 
 
 def _numbers(view: View, width: int) -> Text:
-    """Say how far the run is; where there is no room for all of it, what matters least is left out."""
+    """Draw the numbers; if there is no room for all, the least important ones are left out."""
     fields = [
         _done(view),
         f"{format_bytes(view.tally.bytes):>{_BYTES_CELLS}}",
@@ -166,7 +165,7 @@ def _time_left(view: View, *, wide: bool) -> str:
 
 
 def _results(tally: Tally, width: int) -> list[Text]:
-    """Say how many files ended how, and which statuses the SCP gave as the reason."""
+    """Draw the number of files for each result, and the statuses that the SCP answered."""
     counts = [
         Text(f"{format_count(tally.count(result))} {word}", style)
         for result, (word, style) in SHOWN.items()
@@ -185,14 +184,14 @@ def _failures_first(counted: tuple[int, int]) -> tuple[bool, int]:
 
 
 def _line_of(texts: list[Text], width: int) -> Text:
-    """Put as many texts into a line as there is room for, and at least the beginning of the first."""
+    """Join as many texts as fit into a line, but at least the first."""
     while len(texts) > 1 and sum(len(text) + len(_GAP) for text in texts) - len(_GAP) > width:
         texts = texts[:-1]
     return Text(_GAP).join(texts)
 
 
 def _failures(tally: Tally, width: int, rows: int) -> list[Text]:
-    """Name the last files that were not stored, the newest last."""
+    """Draw the last files that were not stored, the newest last."""
     if rows < 1 or not tally.last_failures:
         return []
     last = list(tally.last_failures)[-rows:]

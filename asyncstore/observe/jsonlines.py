@@ -1,13 +1,13 @@
-"""A run for machines: one JSON object a line, written as it happens.
+"""A run for machines: JSON objects, one a line, written while the run goes on.
 
 Rules:
 
-1. Fields are only ever added; none is renamed, removed or given another meaning.
-2. Lines are ASCII. A path that is not UTF-8 holds its odd bytes as lone surrogates, as Python has them: ``json.loads``
-   and :func:`os.fsencode` give back the exact name.
-3. Every batch is written and flushed as a whole: a reader never waits for half a line.
-4. Where writing fails (closed pipe, full disk), that is reported once; then the run goes on without these lines. A
-   reader that went away has read what it wanted; anything else leaves a record that is not complete.
+1. New versions may add fields. They never rename or remove one or change its meaning.
+2. Lines are ASCII. Bytes of a path that are not UTF-8 become lone surrogates, as in Python: ``json.loads`` and
+   :func:`os.fsencode` give back the exact name.
+3. Every batch is written as a whole: a reader never waits for half a line.
+4. If writing fails (closed pipe, full disk), that is reported once and the run goes on without these lines. The record
+   is incomplete then, except if the reader closed its pipe: it has read what it wanted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING
 
 from asyncstore.named_files import private
-from asyncstore.observe.readable import printable
+from asyncstore.observe.formatting import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,16 +35,16 @@ _STANDARD_OUTPUT = 1
 
 
 class JsonLines:
-    """Writes the JSON lines of a run; a context manager that closes what :meth:`open` opened.
+    """Writes the JSON lines of a run; a context manager that closes the stream.
 
     Args:
-        stream: where to; unbuffered, so that what could not be written is not tried again when the program ends.
-        name: what to call it.
-        on_failure: told once, in a sentence, why nothing more is written.
+        stream: where to write; unbuffered, so that Python does not retry failed writes at exit.
+        name: the name of the stream in messages.
+        on_failure: called once, with a sentence that says why nothing more is written.
 
     Attributes:
         failure: that sentence, once writing has failed.
-        is_incomplete: whether it failed for another reason than that the reader went away.
+        is_incomplete: whether writing failed although the reader was still there.
     """
 
     def __init__(self, stream: io.RawIOBase, name: str, on_failure: Callable[[str], None]) -> None:
@@ -56,10 +56,10 @@ class JsonLines:
 
     @classmethod
     def open(cls, target: str | None, on_failure: Callable[[str], None]) -> Self:
-        """Write to a file, which is replaced, or, without one, to standard output. A new file is its owner's alone.
+        """Write to a file, which is replaced, or to standard output (``None``). Only the owner may read a new file.
 
         Raises:
-            OSError: it cannot be opened.
+            OSError: the file cannot be opened.
         """
         if target is None:
             return cls(io.FileIO(_STANDARD_OUTPUT, "w", closefd=False), "standard output", on_failure)
@@ -74,16 +74,16 @@ class JsonLines:
         self.close()
 
     def start(self, peer: str, port: int, version: str) -> None:
-        """Write what the run is about."""
+        """Write the line that begins a run."""
         self._write_object({"type": "start", "peer": peer, "port": port, "version": version})
 
     def outcomes(self, batch: Sequence[Outcome]) -> None:
-        """Write how some files ended."""
+        """Write a line for each outcome."""
         if self.failure is None:
             self._write("".join([_outcome_line(outcome) for outcome in batch]))
 
     def summary(self, tally: Tally, seconds: float, exit_code: int) -> None:
-        """Write how the run ended."""
+        """Write the line that ends a run."""
         self._write_object(
             {
                 "type": "summary",
@@ -104,7 +104,7 @@ class JsonLines:
         """Close the file; standard output stays open."""
         try:
             self._stream.close()
-        except OSError as error:  # some network file systems tell of a full disk only now
+        except OSError as error:  # some network file systems report a full disk only now
             self._fail(error)
 
     def _write_object(self, fields: dict[str, str | int | float | None]) -> None:
@@ -117,11 +117,11 @@ class JsonLines:
         try:
             while rest:
                 written = self._stream.write(rest)
-                if written is None:  # whoever shares this pipe with us made it non-blocking
+                if written is None:  # another process made this pipe non-blocking
                     select.select((), (self._stream,), ())
                 else:
                     rest = rest[written:]
-        except (OSError, ValueError) as error:  # ValueError is what a closed stream raises
+        except (OSError, ValueError) as error:  # a closed stream raises ValueError
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
@@ -135,7 +135,7 @@ class JsonLines:
 
 
 def _outcome_line(outcome: Outcome) -> str:
-    """Write one outcome, as ``json.dumps`` would, in a third of its time: there may be 16 000 a second."""
+    """The line of one outcome, in a third of the time of ``json.dumps``: there may be 16 000 a second."""
     (
         path,
         result,
@@ -166,7 +166,7 @@ def _text(text: str | None) -> str:
 
 @lru_cache(maxsize=1024)
 def _common(text: str | None) -> str:
-    """Encode what many instances share; 1024 is more than there are storage SOP classes and transfer syntaxes."""
+    """Encode a UID that many instances share; there are fewer storage SOP classes and transfer syntaxes than 1024."""
     return _text(text)
 
 

@@ -1,11 +1,12 @@
-"""The associations of a run, as rows: what each is doing, with which file, since when, and how many it has stored.
+"""The associations of a run, as rows: state, file, age of the store, and number of instances stored.
 
 Rules:
 
-1. A row a lane as long as there are rows; then several lanes a row, which leave out what they have no room for: the
-   word for the state, size and age, the folders of the path, at last the file. Lanes that find no room are added up.
-2. A lane keeps its place. Columns have fixed widths, numbers stand at their right, and nothing moves but what changes.
-3. The age of a store is shown once it is a second old: younger ones come and go faster than the display.
+1. Each lane has a row of its own if there are enough rows; otherwise several lanes share a row. Narrow lanes leave out
+   first the word for the state, then size and age, then the folders of the path, then the file. Lanes without room are
+   added up in the last row.
+2. A lane keeps its place. Columns have fixed widths and numbers are aligned to the right.
+3. The age of a store is shown from one second on: younger stores end faster than the display refreshes.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.text import Text
 
 from asyncstore.model import LaneState
-from asyncstore.observe.cells import clip, pad, shorten
-from asyncstore.observe.readable import format_bytes, format_count, printable
+from asyncstore.observe.fit_width import clip, pad, shorten
+from asyncstore.observe.formatting import format_bytes, format_count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,22 +42,22 @@ _GAP = 2
 _BESIDE = 3
 """Cells between two lanes in a row."""
 _WITH_DETAIL = 48
-"""Cells from which a lane has room for size and age."""
+"""From this width on a lane has room for size and age."""
 _WITH_WORDS = 64
-"""Cells from which a lane has room for the word for its state."""
+"""From this width on a lane has room for the word for its state."""
 _NARROWEST_FILE = 8
-"""Cells below which what is left of a file's name tells nothing."""
+"""Below this width the rest of a file's name tells nothing."""
 _WHOLE_PATH = 30
-"""Cells below which the folders would leave too little of the file's own name."""
+"""Below this width only the file's own name is shown, without folders."""
 
 _NOTED = 1.0
-"""Seconds from which the age of a store is shown (rule 3)."""
+"""From this age on, in seconds, the age of a store is shown (rule 3)."""
 _OLD = 10.0
-"""Seconds from which a store is worth looking at: at 10 MB/s that is 100 MB, more than most instances have."""
+"""From this age on, in seconds, a store is marked: at 10 MB/s it has sent 100 MB, more than most instances have."""
 
 
 class _Columns(NamedTuple):
-    """How one lane is laid out, in cells; without ``detail`` it has neither size nor age, with ``file`` 0 no file."""
+    """The widths of a lane's columns, in cells. ``detail``: whether it has size and age; ``file`` 0: it has no file."""
 
     gap: int
     number: int
@@ -88,7 +89,7 @@ def _grid(lanes: Sequence[Lane], width: int, abreast: int) -> list[Text]:
 
 
 def _narrowest(lanes: Sequence[Lane]) -> int:
-    """Cells that number, mark and count of a lane take at least."""
+    """The least width of a lane, in cells: number, mark and count."""
     return _number_cells(lanes) + 1 + 1 + 1 + _stored_cells(lanes)
 
 
@@ -146,7 +147,7 @@ def _age(seconds: float) -> str:
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{int(seconds)} s"
     minutes = int(seconds // 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h"  # noqa: PLR2004 - what two digits can say
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h"  # noqa: PLR2004 - two digits
 
 
 def _sum(lanes: Sequence[Lane], width: int, more: str) -> Text:

@@ -2,9 +2,9 @@
 
 Rules:
 
-1. A frame that the terminal does not take at once is left out (Ctrl-S, a line that hangs): the run is not to wait.
-2. Lines of the log wait for the next frame and are written with it: thousands of lines a second cost four writes.
-3. The frame is taken away at the end, also by an exception; what stays is the log, and the summary that follows.
+1. If the terminal is not ready (Ctrl-S, a line that hangs), the frame is skipped: the run must not wait.
+2. Lines of the log are written with the next frame, so thousands of lines a second cost four writes.
+3. The frame disappears at the end, also after an exception. The log stays.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from asyncstore.observe.formatting import printable
 from asyncstore.observe.frame import View, frame
 from asyncstore.observe.output import line_of
-from asyncstore.observe.pace import Pace
-from asyncstore.observe.readable import printable
+from asyncstore.observe.rates import Rates
 from asyncstore.observe.terminal import Region
 
 if TYPE_CHECKING:
@@ -32,15 +32,15 @@ class LiveDisplay:
     """Shows a run on a terminal while it is under way.
 
     Args:
-        terminal: where to; it is asked for its size before each frame.
-        title: what is sent where, in one line, which stays when the rest has gone.
+        terminal: the terminal; its size is read before each frame.
+        title: what is sent where, in one line that stays.
     """
 
     def __init__(self, terminal: Terminal, title: str) -> None:
         self._terminal = terminal
         self._title = title
         self._region = Region(terminal)
-        self._pace = Pace()
+        self._rates = Rates()
         self._notice = ""
         self._log: deque[Line] = deque()
         self._shown = False
@@ -58,30 +58,30 @@ class LiveDisplay:
         self._terminal.print(*self._waiting_lines())
 
     def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
-        """Draw the next frame, and above it what was logged since the last."""
-        self._pace.sample(tally, progress, now)
+        """Draw the next frame, and above it the lines logged since the last one."""
+        self._rates.sample(tally, progress, now)
         if not self._terminal.is_ready:
             return
         view = View(
             tally=tally,
             progress=progress,
-            rate=self._pace.rate,
-            fraction=self._pace.fraction,
+            rate=self._rates.rate,
+            fraction=self._rates.fraction,
             seconds=tally.seconds(now),
-            seconds_left=self._pace.seconds_left,
+            seconds_left=self._rates.seconds_left,
             notice=self._notice,
         )
         width, height = self._terminal.console.size
         self._region.draw(frame(view, width, height), above=self._waiting_lines())
 
     def log(self, line: str, style: str = "") -> None:
-        """Show a line above the frame; while it is shown, together with the next one."""
+        """Show a line above the frame, together with the next frame while there is one."""
         self._log.append(line_of(printable(line), style))
         if not self._shown:
             self._terminal.print(*self._waiting_lines())
 
     def notice(self, text: str) -> None:
-        """Keep a line in view, in the place of an earlier one."""
+        """Keep a line in view; it replaces an earlier one."""
         self._notice = printable(text)
 
     def _waiting_lines(self) -> list[Line]:

@@ -1,10 +1,9 @@
-"""Writing lines to a stream that may go away.
+"""Write lines to a stream that may go away.
 
 Rules:
 
-1. A stream that cannot be written to any more (closed pipe, full disk, lost terminal) ends the writing, never the run.
-2. A line is whole whatever its length: pipes, files and logs have no width. A terminal wraps it, so that it can be
-   copied whole.
+1. An error (closed pipe, full disk, lost terminal) ends the writing, never the run.
+2. Long lines are written whole: pipes, files and logs have no width, and a terminal wraps them, so they can be copied.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 Line = tuple[str | tuple[str, str], ...]
-"""A line in parts: text, or text and its style, as rich's ``Text.assemble`` takes them."""
+"""The parts of a line: text, or text and its style, as rich's ``Text.assemble`` takes them."""
 
 
 def line_of(text: str, style: str = "") -> Line:
@@ -27,19 +26,19 @@ def line_of(text: str, style: str = "") -> Line:
 
 
 def plain(line: Line) -> str:
-    """What a line says."""
+    """The text of a line, without styles."""
     return "".join([part if isinstance(part, str) else part[0] for part in line])
 
 
 class Output:
-    """A stream to which lines may be written from any thread, whatever becomes of it.
+    """A stream that takes lines from any thread. Errors silence it.
 
     Args:
-        stream: where to.
-        quiet: whether to write nothing at all.
+        stream: where to write.
+        quiet: write nothing.
 
     Attributes:
-        lost: whether the stream could not be written to, and will not be tried again.
+        lost: whether writing has failed; nothing more is written then.
     """
 
     def __init__(self, stream: IO[str], *, quiet: bool = False) -> None:
@@ -50,20 +49,20 @@ class Output:
 
     @property
     def width(self) -> int | None:
-        """How many cells a line should have at most to be read well; ``None`` where nobody can tell."""
+        """The width of a line in cells; ``None`` if it is not known."""
         return None
 
     @property
     def is_ready(self) -> bool:
-        """Whether what is written now is taken at once, as far as the system can tell: not by a stopped terminal."""
+        """Whether the stream takes text at once, as far as the system can tell. A stopped terminal does not."""
         try:
             return bool(select.select((), (self._stream,), (), 0)[1])
-        except (OSError, ValueError):  # it is no file; or Windows, which can tell of sockets only
+        except (OSError, ValueError):  # not a file; or Windows, where select() takes sockets only
             return True
 
     @property
     def is_redrawable(self) -> bool:
-        """Whether its lines can be drawn anew."""
+        """Whether lines can be drawn again in place."""
         return False
 
     def print(self, *lines: Line) -> None:
@@ -71,7 +70,7 @@ class Output:
         self.write(self.rendered(lines))
 
     def rendered(self, lines: Iterable[Line]) -> str:
-        """What is to be written for these lines, each ended with a line feed."""
+        """The text of these lines, each with a line feed at its end."""
         return "".join([f"{plain(line)}\n" for line in lines])
 
     def write(self, text: str) -> None:
@@ -83,6 +82,6 @@ class Output:
                 self._stream.write(text)
                 self._stream.flush()
             except BlockingIOError:
-                return  # a terminal that another program made non-blocking and that is slow: the next frame repairs it
-            except (OSError, ValueError):  # ValueError is what a closed file raises
+                return  # a slow terminal that another program made non-blocking: the next frame repairs it
+            except (OSError, ValueError):  # a closed file raises ValueError
                 self.lost = True

@@ -1,13 +1,13 @@
-"""Displays where nothing can be redrawn: files, pipes, the logs of services and of CI. Lines, and few of them."""
+"""Displays for outputs that cannot be redrawn: files, pipes, the logs of services and of CI. They write few lines."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from asyncstore.model import Result
+from asyncstore.observe.formatting import format_byte_rate, format_count, format_estimate, format_rate, printable
 from asyncstore.observe.output import line_of
-from asyncstore.observe.pace import Pace
-from asyncstore.observe.readable import format_byte_rate, format_count, format_estimate, format_rate, printable
+from asyncstore.observe.rates import Rates
 from asyncstore.observe.results import SHOWN
 
 if TYPE_CHECKING:
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from asyncstore.observe.tally import Tally
 
 _INTERVAL = 30.0
-"""Seconds between two lines: often enough to see that it goes on, 2880 lines a day."""
+"""Seconds between two lines: 2880 lines a day."""
 
 _STORED = frozenset({Result.STORED, Result.WARNING})
-"""What the SCP holds, which is one number here."""
+"""The results of instances that the SCP holds; their counts are added up here."""
 
 
 class LogDisplay:
-    """Shows log lines and notices, nothing of the run's progress.
+    """Shows log lines and notices, but no progress.
 
     Args:
-        output: where to.
+        output: where to write.
     """
 
     def __init__(self, output: Output) -> None:
@@ -41,7 +41,7 @@ class LogDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Nothing is left to be taken away."""
+        """Do nothing: all lines stay."""
 
     def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
         """Show nothing."""
@@ -51,7 +51,7 @@ class LogDisplay:
         self._output.print(line_of(printable(line), style))
 
     def notice(self, text: str) -> None:
-        """Show it once."""
+        """Show a notice once."""
         self.log(text)
 
 
@@ -59,14 +59,14 @@ class PlainDisplay(LogDisplay):
     """Shows a line at the start and one every 30 seconds.
 
     Args:
-        output: where to.
+        output: where to write.
         title: what is sent where, in one line.
     """
 
     def __init__(self, output: Output, title: str) -> None:
         super().__init__(output)
         self._title = title
-        self._pace = Pace(_INTERVAL)
+        self._rates = Rates(_INTERVAL)
         self._next = _INTERVAL
 
     def __enter__(self) -> Self:
@@ -74,20 +74,20 @@ class PlainDisplay(LogDisplay):
         return self
 
     def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
-        """Show a line if it is time for one; the rates in it are those since the last."""
-        self._pace.sample(tally, progress, now)
+        """Show a line if one is due; its rates are those of the last 30 seconds."""
+        self._rates.sample(tally, progress, now)
         if tally.seconds(now) >= self._next:
             self._next = tally.seconds(now) + _INTERVAL
-            self.log(progress_line(tally, progress, self._pace))
+            self.log(progress_line(tally, progress, self._rates))
 
 
-def progress_line(tally: Tally, progress: Progress, pace: Pace) -> str:
-    """Say in one line how far a run is: ``12 480 of 31 000 stored, 3 failed, 410/s, 215 MB/s, about 1 min left``."""
+def progress_line(tally: Tally, progress: Progress, rates: Rates) -> str:
+    """The progress of a run in one line: ``12 480 of 31 000 stored, 3 failed, 410/s, 215 MB/s, about 1 min left``."""
     found = f"{format_count(progress.found)}{'+' if progress.walking else ''}"
     parts = [f"{format_count(tally.stored + tally.warning)} of {found} stored"]
     others = ((tally.count(result), shown.word) for result, shown in SHOWN.items() if result not in _STORED)
     parts += [f"{format_count(count)} {word}" for count, word in others if count]
-    parts += [format_rate(pace.rate.instances), format_byte_rate(pace.rate.bytes)]
-    if pace.seconds_left is not None:
-        parts.append(f"{format_estimate(pace.seconds_left)} left")
+    parts += [format_rate(rates.rate.instances), format_byte_rate(rates.rate.bytes)]
+    if rates.seconds_left is not None:
+        parts.append(f"{format_estimate(rates.seconds_left)} left")
     return ", ".join(parts)

@@ -1,13 +1,13 @@
-"""Why files were not stored, counted by kind.
+"""The reasons why files were not stored, counted by kind.
 
 Rules:
 
-1. A reason has parts, from what many files have in common to what few have (:class:`~asyncstore.model.Reason`): its
-   kind, then its subject, then more of it. Colons part a plain text: ``cannot be opened: Permission denied``.
-2. Tags, UIDs and numbers in the kind of a plain text differ from file to file as well: they are its subject, and ``…``
-   stands for them.
-3. Memory stays flat, however many files fail for however many reasons.
-4. Where there is no room for all of it, the most frequent kinds are named, with their most frequent subjects.
+1. A reason has parts, from general to specific (:class:`~asyncstore.model.Reason`): its kind, its subject, details.
+   In plain text, colons separate the parts: ``cannot be opened: Permission denied``.
+2. Tags, UIDs and numbers in the kind of a plain text differ from file to file. They become its subject, and ``…``
+   replaces them in the kind.
+3. Memory stays flat: the numbers of kinds and of subjects are limited.
+4. If there is no room for all reasons, the most frequent kinds are named, with their most frequent subjects.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _MOST_KINDS = 200
-"""Kinds beyond which new ones are not counted apart; there are some fifty."""
+"""Further kinds are counted together; there are some fifty."""
 _MOST_SUBJECTS = 100
-"""Subjects of one kind beyond which new ones are not counted apart."""
+"""Further subjects of a kind are counted together."""
 _OTHERS = "other reasons"
 
 _COLON = ": "
@@ -36,42 +36,42 @@ class Detail(NamedTuple):
     """The files of one kind of reason that have the same subject."""
 
     text: str
-    """The subject, with as much of the details as is the same for all files."""
+    """The subject, and the details that all files share."""
     files: int
     example: str
     reason: str
-    """The whole reason, as far as it is the same for all files."""
+    """The whole reason, or its parts that all files share."""
 
 
 class Group(NamedTuple):
     """The files of one kind of reason."""
 
     text: str
-    """The kind, with as much of the rest as is the same for all files."""
+    """The kind; the whole reason if there is only one subject."""
     files: int
     example: str
     """The path of the first of them."""
     details: tuple[Detail, ...]
-    """By subject, the most frequent first; empty where there is only one."""
+    """By subject, the most frequent first; empty if there is only one."""
 
 
 class Row(NamedTuple):
-    """A line, or some, of a list of reasons."""
+    """An entry in a list of reasons."""
 
     text: str
     files: int | None = None
-    """How many; ``None``: ``text`` is the path of an example."""
+    """The number of files; ``None``: ``text`` is the path of an example."""
     is_detail: bool = False
 
 
 class Reasons:
-    """Counts reasons."""
+    """Counts the reasons of one result."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, _Kind] = {}
 
     def add(self, reason: str, path: str) -> None:
-        """The file at ``path`` has this reason."""
+        """Count the file at ``path`` with this reason."""
         kind, *rest = parts_of(reason)
         counted = self._kinds.get(kind)
         if counted is None:
@@ -86,15 +86,15 @@ class Reasons:
 
 
 class _Alike:
-    """Files that have something of their reason in common."""
+    """Files of one kind whose reasons have the same subject."""
 
     def __init__(self, reason: str, path: str) -> None:
         self.files = 0
         self.example = path
         self.reason: str | None = reason
-        """``None``: they have not all the same."""
+        """The reason of all of them; ``None`` if their reasons differ."""
         self.parts = parts_of(reason)
-        """Those that they have in common."""
+        """The first parts, as far as they are the same for all files."""
 
     def count(self, reason: str) -> None:
         self.files += 1
@@ -105,7 +105,7 @@ class _Alike:
 
 
 class _Kind:
-    """Files that have a kind of reason in common."""
+    """Files whose reasons are of one kind."""
 
     def __init__(self, path: str) -> None:
         self._example = path
@@ -142,12 +142,12 @@ def parts_of(reason: str) -> tuple[str, ...]:
 
 
 def selection(groups: Sequence[Group], most: int, height: Callable[[str], int] = lambda _: 1) -> Iterator[Row]:
-    """What fits of these reasons into ``most`` lines: kinds with an example each, and subjects (rule 4).
+    """The reasons that fit into ``most`` lines: kinds with an example each, and subjects (rule 4).
 
     Args:
         groups: the reasons, the most frequent first.
-        most: how many lines there may be. The first kind is named in any case.
-        height: how many lines the text of a group takes; an example and a subject take one.
+        most: the number of lines. The first kind is always named.
+        height: the number of lines that the text of a group takes; an example and a subject take one.
     """
     named = _named(groups, most, height)
     is_more = named < len(groups)
@@ -165,11 +165,11 @@ def selection(groups: Sequence[Group], most: int, height: Callable[[str], int] =
 
 
 _FEWEST_LINES = 4
-"""Lines for the example and the subjects of a kind, as long as there are any: fewer say little of its subjects."""
+"""The least number of lines for the example and the subjects of a kind."""
 
 
 def _named(groups: Sequence[Group], most: int, height: Callable[[str], int]) -> int:
-    """How many kinds can be named; the subjects of the most frequent one are worth more than the rarest kinds."""
+    """The number of kinds that can be named. The subjects of the most frequent kind go before the rarest kinds."""
     room = most - (_FEWEST_LINES if groups and groups[0].details else 0)
     for number, group in enumerate(groups):
         room -= height(group.text)
@@ -180,7 +180,7 @@ def _named(groups: Sequence[Group], most: int, height: Callable[[str], int]) -> 
 
 
 def _details(details: Sequence[Detail], room: int) -> Iterator[Row]:
-    """The subjects that fit into this many lines, and how many files have others."""
+    """The subjects that fit into ``room`` lines, and the number of files with other subjects."""
     shown = len(details) if len(details) <= room else max(room - 1, 0)
     for detail in details[:shown]:
         yield Row(detail.text, detail.files, is_detail=True)

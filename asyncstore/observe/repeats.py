@@ -1,12 +1,11 @@
-"""Instances whose SOP instance UID came before: a peer that stores both keeps only one of them.
+"""Instances with the SOP instance UID of an earlier one: a peer that stores both keeps only one of them.
 
 Rules:
 
-1. Memory stays flat: 8 bytes for each of the first two million instances, as much again while they are compared, and
+1. Memory stays flat: 8 bytes for each of the first two million instances, the same again during the comparison, and
    the paths of the first files.
-2. UIDs are known by 64 bits of a hash: among two millions the odds are 1 in 9 million that two different ones are taken
-   for the same.
-3. Adding an instance costs a tenth of a microsecond. They are compared at the end: half a second for two millions.
+2. UIDs are compared by 64 bits of a hash. Among two million, the odds of a false match are 1 in 9 million.
+3. Adding an instance costs 0.1 µs. The comparison at the end takes half a second for two million.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MOST_UIDS = 2_000_000
-"""UIDs that are compared at most: 16 MB."""
+"""Only so many UIDs are compared: 16 MB."""
 _MOST_PATHS = 50_000
-"""Files whose path is kept as an example: some 10 MB."""
+"""Only so many paths are kept as examples: some 10 MB."""
 _MOST_EXAMPLES = 5
 _PARTS = 32
-"""UIDs are compared in so many parts, one after another, so that their sets take 6 MB and not 150."""
+"""UIDs are compared in so many parts, one after another: a set then takes 6 MB instead of 150."""
 _NONE = hash(None)
 
 
@@ -32,7 +31,7 @@ class Identified(Protocol):
 
     @property
     def path(self) -> str:
-        """Of its file."""
+        """The path of its file."""
 
     @property
     def sop_instance_uid(self) -> str | None:
@@ -47,10 +46,10 @@ class Pair(NamedTuple):
 
 
 class Repeats:
-    """Finds them.
+    """Finds instances with repeated UIDs.
 
     Attributes:
-        is_exact: whether all UIDs that came are compared.
+        is_exact: whether every UID is compared; false once there are more than :data:`MOST_UIDS`.
     """
 
     def __init__(self) -> None:
@@ -59,7 +58,7 @@ class Repeats:
         self._paths: list[str] = []
 
     def add(self, instances: Sequence[Identified]) -> None:
-        """Compare these, too."""
+        """Add some instances."""
         if len(self._hashes) + len(instances) > MOST_UIDS:
             self.is_exact = False
             return
@@ -68,7 +67,7 @@ class Repeats:
             self._paths += [instance.path for instance in instances]
 
     def count(self) -> int:
-        """How many instances have a UID that came before."""
+        """The number of instances with the UID of an earlier one."""
         parts = [array("q") for _ in range(_PARTS)]
         append_to = [part.append for part in parts]
         for key in self._hashes:
@@ -77,7 +76,7 @@ class Repeats:
         return sum(len(part) - len(set(part)) for part in parts) - max(without_uid - 1, 0)
 
     def examples(self) -> list[Pair]:
-        """The first pairs, as far as their paths are known."""
+        """The first pairs whose paths are known."""
         return [pair for pair, _ in zip(self._pairs(), range(_MOST_EXAMPLES), strict=False)]
 
     def _pairs(self) -> Iterator[Pair]:

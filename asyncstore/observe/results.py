@@ -1,4 +1,4 @@
-"""How results are shown to people: the word and the colour (frame.py, rule 3) of each, in the order of every list."""
+"""The word and the colour (frame.py, rule 3) for each result, in the order of every list."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from asyncstore.model import Result
 
 
 class Shown(NamedTuple):
-    """How a result is shown."""
+    """The word and the style of a result."""
 
     word: str
     style: str

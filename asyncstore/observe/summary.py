@@ -1,4 +1,4 @@
-"""The summary that ends every run, for people.
+"""The summary at the end of a run, for people.
 
     Stored 1 499 of 1 500 files in 3.2 s.
     789 MB, 468/s, 246 MB/s, 4 associations, 1 repeated attempt.
@@ -14,10 +14,10 @@
 
 Rules:
 
-1. Where all went well it is two lines. Whatever did not is grouped by kind of reason (see ``reasons``): how many files,
-   the path of one, and what differs between them. For each result that is ten lines at most.
-2. Paths are never shortened here: they are there to be copied. Reasons are wrapped between words, and only for a
-   terminal; what takes more than a few lines is told by ``--json``.
+1. If all files were stored it has two lines. Other files are grouped by kind of reason (see ``reasons``): their number,
+   the path of one, and what differs between them. Each result takes at most ten lines.
+2. Paths are never shortened: people copy them. Reasons are wrapped between words, only for a terminal, and cut after
+   four lines; ``--json`` has them whole.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Result
-from asyncstore.observe.output import line_of
-from asyncstore.observe.readable import (
+from asyncstore.observe.formatting import (
     counted,
     format_byte_rate,
     format_bytes,
@@ -36,6 +35,7 @@ from asyncstore.observe.readable import (
     format_rate,
     printable,
 )
+from asyncstore.observe.output import line_of
 from asyncstore.observe.reasons import Group, selection
 from asyncstore.observe.repeats import MOST_UIDS
 from asyncstore.observe.results import SHOWN
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from asyncstore.observe.tally import Tally
 
 _MOST_LINES = 10
-"""Lines for each result: as many as are read; the rest is counted."""
+"""Lines for each result; the other reasons are only counted."""
 _MOST_LINES_OF_REASON = 4
 """Lines of one reason."""
 
@@ -64,31 +64,31 @@ _NARROWEST = 40
 
 
 class Ending(NamedTuple):
-    """What the summary tells beside the outcomes."""
+    """What the summary needs beside the tally."""
 
     seconds: float
-    """How long the run took."""
+    """The duration of the run."""
     associations: int
-    """How many the peer accepted, those that took an earlier one's place included."""
+    """The number that the peer accepted, replacements included."""
     at_a_time: int | None = None
-    """How many of them there were at a time at most, if that was given."""
+    """The greatest number at a time, if the user gave one."""
     interrupted: bool = False
-    """Whether it was ended before its time."""
+    """Whether the run was interrupted."""
     is_cut_short: bool = False
     """Whether there may be more files than were found."""
     repeat: int = 1
-    """How often every file was to be sent: it has an outcome, and is counted, each time."""
+    """How often each file is sent; it has an outcome, and is counted, each time."""
     details: tuple[str, ...] = ()
     """Lines that say where to find more."""
 
 
 def print_summary(output: Output, tally: Tally, ending: Ending) -> None:
-    """Show the summary, coloured on a terminal, and accept that it may be gone."""
+    """Write the summary, in colours on a terminal."""
     output.print(*summary_lines(tally, ending, output.width))
 
 
 def summary_lines(tally: Tally, ending: Ending, width: int | None = None) -> list[Line]:
-    """Write the summary for a page of ``width`` cells, or for one without an edge."""
+    """The lines of the summary, wrapped to ``width`` cells; ``None``: not wrapped."""
     style = "bold yellow" if ending.interrupted else "bold red" if tally.unstored else "bold green"
     lines = [line_of(_sentence(tally, ending), style)]
     if tally.done:
@@ -106,7 +106,7 @@ def summary_lines(tally: Tally, ending: Ending, width: int | None = None) -> lis
 
 
 def _repeats(tally: Tally) -> Iterator[str]:
-    """Say that instances were stored in place of others, or others kept in place of them."""
+    """Say that stored instances share SOP instance UIDs, of which the peer keeps one each."""
     repeats = tally.repeats
     count = repeats.count() if repeats is not None else 0
     if repeats is None or not count:
@@ -146,7 +146,7 @@ def _figures(tally: Tally, ending: Ending) -> Iterator[str]:
 
 
 def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Line]:
-    """List why files ended this way: their number alone first, if there is more than one reason."""
+    """The reasons of one result; if there are several, after a line with their total."""
     reasons = [reason for reason in tally.reasons if reason.result is result]
     if not reasons:
         return
@@ -171,7 +171,7 @@ def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Lin
 
 
 def _wrapped(text: str, width: int | None, most: int) -> list[str]:
-    """Part a reason between its words into ``most`` lines, where there is an edge; long words are left whole."""
+    """Wrap a reason between words into at most ``most`` lines; long words stay whole."""
     if width is None:
         return [text]
     room = max(width, _NARROWEST) - len(_REASON_INDENT)

@@ -2,11 +2,11 @@
 
 Rules:
 
-1. rich would raise :class:`SystemExit` for a terminal that is gone, so it only chooses colours; all writing is done by
-   :class:`~asyncstore.observe.output.Output`.
-2. One write a frame: nothing is ever seen half drawn.
-3. Lines are rewritten where they stand and only then erased to their end, so nothing flickers.
-4. A frame leaves the terminal's last row and last column free: no line can wrap or scroll by itself.
+1. rich only chooses colours; :class:`~asyncstore.observe.output.Output` writes. rich would raise :class:`SystemExit`
+   if the terminal is gone.
+2. A frame is one write: nobody sees half of it.
+3. A line is rewritten in place and then erased from its end on, so it does not flicker.
+4. A frame leaves the terminal's last row and last column free: no line wraps or scrolls.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ _HIDE_CURSOR = "\x1b[?25l"
 _SHOW_CURSOR = "\x1b[?25h"
 _NO_WRAP = "\x1b[?7l"
 _WRAP = "\x1b[?7h"
-"""Names whose width the terminal sees differently are then cut at its edge; a wrapped line would displace the frame."""
+"""The terminal then cuts a line that it takes for wider than we do; a wrapped line would displace the frame."""
 
 _PLAINER = str.maketrans({"━": "=", "╸": "=", "─": "-", "┄": ".", "…": "~", "●": "*", "○": "o", "·": "-"})
-"""For terminals whose encoding knows no more than ASCII."""
+"""For terminals whose encoding lacks these characters."""
 
 
 class Terminal(Output):
-    """A terminal, or what is to be written to like one.
+    """A terminal, or a stream that is written to like one.
 
     Args:
-        console: what rich knows of it; it is asked for size, colours and encoding each time.
+        console: rich's view of it; size, colours and encoding are read each time.
     """
 
     def __init__(self, console: Console) -> None:
@@ -55,27 +55,27 @@ class Terminal(Output):
 
     @property
     def width(self) -> int | None:
-        """How many cells a line has."""
+        """The width of a line in cells; ``None`` if the stream is no terminal."""
         return self.console.width if self._stream.isatty() else None
 
     @property
     def is_redrawable(self) -> bool:
-        """Whether it can move its cursor; it is asked directly, as rich is told otherwise by FORCE_COLOR."""
+        """Whether it can move its cursor. rich cannot tell: FORCE_COLOR makes it take any stream for a terminal."""
         is_able = os.environ.get("TERM") not in {"dumb", "unknown"} and not self.console.legacy_windows
         return is_able and self._stream.isatty()
 
     def rendered(self, lines: Iterable[Line]) -> str:
-        """What is to be written for these lines, each ended with a line feed."""
+        """The text of these lines with colours, each with a line feed at its end."""
         colours = COLOR_SYSTEMS.get(self.console.color_system or "")
         return "".join([f"{self._line(line, colours)}\n" for line in lines])
 
     def drawn(self, texts: Iterable[Text]) -> list[str]:
-        """What is to be written for the lines of a frame."""
+        """The lines of a frame with colours."""
         colours = COLOR_SYSTEMS.get(self.console.color_system or "")
         return [self._text(text, colours) for text in texts]
 
     def _line(self, line: Line, colours: ColorSystem | None) -> str:
-        if all(isinstance(part, str) for part in line):  # much faster; a verbose log has 30 000 such lines a second
+        if all(isinstance(part, str) for part in line):  # much faster: a verbose log has 30 000 such lines a second
             return plain(line)
         return self._text(Text.assemble(*line), colours)
 
@@ -86,7 +86,7 @@ class Terminal(Output):
         return "".join([style.render(text, color_system=colours) if style else text for text, style, _ in segments])
 
     def write(self, text: str) -> None:
-        """Write what the terminal's encoding knows of this; errors end all further writing."""
+        """Write and flush; replace characters that the terminal's encoding lacks. Errors end all further writing."""
         super().write(self._encodable(text))
 
     def _encodable(self, text: str) -> str:
@@ -120,11 +120,11 @@ class Region:
         self._drawn = False
 
     def draw(self, lines: Sequence[Text], above: Sequence[Line] = ()) -> None:
-        """Show these lines in place of those before.
+        """Replace the lines of the region.
 
         Args:
-            lines: at most one less than the terminal has rows, each at least one cell narrower than it.
-            above: lines that leave the region: they are written above it and stay there.
+            lines: fewer than the terminal has rows, each narrower than the terminal.
+            above: lines to write above the region, where they stay.
         """
         parts = [_HIDE_CURSOR, self._to_top()]
         if above:
@@ -136,14 +136,14 @@ class Region:
         self._drawn = True
 
     def clear(self) -> None:
-        """Take the region away; the next line written stands where it began."""
+        """Erase the region; the next line is written in its place."""
         if self._drawn:
             self._terminal.write(f"{self._to_top()}{_ERASE_BELOW}{_SHOW_CURSOR}")
             self._widths = []
             self._drawn = False
 
     def _to_top(self) -> str:
-        """Move to where the region begins, also when the terminal was made narrower and has wrapped its lines since."""
+        """Move to where the region begins, even if the terminal was made narrower and has wrapped its lines."""
         width = max(1, self._terminal.console.width)
         rows = sum(max(1, -(-line // width)) for line in self._widths)
         return f"\r{_CURSOR_UP.format(rows)}" if rows else "\r"

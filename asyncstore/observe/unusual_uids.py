@@ -1,4 +1,4 @@
-"""The warning about UIDs that hold other characters than DICOM allows: one for a run, with the first such file."""
+"""The warning about UIDs with characters that DICOM does not allow: one for each run, with the first such file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from asyncstore.model import Oddity
-from asyncstore.observe.readable import printable
+from asyncstore.observe.formatting import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,7 @@ _UNUSUAL_UID = int(Oddity.UNUSUAL_UID)
 
 
 def first_unusual(instances: Iterable[Instance]) -> Instance | None:
-    """The first of these with an unusual UID; for ordinary ones that is one test of an attribute each."""
+    """The first of these with an unusual UID; an ordinary one costs the test of one attribute."""
     for instance in instances:
         if instance.oddities and instance.oddities & _UNUSUAL_UID:
             return instance
@@ -26,7 +26,7 @@ def first_unusual(instances: Iterable[Instance]) -> Instance | None:
 
 
 def warning_about(instance: Instance) -> str:
-    """What is to be said of an instance that has an unusual UID."""
+    """The warning about an instance with an unusual UID."""
     named = {
         "SOP class UID": instance.sop_class_uid,
         "SOP instance UID": instance.sop_instance_uid,

@@ -1,27 +1,23 @@
-"""Whether a data set is all there and may be sent: what is looked at between its first byte and its last.
+"""Check that a data set is complete before it is sent.
 
-A copy that broke off and a disk that was full leave files that begin as they should. An SCP that looks no closer takes
-them, and an archive has lost what both sides call stored. So a data set is looked through before anything is sent.
+A broken copy or a full disk leaves files that begin well and end too early. Many SCPs store them without an error, so
+the archive would lose data that both sides call stored.
 
 Rules:
 
-1. What ends with its pixel data, as nearly every image does, is recognised in the bytes that were read already. A
-   regular expression runs over the small elements before them (:mod:`~asyncstore.prepare.small_elements`); only long
-   ones and the ends of sequences are looked at one by one.
-2. Anything else is walked from element to element (:mod:`~asyncstore.prepare.element_walk`). Of a long file little more
+1. Nearly every image ends with its pixel data. The bytes that were read already show that: a regular expression skips
+   the small elements (:mod:`~asyncstore.prepare.small_elements`), the others are read one by one.
+2. Other data sets are walked element by element (:mod:`~asyncstore.prepare.element_walk`). Of a long file little more
    than the headers is read.
-3. Only what is certain keeps a data set from being sent. Where the walk loses its way (encodings that change, tags that
-   do not ascend) or finds too much to look at, nothing is said, and the SCP judges.
-4. Values of odd length (PS3.5 7.1.1) are noticed in the first 8 kB of a file, and wherever the walk of rule 2 comes.
-   Two odd fragments or two odd values behind those 8 kB that make up an even data set are not: nothing is read only
-   to find them.
-5. Deflated data sets, which are rare, are inflated to nowhere: some 10 ms for each megabyte. Odd values in them are
-   not looked for.
+3. Only a certain flaw keeps a data set from being sent. If the walk loses its way (encodings that change, tags that do
+   not ascend) or would take too long, the data set is sent and the SCP judges.
+4. Values of odd length (PS3.5 7.1.1) are noticed in the first 8 kB of a file and by the walk of rule 2. No file is read
+   only to find them, so two odd values or fragments behind the first 8 kB may go unnoticed if their sum is even.
+5. Deflated data sets are inflated without keeping the result, 10 ms per megabyte. Their odd values go unnoticed.
 """
 
 from __future__ import annotations
 
-import os
 import time
 import zlib
 
@@ -35,49 +31,49 @@ from asyncstore.prepare.elements import (
     PIXEL_DATA,
     SEQUENCE_END,
     SHORT_HEADER,
-    SHORT_VRS,
     UNCOMPRESSED,
     UNDEFINED,
+    VRS,
     inflated_limit,
     is_encapsulated,
     layout_of,
 )
+from asyncstore.prepare.files import read_at
 from asyncstore.prepare.small_elements import small_elements
 
 NO_DATA_SET = "it has no data set after its file meta information"
 ODD_LENGTH = "its data set has an odd length: the file is cut off or damaged"
-"""Of a conversion that came out so."""
+"""Said of a converted data set."""
 
 _INFLATED_STEP = 1 << 18
-"""Bytes read and inflated at once of a deflated data set: memory stays flat."""
+"""Bytes of a deflated data set that are read and inflated at once, so that memory stays flat."""
 
 _INFLATING_SECONDS = 3.0
-"""What inflating may take; beyond that nothing is said of the data set."""
+"""Inflating stops after so many seconds, and the data set is sent."""
 
 _ITEM_NUMBER = ITEM & 0xFFFF
 _IS_ITEM_END = {ITEM_END & 0xFFFF: True, SEQUENCE_END & 0xFFFF: False}
-"""The delimiters by their element numbers."""
+"""The delimiters by their element numbers: whether they end an item or a sequence."""
 
 _END_OF_FRAGMENTS = b"\xfe\xff\xdd\xe0\0\0\0\0"
-"""How encapsulated pixel data ends (PS3.5 A.4)."""
+"""The last bytes of encapsulated pixel data (PS3.5 A.4)."""
 
 
 def judge(descriptor: int, size: int, head: bytes, offset: int, transfer_syntax_uid: str) -> tuple[str | None, bool]:
-    """Why a data set cannot be sent, ``None`` where nothing shows; and whether it has values of odd length.
+    """Why a data set cannot be sent, or ``None``; and whether it has values of odd length.
 
     Args:
         descriptor: its file, open for reading.
-        size: of the file, in bytes.
-        head: what the file begins with.
-        offset: where the data set begins.
-        transfer_syntax_uid: of the data set.
+        size: the size of the file in bytes.
+        head: the first bytes of the file.
+        offset: the position of the data set.
+        transfer_syntax_uid: the transfer syntax of the data set.
     """
     if transfer_syntax_uid in DEFLATED:
         return _why_not_inflated(descriptor, size, offset), False
     if _is_whole(descriptor, size, head, offset, transfer_syntax_uid):
         return None, False
-    from asyncstore.prepare.element_walk import Lost, Walk  # noqa: PLC0415 - ordinary images do not need it
-    from asyncstore.prepare.flaws import Flaw  # noqa: PLC0415 - as above
+    from asyncstore.prepare.element_walk import Flaw, Lost, Walk  # noqa: PLC0415 - ordinary images do not need it
 
     walk = Walk(descriptor, size, head, transfer_syntax_uid)
     try:
@@ -90,12 +86,12 @@ def judge(descriptor: int, size: int, head: bytes, offset: int, transfer_syntax_
 
 
 def _is_whole(descriptor: int, size: int, head: bytes, position: int, transfer_syntax_uid: str) -> bool:  # noqa: C901 - split up, it takes twice as long
-    """Whether a data set ends with pixel data that begins within ``head``, and all is well before them (rule 1)."""
-    run_over, layout, unpack = small_elements(transfer_syntax_uid)
+    """Whether a data set ends with pixel data that begins within ``head``, without a flaw before it (rule 1)."""
+    skip, layout, unpack = small_elements(transfer_syntax_uid)
     is_in_item: list[bool] = []
-    """Of the sequences and items of undefined length that have not ended, which are items."""
+    """For each open sequence or item of undefined length, whether it is an item."""
     last = len(head) - LONG_HEADER
-    while (position := run_over(head, position).end()) <= last:
+    while (position := skip(head, position).end()) <= last:
         group, number, vr, _, length = unpack(head, position)
         if group == DELIMITERS:
             if number == _ITEM_NUMBER:
@@ -116,7 +112,7 @@ def _is_whole(descriptor: int, size: int, head: bytes, position: int, transfer_s
             position += header
         if tag == PIXEL_DATA and not is_in_item and (length == UNDEFINED or position + length == size):
             return _ends_well(descriptor, size, head, position, length, transfer_syntax_uid)
-        if not length & 1 and (not vr or vr in LONG_VRS or vr in SHORT_VRS):
+        if not length & 1 and (not vr or vr in VRS):
             position += length
         elif length == UNDEFINED and vr in (b"SQ", b""):
             is_in_item.append(False)
@@ -126,7 +122,7 @@ def _is_whole(descriptor: int, size: int, head: bytes, position: int, transfer_s
 
 
 def _ends_well(descriptor: int, size: int, head: bytes, value: int, length: int, transfer_syntax_uid: str) -> bool:
-    """Whether pixel data, which ends the file if its length is defined, is even and as the transfer syntax has it."""
+    """Whether the last element, pixel data, has an even length and fits the transfer syntax."""
     is_native = transfer_syntax_uid in UNCOMPRESSED
     if length != UNDEFINED:
         return not length & 1 and (is_native or not is_encapsulated(transfer_syntax_uid))
@@ -140,7 +136,7 @@ def _ends_well(descriptor: int, size: int, head: bytes, value: int, length: int,
         value += SHORT_HEADER + length
     if size <= len(head):
         return value + SHORT_HEADER == size and head.endswith(_END_OF_FRAGMENTS)
-    return _read(descriptor, size - len(_END_OF_FRAGMENTS), len(_END_OF_FRAGMENTS)) == _END_OF_FRAGMENTS
+    return read_at(descriptor, size - len(_END_OF_FRAGMENTS), len(_END_OF_FRAGMENTS)) == _END_OF_FRAGMENTS
 
 
 def _why_not_inflated(descriptor: int, size: int, position: int) -> str | None:
@@ -151,7 +147,7 @@ def _why_not_inflated(descriptor: int, size: int, position: int) -> str | None:
     try:
         while not inflater.eof and left > 0 and time.monotonic() < deadline:
             if not piece:
-                piece = _read(descriptor, position, _INFLATED_STEP)
+                piece = read_at(descriptor, position, _INFLATED_STEP)
                 position += len(piece)
             inflated = inflater.decompress(piece, _INFLATED_STEP)
             if not (piece or inflated or inflater.eof):
@@ -161,8 +157,3 @@ def _why_not_inflated(descriptor: int, size: int, position: int) -> str | None:
     except zlib.error as error:
         return f"its deflated data set is damaged: {error}"
     return None
-
-
-def _read(descriptor: int, position: int, count: int) -> bytes:
-    os.lseek(descriptor, position, os.SEEK_SET)
-    return os.read(descriptor, count)

@@ -1,7 +1,7 @@
-"""A file's data set as it is to be sent, where that is not as it lies in the file: the work of a worker process.
+"""Convert the data sets of files, in a worker process.
 
-What is small comes back in memory, what is large in a file (:mod:`asyncstore.prepare.spool`). A large source is mapped
-into memory, not read: of values that stay as they are no process holds a copy.
+Small results come back in memory, large ones in a file (:mod:`asyncstore.prepare.spool`). A large source is mapped into
+memory, not read, so no process copies values that stay the same.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
     from asyncstore.prepare.result import Chunk
 
 _IN_MEMORY = 1 << 20
-"""Bytes up to which a data set comes back in memory: half of a reader's buffer, and 0.3 ms through a pipe."""
+"""Data sets up to this size in bytes come back in memory: half of a reader's buffer, and 0.3 ms through a pipe."""
 
 _MAPPED = 1 << 20
-"""Bytes from which on a file is mapped: below, reading it is faster."""
+"""Files from this size on, in bytes, are mapped: reading is faster for smaller ones."""
 
 _NEEDS_COMPRESSION = "its pixel data would have to be compressed"
 _NO_MEMORY = "converting it takes more memory than its size explains, or than there is"
 
 _GLANCE = 1 << 16
-"""Bytes within which the pixel data of nearly every instance begins."""
+"""The pixel data of nearly every instance begins within so many bytes."""
 
 _UNCHANGED = Changes()
 
 
 class Settings(NamedTuple):
-    """How data sets are converted.
+    """How to convert data sets.
 
     Attributes:
-        folder: where there is room for large data sets.
+        folder: where large results are written.
         new_vrs: whether VRs younger than 1993 may be written.
-        deflate_level: 0 to 9, as zlib counts.
-        max_inflated: bytes that a deflated data set may have when it is inflated.
+        deflate_level: zlib's level, 0 to 9.
+        max_inflated: the greatest size of an inflated data set, in bytes.
     """
 
     folder: str
@@ -54,12 +54,12 @@ class Settings(NamedTuple):
 
 
 class Order(NamedTuple):
-    """A data set to be converted.
+    """An order to convert a data set.
 
     Attributes:
-        instance: what is in the file.
-        transfer_syntax_uid: what it is to be in.
-        sop_instance_uid: what it is to be called.
+        instance: the instance in the file.
+        transfer_syntax_uid: the transfer syntax of the result.
+        sop_instance_uid: the SOP instance UID of the result.
         values: new values of elements, see :class:`~asyncstore.prepare.reencode.Changes`.
     """
 
@@ -70,22 +70,22 @@ class Order(NamedTuple):
 
 
 def convert(orders: Iterable[Order], settings: Settings) -> Iterator[Instance | Unsendable]:
-    """What was ordered, in order; large data sets in files that :func:`asyncstore.prepare.spool.take` opens."""
+    """Convert data sets, in order; large results lie in files that :func:`asyncstore.prepare.spool.take` opens."""
     return (_converted(order, Changes(order.values, *settings[1:]), settings.folder) for order in orders)
 
 
 def judge(orders: Iterable[Order], settings: Settings) -> Iterator[Instance | Unsendable]:
-    """What was found where it can be converted, without its data, or the reason why it cannot be; in order."""
+    """For each order its instance, without data, or the reason why it cannot be converted."""
     for found, target, *_ in orders:
         reason = obstacle(found, target, settings.max_inflated)
         yield found._replace(data=None) if reason is None else Unsendable(found.path, reason)
 
 
 def memory_needed(orders: Iterable[Order], settings: Settings) -> int:
-    """Bytes of memory that these orders, done one after the other, do not exceed unless something is wrong.
+    """The most bytes of memory that these orders need, one after the other.
 
-    A data set of empty elements takes its own size, that of the copy, which is half as large again, and what is
-    reserved for the copy to grow.
+    The worst case is a data set of empty elements: it takes its own size, that of the copy, which is half as large
+    again, and the room reserved for the copy to grow.
     """
     return max((_MOST_COPIES * _size(order.instance, settings) for order in orders), default=0)
 
@@ -98,9 +98,9 @@ def _size(found: Instance, settings: Settings) -> int:
 
 
 def obstacle(found: Instance, transfer_syntax_uid: str, max_inflated: int = MAX_INFLATED) -> str | None:
-    """Why a data set cannot be converted, for who wants to know beforehand; ``None`` where it can be.
+    """Why a data set cannot be converted; ``None`` if it can.
 
-    Pixel data that would have to be compressed shows early, and is not read; all else is read as for sending.
+    The beginning of a data set shows whether its pixel data would have to be compressed; only others are read whole.
     """
     target = encoding_of(transfer_syntax_uid)
     try:
@@ -117,7 +117,7 @@ def obstacle(found: Instance, transfer_syntax_uid: str, max_inflated: int = MAX_
 
 
 def _has_early_pixel_data(found: Instance, target: Encoding) -> bool:
-    """Whether the beginning of a data set tells that its pixel data would have to be compressed."""
+    """Whether the beginning of a data set shows that its pixel data would have to be compressed."""
     if found.data is not None:
         return False
     try:
@@ -143,7 +143,7 @@ def _converted(order: Order, changes: Changes, folder: str) -> Instance | Unsend
     except MemoryError:
         return Unsendable(found.path, _NO_MEMORY)
     except NotCompressed:
-        from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - it is seldom needed
+        from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - seldom needed
 
         return Unsendable(found.path, f"the peer takes it in {name_of(target)} only, and {_NEEDS_COMPRESSION}")
 
@@ -160,9 +160,9 @@ def _chunks(found: Instance, target: Encoding, changes: Changes) -> list[Chunk]:
 
 
 def _data_of(found: Instance, most: int | None = None) -> bytes | memoryview:
-    """The data set of a file, or its first bytes.
+    """The data set of a file, or its first ``most`` bytes.
 
-    A file that is cut short while it is mapped ends this process (SIGBUS); the next one that tries finds it changed.
+    If another program truncates a mapped file, this process dies (SIGBUS); the next one finds the file changed.
     """
     descriptor = opened_unchanged(found)
     try:
@@ -178,7 +178,7 @@ def _data_of(found: Instance, most: int | None = None) -> bytes | memoryview:
 
 
 def _written(chunks: list[Chunk], folder: str) -> str:
-    """Where they can be opened, in a file."""
+    """Write chunks to a file and return its path."""
     try:
         return write(chunks, folder)
     except OSError as error:

@@ -1,12 +1,12 @@
-"""Data sets as an association takes them, ordered from the worker processes.
+"""Order conversions from the worker processes.
 
 Rules:
 
-1. What can go out as it lies in its file never comes here.
-2. A converted instance remembers what was found (:attr:`~asyncstore.model.Instance.original`): outcomes speak of that.
-3. Files that hold converted data sets are gone as soon as they have been read.
-4. Nothing depends on the order of conversions: one that is done again makes the same.
-5. Most runs convert nothing: what only a conversion needs is imported with the first one.
+1. Instances that are sent unchanged do not come here.
+2. A converted instance refers to the original (:attr:`~asyncstore.model.Instance.original`), which outcomes name.
+3. Files with converted data sets vanish as soon as they have been read.
+4. The order of conversions does not matter: a repeated conversion has the same result.
+5. Most runs convert nothing, so the first conversion imports the modules that only conversions need.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class ConversionOptions(NamedTuple):
-    """What is to be different from the file, besides its transfer syntax where the peer wants another one.
+    """Changes to data sets, besides the transfer syntax.
 
     Attributes:
-        invent: give each instance sent a new identity; ``None``: none.
-        new_vrs: whether VRs younger than 1993 (UN, UT ...) may be sent; where not, they are sent as OB.
-        deflate_level: how hard to deflate where that is to be done: 0 not at all, 1 fast, 9 best.
-        max_inflated: bytes that a deflated data set may have when it is inflated; a larger one is not converted.
+        invent: give each instance a new identity; ``None``: keep it.
+        new_vrs: whether VRs younger than 1993 (UN, UT ...) may be sent; otherwise they become OB.
+        deflate_level: the level of deflated results: 0 none, 1 fast, 9 best.
+        max_inflated: the greatest size of an inflated data set, in bytes; a larger one is not converted.
     """
 
     invent: Invent | None = None
@@ -44,11 +44,11 @@ class ConversionOptions(NamedTuple):
 
 
 class Converter:
-    """Converts for one run.
+    """Converts the data sets of one run.
 
     Args:
         pool: the worker processes.
-        options: what is to be different.
+        options: the changes to make.
     """
 
     def __init__(self, pool: Pool, options: ConversionOptions) -> None:
@@ -61,7 +61,7 @@ class Converter:
         self._passed_over: list[int] = []
         """Ordinals of files without an invented identity, ascending."""
         self.changes_everything = self.invents or not options.new_vrs
-        """Whether even what has the right transfer syntax is not sent as it lies in its file."""
+        """Whether every data set is rewritten, even if its transfer syntax fits."""
 
     def pass_over(self, ordinal: int) -> None:
         """Note that this file is no instance: the next instance gets the identity that it would have had.
@@ -75,10 +75,10 @@ class Converter:
     async def converted(
         self, instances: Iterable[Instance], transfer_syntax_uid: str
     ) -> AsyncIterator[list[Instance | Unsendable]]:
-        """While it lasts: ``instances`` in ``transfer_syntax_uid``, in order.
+        """Convert ``instances`` to ``transfer_syntax_uid``, in order. The results hold until the context ends.
 
         Raises:
-            PrepareError: no worker process can be run.
+            PrepareError: worker processes cannot be run.
         """
         settings = self._begin()
         orders = [self._order(instance, transfer_syntax_uid) for instance in instances]
@@ -94,7 +94,7 @@ class Converter:
             drop(made)
 
     def _begin(self) -> Settings:
-        """What the first conversion needs."""
+        """Prepare the first conversion."""
         if self._settings is None:
             if self._options.invent is not None:
                 from asyncstore.prepare.invention import Inventor  # noqa: PLC0415 - rule 5
@@ -114,7 +114,7 @@ class Converter:
 
 
 def settings_of(options: ConversionOptions) -> Settings:
-    """How worker processes convert.
+    """The settings for the worker processes.
 
     Raises:
         PrepareError: there is no temporary folder.

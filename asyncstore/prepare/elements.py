@@ -1,4 +1,4 @@
-"""How data sets are encoded: the headers of their elements (PS3.5 7.1), and which are deflated as a whole."""
+"""The encoding of data sets: headers of elements (PS3.5 7.1), and sets of transfer syntaxes."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFLATED = frozenset((DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
-"""Transfer syntaxes whose data set is a deflated stream: in files often of odd length, padded when it is sent (PS3.5
-A.5, A.7 and A.12)."""
+"""Transfer syntaxes whose data set is a deflated stream. In files its length is often odd; sending pads it (PS3.5 A.5,
+A.7 and A.12)."""
 
 UNCOMPRESSED = frozenset((IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN))
-"""Transfer syntaxes in which pixel data is native (PS3.5 A.1 to A.3)."""
+"""Transfer syntaxes with native pixel data (PS3.5 A.1 to A.3)."""
 
 _FRAMES = "1.2.840.10008.1.2.4."
 _WITHOUT_FRAMES = frozenset(f"{_FRAMES}{number}" for number in (94, 95, 204, 205))
 _OTHERS_WITH_FRAMES = frozenset(("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.8.1"))
-"""Transfer syntaxes of JPEG and its relatives; JPIP, which refers to pixel data elsewhere; and RLE, and frames that are
-encapsulated without compression, or deflated (PS3.5 A.4)."""
+"""Transfer syntaxes of JPEG and its relatives share a prefix. Among them, those of JPIP have no frames: they refer to
+pixel data elsewhere. RLE and encapsulated frames, uncompressed or deflated, are outside of it (PS3.5 A.4)."""
 
 _INFLATED_LIMIT = 1 << 30
 _INFLATED_RATIO = 100
-"""What is larger than both when inflated is no data set but a bomb: real ones deflate to a fifth, blank images to a
-hundredth."""
+"""A data set that inflates beyond both is a bomb: real ones deflate to a fifth, blank images to a hundredth."""
 
 UNDEFINED = 0xFFFFFFFF
-"""The length of what ends with a delimiter (PS3.5 7.1.3)."""
+"""The undefined length: a delimiter ends the value (PS3.5 7.1.3)."""
 
 DELIMITERS = 0xFFFE
 """The group of items and delimiters, which have no VR in any encoding (PS3.5 7.5)."""
@@ -44,83 +43,62 @@ SEQUENCE_END = 0xFFFEE0DD
 PIXEL_DATA = 0x7FE00010
 
 SHORT_HEADER = 8
-"""Bytes of a header in implicit VR, of one whose VR has 16 bits for the length, and of an item or delimiter."""
+"""Bytes of a header in implicit VR, of a header with a length of 16 bits, and of an item or delimiter."""
 LONG_HEADER = 12
-"""Bytes of a header whose VR has 32 bits for the length."""
+"""Bytes of a header in explicit VR with a length of 32 bits."""
 
 LONG_VRS = frozenset(
     vr.encode() for vr in ["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"]
 )
-SHORT_VRS = frozenset(
-    vr.encode()
-    for vr in [
-        "AE",
-        "AS",
-        "AT",
-        "CS",
-        "DA",
-        "DS",
-        "DT",
-        "FD",
-        "FL",
-        "IS",
-        "LO",
-        "LT",
-        "PN",
-        "SH",
-        "SL",
-        "SS",
-        "ST",
-        "TM",
-        "UI",
-        "UL",
-        "US",
-    ]
-)
-"""PS3.5 7.1.2: which VRs have 32 and which 16 bits for the length."""
+SHORT_VRS = frozenset((
+    b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS",
+    b"ST", b"TM", b"UI", b"UL", b"US",
+))  # fmt: skip
+"""The VRs with lengths of 32 and of 16 bits (PS3.5 7.1.2)."""
+VRS = LONG_VRS | SHORT_VRS
 
 UID_PADDING = bytes(range(0x21))
-"""What may stand behind a UID: the NUL of the standard, and white space of all kinds (seen: TAB, line feed)."""
+"""Padding behind a UID: NUL by the standard; real files also have white space (seen: TAB, line feed)."""
 
 
 def inflated_limit(deflated: int) -> int:
-    """How many bytes a data set of so many deflated ones may have at most."""
+    """The greatest size of an inflated data set that has ``deflated`` bytes."""
     return max(_INFLATED_LIMIT, _INFLATED_RATIO * deflated)
 
 
 def tag_name(tag: int) -> str:
-    """A tag as the standard writes it."""
+    """Write a tag as the standard does: ``(0008,0018)``."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
 def is_encapsulated(transfer_syntax_uid: str) -> bool:
     """Whether the pixel data of a data set in this transfer syntax must be encapsulated (PS3.5 A.4).
 
-    Pixel data inside sequences may be native all the same.
+    Pixel data inside sequences may still be native.
     """
     is_of_jpeg = transfer_syntax_uid.startswith(_FRAMES) and transfer_syntax_uid not in _WITHOUT_FRAMES
     return is_of_jpeg or transfer_syntax_uid in _OTHERS_WITH_FRAMES
 
 
 class Layout(NamedTuple):
-    """How the headers of an encoding look."""
+    """The layout of headers in an encoding."""
 
     is_implicit: bool
     explicit: Struct
-    """Group, element number, VR, a length of 16 bits, and what is a length of 32 bits if the VR has one."""
+    """Group, element number, VR, a length of 16 bits, and the length of 32 bits that some VRs have instead."""
     implicit: Struct
-    """The length alone."""
+    """The length in implicit VR, alone."""
 
     @property
     def byte_order(self) -> Literal["little", "big"]:
-        """That of its numbers."""
+        """The byte order of numbers."""
         return "big" if self.explicit.format.startswith(">") else "little"
 
     def header(self, page: bytes, index: int) -> tuple[int, bytes, int, int]:
-        """Tag, VR, length and the header's own length of the element at ``index``; 12 bytes from there are read.
+        """Tag, VR, value length and header length of the element at ``index``; reads 12 bytes.
 
-        The VR is empty where there is none. VRs that are not known have 32 bits for the length if they are two capital
-        letters (PS3.5 7.1.2), and else 16, as DCMTK reads them.
+        The VR is empty in implicit VR and for delimiters. An unknown VR has a length of 32 bits if it is two capital
+        letters (PS3.5 7.1.2), otherwise 16, as DCMTK reads it.
         """
         group, number, vr, length, long_length = self.explicit.unpack_from(page, index)
         tag = group << 16 | number
@@ -132,7 +110,7 @@ class Layout(NamedTuple):
 
 
 def is_vr(letters: bytes) -> bool:
-    """Whether two bytes are a VR, a known one or one of a later edition of the standard."""
+    """Whether two bytes can be a VR, also one of a later edition of the standard."""
     return letters.isalpha() and letters.isupper()
 
 
@@ -145,5 +123,5 @@ _LAYOUTS: Mapping[str, Layout] = {
 
 
 def layout_of(transfer_syntax_uid: str) -> Layout:
-    """How headers look in this transfer syntax."""
+    """The layout of headers in this transfer syntax."""
     return _LAYOUTS.get(transfer_syntax_uid, EXPLICIT_LITTLE)

@@ -1,4 +1,4 @@
-"""How data sets are encoded as a whole: what a transfer syntax says of that, and inflating and deflating."""
+"""The encoding of a data set by its transfer syntax; inflate and deflate."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from asyncstore.prepare.result import Chunk
 
 MAX_INFLATED = 1 << 28
-"""Bytes that a deflated data set may have when it is inflated, unless the user allows more: it lies in memory then, in
-every worker process. Real ones are images of some megabytes."""
+"""The greatest size of an inflated data set, in bytes, unless the user allows more: each worker process holds one in
+memory. Real ones are images of some megabytes."""
 
 
 class Unconvertible(Exception):
@@ -28,17 +28,17 @@ class Unconvertible(Exception):
 
 
 class DamagedDataSet(Exception):
-    """The bytes are no data set in the encoding they are said to have; the message says what is wrong."""
+    """The bytes are no data set in the stated encoding; the message says what is wrong."""
 
 
 class Encoding(NamedTuple):
-    """How a data set is encoded."""
+    """The encoding of a data set."""
 
     is_implicit: bool
     is_little: bool
     is_deflated: bool = False
     is_compressed: bool = False
-    """Whether pixel data is."""
+    """Whether the pixel data is compressed."""
 
 
 ENCODINGS: Mapping[str, Encoding] = {
@@ -47,22 +47,22 @@ ENCODINGS: Mapping[str, Encoding] = {
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: Encoding(is_implicit=False, is_little=True, is_deflated=True),
     EXPLICIT_VR_BIG_ENDIAN: Encoding(is_implicit=False, is_little=False),
 }
-"""The transfer syntaxes without compressed pixel data: a data set in one of them can be had in all of them."""
+"""The transfer syntaxes without compressed pixel data: a data set in one of them can be converted to all of them."""
 
 
 def encoding_of(transfer_syntax_uid: str) -> Encoding:
-    """How data sets of this transfer syntax are encoded."""
+    """The encoding of this transfer syntax."""
     return ENCODINGS.get(transfer_syntax_uid) or Encoding(
         is_implicit=False, is_little=True, is_deflated=transfer_syntax_uid in DEFLATED, is_compressed=True
     )
 
 
 def inflated(data: bytes | memoryview, limit: int) -> bytes:
-    """A deflated data set as it was before, if it has no more than ``limit`` bytes.
+    """Inflate a data set to at most ``limit`` bytes.
 
     Raises:
         DamagedDataSet: ``data`` is no deflated data set.
-        Unconvertible: it has more.
+        Unconvertible: it inflates to more.
     """
     decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
@@ -77,7 +77,7 @@ def inflated(data: bytes | memoryview, limit: int) -> bytes:
 
 
 def deflated(chunks: Iterable[Chunk], level: int) -> list[Chunk]:
-    """A data set deflated, as hard as zlib does at ``level``; of even length."""
+    """Deflate a data set at zlib's ``level``, to an even length."""
     compressor = zlib.compressobj(level, wbits=-zlib.MAX_WBITS)
     pieces: list[Chunk] = [*map(compressor.compress, chunks), compressor.flush()]
     if sum(map(len, pieces)) & 1:

@@ -1,4 +1,4 @@
-"""Which files are taken for instances."""
+"""Which files count as instances."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from enum import StrEnum
 
 
 class FileFormat(StrEnum):
-    """Which files are taken for instances."""
+    """Which files count as instances."""
 
     ANY = "any"
     """Files with file meta information, and data sets without it."""
     WITH_META = "with-meta"
-    """Files with file meta information that names the transfer syntax (PS3.10 7.1), and no others."""
+    """Only files with file meta information that names the transfer syntax (PS3.10 7.1)."""
     BARE = "bare"
-    """Data sets without file meta information, and no others."""
+    """Only data sets without file meta information."""

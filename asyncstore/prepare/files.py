@@ -1,11 +1,11 @@
-"""Files, opened for reading; and whether a file is still the one that was looked into.
+"""Open files for reading, and check that they have not changed since the probe.
 
 Rules:
 
-1. Nothing that was a file when it was found may block now, as a FIFO would.
-2. What is read of a file after the probe must come from the same file, unchanged: device, inode, size and the times of
-   the last modification and change are compared. A new name, another link or other permissions change the last of
-   them too; they cannot be told from new bytes with the old times, so such a file is not sent either.
+1. Opening does not hang if a FIFO has taken the file's place.
+2. After the probe a file must be the same and unchanged: device, inode, size and the times of the last modification
+   and status change are compared. A rename, a new link or new permissions set the last of these times too. They look
+   like new bytes with an old modification time, so such a file is not sent.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NOT_NOW = (errno.EAGAIN, errno.EMFILE, errno.ENFILE)
-"""Somebody holds a lease on the file, as Samba does for its clients (fcntl(2)), or descriptors are short."""
+"""Errors that pass: another process holds a lease on the file, as Samba does (fcntl(2)), or descriptors are short."""
 _PAUSES = (0.01, 0.05, 0.2, 0.5, 1.0, 2.0)
-"""Seconds between attempts to open a file that cannot be opened just now."""
+"""Seconds between attempts after such an error."""
 
 SIZE_CHANGED = "its size has changed since it was found"
 _EXCHANGED = "it was exchanged since it was found: another file has its name now"
@@ -32,11 +32,11 @@ _CHANGED = "it was changed since it was found (its content, its name, its links 
 
 
 class FileChanged(Exception):
-    """The file is not the one that was looked into; the message says what shows it."""
+    """The file is not the one that was probed; the message says what differs."""
 
 
 def opened_at_once(path: str) -> int:
-    """A descriptor of this file.
+    """Open a file without retrying; returns a descriptor.
 
     Raises:
         OSError: it cannot be opened.
@@ -45,7 +45,7 @@ def opened_at_once(path: str) -> int:
 
 
 def opened(path: str) -> int:
-    """A descriptor of this file; blocks for some seconds where it cannot be opened just now.
+    """Open a file and return a descriptor; retries for some seconds after an error that may pass.
 
     Raises:
         OSError: it cannot be opened.
@@ -61,11 +61,11 @@ def opened(path: str) -> int:
 
 
 def opened_unchanged(instance: Instance, open_file: Callable[[str], int] = opened) -> int:
-    """A descriptor of an instance's file, which is still the one that was looked into.
+    """Open an instance's file and check that it has not changed since the probe; returns a descriptor.
 
     Args:
         instance: an instance whose data set lies in a file.
-        open_file: how to open it.
+        open_file: opens it.
 
     Raises:
         OSError: it cannot be opened.
@@ -80,8 +80,14 @@ def opened_unchanged(instance: Instance, open_file: Callable[[str], int] = opene
     return descriptor
 
 
+def read_at(descriptor: int, position: int, count: int) -> bytes:
+    """Up to ``count`` bytes of a file from ``position`` on; not all systems have ``os.pread``."""
+    os.lseek(descriptor, position, os.SEEK_SET)
+    return os.read(descriptor, count)
+
+
 def version_of(status: os.stat_result) -> FileVersion:
-    """What to remember of a file, besides its size, to know it again."""
+    """Device, inode, and times of the last modification and status change."""
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 

@@ -1,8 +1,8 @@
 """Invented identities: new UIDs, names and numbers, so that one file can be many instances of many patients.
 
-The counters run over all files in the order in which they are sent: a new series after so many instances, a new study
-after so many series, a new patient after so many studies, as storescu's ``+II +IR +IS +IP`` do. Series and instance
-numbers begin at 0, as its do; unlike its, they begin at 0 in every study.
+Instances are counted in the order of delivery: a new series begins after so many instances, a new study after so many
+series, a new patient after so many studies, as with storescu's ``+II +IR +IS +IP``. Series and instance numbers begin
+at 0, as in storescu, but here they do so in every study.
 
 An identity depends on nothing but the run and the instance's place among the instances, which follows from its
 ordinal: sent again, it is the same instance.
@@ -27,16 +27,16 @@ _INSTANCE_NUMBER = 0x00200013
 
 
 _SECONDS = 10**8
-"""Study IDs begin with the time, modulo three years: an SH has 16 characters (PS3.5 6.2), seven are for a number."""
+"""Study IDs begin with the time modulo three years: an SH has 16 characters (PS3.5 6.2), and a number takes seven."""
 
 
 class Invent(NamedTuple):
-    """How many of what belong together.
+    """The sizes of invented series, studies and patients.
 
     Attributes:
-        instances: in a series.
-        series: in a study.
-        studies: of a patient.
+        instances: the number of instances in a series.
+        series: the number of series in a study.
+        studies: the number of studies of a patient.
     """
 
     instances: int = 100
@@ -45,18 +45,18 @@ class Invent(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """An invented instance."""
+    """An invented identity."""
 
     sop_instance_uid: str
     values: Mapping[int, bytes]
-    """Its elements, padded to even length."""
+    """The elements with new values, padded to even length."""
 
 
 class Inventor:
-    """Invents the instances of one run."""
+    """Invents the identities of one run."""
 
     def __init__(self, invent: Invent) -> None:
-        from uuid import uuid4  # noqa: PLC0415 - 3 ms of every start, where few runs invent anything
+        from uuid import uuid4  # noqa: PLC0415 - the import takes 3 ms, and few runs invent identities
 
         self._invent = invent
         self._seed = uuid4()
@@ -83,7 +83,7 @@ class Inventor:
         return Identity(uid.rstrip(b"\0").decode("ascii"), values)
 
     def _uid(self, kind: str, number: int) -> bytes:
-        """A UID made from a UUID (PS3.5 B.2), which is made from the run's and a name."""
+        """A UID from a UUID (PS3.5 B.2), which depends on the run, the kind and the number."""
         from uuid import uuid5  # noqa: PLC0415 - as above
 
         uid = f"2.25.{uuid5(self._seed, f'{kind} {number}').int}".encode("ascii")

@@ -1,17 +1,17 @@
-"""What instance a file holds when its file meta information is missing or out of the ordinary.
+"""Find the instance in a file whose file meta information is missing or unusual.
 
-Seen in real archives, and handled: no preamble, no file meta information at all, no group length or a wrong one, meta
-information longer than a page or in big endian, elements of its group behind its end, SOP class and instance UIDs
-missing from it, no transfer syntax UID. What is missing is looked for in the data set.
+Seen in real archives, and handled: no preamble, no file meta information, no group length or a wrong one, file meta
+information longer than a page or in big endian, elements of its group behind its end, no SOP class, SOP instance or
+transfer syntax UID in it. Missing UIDs are read from the data set.
 
 Rules:
 
-1. An encoding that nothing names is recognised by the first element, as DCMTK does: the byte order is the one that
-   makes a small group number of it, letters of a VR say that it is explicit.
-2. What has no file meta information is a data set if it begins so and holds a SOP class UID and a SOP instance UID,
-   in whatever order its elements come; anything else is not DICOM.
-3. Which of these files are wanted (:mod:`~asyncstore.prepare.file_format`) is decided here, for whoever wants bare
-   data sets has every file looked at here; so the usual file costs nothing more.
+1. If nothing names the encoding, the first element shows it, as in DCMTK: the right byte order makes its group number
+   small, and the letters of a VR mean explicit VR.
+2. A file without file meta information is a data set if its first element looks like one and it holds a SOP class UID
+   and a SOP instance UID, even if its elements are not in order. Any other file is not DICOM.
+3. Whether the user wants such a file (:mod:`~asyncstore.prepare.file_format`) is decided here, so that the check costs
+   usual files nothing. If only bare data sets are wanted, every file comes here.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from asyncstore.prepare.elements import (
     LONG_VRS,
     SEQUENCE_END,
     SHORT_HEADER,
-    SHORT_VRS,
     UID_PADDING,
     UNDEFINED,
+    VRS,
     is_vr,
     layout_of,
 )
@@ -47,27 +47,26 @@ if TYPE_CHECKING:
     from asyncstore.prepare.elements import Layout
 
 _STANDARD = "1.2.840.10008.1.2."
-"""What the standard's transfer syntaxes in explicit VR begin with; but for one they are in little endian (PS3.5 A)."""
+"""The prefix of the standard's transfer syntaxes in explicit VR; all but one are in little endian (PS3.5 A)."""
 
 _PREAMBLE = 128
 _PREFIX = b"DICM"
 _META_LIMIT = 1 << 20
-"""Private information (0002,0102) may be long; beyond a mebibyte it is no file meta information."""
+"""Private information (0002,0102) may be long, but file meta information has less than a mebibyte."""
 _MOST_ELEMENTS = 20_000
-"""Elements among which the UIDs of a data set are looked for: 20 ms. They stand near its beginning."""
+"""The UIDs are looked for among so many elements, in 20 ms. They stand near the beginning of a data set."""
 
 _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
 _META_UIDS = {0x0002: "sop_class", 0x0003: "sop_instance", 0x0010: "transfer_syntax"}
 
-_VRS = LONG_VRS | SHORT_VRS
 _LENGTH_SIZE = 4
 
 _FIRST_GROUP = 0x0008
-"""Of data sets after file meta information: the group of the SOP class UID, which every stored instance has."""
+"""The first group of a data set after file meta information: every stored instance has a SOP class UID."""
 _GROUPS = range(0x0004, 0x0100)
-"""What a bare data set may begin with: in truth 0008, or a group from before it; below 0004 are those of commands and
-of file meta information (PS3.5 7.1)."""
+"""The first group of a bare data set. Real ones begin with 0008 or an earlier group; groups below 0004 belong to
+commands and file meta information (PS3.5 7.1)."""
 _META_GROUP = 0x0002
 
 _NOT_DICOM = "not a DICOM file"
@@ -80,7 +79,7 @@ _NOT_BARE = "it has file meta information, and -f takes bare data sets only: +f 
 def probe_unusual(
     path: str, file: BinaryIO, size: int, file_format: FileFormat = FileFormat.ANY
 ) -> Instance | Unsendable:
-    """Look into a file, given open at its beginning, that the fast reader did not understand, or was not asked."""
+    """Probe a file that the fast probe did not understand, or did not see. It is open at its beginning."""
     head = file.read(_META_LIMIT)
     start = _PREAMBLE + len(_PREFIX) if head[_PREAMBLE:].startswith(_PREFIX) else 0
     meta = _lenient_meta(head, start)
@@ -95,7 +94,7 @@ def probe_unusual(
 
 
 def _refusal(file_format: FileFormat, *, has_meta: bool, names_syntax: bool) -> str | None:
-    """Why a file with an instance is not wanted, if it is not."""
+    """Why a file with an instance is not wanted; ``None`` if it is."""
     if file_format is FileFormat.BARE and has_meta:
         return _NOT_BARE
     if file_format is FileFormat.WITH_META and not names_syntax:
@@ -104,7 +103,7 @@ def _refusal(file_format: FileFormat, *, has_meta: bool, names_syntax: bool) -> 
 
 
 def _after_meta(path: str, head: bytes, size: int, uids: dict[str, str], offset: int) -> Instance | Unsendable:
-    """What lies behind file meta information that names ``uids``."""
+    """Probe the data set behind file meta information with these UIDs."""
     group, recognised = _recognised(head[offset:], size - offset)
     looks_like_data_set = group == _FIRST_GROUP and recognised is not None
     transfer_syntax = uids.get("transfer_syntax") or recognised
@@ -124,7 +123,7 @@ def _after_meta(path: str, head: bytes, size: int, uids: dict[str, str], offset:
 
 
 def _bare(path: str, head: bytes, size: int, offset: int) -> Instance | Unsendable:
-    """What a file without file meta information holds (rule 2), be it with a preamble and a prefix or without."""
+    """Probe a file without file meta information (rule 2); it may still have a preamble and a prefix."""
     group, transfer_syntax = _recognised(head[offset:], size - offset)
     if transfer_syntax is None:
         return Unsendable(path, _IMPLICIT_BIG if group == _FIRST_GROUP else _NOT_DICOM)
@@ -136,21 +135,21 @@ def _bare(path: str, head: bytes, size: int, offset: int) -> Instance | Unsendab
 
 
 def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:
-    """The UIDs in group 0002 and where the group ends, trusting its elements instead of its length.
+    """The UIDs in group 0002 and the end of the group, by its elements instead of its length.
 
-    The first value of each counts: elements of group 0002 behind the end of file meta information are part of neither
-    that nor the data set, and are passed over. ``None`` where ``head`` ends before the group does.
+    The first value of each UID counts. Elements of group 0002 behind the end of file meta information belong neither to
+    it nor to the data set, and are skipped. Returns ``None`` if ``head`` ends before the group does.
     """
     uids: dict[str, str] = {}
     position = start
-    order = ">" if head[start : start + 2] == b"\x00\x02" else "<"  # explicit VR big endian is illegal, but readable
+    order = ">" if head[start : start + 2] == b"\x00\x02" else "<"  # big endian is illegal, but readable
     tag_vr, implicit, long_length = Struct(f"{order}HH2sH"), Struct(f"{order}4xI"), Struct(f"{order}I")
     while position + SHORT_HEADER <= len(head):
         group, element, vr, length = tag_vr.unpack_from(head, position)
         if group != _META_GROUP:
             return uids, position
         value = position + SHORT_HEADER
-        if vr not in _VRS:
+        if vr not in VRS:
             (length,) = implicit.unpack_from(head, position)
         elif vr in LONG_VRS:
             if value + _LENGTH_SIZE > len(head):
@@ -167,9 +166,9 @@ def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:
 
 
 def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
-    """The group of the first element and the transfer syntax of a data set of ``size`` bytes that begins so (rule 1).
+    """The group of the first element and the transfer syntax of a data set of ``size`` bytes (rule 1).
 
-    The group alone where it is that of a data set in implicit VR big endian; neither where it is none.
+    Both are ``None`` if it is no data set; the transfer syntax is ``None`` for implicit VR big endian.
     """
     if len(data_set) < SHORT_HEADER:
         return None, None
@@ -178,7 +177,7 @@ def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
     group = big if is_big else little
     if group not in _GROUPS:
         return None, None
-    if data_set[4:6] in _VRS:
+    if data_set[4:6] in VRS:
         return group, EXPLICIT_VR_BIG_ENDIAN if is_big else EXPLICIT_VR_LITTLE_ENDIAN
     length = int.from_bytes(data_set[4:8], "big" if is_big else "little")
     if length > size - SHORT_HEADER and length != UNDEFINED:
@@ -187,9 +186,9 @@ def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
 
 
 def contradiction(head: bytes, size: int, transfer_syntax: str) -> str | None:
-    """Why the data set of ``size`` bytes that begins with ``head`` is not in the transfer syntax that is said of it.
+    """How a data set of ``size`` bytes, beginning with ``head``, contradicts its stated transfer syntax.
 
-    ``None`` where that does not show, and for private transfer syntaxes, which may encode as they like.
+    ``None`` if no contradiction shows, and for private transfer syntaxes, whose encoding is not known.
     """
     if transfer_syntax in DEFLATED or not (transfer_syntax + ".").startswith(_STANDARD):
         return None
@@ -208,11 +207,11 @@ def contradiction(head: bytes, size: int, transfer_syntax: str) -> str | None:
 
 
 def uids_in_data_set(head: bytes, transfer_syntax: str) -> tuple[str, str] | None:
-    """SOP class and SOP instance of the data set that begins with ``head``; ``None`` where they are not found in it."""
+    """SOP class UID and SOP instance UID in ``head``, the beginning of a data set; ``None`` if one is not found."""
     uids: dict[int, str] = {}
     layout = layout_of(transfer_syntax)
     around: list[Layout] = []
-    """The layouts around the sequences and items that have not ended."""
+    """The layouts around the open sequences and items."""
     page, position = head + bytes(LONG_HEADER - SHORT_HEADER), 0
     for _ in range(_MOST_ELEMENTS):
         if position + SHORT_HEADER > len(head):

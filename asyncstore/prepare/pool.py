@@ -2,15 +2,15 @@
 
 Rules:
 
-1. A process is started when there is a batch for it and every other one is busy, up to the size of the pool.
-2. Processes are plain children with pipes, not :mod:`multiprocessing`'s: nothing of the caller's main module is
-   imported into them, nothing is forked from a process with threads, and a worker that dies takes nothing with it.
-3. A worker that dies with its batch: what it had not answered is done again file by file; a file that kills a worker
-   again is unsendable, and the run goes on.
-4. A worker that gives no sign of life for long is killed, and the same is done; a file that takes as long again, alone,
-   is unsendable.
-5. The exchange with a worker blocks, so each has a thread for it; when its caller is cancelled the worker is killed,
-   which ends the exchange.
+1. The pool starts a process when there is a batch and all other processes are busy, up to its size.
+2. Processes are plain children with pipes, not :mod:`multiprocessing`'s: they do not import the caller's main module,
+   nothing is forked from a process with threads, and the death of a worker harms nothing else.
+3. If a worker dies, the unanswered files of its batch are done again one by one. A file that kills a second worker is
+   unsendable, and the run goes on.
+4. A worker that is silent for too long is killed, and its batch treated likewise. A file that takes as long again,
+   alone, is unsendable.
+5. The exchange with a worker blocks, so each worker has a thread for it. Cancelling the caller kills the worker, which
+   ends the exchange.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ if TYPE_CHECKING:
     from asyncstore.prepare.conversion import Order, Settings
 
 _STILLBORN_LIMIT = 3
-"""Workers in a row that die before they have said hello: the machine cannot run them, and no file is to blame."""
+"""If so many workers in a row die before they say hello, the machine cannot run them, and no file is to blame."""
 
 
 SILENT_SECONDS = 120.0
-"""How long a worker may give no sign of life, and then once more with the file that it hangs on: a file server that
-restarts is back by then. A file takes microseconds; a worker tells every few seconds that it goes on."""
+"""A worker may be silent for so many seconds, and once more with the file on which it hangs: a restarted file server is
+back by then. A file takes microseconds, and a worker reports every few seconds."""
 
 _BYTES_PER_SECOND = 1 << 20
-"""What a conversion gets time for besides: a slow file server sends ten times as much."""
+"""A conversion gets a second more for so many bytes: a slow file server sends ten times as much."""
 
 
 class _Work(NamedTuple):
     """A kind of work.
 
     Attributes:
-        kind: what its orders begin with.
-        words: what it does to a file, for people.
-        settings: what its orders end with.
+        kind: the first word of its orders.
+        words: what it does to a file, for messages.
+        settings: the end of its orders.
         bytes: the size of the largest data set that is read as a whole.
     """
 
@@ -67,12 +67,12 @@ class _Work(NamedTuple):
 class Pool:
     """The worker processes.
 
-    Use :meth:`close` when done; it may be called at any time, also while batches are under way.
+    Call :meth:`close` when done, or at any time, even while batches are under way.
 
     Args:
-        size: how many at most; ``None``: by the number of cores.
-        file_format: which files they take for instances.
-        silent_seconds: how long one may give no sign of life.
+        size: the greatest number of processes; ``None``: by the number of cores.
+        file_format: which files count as instances.
+        silent_seconds: how long a worker may be silent.
     """
 
     def __init__(
@@ -93,28 +93,28 @@ class Pool:
         self._is_closed = False
 
     async def probe(self, paths: Sequence[str], ordinals: Iterable[int] = repeat(0)) -> list[Instance | Unsendable]:
-        """Look into each file, in order; the answers have these ordinals.
+        """Probe each file, in order; the results have these ordinals.
 
         Raises:
-            PrepareError: no worker process can be run.
+            PrepareError: worker processes cannot be run.
         """
         return await self._do_all(_Work(PROBE, "looking into it"), paths, [*zip(paths, ordinals, strict=False)])
 
     async def convert(self, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
         """Convert each data set, in order; see :func:`asyncstore.prepare.conversion.convert`.
 
-        Large ones lie in files: give the answers to :func:`asyncstore.prepare.spool.drop` when they have been read.
+        Large results lie in files: pass the results to :func:`asyncstore.prepare.spool.drop` after reading them.
 
         Raises:
-            PrepareError: no worker process can be run.
+            PrepareError: worker processes cannot be run.
         """
         return await self._convert(_Work(CONVERT, "converting it"), orders, settings)
 
     async def judge(self, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
-        """Whether each data set can be converted, in order; see :func:`asyncstore.prepare.conversion.judge`.
+        """Tell whether each data set can be converted, in order; see :func:`asyncstore.prepare.conversion.judge`.
 
         Raises:
-            PrepareError: no worker process can be run.
+            PrepareError: worker processes cannot be run.
         """
         return await self._convert(_Work(JUDGE, "looking into it"), orders, settings)
 
@@ -125,7 +125,7 @@ class Pool:
         return await self._do_all(work._replace(settings=(tuple(settings),), bytes=largest), paths, tasks)
 
     async def _do_all(self, work: _Work, paths: Sequence[str], tasks: list[Any]) -> list[Instance | Unsendable]:
-        """What came of each of ``tasks``, which concern the files at ``paths``."""
+        """The results of ``tasks``, which concern the files at ``paths``."""
         found: list[Instance | Unsendable] = []
         try:
             try:
@@ -168,7 +168,7 @@ class Pool:
             self._idle.append(worker)
 
     def _start(self) -> None:
-        """In a thread: whoever waits for it may be cancelled, and the worker is then idle, or ended with the pool."""
+        """Start a worker, in a thread. If the caller is cancelled, the worker stays idle or ends with the pool."""
         for _ in range(_STILLBORN_LIMIT):
             with self._starting:
                 if self._is_closed:
@@ -184,7 +184,7 @@ class Pool:
 
     def close(self) -> None:
         """End every process."""
-        with self._starting:  # none is started unseen meanwhile; it takes a millisecond or two
+        with self._starting:  # so that no worker is started unnoticed; it takes a millisecond or two
             self._is_closed = True
         self._idle.clear()
         while self._all:
@@ -192,10 +192,10 @@ class Pool:
 
 
 _MOST_BY_DEFAULT = 8
-"""One looks into 40 000 files a second; no event loop sends what eight find."""
+"""One worker probes 40 000 files a second; no event loop sends as much as eight find."""
 
 
 def default_size() -> int:
-    """As many processes as this one may use cores, less one for the event loop, but at least one and at most eight."""
+    """The number of cores that this process may use, less one for the event loop, but from 1 to 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(max(cores - 1, 1), _MOST_BY_DEFAULT)

@@ -1,7 +1,7 @@
-"""A worker process, seen from the thread that has business with it.
+"""A worker process, seen from the thread that talks to it.
 
-A process takes as long to start as the command line takes to import what a run needs; so a command may start one
-beforehand (:func:`started_ahead`), which the first pool then takes over.
+A process takes as long to start as the command line takes to import its modules. So a command may start one in advance
+(:func:`started_ahead`), and the first pool takes it over.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 _OUR_VARIABLES = "ASYNCSTORE_"
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
-"""numpy, which pydicom imports, reserves memory for a thread on each core; workers compute nothing with it."""
+"""numpy, which pydicom imports, reserves memory for a thread on each core; workers do not compute with it."""
 
 _INSTANCE_FIELDS = len(Instance._fields)
 
 
 _KILLED_SECONDS = 1.0
-"""How long who waits for a process may take to learn that it was killed: for a living one it is a millisecond."""
+"""How long the thread may take to notice that its process was killed; usually a millisecond."""
 _DYING_SECONDS = 5.0
-"""How long a process may take to be gone that has closed its output: a core may have to be dumped."""
+"""How long a process may take to end after it closed its output: the system may have to dump core."""
 
 
 class WorkerDied(Exception):
@@ -45,14 +45,14 @@ class WorkerDied(Exception):
 
 
 class WorkerSilent(Exception):
-    """A worker process gave no sign of life for longer than it may; the message says how long."""
+    """A worker process was silent for too long; the message says how long."""
 
 
 class Worker:
     """One worker process.
 
     Args:
-        file_format: which files it takes for instances.
+        file_format: which files count as instances.
 
     Raises:
         PrepareError: it cannot be started.
@@ -73,32 +73,32 @@ class Worker:
 
         self._thread = WaitingThread("asyncstore-worker")
         self._exchange = threading.Lock()
-        """Held while it is waited for."""
+        """Held while the thread waits for the process."""
         self._is_ended = False
 
     def has_started(self) -> bool:
-        """Blocks until the process runs; false when it died instead."""
+        """Wait, blocking, until the process runs; false if it died."""
         with self._exchange:
             return self._process.stdout is not None and self._process.stdout.read(len(HELLO)) == HELLO
 
     async def do(self, order: list[Any], found: list[Instance | Unsendable], seconds: float) -> None:
-        """Have it do this; whoever is cancelled meanwhile has to end it.
+        """Carry out an order. A caller that is cancelled must call :meth:`end`.
 
         Args:
             order: the order.
-            found: where the answers go; if not all of them come, those that came.
-            seconds: how long it may give no sign of life.
+            found: the answers are appended to it, those before an error too.
+            seconds: how long the process may be silent.
 
         Raises:
-            WorkerDied: the process ended instead.
-            WorkerSilent: it gave no sign of life for too long; it has to be ended.
+            WorkerDied: the process ended.
+            WorkerSilent: it was silent for too long; call :meth:`end`.
         """
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(seconds) as limit:
 
                 def is_alive() -> None:
-                    with suppress(RuntimeError):  # it was too late
+                    with suppress(RuntimeError):  # the timeout has already expired
                         limit.reschedule(loop.time() + seconds)
 
                 await self._thread.call(self._do, order, found, lambda: loop.call_soon_threadsafe(is_alive))
@@ -132,7 +132,7 @@ class Worker:
             raise WorkerDied(self._fate()) from error
 
     def _fate(self) -> str:
-        """How it ended: what a system that is short of memory does to processes differs from what our own bugs do."""
+        """How the process ended: the signal of a system short of memory differs from the exit code of a bug."""
         try:
             code = self._process.wait(_DYING_SECONDS)
         except subprocess.TimeoutExpired:
@@ -143,9 +143,9 @@ class Worker:
             return f"signal {-code}"
 
     def end(self) -> None:
-        """Kill and bury it. It holds nothing that would need to be finished.
+        """Kill the process and release its resources. It holds nothing unfinished.
 
-        One that hangs in a dead file system cannot even be killed: it is left to the thread that waits for it.
+        A process that hangs in a dead file system cannot be killed; its thread goes on waiting for it.
         """
         self._is_ended = True
         self._process.kill()
@@ -159,27 +159,27 @@ class Worker:
             if pipe is not None:
                 try:
                     pipe.close()
-                except OSError:  # what was still to be written has nowhere to go
+                except OSError:  # unwritten bytes cannot be flushed any more
                     continue
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_DYING_SECONDS)
 
 
 def _environment() -> dict[str, str]:
-    """The environment without our variables, which may hold passwords."""
+    """The environment without asyncstore's own variables, which may hold passwords."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_OUR_VARIABLES)}
     return {**_ONE_THREAD, **kept}
 
 
 _ahead: list[tuple[FileFormat, Worker]] = []
-"""What was started ahead and nobody has taken yet."""
+"""Workers that were started in advance and not taken yet."""
 
 
 @contextmanager
 def started_ahead(file_format: FileFormat) -> Iterator[None]:
-    """While it lasts, a worker that is started now may be taken with :func:`take`; at its end it ends, if it was not.
+    """Start a worker that :func:`take` may hand out until the context ends. Then it ends, if nobody took it.
 
-    That it cannot be started is for those to say who need one.
+    If it cannot be started, nothing is raised here: the pool that needs a worker will raise.
     """
     try:
         _ahead.append((file_format, Worker(file_format)))
@@ -194,7 +194,7 @@ def started_ahead(file_format: FileFormat) -> Iterator[None]:
 
 
 def take(file_format: FileFormat) -> Worker:
-    """A worker for files of this format: one started ahead if there is one, otherwise a new one.
+    """A worker for files of this format: one started in advance if there is one, otherwise a new one.
 
     Raises:
         PrepareError: it cannot be started.

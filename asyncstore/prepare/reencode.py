@@ -1,19 +1,20 @@
-"""A data set in another encoding (PS3.5 7 and A.1 to A.5): its elements copied one by one, their values untouched.
+"""Rewrite a data set in another encoding (PS3.5 7 and A.1 to A.5), element by element, without touching values.
 
 Rules:
 
-1. Only what the encoding demands is changed: headers, the byte order of numbers, the lengths of sequences. Texts are
-   never decoded, so what was stored with the wrong character set arrives as it was.
-2. Where the source names no VRs the data dictionary does; what it does not know is UN (PS3.5 6.2.2).
-3. Group lengths are left out: they are retired, and would be wrong (PS3.5 7.2).
+1. Only headers, the byte order of numbers and the lengths of sequences change. Texts are never decoded, so a text with
+   the wrong character set arrives unchanged.
+2. If the source has no VRs, they come from the data dictionary; unknown elements become UN (PS3.5 6.2.2).
+3. Group lengths are dropped: they are retired, and would be wrong (PS3.5 7.2).
 4. Values and fragments of odd length are padded (PS3.5 6.2 and 7.1.1).
-5. Sequences and items keep their kind of length, defined or not. What has no pixel data goes into transfer syntaxes for
-   compressed pixel data too; what has is :class:`NotCompressed`. Fragments never go into any other transfer syntax.
-6. What DCMTK reads is read alike: VRs that the standard does not have, items that reach beyond the end of their
-   sequence, delimiters where lengths are defined.
+5. Sequences and items keep their kind of length, defined or undefined. A data set without pixel data may go into a
+   transfer syntax for compressed pixel data; with native pixel data that is :class:`NotCompressed`. Fragments never go
+   into any other transfer syntax.
+6. It reads all that DCMTK reads: unknown VRs, items that reach beyond the end of their sequence, delimiters in
+   sequences and items of defined length.
 7. Memory follows the size of the data set, not the number of its elements: headers and small values are joined, large
    values are slices of the source.
-8. What cannot be followed to its end is :class:`DamagedDataSet`, never a guess.
+8. A data set that cannot be read to its end is :class:`DamagedDataSet`. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -54,14 +55,14 @@ if TYPE_CHECKING:
 _PIXEL_REPRESENTATION = 0x00280103
 _EXTENDED_OFFSET_TABLE = 0x7FE00001
 _OFFSET, _EXTENDED_OFFSET = Struct("<I"), Struct("<Q")
-"""Of the basic and of the extended offset table (PS3.5 A.4, PS3.3 C.7.6.3.1.8)."""
+"""An offset in the basic and in the extended offset table (PS3.5 A.4, PS3.3 C.7.6.3.1.8)."""
 _SHORT_LENGTH_LIMIT = 0xFFFF
 
 YOUNG_VRS = frozenset(vr.encode() for vr in ["OD", "OF", "OL", "OV", "SV", "UC", "UN", "UR", "UT", "UV"])
-"""VRs that the standard of 1993 did not have: receivers as old as that take them for damage."""
+"""VRs that the standard of 1993 did not have: receivers of that age cannot read them."""
 
 _DEEPEST = 64
-"""Sequences within sequences; real ones have a handful of levels."""
+"""Levels of nested sequences; real data sets have a handful."""
 
 
 class NotCompressed(Exception):
@@ -69,14 +70,14 @@ class NotCompressed(Exception):
 
 
 class Changes(NamedTuple):
-    """What else is to be different.
+    """Changes besides the encoding.
 
     Attributes:
-        values: new values, padded to even length, for elements of the data set itself; those it does not have are not
-            added.
-        new_vrs: whether VRs younger than 1993 may be written; where not, OB stands for them.
-        deflate_level: 0 to 9, as zlib counts.
-        max_inflated: bytes that a deflated source may have when it is inflated.
+        values: new values, padded to even length, for elements of the data set itself, not of items; missing elements
+            are not added.
+        new_vrs: whether VRs younger than 1993 may be written; otherwise they become OB.
+        deflate_level: zlib's level, 0 to 9.
+        max_inflated: the greatest size of an inflated source, in bytes.
     """
 
     values: Mapping[int, bytes] = {}
@@ -86,12 +87,12 @@ class Changes(NamedTuple):
 
 
 def reencode(data: bytes | memoryview, source: Encoding, target: Encoding, changes: Changes) -> list[Chunk]:
-    """The data set in ``target``, as buffers that follow one another; of even length altogether.
+    """The data set in the encoding ``target``, in consecutive buffers of even length in total.
 
     Raises:
-        DamagedDataSet: ``data`` is no data set in ``source``.
-        NotCompressed: only ``target`` is for compressed pixel data, and there is some.
-        Unconvertible: it inflates to more than is allowed, or its pixel data is encapsulated where it must not be.
+        DamagedDataSet: ``data`` is no data set in the encoding ``source``.
+        NotCompressed: the pixel data is native, and ``target`` is for compressed pixel data.
+        Unconvertible: it inflates to more than is allowed, or its pixel data is encapsulated and must not be.
     """
     if source.is_deflated:
         data = inflated(data, changes.max_inflated)
@@ -106,7 +107,7 @@ class _Element(NamedTuple):
     vr: bytes
     length: int
     value: int
-    """Where its value begins."""
+    """The position of its value."""
 
 
 class _Order(NamedTuple):
@@ -142,9 +143,9 @@ class _Reencoder:
         return self._result.end()
 
     def _elements(self, source: Encoding, position: int, stop: int, values: Mapping[int, bytes], depth: int) -> int:
-        """Re-encode the elements up to ``stop`` or the end of their item, and tell where that is.
+        """Re-encode the elements up to ``stop`` or the end of their item; returns the position of that end.
 
-        It may be beyond ``stop``, where a sequence's last item is longer than the sequence.
+        It lies beyond ``stop`` if the last item of a sequence is longer than the sequence.
         """
         while position < stop:
             element = self._header(source, position, stop)
@@ -156,7 +157,7 @@ class _Reencoder:
         return position
 
     def _element(self, source: Encoding, element: _Element, stop: int, values: Mapping[int, bytes], depth: int) -> int:
-        """Re-encode one element, and tell where it ends."""
+        """Re-encode one element; returns the position of its end."""
         tag, vr, length, start = element
         if tag == PIXEL_DATA:
             self._check_pixel_data(length, depth)
@@ -174,7 +175,7 @@ class _Reencoder:
         return end
 
     def _plain(self, source: Encoding, element: _Element, values: Mapping[int, bytes] | None, depth: int) -> None:
-        """Re-encode an element whose value is no sequence; ``values`` has another one for it."""
+        """Re-encode an element that is no sequence; its new value is in ``values``, if there is one."""
         tag, vr, length, start = element
         end = start + length
         value: Chunk = self._data[start:end]
@@ -186,15 +187,15 @@ class _Reencoder:
             value = swapped(vr, self._data[start:end])
         is_odd = len(value) & 1
         if tag == _EXTENDED_OFFSET_TABLE and not depth and not length % _EXTENDED_OFFSET.size:
-            self._extended_offsets = value = bytearray(value)  # they move where fragments are padded
+            self._extended_offsets = value = bytearray(value)  # changes if fragments are padded
         self._result.add(self._head(tag, vr, len(value) + is_odd), value)
         if is_odd:
             self._result.add(padding(vr))
 
     def _check_pixel_data(self, length: int, depth: int) -> None:
-        """Keep fragments out of data sets that cannot have them, and native pixel data out of those that must.
+        """Check that the target may hold this pixel data: encapsulated or native.
 
-        In items, as those of an icon image, pixel data may be native whatever the transfer syntax is (PS3.5 A.4).
+        In items, such as an icon image, pixel data may be native in every transfer syntax (PS3.5 A.4).
         """
         if length == UNDEFINED and not self._source.is_compressed:
             raise Unconvertible("its pixel data is encapsulated, and its transfer syntax is one for native pixel data")
@@ -204,7 +205,7 @@ class _Reencoder:
             raise NotCompressed
 
     def _fragments(self, source: Encoding, vr: bytes, position: int) -> int:
-        """Copy encapsulated pixel data, and tell where it ends."""
+        """Copy encapsulated pixel data; returns the position of its end."""
         end, odd = self._odd_fragments(source, position)
         head = self._head(PIXEL_DATA, vr, UNDEFINED)
         if not odd:
@@ -225,7 +226,7 @@ class _Reencoder:
         return end
 
     def _odd_fragments(self, source: Encoding, position: int) -> tuple[int, array.array[int]]:
-        """Where encapsulated pixel data ends, and the offsets (PS3.5 A.4) of its fragments of odd length."""
+        """The end of encapsulated pixel data, and the offsets (PS3.5 A.4) of its fragments of odd length."""
         odd = array.array("Q")
         first = end = position
         for start, length in self._each_fragment(source, position):
@@ -237,7 +238,7 @@ class _Reencoder:
         return end + SHORT_HEADER, odd
 
     def _each_fragment(self, source: Encoding, position: int) -> Iterator[tuple[int, int]]:
-        """Where the value of each fragment begins, and its length."""
+        """The position and the length of each fragment's value."""
         while True:
             fragment = self._header(source, position, len(self._data))
             if fragment.tag == SEQUENCE_END:
@@ -286,7 +287,7 @@ class _Reencoder:
         self._is_signed = inherited
         if is_defined:
             if position < stop:
-                position += SHORT_HEADER  # a delimiter, which is not needed
+                position += SHORT_HEADER  # a superfluous delimiter
             if position < stop:
                 raise DamagedDataSet("an item ends before its length")
             self._patch(mark, begin)
@@ -297,7 +298,7 @@ class _Reencoder:
         return position + SHORT_HEADER
 
     def _patch(self, mark: tuple[bytearray, int], begin: int) -> None:
-        """Write the length of what was written since ``begin``."""
+        """Write the number of bytes since ``begin`` into the length at ``mark``."""
         length = self._result.tell() - begin
         if length >= UNDEFINED:
             raise DamagedDataSet("a sequence is too long")
@@ -319,7 +320,7 @@ class _Reencoder:
         if vr not in LONG_VRS:
             is_long = vr.isalpha() and vr.isupper()
             vr = b"UN"
-            if not is_long:  # as of "??": they come from devices that knew VRs with 16 bits for the length only
+            if not is_long:  # such as "??", from devices whose VRs all had lengths of 16 bits
                 return _Element(tag, vr, length, position + SHORT_HEADER)
         if end - position < LONG_HEADER:
             raise DamagedDataSet(f"it ends within an element's header, at byte {position}")
@@ -331,7 +332,7 @@ class _Reencoder:
             return b"SQ"
         if tag & 0x10000:  # private elements (PS3.5 7.8.1)
             return b"LO" if 0x10 <= tag & 0xFFFF <= 0xFF else b"UN"  # noqa: PLR2004 - private creators
-        from pydicom.datadict import dictionary_VR  # noqa: PLC0415 - 0.2 s that only this kind of source needs
+        from pydicom.datadict import dictionary_VR  # noqa: PLC0415 - the import takes 0.2 s, and only implicit VR needs it
 
         try:
             vr = dictionary_VR(tag)
@@ -339,7 +340,7 @@ class _Reencoder:
             return b"UN" if tag & 0xFFFF else b"UL"
         if vr == "US or SS":
             return b"SS" if self._is_signed else b"US"
-        return vr.split(" or ")[-1].encode()  # "OB or OW" and its like are OW in implicit VR (PS3.5 A.1)
+        return vr.split(" or ")[-1].encode()  # "OB or OW" is OW in implicit VR (PS3.5 A.1)
 
     def _head(self, tag: int, vr: bytes, length: int) -> bytes:
         head = self._written.tag.pack(tag >> 16, tag & 0xFFFF)
@@ -350,7 +351,7 @@ class _Reencoder:
         elif vr in SHORT_VRS:
             if length <= _SHORT_LENGTH_LIMIT:
                 return head + vr + self._written.short.pack(length)
-            vr = b"UN" if self._changes.new_vrs else b"OB"  # PS3.5 6.2.2 note 4: what does not fit its VR's length
+            vr = b"UN" if self._changes.new_vrs else b"OB"  # PS3.5 6.2.2 note 4: too long for its VR
         return head + vr + b"\0\0" + self._written.length.pack(length)
 
     def _delimiter(self, tag: int, length: int) -> bytes:

@@ -1,18 +1,18 @@
-"""A data set while it is written, in few pieces however many elements it has."""
+"""Collect a data set while it is written, in few pieces even if it has many elements."""
 
 from __future__ import annotations
 
 Chunk = bytes | bytearray | memoryview
 
 _JOINED = 4096
-"""Bytes up to which a value is copied into the run of its neighbours: a chunk of its own costs 200 bytes of memory, and
-a call for whoever writes it."""
+"""Values up to this size in bytes are copied into the current run: a chunk of its own costs 200 bytes of memory and one
+more buffer to write."""
 
 
 class Result:
-    """The data set as it is written, in runs.
+    """Collects a data set in runs of elements.
 
-    A length that is known only later is written as 0, and patched in its run.
+    A length that is not known yet is written as 0 and patched later.
     """
 
     def __init__(self) -> None:
@@ -22,11 +22,11 @@ class Result:
         """Bytes before the current run."""
 
     def tell(self) -> int:
-        """Bytes so far."""
+        """The number of bytes so far."""
         return self._before + len(self._run)
 
     def add(self, head: bytes, value: Chunk = b"") -> None:
-        """Write a header and its value; a bytearray may still be changed later."""
+        """Add a header and its value. A bytearray is not copied, so it can be changed later."""
         self._run += head
         if len(value) <= _JOINED and not isinstance(value, bytearray):
             self._run += value
@@ -36,9 +36,9 @@ class Result:
         self._run = bytearray()
 
     def mark(self) -> tuple[bytearray, int]:
-        """Where the last four bytes lie, which are a length to be patched."""
+        """The buffer and position of the last four bytes, a length to patch."""
         return self._run, len(self._run) - 4
 
     def end(self) -> list[Chunk]:
-        """All that was written."""
+        """All chunks, in order."""
         return [run for run in (*self._runs, self._run) if run]

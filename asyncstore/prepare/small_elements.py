@@ -1,14 +1,14 @@
-"""Regular expressions that run over small elements: some 60 ns each, a tenth of what looking at one by one takes.
+"""Regular expressions that match runs of small elements: 60 ns for each, a tenth of reading its header in Python.
 
-They match elements with values of even length up to 64 bytes, one after the other, as many as there are, and end where
-anything else stands: other lengths, VRs with 32 bits for the length, delimiters.
+They match consecutive elements whose values have even lengths up to 64 bytes. A run ends before another length, a VR
+with a length of 32 bits, or a delimiter.
 """
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from asyncstore.prepare.elements import layout_of
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from asyncstore.prepare.elements import Layout
 
 _SMALL = (2, 4, 0, *range(6, 66, 2))
-"""The lengths, the most frequent first."""
+"""The lengths of values, the most frequent first."""
 _ITEM = rb"\xfe\xff\0\xe0"
 _ITEM_BIG = rb"\xff\xfe\xe0\0"
 _SHORT_VRS = rb"(?:A[EST]|CS|D[AST]|F[DL]|IS|L[OT]|PN|S[HLST]|TM|U[ILS])"
@@ -27,7 +27,7 @@ _SHORT_VRS = rb"(?:A[EST]|CS|D[AST]|F[DL]|IS|L[OT]|PN|S[HLST]|TM|U[ILS])"
 
 @cache
 def plain_elements(layout: Layout) -> Callable[[bytes, int, int], Any]:
-    """What matches elements that are no sequences, between two positions; its group 1 is the tag of the last one."""
+    """Matches elements that are no sequences, between two positions; group 1 is the tag of the last one."""
     if layout.is_implicit:
         element = rb"(?!\0\0\0\0)([^\xfe]...)(?:%b)" % _implicit_lengths()
     else:
@@ -38,15 +38,15 @@ def plain_elements(layout: Layout) -> Callable[[bytes, int, int], Any]:
 
 @cache
 def small_elements(transfer_syntax_uid: str) -> tuple[Callable[[bytes, int], Any], Layout, Callable[[bytes, int], Any]]:
-    """What matches elements, and sequences of defined length with the first items in them as if they had no length.
+    """A function that matches elements; the layout of other headers, and a function that unpacks them.
 
-    It takes some VRs for known that are not: written out, it takes half as long again. With it come the layout of other
-    headers, and what unpacks them.
+    It also matches the headers of sequences of defined length and of their first items, so a run goes on inside. Its
+    pattern for VRs also takes some unknown ones: the exact list would take half as long again.
     """
     layout = layout_of(transfer_syntax_uid)
     item = _ITEM
     if layout.is_implicit:
-        element = rb"[^\xfe\xe0]...(?:%b)" % _implicit_lengths()  # no items, and not the image's pixel data
+        element = rb"[^\xfe\xe0]...(?:%b)" % _implicit_lengths()  # neither items nor the image's pixel data
         sequence = rb"[^\xfe]...(?!\xff{4})....(?=%b)" % _ITEM
     else:
         element = rb"....[ACDFILPSTU][ADEHILMNOST](?:%b)" % _explicit_lengths(layout, b"(?<!U[NT]..)")
@@ -58,14 +58,10 @@ def small_elements(transfer_syntax_uid: str) -> tuple[Callable[[bytes, int], Any
 
 
 def _implicit_lengths() -> bytes:
-    """Lengths with their values, which are no items of a sequence."""
-    return b"|".join(_literal(n, 4) + b"(?!%b).{%d}" % (_ITEM, n) for n in _SMALL)
+    """Lengths with their values; a value that begins with an item is a sequence."""
+    return b"|".join(re.escape(n.to_bytes(4, "little")) + b"(?!%b).{%d}" % (_ITEM, n) for n in _SMALL)
 
 
 def _explicit_lengths(layout: Layout, if_empty: bytes = b"") -> bytes:
-    """Lengths with their values; ``if_empty`` is what must hold besides where the length is 0."""
-    return b"|".join(_literal(n, 2, layout.byte_order) + (b".{%d}" % n if n else if_empty) for n in _SMALL)
-
-
-def _literal(length: int, size: int, order: Literal["little", "big"] = "little") -> bytes:
-    return b"".join(b"\\x%02x" % byte for byte in length.to_bytes(size, order))
+    """Lengths with their values; ``if_empty`` is a further condition for the length 0."""
+    return b"|".join(re.escape(n.to_bytes(2, layout.byte_order)) + (b".{%d}" % n if n else if_empty) for n in _SMALL)

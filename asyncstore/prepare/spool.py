@@ -1,15 +1,14 @@
-"""Converted data sets that are too large for a pipe, in files without a name.
+"""Files without a name for converted data sets that are too large for a pipe.
 
 Such a file vanishes with the last process that has it open.
 
 Rules:
 
-1. A worker process makes a file, removes its name at once, and only then writes to it. So no patient's data stays on
-   the disk, however the processes end. Its answer names the file as ``/proc/PID/fd/N``.
-2. Whoever ordered it opens that, and reads from its own descriptor, ``/proc/self/fd/N``. The worker holds the file
-   until its next order, which it gets only when the last one was opened.
-3. Where the system has no ``/proc``, a file keeps its name until it has been read. If the program is killed before, it
-   stays.
+1. A worker process creates a file, removes its name at once, and only then writes to it. So no patient's data stays on
+   the disk, even if processes are killed. Its answer names the file as ``/proc/PID/fd/N``.
+2. The main process opens that and reads from its own descriptor, ``/proc/self/fd/N``. The worker holds the file until
+   its next order, which comes only after the main process has opened the last one.
+3. On a system without ``/proc`` a file keeps its name until it has been read. It stays if the program is killed.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ _OURS = "/proc/self/fd"
 _IS_NAMELESS = os.path.isdir(_OURS)  # noqa: PTH112 - pathlib is slower to import than this module
 
 _held: list[int] = []
-"""Descriptors that this process, a worker, holds for whoever ordered what is in them."""
+"""Descriptors that this process, a worker, holds until the main process has opened them."""
 
 
 def write(chunks: Iterable[bytes | bytearray | memoryview], folder: str) -> str:
-    """A path at which whoever ordered these bytes can open a file that holds them.
+    """Write bytes to a file and return a path at which the main process can open it.
 
     Raises:
         OSError: it cannot be written.
@@ -57,13 +56,13 @@ def write(chunks: Iterable[bytes | bytearray | memoryview], folder: str) -> str:
 
 
 def let_go() -> None:
-    """Close what this process wrote: it has been opened by now."""
+    """Close the files that this process wrote: the main process has opened them."""
     while _held:
         os.close(_held.pop())
 
 
 def take(made: Instance) -> Instance | Unsendable:
-    """What a worker process wrote, at a path of this process, or why it cannot be opened."""
+    """Open a file that a worker wrote; returns the instance with a path of this process, or why it cannot be opened."""
     if not _IS_NAMELESS:
         return made
     try:
@@ -73,9 +72,9 @@ def take(made: Instance) -> Instance | Unsendable:
 
 
 def drop(made: Iterable[Instance | Unsendable]) -> None:
-    """Close, or remove, the files of conversions: they have been read, or will not be."""
+    """Close, or remove, the files of conversions that nobody will read any more."""
     for path in (one.path for one in made if is_spooled(one)):
-        with suppress(OSError):  # a file that is gone already
+        with suppress(OSError):  # the file is gone already
             if _IS_NAMELESS:
                 os.close(int(path.rpartition("/")[2]))
             else:
@@ -83,5 +82,5 @@ def drop(made: Iterable[Instance | Unsendable]) -> None:
 
 
 def is_spooled(made: Instance | Unsendable) -> TypeGuard[Instance]:
-    """Whether this answer to an order for a conversion is a file of this module."""
+    """Whether this result of a conversion lies in a file of this module."""
     return isinstance(made, Instance) and made.data is None

@@ -1,4 +1,4 @@
-"""Values of elements: their byte order, their padding, and tables of offsets (PS3.5 6.2, 7.1.1 and A.4)."""
+"""Values of elements: byte order, padding, and tables of offsets (PS3.5 6.2, 7.1.1 and A.4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WORDS: Mapping[bytes, str] = {
     **dict.fromkeys((b"FL", b"OF", b"OL", b"SL", b"UL"), "I"),
     **dict.fromkeys((b"FD", b"OD", b"OV", b"SV", b"UV"), "Q"),
 }
-"""The VRs whose values have a byte order, with the array type of their words."""
+"""The VRs whose values have a byte order, and the array type of their words."""
 
 _NUMBERS_AND_BYTES = frozenset(
     vr.encode() for vr in ["AT", "FD", "FL", "OB", "OD", "OF", "OL", "OV", "OW", "SL", "SS", "SV", "UI", "UL", "UN"]
@@ -26,12 +26,12 @@ _NUMBERS_AND_BYTES = frozenset(
 
 
 def padding(vr: bytes) -> bytes:
-    """What a value of this VR and of odd length is padded with."""
+    """The byte that pads a value of this VR."""
     return b"\0" if vr in _NUMBERS_AND_BYTES else b" "
 
 
 def swapped(vr: bytes, value: memoryview) -> Chunk:
-    """A value in the other byte order, with padding where its length is odd; bytes that fill no word stay."""
+    """A value in the other byte order. A last odd byte is padded to a word of 16 bits; incomplete larger words stay."""
     words = array.array(WORDS[vr])
     rest = len(value) % words.itemsize
     words.frombytes(value[: len(value) - rest])
@@ -44,5 +44,5 @@ def swapped(vr: bytes, value: memoryview) -> Chunk:
 
 
 def shifted(table: Chunk, offset: Struct, odd: array.array[int]) -> bytes:
-    """A table of offsets of fragments, where those at the offsets ``odd`` are padded."""
+    """A table of offsets of fragments, after the fragments at the offsets ``odd`` were padded."""
     return b"".join(offset.pack(old + bisect_left(odd, old)) for (old,) in offset.iter_unpack(table))

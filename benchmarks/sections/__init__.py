@@ -1,1 +1,1 @@
-"""One module for each subject. Each has a ``measure`` that takes the :class:`~benchmarks.bench.Bench` it works at."""
+"""A module for each subject; its ``measure`` takes the :class:`~benchmarks.bench.Bench`."""

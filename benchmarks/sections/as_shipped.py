@@ -1,4 +1,4 @@
-"""Peers as they come, with Nagle's algorithm on: each of their responses waits for the sender's acknowledgement."""
+"""Peers as shipped, with Nagle's algorithm on: each of their responses waits for a TCP acknowledgement."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _OURS = tuple(asyncstore("--associations", number) for number in ("1", "4", "aut
 _PARALLEL = storescu(4)
 _ALONE = (storescu(), dcmsend())
 _MOST_REPEATED = 3
-"""Turns of one program that may be repeated; more is no accident."""
+"""So many turns of a program may be repeated; more failures are no accident."""
 
 
 _orthanc_in_memory = partial(orthanc, in_memory=True)
-"""It writes every instance to its disk before it answers, which on some machines takes longer than all the rest."""
+"""Orthanc writes every instance to its disk before it answers; on some machines that takes longer than all the rest."""
 
 
 class _Case(NamedTuple):
@@ -49,7 +49,7 @@ _CASES = (
 
 
 def measure(bench: Bench) -> None:
-    """Measure it, for each peer."""
+    """Measure each peer."""
     for case in _CASES:
         if case.peer is not storescp and orthanc_program() is None:
             say("Orthanc is not installed, and left out: apt install orthanc")
@@ -61,7 +61,7 @@ def measure(bench: Bench) -> None:
 
 
 def _turn(case: _Case, program: Program, archive: Archive, one_each: Archive, repeated: Counter[str]) -> Trial:
-    """Send to a new peer, and again when something was not stored, which was seen with Orthanc under load."""
+    """Send to a new peer. Repeat it if something was not stored: Orthanc under load has done that."""
     while True:
         try:
             with case.peer(no_delay=case.no_delay) as port:

@@ -1,4 +1,4 @@
-"""Peers that take their time, and peers far away: what more associations and a window bring."""
+"""Slow peers and far peers: the gain of more associations and of a window."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _WINDOW = 32
 _AUTO_SECONDS = 6
-"""How much longer ``auto`` gets: it looks once a second whether one association more has helped."""
+"""``auto`` runs so many times longer: once a second it checks whether one more association has helped."""
 _AUTO_MEAN = 8
-"""Associations it has on average in that time."""
+"""The average number of its associations in that time."""
 
 
 def measure(bench: Bench) -> None:
-    """Measure it: with a peer that answers late, and with a way that is long."""
+    """Measure a peer that answers late, and one far away."""
     answering_late = partial(_report, bench, "Peer that answers late", sink)
     far_away = partial(_report, bench, "Peer far away", _far_away)
     for delay in bench.scale.delays:
@@ -46,7 +46,7 @@ def _far_away(round_trip: float) -> Iterator[int]:
 def _report(
     bench: Bench, what: str, peer: Callable[[float], AbstractContextManager[int]], delay: float, where: str
 ) -> None:
-    """Measure one delay, with every number of associations."""
+    """Measure one delay with every number of associations."""
     title = f"{what}: {delay * 1e3:g} ms, {SMALL.name}"
     rows = _rows(bench)
     with peer(delay) as port:
@@ -79,7 +79,7 @@ def _report(
 
 
 def _rows(bench: Bench) -> dict[str, dict[str, tuple[Program, int]]]:
-    """The programs by row and column, each with the stores it can have in flight."""
+    """The programs by row and column, each with the number of its outstanding stores."""
     numbers = bench.scale.associations
     one_at_a_time = {str(number): (asyncstore("--associations", str(number)), number) for number in numbers}
     one_at_a_time["auto"] = (asyncstore(), _AUTO_MEAN * _AUTO_SECONDS)
@@ -92,7 +92,7 @@ def _rows(bench: Bench) -> dict[str, dict[str, tuple[Program, int]]]:
 
 
 def _archive(bench: Bench, delay: float, in_flight: int) -> Archive:
-    """As many instances as take about as long as a run shall."""
+    """An archive that takes about ``delayed_seconds``."""
     wanted = int(bench.scale.delayed_seconds * in_flight / delay)
     wanted = max(2 * SPLIT, min(wanted, bench.scale.delayed_most))
     return bench.archives.get(SMALL, wanted - wanted % SPLIT)

@@ -1,4 +1,4 @@
-"""The most memory a run takes, over the size of the archive, the size of a file, and with a peer that reads slowly."""
+"""The peak memory of runs: by the size of the archive and of a file, and with a peer that reads slowly."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 _OURS = asyncstore("--associations", "8")
 _THEIRS = storescu()
 _MANY = 10_000
-"""Files; more take storescu minutes, so it is left out."""
+"""storescu is left out for more files: it would take minutes."""
 _SERIES = 150
 """Files in a folder."""
 _SLOW_RATE = 5_000_000
-"""Bytes a second that a slow peer reads of each association."""
+"""Bytes per second that a slow peer reads from each association."""
 
 
 class _Peaks(NamedTuple):
-    """The most memory of one run, in bytes."""
+    """The peak memory of one run, in bytes."""
 
     main: int
     workers: int
@@ -40,7 +40,7 @@ class _Peaks(NamedTuple):
 
 
 class _Watch:
-    """Samples how much memory processes have had at most, and those that they have started."""
+    """Samples the peak memory of processes and of their children."""
 
     def __init__(self) -> None:
         self.main = 0
@@ -48,7 +48,7 @@ class _Watch:
 
     @property
     def workers(self) -> int:
-        """The sum over all processes that were started."""
+        """The sum over all children."""
         return sum(self._workers.values())
 
     def __call__(self, processes: Sequence[int]) -> None:
@@ -56,12 +56,12 @@ class _Watch:
         for process in processes:
             self.main = max(self.main, _high_water(process))
             for child in _children(process):
-                # The last value counts: before it becomes another program, a new process shows its parent's memory.
+                # The last value counts: before exec, a new process shows its parent's memory.
                 self._workers[child] = _high_water(child) or self._workers.get(child, 0)
 
 
 def measure(bench: Bench) -> None:
-    """Measure it."""
+    """Measure archives, large files and a slow peer."""
     archives, scale = bench.archives, bench.scale
     table = Table(
         "Peak memory",
@@ -89,7 +89,7 @@ def measure(bench: Bench) -> None:
 
 
 def _row(bench: Bench, table: Table, what: str, port: int, archive: Archive) -> None:
-    """Measure one archive, and add rows about it."""
+    """Measure one archive and add its rows."""
     programs = (_OURS, _THEIRS) if archive.instances <= _MANY else (_OURS,)
     for program in programs:
         say(f"memory: {what}, {program.name}")
@@ -111,7 +111,7 @@ def _watched(program: Program, port: int, archive: Archive) -> _Peaks:
 
 
 def _high_water(process: int) -> int:
-    """The most memory that was ever resident, in bytes; 0 when the process is gone."""
+    """The peak of resident memory in bytes; 0 if the process is gone."""
     with suppress(OSError):
         for line in Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
@@ -120,7 +120,7 @@ def _high_water(process: int) -> int:
 
 
 def _children(process: int) -> Iterator[int]:
-    """The processes that any thread of a process has started."""
+    """The children of all threads of a process."""
     for children in Path(f"/proc/{process}/task").glob("*/children"):
         with suppress(OSError):
             yield from map(int, children.read_text(encoding="utf-8").split())

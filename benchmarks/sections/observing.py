@@ -1,4 +1,4 @@
-"""What it costs to watch a run: the live display on a terminal, and a JSON line for each file."""
+"""The cost of watching a run: the live display on a terminal, and a JSON line for each file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def measure(bench: Bench) -> None:
-    """Measure it, for each kind of instance."""
+    """Measure each kind of instance."""
     json_lines = ("--json", str(bench.folder / "outcomes.jsonl"))
     progress = ("--progress", "on")
     fixed = ("--associations", "4")
@@ -58,5 +58,5 @@ def measure(bench: Bench) -> None:
 
 
 def _more(ratio: Spread) -> Spread:
-    """A ratio as what is more than nothing, in per cent."""
+    """The increase in per cent."""
     return Spread(*((value - 1) * 100 for value in ratio))

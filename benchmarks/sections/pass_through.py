@@ -1,4 +1,4 @@
-"""Files sent as they are, to a peer that takes them at once: how fast, and for how much processor time."""
+"""Unchanged files to a fast peer: rates and processor time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LIMIT_TARGETS = {CT: CT_LIMIT, SMALL: SMALL_LIMIT}
 
 
 def measure(bench: Bench) -> None:
-    """Measure it, for each kind of instance."""
+    """Measure each kind of instance."""
     for kind, count in bench.scale.pass_through:
         trials = _trials(bench, kind, count)
         commands = {program.name: program.shown() for program in (*_OURS, _LIMIT, _SINGLE, _PARALLEL, dcmsend(), _SLOW)}
@@ -49,7 +49,7 @@ def _trials(bench: Bench, kind: Kind, count: int) -> dict[str, list[Trial]]:
     contenders: list[tuple[Program, Archive]] = [
         (program, archive) for program in (*_OURS, _SINGLE, _PARALLEL, dcmsend())
     ]
-    if not kind.multi_frame:  # it holds a file as a whole
+    if not kind.multi_frame:  # too large for the buffer of limit
         contenders.append((_LIMIT, archive))
     contenders.append((_SLOW, few))
     with storescp(no_delay=True) as port:
@@ -61,7 +61,7 @@ def _trials(bench: Bench, kind: Kind, count: int) -> dict[str, list[Trial]]:
 
 
 def _rates(trials: Mapping[str, Sequence[Trial]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows: how fast."""
+    """Columns and rows with rates."""
     columns = (
         "program",
         "s",
@@ -88,7 +88,7 @@ def _rates(trials: Mapping[str, Sequence[Trial]]) -> tuple[tuple[str, ...], list
 
 
 def _cpu(trials: Mapping[str, Sequence[Trial]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows: for how much processor time."""
+    """Columns and rows with processor time."""
     columns = ("program", "s/GB", f"of {_SINGLE.name}", "steady s/GB", "of it", "s/1000 instances", "steady s/1000")
     rows = []
     for name, of_one in trials.items():
@@ -109,7 +109,7 @@ def _notes(bench: Bench) -> list[str]:
 
 
 def _stand(bench: Bench, kind: Kind, count: int, trials: Mapping[str, Sequence[Trial]]) -> None:
-    """Keep the figures that there are targets for."""
+    """Keep the figures that have targets."""
     if kind not in _RATE_TARGETS:
         return
     for program in _OURS[1:]:

@@ -1,4 +1,4 @@
-"""How long programs take before and after the work proper: help, and one file."""
+"""Start-up: the time of help, and of sending one file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def measure(bench: Bench) -> None:
-    """Measure it."""
+    """Measure each program."""
     one = bench.archives.one_each(SMALL).first_folders(1)
     helps = {
         "python -c pass": [sys.executable, "-c", "pass"],

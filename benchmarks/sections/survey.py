@@ -1,4 +1,4 @@
-"""Walk and probe alone: how fast files are found and looked into when nothing is sent."""
+"""The rate of walk and probe without sending."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
 _NO_PORT = 104
-"""Nothing is sent, so nobody needs to listen there."""
+"""Nothing is sent, so no peer listens there."""
 _WALK = "import sys; from asyncstore.source import walk; sum(1 for _ in walk(sys.argv[3:]))"
 _PYDICOM = (
     "import sys; from asyncstore.source import walk; from pydicom.filereader import read_file_meta_info; "
@@ -30,7 +30,7 @@ _PROGRAMS = (
 
 
 def measure(bench: Bench) -> None:
-    """Measure it, for each kind of instance."""
+    """Measure each kind of instance."""
     for kind, count in bench.scale.surveyed:
         archive, one_each = bench.archives.get(kind, count), bench.archives.one_each(kind)
         title = f"Walk and probe, {count:,} x {kind.name}"

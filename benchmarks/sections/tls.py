@@ -1,4 +1,4 @@
-"""Files sent over TLS, to a peer that takes them at once."""
+"""Files over TLS to a fast peer."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class _Files(NamedTuple):
     certificate: str
 
     def options(self) -> tuple[str, ...]:
-        """What tells DCMTK's programs and ours to use TLS, trusting the one certificate that both sides show."""
+        """The options for TLS of DCMTK's programs and ours. Both sides have the same certificate and trust it."""
         return ("+tls", self.key, self.certificate, "+cf", self.certificate)
 
 
 def measure(bench: Bench) -> None:
-    """Measure it."""
+    """Measure each program."""
     options = _certificate(bench.folder).options()
     parallel, single = _over_tls(storescu(4), options), _over_tls(storescu(), options)
     programs = (
@@ -79,7 +79,7 @@ def _over_tls(program: Program, options: tuple[str, ...]) -> Program:
 
 
 def _certificate(folder: Path) -> _Files:
-    """A key, and a certificate for loopback that is signed with it."""
+    """Make a key and a self-signed certificate for loopback."""
     files = _Files(str(folder / "key.pem"), str(folder / "certificate.pem"))
     made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
             "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",

@@ -1,4 +1,4 @@
-"""Files that options name: whatever a name leads to, it is read in bounded memory, or refused in a line."""
+"""Files that options name are read in bounded memory, or refused in a line, even if the name leads to a device."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class TestSpecialFiles:
 
 
 def pipe_with(content):
-    """The name of a pipe that holds this, as ``<(...)`` in a shell gives it."""
+    """The name of a pipe with this content, like ``<(...)`` in a shell."""
     read, write = os.pipe()
     threading.Thread(target=lambda: (os.write(write, content), os.close(write))).start()
     return f"/dev/fd/{read}", read
@@ -129,7 +129,7 @@ def test_a_directory_of_authorities_may_hold_an_endless_file(folder, capsys):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/zero is not there everywhere")
-def test_of_an_endless_seed_a_part_is_used(capsys):
+def test_a_part_of_an_endless_seed_is_used(capsys):
     assert main(["echo", "+tla", "-ic", "+rs", "/dev/zero", "localhost", "1"]) == 1
     warning, *_ = capsys.readouterr().err.splitlines()
     assert warning == "W: --seed /dev/zero: it is longer than 1048576 bytes; the rest of it is not used"
@@ -164,7 +164,7 @@ def test_a_command_file_in_utf_16_is_named_as_such(folder):
         tokenize(SEND, ["@opts"])
 
 
-def test_a_file_may_be_as_long_as_it_may_be(tmp_path):
+def test_a_file_may_have_the_greatest_length(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"12345")
     assert read_named(str(path), 5, "file") == b"12345"
@@ -201,7 +201,7 @@ class TestInterruptible:
         assert found == [b""]
 
 
-def test_a_file_that_is_made_is_its_owners_alone(tmp_path):
+def test_only_the_owner_may_read_a_new_file(tmp_path):
     before = os.umask(0)
     try:
         with open(tmp_path / "new", "wb", opener=private):
@@ -212,7 +212,7 @@ def test_a_file_that_is_made_is_its_owners_alone(tmp_path):
 
 
 @pytest.mark.parametrize("command", [("send", "-nh", "localhost", "1", "/nowhere"), ("scan", "/nowhere")])
-def test_json_is_its_owners_alone_unless_the_file_was_there(folder, command):
+def test_only_the_owner_may_read_new_json_lines(folder, command):
     name, *words = command
     before = os.umask(0)
     try:

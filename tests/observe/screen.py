@@ -1,4 +1,4 @@
-"""A terminal just large enough to see what a person sees: it obeys the few control sequences that the display uses."""
+"""A terminal that knows only the few control sequences that the display uses."""
 
 import io
 import re
@@ -7,7 +7,7 @@ _TOKENS = re.compile(r"\x1b\[(?P<private>\??)(?P<number>\d*)(?:;\d+)*(?P<final>[
 
 
 class Screen(io.TextIOBase):
-    """Rows of characters, and a cursor. What scrolls out at the top goes to ``history``."""
+    """Rows of characters and a cursor. Rows that scroll out at the top go to ``history``."""
 
     encoding = "utf-8"
 
@@ -24,11 +24,11 @@ class Screen(io.TextIOBase):
 
     @property
     def lines(self):
-        """What is seen, without the space at the end of lines and without the empty rows below."""
+        """The visible text, without spaces at the end of lines and without empty rows at the end."""
         return "\n".join(row.rstrip() for row in self.rows).rstrip().split("\n")
 
     def resize(self, width):
-        """Change the width as terminals do that wrap their lines again; made narrower, one row may become several."""
+        """Change the width and wrap the lines again: in a narrower terminal one row may become several."""
         rows, cursor = [], 0
         for index, row in enumerate(self.rows):
             if index == self.row:

@@ -23,7 +23,7 @@ _TITLE = "sending to pacs.example.org:11112 (ANY-SCP)"
 
 @pytest.fixture(autouse=True)
 def _terminal(monkeypatch):
-    """A terminal like most, whatever the tests themselves run in."""
+    """An ordinary terminal, independent of the one that the tests run in."""
     monkeypatch.setenv("TERM", "xterm-256color")
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
@@ -80,8 +80,8 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines(monkeypatch):
     assert isinstance(open_display(open_output(Screen()), _TITLE), PlainDisplay)
 
 
-def test_what_goes_to_a_pipe_needs_no_rich():
-    """It takes 25 to 50 ms to import, a tenth of what sending one file takes."""
+def test_a_display_for_a_pipe_does_not_import_rich():
+    """Its import takes 25 to 50 ms."""
     program = """
 import io, sys
 import asyncstore.cli.sending
@@ -119,7 +119,7 @@ def test_each_frame_takes_the_place_of_the_one_before():
 
 
 def test_a_frame_is_written_at_once():
-    """Nothing is ever seen half drawn."""
+    """Nobody sees half a frame."""
     screen, _, display = _live()
     with display:
         before = screen.writes
@@ -252,7 +252,7 @@ def test_a_closed_standard_error_ends_the_display_but_not_the_run(terminal):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no such terminals")
 def test_a_terminal_that_is_stopped_is_not_waited_for():
-    """As Ctrl-S stops it; what was logged meanwhile is shown when it goes on."""
+    """Ctrl-S stops it. Lines logged meanwhile are shown when it goes on."""
     import pty  # noqa: PLC0415 - Windows has none
     import termios  # noqa: PLC0415 - as above
 

@@ -41,7 +41,7 @@ _LANES = st.lists(_STATES, max_size=140).map(
 @settings(deadline=None)
 @given(_LANES, st.integers(1, 220), st.integers(1, 60), st.booleans(), st.sampled_from(["", "stopping " * 20]))
 def test_a_frame_always_leaves_a_row_and_a_column_free(lanes, width, height, walking, notice):
-    """A frame as high or as wide as the terminal makes it scroll, and then nothing stays in its place."""
+    """A frame as high or as wide as the terminal would make it scroll."""
     lines = frame(_view(*_OUTCOMES, lanes=lanes, walking=walking, notice=notice), width, height)
     assert len(lines) <= height - 1
     assert all(line.cell_len < max(width, 3) for line in lines)
@@ -53,7 +53,7 @@ def test_it_says_how_much_is_done_how_fast_and_how_long_it_will_take():
     assert numbers == "    480 of 31 000 files   6.57 GB    215 MB/s      410/s        about 50 s left"
 
 
-def test_while_the_walk_is_under_way_it_says_that_the_total_grows():
+def test_during_the_walk_it_says_that_the_total_grows():
     text = _text(_view(*stored(480), walking=True))
     assert "480 of 31 000+ found" in text
     assert "walking" in text

@@ -33,7 +33,7 @@ _OUTCOMES = st.builds(
 
 
 class _Memory(io.BytesIO):
-    """What was written, also after it was closed."""
+    """Keeps the text that was written, also after it was closed."""
 
     def close(self):
         pass
@@ -114,7 +114,7 @@ def test_the_fields_of_an_outcome_are_exactly_these():
     ]
 
 
-def test_what_is_not_known_is_null():
+def test_unknown_fields_are_null():
     (written,) = _written(not_sent("/README", "not a DICOM file"))
     assert written["error"] == "not a DICOM file"
     nulls = [name for name, value in written.items() if value is None]

@@ -1,4 +1,4 @@
-"""Reasons counted by kind, and what is told of them where there is little room."""
+"""Reasons counted by kind, and the selection of them if there is little room."""
 
 import pytest
 from hypothesis import given
@@ -44,12 +44,12 @@ def test_a_reason_may_name_its_parts_itself():
     assert _counted(*said[:2]) == [Group("no a in b: x", 2, "/0", ())]
 
 
-def test_what_is_the_same_for_all_is_told_whole():
+def test_a_reason_that_all_files_share_is_shown_whole():
     (group,) = _counted("no: CT: user rejection", "no: CT: user rejection")
     assert group == Group("no: CT: user rejection", 2, "/0", ())
 
 
-def test_what_differs_is_told_by_subject_with_all_that_is_common():
+def test_differences_are_listed_by_subject_with_all_that_is_common():
     (group,) = _counted(
         "no: CT: ab: x", "no: CT: ab: y", "no: MR: ab", "no: MR: abc", "no: US: c", "no: CT: ab: z", "no"
     )
@@ -62,7 +62,7 @@ def test_what_differs_is_told_by_subject_with_all_that_is_common():
     ]
 
 
-def test_values_are_told_apart_below_their_kind():
+def test_values_are_listed_below_their_kind():
     (group,) = _counted("cut off within (0008,1140)", "cut off within (0008,1150)", "cut off within (0008,1140)")
     assert [(one.text, one.files) for one in group.details] == [("(0008,1140)", 2), ("(0008,1150)", 1)]
 
@@ -91,7 +91,7 @@ def test_memory_does_not_grow_with_the_reasons():
     st.integers(6, 20),
     st.integers(1, 4),
 )
-def test_what_is_selected_fits_and_tells_of_every_file(parts, most, tall):
+def test_a_selection_fits_and_counts_every_file(parts, most, tall):
     groups = _counted(*map("".join, parts))
 
     def height(text):
@@ -102,7 +102,7 @@ def test_what_is_selected_fits_and_tells_of_every_file(parts, most, tall):
     assert sum(row.files for row in rows if row.files is not None and not row.is_detail) == len(parts)
 
 
-def test_what_differs_is_told_of_the_most_frequent_kind_and_of_others_where_there_is_room():
+def test_the_most_frequent_kind_lists_its_subjects_and_others_do_if_there_is_room():
     groups = _counted(*(f"{kind}: {subject}" for kind in "abcd" for subject in "vwxyz"))
     assert [row.text for row in selection(groups, 9)] == [
         *("a", "/0", "v", "w", "and 3 more", "b", "/5", "c", "d"),
@@ -111,6 +111,6 @@ def test_what_differs_is_told_of_the_most_frequent_kind_and_of_others_where_ther
     assert [row.text for row in selection(groups[:1], 7)] == ["a", "/0", *"vwxyz"]
 
 
-def test_kinds_in_which_nothing_differs_are_all_named():
+def test_kinds_with_one_subject_are_all_named():
     assert [row.text for row in selection(_counted(*"abcdefghi"), 9)] == list("abcdefghi")
     assert [row.text for row in selection(_counted(*"abcdefghij"), 9)] == [*"abcdefgh", "for 2 more reasons"]

@@ -1,4 +1,4 @@
-"""SOP instance UIDs that came before."""
+"""Repeated SOP instance UIDs."""
 
 from unittest import mock
 
@@ -54,7 +54,7 @@ def test_no_more_uids_are_compared_than_there_is_room_for_and_that_is_said():
     assert counted.count() == 1
 
 
-def test_what_has_no_uid_is_no_repeat():
+def test_instances_without_a_uid_are_no_repeats():
     counted = Repeats()
     counted.add(_instances(None, None, "0", "0"))
     assert counted.count() == 1

@@ -37,7 +37,7 @@ def test_associations_that_took_the_place_of_others_are_told_from_those_at_a_tim
     assert _summary(*stored(1), associations=8, at_a_time=8)[1].endswith(", 8 associations.")
 
 
-def test_what_was_not_stored_is_told_by_reason_with_an_example():
+def test_unstored_files_are_listed_by_reason_with_an_example():
     lines = _summary(*stored(3), failed("/a.dcm"), failed("/b.dcm"), not_sent("/README"), unknown("/c.dcm"), warned())
     assert lines == [
         "Stored 4 of 8 files in 2.0 s.",
@@ -117,7 +117,7 @@ _TEXTS = st.tuples(_WORDS, st.sampled_from(["", ": "]), _WORDS, st.sampled_from(
 @given(
     st.lists(_TEXTS, min_size=1, max_size=60), st.sampled_from([unknown, not_sent]), st.sampled_from([80, 120, None])
 )
-def test_whatever_the_reasons_are_ten_lines_tell_all_files_of_a_result(texts, outcome, width):
+def test_ten_lines_count_all_files_of_a_result(texts, outcome, width):
     lines = _summary(*(outcome("/a", text) for text in texts), width=width)[3:]
     assert len(lines) <= 10
     assert int(lines[0][19:26]) == len(texts)
@@ -174,7 +174,7 @@ def test_reasons_are_wrapped_between_words_only():
     assert uid in lines
 
 
-def test_nothing_is_wrapped_where_there_is_no_edge():
+def test_nothing_is_wrapped_without_a_width():
     reason = "a reason that takes many words " * 10
     assert any(line.endswith(reason) for line in _summary(not_sent("/a", reason), width=None))
 

@@ -38,11 +38,11 @@ def test_bytes_are_those_of_the_instances_that_the_scp_has():
     assert tally.bytes_settled == 5000
 
 
-def test_bytes_of_what_was_sent_and_is_not_known_to_be_stored_were_sent_in_vain():
+def test_bytes_of_sent_instances_that_are_not_stored_were_sent_in_vain():
     assert _tally(*stored(2), warned(), failed(), unknown(), not_sent(), withdrawn()).bytes_in_vain == 2000
 
 
-def test_what_is_withdrawn_is_not_stored_and_not_settled_and_says_nothing_of_its_file():
+def test_a_withdrawn_file_is_neither_stored_nor_settled():
     tally = _tally(*stored(2), failed("/bad"), *[withdrawn()] * 30)
     assert (tally.done, tally.unstored, tally.withdrawn, tally.settled) == (33, 31, 30, 3)
     assert tally.bytes_settled == 3000

@@ -23,7 +23,7 @@ def open_as_told_by_name(path, *arguments, **named):
 
 os.open = open_as_told_by_name
 """
-"""What a worker process runs before all else, to misbehave."""
+"""Code that makes a worker process misbehave."""
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def workers_run(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path, workers_run):
-    """A folder for files whose names tell what becomes of the worker that opens them."""
+    """A folder for files whose names tell what happens to the worker that opens them."""
     workers_run(_IN_THE_WORKER)
     files = tmp_path / "files"
     files.mkdir()

@@ -1,4 +1,4 @@
-"""A data set that is not all there is never sent, and one that is all there is never held back."""
+"""An incomplete data set is never sent, and a complete one always is."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _NAMES = [
     "693_J2KI.dcm",
 ]
 _CUTS = 400
-"""Places at which each file is cut off."""
+"""The number of places at which each file is cut off."""
 _LONG = {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
 _PAGE = 8192
-"""How much of a file is read at first."""
+"""Bytes of a file that are read first."""
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def collection():
 
 
 def _ends_of_elements(path, offset, transfer_syntax_uid):
-    """Where elements of the data set itself begin, which is where others end, as pydicom sees it."""
+    """The positions at which pydicom finds elements of the data set itself."""
     is_implicit = transfer_syntax_uid == ImplicitVRLittleEndian
     starts = set()
     with path.open("rb") as file:
@@ -104,7 +104,7 @@ def _cut(path, size):
 
 
 def test_every_whole_file_of_pydicoms_is_sent(collection):
-    """Whether a file is whole is what its name says, and pydicom."""
+    """Its name, and pydicom, tell whether a file is whole."""
     for name, path in collection.items():
         found = probe_file(str(path))
         if isinstance(found, Unsendable) and "cut off" in found.reason:
@@ -133,7 +133,7 @@ def test_a_file_cut_off_anywhere_but_between_elements_is_not_sent(collection, tm
     [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian],
     ids=lambda uid: uid.name,
 )
-def test_it_is_said_where_it_is_cut_off(tmp_path, transfer_syntax_uid):
+def test_the_reason_names_the_place_of_the_cut(tmp_path, transfer_syntax_uid):
     path = _written(tmp_path, _ct(transfer_syntax_uid))
     reason = "it is cut off within its pixel data"
     assert _cut(path, path.stat().st_size - 48) == Unsendable(str(path), reason)
@@ -182,8 +182,8 @@ def test_the_pixel_data_of_an_icon_are_not_taken_for_those_of_the_image(tmp_path
 
 
 @pytest.mark.parametrize("lead", [*range(_PAGE - 500, _PAGE + 12, 6), 100_000])
-def test_headers_are_found_wherever_in_the_file_they_are(tmp_path, lead):
-    """What comes before the pixel data pushes their header over the edge of what is read at once."""
+def test_headers_are_found_beyond_the_first_page(tmp_path, lead):
+    """Elements before the pixel data push its header over the edge of a page."""
     path = _written(
         tmp_path, _ct(DeformableRegistrationGridSequence=[], ImageComments="x" * 100, VectorGridData=bytes(lead))
     )
@@ -244,7 +244,7 @@ def test_the_beginning_of_another_element_behind_pixel_data_is_called_cut_off(tm
 
 
 @_SYNTAXES
-def test_zeros_that_a_data_set_without_pixel_data_is_filled_up_with_do_not_hold_it_back(tmp_path, transfer_syntax_uid):
+def test_zeros_behind_a_data_set_without_pixel_data_are_padding(tmp_path, transfer_syntax_uid):
     data_set = _ct(transfer_syntax_uid)
     del data_set.PixelData
     assert isinstance(probe_file(str(_written(tmp_path, data_set, bytes(512)))), Instance)
@@ -252,8 +252,8 @@ def test_zeros_that_a_data_set_without_pixel_data_is_filled_up_with_do_not_hold_
 
 @pytest.mark.parametrize("padding", [b" ", b"\xff", b"\x1a"])
 @_SYNTAXES
-def test_other_bytes_that_it_is_filled_up_with_are_no_element(tmp_path, transfer_syntax_uid, padding):
-    """Orthanc and storescp abort the association for them."""
+def test_other_filler_behind_a_data_set_is_no_element(tmp_path, transfer_syntax_uid, padding):
+    """Orthanc and storescp abort the association when they meet it."""
     data_set = _ct(transfer_syntax_uid)
     del data_set.PixelData
     found = probe_file(str(_written(tmp_path, data_set, padding * 512)))
@@ -321,7 +321,7 @@ def _compressed(pixel_data=_FRAGMENTS, **more):
 
 
 def _called(path, transfer_syntax_uid):
-    """The file, whose file meta information says this transfer syntax now."""
+    """Write this transfer syntax into file meta information."""
     content = path.read_bytes()
     path.write_bytes(content.replace(b"1.2.840.10008.1.2.4.50", transfer_syntax_uid.encode().ljust(22, b"\0"), 1))
     return probe_file(str(path))
@@ -351,7 +351,7 @@ def test_native_pixel_data_contradicts_a_transfer_syntax_for_encapsulated_ones(t
 
 @pytest.mark.parametrize("is_undefined", [False, True])
 def test_the_icon_of_a_compressed_image_may_be_native(tmp_path, is_undefined):
-    """PS3.5 A.4 asks for encapsulation outside sequences only."""
+    """PS3.5 A.4 demands encapsulation outside of sequences only."""
     data_set = _compressed(IconImageSequence=_icon())
     data_set["IconImageSequence"].is_undefined_length = is_undefined
     assert isinstance(probe_file(str(_written(tmp_path, data_set))), Instance)
@@ -415,7 +415,7 @@ def _in_a_file(tmp_path, *elements, syntax=ExplicitVRLittleEndian):
 @pytest.mark.parametrize(
     "syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian], ids=lambda uid: uid.name
 )
-def test_odd_values_among_the_first_8_kb_are_seen_also_where_their_sum_is_even(tmp_path, syntax, elements, image):
+def test_odd_values_in_the_first_8_kb_are_noticed_even_if_their_sum_is_even(tmp_path, syntax, elements, image):
     found = _in_a_file(tmp_path, *elements, image, syntax=syntax)
     assert found.oddities == Oddity.ODD_VALUES
     padded = ((tag, vr, value + b" " * (len(value) % 2)) for tag, vr, value in elements)
@@ -451,7 +451,7 @@ def test_fragments_of_odd_length_are_seen(tmp_path, fragments):
     assert probe_file(str(path)).oddities == Oddity.ODD_VALUES
 
 
-def test_no_value_of_pydicoms_files_is_called_odd_that_is_even(collection):
+def test_no_even_value_of_pydicoms_files_is_called_odd(collection):
     odd = {name for name, path in collection.items() if getattr(probe_file(str(path)), "oddities", 0)}
     assert odd == set()
 
@@ -475,7 +475,7 @@ _OPEN_ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
 
 @pytest.fixture
 def bytes_read(monkeypatch):
-    """How many bytes are read of files."""
+    """Count the bytes that are read of files."""
     read, counted = os.read, []
 
     def counting(descriptor, count):
@@ -523,8 +523,8 @@ def test_a_walk_ends_after_so_many_seconds(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("length", [4, 0x4F422020, 0xFFFFFFFF])
 @pytest.mark.parametrize("delimiter", [0xE00D, 0xE0DD])
-def test_nobody_looks_at_the_length_of_a_delimiter(tmp_path, delimiter, length):
-    """It should be zero (PS3.5 7.5.2), but what else it is says nothing about the data set."""
+def test_the_length_of_a_delimiter_is_ignored(tmp_path, delimiter, length):
+    """It should be zero (PS3.5 7.5.2). Another value says nothing about the data set."""
     data_set = _ct(IconImageSequence=_icon())
     data_set["IconImageSequence"].is_undefined_length = True
     data_set.IconImageSequence[0].is_undefined_length_sequence_item = True
@@ -538,7 +538,7 @@ def test_nobody_looks_at_the_length_of_a_delimiter(tmp_path, delimiter, length):
 
 
 def test_a_sequence_of_unknown_vr_and_length_is_walked_through(tmp_path):
-    """It is in implicit VR little endian, whatever is around it (PS3.5 6.2.2)."""
+    """It is in implicit VR little endian in every transfer syntax (PS3.5 6.2.2)."""
     unknown = struct.pack("<HH2s2xI", 0x7FE1, 0x1001, b"UN", 0xFFFFFFFF) + struct.pack(
         "<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF
     )
@@ -555,7 +555,7 @@ def test_a_sequence_of_unknown_vr_and_length_is_walked_through(tmp_path):
 
 @pytest.mark.parametrize("transfer_syntax_uid", [ExplicitVRLittleEndian, ExplicitVRBigEndian], ids=lambda uid: uid.name)
 def test_explicit_items_of_an_unknown_sequence_are_left_to_the_peer(tmp_path, transfer_syntax_uid):
-    """They should be in implicit VR little endian, but not every device knows."""
+    """They should be in implicit VR little endian, but some devices write explicit VR."""
     order = "<" if transfer_syntax_uid == ExplicitVRLittleEndian else ">"
     sequence = struct.pack(f"{order}HH2s2xI", 0x7FE1, 0x1001, b"UN", 0xFFFFFFFF)
     sequence += struct.pack(f"{order}HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
@@ -565,7 +565,7 @@ def test_explicit_items_of_an_unknown_sequence_are_left_to_the_peer(tmp_path, tr
 
 
 def test_a_data_set_that_changes_its_encoding_on_the_way_is_left_to_the_peer(tmp_path):
-    """Lengths that are read in the wrong place reach beyond any file."""
+    """A length that is read at the wrong place lies beyond the end of the file."""
     data_set = _ct(ImplicitVRLittleEndian)
     del data_set.PixelData
     explicit = struct.pack("<HH2sH4s", 0x7FE1, 0x0010, b"LO", 4, b"TEST")

@@ -1,4 +1,4 @@
-"""What a worker makes of an order: a data set in memory or in a file, or the reason why there is none."""
+"""A worker answers an order with a data set in memory or in a file, or with the reason why there is none."""
 
 import os
 from pathlib import Path
@@ -42,7 +42,7 @@ def _as_it_should_be(instance, target, changes=NOTHING):
 
 @pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT, BIG, DEFLATED])
 @pytest.mark.parametrize("name", ["CT_small.dcm", "rtplan.dcm", "MR_small_bigendian.dcm", "image_dfl.dcm"])
-def test_what_is_small_comes_in_memory(collection, tmp_path, name, target):
+def test_a_small_data_set_comes_in_memory(collection, tmp_path, name, target):
     instance = probe_file(str(collection[name]))
     there = _made(instance, target, tmp_path)
     assert there.data == _as_it_should_be(instance, target)
@@ -53,7 +53,7 @@ def test_what_is_small_comes_in_memory(collection, tmp_path, name, target):
     assert [*tmp_path.iterdir()] == []
 
 
-def test_what_is_large_comes_in_a_file(found, tmp_path, monkeypatch):
+def test_a_large_data_set_comes_in_a_file(found, tmp_path, monkeypatch):
     monkeypatch.setattr(conversion, "_IN_MEMORY", 1000)
     for target in (IMPLICIT, BIG):
         made = _made(found, target, tmp_path)
@@ -73,14 +73,14 @@ def test_a_large_file_becomes_what_a_small_one_becomes(found, tmp_path, monkeypa
     assert _made(found, target, tmp_path) == expected
 
 
-def test_what_came_along_with_the_probe_is_not_read_again(collection, tmp_path):
+def test_data_from_the_probe_is_not_read_again(collection, tmp_path):
     instance = probe_file(str(collection["rtplan.dcm"]))
     assert instance.data is not None
     there = _made(instance._replace(path="/gone"), EXPLICIT, tmp_path)
     assert there.data == _as_it_should_be(instance, EXPLICIT)
 
 
-def test_an_order_says_what_is_to_be_different(found, tmp_path):
+def test_an_order_names_uid_and_new_values(found, tmp_path):
     changes = Changes({0x00080018: b"1.2.3\0", 0x00100010: b"New^Name"}, new_vrs=False, deflate_level=0)
     settings = Settings(str(tmp_path), new_vrs=False, deflate_level=0)
     [there] = convert([Order(found, DEFLATED, "1.2.3", changes.values)], settings)
@@ -106,7 +106,7 @@ def test_pixel_data_that_would_have_to_be_compressed_is_not_sent(found, tmp_path
     assert there == Unsendable(found.path, reason)
 
 
-def test_what_has_no_pixel_data_needs_no_compression(collection, tmp_path):
+def test_a_data_set_without_pixel_data_needs_no_compression(collection, tmp_path):
     instance = probe_file(str(collection["reportsi.dcm"]))
     assert _made(instance, JPEG, tmp_path).data == _as_it_should_be(instance, EXPLICIT)
 
@@ -115,7 +115,7 @@ def test_what_has_no_pixel_data_needs_no_compression(collection, tmp_path):
 @pytest.mark.parametrize(
     "name", ["CT_small.dcm", "rtplan.dcm", "reportsi.dcm", "image_dfl.dcm", "MR_small_implicit.dcm"]
 )
-def test_who_only_asks_hears_whether_a_conversion_would_fail(collection, tmp_path, monkeypatch, name, glance):
+def test_judging_tells_whether_a_conversion_would_fail(collection, tmp_path, monkeypatch, name, glance):
     monkeypatch.setattr(conversion, "_GLANCE", glance)
     instance = probe_file(str(collection[name]))
     is_made = isinstance(_made(instance, JPEG, tmp_path), Instance)
@@ -123,7 +123,7 @@ def test_who_only_asks_hears_whether_a_conversion_would_fail(collection, tmp_pat
     assert obstacle(instance, EXPLICIT) is None
 
 
-def test_who_only_asks_has_no_pixel_data_read(found, monkeypatch):
+def test_judging_reads_no_pixel_data(found, monkeypatch):
     monkeypatch.setattr(conversion, "_GLANCE", 7000)
     short = found._replace(length=7000)
     assert obstacle(short, JPEG) is not None
@@ -132,7 +132,7 @@ def test_who_only_asks_has_no_pixel_data_read(found, monkeypatch):
 
 
 def _cut_off(path):
-    """An instance whose data set is not all there, although nobody noticed."""
+    """An instance with an incomplete data set that the probe did not notice."""
     content = path.read_bytes()
     whole = probe_file(str(path))
     return Instance(*whole[:5], len(content) - whole.offset - 62, content[whole.offset : -62])
@@ -152,7 +152,7 @@ def test_values_of_odd_length_are_padded(tmp_path):
     assert there.data == b"\x08\x00\x60\x00CS\x02\x00C " + b"\x20\x00\x0d\x00UI\x02\x001\0"
 
 
-def test_what_takes_too_much_memory_is_not_sent(found, tmp_path, monkeypatch):
+def test_a_data_set_that_takes_too_much_memory_is_not_sent(found, tmp_path, monkeypatch):
     def out_of_memory(*_):
         raise MemoryError
 
@@ -162,7 +162,7 @@ def test_what_takes_too_much_memory_is_not_sent(found, tmp_path, monkeypatch):
     assert obstacle(found, JPEG) == reason
 
 
-def test_who_only_asks_gets_no_data_back(collection, tmp_path):
+def test_judging_gives_no_data_back(collection, tmp_path):
     small, image = (probe_file(str(collection[name])) for name in ("reportsi.dcm", "CT_small.dcm"))
     orders = [Order(one, JPEG, one.sop_instance_uid) for one in (small, image)]
     reason = Unsendable(image.path, "its pixel data would have to be compressed")
@@ -215,7 +215,7 @@ def test_a_file_of_the_same_size_in_its_place_is_not_converted(collection, tmp_p
     assert "it was exchanged since it was found" in obstacle(found, IMPLICIT)
 
 
-def test_where_there_is_no_room_nothing_is_left(found, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_file_behind(found, tmp_path, monkeypatch):
     monkeypatch.setattr(conversion, "_IN_MEMORY", 1000)
     there = _made(found, IMPLICIT, tmp_path / "gone")
     assert there.reason == f"no room for its converted data set in {tmp_path / 'gone'}: No such file or directory"

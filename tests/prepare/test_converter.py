@@ -1,4 +1,4 @@
-"""The converter with real worker processes: what it makes, and what it leaves behind."""
+"""The converter with real worker processes: its results, and nothing left behind."""
 
 import asyncio
 import errno
@@ -24,12 +24,12 @@ from oracle import until
 
 IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 LARGE = 1_200_000
-"""Bytes of a data set that comes back in a file."""
+"""The size of a data set that comes back in a file."""
 
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path, monkeypatch):
-    """Where temporary files go."""
+    """The folder for temporary files."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -42,7 +42,7 @@ def _files(folder, count=2, size=LARGE):
 
 
 def _troublesome(folder, name):
-    """A file that makes trouble when it is converted, and too large to come along with the probe."""
+    """A file that kills or stops the worker that converts it, too large to come with the probe."""
     [path] = trees.instances(folder / f"{name} instances", 1, data_set_bytes=12_000)
     return probe_file(str(path.rename(folder / name)))
 
@@ -72,7 +72,7 @@ async def _opened(instance):
 # What it makes.
 
 
-async def test_what_is_converted_remembers_what_was_found(tmp_path):
+async def test_a_converted_instance_remembers_the_original(tmp_path):
     found = [*_files(tmp_path / "large"), *_files(tmp_path / "small", size=2000)]
     with _converter() as converter:
         async with converter.converted(found, IMPLICIT) as made:
@@ -83,7 +83,7 @@ async def test_what_is_converted_remembers_what_was_found(tmp_path):
                 assert _data(there) == _as_it_should_be(instance, IMPLICIT)
 
 
-async def test_what_cannot_be_converted_is_said_in_its_place():
+async def test_the_reason_stands_in_the_place_of_an_unconvertible_instance():
     paths = {path.name: path for path in trees.pydicom_test_files()}
     found = [probe_file(str(paths[name])) for name in ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm")]
     found[1] = found[1]._replace(length=found[1].length + 2)  # the file was longer when it was found
@@ -120,7 +120,7 @@ async def test_an_instance_keeps_its_identity_when_it_is_converted_again(tmp_pat
         (ConversionOptions(Invent()), True),
     ],
 )
-def test_it_says_whether_files_can_go_out_as_they_are(options, changes_everything):
+def test_it_tells_whether_files_can_be_sent_unchanged(options, changes_everything):
     with _converter(options) as converter:
         assert converter.changes_everything == changes_everything
 
@@ -128,7 +128,7 @@ def test_it_says_whether_files_can_go_out_as_they_are(options, changes_everythin
 # What it leaves behind: nothing.
 
 
-async def test_nothing_is_made_where_nothing_is_converted(temporary):
+async def test_no_conversion_makes_no_files(temporary):
     with _converter():
         assert [*temporary.iterdir()] == []
 
@@ -162,7 +162,7 @@ async def test_a_worker_that_is_killed_takes_nothing_with_it(tmp_path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
-async def test_files_are_closed_whatever_happens_meanwhile(tmp_path, temporary, error):
+async def test_files_are_closed_after_an_error(tmp_path, temporary, error):
     before = _descriptors()
     with _converter() as converter, suppress(error):
         async with converter.converted(_files(tmp_path), IMPLICIT):
@@ -203,9 +203,7 @@ async def _convert(converter, found):
         return [there if isinstance(there, Unsendable) else there._replace(data=_data(there)) for there in made]
 
 
-async def test_where_there_is_no_proc_files_have_names_until_they_are_read(
-    tmp_path, temporary, monkeypatch, workers_run
-):
+async def test_without_proc_files_have_names_until_they_are_read(tmp_path, temporary, monkeypatch, workers_run):
     workers_run("from asyncstore.prepare import spool; spool._IS_NAMELESS = False")
     monkeypatch.setattr(spool, "_IS_NAMELESS", False)
     found = _files(tmp_path)
@@ -216,7 +214,7 @@ async def test_where_there_is_no_proc_files_have_names_until_they_are_read(
         assert [*temporary.iterdir()] == []
 
 
-async def test_where_no_descriptor_is_free_for_it_a_large_data_set_is_not_sent_for_that_reason(tmp_path, monkeypatch):
+async def test_a_large_data_set_without_a_free_descriptor_is_not_sent_for_that_reason(tmp_path, monkeypatch):
     def opened(_):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
@@ -249,7 +247,7 @@ async def test_a_file_that_kills_its_worker_again_is_not_sent_and_the_others_are
         assert [type(there) for there in await _convert(converter, found[:2])] == [Instance, Instance]
 
 
-async def test_where_no_process_can_be_run_it_says_so(tmp_path, temporary):
+async def test_it_says_that_no_process_can_be_run(tmp_path, temporary):
     pool = Pool(1)
     pool.close()
     converter = Converter(pool, ConversionOptions())
@@ -262,7 +260,7 @@ async def test_where_no_process_can_be_run_it_says_so(tmp_path, temporary):
 
 
 def _deflated(folder, page, count):
-    """A file whose data set is this page, again and again, deflated: the instance in it, and its inflated size."""
+    """A file with this page many times, deflated. Returns its instance and its inflated size."""
     path = folder / "deflated"
     compressor = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     data = b"".join(compressor.compress(page) for _ in range(count)) + compressor.flush()
@@ -271,7 +269,7 @@ def _deflated(folder, page, count):
 
 
 def _peak(pid):
-    """Bytes of memory that a process has taken at most."""
+    """The peak memory of a process in bytes."""
     [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) << 10
 
@@ -299,7 +297,7 @@ async def test_a_worker_takes_four_times_the_size_of_a_data_set_at_most_however_
 
 
 async def test_a_data_set_that_takes_more_memory_than_it_may_costs_only_itself(tmp_path, workers_run):
-    """What is inflated is limited far below; so the limit of a worker's memory is made smaller here."""
+    """Other limits stop inflating far earlier, so this test lowers the memory limit of a worker."""
     small = "from asyncstore.prepare import conversion, worker\n"
     small += "worker._SPARE, conversion._MOST_COPIES = 100 << 20, 0"
     workers_run(small)

@@ -1,4 +1,4 @@
-"""Invented identities: who belongs to whom, and values that may stand where they stand."""
+"""Invented identities: how they belong together, and valid values."""
 
 import re
 from itertools import groupby
@@ -22,7 +22,7 @@ def _first(count, invent):
 
 
 def _runs(values):
-    """How often each value comes in a row; none comes again later."""
+    """The lengths of runs of equal values; no value comes again later."""
     runs = [(value, len([*group])) for value, group in groupby(values)]
     assert len({value for value, _ in runs}) == len(runs)
     return [length for _, length in runs]
@@ -40,7 +40,7 @@ def test_numbers_begin_at_0_in_each_series_and_study():
     assert [int(one.values[SERIES_NUMBER]) for one in made] == [0, 0, 1, 1, 2, 2] * 2
 
 
-def test_an_instance_that_is_asked_for_again_is_the_same_and_those_around_it_too():
+def test_an_ordinal_always_has_the_same_identity():
     inventor = Inventor(Invent(instances=2, series=2, studies=2))
     identities = [inventor.identity(ordinal) for ordinal in range(1, 20)]
     for ordinal in (7, 7, 3, 19, 1):
@@ -65,7 +65,7 @@ def test_no_uid_comes_twice(invent, count):
     assert len({*uids}) == len(uids)
 
 
-def test_values_are_what_their_elements_may_hold():
+def test_values_are_valid_for_their_elements():
     for one in _first(300, Invent(2, 2, 2)):
         assert one.values[SOP_INSTANCE_UID].rstrip(b"\0") == one.sop_instance_uid.encode()
         for tag, value in one.values.items():

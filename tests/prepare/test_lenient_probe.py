@@ -1,4 +1,4 @@
-"""Files whose file meta information is missing or out of the ordinary, each made from an ordinary one."""
+"""Files with missing or unusual file meta information, each made from an ordinary one."""
 
 import struct
 import tracemalloc
@@ -150,7 +150,7 @@ def test_pydicoms_unusual_files_are_read_as_pydicom_reads_them(name, transfer_sy
         ("zipMR.gz", "not a DICOM file"),
     ],
 )
-def test_what_holds_no_instance_is_unsendable(name, reason):
+def test_a_file_without_an_instance_is_unsendable(name, reason):
     found = probe_file(str(_FOLDER / name))
     assert isinstance(found, Unsendable)
     assert reason in found.reason
@@ -190,7 +190,7 @@ def test_a_file_of_the_format_that_is_not_wanted_is_unsendable_and_says_what_tak
 
 
 @pytest.mark.parametrize("file_format", FileFormat)
-def test_what_is_no_instance_is_no_instance_in_any_format(file_format):
+def test_a_file_without_an_instance_has_none_in_any_format(file_format):
     assert probe_file(str(_FOLDER / "README.txt"), file_format).reason == "not a DICOM file"
 
 
@@ -198,7 +198,7 @@ def test_what_is_no_instance_is_no_instance_in_any_format(file_format):
 
 
 def _data_set(order, *elements, explicit=True):
-    """Elements as (tag, VR, value); ``order`` is that of the bytes."""
+    """Elements as (tag, VR, value) in a byte order."""
     encoded = b""
     for tag, vr, value in elements:
         encoded += struct.pack(f"{order}HH", tag >> 16, tag & 0xFFFF)
@@ -299,7 +299,7 @@ def test_the_uids_of_a_data_set_are_looked_for_among_so_many_elements(monkeypatc
     assert isinstance(_probe(content), Unsendable)
 
 
-def test_uids_are_not_looked_for_in_what_is_deflated():
+def test_uids_are_not_looked_for_in_deflated_data_sets():
     found = _probe(_PREFIX + _uid(16, "1.2.840.10008.1.2.1.99") + b"deflated")
     assert isinstance(found, Unsendable)
     assert "names no SOP instance" in found.reason

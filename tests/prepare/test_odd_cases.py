@@ -1,4 +1,4 @@
-"""What the probe makes of each odd file of tests/cases, whose README says why."""
+"""The result of the probe for each odd file of tests/cases, whose README gives the reasons."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def test_every_case_is_tested():
 
 
 @pytest.mark.parametrize("name", SENT)
-def test_what_can_be_sent_is_an_instance_that_begins_at_its_first_element(name):
+def test_a_sendable_file_is_an_instance_that_begins_at_its_first_element(name):
     path = CASES / f"{name}.dcm"
     found = probe_file(str(path))
     assert isinstance(found, Instance)
@@ -66,6 +66,6 @@ def test_what_can_be_sent_is_an_instance_that_begins_at_its_first_element(name):
 
 
 @pytest.mark.parametrize("name", NOT_SENT)
-def test_what_cannot_be_sent_is_unsendable_for_the_true_reason(name):
+def test_another_file_is_unsendable_for_the_true_reason(name):
     path = str(CASES / f"{name}.dcm")
     assert probe_file(path) == Unsendable(path, NOT_SENT[name])

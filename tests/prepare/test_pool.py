@@ -1,4 +1,4 @@
-"""Pools with real processes. What a file does to the worker that looks into it is simulated within the worker."""
+"""Pools with real processes. Workers simulate the harm that a file does to them."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ def _file(folder, name):
 
 
 def _children():
-    """The processes that this one has started and not buried."""
+    """The child processes of this process."""
     children = set()
     for task in Path("/proc/self/task").iterdir():
         with suppress(OSError):  # a thread that has just ended
@@ -38,7 +38,7 @@ def _children():
 
 @contextmanager
 def _closing(pool):
-    """Close the pool in the end: no process must be left of it."""
+    """Close the pool at the end, and check that no process of it is left."""
     before = _children()
     try:
         yield pool
@@ -54,7 +54,7 @@ async def _opened(path):
 # At work.
 
 
-async def test_what_the_files_hold_comes_in_their_order(tmp_path):
+async def test_instances_come_in_the_order_of_their_files(tmp_path):
     paths = [str(path) for path in trees.pydicom_test_files()] + [str(tmp_path / "gone")]
     with _closing(Pool(1)) as pool:
         found = await pool.probe(paths)
@@ -105,7 +105,7 @@ async def test_a_batch_that_comes_while_a_process_starts_does_not_take_it_from_t
         assert len(await asyncio.gather(first, second)) == 2
 
 
-async def test_what_a_library_prints_does_not_get_between_the_answers(folder):
+async def test_prints_of_a_library_do_not_get_between_the_answers(folder):
     paths = [_file(folder, "prints"), _file(folder, "prints-too")]
     with _closing(Pool(1)) as pool:
         assert await pool.probe(paths) == probe(paths)
@@ -185,13 +185,13 @@ async def test_a_batch_beside_one_that_kills_is_not_touched(folder):
     assert found == probe(calm)
 
 
-async def test_where_no_process_lives_long_enough_to_answer_no_file_is_to_blame(tmp_path, workers_run):
+async def test_if_every_process_dies_at_once_no_file_is_to_blame(tmp_path, workers_run):
     workers_run("import os; os._exit(1)")
     with _closing(Pool(1)) as pool, pytest.raises(PrepareError, match="die as soon as they start"):
         await pool.probe([_file(tmp_path, str(number)) for number in range(10)])
 
 
-async def test_where_no_process_can_be_started_it_says_so(tmp_path, monkeypatch):
+async def test_a_process_that_cannot_be_started_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with _closing(Pool(1)) as pool, pytest.raises(PrepareError, match="No such file"):
         await pool.probe([str(tmp_path)])
@@ -239,7 +239,7 @@ async def test_a_batch_that_goes_on_slowly_has_all_the_time_it_needs(tmp_path, w
     assert {*map(_opening, paths)} == {"x"}  # nothing was done again
 
 
-async def test_what_was_answered_before_a_worker_hangs_is_not_done_again(tmp_path, workers_run):
+async def test_answers_before_a_worker_hangs_are_not_repeated(tmp_path, workers_run):
     slow = "import time; from asyncstore.prepare import worker; worker.PART_SECONDS = 0; probe = worker.probe_file\n"
     slow += "worker.probe_file = lambda *of: (open(of[0] + '.opened', 'a').write('x'), "
     slow += "time.sleep(60 * of[0].endswith('5')), probe(*of))[2]\n"
@@ -270,7 +270,7 @@ def _environment(pid):
 
 
 def _hostile(folder):
-    """A folder with modules that tell when they are imported."""
+    """A folder with modules that leave a mark when they are imported."""
     folder.mkdir()
     names = [
         "struct",
@@ -290,7 +290,7 @@ def _hostile(folder):
 
 
 def _unusual():
-    """A file that pydicom is needed for."""
+    """A file whose conversion needs pydicom."""
     return next(str(path) for path in trees.pydicom_test_files() if path.name == "ExplVR_LitEndNoMeta.dcm")
 
 

@@ -1,4 +1,4 @@
-"""The strict reader is held against pydicom on all of pydicom's files; whatever it does not answer is handed on."""
+"""The strict probe agrees with pydicom on all of pydicom's files, or passes them to the lenient probe."""
 
 import struct
 import tempfile
@@ -20,7 +20,7 @@ _FOLDER = Path(trees.pydicom_test_files()[0]).parent
 _CT = (_FOLDER / "CT_small.dcm").read_bytes()
 _CT_OFFSET = 336
 _PAGE = 8192
-"""How much of a file is read."""
+"""Bytes of a file that are read."""
 
 
 def _by_pydicom(path):
@@ -63,7 +63,7 @@ _UNUSUAL = {
 
 
 def _by_pydicom_in_data_set(path):
-    """The same with the UIDs that the data set has, where it has them."""
+    """The same with the UIDs of the data set, if it has any."""
     tags = ["SOPClassUID", "SOPInstanceUID"]
     with warnings.catch_warnings(action="ignore"):
         data_set = dcmread(path, specific_tags=tags)
@@ -79,7 +79,7 @@ def _ids(path):
 
 
 @pytest.mark.parametrize("path", _ORDINARY, ids=_ids)
-def test_what_it_reads_is_what_pydicom_reads(path):
+def test_it_reads_the_same_as_pydicom(path):
     sop_class_uid, sop_instance_uid, transfer_syntax_uid, offset = _strict(path)
     assert (sop_class_uid, sop_instance_uid, transfer_syntax_uid, offset) == _by_pydicom(path)
     independent = trees.read_part10(path)
@@ -87,7 +87,7 @@ def test_what_it_reads_is_what_pydicom_reads(path):
     assert path.read_bytes()[offset:] == independent.data_set
 
 
-def test_it_reads_all_but_the_unusual():
+def test_it_reads_all_files_but_the_unusual():
     assert {path.name for path in trees.pydicom_test_files() if path not in _ORDINARY} == _UNUSUAL
 
 
@@ -104,7 +104,7 @@ def test_the_data_set_lies_where_the_instance_says(path):
     assert found.data == (content[found.offset :] if len(content) <= _PAGE else None)
 
 
-def test_what_the_data_set_calls_itself_counts():
+def test_the_uids_of_the_data_set_count():
     """The file meta information of some files in pydicom's collection names another instance."""
     differing = {path.name for path in _ORDINARY if _by_pydicom(path) != _by_pydicom_in_data_set(path)}
     assert differing >= {"badVR.dcm", "rtdose.dcm", "rtdose_expb.dcm", "rtplan.dcm"}
@@ -154,7 +154,7 @@ def _meta(*elements, length=None, prefix=b"DICM"):
 _DATA_SET = _element(0x0016, b"UI", b"1.2.840.10008.5.1.4.1.1.2\0", group=8)
 
 
-def test_the_least_there_may_be_is_read():
+def test_the_shortest_file_meta_information_is_read():
     head = _meta(_CLASS, _INSTANCE, _SYNTAX)
     assert read_meta(head + _DATA_SET) == ("1.2.840.10008.5.1.4.1.1.2", "1.2.3.4.5", "1.2.840.10008.1.2.1", len(head))
 
@@ -207,11 +207,11 @@ def test_elements_come_in_any_order_and_any_vr_of_the_standard():
         ),
     ],
 )
-def test_whatever_is_out_of_the_ordinary_is_handed_on(head):
+def test_unusual_files_are_passed_on(head):
     assert read_meta(head) is None
 
 
-def test_every_length_of_what_was_read_gives_the_same_or_nothing():
+def test_a_shorter_head_gives_the_same_or_nothing():
     for length in range(700):
         read = read_meta(_CT[:length])
         assert read is None or read == read_meta(_CT)
@@ -228,7 +228,7 @@ def test_no_single_bit_makes_it_answer_another_offset():
 
 
 @given(st.binary(max_size=300), st.booleans())
-def test_any_bytes_are_read_or_handed_on(data, has_prefix):
+def test_any_bytes_are_read_or_passed_on(data, has_prefix):
     read = read_meta(bytes(128) + b"DICM\2\0\0\0UL\4\0" + data if has_prefix else data)
     assert read is None or read[3] <= 144 + len(data)
 
@@ -298,7 +298,7 @@ def test_padding_does_not_belong_to_a_uid(tmp_path, padding):
         ),
     ],
 )
-def test_what_no_peer_could_store_is_unsendable(tmp_path, content, reason):
+def test_a_file_that_no_peer_could_store_is_unsendable(tmp_path, content, reason):
     found = probe_file(_written(tmp_path, content))
     assert isinstance(found, Unsendable)
     assert reason in found.reason
@@ -314,7 +314,7 @@ def test_a_uid_of_up_to_64_printable_characters_is_sent_as_it_is_and_marked(tmp_
     assert found.oddities == Oddity.UNUSUAL_UID
 
 
-def test_what_is_read_later_is_remembered_by_its_version(tmp_path):
+def test_a_file_that_is_read_later_has_a_version(tmp_path):
     content = _CT[: _CT.index(b"\x10\x00\x10\x00PN")]
     for size in (10, 2 * _PAGE):
         path = _written(tmp_path, content + _element(0x1001, b"OB", bytes(size), group=0x7FE1))
@@ -354,7 +354,7 @@ def test_a_deflated_data_set_may_be_of_odd_length(tmp_path, syntax):
         pytest.param(lambda folder: trees.unreadable(trees.text_file(folder)), id="unreadable"),
     ],
 )
-def test_what_is_no_dicom_file_is_unsendable_for_a_reason_without_its_path(tmp_path, make):
+def test_another_file_is_unsendable_for_a_reason_without_its_path(tmp_path, make):
     path = str(make(tmp_path))
     found = probe_file(path)
     assert isinstance(found, Unsendable)
@@ -393,10 +393,10 @@ _PAPYRUS_IMPLICIT = "1.2.840.10008.1.20"
         ("MR_small_implicit.dcm", "1.2.840.10008.1.2", None),
     ],
 )
-def test_a_data_set_that_is_encoded_otherwise_than_its_file_says_is_not_sent(
+def test_a_data_set_in_another_encoding_than_its_file_says_is_not_sent(
     tmp_path, name, named, said, without_group_length
 ):
-    """No SCP could read it; of private transfer syntaxes nobody knows how they encode."""
+    """No SCP could read it. The encoding of private transfer syntaxes is not known."""
     [path] = [path for path in trees.pydicom_test_files() if path.name == name]
     whole = trees.read_part10(path)
     syntax = _element(0x0010, b"UI", named.encode() + b"\0" * (len(named) & 1))

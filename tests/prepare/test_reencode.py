@@ -1,4 +1,4 @@
-"""Data sets in another encoding, compared with what pydicom writes in it."""
+"""Re-encoded data sets are those that pydicom writes."""
 
 import subprocess
 import sys
@@ -29,11 +29,11 @@ NOTHING = Changes()
 
 
 WIDTHS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
-"""The VRs whose values pydicom leaves in the byte order they are given in."""
+"""The VRs whose values pydicom does not swap."""
 
 
 def written(data_set, encoding):
-    """The data set as pydicom writes it; deflated ones as they are before they are deflated."""
+    """The data set as pydicom writes it, before it is deflated."""
     stream = DicomBytesIO()
     stream.is_implicit_VR, stream.is_little_endian = encoding.is_implicit, encoding.is_little
     if not encoding.is_little:
@@ -61,7 +61,7 @@ def encoded(data_set, encoding):
 
 
 def changed(data, source, target, changes=NOTHING):
-    """What comes of it, inflated."""
+    """The result, inflated."""
     result = b"".join(reencode(data, source, target, changes))
     assert len(result) % 2 == 0
     return inflated(result) if target.is_deflated else result
@@ -196,13 +196,13 @@ _ANY = tuple(_VALUES)
 
 @settings(max_examples=300, deadline=None)
 @given(_data_sets(_ANY), st.sampled_from([EXPLICIT, DEFLATED, BIG]), st.sampled_from([*ENCODINGS.values()]))
-def test_what_names_its_vrs_is_in_any_encoding_what_pydicom_writes_in_it(data_set, source, target):
+def test_a_data_set_with_vrs_becomes_in_any_encoding_what_pydicom_writes(data_set, source, target):
     assert changed(encoded(data_set, source), source, target) == written(data_set, target)
 
 
 @settings(max_examples=200, deadline=None)
 @given(_data_sets(("UN",)), st.sampled_from([*ENCODINGS.values()]))
-def test_what_names_no_vrs_has_those_of_the_dictionary(data_set, target):
+def test_a_data_set_without_vrs_gets_those_of_the_dictionary(data_set, target):
     assert changed(encoded(data_set, IMPLICIT), IMPLICIT, target) == written(data_set, target)
 
 
@@ -238,7 +238,7 @@ def test_compressed_pixel_data_is_copied_as_it_is():
             reencode(data[:end], jpeg, jpeg, NOTHING)
 
 
-def test_what_has_no_pixel_data_goes_into_compressed_transfer_syntaxes_too():
+def test_a_data_set_without_pixel_data_goes_into_compressed_transfer_syntaxes_too():
     jpeg = encoding_of("1.2.840.10008.1.2.4.50")
     icon = data_set_of((0x00280010, "US", 1), (0x7FE00010, "OW", b"\1\2"))
     data_set = data_set_of((0x00080060, "CS", "SR"), (0x00880200, "SQ", [icon]))
@@ -284,8 +284,8 @@ def test_an_element_that_the_dictionary_does_not_know_is_unknown():
 
 
 @pytest.mark.parametrize(("changes", "vr"), [(NOTHING, b"UN"), (Changes(new_vrs=False), b"OB")])
-def test_what_is_too_long_for_its_vr_has_another(changes, vr):
-    """PS3.5 6.2.2: explicit VR has 16 bits for the length of most."""
+def test_a_value_too_long_for_its_vr_gets_another(changes, vr):
+    """PS3.5 6.2.2: most VRs have a length of 16 bits."""
     for length, expected in ((0xFFFE, b"LT\xfe\xff"), (0x10000, vr + b"\0\0\0\0\1\0")):
         text = b"x" * length
         data = b"\x10\x00\x00\x40" + length.to_bytes(4, "little") + text
@@ -293,7 +293,7 @@ def test_what_is_too_long_for_its_vr_has_another(changes, vr):
 
 
 @pytest.mark.parametrize("target", [EXPLICIT, BIG])
-def test_without_new_vrs_they_are_ob(target):
+def test_new_vrs_become_ob_if_they_are_not_wanted(target):
     keywords = [_KEYWORDS[vr.decode()] for vr in sorted(YOUNG_VRS)]
     values = {"UC": "abcd", "UR": "ab", "UT": "ab", "SV": -2, "UV": 2}
     given = data_set_of(
@@ -329,7 +329,7 @@ def test_large_values_are_not_copied():
 
 
 @pytest.mark.parametrize("level", range(10))
-def test_deflated_as_hard_as_told(level):
+def test_the_level_of_deflating_is_obeyed(level):
     data = written(data_set_of((0x7FE00010, "OB", b"\1\2" * 5000)), EXPLICIT)
     result = b"".join(reencode(data, EXPLICIT, DEFLATED, Changes(deflate_level=level)))
     assert inflated(result) == data
@@ -531,7 +531,7 @@ def test_memory_follows_the_size_of_the_data_set_not_the_number_of_its_elements(
 
 @cache
 def _awkward():
-    """A data set with one of everything that may be cut in two."""
+    """A data set with every structure that may be cut in two."""
     deepest = data_set_of((0x00080060, "CS", "CT"))
     deepest.is_undefined_length_sequence_item = True
     inner = DataElement(0x0040A730, "SQ", [deepest, data_set_of((0x00280010, "US", 5))])
@@ -549,7 +549,7 @@ def _awkward():
 
 @pytest.mark.parametrize("source", ENCODINGS.values(), ids=ENCODINGS)
 @pytest.mark.parametrize("target", PLAIN, ids=["implicit", "explicit", "big endian"])
-def test_what_is_cut_off_is_damaged_or_ends_between_two_elements(source, target):
+def test_a_data_set_cut_off_is_damaged_or_ends_between_two_elements(source, target):
     data = encoded(_awkward(), source)
     whole = changed(data, source, target)
     ends = set()
@@ -621,12 +621,12 @@ def test_sequences_within_sequences_have_a_limit(is_defined):
         ),
     ],
 )
-def test_what_is_wrong_is_said(data, complaint):
+def test_the_message_names_the_damage(data, complaint):
     with pytest.raises(DamagedDataSet, match=complaint):
         reencode(data, EXPLICIT, BIG, NOTHING)
 
 
-def test_what_cannot_be_inflated_is_damaged():
+def test_a_data_set_that_cannot_be_inflated_is_damaged():
     with pytest.raises(DamagedDataSet, match="cannot be inflated"):
         reencode(b"\xff" * 20, DEFLATED, EXPLICIT, NOTHING)
     bomb = deflated(bytes(1 << 20))

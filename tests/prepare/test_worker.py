@@ -46,7 +46,7 @@ def test_a_message_cut_off_anywhere_is_the_end():
 
 
 def _answers(*requests):
-    """What a worker process answers; it must then end well, for its input ends."""
+    """The answers of a worker process, which must end well when its input ends."""
     sent = io.BytesIO()
     for paths in requests:
         write_message(sent, [PROBE, [(path, 0) for path in paths]])

@@ -1,18 +1,16 @@
-"""How fast a run goes at the moment, how much of it is done, and how long it will go on.
+"""The current rates of a run, the share that is done, and the time left.
 
 Rules:
 
-1. The rates are those of the last seconds, so that a stall is seen; the estimate looks back further, to be steady.
-2. Instances cost time by their number *and* by their size. Progress is therefore measured in *work*: its bytes and
-   :data:`_BYTES_PER_STORE` more. Small and large files may then come in any order without the estimate leaping.
-3. While the walk is under way the total is only what it has found so far: a share of it is done, but how long the rest
-   takes is not estimated. Queues are bounded, so what is found and not done is as much after an hour as at first.
-4. What was withdrawn because the run is to end is no progress: the share done stays where it is, and nothing is
-   estimated any more.
-5. Nothing is estimated from nothing: only once the SCP has answered for a file, or more has been sent than could lie in
-   the buffers on the way to it.
-6. Rates tell what comes to be stored. Bytes count as soon as they are sent, so that a large instance does not look like
-   a stall; but where some were sent in vain, only those of the instances stored do.
+1. The rates cover the last seconds, so they show a stall. The estimate looks back further, so it is steady.
+2. Instances cost time by their number *and* by their size. So progress is measured in *work*: an instance's bytes plus
+   :data:`_BYTES_PER_STORE`. The estimate then does not jump when large files follow small ones.
+3. While the walk goes on there is a share done, but no estimate: nobody knows the total, and as queues are bounded, the
+   found rest is as large after an hour as in the beginning.
+4. Files that were withdrawn because the run stops are no progress: the share done stays, and there is no estimate.
+5. There is no estimate until the SCP has answered for a file, or more bytes were sent than the buffers on the way hold.
+6. Rates count stored instances. Bytes count as soon as they are sent, so that a large instance does not look like a
+   stall. If some were sent in vain, only the bytes of stored instances count.
 """
 
 from __future__ import annotations
@@ -27,21 +25,21 @@ if TYPE_CHECKING:
     from asyncstore.observe.tally import Tally
 
 _BYTES_PER_STORE = 128_000
-"""What a store costs beside its bytes, in bytes that could be sent in the same time.
+"""The fixed cost of a store, as the number of bytes that could be sent in the same time.
 
 On loopback: 16 000 small instances/s against 2 GB/s. Over a link of 1 Gbit/s, eight associations and a round trip of
-10 ms: 800 instances/s against 125 MB/s. The same ratio within a quarter, over a wide range of peers.
+10 ms: 800 instances/s against 125 MB/s. The two ratios differ by a quarter only.
 """
 
 _ESTIMATE_WINDOWS = 6
-"""How many times further back the estimate looks than the rates."""
+"""The estimate looks this many times further back than the rates."""
 
 _IN_BUFFERS = 16 << 20
-"""Bytes that may count as sent and have gone nowhere: Linux gives a connection 4 MB to send from and 6 MB to receive
-into at most (tcp_wmem, tcp_rmem), and several lanes of ours seldom fill theirs before the first answer."""
+"""Bytes that may count as sent while the SCP has read none of them. Linux buffers at most 4 MB for sending and 6 MB for
+receiving (tcp_wmem, tcp_rmem), and several lanes seldom fill theirs before the first answer."""
 
 _SOONEST_ESTIMATE = 2.0
-"""Seconds before which an estimate would be a guess: associations open, files come into the cache."""
+"""Seconds without an estimate at the start: associations open, and files come into the cache."""
 
 
 class _Sample(NamedTuple):
@@ -82,16 +80,16 @@ class _Window:
         return (last.work - first.work) / seconds if seconds > 0 else 0.0
 
 
-class Pace:
+class Rates:
     """Rates, share done and time left of a run, from samples of it.
 
     Args:
-        window: seconds that the rates are averaged over.
+        window: the rates are averages over so many seconds.
 
     Attributes:
         rate: instances stored and their bytes, per second, over the last ``window`` seconds (rule 6).
         fraction: the share of the work found so far that is done, 0 to 1.
-        seconds_left: how long the rest will take; ``None`` while nobody can tell.
+        seconds_left: how long the rest will take; ``None`` if there is no estimate.
     """
 
     def __init__(self, window: float = 5.0) -> None:
@@ -102,7 +100,7 @@ class Pace:
         self._windows: tuple[_Window, _Window] | None = None
 
     def sample(self, tally: Tally, progress: Progress, now: float) -> None:
-        """Look at the run: several times within a window, at any intervals."""
+        """Take a sample of the run. Call this several times within a window, at any intervals."""
         total = _work_found(progress)
         done = _work_done(tally, progress, total)
         recent, long = self._windows_since(tally.started)
@@ -126,14 +124,14 @@ class Pace:
 
 
 def _work_found(progress: Progress) -> float:
-    """What there is to do; the files that nobody has looked into yet count as being of average size."""
+    """The work found so far; files that were not probed yet count with the average size."""
     unprobed = max(0, progress.found - progress.probed)
     average = progress.bytes_probed / progress.probed if progress.probed else 0.0
     return progress.found * _BYTES_PER_STORE + progress.bytes_probed + unprobed * average
 
 
 def _work_done(tally: Tally, progress: Progress, total: float) -> float:
-    """What of it is done; large instances count while they are under way, and retries are not work done twice."""
+    """The work done; large instances count while they are being sent, and retries do not count twice."""
     if tally.settled >= progress.found and not progress.walking:
         return total
     return min(total, tally.settled * _BYTES_PER_STORE + max(tally.bytes_settled, progress.bytes_sent))

@@ -1,4 +1,4 @@
-"""Text that fits: a terminal's columns are cells, and a character takes none, one or two of them."""
+"""Fit text into a number of terminal cells. A character takes none, one or two of them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def pad(text: str, width: int) -> str:
 
 
 def clip(text: str, width: int) -> str:
-    """Cut text at its end, so that it takes no more than ``width`` cells."""
+    """Cut text at its end to at most ``width`` cells."""
     if cell_len(text) <= width:
         return text
     return f"{_first_cells(text, width - 1)}{_CUT}" if width > 0 else ""
 
 
 def shorten(path: str, width: int) -> str:
-    """Cut a path in its middle, so that it takes no more than ``width`` cells: ``/archive/2019/…/S0012/IM0034.dcm``.
+    """Cut a path in its middle to at most ``width`` cells: ``/archive/2019/…/S0012/IM0034.dcm``.
 
-    Whole folders are left out as long as that will do. The file's name goes last: it tells files apart.
+    It drops whole folders first and cuts the file's name only if that is not enough: the name tells files apart.
     """
     if cell_len(path) <= width:
         return path
-    *folders, name = path.split(os.sep)  # noqa: PTH206 - Path would tidy what is to be shown as it is
+    *folders, name = path.split(os.sep)  # noqa: PTH206 - Path would normalise a path that must be shown unchanged
     room = width - cell_len(f"{_CUT}{os.sep}{name}")
     if room < 0 or not folders:
         return _cut_name(name, width)
@@ -60,7 +60,7 @@ def _cells(folders: list[str]) -> int:
 
 
 def _cut_name(name: str, width: int) -> str:
-    """Cut a file's name in its middle; it often begins like its neighbours' and ends with a number and a suffix."""
+    """Cut a file's name in its middle: most names differ from their neighbours at the end."""
     if cell_len(name) <= width:
         return name
     room = width - 1

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from asyncstore.observe.cells import clip, pad, shorten
+from asyncstore.observe.fit_width import clip, pad, shorten
 
 _TEXTS = st.text(st.sampled_from("ab/. 病é.\\"), max_size=80)
 
@@ -28,7 +28,7 @@ def test_a_name_longer_than_the_room_is_cut_in_its_middle():
 
 @given(_TEXTS, st.integers(0, 90))
 def test_nothing_is_ever_wider_than_asked_for(text, width):
-    """Also where characters take two cells."""
+    """Also if characters take two cells."""
     assert cell_len(shorten(text, width)) <= width
     assert cell_len(clip(text, width)) <= width
     assert cell_len(pad(clip(text, width), width)) == width

@@ -2,9 +2,9 @@
 
 Rules:
 
-1. Units are decimal (kB is 1000 bytes), with three significant digits: enough to compare, too few to flicker.
-2. Thousands are parted by a plain space, which no locale mistakes for a decimal sign and every terminal can show.
-3. Names of files and texts from a peer are hostile: they pass :func:`printable` before anyone sees them.
+1. Units are decimal (kB is 1000 bytes). Numbers have three significant digits: more would flicker.
+2. A plain space separates thousands: no locale takes it for a decimal sign and every terminal shows it.
+3. Names of files and texts from a peer are hostile: :func:`printable` makes them safe before they are shown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 
 _SURROGATE_ESCAPES = range(0xDC80, 0xDD00)
-"""How :func:`os.fsdecode` holds the bytes 0x80 to 0xFF that it could not decode (PEP 383)."""
+"""The code points to which :func:`os.fsdecode` maps undecodable bytes 0x80 to 0xFF (PEP 383)."""
 
 
 def format_count(number: int) -> str:
@@ -32,7 +32,7 @@ def counted(number: int, noun: str) -> str:
 
 def format_bytes(size: float) -> str:
     """Write a size with three significant digits: ``526 kB``, ``6.57 GB``."""
-    if size < 999.5:  # noqa: PLR2004 - what rounds to 1000 gets the next unit
+    if size < 999.5:  # noqa: PLR2004 - from here on it rounds to 1000, and the next unit is used
         return f"{size:.0f} B"
     for unit in _BYTE_UNITS:
         size /= 1000
@@ -49,8 +49,8 @@ def _three_digits(number: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Write how long something took: ``4 ms``, ``3.2 s``, ``42 s``, ``1 min 32 s``, ``1 h 02 min``, ``2 d 03 h``."""
-    if seconds < 0.9995:  # noqa: PLR2004 - what rounds to 1000 ms is a second
+    """Write a duration: ``4 ms``, ``3.2 s``, ``42 s``, ``1 min 32 s``, ``1 h 02 min``, ``2 d 03 h``."""
+    if seconds < 0.9995:  # noqa: PLR2004 - from here on it rounds to 1000 ms
         return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:  # noqa: PLR2004 - one decimal below ten
         return f"{seconds:.1f} s"
@@ -65,7 +65,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_estimate(seconds: float) -> str:
-    """Write how long something will take, no more precisely than anybody can know: ``about 50 s``, ``about 4 min``."""
+    """Write an estimated duration, rounded up: ``about 50 s``, ``about 4 min``."""
     if seconds < 5:  # noqa: PLR2004 - below this the next multiple of ten would be twice as long
         return "a few seconds"
     if seconds <= 90:  # noqa: PLR2004 - up to one and a half of the next unit, here and below
@@ -94,10 +94,9 @@ def format_byte_rate(per_second: float) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Escape what would move the cursor, change colours, reverse the direction of writing or cannot be encoded.
+    r"""Escape characters that move the cursor, change colours, reverse the direction of writing or cannot be encoded.
 
-    Undecodable bytes of file names are shown as the bytes they are (``\xe9``), control characters as Python writes them
-    (``\n``, ``\x1b``).
+    Undecodable bytes of file names become ``\xe9``, control characters ``\n`` or ``\x1b``, as Python writes them.
     """
     if text.isprintable():
         return text

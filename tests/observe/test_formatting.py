@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.observe.readable import (
+from asyncstore.observe.formatting import (
     format_byte_rate,
     format_bytes,
     format_count,
@@ -102,12 +102,12 @@ def test_rates_of_bytes_have_the_units_of_bytes():
         ("[bold]not markup[/bold]", "[bold]not markup[/bold]"),
     ],
 )
-def test_names_are_shown_with_what_could_do_harm_escaped(name, text):
+def test_harmful_characters_in_names_are_escaped(name, text):
     assert printable(name) == text
 
 
 @given(st.text(st.characters(codec=None)))
-def test_whatever_a_name_holds_can_be_written_to_a_terminal(name):
+def test_every_name_can_be_written_to_a_terminal(name):
     shown = printable(name)
     assert all(character.isprintable() or character.isspace() for character in shown)
     assert not set(shown) & set("\n\r\t\v\f\x1b\x85\u2028\u2029")
