@@ -482,7 +482,7 @@ async def test_who_does_not_speak_dicom_is_let_go_and_the_others_are_served(file
     [
         (b"GET / HTTP/1.1\r\nHost: sink\r\n\r\n", "it speaks HTTP"),
         (HTTP, "it speaks HTTP"),
-        (b"\x16\x03\x01\x02\x00\x01\x00", "it speaks TLS, and this port does not (+tls)"),
+        (b"\x16\x03\x01\x02\x00\x01\x00", "it speaks TLS, and this port speaks plain TCP"),
         (UNKNOWN_PDU, "what it sent is no association request"),
         (pdu(RELEASE_RQ, bytes(4)), "what it sent is no association request"),
     ],

@@ -160,7 +160,7 @@ async def _port_of(process: subprocess.Popen[bytes]) -> int:
     if match is None:
         said = line.decode(errors="replace").strip()
         failure = AssociationError("the sink of this demo", f"it did not start, and said {said or 'nothing'!r}")
-        failure.hint = "See what asyncstore sink --port 0 says by itself."
+        failure.add_note("See what asyncstore sink --port 0 says by itself.")
         raise failure
     return int(match[2])
 

@@ -180,5 +180,7 @@ def refuse_missing(paths: Iterable[str]) -> None:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             refusal = ReadFailed(f"cannot access {path!r}: {reason}; nothing was sent")
-            refusal.hint = f"With {NO_HALT.long} ({NO_HALT.short}) the other files are sent, and this one is reported."
+            refusal.add_note(
+                f"With {NO_HALT.long} ({NO_HALT.short}) the other files are sent, and this one is reported."
+            )
             raise refusal from None

@@ -20,6 +20,7 @@ from asyncstore.cli.loop import every
 from asyncstore.cli.options import PROGRESS, QUIET, WORKERS
 from asyncstore.cli.outlook import NOT_AT_ALL, Fate, Outlook
 from asyncstore.cli.page import aligned, broken
+from asyncstore.cli.text.hints import hints_for
 from asyncstore.cli.uid_names import uid_name
 from asyncstore.model import Instance
 from asyncstore.negotiation import Planned, pair_of, requests
@@ -235,6 +236,8 @@ class Findings:
             yield ""
             yield f"cannot be sent: {counted(sum(group.files for group in groups), 'file')}"
             yield from aligned(_reason_rows(groups), width)
+            for hint in hints_for(refused.reason for refused in self.refused):
+                yield from broken(hint, width)
 
     def _repeats(self, width: int | None) -> Iterator[str]:
         """Which instances have the SOP instance UID of an earlier one."""

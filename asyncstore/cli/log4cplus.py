@@ -297,7 +297,7 @@ class _Reader:
                 pass
         except OSError as error:
             refusal = self._refusal(name, f"cannot write the log file {name.value}: {error.strerror}")
-            refusal.hint = (
+            refusal.add_note(
                 f"See that its folder exists and can be written to, or change line {name.line} of {self._path}."
             )
             raise refusal from None

@@ -135,6 +135,6 @@ def _refusal(path: str, error: Exception) -> UsageError:
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.filename is not None:
         refusal = UsageError(f"{path}: {error}: cannot write the log file {cause.filename}: {cause.strerror}")
-        refusal.hint = f"See that its folder exists and can be written to, or name another file in {path}."
+        refusal.add_note(f"See that its folder exists and can be written to, or name another file in {path}.")
         return refusal
     return UsageError(f"{path}: {error}" if cause is None or str(cause) in str(error) else f"{path}: {error}: {cause}")

@@ -180,8 +180,11 @@ def _run(command: Command, parsed: Parsed) -> int:
     except AsyncstoreError as error:
         if QUIET not in parsed:
             _say(f"{command.program}: {printable(str(error))}", sys.stderr)
-            if error.hint is not None:
-                _say(printable(error.hint), sys.stderr)
+            from asyncstore.cli.text.hints import hint_of  # noqa: PLC0415 - for this message only
+
+            hint = hint_of(error)
+            if hint is not None:
+                _say(printable(hint), sys.stderr)
         return EXIT_NOT_ATTEMPTED
 
 

@@ -185,5 +185,5 @@ def _write(file: io.FileIO, parsed: Parsed, lines: Iterable[str]) -> None:
                 rest = rest[file.write(rest) :]
     except OSError as error:
         failure = WriteFailed(f"{SCAN_JSON.long} {parsed[SCAN_JSON]}: cannot write it: {error.strerror}")
-        failure.hint = f"Name a file that lies elsewhere, or {STANDARD_STREAM} for standard output."
+        failure.add_note(f"Name a file that lies elsewhere, or {STANDARD_STREAM} for standard output.")
         raise failure from error

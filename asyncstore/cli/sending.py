@@ -42,6 +42,7 @@ from asyncstore.cli.options import (
 )
 from asyncstore.cli.outcomes import OutcomeLines
 from asyncstore.cli.proposal import identity_of
+from asyncstore.cli.text.hints import hint_of, hints_for
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.named_files import interruptible
 from asyncstore.network.addresses import address_of
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from asyncstore.model import Outcome
     from asyncstore.observe.display import Display
     from asyncstore.observe.output import Output
+    from asyncstore.observe.tally import Reason
     from asyncstore.protocol.associate import UserIdentity
     from asyncstore.renaming import Renamer
     from asyncstore.sender import Run, Sender
@@ -219,8 +221,9 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Log
     if watch.error is not None:
         log_end(logger, watch.error, parsed)
         watch.display.log(f"{SEND.program}: {watch.error}", "red")
-        if watch.error.hint is not None:
-            watch.display.log(watch.error.hint)
+        hint = hint_of(watch.error)
+        if hint is not None:
+            watch.display.log(hint)
         if not watch.tally.attempted:
             watch.display.log(f"Nothing was sent; {counted(watch.tally.done, 'file')} found by then.")
     return watch.exit_code
@@ -236,7 +239,14 @@ def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
         yield f"Not every outcome could be written to {parsed[JSON]}, so the exit code is not 0: see above."
     elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[JSON] != STANDARD_STREAM:
         yield f"Every outcome: {parsed[JSON]}"
+    yield from hints_for(text for reason in watch.tally.reasons for text in _texts_of(reason))
     yield from _next_steps(parsed, watch.tally)
+
+
+def _texts_of(reason: Reason) -> Iterator[str]:
+    """All that is known of a reason: its text, and those of its details."""
+    yield reason.text
+    yield from (detail.reason for detail in reason.details)
 
 
 def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:

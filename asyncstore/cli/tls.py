@@ -6,6 +6,7 @@ is what they mean together.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Literal
 
 from asyncstore.cli.asking import ask, has_terminal, line_of_standard_input
@@ -45,6 +46,15 @@ _MOST_ATTEMPTS = 3
 """Passwords that may be typed, as many as ssh allows; what comes out of a pipe is not mistyped."""
 
 
+_log = logging.getLogger(__name__)
+
+_ONLY_THE_LEAF = (
+    f"{ADD_CRL_FILE.short} ({ADD_CRL_FILE.long}) alone looks up the peer's own certificate only: "
+    f"{ENABLE_CRL_ALL.short} ({ENABLE_CRL_ALL.long}) looks up the whole chain, and needs a list of each authority in "
+    f"it; {ENABLE_CRL_VFY.short} ({ENABLE_CRL_VFY.long}) says that the peer's own certificate is enough"
+)
+
+
 def tls_of(parsed: Parsed) -> TlsOptions | None:
     """How TLS is to be used; ``None`` for plain TCP."""
     own = parsed[ENABLE_TLS]
@@ -52,6 +62,8 @@ def tls_of(parsed: Parsed) -> TlsOptions | None:
         return None
     from asyncstore.network.tls import TlsOptions  # noqa: PLC0415 - who does not ask for it does not wait for it
 
+    if parsed[ADD_CRL_FILE] and _revocation(parsed) == "none":
+        _log.warning("%s", _ONLY_THE_LEAF)
     key, certificate = own or (None, None)
     from_terminal = has_terminal()
     return TlsOptions(

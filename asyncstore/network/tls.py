@@ -19,7 +19,7 @@ from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from asyncstore.errors import TlsFailed, UsageError
+from asyncstore.errors import TlsFailed, TlsMistake, TlsReason, TlsSettingRefused, UsageError
 from asyncstore.network.timeouts import ARTIM
 from asyncstore.network.tls_failures import wrong_address, wrong_host
 from asyncstore.network.tls_files import (
@@ -53,12 +53,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_NO_NAME = "--request-sni gives another one, --no-sni none."
-
 _ONLY_THE_LEAF = (
-    "+crl (--add-crl-file): only the peer's own certificate is looked up in revocation lists, as storescu does; a "
-    "revoked authority between it and the root is not noticed. +cra (--enable-crl-all) looks up the whole chain, and "
-    "needs a list of each authority in it; +crv (--enable-crl-vfy) says that the peer's own certificate is enough."
+    "only the peer's own certificate is looked up in revocation lists, as storescu does: a revoked authority between "
+    "it and the root is not noticed"
 )
 """OpenSSL knows nothing in between: it checks the last certificate of a chain, or demands a list for each one."""
 
@@ -131,9 +128,8 @@ class TlsRequestor:
 
     def __init__(self, options: TlsOptions, host: str) -> None:
         if options.server_name is not None and _address(options.server_name) is not None:
-            raise UsageError(
-                f"--request-sni {options.server_name}: an IP address is no server name (RFC 6066 3): give a host name"
-            )
+            problem = "an IP address is no server name (RFC 6066 3): give a host name"
+            raise TlsSettingRefused("server_name", options.server_name, problem)
         self._context = _context(options, ssl.PROTOCOL_TLS_CLIENT)
         self._meant = _meant(options, host)
         self._context.check_hostname = self._meant.is_compared_by_openssl
@@ -149,10 +145,12 @@ class TlsRequestor:
             AssociationError: there is no TLS to be had with it.
         """
         # storescu knows no limit for the handshake but -ts for each of its reads. The connection is not of use before.
-        limit = (timeouts.acse, "-ta") if timeouts.connect is None else (timeouts.connect, "-to")
         try:
             session = self._begin(peer)
-            await shake_hands(connected, session, *limit)
+            if timeouts.connect is None:
+                await shake_hands(connected, session, timeouts.acse, "acse")
+            else:
+                await shake_hands(connected, session, timeouts.connect, "connect")
             host = self._meant.compared_here
             if host is not None:
                 _check_host(session, host)
@@ -166,7 +164,7 @@ class TlsRequestor:
         try:
             return Session.begin(self._context, peer, server_name=told, host=certified)
         except ValueError as error:
-            raise TlsFailed(peer, f"{told!r} cannot be sent as a server name", _NO_NAME) from error
+            raise TlsFailed(peer, f"{told!r} cannot be sent as a server name", TlsReason.SERVER_NAME) from error
 
 
 class TlsAcceptor:
@@ -181,7 +179,8 @@ class TlsAcceptor:
 
     def __init__(self, options: TlsOptions) -> None:
         if options.key is None:
-            raise UsageError("--enable-tls: who accepts associations over TLS needs a private key and a certificate")
+            problem = "an acceptor of associations needs a private key and a certificate"
+            raise TlsSettingRefused("key", None, problem, TlsMistake.NO_KEY)
         self._context = _context(options, ssl.PROTOCOL_TLS_SERVER)
         self._context.verify_mode = {
             "require": ssl.CERT_REQUIRED,
@@ -284,10 +283,11 @@ def _set_cipher_suites(context: ssl.SSLContext, options: TlsOptions, profile: Pr
     chosen: Iterable[str] = [name for name in profile.cipher_suites if name in available]
     if not chosen and not options.cipher_suites:
         lacking = ", ".join(profile.cipher_suites)
-        raise UsageError(
-            f"--profile-{options.profile}: {openssl_version()} as it is installed here cannot do {lacking} any more, "
-            "and the profile has nothing else; choose another one"
+        problem = (
+            f"{openssl_version()} as it is installed here cannot do {lacking} any more, and the profile has nothing "
+            "else; choose another one"
         )
+        raise TlsSettingRefused("profile", options.profile, problem)
     chosen = dict.fromkeys((*chosen, *options.cipher_suites))
     if is_acceptor:
         chosen = sorted(chosen, key=strength, reverse=True)
@@ -302,14 +302,17 @@ def _check_addition(name: str, profile: Profile, available: Iterable[str]) -> No
         UsageError: it cannot.
     """
     if name in TLS13_CIPHER_SUITES:
-        raise UsageError(f"--cipher {name}: it is one of TLS 1.3, whose cipher suites are always offered with it")
+        raise TlsSettingRefused("cipher_suites", name, "the cipher suites of TLS 1.3 are always offered with it")
     if name not in CIPHER_SUITES:
-        raise UsageError(f"--cipher {name}: there is no cipher suite of that name; +cc (--list-ciphers) lists them")
+        problem = "there is no cipher suite of that name"
+        raise TlsSettingRefused("cipher_suites", name, problem, TlsMistake.UNKNOWN_CIPHER_SUITE)
     if name not in available:
-        raise UsageError(f"--cipher {name}: {openssl_version()} as it is installed here cannot do it")
+        raise TlsSettingRefused("cipher_suites", name, f"{openssl_version()} as it is installed here cannot do it")
     objection = profile.objection(name)
     if objection is not None:
-        raise UsageError(f"--cipher {name}: {objection}; --profile-{profile_for(name)} does")
+        allowing = profile_for(name)
+        problem = f"{objection}; the security profile {allowing} takes it"
+        raise TlsSettingRefused("cipher_suites", name, problem, TlsMistake.WRONG_PROFILE, allowing)
 
 
 def _demand_trust(options: TlsOptions) -> None:
@@ -319,10 +322,7 @@ def _demand_trust(options: TlsOptions) -> None:
         UsageError: nothing is, so that no peer could ever be.
     """
     if not options.trusted and not options.trusted_directories:
-        raise UsageError(
-            "TLS: no certificate is trusted: name the authority's, or the peer's own, with +cf (--add-cert-file) or "
-            "+cd (--add-cert-dir); -ic (--ignore-peer-cert) takes any certificate"
-        )
+        raise TlsSettingRefused("trusted", None, "no certificate is trusted", TlsMistake.NOTHING_TRUSTED)
 
 
 class _Meant(NamedTuple):

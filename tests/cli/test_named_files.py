@@ -132,7 +132,7 @@ def test_a_directory_of_authorities_may_hold_an_endless_file(folder, capsys):
 def test_of_an_endless_seed_a_part_is_used(capsys):
     assert main(["echo", "+tla", "-ic", "+rs", "/dev/zero", "localhost", "1"]) == 1
     warning, *_ = capsys.readouterr().err.splitlines()
-    assert warning == "W: --seed /dev/zero: it is longer than 1048576 bytes; the rest of it is not used"
+    assert warning == "W: seed /dev/zero: it is longer than 1048576 bytes; the rest of it is not used"
 
 
 @pytest.mark.parametrize(

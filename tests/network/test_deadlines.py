@@ -50,7 +50,7 @@ class Peer:
                 self.bytes_sent, taken_at = self.bytes_sent + takes, self.now
             error = self.deadlines.overdue(self, self.requests, self.now)
             if error is not None:
-                return error.awaited, error.seconds, error.hint.rpartition("with ")[2]
+                return error.awaited, error.seconds, error.timeout
         return None
 
     def begin(self, name, *, is_complete=True):
@@ -108,7 +108,7 @@ def test_a_look_is_taken_several_times_within_the_shortest_limit_and_never_witho
 def test_a_peer_that_takes_nothing_is_given_up_after_the_socket_timeout(dimse):
     peer = blocked(socket=60.0, dimse=dimse)
     assert peer.after(60) is None
-    assert peer.after(1) == (DATA, 60.0, "-ts.")
+    assert peer.after(1) == (DATA, 60.0, "socket")
 
 
 @pytest.mark.parametrize("dimse", [None, HOUR])
@@ -116,7 +116,7 @@ def test_a_peer_that_took_a_little_and_then_nothing_is_given_up_just_the_same(di
     peer = blocked(socket=60.0, dimse=dimse)
     assert peer.after(100, every=50, takes=100) is None
     assert peer.after(60) is None
-    assert peer.after(1) == (DATA, 60.0, "-ts.")
+    assert peer.after(1) == (DATA, 60.0, "socket")
 
 
 def test_a_single_byte_is_enough_within_the_socket_timeout():
@@ -127,7 +127,7 @@ def test_a_single_byte_is_enough_within_the_socket_timeout():
 def test_less_than_a_pdu_is_not_enough_within_the_dimse_timeout(socket):
     peer = blocked(socket=socket, dimse=300.0)
     assert peer.after(300, every=30, takes=PDU // 11) is None
-    assert peer.after(1) == (NOTEWORTHY, 300.0, "-td.")
+    assert peer.after(1) == (NOTEWORTHY, 300.0, "dimse")
 
 
 @pytest.mark.parametrize("socket", [None, 60.0])
@@ -138,7 +138,7 @@ def test_a_pdu_in_parts_is_enough_within_the_dimse_timeout(socket):
 def test_a_peer_that_takes_nothing_is_given_up_after_the_dimse_timeout_where_it_is_the_shorter_one():
     peer = blocked(socket=60.0, dimse=10.0)
     assert peer.after(10) is None
-    assert peer.after(1) == (NOTEWORTHY, 10.0, "-td.")
+    assert peer.after(1) == (NOTEWORTHY, 10.0, "dimse")
 
 
 @pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}, {"socket": 60.0, "dimse": 60.0}], ids=str)
@@ -169,7 +169,7 @@ def test_a_peer_has_all_its_time_from_the_last_look_at_a_link_that_was_not_block
 def test_a_response_has_the_time_of_the_dimse_timeout_or_else_of_the_socket_timeout(timeouts, limit):
     peer = awaiting(**timeouts)
     assert peer.after(limit) is None
-    assert peer.after(1) == (RESPONSE, limit, "-td.")
+    assert peer.after(1) == (RESPONSE, limit, "dimse")
 
 
 @pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}], ids=str)
@@ -178,7 +178,7 @@ def test_a_store_that_is_pending_is_not_answered(timeouts):
     for _ in range(6):
         assert peer.after(10) is None
         assert peer.answer(1, 0xFF00) is None
-    assert peer.after(1) == (RESPONSE, 60.0, "-td.")
+    assert peer.after(1) == (RESPONSE, 60.0, "dimse")
 
 
 def test_responses_one_after_the_other_each_have_the_time_of_the_socket_timeout():
@@ -187,7 +187,7 @@ def test_responses_one_after_the_other_each_have_the_time_of_the_socket_timeout(
         assert peer.after(50) is None
         assert peer.answer(message_id)
     assert peer.after(61) is None  # the last response counts from the look on that found it
-    assert peer.after(1) == (RESPONSE, 60.0, "-td.")
+    assert peer.after(1) == (RESPONSE, 60.0, "dimse")
 
 
 def test_the_dimse_timeout_is_the_time_of_each_request_whatever_else_is_answered():
@@ -195,7 +195,7 @@ def test_the_dimse_timeout_is_the_time_of_each_request_whatever_else_is_answered
     assert peer.after(50) is None
     assert peer.answer(2)
     assert peer.after(10) is None
-    assert peer.after(1) == (RESPONSE, 60.0, "-td.")
+    assert peer.after(1) == (RESPONSE, 60.0, "dimse")
 
 
 @pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}], ids=str)
@@ -206,7 +206,7 @@ def test_a_store_that_begins_late_has_all_its_time(timeouts):
     assert peer.after(HOUR) is None
     peer.begin("2")
     assert peer.after(60) is None
-    assert peer.after(1) == (RESPONSE, 60.0, "-td.")
+    assert peer.after(1) == (RESPONSE, 60.0, "dimse")
 
 
 @pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}, {"socket": 60.0, "dimse": 60.0}], ids=str)
@@ -225,4 +225,4 @@ def test_the_time_for_a_response_begins_when_a_slow_line_has_taken_all_of_the_re
     assert peer.after(300, every=1, takes=2 * PDU) is None
     peer.is_blocked = False
     assert peer.after(59) is None
-    assert peer.after(3) == (RESPONSE, 60.0, "-td.")
+    assert peer.after(3) == (RESPONSE, 60.0, "dimse")
