@@ -6,77 +6,10 @@ common is written once, above them.
 
 from __future__ import annotations
 
+from asyncstore.cli import options as opt
+from asyncstore.cli import tls_options as tls_opt
 from asyncstore.cli.kinds import Address, AETitle, Choice, Flag, Integer, Seconds, Status, Text
-from asyncstore.cli.options import (
-    ABORT,
-    ACSE_TIMEOUT,
-    ARGUMENTS,
-    ASK_PASSWORD,
-    ASSOCIATIONS,
-    ASYNC_OPS,
-    CALLED_AE_TITLE,
-    CALLING_AE_TITLE,
-    COMBINE,
-    COMPRESSION_LEVEL,
-    CONFIG,
-    CONFIG_FILE,
-    DEBUG,
-    DIMSE_TIMEOUT,
-    DISABLE_NEW_VR,
-    DRY_RUN,
-    EMPTY_PASSWORD,
-    ENABLE_NEW_VR,
-    FILES_FROM,
-    HELP,
-    INPUTS,
-    INVENT_INSTANCE,
-    INVENT_PATIENT,
-    INVENT_SERIES,
-    INVENT_STUDY,
-    IP_AUTO,
-    IPV4,
-    IPV6,
-    JSON,
-    JWT,
-    KERBEROS,
-    LOG_CONFIG,
-    LOG_LEVEL,
-    MAX_INFLATED,
-    MAX_PDU,
-    MAX_SEND_PDU,
-    NAMED_PEER,
-    NO_HALT,
-    NO_RECURSE,
-    NO_RENAME,
-    NULL,
-    PASSWORD,
-    PEER,
-    PORT,
-    POSITIVE_RESPONSE,
-    PROGRESS,
-    PROPOSE,
-    QUIET,
-    READ_DATASET,
-    READ_FILE,
-    READ_FILE_ONLY,
-    RECURSE,
-    RENAME,
-    REPEAT,
-    REQUIRED,
-    SAML,
-    SCAN_DIRECTORIES,
-    SCAN_PATTERN,
-    SOCKET_TIMEOUT,
-    TIMEOUT,
-    UID_PADDING,
-    USER,
-    VERBOSE,
-    VERBOSE_PC,
-    VERSION,
-    WORKERS,
-)
 from asyncstore.cli.table import Command, Example, Group, Option, Parameter
-from asyncstore.cli.tls_options import ACCEPTOR_TLS_GROUPS, TLS_GROUPS
 
 # Options of the other commands ---------------------------------------------------------------------------------------
 
@@ -155,10 +88,14 @@ PEER_CHECK = Option[tuple[str, int] | None](
     "negotiate the contexts with this peer, send nothing, and say what it accepts",
     excludes=("--peer",),
 )
-CHECKED_PEER = NAMED_PEER._replace(help="the same with the peer of this name in the configuration file")
+CHECKED_PEER = opt.NAMED_PEER._replace(help="the same with the peer of this name in the configuration file")
 
-SCAN_PROGRESS = PROGRESS._replace(help="auto and on count the files that were looked into, on terminals; off: do not")
-SCAN_JSON = JSON._replace(help="write the plan as JSON, one object a line; -: standard output, in place of the text")
+SCAN_PROGRESS = opt.PROGRESS._replace(
+    help="auto and on count the files that were looked into, on terminals; off: do not"
+)
+SCAN_JSON = opt.JSON._replace(
+    help="write the plan as JSON, one object a line; -: standard output, in place of the text"
+)
 SHELL = Parameter[str](
     "bash|zsh|fish", Choice("bash|zsh|fish", ("bash", "zsh", "fish")), "", "the shell to complete words in"
 )
@@ -185,18 +122,27 @@ _PEERS = (
     "~/.config/asyncstore/config.toml."
 )
 
-_LOGGING = (QUIET, VERBOSE, DEBUG, LOG_LEVEL, LOG_CONFIG)
-_FILE_FORMAT = (READ_FILE, READ_FILE_ONLY, READ_DATASET)
-_DIRECTORIES = (SCAN_DIRECTORIES, SCAN_PATTERN, NO_RECURSE, RECURSE)
-_TIMEOUTS = (TIMEOUT, SOCKET_TIMEOUT, ACSE_TIMEOUT, DIMSE_TIMEOUT)
-_INVENTIONS = (INVENT_INSTANCE, INVENT_SERIES, INVENT_STUDY, INVENT_PATIENT)
-_LISTS = (FILES_FROM, NULL)
+_LOGGING = (opt.QUIET, opt.VERBOSE, opt.DEBUG, opt.LOG_LEVEL, opt.LOG_CONFIG)
+_FILE_FORMAT = (opt.READ_FILE, opt.READ_FILE_ONLY, opt.READ_DATASET)
+_DIRECTORIES = (opt.SCAN_DIRECTORIES, opt.SCAN_PATTERN, opt.NO_RECURSE, opt.RECURSE)
+_TIMEOUTS = (opt.TIMEOUT, opt.SOCKET_TIMEOUT, opt.ACSE_TIMEOUT, opt.DIMSE_TIMEOUT)
+_INVENTIONS = (opt.INVENT_INSTANCE, opt.INVENT_SERIES, opt.INVENT_STUDY, opt.INVENT_PATIENT)
+_LISTS = (opt.FILES_FROM, opt.NULL)
 
-_IP_VERSION = Group(_NETWORK, (IPV4, IPV6, IP_AUTO), "internet protocol version")
-_TITLES = Group(_NETWORK, (CALLING_AE_TITLE, CALLED_AE_TITLE), "application entity titles")
+_IP_VERSION = Group(_NETWORK, (opt.IPV4, opt.IPV6, opt.IP_AUTO), "internet protocol version")
+_TITLES = Group(_NETWORK, (opt.CALLING_AE_TITLE, opt.CALLED_AE_TITLE), "application entity titles")
 _IDENTITY = Group(
     _NETWORK,
-    (USER, PASSWORD, EMPTY_PASSWORD, ASK_PASSWORD, KERBEROS, SAML, JWT, POSITIVE_RESPONSE),
+    (
+        opt.USER,
+        opt.PASSWORD,
+        opt.EMPTY_PASSWORD,
+        opt.ASK_PASSWORD,
+        opt.KERBEROS,
+        opt.SAML,
+        opt.JWT,
+        opt.POSITIVE_RESPONSE,
+    ),
     "user identity negotiation",
 )
 _OTHER_NETWORK = "other network options"
@@ -204,33 +150,55 @@ _OTHER_NETWORK = "other network options"
 SEND = Command(
     "send",
     "send DICOM files and directories to a storage SCP; takes storescu's command lines",
-    (PEER, PORT, INPUTS),
+    (opt.PEER, opt.PORT, opt.INPUTS),
     (
-        Group(_GENERAL, (HELP, VERSION, ARGUMENTS, *_LOGGING, VERBOSE_PC)),
+        Group(_GENERAL, (opt.HELP, opt.VERSION, opt.ARGUMENTS, *_LOGGING, opt.VERBOSE_PC)),
         Group("input options", _FILE_FORMAT, "input file format"),
-        Group("input options", (*_DIRECTORIES, NO_RENAME, RENAME), "input files"),
+        Group("input options", (*_DIRECTORIES, opt.NO_RENAME, opt.RENAME), "input files"),
         _IP_VERSION,
         _TITLES,
-        Group(_NETWORK, (CONFIG_FILE,), "association negotiation profile from a configuration file"),
+        Group(_NETWORK, (opt.CONFIG_FILE,), "association negotiation profile from a configuration file"),
         Group(
             _NETWORK,
-            (*PROPOSE.values(), REQUIRED, COMBINE),
+            (*opt.PROPOSE.values(), opt.REQUIRED, opt.COMBINE),
             "proposed transmission transfer syntaxes (not with --config-file; default: what each file needs)",
         ),
-        Group(_NETWORK, (ENABLE_NEW_VR, DISABLE_NEW_VR), "post-1993 value representations"),
+        Group(_NETWORK, (opt.ENABLE_NEW_VR, opt.DISABLE_NEW_VR), "post-1993 value representations"),
         Group(
-            _NETWORK, (COMPRESSION_LEVEL,), "deflate compression level (only with --propose-deflated or --config-file)"
+            _NETWORK,
+            (opt.COMPRESSION_LEVEL,),
+            "deflate compression level (only with --propose-deflated or --config-file)",
         ),
         _IDENTITY,
         Group(
             _NETWORK,
-            (*_TIMEOUTS, MAX_PDU, MAX_SEND_PDU, REPEAT, ABORT, NO_HALT, UID_PADDING, *_INVENTIONS),
+            (
+                *_TIMEOUTS,
+                opt.MAX_PDU,
+                opt.MAX_SEND_PDU,
+                opt.REPEAT,
+                opt.ABORT,
+                opt.NO_HALT,
+                opt.UID_PADDING,
+                *_INVENTIONS,
+            ),
             _OTHER_NETWORK,
         ),
-        *TLS_GROUPS,
+        *tls_opt.TLS_GROUPS,
         Group(
             _OURS,
-            (ASSOCIATIONS, WORKERS, MAX_INFLATED, ASYNC_OPS, *_LISTS, PROGRESS, JSON, DRY_RUN, CONFIG, NAMED_PEER),
+            (
+                opt.ASSOCIATIONS,
+                opt.WORKERS,
+                opt.MAX_INFLATED,
+                opt.ASYNC_OPS,
+                *_LISTS,
+                opt.PROGRESS,
+                opt.JSON,
+                opt.DRY_RUN,
+                opt.CONFIG,
+                opt.NAMED_PEER,
+            ),
         ),
     ),
     (
@@ -259,15 +227,15 @@ SEND = Command(
 ECHO = Command(
     "echo",
     "ask a peer with C-ECHO whether it is there and how fast it answers",
-    (PEER, PORT),
+    (opt.PEER, opt.PORT),
     (
-        Group(_GENERAL, (HELP, *_LOGGING, CONFIG, NAMED_PEER)),
+        Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG, opt.NAMED_PEER)),
         _IP_VERSION,
         _TITLES,
         _IDENTITY,
         Group(_NETWORK, _TIMEOUTS, _OTHER_NETWORK),
         Group("echo options", (COUNT, INTERVAL)),
-        *TLS_GROUPS,
+        *tls_opt.TLS_GROUPS,
     ),
     (_ENVIRONMENT, _PEERS, "Exit code: 0 every echo was answered with success, 1 otherwise."),
     (
@@ -281,18 +249,18 @@ ECHO = Command(
 SCAN = Command(
     "scan",
     "say what files and directories hold, which contexts it needs, and what a peer accepts of them",
-    (INPUTS,),
+    (opt.INPUTS,),
     (
-        Group(_GENERAL, (HELP, *_LOGGING, CONFIG)),
+        Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG)),
         Group("input options", _FILE_FORMAT, "input file format"),
-        Group("input options", (*_DIRECTORIES, *_LISTS, WORKERS), "input files"),
+        Group("input options", (*_DIRECTORIES, *_LISTS, opt.WORKERS), "input files"),
         Group("output options", (SCAN_PROGRESS, SCAN_JSON)),
         Group("peer options", (PEER_CHECK, CHECKED_PEER)),
         _IP_VERSION,
         _TITLES,
         _IDENTITY,
-        Group(_NETWORK, (*_TIMEOUTS, MAX_PDU), _OTHER_NETWORK),
-        *TLS_GROUPS,
+        Group(_NETWORK, (*_TIMEOUTS, opt.MAX_PDU), _OTHER_NETWORK),
+        *tls_opt.TLS_GROUPS,
     ),
     (
         "A directory is scanned with all that lies below it. Nothing is sent.",
@@ -317,13 +285,13 @@ SINK = Command(
     "be a storage SCP that discards or keeps what it receives, to try things out",
     (),
     (
-        Group(_GENERAL, (HELP, *_LOGGING, CONFIG)),
+        Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG)),
         Group(
             _NETWORK,
             (
-                IPV4,
-                IPV6,
-                IP_AUTO,
+                opt.IPV4,
+                opt.IPV6,
+                opt.IP_AUTO,
                 SINK_HOST,
                 SINK_PORT,
                 SINK_AE_TITLE,
@@ -334,7 +302,7 @@ SINK = Command(
             ),
         ),
         Group("behaviour", (OUTPUT, GROUP_READABLE, LATENCY, STATUS)),
-        *ACCEPTOR_TLS_GROUPS,
+        *tls_opt.ACCEPTOR_TLS_GROUPS,
     ),
     (
         "It runs until interrupted (Ctrl-C).",
@@ -355,7 +323,7 @@ DEMO = Command(
     "demo",
     "send a synthetic archive to a sink on this machine and check what arrived",
     (),
-    (Group("options", (HELP, ASSOCIATIONS, PROGRESS, KEEP, CONFIG)),),
+    (Group("options", (opt.HELP, opt.ASSOCIATIONS, opt.PROGRESS, KEEP, opt.CONFIG)),),
     (_ENVIRONMENT, "Exit code: 0 everything arrived, 1 nothing could be attempted, 2 something did not arrive."),
     (Example("look at what was sent, and at what arrived, too", "asyncstore demo --keep"),),
 )
@@ -364,7 +332,7 @@ COMPLETION = Command(
     "completion",
     "print a script that completes asyncstore's words in a shell",
     (SHELL,),
-    (Group("options", (HELP,)),),
+    (Group("options", (opt.HELP,)),),
     examples=(
         Example("bash", "asyncstore completion bash > ~/.local/share/bash-completion/completions/asyncstore"),
         Example("zsh, into a directory of $fpath", "asyncstore completion zsh > ~/.zfunc/_asyncstore"),
@@ -376,7 +344,7 @@ MAN = Command(
     "man",
     "print the manual page of all commands, for man(1)",
     (),
-    (Group("options", (HELP,)),),
+    (Group("options", (opt.HELP,)),),
     examples=(
         Example("read it", "asyncstore man | man -l -"),
         Example("install it", "asyncstore man > ~/.local/share/man/man1/asyncstore.1"),

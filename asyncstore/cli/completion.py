@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.commands import COMMANDS, SHELL
+from asyncstore.cli import commands as cmd
+from asyncstore.cli import options as opt
 from asyncstore.cli.completion_scripts import Described, Word, bash, fish, zsh
 from asyncstore.cli.exits import EXIT_OK
 from asyncstore.cli.kinds import Choice, Status
-from asyncstore.cli.options import NAMED_PEER, PEER
 from asyncstore.cli.standard_output import put
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _SCRIPTS = {"bash": bash, "zsh": zsh, "fish": fish}
 
 def run(parsed: Parsed) -> int:
     """Run the command and return its exit code."""
-    put(_SCRIPTS[parsed[SHELL]](described(COMMANDS.values())).removesuffix("\n"))
+    put(_SCRIPTS[parsed[cmd.SHELL]](described(cmd.COMMANDS.values())).removesuffix("\n"))
     return EXIT_OK
 
 
@@ -46,7 +46,7 @@ def described(commands: Iterable[Command]) -> list[Described]:
             tuple(word for row in command.options() for word in _words(row)),
             tuple(hint_of(parameter.kind, parameter.name) for parameter in command.parameters),
             any(parameter.repeats for parameter in command.parameters),
-            next((parameter.unless or "" for parameter in command.parameters if parameter is PEER), ""),
+            next((parameter.unless or "" for parameter in command.parameters if parameter is opt.PEER), ""),
         )
         for command in commands
     ]
@@ -69,7 +69,7 @@ def hint_of(kind: Kind[object], name: str) -> str:
 
 def _words(row: Option[object]) -> Iterator[Word]:
     """The names of an option."""
-    hints = tuple(":peer" if row.long == NAMED_PEER.long else hint_of(row.kind, name) for name in row.kind.names)
+    hints = tuple(":peer" if row.long == opt.NAMED_PEER.long else hint_of(row.kind, name) for name in row.kind.names)
     for name in (row.short, row.long):
         if name is not None:
             yield Word(name, hints, row.help)

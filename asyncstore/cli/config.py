@@ -31,10 +31,10 @@ import re
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asyncstore.cli import options as opt
 from asyncstore.cli.grammar import Given, Layer
 from asyncstore.cli.kinds import Address, Integer, IntegerOrAuto, Seconds, Secret, Status
 from asyncstore.cli.meant import closest, did_you_mean
-from asyncstore.cli.options import CONFIG, NAMED_PEER, PEER, PORT
 from asyncstore.cli.structured import parsed_toml
 from asyncstore.errors import UsageError
 from asyncstore.named_files import read_named
@@ -56,9 +56,9 @@ _TOP = ""
 _PEERS = "peers"
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]")
 _KEY = re.compile(r"\s*['\"]?([^\s'\"=]+)['\"]?\s*=")
-_ADDRESS = {"host": PEER, "port": PORT}
+_ADDRESS = {"host": opt.PEER, "port": opt.PORT}
 """What a peer's table holds besides options, and the parameters that stand there instead of on the command line."""
-_CHOICES = (CONFIG.long, NAMED_PEER.long)
+_CHOICES = (opt.CONFIG.long, opt.NAMED_PEER.long)
 """The options that say which file and which peer."""
 
 
@@ -110,16 +110,16 @@ def configured(
         UsageError: a file cannot be read or says what cannot be, or the peer has no table.
     """
     chosen = {given.row.long: given.words[0] for given in tokens.options if given.row.long in _CHOICES}
-    named = chosen.get(CONFIG.long) or environment.get(CONFIG.variable) or None
-    peer = chosen.get(NAMED_PEER.long)
+    named = chosen.get(opt.CONFIG.long) or environment.get(opt.CONFIG.variable) or None
+    peer = chosen.get(opt.NAMED_PEER.long)
     if peer is not None:
         _refuse_address(command, peer, tokens.parameters)
     path = named or default_path(environment)
     if named is None and (peer is None or not os.path.exists(path)):  # noqa: PTH110 - pathlib costs 7 ms
         if peer is None:
             return Configured()
-        sources = f"neither {CONFIG.long} nor {CONFIG.variable} names one, and there is no {path}"
-        raise UsageError(f"{NAMED_PEER.long} {peer}: there is no configuration file: {sources}")
+        sources = f"neither {opt.CONFIG.long} nor {opt.CONFIG.variable} names one, and there is no {path}"
+        raise UsageError(f"{opt.NAMED_PEER.long} {peer}: there is no configuration file: {sources}")
     file = _File(path, command, tuple(commands))
     layers = [] if named is None else [file.of_command(), file.of_all()]
     if peer is not None:
@@ -133,14 +133,14 @@ def _refuse_address(command: Command, peer: str, words: Sequence[str]) -> None:
     Raises:
         UsageError: it was: the second word could be a port, and there are no such files.
     """
-    if PEER not in command.parameters or len(words) < len(_ADDRESS) or any(map(os.path.lexists, words[:2])):
+    if opt.PEER not in command.parameters or len(words) < len(_ADDRESS) or any(map(os.path.lexists, words[:2])):
         return
     try:
-        PORT.kind.parse(words[1:])
+        opt.PORT.kind.parse(words[1:])
     except ValueError:
         return
     address = " ".join(words[:2])
-    raise UsageError(f"{NAMED_PEER.long} {peer} stands for the parameters peer and port: leave out {address}")
+    raise UsageError(f"{opt.NAMED_PEER.long} {peer} stands for the parameters peer and port: leave out {address}")
 
 
 def default_path(environment: Mapping[str, str]) -> str:
@@ -198,7 +198,7 @@ class _File:
         if content is None:
             names = [found.removeprefix(f"{_PEERS}.") for found in self._tables if found.startswith(f"{_PEERS}.")]
             there = f"there are {', '.join(names)}" if names else "it names no peers"
-            raise UsageError(f"{NAMED_PEER.long} {name}: {self._path} has no table [{table}]: {there}")
+            raise UsageError(f"{opt.NAMED_PEER.long} {name}: {self._path} has no table [{table}]: {there}")
         parameters: dict[str, tuple[str, ...]] = {}
         for key, parameter in _ADDRESS.items():
             if key not in content:
@@ -313,12 +313,12 @@ def _by_name(commands: Iterable[Command]) -> dict[str, Option[object]]:
 
 def _rows(command: Command) -> Iterator[Option[object]]:
     """The rows of a command that a file may give."""
-    return (row for row in command.options() if row.is_configurable and row.long != CONFIG.long)
+    return (row for row in command.options() if row.is_configurable and row.long != opt.CONFIG.long)
 
 
 def _has_peers(command: Command) -> bool:
     """Whether a peer can be named to a command."""
-    return any(row.long == NAMED_PEER.long for row in command.options())
+    return any(row.long == opt.NAMED_PEER.long for row in command.options())
 
 
 def _words(kind: Kind[object], value: object) -> Iterator[str]:

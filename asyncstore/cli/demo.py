@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import anyio.to_thread
 
-from asyncstore.cli.commands import KEEP, SEND
+from asyncstore.cli import commands as cmd
+from asyncstore.cli import options as opt
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.grammar import parse
 from asyncstore.cli.loop import interrupts, run_loop
-from asyncstore.cli.options import ASSOCIATIONS, PROGRESS
 from asyncstore.cli.page import broken, page_width
 from asyncstore.cli.sending import send
 from asyncstore.cli.standard_output import put
@@ -62,7 +62,7 @@ async def _demo(parsed: Parsed) -> int:
 async def _write_send_compare(parsed: Parsed) -> int:
     """Do it, and clean up whatever happens; the exit code."""
     _say("A synthetic archive, a storage SCP to send it to, and a look at what arrives. No patient is real.", indent=0)
-    with _folder(keep=parsed[KEEP]) as folder:
+    with _folder(keep=parsed[cmd.KEEP]) as folder:
         sent, received = folder / "archive", folder / "received"
         archive = await anyio.to_thread.run_sync(write_archive, sent)
         _say(f"1. A synthetic archive: {_describe(archive)}.")
@@ -93,8 +93,8 @@ def _describe(archive: Archive) -> str:
 
 def _send_options(parsed: Parsed, port: int, folder: Path) -> Parsed:
     """The command line of ``send`` that this demo stands for."""
-    words = ["--progress", parsed[PROGRESS], "--associations", str(parsed[ASSOCIATIONS] or "auto")]
-    return parse(SEND, [*words, "127.0.0.1", str(port), str(folder)], {})
+    words = ["--progress", parsed[opt.PROGRESS], "--associations", str(parsed[opt.ASSOCIATIONS] or "auto")]
+    return parse(cmd.SEND, [*words, "127.0.0.1", str(port), str(folder)], {})
 
 
 @contextmanager

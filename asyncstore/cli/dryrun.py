@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from asyncstore.cli import options as opt
 from asyncstore.cli.engine import refuse_missing
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED
 from asyncstore.cli.findings import look_into
-from asyncstore.cli.options import INPUTS, NO_HALT, PEER, PORT, QUIET, REPEAT
 from asyncstore.cli.page import broken, page_width
 from asyncstore.cli.proposal import proposal_of
 from asyncstore.cli.standard_output import put
@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 
 async def dry_run(parsed: Parsed) -> int:
     """Look into everything, print what was found, and return the exit code."""
-    if not parsed[NO_HALT]:
-        refuse_missing(parsed[INPUTS])
+    if not parsed[opt.NO_HALT]:
+        refuse_missing(parsed[opt.INPUTS])
     findings = await look_into(parsed, proposal_of(parsed))
-    if not parsed[QUIET]:
-        times = f", each {parsed[REPEAT]} times" if parsed[REPEAT] > 1 else ""
-        put(*findings.report(f"to {address_of(parsed[PEER], parsed[PORT])}: ", times, page_width()))
-        if findings.refused and not parsed[NO_HALT]:
-            halts = (
-                f"Without {NO_HALT.long} ({NO_HALT.short}) the run ends at the first of these: what stands behind it"
-            )
-            put("", *broken(f"{halts} is not sent.", page_width()))
+    if not parsed[opt.QUIET]:
+        times = f", each {parsed[opt.REPEAT]} times" if parsed[opt.REPEAT] > 1 else ""
+        put(*findings.report(f"to {address_of(parsed[opt.PEER], parsed[opt.PORT])}: ", times, page_width()))
+        if findings.refused and not parsed[opt.NO_HALT]:
+            without = f"Without {opt.NO_HALT.long} ({opt.NO_HALT.short})"
+            halts = f"{without} the run ends at the first of these, and the files behind it are not sent."
+            put("", *broken(halts, page_width()))
     return findings.exit_code if findings.sendable else EXIT_NOT_ATTEMPTED

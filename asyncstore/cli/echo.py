@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from asyncstore.cli.commands import COUNT, INTERVAL
+from asyncstore.cli import commands as cmd
+from asyncstore.cli import options as opt
 from asyncstore.cli.engine import sender_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_OK
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import interrupts, run_loop
-from asyncstore.cli.options import PEER, PORT, QUIET
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.standard_output import put
 from asyncstore.errors import AsyncstoreError
@@ -33,7 +33,7 @@ def run(parsed: Parsed) -> int:
 
 async def _echo(parsed: Parsed, identity: UserIdentity | None) -> int:
     """Ask until it has been often enough, something fails, or someone interrupts."""
-    count, answers = parsed[COUNT], _Answers(quiet=parsed[QUIET])
+    count, answers = parsed[cmd.COUNT], _Answers(quiet=parsed[opt.QUIET])
     error: AsyncstoreError | None = None
     with logging_to(logging.StreamHandler(), parsed, "echoscu"):
         with anyio.CancelScope() as scope, interrupts(scope.cancel):
@@ -55,11 +55,13 @@ async def _ask(parsed: Parsed, sender: Sender, count: int, answers: _Answers) ->
         async for seconds in echoes:
             if not answers.seconds:
                 opened = _milliseconds(monotonic() - begun - seconds)
-                answers.say(f"{address_of(parsed[PEER], parsed[PORT])} accepted the association within {opened}")
+                answers.say(
+                    f"{address_of(parsed[opt.PEER], parsed[opt.PORT])} accepted the association within {opened}"
+                )
             answers.add(seconds)
             if len(answers.seconds) == count:
                 return
-            await anyio.sleep(parsed[INTERVAL])
+            await anyio.sleep(parsed[cmd.INTERVAL])
 
 
 class _Answers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.options import READ_DATASET, READ_FILE_ONLY
+from asyncstore.cli import options as opt
 from asyncstore.prepare.file_format import FileFormat
 
 if TYPE_CHECKING:
@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 def format_of(parsed: Parsed) -> FileFormat:
     """Which files are taken for instances."""
-    if parsed[READ_FILE_ONLY]:
+    if parsed[opt.READ_FILE_ONLY]:
         return FileFormat.WITH_META
-    return FileFormat.BARE if parsed[READ_DATASET] else FileFormat.ANY
+    return FileFormat.BARE if parsed[opt.READ_DATASET] else FileFormat.ANY

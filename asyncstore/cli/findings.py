@@ -13,11 +13,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.cli import options as opt
 from asyncstore.cli.engine import conversion_of, paths_of, walk_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.file_format import format_of
 from asyncstore.cli.loop import every
-from asyncstore.cli.options import PROGRESS, QUIET, WORKERS
 from asyncstore.cli.outlook import NOT_AT_ALL, Fate, Outlook
 from asyncstore.cli.page import aligned, broken
 from asyncstore.cli.text.hints import hints_for
@@ -51,10 +51,10 @@ _FRAME = 0.25
 async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
     """Look into everything that the command line names; on a terminal it is counted meanwhile."""
     invents = conversion_of(parsed).invent is not None
-    pool = Pool(parsed[WORKERS], format_of(parsed))
+    pool = Pool(parsed[opt.WORKERS], format_of(parsed))
     outlook = None if proposal == _PLANNED else Outlook(proposal, pool, conversion_of(parsed))
     findings = Findings(proposal, outlook, counts_repeats=not invents and walk_of(parsed).repeat == 1)
-    counter = _Counter(findings, shown=sys.stderr.isatty() and parsed[PROGRESS] != "off" and not parsed[QUIET])
+    counter = _Counter(findings, shown=sys.stderr.isatty() and parsed[opt.PROGRESS] != "off" and not parsed[opt.QUIET])
     with paths_of(parsed) as paths, counter, every(_FRAME, counter.refresh):
         survey = Survey(paths, walk_of(parsed), pool)
         try:

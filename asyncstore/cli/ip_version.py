@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.options import IPV4, IPV6
+from asyncstore.cli import options as opt
 
 if TYPE_CHECKING:
     from asyncstore.cli.table import Parsed
@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 def ip_version_of(parsed: Parsed) -> int | None:
     """The IP version that is asked for, if one is."""
-    if parsed[IPV4]:
+    if parsed[opt.IPV4]:
         return 4
-    return 6 if parsed[IPV6] else None
+    return 6 if parsed[opt.IPV6] else None

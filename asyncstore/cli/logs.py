@@ -12,8 +12,8 @@ import logging
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from asyncstore.cli import options as opt
 from asyncstore.cli.log_levels import LEVELS, SILENT, TRACE, level_letter
-from asyncstore.cli.options import DEBUG, LOG_CONFIG, LOG_LEVEL, QUIET, VERBOSE, VERBOSE_PC
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.observe.readable import printable
 
@@ -38,13 +38,13 @@ class _Letters(logging.Formatter):
 
 def level_of(parsed: Parsed) -> int:
     """The lowest level that is shown."""
-    if parsed[QUIET]:
+    if parsed[opt.QUIET]:
         return SILENT
-    if parsed[DEBUG]:
+    if parsed[opt.DEBUG]:
         return logging.DEBUG
-    if parsed[VERBOSE]:
+    if parsed[opt.VERBOSE]:
         return logging.INFO
-    named = parsed[LOG_LEVEL]
+    named = parsed[opt.LOG_LEVEL]
     return logging.WARNING if named is None else LEVELS[named]
 
 
@@ -60,7 +60,7 @@ def logging_to(handler: logging.Handler, parsed: Parsed, program: str = _OURS) -
     Raises:
         UsageError: the file that ``-lc`` names cannot be used, or ``+v`` asks for lines that are not shown.
     """
-    path = parsed[LOG_CONFIG]
+    path = parsed[opt.LOG_CONFIG]
     with ExitStack() as stack:
         if path is None:
             stack.enter_context(_from_level(level_of(parsed), handler))
@@ -68,7 +68,7 @@ def logging_to(handler: logging.Handler, parsed: Parsed, program: str = _OURS) -
             from asyncstore.cli.log_config import logging_as  # noqa: PLC0415 - few runs have such a file
 
             stack.enter_context(logging_as(path, handler, program))
-        stack.enter_context(_contexts_as_wanted(wanted=parsed[VERBOSE_PC]))
+        stack.enter_context(_contexts_as_wanted(wanted=parsed[opt.VERBOSE_PC]))
         logger = logging.getLogger(f"{_OURS}.cli")
         try:
             yield logger
@@ -79,7 +79,7 @@ def logging_to(handler: logging.Handler, parsed: Parsed, program: str = _OURS) -
 
 def log_end(logger: logging.Logger, error: AsyncstoreError, parsed: Parsed) -> None:
     """Log why a command ends, where a file decides what is logged: who reads that log looks for it there."""
-    if parsed[LOG_CONFIG] is not None:
+    if parsed[opt.LOG_CONFIG] is not None:
         logger.critical("%s", printable(str(error)))
 
 
@@ -114,7 +114,7 @@ def _contexts_as_wanted(*, wanted: bool) -> Iterator[None]:
     logger = logging.getLogger(_NEGOTIATION)
     before, level = logger.level, logger.getEffectiveLevel()
     if wanted and level > logging.INFO:
-        raise UsageError(f"{VERBOSE_PC.short}/{VERBOSE_PC.long} needs a log level of info or below")
+        raise UsageError(f"{opt.VERBOSE_PC.short}/{opt.VERBOSE_PC.long} needs a log level of info or below")
     if level > logging.DEBUG and not wanted:
         logger.setLevel(max(level, logging.WARNING))
     try:

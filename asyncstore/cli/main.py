@@ -20,17 +20,17 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from asyncstore.cli import options as opt
+from asyncstore.cli import tls_options as tls_opt
 from asyncstore.cli.commands import COMMANDS
 from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_OK
 from asyncstore.cli.grammar import check, tokenize, without_secret
 from asyncstore.cli.help import Style, command_help, program_help, version_text
 from asyncstore.cli.kinds import Secret
 from asyncstore.cli.meant import closest, did_you_mean
-from asyncstore.cli.options import ARGUMENTS, CONFIG, NAMED_PEER, QUIET, VERSION
 from asyncstore.cli.page import width_of
 from asyncstore.cli.standard_output import discard, put
 from asyncstore.cli.table import VARIABLES
-from asyncstore.cli.tls_options import LIST_CIPHERS, LIST_PROFILES
 from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
 from asyncstore.observe.readable import printable
 
@@ -77,7 +77,7 @@ def _program(words: Sequence[str]) -> int:
     if name in ("-h", "--help", "help"):
         _print_help(lambda style, width: program_help(COMMANDS.values(), style, width), sys.stdout)
         return EXIT_OK
-    if name == VERSION.long:
+    if name == opt.VERSION.long:
         _print_versions()
         return EXIT_OK
     command = COMMANDS.get(name)
@@ -92,21 +92,23 @@ def _command(command: Command, words: Sequence[str]) -> int:
     if not words and command.parameters:
         _print_help(lambda style, width: command_help(command, style, width), sys.stderr)
         return EXIT_NOT_ATTEMPTED
-    if list(words) == [VERSION.long]:  # it is the same for all of them, so only storescu's command has it as an option
-        return _answer(command, VERSION.long)
+    if list(words) == [
+        opt.VERSION.long
+    ]:  # it is the same for all of them, so only storescu's command has it as an option
+        return _answer(command, opt.VERSION.long)
     try:
         tokens = tokenize(command, words)
         exit_option = tokens.exit_option()
         if exit_option is not None:
             return _answer(command, exit_option)
-        if any(given.row is ARGUMENTS for given in tokens.options):
+        if any(given.row is opt.ARGUMENTS for given in tokens.options):
             _show_arguments(command, tokens)
         layers, remarks = _from_files(command, tokens)
         parsed = check(command, tokens, os.environ, layers)
     except UsageError as error:
         _say(f"{command.program}: {printable(str(error))}; see {command.program} --help", sys.stderr)
         return EXIT_NOT_ATTEMPTED
-    if QUIET not in parsed:
+    if opt.QUIET not in parsed:
         for remark in (*remarks, *_unread_variables()):
             _say(f"W: {printable(remark)}", sys.stderr)
     _forget_secrets()
@@ -115,8 +117,8 @@ def _command(command: Command, words: Sequence[str]) -> int:
 
 def _from_files(command: Command, tokens: Tokens) -> tuple[Sequence[Layer], Sequence[str]]:
     """What configuration files say, and what is to be said about them; none is looked for unless one is asked for."""
-    asking = any(given.row.long in (CONFIG.long, NAMED_PEER.long) for given in tokens.options)
-    if not _has_config(command) or not (asking or os.environ.get(CONFIG.variable)):
+    asking = any(given.row.long in (opt.CONFIG.long, opt.NAMED_PEER.long) for given in tokens.options)
+    if not _has_config(command) or not (asking or os.environ.get(opt.CONFIG.variable)):
         return (), ()
     from asyncstore.cli.config import configured  # noqa: PLC0415 - few command lines need it
 
@@ -149,17 +151,17 @@ def _forget_secrets() -> None:
 
 def _has_config(command: Command) -> bool:
     """Whether configuration files concern a command at all."""
-    return any(row is CONFIG for row in command.options())
+    return any(row is opt.CONFIG for row in command.options())
 
 
 def _answer(command: Command, option: str) -> int:
     """Do what an option that exits asks for."""
-    if option == VERSION.long:
+    if option == opt.VERSION.long:
         _print_versions()
-    elif option in (LIST_CIPHERS.long, LIST_PROFILES.long):
+    elif option in (tls_opt.LIST_CIPHERS.long, tls_opt.LIST_PROFILES.long):
         from asyncstore.cli.tls_lists import cipher_suite_list, profile_list  # noqa: PLC0415 - few ask for them
 
-        _say(cipher_suite_list() if option == LIST_CIPHERS.long else profile_list(), sys.stdout)
+        _say(cipher_suite_list() if option == tls_opt.LIST_CIPHERS.long else profile_list(), sys.stdout)
     else:
         _print_help(lambda style, width: command_help(command, style, width), sys.stdout)
     return EXIT_OK
@@ -178,7 +180,7 @@ def _run(command: Command, parsed: Parsed) -> int:
         run: Callable[[Parsed], int] = import_module(f"asyncstore.cli.{command.name}").run
         return run(parsed)
     except AsyncstoreError as error:
-        if QUIET not in parsed:
+        if opt.QUIET not in parsed:
             _say(f"{command.program}: {printable(str(error))}", sys.stderr)
             from asyncstore.cli.text.hints import hint_of  # noqa: PLC0415 - for this message only
 

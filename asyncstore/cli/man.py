@@ -8,14 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncstore import __version__
+from asyncstore.cli import exits
 from asyncstore.cli.commands import COMMANDS
-from asyncstore.cli.exits import (
-    EXIT_BROKEN_PIPE,
-    EXIT_INTERRUPTED,
-    EXIT_NOT_ATTEMPTED,
-    EXIT_NOT_STORED,
-    EXIT_OK,
-)
 from asyncstore.cli.help import SUMMARY
 from asyncstore.cli.log4cplus import loggers_of
 from asyncstore.cli.standard_output import put
@@ -26,20 +20,20 @@ if TYPE_CHECKING:
     from asyncstore.cli.table import Command, Group, Option, Parsed
 
 _EXIT_CODES = (
-    (EXIT_OK, "all that was asked for was done: every file stored, every echo answered"),
+    (exits.EXIT_OK, "all that was asked for was done: every file stored, every echo answered"),
     (
-        EXIT_NOT_ATTEMPTED,
+        exits.EXIT_NOT_ATTEMPTED,
         (
             "nothing could be attempted: bad usage, no input, no association; or an echo was not answered, or standard "
             "output could not be written"
         ),
     ),
     (
-        EXIT_NOT_STORED,
+        exits.EXIT_NOT_STORED,
         "the run ended, and some file was not stored, or (scan) could not be, or --json not be written to its end",
     ),
-    (EXIT_INTERRUPTED, "interrupted by SIGINT or SIGTERM"),
-    (EXIT_BROKEN_PIPE, "nobody reads standard output any more"),
+    (exits.EXIT_INTERRUPTED, "interrupted by SIGINT or SIGTERM"),
+    (exits.EXIT_BROKEN_PIPE, "nobody reads standard output any more"),
 )
 _ENVIRONMENT = (
     (
@@ -100,7 +94,7 @@ _LOGGING = (
 def run(parsed: Parsed) -> int:  # noqa: ARG001 - what every command takes
     """Run the command and return its exit code."""
     put(*page())
-    return EXIT_OK
+    return exits.EXIT_OK
 
 
 def page() -> Iterator[str]:

@@ -24,13 +24,13 @@ import logging
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.commands import CHECKED_PEER, PEER_CHECK, SCAN_JSON
+from asyncstore.cli import commands as cmd
+from asyncstore.cli import options as opt
 from asyncstore.cli.engine import sender_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED
 from asyncstore.cli.findings import look_into
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import run_loop
-from asyncstore.cli.options import PEER, PORT, QUIET, STANDARD_STREAM
 from asyncstore.cli.page import broken, page_width
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.standard_output import put
@@ -66,9 +66,9 @@ async def _scan(parsed: Parsed, identity: UserIdentity | None) -> int:
         code = findings.exit_code if failure is None else EXIT_NOT_ATTEMPTED
         if file is not None:
             _write(file, parsed, _lines(findings, peer, code))
-        if parsed[SCAN_JSON] == STANDARD_STREAM:
+        if parsed[cmd.SCAN_JSON] == opt.STANDARD_STREAM:
             put(*_lines(findings, peer, code))
-        elif not parsed[QUIET]:
+        elif not parsed[opt.QUIET]:
             width = page_width()
             put(*findings.report(width=width))
             put(*(line for said in _peer_lines(findings, peer) for line in broken(said, width)))
@@ -79,9 +79,9 @@ async def _scan(parsed: Parsed, identity: UserIdentity | None) -> int:
 
 def _peer(parsed: Parsed) -> tuple[str, int] | None:
     """The peer to ask, if one is to be asked."""
-    if CHECKED_PEER in parsed:
-        return parsed[PEER], parsed[PORT]
-    return parsed[PEER_CHECK]
+    if cmd.CHECKED_PEER in parsed:
+        return parsed[opt.PEER], parsed[opt.PORT]
+    return parsed[cmd.PEER_CHECK]
 
 
 async def _ask(
@@ -90,7 +90,7 @@ async def _ask(
     """Ask the peer what it accepts; why that could not be done, if it could not."""
     host, port = peer
     try:
-        async with sender_of(parsed.naming({PEER.key: (host,), PORT.key: (str(port),)}), identity) as sender:
+        async with sender_of(parsed.naming({opt.PEER.key: (host,), opt.PORT.key: (str(port),)}), identity) as sender:
             answers = await sender.negotiate(findings.pairs)
     except AsyncstoreError as error:
         return error
@@ -162,14 +162,14 @@ def _json_file(parsed: Parsed, stack: ExitStack) -> io.FileIO | None:
     Raises:
         UsageError: it cannot be written.
     """
-    target = parsed[SCAN_JSON]
-    if target is None or target == STANDARD_STREAM:
+    target = parsed[cmd.SCAN_JSON]
+    if target is None or target == opt.STANDARD_STREAM:
         return None
     try:
         with interruptible():
             return stack.enter_context(io.FileIO(target, "w", opener=private))
     except OSError as error:
-        raise UsageError(f"{SCAN_JSON.long} {target}: cannot write it: {error.strerror}") from None
+        raise UsageError(f"{cmd.SCAN_JSON.long} {target}: cannot write it: {error.strerror}") from None
 
 
 def _write(file: io.FileIO, parsed: Parsed, lines: Iterable[str]) -> None:
@@ -184,6 +184,6 @@ def _write(file: io.FileIO, parsed: Parsed, lines: Iterable[str]) -> None:
             while rest:
                 rest = rest[file.write(rest) :]
     except OSError as error:
-        failure = WriteFailed(f"{SCAN_JSON.long} {parsed[SCAN_JSON]}: cannot write it: {error.strerror}")
-        failure.add_note(f"Name a file that lies elsewhere, or {STANDARD_STREAM} for standard output.")
+        failure = WriteFailed(f"{cmd.SCAN_JSON.long} {parsed[cmd.SCAN_JSON]}: cannot write it: {error.strerror}")
+        failure.add_note(f"Name a file that lies elsewhere, or {opt.STANDARD_STREAM} for standard output.")
         raise failure from error

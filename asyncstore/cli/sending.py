@@ -19,27 +19,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from asyncstore import __version__
-from asyncstore.cli.commands import SEND
+from asyncstore.cli import commands as cmd
+from asyncstore.cli import options as opt
 from asyncstore.cli.engine import paths_of, refuse_missing, renamer_of, sender_of, walk_of
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.logs import log_end, logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
-from asyncstore.cli.options import (
-    ASSOCIATIONS,
-    CALLED_AE_TITLE,
-    DRY_RUN,
-    FILES_FROM,
-    INPUTS,
-    JSON,
-    NO_HALT,
-    PEER,
-    PORT,
-    PROGRESS,
-    QUIET,
-    RENAME,
-    REPEAT,
-    STANDARD_STREAM,
-)
 from asyncstore.cli.outcomes import OutcomeLines
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.text.hints import hint_of, hints_for
@@ -56,7 +41,6 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Iterator
 
-    from asyncstore.cli.options import When
     from asyncstore.cli.table import Parsed
     from asyncstore.model import Outcome
     from asyncstore.observe.display import Display
@@ -72,7 +56,7 @@ _FRAME = 0.25
 
 def run(parsed: Parsed) -> int:
     """Send, or say what would be sent, and return the exit code."""
-    if parsed[DRY_RUN]:
+    if parsed[opt.DRY_RUN]:
         from asyncstore.cli.dryrun import dry_run  # noqa: PLC0415 - few runs are to say what they would do
 
         return run_loop(dry_run(parsed))
@@ -81,21 +65,23 @@ def run(parsed: Parsed) -> int:
 
 async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
     """Store what the command line names and return the exit code."""
-    if not parsed[NO_HALT]:
-        refuse_missing(parsed[INPUTS])
-    output = open_output(sys.stderr, quiet=parsed[QUIET])
+    if not parsed[opt.NO_HALT]:
+        refuse_missing(parsed[opt.INPUTS])
+    output = open_output(sys.stderr, quiet=parsed[opt.QUIET])
     with ExitStack() as stack:
         paths = stack.enter_context(paths_of(parsed))
         display = open_display(output, _title(parsed), _progress(parsed))
         logger = stack.enter_context(logging_to(LogLines(display), parsed, "storescu"))
         sender = sender_of(parsed, identity)  # it may ask for a key's password: before anything else is on the screen
         json_lines = _json_lines(parsed, logger)
-        tally = Tally(monotonic(), counts_repeats=parsed[REPEAT] == 1)
-        watch = _Watch(display, tally, OutcomeLines(logger, halts=not parsed[NO_HALT]), json_lines, renamer_of(parsed))
+        tally = Tally(monotonic(), counts_repeats=parsed[opt.REPEAT] == 1)
+        watch = _Watch(
+            display, tally, OutcomeLines(logger, halts=not parsed[opt.NO_HALT]), json_lines, renamer_of(parsed)
+        )
         stack.enter_context(interrupts(watch.interrupt))  # what has a start has a summary, and the exit code it tells
         if json_lines is not None:
             stack.enter_context(json_lines)
-            json_lines.start(parsed[PEER], parsed[PORT], __version__)
+            json_lines.start(parsed[opt.PEER], parsed[opt.PORT], __version__)
         with display:
             await _store(sender, parsed, paths, watch)
         return _conclude(parsed, output, watch, logger)
@@ -211,16 +197,16 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Log
         ending = Ending(
             seconds,
             progress.associations_opened if progress is not None else 0,
-            at_a_time=parsed[ASSOCIATIONS],
+            at_a_time=parsed[opt.ASSOCIATIONS],
             interrupted=bool(watch.signals),
             is_cut_short=progress is not None and progress.is_cut_short,
-            repeat=parsed[REPEAT],
+            repeat=parsed[opt.REPEAT],
             details=tuple(_details(parsed, watch)),
         )
         print_summary(output, watch.tally, ending)
     if watch.error is not None:
         log_end(logger, watch.error, parsed)
-        watch.display.log(f"{SEND.program}: {watch.error}", "red")
+        watch.display.log(f"{cmd.SEND.program}: {watch.error}", "red")
         hint = hint_of(watch.error)
         if hint is not None:
             watch.display.log(hint)
@@ -232,13 +218,14 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Log
 def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
     """What else there is to know when a run is over, and what to do next."""
     if watch.is_halted:
-        yield f"Stopped at the first file that was not stored; with {NO_HALT.long} ({NO_HALT.short}) it goes on."
+        goes_on = f"with {opt.NO_HALT.long} ({opt.NO_HALT.short}) it goes on."
+        yield f"Stopped at the first file that was not stored; {goes_on}"
     if watch.renamer is not None and watch.renamer.failed:
         yield f"{counted(watch.renamer.failed, 'file')} could not be renamed, and kept the name."
     if watch.json_lines is not None and watch.json_lines.is_incomplete:
-        yield f"Not every outcome could be written to {parsed[JSON]}, so the exit code is not 0: see above."
-    elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[JSON] != STANDARD_STREAM:
-        yield f"Every outcome: {parsed[JSON]}"
+        yield f"Not every outcome could be written to {parsed[opt.JSON]}, so the exit code is not 0: see above."
+    elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[opt.JSON] != opt.STANDARD_STREAM:
+        yield f"Every outcome: {parsed[opt.JSON]}"
     yield from hints_for(text for reason in watch.tally.reasons for text in _texts_of(reason))
     yield from _next_steps(parsed, watch.tally)
 
@@ -251,37 +238,37 @@ def _texts_of(reason: Reason) -> Iterator[str]:
 
 def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
     """How to learn which files were not stored, and how to store what another run may."""
-    if tally.unstored > 1 and parsed[JSON] is None:
-        yield f"Add {JSON.long} FILE to have every file's outcome written there."
+    if tally.unstored > 1 and parsed[opt.JSON] is None:
+        yield f"Add {opt.JSON.long} FILE to have every file's outcome written there."
     if not tally.unstored - tally.not_sent + tally.withdrawn:
         return
-    if parsed[FILES_FROM] is not None or not all(map(os.path.isdir, parsed[INPUTS])):
+    if parsed[opt.FILES_FROM] is not None or not all(map(os.path.isdir, parsed[opt.INPUTS])):
         return  # a file that is named is not found under its new name
-    if parsed[RENAME]:
+    if parsed[opt.RENAME]:
         yield "Run the same command again to send the rest: it passes over what is named .done."
     elif tally.done > tally.unstored:
-        yield f"Add {RENAME.long} ({RENAME.short}): stored files become X.done, and later runs pass over them."
+        yield f"Add {opt.RENAME.long} ({opt.RENAME.short}): stored files become X.done, and later runs pass over them."
 
 
 def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:
     """Where outcomes are written for machines, if anywhere."""
-    target = parsed[JSON]
+    target = parsed[opt.JSON]
     if target is None:
         return None
     try:
         with interruptible():
-            return JsonLines.open(None if target == STANDARD_STREAM else target, logger.error)
+            return JsonLines.open(None if target == opt.STANDARD_STREAM else target, logger.error)
     except OSError as error:
-        raise UsageError(f"{JSON.long} {target}: cannot write it: {error.strerror}") from None
+        raise UsageError(f"{opt.JSON.long} {target}: cannot write it: {error.strerror}") from None
 
 
-def _progress(parsed: Parsed) -> When:
+def _progress(parsed: Parsed) -> opt.When:
     """What to show of the progress: a display and JSON lines on the same terminal would overwrite each other."""
-    is_written_over = parsed[JSON] == STANDARD_STREAM and sys.stdout.isatty()
-    return "off" if parsed[QUIET] or is_written_over else parsed[PROGRESS]
+    is_written_over = parsed[opt.JSON] == opt.STANDARD_STREAM and sys.stdout.isatty()
+    return "off" if parsed[opt.QUIET] or is_written_over else parsed[opt.PROGRESS]
 
 
 def _title(parsed: Parsed) -> str:
     """What is sent where."""
-    peer = address_of(printable(parsed[PEER]), parsed[PORT])
-    return f"asyncstore {__version__}: sending to {peer} ({parsed[CALLED_AE_TITLE]})"
+    peer = address_of(printable(parsed[opt.PEER]), parsed[opt.PORT])
+    return f"asyncstore {__version__}: sending to {peer} ({parsed[opt.CALLED_AE_TITLE]})"

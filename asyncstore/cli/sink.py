@@ -13,24 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.commands import (
-    GROUP_READABLE,
-    IDLE_TIMEOUT,
-    LATENCY,
-    MAX_ASSOCIATIONS,
-    OUTPUT,
-    SINK_AE_TITLE,
-    SINK_ASYNC_OPS,
-    SINK_HOST,
-    SINK_MAX_PDU,
-    SINK_PORT,
-    STATUS,
-)
+from asyncstore.cli import commands as cmd
+from asyncstore.cli import options as opt
 from asyncstore.cli.exits import EXIT_OK
 from asyncstore.cli.ip_version import ip_version_of
 from asyncstore.cli.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
-from asyncstore.cli.options import IPV6, QUIET
 from asyncstore.cli.tls import tls_of
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.readable import counted, format_bytes, format_count
@@ -51,26 +39,26 @@ def run(parsed: Parsed) -> int:
 
 async def _sink(parsed: Parsed) -> int:
     """Receive until interrupted."""
-    title, output = parsed[SINK_AE_TITLE], parsed[OUTPUT]
-    host = parsed[SINK_HOST] if SINK_HOST in parsed or not parsed[IPV6] else _IPV6_LOOPBACK
+    title, output = parsed[cmd.SINK_AE_TITLE], parsed[cmd.OUTPUT]
+    host = parsed[cmd.SINK_HOST] if cmd.SINK_HOST in parsed or not parsed[opt.IPV6] else _IPV6_LOOPBACK
     with logging_to(logging.StreamHandler(), parsed):
         tls = tls_of(parsed)
         async with Sink(
             host=host,
-            port=parsed[SINK_PORT],
+            port=parsed[cmd.SINK_PORT],
             ae_title=title,
             output=None if output is None else Path(output),
-            latency=parsed[LATENCY],
-            status=parsed[STATUS],
-            max_pdu=parsed[SINK_MAX_PDU],
-            max_associations=parsed[MAX_ASSOCIATIONS],
-            async_operations=parsed[SINK_ASYNC_OPS],
-            idle_timeout=parsed[IDLE_TIMEOUT],
-            group_readable=parsed[GROUP_READABLE],
+            latency=parsed[cmd.LATENCY],
+            status=parsed[cmd.STATUS],
+            max_pdu=parsed[cmd.SINK_MAX_PDU],
+            max_associations=parsed[cmd.MAX_ASSOCIATIONS],
+            async_operations=parsed[cmd.SINK_ASYNC_OPS],
+            idle_timeout=parsed[cmd.IDLE_TIMEOUT],
+            group_readable=parsed[cmd.GROUP_READABLE],
             tls=tls,
             ip_version=ip_version_of(parsed),
         ) as sink:
-            report = _Report(sink, quiet=parsed[QUIET])
+            report = _Report(sink, quiet=parsed[opt.QUIET])
             over_tls = "" if tls is None else ", over TLS"
             stopped = asyncio.Event()
             with interrupts(stopped.set), every(_REPORT_INTERVAL, report.counts):

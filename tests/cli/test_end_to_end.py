@@ -509,7 +509,7 @@ class TestDryRun:
         assert done.out.splitlines()[-2:] == ["cannot be sent: 1 file", f"  1    {why}  such as {image}"]
 
     async def test_it_says_that_a_run_would_stop_at_what_cannot_be_sent(self, archive):
-        halts = "Without --no-halt (-nh) the run ends at the first of these: what stands behind it is not sent."
+        halts = "Without --no-halt (-nh) the run ends at the first of these, and the files behind it are not sent."
         done = await asyncstore("send", "--dry-run", "pacs.invalid", "104", archive)
         assert (done.returncode, done.out.splitlines()[-2:]) == (2, ["", halts])
         done = await asyncstore("send", "--dry-run", "pacs.invalid", "104", archive / "below")
