@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncstore.cli.commands import COMMANDS
+from asyncstore.cli.options.command_table import COMMANDS
 from asyncstore.cli.text import hints
 
 _PRODUCT = Path(__file__).parent.parent / "asyncstore"

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from asyncstore import Result, Sink, TlsOptions
-from asyncstore.cli.commands import SEND
-from asyncstore.cli.grammar import parse
+from asyncstore.cli.options.command_table import SEND
+from asyncstore.cli.options.grammar import parse
 from asyncstore.cli.text.hints import hint_of
 from asyncstore.cli.tls import tls_of
 from asyncstore.errors import NotTls, OurCertificateRefused, PeerCertificateRefused, TlsInterrupted
@@ -276,6 +276,6 @@ async def test_lists_are_printed_whatever_else_is_there(option, words):
 
 
 def test_without_tls_nothing_is_loaded_for_it():
-    program = "import asyncstore.cli.sending, asyncstore.cli.sink, sys; print(*sys.modules)"
+    program = "import asyncstore.cli.commands.sending, asyncstore.cli.commands.sink, sys; print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert ".network.tls" not in ended.stdout

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from asyncstore.cli import options as opt
 from asyncstore.cli.file_format import format_of
 from asyncstore.cli.ip_version import ip_version_of
+from asyncstore.cli.options import rows as opt
 from asyncstore.cli.proposal import proposal_of, too_long
 from asyncstore.cli.tls import tls_of
 from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from io import FileIO
 
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
     from asyncstore.protocol.associate import UserIdentity
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.cli import options as opt
+from asyncstore.cli.options import rows as opt
 from asyncstore.prepare.file_format import FileFormat
 
 if TYPE_CHECKING:
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
 
 
 def format_of(parsed: Parsed) -> FileFormat:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.cli import options as opt
+from asyncstore.cli.options import rows as opt
 
 if TYPE_CHECKING:
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
 
 
 def ip_version_of(parsed: Parsed) -> int | None:

@@ -20,17 +20,17 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from asyncstore.cli import options as opt
-from asyncstore.cli import tls_options as tls_opt
-from asyncstore.cli.commands import COMMANDS
 from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_OK
-from asyncstore.cli.grammar import check, tokenize, without_secret
-from asyncstore.cli.help import Style, command_help, program_help, version_text
-from asyncstore.cli.kinds import Secret
-from asyncstore.cli.meant import closest, did_you_mean
-from asyncstore.cli.page import width_of
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import tls_rows as tls_opt
+from asyncstore.cli.options.command_table import COMMANDS
+from asyncstore.cli.options.grammar import check, tokenize, without_secret
+from asyncstore.cli.options.kinds import Secret
+from asyncstore.cli.options.suggestions import closest, did_you_mean
+from asyncstore.cli.options.table import VARIABLES
 from asyncstore.cli.standard_output import discard, put
-from asyncstore.cli.table import VARIABLES
+from asyncstore.cli.text.help import Style, command_help, program_help, version_text
+from asyncstore.cli.text.page import width_of
 from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
 from asyncstore.observe.readable import printable
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
-    from asyncstore.cli.grammar import Layer, Tokens
-    from asyncstore.cli.table import Command, Parsed
+    from asyncstore.cli.options.grammar import Layer, Tokens
+    from asyncstore.cli.options.table import Command, Parsed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,7 +120,7 @@ def _from_files(command: Command, tokens: Tokens) -> tuple[Sequence[Layer], Sequ
     asking = any(given.row.long in (opt.CONFIG.long, opt.NAMED_PEER.long) for given in tokens.options)
     if not _has_config(command) or not (asking or os.environ.get(opt.CONFIG.variable)):
         return (), ()
-    from asyncstore.cli.config import configured  # noqa: PLC0415 - few command lines need it
+    from asyncstore.cli.options.configuration import configured  # noqa: PLC0415 - few command lines need it
 
     return configured(command, filter(_has_config, COMMANDS.values()), tokens, os.environ)
 
@@ -159,7 +159,7 @@ def _answer(command: Command, option: str) -> int:
     if option == opt.VERSION.long:
         _print_versions()
     elif option in (tls_opt.LIST_CIPHERS.long, tls_opt.LIST_PROFILES.long):
-        from asyncstore.cli.tls_lists import cipher_suite_list, profile_list  # noqa: PLC0415 - few ask for them
+        from asyncstore.cli.text.tls_lists import cipher_suite_list, profile_list  # noqa: PLC0415 - few ask for them
 
         _say(cipher_suite_list() if option == tls_opt.LIST_CIPHERS.long else profile_list(), sys.stdout)
     else:
@@ -177,7 +177,7 @@ def _print_versions() -> None:
 def _run(command: Command, parsed: Parsed) -> int:
     """Run one command that was understood."""
     try:
-        run: Callable[[Parsed], int] = import_module(f"asyncstore.cli.{command.name}").run
+        run: Callable[[Parsed], int] = import_module(f"asyncstore.cli.commands.{command.name}").run
         return run(parsed)
     except AsyncstoreError as error:
         if opt.QUIET not in parsed:

@@ -9,15 +9,15 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from asyncstore.cli import options as opt
 from asyncstore.cli.asking import ask, has_terminal
+from asyncstore.cli.options import rows as opt
 from asyncstore.errors import UsageError
 from asyncstore.named_files import read_named
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_BYTES_OF_ITEM, IdentityKind, UserIdentity
 
 if TYPE_CHECKING:
-    from asyncstore.cli.table import Option, Parsed
+    from asyncstore.cli.options.table import Option, Parsed
     from asyncstore.negotiation import Proposal
 
 _log = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """TLS, from a command line to what the engine takes.
 
-The rules on which options go together are in the table (:mod:`asyncstore.cli.tls_options`); what is left to say here
-is what they mean together.
+The table (:mod:`asyncstore.cli.options.tls_rows`) says which options go together; this module says what they mean.
 """
 
 from __future__ import annotations
@@ -9,15 +8,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Literal
 
-from asyncstore.cli import options as opt
-from asyncstore.cli import tls_options as tls_opt
 from asyncstore.cli.asking import ask, has_terminal, line_of_standard_input
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import tls_rows as tls_opt
 from asyncstore.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
     from asyncstore.network.tls import TlsOptions
 
 _MOST_ATTEMPTS = 3

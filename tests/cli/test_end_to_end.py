@@ -336,7 +336,7 @@ class TestInterrupts:
         assert trees.data_sets(tmp_path / "received") == trees.data_sets(good)
 
     @pytest.mark.parametrize(
-        "module", ["asyncstore.cli.main", "asyncstore.cli.options", "asyncstore.cli.sending", "uvloop"]
+        "module", ["asyncstore.cli.main", "asyncstore.cli.options.rows", "asyncstore.cli.commands.sending", "uvloop"]
     )
     async def test_it_ends_quietly_while_it_is_still_imported(self, module):
         code = f"""

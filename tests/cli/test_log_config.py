@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 import asyncstore
-from asyncstore.cli.commands import SEND
-from asyncstore.cli.grammar import parse
-from asyncstore.cli.log4cplus import loggers_of
-from asyncstore.cli.log_layouts import PatternLayout, SimpleLayout
-from asyncstore.cli.logs import logging_to
+from asyncstore.cli.logging.log4cplus import loggers_of
+from asyncstore.cli.logging.log_layouts import PatternLayout, SimpleLayout
+from asyncstore.cli.logging.logs import logging_to
+from asyncstore.cli.options.command_table import SEND
+from asyncstore.cli.options.grammar import parse
 from asyncstore.cli.text.hints import hint_of
 from asyncstore.errors import UsageError
 from peers.programs import find_program

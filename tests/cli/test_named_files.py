@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from asyncstore.cli.commands import ECHO, SEND
-from asyncstore.cli.config import configured
-from asyncstore.cli.grammar import check, tokenize
 from asyncstore.cli.main import main
-from asyncstore.cli.options import CALLED_AE_TITLE, JSON
+from asyncstore.cli.options.command_table import ECHO, SEND
+from asyncstore.cli.options.configuration import configured
+from asyncstore.cli.options.grammar import check, tokenize
+from asyncstore.cli.options.rows import CALLED_AE_TITLE, JSON
 from asyncstore.errors import UsageError
 from asyncstore.named_files import interruptible, private, read_named
 from peers.certificates import self_signed

@@ -8,8 +8,8 @@ import pytest
 
 import trees
 from asyncstore import ConnectFailed, Instance, PairAnswer, Sender, Sink, listed
-from asyncstore.cli.commands import SCAN
-from asyncstore.cli.findings import Findings
+from asyncstore.cli.commands.findings import Findings
+from asyncstore.cli.options.command_table import SCAN
 from asyncstore.model import Unsendable
 from cli.commands import asyncstore, needs_a_full_device, running_sink
 from peers.hostile import running_hostile

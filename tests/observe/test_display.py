@@ -84,7 +84,7 @@ def test_what_goes_to_a_pipe_needs_no_rich():
     """It takes 25 to 50 ms to import, a tenth of what sending one file takes."""
     program = """
 import io, sys
-import asyncstore.cli.sending
+import asyncstore.cli.commands.sending
 from asyncstore.observe.display import open_display, open_output
 from asyncstore.observe.summary import Ending, print_summary
 from asyncstore.observe.tally import Tally

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.cli import options as opt
+from asyncstore.cli.commands.findings import look_into
 from asyncstore.cli.engine import refuse_missing
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED
-from asyncstore.cli.findings import look_into
-from asyncstore.cli.page import broken, page_width
+from asyncstore.cli.options import rows as opt
 from asyncstore.cli.proposal import proposal_of
 from asyncstore.cli.standard_output import put
+from asyncstore.cli.text.page import broken, page_width
 from asyncstore.network.addresses import address_of
 
 if TYPE_CHECKING:
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
 
 
 async def dry_run(parsed: Parsed) -> int:

@@ -19,13 +19,13 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from asyncstore import __version__
-from asyncstore.cli import commands as cmd
-from asyncstore.cli import options as opt
+from asyncstore.cli.commands.outcomes import OutcomeLines
 from asyncstore.cli.engine import paths_of, refuse_missing, renamer_of, sender_of, walk_of
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
-from asyncstore.cli.logs import log_end, logging_to
+from asyncstore.cli.logging.logs import log_end, logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
-from asyncstore.cli.outcomes import OutcomeLines
+from asyncstore.cli.options import command_table as cmd
+from asyncstore.cli.options import rows as opt
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.text.hints import hint_of, hints_for
 from asyncstore.errors import AsyncstoreError, UsageError
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Iterator
 
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
     from asyncstore.model import Outcome
     from asyncstore.observe.display import Display
     from asyncstore.observe.output import Output
@@ -57,7 +57,7 @@ _FRAME = 0.25
 def run(parsed: Parsed) -> int:
     """Send, or say what would be sent, and return the exit code."""
     if parsed[opt.DRY_RUN]:
-        from asyncstore.cli.dryrun import dry_run  # noqa: PLC0415 - few runs are to say what they would do
+        from asyncstore.cli.commands.dryrun import dry_run  # noqa: PLC0415 - few runs are to say what they would do
 
         return run_loop(dry_run(parsed))
     return run_loop(send(parsed, identity_of(parsed)))  # a password is asked for while nothing else goes on

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import anyio.to_thread
 
-from asyncstore.cli import commands as cmd
-from asyncstore.cli import options as opt
+from asyncstore.cli.commands.sending import send
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
-from asyncstore.cli.grammar import parse
 from asyncstore.cli.loop import interrupts, run_loop
-from asyncstore.cli.page import broken, page_width
-from asyncstore.cli.sending import send
+from asyncstore.cli.options import command_table as cmd
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options.grammar import parse
 from asyncstore.cli.standard_output import put
+from asyncstore.cli.text.page import broken, page_width
 from asyncstore.errors import AssociationError
 from asyncstore.isolated import isolated
 from asyncstore.load import write_archive
@@ -37,7 +37,7 @@ from asyncstore.surveying import survey
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
     from asyncstore.load import Archive
 
 _LISTENING = re.compile(rb"listening on (\S+):(\d+) as ")

@@ -11,12 +11,12 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from asyncstore import __version__
-from asyncstore.cli.page import broken
+from asyncstore.cli.text.page import broken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from asyncstore.cli.table import Command, Option
+    from asyncstore.cli.options.table import Command, Option
 
 SUMMARY = "send whole DICOM archives with C-STORE, as fast as the peer can take them, losing nothing"
 

@@ -30,16 +30,16 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.cli.command_files import expand
-from asyncstore.cli.kinds import Secret
-from asyncstore.cli.meant import closest, did_you_mean
-from asyncstore.cli.table import Parsed
+from asyncstore.cli.options.command_files import expand
+from asyncstore.cli.options.kinds import Secret
+from asyncstore.cli.options.suggestions import closest, did_you_mean
+from asyncstore.cli.options.table import Parsed
 from asyncstore.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from asyncstore.cli.table import Command, Option, Parameter
+    from asyncstore.cli.options.table import Command, Option, Parameter
 
 END_OF_OPTIONS = "--"
 _HIDDEN = "***"

@@ -1,16 +1,16 @@
 """The options of ``send``, and those it shares with other commands: one row each.
 
 Those of storescu have its names, ranges and defaults. Rows that mean the same in several commands are the same object.
-To add an option, write its row, put it into its group in :mod:`~asyncstore.cli.commands`, and read ``parsed[ROW]``
-where it matters; nothing else knows the options one by one.
+To add an option, write its row, put it into its group in :mod:`~asyncstore.cli.options.command_table`, and read
+``parsed[opt.ROW]`` where it matters. Nothing else lists the options.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from asyncstore.cli.kinds import AETitle, Choice, Flag, Integer, IntegerOrAuto, Pair, Secret, Text, Words
-from asyncstore.cli.table import Option, Parameter
+from asyncstore.cli.options.kinds import AETitle, Choice, Flag, Integer, IntegerOrAuto, Pair, Secret, Text, Words
+from asyncstore.cli.options.table import Option, Parameter
 
 When = Literal["auto", "on", "off"]
 

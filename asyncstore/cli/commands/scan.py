@@ -24,17 +24,17 @@ import logging
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from asyncstore.cli import commands as cmd
-from asyncstore.cli import options as opt
+from asyncstore.cli.commands.findings import look_into
 from asyncstore.cli.engine import sender_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED
-from asyncstore.cli.findings import look_into
-from asyncstore.cli.logs import logging_to
+from asyncstore.cli.logging.logs import logging_to
 from asyncstore.cli.loop import run_loop
-from asyncstore.cli.page import broken, page_width
+from asyncstore.cli.options import command_table as cmd
+from asyncstore.cli.options import rows as opt
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.standard_output import put
-from asyncstore.cli.uid_names import uid_name
+from asyncstore.cli.text.page import broken, page_width
+from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
 from asyncstore.named_files import interruptible, private
 from asyncstore.network.addresses import address_of
@@ -43,8 +43,8 @@ from asyncstore.observe.readable import counted, format_bytes, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from asyncstore.cli.findings import Findings
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.commands.findings import Findings
+    from asyncstore.cli.options.table import Parsed
     from asyncstore.protocol.associate import UserIdentity
 
 

@@ -8,12 +8,12 @@ from asyncstore.cli.file_format import format_of
 from asyncstore.prepare.process import started_ahead
 
 if TYPE_CHECKING:
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
 
 
 def run(parsed: Parsed) -> int:
     """Run the command and return its exit code."""
     with started_ahead(format_of(parsed)):
-        from asyncstore.cli import sending  # noqa: PLC0415 - this is what the worker starts ahead of
+        from asyncstore.cli.commands import sending  # noqa: PLC0415 - this is what the worker starts ahead of
 
         return sending.run(parsed)

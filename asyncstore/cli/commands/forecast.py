@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.cli.uid_names import uid_name
+from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.model import Oddity, Reason, Unsendable
 from asyncstore.negotiation import UNCOMPRESSED, pair_of
 from asyncstore.negotiation.names import name_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NOT_AT_ALL = "not at all"
 
 
-class Fate(NamedTuple):
+class Forecast(NamedTuple):
     """What becomes of an instance.
 
     Attributes:
@@ -41,7 +41,7 @@ class _Doubt(NamedTuple):
     transfer_syntax_uid: str
 
 
-class Outlook:
+class Forecaster:
     """What becomes of instances where a peer accepts all of a proposal, for their pairs alone.
 
     Args:
@@ -60,13 +60,13 @@ class Outlook:
         self._contexts: tuple[ProposedContext, ...] = ()
         """Those of ``_carriage``: for most proposals they are the same for all pairs."""
 
-    async def fates(self, instances: Iterable[Instance]) -> list[Fate]:
+    async def forecasts(self, instances: Iterable[Instance]) -> list[Forecast]:
         """What becomes of each; some of their files may have to be read."""
-        fates = [self._fate(instance) for instance in instances]
-        judged = iter(await self._judge([fate for fate in fates if isinstance(fate, _Doubt)]))
-        return [fate if isinstance(fate, Fate) else next(judged) for fate in fates]
+        forecasts = [self._forecast(instance) for instance in instances]
+        judged = iter(await self._judge([forecast for forecast in forecasts if isinstance(forecast, _Doubt)]))
+        return [forecast if isinstance(forecast, Forecast) else next(judged) for forecast in forecasts]
 
-    async def _judge(self, doubts: list[_Doubt]) -> list[Fate]:
+    async def _judge(self, doubts: list[_Doubt]) -> list[Forecast]:
         """What becomes of the instances that only their data sets tell."""
         if not doubts:
             return []
@@ -77,17 +77,17 @@ class Outlook:
         found = await self._pool.judge(orders, settings_of(self._options))
         return [_judged(*pair) for pair in zip(doubts, found, strict=True)]
 
-    def _fate(self, instance: Instance) -> Fate | _Doubt:
+    def _forecast(self, instance: Instance) -> Forecast | _Doubt:
         """What becomes of it, or the conversion on which that depends."""
         pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
         if pair not in self._targets:
             self._targets[pair] = self._carriage_of(pair).transfer_syntax(pair)
         target = self._targets[pair]
         if target == instance.transfer_syntax_uid:
-            return Fate("converted" if instance.oddities & Oddity.ODD_VALUES else "as it is")
+            return Forecast("converted" if instance.oddities & Oddity.ODD_VALUES else "as it is")
         if target is None:
-            return Fate(NOT_AT_ALL, self._why_not(pair))
-        return Fate("converted") if target in UNCOMPRESSED else _Doubt(instance, target)
+            return Forecast(NOT_AT_ALL, self._why_not(pair))
+        return Forecast("converted") if target in UNCOMPRESSED else _Doubt(instance, target)
 
     def _carriage_of(self, pair: Pair) -> Carriage:
         contexts = self._proposal.contexts([pair])
@@ -109,8 +109,8 @@ class Outlook:
         return Reason(why, "its SOP class is not among those proposed", sop_class)
 
 
-def _judged(doubt: _Doubt, found: Instance | Unsendable) -> Fate:
+def _judged(doubt: _Doubt, found: Instance | Unsendable) -> Forecast:
     """What becomes of an instance of which a worker process said this."""
     if not isinstance(found, Unsendable):
-        return Fate("converted")
-    return Fate(NOT_AT_ALL, f"only {name_of(doubt.transfer_syntax_uid)} is proposed for it, and {found.reason}")
+        return Forecast("converted")
+    return Forecast(NOT_AT_ALL, f"only {name_of(doubt.transfer_syntax_uid)} is proposed for it, and {found.reason}")

@@ -6,10 +6,10 @@ common is written once, above them.
 
 from __future__ import annotations
 
-from asyncstore.cli import options as opt
-from asyncstore.cli import tls_options as tls_opt
-from asyncstore.cli.kinds import Address, AETitle, Choice, Flag, Integer, Seconds, Status, Text
-from asyncstore.cli.table import Command, Example, Group, Option, Parameter
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import tls_rows as tls_opt
+from asyncstore.cli.options.kinds import Address, AETitle, Choice, Flag, Integer, Seconds, Status, Text
+from asyncstore.cli.options.table import Command, Example, Group, Option, Parameter
 
 # Options of the other commands ---------------------------------------------------------------------------------------
 

@@ -19,17 +19,17 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.log4cplus import dictionary
-from asyncstore.cli.log_levels import SILENT, TRACE
-from asyncstore.cli.log_schema import STANDARD_ERROR, STANDARD_OUTPUT, Configurator, check_settings
-from asyncstore.cli.structured import parsed_json, parsed_toml
+from asyncstore.cli.logging.log4cplus import dictionary
+from asyncstore.cli.logging.log_levels import SILENT, TRACE
+from asyncstore.cli.logging.log_schema import STANDARD_ERROR, STANDARD_OUTPUT, Configurator, check_settings
+from asyncstore.cli.options.structured import parsed_json, parsed_toml
 from asyncstore.errors import UsageError
 from asyncstore.named_files import interruptible, read_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from asyncstore.cli.log_schema import Settings
+    from asyncstore.cli.logging.log_schema import Settings
 
 _QUOTING = ("pydicom", "pynetdicom", "py.warnings")
 """Loggers of libraries whose messages may hold values of data elements."""

@@ -13,19 +13,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asyncstore.cli import commands as cmd
-from asyncstore.cli import options as opt
 from asyncstore.cli.exits import EXIT_OK
 from asyncstore.cli.ip_version import ip_version_of
-from asyncstore.cli.logs import logging_to
+from asyncstore.cli.logging.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
+from asyncstore.cli.options import command_table as cmd
+from asyncstore.cli.options import rows as opt
 from asyncstore.cli.tls import tls_of
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.readable import counted, format_bytes, format_count
 from asyncstore.sink import Sink
 
 if TYPE_CHECKING:
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
 
 _IPV6_LOOPBACK = "::1"
 _REPORT_INTERVAL = 10.0

@@ -13,15 +13,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.cli import options as opt
+from asyncstore.cli.commands.forecast import NOT_AT_ALL, Forecast, Forecaster
 from asyncstore.cli.engine import conversion_of, paths_of, walk_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.file_format import format_of
 from asyncstore.cli.loop import every
-from asyncstore.cli.outlook import NOT_AT_ALL, Fate, Outlook
-from asyncstore.cli.page import aligned, broken
+from asyncstore.cli.options import rows as opt
 from asyncstore.cli.text.hints import hints_for
-from asyncstore.cli.uid_names import uid_name
+from asyncstore.cli.text.page import aligned, broken
+from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.model import Instance
 from asyncstore.negotiation import Planned, pair_of, requests
 from asyncstore.observe.readable import counted, format_bytes, format_count, printable
@@ -35,7 +35,7 @@ from asyncstore.surveying import Survey
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
     from asyncstore.model import PairAnswer, Unsendable
     from asyncstore.negotiation import Pair, Proposal
     from asyncstore.observe.reasons import Group
@@ -52,8 +52,8 @@ async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
     """Look into everything that the command line names; on a terminal it is counted meanwhile."""
     invents = conversion_of(parsed).invent is not None
     pool = Pool(parsed[opt.WORKERS], format_of(parsed))
-    outlook = None if proposal == _PLANNED else Outlook(proposal, pool, conversion_of(parsed))
-    findings = Findings(proposal, outlook, counts_repeats=not invents and walk_of(parsed).repeat == 1)
+    forecaster = None if proposal == _PLANNED else Forecaster(proposal, pool, conversion_of(parsed))
+    findings = Findings(proposal, forecaster, counts_repeats=not invents and walk_of(parsed).repeat == 1)
     counter = _Counter(findings, shown=sys.stderr.isatty() and parsed[opt.PROGRESS] != "off" and not parsed[opt.QUIET])
     with paths_of(parsed) as paths, counter, every(_FRAME, counter.refresh):
         survey = Survey(paths, walk_of(parsed), pool)
@@ -111,7 +111,7 @@ class Findings:
 
     Args:
         proposal: what would be proposed for it.
-        outlook: what would become of it, where that is to be told.
+        forecaster: what would become of it, where that is to be told.
         counts_repeats: whether SOP instance UIDs that come more than once are told.
 
     Attributes:
@@ -122,13 +122,13 @@ class Findings:
     """
 
     def __init__(
-        self, proposal: Proposal = _PLANNED, outlook: Outlook | None = None, *, counts_repeats: bool = True
+        self, proposal: Proposal = _PLANNED, forecaster: Forecaster | None = None, *, counts_repeats: bool = True
     ) -> None:
         self.instances = 0
         self.unsendable = 0
         self.answers: Mapping[Pair, PairAnswer] = {}
         self._proposal = proposal
-        self._outlook = outlook
+        self._forecaster = forecaster
         self._kinds: dict[tuple[Pair, str | None], _Counts] = {}
         self._reasons = Reasons()
         self._unusual: Instance | None = None
@@ -142,18 +142,18 @@ class Findings:
             self.repeats.add(instances)
         if self._unusual is None:
             self._unusual = first_unusual(instances)
-        if self._outlook is None:
-            self._count(instances, [Fate(None)] * len(instances))
+        if self._forecaster is None:
+            self._count(instances, [Forecast(None)] * len(instances))
         else:
-            self._count(instances, await self._outlook.fates(instances))
+            self._count(instances, await self._forecaster.forecasts(instances))
         for item in batch:
             if not isinstance(item, Instance):
                 self.unsendable += 1
                 self._reasons.add(item.reason, item.path)
 
-    def _count(self, instances: Sequence[Instance], fates: Iterable[Fate]) -> None:
+    def _count(self, instances: Sequence[Instance], forecasts: Iterable[Forecast]) -> None:
         self.instances += len(instances)
-        for item, (answer, reason) in zip(instances, fates, strict=True):
+        for item, (answer, reason) in zip(instances, forecasts, strict=True):
             kind = pair_of(item.sop_class_uid, item.transfer_syntax_uid), answer
             counts = self._kinds.get(kind)
             if counts is None:
@@ -258,7 +258,7 @@ class Findings:
     def _totals(self) -> str:
         """How many instances there are, and how many of them would be sent where that is known to be fewer."""
         total = counted(self.instances, "instance")
-        lost = self.not_accepted if self._outlook is not None else []
+        lost = self.not_accepted if self._forecaster is not None else []
         if not lost:
             return f"{total}, {format_bytes(self.bytes)}"
         size = self.bytes - sum(found.bytes for found in lost)
@@ -266,7 +266,7 @@ class Findings:
 
     def _kind_rows(self) -> list[tuple[str, ...]]:
         """A table: how many instances of which SOP class in which transfer syntax, and what becomes of them."""
-        column = ("is sent",) if self._outlook is not None else ("peer",) if self.answers else ()
+        column = ("is sent",) if self._forecaster is not None else ("peer",) if self.answers else ()
         rows: list[tuple[str, ...]] = [("instances", "data", *column, "SOP class", "transfer syntax")]
         for pair, count, size, answer, _ in self.found:
             said = () if answer is None else (answer,)
@@ -277,7 +277,7 @@ class Findings:
         """How many presentation contexts that takes."""
         asked = self.requests
         proposed = f"{counted(sum(map(len, asked)), 'presentation context')} to propose"
-        if self._outlook is None:
+        if self._forecaster is None:
             proposed += ": one for each line, and what can be converted to"
         if len(asked) == 1:
             return proposed

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from asyncstore.cli import commands as cmd
-from asyncstore.cli import options as opt
 from asyncstore.cli.engine import sender_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_OK
-from asyncstore.cli.logs import logging_to
+from asyncstore.cli.logging.logs import logging_to
 from asyncstore.cli.loop import interrupts, run_loop
+from asyncstore.cli.options import command_table as cmd
+from asyncstore.cli.options import rows as opt
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.standard_output import put
 from asyncstore.errors import AsyncstoreError
 from asyncstore.network.addresses import address_of
 
 if TYPE_CHECKING:
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
     from asyncstore.protocol.associate import UserIdentity
     from asyncstore.sender import Sender
 

@@ -27,9 +27,9 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.cli.log_layouts import PatternLayout, SimpleLayout, TTCCLayout
-from asyncstore.cli.log_levels import LEVELS, SILENT
-from asyncstore.cli.log_schema import MOST_BACKUPS, STANDARD_ERROR, STANDARD_OUTPUT
+from asyncstore.cli.logging.log_layouts import PatternLayout, SimpleLayout, TTCCLayout
+from asyncstore.cli.logging.log_levels import LEVELS, SILENT
+from asyncstore.cli.logging.log_schema import MOST_BACKUPS, STANDARD_ERROR, STANDARD_OUTPUT
 from asyncstore.errors import UsageError
 from asyncstore.named_files import interruptible, private
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from asyncstore.cli.log_schema import Settings
+    from asyncstore.cli.logging.log_schema import Settings
 
     Verdict = Callable[[logging.LogRecord], bool | None]
     """What a filter says of a record: accept, deny, or (``None``) let the next one decide."""

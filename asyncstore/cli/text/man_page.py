@@ -1,4 +1,4 @@
-"""``asyncstore man``: the manual page of all commands as roff, with the macros of man(7), drawn from the tables.
+"""The manual page of all commands as roff, with the macros of man(7), drawn from the tables.
 
 What several commands have in common, groups of options and notes, is described with the first of them.
 """
@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 from asyncstore import __version__
 from asyncstore.cli import exits
-from asyncstore.cli.commands import COMMANDS
-from asyncstore.cli.help import SUMMARY
-from asyncstore.cli.log4cplus import loggers_of
-from asyncstore.cli.standard_output import put
+from asyncstore.cli.logging.log4cplus import loggers_of
+from asyncstore.cli.options.command_table import COMMANDS
+from asyncstore.cli.text.help import SUMMARY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from asyncstore.cli.table import Command, Group, Option, Parsed
+    from asyncstore.cli.options.table import Command, Group, Option
 
 _EXIT_CODES = (
     (exits.EXIT_OK, "all that was asked for was done: every file stored, every echo answered"),
@@ -89,12 +88,6 @@ _LOGGING = (
     "dcmtk.apps.echoscu; for others it is asyncstore. What libraries warn of may quote a data set: it is logged only "
     "where the root logger's level is TRACE, or the file names their loggers."
 )
-
-
-def run(parsed: Parsed) -> int:  # noqa: ARG001 - what every command takes
-    """Run the command and return its exit code."""
-    put(*page())
-    return exits.EXIT_OK
 
 
 def page() -> Iterator[str]:

@@ -11,8 +11,8 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.log_levels import level_letter, level_name
-from asyncstore.cli.log_schema import WIDEST
+from asyncstore.cli.logging.log_levels import level_letter, level_name
+from asyncstore.cli.logging.log_schema import WIDEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,15 +12,15 @@ import logging
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from asyncstore.cli import options as opt
-from asyncstore.cli.log_levels import LEVELS, SILENT, TRACE, level_letter
+from asyncstore.cli.logging.log_levels import LEVELS, SILENT, TRACE, level_letter
+from asyncstore.cli.options import rows as opt
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.observe.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
 
 _OURS = "asyncstore"
 _NEGOTIATION = "asyncstore.negotiation"
@@ -65,7 +65,7 @@ def logging_to(handler: logging.Handler, parsed: Parsed, program: str = _OURS) -
         if path is None:
             stack.enter_context(_from_level(level_of(parsed), handler))
         else:
-            from asyncstore.cli.log_config import logging_as  # noqa: PLC0415 - few runs have such a file
+            from asyncstore.cli.logging.log_config import logging_as  # noqa: PLC0415 - few runs have such a file
 
             stack.enter_context(logging_as(path, handler, program))
         stack.enter_context(_contexts_as_wanted(wanted=parsed[opt.VERBOSE_PC]))

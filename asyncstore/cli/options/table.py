@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from asyncstore.cli.kinds import Kind
+    from asyncstore.cli.options.kinds import Kind
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

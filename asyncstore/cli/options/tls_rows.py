@@ -5,8 +5,8 @@ What they mean is done in :mod:`asyncstore.network.tls`.
 
 from __future__ import annotations
 
-from asyncstore.cli.kinds import Flag, Pair, Secret, Several, Text
-from asyncstore.cli.table import Group, Option
+from asyncstore.cli.options.kinds import Flag, Pair, Secret, Several, Text
+from asyncstore.cli.options.table import Group, Option
 
 _ENABLED = ("--enable-tls", "--anonymous-tls")
 

@@ -31,20 +31,20 @@ import re
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from asyncstore.cli import options as opt
-from asyncstore.cli.grammar import Given, Layer
-from asyncstore.cli.kinds import Address, Integer, IntegerOrAuto, Seconds, Secret, Status
-from asyncstore.cli.meant import closest, did_you_mean
-from asyncstore.cli.structured import parsed_toml
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options.grammar import Given, Layer
+from asyncstore.cli.options.kinds import Address, Integer, IntegerOrAuto, Seconds, Secret, Status
+from asyncstore.cli.options.structured import parsed_toml
+from asyncstore.cli.options.suggestions import closest, did_you_mean
 from asyncstore.errors import UsageError
 from asyncstore.named_files import read_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from asyncstore.cli.grammar import Tokens
-    from asyncstore.cli.kinds import Kind
-    from asyncstore.cli.table import Command, Option, Parameter
+    from asyncstore.cli.options.grammar import Tokens
+    from asyncstore.cli.options.kinds import Kind
+    from asyncstore.cli.options.table import Command, Option, Parameter
 
 Table = dict[str, Any]
 """A table as tomllib gives it."""

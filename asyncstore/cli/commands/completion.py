@@ -14,18 +14,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.cli import commands as cmd
-from asyncstore.cli import options as opt
-from asyncstore.cli.completion_scripts import Described, Word, bash, fish, zsh
+from asyncstore.cli.commands.completion_scripts import Described, Word, bash, fish, zsh
 from asyncstore.cli.exits import EXIT_OK
-from asyncstore.cli.kinds import Choice, Status
+from asyncstore.cli.options import command_table as cmd
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options.kinds import Choice, Status
 from asyncstore.cli.standard_output import put
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from asyncstore.cli.kinds import Kind
-    from asyncstore.cli.table import Command, Option, Parsed
+    from asyncstore.cli.options.kinds import Kind
+    from asyncstore.cli.options.table import Command, Option, Parsed
 
 _FILES = ("FILE", "KEY", "CERTIFICATE", "file-or-directory")
 _SCRIPTS = {"bash": bash, "zsh": zsh, "fish": fish}
