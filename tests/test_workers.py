@@ -184,5 +184,6 @@ async def test_what_inflates_to_more_than_is_allowed_is_not_sent_and_the_option_
         refused = await asyncstore("send", "--max-inflated", "100000", "--json", "-", *address)
         assert refused.returncode == 1
         assert "its data set inflates to more than the 100000 bytes that are allowed" in refused.out
+        assert "--max-inflated allows larger data sets." in refused.err
         assert (await asyncstore("send", "--max-inflated", "10000000", *address)).returncode == 0
         assert len(scp.stored()) == 1

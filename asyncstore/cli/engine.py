@@ -1,4 +1,4 @@
-"""From the options of a command line to what the engine takes: one function for each part of it."""
+"""From the options of a command line to the arguments of the engine: a function for each part of it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
-    """The sender these options describe, which acts for this identity.
+    """The sender that these options describe, for this user identity.
 
     Raises:
-        UsageError: there can be none.
+        UsageError: the options do not fit together, or a file that they name cannot be used.
     """
     try:
         return _sender_of(parsed, identity)
@@ -65,7 +65,7 @@ def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
 
 
 def conversion_of(parsed: Parsed) -> ConversionOptions:
-    """What is to be sent otherwise than it lies in its file."""
+    """How data sets are changed before they are sent."""
     invents = any(
         row in parsed for row in (opt.INVENT_INSTANCE, opt.INVENT_SERIES, opt.INVENT_STUDY, opt.INVENT_PATIENT)
     )
@@ -89,7 +89,7 @@ def timeouts_of(parsed: Parsed) -> Timeouts:
 
 
 def walk_of(parsed: Parsed) -> WalkOptions:
-    """How directories are walked: whole trees, unless ``-r`` forbids that or ``+sd`` asks for storescu's rules."""
+    """How directories are walked: whole trees, unless ``-r`` is given, or ``+sd`` for storescu's rules."""
     if not parsed[opt.SCAN_DIRECTORIES]:
         return WalkOptions(recurse=not parsed[opt.NO_RECURSE], repeat=parsed[opt.REPEAT], resume=parsed[opt.RENAME])
     return WalkOptions(
@@ -101,13 +101,13 @@ def walk_of(parsed: Parsed) -> WalkOptions:
 
 
 def renamer_of(parsed: Parsed) -> Renamer | None:
-    """What renames files by their outcomes, if it is asked for."""
+    """The object that renames files by their outcomes; ``None``: files keep their names."""
     return Renamer(parsed[opt.REPEAT], keeps_unsendable=parsed[opt.REQUIRED]) if parsed[opt.RENAME] else None
 
 
 @contextmanager
 def paths_of(parsed: Parsed) -> Iterator[Iterable[str]]:
-    """The paths that are named on the command line, then those in the list, as they are asked for.
+    """The paths of the command line, then those of the list, which is read as they are needed.
 
     Raises:
         UsageError: the list cannot be opened.
@@ -121,7 +121,7 @@ def paths_of(parsed: Parsed) -> Iterator[Iterable[str]]:
 
 
 def _open_list(name: str) -> FileIO:
-    """The file that lists names, or standard input; unbuffered, so that a name is there as soon as it is written."""
+    """The file that lists names, or standard input. Unbuffered: a name is read as soon as it is written."""
     is_stream = name == opt.STANDARD_STREAM
     try:
         with interruptible():
@@ -144,10 +144,10 @@ def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
 
 
 def refuse_missing(paths: Iterable[str]) -> None:
-    """See that what is named on the command line exists, as storescu does before it sends anything.
+    """Check that the paths of the command line exist, as storescu does before it sends anything.
 
     Raises:
-        ReadFailed: one does not.
+        ReadFailed: one of them does not.
     """
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""Which files a command line takes for instances; apart from the engine, which takes time to import."""
+"""Which files a command line takes for instances. A module of its own, because the engine takes time to import."""
 
 from __future__ import annotations
 

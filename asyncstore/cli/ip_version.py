@@ -1,4 +1,4 @@
-"""Which IP version a command line asks for; apart from the engine, which takes time to import."""
+"""Which IP version a command line asks for. A module of its own, because the engine takes time to import."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def ip_version_of(parsed: Parsed) -> int | None:
-    """The IP version that is asked for, if one is."""
+    """The IP version to use; ``None``: any."""
     if parsed[opt.IPV4]:
         return 4
     return 6 if parsed[opt.IPV6] else None

@@ -1,14 +1,14 @@
-"""Where a command line begins and ends: pick the command, run it, turn what ends it into a message and an exit code.
+"""Where a command line begins and ends: pick the command, run it, turn its errors into messages and exit codes.
 
 Rules:
 
-1. A command's module is imported when it is called, and nothing before that needs more than the tables.
-2. A command is ``run(parsed) -> exit code``. What is wrong with input, options or peers reaches the user as one line,
-   with a second one for what to do; no traceback.
-3. A reader of standard output that went away ends the command quietly; Ctrl-C ends it with 130. Where standard output
-   cannot be written for another reason, that is said as anything else that is wrong.
-4. Closed standard streams are opened on the null device before anything else is opened, so that no file or socket can
-   take their numbers.
+1. A command's module is imported when the command is called. Before that only the tables are imported.
+2. A command is ``run(parsed) -> exit code``. Errors of input, options and peers are printed as one line, and a second
+   one says what to do. There is no traceback.
+3. If the reader of standard output has gone, the command ends quietly. Ctrl-C ends it with 130. If standard output
+   cannot be written for another reason, that is an error like any other.
+4. Closed standard streams are opened on the null device before any other file, so that no file or socket gets their
+   numbers.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         discard(sys.stdout)
         return EXIT_BROKEN_PIPE
-    except WriteFailed as error:  # standard output, where no command told of it
+    except WriteFailed as error:  # of standard output, outside of a command
         _say(f"asyncstore: {error}", sys.stderr)
         return EXIT_NOT_ATTEMPTED
     except KeyboardInterrupt:
@@ -88,13 +88,11 @@ def _program(words: Sequence[str]) -> int:
 
 
 def _command(command: Command, words: Sequence[str]) -> int:
-    """Run one command, or show what was asked for instead."""
+    """Run one command, or print the help or list that its words ask for."""
     if not words and command.parameters:
         _print_help(lambda style, width: command_help(command, style, width), sys.stderr)
         return EXIT_NOT_ATTEMPTED
-    if list(words) == [
-        opt.VERSION.long
-    ]:  # it is the same for all of them, so only storescu's command has it as an option
+    if list(words) == [opt.VERSION.long]:  # only send lists it as an option, as storescu does
         return _answer(command, opt.VERSION.long)
     try:
         tokens = tokenize(command, words)
@@ -116,7 +114,7 @@ def _command(command: Command, words: Sequence[str]) -> int:
 
 
 def _from_files(command: Command, tokens: Tokens) -> tuple[Sequence[Layer], Sequence[str]]:
-    """What configuration files say, and what is to be said about them; none is looked for unless one is asked for."""
+    """What configuration files say, and warnings about them; files are read only if the command line asks for it."""
     asking = any(given.row.long in (opt.CONFIG.long, opt.NAMED_PEER.long) for given in tokens.options)
     if not _has_config(command) or not (asking or os.environ.get(opt.CONFIG.variable)):
         return (), ()
@@ -126,7 +124,7 @@ def _from_files(command: Command, tokens: Tokens) -> tuple[Sequence[Layer], Sequ
 
 
 def _unread_variables() -> Iterator[str]:
-    """What to say about variables that are named as ours and that no option of any command reads."""
+    """Warnings about variables with our prefix that no option reads."""
     named = [name for name in os.environ if name.startswith(VARIABLES) and os.environ[name]]
     if not named:
         return
@@ -142,7 +140,7 @@ def _unread_variables() -> Iterator[str]:
 
 
 def _forget_secrets() -> None:
-    """Take the secrets out of the environment, which every process that is started from now on inherits."""
+    """Remove the secrets from the environment, which all child processes inherit."""
     for command in COMMANDS.values():
         for row in command.options():
             if isinstance(row.kind, Secret):
@@ -150,12 +148,12 @@ def _forget_secrets() -> None:
 
 
 def _has_config(command: Command) -> bool:
-    """Whether configuration files concern a command at all."""
+    """Whether a command reads configuration files."""
     return any(row is opt.CONFIG for row in command.options())
 
 
 def _answer(command: Command, option: str) -> int:
-    """Do what an option that exits asks for."""
+    """Carry out an option that exits, such as ``--help``."""
     if option == opt.VERSION.long:
         _print_versions()
     elif option in (tls_opt.LIST_CIPHERS.long, tls_opt.LIST_PROFILES.long):
@@ -168,14 +166,14 @@ def _answer(command: Command, option: str) -> int:
 
 
 def _print_versions() -> None:
-    """Print the versions of everything involved."""
+    """Print our version and those of the libraries."""
     from asyncstore.network.tls import openssl_version  # noqa: PLC0415 - nothing else needs it here
 
     _say(f"{version_text()}\n{openssl_version()}", sys.stdout)
 
 
 def _run(command: Command, parsed: Parsed) -> int:
-    """Run one command that was understood."""
+    """Run one command whose words were parsed, and print its error."""
     try:
         run: Callable[[Parsed], int] = import_module(f"asyncstore.cli.commands.{command.name}").run
         return run(parsed)
@@ -202,7 +200,7 @@ def _print_help(draw: Callable[[Style, int], str], stream: TextIO) -> None:
 
 
 def _say(text: str, stream: TextIO) -> None:
-    """Write lines; those to standard error never fail."""
+    """Write lines. Failures to write to standard error are ignored."""
     if stream is sys.stdout:
         put(text)
         return
@@ -212,13 +210,13 @@ def _say(text: str, stream: TextIO) -> None:
 
 
 def _unknown_command(name: str) -> str:
-    """What to say about a word that is no command."""
+    """The complaint about a word that is no command."""
     shown = without_secret(name) if name.startswith(("-", "+")) else name
     return f"unknown command {shown!r}{did_you_mean(closest(name, COMMANDS))}"
 
 
 def _prepare_streams() -> None:
-    """See that the standard streams exist and can print every name (rule 4)."""
+    """Make sure that the standard streams exist and can print every file name (rule 4)."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for as long as it runs
@@ -228,7 +226,7 @@ def _prepare_streams() -> None:
 
 
 def _empty(stream: TextIO) -> None:
-    """See that nothing is left to be written to a stream: where that fails, the interpreter would exit with 120."""
+    """Flush a stream: if that failed while the interpreter exits, the exit code would be 120."""
     try:
         stream.flush()
     except OSError:

@@ -1,6 +1,6 @@
-"""From the options of a command line to what is negotiated: what to propose, and who asks.
+"""From the options of a command line to what is negotiated: presentation contexts and user identity.
 
-Files that options name are read here, before anything is sent; what is wrong with them is bad usage.
+The files that these options name are read here, before anything is sent. A file that cannot be used is bad usage.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MOST_BYTES_OF_CONFIGURATION = 1 << 20
-"""Real ones have some 30 kB; what is longer is something else."""
+"""Real ones have some 30 kB."""
 
 
 def proposal_of(parsed: Parsed) -> Proposal:
-    """What to propose: as storescu does where one of its options asks for it, otherwise what the files need.
+    """What to propose: by storescu's rules if one of its options is given, otherwise what the files need.
 
     Raises:
         UsageError: the configuration file cannot be read, or is wrong.
@@ -44,7 +44,7 @@ def proposal_of(parsed: Parsed) -> Proposal:
 
 
 def _profile(file: str, profile: str) -> Proposal:
-    """The proposal of a profile of a configuration file; what is ignored in the file is warned of."""
+    """The proposal of a profile of a configuration file. Entries that are ignored are logged as warnings."""
     from asyncstore.negotiation.profile import read_profile  # noqa: PLC0415 - few command lines need it
 
     text = _content(opt.CONFIG_FILE, file, _MOST_BYTES_OF_CONFIGURATION).decode("utf-8-sig", "replace")
@@ -58,10 +58,10 @@ def _profile(file: str, profile: str) -> Proposal:
 
 
 def identity_of(parsed: Parsed) -> UserIdentity | None:
-    """Who asks for the associations, if that is to be said; a password may be asked for.
+    """The user identity to send, if the options name one. It may ask for a password.
 
     Raises:
-        UsageError: a file cannot be read or does not fit, or there is no terminal to ask at.
+        UsageError: a file cannot be read or is too long, or there is no terminal to ask at.
     """
     wants_response = parsed[opt.POSITIVE_RESPONSE]
     for row, kind in (
@@ -82,7 +82,7 @@ def identity_of(parsed: Parsed) -> UserIdentity | None:
 
 
 def too_long(parsed: Parsed, identity: UserIdentity | None, excess: int) -> UsageError:
-    """What to say about an identity or a profile that is longer than the rest of an A-ASSOCIATE-RQ leaves room for."""
+    """The error for an identity or a profile that does not fit into an A-ASSOCIATE-RQ."""
     room = "than an association request has room for"
     size = 0 if identity is None else len(identity.primary) + len(identity.secondary)
     if excess >= size:
@@ -99,7 +99,7 @@ def too_long(parsed: Parsed, identity: UserIdentity | None, excess: int) -> Usag
 
 
 def _password(parsed: Parsed) -> bytes | None:
-    """The password, byte for byte as it was given; ``None`` where none is to be sent."""
+    """The password, byte for byte as it was given; ``None``: none is sent."""
     if parsed[opt.ASK_PASSWORD]:
         return _asked_password(parsed[opt.USER] or "")
     if parsed[opt.EMPTY_PASSWORD]:
@@ -109,7 +109,7 @@ def _password(parsed: Parsed) -> bytes | None:
 
 
 def _asked_password(user: str) -> bytes:
-    """What is typed at the terminal, unseen."""
+    """The password that is typed at the terminal."""
     if not has_terminal():
         raise UsageError(
             f"{opt.ASK_PASSWORD.long}: there is no terminal to ask at; {opt.PASSWORD.variable} can hold the password"

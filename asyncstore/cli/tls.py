@@ -1,4 +1,4 @@
-"""TLS, from a command line to what the engine takes.
+"""From the TLS options of a command line to the engine's.
 
 The table (:mod:`asyncstore.cli.options.tls_rows`) says which options go together; this module says what they mean.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from asyncstore.network.tls import TlsOptions
 
 _MOST_ATTEMPTS = 3
-"""Passwords that may be typed, as many as ssh allows; what comes out of a pipe is not mistyped."""
+"""How often a password may be typed, as for ssh. A password from a pipe is read once."""
 
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def tls_of(parsed: Parsed) -> TlsOptions | None:
     own = parsed[tls_opt.ENABLE_TLS]
     if own is None and not parsed[tls_opt.ANONYMOUS_TLS]:
         return None
-    from asyncstore.network.tls import TlsOptions  # noqa: PLC0415 - who does not ask for it does not wait for it
+    from asyncstore.network.tls import TlsOptions  # noqa: PLC0415 - its import takes time
 
     if parsed[tls_opt.ADD_CRL_FILE] and _revocation(parsed) == "none":
         _log.warning("%s", _ONLY_THE_LEAF)
@@ -66,7 +66,7 @@ def tls_of(parsed: Parsed) -> TlsOptions | None:
 
 
 def _password(parsed: Parsed, key: str | None, *, from_terminal: bool) -> str | Callable[[], str] | None:
-    """The private key's password, or who asks for it if the key has one."""
+    """The private key's password, or a function that asks for it, called only if the key has one."""
     if parsed[tls_opt.NULL_PASSWD]:
         return ""
     if parsed[tls_opt.USE_PASSWD] is not None or key is None:
@@ -78,10 +78,10 @@ def _password(parsed: Parsed, key: str | None, *, from_terminal: bool) -> str | 
 
 
 def _from_standard_input(asker: str, *, holds_names: bool) -> str:
-    """The private key's password where there is no terminal to ask for it at.
+    """The private key's password from standard input, if there is no terminal.
 
     Raises:
-        UsageError: it is not there either.
+        UsageError: standard input does not hold it.
     """
     password = None if holds_names else line_of_standard_input()
     if password is None:
@@ -101,7 +101,7 @@ def _revocation(parsed: Parsed) -> Literal["none", "certificate", "chain"]:
 
 
 def _profile(parsed: Parsed) -> str:
-    """The name of the security profile, which is the end of its option's."""
+    """The name of the security profile: its option's without ``--profile-``."""
     from asyncstore.network.tls_profiles import DEFAULT_PROFILE  # noqa: PLC0415 - see above
 
     given = (long for long, row in tls_opt.PROFILES.items() if parsed[row])

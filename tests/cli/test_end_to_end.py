@@ -517,7 +517,7 @@ class TestDryRun:
 
     async def test_it_finds_nothing_where_nothing_is(self, tmp_path):
         done = await asyncstore("send", "--dry-run", "pacs.invalid", "104", tmp_path)
-        assert (done.returncode, done.out) == (1, "no files were found in what was named\n")
+        assert (done.returncode, done.out) == (1, "no files were found\n")
 
 
 class TestEcho:

@@ -276,7 +276,7 @@ class TestEnvironment:
     @pytest.mark.parametrize("text", ["key", "a b c", " "])
     def test_too_few_and_too_many_words_are_refused(self, text):
         said = refusal(*self.LINE, ASYNCSTORE_TLS=text)
-        assert said == f"--tls from ASYNCSTORE_TLS: KEY CERTIFICATE cannot be had from {text!r}"
+        assert said == f"--tls from ASYNCSTORE_TLS: {text!r} does not hold KEY CERTIFICATE"
 
     def test_a_quote_that_is_not_closed_is_refused(self):
         assert refusal(*self.LINE, ASYNCSTORE_TLS="a 'b") == "--tls from ASYNCSTORE_TLS: a quote is not closed"

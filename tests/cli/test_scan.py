@@ -64,7 +64,7 @@ class TestPlan:
 
     async def test_1_when_nothing_is_there(self, tmp_path):
         done = await asyncstore("scan", tmp_path)
-        assert (done.returncode, done.out) == (1, "no files were found in what was named\n")
+        assert (done.returncode, done.out) == (1, "no files were found\n")
 
     async def test_1_when_no_file_is_an_instance(self, tmp_path):
         trees.text_file(tmp_path)

@@ -2,12 +2,11 @@
 
 Rules:
 
-1. A script holds all it needs, drawn from the tables: no Python is started while somebody waits for a completion.
-2. All three walk over the words of the line as the tokenizer does (an option takes as many words as its row says, also
-   those with a sign), so that they know what the word under the cursor is: a command, an option, one of its values or
-   a parameter. They differ in how a shell is told.
-3. Names of values tell what they are (:func:`hint_of`): files, directories, hosts, peers of the configuration file, or
-   a few words.
+1. A script holds all data that it needs, made from the tables: no Python is started while a user waits.
+2. All three walk over the words of the line as the tokenizer does: an option takes as many words as its row says, even
+   words with a sign. So they know whether the word under the cursor is a command, an option, a value or a parameter.
+3. The names of values say what can be offered (:func:`hint_of`): files, directories, hosts, peers of the configuration
+   file, or a few words.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ def described(commands: Iterable[Command]) -> list[Described]:
 
 
 def hint_of(kind: Kind[object], name: str) -> str:
-    """What a value or a parameter of this name is: ``file``, ``directory``, ``host``, ``peer``, words, or nothing."""
+    """What to offer for a value or parameter of this name: ``:file``, ``:directory``, ``:host``, words, or nothing."""
     if isinstance(kind, Choice):
         return " ".join(kind.choices)
     if isinstance(kind, Status):

@@ -1,11 +1,11 @@
-"""The completion scripts of the three shells, drawn from the described commands.
+"""The completion scripts of the three shells, made from the described commands.
 
-Each script has a table, a walk over the words before the cursor, and what to offer for each hint (completion.py). The
-table is a function that says of a word of a command which values follow it.
+Each script has a table, a walk over the words before the cursor, and the offers for each hint (completion.py). The
+table is a function that gives the values that follow a word of a command.
 
-Names of files, hosts and peers are data: no shell expands, splits or runs one, neither when it is offered nor when what
-was offered is run. bash gets peers' names quoted, and those of files it quotes itself; zsh and fish quote all they are
-offered. Names of peers with control characters or escapes of TOML are left out.
+Names of files, hosts and peers are data: no shell may expand, split or run one, neither when it is offered nor when the
+completed line runs. For bash, names of peers are quoted here, and bash quotes names of files itself. zsh and fish quote
+all that they are offered. Names of peers with control characters or escapes of TOML are left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PEERS = (
 
 
 class Word(NamedTuple):
-    """A word that can be completed to: an option's name.
+    """An option's name, which can be offered.
 
     Attributes:
         name: the word.
@@ -47,8 +47,8 @@ class Described(NamedTuple):
         text: what it does.
         words: its options' names.
         parameters: the hints of its parameters in their order.
-        repeats: whether the last of them takes all that is left.
-        peer: the option that stands for the first two parameters; empty where there is none.
+        repeats: whether the last of them takes all remaining words.
+        peer: the option that stands for the first two parameters; empty if there is none.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Described(NamedTuple):
 
 
 def bash(commands: Sequence[Described]) -> str:
-    """The script for bash, which needs nothing of the package bash-completion."""
+    """The script for bash, which does not need the package bash-completion."""
     return _filled(_BASH, COMMANDS=" ".join(command.name for command in commands), CASES="\n".join(_bash(commands)))
 
 
@@ -137,12 +137,12 @@ def _alike(command: Described) -> Iterator[tuple[list[str], str]]:
 
 
 def _quoted(text: str) -> str:
-    """A word for bash and zsh that means itself."""
+    """A word quoted for bash and zsh."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 
 def _fish_quoted(text: str) -> str:
-    """A word for fish that means itself."""
+    """A word quoted for fish."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 

@@ -1,7 +1,7 @@
-"""``asyncstore demo``: a synthetic archive, a sink of its own, a run with the live display, a proof of what arrived.
+"""``asyncstore demo``: write a synthetic archive, start a sink, send with the live display, compare what arrived.
 
-Everything lies in one temporary folder, which is removed at the end unless it is to be kept. The sink is a process of
-its own, so what is sent really passes the network; it does not see the terminal's Ctrl-C, so the run ends first.
+All files lie in one temporary folder, which is removed at the end unless ``--keep`` is given. The sink is a process of
+its own, so data sets really pass the network. It does not see Ctrl-C at the terminal, so the run ends before it.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
 _LISTENING = re.compile(rb"listening on (\S+):(\d+) as ")
 _START_TIME = 20.0
-"""Seconds the sink has for its first line; it takes less than one."""
+"""Seconds that the sink has for its first line. It takes less than one."""
 _STOP_TIME = 5.0
-"""Seconds the sink has to end when it is asked to."""
+"""Seconds that the sink has to end."""
 
 
 def run(parsed: Parsed) -> int:
@@ -53,14 +53,14 @@ def run(parsed: Parsed) -> int:
 
 
 async def _demo(parsed: Parsed) -> int:
-    """Write, send, compare, unless it is interrupted."""
+    """Write, send and compare; an interrupt cancels that."""
     with anyio.CancelScope() as scope, interrupts(scope.cancel):
         return await _write_send_compare(parsed)
     return EXIT_INTERRUPTED
 
 
 async def _write_send_compare(parsed: Parsed) -> int:
-    """Do it, and clean up whatever happens; the exit code."""
+    """Write, send and compare, and clean up in any case; the exit code."""
     _say("A synthetic archive, a storage SCP to send it to, and a look at what arrives. No patient is real.", indent=0)
     with _folder(keep=parsed[cmd.KEEP]) as folder:
         sent, received = folder / "archive", folder / "received"
@@ -79,7 +79,7 @@ async def _write_send_compare(parsed: Parsed) -> int:
 
 
 def _say(text: str, indent: int = len("1. ")) -> None:
-    """Print a sentence, as wide as the terminal is."""
+    """Print a sentence, broken to fit the terminal."""
     put(*broken(text, page_width(), indent))
 
 
@@ -92,7 +92,7 @@ def _describe(archive: Archive) -> str:
 
 
 def _send_options(parsed: Parsed, port: int, folder: Path) -> Parsed:
-    """The command line of ``send`` that this demo stands for."""
+    """The command line of ``send`` that the demo runs."""
     words = ["--progress", parsed[opt.PROGRESS], "--associations", str(parsed[opt.ASSOCIATIONS] or "auto")]
     return parse(cmd.SEND, [*words, "127.0.0.1", str(port), str(folder)], {})
 
@@ -112,7 +112,7 @@ def _folder(*, keep: bool) -> Iterator[Path]:
 
 @asynccontextmanager
 async def _sink_process(output: Path) -> AsyncIterator[int]:
-    """``asyncstore sink`` as a process of its own, while it lasts; gives the port it listens on.
+    """Within this context ``asyncstore sink`` runs as a process; gives the port where it listens.
 
     Raises:
         AssociationError: it did not start.
@@ -128,7 +128,7 @@ async def _sink_process(output: Path) -> AsyncIterator[int]:
 
 
 def _start_sink(output: Path) -> subprocess.Popen[bytes]:
-    """Start the process; not as one of asyncio's, which the selector loop of Windows does not have."""
+    """Start the process with subprocess: the selector loop of Windows has no processes of asyncio."""
     return subprocess.Popen(  # noqa: S603 - our own program, our own words
         [*isolated("asyncstore.__main__"), "sink", "--host", "127.0.0.1", "--port", "0", "--output", str(output)],
         stdin=subprocess.DEVNULL,
@@ -139,7 +139,7 @@ def _start_sink(output: Path) -> subprocess.Popen[bytes]:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of a process that was asked to end, and force it if need be."""
+    """Wait for the end of a process that was told to end, and kill it if it takes too long."""
     try:
         process.wait(_STOP_TIME)
     except subprocess.TimeoutExpired:
@@ -147,10 +147,10 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
 
 
 async def _port_of(process: subprocess.Popen[bytes]) -> int:
-    """The port the sink says it listens on.
+    """The port in the sink's first line.
 
     Raises:
-        AssociationError: it says something else, or nothing in time.
+        AssociationError: it printed something else, or nothing in time.
     """
     line = b""
     with anyio.move_on_after(_START_TIME):
@@ -166,7 +166,7 @@ async def _port_of(process: subprocess.Popen[bytes]) -> int:
 
 
 class _DataSet(NamedTuple):
-    """What must be the same on both sides."""
+    """The facts of a data set that must be the same on both sides."""
 
     sop_class_uid: str
     transfer_syntax_uid: str

@@ -1,4 +1,4 @@
-"""``asyncstore send --dry-run``: what would be sent, in which presentation contexts, and what cannot be and why."""
+"""``asyncstore send --dry-run``: what would be sent, in which presentation contexts, and what would not, and why."""
 
 from __future__ import annotations
 

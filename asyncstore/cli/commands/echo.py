@@ -32,7 +32,7 @@ def run(parsed: Parsed) -> int:
 
 
 async def _echo(parsed: Parsed, identity: UserIdentity | None) -> int:
-    """Ask until it has been often enough, something fails, or someone interrupts."""
+    """Ask until all echoes are answered, one fails, or the user interrupts."""
     count, answers = parsed[cmd.COUNT], _Answers(quiet=parsed[opt.QUIET])
     error: AsyncstoreError | None = None
     with logging_to(logging.StreamHandler(), parsed, "echoscu"):
@@ -49,7 +49,7 @@ async def _echo(parsed: Parsed, identity: UserIdentity | None) -> int:
 
 
 async def _ask(parsed: Parsed, sender: Sender, count: int, answers: _Answers) -> None:
-    """Ask for echoes, ``count`` of them or without end."""
+    """Ask for ``count`` echoes; 0: without end."""
     begun = monotonic()
     async with aclosing(sender.echo()) as echoes:
         async for seconds in echoes:
@@ -68,7 +68,7 @@ class _Answers:
     """The answers so far.
 
     Attributes:
-        seconds: how long each took.
+        seconds: how long each of them took.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -86,7 +86,7 @@ class _Answers:
         self.say(f"echo {len(self.seconds)}: {_milliseconds(seconds)}")
 
     def say_statistics(self) -> None:
-        """Print what they come to, if there are any."""
+        """Print the statistics, if there are answers."""
         if not self.seconds:
             return
         least, most = min(self.seconds), max(self.seconds)
@@ -96,5 +96,5 @@ class _Answers:
 
 
 def _milliseconds(seconds: float) -> str:
-    """A short time as people compare it."""
+    """A short time in milliseconds."""
     return f"{seconds * 1000:.1f} ms"

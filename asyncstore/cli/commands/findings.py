@@ -1,11 +1,11 @@
-"""What the files hold that a command line names: looked into as for a run, counted by kind, told as a table.
+"""What the files of a command line hold: probed as for a run, counted by kind, printed as a table.
 
 Rules:
 
-1. The files are walked and looked into exactly as a run would; no association is opened. Memory holds a line for each
-   kind of file, however many files there are, and what ``repeats`` holds.
-2. The peer is taken to accept everything that is proposed. What cannot be sent even then is said not to be: where a
-   data set would have to be converted for compressed pixel data, it is looked into for pixel data.
+1. The files are walked and probed exactly as in a run; no association is opened. Memory holds an entry for each kind of
+   file, however many files there are, and the UIDs in ``repeats``.
+2. The peer is assumed to accept the whole proposal. A data set that would have to be converted to a transfer syntax for
+   compressed pixel data is read, because it cannot be sent if it has pixel data.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 
 _PLANNED = Planned()
 _MOST_REASONS = 20
-"""Reasons, examples and what differs, that are told; ``--json`` tells all."""
+"""Most lines of reasons and examples. ``--json`` has them all."""
 _FRAME = 0.25
-"""Seconds from one look at the count to the next."""
+"""Seconds between updates of the count."""
 
 
 async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
-    """Look into everything that the command line names; on a terminal it is counted meanwhile."""
+    """Probe all files of the command line. On a terminal the count is shown meanwhile."""
     invents = conversion_of(parsed).invent is not None
     pool = Pool(parsed[opt.WORKERS], format_of(parsed))
     forecaster = None if proposal == _PLANNED else Forecaster(proposal, pool, conversion_of(parsed))
@@ -72,7 +72,7 @@ class Found(NamedTuple):
     Attributes:
         pair: the pair, which needs a presentation context.
         instances: how many there are.
-        answer: what becomes of them, in words, where that is known.
+        answer: what would happen to them, in words, if that is known.
         is_sendable: whether they can be sent, as far as is known.
     """
 
@@ -88,8 +88,8 @@ class Refused(NamedTuple):
 
     Attributes:
         reason: why, in words.
-        files: how many there are.
-        example: the path of one.
+        files: how many.
+        example: the path of one of them.
     """
 
     reason: str
@@ -110,15 +110,15 @@ class Findings:
     """What was found, counted by kind.
 
     Args:
-        proposal: what would be proposed for it.
-        forecaster: what would become of it, where that is to be told.
-        counts_repeats: whether SOP instance UIDs that come more than once are told.
+        proposal: what a run would propose.
+        forecaster: forecasts what would happen to instances; ``None``: the report does not say.
+        counts_repeats: whether to report SOP instance UIDs that come more than once.
 
     Attributes:
-        instances: how many there are.
+        instances: how many instances were found.
         unsendable: how many files hold nothing that could be sent.
-        answers: what the peer says to each pair, if it was asked.
-        repeats: the instances whose SOP instance UID came before; ``None``: they are not told.
+        answers: the peer's answer to each pair, if it was asked.
+        repeats: the instances whose SOP instance UID came before; ``None``: they are not reported.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Findings:
         self.repeats = Repeats() if counts_repeats else None
 
     async def add(self, batch: Sequence[Instance | Unsendable]) -> None:
-        """Take in what was found."""
+        """Count a batch of what the survey found."""
         instances = [item for item in batch if isinstance(item, Instance)]
         if self.repeats is not None:
             self.repeats.add(instances)
@@ -170,12 +170,12 @@ class Findings:
 
     @property
     def pairs(self) -> list[Pair]:
-        """What needs presentation contexts, the most frequent first."""
+        """The pairs that need presentation contexts, the most frequent first."""
         return list(dict.fromkeys(found.pair for found in self.found))
 
     @property
     def requests(self) -> Sequence[Sequence[ProposedContext]]:
-        """The contexts of each association request that it takes to propose all that is needed."""
+        """The contexts of each association request that is needed to propose them all."""
         return [request.contexts for request in requests(self._proposal, self.pairs)]
 
     @property
@@ -192,7 +192,7 @@ class Findings:
 
     @property
     def refused(self) -> list[Refused]:
-        """What cannot be sent, the most frequent kind of reason first."""
+        """The files that cannot be sent, the most frequent kind of reason first."""
         return [
             Refused(detail.reason, detail.files, detail.example)
             for group in self._reasons.groups()
@@ -201,25 +201,25 @@ class Findings:
 
     @property
     def not_accepted(self) -> list[Found]:
-        """What could be sent, if only it were accepted, or proposed, otherwise."""
+        """The instances that cannot be sent because their pair is not accepted or not proposed."""
         return [found for found in self.found if not found.is_sendable]
 
     @property
     def sendable(self) -> int:
-        """How many instances can be sent, as far as is known."""
+        """How many instances can be sent, as far as known."""
         return self.instances - sum(found.instances for found in self.not_accepted)
 
     @property
     def exit_code(self) -> int:
-        """What a command that found this ends with."""
+        """The exit code of a command that found this."""
         if not self.instances:
             return EXIT_NOT_ATTEMPTED
         return EXIT_NOT_STORED if self.unsendable or self.not_accepted else EXIT_OK
 
     def report(self, before: str = "", after: str = "", width: int | None = None) -> Iterator[str]:
-        """What there is to say, line by line; the first between these texts, for a page of ``width`` if it has one."""
+        """The lines of the report for a page of this width; the first line stands between ``before`` and ``after``."""
         if not self.instances and not self.unsendable:
-            yield "no files were found in what was named"
+            yield "no files were found"
             return
         yield from broken(f"{printable(before)}{self._totals()}{after}", width)
         if self._kinds:
@@ -256,7 +256,7 @@ class Findings:
             yield f"  and {format_count(count - len(examples))} more"
 
     def _totals(self) -> str:
-        """How many instances there are, and how many of them would be sent where that is known to be fewer."""
+        """How many instances were found, and how many would be sent if those are fewer."""
         total = counted(self.instances, "instance")
         lost = self.not_accepted if self._forecaster is not None else []
         if not lost:
@@ -265,7 +265,7 @@ class Findings:
         return f"{format_count(self.sendable)} of {total}, {format_bytes(size)}"
 
     def _kind_rows(self) -> list[tuple[str, ...]]:
-        """A table: how many instances of which SOP class in which transfer syntax, and what becomes of them."""
+        """A table: how many instances of which SOP class in which transfer syntax, and what would happen to them."""
         column = ("is sent",) if self._forecaster is not None else ("peer",) if self.answers else ()
         rows: list[tuple[str, ...]] = [("instances", "data", *column, "SOP class", "transfer syntax")]
         for pair, count, size, answer, _ in self.found:
@@ -274,7 +274,7 @@ class Findings:
         return rows
 
     def _contexts(self) -> str:
-        """How many presentation contexts that takes."""
+        """How many presentation contexts are needed."""
         asked = self.requests
         proposed = f"{counted(sum(map(len, asked)), 'presentation context')} to propose"
         if self._forecaster is None:
@@ -285,7 +285,7 @@ class Findings:
 
 
 def _reason_rows(groups: Sequence[Group]) -> list[tuple[str, ...]]:
-    """A table: how many files cannot be sent for which reason, and below a reason what differs between them."""
+    """A table: how many files cannot be sent for which reason, and below each reason its details."""
     rows: list[tuple[str, ...]] = []
     for row in selection(groups, _MOST_REASONS):
         if row.files is None:
@@ -297,7 +297,7 @@ def _reason_rows(groups: Sequence[Group]) -> list[tuple[str, ...]]:
 
 
 class _Counter:
-    """Counts on a terminal while the files are looked into, and leaves nothing behind."""
+    """Shows the count on a terminal while files are probed, and removes it at the end."""
 
     def __init__(self, findings: Findings, *, shown: bool) -> None:
         self._findings = findings

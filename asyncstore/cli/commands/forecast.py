@@ -1,4 +1,4 @@
-"""What would become of instances if a peer accepted all that is proposed: sent as is, converted, or not at all."""
+"""Whether instances would be sent as they are, converted, or not at all, if a peer accepted the whole proposal."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ NOT_AT_ALL = "not at all"
 
 
 class Forecast(NamedTuple):
-    """What becomes of an instance.
+    """What would happen to an instance.
 
     Attributes:
-        answer: that, in words; ``None``: nobody knows.
+        answer: in words; ``None``: unknown.
         reason: why it cannot be sent, if it cannot.
     """
 
@@ -42,11 +42,11 @@ class _Doubt(NamedTuple):
 
 
 class Forecaster:
-    """What becomes of instances where a peer accepts all of a proposal, for their pairs alone.
+    """Forecasts for instances. Each pair is judged as if it were the only one proposed.
 
     Args:
         proposal: the proposal, which does not depend on the transfer syntaxes of the files.
-        pool: the processes that look into data sets, where that is needed.
+        pool: the processes that read data sets, if that is needed.
         options: how data sets would be converted.
     """
 
@@ -58,16 +58,16 @@ class Forecaster:
         """The transfer syntax in which each pair is sent."""
         self._carriage = Carriage(proposal, (), ())
         self._contexts: tuple[ProposedContext, ...] = ()
-        """Those of ``_carriage``: for most proposals they are the same for all pairs."""
+        """The contexts of ``_carriage``. For most proposals they are the same for all pairs."""
 
     async def forecasts(self, instances: Iterable[Instance]) -> list[Forecast]:
-        """What becomes of each; some of their files may have to be read."""
+        """The forecast for each. Some of their files may have to be read."""
         forecasts = [self._forecast(instance) for instance in instances]
         judged = iter(await self._judge([forecast for forecast in forecasts if isinstance(forecast, _Doubt)]))
         return [forecast if isinstance(forecast, Forecast) else next(judged) for forecast in forecasts]
 
     async def _judge(self, doubts: list[_Doubt]) -> list[Forecast]:
-        """What becomes of the instances that only their data sets tell."""
+        """The forecasts for which data sets have to be read."""
         if not doubts:
             return []
         from asyncstore.prepare.conversion import Order  # noqa: PLC0415 - few command lines need it
@@ -78,7 +78,7 @@ class Forecaster:
         return [_judged(*pair) for pair in zip(doubts, found, strict=True)]
 
     def _forecast(self, instance: Instance) -> Forecast | _Doubt:
-        """What becomes of it, or the conversion on which that depends."""
+        """The forecast for an instance, or the conversion on which it depends."""
         pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
         if pair not in self._targets:
             self._targets[pair] = self._carriage_of(pair).transfer_syntax(pair)
@@ -110,7 +110,7 @@ class Forecaster:
 
 
 def _judged(doubt: _Doubt, found: Instance | Unsendable) -> Forecast:
-    """What becomes of an instance of which a worker process said this."""
+    """The forecast for an instance by the answer of a worker process."""
     if not isinstance(found, Unsendable):
         return Forecast("converted")
     return Forecast(NOT_AT_ALL, f"only {name_of(doubt.transfer_syntax_uid)} is proposed for it, and {found.reason}")

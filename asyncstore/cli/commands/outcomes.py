@@ -1,14 +1,13 @@
-"""The lines about single files that a run leaves behind: those that were not stored, and with ``-v`` all of them.
+"""The log lines about single files: those that were not stored, and with ``-v`` all of them.
 
-A run of a million failures must neither flood a terminal nor wait for it, nor bury what caused them. The summary counts
-them all by their reason, and ``--json`` names every one; here stand only
+A run with a million failures must not flood a terminal, wait for it, or hide the cause. The summary counts all failures
+by reason, and ``--json`` names each file. So lines are limited:
 
-1. the first failures;
-2. of files that are good themselves, and were kept from being sent by something else, fewer still for the same kind of
-   reason;
-3. none that were not sent because the run was to end, by a signal or by the failure before.
+1. only the first failures have lines;
+2. files that could be sent, but were not for another cause, have even fewer lines for each kind of reason;
+3. files that were not sent because the run ended early, by a signal or by a failure, have none.
 
-Every line is written once its outcome is known, and names its file: many are under way at a time.
+A line is written when the outcome is known, and names its file, because many files are under way at a time.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ if TYPE_CHECKING:
     from asyncstore.renaming import NotRenamed
 
 _MOST_LINES = 100
-"""As many as a person scrolls back; more are better read by a program."""
+"""As many as a person scrolls back. For more, programs can read ``--json``."""
 _MOST_ALIKE = 3
-"""Enough to see that it concerns not just one file."""
+"""Enough to see that the reason concerns more than one file."""
 
 _SILENT = frozenset({Result.STORED, Result.SKIPPED})
 
 
 class OutcomeLines:
-    """Writes a line for every outcome that deserves one.
+    """Writes the lines about outcomes.
 
     Args:
         logger: where the lines go.
-        halts: whether the run is to end with its first failure.
+        halts: whether the first failure ends the run.
     """
 
     def __init__(self, logger: logging.Logger, *, halts: bool) -> None:
@@ -51,10 +50,10 @@ class OutcomeLines:
         self._lines = 0
         self._unrenamed = 0
         self._alike: Counter[str] = Counter()
-        """By kind of reason: there are few, however many reasons there are."""
+        """How many lines each kind of reason had. There are few kinds, however many reasons there are."""
 
     def add(self, batch: Sequence[Outcome]) -> None:
-        """Write what is to be said of these outcomes."""
+        """Write the lines about these outcomes."""
         for outcome in batch:
             if self._verbose:
                 self._write_success(outcome)
@@ -64,25 +63,25 @@ class OutcomeLines:
                     self._is_ending = True
 
     def not_renamed(self, files: Sequence[NotRenamed]) -> None:
-        """Write which files kept their names though they should have another; the first of them, as with failures."""
+        """Write which files could not be renamed; only the first of them, as with failures."""
         for path, target, reason in files:
             self._unrenamed += 1
             if self._unrenamed <= _MOST_LINES:
                 self._logger.warning("%s: not renamed to %s: %s", printable(path), printable(target), reason)
 
     def end(self) -> None:
-        """Pass over what is not sent from now on: the run is to end."""
+        """Write no more lines about files that are not sent: the run ends."""
         self._is_ending = True
 
     def _write_success(self, outcome: Outcome) -> None:
-        """A line for a file that is stored; storescu's words, so that who looks for them in a log finds them."""
+        """A line for a stored file, in storescu's words, so that searches in logs find it."""
         if outcome.result is Result.STORED:
             self._logger.info("%s: Received Store Response (Success)", printable(outcome.path))
         elif outcome.result is Result.SKIPPED:
             self._logger.info("%s: stored by an earlier run", printable(outcome.path))
 
     def _deserves_line(self, outcome: Outcome) -> bool:
-        """Whether this failure tells more than those before (rules 2 and 3)."""
+        """Whether this failure gets a line (rules 2 and 3)."""
         if outcome.result is not Result.NOT_SENT or outcome.attempts:
             return True
         if self._is_ending or outcome.is_withdrawn:
@@ -94,7 +93,7 @@ class OutcomeLines:
         return self._alike[kind] <= _MOST_ALIKE
 
     def _write_limited(self, outcome: Outcome) -> None:
-        """A line for this one, as long as there are not too many (rule 1)."""
+        """Write a line for this outcome, unless there were too many (rule 1)."""
         self._lines += 1
         if self._lines <= _MOST_LINES or self._verbose:
             level = logging.WARNING if outcome.result is Result.WARNING else logging.ERROR
@@ -107,7 +106,7 @@ class OutcomeLines:
 
 
 def _clause(outcome: Outcome) -> str:
-    """Why, and what it means for the instance."""
+    """What happened to the instance, and why."""
     reason = describe(outcome.status) if outcome.status is not None else printable(outcome.error or "no reason given")
     match outcome.result:
         case Result.WARNING:

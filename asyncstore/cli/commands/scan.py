@@ -1,6 +1,6 @@
-"""``asyncstore scan``: what files and directories hold, which contexts it needs, and what a peer accepts of them.
+"""``asyncstore scan``: what files hold, which presentation contexts they need, and which of these a peer accepts.
 
-It prints the plan of ``send --dry-run``, for people or as JSON lines, whose fields are only ever added:
+It prints the plan of ``send --dry-run``, for people or as JSON lines. New versions may add fields, and remove none:
 
     {"type":"context","sop_class_uid":...,"sop_class":...,"transfer_syntax_uid":...,"transfer_syntax":...,
      "instances":12,"bytes":33600,"accepted":true,"answer":"accepted"}
@@ -9,11 +9,11 @@ It prints the plan of ``send --dry-run``, for people or as JSON lines, whose fie
     {"type":"summary","instances":12,"bytes":33600,"unsendable":1,"pairs":1,"contexts":2,"associations":1,"peer":...,
      "exit_code":2,"repeated_sop_instance_uids":1}
 
-There is a ``context`` line for each of the pairs of SOP class and transfer syntax found; ``contexts`` is how many
-presentation contexts ``send`` proposes for them, which holds those that can be converted to, and ``associations`` how
-many requests that takes. The first files whose SOP instance UID came before have a ``repeated`` line.
-``accepted``, ``answer`` and ``peer`` are null where no peer was asked. The
-peer is asked when all files have been looked into: only then the contexts are known.
+There is a ``context`` line for each pair of SOP class and transfer syntax. ``contexts`` is the number of presentation
+contexts that ``send`` proposes for them, transfer syntaxes for conversion included, and ``associations`` the number of
+requests for that. The first files whose SOP instance UID came before have a ``repeated`` line. ``accepted``, ``answer``
+and ``peer`` are null if no peer was asked. The peer is asked after all files were probed: only then the contexts are
+known.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def run(parsed: Parsed) -> int:
 
 
 async def _scan(parsed: Parsed, identity: UserIdentity | None) -> int:
-    """Look into everything, ask the peer, print, and return the exit code."""
+    """Probe all files, ask the peer, print, and return the exit code."""
     peer = _peer(parsed)
     with ExitStack() as stack:
         stack.enter_context(logging_to(logging.StreamHandler(), parsed))
@@ -78,7 +78,7 @@ async def _scan(parsed: Parsed, identity: UserIdentity | None) -> int:
 
 
 def _peer(parsed: Parsed) -> tuple[str, int] | None:
-    """The peer to ask, if one is to be asked."""
+    """The peer to ask; ``None``: none."""
     if cmd.CHECKED_PEER in parsed:
         return parsed[opt.PEER], parsed[opt.PORT]
     return parsed[cmd.PEER_CHECK]
@@ -87,7 +87,7 @@ def _peer(parsed: Parsed) -> tuple[str, int] | None:
 async def _ask(
     parsed: Parsed, peer: tuple[str, int], identity: UserIdentity | None, findings: Findings
 ) -> AsyncstoreError | None:
-    """Ask the peer what it accepts; why that could not be done, if it could not."""
+    """Ask the peer what it accepts; the error, if that failed."""
     host, port = peer
     try:
         async with sender_of(parsed.naming({opt.PEER.key: (host,), opt.PORT.key: (str(port),)}), identity) as sender:
@@ -99,7 +99,7 @@ async def _ask(
 
 
 def _peer_lines(findings: Findings, peer: tuple[str, int] | None) -> Iterator[str]:
-    """What the peer's answers come to."""
+    """A summary of the peer's answers."""
     if peer is None or not findings.answers:
         return
     refused = findings.not_accepted
@@ -155,9 +155,9 @@ def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Ite
 
 
 def _json_file(parsed: Parsed, stack: ExitStack) -> io.FileIO | None:
-    """The file for the plan for machines, if there is to be one; opened before the work begins.
+    """The file for the JSON lines, if there is one. It is opened before the work begins.
 
-    It is unbuffered, so that what could not be written is not tried again when it is closed.
+    It is unbuffered, so that closing it does not try again to write what could not be written.
 
     Raises:
         UsageError: it cannot be written.

@@ -1,4 +1,4 @@
-"""``asyncstore send``: a worker process is started, and while it starts, all that a run needs is imported."""
+"""``asyncstore send``: start a worker process, and import the engine while it starts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 def run(parsed: Parsed) -> int:
     """Run the command and return its exit code."""
     with started_ahead(format_of(parsed)):
-        from asyncstore.cli.commands import sending  # noqa: PLC0415 - this is what the worker starts ahead of
+        from asyncstore.cli.commands import sending  # noqa: PLC0415 - the worker starts meanwhile
 
         return sending.run(parsed)

@@ -1,12 +1,12 @@
-"""A run of ``asyncstore send``: from options to the run, and from its outcomes to what people and machines see.
+"""A run of ``asyncstore send``: from options to the run, and from its outcomes to display, log and JSON lines.
 
 Rules:
 
-1. A run's outcomes come in batches; each goes to the tally, to the JSON lines and to the lines about files. The display
-   samples the tally four times a second and is never waited for.
-2. What cannot be shown or written any more is dropped; the transfer goes on. If that were JSON lines which somebody
-   wanted, the exit code tells.
-3. The first SIGINT or SIGTERM lets the files under way finish, the second ends everything at once.
+1. Outcomes come in batches. Each batch goes to the tally, to the JSON lines and to the lines about files. The display
+   samples the tally four times a second. The run never waits for it.
+2. If a line cannot be shown or written any more, it is dropped and the transfer goes on. Lost JSON lines change the
+   exit code.
+3. The first SIGINT or SIGTERM lets the files under way finish. The second ends the run at once.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ if TYPE_CHECKING:
     from asyncstore.sender import Run, Sender
 
 _FRAME = 0.25
-"""Seconds from one sample of the run to the next: often enough to see it live, too seldom to cost anything."""
+"""Seconds between samples of the run: often enough for a live display, and too seldom to cost much."""
 
 
 def run(parsed: Parsed) -> int:
     """Send, or say what would be sent, and return the exit code."""
     if parsed[opt.DRY_RUN]:
-        from asyncstore.cli.commands.dryrun import dry_run  # noqa: PLC0415 - few runs are to say what they would do
+        from asyncstore.cli.commands.dryrun import dry_run  # noqa: PLC0415 - few command lines need it
 
         return run_loop(dry_run(parsed))
-    return run_loop(send(parsed, identity_of(parsed)))  # a password is asked for while nothing else goes on
+    return run_loop(send(parsed, identity_of(parsed)))  # it asks for a password before anything else runs
 
 
 async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
@@ -72,13 +72,13 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         paths = stack.enter_context(paths_of(parsed))
         display = open_display(output, _title(parsed), _progress(parsed))
         logger = stack.enter_context(logging_to(LogLines(display), parsed, "storescu"))
-        sender = sender_of(parsed, identity)  # it may ask for a key's password: before anything else is on the screen
+        sender = sender_of(parsed, identity)  # before the display starts: it may ask for a key's password
         json_lines = _json_lines(parsed, logger)
         tally = Tally(monotonic(), counts_repeats=parsed[opt.REPEAT] == 1)
         watch = _Watch(
             display, tally, OutcomeLines(logger, halts=not parsed[opt.NO_HALT]), json_lines, renamer_of(parsed)
         )
-        stack.enter_context(interrupts(watch.interrupt))  # what has a start has a summary, and the exit code it tells
+        stack.enter_context(interrupts(watch.interrupt))  # from here on an interrupt ends in a summary
         if json_lines is not None:
             stack.enter_context(json_lines)
             json_lines.start(parsed[opt.PEER], parsed[opt.PORT], __version__)
@@ -88,15 +88,15 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
 
 
 class _Watch:
-    """What is known of a run from outside, and where it is shown.
+    """Watches a run: takes its outcomes, and knows how it ended.
 
     Attributes:
-        display: the live display, or what stands for it.
+        display: the live display, or its substitute.
         tally: the outcomes so far.
-        renamer: what renames files by their outcomes, if it is asked for.
+        renamer: renames files by their outcomes; ``None``: files keep their names.
         run: the run, once it has begun.
-        error: what ended it early.
-        signals: how often it was asked to end.
+        error: the error that ended it early.
+        signals: how many signals asked it to end.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class _Watch:
         self._lines = lines
 
     def begin(self, run: Run) -> None:
-        """Watch this run, which may have been interrupted before it began."""
+        """Watch this run. Stop it if a signal came before it began."""
         self.run = run
         if self.signals:
             run.stop()
@@ -130,12 +130,12 @@ class _Watch:
             self.json_lines.outcomes(batch)
 
     async def rename(self, batch: list[Outcome]) -> None:
-        """Let the names of these files tell what became of them; the run goes on meanwhile, the next batch waits."""
+        """Rename these files by their outcomes. The run goes on meanwhile; the next batch waits."""
         if self.renamer is not None:
             self._lines.not_renamed(await asyncio.to_thread(self.renamer.add, batch))
 
     def refresh(self) -> None:
-        """Show where the run stands."""
+        """Show the progress of the run."""
         if self.run is not None:
             self.display.refresh(self.tally, self.run.progress(), monotonic())
 
@@ -154,14 +154,14 @@ class _Watch:
 
     @property
     def is_halted(self) -> bool:
-        """Whether a file that was not stored ended the run while there was more to send, or may have been."""
+        """Whether a failure ended the run while there was, or may have been, more to send."""
         if self.run is None or not self.run.is_halted or self.signals:
             return False
         return bool(self.tally.withdrawn) or self.run.progress().is_cut_short
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with, if the run is over."""
+        """The exit code, once the run is over."""
         if self.signals:
             return EXIT_INTERRUPTED
         if not self.tally.attempted:
@@ -187,11 +187,11 @@ async def _store(sender: Sender, parsed: Parsed, paths: Iterable[str], watch: _W
 
 
 def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Logger) -> int:
-    """Say how it ended, to people and to machines."""
+    """Print the summary and the error, and end the JSON lines; the exit code."""
     seconds = watch.tally.seconds(monotonic())
     if watch.json_lines is not None:
         watch.json_lines.summary(watch.tally, seconds, watch.exit_code)
-        watch.json_lines.close()  # it may tell only now that it cannot be written
+        watch.json_lines.close()  # some file systems report errors only now
     if watch.error is None or watch.tally.attempted:
         progress = watch.run.progress() if watch.run is not None else None
         ending = Ending(
@@ -216,7 +216,7 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Log
 
 
 def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
-    """What else there is to know when a run is over, and what to do next."""
+    """Further lines of the summary: what was left undone, and what to do next."""
     if watch.is_halted:
         goes_on = f"with {opt.NO_HALT.long} ({opt.NO_HALT.short}) it goes on."
         yield f"Stopped at the first file that was not stored; {goes_on}"
@@ -237,13 +237,13 @@ def _texts_of(reason: Reason) -> Iterator[str]:
 
 
 def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
-    """How to learn which files were not stored, and how to store what another run may."""
+    """How to learn which files were not stored, and how to send the rest in another run."""
     if tally.unstored > 1 and parsed[opt.JSON] is None:
         yield f"Add {opt.JSON.long} FILE to have every file's outcome written there."
     if not tally.unstored - tally.not_sent + tally.withdrawn:
         return
     if parsed[opt.FILES_FROM] is not None or not all(map(os.path.isdir, parsed[opt.INPUTS])):
-        return  # a file that is named is not found under its new name
+        return  # named files are not found under their new names
     if parsed[opt.RENAME]:
         yield "Run the same command again to send the rest: it passes over what is named .done."
     elif tally.done > tally.unstored:
@@ -251,7 +251,7 @@ def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
 
 
 def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:
-    """Where outcomes are written for machines, if anywhere."""
+    """The file for JSON lines, if there is one."""
     target = parsed[opt.JSON]
     if target is None:
         return None
@@ -263,12 +263,12 @@ def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:
 
 
 def _progress(parsed: Parsed) -> opt.When:
-    """What to show of the progress: a display and JSON lines on the same terminal would overwrite each other."""
+    """When to show progress; off if JSON lines go to the same terminal, because they would overwrite each other."""
     is_written_over = parsed[opt.JSON] == opt.STANDARD_STREAM and sys.stdout.isatty()
     return "off" if parsed[opt.QUIET] or is_written_over else parsed[opt.PROGRESS]
 
 
 def _title(parsed: Parsed) -> str:
-    """What is sent where."""
+    """The title of the display."""
     peer = address_of(printable(parsed[opt.PEER]), parsed[opt.PORT])
     return f"asyncstore {__version__}: sending to {peer} ({parsed[opt.CALLED_AE_TITLE]})"

@@ -1,8 +1,8 @@
 """``asyncstore sink``: a storage SCP that runs until it is interrupted.
 
 Its first line says where it listens, for people and for programs that let it choose the port:
-``listening on 127.0.0.1:11112 as any AE title``, and ``, over TLS`` where it is. Those that follow count: what was
-received, how much of it in place of an earlier file, and what was refused, by the status answered.
+``listening on 127.0.0.1:11112 as any AE title``, with ``, over TLS`` if it uses TLS. Later lines count instances: how
+many were received, how many of them replaced an earlier file, and how many were refused with which status.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _IPV6_LOOPBACK = "::1"
 _REPORT_INTERVAL = 10.0
-"""Seconds from one line of counts to the next, while there is something new to count."""
+"""Seconds between lines of counts. A line is printed only if a count has changed."""
 
 
 def run(parsed: Parsed) -> int:
@@ -77,13 +77,13 @@ class _Report:
         self._said = ""
 
     def say(self, line: str) -> None:
-        """Print a line; that nobody reads is no reason to stop receiving."""
+        """Print a line. The sink goes on receiving even if nobody reads it."""
         if not self._quiet:
             with suppress(OSError):
                 print(line, flush=True)  # noqa: T201 - this is where people and programs read it
 
     def counts(self, *, last: bool = False) -> None:
-        """Print the counts, if they are not the same as before."""
+        """Print the counts, if they have changed."""
         tally = self._sink.tally
         again = f", {format_count(tally.replaced)} in place of earlier ones" if tally.replaced else ""
         refused = "".join(

@@ -1,4 +1,4 @@
-"""log4cplus property files, as DCMTK's programs take them (``-lc``), as a dictionary for Python's logging.
+"""Turn log4cplus property files, which DCMTK's programs take (``-lc``), into a dictionary for Python's logging.
 
     log4cplus.rootLogger = DEBUG, console, logfile
     log4cplus.appender.console = log4cplus::ConsoleAppender
@@ -7,16 +7,16 @@
 
 Rules:
 
-1. A file that suits the program of DCMTK's whose place a command takes suits the command: ``${appname}`` is that
-   program's name, and ``dcmtk.apps`` with that name the logger of all we write, as nearly all that storescu writes
-   comes from that one. DCMTK's loggers that have their like here configure ours (:func:`loggers_of`), those of its
-   other programs and modules nothing. Ours go by their own names.
+1. A file for a program of DCMTK works for the command that replaces it: ``${appname}`` is the program's name, and the
+   logger ``dcmtk.apps`` with that name stands for all our loggers, because storescu writes nearly all its lines through
+   it. DCMTK's loggers configure those of ours that do the same (:func:`loggers_of`). Loggers of its other programs and
+   modules are ignored. Ours have their own names too.
 2. ``${name}`` is another setting of the file, ``appname``, ``date``, ``time``, ``pid`` or ``hostname``, or a variable
-   of the environment; what is none of them stays as it is.
-3. Names of settings are compared without regard to capitals: Debian's files write ``logToStderr``, and mean it. (DCMTK
-   looks for ``logToStdErr``, does not find it, and logs to standard output.)
-4. What log4cplus would pass over (an unknown appender, layout or level, a file that cannot be opened) is an error,
-   with its line. A PatternLayout without a pattern is a SimpleLayout, with a warning, as there.
+   of the environment. Unknown names stay as they are.
+3. Names of settings are compared without case: Debian's files write ``logToStderr``. (DCMTK looks for ``logToStdErr``,
+   does not find it, and logs to standard output.)
+4. Errors that log4cplus would ignore (an unknown appender, layout or level, a file that cannot be opened) are reported
+   with their line. A PatternLayout without a pattern is a SimpleLayout, with a warning, as in log4cplus.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from asyncstore.cli.logging.log_schema import Settings
 
     Verdict = Callable[[logging.LogRecord], bool | None]
-    """What a filter says of a record: accept, deny, or (``None``) let the next one decide."""
+    """A filter's answer to a record: accept, deny, or (``None``) let the next filter decide."""
 
 _NETWORK = ("asyncstore.network", "asyncstore.negotiation", "asyncstore.schedule", "asyncstore.sink")
 _APPS = "dcmtk.apps"
 
 
 def loggers_of(program: str) -> dict[str, tuple[str, ...]]:
-    """Which of our loggers do what these of DCMTK's do, where this is the program whose place we take."""
+    """DCMTK's loggers and those of ours that do the same, if we replace this program."""
     everything = ("asyncstore.cli", "asyncstore.sender", *_NETWORK)
     return {
         "dcmtk": ("asyncstore",),
@@ -60,10 +60,10 @@ def loggers_of(program: str) -> dict[str, tuple[str, ...]]:
 
 _PREFIX = "log4cplus."
 _DEEPEST = 8
-"""How often a variable may stand for another one: enough for people, and those that go in circles end."""
+"""How deep variables may be nested: more than people need, and circles end."""
 _LONGEST = 1 << 18
-"""Characters that variables stand for in a whole file: eight lines that name the next one ten times each would stand
-for a hundred million."""
+"""Most characters that variables may stand for in a file: eight lines that each name the next one ten times would make
+a hundred million."""
 _ROOT = "rootlogger"
 _LEVELS = LEVELS | {"off": SILENT, "all": 1}
 _INHERITED = frozenset({"inherit", "inherited", "notset", "not_set"})
@@ -75,11 +75,11 @@ _SCHEDULES = {
     "hourly": ("H", 1),
     "minutely": ("M", 1),
 }
-"""When DailyRollingFileAppender begins a new file: unit and number for Python's handler, which has no months."""
+"""When DailyRollingFileAppender begins a new file: unit and number for Python's handler, which does not know months."""
 _LEAST_ROLLING = 200 * 1024
 """A rolling file is at least this long, as in log4cplus."""
 _ROLLING = 10 * 1024 * 1024
-"""Its length where the file says none, as in log4cplus."""
+"""The default length of a rolling file, as in log4cplus."""
 _SIZES = {"kb": 1024, "mb": 1024 * 1024}
 
 
@@ -87,9 +87,9 @@ class Property(NamedTuple):
     """One setting.
 
     Attributes:
-        key: its name as it is written.
-        value: its value, variables replaced.
-        line: where it stands.
+        key: its name as written.
+        value: its value, with variables replaced.
+        line: the number of its line.
     """
 
     key: str
@@ -98,16 +98,16 @@ class Property(NamedTuple):
 
 
 def dictionary(path: str, text: str, program: str, environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
-    """What a property file says, and what its author should know about it.
+    """The dictionary that a property file gives, and warnings for its author.
 
     Args:
         path: its name, for messages.
         text: its content.
         program: the program that the file is for.
-        environment: what ``${name}`` may be besides the file's own settings and DCMTK's variables.
+        environment: more variables for ``${name}``.
 
     Raises:
-        UsageError: it says something that cannot be done.
+        UsageError: it is not valid.
     """
     try:
         found = _expanded(_properties(text), _variables_of(program, environment))
@@ -118,7 +118,7 @@ def dictionary(path: str, text: str, program: str, environment: Mapping[str, str
 
 
 def _variables_of(program: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """What ``${name}`` may be in any file: DCMTK's five, before the environment."""
+    """The variables for ``${name}`` in any file: DCMTK's five, then the environment."""
     import platform  # noqa: PLC0415 - few runs have such a file
 
     now = datetime.now().astimezone()
@@ -133,7 +133,7 @@ def _variables_of(program: str, environment: Mapping[str, str]) -> dict[str, str
 
 
 def _properties(text: str) -> Iterator[Property]:
-    """The settings of a text: ``key = value``, one a line, comments begin with ``#``."""
+    """The settings of a text: lines of ``key = value``; comments begin with ``#``."""
     for number, line in enumerate(text.splitlines(), 1):
         key, equals, value = line.partition("=")
         if equals and not line.lstrip().startswith("#"):
@@ -141,10 +141,10 @@ def _properties(text: str) -> Iterator[Property]:
 
 
 def _expanded(properties: Iterable[Property], variables: Mapping[str, str]) -> dict[str, Property]:
-    """The last setting of each name, variables replaced (rule 2), by the name in small letters.
+    """The last setting of each name, with variables replaced (rule 2), by the name in small letters.
 
     Raises:
-        ValueError: what replaces them has no end.
+        ValueError: the replaced text is too long.
     """
     found = {setting.key.lower(): setting for setting in properties}
     known = {**variables, **{setting.key: setting.value for setting in found.values()}}
@@ -164,7 +164,7 @@ def _expanded(properties: Iterable[Property], variables: Mapping[str, str]) -> d
 
 
 class _Chain(NamedTuple):
-    """The filters of an appender: the first that decides counts, and what none decides on is shown."""
+    """The filters of an appender. The first one that decides counts; if none does, the record is shown."""
 
     verdicts: tuple[Verdict, ...]
 
@@ -174,20 +174,20 @@ class _Chain(NamedTuple):
 
 
 def _itself(formatter: logging.Formatter) -> logging.Formatter:
-    """What dictConfig calls for a formatter that is there already."""
+    """The factory that dictConfig calls for a formatter that exists already."""
     return formatter
 
 
 class _Reader:
-    """From settings to the dictionary.
+    """Turns settings into the dictionary.
 
     Args:
         path: the file's name.
         found: its settings by their names in small letters.
-        loggers: which of our loggers do what DCMTK's do.
+        loggers: DCMTK's loggers and those of ours that do the same.
 
     Attributes:
-        remarks: what was taken otherwise than it seems.
+        remarks: warnings for the author of the file.
     """
 
     def __init__(self, path: str, found: Mapping[str, Property], loggers: Mapping[str, tuple[str, ...]]) -> None:
@@ -323,7 +323,7 @@ class _Reader:
             raise self._refusal(pattern, str(error)) from None
 
     def _verdicts(self, key: str) -> Iterator[Verdict]:
-        """The filters of an appender, which are numbered from 1."""
+        """The filters of an appender. They are numbered from 1."""
         number = 1
         while (setting := self._found.get(f"{key}.{number}")) is not None:
             yield self._verdict(f"{key}.{number}", setting)
@@ -349,7 +349,7 @@ class _Reader:
         raise self._refusal(setting, f"{setting.value} is not among the filters there are: {kinds}")
 
     def _below(self, prefix: str) -> Iterator[tuple[str, Property]]:
-        """The settings below a prefix, by the rest of their names, in order of the names: parents come first."""
+        """The settings below a prefix, by the rest of their names. They are sorted, so that parents come first."""
         for key in sorted(self._found):
             if key.startswith(prefix):
                 yield key.removeprefix(prefix), self._found[key]
@@ -380,7 +380,7 @@ class _Reader:
         return int(setting.value)
 
     def _size(self, setting: Property | None) -> int:
-        """The size at which a file is rolled, as log4cplus reads it: bytes, KB or MB, 200 KB at least."""
+        """The size at which a file is rolled, in bytes, KB or MB as in log4cplus; at least 200 KB."""
         if setting is None:
             return _ROLLING
         match = re.fullmatch(r"([0-9]{1,15})\s*(kb|mb|)", setting.value.lower())
@@ -396,5 +396,5 @@ class _Reader:
 
 
 def _class_name(name: str) -> str:
-    """``log4cplus::spi::DenyAllFilter`` as it is looked up."""
+    """The name of a class for lookups: ``denyallfilter`` for ``log4cplus::spi::DenyAllFilter``."""
     return name.rpartition("::")[2].lower()

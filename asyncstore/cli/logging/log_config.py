@@ -1,14 +1,13 @@
-"""``-lc FILE``: logging as a file says, while a command runs.
+"""``-lc FILE``: a file configures logging while a command runs.
 
 Rules:
 
-1. A file that ends in ``.toml`` or ``.json`` is what :func:`logging.config.dictConfig` takes, as far as it is safe
-   (log_schema.py); every other one holds log4cplus's properties, as for DCMTK's programs.
-2. What such a file writes to standard error goes where the command's own lines go, so that it does not tear a live
-   display: the log above it shows that and nothing else.
-3. Messages of the libraries below, which may quote values of a data set, are passed over, unless the file names their
-   loggers or sets the root to trace.
-4. Afterwards logging is as it was.
+1. A file that ends in ``.toml`` or ``.json`` holds the dictionary of :func:`logging.config.dictConfig`, as far as it is
+   safe (log_schema.py). Any other file holds log4cplus properties, as for DCMTK's programs.
+2. Lines for standard error go to the handler of the command's own lines, so that they do not disturb a live display.
+3. Messages of libraries may quote values of a data set. They are dropped, unless the file names their loggers or sets
+   the root to trace.
+4. Afterwards logging is as it was before.
 """
 
 from __future__ import annotations
@@ -34,20 +33,20 @@ if TYPE_CHECKING:
 _QUOTING = ("pydicom", "pynetdicom", "py.warnings")
 """Loggers of libraries whose messages may hold values of data elements."""
 _MOST_BYTES = 1 << 20
-"""Of a log configuration, which has some kB."""
+"""Most bytes of a log configuration. Real ones have some kB."""
 
 
 @contextmanager
 def logging_as(path: str, console: logging.Handler, program: str) -> Iterator[None]:
-    """While it lasts, log as this file says.
+    """Within this context log as this file says.
 
     Args:
         path: the file.
-        console: where lines for standard error go.
-        program: the program that a file of log4cplus's properties is for.
+        console: the handler for lines to standard error.
+        program: the program of DCMTK that a property file of log4cplus is for.
 
     Raises:
-        UsageError: the file cannot be read, or says what cannot be done.
+        UsageError: the file cannot be read or is not valid.
     """
     settings, remarks = _settings(path, program)
     settings = _with_console(settings, console)
@@ -77,12 +76,12 @@ def logging_as(path: str, console: logging.Handler, program: str) -> Iterator[No
 
 
 def _state(logger: logging.Logger) -> tuple[list[logging.Handler], int, bool]:
-    """What is to be put back."""
+    """The state of a logger, to be restored."""
     return list(logger.handlers), logger.level, logger.propagate
 
 
 def _settings(path: str, program: str) -> tuple[Settings, list[str]]:
-    """What the file says, for dictConfig (rule 1), and what its author should know about it."""
+    """The dictionary for dictConfig that the file gives (rule 1), and warnings for its author."""
     content = read_named(path, _MOST_BYTES, f"{path}: cannot read the log configuration")
     kind = os.path.splitext(path)[1].lower()  # noqa: PTH122 - as above
     if kind not in {".toml", ".json"}:
@@ -98,13 +97,13 @@ def _settings(path: str, program: str) -> tuple[Settings, list[str]]:
 
 
 def _with_console(settings: Settings, console: logging.Handler) -> Settings:
-    """The same with the streams that handlers name, those of standard error replaced (rule 2)."""
+    """A copy in which handlers for standard error write to the console (rule 2)."""
     handlers = settings.get("handlers", {})
     return {**settings, "handlers": {name: _through(handler, console) for name, handler in handlers.items()}}
 
 
 def _through(handler: Settings, console: logging.Handler) -> Settings:
-    """A handler's settings; if it writes to standard error, one that hands its lines on to the console instead."""
+    """A handler's settings; for standard error those of a handler that hands its lines to the console."""
     if handler.get("class") != "logging.StreamHandler":
         return handler
     if handler.get("stream", STANDARD_ERROR) == STANDARD_OUTPUT:
@@ -114,10 +113,10 @@ def _through(handler: Settings, console: logging.Handler) -> Settings:
 
 
 class _Through(logging.Handler):
-    """Hands what its formatter writes on to another handler.
+    """Formats records and hands the lines to another handler.
 
     Args:
-        target: that one.
+        target: the other handler.
     """
 
     def __init__(self, target: logging.Handler) -> None:
@@ -125,13 +124,13 @@ class _Through(logging.Handler):
         self._target = target
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand on one record: its line is the message."""
+        """Hand on one record whose message is the formatted line."""
         written = {"msg": self.format(record), "args": None, "exc_info": None, "exc_text": None, "stack_info": None}
         self._target.handle(logging.makeLogRecord({**record.__dict__, **written}))
 
 
 def _refusal(path: str, error: Exception) -> UsageError:
-    """The error for what dictConfig refused: what it says, and what made it say so."""
+    """The error for a dictionary that dictConfig refused: its message and the cause."""
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.filename is not None:
         refusal = UsageError(f"{path}: {error}: cannot write the log file {cause.filename}: {cause.strerror}")

@@ -1,7 +1,7 @@
 """The layouts of log4cplus as formatters of Python's logging: SimpleLayout, TTCCLayout, PatternLayout.
 
-Names of loggers are ours (``asyncstore.network``). A pattern's last ``%n`` is left to whoever writes the line, so lines
-end once, also where the pattern has none. Of a message of several lines each is laid out by itself, as DCMTK does it.
+Names of loggers are ours (``asyncstore.network``). A pattern's last ``%n`` is dropped, because the handler ends each
+line. Each line of a message of several lines is laid out by itself, as DCMTK does it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _CONVERSION = re.compile(r"%(?:%|(-?)(\d*)(?:\.(\d+))?([a-zA-Z])(?:(?<=[cdDxX])\{([^}]*)\})?)")
 _DATE = "%Y-%m-%d %H:%M:%S"
-"""How log4cplus writes dates where nothing else is said."""
+"""log4cplus's default for dates."""
 
 
 class SimpleLayout(logging.Formatter):
@@ -38,7 +38,7 @@ class TTCCLayout(logging.Formatter):
 
     Args:
         date: how to write the time; empty: milliseconds since the program started.
-        gmt: whether that is Greenwich's time.
+        gmt: whether to write UTC instead of local time.
     """
 
     def __init__(self, date: str, *, gmt: bool) -> None:
@@ -60,7 +60,7 @@ class PatternLayout(logging.Formatter):
         pattern: the pattern.
 
     Raises:
-        ValueError: it has a conversion that there is not.
+        ValueError: it has an unknown conversion.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -85,7 +85,7 @@ class PatternLayout(logging.Formatter):
 
 
 def _converter(match: re.Match[str]) -> Converter:
-    """What a conversion stands for, padded and cut as it says: ``%-8.8c{1}``."""
+    """The function for a conversion, which pads and cuts the text as ``%-8.8c{1}`` says."""
     left, least, most, letter, option = match.groups()
     if letter is None:
         return lambda *_: "%"
@@ -97,17 +97,17 @@ def _converter(match: re.Match[str]) -> Converter:
     def converted(record: logging.LogRecord, message: str) -> str:
         text = convert(record, message)
         if most is not None and len(text) > int(most):
-            return text[len(text) - int(most) :]  # log4cplus keeps the end, and pads it no more
+            return text[len(text) - int(most) :]  # log4cplus keeps the end, and does not pad it
         return text.ljust(width) if left else text.rjust(width)
 
     return converted
 
 
 def _conversion(letter: str, option: str | None) -> Converter:
-    """What a letter stands for.
+    """The function for a conversion's letter.
 
     Raises:
-        ValueError: nothing.
+        ValueError: it is unknown.
     """
     if letter in "dD":
         return lambda record, _: _time(record, option or _DATE, gmt=letter == "d")
@@ -141,7 +141,7 @@ _SIMPLE: dict[str, Converter] = {
     "x": lambda *_: "",
     "X": lambda *_: "",
 }
-"""Conversions without an option that counts; nested and mapped contexts (x, X) are empty, as in DCMTK's programs."""
+"""Conversions that ignore their option. Nested and mapped contexts (x, X) are empty, as in DCMTK's programs."""
 
 
 def _time(record: logging.LogRecord, pattern: str, *, gmt: bool) -> str:

@@ -1,13 +1,13 @@
-"""The levels of the log by DCMTK's names, which ``-ll`` and log4cplus's property files use, and their letters."""
+"""The levels of the log: DCMTK's names, which ``-ll`` and property files of log4cplus use, and letters."""
 
 from __future__ import annotations
 
 import logging
 
 TRACE = 5
-"""Below Python's own levels: the only one at which something of a data set may be shown."""
+"""Below Python's own levels. It is the only level that may show values of a data set."""
 SILENT = logging.CRITICAL + 1
-"""Above every record's."""
+"""Above the level of every record."""
 
 LEVELS = {
     "fatal": logging.CRITICAL,
@@ -21,7 +21,7 @@ LEVELS = {
 
 
 def level_name(level: int) -> str:
-    """What DCMTK calls a level: ``WARN``."""
+    """DCMTK's name of a level: ``WARN``."""
     return next((name for name, lowest in LEVELS.items() if level >= lowest), "trace").upper()
 
 

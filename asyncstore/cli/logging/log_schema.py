@@ -1,16 +1,17 @@
-"""What a dictConfig file for ``-lc`` may say, and a configurator that can do no more than that.
+"""What a dictConfig file for ``-lc`` may hold, and a configurator that accepts nothing else.
 
-Python's own configurator imports and calls what such a file names: factories (``()``), classes, ``ext://`` and
-``cfg://``. A file in a folder must not be able to run code, so:
+Python's own configurator imports and calls the names in such a file: factories (``()``), classes, ``ext://`` and
+``cfg://``. A file must not be able to run code, so:
 
-1. Names are looked up in the table of handlers below and nowhere else. That table has the standard library's handlers
-   that write text to a stream, a file or the system log. Others send records away with their values (HTTPHandler,
-   SMTPHandler, SocketHandler, DatagramHandler), resolve names themselves (QueueHandler), hold records back
-   (MemoryHandler) or load a library (NTEventLogHandler).
-2. A handler takes the keys of its row, a formatter and a filter theirs. ``ext://sys.stdout`` and ``ext://sys.stderr``
-   are the names of the two streams.
-3. Widths and numbers of files are bounded: a line of a billion spaces and a billion renamed files take for ever.
-4. Log files that are made are their owner's alone, also those that rotation makes.
+1. Names are looked up in the table of handlers below only. It has the standard library's handlers that write text to a
+   stream, a file or the system log. Others send records away with their values (HTTPHandler, SMTPHandler,
+   SocketHandler, DatagramHandler), resolve names themselves (QueueHandler), hold records back (MemoryHandler) or load a
+   library (NTEventLogHandler).
+2. Handlers, formatters and filters take only the keys that are listed here. ``ext://sys.stdout`` and
+   ``ext://sys.stderr`` are the names of the two streams.
+3. Widths and numbers of files are bounded: a line of a billion spaces, or renaming a billion files, would take for
+   ever.
+4. New log files belong to their owner alone, also those that rotation creates.
 """
 
 from __future__ import annotations
@@ -31,24 +32,24 @@ if TYPE_CHECKING:
     from io import TextIOWrapper
 
 Settings = dict[str, Any]
-"""What :func:`logging.config.dictConfig` takes."""
+"""A dictionary for :func:`logging.config.dictConfig`."""
 
 STANDARD_ERROR, STANDARD_OUTPUT = "ext://sys.stderr", "ext://sys.stdout"
 MOST_BACKUPS = 1000
-"""Old log files that rotation keeps: it looks for each of them whenever it begins a new one."""
+"""Most old log files that rotation keeps: it looks for each of them whenever it begins a new one."""
 WIDEST = 999
-"""Characters of a field in a line."""
+"""Most characters of a field in a line."""
 
 _TABLES = ("formatters", "filters", "handlers", "loggers")
-"""The tables of tables in dictConfig's schema."""
+"""The tables in dictConfig's schema that hold tables."""
 _PREFIXES = ("ext://", "cfg://")
 _TOO_WIDE = re.compile(r"[0-9]{4,}")
 _FIELD = re.compile(r"%\([^)]*\)([^a-zA-Z]*)")
-"""A field of ``%`` style: flags, width and precision stand between its name and its letter."""
+"""A field of ``%`` style, with flags, width and precision between name and letter."""
 
 
 class _File(logging.FileHandler):
-    """Makes files that are their owner's alone (rule 4)."""
+    """Creates files for their owner alone (rule 4)."""
 
     def _open(self) -> TextIOWrapper:
         return open(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=private)  # type: ignore[return-value]
@@ -67,7 +68,7 @@ class _WatchedFile(_File, logging.handlers.WatchedFileHandler):
 
 
 class _Handler(NamedTuple):
-    """A handler that a file may name, and the keys that are its own."""
+    """A handler that a file may name, and its own keys."""
 
     kind: type[logging.Handler]
     keys: frozenset[str]
@@ -95,7 +96,7 @@ _MODES = ("a", "w", "x")
 
 
 class Configurator(logging.config.DictConfigurator):
-    """dictConfig's, which finds the handlers of the table and no other name (rule 1)."""
+    """dictConfig's configurator, which knows the handlers of the table and no other name (rule 1)."""
 
     def __init__(self, config: Settings) -> None:
         super().__init__(config)
@@ -105,7 +106,7 @@ class Configurator(logging.config.DictConfigurator):
         """The class of this name.
 
         Raises:
-            ValueError: there is none.
+            ValueError: the table has no such name.
         """
         if s not in _HANDLERS:
             raise ValueError(f"there is no handler {s}")
@@ -113,17 +114,17 @@ class Configurator(logging.config.DictConfigurator):
 
 
 def check_settings(path: str, settings: Settings) -> None:
-    """See that a file says nothing but what it may (rules 1 to 3).
+    """Check that a file holds only what it may (rules 1 to 3).
 
     Raises:
-        UsageError: it does.
+        UsageError: it holds something else.
     """
     for complaint in chain(_no_tables(settings), _names(settings), _complaints(settings)):
         raise UsageError(f"{path}: {complaint}")
 
 
 def _no_tables(settings: Settings) -> Iterator[str]:
-    """Complaints about what dictConfig takes for tables without a look."""
+    """Complaints about values that must be tables: dictConfig does not check that."""
     entries = {name: settings.get(name, {}) for name in (*_TABLES, "root")}
     for name in _TABLES:
         if isinstance(entries[name], dict):
@@ -132,7 +133,7 @@ def _no_tables(settings: Settings) -> Iterator[str]:
 
 
 def _names(settings: Settings) -> Iterator[str]:
-    """Complaints about what dictConfig would look up and call, wherever it stands."""
+    """Complaints about names that dictConfig would look up and call, anywhere in the file."""
     pending: list[tuple[tuple[str, ...], object]] = [((), settings)]
     while pending:
         place, value = pending.pop()
@@ -150,7 +151,7 @@ def _names(settings: Settings) -> Iterator[str]:
 
 
 def _is_stream(place: tuple[str, ...], value: str) -> bool:
-    """Whether this is how a handler names one of the two streams (rule 2)."""
+    """Whether a handler names one of the two streams here (rule 2)."""
     return place[:1] == ("handlers",) and place[2:] == ("stream",) and value in (STANDARD_ERROR, STANDARD_OUTPUT)
 
 
@@ -203,24 +204,24 @@ def _about_formatter(entry: Settings) -> Iterator[str]:
 
 
 def _about_keys(entry: Settings, known: frozenset[str]) -> Iterator[str]:
-    """Complaints about keys that mean nothing, or what nobody needs: ``.`` sets attributes."""
+    """Complaints about unknown keys. Among them is ``.``, which would set attributes."""
     return (f"unknown key {key!r}; there are {', '.join(sorted(known))}" for key in entry if key not in known)
 
 
 def _specifications(text: str, style: str) -> list[str]:
-    """How the fields of a format are to be written."""
+    """The format specifications of the fields."""
     if style == "%":
         return _FIELD.findall(text)
     return [] if style == "$" else [specification for _, specification, _ in _fields(text)]
 
 
 def _is_flat(text: str) -> bool:
-    """Whether the fields of ``{`` style are names alone: others would read attributes of whatever is logged."""
+    """Whether all fields of ``{`` style are plain names: others could read attributes of logged objects."""
     return all(name.isidentifier() and "{" not in inner for name, inner, _ in _fields(text))
 
 
 def _fields(text: str) -> list[tuple[str, str, str | None]]:
-    """Name, specification and conversion of each field of ``{`` style; none where braces do not match."""
+    """Name, specification and conversion of each field of ``{`` style; empty if braces do not match."""
     try:
         parts = list(string.Formatter().parse(text))
     except ValueError:  # dictConfig says why

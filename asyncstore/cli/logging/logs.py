@@ -1,9 +1,9 @@
-"""What is logged, and from which level on.
+"""Which log records are shown, and from which level on.
 
-The engine logs what happens to associations through the logger ``asyncstore`` and its children, never about single
+The engine logs events of associations through the logger ``asyncstore`` and its children. It logs nothing about single
 instances. A command shows these records and its own lines with the letter of their level in front, as DCMTK's programs
-do: ``I: ...``. What other libraries warn of may quote values of a data set: it is shown when tracing and never else, as
-no level but that one shows anything of a patient. ``-lc`` has a file decide instead (log_config.py).
+do: ``I: ...``. Warnings of other libraries may quote values of a data set. They are shown at the level trace only: no
+other level shows data of a patient. With ``-lc`` a file decides instead (log_config.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _OURS = "asyncstore"
 _NEGOTIATION = "asyncstore.negotiation"
-"""The logger of the presentation contexts, which are many lines: it needs ``+v`` or debugging."""
+"""The logger of presentation contexts. They take many lines, so it needs ``+v`` or the level debug."""
 _WARNINGS = "py.warnings"
 
 
@@ -32,7 +32,7 @@ class _Letters(logging.Formatter):
     """``E: message``."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
-        """The letter of the level, and the message on one line: peers and files may hold anything."""
+        """The letter of the level, and the message on one line: peers and files may send control characters."""
         return f"{level_letter(record.levelno)}: {printable(super().formatMessage(record))}"
 
 
@@ -50,15 +50,15 @@ def level_of(parsed: Parsed) -> int:
 
 @contextmanager
 def logging_to(handler: logging.Handler, parsed: Parsed, program: str = _OURS) -> Iterator[logging.Logger]:
-    """While it lasts, show records through this handler; gives the logger for the command's own lines.
+    """Within this context show records through ``handler``; gives the logger for the command's own lines.
 
     Args:
         handler: the handler.
         parsed: the command line, which says what is shown.
-        program: the program of DCMTK's whose place the command takes, if it takes one's.
+        program: the program of DCMTK that the command replaces, if there is one.
 
     Raises:
-        UsageError: the file that ``-lc`` names cannot be used, or ``+v`` asks for lines that are not shown.
+        UsageError: the file that ``-lc`` names cannot be used, or the level hides the lines that ``+v`` asks for.
     """
     path = parsed[opt.LOG_CONFIG]
     with ExitStack() as stack:
@@ -78,14 +78,14 @@ def logging_to(handler: logging.Handler, parsed: Parsed, program: str = _OURS) -
 
 
 def log_end(logger: logging.Logger, error: AsyncstoreError, parsed: Parsed) -> None:
-    """Log why a command ends, where a file decides what is logged: who reads that log looks for it there."""
+    """Log the error that ends a command, if a file decides what is logged: the log should be complete."""
     if parsed[opt.LOG_CONFIG] is not None:
         logger.critical("%s", printable(str(error)))
 
 
 @contextmanager
 def _from_level(level: int, handler: logging.Handler) -> Iterator[None]:
-    """While it lasts, show records of this level and above."""
+    """Within this context show records of this level and above."""
     handler.setFormatter(_Letters())
     lowest = {_OURS: level, _WARNINGS: level if level <= TRACE else SILENT}
     loggers = [logging.getLogger(name) for name in lowest]
@@ -106,10 +106,10 @@ def _from_level(level: int, handler: logging.Handler) -> Iterator[None]:
 
 @contextmanager
 def _contexts_as_wanted(*, wanted: bool) -> Iterator[None]:
-    """While it lasts, show the presentation contexts when they are wanted or all is.
+    """Within this context show presentation contexts if they are wanted, or if the level is debug or below.
 
     Raises:
-        UsageError: they are wanted, and nothing of their level is shown; storescu refuses that too.
+        UsageError: they are wanted, but the level hides them; storescu refuses that too.
     """
     logger = logging.getLogger(_NEGOTIATION)
     before, level = logger.level, logger.getEffectiveLevel()

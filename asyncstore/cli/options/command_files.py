@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 _QUOTES = "'\""
 _WHITE_SPACE = " \t\r\n"
 _PIECES = """'[^']*'|"[^"]*"|[ \t\r\n]+|[^'" \t\r\n]+|['"]"""
-"""What a command file is made of; the last one, a quote that is not closed, should not be there."""
+"""The parts of a command file. The last one is a quote that is not closed, which is an error."""
 
 _MOST_BYTES_OF_COMMAND_FILE = 1 << 24
-"""Room for the names of a hundred thousand files; more are for ``--files-from``."""
+"""Room for the names of a hundred thousand files. ``--files-from`` takes more."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-"""How a text begins that Windows PowerShell wrote."""
+"""The byte order marks of UTF-16, which Windows PowerShell writes."""
 
 
 def expand(words: Iterable[str], is_over: Callable[[], bool] = lambda: False) -> Iterator[str]:
-    """The words, with every ``@file`` replaced by the words in that file unless that is over (rule 8).
+    """The words, with every ``@file`` replaced by the words in that file until ``is_over`` says so (rule 8).
 
     Raises:
         UsageError: a command file cannot be read or a quote in it is not closed.

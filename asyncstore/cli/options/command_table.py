@@ -1,7 +1,7 @@
 """The commands: which options each of them has, in the groups and the order of its help.
 
-``send`` has storescu's rows in the manual's groups and order, and then its own group. What several commands have in
-common is written once, above them.
+``send`` has storescu's rows in the groups and the order of storescu's manual, and then a group of our own. Groups that
+several commands share are written once, above them.
 """
 
 from __future__ import annotations
@@ -57,26 +57,26 @@ MAX_ASSOCIATIONS = Option[int | None](
     "--max-associations",
     Integer("N", 1),
     None,
-    "reject associations beyond this number with 'local limit exceeded'",
+    "reject more associations than this at a time, with 'local limit exceeded'",
     shown_default="unlimited",
 )
 SINK_ASYNC_OPS = Option[int](
     "--async-ops",
     Integer("N", 0, 65535),
     0,
-    "asynchronous operations window to grant to those who propose one; 0: what they propose",
+    "asynchronous operations window to grant to requestors that propose one; 0: what they propose",
 )
 IDLE_TIMEOUT = Option[float](
     "--idle-timeout",
     Seconds(),
     60.0,
-    "abort an association over which no byte moves for this time while no response is due; 0: never",
+    "abort an association if no byte moves for this time while no response is due; 0: never",
 )
 GROUP_READABLE = Option[bool](
     "--group-readable",
     Flag(),
     False,
-    "let the group read what is kept (0640, and 0750 for a new directory), not only its owner",
+    "let the group read the kept files too (0640, and 0750 for a new directory)",
     requires=("--output",),
 )
 KEEP = Option[bool]("--keep", Flag(), False, "keep the folder with the archive and what arrived")
@@ -85,14 +85,12 @@ PEER_CHECK = Option[tuple[str, int] | None](
     "--peer-check",
     Address(),
     None,
-    "negotiate the contexts with this peer, send nothing, and say what it accepts",
+    "negotiate the contexts with this peer, send nothing, and show what it accepts",
     excludes=("--peer",),
 )
 CHECKED_PEER = opt.NAMED_PEER._replace(help="the same with the peer of this name in the configuration file")
 
-SCAN_PROGRESS = opt.PROGRESS._replace(
-    help="auto and on count the files that were looked into, on terminals; off: do not"
-)
+SCAN_PROGRESS = opt.PROGRESS._replace(help="auto and on show the count of files on terminals; off: none")
 SCAN_JSON = opt.JSON._replace(
     help="write the plan as JSON, one object a line; -: standard output, in place of the text"
 )
@@ -106,16 +104,16 @@ _GENERAL = "general options"
 _NETWORK = "network options"
 _OURS = "options that storescu does not have"
 _ENVIRONMENT = (
-    "Every option that does not only print something also reads ASYNCSTORE_<LONG_NAME> from the environment, as in "
-    "ASYNCSTORE_LOG_LEVEL=debug (--peer and --arguments do not); "
-    "flags take 1, true, yes or on, and 0, false, no or off; an empty variable is none. --config FILE reads them from "
-    "a TOML file: long names without the hyphens, numbers as they are and texts in quotes, as in max-pdu = 32768, "
+    "Options can also be given in the environment, as ASYNCSTORE_<LONG_NAME>: ASYNCSTORE_LOG_LEVEL=debug (not --peer, "
+    "--arguments and options that only print something). Flags take 1, true, yes or on, and 0, false, no or off; an "
+    "empty variable is ignored. --config FILE reads options from a TOML file: long names without the hyphens, numbers "
+    "as they are and texts in quotes, as in max-pdu = 32768, "
     'no-halt = true or call = "PACS". The command line wins, then the environment.'
 )
 _END_OF_OPTIONS = (
-    "All words after -- are parameters, also those that begin with -, + or @: in a folder that somebody else filled, "
+    "All words after -- are parameters, even if they begin with -, + or @. In a folder that somebody else filled, "
     "write -- before a pattern like *, which may find a file named -lc or @words. Files that options name are trusted: "
-    "they decide what is done."
+    "they can change what is done."
 )
 _PEERS = (
     "--peer NAME takes host, port and options from the table [peers.NAME] of that file; without --config, of "
@@ -202,25 +200,25 @@ SEND = Command(
         ),
     ),
     (
-        "A directory is sent with all that lies below it. Any word @FILE is replaced by the words in that file.",
+        "A directory is sent with all files below it. Any word @FILE is replaced by the words in that file.",
         _END_OF_OPTIONS,
         _ENVIRONMENT,
         _PEERS,
         (
-            "Exit code: 0 every file stored, 1 nothing could be attempted, 2 some file not stored, or --json could not "
-            "be written to its end, 130 interrupted."
+            "Exit code: 0 every file is stored, 1 nothing could be attempted, 2 some file is not stored, or --json "
+            "could not be written to its end, 130 interrupted."
         ),
     ),
     (
         Example("send a folder, and go on when a file is refused", "asyncstore send -nh -aec PACS pacs 11112 /archive"),
         Example("what would be sent?", "asyncstore send --dry-run pacs 11112 /archive"),
         Example(
-            "only the files of a list, with a record of what became of each",
+            "only the files of a list, with a record of each outcome",
             "asyncstore send -nh --files-from list --json run.jsonl pacs 11112",
         ),
         Example("the files of a folder, whatever their names begin with", "asyncstore send -nh -- pacs 11112 *"),
         Example("over TLS", "asyncstore send +tls key.pem cert.pem +cf ca.pem pacs 2762 /archive"),
-        Example("with what the configuration file says of a peer", "asyncstore send --peer pacs1 /archive"),
+        Example("to a peer of the configuration file", "asyncstore send --peer pacs1 /archive"),
     ),
 )
 
@@ -248,7 +246,7 @@ ECHO = Command(
 
 SCAN = Command(
     "scan",
-    "say what files and directories hold, which contexts it needs, and what a peer accepts of them",
+    "show what files and directories hold, which contexts they need, and which of these a peer accepts",
     (opt.INPUTS,),
     (
         Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG)),
@@ -263,26 +261,26 @@ SCAN = Command(
         *tls_opt.TLS_GROUPS,
     ),
     (
-        "A directory is scanned with all that lies below it. Nothing is sent.",
-        "Network and TLS options concern the peer that is asked, if one is.",
+        "A directory is scanned with all files below it. Nothing is sent.",
+        "Network and TLS options are for the peer that is asked.",
         _END_OF_OPTIONS,
         _ENVIRONMENT,
         _PEERS,
         (
-            "Exit code: 0 all of it could be sent, 1 no instance was found or the peer could not be asked, 2 some file "
+            "Exit code: 0 all files could be sent, 1 no instance was found or the peer could not be asked, 2 some file "
             "cannot be sent or some context is not accepted."
         ),
     ),
     (
         Example("what is there?", "asyncstore scan /archive"),
-        Example("and what does the peer accept of it?", "asyncstore scan --peer-check pacs 11112 /archive"),
+        Example("which of it does the peer accept?", "asyncstore scan --peer-check pacs 11112 /archive"),
         Example("the same for programs", "asyncstore scan --json - --peer pacs1 /archive"),
     ),
 )
 
 SINK = Command(
     "sink",
-    "be a storage SCP that discards or keeps what it receives, to try things out",
+    "run a storage SCP for tests, which discards or keeps what it receives",
     (),
     (
         Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG)),
@@ -307,7 +305,7 @@ SINK = Command(
     (
         "It runs until interrupted (Ctrl-C).",
         _ENVIRONMENT,
-        "Exit code: 0 it was interrupted, 1 it could not listen or store.",
+        "Exit code: 0 it was interrupted, 1 it could not listen, or not use its directory.",
     ),
     (
         Example("keep what arrives", "asyncstore sink --output received"),
@@ -324,8 +322,11 @@ DEMO = Command(
     "send a synthetic archive to a sink on this machine and check what arrived",
     (),
     (Group("options", (opt.HELP, opt.ASSOCIATIONS, opt.PROGRESS, KEEP, opt.CONFIG)),),
-    (_ENVIRONMENT, "Exit code: 0 everything arrived, 1 nothing could be attempted, 2 something did not arrive."),
-    (Example("look at what was sent, and at what arrived, too", "asyncstore demo --keep"),),
+    (
+        _ENVIRONMENT,
+        "Exit code: 0 every instance arrived, 1 nothing could be attempted, 2 some instance did not arrive.",
+    ),
+    (Example("keep what was sent and what arrived", "asyncstore demo --keep"),),
 )
 
 COMPLETION = Command(

@@ -14,14 +14,13 @@ Rules:
 
 1. A key is an option's long name without the hyphens. Flags take true or false, options of two words an array of two,
    options that may be given again an array of values, all others one value. Numbers stand as numbers, all else in
-   quotes. What does not is an error, even where the value would have no say or belongs to another command.
-2. The peer's table comes before the command's, that one before the top level (grammar.py, rule 6). At the top level
-   keys may belong to other commands, in a peer's table to other commands that have ``--peer``; a key that none of them
-   knows is an error.
-3. The file is the one that ``--config`` or ``ASYNCSTORE_CONFIG`` names. Without either, ``--peer`` alone looks into
-   ``$XDG_CONFIG_HOME/asyncstore/config.toml`` (``~/.config`` without that variable), and only at its peers: a file that
-   lies in a home directory never changes what a command line means that does not ask for it.
-4. A file that holds a secret is to be read by its owner alone; otherwise there is a warning.
+   quotes. Wrong types are errors, even in tables that are not used.
+2. The peer's table comes before the command's, and that one before the top level (grammar.py, rule 6). Keys at the top
+   level may belong to any command, keys in a peer's table to any command that has ``--peer``. Unknown keys are errors.
+3. ``--config`` or ``ASYNCSTORE_CONFIG`` names the file. Without either, ``--peer`` reads
+   ``$XDG_CONFIG_HOME/asyncstore/config.toml`` (``~/.config`` without that variable), and only its peers. So a file in a
+   home directory never changes a command line that does not ask for it.
+4. If others than its owner may read a file that holds a secret, there is a warning.
 """
 
 from __future__ import annotations
@@ -50,20 +49,20 @@ Table = dict[str, Any]
 """A table as tomllib gives it."""
 
 _MOST_BYTES = 1 << 20
-"""Of a file: room for thousands of peers."""
+"""Most bytes of a file: room for thousands of peers."""
 _TOP = ""
-"""The top level, among the names of tables."""
+"""The name of the top level among those of tables."""
 _PEERS = "peers"
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]")
 _KEY = re.compile(r"\s*['\"]?([^\s'\"=]+)['\"]?\s*=")
 _ADDRESS = {"host": opt.PEER, "port": opt.PORT}
-"""What a peer's table holds besides options, and the parameters that stand there instead of on the command line."""
+"""The keys of a peer's table that are no options, and the parameters of the command line that they stand for."""
 _CHOICES = (opt.CONFIG.long, opt.NAMED_PEER.long)
-"""The options that say which file and which peer."""
+"""The options that name the file and the peer."""
 
 
 class _Form(NamedTuple):
-    """What a word has to be in TOML."""
+    """The types that a word may have in TOML."""
 
     types: tuple[type, ...]
     name: str
@@ -80,7 +79,7 @@ _FORMS: Mapping[type, tuple[_Form, ...]] = {
     Status: (_WHOLE_OR_TEXT,),
     Address: (_TEXT, _WHOLE),
 }
-"""The forms of the words of those kinds that are not all text."""
+"""The forms of the words of each kind that is not only text."""
 
 
 class Configured(NamedTuple):
@@ -88,7 +87,7 @@ class Configured(NamedTuple):
 
     Attributes:
         layers: the peer's table, the command's, the top level.
-        warnings: what the user should know about them.
+        warnings: for the user.
     """
 
     layers: tuple[Layer, ...] = ()
@@ -104,10 +103,10 @@ def configured(
         command: the command that is called.
         commands: those whose options a file may hold.
         tokens: the command line.
-        environment: which may name the file.
+        environment: it may name the file.
 
     Raises:
-        UsageError: a file cannot be read or says what cannot be, or the peer has no table.
+        UsageError: a file cannot be read or is not valid, or the peer has no table.
     """
     chosen = {given.row.long: given.words[0] for given in tokens.options if given.row.long in _CHOICES}
     named = chosen.get(opt.CONFIG.long) or environment.get(opt.CONFIG.variable) or None
@@ -128,7 +127,7 @@ def configured(
 
 
 def _refuse_address(command: Command, peer: str, words: Sequence[str]) -> None:
-    """See that a peer with a name was not given its address too, which would be taken for files.
+    """Check that a named peer was not given its address too, which would be taken for files.
 
     Raises:
         UsageError: it was: the second word could be a port, and there are no such files.
@@ -144,7 +143,7 @@ def _refuse_address(command: Command, peer: str, words: Sequence[str]) -> None:
 
 
 def default_path(environment: Mapping[str, str]) -> str:
-    """The file that is looked into when none is named."""
+    """The file that is read if none is named."""
     folder = environment.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - as above
     return f"{folder}/asyncstore/config.toml"
 
@@ -158,7 +157,7 @@ class _File:
         commands: those whose options a file may hold.
 
     Raises:
-        UsageError: it cannot be read, is not TOML, or holds what nobody knows.
+        UsageError: it cannot be read, is not TOML, or holds unknown keys or tables.
     """
 
     def __init__(self, path: str, command: Command, commands: tuple[Command, ...]) -> None:
@@ -180,18 +179,18 @@ class _File:
         self._given = {table: self._checked(table, content) for table, content in self._tables.items()}
 
     def of_all(self) -> Layer:
-        """What it says at the top level."""
+        """The options of the top level."""
         return self._layer(_TOP)
 
     def of_command(self) -> Layer:
-        """What it says about the command."""
+        """The options of the command's table."""
         return self._layer(self._command.name)
 
     def of_peer(self, name: str) -> Layer:
-        """What it says about a peer.
+        """The options and the address of a peer.
 
         Raises:
-            UsageError: nothing, or not enough.
+            UsageError: the peer has no table, or the table no host or port.
         """
         table = f"{_PEERS}.{name}"
         content = self._tables.get(table)
@@ -207,13 +206,13 @@ class _File:
         return self._layer(table)._replace(parameters=parameters)
 
     def warnings(self) -> Iterator[str]:
-        """What the user should know about it (rule 4)."""
+        """Warnings for the user (rule 4)."""
         held = sorted({key for table in self._tables.values() for key in table} & self._secrets)
         if held and os.name == "posix" and _mode_of(self._path) & (stat.S_IRGRP | stat.S_IROTH):
             yield f"{self._path} holds a secret ({held[0]}), and others may read it: chmod 600 {self._path}"
 
     def _known_tables(self) -> dict[str, Table]:
-        """All tables by their names, those of peers as ``peers.NAME``."""
+        """All tables by name; those of peers are ``peers.NAME``."""
         top: Table = {}
         tables = {_TOP: top}
         for name, value in self._content.items():
@@ -228,7 +227,7 @@ class _File:
         return tables
 
     def _tables_of_peers(self, peers: object) -> dict[str, Table]:
-        """The peers' tables, by the names they have in the file."""
+        """The peers' tables by name."""
         complaint = f"a peer is a table of its own: [{_PEERS}.NAME]"
         if not isinstance(peers, dict):
             raise UsageError(f"{self._place('', _PEERS)}: {complaint}")
@@ -238,7 +237,7 @@ class _File:
         return {f"{_PEERS}.{name}": content for name, content in peers.items()}
 
     def _unknown_table(self, name: str, content: Table) -> str:
-        """What to say about a table that is none of ours, with the one that was probably meant."""
+        """The complaint about an unknown table, with the most similar name."""
         found, close = name, closest(name.lower(), [*self._known, _PEERS])
         inner = next((f".{key}" for key, value in content.items() if isinstance(value, dict)), "")
         if close == [_PEERS]:
@@ -248,7 +247,7 @@ class _File:
         return f"{self._place(found)}: unknown table{did_you_mean(f'[{table}]' for table in close)}"
 
     def _checked(self, table: str, content: Table) -> list[Given]:
-        """The options that a table gives; each is known, and each value means something (rule 1)."""
+        """The options that a table gives. Unknown keys and invalid values are errors (rule 1)."""
         address: Mapping[str, Parameter[object]] = {}
         if table == _TOP:
             rows = self._everywhere
@@ -267,7 +266,7 @@ class _File:
         return given
 
     def _complaint(self, key: str, rows: Mapping[str, Option[object]], address: Iterable[str]) -> str:
-        """What to say about a key that no option has, with the one that was probably meant."""
+        """The complaint about a key that no option has, with the most similar one."""
         if key in self._line_only:
             return f"this can only stand on the command line: --{key}"
         bare = key.lstrip("+-")
@@ -276,7 +275,7 @@ class _File:
         return f"unknown key{did_you_mean(meant)}"
 
     def _layer(self, table: str) -> Layer:
-        """A table as a layer, without what belongs to other commands (rule 2)."""
+        """A table as a layer, without the options of other commands (rule 2)."""
         return Layer([option for option in self._given.get(table, ()) if option.row.bare_name in self._own])
 
     def _option(self, table: str, row: Option[object], value: object) -> Given:
@@ -291,7 +290,7 @@ class _File:
         return Given(row, self._words(table, key, row.kind, values), origin)
 
     def _words(self, table: str, key: str, kind: Kind[object], values: Iterable[object]) -> tuple[str, ...]:
-        """The words of some values, which mean something to their kind."""
+        """The words of some values; they are checked by their kind."""
         try:
             words = tuple(word for value in values for word in _words(kind, value))
             kind.parse(words)
@@ -300,14 +299,14 @@ class _File:
         return words
 
     def _place(self, table: str, key: str | None = None) -> str:
-        """What messages call a table or a key in it: with the line, where it can be found."""
+        """What messages call a table or a key in it, with the line if it can be found."""
         line = self._lines.get((table, key))
         parts = [self._path if line is None else f"{self._path}:{line}", f"[{table}]" if table else "", key or ""]
         return f"{parts[0]}: {' '.join(part for part in parts[1:] if part)}"
 
 
 def _by_name(commands: Iterable[Command]) -> dict[str, Option[object]]:
-    """What a file may give for these commands, by their keys; the last command's row where several have the key."""
+    """The rows that a file may give for these commands, by key; if several have the key, the last command's row."""
     return {row.bare_name: row for command in commands for row in _rows(command)}
 
 
@@ -317,7 +316,7 @@ def _rows(command: Command) -> Iterator[Option[object]]:
 
 
 def _has_peers(command: Command) -> bool:
-    """Whether a peer can be named to a command."""
+    """Whether a command takes ``--peer``."""
     return any(row.long == opt.NAMED_PEER.long for row in command.options())
 
 
@@ -325,7 +324,7 @@ def _words(kind: Kind[object], value: object) -> Iterator[str]:
     """The words of a value.
 
     Raises:
-        ValueError: it has not the form that its kind needs (rule 1).
+        ValueError: it does not have the type that its kind needs (rule 1).
     """
     names = kind.names
     words = value if isinstance(value, list) and len(names) > 1 else [value]
@@ -340,7 +339,7 @@ def _words(kind: Kind[object], value: object) -> Iterator[str]:
 
 
 def _mode_of(path: str) -> int:
-    """Who may read a file; nobody where it has gone meanwhile."""
+    """The mode of a file; 0 if it no longer exists."""
     try:
         return os.stat(path).st_mode  # noqa: PTH116 - pathlib costs 7 ms
     except OSError:
@@ -348,7 +347,7 @@ def _mode_of(path: str) -> int:
 
 
 def _lines_of(text: str) -> dict[tuple[str, str | None], int]:
-    """The line of each table's header (``None``) and of each key in it, where they are written as most do."""
+    """The line of each table's header (key ``None``) and of each key, for the usual ways to write them."""
     found: dict[tuple[str, str | None], int] = {}
     table = _TOP
     for number, line in enumerate(text.split("\n"), 1):  # no other character ends a line of TOML

@@ -1,27 +1,27 @@
-"""From the words of a command line to what they mean, by a command's table. No I/O of its own.
+"""From the words of a command line to values, by a command's table. It does no I/O itself, but reads command files.
 
-Rules (``send`` takes storescu's command lines, and these are its rules):
+Rules (``send`` takes storescu's command lines, so these are storescu's rules):
 
-1. A word that starts with ``-`` or ``+`` is an option, unless it is that sign alone or a digit follows: ``-5`` and
+1. A word that starts with ``-`` or ``+`` is an option, unless it is the sign alone or a digit follows: ``-5`` and
    ``-`` are parameters. Options and parameters may stand in any order.
-2. An option is named in full; nothing is bundled, abbreviated or joined to its value with ``=``. It takes as many
-   words as its row says, verbatim, also when they start with a sign.
-3. ``@file`` is replaced by the words of that file before anything else, also where a value is expected. Words end
-   with white space. Quotes (``'`` and ``"``) hold words together, and the closing one ends the word; a backslash and
-   ``#`` mean themselves, and an ``@file`` inside is a plain word.
-4. An option given twice has its last value, unless it accumulates; of a group of alternatives only the rightmost one
-   counts.
-5. Unknown options and missing values come first; then an option that exits (``--help``) wins; then values are checked,
-   then which options go together, then the parameters.
-6. Beneath the command line lie layers: the environment first, then what configuration files say. Each gives way to
-   those above it: an option that is given above, or contradicts what is, or whose group of alternatives has its choice
-   there, has no say; nor has one that needs another one which nobody gives.
-7. A variable of the environment holds an option's words as a shell would part them where the option takes several; a
-   flag's is 1 or 0 (or true, yes, on, false, no, off), and a flag that is off in one layer is off, whatever lies
-   beneath. An empty variable is none.
-8. ``--``, where no value is expected, ends the options: all words after it are parameters, as they are, also those that
-   begin with ``-``, ``+`` or ``@``. This one is ours: to storescu it is an unknown option.
-9. No message shows a secret, nor a word that may hold one: ``-pwd=SECRET`` is a mistake that people make.
+2. An option is written in full: it is not bundled, not abbreviated, not joined to its value with ``=``. It takes as
+   many words as its row says, verbatim, even if they start with a sign.
+3. ``@file`` is replaced by the words of that file before all else, even where a value is expected. Words end with white
+   space. Quotes (``'`` and ``"``) hold words together, and the closing one ends the word. A backslash, ``#`` and an
+   ``@file`` in the file have no special meaning.
+4. If an option is given twice, the last value counts, unless it accumulates. Of a group of alternatives only the
+   rightmost counts.
+5. Unknown options and missing values are reported first. Then an option that exits (``--help``) wins. Then values are
+   checked, then combinations of options, then parameters.
+6. There are layers beneath the command line: the environment, then configuration files. An option of a lower layer is
+   ignored if a layer above gives it, excludes it, or gives another one of its group of alternatives. It is also ignored
+   if it needs another option that no layer gives.
+7. A variable of the environment holds an option's words. If the option takes several, they are parted as in a shell. A
+   flag's variable is 1 or 0 (or true, yes, on, false, no, off). A flag that is off in one layer is off, whatever the
+   layers beneath say. An empty variable is ignored.
+8. ``--``, where no value is expected, ends the options: all words after it are parameters, even if they begin with
+   ``-``, ``+`` or ``@``. This rule is ours: to storescu it is an unknown option.
+9. No message shows a secret, or a word that may hold one: people mistype ``-pwd=SECRET``.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ if TYPE_CHECKING:
 END_OF_OPTIONS = "--"
 _HIDDEN = "***"
 _LIKE_PASSWORD = re.compile(r"[-+]+(?:[a-z]+-)?(?:pass(?:word|wd)?|e?pwd?)[=:]?", re.IGNORECASE)
-"""How a word begins that somebody may have joined to a password, whatever options the command has."""
+"""The beginning of a word to which a user may have joined a password, whether the command has such an option or not."""
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
 
 class Given(NamedTuple):
-    """An option that was met, and its words.
+    """An option that was given, and its words.
 
     Attributes:
         row: the option.
         words: its words.
-        origin: what messages call it, where it did not stand on the command line.
-        is_off: it is a flag and was said not to be set.
+        origin: what messages call it, if it was not given on the command line.
+        is_off: it is a flag that was switched off.
     """
 
     row: Option[object]
@@ -80,11 +80,11 @@ class Given(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """What one source beneath the command line gives, in its own order.
+    """The options of one source beneath the command line, in its order.
 
     Attributes:
         options: the options.
-        parameters: the words of the parameters that an option of the command line stands for, by their names.
+        parameters: the words of those parameters that an option of the command line stands for, by their names.
     """
 
     options: Sequence[Given]
@@ -92,21 +92,21 @@ class Layer(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """A command line taken apart, with nothing checked that a value means."""
+    """A command line, parted into options and parameters. Values have not been checked."""
 
     options: list[Given]
     parameters: list[str]
     words: list[str]
-    """All words in their order as they may be shown: options under their long names, secrets as stars."""
+    """All words in their order, ready to be shown: options by their long names, secrets as stars."""
 
     def exit_option(self) -> str | None:
-        """The option that answers and ends the command, if there is one; the help, if there are several."""
+        """The option that prints something and ends the command, if one is given; the help, if several are."""
         found = [given.row.long for given in self.options if given.row.exits]
         return min(found, default=None)
 
 
 def tokenize(command: Command, words: Iterable[str]) -> Tokens:
-    """Tell options, their values and parameters apart (rules 1 to 3, and 8).
+    """Part the words into options, their values, and parameters (rules 1 to 3, and 8).
 
     Raises:
         UsageError: an option is unknown or lacks a value.
@@ -143,10 +143,10 @@ def _is_option(word: str) -> bool:
 
 
 def check(command: Command, tokens: Tokens, environment: Mapping[str, str], beneath: Sequence[Layer] = ()) -> Parsed:
-    """What the tokens, the environment and the layers beneath it mean (rules 4 to 7).
+    """The values that tokens, environment and further layers give (rules 4 to 7).
 
     Raises:
-        UsageError: a value is wrong, options do not go together, or a parameter is missing or too much.
+        UsageError: a value is wrong, options exclude each other, or a parameter is missing or too much.
     """
     line = _rightmost(tokens.options)
     merged = line
@@ -165,10 +165,10 @@ def check(command: Command, tokens: Tokens, environment: Mapping[str, str], bene
 
 
 def parse(command: Command, words: Iterable[str], environment: Mapping[str, str]) -> Parsed:
-    """What a whole command line means; options that exit are taken as any other.
+    """The values of a whole command line. Options that exit are treated as any other.
 
     Raises:
-        UsageError: it means nothing.
+        UsageError: it is not valid.
     """
     return check(command, tokenize(command, words), environment)
 
@@ -185,7 +185,7 @@ def _rightmost(options: Iterable[Given]) -> dict[str, Given]:
 
 
 def _above(upper: Mapping[str, Given], lower: Mapping[str, Given]) -> dict[str, Given]:
-    """Both layers, the lower one where it has a say (rule 6)."""
+    """Both layers together; of the lower one what rule 6 does not ignore."""
     set_above = {long: given for long, given in upper.items() if not given.is_off}
     chosen = {given.row.alternatives for given in set_above.values()} - {None}
     added = {
@@ -204,7 +204,7 @@ def _contradicts(row: Option[object], options: Mapping[str, Given]) -> bool:
 
 
 def _with_what_they_need(line: Mapping[str, Given], options: Mapping[str, Given]) -> dict[str, Given]:
-    """The options without those from beneath the command line that need what nobody gives (rule 6)."""
+    """The options without those of lower layers that need another option which is not given (rule 6)."""
     kept = dict(options)
     while lacking := [long for long, given in kept.items() if long not in line and _lacks(given.row, kept)]:
         for long in lacking:
@@ -213,12 +213,12 @@ def _with_what_they_need(line: Mapping[str, Given], options: Mapping[str, Given]
 
 
 def _lacks(row: Option[object], options: Mapping[str, Given]) -> bool:
-    """Whether none of the options that the row needs is there."""
+    """Whether none of the options that the row needs is given."""
     return bool(row.requires) and not any(other in options for other in row.requires)
 
 
 def _check_value(given: Given) -> None:
-    """See that the words mean something to their row."""
+    """Check that the words are valid for their row."""
     try:
         given.row.kind.parse(given.words)
     except ValueError as error:
@@ -226,7 +226,7 @@ def _check_value(given: Given) -> None:
 
 
 def _check_together(options: Mapping[str, Given]) -> None:
-    """See that every option has what it needs and lacks what it cannot bear."""
+    """Check that each option has an option that it needs, and none that it excludes."""
     for long, given in options.items():
         row = given.row
         if _lacks(row, options):
@@ -237,7 +237,7 @@ def _check_together(options: Mapping[str, Given]) -> None:
 
 
 def _from_environment(command: Command, environment: Mapping[str, str]) -> list[Given]:
-    """The options that variables give."""
+    """The options that environment variables give."""
     found = ((row, environment.get(row.variable)) for row in command.options() if row.is_configurable)
     return [_from_variable(row, text) for row, text in found if text]
 
@@ -247,18 +247,18 @@ def _from_variable(row: Option[object], text: str) -> Given:
     origin = f"{row.long} from {row.variable}"
     if not row.kind.names:
         if text.lower() not in _TRUE | _FALSE:
-            shown = "this" if "passw" in row.long else repr(text)  # --empty-password is no place for one, but near it
+            shown = "this" if "passw" in row.long else repr(text)  # users put a password there by mistake
             raise UsageError(f"{origin}: {shown} is neither 1 nor 0")
         return Given(row, (), origin, is_off=text.lower() in _FALSE)
     words = (text,) if len(row.kind.names) == 1 and not row.accumulates else _parted(origin, text)
     needed = len(row.kind.names)
     if not words or len(words) % needed or (len(words) > needed and not row.accumulates):
-        raise UsageError(f"{origin}: {' '.join(row.kind.names)} cannot be had from {text!r}")
+        raise UsageError(f"{origin}: {text!r} does not hold {' '.join(row.kind.names)}")
     return Given(row, words, origin)
 
 
 def _parted(origin: str, text: str) -> tuple[str, ...]:
-    """The words of a text, parted as a shell does it."""
+    """The words of a text, parted as in a shell."""
     from shlex import split  # noqa: PLC0415 - few command lines need it
 
     try:
@@ -270,7 +270,7 @@ def _parted(origin: str, text: str) -> tuple[str, ...]:
 def _place(
     command: Command, words: Sequence[str], options: Mapping[str, Given], stood_for: Mapping[str, Sequence[str]]
 ) -> dict[str, Sequence[str]]:
-    """Give each parameter its words, save those whose words an option stands for.
+    """Give each parameter its words, except those that an option stands for.
 
     Raises:
         UsageError: one is missing, wrong, or one too many.
@@ -293,7 +293,7 @@ def _place(
 
 
 def _check_parameter(parameter: Parameter[object], words: Sequence[str]) -> None:
-    """See that the words mean something to the parameter."""
+    """Check that the words are valid for the parameter."""
     try:
         parameter.kind.parse(words)
     except ValueError as error:
@@ -301,7 +301,7 @@ def _check_parameter(parameter: Parameter[object], words: Sequence[str]) -> None
 
 
 def without_secret(word: str) -> str:
-    """A word that nobody knows, without what may be a secret: what follows a password's option, or a ``=``."""
+    """An unknown word, without what may be a secret: the part after a password's option, or after ``=``."""
     secret = _LIKE_PASSWORD.match(word)
     if secret is not None:
         return secret[0] + _HIDDEN if secret.end() < len(word) else word
@@ -315,7 +315,7 @@ def _both_names(row: Option[object]) -> str:
 
 
 def _unknown_option(word: str, rows: Mapping[str, Option[object]]) -> str:
-    """What to say about a word that is no option, with the likeliest thing that was meant (rule 9)."""
+    """The complaint about a word that is no option, with the most similar one (rule 9)."""
     name, equals, value = word.partition("=")
     known = rows.get(name)
     is_shown = known is not None and bool(known.kind.names) and not isinstance(known.kind, Secret)

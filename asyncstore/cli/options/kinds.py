@@ -1,7 +1,7 @@
-"""The kinds of values that options and parameters take: how many words, their names in the help, what they mean.
+"""The kinds of values of options and parameters: how many words, their names in the help, the meaning.
 
-A kind turns words into one typed value or raises :class:`ValueError` with a readable clause ("12 is out of range
-(1..5)"); who asks knows which option it was and says so.
+A kind turns words into one typed value, or raises :class:`ValueError` with a readable clause ("12 is out of range
+(1..5)"). The caller adds the option's name.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ _MOST_PORT = 65535
 
 
 class Kind(Protocol[T_co]):
-    """What the words of one option or parameter mean."""
+    """The type of one option's or parameter's value."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of its words, as the help shows them; as many words are taken as there are names."""
+        """The names of its words in the help. It takes as many words as it has names."""
 
     def parse(self, words: Sequence[str]) -> T_co:
         """The value of these words.
 
         Raises:
-            ValueError: they mean nothing here; the message says why.
+            ValueError: they are not valid; the message says why.
         """
 
 
 class Flag:
-    """No word at all: being there is the value."""
+    """No word: the option is given or not."""
 
     names = ()
 
     def parse(self, words: Sequence[str]) -> bool:
-        """Whether it was given, which it was."""
+        """``True``: it was given."""
         return not words
 
 
@@ -63,7 +63,7 @@ class Text(NamedTuple):
 
 
 class Secret(Text):
-    """One word that is never shown."""
+    """One word that no message shows."""
 
     __slots__ = ()
 
@@ -95,7 +95,7 @@ class Address:
 
 
 class Several(NamedTuple):
-    """One word each time the option is given, all of which count."""
+    """One word each time that the option is given; all of them count."""
 
     name: str
 
@@ -110,7 +110,7 @@ class Several(NamedTuple):
 
 
 class Words(NamedTuple):
-    """All the words that are left: for the last parameter."""
+    """All remaining words, for the last parameter."""
 
     name: str
 
@@ -130,7 +130,7 @@ class AETitle:
     names = ("TITLE",)
 
     def parse(self, words: Sequence[str]) -> str:
-        """The title without the spaces around it, which mean nothing."""
+        """The title without the spaces around it, which have no meaning (PS3.5 6.2)."""
         title = words[0].strip(" ")
         if not title:
             raise ValueError("an AE title cannot be empty")
@@ -142,7 +142,7 @@ class AETitle:
 
 
 class Integer(NamedTuple):
-    """A decimal integer in a range that includes both ends."""
+    """A decimal integer in a range, ends included."""
 
     name: str
     low: int | None = None

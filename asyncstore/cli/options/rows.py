@@ -15,10 +15,10 @@ from asyncstore.cli.options.table import Option, Parameter
 When = Literal["auto", "on", "off"]
 
 STANDARD_STREAM = "-"
-"""What is named in place of a file for standard input, or for standard output."""
+"""The name that stands for standard input or standard output instead of a file."""
 
 _MOST = 1024
-"""More associations or processes than this are a slip of the finger."""
+"""A larger number of associations or processes is a typing mistake."""
 
 TRANSFER_SYNTAX_CHOICES = (
     ("-x=", "--propose-uncompr", "all uncompressed ones, explicit VR in this machine's byte order first"),
@@ -47,8 +47,8 @@ TRANSFER_SYNTAX_CHOICES = (
     (None, "--propose-htj2k-lossless", "high-throughput JPEG 2000 lossless, and all uncompressed ones"),
     (None, "--propose-jpegxl", "JPEG XL, and all uncompressed ones"),
 )
-"""Short name, long name and meaning of what storescu calls the proposed transmission transfer syntaxes; what each of
-them proposes is known to the room of negotiation."""
+"""Short name, long name and meaning of the transfer syntaxes to propose. The negotiation room knows what each of them
+proposes."""
 
 # Parameters ----------------------------------------------------------------------------------------------------------
 
@@ -71,7 +71,12 @@ ARGUMENTS = Option[bool](
     "--arguments", Flag(), False, "show the command line after command files are expanded", line_only=True
 )
 QUIET = Option[bool](
-    "--quiet", Flag(), False, "print nothing but usage errors: the exit code tells", "-q", alternatives="verbosity"
+    "--quiet",
+    Flag(),
+    False,
+    "print nothing but usage errors; the exit code tells the result",
+    "-q",
+    alternatives="verbosity",
 )
 VERBOSE = Option[bool]("--verbose", Flag(), False, "print what is done, step by step", "-v", alternatives="verbosity")
 DEBUG = Option[bool]("--debug", Flag(), False, "print what helps to find a fault", "-d", alternatives="verbosity")
@@ -101,7 +106,7 @@ NAMED_PEER = Option[str | None](
     "--peer",
     Text("NAME"),
     None,
-    "the peer of this name in the configuration file; the parameters peer and port are left out then",
+    "use the peer of this name in the configuration file; leave out the parameters peer and port then",
     line_only=True,
 )
 PROGRESS = Option[When](
@@ -186,7 +191,7 @@ CONFIG_FILE = Option[tuple[str, str] | None](
     "-xf",
     excludes=(*(name for _, name, _ in TRANSFER_SYNTAX_CHOICES[1:]), "--required", "--combine"),
 )
-"""As in storescu, ``-x=`` is not among what it excludes: there it is the default, given or not."""
+"""It does not exclude ``-x=``: in storescu that is the default, given or not."""
 PROPOSE = {
     name: Option[bool](name, Flag(), False, text, short, alternatives="proposed transfer syntaxes")
     for short, name, text in TRANSFER_SYNTAX_CHOICES
@@ -204,7 +209,12 @@ ENABLE_NEW_VR = Option[bool](
     "--enable-new-vr", Flag(), False, "send UN and UT elements as such (default)", "+u", alternatives="new VRs"
 )
 DISABLE_NEW_VR = Option[bool](
-    "--disable-new-vr", Flag(), False, "send elements of VRs younger than 1993 as OB", "-u", alternatives="new VRs"
+    "--disable-new-vr",
+    Flag(),
+    False,
+    "send elements of VRs that are younger than 1993 as OB",
+    "-u",
+    alternatives="new VRs",
 )
 COMPRESSION_LEVEL = Option[int](
     "--compression-level",
@@ -221,7 +231,7 @@ PASSWORD = Option[str | None](
     "--password",
     Secret("PASSWORD"),
     None,
-    "and with this password; better in ASYNCSTORE_PASSWORD, where no other user sees it",
+    "log in with this password; in ASYNCSTORE_PASSWORD no other user sees it",
     "-pwd",
     requires=("--user",),
     alternatives="identity password",
@@ -230,7 +240,7 @@ EMPTY_PASSWORD = Option[bool](
     "--empty-password",
     Flag(),
     False,
-    "and with an empty password",
+    "log in with an empty password",
     "-epw",
     requires=("--user",),
     alternatives="identity password",
@@ -239,7 +249,7 @@ ASK_PASSWORD = Option[bool](
     "--ask-password",
     Flag(),
     False,
-    "and with a password that is asked for on the terminal",
+    "ask for the password on the terminal",
     requires=("--user",),
     alternatives="identity password",
 )
@@ -272,7 +282,7 @@ SOCKET_TIMEOUT = Option[int](
     "--socket-timeout",
     Integer("SECONDS", -1),
     60,
-    "give up a link on which no byte moves for this time; 0: never",
+    "give up a connection on which no byte moves for this time; 0: never",
     "-ts",
 )
 ACSE_TIMEOUT = Option[int](
@@ -305,10 +315,14 @@ NO_HALT = Option[bool](
     "--no-halt", Flag(), False, "go on when a file cannot be stored (default: stop at the first)", "-nh"
 )
 UID_PADDING = Option[bool](
-    "--uid-padding", Flag(), False, "take UIDs padded with spaces without them (always done)", "-up"
+    "--uid-padding", Flag(), False, "accept UIDs that are padded with spaces (always done)", "-up"
 )
 INVENT_INSTANCE = Option[bool](
-    "--invent-instance", Flag(), False, "give each instance sent a new SOP instance UID, and all that names it", "+II"
+    "--invent-instance",
+    Flag(),
+    False,
+    "give each instance a new SOP instance UID, in new series, studies and patients",
+    "+II",
 )
 INVENT_SERIES = Option[int](
     "--invent-series", Integer("NUMBER", 1), 100, "the same, with a new series after so many instances", "+IR"
@@ -341,20 +355,20 @@ WORKERS = Option[int | None](
     "--workers",
     Integer("N", 1, _MOST),
     None,
-    "processes that look into files",
+    "processes that read the heads of files",
     shown_default="by the number of cores",
 )
 MAX_INFLATED = Option[int](
     "--max-inflated",
     Integer("BYTES", 1),
     1 << 28,
-    "convert no deflated data set that has more bytes than this when inflated: each worker holds as many in memory",
+    "convert no deflated data set that inflates to more bytes than this; each worker holds as many in memory",
 )
 ASYNC_OPS = Option[int](
     "--async-ops",
     Integer("N", 0, 65535),
     1,
-    "asynchronous operations window to propose: requests under way in one association, 0: unlimited",
+    "asynchronous operations window to propose: outstanding requests in one association; 0: unlimited",
 )
 FILES_FROM = Option[str | None](
     "--files-from",
@@ -373,5 +387,5 @@ JSON = Option[str | None](
     "--json", Text("FILE"), None, "write one JSON object a line for every file and the summary; -: standard output"
 )
 DRY_RUN = Option[bool](
-    "--dry-run", Flag(), False, "say what would be sent and in which contexts, and send nothing", excludes=("--json",)
+    "--dry-run", Flag(), False, "show what would be sent and in which contexts, and send nothing", excludes=("--json",)
 )

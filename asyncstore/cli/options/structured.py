@@ -1,4 +1,4 @@
-"""TOML and JSON that a user wrote, parsed in bounded time, or a ValueError that says in a line why not."""
+"""Parse a user's TOML and JSON in bounded time, or raise a ValueError that says why not in one line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 _DEEPEST = 64
-"""Parts of a dotted key: tomllib needs their number squared."""
+"""Most parts of a dotted key: the time of tomllib grows with their square."""
 _TOO_DEEP = "it is nested too deeply"
 
 

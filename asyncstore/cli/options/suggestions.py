@@ -1,4 +1,4 @@
-"""What was probably meant by a word that nobody knows."""
+"""Suggestions for unknown words."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 _TELLING = 4
-"""Letters with which a word may be taken for the beginning of another one."""
+"""A word of at least so many letters may be the beginning of another one."""
 _FEW = 3
-"""Words that may be offered: more are no help."""
+"""The most words that are suggested: more would not help."""
 
 
 def closest(word: str, known: Iterable[str]) -> list[str]:
-    """The few known words that begin with this one, or else the one that is most like it, if any is."""
+    """The known words that begin with this one, if they are few; otherwise the most similar one, if there is one."""
     from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
 
     known = list(known)
@@ -24,6 +24,6 @@ def closest(word: str, known: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(meant: Iterable[str]) -> str:
-    """The end of a complaint: what was probably meant, if anything."""
+    """The end of a complaint: the suggestions, if there are any."""
     names = " or ".join(meant)
     return f", did you mean {names}?" if names else ""

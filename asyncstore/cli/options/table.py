@@ -1,12 +1,12 @@
-"""The types of which the option tables are made, and what is given when a command line has been read.
+"""The types of the option tables, and the values that a command line gives.
 
 A table is data: an option is one :class:`Option`, written once. Tokenizer, checks, help, environment, configuration
-files, completion and manual page read it from there, and a command reads its value with the row as the key, so that the
-value has the row's type::
+files, completion and manual page read it. A command reads a value with the row as the key, so that the value has the
+row's type::
 
-    parsed[MAX_PDU]    # int
+    parsed[opt.MAX_PDU]    # int
 
-They are named tuples because people wait for ``--help``: dataclasses would cost as much time as all the rest of it.
+The types are named tuples because dataclasses would double the time of ``--help``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 VARIABLES = "ASYNCSTORE_"
-"""How the names of environment variables begin."""
+"""The prefix of our environment variables."""
 
 
 class Option(NamedTuple, Generic[T_co]):
@@ -35,13 +35,13 @@ class Option(NamedTuple, Generic[T_co]):
         default: its value when it is not given.
         help: what it does.
         short: its short name with the sign, if it has one.
-        shown_default: the default in the user's words, where ``str(default)`` would not do.
-        alternatives: the group of options of which the rightmost wins.
+        shown_default: the default as the help shows it, if not as ``str(default)``.
+        alternatives: a group of options, of which the rightmost one counts.
         requires: only allowed together with one of these (long names).
         excludes: not allowed together with any of these (long names).
-        accumulates: given several times, all its values count instead of the last.
-        exits: it answers and ends the command (``--help``): nothing but the tokens has to be right.
-        line_only: it is read from the command line alone, never from the environment or a configuration file.
+        accumulates: if it is given several times, all its values count, not only the last.
+        exits: it prints something and ends the command, such as ``--help``; values are not checked then.
+        line_only: it is read from the command line only, never from the environment or a configuration file.
     """
 
     long: str
@@ -59,42 +59,43 @@ class Option(NamedTuple, Generic[T_co]):
 
     @property
     def key(self) -> str:
-        """What identifies it among the rows of its command."""
+        """The key among the rows of its command."""
         return self.long
 
     @property
     def bare_name(self) -> str:
-        """Its long name without the hyphens, as configuration files have it."""
+        """Its long name without the hyphens, as in configuration files."""
         return self.long.removeprefix("--")
 
     @property
     def variable(self) -> str:
-        """The environment variable it reads."""
+        """Its environment variable."""
         return VARIABLES + self.bare_name.upper().replace("-", "_")
 
     @property
     def is_configurable(self) -> bool:
-        """Whether it may stand outside the command line: in the environment, in a configuration file."""
+        """Whether the environment or a configuration file may give it."""
         return not self.exits and not self.line_only
 
     @property
     def default_text(self) -> str | None:
-        """The default as the help shows it; ``None`` for flags and where there is none."""
+        """The default as the help shows it; ``None`` for flags and options without a default."""
         if self.shown_default is not None or self.default in (None, ()) or not self.kind.names:
             return self.shown_default
         return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
 
 
 class Parameter(NamedTuple, Generic[T_co]):
-    """One parameter: a word whose place says what it means.
+    """One parameter: a word that has its meaning by its position.
 
     Attributes:
         name: its name in help and messages.
         kind: what it is.
-        default: its value when it is not given, which only happens when it is optional.
+        default: its value when it is not given.
         help: what it is, in words.
-        repeats: whether it takes all the words that are left; only the last one may.
-        unless: this option (long name) stands for it: a single parameter is then left out, one that repeats may be.
+        repeats: whether it takes all remaining words; only the last parameter may.
+        unless: an option (long name) that stands for it. With that option a single parameter must be left out, and one
+            that repeats may be.
     """
 
     name: str
@@ -106,12 +107,12 @@ class Parameter(NamedTuple, Generic[T_co]):
 
     @property
     def key(self) -> str:
-        """What identifies it among the rows of its command."""
+        """The key among the rows of its command."""
         return self.name
 
 
 class Group(NamedTuple):
-    """Options that belong together in the help.
+    """Options that the help shows together.
 
     Attributes:
         section: the heading; groups of one section follow one another.
@@ -128,8 +129,8 @@ class Example(NamedTuple):
     """A command line to copy.
 
     Attributes:
-        purpose: what it is for.
-        words: what to type.
+        purpose: what it does.
+        words: the command line.
     """
 
     purpose: str
@@ -137,7 +138,7 @@ class Example(NamedTuple):
 
 
 class Command(NamedTuple):
-    """One command: what its words mean.
+    """One command.
 
     Attributes:
         name: the word after ``asyncstore``.
@@ -145,7 +146,7 @@ class Command(NamedTuple):
         parameters: in their order.
         groups: its options, in the order of the help.
         notes: paragraphs at the end of the help.
-        examples: what comes after them.
+        examples: command lines behind the notes.
     """
 
     name: str
@@ -157,12 +158,12 @@ class Command(NamedTuple):
 
     @property
     def program(self) -> str:
-        """The words that call it."""
+        """The words that start it."""
         return f"asyncstore {self.name}"
 
     @property
     def usage(self) -> str:
-        """The line that shows what to type."""
+        """The usage line of the help."""
         shown = [f"{p.name}..." if p.repeats else p.name for p in self.parameters]
         names_files = any(parameter.repeats for parameter in self.parameters)
         return " ".join([self.program, "[options]", *(["[--]"] if names_files else []), *shown])
@@ -178,11 +179,11 @@ class Command(NamedTuple):
 
 
 class Parsed:
-    """What was given to a command.
+    """The values that a command was given.
 
     Args:
-        given: the words of every row that was given, by its key; they have been checked.
-        words: the command's words, command files expanded, options under their long names, secrets as stars.
+        given: the words of every row that was given, by its key; they are valid.
+        words: the command's words, with command files expanded, options by their long names, secrets as stars.
     """
 
     def __init__(self, given: Mapping[str, Sequence[str]], words: Sequence[str]) -> None:
@@ -190,14 +191,14 @@ class Parsed:
         self.words = tuple(words)
 
     def __getitem__(self, row: Option[T] | Parameter[T]) -> T:
-        """The row's value: what was given, otherwise its default."""
+        """The row's value, or its default if it was not given."""
         words = self._given.get(row.key)
         return row.default if words is None else row.kind.parse(words)
 
     def __contains__(self, row: Option[object] | Parameter[object]) -> bool:
-        """Whether the row was given, on the command line or elsewhere."""
+        """Whether the row was given, on the command line or in another source."""
         return row.key in self._given
 
     def naming(self, parameters: Mapping[str, Sequence[str]]) -> Parsed:
-        """The same with the words of these parameters, by their names, in place of what was given."""
+        """A copy in which these parameters, by their names, have these words."""
         return Parsed({**self._given, **parameters}, self.words)

@@ -1,6 +1,6 @@
-"""The options of transport layer security: storescu's, one row each, for every command that has associations.
+"""The TLS options of storescu, one row each, for every command that has associations.
 
-What they mean is done in :mod:`asyncstore.network.tls`.
+:mod:`asyncstore.network.tls` does what they say.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ USE_PASSWD = Option[str | None](
     "--use-passwd",
     Secret("PASSWORD"),
     None,
-    "the private key's password; better in ASYNCSTORE_USE_PASSWD, where no other user sees it",
+    "the private key's password; in ASYNCSTORE_USE_PASSWD no other user sees it",
     "+pw",
     alternatives="key password",
     requires=("--enable-tls",),
@@ -140,14 +140,12 @@ CIPHER = Option[tuple[str, ...]](
     requires=_ENABLED,
     excludes=("--profile-bcp195-ex", "--profile-8996-mod"),
 )
-NO_SNI = Option[bool](
-    "--no-sni", Flag(), False, "do not tell the peer which server name is meant", excludes=("--request-sni",)
-)
+NO_SNI = Option[bool]("--no-sni", Flag(), False, "send no server name", excludes=("--request-sni",))
 REQUEST_SNI = Option[str | None](
     "--request-sni",
     Text("NAME"),
     None,
-    "tell the peer that this server name is meant; its certificate must be for the host that is connected to even so",
+    "send this server name; the certificate must be for the host of the connection all the same",
     shown_default="its host name",
 )
 SEED = Option[str | None](
@@ -230,7 +228,7 @@ TLS_GROUPS = (
 
 
 def _accepting(*rows: Option[object]) -> tuple[Option[object], ...]:
-    """The same rows for who accepts associations, and cannot do so without a certificate of its own."""
+    """The same rows for an acceptor, which cannot do without a certificate of its own."""
     return tuple(row._replace(requires=_ENABLED[:1]) if row.requires == _ENABLED else row for row in rows)
 
 

@@ -1,7 +1,7 @@
-"""What ``--help`` and ``--version`` print, drawn from the tables.
+"""The texts of ``--help`` and ``--version``, made from the tables.
 
-Rules: standard library only, and little of it, because people wait for this text; colours on terminals only, with plain
-escape sequences; no line longer than the terminal, nor than reads well.
+Rules: it imports little, and only from the standard library, because people wait for this text. Colours are escape
+sequences, on terminals only. No line is longer than the terminal, or too long to read.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 SUMMARY = "send whole DICOM archives with C-STORE, as fast as the peer can take them, losing nothing"
 
 _TEXT_COLUMN = 30
-"""Where the texts of options begin, as far as the names leave room."""
+"""The column where the texts of options begin, if their names leave room."""
 _INDENT = "  "
 _OPTIONS = [("-h  --help", "show this help and exit"), ("    --version", "show versions and exit")]
-"""What stands in place of a command."""
+"""The options that may stand in place of a command."""
 _LIBRARIES = ("pydicom", "pynetdicom", "anyio", "uvloop", "rich")
 
 
 class Style(NamedTuple):
-    """How the parts of a help text are marked: escape sequences, or nothing."""
+    """The escape sequences for the parts of a help text, or nothing."""
 
     heading: str = ""
     title: str = ""
@@ -39,14 +39,14 @@ class Style(NamedTuple):
 
     @classmethod
     def of(cls, stream: TextIO) -> Style:
-        """The marks that this stream can show (https://no-color.org is respected)."""
+        """The style that this stream can show (https://no-color.org is respected)."""
         if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
             return cls()
         return cls(heading="\x1b[1m", title="\x1b[2m", name="\x1b[36m", value="\x1b[33m", end="\x1b[0m")
 
 
 def program_help(commands: Iterable[Command], style: Style, width: int) -> str:
-    """What ``asyncstore --help`` prints."""
+    """The text of ``asyncstore --help``."""
     lines = [f"{style.heading}asyncstore{style.end} {__version__}", *broken(SUMMARY, width), ""]
     lines += [f"{style.heading}usage{style.end}: asyncstore COMMAND [options] ...", ""]
     tables = {"commands": [(command.name, command.summary) for command in commands], "options": _OPTIONS}
@@ -61,7 +61,7 @@ def program_help(commands: Iterable[Command], style: Style, width: int) -> str:
 
 
 def command_help(command: Command, style: Style, width: int) -> str:
-    """What ``asyncstore COMMAND --help`` prints."""
+    """The text of ``asyncstore COMMAND --help``."""
     first, *more = broken(f"{command.program}: {command.summary}", width)
     lines = [f"{style.heading}{first[: len(command.program)]}{style.end}{first[len(command.program) :]}", *more, ""]
     lines.append(f"{style.heading}usage{style.end}: {command.usage}")
@@ -83,7 +83,7 @@ def command_help(command: Command, style: Style, width: int) -> str:
         lines += ["", *broken(note, width)]
     if command.examples:
         lines += ["", f"{style.heading}examples{style.end}"]
-    for example in command.examples:  # as they are: broken lines could not be copied
+    for example in command.examples:  # not broken, so that they can be copied
         lines += [f"{_INDENT}{style.title}# {example.purpose}{style.end}", f"{_INDENT}{example.words}"]
     return "\n".join(lines)
 
@@ -98,14 +98,14 @@ def _option_lines(row: Option[object], style: Style, width: int) -> Iterator[str
 
 
 def _two_columns(left: str, length: int, text: str, column: int, width: int) -> Iterator[str]:
-    """A name and its text; the text goes below when the name is too long.
+    """A name and its text. The text stands below a name that is too long.
 
     Args:
-        left: the name, with its marks.
-        length: how many characters of it are seen.
-        text: what is said about it.
-        column: how wide the names may be.
-        width: how long a line may be.
+        left: the name, with its escape sequences.
+        length: its length without them.
+        text: the text.
+        column: the width of the column of names.
+        width: the width of the page.
     """
     lines = broken(text, width - column - 2 * len(_INDENT))
     blank = " " * (column + 2 * len(_INDENT))
@@ -118,7 +118,7 @@ def _two_columns(left: str, length: int, text: str, column: int, width: int) -> 
 
 
 def version_text(libraries: Sequence[str] = _LIBRARIES) -> str:
-    """The versions of everything that a report of a fault should name; nothing is imported to find them."""
+    """The versions that a bug report should name. Nothing is imported to find them."""
     installed = _installed()
     lines = [f"asyncstore {__version__}", f"Python {sys.version.split()[0]} on {sys.platform}"]
     for library in libraries:
@@ -128,15 +128,15 @@ def version_text(libraries: Sequence[str] = _LIBRARIES) -> str:
 
 
 def _installed() -> dict[str, str]:
-    """The versions of what is installed, by the names of the folders that say so: ``pydicom-3.0.1.dist-info``.
+    """The versions of the installed libraries, from names of folders: ``pydicom-3.0.1.dist-info``.
 
-    (packaging.python.org, "Recording installed projects".) importlib.metadata would take as long as all the rest.
+    (packaging.python.org, "Recording installed projects".) importlib.metadata would double the time of ``--version``.
     """
     found: dict[str, str] = {}
     for folder in reversed(sys.path):
         try:
-            names = os.listdir(folder or os.curdir)  # noqa: PTH208 - pathlib takes time, too
-        except OSError:  # there may be a zip file among them, or nothing
+            names = os.listdir(folder or os.curdir)  # noqa: PTH208 - pathlib takes time to import
+        except OSError:  # sys.path may name a zip file, or a folder that does not exist
             continue
         for name in names:
             stem, _, suffix = name.rpartition(".")

@@ -128,7 +128,7 @@ REASONS = {
     "its data set inflates to more than": "--max-inflated allows larger data sets.",
     "the SOP class is not among those proposed": "-R, or no -x option at all, proposes the SOP classes of the files.",
 }
-"""By what the reason of an outcome says: what lets such files be sent."""
+"""Parts of an outcome's reason, and the options that let such files be sent."""
 
 
 def hint_of(error: AsyncstoreError) -> str | None:
@@ -146,7 +146,7 @@ def hint_of(error: AsyncstoreError) -> str | None:
 
 
 def hints_for(reasons: Iterable[str]) -> Iterator[str]:
-    """What lets files be sent that were not sent for these reasons, each once."""
+    """The advice for files that were not sent for these reasons, each once."""
     told = list(reasons)
     for fact, advice in REASONS.items():
         if any(fact in reason for reason in told):

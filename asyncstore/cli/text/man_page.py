@@ -1,6 +1,6 @@
-"""The manual page of all commands as roff, with the macros of man(7), drawn from the tables.
+"""The manual page of all commands as roff, with the macros of man(7), made from the tables.
 
-What several commands have in common, groups of options and notes, is described with the first of them.
+Groups of options and notes that several commands share are described with the first of these commands.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from asyncstore.cli.options.table import Command, Group, Option
 
 _EXIT_CODES = (
-    (exits.EXIT_OK, "all that was asked for was done: every file stored, every echo answered"),
+    (exits.EXIT_OK, "the whole task was done: every file is stored, every echo was answered"),
     (
         exits.EXIT_NOT_ATTEMPTED,
         (
@@ -40,8 +40,8 @@ _ENVIRONMENT = (
         (
             "any option but --peer, --arguments and those that only print something, in capitals and with _ for -: "
             "ASYNCSTORE_MAX_PDU=32768. Flags take 1, true, yes or on, and 0, "
-            "false, no or off. Where an option takes several words, or may be given again, they are parted as in a "
-            "shell. An empty variable is none. The command line wins."
+            "false, no or off. If an option takes several words, or may be given again, they are parted as in a "
+            "shell. An empty variable is ignored. The command line wins."
         ),
     ),
     ("ASYNCSTORE_CONFIG", "the configuration file, as --config gives it"),
@@ -51,7 +51,7 @@ _ENVIRONMENT = (
 _FILES = (
     (
         "~/.config/asyncstore/config.toml",
-        "where --peer looks for peers when no configuration file is named; nothing else is read from it then",
+        "where --peer looks for peers if no configuration file is named; only its peers are read then",
     ),
 )
 _CONFIGURATION = """\
@@ -72,28 +72,28 @@ enable-tls = ["key.pem", "cert.pem"]
 add-cert-file = ["ca.pem"]"""
 _CONFIGURED = (
     "A configuration file is TOML. Keys are the long names of options without the hyphens: flags take true or false, "
-    "options with two values an array of two, options that may be given again an array, all else one value: numbers as "
-    "numbers, texts in quotes. What stands nearer wins: the command line, the environment, the peer's table, the "
-    "command's table, the top level."
+    "options with two values an array of two, options that may be given again an array, all others one value: numbers "
+    "as numbers, texts in quotes. The command line wins, then the environment, the peer's table, the command's table, "
+    "the top level."
 )
 _LOGGING = (
-    "The file of --log-config holds log4cplus properties, as for DCMTK's programs, unless it ends in .toml or .json: "
-    "then it is what Python's logging.config.dictConfig takes, without all that would run code: (), ext:// (but for "
-    "ext://sys.stdout and ext://sys.stderr), cfg:// and classes other than StreamHandler, NullHandler, FileHandler, "
-    "WatchedFileHandler, RotatingFileHandler, TimedRotatingFileHandler, SysLogHandler and Formatter of Python's own. "
-    "Its loggers are ours, as asyncstore.network, or "
-    "DCMTK's, which stand for ours as below; those of DCMTK's other programs and modules stand for none. There are "
-    "ConsoleAppender, FileAppender, RollingFileAppender, DailyRollingFileAppender and NullAppender, with SimpleLayout, "
-    "TTCCLayout or PatternLayout. ${appname} is storescu for send, and for echo it is echoscu, as its logger is "
-    "dcmtk.apps.echoscu; for others it is asyncstore. What libraries warn of may quote a data set: it is logged only "
-    "where the root logger's level is TRACE, or the file names their loggers."
+    "The file of --log-config holds log4cplus properties, as for DCMTK's programs. A file that ends in .toml or .json "
+    "holds the dictionary of Python's logging.config.dictConfig. It cannot run code: it may not hold (), cfg:// or "
+    "ext://, except ext://sys.stdout and ext://sys.stderr, and of classes only Python's StreamHandler, NullHandler, "
+    "FileHandler, WatchedFileHandler, RotatingFileHandler, TimedRotatingFileHandler, SysLogHandler and Formatter. "
+    "Loggers are ours, such as asyncstore.network, or DCMTK's, which stand for ours as listed below. Loggers of its "
+    "other programs and modules are ignored. There are ConsoleAppender, FileAppender, RollingFileAppender, "
+    "DailyRollingFileAppender and NullAppender, with SimpleLayout, TTCCLayout or PatternLayout. ${appname} is storescu "
+    "for send, echoscu for echo (whose logger is dcmtk.apps.echoscu), and asyncstore for other commands. Warnings of "
+    "libraries may quote a data set: they are logged only if the level of the root logger is TRACE, or if the file "
+    "names their loggers."
 )
 
 
 def page() -> Iterator[str]:
     """The lines of the page."""
     yield f'.TH ASYNCSTORE 1 "" "asyncstore {__version__}"'
-    yield from (".nr HY 0", ".nh", ".ad l")  # no hyphens of roff's own within what is to be copied
+    yield from (".nr HY 0", ".nh", ".ad l")  # roff must not hyphenate words that are to be copied
     yield from (".SH NAME", f"asyncstore \\- {_text(SUMMARY)}", ".SH SYNOPSIS")
     for command in COMMANDS.values():
         yield from (".B " + _text(command.program), _text(command.usage.removeprefix(command.program)), ".br")
@@ -131,7 +131,7 @@ def _command(command: Command, described: Collection[Group | str]) -> Iterator[s
 
     Args:
         command: the command.
-        described: the groups and notes that need not be given again.
+        described: the groups and notes that were described before.
     """
     yield f".SH {_text(command.program.upper())}"
     yield _text(f"{command.usage}: {command.summary}.")
@@ -169,12 +169,12 @@ def _meaning(row: Option[object]) -> str:
 
 
 def _tagged(tag: str, text: str) -> Iterator[str]:
-    """A paragraph with its heading to the left."""
+    """A paragraph with a tag."""
     yield from (".TP", tag, _text(text))
 
 
 def _text(text: str) -> str:
-    """Words for roff that mean themselves: hyphens that can be copied, no line that looks like a request."""
+    """Escape a text for roff: hyphens can be copied, and no line looks like a request."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("~", "\\(ti").replace("^", "\\(ha")
     escaped = escaped.replace("'", "\\(aq").strip(" ")
     return f"\\&{escaped}" if escaped.startswith(".") else escaped

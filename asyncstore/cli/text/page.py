@@ -1,10 +1,11 @@
-"""Text on a page: how wide the page is, lines that are broken to fit it, tables.
+"""Text on a page: its width, lines that are broken to fit it, tables.
 
 Rules:
 
-1. A terminal is a page with an edge. Elsewhere lines are whole, for grep and its like; help alone has an edge there.
-2. Where there is an edge, lines are broken between words, and columns that do not fit stand below. Paths are whole:
-   they are there to be copied.
+1. Lines are broken for terminals only. In files and pipes they are whole, for grep and the like; only help is broken
+   there too.
+2. Lines are broken between words. Columns that do not fit stand below the row. Paths are never broken, so that they can
+   be copied.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ _WIDEST = 110
 _NARROWEST = 70
 _USUAL = 100
 _NUMBERS = 2
-"""Columns that a table begins with."""
+"""The number of columns at the beginning of a table that hold numbers."""
 _GAP = "  "
 
 
 def width_of(stream: TextIO) -> int:
-    """How many characters a line of help may have there; a pipe probably leads to a pager on our terminal."""
+    """How many characters a line of help may have. A pipe probably leads to a pager on our terminal."""
     for each in (stream, sys.stderr, sys.stdin):
         try:
             columns = os.get_terminal_size(each.fileno()).columns
@@ -39,12 +40,12 @@ def width_of(stream: TextIO) -> int:
 
 
 def page_width() -> int | None:
-    """How many characters a line may have; ``None``: as many as it takes."""
+    """How many characters a line may have; ``None``: any number."""
     return width_of(sys.stdout) if sys.stdout.isatty() else None
 
 
 def broken(text: str, width: int | None, indent: int = 0) -> list[str]:
-    """The lines of a text for a page of this width, those after the first indented; long words are left whole."""
+    """The lines of a text for a page of this width. All but the first are indented. Long words are not broken."""
     if width is None:
         return [text]
     blank = " " * indent
@@ -53,7 +54,7 @@ def broken(text: str, width: int | None, indent: int = 0) -> list[str]:
 
 
 def aligned(rows: Sequence[tuple[str, ...]], page: int | None) -> Iterator[str]:
-    """The rows with their columns below one another: two numbers, then texts (rule 2)."""
+    """The rows as a table: two columns of numbers, then texts (rule 2)."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     ends = list(accumulate(len(_GAP) + width for width in widths))
     beside = len(ends) if page is None else max(_NUMBERS + 1, sum(end <= page for end in ends))
@@ -67,7 +68,7 @@ def aligned(rows: Sequence[tuple[str, ...]], page: int | None) -> Iterator[str]:
 
 
 def _below(cells: Sequence[str], widths: Sequence[int], start: int, page: int) -> Iterator[str]:
-    """What stands below a row: side by side where there is room, further to the left where there is not."""
+    """The columns that stand below a row: side by side if there is room, otherwise further to the left."""
     if start + sum(widths) + len(_GAP) * (len(widths) - 1) <= page:
         yield f"{' ' * start}{_joined(cells, widths)}"
         return

@@ -1,4 +1,4 @@
-"""The lists that ``--list-ciphers`` and ``--list-profiles`` print: what this machine's OpenSSL can do."""
+"""The lists of ``--list-ciphers`` and ``--list-profiles``: what the installed OpenSSL can do."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def cipher_suite_list() -> str:
-    """What ``--list-ciphers`` prints."""
+    """The text of ``--list-ciphers``."""
     return "\n".join(
         (f"Cipher suites of {openssl_version()}, the weakest first:", *_indented(available_cipher_suites()))
     )
 
 
 def profile_list() -> str:
-    """What ``--list-profiles`` prints."""
+    """The text of ``--list-profiles``."""
     available = available_cipher_suites()
     lines = [f"Security profiles (PS3.15 annex B), as far as {openssl_version()} can do them:"]
     for name, profile in PROFILES.items():

@@ -1,4 +1,4 @@
-"""What UIDs are called where people read them."""
+"""Names of UIDs, for people."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from asyncstore.observe.readable import printable
 
 
 def uid_name(uid: str) -> str:
-    """What a UID is called; private ones have no name, and may hold anything."""
+    """The name of a UID; an unknown UID itself, with control characters escaped."""
     return printable(name_of(uid))
