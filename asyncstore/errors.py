@@ -1,35 +1,108 @@
-"""Every error asyncstore raises to its callers: one tree, each error carrying facts rather than sentences to be parsed.
+"""Every error that asyncstore raises to its callers: one tree. Each error carries facts as attributes.
 
 Rules:
 
-1. Whatever goes wrong with input, peers or options is raised as a subclass of :class:`AsyncstoreError`. Errors of other
+1. Every problem with input, peers or options is raised as a subclass of :class:`AsyncstoreError`. Errors of other
    libraries are translated where they are met.
-2. ``str(error)`` is one line for a person: with whom or which file, what, why. What to do next is in
-   :attr:`~AsyncstoreError.hint`.
-3. ``is_transient`` tells whether the same thing may succeed when it is tried again later with nothing changed.
+2. ``str(error)`` is one line for a person: which peer or file, what happened, why. It names no option of the command
+   line, which adds its advice itself: it reads the error's class and attributes.
+3. ``is_transient`` tells whether the same attempt may succeed later, with nothing changed.
 """
 
 from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Literal
 
 
 class AsyncstoreError(Exception):
     """The root of the tree."""
 
-    hint: str | None = None
-    """What the user can do about it, as one sentence; ``None`` where nothing general can be said."""
-
     @property
     def is_transient(self) -> bool:
-        """Whether trying again later, with nothing changed, may succeed."""
+        """Whether the same attempt may succeed later, with nothing changed."""
         return False
 
 
 class UsageError(AsyncstoreError):
-    """Something was asked for that cannot be: an unknown option, a value out of range, an excluded combination."""
+    """A request that cannot be carried out: an unknown option, a value out of range, an excluded combination."""
+
+
+class TlsMistake(Enum):
+    """Mistakes in settings of TLS for which there is more to say than what is wrong."""
+
+    WRONG_PASSWORD = auto()
+    NOT_DER = auto()
+    """The file is a PEM file, and DER was asked for."""
+    IS_DER = auto()
+    """The file looks like DER, and PEM was asked for."""
+    NO_KEY = auto()
+    NOTHING_TRUSTED = auto()
+    UNKNOWN_CIPHER_SUITE = auto()
+    WRONG_PROFILE = auto()
+    """The security profile does not allow the cipher suite; another one does."""
+
+
+class TlsSettingRefused(UsageError):
+    """A setting of TLS cannot be used.
+
+    Attributes:
+        setting: the field of :class:`~asyncstore.network.tls.TlsOptions`.
+        value: what it holds: a file, a directory or a name; ``None`` if it holds nothing.
+        problem: what is wrong with it, in words.
+        mistake: the kind of problem, if it is one of these.
+        profile: the security profile that allows the cipher suite.
+    """
+
+    _NAMES: dict[str, str] = {  # noqa: RUF012 - it is never changed
+        "key": "private key",
+        "certificate": "certificate",
+        "trusted": "trusted certificate",
+        "trusted_directories": "directory of trusted certificates",
+        "revocation_lists": "revocation list",
+        "profile": "security profile",
+        "cipher_suites": "cipher suite",
+        "server_name": "server name",
+        "dh_parameters": "Diffie-Hellman parameters",
+        "seed": "seed",
+        "new_seed": "new seed",
+    }
+
+    def __init__(
+        self,
+        setting: str,
+        value: str | None,
+        problem: str,
+        mistake: TlsMistake | None = None,
+        profile: str | None = None,
+    ) -> None:
+        subject = "TLS" if value is None else f"{self._NAMES[setting]} {value}"
+        super().__init__(f"{subject}: {problem}")
+        self.setting = setting
+        self.value = value
+        self.problem = problem
+        self.mistake = mistake
+        self.profile = profile
+
+
+class CannotListen(UsageError):
+    """The address of a sink cannot be used.
+
+    Attributes:
+        address: the address, as ``host:port``.
+        cause: the reason in words.
+        errno: the system's number of the reason; ``None`` if it gave none.
+    """
+
+    def __init__(self, address: str, cause: str, errno: int | None = None) -> None:
+        super().__init__(f"cannot listen at {address}: {cause}")
+        self.address = address
+        self.cause = cause
+        self.errno = errno
 
 
 class RequestTooLong(UsageError):
-    """What is to be negotiated beyond presentation contexts does not fit into an A-ASSOCIATE-RQ (PS3.8 9.3.2.3).
+    """User identity and extended negotiation do not fit into an A-ASSOCIATE-RQ (PS3.8 9.3.2.3).
 
     Attributes:
         excess: by how many bytes.
@@ -43,19 +116,31 @@ class RequestTooLong(UsageError):
 
 
 class ReadFailed(AsyncstoreError):
-    """What a command was given to read cannot be read: a file that was named, or a list of names to its end."""
+    """A file that was named does not exist, or a list of names cannot be read to its end."""
 
 
 class WriteFailed(AsyncstoreError):
-    """What a command has to tell cannot be written to its end, to a file or to standard output."""
+    """The output of a command cannot be written to its end, to a file or to standard output."""
 
 
 class PrepareError(AsyncstoreError):
     """The process pool that prepares files cannot work at all (a single bad file is an outcome, not this error)."""
 
 
+class NoTemporaryFolder(PrepareError):
+    """No folder for temporary files can be written to, so that no data set can be converted.
+
+    Attributes:
+        cause: the reason in words.
+    """
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"there is no temporary folder for converted data sets: {cause}")
+        self.cause = cause
+
+
 class AssociationError(AsyncstoreError):
-    """Whatever ends an association, or keeps it from beginning.
+    """An association ended early, or could not begin.
 
     Attributes:
         peer: the other side, as ``host:port``.
@@ -68,19 +153,38 @@ class AssociationError(AsyncstoreError):
         self.problem = problem
 
 
+class ConnectProblem(Enum):
+    """Why there is no TCP connection, as far as the advice differs."""
+
+    NO_ANSWER = auto()
+    """No address of the host accepted a connection."""
+    NAME_UNKNOWN = auto()
+    NAME_NOT_RESOLVED_NOW = auto()
+    """The name server did not answer, or said that it cannot answer now."""
+    OTHER_IP_VERSION = auto()
+    """The host is an IP address of another version than the one to use."""
+
+
 class ConnectFailed(AssociationError):
     """No TCP connection: name not found, refused, unreachable, or no answer in time.
 
     Attributes:
         cause: the reason in words.
+        reason: which kind of reason it is.
+        ip_version: 4 or 6 if only addresses of this version were tried.
     """
 
-    hint = "Check the host name and the port, that the peer is running, and that no firewall stands between."
-
-    def __init__(self, peer: str, cause: str, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        peer: str,
+        cause: str,
+        reason: ConnectProblem = ConnectProblem.NO_ANSWER,
+        ip_version: int | None = None,
+    ) -> None:
         super().__init__(peer, f"cannot connect: {cause}")
         self.cause = cause
-        self.hint = hint or self.hint
+        self.reason = reason
+        self.ip_version = ip_version
 
     @property
     def is_transient(self) -> bool:
@@ -89,17 +193,17 @@ class ConnectFailed(AssociationError):
 
 
 _REJECT_TRANSIENT = 2
-_REJECT_REASONS: dict[tuple[int, int], tuple[str, str | None]] = {
-    (1, 1): ("no reason given", "Ask the peer's administrator what its log says."),
-    (1, 2): ("application context name not supported", None),
-    (1, 3): ("calling AE title not recognized", "Register our AE title at the peer, or give one it knows with -aet."),
-    (1, 7): ("called AE title not recognized", "Give the peer's own AE title with -aec."),
-    (2, 1): ("no reason given by its ACSE", "Ask the peer's administrator what its log says."),
-    (2, 2): ("protocol version not supported", None),
-    (3, 1): ("temporary congestion", "Try again later, or with fewer --associations."),
-    (3, 2): ("local limit exceeded", "Use fewer --associations, or raise the peer's limit."),
+_REJECT_REASONS: dict[tuple[int, int], str] = {
+    (1, 1): "no reason given",
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognized",
+    (1, 7): "called AE title not recognized",
+    (2, 1): "no reason given by its ACSE",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
 }
-"""PS3.8 table 9-21: (source, reason/diag.) of A-ASSOCIATE-RJ, in words, and what its receiver can do."""
+"""PS3.8 table 9-21: (source, reason/diag.) of A-ASSOCIATE-RJ, in words."""
 
 
 class AssociationRejected(AssociationError):
@@ -112,17 +216,16 @@ class AssociationRejected(AssociationError):
     """
 
     def __init__(self, peer: str, result: int, source: int, reason: int) -> None:
-        words, hint = _REJECT_REASONS.get((source, reason), (f"source {source}, reason {reason}", None))
+        words = _REJECT_REASONS.get((source, reason), f"source {source}, reason {reason}")
         kind = "for now" if result == _REJECT_TRANSIENT else "permanently"
         super().__init__(peer, f"the association was rejected {kind}: {words}")
-        self.hint = hint
         self.result = result
         self.source = source
         self.reason = reason
 
     @property
     def is_transient(self) -> bool:
-        """Result 2 is rejected-transient; all else is permanent (PS3.8 table 9-21)."""
+        """Result 2 is rejected-transient, result 1 rejected-permanent (PS3.8 table 9-21)."""
         return self.result == _REJECT_TRANSIENT
 
 
@@ -157,12 +260,12 @@ class AssociationAborted(AssociationError):
 
     @property
     def is_transient(self) -> bool:
-        """An abort tells nothing of the next association."""
+        """The next association may well succeed."""
         return True
 
 
 class AbortedHere(AssociationError):
-    """This side aborted the association: it was told to, or could not complete a request.
+    """This side aborted the association: its caller asked for that, or it could not complete a request.
 
     Attributes:
         cause: the reason in words.
@@ -195,11 +298,13 @@ class LinkLost(AssociationError):
 
     Attributes:
         cause: the reason in words.
+        may_be_wrong_port: whether the peer had not yet answered as a DICOM peer, over plain TCP.
     """
 
-    def __init__(self, peer: str, cause: str) -> None:
+    def __init__(self, peer: str, cause: str, *, may_be_wrong_port: bool = False) -> None:
         super().__init__(peer, f"the connection was lost: {cause}")
         self.cause = cause
+        self.may_be_wrong_port = may_be_wrong_port
 
     @property
     def is_transient(self) -> bool:
@@ -207,33 +312,65 @@ class LinkLost(AssociationError):
         return True
 
 
+class TlsReason(Enum):
+    """Why TLS failed, as far as the advice differs."""
+
+    UNTRUSTED = auto()
+    """This side does not know the issuer of the peer's certificate."""
+    NOT_IN_FORCE = auto()
+    """The peer's certificate has expired, or is not valid yet."""
+    NO_REVOCATION_LIST = auto()
+    """The revocation list of the issuer is missing, has expired, or is not valid yet."""
+    REVOKED = auto()
+    WRONG_USE = auto()
+    """The extended key usage of the peer's certificate does not allow this use."""
+    WRONG_HOST = auto()
+    TOO_WEAK = auto()
+    """The key or the signature of the peer's certificate is too weak for the security profile."""
+    NO_CERTIFICATE_OF_PEER = auto()
+    NO_CERTIFICATE_OF_OURS = auto()
+    OURS_UNKNOWN = auto()
+    """The peer does not know or does not accept our certificate."""
+    OURS_NOT_IN_FORCE = auto()
+    """The peer says that our certificate has expired or is revoked."""
+    PLAIN_PEER = auto()
+    """The peer does not speak TLS."""
+    NO_COMMON_VERSION = auto()
+    NO_COMMON_CIPHER_SUITE = auto()
+    SERVER_NAME = auto()
+    """The server name cannot be sent, or the peer does not know it."""
+    INTERRUPTED = auto()
+    """The connection ended during the handshake."""
+
+
 class TlsFailed(AssociationError):
     """No TLS session came about, or one ended by a fatal alert (RFC 8446 6.2).
 
     Attributes:
         cause: the reason in words.
+        reason: which kind of reason it is, if it is one of these.
     """
 
-    def __init__(self, peer: str, cause: str, hint: str | None = None) -> None:
+    def __init__(self, peer: str, cause: str, reason: TlsReason | None = None) -> None:
         super().__init__(peer, f"TLS: {cause}")
         self.cause = cause
-        self.hint = hint
+        self.reason = reason
 
 
 class PeerCertificateRefused(TlsFailed):
-    """This side does not take the peer's certificate.
+    """This side does not accept the peer's certificate.
 
     Attributes:
-        code: OpenSSL's number for the reason (X509_V_ERR_...); ``None`` where OpenSSL had none.
+        code: OpenSSL's number for the reason (X509_V_ERR_...); ``None`` if OpenSSL gave none.
     """
 
-    def __init__(self, peer: str, cause: str, hint: str | None = None, code: int | None = None) -> None:
-        super().__init__(peer, cause, hint)
+    def __init__(self, peer: str, cause: str, reason: TlsReason | None = None, code: int | None = None) -> None:
+        super().__init__(peer, cause, reason)
         self.code = code
 
 
 class OurCertificateRefused(TlsFailed):
-    """The peer wants a certificate of ours and got none, or does not take the one it got."""
+    """The peer wants a certificate of ours and got none, or does not accept the one it got."""
 
 
 class NoCommonTls(TlsFailed):
@@ -259,17 +396,25 @@ class TimedOut(AssociationError):
     Attributes:
         awaited: what was awaited, in words.
         seconds: how long it was awaited.
-
-    Args:
-        option: what sets this time; ``None``: nothing does.
+        timeout: the field of :class:`~asyncstore.network.timeouts.Timeouts` that set this time; ``None``: the time is
+            fixed.
+        may_be_wrong_port: whether the peer had not yet answered as a DICOM peer, over plain TCP.
     """
 
-    def __init__(self, peer: str, awaited: str, seconds: float, option: str | None = None) -> None:
+    def __init__(
+        self,
+        peer: str,
+        awaited: str,
+        seconds: float,
+        timeout: Literal["connect", "socket", "acse", "dimse"] | None = None,
+        *,
+        may_be_wrong_port: bool = False,
+    ) -> None:
         super().__init__(peer, f"no {awaited} within {seconds:g} s")
-        if option is not None:
-            self.hint = f"If the peer is only slow, allow it more time with {option}."
         self.awaited = awaited
         self.seconds = seconds
+        self.timeout = timeout
+        self.may_be_wrong_port = may_be_wrong_port
 
     @property
     def is_transient(self) -> bool:
@@ -278,44 +423,27 @@ class TimedOut(AssociationError):
 
 
 class ProtocolViolation(AssociationError):
-    """The peer sent what the standard does not allow, or something that is not DICOM at all.
-
-    Args:
-        speaks_dicom: whether it has answered an A-ASSOCIATE-RQ as a DICOM peer does, so that the port is the right one.
+    """The peer sent something that the standard does not allow, or that is not DICOM at all.
 
     Attributes:
         violation: what it sent, in words.
-        speaks: the protocol that it speaks instead, ``"TLS"`` or ``"HTTP"``, where its bytes tell.
+        speaks_dicom: whether it had answered an A-ASSOCIATE-RQ as a DICOM peer does, so that the port is right.
+        speaks: the protocol that it speaks instead, ``"TLS"`` or ``"HTTP"``, if its bytes show that.
     """
 
     def __init__(self, peer: str, violation: str, *, speaks_dicom: bool = False, speaks: str | None = None) -> None:
         super().__init__(peer, f"the peer broke the DICOM protocol: {violation}")
         self.violation = violation
+        self.speaks_dicom = speaks_dicom
         self.speaks = speaks
-        if speaks_dicom:
-            self.hint = (
-                "That is a mistake in the peer's program or its settings: tell its administrator; -d shows what was "
-                "agreed."
-            )
-        elif speaks == "TLS":
-            self.hint = (
-                "It speaks TLS on this port: use TLS with +tls, or with +tla if it wants no certificate of ours."
-            )
-        else:
-            self.hint = "Check that the port is the peer's DICOM port, not its web server's."
 
 
 class EchoRefused(AssociationError):
-    """The peer accepted the association, but answers no C-ECHO with success, which it need not do.
+    """The peer accepted the association, but does not answer C-ECHO with success. It may store all the same.
 
     Attributes:
-        refusal: what it said, in words.
+        refusal: what it answered, in words.
     """
-
-    hint = (
-        "It may store all the same: scan --peer-check asks which contexts it accepts, and send sends. Whom it answers "
-        "C-ECHO is for its administrator to say."
-    )
 
     def __init__(self, peer: str, refusal: str) -> None:
         super().__init__(peer, f"the peer does not answer C-ECHO with success: {refusal}")
@@ -323,23 +451,21 @@ class EchoRefused(AssociationError):
 
 
 class IdentityNotConfirmed(AssociationError):
-    """The peer accepted the association without the confirmation of our user identity that was asked for."""
-
-    hint = "Peers that do not know user identities confirm none: leave out -rsp to send all the same."
+    """The peer accepted the association, but did not confirm our user identity, although a response was requested."""
 
     def __init__(self, peer: str) -> None:
         super().__init__(peer, "the peer did not confirm our user identity")
 
 
 class InvalidPdu(AsyncstoreError):
-    """Bytes that are not what PS3.8 or PS3.7 allow.
+    """Bytes that PS3.8 or PS3.7 do not allow.
 
     The network room, which knows the peer, turns it into :class:`ProtocolViolation`.
 
     Attributes:
         violation: what is wrong, in words.
         reason: the reason/diag. byte of the A-ABORT it calls for (PS3.8 table 9-26).
-        speaks: the protocol that the peer speaks instead, ``"TLS"`` or ``"HTTP"``, where its bytes tell.
+        speaks: the protocol that the peer speaks instead, ``"TLS"`` or ``"HTTP"``, if its bytes show that.
     """
 
     def __init__(self, violation: str, reason: int, speaks: str | None = None) -> None:

@@ -40,4 +40,4 @@ if __name__ == "__main__":
     try:
         asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]))
     except asyncstore.AsyncstoreError as error:
-        sys.exit(f"{error}. {error.hint or ''}")
+        sys.exit(str(error))

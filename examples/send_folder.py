@@ -30,4 +30,4 @@ if __name__ == "__main__":
     try:
         sys.exit(asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])))
     except asyncstore.AsyncstoreError as error:
-        sys.exit(f"{error}. {error.hint or ''}")
+        sys.exit(str(error))

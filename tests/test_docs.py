@@ -19,10 +19,10 @@ import pytest
 
 import trees
 from asyncstore import Sink
-from asyncstore.cli.commands import COMMANDS
-from asyncstore.cli.config import configured
-from asyncstore.cli.grammar import tokenize
-from asyncstore.cli.options import CONFIG
+from asyncstore.cli.options.command_table import COMMANDS
+from asyncstore.cli.options.configuration import configured
+from asyncstore.cli.options.grammar import tokenize
+from asyncstore.cli.options.rows import CONFIG
 
 _ROOT = Path(__file__).resolve().parent.parent
 _DOCUMENTS = [*sorted(_ROOT.glob("*.md")), *sorted((_ROOT / "docs").glob("*.md"))]

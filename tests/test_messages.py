@@ -1,11 +1,13 @@
-"""Messages of the rooms below the command line name its options, which they cannot import: each of them exists."""
+"""Only the command line names its options: the rooms below it carry facts, and a library user reads no option."""
 
 import ast
 import re
-from fnmatch import fnmatchcase
 from pathlib import Path
 
-from asyncstore.cli.commands import COMMANDS
+import pytest
+
+from asyncstore.cli.options.command_table import COMMANDS
+from asyncstore.cli.text import hints
 
 _PRODUCT = Path(__file__).parent.parent / "asyncstore"
 
@@ -13,7 +15,6 @@ _OPTION = re.compile(r"(?<![\w/+*-])(?:--?|\+)[A-Za-z][\w*-]*(?![\w/+*-])")
 """A word that looks like an option; ``*`` stands for what is only known when the message is made."""
 
 _NO_OPTIONS = {
-    "-x": "those that begin so, which propose transfer syntaxes",
     "-n": "one of ulimit",
     **dict.fromkeys(("-c", "-I", "-S", "-X"), "one of the Python interpreter"),
 }
@@ -32,17 +33,36 @@ def _texts(tree):
             yield node.lineno, node.value
 
 
-def _named():
-    """Where words stand that look like options, and the words."""
+def _below_cli():
+    """The strings outside the command line, and where they stand."""
     for path in sorted(_PRODUCT.rglob("*.py")):
         if _PRODUCT / "cli" not in path.parents:
             for line, text in _texts(ast.parse(path.read_text())):
-                for word in _OPTION.findall(text):
-                    yield f"{path.relative_to(_PRODUCT)}:{line}", word
+                yield f"{path.relative_to(_PRODUCT)}:{line}", text
 
 
-def test_every_option_that_a_message_names_is_one_of_some_command():
-    options = {name for command in COMMANDS.values() for name in command.by_name()}
-    unknown = [one for one in _named() if not any(fnmatchcase(option, one[1]) for option in options)]
-    assert [one for one in unknown if one[1] not in _NO_OPTIONS] == []
-    assert {word for _, word in unknown} == set(_NO_OPTIONS), "an exception that nothing needs any more"
+def test_no_message_below_the_command_line_names_an_option():
+    named = [(where, word) for where, text in _below_cli() for word in _OPTION.findall(text)]
+    assert [one for one in named if one[1] not in _NO_OPTIONS] == []
+    assert {word for _, word in named} == set(_NO_OPTIONS), "an exception that nothing needs any more"
+
+
+def test_every_option_that_a_hint_names_is_one_of_some_command():
+    options = {name for command in COMMANDS.values() for name in command.by_name()} | {"-x"}  # -x: those that begin so
+    texts = [text for _, text in _texts(ast.parse(Path(hints.__file__).read_text()))]
+    named = {word for text in texts for word in _OPTION.findall(text)}
+    assert len(named) > 30
+    assert {word for word in named - options if "*" not in word} == set()
+    assert {word for word in named if "*" in word} == {"-i*", "--profile-*"}
+
+
+@pytest.mark.parametrize("fact", hints.REASONS)
+def test_every_reason_for_which_there_is_a_hint_is_still_given(fact):
+    assert any(fact in text for _, text in _below_cli())
+
+
+def test_every_reason_of_tls_and_every_mistake_in_its_settings_has_a_hint():
+    for reason in hints.TlsReason:
+        assert hints.hint_of(hints.errors.TlsFailed("peer:104", "cause", reason))
+    for mistake in hints.TlsMistake:
+        assert hints.hint_of(hints.errors.TlsSettingRefused("key", "file", "problem", mistake, "null"))

@@ -481,7 +481,7 @@ async def test_other_protocols_are_closed_and_other_requestors_served(files, sai
     [
         (b"GET / HTTP/1.1\r\nHost: sink\r\n\r\n", "it speaks HTTP"),
         (HTTP, "it speaks HTTP"),
-        (b"\x16\x03\x01\x02\x00\x01\x00", "it speaks TLS, and this port does not (+tls)"),
+        (b"\x16\x03\x01\x02\x00\x01\x00", "it speaks TLS, and this port speaks plain TCP"),
         (UNKNOWN_PDU, "what it sent is no association request"),
         (pdu(RELEASE_RQ, bytes(4)), "what it sent is no association request"),
     ],

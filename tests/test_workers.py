@@ -183,6 +183,7 @@ async def test_a_data_set_that_inflates_to_more_than_is_allowed_is_not_sent_and_
         address = ["127.0.0.1", str(scp.port), str(path)]
         refused = await asyncstore("send", "--max-inflated", "100000", "--json", "-", *address)
         assert refused.returncode == 1
-        assert "its data set inflates to more than 100000 bytes, and --max-inflated allows no more" in refused.out
+        assert "its data set inflates to more than the 100000 bytes that are allowed" in refused.out
+        assert "--max-inflated allows larger data sets." in refused.err
         assert (await asyncstore("send", "--max-inflated", "10000000", *address)).returncode == 0
         assert len(scp.stored()) == 1

@@ -1,6 +1,6 @@
-"""Passwords that are asked for: at the terminal, where they are not shown, or else on standard input.
+"""Ask for passwords: at the process's terminal, which does not show them, otherwise on standard input.
 
-The process's terminal if it has one, otherwise standard input, as OpenSSL does for DCMTK's programs.
+OpenSSL does the same for DCMTK's programs.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from asyncstore.errors import UsageError
 from asyncstore.named_files import interruptible
 
 _LONGEST_LINE = 1 << 16
-"""Bytes of a password, of which OpenSSL takes 1024; whatever is longer is something else."""
+"""Most bytes of a password. OpenSSL takes 1024."""
 
 
 def has_terminal() -> bool:
-    """Whether there is someone to ask, wherever standard input comes from."""
+    """Whether the process has a terminal, even if standard input is redirected."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR))
     except OSError:
@@ -25,27 +25,27 @@ def has_terminal() -> bool:
 
 
 def ask(asker: str, question: str, variable: str) -> str:
-    """What is typed at the terminal, unseen.
+    """Ask at the terminal, without showing the answer.
 
     Args:
-        asker: what asks, for the error.
+        asker: the option that needs the answer, for the error.
         question: what to print.
-        variable: which variable of the environment can hold the answer.
+        variable: the variable of the environment that can hold the answer.
 
     Raises:
-        UsageError: nothing was typed, or it is not UTF-8, or it would be seen.
+        UsageError: nothing was typed, it is not UTF-8, or the terminal would show it.
     """
     import warnings  # noqa: PLC0415 - few command lines need it
     from getpass import GetPassWarning, getpass  # noqa: PLC0415 - as above
 
     try:
         with interruptible(), warnings.catch_warnings():
-            warnings.simplefilter("error", GetPassWarning)  # it would show what is typed
+            warnings.simplefilter("error", GetPassWarning)  # this terminal would show what is typed
             typed = getpass(question)
-        typed.encode()  # in some locales Python lets pass, as surrogates, what is not UTF-8 on standard input
+        typed.encode()  # in some locales Python turns bytes that are not UTF-8 into surrogates
     except EOFError:
         raise UsageError(f"{asker}: no password was typed; {variable} can hold it") from None
-    except UnicodeError:  # which quotes what was typed
+    except UnicodeError:  # its text quotes what was typed
         complaint = f"{asker}: what was typed is not UTF-8; {variable} can hold the password"
         raise UsageError(complaint) from None
     except GetPassWarning:
@@ -55,9 +55,9 @@ def ask(asker: str, question: str, variable: str) -> str:
 
 
 def line_of_standard_input() -> str | None:
-    """The next line of standard input without its end, and no byte beyond it is read; ``None`` if there is none.
+    """The next line of standard input without its end; ``None`` if there is none. No byte beyond it is read.
 
-    What is not UTF-8 in it is in surrogates, as in the words of a command line.
+    Bytes that are not UTF-8 become surrogates, as in the words of a command line.
     """
     try:
         with interruptible(), open(0, "rb", buffering=0, closefd=False) as standard_input:

@@ -1,4 +1,4 @@
-"""From the options of a command line to what the engine takes: one function for each part of it."""
+"""From the options of a command line to the arguments of the engine: a function for each part of it."""
 
 from __future__ import annotations
 
@@ -9,41 +9,7 @@ from typing import TYPE_CHECKING
 
 from asyncstore.cli.file_format import format_of
 from asyncstore.cli.ip_version import ip_version_of
-from asyncstore.cli.options import (
-    ABORT,
-    ACSE_TIMEOUT,
-    ASSOCIATIONS,
-    ASYNC_OPS,
-    CALLED_AE_TITLE,
-    CALLING_AE_TITLE,
-    COMPRESSION_LEVEL,
-    DIMSE_TIMEOUT,
-    DISABLE_NEW_VR,
-    FILES_FROM,
-    INPUTS,
-    INVENT_INSTANCE,
-    INVENT_PATIENT,
-    INVENT_SERIES,
-    INVENT_STUDY,
-    MAX_INFLATED,
-    MAX_PDU,
-    MAX_SEND_PDU,
-    NO_HALT,
-    NO_RECURSE,
-    NULL,
-    PEER,
-    PORT,
-    RECURSE,
-    RENAME,
-    REPEAT,
-    REQUIRED,
-    SCAN_DIRECTORIES,
-    SCAN_PATTERN,
-    SOCKET_TIMEOUT,
-    STANDARD_STREAM,
-    TIMEOUT,
-    WORKERS,
-)
+from asyncstore.cli.options import rows as opt
 from asyncstore.cli.proposal import proposal_of, too_long
 from asyncstore.cli.tls import tls_of
 from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
@@ -59,15 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from io import FileIO
 
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
     from asyncstore.protocol.associate import UserIdentity
 
 
 def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
-    """The sender these options describe, which acts for this identity.
+    """The sender that these options describe, for this user identity.
 
     Raises:
-        UsageError: there can be none.
+        UsageError: the options do not fit together, or a file that they name cannot be used.
     """
     try:
         return _sender_of(parsed, identity)
@@ -77,19 +43,19 @@ def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
 
 def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
     return Sender(
-        parsed[PEER],
-        parsed[PORT],
-        calling_ae_title=parsed[CALLING_AE_TITLE],
-        called_ae_title=parsed[CALLED_AE_TITLE],
-        associations=parsed[ASSOCIATIONS],
-        async_operations=parsed[ASYNC_OPS],
-        workers=parsed[WORKERS],
+        parsed[opt.PEER],
+        parsed[opt.PORT],
+        calling_ae_title=parsed[opt.CALLING_AE_TITLE],
+        called_ae_title=parsed[opt.CALLED_AE_TITLE],
+        associations=parsed[opt.ASSOCIATIONS],
+        async_operations=parsed[opt.ASYNC_OPS],
+        workers=parsed[opt.WORKERS],
         file_format=format_of(parsed),
         timeouts=timeouts_of(parsed),
-        max_pdu=parsed[MAX_PDU] // 2 * 2,  # as storescu does
-        max_send_pdu=parsed[MAX_SEND_PDU],
-        halt_on_failure=not parsed[NO_HALT],
-        abort_at_end=parsed[ABORT],
+        max_pdu=parsed[opt.MAX_PDU] // 2 * 2,  # as storescu does
+        max_send_pdu=parsed[opt.MAX_SEND_PDU],
+        halt_on_failure=not parsed[opt.NO_HALT],
+        abort_at_end=parsed[opt.ABORT],
         conversion=conversion_of(parsed),
         proposal=proposal_of(parsed),
         identity=identity,
@@ -99,60 +65,69 @@ def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
 
 
 def conversion_of(parsed: Parsed) -> ConversionOptions:
-    """What is to be sent otherwise than it lies in its file."""
-    invents = any(row in parsed for row in (INVENT_INSTANCE, INVENT_SERIES, INVENT_STUDY, INVENT_PATIENT))
-    invent = Invent(parsed[INVENT_SERIES], parsed[INVENT_STUDY], parsed[INVENT_PATIENT]) if invents else None
-    return ConversionOptions(invent, not parsed[DISABLE_NEW_VR], parsed[COMPRESSION_LEVEL], parsed[MAX_INFLATED])
+    """How data sets are changed before they are sent."""
+    invents = any(
+        row in parsed for row in (opt.INVENT_INSTANCE, opt.INVENT_SERIES, opt.INVENT_STUDY, opt.INVENT_PATIENT)
+    )
+    invent = (
+        Invent(parsed[opt.INVENT_SERIES], parsed[opt.INVENT_STUDY], parsed[opt.INVENT_PATIENT]) if invents else None
+    )
+    return ConversionOptions(
+        invent, not parsed[opt.DISABLE_NEW_VR], parsed[opt.COMPRESSION_LEVEL], parsed[opt.MAX_INFLATED]
+    )
 
 
 def timeouts_of(parsed: Parsed) -> Timeouts:
     """The timeouts, for every command that opens associations."""
-    socket = parsed[SOCKET_TIMEOUT]
+    socket = parsed[opt.SOCKET_TIMEOUT]
     return Timeouts(
-        connect=parsed[TIMEOUT],
+        connect=parsed[opt.TIMEOUT],
         socket=socket if socket > 0 else None,
-        acse=parsed[ACSE_TIMEOUT],
-        dimse=parsed[DIMSE_TIMEOUT],
+        acse=parsed[opt.ACSE_TIMEOUT],
+        dimse=parsed[opt.DIMSE_TIMEOUT],
     )
 
 
 def walk_of(parsed: Parsed) -> WalkOptions:
-    """How directories are walked: whole trees, unless ``-r`` forbids that or ``+sd`` asks for storescu's rules."""
-    if not parsed[SCAN_DIRECTORIES]:
-        return WalkOptions(recurse=not parsed[NO_RECURSE], repeat=parsed[REPEAT], resume=parsed[RENAME])
+    """How directories are walked: whole trees, unless ``-r`` is given, or ``+sd`` for storescu's rules."""
+    if not parsed[opt.SCAN_DIRECTORIES]:
+        return WalkOptions(recurse=not parsed[opt.NO_RECURSE], repeat=parsed[opt.REPEAT], resume=parsed[opt.RENAME])
     return WalkOptions(
-        recurse=parsed[RECURSE], pattern=parsed[SCAN_PATTERN], repeat=parsed[REPEAT], resume=parsed[RENAME]
+        recurse=parsed[opt.RECURSE],
+        pattern=parsed[opt.SCAN_PATTERN],
+        repeat=parsed[opt.REPEAT],
+        resume=parsed[opt.RENAME],
     )
 
 
 def renamer_of(parsed: Parsed) -> Renamer | None:
-    """What renames files by their outcomes, if it is asked for."""
-    return Renamer(parsed[REPEAT], keeps_unsendable=parsed[REQUIRED]) if parsed[RENAME] else None
+    """The object that renames files by their outcomes; ``None``: files keep their names."""
+    return Renamer(parsed[opt.REPEAT], keeps_unsendable=parsed[opt.REQUIRED]) if parsed[opt.RENAME] else None
 
 
 @contextmanager
 def paths_of(parsed: Parsed) -> Iterator[Iterable[str]]:
-    """The paths that are named on the command line, then those in the list, as they are asked for.
+    """The paths of the command line, then those of the list, which is read as they are needed.
 
     Raises:
         UsageError: the list cannot be opened.
     """
-    name = parsed[FILES_FROM]
+    name = parsed[opt.FILES_FROM]
     if name is None:
-        yield parsed[INPUTS]
+        yield parsed[opt.INPUTS]
         return
     with _open_list(name) as names:
-        yield chain(parsed[INPUTS], _listed(names, null=parsed[NULL]))
+        yield chain(parsed[opt.INPUTS], _listed(names, null=parsed[opt.NULL]))
 
 
 def _open_list(name: str) -> FileIO:
-    """The file that lists names, or standard input; unbuffered, so that a name is there as soon as it is written."""
-    is_stream = name == STANDARD_STREAM
+    """The file that lists names, or standard input. Unbuffered: a name is read as soon as it is written."""
+    is_stream = name == opt.STANDARD_STREAM
     try:
         with interruptible():
             return open(0 if is_stream else name, "rb", buffering=0, closefd=not is_stream)
     except OSError as error:
-        raise UsageError(f"{FILES_FROM.long} {name}: cannot read it: {error.strerror}") from None
+        raise UsageError(f"{opt.FILES_FROM.long} {name}: cannot read it: {error.strerror}") from None
 
 
 def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
@@ -164,15 +139,15 @@ def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
     try:
         yield from files_from(names, null=null)
     except OSError as error:
-        complaint = f"{FILES_FROM.long}: the list could not be read to its end: {error.strerror}"
+        complaint = f"{opt.FILES_FROM.long}: the list could not be read to its end: {error.strerror}"
         raise ReadFailed(complaint) from error
 
 
 def refuse_missing(paths: Iterable[str]) -> None:
-    """See that what is named on the command line exists, as storescu does before it sends anything.
+    """Check that the paths of the command line exist, as storescu does before it sends anything.
 
     Raises:
-        ReadFailed: one does not.
+        ReadFailed: one of them does not.
     """
     for path in paths:
         try:
@@ -180,5 +155,7 @@ def refuse_missing(paths: Iterable[str]) -> None:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             refusal = ReadFailed(f"cannot access {path!r}: {reason}; nothing was sent")
-            refusal.hint = f"With {NO_HALT.long} ({NO_HALT.short}) the other files are sent, and this one is reported."
+            refusal.add_note(
+                f"With {opt.NO_HALT.long} ({opt.NO_HALT.short}) the other files are sent, and this one is reported."
+            )
             raise refusal from None

@@ -1,18 +1,18 @@
-"""Which files a command line takes for instances; apart from the engine, which takes time to import."""
+"""Which files a command line takes for instances. A module of its own, because the engine takes time to import."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.options import READ_DATASET, READ_FILE_ONLY
+from asyncstore.cli.options import rows as opt
 from asyncstore.prepare.file_format import FileFormat
 
 if TYPE_CHECKING:
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
 
 
 def format_of(parsed: Parsed) -> FileFormat:
     """Which files are taken for instances."""
-    if parsed[READ_FILE_ONLY]:
+    if parsed[opt.READ_FILE_ONLY]:
         return FileFormat.WITH_META
-    return FileFormat.BARE if parsed[READ_DATASET] else FileFormat.ANY
+    return FileFormat.BARE if parsed[opt.READ_DATASET] else FileFormat.ANY

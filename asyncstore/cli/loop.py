@@ -1,7 +1,7 @@
-"""The event loop a command runs in, and the signals that end it.
+"""The event loop of a command, and the signals that end it.
 
-uvloop where it is installed, otherwise asyncio's own; on Windows the selector loop, because the engine waits for
-sockets to be ready, which the proactor loop cannot do.
+uvloop if it is installed, otherwise asyncio's own. On Windows it is the selector loop: the engine waits for sockets to
+be ready, which the proactor loop cannot do.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _INTERRUPTS = ("SIGINT", "SIGTERM", "SIGHUP")
-"""By their names: not every system has all of them."""
+"""By name: not every system has all of them."""
 
 _HELD_UP = 1.0
-"""Seconds after which a signal that the loop has not taken up shows that it cannot: somebody does not read what is
-printed, and it waits for that."""
+"""Seconds that the loop has to take up a signal. After that it is taken to be blocked, for example by writing to a pipe
+that nobody reads."""
 
 
 def run_loop(main: Coroutine[object, object, T]) -> T:
-    """Run a coroutine to its end in a loop of its own."""
+    """Run a coroutine to its end in a new loop."""
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner:
             return runner.run(main)
     finally:
-        main.close()  # Ctrl-C may come before it has begun, and Python would warn of that
+        main.close()  # Python would warn of a coroutine that Ctrl-C kept from starting
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    """The fastest loop there is."""
+    """The fastest loop that is installed."""
     if sys.platform == "win32":
         return asyncio.SelectorEventLoop()
     try:
-        import uvloop  # noqa: PLC0415 - it may not be there, and takes its time
+        import uvloop  # noqa: PLC0415 - it may not be installed, and its import takes time
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
@@ -52,13 +52,13 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 @contextmanager
 def interrupts(on_interrupt: Callable[[], None]) -> Iterator[None]:
-    """While it lasts, SIGINT, SIGTERM and a hang-up call this in the running loop and do nothing else.
+    """Within this context SIGINT, SIGTERM and SIGHUP only call ``on_interrupt`` in the running loop.
 
-    Where the loop is held up, the next one ends the program as the system does it.
+    If the loop is blocked, the next signal ends the program as the system does it.
 
-    What is ignored stays ignored: whoever started the program wants it so, as ``nohup`` does with a hang-up, and a
-    shell without job control with SIGINT for what it puts into the background (POSIX.1-2017, XCU 2.11). One that comes
-    afterwards is too late: the program is about to end with the exit code it has told. The next one acts as ever.
+    Signals that were ignored stay ignored: ``nohup`` ignores SIGHUP, and a shell without job control ignores SIGINT for
+    programs in the background (POSIX.1-2017, XCU 2.11). One signal after the context is ignored: the program is about
+    to end, and has already reported its exit code. The next one acts as before the context.
     """
     loop = asyncio.get_running_loop()
     untaken_since: float | None = None
@@ -84,11 +84,11 @@ def interrupts(on_interrupt: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, action in zip(numbers, before, strict=True):
             signal.signal(number, _ignoring_one(action))
-            atexit.register(signal.signal, number, signal.SIG_IGN)  # the interpreter's end would restore what kills
+            atexit.register(signal.signal, number, signal.SIG_IGN)  # not the default, which kills
 
 
 def _ignoring_one(action: _Action) -> Callable[[int, FrameType | None], None]:
-    """An action for one signal that does nothing, and leaves those that follow to ``action``."""
+    """A signal handler that ignores one signal and then puts ``action`` in its place."""
 
     def ignore(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, action)
@@ -98,7 +98,7 @@ def _ignoring_one(action: _Action) -> Callable[[int, FrameType | None], None]:
 
 @contextmanager
 def every(seconds: float, action: Callable[[], None]) -> Iterator[None]:
-    """While it lasts, do this in the running loop: now, and each time after that many seconds."""
+    """Within this context call ``action`` in the running loop: now, and again every so many seconds."""
     loop = asyncio.get_running_loop()
     handle: asyncio.Handle | None = None
 

@@ -1,14 +1,14 @@
-"""Where a command line begins and ends: pick the command, run it, turn what ends it into a message and an exit code.
+"""Where a command line begins and ends: pick the command, run it, turn its errors into messages and exit codes.
 
 Rules:
 
-1. A command's module is imported when it is called, and nothing before that needs more than the tables.
-2. A command is ``run(parsed) -> exit code``. What is wrong with input, options or peers reaches the user as one line,
-   with a second one for what to do; no traceback.
-3. A reader of standard output that went away ends the command quietly; Ctrl-C ends it with 130. Where standard output
-   cannot be written for another reason, that is said as anything else that is wrong.
-4. Closed standard streams are opened on the null device before anything else is opened, so that no file or socket can
-   take their numbers.
+1. A command's module is imported when the command is called. Before that only the tables are imported.
+2. A command is ``run(parsed) -> exit code``. Errors of input, options and peers are printed as one line, and a second
+   one says what to do. There is no traceback.
+3. If the reader of standard output has gone, the command ends quietly. Ctrl-C ends it with 130. If standard output
+   cannot be written for another reason, that is an error like any other.
+4. Closed standard streams are opened on the null device before any other file, so that no file or socket gets their
+   numbers.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.commands import COMMANDS
 from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_OK
-from asyncstore.cli.grammar import check, tokenize, without_secret
-from asyncstore.cli.help import Style, command_help, program_help, version_text
-from asyncstore.cli.kinds import Secret
-from asyncstore.cli.meant import closest, did_you_mean
-from asyncstore.cli.options import ARGUMENTS, CONFIG, NAMED_PEER, QUIET, VERSION
-from asyncstore.cli.page import width_of
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import tls_rows as tls_opt
+from asyncstore.cli.options.command_table import COMMANDS
+from asyncstore.cli.options.grammar import check, tokenize, without_secret
+from asyncstore.cli.options.kinds import Secret
+from asyncstore.cli.options.suggestions import closest, did_you_mean
+from asyncstore.cli.options.table import VARIABLES
 from asyncstore.cli.standard_output import discard, put
-from asyncstore.cli.table import VARIABLES
-from asyncstore.cli.tls_options import LIST_CIPHERS, LIST_PROFILES
+from asyncstore.cli.text.help import Style, command_help, program_help, version_text
+from asyncstore.cli.text.page import width_of
 from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
 from asyncstore.observe.formatting import printable
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
-    from asyncstore.cli.grammar import Layer, Tokens
-    from asyncstore.cli.table import Command, Parsed
+    from asyncstore.cli.options.grammar import Layer, Tokens
+    from asyncstore.cli.options.table import Command, Parsed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         discard(sys.stdout)
         return EXIT_BROKEN_PIPE
-    except WriteFailed as error:  # standard output, where no command told of it
+    except WriteFailed as error:  # of standard output, outside of a command
         _say(f"asyncstore: {error}", sys.stderr)
         return EXIT_NOT_ATTEMPTED
     except KeyboardInterrupt:
@@ -77,7 +77,7 @@ def _program(words: Sequence[str]) -> int:
     if name in ("-h", "--help", "help"):
         _print_help(lambda style, width: program_help(COMMANDS.values(), style, width), sys.stdout)
         return EXIT_OK
-    if name == VERSION.long:
+    if name == opt.VERSION.long:
         _print_versions()
         return EXIT_OK
     command = COMMANDS.get(name)
@@ -88,25 +88,25 @@ def _program(words: Sequence[str]) -> int:
 
 
 def _command(command: Command, words: Sequence[str]) -> int:
-    """Run one command, or show what was asked for instead."""
+    """Run one command, or print the help or list that its words ask for."""
     if not words and command.parameters:
         _print_help(lambda style, width: command_help(command, style, width), sys.stderr)
         return EXIT_NOT_ATTEMPTED
-    if list(words) == [VERSION.long]:  # it is the same for all of them, so only storescu's command has it as an option
-        return _answer(command, VERSION.long)
+    if list(words) == [opt.VERSION.long]:  # only send lists it as an option, as storescu does
+        return _answer(command, opt.VERSION.long)
     try:
         tokens = tokenize(command, words)
         exit_option = tokens.exit_option()
         if exit_option is not None:
             return _answer(command, exit_option)
-        if any(given.row is ARGUMENTS for given in tokens.options):
+        if any(given.row is opt.ARGUMENTS for given in tokens.options):
             _show_arguments(command, tokens)
         layers, remarks = _from_files(command, tokens)
         parsed = check(command, tokens, os.environ, layers)
     except UsageError as error:
         _say(f"{command.program}: {printable(str(error))}; see {command.program} --help", sys.stderr)
         return EXIT_NOT_ATTEMPTED
-    if QUIET not in parsed:
+    if opt.QUIET not in parsed:
         for remark in (*remarks, *_unread_variables()):
             _say(f"W: {printable(remark)}", sys.stderr)
     _forget_secrets()
@@ -114,17 +114,17 @@ def _command(command: Command, words: Sequence[str]) -> int:
 
 
 def _from_files(command: Command, tokens: Tokens) -> tuple[Sequence[Layer], Sequence[str]]:
-    """What configuration files say, and what is to be said about them; none is looked for unless one is asked for."""
-    asking = any(given.row.long in (CONFIG.long, NAMED_PEER.long) for given in tokens.options)
-    if not _has_config(command) or not (asking or os.environ.get(CONFIG.variable)):
+    """What configuration files say, and warnings about them; files are read only if the command line asks for it."""
+    asking = any(given.row.long in (opt.CONFIG.long, opt.NAMED_PEER.long) for given in tokens.options)
+    if not _has_config(command) or not (asking or os.environ.get(opt.CONFIG.variable)):
         return (), ()
-    from asyncstore.cli.config import configured  # noqa: PLC0415 - few command lines need it
+    from asyncstore.cli.options.configuration import configured  # noqa: PLC0415 - few command lines need it
 
     return configured(command, filter(_has_config, COMMANDS.values()), tokens, os.environ)
 
 
 def _unread_variables() -> Iterator[str]:
-    """What to say about variables that are named as ours and that no option of any command reads."""
+    """Warnings about variables with our prefix that no option reads."""
     named = [name for name in os.environ if name.startswith(VARIABLES) and os.environ[name]]
     if not named:
         return
@@ -140,7 +140,7 @@ def _unread_variables() -> Iterator[str]:
 
 
 def _forget_secrets() -> None:
-    """Take the secrets out of the environment, which every process that is started from now on inherits."""
+    """Remove the secrets from the environment, which all child processes inherit."""
     for command in COMMANDS.values():
         for row in command.options():
             if isinstance(row.kind, Secret):
@@ -148,40 +148,43 @@ def _forget_secrets() -> None:
 
 
 def _has_config(command: Command) -> bool:
-    """Whether configuration files concern a command at all."""
-    return any(row is CONFIG for row in command.options())
+    """Whether a command reads configuration files."""
+    return any(row is opt.CONFIG for row in command.options())
 
 
 def _answer(command: Command, option: str) -> int:
-    """Do what an option that exits asks for."""
-    if option == VERSION.long:
+    """Carry out an option that exits, such as ``--help``."""
+    if option == opt.VERSION.long:
         _print_versions()
-    elif option in (LIST_CIPHERS.long, LIST_PROFILES.long):
-        from asyncstore.cli.tls_lists import cipher_suite_list, profile_list  # noqa: PLC0415 - few ask for them
+    elif option in (tls_opt.LIST_CIPHERS.long, tls_opt.LIST_PROFILES.long):
+        from asyncstore.cli.text.tls_lists import cipher_suite_list, profile_list  # noqa: PLC0415 - few ask for them
 
-        _say(cipher_suite_list() if option == LIST_CIPHERS.long else profile_list(), sys.stdout)
+        _say(cipher_suite_list() if option == tls_opt.LIST_CIPHERS.long else profile_list(), sys.stdout)
     else:
         _print_help(lambda style, width: command_help(command, style, width), sys.stdout)
     return EXIT_OK
 
 
 def _print_versions() -> None:
-    """Print the versions of everything involved."""
+    """Print our version and those of the libraries."""
     from asyncstore.network.tls import openssl_version  # noqa: PLC0415 - nothing else needs it here
 
     _say(f"{version_text()}\n{openssl_version()}", sys.stdout)
 
 
 def _run(command: Command, parsed: Parsed) -> int:
-    """Run one command that was understood."""
+    """Run one command whose words were parsed, and print its error."""
     try:
-        run: Callable[[Parsed], int] = import_module(f"asyncstore.cli.{command.name}").run
+        run: Callable[[Parsed], int] = import_module(f"asyncstore.cli.commands.{command.name}").run
         return run(parsed)
     except AsyncstoreError as error:
-        if QUIET not in parsed:
+        if opt.QUIET not in parsed:
             _say(f"{command.program}: {printable(str(error))}", sys.stderr)
-            if error.hint is not None:
-                _say(printable(error.hint), sys.stderr)
+            from asyncstore.cli.text.hints import hint_of  # noqa: PLC0415 - for this message only
+
+            hint = hint_of(error)
+            if hint is not None:
+                _say(printable(hint), sys.stderr)
         return EXIT_NOT_ATTEMPTED
 
 
@@ -197,7 +200,7 @@ def _print_help(draw: Callable[[Style, int], str], stream: TextIO) -> None:
 
 
 def _say(text: str, stream: TextIO) -> None:
-    """Write lines; those to standard error never fail."""
+    """Write lines. Failures to write to standard error are ignored."""
     if stream is sys.stdout:
         put(text)
         return
@@ -207,13 +210,13 @@ def _say(text: str, stream: TextIO) -> None:
 
 
 def _unknown_command(name: str) -> str:
-    """What to say about a word that is no command."""
+    """The complaint about a word that is no command."""
     shown = without_secret(name) if name.startswith(("-", "+")) else name
     return f"unknown command {shown!r}{did_you_mean(closest(name, COMMANDS))}"
 
 
 def _prepare_streams() -> None:
-    """See that the standard streams exist and can print every name (rule 4)."""
+    """Make sure that the standard streams exist and can print every file name (rule 4)."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for as long as it runs
@@ -223,7 +226,7 @@ def _prepare_streams() -> None:
 
 
 def _empty(stream: TextIO) -> None:
-    """See that nothing is left to be written to a stream: where that fails, the interpreter would exit with 120."""
+    """Flush a stream: if that failed while the interpreter exits, the exit code would be 120."""
     try:
         stream.flush()
     except OSError:

@@ -1,6 +1,6 @@
-"""From the options of a command line to what is negotiated: what to propose, and who asks.
+"""From the options of a command line to what is negotiated: presentation contexts and user identity.
 
-Files that options name are read here, before anything is sent; what is wrong with them is bad usage.
+The files that these options name are read here, before anything is sent. A file that cannot be used is bad usage.
 """
 
 from __future__ import annotations
@@ -10,78 +10,69 @@ import os
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.asking import ask, has_terminal
-from asyncstore.cli.options import (
-    ASK_PASSWORD,
-    COMBINE,
-    CONFIG_FILE,
-    EMPTY_PASSWORD,
-    JWT,
-    KERBEROS,
-    PASSWORD,
-    POSITIVE_RESPONSE,
-    PROPOSE,
-    REQUIRED,
-    SAML,
-    USER,
-)
+from asyncstore.cli.options import rows as opt
 from asyncstore.errors import UsageError
 from asyncstore.named_files import read_named
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_BYTES_OF_ITEM, IdentityKind, UserIdentity
 
 if TYPE_CHECKING:
-    from asyncstore.cli.table import Option, Parsed
+    from asyncstore.cli.options.table import Option, Parsed
     from asyncstore.negotiation import Proposal
 
 _log = logging.getLogger(__name__)
 
 _MOST_BYTES_OF_CONFIGURATION = 1 << 20
-"""Real ones have some 30 kB; what is longer is something else."""
+"""Real ones have some 30 kB."""
 
 
 def proposal_of(parsed: Parsed) -> Proposal:
-    """What to propose: as storescu does where one of its options asks for it, otherwise what the files need.
+    """What to propose: by storescu's rules if one of its options is given, otherwise what the files need.
 
     Raises:
         UsageError: the configuration file cannot be read, or is wrong.
     """
-    configuration = parsed[CONFIG_FILE]
+    configuration = parsed[opt.CONFIG_FILE]
     if configuration is not None:
         file, profile = configuration
         return _profile(file, profile)
-    choices = [name.removeprefix("--propose-") for name, row in PROPOSE.items() if parsed[row]]
-    if not choices and not parsed[REQUIRED] and not parsed[COMBINE]:
+    choices = [name.removeprefix("--propose-") for name, row in opt.PROPOSE.items() if parsed[row]]
+    if not choices and not parsed[opt.REQUIRED] and not parsed[opt.COMBINE]:
         return Planned()
     choice = choices[0] if choices else "uncompr"
-    return listed(choice, required=parsed[REQUIRED], combined=parsed[COMBINE])
+    return listed(choice, required=parsed[opt.REQUIRED], combined=parsed[opt.COMBINE])
 
 
 def _profile(file: str, profile: str) -> Proposal:
-    """The proposal of a profile of a configuration file; what is ignored in the file is warned of."""
+    """The proposal of a profile of a configuration file. Entries that are ignored are logged as warnings."""
     from asyncstore.negotiation.profile import read_profile  # noqa: PLC0415 - few command lines need it
 
-    text = _content(CONFIG_FILE, file, _MOST_BYTES_OF_CONFIGURATION).decode("utf-8-sig", "replace")
+    text = _content(opt.CONFIG_FILE, file, _MOST_BYTES_OF_CONFIGURATION).decode("utf-8-sig", "replace")
     try:
         profiled = read_profile(text, file, profile)
     except UsageError as error:
-        raise UsageError(f"{CONFIG_FILE.long}: {error}") from None
+        raise UsageError(f"{opt.CONFIG_FILE.long}: {error}") from None
     for remark in profiled.remarks:
         _log.warning("%s", remark)
     return profiled
 
 
 def identity_of(parsed: Parsed) -> UserIdentity | None:
-    """Who asks for the associations, if that is to be said; a password may be asked for.
+    """The user identity to send, if the options name one. It may ask for a password.
 
     Raises:
-        UsageError: a file cannot be read or does not fit, or there is no terminal to ask at.
+        UsageError: a file cannot be read or is too long, or there is no terminal to ask at.
     """
-    wants_response = parsed[POSITIVE_RESPONSE]
-    for row, kind in ((KERBEROS, IdentityKind.KERBEROS), (SAML, IdentityKind.SAML), (JWT, IdentityKind.JWT)):
+    wants_response = parsed[opt.POSITIVE_RESPONSE]
+    for row, kind in (
+        (opt.KERBEROS, IdentityKind.KERBEROS),
+        (opt.SAML, IdentityKind.SAML),
+        (opt.JWT, IdentityKind.JWT),
+    ):
         file = parsed[row]
         if file is not None:
             return UserIdentity(kind, _content(row, file, MOST_BYTES_OF_ITEM), wants_response=wants_response)
-    user = parsed[USER]
+    user = parsed[opt.USER]
     if user is None:
         return None
     password = _password(parsed)
@@ -91,39 +82,39 @@ def identity_of(parsed: Parsed) -> UserIdentity | None:
 
 
 def too_long(parsed: Parsed, identity: UserIdentity | None, excess: int) -> UsageError:
-    """What to say about an identity or a profile that is longer than the rest of an A-ASSOCIATE-RQ leaves room for."""
+    """The error for an identity or a profile that does not fit into an A-ASSOCIATE-RQ."""
     room = "than an association request has room for"
     size = 0 if identity is None else len(identity.primary) + len(identity.secondary)
     if excess >= size:
-        file, profile = parsed[CONFIG_FILE] or ("", "")
-        what = f"{CONFIG_FILE.long} {file}: roles and extended negotiation of profile {profile!r}"
+        file, profile = parsed[opt.CONFIG_FILE] or ("", "")
+        what = f"{opt.CONFIG_FILE.long} {file}: roles and extended negotiation of profile {profile!r}"
         return UsageError(f"{what} are {excess} bytes longer {room}; list fewer of them")
     remedy = "give a shorter one"
-    if parsed[CONFIG_FILE] is not None:
-        remedy += f", or a profile with less extended negotiation ({CONFIG_FILE.short})"
-    for row in (KERBEROS, SAML, JWT):
+    if parsed[opt.CONFIG_FILE] is not None:
+        remedy += f", or a profile with less extended negotiation ({opt.CONFIG_FILE.short})"
+    for row in (opt.KERBEROS, opt.SAML, opt.JWT):
         if parsed[row] is not None:
             return UsageError(f"{row.long} {parsed[row]}: its {size} bytes are {excess} more {room}; {remedy}")
-    return UsageError(f"{USER.long}: name and password are {excess} bytes longer {room}; {remedy}")
+    return UsageError(f"{opt.USER.long}: name and password are {excess} bytes longer {room}; {remedy}")
 
 
 def _password(parsed: Parsed) -> bytes | None:
-    """The password, byte for byte as it was given; ``None`` where none is to be sent."""
-    if parsed[ASK_PASSWORD]:
-        return _asked_password(parsed[USER] or "")
-    if parsed[EMPTY_PASSWORD]:
+    """The password, byte for byte as it was given; ``None``: none is sent."""
+    if parsed[opt.ASK_PASSWORD]:
+        return _asked_password(parsed[opt.USER] or "")
+    if parsed[opt.EMPTY_PASSWORD]:
         return b""
-    password = parsed[PASSWORD]
+    password = parsed[opt.PASSWORD]
     return None if password is None else os.fsencode(password)
 
 
 def _asked_password(user: str) -> bytes:
-    """What is typed at the terminal, unseen."""
+    """The password that is typed at the terminal."""
     if not has_terminal():
         raise UsageError(
-            f"{ASK_PASSWORD.long}: there is no terminal to ask at; {PASSWORD.variable} can hold the password"
+            f"{opt.ASK_PASSWORD.long}: there is no terminal to ask at; {opt.PASSWORD.variable} can hold the password"
         )
-    return ask(ASK_PASSWORD.long, f"Password of {user}: ", PASSWORD.variable).encode()
+    return ask(opt.ASK_PASSWORD.long, f"Password of {user}: ", opt.PASSWORD.variable).encode()
 
 
 def _content(row: Option[object], file: str, most: int) -> bytes:

@@ -1,11 +1,12 @@
-"""Standard output, where commands print what they were asked for.
+"""Standard output, where commands print their results.
 
 Rules:
 
-1. What is printed is flushed at once: whoever reads it does not wait for what comes later.
-2. That it cannot be written (a full disk) is an error like any other. That nobody reads it any more is none: it remains
-   a BrokenPipeError, which ends the program quietly.
-3. What could not be written is not tried again: the interpreter would do so when it exits, and complain a second time.
+1. Lines are flushed at once, so that a program at the other end of a pipe need not wait for later ones.
+2. If it cannot be written (a full disk), that is an error like any other. If nobody reads it any more, the
+   BrokenPipeError stays, and ends the program quietly.
+3. Text that could not be written is dropped: otherwise the interpreter would try again when it exits, and complain a
+   second time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def put(*lines: str) -> None:
-    """Print lines; without any, see that nothing printed before is left to be written.
+    """Print lines; without arguments, flush what was printed before.
 
     Raises:
         WriteFailed: they cannot be written.
@@ -38,7 +39,7 @@ def put(*lines: str) -> None:
 
 
 def discard(stream: TextIO) -> None:
-    """Let what is still to be written to a stream go nowhere (rule 3)."""
+    """Drop the text that is still to be written to a stream (rule 3)."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)

@@ -1,124 +1,114 @@
-"""TLS, from a command line to what the engine takes.
+"""From the TLS options of a command line to the engine's.
 
-The rules on which options go together are in the table (:mod:`asyncstore.cli.tls_options`); what is left to say here
-is what they mean together.
+The table (:mod:`asyncstore.cli.options.tls_rows`) says which options go together; this module says what they mean.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Literal
 
 from asyncstore.cli.asking import ask, has_terminal, line_of_standard_input
-from asyncstore.cli.options import FILES_FROM, STANDARD_STREAM
-from asyncstore.cli.tls_options import (
-    ADD_CERT_DIR,
-    ADD_CERT_FILE,
-    ADD_CRL_FILE,
-    ANONYMOUS_TLS,
-    CIPHER,
-    DER_KEYS,
-    DH_PARAMETERS,
-    ENABLE_CRL_ALL,
-    ENABLE_CRL_VFY,
-    ENABLE_TLS,
-    IGNORE_PEER_CERT,
-    NO_SNI,
-    NO_VERIFY_HOSTNAME,
-    NULL_PASSWD,
-    PROFILES,
-    REQUEST_SNI,
-    SEED,
-    USE_PASSWD,
-    VERIFY_PEER_CERT,
-    WRITE_SEED,
-    WRITE_SEED_FILE,
-)
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import tls_rows as tls_opt
 from asyncstore.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncstore.cli.table import Parsed
+    from asyncstore.cli.options.table import Parsed
     from asyncstore.network.tls import TlsOptions
 
 _MOST_ATTEMPTS = 3
-"""Passwords that may be typed, as many as ssh allows; what comes out of a pipe is not mistyped."""
+"""How often a password may be typed, as for ssh. A password from a pipe is read once."""
+
+
+_log = logging.getLogger(__name__)
+
+_ONLY_THE_LEAF = (
+    "+crl (--add-crl-file) alone looks up the peer's own certificate only: +cra (--enable-crl-all) looks up the whole "
+    "chain, and needs a list of each authority in it; +crv (--enable-crl-vfy) says that the peer's own certificate is "
+    "enough"
+)
 
 
 def tls_of(parsed: Parsed) -> TlsOptions | None:
     """How TLS is to be used; ``None`` for plain TCP."""
-    own = parsed[ENABLE_TLS]
-    if own is None and not parsed[ANONYMOUS_TLS]:
+    own = parsed[tls_opt.ENABLE_TLS]
+    if own is None and not parsed[tls_opt.ANONYMOUS_TLS]:
         return None
-    from asyncstore.network.tls import TlsOptions  # noqa: PLC0415 - who does not ask for it does not wait for it
+    from asyncstore.network.tls import TlsOptions  # noqa: PLC0415 - its import takes time
 
+    if parsed[tls_opt.ADD_CRL_FILE] and _revocation(parsed) == "none":
+        _log.warning("%s", _ONLY_THE_LEAF)
     key, certificate = own or (None, None)
     from_terminal = has_terminal()
     return TlsOptions(
         key,
         certificate,
         _password(parsed, key, from_terminal=from_terminal),
-        "der" if parsed[DER_KEYS] else "pem",
-        trusted=parsed[ADD_CERT_FILE],
-        trusted_directories=parsed[ADD_CERT_DIR],
-        revocation_lists=parsed[ADD_CRL_FILE],
+        "der" if parsed[tls_opt.DER_KEYS] else "pem",
+        trusted=parsed[tls_opt.ADD_CERT_FILE],
+        trusted_directories=parsed[tls_opt.ADD_CERT_DIR],
+        revocation_lists=parsed[tls_opt.ADD_CRL_FILE],
         revocation=_revocation(parsed),
         profile=_profile(parsed),
-        cipher_suites=parsed[CIPHER],
-        server_name=parsed[REQUEST_SNI],
-        send_server_name=not parsed[NO_SNI],
-        verify_host_name=not parsed[NO_VERIFY_HOSTNAME],
+        cipher_suites=parsed[tls_opt.CIPHER],
+        server_name=parsed[tls_opt.REQUEST_SNI],
+        send_server_name=not parsed[tls_opt.NO_SNI],
+        verify_host_name=not parsed[tls_opt.NO_VERIFY_HOSTNAME],
         peer_certificate=_peer_certificate(parsed),
-        dh_parameters=parsed[DH_PARAMETERS],
-        seed=parsed[SEED],
+        dh_parameters=parsed[tls_opt.DH_PARAMETERS],
+        seed=parsed[tls_opt.SEED],
         password_attempts=_MOST_ATTEMPTS if from_terminal else 1,
-        new_seed=parsed[SEED] if parsed[WRITE_SEED] else parsed[WRITE_SEED_FILE],
+        new_seed=parsed[tls_opt.SEED] if parsed[tls_opt.WRITE_SEED] else parsed[tls_opt.WRITE_SEED_FILE],
     )
 
 
 def _password(parsed: Parsed, key: str | None, *, from_terminal: bool) -> str | Callable[[], str] | None:
-    """The private key's password, or who asks for it if the key has one."""
-    if parsed[NULL_PASSWD]:
+    """The private key's password, or a function that asks for it, called only if the key has one."""
+    if parsed[tls_opt.NULL_PASSWD]:
         return ""
-    if parsed[USE_PASSWD] is not None or key is None:
-        return parsed[USE_PASSWD]
-    asker = f"{ENABLE_TLS.long} {key}"
+    if parsed[tls_opt.USE_PASSWD] is not None or key is None:
+        return parsed[tls_opt.USE_PASSWD]
+    asker = f"{tls_opt.ENABLE_TLS.long} {key}"
     if from_terminal:
-        return lambda: ask(asker, f"Password of the private key {key}: ", USE_PASSWD.variable)
-    return lambda: _from_standard_input(asker, holds_names=parsed[FILES_FROM] == STANDARD_STREAM)
+        return lambda: ask(asker, f"Password of the private key {key}: ", tls_opt.USE_PASSWD.variable)
+    return lambda: _from_standard_input(asker, holds_names=parsed[opt.FILES_FROM] == opt.STANDARD_STREAM)
 
 
 def _from_standard_input(asker: str, *, holds_names: bool) -> str:
-    """The private key's password where there is no terminal to ask for it at.
+    """The private key's password from standard input, if there is no terminal.
 
     Raises:
-        UsageError: it is not there either.
+        UsageError: standard input does not hold it.
     """
     password = None if holds_names else line_of_standard_input()
     if password is None:
-        instead = f"holds the names for {FILES_FROM.long}" if holds_names else "does not hold it"
+        instead = f"holds the names for {opt.FILES_FROM.long}" if holds_names else "does not hold it"
+        row = tls_opt.USE_PASSWD
         raise UsageError(
             f"{asker}: this private key has a password, there is no terminal to ask for it at, and standard input "
-            f"{instead}: give it in {USE_PASSWD.variable}, or with {USE_PASSWD.short} ({USE_PASSWD.long})"
+            f"{instead}: give it in {row.variable}, or with {row.short} ({row.long})"
         )
     return password
 
 
 def _revocation(parsed: Parsed) -> Literal["none", "certificate", "chain"]:
-    if parsed[ENABLE_CRL_ALL]:
+    if parsed[tls_opt.ENABLE_CRL_ALL]:
         return "chain"
-    return "certificate" if parsed[ENABLE_CRL_VFY] else "none"
+    return "certificate" if parsed[tls_opt.ENABLE_CRL_VFY] else "none"
 
 
 def _profile(parsed: Parsed) -> str:
-    """The name of the security profile, which is the end of its option's."""
+    """The name of the security profile: its option's without ``--profile-``."""
     from asyncstore.network.tls_profiles import DEFAULT_PROFILE  # noqa: PLC0415 - see above
 
-    given = (long for long, row in PROFILES.items() if parsed[row])
+    given = (long for long, row in tls_opt.PROFILES.items() if parsed[row])
     return next(given, DEFAULT_PROFILE).removeprefix("--profile-")
 
 
 def _peer_certificate(parsed: Parsed) -> Literal["require", "verify", "ignore"]:
-    if parsed[IGNORE_PEER_CERT]:
+    if parsed[tls_opt.IGNORE_PEER_CERT]:
         return "ignore"
-    return "verify" if parsed[VERIFY_PEER_CERT] else "require"
+    return "verify" if parsed[tls_opt.VERIFY_PEER_CERT] else "require"

@@ -47,14 +47,10 @@ def writing_to(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            occupied = UsageError(f"{folder}: not written to, because the folder is not empty")
-            occupied.hint = "Name a folder that does not exist yet, or empty this one."
-            raise occupied
+            raise UsageError(f"{folder}: not written to, because the folder is not empty")
         yield
     except OSError as error:
-        failed = UsageError(f"{folder}: synthetic instances cannot be written: {error.strerror or error}")
-        failed.hint = "Name a folder that you may write to, on a file system with enough room."
-        raise failed from error
+        raise UsageError(f"{folder}: synthetic instances cannot be written: {error.strerror or error}") from error
 
 
 def uid_of(name: str) -> str:

@@ -358,7 +358,7 @@ class Acceptor:
 def _foreign(beginning: memoryview) -> str:
     """The protocol of a connection that does not begin with an A-ASSOCIATE-RQ."""
     if bytes(beginning[:2]) == _TLS_HANDSHAKE:
-        return "it speaks TLS, and this port does not (+tls)"
+        return "it speaks TLS, and this port speaks plain TCP"
     if bytes(beginning[:5]).startswith(_HTTP):
         return "it speaks HTTP"
     return "what it sent is no association request"

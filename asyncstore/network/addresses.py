@@ -17,7 +17,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from asyncstore.errors import ConnectFailed
+from asyncstore.errors import ConnectFailed, ConnectProblem
 from asyncstore.network.link import reason_of
 from asyncstore.protocol.text import escaped
 from asyncstore.waiting import WaitingThread
@@ -36,9 +36,6 @@ _CONNECTIONS_WAITING = 128
 _MOST_KEPT = 64
 """Descriptors kept free for files: two for each of the most associations that ``auto`` opens. If the limit is low, a
 third of it: an association takes one descriptor, reads one file at a time, and the program needs some, too."""
-
-_CHECK_NAME = "Check how the host name is written, or give its IP address."
-_CHECK_NAME_SERVER = "Check that this machine reaches its name server, or give the host's IP address."
 
 _SomeAddress = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 """An entry of ``getaddrinfo``: family, kind, protocol, canonical name, address."""
@@ -67,15 +64,15 @@ async def connect(
             race = _Race(await _addresses(host, port, ip_version))
             opened = await race.run()
     except TimeoutError as error:
-        raise ConnectFailed(peer, f"no answer within {timeout or 0:g} s", _only(ip_version)) from error
+        raise ConnectFailed(peer, f"no answer within {timeout or 0:g} s", ip_version=ip_version) from error
     except socket.gaierror as error:
-        raise ConnectFailed(peer, *_unresolved(host, ip_version, error)) from error
+        raise ConnectFailed(peer, *_unresolved(host, ip_version, error), ip_version) from error
     except UnicodeError as error:
-        raise ConnectFailed(peer, reason_of(error), _CHECK_NAME) from error
+        raise ConnectFailed(peer, reason_of(error), ConnectProblem.NAME_UNKNOWN) from error
     except OSError as error:
         raise ConnectFailed(peer, reason_of(error)) from error
     if opened is None:
-        raise ConnectFailed(peer, race.failure(), _only(ip_version))
+        raise ConnectFailed(peer, race.failure(), ip_version=ip_version)
     return opened
 
 
@@ -87,31 +84,22 @@ async def _addresses(host: str, port: int, ip_version: int | None) -> Sequence[_
         thread.close()
 
 
-def _unresolved(host: str, ip_version: int | None, error: socket.gaierror) -> tuple[str, str]:
-    """Why the name has no address, and what to do."""
+def _unresolved(host: str, ip_version: int | None, error: socket.gaierror) -> tuple[str, ConnectProblem]:
+    """Why there is no address to try."""
     if error.errno == socket.EAI_AGAIN:
-        return f"the host name {host!r} cannot be resolved now ({error.strerror})", _CHECK_NAME_SERVER
+        cause = f"the host name {host!r} cannot be resolved now ({error.strerror})"
+        return cause, ConnectProblem.NAME_NOT_RESOLVED_NOW
     if ip_version is None:
-        return f"the host name {host!r} cannot be resolved ({error.strerror})", _CHECK_NAME
-    from ipaddress import ip_address  # noqa: PLC0415 - only this message needs it
+        return f"the host name {host!r} cannot be resolved ({error.strerror})", ConnectProblem.NAME_UNKNOWN
+    from ipaddress import ip_address  # noqa: PLC0415 - it is for this message only
 
     try:
         other = ip_address(host).version
     except ValueError:
         cause = f"the host name {host!r} cannot be resolved to an IPv{ip_version} address ({error.strerror})"
-        return cause, f"{_keeps_to(ip_version)} {_CHECK_NAME}"
-    return f"{host} is an IPv{other} address, and only IPv{ip_version} is to be used", _keeps_to(ip_version)
-
-
-def _only(ip_version: int | None) -> str | None:
-    """The hint for a connection limited to one IP version."""
-    if ip_version is None:
-        return None
-    return f"{ConnectFailed.hint} {_keeps_to(ip_version)}"
-
-
-def _keeps_to(ip_version: int) -> str:
-    return f"-i{ip_version} keeps to IPv{ip_version}: -i0 takes whatever the host has."
+        return cause, ConnectProblem.NAME_UNKNOWN
+    cause = f"{host} is an IPv{other} address, and only IPv{ip_version} is to be used"
+    return cause, ConnectProblem.OTHER_IP_VERSION
 
 
 class _Race:

@@ -90,9 +90,6 @@ _MOST_GATHERS = 16
 """Gather writes, one after the other, before the event loop has its turn: to a fast peer with a tiny maximum length a
 large instance takes thousands of them."""
 
-_WRONG_PORT = "Perhaps it speaks TLS on this port (+tls, +tla), or is no DICOM peer at all."
-"""What to say of one that does not answer as a DICOM peer does."""
-
 
 class AssociationOptions(NamedTuple):
     """How associations with one peer are asked for.
@@ -358,9 +355,7 @@ class Association:
             async with asyncio.timeout(seconds):
                 await self._step_done
         except TimeoutError:
-            error = TimedOut(self.peer, awaited, seconds or 0.0, "-ta")
-            if not self._is_established and self._options.tls is None:
-                error.hint = f"{error.hint} {_WRONG_PORT}"
+            error = TimedOut(self.peer, awaited, seconds or 0.0, "acse", may_be_wrong_port=self._may_be_wrong_port)
             self._fail(error, notify_peer=True)
             raise error from None
         finally:
@@ -417,10 +412,12 @@ class Association:
         self._end_link()
 
     def _lost(self, reason: str) -> LinkLost:
-        error = LinkLost(self.peer, reason)
-        if not self._is_established and self._options.tls is None:
-            error.hint = _WRONG_PORT
-        return error
+        return LinkLost(self.peer, reason, may_be_wrong_port=self._may_be_wrong_port)
+
+    @property
+    def _may_be_wrong_port(self) -> bool:
+        """Whether the peer has not yet answered as a DICOM peer, and may speak TLS or another protocol."""
+        return not self._is_established and self._options.tls is None
 
     def _drained(self) -> None:
         self._release_sent()

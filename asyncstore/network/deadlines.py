@@ -76,7 +76,7 @@ class Deadlines:
         else:
             limit, since = self._socket or 0.0, max(oldest.sent_at, self._blocked_at, self._answered_at)
         if limit and now - since > limit:
-            return TimedOut(self._peer, _response(oldest.message_id, requests), limit, "-td")
+            return TimedOut(self._peer, _response(oldest.message_id, requests), limit, "dimse")
         return None
 
     def _blocked(self, reached: _Mark) -> TimedOut | None:
@@ -85,9 +85,9 @@ class Deadlines:
         if reached.bytes_sent >= self._noteworthy_part.bytes_sent + self._noteworthy:
             self._noteworthy_part = reached
         if self._socket and reached.at - self._any_byte.at > self._socket:
-            return TimedOut(self._peer, "data taken by the peer", self._socket, "-ts")
+            return TimedOut(self._peer, "data taken by the peer", self._socket, "socket")
         if self._dimse and reached.at - self._noteworthy_part.at > self._dimse:
-            return TimedOut(self._peer, "noteworthy part of a C-STORE-RQ taken by the peer", self._dimse, "-td")
+            return TimedOut(self._peer, "noteworthy part of a C-STORE-RQ taken by the peer", self._dimse, "dimse")
         return None
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from asyncstore.errors import TlsFailed, UsageError
+from asyncstore.errors import TlsFailed, TlsMistake, TlsReason, TlsSettingRefused, UsageError
 from asyncstore.network.timeouts import ARTIM
 from asyncstore.network.tls_failures import wrong_address, wrong_host
 from asyncstore.network.tls_files import (
@@ -52,12 +52,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_NO_NAME = "--request-sni gives another one, --no-sni none."
-
 _ONLY_THE_LEAF = (
-    "+crl (--add-crl-file): only the peer's own certificate is looked up in revocation lists, as storescu does; a "
-    "revoked authority between it and the root is not noticed. +cra (--enable-crl-all) looks up the whole chain, and "
-    "needs a list of each authority in it; +crv (--enable-crl-vfy) says that the peer's own certificate is enough."
+    "only the peer's own certificate is looked up in revocation lists, as storescu does: a revoked authority between "
+    "it and the root is not noticed"
 )
 """OpenSSL checks only the last certificate of a chain, or demands a list for each one."""
 
@@ -130,9 +127,8 @@ class TlsRequestor:
 
     def __init__(self, options: TlsOptions, host: str) -> None:
         if options.server_name is not None and _address(options.server_name) is not None:
-            raise UsageError(
-                f"--request-sni {options.server_name}: an IP address is no server name (RFC 6066 3): give a host name"
-            )
+            problem = "an IP address is no server name (RFC 6066 3): give a host name"
+            raise TlsSettingRefused("server_name", options.server_name, problem)
         self._context = _context(options, ssl.PROTOCOL_TLS_CLIENT)
         self._names = _server_names(options, host)
         self._context.check_hostname = self._names.is_compared_by_openssl
@@ -147,11 +143,13 @@ class TlsRequestor:
         Raises:
             AssociationError: the handshake failed.
         """
-        # storescu only has -ts for each read of the handshake; here it counts as part of opening the connection.
-        limit = (timeouts.acse, "-ta") if timeouts.connect is None else (timeouts.connect, "-to")
+        # storescu only limits each read of the handshake; here it counts as part of opening the connection.
         try:
             session = self._begin(peer)
-            await shake_hands(connected, session, *limit)
+            if timeouts.connect is None:
+                await shake_hands(connected, session, timeouts.acse, "acse")
+            else:
+                await shake_hands(connected, session, timeouts.connect, "connect")
             host = self._names.compared_here
             if host is not None:
                 _check_host(session, host)
@@ -165,7 +163,7 @@ class TlsRequestor:
         try:
             return Session.begin(self._context, peer, server_name=sent, host=certified)
         except ValueError as error:
-            raise TlsFailed(peer, f"{sent!r} cannot be sent as a server name", _NO_NAME) from error
+            raise TlsFailed(peer, f"{sent!r} cannot be sent as a server name", TlsReason.SERVER_NAME) from error
 
 
 class TlsAcceptor:
@@ -180,7 +178,8 @@ class TlsAcceptor:
 
     def __init__(self, options: TlsOptions) -> None:
         if options.key is None:
-            raise UsageError("--enable-tls: who accepts associations over TLS needs a private key and a certificate")
+            problem = "an acceptor of associations needs a private key and a certificate"
+            raise TlsSettingRefused("key", None, problem, TlsMistake.NO_KEY)
         self._context = _context(options, ssl.PROTOCOL_TLS_SERVER)
         self._context.verify_mode = {
             "require": ssl.CERT_REQUIRED,
@@ -283,10 +282,11 @@ def _set_cipher_suites(context: ssl.SSLContext, options: TlsOptions, profile: Pr
     chosen: Iterable[str] = [name for name in profile.cipher_suites if name in available]
     if not chosen and not options.cipher_suites:
         lacking = ", ".join(profile.cipher_suites)
-        raise UsageError(
-            f"--profile-{options.profile}: {openssl_version()} as it is installed here cannot do {lacking} any more, "
-            "and the profile has nothing else; choose another one"
+        problem = (
+            f"{openssl_version()} as it is installed here cannot do {lacking} any more, and the profile has nothing "
+            "else; choose another one"
         )
+        raise TlsSettingRefused("profile", options.profile, problem)
     chosen = dict.fromkeys((*chosen, *options.cipher_suites))
     if is_acceptor:
         chosen = sorted(chosen, key=strength, reverse=True)
@@ -301,14 +301,17 @@ def _check_addition(name: str, profile: Profile, available: Iterable[str]) -> No
         UsageError: it cannot.
     """
     if name in TLS13_CIPHER_SUITES:
-        raise UsageError(f"--cipher {name}: it is one of TLS 1.3, whose cipher suites are always offered with it")
+        raise TlsSettingRefused("cipher_suites", name, "the cipher suites of TLS 1.3 are always offered with it")
     if name not in CIPHER_SUITES:
-        raise UsageError(f"--cipher {name}: there is no cipher suite of that name; +cc (--list-ciphers) lists them")
+        problem = "there is no cipher suite of that name"
+        raise TlsSettingRefused("cipher_suites", name, problem, TlsMistake.UNKNOWN_CIPHER_SUITE)
     if name not in available:
-        raise UsageError(f"--cipher {name}: {openssl_version()} as it is installed here cannot do it")
+        raise TlsSettingRefused("cipher_suites", name, f"{openssl_version()} as it is installed here cannot do it")
     objection = profile.objection(name)
     if objection is not None:
-        raise UsageError(f"--cipher {name}: {objection}; --profile-{profile_for(name)} does")
+        allowing = profile_for(name)
+        problem = f"{objection}; the security profile {allowing} takes it"
+        raise TlsSettingRefused("cipher_suites", name, problem, TlsMistake.WRONG_PROFILE, allowing)
 
 
 def _demand_trust(options: TlsOptions) -> None:
@@ -318,10 +321,7 @@ def _demand_trust(options: TlsOptions) -> None:
         UsageError: none is, so every peer would be refused.
     """
     if not options.trusted and not options.trusted_directories:
-        raise UsageError(
-            "TLS: no certificate is trusted: name the authority's, or the peer's own, with +cf (--add-cert-file) or "
-            "+cd (--add-cert-dir); -ic (--ignore-peer-cert) takes any certificate"
-        )
+        raise TlsSettingRefused("trusted", None, "no certificate is trusted", TlsMistake.NOTHING_TRUSTED)
 
 
 class _ServerNames(NamedTuple):

@@ -1,4 +1,4 @@
-"""Translates OpenSSL's errors: what went wrong, on whose side, and what to do."""
+"""Translates OpenSSL's errors to the project's: what went wrong, and on whose side."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import ssl
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.errors import NoCommonTls, NotTls, OurCertificateRefused, PeerCertificateRefused, TlsFailed
+from asyncstore.errors import NoCommonTls, NotTls, OurCertificateRefused, PeerCertificateRefused, TlsFailed, TlsReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,99 +14,82 @@ if TYPE_CHECKING:
 
 class _Words(NamedTuple):
     cause: str
-    hint: str | None = None
+    reason: TlsReason | None = None
 
-
-_TRUST = (
-    "Give the certificate of the authority that signed it, or the peer's own if nobody did, with +cf. "
-    "-ic takes any certificate."
-)
-_CLOCK = "Its owner has to renew it, unless the clock of this machine is wrong."
-_HOST = "Use the host name it was made for, or --no-verify-hostname if that is how it has to be."
-_LISTS = "Give the revocation list of each of its issuers with +crl."
-_REVOKED = (
-    "Its owner has to get a new one; what it is used for until then may be somebody else's. If it was revoked by "
-    "mistake, its authority has to publish another list (+crl)."
-)
-_USE = "Its owner needs one whose extended key usage has serverAuth where it accepts, clientAuth where it requests."
-_NEW_ONE = "Get a new one from its authority, and give it with +tls KEY CERTIFICATE."
-_WEAK = "A retired profile (+py, +px) takes weaker ones; better is a new certificate."
 
 _CERTIFICATE_ERRORS: Mapping[int, _Words] = {
-    2: _Words("the peer's certificate is not trusted: its issuer is not known here", _TRUST),
+    2: _Words("the peer's certificate is not trusted: its issuer is not known here", TlsReason.UNTRUSTED),
     3: _Words(
-        "whether the peer's certificate is revoked is unknown: the revocation list of its issuer is missing", _LISTS
+        "whether the peer's certificate is revoked is unknown: the revocation list of its issuer is missing",
+        TlsReason.NO_REVOCATION_LIST,
     ),
-    9: _Words("the peer's certificate is not valid yet", _CLOCK),
-    10: _Words("the peer's certificate has expired", _CLOCK),
-    11: _Words("the revocation list for the peer's certificate is not valid yet", _LISTS),
-    12: _Words("the revocation list for the peer's certificate has expired", _LISTS),
-    18: _Words("the peer's certificate is signed by itself and not trusted here", _TRUST),
-    19: _Words("the peer's certificate is not trusted: the root of its chain is not known here", _TRUST),
-    20: _Words("the peer's certificate is not trusted: its issuer is not known here", _TRUST),
-    21: _Words("the peer's certificate is not trusted: its issuer is not known here", _TRUST),
-    23: _Words("the peer's certificate is revoked", _REVOKED),
-    26: _Words("the peer's certificate was not made for this use (its extended key usage)", _USE),
-    62: _Words("the peer's certificate was made for another host name", _HOST),
-    64: _Words("the peer's certificate was not made for this IP address", _HOST),
-    66: _Words("the key of the peer's certificate is too short for the security profile", _WEAK),
-    67: _Words("the key of the authority of the peer's certificate is too short for the security profile", _WEAK),
-    68: _Words("the signature of the peer's certificate is too weak for the security profile", _WEAK),
+    9: _Words("the peer's certificate is not valid yet", TlsReason.NOT_IN_FORCE),
+    10: _Words("the peer's certificate has expired", TlsReason.NOT_IN_FORCE),
+    11: _Words("the revocation list for the peer's certificate is not valid yet", TlsReason.NO_REVOCATION_LIST),
+    12: _Words("the revocation list for the peer's certificate has expired", TlsReason.NO_REVOCATION_LIST),
+    18: _Words("the peer's certificate is signed by itself and not trusted here", TlsReason.UNTRUSTED),
+    19: _Words("the peer's certificate is not trusted: the root of its chain is not known here", TlsReason.UNTRUSTED),
+    20: _Words("the peer's certificate is not trusted: its issuer is not known here", TlsReason.UNTRUSTED),
+    21: _Words("the peer's certificate is not trusted: its issuer is not known here", TlsReason.UNTRUSTED),
+    23: _Words("the peer's certificate is revoked", TlsReason.REVOKED),
+    26: _Words("the peer's certificate was not made for this use (its extended key usage)", TlsReason.WRONG_USE),
+    62: _Words("the peer's certificate was made for another host name", TlsReason.WRONG_HOST),
+    64: _Words("the peer's certificate was not made for this IP address", TlsReason.WRONG_HOST),
+    66: _Words("the key of the peer's certificate is too short for the security profile", TlsReason.TOO_WEAK),
+    67: _Words(
+        "the key of the authority of the peer's certificate is too short for the security profile", TlsReason.TOO_WEAK
+    ),
+    68: _Words("the signature of the peer's certificate is too weak for the security profile", TlsReason.TOO_WEAK),
 }
 """X509_V_ERR_... of OpenSSL's x509_vfy.h, in words."""
 
 _HOST_MISMATCH, _ADDRESS_MISMATCH = 62, 64
 
-_SHOW_ONE = "Give our private key and certificate with +tls KEY CERTIFICATE."
-_KNOW_OURS = "The peer has to know our certificate's authority; its log says more."
-_VERSIONS = (
-    "Older peers need a retired profile, as +px with TLS 1.0 and 1.1; newer ones may need the default, +pg, with 1.3. "
-    "+ph lists them all."
-)
-_SUITES = (
-    "+ph lists the cipher suites of each profile: older peers need those of a retired one (+px, +pa), newer ones those "
-    "of the default (+pg). +cs adds a single one."
-)
-_PLAIN = "Without +tls and +tla plain TCP is used; or its port for TLS is another one."
 _NO_CERTIFICATE = "the peer wants a certificate of ours"
 _NO_VERSION = "no version of TLS that both sides allow"
 _NO_CIPHER = "no cipher suite that both sides allow"
 
-_REASONS: Mapping[str, tuple[type[TlsFailed], str, str | None]] = {
+_REASONS: Mapping[str, tuple[type[TlsFailed], str, TlsReason]] = {
     **dict.fromkeys(
         ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG",
          "RECORD_LAYER_FAILURE", "BAD_RECORD_TYPE", "ENCRYPTED_LENGTH_TOO_LONG"),
-        (NotTls, "the peer does not speak TLS", _PLAIN),
+        (NotTls, "the peer does not speak TLS", TlsReason.PLAIN_PEER),
     ),
     **dict.fromkeys(
         ("UNSUPPORTED_PROTOCOL", "PROTOCOL_VERSION", "VERSION_TOO_LOW", "NO_PROTOCOLS_AVAILABLE"),
-        (NoCommonTls, _NO_VERSION, _VERSIONS),
+        (NoCommonTls, _NO_VERSION, TlsReason.NO_COMMON_VERSION),
     ),
     **dict.fromkeys(
         ("NO_SHARED_CIPHER", "INSUFFICIENT_SECURITY", "NO_CIPHERS_AVAILABLE", "HANDSHAKE_FAILURE",
          "NO_SUITABLE_SIGNATURE_ALGORITHM", "NO_SUITABLE_KEY_SHARE"),
-        (NoCommonTls, _NO_CIPHER, _SUITES),
+        (NoCommonTls, _NO_CIPHER, TlsReason.NO_COMMON_CIPHER_SUITE),
     ),
     **dict.fromkeys(
         ("DH_KEY_TOO_SMALL", "EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "WRONG_CURVE"),
-        (NoCommonTls, "the peer's key is too short for the security profile", _WEAK),
+        (NoCommonTls, "the peer's key is too short for the security profile", TlsReason.TOO_WEAK),
     ),
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": (
-        PeerCertificateRefused, "the peer shows no certificate", "-vc takes peers that show none, -ic takes any.",
+        PeerCertificateRefused, "the peer shows no certificate", TlsReason.NO_CERTIFICATE_OF_PEER,
     ),
-    "CERTIFICATE_REQUIRED": (OurCertificateRefused, _NO_CERTIFICATE, _SHOW_ONE),
-    "NO_CERTIFICATE": (OurCertificateRefused, _NO_CERTIFICATE, _SHOW_ONE),
-    "UNKNOWN_CA": (OurCertificateRefused, "the peer does not trust our certificate's issuer", _KNOW_OURS),
-    "BAD_CERTIFICATE": (OurCertificateRefused, "the peer calls our certificate a bad one", _KNOW_OURS),
-    "CERTIFICATE_EXPIRED": (OurCertificateRefused, "the peer says that our certificate has expired", _NEW_ONE),
-    "CERTIFICATE_REVOKED": (OurCertificateRefused, "the peer says that our certificate is revoked", _NEW_ONE),
-    "CERTIFICATE_UNKNOWN": (OurCertificateRefused, "the peer does not take our certificate", _KNOW_OURS),
+    "CERTIFICATE_REQUIRED": (OurCertificateRefused, _NO_CERTIFICATE, TlsReason.NO_CERTIFICATE_OF_OURS),
+    "NO_CERTIFICATE": (OurCertificateRefused, _NO_CERTIFICATE, TlsReason.NO_CERTIFICATE_OF_OURS),
+    "UNKNOWN_CA": (OurCertificateRefused, "the peer does not trust our certificate's issuer", TlsReason.OURS_UNKNOWN),
+    "BAD_CERTIFICATE": (OurCertificateRefused, "the peer calls our certificate a bad one", TlsReason.OURS_UNKNOWN),
+    "CERTIFICATE_EXPIRED": (
+        OurCertificateRefused, "the peer says that our certificate has expired", TlsReason.OURS_NOT_IN_FORCE,
+    ),
+    "CERTIFICATE_REVOKED": (
+        OurCertificateRefused, "the peer says that our certificate is revoked", TlsReason.OURS_NOT_IN_FORCE,
+    ),
+    "CERTIFICATE_UNKNOWN": (OurCertificateRefused, "the peer does not take our certificate", TlsReason.OURS_UNKNOWN),
     "UNSUPPORTED_CERTIFICATE": (
-        OurCertificateRefused, "the peer says that our certificate was not made for this use", _KNOW_OURS,
+        OurCertificateRefused, "the peer says that our certificate was not made for this use", TlsReason.OURS_UNKNOWN,
     ),
-    "ACCESS_DENIED": (OurCertificateRefused, "the peer knows our certificate, and denies access", _KNOW_OURS),
+    "ACCESS_DENIED": (
+        OurCertificateRefused, "the peer knows our certificate, and denies access", TlsReason.OURS_UNKNOWN,
+    ),
     "UNRECOGNIZED_NAME": (
-        TlsFailed, "the peer does not go by this server name", "--request-sni gives another one, --no-sni none.",
+        TlsFailed, "the peer does not go by this server name", TlsReason.SERVER_NAME,
     ),
 }  # fmt: skip
 """OpenSSL's reasons (sslerr.h), with the alerts of RFC 8446 6.2, without their prefixes."""
@@ -128,8 +111,8 @@ def translated(error: ssl.SSLError, peer: str, session: ssl.SSLObject, host: str
         # TLS 1.2 has no alert for a missing certificate (RFC 5246 7.4.6), but by then a cipher suite was agreed on.
         reason = "CERTIFICATE_REQUIRED"
     if reason in _REASONS:
-        kind, cause, hint = _REASONS[reason]
-        return kind(peer, cause, hint)
+        kind, cause, known = _REASONS[reason]
+        return kind(peer, cause, known)
     return TlsFailed(peer, reason.replace("_", " ").lower() or str(error))
 
 
@@ -149,5 +132,5 @@ def wrong_address(peer: str) -> PeerCertificateRefused:
 
 def wrong_host(peer: str, host: str) -> PeerCertificateRefused:
     """The error for a trusted certificate of another host."""
-    cause, hint = _CERTIFICATE_ERRORS[_HOST_MISMATCH]
-    return PeerCertificateRefused(peer, f"{cause}, not for {host!r}", hint, _HOST_MISMATCH)
+    cause, reason = _CERTIFICATE_ERRORS[_HOST_MISMATCH]
+    return PeerCertificateRefused(peer, f"{cause}, not for {host!r}", reason, _HOST_MISMATCH)

@@ -2,7 +2,7 @@
 
 Rules:
 
-1. A bad file is a UsageError that names the option and the file.
+1. A bad file is a TlsSettingRefused, which names the setting and the file.
 2. OpenSSL never asks for a password itself. After a wrong password the user is asked again.
 3. No copy of a private key stays behind. Python's ``ssl`` reads keys and revocation lists from PEM files only, so DER
    goes through a file that only its owner can read, and that is removed at once.
@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asyncstore.errors import UsageError
+from asyncstore.errors import TlsMistake, TlsSettingRefused, UsageError
 from asyncstore.named_files import first_bytes, read_named
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_KEY = "--enable-tls"
-_GIVE_ANOTHER = "; +pw (--use-passwd) or ASYNCSTORE_USE_PASSWD gives another password"
+_NO_KEY = "there is no private key in it"
 _MOST_BYTES = 1 << 26
 """Bytes of a file; the longest, revocation lists of public authorities, have some tens of millions."""
 _MOST_SEED_BYTES = 1 << 20
@@ -76,9 +75,9 @@ def load_own(
     Raises:
         UsageError: one of them cannot be used.
     """
-    content, chain = _contents(_KEY, key, der=der), _contents(_KEY, certificate, der=der)
+    content, chain = _contents("key", key, der=der), _contents("certificate", certificate, der=der)
     if not der and b"PRIVATE KEY-----" not in content:
-        raise UsageError(f"{_KEY} {key}: there is no private key in it")
+        raise TlsSettingRefused("key", key, _NO_KEY)
     kind = _kind_of_key(key, content) if der else _PKCS8
     last = attempts if callable(password) else 1
     with (
@@ -90,12 +89,12 @@ def load_own(
             try:
                 context.load_cert_chain(pem, own, callback)
             except ssl.SSLError as error:
-                complaint, may_be_mistyped = _complaint(error, key, certificate, asked=callback.was_called)
-                if attempt == last or not may_be_mistyped:
-                    raise UsageError(f"{_KEY} {complaint}{_GIVE_ANOTHER if may_be_mistyped else ''}") from error
-                _log.warning("%s %s", _KEY, complaint)
+                refusal = _refusal(error, key, certificate, asked=callback.was_called)
+                if attempt == last or refusal.mistake is not TlsMistake.WRONG_PASSWORD:
+                    raise refusal from error
+                _log.warning("%s", refusal)
             except ValueError as error:
-                raise UsageError(f"{_KEY} {key}: {error}") from error
+                raise TlsSettingRefused("key", key, str(error)) from error
             else:
                 return
 
@@ -106,11 +105,11 @@ def trust_file(context: ssl.SSLContext, file: str, *, der: bool) -> None:
     Raises:
         UsageError: there are none.
     """
-    content = _contents("--add-cert-file", file, der=der)
+    content = _contents("trusted", file, der=der)
     try:
         _load(context, file, content, der=der)
     except ssl.SSLError as error:
-        raise UsageError(f"--add-cert-file {file}: there is no certificate in it") from error
+        raise TlsSettingRefused("trusted", file, "there is no certificate in it") from error
 
 
 def trust_directory(context: ssl.SSLContext, directory: str, *, der: bool) -> None:
@@ -123,16 +122,17 @@ def trust_directory(context: ssl.SSLContext, directory: str, *, der: bool) -> No
     try:
         files = sorted(path for path in Path(directory).iterdir() if path.is_file())
     except OSError as error:
-        raise UsageError(f"--add-cert-dir {directory}: cannot read it: {error.strerror}") from error
+        raise TlsSettingRefused("trusted_directories", directory, f"cannot read it: {error.strerror}") from error
     for file in files:
         try:
-            _load(context, str(file), _read("--add-cert-dir", str(file)), der=der)
+            _load(context, str(file), _read("trusted_directories", str(file)), der=der)
         except (OSError, UsageError) as error:  # SSLError is an OSError
-            _log.debug("--add-cert-dir: %s holds no certificate: %s", file, error)
+            _log.debug("%s holds no certificate: %s", file, error)
         else:
             found += 1
     if not found:
-        raise UsageError(f"--add-cert-dir {directory}: no file in it holds a certificate in {_format(der=der)}")
+        problem = f"no file in it holds a certificate in {_format(der=der)}"
+        raise TlsSettingRefused("trusted_directories", directory, problem)
 
 
 def load_revocation_list(context: ssl.SSLContext, file: str, *, der: bool) -> None:
@@ -141,12 +141,12 @@ def load_revocation_list(context: ssl.SSLContext, file: str, *, der: bool) -> No
     Raises:
         UsageError: the file holds none.
     """
-    content = _contents("--add-crl-file", file, der=der)
+    content = _contents("revocation_lists", file, der=der)
     with _as_pem(file, content, "X509 CRL", der=der) as pem:
         try:
             context.load_verify_locations(pem)
         except ssl.SSLError as error:
-            raise UsageError(f"--add-crl-file {file}: there is no revocation list in it") from error
+            raise TlsSettingRefused("revocation_lists", file, "there is no revocation list in it") from error
 
 
 def load_dh_parameters(context: ssl.SSLContext, file: str | None) -> None:
@@ -165,17 +165,18 @@ def load_dh_parameters(context: ssl.SSLContext, file: str | None) -> None:
                 context.load_dh_params(own)
         return
     try:
-        with _as_pem(file, _read("--dhparam", file), "DH PARAMETERS", der=False) as pem:
+        with _as_pem(file, _read("dh_parameters", file), "DH PARAMETERS", der=False) as pem:
             context.load_dh_params(pem)
     except ssl.SSLError as error:
         if error.reason == "DH_KEY_TOO_SMALL":
-            raise UsageError(
-                f"--dhparam {file}: its Diffie-Hellman parameters are too short for the security profile, which wants "
-                "2048 bits; without --dhparam a group of that size is used"
-            ) from error
-        raise UsageError(f"--dhparam {file}: there are no Diffie-Hellman parameters in PEM in it") from error
+            problem = (
+                "they are too short for the security profile, which wants 2048 bits; without this file a group of that "
+                "size is used"
+            )
+            raise TlsSettingRefused("dh_parameters", file, problem) from error
+        raise TlsSettingRefused("dh_parameters", file, "there are none in PEM in it") from error
     except OSError as error:
-        raise UsageError(f"--dhparam {file}: cannot read it: {error.strerror}") from error
+        raise TlsSettingRefused("dh_parameters", file, f"cannot read it: {error.strerror}") from error
 
 
 def add_seed(file: str) -> None:
@@ -183,10 +184,10 @@ def add_seed(file: str) -> None:
     try:
         content = first_bytes(file, _MOST_SEED_BYTES + 1)
     except OSError as error:
-        _log.warning("--seed %s: cannot read it: %s", file, error.strerror)
+        _log.warning("seed %s: cannot read it: %s", file, error.strerror)
         return
     if len(content) > _MOST_SEED_BYTES:
-        _log.warning("--seed %s: it is longer than %d bytes; the rest of it is not used", file, _MOST_SEED_BYTES)
+        _log.warning("seed %s: it is longer than %d bytes; the rest of it is not used", file, _MOST_SEED_BYTES)
     ssl.RAND_add(content, 0.0)
 
 
@@ -203,7 +204,7 @@ def write_seed(file: str) -> None:
             seed.write(ssl.RAND_bytes(_SEED_BYTES))
         Path(temporary).replace(path)
     except OSError as error:
-        raise UsageError(f"--write-seed-file {file}: cannot write it: {error.strerror}") from error
+        raise TlsSettingRefused("new_seed", file, f"cannot write it: {error.strerror}") from error
 
 
 _PKCS8, _ENCRYPTED, _PKCS1, _SEC1 = "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"
@@ -225,7 +226,7 @@ def _kind_of_key(file: str, content: bytes) -> str:
         return _PKCS1  # RFC 8017 A.1.2: version, modulus
     if tags == (_INTEGER, _OCTET_STRING):
         return _SEC1  # RFC 5915 3: version, private key
-    raise UsageError(f"{_KEY} {file}: there is no private key in it")
+    raise TlsSettingRefused("key", file, _NO_KEY)
 
 
 def _first_tags(content: bytes) -> tuple[int, int] | None:
@@ -257,31 +258,32 @@ def _load(context: ssl.SSLContext, file: str, content: bytes, *, der: bool) -> N
         context.load_verify_locations(pem)
 
 
-def _contents(option: str, file: str, *, der: bool) -> bytes:
+def _contents(setting: str, file: str, *, der: bool) -> bytes:
     """The contents of a file.
 
     Raises:
         UsageError: it cannot be read, or has the other format.
     """
-    content = _read(option, file)
+    content = _read(setting, file)
     is_pem = b"-----BEGIN " in content
     if der and is_pem:
-        raise UsageError(f"{option} {file}: it is a PEM file, and -der (--der-keys) was given")
+        raise TlsSettingRefused(setting, file, "it is a PEM file, and DER was asked for", TlsMistake.NOT_DER)
     if not der and not is_pem:
         looks_der = content[:1] == bytes([_SEQUENCE])
-        raise UsageError(
-            f"{option} {file}: it is not a PEM file" + ("; -der (--der-keys) reads DER" if looks_der else "")
-        )
+        raise TlsSettingRefused(setting, file, "it is not a PEM file", TlsMistake.IS_DER if looks_der else None)
     return content
 
 
-def _read(option: str, file: str) -> bytes:
+def _read(setting: str, file: str) -> bytes:
     """All of a file.
 
     Raises:
         UsageError: it cannot be read.
     """
-    return read_named(file, _MOST_BYTES, f"{option} {file}: cannot read it")
+    try:
+        return read_named(file, _MOST_BYTES, "cannot read it")
+    except UsageError as error:
+        raise TlsSettingRefused(setting, file, str(error)) from None
 
 
 @contextmanager
@@ -316,24 +318,26 @@ class _PasswordCallback:
     def __call__(self) -> bytes:
         self.was_called = True
         if self._password is None:
-            raise UsageError(f"{_KEY} {self._key}: this private key has a password, and none was given")
+            raise TlsSettingRefused(
+                "key", self._key, "it has a password, and none was given", TlsMistake.WRONG_PASSWORD
+            )
         password = self._password if isinstance(self._password, str) else self._password()
         return password.encode("utf-8", "surrogateescape")  # the very bytes of the command line
 
 
-def _complaint(error: ssl.SSLError, key: str, certificate: str, *, asked: bool) -> tuple[str, bool]:
-    """The fault of our key and certificate, and whether another password may help."""
+def _refusal(error: ssl.SSLError, key: str, certificate: str, *, asked: bool) -> TlsSettingRefused:
+    """The fault of our key and certificate."""
     if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
-        complaint = f"{key}: this private key is not that of the certificate in {certificate}"
-        return f"{complaint}: give the two files that belong together, the key first", False
+        problem = f"it does not belong to the certificate in {certificate}: give the two files that belong together"
+        return TlsSettingRefused("key", key, f"{problem}, the key first")
     if error.reason in ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"):
-        return (
-            f"{certificate}: its key or its signature is too weak for the security profile; a retired one takes it",
-            False,
-        )
+        problem = "its key or its signature is too weak for the security profile; a retired one takes it"
+        return TlsSettingRefused("certificate", certificate, problem)
     if asked:
-        return f"{key}: the password is wrong, or this is no private key", True
-    return f"{key}, {certificate}: one of them is damaged or of an unknown kind: copy it again from its source", False
+        problem = "the password is wrong, or this is no private key"
+        return TlsSettingRefused("key", key, problem, TlsMistake.WRONG_PASSWORD)
+    problem = f"it or {certificate} is damaged or of an unknown kind: copy it again from its source"
+    return TlsSettingRefused("key", key, problem)
 
 
 def _format(*, der: bool) -> str:

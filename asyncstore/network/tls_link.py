@@ -17,9 +17,9 @@ import asyncio
 import ssl
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
-from asyncstore.errors import TimedOut, TlsFailed, TlsInterrupted
+from asyncstore.errors import TimedOut, TlsFailed, TlsInterrupted, TlsReason
 from asyncstore.network.link import Link, reason_of
 from asyncstore.network.tls_failures import translated
 
@@ -76,7 +76,7 @@ class Session(NamedTuple):
 
 
 async def shake_hands(
-    connected: socket.socket, session: Session, seconds: float | None, option: str | None = None
+    connected: socket.socket, session: Session, seconds: float | None, limit: Literal["connect", "acse"] | None = None
 ) -> None:
     """Do the handshake of a new session.
 
@@ -84,7 +84,7 @@ async def shake_hands(
         connected: the connection; the caller closes it.
         session: the session.
         seconds: the time limit; ``None``: no limit.
-        option: the option that sets this limit, for the error; ``None``: there is none.
+        limit: the timeout that sets this limit, for the error; ``None``: another one.
 
     Raises:
         AssociationError: it failed, or took too long.
@@ -94,7 +94,7 @@ async def shake_hands(
         async with asyncio.timeout(seconds):
             await _shake_hands(connected, session)
     except TimeoutError as error:
-        raise TimedOut(session.peer, "end of the TLS handshake", seconds or 0.0, option) from error
+        raise TimedOut(session.peer, "end of the TLS handshake", seconds or 0.0, limit) from error
     except OSError as error:
         if isinstance(error, ssl.SSLError):
             raise session.failure(error) from error
@@ -122,8 +122,7 @@ async def _shake_hands(connected: socket.socket, session: Session) -> None:
 
 
 def _interrupted(session: Session, how: str) -> TlsInterrupted:
-    hint = "Perhaps it speaks no TLS on this port, or does not take our certificate: its log says more."
-    return TlsInterrupted(session.peer, f"the connection was {how} during the handshake", hint)
+    return TlsInterrupted(session.peer, f"the connection was {how} during the handshake", TlsReason.INTERRUPTED)
 
 
 async def _flush(connected: socket.socket, session: Session) -> None:

@@ -53,7 +53,7 @@ _MOST_LINES_OF_REASON = 4
 
 _ADVICE = {Result.UNKNOWN: "The peer may hold these or not: send them again."}
 
-_CUT_SHORT = "There may be more files: those not found yet are counted nowhere, and no line of --json names them."
+_CUT_SHORT = "There may be more files: those not found yet are not counted, and have no outcome."
 
 _INDENT = "  "
 _LABEL_CELLS = max(len(shown.word) for shown in SHOWN.values())

@@ -15,7 +15,7 @@ from bisect import bisect_left
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.errors import PrepareError
+from asyncstore.errors import NoTemporaryFolder
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.spool import drop
 
@@ -126,6 +126,4 @@ def settings_of(options: ConversionOptions) -> Settings:
     try:
         return Settings(gettempdir(), *options[1:])
     except OSError as error:
-        refusal = PrepareError(f"there is no temporary folder for converted data sets: {error.strerror or error}")
-        refusal.hint = "Set TMPDIR to a folder that can be written to."
-        raise refusal from error
+        raise NoTemporaryFolder(error.strerror or str(error)) from error

@@ -72,7 +72,7 @@ def inflated(data: bytes | memoryview, limit: int) -> bytes:
     if decompressor.eof:
         return whole
     if len(whole) == limit:
-        raise Unconvertible(f"its data set inflates to more than {limit} bytes, and --max-inflated allows no more")
+        raise Unconvertible(f"its data set inflates to more than the {limit} bytes that are allowed")
     raise DamagedDataSet("it ends too early")
 
 

@@ -71,9 +71,9 @@ _META_GROUP = 0x0002
 
 _NOT_DICOM = "not a DICOM file"
 _IMPLICIT_BIG = "a data set in implicit VR big endian, for which DICOM has no transfer syntax"
-_NOT_WITH_META = "a data set without file meta information, which -f and +f (--read-file) take but +fo does not"
-_NO_TRANSFER_SYNTAX = "its file meta information names no transfer syntax: +f (--read-file) recognises it, +fo does not"
-_NOT_BARE = "it has file meta information, and -f takes bare data sets only: +f (--read-file) takes both"
+_NOT_WITH_META = "a data set without file meta information, which is not asked for"
+_NO_TRANSFER_SYNTAX = "its file meta information names no transfer syntax, and it is not to be recognised"
+_NOT_BARE = "it has file meta information, and only bare data sets are asked for"
 
 
 def probe_unusual(

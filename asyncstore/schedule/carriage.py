@@ -136,7 +136,7 @@ def why_not(pair: Pair, proposed: Iterable[ProposedContext], association: Associ
     if accepted:
         return f"the peer takes it in {in_short(accepted)}, into which it is not converted"
     if all(context.abstract_syntax != sop_class for context in proposed):
-        return "the SOP class is not among those proposed: -R, or no -x option at all, proposes those of the files"
+        return "the SOP class is not among those proposed"
     if pair in association.results:
         return association.results[pair]
     answers = {words for (abstract, _), words in association.results.items() if abstract == sop_class}

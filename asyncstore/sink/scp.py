@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from asyncstore.arguments import check, check_ae_title, check_ip_version, check_port, check_window
-from asyncstore.errors import UsageError
+from asyncstore.errors import CannotListen
 from asyncstore.model import Result
 from asyncstore.network.addresses import address_of
 from asyncstore.network.link import reason_of
@@ -55,14 +54,6 @@ _TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 
 _LIKE_UID = re.compile(r"[!-\[\]-~]{1,64}")
 """No backslash: it begins the escapes of binary bytes (and separates values, PS3.5 6.2)."""
-
-_NEXT_STEPS = {
-    errno.EADDRINUSE: "Another program listens there: end it, or choose another port with --port; 0 takes a free one.",
-    errno.EACCES: "Ports this low are for privileged users: choose another one with --port; 0 takes a free one.",
-    errno.EADDRNOTAVAIL: "No network interface here has this address: --host 0.0.0.0 listens at all that there are.",
-}
-_NO_ADDRESS = "Give an address of this machine with --host, one of IPv4 with -i4 and one of IPv6 with -i6."
-"""Hints for a sink that cannot listen."""
 
 
 class Sink:
@@ -141,7 +132,9 @@ class Sink:
         try:
             self._listening = Port(self.host, self.port, self, self._tls, self._ip_version)
         except (OSError, UnicodeError) as error:
-            raise _cannot_listen(self.host, self.port, error) from error
+            raise CannotListen(
+                address_of(self.host, self.port), reason_of(error), getattr(error, "errno", None)
+            ) from error
         self.port = self._listening.port
         return self
 
@@ -186,13 +179,6 @@ class Sink:
         if self._max_associations is not None and self.tally.associations >= self._max_associations:
             return _REJECT_LOCAL_LIMIT
         return None
-
-
-def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> UsageError:
-    """The error for an address at which the sink cannot listen."""
-    refusal = UsageError(f"cannot listen at {address_of(host, port)}: {reason_of(error)}")
-    refusal.hint = _NEXT_STEPS.get(error.errno or 0, _NO_ADDRESS) if isinstance(error, OSError) else _NO_ADDRESS
-    return refusal
 
 
 def _secured(options: TlsOptions | None) -> TlsAcceptor | None:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from asyncstore.cli.commands import COMMANDS, SEND
-from asyncstore.cli.completion import described, hint_of
-from asyncstore.cli.kinds import Text
+from asyncstore.cli.commands.completion import described, hint_of
 from asyncstore.cli.main import main
-from asyncstore.cli.options import NAMED_PEER, PEER
+from asyncstore.cli.options.command_table import COMMANDS, SEND
+from asyncstore.cli.options.kinds import Text
+from asyncstore.cli.options.rows import NAMED_PEER, PEER
 from peers.programs import find_program
 
 SHELLS = ("bash", "zsh", "fish")

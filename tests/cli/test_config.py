@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from asyncstore.cli.commands import COMMANDS, ECHO, SCAN, SEND, SINK, STATUS
-from asyncstore.cli.config import configured, default_path
-from asyncstore.cli.grammar import check, tokenize
 from asyncstore.cli.main import main
-from asyncstore.cli.options import (
+from asyncstore.cli.options.command_table import COMMANDS, ECHO, SCAN, SEND, SINK, STATUS
+from asyncstore.cli.options.configuration import configured, default_path
+from asyncstore.cli.options.grammar import check, tokenize
+from asyncstore.cli.options.rows import (
     ASSOCIATIONS,
     CALLED_AE_TITLE,
     CONFIG,
@@ -24,7 +24,7 @@ from asyncstore.cli.options import (
     TIMEOUT,
     VERBOSE,
 )
-from asyncstore.cli.tls_options import ADD_CERT_FILE, ENABLE_TLS
+from asyncstore.cli.options.tls_rows import ADD_CERT_FILE, ENABLE_TLS
 from asyncstore.errors import UsageError
 
 PEERS = """

@@ -6,14 +6,14 @@ import asyncio
 import subprocess
 import sys
 
-from asyncstore.cli.demo import _start_sink
+from asyncstore.cli.commands.demo import _start_sink
 from asyncstore.cli.main import main
 from cli.commands import asyncstore
 
 
 def test_a_sink_that_does_not_start_is_said_with_what_to_do(monkeypatch, capsys, tmp_path):
     process = subprocess.Popen([sys.executable, "-c", "print('no')"], stdout=subprocess.PIPE)
-    monkeypatch.setattr("asyncstore.cli.demo._start_sink", lambda _output: process)
+    monkeypatch.setattr("asyncstore.cli.commands.demo._start_sink", lambda _output: process)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert main(["demo"]) == 1
     assert capsys.readouterr().err == (

@@ -336,7 +336,7 @@ class TestInterrupts:
         assert trees.data_sets(tmp_path / "received") == trees.data_sets(good)
 
     @pytest.mark.parametrize(
-        "module", ["asyncstore.cli.main", "asyncstore.cli.options", "asyncstore.cli.sending", "uvloop"]
+        "module", ["asyncstore.cli.main", "asyncstore.cli.options.rows", "asyncstore.cli.commands.sending", "uvloop"]
     )
     async def test_it_ends_quietly_while_it_is_still_imported(self, module):
         code = f"""
@@ -509,7 +509,7 @@ class TestDryRun:
         assert done.out.splitlines()[-2:] == ["cannot be sent: 1 file", f"  1    {why}  such as {image}"]
 
     async def test_it_says_that_a_run_would_stop_at_what_cannot_be_sent(self, archive):
-        halts = "Without --no-halt (-nh) the run ends at the first of these: what stands behind it is not sent."
+        halts = "Without --no-halt (-nh) the run ends at the first of these, and the files behind it are not sent."
         done = await asyncstore("send", "--dry-run", "pacs.invalid", "104", archive)
         assert (done.returncode, done.out.splitlines()[-2:]) == (2, ["", halts])
         done = await asyncstore("send", "--dry-run", "pacs.invalid", "104", archive / "below")
@@ -517,7 +517,7 @@ class TestDryRun:
 
     async def test_it_finds_nothing_where_nothing_is(self, tmp_path):
         done = await asyncstore("send", "--dry-run", "pacs.invalid", "104", tmp_path)
-        assert (done.returncode, done.out) == (1, "no files were found in what was named\n")
+        assert (done.returncode, done.out) == (1, "no files were found\n")
 
 
 class TestEcho:

@@ -3,8 +3,8 @@
 import json
 
 import trees
-from asyncstore.cli.findings import Findings
-from asyncstore.cli.outlook import Outlook
+from asyncstore.cli.commands.findings import Findings
+from asyncstore.cli.commands.forecast import Forecaster
 from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.negotiation import Planned, listed
 from asyncstore.prepare.converter import ConversionOptions
@@ -22,8 +22,8 @@ def _instance(number, uid=None, **fields):
 
 async def _told(*batch, proposal=None, **options):
     pool = Pool(1)
-    outlook = Outlook(proposal, pool, ConversionOptions()) if proposal else None
-    findings = Findings(proposal or Planned(), outlook, **options)
+    forecaster = Forecaster(proposal, pool, ConversionOptions()) if proposal else None
+    findings = Findings(proposal or Planned(), forecaster, **options)
     await findings.add(batch)
     pool.close()
     return "\n".join(findings.report())

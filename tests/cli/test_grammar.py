@@ -1,4 +1,4 @@
-"""What the words of a command line mean: the rules of asyncstore.cli.grammar, on a table made for them."""
+"""What the words of a command line mean: the rules of asyncstore.cli.options.grammar, on a table made for them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.cli.command_files import expand
-from asyncstore.cli.grammar import Given, Layer, check, parse, tokenize
-from asyncstore.cli.kinds import Flag, Integer, Several, Text, Words
-from asyncstore.cli.table import Command, Group, Option, Parameter
+from asyncstore.cli.options.command_files import expand
+from asyncstore.cli.options.grammar import Given, Layer, check, parse, tokenize
+from asyncstore.cli.options.kinds import Flag, Integer, Several, Text, Words
+from asyncstore.cli.options.table import Command, Group, Option, Parameter
 from asyncstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ class TestEnvironment:
     @pytest.mark.parametrize("text", ["key", "a b c", " "])
     def test_too_few_and_too_many_words_are_refused(self, text):
         said = refusal(*self.LINE, ASYNCSTORE_TLS=text)
-        assert said == f"--tls from ASYNCSTORE_TLS: KEY CERTIFICATE cannot be had from {text!r}"
+        assert said == f"--tls from ASYNCSTORE_TLS: {text!r} does not hold KEY CERTIFICATE"
 
     def test_a_quote_that_is_not_closed_is_refused(self):
         assert refusal(*self.LINE, ASYNCSTORE_TLS="a 'b") == "--tls from ASYNCSTORE_TLS: a quote is not closed"

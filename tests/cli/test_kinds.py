@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from asyncstore.cli.kinds import AETitle, Choice, Integer, IntegerOrAuto, Seconds, Status
+from asyncstore.cli.options.kinds import AETitle, Choice, Integer, IntegerOrAuto, Seconds, Status
 
 
 @pytest.mark.parametrize(

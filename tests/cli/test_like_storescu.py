@@ -10,8 +10,8 @@ import subprocess
 
 import pytest
 
-from asyncstore.cli.commands import SEND
-from asyncstore.cli.grammar import check, tokenize
+from asyncstore.cli.options.command_table import SEND
+from asyncstore.cli.options.grammar import check, tokenize
 from asyncstore.errors import UsageError
 from peers.programs import find_program
 

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 import asyncstore
-from asyncstore.cli.commands import SEND
-from asyncstore.cli.grammar import parse
-from asyncstore.cli.log4cplus import loggers_of
-from asyncstore.cli.log_layouts import PatternLayout, SimpleLayout
-from asyncstore.cli.logs import logging_to
+from asyncstore.cli.logging.log4cplus import loggers_of
+from asyncstore.cli.logging.log_layouts import PatternLayout, SimpleLayout
+from asyncstore.cli.logging.logs import logging_to
+from asyncstore.cli.options.command_table import SEND
+from asyncstore.cli.options.grammar import parse
+from asyncstore.cli.text.hints import hint_of
 from asyncstore.errors import UsageError
 from peers.programs import find_program
 
@@ -241,7 +242,7 @@ class TestProperties:
             shown(path)
         place = f"{path}:3: log4cplus.appender.f.File"
         assert str(caught.value) == f"{place}: cannot write the log file /nowhere/x.log: No such file or directory"
-        assert caught.value.hint.endswith(f"or change line 3 of {path}.")
+        assert hint_of(caught.value).endswith(f"or change line 3 of {path}.")
 
     def test_a_file_is_rolled_at_its_size(self, file):
         path = file(
@@ -373,7 +374,7 @@ class TestDictConfig:
             shown(path)
         said = "Unable to configure handler 'c': cannot write the log file /nowhere/x.log: No such file or directory"
         assert str(caught.value) == f"{path}: {said}"
-        assert caught.value.hint.endswith(f"or name another file in {path}.")
+        assert hint_of(caught.value).endswith(f"or name another file in {path}.")
 
     @pytest.mark.parametrize("name", SAFE)
     def test_the_handlers_that_write_text_may_be_named(self, file, name):

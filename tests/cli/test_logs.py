@@ -8,9 +8,9 @@ import warnings
 
 import pytest
 
-from asyncstore.cli.commands import SEND
-from asyncstore.cli.grammar import parse
-from asyncstore.cli.logs import logging_to
+from asyncstore.cli.logging.logs import logging_to
+from asyncstore.cli.options.command_table import SEND
+from asyncstore.cli.options.grammar import parse
 from asyncstore.errors import UsageError
 
 pytestmark = pytest.mark.filterwarnings("always")

@@ -12,13 +12,13 @@ from importlib.metadata import version
 import pytest
 
 from asyncstore import __version__
-from asyncstore.cli.commands import COMMANDS, SEND
-from asyncstore.cli.config import configured
-from asyncstore.cli.grammar import check, tokenize
-from asyncstore.cli.help import Style, command_help, program_help, version_text
-from asyncstore.cli.kinds import Secret
 from asyncstore.cli.main import main
-from asyncstore.cli.options import PASSWORD
+from asyncstore.cli.options.command_table import COMMANDS, SEND
+from asyncstore.cli.options.configuration import configured
+from asyncstore.cli.options.grammar import check, tokenize
+from asyncstore.cli.options.kinds import Secret
+from asyncstore.cli.options.rows import PASSWORD
+from asyncstore.cli.text.help import Style, command_help, program_help, version_text
 from cli.commands import needs_a_full_device
 
 MANUAL = [
@@ -266,7 +266,7 @@ def test_processes_that_are_started_inherit_no_secret(monkeypatch, capfd):
     assert secrets == {"ASYNCSTORE_PASSWORD", "ASYNCSTORE_USE_PASSWD"}
     for name in secrets:
         monkeypatch.setenv(name, "geheim")
-    monkeypatch.setattr("asyncstore.cli.man.page", lambda: [str(subprocess.call(["env"]))])
+    monkeypatch.setattr("asyncstore.cli.commands.man.page", lambda: [str(subprocess.call(["env"]))])
     assert main(["man"]) == 0
     printed = capfd.readouterr().out
     assert "PATH=" in printed
@@ -276,7 +276,7 @@ def test_processes_that_are_started_inherit_no_secret(monkeypatch, capfd):
 def test_a_password_from_the_environment_is_used(monkeypatch):
     monkeypatch.setenv("ASYNCSTORE_PASSWORD", "geheim")
     found = []
-    monkeypatch.setattr("asyncstore.cli.echo.run", lambda parsed: found.append(parsed[PASSWORD]) or 0)
+    monkeypatch.setattr("asyncstore.cli.commands.echo.run", lambda parsed: found.append(parsed[PASSWORD]) or 0)
     assert main(["echo", "-usr", "me", "localhost", "1"]) == 0
     assert found == ["geheim"]
 
@@ -336,7 +336,7 @@ def test_an_error_that_is_not_standard_outputs_is_not_called_so(monkeypatch, cap
     def broken(_page):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("asyncstore.cli.man._text", broken)
+    monkeypatch.setattr("asyncstore.cli.text.man_page._text", broken)
     with pytest.raises(OSError, match="No space left"):
         main(["man"])
     assert not capsys.readouterr().err

@@ -6,9 +6,9 @@ from itertools import chain
 
 import pytest
 
-from asyncstore.cli.commands import COMMANDS, SEND
-from asyncstore.cli.grammar import parse
-from asyncstore.cli.options import DIMSE_TIMEOUT, INPUTS, LOG_LEVEL, MAX_PDU, RECURSE, SOCKET_TIMEOUT, TIMEOUT
+from asyncstore.cli.options.command_table import COMMANDS, SEND
+from asyncstore.cli.options.grammar import parse
+from asyncstore.cli.options.rows import DIMSE_TIMEOUT, INPUTS, LOG_LEVEL, MAX_PDU, RECURSE, SOCKET_TIMEOUT, TIMEOUT
 from asyncstore.errors import UsageError
 
 LINE = ("localhost", "104", "file")

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from asyncstore.cli.outcomes import OutcomeLines
+from asyncstore.cli.commands.outcomes import OutcomeLines
 from asyncstore.model import Outcome, Result
 
 

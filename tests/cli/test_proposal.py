@@ -12,9 +12,9 @@ import warnings
 import pytest
 
 import trees
-from asyncstore.cli.commands import SEND
-from asyncstore.cli.grammar import parse
 from asyncstore.cli.main import main
+from asyncstore.cli.options.command_table import SEND
+from asyncstore.cli.options.grammar import parse
 from asyncstore.cli.proposal import identity_of, proposal_of
 from asyncstore.errors import UsageError
 from asyncstore.negotiation import Planned, listed
@@ -219,8 +219,8 @@ async def test_a_peer_that_does_not_confirm_the_login_gets_nothing(tmp_path):
 
 _ASK = """
 import sys
-from asyncstore.cli.commands import SEND
-from asyncstore.cli.grammar import parse
+from asyncstore.cli.options.command_table import SEND
+from asyncstore.cli.options.grammar import parse
 from asyncstore.cli.proposal import identity_of
 from asyncstore.errors import UsageError
 try:

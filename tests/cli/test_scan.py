@@ -8,8 +8,8 @@ import pytest
 
 import trees
 from asyncstore import ConnectFailed, Instance, PairAnswer, Sender, Sink, listed
-from asyncstore.cli.commands import SCAN
-from asyncstore.cli.findings import Findings
+from asyncstore.cli.commands.findings import Findings
+from asyncstore.cli.options.command_table import SCAN
 from asyncstore.model import Unsendable
 from cli.commands import asyncstore, needs_a_full_device, running_sink
 from peers.hostile import running_hostile
@@ -64,7 +64,7 @@ class TestPlan:
 
     async def test_1_when_nothing_is_there(self, tmp_path):
         done = await asyncstore("scan", tmp_path)
-        assert (done.returncode, done.out) == (1, "no files were found in what was named\n")
+        assert (done.returncode, done.out) == (1, "no files were found\n")
 
     async def test_1_when_no_file_is_an_instance(self, tmp_path):
         trees.text_file(tmp_path)

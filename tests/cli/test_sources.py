@@ -7,11 +7,11 @@ import shlex
 
 import pytest
 
-from asyncstore.cli.commands import COMMANDS
-from asyncstore.cli.config import configured
-from asyncstore.cli.grammar import check, tokenize
-from asyncstore.cli.kinds import Address, Choice, Flag, Integer, IntegerOrAuto, Pair, Seconds, Several, Status
-from asyncstore.cli.options import CONFIG
+from asyncstore.cli.options.command_table import COMMANDS
+from asyncstore.cli.options.configuration import configured
+from asyncstore.cli.options.grammar import check, tokenize
+from asyncstore.cli.options.kinds import Address, Choice, Flag, Integer, IntegerOrAuto, Pair, Seconds, Several, Status
+from asyncstore.cli.options.rows import CONFIG
 
 CONFIGURABLE = [command for command in COMMANDS.values() if CONFIG in tuple(command.options())]
 PARAMETERS = {"send": ("host", "104", "f"), "echo": ("host", "104"), "scan": ("f",)}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from pydicom import Dataset, dcmread, dcmwrite
 
-from asyncstore.cli.commands import SEND
+from asyncstore.cli.options.command_table import SEND
 from differential.acceptors import accepts_only
 from differential.alike import assert_alike
 from differential.conversation import EXPLICIT_BIG

@@ -88,9 +88,8 @@ async def test_dcmtk_reads_and_sends_all_of_it(archive, files, tmp_path):
 
 def test_a_folder_that_is_not_empty_is_refused(tmp_path):
     (tmp_path / "somebody's").touch()
-    with pytest.raises(UsageError, match="not empty") as refusal:
+    with pytest.raises(UsageError, match="not empty"):
         write_archive(tmp_path)
-    assert refusal.value.hint
 
 
 def test_a_folder_that_cannot_be_created_is_refused(tmp_path):

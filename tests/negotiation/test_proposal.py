@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import HTJ2K, JPEG2000, HTJ2KLossless
 
-from asyncstore.cli.options import PROPOSE
+from asyncstore.cli.options.rows import PROPOSE
 from asyncstore.errors import UsageError
 from asyncstore.negotiation import Listed, Planned, carrier, listed, plan
 from asyncstore.negotiation.proposal import CHOICES, STORESCU_SOP_CLASSES

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from asyncstore import Result, Sender, Sink, UsageError
+from asyncstore.cli.text.hints import hint_of
 from asyncstore.errors import ConnectFailed
 from asyncstore.network.addresses import address_of, connect, listen
 from cli.commands import DEADLINE, asyncstore, finished, started
@@ -132,7 +133,7 @@ async def test_an_address_of_the_other_ip_version_is_no_peer(version, host, othe
         with pytest.raises(ConnectFailed) as failed:
             await connect(host, free_port(), GUARD, version)
     assert failed.value.cause == f"{host} is an IPv{other} address, and only IPv{version} is to be used"
-    assert failed.value.hint == f"-i{version} keeps to IPv{version}: -i0 takes whatever the host has."
+    assert hint_of(failed.value) == f"-i{version} keeps to IPv{version}: -i0 takes every address that the host has."
 
 
 async def test_a_name_without_an_address_of_the_ip_version_has_its_own_message(monkeypatch):
@@ -144,9 +145,9 @@ async def test_a_name_without_an_address_of_the_ip_version_has_its_own_message(m
         with pytest.raises(ConnectFailed) as failed:
             await connect("pacs", 104, GUARD, version)
         assert failed.value.cause == f"the host name 'pacs' cannot be resolved{words} (Name or service not known)"
-        assert ("-i0" in failed.value.hint) == has_hint
-        assert "Check how the host name is written" in failed.value.hint
-        assert "firewall" not in failed.value.hint
+        assert ("-i0" in hint_of(failed.value)) == has_hint
+        assert "Check how the host name is written" in hint_of(failed.value)
+        assert "firewall" not in hint_of(failed.value)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +167,8 @@ async def test_the_hint_for_an_unresolved_name_is_about_the_name(monkeypatch, ho
     for version in (None, 4):
         with pytest.raises(ConnectFailed) as failed:
             await connect(host, 104, GUARD, version)
-        assert hint in failed.value.hint
-        assert "firewall" not in failed.value.hint
+        assert hint in hint_of(failed.value)
+        assert "firewall" not in hint_of(failed.value)
 
 
 def test_there_are_two_ip_versions():
@@ -244,7 +245,7 @@ async def test_minus_i6_to_a_peer_that_has_only_ipv4(files):
         assert (await asyncstore("send", "-i6", "-i0", host, port, *files)).returncode == 0  # the last one counts
     assert refused.returncode == 1
     assert "127.0.0.1 is an IPv4 address, and only IPv6 is to be used" in refused.err
-    assert "-i6 keeps to IPv6: -i0 takes whatever the host has." in refused.err
+    assert "-i6 keeps to IPv6: -i0 takes every address that the host has." in refused.err
 
 
 # Silent peers ---------------------------------------------------------------------------------------------------------

@@ -170,7 +170,7 @@ async def test_the_time_for_the_answer_is_the_acse_timeout():
         assert late.value.seconds == 0.2
         assert late.value.awaited == "answer to the association request"
         assert late.value.problem == "no answer to the association request within 0.2 s"
-        assert "-ta" in late.value.hint
+        assert late.value.timeout == "acse"
         assert late.value.is_transient
 
 
@@ -193,7 +193,6 @@ async def test_an_identity_that_is_not_confirmed_as_wanted_ends_the_association_
         with pytest.raises(IdentityNotConfirmed) as refused:
             await Association.open("127.0.0.1", scp.port, CONTEXTS, AssociationOptions(identity=_IDENTITY))
         assert not refused.value.is_transient
-        assert "-rsp" in refused.value.hint
         (record,) = scp.associations
         assert record.aborted == (0, 0)
     assert "the user identity is not confirmed" in caplog.text
@@ -531,7 +530,6 @@ async def test_a_peer_that_answers_no_echo_is_not_blamed_for_breaking_the_protoc
         with pytest.raises(EchoRefused) as failed:
             await observed.association.echo()
         assert str(failed.value) == f"127.0.0.1:{scp.port}: the peer does not answer C-ECHO with success: {refusal}"
-        assert "scan --peer-check" in failed.value.hint
         assert not failed.value.is_transient
 
 
@@ -548,8 +546,7 @@ async def test_a_peer_that_errs_in_an_association_is_at_the_right_port():
     async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port) as observed:
         await until(lambda: observed.ends)
         assert isinstance(observed.association.error, ProtocolViolation)
-        assert "a mistake in the peer's program" in observed.association.error.hint
-        assert "port" not in observed.association.error.hint
+        assert observed.association.error.speaks_dicom
 
 
 async def test_an_echo_on_an_association_that_has_ended_raises_why():

@@ -50,7 +50,7 @@ class Peer:
                 self.bytes_sent, taken_at = self.bytes_sent + takes, self.now
             error = self.deadlines.overdue(self, self.requests, self.now)
             if error is not None:
-                return error.awaited, error.seconds, error.hint.rpartition("with ")[2]
+                return error.awaited, error.seconds, error.timeout
         return None
 
     def begin(self, name, *, is_complete=True):
@@ -108,7 +108,7 @@ def test_the_interval_is_a_part_of_the_shortest_limit(timeouts, interval):
 def test_a_peer_that_takes_nothing_exceeds_the_socket_timeout(dimse):
     peer = blocked(socket=60.0, dimse=dimse)
     assert peer.after(60) is None
-    assert peer.after(1) == (DATA, 60.0, "-ts.")
+    assert peer.after(1) == (DATA, 60.0, "socket")
 
 
 @pytest.mark.parametrize("dimse", [None, HOUR])
@@ -116,7 +116,7 @@ def test_a_peer_that_stops_taking_exceeds_the_socket_timeout(dimse):
     peer = blocked(socket=60.0, dimse=dimse)
     assert peer.after(100, every=50, takes=100) is None
     assert peer.after(60) is None
-    assert peer.after(1) == (DATA, 60.0, "-ts.")
+    assert peer.after(1) == (DATA, 60.0, "socket")
 
 
 def test_a_single_byte_is_enough_within_the_socket_timeout():
@@ -127,7 +127,7 @@ def test_a_single_byte_is_enough_within_the_socket_timeout():
 def test_less_than_a_pdu_is_not_enough_within_the_dimse_timeout(socket):
     peer = blocked(socket=socket, dimse=300.0)
     assert peer.after(300, every=30, takes=PDU // 11) is None
-    assert peer.after(1) == (NOTEWORTHY, 300.0, "-td.")
+    assert peer.after(1) == (NOTEWORTHY, 300.0, "dimse")
 
 
 @pytest.mark.parametrize("socket", [None, 60.0])
@@ -138,7 +138,7 @@ def test_a_pdu_in_parts_is_enough_within_the_dimse_timeout(socket):
 def test_a_peer_that_takes_nothing_exceeds_a_shorter_dimse_timeout():
     peer = blocked(socket=60.0, dimse=10.0)
     assert peer.after(10) is None
-    assert peer.after(1) == (NOTEWORTHY, 10.0, "-td.")
+    assert peer.after(1) == (NOTEWORTHY, 10.0, "dimse")
 
 
 @pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}, {"socket": 60.0, "dimse": 60.0}], ids=str)
@@ -169,7 +169,7 @@ def test_the_time_to_take_data_begins_when_the_link_blocks(timeouts):
 def test_a_response_has_the_dimse_timeout_or_else_the_socket_timeout(timeouts, limit):
     peer = awaiting(**timeouts)
     assert peer.after(limit) is None
-    assert peer.after(1) == (RESPONSE, limit, "-td.")
+    assert peer.after(1) == (RESPONSE, limit, "dimse")
 
 
 @pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}], ids=str)
@@ -178,7 +178,7 @@ def test_a_store_that_is_pending_is_not_answered(timeouts):
     for _ in range(6):
         assert peer.after(10) is None
         assert peer.answer(1, 0xFF00) is None
-    assert peer.after(1) == (RESPONSE, 60.0, "-td.")
+    assert peer.after(1) == (RESPONSE, 60.0, "dimse")
 
 
 def test_each_response_restarts_the_socket_timeout():
@@ -186,8 +186,8 @@ def test_each_response_restarts_the_socket_timeout():
     for message_id in (1, 2):
         assert peer.after(50) is None
         assert peer.answer(message_id)
-    assert peer.after(61) is None  # the last response counts from the look that found it
-    assert peer.after(1) == (RESPONSE, 60.0, "-td.")
+    assert peer.after(61) is None  # the last response counts from the look on that found it
+    assert peer.after(1) == (RESPONSE, 60.0, "dimse")
 
 
 def test_the_dimse_timeout_counts_for_each_request_alone():
@@ -195,7 +195,7 @@ def test_the_dimse_timeout_counts_for_each_request_alone():
     assert peer.after(50) is None
     assert peer.answer(2)
     assert peer.after(10) is None
-    assert peer.after(1) == (RESPONSE, 60.0, "-td.")
+    assert peer.after(1) == (RESPONSE, 60.0, "dimse")
 
 
 @pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}], ids=str)
@@ -206,7 +206,7 @@ def test_a_late_store_has_the_whole_timeout(timeouts):
     assert peer.after(HOUR) is None
     peer.begin("2")
     assert peer.after(60) is None
-    assert peer.after(1) == (RESPONSE, 60.0, "-td.")
+    assert peer.after(1) == (RESPONSE, 60.0, "dimse")
 
 
 @pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}, {"socket": 60.0, "dimse": 60.0}], ids=str)
@@ -225,4 +225,4 @@ def test_the_time_for_a_response_begins_after_a_slow_request(timeouts):
     assert peer.after(300, every=1, takes=2 * PDU) is None
     peer.is_blocked = False
     assert peer.after(59) is None
-    assert peer.after(3) == (RESPONSE, 60.0, "-td.")
+    assert peer.after(3) == (RESPONSE, 60.0, "dimse")

@@ -84,7 +84,7 @@ def test_a_display_for_a_pipe_does_not_import_rich():
     """Its import takes 25 to 50 ms."""
     program = """
 import io, sys
-import asyncstore.cli.sending
+import asyncstore.cli.commands.sending
 from asyncstore.observe.display import open_display, open_output
 from asyncstore.observe.summary import Ending, print_summary
 from asyncstore.observe.tally import Tally

@@ -140,7 +140,7 @@ def test_a_run_that_ended_before_the_walk_says_that_there_may_be_more_files():
     lines = _summary(*stored(2), not_sent(), interrupted=True, is_cut_short=True, details=("Every outcome: r.jsonl",))
     assert lines[-3:] == [
         "",
-        "There may be more files: those not found yet are counted nowhere, and no line of --json names them.",
+        "There may be more files: those not found yet are not counted, and have no outcome.",
         "Every outcome: r.jsonl",
     ]
     assert _summary(*stored(2), is_cut_short=True)[0] == "Stored 2 of 2 files found so far in 2.0 s."

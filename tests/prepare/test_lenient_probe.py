@@ -158,9 +158,9 @@ def test_a_file_without_an_instance_is_unsendable(name, reason):
 
 # Which files are wanted.
 
-_BARE_TOO = "which -f and +f (--read-file) take but +fo does not"
-_NAMES_NONE = "names no transfer syntax: +f (--read-file) recognises it"
-_NOT_BARE = "-f takes bare data sets only: +f (--read-file) takes both"
+_BARE_TOO = "without file meta information, which is not asked for"
+_NAMES_NONE = "names no transfer syntax, and it is not to be recognised"
+_NOT_BARE = "and only bare data sets are asked for"
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_a_response_decides(status, result, words):
         AssociationAborted("peer:104", 2, 6),
         AssociationReleased("peer:104"),
         AbortedHere("peer:104", "it was asked for"),
-        TimedOut("peer:104", "response", 5, "-td"),
+        TimedOut("peer:104", "response", 5, "dimse"),
     ],
 )
 def test_without_a_response_nobody_knows(error):

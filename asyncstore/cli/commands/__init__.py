@@ -1,0 +1,1 @@
+"""The commands: a module for each, and the modules that several of them share."""

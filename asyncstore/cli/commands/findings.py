@@ -1,0 +1,323 @@
+"""What the files of a command line hold: probed as for a run, counted by kind, printed as a table.
+
+Rules:
+
+1. The files are walked and probed exactly as in a run; no association is opened. Memory holds an entry for each kind of
+   file, however many files there are, and the UIDs in ``repeats``.
+2. The peer is assumed to accept the whole proposal. A data set that would have to be converted to a transfer syntax for
+   compressed pixel data is read, because it cannot be sent if it has pixel data.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.cli.commands.forecast import NOT_AT_ALL, Forecast, Forecaster
+from asyncstore.cli.engine import conversion_of, paths_of, walk_of
+from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
+from asyncstore.cli.file_format import format_of
+from asyncstore.cli.loop import every
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.text.hints import hints_for
+from asyncstore.cli.text.page import aligned, broken
+from asyncstore.cli.text.uid_names import uid_name
+from asyncstore.model import Instance
+from asyncstore.negotiation import Planned, pair_of, requests
+from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
+from asyncstore.observe.reasons import Detail, Reasons, selection
+from asyncstore.observe.repeats import MOST_UIDS, Repeats
+from asyncstore.observe.unusual_uids import first_unusual, warning_about
+from asyncstore.prepare.pool import Pool
+from asyncstore.protocol.associate import MOST_CONTEXTS
+from asyncstore.surveying import Survey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from asyncstore.cli.options.table import Parsed
+    from asyncstore.model import PairAnswer, Unsendable
+    from asyncstore.negotiation import Pair, Proposal
+    from asyncstore.observe.reasons import Group
+    from asyncstore.protocol.associate import ProposedContext
+
+_PLANNED = Planned()
+_MOST_REASONS = 20
+"""Most lines of reasons and examples. ``--json`` has them all."""
+_FRAME = 0.25
+"""Seconds between updates of the count."""
+
+
+async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
+    """Probe all files of the command line. On a terminal the count is shown meanwhile."""
+    invents = conversion_of(parsed).invent is not None
+    pool = Pool(parsed[opt.WORKERS], format_of(parsed))
+    forecaster = None if proposal == _PLANNED else Forecaster(proposal, pool, conversion_of(parsed))
+    findings = Findings(proposal, forecaster, counts_repeats=not invents and walk_of(parsed).repeat == 1)
+    counter = _Counter(findings, shown=sys.stderr.isatty() and parsed[opt.PROGRESS] != "off" and not parsed[opt.QUIET])
+    with paths_of(parsed) as paths, counter, every(_FRAME, counter.refresh):
+        survey = Survey(paths, walk_of(parsed), pool)
+        try:
+            async for batch in survey:
+                await findings.add(batch)
+        finally:
+            survey.close()
+            pool.close()
+    return findings
+
+
+class Found(NamedTuple):
+    """The instances of one pair of SOP class and transfer syntax.
+
+    Attributes:
+        pair: the pair, which needs a presentation context.
+        instances: how many there are.
+        answer: what would happen to them, in words, if that is known.
+        is_sendable: whether they can be sent, as far as is known.
+    """
+
+    pair: Pair
+    instances: int
+    bytes: int
+    answer: str | None
+    is_sendable: bool
+
+
+class Refused(NamedTuple):
+    """The files that cannot be sent for one reason, or for reasons that differ in their last details only.
+
+    Attributes:
+        reason: why, in words.
+        files: how many.
+        example: the path of one of them.
+    """
+
+    reason: str
+    files: int
+    example: str
+
+
+class _Counts:
+    """How many instances of a kind there are, and the bytes of their data sets."""
+
+    __slots__ = ("bytes", "instances")
+
+    def __init__(self) -> None:
+        self.instances = self.bytes = 0
+
+
+class Findings:
+    """What was found, counted by kind.
+
+    Args:
+        proposal: what a run would propose.
+        forecaster: forecasts what would happen to instances; ``None``: the report does not say.
+        counts_repeats: whether to report SOP instance UIDs that come more than once.
+
+    Attributes:
+        instances: how many instances were found.
+        unsendable: how many files hold nothing that could be sent.
+        answers: the peer's answer to each pair, if it was asked.
+        repeats: the instances whose SOP instance UID came before; ``None``: they are not reported.
+    """
+
+    def __init__(
+        self, proposal: Proposal = _PLANNED, forecaster: Forecaster | None = None, *, counts_repeats: bool = True
+    ) -> None:
+        self.instances = 0
+        self.unsendable = 0
+        self.answers: Mapping[Pair, PairAnswer] = {}
+        self._proposal = proposal
+        self._forecaster = forecaster
+        self._kinds: dict[tuple[Pair, str | None], _Counts] = {}
+        self._reasons = Reasons()
+        self._unusual: Instance | None = None
+        """The first instance with an unusual UID."""
+        self.repeats = Repeats() if counts_repeats else None
+
+    async def add(self, batch: Sequence[Instance | Unsendable]) -> None:
+        """Count a batch of what the survey found."""
+        instances = [item for item in batch if isinstance(item, Instance)]
+        if self.repeats is not None:
+            self.repeats.add(instances)
+        if self._unusual is None:
+            self._unusual = first_unusual(instances)
+        if self._forecaster is None:
+            self._count(instances, [Forecast(None)] * len(instances))
+        else:
+            self._count(instances, await self._forecaster.forecasts(instances))
+        for item in batch:
+            if not isinstance(item, Instance):
+                self.unsendable += 1
+                self._reasons.add(item.reason, item.path)
+
+    def _count(self, instances: Sequence[Instance], forecasts: Iterable[Forecast]) -> None:
+        self.instances += len(instances)
+        for item, (answer, reason) in zip(instances, forecasts, strict=True):
+            kind = pair_of(item.sop_class_uid, item.transfer_syntax_uid), answer
+            counts = self._kinds.get(kind)
+            if counts is None:
+                counts = self._kinds[kind] = _Counts()
+            counts.instances += 1
+            counts.bytes += item.length
+            if reason is not None:
+                self._reasons.add(reason, item.path)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the data sets of all instances."""
+        return sum(counts.bytes for counts in self._kinds.values())
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The pairs that need presentation contexts, the most frequent first."""
+        return list(dict.fromkeys(found.pair for found in self.found))
+
+    @property
+    def requests(self) -> Sequence[Sequence[ProposedContext]]:
+        """The contexts of each association request that is needed to propose them all."""
+        return [request.contexts for request in requests(self._proposal, self.pairs)]
+
+    @property
+    def found(self) -> list[Found]:
+        """The instances by their kinds, the most frequent first."""
+        kinds = sorted(self._kinds.items(), key=lambda item: -item[1].instances)
+        return [self._found(pair, answer, counts.instances, counts.bytes) for (pair, answer), counts in kinds]
+
+    def _found(self, pair: Pair, answer: str | None, count: int, size: int) -> Found:
+        said = self.answers.get(pair)
+        if said is not None:
+            return Found(pair, count, size, said.answer, said.is_accepted)
+        return Found(pair, count, size, answer, answer != NOT_AT_ALL)
+
+    @property
+    def refused(self) -> list[Refused]:
+        """The files that cannot be sent, the most frequent kind of reason first."""
+        return [
+            Refused(detail.reason, detail.files, detail.example)
+            for group in self._reasons.groups()
+            for detail in group.details or (Detail(group.text, group.files, group.example, group.text),)
+        ]
+
+    @property
+    def not_accepted(self) -> list[Found]:
+        """The instances that cannot be sent because their pair is not accepted or not proposed."""
+        return [found for found in self.found if not found.is_sendable]
+
+    @property
+    def sendable(self) -> int:
+        """How many instances can be sent, as far as known."""
+        return self.instances - sum(found.instances for found in self.not_accepted)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a command that found this."""
+        if not self.instances:
+            return EXIT_NOT_ATTEMPTED
+        return EXIT_NOT_STORED if self.unsendable or self.not_accepted else EXIT_OK
+
+    def report(self, before: str = "", after: str = "", width: int | None = None) -> Iterator[str]:
+        """The lines of the report for a page of this width; the first line stands between ``before`` and ``after``."""
+        if not self.instances and not self.unsendable:
+            yield "no files were found"
+            return
+        yield from broken(f"{printable(before)}{self._totals()}{after}", width)
+        if self._kinds:
+            yield ""
+            yield from aligned(self._kind_rows(), width)
+            yield ""
+            yield from broken(self._contexts(), width)
+        if self._unusual is not None:
+            yield ""
+            yield from broken(warning_about(self._unusual), width)
+        yield from self._repeats(width)
+        groups = self._reasons.groups()
+        if groups:
+            yield ""
+            yield f"cannot be sent: {counted(sum(group.files for group in groups), 'file')}"
+            yield from aligned(_reason_rows(groups), width)
+            for hint in hints_for(refused.reason for refused in self.refused):
+                yield from broken(hint, width)
+
+    def _repeats(self, width: int | None) -> Iterator[str]:
+        """Which instances have the SOP instance UID of an earlier one."""
+        count = self.repeats.count() if self.repeats is not None else 0
+        if self.repeats is None or not count:
+            return
+        known = "" if self.repeats.is_exact else f" among the first {format_count(MOST_UIDS)}"
+        have = "instances have" if count > 1 else "instance has"
+        what = f"{format_count(count)} {have} the SOP instance UID of an earlier one{known}"
+        yield ""
+        yield from broken(f"{what}: a peer keeps only one of those that share it", width)
+        examples = self.repeats.examples()
+        for earlier, path in examples:
+            yield f"  {printable(path)} and {printable(earlier)}"
+        if count > len(examples):
+            yield f"  and {format_count(count - len(examples))} more"
+
+    def _totals(self) -> str:
+        """How many instances were found, and how many would be sent if those are fewer."""
+        total = counted(self.instances, "instance")
+        lost = self.not_accepted if self._forecaster is not None else []
+        if not lost:
+            return f"{total}, {format_bytes(self.bytes)}"
+        size = self.bytes - sum(found.bytes for found in lost)
+        return f"{format_count(self.sendable)} of {total}, {format_bytes(size)}"
+
+    def _kind_rows(self) -> list[tuple[str, ...]]:
+        """A table: how many instances of which SOP class in which transfer syntax, and what would happen to them."""
+        column = ("is sent",) if self._forecaster is not None else ("peer",) if self.answers else ()
+        rows: list[tuple[str, ...]] = [("instances", "data", *column, "SOP class", "transfer syntax")]
+        for pair, count, size, answer, _ in self.found:
+            said = () if answer is None else (answer,)
+            rows.append((format_count(count), format_bytes(size), *said, *map(uid_name, pair)))
+        return rows
+
+    def _contexts(self) -> str:
+        """How many presentation contexts are needed."""
+        asked = self.requests
+        proposed = f"{counted(sum(map(len, asked)), 'presentation context')} to propose"
+        if self._forecaster is None:
+            proposed += ": one for each line, and what can be converted to"
+        if len(asked) == 1:
+            return proposed
+        return f"{proposed}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"
+
+
+def _reason_rows(groups: Sequence[Group]) -> list[tuple[str, ...]]:
+    """A table: how many files cannot be sent for which reason, and below each reason its details."""
+    rows: list[tuple[str, ...]] = []
+    for row in selection(groups, _MOST_REASONS):
+        if row.files is None:
+            rows[-1] = *rows[-1][:-1], f"such as {printable(row.text)}"
+        else:
+            indent = "  " if row.is_detail else ""
+            rows.append((format_count(row.files), "", f"{indent}{printable(row.text)}", ""))
+    return rows
+
+
+class _Counter:
+    """Shows the count on a terminal while files are probed, and removes it at the end."""
+
+    def __init__(self, findings: Findings, *, shown: bool) -> None:
+        self._findings = findings
+        self._shown = shown
+
+    def __enter__(self) -> None:
+        """Nothing is shown yet."""
+
+    def __exit__(self, *_: object) -> None:
+        self._write("")
+
+    def refresh(self) -> None:
+        """Show the count as it is now."""
+        self._write(f"{counted(self._findings.instances + self._findings.unsendable, 'file')} looked into")
+
+    def _write(self, text: str) -> None:
+        if not self._shown:
+            return
+        try:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+        except OSError:
+            self._shown = False

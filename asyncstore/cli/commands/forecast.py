@@ -1,0 +1,116 @@
+"""Whether instances would be sent as they are, converted, or not at all, if a peer accepted the whole proposal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.cli.text.uid_names import uid_name
+from asyncstore.model import Oddity, Reason, Unsendable
+from asyncstore.negotiation import UNCOMPRESSED, pair_of
+from asyncstore.negotiation.names import name_of
+from asyncstore.schedule.carriage import Carriage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from asyncstore.model import Instance
+    from asyncstore.negotiation import Pair, Proposal
+    from asyncstore.prepare.converter import ConversionOptions
+    from asyncstore.prepare.pool import Pool
+    from asyncstore.protocol.associate import ProposedContext
+
+NOT_AT_ALL = "not at all"
+
+
+class Forecast(NamedTuple):
+    """What would happen to an instance.
+
+    Attributes:
+        answer: in words; ``None``: unknown.
+        reason: why it cannot be sent, if it cannot.
+    """
+
+    answer: str | None
+    reason: str | None = None
+
+
+class _Doubt(NamedTuple):
+    """A conversion that may not be possible."""
+
+    instance: Instance
+    transfer_syntax_uid: str
+
+
+class Forecaster:
+    """Forecasts for instances. Each pair is judged as if it were the only one proposed.
+
+    Args:
+        proposal: the proposal, which does not depend on the transfer syntaxes of the files.
+        pool: the processes that read data sets, if that is needed.
+        options: how data sets would be converted.
+    """
+
+    def __init__(self, proposal: Proposal, pool: Pool, options: ConversionOptions) -> None:
+        self._proposal = proposal
+        self._pool = pool
+        self._options = options
+        self._targets: dict[Pair, str | None] = {}
+        """The transfer syntax in which each pair is sent."""
+        self._carriage = Carriage(proposal, (), ())
+        self._contexts: tuple[ProposedContext, ...] = ()
+        """The contexts of ``_carriage``. For most proposals they are the same for all pairs."""
+
+    async def forecasts(self, instances: Iterable[Instance]) -> list[Forecast]:
+        """The forecast for each. Some of their files may have to be read."""
+        forecasts = [self._forecast(instance) for instance in instances]
+        judged = iter(await self._judge([forecast for forecast in forecasts if isinstance(forecast, _Doubt)]))
+        return [forecast if isinstance(forecast, Forecast) else next(judged) for forecast in forecasts]
+
+    async def _judge(self, doubts: list[_Doubt]) -> list[Forecast]:
+        """The forecasts for which data sets have to be read."""
+        if not doubts:
+            return []
+        from asyncstore.prepare.conversion import Order  # noqa: PLC0415 - few command lines need it
+        from asyncstore.prepare.converter import settings_of  # noqa: PLC0415 - as above
+
+        orders = [Order(*doubt, doubt.instance.sop_instance_uid) for doubt in doubts]
+        found = await self._pool.judge(orders, settings_of(self._options))
+        return [_judged(*pair) for pair in zip(doubts, found, strict=True)]
+
+    def _forecast(self, instance: Instance) -> Forecast | _Doubt:
+        """The forecast for an instance, or the conversion on which it depends."""
+        pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
+        if pair not in self._targets:
+            self._targets[pair] = self._carriage_of(pair).transfer_syntax(pair)
+        target = self._targets[pair]
+        if target == instance.transfer_syntax_uid:
+            return Forecast("converted" if instance.oddities & Oddity.ODD_VALUES else "as it is")
+        if target is None:
+            return Forecast(NOT_AT_ALL, self._why_not(pair))
+        return Forecast("converted") if target in UNCOMPRESSED else _Doubt(instance, target)
+
+    def _carriage_of(self, pair: Pair) -> Carriage:
+        contexts = self._proposal.contexts([pair])
+        if contexts != self._contexts:
+            accepted = dict.fromkeys(
+                (one.abstract_syntax, syntax) for one in contexts for syntax in one.transfer_syntaxes
+            )
+            self._contexts, self._carriage = contexts, Carriage(self._proposal, contexts, accepted)
+        return self._carriage
+
+    def _why_not(self, pair: Pair) -> str:
+        """Why nothing of a pair can be sent."""
+        sop_class, transfer_syntax = map(uid_name, pair)
+        if any(one.abstract_syntax == pair[0] for one in self._proposal.contexts([pair])):
+            why = f"{transfer_syntax} is not proposed for {sop_class}, and compressed data sets are not converted"
+            kind = "compressed, and its transfer syntax is not proposed for its SOP class"
+            return Reason(why, kind, sop_class, transfer_syntax)
+        why = f"{sop_class} is not among the SOP classes proposed"
+        return Reason(why, "its SOP class is not among those proposed", sop_class)
+
+
+def _judged(doubt: _Doubt, found: Instance | Unsendable) -> Forecast:
+    """The forecast for an instance by the answer of a worker process."""
+    if not isinstance(found, Unsendable):
+        return Forecast("converted")
+    return Forecast(NOT_AT_ALL, f"only {name_of(doubt.transfer_syntax_uid)} is proposed for it, and {found.reason}")

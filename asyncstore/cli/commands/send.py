@@ -1,0 +1,19 @@
+"""``asyncstore send``: start a worker process, and import the engine while it starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncstore.cli.file_format import format_of
+from asyncstore.prepare.process import started_ahead
+
+if TYPE_CHECKING:
+    from asyncstore.cli.options.table import Parsed
+
+
+def run(parsed: Parsed) -> int:
+    """Run the command and return its exit code."""
+    with started_ahead(format_of(parsed)):
+        from asyncstore.cli.commands import sending  # noqa: PLC0415 - the worker starts meanwhile
+
+        return sending.run(parsed)

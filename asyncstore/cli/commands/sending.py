@@ -1,0 +1,275 @@
+"""A run of ``asyncstore send``: from options to the run, and from its outcomes to display, log and JSON lines.
+
+Rules:
+
+1. Outcomes come in batches. Each batch goes to the tally, to the JSON lines and to the lines about files. The display
+   samples the tally four times a second. The run never waits for it.
+2. If a line cannot be shown or written any more, it is dropped and the transfer goes on. Lost JSON lines change the
+   exit code.
+3. The first SIGINT or SIGTERM lets the files under way finish. The second ends the run at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import ExitStack
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from asyncstore import __version__
+from asyncstore.cli.commands.outcomes import OutcomeLines
+from asyncstore.cli.engine import paths_of, refuse_missing, renamer_of, sender_of, walk_of
+from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
+from asyncstore.cli.logging.logs import log_end, logging_to
+from asyncstore.cli.loop import every, interrupts, run_loop
+from asyncstore.cli.options import command_table as cmd
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.proposal import identity_of
+from asyncstore.cli.text.hints import hint_of, hints_for
+from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.named_files import interruptible
+from asyncstore.network.addresses import address_of
+from asyncstore.observe.display import LogLines, open_display, open_output
+from asyncstore.observe.formatting import counted, printable
+from asyncstore.observe.jsonlines import JsonLines
+from asyncstore.observe.summary import Ending, print_summary
+from asyncstore.observe.tally import Tally
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterable, Iterator
+
+    from asyncstore.cli.options.table import Parsed
+    from asyncstore.model import Outcome
+    from asyncstore.observe.display import Display
+    from asyncstore.observe.output import Output
+    from asyncstore.observe.tally import Reason
+    from asyncstore.protocol.associate import UserIdentity
+    from asyncstore.renaming import Renamer
+    from asyncstore.run import Run
+    from asyncstore.sender import Sender
+
+_FRAME = 0.25
+"""Seconds between samples of the run: often enough for a live display, and too seldom to cost much."""
+
+
+def run(parsed: Parsed) -> int:
+    """Send, or say what would be sent, and return the exit code."""
+    if parsed[opt.DRY_RUN]:
+        from asyncstore.cli.commands.dryrun import dry_run  # noqa: PLC0415 - few command lines need it
+
+        return run_loop(dry_run(parsed))
+    return run_loop(send(parsed, identity_of(parsed)))  # it asks for a password before anything else runs
+
+
+async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
+    """Store what the command line names and return the exit code."""
+    if not parsed[opt.NO_HALT]:
+        refuse_missing(parsed[opt.INPUTS])
+    output = open_output(sys.stderr, quiet=parsed[opt.QUIET])
+    with ExitStack() as stack:
+        paths = stack.enter_context(paths_of(parsed))
+        display = open_display(output, _title(parsed), _progress(parsed))
+        logger = stack.enter_context(logging_to(LogLines(display), parsed, "storescu"))
+        sender = sender_of(parsed, identity)  # before the display starts: it may ask for a key's password
+        json_lines = _json_lines(parsed, logger)
+        tally = Tally(monotonic(), counts_repeats=parsed[opt.REPEAT] == 1)
+        watch = _Watch(
+            display, tally, OutcomeLines(logger, halts=not parsed[opt.NO_HALT]), json_lines, renamer_of(parsed)
+        )
+        stack.enter_context(interrupts(watch.interrupt))  # from here on an interrupt ends in a summary
+        if json_lines is not None:
+            stack.enter_context(json_lines)
+            json_lines.start(parsed[opt.PEER], parsed[opt.PORT], __version__)
+        with display:
+            await _store(sender, parsed, paths, watch)
+        return _conclude(parsed, output, watch, logger)
+
+
+class _Watch:
+    """Watches a run: takes its outcomes, and knows how it ended.
+
+    Attributes:
+        display: the live display, or its substitute.
+        tally: the outcomes so far.
+        renamer: renames files by their outcomes; ``None``: files keep their names.
+        run: the run, once it has begun.
+        error: the error that ended it early.
+        signals: how many signals asked it to end.
+    """
+
+    def __init__(
+        self,
+        display: Display,
+        tally: Tally,
+        lines: OutcomeLines,
+        json_lines: JsonLines | None,
+        renamer: Renamer | None,
+    ) -> None:
+        self.display = display
+        self.tally = tally
+        self.json_lines = json_lines
+        self.renamer = renamer
+        self.run: Run | None = None
+        self.error: AsyncstoreError | None = None
+        self.signals = 0
+        self._lines = lines
+
+    def begin(self, run: Run) -> None:
+        """Watch this run. Stop it if a signal came before it began."""
+        self.run = run
+        if self.signals:
+            run.stop()
+
+    def add(self, batch: list[Outcome]) -> None:
+        """Take in outcomes."""
+        self.tally.add(batch)
+        self._lines.add(batch)
+        if self.json_lines is not None:
+            self.json_lines.outcomes(batch)
+
+    async def rename(self, batch: list[Outcome]) -> None:
+        """Rename these files by their outcomes. The run goes on meanwhile; the next batch waits."""
+        if self.renamer is not None:
+            self._lines.not_renamed(await asyncio.to_thread(self.renamer.add, batch))
+
+    def refresh(self) -> None:
+        """Show the progress of the run."""
+        if self.run is not None:
+            self.display.refresh(self.tally, self.run.progress(), monotonic())
+
+    def interrupt(self) -> None:
+        """End the run, gently the first time."""
+        self.signals += 1
+        self._lines.end()
+        if self.run is None:
+            return
+        if self.signals == 1:
+            self.run.stop()
+            self.display.notice("stopping: files under way are finished; Ctrl-C again aborts them")
+        else:
+            self.run.abort()
+            self.display.notice("aborting: files under way may be stored or not")
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether a failure ended the run while there was, or may have been, more to send."""
+        if self.run is None or not self.run.is_halted or self.signals:
+            return False
+        return bool(self.tally.withdrawn) or self.run.progress().is_cut_short
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code, once the run is over."""
+        if self.signals:
+            return EXIT_INTERRUPTED
+        if not self.tally.attempted:
+            return EXIT_NOT_ATTEMPTED
+        if self.tally.unstored or self.error is not None or (self.json_lines and self.json_lines.is_incomplete):
+            return EXIT_NOT_STORED
+        return EXIT_OK
+
+
+async def _store(sender: Sender, parsed: Parsed, paths: Iterable[str], watch: _Watch) -> None:
+    """Run the sender to its end."""
+    try:
+        async with sender:
+            run = sender.send(paths, walk_of(parsed))
+            watch.begin(run)
+            with every(_FRAME, watch.refresh):
+                async for batch in run.batches():
+                    watch.add(batch)
+                    await watch.rename(batch)
+            watch.refresh()
+    except AsyncstoreError as error:
+        watch.error = error
+
+
+def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Logger) -> int:
+    """Print the summary and the error, and end the JSON lines; the exit code."""
+    seconds = watch.tally.seconds(monotonic())
+    if watch.json_lines is not None:
+        watch.json_lines.summary(watch.tally, seconds, watch.exit_code)
+        watch.json_lines.close()  # some file systems report errors only now
+    if watch.error is None or watch.tally.attempted:
+        progress = watch.run.progress() if watch.run is not None else None
+        ending = Ending(
+            seconds,
+            progress.associations_opened if progress is not None else 0,
+            at_a_time=parsed[opt.ASSOCIATIONS],
+            interrupted=bool(watch.signals),
+            is_cut_short=progress is not None and progress.is_cut_short,
+            repeat=parsed[opt.REPEAT],
+            details=tuple(_details(parsed, watch)),
+        )
+        print_summary(output, watch.tally, ending)
+    if watch.error is not None:
+        log_end(logger, watch.error, parsed)
+        watch.display.log(f"{cmd.SEND.program}: {watch.error}", "red")
+        hint = hint_of(watch.error)
+        if hint is not None:
+            watch.display.log(hint)
+        if not watch.tally.attempted:
+            watch.display.log(f"Nothing was sent; {counted(watch.tally.done, 'file')} found by then.")
+    return watch.exit_code
+
+
+def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
+    """Further lines of the summary: what was left undone, and what to do next."""
+    if watch.is_halted:
+        goes_on = f"with {opt.NO_HALT.long} ({opt.NO_HALT.short}) it goes on."
+        yield f"Stopped at the first file that was not stored; {goes_on}"
+    if watch.renamer is not None and watch.renamer.failed:
+        yield f"{counted(watch.renamer.failed, 'file')} could not be renamed, and kept the name."
+    if watch.json_lines is not None and watch.json_lines.is_incomplete:
+        yield f"Not every outcome could be written to {parsed[opt.JSON]}, so the exit code is not 0: see above."
+    elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[opt.JSON] != opt.STANDARD_STREAM:
+        yield f"Every outcome: {parsed[opt.JSON]}"
+    yield from hints_for(text for reason in watch.tally.reasons for text in _texts_of(reason))
+    yield from _next_steps(parsed, watch.tally)
+
+
+def _texts_of(reason: Reason) -> Iterator[str]:
+    """All that is known of a reason: its text, and those of its details."""
+    yield reason.text
+    yield from (detail.reason for detail in reason.details)
+
+
+def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
+    """How to learn which files were not stored, and how to send the rest in another run."""
+    if tally.unstored > 1 and parsed[opt.JSON] is None:
+        yield f"Add {opt.JSON.long} FILE to have every file's outcome written there."
+    if not tally.unstored - tally.not_sent + tally.withdrawn:
+        return
+    if parsed[opt.FILES_FROM] is not None or not all(map(os.path.isdir, parsed[opt.INPUTS])):
+        return  # named files are not found under their new names
+    if parsed[opt.RENAME]:
+        yield "Run the same command again to send the rest: it passes over what is named .done."
+    elif tally.done > tally.unstored:
+        yield f"Add {opt.RENAME.long} ({opt.RENAME.short}): stored files become X.done, and later runs pass over them."
+
+
+def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:
+    """The file for JSON lines, if there is one."""
+    target = parsed[opt.JSON]
+    if target is None:
+        return None
+    try:
+        with interruptible():
+            return JsonLines.open(None if target == opt.STANDARD_STREAM else target, logger.error)
+    except OSError as error:
+        raise UsageError(f"{opt.JSON.long} {target}: cannot write it: {error.strerror}") from None
+
+
+def _progress(parsed: Parsed) -> opt.When:
+    """When to show progress; off if JSON lines go to the same terminal, because they would overwrite each other."""
+    is_written_over = parsed[opt.JSON] == opt.STANDARD_STREAM and sys.stdout.isatty()
+    return "off" if parsed[opt.QUIET] or is_written_over else parsed[opt.PROGRESS]
+
+
+def _title(parsed: Parsed) -> str:
+    """The title of the display."""
+    peer = address_of(printable(parsed[opt.PEER]), parsed[opt.PORT])
+    return f"asyncstore {__version__}: sending to {peer} ({parsed[opt.CALLED_AE_TITLE]})"

@@ -1,0 +1,1 @@
+"""Log records: which are shown or written, where and how."""

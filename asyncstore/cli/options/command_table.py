@@ -1,0 +1,355 @@
+"""The commands: which options each of them has, in the groups and the order of its help.
+
+``send`` has storescu's rows in the groups and the order of storescu's manual, and then a group of our own. Groups that
+several commands share are written once, above them.
+"""
+
+from __future__ import annotations
+
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import tls_rows as tls_opt
+from asyncstore.cli.options.kinds import Address, AETitle, Choice, Flag, Integer, Seconds, Status, Text
+from asyncstore.cli.options.table import Command, Example, Group, Option, Parameter
+
+# Options of the other commands ---------------------------------------------------------------------------------------
+
+COUNT = Option[int]("--count", Integer("N", 0), 4, "how many echoes to ask for; 0: until interrupted")
+INTERVAL = Option[float]("--interval", Seconds(), 1.0, "time from one echo to the next")
+SINK_PORT = Option[int]("--port", Integer("PORT", 0, 65535), 11112, "TCP port to listen on; 0: any that is free")
+SINK_HOST = Option[str](
+    "--host",
+    Text("ADDRESS"),
+    "127.0.0.1",
+    "address to listen on; 0.0.0.0: all",
+    shown_default="127.0.0.1, or ::1 with --ipv6",
+)
+SINK_AE_TITLE = Option[str | None](
+    "--aet", AETitle(), None, "accept only associations that call this AE title", shown_default="any"
+)
+OUTPUT = Option[str | None](
+    "--output", Text("DIRECTORY"), None, "keep what arrives in this directory", shown_default="discard it"
+)
+LATENCY = Option[float](
+    "--latency", Seconds(), 0.0, "wait this long before each response, as a slow archive would; 0.005: 5 ms"
+)
+STATUS = Option[int](
+    "--status",
+    Status(
+        {
+            "success": 0x0000,
+            "processing-failure": 0x0110,
+            "duplicate": 0x0111,
+            "not-authorized": 0x0124,
+            "out-of-resources": 0xA700,
+            "data-set-mismatch": 0xA900,
+            "coercion": 0xB000,
+            "cannot-understand": 0xC000,
+        }
+    ),
+    0x0000,
+    "status of every response: 0xNNNN, or a name like out-of-resources",
+    shown_default="success",
+)
+SINK_MAX_PDU = Option[int](
+    "--max-pdu", Integer("BYTES", 4096, 131072), 131072, "largest PDU to receive, 4096..131072", "-pdu"
+)
+MAX_ASSOCIATIONS = Option[int | None](
+    "--max-associations",
+    Integer("N", 1),
+    None,
+    "reject more associations than this at a time, with 'local limit exceeded'",
+    shown_default="unlimited",
+)
+SINK_ASYNC_OPS = Option[int](
+    "--async-ops",
+    Integer("N", 0, 65535),
+    0,
+    "asynchronous operations window to grant to requestors that propose one; 0: what they propose",
+)
+IDLE_TIMEOUT = Option[float](
+    "--idle-timeout",
+    Seconds(),
+    60.0,
+    "abort an association if no byte moves for this time while no response is due; 0: never",
+)
+GROUP_READABLE = Option[bool](
+    "--group-readable",
+    Flag(),
+    False,
+    "let the group read the kept files too (0640, and 0750 for a new directory)",
+    requires=("--output",),
+)
+KEEP = Option[bool]("--keep", Flag(), False, "keep the folder with the archive and what arrived")
+
+PEER_CHECK = Option[tuple[str, int] | None](
+    "--peer-check",
+    Address(),
+    None,
+    "negotiate the contexts with this peer, send nothing, and show what it accepts",
+    excludes=("--peer",),
+)
+CHECKED_PEER = opt.NAMED_PEER._replace(help="the same with the peer of this name in the configuration file")
+
+SCAN_PROGRESS = opt.PROGRESS._replace(help="auto and on show the count of files on terminals; off: none")
+SCAN_JSON = opt.JSON._replace(
+    help="write the plan as JSON, one object a line; -: standard output, in place of the text"
+)
+SHELL = Parameter[str](
+    "bash|zsh|fish", Choice("bash|zsh|fish", ("bash", "zsh", "fish")), "", "the shell to complete words in"
+)
+
+# Commands ------------------------------------------------------------------------------------------------------------
+
+_GENERAL = "general options"
+_NETWORK = "network options"
+_OURS = "options that storescu does not have"
+_ENVIRONMENT = (
+    "Options can also be given in the environment, as ASYNCSTORE_<LONG_NAME>: ASYNCSTORE_LOG_LEVEL=debug (not --peer, "
+    "--arguments and options that only print something). Flags take 1, true, yes or on, and 0, false, no or off; an "
+    "empty variable is ignored. --config FILE reads options from a TOML file: long names without the hyphens, numbers "
+    "as they are and texts in quotes, as in max-pdu = 32768, "
+    'no-halt = true or call = "PACS". The command line wins, then the environment.'
+)
+_END_OF_OPTIONS = (
+    "All words after -- are parameters, even if they begin with -, + or @. In a folder that somebody else filled, "
+    "write -- before a pattern like *, which may find a file named -lc or @words. Files that options name are trusted: "
+    "they can change what is done."
+)
+_PEERS = (
+    "--peer NAME takes host, port and options from the table [peers.NAME] of that file; without --config, of "
+    "~/.config/asyncstore/config.toml."
+)
+
+_LOGGING = (opt.QUIET, opt.VERBOSE, opt.DEBUG, opt.LOG_LEVEL, opt.LOG_CONFIG)
+_FILE_FORMAT = (opt.READ_FILE, opt.READ_FILE_ONLY, opt.READ_DATASET)
+_DIRECTORIES = (opt.SCAN_DIRECTORIES, opt.SCAN_PATTERN, opt.NO_RECURSE, opt.RECURSE)
+_TIMEOUTS = (opt.TIMEOUT, opt.SOCKET_TIMEOUT, opt.ACSE_TIMEOUT, opt.DIMSE_TIMEOUT)
+_INVENTIONS = (opt.INVENT_INSTANCE, opt.INVENT_SERIES, opt.INVENT_STUDY, opt.INVENT_PATIENT)
+_LISTS = (opt.FILES_FROM, opt.NULL)
+
+_IP_VERSION = Group(_NETWORK, (opt.IPV4, opt.IPV6, opt.IP_AUTO), "internet protocol version")
+_TITLES = Group(_NETWORK, (opt.CALLING_AE_TITLE, opt.CALLED_AE_TITLE), "application entity titles")
+_IDENTITY = Group(
+    _NETWORK,
+    (
+        opt.USER,
+        opt.PASSWORD,
+        opt.EMPTY_PASSWORD,
+        opt.ASK_PASSWORD,
+        opt.KERBEROS,
+        opt.SAML,
+        opt.JWT,
+        opt.POSITIVE_RESPONSE,
+    ),
+    "user identity negotiation",
+)
+_OTHER_NETWORK = "other network options"
+
+SEND = Command(
+    "send",
+    "send DICOM files and directories to a storage SCP; takes storescu's command lines",
+    (opt.PEER, opt.PORT, opt.INPUTS),
+    (
+        Group(_GENERAL, (opt.HELP, opt.VERSION, opt.ARGUMENTS, *_LOGGING, opt.VERBOSE_PC)),
+        Group("input options", _FILE_FORMAT, "input file format"),
+        Group("input options", (*_DIRECTORIES, opt.NO_RENAME, opt.RENAME), "input files"),
+        _IP_VERSION,
+        _TITLES,
+        Group(_NETWORK, (opt.CONFIG_FILE,), "association negotiation profile from a configuration file"),
+        Group(
+            _NETWORK,
+            (*opt.PROPOSE.values(), opt.REQUIRED, opt.COMBINE),
+            "proposed transmission transfer syntaxes (not with --config-file; default: what each file needs)",
+        ),
+        Group(_NETWORK, (opt.ENABLE_NEW_VR, opt.DISABLE_NEW_VR), "post-1993 value representations"),
+        Group(
+            _NETWORK,
+            (opt.COMPRESSION_LEVEL,),
+            "deflate compression level (only with --propose-deflated or --config-file)",
+        ),
+        _IDENTITY,
+        Group(
+            _NETWORK,
+            (
+                *_TIMEOUTS,
+                opt.MAX_PDU,
+                opt.MAX_SEND_PDU,
+                opt.REPEAT,
+                opt.ABORT,
+                opt.NO_HALT,
+                opt.UID_PADDING,
+                *_INVENTIONS,
+            ),
+            _OTHER_NETWORK,
+        ),
+        *tls_opt.TLS_GROUPS,
+        Group(
+            _OURS,
+            (
+                opt.ASSOCIATIONS,
+                opt.WORKERS,
+                opt.MAX_INFLATED,
+                opt.ASYNC_OPS,
+                *_LISTS,
+                opt.PROGRESS,
+                opt.JSON,
+                opt.DRY_RUN,
+                opt.CONFIG,
+                opt.NAMED_PEER,
+            ),
+        ),
+    ),
+    (
+        "A directory is sent with all files below it. Any word @FILE is replaced by the words in that file.",
+        _END_OF_OPTIONS,
+        _ENVIRONMENT,
+        _PEERS,
+        (
+            "Exit code: 0 every file is stored, 1 nothing could be attempted, 2 some file is not stored, or --json "
+            "could not be written to its end, 130 interrupted."
+        ),
+    ),
+    (
+        Example("send a folder, and go on when a file is refused", "asyncstore send -nh -aec PACS pacs 11112 /archive"),
+        Example("what would be sent?", "asyncstore send --dry-run pacs 11112 /archive"),
+        Example(
+            "only the files of a list, with a record of each outcome",
+            "asyncstore send -nh --files-from list --json run.jsonl pacs 11112",
+        ),
+        Example("the files of a folder, whatever their names begin with", "asyncstore send -nh -- pacs 11112 *"),
+        Example("over TLS", "asyncstore send +tls key.pem cert.pem +cf ca.pem pacs 2762 /archive"),
+        Example("to a peer of the configuration file", "asyncstore send --peer pacs1 /archive"),
+    ),
+)
+
+ECHO = Command(
+    "echo",
+    "ask a peer with C-ECHO whether it is there and how fast it answers",
+    (opt.PEER, opt.PORT),
+    (
+        Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG, opt.NAMED_PEER)),
+        _IP_VERSION,
+        _TITLES,
+        _IDENTITY,
+        Group(_NETWORK, _TIMEOUTS, _OTHER_NETWORK),
+        Group("echo options", (COUNT, INTERVAL)),
+        *tls_opt.TLS_GROUPS,
+    ),
+    (_ENVIRONMENT, _PEERS, "Exit code: 0 every echo was answered with success, 1 otherwise."),
+    (
+        Example("is the peer there, and does it know us?", "asyncstore echo -aet ME -aec PACS pacs 11112"),
+        Example(
+            "how fast does it answer over TLS?", "asyncstore echo --count 20 --interval 0.1 +tla +cf ca.pem pacs 2762"
+        ),
+    ),
+)
+
+SCAN = Command(
+    "scan",
+    "show what files and directories hold, which contexts they need, and which of these a peer accepts",
+    (opt.INPUTS,),
+    (
+        Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG)),
+        Group("input options", _FILE_FORMAT, "input file format"),
+        Group("input options", (*_DIRECTORIES, *_LISTS, opt.WORKERS), "input files"),
+        Group("output options", (SCAN_PROGRESS, SCAN_JSON)),
+        Group("peer options", (PEER_CHECK, CHECKED_PEER)),
+        _IP_VERSION,
+        _TITLES,
+        _IDENTITY,
+        Group(_NETWORK, (*_TIMEOUTS, opt.MAX_PDU), _OTHER_NETWORK),
+        *tls_opt.TLS_GROUPS,
+    ),
+    (
+        "A directory is scanned with all files below it. Nothing is sent.",
+        "Network and TLS options are for the peer that is asked.",
+        _END_OF_OPTIONS,
+        _ENVIRONMENT,
+        _PEERS,
+        (
+            "Exit code: 0 all files could be sent, 1 no instance was found or the peer could not be asked, 2 some file "
+            "cannot be sent or some context is not accepted."
+        ),
+    ),
+    (
+        Example("what is there?", "asyncstore scan /archive"),
+        Example("which of it does the peer accept?", "asyncstore scan --peer-check pacs 11112 /archive"),
+        Example("the same for programs", "asyncstore scan --json - --peer pacs1 /archive"),
+    ),
+)
+
+SINK = Command(
+    "sink",
+    "run a storage SCP for tests, which discards or keeps what it receives",
+    (),
+    (
+        Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG)),
+        Group(
+            _NETWORK,
+            (
+                opt.IPV4,
+                opt.IPV6,
+                opt.IP_AUTO,
+                SINK_HOST,
+                SINK_PORT,
+                SINK_AE_TITLE,
+                SINK_MAX_PDU,
+                MAX_ASSOCIATIONS,
+                SINK_ASYNC_OPS,
+                IDLE_TIMEOUT,
+            ),
+        ),
+        Group("behaviour", (OUTPUT, GROUP_READABLE, LATENCY, STATUS)),
+        *tls_opt.ACCEPTOR_TLS_GROUPS,
+    ),
+    (
+        "It runs until interrupted (Ctrl-C).",
+        _ENVIRONMENT,
+        "Exit code: 0 it was interrupted, 1 it could not listen, or not use its directory.",
+    ),
+    (
+        Example("keep what arrives", "asyncstore sink --output received"),
+        Example("be reachable from other machines", "asyncstore sink --host 0.0.0.0 --port 11112 --aet PACS"),
+        Example(
+            "play a slow, narrow, failing PACS", "asyncstore sink --latency 0.02 --max-associations 4 --status 0xA700"
+        ),
+        Example("over TLS", "asyncstore sink --port 2762 +tls key.pem cert.pem +cf ca.pem"),
+    ),
+)
+
+DEMO = Command(
+    "demo",
+    "send a synthetic archive to a sink on this machine and check what arrived",
+    (),
+    (Group("options", (opt.HELP, opt.ASSOCIATIONS, opt.PROGRESS, KEEP, opt.CONFIG)),),
+    (
+        _ENVIRONMENT,
+        "Exit code: 0 every instance arrived, 1 nothing could be attempted, 2 some instance did not arrive.",
+    ),
+    (Example("keep what was sent and what arrived", "asyncstore demo --keep"),),
+)
+
+COMPLETION = Command(
+    "completion",
+    "print a script that completes asyncstore's words in a shell",
+    (SHELL,),
+    (Group("options", (opt.HELP,)),),
+    examples=(
+        Example("bash", "asyncstore completion bash > ~/.local/share/bash-completion/completions/asyncstore"),
+        Example("zsh, into a directory of $fpath", "asyncstore completion zsh > ~/.zfunc/_asyncstore"),
+        Example("fish", "asyncstore completion fish > ~/.config/fish/completions/asyncstore.fish"),
+    ),
+)
+
+MAN = Command(
+    "man",
+    "print the manual page of all commands, for man(1)",
+    (),
+    (Group("options", (opt.HELP,)),),
+    examples=(
+        Example("read it", "asyncstore man | man -l -"),
+        Example("install it", "asyncstore man > ~/.local/share/man/man1/asyncstore.1"),
+    ),
+)
+
+COMMANDS = {command.name: command for command in (SEND, ECHO, SCAN, SINK, DEMO, COMPLETION, MAN)}

@@ -1,0 +1,253 @@
+"""The kinds of values of options and parameters: how many words, their names in the help, the meaning.
+
+A kind turns words into one typed value, or raises :class:`ValueError` with a readable clause ("12 is out of range
+(1..5)"). The caller adds the option's name.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+T_co = TypeVar("T_co", covariant=True)
+Word = TypeVar("Word", bound=str)
+
+_INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
+_AE_TITLE_LENGTH = 16
+"""PS3.5 table 6.2-1: an AE is at most 16 bytes."""
+_MOST_PORT = 65535
+
+
+class Kind(Protocol[T_co]):
+    """The type of one option's or parameter's value."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its words in the help. It takes as many words as it has names."""
+
+    def parse(self, words: Sequence[str]) -> T_co:
+        """The value of these words.
+
+        Raises:
+            ValueError: they are not valid; the message says why.
+        """
+
+
+class Flag:
+    """No word: the option is given or not."""
+
+    names = ()
+
+    def parse(self, words: Sequence[str]) -> bool:
+        """``True``: it was given."""
+        return not words
+
+
+class Text(NamedTuple):
+    """Any one word."""
+
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> str:
+        """The word itself."""
+        return words[0]
+
+
+class Secret(Text):
+    """One word that no message shows."""
+
+    __slots__ = ()
+
+
+class Pair(NamedTuple):
+    """Any two words."""
+
+    first: str
+    second: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Two words."""
+        return (self.first, self.second)
+
+    def parse(self, words: Sequence[str]) -> tuple[str, str]:
+        """The words themselves."""
+        return words[0], words[1]
+
+
+class Address:
+    """A host name or IP address, and a TCP port."""
+
+    names = ("PEER", "PORT")
+
+    def parse(self, words: Sequence[str]) -> tuple[str, int]:
+        """The host as it is and the port as a number."""
+        return words[0], Integer("PORT", 1, _MOST_PORT).parse(words[1:])
+
+
+class Several(NamedTuple):
+    """One word each time that the option is given; all of them count."""
+
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word a time."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The words themselves."""
+        return tuple(words)
+
+
+class Words(NamedTuple):
+    """All remaining words, for the last parameter."""
+
+    name: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One name for all."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The words themselves."""
+        return tuple(words)
+
+
+class AETitle:
+    """An application entity title (PS3.5 table 6.2-1, VR AE)."""
+
+    names = ("TITLE",)
+
+    def parse(self, words: Sequence[str]) -> str:
+        """The title without the spaces around it, which have no meaning (PS3.5 6.2)."""
+        title = words[0].strip(" ")
+        if not title:
+            raise ValueError("an AE title cannot be empty")
+        if not (title.isascii() and title.isprintable()) or "\\" in title:
+            raise ValueError(f"{words[0]!r} is no AE title: only ASCII characters without backslash are allowed")
+        if len(title) > _AE_TITLE_LENGTH:
+            raise ValueError(f"{title!r} is no AE title: {len(title)} characters, and {_AE_TITLE_LENGTH} are allowed")
+        return title
+
+
+class Integer(NamedTuple):
+    """A decimal integer in a range, ends included."""
+
+    name: str
+    low: int | None = None
+    high: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> int:
+        """The number."""
+        word = words[0]
+        if not _INTEGER.fullmatch(word):
+            raise ValueError(f"{word!r} is not an integer")
+        return _in_range(int(word), self.low, self.high)
+
+
+class IntegerOrAuto(NamedTuple):
+    """An integer in a range, or ``auto``, which is ``None``."""
+
+    name: str
+    low: int
+    high: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word."""
+        return (f"{self.name}|auto",)
+
+    def parse(self, words: Sequence[str]) -> int | None:
+        """The number, or ``None`` for ``auto``."""
+        word = words[0]
+        if word == "auto":
+            return None
+        if not _INTEGER.fullmatch(word):
+            raise ValueError(f"{word!r} is neither an integer nor auto")
+        return _in_range(int(word), self.low, self.high)
+
+
+class Seconds:
+    """A duration in seconds, decimals allowed, to the millisecond."""
+
+    names = ("SECONDS",)
+
+    def parse(self, words: Sequence[str]) -> float:
+        """The seconds."""
+        try:
+            seconds = float(words[0])
+        except ValueError:
+            seconds = math.nan
+        if not math.isfinite(seconds):
+            raise ValueError(f"{words[0]!r} is not a number of seconds")
+        return _in_range(round(seconds, 3), 0.0, None)
+
+
+class Choice(NamedTuple, Generic[Word]):
+    """One of a few words, in small letters or capitals."""
+
+    name: str
+    choices: tuple[Word, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word."""
+        return (self.name,)
+
+    def parse(self, words: Sequence[str]) -> Word:
+        """The word in small letters."""
+        for choice in self.choices:
+            if choice == words[0].lower():
+                return choice
+        raise ValueError(f"{words[0]!r} is none of {', '.join(self.choices)}")
+
+
+class Status(NamedTuple):
+    """A DIMSE status: four hexadecimal digits after ``0x``, or one of a few names."""
+
+    known: Mapping[str, int]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One word."""
+        return ("STATUS",)
+
+    def parse(self, words: Sequence[str]) -> int:
+        """The status as a number."""
+        word = words[0].lower()
+        if word in self.known:
+            return self.known[word]
+        if not re.fullmatch("0x[0-9a-f]{1,4}", word):
+            raise ValueError(f"{words[0]!r} is neither a status like 0xA700 nor one of {', '.join(self.known)}")
+        return int(word, 16)
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _in_range(number: Number, low: Number | None, high: Number | None) -> Number:
+    """The number.
+
+    Raises:
+        ValueError: it is out of range.
+    """
+    if (low is None or number >= low) and (high is None or number <= high):
+        return number
+    allowed = f"{low}..{high}" if high is not None else f"at least {low:g}"
+    raise ValueError(f"{number} is out of range ({allowed})")

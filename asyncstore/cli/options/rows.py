@@ -1,0 +1,391 @@
+"""The options of ``send``, and those it shares with other commands: one row each.
+
+Those of storescu have its names, ranges and defaults. Rows that mean the same in several commands are the same object.
+To add an option, write its row, put it into its group in :mod:`~asyncstore.cli.options.command_table`, and read
+``parsed[opt.ROW]`` where it matters. Nothing else lists the options.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from asyncstore.cli.options.kinds import AETitle, Choice, Flag, Integer, IntegerOrAuto, Pair, Secret, Text, Words
+from asyncstore.cli.options.table import Option, Parameter
+
+When = Literal["auto", "on", "off"]
+
+STANDARD_STREAM = "-"
+"""The name that stands for standard input or standard output instead of a file."""
+
+_MOST = 1024
+"""A larger number of associations or processes is a typing mistake."""
+
+TRANSFER_SYNTAX_CHOICES = (
+    ("-x=", "--propose-uncompr", "all uncompressed ones, explicit VR in this machine's byte order first"),
+    ("-xe", "--propose-little", "all uncompressed ones, explicit VR little endian first"),
+    ("-xb", "--propose-big", "all uncompressed ones, explicit VR big endian first"),
+    ("-xi", "--propose-implicit", "implicit VR little endian only"),
+    ("-xs", "--propose-lossless", "JPEG lossless, and all uncompressed ones"),
+    ("-xy", "--propose-jpeg8", "JPEG baseline (lossy, 8 bit), and all uncompressed ones"),
+    ("-xx", "--propose-jpeg12", "JPEG extended (lossy, 12 bit), and all uncompressed ones"),
+    ("-xv", "--propose-j2k-lossless", "JPEG 2000 lossless, and all uncompressed ones"),
+    ("-xw", "--propose-j2k-lossy", "JPEG 2000, and all uncompressed ones"),
+    ("-xt", "--propose-jls-lossless", "JPEG-LS lossless, and all uncompressed ones"),
+    ("-xu", "--propose-jls-lossy", "JPEG-LS near-lossless, and all uncompressed ones"),
+    ("-xm", "--propose-mpeg2", "MPEG2 main profile at main level only"),
+    ("-xh", "--propose-mpeg2-high", "MPEG2 main profile at high level only"),
+    ("-xn", "--propose-mpeg4", "MPEG-4 AVC/H.264 high profile, level 4.1, only"),
+    ("-xl", "--propose-mpeg4-bd", "MPEG-4 AVC/H.264 BD-compatible high profile, level 4.1, only"),
+    ("-x2", "--propose-mpeg4-2-2d", "MPEG-4 AVC/H.264 high profile, level 4.2, for 2D video only"),
+    ("-x3", "--propose-mpeg4-2-3d", "MPEG-4 AVC/H.264 high profile, level 4.2, for 3D video only"),
+    ("-xo", "--propose-mpeg4-2-st", "MPEG-4 AVC/H.264 stereo high profile, level 4.2, only"),
+    ("-x4", "--propose-hevc", "HEVC/H.265 main profile, level 5.1, only"),
+    ("-x5", "--propose-hevc10", "HEVC/H.265 main 10 profile, level 5.1, only"),
+    ("-xr", "--propose-rle", "RLE lossless, and all uncompressed ones"),
+    ("-xd", "--propose-deflated", "deflated explicit VR little endian, and all uncompressed ones"),
+    (None, "--propose-htj2k", "high-throughput JPEG 2000, and all uncompressed ones"),
+    (None, "--propose-htj2k-lossless", "high-throughput JPEG 2000 lossless, and all uncompressed ones"),
+    (None, "--propose-jpegxl", "JPEG XL, and all uncompressed ones"),
+)
+"""Short name, long name and meaning of the transfer syntaxes to propose. The negotiation room knows what each of them
+proposes."""
+
+# Parameters ----------------------------------------------------------------------------------------------------------
+
+PEER = Parameter[str]("peer", Text("peer"), "", "host name or IP address of the storage SCP", unless="--peer")
+PORT = Parameter[int]("port", Integer("port", 1, 65535), 0, "its TCP port", unless="--peer")
+INPUTS = Parameter[tuple[str, ...]](
+    "file-or-directory",
+    Words("file-or-directory"),
+    (),
+    "DICOM files, and directories that hold some",
+    repeats=True,
+    unless="--files-from",
+)
+
+# General options -----------------------------------------------------------------------------------------------------
+
+HELP = Option[bool]("--help", Flag(), False, "show this help and exit", "-h", exits=True)
+VERSION = Option[bool]("--version", Flag(), False, "show the versions of everything involved and exit", exits=True)
+ARGUMENTS = Option[bool](
+    "--arguments", Flag(), False, "show the command line after command files are expanded", line_only=True
+)
+QUIET = Option[bool](
+    "--quiet",
+    Flag(),
+    False,
+    "print nothing but usage errors; the exit code tells the result",
+    "-q",
+    alternatives="verbosity",
+)
+VERBOSE = Option[bool]("--verbose", Flag(), False, "print what is done, step by step", "-v", alternatives="verbosity")
+DEBUG = Option[bool]("--debug", Flag(), False, "print what helps to find a fault", "-d", alternatives="verbosity")
+LOG_LEVEL = Option[str | None](
+    "--log-level",
+    Choice("LEVEL", ("fatal", "error", "warn", "info", "debug", "trace")),
+    None,
+    "log from this level on: fatal, error, warn, info, debug or trace",
+    "-ll",
+    excludes=("--verbose", "--debug", "--quiet"),
+)
+VERBOSE_PC = Option[bool](
+    "--verbose-pc",
+    Flag(),
+    False,
+    "print the presentation contexts too",
+    "+v",
+    requires=("--verbose", "--debug", "--log-level", "--log-config"),
+)
+CONFIG = Option[str | None](
+    "--config",
+    Text("FILE"),
+    None,
+    "take options from this TOML file too",
+)
+NAMED_PEER = Option[str | None](
+    "--peer",
+    Text("NAME"),
+    None,
+    "use the peer of this name in the configuration file; leave out the parameters peer and port then",
+    line_only=True,
+)
+PROGRESS = Option[When](
+    "--progress",
+    Choice[When]("WHEN", ("auto", "on", "off")),
+    "auto",
+    "progress on standard error: auto and on show it live on terminals, elsewhere a line now and then; off: none",
+)
+
+# Options of the storage SCU, as in storescu's manual -----------------------------------------------------------------
+
+SCAN_DIRECTORIES = Option[bool](
+    "--scan-directories", Flag(), False, "scan directories as storescu does: without descending, unless +r", "+sd"
+)
+SCAN_PATTERN = Option[str | None](
+    "--scan-pattern",
+    Text("PATTERN"),
+    None,
+    "take those files of scanned directories whose names match: wildcards * ? [...]",
+    "+sp",
+    requires=("--scan-directories",),
+)
+NO_RECURSE = Option[bool](
+    "--no-recurse",
+    Flag(),
+    False,
+    "do not descend into directories within directories (default with +sd)",
+    "-r",
+    alternatives="recurse",
+)
+RECURSE = Option[bool](
+    "--recurse",
+    Flag(),
+    False,
+    "descend into the directories of scanned ones",
+    "+r",
+    alternatives="recurse",
+    requires=("--scan-directories",),
+)
+READ_FILE = Option[bool](
+    "--read-file",
+    Flag(),
+    False,
+    "take files with file meta information and bare data sets (default)",
+    "+f",
+    alternatives="file format",
+)
+READ_FILE_ONLY = Option[bool](
+    "--read-file-only", Flag(), False, "take files with file meta information only", "+fo", alternatives="file format"
+)
+READ_DATASET = Option[bool](
+    "--read-dataset",
+    Flag(),
+    False,
+    "take bare data sets only, without file meta information",
+    "-f",
+    alternatives="file format",
+)
+NO_RENAME = Option[bool](
+    "--no-rename", Flag(), False, "leave the names of files alone (default)", "-rn", alternatives="rename"
+)
+RENAME = Option[bool](
+    "--rename",
+    Flag(),
+    False,
+    "add .done to the names of files that were stored and .bad to those that were not; pass over .done next time",
+    "+rn",
+    alternatives="rename",
+)
+IPV4 = Option[bool]("--ipv4", Flag(), False, "use IPv4 only", "-i4", alternatives="IP version")
+IPV6 = Option[bool]("--ipv6", Flag(), False, "use IPv6 only", "-i6", alternatives="IP version")
+IP_AUTO = Option[bool](
+    "--ip-auto", Flag(), False, "use what the host name resolves to (default)", "-i0", alternatives="IP version"
+)
+CALLING_AE_TITLE = Option[str]("--aetitle", AETitle(), "STORESCU", "calling AE title: ours", "-aet")
+CALLED_AE_TITLE = Option[str]("--call", AETitle(), "ANY-SCP", "called AE title: the peer's", "-aec")
+CONFIG_FILE = Option[tuple[str, str] | None](
+    "--config-file",
+    Pair("FILE", "PROFILE"),
+    None,
+    "propose what this profile of an association configuration file says",
+    "-xf",
+    excludes=(*(name for _, name, _ in TRANSFER_SYNTAX_CHOICES[1:]), "--required", "--combine"),
+)
+"""It does not exclude ``-x=``: in storescu that is the default, given or not."""
+PROPOSE = {
+    name: Option[bool](name, Flag(), False, text, short, alternatives="proposed transfer syntaxes")
+    for short, name, text in TRANSFER_SYNTAX_CHOICES
+}
+"""A row for each choice of a transfer syntax to propose, by its long name."""
+REQUIRED = Option[bool](
+    "--required",
+    Flag(),
+    False,
+    "propose only the SOP classes of the files (default with these options: storescu's 64)",
+    "-R",
+)
+COMBINE = Option[bool]("--combine", Flag(), False, "propose all transfer syntaxes of a SOP class in one context", "+C")
+ENABLE_NEW_VR = Option[bool](
+    "--enable-new-vr", Flag(), False, "send UN and UT elements as such (default)", "+u", alternatives="new VRs"
+)
+DISABLE_NEW_VR = Option[bool](
+    "--disable-new-vr",
+    Flag(),
+    False,
+    "send elements of VRs that are younger than 1993 as OB",
+    "-u",
+    alternatives="new VRs",
+)
+COMPRESSION_LEVEL = Option[int](
+    "--compression-level",
+    Integer("LEVEL", 0, 9),
+    6,
+    "how hard to deflate: 0 not at all, 1 fast, 9 best",
+    "+cl",
+    requires=("--propose-deflated", "--config-file"),
+)
+USER = Option[str | None](
+    "--user", Text("NAME"), None, "log in at the peer as this user", "-usr", alternatives="identity"
+)
+PASSWORD = Option[str | None](
+    "--password",
+    Secret("PASSWORD"),
+    None,
+    "log in with this password; in ASYNCSTORE_PASSWORD no other user sees it",
+    "-pwd",
+    requires=("--user",),
+    alternatives="identity password",
+)
+EMPTY_PASSWORD = Option[bool](
+    "--empty-password",
+    Flag(),
+    False,
+    "log in with an empty password",
+    "-epw",
+    requires=("--user",),
+    alternatives="identity password",
+)
+ASK_PASSWORD = Option[bool](
+    "--ask-password",
+    Flag(),
+    False,
+    "ask for the password on the terminal",
+    requires=("--user",),
+    alternatives="identity password",
+)
+KERBEROS = Option[str | None](
+    "--kerberos", Text("FILE"), None, "log in with the Kerberos ticket in this file", "-kt", alternatives="identity"
+)
+SAML = Option[str | None](
+    "--saml", Text("FILE"), None, "log in with the SAML assertion in this file", alternatives="identity"
+)
+JWT = Option[str | None](
+    "--jwt", Text("FILE"), None, "log in with the JSON web token in this file", alternatives="identity"
+)
+POSITIVE_RESPONSE = Option[bool](
+    "--pos-response",
+    Flag(),
+    False,
+    "send nothing unless the peer confirms the login",
+    "-rsp",
+    requires=("--user", "--kerberos", "--saml", "--jwt"),
+)
+TIMEOUT = Option[int | None](
+    "--timeout",
+    Integer("SECONDS", 1),
+    None,
+    "give up connecting after this time",
+    "-to",
+    shown_default="unlimited",
+)
+SOCKET_TIMEOUT = Option[int](
+    "--socket-timeout",
+    Integer("SECONDS", -1),
+    60,
+    "give up a connection on which no byte moves for this time; 0: never",
+    "-ts",
+)
+ACSE_TIMEOUT = Option[int](
+    "--acse-timeout",
+    Integer("SECONDS", 1),
+    30,
+    "give up waiting for an answer about an association after this time",
+    "-ta",
+)
+DIMSE_TIMEOUT = Option[int | None](
+    "--dimse-timeout",
+    Integer("SECONDS", 1),
+    None,
+    "give up waiting for the response to a request after this time",
+    "-td",
+    shown_default="while the peer is silent: that of -ts",
+)
+MAX_PDU = Option[int](
+    "--max-pdu", Integer("BYTES", 4096, 131072), 16384, "largest PDU to receive, 4096..131072", "-pdu"
+)
+MAX_SEND_PDU = Option[int | None](
+    "--max-send-pdu",
+    Integer("BYTES", 4096, 131072),
+    None,
+    "send no larger PDUs than this, even if the peer takes them: 4096..131072",
+)
+REPEAT = Option[int]("--repeat", Integer("NUMBER", 1), 1, "store every file this many times")
+ABORT = Option[bool]("--abort", Flag(), False, "end associations by aborting them")
+NO_HALT = Option[bool](
+    "--no-halt", Flag(), False, "go on when a file cannot be stored (default: stop at the first)", "-nh"
+)
+UID_PADDING = Option[bool](
+    "--uid-padding", Flag(), False, "accept UIDs that are padded with spaces (always done)", "-up"
+)
+INVENT_INSTANCE = Option[bool](
+    "--invent-instance",
+    Flag(),
+    False,
+    "give each instance a new SOP instance UID, in new series, studies and patients",
+    "+II",
+)
+INVENT_SERIES = Option[int](
+    "--invent-series", Integer("NUMBER", 1), 100, "the same, with a new series after so many instances", "+IR"
+)
+INVENT_STUDY = Option[int](
+    "--invent-study", Integer("NUMBER", 1), 50, "the same, with a new study after so many series", "+IS"
+)
+INVENT_PATIENT = Option[int](
+    "--invent-patient", Integer("NUMBER", 1), 25, "the same, with a new patient after so many studies", "+IP"
+)
+LOG_CONFIG = Option[str | None](
+    "--log-config",
+    Text("FILE"),
+    None,
+    "log as this file says: log4cplus properties, or Python's dictConfig in TOML or JSON",
+    "-lc",
+    excludes=("--log-level", "--verbose", "--debug", "--quiet"),
+)
+
+# Our own options -----------------------------------------------------------------------------------------------------
+
+ASSOCIATIONS = Option[int | None](
+    "--associations",
+    IntegerOrAuto("N", 1, _MOST),
+    None,
+    "associations that store at the same time",
+    shown_default="auto",
+)
+WORKERS = Option[int | None](
+    "--workers",
+    Integer("N", 1, _MOST),
+    None,
+    "processes that read the heads of files",
+    shown_default="by the number of cores",
+)
+MAX_INFLATED = Option[int](
+    "--max-inflated",
+    Integer("BYTES", 1),
+    1 << 28,
+    "convert no deflated data set that inflates to more bytes than this; each worker holds as many in memory",
+)
+ASYNC_OPS = Option[int](
+    "--async-ops",
+    Integer("N", 0, 65535),
+    1,
+    "asynchronous operations window to propose: outstanding requests in one association; 0: unlimited",
+)
+FILES_FROM = Option[str | None](
+    "--files-from",
+    Text("FILE"),
+    None,
+    "take also the files whose names stand in this file, one a line; -: standard input",
+)
+NULL = Option[bool](
+    "--null",
+    Flag(),
+    False,
+    "names in --files-from end with a zero byte, as find -print0 writes them",
+    requires=("--files-from",),
+)
+JSON = Option[str | None](
+    "--json", Text("FILE"), None, "write one JSON object a line for every file and the summary; -: standard output"
+)
+DRY_RUN = Option[bool](
+    "--dry-run", Flag(), False, "show what would be sent and in which contexts, and send nothing", excludes=("--json",)
+)

@@ -1,0 +1,42 @@
+"""Parse a user's TOML and JSON in bounded time, or raise a ValueError that says why not in one line."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_DEEPEST = 64
+"""Most parts of a dotted key: the time of tomllib grows with their square."""
+_TOO_DEEP = "it is nested too deeply"
+
+
+def parsed_toml(content: bytes) -> tuple[dict[str, Any], str]:
+    """The table in a TOML file, and its text.
+
+    Raises:
+        ValueError: it is not TOML.
+    """
+    import tomllib  # noqa: PLC0415 - few command lines need it
+
+    text = content.decode("utf-8-sig")
+    if max(piece.count(".") for piece in re.split("[,=\n]", text)) > _DEEPEST:
+        raise ValueError(_TOO_DEEP)
+    try:
+        return tomllib.loads(text), text
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+
+
+def parsed_json(content: bytes) -> object:
+    """The value in a JSON file.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    import json  # noqa: PLC0415 - as above
+
+    try:
+        value: object = json.loads(content.decode("utf-8-sig"))
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    return value

@@ -1,0 +1,29 @@
+"""Suggestions for unknown words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+_TELLING = 4
+"""A word of at least so many letters may be the beginning of another one."""
+_FEW = 3
+"""The most words that are suggested: more would not help."""
+
+
+def closest(word: str, known: Iterable[str]) -> list[str]:
+    """The known words that begin with this one, if they are few; otherwise the most similar one, if there is one."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+
+    known = list(known)
+    begun = sorted(each for each in known if each.startswith(word)) if len(word) >= _TELLING else []
+    return begun if 0 < len(begun) <= _FEW else get_close_matches(word, known, n=1)
+
+
+def did_you_mean(meant: Iterable[str]) -> str:
+    """The end of a complaint: the suggestions, if there are any."""
+    names = " or ".join(meant)
+    return f", did you mean {names}?" if names else ""

@@ -1,0 +1,1 @@
+"""The texts that a command line prints: help, the man page, hints."""

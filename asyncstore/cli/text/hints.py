@@ -1,0 +1,208 @@
+"""What to do about an error: the rooms below carry facts, and only this module knows the options that help.
+
+Rules:
+
+1. Every option that a hint names exists; a test reads this file for that.
+2. A hint is for a person at a command line. Nothing is decided by its text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asyncstore import errors
+from asyncstore.errors import ConnectProblem, TlsMistake, TlsReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from asyncstore.errors import AsyncstoreError
+
+_LOG = "Ask the peer's administrator what its log says."
+_REJECTED: Mapping[tuple[int, int], str] = {
+    (1, 1): _LOG,
+    (1, 3): "Register our AE title at the peer, or give one that it knows with -aet.",
+    (1, 7): "Give the peer's own AE title with -aec.",
+    (2, 1): _LOG,
+    (3, 1): "Try again later, or with fewer --associations.",
+    (3, 2): "Use fewer --associations, or raise the peer's limit.",
+}
+"""By source and reason of A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
+
+_CHECK_PEER = "Check the host name and the port, that the peer is running, and that no firewall stands between."
+_CHECK_NAME = "Check how the host name is written, or give its IP address."
+_CHECK_NAME_SERVER = "Check that this machine reaches its name server, or give the host's IP address."
+
+_WRONG_PORT = "Perhaps it speaks TLS on this port (+tls, +tla), or is no DICOM peer at all."
+
+_TIMEOUTS = {"connect": "-to", "socket": "-ts", "acse": "-ta", "dimse": "-td"}
+"""The options that set the fields of :class:`~asyncstore.network.timeouts.Timeouts`."""
+
+_PEER_VIOLATED = "The peer's program or its settings are wrong: tell its administrator. -d shows what was agreed."
+_SPEAKS_TLS = "It speaks TLS on this port: use TLS with +tls, or with +tla if it wants no certificate of ours."
+_NO_DICOM_PORT = "Check that the port is the peer's DICOM port, not its web server's."
+
+_NO_ECHO = (
+    "It may store all the same: scan --peer-check asks which contexts it accepts, and send sends. Ask its "
+    "administrator who may use C-ECHO."
+)
+_NO_CONFIRMATION = "Peers that do not know user identities confirm none: leave out -rsp to send all the same."
+
+_TLS: Mapping[TlsReason, str] = {
+    TlsReason.UNTRUSTED: (
+        "With +cf, give the certificate of the authority that signed it, or the peer's own if nobody did. -ic takes "
+        "any certificate."
+    ),
+    TlsReason.NOT_IN_FORCE: "Its owner has to renew it, unless the clock of this machine is wrong.",
+    TlsReason.NO_REVOCATION_LIST: "Give the revocation list of each of its issuers with +crl.",
+    TlsReason.REVOKED: (
+        "Its owner has to get a new one. Until then somebody else may be using it. If it was revoked by mistake, its "
+        "authority has to publish another list (+crl)."
+    ),
+    TlsReason.WRONG_USE: (
+        "Its owner needs one whose extended key usage has serverAuth where it accepts, clientAuth where it requests."
+    ),
+    TlsReason.WRONG_HOST: "Use the host name that it was made for. --no-verify-hostname takes it all the same.",
+    TlsReason.TOO_WEAK: "A retired profile (+py, +px) takes weaker ones; better is a new certificate.",
+    TlsReason.NO_CERTIFICATE_OF_PEER: "-vc takes peers that show none, -ic takes any.",
+    TlsReason.NO_CERTIFICATE_OF_OURS: "Give our private key and certificate with +tls KEY CERTIFICATE.",
+    TlsReason.OURS_UNKNOWN: "The peer has to know our certificate's authority; its log says more.",
+    TlsReason.OURS_NOT_IN_FORCE: "Get a new one from its authority, and give it with +tls KEY CERTIFICATE.",
+    TlsReason.PLAIN_PEER: "Leave out +tls and +tla for plain TCP, or give the port where it speaks TLS.",
+    TlsReason.NO_COMMON_VERSION: (
+        "Older peers need a retired profile, as +px with TLS 1.0 and 1.1; newer ones may need the default, +pg, with "
+        "1.3. +ph lists them all."
+    ),
+    TlsReason.NO_COMMON_CIPHER_SUITE: (
+        "+ph lists the cipher suites of each profile: older peers need those of a retired one (+px, +pa), newer ones "
+        "those of the default (+pg). +cs adds a single one."
+    ),
+    TlsReason.SERVER_NAME: "--request-sni sends another name, --no-sni sends none.",
+    TlsReason.INTERRUPTED: (
+        "Perhaps it speaks no TLS on this port, or does not accept our certificate: its log says more."
+    ),
+}
+
+_TLS_SETTINGS = {
+    "key": "+tls (--enable-tls)",
+    "certificate": "+tls (--enable-tls)",
+    "trusted": "+cf (--add-cert-file)",
+    "trusted_directories": "+cd (--add-cert-dir)",
+    "revocation_lists": "+crl (--add-crl-file)",
+    "cipher_suites": "+cs (--cipher)",
+    "server_name": "--request-sni",
+    "dh_parameters": "+dp (--dhparam)",
+    "new_seed": "+ws (--write-seed) or +wf (--write-seed-file)",
+}
+"""The options that set the fields of :class:`~asyncstore.network.tls.TlsOptions`."""
+
+_TLS_MISTAKES: Mapping[TlsMistake, str] = {
+    TlsMistake.WRONG_PASSWORD: "+pw (--use-passwd) or ASYNCSTORE_USE_PASSWD gives another password.",
+    TlsMistake.NOT_DER: "Leave out -der (--der-keys) to read PEM files.",
+    TlsMistake.IS_DER: "-der (--der-keys) reads DER.",
+    TlsMistake.NO_KEY: "Give both with +tls (--enable-tls) KEY CERTIFICATE.",
+    TlsMistake.NOTHING_TRUSTED: (
+        "Name the authority's certificate, or the peer's own, with +cf (--add-cert-file) or +cd (--add-cert-dir). "
+        "-ic (--ignore-peer-cert) takes any certificate."
+    ),
+    TlsMistake.UNKNOWN_CIPHER_SUITE: "+cc (--list-ciphers) lists the cipher suites.",
+}
+
+_CANNOT_LISTEN = {
+    "EADDRINUSE": "Another program listens there: end it, or choose another port with --port; 0 takes a free one.",
+    "EACCES": "Ports this low are for privileged users: choose another one with --port; 0 takes a free one.",
+    "EADDRNOTAVAIL": "No network interface here has this address: --host 0.0.0.0 listens at all that there are.",
+}
+_NO_ADDRESS = "Give an address of this machine with --host, one of IPv4 with -i4 and one of IPv6 with -i6."
+
+REASONS = {
+    "a data set without file meta information, which is not asked for": (
+        "-f and +f (--read-file) take data sets without file meta information, +fo (--read-file-only) does not."
+    ),
+    "its file meta information names no transfer syntax": (
+        "+f (--read-file) recognises the transfer syntax where none is named, +fo (--read-file-only) does not."
+    ),
+    "only bare data sets are asked for": (
+        "-f takes bare data sets only, +f (--read-file) takes files with file meta information as well."
+    ),
+    "its data set inflates to more than": "--max-inflated allows larger data sets.",
+    "the SOP class is not among those proposed": "-R, or no -x option at all, proposes the SOP classes of the files.",
+}
+"""Parts of an outcome's reason, and the options that let such files be sent."""
+
+
+def hint_of(error: AsyncstoreError) -> str | None:
+    """What the user can do about an error, in one line; ``None`` if nothing general can be said.
+
+    Errors that the command line itself raises carry their hint as a note (:meth:`BaseException.add_note`).
+    """
+    notes: list[str] = getattr(error, "__notes__", [])
+    if notes:
+        return " ".join(notes)
+    for kind, of_kind in _HINTS.items():
+        if isinstance(error, kind):
+            return of_kind(error)
+    return None
+
+
+def hints_for(reasons: Iterable[str]) -> Iterator[str]:
+    """The advice for files that were not sent for these reasons, each once."""
+    told = list(reasons)
+    for fact, advice in REASONS.items():
+        if any(fact in reason for reason in told):
+            yield advice
+
+
+def _connect_failed(error: errors.ConnectFailed) -> str:
+    if error.reason is ConnectProblem.NAME_NOT_RESOLVED_NOW:
+        return _CHECK_NAME_SERVER
+    keeps_to = f"-i{error.ip_version} keeps to IPv{error.ip_version}: -i0 takes every address that the host has."
+    if error.reason is ConnectProblem.OTHER_IP_VERSION:
+        return keeps_to
+    check = _CHECK_NAME if error.reason is ConnectProblem.NAME_UNKNOWN else _CHECK_PEER
+    return check if error.ip_version is None else f"{check} {keeps_to}"
+
+
+def _timed_out(error: errors.TimedOut) -> str | None:
+    advice = []
+    if error.timeout is not None:
+        advice.append(f"If the peer is only slow, allow it more time with {_TIMEOUTS[error.timeout]}.")
+    if error.may_be_wrong_port:
+        advice.append(_WRONG_PORT)
+    return " ".join(advice) or None
+
+
+def _violated(error: errors.ProtocolViolation) -> str:
+    if error.speaks_dicom:
+        return _PEER_VIOLATED
+    return _SPEAKS_TLS if error.speaks == "TLS" else _NO_DICOM_PORT
+
+
+def _tls_setting(error: errors.TlsSettingRefused) -> str | None:
+    if error.mistake is TlsMistake.WRONG_PROFILE:
+        return f"--profile-{error.profile} selects that profile."
+    if error.mistake is not None:
+        return _TLS_MISTAKES[error.mistake]
+    option = _TLS_SETTINGS.get(error.setting)
+    return None if option is None else f"{option} names it."
+
+
+def _cannot_listen(error: errors.CannotListen) -> str:
+    import errno  # noqa: PLC0415 - for this message only
+
+    return _CANNOT_LISTEN.get(errno.errorcode.get(error.errno or 0, ""), _NO_ADDRESS)
+
+
+_HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
+    errors.ConnectFailed: _connect_failed,
+    errors.AssociationRejected: lambda error: _REJECTED.get((error.source, error.reason)),
+    errors.LinkLost: lambda error: _WRONG_PORT if error.may_be_wrong_port else None,
+    errors.TimedOut: _timed_out,
+    errors.ProtocolViolation: _violated,
+    errors.TlsFailed: lambda error: _TLS.get(error.reason),
+    errors.EchoRefused: lambda _: _NO_ECHO,
+    errors.IdentityNotConfirmed: lambda _: _NO_CONFIRMATION,
+    errors.TlsSettingRefused: _tls_setting,
+    errors.CannotListen: _cannot_listen,
+    errors.NoTemporaryFolder: lambda _: "Set TMPDIR to a folder that can be written to.",
+}

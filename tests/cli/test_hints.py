@@ -1,0 +1,90 @@
+"""What the command line says to do about an error."""
+
+import errno
+
+import pytest
+
+from asyncstore.cli.text.hints import hint_of, hints_for
+from asyncstore.errors import (
+    AssociationRejected,
+    CannotListen,
+    ConnectFailed,
+    ConnectProblem,
+    EchoRefused,
+    IdentityNotConfirmed,
+    LinkLost,
+    NoCommonTls,
+    NoTemporaryFolder,
+    OurCertificateRefused,
+    PeerCertificateRefused,
+    ProtocolViolation,
+    ReadFailed,
+    TimedOut,
+    TlsFailed,
+    TlsMistake,
+    TlsReason,
+    TlsSettingRefused,
+    UsageError,
+)
+
+PEER = "peer:104"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (AssociationRejected(PEER, 1, 1, 3), "-aet"),
+        (AssociationRejected(PEER, 1, 1, 7), "-aec"),
+        (AssociationRejected(PEER, 2, 3, 2), "--associations"),
+        (ConnectFailed(PEER, "refused"), "firewall"),
+        (ConnectFailed(PEER, "refused", ip_version=6), "-i6 keeps to IPv6: -i0"),
+        (ConnectFailed(PEER, "unknown", ConnectProblem.NAME_UNKNOWN, 4), "is written, or give its IP address. -i4"),
+        (ConnectFailed(PEER, "later", ConnectProblem.NAME_NOT_RESOLVED_NOW), "name server"),
+        (TimedOut(PEER, "response", 5, "acse"), "more time with -ta."),
+        (TimedOut(PEER, "response", 5, "dimse"), "more time with -td."),
+        (TimedOut(PEER, "response", 5, "acse", may_be_wrong_port=True), "-ta. Perhaps it speaks TLS on this port"),
+        (LinkLost(PEER, "reset", may_be_wrong_port=True), "+tls, +tla"),
+        (ProtocolViolation(PEER, "odd", speaks_dicom=True), "-d shows"),
+        (ProtocolViolation(PEER, "odd", speaks="TLS"), "+tla"),
+        (ProtocolViolation(PEER, "odd", speaks="HTTP"), "web server"),
+        (EchoRefused(PEER, "no"), "scan --peer-check"),
+        (IdentityNotConfirmed(PEER), "-rsp"),
+        (PeerCertificateRefused(PEER, "unknown", TlsReason.UNTRUSTED, 20), "+cf"),
+        (PeerCertificateRefused(PEER, "other", TlsReason.WRONG_HOST, 62), "--no-verify-hostname"),
+        (PeerCertificateRefused(PEER, "revoked", TlsReason.REVOKED, 23), "Its owner has to get a new one"),
+        (PeerCertificateRefused(PEER, "list", TlsReason.NO_REVOCATION_LIST, 3), "+crl"),
+        (OurCertificateRefused(PEER, "none", TlsReason.NO_CERTIFICATE_OF_OURS), "+tls KEY CERTIFICATE"),
+        (NoCommonTls(PEER, "version", TlsReason.NO_COMMON_VERSION), "+px"),
+        (NoCommonTls(PEER, "suite", TlsReason.NO_COMMON_CIPHER_SUITE), "(+pg). +cs"),
+        (TlsFailed(PEER, "name", TlsReason.SERVER_NAME), "--no-sni"),
+        (TlsSettingRefused("trusted", "file", "no certificate"), "--add-cert-file"),
+        (TlsSettingRefused("key", "file", "wrong", TlsMistake.WRONG_PASSWORD), "ASYNCSTORE_USE_PASSWD"),
+        (TlsSettingRefused("trusted", "file", "DER", TlsMistake.IS_DER), "--der-keys"),
+        (TlsSettingRefused("cipher_suites", "X", "no", TlsMistake.WRONG_PROFILE, "bcp195"), "--profile-bcp195"),
+        (CannotListen(PEER, "in use", errno.EADDRINUSE), "0 takes a free one"),
+        (CannotListen(PEER, "no host name"), "--host"),
+        (NoTemporaryFolder("read-only"), "TMPDIR"),
+    ],
+    ids=str,
+)
+def test_an_error_leads_to_the_option_that_helps(error, words):
+    assert words in hint_of(error)
+
+
+@pytest.mark.parametrize(
+    "error", [LinkLost(PEER, "reset"), TimedOut(PEER, "end", 10), UsageError("no"), AssociationRejected(PEER, 1, 2, 2)]
+)
+def test_where_nothing_general_can_be_said_there_is_no_hint(error):
+    assert hint_of(error) is None
+
+
+def test_an_error_of_the_command_line_itself_brings_its_hint():
+    error = ReadFailed("cannot access 'x'")
+    error.add_note("Name another file.")
+    assert hint_of(error) == "Name another file."
+
+
+def test_each_kind_of_reason_is_told_once_what_helps():
+    reasons = ["its data set inflates to more than the … bytes that are allowed", "not a DICOM file"] * 2
+    assert list(hints_for(reasons)) == ["--max-inflated allows larger data sets."]
+    assert list(hints_for(["not a DICOM file"])) == []
