@@ -3,6 +3,7 @@
 - ``contexts``: planning contexts, concluding what came of them, choosing one.
 - ``coverage``: which pairs a request settles, and how many requests it takes.
 - ``proposal``: the kinds of proposals, storescu's among them; ``profile``: those of configuration files.
+- ``selection``: what happens to each pair: it is sent as it is, re-encoded, or refused and why.
 - ``names``: what UIDs are called; ``show``: negotiation in readable lines. Both are imported where they are needed.
 """
 

@@ -1,7 +1,6 @@
 """Who sends what when.
 
 backlog        instances that wait, by the context they need
-carriage       what an association carries, and in which transfer syntax
 needs          what the run needs of associations: which pairs to ask for, and which are refused
 batch          instances on their way to one association: converted, read, submitted
 outcome        what an attempt means for its file

@@ -20,7 +20,7 @@ from asyncstore.model import Buffer, Instance, Piece, Unsendable
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from asyncstore.schedule.carriage import Carriage
+    from asyncstore.negotiation.selection import Selection
     from asyncstore.schedule.ports import Association, Converter, Reader
 
 
@@ -46,14 +46,14 @@ class Batch:
         rest, self._rest = self._rest, []
         return rest
 
-    async def submit(self, carriage: Carriage, reader: Reader, converter: Converter) -> None:
-        """Submit them as ``carriage`` has it, until the association has ended or there is no more of use.
+    async def submit(self, selection: Selection, reader: Reader, converter: Converter) -> None:
+        """Submit them as ``selection`` says, until the association has ended or there is no more of use.
 
         Raises:
             PrepareError: nothing can be converted.
         """
         association = self._association
-        async with aclosing(_loads(self._instances, carriage, reader, converter)) as loads:
+        async with aclosing(_loads(self._instances, selection, reader, converter)) as loads:
             async for pieces in loads:
                 association.submit(self._in_turn(pieces))
                 is_over = not self._rest and not association.is_taking(pieces[-1].instance)
@@ -85,10 +85,10 @@ class Batch:
 
 
 async def _loads(
-    batch: list[Instance], carriage: Carriage, reader: Reader, converter: Converter
+    batch: list[Instance], selection: Selection, reader: Reader, converter: Converter
 ) -> AsyncGenerator[list[Piece], None]:
     """The pieces of ``batch`` as the association takes them, a buffer's load at a time."""
-    for portion, transfer_syntax in carriage.portions(batch):
+    for portion, transfer_syntax in selection.portions(batch):
         if transfer_syntax is None:
             async for pieces in reader.read(portion):
                 yield pieces

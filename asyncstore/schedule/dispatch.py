@@ -33,7 +33,6 @@ from asyncstore.schedule import outcome
 from asyncstore.schedule.appetite import MOST_BYTES
 from asyncstore.schedule.backlog import Backlog
 from asyncstore.schedule.batch import Batch
-from asyncstore.schedule.carriage import why_not
 from asyncstore.schedule.concurrency import INTERVAL
 from asyncstore.schedule.lanes import Lanes
 from asyncstore.schedule.ledger import Ledger
@@ -245,7 +244,7 @@ class Dispatcher:
                     with anyio.CancelScope(shield=True):
                         await association.close()
                     self._put_back(association.withdraw())
-                    carried = lane.carriage
+                    carried = lane.selection
                     lane.closed()
                     self._drop_refused(carried)
         finally:
@@ -290,14 +289,14 @@ class Dispatcher:
         self.associations_opened += 1
         lane.opened(association, self._options.proposal, changes_everything=self._converter.changes_everything)
         self._report(self._peer.accepted())
-        self._refuse_uncarried(lane, association, wanted)
+        self._refuse_uncarried(lane, wanted)
         self._wake()  # it may not carry what others left to it
         return association
 
-    def _refuse_uncarried(self, lane: WorkingLane, association: Association, pairs: Iterable[Pair]) -> None:
-        """Refuse those of ``pairs`` that ``association`` was asked for and cannot carry, nor any other lane."""
+    def _refuse_uncarried(self, lane: WorkingLane, pairs: Iterable[Pair]) -> None:
+        """Refuse those of ``pairs`` that the association of ``lane`` was asked for and no lane carries."""
         for pair in self._needs.uncarried(pairs, lane, self._lanes):
-            self._drop(pair, self._needs.refuse(pair, why_not(pair, lane.proposed, association)))
+            self._drop(pair, self._needs.refuse(pair, lane.selection.why_not(pair)))
 
     def _without(self, lane: WorkingLane, error: AssociationError) -> None:
         """``lane`` ends for ``error``; the others go on, if there are any."""
@@ -325,7 +324,7 @@ class Dispatcher:
     async def _serve(self, lane: WorkingLane, association: Association, reader: Reader) -> bool:
         """Send over ``association`` as long as it is of use; whether the lane may open another one."""
         while association.error is None and self.stop_reason is None and not lane.is_retiring:
-            batch = self._backlog.take(lane.carriage, self._portion(lane, association), MOST_BYTES)
+            batch = self._backlog.take(lane.selection, self._portion(lane, association), MOST_BYTES)
             if batch:
                 self._wake()
                 lane.state = LaneState.SENDING
@@ -354,7 +353,7 @@ class Dispatcher:
 
     async def _waited(self, lane: WorkingLane, association: Association) -> bool:
         """Wait until there may be more for ``association``; false, once nothing is under way, if there will be none."""
-        self._refuse_uncarried(lane, association, self._backlog.counts)
+        self._refuse_uncarried(lane, self._backlog.counts)
         if self._needs.call_for_another(lane, self._lanes, self._backlog.counts):
             await association.settled()  # what it has taken goes over it: nobody knows what the next one carries
             return False
@@ -376,7 +375,7 @@ class Dispatcher:
         """Submit ``instances``; what has not begun when the association ends or the run stops goes back."""
         batch = lane.batch = Batch(instances, association, partial(self._met_problem, lane))
         try:
-            await batch.submit(lane.carriage, reader, self._converter)
+            await batch.submit(lane.selection, reader, self._converter)
         except PrepareError as error:
             self.unconverted = error
             self.stop(str(error))

@@ -88,7 +88,7 @@ class Needs:
 
     def uncarried(self, pairs: Iterable[Pair], lane: WorkingLane, lanes: Lanes) -> list[Pair]:
         """Those of ``pairs`` that the association of ``lane`` was asked for and none of ``lanes`` carries (rule 2)."""
-        return [pair for pair in lane.carriage.coverage.settled(pairs) if not _is_carried(pair, lanes)]
+        return [pair for pair in lane.selection.coverage.settled(pairs) if not _is_carried(pair, lanes)]
 
     def refuse(self, pair: Pair, words: str) -> str:
         """``pair`` is refused: why, in a sentence that ends with ``words``, of one kind for all pairs."""
@@ -111,12 +111,12 @@ class Needs:
     def call_for_another(self, lane: WorkingLane, lanes: Lanes, waiting: Mapping[Pair, int]) -> bool:
         """Whether what waits needs ``lane`` to have an association with other contexts (rule 3)."""
         for pair, instances in waiting.items():
-            if pair not in lane.carriage.coverage:
-                carriers = sum(pair in other.carriage.coverage for other in lanes if other.association)
+            if pair not in lane.selection.coverage:
+                carriers = sum(pair in other.selection.coverage for other in lanes if other.association)
                 if instances > carriers * _REOPEN_RATIO:
                     return True
         return False
 
 
 def _is_carried(pair: Pair, lanes: Lanes) -> bool:
-    return any(pair in lane.carriage for lane in lanes)
+    return any(pair in lane.selection for lane in lanes)

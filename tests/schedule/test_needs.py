@@ -18,7 +18,7 @@ def _lanes(*associations):
     for proposed, accepted in associations:
         lane = lanes.add()
         lane.opens(Planned().contexts(proposed), 1)
-        association = SimpleNamespace(accepted=dict.fromkeys(accepted, 1), data_bytes_sent=0)
+        association = SimpleNamespace(accepted=dict.fromkeys(accepted, 1), results={}, data_bytes_sent=0)
         lane.opened(association, Planned(), changes_everything=False)
     return lanes
 
