@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from asyncstore.model import Lane, LaneState
 from asyncstore.negotiation import Planned
 from asyncstore.negotiation.selection import Selection, pairs_of
-from asyncstore.schedule.appetite import Appetite
+from asyncstore.schedule.batch_size import BatchSize
 
 if TYPE_CHECKING:
     import anyio
@@ -45,7 +45,7 @@ class WorkingLane:
         self.is_retiring = False
         self.has_idled = False
         """Whether its association has had nothing to send at some time."""
-        self.appetite = Appetite()
+        self.batch_size = BatchSize()
         self._bytes_of_past = self._answered_before = self._lost_before = 0
 
     @property
