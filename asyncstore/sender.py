@@ -15,8 +15,8 @@ import anyio
 
 from asyncstore.arguments import check, check_ae_title, check_ip_version, check_port, check_window
 from asyncstore.errors import RequestTooLong, UsageError
-from asyncstore.model import PairAnswer
-from asyncstore.negotiation import UNCOMPRESSED, Planned, requests, verification
+from asyncstore.negotiation import Planned, requests, verification
+from asyncstore.negotiation.selection import Selection
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.deviations import Deviations
 from asyncstore.network.timeouts import Timeouts
@@ -26,16 +26,15 @@ from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import excess
 from asyncstore.run import Outlet, Run
-from asyncstore.schedule.carriage import Carriage
 from asyncstore.schedule.dispatch import Dispatcher, DispatchOptions
 from asyncstore.source import Paths, WalkOptions
 from asyncstore.surveying import Survey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable
     from types import TracebackType
 
-    from asyncstore.model import Attempt
+    from asyncstore.model import Attempt, PairAnswer
     from asyncstore.negotiation import Pair, Proposal
     from asyncstore.network.tls import TlsOptions, TlsRequestor
     from asyncstore.protocol.associate import ProposedContext, UserIdentity
@@ -203,9 +202,8 @@ class Sender:
                 self.peer, self.port, contexts, self._association_options, number=number
             )
             try:
-                carriage = Carriage(self._proposal, contexts, association.accepted)
-                proposed = {(one.abstract_syntax, syntax) for one in contexts for syntax in one.transfer_syntaxes}
-                answers |= {pair: _answer(pair, proposed, carriage, association) for pair in asked}
+                selection = Selection(self._proposal, contexts, association.accepted, association.results)
+                answers |= {pair: selection.answer(pair) for pair in asked}
             finally:
                 await _end(association)
         return [answers[pair] for pair in wanted]
@@ -226,18 +224,6 @@ class Sender:
             on_attempt=on_attempt,
             on_end=on_end,
         )
-
-
-def _answer(pair: Pair, proposed: Collection[Pair], carriage: Carriage, association: Association) -> PairAnswer:
-    from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - only who asks needs it
-
-    words = association.results.get(pair, "not answered" if pair in proposed else "not proposed")
-    carried_as = carriage.transfer_syntax(pair)
-    if carried_as not in (pair[1], *UNCOMPRESSED):  # compressed pixel data is not made
-        carried_as = None
-    if carried_as not in (None, pair[1]):
-        words = f"in {name_of(carried_as or '')}: converted"
-    return PairAnswer(*pair, carried_as is not None, words)
 
 
 async def _end(association: Association) -> None:

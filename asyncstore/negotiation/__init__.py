@@ -3,6 +3,7 @@
 - ``contexts``: plan contexts, read the answer, choose a context for an instance.
 - ``coverage``: which pairs a request settles, and how many requests all pairs need.
 - ``proposal``: the kinds of proposals, with storescu's; ``profile``: proposals from configuration files.
+- ``selection``: what happens to each pair: it is sent as it is, re-encoded, or refused and why.
 - ``names``: names of UIDs; ``show``: negotiation in readable lines. Import these two only where needed.
 """
 

@@ -1,16 +1,15 @@
 """Who sends what when.
 
-backlog        instances that wait, by the context they need
-carriage       what an association carries, and in which transfer syntax
-needs          what the run needs of associations: which pairs to ask for, and which are refused
-batch          instances on their way to one association: converted, read, submitted
+backlog        instances that wait, by the pair they need
+pair_demand    which pairs to ask the next association for, and which are refused
+batch          instances on their way to one association: re-encoded, read, submitted
+batch_size     how many instances a lane takes at a time
 outcome        what an attempt means for its file
 ledger         which files have no outcome yet, and the first failure where a failure halts the run
-appetite       how much a lane takes at a time
 concurrency    how many associations to have
 peer_health    what is known about the peer: capacity, refusals, silence
-lane           what is known of one lane
-lanes          how many lanes are missing, and what they have come to together
-ports          what this room needs of the others
-dispatch       the lanes: associations at work on the backlog
+lane           the state of one lane
+lanes          how many lanes are missing, and what they have done together
+ports          the interfaces of associations, readers, converters and outlets
+dispatch       the lanes at work on the backlog
 """

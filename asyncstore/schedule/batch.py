@@ -20,7 +20,7 @@ from asyncstore.model import Buffer, Instance, Piece, Unsendable
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from asyncstore.schedule.carriage import Carriage
+    from asyncstore.negotiation.selection import Selection
     from asyncstore.schedule.ports import Association, Converter, Reader
 
 
@@ -48,13 +48,13 @@ class Batch:
         rest, self._rest = self._rest, []
         return rest
 
-    async def submit(self, carriage: Carriage, reader: Reader, converter: Converter) -> None:
-        """Submit them as ``carriage`` has it, until the association has ended or there is no more of use.
+    async def submit(self, selection: Selection, reader: Reader, converter: Converter) -> None:
+        """Submit them as ``selection`` says, until the association has ended or there is no more of use.
 
         Raises:
             PrepareError: nothing can be converted.
         """
-        for portion, transfer_syntax in carriage.portions(self._instances):
+        for portion, transfer_syntax in selection.portions(self._instances):
             left = portion
             if transfer_syntax is None and reader.is_direct(portion):
                 left = await self._submit_whole(portion, reader)

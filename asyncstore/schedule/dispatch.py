@@ -1,17 +1,17 @@
-"""The lanes: associations at work on the backlog.
+"""The dispatcher: sends the backlog over lanes, each with one association at a time.
 
 Rules:
 
-1. Every instance that was put gets exactly one outcome. An attempt decides; what no attempt was made of stays in the
-   backlog until it is sent, its context is refused, the run stops, or no association can be had any more.
-2. A lane holds one association at a time. It opens it when there is something to send, and replaces it when what waits
-   needs other contexts; what no association can carry is not sent (:mod:`asyncstore.schedule.needs`). When nothing is
-   left for it, it releases it, whatever the others still have to do.
-3. A lane that cannot open an association ends. When the last one has ended, what is left is not sent, for that reason.
-   Associations that are not open yet when everything is done do not keep the run from ending.
-4. Towards the end no lane takes more than its share of what is left, and what a slow one has not begun is shared out
-   again among those that have nothing to do.
-5. Stopping lets what has begun finish, withdraws the rest, and releases.
+1. Every instance gets exactly one outcome. An attempt decides. An instance without an attempt stays in the backlog
+   until it is sent, its pair is refused, the run stops, or no association can be opened any more.
+2. A lane opens an association when there is something to send. It replaces it when waiting instances need other
+   contexts; pairs that no association carries are refused (:mod:`asyncstore.schedule.pair_demand`). A lane with nothing
+   left to send releases its association, even if other lanes still work.
+3. A lane that cannot open an association ends. When the last lane has ended, the rest is not sent, for that reason. The
+   run does not wait for associations that are still opening when everything is done.
+4. Towards the end no lane takes more than its share of the rest. Instances that a slow lane has not begun are shared
+   out again when other lanes are free.
+5. Stopping lets stores that have begun finish, withdraws the rest, and releases.
 6. The ledger (:mod:`asyncstore.schedule.ledger`) knows which files have no outcome yet, and which failure halts.
 """
 
@@ -30,14 +30,13 @@ from asyncstore.errors import AssociationError, PrepareError
 from asyncstore.model import Attempt, Instance, Lane, LaneState, Outcome, Unsendable
 from asyncstore.negotiation import Pair, Planned, Proposal
 from asyncstore.schedule import outcome
-from asyncstore.schedule.appetite import MOST_BYTES
 from asyncstore.schedule.backlog import Backlog
 from asyncstore.schedule.batch import Batch
-from asyncstore.schedule.carriage import why_not
+from asyncstore.schedule.batch_size import MOST_BYTES
 from asyncstore.schedule.concurrency import INTERVAL
 from asyncstore.schedule.lanes import Lanes
 from asyncstore.schedule.ledger import Ledger
-from asyncstore.schedule.needs import Needs
+from asyncstore.schedule.pair_demand import PairDemand
 from asyncstore.schedule.peer_health import PeerHealth
 
 if TYPE_CHECKING:
@@ -52,22 +51,22 @@ ABORTED = "the run was aborted before it was sent"
 
 _BACKLOG_INSTANCES = 4096
 _BACKLOG_BYTES = 1 << 32
-"""Only descriptions wait in the backlog, some 500 bytes each; the bytes bound keeps the plan near the sending for
-large files."""
+"""Only descriptions wait in the backlog, some 500 bytes each. The bound on bytes keeps the walk near the sending where
+files are large."""
 
 _OPENING_GRACE = 1.0
-"""Seconds that associations get to be open, and released, when everything is done: an abort would alarm whoever reads
-the peer's log. Some peers leave those they are too busy for without an answer."""
+"""Seconds for associations that are still opening when everything is done: an abort would alarm readers of the peer's
+log. A limit, because a busy peer may not answer at all."""
 
 
 class DispatchOptions(NamedTuple):
     """How the lanes work.
 
     Attributes:
-        associations: how many; ``None``: as many as help.
+        associations: how many; ``None``: as many as make the transfer faster.
         halt_on_failure: whether the first file that is not stored stops the run.
         abort_at_end: whether associations are aborted instead of released.
-        proposal: which contexts are proposed, and which accepted one is used for what.
+        proposal: which contexts are proposed, and which accepted context carries which pair.
     """
 
     associations: int | None = None
@@ -77,12 +76,12 @@ class DispatchOptions(NamedTuple):
 
 
 class Dispatcher:
-    """Sends what is put, over lanes, until :meth:`end_input` was called and nothing is left.
+    """Sends instances over lanes, until :meth:`end_input` was called and nothing is left.
 
     Args:
-        open_association: opens one.
+        open_association: opens an association.
         new_reader: makes the reader of one lane.
-        converter: makes data sets what associations take.
+        converter: re-encodes data sets.
         outlet: where outcomes go.
         options: how the lanes work.
     """
@@ -101,7 +100,7 @@ class Dispatcher:
         self._outlet = outlet
         self._options = options
         self._backlog = Backlog(_BACKLOG_INSTANCES, _BACKLOG_BYTES)
-        self._needs = Needs(options.proposal)
+        self._demand = PairDemand(options.proposal)
         self._lanes = Lanes()
         self._peer = PeerHealth(options.associations, time.monotonic)
         self._ledger = Ledger(halts=options.halt_on_failure)
@@ -111,11 +110,11 @@ class Dispatcher:
         self._is_input_over = False
         self._was_waiting = False
         self.stop_reason: str | None = None
-        """Why nothing new is started any more."""
+        """Why nothing new begins any more."""
         self.stopped = asyncio.Event()
         """Set with :attr:`stop_reason`, and at the end of the run."""
         self.unconverted: PrepareError | None = None
-        """Why what needed a conversion could not be had."""
+        """Why nothing can be re-encoded any more."""
         self.associations_opened = 0
         self.associations_asked_for = 0
 
@@ -134,7 +133,7 @@ class Dispatcher:
         if self._ledger.first_failure is not None:
             instances = self._ledger.to_send(instances)
             self._halt_if_due()  # they were unfinished while they waited
-        refused_before = self._needs.see(instances)
+        refused_before = self._demand.see(instances)
         self._backlog.put(instances)
         self._drop_refused(refused_before)
         self._wake()
@@ -145,12 +144,12 @@ class Dispatcher:
         self._fail((one.ordinal, outcome.of_unsendable(one)) for one in unsendable)
 
     def end_input(self) -> None:
-        """Nothing more will be put."""
+        """No more files will come."""
         self._is_input_over = True
         self._wake()
 
     def stop(self, reason: str) -> None:
-        """Start nothing new: what waits is not sent, for ``reason``; what has begun finishes."""
+        """Begin nothing new: waiting instances are withdrawn for ``reason``; stores that have begun finish."""
         if self.stop_reason is None:
             self.stop_reason = reason
             withdrawn = self._backlog.clear()
@@ -182,7 +181,7 @@ class Dispatcher:
         return tuple(lane.seen_from_outside(now) for lane in self._lanes)
 
     async def run(self) -> None:
-        """Work until everything that was put has its outcome and every association is closed."""
+        """Work until every file has its outcome and every association is closed."""
         try:
             async with anyio.create_task_group() as tasks:
                 while not self._is_done:
@@ -221,14 +220,14 @@ class Dispatcher:
             self._share_out()
 
     def _share_out(self) -> None:
-        """Near the end, what slow lanes have taken and not begun is also for those that have nothing to do."""
+        """Near the end, give instances that slow lanes have not begun to lanes that are free."""
         if self._is_input_over and not len(self._backlog) and any(lane.is_free for lane in self._lanes):
             for lane in self._lanes:
                 self._put_back(lane.withdraw())
 
     @property
     def _is_done(self) -> bool:
-        """Whether everything has its outcome, and nothing more will be put."""
+        """Whether every file has its outcome, and no more files will come."""
         return self._is_input_over and self._ledger.unfinished == 0
 
     async def _work(self, lane: WorkingLane) -> None:
@@ -245,7 +244,7 @@ class Dispatcher:
                     with anyio.CancelScope(shield=True):
                         await association.close()
                     self._put_back(association.withdraw())
-                    carried = lane.carriage
+                    carried = lane.selection
                     lane.closed()
                     self._drop_refused(carried)
         finally:
@@ -256,7 +255,7 @@ class Dispatcher:
             self._wake()
 
     async def _is_wanted(self, lane: WorkingLane) -> bool:
-        """Wait for something to send over a new association; false when there will be nothing for this lane."""
+        """Wait for something to send over a new association; false if there will be nothing for this lane."""
         lane.state = LaneState.WAITING
         while self.stop_reason is None and not lane.is_retiring and self.failure is None:
             if len(self._backlog) > self._lanes.opening and self._knows_enough:
@@ -268,13 +267,13 @@ class Dispatcher:
 
     @property
     def _knows_enough(self) -> bool:
-        """Whether an association can be asked for, or what to propose depends on files yet to come."""
+        """Whether an association can be opened now; false while its contexts depend on files still to come."""
         return not self._options.proposal.needs_all_files or self._is_input_over or self._backlog.is_full
 
     async def _open(self, lane: WorkingLane) -> Association | None:
-        urgent = self._needs.urgent(self._backlog.by_age(), self._backlog.counts, self._lanes)
-        wanted = self._needs.wanted(urgent)
-        contexts = self._needs.contexts(wanted)
+        urgent = self._demand.urgent(self._backlog.by_age(), self._backlog.counts, self._lanes)
+        wanted = self._demand.wanted(urgent)
+        contexts = self._demand.contexts(wanted)
         self.associations_asked_for += 1
         lane.opens(contexts, self.associations_asked_for)
         on_attempt = partial(self._attempted, lane)
@@ -290,17 +289,17 @@ class Dispatcher:
         self.associations_opened += 1
         lane.opened(association, self._options.proposal, changes_everything=self._converter.changes_everything)
         self._report(self._peer.accepted())
-        self._refuse_uncarried(lane, association, wanted)
-        self._wake()  # it may not carry what others left to it
+        self._refuse_uncarried(lane, wanted)
+        self._wake()  # other lanes may have left it pairs that it does not carry
         return association
 
-    def _refuse_uncarried(self, lane: WorkingLane, association: Association, pairs: Iterable[Pair]) -> None:
-        """Refuse those of ``pairs`` that ``association`` was asked for and cannot carry, nor any other lane."""
-        for pair in self._needs.uncarried(pairs, lane, self._lanes):
-            self._drop(pair, self._needs.refuse(pair, why_not(pair, lane.proposed, association)))
+    def _refuse_uncarried(self, lane: WorkingLane, pairs: Iterable[Pair]) -> None:
+        """Refuse those of ``pairs`` that the association of ``lane`` was asked for and no lane carries."""
+        for pair in self._demand.uncarried(pairs, lane, self._lanes):
+            self._drop(pair, self._demand.refuse(pair, lane.selection.why_not(pair)))
 
     def _without(self, lane: WorkingLane, error: AssociationError) -> None:
-        """``lane`` ends for ``error``; the others go on, if there are any."""
+        """``lane`` ends for ``error``; other lanes go on."""
         _log.debug("association %d: %s", lane.association_number, error)
         others = self._lanes.others(lane)
         is_any_open = any(other.association for other in others)
@@ -311,21 +310,21 @@ class Dispatcher:
             _log.warning("%s; other associations go on", refusal)
 
     def _drop_refused(self, pairs: Iterable[Pair]) -> None:
-        """What waits for those of ``pairs`` that are refused is not sent, unless some association accepted them."""
-        for pair, reason in self._needs.refused(pairs, self._lanes).items():
+        """Refuse instances that wait for refused pairs among ``pairs``, unless some association carries them."""
+        for pair, reason in self._demand.refused(pairs, self._lanes).items():
             self._drop(pair, reason)
 
     def _drop(self, pair: Pair, reason: str) -> None:
-        """What waits for ``pair`` is not sent."""
+        """Refuse the instances that wait for ``pair``."""
         self._fail((one.ordinal, outcome.not_sent(one, reason)) for one in self._backlog.remove(pair))
         self._wake()
 
     # A lane at work.
 
     async def _serve(self, lane: WorkingLane, association: Association, reader: Reader) -> bool:
-        """Send over ``association`` as long as it is of use; whether the lane may open another one."""
+        """Send over ``association`` until it ends or is not needed; whether the lane may open another one."""
         while association.error is None and self.stop_reason is None and not lane.is_retiring:
-            batch = self._backlog.take(lane.carriage, self._portion(lane, association), MOST_BYTES)
+            batch = self._backlog.take(lane.selection, self._portion(lane, association), MOST_BYTES)
             if batch:
                 self._wake()
                 lane.state = LaneState.SENDING
@@ -346,17 +345,17 @@ class Dispatcher:
         return not is_mute
 
     def _portion(self, lane: WorkingLane, association: Association) -> int:
-        """How many instances ``lane`` is to take next; none while it has its share of what is left in hand."""
-        wanted = lane.appetite.update(time.monotonic(), lane.answered)
+        """How many instances ``lane`` takes next; none while it has its share of the rest in hand."""
+        wanted = lane.batch_size.update(time.monotonic(), lane.answered)
         if not self._is_input_over:
             return wanted
         return min(wanted, self._lanes.share(self._ledger.unfinished) - association.in_hand)
 
     async def _waited(self, lane: WorkingLane, association: Association) -> bool:
-        """Wait until there may be more for ``association``; false, once nothing is under way, if there will be none."""
-        self._refuse_uncarried(lane, association, self._backlog.counts)
-        if self._needs.call_for_another(lane, self._lanes, self._backlog.counts):
-            await association.settled()  # what it has taken goes over it: nobody knows what the next one carries
+        """Wait until there may be more for ``association``; false if it is done, with nothing under way."""
+        self._refuse_uncarried(lane, self._backlog.counts)
+        if self._demand.call_for_another(lane, self._lanes, self._backlog.counts):
+            await association.settled()  # its instances go over it: nobody knows what the next one carries
             return False
         is_last = self._is_input_over and not len(self._backlog)
         if association.is_idle:
@@ -373,10 +372,10 @@ class Dispatcher:
     async def _send(
         self, lane: WorkingLane, association: Association, instances: list[Instance], reader: Reader
     ) -> None:
-        """Submit ``instances``; what has not begun when the association ends or the run stops goes back."""
+        """Submit ``instances``; those that have not begun when the association ends or the run stops go back."""
         batch = lane.batch = Batch(instances, association, partial(self._met_problem, lane))
         try:
-            await batch.submit(lane.carriage, reader, self._converter)
+            await batch.submit(lane.selection, reader, self._converter)
         except PrepareError as error:
             self.unconverted = error
             self.stop(str(error))
@@ -385,7 +384,7 @@ class Dispatcher:
             self._put_back(batch.withdraw())
 
     def _met_problem(self, lane: WorkingLane, instance: Instance, reason: str) -> None:
-        """It is the turn of ``instance`` in the batch of ``lane``, and it cannot be sent."""
+        """``instance`` has its turn in the batch of ``lane``, and cannot be sent."""
         self._fail([(instance.found.ordinal, outcome.not_sent(instance, reason))], lane)
 
     def _put_back(self, instances: list[Instance]) -> None:
@@ -413,7 +412,7 @@ class Dispatcher:
     def _fail(self, failures: Iterable[tuple[int, Outcome]], lane: WorkingLane | None = None) -> None:
         """Note failures, each with its ordinal, of files that have not begun.
 
-        What ``lane`` has handed to its association stands before them.
+        Instances that ``lane`` has handed to its association stand before them.
         """
         first_before = self._ledger.first_failure
         self._settle(self._ledger.refuse(failures))
@@ -428,7 +427,7 @@ class Dispatcher:
             waiting += lane.withdraw(all_of_it=lane is not reached_by)
         self._backlog.put_back(self._ledger.to_send([instance.found for instance in waiting]))
         self.stopped.set()  # nothing more has to be found
-        self._wake()  # the backlog has room for who waits to put more, and lanes may have lost what was theirs
+        self._wake()  # the backlog has room now, and lanes may have lost their instances
 
     def _settle(self, outcomes: Collection[Outcome]) -> None:
         """Hand on the outcomes of files that are finished."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from asyncstore.model import Lane, LaneState
 from asyncstore.negotiation import Planned
-from asyncstore.schedule.appetite import Appetite
-from asyncstore.schedule.carriage import Carriage
+from asyncstore.negotiation.selection import Selection, pairs_of
+from asyncstore.schedule.batch_size import BatchSize
 
 if TYPE_CHECKING:
     import anyio
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from asyncstore.schedule.batch import Batch
     from asyncstore.schedule.ports import Association
 
-NOTHING = Carriage(Planned(), (), {})
-"""What a lane without an association carries."""
+NOTHING = Selection(Planned(), (), {})
+"""A lane without an association carries nothing."""
 
 
 class WorkingLane:
@@ -39,13 +39,13 @@ class WorkingLane:
         self.proposed: tuple[ProposedContext, ...] = ()
         self.asked: frozenset[Pair] = frozenset()
         """The pairs that its association was, or is being, asked for."""
-        self.carriage = NOTHING
+        self.selection = NOTHING
         self.answered = 0
         self.lost = 0
         self.is_retiring = False
         self.has_idled = False
         """Whether its association has had nothing to send at some time."""
-        self.appetite = Appetite()
+        self.batch_size = BatchSize()
         self._bytes_of_past = self._answered_before = self._lost_before = 0
 
     @property
@@ -71,12 +71,14 @@ class WorkingLane:
     def opens(self, contexts: tuple[ProposedContext, ...], number: int) -> None:
         """It asks for its next association, number ``number`` in the run."""
         self.state, self.proposed, self.association_number = LaneState.OPENING, contexts, number
-        self.asked = frozenset((one.abstract_syntax, syntax) for one in contexts for syntax in one.transfer_syntaxes)
+        self.asked = pairs_of(contexts)
 
     def opened(self, association: Association, proposal: Proposal, *, changes_everything: bool) -> None:
         """It has the association that it asked for."""
         self.state, self.association, self.opening, self.has_idled = LaneState.WAITING, association, None, False
-        self.carriage = Carriage(proposal, self.proposed, association.accepted, changes_everything=changes_everything)
+        self.selection = Selection(
+            proposal, self.proposed, association.accepted, association.results, changes_everything=changes_everything
+        )
         self._answered_before, self._lost_before = self.answered, self.lost
 
     def withdraw(self, *, all_of_it: bool = True) -> list[Instance]:
@@ -87,7 +89,7 @@ class WorkingLane:
     def closed(self) -> None:
         """It has no association, or none any more."""
         self._bytes_of_past = self.bytes_sent
-        self.association, self.opening, self.proposed, self.carriage = None, None, (), NOTHING
+        self.association, self.opening, self.proposed, self.selection = None, None, (), NOTHING
         self.asked = frozenset()
 
     def seen_from_outside(self, now: float) -> Lane:

@@ -6,8 +6,8 @@ import pytest
 
 from asyncstore.errors import LinkLost, PrepareError
 from asyncstore.negotiation import Planned
+from asyncstore.negotiation.selection import Selection
 from asyncstore.schedule.batch import Batch
-from asyncstore.schedule.carriage import Carriage
 from schedule.fakes import SYNTAX, FakeConverter, FakeReader, World, instance
 
 
@@ -32,9 +32,9 @@ class _Association:
         return bool(self.begun) and self.begun[-1] is whose
 
 
-def _carriage(*, changes_everything=False):
+def _selection(*, changes_everything=False):
     pair = ("1.1", SYNTAX)
-    return Carriage(Planned(), Planned().contexts([pair]), {pair: 1}, changes_everything=changes_everything)
+    return Selection(Planned(), Planned().contexts([pair]), {pair: 1}, changes_everything=changes_everything)
 
 
 class _Sent:
@@ -51,10 +51,10 @@ class _Sent:
         self.problems.append((whose.path, reason))
 
     async def go(self):
-        carriage = _carriage(changes_everything=self.converted)
+        selection = _selection(changes_everything=self.converted)
         for one in self.instances:
-            assert (one.sop_class_uid, one.transfer_syntax_uid) in carriage
-        await self.batch.submit(carriage, FakeReader(self.world), FakeConverter(self.world))
+            assert (one.sop_class_uid, one.transfer_syntax_uid) in selection
+        await self.batch.submit(selection, FakeReader(self.world), FakeConverter(self.world))
         assert self.world.unreleased == self.world.converting == 0
         return [one.found.path for one in self.association.begun]
 

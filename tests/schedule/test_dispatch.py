@@ -629,7 +629,7 @@ async def test_a_refused_pair_halts_also_where_others_come_with_it():
 async def test_a_pair_that_was_refused_before_the_run_was_to_halt_ends_it_all_the_same():
     world = World([Conduct(refuses=frozenset(["1.2"]))])
     dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
-    dispatcher._needs.refuse(("1.2", SYNTAX), "refused")  # noqa: SLF001 - as it is when the halt comes while it is being put
+    dispatcher._demand.refuse(("1.2", SYNTAX), "refused")  # noqa: SLF001 - as it is when the halt comes while it is being put
     running = asyncio.create_task(dispatcher.run())
     await dispatcher.put([instance("a"), instance("b", "1.2"), instance("c")])
     dispatcher.end_input()

@@ -10,7 +10,7 @@ from asyncstore.schedule.lanes import Lanes
 
 def _open(lane, sent=0):
     lane.opens((), 1)
-    lane.opened(SimpleNamespace(accepted={}, data_bytes_sent=sent), Planned(), changes_everything=False)
+    lane.opened(SimpleNamespace(accepted={}, results={}, data_bytes_sent=sent), Planned(), changes_everything=False)
 
 
 @pytest.mark.parametrize(("waiting", "missing"), [(10, 3), (2, 2), (0, 0)])

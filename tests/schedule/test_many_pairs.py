@@ -8,9 +8,9 @@ import pytest
 
 from asyncstore.model import Instance, Result
 from asyncstore.negotiation import MOST_WANTED, Planned, listed
+from asyncstore.negotiation.selection import Selection
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.schedule.backlog import Backlog
-from asyncstore.schedule.carriage import Carriage
 from schedule.fakes import SYNTAX, Conduct, World, instance
 
 COUNT = 3000
@@ -109,10 +109,10 @@ def test_taking_looks_once_at_each_pair_however_many_it_takes_of():
     assert carried.often <= 64
 
 
-def test_a_carriage_lists_all_that_it_carries():
+def test_a_selection_lists_all_that_it_carries():
     implicit, explicit, jpeg = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"
-    carriage = Carriage(listed(), listed().contexts(()), [("1.2.840.10008.5.1.4.1.1.2", explicit)])
-    assert {syntax for _, syntax in carriage} >= {implicit, explicit}
-    assert all(pair in carriage for pair in carriage)
-    assert ("1.2.840.10008.5.1.4.1.1.2", jpeg) not in list(carriage)
-    assert len(carriage) == len(list(carriage)) == 4
+    selection = Selection(listed(), listed().contexts(()), [("1.2.840.10008.5.1.4.1.1.2", explicit)])
+    assert {syntax for _, syntax in selection} >= {implicit, explicit}
+    assert all(pair in selection for pair in selection)
+    assert ("1.2.840.10008.5.1.4.1.1.2", jpeg) not in list(selection)
+    assert len(selection) == len(list(selection)) == 4

@@ -134,7 +134,7 @@ def test_a_peer_that_accepts_and_never_answers_is_given_up(ended, is_mute):
     for number, (fate, error) in enumerate(ended):
         lane = both[number % 2]
         lane.opens((), 1)
-        lane.opened(SimpleNamespace(accepted={}, data_bytes_sent=0), Planned(), changes_everything=False)
+        lane.opened(SimpleNamespace(accepted={}, results={}, data_bytes_sent=0), Planned(), changes_everything=False)
         lane.answered += fate == _ANSWERED
         lane.lost += fate in (_ANSWERED, _LOST)
         lane.has_idled = fate == _IDLED

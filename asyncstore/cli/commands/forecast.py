@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.model import Oddity, Reason, Unsendable
-from asyncstore.negotiation import UNCOMPRESSED, pair_of
+from asyncstore.negotiation import pair_of
 from asyncstore.negotiation.names import name_of
-from asyncstore.schedule.carriage import Carriage
+from asyncstore.negotiation.selection import Handling, Selection, if_all_is_accepted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,11 +54,11 @@ class Forecaster:
         self._proposal = proposal
         self._pool = pool
         self._options = options
-        self._targets: dict[Pair, str | None] = {}
-        """The transfer syntax in which each pair is sent."""
-        self._carriage = Carriage(proposal, (), ())
+        self._decided: dict[Pair, tuple[Handling, str | None]] = {}
+        """What happens to each pair, and the transfer syntax in which it is sent."""
+        self._selection = Selection(proposal, (), ())
         self._contexts: tuple[ProposedContext, ...] = ()
-        """The contexts of ``_carriage``. For most proposals they are the same for all pairs."""
+        """The contexts of ``_selection``. For most proposals they are the same for all pairs."""
 
     async def forecasts(self, instances: Iterable[Instance]) -> list[Forecast]:
         """The forecast for each. Some of their files may have to be read."""
@@ -80,28 +80,26 @@ class Forecaster:
     def _forecast(self, instance: Instance) -> Forecast | _Doubt:
         """The forecast for an instance, or the conversion on which it depends."""
         pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
-        if pair not in self._targets:
-            self._targets[pair] = self._carriage_of(pair).transfer_syntax(pair)
-        target = self._targets[pair]
-        if target == instance.transfer_syntax_uid:
+        if pair not in self._decided:
+            selection = self._selection_of(pair)
+            self._decided[pair] = selection.handling(pair), selection.transfer_syntax(pair)
+        handling, target = self._decided[pair]
+        if handling is Handling.AS_IT_IS:
             return Forecast("converted" if instance.oddities & Oddity.ODD_VALUES else "as it is")
         if target is None:
             return Forecast(NOT_AT_ALL, self._why_not(pair))
-        return Forecast("converted") if target in UNCOMPRESSED else _Doubt(instance, target)
+        return Forecast("converted") if handling is Handling.REENCODED else _Doubt(instance, target)
 
-    def _carriage_of(self, pair: Pair) -> Carriage:
+    def _selection_of(self, pair: Pair) -> Selection:
         contexts = self._proposal.contexts([pair])
         if contexts != self._contexts:
-            accepted = dict.fromkeys(
-                (one.abstract_syntax, syntax) for one in contexts for syntax in one.transfer_syntaxes
-            )
-            self._contexts, self._carriage = contexts, Carriage(self._proposal, contexts, accepted)
-        return self._carriage
+            self._contexts, self._selection = contexts, if_all_is_accepted(self._proposal, contexts)
+        return self._selection
 
     def _why_not(self, pair: Pair) -> str:
         """Why nothing of a pair can be sent."""
         sop_class, transfer_syntax = map(uid_name, pair)
-        if any(one.abstract_syntax == pair[0] for one in self._proposal.contexts([pair])):
+        if self._selection_of(pair).proposes(pair[0]):
             why = f"{transfer_syntax} is not proposed for {sop_class}, and compressed data sets are not converted"
             kind = "compressed, and its transfer syntax is not proposed for its SOP class"
             return Reason(why, kind, sop_class, transfer_syntax)

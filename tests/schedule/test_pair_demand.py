@@ -6,7 +6,7 @@ import pytest
 
 from asyncstore.negotiation import Planned
 from asyncstore.schedule.lanes import Lanes
-from asyncstore.schedule.needs import Needs
+from asyncstore.schedule.pair_demand import PairDemand
 from schedule.fakes import SYNTAX, instance
 
 A, B, C = ((sop_class, SYNTAX) for sop_class in ("1.1", "1.2", "1.3"))
@@ -18,26 +18,26 @@ def _lanes(*associations):
     for proposed, accepted in associations:
         lane = lanes.add()
         lane.opens(Planned().contexts(proposed), 1)
-        association = SimpleNamespace(accepted=dict.fromkeys(accepted, 1), data_bytes_sent=0)
+        association = SimpleNamespace(accepted=dict.fromkeys(accepted, 1), results={}, data_bytes_sent=0)
         lane.opened(association, Planned(), changes_everything=False)
     return lanes
 
 
-def _needs(*sop_classes):
-    needs = Needs(Planned())
-    needs.see(instance(number, one) for number, one in enumerate(sop_classes))
-    return needs
+def _demand(*sop_classes):
+    demand = PairDemand(Planned())
+    demand.see(instance(number, one) for number, one in enumerate(sop_classes))
+    return demand
 
 
 def test_what_waits_is_asked_for_first_and_then_everything_seen():
-    assert [*dict.fromkeys(_needs("1.1", "1.2", "1.1", "1.3").wanted([C]))] == [C, A, B]
+    assert [*dict.fromkeys(_demand("1.1", "1.2", "1.1", "1.3").wanted([C]))] == [C, A, B]
 
 
 def test_what_was_refused_is_asked_for_only_while_it_waits():
-    needs = _needs("1.1", "1.2")
-    needs.refuse(B, "abstract syntax not supported")
-    assert needs.wanted([]) == [A]
-    assert needs.wanted([B]) == [B, A]
+    demand = _demand("1.1", "1.2")
+    demand.refuse(B, "abstract syntax not supported")
+    assert demand.wanted([]) == [A]
+    assert demand.wanted([B]) == [B, A]
 
 
 @pytest.mark.parametrize(
@@ -52,28 +52,28 @@ def test_what_was_refused_is_asked_for_only_while_it_waits():
 )
 def test_uncarried_is_what_was_asked_for_and_no_association_carries(associations, uncarried):
     lanes = _lanes(*associations)
-    assert _needs().uncarried([A, B, C], next(iter(lanes)), lanes) == uncarried
+    assert _demand().uncarried([A, B, C], next(iter(lanes)), lanes) == uncarried
 
 
 def test_the_reason_names_what_was_refused_and_why():
-    assert _needs().refuse(A, "user rejection") == (
+    assert _demand().refuse(A, "user rejection") == (
         "no presentation context accepted for 1.1 in JPEGBaseline: user rejection"
     )
 
 
 def test_what_was_refused_stays_so_for_the_reason_it_had_first():
-    needs = _needs("1.1", "1.2")
+    demand = _demand("1.1", "1.2")
     lanes = _lanes(((A, B), ()))
-    reason = needs.refuse(B, "user rejection")
-    needs.refuse(B, "the peer did not answer it")
-    assert needs.refused([A, B], lanes) == {B: reason}
-    assert needs.refused([A], lanes) == {}
+    reason = demand.refuse(B, "user rejection")
+    demand.refuse(B, "the peer did not answer it")
+    assert demand.refused([A, B], lanes) == {B: reason}
+    assert demand.refused([A], lanes) == {}
 
 
 def test_what_some_association_accepts_nevertheless_is_sent_over_it():
-    needs = _needs("1.1")
-    needs.refuse(A, "user rejection")
-    assert needs.refused([A], _lanes(((A,), (A,)))) == {}
+    demand = _demand("1.1")
+    demand.refuse(A, "user rejection")
+    assert demand.refused([A], _lanes(((A,), (A,)))) == {}
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ def test_what_some_association_accepts_nevertheless_is_sent_over_it():
 )
 def test_another_association_is_called_for_by_what_waits_long_for_the_others(waiting, is_called_for):
     lanes = _lanes(((A,), (A,)), ((B,), (B,)))
-    assert _needs().call_for_another(next(iter(lanes)), lanes, waiting) == is_called_for
+    assert _demand().call_for_another(next(iter(lanes)), lanes, waiting) == is_called_for
 
 
 def test_an_association_that_is_not_open_yet_is_not_waited_for():
     """The peer may serve one at a time, and open it only when this one has ended."""
     lanes = _lanes(([A], [A]))
     lanes.add().opens(Planned().contexts([A, B]), 2)
-    assert _needs().call_for_another(next(iter(lanes)), lanes, {B: 1})
+    assert _demand().call_for_another(next(iter(lanes)), lanes, {B: 1})
 
 
 @pytest.mark.parametrize(
@@ -110,11 +110,11 @@ def test_an_association_that_is_not_open_yet_is_not_waited_for():
 )
 def test_what_enough_other_associations_are_asked_for_comes_last(waiting, urgent):
     lanes = _lanes(((B,), ()), ((A, B), (A, B)))
-    assert _needs().urgent(waiting, waiting, lanes) == urgent
+    assert _demand().urgent(waiting, waiting, lanes) == urgent
 
 
 def test_what_was_refused_before_is_known_when_it_comes_again():
-    needs = _needs("1.1", "1.2")
-    needs.refuse(B, "user rejection")
-    assert needs.see([instance(1, "1.2"), instance(2, "1.3"), instance(3, "1.2")]) == [B]
-    assert needs.wanted([]) == [A, C]
+    demand = _demand("1.1", "1.2")
+    demand.refuse(B, "user rejection")
+    assert demand.see([instance(1, "1.2"), instance(2, "1.3"), instance(3, "1.2")]) == [B]
+    assert demand.wanted([]) == [A, C]

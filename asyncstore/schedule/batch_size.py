@@ -1,25 +1,24 @@
-"""How much a lane takes from the backlog at a time.
+"""How many instances a lane takes from the backlog at a time.
 
-Much at a time saves trips to reader threads and task switches; but what a lane has taken no other lane can send, so a
-lane takes no more than some fiftieth of a second's work. A fast peer gets dozens of small instances a batch, a slow
-one its next one only.
+Large batches save trips to reader threads and task switches. But no other lane can send the instances of a batch, so a
+batch is about a fiftieth of a second's work: dozens of small instances for a fast peer, one for a slow peer.
 """
 
 from __future__ import annotations
 
 BATCH_SECONDS = 0.02
-"""Long against what a batch costs (0.1 ms), short against what anybody notices."""
+"""Long against the cost of a batch (0.1 ms), too short for anybody to notice."""
 MOST_INSTANCES = 64
-"""What a batch costs is then 2 µs an instance, small against a store's 50."""
+"""A batch then costs 2 µs an instance; a store costs 50."""
 MOST_BYTES = 1 << 22
 """Some milliseconds of work on loopback; several buffers' load."""
 
 _SHORTEST_MEASURE = BATCH_SECONDS / 4
-"""In less time too few responses come for a rate."""
+"""Seconds; in less time too few responses come to measure a rate."""
 
 
-class Appetite:
-    """Instances to take next, from the rate at which responses came."""
+class BatchSize:
+    """How many instances to take next, by the rate of responses."""
 
     def __init__(self) -> None:
         self.instances = 2
@@ -27,7 +26,10 @@ class Appetite:
         self._since: float | None = None
 
     def update(self, now: float, answered: int) -> int:
-        """``answered`` responses have come in this lane by ``now`` (seconds on any clock). At most doubles."""
+        """The size of the next batch, at most twice the last one.
+
+        ``answered`` responses have come in this lane by ``now``, in seconds on any clock.
+        """
         if self._since is not None and now - self._since >= _SHORTEST_MEASURE:
             rate = (answered - self._answered) / (now - self._since)
             self.instances = max(1, min(MOST_INSTANCES, 2 * self.instances, int(rate * BATCH_SECONDS) + 1))
