@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from trees import data_sets
+from support.trees import data_sets
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Who runs the tests in the background of a script has SIGINT ignored, and so would have the programs under test."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-import trees
 from asyncstore import Result, Sink, WalkOptions
-from oracle import GUARD, assert_true, nothing_left_behind, send
-from peers.hostile import Behaviour, accepts, running_hostile
-from peers.programs import find_program
+from support import trees
+from support.oracle import GUARD, assert_true, nothing_left_behind, send
+from support.peers.hostile import Behaviour, accepts, running_hostile
+from support.peers.programs import find_program
 
 LARGE = 12_000_000
 """Twice what sockets and buffers hold, so that a data set of this size is still being read while it is sent."""

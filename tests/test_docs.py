@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-import trees
 from asyncstore import Sink
 from asyncstore.cli.commands import COMMANDS
 from asyncstore.cli.config import configured
 from asyncstore.cli.grammar import tokenize
 from asyncstore.cli.options import CONFIG
+from support import trees
 
 _ROOT = Path(__file__).resolve().parent.parent
 _DOCUMENTS = [*sorted(_ROOT.glob("*.md")), *sorted((_ROOT / "docs").glob("*.md"))]

@@ -12,14 +12,14 @@ from pydicom.dataset import FileMetaDataset
 
 from asyncstore import Result, Sink, Timeouts
 from asyncstore.load import write_archive
-from oracle import DELIVERED, assert_true, nothing_left_behind, send
-from peers.ctn import running_simple_storage
-from peers.dcmtk import running_storescp
-from peers.hostile import Behaviour, accepts, answers_late, running_hostile
-from peers.odil import running_odil
-from peers.orthanc import running_orthanc
-from peers.pynetdicom_scp import running_pynetdicom_scp
-from trees import data_sets, pydicom_test_files
+from support.oracle import DELIVERED, assert_true, nothing_left_behind, send
+from support.peers.ctn import running_simple_storage
+from support.peers.dcmtk import running_storescp
+from support.peers.hostile import Behaviour, accepts, answers_late, running_hostile
+from support.peers.odil import running_odil
+from support.peers.orthanc import running_orthanc
+from support.peers.pynetdicom_scp import running_pynetdicom_scp
+from support.trees import data_sets, pydicom_test_files
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import trees
 from asyncstore import Outcome, Result, Sender, Sink
 from asyncstore.renaming import BAD, DONE, NotRenamed, Renamer, is_done, without_ending
 from asyncstore.source import WalkOptions, walk
-from cli.commands import asyncstore, running_sink
-from oracle import nothing_left_behind
-from peers.dcmtk import running_storescp
-from peers.programs import find_program, free_port
+from support import trees
+from support.commands import asyncstore, running_sink
+from support.oracle import nothing_left_behind
+from support.peers.dcmtk import running_storescp
+from support.peers.programs import find_program, free_port
 
 HOST = "127.0.0.1"
 

@@ -32,8 +32,8 @@ from asyncstore import (
 from asyncstore.errors import TimedOut
 from asyncstore.model import Oddity
 from asyncstore.prepare.pool import Pool
-from oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
-from peers.hostile import (
+from support.oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
+from support.peers.hostile import (
     Behaviour,
     aborts,
     accepts,
@@ -43,9 +43,9 @@ from peers.hostile import (
     stays_silent,
     stops_reading,
 )
-from peers.programs import free_port
-from peers.pynetdicom_scp import running_pynetdicom_scp
-from trees import data_sets, instances, text_file
+from support.peers.programs import free_port
+from support.peers.pynetdicom_scp import running_pynetdicom_scp
+from support.trees import data_sets, instances, text_file
 
 _JPEG = "1.2.840.10008.1.2.4.50"
 MANY = 400

@@ -16,8 +16,8 @@ from pynetdicom.sop_class import CTImageStorage, Verification
 
 from asyncstore import AssociationRejected, Result, Sender, Sink, Timeouts, TlsOptions, UsageError
 from asyncstore.load import write_archive
-from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
-from peers.acceptor import (
+from support.oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
+from support.peers.acceptor import (
     ABORT,
     ASSOCIATE_AC,
     ASSOCIATE_RJ,
@@ -31,9 +31,9 @@ from peers.acceptor import (
     pdu,
     pdv,
 )
-from peers.certificates import Authority
-from peers.dcmtk import WITHOUT_NAGLE, echoscu, storescu
-from peers.hostile import (
+from support.peers.certificates import Authority
+from support.peers.dcmtk import WITHOUT_NAGLE, echoscu, storescu
+from support.peers.hostile import (
     COMMAND_SET_OF_GARBAGE,
     EMPTY_P_DATA,
     HTTP,
@@ -43,8 +43,8 @@ from peers.hostile import (
     UNASKED_DATA_SET,
     UNKNOWN_PDU,
 )
-from peers.programs import find_program, run
-from peers.requestor import (
+from support.peers.programs import find_program, run
+from support.peers.requestor import (
     CT,
     ECHO,
     EXPLICIT,
@@ -56,7 +56,7 @@ from peers.requestor import (
     last_word,
     store_request,
 )
-from trees import data_sets, instances, read_part10
+from support.trees import data_sets, instances, read_part10
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import trees
 from asyncstore.model import SourceFile, Unsendable
 from asyncstore.source import WalkOptions, files_from, walk
+from support import trees
 
 
 def _made(folder, *names):

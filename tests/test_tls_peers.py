@@ -11,12 +11,12 @@ from asyncstore.cli.commands import SEND
 from asyncstore.cli.grammar import parse
 from asyncstore.cli.tls import tls_of
 from asyncstore.errors import NotTls, OurCertificateRefused, PeerCertificateRefused, TlsInterrupted
-from cli.commands import asyncstore, finished, running_sink, started
-from oracle import assert_true, nothing_left_behind, send
-from peers.certificates import LAST_YEAR, Authority
-from peers.dcmtk import echoscu, running_storescp, storescu
-from peers.orthanc import running_orthanc
-from trees import data_sets, instances
+from support.commands import asyncstore, finished, running_sink, started
+from support.oracle import assert_true, nothing_left_behind, send
+from support.peers.certificates import LAST_YEAR, Authority
+from support.peers.dcmtk import echoscu, running_storescp, storescu
+from support.peers.orthanc import running_orthanc
+from support.trees import data_sets, instances
 
 
 @pytest.fixture(scope="module")

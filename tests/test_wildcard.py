@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from asyncstore.source import WalkOptions, walk
 from asyncstore.wildcard import matcher
-from peers.dcmtk import running_storescp
-from peers.programs import find_program
+from support.peers.dcmtk import running_storescp
+from support.peers.programs import find_program
 
 TABLE = [
     ("*", ["a.dcm", ".hidden", "é", ""], []),

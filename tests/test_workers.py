@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-import trees
 from asyncstore import ConversionOptions, Invent
 from asyncstore.cli.main import main
 from asyncstore.prepare import conversion
-from cli.commands import asyncstore, finished
-from differential.acceptors import accepts_only
-from differential.conversation import IMPLICIT_LITTLE, Stored
-from oracle import GUARD, send, until
-from peers.dcmtk import running_storescp
-from peers.hostile import Behaviour, aborts, after, running_hostile, stops_reading
+from support import trees
+from support.commands import asyncstore, finished
+from support.differential.acceptors import accepts_only
+from support.differential.conversation import IMPLICIT_LITTLE, Stored
+from support.oracle import GUARD, send, until
+from support.peers.dcmtk import running_storescp
+from support.peers.hostile import Behaviour, aborts, after, running_hostile, stops_reading
 
 PROGRAM = "import sys; from asyncstore.__main__ import main; sys.exit(main())"
 """What an installer writes as the console script."""

@@ -19,7 +19,7 @@ from asyncstore.cli.completion import described, hint_of
 from asyncstore.cli.kinds import Text
 from asyncstore.cli.main import main
 from asyncstore.cli.options import NAMED_PEER, PEER
-from peers.programs import find_program
+from support.peers.programs import find_program
 
 SHELLS = ("bash", "zsh", "fish")
 PROPOSED = {row.short for row in SEND.options() if row.long.startswith("--propose-") and row.short}

@@ -8,7 +8,7 @@ import sys
 
 from asyncstore.cli.demo import _start_sink
 from asyncstore.cli.main import main
-from cli.commands import asyncstore
+from support.commands import asyncstore
 
 
 def test_a_sink_that_does_not_start_is_said_with_what_to_do(monkeypatch, capsys, tmp_path):

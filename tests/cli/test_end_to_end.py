@@ -15,12 +15,12 @@ from contextlib import suppress
 
 import pytest
 
-import trees
-from cli.commands import asyncstore, finished, needs_a_full_device, running_sink, started
-from peers.certificates import Authority
-from peers.dcmtk import running_storescp
-from peers.hostile import Behaviour, accepts_no_context, rejects, running_hostile
-from peers.programs import find_program, free_port, has_ipv6
+from support import trees
+from support.commands import asyncstore, finished, needs_a_full_device, running_sink, started
+from support.peers.certificates import Authority
+from support.peers.dcmtk import running_storescp
+from support.peers.hostile import Behaviour, accepts_no_context, rejects, running_hostile
+from support.peers.programs import find_program, free_port, has_ipv6
 
 HOST = "127.0.0.1"
 

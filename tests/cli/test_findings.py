@@ -2,14 +2,14 @@
 
 import json
 
-import trees
 from asyncstore.cli.findings import Findings
 from asyncstore.cli.outlook import Outlook
 from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.negotiation import Planned, listed
 from asyncstore.prepare.converter import ConversionOptions
 from asyncstore.prepare.pool import Pool
-from cli.commands import asyncstore, running_sink
+from support import trees
+from support.commands import asyncstore, running_sink
 
 HOST = "127.0.0.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -13,7 +13,7 @@ import pytest
 from asyncstore.cli.commands import SEND
 from asyncstore.cli.grammar import check, tokenize
 from asyncstore.errors import UsageError
-from peers.programs import find_program
+from support.peers.programs import find_program
 
 END = ("localhost", "104", "/nowhere/file")
 

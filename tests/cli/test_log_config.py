@@ -20,7 +20,7 @@ from asyncstore.cli.log4cplus import loggers_of
 from asyncstore.cli.log_layouts import PatternLayout, SimpleLayout
 from asyncstore.cli.logs import logging_to
 from asyncstore.errors import UsageError
-from peers.programs import find_program
+from support.peers.programs import find_program
 
 pytestmark = pytest.mark.filterwarnings("always")
 

@@ -19,7 +19,7 @@ from asyncstore.cli.help import Style, command_help, program_help, version_text
 from asyncstore.cli.kinds import Secret
 from asyncstore.cli.main import main
 from asyncstore.cli.options import PASSWORD
-from cli.commands import needs_a_full_device
+from support.commands import needs_a_full_device
 
 MANUAL = [
     "input file format",

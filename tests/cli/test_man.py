@@ -9,7 +9,7 @@ import pytest
 from asyncstore.cli.commands import COMMANDS
 from asyncstore.cli.main import main
 from asyncstore.cli.man import page
-from peers.programs import find_program
+from support.peers.programs import find_program
 
 
 @pytest.fixture(scope="module")

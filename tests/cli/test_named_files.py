@@ -21,7 +21,7 @@ from asyncstore.cli.main import main
 from asyncstore.cli.options import CALLED_AE_TITLE, JSON
 from asyncstore.errors import UsageError
 from asyncstore.named_files import interruptible, private, read_named
-from peers.certificates import self_signed
+from support.peers.certificates import self_signed
 
 READERS = {
     "@": ("echo", "@{}", "localhost", "1"),

@@ -11,7 +11,6 @@ import warnings
 
 import pytest
 
-import trees
 from asyncstore.cli.commands import SEND
 from asyncstore.cli.grammar import parse
 from asyncstore.cli.main import main
@@ -19,8 +18,9 @@ from asyncstore.cli.proposal import identity_of, proposal_of
 from asyncstore.errors import UsageError
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import UserIdentity
-from cli.commands import asyncstore, running_sink
-from peers.certificates import self_signed
+from support import trees
+from support.commands import asyncstore, running_sink
+from support.peers.certificates import self_signed
 
 LINE = ("localhost", "104", "file")
 CONFIGURATION = """

@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-import trees
 from asyncstore import ConnectFailed, Instance, PairAnswer, Sender, Sink, listed
 from asyncstore.cli.commands import SCAN
 from asyncstore.cli.findings import Findings
 from asyncstore.model import Unsendable
-from cli.commands import asyncstore, needs_a_full_device, running_sink
-from peers.hostile import running_hostile
-from peers.programs import find_program, free_port, running
+from support import trees
+from support.commands import asyncstore, needs_a_full_device, running_sink
+from support.peers.hostile import running_hostile
+from support.peers.programs import find_program, free_port, running
 
 HOST = "127.0.0.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from differential.acceptors import REQUESTS, STATUSES
-from differential.alike import assert_alike
-from differential.programs import INPUTS, asyncstore, over_four_associations
-from differential.words import CHOICES
-from peers.hostile import Behaviour
+from support.differential.acceptors import REQUESTS, STATUSES
+from support.differential.alike import assert_alike
+from support.differential.programs import INPUTS, asyncstore, over_four_associations
+from support.differential.words import CHOICES
+from support.peers.hostile import Behaviour
 
 COMMON = ["ct", "report", "colour", "jpeg", "rle", "jpeg-ls", "jpeg-2000", "big-endian", "document"]
 SLOW = ["implicit", "sequences", "deflated"]

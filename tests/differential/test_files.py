@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from differential.acceptors import REQUESTS, STATUSES
-from differential.alike import DIFFERENCES, assert_alike
-from differential.conversation import EXPLICIT_LITTLE
-from differential.programs import INPUTS, asyncstore, storescu
-from peers.hostile import Behaviour, stays_silent
-from trees import pydicom_test_files, truncated
+from support.differential.acceptors import REQUESTS, STATUSES
+from support.differential.alike import DIFFERENCES, assert_alike
+from support.differential.conversation import EXPLICIT_LITTLE
+from support.differential.programs import INPUTS, asyncstore, storescu
+from support.peers.hostile import Behaviour, stays_silent
+from support.trees import pydicom_test_files, truncated
 
 ODD = [
     ["text", "ct"],

@@ -7,9 +7,9 @@ from pydicom import dcmread
 
 from asyncstore.errors import UsageError
 from asyncstore.load import write_archive
-from peers.dcmtk import WITHOUT_NAGLE, running_storescp
-from peers.programs import find_program, run
-from trees import data_sets
+from support.peers.dcmtk import WITHOUT_NAGLE, running_storescp
+from support.peers.programs import find_program, run
+from support.trees import data_sets
 
 
 @pytest.fixture(scope="module")

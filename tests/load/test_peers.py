@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from peers.acceptor import C_STORE_RQ, COMMAND, LAST, P_DATA, RELEASE_RQ, command_set, item, pdu, pdv
-from peers.dcmtk import echoscu, running_storescp, storescu
-from peers.hostile import (
+from support.peers.acceptor import C_STORE_RQ, COMMAND, LAST, P_DATA, RELEASE_RQ, command_set, item, pdu, pdv
+from support.peers.dcmtk import echoscu, running_storescp, storescu
+from support.peers.hostile import (
     HTTP,
     ITEM_LONGER_THAN_ITS_PDU,
     PDU_OF_4_GIB,
@@ -32,10 +32,10 @@ from peers.hostile import (
     stops_reading,
     then,
 )
-from peers.orthanc import running_orthanc
-from peers.programs import find_program, running
-from peers.pynetdicom_scp import running_pynetdicom_scp
-from trees import data_sets, instances
+from support.peers.orthanc import running_orthanc
+from support.peers.programs import find_program, running
+from support.peers.pynetdicom_scp import running_pynetdicom_scp
+from support.trees import data_sets, instances
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"

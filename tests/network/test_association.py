@@ -26,9 +26,9 @@ from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import IdentityKind, UserIdentity
 from asyncstore.protocol.requests import Requests
-from oracle import GUARD, in_both_loops, nothing_left_behind, until
-from peers.acceptor import ABORT, ASSOCIATE_AC, Acceptor, item, pdu
-from peers.hostile import (
+from support.oracle import GUARD, in_both_loops, nothing_left_behind, until
+from support.peers.acceptor import ABORT, ASSOCIATE_AC, Acceptor, item, pdu
+from support.peers.hostile import (
     ACCEPT_WITHOUT_ITEMS,
     UNKNOWN_PDU,
     Behaviour,
@@ -48,7 +48,7 @@ from peers.hostile import (
     then,
     waits,
 )
-from trees import instances, read_part10
+from support.trees import instances, read_part10
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"

@@ -11,8 +11,8 @@ import pytest
 from asyncstore.errors import ConnectFailed
 from asyncstore.network.addresses import connect, listen
 from asyncstore.network.link import Link, reason_of
-from oracle import GUARD, in_both_loops, nothing_left_behind, until
-from peers.programs import free_port
+from support.oracle import GUARD, in_both_loops, nothing_left_behind, until
+from support.peers.programs import free_port
 
 
 class Seen:

@@ -27,11 +27,11 @@ from asyncstore.errors import (
 from asyncstore.network.addresses import connect, listen
 from asyncstore.network.tls import TlsAcceptor, TlsRequestor, available_cipher_suites
 from asyncstore.network.tls_profiles import CIPHER_SUITES, PROFILES
-from cli.commands import asyncstore, running_sink
-from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
-from peers.certificates import LAST_YEAR, NEXT_YEAR, Authority, self_signed
-from peers.programs import find_program, has_ipv6
-from trees import data_sets, instances
+from support.commands import asyncstore, running_sink
+from support.oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
+from support.peers.certificates import LAST_YEAR, NEXT_YEAR, Authority, self_signed
+from support.peers.programs import find_program, has_ipv6
+from support.trees import data_sets, instances
 
 TIMEOUTS = Timeouts(connect=GUARD)
 

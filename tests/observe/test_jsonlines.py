@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from asyncstore.model import Outcome, Result
 from asyncstore.observe.jsonlines import JsonLines
 from asyncstore.observe.tally import Tally
-from observe.samples import failed, not_sent, skipped, stored, unknown, warned
+from support.samples import failed, not_sent, skipped, stored, unknown, warned
 
 _TEXT = st.none() | st.text(st.characters(codec=None))
 _NUMBER = st.none() | st.integers(0, 0xFFFF)

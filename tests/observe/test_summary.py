@@ -11,7 +11,7 @@ from asyncstore.observe.output import Output, plain
 from asyncstore.observe.summary import Ending, print_summary, summary_lines
 from asyncstore.observe.tally import Tally
 from asyncstore.observe.terminal import Terminal
-from observe.samples import failed, not_sent, skipped, stored, unknown, warned
+from support.samples import failed, not_sent, skipped, stored, unknown, warned
 
 
 def _summary(*outcomes, width=80, seconds=2.0, associations=4, **fields):

@@ -22,10 +22,10 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-import trees
 from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.prepare import element_walk, elements
 from asyncstore.prepare.probe import probe_file
+from support import trees
 
 _NAMES = [
     "CT_small.dcm",  # with padding after its pixel data

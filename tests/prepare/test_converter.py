@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import trees
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare import spool
@@ -20,7 +19,8 @@ from asyncstore.prepare.invention import Invent
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reencode import Changes, reencode
-from oracle import until
+from support import trees
+from support.oracle import until
 
 IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 LARGE = 1_200_000

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-import trees
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool, default_size
 from asyncstore.prepare.probe import probe
-from oracle import until
+from support import trees
+from support.oracle import until
 
 
 def _file(folder, name):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from asyncstore.model import Instance
 from asyncstore.prepare import reading
 from asyncstore.prepare.reading import BUFFER_SIZE, Reader
-from oracle import until
+from support.oracle import until
 
 _OFFSET = 10
 

@@ -19,7 +19,7 @@ from pydicom.filewriter import write_dataset
 
 from asyncstore.prepare.encoding import ENCODINGS, DamagedDataSet, Unconvertible, encoding_of
 from asyncstore.prepare.reencode import YOUNG_VRS, Changes, NotCompressed, reencode
-from trees import deflated
+from support.trees import deflated
 
 IMPLICIT, EXPLICIT, DEFLATED, BIG = ENCODINGS.values()
 IMPLICIT_UID, EXPLICIT_UID, DEFLATED_UID, BIG_UID = ENCODINGS

@@ -8,7 +8,7 @@ from asyncstore.errors import LinkLost, PrepareError
 from asyncstore.negotiation import Planned
 from asyncstore.schedule.batch import Batch
 from asyncstore.schedule.carriage import Carriage
-from schedule.fakes import SYNTAX, FakeConverter, FakeReader, World, instance
+from support.fakes import SYNTAX, FakeConverter, FakeReader, World, instance
 
 
 class _Association:

@@ -14,8 +14,8 @@ from asyncstore.errors import PrepareError
 from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsendable
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
-from oracle import until
-from schedule.fakes import SYNTAX, Conduct, World, instance
+from support.fakes import SYNTAX, Conduct, World, instance
+from support.oracle import until
 
 _AS_IT_IS, _OTHER = IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1"
 """Transfer syntaxes one of which is converted into the other."""

@@ -11,7 +11,7 @@ from asyncstore.negotiation import MOST_WANTED, Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.schedule.backlog import Backlog
 from asyncstore.schedule.carriage import Carriage
-from schedule.fakes import SYNTAX, Conduct, World, instance
+from support.fakes import SYNTAX, Conduct, World, instance
 
 COUNT = 3000
 _PATIENCE = 60
