@@ -227,6 +227,7 @@ async def test_an_unreadable_file_is_named_and_the_rest_is_stored(folder, tmp_pa
     assert ran.of(bad).error == "cannot be opened: Permission denied"
 
 
+@pytest.mark.peers
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="the test above says it")
 def test_what_may_not_be_read_is_named_also_where_the_tests_run_as_root(folder):
     """Root may read everything, so a process that has given up this privilege does the sending."""

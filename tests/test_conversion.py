@@ -14,6 +14,8 @@ from support.peers.dcmtk import running_storescp
 from support.peers.programs import find_program
 from support.trees import pydicom_test_files, read_part10
 
+pytestmark = pytest.mark.peers
+
 NAMES = ["CT_small.dcm", "MR_small_bigendian.dcm", "image_dfl.dcm", "reportsi.dcm", "rtplan.dcm", "waveform_ecg.dcm"]
 NAMES += ["examples_overlay.dcm", "test-SR.dcm"]
 OPTIONS = {IMPLICIT_LITTLE: "+ti", EXPLICIT_BIG: "+tb"}

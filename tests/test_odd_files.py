@@ -15,6 +15,8 @@ from support.peers.dcmtk import running_storescp
 from support.peers.programs import find_program
 from support.trees import read_part10
 
+pytestmark = pytest.mark.peers
+
 CASES = Path(__file__).parent / "cases"
 _EXPLICIT = "1.2.840.10008.1.2.1"
 _IMPLICIT = "1.2.840.10008.1.2"

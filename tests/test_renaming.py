@@ -248,6 +248,7 @@ async def test_a_name_that_is_taken_is_said_and_counted(folder):
     assert "1 file could not be renamed, and kept the name." in done.err
 
 
+@pytest.mark.peers
 async def test_files_are_renamed_as_by_storescu(tmp_path):
     storescu = find_program("storescu", "dcmtk")
     names = {}

@@ -69,6 +69,7 @@ def folder(tmp_path_factory):
 # Others send to it ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.peers
 @in_both_loops
 async def test_storescu_stores_byte_for_byte(files, sent, tmp_path):
     async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink:
@@ -79,6 +80,7 @@ async def test_storescu_stores_byte_for_byte(files, sent, tmp_path):
         await until(lambda: sink.tally.associations == 0)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("options", [["--max-pdu", "4096", "--max-send-pdu", "4096"], ["--max-send-pdu", "131072"]])
 async def test_storescu_with_pdus_short_and_long(files, sent, tmp_path, options):
     async with Sink(port=0, output=tmp_path) as sink:
@@ -86,6 +88,7 @@ async def test_storescu_with_pdus_short_and_long(files, sent, tmp_path, options)
         assert data_sets(tmp_path) == sent
 
 
+@pytest.mark.peers
 async def test_dcmsend_stores_an_archive_of_several_transfer_syntaxes(tmp_path):
     archive = write_archive(tmp_path / "archive", patients=1)
     async with nothing_left_behind(), Sink(port=0, output=tmp_path / "out") as sink:
@@ -95,6 +98,7 @@ async def test_dcmsend_stores_an_archive_of_several_transfer_syntaxes(tmp_path):
         assert data_sets(tmp_path / "out").keys() == data_sets(archive.folder).keys()
 
 
+@pytest.mark.peers
 async def test_echoscu_is_answered_and_counted():
     async with nothing_left_behind(), Sink(port=0) as sink:
         assert (await echoscu(sink.port, "--repeat", "3")).returncode == 0
@@ -118,6 +122,7 @@ async def test_pynetdicom_stores_and_verifies(files, sent, tmp_path):
         assert data_sets(tmp_path).keys() == sent.keys()
 
 
+@pytest.mark.peers
 async def test_what_it_stores_is_a_part_10_file_that_others_read(files, tmp_path):
     async with Sink(port=0, output=tmp_path) as sink:
         await send(sink.port, files[:1])
@@ -139,6 +144,7 @@ async def test_an_instance_that_comes_again_replaces_the_first_and_is_counted_ag
     assert [path.name for path in tmp_path.iterdir()] == [f"{read_part10(files[0]).sop_instance_uid}.dcm"]
 
 
+@pytest.mark.peers
 async def test_without_a_folder_it_counts_and_keeps_nothing(files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     async with Sink(port=0) as sink:
@@ -150,6 +156,7 @@ async def test_without_a_folder_it_counts_and_keeps_nothing(files, tmp_path, mon
 # What it is told to do ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.peers
 async def test_it_rejects_who_calls_another_ae_title(files):
     async with nothing_left_behind(), Sink(port=0, ae_title="SINK") as sink:
         wrong = await storescu(sink.port, files, "-aec", "OTHER")
@@ -163,6 +170,7 @@ async def test_it_rejects_who_calls_another_ae_title(files):
         assert sink.tally.instances == len(files)
 
 
+@pytest.mark.peers
 async def test_it_takes_no_more_associations_than_told():
     async with (
         nothing_left_behind(),

@@ -61,6 +61,7 @@ def hostile(tmp_path):
     return folder
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(
     "words",
     [
@@ -177,6 +178,7 @@ def test_a_dry_run_has_data_sets_looked_into_by_worker_processes(monkeypatch, ca
     assert "its pixel data would have to be compressed" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.peers
 async def test_what_inflates_to_more_than_is_allowed_is_not_sent_and_the_option_is_named(tmp_path):
     path = next(path for path in trees.pydicom_test_files() if path.name == "image_dfl.dcm")
     async with running_storescp(tmp_path / "stored", "+xi", transfer_syntaxes=None) as scp:

@@ -75,6 +75,7 @@ class TestWhatArrives:
             done = await asyncstore("send", "-nh", *option, HOST, str(sink.port), archive)
         assert f"Stored {count} of {count + 1} files" in done.err, done  # there is a text file
 
+    @pytest.mark.peers
     @pytest.mark.parametrize(
         ("options", "files"),
         [
@@ -102,6 +103,7 @@ class TestWhatArrives:
                 received[program] = set(scp.stored())
         assert received["ours"] == received["theirs"]
 
+    @pytest.mark.peers
     @pytest.mark.parametrize("option", ["+f", "+fo", "-f"])
     async def test_the_same_file_formats_are_taken_as_by_storescu(self, tmp_path, option):
         storescu = find_program("storescu", "dcmtk")
@@ -521,6 +523,7 @@ class TestDryRun:
 
 
 class TestEcho:
+    @pytest.mark.peers
     async def test_answers_are_timed(self, tmp_path):
         async with running_storescp(tmp_path) as scp:
             done = await asyncstore("echo", "--count", "2", "--interval", "0", HOST, str(scp.port))

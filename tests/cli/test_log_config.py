@@ -298,6 +298,7 @@ class TestLayouts:
         "%D{%d.%m.%Y} %5P: %m%n",
     )
 
+    @pytest.mark.peers
     @pytest.mark.parametrize("pattern", PATTERNS)
     def test_lines_are_those_of_the_real_program(self, file, pattern):
         path = file(f"log4cplus.rootLogger = FATAL, console\n{CONSOLE}".replace("%p %c: %m%n", pattern))

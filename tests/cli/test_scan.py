@@ -226,6 +226,7 @@ class TestContexts:
 
 
 class TestPeerCheck:
+    @pytest.mark.peers
     async def test_what_storescp_refuses_is_said_for_each_context(self, mixed):
         async with uncompressed_only() as scp:
             words = ("scan", "--peer-check", HOST, str(scp.port))
@@ -289,6 +290,7 @@ class TestNegotiate:
         assert len(scp.associations) == 2
         assert sorted(asked) == sorted(pairs)
 
+    @pytest.mark.peers
     async def test_every_pair_has_its_answer(self):
         async with uncompressed_only() as scp, Sender(HOST, scp.port) as sender:
             answers = await sender.negotiate([(CT, JPEG_2000), ("1.2.3", EXPLICIT), (CT, EXPLICIT)])

@@ -12,6 +12,8 @@ from support.differential.programs import INPUTS, asyncstore, over_four_associat
 from support.differential.words import CHOICES
 from support.peers.hostile import Behaviour
 
+pytestmark = pytest.mark.peers
+
 COMMON = ["ct", "report", "colour", "jpeg", "rle", "jpeg-ls", "jpeg-2000", "big-endian", "document"]
 SLOW = ["implicit", "sequences", "deflated"]
 """Those for which a worker imports pydicom."""

@@ -10,6 +10,8 @@ from support.differential.programs import INPUTS
 from support.peers.hostile import Behaviour
 from support.trees import pydicom_test_files
 
+pytestmark = pytest.mark.peers
+
 NAMED_BY_META_ONLY = {"no_meta_group_length.dcm", "priv_SQ.dcm"}
 """The difference "a data set without a SOP class or SOP instance UID"."""
 _LIMIT = 100_000

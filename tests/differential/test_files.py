@@ -17,6 +17,8 @@ from support.differential.programs import INPUTS, asyncstore, storescu
 from support.peers.hostile import Behaviour, stays_silent
 from support.trees import pydicom_test_files, truncated
 
+pytestmark = pytest.mark.peers
+
 ODD = [
     ["text", "ct"],
     ["ct", "text", "colour"],

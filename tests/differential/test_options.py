@@ -20,6 +20,8 @@ from support.differential.programs import INPUTS
 from support.differential.words import CHOICES, PROPOSING, of_storescu
 from support.peers.hostile import Behaviour, accepts, answers, never_answers, stays_silent
 
+pytestmark = pytest.mark.peers
+
 
 class Case(NamedTuple):
     """Words, and what they are tried with."""

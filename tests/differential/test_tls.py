@@ -14,6 +14,8 @@ from support.differential.programs import INPUTS, asyncstore, storescu
 from support.peers.certificates import Authority
 from support.peers.dcmtk import running_storescp
 
+pytestmark = pytest.mark.peers
+
 SECRET = "it's secret"  # noqa: S105 - a test's
 
 

@@ -76,6 +76,7 @@ def test_it_needs_no_numpy(tmp_path):
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "archive")], check=True, timeout=60)
 
 
+@pytest.mark.peers
 async def test_dcmtk_finds_it_in_order_and_sends_all_of_it(archive, files, tmp_path):
     checked = await run(find_program("dcmftest", "dcmtk"), *files)
     assert checked.output.count("yes: ") == len(files), checked.output

@@ -19,6 +19,8 @@ from support.commands import asyncstore
 from support.peers.dcmtk import storescu
 from support.peers.recorder import running_recorder
 
+pytestmark = pytest.mark.peers
+
 HAS_DEBIANS_FILES = all(Path("/etc/dcmtk", name).exists() for name in ("storescu.cfg", "storescp.cfg"))
 
 CHOICES = [row.short for row in PROPOSE.values() if row.short is not None]

@@ -917,6 +917,7 @@ def dh_parameters(folder, group):
     return str(file)
 
 
+@pytest.mark.peers
 async def test_an_acceptor_does_dhe_with_2048_bits_or_the_parameters_it_is_given(made):
     """As storescp: setBuiltInDHParameters and setTempDHParameters of DCMTK's dcmtls/libsrc/tlslayer.cc."""
     files = made.authority.certify("localhost", rsa_bits=2048).write(made.folder, "dhe")
@@ -928,6 +929,7 @@ async def test_an_acceptor_does_dhe_with_2048_bits_or_the_parameters_it_is_given
         assert await temporary_key(sink.port, made) is None
 
 
+@pytest.mark.peers
 async def test_plus_dp_on_the_command_line(made):
     server = made.authority.certify("localhost", rsa_bits=2048).write(made.folder, "dhe")
     shown = ["+tls", *server, "+cf", *made.trusted, "+py"]
@@ -938,6 +940,7 @@ async def test_plus_dp_on_the_command_line(made):
     assert f"--dhparam {server.key}: there are no Diffie-Hellman parameters" in refused.err
 
 
+@pytest.mark.peers
 def test_dh_parameters_that_cannot_be_used(made):
     def complaint_of(file, profile="8996"):
         with pytest.raises(UsageError) as refused:
