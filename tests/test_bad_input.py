@@ -15,6 +15,8 @@ from support.oracle import GUARD, assert_true, nothing_left_behind, send
 from support.peers.hostile import Behaviour, accepts, running_hostile
 from support.peers.programs import find_program
 
+pytestmark = pytest.mark.slow
+
 LARGE = 12_000_000
 """Twice what sockets and buffers hold, so that a data set of this size is still being read while it is sent."""
 CHANGED = "its size has changed since it was found"

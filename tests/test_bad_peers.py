@@ -70,6 +70,8 @@ from support.peers.hostile import (
 from support.peers.programs import free_port
 from support.trees import data_sets, instances
 
+pytestmark = pytest.mark.slow
+
 SHORT = Timeouts(connect=0.5, socket=0.5, acse=0.5, dimse=0.5)
 """Where nothing else can happen than that the time runs out."""
 LONGER = 1.0

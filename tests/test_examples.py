@@ -14,6 +14,8 @@ from asyncstore import Sink
 from support import trees
 from support.peers.programs import free_port
 
+pytestmark = pytest.mark.slow
+
 _EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 

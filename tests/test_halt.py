@@ -14,6 +14,8 @@ from support.oracle import assert_true, data_set_of, in_both_loops, nothing_left
 from support.peers.hostile import Behaviour, accepts, after, answers, releases, running_hostile, then, waits
 from support.trees import instances
 
+pytestmark = pytest.mark.slow
+
 FILES = 80
 ASSOCIATIONS = 4
 CANNOT_UNDERSTAND = 0xC000

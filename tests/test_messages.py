@@ -5,6 +5,8 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import pytest
+
 from asyncstore.cli.commands import COMMANDS
 
 _PRODUCT = Path(__file__).parent.parent / "asyncstore"
@@ -41,6 +43,7 @@ def _named():
                     yield f"{path.relative_to(_PRODUCT)}:{line}", word
 
 
+@pytest.mark.slow
 def test_every_option_that_a_message_names_is_one_of_some_command():
     options = {name for command in COMMANDS.values() for name in command.by_name()}
     unknown = [one for one in _named() if not any(fnmatchcase(option, one[1]) for option in options)]

@@ -21,6 +21,8 @@ from support.peers.orthanc import running_orthanc
 from support.peers.pynetdicom_scp import running_pynetdicom_scp
 from support.trees import data_sets, pydicom_test_files
 
+pytestmark = pytest.mark.slow
+
 EXPLICIT = "1.2.840.10008.1.2.1"
 
 NOT_DICOM = "not a DICOM file"

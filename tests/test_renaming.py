@@ -17,6 +17,8 @@ from support.oracle import nothing_left_behind
 from support.peers.dcmtk import running_storescp
 from support.peers.programs import find_program, free_port
 
+pytestmark = pytest.mark.slow
+
 HOST = "127.0.0.1"
 
 

@@ -58,6 +58,8 @@ from support.peers.requestor import (
 )
 from support.trees import data_sets, instances, read_part10
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -34,6 +34,8 @@ from support.peers.requestor import (
 )
 from support.trees import instances
 
+pytestmark = pytest.mark.slow
+
 DATA_SET = pdu(P_DATA, pdv(1, LAST, b"\x08\x00\x18\x00UI\x02\x001\0"))
 HOURS = 3600.0
 

@@ -14,6 +14,8 @@ from asyncstore.surveying import Survey, survey
 from support import trees
 from support.oracle import until
 
+pytestmark = pytest.mark.slow
+
 
 class _Pool:
     """A pool without processes."""

@@ -18,6 +18,8 @@ from support.peers.dcmtk import echoscu, running_storescp, storescu
 from support.peers.orthanc import running_orthanc
 from support.trees import data_sets, instances
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):

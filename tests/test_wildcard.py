@@ -98,6 +98,7 @@ def _sent_by_storescu(port, folder, *options):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 async def test_storescu_sends_the_same_files_of_a_directory(tmp_path):
     folder = tmp_path / "files"

@@ -22,6 +22,8 @@ from support.oracle import GUARD, send, until
 from support.peers.dcmtk import running_storescp
 from support.peers.hostile import Behaviour, aborts, after, running_hostile, stops_reading
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = "import sys; from asyncstore.__main__ import main; sys.exit(main())"
 """What an installer writes as the console script."""
 

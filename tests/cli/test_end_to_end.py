@@ -22,6 +22,8 @@ from support.peers.dcmtk import running_storescp
 from support.peers.hostile import Behaviour, accepts_no_context, rejects, running_hostile
 from support.peers.programs import find_program, free_port, has_ipv6
 
+pytestmark = pytest.mark.slow
+
 HOST = "127.0.0.1"
 
 

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from asyncstore.cli.findings import Findings
 from asyncstore.cli.outlook import Outlook
 from asyncstore.model import Instance, Oddity, Unsendable
@@ -95,6 +97,7 @@ def _repeated(folder):
     return first, second
 
 
+@pytest.mark.slow
 async def test_a_run_tells_how_many_instances_were_stored_in_place_of_others(tmp_path):
     _repeated(tmp_path)
     async with running_sink() as sink:

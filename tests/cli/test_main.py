@@ -307,6 +307,7 @@ def test_a_reader_that_went_away_ends_it_quietly():
     assert not done.stderr
 
 
+@pytest.mark.slow
 @needs_a_full_device
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(

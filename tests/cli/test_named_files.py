@@ -150,6 +150,7 @@ def test_a_configuration_that_python_cannot_parse_is_one_line(folder, capsys, te
     assert line.startswith(f"asyncstore echo: a.toml: the configuration file is not TOML: {said}")
 
 
+@pytest.mark.slow
 def test_a_configuration_may_have_thousands_of_peers_and_a_byte_order_mark(folder):
     peers = "".join(f'[peers.p{number}]\nhost = "h"\nport = 1\ncall = "PACS"\n' for number in range(10_000))
     (folder / "a.toml").write_bytes(b"\xef\xbb\xbf" + peers.encode())

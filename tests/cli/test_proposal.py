@@ -22,6 +22,8 @@ from support import trees
 from support.commands import asyncstore, running_sink
 from support.peers.certificates import self_signed
 
+pytestmark = pytest.mark.slow
+
 LINE = ("localhost", "104", "file")
 CONFIGURATION = """
 [[TransferSyntaxes]]

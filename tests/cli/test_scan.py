@@ -15,6 +15,8 @@ from support.commands import asyncstore, needs_a_full_device, running_sink
 from support.peers.hostile import running_hostile
 from support.peers.programs import find_program, free_port, running
 
+pytestmark = pytest.mark.slow
+
 HOST = "127.0.0.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"

@@ -114,6 +114,7 @@ def test_with_no_halt_only_asyncstore_tells_by_its_exit_code(recorder, archive):
     assert (theirs.said.code, ours.said.code) == (0, 2)
 
 
+@pytest.mark.slow
 def test_after_a_failure_asyncstore_ends_the_association_in_order(recorder, archive):
     """The difference "end of the association after a failure"."""
     unanswered = Behaviour(on_request=stays_silent())

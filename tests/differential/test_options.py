@@ -184,6 +184,7 @@ def _inputs(case, given, archive):
     return [str(given / name) if (given / name).exists() else archive.path(name) for name in case.names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "case"), [pytest.param(name, case, id=case.words) for name, cases in CASES.items() for case in cases]
 )

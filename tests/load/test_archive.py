@@ -22,6 +22,7 @@ def files(archive):
     return sorted(archive.folder.rglob("*.dcm"))
 
 
+@pytest.mark.slow
 def test_it_counts_what_it_wrote(archive, files):
     assert archive.instances == len(files)
     assert archive.bytes == sum(file.stat().st_size for file in files)
@@ -58,6 +59,7 @@ def test_every_value_can_be_read_back(files):
             assert element.value is not None or element.VM == 0
 
 
+@pytest.mark.slow
 def test_the_same_seed_writes_the_same_instances_and_another_does_not(tmp_path):
     first, again, other = (
         data_sets(write_archive(tmp_path / name, patients=1, seed=seed).folder)
@@ -67,6 +69,7 @@ def test_the_same_seed_writes_the_same_instances_and_another_does_not(tmp_path):
     assert not first.keys() & other.keys()
 
 
+@pytest.mark.slow
 def test_it_needs_no_numpy(tmp_path):
     program = (
         "import sys; sys.modules['numpy'] = None\n"

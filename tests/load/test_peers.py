@@ -94,6 +94,7 @@ async def test_orthanc_holds_the_instances_that_are_sent(files, sent, tmp_path):
         assert await orthanc.sop_instance_uids() == sent.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 async def test_pynetdicom_records_the_data_sets_that_are_sent(files, sent):
     async with running_pynetdicom_scp() as scp:
@@ -146,6 +147,7 @@ async def test_an_obedient_acceptor_records_the_data_sets_that_are_sent(files, s
         assert scp.associations[1].echoes == 1
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 @pytest.mark.parametrize(
     ("behaviour", "complaint"),
@@ -251,6 +253,7 @@ async def test_answers_come_out_of_order_within_the_window():
         assert scp.violations == []
 
 
+@pytest.mark.slow
 async def test_an_acceptor_that_stops_reading_lets_the_sender_wait():
     async with running_hostile(Behaviour(once_associated=stops_reading()), receive_buffer=4096) as scp:
         reader, writer = await asyncio.open_connection("127.0.0.1", scp.port)

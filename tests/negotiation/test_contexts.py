@@ -79,6 +79,7 @@ def test_an_echo_needs_one_context_that_every_peer_can_accept():
 # What comes of it.
 
 
+@pytest.mark.slow
 @given(_PAIRS, st.lists(st.integers(0, 4), min_size=MOST_CONTEXTS, max_size=MOST_CONTEXTS), st.randoms())
 def test_each_pair_is_carried_by_the_context_it_was_accepted_in(pairs, results, random):
     proposed = plan(pairs)

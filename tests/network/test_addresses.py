@@ -25,6 +25,8 @@ from support.peers.programs import free_port, has_ipv6
 from support.peers.pynetdicom_scp import running_pynetdicom_scp
 from support.trees import data_sets, instances
 
+pytestmark = pytest.mark.slow
+
 FOREVER = 3600
 """Seconds: whoever waits for them, waits longer than any test may take."""
 

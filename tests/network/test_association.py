@@ -132,6 +132,7 @@ async def test_it_tells_which_contexts_were_accepted_and_why_others_were_not():
         assert repr(association) == "<Association ANY-SCP Sta6 0 outstanding>"
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_cancelled_while_it_opens_it_leaves_nothing_open():
     for behaviour in (Behaviour(on_request=stays_silent()), Behaviour(on_connect=stops_reading())):
@@ -237,6 +238,7 @@ async def test_no_text_of_the_peer_forges_lines_of_a_log_or_drives_a_terminal(ca
     assert all(message.isprintable() for message in messages)
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_a_fast_peer_with_a_tiny_maximum_length_does_not_keep_the_event_loop_busy(large, monkeypatch):
     between_turns, most = 0, 0
@@ -262,6 +264,7 @@ async def test_a_fast_peer_with_a_tiny_maximum_length_does_not_keep_the_event_lo
     assert 1 < most <= 32
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_an_echo_that_answers_another_message_is_named():
     async def answers_the_first_one_again(acceptor, echo, status=0):
@@ -354,6 +357,7 @@ async def test_a_data_set_that_was_begun_is_sent_to_its_end_after_a_withdrawal(l
 # Ends -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [
@@ -487,6 +491,7 @@ async def test_a_file_that_cannot_be_read_to_its_end_ends_the_association_and_no
         assert scp.associations[0].aborted == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "behaviour",
     [

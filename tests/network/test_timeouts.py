@@ -17,6 +17,7 @@ def files(tmp_path_factory):
     return instances(tmp_path_factory.mktemp("timeouts") / "files", 1, data_set_bytes=20_000_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "options", "code", "words"),
     [

@@ -33,6 +33,8 @@ from support.peers.certificates import LAST_YEAR, NEXT_YEAR, Authority, self_sig
 from support.peers.programs import find_program, has_ipv6
 from support.trees import data_sets, instances
 
+pytestmark = pytest.mark.slow
+
 TIMEOUTS = Timeouts(connect=GUARD)
 
 

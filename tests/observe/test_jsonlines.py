@@ -128,6 +128,7 @@ def test_what_is_not_known_is_null():
     ]
 
 
+@pytest.mark.slow
 @given(_OUTCOMES)
 def test_every_outcome_comes_back_as_it_was(outcome):
     (written,) = _written(outcome)
@@ -138,6 +139,7 @@ def test_every_outcome_comes_back_as_it_was(outcome):
     assert written == {name: getattr(outcome, name) for name in written}
 
 
+@pytest.mark.slow
 @given(st.lists(_OUTCOMES, max_size=5))
 def test_there_is_one_ascii_line_for_each_outcome(outcomes):
     memory = _Memory()

@@ -114,6 +114,7 @@ _WORDS = st.text("abc ", min_size=1, max_size=120)
 _TEXTS = st.tuples(_WORDS, st.sampled_from(["", ": "]), _WORDS, st.sampled_from(["", ": "]), _WORDS).map("".join)
 
 
+@pytest.mark.slow
 @given(
     st.lists(_TEXTS, min_size=1, max_size=60), st.sampled_from([unknown, not_sent]), st.sampled_from([80, 120, None])
 )

@@ -111,6 +111,7 @@ def test_every_whole_file_of_pydicoms_is_sent(collection):
             assert "truncated" in name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _NAMES)
 def test_a_file_cut_off_anywhere_but_between_elements_is_not_sent(collection, tmp_path, name):
     content = collection[name].read_bytes()

@@ -282,6 +282,7 @@ def _workers():
 _EMPTY_ELEMENTS = b"".join(b"\x11\x00" + number.to_bytes(2, "little") + b"LO\0\0" for number in range(1, 1001))
 
 
+@pytest.mark.slow
 async def test_a_worker_takes_four_times_the_size_of_a_data_set_at_most_however_many_elements_it_has(tmp_path):
     found, size = _deflated(tmp_path, _EMPTY_ELEMENTS, 1000)
     assert found.length < 60_000
@@ -293,6 +294,7 @@ async def test_a_worker_takes_four_times_the_size_of_a_data_set_at_most_however_
         assert _peak(worker) < (64 << 20) + 4 * size
 
 
+@pytest.mark.slow
 async def test_a_data_set_that_takes_more_memory_than_it_may_costs_only_itself(tmp_path, workers_run):
     """What is inflated is limited far below; so the limit of a worker's memory is made smaller here."""
     small = "from asyncstore.prepare import conversion, worker\n"

@@ -327,6 +327,7 @@ def _looks_like_a_data_set(found, content):
     return 4 <= int.from_bytes(content[found.offset : found.offset + 2], order) <= 0xFF
 
 
+@pytest.mark.slow
 def test_no_damaged_bit_makes_something_else_the_data_set(tmp_path):
     path = tmp_path / "file"
     for position in range(336):

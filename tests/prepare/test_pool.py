@@ -149,6 +149,7 @@ async def test_a_file_that_killed_a_worker_by_chance_is_sent(folder, names):
         assert await pool.probe(paths) == probe(paths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names",
     [
@@ -192,6 +193,7 @@ async def test_where_no_process_can_be_started_it_says_so(tmp_path, monkeypatch)
 # Workers that hang.
 
 
+@pytest.mark.slow
 async def test_a_file_that_a_worker_hangs_on_is_unsendable_and_all_others_go_on(folder):
     paths = [_file(folder, name) for name in ["1", "slow", *map(str, range(300))]]
     before = _children()
@@ -204,6 +206,7 @@ async def test_a_file_that_a_worker_hangs_on_is_unsendable_and_all_others_go_on(
     assert found == probe(paths)
 
 
+@pytest.mark.slow
 async def test_a_worker_that_was_stopped_is_replaced(folder):
     paths = [_file(folder, "1"), _file(folder, "slow-once"), _file(folder, "2")]
     before = _children()
@@ -219,6 +222,7 @@ def _opening(path):
     return Path(f"{path}.opened").read_text()
 
 
+@pytest.mark.slow
 async def test_a_batch_that_goes_on_slowly_has_all_the_time_it_needs(tmp_path, workers_run):
     slow = "import time; from asyncstore.prepare import worker; worker.PART_SECONDS = 0; probe = worker.probe_file\n"
     slow += (
@@ -231,6 +235,7 @@ async def test_a_batch_that_goes_on_slowly_has_all_the_time_it_needs(tmp_path, w
     assert {*map(_opening, paths)} == {"x"}  # nothing was done again
 
 
+@pytest.mark.slow
 async def test_what_was_answered_before_a_worker_hangs_is_not_done_again(tmp_path, workers_run):
     slow = "import time; from asyncstore.prepare import worker; worker.PART_SECONDS = 0; probe = worker.probe_file\n"
     slow += "worker.probe_file = lambda *of: (open(of[0] + '.opened', 'a').write('x'), "
@@ -368,6 +373,7 @@ async def test_a_batch_cancelled_amid_its_work_leaves_no_process(folder):
         assert await pool.probe([_file(folder, "1")]) == probe([str(folder / "1")])
 
 
+@pytest.mark.slow
 async def test_batches_cancelled_at_any_moment_leave_no_process(tmp_path):
     before = _children()
     for number in range(20):

@@ -62,6 +62,7 @@ def _running(body, **arguments):
 # What is read.
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 200), st.booleans()), max_size=12), st.integers(8, 40).map(lambda half: 2 * half)

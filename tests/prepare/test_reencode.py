@@ -194,18 +194,21 @@ def _data_sets(private_vrs):
 _ANY = tuple(_VALUES)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(_data_sets(_ANY), st.sampled_from([EXPLICIT, DEFLATED, BIG]), st.sampled_from([*ENCODINGS.values()]))
 def test_what_names_its_vrs_is_in_any_encoding_what_pydicom_writes_in_it(data_set, source, target):
     assert changed(encoded(data_set, source), source, target) == written(data_set, target)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(_data_sets(("UN",)), st.sampled_from([*ENCODINGS.values()]))
 def test_what_names_no_vrs_has_those_of_the_dictionary(data_set, target):
     assert changed(encoded(data_set, IMPLICIT), IMPLICIT, target) == written(data_set, target)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(_data_sets(_ANY), st.sampled_from([BIG, DEFLATED]))
 def test_there_and_back_it_is_as_it_was(data_set, there):
@@ -515,6 +518,7 @@ print(size, peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
 @pytest.mark.parametrize("kind", ["empty elements", "sequences"])
 @pytest.mark.parametrize("source", [EXPLICIT_UID, DEFLATED_UID])
@@ -563,6 +567,7 @@ def test_what_is_cut_off_is_damaged_or_ends_between_two_elements(source, target)
     assert len(ends) == (0 if source.is_deflated else 5)
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(
     st.sampled_from(PLAIN),

@@ -273,6 +273,7 @@ def _outcome(read, data):
     return [getattr(command, name) for name in _READ]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.one_of(_ORDINARY_RESPONSES, st.lists(_ELEMENTS, max_size=6).map(b"".join), st.binary(max_size=40)),

@@ -287,6 +287,7 @@ def test_what_is_no_pdu_is_named_as_soon_as_its_header_is_there(stream, reason, 
     assert caught.value.reason == reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stream",
     [
@@ -312,6 +313,7 @@ def test_a_pdu_that_drips_in_byte_by_byte_is_not_copied_for_each_byte(stream):
     assert costly < 200  # while a buffer grows
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=40), st.sampled_from([b"\xff", b"\x04\0\0\0\0\0", b"HTTP/1.1 400"]))
 def test_what_came_before_a_violation_is_kept(payload, violation):
     stream = b"".join(Fragmenter(16).fragments(1, memoryview(payload), last=True)) + RELEASE_RQ

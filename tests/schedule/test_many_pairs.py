@@ -13,6 +13,8 @@ from asyncstore.schedule.backlog import Backlog
 from asyncstore.schedule.carriage import Carriage
 from support.fakes import SYNTAX, Conduct, World, instance
 
+pytestmark = pytest.mark.slow
+
 COUNT = 3000
 _PATIENCE = 60
 """Seconds after which a run hangs."""
