@@ -1,17 +1,21 @@
 # demo: the main job on this machine, against a sink of our own.  test: the whole suite.
+# test-fast: the tests that need no program of others and are quick.
 # check: what a change must pass besides.  bench: the numbers of the README.
 # lock: make requirements/lock.txt anew, with the newest versions that pyproject.toml allows.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test test-fast check bench lock clean
 
 demo: .venv/installed
 	$(BIN)/asyncstore demo
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+test-fast: .venv/installed
+	$(BIN)/python -m pytest -m 'not peers and not slow' -n auto --dist worksteal
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -4,10 +4,21 @@ import signal
 
 import pytest
 
-from trees import data_sets
+from support.peers import programs
+from support.trees import data_sets
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Who runs the tests in the background of a script has SIGINT ignored, and so would have the programs under test."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Tell `find_program` which test runs, so that it can ask for the marker `peers`."""
+    programs.running_test = item
+    try:
+        return (yield)
+    finally:
+        programs.running_test = None
 
 
 @pytest.fixture(scope="module")

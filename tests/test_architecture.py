@@ -19,6 +19,7 @@ def _loaded_by(*modules):
     return set(ended.stdout.split())
 
 
+@pytest.mark.slow
 def test_rooms_import_only_from_those_below_them():
     lint_imports = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
     if lint_imports is None:
@@ -42,6 +43,7 @@ def test_rooms_without_a_loop_load_none(room):
     assert _loaded_by(f"asyncstore.{room}") == set()
 
 
+@pytest.mark.slow
 def test_only_the_displays_load_what_draws_them():
     assert "rich" not in _loaded_by("asyncstore.sender", "asyncstore.sink", "asyncstore.surveying", "asyncstore.load")
 

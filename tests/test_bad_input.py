@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-import trees
 from asyncstore import Result, Sink, WalkOptions
-from oracle import GUARD, assert_true, nothing_left_behind, send
-from peers.hostile import Behaviour, accepts, running_hostile
-from peers.programs import find_program
+from support import trees
+from support.oracle import GUARD, assert_true, nothing_left_behind, send
+from support.peers.hostile import Behaviour, accepts, running_hostile
+from support.peers.programs import find_program
+
+pytestmark = pytest.mark.slow
 
 LARGE = 12_000_000
 """Twice what sockets and buffers hold, so that a data set of this size is still being read while it is sent."""
@@ -227,6 +229,7 @@ async def test_an_unreadable_file_is_named_and_the_rest_is_stored(folder, tmp_pa
     assert ran.of(bad).error == "cannot be opened: Permission denied"
 
 
+@pytest.mark.peers
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="the test above says it")
 def test_what_may_not_be_read_is_named_also_where_the_tests_run_as_root(folder):
     """Root may read everything, so a process that has given up this privilege does the sending."""

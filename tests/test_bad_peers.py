@@ -20,9 +20,9 @@ from asyncstore import (
 from asyncstore.cli.text.hints import hint_of
 from asyncstore.errors import TimedOut
 from asyncstore.network.addresses import connect
-from oracle import DELIVERED, assert_true, nothing_left_behind, send, until
-from peers.acceptor import Result as Result_
-from peers.hostile import (
+from support.oracle import DELIVERED, assert_true, nothing_left_behind, send, until
+from support.peers.acceptor import Result as Result_
+from support.peers.hostile import (
     ACCEPT_WITHOUT_ITEMS,
     COMMAND_SET_OF_GARBAGE,
     EMPTY_P_DATA,
@@ -68,8 +68,10 @@ from peers.hostile import (
     then,
     waits,
 )
-from peers.programs import free_port
-from trees import data_sets, instances
+from support.peers.programs import free_port
+from support.trees import data_sets, instances
+
+pytestmark = pytest.mark.slow
 
 SHORT = Timeouts(connect=0.5, socket=0.5, acse=0.5, dimse=0.5)
 """Where nothing else can happen than that the time runs out."""

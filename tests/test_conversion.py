@@ -8,11 +8,13 @@ import pytest
 from asyncstore import Result, listed
 from asyncstore.model import Instance
 from asyncstore.prepare.conversion import Order, Settings, convert
-from differential.conversation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, plain
-from oracle import nothing_left_behind, send
-from peers.dcmtk import running_storescp
-from peers.programs import find_program
-from trees import pydicom_test_files, read_part10
+from support.differential.conversation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, plain
+from support.oracle import nothing_left_behind, send
+from support.peers.dcmtk import running_storescp
+from support.peers.programs import find_program
+from support.trees import pydicom_test_files, read_part10
+
+pytestmark = pytest.mark.peers
 
 NAMES = ["CT_small.dcm", "MR_small_bigendian.dcm", "image_dfl.dcm", "reportsi.dcm", "rtplan.dcm", "waveform_ecg.dcm"]
 NAMES += ["examples_overlay.dcm", "test-SR.dcm"]

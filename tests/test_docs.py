@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-import trees
 from asyncstore import Sink
 from asyncstore.cli.options.command_table import COMMANDS
 from asyncstore.cli.options.configuration import configured
 from asyncstore.cli.options.grammar import tokenize
 from asyncstore.cli.options.rows import CONFIG
+from support import trees
 
 _ROOT = Path(__file__).resolve().parent.parent
 _DOCUMENTS = [*sorted(_ROOT.glob("*.md")), *sorted((_ROOT / "docs").glob("*.md"))]
@@ -67,6 +67,7 @@ def _outcomes(file):
     return [line for line in map(json.loads, file.read_bytes().splitlines()) if line["type"] == "outcome"]
 
 
+@pytest.mark.slow
 async def test_what_a_run_that_was_cut_off_left_is_sent_by_the_next_one(tmp_path):
     """Whether the walk had found it or not; and the last line of the first run's record is torn."""
     archive, work = tmp_path / "archive", tmp_path / "work"

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import trees
 from asyncstore import Sink
-from peers.programs import free_port
+from support import trees
+from support.peers.programs import free_port
+
+pytestmark = pytest.mark.slow
 
 _EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 

@@ -10,9 +10,11 @@ import asyncio
 import pytest
 
 from asyncstore import Result
-from oracle import assert_true, data_set_of, in_both_loops, nothing_left_behind, send
-from peers.hostile import Behaviour, accepts, after, answers, releases, running_hostile, then, waits
-from trees import instances
+from support.oracle import assert_true, data_set_of, in_both_loops, nothing_left_behind, send
+from support.peers.hostile import Behaviour, accepts, after, answers, releases, running_hostile, then, waits
+from support.trees import instances
+
+pytestmark = pytest.mark.slow
 
 FILES = 80
 ASSOCIATIONS = 4

@@ -10,10 +10,12 @@ import pytest
 from pydicom import dcmread
 
 from asyncstore import Result
-from oracle import DELIVERED, send
-from peers.dcmtk import running_storescp
-from peers.programs import find_program
-from trees import read_part10
+from support.oracle import DELIVERED, send
+from support.peers.dcmtk import running_storescp
+from support.peers.programs import find_program
+from support.trees import read_part10
+
+pytestmark = pytest.mark.peers
 
 CASES = Path(__file__).parent / "cases"
 _EXPLICIT = "1.2.840.10008.1.2.1"

@@ -16,7 +16,10 @@ import pytest
 import asyncstore
 
 ROOT = Path(asyncstore.__file__).parents[1]
-pytestmark = pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="this is an installation, no checkout")
+pytestmark = [
+    pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="this is an installation, no checkout"),
+    pytest.mark.slow,
+]
 
 UNTRACKED = ("secret.txt", ".env", "asyncstore/key.pem", "tests/secret.txt", "tests/cli/run.json", "docs/secret.txt")
 LEFT_OUT = re.compile(r"(^|/)(\.git|\..*_cache|\.venv|\.lock|\.hypothesis|__pycache__|dist|build|results)(/|$)")

@@ -12,14 +12,16 @@ from pydicom.dataset import FileMetaDataset
 
 from asyncstore import Result, Sink, Timeouts
 from asyncstore.load import write_archive
-from oracle import DELIVERED, assert_true, nothing_left_behind, send
-from peers.ctn import running_simple_storage
-from peers.dcmtk import running_storescp
-from peers.hostile import Behaviour, accepts, answers_late, running_hostile
-from peers.odil import running_odil
-from peers.orthanc import running_orthanc
-from peers.pynetdicom_scp import running_pynetdicom_scp
-from trees import data_sets, pydicom_test_files
+from support.oracle import DELIVERED, assert_true, nothing_left_behind, send
+from support.peers.ctn import running_simple_storage
+from support.peers.dcmtk import running_storescp
+from support.peers.hostile import Behaviour, accepts, answers_late, running_hostile
+from support.peers.odil import running_odil
+from support.peers.orthanc import running_orthanc
+from support.peers.pynetdicom_scp import running_pynetdicom_scp
+from support.trees import data_sets, pydicom_test_files
+
+pytestmark = pytest.mark.slow
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 
@@ -88,6 +90,7 @@ async def test_the_sink_stores_all_of_pydicoms_files_byte_for_byte(tmp_path, ass
         assert_true(ran, files, data_sets(tmp_path))
 
 
+@pytest.mark.peers
 async def test_storescp_stores_all_of_pydicoms_files_byte_for_byte(tmp_path):
     files = pydicom_test_files()
     async with running_storescp(tmp_path) as scp, nothing_left_behind():
@@ -104,6 +107,7 @@ async def test_pynetdicom_receives_all_of_pydicoms_files_byte_for_byte():
         assert_true(ran, files, scp.stored())
 
 
+@pytest.mark.peers
 async def test_orthanc_holds_what_is_called_stored_of_pydicoms_files_and_nothing_else(tmp_path):
     files = pydicom_test_files()
     async with running_orthanc(tmp_path) as orthanc, nothing_left_behind():
@@ -128,6 +132,7 @@ def _damaged(path, folder):
     return damaged
 
 
+@pytest.mark.peers
 async def test_orthanc_which_never_answers_what_it_cannot_read_to_its_end_is_given_up_after_the_dimse_timeout(tmp_path):
     wholes = [path for path in pydicom_test_files() if path.name in ("MR_small_implicit.dcm", "rtdose.dcm")]
     files = [_damaged(path, tmp_path) for path in wholes]
@@ -138,6 +143,7 @@ async def test_orthanc_which_never_answers_what_it_cannot_read_to_its_end_is_giv
         assert all("no response within 1 s" in outcome.error for outcome in ran.outcomes)
 
 
+@pytest.mark.peers
 async def test_where_storescp_aborts_at_what_it_cannot_read_the_outcome_says_that_the_file_may_be_the_cause(tmp_path):
     [whole] = [path for path in pydicom_test_files() if path.name == "MR_small_implicit.dcm"]
     damaged = _damaged(whole, tmp_path)
@@ -164,6 +170,7 @@ async def running_pynetdicom(_folder):
         yield scp
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("associations", [1, 4, 8, None])
 @pytest.mark.parametrize("running", [running_sink, running_storescp])
 async def test_the_receiver_has_the_archive_byte_for_byte(archive, archive_files, tmp_path, running, associations):
@@ -176,6 +183,7 @@ async def test_the_receiver_has_the_archive_byte_for_byte(archive, archive_files
     assert len(received) == len(archive_files)
 
 
+@pytest.mark.peers
 async def test_a_receiver_that_serves_one_association_at_a_time_has_the_archive_byte_for_byte(archive_files, tmp_path):
     async with running_storescp(tmp_path, fork=False) as scp, nothing_left_behind():
         ran = await send(scp.port, archive_files, associations=4)
@@ -195,6 +203,7 @@ async def test_pynetdicom_receives_instances_from_all_over_the_archive_byte_for_
         assert len(scp.received) == len(files)
 
 
+@pytest.mark.peers
 async def test_orthanc_holds_the_same_over_any_number_of_associations(archive_files, tmp_path):
     sent = set()
     async with running_orthanc(tmp_path) as orthanc, nothing_left_behind():
@@ -227,6 +236,7 @@ async def test_the_window_is_used_as_far_as_the_peer_grants_it(archive_files):
         assert max(association.most_outstanding for association in scp.associations) == 3
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("running", [running_storescp, running_pynetdicom])
 async def test_a_peer_that_does_not_answer_the_window_gets_one_store_after_the_other(archive_files, tmp_path, running):
     async with running(tmp_path) as scp, nothing_left_behind():
@@ -260,6 +270,7 @@ def several_hundred(tmp_path_factory):
     return made
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("associations", [1, 4])
 @pytest.mark.parametrize("running", [running_odil, running_simple_storage])
 async def test_several_hundred_instances_in_several_contexts_arrive(several_hundred, tmp_path, running, associations):
@@ -271,6 +282,7 @@ async def test_several_hundred_instances_in_several_contexts_arrive(several_hund
     assert {one.sop_instance_uid: several_hundred[Path(one.path)] for one in ran.outcomes} == received
 
 
+@pytest.mark.peers
 async def test_odil_answers_in_another_context_and_that_is_warned_of_once(several_hundred, tmp_path, caplog):
     async with running_odil(tmp_path) as scp:
         ran = await send(scp.port, several_hundred, associations=4)

@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import trees
 from asyncstore import Outcome, Result, Sender, Sink
 from asyncstore.renaming import BAD, DONE, NotRenamed, Renamer, is_done, without_ending
 from asyncstore.source import WalkOptions, walk
-from cli.commands import asyncstore, running_sink
-from oracle import nothing_left_behind
-from peers.dcmtk import running_storescp
-from peers.programs import find_program, free_port
+from support import trees
+from support.commands import asyncstore, running_sink
+from support.oracle import nothing_left_behind
+from support.peers.dcmtk import running_storescp
+from support.peers.programs import find_program, free_port
+
+pytestmark = pytest.mark.slow
 
 HOST = "127.0.0.1"
 
@@ -248,6 +250,7 @@ async def test_a_name_that_is_taken_is_said_and_counted(folder):
     assert "1 file could not be renamed, and kept the name." in done.err
 
 
+@pytest.mark.peers
 async def test_files_are_renamed_as_by_storescu(tmp_path):
     storescu = find_program("storescu", "dcmtk")
     names = {}

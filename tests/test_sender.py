@@ -32,8 +32,8 @@ from asyncstore import (
 from asyncstore.errors import TimedOut
 from asyncstore.model import Oddity
 from asyncstore.prepare.pool import Pool
-from oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
-from peers.hostile import (
+from support.oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
+from support.peers.hostile import (
     Behaviour,
     aborts,
     accepts,
@@ -43,9 +43,9 @@ from peers.hostile import (
     stays_silent,
     stops_reading,
 )
-from peers.programs import free_port
-from peers.pynetdicom_scp import running_pynetdicom_scp
-from trees import data_sets, instances, text_file
+from support.peers.programs import free_port
+from support.peers.pynetdicom_scp import running_pynetdicom_scp
+from support.trees import data_sets, instances, text_file
 
 _JPEG = "1.2.840.10008.1.2.4.50"
 MANY = 400
@@ -63,6 +63,7 @@ def folder(tmp_path_factory):
 # In whose loop ever ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_every_file_of_a_folder_is_stored_and_reported_once(folder, files, sent, tmp_path):
     async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink:
@@ -117,6 +118,7 @@ async def test_outcomes_come_one_by_one_or_in_batches_and_are_the_same(folder, f
         assert Counter(outcome.path for batch in batches for outcome in batch) == Counter(map(str, files))
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_two_senders_at_once_do_not_get_in_each_others_way(folder, files, tmp_path):
     async with (
@@ -130,6 +132,7 @@ async def test_two_senders_at_once_do_not_get_in_each_others_way(folder, files, 
         assert ran[0].results == ran[1].results == {Result.STORED: MANY}
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_a_sender_sends_again_and_twice_at_the_same_time(files, tmp_path):
     async with (
@@ -144,6 +147,7 @@ async def test_a_sender_sends_again_and_twice_at_the_same_time(files, tmp_path):
         assert sink.tally.instances == 50 + MANY
 
 
+@pytest.mark.slow
 async def test_a_sender_does_not_keep_its_earlier_runs(files):
     """Otherwise one that lives long, as in a router, grows with every run."""
     async with Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
@@ -166,6 +170,7 @@ async def test_a_run_that_failed_does_not_spoil_the_next_one(files):
         assert_true(again, files[:2], scp.stored())
 
 
+@pytest.mark.slow
 async def test_associations_by_number_and_as_many_as_help(folder):
     for asked_for, expected in ((1, {1}), (3, {3}), (None, range(1, 33))):
         async with nothing_left_behind(), Sink(port=0, latency=0.005) as sink:
@@ -174,6 +179,7 @@ async def test_associations_by_number_and_as_many_as_help(folder):
             assert sink.tally.associations_total in expected
 
 
+@pytest.mark.slow
 async def test_auto_opens_more_associations_while_they_make_it_faster(files):
     """Each response takes its time, so each further association carries more."""
     async with nothing_left_behind(), Sink(port=0, latency=0.02) as sink:
@@ -264,6 +270,7 @@ async def test_outside_its_block_a_sender_sends_nothing(files):
 # Stop, abort, halt ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_stop_lets_finish_what_is_under_way_and_releases(folder, files):
     behaviour = Behaviour(on_store=answers_late(0.02))
@@ -283,6 +290,7 @@ async def test_stop_lets_finish_what_is_under_way_and_releases(folder, files):
         assert scp.violations == []
 
 
+@pytest.mark.slow
 async def test_stop_lets_a_large_data_set_finish(tmp_path):
     files = instances(tmp_path / "large", 3, data_set_bytes=15_000_000)
     begun = asyncio.Event()
@@ -311,6 +319,7 @@ async def test_stop_says_the_reason_it_is_given(files):
         assert sink.tally.associations_total == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [Behaviour(on_request=stays_silent()), Behaviour(on_connect=stops_reading())])
 async def test_stop_while_associations_are_opened_ends_the_run_soon(files, behaviour):
     async with nothing_left_behind(), running_hostile(behaviour) as scp:
@@ -324,6 +333,7 @@ async def test_stop_while_associations_are_opened_ends_the_run_soon(files, behav
         assert len({outcome.path for outcome in ran.outcomes}) == len(ran.outcomes) == run.progress().found
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_abort_gives_every_file_found_one_outcome(folder):
     for after in (0, 1, 30, 200):
@@ -343,6 +353,7 @@ async def test_abort_gives_every_file_found_one_outcome(folder):
             assert not any(association.released for association in scp.associations)
 
 
+@pytest.mark.slow
 async def test_abort_of_a_run_that_the_peer_holds_back_gives_every_file_found_one_outcome(files, tmp_path):
     """What was looked into together with what waits for the peer, and stands behind it, is among them."""
     junk = text_file(tmp_path)
@@ -374,6 +385,7 @@ async def test_abort_of_a_run_that_is_over_changes_nothing(files):
         assert ran.results == {Result.STORED: 5}
 
 
+@pytest.mark.slow
 async def test_abort_gets_away_from_a_peer_that_never_answers(files):
     async with nothing_left_behind(), running_hostile(never_answers) as scp:
         async with Sender("127.0.0.1", scp.port, associations=2) as sender:
@@ -502,6 +514,7 @@ FEW_DELAYS = (0.1, 0.25)
 """For peers whose connections take a second to end: they read no A-ABORT."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "count", "delays"),
     [
@@ -536,6 +549,7 @@ async def test_cancelled_twice_it_leaves_nothing_behind(folder):
             assert sending.cancelled()
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_a_deadline_around_the_run_holds(folder):
     async with nothing_left_behind(), running_hostile(never_answers) as scp:
@@ -557,6 +571,7 @@ async def steady(run):
     return found
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_outcomes_that_nobody_takes_hold_the_sending_back(files):
     async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
@@ -566,6 +581,7 @@ async def test_outcomes_that_nobody_takes_hold_the_sending_back(files):
         await anext(run)
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_outcomes_that_nobody_takes_hold_the_walk_of_junk_back(tmp_path):
     junk = text_file(tmp_path)
@@ -576,6 +592,7 @@ async def test_outcomes_that_nobody_takes_hold_the_walk_of_junk_back(tmp_path):
             await run.aclose()
 
 
+@pytest.mark.slow
 async def test_outcomes_of_refused_contexts_hold_the_walk_back(files):
     behaviour = Behaviour(on_request=accepts(sop_classes=lambda _uid: False))
     async with nothing_left_behind(), running_hostile(behaviour) as scp, Sender("127.0.0.1", scp.port) as sender:
@@ -583,6 +600,7 @@ async def test_outcomes_of_refused_contexts_hold_the_walk_back(files):
         assert await steady(run) < HELD_BACK
 
 
+@pytest.mark.slow
 async def test_a_slow_consumer_gets_all_of_it(files):
     count = 12_000  # more than may wait for it
     async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
@@ -593,6 +611,7 @@ async def test_a_slow_consumer_gets_all_of_it(files):
         assert taken == count == sink.tally.instances
 
 
+@pytest.mark.slow
 async def test_a_slow_peer_holds_the_walk_back(files):
     async with nothing_left_behind(), running_hostile(never_answers) as scp, Sender("127.0.0.1", scp.port) as sender:
         run = sender.send(files[:1], WalkOptions(repeat=HELD_BACK))
@@ -672,6 +691,7 @@ async def test_a_path_may_be_bytes_and_comes_back_as_text(folder, files):
 # What an observer sees ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_progress_begins_with_nothing_and_ends_with_everything(folder):
     seen = []
@@ -736,12 +756,14 @@ async def test_echo_is_released():
         assert scp.associations[0].aborted is None
 
 
+@pytest.mark.slow
 async def test_pynetdicom_is_verified():
     async with running_pynetdicom_scp() as scp, Sender("127.0.0.1", scp.port) as sender:
         await echoes(sender, 2)
         assert scp.echoes == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [
@@ -770,6 +792,7 @@ async def test_an_echo_to_nobody_is_a_connection_that_failed():
             await echoes(sender, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("acse", [None, 30.0])
 @in_both_loops
 async def test_an_echo_without_an_answer_is_cancelled_soon(acse):
@@ -781,6 +804,7 @@ async def test_an_echo_without_an_answer_is_cancelled_soon(acse):
         assert scp.associations[0].aborted == (0, 0)
 
 
+@pytest.mark.slow
 async def test_an_echo_ends_though_nobody_answers_its_release_and_no_limit_is_set(monkeypatch):
     monkeypatch.setattr("asyncstore.network.association._RELEASE_LIMIT", 0.3)  # half a minute
     async with (
@@ -814,6 +838,7 @@ async def test_a_peer_is_asked_for_what_the_sender_would_propose_and_nothing_els
     ]
 
 
+@pytest.mark.slow
 async def test_associations_that_are_not_to_be_had_are_told_of_once_while_others_go_on(files, caplog):
     """Whether they are refused before or after the first one is open."""
     async with nothing_left_behind(), Sink(port=0, max_associations=1) as sink:
@@ -824,6 +849,7 @@ async def test_associations_that_are_not_to_be_had_are_told_of_once_while_others
     assert warnings[0].endswith("; other associations go on")
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_who_is_cancelled_while_leaving_leaves_no_run_behind(files):
     """With two runs: the second one ends as well."""

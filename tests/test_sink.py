@@ -16,8 +16,8 @@ from pynetdicom.sop_class import CTImageStorage, Verification
 
 from asyncstore import AssociationRejected, Result, Sender, Sink, Timeouts, TlsOptions, UsageError
 from asyncstore.load import write_archive
-from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
-from peers.acceptor import (
+from support.oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
+from support.peers.acceptor import (
     ABORT,
     ASSOCIATE_AC,
     ASSOCIATE_RJ,
@@ -31,9 +31,9 @@ from peers.acceptor import (
     pdu,
     pdv,
 )
-from peers.certificates import Authority
-from peers.dcmtk import WITHOUT_NAGLE, echoscu, storescu
-from peers.hostile import (
+from support.peers.certificates import Authority
+from support.peers.dcmtk import WITHOUT_NAGLE, echoscu, storescu
+from support.peers.hostile import (
     COMMAND_SET_OF_GARBAGE,
     EMPTY_P_DATA,
     HTTP,
@@ -43,8 +43,8 @@ from peers.hostile import (
     UNASKED_DATA_SET,
     UNKNOWN_PDU,
 )
-from peers.programs import find_program, run
-from peers.requestor import (
+from support.peers.programs import find_program, run
+from support.peers.requestor import (
     CT,
     ECHO,
     EXPLICIT,
@@ -56,7 +56,9 @@ from peers.requestor import (
     last_word,
     store_request,
 )
-from trees import data_sets, instances, read_part10
+from support.trees import data_sets, instances, read_part10
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,7 @@ def folder(tmp_path_factory):
 # Other senders --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.peers
 @in_both_loops
 async def test_storescu_stores_byte_for_byte(files, sent, tmp_path):
     async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink:
@@ -79,6 +82,7 @@ async def test_storescu_stores_byte_for_byte(files, sent, tmp_path):
         await until(lambda: sink.tally.associations == 0)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("options", [["--max-pdu", "4096", "--max-send-pdu", "4096"], ["--max-send-pdu", "131072"]])
 async def test_storescu_with_pdus_short_and_long(files, sent, tmp_path, options):
     async with Sink(port=0, output=tmp_path) as sink:
@@ -86,6 +90,7 @@ async def test_storescu_with_pdus_short_and_long(files, sent, tmp_path, options)
         assert data_sets(tmp_path) == sent
 
 
+@pytest.mark.peers
 async def test_dcmsend_stores_an_archive_of_several_transfer_syntaxes(tmp_path):
     archive = write_archive(tmp_path / "archive", patients=1)
     async with nothing_left_behind(), Sink(port=0, output=tmp_path / "out") as sink:
@@ -95,6 +100,7 @@ async def test_dcmsend_stores_an_archive_of_several_transfer_syntaxes(tmp_path):
         assert data_sets(tmp_path / "out").keys() == data_sets(archive.folder).keys()
 
 
+@pytest.mark.peers
 async def test_echoscu_is_answered_and_counted():
     async with nothing_left_behind(), Sink(port=0) as sink:
         assert (await echoscu(sink.port, "--repeat", "3")).returncode == 0
@@ -118,6 +124,7 @@ async def test_pynetdicom_stores_and_verifies(files, sent, tmp_path):
         assert data_sets(tmp_path).keys() == sent.keys()
 
 
+@pytest.mark.peers
 async def test_pydicom_and_dcmtk_read_the_stored_file(files, tmp_path):
     async with Sink(port=0, output=tmp_path) as sink:
         await send(sink.port, files[:1])
@@ -139,6 +146,7 @@ async def test_an_instance_that_comes_again_replaces_the_first_and_is_counted_ag
     assert [path.name for path in tmp_path.iterdir()] == [f"{read_part10(files[0]).sop_instance_uid}.dcm"]
 
 
+@pytest.mark.peers
 async def test_without_a_folder_it_counts_and_keeps_nothing(files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     async with Sink(port=0) as sink:
@@ -150,6 +158,7 @@ async def test_without_a_folder_it_counts_and_keeps_nothing(files, tmp_path, mon
 # Options --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.peers
 async def test_it_rejects_another_called_ae_title(files):
     async with nothing_left_behind(), Sink(port=0, ae_title="SINK") as sink:
         wrong = await storescu(sink.port, files, "-aec", "OTHER")
@@ -163,6 +172,7 @@ async def test_it_rejects_another_called_ae_title(files):
         assert sink.tally.instances == len(files)
 
 
+@pytest.mark.peers
 async def test_it_limits_the_number_of_associations():
     async with (
         nothing_left_behind(),

@@ -17,11 +17,11 @@ from pydicom.filereader import read_file_meta_info
 from pynetdicom.pdu import A_ASSOCIATE_AC
 
 from asyncstore import Result, Sink, TlsOptions, UsageError
-from cli.commands import running_sink
-from oracle import GUARD, in_both_loops, nothing_left_behind, send, until
-from peers.acceptor import ABORT, ASSOCIATE_AC, LAST, P_DATA, item, pdu, pdv
-from peers.certificates import Authority
-from peers.requestor import (
+from support.commands import running_sink
+from support.oracle import GUARD, in_both_loops, nothing_left_behind, send, until
+from support.peers.acceptor import ABORT, ASSOCIATE_AC, LAST, P_DATA, item, pdu, pdv
+from support.peers.certificates import Authority
+from support.peers.requestor import (
     CT,
     ECHO,
     EXPLICIT,
@@ -32,7 +32,9 @@ from peers.requestor import (
     last_word,
     store_request,
 )
-from trees import instances
+from support.trees import instances
+
+pytestmark = pytest.mark.slow
 
 DATA_SET = pdu(P_DATA, pdv(1, LAST, b"\x08\x00\x18\x00UI\x02\x001\0"))
 HOURS = 3600.0

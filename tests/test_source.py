@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import trees
 from asyncstore.model import SourceFile, Unsendable
 from asyncstore.source import WalkOptions, files_from, walk
+from support import trees
 
 
 def _made(folder, *names):
@@ -92,6 +92,7 @@ def test_no_paths_give_no_files(tmp_path):
     assert list(walk([tmp_path])) == []
 
 
+@pytest.mark.slow
 def test_memory_for_a_large_directory_is_its_names_and_little_else(tmp_path):
     count = 2000
     for number in range(count):
@@ -117,6 +118,7 @@ def _made_deep(folder, name, levels):
     os.close(descriptor)
 
 
+@pytest.mark.slow
 def test_a_tree_may_be_deeper_than_pythons_stack(tmp_path):
     levels = sys.getrecursionlimit() + 10
     _made_deep(tmp_path, "x", levels)

@@ -5,14 +5,16 @@ from types import SimpleNamespace
 
 import pytest
 
-import trees
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, SourceFile, Unsendable
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.probe import probe
 from asyncstore.source import WalkOptions
 from asyncstore.surveying import Survey, survey
-from oracle import until
+from support import trees
+from support.oracle import until
+
+pytestmark = pytest.mark.slow
 
 
 class _Pool:

@@ -12,12 +12,14 @@ from asyncstore.cli.options.grammar import parse
 from asyncstore.cli.text.hints import hint_of
 from asyncstore.cli.tls import tls_of
 from asyncstore.errors import NotTls, OurCertificateRefused, PeerCertificateRefused, TlsInterrupted
-from cli.commands import asyncstore, finished, running_sink, started
-from oracle import assert_true, nothing_left_behind, send
-from peers.certificates import LAST_YEAR, Authority
-from peers.dcmtk import echoscu, running_storescp, storescu
-from peers.orthanc import running_orthanc
-from trees import data_sets, instances
+from support.commands import asyncstore, finished, running_sink, started
+from support.oracle import assert_true, nothing_left_behind, send
+from support.peers.certificates import LAST_YEAR, Authority
+from support.peers.dcmtk import echoscu, running_storescp, storescu
+from support.peers.orthanc import running_orthanc
+from support.trees import data_sets, instances
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,7 @@ def acceptor(made):
 PROFILES_OF_STORESCP = ["bcp195", "bcp195-nd", "bcp195-ex", "aes", "null"]
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("associations", [1, 4])
 async def test_storescp_has_it_byte_for_byte(made, files, tmp_path, associations):
     options = ["+tls", *made.server, "+cf", made.trusted]
@@ -67,6 +70,7 @@ async def test_storescp_has_it_byte_for_byte(made, files, tmp_path, associations
         assert_true(ran, files, scp.stored())
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("profile", PROFILES_OF_STORESCP)
 async def test_storescp_of_every_profile_takes_ours_of_the_same(made, files, tmp_path, profile):
     options = ["+tls", *made.server, "+cf", made.trusted, f"--profile-{profile}"]
@@ -76,6 +80,7 @@ async def test_storescp_of_every_profile_takes_ours_of_the_same(made, files, tmp
         assert_true(ran, files[:2], scp.stored())
 
 
+@pytest.mark.peers
 async def test_storescp_that_wants_a_certificate_of_ours_is_understood_every_time(made, files, tmp_path):
     """It resets the connection right after its alert."""
     async with running_storescp(tmp_path, "+tls", *made.server, "+cf", made.trusted) as scp:
@@ -86,6 +91,7 @@ async def test_storescp_that_wants_a_certificate_of_ours_is_understood_every_tim
             assert ran.results == {Result.NOT_SENT: 1}
 
 
+@pytest.mark.peers
 async def test_storescp_without_tls_is_told_from_one_that_refuses(made, files, tmp_path):
     async with running_storescp(tmp_path) as scp:
         ran = await send(scp.port, files[:1], tls=requestor(made), associations=1)
@@ -93,6 +99,7 @@ async def test_storescp_without_tls_is_told_from_one_that_refuses(made, files, t
         assert "TLS" in hint_of(ran.failure)
 
 
+@pytest.mark.peers
 async def test_storescp_with_the_certificate_of_another_authority_is_refused(made, files, tmp_path):
     strange = Authority.make("another").certify("127.0.0.1", rsa_bits=2048).write(made.folder, "strange")
     async with running_storescp(tmp_path, "+tls", *strange, "+cf", made.trusted) as scp:
@@ -101,6 +108,7 @@ async def test_storescp_with_the_certificate_of_another_authority_is_refused(mad
         assert scp.stored() == {}
 
 
+@pytest.mark.peers
 async def test_orthanc_has_it_all(made, files, tmp_path):
     configuration = {
         "DicomTlsEnabled": True,
@@ -120,6 +128,7 @@ async def test_orthanc_has_it_all(made, files, tmp_path):
 # storescu and echoscu to our sink -------------------------------------------------------------------------------------
 
 
+@pytest.mark.peers
 async def test_storescu_stores_over_tls(made, files, tmp_path):
     async with nothing_left_behind(), Sink(port=0, output=tmp_path, tls=acceptor(made)) as sink:
         shown = ["+tls", *made.ours, "+cf", made.trusted]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from asyncstore.source import WalkOptions, walk
 from asyncstore.wildcard import matcher
-from peers.dcmtk import running_storescp
-from peers.programs import find_program
+from support.peers.dcmtk import running_storescp
+from support.peers.programs import find_program
 
 TABLE = [
     ("*", ["a.dcm", ".hidden", "é", ""], []),
@@ -98,6 +98,8 @@ def _sent_by_storescu(port, folder, *options):
     }
 
 
+@pytest.mark.slow
+@pytest.mark.peers
 async def test_storescu_sends_the_same_files_of_a_directory(tmp_path):
     folder = tmp_path / "files"
     for name in {name for _, matching, others in TABLE for name in matching + others if name and "\n" not in name}:

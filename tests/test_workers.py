@@ -11,16 +11,18 @@ from pathlib import Path
 
 import pytest
 
-import trees
 from asyncstore import ConversionOptions, Invent
 from asyncstore.cli.main import main
 from asyncstore.prepare import conversion
-from cli.commands import asyncstore, finished
-from differential.acceptors import accepts_only
-from differential.conversation import IMPLICIT_LITTLE, Stored
-from oracle import GUARD, send, until
-from peers.dcmtk import running_storescp
-from peers.hostile import Behaviour, aborts, after, running_hostile, stops_reading
+from support import trees
+from support.commands import asyncstore, finished
+from support.differential.acceptors import accepts_only
+from support.differential.conversation import IMPLICIT_LITTLE, Stored
+from support.oracle import GUARD, send, until
+from support.peers.dcmtk import running_storescp
+from support.peers.hostile import Behaviour, aborts, after, running_hostile, stops_reading
+
+pytestmark = pytest.mark.slow
 
 PROGRAM = "import sys; from asyncstore.__main__ import main; sys.exit(main())"
 """The console script that an installer writes."""
@@ -61,6 +63,7 @@ def hostile(tmp_path):
     return folder
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(
     "words",
     [
@@ -177,6 +180,7 @@ def test_a_dry_run_judges_data_sets_in_worker_processes(monkeypatch, capsys):
     assert "its pixel data would have to be compressed" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.peers
 async def test_a_data_set_that_inflates_to_more_than_is_allowed_is_not_sent_and_the_option_is_named(tmp_path):
     path = next(path for path in trees.pydicom_test_files() if path.name == "image_dfl.dcm")
     async with running_storescp(tmp_path / "stored", "+xi", transfer_syntaxes=None) as scp:

@@ -36,10 +36,7 @@ def write(chunks: Iterable[bytes | bytearray | memoryview], folder: str) -> str:
     Raises:
         OSError: it cannot be written.
     """
-    path = os.path.join(folder, f"asyncstore-{os.urandom(12).hex()}")  # noqa: PTH118 - paths are str throughout
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-    if _IS_NAMELESS:
-        os.unlink(path)  # noqa: PTH108 - as above
+    path, descriptor = _new(folder)
     try:
         with open(descriptor, "wb", closefd=False) as file:
             file.writelines(chunks)
@@ -53,6 +50,18 @@ def write(chunks: Iterable[bytes | bytearray | memoryview], folder: str) -> str:
         return path
     _held.append(descriptor)
     return f"/proc/{os.getpid()}/fd/{descriptor}"
+
+
+def _new(folder: str) -> tuple[str, int]:
+    """Make a file; its path, which is gone already where files need no names, and its descriptor."""
+    if _IS_NAMELESS and hasattr(os, "O_TMPFILE"):
+        with suppress(OSError):  # not every file system knows files that never had a name
+            return "", os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    path = os.path.join(folder, f"asyncstore-{os.urandom(12).hex()}")  # noqa: PTH118 - paths are str throughout
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    if _IS_NAMELESS:
+        os.unlink(path)  # noqa: PTH108 - as above
+    return path, descriptor
 
 
 def let_go() -> None:

@@ -19,7 +19,7 @@ from asyncstore.cli.main import main
 from asyncstore.cli.options.command_table import COMMANDS, SEND
 from asyncstore.cli.options.kinds import Text
 from asyncstore.cli.options.rows import NAMED_PEER, PEER
-from peers.programs import find_program
+from support.peers.programs import find_program
 
 SHELLS = ("bash", "zsh", "fish")
 PROPOSED = {row.short for row in SEND.options() if row.long.startswith("--propose-") and row.short}
@@ -82,6 +82,7 @@ def run(*words):
     return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_scripts_are_sound(script, shell):
     done = run(find_program(shell, shell), "-n", script(shell))
@@ -120,6 +121,7 @@ def in_fish(script, lines):
     return [{offer.partition("\t")[0] for offer in offered.splitlines()} for offered in offers]
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(("shell", "ask"), [("bash", in_bash), ("fish", in_fish)])
 def test_what_is_offered(script, shell, ask):
     lines = [line for line, _ in OFFERED]
@@ -162,6 +164,7 @@ def as_toml(name):
     return json.dumps(name) if set(name) & set("'\\") or not name.isprintable() else f"'{name}'"
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(("shell", "ask"), [("bash", in_bash), ("fish", in_fish)])
 def test_names_of_peers_are_offered_as_they_are(script, folder, shell, ask):
     names = [*HOSTILE, *LEFT_OUT, "pacs1", "a.b"]
@@ -176,6 +179,7 @@ def test_names_of_peers_are_offered_as_they_are(script, folder, shell, ask):
     assert not (folder / "pwned").exists()
 
 
+@pytest.mark.peers
 def test_fish_completes_names_to_words_that_mean_themselves(script, folder):
     (folder / "z$(touch pwned);`touch pwned`").touch()
     asked = [f"source {script('fish')}", "function asyncstore; printf 'GOT<%s>\\n' $argv[-1]; end"]
@@ -202,6 +206,7 @@ class TestOnTerminals:
         assert [one for one in expected if f"GOT<{one}>" not in seen] == []
         assert not (folder / "pwned").exists()
 
+    @pytest.mark.peers
     @pytest.mark.parametrize("shell", START)
     def test_a_peers_name_is_completed_to_a_word_that_means_itself(self, folder, script, shell):
         keys = ""
@@ -210,12 +215,14 @@ class TestOnTerminals:
             keys += f"ASYNCSTORE_CONFIG={number}.toml\nasyncstore send --peer {name[0]}\t\n"
         self.got(shell, folder, script, keys, HOSTILE)
 
+    @pytest.mark.peers
     @pytest.mark.parametrize("shell", START)
     def test_so_is_a_files(self, folder, script, shell):
         name = "z$(touch pwned);`touch pwned`"
         (folder / name).touch()
         self.got(shell, folder, script, "asyncstore scan z\t\n", [name])
 
+    @pytest.mark.peers
     @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no endless file here")
     @pytest.mark.parametrize("shell", START)
     def test_an_endless_configuration_keeps_nobody_waiting(self, folder, script, shell, monkeypatch):
@@ -244,6 +251,7 @@ class TestOnTerminals:
             os.close(inner)
             os.close(terminal)
 
+    @pytest.mark.peers
     @pytest.mark.parametrize(
         ("keys", "expected"),
         [
@@ -259,6 +267,7 @@ class TestOnTerminals:
         for words in expected:
             assert words in seen
 
+    @pytest.mark.peers
     @pytest.mark.parametrize(
         ("keys", "expected"),
         [

@@ -6,9 +6,13 @@ import asyncio
 import subprocess
 import sys
 
+import pytest
+
 from asyncstore.cli.commands.demo import _start_sink
 from asyncstore.cli.main import main
-from cli.commands import asyncstore
+from support.commands import asyncstore
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_sink_that_does_not_start_is_said_with_what_to_do(monkeypatch, capsys, tmp_path):

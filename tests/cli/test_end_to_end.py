@@ -15,12 +15,14 @@ from contextlib import suppress
 
 import pytest
 
-import trees
-from cli.commands import asyncstore, finished, needs_a_full_device, running_sink, started
-from peers.certificates import Authority
-from peers.dcmtk import running_storescp
-from peers.hostile import Behaviour, accepts_no_context, rejects, running_hostile
-from peers.programs import find_program, free_port, has_ipv6
+from support import trees
+from support.commands import asyncstore, finished, needs_a_full_device, running_sink, started
+from support.peers.certificates import Authority
+from support.peers.dcmtk import running_storescp
+from support.peers.hostile import Behaviour, accepts_no_context, rejects, running_hostile
+from support.peers.programs import find_program, free_port, has_ipv6
+
+pytestmark = pytest.mark.slow
 
 HOST = "127.0.0.1"
 
@@ -75,6 +77,7 @@ class TestWhatArrives:
             done = await asyncstore("send", "-nh", *option, HOST, str(sink.port), archive)
         assert f"Stored {count} of {count + 1} files" in done.err, done  # there is a text file
 
+    @pytest.mark.peers
     @pytest.mark.parametrize(
         ("options", "files"),
         [
@@ -102,6 +105,7 @@ class TestWhatArrives:
                 received[program] = set(scp.stored())
         assert received["ours"] == received["theirs"]
 
+    @pytest.mark.peers
     @pytest.mark.parametrize("option", ["+f", "+fo", "-f"])
     async def test_the_same_file_formats_are_taken_as_by_storescu(self, tmp_path, option):
         storescu = find_program("storescu", "dcmtk")
@@ -521,6 +525,7 @@ class TestDryRun:
 
 
 class TestEcho:
+    @pytest.mark.peers
     async def test_answers_are_timed(self, tmp_path):
         async with running_storescp(tmp_path) as scp:
             done = await asyncstore("echo", "--count", "2", "--interval", "0", HOST, str(scp.port))

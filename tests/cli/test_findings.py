@@ -2,14 +2,16 @@
 
 import json
 
-import trees
+import pytest
+
 from asyncstore.cli.commands.findings import Findings
 from asyncstore.cli.commands.forecast import Forecaster
 from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.negotiation import Planned, listed
 from asyncstore.prepare.converter import ConversionOptions
 from asyncstore.prepare.pool import Pool
-from cli.commands import asyncstore, running_sink
+from support import trees
+from support.commands import asyncstore, running_sink
 
 HOST = "127.0.0.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -95,6 +97,7 @@ def _repeated(folder):
     return first, second
 
 
+@pytest.mark.slow
 async def test_a_run_tells_how_many_instances_were_stored_in_place_of_others(tmp_path):
     _repeated(tmp_path)
     async with running_sink() as sink:

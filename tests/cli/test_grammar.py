@@ -119,6 +119,7 @@ class TestWords:
     def test_the_words_are_kept_with_long_names(self):
         assert parsed("-t=", "-t=", "host", "1", "-5").words == ("--title", "-t=", "host", "1", "-5")
 
+    @pytest.mark.slow
     @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=8), max_size=8))
     def test_any_words_mean_something_or_are_refused(self, words):
         words = [word for word in words if not word.startswith("@")]

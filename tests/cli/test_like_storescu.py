@@ -13,7 +13,7 @@ import pytest
 from asyncstore.cli.options.command_table import SEND
 from asyncstore.cli.options.grammar import check, tokenize
 from asyncstore.errors import UsageError
-from peers.programs import find_program
+from support.peers.programs import find_program
 
 END = ("localhost", "104", "/nowhere/file")
 
@@ -112,6 +112,7 @@ def ours(*words):
     return check(SEND, tokenize(SEND, words), {})
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("options", UNDERSTOOD, ids=" ".join)
 def test_what_storescu_understands(options, files):
     words = (*(word.format_map(files) for word in options), "--arguments", *END)
@@ -148,6 +149,7 @@ COMMAND_FILES = [
 """Each is read by both as the words of a command line."""
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("content", COMMAND_FILES, ids=repr)
 def test_a_command_file_holds_the_words_that_storescu_reads_in_it(content, tmp_path):
     file = tmp_path / "words"
@@ -174,6 +176,7 @@ def test_a_quote_that_is_not_closed_is_refused_where_storescu_takes_all_the_rest
         ours(*END[:2], f"@{tmp_path}/words")
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("options", REFUSED, ids=" ".join)
 def test_what_storescu_refuses(options):
     _, refusals = storescu(*options, *END) if "localhost" not in options else storescu(*options)
@@ -182,6 +185,7 @@ def test_what_storescu_refuses(options):
         ours(*options, *END) if "localhost" not in options else ours(*options)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("words", PARAMETERS, ids=" ".join)
 def test_parameters_that_storescu_refuses(words):
     _, refusals = storescu(*words)
@@ -190,6 +194,7 @@ def test_parameters_that_storescu_refuses(words):
         ours(*words)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(
     "words", [("-h", "-pdu", "1"), ("-h", "+r"), ("x", "-h"), ("--version", "--help")], ids=" ".join
 )

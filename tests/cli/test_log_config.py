@@ -21,7 +21,7 @@ from asyncstore.cli.options.command_table import SEND
 from asyncstore.cli.options.grammar import parse
 from asyncstore.cli.text.hints import hint_of
 from asyncstore.errors import UsageError
-from peers.programs import find_program
+from support.peers.programs import find_program
 
 pytestmark = pytest.mark.filterwarnings("always")
 
@@ -299,6 +299,7 @@ class TestLayouts:
         "%D{%d.%m.%Y} %5P: %m%n",
     )
 
+    @pytest.mark.peers
     @pytest.mark.parametrize("pattern", PATTERNS)
     def test_lines_are_those_of_the_real_program(self, file, pattern):
         path = file(f"log4cplus.rootLogger = FATAL, console\n{CONSOLE}".replace("%p %c: %m%n", pattern))

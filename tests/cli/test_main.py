@@ -19,7 +19,7 @@ from asyncstore.cli.options.grammar import check, tokenize
 from asyncstore.cli.options.kinds import Secret
 from asyncstore.cli.options.rows import PASSWORD
 from asyncstore.cli.text.help import Style, command_help, program_help, version_text
-from cli.commands import needs_a_full_device
+from support.commands import needs_a_full_device
 
 MANUAL = [
     "input file format",
@@ -307,6 +307,7 @@ def test_a_reader_that_went_away_ends_it_quietly():
     assert not done.stderr
 
 
+@pytest.mark.slow
 @needs_a_full_device
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from asyncstore.cli.main import main
 from asyncstore.cli.options.command_table import COMMANDS
 from asyncstore.cli.text.man_page import page
-from peers.programs import find_program
+from support.peers.programs import find_program
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +26,14 @@ def test_the_command_prints_it(capsys):
     assert capsys.readouterr().out.splitlines() == list(page())
 
 
+@pytest.mark.peers
 def test_it_has_the_sections_of_a_manual_page(shown):
     headings = [line for line in shown.splitlines() if line and not line.startswith(" ")]
     for heading in ("NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES", "SEE ALSO"):
         assert heading in headings
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_every_command_and_option_is_in_it(shown, command):
     assert command.usage in shown
@@ -41,6 +43,7 @@ def test_every_command_and_option_is_in_it(shown, command):
         assert row.help in " ".join(shown.split())
 
 
+@pytest.mark.peers
 def test_words_stay_what_they_are(shown):
     assert "~/.config/asyncstore/config.toml" in shown
     assert 'enable-tls = ["key.pem", "cert.pem"]' in shown

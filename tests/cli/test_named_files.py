@@ -21,7 +21,7 @@ from asyncstore.cli.options.grammar import check, tokenize
 from asyncstore.cli.options.rows import CALLED_AE_TITLE, JSON
 from asyncstore.errors import UsageError
 from asyncstore.named_files import interruptible, private, read_named
-from peers.certificates import self_signed
+from support.peers.certificates import self_signed
 
 READERS = {
     "@": ("echo", "@{}", "localhost", "1"),
@@ -150,6 +150,7 @@ def test_a_configuration_that_python_cannot_parse_is_one_line(folder, capsys, te
     assert line.startswith(f"asyncstore echo: a.toml: the configuration file is not TOML: {said}")
 
 
+@pytest.mark.slow
 def test_a_configuration_may_have_thousands_of_peers_and_a_byte_order_mark(folder):
     peers = "".join(f'[peers.p{number}]\nhost = "h"\nport = 1\ncall = "PACS"\n' for number in range(10_000))
     (folder / "a.toml").write_bytes(b"\xef\xbb\xbf" + peers.encode())

@@ -11,7 +11,6 @@ import warnings
 
 import pytest
 
-import trees
 from asyncstore.cli.main import main
 from asyncstore.cli.options.command_table import SEND
 from asyncstore.cli.options.grammar import parse
@@ -19,8 +18,11 @@ from asyncstore.cli.proposal import identity_of, proposal_of
 from asyncstore.errors import UsageError
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import UserIdentity
-from cli.commands import asyncstore, running_sink
-from peers.certificates import self_signed
+from support import trees
+from support.commands import asyncstore, running_sink
+from support.peers.certificates import self_signed
+
+pytestmark = pytest.mark.slow
 
 LINE = ("localhost", "104", "file")
 CONFIGURATION = """

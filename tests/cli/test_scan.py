@@ -6,14 +6,16 @@ import json
 
 import pytest
 
-import trees
 from asyncstore import ConnectFailed, Instance, PairAnswer, Sender, Sink, listed
 from asyncstore.cli.commands.findings import Findings
 from asyncstore.cli.options.command_table import SCAN
 from asyncstore.model import Unsendable
-from cli.commands import asyncstore, needs_a_full_device, running_sink
-from peers.hostile import running_hostile
-from peers.programs import find_program, free_port, running
+from support import trees
+from support.commands import asyncstore, needs_a_full_device, running_sink
+from support.peers.hostile import running_hostile
+from support.peers.programs import find_program, free_port, running
+
+pytestmark = pytest.mark.slow
 
 HOST = "127.0.0.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -226,6 +228,7 @@ class TestContexts:
 
 
 class TestPeerCheck:
+    @pytest.mark.peers
     async def test_what_storescp_refuses_is_said_for_each_context(self, mixed):
         async with uncompressed_only() as scp:
             words = ("scan", "--peer-check", HOST, str(scp.port))
@@ -289,6 +292,7 @@ class TestNegotiate:
         assert len(scp.associations) == 2
         assert sorted(asked) == sorted(pairs)
 
+    @pytest.mark.peers
     async def test_every_pair_has_its_answer(self):
         async with uncompressed_only() as scp, Sender(HOST, scp.port) as sender:
             answers = await sender.negotiate([(CT, JPEG_2000), ("1.2.3", EXPLICIT), (CT, EXPLICIT)])

@@ -1,7 +1,7 @@
 import pytest
 
-from differential.archive import written
-from differential.programs import recorder as running_recorder
+from support.differential.archive import written
+from support.differential.programs import recorder as running_recorder
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from differential.acceptors import REQUESTS, STATUSES
-from differential.alike import assert_alike
-from differential.programs import INPUTS, asyncstore, over_four_associations
-from differential.words import CHOICES
-from peers.hostile import Behaviour
+from support.differential.acceptors import REQUESTS, STATUSES
+from support.differential.alike import assert_alike
+from support.differential.programs import INPUTS, asyncstore, over_four_associations
+from support.differential.words import CHOICES
+from support.peers.hostile import Behaviour
+
+pytestmark = pytest.mark.peers
 
 COMMON = ["ct", "report", "colour", "jpeg", "rle", "jpeg-ls", "jpeg-2000", "big-endian", "document"]
 SLOW = ["implicit", "sequences", "deflated"]
@@ -51,6 +53,7 @@ REPEATABLE = settings(
 )
 
 
+@pytest.mark.slow
 @settings(REPEATABLE, max_examples=180)
 @given(
     options(),
@@ -62,6 +65,7 @@ def test_any_combination(recorder, archive, words, names, request_, status):
     check(recorder, archive, words, names, request_, status)
 
 
+@pytest.mark.slow
 @settings(REPEATABLE, max_examples=20)
 @given(
     options(),
@@ -79,6 +83,7 @@ def test_every_choice_of_transfer_syntaxes_with_every_peer(recorder, archive, ch
     check(recorder, archive, [choice, "-nh"], COMMON, request_, "success")
 
 
+@pytest.mark.slow
 @settings(REPEATABLE, max_examples=15)
 @given(options().filter(lambda words: "-nh" in words), st.sampled_from(["accepts all", "implicit VR only", "no MR"]))
 def test_several_associations_propose_the_same_and_store_the_same(recorder, archive, words, request_):

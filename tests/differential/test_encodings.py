@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from differential.acceptors import accepts_only
-from differential.conversation import DEFLATED_LITTLE, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from differential.programs import INPUTS
-from peers.hostile import Behaviour
-from trees import pydicom_test_files
+from support.differential.acceptors import accepts_only
+from support.differential.conversation import DEFLATED_LITTLE, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from support.differential.programs import INPUTS
+from support.peers.hostile import Behaviour
+from support.trees import pydicom_test_files
+
+pytestmark = pytest.mark.peers
 
 NAMED_BY_META_ONLY = {"no_meta_group_length.dcm", "priv_SQ.dcm"}
 """The difference "a data set without a SOP class or SOP instance UID"."""

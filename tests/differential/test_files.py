@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from differential.acceptors import REQUESTS, STATUSES
-from differential.alike import DIFFERENCES, assert_alike
-from differential.conversation import EXPLICIT_LITTLE
-from differential.programs import INPUTS, asyncstore, storescu
-from peers.hostile import Behaviour, stays_silent
-from trees import pydicom_test_files, truncated
+from support.differential.acceptors import REQUESTS, STATUSES
+from support.differential.alike import DIFFERENCES, assert_alike
+from support.differential.conversation import EXPLICIT_LITTLE
+from support.differential.programs import INPUTS, asyncstore, storescu
+from support.peers.hostile import Behaviour, stays_silent
+from support.trees import pydicom_test_files, truncated
+
+pytestmark = pytest.mark.peers
 
 ODD = [
     ["text", "ct"],
@@ -112,6 +114,7 @@ def test_with_no_halt_only_asyncstore_tells_by_its_exit_code(recorder, archive):
     assert (theirs.said.code, ours.said.code) == (0, 2)
 
 
+@pytest.mark.slow
 def test_after_a_failure_asyncstore_ends_the_association_in_order(recorder, archive):
     """The difference "end of the association after a failure"."""
     unanswered = Behaviour(on_request=stays_silent())

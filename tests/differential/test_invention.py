@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from pydicom import dcmread, dcmwrite
 
-from differential.programs import INPUTS
+from support.differential.programs import INPUTS
+
+pytestmark = pytest.mark.peers
 
 _SOP_INSTANCE_UID, _SERIES_NUMBER, _INSTANCE_NUMBER = 0x00080018, 0x00200011, 0x00200013
 _GROUPING = (0x00100010, 0x00100020, 0x0020000D, 0x0020000E)

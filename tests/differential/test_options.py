@@ -12,13 +12,15 @@ import pytest
 from pydicom import Dataset, dcmread, dcmwrite
 
 from asyncstore.cli.options.command_table import SEND
-from differential.acceptors import accepts_only
-from differential.alike import assert_alike
-from differential.conversation import EXPLICIT_BIG
-from differential.programs import INPUTS
 from differential.test_tls import CASES as OF_TLS
-from differential.words import CHOICES, PROPOSING, of_storescu
-from peers.hostile import Behaviour, accepts, answers, never_answers, stays_silent
+from support.differential.acceptors import accepts_only
+from support.differential.alike import assert_alike
+from support.differential.conversation import EXPLICIT_BIG
+from support.differential.programs import INPUTS
+from support.differential.words import CHOICES, PROPOSING, of_storescu
+from support.peers.hostile import Behaviour, accepts, answers, never_answers, stays_silent
+
+pytestmark = pytest.mark.peers
 
 
 class Case(NamedTuple):
@@ -182,6 +184,7 @@ def _inputs(case, given, archive):
     return [str(given / name) if (given / name).exists() else archive.path(name) for name in case.names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "case"), [pytest.param(name, case, id=case.words) for name, cases in CASES.items() for case in cases]
 )

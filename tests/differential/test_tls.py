@@ -10,9 +10,11 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 
-from differential.programs import INPUTS, asyncstore, storescu
-from peers.certificates import Authority
-from peers.dcmtk import running_storescp
+from support.differential.programs import INPUTS, asyncstore, storescu
+from support.peers.certificates import Authority
+from support.peers.dcmtk import running_storescp
+
+pytestmark = pytest.mark.peers
 
 SECRET = "it's secret"  # noqa: S105 - a test's
 

@@ -7,9 +7,9 @@ from pydicom import dcmread
 
 from asyncstore.errors import UsageError
 from asyncstore.load import write_archive
-from peers.dcmtk import WITHOUT_NAGLE, running_storescp
-from peers.programs import find_program, run
-from trees import data_sets
+from support.peers.dcmtk import WITHOUT_NAGLE, running_storescp
+from support.peers.programs import find_program, run
+from support.trees import data_sets
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +22,7 @@ def files(archive):
     return sorted(archive.folder.rglob("*.dcm"))
 
 
+@pytest.mark.slow
 def test_it_counts_what_it_wrote(archive, files):
     assert archive.instances == len(files)
     assert archive.bytes == sum(file.stat().st_size for file in files)
@@ -58,6 +59,7 @@ def test_every_value_can_be_read_back(files):
             assert element.value is not None or element.VM == 0
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_instances(tmp_path):
     first, again, other = (
         data_sets(write_archive(tmp_path / name, patients=1, seed=seed).folder)
@@ -67,6 +69,7 @@ def test_the_seed_decides_the_instances(tmp_path):
     assert not first.keys() & other.keys()
 
 
+@pytest.mark.slow
 def test_it_needs_no_numpy(tmp_path):
     program = (
         "import sys; sys.modules['numpy'] = None\n"
@@ -76,6 +79,7 @@ def test_it_needs_no_numpy(tmp_path):
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "archive")], check=True, timeout=60)
 
 
+@pytest.mark.peers
 async def test_dcmtk_reads_and_sends_all_of_it(archive, files, tmp_path):
     checked = await run(find_program("dcmftest", "dcmtk"), *files)
     assert checked.output.count("yes: ") == len(files), checked.output

@@ -3,7 +3,7 @@ from pydicom import dcmread
 
 from asyncstore.errors import UsageError
 from asyncstore.load import write_copies
-from trees import data_sets, read_part10
+from support.trees import data_sets, read_part10
 
 
 def files_of(archive):

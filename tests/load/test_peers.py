@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from peers.acceptor import C_STORE_RQ, COMMAND, LAST, P_DATA, RELEASE_RQ, command_set, item, pdu, pdv
-from peers.dcmtk import echoscu, running_storescp, storescu
-from peers.hostile import (
+from support.peers import programs
+from support.peers.acceptor import C_STORE_RQ, COMMAND, LAST, P_DATA, RELEASE_RQ, command_set, item, pdu, pdv
+from support.peers.dcmtk import echoscu, running_storescp, storescu
+from support.peers.hostile import (
     HTTP,
     ITEM_LONGER_THAN_ITS_PDU,
     PDU_OF_4_GIB,
@@ -32,10 +33,10 @@ from peers.hostile import (
     stops_reading,
     then,
 )
-from peers.orthanc import running_orthanc
-from peers.programs import find_program, running
-from peers.pynetdicom_scp import running_pynetdicom_scp
-from trees import data_sets, instances
+from support.peers.orthanc import running_orthanc
+from support.peers.programs import find_program, find_system_python_with, running
+from support.peers.pynetdicom_scp import running_pynetdicom_scp
+from support.trees import data_sets, instances
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -51,7 +52,14 @@ def sent(files):
     return data_sets(files[0].parent)
 
 
+@pytest.mark.parametrize("find", [find_program, find_system_python_with])
+def test_a_test_that_looks_for_a_program_of_others_without_the_marker_fails(find):
+    with pytest.raises(pytest.fail.Exception, match=r"mark it with pytest\.mark\.peers"):
+        find("sys", "nothing")
+
+
 def test_a_program_that_is_missing_skips_the_test_but_not_in_continuous_integration(monkeypatch):
+    monkeypatch.setattr(programs, "running_test", None)
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="apt install nothing"):
         find_program("no-such-program", "nothing")
@@ -60,6 +68,7 @@ def test_a_program_that_is_missing_skips_the_test_but_not_in_continuous_integrat
         find_program("no-such-program", "nothing")
 
 
+@pytest.mark.peers
 async def test_storescp_stores_the_data_sets_that_are_sent(files, sent, tmp_path):
     async with running_storescp(tmp_path / "received") as scp:
         sender = await storescu(scp.port, files)
@@ -68,6 +77,7 @@ async def test_storescp_stores_the_data_sets_that_are_sent(files, sent, tmp_path
         assert (await echoscu(scp.port)).returncode == 0
 
 
+@pytest.mark.peers
 async def test_storescp_that_ignores_stores_nothing(files, tmp_path):
     async with running_storescp(tmp_path / "received", "-v", ignore=True) as scp:
         assert (await storescu(scp.port, files)).returncode == 0
@@ -75,6 +85,7 @@ async def test_storescp_that_ignores_stores_nothing(files, tmp_path):
         assert "Association Received" in scp.output()
 
 
+@pytest.mark.peers
 async def test_orthanc_holds_the_instances_that_are_sent(files, sent, tmp_path):
     async with running_orthanc(tmp_path / "orthanc") as orthanc:
         sender = await storescu(orthanc.port, files)
@@ -83,6 +94,8 @@ async def test_orthanc_holds_the_instances_that_are_sent(files, sent, tmp_path):
         assert await orthanc.sop_instance_uids() == sent.keys()
 
 
+@pytest.mark.slow
+@pytest.mark.peers
 async def test_pynetdicom_records_the_data_sets_that_are_sent(files, sent):
     async with running_pynetdicom_scp() as scp:
         sender = await storescu(scp.port, files, "-aet", "TESTING")
@@ -93,6 +106,7 @@ async def test_pynetdicom_records_the_data_sets_that_are_sent(files, sent):
         assert scp.echoes == 1
 
 
+@pytest.mark.peers
 async def test_pynetdicom_answers_as_it_is_told(files):
     async with running_pynetdicom_scp(0xA700) as scp:
         assert (await storescu(scp.port, files)).returncode != 0
@@ -105,6 +119,7 @@ async def fail_while_it_runs(folder):
         raise ZeroDivisionError
 
 
+@pytest.mark.peers
 async def test_a_programs_output_is_added_to_the_failure_of_a_test(tmp_path):
     with pytest.raises(ZeroDivisionError) as failure:
         await fail_while_it_runs(tmp_path)
@@ -117,6 +132,7 @@ async def test_a_program_that_does_not_listen_fails_the_test():
             pass
 
 
+@pytest.mark.peers
 async def test_an_obedient_acceptor_records_the_data_sets_that_are_sent(files, sent):
     async with running_hostile() as scp:
         sender = await storescu(scp.port, files, "-aet", "TESTING")
@@ -131,6 +147,8 @@ async def test_an_obedient_acceptor_records_the_data_sets_that_are_sent(files, s
         assert scp.associations[1].echoes == 1
 
 
+@pytest.mark.slow
+@pytest.mark.peers
 @pytest.mark.parametrize(
     ("behaviour", "complaint"),
     [
@@ -157,6 +175,7 @@ async def test_storescu_complains_of_what_the_acceptor_does(files, behaviour, co
         assert scp.violations == []
 
 
+@pytest.mark.peers
 async def test_an_acceptor_obeys_until_it_misbehaves(files):
     async with running_hostile(Behaviour(on_store=after(2, aborts())), obedient) as scp:
         await storescu(scp.port, files)
@@ -166,6 +185,7 @@ async def test_an_acceptor_obeys_until_it_misbehaves(files):
         assert len(scp.acknowledged) == 2 + len(files)
 
 
+@pytest.mark.peers
 async def test_a_failure_status_acknowledges_nothing_and_a_warning_does(files):
     async with running_hostile(Behaviour(on_store=answers(0xC001)), Behaviour(on_store=answers(0xB000))) as scp:
         await storescu(scp.port, files)
@@ -233,6 +253,7 @@ async def test_answers_come_out_of_order_within_the_window():
         assert scp.violations == []
 
 
+@pytest.mark.slow
 async def test_an_acceptor_that_stops_reading_blocks_the_sender():
     async with running_hostile(Behaviour(once_associated=stops_reading()), receive_buffer=4096) as scp:
         reader, writer = await asyncio.open_connection("127.0.0.1", scp.port)

@@ -5,7 +5,7 @@ import warnings
 
 from pydicom.filereader import read_file_meta_info
 
-import trees
+from support import trees
 
 
 def test_our_reader_of_part_10_agrees_with_pydicom():

@@ -79,6 +79,7 @@ def test_verification_proposes_implicit_vr_in_one_context():
 # The answer.
 
 
+@pytest.mark.slow
 @given(_PAIRS, st.lists(st.integers(0, 4), min_size=MOST_CONTEXTS, max_size=MOST_CONTEXTS), st.randoms())
 def test_each_pair_is_carried_by_the_context_it_was_accepted_in(pairs, results, random):
     proposed = plan(pairs)

@@ -8,6 +8,8 @@ from asyncstore.negotiation import Coverage, Planned, listed, requests
 from asyncstore.negotiation.profile import Profiled
 from asyncstore.protocol.associate import MOST_CONTEXTS, ProposedContext
 
+pytestmark = pytest.mark.slow
+
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 JPEG = "1.2.840.10008.1.2.4.50"

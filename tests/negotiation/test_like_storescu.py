@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import trees
 from asyncstore.cli.options.command_table import SEND
 from asyncstore.cli.options.grammar import parse
 from asyncstore.cli.options.rows import CALLED_AE_TITLE, CALLING_AE_TITLE, MAX_PDU, PROPOSE
@@ -15,9 +14,12 @@ from asyncstore.cli.proposal import identity_of, proposal_of
 from asyncstore.network.association import AssociationOptions
 from asyncstore.prepare.probe import probe_file
 from asyncstore.protocol.associate import AssociateRequest
-from cli.commands import asyncstore
-from peers.dcmtk import storescu
-from peers.recorder import running_recorder
+from support import trees
+from support.commands import asyncstore
+from support.peers.dcmtk import storescu
+from support.peers.recorder import running_recorder
+
+pytestmark = pytest.mark.peers
 
 HAS_DEBIANS_FILES = all(Path("/etc/dcmtk", name).exists() for name in ("storescu.cfg", "storescp.cfg"))
 

@@ -81,6 +81,7 @@ def test_the_sop_classes_fill_an_association():
     assert len(proposed(listed("lossless"))) == MOST_CONTEXTS
 
 
+@pytest.mark.slow
 @given(_PAIRS)
 def test_a_planned_proposal_is_the_plan(pairs):
     assert Planned().contexts(pairs) == plan(pairs)

@@ -4,8 +4,8 @@ import asyncio
 
 from asyncstore.network.acceptor import Acceptor
 from asyncstore.sink import Sink
-from oracle import until
-from peers.hostile import UNKNOWN_PDU
+from support.oracle import until
+from support.peers.hostile import UNKNOWN_PDU
 
 
 class BlockedLink:

@@ -19,12 +19,14 @@ from asyncstore import Result, Sender, Sink, UsageError
 from asyncstore.cli.text.hints import hint_of
 from asyncstore.errors import ConnectFailed
 from asyncstore.network.addresses import address_of, connect, listen
-from cli.commands import DEADLINE, asyncstore, finished, started
-from oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
-from peers.black_hole import black_hole
-from peers.programs import free_port, has_ipv6
-from peers.pynetdicom_scp import running_pynetdicom_scp
-from trees import data_sets, instances
+from support.commands import DEADLINE, asyncstore, finished, started
+from support.oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
+from support.peers.black_hole import black_hole
+from support.peers.programs import free_port, has_ipv6
+from support.peers.pynetdicom_scp import running_pynetdicom_scp
+from support.trees import data_sets, instances
+
+pytestmark = pytest.mark.slow
 
 FOREVER = 3600
 """Seconds, longer than any test may take."""
@@ -307,7 +309,7 @@ async def test_without_minus_to_the_system_gives_up(files):
         pytest.skip("no network of its own is to be had here")
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from asyncstore.cli.main import main; from peers.black_hole import black_hole\n"
+        "from asyncstore.cli.main import main; from support.peers.black_hole import black_hole\n"
         "with black_hole() as port: sys.exit(main(['send', '127.0.0.1', str(port), sys.argv[2]]))"
     )
     tests = Path(__file__).parents[1]

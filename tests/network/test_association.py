@@ -26,9 +26,9 @@ from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import IdentityKind, UserIdentity
 from asyncstore.protocol.requests import Requests
-from oracle import GUARD, in_both_loops, nothing_left_behind, until
-from peers.acceptor import ABORT, ASSOCIATE_AC, Acceptor, item, pdu
-from peers.hostile import (
+from support.oracle import GUARD, in_both_loops, nothing_left_behind, until
+from support.peers.acceptor import ABORT, ASSOCIATE_AC, Acceptor, item, pdu
+from support.peers.hostile import (
     ACCEPT_WITHOUT_ITEMS,
     UNKNOWN_PDU,
     Behaviour,
@@ -48,7 +48,7 @@ from peers.hostile import (
     then,
     waits,
 )
-from trees import instances, read_part10
+from support.trees import instances, read_part10
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -132,6 +132,7 @@ async def test_it_tells_which_contexts_were_accepted_and_why_others_were_not():
         assert repr(association) == "<Association ANY-SCP Sta6 0 outstanding>"
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_cancelled_while_it_opens_it_leaves_nothing_open():
     for behaviour in (Behaviour(on_request=stays_silent()), Behaviour(on_connect=stops_reading())):
@@ -236,6 +237,7 @@ async def test_no_text_of_the_peer_forges_lines_of_a_log_or_drives_a_terminal(ca
     assert all(message.isprintable() for message in messages)
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_a_fast_peer_with_a_tiny_maximum_length_does_not_keep_the_event_loop_busy(large, monkeypatch):
     between_turns, most = 0, 0
@@ -261,6 +263,7 @@ async def test_a_fast_peer_with_a_tiny_maximum_length_does_not_keep_the_event_lo
     assert 1 < most <= 32
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_an_echo_that_answers_another_message_is_named():
     async def answers_the_first_one_again(acceptor, echo, status=0):
@@ -353,6 +356,7 @@ async def test_a_data_set_that_was_begun_is_sent_to_its_end_after_a_withdrawal(l
 # Ends -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [
@@ -486,6 +490,7 @@ async def test_a_file_that_cannot_be_read_to_its_end_ends_the_association_and_no
         assert scp.associations[0].aborted == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "behaviour",
     [

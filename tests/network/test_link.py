@@ -11,8 +11,8 @@ import pytest
 from asyncstore.errors import ConnectFailed
 from asyncstore.network.addresses import connect, listen
 from asyncstore.network.link import Link, reason_of
-from oracle import GUARD, in_both_loops, nothing_left_behind, until
-from peers.programs import free_port
+from support.oracle import GUARD, in_both_loops, nothing_left_behind, until
+from support.peers.programs import free_port
 
 
 class Seen:
@@ -104,6 +104,7 @@ def test_errors_of_the_network_in_plain_words(error, words):
 # Sending and receiving ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_what_is_sent_arrives_in_order_however_slowly_it_is_taken():
     noise = random.Random(1)  # noqa: S311 - noise, not a secret

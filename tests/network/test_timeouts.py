@@ -2,10 +2,10 @@
 
 import pytest
 
-from cli.commands import asyncstore
-from oracle import nothing_left_behind
-from peers.hostile import Behaviour, never_answers, running_hostile, stays_silent, stops_reading
-from trees import instances
+from support.commands import asyncstore
+from support.oracle import nothing_left_behind
+from support.peers.hostile import Behaviour, never_answers, running_hostile, stays_silent, stops_reading
+from support.trees import instances
 
 SILENT = Behaviour(on_request=stays_silent())
 MUTE = never_answers
@@ -17,6 +17,7 @@ def files(tmp_path_factory):
     return instances(tmp_path_factory.mktemp("timeouts") / "files", 1, data_set_bytes=20_000_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "options", "code", "words"),
     [

@@ -28,11 +28,13 @@ from asyncstore.errors import (
 from asyncstore.network.addresses import connect, listen
 from asyncstore.network.tls import TlsAcceptor, TlsRequestor, available_cipher_suites
 from asyncstore.network.tls_profiles import CIPHER_SUITES, PROFILES
-from cli.commands import asyncstore, running_sink
-from oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
-from peers.certificates import LAST_YEAR, NEXT_YEAR, Authority, self_signed
-from peers.programs import find_program, has_ipv6
-from trees import data_sets, instances
+from support.commands import asyncstore, running_sink
+from support.oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
+from support.peers.certificates import LAST_YEAR, NEXT_YEAR, Authority, self_signed
+from support.peers.programs import find_program, has_ipv6
+from support.trees import data_sets, instances
+
+pytestmark = pytest.mark.slow
 
 TIMEOUTS = Timeouts(connect=GUARD)
 
@@ -919,6 +921,7 @@ def dh_parameters(folder, group):
     return str(file)
 
 
+@pytest.mark.peers
 async def test_an_acceptor_uses_2048_bits_or_given_parameters_for_dhe(made):
     """As storescp: setBuiltInDHParameters and setTempDHParameters of DCMTK's dcmtls/libsrc/tlslayer.cc."""
     files = made.authority.certify("localhost", rsa_bits=2048).write(made.folder, "dhe")
@@ -930,6 +933,7 @@ async def test_an_acceptor_uses_2048_bits_or_given_parameters_for_dhe(made):
         assert await temporary_key(sink.port, made) is None
 
 
+@pytest.mark.peers
 async def test_plus_dp_on_the_command_line(made):
     server = made.authority.certify("localhost", rsa_bits=2048).write(made.folder, "dhe")
     shown = ["+tls", *server, "+cf", *made.trusted, "+py"]
@@ -941,6 +945,7 @@ async def test_plus_dp_on_the_command_line(made):
     assert "+dp (--dhparam) names it." in refused.err
 
 
+@pytest.mark.peers
 def test_dh_parameters_that_cannot_be_used(made):
     def complaint_of(file, profile="8996"):
         with pytest.raises(UsageError) as refused:

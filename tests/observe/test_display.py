@@ -15,8 +15,8 @@ from asyncstore.observe.output import Output
 from asyncstore.observe.plain import PlainDisplay
 from asyncstore.observe.tally import Tally
 from asyncstore.observe.terminal import Terminal
-from observe.samples import failed, lane, progress, stored
-from observe.screen import Screen
+from support.samples import failed, lane, progress, stored
+from support.screen import Screen
 
 _TITLE = "sending to pacs.example.org:11112 (ANY-SCP)"
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from asyncstore.model import LaneState
 from asyncstore.observe.frame import View, frame
 from asyncstore.observe.tally import Rate, Tally
-from observe.samples import failed, lane, not_sent, progress, skipped, stored, unknown, warned, withdrawn
+from support.samples import failed, lane, not_sent, progress, skipped, stored, unknown, warned, withdrawn
 
 
 def _view(*outcomes, lanes=(), walking=False, **fields):

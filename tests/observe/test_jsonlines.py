@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from asyncstore.model import Outcome, Result
 from asyncstore.observe.jsonlines import JsonLines
 from asyncstore.observe.tally import Tally
-from observe.samples import failed, not_sent, skipped, stored, unknown, warned
+from support.samples import failed, not_sent, skipped, stored, unknown, warned
 
 _TEXT = st.none() | st.text(st.characters(codec=None))
 _NUMBER = st.none() | st.integers(0, 0xFFFF)
@@ -128,6 +128,7 @@ def test_unknown_fields_are_null():
     ]
 
 
+@pytest.mark.slow
 @given(_OUTCOMES)
 def test_every_outcome_comes_back_as_it_was(outcome):
     (written,) = _written(outcome)
@@ -138,6 +139,7 @@ def test_every_outcome_comes_back_as_it_was(outcome):
     assert written == {name: getattr(outcome, name) for name in written}
 
 
+@pytest.mark.slow
 @given(st.lists(_OUTCOMES, max_size=5))
 def test_there_is_one_ascii_line_for_each_outcome(outcomes):
     memory = _Memory()

@@ -6,7 +6,7 @@ from rich.console import Console
 from asyncstore.observe.display import open_output
 from asyncstore.observe.output import Output, line_of, plain
 from asyncstore.observe.terminal import Terminal
-from observe.screen import Screen
+from support.screen import Screen
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@ import pytest
 from asyncstore.model import Progress
 from asyncstore.observe.rates import Rates
 from asyncstore.observe.tally import Tally
-from observe.samples import failed, not_sent, progress, stored, withdrawn
+from support.samples import failed, not_sent, progress, stored, withdrawn
 
 
 def _run(seconds, per_second=100, found=1000):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from asyncstore.observe import repeats
 from asyncstore.observe.repeats import Pair, Repeats
 from asyncstore.observe.tally import Tally
-from observe.samples import failed, not_sent, stored, unknown, warned
+from support.samples import failed, not_sent, stored, unknown, warned
 
 
 def _instances(*uids, start=0):

@@ -11,7 +11,7 @@ from asyncstore.observe.output import Output, plain
 from asyncstore.observe.summary import Ending, print_summary, summary_lines
 from asyncstore.observe.tally import Tally
 from asyncstore.observe.terminal import Terminal
-from observe.samples import failed, not_sent, skipped, stored, unknown, warned
+from support.samples import failed, not_sent, skipped, stored, unknown, warned
 
 
 def _summary(*outcomes, width=80, seconds=2.0, associations=4, **fields):
@@ -114,6 +114,7 @@ _WORDS = st.text("abc ", min_size=1, max_size=120)
 _TEXTS = st.tuples(_WORDS, st.sampled_from(["", ": "]), _WORDS, st.sampled_from(["", ": "]), _WORDS).map("".join)
 
 
+@pytest.mark.slow
 @given(
     st.lists(_TEXTS, min_size=1, max_size=60), st.sampled_from([unknown, not_sent]), st.sampled_from([80, 120, None])
 )

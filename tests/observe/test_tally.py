@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from asyncstore.model import Reason as Text
 from asyncstore.model import Result
 from asyncstore.observe.tally import Rate, Reason, Tally
-from observe.samples import failed, not_sent, skipped, stored, unknown, warned, withdrawn
+from support.samples import failed, not_sent, skipped, stored, unknown, warned, withdrawn
 
 _OUTCOMES = st.sampled_from([*stored(1), failed(), warned(), not_sent(), unknown(), skipped(), failed(status=0xC001)])
 

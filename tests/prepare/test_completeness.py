@@ -22,10 +22,10 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-import trees
 from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.prepare import element_walk, elements
 from asyncstore.prepare.probe import probe_file
+from support import trees
 
 _NAMES = [
     "CT_small.dcm",  # with padding after its pixel data
@@ -111,6 +111,7 @@ def test_every_whole_file_of_pydicoms_is_sent(collection):
             assert "truncated" in name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _NAMES)
 def test_a_file_cut_off_anywhere_but_between_elements_is_not_sent(collection, tmp_path, name):
     content = collection[name].read_bytes()

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-import trees
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare import conversion, spool
 from asyncstore.prepare.conversion import Order, Settings, convert, judge, obstacle
 from asyncstore.prepare.encoding import encoding_of
 from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reencode import Changes, reencode
+from support import trees
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 NOTHING = Changes()

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import trees
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare import spool
@@ -20,7 +19,8 @@ from asyncstore.prepare.invention import Invent
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reencode import Changes, reencode
-from oracle import until
+from support import trees
+from support.oracle import until
 
 IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 LARGE = 1_200_000
@@ -285,6 +285,7 @@ def _workers():
 _EMPTY_ELEMENTS = b"".join(b"\x11\x00" + number.to_bytes(2, "little") + b"LO\0\0" for number in range(1, 1001))
 
 
+@pytest.mark.slow
 async def test_a_worker_takes_four_times_the_size_of_a_data_set_at_most_however_many_elements_it_has(tmp_path):
     found, size = _deflated(tmp_path, _EMPTY_ELEMENTS, 1000)
     assert found.length < 60_000
@@ -296,6 +297,7 @@ async def test_a_worker_takes_four_times_the_size_of_a_data_set_at_most_however_
         assert _peak(worker) < (64 << 20) + 4 * size
 
 
+@pytest.mark.slow
 async def test_a_data_set_that_takes_more_memory_than_it_may_costs_only_itself(tmp_path, workers_run):
     """Other limits stop inflating far earlier, so this test lowers the memory limit of a worker."""
     small = "from asyncstore.prepare import conversion, worker\n"

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import trees
 from asyncstore.model import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -23,6 +22,7 @@ from asyncstore.prepare import lenient_probe
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.lenient_probe import probe_unusual
 from asyncstore.prepare.probe import probe_file, read_meta
+from support import trees
 
 _FOLDER = Path(trees.pydicom_test_files()[0]).parent
 _CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
@@ -327,6 +327,7 @@ def _looks_like_a_data_set(found, content):
     return 4 <= int.from_bytes(content[found.offset : found.offset + 2], order) <= 0xFF
 
 
+@pytest.mark.slow
 def test_no_damaged_bit_makes_something_else_the_data_set(tmp_path):
     path = tmp_path / "file"
     for position in range(336):

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-import trees
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool, default_size
 from asyncstore.prepare.probe import probe
-from oracle import until
+from support import trees
+from support.oracle import until
 
 
 def _file(folder, name):
@@ -149,6 +149,7 @@ async def test_a_file_that_killed_a_worker_by_chance_is_sent(folder, names):
         assert await pool.probe(paths) == probe(paths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names",
     [
@@ -200,6 +201,7 @@ async def test_a_process_that_cannot_be_started_is_an_error(tmp_path, monkeypatc
 # Workers that hang.
 
 
+@pytest.mark.slow
 async def test_a_file_that_a_worker_hangs_on_is_unsendable_and_all_others_go_on(folder):
     paths = [_file(folder, name) for name in ["1", "slow", *map(str, range(300))]]
     before = _children()
@@ -212,6 +214,7 @@ async def test_a_file_that_a_worker_hangs_on_is_unsendable_and_all_others_go_on(
     assert found == probe(paths)
 
 
+@pytest.mark.slow
 async def test_a_worker_that_was_stopped_is_replaced(folder):
     paths = [_file(folder, "1"), _file(folder, "slow-once"), _file(folder, "2")]
     before = _children()
@@ -227,6 +230,7 @@ def _opening(path):
     return Path(f"{path}.opened").read_text()
 
 
+@pytest.mark.slow
 async def test_a_batch_that_goes_on_slowly_has_all_the_time_it_needs(tmp_path, workers_run):
     slow = "import time; from asyncstore.prepare import worker; worker.PART_SECONDS = 0; probe = worker.probe_file\n"
     slow += (
@@ -239,6 +243,7 @@ async def test_a_batch_that_goes_on_slowly_has_all_the_time_it_needs(tmp_path, w
     assert {*map(_opening, paths)} == {"x"}  # nothing was done again
 
 
+@pytest.mark.slow
 async def test_answers_before_a_worker_hangs_are_not_repeated(tmp_path, workers_run):
     slow = "import time; from asyncstore.prepare import worker; worker.PART_SECONDS = 0; probe = worker.probe_file\n"
     slow += "worker.probe_file = lambda *of: (open(of[0] + '.opened', 'a').write('x'), "
@@ -376,6 +381,7 @@ async def test_a_batch_cancelled_amid_its_work_leaves_no_process(folder):
         assert await pool.probe([_file(folder, "1")]) == probe([str(folder / "1")])
 
 
+@pytest.mark.slow
 async def test_batches_cancelled_at_any_moment_leave_no_process(tmp_path):
     before = _children()
     for number in range(20):

@@ -12,9 +12,9 @@ from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import _read_file_meta_info, read_preamble
 
-import trees
 from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.prepare.probe import probe, probe_file, read_meta
+from support import trees
 
 _FOLDER = Path(trees.pydicom_test_files()[0]).parent
 _CT = (_FOLDER / "CT_small.dcm").read_bytes()

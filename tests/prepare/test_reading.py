@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from asyncstore.model import Instance
 from asyncstore.prepare import reading
 from asyncstore.prepare.reading import BUFFER_SIZE, Reader
-from oracle import until
+from support.oracle import until
 
 _OFFSET = 10
 
@@ -62,6 +62,7 @@ def _running(body, **arguments):
 # What is read.
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 200), st.booleans()), max_size=12), st.integers(8, 40).map(lambda half: 2 * half)

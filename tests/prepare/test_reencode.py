@@ -19,7 +19,7 @@ from pydicom.filewriter import write_dataset
 
 from asyncstore.prepare.encoding import ENCODINGS, DamagedDataSet, Unconvertible, encoding_of
 from asyncstore.prepare.reencode import YOUNG_VRS, Changes, NotCompressed, reencode
-from trees import deflated
+from support.trees import deflated
 
 IMPLICIT, EXPLICIT, DEFLATED, BIG = ENCODINGS.values()
 IMPLICIT_UID, EXPLICIT_UID, DEFLATED_UID, BIG_UID = ENCODINGS
@@ -194,18 +194,21 @@ def _data_sets(private_vrs):
 _ANY = tuple(_VALUES)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(_data_sets(_ANY), st.sampled_from([EXPLICIT, DEFLATED, BIG]), st.sampled_from([*ENCODINGS.values()]))
 def test_a_data_set_with_vrs_becomes_in_any_encoding_what_pydicom_writes(data_set, source, target):
     assert changed(encoded(data_set, source), source, target) == written(data_set, target)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(_data_sets(("UN",)), st.sampled_from([*ENCODINGS.values()]))
 def test_a_data_set_without_vrs_gets_those_of_the_dictionary(data_set, target):
     assert changed(encoded(data_set, IMPLICIT), IMPLICIT, target) == written(data_set, target)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(_data_sets(_ANY), st.sampled_from([BIG, DEFLATED]))
 def test_there_and_back_it_is_as_it_was(data_set, there):
@@ -515,6 +518,7 @@ print(size, peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
 @pytest.mark.parametrize("kind", ["empty elements", "sequences"])
 @pytest.mark.parametrize("source", [EXPLICIT_UID, DEFLATED_UID])
@@ -563,6 +567,7 @@ def test_a_data_set_cut_off_is_damaged_or_ends_between_two_elements(source, targ
     assert len(ends) == (0 if source.is_deflated else 5)
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(
     st.sampled_from(PLAIN),

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import trees
 from asyncstore.isolated import isolated
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.probe import probe
 from asyncstore.prepare.worker import DONE, HELLO, PROBE, read_message, write_message
+from support import trees
 
 _TEXT = st.binary().map(os.fsdecode)
 _ITEMS = st.lists(st.one_of(_TEXT, st.tuples(_TEXT, st.integers(0, 2**63), st.none() | st.binary())))

@@ -196,6 +196,7 @@ def _accept_read_by_pynetdicom(data):
 # The same values on both sides.
 
 
+@pytest.mark.slow
 @given(_REQUESTS)
 def test_pynetdicom_reads_our_request_and_writes_it_byte_for_byte_the_same(request):
     data = request.encode()
@@ -204,6 +205,7 @@ def test_pynetdicom_reads_our_request_and_writes_it_byte_for_byte_the_same(reque
     assert theirs.encode() == data
 
 
+@pytest.mark.slow
 @given(_ACCEPTS)
 def test_pynetdicom_reads_our_acceptance_and_writes_it_byte_for_byte_the_same(accept):
     data = accept.encode()
@@ -222,11 +224,13 @@ def test_pynetdicom_reads_our_rejection_and_writes_it_byte_for_byte_the_same(res
     assert AssociateReject.decode(data[6:]) == AssociateReject(result, source, reason)
 
 
+@pytest.mark.slow
 @given(_REQUESTS)
 def test_a_request_reads_as_it_was_written(request):
     assert AssociateRequest.decode(request.encode()[6:]) == request
 
 
+@pytest.mark.slow
 @given(_ACCEPTS)
 def test_an_acceptance_reads_as_it_was_written(accept):
     assert AssociateAccept.decode(accept.encode()[6:]) == accept

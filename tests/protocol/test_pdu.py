@@ -287,6 +287,7 @@ def test_an_invalid_pdu_is_named_at_its_header(stream, reason, words):
     assert caught.value.reason == reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stream",
     [
@@ -312,6 +313,7 @@ def test_a_pdu_that_drips_in_byte_by_byte_is_not_copied_for_each_byte(stream):
     assert costly < 200  # while a buffer grows
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=40), st.sampled_from([b"\xff", b"\x04\0\0\0\0\0", b"HTTP/1.1 400"]))
 def test_events_before_a_violation_are_kept(payload, violation):
     stream = b"".join(Fragmenter(16).fragments(1, memoryview(payload), last=True)) + RELEASE_RQ

@@ -187,6 +187,7 @@ def test_message_ids_start_again_after_the_last_and_pass_over_what_is_outstandin
     assert seen[0xFFFD:0x10000] == [0xFFFF, 2, 3]
 
 
+@pytest.mark.slow
 def test_unlimited_means_as_many_as_there_are_message_ids():
     requests = _requests(window=0)
     count = 0xFFFF + 10
@@ -348,6 +349,7 @@ def _answered_once():
 # However large a piece is and however small its fragments, little of it goes out at once.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("maximum_length", [8, 14, 100, 4096, 16384, 0])
 @pytest.mark.parametrize("window", [1, 3])
 def test_a_large_piece_goes_out_in_parts_of_few_buffers_and_few_bytes(maximum_length, window):

@@ -8,7 +8,7 @@ from asyncstore.errors import LinkLost, PrepareError
 from asyncstore.negotiation import Planned
 from asyncstore.negotiation.selection import Selection
 from asyncstore.schedule.batch import Batch
-from schedule.fakes import SYNTAX, FakeConverter, FakeReader, World, instance
+from support.fakes import SYNTAX, FakeConverter, FakeReader, World, instance
 
 
 class _Association:

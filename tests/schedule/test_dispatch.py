@@ -14,8 +14,8 @@ from asyncstore.errors import PrepareError
 from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsendable
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
-from oracle import until
-from schedule.fakes import SYNTAX, Conduct, World, instance, no_instance
+from support.fakes import SYNTAX, Conduct, World, instance, no_instance
+from support.oracle import until
 
 _AS_IT_IS, _OTHER = IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1"
 """Transfer syntaxes one of which is converted into the other."""
@@ -153,6 +153,7 @@ async def test_a_window_is_filled():
     _assert_in_order(world, dispatcher, _names(20))
 
 
+@pytest.mark.slow
 async def test_putting_waits_for_a_peer_that_does_not_keep_up():
     world = World()
     world.answering.clear()
@@ -250,6 +251,7 @@ async def test_a_lane_closes_only_when_the_store_under_way_has_ended():
 # Contexts.
 
 
+@pytest.mark.slow
 async def test_a_context_is_proposed_for_each_pair_once():
     world = World()
     instances = [instance(number, f"1.{number % 5}") for number in range(50)]
@@ -728,6 +730,7 @@ async def _scripted(conducts, batches, end, options, files):
     return world, dispatcher
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     _CONDUCTS,
@@ -747,6 +750,7 @@ _FATES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(_FATES, max_size=30), st.booleans(), st.integers(1, 4), st.integers(1, 3))
 def test_whatever_fails_exactly_what_stands_before_the_first_failure_is_sent(fates, is_converted, associations, window):
@@ -1049,6 +1053,7 @@ async def test_where_nothing_can_be_converted_any_more_the_run_stops_and_says_wh
     assert {association.end for association in world.associations} <= {"released"}
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(
@@ -1160,6 +1165,7 @@ async def _played(world, options, most_waiting, steps):
     await script.end()
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(

@@ -11,7 +11,9 @@ from asyncstore.negotiation import MOST_WANTED, Planned, listed
 from asyncstore.negotiation.selection import Selection
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.schedule.backlog import Backlog
-from schedule.fakes import SYNTAX, Conduct, World, instance
+from support.fakes import SYNTAX, Conduct, World, instance
+
+pytestmark = pytest.mark.slow
 
 COUNT = 3000
 _PATIENCE = 60

@@ -7,7 +7,7 @@ import pytest
 from asyncstore.negotiation import Planned
 from asyncstore.schedule.lanes import Lanes
 from asyncstore.schedule.pair_demand import PairDemand
-from schedule.fakes import SYNTAX, instance
+from support.fakes import SYNTAX, instance
 
 A, B, C = ((sop_class, SYNTAX) for sop_class in ("1.1", "1.2", "1.3"))
 

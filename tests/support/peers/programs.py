@@ -24,8 +24,16 @@ START_SECONDS = 20
 """A busy machine may take so long to start Orthanc."""
 
 
+running_test: pytest.Item | None = None
+"""The test that runs now; ``conftest.py`` sets it. While modules are collected there is none."""
+
+
 def find_program(name: str, package: str) -> str:
-    """Return the program's path; without it the test is skipped, or fails where the environment says CI."""
+    """Return the program's path; without it the test is skipped, or fails where the environment says CI.
+
+    The test must have the marker ``peers``, or it fails: ``make test-fast`` leaves such tests out.
+    """
+    _check_marker(name)
     ours = str(Path(sys.executable).parent)  # pynetdicom installs programs with the names of DCMTK's
     folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != ours]
     path = shutil.which(name, path=os.pathsep.join([*folders, "/usr/sbin", "/usr/local/sbin"]))
@@ -37,11 +45,17 @@ def find_program(name: str, package: str) -> str:
 def find_system_python_with(module: str, package: str) -> str:
     """Return the path of the system's Python, which has a module of a Debian package; without it as above."""
     python = "/usr/bin/python3"
+    _check_marker(python)
     try:
         subprocess.run([python, "-c", f"import {module}"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         _lacking(f"{python} has no module {module}: apt install {package} (Debian, Ubuntu)")
     return python
+
+
+def _check_marker(program: str) -> None:
+    if running_test is not None and running_test.get_closest_marker("peers") is None:
+        pytest.fail(f"the test runs {program}, which is not ours: mark it with pytest.mark.peers")
 
 
 def _lacking(what: str) -> NoReturn:

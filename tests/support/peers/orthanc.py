@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from peers.programs import Running, find_program, free_port, made, running
+from support.peers.programs import Running, find_program, free_port, made, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from anyio.from_thread import start_blocking_portal
 
 from asyncstore.cli.main import main
-from differential.conversation import Association
-from peers.dcmtk import WITHOUT_NAGLE
-from peers.hostile import Behaviour, HostileSCP, obedient, running_hostile
-from peers.programs import find_program
+from support.differential.conversation import Association
+from support.peers.dcmtk import WITHOUT_NAGLE
+from support.peers.hostile import Behaviour, HostileSCP, obedient, running_hostile
+from support.peers.programs import find_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from anyio.from_thread import BlockingPortal
 
-    from differential.conversation import Proposal, Stored
+    from support.differential.conversation import Proposal, Stored
 
 _PATIENCE = 60
 """Seconds that a program may take on a busy machine."""

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from peers.acceptor import (
+from support.peers.acceptor import (
     ASSOCIATE_AC,
     COMMAND,
     LAST,

@@ -6,7 +6,7 @@ import re
 import subprocess
 from functools import cache
 
-from peers.programs import find_program
+from support.peers.programs import find_program
 
 CHOICES = (
     *("-x=", "-xe", "-xb", "-xi", "-xs", "-xy", "-xx", "-xv", "-xw", "-xt", "-xu"),

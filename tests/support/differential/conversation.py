@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.dataelem import DataElement, RawDataElement
 
-    from peers.acceptor import Record, Store
+    from support.peers.acceptor import Record, Store
 
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 EXPLICIT_BIG, DEFLATED_LITTLE = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"

@@ -4,8 +4,8 @@ import asyncio
 import struct
 from contextlib import asynccontextmanager
 
-from oracle import GUARD
-from peers.acceptor import (
+from support.oracle import GUARD
+from support.peers.acceptor import (
     ASSOCIATE_AC,
     C_STORE_RQ,
     COMMAND,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from differential.programs import Ran
+    from support.differential.programs import Ran
 
 DIFFERENCES = {
     "exit code with --no-halt": "storescu ends with 0 whatever became of the files; asyncstore when all are stored",

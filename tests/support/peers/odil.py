@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peers.programs import find_system_python_with, made, running
+from support.peers.programs import find_system_python_with, made, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

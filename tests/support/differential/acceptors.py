@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from differential.conversation import DEFLATED_LITTLE, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from peers.hostile import accepts, accepts_no_context, answers, rejects
+from support.differential.conversation import DEFLATED_LITTLE, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from support.peers.hostile import accepts, accepts_no_context, answers, rejects
 
 
 def accepts_only(*transfer_syntaxes):

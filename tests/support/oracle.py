@@ -25,7 +25,7 @@ import pytest
 from pydicom import dcmread
 
 from asyncstore import AsyncstoreError, Result, Sender
-from trees import read_part10
+from support.trees import read_part10
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from peers.programs import Finished, Running, find_program, made, run, running
-from trees import data_sets
+from support.peers.programs import Finished, Running, find_program, made, run, running
+from support.trees import data_sets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping

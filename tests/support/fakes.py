@@ -297,6 +297,8 @@ class FakeAssociation:
             self.abort()
         await asyncio.sleep(0)
         self.is_closed = True
+        for task in tuple(self._answering):
+            task.cancel()
         assert self._queue == deque()
 
     def _pump(self):
@@ -335,11 +337,20 @@ class FakeAssociation:
         status = self._conduct.statuses[self._answered % len(self._conduct.statuses)]
         if whose.found.path in self._world.refused:
             status = 0xA700
+        self.answer(whose, status)
+
+    def answer(self, whose, status=0):
+        """The peer answers a store that was sent to its end, in any order; tests that do so close ``answering``."""
+        assert whose is not self._sending
         self._answered += 1
         self._outstanding.remove(whose)
         self._world.answers[whose.path] = status
         self._report(whose, status, None)
         self._pump()
+
+    def lose(self, error):
+        """The peer ends the association, or is given up."""
+        self._fail(error)
 
     def _fail(self, error):
         if self.error is not None or self.end == "released":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydicom import dcmread
 
-from peers.programs import find_program, made, running
+from support.peers.programs import find_program, made, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydicom import dcmread, dcmwrite
 
-from trees import empty_file, pydicom_test_files, text_file
+from support.trees import empty_file, pydicom_test_files, text_file
 
 if TYPE_CHECKING:
     from pathlib import Path
