@@ -9,7 +9,7 @@ import trees
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.pool import Pool
-from asyncstore.prepare.probe import probe
+from asyncstore.prepare.probe import probe_file
 from asyncstore.source import WalkOptions
 from asyncstore.surveying import Survey, survey
 from oracle import until
@@ -266,7 +266,7 @@ async def test_options_of_the_walk_are_obeyed(tmp_path):
 async def test_a_survey_finds_the_instances_in_paths():
     files = [str(path) for path in trees.pydicom_test_files()]
     found = [one async for batch in survey(files, workers=1) for one in batch]
-    assert found == probe(files)
+    assert found == [probe_file(path) for path in files]
     assert {type(one) for one in found} == {Instance, Unsendable}
 
 

@@ -55,7 +55,7 @@ def write(chunks: Iterable[bytes | bytearray | memoryview], folder: str) -> str:
     return f"/proc/{os.getpid()}/fd/{descriptor}"
 
 
-def let_go() -> None:
+def close_written() -> None:
     """Close the files that this process wrote: the main process has opened them."""
     while _held:
         os.close(_held.pop())
