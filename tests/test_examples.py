@@ -93,7 +93,7 @@ async def test_a_peer_is_waited_for():
     async with Sink(port=0) as sink:
         code, output = await _run("wait_for_peer.py", "127.0.0.1", sink.port, 5)
         assert (code, "answered in" in output) == (0, True)
-    code, output = await _run("wait_for_peer.py", "127.0.0.1", sink.port, 0.2)
+    code, output = await _run("wait_for_peer.py", "127.0.0.1", sink.port, 1.5)
     assert (code, "connection refused" in output) == (1, True)
 
 

@@ -8,7 +8,7 @@ import pytest
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, SourceFile, Unsendable
 from asyncstore.prepare.pool import Pool
-from asyncstore.prepare.probe import probe
+from asyncstore.prepare.probe import probe_file
 from asyncstore.source import WalkOptions
 from asyncstore.surveying import Survey, survey
 from support import trees
@@ -274,7 +274,7 @@ def test_workers_find_the_ordinal_in_the_last_field_of_every_stage():
 async def test_a_survey_finds_the_instances_in_paths():
     files = [str(path) for path in trees.pydicom_test_files()]
     found = [one async for batch in survey(files, workers=1) for one in batch]
-    assert found == [one._replace(ordinal=ordinal) for ordinal, one in enumerate(probe(files), 1)]
+    assert found == [probe_file(path)._replace(ordinal=ordinal) for ordinal, path in enumerate(files, 1)]
     assert {type(one) for one in found} == {Instance, Unsendable}
 
 

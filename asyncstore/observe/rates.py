@@ -5,8 +5,8 @@ Rules:
 1. The rates cover the last seconds, so they show a stall. The estimate looks back further, so it is steady.
 2. Instances cost time by their number *and* by their size. So progress is measured in *work*: an instance's bytes plus
    :data:`_BYTES_PER_STORE`. The estimate then does not jump when large files follow small ones.
-3. While the walk goes on there is a share done, but no estimate: nobody knows the total, and as queues are bounded, the
-   found rest is as large after an hour as in the beginning.
+3. While the walk goes on there is a share done, but no estimate: the total is not known. The rest found so far
+   tells nothing, as queues are bounded: it is the same after an hour as in the beginning.
 4. Files that were withdrawn because the run stops are no progress: the share done stays, and there is no estimate.
 5. There is no estimate until the SCP has answered for a file, or more bytes were sent than the buffers on the way hold.
 6. Rates count stored instances. Bytes count as soon as they are sent, so that a large instance does not look like a

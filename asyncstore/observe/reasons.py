@@ -85,7 +85,7 @@ class Reasons:
         return sorted((kind.group(name) for name, kind in self._kinds.items()), key=lambda group: -group.files)
 
 
-class _Alike:
+class _Subject:
     """Files of one kind whose reasons have the same subject."""
 
     def __init__(self, reason: str, path: str) -> None:
@@ -109,27 +109,27 @@ class _Kind:
 
     def __init__(self, path: str) -> None:
         self._example = path
-        self._subjects: dict[str, _Alike] = {}
+        self._subjects: dict[str, _Subject] = {}
 
     def add(self, reason: str, subject: str, path: str) -> None:
-        alike = self._subjects.get(subject)
-        if alike is None:
+        counted = self._subjects.get(subject)
+        if counted is None:
             if len(self._subjects) >= _MOST_SUBJECTS:
                 reason = subject = _OTHERS
-            alike = self._subjects.setdefault(subject, _Alike(reason, path))
-        alike.count(reason)
+            counted = self._subjects.setdefault(subject, _Subject(reason, path))
+        counted.count(reason)
 
     def group(self, kind: str) -> Group:
-        files = sum(alike.files for alike in self._subjects.values())
-        details = [_detail(alike) for alike in self._subjects.values()]
+        files = sum(subject.files for subject in self._subjects.values())
+        details = [_detail(subject) for subject in self._subjects.values()]
         if len(details) == 1:
             return Group(details[0].reason, files, self._example, ())
         return Group(kind, files, self._example, tuple(sorted(details, key=lambda detail: -detail.files)))
 
 
-def _detail(alike: _Alike) -> Detail:
-    text = _COLON.join(alike.parts[1:] or alike.parts)
-    return Detail(text, alike.files, alike.example, alike.reason or _COLON.join(alike.parts))
+def _detail(subject: _Subject) -> Detail:
+    text = _COLON.join(subject.parts[1:] or subject.parts)
+    return Detail(text, subject.files, subject.example, subject.reason or _COLON.join(subject.parts))
 
 
 def parts_of(reason: str) -> tuple[str, ...]:

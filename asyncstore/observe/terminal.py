@@ -96,10 +96,10 @@ class Terminal(Output):
         text = text.translate(_PLAINER)
         if text.isascii():
             return text
-        return "".join(character if _knows(encoding, character) else "?" * cell_len(character) for character in text)
+        return "".join(character if _fits(character, encoding) else "?" * cell_len(character) for character in text)
 
 
-def _knows(encoding: str, character: str) -> bool:
+def _fits(character: str, encoding: str) -> bool:
     try:
         character.encode(encoding)
     except UnicodeEncodeError:

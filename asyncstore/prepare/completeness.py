@@ -42,8 +42,6 @@ from asyncstore.prepare.files import read_at
 from asyncstore.prepare.small_elements import small_elements
 
 NO_DATA_SET = "it has no data set after its file meta information"
-ODD_LENGTH = "its data set has an odd length: the file is cut off or damaged"
-"""Said of a converted data set."""
 
 _INFLATED_STEP = 1 << 18
 """Bytes of a deflated data set that are read and inflated at once, so that memory stays flat."""

@@ -232,7 +232,7 @@ class Walk:
     def _element(self, tag: int, vr: bytes, length: int, value: int) -> int:
         """Enter a sequence or skip a value; returns the position of the next header."""
         index = value - self._page_start
-        if not is_vr(vr) if vr else self._page[index - 4 : index - 2] in VRS:  # the letters of a VR in implicit VR
+        if not is_vr(vr) if vr else self._page[index - 4 : index - 2] in VRS:  # a VR where implicit VR has a length
             raise Lost
         if length == UNDEFINED:
             self._enter_open(tag, vr)

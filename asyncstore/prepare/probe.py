@@ -28,7 +28,7 @@ from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.files import opened, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 _HEAD = 8192
 """Bytes read: file meta information takes some 350, and two pages cost hardly more. If the file ends within them, its
@@ -72,11 +72,6 @@ _ORDINARY = re.compile(
 """Matches the file meta information of nearly every file, and two more bytes, in 1 µs. By elements it takes 3.5 µs."""
 
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
-
-
-def probe(paths: Iterable[str], file_format: FileFormat = FileFormat.ANY) -> list[Instance | Unsendable]:
-    """Probe each file, in order."""
-    return [probe_file(path, file_format) for path in paths]
 
 
 def probe_file(path: str, file_format: FileFormat = FileFormat.ANY) -> Instance | Unsendable:

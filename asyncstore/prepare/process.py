@@ -111,7 +111,7 @@ class Worker:
                 self._answer(order, found, on_part)
             finally:
                 if self._is_ended:
-                    self._bury()
+                    self._clean_up()
 
     def _answer(self, order: list[Any], found: list[Instance | Unsendable], on_part: Callable[[], object]) -> None:
         if self._process.stdin is None or self._process.stdout is None:
@@ -129,9 +129,9 @@ class Worker:
                 found += made
                 on_part()
         except (OSError, EOFError, ValueError) as error:
-            raise WorkerDied(self._fate()) from error
+            raise WorkerDied(self._exit_reason()) from error
 
-    def _fate(self) -> str:
+    def _exit_reason(self) -> str:
         """How the process ended: the signal of a system short of memory differs from the exit code of a bug."""
         try:
             code = self._process.wait(_DYING_SECONDS)
@@ -150,11 +150,11 @@ class Worker:
         self._is_ended = True
         self._process.kill()
         if self._exchange.acquire(timeout=_KILLED_SECONDS):
-            self._bury()
+            self._clean_up()
             self._exchange.release()
         self._thread.close()
 
-    def _bury(self) -> None:
+    def _clean_up(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 try:

@@ -164,7 +164,7 @@ class _Reencoder:
             if length == UNDEFINED:
                 return self._fragments(source, vr, start)
         if vr == b"SQ" or length == UNDEFINED:
-            # UN of undefined length is a sequence in implicit VR little endian, whatever is around it (PS3.5 6.2.2).
+            # UN of undefined length is a sequence in implicit VR little endian in every encoding (PS3.5 6.2.2).
             inner = source if vr == b"SQ" else ENCODINGS[IMPLICIT_VR_LITTLE_ENDIAN]
             return self._sequence(inner, element, stop, depth)
         end = start + length

@@ -64,7 +64,7 @@ def _new(folder: str) -> tuple[str, int]:
     return path, descriptor
 
 
-def let_go() -> None:
+def close_written() -> None:
     """Close the files that this process wrote: the main process has opened them."""
     while _held:
         os.close(_held.pop())

@@ -142,7 +142,7 @@ class _Worker:
     ) -> Iterable[Instance | Unsendable]:
         from asyncstore.prepare import conversion, spool  # noqa: PLC0415 - most workers never need it
 
-        spool.let_go()
+        spool.close_written()
         ordered = [conversion.Order(Instance._make(found), *rest) for found, *rest in orders]
         wanted = conversion.Settings._make(settings)
         self._limit_memory(conversion.memory_needed(ordered, wanted))

@@ -58,7 +58,7 @@ def test_a_large_data_set_comes_in_a_file(found, tmp_path, monkeypatch):
     for target in (IMPLICIT, BIG):
         made = _made(found, target, tmp_path)
         there = spool.take(made)
-        spool.let_go()
+        spool.close_written()
         content = Path(there.path).read_bytes()
         assert (there.data, there.offset, there.length) == (None, 0, len(content))
         assert content == _as_it_should_be(found, target)

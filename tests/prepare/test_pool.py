@@ -16,7 +16,7 @@ from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool, default_size
-from asyncstore.prepare.probe import probe
+from asyncstore.prepare.probe import probe_file
 from support import trees
 from support.oracle import until
 
@@ -25,6 +25,10 @@ def _file(folder, name):
     path = folder / name
     path.write_bytes(trees.pydicom_test_files()[0].read_bytes())
     return str(path)
+
+
+def _probed(paths, file_format=FileFormat.ANY):
+    return [probe_file(path, file_format) for path in paths]
 
 
 def _children():
@@ -58,7 +62,7 @@ async def test_instances_come_in_the_order_of_their_files(tmp_path):
     paths = [str(path) for path in trees.pydicom_test_files()] + [str(tmp_path / "gone")]
     with _closing(Pool(1)) as pool:
         found = await pool.probe(paths)
-    assert found == probe(paths)
+    assert found == _probed(paths)
     assert {type(one) for one in found} == {Instance, Unsendable}
 
 
@@ -69,7 +73,7 @@ async def test_batches_under_way_at_the_same_time_get_their_own_answers():
     with _closing(Pool(2)) as pool:
         answers = await asyncio.gather(*(pool.probe(batch) for batch in batches))
         assert len(_children() - before) <= 2
-    assert answers == [probe(batch) for batch in batches]
+    assert answers == [_probed(batch) for batch in batches]
 
 
 async def test_a_batch_larger_than_a_pipe_goes_through(tmp_path):
@@ -108,8 +112,8 @@ async def test_a_batch_that_comes_while_a_process_starts_does_not_take_it_from_t
 async def test_prints_of_a_library_do_not_get_between_the_answers(folder):
     paths = [_file(folder, "prints"), _file(folder, "prints-too")]
     with _closing(Pool(1)) as pool:
-        assert await pool.probe(paths) == probe(paths)
-        assert await pool.probe(paths) == probe(paths)
+        assert await pool.probe(paths) == _probed(paths)
+        assert await pool.probe(paths) == _probed(paths)
 
 
 async def test_its_processes_take_files_of_the_format_asked_for(tmp_path):
@@ -118,7 +122,7 @@ async def test_its_processes_take_files_of_the_format_asked_for(tmp_path):
     paths = [str(trees.pydicom_test_files()[0]), str(bare)]
     for file_format in FileFormat:
         with _closing(Pool(1, file_format)) as pool:
-            assert await pool.probe(paths) == probe(paths, file_format)
+            assert await pool.probe(paths) == _probed(paths, file_format)
 
 
 @pytest.mark.parametrize(("cores", "size"), [(1, 1), (2, 1), (4, 3), (64, 8)])
@@ -139,14 +143,14 @@ async def test_a_batch_whose_worker_was_killed_is_done_again(folder):
         await _opened(paths[1])
         (worker,) = _children() - before
         os.kill(worker, signal.SIGKILL)
-        assert await probing == probe(paths)
+        assert await probing == _probed(paths)
 
 
 @pytest.mark.parametrize("names", [["kills-once"], ["1", "kills-once", "2"], ["kills-once-1", "kills-once-2", "3"]])
 async def test_a_file_that_killed_a_worker_by_chance_is_sent(folder, names):
     paths = [_file(folder, name) for name in names]
     with _closing(Pool(1)) as pool:
-        assert await pool.probe(paths) == probe(paths)
+        assert await pool.probe(paths) == _probed(paths)
 
 
 @pytest.mark.slow
@@ -163,7 +167,7 @@ async def test_a_file_that_kills_its_worker_again_is_unsendable_and_the_others_g
     paths = [_file(folder, name) for name in names]
     with _closing(Pool(1)) as pool:
         found = await pool.probe(paths)
-        assert await pool.probe([_file(folder, "another")]) == probe([str(folder / "another")])
+        assert await pool.probe([_file(folder, "another")]) == _probed([str(folder / "another")])
     assert [one.path for one in found] == paths
     for one in found:
         assert isinstance(one, Unsendable) == Path(one.path).name.startswith("kills")
@@ -183,7 +187,7 @@ async def test_a_batch_beside_one_that_kills_is_not_touched(folder):
     with _closing(Pool(2)) as pool:
         (unsendable,), found = await asyncio.gather(pool.probe(killing), pool.probe(calm))
     assert isinstance(unsendable, Unsendable)
-    assert found == probe(calm)
+    assert found == _probed(calm)
 
 
 async def test_if_every_process_dies_at_once_no_file_is_to_blame(tmp_path, workers_run):
@@ -211,7 +215,7 @@ async def test_a_file_that_a_worker_hangs_on_is_unsendable_and_all_others_go_on(
     reason = "looking into it took more than 1 seconds, and its worker process was ended"
     assert found[1] == Unsendable(paths[1], reason)
     del found[1], paths[1]
-    assert found == probe(paths)
+    assert found == _probed(paths)
 
 
 @pytest.mark.slow
@@ -223,7 +227,7 @@ async def test_a_worker_that_was_stopped_is_replaced(folder):
         await _opened(paths[1])
         (worker,) = _children() - before
         os.kill(worker, signal.SIGSTOP)
-        assert await probing == probe(paths)
+        assert await probing == _probed(paths)
 
 
 def _opening(path):
@@ -239,7 +243,7 @@ async def test_a_batch_that_goes_on_slowly_has_all_the_time_it_needs(tmp_path, w
     workers_run(slow)
     paths = [_file(tmp_path, str(number)) for number in range(8)]
     with _closing(Pool(1, silent_seconds=3)) as pool:
-        assert await pool.probe(paths) == probe(paths)
+        assert await pool.probe(paths) == _probed(paths)
     assert {*map(_opening, paths)} == {"x"}  # nothing was done again
 
 
@@ -308,7 +312,7 @@ async def test_workers_import_nothing_from_the_working_directory(tmp_path, monke
     monkeypatch.setattr(sys, "path", ["", str(hostile), *sys.path])
     paths = [_file(tmp_path, "1"), _unusual()]
     with _closing(Pool(1)) as pool:
-        assert await pool.probe(paths) == probe(paths)
+        assert await pool.probe(paths) == _probed(paths)
     assert not (hostile / "imported").exists()
 
 
@@ -378,7 +382,7 @@ async def test_a_batch_cancelled_amid_its_work_leaves_no_process(folder):
         with pytest.raises(asyncio.CancelledError):
             await probing
         assert _children() == before
-        assert await pool.probe([_file(folder, "1")]) == probe([str(folder / "1")])
+        assert await pool.probe([_file(folder, "1")]) == _probed([str(folder / "1")])
 
 
 @pytest.mark.slow

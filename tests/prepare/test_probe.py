@@ -13,7 +13,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import _read_file_meta_info, read_preamble
 
 from asyncstore.model import Instance, Oddity, Unsendable
-from asyncstore.prepare.probe import probe, probe_file, read_meta
+from asyncstore.prepare.probe import probe_file, read_meta
 from support import trees
 
 _FOLDER = Path(trees.pydicom_test_files()[0]).parent
@@ -122,13 +122,6 @@ def test_other_uids_in_the_data_set_are_found_in_every_encoding(tmp_path, transf
         dcmwrite(path, data_set)
         found = probe_file(str(path))
         assert found[1:4] == ("1.2.840.10008.5.1.4.1.1.4", "1.2.34", transfer_syntax)
-
-
-def test_a_batch_keeps_its_order(tmp_path):
-    paths = [str(path) for path in trees.pydicom_test_files()] + [str(tmp_path / "gone")]
-    found = probe(iter(paths))
-    assert [one.path for one in found] == paths
-    assert found == [probe_file(path) for path in paths]
 
 
 # Strictness.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from asyncstore.isolated import isolated
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.file_format import FileFormat
-from asyncstore.prepare.probe import probe
+from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.worker import DONE, HELLO, PROBE, read_message, write_message
 from support import trees
 
@@ -61,7 +61,7 @@ def _answers(*requests):
 def test_a_worker_answers_each_batch_in_order_and_ends_with_its_input(tmp_path):
     files = [str(path) for path in trees.pydicom_test_files()[:30]]
     batches = [files[:10], [], files[10:], [str(tmp_path / "gone")]]
-    assert _answers(*batches) == [[tuple(found) for found in probe(batch)] for batch in batches]
+    assert _answers(*batches) == [[tuple(found) for found in map(probe_file, batch)] for batch in batches]
 
 
 def test_names_that_are_no_text_come_back_byte_for_byte(tmp_path):
