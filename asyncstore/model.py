@@ -2,12 +2,12 @@
 
     SourceFile --> Instance --> Attempt --> Outcome
 
-Besides, the memory that data sets travel in, :class:`Buffer` and :class:`Piece`; what an observer may sample meanwhile,
-:class:`Progress` and :class:`Lane`; and what a peer that is only asked says, :class:`PairAnswer`. All that is frozen is
-a named tuple, for millions of them are made: it costs a third of a frozen dataclass. Paths are ``str`` with undecodable
-bytes as surrogates (:func:`os.fsdecode`), so ``os.fsencode`` gives back exactly the name the file has.
+Data sets travel in memory as :class:`Buffer` and :class:`Piece`. Observers sample :class:`Progress` and :class:`Lane`.
+:class:`PairAnswer` is a peer's answer where nothing is sent. Frozen values are named tuples, because there are
+millions of them: a named tuple costs a third of a frozen dataclass. Paths are ``str`` with undecodable bytes as
+surrogates (:func:`os.fsdecode`), so ``os.fsencode`` gives back exactly the name of the file.
 
-Instances name their transfer syntax by its UID; the four in which pixel data is not compressed have their names here.
+Instances name their transfer syntax by its UID; the four without compressed pixel data have names here.
 """
 
 from __future__ import annotations
@@ -32,28 +32,30 @@ DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
 
 
 class Result(StrEnum):
-    """How the way of one file ended."""
+    """How one file ended."""
 
     STORED = "stored"
     """The SCP answered success."""
     WARNING = "warning"
-    """The SCP stored it and had something to say: a warning status (Bxxx, 0001, 0107 or 0116, PS3.7 C.4)."""
+    """The SCP stored it and answered a warning status (Bxxx, 0001, 0107 or 0116, PS3.7 C.4)."""
     FAILED = "failed"
     """The SCP answered a failure."""
     NOT_SENT = "not_sent"
     """It never reached the SCP as a whole: not DICOM, unreadable, no accepted context, or the run ended before."""
     UNKNOWN = "unknown"
-    """The association was lost between its first byte and the response: the SCP may hold it or not."""
+    """The association ended between its first byte and the response: the SCP may hold it or not."""
     SKIPPED = "skipped"
     """An earlier run's journal says the SCP holds it already."""
 
 
 class SourceFile(NamedTuple):
-    """A file that the walk found and nobody has looked into yet.
+    """A file that the walk found and nobody has read yet.
 
-    Its ordinal is its place in the order of delivery, from 1; every file has one, also those that cannot be sent, and a
-    file that is delivered twice has two. The file keeps it on its whole way, so every question of order is a question
-    of ordinals. A value without one has 0. It is the last field of every stage: workers set it there.
+    The ordinal is its place in the order of delivery, from 1. Files that cannot be sent have one as well, and a file
+    that is delivered twice has two. It stays with the file, and everything that asks for order compares ordinals:
+    halting, giving back, invented identities. (Those count instances alone: see
+    :meth:`asyncstore.prepare.converter.Converter.pass_over`.) 0 stands for none. It is the last field of every stage,
+    where worker processes set it.
     """
 
     path: str
@@ -61,15 +63,15 @@ class SourceFile(NamedTuple):
 
 
 class Reason(str):
-    """Why a file is not stored: one readable clause, and its parts, from what many files share to what few share.
+    """Why a file is not stored: one readable clause and its parts, the most general first.
 
-    Of any other text the colons part it: ``cannot be opened: Permission denied``.
+    Any other text is divided at its colons: ``cannot be opened: Permission denied``.
     """
 
     __slots__ = ("parts",)
 
     def __new__(cls, text: str, *parts: str) -> Self:
-        """Make a text that has these parts; the first is the kind of reason."""
+        """Make a text with these parts; the first is the kind of reason."""
         reason = super().__new__(cls, text)
         reason.parts = parts
         return reason
@@ -90,21 +92,21 @@ class Unsendable(NamedTuple):
 
 
 class Oddity(IntFlag):
-    """What is odd about an instance, and does not keep it from being sent."""
+    """Oddities of an instance that can be sent all the same."""
 
     ODD_VALUES = 1
-    """It has values of odd length (PS3.5 7.1.1): every data set is rewritten with padding before it is sent."""
+    """It has values of odd length (PS3.5 7.1.1): it is rewritten with padding before it is sent."""
     UNUSUAL_UID = 2
-    """One of its UIDs holds other characters than digits and dots (PS3.5 9.1)."""
+    """One of its UIDs has characters other than digits and dots (PS3.5 9.1)."""
 
 
 FileVersion = tuple[int, int, int, int]
-"""Device, inode, and the times of the last modification and change in nanoseconds (fstat(2)): what is read of a file
-later must come from the file that was looked into, unchanged. A plain tuple, for it travels between processes."""
+"""Device, inode, and the times of the last modification and change in nanoseconds (fstat(2)): a later read must find
+the file that was probed, unchanged. A plain tuple, because it travels between processes."""
 
 
 class Instance(NamedTuple):
-    """A SOP instance in a file, and where in the file its data set lies."""
+    """A SOP instance in a file, and where its data set lies."""
 
     path: str
     sop_class_uid: str
@@ -115,13 +117,13 @@ class Instance(NamedTuple):
     length: int
     """Bytes of the data set, from ``offset`` to the end of the file."""
     data: bytes | None = None
-    """The data set itself, when it is in memory anyway: of small files, and of what was converted."""
+    """The data set itself, if it is in memory: of small files and of conversions."""
     version: FileVersion | None = None
-    """The version of the file, when ``data`` is still to be read from it."""
+    """The version of the file, if the data set must still be read from it."""
     oddities: int = 0
-    """Flags of :class:`Oddity`, as a plain number: instances travel between processes."""
+    """Flags of :class:`Oddity` as a plain number, because instances travel between processes."""
     original: Instance | None = None
-    """What was found, when this is a conversion of it; ``path`` then says where the converted data set lies."""
+    """The instance as it was found, if this is its conversion; ``path`` is then the file of the converted data set."""
     ordinal: int = 0
     """See :class:`SourceFile`; a conversion has none of its own."""
 
@@ -132,14 +134,14 @@ class Instance(NamedTuple):
 
 
 class Buffer:
-    """Memory that pieces lie in; it calls ``on_free`` when the last of them is no longer needed."""
+    """Memory that holds pieces; it calls ``on_free`` when none of them is needed any more."""
 
     __slots__ = ("_on_free", "needed", "view")
 
     def __init__(self, size: int, on_free: Callable[[Buffer], None]) -> None:
         self.view = memoryview(bytearray(size))
         self.needed = 0
-        """How many of the pieces in it are still needed; whoever fills it says so."""
+        """How many of its pieces are still needed; its filler sets that."""
         self._on_free = on_free
 
     def release(self) -> None:
@@ -150,20 +152,20 @@ class Buffer:
 
 
 class Piece(NamedTuple):
-    """A part of an instance's data set in memory, or the reason why it is not there."""
+    """A part of an instance's data set in memory, or the reason why it could not be read."""
 
     instance: Instance
     data: memoryview
     is_first: bool
     is_last: bool
     buffer: Buffer
-    """To be released when ``data`` is no longer needed."""
+    """Release it when ``data`` is no longer needed."""
     problem: Unsendable | None = None
-    """Why the file could not be read from here on; no further piece of it follows then."""
+    """Why the file could not be read from here on; no piece of it follows."""
 
 
 class Attempt(NamedTuple):
-    """What came of handing one instance to one association, once."""
+    """One attempt to store one instance over one association."""
 
     instance: Instance
     association: int
@@ -178,7 +180,7 @@ class Attempt(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How one file ended. Every file that the walk finds gets exactly one."""
+    """How one file ended. Every file that the walk finds has exactly one."""
 
     path: str
     result: Result
@@ -197,11 +199,11 @@ class Outcome(NamedTuple):
     error: str | None = None
     """One readable clause, without the path; ``None`` when stored."""
     is_withdrawn: bool = False
-    """Whether it was not sent only because the run ended first: nothing is said against the file."""
+    """Whether it was not sent only because the run ended first; the file itself may be good."""
 
 
 class PairAnswer(NamedTuple):
-    """What a peer says to a pair of SOP class and transfer syntax, when it is asked for nothing but that."""
+    """A peer's answer to a pair of SOP class and transfer syntax, where nothing is sent."""
 
     sop_class_uid: str
     transfer_syntax_uid: str
@@ -211,20 +213,20 @@ class PairAnswer(NamedTuple):
 
 
 class LaneState(StrEnum):
-    """What the lane of one association is doing."""
+    """What a lane is doing."""
 
     OPENING = "opening"
     SENDING = "sending"
     WAITING = "waiting"
-    """Open, with nothing to send: the walk or the probe is slower than the peer."""
+    """Open with nothing to send: the walk or the probe is slower than the peer."""
     CLOSING = "closing"
 
 
 class Lane(NamedTuple):
-    """One association, as an observer sees it at one moment."""
+    """One lane, as an observer sees it at one moment."""
 
     number: int
-    """The lane's place, from 1; it stays while associations come and go in it."""
+    """The number of the lane, from 1; it stays while its associations come and go."""
     state: LaneState
     association: int
     """The number of the association in this run, from 1; 0 before the first one is asked for."""
@@ -239,20 +241,20 @@ class Lane(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """A run at one moment. Sampling it costs nothing to the stores under way."""
+    """A run at one moment. Sampling it does not slow stores."""
 
     found: int
     """Files found by the walk so far."""
     walking: bool
     """Whether the walk is still under way, so that ``found`` will grow."""
     probed: int
-    """Files looked into so far."""
+    """Files probed so far."""
     bytes_probed: int
-    """Data set bytes of the instances found so far; the total, once nothing is left to probe."""
+    """Data set bytes of the instances found so far; the total once all files are probed."""
     bytes_sent: int
-    """Data set bytes handed to the network so far, those of unfinished stores included."""
+    """Data set bytes handed to the network so far, including those of unfinished stores."""
     associations_opened: int
     """Associations the peer accepted since the run began."""
     lanes: tuple[Lane, ...]
     is_cut_short: bool = False
-    """Whether the walk was ended before its end, so that there may be more files than were found."""
+    """Whether the walk was stopped early, so there may be more files than were found."""

@@ -4,7 +4,7 @@ Rules:
 
 1. Every file that the survey found has one outcome when the run is over, however it ended.
 2. A consumer that does not take outcomes slows the feeding and the lanes; it never loses one.
-3. What kept the whole run from being attempted is raised where the consumer iterates, after the last outcome.
+3. An error that kept the whole run from being attempted is raised where the consumer iterates, after the last outcome.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _OUTCOMES_WAITING = 8192
-"""Outcomes that may wait for the consumer before the lanes wait too: half a second's at the fastest, some 5 MB."""
+"""Outcomes that may wait for the consumer before the lanes wait too: those of half a second at most, some 5 MB."""
 _OUTCOMES_SECONDS = 0.02
-"""Outcomes are handed on in batches of this long: waking the consumer for each one would cost as much as the store."""
+"""The consumer gets outcomes in batches of this long: waking it for each one would cost as much as the store."""
 
 
 class Outlet:
@@ -61,7 +61,7 @@ class Outlet:
         self._filled.set()
 
     async def take(self) -> list[Outcome]:
-        """The outcomes of the last moment; none when there will be no more."""
+        """The outcomes of the last moment; none at the end."""
         await self._filled.wait()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_OUTCOMES_SECONDS):
@@ -77,9 +77,9 @@ class Outlet:
 class Run:
     """One run of a sender: an asynchronous iterator of :class:`~asyncstore.model.Outcome`, one for every file found.
 
-    After the last outcome it raises what kept the whole run from being attempted, if something did:
-    :class:`~asyncstore.errors.AssociationError` when no association could be had at all,
-    :class:`~asyncstore.errors.PrepareError` when no worker process could.
+    After the last outcome it raises the error that kept the whole run from being attempted, if there was one:
+    :class:`~asyncstore.errors.AssociationError` if no association could be opened,
+    :class:`~asyncstore.errors.PrepareError` if no worker process could be started.
     """
 
     def __init__(self, files: Survey, converter: Converter, dispatcher: Dispatcher, outlet: Outlet) -> None:
@@ -89,11 +89,11 @@ class Run:
         self._outlet = outlet
         self._taken: Iterator[Outcome] = iter(())
         self._undelivered: list[Instance | Unsendable] = []
-        """What the survey gave and the dispatcher has not been given yet."""
+        """Files from the survey that the dispatcher has not got yet."""
         self._probed = 0
         self._bytes_probed = 0
         self._has_warned = False
-        """Whether an unusual UID has been told of: once is enough."""
+        """Whether the warning about unusual UIDs was given: once is enough."""
         self._failure: BaseException | None = None
         self._task = asyncio.create_task(self._go())
         self._task.add_done_callback(self._ended)
@@ -111,7 +111,7 @@ class Run:
         return next(self._taken)
 
     async def batches(self) -> AsyncIterator[list[Outcome]]:
-        """The outcomes in the batches they arrive in, some fifty a second at most: cheaper than one by one."""
+        """The outcomes in the batches in which they arrive, at most some fifty a second: cheaper than one by one."""
         while batch := await self.next_batch():
             yield batch
 
@@ -119,7 +119,7 @@ class Run:
         """The next batch; empty when the run is over.
 
         Raises:
-            AsyncstoreError: the run is over, and this kept it from being attempted.
+            AsyncstoreError: the run is over, and this error kept it from being attempted.
         """
         batch = await self._outlet.take()
         if not batch and self._failure is not None:
@@ -127,7 +127,7 @@ class Run:
         return batch
 
     def progress(self) -> Progress:
-        """The run at this moment."""
+        """The state of the run now."""
         dispatcher = self._dispatcher
         return Progress(
             self._files.found, self._files.is_walking, self._probed, self._bytes_probed, dispatcher.bytes_sent,
@@ -141,19 +141,19 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of the run is left but outcomes to be taken."""
+        """Whether the run has ended; there may still be outcomes to take."""
         return self._task.done()
 
     def stop(self, reason: str = "the run was interrupted before it was sent") -> None:
-        """Start nothing new. Stores under way finish, associations are released, and the iteration then ends."""
+        """Begin nothing new. Stores under way finish, associations are released, then the iteration ends."""
         self._dispatcher.stop(reason)
 
     def abort(self) -> None:
-        """End now: associations are aborted, and what was under way is of unknown outcome."""
+        """End now: associations are aborted, and stores under way have an unknown outcome."""
         self._task.cancel()
 
     async def aclose(self) -> None:
-        """Abort, unless it is over, and wait until nothing of the run is left."""
+        """Abort if the run is not over, and wait until nothing of it is left."""
         self.abort()
         await asyncio.wait({self._task})
 
@@ -170,7 +170,7 @@ class Run:
             self._failure = self._dispatcher.failure
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """However the run ended, and even if it never began: the last outcomes."""
+        """Hand on the last outcomes, however the run ended, even if it never began."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
         reason = self._dispatcher.stop_reason or ABORTED
@@ -179,7 +179,7 @@ class Run:
         self._outlet.close()
 
     async def _feed(self) -> None:
-        """From the survey to the dispatcher."""
+        """Hand files from the survey to the dispatcher."""
         try:
             async for batch in self._files:
                 self._probed += len(batch)
@@ -200,7 +200,7 @@ class Run:
                                 self._converter.pass_over(one.ordinal)
                         self._dispatcher.refuse(unsendable)
                 await self._outlet.room()
-        except Exception as error:  # noqa: BLE001 - raised where the consumer iterates: a run has no one else to tell
+        except Exception as error:  # noqa: BLE001 - it is raised where the consumer iterates
             self._failure = error
             self._dispatcher.stop(str(error))
 
@@ -211,7 +211,7 @@ class Run:
             _log.warning("%s", warning_about(unusual))
 
     async def _stop_feeding_when_stopped(self, feeding: anyio.CancelScope) -> None:
-        """Nothing more is needed then, and a worker that looks into a file may wait for ever for a file server."""
+        """Stop the walk at once: a worker may wait for ever for a file server."""
         await self._dispatcher.stopped.wait()
         self._files.stop_walking()
         feeding.cancel()

@@ -1,9 +1,9 @@
-"""The composition root: wires the stages of a run together, and is what a library user meets.
+"""The composition root: the class for library users, which wires the stages of a run together.
 
     walk -> probe -> backlog -> lanes -> outcomes
 
-Each arrow is bounded, so a slow peer slows the walk, and a consumer that does not take outcomes slows the lanes. A
-run is one task of its :class:`Sender`; leaving the ``async with`` block ends it, whatever it was doing.
+Each arrow is bounded, so a slow peer slows the walk, and a consumer that does not take outcomes slows the lanes. A run
+(:mod:`asyncstore.run`) is one task of its :class:`Sender`; leaving the ``async with`` block ends it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _PDU_LENGTHS = range(4096, 131073)
 """The range of storescu's ``-pdu``; larger ones gain nothing."""
 _DEFLATE_LEVELS = range(10)
-"""zlib's."""
+"""The levels of zlib."""
 
 _TIMEOUTS = Timeouts()
 _UNCHANGED = ConversionOptions()
@@ -56,32 +56,32 @@ class Sender:
             async for outcome in sender.send(["/archive"]):
                 ...
 
-    It runs in the caller's event loop (asyncio's own, or uvloop). Leaving the block ends whatever is still under way.
+    It runs in the caller's event loop (asyncio's own, or uvloop). Leaving the block ends all runs.
 
     Args:
         peer: host name or IP address.
         port: TCP port.
         calling_ae_title: ours, 1 to 16 characters.
         called_ae_title: the peer's, 1 to 16 characters.
-        associations: how many to have at once; ``None``: as many as make the transfer faster, and the peer accepts.
+        associations: how many at once; ``None``: as many as make the transfer faster and the peer accepts.
         async_operations: stores outstanding on one association, if the peer agrees (asynchronous operations window,
             PS3.7 D.3.3.3); 1 proposes none, 0 is unlimited.
-        workers: processes that look into files; ``None``: by the number of cores.
-        file_format: which files are taken for instances: with file meta information, without, or both.
-        timeouts: how long the peer may take for what.
+        workers: processes that read the heads of files; ``None``: by the number of cores.
+        file_format: which files count as instances: with file meta information, without, or both.
+        timeouts: how long the peer may take for each step.
         max_pdu: the largest P-DATA-TF to receive, in bytes, 4096 to 131072.
-        max_send_pdu: the largest P-DATA-TF to send where the peer would take larger ones, in the same range.
-        halt_on_failure: start nothing new after the first file that was not stored.
+        max_send_pdu: the largest P-DATA-TF to send, even if the peer takes larger ones, in the same range.
+        halt_on_failure: begin nothing new after the first file that was not stored.
         abort_at_end: abort associations instead of releasing them.
-        proposal: what to propose; by default what the files need, each as it is. :func:`~asyncstore.listed` makes
-            storescu's proposals.
-        identity: who asks for the associations, and the proof of it (user identity, PS3.7 D.3.3.7).
-        conversion: what is to be sent otherwise than it lies in its file.
-        tls: use TLS, and how; ``None``: plain TCP.
-        ip_version: 4 or 6, or ``None`` for whatever ``peer`` resolves to.
+        proposal: which contexts to propose; by default those of the files, each as it is. :func:`~asyncstore.listed`
+            makes storescu's proposals.
+        identity: user identity with its proof (PS3.7 D.3.3.7).
+        conversion: how data sets that are re-encoded are changed.
+        tls: how to use TLS; ``None``: plain TCP.
+        ip_version: 4 or 6; ``None``: any version that ``peer`` resolves to.
 
     Raises:
-        UsageError: a value is out of its range, or a file of TLS cannot be used.
+        UsageError: a value is out of its range, or a key or certificate file cannot be used.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option of its own, all but the address by keyword
@@ -152,9 +152,9 @@ class Sender:
             self._pool.close()
 
     def send(self, paths: Paths, options: WalkOptions | None = None) -> Run:
-        """Send every file of ``paths``: files, and directories with all that is in them; a single path will do.
+        """Send every file of ``paths``, which are files and directories, or a single one; directories with all in them.
 
-        ``paths`` may be a generator, and may block: it is consumed in a thread, as far ahead of the sending as needed.
+        ``paths`` may be a generator that blocks: a thread consumes it, a bounded number of files ahead.
 
         Raises:
             UsageError: the sender's ``async with`` block is not open.
@@ -173,12 +173,14 @@ class Sender:
         return run
 
     async def echo(self) -> AsyncGenerator[float, None]:
-        """C-ECHO over one association, each time the iterator is asked: seconds from the request to the response.
+        """Send a C-ECHO over one association for each item; items are seconds from the request to the response.
 
         Raises:
             AssociationError: the peer cannot be reached, refuses, or does not answer.
         """
-        options = self._association_options._replace(roles=(), extended=())  # they are for the proposal's SOP classes
+        options = self._association_options._replace(
+            roles=(), extended=()
+        )  # those are for the SOP classes of the proposal
         association = await Association.open(self.peer, self.port, verification(), options)
         try:
             while True:
@@ -189,8 +191,7 @@ class Sender:
     async def negotiate(self, pairs: Iterable[Pair]) -> list[PairAnswer]:
         """Ask the peer which of these pairs of SOP class and transfer syntax it accepts, and send nothing.
 
-        What is proposed is what this sender would propose for instances of these pairs, over as many associations, one
-        after another, as that takes.
+        It proposes the contexts that a run would propose for these pairs, over one association after another.
 
         Raises:
             AssociationError: the peer cannot be reached, or refuses the association.
@@ -227,22 +228,22 @@ class Sender:
 
 
 async def _end(association: Association) -> None:
-    """Release an association that carries nothing any more, abort any other, and leave nothing behind."""
+    """Release an idle association, abort any other."""
     with anyio.CancelScope(shield=True):
         try:
             if association.is_idle:
                 await association.release()
-        finally:  # a task that is cancelled directly knows no shield
+        finally:  # asyncio's own cancellation ignores the shield
             await association.close()
 
 
 def _is_number(number: int | None) -> bool:
-    """Whether it is one from 1 on, or ``None``."""
+    """Whether it is a whole number from 1, or ``None``."""
     return number is None or (isinstance(number, int) and number > 0)
 
 
 async def _until_over(runs: Iterable[Run]) -> None:
-    """Wait until nothing is left of runs that end; also who is cancelled meanwhile leaves only then."""
+    """Wait until nothing is left of the runs. A cancelled caller still waits for that."""
     cancelled: asyncio.CancelledError | None = None
     for run in runs:
         while not run.is_over:
@@ -269,9 +270,9 @@ def _check_conversion(conversion: ConversionOptions) -> None:
 
 
 def _secured(options: TlsOptions | None, host: str) -> TlsRequestor | None:
-    """What makes TLS links, if they are asked for."""
+    """The maker of TLS links; ``None``: plain TCP."""
     if options is None:
         return None
-    from asyncstore.network.tls import TlsRequestor  # noqa: PLC0415 - who does not ask for it does not wait for it
+    from asyncstore.network.tls import TlsRequestor  # noqa: PLC0415 - it takes long to import, and few runs use it
 
     return TlsRequestor(options, host)

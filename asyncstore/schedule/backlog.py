@@ -1,8 +1,8 @@
-"""Instances that wait to be sent, by the context they need. Everything here is decided at once, without waiting.
+"""Instances that wait to be sent, by the pair they need. Nothing here waits.
 
-An association can carry only what it negotiated, so the backlog is a queue for each pair of SOP class and transfer
-syntax; among the queues an association can carry, the one whose head has waited longest is served first, which keeps
-the order of the walk.
+An association carries only what it negotiated, so there is a queue for each pair of SOP class and transfer syntax. Of
+the queues that an association carries, the one whose head has waited longest is served first. That keeps the order of
+the walk.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class _Counts(Mapping[Pair, int]):
 
 
 class Backlog:
-    """Bounded by its owner: :attr:`is_full` tells when to stop putting.
+    """Its owner keeps it within bounds: :attr:`is_full` says when to stop putting.
 
     Args:
-        most_instances: instances to hold at most.
-        most_bytes: bytes their data sets have at most.
+        most_instances: how many instances make it full.
+        most_bytes: how many bytes of data sets make it full.
     """
 
     def __init__(self, most_instances: int, most_bytes: int) -> None:
@@ -66,7 +66,7 @@ class Backlog:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more should be put."""
+        """Whether its owner should put no more."""
         return self._count >= self._most_instances or self._bytes >= self._most_bytes
 
     def put(self, instances: Iterable[Instance]) -> None:
@@ -80,7 +80,7 @@ class Backlog:
         self._count += self._sequence - before
 
     def put_back(self, instances: list[Instance]) -> None:
-        """Add instances at the front, in their order: they were taken before and are still to be sent."""
+        """Add instances at the front, in their order: they were taken before and not sent."""
         for instance in reversed(instances):
             self._first_sequence -= 1
             self._queue_of(instance).appendleft((self._first_sequence, instance))
@@ -88,7 +88,7 @@ class Backlog:
             self._count += 1
 
     def take(self, carried: Carried, most: int, most_bytes: int) -> list[Instance]:
-        """Up to ``most`` instances that need one of ``carried``; of ``most_bytes`` together, or a single larger one."""
+        """Take up to ``most`` instances of ``carried`` pairs: ``most_bytes`` together, or a single larger one."""
         taken: list[Instance] = []
         size = 0
         heads = self._heads(carried)
@@ -113,9 +113,9 @@ class Backlog:
         return taken
 
     def _heads(self, carried: Carried) -> list[tuple[int, Pair]]:
-        """A heap of the pairs that wait and are carried, the one that waits longest first.
+        """A heap of the waiting pairs that are carried, the one that waits longest first.
 
-        There may be thousands of either; it looks through the fewer ones.
+        There may be thousands of waiting or carried pairs; the smaller collection is searched.
         """
         queues = self._queues
         fewer: Iterable[Pair] = queues if len(queues) <= len(carried) else carried
@@ -125,7 +125,7 @@ class Backlog:
 
     @property
     def counts(self) -> Mapping[Pair, int]:
-        """How many instances wait for each pair, in no order: a view, which costs nothing however many there are."""
+        """How many instances wait for each pair, in no order: a view, free of cost."""
         return _Counts(self._queues)
 
     def waiting(self) -> dict[Pair, int]:
@@ -138,7 +138,7 @@ class Backlog:
         return sorted(heads, key=heads.__getitem__)
 
     def remove(self, pair: Pair) -> list[Instance]:
-        """Take out all that need ``pair``."""
+        """Take out all instances of ``pair``."""
         removed = [instance for _, instance in self._queues.pop(pair, ())]
         self._count -= len(removed)
         self._bytes -= sum(instance.length for instance in removed)

@@ -1,10 +1,9 @@
-"""How many associations to have: a fixed number, or as many as help.
+"""How many associations to have: a fixed number, or as many as make the transfer faster.
 
-``auto`` climbs: it starts with a few, adds half as many as long as each step made the transfer faster, and takes back a
-step that did not; a peer that answers nothing is asked for no more. It tries again after a while, for peers and
-networks change. What the peer refuses is not asked for again until it has had time; then it is, also where the number
-is fixed, for a peer that was busy or restarted may take it now. Pure: its owner tells it what was measured and acts on
-its answer.
+``auto`` climbs. It starts with a few and adds half as many again while each step makes the transfer faster; it takes
+back a step that did not. It adds none while the peer answers nothing. It tries again after a while, because peers and
+networks change. After a refusal it waits a while before it asks for more, even if the number is fixed: a peer that was
+busy or restarted may accept then. Pure: its owner measures, and acts on the answer.
 """
 
 from __future__ import annotations
@@ -14,18 +13,18 @@ INTERVAL = 1.0
 FEW = 4
 """What ``auto`` starts with. On loopback 4 associations saturate two cores."""
 MOST = 32
-"""Where ``auto`` ends: the buffers of as many take 71 MB, and few peers serve more."""
+"""The most that ``auto`` has: their buffers take 71 MB, and few peers serve more."""
 _GAIN = 1.05
-"""A step must have made the transfer this much faster to be kept; less is noise."""
+"""A step is kept if it made the transfer this much faster; less is noise."""
 _REST = 15
-"""Looks to wait before trying a step again that did not help, or that the peer refused."""
+"""Looks to wait before the next try after a step that did not help or was refused."""
 
 
 class Concurrency:
     """The number of associations to have.
 
     Args:
-        fixed: that many, as far as the peer accepts them; ``None``: auto.
+        fixed: that many, if the peer accepts them; ``None``: auto.
     """
 
     def __init__(self, fixed: int | None = None) -> None:
@@ -36,9 +35,9 @@ class Concurrency:
         self._resting = 0
 
     def observe(self, rate: float, *, is_source_limited: bool) -> int:
-        """What the transfer achieved since the last look (any unit, per second); how many associations to have now.
+        """Take the rate since the last look, in any unit a second; how many associations to have now.
 
-        ``is_source_limited``: whether associations were waiting for files, so that more of them could not have helped.
+        ``is_source_limited``: associations were waiting for files, so more of them could not have helped.
         """
         if self._fixed is not None:
             self._resting = max(self._resting - 1, 0)

@@ -1,6 +1,6 @@
-"""One lane: the place in which associations come and go, one at a time, and what is known of it meanwhile.
+"""One lane: the place of associations, one at a time, and its state.
 
-The dispatcher decides; here is only what it remembers of each lane, and what observers may see of that.
+The dispatcher decides; a lane only remembers, and shows observers a part of that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NOTHING = Selection(Planned(), (), {})
 
 
 class WorkingLane:
-    """What the dispatcher knows of one lane."""
+    """The state of one lane."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -35,16 +35,16 @@ class WorkingLane:
         self.association_number = 0
         self.batch: Batch | None = None
         self.opening: anyio.CancelScope | None = None
-        """What to cancel if its association is not wanted any more before it is open."""
+        """Cancels the opening of its association."""
         self.proposed: tuple[ProposedContext, ...] = ()
         self.asked: frozenset[Pair] = frozenset()
-        """The pairs that its association was, or is being, asked for."""
+        """The pairs that its association is or was asked for."""
         self.selection = NOTHING
         self.answered = 0
         self.lost = 0
         self.is_retiring = False
         self.has_idled = False
-        """Whether its association has had nothing to send at some time."""
+        """Whether its association once had nothing to send."""
         self.batch_size = BatchSize()
         self._bytes_of_past = self._answered_before = self._lost_before = 0
 
@@ -60,21 +60,21 @@ class WorkingLane:
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether its association was used, or about to be, and has brought no response."""
+        """Whether its association was used, or was about to be, without any response."""
         return not self.is_answered and (self.lost != self._lost_before or not self.has_idled)
 
     @property
     def is_free(self) -> bool:
-        """Whether it has nothing to do, and waits for nothing but that."""
+        """Whether it waits for something to do."""
         return self.opening is None and self.batch is None and (self.association is None or self.association.is_idle)
 
     def opens(self, contexts: tuple[ProposedContext, ...], number: int) -> None:
-        """It asks for its next association, number ``number`` in the run."""
+        """It opens its next association, number ``number`` in the run."""
         self.state, self.proposed, self.association_number = LaneState.OPENING, contexts, number
         self.asked = pairs_of(contexts)
 
     def opened(self, association: Association, proposal: Proposal, *, changes_everything: bool) -> None:
-        """It has the association that it asked for."""
+        """Its association is open."""
         self.state, self.association, self.opening, self.has_idled = LaneState.WAITING, association, None, False
         self.selection = Selection(
             proposal, self.proposed, association.accepted, association.results, changes_everything=changes_everything
@@ -82,12 +82,12 @@ class WorkingLane:
         self._answered_before, self._lost_before = self.answered, self.lost
 
     def withdraw(self, *, all_of_it: bool = True) -> list[Instance]:
-        """Take back what was given to the lane and has not begun, in its order; or not what its association has."""
+        """Take back instances that have not begun, in order: all of the lane, or those its association has not got."""
         submitted = self.association.withdraw() if self.association and all_of_it else []
         return submitted + (self.batch.withdraw() if self.batch else [])
 
     def closed(self) -> None:
-        """It has no association, or none any more."""
+        """It has no association."""
         self._bytes_of_past = self.bytes_sent
         self.association, self.opening, self.proposed, self.selection = None, None, (), NOTHING
         self.asked = frozenset()

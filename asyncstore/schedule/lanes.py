@@ -1,4 +1,4 @@
-"""The lanes there are: how many are missing or too many, and what they have come to together.
+"""The lanes: how many are missing or too many, and what they have done together.
 
 A lane is here from its start to its end. A retiring lane ends as soon as the stores that it has begun are done, and no
 longer counts. :mod:`asyncstore.schedule.peer_health` says how many lanes there should be. Pure: its owner starts and
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BYTES_AN_INSTANCE = 50_000
-"""An instance costs a peer about as much as 50 kB of data, so both small and large ones show in one number."""
+"""An instance costs a peer about as much as 50 kB of data. So one number measures small and large instances."""
 
 
 class Lanes:
@@ -43,11 +43,11 @@ class Lanes:
         return sum(lane.state is LaneState.OPENING for lane in self)
 
     def share(self, left: int) -> int:
-        """How many of the last ``left`` instances are one lane's part, so that the others have theirs; at least one."""
+        """One lane's share of the last ``left`` instances, at least one."""
         return max(-(-left // max(len(self._active()), 1)), 1)
 
     def add(self) -> WorkingLane:
-        """A new lane, in the first place that is free."""
+        """Add a lane with the first free number."""
         number = next(number for number in range(1, len(self._lanes) + 2) if number not in self._lanes)
         lane = self._lanes[number] = WorkingLane(number)
         return lane
@@ -60,7 +60,7 @@ class Lanes:
         return bool(surplus)
 
     def cancel_opening(self) -> None:
-        """Associations that are not open yet are not wanted any more."""
+        """Cancel all associations that are not open yet."""
         for lane in self:
             if lane.opening is not None:
                 lane.opening.cancel()

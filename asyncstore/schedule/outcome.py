@@ -1,4 +1,4 @@
-"""What an attempt means for its file. Every decision about results is made here and nowhere else."""
+"""What an attempt means for its file. All results are decided here."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def of_attempt(attempt: Attempt) -> Outcome:
     """The outcome of an instance's last attempt.
 
-    A response decides. Without one the SCP may have the instance or not, except that a file that could not be read to
-    its end was not handed over completely.
+    A response decides. Without one the SCP may have the instance or not. It has not got it if the file could not be
+    read to its end.
     """
     instance, association, sent_transfer_syntax_uid, seconds, status, error = attempt
     if status is not None:
@@ -45,7 +45,7 @@ def _without_response(error: AssociationError | None) -> str:
 
 
 def not_sent(instance: Instance, reason: str) -> Outcome:
-    """The outcome of an instance that no association began to store."""
+    """The outcome of an instance whose store never began."""
     path, sop_class_uid, sop_instance_uid, transfer_syntax_uid, _, length, *_ = instance.found
     return Outcome(
         path, Result.NOT_SENT, None, sop_class_uid, sop_instance_uid, transfer_syntax_uid, bytes=length, error=reason
@@ -58,5 +58,5 @@ def withdrawn(instance: Instance, reason: str) -> Outcome:
 
 
 def of_unsendable(unsendable: Unsendable) -> Outcome:
-    """The outcome of a file that is no instance to be sent."""
+    """The outcome of a file that cannot be sent."""
     return Outcome(unsendable.path, Result.NOT_SENT, error=unsendable.reason)

@@ -1,4 +1,4 @@
-"""What this room needs of the others, as it sees them: associations, readers, and somewhere for outcomes to go."""
+"""The interfaces that this room uses: associations, readers, converters and outlets."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Association(Protocol):
 
 
 class OpenAssociation(Protocol):
-    """Opens the association with this number; raises :class:`~asyncstore.errors.AssociationError` where it cannot."""
+    """Opens the association with this number; raises :class:`~asyncstore.errors.AssociationError`."""
 
     async def __call__(
         self,
@@ -63,7 +63,7 @@ class Reader(Protocol):
 
 
 class Converter(Protocol):
-    """Makes data sets what an association takes; :class:`asyncstore.prepare.converter.Converter` says how."""
+    """Re-encodes data sets; :class:`asyncstore.prepare.converter.Converter` says how."""
 
     changes_everything: bool
 
@@ -76,7 +76,7 @@ class Outlet(Protocol):
     """Takes outcomes."""
 
     def put(self, outcomes: Iterable[Outcome]) -> None:
-        """Hand on; never waits."""
+        """Hand outcomes on; never waits."""
 
     async def room(self) -> None:
-        """Wait until whoever takes the outcomes has kept up."""
+        """Wait until the consumer has kept up."""
