@@ -1,7 +1,5 @@
 """The acceptor by itself, over a link that is none: what it does when its requestor takes nothing any more."""
 
-import asyncio
-
 from asyncstore.network.acceptor import Acceptor
 from asyncstore.sink import Sink
 from support.oracle import until
@@ -39,7 +37,6 @@ async def test_a_requestor_that_takes_nothing_is_let_go_when_its_time_to_close_i
     acceptor = Acceptor(make_link, "a requestor", Sink(port=0), closed.append)
     links[0].on_bytes(memoryview(UNKNOWN_PDU))
     assert not closed
-    async with asyncio.timeout(5):
-        await until(lambda: closed)
+    await until(lambda: closed)
     assert closed == [acceptor]
     assert links[0].is_closed
