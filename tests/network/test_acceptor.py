@@ -1,7 +1,5 @@
 """The acceptor over a fake link whose requestor takes nothing any more."""
 
-import asyncio
-
 from asyncstore.network.acceptor import Acceptor
 from asyncstore.sink import Sink
 from support.oracle import until
@@ -39,7 +37,6 @@ async def test_artim_closes_the_connection_of_a_requestor_that_takes_nothing(mon
     acceptor = Acceptor(make_link, "a requestor", Sink(port=0), closed.append)
     links[0].on_bytes(memoryview(UNKNOWN_PDU))
     assert not closed
-    async with asyncio.timeout(5):
-        await until(lambda: closed)
+    await until(lambda: closed)
     assert closed == [acceptor]
     assert links[0].is_closed

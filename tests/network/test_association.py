@@ -19,7 +19,7 @@ from asyncstore.errors import (
     ProtocolViolation,
     TimedOut,
 )
-from asyncstore.model import Unsendable
+from asyncstore.model import Buffer, Piece, Unsendable
 from asyncstore.negotiation import plan, verification
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.prepare.probe import probe_file
@@ -514,6 +514,25 @@ async def test_every_buffer_comes_back(found, large, behaviour):
                 observed.association.withdraw()
                 observed.reader = unused
         reader.close()
+
+
+@in_both_loops
+async def test_at_its_end_no_buffer_waits_for_a_peer_that_takes_nothing(found):
+    freed, data, parts = [], memoryview(bytes(500_000)), 24
+    pieces = [Piece(found[0], data, part == 0, part == parts - 1, Buffer(1, freed.append)) for part in range(parts)]
+    for piece in pieces:
+        piece.buffer.needed = 1
+    behaviour = Behaviour(once_associated=stops_reading())
+    async with (
+        nothing_left_behind(),
+        running_hostile(behaviour, receive_buffer=4096) as scp,
+        opened(scp.port) as observed,
+    ):
+        observed.association.submit(pieces)
+        assert len(freed) < parts
+        observed.association.abort()
+        assert len(freed) == parts
+        assert set(freed) == {piece.buffer for piece in pieces}
 
 
 # C-ECHO ---------------------------------------------------------------------------------------------------------------

@@ -50,6 +50,12 @@ def test_a_withdrawn_file_is_neither_stored_nor_settled():
     assert ("the run was interrupted", 30) in [(reason.text, reason.files) for reason in tally.reasons]
 
 
+def test_what_an_earlier_run_stored_has_no_reason_and_is_no_failure():
+    tally = _tally(skipped())
+    assert list(tally.reasons) == []
+    assert list(tally.last_failures) == []
+
+
 def test_only_a_run_that_left_nothing_out_has_nothing_unstored():
     assert _tally(*stored(2), warned(), skipped()).unstored == 0
     assert _tally(*stored(2), failed(), not_sent(), unknown()).unstored == 3

@@ -107,6 +107,12 @@ def test_an_instance_larger_than_what_may_be_taken_is_taken_alone():
     assert backlog.take(_PAIRS, 5, 100) == [small]
 
 
+def test_as_many_bytes_as_may_be_taken_are_taken_and_not_one_more():
+    instances = [_instance(name, length=100) for name in "abc"]
+    assert _backlog(*instances).take(_PAIRS, 5, 200) == instances[:2]
+    assert _backlog(*instances).take(_PAIRS, 5, 199) == instances[:1]
+
+
 def test_what_was_put_back_comes_first_in_its_order():
     first, second, third = (_instance(name) for name in "abc")
     backlog = _backlog(first, second, third)
