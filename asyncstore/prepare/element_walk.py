@@ -189,8 +189,8 @@ class Walk:
         uid = self._transfer_syntax_uid
         if length == UNDEFINED and uid in UNCOMPRESSED:
             raise contradiction("encapsulated", uid)
-        if 0 < length < UNDEFINED and is_encapsulated(uid):
-            raise contradiction("native", uid)
+        if length != UNDEFINED and is_encapsulated(uid):  # DCMTK aborts the association even where it is empty
+            raise contradiction("native" if length else "native and empty", uid)
 
     def _in_sequence(self, level: _Level, tag: int, length: int, value: int) -> int:
         """Look at an item or fragment, or the end of them."""
@@ -199,7 +199,7 @@ class Walk:
                 self._leave()
             return value  # whatever its length says: readers do not look at it
         if tag != ITEM or (length == UNDEFINED and level.tag == PIXEL_DATA):
-            if level.end != _OPEN or tag == ITEM_END:
+            if level.end != _OPEN or (tag == ITEM_END and level.tag != PIXEL_DATA):
                 raise Lost
             raise no_end_of(level.tag)
         if length == UNDEFINED:
@@ -319,7 +319,7 @@ class Walk:
         """Judge them where an element was expected: what may be one after all is left to the peer."""
         if may_be_element:
             index = position - self._page_start
-            start = self._page[index:]
+            start = self._page[index : index + self._size - position]  # a short page has zeros behind it
             if start.strip(start[:1]):
                 raise Lost
             start = _read(self._descriptor, position, min(self._size - position, _MOST_ZEROS))
