@@ -38,7 +38,7 @@ from asyncstore.prepare.elements import (
     layout_of,
     tag_name,
 )
-from asyncstore.prepare.flaws import Flaw, contradiction, cut_off, no_end_of
+from asyncstore.prepare.flaws import Flaw, contradiction, cut_off, no_end_of, nothing_but_zeros_in
 from asyncstore.prepare.small_elements import plain_elements
 
 if TYPE_CHECKING:
@@ -199,6 +199,8 @@ class Walk:
                 self._leave()
             return value  # whatever its length says: readers do not look at it
         if tag != ITEM or (length == UNDEFINED and level.tag == PIXEL_DATA):
+            if not tag:  # a hole, which may have terabytes
+                raise no_end_of(level.tag) if level.end == _OPEN else nothing_but_zeros_in(level.tag)
             if level.end != _OPEN or (tag == ITEM_END and level.tag != PIXEL_DATA):
                 raise Lost
             raise no_end_of(level.tag)

@@ -23,6 +23,11 @@ def no_end_of(tag: int) -> Flaw:
     return Flaw(f"its sequence {tag_name(tag)} has no end: something else stands where its next item should be")
 
 
+def nothing_but_zeros_in(tag: int) -> Flaw:
+    """A sequence of defined length has a hole."""
+    return Flaw(f"its sequence {tag_name(tag)} is damaged: zeros stand where its next item should be")
+
+
 def contradiction(kind: str, transfer_syntax_uid: str) -> Flaw:
     """The pixel data is of the kind that the transfer syntax does not have."""
     from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - few files need it

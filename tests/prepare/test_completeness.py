@@ -308,6 +308,16 @@ def test_zeros_in_the_place_of_delimiters_are_no_end(tmp_path, zeros):
     assert "the end of an item is missing" in found.reason
 
 
+def test_zeros_in_the_place_of_items_are_damage_also_where_the_sequence_has_a_length(tmp_path):
+    data_set = _ct()
+    del data_set.PixelData
+    sequence = struct.pack("<HH2s2xI", 0x0071, 0x1001, b"SQ", 0xFFFFFFF0)
+    path = _written(tmp_path, data_set, sequence)
+    os.truncate(path, 1 << 33)
+    reason = "its sequence (0071,1001) is damaged: zeros stand where its next item should be"
+    assert probe_file(str(path)).reason == reason
+
+
 @pytest.mark.parametrize("pixels", [100, 20_000])
 def test_an_items_delimiter_is_no_end_of_fragments(tmp_path, pixels):
     path = _written(tmp_path, _compressed(encapsulate([bytes(pixels)])))
