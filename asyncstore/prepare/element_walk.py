@@ -190,8 +190,8 @@ class Walk:
         uid = self._transfer_syntax_uid
         if length == UNDEFINED and uid in UNCOMPRESSED:
             raise _contradiction("encapsulated", uid)
-        if 0 < length < UNDEFINED and is_encapsulated(uid):
-            raise _contradiction("native", uid)
+        if length != UNDEFINED and is_encapsulated(uid):  # DCMTK aborts the association even where it is empty
+            raise _contradiction("native" if length else "native and empty", uid)
 
     def _in_sequence(self, level: _Level, tag: int, length: int, value: int) -> int:
         """Judge an item or fragment, or the delimiter behind the last one."""
@@ -200,7 +200,9 @@ class Walk:
                 self._layout = self._levels.pop().around
             return value  # readers ignore the length of a delimiter
         if tag != ITEM or (length == UNDEFINED and level.tag == PIXEL_DATA):
-            if level.end != _OPEN or tag == ITEM_END:
+            if not tag:  # a hole, which may have terabytes
+                raise _no_end_of(level.tag) if level.end == _OPEN else _nothing_but_zeros_in(level.tag)
+            if level.end != _OPEN or (tag == ITEM_END and level.tag != PIXEL_DATA):
                 raise Lost
             raise _no_end_of(level.tag)
         if length == UNDEFINED:
@@ -301,7 +303,8 @@ class Walk:
     def _behind_or_lost(self, position: int, *, may_be_element: bool) -> int:
         """Judge the rest of the file like ``_behind``; if it may still be an element, it must be one repeated byte."""
         if may_be_element:
-            start = self._page[position - self._page_start :]
+            index = position - self._page_start
+            start = self._page[index : index + self._size - position]  # a short page has zeros behind it
             if start.strip(start[:1]):
                 raise Lost
             start = read_at(self._descriptor, position, min(self._size - position, _MOST_ZEROS))
@@ -359,6 +362,11 @@ def _no_end_of(tag: int) -> Flaw:
     if tag == ITEM:
         return Flaw("the end of an item is missing: there are nothing but zeros")
     return Flaw(f"its sequence {tag_name(tag)} has no end: something else stands where its next item should be")
+
+
+def _nothing_but_zeros_in(tag: int) -> Flaw:
+    """A sequence of defined length has a hole."""
+    return Flaw(f"its sequence {tag_name(tag)} is damaged: zeros stand where its next item should be")
 
 
 def _contradiction(kind: str, transfer_syntax_uid: str) -> Flaw:

@@ -206,9 +206,9 @@ class _Reencoder:
 
     def _fragments(self, source: Encoding, vr: bytes, position: int) -> int:
         """Copy encapsulated pixel data; returns the position of its end."""
-        end, odd = self._odd_fragments(source, position)
+        end, odd, is_odd_table = self._odd_fragments(source, position)
         head = self._head(PIXEL_DATA, vr, UNDEFINED)
-        if not odd:
+        if not odd and not is_odd_table:
             self._result.add(head, self._data[position:end])
             return end
         self._result.add(head)
@@ -225,17 +225,20 @@ class _Reencoder:
             self._extended_offsets[:] = shifted(self._extended_offsets, _EXTENDED_OFFSET, odd)
         return end
 
-    def _odd_fragments(self, source: Encoding, position: int) -> tuple[int, array.array[int]]:
-        """The end of encapsulated pixel data, and the offsets (PS3.5 A.4) of its fragments of odd length."""
-        odd = array.array("Q")
+    def _odd_fragments(self, source: Encoding, position: int) -> tuple[int, array.array[int], bool]:
+        """The end of encapsulated pixel data, and the offsets (PS3.5 A.4) of its fragments of odd length.
+
+        And whether the basic offset table has an odd length, whose padding moves no offset.
+        """
+        odd, is_odd_table = array.array("Q"), False
         first = end = position
         for start, length in self._each_fragment(source, position):
             if end == position:
-                first = start + length
+                first, is_odd_table = start + length, bool(length & 1)
             elif length & 1:
                 odd.append(start - SHORT_HEADER - first)
             end = start + length
-        return end + SHORT_HEADER, odd
+        return end + SHORT_HEADER, odd, is_odd_table
 
     def _each_fragment(self, source: Encoding, position: int) -> Iterator[tuple[int, int]]:
         """The position and the length of each fragment's value."""

@@ -251,14 +251,15 @@ def test_zeros_behind_a_data_set_without_pixel_data_are_padding(tmp_path, transf
     assert isinstance(probe_file(str(_written(tmp_path, data_set, bytes(512)))), Instance)
 
 
-@pytest.mark.parametrize("padding", [b" ", b"\xff", b"\x1a"])
+@pytest.mark.parametrize("count", [8, 10, 512])
+@pytest.mark.parametrize("padding", [b" ", b"\xff", b"\x1a", b"\n"])
 @_SYNTAXES
-def test_other_filler_behind_a_data_set_is_no_element(tmp_path, transfer_syntax_uid, padding):
+def test_other_filler_behind_a_data_set_is_no_element(tmp_path, transfer_syntax_uid, padding, count):
     """Orthanc and storescp abort the association when they meet it."""
     data_set = _ct(transfer_syntax_uid)
     del data_set.PixelData
-    found = probe_file(str(_written(tmp_path, data_set, padding * 512)))
-    assert found.reason == "512 bytes behind its last element are no element"
+    found = probe_file(str(_written(tmp_path, data_set, padding * count)))
+    assert found.reason == f"{count} bytes behind its last element are no element"
 
 
 # Sequences and their ends.
@@ -308,6 +309,24 @@ def test_zeros_in_the_place_of_delimiters_are_no_end(tmp_path, zeros):
     assert "the end of an item is missing" in found.reason
 
 
+def test_zeros_in_the_place_of_items_are_damage_also_where_the_sequence_has_a_length(tmp_path):
+    data_set = _ct()
+    del data_set.PixelData
+    sequence = struct.pack("<HH2s2xI", 0x0071, 0x1001, b"SQ", 0xFFFFFFF0)
+    path = _written(tmp_path, data_set, sequence)
+    os.truncate(path, 1 << 33)
+    reason = "its sequence (0071,1001) is damaged: zeros stand where its next item should be"
+    assert probe_file(str(path)).reason == reason
+
+
+@pytest.mark.parametrize("pixels", [100, 20_000])
+def test_an_items_delimiter_is_no_end_of_fragments(tmp_path, pixels):
+    path = _written(tmp_path, _compressed(encapsulate([bytes(pixels)])))
+    content = path.read_bytes()
+    path.write_bytes(content[:-8] + struct.pack("<HHI", 0xFFFE, 0xE00D, 0))
+    assert "its encapsulated pixel data has no end" in probe_file(str(path)).reason
+
+
 # Native and encapsulated pixel data.
 
 _FRAGMENTS = encapsulate([bytes(range(100))])
@@ -348,6 +367,17 @@ def test_native_pixel_data_contradicts_a_transfer_syntax_for_encapsulated_ones(t
     named = struct.pack("<H", len(uid)) + uid
     path.write_bytes(content[:140] + group_length + content[144 : value - 2] + named + content[value + 20 :])
     assert "it contradicts itself: its pixel data is native, but it is said to be in" in probe_file(str(path)).reason
+
+
+def test_empty_pixel_data_of_defined_length_contradicts_a_compressed_transfer_syntax(tmp_path):
+    """DCMTK reads no such data set, and aborts the association for it."""
+    path = _written(tmp_path, _compressed())
+    content = path.read_bytes()
+    at = content.index(b"\xe0\x7f\x10\x00OB") + 8
+    path.write_bytes(content[:at] + bytes(4))
+    assert probe_file(str(path)).reason == (
+        "it contradicts itself: its pixel data is native and empty, but it is said to be in JPEGBaseline"
+    )
 
 
 @pytest.mark.parametrize("is_undefined", [False, True])

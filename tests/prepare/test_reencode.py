@@ -427,6 +427,13 @@ def test_fragments_of_odd_length_are_padded_and_the_offsets_of_those_behind_them
         assert changed(even, jpeg, jpeg) == even
 
 
+def test_a_basic_offset_table_of_odd_length_is_padded_where_all_fragments_are_even():
+    jpeg = encoding_of("1.2.840.10008.1.2.4.50")
+    head = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"
+    odd, even = (head + _fragment(table) + _fragment(b"abcd") + _FRAGMENTS_END for table in (bytes(3), bytes(4)))
+    assert changed(odd, jpeg, jpeg) == even
+
+
 # What DCMTK reads.
 
 
