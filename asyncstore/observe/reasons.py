@@ -124,12 +124,17 @@ class _Kind:
         details = [_detail(subject) for subject in self._subjects.values()]
         if len(details) == 1:
             return Group(details[0].reason, files, self._example, ())
-        return Group(kind, files, self._example, tuple(sorted(details, key=lambda detail: -detail.files)))
+        return Group(kind, files, self._example, tuple(sorted(details, key=_by_files)))
 
 
 def _detail(subject: _Subject) -> Detail:
     text = _COLON.join(subject.parts[1:] or subject.parts)
     return Detail(text, subject.files, subject.example, subject.reason or _COLON.join(subject.parts))
+
+
+def _by_files(detail: Detail) -> tuple[bool, int]:
+    """The most frequent first; those that were counted together last."""
+    return detail.text == _OTHERS, -detail.files
 
 
 def parts_of(reason: str) -> tuple[str, ...]:
@@ -184,5 +189,8 @@ def _details(details: Sequence[Detail], room: int) -> Iterator[Row]:
     shown = len(details) if len(details) <= room else max(room - 1, 0)
     for detail in details[:shown]:
         yield Row(detail.text, detail.files, is_detail=True)
-    if 0 < shown < len(details):
-        yield Row(f"and {len(details) - shown} more", sum(one.files for one in details[shown:]), is_detail=True)
+    left = details[shown:]
+    if shown and left:
+        are_counted = all(one.text != _OTHERS for one in left)
+        text = f"and {len(left)} more" if are_counted else "and others"
+        yield Row(text, sum(one.files for one in left), is_detail=True)

@@ -114,3 +114,11 @@ def test_the_most_frequent_kind_lists_its_subjects_and_others_do_if_there_is_roo
 def test_kinds_with_one_subject_are_all_named():
     assert [row.text for row in selection(_counted(*"abcdefghi"), 9)] == list("abcdefghi")
     assert [row.text for row in selection(_counted(*"abcdefghij"), 9)] == [*"abcdefgh", "for 2 more reasons"]
+
+
+def test_subjects_that_were_counted_together_stand_last_and_are_given_no_number():
+    (group,) = _counted(*(f"not accepted: class {number}" for number in range(500)), "not accepted: class 3")
+    rows = list(selection([group], 6))
+    assert rows[2].text == "class 3"
+    assert rows[-1].text == "and others"
+    assert sum(row.files or 0 for row in rows[1:]) == group.files == 501
