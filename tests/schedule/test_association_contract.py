@@ -334,6 +334,7 @@ async def test_further_parts_of_what_was_given_back_are_dropped(opened, found):
         before = observed.unreleased
         observed.submit(others)
         assert observed.unreleased == before
+        assert observed.association.data_bytes_sent == len(PIECE)
         assert observed.association.in_hand == 1
         await peer.answer(found[0])
         await observed.settled()
