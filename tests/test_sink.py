@@ -316,6 +316,19 @@ async def test_a_folder_that_cannot_be_written_or_cleaned_is_out_of_resources(fi
         assert sink.tally.refused == {0xA700: len(files)}
 
 
+async def test_what_cannot_have_its_name_is_refused_and_leaves_no_partial_file(files, tmp_path):
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path) as sink:
+        assert (await send(sink.port, files)).results == {Result.STORED: len(files)}
+        names = list(tmp_path.iterdir())
+        for name in names:
+            name.unlink()
+            name.mkdir()
+        ran = await send(sink.port, files)
+        assert {(outcome.result, outcome.status) for outcome in ran.outcomes} == {(Result.FAILED, 0xA700)}
+        assert sink.tally.refused == {0xA700: len(files)}
+        assert set(tmp_path.iterdir()) == set(names)
+
+
 async def test_a_full_disk_leaves_no_partial_file(files, tmp_path):
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -13,6 +13,8 @@ from asyncstore.prepare.pool import Pool
 from support import trees
 from support.commands import asyncstore, running_sink
 
+pytestmark = pytest.mark.slow
+
 HOST = "127.0.0.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT, JPEG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"
@@ -97,7 +99,6 @@ def _repeated(folder):
     return first, second
 
 
-@pytest.mark.slow
 async def test_a_run_tells_how_many_instances_were_stored_in_place_of_others(tmp_path):
     _repeated(tmp_path)
     async with running_sink() as sink:

@@ -8,6 +8,7 @@ import pytest
 
 from asyncstore.cli.commands.outcomes import OutcomeLines
 from asyncstore.model import Outcome, Result
+from asyncstore.renaming import NotRenamed
 
 
 @pytest.fixture
@@ -53,6 +54,17 @@ def test_a_flood_of_failures_ends_in_one_line(lines):
     written = lines(logging.WARNING, [FAILED] * 60, [NOT_SENT] * 60, [FAILED] * 60)
     assert len(written) == 101
     assert written[-1].startswith("W: more than 100 files were not stored")
+
+
+def test_of_files_that_are_not_renamed_the_first_hundred_are_named(caplog):
+    logger = logging.getLogger("asyncstore.test.outcomes")
+    written = OutcomeLines(logger, halts=False)
+    with caplog.at_level(logging.WARNING, logger.name):
+        for number in range(0, 200, 2):
+            written.not_renamed([NotRenamed(f"/a/{n}", f"/a/{n}.done", "no") for n in (number, number + 1)])
+    assert [record.getMessage() for record in caplog.records] == [
+        f"/a/{number}: not renamed to /a/{number}.done: no" for number in range(100)
+    ]
 
 
 def unsent(number, error="no association"):

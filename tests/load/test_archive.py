@@ -11,6 +11,8 @@ from support.peers.dcmtk import WITHOUT_NAGLE, running_storescp
 from support.peers.programs import find_program, run
 from support.trees import data_sets
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
@@ -22,7 +24,6 @@ def files(archive):
     return sorted(archive.folder.rglob("*.dcm"))
 
 
-@pytest.mark.slow
 def test_it_counts_what_it_wrote(archive, files):
     assert archive.instances == len(files)
     assert archive.bytes == sum(file.stat().st_size for file in files)
@@ -59,7 +60,6 @@ def test_every_value_can_be_read_back(files):
             assert element.value is not None or element.VM == 0
 
 
-@pytest.mark.slow
 def test_the_seed_decides_the_instances(tmp_path):
     first, again, other = (
         data_sets(write_archive(tmp_path / name, patients=1, seed=seed).folder)
@@ -69,7 +69,6 @@ def test_the_seed_decides_the_instances(tmp_path):
     assert not first.keys() & other.keys()
 
 
-@pytest.mark.slow
 def test_it_needs_no_numpy(tmp_path):
     program = (
         "import sys; sys.modules['numpy'] = None\n"

@@ -334,6 +334,7 @@ async def test_further_parts_of_what_was_given_back_are_dropped(opened, found):
         before = observed.unreleased
         observed.submit(others)
         assert observed.unreleased == before
+        assert observed.association.data_bytes_sent == len(PIECE)
         assert observed.association.in_hand == 1
         await peer.answer(found[0])
         await observed.settled()
@@ -366,6 +367,16 @@ async def test_it_is_settled_when_all_that_was_not_withdrawn_is_answered(opened,
         await peer.answer(found[1])
         await waiting
         assert observed.reported == found[:2]
+
+
+async def test_all_who_wait_for_it_to_be_settled_are_woken(opened, found):
+    async with opened() as (observed, peer):
+        observed.store(found[:1])
+        waiting = [asyncio.create_task(observed.settled()) for _ in range(3)]
+        await asyncio.sleep(0)
+        await peer.answer(found[0])
+        await asyncio.gather(*waiting)
+        assert observed.reported == found[:1]
 
 
 # Ends -----------------------------------------------------------------------------------------------------------------
