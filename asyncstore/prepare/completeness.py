@@ -15,8 +15,8 @@ Rules:
 4. Values of odd length (PS3.5 7.1.1) are noticed in the first 8 kB of a file, and wherever the walk of rule 2 comes.
    Two odd fragments or two odd values behind those 8 kB that make up an even data set are not: nothing is read only
    to find them.
-5. Deflated data sets, which are rare, are inflated to nowhere: some 10 ms for each megabyte. Odd values in them are
-   not looked for.
+5. Deflated data sets, which are rare, are inflated: some 10 ms for each megabyte. Those of up to 16 MiB are walked
+   through then; of larger ones only the end of the deflated stream is looked for.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ ODD_LENGTH = "its data set has an odd length: the file is cut off or damaged"
 _INFLATED_STEP = 1 << 18
 """Bytes read and inflated at once of a deflated data set: memory stays flat."""
 
+_MOST_HELD = 1 << 24
+"""Bytes of an inflated data set that a worker process holds to walk through them."""
+
 _INFLATING_SECONDS = 3.0
 """What inflating may take; beyond that nothing is said of the data set."""
 
@@ -73,8 +76,11 @@ def judge(descriptor: int, size: int, head: bytes, offset: int, transfer_syntax_
         transfer_syntax_uid: of the data set.
     """
     if transfer_syntax_uid in DEFLATED:
-        return _why_not_inflated(descriptor, size, offset), False
-    if _is_whole(descriptor, size, head, offset, transfer_syntax_uid):
+        inflated = _inflated(descriptor, size, offset)
+        if not isinstance(inflated, bytes):
+            return inflated, False
+        size, head, offset = len(inflated), inflated, 0
+    elif _is_whole(descriptor, size, head, offset, transfer_syntax_uid):
         return None, False
     from asyncstore.prepare.element_walk import Lost, Walk  # noqa: PLC0415 - ordinary images do not need it
     from asyncstore.prepare.flaws import Flaw  # noqa: PLC0415 - as above
@@ -143,11 +149,14 @@ def _ends_well(descriptor: int, size: int, head: bytes, value: int, length: int,
     return _read(descriptor, size - len(_END_OF_FRAGMENTS), len(_END_OF_FRAGMENTS)) == _END_OF_FRAGMENTS
 
 
-def _why_not_inflated(descriptor: int, size: int, position: int) -> str | None:
+def _inflated(descriptor: int, size: int, position: int) -> bytes | str | None:
+    """A deflated data set, or why it cannot be inflated; ``None`` where it is too large to be held in memory."""
+    pieces: list[bytes] = []
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     left = inflated_limit(size - position)
     deadline = time.monotonic() + _INFLATING_SECONDS
     piece = b""
+    held = 0
     try:
         while not inflater.eof and left > 0 and time.monotonic() < deadline:
             if not piece:
@@ -158,9 +167,14 @@ def _why_not_inflated(descriptor: int, size: int, position: int) -> str | None:
                 return "it is cut off: its deflated data set has no end"
             piece = inflater.unconsumed_tail
             left -= len(inflated)
+            held += len(inflated)
+            if held <= _MOST_HELD:
+                pieces.append(inflated)
+            else:
+                pieces.clear()
     except zlib.error as error:
         return f"its deflated data set is damaged: {error}"
-    return None
+    return b"".join(pieces) if inflater.eof and held <= _MOST_HELD else None
 
 
 def _read(descriptor: int, position: int, count: int) -> bytes:

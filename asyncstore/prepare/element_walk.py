@@ -20,6 +20,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.prepare.elements import (
+    DEFLATED,
     DELIMITERS,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
@@ -86,7 +87,7 @@ class Walk:
     """A walk over one data set.
 
     Args:
-        descriptor: its file, open for reading.
+        descriptor: its file, open for reading; not used where ``head`` is all of it.
         size: of the file, in bytes.
         head: what the file begins with.
         transfer_syntax_uid: of the data set.
@@ -104,6 +105,7 @@ class Walk:
         self._levels: list[_Level] = []
         self._last_tag = -1
         """Of the data set itself, not of items."""
+        self._whole = head if len(head) == size else None
         self._page = head
         self._page_start = 0
         self._last_in_page = len(head) - LONG_HEADER
@@ -187,7 +189,7 @@ class Walk:
 
     def _check_pixel_data(self, length: int) -> None:
         uid = self._transfer_syntax_uid
-        if length == UNDEFINED and uid in UNCOMPRESSED:
+        if length == UNDEFINED and (uid in UNCOMPRESSED or uid in DEFLATED):
             raise contradiction("encapsulated", uid)
         if length != UNDEFINED and is_encapsulated(uid):  # DCMTK aborts the association even where it is empty
             raise contradiction("native" if length else "native and empty", uid)
@@ -287,7 +289,7 @@ class Walk:
         self._pages_left -= 1
         if self._pages_left < 0 or time.monotonic() > self._deadline:
             raise Lost
-        page = _read(self._descriptor, position, _STEP)
+        page = self._read(position, _STEP)
         self._page, self._page_start = page, position
         if len(page) < SHORT_HEADER:
             self._rest(position)
@@ -299,7 +301,7 @@ class Walk:
 
     def _rest(self, position: int) -> int:
         """Judge what is left of the file, too little for a header."""
-        rest = _read(self._descriptor, position, LONG_HEADER)
+        rest = self._read(position, LONG_HEADER)
         if self._levels:
             raise cut_off("an element's header") if any(rest) else no_end_of(self._levels[-1].tag)
         if _may_begin_an_element(rest, self._last_tag, self._layout):
@@ -310,7 +312,7 @@ class Walk:
         """Judge the bytes from ``position`` on, which are no element; where to go on: at the end."""
         count = self._size - position
         is_padding = count <= _MOST_ZEROS and not count & 1 and not self.has_odd_values
-        if is_padding and not any(_read(self._descriptor, position, count)):
+        if is_padding and not any(self._read(position, count)):
             return self._size
         what = "pixel data" if self._last_tag == PIXEL_DATA else "last element"
         if count == 1:
@@ -324,10 +326,16 @@ class Walk:
             start = self._page[index : index + self._size - position]  # a short page has zeros behind it
             if start.strip(start[:1]):
                 raise Lost
-            start = _read(self._descriptor, position, min(self._size - position, _MOST_ZEROS))
+            start = self._read(position, min(self._size - position, _MOST_ZEROS))
             if start.strip(start[:1]):
                 raise Lost
         return self._behind(position)
+
+    def _read(self, position: int, count: int) -> bytes:
+        if self._whole is not None:
+            return self._whole[position : position + count]
+        os.lseek(self._descriptor, position, os.SEEK_SET)
+        return os.read(self._descriptor, count)
 
     def _fits(self, position: int) -> bool:
         """Whether an element that is not encoded like the others may begin there: its length does not lie."""
@@ -339,7 +347,7 @@ class Walk:
 
     def _after_zeros(self, position: int) -> int:
         """The first element of an item that is not all zeros."""
-        start = _read(self._descriptor, position, _MOST_ZEROS)
+        start = self._read(position, _MOST_ZEROS)
         zeros = len(start) - len(start.lstrip(b"\0"))
         self._pages_left -= zeros // _STEP
         if zeros == len(start):
@@ -366,8 +374,3 @@ def _may_begin_an_element(rest: bytes, last_tag: int, layout: Layout) -> bool:
         return False
     vr = rest[4:6]
     return layout.is_implicit or vr[:1].isalpha() or not vr
-
-
-def _read(descriptor: int, position: int, count: int) -> bytes:
-    os.lseek(descriptor, position, os.SEEK_SET)
-    return os.read(descriptor, count)
