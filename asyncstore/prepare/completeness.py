@@ -13,7 +13,8 @@ Rules:
    not ascend) or would take too long, the data set is sent and the SCP judges.
 4. Values of odd length (PS3.5 7.1.1) are noticed in the first 8 kB of a file and by the walk of rule 2. No file is read
    only to find them, so two odd values or fragments behind the first 8 kB may go unnoticed if their sum is even.
-5. Deflated data sets are inflated without keeping the result, 10 ms per megabyte. Their odd values go unnoticed.
+5. Deflated data sets are inflated, 10 ms per megabyte. Those of up to 16 MiB are walked; of larger ones only the end of
+   the deflated stream is checked.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ NO_DATA_SET = "it has no data set after its file meta information"
 _INFLATED_STEP = 1 << 18
 """Bytes of a deflated data set that are read and inflated at once, so that memory stays flat."""
 
+_MOST_HELD = 1 << 24
+"""Bytes of an inflated data set that a worker process holds to walk through them."""
+
 _INFLATING_SECONDS = 3.0
 """Inflating stops after so many seconds, and the data set is sent."""
 
@@ -68,8 +72,11 @@ def judge(descriptor: int, size: int, head: bytes, offset: int, transfer_syntax_
         transfer_syntax_uid: the transfer syntax of the data set.
     """
     if transfer_syntax_uid in DEFLATED:
-        return _why_not_inflated(descriptor, size, offset), False
-    if _is_whole(descriptor, size, head, offset, transfer_syntax_uid):
+        inflated = _inflated(descriptor, size, offset)
+        if not isinstance(inflated, bytes):
+            return inflated, False
+        size, head, offset = len(inflated), inflated, 0
+    elif _is_whole(descriptor, size, head, offset, transfer_syntax_uid):
         return None, False
     from asyncstore.prepare.element_walk import Flaw, Lost, Walk  # noqa: PLC0415 - ordinary images do not need it
 
@@ -137,11 +144,14 @@ def _ends_well(descriptor: int, size: int, head: bytes, value: int, length: int,
     return read_at(descriptor, size - len(_END_OF_FRAGMENTS), len(_END_OF_FRAGMENTS)) == _END_OF_FRAGMENTS
 
 
-def _why_not_inflated(descriptor: int, size: int, position: int) -> str | None:
+def _inflated(descriptor: int, size: int, position: int) -> bytes | str | None:
+    """A deflated data set, or why it cannot be inflated; ``None`` where it is too large to be held in memory."""
+    pieces: list[bytes] = []
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     left = inflated_limit(size - position)
     deadline = time.monotonic() + _INFLATING_SECONDS
     piece = b""
+    held = 0
     try:
         while not inflater.eof and left > 0 and time.monotonic() < deadline:
             if not piece:
@@ -152,6 +162,11 @@ def _why_not_inflated(descriptor: int, size: int, position: int) -> str | None:
                 return "it is cut off: its deflated data set has no end"
             piece = inflater.unconsumed_tail
             left -= len(inflated)
+            held += len(inflated)
+            if held <= _MOST_HELD:
+                pieces.append(inflated)
+            else:
+                pieces.clear()
     except zlib.error as error:
         return f"its deflated data set is damaged: {error}"
-    return None
+    return b"".join(pieces) if inflater.eof and held <= _MOST_HELD else None

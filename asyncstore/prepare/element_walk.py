@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.prepare.elements import (
+    DEFLATED,
     DELIMITERS,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
@@ -87,7 +88,7 @@ class Walk:
     """A walk over one data set.
 
     Args:
-        descriptor: its file, open for reading.
+        descriptor: its file, open for reading; not used if ``head`` is all of it.
         size: the size of the file in bytes.
         head: the first bytes of the file.
         transfer_syntax_uid: the transfer syntax of the data set.
@@ -105,6 +106,7 @@ class Walk:
         self._levels: list[_Level] = []
         self._last_tag = -1
         """The greatest tag so far of the data set itself, not of items."""
+        self._whole = head if len(head) == size else None
         self._page = head
         self._page_start = 0
         self._last_in_page = len(head) - LONG_HEADER
@@ -188,7 +190,7 @@ class Walk:
 
     def _check_pixel_data(self, length: int) -> None:
         uid = self._transfer_syntax_uid
-        if length == UNDEFINED and uid in UNCOMPRESSED:
+        if length == UNDEFINED and (uid in UNCOMPRESSED or uid in DEFLATED):
             raise _contradiction("encapsulated", uid)
         if length != UNDEFINED and is_encapsulated(uid):  # DCMTK aborts the association even where it is empty
             raise _contradiction("native" if length else "native and empty", uid)
@@ -270,7 +272,7 @@ class Walk:
         self._pages_left -= 1
         if self._pages_left < 0 or time.monotonic() > self._deadline:
             raise Lost
-        page = read_at(self._descriptor, position, _STEP)
+        page = self._read(position, _STEP)
         self._page, self._page_start = page, position
         if len(page) < SHORT_HEADER:
             self._rest(position)
@@ -282,7 +284,7 @@ class Walk:
 
     def _rest(self, position: int) -> int:
         """Judge the rest of the file, which is too short for a header; returns the end of the file."""
-        rest = read_at(self._descriptor, position, LONG_HEADER)
+        rest = self._read(position, LONG_HEADER)
         if self._levels:
             raise _cut_off("an element's header") if any(rest) else _no_end_of(self._levels[-1].tag)
         if _may_begin_an_element(rest, self._last_tag, self._layout):
@@ -293,7 +295,7 @@ class Walk:
         """Judge the rest of the file, which is no element; returns the end of the file."""
         count = self._size - position
         is_padding = count <= _MOST_ZEROS and not count & 1 and not self.has_odd_values
-        if is_padding and not any(read_at(self._descriptor, position, count)):
+        if is_padding and not any(self._read(position, count)):
             return self._size
         what = "pixel data" if self._last_tag == PIXEL_DATA else "last element"
         if count == 1:
@@ -307,10 +309,15 @@ class Walk:
             start = self._page[index : index + self._size - position]  # a short page has zeros behind it
             if start.strip(start[:1]):
                 raise Lost
-            start = read_at(self._descriptor, position, min(self._size - position, _MOST_ZEROS))
+            start = self._read(position, min(self._size - position, _MOST_ZEROS))
             if start.strip(start[:1]):
                 raise Lost
         return self._behind(position)
+
+    def _read(self, position: int, count: int) -> bytes:
+        if self._whole is not None:
+            return self._whole[position : position + count]
+        return read_at(self._descriptor, position, count)
 
     def _fits(self, position: int) -> bool:
         """Whether an element in another encoding may begin here: its length, in one of them, fits into the file."""
@@ -322,7 +329,7 @@ class Walk:
 
     def _after_zeros(self, position: int) -> int:
         """The position of the first header behind zeros in an item."""
-        start = read_at(self._descriptor, position, _MOST_ZEROS)
+        start = self._read(position, _MOST_ZEROS)
         zeros = len(start) - len(start.lstrip(b"\0"))
         self._pages_left -= zeros // _STEP
         if zeros == len(start):

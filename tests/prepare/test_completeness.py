@@ -6,6 +6,7 @@ import itertools
 import os
 import struct
 import warnings
+import zlib
 
 import pytest
 from pydicom import Dataset, dcmwrite
@@ -23,7 +24,7 @@ from pydicom.uid import (
 )
 
 from asyncstore.model import Instance, Oddity, Unsendable
-from asyncstore.prepare import element_walk, elements
+from asyncstore.prepare import completeness, element_walk, elements
 from asyncstore.prepare.probe import probe_file
 from support import trees
 
@@ -163,6 +164,47 @@ def test_a_deflated_data_set_must_come_to_its_end(tmp_path, pixels):
         assert probe_file(str(path)).reason == "it is cut off: its deflated data set has no end"
     path.write_bytes(whole[: found.offset] + b"\xff" + whole[found.offset + 1 :])
     assert "its deflated data set is damaged" in probe_file(str(path)).reason
+
+
+_DEFLATED = "DeflatedLittleEndianExplicit"
+
+
+def _deflated(tmp_path, change):
+    """A deflated data set, changed before it is deflated again."""
+    path = _written(tmp_path, _ct(DeflatedExplicitVRLittleEndian))
+    offset, whole = probe_file(str(path)).offset, path.read_bytes()
+    data_set = change(zlib.decompress(whole[offset:], -zlib.MAX_WBITS))
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    path.write_bytes(whole[:offset] + deflater.compress(data_set) + deflater.flush())
+    return probe_file(str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda data: data[:-100], "it is cut off within its pixel data"),
+        (lambda data: data + b"\r\n", "2 bytes behind its pixel data are no element"),
+        (
+            lambda data: data.replace(b"\x10\0OW\0\0\0\x08\0\0", b"\x10\0OB\0\0\xff\xff\xff\xff"),
+            f"it contradicts itself: its pixel data is encapsulated, but it is said to be in {_DEFLATED}",
+        ),
+    ],
+    ids=["cut off", "bytes behind", "encapsulated"],
+)
+def test_a_deflated_data_set_is_walked_through(tmp_path, change, reason):
+    assert _deflated(tmp_path, change).reason == reason
+
+
+def test_odd_values_of_a_deflated_data_set_are_seen(tmp_path):
+    element = struct.pack("<HH2sH", 0x0071, 0x1001, b"LO", 3) + b"odd"
+    insert = lambda data: data.replace(b"\xe0\x7f\x10\0OW", element + b"\xe0\x7f\x10\0OW")  # noqa: E731 - short
+    assert _deflated(tmp_path, lambda data: data).oddities == 0
+    assert _deflated(tmp_path, insert).oddities == Oddity.ODD_VALUES
+
+
+def test_a_large_deflated_data_set_is_not_walked_through(tmp_path, monkeypatch):
+    monkeypatch.setattr(completeness, "_MOST_HELD", 1000)
+    assert isinstance(_deflated(tmp_path, lambda data: data[:-100]), Instance)
 
 
 def test_a_deflated_bomb_is_not_inflated_to_its_end(tmp_path, monkeypatch):

@@ -642,5 +642,5 @@ def test_a_data_set_that_cannot_be_inflated_is_damaged():
     with pytest.raises(DamagedDataSet, match="cannot be inflated"):
         reencode(b"\xff" * 20, DEFLATED, EXPLICIT, NOTHING)
     bomb = deflated(bytes(1 << 20))
-    with pytest.raises(Unconvertible, match=f"more than {1 << 19} bytes"):
+    with pytest.raises(Unconvertible, match=f"more than the {1 << 19} bytes"):
         reencode(bomb, DEFLATED, EXPLICIT, Changes(max_inflated=1 << 19))
