@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import struct
+import threading
 import warnings
 import zlib
 from io import BytesIO
@@ -40,6 +41,10 @@ _PIXEL_DATA = 0x7FE00010
 """Compressed it is OB (PS3.5 A.4): where a file says OW, DCMTK corrects it."""
 _TRAILING_PADDING = 0xFFFCFFFC
 """DCMTK does not send it."""
+
+
+_IN_TURN = threading.Lock()
+"""Filters of warnings are the process's: threads that change them at the same time would restore each other's."""
 
 
 class Proposal(NamedTuple):
@@ -110,7 +115,7 @@ def plain(data: bytes, transfer_syntax_uid: str) -> Plain:
     if transfer_syntax_uid == DEFLATED_LITTLE:
         data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data)
     is_implicit, is_little = transfer_syntax_uid == IMPLICIT_LITTLE, transfer_syntax_uid != EXPLICIT_BIG
-    with warnings.catch_warnings(action="ignore"):  # of what is wrong in files that are meant to be
+    with _IN_TURN, warnings.catch_warnings(action="ignore"):  # of what is wrong in files that are meant to be
         elements = _plain(read_dataset(BytesIO(data), is_implicit, is_little), is_implicit=is_implicit)
     if transfer_syntax_uid in _UNCOMPRESSED:
         return elements
