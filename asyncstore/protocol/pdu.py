@@ -68,8 +68,9 @@ ABORT_UNEXPECTED_PDU = 2
 ABORT_INVALID_PARAMETER = 6
 """Reasons of A-ABORT by the service-provider (PS3.8 table 9-26)."""
 
-_TLS_ALERT = b"\x15\x03"
-"""The first bytes of an alert: record type, and the major version of any TLS (RFC 8446 5.1)."""
+_HTTP = b"HTTP"
+_TLS_ALERT = 0x15
+"""The type of an alert's record (RFC 8446 5.1): the first byte tells."""
 
 RELEASE_RQ = _PDU_HEADER.pack(PduType.RELEASE_RQ, _FIXED_LENGTH) + bytes(_FIXED_LENGTH)
 RELEASE_RP = _PDU_HEADER.pack(PduType.RELEASE_RP, _FIXED_LENGTH) + bytes(_FIXED_LENGTH)
@@ -288,9 +289,12 @@ class PduDecoder:
     def _check_type(pdu_type: int, data: memoryview) -> None:
         if PduType.ASSOCIATE_RQ <= pdu_type <= PduType.ABORT:
             return
-        if b"HTTP".startswith(bytes(data[:4])):
+        start = bytes(data[: len(_HTTP)])
+        if start == _HTTP:
             raise InvalidPdu("it answered with HTTP, not with a PDU", ABORT_UNRECOGNIZED_PDU, speaks="HTTP")
-        if _TLS_ALERT.startswith(bytes(data[:2])):
+        if _HTTP.startswith(start):
+            return  # more bytes tell
+        if pdu_type == _TLS_ALERT:
             raise InvalidPdu("it answered with an alert of TLS, not with a PDU", ABORT_UNRECOGNIZED_PDU, speaks="TLS")
         raise InvalidPdu(f"a PDU of the unknown type 0x{pdu_type:02X}", ABORT_UNRECOGNIZED_PDU)
 
