@@ -11,9 +11,10 @@ Rules:
 from __future__ import annotations
 
 import sys
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.cli.commands.forecast import NOT_AT_ALL, Forecast, Forecaster
+from asyncstore.cli.commands.forecast import NOT_AT_ALL, Forecaster
 from asyncstore.cli.engine import conversion_of, paths_of, walk_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.file_format import format_of
@@ -23,7 +24,7 @@ from asyncstore.cli.text.hints import hints_for
 from asyncstore.cli.text.page import aligned, broken
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.model import Instance
-from asyncstore.negotiation import Planned, pair_of, requests
+from asyncstore.negotiation import Planned, requests
 from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
 from asyncstore.observe.reasons import Detail, Reasons, selection
 from asyncstore.observe.repeats import MOST_UIDS, Repeats
@@ -33,7 +34,7 @@ from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.surveying import Survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from asyncstore.cli.options.table import Parsed
     from asyncstore.model import PairAnswer, Unsendable
@@ -97,6 +98,10 @@ class Refused(NamedTuple):
     example: str
 
 
+_pair = attrgetter("sop_class_uid", "transfer_syntax_uid")
+_length = attrgetter("length")
+
+
 class _Counts:
     """How many instances of a kind there are, and the bytes of their data sets."""
 
@@ -143,25 +148,33 @@ class Findings:
         if self._unusual is None:
             self._unusual = first_unusual(instances)
         if self._forecaster is None:
-            self._count(instances, [Forecast(None)] * len(instances))
+            self._count_pairs(instances)
         else:
-            self._count(instances, await self._forecaster.forecasts(instances))
-        for item in batch:
+            for instance, forecast in zip(instances, await self._forecaster.forecasts(instances), strict=True):
+                self._count(_pair(instance), forecast.answer, [instance])
+                if forecast.reason is not None:
+                    self._reasons.add(forecast.reason, instance.path)
+        for item in batch if len(instances) < len(batch) else ():
             if not isinstance(item, Instance):
                 self.unsendable += 1
                 self._reasons.add(item.reason, item.path)
 
-    def _count(self, instances: Sequence[Instance], forecasts: Iterable[Forecast]) -> None:
+    def _count_pairs(self, instances: Sequence[Instance]) -> None:
+        """Count instances by their pairs. Mostly a batch has one pair, and is counted at once."""
+        pairs = list(map(_pair, instances))
+        if len(set(pairs)) == 1:
+            self._count(pairs[0], None, instances)
+        else:
+            for pair, instance in zip(pairs, instances, strict=True):
+                self._count(pair, None, [instance])
+
+    def _count(self, pair: Pair, answer: str | None, instances: Sequence[Instance]) -> None:
         self.instances += len(instances)
-        for item, (answer, reason) in zip(instances, forecasts, strict=True):
-            kind = pair_of(item.sop_class_uid, item.transfer_syntax_uid), answer
-            counts = self._kinds.get(kind)
-            if counts is None:
-                counts = self._kinds[kind] = _Counts()
-            counts.instances += 1
-            counts.bytes += item.length
-            if reason is not None:
-                self._reasons.add(reason, item.path)
+        counts = self._kinds.get((pair, answer))
+        if counts is None:
+            counts = self._kinds[pair, answer] = _Counts()
+        counts.instances += len(instances)
+        counts.bytes += sum(map(_length, instances))
 
     @property
     def bytes(self) -> int:
