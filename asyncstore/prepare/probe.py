@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -189,7 +190,7 @@ def _judged(found: Instance, descriptor: int, head: bytes) -> Instance | Unsenda
     """The instance with its oddities, or why no peer could store it."""
     path, sop_class_uid, sop_instance_uid, transfer_syntax_uid, offset, length, *_ = found
     oddities = 0
-    if not (_UID.fullmatch(sop_class_uid) and _UID.fullmatch(sop_instance_uid) and _UID.fullmatch(transfer_syntax_uid)):
+    if not (_is_usual(sop_class_uid) and _UID.fullmatch(sop_instance_uid) and _is_usual(transfer_syntax_uid)):
         reason = _why_no_uid(found)
         if reason:
             return Unsendable(path, reason)
@@ -204,6 +205,12 @@ def _judged(found: Instance, descriptor: int, head: bytes) -> Instance | Unsenda
     if has_odd_values:
         oddities |= int(Oddity.ODD_VALUES)
     return found._replace(oddities=oddities) if oddities else found
+
+
+@lru_cache(1024)
+def _is_usual(uid: str) -> bool:
+    """Whether a SOP class or transfer syntax UID is as PS3.5 9.1 has it: most files have the same ones."""
+    return _UID.fullmatch(uid) is not None
 
 
 def _why_no_uid(found: Instance) -> str | None:
