@@ -53,7 +53,7 @@ def small_elements(transfer_syntax_uid: str) -> tuple[Callable[[bytes, int], Any
         sequence = rb"....SQ\0\0(?!\xff{4})...."
         if layout.byte_order == "big":
             item = _ITEM_BIG
-    pattern = rb"(?:%b)*+(?:%b(?:%b(?!\xff{4})....)?(?:%b)*+)*+" % (element, sequence, item, element)
+    pattern = rb"(?:%b|%b(?:%b(?!\xff{4})....)?)*+" % (element, sequence, item)
     return re.compile(pattern, re.DOTALL).match, layout, layout.explicit.unpack_from
 
 
