@@ -20,7 +20,7 @@ import re
 import stat
 from functools import lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Instance, Oddity, Unsendable
 from asyncstore.prepare.completeness import NO_DATA_SET, judge
@@ -72,6 +72,27 @@ _ORDINARY = re.compile(
 ).match
 """Matches the file meta information of nearly every file, and two more bytes, in 1 µs. By elements it takes 3.5 µs."""
 
+_UID_BYTES = b"0123456789.\0"
+
+
+class _Alike(NamedTuple):
+    """File meta information that was ordinary. The next file's mostly differs in its SOP instance UID only."""
+
+    before: bytes
+    """The bytes from the prefix to the SOP instance UID."""
+    after: bytes
+    start: int
+    """The position of the SOP instance UID."""
+    stop: int
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    end: int
+    """The position of the data set."""
+
+
+_alike: list[_Alike] = []
+"""The last one, if there was any. A comparison with it takes a third of the time of the regular expression."""
+
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 
@@ -110,6 +131,12 @@ def read_meta(head: bytes) -> tuple[str, str, str, int] | None:
 
     Returns ``None`` if file meta information is unusual, or longer than ``head``.
     """
+    if _alike:
+        before, after, start, stop, sop_class_uid, transfer_syntax_uid, end = _alike[0]
+        if head.startswith(before, _PREFIX_END - 4) and head.startswith(after, stop) and len(head) >= end + 2:
+            uid = head[start:stop]
+            if not (uid.translate(None, _UID_BYTES) or uid.startswith(b"\0") or head.startswith(b"\x02\0", end)):
+                return sop_class_uid, uid.rstrip(b"\0").decode(), transfer_syntax_uid, end
     ordinary = _ORDINARY(head, _PREFIX_END - 4)
     if ordinary:
         group_length, class_length, sop_class, instance_length, sop_instance, syntax_length, syntax = ordinary.groups()
@@ -120,12 +147,11 @@ def read_meta(head: bytes) -> tuple[str, str, str, int] | None:
             and instance_length[0] == len(sop_instance)
             and syntax_length[0] == len(syntax)
         ):
-            return (
-                sop_class.rstrip(b"\0").decode(),
-                sop_instance.rstrip(b"\0").decode(),
-                syntax.rstrip(b"\0").decode(),
-                end,
-            )
+            sop_class_uid, transfer_syntax_uid = sop_class.rstrip(b"\0").decode(), syntax.rstrip(b"\0").decode()
+            start, stop = ordinary.span(5)
+            before, after = head[_PREFIX_END - 4 : start], head[stop:end]
+            _alike[:] = [_Alike(before, after, start, stop, sop_class_uid, transfer_syntax_uid, end)]
+            return sop_class_uid, sop_instance.rstrip(b"\0").decode(), transfer_syntax_uid, end
     return _meta_by_elements(head)
 
 

@@ -13,6 +13,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import _read_file_meta_info, read_preamble
 
 from asyncstore.model import Instance, Oddity, Unsendable
+from asyncstore.prepare import probe as probe_module
 from asyncstore.prepare.probe import probe_file, read_meta
 from support import trees
 
@@ -407,3 +408,18 @@ def test_a_uid_of_any_length_in_the_file_meta_information_gives_way_to_that_of_t
     meta = _meta(_CLASS, _element(0x0003, b"UI", b"1" * (digits + digits % 2)), _SYNTAX)
     found = probe_file(_written(tmp_path, meta + whole.data_set))
     assert found.sop_instance_uid == whole.sop_instance_uid
+
+
+def test_meta_information_like_the_last_files_is_read_as_if_it_were_the_first():
+    """One that resembles the file before, but for a byte anywhere in it, is not taken for the same."""
+    whole = _meta(_CLASS, _INSTANCE, _SYNTAX) + _DATA_SET
+    heads = [whole]
+    for position in range(128, len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1
+        heads.append(bytes(damaged))
+    for head in heads:
+        probe_module._alike.clear()  # noqa: SLF001 - as in a process that has read no file
+        alone = read_meta(head)
+        read_meta(whole)
+        assert read_meta(head) == alone
