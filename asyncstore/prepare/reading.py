@@ -1,18 +1,19 @@
-"""Data sets into buffers: read ahead of the sending, by threads, or at once where nothing has to be waited for.
+"""Reads data sets: at their turn if that needs no waiting, otherwise ahead of the sending, in pieces, by a thread.
 
 Rules:
 
-1. The event loop waits for no disk and no file server. What lies in the page cache already (``RWF_NOWAIT`` tells, on
-   Linux) is copied at once; everything else is read by a reader thread, and so is everything from then on where the
-   file system cannot tell, as those over a network: the first load shows it. (Threads cost a fifth more processor
-   time: they and the loop keep handing the interpreter lock to each other.)
+1. The event loop never waits for a disk or a file server. Data in the page cache (``RWF_NOWAIT`` tells, on Linux) is
+   read at once, by :meth:`Reader.load` at the turn of an instance. A thread reads the rest; it reads everything if the
+   file system cannot tell what is cached, as over a network: the first load shows that. (Threads cost a fifth more
+   processor time: they and the loop hand the interpreter lock to each other.)
 2. A trip to the thread costs some 60 µs, so one trip fills one buffer: with many small data sets, or with a part of a
    large one.
 3. Buffers are reused; a buffer is free again when its last piece has left for the network. There is a fixed number of
    them, so memory does not grow with files, and reading waits for the network.
 4. ``preadv`` into a buffer, not ``mmap``: it costs the same, and a file that is cut short meanwhile is an error instead
    of a SIGBUS.
-5. A data set that came along with the probe is in memory already; it takes a place in a buffer, so the bounds hold.
+5. A data set that came along with the probe is in memory already. Among pieces it takes a place in a buffer, so the
+   bounds hold.
 6. A file that is not what it was when it was probed is never sent as if it were (:mod:`~asyncstore.prepare.files`).
 """
 

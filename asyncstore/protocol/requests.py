@@ -229,7 +229,9 @@ class Requests:
         return Gathered(buffers, payload, spent, finished)
 
     def _take_whole(self, instance: Instance, buffers: list[pdu.Octets]) -> int | None:
-        """Begin and end the store of an instance; its bytes, ``None`` where they cannot be loaded."""
+        """Begin and end the store of an instance; its bytes, ``None`` if it must come in pieces."""
+        if instance.length > self._most_at_once:
+            return None
         data = instance.data if instance.data is not None else self._load(instance)
         if data is None:
             return None

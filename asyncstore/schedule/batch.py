@@ -2,7 +2,8 @@
 
 Rules:
 
-1. They are submitted in their order. The first piece of an instance says that it is its turn.
+1. They are submitted in their order. An association loads instances at their turn if their data sets are in memory or
+   in the page cache. The others are read here and submitted in pieces; the first piece begins the turn.
 2. An instance that cannot be converted comes, like one that cannot be read, as a piece with its problem; in its turn
    it is told why it is not sent, and the others go on.
 3. Until it is its turn an instance can be withdrawn. Nothing of it is submitted then, even if it has been read.

@@ -601,6 +601,13 @@ def test_whole_instances_are_on_the_wire_what_their_pieces_are(maximum_length, i
     sent = []
     while whole.goes_on:
         sent.append(whole.gather())
+        if whole.is_stuck and not sent[-1].buffers:  # too many fragments to be made at once
+            (first, *_) = left = whole.take_back()
+            assert len(data[first.path[1:]]) > 2048 * max(maximum_length - 6, 2)
+            for one in left:
+                piece = memoryview(data[one.path[1:]])
+                whole.submit([Piece(one, piece, True, True, _buffer(), None)])
+    assert max(len(one.buffers) for one in sent) <= 2 * 4096 + 2
     assert sum(one.payload for one in sent) == sum(map(len, data.values()))
     pieces = []
     while as_pieces.goes_on:
