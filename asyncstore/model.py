@@ -105,6 +105,18 @@ FileVersion = tuple[int, int, int, int]
 the file that was probed, unchanged. A plain tuple, because it travels between processes."""
 
 
+class Head(NamedTuple):
+    """What an instance belongs to, as its data set says; empty where it says nothing."""
+
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    patient_id: bytes = b""
+    """As it is encoded: it is compared and never shown."""
+    study_date: str = ""
+    """``YYYYMMDD``."""
+    modality: str = ""
+
+
 class Instance(NamedTuple):
     """A SOP instance in a file, and where its data set lies."""
 
