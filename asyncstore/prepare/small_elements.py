@@ -58,22 +58,16 @@ def small_elements(transfer_syntax_uid: str) -> tuple[Callable[[bytes, int], Any
 
 
 @cache
-def head_elements(layout: Layout, tags: tuple[int, ...]) -> Callable[[bytes, int], Any]:
-    """Matches elements of the groups 0001 to 0020 that are no sequences; each of ``tags`` has a group of its own.
-
-    The groups hold the elements from the length on; ``None`` stands for an element that the run does not have.
-    """
+def elements_before(layout: Layout, tags: tuple[int, ...]) -> Callable[[bytes, int], Any]:
+    """Matches elements that are no sequences, of the groups 0001 to 0020, up to an element with one of these tags."""
     order = layout.byte_order
-    if layout.is_implicit:
-        vr, lengths = b"", _implicit_lengths()
-    else:
-        vr, lengths = _SHORT_VRS, _explicit_lengths(layout)
-    captured = b"|".join(
-        re.escape((tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order)) + b"%b((?:%b))" % (vr, lengths)
-        for tag in tags
-    )
+    wanted = b"|".join(re.escape((tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order)) for tag in tags)
     group = rb"\0[\x01-\x20]" if order == "big" else rb"[\x01-\x20]\0"
-    return re.compile(rb"(?:%b|%b..%b(?:%b))*+" % (captured, group, vr, lengths), re.DOTALL).match
+    if layout.is_implicit:
+        vr_and_value = b"(?:%b)" % _implicit_lengths()
+    else:
+        vr_and_value = b"%b(?:%b)" % (_SHORT_VRS, _explicit_lengths(layout))
+    return re.compile(rb"(?:(?!%b)%b..%b)*+" % (wanted, group, vr_and_value), re.DOTALL).match
 
 
 def _implicit_lengths() -> bytes:

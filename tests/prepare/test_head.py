@@ -23,7 +23,7 @@ from asyncstore.model import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     Head,
 )
-from asyncstore.prepare.head import read_head
+from asyncstore.prepare.head import HeadReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ def head_of(tmp_path: Path) -> Callable[[bytes, str], Head]:
         file.write_bytes(data)
         descriptor = os.open(file, os.O_RDONLY)
         try:
-            return read_head(descriptor, data[:FIRST], 0, transfer_syntax_uid)
+            return HeadReader().read(descriptor, data[:FIRST], 0, "1.2", transfer_syntax_uid)
         finally:
             os.close(descriptor)
 
@@ -144,6 +144,7 @@ def test_what_lies_behind_long_values_is_read_from_the_file(
 
 def test_every_test_file_of_pydicom_is_read_as_pydicom_reads_it() -> None:
     compared = 0
+    reader = HeadReader()
     for path in sorted(Path(str(pydicom.__path__[0]), "data", "test_files").rglob("*.dcm")):
         try:
             dataset = pydicom.dcmread(path, stop_before_pixels=True)
@@ -159,7 +160,8 @@ def test_every_test_file_of_pydicom_is_read_as_pydicom_reads_it() -> None:
             dataset.get("Modality", ""),
         )
         with path.open("rb") as file:
-            assert read_head(file.fileno(), file.read(FIRST), offset, syntax) == expected, path.name
+            found = reader.read(file.fileno(), file.read(FIRST), offset, dataset.get("SOPInstanceUID", ""), syntax)
+        assert found == expected, path.name
         compared += 1
     assert compared > 40
 
@@ -171,9 +173,15 @@ def test_damage_never_raises(noise: bytes, transfer_syntax_uid: str, data: st.Da
     damaged = whole[:at] + noise
     descriptor = os.open(os.devnull, os.O_RDONLY)
     try:
-        assert isinstance(read_head(descriptor, damaged, 0, transfer_syntax_uid), Head)
+        assert isinstance(HeadReader().read(descriptor, damaged, 0, "1.2", transfer_syntax_uid), Head)
     finally:
         os.close(descriptor)
+
+
+def test_a_value_that_is_far_too_long_is_not_read(head_of: Callable[[bytes, str], Head]) -> None:
+    data = encoded(a_data_set(), EXPLICIT_VR_LITTLE_ENDIAN)
+    long = data.replace(b"LO\x04\0ID-7", b"LO" + (2000).to_bytes(2, "little") + b"x" * 2000)
+    assert head_of(long, EXPLICIT_VR_LITTLE_ENDIAN) == OURS._replace(patient_id=b"")
 
 
 def test_a_sequence_without_end_is_given_up_after_a_bounded_number_of_headers(
@@ -182,3 +190,41 @@ def test_a_sequence_without_end_is_given_up_after_a_bounded_number_of_headers(
     start = encoded(a_data_set(), EXPLICIT_VR_LITTLE_ENDIAN)[:16]
     endless = start + b"\x08\0\x10\x11SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\0\xe0\0\0\0\0" * 200_000
     assert head_of(endless, EXPLICIT_VR_LITTLE_ENDIAN) == Head(study_date="20200131")
+
+
+@pytest.mark.parametrize("transfer_syntax_uid", ENCODINGS)
+def test_files_read_one_after_the_other_keep_their_own_heads(transfer_syntax_uid: str) -> None:
+    reader = HeadReader()
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    try:
+        for number in (1, 2, 9, 10, 11, 100, 3):
+            for series in ("1.2.3.4", "1.2.3.44", "1.2.3.5"):
+                for patient in ("ID-7", "ID-8"):
+                    uid = f"1.2.{number}"
+                    dataset = a_data_set(SOPInstanceUID=uid, SeriesInstanceUID=series, PatientID=patient)
+                    dataset.InstanceNumber = number
+                    found = reader.read(descriptor, encoded(dataset, transfer_syntax_uid), 0, uid, transfer_syntax_uid)
+                    assert found == OURS._replace(series_instance_uid=series, patient_id=patient.encode())
+    finally:
+        os.close(descriptor)
+
+
+def test_a_file_of_the_same_series_is_recognised_by_comparing_bytes() -> None:
+    """Such a file needs no further reading: its wanted elements are where those of the file before were."""
+    reader = HeadReader()
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    try:
+        heads = [
+            reader.read(
+                descriptor,
+                encoded(a_data_set(SOPInstanceUID=uid), EXPLICIT_VR_LITTLE_ENDIAN),
+                0,
+                uid,
+                EXPLICIT_VR_LITTLE_ENDIAN,
+            )
+            for uid in ("1.2.9", "1.2.10", "1.2.10000")
+        ]
+    finally:
+        os.close(descriptor)
+    assert heads[1] is heads[0]
+    assert heads[2] is heads[0]
