@@ -88,18 +88,14 @@ def test_what_is_forgotten_costs_its_next_instance_a_round_trip_and_nothing_else
 
 
 @given(
-    st.sampled_from(list(Affinity)),
-    st.lists(st.tuples(st.sampled_from(["", "1", "2", "3"]), st.sampled_from(["", "P", "Q"])), max_size=40),
-    st.integers(1, 4),
-    st.booleans(),
-    st.randoms(use_true_random=False),
+    affinity=st.sampled_from(list(Affinity)),
+    files=st.lists(st.tuples(st.sampled_from(["", "1", "2", "3"]), st.sampled_from(["", "P", "Q"])), max_size=40),
+    lanes=st.integers(1, 4),
+    overlaps=st.booleans(),
+    random=st.randoms(use_true_random=False),
 )
 def test_everything_is_sent_and_nothing_meets_that_must_not(
-    affinity: Affinity,
-    files: list[tuple[str, str]],
-    lanes: int,
-    overlaps: bool,
-    random: Random,
+    *, affinity: Affinity, files: list[tuple[str, str]], lanes: int, overlaps: bool, random: Random
 ) -> None:
     """A peer that answers at random: the rules of the gate hold at every moment, and nothing is held for ever."""
     choose = random.random
