@@ -1,11 +1,14 @@
 """The values that travel between the stages, one frozen type a stage.
 
-    SourceFile --> Instance --> Attempt --> Outcome
+    SourceFile --> Instance = Identity + Payload --> Outcome = SourceFile + Identity + Attempt
 
 Data sets travel in memory as :class:`Buffer` and :class:`Piece`. Observers sample :class:`Progress` and :class:`Lane`.
 :class:`PairAnswer` is a peer's answer where nothing is sent. Frozen values are named tuples, because there are
 millions of them: a named tuple costs a third of a frozen dataclass. Paths are ``str`` with undecodable bytes as
 surrogates (:func:`os.fsdecode`), so ``os.fsencode`` gives back exactly the name of the file.
+
+Properties of composed types pass on the fields of their parts. They take ten times as long as a field: code that runs
+for every instance reads the fields.
 
 Instances name their transfer syntax by its UID; the four without compressed pixel data have names here.
 """
@@ -13,7 +16,7 @@ Instances name their transfer syntax by its UID; the four without compressed pix
 from __future__ import annotations
 
 from enum import IntFlag, StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,10 +55,9 @@ class SourceFile(NamedTuple):
     """A file that the walk found and nobody has read yet.
 
     The ordinal is its place in the order of delivery, from 1. Files that cannot be sent have one as well, and a file
-    that is delivered twice has two. It stays with the file, and everything that asks for order compares ordinals:
-    halting, giving back, invented identities. (Those count instances alone: see
-    :meth:`asyncstore.prepare.converter.Converter.pass_over`.) 0 stands for none. It is the last field of every stage,
-    where worker processes set it.
+    that is delivered twice has two. Every later stage keeps its source file, and everything that asks for order
+    compares ordinals: halting, giving back, invented identities. (Those count instances alone: see
+    :meth:`asyncstore.prepare.converter.Converter.pass_over`.) 0 stands for none.
     """
 
     path: str
@@ -85,10 +87,18 @@ class Unsendable(NamedTuple):
     Files are grouped by what their reasons have in common, as :class:`Reason` says.
     """
 
-    path: str
+    file: SourceFile
     reason: str
-    ordinal: int = 0
-    """See :class:`SourceFile`."""
+
+    @property
+    def path(self) -> str:
+        """The path of the file."""
+        return self.file.path
+
+    @property
+    def ordinal(self) -> int:
+        """The ordinal of the file."""
+        return self.file.ordinal
 
 
 class Oddity(IntFlag):
@@ -117,32 +127,89 @@ class Head(NamedTuple):
     modality: str = ""
 
 
-class Instance(NamedTuple):
-    """A SOP instance in a file, and where its data set lies."""
+class Identity(NamedTuple):
+    """Who a SOP instance is, and how it is encoded."""
 
-    path: str
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
+
+
+class Payload(NamedTuple):
+    """Where a data set lies: in memory, or in a part of a container, from its offset to its end."""
+
+    container: str
+    """The path of a file: the instance's own, or that of a converted data set."""
     offset: int
     """Bytes before the data set (preamble and file meta information)."""
     length: int
-    """Bytes of the data set, from ``offset`` to the end of the file."""
+    """Bytes of the data set."""
+    version: FileVersion | None = None
+    """The version of the container, if the data set must still be read from it; ``None``: any."""
     data: bytes | None = None
     """The data set itself, if it is in memory: of small files and of conversions."""
-    version: FileVersion | None = None
-    """The version of the file, if the data set must still be read from it."""
+
+
+class Instance(NamedTuple):
+    """A SOP instance in a file. Further parts that are read from the head of a data set belong beside its identity."""
+
+    file: SourceFile
+    identity: Identity
+    payload: Payload
     oddities: int = 0
-    """Flags of :class:`Oddity` as a plain number, because instances travel between processes."""
+    """Flags of :class:`Oddity` as a plain number, because they come from another process."""
     original: Instance | None = None
-    """The instance as it was found, if this is its conversion; ``path`` is then the file of the converted data set."""
-    ordinal: int = 0
-    """See :class:`SourceFile`; a conversion has none of its own."""
+    """The instance as it was found, if this is its conversion; it is of the same file."""
 
     @property
     def found(self) -> Instance:
         """The instance as it was found."""
         return self.original or self
+
+    @property
+    def path(self) -> str:
+        """The path of the file."""
+        return self.file.path
+
+    @property
+    def ordinal(self) -> int:
+        """The ordinal of the file."""
+        return self.file.ordinal
+
+    @property
+    def sop_class_uid(self) -> str:
+        """The SOP class UID."""
+        return self.identity.sop_class_uid
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """The SOP instance UID."""
+        return self.identity.sop_instance_uid
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """The transfer syntax UID."""
+        return self.identity.transfer_syntax_uid
+
+    @property
+    def offset(self) -> int:
+        """Bytes before the data set in its container."""
+        return self.payload.offset
+
+    @property
+    def length(self) -> int:
+        """Bytes of the data set."""
+        return self.payload.length
+
+    @property
+    def version(self) -> FileVersion | None:
+        """The version that the container must still have; ``None``: any."""
+        return self.payload.version
+
+    @property
+    def data(self) -> bytes | None:
+        """The data set itself, if it is in memory."""
+        return self.payload.data
 
 
 class Buffer:
@@ -177,41 +244,97 @@ class Piece(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One attempt to store one instance over one association."""
+    """An attempt to store an instance over an association."""
 
-    instance: Instance
     association: int
     """The number of the association in this run, from 1."""
+    sop_instance_uid: str
+    """The SOP instance UID as it was sent: invented ones differ from the file's."""
     sent_transfer_syntax_uid: str
     seconds: float
     """From the first byte of the request to the response (or to the end of the association)."""
     status: int | None
     """The C-STORE-RSP's status; ``None`` when there was no response."""
-    error: AssociationError | Unsendable | None
-    """Why there was no response: the association ended, or the file could not be read to its end."""
+
+
+class OnAttempt(Protocol):
+    """Takes every attempt, with its instance.
+
+    Without a response there is an error: the association ended, or the file could not be read to its end.
+    """
+
+    def __call__(self, instance: Instance, attempt: Attempt, error: AssociationError | Unsendable | None, /) -> None:
+        """The attempt has ended."""
 
 
 class Outcome(NamedTuple):
     """How one file ended. Every file that the walk finds has exactly one."""
 
-    path: str
+    file: SourceFile
     result: Result
-    status: int | None = None
-    sop_class_uid: str | None = None
-    sop_instance_uid: str | None = None
-    transfer_syntax_uid: str | None = None
-    sent_transfer_syntax_uid: str | None = None
+    identity: Identity | None = None
+    """The instance in the file, if one was found."""
+    attempt: Attempt | None = None
+    """The last attempt, if there was one."""
     bytes: int = 0
     """Bytes of the data set as it was (or would have been) sent."""
-    seconds: float = 0.0
-    """Duration of the last attempt."""
     attempts: int = 0
-    association: int | None = None
-    """The number of the association that carried the last attempt."""
-    error: str | None = None
-    """One readable clause, without the path; ``None`` when stored."""
+    reason: str | None = None
+    """Why it is not stored, or with a warning: one readable clause without the path; ``None`` when stored."""
     is_withdrawn: bool = False
     """Whether it was not sent only because the run ended first; the file itself may be good."""
+
+    @property
+    def path(self) -> str:
+        """The path of the file."""
+        return self.file.path
+
+    @property
+    def ordinal(self) -> int:
+        """The ordinal of the file."""
+        return self.file.ordinal
+
+    @property
+    def status(self) -> int | None:
+        """The C-STORE-RSP's status; ``None`` when there was no response."""
+        return None if self.attempt is None else self.attempt.status
+
+    @property
+    def sop_class_uid(self) -> str | None:
+        """The SOP class UID, if an instance was found."""
+        return None if self.identity is None else self.identity.sop_class_uid
+
+    @property
+    def sop_instance_uid(self) -> str | None:
+        """The SOP instance UID as it was sent; if nothing was sent, that of the file."""
+        if self.attempt is not None:
+            return self.attempt.sop_instance_uid
+        return None if self.identity is None else self.identity.sop_instance_uid
+
+    @property
+    def transfer_syntax_uid(self) -> str | None:
+        """The transfer syntax UID of the file, if an instance was found."""
+        return None if self.identity is None else self.identity.transfer_syntax_uid
+
+    @property
+    def sent_transfer_syntax_uid(self) -> str | None:
+        """The transfer syntax UID in which it was sent; ``None`` if there was no attempt."""
+        return None if self.attempt is None else self.attempt.sent_transfer_syntax_uid
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the last attempt."""
+        return 0.0 if self.attempt is None else self.attempt.seconds
+
+    @property
+    def association(self) -> int | None:
+        """The number of the association that carried the last attempt."""
+        return None if self.attempt is None else self.attempt.association
+
+    @property
+    def error(self) -> str | None:
+        """The same as ``reason``."""
+        return self.reason
 
 
 class PairAnswer(NamedTuple):

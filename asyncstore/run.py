@@ -12,18 +12,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import anyio
 
-from asyncstore.model import Instance, Outcome, Progress, Result, Unsendable
+from asyncstore.model import Progress
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.schedule.dispatch import ABORTED
+from asyncstore.schedule.outcome import unprobed
+from asyncstore.surveying import runs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
+    from asyncstore.model import Instance, Outcome, Unsendable
     from asyncstore.prepare.converter import Converter
     from asyncstore.schedule.dispatch import Dispatcher
     from asyncstore.surveying import Survey
@@ -48,6 +50,11 @@ class Outlet:
     def put(self, outcomes: Iterable[Outcome]) -> None:
         """Add outcomes; never waits."""
         self._waiting.extend(outcomes)
+        self._filled.set()
+
+    def put_one(self, outcome: Outcome) -> None:
+        """Add an outcome; never waits."""
+        self._waiting.append(outcome)
         self._filled.set()
 
     async def room(self) -> None:
@@ -174,8 +181,8 @@ class Run:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
         reason = self._dispatcher.stop_reason or ABORTED
-        left = [*(found.path for found in self._undelivered), *self._files.close()]
-        self._outlet.put(Outcome(path, Result.NOT_SENT, error=reason, is_withdrawn=True) for path in left)
+        left = [*(found.file for found in self._undelivered), *self._files.close()]
+        self._outlet.put(unprobed(file, reason) for file in left)
         self._outlet.close()
 
     async def _feed(self) -> None:
@@ -184,25 +191,29 @@ class Run:
             async for batch in self._files:
                 self._probed += len(batch)
                 self._undelivered = batch
-                for is_sendable, run in groupby(batch, _is_instance):
-                    found = list(run)
-                    self._undelivered = self._undelivered[len(found) :]
-                    if is_sendable:
-                        instances = [one for one in found if isinstance(one, Instance)]
-                        self._bytes_probed += sum(instance.length for instance in instances)
-                        if not self._has_warned:
-                            self._warn_of_unusual(instances)
-                        await self._dispatcher.put(instances)
-                    else:
-                        unsendable = [one for one in found if isinstance(one, Unsendable)]
-                        if self._converter.invents:
-                            for one in unsendable:
-                                self._converter.pass_over(one.ordinal)
-                        self._dispatcher.refuse(unsendable)
+                for instances, unsendable in runs(batch):
+                    self._undelivered = self._undelivered[len(instances) :]
+                    await self._feed_instances(instances)
+                    self._undelivered = self._undelivered[len(unsendable) :]
+                    self._feed_unsendable(unsendable)
                 await self._outlet.room()
         except Exception as error:  # noqa: BLE001 - it is raised where the consumer iterates
             self._failure = error
             self._dispatcher.stop(str(error))
+
+    async def _feed_instances(self, instances: list[Instance]) -> None:
+        self._bytes_probed += sum([instance.payload.length for instance in instances])
+        if not self._has_warned:
+            self._warn_of_unusual(instances)
+        if instances:
+            await self._dispatcher.put(instances)
+
+    def _feed_unsendable(self, unsendable: list[Unsendable]) -> None:
+        if self._converter.invents:
+            for one in unsendable:
+                self._converter.pass_over(one.file.ordinal)
+        if unsendable:
+            self._dispatcher.refuse(unsendable)
 
     def _warn_of_unusual(self, instances: Iterable[Instance]) -> None:
         unusual = first_unusual(instances)
@@ -215,7 +226,3 @@ class Run:
         await self._dispatcher.stopped.wait()
         self._files.stop_walking()
         feeding.cancel()
-
-
-def _is_instance(found: Instance | Unsendable) -> bool:
-    return isinstance(found, Instance)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
     from types import TracebackType
 
-    from asyncstore.model import Attempt, PairAnswer
+    from asyncstore.model import OnAttempt, PairAnswer
     from asyncstore.negotiation import Pair, Proposal
     from asyncstore.network.tls import TlsOptions, TlsRequestor
     from asyncstore.protocol.associate import ProposedContext, UserIdentity
@@ -213,7 +213,7 @@ class Sender:
         self,
         contexts: tuple[ProposedContext, ...],
         number: int,
-        on_attempt: Callable[[Attempt], None],
+        on_attempt: OnAttempt,
         on_end: Callable[[], None],
     ) -> Association:
         return await Association.open(

@@ -125,17 +125,17 @@ def _expand(
     try:
         status = os.stat(path)  # noqa: PTH116 - paths are str here: a Path costs more than the call
     except (OSError, ValueError) as error:
-        yield Unsendable(path, _unreachable(path, error), next(ordinals))
+        yield Unsendable(SourceFile(path, next(ordinals)), _unreachable(path, error))
         return
     if not stat.S_ISDIR(status.st_mode):
         if stat.S_ISREG(status.st_mode):
             yield SourceFile(path, next(ordinals))
         else:
-            yield Unsendable(path, _special(status.st_mode), next(ordinals))
+            yield Unsendable(SourceFile(path, next(ordinals)), _special(status.st_mode))
     elif options.directories:
         yield from _tree(path, status, options, visited, ordinals)
     else:
-        yield Unsendable(path, "it is a directory", next(ordinals))
+        yield Unsendable(SourceFile(path, next(ordinals)), "it is a directory")
 
 
 def _tree(
@@ -149,7 +149,7 @@ def _tree(
                 try:
                     below = os.stat(found)  # noqa: PTH116 - see above
                 except OSError as error:
-                    yield Unsendable(found, _unreachable(found, error), next(ordinals))
+                    yield Unsendable(SourceFile(found, next(ordinals)), _unreachable(found, error))
                     continue
                 pending.append(_listing(found, below, options, visited, ordinals))
                 break
@@ -169,7 +169,7 @@ def _listing(
     try:
         names, others = _sorted_names(directory)
     except OSError as error:
-        yield Unsendable(directory, f"the directory cannot be listed: {error.strerror}", next(ordinals))
+        yield Unsendable(SourceFile(directory, next(ordinals)), f"the directory cannot be listed: {error.strerror}")
         return
     prefix = os.path.join(directory, "")  # noqa: PTH118 - see above
     matches = matcher(options.pattern) if options.pattern else None
@@ -185,9 +185,9 @@ def _listing(
         elif stat.S_ISREG(mode):
             yield SourceFile(prefix + name, next(ordinals))
         elif mode:
-            yield Unsendable(prefix + name, _special(mode), next(ordinals))
+            yield Unsendable(SourceFile(prefix + name, next(ordinals)), _special(mode))
         else:
-            yield Unsendable(prefix + name, _why_unreachable(prefix + name), next(ordinals))
+            yield Unsendable(SourceFile(prefix + name, next(ordinals)), _why_unreachable(prefix + name))
 
 
 def _is_passed_over(name: str, matches: Callable[[str], bool] | None, *, resume: bool) -> bool:

@@ -15,7 +15,16 @@ from rich.console import Console
 from rich.text import Text
 
 from asyncstore import __version__
-from asyncstore.model import Lane, LaneState, Outcome, Progress, Result
+from asyncstore.model import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    Attempt,
+    Lane,
+    LaneState,
+    Outcome,
+    Progress,
+    Result,
+    SourceFile,
+)
 from asyncstore.observe.frame import View, frame
 from asyncstore.observe.tally import Rate, Tally
 
@@ -41,14 +50,17 @@ def _path(number: int) -> str:
 
 def _outcome(number: int) -> Outcome:
     if number % 4_100 == 700:  # noqa: PLR2004 - three among all
-        return Outcome(_path(number), Result.FAILED, 0xA700, bytes=_BYTES, attempts=4, association=1)
+        return _attempted(number, Result.FAILED, 0xA700, attempts=4)
     if number == 9_031:  # noqa: PLR2004 - any one
         folder = _path(number).rpartition("/")[0]
-        return Outcome(f"{folder}/DICOMDIR.bak", Result.NOT_SENT, error="not a DICOM file")
+        return Outcome(SourceFile(f"{folder}/DICOMDIR.bak"), Result.NOT_SENT, reason="not a DICOM file")
     status = 0xB000 if number % 1_040 == 1 else 0
-    return Outcome(
-        _path(number), Result.WARNING if status else Result.STORED, status, bytes=_BYTES, attempts=1, association=1
-    )
+    return _attempted(number, Result.WARNING if status else Result.STORED, status)
+
+
+def _attempted(number: int, result: Result, status: int, attempts: int = 1) -> Outcome:
+    attempt = Attempt(1, f"1.2.{number}", EXPLICIT_VR_LITTLE_ENDIAN, 0.02, status)
+    return Outcome(SourceFile(_path(number)), result, attempt=attempt, bytes=_BYTES, attempts=attempts)
 
 
 def _lane(number: int) -> Lane:

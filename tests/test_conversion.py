@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from asyncstore import Result, listed
-from asyncstore.model import Instance
-from asyncstore.prepare.conversion import Order, Settings, convert
+from asyncstore.prepare.conversion import Settings
+from asyncstore.prepare.messages import Order
+from support import values
 from support.differential.conversation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, plain
 from support.oracle import nothing_left_behind, send
 from support.peers.dcmtk import running_storescp
@@ -100,8 +101,8 @@ CONVERTED = ["odd-native-pixels", "odd-text", "odd-two-values", "vr-unknown-long
 def test_odd_files_are_converted_as_dcmconv_converts_them(tmp_path, name, transfer_syntax, option):
     path = CASES / f"{name}.dcm"
     source = read_part10(path)
-    found = Instance(str(path), *source[:3], path.stat().st_size - len(source.data_set), len(source.data_set))
-    [made] = convert([Order(found, transfer_syntax, found.sop_instance_uid)], Settings(str(tmp_path)))
+    found = values.instance(str(path), *source[:3], path.stat().st_size - len(source.data_set), len(source.data_set))
+    [made] = values.converted([Order(found, transfer_syntax, found.sop_instance_uid)], Settings(str(tmp_path)))
     expected = _by_dcmconv(path, option, tmp_path)
     assert len(made.data) % 2 == 0
     assert plain(made.data, transfer_syntax) == plain(expected.data_set, transfer_syntax)
@@ -112,9 +113,9 @@ def test_odd_files_are_converted_as_dcmconv_converts_them(tmp_path, name, transf
 def test_fragments_are_not_converted_nor_are_they_by_dcmconv(tmp_path, name, option):
     path = CASES / f"{name}.dcm"
     source = read_part10(path)
-    found = Instance(str(path), *source[:3], path.stat().st_size - len(source.data_set), len(source.data_set))
+    found = values.instance(str(path), *source[:3], path.stat().st_size - len(source.data_set), len(source.data_set))
     [target] = [uid for uid, of_dcmconv in {**OPTIONS, EXPLICIT_LITTLE: "+te"}.items() if of_dcmconv == option]
-    [made] = convert([Order(found, target, found.sop_instance_uid)], Settings(str(tmp_path)))
+    [made] = values.converted([Order(found, target, found.sop_instance_uid)], Settings(str(tmp_path)))
     assert "its pixel data is encapsulated" in made.reason
     with pytest.raises(subprocess.CalledProcessError):
         _by_dcmconv(path, option, tmp_path)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore import Outcome, Result, Sender, Sink
+from asyncstore import Result, Sender, Sink
 from asyncstore.renaming import BAD, DONE, NotRenamed, Renamer, is_done, without_ending
 from asyncstore.source import WalkOptions, walk
-from support import trees
+from support import trees, values
 from support.commands import asyncstore, running_sink
 from support.oracle import nothing_left_behind
 from support.peers.dcmtk import running_storescp
@@ -23,7 +23,7 @@ HOST = "127.0.0.1"
 
 
 def _outcome(path, result, **fields):
-    return Outcome(str(path), result, **fields)
+    return values.outcome(str(path), result, **fields)
 
 
 def _names(folder):

@@ -31,6 +31,7 @@ from asyncstore import (
 from asyncstore.errors import TimedOut
 from asyncstore.model import Oddity
 from asyncstore.prepare.pool import Pool
+from support import values
 from support.oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
 from support.peers.hostile import (
     Behaviour,
@@ -907,9 +908,9 @@ async def test_who_is_cancelled_while_the_peer_does_not_answer_a_release_leaves_
 
 
 async def test_an_unusual_uid_is_warned_of_once_a_run_and_sent_as_it_is(files, monkeypatch, caplog):
-    async def probe(self, paths, ordinals, *, of_pool=Pool.probe):
+    async def probe(self, files, *, of_pool=Pool.probe):
         unusual = {"sop_instance_uid": "1.2.A", "oddities": int(Oddity.UNUSUAL_UID)}
-        return [found._replace(**unusual) for found in await of_pool(self, paths, ordinals)]
+        return [values.changed(found, **unusual) for found in await of_pool(self, files)]
 
     monkeypatch.setattr(Pool, "probe", probe)
     async with Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from asyncstore.model import SourceFile, Unsendable
 from asyncstore.source import WalkOptions, files_from, walk
-from support import trees
+from support import trees, values
 
 
 def _made(folder, *names):
@@ -194,7 +194,7 @@ def test_a_directory_that_vanishes_meanwhile_is_unsendable(tmp_path):
     (tmp_path / "b/1").unlink()
     (tmp_path / "b").rmdir()
     vanished, after = found
-    assert vanished == Unsendable(str(tmp_path / "b"), "no such file or directory", 2)
+    assert vanished == values.unsendable(str(tmp_path / "b"), "no such file or directory", 2)
     assert after == SourceFile(str(tmp_path / "c/1"), 3)
 
 
@@ -269,7 +269,7 @@ def test_without_recursion_directories_within_are_passed_over(tmp_path):
 def test_directories_are_unsendable_if_they_are_not_wanted(tmp_path):
     _made(tmp_path, "1", "a/1")
     assert list(walk([tmp_path / "a", tmp_path / "1"], WalkOptions(directories=False))) == [
-        Unsendable(str(tmp_path / "a"), "it is a directory", 1),
+        values.unsendable(str(tmp_path / "a"), "it is a directory", 1),
         SourceFile(str(tmp_path / "1"), 2),
     ]
 

@@ -8,11 +8,11 @@ import pytest
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, SourceFile, Unsendable
 from asyncstore.prepare.pool import Pool
-from asyncstore.prepare.probe import probe_file
 from asyncstore.source import WalkOptions
 from asyncstore.surveying import Survey, survey
-from support import trees
+from support import trees, values
 from support.oracle import until
+from support.values import probe_file
 
 pytestmark = pytest.mark.slow
 
@@ -26,15 +26,15 @@ class _Pool:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def probe(self, paths, ordinals):
-        self.batches.append([*paths])
+    async def probe(self, files):
+        self.batches.append([file.path for file in files])
         await self.gate.wait()
-        return [Unsendable(path, "looked into", ordinal) for path, ordinal in zip(paths, ordinals, strict=True)]
+        return [Unsendable(file, "looked into") for file in files]
 
 
 class _BrokenPool(_Pool):
-    async def probe(self, paths, _ordinals):
-        raise PrepareError(f"no process for {len(paths)} files")
+    async def probe(self, files):
+        raise PrepareError(f"no process for {len(files)} files")
 
 
 def _files(folder, count):
@@ -233,7 +233,7 @@ async def test_closing_names_the_files_that_were_not_delivered(tmp_path):
     await asyncio.wait({waiting}, timeout=0.1)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    assert [*(one.path for one in first), *looked.close()] == paths[: looked.found]
+    assert [*(one.path for one in first), *(file.path for file in looked.close())] == paths[: looked.found]
 
 
 async def test_every_file_found_is_named_if_no_process_can_be_run(tmp_path):
@@ -242,7 +242,7 @@ async def test_every_file_found_is_named_if_no_process_can_be_run(tmp_path):
     with pytest.raises(PrepareError):
         await _all(looked)
     assert looked.found > 0
-    assert looked.close() == paths[: looked.found]
+    assert [file.path for file in looked.close()] == paths[: looked.found]
 
 
 async def test_an_error_in_the_callers_paths_is_raised_after_the_files_before_it(tmp_path):
@@ -267,14 +267,10 @@ async def test_options_of_the_walk_are_obeyed(tmp_path):
 # With processes.
 
 
-def test_workers_find_the_ordinal_in_the_last_field_of_every_stage():
-    assert {stage._fields[-1] for stage in (SourceFile, Instance, Unsendable)} == {"ordinal"}
-
-
 async def test_a_survey_finds_the_instances_in_paths():
     files = [str(path) for path in trees.pydicom_test_files()]
     found = [one async for batch in survey(files, workers=1) for one in batch]
-    assert found == [probe_file(path)._replace(ordinal=ordinal) for ordinal, path in enumerate(files, 1)]
+    assert found == [values.changed(probe_file(path), ordinal=ordinal) for ordinal, path in enumerate(files, 1)]
     assert {type(one) for one in found} == {Instance, Unsendable}
 
 
@@ -293,4 +289,4 @@ async def test_a_survey_left_early_leaves_no_process(tmp_path, monkeypatch):
             assert batch
             break
     with pytest.raises(PrepareError):
-        await pools[0].probe([str(tmp_path)])
+        await pools[0].probe([SourceFile(str(tmp_path))])

@@ -134,25 +134,20 @@ class JsonLines:
             self._on_failure(self.failure)
 
 
+_UNKNOWN = None, None, None
+"""The UIDs where no instance was found."""
+
+
 def _outcome_line(outcome: Outcome) -> str:
     """The line of one outcome, in a third of the time of ``json.dumps``: there may be 16 000 a second."""
-    (
-        path,
-        result,
-        status,
-        sop_class,
-        sop_instance,
-        syntax,
-        sent_syntax,
-        size,
-        seconds,
-        attempts,
-        association,
-        error,
-        _,
-    ) = outcome
+    file, result, identity, attempt, size, attempts, error, _ = outcome
+    sop_class, sop_instance, syntax = identity or _UNKNOWN
+    association, status, seconds, sent_syntax = None, None, 0.0, None
+    if attempt is not None:
+        association, sop_instance, sent_syntax, seconds, status = attempt
     return (
-        f'{{"type":"outcome","path":{encode_basestring_ascii(path)},"result":"{result}","status":{_status(status)},'
+        f'{{"type":"outcome","path":{encode_basestring_ascii(file.path)},"result":"{result}",'
+        f'"status":{_status(status)},'
         f'"sop_class_uid":{_common(sop_class)},"sop_instance_uid":{_text(sop_instance)},'
         f'"transfer_syntax_uid":{_common(syntax)},"sent_transfer_syntax_uid":{_common(sent_syntax)},'
         f'"bytes":{size},"seconds":{seconds:.6f},"attempts":{attempts},'

@@ -10,16 +10,18 @@ import mmap
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of
 from asyncstore.prepare.files import FileChanged, opened_unchanged
+from asyncstore.prepare.messages import CONVERTED, CONVERTIBLE, UNSENDABLE
 from asyncstore.prepare.reencode import Changes, NotCompressed, reencode
 from asyncstore.prepare.spool import write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
+    from asyncstore.model import Instance
+    from asyncstore.prepare.messages import Answer, Order
     from asyncstore.prepare.result import Chunk
 
 _IN_MEMORY = 1 << 20
@@ -53,32 +55,16 @@ class Settings(NamedTuple):
     max_inflated: int = MAX_INFLATED
 
 
-class Order(NamedTuple):
-    """An order to convert a data set.
-
-    Attributes:
-        instance: the instance in the file.
-        transfer_syntax_uid: the transfer syntax of the result.
-        sop_instance_uid: the SOP instance UID of the result.
-        values: new values of elements, see :class:`~asyncstore.prepare.reencode.Changes`.
-    """
-
-    instance: Instance
-    transfer_syntax_uid: str
-    sop_instance_uid: str
-    values: Mapping[int, bytes] = {}
-
-
-def convert(orders: Iterable[Order], settings: Settings) -> Iterator[Instance | Unsendable]:
+def convert(orders: Iterable[Order], settings: Settings) -> Iterator[Answer]:
     """Convert data sets, in order; large results lie in files that :func:`asyncstore.prepare.spool.take` opens."""
     return (_converted(order, Changes(order.values, *settings[1:]), settings.folder) for order in orders)
 
 
-def judge(orders: Iterable[Order], settings: Settings) -> Iterator[Instance | Unsendable]:
-    """For each order its instance, without data, or the reason why it cannot be converted."""
+def judge(orders: Iterable[Order], settings: Settings) -> Iterator[Answer]:
+    """Tell whether each data set can be converted, in order."""
     for found, target, *_ in orders:
         reason = obstacle(found, target, settings.max_inflated)
-        yield found._replace(data=None) if reason is None else Unsendable(found.path, reason)
+        yield (CONVERTIBLE,) if reason is None else (UNSENDABLE, reason)
 
 
 def memory_needed(orders: Iterable[Order], settings: Settings) -> int:
@@ -129,23 +115,22 @@ def _has_early_pixel_data(found: Instance, target: Encoding) -> bool:
     return False
 
 
-def _converted(order: Order, changes: Changes, folder: str) -> Instance | Unsendable:
-    found, target, sop_instance_uid, _ = order
+def _converted(order: Order, changes: Changes, folder: str) -> Answer:
+    target = order.transfer_syntax_uid
     try:
-        chunks = _chunks(found, encoding_of(target), changes)
+        chunks = _chunks(order.instance, encoding_of(target), changes)
         length = sum(map(len, chunks))
-        there = Instance(found.path, found.sop_class_uid, sop_instance_uid, target, 0, length)
         if length <= _IN_MEMORY:
-            return there._replace(data=b"".join(chunks))
-        return there._replace(path=_written(chunks, folder))
+            return CONVERTED, None, length, b"".join(chunks)
+        return CONVERTED, _written(chunks, folder), length, None
     except Unconvertible as reason:
-        return Unsendable(found.path, str(reason))
+        return UNSENDABLE, str(reason)
     except MemoryError:
-        return Unsendable(found.path, _NO_MEMORY)
+        return UNSENDABLE, _NO_MEMORY
     except NotCompressed:
         from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - seldom needed
 
-        return Unsendable(found.path, f"the peer takes it in {name_of(target)} only, and {_NEEDS_COMPRESSION}")
+        return UNSENDABLE, f"the peer takes it in {name_of(target)} only, and {_NEEDS_COMPRESSION}"
 
 
 def _chunks(found: Instance, target: Encoding, changes: Changes) -> list[Chunk]:
@@ -164,7 +149,7 @@ def _data_of(found: Instance, most: int | None = None) -> bytes | memoryview:
 
     If another program truncates a mapped file, this process dies (SIGBUS); the next one finds the file changed.
     """
-    descriptor = opened_unchanged(found)
+    descriptor = opened_unchanged(found.payload)
     try:
         if most is None and found.length >= _MAPPED:
             return memoryview(mmap.mmap(descriptor, found.offset + found.length, access=mmap.ACCESS_READ))[

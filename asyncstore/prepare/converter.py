@@ -16,13 +16,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import NoTemporaryFolder
-from asyncstore.model import Instance, Unsendable
+from asyncstore.model import Instance
+from asyncstore.prepare.messages import Order
 from asyncstore.prepare.spool import drop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from asyncstore.prepare.conversion import Order, Settings
+    from asyncstore.model import Unsendable
+    from asyncstore.prepare.conversion import Settings
     from asyncstore.prepare.invention import Invent, Inventor
     from asyncstore.prepare.pool import Pool
 
@@ -84,14 +86,9 @@ class Converter:
         orders = [self._order(instance, transfer_syntax_uid) for instance in instances]
         made = await self._pool.convert(orders, settings)
         try:
-            yield [
-                there._replace(original=order.instance)
-                if isinstance(there, Instance)
-                else there._replace(path=order.instance.path)
-                for order, there in zip(orders, made, strict=True)
-            ]
+            yield made
         finally:
-            drop(made)
+            drop(one.payload.container for one in made if isinstance(one, Instance) and one.payload.data is None)
 
     def _begin(self) -> Settings:
         """Prepare the first conversion."""
@@ -104,8 +101,6 @@ class Converter:
         return self._settings
 
     def _order(self, instance: Instance, transfer_syntax_uid: str) -> Order:
-        from asyncstore.prepare.conversion import Order  # noqa: PLC0415 - rule 5
-
         if self._inventor is None:
             return Order(instance, transfer_syntax_uid, instance.sop_instance_uid)
         place = instance.ordinal - bisect_left(self._passed_over, instance.ordinal)

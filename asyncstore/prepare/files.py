@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncstore.model import FileVersion, Instance
+    from asyncstore.model import FileVersion, Payload
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NOT_NOW = (errno.EAGAIN, errno.EMFILE, errno.ENFILE)
@@ -60,20 +60,20 @@ def opened(path: str) -> int:
     return os.open(path, _FLAGS)
 
 
-def opened_unchanged(instance: Instance, open_file: Callable[[str], int] = opened) -> int:
-    """Open an instance's file and check that it has not changed since the probe; returns a descriptor.
+def opened_unchanged(payload: Payload, open_file: Callable[[str], int] = opened) -> int:
+    """Open a container and check that it has not changed since the probe; returns a descriptor.
 
     Args:
-        instance: an instance whose data set lies in a file.
+        payload: a data set in a file.
         open_file: opens it.
 
     Raises:
         OSError: it cannot be opened.
         FileChanged: it is another file now, or was changed.
     """
-    descriptor = open_file(instance.path)
+    descriptor = open_file(payload.container)
     try:
-        _compare(instance, os.fstat(descriptor))
+        _compare(payload, os.fstat(descriptor))
     except BaseException:
         os.close(descriptor)
         raise
@@ -91,9 +91,9 @@ def version_of(status: os.stat_result) -> FileVersion:
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _compare(instance: Instance, status: os.stat_result) -> None:
-    if status.st_size != instance.offset + instance.length:
+def _compare(payload: Payload, status: os.stat_result) -> None:
+    if status.st_size != payload.offset + payload.length:
         raise FileChanged(SIZE_CHANGED)
-    version = instance.version
+    version = payload.version
     if version is not None and version != version_of(status):
         raise FileChanged(_CHANGED if version[:2] == (status.st_dev, status.st_ino) else _EXCHANGED)

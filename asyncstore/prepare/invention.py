@@ -44,7 +44,7 @@ class Invent(NamedTuple):
     studies: int = 25
 
 
-class Identity(NamedTuple):
+class Invented(NamedTuple):
     """An invented identity."""
 
     sop_instance_uid: str
@@ -62,7 +62,7 @@ class Inventor:
         self._seed = uuid4()
         self._begun = int(time.time())
 
-    def identity(self, place: int) -> Identity:
+    def identity(self, place: int) -> Invented:
         """The instance in this place among the instances, from 1."""
         count = place - 1
         series_count, instance = divmod(count, self._invent.instances)
@@ -80,7 +80,7 @@ class Inventor:
             _SOP_INSTANCE_UID: uid,
             _INSTANCE_NUMBER: _text(instance),
         }
-        return Identity(uid.rstrip(b"\0").decode("ascii"), values)
+        return Invented(uid.rstrip(b"\0").decode("ascii"), values)
 
     def _uid(self, kind: str, number: int) -> bytes:
         """A UID from a UUID (PS3.5 B.2), which depends on the run, the kind and the number."""

@@ -23,8 +23,6 @@ from asyncstore.model import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
-    Instance,
-    Unsendable,
 )
 from asyncstore.prepare.completeness import NO_DATA_SET
 from asyncstore.prepare.elements import (
@@ -42,6 +40,7 @@ from asyncstore.prepare.elements import (
     layout_of,
 )
 from asyncstore.prepare.file_format import FileFormat
+from asyncstore.prepare.messages import Unfit
 
 if TYPE_CHECKING:
     from asyncstore.prepare.elements import Layout
@@ -76,21 +75,27 @@ _NO_TRANSFER_SYNTAX = "its file meta information names no transfer syntax, and i
 _NOT_BARE = "it has file meta information, and only bare data sets are asked for"
 
 
-def probe_unusual(
-    path: str, file: BinaryIO, size: int, file_format: FileFormat = FileFormat.ANY
-) -> Instance | Unsendable:
-    """Probe a file that the fast probe did not understand, or did not see. It is open at its beginning."""
+def probe_unusual(file: BinaryIO, size: int, file_format: FileFormat = FileFormat.ANY) -> tuple[str, str, str, int]:
+    """Probe a file that the fast probe did not understand, or did not see. It is open at its beginning.
+
+    Returns the three UIDs and the offset of the data set.
+
+    Raises:
+        Unfit: it holds no instance, or none that is wanted.
+    """
     head = file.read(_META_LIMIT)
     start = _PREAMBLE + len(_PREFIX) if head[_PREAMBLE:].startswith(_PREFIX) else 0
     meta = _lenient_meta(head, start)
     if meta is None:
-        return Unsendable(path, "it is cut off within its file meta information")
+        raise Unfit("it is cut off within its file meta information")
     uids, offset = meta
     if 0 < offset == size:
-        return Unsendable(path, NO_DATA_SET)
-    found = _after_meta(path, head, size, uids, offset) if offset > start else _bare(path, head, size, offset)
+        raise Unfit(NO_DATA_SET)
+    found = _after_meta(head, size, uids, offset) if offset > start else _bare(head, size, offset)
     refusal = _refusal(file_format, has_meta=offset > 0, names_syntax="transfer_syntax" in uids)
-    return Unsendable(path, refusal) if refusal and isinstance(found, Instance) else found
+    if refusal:
+        raise Unfit(refusal)
+    return *found, offset
 
 
 def _refusal(file_format: FileFormat, *, has_meta: bool, names_syntax: bool) -> str | None:
@@ -102,36 +107,35 @@ def _refusal(file_format: FileFormat, *, has_meta: bool, names_syntax: bool) -> 
     return None
 
 
-def _after_meta(path: str, head: bytes, size: int, uids: dict[str, str], offset: int) -> Instance | Unsendable:
-    """Probe the data set behind file meta information with these UIDs."""
+def _after_meta(head: bytes, size: int, uids: dict[str, str], offset: int) -> tuple[str, str, str]:
+    """The UIDs of the data set behind file meta information with these UIDs."""
     group, recognised = _recognised(head[offset:], size - offset)
     looks_like_data_set = group == _FIRST_GROUP and recognised is not None
     transfer_syntax = uids.get("transfer_syntax") or recognised
     if transfer_syntax is None or not (looks_like_data_set or transfer_syntax in DEFLATED):
-        return Unsendable(path, "nothing after its file meta information looks like a data set")
+        raise Unfit("nothing after its file meta information looks like a data set")
     reason = contradiction(head[offset:], size - offset, transfer_syntax)
     if reason is not None:
-        return Unsendable(path, reason)
+        raise Unfit(reason)
     is_deflated = transfer_syntax in DEFLATED
     in_data_set = None if is_deflated else uids_in_data_set(head[offset:], transfer_syntax)
     sop_class, sop_instance = in_data_set or (uids.get("sop_class"), uids.get("sop_instance"))
     if sop_class and sop_instance:
-        return Instance(path, sop_class, sop_instance, transfer_syntax, offset, size - offset)
+        return sop_class, sop_instance, transfer_syntax
     if is_deflated:
-        return Unsendable(path, "its file meta information names no SOP instance")
-    return Unsendable(path, "it holds no SOP class UID and SOP instance UID")
+        raise Unfit("its file meta information names no SOP instance")
+    raise Unfit("it holds no SOP class UID and SOP instance UID")
 
 
-def _bare(path: str, head: bytes, size: int, offset: int) -> Instance | Unsendable:
-    """Probe a file without file meta information (rule 2); it may still have a preamble and a prefix."""
+def _bare(head: bytes, size: int, offset: int) -> tuple[str, str, str]:
+    """The UIDs of a file without file meta information (rule 2); it may still have a preamble and a prefix."""
     group, transfer_syntax = _recognised(head[offset:], size - offset)
     if transfer_syntax is None:
-        return Unsendable(path, _IMPLICIT_BIG if group == _FIRST_GROUP else _NOT_DICOM)
+        raise Unfit(_IMPLICIT_BIG if group == _FIRST_GROUP else _NOT_DICOM)
     in_data_set = uids_in_data_set(head[offset:], transfer_syntax)
     if in_data_set is None:
-        lacking = "it holds no SOP class UID and SOP instance UID" if group == _FIRST_GROUP else _NOT_DICOM
-        return Unsendable(path, lacking)
-    return Instance(path, *in_data_set, transfer_syntax, offset, size - offset)
+        raise Unfit("it holds no SOP class UID and SOP instance UID" if group == _FIRST_GROUP else _NOT_DICOM)
+    return *in_data_set, transfer_syntax
 
 
 def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:

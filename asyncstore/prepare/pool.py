@@ -18,23 +18,24 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 import anyio.to_thread
 
 from asyncstore.errors import PrepareError
-from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.file_format import FileFormat
+from asyncstore.prepare.messages import UNSENDABLE, containers, converted, found, reason_in
 from asyncstore.prepare.process import Worker, WorkerDied, WorkerSilent, take
 from asyncstore.prepare.spool import drop
 from asyncstore.prepare.worker import CONVERT, JUDGE, PROBE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from asyncstore.prepare.conversion import Order, Settings
+    from asyncstore.model import Instance, SourceFile, Unsendable
+    from asyncstore.prepare.conversion import Settings
+    from asyncstore.prepare.messages import Answer, Order
 
 _STILLBORN_LIMIT = 3
 """If so many workers in a row die before they say hello, the machine cannot run them, and no file is to blame."""
@@ -92,66 +93,64 @@ class Pool:
         self._starting = threading.Lock()
         self._is_closed = False
 
-    async def probe(self, paths: Sequence[str], ordinals: Iterable[int] = repeat(0)) -> list[Instance | Unsendable]:
-        """Probe each file, in order; the results have these ordinals.
+    async def probe(self, files: Sequence[SourceFile]) -> list[Instance | Unsendable]:
+        """Probe each file, in order.
 
         Raises:
             PrepareError: worker processes cannot be run.
         """
-        return await self._do_all(_Work(PROBE, "looking into it"), paths, [*zip(paths, ordinals, strict=False)])
+        return found(files, await self._do_all(_Work(PROBE, "looking into it"), [file.path for file in files]))
 
     async def convert(self, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
         """Convert each data set, in order; see :func:`asyncstore.prepare.conversion.convert`.
 
-        Large results lie in files: pass the results to :func:`asyncstore.prepare.spool.drop` after reading them.
+        Large results lie in files: pass their containers to :func:`asyncstore.prepare.spool.drop` after reading them.
 
         Raises:
             PrepareError: worker processes cannot be run.
         """
-        return await self._convert(_Work(CONVERT, "converting it"), orders, settings)
+        return converted(orders, await self._convert(_Work(CONVERT, "converting it"), orders, settings))
 
-    async def judge(self, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
-        """Tell whether each data set can be converted, in order; see :func:`asyncstore.prepare.conversion.judge`.
+    async def judge(self, orders: list[Order], settings: Settings) -> list[str | None]:
+        """Why each data set cannot be converted, ``None`` if it can; see :func:`asyncstore.prepare.conversion.judge`.
 
         Raises:
             PrepareError: worker processes cannot be run.
         """
-        return await self._convert(_Work(JUDGE, "looking into it"), orders, settings)
+        answers = await self._convert(_Work(JUDGE, "looking into it"), orders, settings)
+        return [reason_in(answer) for answer in answers]
 
-    async def _convert(self, work: _Work, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
-        paths = [order.instance.path for order in orders]
+    async def _convert(self, work: _Work, orders: list[Order], settings: Settings) -> list[Answer]:
         largest = max((order.instance.length for order in orders), default=0)
-        tasks = [(tuple(order.instance), *order[1:]) for order in orders]  # as marshal takes it
-        return await self._do_all(work._replace(settings=(tuple(settings),), bytes=largest), paths, tasks)
+        tasks = [(tuple(order.instance.identity), tuple(order.instance.payload), *order[1:]) for order in orders]
+        return await self._do_all(work._replace(settings=(tuple(settings),), bytes=largest), tasks)
 
-    async def _do_all(self, work: _Work, paths: Sequence[str], tasks: list[Any]) -> list[Instance | Unsendable]:
-        """The results of ``tasks``, which concern the files at ``paths``."""
-        found: list[Instance | Unsendable] = []
+    async def _do_all(self, work: _Work, tasks: Sequence[Any]) -> list[Answer]:
+        """The answers to ``tasks``, of which each concerns one file."""
+        answers: list[Answer] = []
         try:
             try:
-                await self._do(work, tasks, found)
+                await self._do(work, tasks, answers)
             except (WorkerDied, WorkerSilent):
-                for path, task in zip(paths[len(found) :], tasks[len(found) :], strict=True):
-                    await self._do_alone(work, path, task, found)
+                for task in tasks[len(answers) :]:
+                    await self._do_alone(work, task, answers)
         except BaseException:
-            if work.kind == CONVERT:
-                drop(found)
+            drop(containers(answers))
             raise
-        return found
+        return answers
 
-    async def _do_alone(self, work: _Work, path: str, task: Any, found: list[Instance | Unsendable]) -> None:  # noqa: ANN401 - what marshal knows
-        ordinal = task[1] if work.kind == PROBE else 0
+    async def _do_alone(self, work: _Work, task: Any, answers: list[Answer]) -> None:  # noqa: ANN401 - what marshal knows
         try:
             with contextlib.suppress(WorkerDied):
-                return await self._do(work, [task], found)
-            return await self._do(work, [task], found)
+                return await self._do(work, [task], answers)
+            return await self._do(work, [task], answers)
         except WorkerDied as end:
-            found.append(Unsendable(path, f"{work.words} killed a worker process, twice ({end})", ordinal))
+            answers.append((UNSENDABLE, f"{work.words} killed a worker process, twice ({end})"))
         except WorkerSilent as end:
             reason = f"{work.words} took more than {end}, and its worker process was ended"
-            found.append(Unsendable(path, reason, ordinal))
+            answers.append((UNSENDABLE, reason))
 
-    async def _do(self, work: _Work, tasks: list[Any], found: list[Instance | Unsendable]) -> None:
+    async def _do(self, work: _Work, tasks: Sequence[Any], answers: list[Answer]) -> None:
         async with self._places:
             while not self._idle:
                 if self._is_closed:
@@ -160,7 +159,7 @@ class Pool:
             worker = self._idle.pop()
             try:
                 seconds = self._silent_seconds + work.bytes / _BYTES_PER_SECOND
-                await worker.do([work.kind, tasks, *work.settings], found, seconds)
+                await worker.do([work.kind, tasks, *work.settings], answers, seconds)
             except BaseException:
                 self._all.discard(worker)
                 worker.end()

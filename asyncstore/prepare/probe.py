@@ -9,8 +9,7 @@ Rules:
    encoding than file meta information says, it is not sent: no SCP could read it.
 4. An incomplete data set is not sent (:mod:`asyncstore.prepare.completeness`).
 5. The instance carries the version of its file, so that later reads can check it, or the whole data set.
-6. A file never makes it raise: the result is an :class:`~asyncstore.model.Instance` or an
-   :class:`~asyncstore.model.Unsendable`.
+6. A file never makes it raise: the result is an answer (:mod:`asyncstore.prepare.messages`).
 """
 
 from __future__ import annotations
@@ -22,14 +21,17 @@ from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.model import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Instance, Oddity, Unsendable
+from asyncstore.model import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Oddity
 from asyncstore.prepare.completeness import NO_DATA_SET, judge
 from asyncstore.prepare.elements import DEFLATED, LONG_VRS, UID_PADDING
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.files import opened, version_of
+from asyncstore.prepare.messages import INSTANCE, UNSENDABLE, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from asyncstore.prepare.messages import Answer
 
 _HEAD = 8192
 """Bytes read: file meta information takes some 350, and two pages cost hardly more. If the file ends within them, its
@@ -96,34 +98,45 @@ _alike: list[_Alike] = []
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 
-def probe_file(path: str, file_format: FileFormat = FileFormat.ANY) -> Instance | Unsendable:
-    """Probe one file."""
+def probe_file(path: str, file_format: FileFormat = FileFormat.ANY) -> Answer:
+    """Probe one file; answers with an instance, or why there is none to be sent."""
     try:
         descriptor = opened(path)
     except (OSError, ValueError) as error:
-        return Unsendable(path, f"cannot be opened: {error.strerror if isinstance(error, OSError) else error}")
+        return UNSENDABLE, f"cannot be opened: {error.strerror if isinstance(error, OSError) else error}"
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return Unsendable(path, "not a regular file")
-        head = os.read(descriptor, _HEAD)
-        meta = read_meta(head)
-        if meta is None or file_format is FileFormat.BARE:
-            found = _unusual(path, descriptor, status, file_format)
-        else:
-            offset = meta[3]
-            length = status.st_size - offset
-            if len(head) == status.st_size:
-                found = Instance(path, *meta, length, head[offset:])
-            else:
-                found = Instance(path, *meta, length, None, version_of(status))
-            if not _are_in_data_set(head, *meta):
-                found = _as_data_set_says(found, head)
-        return _judged(found, descriptor, head) if isinstance(found, Instance) else found
+        return _answer(descriptor, file_format)
+    except Unfit as reason:
+        return UNSENDABLE, str(reason)
     except OSError as error:
-        return Unsendable(path, f"cannot be read: {error.strerror}")
+        return UNSENDABLE, f"cannot be read: {error.strerror}"
     finally:
         os.close(descriptor)
+
+
+def _answer(descriptor: int, file_format: FileFormat) -> Answer:
+    """The instance in an open file.
+
+    Raises:
+        Unfit: it holds none that can be sent.
+        OSError: it cannot be read.
+    """
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise Unfit("not a regular file")
+    size = status.st_size
+    head = os.read(descriptor, _HEAD)
+    meta = read_meta(head)
+    is_usual = meta is not None and file_format is not FileFormat.BARE
+    if meta is None or not is_usual:
+        meta = _unusual(descriptor, size, file_format)
+    elif not _are_in_data_set(head, *meta):
+        meta = _as_data_set_says(head, size, *meta)
+    oddities = _judged(descriptor, size, head, meta)
+    offset = meta[3]
+    if is_usual and len(head) == size:
+        return INSTANCE, *meta, size - offset, None, head[offset:], oddities
+    return INSTANCE, *meta, size - offset, version_of(status), None, oddities
 
 
 def read_meta(head: bytes) -> tuple[str, str, str, int] | None:
@@ -212,25 +225,25 @@ def _are_in_data_set(head: bytes, sop_class_uid: str, sop_instance_uid: str, tra
     return head.find(template % (len(sop_class), sop_class, len(sop_instance), sop_instance), at) >= 0
 
 
-def _judged(found: Instance, descriptor: int, head: bytes) -> Instance | Unsendable:
-    """The instance with its oddities, or why no peer could store it."""
-    path, sop_class_uid, sop_instance_uid, transfer_syntax_uid, offset, length, *_ = found
+def _judged(descriptor: int, size: int, head: bytes, meta: tuple[str, str, str, int]) -> int:
+    """The oddities of an instance.
+
+    Raises:
+        Unfit: no peer could store it.
+    """
+    sop_class_uid, sop_instance_uid, transfer_syntax_uid, offset = meta
     oddities = 0
     if not (_is_usual(sop_class_uid) and _UID.fullmatch(sop_instance_uid) and _is_usual(transfer_syntax_uid)):
-        reason = _why_no_uid(found)
-        if reason:
-            return Unsendable(path, reason)
+        _check_uids(sop_class_uid, sop_instance_uid, transfer_syntax_uid)
         oddities = int(Oddity.UNUSUAL_UID)
     if sop_class_uid == _MEDIA_STORAGE_DIRECTORY:
-        return Unsendable(path, "a DICOMDIR: it describes files, and is not stored itself")
-    if length <= 0:
-        return Unsendable(path, NO_DATA_SET)
-    reason, has_odd_values = judge(descriptor, offset + length, head, offset, transfer_syntax_uid)
+        raise Unfit("a DICOMDIR: it describes files, and is not stored itself")
+    if size <= offset:
+        raise Unfit(NO_DATA_SET)
+    reason, has_odd_values = judge(descriptor, size, head, offset, transfer_syntax_uid)
     if reason:
-        return Unsendable(path, reason)
-    if has_odd_values:
-        oddities |= int(Oddity.ODD_VALUES)
-    return found._replace(oddities=oddities) if oddities else found
+        raise Unfit(reason)
+    return oddities | int(Oddity.ODD_VALUES) if has_odd_values else oddities
 
 
 @lru_cache(1024)
@@ -239,36 +252,49 @@ def _is_usual(uid: str) -> bool:
     return _UID.fullmatch(uid) is not None
 
 
-def _why_no_uid(found: Instance) -> str | None:
-    """Why no SCP would accept a UID of this instance; ``None`` if its UIDs are only unusual."""
-    for name, uid in (("SOP class UID", found.sop_class_uid), ("SOP instance UID", found.sop_instance_uid)):
+def _check_uids(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> None:
+    """See that the UIDs are only unusual.
+
+    Raises:
+        Unfit: no SCP would accept one of them.
+    """
+    for name, uid in (("SOP class UID", sop_class_uid), ("SOP instance UID", sop_instance_uid)):
         if len(uid) > _LONGEST_UID:
-            return f"its {name} has {len(uid)} characters: no more than {_LONGEST_UID} are allowed"
+            raise Unfit(f"its {name} has {len(uid)} characters: no more than {_LONGEST_UID} are allowed")
         if not re.fullmatch(_PRINTABLE, uid):
-            return f"its {name} holds characters that cannot be printed: {uid!a}"
+            raise Unfit(f"its {name} holds characters that cannot be printed: {uid!a}")
         if _SEPARATOR.search(uid):
-            return f"its {name} holds a slash or a backslash, which no UID may: {uid}"
-    uid = found.transfer_syntax_uid
-    return None if _UID.fullmatch(uid) else f"its transfer syntax UID is none: {uid[:_LONGEST_UID]!a}"
+            raise Unfit(f"its {name} holds a slash or a backslash, which no UID may: {uid}")
+    if not _UID.fullmatch(transfer_syntax_uid):
+        raise Unfit(f"its transfer syntax UID is none: {transfer_syntax_uid[:_LONGEST_UID]!a}")
 
 
-def _as_data_set_says(found: Instance, head: bytes) -> Instance | Unsendable:
-    """The instance with the UIDs of its data set, if it has any."""
+def _as_data_set_says(
+    head: bytes, size: int, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, offset: int
+) -> tuple[str, str, str, int]:
+    """The same with the UIDs of the data set, if it has any.
+
+    Raises:
+        Unfit: the data set contradicts its transfer syntax.
+    """
     from asyncstore.prepare.lenient_probe import contradiction, uids_in_data_set  # noqa: PLC0415 - few files need it
 
-    data_set = head[found.offset :]
-    reason = contradiction(data_set, found.length, found.transfer_syntax_uid)
+    data_set = head[offset:]
+    reason = contradiction(data_set, size - offset, transfer_syntax_uid)
     if reason is not None:
-        return Unsendable(found.path, reason)
-    uids = uids_in_data_set(data_set, found.transfer_syntax_uid)
-    return found if uids is None else found._replace(sop_class_uid=uids[0], sop_instance_uid=uids[1])
+        raise Unfit(reason)
+    uids = uids_in_data_set(data_set, transfer_syntax_uid) or (sop_class_uid, sop_instance_uid)
+    return *uids, transfer_syntax_uid, offset
 
 
-def _unusual(path: str, descriptor: int, status: os.stat_result, file_format: FileFormat) -> Instance | Unsendable:
-    """Probe an unusual file."""
+def _unusual(descriptor: int, size: int, file_format: FileFormat) -> tuple[str, str, str, int]:
+    """Probe an unusual file.
+
+    Raises:
+        Unfit: it holds no instance, or none that is wanted.
+    """
     from asyncstore.prepare.lenient_probe import probe_unusual  # noqa: PLC0415 - few files are unusual
 
     with open(descriptor, "rb", closefd=False) as file:
         file.seek(0)
-        found = probe_unusual(path, file, status.st_size, file_format)
-    return found._replace(version=version_of(status)) if isinstance(found, Instance) else found
+        return probe_unusual(file, size, file_format)

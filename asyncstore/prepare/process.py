@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncstore.errors import PrepareError
 from asyncstore.isolated import isolated
-from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.spool import is_spooled
+from asyncstore.prepare.messages import CONVERTED, UNSENDABLE
 from asyncstore.prepare.spool import take as take_spooled
 from asyncstore.prepare.worker import CONVERT, HELLO, PART, read_message, write_message
 from asyncstore.waiting import WaitingThread
@@ -26,13 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from asyncstore.prepare.file_format import FileFormat
+    from asyncstore.prepare.messages import Answer
 
 _OUR_VARIABLES = "ASYNCSTORE_"
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 """numpy, which pydicom imports, reserves memory for a thread on each core; workers do not compute with it."""
-
-_INSTANCE_FIELDS = len(Instance._fields)
-
 
 _KILLED_SECONDS = 1.0
 """How long the thread may take to notice that its process was killed; usually a millisecond."""
@@ -81,12 +78,12 @@ class Worker:
         with self._exchange:
             return self._process.stdout is not None and self._process.stdout.read(len(HELLO)) == HELLO
 
-    async def do(self, order: list[Any], found: list[Instance | Unsendable], seconds: float) -> None:
+    async def do(self, order: list[Any], answers: list[Answer], seconds: float) -> None:
         """Carry out an order. A caller that is cancelled must call :meth:`end`.
 
         Args:
             order: the order.
-            found: the answers are appended to it, those before an error too.
+            answers: the answers are appended to it, those before an error too.
             seconds: how long the process may be silent.
 
         Raises:
@@ -101,19 +98,19 @@ class Worker:
                     with suppress(RuntimeError):  # the timeout has already expired
                         limit.reschedule(loop.time() + seconds)
 
-                await self._thread.call(self._do, order, found, lambda: loop.call_soon_threadsafe(is_alive))
+                await self._thread.call(self._do, order, answers, lambda: loop.call_soon_threadsafe(is_alive))
         except TimeoutError as error:
             raise WorkerSilent(f"{seconds:.0f} seconds") from error
 
-    def _do(self, order: list[Any], found: list[Instance | Unsendable], on_part: Callable[[], object]) -> None:
+    def _do(self, order: list[Any], answers: list[Answer], on_part: Callable[[], object]) -> None:
         with self._exchange:
             try:
-                self._answer(order, found, on_part)
+                self._answer(order, answers, on_part)
             finally:
                 if self._is_ended:
                     self._clean_up()
 
-    def _answer(self, order: list[Any], found: list[Instance | Unsendable], on_part: Callable[[], object]) -> None:
+    def _answer(self, order: list[Any], answers: list[Answer], on_part: Callable[[], object]) -> None:
         if self._process.stdin is None or self._process.stdout is None:
             raise WorkerDied("no pipes")
         try:
@@ -121,12 +118,7 @@ class Worker:
             kind = PART
             while kind == PART:
                 kind, part = read_message(self._process.stdout)
-                made = [
-                    Instance._make(item) if len(item) == _INSTANCE_FIELDS else Unsendable._make(item) for item in part
-                ]
-                if order[0] == CONVERT:
-                    made = [take_spooled(one) if is_spooled(one) else one for one in made]
-                found += made
+                answers += map(_taken, part) if order[0] == CONVERT else part
                 on_part()
         except (OSError, EOFError, ValueError) as error:
             raise WorkerDied(self._exit_reason()) from error
@@ -163,6 +155,16 @@ class Worker:
                     continue
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_DYING_SECONDS)
+
+
+def _taken(answer: Answer) -> Answer:
+    """The answer about a conversion; if the data set lies in a file, this process has it open."""
+    if answer[0] != CONVERTED or answer[1] is None:
+        return answer
+    try:
+        return CONVERTED, take_spooled(answer[1]), *answer[2:]
+    except OSError as error:
+        return UNSENDABLE, f"its converted data set cannot be opened: {error.strerror}"
 
 
 def _environment() -> dict[str, str]:

@@ -199,20 +199,20 @@ def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt
     if wanted < len(data):
         data[wanted:] = bytes(len(data) - wanted)
     try:
-        descriptor = opened_unchanged(instance, _open if read_at is _read_cached else opened)
+        descriptor = opened_unchanged(instance.payload, _open if read_at is _read_cached else opened)
     except OSError as error:
-        return Unsendable(instance.path, f"cannot be opened any more: {error.strerror}")
+        return Unsendable(instance.file, f"cannot be opened any more: {error.strerror}")
     except FileChanged as change:
-        return Unsendable(instance.path, str(change))
+        return Unsendable(instance.file, str(change))
     try:
         done = 0
         while done < wanted:
             read = read_at(descriptor, data[done:wanted], instance.offset + start + done)
             if not read:
-                return Unsendable(instance.path, "it was cut short while it was read")
+                return Unsendable(instance.file, "it was cut short while it was read")
             done += read
     except OSError as error:
-        return Unsendable(instance.path, f"cannot be read: {error.strerror}")
+        return Unsendable(instance.file, f"cannot be read: {error.strerror}")
     finally:
         os.close(descriptor)
     return None

@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
-from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.files import opened
 
 if TYPE_CHECKING:
@@ -70,26 +69,20 @@ def close_written() -> None:
         os.close(_held.pop())
 
 
-def take(made: Instance) -> Instance | Unsendable:
-    """Open a file that a worker wrote; returns the instance with a path of this process, or why it cannot be opened."""
-    if not _IS_NAMELESS:
-        return made
-    try:
-        return made._replace(path=f"{_OURS}/{opened(made.path)}")
-    except OSError as error:
-        return Unsendable(made.path, f"its converted data set cannot be opened: {error.strerror}")
+def take(path: str) -> str:
+    """Open a file that a worker wrote; returns a path of this process.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    return f"{_OURS}/{opened(path)}" if _IS_NAMELESS else path
 
 
-def drop(made: Iterable[Instance | Unsendable]) -> None:
-    """Close, or remove, the files of conversions that nobody will read any more."""
-    for path in (one.path for one in made if is_spooled(one)):
+def drop(paths: Iterable[str]) -> None:
+    """Close, or remove, files that nobody will read any more."""
+    for path in paths:
         with suppress(OSError):  # the file is gone already
             if _IS_NAMELESS:
                 os.close(int(path.rpartition("/")[2]))
             else:
                 os.unlink(path)  # noqa: PTH108 - as above
-
-
-def is_spooled(made: Instance | Unsendable) -> TypeGuard[Instance]:
-    """Whether this result of a conversion lies in a file of this module."""
-    return isinstance(made, Instance) and made.data is None

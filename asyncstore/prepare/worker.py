@@ -16,12 +16,15 @@ from struct import Struct
 from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any
 
-from asyncstore.model import Instance, Unsendable
+from asyncstore.model import Identity, Instance, Payload, SourceFile
 from asyncstore.prepare.file_format import FileFormat
+from asyncstore.prepare.messages import Order
 from asyncstore.prepare.probe import probe_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from asyncstore.prepare.messages import Answer
 
 _LENGTH = Struct("<I")
 
@@ -31,16 +34,19 @@ HELLO = b"."
 PROBE = "probe"
 CONVERT = "convert"
 JUDGE = "judge"
-"""The first word of an order. Paths and ordinals of files follow, or the arguments of
-:func:`~asyncstore.prepare.conversion.convert` or :func:`~asyncstore.prepare.conversion.judge` as plain tuples."""
+"""The tag of an order. Paths of files follow, or the arguments of :func:`~asyncstore.prepare.conversion.convert` or
+:func:`~asyncstore.prepare.conversion.judge` as plain tuples."""
 
 PART = "part"
 DONE = "done"
-"""The first word of an answer: part of the batch, or the rest of it."""
+"""The tag of a message of answers (:mod:`asyncstore.prepare.messages`): part of the batch, or the rest of it."""
 
 PART_SECONDS = 5.0
 """After so many seconds a worker answers the finished part of a batch. This shows that it lives, and the part is not
 repeated if the rest hangs. Nearly every batch is done sooner."""
+
+FILES_A_LOOK = 8
+"""Files to probe between two looks at the clock. Conversions look after each one: they may take seconds."""
 
 _PARENT_SECONDS = 1.0
 """Seconds between two checks that the parent lives."""
@@ -105,11 +111,11 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def _answer(responses: IO[bytes], found: Iterable[tuple[Any, ...]]) -> None:
-    part: list[tuple[Any, ...]] = []
+def _answer(responses: IO[bytes], answers: Iterable[list[Answer]]) -> None:
+    part: list[Answer] = []
     due = monotonic() + PART_SECONDS
-    for one in found:
-        part.append(one)
+    for some in answers:
+        part += some
         if monotonic() > due:
             write_message(responses, [PART, part])
             part, due = [], monotonic() + PART_SECONDS
@@ -130,20 +136,25 @@ class _Worker:
         """Bytes that data sets may take under the current limit; -1: there is no limit yet."""
         self._limit_memory(0)
 
-    def do(self, kind: str, *arguments: Any) -> Iterable[tuple[Any, ...]]:  # noqa: ANN401 - what marshal knows
-        """Carry out an order; yields an instance or an unsendable file for each, as plain tuples."""
+    def do(self, kind: str, *arguments: Any) -> Iterator[list[Answer]]:  # noqa: ANN401 - what marshal knows
+        """Carry out an order; yields the answers for some files at a time."""
         if kind == PROBE:
-            file_format = self._file_format
-            return ((*probe_file(path, file_format)[:-1], ordinal) for path, ordinal in arguments[0])
-        return map(tuple, self._conversions(kind, *arguments))
+            return self._probed(*arguments)
+        return ([answer] for answer in self._conversions(kind, *arguments))
 
-    def _conversions(
-        self, kind: str, orders: list[tuple[Any, ...]], settings: tuple[Any, ...]
-    ) -> Iterable[Instance | Unsendable]:
+    def _probed(self, paths: list[str]) -> Iterator[list[Answer]]:
+        file_format = self._file_format
+        for start in range(0, len(paths), FILES_A_LOOK):
+            yield [probe_file(path, file_format) for path in paths[start : start + FILES_A_LOOK]]
+
+    def _conversions(self, kind: str, orders: list[tuple[Any, ...]], settings: tuple[Any, ...]) -> Iterable[Answer]:
         from asyncstore.prepare import conversion, spool  # noqa: PLC0415 - most workers never need it
 
         spool.close_written()
-        ordered = [conversion.Order(Instance._make(found), *rest) for found, *rest in orders]
+        ordered = [
+            Order(Instance(SourceFile(payload[0]), Identity._make(identity), Payload._make(payload)), *rest)
+            for identity, payload, *rest in orders
+        ]
         wanted = conversion.Settings._make(settings)
         self._limit_memory(conversion.memory_needed(ordered, wanted))
         return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted)

@@ -218,11 +218,11 @@ class Requests:
             item = self._queue[0]
             if not isinstance(item, Instance):
                 taken = self._take_piece(item, buffers, spent, finished)
-            elif is_loaded and item.data is None:
+            elif is_loaded and item.payload.data is None:
                 break  # the memory that data sets are loaded into holds one that has not left
             else:
                 taken = self._take_whole(item, buffers)
-                is_loaded |= item.data is None
+                is_loaded |= item.payload.data is None
             if taken is None:
                 break
             payload += taken
@@ -230,9 +230,10 @@ class Requests:
 
     def _take_whole(self, instance: Instance, buffers: list[pdu.Octets]) -> int | None:
         """Begin and end the store of an instance; its bytes, ``None`` if it must come in pieces."""
-        if instance.length > self._most_at_once:
+        payload = instance.payload
+        if payload.length > self._most_at_once:
             return None
-        data = instance.data if instance.data is not None else self._load(instance)
+        data = payload.data if payload.data is not None else self._load(instance)
         if data is None:
             return None
         self._queue.popleft()
@@ -350,8 +351,9 @@ class Requests:
         if len(data) & 1:  # deflated (PS3.5 A.5)
             data = bytes(data) + b"\0"
         size = len(data)
-        context_id = self._contexts[instance.sop_class_uid, instance.transfer_syntax_uid]
-        key = context_id, len(instance.sop_instance_uid)
+        sop_class_uid, sop_instance_uid, transfer_syntax_uid = instance.identity
+        context_id = self._contexts[sop_class_uid, transfer_syntax_uid]
+        key = context_id, len(sop_instance_uid)
         head = self._heads[key] if key in self._heads else self._head(key, instance)
         if head is None:
             buffers += self._begin_store(instance)
@@ -360,7 +362,7 @@ class Requests:
             self._sending = None
         else:
             exchange = self._begin(instance, context_id)
-            request = head.pdu(exchange.message_id, instance.sop_instance_uid)
+            request = head.pdu(exchange.message_id, sop_instance_uid)
             if size <= _JOINED and size <= self._fragmenter.fragment_length:
                 buffers.append(b"".join((request, self._fragmenter.last_header(context_id, size), data)))
             else:

@@ -29,6 +29,7 @@ import anyio.abc
 from asyncstore.errors import AssociationError, PrepareError
 from asyncstore.model import Attempt, Instance, Lane, LaneState, Outcome, Unsendable
 from asyncstore.negotiation import Pair, Planned, Proposal
+from asyncstore.protocol.status import SUCCESS
 from asyncstore.schedule import outcome
 from asyncstore.schedule.backlog import Backlog
 from asyncstore.schedule.batch import Batch
@@ -141,7 +142,7 @@ class Dispatcher:
     def refuse(self, unsendable: Collection[Unsendable]) -> None:
         """Add files that cannot be sent."""
         self._ledger.found(unsendable)
-        self._fail((one.ordinal, outcome.of_unsendable(one)) for one in unsendable)
+        self._fail(map(outcome.of_unsendable, unsendable))
 
     def end_input(self) -> None:
         """No more files will come."""
@@ -316,7 +317,7 @@ class Dispatcher:
 
     def _drop(self, pair: Pair, reason: str) -> None:
         """Refuse the instances that wait for ``pair``."""
-        self._fail((one.ordinal, outcome.not_sent(one, reason)) for one in self._backlog.remove(pair))
+        self._fail(outcome.not_sent(one, reason) for one in self._backlog.remove(pair))
         self._wake()
 
     # A lane at work.
@@ -385,7 +386,7 @@ class Dispatcher:
 
     def _met_problem(self, lane: WorkingLane, instance: Instance, reason: str) -> None:
         """``instance`` has its turn in the batch of ``lane``, and cannot be sent."""
-        self._fail([(instance.found.ordinal, outcome.not_sent(instance, reason))], lane)
+        self._fail([outcome.not_sent(instance, reason)], lane)
 
     def _put_back(self, instances: list[Instance]) -> None:
         if self.stop_reason is not None:
@@ -396,21 +397,32 @@ class Dispatcher:
 
     # Outcomes.
 
-    def _attempted(self, lane: WorkingLane, attempt: Attempt) -> None:
-        if attempt.status is not None:
+    def _attempted(
+        self, lane: WorkingLane, instance: Instance, attempt: Attempt, error: AssociationError | Unsendable | None
+    ) -> None:
+        if attempt.status == SUCCESS:
+            lane.answered += 1
+            self._outlet.put_one(outcome.stored(instance, attempt))
+        else:
+            self._attempted_in_vain(lane, outcome.of_attempt(instance, attempt, error))
+        if self._ledger.settle(1):
+            self._only_kept_is_left()
+
+    def _attempted_in_vain(self, lane: WorkingLane, ended: Outcome) -> None:
+        """An attempt was not answered with success."""
+        if ended.status is not None:
             lane.answered += 1
         else:
             lane.lost += 1
-        ended = outcome.of_attempt(attempt)
-        if self._halt is not None and self._halt.ended(attempt.instance, ended):
+        if self._halt is not None and self._halt.ended(ended):
             self._begin_to_halt()
-        self._settle((ended,))
+        self._outlet.put_one(ended)
 
     def _withdraw(self, instances: Iterable[Instance], reason: str) -> None:
         self._settle([outcome.withdrawn(instance, reason) for instance in instances])
 
-    def _fail(self, failures: Iterable[tuple[int, Outcome]], lane: WorkingLane | None = None) -> None:
-        """Note failures, each with its ordinal, of files that have not begun.
+    def _fail(self, failures: Iterable[Outcome], lane: WorkingLane | None = None) -> None:
+        """Note failures of files that have not begun.
 
         Instances that ``lane`` has handed to its association stand before them.
         """
@@ -433,10 +445,14 @@ class Dispatcher:
         """Hand on the outcomes of files that are finished."""
         if outcomes:
             self._outlet.put(outcomes)
-        if self._ledger.settle(outcomes):
-            self._halt_if_due()
-            if self._ledger.unfinished == 0:
-                self._wake()
+        if self._ledger.settle(len(outcomes)):
+            self._only_kept_is_left()
+
+    def _only_kept_is_left(self) -> None:
+        """Nothing is unfinished but what the ledger keeps."""
+        self._halt_if_due()
+        if self._ledger.unfinished == 0:
+            self._wake()
 
     def _halt_if_due(self) -> None:
         """End the run if the turn of the first failure has come."""

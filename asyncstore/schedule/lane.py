@@ -96,6 +96,6 @@ class WorkingLane:
         """The lane as an observer may see it."""
         current = self.association.current() if self.association else None
         path, size, seconds = (
-            (current[0].found.path, current[0].length, now - current[1]) if current else (None, 0, 0.0)
+            (current[0].file.path, current[0].payload.length, now - current[1]) if current else (None, 0, 0.0)
         )
         return Lane(self.number, self.state, self.association_number, self.answered, path, size, seconds)

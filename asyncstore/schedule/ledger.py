@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 HARMLESS = (Result.STORED, Result.WARNING)
 """The results that do not end a run."""
 
-_ordinal = attrgetter("ordinal")
+_ordinal = attrgetter("file.ordinal")
 
 
 def halted_by(failure: Outcome) -> str:
     """Why nothing behind ``failure`` is sent."""
-    return f"the run was halted by an earlier failure ({failure.error})"
+    return f"the run was halted by an earlier failure ({failure.reason})"
 
 
 class Ledger:
@@ -68,22 +68,22 @@ class Ledger:
         """These files are to end in one outcome each."""
         self.unfinished += len(files)
 
-    def ended(self, instance: Instance, outcome: Outcome) -> bool:
-        """An attempt at ``instance`` came to ``outcome``; whether that is the first failure now."""
-        return outcome.result not in HARMLESS and self._is_first(instance.found.ordinal, outcome)
+    def ended(self, outcome: Outcome) -> bool:
+        """An attempt came to ``outcome``; whether that is the first failure now."""
+        return outcome.result not in HARMLESS and self._is_first(outcome)
 
-    def refuse(self, failures: Iterable[tuple[int, Outcome]]) -> list[Outcome]:
-        """Note failures, each with its ordinal, of files that have not begun; those to settle now.
+    def refuse(self, failures: Iterable[Outcome]) -> list[Outcome]:
+        """Note failures of files that have not begun; those to settle now.
 
         Where a failure halts, they are kept until their turn, or withdrawn if the run has ended.
         """
         if not self._halts:
-            return [failure for _, failure in failures]
+            return list(failures)
         if self._ended is not None:
-            return [failure._replace(error=self._ended, is_withdrawn=True) for _, failure in failures]
-        for ordinal, failure in failures:
-            self._failures[ordinal] = failure
-            self._is_first(ordinal, failure)
+            return [failure._replace(reason=self._ended, is_withdrawn=True) for failure in failures]
+        for failure in failures:
+            self._failures[failure.file.ordinal] = failure
+            self._is_first(failure)
         return []
 
     def to_send(self, instances: list[Instance]) -> list[Instance]:
@@ -93,13 +93,13 @@ class Ledger:
         instances = sorted(instances, key=_ordinal)
         if self.first_failure is None:
             return instances
-        before = [instance for instance in instances if instance.ordinal < self.first_failure]
+        before = [instance for instance in instances if instance.file.ordinal < self.first_failure]
         self._behind += instances[len(before) :]
         return before
 
-    def settle(self, outcomes: Sized) -> bool:
-        """These files have their outcomes; whether nothing is unfinished now but what is kept."""
-        self.unfinished -= len(outcomes)
+    def settle(self, files: int) -> bool:
+        """So many files have their outcomes; whether nothing is unfinished now but what is kept."""
+        self.unfinished -= files
         return self.unfinished == len(self._failures) + len(self._behind)
 
     @property
@@ -118,11 +118,12 @@ class Ledger:
         failures, self._failures = self._failures, {}
         behind, self._behind = self._behind, []
         return [
-            *(failure._replace(error=reason, is_withdrawn=True) for failure in failures.values()),
+            *(failure._replace(reason=reason, is_withdrawn=True) for failure in failures.values()),
             *(withdrawn(instance, reason) for instance in (*behind, *waiting)),
         ]
 
-    def _is_first(self, ordinal: int, failure: Outcome) -> bool:
+    def _is_first(self, failure: Outcome) -> bool:
+        ordinal = failure.file.ordinal
         is_behind = self.first_failure is not None and self.first_failure < ordinal
         if is_behind or self._ended is not None or not self._halts:
             return False

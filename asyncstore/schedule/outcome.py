@@ -10,27 +10,43 @@ from asyncstore.protocol.status import describe, result_of
 
 if TYPE_CHECKING:
     from asyncstore.errors import AssociationError
+    from asyncstore.model import SourceFile
+
+_new_tuple = tuple.__new__
+_STORED = Result.STORED
 
 
-def of_attempt(attempt: Attempt) -> Outcome:
-    """The outcome of an instance's last attempt.
+def stored(instance: Instance, attempt: Attempt) -> Outcome:
+    """The outcome of an instance whose last attempt was answered with success.
+
+    The usual one: it is made without the class, in half the time.
+    """
+    identity = (instance.original or instance).identity
+    return _new_tuple(Outcome, (instance.file, _STORED, identity, attempt, instance.payload.length, 1, None, False))
+
+
+def of_attempt(instance: Instance, attempt: Attempt, error: AssociationError | Unsendable | None = None) -> Outcome:
+    """The outcome of an instance by its last attempt.
 
     A response decides. Without one the SCP may have the instance or not. It has not got it if the file could not be
     read to its end.
     """
-    instance, association, sent_transfer_syntax_uid, seconds, status, error = attempt
-    if status is not None:
-        result = result_of(status)
-        words = None if result is Result.STORED else describe(status)
+    if attempt.status is not None:
+        result = result_of(attempt.status)
+        reason = None if result is Result.STORED else describe(attempt.status)
     elif isinstance(error, Unsendable):
-        result, words = Result.NOT_SENT, error.reason
+        result, reason = Result.NOT_SENT, error.reason
     else:
-        result, words = Result.UNKNOWN, _without_response(error)
-    found = instance.found
+        result, reason = Result.UNKNOWN, _without_response(error)
     return Outcome(
-        found.path, result, status, instance.sop_class_uid, instance.sop_instance_uid, found.transfer_syntax_uid,
-        sent_transfer_syntax_uid, instance.length, seconds, 1, association, words,
-    )  # fmt: skip
+        instance.file,
+        result,
+        instance.found.identity,
+        attempt,
+        bytes=instance.payload.length,
+        attempts=1,
+        reason=reason,
+    )
 
 
 def _without_response(error: AssociationError | None) -> str:
@@ -46,10 +62,8 @@ def _without_response(error: AssociationError | None) -> str:
 
 def not_sent(instance: Instance, reason: str) -> Outcome:
     """The outcome of an instance whose store never began."""
-    path, sop_class_uid, sop_instance_uid, transfer_syntax_uid, _, length, *_ = instance.found
-    return Outcome(
-        path, Result.NOT_SENT, None, sop_class_uid, sop_instance_uid, transfer_syntax_uid, bytes=length, error=reason
-    )
+    found = instance.found
+    return Outcome(found.file, Result.NOT_SENT, found.identity, bytes=found.payload.length, reason=reason)
 
 
 def withdrawn(instance: Instance, reason: str) -> Outcome:
@@ -59,4 +73,9 @@ def withdrawn(instance: Instance, reason: str) -> Outcome:
 
 def of_unsendable(unsendable: Unsendable) -> Outcome:
     """The outcome of a file that cannot be sent."""
-    return Outcome(unsendable.path, Result.NOT_SENT, error=unsendable.reason)
+    return Outcome(unsendable.file, Result.NOT_SENT, reason=unsendable.reason)
+
+
+def unprobed(file: SourceFile, reason: str) -> Outcome:
+    """The outcome of a file that nobody looked into: the run ended, for ``reason``."""
+    return Outcome(file, Result.NOT_SENT, reason=reason, is_withdrawn=True)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from asyncstore.errors import AssociationError
-    from asyncstore.model import Attempt, Instance, Outcome, Piece, Unsendable
+    from asyncstore.model import Instance, OnAttempt, Outcome, Piece, Unsendable
     from asyncstore.negotiation import Pair
     from asyncstore.protocol.associate import ProposedContext
 
@@ -48,7 +48,7 @@ class OpenAssociation(Protocol):
         self,
         contexts: tuple[ProposedContext, ...],
         number: int,
-        on_attempt: Callable[[Attempt], None],
+        on_attempt: OnAttempt,
         on_end: Callable[[], None],
     ) -> Association: ...
 
@@ -77,6 +77,9 @@ class Outlet(Protocol):
 
     def put(self, outcomes: Iterable[Outcome]) -> None:
         """Hand outcomes on; never waits."""
+
+    def put_one(self, outcome: Outcome) -> None:
+        """Hand an outcome on; never waits."""
 
     async def room(self) -> None:
         """Wait until the consumer has kept up."""

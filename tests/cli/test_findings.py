@@ -6,11 +6,11 @@ import pytest
 
 from asyncstore.cli.commands.findings import Findings
 from asyncstore.cli.commands.forecast import Forecaster
-from asyncstore.model import Instance, Oddity, Unsendable
+from asyncstore.model import Oddity
 from asyncstore.negotiation import Planned, listed
 from asyncstore.prepare.converter import ConversionOptions
 from asyncstore.prepare.pool import Pool
-from support import trees
+from support import trees, values
 from support.commands import asyncstore, running_sink
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ EXPLICIT, JPEG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"
 
 
 def _instance(number, uid=None, **fields):
-    return Instance(f"/{number}", CT, uid or f"1.2.{number}", EXPLICIT, 0, 10)._replace(**fields)
+    return values.changed(values.instance(f"/{number}", CT, uid or f"1.2.{number}", EXPLICIT), **fields)
 
 
 async def _told(*batch, proposal=None, **options):
@@ -58,7 +58,7 @@ async def test_uids_that_are_to_be_invented_are_not_compared():
 
 async def test_what_cannot_be_sent_is_told_by_kind():
     classes = [_instance(number, sop_class_uid=f"1.2.3.{number}", transfer_syntax_uid=JPEG) for number in range(60)]
-    cut_off = [Unsendable(f"/{number}", f"it is cut off within (0008,{number:04X})") for number in range(40)]
+    cut_off = [values.unsendable(f"/{number}", f"it is cut off within (0008,{number:04X})") for number in range(40)]
     lines = (await _told(*classes, *cut_off, proposal=listed())).splitlines()
     told = lines[lines.index("cannot be sent: 100 files") :]
     assert len(told) <= 20

@@ -9,6 +9,7 @@ import pytest
 from asyncstore.cli.commands.outcomes import OutcomeLines
 from asyncstore.model import Outcome, Result
 from asyncstore.renaming import NotRenamed
+from support import values
 
 
 @pytest.fixture
@@ -24,12 +25,12 @@ def lines(caplog):
     return lines
 
 
-STORED = Outcome("/a/1", Result.STORED, 0, attempts=1)
-WARNING = Outcome("/a/2", Result.WARNING, 0xB000, attempts=1)
-FAILED = Outcome("/a/3", Result.FAILED, 0xA700, attempts=2)
-NOT_SENT = Outcome("/a/4\n\x1b[31m", Result.NOT_SENT, error="not a DICOM file")
-UNKNOWN = Outcome("/a/5\udcff", Result.UNKNOWN, attempts=1, error="the connection was lost: reset by peer")
-SKIPPED = Outcome("/a/6", Result.SKIPPED)
+STORED = values.outcome("/a/1", Result.STORED, 0, attempts=1)
+WARNING = values.outcome("/a/2", Result.WARNING, 0xB000, attempts=1)
+FAILED = values.outcome("/a/3", Result.FAILED, 0xA700, attempts=2)
+NOT_SENT = values.outcome("/a/4\n\x1b[31m", Result.NOT_SENT, error="not a DICOM file")
+UNKNOWN = values.outcome("/a/5\udcff", Result.UNKNOWN, attempts=1, error="the connection was lost: reset by peer")
+SKIPPED = values.outcome("/a/6", Result.SKIPPED)
 ALL = [STORED, WARNING, FAILED, NOT_SENT, UNKNOWN, SKIPPED]
 
 
@@ -68,7 +69,7 @@ def test_of_files_that_are_not_renamed_the_first_hundred_are_named(caplog):
 
 
 def unsent(number, error="no association"):
-    return Outcome(f"/a/{number}", Result.NOT_SENT, sop_class_uid="1.2.840.10008.5.1.4.1.1.2", error=error)
+    return values.outcome(f"/a/{number}", Result.NOT_SENT, sop_class_uid="1.2.840.10008.5.1.4.1.1.2", error=error)
 
 
 def test_what_keeps_good_files_from_being_sent_is_not_repeated(lines):

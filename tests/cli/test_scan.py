@@ -6,11 +6,10 @@ import json
 
 import pytest
 
-from asyncstore import ConnectFailed, Instance, PairAnswer, Sender, Sink, listed
+from asyncstore import ConnectFailed, PairAnswer, Sender, Sink, listed
 from asyncstore.cli.commands.findings import Findings
 from asyncstore.cli.options.command_table import SCAN
-from asyncstore.model import Unsendable
-from support import trees
+from support import trees, values
 from support.commands import asyncstore, needs_a_full_device, running_sink
 from support.peers.hostile import running_hostile
 from support.peers.programs import find_program, free_port, running
@@ -165,9 +164,13 @@ class TestWidth:
     async def _report(self, width, answer=None):
         findings = Findings()
         uid = "1.2.840.10008.5.1.4.1.1.77.1.5.4"  # OphthalmicTomographyImageStorage
-        await findings.add([Instance(self.PATH, uid, "1.2", JPEG_2000, 0, 2800)])
+        await findings.add([values.instance(self.PATH, uid, "1.2", JPEG_2000, 0, 2800)])
         await findings.add(
-            [Unsendable(self.PATH, "a reason that takes many words, more than there is room for in one line of it")]
+            [
+                values.unsendable(
+                    self.PATH, "a reason that takes many words, more than there is room for in one line of it"
+                )
+            ]
         )
         if answer is not None:
             findings.answers = {pair: PairAnswer(*pair, is_accepted=False, answer=answer) for pair in findings.pairs}
@@ -216,13 +219,13 @@ class TestContexts:
 
     async def test_more_than_128_are_counted_over_several_associations(self):
         findings = Findings()
-        await findings.add([Instance(f"{n}", f"1.2.3.{n}", "1.2", EXPLICIT, 0, 10) for n in range(130)])
+        await findings.add([values.instance(f"{n}", f"1.2.3.{n}", "1.2", EXPLICIT, 0, 10) for n in range(130)])
         assert [len(contexts) for contexts in findings.requests] == [128, 128, 4]
         assert any(line.startswith("260 presentation contexts to propose: ") for line in findings.report())
 
     async def test_classes_of_the_files_beyond_64_are_sent_over_another_association_with_required(self):
         findings = Findings(listed(required=True))
-        await findings.add([Instance(f"{n}", f"1.2.3.{n}", "1.2", EXPLICIT, 0, 10) for n in range(65)])
+        await findings.add([values.instance(f"{n}", f"1.2.3.{n}", "1.2", EXPLICIT, 0, 10) for n in range(65)])
         assert [len(contexts) for contexts in findings.requests] == [128, 2]
         assert findings.sendable == 65
 

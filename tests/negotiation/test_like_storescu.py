@@ -12,12 +12,12 @@ from asyncstore.cli.options.grammar import parse
 from asyncstore.cli.options.rows import CALLED_AE_TITLE, CALLING_AE_TITLE, MAX_PDU, PROPOSE
 from asyncstore.cli.proposal import identity_of, proposal_of
 from asyncstore.network.association import AssociationOptions
-from asyncstore.prepare.probe import probe_file
 from asyncstore.protocol.associate import AssociateRequest
 from support import trees
 from support.commands import asyncstore
 from support.peers.dcmtk import storescu
 from support.peers.recorder import running_recorder
+from support.values import probe_file
 
 pytestmark = pytest.mark.peers
 

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.model import Instance, Oddity
+from asyncstore.model import Oddity
 from asyncstore.negotiation import Planned, listed, pair_of
 from asyncstore.negotiation.selection import Handling, Selection, if_all_is_accepted, pairs_of
+from support import values
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED, JPEG, RLE = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.5"
@@ -21,7 +22,7 @@ def _selection(accepted, proposal=None, *, wanted=(), changes_everything=False):
 
 
 def _instances(*transfer_syntaxes, length=10):
-    return [Instance(str(number), CT, "1.2", uid, 0, length) for number, uid in enumerate(transfer_syntaxes)]
+    return [values.instance(str(number), CT, "1.2", uid, 0, length) for number, uid in enumerate(transfer_syntaxes)]
 
 
 def _portions(selection, instances):

@@ -22,10 +22,10 @@ from asyncstore.errors import (
 from asyncstore.model import Buffer, Piece, Unsendable
 from asyncstore.negotiation import plan, verification
 from asyncstore.network.association import Association, AssociationOptions
-from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import IdentityKind, UserIdentity
 from asyncstore.protocol.requests import Requests
+from support import values
 from support.oracle import GUARD, in_both_loops, nothing_left_behind, until
 from support.peers.acceptor import ABORT, ASSOCIATE_AC, Acceptor, item, pdu
 from support.peers.hostile import (
@@ -49,6 +49,7 @@ from support.peers.hostile import (
     waits,
 )
 from support.trees import instances, read_part10
+from support.values import probe_file
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -99,7 +100,7 @@ async def opened(port, contexts=CONTEXTS, **options):
         contexts,
         AssociationOptions(**options),
         number=7,
-        on_attempt=observed.attempts.append,
+        on_attempt=lambda *parts: observed.attempts.append(values.attempted(*parts)),
         on_end=observed.ended,
     )
     try:

@@ -2,12 +2,13 @@
 
 import pytest
 
-from asyncstore.model import Buffer, Instance, Piece
+from asyncstore.model import Buffer, Piece
 from asyncstore.network.deadlines import Deadlines
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.protocol.command import StoreRequestTemplate, decode, response
 from asyncstore.protocol.pdu import Fragmenter
 from asyncstore.protocol.requests import Requests
+from support import values
 
 CLASS, SYNTAX = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2"
 PDU = 16384
@@ -55,7 +56,7 @@ class Peer:
 
     def begin(self, name, *, is_complete=True):
         """Begin a store; send all of it if it is complete."""
-        instance = Instance(f"/{name}", CLASS, f"1.2.{name}", SYNTAX, 0, 2)
+        instance = values.instance(f"/{name}", CLASS, f"1.2.{name}", SYNTAX, 0, 2)
         buffer = Buffer(0, lambda _: None)
         buffer.needed = 1
         self.requests.submit([Piece(instance, memoryview(b"\0\0"), True, is_complete, buffer)])

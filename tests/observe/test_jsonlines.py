@@ -8,27 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.model import Outcome, Result
+from asyncstore.model import Attempt, Identity, Outcome, Result, SourceFile
 from asyncstore.observe.jsonlines import JsonLines
 from asyncstore.observe.tally import Tally
+from support import values
 from support.samples import failed, not_sent, skipped, stored, unknown, warned
 
 _TEXT = st.none() | st.text(st.characters(codec=None))
 _NUMBER = st.none() | st.integers(0, 0xFFFF)
 _OUTCOMES = st.builds(
     Outcome,
-    path=st.binary(min_size=1).map(os.fsdecode),
+    file=st.builds(SourceFile, st.binary(min_size=1).map(os.fsdecode)),
     result=st.sampled_from(Result),
-    status=_NUMBER,
-    sop_class_uid=_TEXT,
-    sop_instance_uid=_TEXT,
-    transfer_syntax_uid=_TEXT,
-    sent_transfer_syntax_uid=_TEXT,
+    identity=st.none() | st.builds(Identity, _TEXT, _TEXT, _TEXT),
+    attempt=st.none() | st.builds(Attempt, _NUMBER, _TEXT, _TEXT, st.floats(0, 1e6), _NUMBER),
     bytes=st.integers(0, 2**40),
-    seconds=st.floats(0, 1e6),
     attempts=st.integers(0, 9),
-    association=_NUMBER,
-    error=_TEXT,
+    reason=_TEXT,
 )
 
 
@@ -83,7 +79,7 @@ def _written(*outcomes):
 
 
 def test_the_fields_of_an_outcome_are_exactly_these():
-    outcome = Outcome(
+    outcome = values.outcome(
         path="/archive/IM1.dcm",
         result=Result.STORED,
         status=0,

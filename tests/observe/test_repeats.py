@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from asyncstore.observe import repeats
 from asyncstore.observe.repeats import Pair, Repeats
 from asyncstore.observe.tally import Tally
+from support import values
 from support.samples import failed, not_sent, stored, unknown, warned
 
 
 def _instances(*uids, start=0):
-    return [stored(sop_instance_uid=uid)[0]._replace(path=f"/{number}") for number, uid in enumerate(uids, start)]
+    return [
+        values.changed(stored(sop_instance_uid=uid)[0], path=f"/{number}") for number, uid in enumerate(uids, start)
+    ]
 
 
 @given(st.lists(st.lists(st.sampled_from([f"1.2.{number}" for number in range(30)]))))
@@ -63,7 +66,7 @@ def test_instances_without_a_uid_are_no_repeats():
 @pytest.mark.parametrize("others", [[], [not_sent()]])
 def test_a_tally_counts_what_the_peer_holds_and_nothing_else(others):
     tally = Tally(0.0)
-    one = [make(sop_instance_uid="1.1") for make in (failed, lambda **uid: unknown()._replace(**uid))]
+    one = [make(sop_instance_uid="1.1") for make in (failed, lambda **uid: values.changed(unknown(), **uid))]
     tally.add([*one, *others])
     assert tally.repeats.count() == 0
     tally.add([warned(sop_instance_uid="1.1"), *others])

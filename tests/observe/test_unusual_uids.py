@@ -2,13 +2,14 @@
 
 import pytest
 
-from asyncstore.model import Instance, Oddity
+from asyncstore.model import Oddity
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
+from support import values
 
 CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
-GOOD = Instance("/a", CT, "1.2.3", EXPLICIT, 0, 10)
+GOOD = values.instance("/a", CT, "1.2.3", EXPLICIT, 0, 10)
 PADDED = GOOD._replace(oddities=int(Oddity.ODD_VALUES))
-UNUSUAL = Instance("/b\n", CT, "1.2.A\x1b[31m", EXPLICIT, 0, 10, oddities=int(Oddity.UNUSUAL_UID))
+UNUSUAL = values.instance("/b\n", CT, "1.2.A\x1b[31m", EXPLICIT, 0, 10, oddities=int(Oddity.UNUSUAL_UID))
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,7 @@ UNUSUAL = Instance("/b\n", CT, "1.2.A\x1b[31m", EXPLICIT, 0, 10, oddities=int(Od
     [
         ([], None),
         ([GOOD, PADDED], None),
-        ([GOOD, UNUSUAL, UNUSUAL._replace(path="/c")], UNUSUAL),
+        ([GOOD, UNUSUAL, values.changed(UNUSUAL, path="/c")], UNUSUAL),
         ([UNUSUAL._replace(oddities=Oddity.UNUSUAL_UID | Oddity.ODD_VALUES)], UNUSUAL),
     ],
 )
@@ -35,4 +36,6 @@ def test_the_warning_names_the_file_and_the_uid_and_is_safe_to_show():
 
 
 def test_every_unusual_uid_of_the_file_is_named():
-    assert ": SOP class UID 1.2.X and SOP instance UID 1.2.A" in warning_about(UNUSUAL._replace(sop_class_uid="1.2.X"))
+    assert ": SOP class UID 1.2.X and SOP instance UID 1.2.A" in warning_about(
+        values.changed(UNUSUAL, sop_class_uid="1.2.X")
+    )

@@ -25,8 +25,8 @@ from pydicom.uid import (
 
 from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.prepare import completeness, element_walk, elements
-from asyncstore.prepare.probe import probe_file
-from support import trees
+from support import trees, values
+from support.values import probe_file
 
 _NAMES = [
     "CT_small.dcm",  # with padding after its pixel data
@@ -138,7 +138,7 @@ def test_a_file_cut_off_anywhere_but_between_elements_is_not_sent(collection, tm
 def test_the_reason_names_the_place_of_the_cut(tmp_path, transfer_syntax_uid):
     path = _written(tmp_path, _ct(transfer_syntax_uid))
     reason = "it is cut off within its pixel data"
-    assert _cut(path, path.stat().st_size - 48) == Unsendable(str(path), reason)
+    assert _cut(path, path.stat().st_size - 48) == values.unsendable(str(path), reason)
 
 
 def test_compressed_pixel_data_must_come_to_its_end(tmp_path):

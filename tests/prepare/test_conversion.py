@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from asyncstore.model import Instance, Unsendable
+from asyncstore.model import Instance, Payload, Unsendable
 from asyncstore.prepare import conversion, spool
-from asyncstore.prepare.conversion import Order, Settings, convert, judge, obstacle
+from asyncstore.prepare.conversion import Settings, judge, obstacle
 from asyncstore.prepare.encoding import encoding_of
-from asyncstore.prepare.probe import probe_file
+from asyncstore.prepare.messages import CONVERTIBLE, UNSENDABLE, Order
 from asyncstore.prepare.reencode import Changes, reencode
-from support import trees
+from support import trees, values
+from support.values import probe_file
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 NOTHING = Changes()
@@ -31,7 +32,7 @@ def found(collection):
 
 def _made(instance, target, folder, changes=NOTHING):
     order = Order(instance, target, instance.sop_instance_uid, changes.values)
-    [there] = convert([order], Settings(str(folder), *changes[1:]))
+    [there] = values.converted([order], Settings(str(folder), *changes[1:]))
     return there
 
 
@@ -46,23 +47,22 @@ def test_a_small_data_set_comes_in_memory(collection, tmp_path, name, target):
     instance = probe_file(str(collection[name]))
     there = _made(instance, target, tmp_path)
     assert there.data == _as_it_should_be(instance, target)
-    assert there[:6] == (
-        *(instance.path, instance.sop_class_uid, instance.sop_instance_uid, target, 0, len(there.data)),
-    )
-    assert there.original is None
+    assert there.identity == instance.identity._replace(transfer_syntax_uid=target)
+    assert there.payload == Payload(instance.path, 0, len(there.data), data=there.data)
+    assert (there.file, there.original) == (instance.file, instance)
     assert [*tmp_path.iterdir()] == []
 
 
 def test_a_large_data_set_comes_in_a_file(found, tmp_path, monkeypatch):
     monkeypatch.setattr(conversion, "_IN_MEMORY", 1000)
     for target in (IMPLICIT, BIG):
-        made = _made(found, target, tmp_path)
-        there = spool.take(made)
+        there = _made(found, target, tmp_path)
+        container = spool.take(there.payload.container)
         spool.close_written()
-        content = Path(there.path).read_bytes()
+        content = Path(container).read_bytes()
         assert (there.data, there.offset, there.length) == (None, 0, len(content))
         assert content == _as_it_should_be(found, target)
-        spool.drop([there])
+        spool.drop([container])
     assert [*tmp_path.iterdir()] == []
 
 
@@ -76,14 +76,14 @@ def test_a_large_file_becomes_what_a_small_one_becomes(found, tmp_path, monkeypa
 def test_data_from_the_probe_is_not_read_again(collection, tmp_path):
     instance = probe_file(str(collection["rtplan.dcm"]))
     assert instance.data is not None
-    there = _made(instance._replace(path="/gone"), EXPLICIT, tmp_path)
+    there = _made(values.changed(instance, container="/gone"), EXPLICIT, tmp_path)
     assert there.data == _as_it_should_be(instance, EXPLICIT)
 
 
 def test_an_order_names_uid_and_new_values(found, tmp_path):
     changes = Changes({0x00080018: b"1.2.3\0", 0x00100010: b"New^Name"}, new_vrs=False, deflate_level=0)
     settings = Settings(str(tmp_path), new_vrs=False, deflate_level=0)
-    [there] = convert([Order(found, DEFLATED, "1.2.3", changes.values)], settings)
+    [there] = values.converted([Order(found, DEFLATED, "1.2.3", changes.values)], settings)
     assert there.sop_instance_uid == "1.2.3"
     assert there.data == _as_it_should_be(found, DEFLATED, changes)
     assert there.length > _made(found, DEFLATED, tmp_path).length
@@ -94,7 +94,7 @@ def test_answers_come_in_order(collection, tmp_path):
     instances = [probe_file(str(collection[name])) for name in names]
     instances.insert(3, _cut_off(collection["rtdose.dcm"]))
     orders = [Order(one, IMPLICIT, one.sop_instance_uid) for one in instances]
-    made = [*convert(orders, Settings(str(tmp_path)))]
+    made = values.converted(orders, Settings(str(tmp_path)))
     assert [type(one) for one in made] == [Instance, Unsendable, Instance, Unsendable, Instance]
     assert made[1].reason == "its pixel data is encapsulated, and would have to be decompressed"
     assert [one.path for one in made] == [one.path for one in instances]
@@ -103,7 +103,7 @@ def test_answers_come_in_order(collection, tmp_path):
 def test_pixel_data_that_would_have_to_be_compressed_is_not_sent(found, tmp_path):
     there = _made(found, JPEG, tmp_path)
     reason = "the peer takes it in JPEGBaseline only, and its pixel data would have to be compressed"
-    assert there == Unsendable(found.path, reason)
+    assert there == Unsendable(found.file, reason)
 
 
 def test_a_data_set_without_pixel_data_needs_no_compression(collection, tmp_path):
@@ -125,7 +125,7 @@ def test_judging_tells_whether_a_conversion_would_fail(collection, tmp_path, mon
 
 def test_judging_reads_no_pixel_data(found, monkeypatch):
     monkeypatch.setattr(conversion, "_GLANCE", 7000)
-    short = found._replace(length=7000)
+    short = values.changed(found, length=7000)
     assert obstacle(short, JPEG) is not None
     monkeypatch.setattr(conversion, "_GLANCE", 100)
     assert "its size has changed" in obstacle(short, JPEG)  # now all of it is read
@@ -135,7 +135,7 @@ def _cut_off(path):
     """An instance with an incomplete data set that the probe did not notice."""
     content = path.read_bytes()
     whole = probe_file(str(path))
-    return Instance(*whole[:5], len(content) - whole.offset - 62, content[whole.offset : -62])
+    return values.changed(whole, length=len(content) - whole.offset - 62, data=content[whole.offset : -62])
 
 
 def test_a_damaged_data_set_is_not_sent(collection, tmp_path):
@@ -148,7 +148,7 @@ def test_a_damaged_data_set_is_not_sent(collection, tmp_path):
 def test_values_of_odd_length_are_padded(tmp_path):
     path = tmp_path / "odd.dcm"
     path.write_bytes(b"\x08\x00\x60\x00CS\x01\x00C" + b"\x20\x00\x0d\x00UI\x01\x001")
-    there = _made(Instance(str(path), "1.1", "1.2", EXPLICIT, 0, 18), EXPLICIT, tmp_path)
+    there = _made(values.instance(str(path), "1.1", "1.2", EXPLICIT, 0, 18), EXPLICIT, tmp_path)
     assert there.data == b"\x08\x00\x60\x00CS\x02\x00C " + b"\x20\x00\x0d\x00UI\x02\x001\0"
 
 
@@ -158,23 +158,23 @@ def test_a_data_set_that_takes_too_much_memory_is_not_sent(found, tmp_path, monk
 
     monkeypatch.setattr(conversion, "reencode", out_of_memory)
     reason = "converting it takes more memory than its size explains, or than there is"
-    assert _made(found, IMPLICIT, tmp_path) == Unsendable(found.path, reason)
+    assert _made(found, IMPLICIT, tmp_path) == Unsendable(found.file, reason)
     assert obstacle(found, JPEG) == reason
 
 
-def test_judging_gives_no_data_back(collection, tmp_path):
+def test_judging_answers_in_order_with_a_reason_or_nothing(collection, tmp_path):
     small, image = (probe_file(str(collection[name])) for name in ("reportsi.dcm", "CT_small.dcm"))
     orders = [Order(one, JPEG, one.sop_instance_uid) for one in (small, image)]
-    reason = Unsendable(image.path, "its pixel data would have to be compressed")
-    assert [*judge(orders, Settings(str(tmp_path)))] == [small._replace(data=None), reason]
+    answers = [*judge(orders, Settings(str(tmp_path)))]
+    assert answers == [(CONVERTIBLE,), (UNSENDABLE, "its pixel data would have to be compressed")]
 
 
 def test_a_data_set_that_inflates_to_more_than_is_allowed_is_not_converted(collection, tmp_path):
     instance = probe_file(str(collection["image_dfl.dcm"]))
     order = Order(instance, EXPLICIT, instance.sop_instance_uid)
-    [there] = convert([order], Settings(str(tmp_path), max_inflated=100_000))
+    [there] = values.converted([order], Settings(str(tmp_path), max_inflated=100_000))
     assert there.reason == "its data set inflates to more than the 100000 bytes that are allowed"
-    [there] = convert([order], Settings(str(tmp_path)))
+    [there] = values.converted([order], Settings(str(tmp_path)))
     assert there.length > 100_000
 
 
@@ -183,7 +183,7 @@ def test_a_file_that_was_exchanged_for_another_of_the_same_size_is_not_sent(coll
     path.write_bytes(collection["CT_small.dcm"].read_bytes())
     status = path.stat()
     version = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
-    instance = probe_file(str(path))._replace(version=version)
+    instance = values.changed(probe_file(str(path)), version=version)
     assert isinstance(_made(instance, IMPLICIT, tmp_path), Instance)
     os.utime(path, ns=(0, 0))
     assert (

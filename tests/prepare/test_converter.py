@@ -17,10 +17,10 @@ from asyncstore.prepare.converter import ConversionOptions, Converter
 from asyncstore.prepare.encoding import encoding_of
 from asyncstore.prepare.invention import Invent
 from asyncstore.prepare.pool import Pool
-from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reencode import Changes, reencode
-from support import trees
+from support import trees, values
 from support.oracle import until
+from support.values import probe_file
 
 IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 LARGE = 1_200_000
@@ -58,7 +58,7 @@ def _converter(options=ConversionOptions(), size=1):  # noqa: B008 - it is froze
 
 
 def _data(instance):
-    return instance.data or Path(instance.path).read_bytes()[instance.offset :]
+    return instance.data or Path(instance.payload.container).read_bytes()[instance.offset :]
 
 
 def _as_it_should_be(found, target):
@@ -79,14 +79,16 @@ async def test_a_converted_instance_remembers_the_original(tmp_path):
             for there, instance in zip(made, found, strict=True):
                 assert there.original == there.found == instance
                 assert there.transfer_syntax_uid == IMPLICIT
-                assert (there.path == instance.path) == (there.data is not None) == (instance.length < LARGE)
+                assert (
+                    (there.payload.container == instance.path) == (there.data is not None) == (instance.length < LARGE)
+                )
                 assert _data(there) == _as_it_should_be(instance, IMPLICIT)
 
 
 async def test_the_reason_stands_in_the_place_of_an_unconvertible_instance():
     paths = {path.name: path for path in trees.pydicom_test_files()}
     found = [probe_file(str(paths[name])) for name in ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm")]
-    found[1] = found[1]._replace(length=found[1].length + 2)  # the file was longer when it was found
+    found[1] = values.changed(found[1], length=found[1].length + 2)  # the file was longer when it was found
     with _converter() as converter:
         async with converter.converted(found, IMPLICIT) as made:
             assert [type(there) for there in made] == [Instance, Unsendable, Instance]
@@ -97,7 +99,7 @@ async def test_the_reason_stands_in_the_place_of_an_unconvertible_instance():
 async def test_an_instance_keeps_its_identity_when_it_is_converted_again(tmp_path, ordinals, passed_over):
     """Files that are no instances do not count: every series has as many instances as were asked for."""
     files = _files(tmp_path, 5, 2000)
-    found = [one._replace(ordinal=ordinal) for ordinal, one in zip(ordinals, files, strict=True)]
+    found = [values.changed(one, ordinal=ordinal) for ordinal, one in zip(ordinals, files, strict=True)]
     with _converter(ConversionOptions(Invent(instances=2))) as converter:
         for ordinal in passed_over:
             converter.pass_over(ordinal)
@@ -144,9 +146,9 @@ async def test_large_data_sets_lie_in_files_without_a_name_that_only_we_may_read
         async with converter.converted(found, IMPLICIT) as made:
             assert [*temporary.iterdir()] == []
             for there in made:
-                status = os.stat(there.path)  # noqa: PTH116 - a path is a text here
+                status = os.stat(there.payload.container)  # noqa: PTH116 - a path is a text here
                 assert (status.st_nlink, status.st_mode & 0o777, status.st_size) == (0, 0o600, there.length)
-            paths = [there.path for there in made]
+            paths = [there.payload.container for there in made]
         assert not any(map(os.path.exists, paths))
     assert [*temporary.iterdir()] == []
     assert _descriptors() == before
@@ -200,7 +202,7 @@ async def test_nothing_is_left_of_one_that_is_cancelled_while_it_is_done_again(f
 
 async def _convert(converter, found):
     async with converter.converted(found, IMPLICIT) as made:
-        return [there if isinstance(there, Unsendable) else there._replace(data=_data(there)) for there in made]
+        return [there if isinstance(there, Unsendable) else values.changed(there, data=_data(there)) for there in made]
 
 
 async def test_without_proc_files_have_names_until_they_are_read(tmp_path, temporary, monkeypatch, workers_run):
@@ -209,7 +211,7 @@ async def test_without_proc_files_have_names_until_they_are_read(tmp_path, tempo
     found = _files(tmp_path)
     with _converter() as converter:
         async with converter.converted(found, IMPLICIT) as made:
-            assert {there.path for there in made} == {str(path) for path in temporary.iterdir()}
+            assert {there.payload.container for there in made} == {str(path) for path in temporary.iterdir()}
             assert [_data(there) for there in made] == [_as_it_should_be(one, IMPLICIT) for one in found]
         assert [*temporary.iterdir()] == []
 
@@ -223,7 +225,7 @@ async def test_a_large_data_set_without_a_free_descriptor_is_not_sent_for_that_r
     with _converter() as converter:
         made = await _convert(converter, found)
     reason = "its converted data set cannot be opened: Too many open files"
-    assert made[:2] == [Unsendable(one.path, reason) for one in found[:2]]
+    assert made[:2] == [Unsendable(one.file, reason) for one in found[:2]]
     assert [_data(there) for there in made[2:]] == [_as_it_should_be(one, IMPLICIT) for one in found[2:]]
 
 
@@ -265,7 +267,7 @@ def _deflated(folder, page, count):
     compressor = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     data = b"".join(compressor.compress(page) for _ in range(count)) + compressor.flush()
     path.write_bytes(data)
-    return Instance(str(path), "1.2.3", "1.2.4", DEFLATED, 0, len(data)), len(page) * count
+    return values.instance(str(path), "1.2.3", "1.2.4", DEFLATED, 0, len(data)), len(page) * count
 
 
 def _peak(pid):

@@ -9,9 +9,9 @@ from asyncstore.model import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     Instance,
     Oddity,
-    Unsendable,
 )
-from asyncstore.prepare.probe import probe_file
+from support import values
+from support.values import probe_file
 
 CASES = Path(__file__).parent.parent / "cases"
 _JPEG = "1.2.840.10008.1.2.4.50"
@@ -68,4 +68,4 @@ def test_a_sendable_file_is_an_instance_that_begins_at_its_first_element(name):
 @pytest.mark.parametrize("name", NOT_SENT)
 def test_another_file_is_unsendable_for_the_true_reason(name):
     path = str(CASES / f"{name}.dcm")
-    assert probe_file(path) == Unsendable(path, NOT_SENT[name])
+    assert probe_file(path) == values.unsendable(path, NOT_SENT[name])

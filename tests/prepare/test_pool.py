@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from asyncstore.errors import PrepareError
-from asyncstore.model import Instance, Unsendable
+from asyncstore.model import Instance, SourceFile, Unsendable
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool, default_size
-from asyncstore.prepare.probe import probe_file
-from support import trees
+from support import trees, values
 from support.oracle import until
+from support.values import probe_file
 
 
 def _file(folder, name):
@@ -29,6 +29,10 @@ def _file(folder, name):
 
 def _probed(paths, file_format=FileFormat.ANY):
     return [probe_file(path, file_format) for path in paths]
+
+
+async def _probe(pool, paths):
+    return await pool.probe([SourceFile(path) for path in paths])
 
 
 def _children():
@@ -61,7 +65,7 @@ async def _opened(path):
 async def test_instances_come_in_the_order_of_their_files(tmp_path):
     paths = [str(path) for path in trees.pydicom_test_files()] + [str(tmp_path / "gone")]
     with _closing(Pool(1)) as pool:
-        found = await pool.probe(paths)
+        found = await _probe(pool, paths)
     assert found == _probed(paths)
     assert {type(one) for one in found} == {Instance, Unsendable}
 
@@ -71,7 +75,7 @@ async def test_batches_under_way_at_the_same_time_get_their_own_answers():
     batches = [paths[start::7] for start in range(7)]
     before = _children()
     with _closing(Pool(2)) as pool:
-        answers = await asyncio.gather(*(pool.probe(batch) for batch in batches))
+        answers = await asyncio.gather(*(_probe(pool, batch) for batch in batches))
         assert len(_children() - before) <= 2
     assert answers == [_probed(batch) for batch in batches]
 
@@ -79,13 +83,13 @@ async def test_batches_under_way_at_the_same_time_get_their_own_answers():
 async def test_a_batch_larger_than_a_pipe_goes_through(tmp_path):
     paths = [str(tmp_path / f"{number:0200}") for number in range(2000)]
     with _closing(Pool(1)) as pool:
-        assert [found.path for found in await pool.probe(paths)] == paths
+        assert [found.path for found in await _probe(pool, paths)] == paths
 
 
 async def test_names_that_are_no_text_come_back_byte_for_byte(tmp_path):
     written = trees.oddly_named(tmp_path, trees.pydicom_test_files()[0])
     with _closing(Pool(1)) as pool:
-        found = await pool.probe([os.fsdecode(path) for path in written])
+        found = await _probe(pool, [os.fsdecode(path) for path in written])
     assert [os.fsencode(one.path) for one in found] == written
 
 
@@ -94,16 +98,16 @@ async def test_a_process_is_started_when_it_is_needed_and_serves_again(tmp_path)
     with _closing(Pool(4)) as pool:
         assert _children() == before
         for _ in range(3):
-            await pool.probe([str(tmp_path)])
+            await _probe(pool, [str(tmp_path)])
             assert len(_children() - before) == 1
 
 
 async def test_a_batch_that_comes_while_a_process_starts_does_not_take_it_from_the_one_that_waits(tmp_path):
     with _closing(Pool(2)) as pool:
-        first = asyncio.create_task(pool.probe([str(tmp_path)]))
+        first = asyncio.create_task(_probe(pool, [str(tmp_path)]))
         for _ in range(5):
             await asyncio.sleep(0)
-        second = asyncio.create_task(pool.probe([str(tmp_path)]))
+        second = asyncio.create_task(_probe(pool, [str(tmp_path)]))
         while not pool._idle:  # noqa: SLF001 - the loop is to find the process started when it goes on
             time.sleep(0.001)  # noqa: ASYNC251 - as above
         assert len(await asyncio.gather(first, second)) == 2
@@ -112,8 +116,8 @@ async def test_a_batch_that_comes_while_a_process_starts_does_not_take_it_from_t
 async def test_prints_of_a_library_do_not_get_between_the_answers(folder):
     paths = [_file(folder, "prints"), _file(folder, "prints-too")]
     with _closing(Pool(1)) as pool:
-        assert await pool.probe(paths) == _probed(paths)
-        assert await pool.probe(paths) == _probed(paths)
+        assert await _probe(pool, paths) == _probed(paths)
+        assert await _probe(pool, paths) == _probed(paths)
 
 
 async def test_its_processes_take_files_of_the_format_asked_for(tmp_path):
@@ -122,7 +126,7 @@ async def test_its_processes_take_files_of_the_format_asked_for(tmp_path):
     paths = [str(trees.pydicom_test_files()[0]), str(bare)]
     for file_format in FileFormat:
         with _closing(Pool(1, file_format)) as pool:
-            assert await pool.probe(paths) == _probed(paths, file_format)
+            assert await _probe(pool, paths) == _probed(paths, file_format)
 
 
 @pytest.mark.parametrize(("cores", "size"), [(1, 1), (2, 1), (4, 3), (64, 8)])
@@ -139,7 +143,7 @@ async def test_a_batch_whose_worker_was_killed_is_done_again(folder):
     paths = [_file(folder, "1"), _file(folder, "slow-once"), _file(folder, "2")]
     before = _children()
     with _closing(Pool(1)) as pool:
-        probing = asyncio.create_task(pool.probe(paths))
+        probing = asyncio.create_task(_probe(pool, paths))
         await _opened(paths[1])
         (worker,) = _children() - before
         os.kill(worker, signal.SIGKILL)
@@ -150,7 +154,7 @@ async def test_a_batch_whose_worker_was_killed_is_done_again(folder):
 async def test_a_file_that_killed_a_worker_by_chance_is_sent(folder, names):
     paths = [_file(folder, name) for name in names]
     with _closing(Pool(1)) as pool:
-        assert await pool.probe(paths) == _probed(paths)
+        assert await _probe(pool, paths) == _probed(paths)
 
 
 @pytest.mark.slow
@@ -166,8 +170,8 @@ async def test_a_file_that_killed_a_worker_by_chance_is_sent(folder, names):
 async def test_a_file_that_kills_its_worker_again_is_unsendable_and_the_others_go_on(folder, names):
     paths = [_file(folder, name) for name in names]
     with _closing(Pool(1)) as pool:
-        found = await pool.probe(paths)
-        assert await pool.probe([_file(folder, "another")]) == _probed([str(folder / "another")])
+        found = await _probe(pool, paths)
+        assert await _probe(pool, [_file(folder, "another")]) == _probed([str(folder / "another")])
     assert [one.path for one in found] == paths
     for one in found:
         assert isinstance(one, Unsendable) == Path(one.path).name.startswith("kills")
@@ -177,7 +181,7 @@ async def test_a_file_that_kills_its_worker_again_is_unsendable_and_the_others_g
 async def test_every_answer_has_the_ordinal_of_its_file_also_where_the_worker_died(folder):
     paths = [_file(folder, name) for name in ["1", "kills", "2"]] + ["gone"]
     with _closing(Pool(1)) as pool:
-        found = await pool.probe(paths, [7, 9, 10, 20])
+        found = await pool.probe(list(map(SourceFile, paths, [7, 9, 10, 20])))
     assert [(one.path, one.ordinal) for one in found] == list(zip(paths, [7, 9, 10, 20], strict=True))
     assert [type(one) for one in found] == [Instance, Unsendable, Instance, Unsendable]
 
@@ -185,7 +189,7 @@ async def test_every_answer_has_the_ordinal_of_its_file_also_where_the_worker_di
 async def test_a_batch_beside_one_that_kills_is_not_touched(folder):
     killing, calm = [_file(folder, "kills")], [_file(folder, "1"), _file(folder, "2")]
     with _closing(Pool(2)) as pool:
-        (unsendable,), found = await asyncio.gather(pool.probe(killing), pool.probe(calm))
+        (unsendable,), found = await asyncio.gather(_probe(pool, killing), _probe(pool, calm))
     assert isinstance(unsendable, Unsendable)
     assert found == _probed(calm)
 
@@ -193,13 +197,13 @@ async def test_a_batch_beside_one_that_kills_is_not_touched(folder):
 async def test_if_every_process_dies_at_once_no_file_is_to_blame(tmp_path, workers_run):
     workers_run("import os; os._exit(1)")
     with _closing(Pool(1)) as pool, pytest.raises(PrepareError, match="die as soon as they start"):
-        await pool.probe([_file(tmp_path, str(number)) for number in range(10)])
+        await _probe(pool, [_file(tmp_path, str(number)) for number in range(10)])
 
 
 async def test_a_process_that_cannot_be_started_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with _closing(Pool(1)) as pool, pytest.raises(PrepareError, match="No such file"):
-        await pool.probe([str(tmp_path)])
+        await _probe(pool, [str(tmp_path)])
 
 
 # Workers that hang.
@@ -210,10 +214,10 @@ async def test_a_file_that_a_worker_hangs_on_is_unsendable_and_all_others_go_on(
     paths = [_file(folder, name) for name in ["1", "slow", *map(str, range(300))]]
     before = _children()
     with _closing(Pool(1, silent_seconds=1)) as pool:
-        found = await pool.probe(paths)
+        found = await _probe(pool, paths)
         assert len(_children() - before) == 1
     reason = "looking into it took more than 1 seconds, and its worker process was ended"
-    assert found[1] == Unsendable(paths[1], reason)
+    assert found[1] == values.unsendable(paths[1], reason)
     del found[1], paths[1]
     assert found == _probed(paths)
 
@@ -223,11 +227,18 @@ async def test_a_worker_that_was_stopped_is_replaced(folder):
     paths = [_file(folder, "1"), _file(folder, "slow-once"), _file(folder, "2")]
     before = _children()
     with _closing(Pool(1, silent_seconds=1)) as pool:
-        probing = asyncio.create_task(pool.probe(paths))
+        probing = asyncio.create_task(_probe(pool, paths))
         await _opened(paths[1])
         (worker,) = _children() - before
         os.kill(worker, signal.SIGSTOP)
         assert await probing == _probed(paths)
+
+
+_ANSWERS_EVERY_FILE = """
+import time
+from asyncstore.prepare import worker
+worker.PART_SECONDS, worker.FILES_A_LOOK, probe = 0, 1, worker.probe_file
+"""
 
 
 def _opening(path):
@@ -236,26 +247,26 @@ def _opening(path):
 
 @pytest.mark.slow
 async def test_a_batch_that_goes_on_slowly_has_all_the_time_it_needs(tmp_path, workers_run):
-    slow = "import time; from asyncstore.prepare import worker; worker.PART_SECONDS = 0; probe = worker.probe_file\n"
+    slow = _ANSWERS_EVERY_FILE
     slow += (
         "worker.probe_file = lambda *of: (open(of[0] + '.opened', 'a').write('x'), time.sleep(0.5), probe(*of))[2]\n"
     )
     workers_run(slow)
     paths = [_file(tmp_path, str(number)) for number in range(8)]
     with _closing(Pool(1, silent_seconds=3)) as pool:
-        assert await pool.probe(paths) == _probed(paths)
+        assert await _probe(pool, paths) == _probed(paths)
     assert {*map(_opening, paths)} == {"x"}  # nothing was done again
 
 
 @pytest.mark.slow
 async def test_answers_before_a_worker_hangs_are_not_repeated(tmp_path, workers_run):
-    slow = "import time; from asyncstore.prepare import worker; worker.PART_SECONDS = 0; probe = worker.probe_file\n"
+    slow = _ANSWERS_EVERY_FILE
     slow += "worker.probe_file = lambda *of: (open(of[0] + '.opened', 'a').write('x'), "
     slow += "time.sleep(60 * of[0].endswith('5')), probe(*of))[2]\n"
     workers_run(slow)
     paths = [_file(tmp_path, str(number)) for number in range(8)]
     with _closing(Pool(1, silent_seconds=1)) as pool:
-        assert [type(one) for one in await pool.probe(paths)].count(Unsendable) == 1
+        assert [type(one) for one in await _probe(pool, paths)].count(Unsendable) == 1
     assert [*map(_opening, paths)] == ["x"] * 5 + ["xx"] + ["x"] * 2
 
 
@@ -267,7 +278,7 @@ async def test_workers_have_no_secrets_in_their_environment(tmp_path, monkeypatc
     monkeypatch.setenv("ASYNCSTORE_USE_PASSWD", "hunter2")
     before = _children()
     with _closing(Pool(1)) as pool:
-        await pool.probe([str(tmp_path)])
+        await _probe(pool, [str(tmp_path)])
         (worker,) = _children() - before
         environment = _environment(worker)
     assert b"hunter2" not in environment
@@ -312,21 +323,22 @@ async def test_workers_import_nothing_from_the_working_directory(tmp_path, monke
     monkeypatch.setattr(sys, "path", ["", str(hostile), *sys.path])
     paths = [_file(tmp_path, "1"), _unusual()]
     with _closing(Pool(1)) as pool:
-        assert await pool.probe(paths) == _probed(paths)
+        assert await _probe(pool, paths) == _probed(paths)
     assert not (hostile / "imported").exists()
 
 
 _A_PARENT = """
 import asyncio, os, sys
+from asyncstore.model import SourceFile
 from asyncstore.prepare.pool import Pool
 
 async def main():
     pool = Pool(1)
-    await pool.probe([sys.argv[1]])
+    await pool.probe([SourceFile(sys.argv[1])])
     for task in os.listdir("/proc/self/task"):
         print(open(f"/proc/self/task/{task}/children").read(), end=" ")
     print(flush=True)
-    await pool.probe([sys.argv[1]] * int(sys.argv[2]))
+    await pool.probe([SourceFile(sys.argv[1])] * int(sys.argv[2]))
     await asyncio.sleep(60)
 
 asyncio.run(main())
@@ -358,13 +370,13 @@ async def test_a_pool_that_did_nothing_closes(tmp_path):
     pool.close()
     pool.close()
     with pytest.raises(PrepareError):
-        await pool.probe([str(tmp_path)])
+        await _probe(pool, [str(tmp_path)])
 
 
 async def test_closing_ends_what_is_under_way(folder):
     paths = [_file(folder, "slow-1"), _file(folder, "slow-2")]
     with _closing(Pool(2)) as pool:
-        probing = [asyncio.create_task(pool.probe([path])) for path in paths]
+        probing = [asyncio.create_task(_probe(pool, [path])) for path in paths]
         for path in paths:
             await _opened(path)
         pool.close()
@@ -376,13 +388,13 @@ async def test_a_batch_cancelled_amid_its_work_leaves_no_process(folder):
     before = _children()
     path = _file(folder, "slow")
     with _closing(Pool(1)) as pool:
-        probing = asyncio.create_task(pool.probe([path]))
+        probing = asyncio.create_task(_probe(pool, [path]))
         await _opened(path)
         probing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await probing
         assert _children() == before
-        assert await pool.probe([_file(folder, "1")]) == _probed([str(folder / "1")])
+        assert await _probe(pool, [_file(folder, "1")]) == _probed([str(folder / "1")])
 
 
 @pytest.mark.slow
@@ -390,7 +402,7 @@ async def test_batches_cancelled_at_any_moment_leave_no_process(tmp_path):
     before = _children()
     for number in range(20):
         pool = Pool(2)
-        probing = [asyncio.create_task(pool.probe([str(tmp_path)])) for _ in range(3)]
+        probing = [asyncio.create_task(_probe(pool, [str(tmp_path)])) for _ in range(3)]
         await asyncio.sleep(number * 0.002)
         for task in probing:
             task.cancel()
@@ -402,11 +414,11 @@ async def test_batches_cancelled_at_any_moment_leave_no_process(tmp_path):
 async def test_cancelled_batches_do_not_count_as_workers_that_died(tmp_path):
     with _closing(Pool(1)) as pool:
         for delay in (0, 0.005, 0.01, 0.015, 0.02, 0.03):
-            probing = asyncio.create_task(pool.probe([str(tmp_path)]))
+            probing = asyncio.create_task(_probe(pool, [str(tmp_path)]))
             await asyncio.sleep(delay)
             probing.cancel()
             await asyncio.gather(probing, return_exceptions=True)
-        assert len(await pool.probe([str(tmp_path)])) == 1
+        assert len(await _probe(pool, [str(tmp_path)])) == 1
 
 
 def test_no_thread_is_left_when_the_loop_has_ended(folder):
@@ -415,7 +427,7 @@ def test_no_thread_is_left_when_the_loop_has_ended(folder):
 
     async def cancelled():
         with _closing(Pool(1)) as pool:
-            probing = asyncio.create_task(pool.probe([path]))
+            probing = asyncio.create_task(_probe(pool, [path]))
             await _opened(path)
             probing.cancel()
             await asyncio.gather(probing, return_exceptions=True)

@@ -14,8 +14,9 @@ from pydicom.filereader import _read_file_meta_info, read_preamble
 
 from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.prepare import probe as probe_module
-from asyncstore.prepare.probe import probe_file, read_meta
+from asyncstore.prepare.probe import read_meta
 from support import trees
+from support.values import probe_file
 
 _FOLDER = Path(trees.pydicom_test_files()[0]).parent
 _CT = (_FOLDER / "CT_small.dcm").read_bytes()
@@ -100,7 +101,7 @@ def test_the_data_set_lies_where_the_instance_says(path):
         assert any(part in path.name for part in ("DICOMDIR", "truncated", "SC_rgb_jpeg.dcm"))
         return
     assert found.path == str(path)
-    assert found[1:5] == _by_pydicom_in_data_set(path)
+    assert (*found.identity, found.offset) == _by_pydicom_in_data_set(path)
     assert found.offset + found.length == len(content)
     assert found.data == (content[found.offset :] if len(content) <= _PAGE else None)
 
@@ -122,7 +123,7 @@ def test_other_uids_in_the_data_set_are_found_in_every_encoding(tmp_path, transf
         data_set.file_meta.TransferSyntaxUID = transfer_syntax
         dcmwrite(path, data_set)
         found = probe_file(str(path))
-        assert found[1:4] == ("1.2.840.10008.5.1.4.1.1.4", "1.2.34", transfer_syntax)
+        assert found.identity == ("1.2.840.10008.5.1.4.1.1.4", "1.2.34", transfer_syntax)
 
 
 # Strictness.
@@ -304,7 +305,7 @@ def test_a_uid_of_up_to_64_printable_characters_is_sent_as_it_is_and_marked(tmp_
     value = _element(element, b"UI", uid + b"\0" * (len(uid) % 2))
     elements = [value, _INSTANCE] if element == 0x0002 else [_CLASS, value]
     found = probe_file(_written(tmp_path, _meta(*elements, _SYNTAX) + _DATA_SET))
-    assert found[element - 1] == uid.decode()
+    assert found.identity[element - 2] == uid.decode()
     assert found.oddities == Oddity.UNUSUAL_UID
 
 

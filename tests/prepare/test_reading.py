@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncstore.model import Instance
 from asyncstore.prepare import reading
 from asyncstore.prepare.reading import BUFFER_SIZE, Reader
+from support import values
 from support.oracle import until
 
 _OFFSET = 10
@@ -26,7 +26,7 @@ def _instance(folder, name, length, *, is_small=False):
     path = Path(folder, name)
     path.write_bytes(content)
     data = content[_OFFSET:] if is_small else None
-    return Instance(str(path), "1.2", "1.3", "1.2.840.10008.1.2.1.99", _OFFSET, length, data)
+    return values.instance(str(path), "1.2", "1.3", "1.2.840.10008.1.2.1.99", _OFFSET, length, data)
 
 
 def _content(instance):
@@ -174,7 +174,7 @@ def test_a_large_file_takes_the_memory_of_its_buffers(tmp_path):
     path = tmp_path / "large"
     with path.open("wb") as file:
         file.truncate(_OFFSET + 30 * BUFFER_SIZE)
-    instance = Instance(str(path), "1.2", "1.3", "1.2.840.10008.1.2.1", _OFFSET, 30 * BUFFER_SIZE)
+    instance = values.instance(str(path), "1.2", "1.3", "1.2.840.10008.1.2.1", _OFFSET, 30 * BUFFER_SIZE)
 
     async def total(reader):
         size = 0
@@ -305,7 +305,7 @@ def _linked_to_a_device(path):
 def test_a_file_that_is_not_the_same_any_more_is_not_sent(tmp_path, change, reason, length):
     found = _instance(tmp_path, "1", length)
     status = Path(found.path).stat()
-    found = found._replace(version=(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
+    found = values.changed(found, version=(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
     [*pieces] = _running(lambda reader: _read(reader, [found]), buffer_size=100)
     assert {piece.problem for piece in pieces} == {None}
     time.sleep(0.02)  # the clock of file systems ticks every 4 ms
@@ -498,7 +498,7 @@ def test_what_is_in_memory_needs_no_read(tmp_path):
 def test_what_cannot_be_loaded_is_left_to_reading_which_tells_why(tmp_path, what):
     instance = _instance(tmp_path, "file", BUFFER_SIZE + 2 if what == "too large" else 1000)
     status = Path(instance.path).stat()
-    instance = instance._replace(version=(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
+    instance = values.changed(instance, version=(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
     if what == "gone":
         Path(instance.path).unlink()
     elif what == "cut short":

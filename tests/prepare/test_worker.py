@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncstore.isolated import isolated
-from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.file_format import FileFormat
+from asyncstore.prepare.messages import INSTANCE, UNSENDABLE
 from asyncstore.prepare.probe import probe_file
-from asyncstore.prepare.worker import DONE, HELLO, PROBE, read_message, write_message
+from asyncstore.prepare.worker import DONE, FILES_A_LOOK, HELLO, PROBE, read_message, write_message
 from support import trees
 
 _TEXT = st.binary().map(os.fsdecode)
@@ -49,7 +49,7 @@ def _answers(*requests):
     """The answers of a worker process, which must end well when its input ends."""
     sent = io.BytesIO()
     for paths in requests:
-        write_message(sent, [PROBE, [(path, 0) for path in paths]])
+        write_message(sent, [PROBE, paths])
     ended = subprocess.run(_COMMAND, input=sent.getvalue(), capture_output=True, check=True, timeout=20)
     received = io.BytesIO(ended.stdout.removeprefix(HELLO))
     answers = [read_message(received) for _ in requests]
@@ -61,14 +61,17 @@ def _answers(*requests):
 def test_a_worker_answers_each_batch_in_order_and_ends_with_its_input(tmp_path):
     files = [str(path) for path in trees.pydicom_test_files()[:30]]
     batches = [files[:10], [], files[10:], [str(tmp_path / "gone")]]
-    assert _answers(*batches) == [[tuple(found) for found in map(probe_file, batch)] for batch in batches]
+    assert _answers(*batches) == [list(map(probe_file, batch)) for batch in batches]
 
 
-def test_names_that_are_no_text_come_back_byte_for_byte(tmp_path):
+def test_files_whose_names_are_no_text_are_opened(tmp_path):
     written = trees.oddly_named(tmp_path, trees.pydicom_test_files()[0])
-    (answer,) = _answers([os.fsdecode(path) for path in written])
-    assert [os.fsencode(found[0]) for found in answer] == written
+    (found,) = _answers([os.fsdecode(path) for path in written])
+    assert {answer[0] for answer in found} == {INSTANCE}
 
 
-def test_instances_and_unsendables_are_told_apart_by_their_number_of_fields():
-    assert len(Instance._fields) != len(Unsendable._fields)
+@pytest.mark.parametrize("count", [0, 1, FILES_A_LOOK - 1, FILES_A_LOOK, FILES_A_LOOK + 1, 3 * FILES_A_LOOK])
+def test_every_file_of_a_batch_has_one_answer(tmp_path, count):
+    paths = [str(tmp_path / str(number)) for number in range(count)]
+    (found,) = _answers(paths)
+    assert found == [(UNSENDABLE, "cannot be opened: No such file or directory")] * count

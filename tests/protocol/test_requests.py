@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncstore.errors import InvalidPdu
-from asyncstore.model import Buffer, Instance, Piece, Unsendable
+from asyncstore.model import Buffer, Piece, Unsendable
 from asyncstore.protocol.command import CommandField, StoreRequestTemplate, decode, echo_request, response
 from asyncstore.protocol.deviations import Deviation
 from asyncstore.protocol.known_responses import Answer
 from asyncstore.protocol.message import CommandReceived, MessageReader
 from asyncstore.protocol.pdu import Fragmenter, PduDecoder
 from asyncstore.protocol.requests import Requests
+from support import values
 
 _CLASS, _SYNTAX = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2"
 _CONTEXTS = {(_CLASS, _SYNTAX): 1, ("1.2.3", _SYNTAX): 3}
@@ -42,7 +43,7 @@ def _buffer(freed=None):
 
 
 def _instance(name, sop_class_uid=_CLASS, length=4):
-    return Instance(f"/{name}", sop_class_uid, f"1.2.{name}", _SYNTAX, 0, length)
+    return values.instance(f"/{name}", sop_class_uid, f"1.2.{name}", _SYNTAX, 0, length)
 
 
 def _pieces(instance, count=1, *, problem_at=None, freed=None):
@@ -50,7 +51,7 @@ def _pieces(instance, count=1, *, problem_at=None, freed=None):
     pieces = [
         Piece(
             instance, memoryview(bytes((number, 0))), number == 0, number == count - 1, _buffer(freed),
-            Unsendable(instance.path, "cut short") if number == problem_at else None,
+            Unsendable(instance.file, "cut short") if number == problem_at else None,
         )
         for number in range(count)
     ]  # fmt: skip
@@ -581,7 +582,7 @@ def test_every_store_comes_out_once_and_every_buffer_is_released(window, steps):
 
 def _whole(name, data, *, is_in_memory):
     instance = _instance(name, length=len(data))
-    return instance._replace(data=data) if is_in_memory else instance
+    return values.changed(instance, data=data) if is_in_memory else instance
 
 
 @pytest.mark.parametrize("maximum_length", [8, 100, 4096, 16384, 0])

@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from asyncstore.errors import AbortedHere, AssociationAborted, AssociationReleased, LinkLost, TimedOut
-from asyncstore.model import Buffer, Instance, Piece, Unsendable
+from asyncstore.model import Buffer, Piece, Unsendable
 from asyncstore.negotiation import plan
 from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.timeouts import Timeouts
+from support import values
 from support.fakes import Conduct, World
 from support.oracle import GUARD, nothing_left_behind, until
 from support.peers.hostile import Behaviour, aborts, accepts, asks_for_release, closes, running_hostile, stays_silent
@@ -44,8 +45,8 @@ class Observed:
         self.buffers = []
         self.at_attempt = self.at_end = lambda: None
 
-    def attempted(self, attempt):
-        self.attempts.append(attempt)
+    def attempted(self, *parts):
+        self.attempts.append(values.attempted(*parts))
         self.at_attempt()
 
     def ended(self):
@@ -64,7 +65,7 @@ class Observed:
             buffer = Buffer(0, self._freed)
             buffer.needed = 1
             self.buffers.append(buffer)
-            problem = Unsendable(instance.path, "cut short") if number == breaks_at else None
+            problem = Unsendable(instance.file, "cut short") if number == breaks_at else None
             pieces.append(Piece(instance, memoryview(PIECE), number == 0, number == parts - 1, buffer, problem))
             if problem:
                 break
@@ -195,7 +196,7 @@ def opened(request):
 
 @pytest.fixture
 def found():
-    return [Instance(f"/{name}", CT, f"1.2.{number}", EXPLICIT, 0, 1000) for number, name in enumerate("abcdef")]
+    return [values.instance(f"/{name}", CT, f"1.2.{number}", EXPLICIT, 0, 1000) for number, name in enumerate("abcdef")]
 
 
 async def test_it_tells_what_was_accepted_and_begins_idle(opened):
@@ -467,7 +468,7 @@ async def test_a_data_set_that_cannot_be_read_to_its_end_aborts_it(opened, found
         await observed.settled()
         [attempt] = observed.attempts
         assert attempt.instance is found[0]
-        assert (attempt.status, attempt.error) == (None, Unsendable(found[0].path, "cut short"))
+        assert (attempt.status, attempt.error) == (None, Unsendable(found[0].file, "cut short"))
         assert isinstance(observed.association.error, AbortedHere)
         assert observed.association.withdraw() == [found[1]]
         assert observed.ends == 1

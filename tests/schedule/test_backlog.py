@@ -2,15 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.model import Instance
 from asyncstore.schedule.backlog import Backlog
+from support import values
 
 _PAIRS = [(sop_class_uid, syntax) for sop_class_uid in ("1.1", "1.2") for syntax in ("2.1", "2.2")]
 _MOST_INSTANCES, _MOST_BYTES = 6, 500
 
 
 def _instance(name, pair=_PAIRS[0], length=10):
-    return Instance(str(name), pair[0], f"1.{name}", pair[1], 0, length)
+    return values.instance(str(name), pair[0], f"1.{name}", pair[1], 0, length)
 
 
 def _pair(instance):

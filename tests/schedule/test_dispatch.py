@@ -14,6 +14,7 @@ from asyncstore.errors import PrepareError
 from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsendable
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
+from support import values
 from support.fakes import SYNTAX, Conduct, World, instance, no_instance
 from support.oracle import until
 
@@ -708,7 +709,9 @@ async def _scripted(conducts, batches, end, options, files):
     async def feed():
         for batch in batches:
             made = [instance(len(instances) + number, one) for number, one in enumerate(batch)]
-            made = [one._replace(transfer_syntax_uid=_AS_IT_IS) if one.path in convertible else one for one in made]
+            made = [
+                values.changed(one, transfer_syntax_uid=_AS_IT_IS) if one.path in convertible else one for one in made
+            ]
             instances.extend(made)
             await dispatcher.put(made)
             await asyncio.sleep(0)
@@ -774,7 +777,7 @@ async def _halted_in_turn(fates, *, is_converted, associations, window):
             dispatcher.refuse(unsendable[-1:])
         else:
             one = instance(number, "1.2" if fate == "no context" else "1.1")
-            instances.append(one._replace(transfer_syntax_uid=_AS_IT_IS) if is_converted else one)
+            instances.append(values.changed(one, transfer_syntax_uid=_AS_IT_IS) if is_converted else one)
             await dispatcher.put(instances[-1:])
     dispatcher.end_input()
     await asyncio.wait_for(running, _PATIENCE)
@@ -930,7 +933,7 @@ async def test_what_an_association_has_taken_goes_over_it_before_another_one_tak
 
 def _convertible(count, start=0, sop_class_uid="1.1"):
     return [
-        instance(number, sop_class_uid)._replace(transfer_syntax_uid=_AS_IT_IS)
+        values.changed(instance(number, sop_class_uid), transfer_syntax_uid=_AS_IT_IS)
         for number in range(start, start + count)
     ]
 
@@ -1123,7 +1126,7 @@ class _Script:
         world = self.world
         if step == "put":
             found = [instance(len(self.instances) + number, one) for number, one in enumerate(what)]
-            found = [one if int(one.path) % 3 else one._replace(transfer_syntax_uid=_AS_IT_IS) for one in found]
+            found = [one if int(one.path) % 3 else values.changed(one, transfer_syntax_uid=_AS_IT_IS) for one in found]
             self.instances += found
             self.files.put_nowait(found)
         elif step == "refuse":

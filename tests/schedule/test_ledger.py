@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.model import Instance, Outcome, Result
+from asyncstore.model import Outcome, Result, SourceFile
 from asyncstore.schedule.ledger import HARMLESS, Ledger, halted_by
+from support import values
 
 FOUND, BEGUN, STORED, REFUSED, KNOWN, END = "found", "begun", "stored", "refused", "known", "end"
 """Files are found; stores begin, and end well or not; failures are known before their turn, of files found before or,
@@ -93,7 +94,7 @@ class _Files:
 
     def found(self, name):
         self.count += 1
-        instance = Instance(name, "1.1", "1.2", "1.3", 0, 10, ordinal=self.count)
+        instance = values.instance(name, "1.1", "1.2", "1.3", ordinal=self.count)
         self.ledger.found([instance])
         self.waiting[instance.ordinal] = instance
         self._withdraw_what_stands_behind()
@@ -102,9 +103,8 @@ class _Files:
         self.begun[ordinal] = self.waiting.pop(ordinal)
 
     def ended(self, ordinal, result):
-        instance = self.begun.pop(ordinal)
-        outcome = _failure(instance.path)._replace(result=result)
-        if self.ledger.ended(instance, outcome):
+        outcome = _failure(self.begun.pop(ordinal).file)._replace(result=result)
+        if self.ledger.ended(outcome):
             self._withdraw_what_stands_behind()
         self.settle([outcome])
 
@@ -116,7 +116,7 @@ class _Files:
             self.ledger.found([ordinal])
         else:
             del self.waiting[ordinal]
-        self.settle(self.ledger.refuse([(ordinal, _failure(name))]))
+        self.settle(self.ledger.refuse([_failure(SourceFile(name, ordinal))]))
         self._withdraw_what_stands_behind()
         self.halt_if_due()
 
@@ -131,7 +131,7 @@ class _Files:
 
     def settle(self, outcomes):
         self.outcomes += outcomes
-        if self.ledger.settle(outcomes):
+        if self.ledger.settle(len(outcomes)):
             self.halt_if_due()
 
     def halt_if_due(self):
@@ -149,8 +149,8 @@ class _Files:
         return ordinal
 
 
-def _failure(name):
-    return Outcome(name, Result.NOT_SENT, error=f"{name} is damaged")
+def _failure(file):
+    return Outcome(file, Result.NOT_SENT, reason=f"{file.path} is damaged")
 
 
 @pytest.mark.parametrize("events", _EVENTS.values(), ids=_EVENTS)
@@ -180,7 +180,7 @@ def test_the_first_failure_has_its_turn_when_all_before_it_have_ended(events):
 
 
 def test_the_files_behind_a_failure_are_told_which_one_it_was():
-    failure = Outcome("a", Result.NOT_SENT, error="damaged")
+    failure = values.outcome("a", Result.NOT_SENT, error="damaged")
     assert "(damaged)" in halted_by(failure)
 
 
@@ -189,12 +189,12 @@ def test_what_was_stored_ends_no_run():
 
 
 def test_a_file_that_is_found_twice_has_two_places():
-    first, second = (Instance("a", "1.1", "1.2", "1.3", 0, 10, ordinal=ordinal) for ordinal in (1, 2))
+    first, second = (values.instance("a", "1.1", "1.2", "1.3", ordinal=ordinal) for ordinal in (1, 2))
     ledger = Ledger(halts=True)
     ledger.found([first, second])
-    assert ledger.ended(second, Outcome("a", Result.FAILED, error="refused"))
+    assert ledger.ended(_failure(second.file))
     assert ledger.to_send([first]) == [first]
-    assert ledger.ended(first, Outcome("a", Result.FAILED, error="refused"))
+    assert ledger.ended(_failure(first.file))
 
 
 def test_where_failures_do_not_halt_nothing_is_kept():
@@ -206,14 +206,6 @@ def test_where_failures_do_not_halt_nothing_is_kept():
     assert [one.path for one in files.outcomes] == ["b", "D"]
     assert sorted(files.waiting) == [1, 3]
     assert files.ledger.unfinished == 2
-
-
-def test_a_conversion_stands_where_the_instance_stands_that_was_found():
-    found = Instance("a", "1.1", "1.2", "1.3", 0, 10, ordinal=5)
-    ledger = Ledger(halts=True)
-    ledger.found([found])
-    assert ledger.ended(found._replace(original=found, ordinal=0), Outcome("a", Result.FAILED, error="refused"))
-    assert ledger.first_failure == 5
 
 
 _STEPS = st.lists(
@@ -273,7 +265,7 @@ def test_whatever_happens_every_file_ends_in_exactly_one_outcome(steps, halts):
     withdrawn = {int(one.path) for one in files.outcomes if one.is_withdrawn}
     failures = {ordinal for ordinal in failed if ordinal is not None} - withdrawn
     if halts and failures and not is_ended:
-        assert files.halted_by == halted_by(_failure(str(min(failures))))
+        assert files.halted_by == halted_by(_failure(SourceFile(str(min(failures)))))
         assert min(failures) < min(withdrawn, default=files.count + 1)
     elif not halts:
         assert files.halted_by is None

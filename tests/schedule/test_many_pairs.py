@@ -6,11 +6,12 @@ from typing import ClassVar
 
 import pytest
 
-from asyncstore.model import Instance, Result
+from asyncstore.model import Result
 from asyncstore.negotiation import MOST_WANTED, Planned, listed
 from asyncstore.negotiation.selection import Selection
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.schedule.backlog import Backlog
+from support import values
 from support.fakes import SYNTAX, Conduct, World, instance
 
 pytestmark = pytest.mark.slow
@@ -45,7 +46,7 @@ def _classes(count):
 
 
 def _syntaxes(count):
-    return [Instance(str(number), "1.1", f"1.9.{number}", f"1.3.{number}", 0, 10) for number in range(count)]
+    return [values.instance(str(number), "1.1", f"1.9.{number}", f"1.3.{number}", 0, 10) for number in range(count)]
 
 
 async def _ran(world, instances, **options):

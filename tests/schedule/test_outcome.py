@@ -1,14 +1,15 @@
 import pytest
 
 from asyncstore.errors import AbortedHere, AssociationAborted, AssociationReleased, LinkLost, TimedOut
-from asyncstore.model import Attempt, Instance, Outcome, Result, Unsendable
+from asyncstore.model import Attempt, Outcome, Result, SourceFile
 from asyncstore.schedule.outcome import not_sent, of_attempt, of_unsendable, withdrawn
+from support import values
 
-_INSTANCE = Instance("/a/1.dcm", "1.1", "1.2", "1.3", 300, 5000, b"data")
+_INSTANCE = values.instance("/a/1.dcm", "1.1", "1.2", "1.3", 300, 5000, b"data")
 
 
-def _attempt(status=None, error=None):
-    return Attempt(_INSTANCE, 7, "1.3", 0.25, status, error)
+def _ended(status=None, error=None):
+    return of_attempt(_INSTANCE, Attempt(7, "1.2", "1.3", 0.25, status), error)
 
 
 @pytest.mark.parametrize(
@@ -30,8 +31,16 @@ def _attempt(status=None, error=None):
     ],
 )
 def test_a_response_decides(status, result, words):
-    outcome = of_attempt(_attempt(status))
-    assert outcome == Outcome("/a/1.dcm", result, status, "1.1", "1.2", "1.3", "1.3", 5000, 0.25, 1, 7, outcome.error)
+    outcome = _ended(status)
+    assert outcome == Outcome(
+        SourceFile("/a/1.dcm"),
+        result,
+        _INSTANCE.identity,
+        Attempt(7, "1.2", "1.3", 0.25, status),
+        bytes=5000,
+        attempts=1,
+        reason=outcome.error,
+    )
     assert outcome.error is None if words is None else outcome.error.startswith(words)
 
 
@@ -46,20 +55,22 @@ def test_a_response_decides(status, result, words):
     ],
 )
 def test_without_a_response_nobody_knows(error):
-    outcome = of_attempt(_attempt(error=error))
+    outcome = _ended(error=error)
     assert (outcome.result, outcome.status, outcome.attempts, outcome.association) == (Result.UNKNOWN, None, 1, 7)
     assert outcome.error.startswith("no response")
     assert error.problem in outcome.error
 
 
 def test_a_file_that_could_not_be_read_to_its_end_was_not_sent():
-    outcome = of_attempt(_attempt(error=Unsendable("/a/1.dcm", "it was cut short")))
+    outcome = _ended(error=values.unsendable("/a/1.dcm", "it was cut short"))
     assert (outcome.result, outcome.error, outcome.attempts) == (Result.NOT_SENT, "it was cut short", 1)
 
 
 def test_what_no_association_began_to_store_was_not_attempted():
     outcome = not_sent(_INSTANCE, "the run ended")
-    assert outcome == Outcome("/a/1.dcm", Result.NOT_SENT, None, "1.1", "1.2", "1.3", bytes=5000, error="the run ended")
+    assert outcome == Outcome(
+        SourceFile("/a/1.dcm"), Result.NOT_SENT, _INSTANCE.identity, bytes=5000, reason="the run ended"
+    )
     assert (outcome.attempts, outcome.association) == (0, None)
 
 
@@ -69,4 +80,4 @@ def test_what_the_end_of_the_run_kept_from_being_sent_says_so():
 
 
 def test_a_file_that_is_no_instance_has_a_reason_and_nothing_else():
-    assert of_unsendable(Unsendable("/a/2", "empty")) == Outcome("/a/2", Result.NOT_SENT, error="empty")
+    assert of_unsendable(values.unsendable("/a/2", "empty")) == values.outcome("/a/2", Result.NOT_SENT, error="empty")

@@ -11,8 +11,9 @@ from itertools import count
 from typing import NamedTuple
 
 from asyncstore.errors import AbortedHere, AssociationError, AssociationRejected, LinkLost
-from asyncstore.model import Attempt, Buffer, Instance, Piece, Unsendable
+from asyncstore.model import Attempt, Buffer, Piece, Unsendable
 from asyncstore.schedule.dispatch import Dispatcher, DispatchOptions
+from support import values
 
 SYNTAX = "1.2.840.10008.1.2.4.50"
 """A compressed one, for which nothing else is proposed."""
@@ -23,12 +24,12 @@ _ordinals = count(1)
 
 def instance(name, sop_class_uid="1.1"):
     """An instance to send, the next in order; the world is told elsewhere what becomes of its file."""
-    return Instance(str(name), sop_class_uid, f"1.9.{name}", SYNTAX, 0, 10, ordinal=next(_ordinals))
+    return values.instance(str(name), sop_class_uid, f"1.9.{name}", SYNTAX, ordinal=next(_ordinals))
 
 
 def no_instance(path, reason):
     """A file that cannot be sent, the next in order."""
-    return Unsendable(path, reason, next(_ordinals))
+    return values.unsendable(path, reason, next(_ordinals))
 
 
 class Conduct(NamedTuple):
@@ -124,6 +125,9 @@ class World:
     def put(self, outcomes):
         self.outcomes += outcomes
 
+    def put_one(self, outcome):
+        self.outcomes.append(outcome)
+
     async def room(self):
         await self.room_left.wait()
 
@@ -174,7 +178,7 @@ class FakeReader:
                 number == 0,
                 number == count - 1,
                 buffer,
-                Unsendable(whose.path, problem) if problem else None,
+                Unsendable(whose.file, problem) if problem else None,
             )
             for whose, number, count, problem in load
         ]
@@ -205,9 +209,9 @@ class FakeConverter:
                 raise world.unprepared
             world.conversions.append([one.path for one in instances])
             yield [
-                Unsendable(one.path, "damaged")
+                Unsendable(one.file, "damaged")
                 if one.path in world.broken
-                else one._replace(sop_instance_uid="1.7", transfer_syntax_uid=transfer_syntax_uid, original=one)
+                else values.changed(one, sop_instance_uid="1.7", transfer_syntax_uid=transfer_syntax_uid, original=one)
                 for one in instances
             ]
         finally:
@@ -365,7 +369,8 @@ class FakeAssociation:
 
     def _report(self, whose, status, error):
         self._changed.set()
-        self._on_attempt(Attempt(whose, self.number, whose.transfer_syntax_uid, 0.001, status, error))
+        attempt = Attempt(self.number, whose.sop_instance_uid, whose.transfer_syntax_uid, 0.001, status)
+        self._on_attempt(whose, attempt, error)
 
     def _take_back(self):
         self._changed.set()

@@ -1,37 +1,38 @@
 """Outcomes and progress, as short as a test wants to say them."""
 
-from asyncstore.model import Lane, LaneState, Outcome, Progress, Result
+from asyncstore.model import Lane, LaneState, Progress, Result
+from support import values
 
 
 def stored(count=1, size=1000, **fields):
     return [
-        Outcome(f"/archive/IM{number:04}.dcm", Result.STORED, 0, bytes=size, attempts=1, **fields)
+        values.outcome(f"/archive/IM{number:04}.dcm", Result.STORED, 0, bytes=size, attempts=1, **fields)
         for number in range(count)
     ]
 
 
 def failed(path="/archive/bad.dcm", status=0xA700, **fields):
-    return Outcome(path, Result.FAILED, status, bytes=1000, attempts=1, **fields)
+    return values.outcome(path, Result.FAILED, status, bytes=1000, attempts=1, **fields)
 
 
 def warned(path="/archive/odd.dcm", status=0xB000, **fields):
-    return Outcome(path, Result.WARNING, status, bytes=1000, attempts=1, **fields)
+    return values.outcome(path, Result.WARNING, status, bytes=1000, attempts=1, **fields)
 
 
 def not_sent(path="/archive/README", error="not a DICOM file"):
-    return Outcome(path, Result.NOT_SENT, error=error)
+    return values.outcome(path, Result.NOT_SENT, error=error)
 
 
 def withdrawn(path="/archive/later.dcm", size=1000):
-    return Outcome(path, Result.NOT_SENT, bytes=size, error="the run was interrupted", is_withdrawn=True)
+    return values.outcome(path, Result.NOT_SENT, bytes=size, error="the run was interrupted", is_withdrawn=True)
 
 
 def unknown(path="/archive/lost.dcm", error="the connection was lost"):
-    return Outcome(path, Result.UNKNOWN, error=error, bytes=1000, attempts=1)
+    return values.outcome(path, Result.UNKNOWN, error=error, bytes=1000, attempts=1)
 
 
 def skipped(path="/archive/earlier.dcm"):
-    return Outcome(path, Result.SKIPPED)
+    return values.outcome(path, Result.SKIPPED)
 
 
 def lane(number=1, path="/archive/2019/series/IM0001.dcm", state=LaneState.SENDING, seconds=0.0, count=7):

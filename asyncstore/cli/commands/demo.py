@@ -198,8 +198,8 @@ async def _data_sets(folder: Path) -> dict[str, _DataSet]:
 
 def _digest(instance: Instance) -> bytes:
     """The hash of the instance's data set."""
-    with Path(instance.path).open("rb") as file:
-        file.seek(instance.offset)
+    with Path(instance.payload.container).open("rb") as file:
+        file.seek(instance.payload.offset)
         return hashlib.file_digest(file, "sha256").digest()
 
 

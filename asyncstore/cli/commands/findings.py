@@ -31,7 +31,7 @@ from asyncstore.observe.repeats import MOST_UIDS, Repeats
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.prepare.pool import Pool
 from asyncstore.protocol.associate import MOST_CONTEXTS
-from asyncstore.surveying import Survey
+from asyncstore.surveying import Survey, are_instances
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -140,9 +140,9 @@ class Findings:
         """The first instance with an unusual UID."""
         self.repeats = Repeats() if counts_repeats else None
 
-    async def add(self, batch: Sequence[Instance | Unsendable]) -> None:
+    async def add(self, batch: list[Instance | Unsendable]) -> None:
         """Count a batch of what the survey found."""
-        instances = [item for item in batch if isinstance(item, Instance)]
+        instances = batch if are_instances(batch) else [item for item in batch if isinstance(item, Instance)]
         if self.repeats is not None:
             self.repeats.add(instances)
         if self._unusual is None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.text.uid_names import uid_name
-from asyncstore.model import Oddity, Reason, Unsendable
+from asyncstore.model import Oddity, Reason
 from asyncstore.negotiation import pair_of
 from asyncstore.negotiation.names import name_of
 from asyncstore.negotiation.selection import Handling, Selection, if_all_is_accepted
+from asyncstore.prepare.messages import Order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,12 +71,11 @@ class Forecaster:
         """The forecasts for which data sets have to be read."""
         if not doubts:
             return []
-        from asyncstore.prepare.conversion import Order  # noqa: PLC0415 - few command lines need it
-        from asyncstore.prepare.converter import settings_of  # noqa: PLC0415 - as above
+        from asyncstore.prepare.converter import settings_of  # noqa: PLC0415 - few command lines need it
 
         orders = [Order(*doubt, doubt.instance.sop_instance_uid) for doubt in doubts]
-        found = await self._pool.judge(orders, settings_of(self._options))
-        return [_judged(*pair) for pair in zip(doubts, found, strict=True)]
+        reasons = await self._pool.judge(orders, settings_of(self._options))
+        return list(map(_judged, doubts, reasons))
 
     def _forecast(self, instance: Instance) -> Forecast | _Doubt:
         """The forecast for an instance, or the conversion on which it depends."""
@@ -107,8 +107,8 @@ class Forecaster:
         return Reason(why, "its SOP class is not among those proposed", sop_class)
 
 
-def _judged(doubt: _Doubt, found: Instance | Unsendable) -> Forecast:
-    """The forecast for an instance by the answer of a worker process."""
-    if not isinstance(found, Unsendable):
+def _judged(doubt: _Doubt, reason: str | None) -> Forecast:
+    """The forecast for an instance, by the reason why it cannot be converted."""
+    if reason is None:
         return Forecast("converted")
-    return Forecast(NOT_AT_ALL, f"only {name_of(doubt.transfer_syntax_uid)} is proposed for it, and {found.reason}")
+    return Forecast(NOT_AT_ALL, f"only {name_of(doubt.transfer_syntax_uid)} is proposed for it, and {reason}")
