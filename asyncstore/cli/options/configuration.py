@@ -148,6 +148,29 @@ def default_path(environment: Mapping[str, str]) -> str:
     return f"{folder}/asyncstore/config.toml"
 
 
+def names_of_peers(path: str) -> list[str]:
+    """The names of the peers in a file, whatever else it holds.
+
+    Raises:
+        UsageError: it cannot be read, or is not TOML.
+    """
+    peers = _content_of(path)[0].get(_PEERS)
+    return list(peers) if isinstance(peers, dict) else []
+
+
+def _content_of(path: str) -> tuple[Table, str]:
+    """The table in a file, and its text.
+
+    Raises:
+        UsageError: it cannot be read, or is not TOML.
+    """
+    content = read_named(path, _MOST_BYTES, f"{path}: cannot read the configuration file")
+    try:
+        return parsed_toml(content)
+    except ValueError as error:
+        raise UsageError(f"{path}: the configuration file is not TOML: {error}") from None
+
+
 class _File:
     """One file, read for one command.
 
@@ -169,11 +192,7 @@ class _File:
         self._everywhere = _by_name([*commands, command])
         self._of_peers = _by_name(filter(_has_peers, [*commands, command]))
         self._secrets = {row.bare_name for each in commands for row in _rows(each) if isinstance(row.kind, Secret)}
-        content = read_named(path, _MOST_BYTES, f"{path}: cannot read the configuration file")
-        try:
-            self._content, text = parsed_toml(content)
-        except ValueError as error:
-            raise UsageError(f"{path}: the configuration file is not TOML: {error}") from None
+        self._content, text = _content_of(path)
         self._lines = _lines_of(text)
         self._tables = self._known_tables()
         self._given = {table: self._checked(table, content) for table, content in self._tables.items()}

@@ -116,7 +116,7 @@ def tokenize(command: Command, words: Iterable[str]) -> Tokens:
     is_over = False
     rest = expand(words, lambda: is_over)
     for word in rest:
-        if is_over or not _is_option(word):
+        if is_over or not is_option(word):
             tokens.parameters.append(word)
             tokens.words.append(word)
             continue
@@ -137,7 +137,7 @@ def tokenize(command: Command, words: Iterable[str]) -> Tokens:
     return tokens
 
 
-def _is_option(word: str) -> bool:
+def is_option(word: str) -> bool:
     """Whether a word, met where no value is expected, names an option (rule 1)."""
     return len(word) > 1 and word[0] in "+-" and word[1] not in "0123456789"
 
