@@ -14,29 +14,17 @@ from pydicom.uid import (
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     DigitalXRayImageStorageForPresentation,
-    EncapsulatedPDFStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     MRImageStorage,
     RLELossless,
-    RTDoseStorage,
     UltrasoundImageStorage,
     UltrasoundMultiFrameImageStorage,
 )
 
 from asyncstore.errors import UsageError
-from asyncstore.load.content import (
-    Place,
-    ct,
-    document,
-    dose,
-    mr,
-    radiograph,
-    report,
-    ultrasound,
-    ultrasound_loop,
-)
+from asyncstore.load.content import Place, ct, mr, radiograph, report, ultrasound, ultrasound_loop
 from asyncstore.load.drawing import Drawing
 from asyncstore.load.writing import Archive, fill, uid_of, writing_to
 
@@ -78,7 +66,6 @@ _PATIENTS: Final[tuple[tuple[_Study, ...], ...]] = (
             (
                 _Series("CT", CTImageStorage, ExplicitVRLittleEndian, 44, ct),
                 _Series("SR", BasicTextSRStorage, ExplicitVRLittleEndian, 1, report),
-                _Series("DOC", EncapsulatedPDFStorage, ExplicitVRLittleEndian, 1, document),
             ),
         ),
         _Study(
@@ -110,10 +97,7 @@ _PATIENTS: Final[tuple[tuple[_Study, ...], ...]] = (
         ),
         _Study(
             "RADIOTHERAPY PLANNING",
-            (
-                _Series("CT", CTImageStorage, ImplicitVRLittleEndian, 32, ct),
-                _Series("RTDOSE", RTDoseStorage, ImplicitVRLittleEndian, 1, dose),
-            ),
+            (_Series("CT", CTImageStorage, ImplicitVRLittleEndian, 32, ct),),
         ),
     ),
 )
