@@ -6,22 +6,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pydicom import dcmwrite
+from pydicom import dcmwrite, uid
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import (
-    BasicTextSRStorage,
-    ComputedRadiographyImageStorage,
-    CTImageStorage,
-    DeflatedExplicitVRLittleEndian,
-    DigitalXRayImageStorageForPresentation,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    MRImageStorage,
-    RLELossless,
-    UltrasoundImageStorage,
-    UltrasoundMultiFrameImageStorage,
-)
 
 from asyncstore.errors import UsageError
 from asyncstore.load.content import Place, ct, mr, radiograph, report, ultrasound, ultrasound_loop
@@ -32,15 +18,13 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from pydicom.uid import UID
-
 
 class _Series(NamedTuple):
     """The contents of a series."""
 
     modality: str
-    sop_class_uid: UID
-    transfer_syntax_uid: UID
+    sop_class_uid: uid.UID
+    transfer_syntax_uid: uid.UID
     instances: int
     content: Callable[[Dataset, Place, Drawing], None]
 
@@ -64,40 +48,45 @@ _PATIENTS: Final[tuple[tuple[_Study, ...], ...]] = (
         _Study(
             "CT CHEST",
             (
-                _Series("CT", CTImageStorage, ExplicitVRLittleEndian, 44, ct),
-                _Series("SR", BasicTextSRStorage, ExplicitVRLittleEndian, 1, report),
+                _Series("CT", uid.CTImageStorage, uid.ExplicitVRLittleEndian, 44, ct),
+                _Series("SR", uid.BasicTextSRStorage, uid.ExplicitVRLittleEndian, 1, report),
             ),
         ),
         _Study(
             "CHEST TWO VIEWS",
-            (_Series("DX", DigitalXRayImageStorageForPresentation, DeflatedExplicitVRLittleEndian, 2, radiograph),),
+            (
+                _Series(
+                    "DX", uid.DigitalXRayImageStorageForPresentation, uid.DeflatedExplicitVRLittleEndian, 2, radiograph
+                ),
+            ),
         ),
     ),
     (
         _Study(
             "MR HEAD",
             (
-                _Series("MR", MRImageStorage, ImplicitVRLittleEndian, 32, mr),
-                _Series("MR", MRImageStorage, ExplicitVRLittleEndian, 32, mr),
-                _Series("SR", BasicTextSRStorage, DeflatedExplicitVRLittleEndian, 2, report),
+                _Series("MR", uid.MRImageStorage, uid.ImplicitVRLittleEndian, 32, mr),
+                _Series("MR", uid.MRImageStorage, uid.ExplicitVRLittleEndian, 32, mr),
+                _Series("SR", uid.BasicTextSRStorage, uid.DeflatedExplicitVRLittleEndian, 2, report),
             ),
         ),
-        _Study("MR HEAD OF AN OLD SCANNER", (_Series("MR", MRImageStorage, ExplicitVRBigEndian, 24, mr),)),
+        _Study("MR HEAD OF AN OLD SCANNER", (_Series("MR", uid.MRImageStorage, uid.ExplicitVRBigEndian, 24, mr),)),
     ),
     (
         _Study(
             "ECHOCARDIOGRAPHY",
             (
-                _Series("US", UltrasoundMultiFrameImageStorage, RLELossless, 3, ultrasound_loop),
-                _Series("US", UltrasoundImageStorage, ExplicitVRLittleEndian, 12, ultrasound),
+                _Series("US", uid.UltrasoundMultiFrameImageStorage, uid.RLELossless, 3, ultrasound_loop),
+                _Series("US", uid.UltrasoundImageStorage, uid.ExplicitVRLittleEndian, 12, ultrasound),
             ),
         ),
         _Study(
-            "BEDSIDE CHEST", (_Series("CR", ComputedRadiographyImageStorage, ImplicitVRLittleEndian, 2, radiograph),)
+            "BEDSIDE CHEST",
+            (_Series("CR", uid.ComputedRadiographyImageStorage, uid.ImplicitVRLittleEndian, 2, radiograph),),
         ),
         _Study(
             "RADIOTHERAPY PLANNING",
-            (_Series("CT", CTImageStorage, ImplicitVRLittleEndian, 32, ct),),
+            (_Series("CT", uid.CTImageStorage, uid.ImplicitVRLittleEndian, 32, ct),),
         ),
     ),
 )

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asyncstore.cli.choices import ip_version_of
 from asyncstore.cli.exits import EXIT_OK
-from asyncstore.cli.ip_version import ip_version_of
 from asyncstore.cli.logging.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import command_table as cmd

@@ -27,7 +27,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.cli.logging.log_layouts import PatternLayout, SimpleLayout, TTCCLayout
+from asyncstore.cli.logging.log_layouts import PatternLayout, SimpleLayout
 from asyncstore.cli.logging.log_levels import LEVELS, SILENT
 from asyncstore.cli.logging.log_schema import MOST_BACKUPS, STANDARD_ERROR, STANDARD_OUTPUT
 from asyncstore.errors import UsageError
@@ -308,11 +308,8 @@ class _Reader:
         name = "simplelayout" if layout is None else _class_name(layout.value)
         if name == "simplelayout":
             return SimpleLayout()
-        if name == "ttcclayout":
-            date, gmt = self._found.get(f"{key}.dateformat"), self._found.get(f"{key}.use_gmtime")
-            return TTCCLayout("" if date is None else date.value, gmt=gmt is not None and self._truth(gmt))
         if layout is None or name != "patternlayout":
-            raise self._refusal(layout, "the layout is none of SimpleLayout, TTCCLayout and PatternLayout")
+            raise self._refusal(layout, "the layout is neither SimpleLayout nor PatternLayout")
         pattern = self._found.get(f"{key}.conversionpattern") or self._found.get(f"{key}.pattern")
         if pattern is None:
             self.remarks.append(f"{self._place(layout)}: it has no ConversionPattern, so SimpleLayout stands for it")

@@ -86,6 +86,11 @@ class Option(NamedTuple, Generic[T_co]):
             return self.shown_default
         return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
 
+    @property
+    def meaning(self) -> str:
+        """What it does, and its default."""
+        return self.help if self.default_text is None else f"{self.help} (default: {self.default_text})"
+
 
 def flag(
     long: str,
