@@ -114,8 +114,14 @@ class TlsRequestor:
             problem = "an IP address is no server name (RFC 6066 3): give a host name"
             raise TlsSettingRefused("server_name", options.server_name, problem)
         self._context = _context(options, ssl.PROTOCOL_TLS_CLIENT)
-        self._names = _server_names(options, host)
-        self._context.check_hostname = self._names.is_compared_by_openssl
+        self._sent = (
+            (host if options.server_name is None else options.server_name) if options.send_server_name else None
+        )
+        """The name for OpenSSL, which sends it, and can compare only this name with the certificate."""
+        is_compared = options.verify_host_name and options.peer_certificate != "ignore"
+        self._certified = host if is_compared else None
+        """The host that the certificate must belong to; ``None``: any."""
+        self._context.check_hostname = self._certified is not None and self._certified == self._sent
         if options.peer_certificate == "ignore":
             self._context.verify_mode = ssl.CERT_NONE
         else:
@@ -134,20 +140,18 @@ class TlsRequestor:
                 await shake_hands(connected, session, timeouts.acse, "acse")
             else:
                 await shake_hands(connected, session, timeouts.connect, "connect")
-            host = self._names.compared_here
-            if host is not None:
-                _check_host(session, host)
+            if self._certified is not None and not self._context.check_hostname:
+                _check_host(session, self._certified)
         except BaseException:
             connected.close()
             raise
         return partial(TlsLink, connected, session)
 
     def _begin(self, peer: str) -> Session:
-        sent, certified = self._names
         try:
-            return Session.begin(self._context, peer, server_name=sent, host=certified)
+            return Session.begin(self._context, peer, server_name=self._sent, host=self._certified)
         except ValueError as error:
-            raise TlsFailed(peer, f"{sent!r} cannot be sent as a server name", TlsReason.SERVER_NAME) from error
+            raise TlsFailed(peer, f"{self._sent!r} cannot be sent as a server name", TlsReason.SERVER_NAME) from error
 
 
 class TlsAcceptor:
@@ -306,46 +310,6 @@ def _demand_trust(options: TlsOptions) -> None:
     """
     if not options.trusted and not options.trusted_directories:
         raise TlsSettingRefused("trusted", None, "no certificate is trusted", TlsMistake.NOTHING_TRUSTED)
-
-
-class _ServerNames(NamedTuple):
-    """The names of an acceptor.
-
-    Attributes:
-        sent: the name for OpenSSL, which it sends and can compare with the certificate (it only compares IP addresses);
-            ``None``: no name.
-        certified: the host that the certificate must belong to; ``None``: any.
-    """
-
-    sent: str | None
-    certified: str | None
-
-    @property
-    def is_compared_by_openssl(self) -> bool:
-        """Whether OpenSSL compares the host with the certificate."""
-        return self.certified is not None and self.certified == self.sent
-
-    @property
-    def compared_here(self) -> str | None:
-        """The host that this module must compare with the certificate; ``None``: nothing to compare."""
-        return None if self.is_compared_by_openssl else self.certified
-
-
-def _server_names(options: TlsOptions, host: str) -> _ServerNames:
-    """The names for a host.
-
-    ===================================  ================  ====================================
-    Option                               Name for OpenSSL  Who compares certificate and host
-    ===================================  ================  ====================================
-    none                                 the host          OpenSSL
-    ``--request-sni NAME``               NAME              this module, unless NAME is the host
-    ``--no-sni``                         none              this module
-    ``--no-verify-hostname`` or ``-ic``  the same          nobody
-    ===================================  ================  ====================================
-    """
-    sent = host if options.server_name is None else options.server_name
-    is_compared = options.verify_host_name and options.peer_certificate != "ignore"
-    return _ServerNames(sent if options.send_server_name else None, host if is_compared else None)
 
 
 def _address(name: str) -> IPv4Address | IPv6Address | None:

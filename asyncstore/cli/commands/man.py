@@ -19,22 +19,6 @@ if TYPE_CHECKING:
 
     from asyncstore.cli.options.table import Command, Group, Option, Parsed
 
-_EXIT_CODES = (
-    (exits.EXIT_OK, "the whole task was done: every file is stored, every echo was answered"),
-    (
-        exits.EXIT_NOT_ATTEMPTED,
-        (
-            "nothing could be attempted: bad usage, no input, no association; or an echo was not answered, or standard "
-            "output could not be written"
-        ),
-    ),
-    (
-        exits.EXIT_NOT_STORED,
-        "the run ended, and some file was not stored, or (scan) could not be, or --json not be written to its end",
-    ),
-    (exits.EXIT_INTERRUPTED, "interrupted by SIGINT or SIGTERM"),
-    (exits.EXIT_BROKEN_PIPE, "nobody reads standard output any more"),
-)
 _ENVIRONMENT = (
     ("ASYNCSTORE_<LONG_NAME>", "any option, such as ASYNCSTORE_MAX_PDU=32768; the notes of send say how"),
     ("ASYNCSTORE_CONFIG", "the configuration file, as --config gives it"),
@@ -105,7 +89,7 @@ def page() -> Iterator[str]:
     for theirs, ours in loggers_of("storescu").items():
         yield from _tagged(f"\\fB{_text(theirs)}\\fP", ", ".join(ours))
     yield ".SH EXIT STATUS"
-    for code, meaning in _EXIT_CODES:
+    for code, meaning in exits.MEANINGS.items():
         yield from _tagged(f"\\fB{code}\\fP", meaning)
     yield ".SH ENVIRONMENT"
     for name, meaning in _ENVIRONMENT:
