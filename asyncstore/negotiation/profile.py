@@ -118,7 +118,6 @@ class _Reader:
         self._profiles = dict(self._each_profile())
 
     def proposal(self, profile: str) -> Profiled:
-        """The proposal of one of its profiles."""
         chosen = self._profiles.get(_plain(profile))
         if chosen is None:
             there_are = ", ".join(section.name for section in self._supersections["PROFILES"]) or "none at all"
@@ -128,7 +127,6 @@ class _Reader:
     # Lines.
 
     def _read(self, text: str) -> None:
-        """Find supersections, sections and entries."""
         sections: list[_Section] | None = None
         entries: list[_Entry] | None = None
         is_entry_open = False
@@ -226,7 +224,6 @@ class _Reader:
     # Values.
 
     def _uid(self, entry: _Entry, name: str | None = None) -> str:
-        """The UID that the value names or holds."""
         text = entry.value if name is None else name.strip()
         uid = text if text[:1].isdigit() else uid_of(text.removeprefix("="))
         if uid is None or not _UID.fullmatch(uid):

@@ -135,13 +135,11 @@ def _command(command: Command, described: Collection[Group | str]) -> Iterator[s
 
 
 def _names(row: Option[object]) -> str:
-    """An option's names and the names of its values."""
     names = ", ".join(f"\\fB{_text(name)}\\fP" for name in (row.short, row.long) if name is not None)
     return "".join([names, *(f" \\fI{_text(name)}\\fP" for name in row.kind.names)])
 
 
 def _tagged(tag: str, text: str) -> Iterator[str]:
-    """A paragraph with a tag."""
     yield from (".TP", tag, _text(text))
 
 

@@ -169,7 +169,6 @@ class _Chain(NamedTuple):
     verdicts: tuple[Verdict, ...]
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is shown."""
         return next((said for said in (verdict(record) for verdict in self.verdicts) if said is not None), True)
 
 
@@ -197,7 +196,6 @@ class _Reader:
         self._found = {key.removeprefix(_PREFIX): value for key, value in found.items() if key.startswith(_PREFIX)}
 
     def settings(self) -> Settings:
-        """The whole dictionary."""
         root = self._found.get(_ROOT)
         if root is None:
             raise UsageError(f"{self._path}: {_PREFIX}rootLogger is missing, so nothing would be logged")
@@ -227,7 +225,6 @@ class _Reader:
         return (name,) if name.partition(".")[0] != "dcmtk" else self._loggers.get(name, ())
 
     def _logger(self, setting: Property) -> Settings:
-        """A logger: its level, and the names of its appenders."""
         level, *appenders = [word.strip() for word in setting.value.split(",")]
         for name in appenders:
             if f"appender.{name.lower()}" not in self._found:
@@ -238,7 +235,6 @@ class _Reader:
         return logger
 
     def _appender(self, name: str, setting: Property) -> Settings:
-        """A handler for an appender."""
         known: dict[str, Callable[[str, Property], Settings]] = {
             "consoleappender": self._console,
             "fileappender": self._file,
@@ -368,7 +364,6 @@ class _Reader:
         return word in {"true", "1"}
 
     def _backups(self, key: str, default: int) -> int:
-        """How many old files are kept."""
         setting = self._found.get(key)
         if setting is None:
             return default
