@@ -18,10 +18,8 @@ from typing import Literal
 class AsyncstoreError(Exception):
     """The root of the tree."""
 
-    @property
-    def is_transient(self) -> bool:
-        """Whether the same attempt may succeed later, with nothing changed."""
-        return False
+    is_transient: bool = False
+    """Whether the same attempt may succeed later, with nothing changed."""
 
 
 class UsageError(AsyncstoreError):
@@ -174,6 +172,8 @@ class ConnectFailed(AssociationError):
         ip_version: 4 or 6 if only addresses of this version were tried.
     """
 
+    is_transient = True  # a peer that restarts refuses connections for a while
+
     def __init__(
         self,
         peer: str,
@@ -185,11 +185,6 @@ class ConnectFailed(AssociationError):
         self.cause = cause
         self.reason = reason
         self.ip_version = ip_version
-
-    @property
-    def is_transient(self) -> bool:
-        """A peer that restarts refuses connections for a while."""
-        return True
 
 
 _REJECT_TRANSIENT = 2
@@ -222,11 +217,7 @@ class AssociationRejected(AssociationError):
         self.result = result
         self.source = source
         self.reason = reason
-
-    @property
-    def is_transient(self) -> bool:
-        """Result 2 is rejected-transient, result 1 rejected-permanent (PS3.8 table 9-21)."""
-        return self.result == _REJECT_TRANSIENT
+        self.is_transient = result == _REJECT_TRANSIENT
 
 
 _ABORT_REASONS = {
@@ -251,17 +242,14 @@ class AssociationAborted(AssociationError):
         outstanding: the requests that had begun and were not answered.
     """
 
+    is_transient = True  # the next association may well succeed
+
     def __init__(self, peer: str, source: int, reason: int, outstanding: int = 0) -> None:
         words = _ABORT_REASONS.get(reason, f"reason {reason}") if source == _ABORT_BY_PROVIDER else "by its application"
         super().__init__(peer, f"the peer aborted the association ({words})")
         self.source = source
         self.reason = reason
         self.outstanding = outstanding
-
-    @property
-    def is_transient(self) -> bool:
-        """The next association may well succeed."""
-        return True
 
 
 class AbortedHere(AssociationError):
@@ -271,26 +259,20 @@ class AbortedHere(AssociationError):
         cause: the reason in words.
     """
 
+    is_transient = True  # the peer is not to blame
+
     def __init__(self, peer: str, cause: str) -> None:
         super().__init__(peer, f"the association was aborted on this side: {cause}")
         self.cause = cause
-
-    @property
-    def is_transient(self) -> bool:
-        """The peer is not to blame."""
-        return True
 
 
 class AssociationReleased(AssociationError):
     """The peer asked to release the association while it was still needed (PS3.8 9.3.6)."""
 
+    is_transient = True  # peers do this when they restart or when an association gets too old for them
+
     def __init__(self, peer: str) -> None:
         super().__init__(peer, "the peer released the association")
-
-    @property
-    def is_transient(self) -> bool:
-        """Peers do this when they restart or when an association gets too old for them."""
-        return True
 
 
 class LinkLost(AssociationError):
@@ -301,15 +283,12 @@ class LinkLost(AssociationError):
         may_be_wrong_port: whether the peer had not yet answered as a DICOM peer, over plain TCP.
     """
 
+    is_transient = True  # networks recover
+
     def __init__(self, peer: str, cause: str, *, may_be_wrong_port: bool = False) -> None:
         super().__init__(peer, f"the connection was lost: {cause}")
         self.cause = cause
         self.may_be_wrong_port = may_be_wrong_port
-
-    @property
-    def is_transient(self) -> bool:
-        """Networks recover."""
-        return True
 
 
 class TlsReason(Enum):
@@ -384,10 +363,7 @@ class NotTls(TlsFailed):
 class TlsInterrupted(TlsFailed):
     """The peer closed the connection in the middle of the handshake, without an alert."""
 
-    @property
-    def is_transient(self) -> bool:
-        """Peers that restart, or have too many associations, do this too."""
-        return True
+    is_transient = True  # peers that restart, or have too many associations, do this too
 
 
 class TimedOut(AssociationError):
@@ -400,6 +376,8 @@ class TimedOut(AssociationError):
             fixed.
         may_be_wrong_port: whether the peer had not yet answered as a DICOM peer, over plain TCP.
     """
+
+    is_transient = True  # it may be faster next time
 
     def __init__(
         self,
@@ -415,11 +393,6 @@ class TimedOut(AssociationError):
         self.seconds = seconds
         self.timeout = timeout
         self.may_be_wrong_port = may_be_wrong_port
-
-    @property
-    def is_transient(self) -> bool:
-        """It may be faster next time."""
-        return True
 
 
 class ProtocolViolation(AssociationError):

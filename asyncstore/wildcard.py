@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,99 +37,70 @@ _CLASSES = {
 }
 """ISO C's character classes in the C locale, as members of a set of :mod:`re`."""
 
-_CLASS = re.compile(rb"\[:([a-y]*):\]")
 _NOTHING = rb"(?!)"
-
-
-class _NeverMatches(Exception):
-    """The pattern matches no name."""
-
-
-class _Member(NamedTuple):
-    """A byte within brackets, and the position of the next member."""
-
-    byte: int
-    end: int
+_BYTE = rb"(?:\\.|[^\]\\])"
+_MEMBERS = rb"(?>\[:[a-y]*:\]|" + _BYTE + rb"(?:-" + _BYTE + rb")?)"
+_TOKEN = (
+    rb"(?s)(?P<star>\*)|(?P<one>\?)"
+    rb"|\[(?P<negation>[!^]?+)(?P<members>(?:\]|" + _MEMBERS + rb")" + _MEMBERS + rb"*+)\]"
+    rb"|\\?+(?P<byte>.)"
+)
+"""A part of a pattern. None matches a backslash at its end."""
+_MEMBER = rb"(?s)\[:([a-y]*):\]|\\?(.)(?:-\\?(.))?"
+"""A member of a set: the name of a class, or a byte, or the first and the last byte of a range."""
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
     """A function that tells whether a name matches ``pattern``."""
-    try:
-        match = re.compile(_translated(os.fsencode(pattern)), re.DOTALL).fullmatch
-    except _NeverMatches:
+    translated = _translated(os.fsencode(pattern))
+    if translated is None:
         return lambda name: False  # noqa: ARG005 - the type's shape
+    match = re.compile(translated, re.DOTALL).fullmatch
     return lambda name: match(os.fsencode(name)) is not None
 
 
-def _translated(pattern: bytes) -> bytes:
-    """The regular expression. Between two stars the first match is as good as any: atomic groups do not try others."""
-    first, *others = _segments(pattern)
+def _translated(pattern: bytes) -> bytes | None:
+    """The regular expression; ``None``: the pattern matches no name.
+
+    Between two stars the first match is as good as any: atomic groups do not try others.
+    """
+    token_at = re.compile(_TOKEN).match
+    segments = [b""]
+    position = 0
+    while position < len(pattern):
+        token = token_at(pattern, position)
+        if token is None:
+            return None
+        position = token.end()
+        if token["star"]:
+            segments.append(b"")
+        elif token["one"]:
+            segments[-1] += b"."
+        elif token["members"] is None:
+            segments[-1] += re.escape(token["byte"])
+        else:
+            members = _members(token["members"])
+            if members is None:
+                return None
+            if members:
+                segments[-1] += b"[" + b"^" * len(token["negation"]) + members + b"]"
+            else:  # all its ranges run backwards
+                segments[-1] += b"." if token["negation"] else _NOTHING
+    first, *others = segments
     if not others:
         return first
     *between, last = others
     return first + b"".join(b"(?>.*?" + segment + b")" for segment in between if segment) + b".*" + last
 
 
-def _segments(pattern: bytes) -> list[bytes]:
-    """Regular expressions for the parts before, between and after the stars."""
-    segments = [b""]
-    position = 0
-    while position < len(pattern):
-        byte = pattern[position : position + 1]
-        position += 1
-        if byte == b"*":
-            segments.append(b"")
-            continue
-        if byte == b"?":
-            byte = b"."
-        elif byte == b"[" and (bracket := _bracket(pattern, position)) is not None:
-            byte, position = bracket
-        elif byte == b"\\":
-            if position == len(pattern):
-                raise _NeverMatches
-            byte = re.escape(pattern[position : position + 1])
-            position += 1
-        else:
-            byte = re.escape(byte)
-        segments[-1] += byte
-    return segments
-
-
-def _bracket(pattern: bytes, position: int) -> tuple[bytes, int] | None:
-    """The set that begins at ``position``, behind its bracket, and its end; ``None`` if it is not closed."""
-    is_negated = pattern[position : position + 1] in (b"!", b"^")
-    start = position = position + is_negated
+def _members(text: bytes) -> bytes | None:
+    """The members of a set as :mod:`re` writes them; ``None``: there is no such class."""
     members = b""
-    while pattern[position : position + 1] != b"]" or position == start:
-        named = _CLASS.match(pattern, position)
-        if named is not None:
-            if named[1] not in _CLASSES:
-                raise _NeverMatches
-            members += _CLASSES[named[1]]
-            position = named.end()
-            continue
-        low = _member(pattern, position)
-        if low is None:
-            return None
-        high, position = low.byte, low.end
-        if pattern[position : position + 1] == b"-" and pattern[position + 1 : position + 2] not in (b"]", b""):
-            until = _member(pattern, position + 1)
-            if until is None:
+    for name, low, high in re.findall(_MEMBER, text):
+        if not low:
+            if name not in _CLASSES:
                 return None
-            high, position = until
-        if low.byte <= high:
-            members += rb"\x%02x-\x%02x" % (low.byte, high)
-    if not members:  # all its ranges run backwards
-        return b"." if is_negated else _NOTHING, position + 1
-    return b"[" + b"^" * is_negated + members + b"]", position + 1
-
-
-def _member(pattern: bytes, position: int) -> _Member | None:
-    """A byte of a set, plain or after a backslash; ``None`` at the end of the pattern."""
-    if position >= len(pattern):
-        return None
-    if pattern[position] == ord("\\"):
-        position += 1
-        if position == len(pattern):
-            raise _NeverMatches
-    return _Member(pattern[position], position + 1)
+            members += _CLASSES[name]
+        elif low <= (high or low):
+            members += rb"\x%02x-\x%02x" % (ord(low), ord(high or low))
+    return members

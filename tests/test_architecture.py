@@ -43,6 +43,10 @@ def test_rooms_without_a_loop_load_none(room):
     assert _loaded_by(f"asyncstore.{room}") == set()
 
 
+def test_nobody_waits_for_a_completion():
+    assert _loaded_by("asyncstore.cli.main", "asyncstore.cli.commands.complete") == set()
+
+
 @pytest.mark.slow
 def test_only_the_displays_load_what_draws_them():
     assert "rich" not in _loaded_by("asyncstore.sender", "asyncstore.sink", "asyncstore.surveying", "asyncstore.load")

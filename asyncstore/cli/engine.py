@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.file_format import format_of
-from asyncstore.cli.ip_version import ip_version_of
+from asyncstore.cli.choices import format_of, ip_version_of
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.proposal import proposal_of, too_long
 from asyncstore.cli.tls import tls_of

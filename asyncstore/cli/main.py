@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _prepare_streams()
     words = sys.argv[1:] if argv is None else list(argv)
     try:
-        code = _program(words)
+        code = _complete(words[1:]) if words[:1] == ["__complete"] else _program(words)
         put()
     except BrokenPipeError:
         discard(sys.stdout)
@@ -85,6 +85,13 @@ def _program(words: Sequence[str]) -> int:
         _say(f"asyncstore: {_unknown_command(name)}; see asyncstore --help", sys.stderr)
         return EXIT_NOT_ATTEMPTED
     return _command(command, rest)
+
+
+def _complete(words: Sequence[str]) -> int:
+    """Answer a completion script."""
+    from asyncstore.cli.commands.complete import run  # noqa: PLC0415 - nothing else needs it
+
+    return run(words)
 
 
 def _command(command: Command, words: Sequence[str]) -> int:

@@ -109,7 +109,6 @@ def _password(parsed: Parsed) -> bytes | None:
 
 
 def _asked_password(user: str) -> bytes:
-    """The password that is typed at the terminal."""
     if not has_terminal():
         raise UsageError(
             f"{opt.ASK_PASSWORD.long}: there is no terminal to ask at; {opt.PASSWORD.variable} can hold the password"

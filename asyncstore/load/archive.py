@@ -6,37 +6,11 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pydicom import dcmwrite
+from pydicom import dcmwrite, uid
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import (
-    BasicTextSRStorage,
-    ComputedRadiographyImageStorage,
-    CTImageStorage,
-    DeflatedExplicitVRLittleEndian,
-    DigitalXRayImageStorageForPresentation,
-    EncapsulatedPDFStorage,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    MRImageStorage,
-    RLELossless,
-    RTDoseStorage,
-    UltrasoundImageStorage,
-    UltrasoundMultiFrameImageStorage,
-)
 
 from asyncstore.errors import UsageError
-from asyncstore.load.content import (
-    Place,
-    ct,
-    document,
-    dose,
-    mr,
-    radiograph,
-    report,
-    ultrasound,
-    ultrasound_loop,
-)
+from asyncstore.load.content import Place, ct, mr, radiograph, report, ultrasound, ultrasound_loop
 from asyncstore.load.drawing import Drawing
 from asyncstore.load.writing import Archive, fill, uid_of, writing_to
 
@@ -44,15 +18,13 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from pydicom.uid import UID
-
 
 class _Series(NamedTuple):
     """The contents of a series."""
 
     modality: str
-    sop_class_uid: UID
-    transfer_syntax_uid: UID
+    sop_class_uid: uid.UID
+    transfer_syntax_uid: uid.UID
     instances: int
     content: Callable[[Dataset, Place, Drawing], None]
 
@@ -62,58 +34,50 @@ class _Study(NamedTuple):
     series: tuple[_Series, ...]
 
 
-class _Written(NamedTuple):
-    """A series on disk."""
-
-    modality: str
-    transfer_syntax_uid: str
-    instances: int
-    bytes: int
-
-
 _PATIENTS: Final[tuple[tuple[_Study, ...], ...]] = (
     (
         _Study(
             "CT CHEST",
             (
-                _Series("CT", CTImageStorage, ExplicitVRLittleEndian, 44, ct),
-                _Series("SR", BasicTextSRStorage, ExplicitVRLittleEndian, 1, report),
-                _Series("DOC", EncapsulatedPDFStorage, ExplicitVRLittleEndian, 1, document),
+                _Series("CT", uid.CTImageStorage, uid.ExplicitVRLittleEndian, 44, ct),
+                _Series("SR", uid.BasicTextSRStorage, uid.ExplicitVRLittleEndian, 1, report),
             ),
         ),
         _Study(
             "CHEST TWO VIEWS",
-            (_Series("DX", DigitalXRayImageStorageForPresentation, DeflatedExplicitVRLittleEndian, 2, radiograph),),
+            (
+                _Series(
+                    "DX", uid.DigitalXRayImageStorageForPresentation, uid.DeflatedExplicitVRLittleEndian, 2, radiograph
+                ),
+            ),
         ),
     ),
     (
         _Study(
             "MR HEAD",
             (
-                _Series("MR", MRImageStorage, ImplicitVRLittleEndian, 32, mr),
-                _Series("MR", MRImageStorage, ExplicitVRLittleEndian, 32, mr),
-                _Series("SR", BasicTextSRStorage, DeflatedExplicitVRLittleEndian, 2, report),
+                _Series("MR", uid.MRImageStorage, uid.ImplicitVRLittleEndian, 32, mr),
+                _Series("MR", uid.MRImageStorage, uid.ExplicitVRLittleEndian, 32, mr),
+                _Series("SR", uid.BasicTextSRStorage, uid.DeflatedExplicitVRLittleEndian, 2, report),
             ),
         ),
-        _Study("MR HEAD OF AN OLD SCANNER", (_Series("MR", MRImageStorage, ExplicitVRBigEndian, 24, mr),)),
+        _Study("MR HEAD OF AN OLD SCANNER", (_Series("MR", uid.MRImageStorage, uid.ExplicitVRBigEndian, 24, mr),)),
     ),
     (
         _Study(
             "ECHOCARDIOGRAPHY",
             (
-                _Series("US", UltrasoundMultiFrameImageStorage, RLELossless, 3, ultrasound_loop),
-                _Series("US", UltrasoundImageStorage, ExplicitVRLittleEndian, 12, ultrasound),
+                _Series("US", uid.UltrasoundMultiFrameImageStorage, uid.RLELossless, 3, ultrasound_loop),
+                _Series("US", uid.UltrasoundImageStorage, uid.ExplicitVRLittleEndian, 12, ultrasound),
             ),
         ),
         _Study(
-            "BEDSIDE CHEST", (_Series("CR", ComputedRadiographyImageStorage, ImplicitVRLittleEndian, 2, radiograph),)
+            "BEDSIDE CHEST",
+            (_Series("CR", uid.ComputedRadiographyImageStorage, uid.ImplicitVRLittleEndian, 2, radiograph),),
         ),
         _Study(
             "RADIOTHERAPY PLANNING",
-            (
-                _Series("CT", CTImageStorage, ImplicitVRLittleEndian, 32, ct),
-                _Series("RTDOSE", RTDoseStorage, ImplicitVRLittleEndian, 1, dose),
-            ),
+            (_Series("CT", uid.CTImageStorage, uid.ImplicitVRLittleEndian, 32, ct),),
         ),
     ),
 )
@@ -139,28 +103,28 @@ def write_archive(folder: str | os.PathLike[str], *, patients: int = 3, seed: in
         raise UsageError(f"cannot write an archive of {patients} patients: there must be at least 1")
     root = Path(folder)
     drawing = Drawing(Random(seed))  # noqa: S311 - noise, not a secret
-    written: list[_Written] = []
+    studies = [study for patient in range(patients) for study in _PATIENTS[patient % len(_PATIENTS)]]
+    series = [each for study in studies for each in study.series]
     with writing_to(root):
-        for patient in range(patients):
-            written += _write_patient(root, patient, f"archive {seed}", drawing)
+        size = sum(_write_patient(root, patient, f"archive {seed}", drawing) for patient in range(patients))
     return Archive(
         folder=root,
         patients=patients,
-        studies=sum(len(_PATIENTS[patient % len(_PATIENTS)]) for patient in range(patients)),
-        series=len(written),
-        instances=sum(series.instances for series in written),
-        bytes=sum(series.bytes for series in written),
-        modalities=tuple(sorted({series.modality for series in written})),
-        transfer_syntaxes=tuple(sorted({series.transfer_syntax_uid for series in written})),
+        studies=len(studies),
+        series=len(series),
+        instances=sum(each.instances for each in series),
+        bytes=size,
+        modalities=tuple(sorted({each.modality for each in series})),
+        transfer_syntaxes=tuple(sorted({str(each.transfer_syntax_uid) for each in series})),
     )
 
 
-def _write_patient(root: Path, patient: int, name: str, drawing: Drawing) -> list[_Written]:
-    """Write all studies of one patient; ``name`` makes the UIDs of each archive different."""
+def _write_patient(root: Path, patient: int, name: str, drawing: Drawing) -> int:
+    """Write all studies of one patient; ``name`` makes the UIDs of each archive different. The size in bytes."""
     patient_id = f"SYN-{patient + 1:04}"
     given = _NAMES[patient % len(_NAMES)]
     again = patient // len(_NAMES)
-    written = []
+    size = 0
     for study_number, study in enumerate(_PATIENTS[patient % len(_PATIENTS)], start=1):
         study_name = f"{name} {patient_id} study {study_number}"
         for number, series in enumerate(study.series, start=1):
@@ -185,12 +149,12 @@ def _write_patient(root: Path, patient: int, name: str, drawing: Drawing) -> lis
                 SpecificCharacterSet="ISO_IR 100",
             )
             folder = root / patient_id / f"study-{study_number}" / f"series-{number}-{series.modality}"
-            written.append(_write_series(folder, series, dataset, drawing))
-    return written
+            size += _write_series(folder, series, dataset, drawing)
+    return size
 
 
-def _write_series(folder: Path, series: _Series, dataset: Dataset, drawing: Drawing) -> _Written:
-    """Write a series; its instances share one data set and set only the elements that differ."""
+def _write_series(folder: Path, series: _Series, dataset: Dataset, drawing: Drawing) -> int:
+    """Write a series; its instances share one data set and set only the elements that differ. The size in bytes."""
     folder.mkdir(parents=True)
     dataset.Modality = series.modality
     dataset.SOPClassUID = series.sop_class_uid
@@ -207,4 +171,4 @@ def _write_series(folder: Path, series: _Series, dataset: Dataset, drawing: Draw
         file = folder / f"{number:04}.dcm"
         dcmwrite(file, dataset, enforce_file_format=True)
         size += file.stat().st_size
-    return _Written(series.modality, str(series.transfer_syntax_uid), series.instances, size)
+    return size

@@ -13,7 +13,7 @@ from pydicom.pixels.encoders.base import RLELosslessEncoder
 from pydicom.tag import Tag
 
 from asyncstore.load.drawing import Drawing, describe_pixels, pixel_bytes
-from asyncstore.load.writing import fill, uid_of
+from asyncstore.load.writing import fill
 
 if TYPE_CHECKING:
     from pydicom.uid import UID
@@ -117,11 +117,12 @@ def ultrasound(dataset: Dataset, place: Place, drawing: Drawing) -> None:
     )
 
 
-def ultrasound_loop(dataset: Dataset, place: Place, drawing: Drawing) -> None:
-    """Make a loop of frames, compressed with RLE."""
+def ultrasound_loop(dataset: Dataset, _place: Place, drawing: Drawing) -> None:
+    """Make a loop of frames, compressed with RLE (PS3.5 annex G); pydicom's encoder needs no numpy."""
     describe_pixels(dataset, 360, 480, 8)
-    beat = [drawing.frame(360, 480, 90, bits=8) for _ in range(_BEAT_FRAMES)]
-    frames = [_run_length_encoded(pixel_bytes(frame, place.transfer_syntax_uid), dataset) for frame in beat]
+    beat = (drawing.frame(360, 480, 90, bits=8) for _ in range(_BEAT_FRAMES))
+    fill(dataset, NumberOfFrames=_BEAT_FRAMES, PixelData=b"".join(frame.tobytes() for frame in beat))
+    frames = list(RLELosslessEncoder.iter_encode(dataset, encoding_plugin="pydicom"))
     fill(
         dataset,
         ImageType=["ORIGINAL", "PRIMARY", "", "0001"],
@@ -132,45 +133,6 @@ def ultrasound_loop(dataset: Dataset, place: Place, drawing: Drawing) -> None:
     )
     dataset["PixelData"].VR = "OB"
     dataset["PixelData"].is_undefined_length = True
-
-
-def _run_length_encoded(frame: bytes, dataset: Dataset) -> bytes:
-    """Compress a frame with RLE (PS3.5 annex G); pydicom's encoder needs no numpy."""
-    return RLELosslessEncoder.encode(
-        frame,
-        encoding_plugin="pydicom",
-        rows=dataset.Rows,
-        columns=dataset.Columns,
-        number_of_frames=1,
-        samples_per_pixel=1,
-        bits_allocated=dataset.BitsAllocated,
-        bits_stored=dataset.BitsStored,
-        pixel_representation=0,
-        photometric_interpretation=dataset.PhotometricInterpretation,
-    )
-
-
-def dose(dataset: Dataset, place: Place, drawing: Drawing) -> None:
-    """Make a dose distribution."""
-    layers = 40
-    describe_pixels(dataset, 96, 96, 16)
-    place_slice(dataset, place, 96, 380.0, 2.5)
-    frames = (drawing.frame(96, 96, 3600) for _ in range(layers))
-    plan = fill(Dataset(), ReferencedSOPClassUID="1.2.840.10008.5.1.4.1.1.481.5")
-    plan.ReferencedSOPInstanceUID = uid_of(f"{dataset.SeriesInstanceUID} plan")
-    fill(
-        dataset,
-        NumberOfFrames=layers,
-        FrameIncrementPointer=Tag("GridFrameOffsetVector"),
-        GridFrameOffsetVector=[2.5 * layer for layer in range(layers)],
-        DoseUnits="GY",
-        DoseType="PHYSICAL",
-        DoseSummationType="PLAN",
-        DoseGridScaling=0.0005,
-        TissueHeterogeneityCorrection="IMAGE",
-        ReferencedRTPlanSequence=[plan],
-        PixelData=b"".join(pixel_bytes(frame, place.transfer_syntax_uid) for frame in frames),
-    )
 
 
 def _code(value: str, scheme: str, meaning: str) -> list[Dataset]:
@@ -201,40 +163,3 @@ def report(dataset: Dataset, place: Place, _drawing: Drawing) -> None:
             for sentence in sentences
         ],
     )
-
-
-def document(dataset: Dataset, place: Place, _drawing: Drawing) -> None:
-    """Make an encapsulated PDF."""
-    fill(
-        dataset,
-        ConversionType="WSD",
-        BurnedInAnnotation="NO",
-        AcquisitionDateTime="",
-        DocumentTitle="Synthetic letter",
-        ConceptNameCodeSequence=[],
-        MIMETypeOfEncapsulatedDocument="application/pdf",
-        EncapsulatedDocument=_pdf(f"A synthetic letter, number {place.number}. There is no patient."),
-    )
-
-
-def _pdf(text: str) -> bytes:
-    """Make a PDF of one page with one line of text, of even length as a value field must be."""
-    stream = f"BT /F1 14 Tf 72 720 Td ({text}) Tj ET"
-    objects = [
-        "<< /Type /Catalog /Pages 2 0 R >>",
-        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources 6 0 R >>",
-        f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream",
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-        "<< /Font << /F1 5 0 R >> >>",
-    ]
-    pdf = "%PDF-1.4\n"
-    offsets = []
-    for number, content in enumerate(objects, start=1):
-        offsets.append(len(pdf))
-        pdf += f"{number} 0 obj\n{content}\nendobj\n"
-    table = len(pdf)
-    pdf += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n"
-    pdf += "".join(f"{offset:010} 00000 n \n" for offset in offsets)
-    pdf += f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n"
-    return pdf.encode() + b"\n" * (len(pdf) % 2)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from asyncstore.negotiation.contexts import Pair
 
 T = TypeVar("T")
+Item = TypeVar("Item", RoleSelection, ExtendedNegotiation)
 
 _MOST_ENTRIES = MOST_CONTEXTS
 """Entries of a list: DCMTK's limit for transfer syntaxes, too."""
@@ -95,16 +96,9 @@ class _Section(NamedTuple):
     entries: list[_Entry]
 
 
-class _Profile(NamedTuple):
-    contexts: str
-    roles: str | None
-    extended: str | None
-
-
 class _Context(NamedTuple):
     sop_class_uid: str
-    transfer_syntaxes: str
-    """The name of their list."""
+    transfer_syntaxes: tuple[str, ...]
 
 
 class _Reader:
@@ -124,26 +118,15 @@ class _Reader:
         self._profiles = dict(self._each_profile())
 
     def proposal(self, profile: str) -> Profiled:
-        """The proposal of one of its profiles."""
         chosen = self._profiles.get(_plain(profile))
         if chosen is None:
             there_are = ", ".join(section.name for section in self._supersections["PROFILES"]) or "none at all"
             raise UsageError(f"{self._file}: it has no profile {profile!r}; there are: {there_are}")
-        contexts = tuple(
-            ProposedContext(2 * index + 1, uid, tuple(self._transfer_syntaxes[transfer_syntaxes]))
-            for index, (uid, transfer_syntaxes) in enumerate(self._contexts[chosen.contexts])
-        )
-        return Profiled(
-            contexts,
-            tuple(self._roles[chosen.roles]) if chosen.roles else (),
-            tuple(self._extended[chosen.extended]) if chosen.extended else (),
-            tuple(self._remarks),
-        )
+        return chosen._replace(remarks=tuple(self._remarks))
 
     # Lines.
 
     def _read(self, text: str) -> None:
-        """Find supersections, sections and entries."""
         sections: list[_Section] | None = None
         entries: list[_Entry] | None = None
         is_entry_open = False
@@ -241,7 +224,6 @@ class _Reader:
     # Values.
 
     def _uid(self, entry: _Entry, name: str | None = None) -> str:
-        """The UID that the value names or holds."""
         text = entry.value if name is None else name.strip()
         uid = text if text[:1].isdigit() else uid_of(text.removeprefix("="))
         if uid is None or not _UID.fullmatch(uid):
@@ -257,9 +239,8 @@ class _Reader:
 
     def _context(self, entry: _Entry) -> _Context:
         uid, name = self._parts(entry, "list of transfer syntaxes")
-        if _plain(name) not in self._transfer_syntaxes:
-            self._refuse(entry.line, entry.key, f"[[TransferSyntaxes]] has no list {name!r}, or an empty one")
-        return _Context(uid, _plain(name))
+        transfer_syntaxes = self._list(entry, name, "TransferSyntaxes", self._transfer_syntaxes)
+        return _Context(uid, tuple(transfer_syntaxes))
 
     def _role(self, entry: _Entry) -> RoleSelection:
         uid, name = self._parts(entry, "role")
@@ -277,7 +258,7 @@ class _Reader:
 
     # Profiles.
 
-    def _each_profile(self) -> Iterator[tuple[str, _Profile]]:
+    def _each_profile(self) -> Iterator[tuple[str, Profiled]]:
         """The profiles by name; each list that they name exists."""
         if "PROFILES" not in self._supersections:
             self._refuse_without("Profiles", "nothing to choose")
@@ -288,41 +269,42 @@ class _Reader:
             known.add(_plain(section.name))
             yield _plain(section.name), self._profile(section)
 
-    def _profile(self, section: _Section) -> _Profile:
+    def _profile(self, section: _Section) -> Profiled:
         found: dict[str, _Entry] = {}
         for entry in section.entries:
             if _plain(entry.key) not in _PROFILE_KEYS:
                 self._ignore(entry, "profiles have no such key")
             elif found.setdefault(_plain(entry.key), entry) is not entry:
                 self._ignore(entry, f"[{section.name}] has that key already")
-        contexts = self._named(found.get("PRESENTATIONCONTEXTS"), "PresentationContexts", self._contexts)
-        if contexts is None:
+        if "PRESENTATIONCONTEXTS" not in found:
             self._refuse(section.line, f"[{section.name}]", "it names no PresentationContexts")
-        proposed = {context.sop_class_uid for context in self._contexts[contexts]}
-        roles = self._named(found.get("SCPSCUROLESELECTION"), "SCPSCURoleSelection", self._roles)
-        extended = self._named(found.get("EXTENDEDNEGOTIATION"), "ExtendedNegotiation", self._extended)
-        if roles is not None:
-            self._check_proposed(found["SCPSCUROLESELECTION"], self._roles[roles], proposed)
-        if extended is not None:
-            self._check_proposed(found["EXTENDEDNEGOTIATION"], self._extended[extended], proposed)
-        return _Profile(contexts, roles, extended)
+        named = found["PRESENTATIONCONTEXTS"]
+        contexts = self._list(named, named.value, "PresentationContexts", self._contexts)
+        proposed = {context.sop_class_uid for context in contexts}
+        return Profiled(
+            tuple(ProposedContext(2 * index + 1, *context) for index, context in enumerate(contexts)),
+            self._further(found, "SCPSCURoleSelection", self._roles, proposed),
+            self._further(found, "ExtendedNegotiation", self._extended, proposed),
+        )
 
-    def _named(self, entry: _Entry | None, supersection: str, lists: dict[str, list[T]]) -> str | None:
-        """The list that an entry of a profile names; ``None``: the profile has no such entry."""
-        if entry is None:
-            return None
-        if _plain(entry.value) not in lists:
-            self._refuse(entry.line, entry.key, f"[[{supersection}]] has no list {entry.value!r}, or an empty one")
-        return _plain(entry.value)
+    def _list(self, entry: _Entry, name: str, supersection: str, lists: dict[str, list[T]]) -> list[T]:
+        """The list of this name, which an entry names."""
+        values = lists.get(_plain(name))
+        if values is None:
+            self._refuse(entry.line, entry.key, f"[[{supersection}]] has no list {name!r}, or an empty one")
+        return values
 
-    def _check_proposed(
-        self, entry: _Entry, items: Iterable[RoleSelection | ExtendedNegotiation], proposed: set[str]
-    ) -> None:
-        """Refuse roles and extensions for SOP classes without a presentation context."""
+    def _further(
+        self, found: dict[str, _Entry], name: str, lists: dict[str, list[Item]], proposed: set[str]
+    ) -> tuple[Item, ...]:
+        """The roles or extensions that a profile names, each for a SOP class with a presentation context."""
+        entry = found.get(_plain(name))
+        items = () if entry is None else tuple(self._list(entry, entry.value, name, lists))
         for item in items:
-            if item.sop_class_uid not in proposed:
+            if entry is not None and item.sop_class_uid not in proposed:
                 what = f"{entry.value!r} lists SOP class {item.sop_class_uid}, which has no presentation context here"
                 self._refuse(entry.line, entry.key, what)
+        return items
 
     # Complaints.
 

@@ -19,27 +19,11 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from asyncstore.errors import TlsFailed, TlsMistake, TlsReason, TlsSettingRefused, UsageError
+from asyncstore.network import tls_files, tls_profiles
 from asyncstore.network.timeouts import ARTIM
 from asyncstore.network.tls_failures import wrong_address, wrong_host
-from asyncstore.network.tls_files import (
-    add_seed,
-    load_dh_parameters,
-    load_own,
-    load_revocation_list,
-    trust_directory,
-    trust_file,
-    write_seed,
-)
 from asyncstore.network.tls_link import Session, TlsLink, shake_hands
-from asyncstore.network.tls_profiles import (
-    CIPHER_SUITES,
-    DEFAULT_PROFILE,
-    PROFILES,
-    TLS13_CIPHER_SUITES,
-    Profile,
-    profile_for,
-    strength,
-)
+from asyncstore.network.tls_profiles import DEFAULT_PROFILE, PROFILES, Profile
 
 if TYPE_CHECKING:
     import socket
@@ -58,7 +42,7 @@ _ONLY_THE_LEAF = (
 )
 """OpenSSL checks only the last certificate of a chain, or demands a list for each one."""
 
-_TLS13_NAMES = {name: name for name in reversed(TLS13_CIPHER_SUITES)}
+_TLS13_NAMES = {name: name for name in reversed(tls_profiles.TLS13_CIPHER_SUITES)}
 """OpenSSL uses IANA's names for TLS 1.3."""
 
 
@@ -130,8 +114,14 @@ class TlsRequestor:
             problem = "an IP address is no server name (RFC 6066 3): give a host name"
             raise TlsSettingRefused("server_name", options.server_name, problem)
         self._context = _context(options, ssl.PROTOCOL_TLS_CLIENT)
-        self._names = _server_names(options, host)
-        self._context.check_hostname = self._names.is_compared_by_openssl
+        self._sent = (
+            (host if options.server_name is None else options.server_name) if options.send_server_name else None
+        )
+        """The name for OpenSSL, which sends it, and can compare only this name with the certificate."""
+        is_compared = options.verify_host_name and options.peer_certificate != "ignore"
+        self._certified = host if is_compared else None
+        """The host that the certificate must belong to; ``None``: any."""
+        self._context.check_hostname = self._certified is not None and self._certified == self._sent
         if options.peer_certificate == "ignore":
             self._context.verify_mode = ssl.CERT_NONE
         else:
@@ -150,20 +140,18 @@ class TlsRequestor:
                 await shake_hands(connected, session, timeouts.acse, "acse")
             else:
                 await shake_hands(connected, session, timeouts.connect, "connect")
-            host = self._names.compared_here
-            if host is not None:
-                _check_host(session, host)
+            if self._certified is not None and not self._context.check_hostname:
+                _check_host(session, self._certified)
         except BaseException:
             connected.close()
             raise
         return partial(TlsLink, connected, session)
 
     def _begin(self, peer: str) -> Session:
-        sent, certified = self._names
         try:
-            return Session.begin(self._context, peer, server_name=sent, host=certified)
+            return Session.begin(self._context, peer, server_name=self._sent, host=self._certified)
         except ValueError as error:
-            raise TlsFailed(peer, f"{sent!r} cannot be sent as a server name", TlsReason.SERVER_NAME) from error
+            raise TlsFailed(peer, f"{self._sent!r} cannot be sent as a server name", TlsReason.SERVER_NAME) from error
 
 
 class TlsAcceptor:
@@ -188,7 +176,7 @@ class TlsAcceptor:
         }[options.peer_certificate]
         if options.peer_certificate != "ignore":
             _demand_trust(options)
-        load_dh_parameters(self._context, options.dh_parameters)
+        tls_files.load_dh_parameters(self._context, options.dh_parameters)
 
     async def secure(self, connected: socket.socket, peer: str) -> MakeLink:
         """Do the handshake with the requestor over a connection. Returns a function that makes the link.
@@ -210,7 +198,7 @@ def available_cipher_suites() -> tuple[str, ...]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_ciphers("ALL:eNULL:@SECLEVEL=0")
     known = {cipher["name"] for cipher in context.get_ciphers()}
-    return tuple(name for name, own in {**CIPHER_SUITES, **_TLS13_NAMES}.items() if own in known)
+    return tuple(name for name, own in {**tls_profiles.CIPHER_SUITES, **_TLS13_NAMES}.items() if own in known)
 
 
 def openssl_version() -> str:
@@ -227,11 +215,11 @@ def _context(options: TlsOptions, role: ssl._SSLMethod) -> ssl.SSLContext:
     _set_versions(context, profile)
     _set_cipher_suites(context, options, profile, is_acceptor=role == ssl.PROTOCOL_TLS_SERVER)
     if options.seed is not None:
-        add_seed(options.seed)
+        tls_files.add_seed(options.seed)
     if options.new_seed is not None:
-        write_seed(options.new_seed)
+        tls_files.write_seed(options.new_seed)
     if options.key is not None and options.certificate is not None:
-        load_own(
+        tls_files.load_own(
             context,
             options.key,
             options.certificate,
@@ -240,11 +228,11 @@ def _context(options: TlsOptions, role: ssl._SSLMethod) -> ssl.SSLContext:
             der=der,
         )
     for file in options.trusted:
-        trust_file(context, file, der=der)
+        tls_files.trust_file(context, file, der=der)
     for directory in options.trusted_directories:
-        trust_directory(context, directory, der=der)
+        tls_files.trust_directory(context, directory, der=der)
     for file in options.revocation_lists:
-        load_revocation_list(context, file, der=der)
+        tls_files.load_revocation_list(context, file, der=der)
     if options.revocation == "chain":
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
     elif options.revocation == "certificate" or options.revocation_lists:
@@ -289,8 +277,8 @@ def _set_cipher_suites(context: ssl.SSLContext, options: TlsOptions, profile: Pr
         raise TlsSettingRefused("profile", options.profile, problem)
     chosen = dict.fromkeys((*chosen, *options.cipher_suites))
     if is_acceptor:
-        chosen = sorted(chosen, key=strength, reverse=True)
-    names = ":".join(CIPHER_SUITES[name] for name in chosen)
+        chosen = sorted(chosen, key=tls_profiles.strength, reverse=True)
+    names = ":".join(tls_profiles.CIPHER_SUITES[name] for name in chosen)
     context.set_ciphers(f"{names}:@SECLEVEL={profile.security_level}")
 
 
@@ -300,16 +288,16 @@ def _check_addition(name: str, profile: Profile, available: Iterable[str]) -> No
     Raises:
         UsageError: it cannot.
     """
-    if name in TLS13_CIPHER_SUITES:
+    if name in tls_profiles.TLS13_CIPHER_SUITES:
         raise TlsSettingRefused("cipher_suites", name, "the cipher suites of TLS 1.3 are always offered with it")
-    if name not in CIPHER_SUITES:
+    if name not in tls_profiles.CIPHER_SUITES:
         problem = "there is no cipher suite of that name"
         raise TlsSettingRefused("cipher_suites", name, problem, TlsMistake.UNKNOWN_CIPHER_SUITE)
     if name not in available:
         raise TlsSettingRefused("cipher_suites", name, f"{openssl_version()} as it is installed here cannot do it")
     objection = profile.objection(name)
     if objection is not None:
-        allowing = profile_for(name)
+        allowing = tls_profiles.profile_for(name)
         problem = f"{objection}; the security profile {allowing} takes it"
         raise TlsSettingRefused("cipher_suites", name, problem, TlsMistake.WRONG_PROFILE, allowing)
 
@@ -322,46 +310,6 @@ def _demand_trust(options: TlsOptions) -> None:
     """
     if not options.trusted and not options.trusted_directories:
         raise TlsSettingRefused("trusted", None, "no certificate is trusted", TlsMistake.NOTHING_TRUSTED)
-
-
-class _ServerNames(NamedTuple):
-    """The names of an acceptor.
-
-    Attributes:
-        sent: the name for OpenSSL, which it sends and can compare with the certificate (it only compares IP addresses);
-            ``None``: no name.
-        certified: the host that the certificate must belong to; ``None``: any.
-    """
-
-    sent: str | None
-    certified: str | None
-
-    @property
-    def is_compared_by_openssl(self) -> bool:
-        """Whether OpenSSL compares the host with the certificate."""
-        return self.certified is not None and self.certified == self.sent
-
-    @property
-    def compared_here(self) -> str | None:
-        """The host that this module must compare with the certificate; ``None``: nothing to compare."""
-        return None if self.is_compared_by_openssl else self.certified
-
-
-def _server_names(options: TlsOptions, host: str) -> _ServerNames:
-    """The names for a host.
-
-    ===================================  ================  ====================================
-    Option                               Name for OpenSSL  Who compares certificate and host
-    ===================================  ================  ====================================
-    none                                 the host          OpenSSL
-    ``--request-sni NAME``               NAME              this module, unless NAME is the host
-    ``--no-sni``                         none              this module
-    ``--no-verify-hostname`` or ``-ic``  the same          nobody
-    ===================================  ================  ====================================
-    """
-    sent = host if options.server_name is None else options.server_name
-    is_compared = options.verify_host_name and options.peer_certificate != "ignore"
-    return _ServerNames(sent if options.send_server_name else None, host if is_compared else None)
 
 
 def _address(name: str) -> IPv4Address | IPv6Address | None:

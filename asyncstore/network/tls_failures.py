@@ -18,7 +18,9 @@ class _Words(NamedTuple):
 
 
 _CERTIFICATE_ERRORS: Mapping[int, _Words] = {
-    2: _Words("the peer's certificate is not trusted: its issuer is not known here", TlsReason.UNTRUSTED),
+    **dict.fromkeys(
+        (2, 20, 21), _Words("the peer's certificate is not trusted: its issuer is not known here", TlsReason.UNTRUSTED)
+    ),
     3: _Words(
         "whether the peer's certificate is revoked is unknown: the revocation list of its issuer is missing",
         TlsReason.NO_REVOCATION_LIST,
@@ -29,8 +31,6 @@ _CERTIFICATE_ERRORS: Mapping[int, _Words] = {
     12: _Words("the revocation list for the peer's certificate has expired", TlsReason.NO_REVOCATION_LIST),
     18: _Words("the peer's certificate is signed by itself and not trusted here", TlsReason.UNTRUSTED),
     19: _Words("the peer's certificate is not trusted: the root of its chain is not known here", TlsReason.UNTRUSTED),
-    20: _Words("the peer's certificate is not trusted: its issuer is not known here", TlsReason.UNTRUSTED),
-    21: _Words("the peer's certificate is not trusted: its issuer is not known here", TlsReason.UNTRUSTED),
     23: _Words("the peer's certificate is revoked", TlsReason.REVOKED),
     26: _Words("the peer's certificate was not made for this use (its extended key usage)", TlsReason.WRONG_USE),
     62: _Words("the peer's certificate was made for another host name", TlsReason.WRONG_HOST),

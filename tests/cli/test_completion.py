@@ -1,4 +1,4 @@
-"""Completion scripts: what the shells themselves offer for a line, with no Python started meanwhile."""
+"""Completion: what the shells themselves offer for a line, and what the program answers them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import pty
 import select
 import shlex
 import subprocess
+import sys
 import time
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from asyncstore.cli.commands.completion import described, hint_of
+from asyncstore.cli.commands.complete import Offer, offer_of, offered
 from asyncstore.cli.main import main
 from asyncstore.cli.options.command_table import COMMANDS, SEND
 from asyncstore.cli.options.kinds import Text
-from asyncstore.cli.options.rows import NAMED_PEER, PEER
 from support.peers.programs import find_program
 
 SHELLS = ("bash", "zsh", "fish")
@@ -39,6 +39,9 @@ OFFERED = [
     ("asyncstore send -x= localhost 104 a", {"a.key"}),
     ("asyncstore send --peer ", {"pacs1", "pax2"}),
     ("asyncstore send --peer pacs1 a", {"a.key"}),
+    ("asyncstore send --config o.toml --peer ", {"other"}),
+    ("asyncstore send --files-from l ", {"localhost"}),
+    ("asyncstore nothing ", set()),
     ("asyncstore scan a", {"a.key"}),
     ("asyncstore scan -- a", {"a.key"}),
     ("asyncstore send -- localhost 104 a", {"a.key"}),
@@ -60,7 +63,9 @@ def folder(tmp_path, monkeypatch):
     config = tmp_path / "config/asyncstore"
     config.mkdir(parents=True)
     (config / "config.toml").write_text('timeout = 5\n[peers.pacs1]\nhost = "h"\n[peers.pax2]\n')
+    (tmp_path / "o.toml").write_text("[peers.other]\n")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     monkeypatch.delenv("ASYNCSTORE_CONFIG", raising=False)
     return tmp_path
 
@@ -125,11 +130,11 @@ def in_fish(script, lines):
 @pytest.mark.parametrize(("shell", "ask"), [("bash", in_bash), ("fish", in_fish)])
 def test_what_is_offered(script, shell, ask):
     lines = [line for line, _ in OFFERED]
-    for (line, expected), offered in zip(OFFERED, ask(script(shell), lines), strict=True):
+    for (line, expected), found in zip(OFFERED, ask(script(shell), lines), strict=True):
         if expected == {"localhost"}:  # other hosts may be known, too
-            assert offered >= expected or shell == "fish", line
+            assert found >= expected or shell == "fish", line
         else:
-            assert offered == expected, line
+            assert found == expected, line
 
 
 HOSTILE = (
@@ -146,11 +151,13 @@ HOSTILE = (
     'p"$(touch pwned)"',
     "p$HOME",
     "p~!#<>()[]?",
+    "p\\x\\",
+    "p:b=c",
     "-p",
 )
 """Names of peers that a shell must take as they are."""
-LEFT_OUT = ("p\x1b[31m", "p\ntouch pwned", "p\tx", "p\\x", "p\r")
-"""Names that would need TOML's escapes."""
+LEFT_OUT = ("p\x1b[31m", "p\ntouch pwned", "p\tx", "p\r")
+"""Names that cannot be printed."""
 START = {
     "bash": 'source {}; asyncstore() {{ printf "GOT<%s>\\n" "${{@: -1}}"; }}',
     "zsh": 'autoload -Uz compinit; compinit -u -D; source {}; asyncstore() {{ printf "GOT<%s>\\n" "${{@[-1]}}"; }}',
@@ -172,10 +179,10 @@ def test_names_of_peers_are_offered_as_they_are(script, folder, shell, ask):
     assert set(tomllib.loads(tables)["peers"]) == set(names)
     (folder / "config/asyncstore/config.toml").write_text(f'{tables}[peers."it\'s"]\n')
     path = script(shell)
-    [offered] = ask(path, ["asyncstore send --peer "])
+    [found] = ask(path, ["asyncstore send --peer "])
     if shell == "bash":
-        offered = {shlex.split(word)[0] for word in offered}
-    assert offered == {*HOSTILE, "pacs1", "a.b", "it's"}
+        found = {shlex.split(word)[0] for word in found}
+    assert found == {*HOSTILE, "pacs1", "a.b", "it's"}
     assert not (folder / "pwned").exists()
 
 
@@ -212,7 +219,7 @@ class TestOnTerminals:
         keys = ""
         for number, name in enumerate(HOSTILE):
             (folder / f"{number}.toml").write_text(f"[peers.{as_toml(name)}]\n")
-            keys += f"ASYNCSTORE_CONFIG={number}.toml\nasyncstore send --peer {name[0]}\t\n"
+            keys += f"export ASYNCSTORE_CONFIG={number}.toml\nasyncstore send --peer {name[0]}\t\n"
         self.got(shell, folder, script, keys, HOSTILE)
 
     @pytest.mark.peers
@@ -290,22 +297,37 @@ def read_until(terminal, *words):
     return seen
 
 
-class TestTables:
-    @pytest.mark.parametrize("command", described(COMMANDS.values()), ids=lambda command: command.name)
-    def test_every_name_of_every_option_is_there(self, command):
-        rows = COMMANDS[command.name].by_name()
-        assert {word.name: len(word.values) for word in command.words} == {
-            name: len(row.kind.names) for name, row in rows.items()
-        }
+class TestAnswers:
+    @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+    def test_every_name_of_every_option_is_offered(self, command):
+        assert offered(["asyncstore", command.name, "-"], {}).words.keys() == command.by_name().keys()
 
     @pytest.mark.parametrize(
-        ("name", "hint"),
-        [("FILE", ":file"), ("FILE.toml", ":file"), ("KEY", ":file"), ("DIRECTORY", ":directory"), ("NAME", "")],
+        ("name", "kind"),
+        [("FILE", "file"), ("FILE.toml", "file"), ("KEY", "file"), ("DIRECTORY", "directory"), ("NAME", "words")],
     )
-    def test_names_of_values_tell_what_they_are(self, name, hint):
-        assert hint_of(Text(name), name) == hint
+    def test_names_of_values_tell_what_they_are(self, name, kind):
+        assert offer_of(Text(name), name) == Offer(kind)
 
     def test_a_named_peer_stands_for_two_parameters(self):
-        [send] = [command for command in described(COMMANDS.values()) if command.name == "send"]
-        assert send.peer == NAMED_PEER.long == PEER.unless
-        assert send.parameters[:2] == (":host", "")
+        assert offered(["asyncstore", "send", "--peer", "p", ""], {}) == Offer("file")
+
+    @pytest.mark.parametrize("content", ["[peers", "peers = 5", "[peers]\nx = 1\n[[", "\0"])
+    def test_a_configuration_that_is_no_toml_offers_nothing(self, tmp_path, content):
+        (tmp_path / "c.toml").write_text(content)
+        environment = {"ASYNCSTORE_CONFIG": str(tmp_path / "c.toml")}
+        assert offered(["asyncstore", "send", "--peer", ""], environment) == Offer()
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+    def test_a_fifo_is_not_read(self, tmp_path):
+        os.mkfifo(tmp_path / "c.toml")
+        assert offered(["asyncstore", "send", "--config", str(tmp_path / "c.toml"), "--peer", ""], {}) == Offer()
+
+    @pytest.mark.parametrize(
+        "words",
+        [[], ["bash"], ["bash", ""], ["bash", "asyncstore"], ["zsh"], ["zsh", "asyncstore"], ["fish", "x", "y", "z"]],
+    )
+    def test_it_answers_any_words_quietly(self, words, capsys):
+        assert main(["__complete", *words]) == 0
+        said = capsys.readouterr()
+        assert (said.out.split()[0], said.err) == ("words", "")

@@ -262,7 +262,7 @@ class TestProperties:
             ("rootLogger = INFO, printer", "rootLogger: there is no appender printer"),
             ("appender.f = log4cplus::SysLogAppender", "appender.f: log4cplus::SysLogAppender is not among"),
             ("appender.f = log4cplus::FileAppender", "appender.f: log4cplus.appender.f.File is missing"),
-            ("appender.console.layout = log4cplus::XLayout", "appender.console.layout: the layout is none of"),
+            ("appender.console.layout = log4cplus::XLayout", "appender.console.layout: the layout is neither"),
             ("appender.console.layout.ConversionPattern = %Z", "ConversionPattern: %Z is none of the conversions"),
             ("appender.console.layout.ConversionPattern = %1000m", "ConversionPattern: %1000m is wider than 999"),
             ("appender.console.layout.ConversionPattern = %.99999999m", "ConversionPattern: %.99999999m is wider"),

@@ -337,7 +337,7 @@ def test_an_error_that_is_not_standard_outputs_is_not_called_so(monkeypatch, cap
     def broken(_page):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("asyncstore.cli.text.man_page._text", broken)
+    monkeypatch.setattr("asyncstore.cli.commands.man._text", broken)
     with pytest.raises(OSError, match="No space left"):
         main(["man"])
     assert not capsys.readouterr().err

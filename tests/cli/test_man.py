@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
+from asyncstore.cli.commands.man import page
 from asyncstore.cli.main import main
 from asyncstore.cli.options.command_table import COMMANDS
-from asyncstore.cli.text.man_page import page
 from support.peers.programs import find_program
 
 

@@ -84,7 +84,6 @@ def _say(text: str, indent: int = len("1. ")) -> None:
 
 
 def _describe(archive: Archive) -> str:
-    """What the archive holds."""
     return (
         f"{archive.patients} patients, {archive.studies} studies, {archive.series} series, "
         f"{format_count(archive.instances)} instances ({', '.join(archive.modalities)}), {format_bytes(archive.bytes)}"
@@ -99,7 +98,6 @@ def _send_options(parsed: Parsed, port: int, folder: Path) -> Parsed:
 
 @contextmanager
 def _folder(*, keep: bool) -> Iterator[Path]:
-    """A temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="asyncstore-demo-"))
     try:
         yield folder
@@ -197,7 +195,6 @@ async def _data_sets(folder: Path) -> dict[str, _DataSet]:
 
 
 def _digest(instance: Instance) -> bytes:
-    """The hash of the instance's data set."""
     with Path(instance.payload.container).open("rb") as file:
         file.seek(instance.payload.offset)
         return hashlib.file_digest(file, "sha256").digest()

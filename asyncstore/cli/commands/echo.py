@@ -33,68 +33,43 @@ def run(parsed: Parsed) -> int:
 
 async def _echo(parsed: Parsed, identity: UserIdentity | None) -> int:
     """Ask until all echoes are answered, one fails, or the user interrupts."""
-    count, answers = parsed[cmd.COUNT], _Answers(quiet=parsed[opt.QUIET])
+    answers: list[float] = []
     error: AsyncstoreError | None = None
     with logging_to(logging.StreamHandler(), parsed, "echoscu"):
         with anyio.CancelScope() as scope, interrupts(scope.cancel):
             try:
-                await _ask(parsed, sender_of(parsed, identity), count, answers)
+                await _ask(parsed, sender_of(parsed, identity), answers)
             except AsyncstoreError as caught:
                 error = caught
-        answers.say_statistics()
+        if answers:
+            least, mean, most = map(_milliseconds, (min(answers), sum(answers) / len(answers), max(answers)))
+            _say(parsed, f"{len(answers)} answered: least {least}, mean {mean}, most {most}")
         if error is not None:
             raise error
-    is_complete = len(answers.seconds) == count or (answers.seconds and scope.cancelled_caught)
+    is_complete = len(answers) == parsed[cmd.COUNT] or (answers and scope.cancelled_caught)
     return EXIT_OK if is_complete else EXIT_NOT_ATTEMPTED
 
 
-async def _ask(parsed: Parsed, sender: Sender, count: int, answers: _Answers) -> None:
-    """Ask for ``count`` echoes; 0: without end."""
+async def _ask(parsed: Parsed, sender: Sender, answers: list[float]) -> None:
+    """Ask for as many echoes as wanted (0: without end), and add the seconds that each takes to ``answers``."""
     begun = monotonic()
     async with aclosing(sender.echo()) as echoes:
         async for seconds in echoes:
-            if not answers.seconds:
-                opened = _milliseconds(monotonic() - begun - seconds)
-                answers.say(
-                    f"{address_of(parsed[opt.PEER], parsed[opt.PORT])} accepted the association within {opened}"
-                )
-            answers.add(seconds)
-            if len(answers.seconds) == count:
+            if not answers:
+                peer, opened = address_of(parsed[opt.PEER], parsed[opt.PORT]), monotonic() - begun - seconds
+                _say(parsed, f"{peer} accepted the association within {_milliseconds(opened)}")
+            answers.append(seconds)
+            _say(parsed, f"echo {len(answers)}: {_milliseconds(seconds)}")
+            if len(answers) == parsed[cmd.COUNT]:
                 return
             await anyio.sleep(parsed[cmd.INTERVAL])
 
 
-class _Answers:
-    """The answers so far.
-
-    Attributes:
-        seconds: how long each of them took.
-    """
-
-    def __init__(self, *, quiet: bool) -> None:
-        self.seconds: list[float] = []
-        self._quiet = quiet
-
-    def say(self, line: str) -> None:
-        """Print a line."""
-        if not self._quiet:
-            put(line)
-
-    def add(self, seconds: float) -> None:
-        """Take in an answer and print its line."""
-        self.seconds.append(seconds)
-        self.say(f"echo {len(self.seconds)}: {_milliseconds(seconds)}")
-
-    def say_statistics(self) -> None:
-        """Print the statistics, if there are answers."""
-        if not self.seconds:
-            return
-        least, most = min(self.seconds), max(self.seconds)
-        mean = sum(self.seconds) / len(self.seconds)
-        times = f"least {_milliseconds(least)}, mean {_milliseconds(mean)}, most {_milliseconds(most)}"
-        self.say(f"{len(self.seconds)} answered: {times}")
+def _say(parsed: Parsed, line: str) -> None:
+    """Print a line, unless the user wants none."""
+    if not parsed[opt.QUIET]:
+        put(line)
 
 
 def _milliseconds(seconds: float) -> str:
-    """A short time in milliseconds."""
     return f"{seconds * 1000:.1f} ms"

@@ -14,10 +14,10 @@ import sys
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.cli.choices import format_of
 from asyncstore.cli.commands.forecast import NOT_AT_ALL, Forecaster
 from asyncstore.cli.engine import conversion_of, paths_of, walk_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
-from asyncstore.cli.file_format import format_of
 from asyncstore.cli.loop import every
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.text.hints import hints_for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.file_format import format_of
+from asyncstore.cli.choices import format_of
 from asyncstore.prepare.process import started_ahead
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asyncstore.cli.choices import ip_version_of
 from asyncstore.cli.exits import EXIT_OK
-from asyncstore.cli.ip_version import ip_version_of
 from asyncstore.cli.logging.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import command_table as cmd
@@ -38,7 +38,6 @@ def run(parsed: Parsed) -> int:
 
 
 async def _sink(parsed: Parsed) -> int:
-    """Receive until interrupted."""
     title, output = parsed[cmd.SINK_AE_TITLE], parsed[cmd.OUTPUT]
     host = parsed[cmd.SINK_HOST] if cmd.SINK_HOST in parsed or not parsed[opt.IPV6] else _IPV6_LOOPBACK
     with logging_to(logging.StreamHandler(), parsed):
@@ -69,8 +68,6 @@ async def _sink(parsed: Parsed) -> int:
 
 
 class _Report:
-    """Prints what a sink received."""
-
     def __init__(self, sink: Sink, *, quiet: bool) -> None:
         self._sink = sink
         self._quiet = quiet

@@ -27,7 +27,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.cli.logging.log_layouts import PatternLayout, SimpleLayout, TTCCLayout
+from asyncstore.cli.logging.log_layouts import PatternLayout, SimpleLayout
 from asyncstore.cli.logging.log_levels import LEVELS, SILENT
 from asyncstore.cli.logging.log_schema import MOST_BACKUPS, STANDARD_ERROR, STANDARD_OUTPUT
 from asyncstore.errors import UsageError
@@ -169,7 +169,6 @@ class _Chain(NamedTuple):
     verdicts: tuple[Verdict, ...]
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is shown."""
         return next((said for said in (verdict(record) for verdict in self.verdicts) if said is not None), True)
 
 
@@ -197,7 +196,6 @@ class _Reader:
         self._found = {key.removeprefix(_PREFIX): value for key, value in found.items() if key.startswith(_PREFIX)}
 
     def settings(self) -> Settings:
-        """The whole dictionary."""
         root = self._found.get(_ROOT)
         if root is None:
             raise UsageError(f"{self._path}: {_PREFIX}rootLogger is missing, so nothing would be logged")
@@ -227,7 +225,6 @@ class _Reader:
         return (name,) if name.partition(".")[0] != "dcmtk" else self._loggers.get(name, ())
 
     def _logger(self, setting: Property) -> Settings:
-        """A logger: its level, and the names of its appenders."""
         level, *appenders = [word.strip() for word in setting.value.split(",")]
         for name in appenders:
             if f"appender.{name.lower()}" not in self._found:
@@ -238,7 +235,6 @@ class _Reader:
         return logger
 
     def _appender(self, name: str, setting: Property) -> Settings:
-        """A handler for an appender."""
         known: dict[str, Callable[[str, Property], Settings]] = {
             "consoleappender": self._console,
             "fileappender": self._file,
@@ -308,11 +304,8 @@ class _Reader:
         name = "simplelayout" if layout is None else _class_name(layout.value)
         if name == "simplelayout":
             return SimpleLayout()
-        if name == "ttcclayout":
-            date, gmt = self._found.get(f"{key}.dateformat"), self._found.get(f"{key}.use_gmtime")
-            return TTCCLayout("" if date is None else date.value, gmt=gmt is not None and self._truth(gmt))
         if layout is None or name != "patternlayout":
-            raise self._refusal(layout, "the layout is none of SimpleLayout, TTCCLayout and PatternLayout")
+            raise self._refusal(layout, "the layout is neither SimpleLayout nor PatternLayout")
         pattern = self._found.get(f"{key}.conversionpattern") or self._found.get(f"{key}.pattern")
         if pattern is None:
             self.remarks.append(f"{self._place(layout)}: it has no ConversionPattern, so SimpleLayout stands for it")
@@ -371,7 +364,6 @@ class _Reader:
         return word in {"true", "1"}
 
     def _backups(self, key: str, default: int) -> int:
-        """How many old files are kept."""
         setting = self._found.get(key)
         if setting is None:
             return default

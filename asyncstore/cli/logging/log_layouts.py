@@ -1,4 +1,4 @@
-"""The layouts of log4cplus as formatters of Python's logging: SimpleLayout, TTCCLayout, PatternLayout.
+"""The layouts of log4cplus as formatters of Python's logging: SimpleLayout and PatternLayout.
 
 Names of loggers are ours (``asyncstore.network``). A pattern's last ``%n`` is dropped, because the handler ends each
 line. Each line of a message of several lines is laid out by itself, as DCMTK does it.
@@ -31,26 +31,6 @@ class SimpleLayout(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record."""
         return f"{level_name(record.levelno)} - {super().format(record)}"
-
-
-class TTCCLayout(logging.Formatter):
-    """``120 [thread] WARN asyncstore.network <> - message``.
-
-    Args:
-        date: how to write the time; empty: milliseconds since the program started.
-        gmt: whether to write UTC instead of local time.
-    """
-
-    def __init__(self, date: str, *, gmt: bool) -> None:
-        super().__init__()
-        self._date = date
-        self._gmt = gmt
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
-        time = _time(record, self._date, gmt=self._gmt) if self._date else f"{record.relativeCreated:.0f}"
-        place = f"[{record.thread}] {level_name(record.levelno)} {record.name} <>"
-        return f"{time} {place} - {super().format(record)}"
 
 
 class PatternLayout(logging.Formatter):

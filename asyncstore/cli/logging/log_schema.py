@@ -160,7 +160,6 @@ def _shown(place: tuple[str, ...]) -> str:
 
 
 def _complaints(settings: Settings) -> Iterator[str]:
-    """Complaints about handlers, formatters and filters."""
     for name, entry in settings.get("handlers", {}).items():
         yield from (f"handlers.{name}: {complaint}" for complaint in _about_handler(entry))
     for name, entry in settings.get("formatters", {}).items():
@@ -209,7 +208,6 @@ def _about_keys(entry: Settings, known: frozenset[str]) -> Iterator[str]:
 
 
 def _specifications(text: str, style: str) -> list[str]:
-    """The format specifications of the fields."""
     if style == "%":
         return _FIELD.findall(text)
     return [] if style == "$" else [specification for _, specification, _ in _fields(text)]

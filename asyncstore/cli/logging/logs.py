@@ -85,7 +85,6 @@ def log_end(logger: logging.Logger, error: AsyncstoreError, parsed: Parsed) -> N
 
 @contextmanager
 def _from_level(level: int, handler: logging.Handler) -> Iterator[None]:
-    """Within this context show records of this level and above."""
     handler.setFormatter(_Letters())
     lowest = {_OURS: level, _WARNINGS: level if level <= TRACE else SILENT}
     loggers = [logging.getLogger(name) for name in lowest]

@@ -37,7 +37,6 @@ def expand(words: Iterable[str], is_over: Callable[[], bool] = lambda: False) ->
 
 
 def _command_file(name: str) -> list[str]:
-    """The words in a command file."""
     content = read_named(name, _MOST_BYTES_OF_COMMAND_FILE, f"@{name}: cannot read the command file")
     if content.startswith(_UTF_16):
         raise UsageError(f"@{name}: the command file is UTF-16: write it in UTF-8")

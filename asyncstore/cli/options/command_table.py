@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import tls_rows as tls_opt
-from asyncstore.cli.options.kinds import Address, AETitle, Choice, Flag, Integer, Seconds, Status, Text
-from asyncstore.cli.options.table import Command, Example, Group, Option, Parameter
+from asyncstore.cli.options.kinds import Address, AETitle, Choice, Integer, Seconds, Status, Text
+from asyncstore.cli.options.table import Command, Example, Group, Option, Parameter, flag
 
 # Options of the other commands ---------------------------------------------------------------------------------------
 
@@ -72,14 +72,12 @@ IDLE_TIMEOUT = Option[float](
     60.0,
     "abort an association if no byte moves for this time while no response is due; 0: never",
 )
-GROUP_READABLE = Option[bool](
+GROUP_READABLE = flag(
     "--group-readable",
-    Flag(),
-    False,
     "let the group read the kept files too (0640, and 0750 for a new directory)",
     requires=("--output",),
 )
-KEEP = Option[bool]("--keep", Flag(), False, "keep the folder with the archive and what arrived")
+KEEP = flag("--keep", "keep the folder with the archive and what arrived")
 
 PEER_CHECK = Option[tuple[str, int] | None](
     "--peer-check",

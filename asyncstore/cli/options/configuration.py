@@ -61,25 +61,21 @@ _CHOICES = (opt.CONFIG.long, opt.NAMED_PEER.long)
 """The options that name the file and the peer."""
 
 
-class _Form(NamedTuple):
-    """The types that a word may have in TOML."""
-
-    types: tuple[type, ...]
-    name: str
-
-
-_TEXT = _Form((str,), "a text in quotes")
-_WHOLE = _Form((int,), "a whole number")
-_NUMBER = _Form((int, float), "a number")
-_WHOLE_OR_TEXT = _Form((int, str), "a whole number or a text in quotes")
-_FORMS: Mapping[type, tuple[_Form, ...]] = {
+_TEXT, _WHOLE, _NUMBER, _WHOLE_OR_TEXT = (str,), (int,), (int, float), (int, str)
+_TYPES: Mapping[type, tuple[tuple[type, ...], ...]] = {
     Integer: (_WHOLE,),
     IntegerOrAuto: (_WHOLE_OR_TEXT,),
     Seconds: (_NUMBER,),
     Status: (_WHOLE_OR_TEXT,),
     Address: (_TEXT, _WHOLE),
 }
-"""The forms of the words of each kind that is not only text."""
+"""The types in TOML of the words of each kind that is not only text."""
+_NAMES_OF_TYPES = {
+    _TEXT: "a text in quotes",
+    _WHOLE: "a whole number",
+    _NUMBER: "a number",
+    _WHOLE_OR_TEXT: "a whole number or a text in quotes",
+}
 
 
 class Configured(NamedTuple):
@@ -120,7 +116,7 @@ def configured(
         sources = f"neither {opt.CONFIG.long} nor {opt.CONFIG.variable} names one, and there is no {path}"
         raise UsageError(f"{opt.NAMED_PEER.long} {peer}: there is no configuration file: {sources}")
     file = _File(path, command, tuple(commands))
-    layers = [] if named is None else [file.of_command(), file.of_all()]
+    layers = [] if named is None else [file.layer(command.name), file.layer(_TOP)]
     if peer is not None:
         layers.insert(0, file.of_peer(peer))
     return Configured(tuple(layers), tuple(file.warnings()))
@@ -148,6 +144,29 @@ def default_path(environment: Mapping[str, str]) -> str:
     return f"{folder}/asyncstore/config.toml"
 
 
+def names_of_peers(path: str) -> list[str]:
+    """The names of the peers in a file, whatever else it holds.
+
+    Raises:
+        UsageError: it cannot be read, or is not TOML.
+    """
+    peers = _content_of(path)[0].get(_PEERS)
+    return list(peers) if isinstance(peers, dict) else []
+
+
+def _content_of(path: str) -> tuple[Table, str]:
+    """The table in a file, and its text.
+
+    Raises:
+        UsageError: it cannot be read, or is not TOML.
+    """
+    content = read_named(path, _MOST_BYTES, f"{path}: cannot read the configuration file")
+    try:
+        return parsed_toml(content)
+    except ValueError as error:
+        raise UsageError(f"{path}: the configuration file is not TOML: {error}") from None
+
+
 class _File:
     """One file, read for one command.
 
@@ -162,29 +181,16 @@ class _File:
 
     def __init__(self, path: str, command: Command, commands: tuple[Command, ...]) -> None:
         self._path = path
-        self._command = command
         self._line_only = {row.bare_name for each in (*commands, command) for row in each.options() if row.line_only}
         self._own = _by_name([command])
         self._known = {each.name: _by_name([each]) for each in commands}
         self._everywhere = _by_name([*commands, command])
         self._of_peers = _by_name(filter(_has_peers, [*commands, command]))
         self._secrets = {row.bare_name for each in commands for row in _rows(each) if isinstance(row.kind, Secret)}
-        content = read_named(path, _MOST_BYTES, f"{path}: cannot read the configuration file")
-        try:
-            self._content, text = parsed_toml(content)
-        except ValueError as error:
-            raise UsageError(f"{path}: the configuration file is not TOML: {error}") from None
+        self._content, text = _content_of(path)
         self._lines = _lines_of(text)
         self._tables = self._known_tables()
         self._given = {table: self._checked(table, content) for table, content in self._tables.items()}
-
-    def of_all(self) -> Layer:
-        """The options of the top level."""
-        return self._layer(_TOP)
-
-    def of_command(self) -> Layer:
-        """The options of the command's table."""
-        return self._layer(self._command.name)
 
     def of_peer(self, name: str) -> Layer:
         """The options and the address of a peer.
@@ -203,7 +209,7 @@ class _File:
             if key not in content:
                 raise UsageError(f"{self._path}: [{table}]: the key {key} is missing")
             parameters[parameter.key] = self._words(table, key, parameter.kind, [content[key]])
-        return self._layer(table)._replace(parameters=parameters)
+        return self.layer(table)._replace(parameters=parameters)
 
     def warnings(self) -> Iterator[str]:
         """Warnings for the user (rule 4)."""
@@ -227,7 +233,6 @@ class _File:
         return tables
 
     def _tables_of_peers(self, peers: object) -> dict[str, Table]:
-        """The peers' tables by name."""
         complaint = f"a peer is a table of its own: [{_PEERS}.NAME]"
         if not isinstance(peers, dict):
             raise UsageError(f"{self._place('', _PEERS)}: {complaint}")
@@ -274,12 +279,11 @@ class _File:
         meant = meant or closest(bare.lower().replace("_", "-"), [*address, *rows])
         return f"unknown key{did_you_mean(meant)}"
 
-    def _layer(self, table: str) -> Layer:
-        """A table as a layer, without the options of other commands (rule 2)."""
+    def layer(self, table: str) -> Layer:
+        """The table of this name as a layer, without the options of other commands (rule 2)."""
         return Layer([option for option in self._given.get(table, ()) if option.row.bare_name in self._own])
 
     def _option(self, table: str, row: Option[object], value: object) -> Given:
-        """One option as the file gives it."""
         key = row.bare_name
         origin = self._place(table, key)
         if not row.kind.names:
@@ -311,12 +315,10 @@ def _by_name(commands: Iterable[Command]) -> dict[str, Option[object]]:
 
 
 def _rows(command: Command) -> Iterator[Option[object]]:
-    """The rows of a command that a file may give."""
     return (row for row in command.options() if row.is_configurable and row.long != opt.CONFIG.long)
 
 
 def _has_peers(command: Command) -> bool:
-    """Whether a command takes ``--peer``."""
     return any(row.long == opt.NAMED_PEER.long for row in command.options())
 
 
@@ -330,9 +332,9 @@ def _words(kind: Kind[object], value: object) -> Iterator[str]:
     words = value if isinstance(value, list) and len(names) > 1 else [value]
     if len(words) != len(names):
         raise ValueError(f"an array of {len(names)} is needed: {' '.join(names)}")
-    for word, form in zip(words, _FORMS.get(type(kind), [_TEXT] * len(names)), strict=True):
-        if type(word) not in form.types:  # exactly: to Python, true and false are numbers
-            raise ValueError(f"{form.name} is needed")
+    for word, types in zip(words, _TYPES.get(type(kind), [_TEXT] * len(names)), strict=True):
+        if type(word) not in types:  # exactly: to Python, true and false are numbers
+            raise ValueError(f"{_NAMES_OF_TYPES[types]} is needed")
         if isinstance(word, str) and "\0" in word:  # as no command line and no variable can
             raise ValueError("a text cannot hold a NUL character")
         yield f"{word:#06x}" if isinstance(kind, Status) and isinstance(word, int) else str(word)

@@ -116,7 +116,7 @@ def tokenize(command: Command, words: Iterable[str]) -> Tokens:
     is_over = False
     rest = expand(words, lambda: is_over)
     for word in rest:
-        if is_over or not _is_option(word):
+        if is_over or not is_option(word):
             tokens.parameters.append(word)
             tokens.words.append(word)
             continue
@@ -137,7 +137,7 @@ def tokenize(command: Command, words: Iterable[str]) -> Tokens:
     return tokens
 
 
-def _is_option(word: str) -> bool:
+def is_option(word: str) -> bool:
     """Whether a word, met where no value is expected, names an option (rule 1)."""
     return len(word) > 1 and word[0] in "+-" and word[1] not in "0123456789"
 
@@ -197,7 +197,6 @@ def _above(upper: Mapping[str, Given], lower: Mapping[str, Given]) -> dict[str, 
 
 
 def _contradicts(row: Option[object], options: Mapping[str, Given]) -> bool:
-    """Whether the row and one of the options exclude each other."""
     return any(other in options for other in row.excludes) or any(
         row.long in given.row.excludes for given in options.values()
     )
@@ -218,7 +217,6 @@ def _lacks(row: Option[object], options: Mapping[str, Given]) -> bool:
 
 
 def _check_value(given: Given) -> None:
-    """Check that the words are valid for their row."""
     try:
         given.row.kind.parse(given.words)
     except ValueError as error:
@@ -237,7 +235,6 @@ def _check_together(options: Mapping[str, Given]) -> None:
 
 
 def _from_environment(command: Command, environment: Mapping[str, str]) -> list[Given]:
-    """The options that environment variables give."""
     found = ((row, environment.get(row.variable)) for row in command.options() if row.is_configurable)
     return [_from_variable(row, text) for row, text in found if text]
 
@@ -258,7 +255,6 @@ def _from_variable(row: Option[object], text: str) -> Given:
 
 
 def _parted(origin: str, text: str) -> tuple[str, ...]:
-    """The words of a text, parted as in a shell."""
     from shlex import split  # noqa: PLC0415 - few command lines need it
 
     try:
@@ -293,7 +289,6 @@ def _place(
 
 
 def _check_parameter(parameter: Parameter[object], words: Sequence[str]) -> None:
-    """Check that the words are valid for the parameter."""
     try:
         parameter.kind.parse(words)
     except ValueError as error:

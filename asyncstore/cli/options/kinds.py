@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,15 +47,15 @@ class Flag:
         return not words
 
 
-class Text(NamedTuple):
+class _Named:
+    """A kind of one word, which is made with the word's name."""
+
+    def __init__(self, name: str) -> None:
+        self.names = (name,)
+
+
+class Text(_Named):
     """Any one word."""
-
-    name: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One word."""
-        return (self.name,)
 
     def parse(self, words: Sequence[str]) -> str:
         """The word itself."""
@@ -65,19 +65,24 @@ class Text(NamedTuple):
 class Secret(Text):
     """One word that no message shows."""
 
-    __slots__ = ()
+
+class Words(_Named):
+    """All remaining words, for the last parameter."""
+
+    def parse(self, words: Sequence[str]) -> tuple[str, ...]:
+        """The words themselves."""
+        return tuple(words)
 
 
-class Pair(NamedTuple):
+class Several(Words):
+    """One word each time that the option is given; all of them count."""
+
+
+class Pair:
     """Any two words."""
 
-    first: str
-    second: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Two words."""
-        return (self.first, self.second)
+    def __init__(self, first: str, second: str) -> None:
+        self.names = (first, second)
 
     def parse(self, words: Sequence[str]) -> tuple[str, str]:
         """The words themselves."""
@@ -92,36 +97,6 @@ class Address:
     def parse(self, words: Sequence[str]) -> tuple[str, int]:
         """The host as it is and the port as a number."""
         return words[0], Integer("PORT", 1, _MOST_PORT).parse(words[1:])
-
-
-class Several(NamedTuple):
-    """One word each time that the option is given; all of them count."""
-
-    name: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One word a time."""
-        return (self.name,)
-
-    def parse(self, words: Sequence[str]) -> tuple[str, ...]:
-        """The words themselves."""
-        return tuple(words)
-
-
-class Words(NamedTuple):
-    """All remaining words, for the last parameter."""
-
-    name: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One name for all."""
-        return (self.name,)
-
-    def parse(self, words: Sequence[str]) -> tuple[str, ...]:
-        """The words themselves."""
-        return tuple(words)
 
 
 class AETitle:
@@ -141,17 +116,12 @@ class AETitle:
         return title
 
 
-class Integer(NamedTuple):
+class Integer(_Named):
     """A decimal integer in a range, ends included."""
 
-    name: str
-    low: int | None = None
-    high: int | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One word."""
-        return (self.name,)
+    def __init__(self, name: str, low: int | None = None, high: int | None = None) -> None:
+        super().__init__(name)
+        self.low, self.high = low, high
 
     def parse(self, words: Sequence[str]) -> int:
         """The number."""
@@ -161,17 +131,12 @@ class Integer(NamedTuple):
         return _in_range(int(word), self.low, self.high)
 
 
-class IntegerOrAuto(NamedTuple):
+class IntegerOrAuto(_Named):
     """An integer in a range, or ``auto``, which is ``None``."""
 
-    name: str
-    low: int
-    high: int
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One word."""
-        return (f"{self.name}|auto",)
+    def __init__(self, name: str, low: int, high: int) -> None:
+        super().__init__(f"{name}|auto")
+        self._low, self._high = low, high
 
     def parse(self, words: Sequence[str]) -> int | None:
         """The number, or ``None`` for ``auto``."""
@@ -180,7 +145,7 @@ class IntegerOrAuto(NamedTuple):
             return None
         if not _INTEGER.fullmatch(word):
             raise ValueError(f"{word!r} is neither an integer nor auto")
-        return _in_range(int(word), self.low, self.high)
+        return _in_range(int(word), self._low, self._high)
 
 
 class Seconds:
@@ -199,16 +164,12 @@ class Seconds:
         return _in_range(round(seconds, 3), 0.0, None)
 
 
-class Choice(NamedTuple, Generic[Word]):
+class Choice(_Named, Generic[Word]):
     """One of a few words, in small letters or capitals."""
 
-    name: str
-    choices: tuple[Word, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One word."""
-        return (self.name,)
+    def __init__(self, name: str, choices: tuple[Word, ...]) -> None:
+        super().__init__(name)
+        self.choices = choices
 
     def parse(self, words: Sequence[str]) -> Word:
         """The word in small letters."""
@@ -218,15 +179,13 @@ class Choice(NamedTuple, Generic[Word]):
         raise ValueError(f"{words[0]!r} is none of {', '.join(self.choices)}")
 
 
-class Status(NamedTuple):
+class Status:
     """A DIMSE status: four hexadecimal digits after ``0x``, or one of a few names."""
 
-    known: Mapping[str, int]
+    names = ("STATUS",)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One word."""
-        return ("STATUS",)
+    def __init__(self, known: Mapping[str, int]) -> None:
+        self.known = known
 
     def parse(self, words: Sequence[str]) -> int:
         """The status as a number."""

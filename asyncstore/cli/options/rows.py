@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from asyncstore.cli.options.kinds import AETitle, Choice, Flag, Integer, IntegerOrAuto, Pair, Secret, Text, Words
-from asyncstore.cli.options.table import Option, Parameter
+from asyncstore.cli.options.kinds import AETitle, Choice, Integer, IntegerOrAuto, Pair, Secret, Text, Words
+from asyncstore.cli.options.table import Option, Parameter, flag
 
 When = Literal["auto", "on", "off"]
 
@@ -65,21 +65,14 @@ INPUTS = Parameter[tuple[str, ...]](
 
 # General options -----------------------------------------------------------------------------------------------------
 
-HELP = Option[bool]("--help", Flag(), False, "show this help and exit", "-h", exits=True)
-VERSION = Option[bool]("--version", Flag(), False, "show the versions of everything involved and exit", exits=True)
-ARGUMENTS = Option[bool](
-    "--arguments", Flag(), False, "show the command line after command files are expanded", line_only=True
+HELP = flag("--help", "show this help and exit", "-h", exits=True)
+VERSION = flag("--version", "show the versions of everything involved and exit", exits=True)
+ARGUMENTS = flag("--arguments", "show the command line after command files are expanded", line_only=True)
+QUIET = flag(
+    "--quiet", "print nothing but usage errors; the exit code tells the result", "-q", alternatives="verbosity"
 )
-QUIET = Option[bool](
-    "--quiet",
-    Flag(),
-    False,
-    "print nothing but usage errors; the exit code tells the result",
-    "-q",
-    alternatives="verbosity",
-)
-VERBOSE = Option[bool]("--verbose", Flag(), False, "print what is done, step by step", "-v", alternatives="verbosity")
-DEBUG = Option[bool]("--debug", Flag(), False, "print what helps to find a fault", "-d", alternatives="verbosity")
+VERBOSE = flag("--verbose", "print what is done, step by step", "-v", alternatives="verbosity")
+DEBUG = flag("--debug", "print what helps to find a fault", "-d", alternatives="verbosity")
 LOG_LEVEL = Option[str | None](
     "--log-level",
     Choice("LEVEL", ("fatal", "error", "warn", "info", "debug", "trace")),
@@ -88,20 +81,13 @@ LOG_LEVEL = Option[str | None](
     "-ll",
     excludes=("--verbose", "--debug", "--quiet"),
 )
-VERBOSE_PC = Option[bool](
+VERBOSE_PC = flag(
     "--verbose-pc",
-    Flag(),
-    False,
     "print the presentation contexts too",
     "+v",
     requires=("--verbose", "--debug", "--log-level", "--log-config"),
 )
-CONFIG = Option[str | None](
-    "--config",
-    Text("FILE"),
-    None,
-    "take options from this TOML file too",
-)
+CONFIG = Option[str | None]("--config", Text("FILE"), None, "take options from this TOML file too")
 NAMED_PEER = Option[str | None](
     "--peer",
     Text("NAME"),
@@ -118,9 +104,7 @@ PROGRESS = Option[When](
 
 # Options of the storage SCU, as in storescu's manual -----------------------------------------------------------------
 
-SCAN_DIRECTORIES = Option[bool](
-    "--scan-directories", Flag(), False, "scan directories as storescu does: without descending, unless +r", "+sd"
-)
+SCAN_DIRECTORIES = flag("--scan-directories", "scan directories as storescu does: without descending, unless +r", "+sd")
 SCAN_PATTERN = Option[str | None](
     "--scan-pattern",
     Text("PATTERN"),
@@ -129,58 +113,41 @@ SCAN_PATTERN = Option[str | None](
     "+sp",
     requires=("--scan-directories",),
 )
-NO_RECURSE = Option[bool](
+NO_RECURSE = flag(
     "--no-recurse",
-    Flag(),
-    False,
     "do not descend into directories within directories (default with +sd)",
     "-r",
     alternatives="recurse",
 )
-RECURSE = Option[bool](
+RECURSE = flag(
     "--recurse",
-    Flag(),
-    False,
     "descend into the directories of scanned ones",
     "+r",
     alternatives="recurse",
     requires=("--scan-directories",),
 )
-READ_FILE = Option[bool](
+READ_FILE = flag(
     "--read-file",
-    Flag(),
-    False,
     "take files with file meta information and bare data sets (default)",
     "+f",
     alternatives="file format",
 )
-READ_FILE_ONLY = Option[bool](
-    "--read-file-only", Flag(), False, "take files with file meta information only", "+fo", alternatives="file format"
+READ_FILE_ONLY = flag(
+    "--read-file-only", "take files with file meta information only", "+fo", alternatives="file format"
 )
-READ_DATASET = Option[bool](
-    "--read-dataset",
-    Flag(),
-    False,
-    "take bare data sets only, without file meta information",
-    "-f",
-    alternatives="file format",
+READ_DATASET = flag(
+    "--read-dataset", "take bare data sets only, without file meta information", "-f", alternatives="file format"
 )
-NO_RENAME = Option[bool](
-    "--no-rename", Flag(), False, "leave the names of files alone (default)", "-rn", alternatives="rename"
-)
-RENAME = Option[bool](
+NO_RENAME = flag("--no-rename", "leave the names of files alone (default)", "-rn", alternatives="rename")
+RENAME = flag(
     "--rename",
-    Flag(),
-    False,
     "add .done to the names of files that were stored and .bad to those that were not; pass over .done next time",
     "+rn",
     alternatives="rename",
 )
-IPV4 = Option[bool]("--ipv4", Flag(), False, "use IPv4 only", "-i4", alternatives="IP version")
-IPV6 = Option[bool]("--ipv6", Flag(), False, "use IPv6 only", "-i6", alternatives="IP version")
-IP_AUTO = Option[bool](
-    "--ip-auto", Flag(), False, "use what the host name resolves to (default)", "-i0", alternatives="IP version"
-)
+IPV4 = flag("--ipv4", "use IPv4 only", "-i4", alternatives="IP version")
+IPV6 = flag("--ipv6", "use IPv6 only", "-i6", alternatives="IP version")
+IP_AUTO = flag("--ip-auto", "use what the host name resolves to (default)", "-i0", alternatives="IP version")
 CALLING_AE_TITLE = Option[str]("--aetitle", AETitle(), "STORESCU", "calling AE title: ours", "-aet")
 CALLED_AE_TITLE = Option[str]("--call", AETitle(), "ANY-SCP", "called AE title: the peer's", "-aec")
 CONFIG_FILE = Option[tuple[str, str] | None](
@@ -193,28 +160,17 @@ CONFIG_FILE = Option[tuple[str, str] | None](
 )
 """It does not exclude ``-x=``: in storescu that is the default, given or not."""
 PROPOSE = {
-    name: Option[bool](name, Flag(), False, text, short, alternatives="proposed transfer syntaxes")
+    name: flag(name, text, short, alternatives="proposed transfer syntaxes")
     for short, name, text in TRANSFER_SYNTAX_CHOICES
 }
 """A row for each choice of a transfer syntax to propose, by its long name."""
-REQUIRED = Option[bool](
-    "--required",
-    Flag(),
-    False,
-    "propose only the SOP classes of the files (default with these options: storescu's 64)",
-    "-R",
+REQUIRED = flag(
+    "--required", "propose only the SOP classes of the files (default with these options: storescu's 64)", "-R"
 )
-COMBINE = Option[bool]("--combine", Flag(), False, "propose all transfer syntaxes of a SOP class in one context", "+C")
-ENABLE_NEW_VR = Option[bool](
-    "--enable-new-vr", Flag(), False, "send UN and UT elements as such (default)", "+u", alternatives="new VRs"
-)
-DISABLE_NEW_VR = Option[bool](
-    "--disable-new-vr",
-    Flag(),
-    False,
-    "send elements of VRs that are younger than 1993 as OB",
-    "-u",
-    alternatives="new VRs",
+COMBINE = flag("--combine", "propose all transfer syntaxes of a SOP class in one context", "+C")
+ENABLE_NEW_VR = flag("--enable-new-vr", "send UN and UT elements as such (default)", "+u", alternatives="new VRs")
+DISABLE_NEW_VR = flag(
+    "--disable-new-vr", "send elements of VRs that are younger than 1993 as OB", "-u", alternatives="new VRs"
 )
 COMPRESSION_LEVEL = Option[int](
     "--compression-level",
@@ -236,22 +192,11 @@ PASSWORD = Option[str | None](
     requires=("--user",),
     alternatives="identity password",
 )
-EMPTY_PASSWORD = Option[bool](
-    "--empty-password",
-    Flag(),
-    False,
-    "log in with an empty password",
-    "-epw",
-    requires=("--user",),
-    alternatives="identity password",
+EMPTY_PASSWORD = flag(
+    "--empty-password", "log in with an empty password", "-epw", requires=("--user",), alternatives="identity password"
 )
-ASK_PASSWORD = Option[bool](
-    "--ask-password",
-    Flag(),
-    False,
-    "ask for the password on the terminal",
-    requires=("--user",),
-    alternatives="identity password",
+ASK_PASSWORD = flag(
+    "--ask-password", "ask for the password on the terminal", requires=("--user",), alternatives="identity password"
 )
 KERBEROS = Option[str | None](
     "--kerberos", Text("FILE"), None, "log in with the Kerberos ticket in this file", "-kt", alternatives="identity"
@@ -262,21 +207,14 @@ SAML = Option[str | None](
 JWT = Option[str | None](
     "--jwt", Text("FILE"), None, "log in with the JSON web token in this file", alternatives="identity"
 )
-POSITIVE_RESPONSE = Option[bool](
+POSITIVE_RESPONSE = flag(
     "--pos-response",
-    Flag(),
-    False,
     "send nothing unless the peer confirms the login",
     "-rsp",
     requires=("--user", "--kerberos", "--saml", "--jwt"),
 )
 TIMEOUT = Option[int | None](
-    "--timeout",
-    Integer("SECONDS", 1),
-    None,
-    "give up connecting after this time",
-    "-to",
-    shown_default="unlimited",
+    "--timeout", Integer("SECONDS", 1), None, "give up connecting after this time", "-to", shown_default="unlimited"
 )
 SOCKET_TIMEOUT = Option[int](
     "--socket-timeout",
@@ -310,19 +248,11 @@ MAX_SEND_PDU = Option[int | None](
     "send no larger PDUs than this, even if the peer takes them: 4096..131072",
 )
 REPEAT = Option[int]("--repeat", Integer("NUMBER", 1), 1, "store every file this many times")
-ABORT = Option[bool]("--abort", Flag(), False, "end associations by aborting them")
-NO_HALT = Option[bool](
-    "--no-halt", Flag(), False, "go on when a file cannot be stored (default: stop at the first)", "-nh"
-)
-UID_PADDING = Option[bool](
-    "--uid-padding", Flag(), False, "accept UIDs that are padded with spaces (always done)", "-up"
-)
-INVENT_INSTANCE = Option[bool](
-    "--invent-instance",
-    Flag(),
-    False,
-    "give each instance a new SOP instance UID, in new series, studies and patients",
-    "+II",
+ABORT = flag("--abort", "end associations by aborting them")
+NO_HALT = flag("--no-halt", "go on when a file cannot be stored (default: stop at the first)", "-nh")
+UID_PADDING = flag("--uid-padding", "accept UIDs that are padded with spaces (always done)", "-up")
+INVENT_INSTANCE = flag(
+    "--invent-instance", "give each instance a new SOP instance UID, in new series, studies and patients", "+II"
 )
 INVENT_SERIES = Option[int](
     "--invent-series", Integer("NUMBER", 1), 100, "the same, with a new series after so many instances", "+IR"
@@ -376,16 +306,10 @@ FILES_FROM = Option[str | None](
     None,
     "take also the files whose names stand in this file, one a line; -: standard input",
 )
-NULL = Option[bool](
-    "--null",
-    Flag(),
-    False,
-    "names in --files-from end with a zero byte, as find -print0 writes them",
-    requires=("--files-from",),
+NULL = flag(
+    "--null", "names in --files-from end with a zero byte, as find -print0 writes them", requires=("--files-from",)
 )
 JSON = Option[str | None](
     "--json", Text("FILE"), None, "write one JSON object a line for every file and the summary; -: standard output"
 )
-DRY_RUN = Option[bool](
-    "--dry-run", Flag(), False, "show what would be sent and in which contexts, and send nothing", excludes=("--json",)
-)
+DRY_RUN = flag("--dry-run", "show what would be sent and in which contexts, and send nothing", excludes=("--json",))

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from asyncstore.cli.options.kinds import Flag
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -83,6 +85,26 @@ class Option(NamedTuple, Generic[T_co]):
         if self.shown_default is not None or self.default in (None, ()) or not self.kind.names:
             return self.shown_default
         return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
+
+    @property
+    def meaning(self) -> str:
+        """What it does, and its default."""
+        return self.help if self.default_text is None else f"{self.help} (default: {self.default_text})"
+
+
+def flag(
+    long: str,
+    text: str,
+    short: str | None = None,
+    *,
+    alternatives: str | None = None,
+    requires: tuple[str, ...] = (),
+    excludes: tuple[str, ...] = (),
+    exits: bool = False,
+    line_only: bool = False,
+) -> Option[bool]:
+    """An option without a value."""
+    return Option(long, Flag(), False, text, short, None, alternatives, requires, excludes, exits, False, line_only)
 
 
 class Parameter(NamedTuple, Generic[T_co]):

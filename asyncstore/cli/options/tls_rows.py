@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from asyncstore.cli.options.kinds import Flag, Pair, Secret, Several, Text
-from asyncstore.cli.options.table import Group, Option
+from asyncstore.cli.options.kinds import Pair, Secret, Several, Text
+from asyncstore.cli.options.table import Group, Option, flag
 
 _ENABLED = ("--enable-tls", "--anonymous-tls")
 
-DISABLE_TLS = Option[bool]("--disable-tls", Flag(), False, "use plain TCP (default)", "-tls", alternatives="transport")
+DISABLE_TLS = flag("--disable-tls", "use plain TCP (default)", "-tls", alternatives="transport")
 ENABLE_TLS = Option[tuple[str, str] | None](
     "--enable-tls",
     Pair("KEY", "CERTIFICATE"),
@@ -19,13 +19,9 @@ ENABLE_TLS = Option[tuple[str, str] | None](
     "+tls",
     alternatives="transport",
 )
-ANONYMOUS_TLS = Option[bool](
-    "--anonymous-tls", Flag(), False, "use TLS without a certificate of ours", "+tla", alternatives="transport"
-)
-STD_PASSWD = Option[bool](
+ANONYMOUS_TLS = flag("--anonymous-tls", "use TLS without a certificate of ours", "+tla", alternatives="transport")
+STD_PASSWD = flag(
     "--std-passwd",
-    Flag(),
-    False,
     "ask for the private key's password (default): at the terminal, or else on standard input",
     "+ps",
     alternatives="key password",
@@ -40,32 +36,18 @@ USE_PASSWD = Option[str | None](
     alternatives="key password",
     requires=("--enable-tls",),
 )
-NULL_PASSWD = Option[bool](
+NULL_PASSWD = flag(
     "--null-passwd",
-    Flag(),
-    False,
     "the private key's password is empty",
     "-pw",
     alternatives="key password",
     requires=("--enable-tls",),
 )
-PEM_KEYS = Option[bool](
-    "--pem-keys",
-    Flag(),
-    False,
-    "keys and certificates are PEM files (default)",
-    "-pem",
-    alternatives="key format",
-    requires=_ENABLED,
+PEM_KEYS = flag(
+    "--pem-keys", "keys and certificates are PEM files (default)", "-pem", alternatives="key format", requires=_ENABLED
 )
-DER_KEYS = Option[bool](
-    "--der-keys",
-    Flag(),
-    False,
-    "keys and certificates are DER files",
-    "-der",
-    alternatives="key format",
-    requires=_ENABLED,
+DER_KEYS = flag(
+    "--der-keys", "keys and certificates are DER files", "-der", alternatives="key format", requires=_ENABLED
 )
 ADD_CERT_FILE = Option[tuple[str, ...]](
     "--add-cert-file",
@@ -94,25 +76,21 @@ ADD_CRL_FILE = Option[tuple[str, ...]](
     accumulates=True,
     requires=_ENABLED,
 )
-ENABLE_CRL_VFY = Option[bool](
+ENABLE_CRL_VFY = flag(
     "--enable-crl-vfy",
-    Flag(),
-    False,
     "check whether the peer's certificate is revoked",
     "+crv",
     alternatives="revocation",
     requires=_ENABLED,
 )
-ENABLE_CRL_ALL = Option[bool](
+ENABLE_CRL_ALL = flag(
     "--enable-crl-all",
-    Flag(),
-    False,
     "check whether any certificate of its chain is revoked",
     "+cra",
     alternatives="revocation",
     requires=_ENABLED,
 )
-LIST_PROFILES = Option[bool]("--list-profiles", Flag(), False, "list the security profiles and exit", "+ph", exits=True)
+LIST_PROFILES = flag("--list-profiles", "list the security profiles and exit", "+ph", exits=True)
 PROFILE_CHOICES = (
     ("+pg", "--profile-8996", "BCP 195 RFC 8996 (default)"),
     ("+pm", "--profile-8996-mod", "modified BCP 195 RFC 8996"),
@@ -125,11 +103,11 @@ PROFILE_CHOICES = (
 )
 """Short name, long name and meaning of the security profiles."""
 PROFILES = {
-    name: Option[bool](name, Flag(), False, text, short, alternatives="security profile", requires=_ENABLED)
+    name: flag(name, text, short, alternatives="security profile", requires=_ENABLED)
     for short, name, text in PROFILE_CHOICES
 }
 """A row for each security profile, by its long name."""
-LIST_CIPHERS = Option[bool]("--list-ciphers", Flag(), False, "list the cipher suites and exit", "+cc", exits=True)
+LIST_CIPHERS = flag("--list-ciphers", "list the cipher suites and exit", "+cc", exits=True)
 CIPHER = Option[tuple[str, ...]](
     "--cipher",
     Several("NAME"),
@@ -140,7 +118,7 @@ CIPHER = Option[tuple[str, ...]](
     requires=_ENABLED,
     excludes=("--profile-bcp195-ex", "--profile-8996-mod"),
 )
-NO_SNI = Option[bool]("--no-sni", Flag(), False, "send no server name", excludes=("--request-sni",))
+NO_SNI = flag("--no-sni", "send no server name", excludes=("--request-sni",))
 REQUEST_SNI = Option[str | None](
     "--request-sni",
     Text("NAME"),
@@ -151,9 +129,7 @@ REQUEST_SNI = Option[str | None](
 SEED = Option[str | None](
     "--seed", Text("FILE"), None, "add this file's contents to the random numbers' seed", "+rs", requires=_ENABLED
 )
-WRITE_SEED = Option[bool](
-    "--write-seed", Flag(), False, "write a new seed back to it", "+ws", alternatives="seed", requires=("--seed",)
-)
+WRITE_SEED = flag("--write-seed", "write a new seed back to it", "+ws", alternatives="seed", requires=("--seed",))
 WRITE_SEED_FILE = Option[str | None](
     "--write-seed-file",
     Text("FILE"),
@@ -163,28 +139,18 @@ WRITE_SEED_FILE = Option[str | None](
     alternatives="seed",
     requires=("--seed",),
 )
-REQUIRE_PEER_CERT = Option[bool](
+REQUIRE_PEER_CERT = flag(
     "--require-peer-cert",
-    Flag(),
-    False,
     "refuse a peer whose certificate cannot be trusted (default)",
     "-rc",
     alternatives="peer certificate",
     requires=_ENABLED,
 )
-IGNORE_PEER_CERT = Option[bool](
-    "--ignore-peer-cert",
-    Flag(),
-    False,
-    "take any certificate, or none",
-    "-ic",
-    alternatives="peer certificate",
-    requires=_ENABLED,
+IGNORE_PEER_CERT = flag(
+    "--ignore-peer-cert", "take any certificate, or none", "-ic", alternatives="peer certificate", requires=_ENABLED
 )
-VERIFY_PEER_CERT = Option[bool](
+VERIFY_PEER_CERT = flag(
     "--verify-peer-cert",
-    Flag(),
-    False,
     "take a peer that shows no certificate; refuse one whose certificate cannot be trusted",
     "-vc",
     alternatives="peer certificate",
@@ -199,12 +165,8 @@ DH_PARAMETERS = Option[str | None](
     requires=_ENABLED,
     shown_default="the 2048 bits of RFC 7919",
 )
-NO_VERIFY_HOSTNAME = Option[bool](
-    "--no-verify-hostname",
-    Flag(),
-    False,
-    "take a certificate that was made for another host, as storescu does",
-    requires=_ENABLED,
+NO_VERIFY_HOSTNAME = flag(
+    "--no-verify-hostname", "take a certificate that was made for another host, as storescu does", requires=_ENABLED
 )
 
 _SECTION = "transport layer security (TLS) options"

@@ -93,8 +93,7 @@ def _option_lines(row: Option[object], style: Style, width: int) -> Iterator[str
     short = (row.short or "").ljust(5)
     values = "".join(f" {name}" for name in row.kind.names)
     shown = f"{style.name}{short} {row.long}{style.end}{style.value}{values}{style.end}"
-    text = row.help if row.default_text is None else f"{row.help} (default: {row.default_text})"
-    return _two_columns(shown, len(f"{short} {row.long}{values}"), text, _TEXT_COLUMN, width)
+    return _two_columns(shown, len(f"{short} {row.long}{values}"), row.meaning, _TEXT_COLUMN, width)
 
 
 def _two_columns(left: str, length: int, text: str, column: int, width: int) -> Iterator[str]:

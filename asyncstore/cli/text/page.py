@@ -77,5 +77,4 @@ def _below(cells: Sequence[str], widths: Sequence[int], start: int, page: int) -
 
 
 def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Texts side by side in columns of these widths."""
     return _GAP.join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=False)).rstrip()

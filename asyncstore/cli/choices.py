@@ -1,4 +1,4 @@
-"""Which files a command line takes for instances. A module of its own, because the engine takes time to import."""
+"""What alternatives of options mean. A module of its own, because the engine takes time to import."""
 
 from __future__ import annotations
 
@@ -16,3 +16,10 @@ def format_of(parsed: Parsed) -> FileFormat:
     if parsed[opt.READ_FILE_ONLY]:
         return FileFormat.WITH_META
     return FileFormat.BARE if parsed[opt.READ_DATASET] else FileFormat.ANY
+
+
+def ip_version_of(parsed: Parsed) -> int | None:
+    """The IP version to use; ``None``: any."""
+    if parsed[opt.IPV4]:
+        return 4
+    return 6 if parsed[opt.IPV6] else None

@@ -1,0 +1,157 @@
+"""``asyncstore __complete``: what can stand in place of the last word of a line. The scripts of ``completion`` ask it.
+
+Rules:
+
+1. The words are parted by the tables, as the tokenizer does: an option takes as many words as its row says.
+2. The first line of the answer says what is offered: ``words``, which follow, one a line with its text, or ``file``,
+   ``directory`` or ``hostname``, which the shell finds itself.
+3. Names of peers are data. No shell may expand, split or run one, neither when it is offered nor when the completed
+   line runs. They are quoted for bash; zsh and fish quote what they are offered. Names with control characters are left
+   out.
+4. It has no messages. Whatever it cannot read offers nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.cli.exits import EXIT_OK
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options.command_table import COMMANDS
+from asyncstore.cli.options.configuration import default_path, names_of_peers
+from asyncstore.cli.options.grammar import END_OF_OPTIONS, is_option
+from asyncstore.cli.options.kinds import Choice, IntegerOrAuto, Status
+from asyncstore.cli.standard_output import put
+from asyncstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from asyncstore.cli.options.kinds import Kind
+    from asyncstore.cli.options.table import Command
+
+_FILES = ("FILE", "KEY", "CERTIFICATE", "file-or-directory")
+_WITHOUT_COMMAND = {"--help": "show this help and exit", "--version": "show versions and exit"}
+
+
+class Offer(NamedTuple):
+    """What can stand in a place.
+
+    Attributes:
+        kind: ``words``, ``file``, ``directory`` or ``hostname``.
+        words: the words and their texts, if it is ``words``.
+    """
+
+    kind: str = "words"
+    words: Mapping[str, str] = {}
+
+
+def run(words: Sequence[str]) -> int:
+    """Answer a shell and return the exit code.
+
+    Args:
+        words: the shell; for bash the line; the words up to the cursor, as bash parts them or as the program gets them.
+    """
+    shell, *rest = words or ("",)
+    if shell == "bash":
+        line, *parts = rest or ("",)
+        put(*_for_bash(line, parts))
+        return EXIT_OK
+    offer = offered(rest, os.environ)
+    put(offer.kind, *(_for_zsh(*each) if shell == "zsh" else "\t".join(each) for each in offer.words.items()))
+    return EXIT_OK
+
+
+def offered(words: Sequence[str], environment: Mapping[str, str]) -> Offer:
+    """What can stand in place of the last of these words, of which ``asyncstore`` is the first."""
+    _, name, *rest = (*words, "", "")[: max(len(words), 2)]
+    if not rest:
+        named = {command.name: command.summary for command in COMMANDS.values()}
+        return Offer(words=named | _WITHOUT_COMMAND if name.startswith("-") else named)
+    command = COMMANDS.get(name)
+    return Offer() if command is None else _of_command(command, rest[:-1], rest[-1], environment)
+
+
+def _of_command(command: Command, before: Sequence[str], word: str, environment: Mapping[str, str]) -> Offer:
+    """What can stand after these words of a command."""
+    rows = command.by_name()
+    config = environment.get(opt.CONFIG.variable) or default_path(environment)
+    parameters = list(command.parameters)
+    place, is_over, rest = 0, False, iter(before)
+    for each in rest:
+        if is_over or not is_option(each):
+            place += 1
+        elif each == END_OF_OPTIONS:
+            is_over = True
+        elif each in rows:
+            row = rows[each]
+            values = [value for _, value in zip(row.kind.names, rest, strict=False)]
+            if len(values) < len(row.kind.names):
+                if row.long == opt.NAMED_PEER.long:
+                    return Offer(words=_peers(config))
+                return offer_of(row.kind, row.kind.names[len(values)])
+            if row.long == opt.CONFIG.long:
+                config = os.path.expanduser(values[0])  # noqa: PTH111 - pathlib costs 7 ms
+            parameters = [each for each in parameters if each.repeats or each.unless != row.long]
+    if not is_over and word.startswith(("-", "+")):
+        return Offer(words={name: row.help for name, row in rows.items()})
+    parameters = parameters[place:] or [each for each in parameters if each.repeats]
+    return offer_of(parameters[0].kind, parameters[0].name) if parameters else Offer()
+
+
+def offer_of(kind: Kind[object], name: str) -> Offer:
+    """What can stand for a value or a parameter of this name."""
+    if isinstance(kind, Choice):
+        return Offer(words=dict.fromkeys(kind.choices, ""))
+    if isinstance(kind, Status):
+        return Offer(words=dict.fromkeys(kind.known, ""))
+    if isinstance(kind, IntegerOrAuto):
+        return Offer(words={"auto": ""})
+    if name.lower() == "peer":
+        return Offer("hostname")
+    if name == "DIRECTORY":
+        return Offer("directory")
+    return Offer("file") if name.partition(".")[0] in _FILES else Offer()
+
+
+def _peers(config: str) -> dict[str, str]:
+    """The names of the peers in a configuration file. Only plain files are read: others may be endless."""
+    if not os.path.isfile(config):  # noqa: PTH113 - as above
+        return {}
+    try:
+        return {name: "" for name in names_of_peers(config) if name.isprintable()}
+    except UsageError:
+        return {}
+
+
+def _for_bash(line: str, parts: Sequence[str]) -> Iterator[str]:
+    """The answer for bash: quoted words, and how many parts make up the last word.
+
+    readline parts words at ``=`` and ``:`` too. The line shows where no white space parted them.
+    """
+    words: list[str] = []
+    number = 0
+    for part in parts:
+        if words and line and not line[0].isspace():
+            words[-1] += part
+            number += 1
+        else:
+            words.append(part)
+            number = 1
+        line = line.lstrip().removeprefix(part)
+    words = words or [""]
+    plain = [re.sub(r"""\\(.)|['"]""", r"\1", word) for word in words]
+    offer = offered(plain, os.environ)
+    yield f"{offer.kind} {number}"
+    for word in offer.words:
+        quoted = re.sub(r"([^\w@%+=:,./-])", r"\\\1", word)
+        if word.startswith(words[-1]) or quoted.startswith(words[-1]):
+            yield quoted
+
+
+def _for_zsh(word: str, text: str) -> str:
+    """A word and its text as _describe takes them."""
+    escaped = re.sub(r"([\\:])", r"\\\1", word)
+    return f"{escaped}:{text}" if text else escaped
