@@ -12,7 +12,6 @@ from asyncstore.errors import InvalidPdu
 from asyncstore.model import Buffer, Instance, Piece, Unsendable
 from asyncstore.protocol.command import CommandField, StoreRequestTemplate, decode, echo_request, response
 from asyncstore.protocol.deviations import Deviation
-from asyncstore.protocol.known_responses import Answer
 from asyncstore.protocol.message import CommandReceived, MessageReader
 from asyncstore.protocol.pdu import Fragmenter, PduDecoder
 from asyncstore.protocol.requests import Requests
@@ -653,12 +652,11 @@ def test_a_recognised_response_finishes_its_store_and_no_other():
     requests.submit_whole([_whole(name, b"1111", is_in_memory=True) for name in "12"], lambda _instance: None)
     requests.gather()
     context_id = next(iter(_CONTEXTS.values()))
-    assert requests.recognised(Answer(9, context_id, 0)) is None
-    assert requests.recognised(Answer(1, context_id + 2, 0)) is None
-    assert requests.recognised(Answer(1, context_id, 0xFF00)) is None
-    finished = requests.recognised(Answer(2, context_id, 0xA700))
+    assert requests.recognised((9, context_id, 0)) is None
+    assert requests.recognised((1, context_id + 2, 0)) is None
+    finished = requests.recognised((2, context_id, 0xA700))
     assert (finished.instance.path, finished.status) == ("/2", 0xA700)
-    assert requests.recognised(Answer(2, context_id, 0)) is None
+    assert requests.recognised((2, context_id, 0)) is None
     assert requests.outstanding == 1
 
 
@@ -667,6 +665,6 @@ def test_a_response_before_its_request_has_left_is_read_in_full():
     first, last = _pieces(_instance("1"), 2)
     requests.submit([first])
     requests.gather()
-    assert requests.recognised(Answer(1, next(iter(_CONTEXTS.values())), 0)) is None
+    assert requests.recognised((1, next(iter(_CONTEXTS.values())), 0)) is None
     requests.submit([last])
     assert requests.stores == 1
