@@ -21,7 +21,7 @@ from asyncstore.errors import (
 )
 from asyncstore.model import Buffer, Piece, Unsendable
 from asyncstore.negotiation import plan, verification
-from asyncstore.network.association import Association, AssociationOptions
+from asyncstore.network.opening import AssociationOptions, open_association
 from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import IdentityKind, UserIdentity
@@ -93,7 +93,7 @@ class Observed:
 async def opened(port, contexts=CONTEXTS, **options):
     """Open an association with a peer on loopback; it is closed in the end, without a release."""
     observed = Observed()
-    observed.association = await Association.open(
+    observed.association = await open_association(
         "127.0.0.1",
         port,
         contexts,
@@ -139,13 +139,13 @@ async def test_cancelled_while_it_opens_it_leaves_nothing_open():
         async with nothing_left_behind(), running_hostile(behaviour) as scp:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
-                    await Association.open("127.0.0.1", scp.port, CONTEXTS, AssociationOptions())
+                    await open_association("127.0.0.1", scp.port, CONTEXTS, AssociationOptions())
 
 
 @in_both_loops
 async def test_cancelled_while_it_opens_it_lets_the_peer_take_the_abort_before_it_closes(monkeypatch):
     """Also in a scope whose cancellation comes again at every wait."""
-    monkeypatch.setattr("asyncstore.network.association._ABORT_LINGER", GUARD)
+    monkeypatch.setattr("asyncstore.network.requestor._ABORT_LINGER", GUARD)
     seen = []
 
     async def serve(reader, writer):
@@ -159,7 +159,7 @@ async def test_cancelled_while_it_opens_it_lets_the_peer_take_the_abort_before_i
 
     async with nothing_left_behind(), await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         with anyio.CancelScope() as scope:
-            await Association.open("127.0.0.1", server.sockets[0].getsockname()[1], CONTEXTS, AssociationOptions())
+            await open_association("127.0.0.1", server.sockets[0].getsockname()[1], CONTEXTS, AssociationOptions())
         assert scope.cancelled_caught
         assert seen == [ABORT, False]
 
@@ -167,7 +167,7 @@ async def test_cancelled_while_it_opens_it_lets_the_peer_take_the_abort_before_i
 async def test_the_time_for_the_answer_is_the_acse_timeout():
     async with nothing_left_behind(), running_hostile(Behaviour(on_request=stays_silent())) as scp:
         with pytest.raises(TimedOut) as late:
-            await Association.open("127.0.0.1", scp.port, CONTEXTS, AssociationOptions(timeouts=Timeouts(acse=0.2)))
+            await open_association("127.0.0.1", scp.port, CONTEXTS, AssociationOptions(timeouts=Timeouts(acse=0.2)))
         assert late.value.seconds == 0.2
         assert late.value.awaited == "answer to the association request"
         assert late.value.problem == "no answer to the association request within 0.2 s"
@@ -192,7 +192,7 @@ async def test_an_identity_that_is_not_confirmed_as_wanted_ends_the_association_
     caplog.set_level("DEBUG")
     async with nothing_left_behind(), running_hostile() as scp:
         with pytest.raises(IdentityNotConfirmed) as refused:
-            await Association.open("127.0.0.1", scp.port, CONTEXTS, AssociationOptions(identity=_IDENTITY))
+            await open_association("127.0.0.1", scp.port, CONTEXTS, AssociationOptions(identity=_IDENTITY))
         assert not refused.value.is_transient
         (record,) = scp.associations
         assert record.aborted == (0, 0)
