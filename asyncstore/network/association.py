@@ -321,7 +321,7 @@ class Association(Requestor):
         if short is not None:
             pdus, size = short
             self.data_bytes_sent += size
-            link.send((pdus,))
+            link.send_one(pdus)
             if self._taken is not None and not requests.has_queued:
                 self._check_taken()
             return

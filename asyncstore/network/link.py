@@ -133,15 +133,25 @@ class Link:
         if self._waiting:
             self._waiting.extend(buffers)
             return
-        if len(buffers) == 1:
-            self._send_one(buffers[0])
-            return
         for position in range(0, len(buffers), _GATHER_LIMIT):
             batch = buffers if len(buffers) <= _GATHER_LIMIT else buffers[position : position + _GATHER_LIMIT]
             taken, rest = self._write(batch)
             if taken < len(batch):
                 self._wait(buffers[position + taken :], rest)
                 return
+
+    def send_one(self, buffer: Octets) -> None:
+        """Send one buffer over a link that :attr:`is_ready`; a gather write of one takes longer."""
+        try:
+            sent = self._socket.send(buffer)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            self._ended(reason_of(error))
+            return
+        self.bytes_sent += sent
+        if sent < len(buffer):
+            self._wait((buffer,), sent)
 
     def pause_reading(self) -> None:
         """Receive no bytes, and do not notice the end of the connection, until :meth:`resume_reading`.
@@ -176,19 +186,6 @@ class Link:
     ) -> None:
         """Call these callbacks from now on, instead of those that the link was made with."""
         self._on_bytes, self._on_end, self._on_drained = on_bytes, on_end, on_drained
-
-    def _send_one(self, buffer: Octets) -> None:
-        """Send a single buffer, as each short store is; nothing waits."""
-        try:
-            sent = self._socket.send(buffer)
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except OSError as error:
-            self._ended(reason_of(error))
-            return
-        self.bytes_sent += sent
-        if sent < len(buffer):
-            self._wait((buffer,), sent)
 
     def _write(self, batch: Sequence[Octets]) -> tuple[int, int]:
         """Hand buffers to the kernel in one call. Returns how many it took, and how many bytes of the next one."""
@@ -258,7 +255,7 @@ class Link:
 if hasattr(socket.socket, "sendmsg"):
 
     def _gather(connected: socket.socket, buffers: Sequence[Octets]) -> int:
-        return connected.sendmsg(buffers)
+        return connected.send(buffers[0]) if len(buffers) == 1 else connected.sendmsg(buffers)
 
 else:
 

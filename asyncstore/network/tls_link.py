@@ -173,6 +173,10 @@ class TlsLink(Link):
             self._plain.extend(buffers)
             self._encrypt()
 
+    def send_one(self, buffer: Octets) -> None:
+        """Send one buffer over a link that :attr:`is_ready`."""
+        self.send((buffer,))
+
     def hand_over(
         self,
         on_bytes: Callable[[memoryview], None],

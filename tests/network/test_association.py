@@ -21,6 +21,7 @@ from asyncstore.errors import (
 )
 from asyncstore.model import Buffer, Piece, Unsendable
 from asyncstore.negotiation import plan, verification
+from asyncstore.network.link import Link
 from asyncstore.network.opening import AssociationOptions, open_association
 from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reading import Reader
@@ -303,6 +304,30 @@ async def test_each_store_is_reported_with_its_status(found, large):
         await observed.association.release()
         assert scp.associations[0].released
         assert scp.violations == []
+
+
+async def test_each_short_store_is_sent_with_one_system_call(monkeypatch, found):
+    gathers, singles = [], []
+
+    def gather(connected, buffers):
+        gathers.append(buffers)
+        return connected.sendmsg(buffers)
+
+    def send_one(link, buffer):
+        singles.append(buffer)
+        send(link, buffer)
+
+    send = Link.send_one
+    monkeypatch.setattr(Link, "send_one", send_one)
+    monkeypatch.setattr("asyncstore.network.link._gather", gather)
+    short = [instance._replace(data=bytes(2000), length=2000) for instance in found]
+    async with nothing_left_behind(), running_hostile() as scp, opened(scp.port) as observed:
+        before = len(gathers)
+        for instances in (short[:1], short[1:]):  # the head of the requests is made for the first one
+            observed.association.submit_whole(instances, lambda _: None)
+            await observed.association.settled()
+        assert [attempt.status for attempt in observed.attempts] == [0] * len(short)
+        assert (len(gathers) - before, len(singles)) == (1, len(short) - 1)
 
 
 async def test_stores_begin_as_far_as_the_window_allows(found):

@@ -614,6 +614,41 @@ def test_whole_instances_are_on_the_wire_what_their_pieces_are(maximum_length, i
     assert _on_the_wire(*sent) == _on_the_wire(*pieces)
 
 
+@pytest.mark.parametrize("window", [1, 3])
+def test_a_short_store_that_takes_the_last_place_of_the_window_is_the_same_in_one_buffer(window):
+    data = [bytes((number,)) * size for number, size in enumerate((2, 4090, 0, 5, 40_000, 2))]
+    instances = [_whole(str(number), one, is_in_memory=True) for number, one in enumerate(data)]
+    gathering, joining = (_requests(window=window) for _ in range(2))
+    for requests in (gathering, joining):
+        requests.submit_whole(instances, lambda _instance: None)
+    sent, joined, shorts = [], [], 0
+    for message_id in range(1, len(data) + 1):
+        sent += gathering.gather().buffers
+        short = joining.next_short()
+        if short is not None:
+            shorts += 1
+            joined.append(short[0])
+            assert short[1] == len(data[message_id + window - 2])
+        joined += joining.gather().buffers
+        for requests in (gathering, joining):
+            assert requests.recognised((message_id, 1, 0)).instance is instances[message_id - 1]
+    assert b"".join(sent) == b"".join(joined)
+    assert shorts > 0
+    assert joining.next_short() is None
+    assert joining.is_idle
+
+
+def test_nothing_but_a_short_instance_in_memory_is_sent_in_one_buffer():
+    requests = _requests(window=1)
+    requests.submit(_pieces(_instance("1")))
+    assert requests.next_short() is None
+    requests.gather()
+    requests.answered(1, _answer(1))
+    requests.submit_whole([_instance("2")], lambda _instance: None)
+    assert requests.next_short() is None
+    assert requests.take_back()
+
+
 def test_what_is_loaded_leaves_before_the_memory_is_loaded_into_again():
     requests = _requests(window=0)
     memory = bytearray(4)
