@@ -25,7 +25,9 @@ from asyncstore.network.link import Link
 from asyncstore.network.opening import AssociationOptions, open_association
 from asyncstore.prepare.probe import probe_file
 from asyncstore.prepare.reading import Reader
-from asyncstore.protocol.associate import IdentityKind, UserIdentity
+from asyncstore.protocol.associate import AssociateAccept, ContextResult, IdentityKind, UserIdentity
+from asyncstore.protocol.pdu import RELEASE_RQ
+from asyncstore.protocol.pdu import abort as pdu_abort
 from asyncstore.protocol.requests import Requests
 from support.oracle import GUARD, in_both_loops, nothing_left_behind, until
 from support.peers.acceptor import ABORT, ASSOCIATE_AC, Acceptor, item, pdu
@@ -163,6 +165,53 @@ async def test_cancelled_while_it_opens_it_lets_the_peer_take_the_abort_before_i
             await open_association("127.0.0.1", server.sockets[0].getsockname()[1], CONTEXTS, AssociationOptions())
         assert scope.cancelled_caught
         assert seen == [ABORT, False]
+
+
+@pytest.mark.parametrize(
+    ("following", "error"), [(pdu_abort(2, 0), AssociationAborted), (RELEASE_RQ, AssociationReleased)]
+)
+async def test_bytes_that_come_with_the_acceptance_are_for_the_established_association(following, error):
+    async def serve(reader, writer):
+        request = await reader.readexactly(6)
+        await reader.readexactly(int.from_bytes(request[2:], "big"))
+        answer = AssociateAccept("A", "B", (ContextResult(1, 0, EXPLICIT),), 16384)
+        writer.write(answer.encode() + following)
+        await reader.read()
+        writer.close()
+
+    async with (
+        nothing_left_behind(),
+        await asyncio.start_server(serve, "127.0.0.1", 0) as server,
+        opened(server.sockets[0].getsockname()[1]) as observed,
+    ):
+        assert observed.association.accepted == {(CT, EXPLICIT): 1}
+        assert isinstance(observed.association.error, error)
+        assert observed.ends == 1
+
+
+@in_both_loops
+async def test_cancelled_when_it_has_just_opened_it_is_closed():
+    async def serve(reader, writer):
+        request = await reader.readexactly(6)
+        await reader.readexactly(int.from_bytes(request[2:], "big"))
+        writer.write(AssociateAccept("A", "B", (ContextResult(1, 0, EXPLICIT),), 16384).encode())
+        received.append(await reader.read())
+        writer.close()
+
+    def handed_over_and_cancelled(link, *callbacks):
+        hand_over(link, *callbacks)
+        task.cancel()
+
+    received, hand_over = [], Link.hand_over
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Link, "hand_over", handed_over_and_cancelled)
+        async with nothing_left_behind(), await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            task = asyncio.create_task(open_association("127.0.0.1", port, CONTEXTS, AssociationOptions()))
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await until(lambda: received)
+    assert received == [pdu_abort(0, 0)]
 
 
 async def test_the_time_for_the_answer_is_the_acse_timeout():
