@@ -17,8 +17,8 @@ from asyncstore.arguments import check, check_ae_title, check_ip_version, check_
 from asyncstore.errors import RequestTooLong, UsageError
 from asyncstore.negotiation import Planned, requests, verification
 from asyncstore.negotiation.selection import Selection
-from asyncstore.network.association import Association, AssociationOptions
 from asyncstore.network.deviations import Deviations
+from asyncstore.network.opening import AssociationOptions, open_association
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions, Converter
 from asyncstore.prepare.file_format import FileFormat
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from asyncstore.model import OnAttempt, PairAnswer
     from asyncstore.negotiation import Pair, Proposal
+    from asyncstore.network.association import Association
     from asyncstore.network.tls import TlsOptions, TlsRequestor
     from asyncstore.protocol.associate import ProposedContext, UserIdentity
 
@@ -181,7 +182,7 @@ class Sender:
         options = self._association_options._replace(
             roles=(), extended=()
         )  # those are for the SOP classes of the proposal
-        association = await Association.open(self.peer, self.port, verification(), options)
+        association = await open_association(self.peer, self.port, verification(), options)
         try:
             while True:
                 yield await association.echo()
@@ -199,7 +200,7 @@ class Sender:
         wanted = list(dict.fromkeys(pairs))
         answers: dict[Pair, PairAnswer] = {}
         for number, (contexts, asked) in enumerate(requests(self._proposal, wanted), 1):
-            association = await Association.open(
+            association = await open_association(
                 self.peer, self.port, contexts, self._association_options, number=number
             )
             try:
@@ -216,7 +217,7 @@ class Sender:
         on_attempt: OnAttempt,
         on_end: Callable[[], None],
     ) -> Association:
-        return await Association.open(
+        return await open_association(
             self.peer,
             self.port,
             contexts,

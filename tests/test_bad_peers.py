@@ -788,7 +788,7 @@ async def test_a_peer_that_stops_reading_when_all_buffers_are_under_way_is_given
                 await acceptor.answer(0x0000, store)
             await asyncio.Event().wait()
 
-    monkeypatch.setattr("asyncstore.network.association.connect", connect_with_a_small_buffer)
+    monkeypatch.setattr("asyncstore.network.opening.connect", connect_with_a_small_buffer)
     behaviour = Behaviour(on_request=accepts(window=(2, 1)), on_store=answers_two_at_once_and_stops)
     found = [*files[:3], large_files[0]]
     async with nothing_left_behind(), running_hostile(behaviour, receive_buffer=4096) as scp:

@@ -9,7 +9,9 @@ tls_link       a TLS session with the interface of a link
 tls_profiles   the versions and cipher suites of each security profile
 tls_files      keys, certificates, revocation lists
 tls_failures   translates OpenSSL's errors
-association    an association as requestor: open, store, echo, release, abort
+opening        opens an association as requestor: connect, secure, negotiate
+association    an established association as requestor: store, echo, release, abort
+requestor      the common parts of these two
 acceptor       an association as acceptor
 port           accepts connections for associations
 deviations     warns once of each harmless deviation of a peer

@@ -1,14 +1,14 @@
-"""An association as requestor, as an asyncio object: open it, store with it, release or abort it, close it.
+"""An established association as requestor, as an asyncio object: store with it, release or abort it, close it.
 
 Rules:
 
-1. The hot path has no task and no future: pieces of data sets are queued with :meth:`Association.submit`, go out as
-   far as the window and the socket allow, and each response sends what may follow from within the callback that
-   received it. What came of each store is handed to ``on_attempt``. (What may be sent, and what a response answers, is
-   decided in :mod:`asyncstore.protocol.requests`.)
-2. An association ends once, with one error or by release. At its end every store that had begun is reported with that
-   error; those that had not begun are given back by :meth:`Association.withdraw`, untouched; ``on_end`` is called.
-3. Whoever opened an association calls :meth:`Association.close` in the end, whatever has happened.
+1. The hot path has no task and no future. :meth:`Association.submit` and :meth:`Association.submit_whole` queue stores,
+   which go out as far as the window and the socket allow. The callback that receives a response sends the next store.
+   (:mod:`asyncstore.protocol.requests` decides what to send, and which request a response answers.)
+2. Each store that has begun is reported once to ``on_attempt``, when its response comes or the association ends.
+3. An association ends once, with one error or by release. At its end ``on_end`` is called, and :meth:`withdraw` gives
+   back the stores that have not begun.
+4. :meth:`Association.close` must be called in the end.
 """
 
 from __future__ import annotations
@@ -16,75 +16,42 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-import anyio
-
 from asyncstore.errors import (
-    AbortedHere,
     AssociationAborted,
     AssociationError,
-    AssociationRejected,
     AssociationReleased,
     EchoRefused,
-    IdentityNotConfirmed,
     InvalidPdu,
-    LinkLost,
     ProtocolViolation,
-    TimedOut,
-    TlsFailed,
 )
 from asyncstore.model import Attempt
-from asyncstore.negotiation import agreed_window, conclude
-from asyncstore.network.addresses import address_of, connect
 from asyncstore.network.deadlines import Deadlines
-from asyncstore.network.deviations import Deviations
-from asyncstore.network.link import Link
-from asyncstore.network.timeouts import Timeouts
-from asyncstore.protocol.associate import (
-    AssociateAccept,
-    AssociateRequest,
-    ExtendedNegotiation,
-    ProposedContext,
-    RoleSelection,
-    UserIdentity,
-)
+from asyncstore.network.requestor import Requestor
 from asyncstore.protocol.command import VERIFICATION
 from asyncstore.protocol.known_responses import KnownResponses, is_lone_head
 from asyncstore.protocol.message import CommandReceived, MessageReader
-from asyncstore.protocol.pdu import ABORT_UNEXPECTED_PDU, Fragment, Fragmenter
+from asyncstore.protocol.pdu import ABORT_UNEXPECTED_PDU, Fragment
 from asyncstore.protocol.requests import Exchange, Requests
 from asyncstore.protocol.status import describe
-from asyncstore.protocol.upper_layer import (
-    Aborted,
-    Accepted,
-    LinkClosed,
-    Rejected,
-    Released,
-    ReleaseRequested,
-    UpperLayer,
-    UpperLayerEvent,
-    Violated,
-)
+from asyncstore.protocol.upper_layer import Aborted, Released, ReleaseRequested, UpperLayerEvent, Violated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from asyncstore.model import Buffer, Instance, OnAttempt, Piece, Unsendable
-    from asyncstore.network.link import MakeLink
-    from asyncstore.network.tls import TlsRequestor
+    from asyncstore.network.link import Link
+    from asyncstore.network.timeouts import Timeouts
+    from asyncstore.protocol.deviations import Notice
+    from asyncstore.protocol.pdu import Fragmenter
     from asyncstore.protocol.requests import Load
+    from asyncstore.protocol.upper_layer import UpperLayer
 
 _log = logging.getLogger(__name__)
-_negotiation_log = logging.getLogger("asyncstore.negotiation")
 
 _RELEASE_LIMIT = 30.0
-"""Seconds to wait for the answer to a release where nothing else is asked for: nothing depends on it any more."""
-
-_ABORT_LINGER = 1.0
-"""Seconds to wait, after A-ABORT, for the peer to close: closing at once could keep the A-ABORT from reaching it."""
-
+"""Seconds to wait for the answer to a release without an ACSE timeout: no outcome depends on it."""
 
 _MOST_GATHERS = 16
 """Gather writes, one after the other, before the event loop has its turn: to a fast peer with a tiny maximum length a
@@ -95,139 +62,86 @@ _new_tuple = tuple.__new__
 """Makes a named tuple in half the time of its class."""
 
 
-class AssociationOptions(NamedTuple):
-    """How associations with one peer are asked for.
+class Terms(NamedTuple):
+    """What the negotiation agreed on."""
 
-    Attributes:
-        calling_ae_title: ours.
-        called_ae_title: the peer's.
-        maximum_length: the largest P-DATA-TF we receive (0: any).
-        send_length: the largest P-DATA-TF to send, where the peer would take larger ones.
-        window: stores to have outstanding, if the peer agrees; 1 proposes nothing, 0 is unlimited (PS3.7 D.3.3.3).
-        timeouts: how long the peer may take.
-        identity: who asks, and the proof of it.
-        roles: the SCP/SCU roles to propose.
-        extended: the extended negotiation to propose.
-        tls: what makes TLS links; ``None``: plain TCP.
-        ip_version: 4 or 6, or ``None`` for whatever the host name resolves to.
-        deviations: remembers which harmless deviations were warned of; ``None``: each association does for itself.
+    accepted: Mapping[tuple[str, str], int]
+    """The contexts to use: (abstract syntax, transfer syntax) to context id."""
+    results: Mapping[tuple[str, str], str]
+    """The peer's answer to each proposed (abstract syntax, transfer syntax), in words."""
+    transfer_syntaxes: Mapping[int, str]
+    """Of every accepted context."""
+    fragmenter: Fragmenter
+    """Cuts messages to the peer's maximum length."""
+    window: int
+    """Requests that may be outstanding; 0 is unlimited."""
+    timeouts: Timeouts
+    notice: Notice
+    """Called for each harmless deviation of the peer."""
+    called_ae_title: str
+    """The peer's."""
+
+
+class Reports(NamedTuple):
+    """Where an association reports to."""
+
+    number: int
+    """The number of the association in this run, from 1."""
+    on_attempt: OnAttempt
+    """Called for each store that has begun, when its response comes or the association ends."""
+    on_end: Callable[[], None]
+    """Called once, when the association ends without our release."""
+
+
+class Association(Requestor):
+    """An established association; :func:`asyncstore.network.opening.open_association` makes it.
+
+    Args:
+        link: the connection.
+        upper: the upper layer, after the A-ASSOCIATE-AC.
+        peer: host and port, for errors.
+        terms: the result of the negotiation.
+        reports: its number and its callbacks.
     """
 
-    calling_ae_title: str = "ASYNCSTORE"
-    called_ae_title: str = "ANY-SCP"
-    maximum_length: int = 16384
-    send_length: int | None = None
-    window: int = 1
-    timeouts: Timeouts = Timeouts()
-    identity: UserIdentity | None = None
-    roles: tuple[RoleSelection, ...] = ()
-    extended: tuple[ExtendedNegotiation, ...] = ()
-    tls: TlsRequestor | None = None
-    ip_version: int | None = None
-    deviations: Deviations | None = None
-
-    def request(self, contexts: tuple[ProposedContext, ...]) -> AssociateRequest:
-        """The A-ASSOCIATE-RQ that asks for these contexts."""
-        return AssociateRequest(
-            self.calling_ae_title,
-            self.called_ae_title,
-            contexts,
-            self.maximum_length,
-            None if self.window == 1 else (self.window, 1),
-            roles=self.roles,
-            extended=self.extended,
-            identity=self.identity,
-        )
-
-
-class Association:
-    """Use :meth:`open`."""
-
-    def __init__(
-        self,
-        make_link: MakeLink,
-        peer: str,
-        number: int,
-        options: AssociationOptions,
-        on_attempt: OnAttempt,
-        on_end: Callable[[], None],
-    ) -> None:
-        self.peer = peer
-        self.number = number
-        self.accepted: Mapping[tuple[str, str], int] = {}
-        """The contexts to use: (abstract syntax, transfer syntax) to context id."""
-        self.results: Mapping[tuple[str, str], str] = {}
-        """What the peer said to each proposed (abstract syntax, transfer syntax), in words."""
-        self.error: AssociationError | None = None
-        """Why the association ended, when it did not end by our release."""
+    def __init__(self, link: Link, upper: UpperLayer, peer: str, terms: Terms, reports: Reports) -> None:
+        super().__init__(peer, upper, may_be_wrong_port=False)
+        self.number, self._on_attempt, self._on_end = reports
+        self.accepted = terms.accepted
+        self.results = terms.results
         self.data_bytes_sent = 0
         """Data set bytes handed to the network."""
-        self._options = options
-        self._on_attempt = on_attempt
-        self._on_end = on_end
-        self._loop = asyncio.get_running_loop()
-        self._upper = UpperLayer(options.maximum_length)
-        self._notice = partial((options.deviations or Deviations()).notice, peer)
-        self._messages = MessageReader(self._notice)
+        self._called_ae_title = terms.called_ae_title
+        self._transfer_syntaxes = terms.transfer_syntaxes
+        self._timeouts = terms.timeouts
+        self._messages = MessageReader(terms.notice)
         self._known = KnownResponses()
+        self._requests = Requests(
+            terms.accepted, terms.fragmenter, terms.window, time.monotonic, terms.transfer_syntaxes, terms.notice
+        )
         self._is_between_messages = False
-        """Whether what comes next begins a PDU and a message, over an association that is established."""
+        """Whether the next byte begins a PDU and a message."""
         self._head = b""
-        """The head of a P-DATA-TF that came alone."""
+        """The headers of a P-DATA-TF that came alone."""
         self._whole = b""
-        """What is being read in full, if it begins with a PDU."""
-        self._link = make_link(self._received, self._link_ended, self._drained)
-        self._requests = Requests({}, Fragmenter(0), 1, time.monotonic)
-        self._request = options.request(())
-        self._transfer_syntaxes: Mapping[int, str] = {}
-        self._is_established = False
-        self._deadlines: Deadlines | None = None
-        self._watch: asyncio.TimerHandle | None = None
+        """The bytes being read in full, if they begin with a PDU."""
         self._unreleased: list[Buffer] = []
         self._returned: list[Instance] = []
         self._echoes: dict[int, asyncio.Future[int]] = {}
-        self._step_done: asyncio.Future[None] | None = None
+        self._released: asyncio.Future[None] | None = None
         self._settled: asyncio.Future[None] | None = None
         self._taken: asyncio.Future[None] | None = None
         self._is_stuck = False
         """Whether the next instance cannot be loaded at once."""
-        self._peer_closed: asyncio.Future[None] | None = None
+        self._deadlines = Deadlines(peer, terms.timeouts, terms.fragmenter.fragment_length, time.monotonic())
+        self._watch: asyncio.TimerHandle | None = None
+        self._link = link
+        link.hand_over(self._received, self._link_ended, self._drained)
+        self._look()
 
     def __repr__(self) -> str:
-        called, state = self._options.called_ae_title, self._upper.state.value
-        return f"<Association {called} Sta{state} {self._requests.outstanding} outstanding>"
-
-    @classmethod
-    async def open(
-        cls,
-        host: str,
-        port: int,
-        contexts: Iterable[ProposedContext],
-        options: AssociationOptions,
-        *,
-        number: int = 1,
-        on_attempt: OnAttempt = lambda instance, attempt, error: None,  # noqa: ARG005 - the type's shape
-        on_end: Callable[[], None] = lambda: None,
-    ) -> Association:
-        """Connect and negotiate.
-
-        Raises:
-            ConnectFailed: there is no connection to be had.
-            AssociationError: the peer rejected, aborted, closed, stayed silent for too long, or does not speak DICOM.
-        """
-        peer = address_of(host, port)
-        connected = await connect(host, port, options.timeouts.connect, options.ip_version)
-        make_link: MakeLink = partial(Link, connected)
-        if options.tls is not None:
-            make_link = await options.tls.secure(connected, peer, options.timeouts)
-        association = cls(make_link, peer, number, options, on_attempt, on_end)
-        try:
-            await association._negotiate(tuple(contexts))
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await association.close()
-            raise
-        return association
+        state, outstanding = self._upper.state.value, self._requests.outstanding
+        return f"<Association {self._called_ae_title} Sta{state} {outstanding} outstanding>"
 
     @property
     def is_idle(self) -> bool:
@@ -240,12 +154,12 @@ class Association:
         return self._requests.stores
 
     def current(self) -> tuple[Instance, float] | None:
-        """The store that has been outstanding for longest, and when it was begun (:func:`time.monotonic`)."""
+        """The oldest outstanding store, and when it began (:func:`time.monotonic`)."""
         oldest = self._requests.oldest
         return (oldest.instance, oldest.started) if oldest is not None and oldest.instance is not None else None
 
     def submit(self, pieces: Iterable[Piece]) -> None:
-        """Queue pieces of data sets whose contexts are :attr:`accepted`; a buffer is released when it has left."""
+        """Queue pieces of data sets in accepted contexts. The network releases each buffer after it was sent."""
         self._requests.submit(pieces)
         if self.error is None:
             self._pump()
@@ -253,7 +167,7 @@ class Association:
             self._returned += self._requests.take_back()
 
     def submit_whole(self, instances: Iterable[Instance], load: Load) -> None:
-        """Queue instances whose contexts are :attr:`accepted`; ``load`` gives their data sets at their turn."""
+        """Queue instances in accepted contexts; ``load`` gives their data sets at their turn."""
         self._requests.submit_whole(instances, load)
         if self.error is None:
             self._pump()
@@ -261,9 +175,9 @@ class Association:
             self._returned += self._requests.take_back()
 
     async def taken(self) -> list[Instance]:
-        """Wait until the last instance that was submitted has begun; those whose data sets cannot be loaded at once.
+        """Wait until all submitted instances have begun, or one of them cannot be loaded at once.
 
-        These are taken back, with all that are behind them.
+        Returns that one and all behind it; they are no longer queued.
         """
         while self.error is None and self._requests.has_queued and not self._is_stuck:
             if self._taken is None:
@@ -273,11 +187,11 @@ class Association:
         return self._requests.take_back() if is_stuck and self.error is None else []
 
     def is_taking(self, instance: Instance) -> bool:
-        """Whether further pieces of ``instance``, the one last submitted, are of use."""
+        """Whether to submit further pieces of ``instance``, the one last submitted."""
         return self._requests.is_taking(instance)
 
     def withdraw(self) -> list[Instance]:
-        """Take back the stores that have not begun; those under way go on."""
+        """Give back the stores that have not begun; the others go on."""
         returned, self._returned = self._returned + self._requests.take_back(), []
         self._check_settled()
         return returned
@@ -311,59 +225,18 @@ class Association:
         return time.monotonic() - exchange.started
 
     async def release(self) -> None:
-        """Release the association; nothing must be outstanding. A peer that does not answer is let go."""
+        """Release the association; nothing may be outstanding. A peer that does not answer is only logged."""
         if self.error is not None or not self._upper.can_send_data:
             return
+        released = self._released = self._loop.create_future()
         self._upper.release()
         self._flush()
         try:
-            await self._step(self._options.timeouts.acse or _RELEASE_LIMIT, "answer to the release request")
+            await self._answer(released, self._timeouts.acse or _RELEASE_LIMIT, "answer to the release request")
         except AssociationError as error:
             _log.info("association %d: %s", self.number, error)
-
-    def abort(self, cause: str = "it was asked for") -> None:
-        """Abort the association; without effect when it has ended."""
-        self._fail(AbortedHere(self.peer, cause), notify_peer=True)
-
-    async def close(self) -> None:
-        """Abort what has not been released, give an aborted peer a moment to close, and close the connection.
-
-        It takes a second at most, and is not to be cancelled: call it shielded.
-        """
-        if not self._upper.is_over:
-            self.abort("the run ended")
-        try:
-            if self._upper.artim_running and not self._link.is_closed:
-                self._peer_closed = self._loop.create_future()
-                await asyncio.wait({self._peer_closed}, timeout=_ABORT_LINGER)
         finally:
-            self._end_link()
-
-    async def _negotiate(self, contexts: tuple[ProposedContext, ...]) -> None:
-        self._request = self._options.request(contexts)
-        self._upper.associate(self._request)
-        if _negotiation_log.isEnabledFor(logging.DEBUG):
-            from asyncstore.negotiation.show import request_lines  # noqa: PLC0415 - names are many, and rarely shown
-
-            self._show(logging.DEBUG, "requesting: ", request_lines(self._request))
-        self._flush()
-        await self._step(self._options.timeouts.acse, "answer to the association request")
-        self._look()
-
-    async def _step(self, seconds: float | None, awaited: str) -> None:
-        """Wait for the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ."""
-        if self.error is not None:
-            raise self.error
-        self._step_done = self._loop.create_future()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._step_done
-        except TimeoutError:
-            error = TimedOut(self.peer, awaited, seconds or 0.0, "acse", may_be_wrong_port=self._may_be_wrong_port)
-            self._fail(error, notify_peer=True)
-            raise error from None
-        finally:
-            self._step_done = None
+            self._released = None
 
     # Callbacks of the link.
 
@@ -371,12 +244,14 @@ class Association:
         if not self._is_between_messages:
             self._read(data, b"")
             return
-        pdu = self._head + bytes(data)
+        pdu = self._head + bytes(data) if self._head else bytes(data)
         answer = self._known.answer(pdu)
         exchange = self._requests.recognised(answer) if answer is not None else None
         if exchange is not None:
             self._head = b""
-            self._finished(exchange)
+            self._report(exchange)
+            if self._settled is not None:
+                self._check_settled()
             self._pump()
         elif is_lone_head(pdu):
             self._head = pdu
@@ -385,9 +260,13 @@ class Association:
             self._read(memoryview(pdu), pdu)
 
     def _read(self, data: memoryview, whole: bytes) -> None:
-        """Read in full what the peer sent; it is ``whole`` if it begins with a PDU."""
+        """Read received bytes in full; they are also in ``whole`` if they begin with a PDU."""
         self._whole = whole
-        for event in self._upper.receive(data):
+        self.proceed(self._upper.receive(data))
+
+    def proceed(self, events: Iterable[UpperLayerEvent]) -> None:
+        """Take events of the upper layer, and send what may follow."""
+        for event in events:
             try:
                 if type(event) is Fragment:
                     received = self._messages.read(event)
@@ -406,85 +285,25 @@ class Association:
             self._is_between_messages = self._upper.is_between_pdus and self._messages.is_between_messages
             self._pump()
 
-    def _link_ended(self, reason: str | TlsFailed | None) -> None:
-        for event in self._upper.link_closed():
-            if isinstance(event, LinkClosed):
-                if isinstance(reason, TlsFailed):
-                    self._fail(reason)
-                else:
-                    self._fail(self._lost(reason or "the peer closed it"))
-        self._end_link()
-
-    def _lost(self, reason: str) -> LinkLost:
-        return LinkLost(self.peer, reason, may_be_wrong_port=self._may_be_wrong_port)
-
-    @property
-    def _may_be_wrong_port(self) -> bool:
-        """Whether the peer has not yet answered as a DICOM peer, and may speak TLS or another protocol."""
-        return not self._is_established and self._options.tls is None
-
     def _drained(self) -> None:
         self._release_sent()
         self._pump()
 
-    # What the peer said.
+    # Events.
 
     def _indicated(self, event: UpperLayerEvent) -> None:
-        if isinstance(event, Accepted):
-            self._accepted(event.accept)
-            identity = self._request.identity
-            if identity is not None and identity.wants_response and event.accept.identity is None:
-                self._fail(IdentityNotConfirmed(self.peer), notify_peer=True)
-                return
-            self._is_established = True
-            self._complete_step()
-        elif isinstance(event, Rejected):
-            self._fail(AssociationRejected(self.peer, event.reject.result, event.reject.source, event.reject.reason))
-        elif isinstance(event, Released):
-            self._complete_step()
+        if isinstance(event, Released):
+            if self._released is not None and not self._released.done():
+                self._released.set_result(None)
         elif isinstance(event, ReleaseRequested):
             self._upper.answer_release()
             if not self._upper.is_over:
-                return  # a release collision: ours is still to be confirmed (PS3.8 9.2.2.4, Sta11)
+                return  # a release collision: the peer must still answer ours (PS3.8 9.2.2.4, Sta11)
             self._fail(AssociationReleased(self.peer))
         elif isinstance(event, Aborted):
             self._fail(AssociationAborted(self.peer, event.source, event.reason, self._requests.outstanding))
         elif isinstance(event, Violated):
-            error = ProtocolViolation(
-                self.peer, event.violation, speaks_dicom=self._is_established, speaks=event.speaks
-            )
-            self._fail(error)
-
-    def _accepted(self, accept: AssociateAccept) -> None:
-        options = self._options
-        self.accepted, self.results, self._transfer_syntaxes = conclude(
-            self._request.contexts, accept.contexts, self._notice
-        )
-        fragmenter = Fragmenter(accept.maximum_length, options.send_length)
-        window = agreed_window(options.window, accept.window)
-        self._requests = Requests(
-            self.accepted, fragmenter, window, time.monotonic, self._transfer_syntaxes, self._notice
-        )
-        self._deadlines = Deadlines(self.peer, options.timeouts, fragmenter.fragment_length, time.monotonic())
-        _log.info(
-            "association %d: %s (%s) accepted %d of %d presentation contexts, maximum length %d, window %d",
-            self.number,
-            self.peer,
-            accept.implementation_version_name or accept.implementation_class_uid,
-            len(self._transfer_syntaxes),
-            len(self._request.contexts),
-            accept.maximum_length,
-            window,
-        )
-        if _negotiation_log.isEnabledFor(logging.INFO):
-            from asyncstore.negotiation.show import answer_lines, context_lines  # noqa: PLC0415 - as above
-
-            self._show(logging.DEBUG, "answered: ", answer_lines(self._request, accept))
-            self._show(logging.INFO, "", context_lines(self._request.contexts, accept))
-
-    def _show(self, level: int, what: str, lines: Iterable[str]) -> None:
-        for line in lines:
-            _negotiation_log.log(level, "association %d: %s%s", self.number, what, line)
+            self._fail(ProtocolViolation(self.peer, event.violation, speaks_dicom=True, speaks=event.speaks))
 
     def _message(self, received: object) -> None:
         if not isinstance(received, CommandReceived):
@@ -498,20 +317,31 @@ class Association:
     # Requests.
 
     def _pump(self) -> None:
-        """Send what may be sent now, and nothing over a link that has ended, though that is told a moment later."""
+        """Send what may be sent now. A link that has ended takes nothing; the callback about its end comes later."""
+        requests, link = self._requests, self._link
+        if self.error is not None or not link.is_ready:
+            return
+        short = requests.next_short()
+        if short is not None:
+            pdus, size = short
+            self.data_bytes_sent += size
+            link.send_one(pdus)
+            if self._taken is not None and not requests.has_queued:
+                self._check_taken()
+            return
         for _ in range(_MOST_GATHERS):
-            if self.error is not None or not self._requests.goes_on or not self._link.is_ready:
+            if self.error is not None or not requests.goes_on or not link.is_ready:
                 return
-            gathered = self._requests.gather()
+            gathered = requests.gather()
             if not gathered.buffers:
-                self._is_stuck = self._requests.is_stuck
+                self._is_stuck = requests.is_stuck
                 self._check_taken()
                 self._give_up_unreadable()
                 return
             self.data_bytes_sent += gathered.payload
             self._unreleased += gathered.spent
-            self._link.send(gathered.buffers)
-            if self._unreleased and not self._link.is_blocked:
+            link.send(gathered.buffers)
+            if self._unreleased and not link.is_blocked:
                 self._release_sent()
             if self._taken is not None:
                 self._check_taken()
@@ -537,16 +367,17 @@ class Association:
             self._taken = None
 
     def _finished(self, exchange: Exchange) -> None:
-        """The response has come and the request has been sent."""
+        """The response has come, and the whole request has been sent."""
         if exchange.instance is not None:
-            self._report(exchange, None)
+            self._report(exchange)
         else:
             answered = self._echoes.pop(exchange.message_id)
             if not answered.done():
                 answered.set_result(exchange.status or 0)
         self._check_settled()
 
-    def _report(self, exchange: Exchange, error: AssociationError | Unsendable | None) -> None:
+    def _report(self, exchange: Exchange, error: AssociationError | Unsendable | None = None) -> None:
+        """Report how a store ended: by its response, or by ``error``."""
         instance = exchange.instance
         if instance is not None:
             sent_as = self._transfer_syntaxes[exchange.context_id]
@@ -564,8 +395,8 @@ class Association:
         if notify_peer:
             self._upper.abort()
             self._flush()
-        if self._step_done is not None and not self._step_done.done():
-            self._step_done.set_exception(error)
+        if self._released is not None and not self._released.done():
+            self._released.set_exception(error)
         for exchange in self._requests.end():
             self._report(exchange, error)
         for answered in self._echoes.values():
@@ -573,15 +404,10 @@ class Association:
                 answered.set_exception(error)
         self._returned += self._requests.take_back()
         if self._link.is_blocked:
-            self._end_link()  # no A-ABORT can follow a PDU that is stuck halfway, and buffers must not wait for it
+            self._end_link()  # an A-ABORT cannot follow half a PDU, and the buffers must be released now
         self._check_settled()
-        if self._is_established:
-            _log.info("association %d: %s", self.number, error)
-            self._on_end()
-
-    def _complete_step(self) -> None:
-        if self._step_done is not None and not self._step_done.done():
-            self._step_done.set_result(None)
+        _log.info("association %d: %s", self.number, error)
+        self._on_end()
 
     def _check_settled(self) -> None:
         self._check_taken()
@@ -590,25 +416,16 @@ class Association:
                 self._settled.set_result(None)
             self._settled = None
 
-    def _flush(self) -> None:
-        outgoing, self._upper.outgoing = self._upper.outgoing, []
-        if outgoing:
-            self._link.send(outgoing)
-        if self._upper.must_close:
-            self._end_link()
-
     def _end_link(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        self._link.close()
+        super()._end_link()
         self._release_sent()
-        if self._peer_closed is not None and not self._peer_closed.done():
-            self._peer_closed.set_result(None)
 
     def _look(self) -> None:
-        """Look now and then whether the peer takes too long."""
-        if self._deadlines is None or self._deadlines.interval is None:
+        """Look at intervals whether the peer takes too long."""
+        if self._deadlines.interval is None:
             return
         self._watch = self._loop.call_later(self._deadlines.interval, self._look)
         error = self._deadlines.overdue(self._link, self._requests, time.monotonic())

@@ -173,6 +173,20 @@ class TlsLink(Link):
             self._plain.extend(buffers)
             self._encrypt()
 
+    def send_one(self, buffer: Octets) -> None:
+        """Send one buffer over a link that :attr:`is_ready`."""
+        self.send((buffer,))
+
+    def hand_over(
+        self,
+        on_bytes: Callable[[memoryview], None],
+        on_end: Callable[[str | TlsFailed | None], None],
+        on_drained: Callable[[], None],
+    ) -> None:
+        """Call these callbacks from now on, instead of those that the link was made with."""
+        super().hand_over(self._encrypted, on_end, self._taken)
+        self._on_plain, self._on_failed, self._on_all_taken = on_bytes, on_end, on_drained
+
     def close(self) -> None:
         """Close the connection now and drop waiting data."""
         if not self._is_closed and not self.is_blocked:

@@ -8,7 +8,8 @@ This room knows no sockets, files or event loop, so tests call it as plain funct
     upper_layer    one association: the state table, the decoder and the PDUs to send
     command        C-STORE and C-ECHO command sets
     message        puts command sets and data sets together from fragments
-    requests       which requests may be sent now, and which response answers which
+    requests       which requests may be sent now, and which request a response answers
+    known_responses  recognises responses by comparing whole PDUs
     status         the meaning of each status
     deviations     harmless deviations of peers from the standard
     text           text from peers, made safe to show

@@ -46,12 +46,15 @@ _DATA_SET_PRESENT = 0x0001
 """Any value but 0101 announces a data set (PS3.7 E.1)."""
 _PRIORITY_MEDIUM = 0x0000
 
+_PDV_CONTEXT_ID = 10
+"""The position of the first PDV's presentation context id in a P-DATA-TF (PS3.8 9.3.5)."""
 _PDV_DATA = 12
-"""Where the data of the first PDV of a P-DATA-TF begins (PS3.8 9.3.5)."""
+"""The position of the first PDV's data."""
 _ELEMENT_HEADER = Struct("<HHI")
 _US_LENGTH = 2
 _US_ELEMENT = Struct("<HHIH")
 _UL_ELEMENT = Struct("<HHII")
+_UINT16 = Struct("<H")
 
 
 def _us(element: int, value: int) -> bytes:
@@ -88,11 +91,16 @@ class StoreRequestTemplate:
 
 
 class StoreRequestHead(NamedTuple):
-    """The PDU of a C-STORE-RQ of one presentation context, cut where the requests of an association differ."""
+    """The PDU of a C-STORE-RQ of one presentation context, cut where the requests of an association differ.
 
+    It fits all SOP instance UIDs of one length.
+    """
+
+    context_id: int
     before: bytes
     """The bytes before the message id."""
     between: bytes
+    """The bytes between the message id and the SOP instance UID."""
     after: bytes
     """The padding of the SOP instance UID."""
 
@@ -104,14 +112,18 @@ class StoreRequestHead(NamedTuple):
         message_id = start + positions[_MESSAGE_ID]
         instance_uid = start + positions[_AFFECTED_SOP_INSTANCE_UID]
         padding = b"\0" if pdu.endswith(b"\0") else b""
-        return cls(pdu[:message_id], pdu[message_id + _US_LENGTH : instance_uid], padding)
+        return cls(pdu[_PDV_CONTEXT_ID], pdu[:message_id], pdu[message_id + _US_LENGTH : instance_uid], padding)
 
     def pdu(self, message_id: int, sop_instance_uid: str) -> bytes:
-        """The PDU for an instance whose UID has the length of the first one."""
-        before, between, after = self
-        return b"".join(
-            (before, message_id.to_bytes(2, "little"), between, sop_instance_uid.encode("ascii", "replace"), after)
-        )
+        """The PDU for an instance."""
+        uid = sop_instance_uid.encode("ascii", "replace")
+        return b"".join((self.before, _UINT16.pack(message_id), self.between, uid, self.after))
+
+    def message(self, message_id: int, sop_instance_uid: str, header: bytes, data: bytes | memoryview) -> bytes:
+        """The PDU for an instance, and the P-DATA-TF with its whole data set: ``header`` and ``data``."""
+        _, before, between, after = self
+        uid = sop_instance_uid.encode("ascii", "replace")
+        return b"".join((before, _UINT16.pack(message_id), between, uid, after, header, data))
 
 
 def echo_request(message_id: int) -> bytes:
@@ -232,12 +244,12 @@ def _elements(data: bytes, positions: dict[int, int]) -> dict[int, bytes]:
 
 
 def message_id_position(command_set: bytes) -> int | None:
-    """Where the Message ID Being Responded To of a whole command set stands."""
+    """The position of the Message ID Being Responded To in a whole command set."""
     return _positions(command_set).get(_MESSAGE_ID_BEING_RESPONDED_TO)
 
 
 def instance_uid_position(command_set: bytes) -> int | None:
-    """Where the Affected SOP Instance UID of a whole command set stands, if it is the last element (PS3.7 6.3.1)."""
+    """The position of the Affected SOP Instance UID in a whole command set, if it is the last element (PS3.7 6.3.1)."""
     positions = _positions(command_set)
     at = positions.get(_AFFECTED_SOP_INSTANCE_UID)
     return at if at is not None and at == max(positions.values()) else None

@@ -142,8 +142,8 @@ class Fragmenter:
 
     @staticmethod
     def last_header(context_id: int, length: int) -> bytes:
-        """What stands before a whole data set of ``length`` bytes that fits into one fragment."""
-        return _header(length, context_id, LAST)
+        """The headers before a whole data set of ``length`` bytes that fits into one fragment."""
+        return _P_DATA_TF_HEADER.pack(_P_DATA_TF, length + 6, length + 2, context_id, LAST)
 
     def _cut_command(self, context_id: int, command_set: memoryview) -> Iterator[Octets]:
         size = self.fragment_length

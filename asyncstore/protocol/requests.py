@@ -1,17 +1,18 @@
-"""The requests of one association: what may be sent now, and which response answers which. No I/O, no clock of its own.
+"""The requests of one association: what to send now, and which request a response answers. No I/O, no clock of its own.
 
 Rules:
 
 1. Instances and pieces of data sets are queued in order. A store begins when the asynchronous operations window has
-   room (PS3.7 D.3.3.3), and its fragments follow each other without another message's between them. The data set of an
-   instance is loaded at its turn: it is in memory, or the page cache has it. Others come in pieces.
-2. Responses are matched by Message ID Being Responded To, in any order, and in any accepted context: message ids are
-   unique on an association, and Odil answers in another context of the same SOP class. A response to nothing that is
-   outstanding is a violation, except a repetition of the last one.
-3. A response that comes before its request has been sent completely counts when the request has been: the rest is sent
-   nevertheless, for otherwise the peer would take what follows for it.
-4. A data set that cannot be read to its end blocks the queue; when nothing else is outstanding any more it comes out as
-   :meth:`Requests.unreadable`, and the association has to be aborted: there is no other way to end a message halfway.
+   room (PS3.7 D.3.3.3). No other message comes between its fragments. An instance's data set is loaded at its turn, if
+   it is in memory or in the page cache. All others come in pieces.
+2. Message ID Being Responded To says which request a response answers. Responses may come in any order, and in any
+   accepted context: message ids are unique on an association, and Odil answers in another context of the same SOP
+   class. A response to a message id that is not outstanding is a violation, unless it repeats the last response.
+3. A response may come before the whole request has been sent. It counts after the last byte, and the rest is sent all
+   the same: otherwise the peer would read the next message as a part of this one.
+4. If a data set cannot be read to its end, the queue stops there. Once no other request is outstanding,
+   :meth:`Requests.unreadable` gives the store, and the association must be aborted: DICOM has no other way to end a
+   message early.
 """
 
 from __future__ import annotations
@@ -35,25 +36,25 @@ if TYPE_CHECKING:
     from asyncstore.protocol.known_responses import Answer
 
 _GATHERED = 1 << 21
-"""Bytes put into one gather write at most; the kernel takes a few megabytes at once."""
+"""The most bytes of one gather write; the kernel takes a few megabytes at once."""
 
 _MOST_BUFFERS = 4096
-"""Buffers put into one gather write at most. With the usual maximum lengths the bytes are the limit; with a tiny one
-each two bytes would need two buffers of a hundred bytes, and what a slow peer does not take waits in memory."""
+"""The most buffers of one gather write. With usual maximum lengths the bytes are the limit. With a tiny one, each two
+bytes need two buffers of a hundred bytes, and they wait in memory while the peer does not take them."""
 
 _MESSAGE_IDS = 1 << 16
 
 _MOST_OUTSTANDING = 4096
-"""What an unlimited window is taken for: far more than any link needs, and message ids do not run out."""
+"""Stands for an unlimited window: far more than any link needs, and far fewer than there are message ids."""
 
 _JOINED = 1 << 15
-"""Bytes of a data set up to which it is copied behind its request: one buffer is sent faster than three."""
+"""The longest data set that is copied behind its request: one buffer is sent faster than three."""
 
 _RESPONSES = (CommandField.C_STORE_RSP, CommandField.C_ECHO_RSP)
 
 
 Load = Callable[[Instance], memoryview | None]
-"""Gives the whole data set of an instance, valid until the next call; ``None`` where it would have to be waited for."""
+"""Gives the whole data set of an instance, valid until the next call; ``None`` if it would have to wait for it."""
 
 
 class Exchange:
@@ -63,27 +64,27 @@ class Exchange:
 
     def __init__(self, instance: Instance | None, context_id: int, message_id: int, started: float) -> None:
         self.instance = instance
-        """What is stored; ``None``: it is a C-ECHO."""
+        """The instance to store; ``None``: it is a C-ECHO."""
         self.context_id = context_id
         self.message_id = message_id
         self.started = started
         self.sent_at = started
-        """When its last byte was handed out."""
+        """When its last byte left this room."""
         self.is_sent = False
         self.status: int | None = None
 
 
 class Gathered(NamedTuple):
-    """What is to be sent now."""
+    """The bytes to send now."""
 
     buffers: list[pdu.Octets]
-    """For a gather write; empty when nothing may be sent."""
+    """For a gather write; empty if nothing may be sent."""
     payload: int
     """Data set bytes among them."""
     spent: list[Buffer]
-    """To be released when the buffers have been taken by the network."""
+    """Release them when the network has taken the buffers."""
     finished: list[Exchange]
-    """Those that were answered before, and whose last byte is now among the buffers."""
+    """The exchanges that were answered early, and whose last byte is among the buffers."""
 
 
 class Requests:
@@ -91,11 +92,11 @@ class Requests:
 
     Args:
         contexts: the accepted contexts: (abstract syntax, transfer syntax) to context id.
-        fragmenter: cuts messages as the peer wants them.
+        fragmenter: cuts messages to the peer's maximum length.
         window: requests that may be outstanding; 0 is unlimited.
         clock: seconds, for :class:`Exchange`.
         answerable: the ids of all accepted contexts, in which responses may come; ``None``: those of ``contexts``.
-        notice: takes notice of responses in another context than the request's.
+        notice: called for a response in another context than the request's.
     """
 
     def __init__(
@@ -113,10 +114,12 @@ class Requests:
         self._fragmenter = fragmenter
         self._most_at_once = min(_GATHERED, _MOST_BUFFERS // 2 * fragmenter.fragment_length)
         self._window = min(window, _MOST_OUTSTANDING) or _MOST_OUTSTANDING
+        self._all_but_one = self._window - 1
         self._clock = clock
         self._templates: dict[str, StoreRequestTemplate] = {}
-        self._heads: dict[tuple[int, int], StoreRequestHead | None] = {}
-        """By context id and length of the SOP instance UID; ``None`` where a C-STORE-RQ takes several PDUs."""
+        self._heads: dict[tuple[str, str, int], StoreRequestHead | None] = {}
+        """By SOP class, transfer syntax and length of the SOP instance UID; ``None``: it takes several PDUs."""
+        self._most_joined = min(_JOINED, fragmenter.fragment_length)
         self._queue: deque[Instance | Piece] = deque()
         self._load: Load = _nothing
         self._outstanding: dict[int, Exchange] = {}
@@ -126,7 +129,7 @@ class Requests:
         self.last_answered: int | None = None
         """The message id of the request that was finished last."""
         self.is_repeating = False
-        """Whether the last response was ignored, because it answered :attr:`last_answered` once more."""
+        """Whether the last response answered :attr:`last_answered` again, and was ignored."""
 
     @property
     def outstanding(self) -> int:
@@ -145,32 +148,32 @@ class Requests:
 
     @property
     def has_queued(self) -> bool:
-        """Whether instances or pieces wait for their turn."""
+        """Whether instances or pieces are queued."""
         return bool(self._queue)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the next in the queue is an instance: if it has its turn, it could not be loaded."""
+        """Whether an instance is the first in the queue. If :meth:`gather` left it there, it could not be loaded."""
         return bool(self._queue) and isinstance(self._queue[0], Instance)
 
     @property
     def goes_on(self) -> bool:
-        """Whether to gather before the next response: for a store under way, or one the window has room for."""
+        """Whether to call :meth:`gather` now: a store is under way, or the window has room for the next one."""
         queue = self._queue
         return bool(queue) and (not _is_first(queue[0]) or len(self._outstanding) < self._window)
 
     @property
     def oldest(self) -> Exchange | None:
-        """The exchange that has been outstanding for longest."""
+        """The oldest outstanding exchange."""
         return next(iter(self._outstanding.values()), None)
 
     def submit_whole(self, instances: Iterable[Instance], load: Load) -> None:
-        """Queue instances whose data sets ``load`` gives at their turn."""
+        """Queue instances; ``load`` gives their data sets at their turn."""
         self._load = load
         self._queue.extend(instances)
 
     def submit(self, pieces: Iterable[Piece]) -> None:
-        """Queue pieces; those of a store that was taken back meanwhile are dropped."""
+        """Queue pieces, except those of a store that was taken back."""
         for piece in pieces:
             if piece.is_first:
                 if piece.problem is not None:
@@ -182,11 +185,11 @@ class Requests:
             self._queue.append(piece)
 
     def is_taking(self, instance: Instance) -> bool:
-        """Whether further pieces of ``instance``, the one last submitted, are of use."""
+        """Whether to submit further pieces of ``instance``: it was submitted last, and not taken back."""
         return self._taking is instance
 
     def take_back(self) -> list[Instance]:
-        """Forget the stores that have not begun; they come out as they went in."""
+        """Take the stores that have not begun out of the queue. Returns their instances in order."""
         returned: list[Instance] = []
         kept: deque[Instance | Piece] = deque()
         is_kept = self._sending is not None
@@ -207,8 +210,29 @@ class Requests:
             self._taking = None
         return returned
 
+    def next_short(self) -> tuple[bytes, int] | None:
+        """Begin and end the next store if it is short and takes the last place in the window, as most stores do.
+
+        Returns its PDUs and the bytes of its data set; they count as sent. ``None``: :meth:`gather` says what to send.
+        """
+        queue = self._queue
+        if not queue or len(self._outstanding) != self._all_but_one:
+            return None
+        instance = queue[0]
+        if not isinstance(instance, Instance):
+            return None
+        data = instance.payload.data
+        if data is None or len(data) > self._most_joined or len(data) & 1:
+            return None
+        sop_class_uid, sop_instance_uid, transfer_syntax_uid = instance.identity
+        head = self._heads.get((sop_class_uid, transfer_syntax_uid, len(sop_instance_uid)))
+        if head is None:
+            return None
+        queue.popleft()
+        return self._joined(instance, head, data), len(data)
+
     def gather(self) -> Gathered:
-        """What may be sent now, up to a few megabytes; it counts as sent."""
+        """The bytes that may be sent now, at most a few megabytes. They count as sent."""
         buffers: list[pdu.Octets] = []
         spent: list[Buffer] = []
         finished: list[Exchange] = []
@@ -219,7 +243,7 @@ class Requests:
             if not isinstance(item, Instance):
                 taken = self._take_piece(item, buffers, spent, finished)
             elif is_loaded and item.payload.data is None:
-                break  # the memory that data sets are loaded into holds one that has not left
+                break  # the loaded data set before it has not been sent, and would be overwritten
             else:
                 taken = self._take_whole(item, buffers)
                 is_loaded |= item.payload.data is None
@@ -229,7 +253,7 @@ class Requests:
         return Gathered(buffers, payload, spent, finished)
 
     def _take_whole(self, instance: Instance, buffers: list[pdu.Octets]) -> int | None:
-        """Begin and end the store of an instance; its bytes, ``None`` if it must come in pieces."""
+        """Begin and end the store of an instance. Returns its bytes; ``None``: it must come in pieces."""
         payload = instance.payload
         if payload.length > self._most_at_once:
             return None
@@ -243,9 +267,9 @@ class Requests:
     def _take_piece(
         self, piece: Piece, buffers: list[pdu.Octets], spent: list[Buffer], finished: list[Exchange]
     ) -> int | None:
-        """Send a piece, or a part of a large one; its bytes, ``None`` where it cannot be sent now."""
+        """Send a piece, or a part of a large one. Returns its bytes; ``None``: it cannot be sent now."""
         if piece.is_first:
-            buffers += self._begin_store(piece.instance)
+            self._sending = self._begin_store(piece.instance, buffers)
         exchange = self._sending
         if exchange is None or (piece.problem is not None and not piece.is_first):
             return None
@@ -265,7 +289,7 @@ class Requests:
         return len(piece.data)
 
     def unreadable(self) -> tuple[Exchange, Unsendable] | None:
-        """The store that cannot be completed, when it is the only one left outstanding; it is forgotten."""
+        """The store whose data set cannot be read to its end, once no other is outstanding. It is forgotten."""
         piece = self._queue[0] if self._queue else None
         exchange = self._sending
         if not isinstance(piece, Piece) or piece.problem is None or exchange is None or len(self._outstanding) > 1:
@@ -277,16 +301,16 @@ class Requests:
         return exchange, piece.problem
 
     def echo(self, context_id: int) -> tuple[Exchange, list[pdu.Octets]]:
-        """Begin a C-ECHO; its PDUs count as sent."""
+        """Begin a C-ECHO. Its PDUs count as sent."""
         exchange = self._begin(None, context_id)
         exchange.is_sent = True
         return exchange, self._fragmenter.command(context_id, echo_request(exchange.message_id))
 
     def answered(self, context_id: int, command: Command) -> Exchange | None:
-        """A command has come: the exchange it finishes, with its status; ``None`` where it finishes none.
+        """Take a received command. Returns the exchange that it finishes, with its status; ``None``: it finishes none.
 
         Raises:
-            InvalidPdu: it answers nothing.
+            InvalidPdu: it is no response to an outstanding request.
         """
         if command.field not in _RESPONSES:
             raise InvalidPdu(f"a command 0x{command.field:04X} that answers nothing", ABORT_UNEXPECTED_PDU)
@@ -314,25 +338,26 @@ class Requests:
         return exchange
 
     def recognised(self, answer: Answer) -> Exchange | None:
-        """The store that a recognised response finishes, with its status; ``None`` where it must be read in full."""
-        exchange = self._outstanding.get(answer.message_id)
-        if exchange is None or exchange.instance is None or not exchange.is_sent:
+        """Take a recognised response. Returns the store that it finishes; ``None``: read it in full."""
+        message_id, context_id, status = answer
+        exchange = self._outstanding.get(message_id)
+        if exchange is None or exchange.instance is None or not exchange.is_sent or exchange.context_id != context_id:
             return None
-        if answer.context_id != exchange.context_id or answer.status in PENDING:
-            return None
-        exchange.status = answer.status
-        self._forget(exchange)
+        exchange.status = status
+        del self._outstanding[message_id]
+        self.is_repeating = False
+        self.last_answered = message_id
         return exchange
 
     def end(self) -> list[Exchange]:
-        """The association has ended: what was outstanding."""
+        """The association has ended. Returns the outstanding exchanges."""
         outstanding = list(self._outstanding.values())
         self._outstanding.clear()
         self._sending = None
         return outstanding
 
     def _check_repetition(self, message_id: int | None) -> None:
-        """See that a response to no outstanding request repeats the last one."""
+        """Check that a response to no outstanding request repeats the last response."""
         if message_id is None:
             raise InvalidPdu("a response that does not say which message it answers", ABORT_INVALID_PARAMETER)
         if message_id != self.last_answered:
@@ -341,41 +366,38 @@ class Requests:
         self.is_repeating = True
 
     def _check_other_context(self, context_id: int) -> None:
-        """See that a response in another context than its request's is in an accepted one."""
+        """Check that a response in another context than its request's is in an accepted one."""
         if context_id not in self._answerable:
             raise InvalidPdu(f"a response in context {context_id}, which was not accepted", ABORT_UNEXPECTED_PDU)
         self._notice(Deviation.OTHER_CONTEXT)
 
     def _store_whole(self, instance: Instance, data: bytes | memoryview, buffers: list[pdu.Octets]) -> None:
-        """Begin and end a store whose whole data set is ``data``."""
+        """Begin and end a store; ``data`` is its whole data set."""
         if len(data) & 1:  # deflated (PS3.5 A.5)
             data = bytes(data) + b"\0"
-        size = len(data)
-        sop_class_uid, sop_instance_uid, transfer_syntax_uid = instance.identity
-        context_id = self._contexts[sop_class_uid, transfer_syntax_uid]
-        key = context_id, len(sop_instance_uid)
-        head = self._heads[key] if key in self._heads else self._head(key, instance)
-        if head is None:
-            buffers += self._begin_store(instance)
-            buffers += self._fragmenter.fragments(context_id, memoryview(data), last=True)
-            exchange = self._sending
-            self._sending = None
-        else:
-            exchange = self._begin(instance, context_id)
-            request = head.pdu(exchange.message_id, sop_instance_uid)
-            if size <= _JOINED and size <= self._fragmenter.fragment_length:
-                buffers.append(b"".join((request, self._fragmenter.last_header(context_id, size), data)))
-            else:
-                buffers.append(request)
-                buffers += self._fragmenter.fragments(context_id, memoryview(data), last=True)
-        if exchange is not None:
-            exchange.is_sent = True
+        head = self._head(instance)
+        if head is not None and len(data) <= self._most_joined:
+            buffers.append(self._joined(instance, head, data))
+            return
+        exchange = self._begin_store(instance, buffers)
+        buffers += self._fragmenter.fragments(exchange.context_id, memoryview(data), last=True)
+        exchange.is_sent = True
 
-    def _head(self, key: tuple[int, int], instance: Instance) -> StoreRequestHead | None:
-        context_id, _ = key
-        pdus = self._fragmenter.command(context_id, self._template(instance).command_set(0, instance.sop_instance_uid))
-        head = self._heads[key] = StoreRequestHead.of(bytes(pdus[0])) if len(pdus) == 1 else None
-        return head
+    def _joined(self, instance: Instance, head: StoreRequestHead, data: bytes | memoryview) -> bytes:
+        """Begin and end a short store: both its PDUs."""
+        exchange = self._begin(instance, head.context_id)
+        exchange.is_sent = True
+        header = self._fragmenter.last_header(head.context_id, len(data))
+        return head.message(exchange.message_id, instance.identity.sop_instance_uid, header, data)
+
+    def _head(self, instance: Instance) -> StoreRequestHead | None:
+        sop_class_uid, sop_instance_uid, transfer_syntax_uid = instance.identity
+        key = sop_class_uid, transfer_syntax_uid, len(sop_instance_uid)
+        if key not in self._heads:
+            command_set = self._template(instance).command_set(0, sop_instance_uid)
+            pdus = self._fragmenter.command(self._context_id(instance), command_set)
+            self._heads[key] = StoreRequestHead.of(bytes(pdus[0])) if len(pdus) == 1 else None
+        return self._heads[key]
 
     def _template(self, instance: Instance) -> StoreRequestTemplate:
         template = self._templates.get(instance.sop_class_uid)
@@ -384,7 +406,7 @@ class Requests:
         return template
 
     def _cut(self, piece: Piece) -> memoryview:
-        """The part of the first piece in the queue that goes out now; the rest of it is left there."""
+        """Cut the part that goes out now off the first piece in the queue."""
         self._queue[0] = piece._replace(data=piece.data[self._most_at_once :], is_first=False)
         return piece.data[: self._most_at_once]
 
@@ -396,11 +418,20 @@ class Requests:
         exchange = self._outstanding[message_id] = Exchange(instance, context_id, message_id, self._clock())
         return exchange
 
-    def _begin_store(self, instance: Instance) -> list[pdu.Octets]:
-        context_id = self._contexts[instance.sop_class_uid, instance.transfer_syntax_uid]
-        exchange = self._sending = self._begin(instance, context_id)
+    def _begin_store(self, instance: Instance, buffers: list[pdu.Octets]) -> Exchange:
+        """Begin a store, and append the PDUs of its C-STORE-RQ to ``buffers``."""
+        head = self._head(instance)
+        if head is not None:
+            exchange = self._begin(instance, head.context_id)
+            buffers.append(head.pdu(exchange.message_id, instance.identity.sop_instance_uid))
+            return exchange
+        exchange = self._begin(instance, self._context_id(instance))
         command_set = self._template(instance).command_set(exchange.message_id, instance.sop_instance_uid)
-        return self._fragmenter.command(context_id, command_set)
+        buffers += self._fragmenter.command(exchange.context_id, command_set)
+        return exchange
+
+    def _context_id(self, instance: Instance) -> int:
+        return self._contexts[instance.sop_class_uid, instance.transfer_syntax_uid]
 
     def _forget(self, exchange: Exchange) -> None:
         del self._outstanding[exchange.message_id]
@@ -409,7 +440,7 @@ class Requests:
 
 
 def _is_first(item: Instance | Piece) -> bool:
-    """Whether a store begins with it."""
+    """Whether a store begins with ``item``."""
     return isinstance(item, Instance) or item.is_first
 
 

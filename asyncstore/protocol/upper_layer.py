@@ -142,7 +142,7 @@ class UpperLayer:
 
     @property
     def is_between_pdus(self) -> bool:
-        """Whether the association is established and what comes next begins a PDU."""
+        """Whether the association is established and the next byte begins a PDU."""
         return self.state is State.STA6 and self._decoder.is_between_pdus
 
     @property

@@ -11,7 +11,7 @@ from asyncstore.cli.options.command_table import SEND
 from asyncstore.cli.options.grammar import parse
 from asyncstore.cli.options.rows import CALLED_AE_TITLE, CALLING_AE_TITLE, MAX_PDU, PROPOSE
 from asyncstore.cli.proposal import identity_of, proposal_of
-from asyncstore.network.association import AssociationOptions
+from asyncstore.network.opening import AssociationOptions
 from asyncstore.protocol.associate import AssociateRequest
 from support import trees
 from support.commands import asyncstore

@@ -82,6 +82,23 @@ async def test_a_peer_that_listens_in_one_ip_version_is_reached(resolved, host):
                 assert opened.getpeername()[:2] == (host, port)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=needs_ipv6), "localhost"])
+async def test_only_a_name_needs_the_thread_of_the_resolver(monkeypatch, host):
+    calls = []
+
+    async def call(_thread, function, *arguments, **named):
+        calls.append(arguments)
+        return function(*arguments, **named)
+
+    monkeypatch.setattr("asyncstore.network.addresses.WaitingThread.call", call)
+    async with nothing_left_behind():
+        with listen(host, 0) as listening:
+            port = listening.getsockname()[1]
+            with await connect(host, port, GUARD) as opened:
+                assert opened.getpeername() == listening.getsockname()
+    assert calls == ([("localhost", port)] if host == "localhost" else [])
+
+
 @in_both_loops
 async def test_a_silent_address_does_not_block_the_next_one(resolved):
     async with nothing_left_behind():

@@ -21,9 +21,12 @@ from asyncstore.errors import (
 )
 from asyncstore.model import Buffer, Piece, Unsendable
 from asyncstore.negotiation import plan, verification
-from asyncstore.network.association import Association, AssociationOptions
+from asyncstore.network.link import Link
+from asyncstore.network.opening import AssociationOptions, open_association
 from asyncstore.prepare.reading import Reader
-from asyncstore.protocol.associate import IdentityKind, UserIdentity
+from asyncstore.protocol.associate import AssociateAccept, ContextResult, IdentityKind, UserIdentity
+from asyncstore.protocol.pdu import RELEASE_RQ
+from asyncstore.protocol.pdu import abort as pdu_abort
 from asyncstore.protocol.requests import Requests
 from support import values
 from support.oracle import GUARD, in_both_loops, nothing_left_behind, until
@@ -94,7 +97,7 @@ class Observed:
 async def opened(port, contexts=CONTEXTS, **options):
     """Open an association with a peer on loopback; it is closed in the end, without a release."""
     observed = Observed()
-    observed.association = await Association.open(
+    observed.association = await open_association(
         "127.0.0.1",
         port,
         contexts,
@@ -140,13 +143,13 @@ async def test_cancelled_while_it_opens_it_leaves_nothing_open():
         async with nothing_left_behind(), running_hostile(behaviour) as scp:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
-                    await Association.open("127.0.0.1", scp.port, CONTEXTS, AssociationOptions())
+                    await open_association("127.0.0.1", scp.port, CONTEXTS, AssociationOptions())
 
 
 @in_both_loops
 async def test_cancelled_while_it_opens_it_lets_the_peer_take_the_abort_before_it_closes(monkeypatch):
     """Also in a scope whose cancellation comes again at every wait."""
-    monkeypatch.setattr("asyncstore.network.association._ABORT_LINGER", GUARD)
+    monkeypatch.setattr("asyncstore.network.requestor._ABORT_LINGER", GUARD)
     seen = []
 
     async def serve(reader, writer):
@@ -160,15 +163,62 @@ async def test_cancelled_while_it_opens_it_lets_the_peer_take_the_abort_before_i
 
     async with nothing_left_behind(), await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         with anyio.CancelScope() as scope:
-            await Association.open("127.0.0.1", server.sockets[0].getsockname()[1], CONTEXTS, AssociationOptions())
+            await open_association("127.0.0.1", server.sockets[0].getsockname()[1], CONTEXTS, AssociationOptions())
         assert scope.cancelled_caught
         assert seen == [ABORT, False]
+
+
+@pytest.mark.parametrize(
+    ("following", "error"), [(pdu_abort(2, 0), AssociationAborted), (RELEASE_RQ, AssociationReleased)]
+)
+async def test_bytes_that_come_with_the_acceptance_are_for_the_established_association(following, error):
+    async def serve(reader, writer):
+        request = await reader.readexactly(6)
+        await reader.readexactly(int.from_bytes(request[2:], "big"))
+        answer = AssociateAccept("A", "B", (ContextResult(1, 0, EXPLICIT),), 16384)
+        writer.write(answer.encode() + following)
+        await reader.read()
+        writer.close()
+
+    async with (
+        nothing_left_behind(),
+        await asyncio.start_server(serve, "127.0.0.1", 0) as server,
+        opened(server.sockets[0].getsockname()[1]) as observed,
+    ):
+        assert observed.association.accepted == {(CT, EXPLICIT): 1}
+        assert isinstance(observed.association.error, error)
+        assert observed.ends == 1
+
+
+@in_both_loops
+async def test_cancelled_when_it_has_just_opened_it_is_closed():
+    async def serve(reader, writer):
+        request = await reader.readexactly(6)
+        await reader.readexactly(int.from_bytes(request[2:], "big"))
+        writer.write(AssociateAccept("A", "B", (ContextResult(1, 0, EXPLICIT),), 16384).encode())
+        received.append(await reader.read())
+        writer.close()
+
+    def handed_over_and_cancelled(link, *callbacks):
+        hand_over(link, *callbacks)
+        task.cancel()
+
+    received, hand_over = [], Link.hand_over
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Link, "hand_over", handed_over_and_cancelled)
+        async with nothing_left_behind(), await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            task = asyncio.create_task(open_association("127.0.0.1", port, CONTEXTS, AssociationOptions()))
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await until(lambda: received)
+    assert received == [pdu_abort(0, 0)]
 
 
 async def test_the_time_for_the_answer_is_the_acse_timeout():
     async with nothing_left_behind(), running_hostile(Behaviour(on_request=stays_silent())) as scp:
         with pytest.raises(TimedOut) as late:
-            await Association.open("127.0.0.1", scp.port, CONTEXTS, AssociationOptions(timeouts=Timeouts(acse=0.2)))
+            await open_association("127.0.0.1", scp.port, CONTEXTS, AssociationOptions(timeouts=Timeouts(acse=0.2)))
         assert late.value.seconds == 0.2
         assert late.value.awaited == "answer to the association request"
         assert late.value.problem == "no answer to the association request within 0.2 s"
@@ -193,7 +243,7 @@ async def test_an_identity_that_is_not_confirmed_as_wanted_ends_the_association_
     caplog.set_level("DEBUG")
     async with nothing_left_behind(), running_hostile() as scp:
         with pytest.raises(IdentityNotConfirmed) as refused:
-            await Association.open("127.0.0.1", scp.port, CONTEXTS, AssociationOptions(identity=_IDENTITY))
+            await open_association("127.0.0.1", scp.port, CONTEXTS, AssociationOptions(identity=_IDENTITY))
         assert not refused.value.is_transient
         (record,) = scp.associations
         assert record.aborted == (0, 0)
@@ -304,6 +354,30 @@ async def test_each_store_is_reported_with_its_status(found, large):
         await observed.association.release()
         assert scp.associations[0].released
         assert scp.violations == []
+
+
+async def test_each_short_store_is_sent_with_one_system_call(monkeypatch, found):
+    gathers, singles = [], []
+
+    def gather(connected, buffers):
+        gathers.append(buffers)
+        return connected.sendmsg(buffers)
+
+    def send_one(link, buffer):
+        singles.append(buffer)
+        send(link, buffer)
+
+    send = Link.send_one
+    monkeypatch.setattr(Link, "send_one", send_one)
+    monkeypatch.setattr("asyncstore.network.link._gather", gather)
+    short = [values.changed(instance, data=bytes(2000), length=2000) for instance in found]
+    async with nothing_left_behind(), running_hostile() as scp, opened(scp.port) as observed:
+        before = len(gathers)
+        for instances in (short[:1], short[1:]):  # the head of the requests is made for the first one
+            observed.association.submit_whole(instances, lambda _: None)
+            await observed.association.settled()
+        assert [attempt.status for attempt in observed.attempts] == [0] * len(short)
+        assert (len(gathers) - before, len(singles)) == (1, len(short) - 1)
 
 
 async def test_stores_begin_as_far_as_the_window_allows(found):

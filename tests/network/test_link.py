@@ -148,6 +148,34 @@ async def test_what_waits_for_a_slow_peer_is_not_copied_whenever_it_takes_some(m
 
 
 @in_both_loops
+async def test_a_single_buffer_arrives_whole_even_if_the_kernel_takes_it_in_parts():
+    whole = random.Random(2).randbytes(1_000_000)  # noqa: S311 - noise, not a secret
+    async with nothing_left_behind(), Seen(buffer=8192) as seen:
+        seen.link.send_one(whole)
+        assert seen.link.is_blocked
+        assert not seen.link.is_ready
+        assert await seen.read(len(whole)) == whole
+        await until(lambda: seen.link.is_ready)
+        assert (seen.drained, seen.link.bytes_sent) == (1, len(whole))
+        seen.link.send_one(b"short")
+        assert await seen.read(5) == b"short"
+        assert seen.drained == 1
+
+
+@in_both_loops
+async def test_callbacks_are_handed_over():
+    others = []
+    async with nothing_left_behind(), Seen() as seen:
+        seen.link.hand_over(lambda data: others.append(bytes(data)), others.append, lambda: None)
+        await asyncio.get_running_loop().sock_sendall(seen.other, b"bytes")
+        await until(lambda: others)
+        seen.other.close()
+        await until(lambda: seen.link.is_closed and len(others) > 1)
+        assert others == [b"bytes", None]
+        assert (seen.received, seen.ends) == (b"", [])
+
+
+@in_both_loops
 async def test_nothing_waits_when_the_kernel_takes_it_all():
     async with Seen() as seen:
         seen.link.send([b"one", memoryview(b"-two-"), bytearray(b"three")])

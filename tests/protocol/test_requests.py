@@ -12,7 +12,6 @@ from asyncstore.errors import InvalidPdu
 from asyncstore.model import Buffer, Piece, Unsendable
 from asyncstore.protocol.command import CommandField, StoreRequestTemplate, decode, echo_request, response
 from asyncstore.protocol.deviations import Deviation
-from asyncstore.protocol.known_responses import Answer
 from asyncstore.protocol.message import CommandReceived, MessageReader
 from asyncstore.protocol.pdu import Fragmenter, PduDecoder
 from asyncstore.protocol.requests import Requests
@@ -616,6 +615,41 @@ def test_whole_instances_are_on_the_wire_what_their_pieces_are(maximum_length, i
     assert _on_the_wire(*sent) == _on_the_wire(*pieces)
 
 
+@pytest.mark.parametrize("window", [1, 3])
+def test_a_short_store_that_takes_the_last_place_of_the_window_is_the_same_in_one_buffer(window):
+    data = [bytes((number,)) * size for number, size in enumerate((2, 4090, 0, 5, 40_000, 2))]
+    instances = [_whole(str(number), one, is_in_memory=True) for number, one in enumerate(data)]
+    gathering, joining = (_requests(window=window) for _ in range(2))
+    for requests in (gathering, joining):
+        requests.submit_whole(instances, lambda _instance: None)
+    sent, joined, shorts = [], [], 0
+    for message_id in range(1, len(data) + 1):
+        sent += gathering.gather().buffers
+        short = joining.next_short()
+        if short is not None:
+            shorts += 1
+            joined.append(short[0])
+            assert short[1] == len(data[message_id + window - 2])
+        joined += joining.gather().buffers
+        for requests in (gathering, joining):
+            assert requests.recognised((message_id, 1, 0)).instance is instances[message_id - 1]
+    assert b"".join(sent) == b"".join(joined)
+    assert shorts > 0
+    assert joining.next_short() is None
+    assert joining.is_idle
+
+
+def test_nothing_but_a_short_instance_in_memory_is_sent_in_one_buffer():
+    requests = _requests(window=1)
+    requests.submit(_pieces(_instance("1")))
+    assert requests.next_short() is None
+    requests.gather()
+    requests.answered(1, _answer(1))
+    requests.submit_whole([_instance("2")], lambda _instance: None)
+    assert requests.next_short() is None
+    assert requests.take_back()
+
+
 def test_what_is_loaded_leaves_before_the_memory_is_loaded_into_again():
     requests = _requests(window=0)
     memory = bytearray(4)
@@ -654,12 +688,11 @@ def test_a_recognised_response_finishes_its_store_and_no_other():
     requests.submit_whole([_whole(name, b"1111", is_in_memory=True) for name in "12"], lambda _instance: None)
     requests.gather()
     context_id = next(iter(_CONTEXTS.values()))
-    assert requests.recognised(Answer(9, context_id, 0)) is None
-    assert requests.recognised(Answer(1, context_id + 2, 0)) is None
-    assert requests.recognised(Answer(1, context_id, 0xFF00)) is None
-    finished = requests.recognised(Answer(2, context_id, 0xA700))
+    assert requests.recognised((9, context_id, 0)) is None
+    assert requests.recognised((1, context_id + 2, 0)) is None
+    finished = requests.recognised((2, context_id, 0xA700))
     assert (finished.instance.path, finished.status) == ("/2", 0xA700)
-    assert requests.recognised(Answer(2, context_id, 0)) is None
+    assert requests.recognised((2, context_id, 0)) is None
     assert requests.outstanding == 1
 
 
@@ -668,6 +701,6 @@ def test_a_response_before_its_request_has_left_is_read_in_full():
     first, last = _pieces(_instance("1"), 2)
     requests.submit([first])
     requests.gather()
-    assert requests.recognised(Answer(1, next(iter(_CONTEXTS.values())), 0)) is None
+    assert requests.recognised((1, next(iter(_CONTEXTS.values())), 0)) is None
     requests.submit([last])
     assert requests.stores == 1

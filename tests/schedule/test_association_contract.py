@@ -12,7 +12,7 @@ import pytest
 from asyncstore.errors import AbortedHere, AssociationAborted, AssociationReleased, LinkLost, TimedOut
 from asyncstore.model import Buffer, Piece, Unsendable
 from asyncstore.negotiation import plan
-from asyncstore.network.association import Association, AssociationOptions
+from asyncstore.network.opening import AssociationOptions, open_association
 from asyncstore.network.timeouts import Timeouts
 from support import values
 from support.fakes import Conduct, World
@@ -163,7 +163,7 @@ async def with_real(window=1, how=None, *, amid_data=False):
     peer, observed = RealPeer(window, how, amid_data=amid_data), Observed()
     options = AssociationOptions(window=window, timeouts=Timeouts(dimse=0.3) if how == "stays silent" else Timeouts())
     async with running_hostile(peer.behaviour()) as scp:
-        observed.association = await Association.open(
+        observed.association = await open_association(
             "127.0.0.1",
             scp.port,
             CONTEXTS,
