@@ -71,7 +71,7 @@ from asyncstore.protocol.upper_layer import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from asyncstore.model import Buffer, Instance, Piece, Unsendable
+    from asyncstore.model import Instance, Memory, Piece, Unsendable
     from asyncstore.network.link import MakeLink
     from asyncstore.network.tls import TlsRequestor
     from asyncstore.protocol.requests import Load
@@ -179,7 +179,7 @@ class Association:
         self._is_established = False
         self._deadlines: Deadlines | None = None
         self._watch: asyncio.TimerHandle | None = None
-        self._unreleased: list[Buffer] = []
+        self._unreleased: list[Memory] = []
         self._returned: list[Instance] = []
         self._echoes: dict[int, asyncio.Future[int]] = {}
         self._step_done: asyncio.Future[None] | None = None
@@ -403,6 +403,7 @@ class Association:
             self._pump()
 
     def _link_ended(self, reason: str | TlsFailed | None) -> None:
+        self._release_sent()  # a file that was cut short while it was sent ends the link
         for event in self._upper.link_closed():
             if isinstance(event, LinkClosed):
                 if isinstance(reason, TlsFailed):
@@ -522,9 +523,13 @@ class Association:
             self.abort("a file could not be read to its end")
 
     def _release_sent(self) -> None:
-        for buffer in self._unreleased:
-            buffer.release()
-        self._unreleased.clear()
+        """Release what has left, and give up the store of a file that has changed meanwhile."""
+        sent, self._unreleased = self._unreleased, []
+        for problem in [buffer.release() for buffer in sent]:
+            exchange = self._requests.spoiled(problem.path) if problem is not None else None
+            if exchange is not None:
+                self._report(exchange, problem)
+                self.abort("a file was changed while it was sent")
 
     def _check_taken(self) -> None:
         if self._taken is not None and (self._is_stuck or self.error is not None or not self._requests.has_queued):
