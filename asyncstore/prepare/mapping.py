@@ -7,7 +7,7 @@ Rules:
    are padded or joined with their request.
 2. The file is compared with the one that was probed once more when its last byte has left: a page that is cut short
    reads as zeros up to its end.
-3. The memory is given back with its last slice. No descriptor stays open.
+3. The memory is given back, and the descriptor that belongs to it closed, with its last slice.
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ _GRANULARITY = mmap.ALLOCATIONGRANULARITY
 class Mapping:
     """A part of a file that is being sent; it calls ``on_free`` when it is no longer needed."""
 
-    __slots__ = ("_instance", "_on_free")
+    __slots__ = ("_data", "_instance", "_on_free")
 
-    def __init__(self, instance: Instance, on_free: Callable[[], None]) -> None:
+    def __init__(self, instance: Instance, data: memoryview, on_free: Callable[[], None]) -> None:
         self._instance = instance
+        self._data = data
         self._on_free = on_free
 
     def release(self) -> Unsendable | None:
         """All of it has left, or none of it will; why the file is not what was sent, if it has changed."""
+        self._data.release()  # so that no frame of a cancelled task keeps it
         self._on_free()
         try:
             check_unchanged(self._instance, os.stat(self._instance.path))  # noqa: PTH116 - paths are text

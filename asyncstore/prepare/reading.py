@@ -160,7 +160,7 @@ class Reader:
         data = _map(instance, start, length)
         if data is None:
             return None
-        return Piece(instance, data, start == 0, start + length == instance.length, Mapping(instance, on_free))
+        return Piece(instance, data, start == 0, start + length == instance.length, Mapping(instance, data, on_free))
 
     async def _buffer(self) -> Buffer:
         await self._places.acquire()
