@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncstore import Sender, TlsOptions
 from asyncstore.errors import AbortedHere
 from asyncstore.model import Unsendable
 from asyncstore.negotiation import plan
@@ -123,6 +124,13 @@ async def test_a_file_that_changes_while_it_is_sent_is_not_sent_and_ends_the_ass
     assert (first.instance, first.status) == (found[0], 0)
     assert (second.instance, second.error) == (found[1], Unsendable(found[1].path, CHANGED))
     assert all(store.sop_instance_uid != found[2].sop_instance_uid for store in scp.stores)
+
+
+@pytest.mark.parametrize("tls", [None, TlsOptions(peer_certificate="ignore")], ids=["TCP", "TLS"])
+async def test_over_tls_nothing_is_mapped(tls):
+    """OpenSSL reads what it encrypts, in this process."""
+    reader = Sender("localhost", 104, tls=tls)._new_reader()  # noqa: SLF001 - a file cut short at the right moment is rare
+    assert reader.may_map is (tls is None)
 
 
 def _maps(path):
