@@ -153,9 +153,13 @@ class Reader:
         return await self._thread.call(function, buffer, _read_cached, what)
 
     def _mapped(self, instance: Instance, start: int, on_free: Callable[..., None]) -> Piece | None:
-        """A part of an instance, mapped; ``None`` where it is small, padded or perhaps not cached."""
-        is_possible = self.may_map and self._is_tried and not self._trips
-        if not is_possible or instance.length < _LEAST_MAPPED or instance.length & 1:
+        """A part of an instance, mapped; ``None`` where it is small, padded or perhaps not cached.
+
+        The file of a conversion is gone when it has left, so there is nothing to compare it with.
+        """
+        if not self.may_map or self._trips or not self._is_tried:
+            return None
+        if instance.length < _LEAST_MAPPED or instance.length & 1 or instance.original or instance.version is None:
             return None
         length = min(instance.length - start, self._buffer_size)
         data = _map(instance, start, length)
@@ -266,7 +270,7 @@ def _map(instance: Instance, start: int, length: int) -> memoryview | None:
 
 def _check_cached(descriptor: int, instance: Instance, first: int, last: int) -> None:
     """Ask for samples of a file."""
-    if instance.version is None or not is_memory(instance.version[0]):
+    if instance.version and not is_memory(instance.version[0]):
         for position in (*range(first + _SAMPLE, last, _SAMPLE), last):
             _read_cached(descriptor, _SAMPLED, position)
 

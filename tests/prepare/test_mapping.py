@@ -88,7 +88,7 @@ def test_a_data_set_that_fits_is_mapped_as_a_whole(tmp_path, first):
     assert _maps_of(found.path) == 0
 
 
-@pytest.mark.parametrize("reason", ["small", "odd", "another reads it"])
+@pytest.mark.parametrize("reason", ["small", "odd", "a conversion", "another reads it"])
 def test_what_is_not_for_the_kernel_alone_is_copied(tmp_path, first, reason):
     [found] = _probed(tmp_path / "ct", 30_000 if reason == "small" else 500_000)
     if reason == "odd":
@@ -96,6 +96,9 @@ def test_what_is_not_for_the_kernel_alone_is_copied(tmp_path, first, reason):
             file.write(b"!")
         status = Path(found.path).stat()
         found = found._replace(length=found.length + 1, version=files.version_of(status))
+
+    if reason == "a conversion":
+        found = found._replace(original=found)
 
     async def body(reader):
         return isinstance(reader.load(found).buffer, Buffer)
