@@ -230,6 +230,13 @@ class Buffer:
             self._on_free(self)
 
 
+class Memory(Protocol):
+    """What a piece lies in: a :class:`Buffer`, or a file that is mapped into memory."""
+
+    def release(self) -> Unsendable | None:
+        """One piece is no longer needed; why what was sent of it is not the file, if that has come out by now."""
+
+
 class Piece(NamedTuple):
     """A part of an instance's data set in memory, or the reason why it could not be read."""
 
@@ -237,7 +244,7 @@ class Piece(NamedTuple):
     data: memoryview
     is_first: bool
     is_last: bool
-    buffer: Buffer
+    buffer: Memory
     """Release it when ``data`` is no longer needed."""
     problem: Unsendable | None = None
     """Why the file could not be read from here on; no piece of it follows."""

@@ -167,7 +167,7 @@ class Sender:
         run = Run(
             Survey(paths, options or WalkOptions(), self._pool),
             converter,
-            Dispatcher(self._open, Reader, converter, outlet, self._dispatch_options),
+            Dispatcher(self._open, self._new_reader, converter, outlet, self._dispatch_options),
             outlet,
         )
         self._runs = [*(earlier for earlier in self._runs if not earlier.is_over), run]
@@ -209,6 +209,9 @@ class Sender:
             finally:
                 await _end(association)
         return [answers[pair] for pair in wanted]
+
+    def _new_reader(self) -> Reader:
+        return Reader(may_map=self._association_options.tls is None)
 
     async def _open(
         self,

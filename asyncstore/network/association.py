@@ -40,7 +40,8 @@ from asyncstore.protocol.upper_layer import Aborted, Released, ReleaseRequested,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from asyncstore.model import Buffer, Instance, OnAttempt, Piece, Unsendable
+    from asyncstore.errors import TlsFailed
+    from asyncstore.model import Instance, Memory, OnAttempt, Piece, Unsendable
     from asyncstore.network.link import Link
     from asyncstore.network.timeouts import Timeouts
     from asyncstore.protocol.deviations import Notice
@@ -125,7 +126,7 @@ class Association(Requestor):
         """The headers of a P-DATA-TF that came alone."""
         self._whole = b""
         """The bytes being read in full, if they begin with a PDU."""
-        self._unreleased: list[Buffer] = []
+        self._unreleased: list[Memory] = []
         self._returned: list[Instance] = []
         self._echoes: dict[int, asyncio.Future[int]] = {}
         self._released: asyncio.Future[None] | None = None
@@ -285,6 +286,10 @@ class Association(Requestor):
             self._is_between_messages = self._upper.is_between_pdus and self._messages.is_between_messages
             self._pump()
 
+    def _link_ended(self, reason: str | TlsFailed | None) -> None:
+        self._release_sent()  # a file that was cut short while it was sent ends the link
+        super()._link_ended(reason)
+
     def _drained(self) -> None:
         self._release_sent()
         self._pump()
@@ -356,9 +361,13 @@ class Association(Requestor):
             self.abort("a file could not be read to its end")
 
     def _release_sent(self) -> None:
-        for buffer in self._unreleased:
-            buffer.release()
-        self._unreleased.clear()
+        """Release what has left, and give up the store of a file that has changed meanwhile."""
+        sent, self._unreleased = self._unreleased, []
+        for problem in [buffer.release() for buffer in sent]:
+            exchange = self._requests.spoiled(problem.path) if problem is not None else None
+            if exchange is not None:
+                self._report(exchange, problem)
+                self.abort("a file was changed while it was sent")
 
     def _check_taken(self) -> None:
         if self._taken is not None and (self._is_stuck or self.error is not None or not self._requests.has_queued):

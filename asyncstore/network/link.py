@@ -48,6 +48,7 @@ _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 _REASONS = {
     errno.ECONNREFUSED: "connection refused: nothing listens there",
     errno.ECONNRESET: "reset by the peer",
+    errno.EFAULT: "a file could not be read while it was sent",
     errno.EMFILE: "too many open files; ulimit -n sets how many a process may have",
     errno.EPIPE: "closed by the peer",
     errno.ETIMEDOUT: "no answer, and the system gave up waiting",

@@ -31,7 +31,7 @@ from asyncstore.protocol.status import PENDING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from asyncstore.model import Buffer, Unsendable
+    from asyncstore.model import Memory, Unsendable
     from asyncstore.protocol import pdu
     from asyncstore.protocol.known_responses import Answer
 
@@ -53,8 +53,8 @@ _JOINED = 1 << 15
 _RESPONSES = (CommandField.C_STORE_RSP, CommandField.C_ECHO_RSP)
 
 
-Load = Callable[[Instance], memoryview | None]
-"""Gives the whole data set of an instance, valid until the next call; ``None`` if it would have to wait for it."""
+Load = Callable[[Instance], Piece | None]
+"""Gives an instance as a single piece, valid until the next call; ``None`` if it would have to wait for it."""
 
 
 class Exchange:
@@ -81,7 +81,7 @@ class Gathered(NamedTuple):
     """For a gather write; empty if nothing may be sent."""
     payload: int
     """Data set bytes among them."""
-    spent: list[Buffer]
+    spent: list[Memory]
     """Release them when the network has taken the buffers."""
     finished: list[Exchange]
     """The exchanges that were answered early, and whose last byte is among the buffers."""
@@ -234,7 +234,7 @@ class Requests:
     def gather(self) -> Gathered:
         """The bytes that may be sent now, at most a few megabytes. They count as sent."""
         buffers: list[pdu.Octets] = []
-        spent: list[Buffer] = []
+        spent: list[Memory] = []
         finished: list[Exchange] = []
         is_loaded = False
         payload = 0
@@ -245,27 +245,31 @@ class Requests:
             elif is_loaded and item.payload.data is None:
                 break  # the loaded data set before it has not been sent, and would be overwritten
             else:
-                taken = self._take_whole(item, buffers)
+                taken = self._take_whole(item, buffers, spent)
                 is_loaded |= item.payload.data is None
             if taken is None:
                 break
             payload += taken
         return Gathered(buffers, payload, spent, finished)
 
-    def _take_whole(self, instance: Instance, buffers: list[pdu.Octets]) -> int | None:
+    def _take_whole(self, instance: Instance, buffers: list[pdu.Octets], spent: list[Memory]) -> int | None:
         """Begin and end the store of an instance. Returns its bytes; ``None``: it must come in pieces."""
         payload = instance.payload
         if payload.length > self._most_at_once:
             return None
-        data = payload.data if payload.data is not None else self._load(instance)
+        data: bytes | memoryview | None = payload.data
         if data is None:
-            return None
+            piece = self._load(instance)
+            if piece is None:
+                return None
+            data = piece.data
+            spent.append(piece.buffer)
         self._queue.popleft()
         self._store_whole(instance, data, buffers)
         return len(data)
 
     def _take_piece(
-        self, piece: Piece, buffers: list[pdu.Octets], spent: list[Buffer], finished: list[Exchange]
+        self, piece: Piece, buffers: list[pdu.Octets], spent: list[Memory], finished: list[Exchange]
     ) -> int | None:
         """Send a piece, or a part of a large one. Returns its bytes; ``None``: it cannot be sent now."""
         if piece.is_first:
@@ -299,6 +303,16 @@ class Requests:
         self._sending = None
         self._forget(exchange)
         return exchange, piece.problem
+
+    def spoiled(self, path: str) -> Exchange | None:
+        """The file at ``path`` was changed while it was sent: its store, if it is outstanding; it is forgotten."""
+        for exchange in self._outstanding.values():
+            if exchange.instance is not None and exchange.instance.path == path:
+                if exchange is self._sending:
+                    self._sending = None
+                self._forget(exchange)
+                return exchange
+        return None
 
     def echo(self, context_id: int) -> tuple[Exchange, list[pdu.Octets]]:
         """Begin a C-ECHO. Its PDUs count as sent."""
@@ -444,5 +458,5 @@ def _is_first(item: Instance | Piece) -> bool:
     return isinstance(item, Instance) or item.is_first
 
 
-def _nothing(_instance: Instance) -> memoryview | None:
+def _nothing(_instance: Instance) -> Piece | None:
     return None

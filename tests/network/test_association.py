@@ -71,6 +71,13 @@ def large(tmp_path_factory):
     return probe_file(str(files[0]))
 
 
+def in_memory(instance):
+    """An instance as a single piece in memory."""
+    buffer = Buffer(0, lambda _: None)
+    buffer.needed = 1
+    return Piece(instance, memoryview(Path(instance.path).read_bytes())[instance.offset :], True, True, buffer)
+
+
 class Observed:
     """An association, and what it reported."""
 
@@ -661,7 +668,7 @@ async def test_instances_are_loaded_at_their_turn_and_those_that_cannot_be_come_
 
     def load(instance):
         loads.append(instance)
-        return None if instance is found[2] else memoryview(Path(instance.path).read_bytes())[instance.offset :]
+        return None if instance is found[2] else in_memory(instance)
 
     async with nothing_left_behind(), running_hostile() as scp, opened(scp.port) as observed:
         observed.association.submit_whole(found, load)
@@ -683,7 +690,7 @@ async def test_whoever_waits_for_instances_to_be_taken_learns_that_the_associati
     async with nothing_left_behind(), running_hostile(silent) as scp, opened(scp.port) as observed:
         observed.association.submit_whole(found, lambda _instance: None)
         assert await observed.association.taken() == found
-        observed.association.submit_whole(found, lambda instance: memoryview(bytes(instance.length)))
+        observed.association.submit_whole(found, in_memory)
         waiting = asyncio.create_task(observed.association.taken())
         await asyncio.sleep(0)
         observed.association.abort()

@@ -480,7 +480,7 @@ def test_what_is_in_the_page_cache_is_loaded_at_once_after_the_first_read(tmp_pa
         assert not reader.is_direct(instances)
         await _read(reader, instances[:1])
         assert reader.is_direct(instances)
-        return [bytes(reader.load(instance)) for instance in instances]
+        return [bytes(reader.load(instance).data) for instance in instances]
 
     assert _running(body) == [Path(one.path).read_bytes()[_OFFSET:] for one in instances]
 

@@ -57,6 +57,11 @@ def _pieces(instance, count=1, *, problem_at=None, freed=None):
     return pieces if problem_at is None else pieces[: problem_at + 1]
 
 
+def _piece(instance, data):
+    """An instance as a single piece."""
+    return Piece(instance, data, True, True, _buffer())
+
+
 def _on_the_wire(*gathered):
     """What a peer reads: (context id, message id, SOP instance UID, data set) of each message, complete or not."""
     decoder, reader, fragments, messages = PduDecoder(0), MessageReader(), [], []
@@ -596,7 +601,7 @@ def test_whole_instances_are_on_the_wire_what_their_pieces_are(maximum_length, i
     whole = Requests(_CONTEXTS, Fragmenter(maximum_length), 0, _Clock())
     whole.submit_whole(
         [_whole(name, of_it, is_in_memory=is_in_memory) for name, of_it in data.items()],
-        lambda instance: memoryview(data[instance.path[1:]]),
+        lambda instance: _piece(instance, memoryview(data[instance.path[1:]])),
     )
     sent = []
     while whole.goes_on:
@@ -655,9 +660,9 @@ def test_what_is_loaded_leaves_before_the_memory_is_loaded_into_again():
     memory = bytearray(4)
     loads = iter([b"1111", b"2222"])
 
-    def load(_instance):
+    def load(instance):
         memory[:] = next(loads)
-        return memoryview(memory)
+        return _piece(instance, memoryview(memory))
 
     requests.submit_whole([_instance("1"), _instance("2")], load)
     sent = [b"".join(requests.gather().buffers) for _ in range(2)]
