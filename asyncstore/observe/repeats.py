@@ -11,10 +11,12 @@ Rules:
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from asyncstore.model import Instance, Outcome
 
 MOST_UIDS = 2_000_000
 """Only so many UIDs are compared: 16 MB."""
@@ -26,18 +28,6 @@ _PARTS = 32
 _AT_ONCE = 1 << 16
 """So few are compared at once: that takes a third of the time."""
 _NONE = hash(None)
-
-
-class Identified(Protocol):
-    """An instance, or the outcome of one."""
-
-    @property
-    def path(self) -> str:
-        """The path of its file."""
-
-    @property
-    def sop_instance_uid(self) -> str | None:
-        """Its UID, if it is known."""
 
 
 class Pair(NamedTuple):
@@ -59,14 +49,14 @@ class Repeats:
         self._hashes = array("q")
         self._paths: list[str] = []
 
-    def add(self, instances: Sequence[Identified]) -> None:
-        """Add some instances."""
-        if len(self._hashes) + len(instances) > MOST_UIDS:
+    def add(self, uids: Sequence[str | None], found: Sequence[Instance | Outcome]) -> None:
+        """Add the UIDs of some instances, or of the outcomes of instances."""
+        if len(self._hashes) + len(uids) > MOST_UIDS:
             self.is_exact = False
             return
-        self._hashes.extend(map(hash, [instance.sop_instance_uid for instance in instances]))
+        self._hashes.extend(map(hash, uids))
         if len(self._paths) < _MOST_PATHS:
-            self._paths += [instance.path for instance in instances]
+            self._paths += [one.file.path for one in found]
 
     def count(self) -> int:
         """The number of instances with the UID of an earlier one."""

@@ -114,10 +114,9 @@ class Tally:
         self._counts[stored_result] += stored
         self.bytes += size
         self.bytes_settled += size
-        if self.repeats is not None and stored == len(batch):
-            self.repeats.add(batch)
-        elif self.repeats is not None:
-            self.repeats.add([outcome for outcome in batch if outcome.result in _HELD])
+        if self.repeats is not None:
+            held = batch if stored == len(batch) else [outcome for outcome in batch if outcome.result in _HELD]
+            self.repeats.add([outcome.attempt.sop_instance_uid if outcome.attempt else None for outcome in held], held)
 
     def _add_other(self, outcome: Outcome) -> None:
         result = outcome.result

@@ -74,6 +74,7 @@ _ORDINARY = re.compile(
 ).match
 """Matches the file meta information of nearly every file, and two more bytes, in 1 µs. By elements it takes 3.5 µs."""
 
+_UID_CHARACTERS = b"0123456789."
 _UID_BYTES = b"0123456789.\0"
 
 
@@ -90,6 +91,9 @@ class _Alike(NamedTuple):
     transfer_syntax_uid: str
     end: int
     """The position of the data set."""
+    in_data_set: bytes | None
+    """What stands before the length of the SOP instance UID in a data set: the length and the value look as in file
+    meta information. ``None``: the data set is not in explicit VR little endian, or a UID is not ordinary."""
 
 
 _alike: list[_Alike] = []
@@ -126,17 +130,50 @@ def _answer(descriptor: int, file_format: FileFormat) -> Answer:
         raise Unfit("not a regular file")
     size = status.st_size
     head = os.read(descriptor, _HEAD)
-    meta = read_meta(head)
-    is_usual = meta is not None and file_format is not FileFormat.BARE
-    if meta is None or not is_usual:
-        meta = _unusual(descriptor, size, file_format)
-    elif not _are_in_data_set(head, *meta):
-        meta = _as_data_set_says(head, size, *meta)
-    oddities = _judged(descriptor, size, head, meta)
+    is_bare = file_format is FileFormat.BARE
+    is_usual = True
+    oddities = 0
+    meta = None if is_bare else _like_the_last(head)
+    if meta is None:
+        meta = read_meta(head)
+        if meta is None or is_bare:
+            is_usual = False
+            meta = _unusual(descriptor, size, file_format)
+        elif not _are_in_data_set(head, *meta):
+            meta = _as_data_set_says(head, size, *meta)
+        oddities = _check(meta, size)
     offset = meta[3]
+    reason, has_odd_values = judge(descriptor, size, head, offset, meta[2])
+    if reason:
+        raise Unfit(reason)
+    if has_odd_values:
+        oddities |= int(Oddity.ODD_VALUES)
     if is_usual and len(head) == size:
         return INSTANCE, *meta, size - offset, None, head[offset:], oddities
     return INSTANCE, *meta, size - offset, version_of(status), None, oddities
+
+
+def _like_the_last(head: bytes) -> tuple[str, str, str, int] | None:
+    """The same as :func:`read_meta` for a file of the kind of the last one, whose data set has the same UIDs.
+
+    All checks that follow it for other files are done then.
+    """
+    if not _alike:
+        return None
+    before, after, start, stop, sop_class_uid, transfer_syntax_uid, end, in_data_set = _alike[0]
+    if (
+        in_data_set is None
+        or not head.startswith(before, _PREFIX_END - 4)
+        or not head.startswith(after, stop)
+        or len(head) < end + 2
+    ):
+        return None
+    uid = head[start:stop].rstrip(b"\0")
+    if not uid or uid.translate(None, _UID_CHARACTERS) or head.startswith(b"\x02\0", end):
+        return None
+    if head.find(in_data_set + head[start - 2 : stop], end) < 0:
+        return None
+    return sop_class_uid, uid.decode(), transfer_syntax_uid, end
 
 
 def read_meta(head: bytes) -> tuple[str, str, str, int] | None:
@@ -145,7 +182,7 @@ def read_meta(head: bytes) -> tuple[str, str, str, int] | None:
     Returns ``None`` if file meta information is unusual, or longer than ``head``.
     """
     if _alike:
-        before, after, start, stop, sop_class_uid, transfer_syntax_uid, end = _alike[0]
+        before, after, start, stop, sop_class_uid, transfer_syntax_uid, end, _ = _alike[0]
         if head.startswith(before, _PREFIX_END - 4) and head.startswith(after, stop) and len(head) >= end + 2:
             uid = head[start:stop]
             if not (uid.translate(None, _UID_BYTES) or uid.startswith(b"\0") or head.startswith(b"\x02\0", end)):
@@ -163,7 +200,8 @@ def read_meta(head: bytes) -> tuple[str, str, str, int] | None:
             sop_class_uid, transfer_syntax_uid = sop_class.rstrip(b"\0").decode(), syntax.rstrip(b"\0").decode()
             start, stop = ordinary.span(5)
             before, after = head[_PREFIX_END - 4 : start], head[stop:end]
-            _alike[:] = [_Alike(before, after, start, stop, sop_class_uid, transfer_syntax_uid, end)]
+            in_data_set = _before_instance_uid(sop_class, stop - start, transfer_syntax_uid)
+            _alike[:] = [_Alike(before, after, start, stop, sop_class_uid, transfer_syntax_uid, end, in_data_set)]
             return sop_class_uid, sop_instance.rstrip(b"\0").decode(), transfer_syntax_uid, end
     return _meta_by_elements(head)
 
@@ -225,8 +263,18 @@ def _are_in_data_set(head: bytes, sop_class_uid: str, sop_instance_uid: str, tra
     return head.find(template % (len(sop_class), sop_class, len(sop_instance), sop_instance), at) >= 0
 
 
-def _judged(descriptor: int, size: int, head: bytes, meta: tuple[str, str, str, int]) -> int:
-    """The oddities of an instance.
+def _before_instance_uid(sop_class: bytes, length: int, transfer_syntax_uid: str) -> bytes | None:
+    """See :attr:`_Alike.in_data_set`."""
+    uid = sop_class.rstrip(b"\0").decode()
+    are_ordinary = length <= _LONGEST_UID and len(uid) <= _LONGEST_UID and len(transfer_syntax_uid) <= _LONGEST_UID
+    is_explicit_little = transfer_syntax_uid not in _UIDS_IN and transfer_syntax_uid not in DEFLATED
+    if not are_ordinary or not is_explicit_little or uid == _MEDIA_STORAGE_DIRECTORY:
+        return None
+    return b"\x08\x00\x16\x00UI%c\x00%b\x08\x00\x18\x00UI" % (len(sop_class), sop_class)
+
+
+def _check(meta: tuple[str, str, str, int], size: int) -> int:
+    """Check the UIDs of an instance in a file of ``size`` bytes; returns the oddities found.
 
     Raises:
         Unfit: no peer could store it.
@@ -240,10 +288,7 @@ def _judged(descriptor: int, size: int, head: bytes, meta: tuple[str, str, str, 
         raise Unfit("a DICOMDIR: it describes files, and is not stored itself")
     if size <= offset:
         raise Unfit(NO_DATA_SET)
-    reason, has_odd_values = judge(descriptor, size, head, offset, transfer_syntax_uid)
-    if reason:
-        raise Unfit(reason)
-    return oddities | int(Oddity.ODD_VALUES) if has_odd_values else oddities
+    return oddities
 
 
 @lru_cache(1024)

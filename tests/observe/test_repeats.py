@@ -19,11 +19,15 @@ def _instances(*uids, start=0):
     ]
 
 
+def _add(counted, *uids, start=0):
+    counted.add(uids, _instances(*uids, start=start))
+
+
 @given(st.lists(st.lists(st.sampled_from([f"1.2.{number}" for number in range(30)]))))
 def test_it_counts_what_a_set_would(batches):
     counted, known, count = Repeats(), set(), 0
     for batch in batches:
-        counted.add(_instances(*batch))
+        _add(counted, *batch)
         for uid in batch:
             count += uid in known
             known.add(uid)
@@ -32,8 +36,8 @@ def test_it_counts_what_a_set_would(batches):
 
 def test_it_names_the_first_pairs():
     counted = Repeats()
-    counted.add(_instances("1.1", "1.2", "1.3"))
-    counted.add(_instances("1.2", "1.4", *["1.1"] * 10, start=3))
+    _add(counted, "1.1", "1.2", "1.3")
+    _add(counted, "1.2", "1.4", *["1.1"] * 10, start=3)
     assert counted.count() == 11
     assert counted.examples()[:3] == [Pair("/1", "/3"), Pair("/0", "/5"), Pair("/0", "/6")]
     assert len(counted.examples()) == 5
@@ -43,23 +47,23 @@ def test_examples_are_of_the_first_files_only():
     with mock.patch.object(repeats, "_MOST_PATHS", 2):
         counted = Repeats()
         for number, uid in enumerate(("1.1", "1.2", "1.1")):
-            counted.add(_instances(uid, start=number))
+            _add(counted, uid, start=number)
         assert (counted.count(), counted.examples()) == (1, [])
 
 
 def test_no_more_uids_are_compared_than_there_is_room_for_and_that_is_said():
     with mock.patch.object(repeats, "MOST_UIDS", 3):
         counted = Repeats()
-        counted.add(_instances("1.1", "1.2", "1.2"))
+        _add(counted, "1.1", "1.2", "1.2")
         assert counted.is_exact
-        counted.add(_instances("1.1"))
+        _add(counted, "1.1")
     assert not counted.is_exact
     assert counted.count() == 1
 
 
 def test_instances_without_a_uid_are_no_repeats():
     counted = Repeats()
-    counted.add(_instances(None, None, "0", "0"))
+    _add(counted, None, None, "0", "0")
     assert counted.count() == 1
 
 

@@ -13,7 +13,9 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import _read_file_meta_info, read_preamble
 
 from asyncstore.model import Instance, Oddity, Unsendable
+from asyncstore.prepare import probe
 from asyncstore.prepare import probe as probe_module
+from asyncstore.prepare.messages import INSTANCE
 from asyncstore.prepare.probe import read_meta
 from support import trees
 from support.values import probe_file
@@ -424,3 +426,34 @@ def test_meta_information_like_the_last_files_is_read_as_if_it_were_the_first():
         alone = read_meta(head)
         read_meta(whole)
         assert read_meta(head) == alone
+
+
+_CT_UID = b"1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"
+
+
+def _with_uid(in_meta, in_data_set):
+    """The CT with these SOP instance UIDs; both have 47 bytes."""
+    return _CT[:_CT_OFFSET].replace(_CT_UID, in_meta) + _CT[_CT_OFFSET:].replace(_CT_UID, in_data_set)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(_CT, id="the same"),
+        pytest.param(_with_uid(b"1." + b"2" * 45, b"1." + b"2" * 45), id="another UID"),
+        pytest.param(_with_uid(b"1." + b"2" * 45, b"1." + b"3" * 45), id="another UID in the data set"),
+        pytest.param(_with_uid(b"1." + b"2" * 44 + b"\0", b"1." + b"2" * 44 + b"\0"), id="a shorter UID"),
+        pytest.param(_with_uid(b"1\0" + b"2" * 45, b"1\0" + b"2" * 45), id="NUL within a UID"),
+        pytest.param(_with_uid(b"1/" + b"2" * 45, b"1/" + b"2" * 45), id="a slash in a UID"),
+        pytest.param(_with_uid(b"\0" * 47, b"\0" * 47), id="an empty UID"),
+        pytest.param(_CT[:_CT_OFFSET], id="no data set"),
+        pytest.param(_CT[:_CT_OFFSET] + b"\x02\0\x16\0AE\x02\0AB" + _CT[_CT_OFFSET:], id="more file meta information"),
+        pytest.param(_CT[:-2], id="cut off"),
+    ],
+)
+def test_a_file_like_the_last_one_is_probed_as_if_it_came_alone(tmp_path, monkeypatch, content):
+    monkeypatch.setattr(probe, "_alike", [])
+    path = _written(tmp_path, content)
+    alone = probe.probe_file(path)
+    assert probe.probe_file(str(_FOLDER / "CT_small.dcm"))[0] == INSTANCE
+    assert probe.probe_file(path) == alone

@@ -99,7 +99,6 @@ class Refused(NamedTuple):
 
 
 _pair = attrgetter("sop_class_uid", "transfer_syntax_uid")
-_length = attrgetter("length")
 
 
 class _Counts:
@@ -143,15 +142,16 @@ class Findings:
     async def add(self, batch: list[Instance | Unsendable]) -> None:
         """Count a batch of what the survey found."""
         instances = batch if are_instances(batch) else [item for item in batch if isinstance(item, Instance)]
+        identities = [instance.identity for instance in instances]
         if self.repeats is not None:
-            self.repeats.add(instances)
+            self.repeats.add([identity.sop_instance_uid for identity in identities], instances)
         if self._unusual is None:
             self._unusual = first_unusual(instances)
         if self._forecaster is None:
-            self._count_pairs(instances)
+            self._count_pairs(list(map(_pair, identities)), instances)
         else:
             for instance, forecast in zip(instances, await self._forecaster.forecasts(instances), strict=True):
-                self._count(_pair(instance), forecast.answer, [instance])
+                self._count(_pair(instance.identity), forecast.answer, [instance])
                 if forecast.reason is not None:
                     self._reasons.add(forecast.reason, instance.path)
         for item in batch if len(instances) < len(batch) else ():
@@ -159,9 +159,8 @@ class Findings:
                 self.unsendable += 1
                 self._reasons.add(item.reason, item.path)
 
-    def _count_pairs(self, instances: Sequence[Instance]) -> None:
+    def _count_pairs(self, pairs: Sequence[Pair], instances: Sequence[Instance]) -> None:
         """Count instances by their pairs. Mostly a batch has one pair, and is counted at once."""
-        pairs = list(map(_pair, instances))
         if len(set(pairs)) == 1:
             self._count(pairs[0], None, instances)
         else:
@@ -174,7 +173,7 @@ class Findings:
         if counts is None:
             counts = self._kinds[pair, answer] = _Counts()
         counts.instances += len(instances)
-        counts.bytes += sum(map(_length, instances))
+        counts.bytes += sum([instance.payload.length for instance in instances])
 
     @property
     def bytes(self) -> int:
