@@ -1,4 +1,7 @@
-"""Blocking calls in a thread: a disk, a file server, a name server or another process may never answer."""
+"""Wait for blocking calls, which may never return, and for work that a cancelled caller must finish.
+
+A disk, a file server, a name server or another process may never answer, so blocking calls have a thread.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import asyncio
 import contextlib
 import threading
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -65,3 +68,38 @@ class WaitingThread:
     def _serve(self) -> None:
         while call := self._calls.get():
             call()
+
+
+async def called_in_thread(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Call a function in a thread of its own. If the caller is cancelled, the call goes on, its result is dropped."""
+    thread = WaitingThread("asyncstore-call")
+    try:
+        return await thread.call(function, *arguments, **named)
+    finally:
+        thread.close()
+
+
+async def finished(work: Coroutine[object, object, T]) -> T:
+    """Carry out work to its end. A caller that is cancelled meanwhile still waits for it, and is cancelled then.
+
+    The work is a task of its own, which nobody cancels.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError as error:
+        await _wait_shielded(task, error)
+    return task.result()
+
+
+async def _wait_shielded(task: asyncio.Task[T], cancelled: asyncio.CancelledError) -> NoReturn:
+    """Wait for a task, then raise the last cancellation."""
+    from anyio import CancelScope  # noqa: PLC0415 - its import takes 30 ms, and most callers are never cancelled
+
+    while not task.done():
+        try:
+            with CancelScope(shield=True):  # a caller's cancel scope would cancel again in each turn of the loop
+                await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    raise cancelled

@@ -19,8 +19,6 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-import anyio
-
 from asyncstore.errors import (
     AbortedHere,
     AssociationAborted,
@@ -67,6 +65,7 @@ from asyncstore.protocol.upper_layer import (
     UpperLayerEvent,
     Violated,
 )
+from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -220,8 +219,7 @@ class Association:
         try:
             await association._negotiate(tuple(contexts))
         except BaseException:
-            with anyio.CancelScope(shield=True):
-                await association.close()
+            await finished(association.close())
             raise
         return association
 

@@ -15,14 +15,12 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import threading
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import anyio
-import anyio.to_thread
 
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
@@ -30,6 +28,7 @@ from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.process import Worker, WorkerDied, WorkerSilent, take
 from asyncstore.prepare.spool import drop
 from asyncstore.prepare.worker import CONVERT, JUDGE, PROBE
+from asyncstore.waiting import called_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -87,8 +86,7 @@ class Pool:
         self.size = size or default_size()
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
-        self._places = anyio.Semaphore(self.size)
-        self._threads = anyio.CapacityLimiter(self.size)
+        self._places = asyncio.Semaphore(self.size)
         self._starting = threading.Lock()
         self._is_closed = False
 
@@ -156,7 +154,7 @@ class Pool:
             while not self._idle:
                 if self._is_closed:
                     raise PrepareError("the pool of worker processes has been closed")
-                await anyio.to_thread.run_sync(self._start, limiter=self._threads)
+                await called_in_thread(self._start)
             worker = self._idle.pop()
             try:
                 seconds = self._silent_seconds + work.bytes / _BYTES_PER_SECOND
