@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -61,6 +62,41 @@ def hostile(tmp_path):
     unusual = next(path for path in trees.pydicom_test_files() if path.name == "ExplVR_LitEndNoMeta.dcm")
     (folder / "unusual.dcm").write_bytes(unusual.read_bytes())
     return folder
+
+
+_ENDINGS = {
+    "as installed": ("", []),
+    "with a thread that must end first": (
+        "import threading, time; threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start();",
+        ["thread"],
+    ),
+    "with a debugger": ("sys.settrace(lambda *_: None);", []),
+    "with a profiler": ("sys.setprofile(lambda *_: None);", []),
+}
+
+
+@pytest.mark.parametrize(("before", "printed"), _ENDINGS.values(), ids=_ENDINGS.keys())
+@pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["sned"], 1)])
+def test_the_end_of_the_program_carries_out_what_others_registered_for_it(tmp_path, before, printed, words, code):
+    at_exit = "import atexit, logging, sys; atexit.register(print, 'registered');"
+    logs = f"log = logging.FileHandler({str(tmp_path / 'log')!r}); log.close = lambda: print('closed');"
+    program = f"{at_exit} {logs} {before} {PROGRAM}"
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert [line for line in done.stdout.splitlines() if line in ("registered", "closed", "thread")] == [
+        *printed,
+        "registered",
+        "closed",
+    ]
+
+
+@pytest.mark.parametrize("before", [_ENDINGS["with a debugger"][0], _ENDINGS["with a profiler"][0]])
+def test_debuggers_and_profilers_go_on_after_the_command(before):
+    program = (
+        f"import sys; {before} from asyncstore.__main__ import main; code = main(); sys.exit(f'went on: {{code}}')"
+    )
+    done = subprocess.run([sys.executable, "-c", program, "--version"], capture_output=True, text=True, check=False)
+    assert done.stderr == "went on: 0\n"
 
 
 @pytest.mark.peers
