@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.file_format import FileFormat
-from asyncstore.prepare.process import Worker, WorkerDied, WorkerSilent, take
+from asyncstore.prepare.process import Worker, WorkerDied, WorkerSilent
 from asyncstore.prepare.spool import drop
+from asyncstore.prepare.start import take
 from asyncstore.prepare.worker import CONVERT, JUDGE, PROBE
 from asyncstore.waiting import called_in_thread
 
@@ -171,7 +172,7 @@ class Pool:
             with self._starting:
                 if self._is_closed:
                     return
-                worker = take(self._file_format)
+                worker = Worker(take(self._file_format))
                 self._all.add(worker)
             if worker.has_started():
                 self._idle.append(worker)
