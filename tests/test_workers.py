@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncstore import ConversionOptions, Invent
+from asyncstore import ConversionOptions, Invent, Sink
 from asyncstore.cli.main import main
 from asyncstore.prepare import conversion
 from support import trees
@@ -62,6 +62,42 @@ def hostile(tmp_path):
     unusual = next(path for path in trees.pydicom_test_files() if path.name == "ExplVR_LitEndNoMeta.dcm")
     (folder / "unusual.dcm").write_bytes(unusual.read_bytes())
     return folder
+
+
+_NOT_TO_SEND = {
+    "anyio",
+    "apsw",
+    "asyncstore.cli.text.help",
+    "asyncstore.cli.text.hints",
+    "asyncstore.network.tls",
+    "asyncstore.observe.jsonlines",
+    "asyncstore.prepare.conversion",
+    "asyncstore.prepare.invention",
+    "asyncstore.prepare.probe",
+    "dataclasses",
+    "json",
+    "numpy",
+    "pathlib",
+    "pydicom",
+    "pynetdicom",
+    "rich",
+    "typing_extensions",
+    "urllib",
+}
+"""Modules that take time to import and that a plain run without a terminal does not need."""
+
+
+async def test_a_plain_run_imports_nothing_that_it_does_not_need(tmp_path):
+    trees.instances(tmp_path, 1)
+    program = (
+        "import sys; before = set(sys.modules); from asyncstore.__main__ import run; code = run();"
+        f"print(*sorted({_NOT_TO_SEND!r} & (set(sys.modules) - before))); sys.exit(code)"
+    )
+    async with Sink(port=0) as sink:
+        words = (sys.executable, "-c", program, "send", "127.0.0.1", str(sink.port), tmp_path)
+        process = await asyncio.create_subprocess_exec(*words, stdin=-1, stdout=-1, stderr=-1)
+        done = await finished(process)
+    assert (done.returncode, done.out) == (0, "\n")
 
 
 _ENDINGS = {
