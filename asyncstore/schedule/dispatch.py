@@ -286,6 +286,7 @@ class Dispatcher:
             if not limit.expired():
                 raise
         except AssociationError as error:
+            lane.opening = None  # it has ended
             self._without(lane, error)
         if association is None:
             lane.closed()
