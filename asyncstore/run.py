@@ -14,8 +14,6 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-import anyio
-
 from asyncstore.model import Progress
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.schedule.dispatch import ABORTED
@@ -165,11 +163,11 @@ class Run:
         await asyncio.wait({self._task})
 
     async def _go(self) -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._dispatcher.run)
-            with anyio.CancelScope() as feeding:
-                tasks.start_soon(self._stop_feeding_when_stopped, feeding)
-                await self._feed()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._dispatcher.run())
+            feeding = tasks.create_task(self._feed())
+            tasks.create_task(self._stop_feeding_when_stopped(feeding))
+            await asyncio.wait({feeding})
             self._dispatcher.end_input()
         if self._failure is None:
             self._failure = self._dispatcher.unconverted
@@ -221,7 +219,7 @@ class Run:
             self._has_warned = True
             _log.warning("%s", warning_about(unusual))
 
-    async def _stop_feeding_when_stopped(self, feeding: anyio.CancelScope) -> None:
+    async def _stop_feeding_when_stopped(self, feeding: asyncio.Task[None]) -> None:
         """Stop the walk at once: a worker may wait for ever for a file server."""
         await self._dispatcher.stopped.wait()
         self._files.stop_walking()

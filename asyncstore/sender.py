@@ -8,10 +8,7 @@ Each arrow is bounded, so a slow peer slows the walk, and a consumer that does n
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Self
-
-import anyio
 
 from asyncstore.arguments import check, check_ae_title, check_ip_version, check_port, check_window
 from asyncstore.errors import RequestTooLong, UsageError
@@ -29,6 +26,7 @@ from asyncstore.run import Outlet, Run
 from asyncstore.schedule.dispatch import Dispatcher, DispatchOptions
 from asyncstore.source import Paths, WalkOptions
 from asyncstore.surveying import Survey
+from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
@@ -148,7 +146,7 @@ class Sender:
         for run in self._runs:
             run.abort()
         try:
-            await _until_over(self._runs)
+            await finished(_until_over(self._runs))
         finally:
             self._pool.close()
 
@@ -233,7 +231,9 @@ class Sender:
 
 async def _end(association: Association) -> None:
     """Release an idle association, abort any other."""
-    with anyio.CancelScope(shield=True):
+    from anyio import CancelScope  # noqa: PLC0415 - no run needs it
+
+    with CancelScope(shield=True):
         try:
             if association.is_idle:
                 await association.release()
@@ -247,17 +247,9 @@ def _is_number(number: int | None) -> bool:
 
 
 async def _until_over(runs: Iterable[Run]) -> None:
-    """Wait until nothing is left of the runs. A cancelled caller still waits for that."""
-    cancelled: asyncio.CancelledError | None = None
+    """Wait until nothing is left of the runs."""
     for run in runs:
-        while not run.is_over:
-            try:
-                with anyio.CancelScope(shield=True):
-                    await run.aclose()
-            except asyncio.CancelledError as error:
-                cancelled = error
-    if cancelled is not None:
-        raise cancelled
+        await run.aclose()
 
 
 def _check_timeouts(timeouts: Timeouts) -> None:

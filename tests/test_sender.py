@@ -11,6 +11,7 @@ from contextlib import aclosing
 from itertools import pairwise
 from pathlib import Path
 
+import anyio
 import pytest
 
 from asyncstore import (
@@ -562,6 +563,43 @@ async def test_cancelled_twice_it_leaves_nothing_behind(folder):
             sending.cancel()
             await asyncio.wait({sending}, timeout=GUARD)
             assert sending.cancelled()
+
+
+@pytest.mark.slow
+@in_both_loops
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        pytest.param(Behaviour(on_store=answers_late(0.005)), id="while storing"),
+        pytest.param(Behaviour(on_request=stays_silent()), id="while opening"),
+        pytest.param(never_answers, id="while nothing is answered"),
+    ],
+)
+async def test_a_cancel_scope_of_anyio_ends_everything(folder, behaviour):
+    """Its cancellation comes again at every wait, also while the block is left."""
+    for delay in (0.0, 0.03, 0.1, 0.2):
+        async with nothing_left_behind(), running_hostile(behaviour) as scp:
+            with anyio.move_on_after(delay) as scope:
+                await send(scp.port, [folder])
+            assert scope.cancelled_caught
+
+
+@in_both_loops
+async def test_a_task_group_of_anyio_that_fails_ends_everything(folder):
+    async def fail_later(sink):
+        await until(lambda: sink.tally.instances)
+        raise ZeroDivisionError
+
+    async def send_and_fail(sink):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send, sink.port, [folder])
+            tasks.start_soon(fail_later, sink)
+
+    async with nothing_left_behind(), Sink(port=0, latency=0.02) as sink:
+        with pytest.raises(ExceptionGroup) as failures:
+            await send_and_fail(sink)
+        assert failures.group_contains(ZeroDivisionError)
+        await until(lambda: sink.tally.associations == 0)
 
 
 @pytest.mark.slow

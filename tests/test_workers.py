@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from asyncstore import ConversionOptions, Invent
+from asyncstore import ConversionOptions, Invent, Sink
 from asyncstore.cli.main import main
 from asyncstore.prepare import conversion
 from support import trees
@@ -61,6 +62,77 @@ def hostile(tmp_path):
     unusual = next(path for path in trees.pydicom_test_files() if path.name == "ExplVR_LitEndNoMeta.dcm")
     (folder / "unusual.dcm").write_bytes(unusual.read_bytes())
     return folder
+
+
+_NOT_TO_SEND = {
+    "anyio",
+    "apsw",
+    "asyncstore.cli.text.help",
+    "asyncstore.cli.text.hints",
+    "asyncstore.network.tls",
+    "asyncstore.observe.jsonlines",
+    "asyncstore.prepare.conversion",
+    "asyncstore.prepare.invention",
+    "asyncstore.prepare.probe",
+    "dataclasses",
+    "json",
+    "numpy",
+    "pathlib",
+    "pydicom",
+    "pynetdicom",
+    "rich",
+    "typing_extensions",
+    "urllib",
+}
+"""Modules that take time to import and that a plain run without a terminal does not need."""
+
+
+async def test_a_plain_run_imports_nothing_that_it_does_not_need(tmp_path):
+    trees.instances(tmp_path, 1)
+    program = (
+        "import sys; before = set(sys.modules); from asyncstore.__main__ import run; code = run();"
+        f"print(*sorted({_NOT_TO_SEND!r} & (set(sys.modules) - before))); sys.exit(code)"
+    )
+    async with Sink(port=0) as sink:
+        words = (sys.executable, "-c", program, "send", "127.0.0.1", str(sink.port), tmp_path)
+        process = await asyncio.create_subprocess_exec(*words, stdin=-1, stdout=-1, stderr=-1)
+        done = await finished(process)
+    assert (done.returncode, done.out) == (0, "\n")
+
+
+_ENDINGS = {
+    "as installed": ("", []),
+    "with a thread that must end first": (
+        "import threading, time; threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start();",
+        ["thread"],
+    ),
+    "with a debugger": ("sys.settrace(lambda *_: None);", []),
+    "with a profiler": ("sys.setprofile(lambda *_: None);", []),
+}
+
+
+@pytest.mark.parametrize(("before", "printed"), _ENDINGS.values(), ids=_ENDINGS.keys())
+@pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["sned"], 1)])
+def test_the_end_of_the_program_carries_out_what_others_registered_for_it(tmp_path, before, printed, words, code):
+    at_exit = "import atexit, logging, sys; atexit.register(print, 'registered');"
+    logs = f"log = logging.FileHandler({str(tmp_path / 'log')!r}); log.close = lambda: print('closed');"
+    program = f"{at_exit} {logs} {before} {PROGRAM}"
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert [line for line in done.stdout.splitlines() if line in ("registered", "closed", "thread")] == [
+        *printed,
+        "registered",
+        "closed",
+    ]
+
+
+@pytest.mark.parametrize("before", [_ENDINGS["with a debugger"][0], _ENDINGS["with a profiler"][0]])
+def test_debuggers_and_profilers_go_on_after_the_command(before):
+    program = (
+        f"import sys; {before} from asyncstore.__main__ import main; code = main(); sys.exit(f'went on: {{code}}')"
+    )
+    done = subprocess.run([sys.executable, "-c", program, "--version"], capture_output=True, text=True, check=False)
+    assert done.stderr == "went on: 0\n"
 
 
 @pytest.mark.peers

@@ -15,7 +15,6 @@ from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
 from asyncstore.named_files import interruptible
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
-from asyncstore.prepare.invention import Invent
 from asyncstore.renaming import Renamer
 from asyncstore.sender import Sender
 from asyncstore.source import WalkOptions, files_from
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from io import FileIO
 
     from asyncstore.cli.options.table import Parsed
+    from asyncstore.prepare.invention import Invent
     from asyncstore.protocol.associate import UserIdentity
 
 
@@ -65,15 +65,19 @@ def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
 
 def conversion_of(parsed: Parsed) -> ConversionOptions:
     """How data sets are changed before they are sent."""
-    invents = any(
-        row in parsed for row in (opt.INVENT_INSTANCE, opt.INVENT_SERIES, opt.INVENT_STUDY, opt.INVENT_PATIENT)
-    )
-    invent = (
-        Invent(parsed[opt.INVENT_SERIES], parsed[opt.INVENT_STUDY], parsed[opt.INVENT_PATIENT]) if invents else None
-    )
     return ConversionOptions(
-        invent, not parsed[opt.DISABLE_NEW_VR], parsed[opt.COMPRESSION_LEVEL], parsed[opt.MAX_INFLATED]
+        _invent_of(parsed), not parsed[opt.DISABLE_NEW_VR], parsed[opt.COMPRESSION_LEVEL], parsed[opt.MAX_INFLATED]
     )
+
+
+def _invent_of(parsed: Parsed) -> Invent | None:
+    """The identities to invent, if any."""
+    rows = (opt.INVENT_INSTANCE, opt.INVENT_SERIES, opt.INVENT_STUDY, opt.INVENT_PATIENT)
+    if not any(row in parsed for row in rows):
+        return None
+    from asyncstore.prepare.invention import Invent  # noqa: PLC0415 - few command lines need it
+
+    return Invent(*(parsed[row] for row in rows[1:]))
 
 
 def timeouts_of(parsed: Parsed) -> Timeouts:

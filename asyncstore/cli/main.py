@@ -29,8 +29,6 @@ from asyncstore.cli.options.kinds import Secret
 from asyncstore.cli.options.suggestions import closest, did_you_mean
 from asyncstore.cli.options.table import VARIABLES
 from asyncstore.cli.standard_output import discard, put
-from asyncstore.cli.text.help import Style, command_help, program_help, version_text
-from asyncstore.cli.text.page import width_of
 from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
 from asyncstore.observe.formatting import printable
 
@@ -69,13 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _program(words: Sequence[str]) -> int:
     """Run ``asyncstore``: its own options, or one of its commands."""
     if not words:
-        _print_help(lambda style, width: program_help(COMMANDS.values(), style, width), sys.stderr)
+        _print_help(None, sys.stderr)
         return EXIT_NOT_ATTEMPTED
     name, *rest = words
     if name == "help" and rest and rest[0] in COMMANDS:
         return _command(COMMANDS[rest[0]], ["--help"])
     if name in ("-h", "--help", "help"):
-        _print_help(lambda style, width: program_help(COMMANDS.values(), style, width), sys.stdout)
+        _print_help(None, sys.stdout)
         return EXIT_OK
     if name == opt.VERSION.long:
         _print_versions()
@@ -97,7 +95,7 @@ def _complete(words: Sequence[str]) -> int:
 def _command(command: Command, words: Sequence[str]) -> int:
     """Run one command, or print the help or list that its words ask for."""
     if not words and command.parameters:
-        _print_help(lambda style, width: command_help(command, style, width), sys.stderr)
+        _print_help(command, sys.stderr)
         return EXIT_NOT_ATTEMPTED
     if list(words) == [opt.VERSION.long]:  # only send lists it as an option, as storescu does
         return _answer(command, opt.VERSION.long)
@@ -168,12 +166,13 @@ def _answer(command: Command, option: str) -> int:
 
         _say(cipher_suite_list() if option == tls_opt.LIST_CIPHERS.long else profile_list(), sys.stdout)
     else:
-        _print_help(lambda style, width: command_help(command, style, width), sys.stdout)
+        _print_help(command, sys.stdout)
     return EXIT_OK
 
 
 def _print_versions() -> None:
     """Print our version and those of the libraries."""
+    from asyncstore.cli.text.help import version_text  # noqa: PLC0415 - nothing else needs it here
     from asyncstore.network.tls import openssl_version  # noqa: PLC0415 - nothing else needs it here
 
     _say(f"{version_text()}\n{openssl_version()}", sys.stdout)
@@ -201,9 +200,14 @@ def _show_arguments(command: Command, tokens: Tokens) -> None:
     _say(f"I: calling '{command.program}' with {len(tokens.words)} arguments: {shown}\nI: ", sys.stderr)
 
 
-def _print_help(draw: Callable[[Style, int], str], stream: TextIO) -> None:
-    """Print a help text as this stream can show it."""
-    _say(draw(Style.of(stream), width_of(stream)), stream)
+def _print_help(command: Command | None, stream: TextIO) -> None:
+    """Print the help text of a command, or of the program, as this stream can show it."""
+    from asyncstore.cli.text.help import Style, command_help, program_help  # noqa: PLC0415 - no run needs it
+    from asyncstore.cli.text.page import width_of  # noqa: PLC0415 - see above
+
+    style, width = Style.of(stream), width_of(stream)
+    text = program_help(COMMANDS.values(), style, width) if command is None else command_help(command, style, width)
+    _say(text, stream)
 
 
 def _say(text: str, stream: TextIO) -> None:

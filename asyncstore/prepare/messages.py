@@ -1,15 +1,18 @@
-"""What the main process orders of worker processes, and their answers: a plain tuple for each file.
+"""The messages between the pool and its worker processes: orders, and a plain tuple for each file as the answer.
 
 Rules:
 
-1. An answer begins with a tag. It names neither file nor ordinal: the main process has both, and joins answers and
+1. A message is four bytes of length and a marshalled list: marshal is the fastest way between two processes of the same
+   interpreter. It takes plain tuples only.
+2. An answer begins with a tag. It names neither file nor ordinal: the main process has both, and joins answers and
    files in their order.
-2. Answers stay plain tuples until they have arrived: marshal takes nothing else.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import marshal
+from struct import Struct
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.model import Identity, Instance, Payload, Unsendable
 
@@ -17,6 +20,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from asyncstore.model import SourceFile
+
+_LENGTH = Struct("<I")
+
+HELLO = b"."
+"""A worker writes this first, as soon as it runs."""
+
+PROBE = "probe"
+CONVERT = "convert"
+JUDGE = "judge"
+"""The tag of an order. Paths of files follow, or the arguments of :func:`~asyncstore.prepare.conversion.convert` or
+:func:`~asyncstore.prepare.conversion.judge` as plain tuples."""
+
+PART = "part"
+DONE = "done"
+"""The tag of a message of answers: part of the batch, or the rest of it."""
 
 Answer = tuple[Any, ...]
 
@@ -106,3 +124,28 @@ def reason_in(answer: Answer) -> str | None:
 def containers(answers: Sequence[Answer]) -> Iterator[str]:
     """The files of converted data sets among these answers."""
     return (answer[1] for answer in answers if answer[0] == CONVERTED and answer[1] is not None)
+
+
+def write_message(stream: IO[bytes], items: list[Any]) -> None:
+    """Write a list of str, bytes, numbers, and plain tuples, lists and dictionaries of them.
+
+    Raises:
+        OSError: the other process is gone.
+    """
+    data = marshal.dumps(items)
+    stream.write(_LENGTH.pack(len(data)) + data)
+    stream.flush()
+
+
+def read_message(stream: IO[bytes]) -> list[Any]:
+    """Read a list that :func:`write_message` wrote.
+
+    Raises:
+        EOFError: the other process is gone.
+    """
+    header = stream.read(_LENGTH.size)
+    if len(header) < _LENGTH.size:
+        raise EOFError
+    data = stream.read(_LENGTH.unpack(header)[0])
+    items: list[Any] = marshal.loads(data)  # noqa: S302 - from our own child, or parent
+    return items

@@ -15,20 +15,19 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import anyio
-import anyio.to_thread
-
 from asyncstore.errors import PrepareError
 from asyncstore.prepare.file_format import FileFormat
-from asyncstore.prepare.messages import UNSENDABLE, containers, converted, found, reason_in
-from asyncstore.prepare.process import Worker, WorkerDied, WorkerSilent, take
+from asyncstore.prepare.messages import CONVERT, JUDGE, PROBE, UNSENDABLE, containers, converted, found, reason_in
+from asyncstore.prepare.process import Worker, WorkerDied, WorkerSilent
 from asyncstore.prepare.spool import drop
-from asyncstore.prepare.worker import CONVERT, JUDGE, PROBE
+from asyncstore.prepare.start import take
+from asyncstore.waiting import called_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +87,7 @@ class Pool:
         self.size = size or default_size()
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
-        self._places = anyio.Semaphore(self.size)
-        self._threads = anyio.CapacityLimiter(self.size)
+        self._places = asyncio.Semaphore(self.size)
         self._starting = threading.Lock()
         self._is_closed = False
 
@@ -155,7 +153,7 @@ class Pool:
             while not self._idle:
                 if self._is_closed:
                     raise PrepareError("the pool of worker processes has been closed")
-                await anyio.to_thread.run_sync(self._start, limiter=self._threads)
+                await called_in_thread(self._start)
             worker = self._idle.pop()
             try:
                 seconds = self._silent_seconds + work.bytes / _BYTES_PER_SECOND
@@ -172,7 +170,7 @@ class Pool:
             with self._starting:
                 if self._is_closed:
                     return
-                worker = take(self._file_format)
+                worker = Worker(take(self._file_format))
                 self._all.add(worker)
             if worker.has_started():
                 self._idle.append(worker)

@@ -1,45 +1,27 @@
 """The process that probes files and converts data sets, batch by batch.
 
-It reads orders from standard input and writes answers to standard output. A message is four bytes of length and a
-marshalled list: marshal is the fastest way between two processes of the same interpreter. The process ends with its
-standard input, and within a second after its parent, even in the middle of a batch. It imports little, so it starts in
-some 20 ms.
+It reads orders from standard input and writes answers to standard output (:mod:`asyncstore.prepare.messages`). The
+process ends with its standard input, and within a second after its parent, even in the middle of a batch. It imports
+little, so it starts in some 20 ms.
 """
 
 from __future__ import annotations
 
-import marshal
 import os
 import sys
 from _thread import start_new_thread
-from struct import Struct
 from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any
 
 from asyncstore.model import Identity, Instance, Payload, SourceFile
 from asyncstore.prepare.file_format import FileFormat
-from asyncstore.prepare.messages import Order
+from asyncstore.prepare.messages import CONVERT, DONE, HELLO, PART, PROBE, Order, read_message, write_message
 from asyncstore.prepare.probe import probe_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from asyncstore.prepare.messages import Answer
-
-_LENGTH = Struct("<I")
-
-HELLO = b"."
-"""A worker writes this first, as soon as it runs."""
-
-PROBE = "probe"
-CONVERT = "convert"
-JUDGE = "judge"
-"""The tag of an order. Paths of files follow, or the arguments of :func:`~asyncstore.prepare.conversion.convert` or
-:func:`~asyncstore.prepare.conversion.judge` as plain tuples."""
-
-PART = "part"
-DONE = "done"
-"""The tag of a message of answers (:mod:`asyncstore.prepare.messages`): part of the batch, or the rest of it."""
 
 PART_SECONDS = 5.0
 """After so many seconds a worker answers the finished part of a batch. This shows that it lives, and the part is not
@@ -53,31 +35,6 @@ _PARENT_SECONDS = 1.0
 
 _SPARE = 1 << 30
 """Bytes of memory that a worker may take beside data sets: it uses 20 MB, and pydicom with numpy reserves 300 MB."""
-
-
-def write_message(stream: IO[bytes], items: list[Any]) -> None:
-    """Write a list of str, bytes, numbers, and plain tuples, lists and dictionaries of them.
-
-    Raises:
-        OSError: the other process is gone.
-    """
-    data = marshal.dumps(items)
-    stream.write(_LENGTH.pack(len(data)) + data)
-    stream.flush()
-
-
-def read_message(stream: IO[bytes]) -> list[Any]:
-    """Read a list that :func:`write_message` wrote.
-
-    Raises:
-        EOFError: the other process is gone.
-    """
-    header = stream.read(_LENGTH.size)
-    if len(header) < _LENGTH.size:
-        raise EOFError
-    data = stream.read(_LENGTH.unpack(header)[0])
-    items: list[Any] = marshal.loads(data)  # noqa: S302 - from our own child, or parent
-    return items
 
 
 def main() -> None:

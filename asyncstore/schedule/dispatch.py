@@ -20,11 +20,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
-
-import anyio
-import anyio.abc
 
 from asyncstore.errors import AssociationError, PrepareError
 from asyncstore.model import Attempt, Instance, Lane, LaneState, Outcome, Unsendable
@@ -39,6 +37,7 @@ from asyncstore.schedule.lanes import Lanes
 from asyncstore.schedule.ledger import Ledger
 from asyncstore.schedule.pair_demand import PairDemand
 from asyncstore.schedule.peer_health import PeerHealth
+from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -184,13 +183,14 @@ class Dispatcher:
     async def run(self) -> None:
         """Work until every file has its outcome and every association is closed."""
         try:
-            async with anyio.create_task_group() as tasks:
+            async with asyncio.TaskGroup() as tasks:
                 while not self._is_done:
                     self._adjust_lanes(tasks)
                     await self._look()
-                with anyio.move_on_after(_OPENING_GRACE):
-                    while self._lanes:
-                        await self._changed()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_OPENING_GRACE):
+                        while self._lanes:
+                            await self._changed()
                 self._lanes.cancel_opening()
         finally:
             if not self._is_done:
@@ -199,9 +199,9 @@ class Dispatcher:
 
     # Lanes come and go.
 
-    def _adjust_lanes(self, tasks: anyio.abc.TaskGroup) -> None:
+    def _adjust_lanes(self, tasks: asyncio.TaskGroup) -> None:
         for _ in range(self._lanes_missing()):
-            tasks.start_soon(self._work, self._lanes.add())
+            tasks.create_task(self._work(self._lanes.add()))
         if self._lanes.retire_surplus(self._peer.associations):
             self._wake()
 
@@ -213,10 +213,11 @@ class Dispatcher:
         """Wait until lanes are missing, everything is done, or it is time for the next look at the rate."""
         self._peer.begin_look(self._lanes.work)
         self._was_waiting = False
-        with anyio.move_on_after(INTERVAL) as interval:
-            while not self._is_done and self._lanes_missing() <= 0:
-                await self._changed()
-        if interval.cancelled_caught:
+        try:
+            async with asyncio.timeout(INTERVAL):
+                while not self._is_done and self._lanes_missing() <= 0:
+                    await self._changed()
+        except TimeoutError:
             self._peer.end_look(self._lanes.work, is_source_limited=self._was_waiting or not self._lanes)
             self._share_out()
 
@@ -242,8 +243,7 @@ class Dispatcher:
                 try:
                     goes_on = await self._serve(lane, association, reader)
                 finally:
-                    with anyio.CancelScope(shield=True):
-                        await association.close()
+                    await finished(association.close())
                     self._put_back(association.withdraw())
                     carried = lane.selection
                     lane.closed()
@@ -279,10 +279,15 @@ class Dispatcher:
         lane.opens(contexts, self.associations_asked_for)
         on_attempt = partial(self._attempted, lane)
         association = None
+        limit = asyncio.timeout(None)  # the lane ends it when the association is not needed any more
         try:
-            with anyio.CancelScope() as lane.opening:
+            async with limit as lane.opening:
                 association = await self._open_association(contexts, lane.association_number, on_attempt, self._wake)
+        except TimeoutError:
+            if not limit.expired():
+                raise
         except AssociationError as error:
+            lane.opening = None  # it has ended
             self._without(lane, error)
         if association is None:
             lane.closed()

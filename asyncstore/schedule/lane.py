@@ -13,7 +13,7 @@ from asyncstore.negotiation.selection import Selection, pairs_of
 from asyncstore.schedule.batch_size import BatchSize
 
 if TYPE_CHECKING:
-    import anyio
+    import asyncio
 
     from asyncstore.model import Instance
     from asyncstore.negotiation import Pair, Proposal
@@ -34,8 +34,8 @@ class WorkingLane:
         self.association: Association | None = None
         self.association_number = 0
         self.batch: Batch | None = None
-        self.opening: anyio.CancelScope | None = None
-        """Cancels the opening of its association."""
+        self.opening: asyncio.Timeout | None = None
+        """The limit of the time in which its association opens; see :meth:`stop_opening`."""
         self.proposed: tuple[ProposedContext, ...] = ()
         self.asked: frozenset[Pair] = frozenset()
         """The pairs that its association is or was asked for."""
@@ -72,6 +72,11 @@ class WorkingLane:
         """It opens its next association, number ``number`` in the run."""
         self.state, self.proposed, self.association_number = LaneState.OPENING, contexts, number
         self.asked = pairs_of(contexts)
+
+    def stop_opening(self) -> None:
+        """Give up opening its association: the time for it ends now."""
+        if self.opening is not None and not self.opening.expired():
+            self.opening.reschedule(0)
 
     def opened(self, association: Association, proposal: Proposal, *, changes_everything: bool) -> None:
         """Its association is open."""

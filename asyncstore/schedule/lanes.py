@@ -62,8 +62,7 @@ class Lanes:
     def cancel_opening(self) -> None:
         """Cancel all associations that are not open yet."""
         for lane in self:
-            if lane.opening is not None:
-                lane.opening.cancel()
+            lane.stop_opening()
 
     def remove(self, lane: WorkingLane) -> None:
         """``lane`` has ended."""

@@ -1,7 +1,7 @@
 import pytest
 
 from asyncstore.isolated import isolated
-from asyncstore.prepare import process
+from asyncstore.prepare import start
 
 _IN_THE_WORKER = """
 import os, signal, time
@@ -36,7 +36,7 @@ def workers_run(monkeypatch):
             search, _, run = startup.partition("; from ")
             return [*words, f"{search}\n{code}\nfrom {run}"]
 
-        monkeypatch.setattr(process, "isolated", command)
+        monkeypatch.setattr(start, "isolated", command)
 
     return let
 

@@ -1,6 +1,7 @@
 """The dispatcher among simulated associations, readers and outlets: no sockets, no files."""
 
 import asyncio
+import logging
 from collections import Counter
 from functools import partial
 from itertools import chain
@@ -522,6 +523,20 @@ async def test_stopping_does_not_wait_for_associations_that_are_being_opened():
     dispatcher.end_input()
     await asyncio.wait_for(running, _PATIENCE)
     assert _results(world) == {Result.NOT_SENT: 5}
+
+
+async def test_a_reader_of_the_log_may_stop_the_run_when_an_association_is_refused(monkeypatch):
+    world = World([Conduct(), Conduct(opens=False)])
+    world.answering.clear()
+    dispatcher = world.dispatcher(associations=2)
+    monkeypatch.setattr(logging.getLogger("asyncstore.schedule.dispatch"), "warning", lambda *_: dispatcher.stop("no"))
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(5))
+    await _until(lambda: dispatcher.stop_reason is not None)
+    world.answering.set()
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, _names(5))
 
 
 async def test_stopping_wakes_whoever_waits_to_put():

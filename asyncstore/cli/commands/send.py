@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.choices import format_of
-from asyncstore.prepare.process import started_ahead
+from asyncstore.prepare.start import started_ahead
 
 if TYPE_CHECKING:
     from asyncstore.cli.options.table import Parsed

@@ -27,13 +27,11 @@ from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import command_table as cmd
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.proposal import identity_of
-from asyncstore.cli.text.hints import hint_of, hints_for
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.named_files import interruptible
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.display import LogLines, open_display, open_output
 from asyncstore.observe.formatting import counted, printable
-from asyncstore.observe.jsonlines import JsonLines
 from asyncstore.observe.summary import Ending, print_summary
 from asyncstore.observe.tally import Tally
 
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
     from asyncstore.cli.options.table import Parsed
     from asyncstore.model import Outcome
     from asyncstore.observe.display import Display
+    from asyncstore.observe.jsonlines import JsonLines
     from asyncstore.observe.output import Output
     from asyncstore.observe.tally import Reason
     from asyncstore.protocol.associate import UserIdentity
@@ -208,6 +207,8 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Log
     if watch.error is not None:
         log_end(logger, watch.error, parsed)
         watch.display.log(f"{cmd.SEND.program}: {watch.error}", "red")
+        from asyncstore.cli.text.hints import hint_of  # noqa: PLC0415 - few runs need it
+
         hint = hint_of(watch.error)
         if hint is not None:
             watch.display.log(hint)
@@ -227,7 +228,10 @@ def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
         yield f"Not every outcome could be written to {parsed[opt.JSON]}, so the exit code is not 0: see above."
     elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[opt.JSON] != opt.STANDARD_STREAM:
         yield f"Every outcome: {parsed[opt.JSON]}"
-    yield from hints_for(text for reason in watch.tally.reasons for text in _texts_of(reason))
+    if watch.tally.reasons:
+        from asyncstore.cli.text.hints import hints_for  # noqa: PLC0415 - few runs need it
+
+        yield from hints_for(text for reason in watch.tally.reasons for text in _texts_of(reason))
     yield from _next_steps(parsed, watch.tally)
 
 
@@ -256,6 +260,8 @@ def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:
     target = parsed[opt.JSON]
     if target is None:
         return None
+    from asyncstore.observe.jsonlines import JsonLines  # noqa: PLC0415 - only they need json
+
     try:
         with interruptible():
             return JsonLines.open(None if target == opt.STANDARD_STREAM else target, logger.error)
