@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.file_format import FileFormat
-from asyncstore.prepare.messages import CONVERT, JUDGE, PROBE
+from asyncstore.prepare.pipes import CONVERT, JUDGE, PROBE
 from asyncstore.prepare.process import Worker, WorkerDied, WorkerSilent
 from asyncstore.prepare.spool import drop
 from asyncstore.prepare.start import take

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from asyncstore.model import Instance, Unsendable
-from asyncstore.prepare.messages import CONVERT, HELLO, PART, read_message, write_message
+from asyncstore.prepare.pipes import CONVERT, HELLO, PART, read_message, write_message
 from asyncstore.prepare.spool import is_spooled
 from asyncstore.prepare.spool import take as take_spooled
 from asyncstore.prepare.start import DYING_SECONDS, clean_up

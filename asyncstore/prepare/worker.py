@@ -1,6 +1,6 @@
 """The process that probes files and converts data sets, batch by batch.
 
-It reads orders from standard input and writes answers to standard output (:mod:`asyncstore.prepare.messages`). The
+It reads orders from standard input and writes answers to standard output (:mod:`asyncstore.prepare.pipes`). The
 process ends with its standard input, and within a second after its parent, even in the middle of a batch. It imports
 little, so it starts in some 20 ms.
 """
@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from asyncstore.model import Instance, Unsendable
 from asyncstore.prepare.file_format import FileFormat
-from asyncstore.prepare.messages import CONVERT, DONE, HELLO, PART, PROBE, read_message, write_message
+from asyncstore.prepare.pipes import CONVERT, DONE, HELLO, PART, PROBE, read_message, write_message
 from asyncstore.prepare.probe import probe_file
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The messages between the pool and its worker processes.
+"""The messages on the pipes between the pool and its worker processes.
 
 A message is four bytes of length and a marshalled list: marshal is the fastest way between two processes of the same
 interpreter. The main process imports these words without the probe, which takes 2 ms.
