@@ -84,7 +84,7 @@ class Reader:
 
     def is_direct(self, instances: Iterable[Instance]) -> bool:
         """Whether it is worth asking :meth:`load`: they are in memory, or the last load came from the page cache."""
-        return (self._is_tried and not self._trips) or all(instance.data is not None for instance in instances)
+        return (self._is_tried and not self._trips) or all(instance.payload.data is not None for instance in instances)
 
     def load(self, instance: Instance) -> Piece | None:
         """An instance as a single piece, in memory that is valid until the next call.

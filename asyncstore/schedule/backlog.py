@@ -12,12 +12,17 @@ from collections.abc import Mapping
 from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING, Protocol
 
-from asyncstore.negotiation import Pair, pair_of
+from asyncstore.negotiation import Pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sized
+    from collections.abc import Iterable, Iterator, Sequence, Sized
 
     from asyncstore.model import Instance
+
+
+def pairs_needed(instances: Iterable[Instance]) -> list[Pair]:
+    """The pair that each instance needs."""
+    return [(sop_class, transfer_syntax) for sop_class, _, transfer_syntax in [one.identity for one in instances]]
 
 
 class Carried(Protocol):
@@ -69,22 +74,25 @@ class Backlog:
         """Whether its owner should put no more."""
         return self._count >= self._most_instances or self._bytes >= self._most_bytes
 
-    def put(self, instances: Iterable[Instance]) -> None:
+    def put(self, instances: Sequence[Instance]) -> None:
         """Add instances at the end."""
-        before, size = self._sequence, 0
-        for sequence, instance in enumerate(instances, before + 1):
-            self._queue_of(instance).append((sequence, instance))
-            size += instance.length
-            self._sequence = sequence
-        self._bytes += size
-        self._count += self._sequence - before
+        pairs = pairs_needed(instances)
+        places = range(self._sequence + 1, self._sequence + 1 + len(instances))
+        if len(set(pairs)) == 1:  # mostly it is so
+            self._queue_of(pairs[0]).extend(zip(places, instances, strict=True))
+        else:
+            for pair, place, instance in zip(pairs, places, instances, strict=True):
+                self._queue_of(pair).append((place, instance))
+        self._sequence += len(instances)
+        self._count += len(instances)
+        self._bytes += sum([instance.payload.length for instance in instances])
 
     def put_back(self, instances: list[Instance]) -> None:
         """Add instances at the front, in their order: they were taken before and not sent."""
-        for instance in reversed(instances):
+        for pair, instance in zip(reversed(pairs_needed(instances)), reversed(instances), strict=True):
             self._first_sequence -= 1
-            self._queue_of(instance).appendleft((self._first_sequence, instance))
-            self._bytes += instance.length
+            self._queue_of(pair).appendleft((self._first_sequence, instance))
+            self._bytes += instance.payload.length
             self._count += 1
 
     def take(self, carried: Carried, most: int, most_bytes: int) -> list[Instance]:
@@ -97,7 +105,7 @@ class Backlog:
             queue = self._queues[pair]
             until = min(heads[1:3])[0] if len(heads) > 1 else None  # the children of a heap's root
             while queue and len(taken) < most and (until is None or queue[0][0] < until):
-                length = queue[0][1].length
+                length = queue[0][1].payload.length
                 if taken and size + length > most_bytes:
                     most = 0
                     break
@@ -141,15 +149,14 @@ class Backlog:
         """Take out all instances of ``pair``."""
         removed = [instance for _, instance in self._queues.pop(pair, ())]
         self._count -= len(removed)
-        self._bytes -= sum(instance.length for instance in removed)
+        self._bytes -= sum([instance.payload.length for instance in removed])
         return removed
 
     def clear(self) -> list[Instance]:
         """Take out everything."""
         return [instance for pair in list(self.waiting()) for instance in self.remove(pair)]
 
-    def _queue_of(self, instance: Instance) -> deque[tuple[int, Instance]]:
-        pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
+    def _queue_of(self, pair: Pair) -> deque[tuple[int, Instance]]:
         queue = self._queues.get(pair)
         if queue is None:
             queue = self._queues[pair] = deque()

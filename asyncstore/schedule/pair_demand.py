@@ -23,7 +23,8 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from asyncstore.model import Reason
-from asyncstore.negotiation import MOST_WANTED, Pair, pair_of
+from asyncstore.negotiation import MOST_WANTED, Pair
+from asyncstore.schedule.backlog import pairs_needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,7 +55,7 @@ class PairDemand:
 
     def see(self, instances: Iterable[Instance]) -> list[Pair]:
         """Note the pairs of ``instances``; those that were refused before."""
-        pairs = dict.fromkeys([pair_of(one.sop_class_uid, one.transfer_syntax_uid) for one in instances])
+        pairs = dict.fromkeys(pairs_needed(instances))
         refused = [pair for pair in pairs if pair in self._refused] if self._refused else []
         for pair in refused:
             del pairs[pair]

@@ -63,7 +63,7 @@ def test_it_does_what_one_plain_list_would_do(steps):
         if step == "put":
             instances = [_instance(made + number, *one) for number, one in enumerate(arguments[0])]
             made += len(instances)
-            backlog.put(iter(instances))
+            backlog.put(instances)
             model.waiting += instances
         elif step == "take":
             batch = backlog.take(*arguments)
