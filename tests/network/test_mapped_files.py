@@ -162,6 +162,7 @@ async def test_an_association_that_is_aborted_amid_a_mapped_file_leaves_nothing(
     assert [type(attempt.error) for attempt in sending.attempts] == [AbortedHere]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 6_000_000, 11_999_990])
 async def test_a_program_that_sends_a_file_while_it_is_cut_short_lives_and_says_so(tmp_path, size):
     """A process that touched a page beyond the end of the file would die of SIGBUS."""
