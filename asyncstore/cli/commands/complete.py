@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from asyncstore.cli.exits import EXIT_OK
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options.command_table import COMMANDS
-from asyncstore.cli.options.configuration import default_path, names_of_peers
 from asyncstore.cli.options.grammar import END_OF_OPTIONS, is_option
 from asyncstore.cli.options.kinds import Choice, IntegerOrAuto, Status
 from asyncstore.cli.standard_output import put
@@ -77,7 +76,7 @@ def offered(words: Sequence[str], environment: Mapping[str, str]) -> Offer:
 def _of_command(command: Command, before: Sequence[str], word: str, environment: Mapping[str, str]) -> Offer:
     """What can stand after these words of a command."""
     rows = command.by_name()
-    config = environment.get(opt.CONFIG.variable) or default_path(environment)
+    config = environment.get(opt.CONFIG.variable)
     parameters = list(command.parameters)
     place, is_over, rest = 0, False, iter(before)
     for each in rest:
@@ -90,10 +89,10 @@ def _of_command(command: Command, before: Sequence[str], word: str, environment:
             values = [value for _, value in zip(row.kind.names, rest, strict=False)]
             if len(values) < len(row.kind.names):
                 if row.long == opt.NAMED_PEER.long:
-                    return Offer(words=_peers(config))
+                    return Offer(words=_peers(config, environment))
                 return offer_of(row.kind, row.kind.names[len(values)])
             if row.long == opt.CONFIG.long:
-                config = os.path.expanduser(values[0])  # noqa: PTH111 - pathlib costs 7 ms
+                config = os.path.expanduser(values[0])  # noqa: PTH111 - as below
             parameters = [each for each in parameters if each.repeats or each.unless != row.long]
     if not is_over and word.startswith(("-", "+")):
         return Offer(words={name: row.help for name, row in rows.items()})
@@ -116,14 +115,16 @@ def offer_of(kind: Kind[object], name: str) -> Offer:
     return Offer("file") if name.partition(".")[0] in _FILES else Offer()
 
 
-def _peers(config: str) -> dict[str, str]:
+def _peers(config: str | None, environment: Mapping[str, str]) -> dict[str, str]:
     """The names of the peers in a configuration file. Only plain files are read: others may be endless."""
-    if not os.path.isfile(config):  # noqa: PTH113 - as above
-        return {}
+    from asyncstore.cli.options.configuration import default_path, names_of_peers  # noqa: PLC0415 - people wait
+
+    path = config or default_path(environment)
     try:
-        return {name: "" for name in names_of_peers(config) if name.isprintable()}
+        names = names_of_peers(path) if os.path.isfile(path) else []  # noqa: PTH113 - pathlib costs 7 ms
     except UsageError:
         return {}
+    return {name: "" for name in names if name.isprintable()}
 
 
 def _for_bash(line: str, parts: Sequence[str]) -> Iterator[str]:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from asyncstore.cli.options.table import Command, Group, Option, Parsed
 
 _ENVIRONMENT = (
-    ("ASYNCSTORE_<LONG_NAME>", "any option, such as ASYNCSTORE_MAX_PDU=32768; the notes of send say how"),
+    (
+        "ASYNCSTORE_<LONG_NAME>",
+        "any option, such as ASYNCSTORE_MAX_PDU=32768 (see the notes of send); several words as in a shell",
+    ),
     ("ASYNCSTORE_CONFIG", "the configuration file, as --config gives it"),
     ("XDG_CONFIG_HOME", "where the default configuration file lies, in place of ~/.config"),
     ("NO_COLOR", "if set, nothing is coloured"),

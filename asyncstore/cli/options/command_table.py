@@ -9,7 +9,7 @@ from __future__ import annotations
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import tls_rows as tls_opt
 from asyncstore.cli.options.kinds import Address, AETitle, Choice, Integer, Seconds, Status, Text
-from asyncstore.cli.options.table import Command, Example, Group, Option, Parameter, flag
+from asyncstore.cli.options.table import Command, Example, Group, Option, Parameter, flag, text
 
 # Options of the other commands ---------------------------------------------------------------------------------------
 
@@ -26,9 +26,7 @@ SINK_HOST = Option[str](
 SINK_AE_TITLE = Option[str | None](
     "--aet", AETitle(), None, "accept only associations that call this AE title", shown_default="any"
 )
-OUTPUT = Option[str | None](
-    "--output", Text("DIRECTORY"), None, "keep what arrives in this directory", shown_default="discard it"
-)
+OUTPUT = text("--output", "DIRECTORY", "keep what arrives in this directory", shown_default="discard it")
 LATENCY = Option[float](
     "--latency", Seconds(), 0.0, "wait this long before each response, as a slow archive would; 0.005: 5 ms"
 )

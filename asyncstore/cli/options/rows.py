@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 from asyncstore.cli.options.kinds import AETitle, Choice, Integer, IntegerOrAuto, Pair, Secret, Text, Words
-from asyncstore.cli.options.table import Option, Parameter, flag
+from asyncstore.cli.options.table import Option, Parameter, flag, text
 
 When = Literal["auto", "on", "off"]
 
@@ -87,11 +87,10 @@ VERBOSE_PC = flag(
     "+v",
     requires=("--verbose", "--debug", "--log-level", "--log-config"),
 )
-CONFIG = Option[str | None]("--config", Text("FILE"), None, "take options from this TOML file too")
-NAMED_PEER = Option[str | None](
+CONFIG = text("--config", "FILE", "take options from this TOML file too")
+NAMED_PEER = text(
     "--peer",
-    Text("NAME"),
-    None,
+    "NAME",
     "use the peer of this name in the configuration file; leave out the parameters peer and port then",
     line_only=True,
 )
@@ -105,10 +104,9 @@ PROGRESS = Option[When](
 # Options of the storage SCU, as in storescu's manual -----------------------------------------------------------------
 
 SCAN_DIRECTORIES = flag("--scan-directories", "scan directories as storescu does: without descending, unless +r", "+sd")
-SCAN_PATTERN = Option[str | None](
+SCAN_PATTERN = text(
     "--scan-pattern",
-    Text("PATTERN"),
-    None,
+    "PATTERN",
     "take those files of scanned directories whose names match: wildcards * ? [...]",
     "+sp",
     requires=("--scan-directories",),
@@ -160,8 +158,8 @@ CONFIG_FILE = Option[tuple[str, str] | None](
 )
 """It does not exclude ``-x=``: in storescu that is the default, given or not."""
 PROPOSE = {
-    name: flag(name, text, short, alternatives="proposed transfer syntaxes")
-    for short, name, text in TRANSFER_SYNTAX_CHOICES
+    name: flag(name, meaning, short, alternatives="proposed transfer syntaxes")
+    for short, name, meaning in TRANSFER_SYNTAX_CHOICES
 }
 """A row for each choice of a transfer syntax to propose, by its long name."""
 REQUIRED = flag(
@@ -180,9 +178,7 @@ COMPRESSION_LEVEL = Option[int](
     "+cl",
     requires=("--propose-deflated", "--config-file"),
 )
-USER = Option[str | None](
-    "--user", Text("NAME"), None, "log in at the peer as this user", "-usr", alternatives="identity"
-)
+USER = text("--user", "NAME", "log in at the peer as this user", "-usr", alternatives="identity")
 PASSWORD = Option[str | None](
     "--password",
     Secret("PASSWORD"),
@@ -198,15 +194,9 @@ EMPTY_PASSWORD = flag(
 ASK_PASSWORD = flag(
     "--ask-password", "ask for the password on the terminal", requires=("--user",), alternatives="identity password"
 )
-KERBEROS = Option[str | None](
-    "--kerberos", Text("FILE"), None, "log in with the Kerberos ticket in this file", "-kt", alternatives="identity"
-)
-SAML = Option[str | None](
-    "--saml", Text("FILE"), None, "log in with the SAML assertion in this file", alternatives="identity"
-)
-JWT = Option[str | None](
-    "--jwt", Text("FILE"), None, "log in with the JSON web token in this file", alternatives="identity"
-)
+KERBEROS = text("--kerberos", "FILE", "log in with the Kerberos ticket in this file", "-kt", alternatives="identity")
+SAML = text("--saml", "FILE", "log in with the SAML assertion in this file", alternatives="identity")
+JWT = text("--jwt", "FILE", "log in with the JSON web token in this file", alternatives="identity")
 POSITIVE_RESPONSE = flag(
     "--pos-response",
     "send nothing unless the peer confirms the login",
@@ -263,10 +253,9 @@ INVENT_STUDY = Option[int](
 INVENT_PATIENT = Option[int](
     "--invent-patient", Integer("NUMBER", 1), 25, "the same, with a new patient after so many studies", "+IP"
 )
-LOG_CONFIG = Option[str | None](
+LOG_CONFIG = text(
     "--log-config",
-    Text("FILE"),
-    None,
+    "FILE",
     "log as this file says: log4cplus properties, or Python's dictConfig in TOML or JSON",
     "-lc",
     excludes=("--log-level", "--verbose", "--debug", "--quiet"),
@@ -300,16 +289,11 @@ ASYNC_OPS = Option[int](
     1,
     "asynchronous operations window to propose: outstanding requests in one association; 0: unlimited",
 )
-FILES_FROM = Option[str | None](
-    "--files-from",
-    Text("FILE"),
-    None,
-    "take also the files whose names stand in this file, one a line; -: standard input",
+FILES_FROM = text(
+    "--files-from", "FILE", "take also the files whose names stand in this file, one a line; -: standard input"
 )
 NULL = flag(
     "--null", "names in --files-from end with a zero byte, as find -print0 writes them", requires=("--files-from",)
 )
-JSON = Option[str | None](
-    "--json", Text("FILE"), None, "write one JSON object a line for every file and the summary; -: standard output"
-)
+JSON = text("--json", "FILE", "write one JSON object a line for every file and the summary; -: standard output")
 DRY_RUN = flag("--dry-run", "show what would be sent and in which contexts, and send nothing", excludes=("--json",))

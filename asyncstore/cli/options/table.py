@@ -13,12 +13,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from asyncstore.cli.options.kinds import Flag
+from asyncstore.cli.options.kinds import Flag, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import TypedDict, Unpack
 
     from asyncstore.cli.options.kinds import Kind
+
+    class _More(TypedDict, total=False):
+        """Further attributes of an option."""
+
+        shown_default: str
+        alternatives: str
+        requires: tuple[str, ...]
+        excludes: tuple[str, ...]
+        exits: bool
+        line_only: bool
+
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -92,19 +104,14 @@ class Option(NamedTuple, Generic[T_co]):
         return self.help if self.default_text is None else f"{self.help} (default: {self.default_text})"
 
 
-def flag(
-    long: str,
-    text: str,
-    short: str | None = None,
-    *,
-    alternatives: str | None = None,
-    requires: tuple[str, ...] = (),
-    excludes: tuple[str, ...] = (),
-    exits: bool = False,
-    line_only: bool = False,
-) -> Option[bool]:
+def flag(long: str, meaning: str, short: str | None = None, **more: Unpack[_More]) -> Option[bool]:
     """An option without a value."""
-    return Option(long, Flag(), False, text, short, None, alternatives, requires, excludes, exits, False, line_only)
+    return Option(long, Flag(), False, meaning, short, **more)
+
+
+def text(long: str, name: str, meaning: str, short: str | None = None, **more: Unpack[_More]) -> Option[str | None]:
+    """An option with any one word, which has this name in the help."""
+    return Option(long, Text(name), None, meaning, short, **more)
 
 
 class Parameter(NamedTuple, Generic[T_co]):

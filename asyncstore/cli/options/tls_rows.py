@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from asyncstore.cli.options.kinds import Pair, Secret, Several, Text
-from asyncstore.cli.options.table import Group, Option, flag
+from asyncstore.cli.options.kinds import Pair, Secret, Several
+from asyncstore.cli.options.table import Group, Option, flag, text
 
 _ENABLED = ("--enable-tls", "--anonymous-tls")
 
@@ -103,8 +103,8 @@ PROFILE_CHOICES = (
 )
 """Short name, long name and meaning of the security profiles."""
 PROFILES = {
-    name: flag(name, text, short, alternatives="security profile", requires=_ENABLED)
-    for short, name, text in PROFILE_CHOICES
+    name: flag(name, meaning, short, alternatives="security profile", requires=_ENABLED)
+    for short, name, meaning in PROFILE_CHOICES
 }
 """A row for each security profile, by its long name."""
 LIST_CIPHERS = flag("--list-ciphers", "list the cipher suites and exit", "+cc", exits=True)
@@ -119,25 +119,16 @@ CIPHER = Option[tuple[str, ...]](
     excludes=("--profile-bcp195-ex", "--profile-8996-mod"),
 )
 NO_SNI = flag("--no-sni", "send no server name", excludes=("--request-sni",))
-REQUEST_SNI = Option[str | None](
+REQUEST_SNI = text(
     "--request-sni",
-    Text("NAME"),
-    None,
+    "NAME",
     "send this server name; the certificate must be for the host of the connection all the same",
     shown_default="its host name",
 )
-SEED = Option[str | None](
-    "--seed", Text("FILE"), None, "add this file's contents to the random numbers' seed", "+rs", requires=_ENABLED
-)
+SEED = text("--seed", "FILE", "add this file's contents to the random numbers' seed", "+rs", requires=_ENABLED)
 WRITE_SEED = flag("--write-seed", "write a new seed back to it", "+ws", alternatives="seed", requires=("--seed",))
-WRITE_SEED_FILE = Option[str | None](
-    "--write-seed-file",
-    Text("FILE"),
-    None,
-    "write a new seed to this file",
-    "+wf",
-    alternatives="seed",
-    requires=("--seed",),
+WRITE_SEED_FILE = text(
+    "--write-seed-file", "FILE", "write a new seed to this file", "+wf", alternatives="seed", requires=("--seed",)
 )
 REQUIRE_PEER_CERT = flag(
     "--require-peer-cert",
@@ -156,10 +147,9 @@ VERIFY_PEER_CERT = flag(
     alternatives="peer certificate",
     requires=_ENABLED,
 )
-DH_PARAMETERS = Option[str | None](
+DH_PARAMETERS = text(
     "--dhparam",
-    Text("FILE"),
-    None,
+    "FILE",
     "Diffie-Hellman parameters (PEM), for cipher suites with DHE",
     "+dp",
     requires=_ENABLED,
