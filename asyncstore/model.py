@@ -81,6 +81,28 @@ class Reason(str):
     parts: tuple[str, ...]
 
 
+class Head(NamedTuple):
+    """What an instance belongs to, as its data set says; empty where it says nothing."""
+
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    patient_id: bytes = b""
+    """As it is encoded: it is compared and never shown."""
+    study_date: str = ""
+    """``YYYYMMDD``."""
+    modality: str = ""
+
+
+class Details(NamedTuple):
+    """What a run may want to know of a file besides sending it. It is read only if the run asks for it."""
+
+    size: int
+    """Of the file, in bytes."""
+    mtime: int
+    """When the file was modified, in nanoseconds of Unix time."""
+    head: Head = Head()
+
+
 class Unsendable(NamedTuple):
     """A file that will not be sent, and why: one readable clause without the path.
 
@@ -89,6 +111,7 @@ class Unsendable(NamedTuple):
 
     file: SourceFile
     reason: str
+    details: Details | None = None
 
     @property
     def path(self) -> str:
@@ -115,18 +138,6 @@ FileVersion = tuple[int, int, int, int]
 the file that was probed, unchanged. A plain tuple, because it travels between processes."""
 
 
-class Head(NamedTuple):
-    """What an instance belongs to, as its data set says; empty where it says nothing."""
-
-    study_instance_uid: str = ""
-    series_instance_uid: str = ""
-    patient_id: bytes = b""
-    """As it is encoded: it is compared and never shown."""
-    study_date: str = ""
-    """``YYYYMMDD``."""
-    modality: str = ""
-
-
 class Identity(NamedTuple):
     """Who a SOP instance is, and how it is encoded."""
 
@@ -151,7 +162,7 @@ class Payload(NamedTuple):
 
 
 class Instance(NamedTuple):
-    """A SOP instance in a file. Further parts that are read from the head of a data set belong beside its identity."""
+    """A SOP instance in a file."""
 
     file: SourceFile
     identity: Identity
@@ -160,6 +171,7 @@ class Instance(NamedTuple):
     """Flags of :class:`Oddity` as a plain number, because they come from another process."""
     original: Instance | None = None
     """The instance as it was found, if this is its conversion; it is of the same file."""
+    details: Details | None = None
 
     @property
     def found(self) -> Instance:
@@ -290,6 +302,7 @@ class Outcome(NamedTuple):
     """Why it is not stored, or with a warning: one readable clause without the path; ``None`` when stored."""
     is_withdrawn: bool = False
     """Whether it was not sent only because the run ended first; the file itself may be good."""
+    details: Details | None = None
 
     @property
     def path(self) -> str:

@@ -6,7 +6,8 @@ Rules:
 2. Lines are ASCII. Bytes of a path that are not UTF-8 become lone surrogates, as in Python: ``json.loads`` and
    :func:`os.fsencode` give back the exact name.
 3. Every batch is written as a whole: a reader never waits for half a line.
-4. If writing fails (closed pipe, full disk), that is reported once and the run goes on without these lines. The record
+4. ``time`` is when the line was written: the outcomes of a batch have the same one, some 20 ms after the response.
+5. If writing fails (closed pipe, full disk), that is reported once and the run goes on without these lines. The record
    is incomplete then, except if the reader closed its pipe: it has read what it wanted.
 """
 
@@ -17,6 +18,7 @@ import json
 import select
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
+from time import gmtime, strftime, time_ns
 from typing import TYPE_CHECKING
 
 from asyncstore.named_files import private
@@ -75,18 +77,20 @@ class JsonLines:
 
     def start(self, peer: str, port: int, version: str) -> None:
         """Write the line that begins a run."""
-        self._write_object({"type": "start", "peer": peer, "port": port, "version": version})
+        self._write_object({"type": "start", "time": _now(), "peer": peer, "port": port, "version": version})
 
     def outcomes(self, batch: Sequence[Outcome]) -> None:
         """Write a line for each outcome."""
         if self.failure is None:
-            self._write("".join([_outcome_line(outcome) for outcome in batch]))
+            now = _now()
+            self._write("".join([_outcome_line(outcome, now) for outcome in batch]))
 
     def summary(self, tally: Tally, seconds: float, exit_code: int) -> None:
         """Write the line that ends a run."""
         self._write_object(
             {
                 "type": "summary",
+                "time": _now(),
                 "stored": tally.stored,
                 "warning": tally.warning,
                 "failed": tally.failed,
@@ -138,15 +142,22 @@ _UNKNOWN = None, None, None
 """The UIDs where no instance was found."""
 
 
-def _outcome_line(outcome: Outcome) -> str:
+def _now() -> str:
+    """The time as RFC 3339 has it, in UTC, with milliseconds."""
+    seconds, rest = divmod(time_ns(), 1_000_000_000)
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{rest // 1_000_000:03d}Z"
+
+
+def _outcome_line(outcome: Outcome, now: str) -> str:
     """The line of one outcome, in a third of the time of ``json.dumps``: there may be 16 000 a second."""
-    file, result, identity, attempt, size, attempts, error, _ = outcome
+    file, result, identity, attempt, size, attempts, error, *_ = outcome
     sop_class, sop_instance, syntax = identity or _UNKNOWN
     association, status, seconds, sent_syntax = None, None, 0.0, None
     if attempt is not None:
         association, sop_instance, sent_syntax, seconds, status = attempt
     return (
-        f'{{"type":"outcome","path":{encode_basestring_ascii(file.path)},"result":"{result}",'
+        f'{{"type":"outcome","time":"{now}","ordinal":{file.ordinal},'
+        f'"path":{encode_basestring_ascii(file.path)},"result":"{result}",'
         f'"status":{_status(status)},'
         f'"sop_class_uid":{_common(sop_class)},"sop_instance_uid":{_text(sop_instance)},'
         f'"transfer_syntax_uid":{_common(syntax)},"sent_transfer_syntax_uid":{_common(sent_syntax)},'

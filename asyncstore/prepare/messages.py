@@ -14,7 +14,7 @@ import marshal
 from struct import Struct
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from asyncstore.model import Identity, Instance, Payload, Unsendable
+from asyncstore.model import Details, Head, Identity, Instance, Payload, Unsendable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,15 +40,17 @@ Answer = tuple[Any, ...]
 
 INSTANCE = "instance"
 """The tag of an instance. Its three UIDs follow; then offset, length, version and data of its payload; then its
-oddities."""
+oddities; then its details (``None``: not asked for)."""
 CONVERTED = "converted"
 """The tag of a converted data set. Its container follows (``None``: it is in memory), its length, and its data."""
 CONVERTIBLE = "convertible"
 """The tag of a data set that can be converted. Nothing follows."""
 UNSENDABLE = "unsendable"
-"""The tag of any other file. The reason follows."""
+"""The tag of any other file. The reason follows; in the answer to a probe then its details (``None``: not asked for, or
+not known)."""
 
 _ALL_INSTANCES = {INSTANCE}
+_NO_HEAD = Head()
 _new_tuple = tuple.__new__
 """Makes a named tuple in half the time of its class."""
 
@@ -86,19 +88,35 @@ def found(files: Sequence[SourceFile], answers: Sequence[Answer]) -> list[Instan
                 _new_tuple(Payload, (file[0], offset, length, version, data)),
                 oddities,
                 None,
+                details and _details(details),
             ),
         )
-        for file, (_, sop_class, sop_instance, transfer_syntax, offset, length, version, data, oddities) in zip(
-            files, answers, strict=True
-        )
+        for file, (
+            _,
+            sop_class,
+            sop_instance,
+            transfer_syntax,
+            offset,
+            length,
+            version,
+            data,
+            oddities,
+            details,
+        ) in zip(files, answers, strict=True)
     ]
 
 
 def _found(file: SourceFile, answer: Answer) -> Instance | Unsendable:
     if answer[0] == UNSENDABLE:
-        return Unsendable(file, answer[1])
-    _, sop_class, sop_instance, transfer_syntax, *payload, oddities = answer
-    return Instance(file, Identity(sop_class, sop_instance, transfer_syntax), Payload(file.path, *payload), oddities)
+        _, reason, details = answer
+        return Unsendable(file, reason, details and _details(details))
+    [instance] = found([file], [answer])
+    return instance
+
+
+def _details(fields: tuple[int, int, tuple[Any, ...]]) -> Details:
+    size, mtime, head = fields
+    return _new_tuple(Details, (size, mtime, _new_tuple(Head, head) if head else _NO_HEAD))
 
 
 def converted(orders: Sequence[Order], answers: Sequence[Answer]) -> list[Instance | Unsendable]:

@@ -73,6 +73,9 @@ class Pool:
         size: the greatest number of processes; ``None``: by the number of cores.
         file_format: which files count as instances.
         silent_seconds: how long a worker may be silent.
+
+    Attributes:
+        wants_details: whether probes read the details of files.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Pool:
     ) -> None:
         self._file_format = file_format
         self._silent_seconds = silent_seconds
+        self.wants_details = False
         self.size = size or default_size()
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
@@ -97,7 +101,8 @@ class Pool:
         Raises:
             PrepareError: worker processes cannot be run.
         """
-        return found(files, await self._do_all(_Work(PROBE, "looking into it"), [file.path for file in files]))
+        work = _Work(PROBE, "looking into it", (self.wants_details,))
+        return found(files, await self._do_all(work, [file.path for file in files]))
 
     async def convert(self, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
         """Convert each data set, in order; see :func:`asyncstore.prepare.conversion.convert`.
@@ -143,10 +148,10 @@ class Pool:
                 return await self._do(work, [task], answers)
             return await self._do(work, [task], answers)
         except WorkerDied as end:
-            answers.append((UNSENDABLE, f"{work.words} killed a worker process, twice ({end})"))
+            answers.append((UNSENDABLE, f"{work.words} killed a worker process, twice ({end})", None))
         except WorkerSilent as end:
             reason = f"{work.words} took more than {end}, and its worker process was ended"
-            answers.append((UNSENDABLE, reason))
+            answers.append((UNSENDABLE, reason, None))
 
     async def _do(self, work: _Work, tasks: Sequence[Any], answers: list[Answer]) -> None:
         async with self._places:

@@ -19,7 +19,7 @@ import re
 import stat
 from functools import lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.model import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Oddity
 from asyncstore.prepare.completeness import NO_DATA_SET, judge
@@ -31,6 +31,7 @@ from asyncstore.prepare.messages import INSTANCE, UNSENDABLE, Unfit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asyncstore.prepare.head import HeadReader
     from asyncstore.prepare.messages import Answer
 
 _HEAD = 8192
@@ -102,23 +103,33 @@ _alike: list[_Alike] = []
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 
-def probe_file(path: str, file_format: FileFormat = FileFormat.ANY) -> Answer:
-    """Probe one file; answers with an instance, or why there is none to be sent."""
+def probe_file(path: str, file_format: FileFormat = FileFormat.ANY, heads: HeadReader | None = None) -> Answer:
+    """Probe one file; answers with an instance, or why there is none to be sent.
+
+    Args:
+        path: the file.
+        file_format: which files count as instances.
+        heads: reads the head of the data set; ``None``: details are not asked for.
+    """
     try:
         descriptor = opened(path)
     except (OSError, ValueError) as error:
-        return UNSENDABLE, f"cannot be opened: {error.strerror if isinstance(error, OSError) else error}"
+        return UNSENDABLE, f"cannot be opened: {error.strerror if isinstance(error, OSError) else error}", None
     try:
-        return _answer(descriptor, file_format)
+        return _answer(descriptor, file_format, heads)
     except Unfit as reason:
-        return UNSENDABLE, str(reason)
+        return UNSENDABLE, str(reason), None if heads is None else _details(os.fstat(descriptor), ())
     except OSError as error:
-        return UNSENDABLE, f"cannot be read: {error.strerror}"
+        return UNSENDABLE, f"cannot be read: {error.strerror}", None
     finally:
         os.close(descriptor)
 
 
-def _answer(descriptor: int, file_format: FileFormat) -> Answer:
+def _details(status: os.stat_result, head: tuple[Any, ...]) -> tuple[int, int, tuple[Any, ...]]:
+    return status.st_size, status.st_mtime_ns, head
+
+
+def _answer(descriptor: int, file_format: FileFormat, heads: HeadReader | None) -> Answer:
     """The instance in an open file.
 
     Raises:
@@ -148,9 +159,12 @@ def _answer(descriptor: int, file_format: FileFormat) -> Answer:
         raise Unfit(reason)
     if has_odd_values:
         oddities |= int(Oddity.ODD_VALUES)
+    details = None
+    if heads is not None:
+        details = _details(status, tuple(heads.read(descriptor, head, offset, meta[1], meta[2])))
     if is_usual and len(head) == size:
-        return INSTANCE, *meta, size - offset, None, head[offset:], oddities
-    return INSTANCE, *meta, size - offset, version_of(status), None, oddities
+        return INSTANCE, *meta, size - offset, None, head[offset:], oddities, details
+    return INSTANCE, *meta, size - offset, version_of(status), None, oddities, details
 
 
 def _like_the_last(head: bytes) -> tuple[str, str, str, int] | None:

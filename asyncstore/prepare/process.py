@@ -126,4 +126,4 @@ def _taken(answer: Answer) -> Answer:
     try:
         return CONVERTED, take_spooled(answer[1]), *answer[2:]
     except OSError as error:
-        return UNSENDABLE, f"its converted data set cannot be opened: {error.strerror}"
+        return UNSENDABLE, f"its converted data set cannot be opened: {error.strerror}", None

@@ -21,6 +21,7 @@ from asyncstore.prepare.probe import probe_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from asyncstore.prepare.head import HeadReader
     from asyncstore.prepare.messages import Answer
 
 PART_SECONDS = 5.0
@@ -88,6 +89,7 @@ class _Worker:
 
     def __init__(self, file_format: FileFormat) -> None:
         self._file_format = file_format
+        self._heads: HeadReader | None = None
         self._at_start = _address_space()
         self._allowed = -1
         """Bytes that data sets may take under the current limit; -1: there is no limit yet."""
@@ -99,10 +101,18 @@ class _Worker:
             return self._probed(*arguments)
         return ([answer] for answer in self._conversions(kind, *arguments))
 
-    def _probed(self, paths: list[str]) -> Iterator[list[Answer]]:
+    def _probed(self, paths: list[str], wants_details: object = None) -> Iterator[list[Answer]]:
         file_format = self._file_format
+        heads = self._head_reader() if wants_details else None
         for start in range(0, len(paths), FILES_A_LOOK):
-            yield [probe_file(path, file_format) for path in paths[start : start + FILES_A_LOOK]]
+            yield [probe_file(path, file_format, heads) for path in paths[start : start + FILES_A_LOOK]]
+
+    def _head_reader(self) -> HeadReader:
+        if self._heads is None:
+            from asyncstore.prepare.head import HeadReader  # noqa: PLC0415 - few runs ask for details
+
+            self._heads = HeadReader()
+        return self._heads
 
     def _conversions(self, kind: str, orders: list[tuple[Any, ...]], settings: tuple[Any, ...]) -> Iterable[Answer]:
         from asyncstore.prepare import conversion, spool  # noqa: PLC0415 - most workers never need it

@@ -21,8 +21,11 @@ def stored(instance: Instance, attempt: Attempt) -> Outcome:
 
     The usual one: it is made without the class, in half the time.
     """
-    identity = (instance.original or instance).identity
-    return _new_tuple(Outcome, (instance.file, _STORED, identity, attempt, instance.payload.length, 1, None, False))
+    found = instance.original or instance
+    return _new_tuple(
+        Outcome,
+        (instance.file, _STORED, found.identity, attempt, instance.payload.length, 1, None, False, found.details),
+    )
 
 
 def of_attempt(instance: Instance, attempt: Attempt, error: AssociationError | Unsendable | None = None) -> Outcome:
@@ -46,6 +49,7 @@ def of_attempt(instance: Instance, attempt: Attempt, error: AssociationError | U
         bytes=instance.payload.length,
         attempts=1,
         reason=reason,
+        details=instance.found.details,
     )
 
 
@@ -63,7 +67,9 @@ def _without_response(error: AssociationError | None) -> str:
 def not_sent(instance: Instance, reason: str) -> Outcome:
     """The outcome of an instance whose store never began."""
     found = instance.found
-    return Outcome(found.file, Result.NOT_SENT, found.identity, bytes=found.payload.length, reason=reason)
+    return Outcome(
+        found.file, Result.NOT_SENT, found.identity, bytes=found.payload.length, reason=reason, details=found.details
+    )
 
 
 def withdrawn(instance: Instance, reason: str) -> Outcome:
@@ -73,7 +79,7 @@ def withdrawn(instance: Instance, reason: str) -> Outcome:
 
 def of_unsendable(unsendable: Unsendable) -> Outcome:
     """The outcome of a file that cannot be sent."""
-    return Outcome(unsendable.file, Result.NOT_SENT, reason=unsendable.reason)
+    return Outcome(unsendable.file, Result.NOT_SENT, reason=unsendable.reason, details=unsendable.details)
 
 
 def unprobed(file: SourceFile, reason: str) -> Outcome:

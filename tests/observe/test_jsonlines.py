@@ -1,8 +1,10 @@
 import io
 import json
 import os
+import re
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,8 @@ from asyncstore.observe.tally import Tally
 from support import values
 from support.samples import failed, not_sent, skipped, stored, unknown, warned
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+"""RFC 3339, in UTC, with milliseconds."""
 _TEXT = st.none() | st.text(st.characters(codec=None))
 _NUMBER = st.none() | st.integers(0, 0xFFFF)
 _OUTCOMES = st.builds(
@@ -36,7 +40,10 @@ class _Memory(io.BytesIO):
 
     @property
     def objects(self):
-        return [json.loads(line) for line in self.getvalue().splitlines()]
+        """The objects without their times."""
+        written = [json.loads(line) for line in self.getvalue().splitlines()]
+        assert all(_TIME.fullmatch(one.pop("time")) for one in written)
+        return written
 
 
 class _Full(io.RawIOBase):
@@ -81,6 +88,7 @@ def _written(*outcomes):
 def test_the_fields_of_an_outcome_are_exactly_these():
     outcome = values.outcome(
         path="/archive/IM1.dcm",
+        ordinal=17,
         result=Result.STORED,
         status=0,
         sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
@@ -95,6 +103,7 @@ def test_the_fields_of_an_outcome_are_exactly_these():
     (written,) = _written(outcome)
     assert list(written.items()) == [
         ("type", "outcome"),
+        ("ordinal", 17),
         ("path", "/archive/IM1.dcm"),
         ("result", "stored"),
         ("status", "0x0000"),
@@ -149,6 +158,18 @@ def test_the_start_says_where_to_and_with_which_version():
     memory = _Memory()
     JsonLines(memory, "results.jsonl", _never).start("pacs.example.org", 11112, "0.1.0")
     assert memory.objects == [{"type": "start", "peer": "pacs.example.org", "port": 11112, "version": "0.1.0"}]
+
+
+def test_every_object_says_when_it_was_written():
+    memory = io.BytesIO()
+    memory.close, before = lambda: None, datetime.now(UTC) - timedelta(milliseconds=1)
+    lines = JsonLines(memory, "results.jsonl", _never)
+    lines.start("pacs.example.org", 11112, "0.1.0")
+    lines.outcomes(stored(2))
+    lines.summary(Tally(0.0), 1.5, 2)
+    times = [datetime.fromisoformat(json.loads(line)["time"]) for line in memory.getvalue().splitlines()]
+    assert len(times) == 4
+    assert before <= times[0] <= times[1] == times[2] <= times[3] <= datetime.now(UTC)
 
 
 def test_the_summary_counts_every_result():

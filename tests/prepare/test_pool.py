@@ -11,9 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from asyncstore.errors import PrepareError
-from asyncstore.model import Instance, SourceFile, Unsendable
+from asyncstore.model import Details, Head, Instance, SourceFile, Unsendable
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool, default_size
 from support import trees, values
@@ -434,3 +435,27 @@ def test_no_thread_is_left_when_the_loop_has_ended(folder):
 
     asyncio.run(cancelled())
     asyncio.run(until(lambda: set(threading.enumerate()) <= before))
+
+
+async def test_details_of_files_are_read_if_they_are_asked_for(tmp_path):
+    good = trees.instances(tmp_path / "good", 3)
+    bad = trees.text_file(tmp_path)
+    paths = [*map(str, good), str(bad), str(tmp_path / "gone")]
+    with _closing(Pool(1)) as pool:
+        without = await _probe(pool, paths)
+        pool.wants_details = True
+        found = await _probe(pool, paths)
+    assert {one.details for one in without} == {None}
+    assert [one._replace(details=None) for one in found] == without
+    for path, one in zip(good, found, strict=False):
+        dataset, status = dcmread(path), path.stat()
+        head = Head(
+            dataset.StudyInstanceUID,
+            dataset.SeriesInstanceUID,
+            dataset.PatientID.encode(),
+            dataset.StudyDate,
+            dataset.Modality,
+        )
+        assert one.details == Details(status.st_size, status.st_mtime_ns, head)
+    assert found[-2].details == Details(bad.stat().st_size, bad.stat().st_mtime_ns)
+    assert found[-1].details is None

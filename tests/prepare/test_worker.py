@@ -74,4 +74,4 @@ def test_files_whose_names_are_no_text_are_opened(tmp_path):
 def test_every_file_of_a_batch_has_one_answer(tmp_path, count):
     paths = [str(tmp_path / str(number)) for number in range(count)]
     (found,) = _answers(paths)
-    assert found == [(UNSENDABLE, "cannot be opened: No such file or directory")] * count
+    assert found == [(UNSENDABLE, "cannot be opened: No such file or directory", None)] * count
