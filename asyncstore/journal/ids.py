@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -30,9 +31,10 @@ _ENTRIES = 4096
 _PATIENT_KEY_BYTES = 12
 """10**9 patients have two of the same key once in 10**11 migrations."""
 
-ENCODING = sys.getfilesystemencoding()
-SURROGATES = sys.getfilesystemencodeerrors()
+_ENCODING = sys.getfilesystemencoding()
+_SURROGATES = sys.getfilesystemencodeerrors()
 _ARCHIVE = b"\0"
+_DATE_DIGITS = 8
 
 _NEW_ENDING = (
     "INSERT INTO endings (id, state, status, reason) VALUES ("  # noqa: S608 - a constant
@@ -68,13 +70,20 @@ class Memory(Generic[K]):
 
 def directory_key(directory: str, *, is_archive: bool = False) -> bytes:
     """The bytes by which the journal knows a directory or an archive."""
-    absolute = os.path.join(os.getcwd(), directory)  # noqa: PTH109, PTH118 - the import of pathlib takes 7 ms
-    resolved = os.path.realpath(absolute) if _goes_up(absolute) else os.path.normpath(absolute)
-    return os.fsencode(resolved) + (_ARCHIVE if is_archive else b"")
+    with suppress(OSError, ValueError):  # this directory was removed, or no path can have this name
+        if f"{os.sep}{os.pardir}{os.sep}" in f"{os.sep}{directory}{os.sep}":
+            directory = os.path.realpath(directory)
+        else:
+            directory = os.path.abspath(directory)  # noqa: PTH100 - the import of pathlib takes 7 ms
+    return encoded(directory) + (_ARCHIVE if is_archive else b"")
 
 
-def _goes_up(path: str) -> bool:
-    return f"{os.sep}{os.pardir}{os.sep}" in f"{path}{os.sep}"
+def encoded(name: str) -> bytes:
+    """The bytes of a name; as :func:`os.fsencode`, and for names that no file can have as well."""
+    try:
+        return name.encode(_ENCODING, _SURROGATES)
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogatepass")
 
 
 def is_archive(key: bytes) -> bool:
@@ -131,7 +140,8 @@ class Ids:
     def series(self, delivery: Delivery) -> int:
         """The id of a series of a study of a patient."""
         patient = b"" if delivery.patient_id is None else self.patient_key(delivery.patient_id)
-        date, modality = (None if text is None else _plain(text) for text in (delivery.study_date, delivery.modality))
+        date = None if delivery.study_date is None else _day(delivery.study_date)
+        modality = None if delivery.modality is None else _plain(delivery.modality)
         study = self._one_with(
             "SELECT id, date FROM studies WHERE uid = ? AND patient = ?",
             "INSERT INTO studies (uid, patient, date) VALUES (?, ?, ?) RETURNING id",
@@ -168,6 +178,12 @@ class Ids:
         if known is None and more is not None:
             self._connection.execute(update, (more, row))
         return int(row)
+
+
+def _day(date: str) -> str | None:
+    """A date (DA, PS3.5 6.2) as YYYYMMDD, so that dates are in order; ``None`` if it is none."""
+    digits = date.strip().replace(".", "")
+    return digits if len(digits) == _DATE_DIGITS and digits.isascii() and digits.isdigit() else None
 
 
 def _plain(text: str | None) -> str:

@@ -8,9 +8,9 @@ Rules:
    UTF-8, lists of files, directories that are walked between two files.)
 3. A file counts as what its row says only if its size and modification time are those of the row. Without a row, and
    for the states *waiting* and *unknown*, the file is to be sent.
-4. *Failed* and *not sent* files are left as they are, with the state of the earlier run, unless the run takes them up
-   again (:class:`TakeUp`): a peer that refused a million objects for good need not get them in every run. Files whose
-   run ended before them are *waiting*, so they are always taken up.
+4. *Failed* and *not sent* files are left as they are, with the state of the earlier run, unless the caller wants them
+   again: a peer that refused a million objects for good need not get them in every run. Files whose run ended before
+   them are recorded as *waiting*, so they are always sent.
 5. Each query reads its rows at once and ends: an open one would keep the write-ahead log from being folded in.
 6. One thread uses it, with a connection of its own: the thread of the walk.
 """
@@ -22,14 +22,15 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from asyncstore.journal import opening, schema
-from asyncstore.journal.ids import ENCODING, SURROGATES, directory_key
+from asyncstore.journal.ids import directory_key, encoded
 from asyncstore.journal.opening import translated
 from asyncstore.journal.querying import rows
+from asyncstore.journal.rows import MTIME_BITS
 from asyncstore.journal.values import State
 from asyncstore.model import SourceFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from asyncstore.model import Unsendable
 
@@ -46,13 +47,8 @@ _ROWS = (
 _Row = tuple[bytes, int, int | None, int | None, int]
 
 
-class TakeUp(NamedTuple):
-    """What a run sends again besides files that changed."""
-
-    failed: bool = False
-    """Files for which the peer answered a failure."""
-    not_sent: bool = False
-    """Files that could not be sent."""
+NOT_ENDED = frozenset({State.WAITING, State.UNKNOWN})
+"""States of files that every run sends again."""
 
 
 class Earlier(NamedTuple):
@@ -64,16 +60,18 @@ class Earlier(NamedTuple):
 
 
 class Lookup:
-    """Looks up files in the journal at ``path``. It blocks."""
+    """Looks up files in the journal at ``path``. It blocks.
 
-    def __init__(self, path: str, take_up: TakeUp = TakeUp()) -> None:  # noqa: B008 - it is immutable
+    Args:
+        path: the journal.
+        again: the states of files that are to be sent again. With none of them, each known file counts as done: so a
+            catalogue is continued.
+    """
+
+    def __init__(self, path: str, again: Collection[State] = NOT_ENDED) -> None:
         self._path = os.path.realpath(path)
         self._connection = opening.reader(self._path)
-        self._sent_again = {State.WAITING, State.UNKNOWN}
-        if take_up.failed:
-            self._sent_again.add(State.FAILED)
-        if take_up.not_sent:
-            self._sent_again.add(State.NOT_SENT)
+        self._again = frozenset(again)
         self._endings: dict[int, Earlier | None] = {}
         self._head: str | None = None
         self._directory: int | None = None
@@ -123,7 +121,7 @@ class Lookup:
             self._enter(head, slash)
         if self._directory is None:
             return None
-        row = self._find(name.encode(ENCODING, SURROGATES), occurrence)
+        row = self._find(encoded(name), occurrence)
         if row is None:
             return None
         _, _, size, mtime, ending = row
@@ -138,7 +136,7 @@ class Lookup:
         except (OSError, ValueError):
             # A file that cannot be reached now as then has not changed.
             return earlier if size is None and not earlier.state.is_stored else None
-        return earlier if status.st_size == size and status.st_mtime_ns == mtime else None
+        return earlier if status.st_size == size and status.st_mtime_ns & MTIME_BITS == mtime else None
 
     def _enter(self, head: str, slash: str) -> None:
         self._head = head
@@ -182,7 +180,7 @@ class Lookup:
         """What an ending means for this run; kept, because there are few."""
         state = State(ending % schema.STATES)
         earlier = None
-        if state not in self._sent_again:
+        if state not in self._again:
             with translated(self._path):
                 found = rows(self._connection, "SELECT status, reason FROM endings WHERE id = ?", (ending,))
             status, reason = found[0] if found else (-1, "")

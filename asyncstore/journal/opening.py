@@ -158,8 +158,9 @@ def _prepare_writing(path: str, connection: apsw.Connection) -> None:
     if is_new:
         _create(connection)
     else:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        _check_length(path, connection)
+        [[is_busy, *_]] = rows(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+        if not is_busy:
+            _check_length(path, connection)
         check(path, connection)
 
 

@@ -15,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from asyncstore.journal import schema
-from asyncstore.journal.ids import ENCODING, SURROGATES, Ids
+from asyncstore.journal.ids import Ids, encoded
 from asyncstore.journal.uids import pack
 from asyncstore.journal.values import State
 
@@ -30,6 +30,9 @@ Value = int | str | bytes | None
 
 GROUPS = (256, 16, 1)
 """Rows in one statement: SQLite allows 32 766 variables, and larger groups gain nothing."""
+
+MTIME_BITS = (1 << 63) - 1
+"""Of a modification time in nanoseconds; integers of SQLite end in the year 2262, those of file systems do not."""
 
 _IS_STORED = f"(deliveries.ending % {schema.STATES} IN ({State.STORED:d}, {State.WARNING:d}))"
 _REPLACED = (
@@ -90,7 +93,7 @@ def rows_of(deliveries: Iterable[Delivery], ids: Ids, created: int, run: int) ->
             ending = ids.ending(state, status, reason)
         extend(
             (
-                directory, name.encode(ENCODING, SURROGATES), occurrence, size, mtime, kind,
+                directory, encoded(name), occurrence, size, None if mtime is None else mtime & MTIME_BITS, kind,
                 None if uid is None else pack(uid), series_id, ending, attempts, int(time * 1000) - created,
                 int(seconds * 1_000_000), None if size is None else size - length, association, run,
             )

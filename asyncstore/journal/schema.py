@@ -53,6 +53,7 @@ TABLES = {
     ),
     "clashes": (
         "CREATE TABLE clashes (directory INTEGER, name BLOB, occurrence INTEGER, is_conflict INTEGER NOT NULL,"
+        " content INTEGER NOT NULL, copy INTEGER NOT NULL,"
         " PRIMARY KEY (directory, name, occurrence)) WITHOUT ROWID"
     ),
 }

@@ -87,7 +87,11 @@ def migration_of(connection: apsw.Connection) -> dict[str, str]:
 
 def record_command(connection: apsw.Connection, words: tuple[str, ...]) -> None:
     """Keep a command that was given in this directory. Arguments may hold any bytes."""
-    _set(connection, _COMMAND, json.dumps({"words": words, "directory": os.getcwd()}))  # noqa: PTH109 - str here
+    try:
+        directory = os.getcwd()  # noqa: PTH109 - the import of pathlib takes 7 ms
+    except FileNotFoundError:  # it was removed
+        directory = os.sep
+    _set(connection, _COMMAND, json.dumps({"words": words, "directory": directory}))
 
 
 def command_of(connection: apsw.Connection) -> Command | None:

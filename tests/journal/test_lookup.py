@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncstore.journal.lookup import Earlier, Lookup, TakeUp
+from asyncstore.journal.lookup import NOT_ENDED, Earlier, Lookup
 from asyncstore.journal.values import State
 from asyncstore.model import SourceFile, Unsendable
 from asyncstore.source import WalkOptions, walk
@@ -29,9 +29,9 @@ def record(path, rows):
         journal.record(rows)
 
 
-def states(path, found, take_up=TakeUp()):  # noqa: B008 - it is immutable
+def states(path, found, again=NOT_ENDED):
     """The earlier state of each file, by its path."""
-    with Lookup(str(path), take_up) as lookup:
+    with Lookup(str(path), again) as lookup:
         return {item.path: earlier and earlier.state for item, _, earlier in lookup.tell_apart(found)}
 
 
@@ -71,10 +71,9 @@ def test_other_endings_stay_unless_they_are_taken_up(path, folder, state):
     record(path, [as_found(a, state, status=0xC001, reason="no")])
     with Lookup(str(path)) as lookup:
         assert lookup.earlier(str(a)) == Earlier(state, 0xC001, "no")
-    assert states(path, walk(folder), TakeUp(failed=state is State.FAILED, not_sent=state is State.NOT_SENT)) == {
-        str(a): None
-    }
-    assert states(path, walk(folder), TakeUp(failed=state is not State.FAILED, not_sent=state is not State.NOT_SENT))
+    other = {State.FAILED, State.NOT_SENT} - {state}
+    assert states(path, walk(folder), NOT_ENDED | {state}) == {str(a): None}
+    assert states(path, walk(folder), NOT_ENDED | other) == {str(a): state}
     a.write_bytes(b"mended")
     assert states(path, walk(folder)) == {str(a): None}
 
@@ -84,6 +83,29 @@ def test_what_is_not_known_to_have_ended_is_sent(path, folder, state):
     [a] = tree(folder, ["a"])
     record(path, [as_found(a, state)])
     assert states(path, walk(folder)) == {str(a): None}
+
+
+def test_a_catalogue_is_continued_after_all_that_is_known(path, folder):
+    a, b = tree(folder, ["a", "b"])
+    record(path, [as_found(a, State.WAITING)])
+    assert states(path, walk(folder), ()) == {str(a): State.WAITING, str(b): None}
+
+
+@pytest.mark.parametrize("seconds", [-5, 9_300_000_000])
+def test_any_modification_time_can_be_kept(path, folder, seconds):
+    [a] = tree(folder, ["a"])
+    os.utime(a, (seconds, seconds))
+    record(path, [as_found(a)])
+    assert states(path, walk(folder)) == {str(a): State.STORED}
+
+
+def test_a_name_that_no_file_can_have_is_no_problem(path):
+    rows = [
+        delivery(name, State.NOT_SENT, size=None, mtime=None) for name in ("/\ud800/\ud800", "/a\0/..", "/a\0/../b")
+    ]
+    record(path, rows)
+    found = [SourceFile(row.path) for row in rows]
+    assert states(path, found) == dict.fromkeys([row.path for row in rows], State.NOT_SENT)
 
 
 def test_a_file_that_is_still_unreachable_stays_not_sent(path, folder):
