@@ -15,7 +15,7 @@ from time import time
 from typing import TYPE_CHECKING, Self
 
 from asyncstore.errors import JournalError, JournalNotWritable, NotAJournal
-from asyncstore.journal import opening, settings
+from asyncstore.journal import catalogue, opening, settings
 from asyncstore.journal.opening import translated
 from asyncstore.journal.place import Lock, refuse_network
 from asyncstore.journal.querying import number
@@ -154,6 +154,23 @@ class Journal:
     def flush(self) -> None:
         """As :meth:`recorded`, for threads."""
         self._writer.wait()
+
+    def complete_catalogue(
+        self, digest: Callable[[str, str | None], bytes | None] = catalogue.file_digest
+    ) -> catalogue.Clashes:
+        """Make the catalogue's indexes and find clashes, after the last delivery was recorded. It blocks.
+
+        Args:
+            digest: a hash of the bytes of a file, or of a member of an archive; ``None`` if they cannot be read.
+
+        Raises:
+            JournalError: the journal cannot be written.
+        """
+        self._writer.stop()
+        if self.failure is not None:
+            raise self.failure
+        with translated(self.path):
+            return catalogue.complete(self._connection, digest)
 
     def close(self, how: str = COMPLETED) -> JournalError | None:
         """Journal what was recorded, end the run and let others write. It blocks; closing twice is allowed.
