@@ -19,6 +19,7 @@ from asyncstore.journal import catalogue, opening, settings
 from asyncstore.journal.opening import translated
 from asyncstore.journal.place import Lock, refuse_network
 from asyncstore.journal.querying import number
+from asyncstore.journal.values import COMPLETED
 from asyncstore.journal.writing import Writer
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
     from asyncstore.journal.settings import Migration
     from asyncstore.journal.values import Delivery
-
-COMPLETED = "completed"
-"""How a run ended that nothing stopped."""
 
 
 class Journal:
@@ -111,9 +109,16 @@ class Journal:
         """Hand in deliveries, without waiting. See :meth:`Writer.record <asyncstore.journal.writing.Writer.record>`."""
         return self._writer.record(deliveries)
 
-    def note_walk(self, found: int, skipped: int, *, is_ended: bool) -> None:
-        """Keep how many files this run's walk found so far, how many it skipped, and whether it ended."""
-        self._writer.note_walk(found, skipped, is_ended=is_ended)
+    def note_walk(self, found: int, skipped: int = 0, known: int = 0, *, is_ended: bool) -> None:
+        """Keep how far this run's walk is, so that reports know how many files wait without a row.
+
+        Args:
+            found: how many files it found so far.
+            skipped: how many of them are not sent, because of an earlier run.
+            known: how many of the others have a row (:attr:`asyncstore.journal.lookup.Lookup.known`).
+            is_ended: whether the walk ended.
+        """
+        self._writer.note_walk(found, skipped, known, is_ended=is_ended)
 
     @property
     def committed(self) -> int:
@@ -210,6 +215,6 @@ def _begin_run(connection: apsw.Connection, version: str) -> int:
     now = int(time() * 1000)
     return number(
         connection,
-        "INSERT INTO runs VALUES (NULL, ?, ?, ?, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING id",
+        "INSERT INTO runs VALUES (NULL, ?, ?, ?, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING id",
         (version, now, now),
     )

@@ -71,6 +71,8 @@ class Lookup:
     def __init__(self, path: str, again: Collection[State] = NOT_ENDED) -> None:
         self._path = os.path.realpath(path)
         self._connection = opening.reader(self._path)
+        self.known = 0
+        """How many of the files asked for have a row and are to be sent again."""
         self._again = frozenset(again)
         self._endings: dict[int, Earlier | None] = {}
         self._head: str | None = None
@@ -129,14 +131,18 @@ class Lookup:
             earlier = self._endings[ending]
         except KeyError:
             earlier = self._ending(ending)
-        if earlier is None:
-            return None
-        try:
-            status = os.stat(path)  # noqa: PTH116 - a Path costs more than the call
-        except (OSError, ValueError):
-            # A file that cannot be reached now as then has not changed.
-            return earlier if size is None and not earlier.state.is_stored else None
-        return earlier if status.st_size == size and status.st_mtime_ns & MTIME_BITS == mtime else None
+        if earlier is not None:
+            try:
+                status = os.stat(path)  # noqa: PTH116 - a Path costs more than the call
+            except (OSError, ValueError):
+                # A file that cannot be reached now as then has not changed.
+                if size is None and not earlier.state.is_stored:
+                    return earlier
+            else:
+                if status.st_size == size and status.st_mtime_ns & MTIME_BITS == mtime:
+                    return earlier
+        self.known += 1
+        return None
 
     def _enter(self, head: str, slash: str) -> None:
         self._head = head

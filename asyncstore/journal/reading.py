@@ -100,6 +100,19 @@ class Reader:
         with translated(self.path):
             return rows(self.connection, statement, values)
 
+    def make_temporary(self, name: str, statement: str) -> None:
+        """Keep the rows of a query in a temporary table, with their ``id`` as its key.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        with translated(self.path):
+            self.connection.execute("PRAGMA query_only = OFF")
+            self.connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
+            self.connection.execute(f"CREATE TEMP TABLE {name} AS {statement}")
+            self.connection.execute(f"CREATE INDEX temp.{name}_by_id ON {name} (id)")
+            self.connection.execute("PRAGMA query_only = ON")
+
     @property
     def migration(self) -> dict[str, str]:
         """The facts that identify the migration; empty if nothing has been sent."""

@@ -36,7 +36,11 @@ MTIME_BITS = (1 << 63) - 1
 
 _IS_STORED = f"(deliveries.ending % {schema.STATES} IN ({State.STORED:d}, {State.WARNING:d}))"
 _REPLACED = (
-    ", ".join(f"{column} = excluded.{column}" for column in schema.COLUMNS.split(", ")[3:] if column != "attempts")
+    ", ".join(
+        f"{column} = excluded.{column}"
+        for column in schema.COLUMNS.split(", ")[3:]
+        if column not in ("attempts", "first_run")
+    )
     + ", attempts = deliveries.attempts + excluded.attempts"
 )
 ENDED = f"DO UPDATE SET {_REPLACED} WHERE excluded.size IS NOT NULL OR NOT {_IS_STORED}"
@@ -95,7 +99,7 @@ def rows_of(deliveries: Iterable[Delivery], ids: Ids, created: int, run: int) ->
             (
                 directory, encoded(name), occurrence, size, None if mtime is None else mtime & MTIME_BITS, kind,
                 None if uid is None else pack(uid), series_id, ending, attempts, int(time * 1000) - created,
-                int(seconds * 1_000_000), None if size is None else size - length, association, run,
+                int(seconds * 1_000_000), None if size is None else size - length, association, run, run,
             )
         )  # fmt: skip
     return values

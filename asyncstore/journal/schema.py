@@ -25,7 +25,7 @@ TABLES = {
     "facts": "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     "runs": (
         "CREATE TABLE runs (id INTEGER PRIMARY KEY, version TEXT, began INTEGER, ended INTEGER, ending TEXT,"
-        " found INTEGER, is_walked INTEGER, skipped INTEGER,"
+        " found INTEGER, is_walked INTEGER, skipped INTEGER, known INTEGER,"
         " waiting INTEGER, stored INTEGER, warning INTEGER, failed INTEGER, not_sent INTEGER, unknown INTEGER)"
     ),
     "directories": "CREATE TABLE directories (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE)",
@@ -48,7 +48,7 @@ TABLES = {
     "deliveries": (
         "CREATE TABLE deliveries (directory INTEGER, name BLOB, occurrence INTEGER, size INTEGER, mtime INTEGER,"
         " kind INTEGER, uid BLOB, series INTEGER, ending INTEGER, attempts INTEGER, time INTEGER, duration INTEGER,"
-        " overhead INTEGER, association INTEGER, run INTEGER,"
+        " overhead INTEGER, association INTEGER, run INTEGER, first_run INTEGER,"
         " PRIMARY KEY (directory, name, occurrence)) WITHOUT ROWID"
     ),
     "clashes": (
@@ -72,7 +72,7 @@ EDGES = {
 
 COLUMNS = (
     "directory, name, occurrence, size, mtime, kind, uid, series, ending, attempts, time, duration, overhead,"
-    " association, run"
+    " association, run, first_run"
 )
 """Of ``deliveries``."""
 WIDTH = COLUMNS.count(",") + 1

@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from asyncstore.model import Result
 
+COMPLETED = "completed"
+"""How a run ended that nothing stopped."""
+
 
 class State(IntEnum):
     """How far a delivery is. The numbers are part of the journal's format."""

@@ -72,7 +72,7 @@ class Writer:
         self._counts: Counter[State] = Counter()
         self._batches: deque[Sequence[Delivery]] = deque()
         self._handed_in = 0
-        self._walk: tuple[int, int, bool] = (0, 0, False)
+        self._walk: tuple[int, int, int, bool] = (0, 0, 0, False)
         self._is_stopping = False
         self._is_asked = False
         self._awake = Event()
@@ -90,9 +90,9 @@ class Writer:
             self._awake.set()
         return self._handed_in
 
-    def note_walk(self, found: int, skipped: int, *, is_ended: bool) -> None:
-        """Keep how many files the walk found so far, how many were skipped, and whether it ended."""
-        self._walk = (found, skipped, is_ended)
+    def note_walk(self, found: int, skipped: int, known: int, *, is_ended: bool) -> None:
+        """Keep how far the walk is; see :meth:`asyncstore.journal.journal.Journal.note_walk`."""
+        self._walk = (found, skipped, known, is_ended)
 
     @property
     def queued(self) -> int:
@@ -179,11 +179,11 @@ class Writer:
             number += len(batch)
             self._rows.write(rows_of(batch, self._ids, self._created, self._run))
             self._counts.update([delivery.state for delivery in batch])
-        found, skipped, is_walked = self._walk
+
         self._connection.execute(
-            "UPDATE runs SET found = ?, skipped = ?, is_walked = ?, waiting = ?, stored = ?, warning = ?, failed = ?,"
-            " not_sent = ?, unknown = ?, ended = ? WHERE id = ?",
-            (found, skipped, is_walked, *(self._counts[state] for state in State), int(time() * 1000), self._run),
+            "UPDATE runs SET found = ?, skipped = ?, known = ?, is_walked = ?, waiting = ?, stored = ?, warning = ?,"
+            " failed = ?, not_sent = ?, unknown = ?, ended = ? WHERE id = ?",
+            (*self._walk, *(self._counts[state] for state in State), int(time() * 1000), self._run),
         )
         self._connection.execute("COMMIT")
         with self._lock:

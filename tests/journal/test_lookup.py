@@ -47,6 +47,9 @@ def test_stored_files_need_not_be_sent(path, folder):
     record(path, [as_found(a), as_found(b, State.WARNING), as_found(d, State.UNKNOWN)])
     expected = {str(a): State.STORED, str(b): State.WARNING, str(c): None, str(d): None}
     assert states(path, walk(folder)) == expected
+    with Lookup(str(path)) as lookup:
+        list(lookup.tell_apart(walk(folder)))
+        assert lookup.known == 1
 
 
 @pytest.mark.parametrize("change", ["size", "time", "both", "gone"])

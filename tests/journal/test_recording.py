@@ -159,7 +159,7 @@ async def test_the_queue_is_bounded_for_those_who_wait(path):
 def test_closing_commits_what_is_queued_and_ends_the_run(path):
     journal = begin(path)
     journal.record([delivery("/data/a")])
-    journal.note_walk(7, 3, is_ended=True)
+    journal.note_walk(7, 3, 1, is_ended=True)
     assert journal.close("interrupted") is None
     assert journal.close() is None
     with Reader(str(path)) as reader:
