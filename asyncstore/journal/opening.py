@@ -147,7 +147,7 @@ def full_check(path: str) -> None:
 
 def _prepare_writing(path: str, connection: apsw.Connection) -> None:
     connection.set_busy_timeout(_PATIENCE_MS)
-    is_new = not _is_journal(path, connection)
+    is_new = not is_journal(path, connection)
     if connection.readonly("main"):
         raise JournalNotWritable(path, "it is read-only")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -167,7 +167,7 @@ def _prepare_writing(path: str, connection: apsw.Connection) -> None:
 def _prepare_reading(path: str, connection: apsw.Connection) -> None:
     connection.set_busy_timeout(_PATIENCE_MS)
     connection.execute("PRAGMA query_only = ON")
-    if not _is_journal(path, connection):
+    if not is_journal(path, connection):
         raise NotAJournal(path, "it is empty")
     check(path, connection)
 
@@ -186,7 +186,7 @@ def _make_private(path: str) -> None:
         raise JournalNotWritable(path, cause) from None
 
 
-def _is_journal(path: str, connection: apsw.Connection) -> bool:
+def is_journal(path: str, connection: apsw.Connection) -> bool:
     """Whether it is a journal that can be read; ``False``: it is empty.
 
     Raises:

@@ -12,11 +12,11 @@ from asyncstore.journal.accounts import (
     Gap,
     account,
     completeness,
-    content,
     largest_gap,
     progress,
     studies,
 )
+from asyncstore.journal.content import content
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import State
 from support.journals import CT, EXPLICIT, begin, delivery
