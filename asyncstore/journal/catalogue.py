@@ -179,7 +179,12 @@ class Catalogue:
         self._list_of = "studies"
         self._make("listed (place INTEGER PRIMARY KEY, uid BLOB UNIQUE)", None, uids)
         self._make("chosen (id INTEGER PRIMARY KEY)", "SELECT t.id FROM temp.listed l JOIN studies t ON t.uid = l.uid")
-        self._only = " AND d.series IN (SELECT id FROM series WHERE study IN (SELECT id FROM temp.chosen))"
+        self._make(
+            "chosen_series (id INTEGER PRIMARY KEY)",
+            "SELECT s.id FROM temp.chosen c JOIN series s ON s.study = c.id",
+        )
+        # Subqueries of a table alone are looked up in it, not made anew for each piece.
+        self._only = " AND d.series IN (SELECT id FROM temp.chosen_series)"
         self._only_studies = " AND id IN (SELECT id FROM temp.chosen)"
         return self._missing("SELECT uid FROM studies")
 

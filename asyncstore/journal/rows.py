@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 Value = int | str | bytes | None
 
-GROUPS = (256, 16, 1)
-"""Rows in one statement: SQLite allows 32 766 variables, and larger groups gain nothing."""
+GROUPS = (128, 16, 1)
+"""Rows in one statement: larger groups gain nothing."""
 
 MTIME_BITS = (1 << 63) - 1
 """Of a modification time in nanoseconds; integers of SQLite end in the year 2262, those of file systems do not."""
@@ -106,10 +106,11 @@ def rows_of(deliveries: Iterable[Delivery], ids: Ids, created: int, run: int) ->
 
 
 class RowWriter:
-    """Writes rows of one kind. The caller begins and ends the transaction."""
+    """Writes rows in groups. The caller begins the transaction, and ends it after :meth:`finish`."""
 
     def __init__(self, connection: apsw.Connection, on_conflict: str) -> None:
         self._connection = connection
+        self._kept: list[Value] = []
         row = f"({', '.join('?' * schema.WIDTH)})"
         self._statements = {
             group: (
@@ -119,12 +120,22 @@ class RowWriter:
             for group in GROUPS
         }
 
-    def write(self, values: Sequence[Value]) -> None:
-        """Write the rows that :func:`rows_of` returned."""
-        begin, end = 0, len(values)
-        for group in GROUPS:
+    def write(self, values: list[Value]) -> None:
+        """Write the rows that :func:`rows_of` returned. The last ones are kept until there are more."""
+        self._kept += values
+        if len(self._kept) >= GROUPS[0] * schema.WIDTH:
+            self._execute(GROUPS[:1])
+
+    def finish(self) -> None:
+        """Write the last rows."""
+        self._execute(GROUPS)
+
+    def _execute(self, groups: Sequence[int]) -> None:
+        values, begin = self._kept, 0
+        for group in groups:
             step = group * schema.WIDTH
             statement = self._statements[group]
-            while begin + step <= end:
+            while begin + step <= len(values):
                 self._connection.execute(statement, values[begin : begin + step])
                 begin += step
+        self._kept = values[begin:]

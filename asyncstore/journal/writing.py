@@ -179,6 +179,7 @@ class Writer:
             number += len(batch)
             self._rows.write(rows_of(batch, self._ids, self._created, self._run))
             self._counts.update([delivery.state for delivery in batch])
+        self._rows.finish()
 
         self._connection.execute(
             "UPDATE runs SET found = ?, skipped = ?, known = ?, is_walked = ?, waiting = ?, stored = ?, warning = ?,"

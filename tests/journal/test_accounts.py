@@ -147,6 +147,7 @@ def test_the_content_of_a_catalogue(path):
     assert (found.duplicates, found.conflicts, found.studies_of_many_patients, found.bytes) == (0, 2, 1, 4000)
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(State)), max_size=12), max_size=4))
 @settings(max_examples=25, deadline=None)
 def test_found_is_the_sum_over_all_states_after_any_runs(tmp_path_factory, runs):

@@ -99,6 +99,7 @@ def test_a_list_of_instances(path, studies, order):  # noqa: ARG001 - the rows a
         assert rows == ["4.4", "1.0", "9", "4.0"]
 
 
+@pytest.mark.slow
 def test_long_lists_and_many_studies(path):
     scan(
         path, [found(f"/data/{n:05}", study=str(n // 2), series=str(n), sop_instance_uid=f"1.{n}") for n in range(5000)]
@@ -167,6 +168,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(ROWS)
 @settings(max_examples=25, deadline=None)
 def test_whatever_is_found_comes_once_and_studies_stay_together(tmp_path_factory, rows):

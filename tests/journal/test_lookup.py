@@ -141,6 +141,7 @@ def test_a_file_that_cannot_be_sent_passes_through(path, folder):
         assert list(lookup.tell_apart([broken])) == [(broken, 0, None)]
 
 
+@pytest.mark.slow
 def test_large_directories_and_directories_between_files(path, folder):
     names = [f"{number:04}" for number in range(3000)] + [f"{number:04}d/x" for number in range(0, 3000, 250)]
     files = tree(folder, names)
@@ -166,6 +167,7 @@ NAMES = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(NAMES, st.data())
 @settings(max_examples=60, deadline=None)
 def test_any_order_and_any_names_give_the_same_answers(tmp_path_factory, names, data):

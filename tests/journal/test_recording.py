@@ -88,6 +88,7 @@ def test_a_stored_file_that_vanished_stays_stored(path):
     assert [row.state for row in read(path)] == [State.STORED, State.NOT_SENT]
 
 
+@pytest.mark.slow
 def test_many_rows_of_many_studies_come_back(path):
     rows = [
         delivery(f"/data/{number % 7}/{number}", study=f"1.{number}", series=f"2.{number}", patient_id=str(number % 5))
@@ -145,6 +146,7 @@ async def test_a_waiter_may_be_cancelled(path):
         await journal.recorded()
 
 
+@pytest.mark.slow
 async def test_the_queue_is_bounded_for_those_who_wait(path):
     with begin(path) as journal:
         batch = [delivery(f"/data/{number}") for number in range(500)]
@@ -167,6 +169,7 @@ def test_closing_commits_what_is_queued_and_ends_the_run(path):
     assert (ending, stored, found, skipped) == ("interrupted", 1, 7, 3)
 
 
+@pytest.mark.slow
 async def test_a_full_disk_is_reported_once_and_nothing_is_claimed(path):
     code = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"

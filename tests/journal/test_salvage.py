@@ -19,6 +19,8 @@ from asyncstore.journal.salvage import salvage
 from asyncstore.journal.values import State
 from support.journals import PEER, begin, delivery, read
 
+pytestmark = pytest.mark.slow
+
 ROWS = 6000
 PAGE = 4096
 
