@@ -162,6 +162,18 @@ class JournalTooNew(JournalError):
         self.known = known
 
 
+class JournalNotReadable(JournalError):
+    """The journal may not be read.
+
+    Attributes:
+        cause: the reason in words.
+    """
+
+    def __init__(self, path: str, cause: str) -> None:
+        super().__init__(path, f"it cannot be read: {cause}")
+        self.cause = cause
+
+
 class JournalNotWritable(JournalError):
     """The journal, or the directory in which it lies, cannot be written to.
 

@@ -22,6 +22,7 @@ from asyncstore.errors import (
     JournalError,
     JournalInUse,
     JournalMissing,
+    JournalNotReadable,
     JournalNotWritable,
     JournalTooNew,
     JournalWriteFailed,
@@ -101,6 +102,8 @@ def reader(path: str) -> apsw.Connection:
         raise JournalMissing(path)
     if os.path.isdir(path):  # noqa: PTH112 - the import of pathlib takes 7 ms
         raise NotAJournal(path, "it is a directory")
+    if not os.access(path, os.R_OK):
+        raise JournalNotReadable(path, "permission denied")
     with translated(path):
         # Read-write, because the first connection after a crash must read the write-ahead log into shared memory.
         connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX)

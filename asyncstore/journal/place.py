@@ -100,12 +100,14 @@ class Lock:
             try:
                 _lock(descriptor)
             except OSError:
-                number = os.pread(descriptor, _DIGITS, 0).strip()
+                number = b""
+                with suppress(OSError):  # Windows locks the contents as well
+                    number = os.read(descriptor, _DIGITS)
                 os.close(descriptor)
                 raise JournalInUse(journal, int(number) if number.isdigit() else None) from None
             if self._is_still_there(descriptor):
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+                os.write(descriptor, str(os.getpid()).encode())
                 return descriptor
             os.close(descriptor)
 

@@ -83,7 +83,13 @@ class Writer:
         self._thread.start()
 
     def record(self, deliveries: Sequence[Delivery]) -> int:
-        """Hand in deliveries; the sequence must not be changed afterwards. Returns how many were handed in so far."""
+        """Hand in deliveries; the sequence must not be changed afterwards. Returns how many were handed in so far.
+
+        Raises:
+            RuntimeError: the journal was closed.
+        """
+        if self._is_stopping:
+            raise RuntimeError("the journal was closed")
         self._batches.append(deliveries)
         self._handed_in += len(deliveries)
         if self._handed_in - self.committed >= COMMIT_ROWS:
@@ -205,10 +211,10 @@ class Writer:
             waiting, self._waiting = self._waiting, []
             self._progressed.notify_all()
         self._batches = deque(maxlen=0)
-        if self._on_failure is not None:
-            self._on_failure(failure)
         for _, future in waiting:
             _call(future, _settle, future, failure)
+        if self._on_failure is not None:
+            self._on_failure(failure)
 
 
 def _call(future: asyncio.Future[None], function: Callable[..., None], *arguments: object) -> None:

@@ -14,6 +14,7 @@ from asyncstore.errors import (
     JournalDamaged,
     JournalInUse,
     JournalMissing,
+    JournalNotReadable,
     JournalNotWritable,
     JournalOnNetwork,
     JournalTooNew,
@@ -94,12 +95,15 @@ class TestWhatIsNoJournal:
                 use(str(path))
             assert (refused.value.version, refused.value.known) == (99, 1)
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-    def test_a_read_only_journal(self, path):
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everywhere")
+    def test_a_journal_that_may_not_be_written_or_read(self, path):
         make(path)
         path.chmod(0o400)
         with pytest.raises(JournalNotWritable):
             begin(path)
+        path.chmod(0o000)
+        with pytest.raises(JournalNotReadable):
+            Reader(str(path))
 
 
 class TestDamage:

@@ -158,6 +158,16 @@ async def test_the_queue_is_bounded_for_those_who_wait(path):
         assert most <= MOST_QUEUED + len(batch)
 
 
+async def test_nothing_is_recorded_after_the_end(path):
+    journal = begin(path)
+    journal.record([delivery("/data/a")])
+    journal.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        journal.record([delivery("/data/b")])
+    await journal.recorded()
+    journal.flush()
+
+
 def test_closing_commits_what_is_queued_and_ends_the_run(path):
     journal = begin(path)
     journal.record([delivery("/data/a")])
