@@ -81,6 +81,8 @@ def writer(path: str) -> apsw.Connection:
         JournalError: it cannot be used.
     """
     _make_private(path)
+    if not _may(os.W_OK, path):
+        raise JournalNotWritable(path, "permission denied")
     with translated(path):
         connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX)
     try:
@@ -102,11 +104,27 @@ def reader(path: str) -> apsw.Connection:
         raise JournalMissing(path)
     if os.path.isdir(path):  # noqa: PTH112 - the import of pathlib takes 7 ms
         raise NotAJournal(path, "it is a directory")
-    if not os.access(path, os.R_OK):
+    if not _may(os.R_OK, path):
         raise JournalNotReadable(path, "permission denied")
-    with translated(path):
+    has_log = os.path.exists(f"{path}-wal")  # noqa: PTH110 - the import of pathlib takes 7 ms
+    if has_log or (_may(os.W_OK, path) and _may(os.W_OK, os.path.dirname(path))):  # noqa: PTH120 - as above
         # Read-write, because the first connection after a crash must read the write-ahead log into shared memory.
-        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX)
+        return _reader(path, path, apsw.SQLITE_OPEN_READWRITE)
+    # A whole journal that cannot be changed: SQLite reads it without files beside it if told so.
+    from urllib.parse import quote  # noqa: PLC0415 - few journals lie there
+
+    return _reader(
+        path, f"file:{quote(os.fsencode(path))}?immutable=1", apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    )
+
+
+def _may(mode: int, path: str) -> bool:
+    return os.access(path or os.curdir, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _reader(path: str, name: str, flags: int) -> apsw.Connection:
+    with translated(path):
+        connection = apsw.Connection(name, flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
     try:
         with translated(path):
             _prepare_reading(path, connection)

@@ -105,6 +105,17 @@ class TestWhatIsNoJournal:
         with pytest.raises(JournalNotReadable):
             Reader(str(path))
 
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+    def test_a_journal_in_a_read_only_place_can_be_read(self, tmp_path):
+        place = tmp_path / "a ?#% place"
+        place.mkdir()
+        make(place / "run.db")
+        place.chmod(0o555)
+        assert len(read(place / "run.db")) == 1
+        with pytest.raises(JournalNotWritable):
+            begin(place / "run.db")
+        place.chmod(0o755)
+
 
 class TestDamage:
     def test_a_truncated_journal(self, path):
