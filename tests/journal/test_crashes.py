@@ -38,6 +38,8 @@ class Histories(RuleBasedStateMachine):
         """The state of each file, its number of attempts and the size it had, as committed."""
         self.recorded = {}
         """The same with what is not committed."""
+        self.possible = [{}]
+        """What a crash may leave: the last commit, and each batch after it."""
         self.journal = begin(self.path)
 
     @rule(numbers=st.lists(st.integers(0, len(FILES) - 1), max_size=6), state=st.sampled_from(State))
@@ -49,11 +51,13 @@ class Histories(RuleBasedStateMachine):
             self.recorded[number] = (state, attempts, file.stat().st_size)
             rows.append(as_found(file, state, attempts=1))
         self.journal.record(rows)
+        self.possible.append(dict(self.recorded))
 
     @rule()
     def commit(self):
         self.journal.flush()
         self.committed = dict(self.recorded)
+        self.possible = [self.committed]
 
     @rule(number=st.integers(0, len(FILES) - 1))
     def change(self, number):
@@ -64,25 +68,35 @@ class Histories(RuleBasedStateMachine):
     def end_and_resume(self):
         self.journal.close()
         self.committed = dict(self.recorded)
+        self.possible = [self.committed]
         self.journal = begin(self.path)
 
-    @rule()
-    def crash_and_resume(self):
-        """The files at this moment, without those that later commits write."""
-        self.commit()
+    @rule(is_committed=st.booleans())
+    def crash_and_resume(self, is_committed):
+        """The database and its log as they are now. What was recorded since the last commit may be there in part."""
+        if is_committed:
+            self.commit()
         self.generation += 1
         copy = self.top / str(self.generation)
-        shutil.copytree(self.path.parent, copy)
+        copy.mkdir()
+        for name in ("run.db", "run.db-wal"):
+            shutil.copy(self.path.parent / name, copy / name)
         self.journal.close()
         self.path = copy / "run.db"
-        self.recorded = dict(self.committed)
         self.journal = begin(self.path)
+        found = {row.path: (row.state, row.attempts) for row in read(self.path)}
+        [self.recorded, *_] = [model for model in self.possible if self.claims(model) == found]
+        self.committed = dict(self.recorded)
+        self.possible = [self.committed]
+
+    def claims(self, model):
+        return {str(self.files[number]): row[:2] for number, row in model.items()}
 
     @rule()
     @precondition(lambda self: self.committed == self.recorded)
     def look(self):
-        expected = {str(self.files[number]): row[:2] for number, row in self.committed.items()}
-        assert {row.path: (row.state, row.attempts) for row in read(self.path)} == expected
+        found = {row.path: (row.state, row.attempts) for row in read(self.path)}
+        assert found == self.claims(self.committed)
         with Lookup(str(self.path)) as lookup:
             for number, file in enumerate(self.files):
                 state, _, size = self.committed.get(number, (None, 0, 0))
