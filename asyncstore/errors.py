@@ -121,6 +121,135 @@ class WriteFailed(AsyncstoreError):
     """The output of a command cannot be written to its end, to a file or to standard output."""
 
 
+class JournalError(AsyncstoreError):
+    """A journal cannot be used, or can no longer be written.
+
+    Attributes:
+        path: the journal.
+        problem: what is wrong, without the path.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"journal {path}: {problem}")
+        self.path = path
+        self.problem = problem
+
+
+class JournalMissing(JournalError):
+    """There is no such file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "no such file")
+
+
+class NotAJournal(JournalError):
+    """The file is no journal: a directory, no database, or a database of another program."""
+
+
+class JournalTooNew(JournalError):
+    """A newer asyncstore made the journal.
+
+    Attributes:
+        version: the version of its tables.
+        known: the newest version that this asyncstore knows.
+    """
+
+    def __init__(self, path: str, version: int, known: int) -> None:
+        super().__init__(path, f"a newer asyncstore made it: its tables have version {version}, and {known} is known")
+        self.version = version
+        self.known = known
+
+
+class JournalNotReadable(JournalError):
+    """The journal may not be read.
+
+    Attributes:
+        cause: the reason in words.
+    """
+
+    def __init__(self, path: str, cause: str) -> None:
+        super().__init__(path, f"it cannot be read: {cause}")
+        self.cause = cause
+
+
+class JournalNotWritable(JournalError):
+    """The journal, or the directory in which it lies, cannot be written to.
+
+    Attributes:
+        cause: the reason in words.
+    """
+
+    def __init__(self, path: str, cause: str) -> None:
+        super().__init__(path, f"it cannot be written to: {cause}")
+        self.cause = cause
+
+
+class JournalDamaged(JournalError):
+    """The journal is truncated, or its contents contradict each other.
+
+    Attributes:
+        cause: the reason in words.
+    """
+
+    def __init__(self, path: str, cause: str) -> None:
+        super().__init__(path, f"it is damaged: {cause}")
+        self.cause = cause
+
+
+class JournalOnNetwork(JournalError):
+    """The journal lies on a network file system, where locks and shared memory cannot be relied on.
+
+    Attributes:
+        file_system: its type, such as ``nfs4``.
+    """
+
+    def __init__(self, path: str, file_system: str) -> None:
+        super().__init__(path, f"it lies on a network file system ({file_system})")
+        self.file_system = file_system
+
+
+class JournalInUse(JournalError):
+    """Another run writes to the journal.
+
+    Attributes:
+        pid: the number of its process, if it is known.
+    """
+
+    def __init__(self, path: str, pid: int | None = None) -> None:
+        super().__init__(path, "another run writes to it" + (f" (process {pid})" if pid else ""))
+        self.pid = pid
+
+
+class OtherMigration(JournalError):
+    """The journal belongs to a migration with another peer, other AE titles or other changes to the data sets.
+
+    Attributes:
+        differences: for each difference what it is, the recorded value and the value now; ``None`` stands for none.
+    """
+
+    def __init__(self, path: str, differences: tuple[tuple[str, str | None, str | None], ...]) -> None:
+        words = "; ".join(
+            f"{name}: recorded {'nothing' if recorded is None else recorded}, now {'nothing' if now is None else now}"
+            for name, recorded, now in differences
+        )
+        super().__init__(path, f"it belongs to another migration ({words})")
+        self.differences = differences
+
+
+class JournalWriteFailed(JournalError):
+    """The journal could not be written any more: the disk is full, or an I/O error. Nothing is committed after that.
+
+    Attributes:
+        cause: the reason in words.
+        is_full: whether there is no space left.
+    """
+
+    def __init__(self, path: str, cause: str, *, is_full: bool = False) -> None:
+        super().__init__(path, f"it could not be written: {cause}")
+        self.cause = cause
+        self.is_full = is_full
+
+
 class PrepareError(AsyncstoreError):
     """The process pool that prepares files cannot work at all (a single bad file is an outcome, not this error)."""
 

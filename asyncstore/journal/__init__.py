@@ -1,0 +1,8 @@
+"""The journal: what survives the end of a run, in an SQLite database. The only room that imports apsw.
+
+* :mod:`~asyncstore.journal.journal`: a run records how deliveries ended.
+* :mod:`~asyncstore.journal.lookup`: a resumed run asks what earlier ones did with a file.
+* :mod:`~asyncstore.journal.settings`: which migration it is, and the command to repeat.
+
+A reader finds the tables in :mod:`~asyncstore.journal.schema`.
+"""

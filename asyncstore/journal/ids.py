@@ -1,0 +1,191 @@
+"""The ids of what many rows share: directories, series, kinds and endings.
+
+Rules:
+
+1. An id is asked of a small memory first, then of the database, and only then made. The memory is bounded: an archive
+   has millions of studies.
+2. ``None`` is stored as an empty value, so that a unique index sees equal rows.
+3. Paths are kept as absolute ones: a resumed run may be started in another directory. ``..`` is resolved as the system
+   does it, through symbolic links.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from asyncstore.journal import schema, settings
+from asyncstore.journal.querying import number, rows
+from asyncstore.journal.uids import pack
+
+if TYPE_CHECKING:
+    import apsw
+
+    from asyncstore.journal.values import Delivery, State
+
+_ENTRIES = 4096
+"""In each half of a memory; a series key takes 600 bytes."""
+_PATIENT_KEY_BYTES = 12
+"""10**9 patients have two of the same key once in 10**11 migrations."""
+
+_ENCODING = sys.getfilesystemencoding()
+_SURROGATES = sys.getfilesystemencodeerrors()
+_ARCHIVE = b"\0"
+_DATE_DIGITS = 8
+
+_NEW_ENDING = (
+    "INSERT INTO endings (id, state, status, reason) VALUES ("  # noqa: S608 - a constant
+    f"(SELECT coalesce(max(id) / {schema.STATES} + 1, 0) FROM endings) * {schema.STATES} + ?1, ?1, ?2, ?3) RETURNING id"
+)
+
+K = TypeVar("K")
+
+
+class Memory(Generic[K]):
+    """A bounded dict of ids. An entry that is not asked for while the newer half fills is forgotten."""
+
+    def __init__(self, entries: int = _ENTRIES) -> None:
+        self._entries = entries
+        self._newer: dict[K, int] = {}
+        self._older: dict[K, int] = {}
+
+    def get(self, key: K) -> int | None:
+        """The id, if it is remembered."""
+        found = self._newer.get(key)
+        if found is None:
+            found = self._older.get(key)
+            if found is not None:
+                self.put(key, found)
+        return found
+
+    def put(self, key: K, number: int) -> None:
+        """Remember an id."""
+        if len(self._newer) >= self._entries:
+            self._older, self._newer = self._newer, {}
+        self._newer[key] = number
+
+
+def directory_key(directory: str, *, is_archive: bool = False) -> bytes:
+    """The bytes by which the journal knows a directory or an archive."""
+    with suppress(OSError, ValueError):  # this directory was removed, or no path can have this name
+        if f"{os.sep}{os.pardir}{os.sep}" in f"{os.sep}{directory}{os.sep}":
+            directory = os.path.realpath(directory)
+        else:
+            directory = os.path.abspath(directory)  # noqa: PTH100 - the import of pathlib takes 7 ms
+    return encoded(directory) + (_ARCHIVE if is_archive else b"")
+
+
+def encoded(name: str) -> bytes:
+    """The bytes of a name; as :func:`os.fsencode`, and for names that no file can have as well."""
+    try:
+        return name.encode(_ENCODING, _SURROGATES)
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogatepass")
+
+
+def is_archive(key: bytes) -> bool:
+    """Whether the key of a directory is that of an archive."""
+    return key.endswith(_ARCHIVE)
+
+
+class Ids:
+    """The ids in one journal, made where needed. One thread uses it."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._salt = settings.salt(connection)
+        self._directories: Memory[tuple[str, bool]] = Memory()
+        self.series_memory: Memory[tuple[str | None, str | None, str | None]] = Memory()
+        self.kind_memory: Memory[tuple[str | None, str | None, str | None]] = Memory()
+        self.ending_memory: Memory[tuple[State, int | None, str | None]] = Memory()
+
+    def directory(self, directory: str, *, is_archive: bool = False) -> int:
+        """The id of a directory, or of an archive."""
+        found = self._directories.get((directory, is_archive))
+        if found is None:
+            key = directory_key(directory, is_archive=is_archive)
+            found = self._one(
+                "SELECT id FROM directories WHERE path = ?",
+                "INSERT INTO directories (path) VALUES (?) RETURNING id",
+                (key,),
+            )
+            self._directories.put((directory, is_archive), found)
+        return found
+
+    def kind(self, delivery: Delivery) -> int:
+        """The id of a SOP class with the transfer syntaxes."""
+        key = (delivery.sop_class_uid, delivery.transfer_syntax_uid, delivery.sent_transfer_syntax_uid)
+        found = self._one(
+            "SELECT id FROM kinds WHERE sop_class = ? AND transfer_syntax = ? AND sent_transfer_syntax = ?",
+            "INSERT INTO kinds (sop_class, transfer_syntax, sent_transfer_syntax) VALUES (?, ?, ?) RETURNING id",
+            tuple(_plain(text) for text in key),
+        )
+        self.kind_memory.put(key, found)
+        return found
+
+    def ending(self, state: State, status: int | None, reason: str | None) -> int:
+        """The id of a state with its status and reason; modulo 8 it is the state."""
+        values = (int(state), -1 if status is None else status, _plain(reason))
+        found = self._one(
+            "SELECT id FROM endings WHERE state = ? AND status = ? AND reason = ?",
+            _NEW_ENDING,
+            values,
+        )
+        self.ending_memory.put((state, status, reason), found)
+        return found
+
+    def series(self, delivery: Delivery) -> int:
+        """The id of a series of a study of a patient."""
+        patient = b"" if delivery.patient_id is None else self.patient_key(delivery.patient_id)
+        date = None if delivery.study_date is None else _day(delivery.study_date)
+        modality = None if delivery.modality is None else _plain(delivery.modality)
+        study = self._one_with(
+            "SELECT id, date FROM studies WHERE uid = ? AND patient = ?",
+            "INSERT INTO studies (uid, patient, date) VALUES (?, ?, ?) RETURNING id",
+            "UPDATE studies SET date = ? WHERE id = ?",
+            (pack(delivery.study or ""), patient),
+            date,
+        )
+        found = self._one_with(
+            "SELECT id, modality FROM series WHERE study = ? AND uid = ?",
+            "INSERT INTO series (study, uid, modality) VALUES (?, ?, ?) RETURNING id",
+            "UPDATE series SET modality = ? WHERE id = ?",
+            (study, pack(delivery.series or "")),
+            modality,
+        )
+        self.series_memory.put((delivery.series, delivery.study, delivery.patient_id), found)
+        return found
+
+    def patient_key(self, patient_id: str) -> bytes:
+        """A keyed hash of a patient ID: equal IDs have equal keys in this journal, and no other."""
+        return blake2b(
+            patient_id.encode("utf-8", "surrogatepass"), key=self._salt, digest_size=_PATIENT_KEY_BYTES
+        ).digest()
+
+    def _one(self, select: str, insert: str, values: tuple[int | str | bytes, ...]) -> int:
+        found = rows(self._connection, select, values)
+        return int(found[0][0]) if found else number(self._connection, insert, values)
+
+    def _one_with(self, select: str, insert: str, update: str, key: tuple[int | bytes, bytes], more: str | None) -> int:
+        """As above, with a value besides the key that may become known later."""
+        found = rows(self._connection, select, key)
+        if not found:
+            return number(self._connection, insert, (*key, more))
+        [(row, known)] = found
+        if known is None and more is not None:
+            self._connection.execute(update, (more, row))
+        return int(row)
+
+
+def _day(date: str) -> str | None:
+    """A date (DA, PS3.5 6.2) as YYYYMMDD, so that dates are in order; ``None`` if it is none."""
+    digits = date.strip().replace(".", "")
+    return digits if len(digits) == _DATE_DIGITS and digits.isascii() and digits.isdigit() else None
+
+
+def _plain(text: str | None) -> str:
+    """A text that the database can hold: no lone surrogates."""
+    return "" if text is None else text.encode("utf-8", "backslashreplace").decode()

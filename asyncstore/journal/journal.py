@@ -1,0 +1,220 @@
+"""A journal that a run writes to.
+
+Rules:
+
+1. A journal has one run at a time, from :meth:`Journal.open` to :meth:`Journal.close`. Others may read meanwhile.
+2. Opening changes nothing before everything is checked: the place, the other run, the tables, the migration.
+3. What was committed survives the end of the process at any moment. A power cut may take the last commits (synchronous
+   NORMAL): those instances are sent again.
+"""
+
+from __future__ import annotations
+
+import os
+from time import time
+from typing import TYPE_CHECKING, Self
+
+from asyncstore.errors import JournalError, JournalNotWritable, NotAJournal
+from asyncstore.journal import catalogue, opening, settings
+from asyncstore.journal.opening import translated
+from asyncstore.journal.place import Lock, refuse_network
+from asyncstore.journal.querying import number
+from asyncstore.journal.values import COMPLETED
+from asyncstore.journal.writing import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import apsw
+
+    from asyncstore.journal.settings import Migration
+    from asyncstore.journal.values import Delivery
+
+
+class Journal:
+    """The journal of one run. Use :meth:`open`; blocking, so call it in a thread or before the loop."""
+
+    def __init__(self, path: str, connection: apsw.Connection, lock: Lock, run: int, writer: Writer) -> None:
+        self.path = path
+        self.run = run
+        """The number of the run, from 1."""
+        self._connection = connection
+        self._lock = lock
+        self._writer = writer
+        self._is_closed = False
+
+    @classmethod
+    def open(
+        cls,
+        path: str,
+        migration: Migration | None,
+        *,
+        version: str,
+        command: Sequence[str] | None = None,
+        allow_network: bool = False,
+        on_failure: Callable[[JournalError], None] | None = None,
+    ) -> Self:
+        """Open or make the journal at ``path`` and begin a run.
+
+        Args:
+            path: the file.
+            migration: what identifies the migration; ``None``: the run finds files for the catalogue and sends nothing.
+            version: of asyncstore.
+            command: the words of the command, without secrets, to be repeated later; ``None`` keeps the recorded one.
+            allow_network: whether it may lie on a network file system.
+            on_failure: called once, in the journal's thread, if it can no longer be written.
+
+        Raises:
+            JournalError: it cannot be used; its subclasses say why.
+        """
+        if "\0" in path:
+            raise JournalNotWritable(path, "the name holds a NUL character")
+        path = os.path.realpath(path)
+        if os.path.isdir(path):  # noqa: PTH112 - the import of pathlib takes 7 ms
+            raise NotAJournal(path, "it is a directory")
+        if not allow_network:
+            refuse_network(path)
+        lock = Lock(path)
+        try:
+            connection = opening.writer(path)
+            try:
+                with translated(path):
+                    with connection:
+                        if migration is not None:
+                            settings.confirm(path, connection, migration)
+                        if command is not None:
+                            settings.record_command(connection, tuple(command))
+                        run = _begin_run(connection, version)
+                    writer = Writer(path, connection, run, on_failure, is_catalogue=migration is None)
+            except BaseException:
+                connection.close(True)
+                raise
+        except BaseException:
+            lock.release()
+            raise
+        return cls(path, connection, lock, run, writer)
+
+    def keep(self, name: str, value: str) -> str:
+        """The value that the migration's first run kept under this name; ``value`` if there was none.
+
+        Call it before anything is recorded. Seeds of invented UIDs are kept so.
+
+        Raises:
+            JournalError: it cannot be written.
+        """
+        with translated(self.path):
+            return settings.keep(self._connection, name, value)
+
+    def record(self, deliveries: Sequence[Delivery]) -> int:
+        """Hand in deliveries, without waiting. See :meth:`Writer.record <asyncstore.journal.writing.Writer.record>`."""
+        return self._writer.record(deliveries)
+
+    def note_walk(self, found: int, skipped: int = 0, known: int = 0, *, is_ended: bool) -> None:
+        """Keep how far this run's walk is, so that reports know how many files wait without a row.
+
+        Args:
+            found: how many files it found so far.
+            skipped: how many of them are not sent, because of an earlier run.
+            known: how many of the others have a row (:attr:`asyncstore.journal.lookup.Lookup.known`).
+            is_ended: whether the walk ended.
+        """
+        self._writer.note_walk(found, skipped, known, is_ended=is_ended)
+
+    @property
+    def committed(self) -> int:
+        """How many deliveries of this run are journalled."""
+        return self._writer.committed
+
+    @property
+    def queued(self) -> int:
+        """How many deliveries are not journalled yet."""
+        return self._writer.queued
+
+    @property
+    def failure(self) -> JournalError | None:
+        """Why nothing is written any more."""
+        return self._writer.failure
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What the journal's thread took so far."""
+        return self._writer.cpu_seconds
+
+    async def room(self) -> None:
+        """Wait until the queue has room for another batch.
+
+        Raises:
+            JournalError: the journal can no longer be written.
+        """
+        await self._writer.room()
+
+    async def recorded(self, number: int | None = None) -> None:
+        """Wait until so many deliveries are journalled, as :meth:`record` returned; by default all of them.
+
+        Raises:
+            JournalError: the journal can no longer be written.
+        """
+        await self._writer.recorded(number)
+
+    def flush(self) -> None:
+        """As :meth:`recorded`, for threads."""
+        self._writer.wait()
+
+    def complete_catalogue(
+        self, digest: Callable[[str, str | None], bytes | None] = catalogue.file_digest
+    ) -> catalogue.Clashes:
+        """Make the catalogue's indexes and find clashes, after the last delivery was recorded. It blocks.
+
+        Args:
+            digest: a hash of the bytes of a file, or of a member of an archive; ``None`` if they cannot be read.
+
+        Raises:
+            JournalError: the journal cannot be written.
+        """
+        self._writer.stop()
+        if self.failure is not None:
+            raise self.failure
+        with translated(self.path):
+            return catalogue.complete(self._connection, digest)
+
+    def close(self, how: str = COMPLETED) -> JournalError | None:
+        """Journal what was recorded, end the run and let others write. It blocks; closing twice is allowed.
+
+        Args:
+            how: how the run ended, in words.
+
+        Returns:
+            Why the journal could not be written to the end, if so.
+        """
+        if self._is_closed:
+            return self.failure
+        self._is_closed = True
+        self._writer.stop()
+        try:
+            if self.failure is None:
+                try:
+                    with translated(self.path):
+                        self._connection.execute(
+                            "UPDATE runs SET ended = ?, ending = ? WHERE id = ?", (int(time() * 1000), how, self.run)
+                        )
+                except JournalError as error:
+                    self._writer.failure = error
+            self._connection.close(True)
+        finally:
+            self._lock.release()
+        return self.failure
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(COMPLETED if kind is None else kind.__name__)
+
+
+def _begin_run(connection: apsw.Connection, version: str) -> int:
+    now = int(time() * 1000)
+    return number(
+        connection,
+        "INSERT INTO runs VALUES (NULL, ?, ?, ?, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING id",
+        (version, now, now),
+    )

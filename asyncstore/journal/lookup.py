@@ -1,0 +1,197 @@
+"""What earlier runs did with a file: which files a resumed run need not send.
+
+Rules:
+
+1. Files come in the order of the walk: directory by directory, by name. The rows of a directory lie in the same order,
+   so both are read side by side. Memory holds a thousand rows of one directory.
+2. Another order is only slower: a file that does not follow the last one is looked up by itself. (Names that are not
+   UTF-8, lists of files, directories that are walked between two files.)
+3. A file counts as what its row says only if its size and modification time are those of the row. Without a row, and
+   for the states *waiting* and *unknown*, the file is to be sent.
+4. *Failed* and *not sent* files are left as they are, with the state of the earlier run, unless the caller wants them
+   again: a peer that refused a million objects for good need not get them in every run. Files whose run ended before
+   them are recorded as *waiting*, so they are always sent.
+5. Each query reads its rows at once and ends: an open one would keep the write-ahead log from being folded in.
+6. One thread uses it, with a connection of its own: the thread of the walk.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from asyncstore.journal import opening, schema
+from asyncstore.journal.ids import directory_key, encoded
+from asyncstore.journal.opening import translated
+from asyncstore.journal.querying import rows
+from asyncstore.journal.rows import MTIME_BITS
+from asyncstore.journal.values import State
+from asyncstore.model import SourceFile
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from asyncstore.model import Unsendable
+
+_FEWEST_ROWS = 8
+_MOST_ROWS = 1024
+"""Rows of one query. A directory begins with few, because a list of files may need no more of it."""
+_GROWTH = 4
+_MOST_ENDINGS = 4096
+
+_ROWS = (
+    "SELECT name, occurrence, size, mtime, ending FROM deliveries"
+    " WHERE directory = ? AND (name, occurrence) >= (?, ?) ORDER BY name, occurrence LIMIT ?"
+)
+_Row = tuple[bytes, int, int | None, int | None, int]
+
+
+NOT_ENDED = frozenset({State.WAITING, State.UNKNOWN})
+"""States of files that every run sends again."""
+
+
+class Earlier(NamedTuple):
+    """How a file that is not sent again ended in an earlier run."""
+
+    state: State
+    status: int | None
+    reason: str | None
+
+
+class Lookup:
+    """Looks up files in the journal at ``path``. It blocks.
+
+    Args:
+        path: the journal.
+        again: the states of files that are to be sent again. With none of them, each known file counts as done: so a
+            catalogue is continued.
+    """
+
+    def __init__(self, path: str, again: Collection[State] = NOT_ENDED) -> None:
+        self._path = os.path.realpath(path)
+        self._connection = opening.reader(self._path)
+        self.known = 0
+        """How many of the files asked for have a row and are to be sent again."""
+        self._again = frozenset(again)
+        self._endings: dict[int, Earlier | None] = {}
+        self._head: str | None = None
+        self._directory: int | None = None
+        self._rows: list[_Row] = []
+        self._position = 0
+        self._limit = _FEWEST_ROWS
+        self._is_whole = False
+        """Whether no rows of the directory follow those in memory."""
+        self._last = (b"", 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. Closing twice is allowed."""
+        self._connection.close(True)
+
+    def tell_apart(
+        self, found: Iterable[SourceFile | Unsendable]
+    ) -> Iterator[tuple[SourceFile | Unsendable, int, Earlier | None]]:
+        """Each of these with its occurrence and how it ended earlier; ``None``: it is to be sent.
+
+        A file that is delivered several times stands there several times in a row.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        last, occurrence = "", 0
+        earlier = self.earlier
+        for item in found:
+            path = item[0]
+            occurrence = occurrence + 1 if path == last else 0
+            last = path
+            yield item, occurrence, earlier(path, occurrence) if type(item) is SourceFile else None
+
+    def earlier(self, path: str, occurrence: int = 0) -> Earlier | None:
+        """How this delivery ended in an earlier run; ``None``: it is to be sent.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        head, slash, name = (path.replace("/", os.sep) if sys.platform == "win32" else path).rpartition(os.sep)
+        if head != self._head:
+            self._enter(head, slash)
+        if self._directory is None:
+            return None
+        row = self._find(encoded(name), occurrence)
+        if row is None:
+            return None
+        _, _, size, mtime, ending = row
+        try:
+            earlier = self._endings[ending]
+        except KeyError:
+            earlier = self._ending(ending)
+        if earlier is not None:
+            try:
+                status = os.stat(path)  # noqa: PTH116 - a Path costs more than the call
+            except (OSError, ValueError):
+                # A file that cannot be reached now as then has not changed.
+                if size is None and not earlier.state.is_stored:
+                    return earlier
+            else:
+                if status.st_size == size and status.st_mtime_ns & MTIME_BITS == mtime:
+                    return earlier
+        self.known += 1
+        return None
+
+    def _enter(self, head: str, slash: str) -> None:
+        self._head = head
+        with translated(self._path):
+            key = directory_key(head + slash)
+            found = rows(self._connection, "SELECT id FROM directories WHERE path = ?", (key,))
+        self._directory = int(found[0][0]) if found else None
+        self._rows, self._position, self._limit, self._is_whole = [], 0, _FEWEST_ROWS, False
+        self._last = (b"", 0)
+
+    def _find(self, name: bytes, occurrence: int) -> _Row | None:
+        """The row of a name in this directory."""
+        ahead, position = self._rows, self._position
+        if position < len(ahead):
+            row = ahead[position]
+            if row[0] == name and row[1] == occurrence:
+                self._position = position + 1
+                self._last = (name, occurrence)
+                return row
+        key = (name, occurrence)
+        if key <= self._last or (not self._is_whole and (not ahead or ahead[-1][:2] < key)):
+            self._seek(key, is_next=position >= len(ahead) > 0)
+            ahead, position = self._rows, 0
+        self._last = key
+        while position < len(ahead) and ahead[position][:2] < key:
+            position += 1
+        self._position = position
+        if position < len(ahead) and ahead[position][:2] == key:
+            self._position += 1
+            return ahead[position]
+        return None
+
+    def _seek(self, key: tuple[bytes, int], *, is_next: bool) -> None:
+        """Read the rows from this key on: more of them if all that were read were asked for."""
+        self._limit = min(_MOST_ROWS, self._limit * _GROWTH) if is_next else _FEWEST_ROWS
+        with translated(self._path):
+            self._rows = rows(self._connection, _ROWS, (self._directory, *key, self._limit))
+        self._is_whole = len(self._rows) < self._limit
+
+    def _ending(self, ending: int) -> Earlier | None:
+        """What an ending means for this run; kept, because there are few."""
+        state = State(ending % schema.STATES)
+        earlier = None
+        if state not in self._again:
+            with translated(self._path):
+                found = rows(self._connection, "SELECT status, reason FROM endings WHERE id = ?", (ending,))
+            status, reason = found[0] if found else (-1, "")
+            earlier = Earlier(state, None if status < 0 else status, reason or None)
+        if len(self._endings) >= _MOST_ENDINGS:
+            self._endings.clear()
+        self._endings[ending] = earlier
+        return earlier

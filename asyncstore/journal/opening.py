@@ -1,0 +1,245 @@
+"""Connections to journals: what may be opened, and errors of SQLite in the project's own words.
+
+Rules:
+
+1. Nothing is written to a file before it is known to be a journal, or empty.
+2. Only SQLite opens the file of a database: to close another descriptor of it would drop SQLite's locks in this
+   process (https://sqlite.org/howtocorrupt.html, 2.2). A new file is made before the first connection.
+3. The check costs the same for 10 and for 10 000 000 rows: the header, the tables' definitions, the length of the file,
+   and the way from the root of each table to its first and its last row. :func:`full_check` reads everything.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import apsw
+
+from asyncstore.errors import (
+    JournalDamaged,
+    JournalError,
+    JournalInUse,
+    JournalMissing,
+    JournalNotReadable,
+    JournalNotWritable,
+    JournalTooNew,
+    JournalWriteFailed,
+    NotAJournal,
+)
+from asyncstore.journal import schema
+from asyncstore.journal.querying import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OWNER_ONLY = 0o600
+_PATIENCE_MS = 10_000
+"""How long a connection waits for another one's lock; they are held for milliseconds."""
+_PAGES_KEPT_KIB = 16_384
+"""The page cache of a connection: the inner pages of 10**8 rows that one directory's inserts touch are far fewer."""
+_CHECKPOINT_PAGES = 4_000
+"""16 MB of write-ahead log, so that a page that many commits change is written once."""
+_LARGEST_LOG = 64 << 20
+"""Bytes that the write-ahead log keeps after a reader had let it grow."""
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Errors of SQLite become errors of the journal at ``path``."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise in_our_words(path, error) from error
+
+
+def in_our_words(path: str, error: apsw.Error) -> JournalError:  # noqa: PLR0911 - one for each kind of error
+    """The error of SQLite as an error of the journal at ``path``."""
+    cause = str(error).removeprefix(f"{type(error).__name__}: ")
+    match error:
+        case apsw.NotADBError():
+            return NotAJournal(path, "it is not a database")
+        case apsw.CorruptError() | apsw.FormatError() | apsw.SchemaChangeError():
+            return JournalDamaged(path, cause)
+        case apsw.FullError():
+            return JournalWriteFailed(path, "no space is left", is_full=True)
+        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError() | apsw.AuthError():
+            return JournalNotWritable(path, cause)
+        case apsw.BusyError() | apsw.LockedError():
+            return JournalInUse(path)
+        case apsw.SQLError():
+            return JournalDamaged(path, cause)
+        case _:
+            return JournalWriteFailed(path, cause)
+
+
+def writer(path: str) -> apsw.Connection:
+    """A connection that writes; the journal is made if there is none.
+
+    Raises:
+        JournalError: it cannot be used.
+    """
+    _make_private(path)
+    if not _may(os.W_OK, path):
+        raise JournalNotWritable(path, "permission denied")
+    with translated(path):
+        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX)
+    try:
+        with translated(path):
+            _prepare_writing(path, connection)
+    except BaseException:
+        connection.close(True)
+        raise
+    return connection
+
+
+def reader(path: str) -> apsw.Connection:
+    """A connection that only reads, also while a run writes.
+
+    Raises:
+        JournalError: it cannot be used.
+    """
+    if not os.path.lexists(path):
+        raise JournalMissing(path)
+    if os.path.isdir(path):  # noqa: PTH112 - the import of pathlib takes 7 ms
+        raise NotAJournal(path, "it is a directory")
+    if not _may(os.R_OK, path):
+        raise JournalNotReadable(path, "permission denied")
+    has_log = os.path.exists(f"{path}-wal")  # noqa: PTH110 - the import of pathlib takes 7 ms
+    if has_log or (_may(os.W_OK, path) and _may(os.W_OK, os.path.dirname(path))):  # noqa: PTH120 - as above
+        # Read-write, because the first connection after a crash must read the write-ahead log into shared memory.
+        return _reader(path, path, apsw.SQLITE_OPEN_READWRITE)
+    # A whole journal that cannot be changed: SQLite reads it without files beside it if told so.
+    from urllib.parse import quote  # noqa: PLC0415 - few journals lie there
+
+    return _reader(
+        path, f"file:{quote(os.fsencode(path))}?immutable=1", apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    )
+
+
+def _may(mode: int, path: str) -> bool:
+    return os.access(path or os.curdir, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _reader(path: str, name: str, flags: int) -> apsw.Connection:
+    with translated(path):
+        connection = apsw.Connection(name, flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
+    try:
+        with translated(path):
+            _prepare_reading(path, connection)
+    except BaseException:
+        connection.close(True)
+        raise
+    return connection
+
+
+def check(path: str, connection: apsw.Connection) -> None:
+    """Check the tables without reading all of them.
+
+    Raises:
+        JournalDamaged: they are not those of a journal, or cannot be read.
+    """
+    found: dict[str, str] = dict(rows(connection, "SELECT name, sql FROM sqlite_schema WHERE type = 'table'"))
+    for name, definition in schema.TABLES.items():
+        if found.get(name) != definition:
+            raise JournalDamaged(path, f"the table {name} is {'not the one it was' if name in found else 'missing'}")
+        for direction in ("", " DESC"):
+            order = ", ".join(f"{column}{direction}" for column in schema.EDGES[name].split(", "))
+            connection.execute(f"SELECT * FROM {name} ORDER BY {order} LIMIT 1").fetchall()  # noqa: S608 - constants
+
+
+def full_check(path: str) -> None:
+    """Read every page of the journal: minutes for 10**8 rows.
+
+    Raises:
+        JournalDamaged: something is wrong.
+        JournalError: it cannot be opened.
+    """
+    connection = reader(path)
+    try:
+        with translated(path):
+            [[answer]] = connection.execute("PRAGMA quick_check(1)").fetchall()
+            if answer != "ok":
+                raise JournalDamaged(path, str(answer).splitlines()[-1])
+    finally:
+        connection.close(True)
+
+
+def _prepare_writing(path: str, connection: apsw.Connection) -> None:
+    connection.set_busy_timeout(_PATIENCE_MS)
+    is_new = not is_journal(path, connection)
+    if connection.readonly("main"):
+        raise JournalNotWritable(path, "it is read-only")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA cache_size = -{_PAGES_KEPT_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_LOG}")
+    if is_new:
+        _create(connection)
+    else:
+        [[is_busy, *_]] = rows(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+        if not is_busy:
+            _check_length(path, connection)
+        check(path, connection)
+
+
+def _prepare_reading(path: str, connection: apsw.Connection) -> None:
+    connection.set_busy_timeout(_PATIENCE_MS)
+    connection.execute("PRAGMA query_only = ON")
+    if not is_journal(path, connection):
+        raise NotAJournal(path, "it is empty")
+    check(path, connection)
+
+
+def _make_private(path: str) -> None:
+    """Make the file if there is none. SQLite gives the files beside it the same mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY))
+    except FileExistsError:
+        if os.path.isdir(path):  # noqa: PTH112 - the import of pathlib takes 7 ms
+            raise NotAJournal(path, "it is a directory") from None
+        if not os.path.isfile(path):  # noqa: PTH113 - as above
+            raise NotAJournal(path, "it is no regular file") from None
+    except (OSError, ValueError) as error:
+        cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise JournalNotWritable(path, cause) from None
+
+
+def is_journal(path: str, connection: apsw.Connection) -> bool:
+    """Whether it is a journal that can be read; ``False``: it is empty.
+
+    Raises:
+        NotAJournal: another program made it.
+        JournalTooNew: a newer asyncstore made it.
+    """
+    application = connection.pragma("application_id")
+    version = connection.pragma("user_version")
+    if application == 0 and not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall():
+        return False
+    if application != schema.APPLICATION_ID:
+        raise NotAJournal(path, "it is a database of another program")
+    if not isinstance(version, int) or version > schema.VERSION:
+        raise JournalTooNew(path, int(version or 0), schema.VERSION)
+    return True
+
+
+def _create(connection: apsw.Connection) -> None:
+    with connection:
+        for definition in schema.TABLES.values():
+            connection.execute(definition)
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+
+
+def _check_length(path: str, connection: apsw.Connection) -> None:
+    """The file has the length that its header says; after a checkpoint nothing of it lies elsewhere.
+
+    Raises:
+        JournalDamaged: it is shorter.
+    """
+    pages, size = connection.pragma("page_count"), connection.pragma("page_size")
+    length = os.stat(path).st_size  # noqa: PTH116 - the import of pathlib takes 7 ms
+    if isinstance(pages, int) and isinstance(size, int) and length < pages * size:
+        raise JournalDamaged(path, f"it has {length} of {pages * size} bytes")

@@ -1,0 +1,183 @@
+"""Reads journals, also while a run writes to them: single deliveries and settings.
+
+Rules:
+
+1. Deliveries come in pieces of a thousand, each from a query of its own: memory stays flat, and a slow reader does not
+   keep the write-ahead log from being folded in. A delivery that changes meanwhile is seen as it was or as it is.
+2. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from asyncstore.journal import opening, schema, settings
+from asyncstore.journal.ids import is_archive
+from asyncstore.journal.opening import translated
+from asyncstore.journal.querying import rows
+from asyncstore.journal.uids import unpack
+from asyncstore.journal.values import State
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from asyncstore.journal.querying import Value
+    from asyncstore.journal.settings import Command
+
+PIECE = 1000
+
+SELECTED = (
+    "SELECT d.directory, d.name, d.occurrence, p.path, d.size, d.mtime, d.ending, e.status, e.reason, k.sop_class,"
+    " d.uid, st.uid, se.uid, k.transfer_syntax, k.sent_transfer_syntax, d.attempts, d.time, d.duration, d.overhead,"
+    " d.association, d.run, c.is_conflict"
+    " FROM deliveries d JOIN directories p ON p.id = d.directory LEFT JOIN endings e ON e.id = d.ending"
+    " LEFT JOIN kinds k ON k.id = d.kind LEFT JOIN series se ON se.id = d.series"
+    " LEFT JOIN studies st ON st.id = se.study"
+    " LEFT JOIN clashes c ON c.directory = d.directory AND c.name = d.name AND c.occurrence = d.occurrence"
+)
+"""The columns that :func:`recorded` takes."""
+
+
+class Recorded(NamedTuple):
+    """A delivery as the journal has it. Empty texts stand for unknown values."""
+
+    path: str
+    member: str | None
+    """Its name in the archive at ``path``."""
+    occurrence: int
+    size: int | None
+    mtime: int | None
+    state: State
+    status: int | None
+    reason: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    study: str
+    series: str
+    transfer_syntax_uid: str
+    sent_transfer_syntax_uid: str
+    attempts: int
+    """In all runs."""
+    time: float
+    """When it ended, in seconds of Unix time."""
+    seconds: float
+    bytes: int
+    association: int | None
+    run: int
+    is_conflict: bool | None
+    """Whether another file has the same SOP instance UID and other bytes; ``False``: the same bytes. ``None``: the
+    catalogue knows no other file with this UID."""
+
+
+class Reader:
+    """Reads the journal at ``path``. It blocks; one thread uses it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.realpath(path)
+        self.connection = opening.reader(self.path)
+        with translated(self.path):
+            found = rows(self.connection, "SELECT value FROM facts WHERE name = 'created'")
+        self.created = int(found[0][0]) if found else 0
+        """When the journal was made, in milliseconds of Unix time."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. Closing twice is allowed."""
+        self.connection.close(True)
+
+    def rows(self, statement: str, values: Sequence[Value] = ()) -> list[Any]:
+        """All rows of a query.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        with translated(self.path):
+            return rows(self.connection, statement, values)
+
+    def make_temporary(self, name: str, statement: str) -> None:
+        """Keep the rows of a query in a temporary table, with their ``id`` as its key.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        with translated(self.path):
+            self.connection.execute("PRAGMA query_only = OFF")
+            self.connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
+            self.connection.execute(f"CREATE TEMP TABLE {name} AS {statement}")
+            self.connection.execute(f"CREATE INDEX temp.{name}_by_id ON {name} (id)")
+            self.connection.execute("PRAGMA query_only = ON")
+
+    @property
+    def migration(self) -> dict[str, str]:
+        """The facts that identify the migration; empty if nothing has been sent."""
+        with translated(self.path):
+            return settings.migration_of(self.connection)
+
+    @property
+    def command(self) -> Command | None:
+        """The newest command, to be repeated."""
+        with translated(self.path):
+            return settings.command_of(self.connection)
+
+    def deliveries(self, states: Collection[State] = tuple(State)) -> Iterator[Recorded]:
+        """The deliveries in these states, in the order of the walk.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        numbers = ", ".join(str(int(state)) for state in states)
+        statement = (
+            f"{SELECTED} WHERE (d.directory, d.name, d.occurrence) > (?, ?, ?) AND d.ending % {schema.STATES}"
+            f" IN ({numbers}) ORDER BY d.directory, d.name, d.occurrence LIMIT {PIECE}"
+        )
+        key: tuple[Value, Value, Value] = (-1, b"", 0)
+        while piece := self.rows(statement, key):
+            for row in piece:
+                yield recorded(row, self.created)
+            key = piece[-1][:3]
+
+
+def recorded(row: tuple[Any, ...], created: int) -> Recorded:
+    """A row of :data:`SELECTED`."""
+    (
+        _, name, occurrence, directory, size, mtime, ending, status, reason, sop_class, uid, study, series, syntax,
+        sent, attempts, time, duration, overhead, association, run, is_conflict,
+    ) = row  # fmt: skip
+    member = None
+    if is_archive(directory):
+        path, member = os.fsdecode(directory[:-1]), os.fsdecode(name)
+    else:
+        path = os.path.join(os.fsdecode(directory), os.fsdecode(name))  # noqa: PTH118 - pathlib takes 7 ms to import
+    return Recorded(
+        path,
+        member,
+        occurrence,
+        size,
+        mtime,
+        State(ending % schema.STATES),
+        None if status is None or status < 0 else status,
+        reason or "",
+        sop_class or "",
+        _uid(uid),
+        _uid(study),
+        _uid(series),
+        syntax or "",
+        sent or "",
+        attempts,
+        (created + time) / 1000,
+        duration / 1_000_000,
+        0 if size is None else size - overhead,
+        association,
+        run,
+        None if is_conflict is None else bool(is_conflict),
+    )
+
+
+def _uid(packed: bytes | None) -> str:
+    return "" if packed is None else unpack(packed)

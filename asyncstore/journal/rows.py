@@ -1,0 +1,141 @@
+"""Deliveries as rows of the table, many with each statement.
+
+Rules:
+
+1. One statement writes many rows: SQLite gives up the GIL once a statement, and a busy event loop returns it late.
+2. A delivery that is recorded again replaces its row, and its attempts are added up. An outcome of a file that could
+   not be reached (no size) leaves the row of a stored one as it is: the peer holds it all the same.
+3. A file that was found again and has not changed (:data:`FOUND`) keeps its state.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from asyncstore.journal import schema
+from asyncstore.journal.ids import Ids, encoded
+from asyncstore.journal.uids import pack
+from asyncstore.journal.values import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import apsw
+
+    from asyncstore.journal.values import Delivery
+
+Value = int | str | bytes | None
+
+GROUPS = (128, 16, 1)
+"""Rows in one statement: larger groups gain nothing."""
+
+MTIME_BITS = (1 << 63) - 1
+"""Of a modification time in nanoseconds; integers of SQLite end in the year 2262, those of file systems do not."""
+
+_IS_STORED = f"(deliveries.ending % {schema.STATES} IN ({State.STORED:d}, {State.WARNING:d}))"
+_REPLACED = (
+    ", ".join(
+        f"{column} = excluded.{column}"
+        for column in schema.COLUMNS.split(", ")[3:]
+        if column not in ("attempts", "first_run")
+    )
+    + ", attempts = deliveries.attempts + excluded.attempts"
+)
+ENDED = f"DO UPDATE SET {_REPLACED} WHERE excluded.size IS NOT NULL OR NOT {_IS_STORED}"
+"""What to do with the row of a delivery that is recorded again: it ended."""
+FOUND = (
+    "DO UPDATE SET size = excluded.size, mtime = excluded.mtime, uid = excluded.uid, series = excluded.series,"
+    " kind = CASE WHEN excluded.size IS size AND excluded.mtime IS mtime AND"
+    f" {_IS_STORED} THEN kind ELSE excluded.kind END,"
+    " ending = CASE WHEN excluded.size IS size AND excluded.mtime IS mtime THEN ending ELSE excluded.ending END"
+)
+"""The same: it was found."""
+
+
+def rows_of(deliveries: Iterable[Delivery], ids: Ids, created: int, run: int) -> list[Value]:
+    """The values of all rows, one after the other.
+
+    Args:
+        deliveries: what to write.
+        ids: of this journal.
+        created: when the journal was made, in milliseconds.
+        run: the id of the run.
+    """
+    values: list[Value] = []
+    extend = values.extend
+    get_kind, get_series, get_ending = ids.kind_memory.get, ids.series_memory.get, ids.ending_memory.get
+    separator, is_windows = os.sep, sys.platform == "win32"
+    last_directory: str | None = None
+    directory = 0
+    for delivery in deliveries:
+        (
+            path, state, occurrence, size, mtime, sop_class, uid, study, series, patient, syntax, sent, status,
+            attempts, time, seconds, length, association, reason, _date, _modality, member,
+        ) = delivery  # fmt: skip
+        if member is None:
+            head, slash, name = (path.replace("/", separator) if is_windows else path).rpartition(separator)
+            head += slash
+            if head != last_directory:
+                directory = ids.directory(head)
+                last_directory = head
+        else:
+            name = member
+            directory = ids.directory(path, is_archive=True)
+            last_directory = None
+        kind = get_kind((sop_class, syntax, sent))
+        if kind is None:
+            kind = ids.kind(delivery)
+        series_id: int | None = None
+        if study is not None or series is not None or patient is not None:
+            series_id = get_series((series, study, patient))
+            if series_id is None:
+                series_id = ids.series(delivery)
+        ending = get_ending((state, status, reason))
+        if ending is None:
+            ending = ids.ending(state, status, reason)
+        extend(
+            (
+                directory, encoded(name), occurrence, size, None if mtime is None else mtime & MTIME_BITS, kind,
+                None if uid is None else pack(uid), series_id, ending, attempts, int(time * 1000) - created,
+                int(seconds * 1_000_000), None if size is None else size - length, association, run, run,
+            )
+        )  # fmt: skip
+    return values
+
+
+class RowWriter:
+    """Writes rows in groups. The caller begins the transaction, and ends it after :meth:`finish`."""
+
+    def __init__(self, connection: apsw.Connection, on_conflict: str) -> None:
+        self._connection = connection
+        self._kept: list[Value] = []
+        row = f"({', '.join('?' * schema.WIDTH)})"
+        self._statements = {
+            group: (
+                f"INSERT INTO deliveries ({schema.COLUMNS}) VALUES {', '.join([row] * group)}"  # noqa: S608 - constants
+                f" ON CONFLICT (directory, name, occurrence) {on_conflict}"
+            )
+            for group in GROUPS
+        }
+
+    def write(self, values: list[Value]) -> None:
+        """Write the rows that :func:`rows_of` returned. The last ones are kept until there are more."""
+        self._kept += values
+        if len(self._kept) >= GROUPS[0] * schema.WIDTH:
+            self._execute(GROUPS[:1])
+
+    def finish(self) -> None:
+        """Write the last rows."""
+        self._execute(GROUPS)
+
+    def _execute(self, groups: Sequence[int]) -> None:
+        values, begin = self._kept, 0
+        for group in groups:
+            step = group * schema.WIDTH
+            statement = self._statements[group]
+            while begin + step <= len(values):
+                self._connection.execute(statement, values[begin : begin + step])
+                begin += step
+        self._kept = values[begin:]

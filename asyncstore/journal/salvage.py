@@ -1,0 +1,172 @@
+"""Reads what can be read of a damaged journal into a new one.
+
+Rules:
+
+1. The damaged journal is not changed. Each table is read from its beginning up to the damage and from its end down to
+   it; deliveries, in which there may be several damaged places, also directory by directory.
+2. Rows that cannot be read are left out: their instances are sent again. Rows whose directory is lost are left out too,
+   because nobody knows their files.
+3. A row is taken only if its values can be those of a delivery. SQLite has no checksums, so a changed digit within a
+   row is not noticed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import apsw
+
+from asyncstore.errors import JournalDamaged, JournalMissing, JournalNotWritable, NotAJournal
+from asyncstore.journal import opening, schema
+from asyncstore.journal.opening import in_our_words, translated
+from asyncstore.journal.place import Lock
+from asyncstore.journal.querying import rows
+from asyncstore.journal.values import State
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from asyncstore.journal.querying import Value
+
+_PIECE = 256
+
+
+class Salvaged(NamedTuple):
+    """What was read."""
+
+    deliveries: int
+    left_out: int
+    """Rows that were read and make no sense."""
+    damaged: tuple[str, ...]
+    """The tables that could not be read wholly."""
+
+
+def salvage(path: str, new_path: str) -> Salvaged:
+    """Read the journal at ``path`` into a new one.
+
+    Raises:
+        JournalDamaged: nothing can be read.
+        JournalInUse: a run writes to it.
+        JournalNotWritable: the new journal exists, or cannot be written.
+        NotAJournal: it is none.
+    """
+    path = os.path.realpath(path)
+    if not os.path.lexists(path):
+        raise JournalMissing(path)
+    if os.path.lexists(new_path):
+        raise JournalNotWritable(new_path, "it exists already")
+    with Lock(path), Lock(new_path):
+        with translated(path):
+            old = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX)
+        try:
+            with translated(path):
+                old.execute("PRAGMA query_only = ON")
+                old.execute("PRAGMA writable_schema = ON")  # SQLite opens truncated databases with this only
+                if not opening.is_journal(path, old):
+                    raise NotAJournal(path, "it is empty")
+                found = {name for (name,) in rows(old, "SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            if "deliveries" not in found or "directories" not in found:
+                raise JournalDamaged(path, "its tables cannot be found")
+            new = opening.writer(new_path)
+            try:
+                with translated(new_path):
+                    return _copy(old, new, found)
+            finally:
+                new.close(True)
+        finally:
+            old.close(True)
+
+
+def _copy(old: apsw.Connection, new: apsw.Connection, found: set[str]) -> Salvaged:
+    damaged = [name for name in schema.TABLES if name not in found]
+    with new:
+        for table in schema.TABLES:
+            if table in found:
+                taken = (row for row in _readable(old, table, damaged) if table != "deliveries" or _is_sound(row))
+                marks = ", ".join("?" * len(_columns(new, table)))
+                new.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", taken)  # noqa: S608 - our tables
+        new.execute("DELETE FROM deliveries WHERE directory NOT IN (SELECT id FROM directories)")
+        left_out = new.changes()
+        # The state is part of the ending's number, so only its status and reason are lost.
+        new.execute(
+            "INSERT OR IGNORE INTO endings SELECT DISTINCT ending, ending % ?1, -1, 'lost number ' || ending"
+            " FROM deliveries WHERE ending NOT IN (SELECT id FROM endings)",
+            (schema.STATES,),
+        )
+    [[count]] = rows(new, "SELECT count(*) FROM deliveries")
+    return Salvaged(count, left_out, tuple(dict.fromkeys(damaged)))
+
+
+def _columns(connection: apsw.Connection, table: str) -> list[str]:
+    return [row[1] for row in rows(connection, f"PRAGMA table_info({table})")]
+
+
+def _is_sound(row: Sequence[Any]) -> bool:
+    """Whether the values can be those of a delivery (rule 3)."""
+    (
+        directory, name, occurrence, size, mtime, kind, uid, series, ending, attempts, time, duration, overhead,
+        association, run, first_run,
+    ) = row  # fmt: skip
+    needed = (directory, occurrence, kind, ending, attempts, time, duration, run, first_run)
+    optional = (size, mtime, series, overhead, association)
+    return (
+        isinstance(name, bytes)
+        and isinstance(uid, bytes | None)
+        and all(isinstance(value, int) for value in needed)
+        and all(isinstance(value, int | None) for value in optional)
+        and ending >= 0
+        and ending % schema.STATES in tuple(State)
+    )
+
+
+def _readable(connection: apsw.Connection, table: str, damaged: list[str]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table that can be read. Some may come twice."""
+    key = schema.EDGES[table].split(", ")
+    is_whole = yield from _run(connection, table, key, "", ())
+    if is_whole:
+        return
+    damaged.append(table)
+    yield from _run(connection, table, key, "", (), is_backward=True)
+    if table == "deliveries":
+        directories = [row[0] for row in _readable(connection, "directories", damaged)]
+        for directory in directories:
+            for is_backward in (False, True):
+                whole = yield from _run(
+                    connection, table, key[1:], "directory = ? AND", (directory,), is_backward=is_backward
+                )
+                if whole:
+                    break
+
+
+def _run(
+    connection: apsw.Connection,
+    table: str,
+    key: Sequence[str],
+    condition: str,
+    values: tuple[Value, ...],
+    *,
+    is_backward: bool = False,
+) -> Generator[tuple[Any, ...], None, bool]:
+    """Rows in the order of the key, up to the first that cannot be read. Returns whether all could be read."""
+    places = [_columns(connection, table).index(column) for column in key]
+    marks, columns = ", ".join("?" * len(key)), ", ".join(key)
+    order = ", ".join(f"{column} {'DESC' if is_backward else ''}" for column in key)
+    last: tuple[Value, ...] = ()
+    limit = _PIECE
+    while True:
+        after = f"({columns}) {'<' if is_backward else '>'} ({marks})" if last else "TRUE"
+        statement = f"SELECT * FROM {table} WHERE {condition} {after} ORDER BY {order} LIMIT {limit}"  # noqa: S608
+        try:
+            piece = rows(connection, statement, (*values, *last))
+        except apsw.Error as error:
+            if not isinstance(in_our_words("", error), JournalDamaged):
+                raise
+            if limit == 1:
+                return False
+            limit //= 4
+            continue
+        if not piece:
+            return True
+        yield from piece
+        last = tuple(piece[-1][place] for place in places)

@@ -1,0 +1,78 @@
+"""The tables of a journal, and what they mean.
+
+Rules:
+
+1. A row of ``deliveries`` costs as little as possible, because there are as many as instances. So everything that many
+   rows share stands in a table of its own: directories, series, kinds (SOP class and transfer syntaxes) and endings
+   (state, status and reason). There is no index besides the key; the catalogue makes its own
+   (:mod:`asyncstore.journal.catalogue`).
+2. The key is the directory and the name as bytes, in the order of the walk, so that a resumed walk reads the table from
+   the beginning to its end. A member of an archive has the archive as its directory, with a NUL byte at the end.
+3. ``deliveries.ending`` modulo 8 is the state. Times are milliseconds since the journal was made (``created``),
+   ``duration`` is in microseconds, ``overhead`` is the size of the file less that of the data set.
+4. A change of these tables is a new ``VERSION``. ``application_id`` says that a database is a journal at all.
+"""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x61737472
+"""``astr`` in the header of the database."""
+VERSION = 1
+STATES = 8
+"""Numbers that ``ending`` has room for in its lowest digits."""
+
+TABLES = {
+    "facts": "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    "runs": (
+        "CREATE TABLE runs (id INTEGER PRIMARY KEY, version TEXT, began INTEGER, ended INTEGER, ending TEXT,"
+        " found INTEGER, is_walked INTEGER, skipped INTEGER, known INTEGER,"
+        " waiting INTEGER, stored INTEGER, warning INTEGER, failed INTEGER, not_sent INTEGER, unknown INTEGER)"
+    ),
+    "directories": "CREATE TABLE directories (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE)",
+    "kinds": (
+        "CREATE TABLE kinds (id INTEGER PRIMARY KEY, sop_class TEXT NOT NULL, transfer_syntax TEXT NOT NULL,"
+        " sent_transfer_syntax TEXT NOT NULL, UNIQUE (sop_class, transfer_syntax, sent_transfer_syntax))"
+    ),
+    "endings": (
+        "CREATE TABLE endings (id INTEGER PRIMARY KEY, state INTEGER NOT NULL, status INTEGER NOT NULL,"
+        " reason TEXT NOT NULL, UNIQUE (state, status, reason))"
+    ),
+    "studies": (
+        "CREATE TABLE studies (id INTEGER PRIMARY KEY, uid BLOB NOT NULL, patient BLOB NOT NULL, date TEXT,"
+        " bytes INTEGER, UNIQUE (uid, patient))"
+    ),
+    "series": (
+        "CREATE TABLE series (id INTEGER PRIMARY KEY, study INTEGER NOT NULL, uid BLOB NOT NULL, modality TEXT,"
+        " UNIQUE (study, uid))"
+    ),
+    "deliveries": (
+        "CREATE TABLE deliveries (directory INTEGER, name BLOB, occurrence INTEGER, size INTEGER, mtime INTEGER,"
+        " kind INTEGER, uid BLOB, series INTEGER, ending INTEGER, attempts INTEGER, time INTEGER, duration INTEGER,"
+        " overhead INTEGER, association INTEGER, run INTEGER, first_run INTEGER,"
+        " PRIMARY KEY (directory, name, occurrence)) WITHOUT ROWID"
+    ),
+    "clashes": (
+        "CREATE TABLE clashes (directory INTEGER, name BLOB, occurrence INTEGER, is_conflict INTEGER NOT NULL,"
+        " content INTEGER NOT NULL, copy INTEGER NOT NULL,"
+        " PRIMARY KEY (directory, name, occurrence)) WITHOUT ROWID"
+    ),
+}
+EDGES = {
+    "facts": "name",
+    "runs": "id",
+    "directories": "id",
+    "kinds": "id",
+    "endings": "id",
+    "studies": "id",
+    "series": "id",
+    "deliveries": "directory, name, occurrence",
+    "clashes": "directory, name, occurrence",
+}
+"""The key of each table."""
+
+COLUMNS = (
+    "directory, name, occurrence, size, mtime, kind, uid, series, ending, attempts, time, duration, overhead,"
+    " association, run, first_run"
+)
+"""Of ``deliveries``."""
+WIDTH = COLUMNS.count(",") + 1

@@ -1,0 +1,131 @@
+"""What a journal knows about its migration besides the deliveries: the peer, the command, secrets for keys.
+
+Rules:
+
+1. A migration is known by its peer, the AE titles and the changes made to data sets. A run with others is refused, and
+   the error names each difference: a file that is stored at one peer is not stored at another.
+2. ``scan`` has no peer: the first run that sends fixes it.
+3. The newest command that sends is kept, with the directory it was given in, so that it can be repeated. The caller
+   removes secrets first.
+4. Other facts are kept under a name (:func:`keep`): the first value stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.errors import OtherMigration
+from asyncstore.journal.querying import number, rows
+
+if TYPE_CHECKING:
+    import apsw
+
+_MIGRATION = "migration"
+_COMMAND = "command"
+_SALT = "salt"
+_CREATED = "created"
+_SALT_BYTES = 32
+
+
+class Migration(NamedTuple):
+    """What identifies a migration."""
+
+    host: str
+    port: int
+    calling_ae_title: str
+    called_ae_title: str
+    editing: tuple[tuple[str, str], ...] = ()
+    """The names and values of the options that change data sets, such as invented UIDs."""
+
+    def facts(self) -> dict[str, str]:
+        """Each fact under the name that an error calls it by."""
+        return {
+            "host": self.host.lower(),
+            "port": str(self.port),
+            "calling AE title": self.calling_ae_title.strip(),
+            "called AE title": self.called_ae_title.strip(),
+            **dict(self.editing),
+        }
+
+
+class Command(NamedTuple):
+    """A command that was given."""
+
+    words: tuple[str, ...]
+    """The words after the program's name, without secrets."""
+    directory: str
+    """The directory in which it was given."""
+
+
+def confirm(path: str, connection: apsw.Connection, migration: Migration) -> None:
+    """Record the migration, or compare it with the recorded one.
+
+    Raises:
+        OtherMigration: it is another one.
+    """
+    now = migration.facts()
+    recorded = _text(connection, _MIGRATION)
+    if recorded is None:
+        _set(connection, _MIGRATION, json.dumps(now))
+        return
+    before: dict[str, str] = json.loads(recorded)
+    differences = tuple(
+        (name, before.get(name), now.get(name)) for name in {**before, **now} if before.get(name) != now.get(name)
+    )
+    if differences:
+        raise OtherMigration(path, differences)
+
+
+def migration_of(connection: apsw.Connection) -> dict[str, str]:
+    """The facts of the recorded migration; empty if nothing has been sent."""
+    recorded = _text(connection, _MIGRATION)
+    facts: dict[str, str] = {} if recorded is None else json.loads(recorded)
+    return facts
+
+
+def record_command(connection: apsw.Connection, words: tuple[str, ...]) -> None:
+    """Keep a command that was given in this directory. Arguments may hold any bytes."""
+    try:
+        directory = os.getcwd()  # noqa: PTH109 - the import of pathlib takes 7 ms
+    except FileNotFoundError:  # it was removed
+        directory = os.sep
+    _set(connection, _COMMAND, json.dumps({"words": words, "directory": directory}))
+
+
+def command_of(connection: apsw.Connection) -> Command | None:
+    """The recorded command."""
+    recorded = _text(connection, _COMMAND)
+    if recorded is None:
+        return None
+    fields = json.loads(recorded)
+    return Command(tuple(fields["words"]), fields["directory"])
+
+
+def keep(connection: apsw.Connection, name: str, value: str) -> str:
+    """The value under this name; ``value`` if there was none, which is kept from now on."""
+    connection.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (f"kept {name}", value))
+    return _text(connection, f"kept {name}") or ""
+
+
+def salt(connection: apsw.Connection) -> bytes:
+    """The secret with which patient IDs are hashed, made on the first call."""
+    connection.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (_SALT, os.urandom(_SALT_BYTES)))
+    [[value]] = rows(connection, "SELECT value FROM facts WHERE name = ?", (_SALT,))
+    return bytes(value)
+
+
+def created(connection: apsw.Connection, now: float) -> int:
+    """When the journal was made, in milliseconds of Unix time; ``now`` on the first call."""
+    connection.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (_CREATED, int(now * 1000)))
+    return number(connection, "SELECT value FROM facts WHERE name = ?", (_CREATED,))
+
+
+def _text(connection: apsw.Connection, name: str) -> str | None:
+    found = rows(connection, "SELECT value FROM facts WHERE name = ?", (name,))
+    return str(found[0][0]) if found else None
+
+
+def _set(connection: apsw.Connection, name: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))

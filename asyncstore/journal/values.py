@@ -1,0 +1,83 @@
+"""The values that go into a journal and come out of it.
+
+Times are Unix times. Paths are ``str`` with undecodable bytes as surrogates, as everywhere.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from asyncstore.model import Result
+
+COMPLETED = "completed"
+"""How a run ended that nothing stopped."""
+
+
+class State(IntEnum):
+    """How far a delivery is. The numbers are part of the journal's format."""
+
+    WAITING = 0
+    """Found and not ended: the catalogue knows it, or its run ended first."""
+    STORED = 1
+    WARNING = 2
+    FAILED = 3
+    NOT_SENT = 4
+    UNKNOWN = 5
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the peer said that it holds the instance."""
+        return self in (State.STORED, State.WARNING)
+
+
+STATES = {
+    Result.STORED: State.STORED,
+    Result.WARNING: State.WARNING,
+    Result.FAILED: State.FAILED,
+    Result.NOT_SENT: State.NOT_SENT,
+    Result.UNKNOWN: State.UNKNOWN,
+}
+"""The state after each result. Skipped files have none: their row stays as it is."""
+
+
+class Delivery(NamedTuple):
+    """One delivery that ended, or was found.
+
+    A file that is delivered several times (``--repeat``) has a delivery for each occurrence.
+    """
+
+    path: str
+    state: State
+    occurrence: int = 0
+    """How often the same file was found before in the same walk."""
+    size: int | None = None
+    """Of the file, in bytes, at the time it was read; ``None``: it could not be reached."""
+    mtime: int | None = None
+    """Of the file, in nanoseconds."""
+    sop_class_uid: str | None = None
+    sop_instance_uid: str | None = None
+    study: str | None = None
+    series: str | None = None
+    patient_id: str | None = None
+    """As the file has it. The journal keeps a keyed hash of it only."""
+    transfer_syntax_uid: str | None = None
+    sent_transfer_syntax_uid: str | None = None
+    status: int | None = None
+    attempts: int = 0
+    """In this run; the journal adds them up."""
+    time: float = 0.0
+    """When it ended, in seconds."""
+    seconds: float = 0.0
+    """How long the last attempt took."""
+    bytes: int = 0
+    """Of the data set as it was sent."""
+    association: int | None = None
+    reason: str | None = None
+    """Why it is not stored: one clause without the path."""
+    study_date: str | None = None
+    """As the file has it; the catalogue asks for it."""
+    modality: str | None = None
+    """As the file has it; the catalogue asks for it."""
+    member: str | None = None
+    """Its name in the archive at ``path``, if it lies in one."""

@@ -1,0 +1,231 @@
+"""The thread that owns a journal's connection and writes to it.
+
+Rules:
+
+1. The event loop appends to a queue and never waits; the thread takes many deliveries at a time and commits them
+   together: when 1000 are there, or half a second after the last commit.
+2. A delivery is journalled only after the commit. Each call of :meth:`Writer.record` returns how many deliveries were
+   handed in by then; the commit of that many can be waited for.
+3. The queue is bounded, if the caller waits for :meth:`Writer.room` between its batches.
+4. The first error ends the writing. It is reported once (``on_failure``, in this thread) and raised to those who wait;
+   nothing is committed after it, and later deliveries are dropped. Closing still works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from contextlib import suppress
+from threading import Condition, Event, Lock, Thread
+from time import thread_time, time
+from typing import TYPE_CHECKING
+
+import apsw
+
+from asyncstore.errors import JournalError, JournalWriteFailed
+from asyncstore.journal import settings
+from asyncstore.journal.ids import Ids
+from asyncstore.journal.opening import in_our_words
+from asyncstore.journal.rows import ENDED, FOUND, RowWriter, rows_of
+from asyncstore.journal.values import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from asyncstore.journal.values import Delivery
+
+COMMIT_ROWS = 1000
+COMMIT_SECONDS = 0.5
+MOST_QUEUED = 20_000
+"""Deliveries that wait to be written: 10 MB, and more than a commit takes at any rate of a peer."""
+_MOST_IN_COMMIT = 4096
+
+
+class Writer:
+    """Writes deliveries in a thread of its own, from its creation to :meth:`stop`.
+
+    Attributes:
+        committed: how many deliveries were committed.
+        failure: why the writing ended early.
+        cpu_seconds: of the thread so far.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        connection: apsw.Connection,
+        run: int,
+        on_failure: Callable[[JournalError], None] | None = None,
+        *,
+        is_catalogue: bool = False,
+    ) -> None:
+        self.committed = 0
+        self.failure: JournalError | None = None
+        self.cpu_seconds = 0.0
+        self._path = path
+        self._connection = connection
+        self._run = run
+        self._on_failure = on_failure
+        self._ids = Ids(connection)
+        self._created = settings.created(connection, time())
+        self._rows = RowWriter(connection, FOUND if is_catalogue else ENDED)
+        self._counts: Counter[State] = Counter()
+        self._batches: deque[Sequence[Delivery]] = deque()
+        self._handed_in = 0
+        self._walk: tuple[int, int, int, bool] = (0, 0, 0, False)
+        self._is_stopping = False
+        self._is_asked = False
+        self._awake = Event()
+        self._lock = Lock()
+        self._progressed = Condition(self._lock)
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._thread = Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
+
+    def record(self, deliveries: Sequence[Delivery]) -> int:
+        """Hand in deliveries; the sequence must not be changed afterwards. Returns how many were handed in so far.
+
+        Raises:
+            RuntimeError: the journal was closed.
+        """
+        if self._is_stopping:
+            raise RuntimeError("the journal was closed")
+        self._batches.append(deliveries)
+        self._handed_in += len(deliveries)
+        if self._handed_in - self.committed >= COMMIT_ROWS:
+            self._awake.set()
+        return self._handed_in
+
+    def note_walk(self, found: int, skipped: int, known: int, *, is_ended: bool) -> None:
+        """Keep how far the walk is; see :meth:`asyncstore.journal.journal.Journal.note_walk`."""
+        self._walk = (found, skipped, known, is_ended)
+
+    @property
+    def queued(self) -> int:
+        """How many deliveries are not committed yet."""
+        return self._handed_in - self.committed
+
+    async def room(self) -> None:
+        """Wait until the queue has room for another batch.
+
+        Raises:
+            JournalError: the writing ended early.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if self.queued > MOST_QUEUED:
+            await self.recorded(self._handed_in - MOST_QUEUED)
+
+    async def recorded(self, number: int | None = None) -> None:
+        """Wait until so many deliveries are committed, as :meth:`record` returned; all that were handed in by default.
+
+        Raises:
+            JournalError: the writing ended early.
+        """
+        wanted = self._handed_in if number is None else number
+        future = asyncio.get_running_loop().create_future()
+        with self._lock:
+            if self.committed >= wanted:
+                return
+            if self.failure is None:
+                self._waiting.append((wanted, future))
+                self._is_asked = True
+                self._awake.set()
+            else:
+                raise self.failure
+        await future
+
+    def wait(self, number: int | None = None) -> None:
+        """As :meth:`recorded`, for threads.
+
+        Raises:
+            JournalError: the writing ended early.
+        """
+        wanted = self._handed_in if number is None else number
+        with self._lock:
+            self._is_asked = True
+            self._awake.set()
+            self._progressed.wait_for(lambda: self.committed >= wanted or self.failure is not None)
+            if self.committed < wanted and self.failure is not None:
+                raise self.failure
+
+    def stop(self) -> None:
+        """Commit what is queued and end the thread, which leaves the connection to the caller."""
+        self._is_stopping = True
+        self._awake.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            noted = self._walk
+            while True:
+                self._awake.wait(COMMIT_SECONDS)
+                self._awake.clear()
+                is_last = self._is_stopping
+                while self._batches or self._walk != noted:
+                    noted = self._walk
+                    self._commit()
+                    if self.queued < COMMIT_ROWS and not (self._is_asked or is_last):
+                        break
+                self._is_asked = False
+                self.cpu_seconds = thread_time()
+                if is_last:
+                    return
+        except apsw.Error as error:
+            self._fail(in_our_words(self._path, error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must learn of it
+            self._fail(JournalWriteFailed(self._path, f"{type(error).__name__}: {error}"))
+
+    def _commit(self) -> None:
+        """Write some batches in one transaction."""
+        number = 0
+        self._connection.execute("BEGIN IMMEDIATE")
+        while self._batches and number < _MOST_IN_COMMIT:
+            batch = self._batches.popleft()
+            number += len(batch)
+            self._rows.write(rows_of(batch, self._ids, self._created, self._run))
+            self._counts.update([delivery.state for delivery in batch])
+        self._rows.finish()
+
+        self._connection.execute(
+            "UPDATE runs SET found = ?, skipped = ?, known = ?, is_walked = ?, waiting = ?, stored = ?, warning = ?,"
+            " failed = ?, not_sent = ?, unknown = ?, ended = ? WHERE id = ?",
+            (*self._walk, *(self._counts[state] for state in State), int(time() * 1000), self._run),
+        )
+        self._connection.execute("COMMIT")
+        with self._lock:
+            self.committed += number
+            self._progressed.notify_all()
+            due = [future for wanted, future in self._waiting if wanted <= self.committed]
+            if due:
+                self._waiting = [waiting for waiting in self._waiting if waiting[0] > self.committed]
+        for future in due:
+            _call(future, _settle, future, None)
+
+    def _fail(self, failure: JournalError) -> None:
+        with suppress(apsw.Error):
+            if not self._connection.get_autocommit():
+                self._connection.execute("ROLLBACK")
+        with self._lock:
+            self.failure = failure
+            waiting, self._waiting = self._waiting, []
+            self._progressed.notify_all()
+        self._batches = deque(maxlen=0)
+        for _, future in waiting:
+            _call(future, _settle, future, failure)
+        if self._on_failure is not None:
+            self._on_failure(failure)
+
+
+def _call(future: asyncio.Future[None], function: Callable[..., None], *arguments: object) -> None:
+    with suppress(RuntimeError):  # its loop was closed
+        future.get_loop().call_soon_threadsafe(function, *arguments)
+
+
+def _settle(future: asyncio.Future[None], failure: JournalError | None) -> None:
+    if future.done():  # its waiter was cancelled
+        return
+    if failure is None:
+        future.set_result(None)
+    else:
+        future.set_exception(failure)

@@ -1,0 +1,186 @@
+"""The catalogue: found files wait in an order that keeps studies together, and clashes of UIDs are found."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asyncstore.journal.catalogue import Catalogue, Clashes, Order
+from asyncstore.journal.values import State
+from support.journals import as_found, begin, delivery, read
+
+STUDIES = {"1": ("20200101", 3), "2": ("20240101", 1), "3": (None, 2), "4": ("2010.05.05", 5), "5": ("nonsense", 1)}
+
+
+def found(path, **more):
+    return delivery(
+        path, State.WAITING, **{"attempts": 0, "association": None, "sent_transfer_syntax_uid": None, **more}
+    )
+
+
+def scan(path, rows):
+    with begin(path, None) as journal:
+        journal.record(rows)
+        return journal.complete_catalogue()
+
+
+@pytest.fixture
+def studies(path):
+    """Some studies with their instances in turn, in two series each."""
+    rows = [
+        found(f"/data/{number}/{study}", study=study, study_date=date, series=f"{study}.{number % 2}",
+              sop_instance_uid=f"{study}.{number}", patient_id=study)
+        for number in range(5) for study, (date, count) in STUDIES.items() if number < count
+    ]  # fmt: skip
+    scan(path, [*rows, found("/data/none", study=None, series=None, patient_id=None, sop_instance_uid="9")])
+    return rows
+
+
+def order_of(rows):
+    """The studies in the order in which they come; each comes once."""
+    order = []
+    for row in rows:
+        if not order or order[-1] != row.study:
+            order.append(row.study)
+    assert len(order) == len(set(order))
+    return order
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        (Order.NEWEST, ["2", "1", "4", "3", "5", ""]),
+        (Order.OLDEST, ["4", "1", "2", "3", "5", ""]),
+        (Order.LARGEST, ["4", "1", "3", "5", "2", ""]),
+    ],
+)
+def test_the_order_keeps_studies_together(path, studies, order, expected):
+    with Catalogue(str(path)) as catalogue:
+        rows = list(catalogue.deliveries(order))
+    assert order_of(rows) == expected
+    assert len(rows) == len(studies) + 1
+
+
+@pytest.mark.parametrize("order", list(Order))
+def test_each_order_gives_each_delivery_once(path, studies, order):
+    with Catalogue(str(path)) as catalogue:
+        rows = [row.path for row in catalogue.deliveries(order)]
+    assert sorted(rows) == sorted([*(row.path for row in studies), "/data/none"])
+
+
+def test_what_was_sent_is_not_in_it_any_more(path, studies):
+    with begin(path) as journal:
+        journal.record([delivery(row.path, study=row.study, series=row.series) for row in studies[:5]])
+        journal.record([delivery(studies[5].path, State.UNKNOWN), delivery(studies[6].path, State.FAILED)])
+    with Catalogue(str(path)) as catalogue:
+        assert {row.path for row in catalogue.deliveries()} == {row.path for row in [studies[5], *studies[7:]]} | {
+            "/data/none"
+        }
+    with Catalogue(str(path), {State.FAILED}) as catalogue:
+        assert {row.path for row in catalogue.deliveries(Order.NEWEST)} == {studies[6].path}
+
+
+@pytest.mark.parametrize("order", list(Order))
+def test_a_list_of_studies(path, studies, order):
+    with Catalogue(str(path)) as catalogue:
+        assert list(catalogue.only_studies(["2", "7.7", "1", " 2", "8"])) == ["7.7", "8"]
+        rows = list(catalogue.deliveries(order))
+    assert sorted(row.path for row in rows) == sorted(row.path for row in studies if row.study in "12")
+    if order is Order.LIST:
+        assert order_of(rows) == ["2", "1"]
+
+
+@pytest.mark.parametrize("order", list(Order))
+def test_a_list_of_instances(path, studies, order):  # noqa: ARG001 - the rows are in the journal
+    with Catalogue(str(path)) as catalogue:
+        assert list(catalogue.only_instances(["4.4", "1.0", "7.7", "9", "4.0"])) == ["7.7"]
+        rows = [row.sop_instance_uid for row in catalogue.deliveries(order)]
+    assert sorted(rows) == ["1.0", "4.0", "4.4", "9"]
+    if order is Order.LIST:
+        assert rows == ["4.4", "1.0", "9", "4.0"]
+
+
+@pytest.mark.slow
+def test_long_lists_and_many_studies(path):
+    scan(
+        path, [found(f"/data/{n:05}", study=str(n // 2), series=str(n), sop_instance_uid=f"1.{n}") for n in range(5000)]
+    )
+    with Catalogue(str(path)) as catalogue:
+        assert len(order_of(catalogue.deliveries(Order.NEWEST))) == 2500
+        wanted = [f"1.{number}" for number in range(4999, -1, -1)]
+        assert len(list(catalogue.only_instances([*wanted, *(f"2.{n}" for n in range(3000))]))) == 3000
+        assert [row.sop_instance_uid for row in catalogue.deliveries(Order.LIST)] == wanted
+        assert list(catalogue.only_studies(str(number) for number in range(2500))) == []
+        assert len(order_of(catalogue.deliveries(Order.LIST))) == 2500
+
+
+class TestClashes:
+    @staticmethod
+    def make(folder, contents, uid="1.2"):
+        rows = []
+        for number, content in enumerate(contents):
+            file = folder / f"{number}"
+            file.write_bytes(content)
+            rows.append(as_found(file, State.WAITING, sop_instance_uid=uid))
+        return rows
+
+    @pytest.mark.parametrize(
+        ("contents", "expected"),
+        [
+            ([b"aa"], Clashes(0, 0)),
+            ([b"aa", b"aa"], Clashes(1, 0)),
+            ([b"aa", b"bb"], Clashes(0, 2)),
+            ([b"aa", b"b"], Clashes(0, 2)),
+            ([b"aa", b"bb", b"aa", b"c"], Clashes(1, 4)),
+            ([b"aa"] * 4, Clashes(3, 0)),
+        ],
+    )
+    def test_same_bytes_are_duplicates_and_other_bytes_conflict(self, path, tmp_path, contents, expected):
+        rows = self.make(tmp_path, contents)
+        other = found("/data/other", sop_instance_uid="1.3")
+        assert scan(path, [*rows, other]) == expected
+        assert scan(path, []) == expected
+        flags = {row.is_conflict for row in read(path) if row.sop_instance_uid == "1.2"}
+        assert flags == ({None} if len(rows) == 1 else {expected.conflicts > 0})
+
+    def test_a_file_that_cannot_be_read_conflicts(self, path, tmp_path):
+        rows = self.make(tmp_path, [b"aa", b"aa"])
+        (tmp_path / "1").unlink()
+        assert scan(path, rows) == Clashes(0, 2)
+
+    def test_the_same_file_delivered_twice_is_no_clash(self, path):
+        assert scan(path, [found("/data/a"), found("/data/a", occurrence=1)]) == Clashes(0, 0)
+
+
+def test_a_scan_again_keeps_what_was_sent_and_takes_up_what_changed(path):
+    scan(path, [found("/data/a"), found("/data/b"), found("/data/c")])
+    with begin(path) as journal:
+        journal.record([delivery("/data/a"), delivery("/data/b"), delivery("/data/c", State.FAILED)])
+    scan(path, [found("/data/a"), found("/data/b", mtime=8), found("/data/c"), found("/data/d")])
+    assert {row.path[-1]: row.state for row in read(path)} == {
+        "a": State.STORED, "b": State.WAITING, "c": State.FAILED, "d": State.WAITING,
+    }  # fmt: skip
+    [a, *_] = read(path)
+    assert (a.attempts, a.association, a.sent_transfer_syntax_uid != "") == (1, 2, True)
+
+
+ROWS = st.lists(
+    st.tuples(st.integers(0, 4), st.sampled_from([None, "20200101", "20210101"]), st.integers(0, 2)), max_size=30
+)
+
+
+@pytest.mark.slow
+@given(ROWS)
+@settings(max_examples=25, deadline=None)
+def test_whatever_is_found_comes_once_and_studies_stay_together(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("any") / "run.db"
+    scan(path, [
+        found(f"/data/{number % 3}/{number}", study=str(study), study_date=date, series=str(series), patient_id="P",
+              sop_instance_uid=f"1.{number}")
+        for number, (study, date, series) in enumerate(rows)
+    ])  # fmt: skip
+    with Catalogue(str(path)) as catalogue:
+        for order in Order:
+            ordered = list(catalogue.deliveries(order))
+            assert len({row.path for row in ordered}) == len(ordered) == len(rows)
+            if order not in (Order.WALK, Order.LIST):
+                order_of(ordered)

@@ -1,0 +1,220 @@
+"""What a run records comes back, is journalled only after the commit, and an error ends the writing once."""
+
+import asyncio
+import os
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from asyncstore.errors import JournalWriteFailed
+from asyncstore.journal.reading import Reader
+from asyncstore.journal.values import State
+from asyncstore.journal.writing import MOST_QUEUED
+from support.journals import CT, EXPLICIT, PEER, begin, delivery, read
+
+
+def test_a_delivery_comes_back_with_all_its_values(path):
+    with begin(path) as journal:
+        journal.record([delivery("/data/a", State.FAILED, status=0xC000, reason="cannot understand", attempts=3)])
+    [row] = read(path)
+    assert row.path == "/data/a"
+    assert (row.state, row.status, row.reason) == (State.FAILED, 0xC000, "cannot understand")
+    assert (row.size, row.mtime, row.bytes, row.occurrence, row.run) == (1000, 7, 900, 0, 1)
+    assert (row.sop_class_uid, row.sop_instance_uid, row.study, row.series) == (CT, "1.2.3", "1.2", "1")
+    assert (row.transfer_syntax_uid, row.sent_transfer_syntax_uid) == (EXPLICIT, EXPLICIT)
+    assert (row.attempts, row.time, row.seconds, row.association) == (3, 1.7e9, 0.25, 2)
+
+
+def test_what_is_unknown_comes_back_as_unknown(path):
+    nothing = dict.fromkeys(("size", "mtime", "sop_class_uid", "sop_instance_uid", "study", "series", "patient_id"))
+    nothing |= dict.fromkeys(("transfer_syntax_uid", "sent_transfer_syntax_uid", "association"))
+    with begin(path) as journal:
+        journal.record([delivery("/data/a", State.NOT_SENT, reason="no such file", attempts=0, **nothing)])
+    [row] = read(path)
+    assert (row.size, row.mtime, row.sop_class_uid, row.sop_instance_uid, row.study) == (None, None, "", "", "")
+    assert (row.status, row.association, row.bytes) == (None, None, 0)
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"a\nb", "ü".encode(), b" ", b"'\"", b"a" * 255])
+def test_any_name_comes_back(path, name):
+    with begin(path) as journal:
+        journal.record([delivery(os.fsdecode(b"/da\xffta/" + name))])
+    assert [os.fsencode(row.path) for row in read(path)] == [b"/da\xffta/" + name]
+
+
+def test_paths_are_kept_as_absolute_ones(path, tmp_path, monkeypatch):
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("deep/er")
+    monkeypatch.chdir(tmp_path)
+    with begin(path) as journal:
+        journal.record([delivery("a"), delivery("./b"), delivery("deep//c"), delivery("link/../d"), delivery("/e")])
+    assert {row.path for row in read(path)} == {str(tmp_path / name) for name in ("a", "b", "deep/c", "deep/d")} | {
+        "/e"
+    }
+
+
+def test_members_of_an_archive_are_no_files_in_a_directory(path):
+    with begin(path) as journal:
+        journal.record([delivery("/data/x", member="a/b"), delivery("/data/x/b"), delivery("/data/x", member="b")])
+    assert {(row.path, row.member) for row in read(path)} == {
+        ("/data/x", "a/b"), ("/data/x", "b"), ("/data/x/b", None),
+    }  # fmt: skip
+
+
+def test_each_occurrence_has_a_row(path):
+    with begin(path) as journal:
+        journal.record([delivery("/data/a", occurrence=number, attempts=number) for number in range(3)])
+    assert [(row.occurrence, row.attempts) for row in read(path)] == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_a_delivery_that_is_recorded_again_replaces_its_row_and_adds_its_attempts(path):
+    with begin(path) as journal:
+        journal.record([delivery("/data/a", State.UNKNOWN, attempts=2, reason="lost")])
+    with begin(path) as journal:
+        journal.record([delivery("/data/a", State.STORED, attempts=1, status=0)])
+    [row] = read(path)
+    assert (row.state, row.status, row.reason, row.attempts, row.run) == (State.STORED, 0, "", 3, 2)
+
+
+def test_a_stored_file_that_vanished_stays_stored(path):
+    with begin(path) as journal:
+        journal.record([delivery("/data/a")])
+        journal.record([delivery("/data/a", State.NOT_SENT, size=None, mtime=None, reason="no such file")])
+        journal.record([delivery("/data/b", State.FAILED)])
+        journal.record([delivery("/data/b", State.NOT_SENT, size=None, mtime=None, reason="no such file")])
+    assert [row.state for row in read(path)] == [State.STORED, State.NOT_SENT]
+
+
+@pytest.mark.slow
+def test_many_rows_of_many_studies_come_back(path):
+    rows = [
+        delivery(f"/data/{number % 7}/{number}", study=f"1.{number}", series=f"2.{number}", patient_id=str(number % 5))
+        for number in range(10_000)
+    ]
+    with begin(path) as journal:
+        for first in range(0, len(rows), 333):
+            journal.record(rows[first : first + 333])
+    assert {(row.path, row.study, row.series) for row in read(path)} == {
+        (row.path, row.study, row.series) for row in rows
+    }
+
+
+def test_patient_ids_are_not_in_the_file(path):
+    with begin(path) as journal:
+        journal.record([delivery("/data/a", patient_id="SECRET-PATIENT")])
+    assert b"SECRET-PATIENT" not in path.read_bytes()
+
+
+def test_only_the_owner_may_read_it(path):
+    with begin(path) as journal:
+        journal.record([delivery("/data/a")])
+        journal.flush()
+        assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+    assert {file.name for file in path.parent.iterdir()} == {"run.db"}
+
+
+async def test_a_batch_is_journalled_after_its_commit(path):
+    with begin(path) as journal:
+        number = journal.record([delivery("/data/a")])
+        assert (number, journal.committed) == (1, 0)
+        await journal.recorded(number)
+        assert (journal.committed, journal.queued) == (1, 0)
+        assert len(read(path)) == 1
+        journal.record([delivery("/data/b"), delivery("/data/c")])
+        await journal.recorded()
+        assert len(read(path)) == 3
+
+
+async def test_a_lone_delivery_is_committed_soon(path):
+    with begin(path) as journal:
+        journal.record([delivery("/data/a")])
+        async with asyncio.timeout(10):
+            while not journal.committed:  # noqa: ASYNC110 - nothing else may wake the thread
+                await asyncio.sleep(0.05)
+
+
+async def test_a_waiter_may_be_cancelled(path):
+    with begin(path) as journal:
+        journal.record([delivery("/data/a")])
+        task = asyncio.create_task(journal.recorded())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        await journal.recorded()
+
+
+@pytest.mark.slow
+async def test_the_queue_is_bounded_for_those_who_wait(path):
+    with begin(path) as journal:
+        batch = [delivery(f"/data/{number}") for number in range(500)]
+        most = 0
+        for _ in range(150):
+            await journal.room()
+            journal.record(batch)
+            most = max(most, journal.queued)
+        assert most <= MOST_QUEUED + len(batch)
+
+
+async def test_nothing_is_recorded_after_the_end(path):
+    journal = begin(path)
+    journal.record([delivery("/data/a")])
+    journal.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        journal.record([delivery("/data/b")])
+    await journal.recorded()
+    journal.flush()
+
+
+def test_closing_commits_what_is_queued_and_ends_the_run(path):
+    journal = begin(path)
+    journal.record([delivery("/data/a")])
+    journal.note_walk(7, 3, 1, is_ended=True)
+    assert journal.close("interrupted") is None
+    assert journal.close() is None
+    with Reader(str(path)) as reader:
+        [[ending, stored, found, skipped]] = reader.rows("SELECT ending, stored, found, skipped FROM runs")
+    assert (ending, stored, found, skipped) == ("interrupted", 1, 7, 3)
+
+
+@pytest.mark.slow
+async def test_a_full_disk_is_reported_once_and_nothing_is_claimed(path):
+    code = (
+        "import sys; sys.path[:0] = sys.argv[2:]\n"
+        "from support.journals import until_full; from asyncstore.errors import JournalError\n"
+        "failures = []; journal = until_full(sys.argv[1], failures)\n"
+        "try: journal.flush()\n"
+        "except JournalError as error: print(type(error).__name__)\n"
+        "print(len(failures), journal.close() is failures[0], journal.committed)\n"
+    )
+    words = [sys.executable, "-c", code, str(path), *sys.path]
+    ended = await asyncio.to_thread(subprocess.run, words, capture_output=True, text=True, check=True, timeout=60)
+    kind, facts = ended.stdout.splitlines()
+    assert kind == "JournalWriteFailed"
+    count, is_same, committed = facts.split()
+    assert (count, is_same) == ("1", "True")
+    assert 1 <= int(committed) < 20_001
+    assert len(read(path)) == int(committed)
+
+
+async def test_an_error_reaches_all_who_wait(path):
+    failures = []
+    journal = begin(path, on_failure=failures.append)
+    thread = threading.Thread(target=journal.flush)
+    thread.start()
+    thread.join()
+    journal.record([delivery("/data/a")])
+    journal.record(["no delivery"])
+    with pytest.raises(JournalWriteFailed):
+        await journal.recorded()
+    journal.record([delivery("/data/b")])
+    with pytest.raises(JournalWriteFailed):
+        await journal.room()
+    with pytest.raises(JournalWriteFailed):
+        journal.flush()
+    assert journal.close() is failures[0]
+    assert len(failures) == 1
+    assert len(read(path)) == journal.committed
+    begin(path, PEER).close()

@@ -1,0 +1,105 @@
+"""What can be read of a damaged journal goes into a new one, and nothing is claimed that the old one did not say."""
+
+import os
+import random
+
+import pytest
+
+from asyncstore.errors import (
+    JournalDamaged,
+    JournalError,
+    JournalInUse,
+    JournalMissing,
+    JournalNotWritable,
+    NotAJournal,
+)
+from asyncstore.journal.opening import full_check
+from asyncstore.journal.reading import Reader
+from asyncstore.journal.salvage import salvage
+from asyncstore.journal.values import State
+from support.journals import PEER, begin, delivery, read
+
+pytestmark = pytest.mark.slow
+
+ROWS = 6000
+PAGE = 4096
+
+
+@pytest.fixture
+def whole(path):
+    """A journal with many rows in many directories, and what it says."""
+    with begin(path, command=["send"]) as journal:
+        journal.record([
+            delivery(f"/data/{number // 100:02}/{number:05}", State.FAILED if number % 3 else State.STORED,
+                     reason=None if number % 3 == 0 else f"reason {number % 7}", sop_instance_uid=f"1.2.{number}",
+                     study=f"1.{number // 50}", series=f"2.{number // 25}")
+            for number in range(ROWS)
+        ])  # fmt: skip
+    return {row.path: row for row in read(path)}
+
+
+def salvaged(path):
+    new = path.with_name("new.db")
+    new.unlink(missing_ok=True)
+    before = path.read_bytes()
+    found = salvage(str(path), str(new))
+    assert path.read_bytes() == before
+    full_check(str(new))
+    rows = {row.path: row for row in read(new)}
+    assert len(rows) == found.deliveries
+    return found, rows
+
+
+def test_a_whole_journal_is_copied(path, whole):
+    found, rows = salvaged(path)
+    assert rows == whole
+    assert (found.left_out, found.damaged) == (0, ())
+    with Reader(str(path.with_name("new.db"))) as reader:
+        assert reader.command.words == ("send",)
+    begin(path.with_name("new.db"), PEER).close()
+
+
+def test_damaged_pages_cost_their_rows(path, whole):
+    pages = path.stat().st_size // PAGE
+    chosen = random.Random(4)  # noqa: S311 - which pages does not matter, but that they are the same each time
+    kept = []
+    for number in range(12):
+        content = path.read_bytes()
+        at = chosen.randrange(12, pages) * PAGE
+        path.write_bytes(content[:at] + bytes([0xA5 + number]) * PAGE + content[at + PAGE :])
+        try:
+            _, rows = salvaged(path)
+        except JournalDamaged:
+            rows = {}
+        for name, row in rows.items():
+            assert (row.state, row.size, row.occurrence) == (whole[name].state, whole[name].size, 0)
+        kept.append(len(rows))
+        path.write_bytes(content)
+    assert sorted(kept)[6] > ROWS * 0.9
+
+
+def test_a_truncated_journal_gives_its_beginning(path, whole):
+    os.truncate(path, path.stat().st_size * 3 // 4)
+    with pytest.raises(JournalDamaged):
+        begin(path)
+    found, rows = salvaged(path)
+    assert "deliveries" in found.damaged
+    assert rows
+    assert all(row.state is whole[name].state for name, row in rows.items())
+
+
+def test_what_cannot_be_salvaged(path, tmp_path, whole):  # noqa: ARG001 - the journal is made
+    with pytest.raises(JournalMissing):
+        salvage(str(tmp_path / "none"), str(tmp_path / "new"))
+    with pytest.raises(JournalNotWritable):
+        salvage(str(path), str(path))
+    with begin(path), pytest.raises(JournalInUse):
+        salvage(str(path), str(tmp_path / "new"))
+    (tmp_path / "other").write_bytes(b"hello")
+    with pytest.raises(NotAJournal):
+        salvage(str(tmp_path / "other"), str(tmp_path / "new"))
+    content = path.read_bytes()
+    path.write_bytes(b"\xa5" * PAGE + content[PAGE:])
+    with pytest.raises(JournalError):
+        salvage(str(path), str(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
