@@ -303,6 +303,8 @@ class Outcome(NamedTuple):
     is_withdrawn: bool = False
     """Whether it was not sent only because the run ended first; the file itself may be good."""
     details: Details | None = None
+    is_earlier: bool = False
+    """Whether it ended so in an earlier run, as the journal says; this run did nothing for it."""
 
     @property
     def path(self) -> str:

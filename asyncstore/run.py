@@ -14,19 +14,20 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from asyncstore.model import Progress
+from asyncstore.errors import JournalError
+from asyncstore.model import Instance, Outcome, Progress, Unsendable
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.schedule.dispatch import ABORTED
 from asyncstore.schedule.outcome import unprobed
-from asyncstore.surveying import runs
+from asyncstore.surveying import all_are, runs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from asyncstore.model import Instance, Outcome, Unsendable
     from asyncstore.prepare.converter import Converter
+    from asyncstore.recording import Recording
     from asyncstore.schedule.dispatch import Dispatcher
-    from asyncstore.surveying import Survey
+    from asyncstore.surveying import Probed, Survey
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,11 @@ class Outlet:
         while len(self._waiting) > _OUTCOMES_WAITING:
             await self._emptied.wait()
 
+    def rest(self) -> list[Outcome]:
+        """The outcomes that nobody has taken."""
+        outcomes, self._waiting = self._waiting, []
+        return outcomes
+
     def close(self) -> None:
         """No more will come."""
         self._closed.set()
@@ -84,16 +90,25 @@ class Run:
 
     After the last outcome it raises the error that kept the whole run from being attempted, if there was one:
     :class:`~asyncstore.errors.AssociationError` if no association could be opened,
-    :class:`~asyncstore.errors.PrepareError` if no worker process could be started.
+    :class:`~asyncstore.errors.PrepareError` if no worker process could be started. A
+    :class:`~asyncstore.errors.JournalError` is raised as well if the journal stopped the run.
     """
 
-    def __init__(self, files: Survey, converter: Converter, dispatcher: Dispatcher, outlet: Outlet) -> None:
+    def __init__(
+        self,
+        files: Survey,
+        converter: Converter,
+        dispatcher: Dispatcher,
+        outlet: Outlet,
+        recording: Recording | None = None,
+    ) -> None:
         self._files = files
         self._converter = converter
         self._dispatcher = dispatcher
         self._outlet = outlet
+        self._recording = recording
         self._taken: Iterator[Outcome] = iter(())
-        self._undelivered: list[Instance | Unsendable] = []
+        self._undelivered: list[Probed] = []
         """Files from the survey that the dispatcher has not got yet."""
         self._probed = 0
         self._bytes_probed = 0
@@ -127,6 +142,8 @@ class Run:
             AsyncstoreError: the run is over, and this error kept it from being attempted.
         """
         batch = await self._outlet.take()
+        if self._recording is not None and batch:
+            await self._record(self._recording, batch)
         if not batch and self._failure is not None:
             raise self._failure
         return batch
@@ -161,6 +178,8 @@ class Run:
         """Abort if the run is not over, and wait until nothing of it is left."""
         self.abort()
         await asyncio.wait({self._task})
+        if self._recording is not None:
+            self._recording.record(self._outlet.rest())
 
     async def _go(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -179,8 +198,8 @@ class Run:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
         reason = self._dispatcher.stop_reason or ABORTED
-        left = [*(found.file for found in self._undelivered), *self._files.close()]
-        self._outlet.put(unprobed(file, reason) for file in left)
+        left = [*self._undelivered, *self._files.close()]
+        self._outlet.put(found if isinstance(found, Outcome) else unprobed(found, reason) for found in left)
         self._outlet.close()
 
     async def _feed(self) -> None:
@@ -189,11 +208,14 @@ class Run:
             async for batch in self._files:
                 self._probed += len(batch)
                 self._undelivered = batch
-                for instances, unsendable in runs(batch):
-                    self._undelivered = self._undelivered[len(instances) :]
-                    await self._feed_instances(instances)
-                    self._undelivered = self._undelivered[len(unsendable) :]
-                    self._feed_unsendable(unsendable)
+                for run in runs(batch):
+                    self._undelivered = self._undelivered[len(run) :]
+                    if all_are(run, Instance):
+                        await self._feed_instances(run)
+                    elif all_are(run, Unsendable):
+                        self._feed_unsendable(run)
+                    elif all_are(run, Outcome):
+                        self._pass_on(run)
                 await self._outlet.room()
         except Exception as error:  # noqa: BLE001 - it is raised where the consumer iterates
             self._failure = error
@@ -203,15 +225,30 @@ class Run:
         self._bytes_probed += sum([instance.payload.length for instance in instances])
         if not self._has_warned:
             self._warn_of_unusual(instances)
-        if instances:
-            await self._dispatcher.put(instances)
+        await self._dispatcher.put(instances)
 
     def _feed_unsendable(self, unsendable: list[Unsendable]) -> None:
         if self._converter.invents:
             for one in unsendable:
                 self._converter.pass_over(one.file.ordinal)
-        if unsendable:
-            self._dispatcher.refuse(unsendable)
+        self._dispatcher.refuse(unsendable)
+
+    def _pass_on(self, settled: list[Outcome]) -> None:
+        """Hand on the outcomes of files that an earlier run settled."""
+        if self._converter.invents:
+            for one in settled:
+                if one.identity is None:
+                    self._converter.pass_over(one.file.ordinal)
+        self._outlet.put(settled)
+
+    async def _record(self, recording: Recording, batch: list[Outcome]) -> None:
+        """Write outcomes down; if that is not possible any more, the run stops."""
+        try:
+            recording.record(batch)
+            await recording.room()
+        except JournalError as error:
+            self._failure = error
+            self._dispatcher.stop(str(error))
 
     def _warn_of_unusual(self, instances: Iterable[Instance]) -> None:
         unusual = first_unusual(instances)

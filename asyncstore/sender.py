@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from asyncstore.network.association import Association
     from asyncstore.network.tls import TlsOptions, TlsRequestor
     from asyncstore.protocol.associate import ProposedContext, UserIdentity
+    from asyncstore.recording import Recording
 
 _PDU_LENGTHS = range(4096, 131073)
 """The range of storescu's ``-pdu``; larger ones gain nothing."""
@@ -150,10 +151,11 @@ class Sender:
         finally:
             self._pool.close()
 
-    def send(self, paths: Paths, options: WalkOptions | None = None) -> Run:
+    def send(self, paths: Paths, options: WalkOptions | None = None, recording: Recording | None = None) -> Run:
         """Send every file of ``paths``, which are files and directories, or a single one; directories with all in them.
 
-        ``paths`` may be a generator that blocks: a thread consumes it, a bounded number of files ahead.
+        ``paths`` may be a generator that blocks: a thread consumes it, a bounded number of files ahead. With a
+        ``recording``, files that earlier runs stored are skipped, and outcomes go into its journal.
 
         Raises:
             UsageError: the sender's ``async with`` block is not open.
@@ -161,12 +163,17 @@ class Sender:
         if not self._is_open:
             raise UsageError("a Sender sends only within its `async with` block")
         outlet = Outlet()
-        converter = Converter(self._pool, self._conversion)
+        invents = self._conversion.invent is not None
+        seed = recording.seed() if recording is not None and invents else None
+        converter = Converter(self._pool, self._conversion, seed)
+        self._pool.wants_details = recording is not None
+        settle = iter if recording is None else recording.without_settled
         run = Run(
-            Survey(paths, options or WalkOptions(), self._pool),
+            Survey(paths, options or WalkOptions(), self._pool, settle),
             converter,
             Dispatcher(self._open, self._new_reader, converter, outlet, self._dispatch_options),
             outlet,
+            recording,
         )
         self._runs = [*(earlier for earlier in self._runs if not earlier.is_over), run]
         return run

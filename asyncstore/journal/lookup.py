@@ -41,10 +41,10 @@ _GROWTH = 4
 _MOST_ENDINGS = 4096
 
 _ROWS = (
-    "SELECT name, occurrence, size, mtime, ending FROM deliveries"
+    "SELECT name, occurrence, size, mtime, ending, uid IS NOT NULL FROM deliveries"
     " WHERE directory = ? AND (name, occurrence) >= (?, ?) ORDER BY name, occurrence LIMIT ?"
 )
-_Row = tuple[bytes, int, int | None, int | None, int]
+_Row = tuple[bytes, int, int | None, int | None, int, int]
 
 
 NOT_ENDED = frozenset({State.WAITING, State.UNKNOWN})
@@ -57,6 +57,8 @@ class Earlier(NamedTuple):
     state: State
     status: int | None
     reason: str | None
+    is_instance: bool = True
+    """Whether an instance was found in the file."""
 
 
 class Lookup:
@@ -74,7 +76,7 @@ class Lookup:
         self.known = 0
         """How many of the files asked for have a row and are to be sent again."""
         self._again = frozenset(again)
-        self._endings: dict[int, Earlier | None] = {}
+        self._endings: dict[tuple[int, int], Earlier | None] = {}
         self._head: str | None = None
         self._directory: int | None = None
         self._rows: list[_Row] = []
@@ -107,7 +109,7 @@ class Lookup:
         last, occurrence = "", 0
         earlier = self.earlier
         for item in found:
-            path = item[0]
+            path = item.path
             occurrence = occurrence + 1 if path == last else 0
             last = path
             yield item, occurrence, earlier(path, occurrence) if type(item) is SourceFile else None
@@ -126,11 +128,11 @@ class Lookup:
         row = self._find(encoded(name), occurrence)
         if row is None:
             return None
-        _, _, size, mtime, ending = row
+        _, _, size, mtime, ending, is_instance = row
         try:
-            earlier = self._endings[ending]
+            earlier = self._endings[ending, is_instance]
         except KeyError:
-            earlier = self._ending(ending)
+            earlier = self._ending(ending, is_instance)
         if earlier is not None:
             try:
                 status = os.stat(path)  # noqa: PTH116 - a Path costs more than the call
@@ -182,7 +184,7 @@ class Lookup:
             self._rows = rows(self._connection, _ROWS, (self._directory, *key, self._limit))
         self._is_whole = len(self._rows) < self._limit
 
-    def _ending(self, ending: int) -> Earlier | None:
+    def _ending(self, ending: int, is_instance: int) -> Earlier | None:
         """What an ending means for this run; kept, because there are few."""
         state = State(ending % schema.STATES)
         earlier = None
@@ -190,8 +192,8 @@ class Lookup:
             with translated(self._path):
                 found = rows(self._connection, "SELECT status, reason FROM endings WHERE id = ?", (ending,))
             status, reason = found[0] if found else (-1, "")
-            earlier = Earlier(state, None if status < 0 else status, reason or None)
+            earlier = Earlier(state, None if status < 0 else status, reason or None, bool(is_instance))
         if len(self._endings) >= _MOST_ENDINGS:
             self._endings.clear()
-        self._endings[ending] = earlier
+        self._endings[ending, is_instance] = earlier
         return earlier

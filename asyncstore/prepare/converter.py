@@ -51,11 +51,13 @@ class Converter:
     Args:
         pool: the worker processes.
         options: the changes to make.
+        seed: of invented identities; ``None``: this run has its own.
     """
 
-    def __init__(self, pool: Pool, options: ConversionOptions) -> None:
+    def __init__(self, pool: Pool, options: ConversionOptions, seed: str | None = None) -> None:
         self._pool = pool
         self._options = options
+        self._seed = seed
         self._inventor: Inventor | None = None
         self._settings: Settings | None = None
         self.invents = options.invent is not None
@@ -94,9 +96,9 @@ class Converter:
         """Prepare the first conversion."""
         if self._settings is None:
             if self._options.invent is not None:
-                from asyncstore.prepare.invention import Inventor  # noqa: PLC0415 - rule 5
+                from asyncstore.prepare.invention import Inventor, new_seed  # noqa: PLC0415 - rule 5
 
-                self._inventor = Inventor(self._options.invent)
+                self._inventor = Inventor(self._options.invent, self._seed or new_seed())
             self._settings = settings_of(self._options)
         return self._settings
 

@@ -4,7 +4,7 @@ Instances are counted in the order of delivery: a new series begins after so man
 series, a new patient after so many studies, as with storescu's ``+II +IR +IS +IP``. Series and instance numbers begin
 at 0, as in storescu, but here they do so in every study.
 
-An identity depends on nothing but the run and the instance's place among the instances, which follows from its
+An identity depends on nothing but a seed and the instance's place among the instances, which follows from its
 ordinal: sent again, it is the same instance.
 """
 
@@ -52,15 +52,23 @@ class Invented(NamedTuple):
     """The elements with new values, padded to even length."""
 
 
+def new_seed() -> str:
+    """A seed that no other run has: a UUID, and the time in seconds."""
+    from uuid import uuid4  # noqa: PLC0415 - the import takes 3 ms, and few runs invent identities
+
+    return f"{uuid4()} {int(time.time())}"
+
+
 class Inventor:
-    """Invents the identities of one run."""
+    """Invents identities. The same seed gives the same ones."""
 
-    def __init__(self, invent: Invent) -> None:
-        from uuid import uuid4  # noqa: PLC0415 - the import takes 3 ms, and few runs invent identities
+    def __init__(self, invent: Invent, seed: str) -> None:
+        from uuid import UUID  # noqa: PLC0415 - as above
 
+        uuid, begun = seed.split()
         self._invent = invent
-        self._seed = uuid4()
-        self._begun = int(time.time())
+        self._seed = UUID(uuid)
+        self._begun = int(begun)
 
     def identity(self, place: int) -> Invented:
         """The instance in this place among the instances, from 1."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from asyncstore.model import Instance
 
-CHANGED = "it was changed while it was sent: the peer may hold a part of each version"
+WHILE_SENT = "it was being sent, so the peer may hold a part of each version"
 
 _GRANULARITY = mmap.ALLOCATIONGRANULARITY
 
@@ -46,8 +46,10 @@ class Mapping:
         try:
             payload = self._instance.payload
             check_unchanged(payload, os.stat(payload.container))  # noqa: PTH116 - paths are text
-        except (OSError, FileChanged):
-            return Unsendable(self._instance.file, CHANGED)
+        except OSError as error:
+            return Unsendable(self._instance.file, f"cannot be opened any more: {error.strerror}; {WHILE_SENT}")
+        except FileChanged as change:
+            return Unsendable(self._instance.file, f"{change}; {WHILE_SENT}")
         return None
 
 

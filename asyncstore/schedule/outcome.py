@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncstore.errors import AssociationAborted
-from asyncstore.model import Attempt, Instance, Outcome, Result, Unsendable
+from asyncstore.model import Attempt, Instance, Outcome, Result, SourceFile, Unsendable
 from asyncstore.protocol.status import describe, result_of
 
 if TYPE_CHECKING:
     from asyncstore.errors import AssociationError
-    from asyncstore.model import SourceFile
 
 _new_tuple = tuple.__new__
 _STORED = Result.STORED
@@ -24,7 +23,18 @@ def stored(instance: Instance, attempt: Attempt) -> Outcome:
     found = instance.original or instance
     return _new_tuple(
         Outcome,
-        (instance.file, _STORED, found.identity, attempt, instance.payload.length, 1, None, False, found.details),
+        (
+            instance.file,
+            _STORED,
+            found.identity,
+            attempt,
+            instance.payload.length,
+            1,
+            None,
+            False,
+            found.details,
+            False,
+        ),
     )
 
 
@@ -82,6 +92,7 @@ def of_unsendable(unsendable: Unsendable) -> Outcome:
     return Outcome(unsendable.file, Result.NOT_SENT, reason=unsendable.reason, details=unsendable.details)
 
 
-def unprobed(file: SourceFile, reason: str) -> Outcome:
-    """The outcome of a file that nobody looked into: the run ended, for ``reason``."""
+def unprobed(found: SourceFile | Instance | Unsendable, reason: str) -> Outcome:
+    """The outcome of a file that the dispatcher never got: the run ended, for ``reason``."""
+    file = found if isinstance(found, SourceFile) else found.file
     return Outcome(file, Result.NOT_SENT, reason=reason, is_withdrawn=True)

@@ -137,7 +137,7 @@ def test_each_occurrence_is_looked_up_by_itself(path, folder):
 def test_a_file_that_cannot_be_sent_passes_through(path, folder):
     record(path, [])
     with Lookup(str(path)) as lookup:
-        broken = Unsendable(str(folder / "a"), "a FIFO", 1)
+        broken = Unsendable(SourceFile(str(folder / "a"), 1), "a FIFO")
         assert list(lookup.tell_apart([broken])) == [(broken, 0, None)]
 
 

@@ -9,10 +9,9 @@ import pytest
 
 from asyncstore import Sender, TlsOptions
 from asyncstore.errors import AbortedHere
-from asyncstore.model import Unsendable
 from asyncstore.negotiation import plan
 from asyncstore.network.opening import AssociationOptions, open_association
-from asyncstore.prepare.mapping import CHANGED, Mapping
+from asyncstore.prepare.mapping import WHILE_SENT, Mapping
 from asyncstore.prepare.reading import Reader
 from support.commands import asyncstore
 from support.oracle import GUARD, in_both_loops, nothing_left_behind, until
@@ -126,7 +125,8 @@ async def test_a_file_that_changes_while_it_is_sent_is_not_sent_and_ends_the_ass
         await sending.close()
     first, second = sending.attempts
     assert (first.instance, first.status) == (found[0], 0)
-    assert (second.instance, second.error) == (found[1], Unsendable(found[1].file, CHANGED))
+    assert (second.instance, second.error.file) == (found[1], found[1].file)
+    assert second.error.reason.endswith(WHILE_SENT)
     assert all(store.sop_instance_uid != found[2].sop_instance_uid for store in scp.stores)
 
 

@@ -23,7 +23,7 @@ from asyncstore.cli.options import rows as opt
 from asyncstore.cli.text.hints import hints_for
 from asyncstore.cli.text.page import aligned, broken
 from asyncstore.cli.text.uid_names import uid_name
-from asyncstore.model import Instance
+from asyncstore.model import Instance, Unsendable
 from asyncstore.negotiation import Planned, requests
 from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
 from asyncstore.observe.reasons import Detail, Reasons, selection
@@ -31,16 +31,17 @@ from asyncstore.observe.repeats import MOST_UIDS, Repeats
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.prepare.pool import Pool
 from asyncstore.protocol.associate import MOST_CONTEXTS
-from asyncstore.surveying import Survey, are_instances
+from asyncstore.surveying import Survey, all_are
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from asyncstore.cli.options.table import Parsed
-    from asyncstore.model import PairAnswer, Unsendable
+    from asyncstore.model import PairAnswer
     from asyncstore.negotiation import Pair, Proposal
     from asyncstore.observe.reasons import Group
     from asyncstore.protocol.associate import ProposedContext
+    from asyncstore.surveying import Probed
 
 _PLANNED = Planned()
 _MOST_REASONS = 20
@@ -139,9 +140,9 @@ class Findings:
         """The first instance with an unusual UID."""
         self.repeats = Repeats() if counts_repeats else None
 
-    async def add(self, batch: list[Instance | Unsendable]) -> None:
+    async def add(self, batch: list[Probed]) -> None:
         """Count a batch of what the survey found."""
-        instances = batch if are_instances(batch) else [item for item in batch if isinstance(item, Instance)]
+        instances = batch if all_are(batch, Instance) else [item for item in batch if isinstance(item, Instance)]
         identities = [instance.identity for instance in instances]
         if self.repeats is not None:
             self.repeats.add([identity.sop_instance_uid for identity in identities], instances)
@@ -155,7 +156,7 @@ class Findings:
                 if forecast.reason is not None:
                     self._reasons.add(forecast.reason, instance.path)
         for item in batch if len(instances) < len(batch) else ():
-            if not isinstance(item, Instance):
+            if isinstance(item, Unsendable):
                 self.unsendable += 1
                 self._reasons.add(item.reason, item.path)
 

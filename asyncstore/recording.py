@@ -1,0 +1,128 @@
+"""A run and its journal: which files earlier runs have settled, and what this run writes down.
+
+Rules:
+
+1. A file that an earlier run settled ends at the walk, before anything of it is read: as *skipped* if the peer holds
+   it, otherwise as it ended then. Its row in the journal stays as it is.
+2. All other outcomes are written down. The files of a run that was ended early wait for the next one.
+3. The walk and the loop do not wait for each other here: each has its own connection to the journal.
+4. If the journal can no longer be written, the run is stopped: stores under way finish, and nothing more is claimed.
+"""
+
+from __future__ import annotations
+
+from time import time
+from typing import TYPE_CHECKING
+
+from asyncstore.journal.lookup import NOT_ENDED, Lookup
+from asyncstore.journal.values import STATES, Delivery, State
+from asyncstore.model import Identity, Outcome, Result, SourceFile
+from asyncstore.prepare.invention import new_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from asyncstore.errors import JournalError
+    from asyncstore.journal.journal import Journal
+    from asyncstore.journal.lookup import Earlier
+    from asyncstore.model import Unsendable
+
+_RESULTS = {state: result for result, state in STATES.items()}
+_NO_IDENTITY = None, None, None
+_AN_INSTANCE = Identity("", "", "")
+"""Of a file that nobody looked into in this run."""
+_EARLIER = "an earlier run left it so"
+_NOTED_EVERY = 1000
+"""Files that the walk finds between two notes of how far it is."""
+
+_new_tuple = tuple.__new__
+"""Makes a named tuple in half the time of its class."""
+
+
+class Recording:
+    """What one run asks its journal and writes into it.
+
+    Args:
+        journal: the journal.
+        again: the states of files that are sent again.
+    """
+
+    def __init__(self, journal: Journal, again: Collection[State] = NOT_ENDED) -> None:
+        self._journal = journal
+        self._again = again
+        self._occurrences: dict[int, int] = {}
+        """How often files were found before, by ordinal, if they are delivered several times and have not ended."""
+
+    @property
+    def failure(self) -> JournalError | None:
+        """Why nothing is written any more."""
+        return self._journal.failure
+
+    def seed(self) -> str:
+        """The seed of invented identities: the one of the first run. Ask for it before anything is recorded."""
+        return self._journal.keep("seed of invented identities", new_seed())
+
+    def without_settled(self, found: Iterator[SourceFile | Unsendable]) -> Iterator[SourceFile | Unsendable | Outcome]:
+        """The files of a walk; those that earlier runs settled come as outcomes.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        count = skipped = 0
+        with Lookup(self._journal.path, self._again) as lookup:
+            for item, occurrence, earlier in lookup.tell_apart(found):
+                count += 1
+                if earlier is not None and isinstance(item, SourceFile):
+                    skipped += 1
+                    yield _outcome(item, earlier)
+                else:
+                    if occurrence:
+                        self._occurrences[item.ordinal] = occurrence
+                    yield item
+                if not count % _NOTED_EVERY:
+                    self._journal.note_walk(count, skipped, lookup.known, is_ended=False)
+            self._journal.note_walk(count, skipped, lookup.known, is_ended=True)
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Write these outcomes down, without waiting."""
+        now = time()
+        occurrences = self._occurrences
+        deliveries = []
+        for outcome in outcomes:
+            file, result, identity, attempt, length, attempts, reason, is_withdrawn, details, is_earlier = outcome
+            if is_earlier:
+                continue
+            path, ordinal = file
+            occurrence = occurrences.pop(ordinal, 0) if occurrences else 0
+            sop_class, uid, syntax = identity or _NO_IDENTITY
+            association = status = sent_syntax = None
+            seconds = 0.0
+            if attempt is not None:
+                association, uid, sent_syntax, seconds, status = attempt
+            size = mtime = study = series = patient = date = modality = None
+            if details is not None:
+                size, mtime, (study, series, patient_id, date, modality) = details
+                patient = patient_id.decode("latin-1")
+            state = State.WAITING if is_withdrawn else STATES[result]
+            deliveries.append(_new_tuple(Delivery, (
+                path, state, occurrence, size, mtime, sop_class, uid, study, series, patient, syntax, sent_syntax,
+                status, attempts, now, seconds, length, association, reason, date, modality, None,
+            )))  # fmt: skip
+        if deliveries and self.failure is None:
+            self._journal.record(deliveries)
+
+    async def room(self) -> None:
+        """Wait until the journal has kept up.
+
+        Raises:
+            JournalError: it can no longer be written.
+        """
+        await self._journal.room()
+
+
+def _outcome(file: SourceFile, earlier: Earlier) -> Outcome:
+    """How a file ended that an earlier run settled."""
+    if earlier.state.is_stored:
+        return Outcome(file, Result.SKIPPED, _AN_INSTANCE, is_earlier=True)
+    identity = _AN_INSTANCE if earlier.is_instance else None
+    return Outcome(file, _RESULTS[earlier.state], identity, reason=f"{_EARLIER}: {earlier.reason}", is_earlier=True)
