@@ -152,10 +152,10 @@ class Sender:
             self._pool.close()
 
     def send(self, paths: Paths, options: WalkOptions | None = None, recording: Recording | None = None) -> Run:
-        """Send every file of ``paths``, which are files and directories, or a single one; directories with all in them.
+        """Send every file in ``paths``: one or many files and directories, which are sent with everything below them.
 
         ``paths`` may be a generator that blocks: a thread consumes it, a bounded number of files ahead. With a
-        ``recording``, files that earlier runs stored are skipped, and outcomes go into its journal.
+        ``recording``, files that earlier runs settled are not sent again, and outcomes go into its journal.
 
         Raises:
             UsageError: the sender's ``async with`` block is not open.

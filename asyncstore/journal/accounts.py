@@ -60,7 +60,7 @@ class Run(NamedTuple):
     known: int
     """Other files that earlier runs had recorded."""
     states: Counter[State]
-    """What it recorded."""
+    """The deliveries that it recorded."""
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ class Account:
 
 
 class Completeness(StrEnum):
-    """How much of a study the peer holds, of what the journal knows of it."""
+    """How much of a study the peer holds, as far as the journal knows it."""
 
     COMPLETE = "complete"
     """All its instances are stored."""
