@@ -163,9 +163,7 @@ class TestExitCodes:
             assert done.err.endswith("\nAdd --json FILE to have every file's outcome written there.\n")
             done = await asyncstore(*words, "--json", tmp_path / "lines", "+rn")
             assert "Add " not in done.err
-            assert done.err.endswith(
-                "\nRun the same command again to send the rest: it passes over what is named .done.\n"
-            )
+            assert done.err.endswith("\nRun the same command again to send the rest: it skips files named .done.\n")
 
     async def test_nothing_is_said_of_a_second_run_where_files_are_named_which_will_have_other_names(self, good):
         files = sorted(path for path in good.rglob("*") if path.is_file())

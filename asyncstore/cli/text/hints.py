@@ -43,7 +43,7 @@ _SPEAKS_TLS = "It speaks TLS on this port: use TLS with +tls, or with +tla if it
 _NO_DICOM_PORT = "Check that the port is the peer's DICOM port, not its web server's."
 
 _NO_ECHO = (
-    "It may store all the same: scan --peer-check asks which contexts it accepts, and send sends. Ask its "
+    "It may store nevertheless: scan --peer-check asks which contexts it accepts. Ask its "
     "administrator who may use C-ECHO."
 )
 _NO_CONFIRMATION = "Peers that do not know user identities confirm none: leave out -rsp to send all the same."
@@ -111,7 +111,7 @@ _TLS_MISTAKES: Mapping[TlsMistake, str] = {
 _CANNOT_LISTEN = {
     "EADDRINUSE": "Another program listens there: end it, or choose another port with --port; 0 takes a free one.",
     "EACCES": "Ports this low are for privileged users: choose another one with --port; 0 takes a free one.",
-    "EADDRNOTAVAIL": "No network interface here has this address: --host 0.0.0.0 listens at all that there are.",
+    "EADDRNOTAVAIL": "No network interface here has this address: --host 0.0.0.0 listens at all of them.",
 }
 _NO_ADDRESS = "Give an address of this machine with --host, one of IPv4 with -i4 and one of IPv6 with -i6."
 
