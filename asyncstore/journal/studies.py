@@ -3,7 +3,8 @@
 Rules:
 
 1. Nothing here names a patient. Studies are told apart by their UID alone, over all journals.
-2. The sums are made in temporary files, because an archive has millions of studies.
+2. Files without a Study Instance UID belong to no study.
+3. The sums are made in temporary files, because an archive has millions of studies.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ _STUDIES = (
     f" (SELECT series, count(*) AS found, sum({_STORED}) AS stored, sum({_IS_WAITING}) AS waiting,"
     f" min(iif({_IS_WAITING}, NULL, time)) AS began, max(iif({_IS_WAITING}, NULL, time)) AS ended"
     " FROM deliveries WHERE series IS NOT NULL GROUP BY series) AS d"
-    " JOIN series s ON s.id = d.series JOIN studies t ON t.id = s.study GROUP BY t.uid"
+    " JOIN series s ON s.id = d.series JOIN studies t ON t.id = s.study WHERE t.uid <> x'' GROUP BY t.uid"
 )
 _JOINED = (
     "INSERT INTO temp.study_sums VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
@@ -148,7 +149,7 @@ def largest_gap(readers: Iterable[Reader]) -> Gap | None:
             "SELECT t.uid, g.gap, g.time - g.gap FROM (SELECT study, time, time - lag(time) OVER (PARTITION BY study"  # noqa: S608
             " ORDER BY time) AS gap FROM (SELECT s.study AS study, d.time AS time FROM deliveries d CROSS JOIN series s"
             f" ON s.id = d.series WHERE NOT {_IS_WAITING})) AS g JOIN studies t ON t.id = g.study"
-            " WHERE g.gap IS NOT NULL ORDER BY g.gap DESC LIMIT 1"
+            " WHERE g.gap IS NOT NULL AND t.uid <> x'' ORDER BY g.gap DESC LIMIT 1"
         )
         for uid, gap, time in found:
             if largest is None or gap / 1000 > largest.seconds:

@@ -145,6 +145,7 @@ def test_studies_are_complete_incomplete_or_untouched(path):
         delivery("/a/5", State.WAITING, study="3", study_date="20200101"),
         delivery("/a/6", State.FAILED, study="4"),
         delivery("/a/7", State.NOT_SENT, study=None, series=None, patient_id=None),
+        delivery("/a/8", State.NOT_SENT, study="", series="", patient_id=""),
     ])  # fmt: skip
     with Reader(str(path)) as reader:
         found = {study.uid: study for study in Studies([reader])}
