@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_OK
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import tls_rows as tls_opt
-from asyncstore.cli.options.command_table import COMMANDS
+from asyncstore.cli.options.command_table import COMMANDS, RESUME, SEND
 from asyncstore.cli.options.grammar import check, tokenize, without_secret
 from asyncstore.cli.options.kinds import Secret
 from asyncstore.cli.options.suggestions import closest, did_you_mean
@@ -114,8 +114,22 @@ def _command(command: Command, words: Sequence[str]) -> int:
     if opt.QUIET not in parsed:
         for remark in (*remarks, *_unread_variables()):
             _say(f"W: {printable(remark)}", sys.stderr)
+    if command is RESUME:
+        return _resume(parsed)
     _forget_secrets()
     return _run(command, parsed)
+
+
+def _resume(parsed: Parsed) -> int:
+    """Run the command that a journal has recorded."""
+    from asyncstore.cli.commands.resume import recorded  # noqa: PLC0415 - nothing else needs it
+
+    try:
+        words = recorded(parsed)
+    except AsyncstoreError as error:
+        _complain(RESUME, error)
+        return EXIT_NOT_ATTEMPTED
+    return _command(SEND, words)
 
 
 def _from_files(command: Command, tokens: Tokens) -> tuple[Sequence[Layer], Sequence[str]]:
@@ -185,13 +199,18 @@ def _run(command: Command, parsed: Parsed) -> int:
         return run(parsed)
     except AsyncstoreError as error:
         if opt.QUIET not in parsed:
-            _say(f"{command.program}: {printable(str(error))}", sys.stderr)
-            from asyncstore.cli.text.hints import hint_of  # noqa: PLC0415 - for this message only
-
-            hint = hint_of(error)
-            if hint is not None:
-                _say(printable(hint), sys.stderr)
+            _complain(command, error)
         return EXIT_NOT_ATTEMPTED
+
+
+def _complain(command: Command, error: AsyncstoreError) -> None:
+    """Print an error, and what to do about it."""
+    from asyncstore.cli.text.hints import hint_of  # noqa: PLC0415 - for this message only
+
+    _say(f"{command.program}: {printable(str(error))}", sys.stderr)
+    hint = hint_of(error)
+    if hint is not None:
+        _say(printable(hint), sys.stderr)
 
 
 def _show_arguments(command: Command, tokens: Tokens) -> None:

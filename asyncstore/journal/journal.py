@@ -34,10 +34,14 @@ if TYPE_CHECKING:
 class Journal:
     """The journal of one run. Use :meth:`open`; blocking, so call it in a thread or before the loop."""
 
-    def __init__(self, path: str, connection: apsw.Connection, lock: Lock, run: int, writer: Writer) -> None:
+    def __init__(
+        self, path: str, connection: apsw.Connection, lock: Lock, run: int, stored_before: int, writer: Writer
+    ) -> None:
         self.path = path
         self.run = run
         """The number of the run, from 1."""
+        self.stored_before = stored_before
+        """How many deliveries earlier runs stored."""
         self._connection = connection
         self._lock = lock
         self._writer = writer
@@ -86,6 +90,7 @@ class Journal:
                             settings.confirm(path, connection, migration)
                         if command is not None:
                             settings.record_command(connection, tuple(command))
+                        stored_before = number(connection, "SELECT coalesce(sum(stored + warning), 0) FROM runs")
                         run = _begin_run(connection, version)
                     writer = Writer(path, connection, run, on_failure, is_catalogue=migration is None)
             except BaseException:
@@ -94,7 +99,7 @@ class Journal:
         except BaseException:
             lock.release()
             raise
-        return cls(path, connection, lock, run, writer)
+        return cls(path, connection, lock, run, stored_before, writer)
 
     def keep(self, name: str, value: str) -> str:
         """The value that the migration's first run kept under this name; ``value`` if there was none.

@@ -19,6 +19,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from asyncstore import __version__
+from asyncstore.cli.commands.journalled import journal_of
 from asyncstore.cli.commands.outcomes import OutcomeLines
 from asyncstore.cli.engine import paths_of, refuse_missing, renamer_of, sender_of, walk_of
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
@@ -28,6 +29,7 @@ from asyncstore.cli.options import command_table as cmd
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.proposal import identity_of
 from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.journal.values import COMPLETED
 from asyncstore.named_files import interruptible
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.display import LogLines, open_display, open_output
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Iterator
 
+    from asyncstore.cli.commands.journalled import RunJournal
     from asyncstore.cli.options.table import Parsed
     from asyncstore.model import Outcome
     from asyncstore.observe.display import Display
@@ -73,6 +76,7 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         display = open_display(output, _title(parsed), _progress(parsed))
         logger = stack.enter_context(logging_to(LogLines(display), parsed, "storescu"))
         sender = sender_of(parsed, identity)  # before the display starts: it may ask for a key's password
+        journal = stack.enter_context(journal_of(parsed))  # before JSON lines replace those of a run that has it
         json_lines = _json_lines(parsed, logger)
         tally = Tally(monotonic(), counts_repeats=parsed[opt.REPEAT] == 1)
         watch = _Watch(
@@ -83,7 +87,11 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
             stack.enter_context(json_lines)
             json_lines.start(parsed[opt.PEER], parsed[opt.PORT], __version__)
         with display:
-            await _store(sender, parsed, paths, watch)
+            if journal is not None and journal.greeting is not None:
+                display.log(journal.greeting)
+            await _store(sender, parsed, paths, watch, journal)
+            if journal is not None:
+                watch.error = journal.close(watch.ending) or watch.error
         return _conclude(parsed, output, watch, logger)
 
 
@@ -160,6 +168,15 @@ class _Watch:
         return bool(self.tally.withdrawn) or self.run.progress().is_cut_short
 
     @property
+    def ending(self) -> str:
+        """How the run ended, for its journal."""
+        if self.signals:
+            return "interrupted"
+        if self.error is not None:
+            return str(self.error)
+        return "stopped at the first file that was not stored" if self.is_halted else COMPLETED
+
+    @property
     def exit_code(self) -> int:
         """The exit code, once the run is over."""
         if self.signals:
@@ -171,11 +188,13 @@ class _Watch:
         return EXIT_OK
 
 
-async def _store(sender: Sender, parsed: Parsed, paths: Iterable[str], watch: _Watch) -> None:
+async def _store(
+    sender: Sender, parsed: Parsed, paths: Iterable[str], watch: _Watch, journal: RunJournal | None
+) -> None:
     """Run the sender to its end."""
     try:
         async with sender:
-            run = sender.send(paths, walk_of(parsed))
+            run = sender.send(paths, walk_of(parsed), None if journal is None else journal.recording)
             watch.begin(run)
             with every(_FRAME, watch.refresh):
                 async for batch in run.batches():
@@ -232,7 +251,18 @@ def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
         from asyncstore.cli.text.hints import hints_for  # noqa: PLC0415 - few runs need it
 
         yield from hints_for(text for reason in watch.tally.reasons for text in _texts_of(reason))
+    journal = parsed[opt.JOURNAL]
+    if journal is not None:
+        yield from _about_journal(printable(journal), watch.tally)
     yield from _next_steps(parsed, watch.tally)
+
+
+def _about_journal(journal: str, tally: Tally) -> Iterator[str]:
+    """How the journal helps to send the rest."""
+    if tally.withdrawn or tally.unknown:
+        yield f"asyncstore resume {journal} sends the rest."
+    if tally.failed:
+        yield f"With {opt.RETRY_FAILED.long} it sends again what the peer refused."
 
 
 def _texts_of(reason: Reason) -> Iterator[str]:
@@ -243,6 +273,8 @@ def _texts_of(reason: Reason) -> Iterator[str]:
 
 def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
     """How to learn which files were not stored, and how to send the rest in another run."""
+    if parsed[opt.JOURNAL] is not None:
+        return
     if tally.unstored > 1 and parsed[opt.JSON] is None:
         yield f"Add {opt.JSON.long} FILE to have every file's outcome written there."
     if not tally.unstored - tally.not_sent + tally.withdrawn:

@@ -90,6 +90,7 @@ SCAN_PROGRESS = opt.PROGRESS._replace(help="auto and on show the count of files 
 SCAN_JSON = opt.JSON._replace(
     help="write the plan as JSON, one object a line; -: standard output, in place of the text"
 )
+JOURNAL_FILE = Parameter[str]("journal", Text("journal"), "", "the journal of send --journal")
 SHELL = Parameter[str](
     "bash|zsh|fish", Choice("bash|zsh|fish", ("bash", "zsh", "fish")), "", "the shell to complete words in"
 )
@@ -187,6 +188,10 @@ SEND = Command(
                 opt.MAX_INFLATED,
                 opt.ASYNC_OPS,
                 *_LISTS,
+                opt.JOURNAL,
+                opt.RETRY_FAILED,
+                opt.RETRY_NOT_SENT,
+                opt.JOURNAL_ON_NETWORK,
                 opt.PROGRESS,
                 opt.JSON,
                 opt.DRY_RUN,
@@ -201,8 +206,9 @@ SEND = Command(
         _ENVIRONMENT,
         _PEERS,
         (
-            "Exit code: 0 every file is stored, 1 nothing could be attempted, 2 some file is not stored, or --json "
-            "could not be written to its end, 130 interrupted."
+            "Exit code: 0 every file is stored, by this run or earlier ones of its journal, 1 nothing could be "
+            "attempted, 2 some file is not stored, or --json or --journal could not be written to its end, 130 "
+            "interrupted."
         ),
     ),
     (
@@ -212,9 +218,41 @@ SEND = Command(
             "only the files of a list, with a record of each outcome",
             "asyncstore send -nh --files-from list --json run.jsonl pacs 11112",
         ),
+        Example(
+            "a migration: the same command goes on where it ended",
+            "asyncstore send -nh --journal run.db -aec PACS pacs 11112 /archive",
+        ),
         Example("the files of a folder, whatever their names begin with", "asyncstore send -nh -- pacs 11112 *"),
         Example("over TLS", "asyncstore send +tls key.pem cert.pem +cf ca.pem pacs 2762 /archive"),
         Example("to a peer of the configuration file", "asyncstore send --peer pacs1 /archive"),
+    ),
+)
+
+RESUME = Command(
+    "resume",
+    "give the command that a journal has recorded once more: what is not known to be stored is sent",
+    (JOURNAL_FILE,),
+    (
+        Group(
+            "options",
+            (
+                opt.HELP,
+                opt.RETRY_FAILED._replace(requires=()),
+                opt.RETRY_NOT_SENT._replace(requires=()),
+                opt.JOURNAL_ON_NETWORK._replace(requires=()),
+            ),
+        ),
+    ),
+    (
+        (
+            "The command runs in the directory in which it was given. Passwords are not recorded: give them in the "
+            "environment, as ASYNCSTORE_PASSWORD."
+        ),
+        "Exit code: that of send.",
+    ),
+    (
+        Example("go on after a crash, a reboot or Ctrl-C", "asyncstore resume run.db"),
+        Example("and send again what the peer refused", "asyncstore resume --retry-failed run.db"),
     ),
 )
 
@@ -348,4 +386,4 @@ MAN = Command(
     ),
 )
 
-COMMANDS = {command.name: command for command in (SEND, ECHO, SCAN, SINK, DEMO, COMPLETION, MAN)}
+COMMANDS = {command.name: command for command in (SEND, RESUME, ECHO, SCAN, SINK, DEMO, COMPLETION, MAN)}

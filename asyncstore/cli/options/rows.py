@@ -296,4 +296,16 @@ NULL = flag(
     "--null", "names in --files-from end with a zero byte, as find -print0 writes them", requires=("--files-from",)
 )
 JSON = text("--json", "FILE", "write one JSON object a line for every file and the summary; -: standard output")
-DRY_RUN = flag("--dry-run", "show what would be sent and in which contexts, and send nothing", excludes=("--json",))
+JOURNAL = text("--journal", "FILE", "keep how each file ended in this file; give the same command again to go on")
+RETRY_FAILED = flag(
+    "--retry-failed", "send again what the peer refused in earlier runs of the journal", requires=("--journal",)
+)
+RETRY_NOT_SENT = flag(
+    "--retry-not-sent", "look again at files that earlier runs of the journal could not send", requires=("--journal",)
+)
+JOURNAL_ON_NETWORK = flag(
+    "--journal-on-network", "use the journal even if it lies on a network file system", requires=("--journal",)
+)
+DRY_RUN = flag(
+    "--dry-run", "show what would be sent and in which contexts, and send nothing", excludes=("--json", "--journal")
+)

@@ -193,6 +193,10 @@ def _cannot_listen(error: errors.CannotListen) -> str:
     return _CANNOT_LISTEN.get(errno.errorcode.get(error.errno or 0, ""), _NO_ADDRESS)
 
 
+def _other_migration(error: errors.OtherMigration) -> str:
+    return f"Use another --journal for this one. asyncstore resume {error.path} repeats the recorded command."
+
+
 _HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
     errors.ConnectFailed: _connect_failed,
     errors.AssociationRejected: lambda error: _REJECTED.get((error.source, error.reason)),
@@ -204,5 +208,19 @@ _HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
     errors.IdentityNotConfirmed: lambda _: _NO_CONFIRMATION,
     errors.TlsSettingRefused: _tls_setting,
     errors.CannotListen: _cannot_listen,
+    errors.JournalMissing: lambda _: "send --journal FILE makes a journal.",
+    errors.NotAJournal: lambda _: "Give a journal, or a name that does not exist yet: the journal is made then.",
+    errors.JournalTooNew: lambda _: "Use the newer asyncstore, or begin another journal.",
+    errors.JournalNotReadable: lambda _: "Give the rights to read it, or give another journal.",
+    errors.JournalNotWritable: lambda _: "Give the rights to write it and into its folder, or use another journal.",
+    errors.JournalOnNetwork: lambda _: (
+        "Put it on a disk of this machine. --journal-on-network uses it all the same, if no other machine does."
+    ),
+    errors.JournalInUse: lambda _: "Wait for the end of that run, or use another journal.",
+    errors.OtherMigration: _other_migration,
+    errors.JournalWriteFailed: lambda error: (
+        ("Make room there. " if error.is_full else "")
+        + f"Then asyncstore resume {error.path} goes on: it sends what is not known to be stored."
+    ),
     errors.NoTemporaryFolder: lambda _: "Set TMPDIR to a folder that can be written to.",
 }

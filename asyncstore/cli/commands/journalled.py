@@ -1,0 +1,125 @@
+"""The journal of a command: opened from its options, closed at its end, and the words that repeat the command."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from asyncstore import __version__
+from asyncstore.cli.options import command_table as cmd
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options.grammar import END_OF_OPTIONS
+from asyncstore.cli.options.kinds import Secret
+from asyncstore.observe.formatting import format_count, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from asyncstore.cli.options.table import Option, Parsed
+    from asyncstore.errors import JournalError
+    from asyncstore.journal.journal import Journal
+    from asyncstore.journal.values import State
+    from asyncstore.recording import Recording
+
+_EDITING: tuple[Option[object], ...] = (
+    opt.INVENT_INSTANCE,
+    opt.INVENT_SERIES,
+    opt.INVENT_STUDY,
+    opt.INVENT_PATIENT,
+    opt.DISABLE_NEW_VR,
+    opt.REPEAT,
+)
+"""The options that decide what the peer gets of a file."""
+
+_NOT_REPEATED: tuple[Option[object], ...] = (opt.JOURNAL, opt.RETRY_FAILED, opt.RETRY_NOT_SENT, opt.JOURNAL_ON_NETWORK)
+"""A repeated command gets its own."""
+
+
+class RunJournal:
+    """The journal of one run.
+
+    Attributes:
+        recording: what the run asks it and writes into it.
+    """
+
+    def __init__(self, journal: Journal, again: Collection[State]) -> None:
+        from asyncstore.recording import Recording  # noqa: PLC0415 - few runs have a journal
+
+        self.recording: Recording = Recording(journal, again)
+        self._journal = journal
+
+    @property
+    def greeting(self) -> str | None:
+        """What earlier runs did, in a line; ``None`` for the first run."""
+        if self._journal.run == 1:
+            return None
+        done = format_count(self._journal.stored_before)
+        return f"run {self._journal.run} of the journal {printable(self._journal.path)}: earlier runs stored {done}"
+
+    def close(self, how: str) -> JournalError | None:
+        """Write everything down and let other runs write.
+
+        Args:
+            how: how the run ended.
+
+        Returns:
+            Why not everything could be written, if so.
+        """
+        return self._journal.close(how)
+
+
+@contextmanager
+def journal_of(parsed: Parsed) -> Iterator[RunJournal | None]:
+    """The journal that the options name, for a run of ``send``; it is closed at the end.
+
+    Raises:
+        JournalError: it cannot be used.
+    """
+    path = parsed[opt.JOURNAL]
+    if path is None:
+        yield None
+        return
+    from asyncstore.journal.journal import Journal  # noqa: PLC0415 - few runs have a journal
+    from asyncstore.journal.lookup import NOT_ENDED  # noqa: PLC0415 - as above
+    from asyncstore.journal.settings import Migration  # noqa: PLC0415 - as above
+    from asyncstore.journal.values import State  # noqa: PLC0415 - as above
+
+    migration = Migration(
+        parsed[opt.PEER],
+        parsed[opt.PORT],
+        parsed[opt.CALLING_AE_TITLE],
+        parsed[opt.CALLED_AE_TITLE],
+        tuple((row.long, str(parsed[row])) for row in _EDITING if row in parsed),
+    )
+    again = set(NOT_ENDED)
+    if parsed[opt.RETRY_FAILED]:
+        again.add(State.FAILED)
+    if parsed[opt.RETRY_NOT_SENT]:
+        again.add(State.NOT_SENT)
+    with Journal.open(
+        path,
+        migration,
+        version=__version__,
+        command=_repeatable(parsed.words),
+        allow_network=parsed[opt.JOURNAL_ON_NETWORK],
+    ) as journal:
+        yield RunJournal(journal, again)
+
+
+def _repeatable(words: Sequence[str]) -> list[str]:
+    """The words of a command without secrets, and without those that its repetition gets anew."""
+    left_out = {
+        row.long: len(row.kind.names)
+        for row in cmd.SEND.options()
+        if isinstance(row.kind, Secret) or row in _NOT_REPEATED
+    }
+    repeated: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == END_OF_OPTIONS:
+            return [*repeated, word, *rest]
+        for _ in range(left_out.get(word, 0)):
+            next(rest, None)
+        if word not in left_out:
+            repeated.append(word)
+    return repeated

@@ -1,0 +1,190 @@
+"""``send --journal`` and ``resume``: what is stored is not sent again, whatever happened between the runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections import Counter
+
+import pytest
+
+from asyncstore.journal.reading import Reader
+from support import trees
+from support.commands import asyncstore, finished, running_sink, started
+
+
+@pytest.fixture
+def archive(tmp_path):
+    trees.instances(tmp_path / "archive", 30)
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return tmp_path / "run.db"
+
+
+async def _send(port, archive, journal, *options):
+    """Send with a journal; the results of all files, and what was printed."""
+    lines = journal.with_suffix(".jsonl")
+    ran = await asyncstore(
+        "send", "-nh", "--journal", journal, "--json", lines, *options, "127.0.0.1", str(port), archive
+    )
+    written = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
+    return ran, Counter(one["result"] for one in written if one["type"] == "outcome")
+
+
+async def test_the_same_command_again_sends_what_is_new_or_changed_only(archive, journal, tmp_path):
+    async with running_sink("--output", tmp_path / "received") as sink:
+        ran, results = await _send(sink.port, archive, journal)
+        assert (ran.returncode, results) == (0, {"stored": 30})
+        ran, results = await _send(sink.port, archive, journal)
+        assert (ran.returncode, results) == (0, {"skipped": 30})
+        assert "Stored all 30 files" in ran.err
+        assert "30 of them by an earlier run" in ran.err
+        changed = next(archive.rglob("*.dcm"))
+        os.utime(changed, ns=(0, 0))
+        trees.instances(archive / "new", 2, seed=7)
+        ran, results = await _send(sink.port, archive, journal)
+        assert (ran.returncode, results) == (0, {"skipped": 29, "stored": 3})
+
+
+async def test_resume_repeats_the_recorded_command_from_anywhere(archive, journal, tmp_path, monkeypatch):
+    async with running_sink() as sink:
+        monkeypatch.chdir(tmp_path)
+        ran = await asyncstore(
+            "send", "-nh", "--journal", "run.db", "-aec", "SINK", "127.0.0.1", str(sink.port), "archive"
+        )
+        assert ran.returncode == 0
+        trees.instances(archive / "new", 2, seed=7)
+        monkeypatch.chdir("/")
+        ran = await asyncstore("resume", journal)
+        assert ran.returncode == 0
+        assert "Stored all 32 files" in ran.err
+        assert "30 of them by an earlier run" in ran.err
+        assert "run 2 of the journal" in ran.err
+
+
+async def test_a_secret_is_neither_in_the_journal_nor_needed_in_the_words_of_resume(archive, journal):
+    async with running_sink() as sink:
+        words = ("-usr", "me", "-pwd", "hunter2", "127.0.0.1", str(sink.port), archive)
+        ran = await asyncstore("send", "--journal", journal, *words)
+        assert ran.returncode == 0
+        with Reader(str(journal)) as reader:
+            assert "hunter2" not in str(reader.command)
+            assert "--user" in reader.command.words
+        assert b"hunter2" not in journal.read_bytes()
+        ran = await asyncstore("resume", journal, environment={"ASYNCSTORE_PASSWORD": "hunter2"})
+        assert ran.returncode == 0
+        assert "30 of them by an earlier run" in ran.err
+
+
+async def test_failures_stay_as_they_are_until_they_are_taken_up(archive, journal):
+    async with running_sink("--status", "0xC000") as sink:
+        ran, results = await _send(sink.port, archive, journal)
+        assert (ran.returncode, results) == (2, {"failed": 30})
+        port = sink.port
+    async with running_sink("--port", str(port)) as sink:
+        ran, results = await _send(port, archive, journal)
+        assert (ran.returncode, results) == (2, {"failed": 30})
+        assert "an earlier run left it so" in ran.err
+        assert "--retry-failed" in ran.err
+        ran, results = await _send(port, archive, journal, "--retry-failed")
+        assert (ran.returncode, results) == (0, {"stored": 30})
+        ended = await sink.end()
+        assert "30" in ended.out + ended.err
+
+
+async def test_files_that_could_not_be_sent_are_looked_at_again_if_that_is_asked_for(archive, journal):
+    text = trees.text_file(archive)
+    async with running_sink() as sink:
+        ran, results = await _send(sink.port, archive, journal)
+        assert (ran.returncode, results) == (2, {"stored": 30, "not_sent": 1})
+        ran, results = await _send(sink.port, archive, journal)
+        assert (ran.returncode, results) == (2, {"skipped": 30, "not_sent": 1})
+        assert "an earlier run left it so" in ran.err
+        status = text.stat()
+        text.write_bytes(trees.instances(archive.parent / "good", 1, seed=9)[0].read_bytes()[: status.st_size])
+        os.utime(text, ns=(status.st_atime_ns, status.st_mtime_ns))
+        ran, _ = await _send(sink.port, archive, journal, "--retry-not-sent")
+        assert "an earlier run left it so" not in ran.err
+
+
+async def test_an_interrupted_run_leaves_the_rest_to_the_next_one(archive, journal):
+    async with running_sink("--latency", "0.1") as sink:
+        words = ("--journal", journal, "--associations", "2", "127.0.0.1", str(sink.port), archive)
+        process = await started("send", *words)
+        await asyncio.sleep(0.8)
+        process.send_signal(signal.SIGINT)
+        ended = await finished(process)
+        assert ended.returncode == 130
+        assert f"asyncstore resume {journal} sends the rest" in ended.err
+        with Reader(str(journal)) as reader:
+            (run,) = reader.rows("SELECT ending, stored FROM runs")
+        assert run[0] == "interrupted"
+        assert 0 < run[1] < 30
+        ended = await asyncstore("resume", journal)
+        assert ended.returncode == 0
+        assert f"{run[1]} of them by an earlier run" in ended.err
+
+
+async def test_another_migration_is_refused_with_its_differences(archive, journal):
+    async with running_sink() as sink:
+        await _send(sink.port, archive, journal)
+        ran = await asyncstore(
+            "send", "--journal", journal, "-aec", "OTHER", "+II", "127.0.0.1", str(sink.port), archive
+        )
+        assert ran.returncode == 1
+        first, hint = ran.err.splitlines()
+        assert "called AE title: recorded ANY-SCP, now OTHER; --invent-instance: recorded nothing, now True" in first
+        assert "another --journal" in hint
+
+
+async def test_a_second_run_on_the_same_journal_is_refused_and_harms_nothing(archive, journal):
+    async with running_sink("--latency", "0.2") as sink:
+        lines = journal.with_suffix(".jsonl")
+        words = ("--journal", journal, "--json", lines, "127.0.0.1", str(sink.port), archive)
+        first = await started("send", *words)
+        await asyncio.sleep(1)
+        second = await asyncstore("send", *words)
+        assert second.returncode == 1
+        assert f"another run writes to it (process {first.pid})" in second.err
+        first.send_signal(signal.SIGTERM)
+        assert (await finished(first)).returncode == 130
+        assert json.loads(lines.read_text().splitlines()[-1])["type"] == "summary"
+
+
+async def test_invented_identities_are_the_same_after_a_resume(archive, journal, tmp_path):
+    async with running_sink("--output", tmp_path / "received") as sink:
+        words = ("--journal", journal, "+IR", "7", "127.0.0.1", str(sink.port), archive)
+        assert (await asyncstore("send", *words)).returncode == 0
+        received = sorted(path.name for path in (tmp_path / "received").iterdir())
+        assert len(received) == 30
+        for path in archive.rglob("*.dcm"):
+            os.utime(path, ns=(0, 0))  # each counts as changed and is sent again
+        assert (await asyncstore("resume", journal)).returncode == 0
+        assert sorted(path.name for path in (tmp_path / "received").iterdir()) == received
+
+
+async def test_a_file_delivered_several_times_is_skipped_as_often(archive, journal):
+    async with running_sink() as sink:
+        ran, results = await _send(sink.port, archive, journal, "--repeat", "3")
+        assert (ran.returncode, results) == (0, {"stored": 90})
+        ran, results = await _send(sink.port, archive, journal, "--repeat", "3")
+        assert (ran.returncode, results) == (0, {"skipped": 90})
+
+
+async def test_what_is_no_journal_is_refused_and_kept(archive, tmp_path):
+    text = tmp_path / "notes.txt"
+    text.write_text("not a database, but mine" * 100)
+    for path in (text, tmp_path):
+        ran = await asyncstore("send", "--journal", path, "127.0.0.1", "1", archive)
+        assert ran.returncode == 1
+        assert f"asyncstore send: journal {path}: it is " in ran.err
+        assert "Traceback" not in ran.err
+    assert text.read_text() == "not a database, but mine" * 100
+    ran = await asyncstore("resume", tmp_path / "missing.db")
+    assert ran.returncode == 1
+    assert "no such file" in ran.err
