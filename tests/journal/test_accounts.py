@@ -199,7 +199,7 @@ def test_the_content_of_a_catalogue(path):
         found = content(reader)
     assert (found.patients, found.studies, found.series, found.instances) == (2, 2, 3, 3)
     assert (found.years, found.modalities) == ({"2020": 2, "": 1}, {"CT": 2, "MR": 1})
-    assert (found.duplicates, found.conflicts, found.studies_of_many_patients, found.bytes) == (0, 2, 1, 4000)
+    assert (found.duplicates, found.conflicts, found.studies_of_many_patients, found.bytes) == (0, 2, 1, 3000)
 
 
 @pytest.mark.slow

@@ -90,6 +90,9 @@ SCAN_PROGRESS = opt.PROGRESS._replace(help="auto and on show the count of files 
 SCAN_JSON = opt.JSON._replace(
     help="write the plan as JSON, one object a line; -: standard output, in place of the text"
 )
+SCAN_JOURNAL = opt.JOURNAL._replace(
+    help="keep what was found in this file, the catalogue, for send --journal; give the same command again to go on"
+)
 JOURNAL_FILE = Parameter[str]("journal", Text("journal"), "", "the journal of send --journal")
 REPORT_LIST = Option[str | None](
     "--list",
@@ -362,7 +365,7 @@ SCAN = Command(
         Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG)),
         Group("input options", _FILE_FORMAT, "input file format"),
         Group("input options", (*_DIRECTORIES, *_LISTS, opt.WORKERS), "input files"),
-        Group("output options", (SCAN_PROGRESS, SCAN_JSON)),
+        Group("output options", (SCAN_PROGRESS, SCAN_JSON, SCAN_JOURNAL, opt.JOURNAL_ON_NETWORK)),
         Group("peer options", (PEER_CHECK, CHECKED_PEER)),
         _IP_VERSION,
         _TITLES,
@@ -378,13 +381,14 @@ SCAN = Command(
         _PEERS,
         (
             "Exit code: 0 all files could be sent, 1 no instance was found or the peer could not be asked, 2 some file "
-            "cannot be sent or some context is not accepted."
+            "cannot be sent or some context is not accepted, 130 interrupted."
         ),
     ),
     (
         Example("what is there?", "asyncstore scan /archive"),
         Example("which of it does the peer accept?", "asyncstore scan --peer-check pacs 11112 /archive"),
         Example("the same for programs", "asyncstore scan --json - --peer pacs1 /archive"),
+        Example("a catalogue, which send --journal run.db sends", "asyncstore scan --journal run.db /archive"),
     ),
 )
 
