@@ -554,7 +554,7 @@ class TestEcho:
         assert done.returncode == 1
         first, second = done.err.splitlines()
         assert first.endswith("it did not accept the Verification SOP class (abstract syntax not supported)")
-        assert second.startswith("It may store all the same: scan --peer-check asks which contexts it accepts")
+        assert second.startswith("It may store nevertheless: scan --peer-check asks which contexts it accepts")
 
     async def test_a_wrong_title_is_explained(self):
         async with running_sink("--aet", "PACS") as sink:
