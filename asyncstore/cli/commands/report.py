@@ -147,7 +147,7 @@ def _write(target: str, text: str) -> None:
 
 @contextmanager
 def _shown(readers: Sequence[Reader], *, is_shown: bool) -> Iterator[None]:
-    """Let Ctrl-C end long queries, and show on a terminal how long they take. Nothing else may write there meanwhile."""
+    """Let Ctrl-C end long queries, and show on a terminal how long they take. Write nothing else there meanwhile."""
     begun = shown = monotonic()
 
     def step() -> None:
