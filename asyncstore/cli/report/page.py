@@ -23,6 +23,7 @@ from asyncstore.cli.report.words import (
     how_ended,
     migration_words,
     remarks,
+    stored_in,
     utc,
     verdict,
 )
@@ -221,10 +222,10 @@ def _days(facts: Facts) -> str:
 
 def _runs(facts: Facts) -> str:
     return _table(
-        ("files", "skipped", "began", "ended", "how it ended"),
+        ("stored", "skipped", "began", "ended", "how it ended"),
         [
             (
-                format_count(run.states.total() - run.states[State.WAITING]),
+                format_count(stored_in(run)),
                 format_count(run.skipped),
                 utc(run.began),
                 utc(run.ended),
