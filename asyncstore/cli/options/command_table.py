@@ -106,7 +106,7 @@ REPORT_STUDIES = Option[str | None](
     "--studies",
     Choice("STATE", ("complete", "incomplete", "untouched")),
     None,
-    "list the studies of which all, some or no instances were sent: complete, incomplete or untouched",
+    "list the studies that are stored wholly or in part, or that wait: complete, incomplete or untouched",
     line_only=True,
 )
 REPORT_CSV = flag(
