@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from asyncstore.journal.lookup import Earlier
     from asyncstore.model import Unsendable
 
-_RESULTS = {state: result for result, state in STATES.items()}
+_RESULTS = {State.WAITING: Result.NOT_SENT, **{state: result for result, state in STATES.items()}}
 _NO_IDENTITY = None, None, None
 _AN_INSTANCE = Identity("", "", "")
 """Of a file that nobody looked into in this run."""
 _EARLIER = "an earlier run left it so"
-_NOTED_EVERY = 1000
+NOTED_EVERY = 1000
 """Files that the walk finds between two notes of how far it is."""
 
 _new_tuple = tuple.__new__
@@ -74,12 +74,12 @@ class Recording:
                 count += 1
                 if earlier is not None and isinstance(item, SourceFile):
                     skipped += 1
-                    yield _outcome(item, earlier)
+                    yield earlier_outcome(item, earlier)
                 else:
                     if occurrence:
                         self._occurrences[item.ordinal] = occurrence
                     yield item
-                if not count % _NOTED_EVERY:
+                if not count % NOTED_EVERY:
                     self._journal.note_walk(count, skipped, lookup.known, is_ended=False)
             self._journal.note_walk(count, skipped, lookup.known, is_ended=True)
 
@@ -101,8 +101,10 @@ class Recording:
                 association, uid, sent_syntax, seconds, status = attempt
             size = mtime = study = series = patient = date = modality = None
             if details is not None:
-                size, mtime, (study, series, patient_id, date, modality) = details
-                patient = patient_id.decode("latin-1")
+                size, mtime, head = details
+                if identity is not None:
+                    study, series, patient_id, date, modality = head
+                    patient = patient_id.decode("latin-1")
             state = State.WAITING if is_withdrawn else STATES[result]
             deliveries.append(_new_tuple(Delivery, (
                 path, state, occurrence, size, mtime, sop_class, uid, study, series, patient, syntax, sent_syntax,
@@ -119,8 +121,11 @@ class Recording:
         """
         await self._journal.room()
 
+    def end(self) -> None:
+        """The run is over: nothing follows but its last outcomes."""
 
-def _outcome(file: SourceFile, earlier: Earlier) -> Outcome:
+
+def earlier_outcome(file: SourceFile, earlier: Earlier) -> Outcome:
     """How a file ended that an earlier run settled."""
     if earlier.state.is_stored:
         return Outcome(file, Result.SKIPPED, _AN_INSTANCE, is_earlier=True)

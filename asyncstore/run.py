@@ -199,6 +199,8 @@ class Run:
             self._failure = error
         reason = self._dispatcher.stop_reason or ABORTED
         left = [*self._undelivered, *self._files.close()]
+        if self._recording is not None:
+            self._recording.end()
         self._outlet.put(found if isinstance(found, Outcome) else unprobed(found, reason) for found in left)
         self._outlet.close()
 

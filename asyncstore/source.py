@@ -47,6 +47,7 @@ class WalkOptions(NamedTuple):
 
 
 _DEFAULTS = WalkOptions()
+_FILES_ONLY = WalkOptions(directories=False)
 _PATH_MAX = 4096 if os.name == "posix" else 1 << 17
 """The greatest length of a path in bytes: Linux's PATH_MAX is the largest of POSIX; Windows has 32 767 characters."""
 _MOST_EMPTY = 1 << 20
@@ -67,6 +68,12 @@ def walk(paths: Paths, options: WalkOptions = _DEFAULTS) -> Iterator[SourceFile 
     for path in (paths,) if isinstance(paths, str | os.PathLike) else paths:
         found = _expand(os.fsdecode(path), options, visited, ordinals)
         yield from found if options.repeat == 1 else _repeated(found, options.repeat, ordinals)
+
+
+def file_at(path: str, ordinal: int) -> SourceFile | Unsendable:
+    """The file of this path; directories cannot be sent."""
+    [found] = _expand(path, _FILES_ONLY, set(), iter((ordinal,)))
+    return found
 
 
 def _repeated(

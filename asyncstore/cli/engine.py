@@ -123,6 +123,18 @@ def paths_of(parsed: Parsed) -> Iterator[Iterable[str]]:
         yield chain(parsed[opt.INPUTS], _listed(names, null=parsed[opt.NULL]))
 
 
+def sources_of(parsed: Parsed) -> list[str]:
+    """What is walked, as a catalogue names it: each path, or list of paths, with how directories are walked."""
+    walk = walk_of(parsed)
+    how = f"{'' if walk.recurse else ' without descending'}{'' if walk.pattern is None else f' {walk.pattern}'}"
+    name = parsed[opt.FILES_FROM]
+    lists = [] if name is None else [name if name == opt.STANDARD_STREAM else os.path.abspath(name)]  # noqa: PTH100
+    return [
+        *(f"{os.path.abspath(path)}{how}" for path in parsed[opt.INPUTS]),  # noqa: PTH100 - as everywhere
+        *(f"{opt.FILES_FROM.long} {each}" for each in lists),
+    ]
+
+
 def _open_list(name: str) -> FileIO:
     """The file that lists names, or standard input. Unbuffered: a name is read as soon as it is written."""
     is_stream = name == opt.STANDARD_STREAM

@@ -14,6 +14,8 @@ import os
 from time import time
 from typing import TYPE_CHECKING, Self
 
+import apsw
+
 from asyncstore.errors import JournalError, JournalNotWritable, NotAJournal
 from asyncstore.journal import catalogue, opening, settings
 from asyncstore.journal.opening import translated
@@ -24,8 +26,6 @@ from asyncstore.journal.writing import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import apsw
 
     from asyncstore.journal.settings import Migration
     from asyncstore.journal.values import Delivery
@@ -45,6 +45,8 @@ class Journal:
         self._connection = connection
         self._lock = lock
         self._writer = writer
+        self._sources: tuple[str, ...] = ()
+        self._is_interrupted = False
         self._is_closed = False
 
     @classmethod
@@ -165,13 +167,26 @@ class Journal:
         """As :meth:`recorded`, for threads."""
         self._writer.wait()
 
+    def begin_catalogue(self, sources: Sequence[str]) -> None:
+        """Note that a walk of these sources begins. Call it before anything is recorded.
+
+        Raises:
+            JournalError: it cannot be written.
+        """
+        self._sources = tuple(sources)
+        with translated(self.path):
+            catalogue.begin(self._connection, self._sources)
+
     def complete_catalogue(
         self, digest: Callable[[str, str | None], bytes | None] = catalogue.file_digest
-    ) -> catalogue.Clashes:
+    ) -> catalogue.Clashes | None:
         """Make the catalogue's indexes and find clashes, after the last delivery was recorded. It blocks.
 
         Args:
             digest: a hash of the bytes of a file, or of a member of an archive; ``None`` if they cannot be read.
+
+        Returns:
+            How many files clash; ``None``: :meth:`interrupt` ended it, and the catalogue is not complete.
 
         Raises:
             JournalError: the journal cannot be written.
@@ -179,8 +194,22 @@ class Journal:
         self._writer.stop()
         if self.failure is not None:
             raise self.failure
+
+        def interruptible(path: str, member: str | None) -> bytes | None:
+            if self._is_interrupted:
+                raise apsw.InterruptError("interrupted")
+            return digest(path, member)
+
         with translated(self.path):
-            return catalogue.complete(self._connection, digest)
+            try:
+                return catalogue.complete(self._connection, interruptible, self._sources)
+            except apsw.InterruptError:
+                return None
+
+    def interrupt(self) -> None:
+        """End :meth:`complete_catalogue`, from another thread."""
+        self._is_interrupted = True
+        self._connection.interrupt()
 
     def close(self, how: str = COMPLETED) -> JournalError | None:
         """Journal what was recorded, end the run and let others write. It blocks; closing twice is allowed.

@@ -5,7 +5,9 @@ Rules:
 1. One statement writes many rows: SQLite gives up the GIL once a statement, and a busy event loop returns it late.
 2. A delivery that is recorded again replaces its row, and its attempts are added up. An outcome of a file that could
    not be reached (no size) leaves the row of a stored one as it is: the peer holds it all the same.
-3. A file that was found again and has not changed (:data:`FOUND`) keeps its state.
+3. What a delivery does not say stays as it was recorded: who the instance is, if nobody looked into the file; its size
+   and time, if it waits; its series, if the instance is the same.
+4. A file that was found again and has not changed (:data:`FOUND`) keeps its state.
 """
 
 from __future__ import annotations
@@ -35,21 +37,35 @@ MTIME_BITS = (1 << 63) - 1
 """Of a modification time in nanoseconds; integers of SQLite end in the year 2262, those of file systems do not."""
 
 _IS_STORED = f"(deliveries.ending % {schema.STATES} IN ({State.STORED:d}, {State.WARNING:d}))"
-_REPLACED = (
-    ", ".join(
-        f"{column} = excluded.{column}"
-        for column in schema.COLUMNS.split(", ")[3:]
-        if column not in ("attempts", "first_run")
-    )
-    + ", attempts = deliveries.attempts + excluded.attempts"
-)
-ENDED = f"DO UPDATE SET {_REPLACED} WHERE excluded.size IS NOT NULL OR NOT {_IS_STORED}"
+_IS_UNREAD = "(excluded.size IS NULL AND excluded.uid IS NULL)"
+_WAITS = f"excluded.ending % {schema.STATES} = {State.WAITING:d}"
+_KEPT = {
+    **dict.fromkeys(("kind", "uid"), _IS_UNREAD),
+    **dict.fromkeys(("size", "mtime", "overhead"), f"({_IS_UNREAD} AND {_WAITS})"),
+    "series": f"({_IS_UNREAD} OR (excluded.series IS NULL AND excluded.uid IS deliveries.uid))",
+}
+"""When a column stays as it was (rule 3)."""
+
+
+def _new(column: str) -> str:
+    """What a column becomes."""
+    if column in _KEPT:
+        return f"{column} = iif({_KEPT[column]}, deliveries.{column}, excluded.{column})"
+    if column == "attempts":
+        return f"{column} = deliveries.{column} + excluded.{column}"
+    return f"{column} = excluded.{column}"
+
+
+_REPLACED = ", ".join(_new(column) for column in schema.COLUMNS.split(", ")[3:] if column != "first_run")
+_MAY_CHANGE = f" WHERE excluded.size IS NOT NULL OR NOT {_IS_STORED}"
+ENDED = f"DO UPDATE SET {_REPLACED}{_MAY_CHANGE}"
 """What to do with the row of a delivery that is recorded again: it ended."""
 FOUND = (
     "DO UPDATE SET size = excluded.size, mtime = excluded.mtime, uid = excluded.uid, series = excluded.series,"
     " kind = CASE WHEN excluded.size IS size AND excluded.mtime IS mtime AND"
     f" {_IS_STORED} THEN kind ELSE excluded.kind END,"
     " ending = CASE WHEN excluded.size IS size AND excluded.mtime IS mtime THEN ending ELSE excluded.ending END"
+    f"{_MAY_CHANGE}"
 )
 """The same: it was found."""
 

@@ -52,8 +52,8 @@ TABLES = {
         " PRIMARY KEY (directory, name, occurrence)) WITHOUT ROWID"
     ),
     "clashes": (
-        "CREATE TABLE clashes (directory INTEGER, name BLOB, occurrence INTEGER, is_conflict INTEGER NOT NULL,"
-        " content INTEGER NOT NULL, copy INTEGER NOT NULL,"
+        "CREATE TABLE clashes (directory INTEGER, name BLOB, occurrence INTEGER, uid BLOB, size INTEGER, mtime INTEGER,"
+        " is_conflict INTEGER NOT NULL, content INTEGER NOT NULL, copy INTEGER NOT NULL,"
         " PRIMARY KEY (directory, name, occurrence)) WITHOUT ROWID"
     ),
 }

@@ -70,15 +70,15 @@ class Reasons:
     def __init__(self) -> None:
         self._kinds: dict[str, _Kind] = {}
 
-    def add(self, reason: str, path: str) -> None:
-        """Count the file at ``path`` with this reason."""
+    def add(self, reason: str, path: str, files: int = 1) -> None:
+        """Count the file at ``path`` with this reason, or several files of which it is the first."""
         kind, *rest = parts_of(reason)
         counted = self._kinds.get(kind)
         if counted is None:
             if len(self._kinds) >= _MOST_KINDS:
                 reason, kind, rest = _OTHERS, _OTHERS, []
             counted = self._kinds.setdefault(kind, _Kind(path))
-        counted.add(reason, rest[0] if rest else "", path)
+        counted.add(reason, rest[0] if rest else "", path, files)
 
     def groups(self) -> list[Group]:
         """The kinds, the most frequent first."""
@@ -96,8 +96,8 @@ class _Subject:
         self.parts = parts_of(reason)
         """The first parts, as far as they are the same for all files."""
 
-    def count(self, reason: str) -> None:
-        self.files += 1
+    def count(self, reason: str, files: int) -> None:
+        self.files += files
         if self.reason != reason:
             self.reason = None
             pairs = zip(self.parts, parts_of(reason), strict=False)
@@ -111,13 +111,13 @@ class _Kind:
         self._example = path
         self._subjects: dict[str, _Subject] = {}
 
-    def add(self, reason: str, subject: str, path: str) -> None:
+    def add(self, reason: str, subject: str, path: str, files: int) -> None:
         counted = self._subjects.get(subject)
         if counted is None:
             if len(self._subjects) >= _MOST_SUBJECTS:
                 reason = subject = _OTHERS
             counted = self._subjects.setdefault(subject, _Subject(reason, path))
-        counted.count(reason)
+        counted.count(reason, files)
 
     def group(self, kind: str) -> Group:
         files = sum(subject.files for subject in self._subjects.values())

@@ -34,7 +34,7 @@ from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.surveying import Survey, all_are
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from asyncstore.cli.options.table import Parsed
     from asyncstore.model import PairAnswer
@@ -56,7 +56,7 @@ async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
     pool = Pool(parsed[opt.WORKERS], format_of(parsed))
     forecaster = None if proposal == _PLANNED else Forecaster(proposal, pool, conversion_of(parsed))
     findings = Findings(proposal, forecaster, counts_repeats=not invents and walk_of(parsed).repeat == 1)
-    counter = _Counter(findings, shown=sys.stderr.isatty() and parsed[opt.PROGRESS] != "off" and not parsed[opt.QUIET])
+    counter = Counter(lambda: findings.instances + findings.unsendable, parsed)
     with paths_of(parsed) as paths, counter, every(_FRAME, counter.refresh):
         survey = Survey(paths, walk_of(parsed), pool)
         try:
@@ -159,6 +159,18 @@ class Findings:
             if isinstance(item, Unsendable):
                 self.unsendable += 1
                 self._reasons.add(item.reason, item.path)
+
+    def take(self, pair: Pair, instances: int, size: int) -> None:
+        """Count instances of a pair that somebody else has counted."""
+        self.instances += instances
+        counts = self._kinds.setdefault((pair, None), _Counts())
+        counts.instances += instances
+        counts.bytes += size
+
+    def take_unsendable(self, reason: str, files: int, example: str) -> None:
+        """Count files that cannot be sent for one reason, which somebody else has counted."""
+        self.unsendable += files
+        self._reasons.add(reason, example, files)
 
     def _count_pairs(self, pairs: Sequence[Pair], instances: Sequence[Instance]) -> None:
         """Count instances by their pairs. Mostly a batch has one pair, and is counted at once."""
@@ -309,24 +321,25 @@ def _reason_rows(groups: Sequence[Group]) -> list[tuple[str, ...]]:
     return rows
 
 
-class _Counter:
+class Counter:
     """Shows the count on a terminal while files are probed, and removes it at the end."""
 
-    def __init__(self, findings: Findings, *, shown: bool) -> None:
-        self._findings = findings
-        self._shown = shown
+    def __init__(self, files: Callable[[], int], parsed: Parsed) -> None:
+        self._files = files
+        self._shown = sys.stderr.isatty() and parsed[opt.PROGRESS] != "off" and not parsed[opt.QUIET]
 
     def __enter__(self) -> None:
         """Nothing is shown yet."""
 
     def __exit__(self, *_: object) -> None:
-        self._write("")
+        self.show("")
 
     def refresh(self) -> None:
         """Show the count as it is now."""
-        self._write(f"{counted(self._findings.instances + self._findings.unsendable, 'file')} looked into")
+        self.show(f"{counted(self._files(), 'file')} looked into")
 
-    def _write(self, text: str) -> None:
+    def show(self, text: str) -> None:
+        """Show a line in place of the last one."""
         if not self._shown:
             return
         try:

@@ -22,13 +22,14 @@ import io
 import json
 import logging
 from contextlib import ExitStack
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.commands.findings import look_into
 from asyncstore.cli.engine import sender_of
-from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED
+from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED
 from asyncstore.cli.logging.logs import logging_to
-from asyncstore.cli.loop import run_loop
+from asyncstore.cli.loop import interrupts, run_loop
 from asyncstore.cli.options import command_table as cmd
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.proposal import identity_of
@@ -41,11 +42,15 @@ from asyncstore.network.addresses import address_of
 from asyncstore.observe.formatting import counted, format_bytes, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
+    from asyncstore.cli.commands.catalogue import Catalogued, Scan
     from asyncstore.cli.commands.findings import Findings
     from asyncstore.cli.options.table import Parsed
     from asyncstore.protocol.associate import UserIdentity
+
+_AT_ONCE = 1000
+"""Lines that are written together."""
 
 
 def run(parsed: Parsed) -> int:
@@ -58,23 +63,45 @@ async def _scan(parsed: Parsed, identity: UserIdentity | None) -> int:
     peer = _peer(parsed)
     with ExitStack() as stack:
         stack.enter_context(logging_to(logging.StreamHandler(), parsed))
+        journal = parsed[opt.JOURNAL]
+        scan = None if journal is None else _journalled(parsed, journal, stack)  # before --json replaces a file
         file = _json_file(parsed, stack)
-        findings = await look_into(parsed)
+        catalogued = None
+        if scan is None or journal is None:
+            findings = await look_into(parsed)
+        else:
+            stack.enter_context(interrupts(scan.interrupt))
+            await scan.run()
+            findings, catalogued = scan.read(journal)
         failure = None
-        if peer is not None and findings.found:
+        is_interrupted = catalogued is not None and catalogued.scan.is_interrupted
+        if peer is not None and findings.found and not is_interrupted:
             failure = await _ask(parsed, peer, identity, findings)
-        code = findings.exit_code if failure is None else EXIT_NOT_ATTEMPTED
+        code = EXIT_INTERRUPTED if is_interrupted else findings.exit_code if failure is None else EXIT_NOT_ATTEMPTED
         if file is not None:
-            _write(file, parsed, _lines(findings, peer, code))
+            _write(file, parsed, _lines(findings, peer, code, catalogued))
         if parsed[cmd.SCAN_JSON] == opt.STANDARD_STREAM:
-            put(*_lines(findings, peer, code))
+            put(*_lines(findings, peer, code, catalogued))
         elif not parsed[opt.QUIET]:
             width = page_width()
             put(*findings.report(width=width))
+            if catalogued is not None:
+                put(*catalogued.report(width))
             put(*(line for said in _peer_lines(findings, peer) for line in broken(said, width)))
         if failure is not None:
             raise failure
     return code
+
+
+def _journalled(parsed: Parsed, path: str, stack: ExitStack) -> Scan:
+    """The scan that fills the catalogue at this path.
+
+    Raises:
+        JournalError: it cannot be used.
+    """
+    from asyncstore.cli.commands.catalogue import Scan, open_catalogue  # noqa: PLC0415 - few scans have a journal
+
+    return Scan(parsed, stack.enter_context(open_catalogue(parsed, path)))
 
 
 def _peer(parsed: Parsed) -> tuple[str, int] | None:
@@ -114,12 +141,14 @@ def _peer_lines(findings: Findings, peer: tuple[str, int] | None) -> Iterator[st
     yield f"{name} takes {accepted} of these {counted(len(findings.answers), 'kind')} of instances: {concerned}"
 
 
-def _lines(findings: Findings, peer: tuple[str, int] | None, code: int) -> Iterator[str]:
+def _lines(findings: Findings, peer: tuple[str, int] | None, code: int, catalogued: Catalogued | None) -> Iterator[str]:
     """The plan as JSON lines."""
-    return (json.dumps(fields, separators=(",", ":")) for fields in _objects(findings, peer, code))
+    return (json.dumps(fields, separators=(",", ":")) for fields in _objects(findings, peer, code, catalogued))
 
 
-def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Iterator[dict[str, object]]:
+def _objects(
+    findings: Findings, peer: tuple[str, int] | None, code: int, catalogued: Catalogued | None
+) -> Iterator[dict[str, object]]:
     """The plan, an object for each line."""
     for (sop_class, syntax), instances, size, *_ in findings.found:
         answer = findings.answers.get((sop_class, syntax))
@@ -139,6 +168,8 @@ def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Ite
     repeats = findings.repeats
     for earlier, path in repeats.examples() if repeats is not None else ():
         yield {"type": "repeated", "path": path, "earlier": earlier}
+    if catalogued is not None:
+        yield from catalogued.objects()
     requests = findings.requests
     yield {
         "type": "summary",
@@ -151,6 +182,7 @@ def _objects(findings: Findings, peer: tuple[str, int] | None, code: int) -> Ite
         "peer": None if peer is None else address_of(*peer),
         "exit_code": code,
         "repeated_sop_instance_uids": None if repeats is None else repeats.count(),
+        **({} if catalogued is None else catalogued.figures()),
     }
 
 
@@ -172,17 +204,18 @@ def _json_file(parsed: Parsed, stack: ExitStack) -> io.FileIO | None:
         raise UsageError(f"{cmd.SCAN_JSON.long} {target}: cannot write it: {error.strerror}") from None
 
 
-def _write(file: io.FileIO, parsed: Parsed, lines: Iterable[str]) -> None:
+def _write(file: io.FileIO, parsed: Parsed, lines: Iterator[str]) -> None:
     """Write the lines, and close the file.
 
     Raises:
         WriteFailed: they cannot be written to their end.
     """
-    rest = memoryview("".join(f"{line}\n" for line in lines).encode("ascii"))
     try:
         with file:  # some network file systems tell of a full disk only when it is closed
-            while rest:
-                rest = rest[file.write(rest) :]
+            while piece := [f"{line}\n" for line in islice(lines, _AT_ONCE)]:
+                rest = memoryview("".join(piece).encode("ascii"))
+                while rest:
+                    rest = rest[file.write(rest) :]
     except OSError as error:
         failure = WriteFailed(f"{cmd.SCAN_JSON.long} {parsed[cmd.SCAN_JSON]}: cannot write it: {error.strerror}")
         failure.add_note(f"Name a file that lies elsewhere, or {opt.STANDARD_STREAM} for standard output.")

@@ -1,0 +1,235 @@
+"""A run that makes a catalogue, and one that sends from it.
+
+Rules:
+
+1. A catalogue is continued as a run is: a known file that has not changed is not opened again.
+2. A run that sends from a catalogue takes its files from the journal, in the order that was asked for. Files that
+   earlier runs settled end as in any other run; a stored file may have vanished meanwhile.
+3. The peer gets the same bytes once: a copy waits until all other files have ended. If the first file with its bytes is
+   stored then, the copy is *skipped* and recorded as stored; otherwise it is sent.
+4. Files that conflict are sent like others, or held back as *not sent*: nobody but the user can say which one is right.
+5. A file that has changed since the catalogue was made is sent as it is now; neither rule 3 nor rule 4 holds for it.
+"""
+
+from __future__ import annotations
+
+import os
+from threading import Event
+from time import time
+from typing import TYPE_CHECKING
+
+from asyncstore.journal.catalogue import Order
+from asyncstore.journal.lookup import NOT_ENDED, Earlier
+from asyncstore.journal.rows import MTIME_BITS
+from asyncstore.journal.schema import STATES as ENDING_STATES
+from asyncstore.journal.uids import unpack
+from asyncstore.journal.values import Delivery, State
+from asyncstore.model import Identity, Instance, Outcome, Reason, Result, SourceFile, Unsendable
+from asyncstore.recording import NOTED_EVERY, Recording, earlier_outcome
+from asyncstore.source import file_at
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from asyncstore.journal.catalogue import Catalogue, File
+    from asyncstore.journal.journal import Journal
+
+_COPY = "the same bytes are stored from another file"
+_CONFLICT = "another file has the same SOP instance UID and other bytes"
+_WAIT = 0.05
+"""Seconds between two looks whether all other files have ended."""
+_MOST_ENDINGS = 4096
+
+
+class Cataloguing(Recording):
+    """What a run that sends nothing asks its journal and writes into it.
+
+    Attributes:
+        known: how many files the catalogue had already.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(journal, again=())
+        self.known = 0
+
+    def add(self, batch: Sequence[Instance | Unsendable | Outcome]) -> None:
+        """Write down what was found, without waiting."""
+        found = []
+        for item in batch:
+            if isinstance(item, Instance):
+                length = item.payload.length
+                found.append(
+                    Outcome(item.file, Result.NOT_SENT, item.identity, None, length, 0, None, True, item.details)
+                )
+            elif isinstance(item, Unsendable):
+                found.append(Outcome(item.file, Result.NOT_SENT, reason=item.reason, details=item.details))
+            else:
+                self.known += 1
+        if found:
+            self.record(found)
+
+
+class FromCatalogue(Recording):
+    """What a run that sends from a catalogue asks its journal and writes into it.
+
+    Args:
+        journal: the journal.
+        catalogue: its catalogue, with the list of what is to be sent; it is closed when all files were taken.
+        again: the states of files that are sent again.
+        order: the order.
+        holds_conflicts: whether files that conflict are held back.
+        minds_clashes: whether files with the same SOP instance UID clash; they do not if all get new UIDs.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        catalogue: Catalogue,
+        again: Collection[State] = NOT_ENDED,
+        order: Order = Order.WALK,
+        *,
+        holds_conflicts: bool = False,
+        minds_clashes: bool = True,
+    ) -> None:
+        super().__init__(journal, again)
+        self.copies = 0
+        """How many copies were skipped."""
+        self.held = 0
+        """How many files were held back."""
+        self._catalogue = catalogue
+        self._order = order
+        self._holds_conflicts = holds_conflicts
+        self._minds_clashes = minds_clashes
+        self._endings: dict[int, Earlier] = {}
+        self._decided: dict[int, Delivery] = {}
+        """What to record for files that were decided here, by ordinal."""
+        self._count = self._settled = 0
+        self._taken = 0
+        """Files whose outcomes this run records."""
+        self._ended = 0
+        """How many of them have ended."""
+        self._stopped = Event()
+
+    def without_settled(self, found: Iterator[SourceFile | Unsendable]) -> Iterator[SourceFile | Unsendable | Outcome]:
+        """The files of the catalogue; those that need not be sent come as outcomes. Nothing is walked.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        del found
+        with self._catalogue as catalogue:
+            for file in catalogue.files(self._order):
+                if file.run == self._journal.run:
+                    continue  # it has another study now, and came before
+                if not (self._minds_clashes and file.copy and self._waits(file)) or self._is_held(file):
+                    yield self._begin(file)
+            if self._minds_clashes:
+                if not self._all_ended():
+                    return
+                for file in catalogue.copies():
+                    if file.run != self._journal.run and self._waits(file) and not self._is_held(file):
+                        yield self._begin_copy(file)
+        self._note(is_ended=True)
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Write these outcomes down, without waiting."""
+        mine = [outcome for outcome in outcomes if not outcome.is_earlier]
+        if self._decided:
+            decided = [self._decided.pop(outcome.file.ordinal, None) for outcome in mine]
+            super().record([outcome for outcome, delivery in zip(mine, decided, strict=True) if delivery is None])
+            deliveries = [delivery for delivery in decided if delivery is not None]
+            if deliveries and self.failure is None:
+                self._journal.record(deliveries)
+        else:
+            super().record(mine)
+        self._ended += len(mine)
+
+    def end(self) -> None:
+        """The run is over: nothing is waited for any more."""
+        self._stopped.set()
+
+    def _begin(self, file: File) -> SourceFile | Unsendable | Outcome:
+        """What happens to a file."""
+        source = self._next(file)
+        if not self._waits(file):
+            earlier = self._earlier(file)
+            if _is_unchanged(file, may_be_gone=earlier.state.is_stored or file.size is None):
+                self._settled += 1
+                return earlier_outcome(source, earlier)
+        elif self._is_held(file) and _is_unchanged(file):
+            other = self._catalogue.other_than(file)
+            if other is not None:
+                self.held += 1
+                return self._decide(source, file, State.NOT_SENT, Reason(f"{_CONFLICT}: {other}", _CONFLICT, other))
+        self._taken += 1
+        return file_at(source.path, source.ordinal)
+
+    def _begin_copy(self, file: File) -> SourceFile | Unsendable | Outcome:
+        """What happens to a copy, after the first file with its bytes has ended."""
+        source = self._next(file)
+        first = self._catalogue.first_of(file)
+        if first is not None and first[1].is_stored and _is_unchanged(file):
+            self.copies += 1
+            return self._decide(source, file, first[1], _COPY)
+        self._taken += 1
+        return file_at(source.path, source.ordinal)
+
+    def _next(self, file: File) -> SourceFile:
+        self._count += 1
+        if not self._count % NOTED_EVERY:
+            self._note(is_ended=False)
+        source = SourceFile(file.path, self._count)
+        if file.occurrence:
+            self._occurrences[source.ordinal] = file.occurrence
+        return source
+
+    def _decide(self, source: SourceFile, file: File, state: State, reason: str) -> Outcome:
+        """The outcome of a file that is not sent, and what to record for it."""
+        self._taken += 1
+        uid = None if file.uid is None else unpack(file.uid)
+        self._decided[source.ordinal] = Delivery(
+            file.path, state, file.occurrence, file.size, file.mtime, file.sop_class_uid, uid,
+            transfer_syntax_uid=file.transfer_syntax_uid, time=time(), bytes=file.bytes, reason=reason,
+        )  # fmt: skip
+        result = Result.SKIPPED if state.is_stored else Result.NOT_SENT
+        return Outcome(
+            source, result, Identity(file.sop_class_uid, uid or "", file.transfer_syntax_uid), bytes=file.bytes,
+            reason=None if state.is_stored else reason,
+        )  # fmt: skip
+
+    def _waits(self, file: File) -> bool:
+        """Whether a file is to be sent, as far as its state says."""
+        return file.ending % ENDING_STATES in self._again
+
+    def _is_held(self, file: File) -> bool:
+        return self._holds_conflicts and self._minds_clashes and file.is_conflict
+
+    def _earlier(self, file: File) -> Earlier:
+        earlier = self._endings.get(file.ending)
+        if earlier is None:
+            status, reason = self._catalogue.ending(file.ending)
+            if len(self._endings) >= _MOST_ENDINGS:
+                self._endings.clear()
+            earlier = Earlier(State(file.ending % ENDING_STATES), status, reason or None)
+            self._endings[file.ending] = earlier
+        return earlier if file.uid is not None else earlier._replace(is_instance=False)
+
+    def _all_ended(self) -> bool:
+        """Wait until all files so far have ended and are journalled; ``False``: the run is over before."""
+        while self._ended < self._taken:
+            if self._stopped.wait(_WAIT):
+                return False
+        self._journal.flush()
+        return True
+
+    def _note(self, *, is_ended: bool) -> None:
+        self._journal.note_walk(self._count, self._settled, self._count - self._settled, is_ended=is_ended)
+
+
+def _is_unchanged(file: File, *, may_be_gone: bool = False) -> bool:
+    """Whether a file is what the journal knows."""
+    try:
+        status = os.stat(file.path)  # noqa: PTH116 - a Path costs more than the call
+    except (OSError, ValueError):
+        return may_be_gone
+    return status.st_size == file.size and status.st_mtime_ns & MTIME_BITS == file.mtime

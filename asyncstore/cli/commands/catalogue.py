@@ -1,0 +1,263 @@
+"""The catalogue of ``asyncstore scan --journal``: made from what a walk finds, and shown from the journal.
+
+Rules:
+
+1. A file that the catalogue knows and that has not changed is not opened again, so the same command goes on after an
+   interrupt or a crash.
+2. The first SIGINT or SIGTERM ends the walk; what is being read is kept. The second ends the scan at once.
+3. Figures are those of the whole catalogue, also if several scans made it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore import __version__
+from asyncstore.cataloguing import Cataloguing
+from asyncstore.cli.choices import format_of
+from asyncstore.cli.commands.findings import Counter, Findings
+from asyncstore.cli.engine import paths_of, sources_of, walk_of
+from asyncstore.cli.loop import every
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.text.page import aligned, broken
+from asyncstore.cli.text.uid_names import uid_name
+from asyncstore.journal.content import clashes, content, kinds, studies_of_many_patients, unsendable
+from asyncstore.journal.journal import Journal
+from asyncstore.journal.reading import Reader
+from asyncstore.journal.values import COMPLETED
+from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
+from asyncstore.prepare.pool import Pool
+from asyncstore.surveying import Survey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from asyncstore.cli.options.table import Parsed
+    from asyncstore.journal.content import Clash, Content
+
+_FRAME = 0.25
+"""Seconds between updates of the count."""
+_MOST_EXAMPLES = 5
+_INTERRUPTED = "interrupted"
+
+
+def open_catalogue(parsed: Parsed, path: str) -> Journal:
+    """The journal of a scan.
+
+    Raises:
+        JournalError: it cannot be used.
+    """
+    return Journal.open(path, None, version=__version__, allow_network=parsed[opt.JOURNAL_ON_NETWORK])
+
+
+class Scan:
+    """A scan that fills a catalogue.
+
+    Attributes:
+        is_interrupted: whether a signal ended it.
+        found: how many files it found.
+        known: how many of them the catalogue had already.
+    """
+
+    def __init__(self, parsed: Parsed, journal: Journal) -> None:
+        self.is_interrupted = False
+        self.found = 0
+        self._parsed = parsed
+        self._journal = journal
+        self._recording = Cataloguing(journal)
+        self._survey: Survey | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def known(self) -> int:
+        """How many of the files the catalogue had already."""
+        return self._recording.known
+
+    async def run(self) -> None:
+        """Find and probe everything, and complete the catalogue.
+
+        Raises:
+            JournalError: the journal can no longer be written.
+        """
+        self._task = asyncio.create_task(self._run())
+        with suppress(asyncio.CancelledError):
+            await self._task
+        failure = self._journal.close(_INTERRUPTED if self.is_interrupted else COMPLETED)
+        if failure is not None:
+            raise failure
+
+    def interrupt(self) -> None:
+        """End the scan, gently the first time."""
+        if self.is_interrupted and self._task is not None:
+            self._task.cancel()
+        self.is_interrupted = True
+        if self._survey is not None:
+            self._survey.stop_walking()
+        self._journal.interrupt()
+
+    def read(self, path: str) -> tuple[Findings, Catalogued]:
+        """What the catalogue holds.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        findings = Findings(counts_repeats=False)
+        syntaxes: dict[str, int] = {}
+        with Reader(path) as reader:
+            for kind in kinds(reader):
+                findings.take((kind.sop_class_uid, kind.transfer_syntax_uid), kind.instances, kind.bytes)
+                syntaxes[kind.transfer_syntax_uid] = syntaxes.get(kind.transfer_syntax_uid, 0) + kind.instances
+            for found in unsendable(reader):
+                findings.take_unsendable(found.reason, found.files, found.example)
+            duplicates = islice((clash for clash in clashes(reader) if not clash.is_conflict), _MOST_EXAMPLES)
+            conflicts = islice((clash for clash in clashes(reader) if clash.is_conflict), _MOST_EXAMPLES)
+            return findings, Catalogued(
+                path,
+                self,
+                content(reader),
+                syntaxes,
+                [*duplicates, *conflicts],
+                list(islice(studies_of_many_patients(reader), _MOST_EXAMPLES)),
+            )
+
+    async def _run(self) -> None:
+        parsed = self._parsed
+        self._journal.begin_catalogue(sources_of(parsed))
+        pool = Pool(parsed[opt.WORKERS], format_of(parsed))
+        pool.wants_details = True
+        counter = Counter(lambda: self.found, parsed)
+        with counter:
+            with paths_of(parsed) as paths, every(_FRAME, counter.refresh):
+                survey = self._survey = Survey(paths, walk_of(parsed), pool, self._recording.without_settled)
+                try:
+                    if self.is_interrupted:
+                        survey.stop_walking()
+                    async for batch in survey:
+                        self.found += len(batch)
+                        self._recording.add(batch)
+                        await self._recording.room()
+                finally:
+                    survey.close()
+                    pool.close()
+            if not self.is_interrupted:
+                counter.show("looking for files with the same SOP instance UID")
+                await asyncio.to_thread(self._journal.complete_catalogue)
+
+
+class Catalogued(NamedTuple):
+    """What a catalogue holds after a scan."""
+
+    path: str
+    scan: Scan
+    content: Content
+    syntaxes: Mapping[str, int]
+    """Instances by transfer syntax UID."""
+    examples: list[Clash]
+    many_patients: list[tuple[str, int]]
+    """The first studies under several patient IDs."""
+
+    def report(self, width: int | None) -> Iterator[str]:
+        """The lines about the catalogue, for a page of this width."""
+        sums, scan = self.content, self.scan
+        yield ""
+        belong = f"{counted(sums.patients, 'patient')}, {_studies(sums.studies)}, {format_count(sums.series)} series"
+        yield from broken(
+            f"the catalogue: {belong}, {counted(sums.instances, 'instance')}, {_files(sums.bytes)}", width
+        )
+        if scan.known:
+            yield f"{format_count(scan.known)} of {counted(scan.found, 'file')} it had already"
+        named = {uid_name(uid): count for uid, count in self.syntaxes.items()}
+        for column, counts in (("year", sums.years), ("modality", sums.modalities), ("transfer syntax", named)):
+            if counts:
+                yield ""
+                yield from aligned(_rows(column, counts, by_count=column != "year"), width)
+        yield from _clashes(self, width)
+        if sums.studies_of_many_patients:
+            yield ""
+            stand = "study stands" if sums.studies_of_many_patients == 1 else "studies stand"
+            yield f"{format_count(sums.studies_of_many_patients)} {stand} under several patient IDs"
+            for uid, patients in self.many_patients:
+                yield f"  {uid}: {patients} patient IDs"
+            yield from _more(sums.studies_of_many_patients - len(self.many_patients))
+        yield ""
+        if scan.is_interrupted:
+            yield "interrupted, so there may be more files; the same command goes on"
+        else:
+            yield f"asyncstore send -nh --journal {printable(self.path)} PEER PORT sends them"
+
+    def objects(self) -> Iterator[dict[str, object]]:
+        """The JSON objects about single files and studies of the catalogue."""
+        with Reader(self.path) as reader:
+            for clash in clashes(reader):
+                yield {
+                    "type": "conflict" if clash.is_conflict else "duplicate",
+                    "sop_instance_uid": clash.sop_instance_uid,
+                    "path": clash.path,
+                    "earlier": clash.earlier,
+                }
+            for uid, patients in studies_of_many_patients(reader):
+                yield {"type": "study_of_several_patients", "study_instance_uid": uid, "patients": patients}
+
+    def figures(self) -> dict[str, object]:
+        """Further fields of the JSON summary."""
+        sums, scan = self.content, self.scan
+        return {
+            "journal": self.path,
+            "found": scan.found,
+            "known": scan.known,
+            "is_complete": not scan.is_interrupted,
+            "patients": sums.patients,
+            "studies": sums.studies,
+            "series": sums.series,
+            "file_bytes": sums.bytes,
+            "years": dict(sorted(sums.years.items())),
+            "modalities": dict(sums.modalities),
+            "transfer_syntaxes": dict(self.syntaxes),
+            "duplicates": sums.duplicates,
+            "conflicts": sums.conflicts,
+            "studies_of_several_patients": sums.studies_of_many_patients,
+            "repeated_sop_instance_uids": sums.repeated,
+        }
+
+
+def _studies(count: int) -> str:
+    return "1 study" if count == 1 else f"{format_count(count)} studies"
+
+
+def _files(size: int) -> str:
+    return f"files of {format_bytes(size)}"
+
+
+def _rows(column: str, counts: Mapping[str, int], *, by_count: bool) -> list[tuple[str, ...]]:
+    """A table: how many instances of which year, modality or transfer syntax."""
+    total = sum(counts.values())
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]) if by_count else item[0])
+    rows = [
+        (format_count(count), f"{100 * count / total:.1f} %", printable(name) or "unknown") for name, count in ordered
+    ]
+    return [("instances", "share", column), *rows]
+
+
+def _clashes(catalogued: Catalogued, width: int | None) -> Iterator[str]:
+    sums = catalogued.content
+    for is_conflict, count, what, then in (
+        (False, sums.duplicates, "and the same bytes", "it is sent once"),
+        (True, sums.conflicts, "and other bytes", "a peer keeps only one of those that share it"),
+    ):
+        if not count:
+            continue
+        have = "file has" if count == 1 else "files have"
+        said = f"{format_count(count)} {have} the SOP instance UID of another one {what}: {then}"
+        yield ""
+        yield from broken(said, width)
+        examples = [clash for clash in catalogued.examples if clash.is_conflict == is_conflict]
+        yield from (f"  {printable(clash.path)} and {printable(clash.earlier)}" for clash in examples)
+        if count > _MOST_EXAMPLES:
+            yield "  --json names them all"
+
+
+def _more(count: int) -> Iterable[str]:
+    return (f"  and {format_count(count)} more",) if count > 0 else ()
