@@ -1,12 +1,13 @@
 # demo: the main job on this machine, against a sink of our own.  test: the whole suite.
 # test-fast: the tests that need no program of others and are quick.
 # check: what a change must pass besides.  bench: the numbers of the README.
+# crash-test: kill runs that have a journal, 200 times or as often as KILLS says; SEED repeats the choices of a run.
 # lock: make requirements/lock.txt anew, with the newest versions that pyproject.toml allows.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-fast check bench lock clean
+.PHONY: demo test test-fast crash-test check bench lock clean
 
 demo: .venv/installed
 	$(BIN)/asyncstore demo
@@ -16,6 +17,9 @@ test: .venv/installed
 
 test-fast: .venv/installed
 	$(BIN)/python -m pytest -m 'not peers and not slow' -n auto --dist worksteal
+
+crash-test: .venv/installed
+	PYTHONPATH=tests $(BIN)/python -m support.crashes --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))
 
 check: .venv/installed
 	$(BIN)/ruff check .

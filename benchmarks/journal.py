@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.journal import lookup
-from asyncstore.journal.accounts import account, completeness
+from asyncstore.journal.accounts import account
 from asyncstore.journal.catalogue import Catalogue, Order
 from asyncstore.journal.journal import Journal
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.settings import Migration
+from asyncstore.journal.studies import Studies
 from asyncstore.journal.values import Delivery, State
 from asyncstore.model import SourceFile
 
@@ -146,7 +147,7 @@ def report(path: str) -> None:
         found = account([reader]).found
         print(f"  {time.monotonic() - begun:10.2f} s for the account of {found:,} deliveries")
         begun = time.monotonic()
-        studies = completeness([reader]).total()
+        studies = Studies([reader]).completeness().total()
         print(f"  {time.monotonic() - begun:10.2f} s for the completeness of {studies:,} studies")
 
 

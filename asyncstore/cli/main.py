@@ -148,7 +148,8 @@ def _unread_variables() -> Iterator[str]:
     if not named:
         return
     rows = {row.variable: row for command in COMMANDS.values() for row in command.options()}
-    known = {variable.removeprefix(VARIABLES) for variable, row in rows.items() if row.is_configurable}
+    configurable = (row for command in COMMANDS.values() for row in command.options() if row.is_configurable)
+    known = {row.variable.removeprefix(VARIABLES) for row in configurable}
     for name in named:
         bare = name.removeprefix(VARIABLES)
         if name in rows and bare not in known:

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from asyncstore.errors import WriteFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TextIO
 
 
@@ -28,9 +30,27 @@ def put(*lines: str) -> None:
         WriteFailed: they cannot be written.
         BrokenPipeError: nobody reads them.
     """
-    try:
+    with _translated():
         sys.stdout.writelines(f"{line}\n" for line in lines)
         sys.stdout.flush()
+
+
+def put_bytes(content: bytes) -> None:
+    """Print bytes as they are.
+
+    Raises:
+        WriteFailed: they cannot be written.
+        BrokenPipeError: nobody reads them.
+    """
+    with _translated():
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -5,30 +5,28 @@ Rules:
 1. Every delivery is in one state, so the deliveries found are the sum over all states. New files that the last run's
    walk found have no row until they end: they count as *waiting* as well.
 2. One reading of the table gives all sums that need no study: 10**7 rows take some seconds.
-3. Nothing here names a patient. Studies are known by their UID and a key of the patient; one study under two patient
-   IDs counts as two.
-4. Days are those of UTC. Rows that never ended are on no day.
+3. Days are those of UTC. Rows that never ended are on no day.
+4. Reasons are handed to the caller one by one, because files may have millions of different ones.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.journal import schema
 from asyncstore.journal.reading import PIECE, Reader
-from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import COMPLETED, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 
 _STATE = f"ending % {schema.STATES}"
-_STORED = f"({_STATE} IN ({State.STORED:d}, {State.WARNING:d}))"
 _IS_WAITING = f"({_STATE} = {State.WAITING:d})"
 _MS_PER_DAY = 86_400_000
 
@@ -67,7 +65,6 @@ class Run(NamedTuple):
 class Account:
     """Sums over all deliveries."""
 
-    endings: Counter[Ending] = field(default_factory=Counter)
     states: Counter[State] = field(default_factory=Counter)
     bytes: Counter[State] = field(default_factory=Counter)
     """Of data sets, by state."""
@@ -75,8 +72,18 @@ class Account:
     transfer_syntaxes: Counter[tuple[str, State]] = field(default_factory=Counter)
     days: Counter[tuple[str, State]] = field(default_factory=Counter)
     """By date (ISO 8601) and state."""
+    statuses: Counter[int] = field(default_factory=Counter)
+    """How many deliveries have each status: B000, B006 and B007 stand for themselves."""
+    duplicates: int = 0
+    """Files with the SOP instance UID and the bytes of another one, as far as a catalogue knows."""
+    conflicts: int = 0
+    """Files with the SOP instance UID of another one, and other bytes."""
     attempts: int = 0
     runs: list[Run] = field(default_factory=list)
+    waiting: Counter[str] = field(default_factory=Counter)
+    """By journal."""
+    without_row: int = 0
+    """How many of the waiting deliveries have no row yet."""
 
     @property
     def found(self) -> int:
@@ -84,106 +91,97 @@ class Account:
         return self.states.total()
 
     @property
-    def statuses(self) -> Counter[int]:
-        """How many deliveries have each status: B000, B006 and B007 stand for themselves."""
-        counts: Counter[int] = Counter()
-        for ending, count in self.endings.items():
-            if ending.status is not None:
-                counts[ending.status] += count
-        return counts
+    def stored(self) -> int:
+        """The deliveries that the peer holds, with and without a warning."""
+        return self.states[State.STORED] + self.states[State.WARNING]
 
     @property
-    def reasons(self) -> Counter[tuple[State, str]]:
-        """How many deliveries are not stored for each reason."""
-        counts: Counter[tuple[State, str]] = Counter()
-        for ending, count in self.endings.items():
-            if ending.reason:
-                counts[ending.state, ending.reason] += count
-        return counts
+    def last_runs(self) -> list[Run]:
+        """The last run of each journal."""
+        return list({run.journal: run for run in self.runs}.values())
 
 
-class Completeness(StrEnum):
-    """How much of a study the peer holds, of what the journal knows of it."""
-
-    COMPLETE = "complete"
-    """All its instances are stored."""
-    INCOMPLETE = "incomplete"
-    UNTOUCHED = "untouched"
-    """All its instances wait."""
+OnEnding = Callable[[Ending, int], None]
+"""Takes an ending and the number of deliveries that ended so."""
 
 
-class Study(NamedTuple):
-    """The deliveries of one study."""
-
-    uid: str
-    date: str
-    """As YYYYMMDD; empty if it is not known."""
-    completeness: Completeness
-    found: int
-    stored: int
-    waiting: int
-    began: float | None
-    """When its first delivery ended, in seconds of Unix time."""
-    ended: float | None
-    """When its last delivery ended."""
-
-
-class Gap(NamedTuple):
-    """The longest time between two responses for one study."""
-
-    seconds: float
-    study: str
-    at: float
-    """When it began, in seconds of Unix time."""
-
-
-def account(readers: Iterable[Reader]) -> Account:
+def account(readers: Iterable[Reader], on_ending: OnEnding | None = None) -> Account:
     """The sums over these journals.
+
+    Args:
+        readers: the journals.
+        on_ending: called for each ending that has a status or a reason.
 
     Raises:
         JournalError: one of them cannot be read.
     """
     result = Account()
     for reader in readers:
-        _add(result, reader)
+        _add(result, reader, on_ending)
     return result
 
 
-def _add(result: Account, reader: Reader) -> None:
+_SUMS = (
+    f"SELECT ending, kind, (time + {{created}}) / {_MS_PER_DAY} AS day, count(*) AS count,"  # noqa: S608 - constants
+    " sum(size - overhead) AS bytes, sum(attempts) AS attempts, sum(first_run = {run}) AS new"
+    " FROM deliveries GROUP BY 1, 2, 3"
+)
+
+
+def _add(result: Account, reader: Reader, on_ending: OnEnding | None) -> None:
     runs = _runs(reader)
     result.runs += runs
-    endings = {
-        number: Ending(State(number % schema.STATES), None if status < 0 else status, reason)
-        for number, status, reason in reader.rows("SELECT id, status, reason FROM endings")
-    }
+    reader.make_temporary("sums", _SUMS.format(created=reader.created, run=runs[-1].number if runs else 0), "ending")
     kinds = {
         number: (sop_class, syntax)
         for number, sop_class, syntax in reader.rows("SELECT id, sop_class, transfer_syntax FROM kinds")
     }
     groups = reader.rows(
-        f"SELECT ending, kind, (time + ?) / {_MS_PER_DAY}, count(*), sum(size - overhead), sum(attempts),"  # noqa: S608
-        " sum(first_run = ?) FROM deliveries GROUP BY 1, 2, 3",
-        (reader.created, runs[-1].number if runs else 0),
+        f"SELECT ending % {schema.STATES}, kind, day, sum(count), sum(bytes), sum(attempts), sum(new)"  # noqa: S608 - constants
+        " FROM temp.sums GROUP BY 1, 2, 3"
     )
-    new = 0
+    new = waiting = 0
     for number, kind, day, count, length, attempts, new_ones in groups:
         new += new_ones
-        state = State(number % schema.STATES)
+        state = State(number)
         sop_class, syntax = kinds.get(kind, ("", ""))
-        result.endings[endings.get(number) or Ending(state, None, "")] += count
         result.states[state] += count
         result.bytes[state] += length or 0
         result.sop_classes[sop_class, state] += count
         result.transfer_syntaxes[syntax, state] += count
-        if state is not State.WAITING:
+        if state is State.WAITING:
+            waiting += count
+        else:
             result.days[_day(day), state] += count
         result.attempts += attempts or 0
+    _add_endings(result, reader, on_ending)
+    [[duplicates, conflicts]] = reader.rows("SELECT count(iif(copy > 0, 1, NULL)), total(is_conflict) FROM clashes")
+    result.duplicates += duplicates
+    result.conflicts += int(conflicts)
     if runs and runs[-1].how != COMPLETED:
         last = runs[-1]
-        under_way = last.found - last.skipped - last.known - new
-        if under_way > 0:
-            result.states[State.WAITING] += under_way
-            result.endings[Ending(State.WAITING, None, "")] += under_way
+        under_way = max(0, last.found - last.skipped - last.known - new)
+        result.states[State.WAITING] += under_way
+        result.without_row += under_way
+        waiting += under_way
+    result.waiting[reader.path] += waiting
+
+
+def _add_endings(result: Account, reader: Reader, on_ending: OnEnding | None) -> None:
+    last = -1
+    while piece := reader.rows(
+        "SELECT s.ending, e.status, e.reason, sum(s.count) FROM temp.sums s LEFT JOIN endings e ON e.id = s.ending"  # noqa: S608
+        f" WHERE s.ending > ? GROUP BY s.ending ORDER BY s.ending LIMIT {PIECE}",
+        (last,),
+    ):
+        for number, status, reason, count in piece:
+            has_status = status is not None and status >= 0
+            if has_status:
+                result.statuses[status] += count
+            if on_ending is not None and (has_status or reason):
+                ending = Ending(State(number % schema.STATES), status if has_status else None, reason or "")
+                on_ending(ending, count)
+        last = piece[-1][0]
 
 
 def _day(number: int) -> str:
@@ -207,97 +205,31 @@ def _runs(reader: Reader) -> list[Run]:
     ]  # fmt: skip
 
 
-def progress(readers: Iterable[Reader], step: int) -> dict[int, Counter[State]]:
-    """How many deliveries ended in each step of time, by its beginning.
+def progress(
+    readers: Iterable[Reader], step: int, begin: float = -math.inf, end: float = math.inf
+) -> dict[int, Counter[State]]:
+    """How many deliveries ended in each step of time, by its beginning. Steps in which none ended are left out.
 
     Args:
         readers: the journals.
         step: of time, in seconds.
+        begin: leave out deliveries that ended before, in seconds of Unix time.
+        end: the same for later ones.
 
     Raises:
         JournalError: one of them cannot be read.
     """
     steps: dict[int, Counter[State]] = {}
     for reader in readers:
-        for begin, state, count in reader.rows(
+        for at, state, count in reader.rows(
             f"SELECT (time + ?1) / (?2 * 1000) * ?2, {_STATE}, count(*) FROM deliveries"  # noqa: S608 - constants
-            f" WHERE NOT {_IS_WAITING} GROUP BY 1, 2 ORDER BY 1",
-            (reader.created, step),
+            f" WHERE NOT {_IS_WAITING} AND time >= ?3 AND time < ?4 GROUP BY 1, 2 ORDER BY 1",
+            (reader.created, step, _own_time(reader, begin), _own_time(reader, end)),
         ):
-            steps.setdefault(begin, Counter())[State(state)] += count
+            steps.setdefault(at, Counter())[State(state)] += count
     return steps
 
 
-_STUDIES = (
-    "SELECT t.id, t.uid, t.date, sum(d.found) AS found, sum(d.stored) AS stored, sum(d.waiting) AS waiting,"  # noqa: S608
-    " min(d.began) AS began, max(d.ended) AS ended FROM"
-    f" (SELECT series, count(*) AS found, sum({_STORED}) AS stored, sum({_IS_WAITING}) AS waiting,"
-    f" min(iif({_IS_WAITING}, NULL, time)) AS began, max(iif({_IS_WAITING}, NULL, time)) AS ended"
-    " FROM deliveries WHERE series IS NOT NULL GROUP BY series) AS d"
-    " JOIN series s ON s.id = d.series JOIN studies t ON t.id = s.study GROUP BY t.id"
-)
-
-
-def studies(readers: Iterable[Reader]) -> Iterator[Study]:
-    """All studies, journal by journal, in the order in which they were found.
-
-    The sums are made at the beginning, in temporary files.
-
-    Raises:
-        JournalError: one of the journals cannot be read.
-    """
-    for reader in readers:
-        reader.make_temporary("study_sums", _STUDIES)
-        last = 0
-        while piece := reader.rows(f"SELECT * FROM temp.study_sums WHERE id > ? ORDER BY id LIMIT {PIECE}", (last,)):  # noqa: S608
-            for _, uid, date, found, stored, waiting, began, ended in piece:
-                yield Study(
-                    unpack(uid), date or "", _completeness(found, stored, waiting), found, stored, waiting,
-                    _seconds(reader, began), _seconds(reader, ended),
-                )  # fmt: skip
-            last = piece[-1][0]
-
-
-def _completeness(found: int, stored: int, waiting: int) -> Completeness:
-    if stored == found:
-        return Completeness.COMPLETE
-    return Completeness.UNTOUCHED if waiting == found else Completeness.INCOMPLETE
-
-
-def _seconds(reader: Reader, time: int | None) -> float | None:
-    return None if time is None else (reader.created + time) / 1000
-
-
-def completeness(readers: Iterable[Reader]) -> Counter[Completeness]:
-    """How many studies are complete, incomplete and untouched.
-
-    Raises:
-        JournalError: one of the journals cannot be read.
-    """
-    counts: Counter[Completeness] = Counter()
-    for reader in readers:
-        for is_whole, is_untouched, count in reader.rows(
-            f"SELECT stored = found, waiting = found, count(*) FROM ({_STUDIES}) GROUP BY 1, 2"  # noqa: S608 - constants
-        ):
-            counts[_completeness(1, is_whole, is_untouched)] += count
-    return counts
-
-
-def largest_gap(readers: Iterable[Reader]) -> Gap | None:
-    """The largest gap within a study: receivers call a study complete after some silence. It sorts the whole table.
-
-    Raises:
-        JournalError: one of the journals cannot be read.
-    """
-    largest: Gap | None = None
-    for reader in readers:
-        found = reader.rows(
-            "SELECT t.uid, g.gap, g.time - g.gap FROM (SELECT study, time, time - lag(time) OVER (PARTITION BY study"  # noqa: S608
-            " ORDER BY time) AS gap FROM (SELECT s.study AS study, d.time AS time FROM deliveries d CROSS JOIN series s"
-            f" ON s.id = d.series WHERE NOT {_IS_WAITING})) AS g JOIN studies t ON t.id = g.study"
-            " WHERE g.gap IS NOT NULL ORDER BY g.gap DESC LIMIT 1"
-        )
-        for uid, gap, time in found:
-            if largest is None or gap / 1000 > largest.seconds:
-                largest = Gap(gap / 1000, unpack(uid), (reader.created + time) / 1000)
-    return largest
+def _own_time(reader: Reader, time: float) -> int:
+    """A time as the journal has it; times of its rows have at most 62 bits."""
+    return int(max(-(2.0**62), min(time * 1000 - reader.created, 2.0**62)))

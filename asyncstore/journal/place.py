@@ -63,6 +63,21 @@ def file_system(path: str, mounts: str = _MOUNTS) -> str:
     return kind.decode("ascii", "replace")
 
 
+def is_held(path: str) -> bool:
+    """Whether a run writes to the journal at ``path`` now; ``False`` also if nobody can tell."""
+    try:
+        descriptor = os.open(os.path.realpath(path) + "-lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        _lock(descriptor)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)  # gives up the lock, if it was free
+    return False
+
+
 class Lock:
     """The right to write to the journal at ``path``."""
 

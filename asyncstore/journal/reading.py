@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from asyncstore.journal import opening, schema, settings
@@ -20,12 +21,14 @@ from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from asyncstore.journal.querying import Value
     from asyncstore.journal.settings import Command
 
 PIECE = 1000
+_STEPS = 5_000_000
+"""Instructions of SQLite's machine between two calls of a watcher: some 50 ms."""
 
 SELECTED = (
     "SELECT d.directory, d.name, d.occurrence, p.path, d.size, d.mtime, d.ending, e.status, e.reason, k.sop_class,"
@@ -100,18 +103,48 @@ class Reader:
         with translated(self.path):
             return rows(self.connection, statement, values)
 
-    def make_temporary(self, name: str, statement: str) -> None:
-        """Keep the rows of a query in a temporary table, with their ``id`` as its key.
+    def make_temporary(self, name: str, statement: str, key: str = "id") -> None:
+        """Keep the rows of a query in a temporary table.
+
+        Args:
+            name: of the table.
+            statement: the query.
+            key: a column with an index. Only a column ``id`` has each value once.
 
         Raises:
             JournalError: the journal cannot be read.
         """
-        with translated(self.path):
-            self.connection.execute("PRAGMA query_only = OFF")
+        kind = "UNIQUE INDEX" if key == "id" else "INDEX"
+        with translated(self.path), self._temporary_writes():
             self.connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
             self.connection.execute(f"CREATE TEMP TABLE {name} AS {statement}")
-            self.connection.execute(f"CREATE INDEX temp.{name}_by_id ON {name} (id)")
+            self.connection.execute(f"CREATE {kind} temp.{name}_by_key ON {name} ({key})")
+
+    def add_temporary(self, statement: str, values: Iterable[Sequence[Value]]) -> None:
+        """Write rows to a temporary table, each with this statement.
+
+        Raises:
+            JournalError: they cannot be written.
+        """
+        with translated(self.path), self._temporary_writes():
+            self.connection.executemany(statement, values)
+
+    @contextmanager
+    def _temporary_writes(self) -> Iterator[None]:
+        self.connection.execute("PRAGMA query_only = OFF")
+        try:
+            yield
+        finally:
             self.connection.execute("PRAGMA query_only = ON")
+
+    def watch(self, on_step: Callable[[], None]) -> None:
+        """Call this again and again while a long query runs. What it raises ends the query."""
+
+        def step() -> bool:
+            on_step()
+            return False
+
+        self.connection.set_progress_handler(step, _STEPS)
 
     @property
     def migration(self) -> dict[str, str]:

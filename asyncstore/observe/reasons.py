@@ -71,7 +71,7 @@ class Reasons:
         self._kinds: dict[str, _Kind] = {}
 
     def add(self, reason: str, path: str, files: int = 1) -> None:
-        """Count a file with this reason, or so many, of which one lies at ``path``."""
+        """Count the file at ``path`` with this reason, or several files of which it is the first."""
         kind, *rest = parts_of(reason)
         counted = self._kinds.get(kind)
         if counted is None:

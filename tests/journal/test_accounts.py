@@ -6,18 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncstore.journal.accounts import (
-    Completeness,
-    Ending,
-    Gap,
-    account,
-    completeness,
-    largest_gap,
-    progress,
-    studies,
-)
+from asyncstore.journal.accounts import Ending, account, progress
 from asyncstore.journal.content import content
+from asyncstore.journal.place import is_held
 from asyncstore.journal.reading import Reader
+from asyncstore.journal.studies import Completeness, Gap, Studies, largest_gap
 from asyncstore.journal.values import State
 from support.journals import CT, EXPLICIT, begin, delivery
 
@@ -42,17 +35,20 @@ def test_each_delivery_is_counted_once_by_state_status_reason_class_and_day(path
         delivery("/a/7", State.UNKNOWN, reason="lost", time=BEGIN),
         delivery("/a/8", State.WAITING, attempts=0),
     ])  # fmt: skip
+    endings = Counter()
     with Reader(str(path)) as reader:
-        found = account([reader])
+        found = account([reader], lambda ending, count: endings.update({ending: count}))
     assert found.found == 8
+    assert found.stored == 4
     assert found.states == {
         State.STORED: 1, State.WARNING: 3, State.FAILED: 1, State.NOT_SENT: 1, State.UNKNOWN: 1, State.WAITING: 1,
     }  # fmt: skip
     assert found.statuses == {0: 1, 0xB000: 1, 0xB006: 1, 0xB007: 1, 0xC000: 1}
-    assert found.reasons == {
-        (State.FAILED, "cannot understand"): 1, (State.NOT_SENT, "not DICOM"): 1, (State.UNKNOWN, "lost"): 1,
+    assert endings == {
+        Ending(State.STORED, 0, ""): 1, Ending(State.WARNING, 0xB000, ""): 1, Ending(State.WARNING, 0xB006, ""): 1,
+        Ending(State.WARNING, 0xB007, ""): 1, Ending(State.FAILED, 0xC000, "cannot understand"): 1,
+        Ending(State.NOT_SENT, None, "not DICOM"): 1, Ending(State.UNKNOWN, None, "lost"): 1,
     }  # fmt: skip
-    assert found.endings[Ending(State.FAILED, 0xC000, "cannot understand")] == 1
     assert found.bytes[State.WARNING] == 50 + 900 + 900
     assert found.sop_classes[CT, State.WARNING] == 3
     assert found.sop_classes["", State.NOT_SENT] == 1
@@ -71,9 +67,60 @@ def test_several_journals_are_one_account(tmp_path):
     readers = [Reader(str(path)) for path in paths]
     assert account(readers).states == {State.STORED: 3}
     assert len(account(readers).runs) == 3
-    assert sum(study.found for study in studies(readers)) == 3
+    assert sum(study.found for study in Studies(readers)) == 3
     for reader in readers:
         reader.close()
+
+
+def test_a_study_in_several_journals_or_under_two_patient_ids_is_one(tmp_path):
+    first, second, third = (tmp_path / f"{number}.db" for number in range(3))
+    record(first, [delivery("/1/a", study="5", time=BEGIN + 5), delivery("/1/b", study="6", time=BEGIN)])
+    record(second, [
+        delivery("/2/a", study="5", patient_id="other", time=BEGIN + 1),
+        delivery("/2/b", State.WAITING, study="5", study_date="20200101"), delivery("/2/c", State.WAITING, study="7"),
+    ])  # fmt: skip
+    record(third, [delivery("/3/a", study="7", time=BEGIN + 9), delivery("/3/b", study="8", patient_id="other")])
+    readers = [Reader(str(path)) for path in (first, second, third)]
+    found = Studies(readers)
+    assert found.completeness() == {Completeness.INCOMPLETE: 2, Completeness.COMPLETE: 2}
+    five, six, seven, eight = found
+    assert five == ("5", "20200101", Completeness.INCOMPLETE, 3, 2, 1, BEGIN + 1, BEGIN + 5)
+    assert six == ("6", "", Completeness.COMPLETE, 1, 1, 0, BEGIN, BEGIN)
+    assert seven == ("7", "", Completeness.INCOMPLETE, 2, 1, 1, BEGIN + 9, BEGIN + 9)
+    assert eight.uid == "8"
+    for reader in readers:
+        reader.close()
+
+
+def test_many_different_reasons_are_handed_over_one_by_one(path):
+    record(path, [delivery(f"/a/{number}", State.NOT_SENT, reason=f"cut off at {number}") for number in range(2500)])
+    seen = []
+    with Reader(str(path)) as reader:
+        account([reader], lambda ending, count: seen.append((ending.reason, count)))
+    assert sorted(seen) == sorted((f"cut off at {number}", 1) for number in range(2500))
+
+
+def test_a_long_query_can_be_watched_and_ended(path):
+    record(path, [delivery(f"/a/{number}") for number in range(3000)])
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with Reader(str(path)) as reader:
+        reader.watch(stop)
+        with pytest.raises(KeyboardInterrupt):
+            reader.rows(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 5000000) SELECT max(i) FROM n"
+            )
+
+
+def test_whether_a_run_writes_to_a_journal(path):
+    assert not is_held(str(path))
+    with begin(path):
+        assert is_held(str(path))
+    assert not is_held(str(path))
+    path.with_name("run.db-lock").touch()  # as a run leaves it that was killed
+    assert not is_held(str(path))
 
 
 def test_files_that_were_found_and_have_not_ended_wait(path):
@@ -85,6 +132,7 @@ def test_files_that_were_found_and_have_not_ended_wait(path):
         with Reader(str(path)) as reader:
             found = account([reader])
     assert found.states == {State.STORED: 3, State.WAITING: 7}
+    assert (found.without_row, found.waiting) == (7, {str(path): 7})
     first, second = found.runs
     assert (first.how, second.how, second.found, second.skipped, second.is_walked) == ("completed", None, 10, 1, False)
     assert second.states[State.STORED] == 2
@@ -97,10 +145,11 @@ def test_studies_are_complete_incomplete_or_untouched(path):
         delivery("/a/5", State.WAITING, study="3", study_date="20200101"),
         delivery("/a/6", State.FAILED, study="4"),
         delivery("/a/7", State.NOT_SENT, study=None, series=None, patient_id=None),
+        delivery("/a/8", State.NOT_SENT, study="", series="", patient_id=""),
     ])  # fmt: skip
     with Reader(str(path)) as reader:
-        found = {study.uid: study for study in studies([reader])}
-        assert completeness([reader]) == {
+        found = {study.uid: study for study in Studies([reader])}
+        assert Studies([reader]).completeness() == {
             Completeness.COMPLETE: 1, Completeness.INCOMPLETE: 2, Completeness.UNTOUCHED: 1,
         }  # fmt: skip
     assert {uid: study.completeness.value for uid, study in found.items()} == {
@@ -128,6 +177,12 @@ def test_progress_over_time(path):
     record(path, [delivery(f"/a/{number}", time=BEGIN + 30 * number) for number in range(6)])
     with Reader(str(path)) as reader:
         assert progress([reader], 60) == {int(BEGIN) + 60 * minute: Counter({State.STORED: 2}) for minute in range(3)}
+
+
+def test_progress_of_a_part_of_the_time(path):
+    record(path, [delivery(f"/a/{number}", time=BEGIN + 30 * number) for number in range(6)])
+    with Reader(str(path)) as reader:
+        assert progress([reader], 60, BEGIN + 60, BEGIN + 120) == {int(BEGIN) + 60: Counter({State.STORED: 2})}
 
 
 def test_the_content_of_a_catalogue(path):
@@ -161,14 +216,14 @@ def test_found_is_the_sum_over_all_states_after_any_runs(tmp_path_factory, runs)
     with Reader(str(path)) as reader:
         found = account([reader])
         assert found.states == Counter(last.values())
-        assert sum(study.found for study in studies([reader])) == found.found == len(last)
+        assert sum(study.found for study in Studies([reader])) == found.found == len(last)
         assert found.attempts == sum(len(run) for run in runs)
 
 
 def test_reading_many_studies(path):
     record(path, [delivery(f"/a/{number}", study=f"1.{number}") for number in range(2500)])
     with Reader(str(path)) as reader:
-        assert len({study.uid for study in studies([reader])}) == 2500
+        assert len({study.uid for study in Studies([reader])}) == 2500
 
 
 @pytest.mark.parametrize("time", [-1e15, 1e15])

@@ -122,3 +122,10 @@ def test_subjects_that_were_counted_together_stand_last_and_are_given_no_number(
     assert rows[2].text == "class 3"
     assert rows[-1].text == "and others"
     assert sum(row.files or 0 for row in rows[1:]) == group.files == 501
+
+
+def test_many_files_at_once():
+    reasons = Reasons()
+    reasons.add("cannot be opened: Permission denied", "", 40)
+    reasons.add("cannot be opened: Permission denied", "", 2)
+    assert [(group.text, group.files) for group in reasons.groups()] == [("cannot be opened: Permission denied", 42)]

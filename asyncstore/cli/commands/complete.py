@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from asyncstore.cli.options.kinds import Kind
     from asyncstore.cli.options.table import Command
 
-_FILES = ("FILE", "KEY", "CERTIFICATE", "file-or-directory")
+_FILES = ("FILE", "KEY", "CERTIFICATE", "file-or-directory", "journal")
 _WITHOUT_COMMAND = {"--help": "show this help and exit", "--version": "show versions and exit"}
 
 

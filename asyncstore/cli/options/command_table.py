@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import tls_rows as tls_opt
-from asyncstore.cli.options.kinds import Address, AETitle, Choice, Integer, Seconds, Status, Text
+from asyncstore.cli.options.kinds import Address, AETitle, Choice, Integer, Seconds, Status, Text, Words
 from asyncstore.cli.options.table import Command, Example, Group, Option, Parameter, flag, text
 
 # Options of the other commands ---------------------------------------------------------------------------------------
@@ -95,6 +95,51 @@ SCAN_JOURNAL = opt.JOURNAL._replace(
 )
 SENT_INPUTS = opt.INPUTS._replace(unless=(*opt.INPUTS.unless, opt.JOURNAL.long))
 JOURNAL_FILE = Parameter[str]("journal", Text("journal"), "", "the journal of send --journal")
+REPORT_LIST = Option[str | None](
+    "--list",
+    Choice("STATE", ("stored", "warning", "failed", "not-sent", "unknown", "waiting")),
+    None,
+    "list the files in this state: stored, warning, failed, not-sent, unknown or waiting",
+    excludes=("--studies",),
+    line_only=True,
+)
+REPORT_STUDIES = Option[str | None](
+    "--studies",
+    Choice("STATE", ("complete", "incomplete", "untouched")),
+    None,
+    "list the studies of which all, some or no instances were sent: complete, incomplete or untouched",
+    line_only=True,
+)
+REPORT_CSV = flag(
+    "--csv", "print the list as CSV", requires=("--list", "--studies"), excludes=("--json", "--null"), line_only=True
+)
+REPORT_JSON = flag(
+    "--json", "print the list as JSON, one object a line; without a list, the sums as one object", line_only=True
+)
+REPORT_NULL = flag(
+    "--null",
+    "print only names, each with a zero byte at its end, for send --files-from - --null",
+    requires=("--list",),
+    excludes=("--json",),
+    line_only=True,
+)
+HTML = text(
+    "--html",
+    "FILE",
+    "write the report as a page for a browser as well, with charts and without names of files or patients",
+    excludes=("--list", "--studies"),
+    line_only=True,
+)
+SALVAGE = text(
+    "--salvage",
+    "FILE",
+    "read what can be read of a damaged journal into this new one, and report nothing",
+    excludes=("--list", "--studies", "--json", "--html"),
+    line_only=True,
+)
+JOURNALS = Parameter[tuple[str, ...]](
+    "journal", Words("journal"), (), "the journals of send --journal; several are one report", repeats=True
+)
 SHELL = Parameter[str](
     "bash|zsh|fish", Choice("bash|zsh|fish", ("bash", "zsh", "fish")), "", "the shell to complete words in"
 )
@@ -268,6 +313,37 @@ RESUME = Command(
     ),
 )
 
+REPORT = Command(
+    "report",
+    "say what journalled runs did: sums, lists of files and studies, a page for a browser",
+    (JOURNALS,),
+    (
+        Group("options", (opt.HELP, opt.QUIET)),
+        Group("lists", (REPORT_LIST, REPORT_STUDIES, REPORT_CSV, REPORT_JSON, REPORT_NULL)),
+        Group("other output", (HTML, SALVAGE)),
+    ),
+    (
+        "It can be asked while a run goes on. Days and times are those of UTC.",
+        (
+            "Exit code: 0 the walk ended and all files found are stored, 1 a journal cannot be read, 2 some file is "
+            "not stored, waits, or may not have been found. Lists end with 0. --salvage ends with 2 if something was "
+            "lost."
+        ),
+    ),
+    (
+        Example("how far is the migration?", "asyncstore report run.db"),
+        Example("what failed, and why?", "asyncstore report --list failed run.db"),
+        Example(
+            "send to another peer what one refused",
+            "asyncstore report --list failed --null run.db | asyncstore send --files-from - --null pacs2 104",
+        ),
+        Example(
+            "several parts of one migration, for a browser", "asyncstore report --html report.html part1.db part2.db"
+        ),
+        Example("a damaged journal", "asyncstore report --salvage new.db run.db"),
+    ),
+)
+
 ECHO = Command(
     "echo",
     "ask a peer with C-ECHO whether it is there and how fast it answers",
@@ -399,4 +475,4 @@ MAN = Command(
     ),
 )
 
-COMMANDS = {command.name: command for command in (SEND, RESUME, ECHO, SCAN, SINK, DEMO, COMPLETION, MAN)}
+COMMANDS = {command.name: command for command in (SEND, RESUME, REPORT, ECHO, SCAN, SINK, DEMO, COMPLETION, MAN)}

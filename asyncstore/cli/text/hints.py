@@ -213,6 +213,9 @@ _HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
     errors.JournalTooNew: lambda _: "Use the newer asyncstore, or begin another journal.",
     errors.JournalNotReadable: lambda _: "Give the rights to read it, or give another journal.",
     errors.JournalNotWritable: lambda _: "Give the rights to write it and into its folder, or use another journal.",
+    errors.JournalDamaged: lambda error: (
+        f"asyncstore report --salvage FILE {error.path} reads what can be read of it into a new journal."
+    ),
     errors.JournalOnNetwork: lambda _: (
         "Put it on a disk of this machine. --journal-on-network uses it all the same, if no other machine does."
     ),

@@ -1,0 +1,175 @@
+"""``asyncstore report``: what the runs of journals did, while they go on or afterwards."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from contextlib import ExitStack, contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from asyncstore.cli.exits import EXIT_NOT_STORED, EXIT_OK
+from asyncstore.cli.options import command_table as cmd
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.report import lists, machine, plain
+from asyncstore.cli.report.facts import gather
+from asyncstore.cli.standard_output import put
+from asyncstore.cli.text.page import broken, page_width
+from asyncstore.errors import NotAJournal, UsageError, WriteFailed
+from asyncstore.journal.reading import Reader
+from asyncstore.journal.studies import Completeness
+from asyncstore.journal.values import State
+from asyncstore.named_files import interruptible, private
+from asyncstore.observe.formatting import counted, format_count, format_duration, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from asyncstore.cli.options.table import Parsed
+
+_FRAME = 0.25
+"""Seconds between updates of the line that says that journals are read."""
+_BESIDE = ("", "-wal", "-shm", "-lock")
+"""What SQLite and runs keep beside a journal."""
+
+
+def run(parsed: Parsed) -> int:
+    """Run the command and return its exit code."""
+    paths = list({os.path.realpath(path): path for path in parsed[cmd.JOURNALS]})
+    target = parsed[cmd.SALVAGE]
+    if target is not None:
+        return _salvage(parsed, paths, target)
+    _refuse_overwriting(parsed, paths)
+    with ExitStack() as stack:
+        readers = [stack.enter_context(_reader(path)) for path in paths]
+        stack.enter_context(_shown(readers, is_shown=sys.stderr.isatty() and not parsed[opt.QUIET]))
+        form = "json" if parsed[cmd.REPORT_JSON] else "csv" if parsed[cmd.REPORT_CSV] else "text"
+        listed, studies = parsed[cmd.REPORT_LIST], parsed[cmd.REPORT_STUDIES]
+        if listed is None and studies is None:
+            return _report(parsed, readers)
+        if parsed[opt.QUIET]:
+            return EXIT_OK
+        if studies is not None:
+            lists.studies(readers, Completeness(studies), form)
+        elif listed is not None:
+            state = State[listed.upper().replace("-", "_")]
+            if parsed[cmd.REPORT_NULL]:
+                lists.names(readers, state)
+            else:
+                lists.files(readers, state, form)
+    return EXIT_OK
+
+
+def _reader(path: str) -> Reader:
+    try:
+        return Reader(path)
+    except NotAJournal as error:
+        error.add_note(f"{cmd.REPORT.program} reads the files that {cmd.SEND.program} {opt.JOURNAL.long} makes.")
+        raise
+
+
+def _report(parsed: Parsed, readers: Sequence[Reader]) -> int:
+    """Print the sums, and write the page."""
+    facts = gather(readers)
+    target = parsed[cmd.HTML]
+    if target is not None:
+        from asyncstore.cli.report.page import page  # noqa: PLC0415 - few ask for it
+
+        _write(target, page(facts, readers))
+    if parsed[cmd.REPORT_JSON]:
+        put(machine.line(facts))
+    elif not parsed[opt.QUIET]:
+        put(*plain.lines(facts, page_width()))
+    return facts.exit_code
+
+
+def _salvage(parsed: Parsed, paths: Sequence[str], target: str) -> int:
+    """Read a damaged journal into a new one, and say what was saved.
+
+    Raises:
+        JournalError: nothing can be read, or the new one cannot be written.
+        UsageError: several journals are named.
+    """
+    if len(paths) > 1:
+        raise UsageError(f"{cmd.SALVAGE.long}: give one journal, not {len(paths)}")
+    from asyncstore.journal.salvage import salvage  # noqa: PLC0415 - hardly ever needed
+
+    [path] = paths
+    found = salvage(path, target)
+    if not parsed[opt.QUIET]:
+        lines = [f"{counted(found.deliveries, 'record')} of {printable(path)} saved in {printable(target)}."]
+        if found.left_out:
+            lines.append(f"{counted(found.left_out, 'record')} could be read and made no sense: left out.")
+        if found.damaged:
+            lines.append(f"Damaged, and not read to the end: {', '.join(found.damaged)}.")
+            lines.append("Files without a record will be sent again.")
+        else:
+            lines.append("Everything could be read.")
+        put(*(part for line in lines for part in broken(line, page_width())))
+    return EXIT_NOT_STORED if found.damaged or found.left_out else EXIT_OK
+
+
+def _refuse_overwriting(parsed: Parsed, paths: Sequence[str]) -> None:
+    """Refuse to write the page over a journal.
+
+    Raises:
+        UsageError: it would be.
+    """
+    target = parsed[cmd.HTML]
+    if target is None:
+        return
+    real = os.path.realpath(target)
+    for path in paths:
+        is_same = os.path.exists(real) and os.path.exists(path) and os.path.samefile(real, path)  # noqa: PTH110, PTH121
+        if is_same or real in [path + end for end in _BESIDE]:
+            raise UsageError(f"{cmd.HTML.long} {target}: this is a journal, or belongs to one")
+
+
+def _write(target: str, text: str) -> None:
+    """Write the page, for its owner alone.
+
+    Raises:
+        WriteFailed: it cannot be written to its end.
+    """
+    rest = memoryview(text.encode())
+    try:
+        with interruptible(), io.FileIO(target, "w", opener=private) as file:
+            while rest:
+                rest = rest[file.write(rest) :]
+    except (OSError, ValueError) as error:
+        cause = error.strerror if isinstance(error, OSError) else str(error)
+        raise WriteFailed(f"{cmd.HTML.long} {target}: cannot write it: {cause}") from error
+
+
+@contextmanager
+def _shown(readers: Sequence[Reader], *, is_shown: bool) -> Iterator[None]:
+    """Let Ctrl-C end long queries, and show on a terminal how long they take."""
+    begun = shown = monotonic()
+
+    def step() -> None:
+        nonlocal shown
+        now = monotonic()
+        if is_shown and now - shown >= _FRAME:
+            shown = now
+            _show(f"reading {_names(readers)}, {format_duration(now - begun)}")
+
+    for reader in readers:
+        reader.watch(step)
+    try:
+        yield
+    finally:
+        if shown > begun:
+            _show("")
+
+
+def _names(readers: Sequence[Reader]) -> str:
+    return printable(readers[0].path) if len(readers) == 1 else f"{format_count(len(readers))} journals"
+
+
+def _show(text: str) -> None:
+    try:
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+    except OSError:
+        pass

@@ -1,0 +1,137 @@
+"""What a report says, read from journals. The forms (text, JSON, HTML) print it.
+
+Rules:
+
+1. Several journals are one report. A file that lies in two of them counts twice.
+2. The run that goes on holds the journal's lock. Without it a run whose end is not recorded was killed.
+3. Reasons are grouped by kind as in the summary of a run, without examples: names of files may name patients.
+"""
+
+from __future__ import annotations
+
+from time import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.cli.exits import EXIT_NOT_STORED, EXIT_OK
+from asyncstore.journal import forecast
+from asyncstore.journal.accounts import account
+from asyncstore.journal.place import is_held
+from asyncstore.journal.studies import Studies
+from asyncstore.journal.values import COMPLETED, State
+from asyncstore.observe.reasons import Reasons
+from asyncstore.protocol.status import SUCCESS, describe
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Sequence
+
+    from asyncstore.journal.accounts import Account, Ending, Run
+    from asyncstore.journal.forecast import Forecast
+    from asyncstore.journal.reading import Reader
+    from asyncstore.journal.studies import Completeness
+    from asyncstore.observe.reasons import Group
+
+ORDER = (State.STORED, State.WARNING, State.FAILED, State.NOT_SENT, State.UNKNOWN, State.WAITING)
+"""The order of states in every list."""
+NOT_STORED = (State.FAILED, State.NOT_SENT, State.UNKNOWN, State.WAITING)
+
+
+class Speed(NamedTuple):
+    """How fast the runs are that go on, together."""
+
+    rate: float
+    """Files that end in a second, in the last minutes."""
+    seconds: float
+    """How many seconds that are."""
+
+
+class Facts(NamedTuple):
+    """What a report says."""
+
+    account: Account
+    reasons: dict[State, list[Group]]
+    """The most frequent first."""
+    studies: Counter[Completeness]
+    migrations: list[dict[str, str]]
+    """The facts of each migration that the journals belong to."""
+    journals: list[str]
+    running: list[Run]
+    """The runs that go on."""
+    speed: Speed | None
+    forecast: Forecast | None
+    now: float
+
+    @property
+    def is_catalogue(self) -> bool:
+        """Whether nothing was sent yet."""
+        return not self.migrations
+
+    @property
+    def unfinished_walks(self) -> list[Run]:
+        """The last runs that ended before they had found all files."""
+        going = {run.journal for run in self.running}
+        return [
+            run
+            for run in self.account.last_runs
+            if run.journal not in going and run.how != COMPLETED and not run.is_walked
+        ]
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command."""
+        counts = self.account.states
+        is_all = self.account.found and not any(counts[state] for state in NOT_STORED)
+        return EXIT_OK if is_all and not self.running and not self.unfinished_walks else EXIT_NOT_STORED
+
+
+def gather(readers: Sequence[Reader]) -> Facts:
+    """Read the facts.
+
+    Raises:
+        JournalError: a journal cannot be read.
+    """
+    now = time()
+    reasons = {state: Reasons() for state in ORDER}
+
+    def count(ending: Ending, files: int) -> None:
+        if ending.status is None:
+            reasons[ending.state].add(ending.reason, "", files)
+        elif ending.status != SUCCESS:
+            reasons[ending.state].add(describe(ending.status), "", files)
+
+    going = {reader.path for reader in readers if is_held(reader.path)}
+    sums = account(readers, count)
+    running = [run for run in sums.last_runs if run.how is None and run.journal in going]
+    speed, end = _outlook(readers, sums, running, now)
+    migrations: list[dict[str, str]] = []
+    for reader in readers:
+        facts = reader.migration
+        if facts and facts not in migrations:
+            migrations.append(facts)
+    return Facts(
+        sums,
+        {state: found.groups() for state, found in reasons.items()},
+        Studies(readers).completeness(),
+        migrations,
+        [reader.path for reader in readers],
+        running,
+        speed,
+        end,
+        now,
+    )
+
+
+def _outlook(
+    readers: Sequence[Reader], sums: Account, running: Sequence[Run], now: float
+) -> tuple[Speed | None, Forecast | None]:
+    """How fast the running runs are, and when all will have ended. Journals that wait for a run have no end."""
+    by_path = {reader.path: reader for reader in readers}
+    paces = {run.journal: forecast.pace(by_path[run.journal], run, now) for run in running}
+    known = [pace for pace in paces.values() if pace is not None]
+    speed = Speed(sum(pace.rate for pace in known), max(pace.seconds for pace in known)) if known else None
+    ends = [
+        forecast.forecast([run for run in sums.runs if run.journal == path], sums.waiting[path], paces.get(path), now)
+        for path in by_path
+        if path in paces or sums.waiting[path]
+    ]
+    return speed, forecast.latest(ends) if running else None

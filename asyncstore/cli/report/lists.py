@@ -1,0 +1,153 @@
+"""The lists of a report: files in one state, studies by completeness; as text, CSV, JSON lines or bare names.
+
+Rules:
+
+1. Lists are written piece by piece, so memory stays flat.
+2. As text, control characters and undecodable bytes of names are escaped; in CSV only undecodable bytes are. JSON has
+   them as ``send --json`` does. ``--null`` writes names as they are.
+3. Files that a walk found and that have not ended have no record yet: no list has them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from asyncstore.cli.report.machine import name_of
+from asyncstore.cli.report.words import rfc3339
+from asyncstore.cli.standard_output import put, put_bytes
+from asyncstore.journal.studies import Studies
+from asyncstore.observe.formatting import counted, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from asyncstore.journal.reading import Reader, Recorded
+    from asyncstore.journal.studies import Completeness, Study
+    from asyncstore.journal.values import State
+
+_PIECE = 1000
+"""Lines that are written at once."""
+_Fields = dict[str, object]
+_T = TypeVar("_T")
+
+
+def names(readers: Iterable[Reader], state: State) -> None:
+    """Write the names of the files in this state, each with a zero byte at its end. A file delivered twice has one."""
+
+    def found() -> Iterator[str]:
+        last = None
+        for row in _deliveries(readers, state):
+            if row.path != last:
+                last = row.path
+                yield last
+
+    for piece in _pieces(found()):
+        put_bytes(b"".join([os.fsencode(path) + b"\0" for path in piece]))
+
+
+def files(readers: Iterable[Reader], state: State, form: str) -> None:
+    """Write the files in this state.
+
+    Args:
+        readers: the journals.
+        state: the state.
+        form: ``text``, ``csv`` or ``json``.
+    """
+    rows = _deliveries(readers, state)
+    if form == "text":
+        _put(_file_text(row) for row in rows)
+    else:
+        _write(map(_file_fields, rows), form)
+
+
+def studies(readers: Sequence[Reader], kind: Completeness, form: str) -> None:
+    """Write the studies that are so complete; the arguments are as above."""
+    rows = (study for study in Studies(readers) if study.completeness is kind)
+    if form == "text":
+        _put(_study_text(study) for study in rows)
+    else:
+        _write(map(_study_fields, rows), form)
+
+
+def _deliveries(readers: Iterable[Reader], state: State) -> Iterator[Recorded]:
+    for reader in readers:
+        yield from reader.deliveries([state])
+
+
+def _file_text(row: Recorded) -> str:
+    name = row.path if row.member is None else f"{row.path}, {row.member}"
+    return f"{printable(name)}: {printable(row.reason)}" if row.reason else printable(name)
+
+
+def _file_fields(row: Recorded) -> _Fields:
+    return {
+        "type": "file",
+        "path": row.path,
+        "member": row.member,
+        "result": name_of(row.state),
+        "status": None if row.status is None else f"0x{row.status:04X}",
+        "error": row.reason or None,
+        "sop_class_uid": row.sop_class_uid or None,
+        "sop_instance_uid": row.sop_instance_uid or None,
+        "study_instance_uid": row.study or None,
+        "series_instance_uid": row.series or None,
+        "transfer_syntax_uid": row.transfer_syntax_uid or None,
+        "sent_transfer_syntax_uid": row.sent_transfer_syntax_uid or None,
+        "bytes": row.bytes,
+        "seconds": row.seconds,
+        "attempts": row.attempts,
+        "association": row.association,
+        "time": rfc3339(row.time),
+        "run": row.run,
+        "conflict": row.is_conflict,
+    }
+
+
+def _study_text(study: Study) -> str:
+    counts = f"{study.stored} of {counted(study.found, 'instance')} stored"
+    waiting = f", {study.waiting} waiting" if study.waiting else ""
+    return f"{printable(study.uid) or 'without a UID'}: {counts}{waiting}"
+
+
+def _study_fields(study: Study) -> _Fields:
+    return {
+        "type": "study",
+        "study_instance_uid": study.uid,
+        "study_date": study.date or None,
+        "completeness": study.completeness.value,
+        "found": study.found,
+        "stored": study.stored,
+        "waiting": study.waiting,
+        "began": None if study.began is None else rfc3339(study.began),
+        "ended": None if study.ended is None else rfc3339(study.ended),
+    }
+
+
+def _write(rows: Iterator[_Fields], form: str) -> None:
+    if form == "json":
+        _put(json.dumps(fields, separators=(",", ":")) for fields in rows)
+        return
+    is_first = True
+    for piece in _pieces(rows):
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if is_first:
+            writer.writerow(list(piece[0])[1:])
+            is_first = False
+        writer.writerows(list(fields.values())[1:] for fields in piece)
+        put(text.getvalue().removesuffix("\n"))
+
+
+def _put(lines: Iterator[str]) -> None:
+    for piece in _pieces(lines):
+        put(*piece)
+
+
+def _pieces(rows: Iterator[_T]) -> Iterator[list[_T]]:
+    while piece := list(islice(rows, _PIECE)):
+        yield piece

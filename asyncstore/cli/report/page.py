@@ -1,0 +1,265 @@
+"""The report as a page for a browser: one file that needs no other and no network.
+
+Rules:
+
+1. Whatever comes from a journal is made printable and escaped.
+2. Nothing names a patient, a study or a file: there are counts, times, reasons, the peer and the AE titles.
+3. The page runs no script and loads nothing; its content security policy says so too.
+4. Time is divided into at most 200 steps, so the size of the page does not depend on the number of files.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.cli.report.charts import Axis, bars, line, share_bar
+from asyncstore.cli.report.facts import ORDER
+from asyncstore.cli.report.plain import split
+from asyncstore.cli.report.words import (
+    WORDS,
+    end_words,
+    how_ended,
+    migration_words,
+    remarks,
+    utc,
+    verdict,
+)
+from asyncstore.cli.text.uid_names import uid_name
+from asyncstore.journal.accounts import progress
+from asyncstore.journal.studies import Completeness, largest_gap
+from asyncstore.journal.values import State
+from asyncstore.observe.formatting import format_bytes, format_count, format_duration, format_rate, printable
+from asyncstore.protocol.status import SUCCESS, describe
+from asyncstore.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from asyncstore.cli.report.facts import Facts
+    from asyncstore.journal.reading import Reader
+
+_MOST_STEPS = 200
+_STEPS = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86_400)
+"""Lengths of a step in seconds."""
+_MOST_ROWS = 50
+"""Of a table."""
+_DAY = 86_400
+
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1c2024;--dim:#60666d;--line:#d5d9dd;--accent:#0b66c3;--page:#fff}
+@media(prefers-color-scheme:dark){:root{--ink:#e6e8ea;--dim:#9aa2aa;--line:#3a4047;--accent:#5aa9f5;--page:#16191c}}
+@media print{:root{color-scheme:light;--ink:#000;--dim:#444;--line:#bbb;--accent:#0b66c3;--page:#fff}
+section{break-inside:avoid}}
+body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page)}
+body{max-width:50rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;line-height:1.3}h2{font-size:1.1rem;margin:2rem 0 .5rem}
+footer{color:var(--dim)}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{text-align:left;padding:.2rem .6rem .2rem 0;border-bottom:1px solid var(--line)}
+th,td{vertical-align:top;overflow-wrap:anywhere}
+th{color:var(--dim);font-weight:normal}
+.number{text-align:right;white-space:nowrap}
+svg.chart{width:100%;height:auto}svg.share{width:6rem;height:.6rem}
+svg text{font-size:11px;fill:var(--dim)}
+.grid{stroke:var(--line);stroke-width:1}.line{fill:none;stroke:var(--accent);stroke-width:2}.bar{fill:var(--accent)}
+*{-webkit-print-color-adjust:exact;print-color-adjust:exact}
+"""
+
+
+class Course(NamedTuple):
+    """How the migration went over time."""
+
+    begin: int
+    """In seconds of Unix time."""
+    end: int
+    step: int
+    """In seconds."""
+    stored: list[int]
+    """Files that were stored in each step."""
+    others: list[int]
+    """Files that ended otherwise."""
+
+
+def page(facts: Facts, readers: Sequence[Reader]) -> str:
+    """The page.
+
+    Raises:
+        JournalError: a journal cannot be read.
+    """
+    course = _course(facts, readers)
+    sections = [
+        _section("Files", _states(facts)),
+        _section("Progress", _progress(course), _text("Files stored so far.")) if course else "",
+        _section("Rate", _rate(course), _text("Files that ended in a second.")) if course else "",
+        _section("Forecast", _text(f"{end_words(facts)}.")) if facts.running else "",
+        _section("Not stored, and warnings, by reason", _reasons(facts)),
+        _section("Statuses", _statuses(facts)),
+        _section("SOP classes", _sop_classes(facts)),
+        _section("Studies", _studies(facts, readers)),
+        _section("Days", _days(facts)),
+        _section("Runs", _runs(facts)),
+    ]
+    above = "".join(map(_text, [*remarks(facts), *(f"{migration_words(facts_)}." for facts_ in facts.migrations)]))
+    journals = "1 journal" if len(facts.journals) == 1 else f"{len(facts.journals)} journals"
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>asyncstore report</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{_safe(verdict(facts))}</h1>\n{above}\n{''.join(sections)}"
+        f"<footer><p>{_safe(f'{journals}, read at {utc(facts.now)} by asyncstore {__version__}. Times are UTC.')}</p>"
+        "</footer>\n</body>\n</html>\n"
+    )
+
+
+def _course(facts: Facts, readers: Sequence[Reader]) -> Course | None:
+    """The course of the migration; ``None`` if nothing ended."""
+    runs = facts.account.runs
+    if not runs:
+        return None
+    begin, end = min(run.began for run in runs), max(run.ended for run in runs)
+    step = next((step for step in _STEPS if (end - begin) / step < _MOST_STEPS - 1), 0)
+    if not step:  # longer than half a year
+        step = int((end - begin) / (_MOST_STEPS - 1) / _DAY + 1) * _DAY
+    first = int(begin // step) * step
+    begins = range(first, int(end // step) * step + step, step)
+    ended = progress(readers, step, first, begins[-1] + step)
+    if not ended:
+        return None
+    stored = [sum(ended[at][state] for state in State if state.is_stored) if at in ended else 0 for at in begins]
+    return Course(
+        first,
+        begins[-1] + step,
+        step,
+        stored,
+        [(ended[at].total() if at in ended else 0) - count for at, count in zip(begins, stored, strict=True)],
+    )
+
+
+def _times(course: Course) -> Axis:
+    is_long = course.end - course.begin > 2 * _DAY
+    return Axis(course.begin, course.end, lambda at: utc(at)[:10] if is_long else utc(at)[5:16])
+
+
+def _progress(course: Course) -> str:
+    totals = [0, *accumulate(course.stored)]
+    points = [(course.begin + number * course.step, total) for number, total in enumerate(totals)]
+    axis = Axis(0, max(totals[-1], 1), lambda value: format_count(round(value)))
+    return line("Files stored so far", points, _times(course), axis)
+
+
+def _rate(course: Course) -> str:
+    rates = [(stored + others) / course.step for stored, others in zip(course.stored, course.others, strict=True)]
+    points = [(course.begin + number * course.step, rate) for number, rate in enumerate(rates)]
+    return bars(
+        "Files that ended in a second", points, course.step, _times(course), Axis(0, max(*rates, 0.1), format_rate)
+    )
+
+
+def _states(facts: Facts) -> str:
+    sums = facts.account
+    rows = [
+        (format_count(sums.states[state]), format_bytes(sums.bytes[state]), WORDS[state])
+        for state in ORDER
+        if sums.states[state]
+    ]
+    rows.append((format_count(sums.found), format_bytes(sum(sums.bytes.values())), "found"))
+    return _table(("files", "data", "state"), rows)
+
+
+def _reasons(facts: Facts) -> str:
+    groups = [(state, group) for state in ORDER for group in facts.reasons[state]]
+    most = max((group.files for _, group in groups), default=1)
+    rows = []
+    for state, group in sorted(groups, key=lambda item: -item[1].files)[:_MOST_ROWS]:
+        cells = (format_count(group.files), WORDS[state], printable(group.text))
+        rows.append("".join(_cells(cells, 1)) + f"<td>{share_bar(group.files / most)}</td>")
+    return _rows(("files", "", "reason", ""), rows, 1)
+
+
+def _statuses(facts: Facts) -> str:
+    counts = facts.account.statuses
+    if set(counts) <= {SUCCESS}:
+        return ""
+    return _table(
+        ("files", "status"),
+        [(format_count(count), describe(status)) for status, count in counts.most_common(_MOST_ROWS)],
+        1,
+    )
+
+
+def _sop_classes(facts: Facts) -> str:
+    stored, others = split(facts.account.sop_classes)
+    return _table(
+        ("stored", "not stored", "SOP class"),
+        [
+            (format_count(stored[uid]), format_count(others[uid]), uid_name(uid) if uid else "no instance known")
+            for uid, _ in (stored + others).most_common(_MOST_ROWS)
+        ],
+    )
+
+
+def _studies(facts: Facts, readers: Sequence[Reader]) -> str:
+    if not facts.studies:
+        return ""
+    rows = [(format_count(facts.studies[kind]), kind.value) for kind in Completeness]
+    gap = largest_gap(readers)
+    if gap is None:
+        return _table(("studies", ""), rows, 1)
+    words = f"The largest gap within a study was {format_duration(gap.seconds)}, from {utc(gap.at)} on."
+    return _table(("studies", ""), rows, 1) + _text(words)
+
+
+def _days(facts: Facts) -> str:
+    stored, others = split(facts.account.days)
+    days = sorted(stored | others)[-_MOST_ROWS:]
+    rows = [(format_count(stored[day]), format_count(others[day]), day or "an impossible day") for day in days]
+    return _table(("stored", "not stored", "day"), rows)
+
+
+def _runs(facts: Facts) -> str:
+    return _table(
+        ("files", "skipped", "began", "ended", "how it ended"),
+        [
+            (
+                format_count(run.states.total() - run.states[State.WAITING]),
+                format_count(run.skipped),
+                utc(run.began),
+                utc(run.ended),
+                how_ended(run, facts),
+            )
+            for run in facts.account.runs[-_MOST_ROWS:]
+        ],
+    )
+
+
+def _section(title: str, *content: str) -> str:
+    return f"<section><h2>{_safe(title)}</h2>{''.join(content)}</section>\n" if content[0] else ""
+
+
+def _text(text: str) -> str:
+    return f"<p>{_safe(text)}</p>"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 2) -> str:
+    return _rows(head, ["".join(_cells(row, numbers)) for row in rows], numbers)
+
+
+def _rows(head: Sequence[str], rows: Sequence[str], numbers: int) -> str:
+    if not rows:
+        return ""
+    top = "".join(_cells(head, numbers, "th"))
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
+
+
+def _cells(row: Sequence[str], numbers: int, tag: str = "td") -> Iterator[str]:
+    """The cells of a row; the first ones hold numbers."""
+    for place, cell in enumerate(row):
+        kind = ' class="number"' if place < numbers else ""
+        yield f"<{tag}{kind}>{_safe(cell)}</{tag}>"
+
+
+def _safe(text: str) -> str:
+    return escape(printable(text))
