@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 _COPY = "the same bytes are stored from another file"
 _CONFLICT = "another file has the same SOP instance UID and other bytes"
 _WAIT = 0.05
-"""Seconds between two looks whether all other files have ended."""
+"""Seconds between two checks that all other files have ended."""
 _MOST_ENDINGS = 4096
 
 
 class Cataloguing(Recording):
-    """What a run that sends nothing asks its journal and writes into it.
+    """The journal of a run that sends nothing: it looks up files and records what it found.
 
     Attributes:
         known: how many files the catalogue had already.
@@ -53,7 +53,7 @@ class Cataloguing(Recording):
         self.known = 0
 
     def add(self, batch: Sequence[Instance | Unsendable | Outcome]) -> None:
-        """Write down what was found, without waiting."""
+        """Record found files, without waiting."""
         found = []
         for item in batch:
             if isinstance(item, Instance):
@@ -70,7 +70,7 @@ class Cataloguing(Recording):
 
 
 class FromCatalogue(Recording):
-    """What a run that sends from a catalogue asks its journal and writes into it.
+    """The journal of a run that sends from its catalogue: it gives files in order and records outcomes.
 
     Args:
         journal: the journal.
@@ -148,7 +148,7 @@ class FromCatalogue(Recording):
         self._ended += len(mine)
 
     def end(self) -> None:
-        """The run is over: nothing is waited for any more."""
+        """The run is over: waiting ends."""
         self._stopped.set()
 
     def _settle(self, file: File, earlier: Earlier) -> SourceFile | Unsendable | Outcome:
@@ -241,7 +241,7 @@ class FromCatalogue(Recording):
 
 
 def _is_unchanged(file: File, *, may_be_gone: bool = False) -> bool:
-    """Whether a file is what the journal knows."""
+    """Whether a file has the size and the time that the journal has."""
     try:
         status = os.stat(file.path)  # noqa: PTH116 - a Path costs more than the call
     except (OSError, ValueError):

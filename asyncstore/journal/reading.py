@@ -156,7 +156,7 @@ class Reader:
             self.connection.execute("PRAGMA query_only = ON")
 
     def watch(self, on_step: Callable[[], None]) -> None:
-        """Call this again and again while a long query runs. What it raises ends the query."""
+        """Call this again and again while a long query runs. An exception of it ends the query."""
 
         def step() -> bool:
             on_step()

@@ -31,17 +31,17 @@ _EDITING: tuple[Option[object], ...] = (
     opt.DISABLE_NEW_VR,
     opt.REPEAT,
 )
-"""The options that decide what the peer gets of a file."""
+"""The options that change what the peer gets."""
 
 _NOT_REPEATED: tuple[Option[object], ...] = (opt.JOURNAL, opt.RETRY_FAILED, opt.RETRY_NOT_SENT, opt.JOURNAL_ON_NETWORK)
-"""A repeated command gets its own."""
+"""These are given anew to a repeated command."""
 
 
 class RunJournal:
     """The journal of one run.
 
     Attributes:
-        recording: what the run asks it and writes into it.
+        recording: looks up files in it and records outcomes.
         selection: what is sent of the catalogue; ``None``: files are walked.
     """
 
@@ -67,7 +67,7 @@ class RunJournal:
         return f"run {self._journal.run} of the journal {printable(self._journal.path)}: earlier runs stored {done}"
 
     def close(self, how: str) -> JournalError | None:
-        """Write everything down and let other runs write.
+        """Commit all outcomes and let other runs write.
 
         Args:
             how: how the run ended.
@@ -119,7 +119,7 @@ def journal_of(parsed: Parsed) -> Iterator[RunJournal | None]:
 
 
 def _repeatable(words: Sequence[str]) -> list[str]:
-    """The words of a command without secrets, and without those that its repetition gets anew."""
+    """The words of a command, without secrets and without the options of its journal."""
     left_out = {
         row.long: len(row.kind.names)
         for row in cmd.SEND.options()

@@ -1,4 +1,4 @@
-"""``asyncstore report``: what the runs of journals did, while they go on or afterwards."""
+"""``asyncstore report``: the results of journalled runs, while they go on or afterwards."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _FRAME = 0.25
 """Seconds between updates of the line that says that journals are read."""
 _BESIDE = ("", "-wal", "-shm", "-lock")
-"""What SQLite and runs keep beside a journal."""
+"""The ends of names of the files that SQLite and runs keep beside a journal."""
 
 
 def run(parsed: Parsed) -> int:

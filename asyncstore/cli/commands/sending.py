@@ -294,7 +294,7 @@ def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
     if parsed[opt.FILES_FROM] is not None or not all(map(os.path.isdir, parsed[opt.INPUTS])):
         return  # named files are not found under their new names
     if parsed[opt.RENAME]:
-        yield "Run the same command again to send the rest: it passes over what is named .done."
+        yield "Run the same command again to send the rest: it skips files named .done."
     elif tally.done > tally.unstored:
         yield f"Add {opt.RENAME.long} ({opt.RENAME.short}): stored files become X.done, and later runs pass over them."
 

@@ -287,7 +287,7 @@ SEND = Command(
 
 RESUME = Command(
     "resume",
-    "give the command that a journal has recorded once more: what is not known to be stored is sent",
+    "repeat the command that a journal recorded, to send what is not known to be stored",
     (JOURNAL_FILE,),
     (
         Group(
@@ -315,7 +315,7 @@ RESUME = Command(
 
 REPORT = Command(
     "report",
-    "say what journalled runs did: sums, lists of files and studies, a page for a browser",
+    "report about runs that have a journal: sums, lists of files and studies, a page for a browser",
     (JOURNALS,),
     (
         Group("options", (opt.HELP, opt.QUIET)),
