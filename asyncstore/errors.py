@@ -259,6 +259,13 @@ class JournalWriteFailed(JournalError):
         self.is_full = is_full
 
 
+class JournalRemoved(JournalError):
+    """Another program removed, renamed or replaced the journal while a run wrote to it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "it was removed or replaced during the run")
+
+
 class PrepareError(AsyncstoreError):
     """The process pool that prepares files cannot work at all (a single bad file is an outcome, not this error)."""
 

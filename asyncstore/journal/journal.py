@@ -227,6 +227,7 @@ class Journal:
         try:
             if self.failure is None:
                 try:
+                    self._writer.confirm_place()
                     with translated(self.path):
                         self._connection.execute(
                             "UPDATE runs SET ended = ?, ending = ? WHERE id = ?", (int(time() * 1000), how, self.run)

@@ -9,11 +9,13 @@ Rules:
 3. The queue is bounded, if the caller waits for :meth:`Writer.room` between its batches.
 4. The first error ends the writing. It is reported once (``on_failure``, in this thread) and raised to those who wait;
    nothing is committed after it, and later deliveries are dropped. Closing still works.
+5. SQLite goes on writing to a file that was removed. So each commit looks whether the file still has its name.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter, deque
 from contextlib import suppress
 from threading import Condition, Event, Lock, Thread
@@ -22,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from asyncstore.errors import JournalError, JournalWriteFailed
+from asyncstore.errors import JournalError, JournalRemoved, JournalWriteFailed
 from asyncstore.journal import settings
 from asyncstore.journal.ids import Ids
 from asyncstore.journal.opening import in_our_words
@@ -66,6 +68,7 @@ class Writer:
         self._connection = connection
         self._run = run
         self._on_failure = on_failure
+        self._file = os.stat(path)  # noqa: PTH116 - the import of pathlib takes 7 ms
         self._ids = Ids(connection)
         self._created = settings.created(connection, time())
         self._rows = RowWriter(connection, FOUND if is_catalogue else ENDED)
@@ -149,6 +152,21 @@ class Writer:
             if self.committed < wanted and self.failure is not None:
                 raise self.failure
 
+    def confirm_place(self) -> None:
+        """The file still has its name (rule 5).
+
+        Raises:
+            JournalRemoved: it has not.
+        """
+        try:
+            is_there = os.path.samestat(self._file, os.stat(self._path))  # noqa: PTH116 - as above
+        except FileNotFoundError:
+            is_there = False
+        except OSError as error:
+            raise JournalWriteFailed(self._path, error.strerror or str(error)) from None
+        if not is_there:
+            raise JournalRemoved(self._path)
+
     def stop(self) -> None:
         """Commit what is queued and end the thread, which leaves the connection to the caller."""
         self._is_stopping = True
@@ -173,12 +191,15 @@ class Writer:
                     return
         except apsw.Error as error:
             self._fail(in_our_words(self._path, error))
+        except JournalError as error:
+            self._fail(error)
         except Exception as error:  # noqa: BLE001 - the waiting callers must learn of any error
             self._fail(JournalWriteFailed(self._path, f"{type(error).__name__}: {error}"))
 
     def _commit(self) -> None:
         """Write some batches in one transaction."""
         number = 0
+        self.confirm_place()
         self._connection.execute("BEGIN IMMEDIATE")
         while self._batches and number < _MOST_IN_COMMIT:
             batch = self._batches.popleft()

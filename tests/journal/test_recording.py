@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from asyncstore.errors import JournalWriteFailed
+from asyncstore.errors import JournalRemoved, JournalWriteFailed
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import State
 from asyncstore.journal.writing import MOST_QUEUED
@@ -197,6 +197,30 @@ async def test_a_full_disk_is_reported_once_and_nothing_is_claimed(path):
     assert (count, is_same) == ("1", "True")
     assert 1 <= int(committed) < 20_001
     assert len(read(path)) == int(committed)
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_nothing_is_committed_to_a_file_that_lost_its_name(path, is_replaced):
+    failures = []
+    journal = begin(path, on_failure=failures.append)
+    journal.record([delivery("/data/a")])
+    journal.flush()
+    path.unlink()
+    if is_replaced:
+        path.write_bytes(b"")
+    journal.record([delivery("/data/b")])
+    with pytest.raises(JournalRemoved):
+        journal.flush()
+    assert journal.committed == 1
+    assert journal.close() is failures[0]
+
+
+def test_a_file_that_lost_its_name_is_noticed_at_the_end(path):
+    journal = begin(path)
+    journal.record([delivery("/data/a")])
+    journal.flush()
+    path.unlink()
+    assert type(journal.close()) is JournalRemoved
 
 
 async def test_an_error_reaches_all_who_wait(path):

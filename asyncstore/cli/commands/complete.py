@@ -93,7 +93,7 @@ def _of_command(command: Command, before: Sequence[str], word: str, environment:
                 return offer_of(row.kind, row.kind.names[len(values)])
             if row.long == opt.CONFIG.long:
                 config = os.path.expanduser(values[0])  # noqa: PTH111 - as below
-            parameters = [each for each in parameters if each.repeats or each.unless != row.long]
+            parameters = [each for each in parameters if each.repeats or row.long not in each.unless]
     if not is_over and word.startswith(("-", "+")):
         return Offer(words={name: row.help for name, row in rows.items()})
     parameters = parameters[place:] or [each for each in parameters if each.repeats]

@@ -225,5 +225,8 @@ _HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
         ("Make room there. " if error.is_full else "")
         + f"Then asyncstore resume {error.path} goes on: it sends what is not known to be stored."
     ),
+    errors.JournalRemoved: lambda _: (
+        "Put it back and give the same command again. Without it another journal sends everything again."
+    ),
     errors.NoTemporaryFolder: lambda _: "Set TMPDIR to a folder that can be written to.",
 }

@@ -1,0 +1,230 @@
+"""Journals that cannot be used, or fail while a run goes on: one line says which, why and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from asyncstore.errors import JournalMissing, NotAJournal
+from asyncstore.journal.reading import Reader
+from asyncstore.journal.values import State
+from support import trees
+from support.commands import DEADLINE, asyncstore, finished, running_sink, started
+from support.oracle import until
+
+pytestmark = pytest.mark.slow
+
+COUNT = 300
+PLENTY = 60
+"""Instances that are stored before something happens: more than one commit has been made."""
+
+
+@pytest.fixture
+def archive(tmp_path):
+    trees.instances(tmp_path / "archive", COUNT)
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return tmp_path / "run.db"
+
+
+def stored(journal):
+    """The SOP instance UIDs that a journal calls stored; none if there is no journal."""
+    with suppress(JournalMissing, NotAJournal), Reader(str(journal)) as reader:
+        return {row.sop_instance_uid for row in reader.deliveries([State.STORED])}
+    return set()
+
+
+def received(folder):
+    return {path.stem for path in folder.glob("*.dcm")}
+
+
+@asynccontextmanager
+async def under_way(archive, journal, *options):
+    """A run that has stored some of the archive, and the sink."""
+    output = archive.parent / "received"
+    async with running_sink("--latency", "0.02", "--output", output) as sink:
+        words = ("--journal", journal, "--associations", "2", *options, "127.0.0.1", str(sink.port), archive)
+        run = await started("send", *words)
+        await until(lambda: len(stored(journal)) > PLENTY, every=0.05)
+        yield run, sink
+
+
+def assert_told(ended, *lines):
+    """It ended by an error, which is said in these lines."""
+    assert "Traceback" not in ended.err
+    assert "\n".join(lines) + "\n" in ended.err
+    assert ended.returncode != 0
+
+
+async def test_a_journal_that_cannot_grow_ends_the_run_and_the_next_one_goes_on(archive, journal):
+    async with under_way(archive, journal) as (run, _):
+        resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (1 << 15, 1 << 15))
+        ended = await finished(run)
+        assert_told(
+            ended,
+            f"asyncstore send: journal {journal}: it could not be written: disk I/O error",
+            f"Then asyncstore resume {journal} goes on: it sends what is not known to be stored.",
+        )
+        before = received(archive.parent / "received")
+        assert PLENTY < len(stored(journal)) <= len(before) < COUNT
+        assert stored(journal) <= before
+        assert (await asyncstore("resume", journal)).returncode == 0
+        assert stored(journal) == received(archive.parent / "received")
+        assert len(stored(journal)) == COUNT
+
+
+async def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(archive, tmp_path):
+    with _small_disk(tmp_path / "disk") as disk:
+        journal = disk / "run.db"
+        async with under_way(archive, journal) as (run, _):
+            filler = disk / "filler"
+            with suppress(OSError), filler.open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+            ended = await finished(run)
+            assert_told(
+                ended,
+                f"asyncstore send: journal {journal}: it could not be written: no space is left",
+                f"Make room there. Then asyncstore resume {journal} goes on: it sends what is not known to be stored.",
+            )
+            assert stored(journal) <= received(archive.parent / "received")
+            filler.unlink()
+            assert (await asyncstore("resume", journal)).returncode == 0
+            assert len(stored(journal)) == COUNT
+
+
+class _small_disk:  # noqa: N801 - a context manager in the place of a function
+    """A file system of 4 MB; the test is skipped if none can be mounted."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __enter__(self):
+        self.folder.mkdir()
+        mounting = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", self.folder]
+        if not shutil.which("mount") or subprocess.run(mounting, check=False, capture_output=True).returncode:
+            pytest.skip("this user cannot mount a file system")
+        return self.folder
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", self.folder], check=True)
+
+
+@pytest.mark.parametrize("change", ["remove", "rename", "replace"])
+async def test_a_journal_that_is_removed_ends_the_run(archive, journal, change):
+    async with under_way(archive, journal) as (run, _):
+        aside = journal.with_name("aside.db")
+        if change == "replace":
+            shutil.copy(journal, aside)
+            aside.replace(journal)
+        elif change == "rename":
+            journal.rename(aside)
+        else:
+            journal.unlink()
+        assert_told(
+            await finished(run),
+            f"asyncstore send: journal {journal}: it was removed or replaced during the run",
+            "Put it back and give the same command again. Without it another journal sends everything again.",
+        )
+        there = received(archive.parent / "received")
+        assert PLENTY < len(there) < COUNT
+        if change == "rename":
+            aside.rename(journal)
+            assert len(stored(journal)) > PLENTY
+            assert stored(journal) <= there
+            assert (await asyncstore("resume", journal)).returncode == 0
+            assert len(stored(journal)) == COUNT
+
+
+async def test_a_second_run_is_refused_at_once_and_names_the_first(archive, journal):
+    async with under_way(archive, journal) as (run, sink):
+        for words in (["send", "--journal", journal, "127.0.0.1", str(sink.port), archive], ["resume", journal]):
+            assert_told(
+                await asyncstore(*words),
+                f"asyncstore send: journal {journal}: another run writes to it (process {run.pid})",
+                "Wait for the end of that run, or use another journal.",
+            )
+        run.send_signal(signal.SIGSTOP)  # it still has the journal
+        assert_told(await asyncstore("resume", journal), "Wait for the end of that run, or use another journal.")
+        run.kill()
+        await asyncio.wait_for(run.wait(), DEADLINE)
+        assert (await asyncstore("resume", journal)).returncode == 0
+        assert len(stored(journal)) == COUNT
+
+
+def other_database(path):
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE patients (name)")
+    other.close()
+
+
+def newer(path):
+    with sqlite3.connect(path) as other:
+        other.execute(f"PRAGMA application_id = {0x61737472}")
+        other.execute("PRAGMA user_version = 99")
+        other.execute("CREATE TABLE facts (name)")
+    other.close()
+
+
+GIVE_ANOTHER = "Give a journal, or a name that does not exist yet: the journal is made then."
+
+
+@pytest.mark.parametrize(
+    ("make", "problem", "next_step"),
+    [
+        (os.mkdir, "it is a directory", GIVE_ANOTHER),
+        (os.mkfifo, "it is no regular file", GIVE_ANOTHER),
+        (lambda path: path.write_bytes(b"no database" * 1000), "it is not a database", GIVE_ANOTHER),
+        (other_database, "it is a database of another program", GIVE_ANOTHER),
+        (
+            newer,
+            "a newer asyncstore made it: its tables have version 99, and 1 is known",
+            "Use the newer asyncstore, or begin another journal.",
+        ),
+    ],
+    ids=["directory", "fifo", "text", "other-database", "newer"],
+)
+async def test_what_cannot_be_a_journal_is_refused_and_kept(archive, journal, make, problem, next_step):
+    make(journal)
+    before = journal.read_bytes() if journal.is_file() else None
+    for words in (["send", "--journal", journal, "127.0.0.1", "1", archive],):
+        ran = await asyncstore(*words)
+        assert ran.returncode == 1
+        assert_told(ran, f"asyncstore send: journal {journal}: {problem}", next_step)
+    assert before == (journal.read_bytes() if journal.is_file() else None)
+    assert {path.name for path in journal.parent.iterdir()} == {"archive", "run.db"}
+
+
+@pytest.mark.parametrize("place", ["no/such", "archive/S000001/I0000001.dcm"])
+async def test_a_folder_that_is_not_there(archive, tmp_path, place):
+    journal = tmp_path / place / "run.db"
+    ran = await asyncstore("send", "--journal", journal, "127.0.0.1", "1", archive)
+    cause = "No such file or directory" if place == "no/such" else "Not a directory"
+    assert_told(
+        ran,
+        f"asyncstore send: journal {journal}: it cannot be written to: {cause}",
+        "Give the rights to write it and into its folder, or use another journal.",
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_folder_that_may_not_be_written_to(archive, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir(0o555)
+    ran = await asyncstore("send", "--journal", folder / "run.db", "127.0.0.1", "1", archive)
+    assert_told(
+        ran,
+        f"asyncstore send: journal {folder / 'run.db'}: it cannot be written to: Permission denied",
+        "Give the rights to write it and into its folder, or use another journal.",
+    )
