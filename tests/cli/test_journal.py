@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -157,7 +156,8 @@ async def test_a_second_run_on_the_same_journal_is_refused_and_harms_nothing(arc
         lines = journal.with_suffix(".jsonl")
         words = ("--journal", journal, "--json", lines, "127.0.0.1", str(sink.port), archive)
         first = await started("send", *words)
-        await asyncio.sleep(1)
+        lock = journal.with_name(f"{journal.name}-lock")
+        await until(lambda: lock.exists() and lock.read_text())
         second = await asyncstore("send", *words)
         assert second.returncode == 1
         assert f"another run writes to it (process {first.pid})" in second.err
