@@ -69,7 +69,7 @@ def _outcomes(file):
 
 @pytest.mark.slow
 async def test_what_a_run_that_was_cut_off_left_is_sent_by_the_next_one(tmp_path):
-    """Whether the walk had found it or not; and the last line of the first run's record is torn."""
+    """The walk may have found a file or not, and the last line of the first run's record is cut off."""
     archive, work = tmp_path / "archive", tmp_path / "work"
     work.mkdir()
     written = trees.instances(tmp_path / "written", len(trees.ODD_NAMES))
@@ -112,7 +112,7 @@ def test_every_command_line_shown_is_one_that_asyncstore_takes(command, words):
 
 
 def test_command_lines_are_found_in_the_documents():
-    """Or the test above would pass for want of any."""
+    """If none were found, the test above would pass."""
     assert len(list(_commands_shown())) > 20
 
 
