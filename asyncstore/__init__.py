@@ -4,8 +4,9 @@
         async for outcome in sender.send(["/archive"]):
             print(outcome.result, outcome.path)
 
-The names below are imported on first use: ``--help`` and the worker processes need few of them. (So no module may have
-one of these names: once imported, it would replace the object.)
+The public names are imported on first use, because ``--help`` and the worker processes need few of them. (So no module
+may have one of these names: once imported, it would replace the object.) Type checkers read the imports below, the
+interpreter reads the table.
 """
 
 from __future__ import annotations
@@ -13,172 +14,105 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from asyncstore.version import __version__
+from asyncstore.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from asyncstore.errors import (
-        AbortedHere,
-        AssociationAborted,
-        AssociationError,
-        AssociationRejected,
-        AssociationReleased,
-        AsyncstoreError,
-        ConnectFailed,
-        EchoRefused,
-        IdentityNotConfirmed,
-        LinkLost,
-        NoCommonTls,
-        NotTls,
-        OurCertificateRefused,
-        PeerCertificateRefused,
-        PrepareError,
-        ProtocolViolation,
-        RequestTooLong,
-        TimedOut,
-        TlsFailed,
-        TlsInterrupted,
-        UsageError,
+    from asyncstore.errors import (  # noqa: I001 - sorted, each alias would be a statement of its own
+        AbortedHere as AbortedHere,
+        AssociationAborted as AssociationAborted,
+        AssociationError as AssociationError,
+        AssociationRejected as AssociationRejected,
+        AssociationReleased as AssociationReleased,
+        AsyncstoreError as AsyncstoreError,
+        ConnectFailed as ConnectFailed,
+        EchoRefused as EchoRefused,
+        IdentityNotConfirmed as IdentityNotConfirmed,
+        JournalError as JournalError,
+        LinkLost as LinkLost,
+        NoCommonTls as NoCommonTls,
+        NotTls as NotTls,
+        OurCertificateRefused as OurCertificateRefused,
+        PeerCertificateRefused as PeerCertificateRefused,
+        PrepareError as PrepareError,
+        ProtocolViolation as ProtocolViolation,
+        RequestTooLong as RequestTooLong,
+        TimedOut as TimedOut,
+        TlsFailed as TlsFailed,
+        TlsInterrupted as TlsInterrupted,
+        UsageError as UsageError,
     )
+    from asyncstore.journal.journal import Journal as Journal
+    from asyncstore.journal.settings import Migration as Migration
+    from asyncstore.journal.values import State as State
     from asyncstore.model import (
-        Attempt,
-        Identity,
-        Instance,
-        Lane,
-        LaneState,
-        Outcome,
-        PairAnswer,
-        Payload,
-        Progress,
-        Result,
-        SourceFile,
-        Unsendable,
+        Attempt as Attempt,
+        Details as Details,
+        Head as Head,
+        Identity as Identity,
+        Instance as Instance,
+        Lane as Lane,
+        LaneState as LaneState,
+        Outcome as Outcome,
+        PairAnswer as PairAnswer,
+        Payload as Payload,
+        Progress as Progress,
+        Result as Result,
+        SourceFile as SourceFile,
+        Unsendable as Unsendable,
     )
-    from asyncstore.negotiation.proposal import Proposal, listed
-    from asyncstore.network.timeouts import Timeouts
-    from asyncstore.network.tls import TlsOptions
-    from asyncstore.prepare.converter import ConversionOptions
-    from asyncstore.prepare.file_format import FileFormat
-    from asyncstore.prepare.invention import Invent
-    from asyncstore.protocol.associate import IdentityKind, UserIdentity
-    from asyncstore.renaming import NotRenamed, Renamer
-    from asyncstore.run import Run
-    from asyncstore.sender import Sender
-    from asyncstore.sink import Sink
-    from asyncstore.source import WalkOptions
-    from asyncstore.surveying import survey
+    from asyncstore.negotiation.proposal import Proposal as Proposal, listed as listed
+    from asyncstore.network.timeouts import Timeouts as Timeouts
+    from asyncstore.network.tls import TlsOptions as TlsOptions
+    from asyncstore.prepare.converter import ConversionOptions as ConversionOptions
+    from asyncstore.prepare.file_format import FileFormat as FileFormat
+    from asyncstore.prepare.invention import Invent as Invent
+    from asyncstore.protocol.associate import IdentityKind as IdentityKind, UserIdentity as UserIdentity
+    from asyncstore.recording import Recording as Recording
+    from asyncstore.renaming import NotRenamed as NotRenamed, Renamer as Renamer
+    from asyncstore.run import Run as Run
+    from asyncstore.sender import Sender as Sender
+    from asyncstore.sink import Sink as Sink
+    from asyncstore.source import WalkOptions as WalkOptions
+    from asyncstore.surveying import survey as survey
 
-_HOMES = {
+_NAMES = {
     "errors": (
-        "AbortedHere",
-        "AssociationAborted",
-        "AssociationError",
-        "AssociationRejected",
-        "AssociationReleased",
-        "AsyncstoreError",
-        "ConnectFailed",
-        "EchoRefused",
-        "IdentityNotConfirmed",
-        "LinkLost",
-        "NoCommonTls",
-        "NotTls",
-        "OurCertificateRefused",
-        "PeerCertificateRefused",
-        "PrepareError",
-        "ProtocolViolation",
-        "RequestTooLong",
-        "TimedOut",
-        "TlsFailed",
-        "TlsInterrupted",
-        "UsageError",
+        "AbortedHere AssociationAborted AssociationError AssociationRejected AssociationReleased "
+        "AsyncstoreError ConnectFailed EchoRefused IdentityNotConfirmed JournalError LinkLost NoCommonTls "
+        "NotTls OurCertificateRefused PeerCertificateRefused PrepareError ProtocolViolation "
+        "RequestTooLong TimedOut TlsFailed TlsInterrupted UsageError"
     ),
+    "journal.journal": "Journal",
+    "journal.settings": "Migration",
+    "journal.values": "State",
     "model": (
-        "Attempt",
-        "Identity",
-        "Instance",
-        "Lane",
-        "LaneState",
-        "Outcome",
-        "PairAnswer",
-        "Payload",
-        "Progress",
-        "Result",
-        "SourceFile",
-        "Unsendable",
+        "Attempt Details Head Identity Instance Lane LaneState Outcome PairAnswer Payload Progress Result "
+        "SourceFile Unsendable"
     ),
-    "negotiation.proposal": ("Proposal", "listed"),
-    "network.timeouts": ("Timeouts",),
-    "protocol.associate": ("IdentityKind", "UserIdentity"),
-    "network.tls": ("TlsOptions",),
-    "prepare.converter": ("ConversionOptions",),
-    "prepare.invention": ("Invent",),
-    "prepare.file_format": ("FileFormat",),
-    "renaming": ("NotRenamed", "Renamer"),
-    "run": ("Run",),
-    "sender": ("Sender",),
-    "sink": ("Sink",),
-    "source": ("WalkOptions",),
-    "surveying": ("survey",),
+    "negotiation.proposal": "Proposal listed",
+    "network.timeouts": "Timeouts",
+    "network.tls": "TlsOptions",
+    "prepare.converter": "ConversionOptions",
+    "prepare.file_format": "FileFormat",
+    "prepare.invention": "Invent",
+    "protocol.associate": "IdentityKind UserIdentity",
+    "recording": "Recording",
+    "renaming": "NotRenamed Renamer",
+    "run": "Run",
+    "sender": "Sender",
+    "sink": "Sink",
+    "source": "WalkOptions",
+    "surveying": "survey",
 }
-"""The public names by their modules."""
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+"""The module of each public name."""
 
-__all__ = [
-    "AbortedHere",
-    "AssociationAborted",
-    "AssociationError",
-    "AssociationRejected",
-    "AssociationReleased",
-    "AsyncstoreError",
-    "Attempt",
-    "ConnectFailed",
-    "ConversionOptions",
-    "EchoRefused",
-    "FileFormat",
-    "Identity",
-    "IdentityKind",
-    "IdentityNotConfirmed",
-    "Instance",
-    "Invent",
-    "Lane",
-    "LaneState",
-    "LinkLost",
-    "NoCommonTls",
-    "NotRenamed",
-    "NotTls",
-    "OurCertificateRefused",
-    "Outcome",
-    "PairAnswer",
-    "Payload",
-    "PeerCertificateRefused",
-    "PrepareError",
-    "Progress",
-    "Proposal",
-    "ProtocolViolation",
-    "Renamer",
-    "RequestTooLong",
-    "Result",
-    "Run",
-    "Sender",
-    "Sink",
-    "SourceFile",
-    "TimedOut",
-    "Timeouts",
-    "TlsFailed",
-    "TlsInterrupted",
-    "TlsOptions",
-    "Unsendable",
-    "UsageError",
-    "UserIdentity",
-    "WalkOptions",
-    "__version__",
-    "listed",
-    "survey",
-]
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - they are names
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - each name has its own type
-    for module, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"asyncstore.{module}"), name)
+    if name in _HOMES:
+        return getattr(import_module(f"asyncstore.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'asyncstore' has no attribute {name!r}")
 
 

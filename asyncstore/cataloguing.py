@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 _COPY = "the same bytes are stored from another file"
 _CONFLICT = "another file has the same SOP instance UID and other bytes"
 _WAIT = 0.05
-"""Seconds between two looks whether all other files have ended."""
+"""Seconds between two checks that all other files have ended."""
 _MOST_ENDINGS = 4096
 
 
 class Cataloguing(Recording):
-    """What a run that sends nothing asks its journal and writes into it.
+    """The journal of a run that sends nothing: it looks up files and records what it found.
 
     Attributes:
         known: how many files the catalogue had already.
@@ -53,7 +53,7 @@ class Cataloguing(Recording):
         self.known = 0
 
     def add(self, batch: Sequence[Instance | Unsendable | Outcome]) -> None:
-        """Write down what was found, without waiting."""
+        """Record found files, without waiting."""
         found = []
         for item in batch:
             if isinstance(item, Instance):
@@ -70,7 +70,7 @@ class Cataloguing(Recording):
 
 
 class FromCatalogue(Recording):
-    """What a run that sends from a catalogue asks its journal and writes into it.
+    """The journal of a run that sends from its catalogue: it gives files in order and records outcomes.
 
     Args:
         journal: the journal.
@@ -100,7 +100,7 @@ class FromCatalogue(Recording):
         self._order = order
         self._holds_conflicts = holds_conflicts
         self._minds_clashes = minds_clashes
-        self._endings: dict[int, Earlier] = {}
+        self._endings: dict[tuple[int, bool], Earlier | None] = {}
         self._decided: dict[int, Delivery] = {}
         """What to record for files that were decided here, by ordinal."""
         self._count = self._settled = 0
@@ -121,13 +121,16 @@ class FromCatalogue(Recording):
             for file in catalogue.files(self._order):
                 if file.run == self._journal.run:
                     continue  # it has another study now, and came before
-                if not (self._minds_clashes and file.copy and self._waits(file)) or self._is_held(file):
+                earlier = self._earlier(file)
+                if earlier is not None:
+                    yield self._settle(file, earlier)
+                elif not self._is_copy(file):
                     yield self._begin(file)
             if self._minds_clashes:
                 if not self._all_ended():
                     return
                 for file in catalogue.copies():
-                    if file.run != self._journal.run and self._waits(file) and not self._is_held(file):
+                    if file.run != self._journal.run and self._earlier(file) is None and self._is_copy(file):
                         yield self._begin_copy(file)
         self._note(is_ended=True)
 
@@ -145,18 +148,22 @@ class FromCatalogue(Recording):
         self._ended += len(mine)
 
     def end(self) -> None:
-        """The run is over: nothing is waited for any more."""
+        """The run is over: waiting ends."""
         self._stopped.set()
 
-    def _begin(self, file: File) -> SourceFile | Unsendable | Outcome:
-        """What happens to a file."""
+    def _settle(self, file: File, earlier: Earlier) -> SourceFile | Unsendable | Outcome:
+        """What happens to a file that an earlier run settled."""
         source = self._next(file)
-        if not self._waits(file):
-            earlier = self._earlier(file)
-            if _is_unchanged(file, may_be_gone=earlier.state.is_stored or file.size is None):
-                self._settled += 1
-                return earlier_outcome(source, earlier)
-        elif self._is_held(file) and _is_unchanged(file):
+        if _is_unchanged(file, may_be_gone=file.size is None or earlier.state.is_stored):
+            self._settled += 1
+            return earlier_outcome(source, earlier)
+        self._taken += 1
+        return file_at(source.path, source.ordinal)
+
+    def _begin(self, file: File) -> SourceFile | Unsendable | Outcome:
+        """What happens to a file that is to be sent."""
+        source = self._next(file)
+        if self._is_held(file) and _is_unchanged(file):
             other = self._catalogue.other_than(file)
             if other is not None:
                 self.held += 1
@@ -197,22 +204,29 @@ class FromCatalogue(Recording):
             reason=None if state.is_stored else reason,
         )  # fmt: skip
 
-    def _waits(self, file: File) -> bool:
-        """Whether a file is to be sent, as far as its state says."""
-        return file.ending % ENDING_STATES in self._again
-
     def _is_held(self, file: File) -> bool:
         return self._holds_conflicts and self._minds_clashes and file.is_conflict
 
-    def _earlier(self, file: File) -> Earlier:
-        earlier = self._endings.get(file.ending)
-        if earlier is None:
+    def _is_copy(self, file: File) -> bool:
+        """Whether a file waits until the others have ended."""
+        return file.copy > 0 and self._minds_clashes and not self._is_held(file)
+
+    def _earlier(self, file: File) -> Earlier | None:
+        """How a file ended in an earlier run; ``None``: it is to be sent."""
+        key = file.ending, file.uid is not None
+        try:
+            return self._endings[key]
+        except KeyError:
+            pass
+        state = State(file.ending % ENDING_STATES)
+        earlier = None
+        if state not in self._again:
             status, reason = self._catalogue.ending(file.ending)
-            if len(self._endings) >= _MOST_ENDINGS:
-                self._endings.clear()
-            earlier = Earlier(State(file.ending % ENDING_STATES), status, reason or None)
-            self._endings[file.ending] = earlier
-        return earlier if file.uid is not None else earlier._replace(is_instance=False)
+            earlier = Earlier(state, status, reason or None, is_instance=key[1])
+        if len(self._endings) >= _MOST_ENDINGS:
+            self._endings.clear()
+        self._endings[key] = earlier
+        return earlier
 
     def _all_ended(self) -> bool:
         """Wait until all files so far have ended and are journalled; ``False``: the run is over before."""
@@ -227,7 +241,7 @@ class FromCatalogue(Recording):
 
 
 def _is_unchanged(file: File, *, may_be_gone: bool = False) -> bool:
-    """Whether a file is what the journal knows."""
+    """Whether a file has the size and the time that the journal has."""
     try:
         status = os.stat(file.path)  # noqa: PTH116 - a Path costs more than the call
     except (OSError, ValueError):

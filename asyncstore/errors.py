@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 class AsyncstoreError(Exception):
@@ -220,19 +220,28 @@ class JournalInUse(JournalError):
         self.pid = pid
 
 
+class Difference(NamedTuple):
+    """A fact that two migrations do not share; ``None``: one of them lacks it."""
+
+    fact: str
+    """Its name in words."""
+    recorded: str | None
+    now: str | None
+
+    def __str__(self) -> str:
+        recorded, now = ("nothing" if value is None else value for value in (self.recorded, self.now))
+        return f"{self.fact}: recorded {recorded}, now {now}"
+
+
 class OtherMigration(JournalError):
     """The journal belongs to a migration with another peer, other AE titles or other changes to the data sets.
 
     Attributes:
-        differences: for each difference what it is, the recorded value and the value now; ``None`` stands for none.
+        differences: the facts that differ.
     """
 
-    def __init__(self, path: str, differences: tuple[tuple[str, str | None, str | None], ...]) -> None:
-        words = "; ".join(
-            f"{name}: recorded {'nothing' if recorded is None else recorded}, now {'nothing' if now is None else now}"
-            for name, recorded, now in differences
-        )
-        super().__init__(path, f"it belongs to another migration ({words})")
+    def __init__(self, path: str, differences: tuple[Difference, ...]) -> None:
+        super().__init__(path, f"it belongs to another migration ({'; '.join(map(str, differences))})")
         self.differences = differences
 
 

@@ -82,7 +82,7 @@ class Reason(str):
 
 
 class Head(NamedTuple):
-    """What an instance belongs to, as its data set says; empty where it says nothing."""
+    """The study, series and patient of an instance, as its data set names them; empty: it does not."""
 
     study_instance_uid: str = ""
     series_instance_uid: str = ""
@@ -94,7 +94,7 @@ class Head(NamedTuple):
 
 
 class Details(NamedTuple):
-    """What a run may want to know of a file besides sending it. It is read only if the run asks for it."""
+    """Facts about a file that are read only if the run asks for them: a journal records them."""
 
     size: int
     """Of the file, in bytes."""
@@ -125,7 +125,7 @@ class Unsendable(NamedTuple):
 
 
 class Oddity(IntFlag):
-    """Oddities of an instance that can be sent all the same."""
+    """Oddities that do not keep an instance from being sent."""
 
     ODD_VALUES = 1
     """It has values of odd length (PS3.5 7.1.1): it is rewritten with padding before it is sent."""
@@ -243,10 +243,10 @@ class Buffer:
 
 
 class Memory(Protocol):
-    """What a piece lies in: a :class:`Buffer`, or a file that is mapped into memory."""
+    """The memory of a piece: a :class:`Buffer`, or a mapped file."""
 
     def release(self) -> Unsendable | None:
-        """One piece is no longer needed; why what was sent of it is not the file, if that has come out by now."""
+        """One piece is no longer needed. Returns how its file changed while it was sent, if that is known."""
 
 
 class Piece(NamedTuple):
@@ -301,10 +301,10 @@ class Outcome(NamedTuple):
     reason: str | None = None
     """Why it is not stored, or with a warning: one readable clause without the path; ``None`` when stored."""
     is_withdrawn: bool = False
-    """Whether it was not sent only because the run ended first; the file itself may be good."""
+    """Whether the run ended before its turn; the file itself may be good."""
     details: Details | None = None
     is_earlier: bool = False
-    """Whether it ended so in an earlier run, as the journal says; this run did nothing for it."""
+    """Whether it ended in an earlier run, as the journal says; this run did nothing with it."""
 
     @property
     def path(self) -> str:

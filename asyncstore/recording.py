@@ -1,4 +1,4 @@
-"""A run and its journal: which files earlier runs have settled, and what this run writes down.
+"""A run and its journal: the files that earlier runs settled, and the outcomes of this run.
 
 Rules:
 
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 _RESULTS = {State.WAITING: Result.NOT_SENT, **{state: result for result, state in STATES.items()}}
 _NO_IDENTITY = None, None, None
 _AN_INSTANCE = Identity("", "", "")
-"""Of a file that nobody looked into in this run."""
+"""Of a file that this run does not read."""
 _EARLIER = "an earlier run left it so"
 NOTED_EVERY = 1000
-"""Files that the walk finds between two notes of how far it is."""
+"""The walk notes its progress after so many files."""
 
 _new_tuple = tuple.__new__
 """Makes a named tuple in half the time of its class."""
 
 
 class Recording:
-    """What one run asks its journal and writes into it.
+    """One run's use of its journal: it looks up files and records outcomes.
 
     Args:
         journal: the journal.
@@ -51,7 +51,7 @@ class Recording:
         self._journal = journal
         self._again = again
         self._occurrences: dict[int, int] = {}
-        """How often files were found before, by ordinal, if they are delivered several times and have not ended."""
+        """How often a file was found before, by ordinal: of files that are delivered again and have not ended."""
 
     @property
     def failure(self) -> JournalError | None:
@@ -126,7 +126,7 @@ class Recording:
 
 
 def earlier_outcome(file: SourceFile, earlier: Earlier) -> Outcome:
-    """How a file ended that an earlier run settled."""
+    """The outcome of a file that an earlier run settled."""
     if earlier.state.is_stored:
         return Outcome(file, Result.SKIPPED, _AN_INSTANCE, is_earlier=True)
     identity = _AN_INSTANCE if earlier.is_instance else None

@@ -62,7 +62,7 @@ class Outlet:
             await self._emptied.wait()
 
     def rest(self) -> list[Outcome]:
-        """The outcomes that nobody has taken."""
+        """The outcomes that the consumer has not taken."""
         outcomes, self._waiting = self._waiting, []
         return outcomes
 
@@ -244,7 +244,7 @@ class Run:
         self._outlet.put(settled)
 
     async def _record(self, recording: Recording, batch: list[Outcome]) -> None:
-        """Write outcomes down; if that is not possible any more, the run stops."""
+        """Record outcomes. If the journal can no longer be written, the run stops."""
         try:
             recording.record(batch)
             await recording.room()

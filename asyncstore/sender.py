@@ -152,10 +152,10 @@ class Sender:
             self._pool.close()
 
     def send(self, paths: Paths, options: WalkOptions | None = None, recording: Recording | None = None) -> Run:
-        """Send every file of ``paths``, which are files and directories, or a single one; directories with all in them.
+        """Send every file in ``paths``: one or many files and directories, which are sent with everything below them.
 
         ``paths`` may be a generator that blocks: a thread consumes it, a bounded number of files ahead. With a
-        ``recording``, files that earlier runs stored are skipped, and outcomes go into its journal.
+        ``recording``, files that earlier runs settled are not sent again, and outcomes go into its journal.
 
         Raises:
             UsageError: the sender's ``async with`` block is not open.
@@ -261,7 +261,7 @@ async def _until_over(runs: Iterable[Run]) -> None:
 
 def _check_timeouts(timeouts: Timeouts) -> None:
     for name, seconds in timeouts._asdict().items():
-        check(seconds is None or seconds > 0, f"{name}: a timeout of {seconds} s leaves no time for anything")
+        check(seconds is None or seconds > 0, f"{name}: {seconds} s is no timeout: give more than 0")
 
 
 def _check_conversion(conversion: ConversionOptions) -> None:
@@ -269,7 +269,7 @@ def _check_conversion(conversion: ConversionOptions) -> None:
     check(conversion.max_inflated > 0, f"max_inflated: {conversion.max_inflated} bytes hold no data set")
     check(level in _DEFLATE_LEVELS, f"a deflate level of {level} is not between 0 and 9")
     for name, number in invent._asdict().items() if invent is not None else ():
-        check(number > 0, f"{name}: inventing {number} at a time cannot be done")
+        check(number > 0, f"{name}: {number} is less than 1")
 
 
 def _secured(options: TlsOptions | None, host: str) -> TlsRequestor | None:

@@ -101,7 +101,7 @@ def files_from(stream: IO[bytes], *, null: bool = False) -> Iterator[str]:
     idle = 0
     for name in names:
         if len(name) > _PATH_MAX:
-            raise OSError(errno.ENAMETOOLONG, f"a name in it is longer than {_PATH_MAX} bytes, which no path is")
+            raise OSError(errno.ENAMETOOLONG, f"a name in it is longer than {_PATH_MAX} bytes, the limit of paths")
         if name:
             yield os.fsdecode(name)
         idle = 0 if name else idle + 1

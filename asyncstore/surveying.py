@@ -129,7 +129,7 @@ class Survey:
     """
 
     def __init__(self, paths: Paths, options: WalkOptions, pool: Pool, settle: Settle = iter) -> None:
-        check(options.repeat > 0, f"repeat: each file {options.repeat} times is no file at all")
+        check(options.repeat > 0, f"repeat: {options.repeat} is less than 1")
         self._walk = _Walk(settle(walk(paths, options)))
         self._pool = pool
         self._batch_size = _FIRST_BATCH

@@ -1,5 +1,6 @@
 """The rules on what imports what: those import-linter holds, and those on what a start has to load."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from types import ModuleType
 import pytest
 
 _ROOT = Path(__file__).parent.parent
-_HEAVY = ("anyio", "asyncio", "numpy", "pydicom", "pynetdicom", "rich", "uvloop")
+_HEAVY = ("anyio", "apsw", "asyncio", "numpy", "pydicom", "pynetdicom", "rich", "ssl", "uvloop")
 
 
 def _loaded_by(*modules):
@@ -54,6 +55,16 @@ def test_only_the_displays_load_what_draws_them():
 
 def test_sending_loads_no_pydicom():
     assert not {"pydicom", "pynetdicom", "numpy"} & _loaded_by("asyncstore.sender")
+
+
+def test_type_checkers_see_the_public_names_that_the_interpreter_finds():
+    import asyncstore  # noqa: PLC0415 - it is what is tested
+
+    tree = ast.parse(Path(asyncstore.__file__).read_text())
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    seen = {name.asname: node.module for node in imports for name in node.names if name.asname == name.name}
+    homes = {name: f"asyncstore.{home}" for name, home in asyncstore._HOMES.items()}  # noqa: SLF001 - it is the table
+    assert seen == {**homes, "__version__": "asyncstore.version"}
 
 
 def test_every_public_name_is_there_and_lives_in_the_library():

@@ -497,7 +497,7 @@ async def test_where_the_peer_aborts_it_is_said_that_the_file_may_be_the_cause(f
         ran = await send(scp.port, files, associations=1)
     [unknown] = [outcome for outcome in ran.outcomes if outcome.result is Result.UNKNOWN]
     assert unknown.error == (
-        "no response: the peer aborted the association (by its application); what is in this file may be the cause"
+        "no response: the peer aborted the association (by its application); the content of this file may be the cause"
     )
 
 
@@ -508,9 +508,7 @@ async def test_where_several_files_were_under_way_when_the_peer_aborted_one_of_t
         ran = await send(scp.port, files, associations=1, async_operations=3)
     unknown = [outcome.error for outcome in ran.outcomes if outcome.result is Result.UNKNOWN]
     assert len(unknown) == 3
-    assert all(
-        error.endswith("; what is in one of the files that were under way may be the cause") for error in unknown
-    )
+    assert all(error.endswith("; the content of one of the files under way may be the cause") for error in unknown)
 
 
 @pytest.mark.parametrize("associations", [1, 4])

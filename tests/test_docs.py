@@ -129,6 +129,23 @@ def test_every_document_is_reached_from_the_readme():
     assert not unreached
 
 
+def test_the_rows_of_rooms_are_those_that_import_linter_holds():
+    contracts = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    page = (_ROOT / "docs" / "architecture.md").read_text()
+    assert "```\n" + "\n".join(layers) + "\n```" in page
+    rooms = {room for row in layers for room in row.split(" | ")} - {"version"}
+    described = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))))
+    assert rooms == described
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=lambda path: path.name)
+def test_modules_named_are_there(document):
+    named = set(re.findall(r"`(?:asyncstore/)?((?:[a-z_]+/)*[a-z_]+\.py)`", document.read_text()))
+    missing = [name for name in named if not ((_ROOT / "asyncstore" / name).exists() or (_ROOT / name).exists())]
+    assert not missing
+
+
 def test_the_readme_is_short_enough_to_be_read():
     assert len((_ROOT / "README.md").read_text().splitlines()) <= _MOST_README_LINES
 

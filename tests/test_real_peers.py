@@ -152,7 +152,7 @@ async def test_where_storescp_aborts_at_what_it_cannot_read_the_outcome_says_tha
     assert ran.of(whole).result is Result.STORED
     assert ran.of(damaged).result is Result.UNKNOWN
     assert "the peer aborted the association" in ran.of(damaged).error
-    assert "what is in this file may be the cause" in ran.of(damaged).error
+    assert "the content of this file may be the cause" in ran.of(damaged).error
 
 
 # A varied archive, whole, over one and several associations

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import socket
-import ssl
 import struct
 import warnings
 from contextlib import AsyncExitStack, contextmanager
@@ -14,7 +13,7 @@ from pynetdicom import AE
 from pynetdicom.pdu import A_ASSOCIATE_AC
 from pynetdicom.sop_class import CTImageStorage, Verification
 
-from asyncstore import AssociationRejected, Result, Sender, Sink, Timeouts, TlsOptions, UsageError
+from asyncstore import AssociationRejected, Result, Sender, Sink, Timeouts, UsageError
 from asyncstore.load import write_archive
 from support.oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
 from support.peers.acceptor import (
@@ -31,7 +30,7 @@ from support.peers.acceptor import (
     pdu,
     pdv,
 )
-from support.peers.certificates import Authority
+from support.peers.certificates import sink_and_requestor
 from support.peers.dcmtk import WITHOUT_NAGLE, echoscu, storescu
 from support.peers.hostile import (
     COMMAND_SET_OF_GARBAGE,
@@ -653,7 +652,7 @@ async def test_a_requestor_that_does_not_read_does_not_block_others(files):
 async def test_receiving_pauses_while_a_requestor_does_not_read(is_secured, tmp_path):
     """Otherwise the answers would fill the memory."""
     many = 200_000
-    ours, theirs = _certified(tmp_path) if is_secured else (None, None)
+    ours, theirs = sink_and_requestor(tmp_path) if is_secured else (None, None)
     async with (
         nothing_left_behind(),
         Sink(port=0, tls=ours) as sink,
@@ -670,16 +669,6 @@ async def test_receiving_pauses_while_a_requestor_does_not_read(is_secured, tmp_
         await asking
         assert sink.tally.echoes == many
         await greedy.release()
-
-
-def _certified(folder):
-    """The options of TLS for a sink, and the context for a requestor."""
-    authority = Authority.make()
-    trusted = authority.write(folder)
-    key, certificate = authority.certify("127.0.0.1").write(folder, "both")
-    requestor = ssl.create_default_context(cafile=trusted)
-    requestor.load_cert_chain(certificate, key)
-    return TlsOptions(key, certificate, trusted=(trusted,)), requestor
 
 
 async def test_contexts_are_answered_one_by_one():

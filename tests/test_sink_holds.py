@@ -16,11 +16,11 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.filereader import read_file_meta_info
 from pynetdicom.pdu import A_ASSOCIATE_AC
 
-from asyncstore import Result, Sink, TlsOptions, UsageError
+from asyncstore import Result, Sink, UsageError
 from support.commands import running_sink
 from support.oracle import GUARD, in_both_loops, nothing_left_behind, send, until
 from support.peers.acceptor import ABORT, ASSOCIATE_AC, LAST, P_DATA, item, pdu, pdv
-from support.peers.certificates import Authority
+from support.peers.certificates import sink_and_requestor
 from support.peers.requestor import (
     CT,
     ECHO,
@@ -213,7 +213,7 @@ async def test_few_connections_without_an_association_are_open_at_once(tmp_path,
         monkeypatch.setattr(f"asyncstore.network.{module}.ARTIM", HOURS)
     monkeypatch.setattr("asyncstore.network.port._MOST_NEGOTIATING", 10)
     monkeypatch.setattr("asyncstore.network.port._PATIENCE", 0.05)
-    ours, theirs = certified(tmp_path) if is_secured else (None, None)
+    ours, theirs = sink_and_requestor(tmp_path) if is_secured else (None, None)
     async with nothing_left_behind(), AsyncExitStack() as peers, Sink(port=0, tls=ours, max_associations=1) as sink:
         before = descriptors()
         silent = [peers.enter_context(socket.socket()) for _ in range(100)]
@@ -226,18 +226,6 @@ async def test_few_connections_without_an_association_are_open_at_once(tmp_path,
         async with asyncio.timeout(GUARD):
             answered = await peers.enter_async_context(associated(sink.port, theirs))
         await answered.release()
-
-
-def certified(folder):
-    """The options of TLS for a sink, and the context for a requestor."""
-    import ssl  # noqa: PLC0415 - one test needs it
-
-    authority = Authority.make()
-    trusted = authority.write(folder)
-    key, certificate = authority.certify("127.0.0.1").write(folder, "both")
-    requestor = ssl.create_default_context(cafile=trusted)
-    requestor.load_cert_chain(certificate, key)
-    return TlsOptions(key, certificate, trusted=(trusted,)), requestor
 
 
 async def test_many_connections_at_once_are_all_served(monkeypatch):

@@ -17,7 +17,8 @@ MEANINGS = {
         "output could not be written"
     ),
     EXIT_NOT_STORED: (
-        "the run ended, and some file was not stored, or (scan) could not be, or --json not be written to its end"
+        "the run ended, and some file was not stored, or (scan) could not be, or --json not be written to its end; or "
+        "(report) some file is not stored yet"
     ),
     EXIT_INTERRUPTED: "interrupted by SIGINT or SIGTERM",
     EXIT_BROKEN_PIPE: "nobody reads standard output any more",

@@ -33,7 +33,7 @@ _ONLY_THE_LEAF = (
 
 
 def tls_of(parsed: Parsed) -> TlsOptions | None:
-    """How TLS is to be used; ``None`` for plain TCP."""
+    """How to use TLS; ``None``: plain TCP."""
     own = parsed[tls_opt.ENABLE_TLS]
     if own is None and not parsed[tls_opt.ANONYMOUS_TLS]:
         return None

@@ -129,9 +129,12 @@ _SUMS = (
 
 
 def _add(result: Account, reader: Reader, on_ending: OnEnding | None) -> None:
-    runs = _runs(reader)
+    with reader.snapshot():
+        runs = _runs(reader)
+        reader.make_temporary(
+            "sums", _SUMS.format(created=reader.created, run=runs[-1].number if runs else 0), "ending"
+        )
     result.runs += runs
-    reader.make_temporary("sums", _SUMS.format(created=reader.created, run=runs[-1].number if runs else 0), "ending")
     kinds = {
         number: (sop_class, syntax)
         for number, sop_class, syntax in reader.rows("SELECT id, sop_class, transfer_syntax FROM kinds")

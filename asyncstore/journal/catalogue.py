@@ -220,7 +220,7 @@ def _contents(files: list[Any], digest: Callable[[str, str | None], bytes | None
 
 
 class Catalogue:
-    """What a catalogue has to send, from the journal at ``path``. It blocks; one thread uses it.
+    """Reads the deliveries to send from the catalogue in the journal at ``path``. It blocks; one thread uses it.
 
     Args:
         path: the journal.
@@ -345,7 +345,7 @@ class Catalogue:
         return self._missing("SELECT l.uid FROM temp.matched m JOIN temp.listed l ON l.place = m.place")
 
     def deliveries(self, order: Order = Order.WALK) -> Iterator[Recorded]:
-        """What is to be sent, in this order.
+        """The deliveries to send, in this order.
 
         Raises:
             JournalError: the journal cannot be read.

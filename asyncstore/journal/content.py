@@ -1,4 +1,4 @@
-"""What a catalogue holds, in numbers: the summary of a scan."""
+"""The contents of a catalogue in numbers: the summary of a scan."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Content(NamedTuple):
-    """What a catalogue holds."""
+    """The contents of a catalogue in numbers."""
 
     patients: int
     studies: int
@@ -149,7 +149,7 @@ def _path(directory: bytes, name: bytes) -> str:
 
 
 def content(reader: Reader) -> Content:
-    """What the catalogue of a journal holds.
+    """The contents of a journal's catalogue.
 
     Raises:
         JournalError: it cannot be read.

@@ -4,7 +4,7 @@ Rules:
 
 1. The last hour counts, or the run so far, in twelve pieces of equal length. The rate is that of the last three pieces.
 2. The forecast is an interval: all that waits, at the rates that nine, five and one in ten pieces exceed.
-3. While the first walk goes on there is no forecast, because nobody knows how much it will find.
+3. While the first walk goes on there is no forecast, because the number of files is not known.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PIECES = 12
 _LONGEST_PIECE = 300
 _RECENT = 3
 _FEWEST = 3
-"""Pieces without which nothing is said."""
+"""The fewest pieces for a forecast."""
 
 
 class Pace(NamedTuple):
@@ -33,7 +33,7 @@ class Pace(NamedTuple):
     rate: float
     """In the last minutes."""
     seconds: float
-    """How many seconds that are."""
+    """The number of those seconds."""
     slow: float
     """The rate that nine in ten pieces exceed."""
     usual: float

@@ -144,7 +144,7 @@ class Journal:
 
     @property
     def cpu_seconds(self) -> float:
-        """What the journal's thread took so far."""
+        """Processor time of the journal's thread so far."""
         return self._writer.cpu_seconds
 
     async def room(self) -> None:

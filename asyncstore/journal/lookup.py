@@ -1,4 +1,4 @@
-"""What earlier runs did with a file: which files a resumed run need not send.
+"""Looks up how files ended in earlier runs, and so which ones a resumed run need not send.
 
 Rules:
 

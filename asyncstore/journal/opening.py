@@ -32,7 +32,7 @@ from asyncstore.journal import schema
 from asyncstore.journal.querying import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _OWNER_ONLY = 0o600
 _PATIENCE_MS = 10_000
@@ -83,15 +83,7 @@ def writer(path: str) -> apsw.Connection:
     _make_private(path)
     if not _may(os.W_OK, path):
         raise JournalNotWritable(path, "permission denied")
-    with translated(path):
-        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX)
-    try:
-        with translated(path):
-            _prepare_writing(path, connection)
-    except BaseException:
-        connection.close(True)
-        raise
-    return connection
+    return _connected(path, path, apsw.SQLITE_OPEN_READWRITE, _prepare_writing)
 
 
 def reader(path: str) -> apsw.Connection:
@@ -109,25 +101,25 @@ def reader(path: str) -> apsw.Connection:
     has_log = os.path.exists(f"{path}-wal")  # noqa: PTH110 - the import of pathlib takes 7 ms
     if has_log or (_may(os.W_OK, path) and _may(os.W_OK, os.path.dirname(path))):  # noqa: PTH120 - as above
         # Read-write, because the first connection after a crash must read the write-ahead log into shared memory.
-        return _reader(path, path, apsw.SQLITE_OPEN_READWRITE)
+        return _connected(path, path, apsw.SQLITE_OPEN_READWRITE, _prepare_reading)
     # A whole journal that cannot be changed: SQLite reads it without files beside it if told so.
     from urllib.parse import quote  # noqa: PLC0415 - few journals lie there
 
-    return _reader(
-        path, f"file:{quote(os.fsencode(path))}?immutable=1", apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    )
+    name = f"file:{quote(os.fsencode(path))}?immutable=1"
+    return _connected(path, name, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, _prepare_reading)
 
 
 def _may(mode: int, path: str) -> bool:
     return os.access(path or os.curdir, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _reader(path: str, name: str, flags: int) -> apsw.Connection:
+def _connected(path: str, name: str, flags: int, prepare: Callable[[str, apsw.Connection], None]) -> apsw.Connection:
+    """A connection to the journal at ``path``, which SQLite knows by this name; it is closed if preparing fails."""
     with translated(path):
         connection = apsw.Connection(name, flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
     try:
         with translated(path):
-            _prepare_reading(path, connection)
+            prepare(path, connection)
     except BaseException:
         connection.close(True)
         raise

@@ -103,6 +103,24 @@ class Reader:
         with translated(self.path):
             return rows(self.connection, statement, values)
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all queries see the journal at one moment. The write-ahead log grows meanwhile, if a run writes.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        with translated(self.path):
+            self.connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            if not self.connection.get_autocommit():  # some errors have ended the transaction
+                self.connection.execute("ROLLBACK")
+            raise
+        with translated(self.path):
+            self.connection.execute("COMMIT")
+
     def make_temporary(self, name: str, statement: str, key: str = "id") -> None:
         """Keep the rows of a query in a temporary table.
 
@@ -138,7 +156,7 @@ class Reader:
             self.connection.execute("PRAGMA query_only = ON")
 
     def watch(self, on_step: Callable[[], None]) -> None:
-        """Call this again and again while a long query runs. What it raises ends the query."""
+        """Call this again and again while a long query runs. An exception of it ends the query."""
 
         def step() -> bool:
             on_step()

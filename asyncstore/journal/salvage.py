@@ -33,7 +33,7 @@ _PIECE = 256
 
 
 class Salvaged(NamedTuple):
-    """What was read."""
+    """The result of a salvage."""
 
     deliveries: int
     left_out: int

@@ -16,7 +16,7 @@ import json
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.errors import OtherMigration
+from asyncstore.errors import Difference, OtherMigration
 from asyncstore.journal.querying import number, rows
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def confirm(path: str, connection: apsw.Connection, migration: Migration) -> Non
         return
     before: dict[str, str] = json.loads(recorded)
     differences = tuple(
-        (name, before.get(name), now.get(name)) for name in {**before, **now} if before.get(name) != now.get(name)
+        Difference(fact, before.get(fact), now.get(fact))
+        for fact in {**before, **now}
+        if before.get(fact) != now.get(fact)
     )
     if differences:
         raise OtherMigration(path, differences)

@@ -29,7 +29,7 @@ _IS_WAITING = f"({_STATE} = {State.WAITING:d})"
 
 
 class Completeness(StrEnum):
-    """How much of a study the peer holds, of what the journal knows of it."""
+    """How much of a study the peer holds, as far as the journal knows it."""
 
     COMPLETE = "complete"
     """All its instances are stored."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from asyncstore.model import Result
 
 COMPLETED = "completed"
-"""How a run ended that nothing stopped."""
+"""The ending of a run that nothing stopped."""
 
 
 class State(IntEnum):
@@ -44,7 +44,7 @@ STATES = {
 class Delivery(NamedTuple):
     """One delivery that ended, or was found.
 
-    A file that is delivered several times (``--repeat``) has a delivery for each occurrence.
+    A file that is delivered several times has a delivery for each occurrence.
     """
 
     path: str

@@ -193,7 +193,7 @@ class Writer:
             self._fail(in_our_words(self._path, error))
         except JournalError as error:
             self._fail(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must learn of it
+        except Exception as error:  # noqa: BLE001 - the waiting callers must learn of any error
             self._fail(JournalWriteFailed(self._path, f"{type(error).__name__}: {error}"))
 
     def _commit(self) -> None:

@@ -115,7 +115,7 @@ class Selection:
         return Handling.REENCODED if chosen in UNCOMPRESSED else Handling.IF_NO_PIXEL_DATA
 
     def answer(self, pair: Pair) -> PairAnswer:
-        """What the peer answers to this pair, for somebody who asks before sending.
+        """What the peer answers to this pair, when it is asked before sending.
 
         A pair that would be sent without pixel data only counts as not accepted: most instances have pixel data.
         """

@@ -186,7 +186,7 @@ class Acceptor:
             self._link.pause_reading()
 
     def _is_full(self) -> bool:
-        """Whether so much waits for the requestor that receiving must pause."""
+        """Whether receiving must pause, because the requestor does not read or many responses wait."""
         return self._link.is_blocked or len(self._delayed) > _MOST_DELAYED
 
     @_guarded
@@ -318,7 +318,7 @@ class Acceptor:
             self._look_at_idleness()
 
     def _settle(self) -> None:
-        """Carry out what the upper layer has decided."""
+        """Send the upper layer's PDUs, and obey its timer and its close."""
         outgoing, self._upper.outgoing = self._upper.outgoing, []
         if outgoing:
             self._link.send(outgoing)

@@ -15,7 +15,7 @@ import errno
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.errors import ConnectFailed, ConnectProblem
 from asyncstore.network.link import reason_of
@@ -66,7 +66,7 @@ async def connect(
     except TimeoutError as error:
         raise ConnectFailed(peer, f"no answer within {timeout or 0:g} s", ip_version=ip_version) from error
     except socket.gaierror as error:
-        raise ConnectFailed(peer, *_unresolved(host, ip_version, error), ip_version) from error
+        raise _unresolved(peer, host, ip_version, error) from error
     except UnicodeError as error:
         raise ConnectFailed(peer, reason_of(error), ConnectProblem.NAME_UNKNOWN) from error
     except OSError as error:
@@ -88,22 +88,32 @@ async def _addresses(host: str, port: int, ip_version: int | None) -> Sequence[_
         thread.close()
 
 
-def _unresolved(host: str, ip_version: int | None, error: socket.gaierror) -> tuple[str, ConnectProblem]:
-    """Why there is no address to try."""
+def _unresolved(peer: str, host: str, ip_version: int | None, error: socket.gaierror) -> ConnectFailed:
+    """The error for a host that has no address to try."""
+    problem = ConnectProblem.NAME_UNKNOWN
     if error.errno == socket.EAI_AGAIN:
         cause = f"the host name {host!r} cannot be resolved now ({error.strerror})"
-        return cause, ConnectProblem.NAME_NOT_RESOLVED_NOW
-    if ip_version is None:
-        return f"the host name {host!r} cannot be resolved ({error.strerror})", ConnectProblem.NAME_UNKNOWN
-    from ipaddress import ip_address  # noqa: PLC0415 - it is for this message only
+        problem = ConnectProblem.NAME_NOT_RESOLVED_NOW
+    elif ip_version is None:
+        cause = f"the host name {host!r} cannot be resolved ({error.strerror})"
+    else:
+        from ipaddress import ip_address  # noqa: PLC0415 - it is for this message only
 
-    try:
-        other = ip_address(host).version
-    except ValueError:
-        cause = f"the host name {host!r} cannot be resolved to an IPv{ip_version} address ({error.strerror})"
-        return cause, ConnectProblem.NAME_UNKNOWN
-    cause = f"{host} is an IPv{other} address, and only IPv{ip_version} is to be used"
-    return cause, ConnectProblem.OTHER_IP_VERSION
+        try:
+            other = ip_address(host).version
+        except ValueError:
+            cause = f"the host name {host!r} cannot be resolved to an IPv{ip_version} address ({error.strerror})"
+        else:
+            cause = f"{host} is an IPv{other} address, and only IPv{ip_version} is to be used"
+            problem = ConnectProblem.OTHER_IP_VERSION
+    return ConnectFailed(peer, cause, problem, ip_version)
+
+
+class _Failed(NamedTuple):
+    """An attempt to connect that failed."""
+
+    address: str
+    reason: str
 
 
 class _Race:
@@ -116,8 +126,7 @@ class _Race:
     def __init__(self, addresses: Sequence[_SomeAddress]) -> None:
         self._addresses = addresses
         self._opened: socket.socket | None = None
-        self._failures: list[tuple[str, str]] = []
-        """Addresses, and why they failed."""
+        self._failures: list[_Failed] = []
         self._news = asyncio.Event()
 
     async def run(self) -> socket.socket | None:
@@ -143,9 +152,9 @@ class _Race:
 
     def failure(self) -> str:
         """Why all attempts failed; address by address if the reasons differ."""
-        if len({reason for _, reason in self._failures}) == 1:
-            return self._failures[0][1]
-        return "; ".join(f"{address}: {reason}" for address, reason in self._failures)
+        if len({failed.reason for failed in self._failures}) == 1:
+            return self._failures[0].reason
+        return "; ".join(f"{failed.address}: {failed.reason}" for failed in self._failures)
 
     async def _next(self, seconds: float | None) -> None:
         """Wait until the next attempt ends, at most for these seconds."""
@@ -163,7 +172,7 @@ class _Race:
             candidate.setblocking(False)
             await asyncio.get_running_loop().sock_connect(candidate, where)
         except OSError as error:
-            self._failures.append((where[0], reason_of(error)))
+            self._failures.append(_Failed(where[0], reason_of(error)))
         else:
             if self._opened is None:
                 self._opened, candidate = candidate, None

@@ -82,7 +82,7 @@ class Requestor(ABC):
         return LinkLost(self.peer, reason, may_be_wrong_port=self._may_be_wrong_port)
 
     def _flush(self) -> None:
-        """Send what the upper layer has to send, and obey it."""
+        """Send the upper layer's PDUs, and close the link if it says so."""
         outgoing, self._upper.outgoing = self._upper.outgoing, []
         if outgoing:
             self._link.send(outgoing)

@@ -9,14 +9,14 @@ class Timeouts(NamedTuple):
     """Seconds; ``None``: no limit. Names and defaults are storescu's.
 
     Attributes:
-        connect: until the TCP connection is open, with name resolution and all addresses of the peer (``-to``); and
-            again for the TLS handshake. Without limit the system gives up (Linux after some two minutes), and the
+        connect: until the TCP connection is open, with name resolution and all addresses of the peer; and again for
+            the TLS handshake. Without limit the system gives up (Linux after some two minutes), and the
             handshake has the time of ``acse``.
-        socket: until the peer takes any byte that is being sent (``-ts``). If ``dimse`` has no limit, also until it
-            answers any request: storescu's socket timeout ends both waits after a minute unless ``-td`` is given.
-        acse: until the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ (``-ta``).
+        socket: until the peer takes any byte that is being sent. If ``dimse`` has no limit, also until it answers any
+            request: storescu's socket timeout ends both waits too.
+        acse: until the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ.
         dimse: from the last byte of a C-STORE-RQ or C-ECHO-RQ until its response; and, while sending, until the peer
-            takes another PDU (``-td``).
+            takes another PDU.
     """
 
     connect: float | None = None

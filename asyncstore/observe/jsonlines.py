@@ -85,8 +85,13 @@ class JsonLines:
             now = _now()
             self._write("".join([_outcome_line(outcome, now) for outcome in batch]))
 
-    def summary(self, tally: Tally, seconds: float, exit_code: int) -> None:
-        """Write the line that ends a run."""
+    def not_found(self, uid: str) -> None:
+        """Write a line for a UID of a list that the catalogue does not have."""
+        if self.failure is None:
+            self._write_object({"type": "not_found", "time": _now(), "uid": uid})
+
+    def summary(self, tally: Tally, seconds: float, exit_code: int, not_found: int | None = None) -> None:
+        """Write the line that ends a run. There is ``not_found`` if a list said what to send."""
         self._write_object(
             {
                 "type": "summary",
@@ -101,6 +106,7 @@ class JsonLines:
                 "seconds": round(seconds, 6),
                 "exit_code": exit_code,
                 "repeated_sop_instance_uids": None if tally.repeats is None else tally.repeats.count(),
+                **({} if not_found is None else {"not_found": not_found}),
             }
         )
 

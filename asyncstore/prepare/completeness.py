@@ -145,7 +145,7 @@ def _ends_well(descriptor: int, size: int, head: bytes, value: int, length: int,
 
 
 def _inflated(descriptor: int, size: int, position: int) -> bytes | str | None:
-    """A deflated data set, or why it cannot be inflated; ``None`` where it is too large to be held in memory."""
+    """A deflated data set, or why it cannot be inflated; ``None``: it is too large for memory."""
     pieces: list[bytes] = []
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     left = inflated_limit(size - position)

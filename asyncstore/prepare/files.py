@@ -91,7 +91,7 @@ def read_at(descriptor: int, position: int, count: int) -> bytes:
 
 @lru_cache
 def is_memory(device: int) -> bool:
-    """Whether this device is a file system in memory: it has no disk to wait for, and does not tell what is cached."""
+    """Whether this device is a file system in memory: it has no disk to wait for, and no page cache to ask."""
     try:
         with open("/proc/self/mountinfo", "rb") as mounts:  # noqa: PTH123 - pathlib takes 5 ms to import
             lines = [line.split() for line in mounts]
@@ -107,7 +107,7 @@ def version_of(status: os.stat_result) -> FileVersion:
 
 
 def check_unchanged(payload: Payload, status: os.stat_result) -> None:
-    """Compare a file with what it was when it was probed.
+    """Compare a file with its state at the probe.
 
     Raises:
         FileChanged: it is another file now, or was changed.

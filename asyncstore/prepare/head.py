@@ -66,7 +66,7 @@ class HeadReader:
 
     def __init__(self) -> None:
         self._last: _Alike | None = None
-        """The last head that all wanted elements were found for, in the first bytes of a file."""
+        """The last head with all wanted elements in the first bytes of its file."""
 
     def read(self, descriptor: int, start: bytes, offset: int, sop_instance_uid: str, transfer_syntax_uid: str) -> Head:
         """What the instance in a file belongs to.

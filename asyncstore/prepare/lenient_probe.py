@@ -71,7 +71,7 @@ _META_GROUP = 0x0002
 _NOT_DICOM = "not a DICOM file"
 _IMPLICIT_BIG = "a data set in implicit VR big endian, for which DICOM has no transfer syntax"
 _NOT_WITH_META = "a data set without file meta information, which is not asked for"
-_NO_TRANSFER_SYNTAX = "its file meta information names no transfer syntax, and it is not to be recognised"
+_NO_TRANSFER_SYNTAX = "its file meta information names no transfer syntax, and the data set does not show it"
 _NOT_BARE = "it has file meta information, and only bare data sets are asked for"
 
 

@@ -1,13 +1,13 @@
-"""Maps files into memory, so that the kernel copies them from the page cache to the socket, and nothing else does.
+"""Maps files into memory, so that the kernel copies them from the page cache straight to the socket.
 
 Rules:
 
-1. Only the kernel reads what is mapped. If the file is cut short meanwhile, ``sendmsg`` sends less and fails with
-   ``EFAULT``; to read it here would end the process with ``SIGBUS``. So it is not for TLS, and not for data sets that
-   are padded or joined with their request.
-2. The file is compared with the one that was probed once more when its last byte has left: a page that is cut short
-   reads as zeros up to its end.
-3. The memory is given back, and the descriptor that belongs to it closed, with its last slice.
+1. Only the kernel reads mapped files. If one is cut short meanwhile, ``sendmsg`` sends less and fails with ``EFAULT``;
+   reading it here would end the process with ``SIGBUS``. So data sets are not mapped if they go over TLS, are padded,
+   or are joined with their request.
+2. When its last byte has been sent, the file is compared once more with the one that was probed: the missing part of a
+   page reads as zeros.
+3. The last slice of a map frees its memory and closes its descriptor.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Mapping:
         self._on_free = on_free
 
     def release(self) -> Unsendable | None:
-        """All of it has left, or none of it will; why the file is not what was sent, if it has changed."""
+        """This part was sent, or will not be. Returns how the file has changed since the probe, if it has."""
         self._data.release()  # so that no frame of a cancelled task keeps it
         self._on_free()
         try:
@@ -54,7 +54,7 @@ class Mapping:
 
 
 def mapped(descriptor: int, start: int, length: int) -> memoryview | None:
-    """``length`` bytes of a file from ``start`` on; ``None`` if they cannot be mapped."""
+    """``length`` bytes of a file from ``start`` on, mapped; ``None``: they cannot be."""
     before = start % _GRANULARITY
     try:
         whole = mmap.mmap(descriptor, before + length, mmap.MAP_SHARED, mmap.PROT_READ, offset=start - before)

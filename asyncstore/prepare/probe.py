@@ -168,9 +168,9 @@ def _answer(descriptor: int, file_format: FileFormat, heads: HeadReader | None) 
 
 
 def _like_the_last(head: bytes) -> tuple[str, str, str, int] | None:
-    """The same as :func:`read_meta` for a file of the kind of the last one, whose data set has the same UIDs.
+    """As :func:`read_meta`, if file meta information differs from the last file's in the SOP instance UID only.
 
-    All checks that follow it for other files are done then.
+    The UIDs have been checked then, also against those of the data set.
     """
     if not _alike:
         return None
@@ -312,7 +312,7 @@ def _is_usual(uid: str) -> bool:
 
 
 def _check_uids(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> None:
-    """See that the UIDs are only unusual.
+    """Check UIDs that are not ordinary.
 
     Raises:
         Unfit: no SCP would accept one of them.

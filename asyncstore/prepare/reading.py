@@ -1,20 +1,19 @@
-"""Reads data sets: at their turn if that needs no waiting, otherwise ahead of the sending, in pieces, by a thread.
+"""Reads data sets: at their turn if they can be read at once, otherwise ahead of their turn, in pieces, in a thread.
 
 Rules:
 
-1. The event loop never waits for a disk or a file server. Data in the page cache (``RWF_NOWAIT`` tells, on Linux) is
-   read at once, by :meth:`Reader.load` at the turn of an instance. A thread reads the rest; it reads everything if the
-   file system cannot tell what is cached, as over a network: the first load shows that. (Threads cost a fifth more
-   processor time: they and the loop hand the interpreter lock to each other.)
+1. The event loop never waits for a disk or a file server. :meth:`Reader.load` reads an instance at its turn, if its
+   data set is in the page cache (on Linux, ``RWF_NOWAIT`` tells). A thread reads the others. It reads all of them if
+   the file system cannot tell what is cached, as over a network; the first load shows that. (Threads cost a fifth
+   more processor time: they and the loop hand the interpreter lock to each other.)
 2. A trip to the thread costs some 60 µs, so one trip fills one buffer: with many small data sets, or with a part of a
    large one.
-3. Buffers are reused; a buffer is free again when its last piece has left for the network. There is a fixed number of
-   them, so memory does not grow with files, and reading waits for the network.
-4. Large data sets in the page cache are mapped instead, if the kernel alone reads them: one copy less, a quarter of
-   the processor time. :mod:`~asyncstore.prepare.mapping` says how. Files in memory (tmpfs) count as cached.
-5. A data set that came along with the probe is in memory already. Among pieces it takes a place in a buffer, so the
-   bounds hold.
-6. A file that is not what it was when it was probed is never sent as if it were (:mod:`~asyncstore.prepare.files`).
+3. Buffers are reused; a buffer is free again when its last piece has been sent. Their number is fixed, so memory does
+   not grow with files, and reading waits for the network.
+4. Large data sets in the page cache are mapped, not read (:mod:`~asyncstore.prepare.mapping`): one copy less saves a
+   quarter of the processor time. Files in memory (tmpfs) count as cached.
+5. The probe delivers small data sets in memory. Each still counts as a piece of a buffer, so the bounds hold.
+6. A file that has changed since the probe is not sent (:mod:`~asyncstore.prepare.files`).
 """
 
 from __future__ import annotations
@@ -38,33 +37,33 @@ Q = TypeVar("Q")
 T = TypeVar("T")
 
 ReadAt = Callable[[int, memoryview, int], int]
-"""Read from a descriptor into memory, from an offset on; how many bytes it were."""
+"""Reads from a descriptor into memory, from an offset on; returns the number of bytes."""
 
 _MOST_TRIPS = 64
-"""Loads to read in the thread, at most, before it is worth another try whether the next one is cached.
+"""The most loads that the thread reads before the cache is tried again.
 
-None after a single load that was not: a system takes pages back here and there also from what is cached as a whole. One
-after a second in a row, then twice as many each time.
+After one cache miss it is tried at once: systems also drop single pages of files that are cached. After consecutive
+misses the thread reads 1, 2, 4 ... 64 loads first.
 """
 
 _LEAST_MAPPED = 1 << 16
-"""Bytes of a data set from which on it is mapped. It costs less than two copies from there on, and requests join
-smaller ones with their head."""
+"""Data sets of so many bytes are mapped: mapping smaller ones costs more than two copies, and many of those are joined
+with their request."""
 
 _SAMPLE = 1 << 19
-"""Of so many bytes, the last one is asked for before they are mapped: a missing page makes the loop wait for a disk.
-Each question costs 1.3 µs. Pages come in order, and what comes before has been probed or sent just now."""
+"""Before a file is mapped, one byte in so many is read, because the loop would wait for a page that is not cached.
+Each read costs 1.3 µs. They are few, because systems read files ahead in order."""
 
 BUFFER_SIZE = 17 << 16
-"""Room for two CT slices of 526 kB. One costs some more trips; with four, what is read has left the processor's cache
-before it is sent, which costs a twentieth more processor time. Two buffers a lane are 17 MiB with 8 associations."""
+"""Room for two CT slices of 526 kB. Room for one costs some more trips. Room for four costs a twentieth more processor
+time: the data leaves the processor's cache before it is sent. With 8 associations, two buffers a lane are 17 MiB."""
 
 
 class Reader:
     """Reads instances into ``buffers`` buffers of ``buffer_size`` bytes (an even number).
 
-    Whoever takes a piece releases its buffer. With ``may_map``, pieces may be maps of files: nothing but the kernel
-    must read them.
+    The receiver of a piece releases its buffer. With ``may_map``, pieces may be mapped files, which only the kernel may
+    read.
     """
 
     def __init__(self, buffers: int = 2, buffer_size: int = BUFFER_SIZE, *, may_map: bool = False) -> None:
@@ -76,20 +75,20 @@ class Reader:
         self._direct: Buffer | None = None
         """The memory that :meth:`load` reads into."""
         self._is_tried = False
-        """Whether it is known if the file system tells what is cached."""
+        """Whether the first load has shown if the file system tells what is cached."""
         self._trips = 0
-        """Loads still to be read in the thread without asking."""
+        """Loads that the thread still reads before the cache is tried again."""
         self._next_trips = 0
-        """How many there will be after the next one that is not cached."""
+        """The same after the next cache miss."""
 
     def is_direct(self, instances: Iterable[Instance]) -> bool:
-        """Whether it is worth asking :meth:`load`: they are in memory, or the last load came from the page cache."""
+        """Whether to try :meth:`load`: all are in memory, or the last load came from the page cache."""
         return (self._is_tried and not self._trips) or all(instance.payload.data is not None for instance in instances)
 
     def load(self, instance: Instance) -> Piece | None:
         """An instance as a single piece, in memory that is valid until the next call.
 
-        ``None`` where reading it would wait, or fail, or it is too large: :meth:`read` tells.
+        ``None``: reading it would wait or fail, or it is too large; :meth:`read` gives it, or the reason.
         """
         if self._trips or instance.length > self._buffer_size:
             return None
@@ -127,11 +126,11 @@ class Reader:
                     break
 
     def close(self) -> None:
-        """End the reader's thread, when what it does at the moment is done; nobody waits for that."""
+        """End the reader's thread after its current read, without waiting for that."""
         self._thread.close()
 
     async def _read(self, function: Callable[[Buffer, ReadAt, Q], T], buffer: Buffer, what: Q) -> T:
-        """Do it at once if that needs no waiting, otherwise in the thread."""
+        """Read at once if all is cached, otherwise in the thread."""
         if self._trips:
             self._trips -= 1
         else:
@@ -146,16 +145,16 @@ class Reader:
         return await self._thread.call(function, buffer, _read_at, what)
 
     async def _read_if_cached(self, function: Callable[[Buffer, ReadAt, Q], T], buffer: Buffer, what: Q) -> T:
-        """Do it in the thread the first time: a file server may take long to open a file, and only then says so."""
+        """Read if all is cached; the first time in the thread, because a file server may take long to open a file."""
         if self._is_tried:
             return function(buffer, _read_cached, what)
         self._is_tried = True
         return await self._thread.call(function, buffer, _read_cached, what)
 
     def _mapped(self, instance: Instance, start: int, on_free: Callable[..., None]) -> Piece | None:
-        """A part of an instance, mapped; ``None`` where it is small, padded or perhaps not cached.
+        """A part of an instance, mapped; ``None``: it is small, padded, perhaps not cached, or a conversion.
 
-        The file of a conversion is gone when it has left, so there is nothing to compare it with.
+        The file of a conversion is removed before it could be compared once more.
         """
         if not self.may_map or self._trips or not self._is_tried:
             return None
@@ -180,7 +179,7 @@ class Reader:
         self._places.release()
 
     def _loads(self, instances: Iterable[Instance]) -> Iterator[list[Instance]]:
-        """Groups that fit into one buffer each; what is larger than a buffer comes alone."""
+        """Groups that fit into one buffer each; an instance larger than a buffer is a group of its own."""
         load: list[Instance] = []
         size = 0
         for instance in instances:
@@ -225,10 +224,10 @@ def _read_part(buffer: Buffer, read_at: ReadAt, part: tuple[Instance, int]) -> P
 
 
 def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt) -> Unsendable | None:
-    """Fill ``data`` from the data set's byte ``start`` on; what kept it from that.
+    """Fill ``data`` from the data set's byte ``start`` on. Returns why that failed, or ``None``.
 
-    The file is opened anew for every part: nothing stays open when its reader is cancelled, and a file that was
-    changed or exchanged meanwhile is noticed.
+    Each part opens the file anew. So a cancelled reader leaves no file open, and a file that was changed or exchanged
+    meanwhile is noticed.
     """
     wanted = min(len(data), instance.length - start)
     if wanted < len(data):
@@ -254,7 +253,7 @@ def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt
 
 
 def _map(payload: Payload, start: int, length: int) -> memoryview | None:
-    """A part of a data set, mapped; ``None`` where it may not be cached, or cannot be read."""
+    """A part of a data set, mapped; ``None``: it may not be cached, or cannot be read."""
     try:
         descriptor = opened_unchanged(payload, _open)
     except (_NotCached, OSError, FileChanged):
@@ -270,7 +269,7 @@ def _map(payload: Payload, start: int, length: int) -> memoryview | None:
 
 
 def _check_cached(descriptor: int, payload: Payload, first: int, last: int) -> None:
-    """Ask for samples of a file."""
+    """Read a byte here and there of this part, and raise _NotCached if one is not cached."""
     if payload.version and not is_memory(payload.version[0]):
         for position in (*range(first + _SAMPLE, last, _SAMPLE), last):
             _read_cached(descriptor, _SAMPLED, position)
@@ -281,10 +280,10 @@ def _nothing(*_: object) -> None:
 
 
 def _open(path: str) -> int:
-    """Open a file from within the event loop."""
+    """Open a file in the event loop, without retrying."""
     try:
         return opened_at_once(path)
-    except OSError as error:  # whatever it is, the thread meets it too, and may wait
+    except OSError as error:  # the thread meets it too, and may wait
         raise _NotCached(is_lasting=False) from error
 
 
@@ -306,7 +305,7 @@ _SAMPLED = memoryview(bytearray(1))
 
 
 class _NotCached(Exception):
-    """Reading would have to wait for a disk or a file server, or nobody knows whether it would."""
+    """Reading would wait for a disk or a file server, or the system cannot tell."""
 
     def __init__(self, *, is_lasting: bool) -> None:
         super().__init__()

@@ -4,10 +4,10 @@ Rules:
 
 1. They are submitted in their order. An association loads instances at their turn if their data sets are in memory or
    in the page cache. The others are read here and submitted in pieces; the first piece begins the turn.
-2. An instance that cannot be converted comes, like one that cannot be read, as a piece with its problem; in its turn
-   it is told why it is not sent, and the others go on.
-3. Until it is its turn an instance can be withdrawn. Nothing of it is submitted then, even if it has been read.
-4. What was converted is there only while it is read.
+2. An instance that cannot be converted or read comes as a piece with its problem. At its turn the problem is reported,
+   and the others go on.
+3. Until its turn an instance can be withdrawn. Nothing of it is submitted then, even if it has been read.
+4. Converted data sets exist only until they have been read.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Batch:
         return rest
 
     async def submit(self, selection: Selection, reader: Reader, converter: Converter) -> None:
-        """Submit them as ``selection`` says, until the association has ended or there is no more of use.
+        """Submit them as ``selection`` says, until all are submitted or withdrawn, or the association has ended.
 
         Raises:
             PrepareError: nothing can be converted.
@@ -65,7 +65,7 @@ class Batch:
                 break
 
     async def _submit_whole(self, portion: list[Instance], reader: Reader) -> list[Instance]:
-        """Submit a portion to be loaded at its turn; what must be read in pieces after all."""
+        """Submit a portion to be loaded at its turn. Returns the instances that must be read in pieces after all."""
         del self._rest[: len(portion)]
         self._association.submit_whole(portion, reader.load)
         left = await self._association.taken()
@@ -75,7 +75,7 @@ class Batch:
     async def _submit_pieces(
         self, portion: list[Instance], transfer_syntax: str | None, reader: Reader, converter: Converter
     ) -> bool:
-        """Read and submit a portion; whether there is more of use."""
+        """Read and submit a portion. False: the association takes no more, or all others were withdrawn."""
         association = self._association
         async with aclosing(_loads(portion, transfer_syntax, reader, converter)) as loads:
             async for pieces in loads:
@@ -86,7 +86,7 @@ class Batch:
         return True
 
     def _in_turn(self, pieces: list[Piece]) -> list[Piece]:
-        """``pieces`` without those of instances that were withdrawn, and of those that cannot be sent."""
+        """``pieces`` without those of instances that were withdrawn or cannot be sent."""
         first = sum(piece.is_first for piece in pieces)
         if first <= len(self._rest) and not any(piece.problem and piece.is_first for piece in pieces):
             del self._rest[:first]
@@ -100,7 +100,7 @@ class Batch:
         return sendable
 
     def _begins(self, piece: Piece) -> bool:
-        """Whether the instance, whose first piece this is, is to be sent now."""
+        """Whether to send the instance that begins with this piece."""
         if not self._rest:
             return False
         instance = self._rest.pop(0)
@@ -112,7 +112,7 @@ class Batch:
 async def _loads(
     portion: list[Instance], transfer_syntax: str | None, reader: Reader, converter: Converter
 ) -> AsyncGenerator[list[Piece], None]:
-    """The pieces of ``portion`` as the association takes them, a buffer's load at a time."""
+    """The pieces of ``portion``, converted if needed, a buffer's load at a time."""
     if transfer_syntax is None:
         async for pieces in reader.read(portion):
             yield pieces

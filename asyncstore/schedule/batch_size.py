@@ -7,7 +7,7 @@ batch is about a fiftieth of a second's work: dozens of small instances for a fa
 from __future__ import annotations
 
 BATCH_SECONDS = 0.02
-"""Long against the cost of a batch (0.1 ms), too short for anybody to notice."""
+"""Long against the cost of a batch (0.1 ms), too short to be noticed."""
 MOST_INSTANCES = 64
 """A batch then costs 2 µs an instance; a store costs 50."""
 MOST_BYTES = 1 << 22

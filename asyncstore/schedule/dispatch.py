@@ -361,13 +361,13 @@ class Dispatcher:
         """Wait until there may be more for ``association``; false if it is done, with nothing under way."""
         self._refuse_uncarried(lane, self._backlog.counts)
         if self._demand.call_for_another(lane, self._lanes, self._backlog.counts):
-            await association.settled()  # its instances go over it: nobody knows what the next one carries
+            await association.settled()  # send its instances over it first: the next one may not carry them
             return False
         is_last = self._is_input_over and not len(self._backlog)
         if association.is_idle:
             lane.has_idled = True
             if is_last:
-                return False  # at once: a peer that serves a few at a time turns to others when this one is released
+                return False  # at once: a peer that serves a few at a time goes on with others
             lane.state, self._was_waiting = LaneState.WAITING, True
         if is_last or self._portion(lane, association) <= 0:
             await association.settled()
@@ -443,7 +443,7 @@ class Dispatcher:
         for lane in self._lanes:
             waiting += lane.withdraw(all_of_it=lane is not reached_by)
         self._backlog.put_back(self._ledger.to_send([instance.found for instance in waiting]))
-        self.stopped.set()  # nothing more has to be found
+        self.stopped.set()  # the walk can end
         self._wake()  # the backlog has room now, and lanes may have lost their instances
 
     def _settle(self, outcomes: Collection[Outcome]) -> None:
@@ -454,7 +454,7 @@ class Dispatcher:
             self._only_kept_is_left()
 
     def _only_kept_is_left(self) -> None:
-        """Nothing is unfinished but what the ledger keeps."""
+        """All unfinished files are in the ledger's keeping."""
         self._halt_if_due()
         if self._ledger.unfinished == 0:
             self._wake()

@@ -29,7 +29,7 @@ _REMEMBERED = 100_000
 
 
 class Affinity(StrEnum):
-    """What is kept on one association."""
+    """Which instances are kept on one association."""
 
     FIRST = "first"
     """The first instance of each study and patient, until it is stored."""

@@ -8,8 +8,8 @@ Rules:
 3. Files behind the first failure that have not begun are kept here. Those that have begun go on.
 4. A failure may be known before anything of the file is sent: it is no instance, it has no presentation context, or it
    cannot be read or converted. Where a failure halts, it is kept here until its turn.
-5. The turn of the first failure comes when nothing is unfinished but what is kept here.
-6. The turn of everything else that is kept never comes: it is withdrawn, even if it is a failure.
+5. The turn of the first failure comes when all unfinished files are kept here.
+6. All others that are kept then are withdrawn, even if they are failures.
 
 Pure: its owner sends, hands outcomes on, and stops.
 """
@@ -39,7 +39,7 @@ def halted_by(failure: Outcome) -> str:
 
 
 class Ledger:
-    """What is unfinished, the first failure, and what is kept behind it.
+    """The number of unfinished files, the first failure, and the files behind it that have not begun.
 
     Args:
         halts: whether the first failure ends the run.
@@ -87,7 +87,7 @@ class Ledger:
         return []
 
     def to_send(self, instances: list[Instance]) -> list[Instance]:
-        """Those of ``instances`` (as they were found) that are still to be sent, in order; the others are kept."""
+        """Those of ``instances`` (as they were found) to send, in order; the others are kept."""
         if not self._halts:
             return instances
         instances = sorted(instances, key=_ordinal)
@@ -98,7 +98,7 @@ class Ledger:
         return before
 
     def settle(self, files: int) -> bool:
-        """So many files have their outcomes; whether nothing is unfinished now but what is kept."""
+        """So many files have their outcomes; whether all unfinished ones are kept now."""
         self.unfinished -= files
         return self.unfinished == len(self._failures) + len(self._behind)
 
@@ -108,7 +108,7 @@ class Ledger:
         return self.first_failure is not None and self.unfinished == len(self._failures) + len(self._behind)
 
     def turn(self) -> list[Outcome]:
-        """The first failure has its turn, once: it is to be settled if it has no outcome yet."""
+        """The turn of the first failure, once. Returns its outcome to settle, if it has none yet."""
         first, self.first_failure, self.is_halted = self.first_failure, None, True
         return [self._failures.pop(first)] if first in self._failures else []
 

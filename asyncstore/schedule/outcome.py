@@ -70,8 +70,8 @@ def _without_response(error: AssociationError | None) -> str:
     if not isinstance(error, AssociationAborted):
         return words
     if error.outstanding > 1:
-        return f"{words}; what is in one of the files that were under way may be the cause"
-    return f"{words}; what is in this file may be the cause"
+        return f"{words}; the content of one of the files under way may be the cause"
+    return f"{words}; the content of this file may be the cause"
 
 
 def not_sent(instance: Instance, reason: str) -> Outcome:

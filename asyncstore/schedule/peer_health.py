@@ -2,7 +2,8 @@
 
 Rules:
 
-1. It is asked for as many associations as :mod:`asyncstore.schedule.concurrency` says, from the rates measured here.
+1. The peer is asked for as many associations as :mod:`asyncstore.schedule.concurrency` says. It gets the rates from
+   here.
 2. A refused association is no failure of the run while others go on: each reason is reported once. It is reported when
    another association is open, for until then it may be the failure of the run.
 3. Where no lane is left, the last refusal is the failure of the run.

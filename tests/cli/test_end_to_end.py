@@ -163,9 +163,7 @@ class TestExitCodes:
             assert done.err.endswith("\nAdd --json FILE to have every file's outcome written there.\n")
             done = await asyncstore(*words, "--json", tmp_path / "lines", "+rn")
             assert "Add " not in done.err
-            assert done.err.endswith(
-                "\nRun the same command again to send the rest: it passes over what is named .done.\n"
-            )
+            assert done.err.endswith("\nRun the same command again to send the rest: it skips files named .done.\n")
 
     async def test_nothing_is_said_of_a_second_run_where_files_are_named_which_will_have_other_names(self, good):
         files = sorted(path for path in good.rglob("*") if path.is_file())
@@ -556,7 +554,7 @@ class TestEcho:
         assert done.returncode == 1
         first, second = done.err.splitlines()
         assert first.endswith("it did not accept the Verification SOP class (abstract syntax not supported)")
-        assert second.startswith("It may store all the same: scan --peer-check asks which contexts it accepts")
+        assert second.startswith("It may store nevertheless: scan --peer-check asks which contexts it accepts")
 
     async def test_a_wrong_title_is_explained(self):
         async with running_sink("--aet", "PACS") as sink:

@@ -41,7 +41,7 @@ ONLY = Option[str | None]("--only", Text("NAME"), None, "", line_only=True)
 
 PEER = Parameter[str]("peer", Text("peer"), "", "")
 PORT = Parameter[int]("port", Integer("port", 1, 65535), 0, "")
-FILES = Parameter[tuple[str, ...]]("file", Words("file"), (), "", repeats=True, unless="--names")
+FILES = Parameter[tuple[str, ...]]("file", Words("file"), (), "", repeats=True, unless=("--names",))
 
 COMMAND = Command(
     "try",

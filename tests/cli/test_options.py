@@ -28,7 +28,7 @@ def test_rows_name_rows_that_exist(command):
     longs = {row.long for row in command.options()}
     for row in command.options():
         assert {*row.requires, *row.excludes} <= longs
-    assert {parameter.unless for parameter in command.parameters} - {None} <= longs
+    assert {name for parameter in command.parameters for name in parameter.unless} <= longs
 
 
 def test_every_row_has_help_in_one_sentence(command):

@@ -78,8 +78,8 @@ async def test_the_verdict_comes_first_and_everything_is_counted(path):
         "       0           1  2023-11-16",
     ):
         assert line in lines
-    assert lines[-1].startswith("     12        0  ")
-    assert lines[-1].endswith("  completed")
+    assert lines[-1].startswith("       8        0  ")
+    assert lines[-1].endswith("  completed; 1 failed, 2 not sent, 1 unknown, 1 waiting")
 
 
 async def test_the_sums_as_one_object(path):
@@ -280,7 +280,7 @@ def test_many_reasons_days_and_runs_take_ten_lines_each(path):
         ])  # fmt: skip
     lines = text_of(path)
     assert len(lines) < 70
-    assert sum(line.endswith("  completed") for line in lines) == 10
+    assert sum(line.endswith("  completed; 15 not sent") for line in lines) == 10
     assert any(line.endswith("170 days before") for line in lines)
     assert any(line.endswith("more SOP classes") for line in lines)
 
@@ -288,6 +288,18 @@ def test_many_reasons_days_and_runs_take_ten_lines_each(path):
 def test_lines_fit_a_narrow_terminal(path):
     record(path)
     assert max(map(len, text_of(path, width=80))) <= 80
+
+
+async def test_files_that_share_a_uid(path):
+    names = [*("/a/1", "/a/2", "/a/3", "/a/4"), "/b/1", "/b/2"]
+    with begin(path, None) as journal:
+        journal.record([delivery(name, State.WAITING, sop_instance_uid=f"1.2.{ord(name[1])}") for name in names])
+        journal.complete_catalogue(lambda path, member: b"same" if path < "/a/3" else path.encode())  # noqa: ARG005
+    found = await asyncstore("report", path)
+    assert "\n1 file has the SOP instance UID and the bytes of another one.\n" in found.out
+    assert "\n6 files share their SOP instance UIDs with files that have other bytes.\n" in found.out
+    listed = await asyncstore("report", "--list", "waiting", "--json", path)
+    assert {json.loads(line)["conflict"] for line in listed.out.splitlines()} == {True}
 
 
 async def test_a_damaged_journal_is_salvaged(path):

@@ -102,6 +102,8 @@ NOT_IN_STORESCU = {
     *("--peer", "--progress", "--workers", "--propose-htj2k", "--propose-htj2k-lossless", "--propose-jpegxl"),
     *("--no-verify-hostname", "--profile-basic", "--profile-8996", "--profile-8996-mod", "--list-profiles"),
     *("--no-sni", "--request-sni", "--ipv4", "--ipv6", "--ip-auto", "--max-inflated"),
+    *("--journal", "--journal-on-network", "--retry-failed", "--retry-not-sent", "--order", "--only-studies"),
+    *("--only-uids", "--conflicts"),
 }
 """Ours, and those of DCMTK's versions that are older or newer than the installed one."""
 

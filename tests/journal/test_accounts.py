@@ -1,6 +1,7 @@
 """The sums of a report: everything found is in one state, over several runs and several journals."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -136,6 +137,28 @@ def test_files_that_were_found_and_have_not_ended_wait(path):
     first, second = found.runs
     assert (first.how, second.how, second.found, second.skipped, second.is_walked) == ("completed", None, 10, 1, False)
     assert second.states[State.STORED] == 2
+
+
+def test_sums_agree_while_a_run_writes(path):
+    with begin(path) as journal:
+
+        def write():
+            for number in range(0, 6000, 100):
+                journal.record([delivery(f"/a/{number + more}") for more in range(100)])
+                journal.note_walk(number + 350, is_ended=False)
+                journal.flush()
+
+        with Reader(str(path)) as reader, ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(write)
+            seen = []
+            while not writing.done():
+                found = account([reader])
+                assert found.found >= found.runs[-1].found
+                assert found.states[State.STORED] == found.runs[-1].states[State.STORED]
+                seen.append(found.found)
+            writing.result()
+            assert seen == sorted(seen)
+            assert account([reader]).states == {State.STORED: 6000, State.WAITING: 250}
 
 
 def test_studies_are_complete_incomplete_or_untouched(path):

@@ -240,6 +240,16 @@ def test_a_full_disk_is_reported_once_and_the_run_goes_on():
     assert len(stream.held) == 400
 
 
+def test_lines_behind_the_end_of_the_file_are_reported_once_and_the_run_goes_on(tmp_path):
+    told = []
+    lines = JsonLines.open(str(tmp_path / "results.jsonl"), told.append)
+    lines.close()
+    for _ in range(2):
+        lines.outcomes(stored(1))
+    assert [sentence.partition(": ")[2].partition(";")[0] for sentence in told] == ["I/O operation on closed file"]
+    assert lines.is_incomplete
+
+
 def test_a_reader_that_goes_away_is_reported_once_and_the_run_goes_on():
     told = []
     reader, writer = os.pipe()

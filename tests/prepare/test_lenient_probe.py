@@ -171,7 +171,7 @@ def test_a_file_without_an_instance_is_unsendable(name, reason):
 # Which files are wanted.
 
 _BARE_TOO = "without file meta information, which is not asked for"
-_NAMES_NONE = "names no transfer syntax, and it is not to be recognised"
+_NAMES_NONE = "names no transfer syntax, and the data set does not show it"
 _NOT_BARE = "and only bare data sets are asked for"
 
 

@@ -1,10 +1,10 @@
-"""The catalogue of ``asyncstore scan --journal``: made from what a walk finds, and shown from the journal.
+"""The catalogue of ``asyncstore scan --journal``: made from the files of a walk, and shown from the journal.
 
 Rules:
 
 1. A file that the catalogue knows and that has not changed is not opened again, so the same command goes on after an
    interrupt or a crash.
-2. The first SIGINT or SIGTERM ends the walk; what is being read is kept. The second ends the scan at once.
+2. The first SIGINT or SIGTERM ends the walk; files under way are still recorded. The second ends the scan at once.
 3. Figures are those of the whole catalogue, also if several scans made it.
 """
 
@@ -99,7 +99,7 @@ class Scan:
         self._journal.interrupt()
 
     def read(self, path: str) -> tuple[Findings, Catalogued]:
-        """What the catalogue holds.
+        """The contents of the catalogue.
 
         Raises:
             JournalError: the journal cannot be read.
@@ -148,7 +148,7 @@ class Scan:
 
 
 class Catalogued(NamedTuple):
-    """What a catalogue holds after a scan."""
+    """The contents of a catalogue after a scan."""
 
     path: str
     scan: Scan

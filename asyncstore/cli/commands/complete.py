@@ -1,14 +1,14 @@
-"""``asyncstore __complete``: what can stand in place of the last word of a line. The scripts of ``completion`` ask it.
+"""``asyncstore __complete``: the words that can replace the last word of a line, for the scripts of ``completion``.
 
 Rules:
 
-1. The words are parted by the tables, as the tokenizer does: an option takes as many words as its row says.
-2. The first line of the answer says what is offered: ``words``, which follow, one a line with its text, or ``file``,
-   ``directory`` or ``hostname``, which the shell finds itself.
+1. The tables part the words, as in the tokenizer: an option takes as many words as its row says.
+2. The first line of the answer is ``words``, and the words follow, one a line with its text; or it is ``file``,
+   ``directory`` or ``hostname``, and the shell finds them itself.
 3. Names of peers are data. No shell may expand, split or run one, neither when it is offered nor when the completed
    line runs. They are quoted for bash; zsh and fish quote what they are offered. Names with control characters are left
    out.
-4. It has no messages. Whatever it cannot read offers nothing.
+4. It has no messages. A file that it cannot read offers nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _WITHOUT_COMMAND = {"--help": "show this help and exit", "--version": "show vers
 
 
 class Offer(NamedTuple):
-    """What can stand in a place.
+    """The words that can stand in one place.
 
     Attributes:
         kind: ``words``, ``file``, ``directory`` or ``hostname``.
@@ -64,7 +64,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def offered(words: Sequence[str], environment: Mapping[str, str]) -> Offer:
-    """What can stand in place of the last of these words, of which ``asyncstore`` is the first."""
+    """The words that can replace the last one of these; the first one is ``asyncstore``."""
     _, name, *rest = (*words, "", "")[: max(len(words), 2)]
     if not rest:
         named = {command.name: command.summary for command in COMMANDS.values()}
@@ -74,7 +74,7 @@ def offered(words: Sequence[str], environment: Mapping[str, str]) -> Offer:
 
 
 def _of_command(command: Command, before: Sequence[str], word: str, environment: Mapping[str, str]) -> Offer:
-    """What can stand after these words of a command."""
+    """The words that can follow these words of a command."""
     rows = command.by_name()
     config = environment.get(opt.CONFIG.variable)
     parameters = list(command.parameters)
@@ -93,7 +93,7 @@ def _of_command(command: Command, before: Sequence[str], word: str, environment:
                 return offer_of(row.kind, row.kind.names[len(values)])
             if row.long == opt.CONFIG.long:
                 config = os.path.expanduser(values[0])  # noqa: PTH111 - as below
-            parameters = [each for each in parameters if each.repeats or each.unless != row.long]
+            parameters = [each for each in parameters if each.repeats or row.long not in each.unless]
     if not is_over and word.startswith(("-", "+")):
         return Offer(words={name: row.help for name, row in rows.items()})
     parameters = parameters[place:] or [each for each in parameters if each.repeats]
@@ -101,7 +101,7 @@ def _of_command(command: Command, before: Sequence[str], word: str, environment:
 
 
 def offer_of(kind: Kind[object], name: str) -> Offer:
-    """What can stand for a value or a parameter of this name."""
+    """The words that can stand for a value or a parameter of this name."""
     if isinstance(kind, Choice):
         return Offer(words=dict.fromkeys(kind.choices, ""))
     if isinstance(kind, Status):

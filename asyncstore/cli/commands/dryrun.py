@@ -1,4 +1,4 @@
-"""``asyncstore send --dry-run``: what would be sent, in which presentation contexts, and what would not, and why."""
+"""``asyncstore send --dry-run``: what would be sent in which presentation contexts, and why the rest would not."""
 
 from __future__ import annotations
 

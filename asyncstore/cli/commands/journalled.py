@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from asyncstore import __version__
+from asyncstore.cli.engine import conversion_of
 from asyncstore.cli.options import command_table as cmd
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options.grammar import END_OF_OPTIONS
@@ -15,6 +16,7 @@ from asyncstore.observe.formatting import format_count, printable
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from asyncstore.cli.commands.selection import Selection
     from asyncstore.cli.options.table import Option, Parsed
     from asyncstore.errors import JournalError
     from asyncstore.journal.journal import Journal
@@ -29,23 +31,31 @@ _EDITING: tuple[Option[object], ...] = (
     opt.DISABLE_NEW_VR,
     opt.REPEAT,
 )
-"""The options that decide what the peer gets of a file."""
+"""The options that change what the peer gets."""
 
 _NOT_REPEATED: tuple[Option[object], ...] = (opt.JOURNAL, opt.RETRY_FAILED, opt.RETRY_NOT_SENT, opt.JOURNAL_ON_NETWORK)
-"""A repeated command gets its own."""
+"""These are given anew to a repeated command."""
 
 
 class RunJournal:
     """The journal of one run.
 
     Attributes:
-        recording: what the run asks it and writes into it.
+        recording: looks up files in it and records outcomes.
+        selection: what is sent of the catalogue; ``None``: files are walked.
     """
 
-    def __init__(self, journal: Journal, again: Collection[State]) -> None:
+    def __init__(
+        self, journal: Journal, again: Collection[State], selection: Selection | None, *, minds_clashes: bool
+    ) -> None:
         from asyncstore.recording import Recording  # noqa: PLC0415 - few runs have a journal
 
-        self.recording: Recording = Recording(journal, again)
+        self.selection = selection
+        self.recording: Recording = (
+            Recording(journal, again)
+            if selection is None
+            else selection.recording(journal, again, minds_clashes=minds_clashes)
+        )
         self._journal = journal
 
     @property
@@ -57,7 +67,7 @@ class RunJournal:
         return f"run {self._journal.run} of the journal {printable(self._journal.path)}: earlier runs stored {done}"
 
     def close(self, how: str) -> JournalError | None:
-        """Write everything down and let other runs write.
+        """Commit all outcomes and let other runs write.
 
         Args:
             how: how the run ended.
@@ -79,7 +89,8 @@ def journal_of(parsed: Parsed) -> Iterator[RunJournal | None]:
     if path is None:
         yield None
         return
-    from asyncstore.journal.journal import Journal  # noqa: PLC0415 - few runs have a journal
+    from asyncstore.cli.commands.selection import selection_of  # noqa: PLC0415 - few runs have a journal
+    from asyncstore.journal.journal import Journal  # noqa: PLC0415 - as above
     from asyncstore.journal.lookup import NOT_ENDED  # noqa: PLC0415 - as above
     from asyncstore.journal.settings import Migration  # noqa: PLC0415 - as above
     from asyncstore.journal.values import State  # noqa: PLC0415 - as above
@@ -96,6 +107,7 @@ def journal_of(parsed: Parsed) -> Iterator[RunJournal | None]:
         again.add(State.FAILED)
     if parsed[opt.RETRY_NOT_SENT]:
         again.add(State.NOT_SENT)
+    selection = selection_of(parsed, path)  # before a journal is made
     with Journal.open(
         path,
         migration,
@@ -103,11 +115,11 @@ def journal_of(parsed: Parsed) -> Iterator[RunJournal | None]:
         command=_repeatable(parsed.words),
         allow_network=parsed[opt.JOURNAL_ON_NETWORK],
     ) as journal:
-        yield RunJournal(journal, again)
+        yield RunJournal(journal, again, selection, minds_clashes=conversion_of(parsed).invent is None)
 
 
 def _repeatable(words: Sequence[str]) -> list[str]:
-    """The words of a command without secrets, and without those that its repetition gets anew."""
+    """The words of a command, without secrets and without the options of its journal."""
     left_out = {
         row.long: len(row.kind.names)
         for row in cmd.SEND.options()

@@ -1,4 +1,4 @@
-"""``asyncstore report``: what the runs of journals did, while they go on or afterwards."""
+"""``asyncstore report``: the results of journalled runs, while they go on or afterwards."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _FRAME = 0.25
 """Seconds between updates of the line that says that journals are read."""
 _BESIDE = ("", "-wal", "-shm", "-lock")
-"""What SQLite and runs keep beside a journal."""
+"""The ends of names of the files that SQLite and runs keep beside a journal."""
 
 
 def run(parsed: Parsed) -> int:
@@ -43,13 +43,13 @@ def run(parsed: Parsed) -> int:
     _refuse_overwriting(parsed, paths)
     with ExitStack() as stack:
         readers = [stack.enter_context(_reader(path)) for path in paths]
-        stack.enter_context(_shown(readers, is_shown=sys.stderr.isatty() and not parsed[opt.QUIET]))
         form = "json" if parsed[cmd.REPORT_JSON] else "csv" if parsed[cmd.REPORT_CSV] else "text"
         listed, studies = parsed[cmd.REPORT_LIST], parsed[cmd.REPORT_STUDIES]
         if listed is None and studies is None:
             return _report(parsed, readers)
         if parsed[opt.QUIET]:
             return EXIT_OK
+        stack.enter_context(_shown(readers, is_shown=sys.stderr.isatty() and not sys.stdout.isatty()))
         if studies is not None:
             lists.studies(readers, Completeness(studies), form)
         elif listed is not None:
@@ -71,12 +71,15 @@ def _reader(path: str) -> Reader:
 
 def _report(parsed: Parsed, readers: Sequence[Reader]) -> int:
     """Print the sums, and write the page."""
-    facts = gather(readers)
     target = parsed[cmd.HTML]
-    if target is not None:
-        from asyncstore.cli.report.page import page  # noqa: PLC0415 - few ask for it
+    with _shown(readers, is_shown=sys.stderr.isatty() and not parsed[opt.QUIET]):
+        facts = gather(readers)
+        if target is not None:
+            from asyncstore.cli.report.page import page  # noqa: PLC0415 - few ask for it
 
-        _write(target, page(facts, readers))
+            text = page(facts, readers)
+    if target is not None:
+        _write(target, text)
     if parsed[cmd.REPORT_JSON]:
         put(machine.line(facts))
     elif not parsed[opt.QUIET]:
@@ -144,7 +147,7 @@ def _write(target: str, text: str) -> None:
 
 @contextmanager
 def _shown(readers: Sequence[Reader], *, is_shown: bool) -> Iterator[None]:
-    """Let Ctrl-C end long queries, and show on a terminal how long they take."""
+    """Let Ctrl-C end long queries, and show on a terminal how long they take. Write nothing else there meanwhile."""
     begun = shown = monotonic()
 
     def step() -> None:

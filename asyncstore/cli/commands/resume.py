@@ -1,4 +1,4 @@
-"""``asyncstore resume``: the command that a journal has recorded, once more."""
+"""``asyncstore resume``: repeat the command that a journal recorded."""
 
 from __future__ import annotations
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from asyncstore.cli.commands.journalled import RunJournal
+    from asyncstore.cli.commands.selection import Selection
     from asyncstore.cli.options.table import Parsed
     from asyncstore.model import Outcome
     from asyncstore.observe.display import Display
@@ -82,6 +83,7 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         watch = _Watch(
             display, tally, OutcomeLines(logger, halts=not parsed[opt.NO_HALT]), json_lines, renamer_of(parsed)
         )
+        watch.selection = None if journal is None else journal.selection
         stack.enter_context(interrupts(watch.interrupt))  # from here on an interrupt ends in a summary
         if json_lines is not None:
             stack.enter_context(json_lines)
@@ -89,6 +91,9 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         with display:
             if journal is not None and journal.greeting is not None:
                 display.log(journal.greeting)
+            if watch.selection is not None:
+                display.log(watch.selection.greeting)
+                watch.selection.look_for_missing(json_lines)
             await _store(sender, parsed, paths, watch, journal)
             if journal is not None:
                 watch.error = journal.close(watch.ending) or watch.error
@@ -102,6 +107,7 @@ class _Watch:
         display: the live display, or its substitute.
         tally: the outcomes so far.
         renamer: renames files by their outcomes; ``None``: files keep their names.
+        selection: what is sent of a catalogue; ``None``: files are walked.
         run: the run, once it has begun.
         error: the error that ended it early.
         signals: how many signals asked it to end.
@@ -122,6 +128,7 @@ class _Watch:
         self.run: Run | None = None
         self.error: AsyncstoreError | None = None
         self.signals = 0
+        self.selection: Selection | None = None
         self._lines = lines
 
     def begin(self, run: Run) -> None:
@@ -181,6 +188,8 @@ class _Watch:
         """The exit code, once the run is over."""
         if self.signals:
             return EXIT_INTERRUPTED
+        if self.selection is not None and self.selection.missing and self.error is None:
+            return EXIT_NOT_STORED
         if not self.tally.attempted:
             return EXIT_NOT_ATTEMPTED
         if self.tally.unstored or self.error is not None or (self.json_lines and self.json_lines.is_incomplete):
@@ -209,7 +218,8 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Log
     """Print the summary and the error, and end the JSON lines; the exit code."""
     seconds = watch.tally.seconds(monotonic())
     if watch.json_lines is not None:
-        watch.json_lines.summary(watch.tally, seconds, watch.exit_code)
+        not_found = None if watch.selection is None else watch.selection.missing
+        watch.json_lines.summary(watch.tally, seconds, watch.exit_code, not_found)
         watch.json_lines.close()  # some file systems report errors only now
     if watch.error is None or watch.tally.attempted:
         progress = watch.run.progress() if watch.run is not None else None
@@ -251,6 +261,8 @@ def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
         from asyncstore.cli.text.hints import hints_for  # noqa: PLC0415 - few runs need it
 
         yield from hints_for(text for reason in watch.tally.reasons for text in _texts_of(reason))
+    if watch.selection is not None:
+        yield from watch.selection.details()
     journal = parsed[opt.JOURNAL]
     if journal is not None:
         yield from _about_journal(printable(journal), watch.tally)
@@ -282,7 +294,7 @@ def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
     if parsed[opt.FILES_FROM] is not None or not all(map(os.path.isdir, parsed[opt.INPUTS])):
         return  # named files are not found under their new names
     if parsed[opt.RENAME]:
-        yield "Run the same command again to send the rest: it passes over what is named .done."
+        yield "Run the same command again to send the rest: it skips files named .done."
     elif tally.done > tally.unstored:
         yield f"Add {opt.RENAME.long} ({opt.RENAME.short}): stored files become X.done, and later runs pass over them."
 

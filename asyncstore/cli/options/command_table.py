@@ -93,6 +93,7 @@ SCAN_JSON = opt.JSON._replace(
 SCAN_JOURNAL = opt.JOURNAL._replace(
     help="keep what was found in this file, the catalogue, for send --journal; give the same command again to go on"
 )
+SENT_INPUTS = opt.INPUTS._replace(unless=(*opt.INPUTS.unless, opt.JOURNAL.long))
 JOURNAL_FILE = Parameter[str]("journal", Text("journal"), "", "the journal of send --journal")
 REPORT_LIST = Option[str | None](
     "--list",
@@ -106,7 +107,7 @@ REPORT_STUDIES = Option[str | None](
     "--studies",
     Choice("STATE", ("complete", "incomplete", "untouched")),
     None,
-    "list the studies of which all, some or no instances were sent: complete, incomplete or untouched",
+    "list the studies that are stored wholly or in part, or that wait: complete, incomplete or untouched",
     line_only=True,
 )
 REPORT_CSV = flag(
@@ -193,7 +194,7 @@ _OTHER_NETWORK = "other network options"
 SEND = Command(
     "send",
     "send DICOM files and directories to a storage SCP; takes storescu's command lines",
-    (opt.PEER, opt.PORT, opt.INPUTS),
+    (opt.PEER, opt.PORT, SENT_INPUTS),
     (
         Group(_GENERAL, (opt.HELP, opt.VERSION, opt.ARGUMENTS, *_LOGGING, opt.VERBOSE_PC)),
         Group("input options", _FILE_FORMAT, "input file format"),
@@ -240,6 +241,10 @@ SEND = Command(
                 opt.RETRY_FAILED,
                 opt.RETRY_NOT_SENT,
                 opt.JOURNAL_ON_NETWORK,
+                opt.ORDER,
+                opt.ONLY_STUDIES,
+                opt.ONLY_UIDS,
+                opt.CONFLICTS,
                 opt.PROGRESS,
                 opt.JSON,
                 opt.DRY_RUN,
@@ -250,6 +255,10 @@ SEND = Command(
     ),
     (
         "A directory is sent with all files below it. Any word @FILE is replaced by the words in that file.",
+        (
+            "With a --journal in which scan --journal has made a catalogue, files can be left out: the catalogue is "
+            "sent. So it is if they are those that were scanned; scan again to have new files found."
+        ),
         _END_OF_OPTIONS,
         _ENVIRONMENT,
         _PEERS,
@@ -278,7 +287,7 @@ SEND = Command(
 
 RESUME = Command(
     "resume",
-    "give the command that a journal has recorded once more: what is not known to be stored is sent",
+    "repeat the command that a journal recorded, to send what is not known to be stored",
     (JOURNAL_FILE,),
     (
         Group(
@@ -306,7 +315,7 @@ RESUME = Command(
 
 REPORT = Command(
     "report",
-    "say what journalled runs did: sums, lists of files and studies, a page for a browser",
+    "report about runs that have a journal: sums, lists of files and studies, a page for a browser",
     (JOURNALS,),
     (
         Group("options", (opt.HELP, opt.QUIET)),

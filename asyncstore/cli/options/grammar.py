@@ -281,7 +281,7 @@ def _place(
         if taken:
             _check_parameter(parameter, taken)
             placed[parameter.key] = taken
-        elif parameter.unless is None or parameter.unless not in options:
+        elif not any(name in options for name in parameter.unless):
             raise UsageError(f"no {parameter.name.replace('-', ' ')} is given")
     if rest:
         raise UsageError(f"unexpected parameter {rest[0]!r}")

@@ -52,15 +52,15 @@ proposes."""
 
 # Parameters ----------------------------------------------------------------------------------------------------------
 
-PEER = Parameter[str]("peer", Text("peer"), "", "host name or IP address of the storage SCP", unless="--peer")
-PORT = Parameter[int]("port", Integer("port", 1, 65535), 0, "its TCP port", unless="--peer")
+PEER = Parameter[str]("peer", Text("peer"), "", "host name or IP address of the storage SCP", unless=("--peer",))
+PORT = Parameter[int]("port", Integer("port", 1, 65535), 0, "its TCP port", unless=("--peer",))
 INPUTS = Parameter[tuple[str, ...]](
     "file-or-directory",
     Words("file-or-directory"),
     (),
     "DICOM files, and directories that hold some",
     repeats=True,
-    unless="--files-from",
+    unless=("--files-from",),
 )
 
 # General options -----------------------------------------------------------------------------------------------------
@@ -305,6 +305,33 @@ RETRY_NOT_SENT = flag(
 )
 JOURNAL_ON_NETWORK = flag(
     "--journal-on-network", "use the journal even if it lies on a network file system", requires=("--journal",)
+)
+ORDER = Option[str](
+    "--order",
+    Choice("ORDER", ("walk", "newest", "oldest", "largest", "list")),
+    "walk",
+    "send the catalogue as it was found, by study (newest, oldest or largest first), or as its list is (--only-...)",
+    requires=("--journal",),
+)
+ONLY_STUDIES = text(
+    "--only-studies",
+    "FILE",
+    "send of the catalogue only the studies whose UIDs stand in this file, one a line",
+    requires=("--journal",),
+    excludes=("--only-uids",),
+)
+ONLY_UIDS = text(
+    "--only-uids",
+    "FILE",
+    "send of the catalogue only the instances whose UIDs stand in this file, one a line",
+    requires=("--journal",),
+)
+CONFLICTS = Option[str](
+    "--conflicts",
+    Choice("WHAT", ("send", "hold")),
+    "send",
+    "files of the catalogue with one SOP instance UID and different bytes: send them, or hold them back",
+    requires=("--journal",),
 )
 DRY_RUN = flag(
     "--dry-run", "show what would be sent and in which contexts, and send nothing", excludes=("--json", "--journal")

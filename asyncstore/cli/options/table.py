@@ -123,7 +123,7 @@ class Parameter(NamedTuple, Generic[T_co]):
         default: its value when it is not given.
         help: what it is, in words.
         repeats: whether it takes all remaining words; only the last parameter may.
-        unless: an option (long name) that stands for it. With that option a single parameter must be left out, and one
+        unless: options (long names) that stand for it. With one of them a single parameter must be left out, and one
             that repeats may be.
     """
 
@@ -132,7 +132,7 @@ class Parameter(NamedTuple, Generic[T_co]):
     default: T_co
     help: str
     repeats: bool = False
-    unless: str | None = None
+    unless: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

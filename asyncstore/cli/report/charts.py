@@ -3,7 +3,7 @@
 Rules:
 
 1. Every text is escaped here. Numbers are formatted here.
-2. A chart has a title for those who cannot see it, and at most a few labels: the tables of the page have the numbers.
+2. A chart has a title for screen readers, and at most a few labels: the tables of the page have the numbers.
 """
 
 from __future__ import annotations

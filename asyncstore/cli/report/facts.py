@@ -1,4 +1,4 @@
-"""What a report says, read from journals. The forms (text, JSON, HTML) print it.
+"""The facts of a report, read from journals. The forms (text, JSON, HTML) print them.
 
 Rules:
 
@@ -42,11 +42,11 @@ class Speed(NamedTuple):
     rate: float
     """Files that end in a second, in the last minutes."""
     seconds: float
-    """How many seconds that are."""
+    """The number of those seconds."""
 
 
 class Facts(NamedTuple):
-    """What a report says."""
+    """The facts of a report."""
 
     account: Account
     reasons: dict[State, list[Group]]

@@ -2,7 +2,7 @@
 
 Rules:
 
-1. Whatever comes from a journal is made printable and escaped.
+1. Texts from a journal are made printable and escaped.
 2. Nothing names a patient, a study or a file: there are counts, times, reasons, the peer and the AE titles.
 3. The page runs no script and loads nothing; its content security policy says so too.
 4. Time is divided into at most 200 steps, so the size of the page does not depend on the number of files.
@@ -23,6 +23,7 @@ from asyncstore.cli.report.words import (
     how_ended,
     migration_words,
     remarks,
+    stored_in,
     utc,
     verdict,
 )
@@ -221,10 +222,10 @@ def _days(facts: Facts) -> str:
 
 def _runs(facts: Facts) -> str:
     return _table(
-        ("files", "skipped", "began", "ended", "how it ended"),
+        ("stored", "skipped", "began", "ended", "how it ended"),
         [
             (
-                format_count(run.states.total() - run.states[State.WAITING]),
+                format_count(stored_in(run)),
                 format_count(run.skipped),
                 utc(run.began),
                 utc(run.ended),

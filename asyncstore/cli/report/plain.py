@@ -6,11 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.report.facts import ORDER
-from asyncstore.cli.report.words import WORDS, how_ended, migration_words, remarks, utc, verdict
+from asyncstore.cli.report.words import WORDS, how_ended, migration_words, remarks, stored_in, utc, verdict
 from asyncstore.cli.text.page import aligned, broken
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.journal.studies import Completeness
-from asyncstore.journal.values import State
 from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
 from asyncstore.observe.reasons import selection
 from asyncstore.protocol.status import SUCCESS, describe
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from asyncstore.cli.report.facts import Facts
+    from asyncstore.journal.values import State
     from asyncstore.observe.reasons import Group
 
 MOST_LINES = 10
@@ -144,11 +144,11 @@ def _runs(facts: Facts) -> _Rows:
     runs = facts.account.runs
     if not runs:
         return []
-    rows: _Rows = [("files", "skipped", "began", "ended", "how it ended")]
+    rows: _Rows = [("stored", "skipped", "began", "ended", "how it ended")]
     if len(runs) > MOST_LINES:
         left_out = runs[:-MOST_LINES]
         rows.append((
-            format_count(sum(run.states.total() for run in left_out)),
+            format_count(sum(map(stored_in, left_out))),
             format_count(sum(run.skipped for run in left_out)),
             f"{len(left_out)} more",
             "",
@@ -156,7 +156,7 @@ def _runs(facts: Facts) -> _Rows:
         ))  # fmt: skip
     rows += [
         (
-            format_count(run.states.total() - run.states[State.WAITING]),
+            format_count(stored_in(run)),
             format_count(run.skipped),
             utc(run.began),
             utc(run.ended),

@@ -70,11 +70,12 @@ def remarks(facts: Facts) -> Iterator[str]:
     if facts.unfinished_walks:
         yield "The last run ended before it had found all files: there may be more."
     sums = facts.account
-    if sums.duplicates or sums.conflicts:
-        yield (
-            f"{counted(sums.duplicates, 'file')} {'has' if sums.duplicates == 1 else 'have'} the SOP instance UID and "
-            f"the bytes of another; {format_count(sums.conflicts)} the UID of another, and other bytes."
-        )
+    if sums.duplicates:
+        have = "has" if sums.duplicates == 1 else "have"
+        yield f"{counted(sums.duplicates, 'file')} {have} the SOP instance UID and the bytes of another one."
+    if sums.conflicts:
+        share = "shares its SOP instance UID" if sums.conflicts == 1 else "share their SOP instance UIDs"
+        yield f"{counted(sums.conflicts, 'file')} {share} with files that have other bytes."
 
 
 def end_words(facts: Facts) -> str:
@@ -92,12 +93,18 @@ def end_words(facts: Facts) -> str:
 
 
 def how_ended(run: Run, facts: Facts) -> str:
-    """How a run ended, in words."""
+    """How a run ended, and what it recorded besides stored files."""
     if run.how is not None:
-        return printable(run.how)
-    if run in facts.running:
-        return "goes on"
-    return "was killed: its last commit"
+        words = printable(run.how)
+    else:
+        words = "goes on" if run in facts.running else "was killed: its last commit"
+    others = [f"{format_count(run.states[state])} {WORDS[state]}" for state in NOT_STORED if run.states[state]]
+    return f"{words}; {', '.join(others)}" if others else words
+
+
+def stored_in(run: Run) -> int:
+    """How many files a run stored."""
+    return sum(count for state, count in run.states.items() if state.is_stored)
 
 
 def migration_words(migration: dict[str, str]) -> str:

@@ -43,10 +43,10 @@ _SPEAKS_TLS = "It speaks TLS on this port: use TLS with +tls, or with +tla if it
 _NO_DICOM_PORT = "Check that the port is the peer's DICOM port, not its web server's."
 
 _NO_ECHO = (
-    "It may store all the same: scan --peer-check asks which contexts it accepts, and send sends. Ask its "
+    "It may store nevertheless: scan --peer-check asks which contexts it accepts. Ask its "
     "administrator who may use C-ECHO."
 )
-_NO_CONFIRMATION = "Peers that do not know user identities confirm none: leave out -rsp to send all the same."
+_NO_CONFIRMATION = "Peers that do not know user identities confirm none: leave out -rsp to send nevertheless."
 
 _TLS: Mapping[TlsReason, str] = {
     TlsReason.UNTRUSTED: (
@@ -62,7 +62,7 @@ _TLS: Mapping[TlsReason, str] = {
     TlsReason.WRONG_USE: (
         "Its owner needs one whose extended key usage has serverAuth where it accepts, clientAuth where it requests."
     ),
-    TlsReason.WRONG_HOST: "Use the host name that it was made for. --no-verify-hostname takes it all the same.",
+    TlsReason.WRONG_HOST: "Use the host name that it was made for. --no-verify-hostname accepts it nevertheless.",
     TlsReason.TOO_WEAK: "A retired profile (+py, +px) takes weaker ones; better is a new certificate.",
     TlsReason.NO_CERTIFICATE_OF_PEER: "-vc takes peers that show none, -ic takes any.",
     TlsReason.NO_CERTIFICATE_OF_OURS: "Give our private key and certificate with +tls KEY CERTIFICATE.",
@@ -111,7 +111,7 @@ _TLS_MISTAKES: Mapping[TlsMistake, str] = {
 _CANNOT_LISTEN = {
     "EADDRINUSE": "Another program listens there: end it, or choose another port with --port; 0 takes a free one.",
     "EACCES": "Ports this low are for privileged users: choose another one with --port; 0 takes a free one.",
-    "EADDRNOTAVAIL": "No network interface here has this address: --host 0.0.0.0 listens at all that there are.",
+    "EADDRNOTAVAIL": "No network interface here has this address: --host 0.0.0.0 listens at all of them.",
 }
 _NO_ADDRESS = "Give an address of this machine with --host, one of IPv4 with -i4 and one of IPv6 with -i6."
 
@@ -217,7 +217,7 @@ _HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
         f"asyncstore report --salvage FILE {error.path} reads what can be read of it into a new journal."
     ),
     errors.JournalOnNetwork: lambda _: (
-        "Put it on a disk of this machine. --journal-on-network uses it all the same, if no other machine does."
+        "Put it on a disk of this machine. --journal-on-network uses it there, if no other machine does."
     ),
     errors.JournalInUse: lambda _: "Wait for the end of that run, or use another journal.",
     errors.OtherMigration: _other_migration,

@@ -7,6 +7,7 @@ key, certificate = server.write(folder)
 
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
+
+from asyncstore import TlsOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,6 +155,16 @@ class Authority(NamedTuple):
         file = folder / f"{name}.crl"
         file.write_bytes(made.sign(self.own.key, hashes.SHA256()).public_bytes(encoding))
         return str(file)
+
+
+def sink_and_requestor(folder: Path) -> tuple[TlsOptions, ssl.SSLContext]:
+    """The options of TLS for a sink, and the context for a requestor that it accepts."""
+    authority = Authority.make()
+    trusted = authority.write(folder)
+    key, certificate = authority.certify("127.0.0.1").write(folder, "both")
+    requestor = ssl.create_default_context(cafile=trusted)
+    requestor.load_cert_chain(certificate, key)
+    return TlsOptions(key, certificate, trusted=(trusted,)), requestor
 
 
 def _name(common_name: str) -> x509.Name:
