@@ -287,6 +287,8 @@ class TestClashes:
             assert (ran.returncode, results(outcomes)) == (0, {"stored": 4, "skipped": 1})
             assert [one["path"] for one in outcomes if one["result"] == "skipped"] == [f"{clashes}/b"]
             assert "Not sent again: 1 file with the SOP instance UID and the bytes of a stored one" in ran.err
+            assert "Stored all 5 files in" in ran.err
+            assert "by an earlier run" not in ran.err
             assert "2 files of the catalogue conflict" in ran.err
             assert states(journal) == {State.STORED: 5}
             ran, outcomes, _ = await send(sink, journal)
