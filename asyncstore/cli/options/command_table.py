@@ -257,7 +257,7 @@ SEND = Command(
         "A directory is sent with all files below it. Any word @FILE is replaced by the words in that file.",
         (
             "With a --journal in which scan --journal has made a catalogue, files can be left out: the catalogue is "
-            "sent. So it is if they are those that were scanned; scan again to have new files found."
+            "sent. Files that are named are walked, so that new ones are found, unless an option needs the catalogue."
         ),
         _END_OF_OPTIONS,
         _ENVIRONMENT,
