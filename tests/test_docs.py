@@ -104,7 +104,7 @@ def test_every_command_line_shown_is_one_that_asyncstore_takes(command, words):
 
 
 def test_command_lines_are_found_in_the_documents():
-    """Or the test above would pass for want of any."""
+    """If none were found, the test above would pass."""
     assert len(list(_commands_shown())) > 20
 
 

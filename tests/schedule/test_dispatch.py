@@ -886,7 +886,7 @@ async def test_a_full_backlog_that_is_refused_as_a_whole_lets_the_next_files_in(
 
 
 async def test_a_file_that_cannot_be_read_halts_while_others_wait_for_room(monkeypatch):
-    """What stands behind it leaves the backlog, so that those can be put, and their turn never comes either."""
+    """Files behind it leave the backlog to make room, and their turn never comes either."""
     monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
     world = World(unreadable=["2"])
     world.reading.clear()

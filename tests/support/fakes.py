@@ -70,11 +70,11 @@ class Gate(asyncio.Event):
 
 
 class World:
-    """One peer, the files, and whoever takes the outcomes.
+    """One peer, the files, and the consumer of the outcomes.
 
     Args:
-        conducts: what the peer does with the first associations, one after the other; with all others what it does
-            with the last.
+        conducts: the peer's conduct on the first associations, one after the other; the last one holds for all
+            others.
         unreadable: paths of files that cannot be read at all.
         breaking: paths of files that cannot be read to their end.
         large: paths of files that come in several pieces.
