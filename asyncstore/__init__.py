@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from asyncstore.protocol.associate import IdentityKind, UserIdentity
     from asyncstore.renaming import NotRenamed, Renamer
     from asyncstore.run import Run
+    from asyncstore.schedule.gate import Affinity
     from asyncstore.sender import Sender
     from asyncstore.sink import Sink
     from asyncstore.source import WalkOptions
@@ -114,6 +115,7 @@ _HOMES = {
     "prepare.file_format": ("FileFormat",),
     "renaming": ("NotRenamed", "Renamer"),
     "run": ("Run",),
+    "schedule.gate": ("Affinity",),
     "sender": ("Sender",),
     "sink": ("Sink",),
     "source": ("WalkOptions",),
@@ -123,6 +125,7 @@ _HOMES = {
 
 __all__ = [
     "AbortedHere",
+    "Affinity",
     "AssociationAborted",
     "AssociationError",
     "AssociationRejected",

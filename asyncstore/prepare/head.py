@@ -15,7 +15,7 @@ Rules:
 from __future__ import annotations
 
 import zlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from asyncstore.model import Head
 from asyncstore.prepare.elements import (
@@ -52,6 +52,9 @@ _LONGEST_VALUE = 1024
 """Real values have 64 bytes at most; longer ones are not read."""
 
 
+_NO_HEAD = Head()
+
+
 class _Alike(NamedTuple):
     """A head that was read, and where its elements are."""
 
@@ -67,6 +70,8 @@ class HeadReader:
     def __init__(self) -> None:
         self._last: _Alike | None = None
         """The last head that all wanted elements were found for, in the first bytes of a file."""
+        self._plain: tuple[Head, tuple[Any, ...]] = _NO_HEAD, ()
+        """A head as it was read, and as a plain tuple."""
 
     def read(self, descriptor: int, start: bytes, offset: int, sop_instance_uid: str, transfer_syntax_uid: str) -> Head:
         """What the instance in a file belongs to.
@@ -99,6 +104,15 @@ class HeadReader:
                 head,
             )
         return head
+
+    def read_plain(
+        self, descriptor: int, start: bytes, offset: int, sop_instance_uid: str, transfer_syntax_uid: str
+    ) -> tuple[Any, ...]:
+        """The same as a plain tuple, one object for all files of a series: it travels once a batch then."""
+        head = self.read(descriptor, start, offset, sop_instance_uid, transfer_syntax_uid)
+        if head is not self._plain[0]:
+            self._plain = head, tuple(head)
+        return self._plain[1]
 
 
 class _Element(NamedTuple):

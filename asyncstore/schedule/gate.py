@@ -72,8 +72,18 @@ class Gate:
         self._claims: dict[Key, _Claim] = {}
         self._stored_studies: dict[Key, None] = {}
         self._stored_patients: dict[Key, None] = {}
-        self._last: Head | None = None
-        """The head of the instance before, if its study and patient are stored."""
+        self.last: Head | None = None
+        """The head of the instance before, if nothing of its study and patient needs to wait any more."""
+
+    @property
+    def has_claims(self) -> bool:
+        """Whether any lane has a claim."""
+        return bool(self._claims)
+
+    def goes_on(self, key: Key, lane: object, *, overlaps: bool = False) -> bool:
+        """Whether ``lane`` has the claim to ``key``, and may take more of it now."""
+        claim = self._claims.get(key)
+        return claim is not None and claim.lane is lane and not (overlaps and self._opens)
 
     def admit(self, head: Head, lane: object, *, overlaps: bool = False) -> Key | None:
         """``lane`` takes an instance: ``None``, or the study or patient for which it must wait.
@@ -83,7 +93,8 @@ class Gate:
             lane: the lane.
             overlaps: whether several stores of this lane may be under way at once.
         """
-        if head == self._last:
+        if head == self.last:
+            self.last = head  # mostly the next one is the same object
             return None
         keys = self._keys(head)
         claims = self._claims
@@ -96,7 +107,7 @@ class Gate:
                 claims[key] = _Claim(lane)
             claims[key].count += 1
         if not keys:
-            self._last = head
+            self.last = head
         return None
 
     def ended(self, head: Head, lane: object, *, is_stored: bool) -> list[Key]:
@@ -132,4 +143,4 @@ class Gate:
         stored[key] = None
         if len(stored) > self._remembered:
             del stored[next(iter(stored))]
-            self._last = None
+            self.last = None

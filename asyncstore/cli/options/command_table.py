@@ -183,6 +183,7 @@ SEND = Command(
             _OURS,
             (
                 opt.ASSOCIATIONS,
+                opt.AFFINITY,
                 opt.WORKERS,
                 opt.MAX_INFLATED,
                 opt.ASYNC_OPS,
