@@ -115,6 +115,12 @@ class HeadReader:
         return self._plain[1]
 
 
+def head_of(beginning: bytes, transfer_syntax_uid: str) -> Head:
+    """What an instance belongs to, as far as the first bytes of its data set say."""
+    start = _inflated(beginning) if transfer_syntax_uid in DEFLATED else beginning
+    return _head(_elements(_Pages(None, start), 0, transfer_syntax_uid))
+
+
 class _Element(NamedTuple):
     """A wanted element."""
 
