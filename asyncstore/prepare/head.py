@@ -68,7 +68,7 @@ class HeadReader:
     """Reads the heads of files, one after the other."""
 
     def __init__(self) -> None:
-        self._last: _Alike | None = None
+        self._last = _Alike("", (), _NO_HEAD)
         """The last head that all wanted elements were found for, in the first bytes of a file."""
         self._plain: tuple[Head, tuple[Any, ...]] = _NO_HEAD, ()
         """A head as it was read, and as a plain tuple."""
@@ -87,12 +87,13 @@ class HeadReader:
             OSError: the file cannot be read.
         """
         behind_uid = offset + (len(sop_instance_uid) + 1 & ~1)  # an odd length is padded (PS3.5 9.1)
-        if self._last is not None and self._last.transfer_syntax_uid == transfer_syntax_uid:
-            for position, element in self._last.elements:
+        last_transfer_syntax, elements_alike, last_head = self._last
+        if transfer_syntax_uid == last_transfer_syntax:
+            for position, element in elements_alike:
                 if not start.startswith(element, behind_uid + position):
                     break
             else:
-                return self._last.head
+                return last_head
         if transfer_syntax_uid in DEFLATED:
             return _head(_elements(_Pages(None, _inflated(start[offset:])), 0, transfer_syntax_uid))
         elements = _elements(_Pages(descriptor, start), offset, transfer_syntax_uid)

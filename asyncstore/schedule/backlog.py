@@ -161,8 +161,8 @@ class Backlog:
                 if taken and size + length > most_bytes:
                     most = 0
                     break
-                head = instance.details.head if instance.details is not None else None
-                if head is not None and head is not gate.last:
+                details = instance.details
+                if details is not None and (head := details.head) is not gate.last:
                     if head is not refused:
                         awaited = gate.admit(head, lane, overlaps=overlaps)
                         refused = None if awaited is None else head
@@ -214,6 +214,8 @@ class Backlog:
             details = instance.found.details
             if details is not None:
                 freed += gate.ended(details.head, lane, is_stored=is_stored)
+        if not freed:
+            return False
         held = [key for key in freed if key in self._held]
         self._free(held)
         return bool(held)

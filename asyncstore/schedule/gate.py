@@ -22,6 +22,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from asyncstore.model import Head
 
 _REMEMBERED = 100_000
@@ -110,13 +112,14 @@ class Gate:
             self.last = head
         return None
 
-    def ended(self, head: Head, lane: object, *, is_stored: bool) -> list[Key]:
+    def ended(self, head: Head, lane: object, *, is_stored: bool) -> Sequence[Key]:
         """An instance that ``lane`` took has ended; the studies and patients for which nobody must wait any more."""
-        if not self._claims:
-            return []
+        claims = self._claims
+        if head.study_instance_uid not in claims and head.patient_id not in claims:
+            return ()  # mostly it is so
         freed = []
         for key in self._keys(head):
-            claim = self._claims.get(key)
+            claim = claims.get(key)
             if claim is None or claim.lane is not lane:
                 continue
             claim.count -= 1
@@ -124,7 +127,7 @@ class Gate:
                 self._remember(key)
             elif claim.count:
                 continue
-            del self._claims[key]
+            del claims[key]
             freed.append(key)
         return freed
 
