@@ -143,13 +143,10 @@ class Backlog:
         """What :meth:`take` does if there is a gate. It is apart, so that runs without a gate do not pay for it."""
         taken: list[Instance] = []
         for key in [key for key in self._held if gate.goes_on(key, lane, overlaps=overlaps)]:
-            self._take_held(gate, key, carried, most, most_bytes, lane, taken)
+            if not self._take_held(gate, key, carried, most, most_bytes, lane, taken):
+                most = 0
         size = sum([instance.payload.length for instance in taken])
-        own = len(taken)
-        refused: Head | None = None
-        """The head of the instance before, if the gate did not admit it."""
-        held_before = self._held_count
-        holding: deque[Instance] = deque()
+        moved = -len(taken)
         heads = self._heads(carried)
         while heads and len(taken) < most:
             pair = heads[0][1]
@@ -162,31 +159,38 @@ class Backlog:
                     most = 0
                     break
                 details = instance.details
-                if details is not None and (head := details.head) is not gate.last:
-                    if head is not refused:
-                        awaited = gate.admit(head, lane, overlaps=overlaps)
-                        refused = None if awaited is None else head
-                        if awaited is not None:
-                            holding = self._held.setdefault(awaited, deque())
-                    if refused is not None:
-                        holding.append(queue.popleft()[1])
-                        self._held_count += 1
+                if details is not None and details.head is not gate.last:
+                    awaited = gate.admit(details.head, lane, overlaps=overlaps)
+                    if awaited is not None:
+                        moved += self._hold(queue, details.head, awaited)
                         continue
-                taken.append(queue.popleft()[1])
+                taken.append(instance)
+                queue.popleft()
                 size += length
             self._advance(heads)
-        self._count -= len(taken) - own + self._held_count - held_before
+        self._count -= len(taken) + moved
         self._bytes -= size
         return taken
 
+    def _hold(self, queue: deque[tuple[int, Instance]], head: Head, key: Key) -> int:
+        """Let all instances with ``head`` at the front of ``queue`` wait for ``key``; how many."""
+        held = self._held.setdefault(key, deque())
+        before = len(held)
+        while queue and (details := queue[0][1].details) is not None and details.head is head:
+            held.append(queue.popleft()[1])
+        self._held_count += len(held) - before
+        return len(held) - before
+
     def _take_held(  # noqa: PLR0917 - those of take
         self, gate: Gate, key: Key, carried: Carried, most: int, most_bytes: int, lane: object, taken: list[Instance]
-    ) -> None:
-        """Take more of what waits for ``key``, to which ``lane`` has the claim."""
+    ) -> bool:
+        """Take more of what waits for ``key``, to which ``lane`` has the claim; whether there is room left."""
         held = self._held[key]
         size = sum([instance.payload.length for instance in taken])
-        while held and len(taken) < most and (not taken or size + held[0].payload.length <= most_bytes):
+        while held and len(taken) < most:
             instance = held[0]
+            if taken and size + instance.payload.length > most_bytes:
+                return False
             sop_class, _, transfer_syntax = instance.identity
             if (sop_class, transfer_syntax) not in carried or instance.details is None:
                 break
@@ -200,6 +204,7 @@ class Backlog:
                 self._held.setdefault(other, deque()).append(instance)
         if not held:
             del self._held[key]
+        return True
 
     def ended(self, instances: Iterable[Instance], lane: object, *, is_stored: bool) -> bool:
         """``lane`` has not got these instances any more; whether there is more to take now.
@@ -207,7 +212,7 @@ class Backlog:
         If they are put back, this comes first.
         """
         gate = self._gate
-        if gate is None or not gate.has_claims:
+        if gate is None or not gate.claims:
             return False
         freed: list[Key] = []
         for instance in instances:

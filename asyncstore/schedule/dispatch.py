@@ -424,7 +424,7 @@ class Dispatcher:
     ) -> None:
         if attempt.status == SUCCESS:
             lane.answered += 1
-            if self._gate is not None and self._gate.has_claims:
+            if self._gate is not None and self._gate.claims and self._gate.concerns(instance):
                 self._leave(lane, [instance], are_stored=True)
             self._outlet.put_one(outcome.stored(instance, attempt))
         else:

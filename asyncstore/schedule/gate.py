@@ -22,9 +22,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from asyncstore.model import Head
+    from asyncstore.model import Head, Instance
 
 _REMEMBERED = 100_000
 """Some 15 MB of studies and as much of patients."""
@@ -71,20 +69,24 @@ class Gate:
         self._by_study = affinity in (Affinity.FIRST, Affinity.STUDY)
         self._by_patient = affinity in (Affinity.FIRST, Affinity.PATIENT)
         self._remembered = remembered
-        self._claims: dict[Key, _Claim] = {}
+        self.claims: dict[Key, _Claim] = {}
+        """The claims of lanes. While there are none, nobody needs to be told of anything."""
         self._stored_studies: dict[Key, None] = {}
         self._stored_patients: dict[Key, None] = {}
         self.last: Head | None = None
         """The head of the instance before, if nothing of its study and patient needs to wait any more."""
 
-    @property
-    def has_claims(self) -> bool:
-        """Whether any lane has a claim."""
-        return bool(self._claims)
+    def concerns(self, instance: Instance) -> bool:
+        """Whether a lane has a claim to the study or patient of ``instance``."""
+        details = (instance.original or instance).details  # .found takes thrice as long
+        if details is None:
+            return False
+        head = details.head
+        return head.study_instance_uid in self.claims or head.patient_id in self.claims
 
     def goes_on(self, key: Key, lane: object, *, overlaps: bool = False) -> bool:
         """Whether ``lane`` has the claim to ``key``, and may take more of it now."""
-        claim = self._claims.get(key)
+        claim = self.claims.get(key)
         return claim is not None and claim.lane is lane and not (overlaps and self._opens)
 
     def admit(self, head: Head, lane: object, *, overlaps: bool = False) -> Key | None:
@@ -99,7 +101,7 @@ class Gate:
             self.last = head  # mostly the next one is the same object
             return None
         keys = self._keys(head)
-        claims = self._claims
+        claims = self.claims
         for key in keys:
             claim = claims.get(key)
             if claim is not None and (claim.lane is not lane or (overlaps and self._opens)):
@@ -112,11 +114,9 @@ class Gate:
             self.last = head
         return None
 
-    def ended(self, head: Head, lane: object, *, is_stored: bool) -> Sequence[Key]:
+    def ended(self, head: Head, lane: object, *, is_stored: bool) -> list[Key]:
         """An instance that ``lane`` took has ended; the studies and patients for which nobody must wait any more."""
-        claims = self._claims
-        if head.study_instance_uid not in claims and head.patient_id not in claims:
-            return ()  # mostly it is so
+        claims = self.claims
         freed = []
         for key in self._keys(head):
             claim = claims.get(key)
