@@ -62,33 +62,24 @@ async def _run(script, folder, **places):
     assert process.returncode == 0, output.decode()
 
 
-def _renamed(folder, written, names):
-    """Files moved into a folder under these names."""
-    folder.mkdir(exist_ok=True)
-    for path, name in zip(written, names, strict=True):
-        path.rename(folder / os.fsdecode(name))
-
-
 @pytest.mark.slow
-async def test_the_recipes_of_a_migration_send_each_file_once_whatever_its_name(tmp_path):
-    """Given again they send only the files that are new."""
-    archive, work = tmp_path / "archive", tmp_path / "work"
+async def test_the_recipes_migrate_an_archive_and_go_on_with_what_is_new(tmp_path):
+    archive, work, received = tmp_path / "archive", tmp_path / "work", tmp_path / "received"
     work.mkdir()
-    written = trees.instances(tmp_path / "written", len(trees.ODD_NAMES))
-    _renamed(archive, written[2:], trees.ODD_NAMES[2:])
-    async with Sink(port=0) as sink:
+    written = trees.instances(tmp_path / "written", len(trees.ODD_NAMES) + 1)
+    archive.mkdir()
+    for path, name in zip(written, trees.ODD_NAMES, strict=False):
+        path.rename(archive / os.fsdecode(name))
+    async with Sink(port=0, output=received) as sink:
         places = {"pacs.example.org 11112": f"127.0.0.1 {sink.port}", "/archive": str(archive)}
         await _run(_recipe("README.md", "## Migrate an archive"), work, **places)
-        assert sink.tally.instances == len(trees.ODD_NAMES) - 2
-        _renamed(archive, written[:1], trees.ODD_NAMES[:1])
-        await _run(_recipe("docs/migrating.md", "# Migrate an archive"), work, **places)
-        assert sink.tally.instances == len(trees.ODD_NAMES) - 1
-        _renamed(archive / "new", written[1:2], trees.ODD_NAMES[1:2])
-        walked = tmp_path / "walked"
-        walked.mkdir()
-        for _ in range(2):
-            await _run(_recipe("docs/migrating.md", "## Go on where a run ended"), walked, **places)
-            assert sink.tally.instances == 2 * len(trees.ODD_NAMES) - 1
+        assert trees.data_sets(received) == trees.data_sets(archive)
+        assert len(list(received.iterdir())) == len(trees.ODD_NAMES)
+        written[-1].rename(archive / "new.dcm")
+        await _run(_recipe("docs/migrating.md", "## Go on where a run ended"), work, **places)
+        assert trees.data_sets(received) == trees.data_sets(archive)
+        assert len(list(received.iterdir())) == len(written)
+        assert sink.tally.instances == len(written), "nothing is sent twice"
 
 
 def _code_blocks(language):

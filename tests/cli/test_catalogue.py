@@ -243,14 +243,14 @@ class TestSend:
         else:
             assert came == [study for study in expected for _ in range(STUDIES[study][1])]
 
-    async def test_new_files_are_walked_unless_the_scanned_ones_are_named(self, archive, journal):
+    async def test_new_files_are_found_if_files_are_named(self, archive, journal):
         await scan(journal, archive)
         write(archive / "new", "1.5")
         async with running_sink() as sink:
-            _, outcomes, _ = await send(sink, journal, paths=[archive])
+            _, outcomes, _ = await send(sink, journal)
             assert results(outcomes) == {"stored": 10}
-            _, outcomes, _ = await send(sink, journal, paths=[archive / "new"])
-            assert results(outcomes) == {"stored": 1}
+            _, outcomes, _ = await send(sink, journal, paths=[archive])
+            assert results(outcomes) == {"skipped": 10, "stored": 1}
             _, outcomes, _ = await send(sink, journal)
             assert results(outcomes) == {"skipped": 11}
 
