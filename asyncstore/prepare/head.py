@@ -69,7 +69,7 @@ class HeadReader:
 
     def __init__(self) -> None:
         self._last = _Alike("", (), _NO_HEAD)
-        """The last head that all wanted elements were found for, in the first bytes of a file."""
+        """The last head with all wanted elements in the first bytes of its file."""
         self._plain: tuple[Head, tuple[Any, ...]] = _NO_HEAD, ()
         """A head as it was read, and as a plain tuple."""
 

@@ -140,7 +140,7 @@ class Backlog:
     def _take_admitted(
         self, gate: Gate, carried: Carried, most: int, most_bytes: int, lane: object, *, overlaps: bool
     ) -> list[Instance]:
-        """What :meth:`take` does if there is a gate. It is apart, so that runs without a gate do not pay for it."""
+        """:meth:`take` with a gate, apart so that runs without one do not pay for it."""
         taken: list[Instance] = []
         for key in [key for key in self._held if gate.goes_on(key, lane, overlaps=overlaps)]:
             if not self._take_held(gate, key, carried, most, most_bytes, lane, taken):
@@ -184,7 +184,7 @@ class Backlog:
     def _take_held(  # noqa: PLR0917 - those of take
         self, gate: Gate, key: Key, carried: Carried, most: int, most_bytes: int, lane: object, taken: list[Instance]
     ) -> bool:
-        """Take more of what waits for ``key``, to which ``lane`` has the claim; whether there is room left."""
+        """Take more of the instances that wait for ``key``, which ``lane`` has claimed; whether there is room left."""
         held = self._held[key]
         size = sum([instance.payload.length for instance in taken])
         while held and len(taken) < most:
@@ -226,7 +226,7 @@ class Backlog:
         return bool(held)
 
     def _free(self, keys: Iterable[Key]) -> None:
-        """Nobody holds the instances of ``keys`` back any more: they come to the front."""
+        """The instances that wait for ``keys`` are free: they come to the front."""
         for key in keys:
             instances = self._held.pop(key)
             self._held_count -= len(instances)

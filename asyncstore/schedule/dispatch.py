@@ -404,7 +404,7 @@ class Dispatcher:
         self._fail([outcome.not_sent(instance, reason)], lane)
 
     def _leave(self, lane: WorkingLane, instances: Iterable[Instance], *, are_stored: bool = False) -> None:
-        """``lane`` has not got these instances any more: others may have waited for that."""
+        """``lane`` no longer has these instances: others may have waited for that."""
         if self._backlog.ended(instances, lane, is_stored=are_stored):
             self._wake()
 

@@ -70,7 +70,7 @@ class Gate:
         self._by_patient = affinity in (Affinity.FIRST, Affinity.PATIENT)
         self._remembered = remembered
         self.claims: dict[Key, _Claim] = {}
-        """The claims of lanes. While there are none, nobody needs to be told of anything."""
+        """The claims of lanes; without any, ended instances change nothing here."""
         self._stored_studies: dict[Key, None] = {}
         self._stored_patients: dict[Key, None] = {}
         self.last: Head | None = None
@@ -115,7 +115,7 @@ class Gate:
         return None
 
     def ended(self, head: Head, lane: object, *, is_stored: bool) -> list[Key]:
-        """An instance that ``lane`` took has ended; the studies and patients for which nobody must wait any more."""
+        """An instance that ``lane`` took has ended; returns the studies and patients that are free now."""
         claims = self.claims
         freed = []
         for key in self._keys(head):
@@ -132,7 +132,7 @@ class Gate:
         return freed
 
     def _keys(self, head: Head) -> list[Key]:
-        """The study and patient that have to be looked at."""
+        """The study and patient of ``head`` that may have to wait: those that are not stored yet."""
         study, patient = head.study_instance_uid, head.patient_id
         keys: list[Key] = []
         if self._by_study and study and study not in self._stored_studies:

@@ -1,4 +1,4 @@
-"""Archives that fail while a study or patient is being created, played.
+"""Plays archives that fail while a study or patient is being created.
 
 Several archives make a record for a study and its patient when their first instance comes. If a second instance comes
 before that is done, they fail, or make a second record (dcm4chee-arc-light #31, #42, #3154; microsoft/dicom-server
@@ -6,8 +6,8 @@ before that is done, they fail, or make a second record (dcm4chee-arc-light #31,
 
 Rules:
 
-1. A store *creates* the study and patient of its instance, unless they exist, from the time when its data set says
-   them until it is answered.
+1. A store *creates* the study and patient of its instance, unless they exist, from the time when its data set
+   names them until it is answered.
 2. Other stores to a study or patient that is being created are refused.
 3. A store that is refused or discarded, or answered with a failure, leaves nothing.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from asyncstore.sink.tally import SinkTally
 
 PROCESSING_FAILURE = 0x0110
-"""PS3.7 C.5.21: what such archives answer."""
+"""PS3.7 C.5.21: the answer of such archives."""
 
 _MOST_BYTES = 1 << 16
 """The beginning of a data set in which its study and patient are looked for."""
@@ -38,7 +38,7 @@ Key = str | bytes
 
 
 class Studies:
-    """The studies and patients that exist, and those that are being created.
+    """The studies and patients that exist or are being created.
 
     Args:
         latency: seconds from the end of a data set to the response.
@@ -96,7 +96,7 @@ class StrictStoring:
         self._beginning: bytearray | None = bytearray()
         """The data set so far, until its study and patient are known."""
         self._created: list[Key] | None = []
-        """What this store creates; ``None``: it is refused."""
+        """The study and patient that this store creates; ``None``: it is refused."""
 
     def write(self, data: memoryview) -> None:
         """Take the next piece."""
