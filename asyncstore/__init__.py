@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from asyncstore.recording import Recording as Recording
     from asyncstore.renaming import NotRenamed as NotRenamed, Renamer as Renamer
     from asyncstore.run import Run as Run
+    from asyncstore.schedule.gate import Affinity as Affinity
     from asyncstore.sender import Sender as Sender
     from asyncstore.sink import Sink as Sink
     from asyncstore.source import WalkOptions as WalkOptions
@@ -99,6 +100,7 @@ _NAMES = {
     "recording": "Recording",
     "renaming": "NotRenamed Renamer",
     "run": "Run",
+    "schedule.gate": "Affinity",
     "sender": "Sender",
     "sink": "Sink",
     "source": "WalkOptions",

@@ -48,7 +48,7 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
     """The association ended between its first byte and the response: the SCP may hold it or not."""
     SKIPPED = "skipped"
-    """An earlier run's journal says the SCP holds it already."""
+    """The journal says that the SCP holds it already, or another file with the same bytes."""
 
 
 class SourceFile(NamedTuple):

@@ -24,6 +24,7 @@ from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import excess
 from asyncstore.run import Outlet, Run
 from asyncstore.schedule.dispatch import Dispatcher, DispatchOptions
+from asyncstore.schedule.gate import Affinity
 from asyncstore.source import Paths, WalkOptions
 from asyncstore.surveying import Survey
 from asyncstore.waiting import finished
@@ -66,6 +67,8 @@ class Sender:
         associations: how many at once; ``None``: as many as make the transfer faster and the peer accepts.
         async_operations: stores outstanding on one association, if the peer agrees (asynchronous operations window,
             PS3.7 D.3.3.3); 1 proposes none, 0 is unlimited.
+        affinity: what is kept on one association: by default the first instance of each study and of each patient,
+            until it is stored. Nothing is if ``conversion`` invents identities.
         workers: processes that read the heads of files; ``None``: by the number of cores.
         file_format: which files count as instances: with file meta information, without, or both.
         timeouts: how long the peer may take for each step.
@@ -93,6 +96,7 @@ class Sender:
         called_ae_title: str = "ANY-SCP",
         associations: int | None = None,
         async_operations: int = 1,
+        affinity: Affinity = Affinity.FIRST,
         workers: int | None = None,
         file_format: FileFormat = FileFormat.ANY,
         timeouts: Timeouts = _TIMEOUTS,
@@ -127,9 +131,12 @@ class Sender:
         too_much = excess(self._association_options.request(()))
         if too_much:
             raise RequestTooLong(too_much)
+        if conversion.invent is not None:
+            affinity = Affinity.NONE  # the studies and patients of the files are not those that are sent
         self._dispatch_options = DispatchOptions(
-            associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end, proposal=proposal
-        )
+            associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end, proposal=proposal,
+            affinity=affinity, overlaps=async_operations != 1,
+        )  # fmt: skip
         self._proposal = proposal
         self._conversion = conversion
         self._pool = Pool(workers, file_format)
@@ -166,7 +173,7 @@ class Sender:
         invents = self._conversion.invent is not None
         seed = recording.seed() if recording is not None and invents else None
         converter = Converter(self._pool, self._conversion, seed)
-        self._pool.wants_details = recording is not None
+        self._pool.wants_details = recording is not None or self._dispatch_options.affinity is not Affinity.NONE
         settle = iter if recording is None else recording.without_settled
         run = Run(
             Survey(paths, options or WalkOptions(), self._pool, settle),

@@ -8,7 +8,7 @@ from support.peers import programs
 from support.trees import data_sets
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-"""Who runs the tests in the background of a script has SIGINT ignored, and so would have the programs under test."""
+"""Scripts ignore SIGINT in programs that they run in the background; the programs under test would inherit that."""
 
 
 @pytest.hookimpl(wrapper=True)

@@ -107,7 +107,7 @@ async def test_what_is_no_instance_is_named_with_its_reason_and_the_rest_is_stor
         assert outcome.result is Result.NOT_SENT
         assert words in outcome.error
         assert outcome.attempts == 0
-        assert str(path) not in outcome.error  # whoever shows it shows the path, too
+        assert str(path) not in outcome.error  # the caller shows it with the path
     assert [ran.of(path).result for path in goods(folder)] == [Result.STORED] * 2
 
 

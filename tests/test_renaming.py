@@ -186,7 +186,7 @@ def test_a_walk_that_resumes_skips_done_files_and_finds_bad_ones_again(tmp_path)
     assert found([tmp_path], resume=True) == [".done", *resumed[:2], "4.txt.bad", resumed[2]]
     assert found([tmp_path], resume=True, pattern="*.dcm") == resumed
     assert found([tmp_path], pattern="*.dcm") == ["1.dcm", "below/6.dcm"]
-    assert found([tmp_path / "2.dcm.done"], resume=True) == ["2.dcm.done"]  # whoever names it wants it sent
+    assert found([tmp_path / "2.dcm.done"], resume=True) == ["2.dcm.done"]  # it was named, so it is to be sent
 
 
 # Whole commands.

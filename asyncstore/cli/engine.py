@@ -48,6 +48,7 @@ def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
         called_ae_title=parsed[opt.CALLED_AE_TITLE],
         associations=parsed[opt.ASSOCIATIONS],
         async_operations=parsed[opt.ASYNC_OPS],
+        affinity=parsed[opt.AFFINITY],
         workers=parsed[opt.WORKERS],
         file_format=format_of(parsed),
         timeouts=timeouts_of(parsed),

@@ -128,7 +128,7 @@ def _sentence(tally: Tally, ending: Ending) -> str:
     else:
         found = " found so far" if ending.is_cut_short else ""
         what = f"{format_count(stored)} of {counted(tally.done, 'file')}{found}"
-    earlier = f" ({format_count(tally.skipped)} of them by an earlier run)" if tally.skipped else ""
+    earlier = f" ({format_count(tally.earlier)} of them by an earlier run)" if tally.earlier else ""
     times = f", each file counted {format_count(ending.repeat)} times" if ending.repeat > 1 else ""
     begin = "Interrupted: stored" if ending.interrupted else "Stored"
     return f"{begin} {what} in {format_duration(ending.seconds)}{earlier}{times}."

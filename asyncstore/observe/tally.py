@@ -61,6 +61,7 @@ class Tally:
         started: when the run began.
         bytes: data set bytes of the instances stored (with or without a warning).
         bytes_settled: data set bytes of all instances but the withdrawn.
+        earlier: files that an earlier run stored.
         bytes_in_vain: data set bytes of the instances that were sent and are not known to be stored.
         withdrawn: files that were not sent because the run stopped before their turn.
         retries: attempts beyond the first of each instance.
@@ -76,6 +77,7 @@ class Tally:
         "bytes",
         "bytes_in_vain",
         "bytes_settled",
+        "earlier",
         "last_failures",
         "repeats",
         "retries",
@@ -89,6 +91,7 @@ class Tally:
         self.bytes_settled = 0
         self.bytes_in_vain = 0
         self.withdrawn = 0
+        self.earlier = 0
         self.retries = 0
         self.repeats = Repeats() if counts_repeats else None
         self.last_failures: deque[Outcome] = deque(maxlen=_LAST_FAILURES)
@@ -131,7 +134,9 @@ class Tally:
             self.retries += outcome.attempts - 1
         if result is Result.WARNING:
             self.bytes += outcome.bytes
-        elif result is not Result.SKIPPED:
+        elif result is Result.SKIPPED:
+            self.earlier += outcome.is_earlier
+        else:
             self.last_failures.append(outcome)
             if outcome.attempts:
                 self.bytes_in_vain += outcome.bytes
@@ -180,7 +185,7 @@ class Tally:
 
     @property
     def skipped(self) -> int:
-        """Files that an earlier run stored."""
+        """Files that an earlier run stored, or that have the bytes of a stored one."""
         return self._counts[Result.SKIPPED]
 
     @property

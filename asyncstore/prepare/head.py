@@ -15,7 +15,7 @@ Rules:
 from __future__ import annotations
 
 import zlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from asyncstore.model import Head
 from asyncstore.prepare.elements import (
@@ -52,6 +52,9 @@ _LONGEST_VALUE = 1024
 """Real values have 64 bytes at most; longer ones are not read."""
 
 
+_NO_HEAD = Head()
+
+
 class _Alike(NamedTuple):
     """A head that was read, and where its elements are."""
 
@@ -65,8 +68,10 @@ class HeadReader:
     """Reads the heads of files, one after the other."""
 
     def __init__(self) -> None:
-        self._last: _Alike | None = None
-        """The last head with all wanted elements in the first bytes of its file."""
+        self._last = _Alike("", (), _NO_HEAD)
+        """The last head that all wanted elements were found for, in the first bytes of a file."""
+        self._plain: tuple[Head, tuple[Any, ...]] = _NO_HEAD, ()
+        """A head as it was read, and as a plain tuple."""
 
     def read(self, descriptor: int, start: bytes, offset: int, sop_instance_uid: str, transfer_syntax_uid: str) -> Head:
         """What the instance in a file belongs to.
@@ -82,12 +87,13 @@ class HeadReader:
             OSError: the file cannot be read.
         """
         behind_uid = offset + (len(sop_instance_uid) + 1 & ~1)  # an odd length is padded (PS3.5 9.1)
-        if self._last is not None and self._last.transfer_syntax_uid == transfer_syntax_uid:
-            for position, element in self._last.elements:
+        last_transfer_syntax, elements_alike, last_head = self._last
+        if transfer_syntax_uid == last_transfer_syntax:
+            for position, element in elements_alike:
                 if not start.startswith(element, behind_uid + position):
                     break
             else:
-                return self._last.head
+                return last_head
         if transfer_syntax_uid in DEFLATED:
             return _head(_elements(_Pages(None, _inflated(start[offset:])), 0, transfer_syntax_uid))
         elements = _elements(_Pages(descriptor, start), offset, transfer_syntax_uid)
@@ -99,6 +105,21 @@ class HeadReader:
                 head,
             )
         return head
+
+    def read_plain(
+        self, descriptor: int, start: bytes, offset: int, sop_instance_uid: str, transfer_syntax_uid: str
+    ) -> tuple[Any, ...]:
+        """The same as a plain tuple, one object for all files of a series: it travels once a batch then."""
+        head = self.read(descriptor, start, offset, sop_instance_uid, transfer_syntax_uid)
+        if head is not self._plain[0]:
+            self._plain = head, tuple(head)
+        return self._plain[1]
+
+
+def head_of(beginning: bytes, transfer_syntax_uid: str) -> Head:
+    """What an instance belongs to, as far as the first bytes of its data set say."""
+    start = _inflated(beginning) if transfer_syntax_uid in DEFLATED else beginning
+    return _head(_elements(_Pages(None, start), 0, transfer_syntax_uid))
 
 
 class _Element(NamedTuple):

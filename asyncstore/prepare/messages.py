@@ -11,13 +11,14 @@ Rules:
 from __future__ import annotations
 
 import marshal
+from itertools import repeat
 from struct import Struct
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.model import Details, Head, Identity, Instance, Payload, Unsendable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from asyncstore.model import SourceFile
 
@@ -79,6 +80,7 @@ def found(files: Sequence[SourceFile], answers: Sequence[Answer]) -> list[Instan
     """What a worker found in ``files``. Most batches hold instances only, and take half a microsecond a file."""
     if {answer[0] for answer in answers} != _ALL_INSTANCES:
         return list(map(_found, files, answers))
+    all_details = repeat(None, len(files)) if answers[0][-1] is None else _details([one[-1] for one in answers])
     return [
         _new_tuple(
             Instance,
@@ -88,10 +90,10 @@ def found(files: Sequence[SourceFile], answers: Sequence[Answer]) -> list[Instan
                 _new_tuple(Payload, (file[0], offset, length, version, data)),
                 oddities,
                 None,
-                details and _details(details),
+                details,
             ),
         )
-        for file, (
+        for file, details, (
             _,
             sop_class,
             sop_instance,
@@ -101,22 +103,28 @@ def found(files: Sequence[SourceFile], answers: Sequence[Answer]) -> list[Instan
             version,
             data,
             oddities,
-            details,
-        ) in zip(files, answers, strict=True)
+            _,
+        ) in zip(files, all_details, answers, strict=True)
     ]
 
 
 def _found(file: SourceFile, answer: Answer) -> Instance | Unsendable:
     if answer[0] == UNSENDABLE:
         _, reason, details = answer
-        return Unsendable(file, reason, details and _details(details))
+        return Unsendable(file, reason, *(_details([details]) if details is not None else ()))
     [instance] = found([file], [answer])
     return instance
 
 
-def _details(fields: tuple[int, int, tuple[Any, ...]]) -> Details:
-    size, mtime, head = fields
-    return _new_tuple(Details, (size, mtime, _new_tuple(Head, head) if head else _NO_HEAD))
+def _details(plain: Iterable[tuple[int, int, tuple[Any, ...]]]) -> list[Details]:
+    """The details of files. Files of one series share one head: marshal keeps one object one."""
+    all_details = []
+    last, head = None, _NO_HEAD
+    for size, mtime, fields in plain:
+        if fields is not last:
+            last, head = fields, _new_tuple(Head, fields) if fields else _NO_HEAD
+        all_details.append(_new_tuple(Details, (size, mtime, head)))
+    return all_details
 
 
 def converted(orders: Sequence[Order], answers: Sequence[Answer]) -> list[Instance | Unsendable]:

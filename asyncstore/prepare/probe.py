@@ -161,7 +161,7 @@ def _answer(descriptor: int, file_format: FileFormat, heads: HeadReader | None) 
         oddities |= int(Oddity.ODD_VALUES)
     details = None
     if heads is not None:
-        details = _details(status, tuple(heads.read(descriptor, head, offset, meta[1], meta[2])))
+        details = _details(status, heads.read_plain(descriptor, head, offset, meta[1], meta[2]))
     if is_usual and len(head) == size:
         return INSTANCE, *meta, size - offset, None, head[offset:], oddities, details
     return INSTANCE, *meta, size - offset, version_of(status), None, oddities, details

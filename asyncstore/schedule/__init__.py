@@ -1,6 +1,7 @@
 """Who sends what when.
 
 backlog        instances that wait, by the pair they need
+gate           which instances of a study or patient may be under way at the same time
 pair_demand    which pairs to ask the next association for, and which are refused
 batch          instances on their way to one association: re-encoded, read, submitted
 batch_size     how many instances a lane takes at a time

@@ -12,7 +12,9 @@ Rules:
 4. Towards the end no lane takes more than its share of the rest. Instances that a slow lane has not begun are shared
    out again when other lanes are free.
 5. Stopping lets stores that have begun finish, withdraws the rest, and releases.
-6. The ledger (:mod:`asyncstore.schedule.ledger`) knows which files have no outcome yet, and which failure halts.
+6. The gate (:mod:`asyncstore.schedule.gate`) is told of every instance that a lane took: when it ends, or when the
+   lane gives it back. While everything else is held back, a lane waits.
+7. The ledger (:mod:`asyncstore.schedule.ledger`) knows which files have no outcome yet, and which failure halts.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import AssociationError, PrepareError
-from asyncstore.model import Attempt, Instance, Lane, LaneState, Outcome, Unsendable
+from asyncstore.model import Attempt, Instance, Lane, LaneState, Outcome, Result, Unsendable
 from asyncstore.negotiation import Pair, Planned, Proposal
 from asyncstore.protocol.status import SUCCESS
 from asyncstore.schedule import outcome
@@ -33,6 +35,7 @@ from asyncstore.schedule.backlog import Backlog
 from asyncstore.schedule.batch import Batch
 from asyncstore.schedule.batch_size import MOST_BYTES
 from asyncstore.schedule.concurrency import INTERVAL
+from asyncstore.schedule.gate import Affinity, Gate
 from asyncstore.schedule.lanes import Lanes
 from asyncstore.schedule.ledger import Ledger
 from asyncstore.schedule.pair_demand import PairDemand
@@ -67,12 +70,16 @@ class DispatchOptions(NamedTuple):
         halt_on_failure: whether the first file that is not stored stops the run.
         abort_at_end: whether associations are aborted instead of released.
         proposal: which contexts are proposed, and which accepted context carries which pair.
+        affinity: what is kept on one association.
+        overlaps: whether several stores of one association may be outstanding.
     """
 
     associations: int | None = None
     halt_on_failure: bool = False
     abort_at_end: bool = False
     proposal: Proposal = Planned()
+    affinity: Affinity = Affinity.NONE
+    overlaps: bool = False
 
 
 class Dispatcher:
@@ -99,7 +106,8 @@ class Dispatcher:
         self._converter = converter
         self._outlet = outlet
         self._options = options
-        self._backlog = Backlog(_BACKLOG_INSTANCES, _BACKLOG_BYTES)
+        self._gate = None if options.affinity is Affinity.NONE else Gate(options.affinity)
+        self._backlog = Backlog(_BACKLOG_INSTANCES, _BACKLOG_BYTES, self._gate)
         self._demand = PairDemand(options.proposal)
         self._lanes = Lanes()
         self._peer = PeerHealth(options.associations, time.monotonic)
@@ -223,9 +231,9 @@ class Dispatcher:
 
     def _share_out(self) -> None:
         """Near the end, give instances that slow lanes have not begun to lanes that are free."""
-        if self._is_input_over and not len(self._backlog) and any(lane.is_free for lane in self._lanes):
+        if self._is_input_over and self._backlog.is_empty and any(lane.is_free for lane in self._lanes):
             for lane in self._lanes:
-                self._put_back(lane.withdraw())
+                self._put_back(lane, lane.withdraw())
 
     @property
     def _is_done(self) -> bool:
@@ -244,7 +252,7 @@ class Dispatcher:
                     goes_on = await self._serve(lane, association, reader)
                 finally:
                     await finished(association.close())
-                    self._put_back(association.withdraw())
+                    self._put_back(lane, association.withdraw())
                     carried = lane.selection
                     lane.closed()
                     self._drop_refused(carried)
@@ -330,7 +338,8 @@ class Dispatcher:
     async def _serve(self, lane: WorkingLane, association: Association, reader: Reader) -> bool:
         """Send over ``association`` until it ends or is not needed; whether the lane may open another one."""
         while association.error is None and self.stop_reason is None and not lane.is_retiring:
-            batch = self._backlog.take(lane.selection, self._portion(lane, association), MOST_BYTES)
+            most = self._portion(lane, association)
+            batch = self._backlog.take(lane.selection, most, MOST_BYTES, lane, overlaps=self._options.overlaps)
             if batch:
                 self._wake()
                 lane.state = LaneState.SENDING
@@ -338,7 +347,7 @@ class Dispatcher:
                 await self._outlet.room()
             elif not await self._waited(lane, association):
                 break
-        self._put_back(association.withdraw())
+        self._put_back(lane, association.withdraw())
         await association.settled()
         lane.state = LaneState.CLOSING
         if association.error is None and self._options.abort_at_end:
@@ -363,7 +372,7 @@ class Dispatcher:
         if self._demand.call_for_another(lane, self._lanes, self._backlog.counts):
             await association.settled()  # send its instances over it first: the next one may not carry them
             return False
-        is_last = self._is_input_over and not len(self._backlog)
+        is_last = self._is_input_over and self._backlog.is_empty
         if association.is_idle:
             lane.has_idled = True
             if is_last:
@@ -387,13 +396,21 @@ class Dispatcher:
             self.stop(str(error))
         finally:
             lane.batch = None
-            self._put_back(batch.withdraw())
+            self._put_back(lane, batch.withdraw())
 
     def _met_problem(self, lane: WorkingLane, instance: Instance, reason: str) -> None:
         """``instance`` has its turn in the batch of ``lane``, and cannot be sent."""
+        self._leave(lane, [instance])
         self._fail([outcome.not_sent(instance, reason)], lane)
 
-    def _put_back(self, instances: list[Instance]) -> None:
+    def _leave(self, lane: WorkingLane, instances: Iterable[Instance], *, are_stored: bool = False) -> None:
+        """``lane`` has not got these instances any more: others may have waited for that."""
+        if self._backlog.ended(instances, lane, is_stored=are_stored):
+            self._wake()
+
+    def _put_back(self, lane: WorkingLane, instances: list[Instance]) -> None:
+        """``lane`` gives back instances that have not begun."""
+        self._leave(lane, instances)
         if self.stop_reason is not None:
             self._withdraw(instances, self.stop_reason)
         elif instances:
@@ -407,14 +424,17 @@ class Dispatcher:
     ) -> None:
         if attempt.status == SUCCESS:
             lane.answered += 1
+            if self._gate is not None and self._gate.claims and self._gate.concerns(instance):
+                self._leave(lane, [instance], are_stored=True)
             self._outlet.put_one(outcome.stored(instance, attempt))
         else:
-            self._attempted_in_vain(lane, outcome.of_attempt(instance, attempt, error))
+            self._attempted_in_vain(lane, instance, outcome.of_attempt(instance, attempt, error))
         if self._ledger.settle(1):
             self._only_kept_is_left()
 
-    def _attempted_in_vain(self, lane: WorkingLane, ended: Outcome) -> None:
+    def _attempted_in_vain(self, lane: WorkingLane, instance: Instance, ended: Outcome) -> None:
         """An attempt was not answered with success."""
+        self._leave(lane, [instance], are_stored=ended.result is Result.WARNING)
         if ended.status is not None:
             lane.answered += 1
         else:
@@ -441,7 +461,9 @@ class Dispatcher:
         """There is a new first failure: nothing behind it begins any more."""
         waiting = self._backlog.clear()
         for lane in self._lanes:
-            waiting += lane.withdraw(all_of_it=lane is not reached_by)
+            withdrawn = lane.withdraw(all_of_it=lane is not reached_by)
+            self._backlog.ended(withdrawn, lane, is_stored=False)
+            waiting += withdrawn
         self._backlog.put_back(self._ledger.to_send([instance.found for instance in waiting]))
         self.stopped.set()  # the walk can end
         self._wake()  # the backlog has room now, and lanes may have lost their instances

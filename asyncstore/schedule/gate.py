@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from asyncstore.model import Head
+    from asyncstore.model import Head, Instance
 
 _REMEMBERED = 100_000
 """Some 15 MB of studies and as much of patients."""
@@ -69,11 +69,25 @@ class Gate:
         self._by_study = affinity in (Affinity.FIRST, Affinity.STUDY)
         self._by_patient = affinity in (Affinity.FIRST, Affinity.PATIENT)
         self._remembered = remembered
-        self._claims: dict[Key, _Claim] = {}
+        self.claims: dict[Key, _Claim] = {}
+        """The claims of lanes. While there are none, nobody needs to be told of anything."""
         self._stored_studies: dict[Key, None] = {}
         self._stored_patients: dict[Key, None] = {}
-        self._last: Head | None = None
-        """The head of the instance before, if its study and patient are stored."""
+        self.last: Head | None = None
+        """The head of the instance before, if nothing of its study and patient needs to wait any more."""
+
+    def concerns(self, instance: Instance) -> bool:
+        """Whether a lane has a claim to the study or patient of ``instance``."""
+        details = (instance.original or instance).details  # .found takes thrice as long
+        if details is None:
+            return False
+        head = details.head
+        return head.study_instance_uid in self.claims or head.patient_id in self.claims
+
+    def goes_on(self, key: Key, lane: object, *, overlaps: bool = False) -> bool:
+        """Whether ``lane`` has the claim to ``key``, and may take more of it now."""
+        claim = self.claims.get(key)
+        return claim is not None and claim.lane is lane and not (overlaps and self._opens)
 
     def admit(self, head: Head, lane: object, *, overlaps: bool = False) -> Key | None:
         """``lane`` takes an instance: ``None``, or the study or patient for which it must wait.
@@ -83,10 +97,11 @@ class Gate:
             lane: the lane.
             overlaps: whether several stores of this lane may be under way at once.
         """
-        if head == self._last:
+        if head == self.last:
+            self.last = head  # mostly the next one is the same object
             return None
         keys = self._keys(head)
-        claims = self._claims
+        claims = self.claims
         for key in keys:
             claim = claims.get(key)
             if claim is not None and (claim.lane is not lane or (overlaps and self._opens)):
@@ -96,16 +111,15 @@ class Gate:
                 claims[key] = _Claim(lane)
             claims[key].count += 1
         if not keys:
-            self._last = head
+            self.last = head
         return None
 
     def ended(self, head: Head, lane: object, *, is_stored: bool) -> list[Key]:
         """An instance that ``lane`` took has ended; the studies and patients for which nobody must wait any more."""
-        if not self._claims:
-            return []
+        claims = self.claims
         freed = []
         for key in self._keys(head):
-            claim = self._claims.get(key)
+            claim = claims.get(key)
             if claim is None or claim.lane is not lane:
                 continue
             claim.count -= 1
@@ -113,7 +127,7 @@ class Gate:
                 self._remember(key)
             elif claim.count:
                 continue
-            del self._claims[key]
+            del claims[key]
             freed.append(key)
         return freed
 
@@ -132,4 +146,4 @@ class Gate:
         stored[key] = None
         if len(stored) > self._remembered:
             del stored[next(iter(stored))]
-            self._last = None
+            self.last = None

@@ -4,6 +4,7 @@ It serves demonstrations, tests and calibration, and can act as a slow or picky 
 and answers no queries.
 
 scp      accepts associations and contexts, and answers with statuses
+studies  refuses instances of studies and patients that are being created
 files    stores data sets as Part 10 files in a folder
 tally    counts what has arrived
 """

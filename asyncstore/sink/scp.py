@@ -16,6 +16,7 @@ from asyncstore.network.port import Port
 from asyncstore.protocol.associate import ACCEPTANCE, APPLICATION_CONTEXT, AssociateReject, ContextResult
 from asyncstore.protocol.status import PENDING, describe, result_of
 from asyncstore.sink.files import Folder, Writing
+from asyncstore.sink.studies import StrictStoring, Studies
 from asyncstore.sink.tally import SinkTally
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Sink:
         output: folder for the files, named by SOP instance UID; ``None``: discard.
         latency: seconds to wait before each response.
         status: the status of each C-STORE-RSP.
+        strict_studies: refuse instances of a study or patient with 0x0110 while the first one is not answered, as
+            archives do that fail when they create the same record twice.
         max_pdu: the largest P-DATA-TF to receive; 0: any.
         max_associations: the most open associations; ``None``: any number.
         async_operations: stores that a requestor may have outstanding, if it proposes a window; 0: any number.
@@ -91,6 +94,7 @@ class Sink:
         output: str | os.PathLike[str] | None = None,
         latency: float = 0.0,
         status: int = 0,
+        strict_studies: bool = False,
         max_pdu: int = 131072,
         max_associations: int | None = None,
         async_operations: int = 0,
@@ -121,6 +125,7 @@ class Sink:
         self._ae_title = ae_title
         self._output = None if output is None else Folder(Path(output), self.tally, group_readable=group_readable)
         self._status = status
+        self._studies = Studies(latency) if strict_studies else None
         self._max_associations = max_associations
         self._tls = _secured(tls)
         self._ip_version = ip_version
@@ -159,9 +164,12 @@ class Sink:
 
     def store(self, request: Command, transfer_syntax: str) -> Storing:
         """Begin to store an instance."""
+        storing: Storing
         if self._output is None or result_of(self._status) is Result.FAILED:
-            return _Discarding(self.tally, self._status)
-        return Writing(self._output, request, transfer_syntax, self._status)
+            storing = _Discarding(self.tally, self._status)
+        else:
+            storing = Writing(self._output, request, transfer_syntax, self._status)
+        return storing if self._studies is None else StrictStoring(storing, self._studies, transfer_syntax, self.tally)
 
     def echoed(self) -> None:
         """Count a C-ECHO."""

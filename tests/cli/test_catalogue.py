@@ -142,7 +142,8 @@ class TestScan:
         assert "1 file has the SOP instance UID of another one and the same bytes" in told
         assert "2 files have the SOP instance UID of another one and other bytes" in told
 
-    async def test_an_interrupted_scan_goes_on_where_it_ended(self, tmp_path, journal):
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+    async def test_an_interrupted_scan_goes_on_where_it_ended(self, tmp_path, journal, number):
         names = tmp_path / "names"
         os.mkfifo(names)
         files = trees.instances(tmp_path / "archive", 20)
@@ -150,11 +151,12 @@ class TestScan:
         with await asyncio.to_thread(names.open, "w") as fifo:
             print(*files[:8], sep="\n", file=fifo, flush=True)
             await until(journal, State.WAITING, 8)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             done = await finished(process)
-        assert done.returncode == 130
-        assert "8 instances" in done.out
-        assert "interrupted, so there may be more files; the same command goes on" in done.out
+        if number == signal.SIGINT:
+            assert done.returncode == 130
+            assert "8 instances" in done.out
+            assert "interrupted, so there may be more files; the same command goes on" in done.out
         refused = await asyncstore("send", "--journal", journal, "--order", "newest", HOST, "104")
         assert (refused.returncode, refused.out) == (1, "")
         assert "--order newest needs a complete catalogue" in refused.err
@@ -241,14 +243,14 @@ class TestSend:
         else:
             assert came == [study for study in expected for _ in range(STUDIES[study][1])]
 
-    async def test_new_files_are_walked_unless_the_scanned_ones_are_named(self, archive, journal):
+    async def test_new_files_are_found_if_files_are_named(self, archive, journal):
         await scan(journal, archive)
         write(archive / "new", "1.5")
         async with running_sink() as sink:
-            _, outcomes, _ = await send(sink, journal, paths=[archive])
+            _, outcomes, _ = await send(sink, journal)
             assert results(outcomes) == {"stored": 10}
-            _, outcomes, _ = await send(sink, journal, paths=[archive / "new"])
-            assert results(outcomes) == {"stored": 1}
+            _, outcomes, _ = await send(sink, journal, paths=[archive])
+            assert results(outcomes) == {"skipped": 10, "stored": 1}
             _, outcomes, _ = await send(sink, journal)
             assert results(outcomes) == {"skipped": 11}
 
@@ -287,6 +289,8 @@ class TestClashes:
             assert (ran.returncode, results(outcomes)) == (0, {"stored": 4, "skipped": 1})
             assert [one["path"] for one in outcomes if one["result"] == "skipped"] == [f"{clashes}/b"]
             assert "Not sent again: 1 file with the SOP instance UID and the bytes of a stored one" in ran.err
+            assert "Stored all 5 files in" in ran.err
+            assert "by an earlier run" not in ran.err
             assert "2 files of the catalogue conflict" in ran.err
             assert states(journal) == {State.STORED: 5}
             ran, outcomes, _ = await send(sink, journal)

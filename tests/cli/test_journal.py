@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 
+from asyncstore.errors import JournalError
 from asyncstore.journal.reading import Reader
 from support import trees
 from support.commands import asyncstore, finished, running_sink, started
+from support.oracle import until
 
 
 @pytest.fixture
@@ -112,11 +114,18 @@ async def test_files_that_could_not_be_sent_are_looked_at_again_if_that_is_asked
         assert "an earlier run left it so" not in ran.err
 
 
+def _stored_so_far(journal):
+    """How many files the first run has journalled as stored, once there is a journal."""
+    with suppress(JournalError), Reader(str(journal)) as reader:
+        return sum(stored for (stored,) in reader.rows("SELECT stored FROM runs"))
+    return 0
+
+
 async def test_an_interrupted_run_leaves_the_rest_to_the_next_one(archive, journal):
-    async with running_sink("--latency", "0.1") as sink:
+    async with running_sink("--latency", "0.2") as sink:
         words = ("--journal", journal, "--associations", "2", "127.0.0.1", str(sink.port), archive)
         process = await started("send", *words)
-        await asyncio.sleep(0.8)
+        await until(lambda: _stored_so_far(journal), every=0.05)
         process.send_signal(signal.SIGINT)
         ended = await finished(process)
         assert ended.returncode == 130
@@ -147,7 +156,8 @@ async def test_a_second_run_on_the_same_journal_is_refused_and_harms_nothing(arc
         lines = journal.with_suffix(".jsonl")
         words = ("--journal", journal, "--json", lines, "127.0.0.1", str(sink.port), archive)
         first = await started("send", *words)
-        await asyncio.sleep(1)
+        lock = journal.with_name(f"{journal.name}-lock")
+        await until(lambda: lock.exists() and lock.read_text())
         second = await asyncstore("send", *words)
         assert second.returncode == 1
         assert f"another run writes to it (process {first.pid})" in second.err

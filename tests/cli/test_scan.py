@@ -157,7 +157,7 @@ class TestJson:
 
 
 class TestWidth:
-    """On a terminal nothing is broken within a word; what does not fit beside stands below."""
+    """On a terminal no word is broken; columns that do not fit stand below."""
 
     PATH = "/archive/" + "folder/" * 9 + "IM 0001"
 

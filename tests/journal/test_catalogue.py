@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from asyncstore.journal.catalogue import Catalogue, Clashes, Order
 from asyncstore.journal.values import State
-from support.journals import as_found, begin, delivery, read
+from support.journals import CT, as_found, begin, delivery, read
 
 STUDIES = {"1": ("20200101", 3), "2": ("20240101", 1), "3": (None, 2), "4": ("2010.05.05", 5), "5": ("nonsense", 1)}
 
@@ -111,6 +111,59 @@ def test_long_lists_and_many_studies(path):
         assert [row.sop_instance_uid for row in catalogue.deliveries(Order.LIST)] == wanted
         assert list(catalogue.only_studies(str(number) for number in range(2500))) == []
         assert len(order_of(catalogue.deliveries(Order.LIST))) == 2500
+
+
+def test_it_is_complete_when_each_walk_has_ended(path):
+    def is_complete():
+        with Catalogue(str(path)) as catalogue:
+            return catalogue.is_complete
+
+    for sources, ends, expected in ((["/a"], True, True), (["/b"], False, False), (["/a"], True, False)):
+        with begin(path, None) as journal:
+            journal.begin_catalogue(sources)
+            journal.record([found("/a/1")])
+            if ends:
+                journal.complete_catalogue()
+        assert is_complete() == expected
+    with begin(path, None) as journal:
+        journal.begin_catalogue(["/b"])
+        journal.complete_catalogue()
+    assert is_complete()
+
+
+def test_completing_can_be_interrupted(path, tmp_path):
+    rows = TestClashes.make(tmp_path, [b"aa"] * 4)
+    with begin(path, None) as journal:
+        journal.begin_catalogue(["/a"])
+        journal.record(rows)
+
+        def interrupt(path, member):  # noqa: ARG001 - as digests are called
+            journal.interrupt()
+            return b""
+
+        assert journal.complete_catalogue(interrupt) is None
+    with Catalogue(str(path)) as catalogue:
+        assert not catalogue.is_complete
+    assert scan(path, []) == Clashes(3, 0)
+
+
+def test_a_file_that_nobody_looked_into_keeps_what_is_known(path):
+    scan(path, [found("/data/a", bytes=900), found("/data/b", bytes=900)])
+    unread = dict.fromkeys(("size", "mtime", "sop_class_uid", "sop_instance_uid", "study", "series", "patient_id"))
+    unread |= {"transfer_syntax_uid": None, "sent_transfer_syntax_uid": None, "association": None, "bytes": 0}
+    with begin(path) as journal:
+        journal.record([delivery("/data/a", State.WAITING, reason="interrupted", **unread)])
+        journal.record([delivery("/data/b", State.NOT_SENT, reason="no such file", **unread)])
+    a, b = read(path)
+    assert (a.state, a.reason, a.size, a.mtime, a.bytes) == (State.WAITING, "interrupted", 1000, 7, 900)
+    assert (b.state, b.reason, b.size, b.mtime) == (State.NOT_SENT, "no such file", None, None)
+    assert {(row.sop_class_uid, row.sop_instance_uid, row.study, row.series) for row in (a, b)} == {
+        (CT, "1.2.3", "1.2", "1")
+    }
+    with begin(path) as journal:
+        journal.record([delivery("/data/b", State.NOT_SENT, reason="not DICOM", **{**unread, "size": 5, "mtime": 8})])
+    [_, b] = read(path)
+    assert (b.size, b.sop_instance_uid, b.study) == (5, "", "")
 
 
 class TestClashes:

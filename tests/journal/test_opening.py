@@ -1,4 +1,4 @@
-"""What may be opened as a journal, and by whom; what belongs to a migration."""
+"""Which files may be opened as a journal, by which runs, and for which migration."""
 
 import os
 import signal

@@ -1,9 +1,12 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asyncstore.model import Details, Head
 from asyncstore.schedule.backlog import Backlog
+from asyncstore.schedule.gate import Affinity, Gate
 from support import values
+from support.fakes import keys_of
 
 _PAIRS = [(sop_class_uid, syntax) for sop_class_uid in ("1.1", "1.2") for syntax in ("2.1", "2.2")]
 _MOST_INSTANCES, _MOST_BYTES = 6, 500
@@ -137,3 +140,181 @@ def test_the_pair_that_waits_longest_is_named_first():
 )
 def test_it_is_full_by_number_or_by_bytes(instances, is_full):
     assert _backlog(*instances).is_full is is_full
+
+
+# With a gate.
+
+_HEADS = [Head(study, "", patient) for study in ("", "1", "2", "3") for patient in (b"", b"P", b"Q")]
+
+
+def _of(name, head, pair=_PAIRS[0], length=10):
+    return _instance(name, pair, length)._replace(details=Details(10, 1, head))
+
+
+class _GatedModel:
+    """All instances in plain lists, and the rules of the gate in plain words."""
+
+    def __init__(self, affinity, *, overlaps):
+        self.affinity, self.overlaps = affinity, overlaps
+        self.waiting = []
+        self.under_way = []
+        self.existing = set()
+
+    def may_take(self, one, lane):
+        """Whether ``lane`` may take ``one`` now."""
+        for key in keys_of(one, self.affinity):
+            if self.affinity is Affinity.FIRST and key in self.existing:
+                continue
+            lanes = [other for other, taken in self.under_way if key in keys_of(taken, self.affinity)]
+            if set(lanes) - {lane} or (lanes and self.overlaps and self.affinity is Affinity.FIRST):
+                return False
+        return True
+
+    def take(self, batch, lane):
+        for one in batch:
+            assert self.may_take(one, lane), "it had to wait"
+            self.waiting.remove(one)
+            self.under_way.append((lane, one))
+
+    def end(self, lane, one, *, is_stored):
+        self.under_way.remove((lane, one))
+        if is_stored:
+            self.existing.update(keys_of(one, Affinity.FIRST))
+
+
+_GATED_STEPS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("put"),
+            st.lists(st.tuples(st.sampled_from(_HEADS), st.sampled_from(_PAIRS), st.integers(1, 200)), max_size=6),
+        ),
+        *[
+            st.tuples(
+                st.just("take"),
+                st.integers(0, 2),
+                st.sets(st.sampled_from(_PAIRS), min_size=1),
+                st.integers(1, 5),
+                st.integers(1, 400),
+            )
+        ]
+        * 2,
+        st.tuples(st.just("end"), st.integers(0, 9), st.booleans()),
+        st.tuples(st.just("put back"), st.integers(0, 2)),
+        st.tuples(st.just("remove"), st.sampled_from(_PAIRS)),
+        st.tuples(st.just("clear")),
+    ),
+    max_size=40,
+)
+
+
+class _Gated:
+    """A backlog with a gate beside its model; a method for each step."""
+
+    def __init__(self, affinity, *, overlaps):
+        self.overlaps = overlaps
+        self.backlog = Backlog(_MOST_INSTANCES, _MOST_BYTES, Gate(affinity))
+        self.model = _GatedModel(affinity, overlaps=overlaps)
+        self.made = 0
+
+    def put(self, what):
+        instances = [_of(self.made + number, *one) for number, one in enumerate(what)]
+        self.made += len(instances)
+        self.backlog.put(instances)
+        self.model.waiting += instances
+
+    def take(self, lane, carried, most, most_bytes):
+        batch = self.backlog.take(carried, most, most_bytes, lane, overlaps=self.overlaps)
+        assert len(batch) <= most
+        assert len(batch) < 2 or sum(one.length for one in batch) <= most_bytes
+        self.model.take(batch, lane)
+        if not batch:
+            assert not any(_pair(one) in carried and self.model.may_take(one, lane) for one in self.model.waiting)
+
+    def end(self, index, is_stored):
+        if index < len(self.model.under_way):
+            lane, one = self.model.under_way[index]
+            before = len(self.backlog)
+            assert self.backlog.ended([one], lane, is_stored=is_stored) == (len(self.backlog) > before)
+            self.model.end(lane, one, is_stored=is_stored)
+
+    def put_back(self, lane):
+        returned = [one for taker, one in self.model.under_way if taker == lane]
+        self.backlog.ended(returned, lane, is_stored=False)
+        self.backlog.put_back(returned)
+        for one in returned:
+            self.model.end(lane, one, is_stored=False)
+        self.model.waiting += returned
+
+    def remove(self, pair):
+        removed = self.backlog.remove(pair)
+        assert sorted(removed) == sorted(one for one in self.model.waiting if _pair(one) == pair)
+        self.model.waiting = [one for one in self.model.waiting if one not in removed]
+
+    def clear(self):
+        assert sorted(self.backlog.clear()) == sorted(self.model.waiting)
+        self.model.waiting = []
+
+    def assert_counts(self):
+        backlog, waiting = self.backlog, self.model.waiting
+        assert len(backlog) <= len(waiting)
+        assert len(backlog) == sum(backlog.counts.values()) == sum(backlog.waiting().values())
+        assert backlog.is_empty == (not waiting)
+        size = sum(one.length for one in waiting)
+        assert backlog.is_full == (len(waiting) >= _MOST_INSTANCES or size >= _MOST_BYTES)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(list(Affinity)), st.booleans(), _GATED_STEPS)
+def test_the_gate_holds_back_what_must_wait_and_nothing_else(affinity, overlaps, steps):
+    both = _Gated(affinity, overlaps=overlaps)
+    for step, *arguments in steps:
+        getattr(both, step.replace(" ", "_"))(*arguments)
+        both.assert_counts()
+    while both.model.waiting or both.model.under_way:
+        assert both.model.under_way or len(both.backlog), "it is held for ever"
+        while both.model.under_way:
+            both.end(0, is_stored=True)
+        for lane in range(3):
+            both.take(lane, _PAIRS, 3, 10**9)
+
+
+def test_a_study_that_has_begun_is_finished_before_others_begin():
+    backlog = Backlog(100, 10**9, Gate(Affinity.FIRST))
+    begun, other = ([_of(f"{study}{number}", Head(study)) for number in range(4)] for study in "12")
+    backlog.put([*begun, *other])
+    assert backlog.take(_PAIRS, 1, 10**9, "lane 1") == begun[:1]
+    assert backlog.take(_PAIRS, 1, 10**9, "lane 2") == other[:1]
+    assert backlog.take(_PAIRS, 1, 10**9, "lane 3") == []
+    assert len(backlog) == 0
+    assert not backlog.is_empty
+    assert backlog.ended(begun[:1], "lane 1", is_stored=True)
+    assert backlog.take(_PAIRS, 9, 10**9, "lane 3") == begun[1:]
+    assert backlog.ended(other[:1], "lane 2", is_stored=True)
+    assert backlog.take(_PAIRS, 9, 10**9, "lane 1") == other[1:]
+
+
+@pytest.mark.parametrize("affinity", [Affinity.FIRST, Affinity.STUDY])
+def test_a_lane_goes_on_with_its_own_study_though_others_have_met_it(affinity):
+    backlog = Backlog(100, 10**9, Gate(affinity))
+    own, other = ([_of(f"{study}{number}", Head(study)) for number in range(4)] for study in "12")
+    backlog.put([*own, *other])
+    assert backlog.take(_PAIRS, 1, 10**9, "lane 1") == own[:1]
+    assert backlog.take(_PAIRS, 1, 10**9, "lane 2") == other[:1]
+    assert backlog.take(_PAIRS, 2, 10**9, "lane 1") == own[1:3]
+
+
+def test_instances_without_details_never_wait():
+    backlog = Backlog(100, 10**9, Gate(Affinity.STUDY))
+    instances = [_instance(number) for number in range(3)]
+    backlog.put(instances)
+    assert [backlog.take(_PAIRS, 1, 10**9, lane) for lane in range(3)] == [[one] for one in instances]
+
+
+def test_conversions_end_as_what_was_found():
+    backlog = Backlog(100, 10**9, Gate(Affinity.FIRST))
+    first, second = (_of(name, Head("1")) for name in "ab")
+    backlog.put([first, second])
+    [taken] = backlog.take(_PAIRS, 1, 10**9, "lane 1")
+    assert backlog.take(_PAIRS, 1, 10**9, "lane 2") == []
+    assert backlog.ended([_instance("a")._replace(original=taken)], "lane 1", is_stored=True)
+    assert backlog.take(_PAIRS, 1, 10**9, "lane 2") == [second]

@@ -15,6 +15,7 @@ from asyncstore.errors import PrepareError
 from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsendable
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
+from asyncstore.schedule.gate import Affinity
 from support import values
 from support.fakes import SYNTAX, Conduct, World, instance, no_instance
 from support.oracle import until
@@ -707,6 +708,7 @@ _CONDUCTS = st.lists(
     min_size=1,
     max_size=5,
 )
+_AFFINITIES = {"affinity": st.sampled_from(list(Affinity)), "overlaps": st.booleans()}
 _BATCHES = st.lists(st.lists(st.sampled_from(_CLASSES), max_size=8), max_size=5)
 _ENDS = st.one_of(st.just(("end", 0)), st.tuples(st.sampled_from(["stop", "cancel"]), st.integers(1, 60)))
 
@@ -754,7 +756,9 @@ async def _scripted(conducts, batches, end, options, files):
     _CONDUCTS,
     _BATCHES,
     _ENDS,
-    st.fixed_dictionaries({"associations": st.none() | st.integers(1, 4), "halt_on_failure": st.booleans()}),
+    st.fixed_dictionaries(
+        {"associations": st.none() | st.integers(1, 4), "halt_on_failure": st.booleans(), **_AFFINITIES}
+    ),
     st.fixed_dictionaries(
         {name: st.frozensets(st.integers(0, 20).map(str), max_size=4) for name in ("unreadable", "breaking", "large")}
     ),
@@ -770,12 +774,17 @@ _FATES = st.sampled_from(
 
 @pytest.mark.slow
 @settings(max_examples=300, deadline=None)
-@given(st.lists(_FATES, max_size=30), st.booleans(), st.integers(1, 4), st.integers(1, 3))
-def test_whatever_fails_exactly_what_stands_before_the_first_failure_is_sent(fates, is_converted, associations, window):
-    asyncio.run(_halted_in_turn(fates, is_converted=is_converted, associations=associations, window=window))
+@given(
+    st.lists(_FATES, max_size=30),
+    st.booleans(),
+    st.integers(1, 3),
+    st.fixed_dictionaries({"associations": st.integers(1, 4), **_AFFINITIES}),
+)
+def test_whatever_fails_exactly_what_stands_before_the_first_failure_is_sent(fates, is_converted, window, options):
+    asyncio.run(_halted_in_turn(fates, is_converted=is_converted, window=window, **options))
 
 
-async def _halted_in_turn(fates, *, is_converted, associations, window):
+async def _halted_in_turn(fates, *, is_converted, associations, window, **options):
     if not is_converted:
         fates = ["good" if fate == "broken" else fate for fate in fates]
     of = {fate: [str(number) for number, one in enumerate(fates) if one == fate] for fate in set(fates)}
@@ -783,7 +792,7 @@ async def _halted_in_turn(fates, *, is_converted, associations, window):
         [_takes(_OTHER if is_converted else SYNTAX, refuses=frozenset({"1.2"}), window=window)],
         **{fate: of.get(fate, ()) for fate in ("unreadable", "breaking", "broken", "refused")},
     )
-    dispatcher = world.dispatcher(associations=associations, halt_on_failure=True)
+    dispatcher = world.dispatcher(associations=associations, halt_on_failure=True, **options)
     running = asyncio.create_task(dispatcher.run())
     instances, unsendable = [], []
     for number, fate in enumerate(fates):
@@ -815,9 +824,9 @@ async def _halted_in_turn(fates, *, is_converted, associations, window):
 
 
 @settings(max_examples=50, deadline=None)
-@given(_BATCHES, st.integers(1, 4), st.integers(1, 3))
-def test_where_nothing_goes_wrong_everything_is_stored(batches, associations, window):
-    options = {"associations": associations, "halt_on_failure": True}
+@given(_BATCHES, st.integers(1, 4), st.integers(1, 3), st.fixed_dictionaries(_AFFINITIES))
+def test_where_nothing_goes_wrong_everything_is_stored(batches, associations, window, affinity):
+    options = {"associations": associations, "halt_on_failure": True, **affinity}
     world, dispatcher = asyncio.run(_scripted([Conduct(window=window)], batches, ("end", 0), options, {}))
     assert set(_results(world)) <= {Result.STORED}
     assert dispatcher.failure is None
@@ -886,7 +895,7 @@ async def test_a_full_backlog_that_is_refused_as_a_whole_lets_the_next_files_in(
 
 
 async def test_a_file_that_cannot_be_read_halts_while_others_wait_for_room(monkeypatch):
-    """What stands behind it leaves the backlog, so that those can be put, and their turn never comes either."""
+    """Files behind it leave the backlog to make room, and their turn never comes either."""
     monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
     world = World(unreadable=["2"])
     world.reading.clear()
@@ -1090,7 +1099,9 @@ async def test_where_nothing_can_be_converted_any_more_the_run_stops_and_says_wh
     ),
     _BATCHES,
     _ENDS,
-    st.fixed_dictionaries({"associations": st.none() | st.integers(1, 4), "halt_on_failure": st.booleans()}),
+    st.fixed_dictionaries(
+        {"associations": st.none() | st.integers(1, 4), "halt_on_failure": st.booleans(), **_AFFINITIES}
+    ),
     st.fixed_dictionaries(
         {
             name: st.frozensets(st.integers(0, 20).map(str), max_size=4)
@@ -1204,6 +1215,7 @@ async def _played(world, options, most_waiting, steps):
             "associations": st.none() | st.integers(1, 3),
             "halt_on_failure": st.booleans(),
             "abort_at_end": st.booleans(),
+            **_AFFINITIES,
             "proposal": st.sampled_from([Planned(), Planned(), listed(required=True)]),
         }
     ),

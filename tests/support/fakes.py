@@ -11,8 +11,10 @@ from itertools import count
 from typing import NamedTuple
 
 from asyncstore.errors import AbortedHere, AssociationError, AssociationRejected, LinkLost
-from asyncstore.model import Attempt, Buffer, Piece, Unsendable
+from asyncstore.model import Attempt, Buffer, Details, Head, Piece, Result, Unsendable
+from asyncstore.protocol.status import result_of
 from asyncstore.schedule.dispatch import Dispatcher, DispatchOptions
+from asyncstore.schedule.gate import Affinity
 from support import values
 
 SYNTAX = "1.2.840.10008.1.2.4.50"
@@ -23,8 +25,14 @@ _ordinals = count(1)
 
 
 def instance(name, sop_class_uid="1.1"):
-    """An instance to send, the next in order; the world is told elsewhere what becomes of its file."""
-    return values.instance(str(name), sop_class_uid, f"1.9.{name}", SYNTAX, ordinal=next(_ordinals))
+    """An instance to send, the next in order; the world is told elsewhere what becomes of its file.
+
+    Four numbers in a row are a study, and two studies a patient; some instances have no study or patient.
+    """
+    made = values.instance(str(name), sop_class_uid, f"1.9.{name}", SYNTAX, ordinal=next(_ordinals))
+    number = int(name) if str(name).isdigit() else 0
+    study, patient = number // 4 if number % 7 else "", b"%d" % (number // 8) if number % 11 else b""
+    return made._replace(details=Details(10, 1, Head(str(study), "", patient)))
 
 
 def no_instance(path, reason):
@@ -70,11 +78,11 @@ class Gate(asyncio.Event):
 
 
 class World:
-    """One peer, the files, and whoever takes the outcomes.
+    """One peer, the files, and the consumer of the outcomes.
 
     Args:
-        conducts: what the peer does with the first associations, one after the other; with all others what it does
-            with the last.
+        conducts: the peer's conduct on the first associations, one after the other; the last one holds for all
+            others.
         unreadable: paths of files that cannot be read at all.
         breaking: paths of files that cannot be read to their end.
         large: paths of files that come in several pieces.
@@ -96,11 +104,15 @@ class World:
         self.asked_for = 0
         self.unreleased = 0
         self.readers = 0
+        self.options = DispatchOptions()
+        self.existing = set()
+        """The studies and patients of which the peer has stored something."""
         self.answering, self.reading, self.opening, self.conversion, self.room_left = (Gate() for _ in range(5))
 
     def dispatcher(self, **options):
         """A dispatcher in this world."""
-        return Dispatcher(self.open, lambda: FakeReader(self), FakeConverter(self), self, DispatchOptions(**options))
+        self.options = DispatchOptions(**options)
+        return Dispatcher(self.open, lambda: FakeReader(self), FakeConverter(self), self, self.options)
 
     @property
     def open_now(self):
@@ -120,6 +132,19 @@ class World:
         self.associations.append(association)
         return association
 
+    def assert_apart(self):
+        """What the affinity keeps on one association is on one."""
+        affinity = self.options.affinity
+        on = {}
+        for association in self.associations:
+            for one in association.outstanding:
+                for key in keys_of(one.found, affinity):
+                    on.setdefault(key, []).append(association)
+        for key, associations in on.items():
+            if affinity is not Affinity.FIRST or key not in self.existing:
+                assert len(set(associations)) == 1, f"{key} goes over several associations"
+                assert len(associations) == 1 or affinity is not Affinity.FIRST or not self.options.overlaps, key
+
     # The outlet.
 
     def put(self, outcomes):
@@ -130,6 +155,13 @@ class World:
 
     async def room(self):
         await self.room_left.wait()
+
+
+def keys_of(one, affinity):
+    """The study and patient of an instance that the affinity is about."""
+    study, _, patient, *_ = one.details.head if one.details is not None else Head()
+    is_for = {Affinity.STUDY: [study], Affinity.PATIENT: [patient], Affinity.FIRST: [study, patient]}
+    return [key for key in is_for.get(affinity, ()) if key]
 
 
 class FakeReader:
@@ -258,6 +290,10 @@ class FakeAssociation:
     def in_hand(self):
         return len(self._outstanding) + sum(piece.is_first for piece in self._queue)
 
+    @property
+    def outstanding(self):
+        return tuple(self._outstanding)
+
     def submit(self, pieces):
         for piece in pieces:
             assert not (piece.is_first and piece.problem)
@@ -315,6 +351,7 @@ class FakeAssociation:
                 self._outstanding.append(piece.instance)
                 self.most_outstanding = max(self.most_outstanding, len(self._outstanding))
                 self._world.begun.append(piece.instance.path)
+                self._world.assert_apart()
             elif piece.problem is not None:
                 if len(self._outstanding) == 1:
                     self._outstanding.clear()
@@ -349,6 +386,8 @@ class FakeAssociation:
         self._answered += 1
         self._outstanding.remove(whose)
         self._world.answers[whose.path] = status
+        if result_of(status) is not Result.FAILED:
+            self._world.existing.update(keys_of(whose.found, Affinity.FIRST))
         self._report(whose, status, None)
         self._pump()
 

@@ -32,7 +32,7 @@ def unknown(path="/archive/lost.dcm", error="the connection was lost"):
 
 
 def skipped(path="/archive/earlier.dcm"):
-    return values.outcome(path, Result.SKIPPED)
+    return values.outcome(path, Result.SKIPPED, is_earlier=True)
 
 
 def lane(number=1, path="/archive/2019/series/IM0001.dcm", state=LaneState.SENDING, seconds=0.0, count=7):

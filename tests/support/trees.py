@@ -193,7 +193,7 @@ def broken_symlink(folder: Path) -> Path:
 
 
 def unreadable(path: Path) -> Path:
-    """Take all permissions from a file or directory; a user who may read it all the same skips the test."""
+    """Take all permissions from a file or directory; if the user may read it nevertheless, the test is skipped."""
     path.chmod(0)
     if os.access(path, os.R_OK):
         pytest.skip("this user may read everything: run the tests as another user than root")

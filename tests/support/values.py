@@ -72,5 +72,5 @@ def converted(orders, settings):
 
 
 def attempted(instance, attempt, error):
-    """An attempt as one value, for those who keep what an association reported."""
+    """An attempt as one value, for tests that keep an association's reports."""
     return SimpleNamespace(instance=instance, error=error, **attempt._asdict())

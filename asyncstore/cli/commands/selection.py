@@ -2,8 +2,8 @@
 
 Rules:
 
-1. The catalogue is sent if no files are named, or if exactly those are named that were scanned. Otherwise files are
-   walked, and options that need the catalogue are errors.
+1. The catalogue is sent if no files are named. Named files are walked, so that new ones are found, unless an option
+   needs the catalogue: then they must be those that were scanned.
 2. Orders by study and ``--conflicts hold`` need a complete catalogue.
 3. A list holds a UID a line. It is read line by line into a temporary table, so memory stays flat.
 4. Nothing is written before everything is checked.
@@ -148,10 +148,9 @@ def _is_chosen(
     Raises:
         UsageError: it must be, and cannot be.
     """
-    sources = set(catalogue.sources)
     if is_named and not needed:
-        is_same = parsed[opt.FILES_FROM] is None and set(sources_of(parsed)) == sources
-        return is_same and catalogue.is_complete and _unfit(parsed) is None
+        return False
+    sources = set(catalogue.sources)
     if not sources:
         raise _none(journal, needed)
     if is_named and (parsed[opt.FILES_FROM] is not None or set(sources_of(parsed)) != sources):

@@ -49,6 +49,7 @@ async def _sink(parsed: Parsed) -> int:
             output=None if output is None else Path(output),
             latency=parsed[cmd.LATENCY],
             status=parsed[cmd.STATUS],
+            strict_studies=parsed[cmd.STRICT_STUDIES],
             max_pdu=parsed[cmd.SINK_MAX_PDU],
             max_associations=parsed[cmd.MAX_ASSOCIATIONS],
             async_operations=parsed[cmd.SINK_ASYNC_OPS],

@@ -51,6 +51,10 @@ STATUS = Option[int](
 SINK_MAX_PDU = Option[int](
     "--max-pdu", Integer("BYTES", 4096, 131072), 131072, "largest PDU to receive, 4096..131072", "-pdu"
 )
+STRICT_STUDIES = flag(
+    "--strict-studies",
+    "refuse instances of a study or patient with 0x0110 while its first one is not answered, as some archives do",
+)
 MAX_ASSOCIATIONS = Option[int | None](
     "--max-associations",
     Integer("N", 1),
@@ -233,6 +237,7 @@ SEND = Command(
             _OURS,
             (
                 opt.ASSOCIATIONS,
+                opt.AFFINITY,
                 opt.WORKERS,
                 opt.MAX_INFLATED,
                 opt.ASYNC_OPS,
@@ -257,7 +262,7 @@ SEND = Command(
         "A directory is sent with all files below it. Any word @FILE is replaced by the words in that file.",
         (
             "With a --journal in which scan --journal has made a catalogue, files can be left out: the catalogue is "
-            "sent. So it is if they are those that were scanned; scan again to have new files found."
+            "sent. Files that are named are walked, so that new ones are found, unless an option needs the catalogue."
         ),
         _END_OF_OPTIONS,
         _ENVIRONMENT,
@@ -422,7 +427,7 @@ SINK = Command(
                 IDLE_TIMEOUT,
             ),
         ),
-        Group("behaviour", (OUTPUT, GROUP_READABLE, LATENCY, STATUS)),
+        Group("behaviour", (OUTPUT, GROUP_READABLE, LATENCY, STATUS, STRICT_STUDIES)),
         *tls_opt.ACCEPTOR_TLS_GROUPS,
     ),
     (

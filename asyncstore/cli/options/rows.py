@@ -11,6 +11,7 @@ from typing import Literal
 
 from asyncstore.cli.options.kinds import AETitle, Choice, Integer, IntegerOrAuto, Pair, Secret, Text, Words
 from asyncstore.cli.options.table import Option, Parameter, flag, text
+from asyncstore.schedule.gate import Affinity
 
 When = Literal["auto", "on", "off"]
 
@@ -269,6 +270,13 @@ ASSOCIATIONS = Option[int | None](
     None,
     "associations that store at the same time",
     shown_default="auto",
+)
+AFFINITY = Option[Affinity](
+    "--affinity",
+    Choice("WHAT", tuple(Affinity)),
+    Affinity.FIRST,
+    "keep on one association: first (the first instance of each study and patient, until it is stored), "
+    "study or patient (all of each), or none",
 )
 WORKERS = Option[int | None](
     "--workers",

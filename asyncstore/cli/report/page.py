@@ -155,7 +155,7 @@ def _rate(course: Course) -> str:
     rates = [(stored + others) / course.step for stored, others in zip(course.stored, course.others, strict=True)]
     points = [(course.begin + number * course.step, rate) for number, rate in enumerate(rates)]
     return bars(
-        "Files that ended in a second", points, course.step, _times(course), Axis(0, max(*rates, 0.1), format_rate)
+        "Files that ended in a second", points, course.step, _times(course), Axis(0, max(*rates, 1.0), format_rate)
     )
 
 

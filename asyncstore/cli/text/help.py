@@ -25,7 +25,7 @@ _TEXT_COLUMN = 30
 _INDENT = "  "
 _OPTIONS = [("-h  --help", "show this help and exit"), ("    --version", "show versions and exit")]
 """The options that may stand in place of a command."""
-_LIBRARIES = ("pydicom", "pynetdicom", "anyio", "uvloop", "rich")
+_LIBRARIES = ("pydicom", "pynetdicom", "apsw", "anyio", "uvloop", "rich")
 
 
 class Style(NamedTuple):

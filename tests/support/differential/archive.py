@@ -48,7 +48,7 @@ class Archive(NamedTuple):
     unusual: dict[str, str]
     """Instances of SOP classes that storescu does not propose by default."""
     no_instances: dict[str, str]
-    """Text, nothing at all, a DICOMDIR, and what does not exist."""
+    """Text, an empty file, a DICOMDIR, and a missing file."""
 
     @property
     def instances(self) -> dict[str, str]:
