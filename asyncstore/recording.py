@@ -15,7 +15,7 @@ from time import time
 from typing import TYPE_CHECKING
 
 from asyncstore.journal.lookup import NOT_ENDED, Lookup
-from asyncstore.journal.values import STATES, Delivery, State
+from asyncstore.journal.values import STATES, Outcomes, State
 from asyncstore.model import Identity, Outcome, Result, SourceFile
 from asyncstore.prepare.invention import new_seed
 
@@ -28,15 +28,11 @@ if TYPE_CHECKING:
     from asyncstore.model import Unsendable
 
 _RESULTS = {State.WAITING: Result.NOT_SENT, **{state: result for result, state in STATES.items()}}
-_NO_IDENTITY = None, None, None
 _AN_INSTANCE = Identity("", "", "")
 """Of a file that this run does not read."""
 _EARLIER = "an earlier run left it so"
 NOTED_EVERY = 1000
 """The walk notes its progress after so many files."""
-
-_new_tuple = tuple.__new__
-"""Makes a named tuple in half the time of its class."""
 
 
 class Recording:
@@ -85,33 +81,12 @@ class Recording:
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write these outcomes down, without waiting."""
-        now = time()
-        occurrences = self._occurrences
-        deliveries = []
-        for outcome in outcomes:
-            file, result, identity, attempt, length, attempts, reason, is_withdrawn, details, is_earlier = outcome
-            if is_earlier:
-                continue
-            path, ordinal = file
-            occurrence = occurrences.pop(ordinal, 0) if occurrences else 0
-            sop_class, uid, syntax = identity or _NO_IDENTITY
-            association = status = sent_syntax = None
-            seconds = 0.0
-            if attempt is not None:
-                association, uid, sent_syntax, seconds, status = attempt
-            size = mtime = study = series = patient = date = modality = None
-            if details is not None:
-                size, mtime, head = details
-                if identity is not None:
-                    study, series, patient_id, date, modality = head
-                    patient = patient_id.decode("latin-1")
-            state = State.WAITING if is_withdrawn else STATES[result]
-            deliveries.append(_new_tuple(Delivery, (
-                path, state, occurrence, size, mtime, sop_class, uid, study, series, patient, syntax, sent_syntax,
-                status, attempts, now, seconds, length, association, reason, date, modality, None,
-            )))  # fmt: skip
-        if deliveries and self.failure is None:
-            self._journal.record(deliveries)
+        new = [outcome for outcome in outcomes if not outcome.is_earlier]
+        occurrences: dict[int, int] = {}
+        if self._occurrences:
+            occurrences = {one.ordinal: self._occurrences.pop(one.ordinal, 0) for one in new}
+        if new and self.failure is None:
+            self._journal.record_outcomes(Outcomes(new, time(), occurrences))
 
     async def room(self) -> None:
         """Wait until the journal has kept up.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import apsw
 
     from asyncstore.journal.values import Delivery, State
+    from asyncstore.model import Head
 
 _ENTRIES = 4096
 """In each half of a memory; a series key takes 600 bytes."""
@@ -99,6 +100,8 @@ class Ids:
         self._salt = settings.salt(connection)
         self._directories: Memory[tuple[str, bool]] = Memory()
         self.series_memory: Memory[tuple[str | None, str | None, str | None]] = Memory()
+        self.head_memory: Memory[Head] = Memory()
+        """The ids of series by the heads of instances."""
         self.kind_memory: Memory[tuple[str | None, str | None, str | None]] = Memory()
         self.ending_memory: Memory[tuple[State, int | None, str | None]] = Memory()
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncstore.journal.settings import Migration
-    from asyncstore.journal.values import Delivery
+    from asyncstore.journal.values import Delivery, Outcomes
 
 
 class Journal:
@@ -115,6 +115,10 @@ class Journal:
     def record(self, deliveries: Sequence[Delivery]) -> int:
         """Hand in deliveries, without waiting. See :meth:`Writer.record <asyncstore.journal.writing.Writer.record>`."""
         return self._writer.record(deliveries)
+
+    def record_outcomes(self, outcomes: Outcomes) -> int:
+        """The same with outcomes of a run."""
+        return self._writer.record_outcomes(outcomes)
 
     def note_walk(self, found: int, skipped: int = 0, known: int = 0, *, is_ended: bool) -> None:
         """Keep how far this run's walk is, so that reports know how many files wait without a row.

@@ -94,8 +94,7 @@ def reader(path: str) -> apsw.Connection:
     """
     if not os.path.lexists(path):
         raise JournalMissing(path)
-    if os.path.isdir(path):  # noqa: PTH112 - the import of pathlib takes 7 ms
-        raise NotAJournal(path, "it is a directory")
+    _refuse_irregular(path)
     if not _may(os.R_OK, path):
         raise JournalNotReadable(path, "permission denied")
     has_log = os.path.exists(f"{path}-wal")  # noqa: PTH110 - the import of pathlib takes 7 ms
@@ -190,13 +189,22 @@ def _make_private(path: str) -> None:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY))
     except FileExistsError:
-        if os.path.isdir(path):  # noqa: PTH112 - the import of pathlib takes 7 ms
-            raise NotAJournal(path, "it is a directory") from None
-        if not os.path.isfile(path):  # noqa: PTH113 - as above
-            raise NotAJournal(path, "it is no regular file") from None
+        _refuse_irregular(path)
     except (OSError, ValueError) as error:
         cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise JournalNotWritable(path, cause) from None
+
+
+def _refuse_irregular(path: str) -> None:
+    """Refuse a directory, and what SQLite would wait for, such as a FIFO.
+
+    Raises:
+        NotAJournal: it is no regular file.
+    """
+    if os.path.isdir(path):  # noqa: PTH112 - the import of pathlib takes 7 ms
+        raise NotAJournal(path, "it is a directory") from None
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 - as above
+        raise NotAJournal(path, "it is no regular file") from None
 
 
 def is_journal(path: str, connection: apsw.Connection) -> bool:

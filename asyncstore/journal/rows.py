@@ -19,20 +19,22 @@ from typing import TYPE_CHECKING
 from asyncstore.journal import schema
 from asyncstore.journal.ids import Ids, encoded
 from asyncstore.journal.uids import pack
-from asyncstore.journal.values import State
+from asyncstore.journal.values import STATES, Delivery, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import apsw
 
-    from asyncstore.journal.values import Delivery
+    from asyncstore.journal.values import Outcomes
+    from asyncstore.model import Outcome
 
 Value = int | str | bytes | None
 
 GROUPS = (128, 16, 1)
 """Rows in one statement: larger groups gain nothing."""
 
+_NO_IDENTITY = None, None, None
 MTIME_BITS = (1 << 63) - 1
 """Of a modification time in nanoseconds; integers of SQLite end in the year 2262, those of file systems do not."""
 
@@ -119,6 +121,70 @@ def rows_of(deliveries: Iterable[Delivery], ids: Ids, created: int, run: int) ->
             )
         )  # fmt: skip
     return values
+
+
+def rows_of_outcomes(batch: Outcomes, ids: Ids, created: int, run: int) -> list[Value]:
+    """As :func:`rows_of`, for outcomes: 3 µs less each than with a delivery in between."""
+    values: list[Value] = []
+    extend = values.extend
+    get_kind, get_series, get_ending = ids.kind_memory.get, ids.head_memory.get, ids.ending_memory.get
+    separator, is_windows = os.sep, sys.platform == "win32"
+    last_directory: str | None = None
+    directory = 0
+    outcomes, ended, occurrences = batch
+    time = int(ended * 1000) - created
+    for outcome in outcomes:
+        (path, ordinal), result, identity, attempt, length, attempts, reason, is_withdrawn, details, _ = outcome
+        head, slash, name = (path.replace("/", separator) if is_windows else path).rpartition(separator)
+        if head != last_directory:
+            directory = ids.directory(head + slash)
+            last_directory = head
+        sop_class, uid, syntax = identity or _NO_IDENTITY
+        association = status = sent = None
+        seconds = 0.0
+        if attempt is not None:
+            association, uid, sent, seconds, status = attempt
+        kind = get_kind((sop_class, syntax, sent))
+        if kind is None:
+            kind = ids.kind(_delivery(outcome))
+        size = mtime = series = None
+        if details is not None:
+            size, mtime, belongs = details
+            mtime &= MTIME_BITS
+            if identity is not None:
+                series = get_series(belongs)
+                if series is None:
+                    series = ids.series(_delivery(outcome))
+                    ids.head_memory.put(belongs, series)
+        state = State.WAITING if is_withdrawn else STATES[result]
+        ending = get_ending((state, status, reason))
+        if ending is None:
+            ending = ids.ending(state, status, reason)
+        extend(
+            (
+                directory, encoded(name), occurrences.get(ordinal, 0) if occurrences else 0, size, mtime, kind,
+                None if uid is None else pack(uid), series, ending, attempts, time,
+                int(seconds * 1_000_000), None if size is None else size - length, association, run, run,
+            )
+        )  # fmt: skip
+    return values
+
+
+def _delivery(outcome: Outcome) -> Delivery:
+    """What the kind and the series of an outcome are made from."""
+    head = None if outcome.details is None else outcome.details.head
+    return Delivery(
+        outcome.path,
+        State.WAITING,
+        sop_class_uid=outcome.sop_class_uid,
+        transfer_syntax_uid=outcome.transfer_syntax_uid,
+        sent_transfer_syntax_uid=outcome.sent_transfer_syntax_uid,
+        study=None if head is None else head.study_instance_uid,
+        series=None if head is None else head.series_instance_uid,
+        patient_id=None if head is None else head.patient_id.decode("latin-1"),
+        study_date=None if head is None else head.study_date,
+        modality=None if head is None else head.modality,
+    )
 
 
 class RowWriter:

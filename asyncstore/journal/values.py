@@ -6,9 +6,14 @@ Times are Unix times. Paths are ``str`` with undecodable bytes as surrogates, as
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from asyncstore.model import Outcome
 
 COMPLETED = "completed"
 """The ending of a run that nothing stopped."""
@@ -81,3 +86,13 @@ class Delivery(NamedTuple):
     """As the file has it; the catalogue asks for it."""
     member: str | None = None
     """Its name in the archive at ``path``, if it lies in one."""
+
+
+class Outcomes(NamedTuple):
+    """Outcomes of a run that ended at the same time. They become rows in half the time that deliveries take."""
+
+    outcomes: Sequence[Outcome]
+    time: float
+    """When they ended, in seconds."""
+    occurrences: Mapping[int, int]
+    """How often a file was found before in the same walk, by ordinal; none stands for 0."""

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING
 import apsw
 
 from asyncstore.errors import JournalError, JournalRemoved, JournalWriteFailed
-from asyncstore.journal import settings
+from asyncstore.journal import schema, settings
 from asyncstore.journal.ids import Ids
 from asyncstore.journal.opening import in_our_words
-from asyncstore.journal.rows import ENDED, FOUND, RowWriter, rows_of
-from asyncstore.journal.values import State
+from asyncstore.journal.rows import ENDED, FOUND, RowWriter, rows_of, rows_of_outcomes
+from asyncstore.journal.values import Outcomes, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,6 +41,7 @@ COMMIT_SECONDS = 0.5
 MOST_QUEUED = 20_000
 """Deliveries that wait to be written: 10 MB, and more than a commit takes at any rate of a peer."""
 _MOST_IN_COMMIT = 4096
+_ENDING = schema.COLUMNS.split(", ").index("ending")
 
 
 class Writer:
@@ -72,8 +73,9 @@ class Writer:
         self._ids = Ids(connection)
         self._created = settings.created(connection, time())
         self._rows = RowWriter(connection, FOUND if is_catalogue else ENDED)
-        self._counts: Counter[State] = Counter()
-        self._batches: deque[Sequence[Delivery]] = deque()
+        self._counts: Counter[int] = Counter()
+        """How many rows were written, by the id of their ending."""
+        self._batches: deque[Sequence[Delivery] | Outcomes] = deque()
         self._handed_in = 0
         self._walk: tuple[int, int, int, bool] = (0, 0, 0, False)
         self._is_stopping = False
@@ -91,10 +93,21 @@ class Writer:
         Raises:
             RuntimeError: the journal was closed.
         """
+        return self._hand_in(deliveries, len(deliveries))
+
+    def record_outcomes(self, outcomes: Outcomes) -> int:
+        """The same with outcomes.
+
+        Raises:
+            RuntimeError: the journal was closed.
+        """
+        return self._hand_in(outcomes, len(outcomes.outcomes))
+
+    def _hand_in(self, batch: Sequence[Delivery] | Outcomes, number: int) -> int:
         if self._is_stopping:
             raise RuntimeError("the journal was closed")
-        self._batches.append(deliveries)
-        self._handed_in += len(deliveries)
+        self._batches.append(batch)
+        self._handed_in += number
         if self._handed_in - self.committed >= COMMIT_ROWS:
             self._awake.set()
         return self._handed_in
@@ -203,15 +216,21 @@ class Writer:
         self._connection.execute("BEGIN IMMEDIATE")
         while self._batches and number < _MOST_IN_COMMIT:
             batch = self._batches.popleft()
-            number += len(batch)
-            self._rows.write(rows_of(batch, self._ids, self._created, self._run))
-            self._counts.update([delivery.state for delivery in batch])
+            if isinstance(batch, Outcomes):
+                values = rows_of_outcomes(batch, self._ids, self._created, self._run)
+            else:
+                values = rows_of(batch, self._ids, self._created, self._run)
+            number += len(values) // schema.WIDTH
+            self._rows.write(values)
+            self._counts.update(values[_ENDING :: schema.WIDTH])  # type: ignore[arg-type]
         self._rows.finish()
-
+        counts = [0] * schema.STATES
+        for ending, count in self._counts.items():
+            counts[ending % schema.STATES] += count
         self._connection.execute(
             "UPDATE runs SET found = ?, skipped = ?, known = ?, is_walked = ?, waiting = ?, stored = ?, warning = ?,"
             " failed = ?, not_sent = ?, unknown = ?, ended = ? WHERE id = ?",
-            (*self._walk, *(self._counts[state] for state in State), int(time() * 1000), self._run),
+            (*self._walk, *(counts[state] for state in State), int(time() * 1000), self._run),
         )
         self._connection.execute("COMMIT")
         with self._lock:

@@ -65,8 +65,10 @@ class TestWhatIsNoJournal:
             os.mkfifo(path)
         else:
             path.symlink_to("/dev/null")
-        with pytest.raises((NotAJournal, JournalNotWritable)):
+        with pytest.raises(NotAJournal, match="no regular file"):
             begin(path)
+        with pytest.raises(NotAJournal, match="no regular file"):
+            Reader(str(path))
 
     def test_a_missing_file_to_read(self, path):
         with pytest.raises(JournalMissing):
