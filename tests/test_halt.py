@@ -9,7 +9,7 @@ import asyncio
 
 import pytest
 
-from asyncstore import Result
+from asyncstore import Affinity, Result
 from support.oracle import assert_true, data_set_of, in_both_loops, nothing_left_behind, send
 from support.peers.hostile import Behaviour, accepts, after, answers, releases, running_hostile, then, waits
 from support.trees import instances
@@ -74,7 +74,10 @@ class _Peer:
 async def test_after_the_first_failure_no_association_begins_another_store(files, window):
     peer = _Peer(window)
     async with nothing_left_behind(), running_hostile(peer.failing, peer.holding) as scp:
-        ran = await send(scp.port, files, associations=ASSOCIATIONS, async_operations=window, halt_on_failure=True)
+        ran = await send(
+            scp.port, files, associations=ASSOCIATIONS, async_operations=window, halt_on_failure=True,
+            affinity=Affinity.NONE,
+        )  # fmt: skip
         assert_true(ran, files, scp.stored())
         begun = [len(association.stores) for association in scp.associations]
         assert len(begun) == ASSOCIATIONS

@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 from asyncstore import (
+    Affinity,
     AssociationRejected,
     ConnectFailed,
     ConversionOptions,
@@ -404,7 +405,7 @@ async def test_abort_of_a_run_that_is_over_changes_nothing(files):
 @pytest.mark.slow
 async def test_abort_gets_away_from_a_peer_that_never_answers(files):
     async with nothing_left_behind(), running_hostile(never_answers) as scp:
-        async with Sender("127.0.0.1", scp.port, associations=2) as sender:
+        async with Sender("127.0.0.1", scp.port, associations=2, affinity=Affinity.NONE) as sender:
             run = sender.send(files)
             finishing = asyncio.create_task(finish(run))
             await until(lambda: len(scp.stores) == 2)

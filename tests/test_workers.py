@@ -201,7 +201,8 @@ async def test_a_program_that_is_killed_leaves_no_process_and_no_patients_data(t
     environment = _environment(tmp_path)
     async with running_hostile(behaviour) as scp:
         process = await asyncio.create_subprocess_exec(
-            *[sys.executable, program, "send", "--associations", "2", "127.0.0.1", str(scp.port), tmp_path / "archive"],
+            *[sys.executable, program, "send", "--associations", "2", "--affinity", "none"],
+            *["127.0.0.1", str(scp.port), tmp_path / "archive"],
             env=environment, stdout=-3, stderr=-3,
         )  # fmt: skip
         await until(lambda: len(begun) == 2)
