@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from asyncstore import (
+    Affinity,
     AssociationAborted,
     AssociationRejected,
     ConnectFailed,
@@ -505,7 +506,7 @@ async def test_where_several_files_were_under_way_when_the_peer_aborted_one_of_t
     files = instances(tmp_path / "files", 6, data_set_bytes=4000)
     held = Behaviour(on_request=accepts(window=(3, 1)), on_store=_aborts_when_holding(3))
     async with nothing_left_behind(), running_hostile(held, obedient) as scp:
-        ran = await send(scp.port, files, associations=1, async_operations=3)
+        ran = await send(scp.port, files, associations=1, async_operations=3, affinity=Affinity.NONE)
     unknown = [outcome.error for outcome in ran.outcomes if outcome.result is Result.UNKNOWN]
     assert len(unknown) == 3
     assert all(error.endswith("; the content of one of the files under way may be the cause") for error in unknown)
@@ -631,7 +632,7 @@ async def test_responses_out_of_order_within_the_window_find_their_requests(tmp_
         on_request=accepts(window=(4, 1)), on_store=_in_reverse_but_refused(answers_in_reverse(4), refused)
     )
     async with nothing_left_behind(), running_hostile(behaviour) as scp:
-        ran = await send(scp.port, files, associations=1, async_operations=4)
+        ran = await send(scp.port, files, associations=1, async_operations=4, affinity=Affinity.NONE)
         assert_true(ran, files, scp.stored())
         assert {outcome.sop_instance_uid for outcome in ran.outcomes if outcome.result is Result.FAILED} == {refused}
         assert ran.results == {Result.STORED: 29, Result.FAILED: 1}
@@ -654,7 +655,7 @@ async def test_a_peer_that_breaks_off_within_a_window_makes_all_of_the_window_un
     files = instances(tmp_path / "files", 12, data_set_bytes=4000)
     held = Behaviour(on_request=accepts(window=(2, 1)), on_store=_aborts_when_holding(2))
     async with nothing_left_behind(), running_hostile(held, obedient) as scp:
-        ran = await send(scp.port, files, associations=1, async_operations=proposed)
+        ran = await send(scp.port, files, associations=1, async_operations=proposed, affinity=Affinity.NONE)
         assert_true(ran, files, scp.stored())
         assert ran.results == {Result.STORED: 10, Result.UNKNOWN: 2}
         assert scp.violations == []
@@ -722,7 +723,14 @@ async def test_a_peer_that_answers_one_store_after_the_other_is_not_silent(files
     """Within a window each has to wait for those before it."""
     slow = Behaviour(on_request=accepts(window=(FILES, 1)), on_store=then(waits(LONGER / 2), answers()))
     async with nothing_left_behind(), running_hostile(slow) as scp:
-        ran = await send(scp.port, files, associations=1, async_operations=FILES, timeouts=Timeouts(socket=LONGER))
+        ran = await send(
+            scp.port,
+            files,
+            associations=1,
+            async_operations=FILES,
+            affinity=Affinity.NONE,
+            timeouts=Timeouts(socket=LONGER),
+        )
         assert ran.results == {Result.STORED: FILES}
 
 
@@ -790,7 +798,14 @@ async def test_a_peer_that_stops_reading_when_all_buffers_are_under_way_is_given
     behaviour = Behaviour(on_request=accepts(window=(2, 1)), on_store=answers_two_at_once_and_stops)
     found = [*files[:3], large_files[0]]
     async with nothing_left_behind(), running_hostile(behaviour, receive_buffer=4096) as scp:
-        ran = await send(scp.port, found, associations=1, async_operations=2, timeouts=Timeouts(socket=LONGER))
+        ran = await send(
+            scp.port,
+            found,
+            associations=1,
+            async_operations=2,
+            affinity=Affinity.NONE,
+            timeouts=Timeouts(socket=LONGER),
+        )
         assert_true(ran, found, scp.stored())
         assert ran.results[Result.STORED] == 2
 
@@ -891,7 +906,7 @@ async def test_a_peer_that_serves_one_association_when_it_has_released_another_i
     first = Behaviour(on_store=then(waits_for_the_other, answers()), on_release=then(tells, releases()))
     second = Behaviour(on_store=then(waits_for_its_release, answers()))
     async with nothing_left_behind(), running_hostile(first, second) as scp:
-        ran = await send(scp.port, files, associations=2)
+        ran = await send(scp.port, files, associations=2, affinity=Affinity.NONE)
         assert ran.results == {Result.STORED: FILES}
         assert_true(ran, files, scp.stored())
 
@@ -910,7 +925,7 @@ async def test_what_a_slow_association_has_not_begun_goes_over_the_others_at_the
 
     slow = Behaviour(on_store=then(waits_for_all_others, answers()))
     async with nothing_left_behind(), running_hostile(slow, obedient) as scp:
-        ran = await send(scp.port, files, associations=2)
+        ran = await send(scp.port, files, associations=2, affinity=Affinity.NONE)
         assert ran.results == {Result.STORED: FILES}
         assert_true(ran, files, scp.stored())
         assert len(scp.stores) == FILES
