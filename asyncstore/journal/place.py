@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from time import monotonic, sleep
 from typing import Self
 
 from asyncstore.errors import JournalInUse, JournalNotWritable, JournalOnNetwork
@@ -29,6 +30,8 @@ _ON_NETWORK = frozenset(
 _LOCAL_FUSE = frozenset({"fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.bindfs", "fuse.ntfs", "fuse.ntfs-3g"})
 """File systems in user space that keep their files on this machine; the others are sshfs, rclone, s3fs and the like."""
 _DIGITS = 20
+_PATIENCE = 0.1
+"""Seconds to wait for the lock: :func:`is_held` has it for a moment."""
 
 
 def refuse_network(path: str, mounts: str = _MOUNTS) -> None:
@@ -106,6 +109,7 @@ class Lock:
             JournalInUse: another run has it.
             JournalNotWritable: it cannot be opened.
         """
+        deadline = monotonic() + _PATIENCE
         while True:
             try:
                 descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
@@ -115,6 +119,10 @@ class Lock:
             try:
                 _lock(descriptor)
             except OSError:
+                if monotonic() < deadline:
+                    os.close(descriptor)
+                    sleep(_PATIENCE / 10)
+                    continue
                 number = b""
                 with suppress(OSError):  # Windows locks the contents as well
                     number = os.read(descriptor, _DIGITS)

@@ -206,6 +206,20 @@ async def test_what_cannot_be_a_journal_is_refused_and_kept(archive, journal, ma
     assert {path.name for path in journal.parent.iterdir()} == {"archive", "run.db"}
 
 
+def only_a_header(path):
+    with sqlite3.connect(path) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+    other.close()
+
+
+@pytest.mark.parametrize("make", [lambda path: path.touch(), only_a_header], ids=["empty", "header"])
+async def test_a_run_that_was_killed_while_it_made_the_journal_is_repeated(archive, journal, make):
+    make(journal)
+    async with running_sink() as sink:
+        ran = await asyncstore("send", "--journal", journal, "127.0.0.1", str(sink.port), archive)
+    assert (ran.returncode, len(stored(journal))) == (0, COUNT), ran.err
+
+
 @pytest.mark.parametrize("place", ["no/such", "archive/S000001/I0000001.dcm"])
 async def test_a_folder_that_is_not_there(archive, tmp_path, place):
     journal = tmp_path / place / "run.db"

@@ -1,11 +1,13 @@
 """Which files may be opened as a journal, by which runs, and for which migration."""
 
+import fcntl
 import os
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 
 import pytest
@@ -149,6 +151,16 @@ class TestDamage:
 
 
 class TestOneRunAtATime:
+    def test_a_report_that_looks_whether_a_run_writes_keeps_none_from_beginning(self, path):
+        begin(path).close()
+        lock = path.with_name(f"{path.name}-lock")
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            timer = threading.Timer(0.03, fcntl.flock, (file, fcntl.LOCK_UN))
+            timer.start()
+            begin(path).close()
+            timer.join()
+
     def test_a_second_run_is_refused_and_told_who_writes(self, path):
         with begin(path) as journal:
             with pytest.raises(JournalInUse) as refused:

@@ -117,21 +117,19 @@ def selection_of(parsed: Parsed, journal: str) -> Selection | None:
     """
     is_named = bool(parsed[opt.INPUTS]) or parsed[opt.FILES_FROM] is not None
     needed = _options_that_need_it(parsed)
+    if is_named and not needed:
+        return None  # the journal may be empty: its first run was killed
     catalogue = None
     with suppress(JournalMissing):
         catalogue = Catalogue(journal, tuple(State))
     if catalogue is None:
-        if is_named and not needed:
-            return None
         raise _none(journal, needed)
     try:
-        if _is_chosen(parsed, journal, catalogue, needed, is_named=is_named):
-            return Selection(parsed, journal, catalogue)
+        _confirm(parsed, journal, catalogue, needed, is_named=is_named)
+        return Selection(parsed, journal, catalogue)
     except BaseException:
         catalogue.close()
         raise
-    catalogue.close()
-    return None
 
 
 def _options_that_need_it(parsed: Parsed) -> list[Option[object]]:
@@ -140,16 +138,14 @@ def _options_that_need_it(parsed: Parsed) -> list[Option[object]]:
     return [row for row in options if parsed[row] != row.default]
 
 
-def _is_chosen(
+def _confirm(
     parsed: Parsed, journal: str, catalogue: Catalogue, needed: list[Option[object]], *, is_named: bool
-) -> bool:
-    """Whether the catalogue is sent.
+) -> None:
+    """Check that the catalogue can be sent.
 
     Raises:
-        UsageError: it must be, and cannot be.
+        UsageError: it cannot.
     """
-    if is_named and not needed:
-        return False
     sources = set(catalogue.sources)
     if not sources:
         raise _none(journal, needed)
@@ -161,7 +157,6 @@ def _is_chosen(
     if unfit is not None:
         raise UsageError(f"{unfit.long} cannot be used with files from a catalogue")
     _check_order(parsed, journal, is_complete=catalogue.is_complete)
-    return True
 
 
 def _unfit(parsed: Parsed) -> Option[object] | None:
