@@ -129,15 +129,10 @@ class Fragmenter:
         header = self._full_headers.get(context_id)
         if header is None:
             header = self._full_headers[context_id] = _header(size, context_id, 0)
-        buffers: list[Octets] = []
-        append = buffers.append
-        start = 0
-        for start in range(size, length, size):
-            append(header)
-            append(data[start - size : start])
-        rest = length - start
-        append(_header(rest, context_id, LAST if last else 0))
-        append(data[start:])
+        starts = range(0, length, size)
+        buffers: list[Octets] = [header] * (2 * len(starts))
+        buffers[1::2] = [data[start : start + size] for start in starts]
+        buffers[-2] = _header(length - starts[-1], context_id, LAST if last else 0)
         return buffers
 
     @staticmethod
