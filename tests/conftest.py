@@ -2,6 +2,7 @@
 
 import signal
 
+import hypothesis
 import pytest
 
 from support.peers import programs
@@ -9,6 +10,10 @@ from support.trees import data_sets
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Scripts ignore SIGINT in programs that they run in the background; the programs under test would inherit that."""
+
+hypothesis.settings.register_profile("asyncstore", deadline=None)
+hypothesis.settings.load_profile("asyncstore")
+"""No test depends on how fast the machine is at the moment."""
 
 
 @pytest.hookimpl(wrapper=True)
