@@ -13,7 +13,7 @@ from support.trees import data_sets, instances
 
 pytestmark = pytest.mark.slow
 
-LATENCY = 0.05
+LATENCY = 0.02
 PROCESSING_FAILURE = 0x0110
 
 
