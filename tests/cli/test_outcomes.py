@@ -51,6 +51,15 @@ def test_verbose_every_file_has_one_line_which_names_it_and_what_came_of_it(line
     ]
 
 
+def test_what_an_earlier_run_left_is_named_only_where_every_file_is(lines, caplog):
+    """A migration may have thousands of such files, and its report has them all."""
+    earlier = [one._replace(is_earlier=True) for one in (FAILED, NOT_SENT)]
+    (line,) = lines(logging.WARNING, [*earlier, UNKNOWN], halts=True)
+    assert line.startswith("E: /a/5")
+    caplog.clear()
+    assert len(lines(logging.INFO, earlier)) == len(earlier)
+
+
 def test_a_flood_of_failures_ends_in_one_line(lines):
     written = lines(logging.WARNING, [FAILED] * 60, [NOT_SENT] * 60, [FAILED] * 60)
     assert len(written) == 101

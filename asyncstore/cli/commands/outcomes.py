@@ -5,7 +5,8 @@ by reason, and ``--json`` names each file. So lines are limited:
 
 1. only the first failures have lines;
 2. files that could be sent, but were not for another cause, have even fewer lines for each kind of reason;
-3. files that were not sent because the run ended early, by a signal or by a failure, have none.
+3. files that were not sent because the run ended early, by a signal or by a failure, have none, nor have those that an
+   earlier run left.
 
 A line is written when the outcome is known, and names its file, because many files are under way at a time.
 """
@@ -59,7 +60,7 @@ class OutcomeLines:
                 self._write_success(outcome)
             if outcome.result not in _SILENT and self._deserves_line(outcome):
                 self._write_limited(outcome)
-                if self._halts and outcome.result is not Result.WARNING:
+                if self._halts and outcome.result is not Result.WARNING and not outcome.is_earlier:
                     self._is_ending = True
 
     def not_renamed(self, files: Sequence[NotRenamed]) -> None:
@@ -82,6 +83,8 @@ class OutcomeLines:
 
     def _deserves_line(self, outcome: Outcome) -> bool:
         """Whether this failure gets a line (rules 2 and 3)."""
+        if outcome.is_earlier:
+            return self._verbose
         if outcome.result is not Result.NOT_SENT or outcome.attempts:
             return True
         if self._is_ending or outcome.is_withdrawn:
