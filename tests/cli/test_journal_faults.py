@@ -74,7 +74,7 @@ async def test_a_journal_that_cannot_grow_ends_the_run_and_the_next_one_goes_on(
         assert_told(
             ended,
             f"asyncstore send: journal {journal}: it could not be written: disk I/O error",
-            f"Then asyncstore resume {journal} goes on: it sends what is not known to be stored.",
+            f"When that is mended, asyncstore resume {journal} goes on: it sends what is not known to be stored.",
         )
         before = received(archive.parent / "received")
         assert PLENTY < len(stored(journal)) <= len(before) < COUNT
@@ -96,7 +96,7 @@ async def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(archive, tmp_pa
             assert_told(
                 ended,
                 f"asyncstore send: journal {journal}: it could not be written: no space is left",
-                f"Make room there. Then asyncstore resume {journal} goes on: it sends what is not known to be stored.",
+                f"Make room there, then asyncstore resume {journal} goes on: it sends what is not known to be stored.",
             )
             assert stored(journal) <= received(archive.parent / "received")
             filler.unlink()

@@ -222,8 +222,8 @@ _HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
     errors.JournalInUse: lambda _: "Wait for the end of that run, or use another journal.",
     errors.OtherMigration: _other_migration,
     errors.JournalWriteFailed: lambda error: (
-        ("Make room there. " if error.is_full else "")
-        + f"Then asyncstore resume {error.path} goes on: it sends what is not known to be stored."
+        ("Make room there, then " if error.is_full else "When that is mended, ")
+        + f"asyncstore resume {error.path} goes on: it sends what is not known to be stored."
     ),
     errors.JournalRemoved: lambda _: (
         "Put it back and give the same command again. Without it another journal sends everything again."
