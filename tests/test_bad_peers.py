@@ -760,7 +760,9 @@ async def test_a_peer_that_stops_reading_is_given_up_and_takes_no_memory(sparse_
     async with nothing_left_behind(), running_hostile(behaviour, receive_buffer=4096) as scp:
         before = _resident_bytes()
         limits = Timeouts(socket=LONGER)
-        sending = asyncio.create_task(send(scp.port, found, associations=associations, timeouts=limits))
+        sending = asyncio.create_task(
+            send(scp.port, found, associations=associations, timeouts=limits, affinity=Affinity.NONE)
+        )  # all at once: the first instance of a study would keep the others waiting
         grown = 0
         while not sending.done():
             await asyncio.wait({sending}, timeout=0.1)
