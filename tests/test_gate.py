@@ -6,9 +6,9 @@ from itertools import count
 import pytest
 from pydicom import dcmread
 
-from asyncstore import Affinity, ConversionOptions, Invent, Result, Sender, Sink
+from asyncstore import Affinity, ConversionOptions, Invent, Result, Sender, Sink, Timeouts
 from support.oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
-from support.peers.hostile import Behaviour, accepts, after, answers, resets, running_hostile, then, waits
+from support.peers.hostile import Behaviour, accepts, after, answers, resets, running_hostile, stays_silent, then, waits
 from support.trees import data_sets, instances
 
 pytestmark = pytest.mark.slow
@@ -133,3 +133,12 @@ async def test_interrupted_while_others_wait_for_a_first_instance_it_ends(archiv
         ran = await finish(run)
     assert len(ran.outcomes) == len(archive)
     assert ran.results[Result.NOT_SENT] >= len(archive) - 8
+
+
+async def test_a_peer_that_answers_nothing_is_given_up_by_all_lanes_at_once(archive):
+    """Lanes that wait for the first instance of a study do not wait for the same time-out one after the other."""
+    async with nothing_left_behind(), running_hostile(Behaviour(on_store=stays_silent())) as scp:
+        ran = await send(scp.port, archive[:8], associations=8, timeouts=Timeouts(dimse=0.5))
+    assert ran.results[Result.UNKNOWN] <= 4, "after three that were not answered, one more may have begun"
+    assert ran.results[Result.UNKNOWN] + ran.results[Result.NOT_SENT] == 8
+    assert all("no response" in error for error in ran.errors)

@@ -279,11 +279,19 @@ class Backlog:
         return sorted(heads, key=heads.__getitem__)
 
     def remove(self, pair: Pair) -> list[Instance]:
-        """Take out all instances of ``pair``."""
-        if self._held:
-            self._free(list(self._held))  # the gate will be asked again
+        """Take out all instances of ``pair``. Others that are held stay so: nobody would be told that they are free."""
         removed = [instance for _, instance in self._queues.pop(pair, ())]
         self._count -= len(removed)
+        for key, held in list(self._held.items()):
+            pairs = pairs_needed(held)
+            if pair in pairs:
+                removed += [one for one, needed in zip(held, pairs, strict=True) if needed == pair]
+                kept = deque(one for one, needed in zip(held, pairs, strict=True) if needed != pair)
+                self._held_count -= len(held) - len(kept)
+                if kept:
+                    self._held[key] = kept
+                else:
+                    del self._held[key]
         self._bytes -= sum([instance.payload.length for instance in removed])
         return removed
 

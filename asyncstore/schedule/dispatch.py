@@ -337,7 +337,7 @@ class Dispatcher:
 
     async def _serve(self, lane: WorkingLane, association: Association, reader: Reader) -> bool:
         """Send over ``association`` until it ends or is not needed; whether the lane may open another one."""
-        while association.error is None and self.stop_reason is None and not lane.is_retiring:
+        while association.error is None and self.stop_reason is None and not (lane.is_retiring or self._silence):
             most = self._portion(lane, association)
             batch = self._backlog.take(lane.selection, most, MOST_BYTES, lane, overlaps=self._options.overlaps)
             if batch:
@@ -355,9 +355,18 @@ class Dispatcher:
         elif association.error is None:
             await association.release()
         is_mute = self._peer.ended(association.error, is_answered=lane.is_answered, is_unanswered=lane.is_unanswered)
-        if association.error is not None and is_mute:
-            self._without(lane, association.error)
-        return not is_mute
+        error = association.error if is_mute else self._silence
+        if error is not None:
+            self._without(lane, error)
+        return error is None
+
+    @property
+    def _silence(self) -> AssociationError | None:
+        """Why the peer answers nothing, as it seems; ``None``: it does not, or an open association had answers."""
+        silence = self._peer.silence
+        if silence is None or any(lane.association is not None and lane.is_answered for lane in self._lanes):
+            return None
+        return silence
 
     def _portion(self, lane: WorkingLane, association: Association) -> int:
         """How many instances ``lane`` takes next; none while it has its share of the rest in hand."""

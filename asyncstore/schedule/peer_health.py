@@ -8,7 +8,8 @@ Rules:
    another association is open, for until then it may be the failure of the run.
 3. Where no lane is left, the last refusal is the failure of the run.
 4. A peer that accepts associations and ends them before any response, several times in a row, does not work: its lanes
-   end. An association that we aborted says nothing about the peer, nor does one that had nothing to send.
+   end, also those that had nothing to send yet. An association that we aborted says nothing about the peer, nor does
+   one that had nothing to send.
 
 Pure: its owner opens, logs and stops, and gives the clock.
 """
@@ -38,10 +39,12 @@ class PeerHealth:
 
     Attributes:
         failure: why no association is open or will be; ``None``: one is, or may be.
+        silence: why the last of several associations in a row brought no response; ``None``: there was a response.
     """
 
     def __init__(self, fixed: int | None, clock: Callable[[], float]) -> None:
         self.failure: AssociationError | None = None
+        self.silence: AssociationError | None = None
         self._concurrency = Concurrency(fixed)
         self._clock = clock
         self._looked = clock()
@@ -87,10 +90,12 @@ class PeerHealth:
             is_unanswered: whether it was used, or about to be, and brought none.
         """
         if is_answered:
-            self._unanswered = 0
+            self._unanswered, self.silence = 0, None
         elif error is not None and not isinstance(error, AbortedHere):
             self._unanswered += is_unanswered
-            return self._unanswered >= _UNANSWERED_LIMIT
+            if self._unanswered >= _UNANSWERED_LIMIT:
+                self.silence = error
+                return True
         return False
 
     def begin_look(self, work: float) -> None:
