@@ -1,66 +1,34 @@
-"""The catalogue: what was found and is not sent yet, which files share an instance, and the order to send them in.
+"""The catalogue: what was found and is not sent yet, in the order to send it in.
 
 Rules:
 
-1. A run without a peer records found files as *waiting*, and files that can't be sent as *not sent*. When its walk
-   has ended, :func:`complete` makes the indexes; only journals with a catalogue pay for them.
-2. Files with the same SOP instance UID clash: files with the same bytes are duplicates, others conflict. Their sizes
-   tell most of them apart; only files of equal size are read. Clashes are found with one sort of all UIDs, because an
-   index of them would cost 50 bytes a row.
-3. Each order but *walk* and *list* keeps the instances of a study together.
-4. What is known of a clash holds for the files as the walk found them (UID, size, time), and for no others.
-5. A catalogue is complete if each walk that was begun for it has ended. Sources name the walks.
-6. Deliveries come in pieces, each from a query of its own, as in :mod:`asyncstore.journal.reading`. A list of UIDs is
+1. A run without a peer records found files as *waiting*, and files that can't be sent as *not sent*.
+   :mod:`asyncstore.journal.clashes` completes the catalogue when its walks have ended.
+2. Each order but *walk* and *list* keeps the instances of a study together.
+3. Deliveries come in pieces, each from a query of its own, as in :mod:`asyncstore.journal.reading`. A list of UIDs is
    kept in a temporary table, not in memory.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from enum import StrEnum
-from hashlib import sha256
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from asyncstore.journal import schema
-from asyncstore.journal.ids import is_archive
+from asyncstore.journal.clashes import sources_of
 from asyncstore.journal.lookup import NOT_ENDED
 from asyncstore.journal.opening import translated
-from asyncstore.journal.querying import rows
 from asyncstore.journal.reading import PIECE, SELECTED, Reader, recorded
 from asyncstore.journal.uids import pack, unpack
 from asyncstore.journal.values import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
-
-    import apsw
+    from collections.abc import Collection, Iterable, Iterator
 
     from asyncstore.journal.querying import Value
     from asyncstore.journal.reading import Recorded
 
-_INDEXES = (
-    "CREATE INDEX IF NOT EXISTS deliveries_by_series ON deliveries (series)",
-    "CREATE INDEX IF NOT EXISTS studies_by_date ON studies (date, uid, id)",
-    "CREATE INDEX IF NOT EXISTS studies_by_bytes ON studies (bytes, uid, id)",
-    "CREATE INDEX IF NOT EXISTS clashes_by_uid ON clashes (uid, content, copy)",
-)
-_SUM_STUDIES = (
-    "UPDATE studies SET bytes = sums.bytes FROM (SELECT s.study AS study, coalesce(sum(d.size), 0) AS bytes"
-    " FROM deliveries d CROSS JOIN series s ON s.id = d.series GROUP BY s.study) AS sums WHERE sums.study = studies.id"
-)
-_CLASHING = (
-    "CREATE TEMP TABLE clashing AS SELECT uid FROM deliveries"
-    " WHERE occurrence = 0 AND uid IS NOT NULL GROUP BY uid HAVING count(*) > 1"
-)
-_CLASHING_FILES = (
-    "CREATE TEMP TABLE clashing_files AS SELECT d.uid, d.size, d.mtime, d.directory, d.name, p.path FROM deliveries d"
-    " CROSS JOIN temp.clashing c ON c.uid = d.uid JOIN directories p ON p.id = d.directory WHERE d.occurrence = 0"
-    " ORDER BY d.uid, d.directory, d.name"
-)
-_SOURCES = "catalogue"
-"""The fact that holds the sources, and whether the walk of each has ended."""
 _COLUMNS = (
     "SELECT d.directory, d.name, d.occurrence, p.path, d.size, d.mtime, d.ending, d.uid, d.run, k.sop_class,"
     " k.transfer_syntax, d.overhead, c.is_conflict, c.content, c.copy FROM"
@@ -94,29 +62,6 @@ class Order(StrEnum):
     """The order of the list of UIDs."""
 
 
-class Clashes(NamedTuple):
-    """How many files have a SOP instance UID that another file has as well."""
-
-    duplicates: int
-    """Files besides the first of each UID, with the same bytes as another one."""
-    conflicts: int
-    """Files of UIDs with more than one content."""
-
-
-def file_digest(path: str, member: str | None) -> bytes | None:
-    """A hash of a file's bytes; ``None`` if it cannot be read here, as members of archives."""
-    if member is not None:
-        return None
-    digest = sha256()
-    try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - the import of pathlib takes 7 ms
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError:
-        return None
-    return digest.digest()
-
-
 class File(NamedTuple):
     """A file of the catalogue, for a run that sends it."""
 
@@ -139,84 +84,6 @@ class File(NamedTuple):
     """The number of its content among the files with its UID."""
     copy: int
     """How many files with this content come before it."""
-
-
-def begin(connection: apsw.Connection, sources: Iterable[str]) -> None:
-    """Note that the walks of these sources begin."""
-    _note(connection, dict.fromkeys(sources, False))
-
-
-def sources_of(connection: apsw.Connection) -> dict[str, bool]:
-    """The sources of the catalogue, and whether the walk of each has ended."""
-    found = rows(connection, "SELECT value FROM facts WHERE name = ?", (_SOURCES,))
-    sources: dict[str, bool] = json.loads(found[0][0]) if found else {}
-    return sources
-
-
-def _note(connection: apsw.Connection, sources: dict[str, bool]) -> None:
-    value = json.dumps(sources_of(connection) | sources)
-    connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_SOURCES, value))
-
-
-def complete(
-    connection: apsw.Connection,
-    digest: Callable[[str, str | None], bytes | None] = file_digest,
-    sources: Iterable[str] = (),
-) -> Clashes:
-    """Make the indexes and find clashes, after the walk of these sources ended. It takes seconds for 10**6 rows.
-
-    A file that cannot be read conflicts with every other one of its size.
-    """
-    with connection:
-        for statement in (*_INDEXES, _SUM_STUDIES, "DELETE FROM clashes", _CLASHING):
-            connection.execute(statement)
-        connection.execute("CREATE INDEX temp.clashing_by_uid ON clashing (uid)")
-        connection.execute(_CLASHING_FILES)
-        duplicates = conflicts = 0
-        for uid, group in groupby(_clashing(connection), key=lambda row: row[0]):
-            files = list(group)
-            contents = _contents(files, digest)
-            is_conflict = len(set(contents)) > 1
-            copies: dict[int, int] = {}
-            for (_, size, mtime, directory, name, _), content in zip(files, contents, strict=True):
-                copy = copies.get(content, 0)
-                copies[content] = copy + 1
-                duplicates += copy > 0
-                connection.execute(
-                    "INSERT INTO clashes VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?)",
-                    (directory, name, uid, size, mtime, is_conflict, content, copy),
-                )
-            conflicts += len(files) if is_conflict else 0
-        connection.execute("DROP TABLE temp.clashing")
-        connection.execute("DROP TABLE temp.clashing_files")
-        _note(connection, dict.fromkeys(sources, True))
-    return Clashes(duplicates, conflicts)
-
-
-def _clashing(connection: apsw.Connection) -> Iterator[tuple[Any, ...]]:
-    """The files whose UID other files have as well, UID by UID."""
-    last = 0
-    statement = f"SELECT rowid, * FROM temp.clashing_files WHERE rowid > ? ORDER BY rowid LIMIT {PIECE}"  # noqa: S608
-    while piece := rows(connection, statement, (last,)):
-        for _, *row in piece:
-            yield tuple(row)
-        last = piece[-1][0]
-
-
-def _contents(files: list[Any], digest: Callable[[str, str | None], bytes | None]) -> list[int]:
-    """For each of these files of one UID the number of its content, from 0."""
-    sizes = [row[1] for row in files]
-    known: dict[tuple[int | None, bytes | int], int] = {}
-    numbers = []
-    for place, (_, size, _, _, name, directory) in enumerate(files):
-        found: bytes | int | None = b""
-        if sizes.count(size) > 1:
-            if is_archive(directory):
-                found = digest(os.fsdecode(directory[:-1]), os.fsdecode(name))
-            else:
-                found = digest(os.path.join(os.fsdecode(directory), os.fsdecode(name)), None)  # noqa: PTH118
-        numbers.append(known.setdefault((size, place if found is None else found), len(known)))
-    return numbers
 
 
 class Catalogue:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 import apsw
 
 from asyncstore.errors import JournalError, JournalNotWritable, NotAJournal
-from asyncstore.journal import catalogue, opening, settings
+from asyncstore.journal import clashes, opening, settings
 from asyncstore.journal.opening import translated
 from asyncstore.journal.place import Lock, refuse_network
 from asyncstore.journal.querying import number
@@ -179,11 +179,11 @@ class Journal:
         """
         self._sources = tuple(sources)
         with translated(self.path):
-            catalogue.begin(self._connection, self._sources)
+            clashes.begin(self._connection, self._sources)
 
     def complete_catalogue(
-        self, digest: Callable[[str, str | None], bytes | None] = catalogue.file_digest
-    ) -> catalogue.Clashes | None:
+        self, digest: Callable[[str, str | None], bytes | None] = clashes.file_digest
+    ) -> clashes.Clashes | None:
         """Make the catalogue's indexes and find clashes, after the last delivery was recorded. It blocks.
 
         Args:
@@ -206,7 +206,7 @@ class Journal:
 
         with translated(self.path):
             try:
-                return catalogue.complete(self._connection, interruptible, self._sources)
+                return clashes.complete(self._connection, interruptible, self._sources)
             except apsw.InterruptError:
                 return None
 

@@ -5,7 +5,7 @@ Rules:
 1. A row of ``deliveries`` costs as little as possible, because there are as many as instances. So everything that many
    rows share stands in a table of its own: directories, series, kinds (SOP class and transfer syntaxes) and endings
    (state, status and reason). There is no index besides the key; the catalogue makes its own
-   (:mod:`asyncstore.journal.catalogue`).
+   (:mod:`asyncstore.journal.clashes`).
 2. The key is the directory and the name as bytes, in the order of the walk, so that a resumed walk reads the table from
    the beginning to its end. A member of an archive has the archive as its directory, with a NUL byte at the end.
 3. ``deliveries.ending`` modulo 8 is the state. Times are milliseconds since the journal was made (``created``),

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncstore.journal.catalogue import Catalogue, Clashes, Order
+from asyncstore.journal.catalogue import Catalogue, Order
+from asyncstore.journal.clashes import Clashes
 from asyncstore.journal.values import State
 from support.journals import CT, as_found, begin, delivery, read
 
