@@ -271,7 +271,9 @@ class TestInterrupts:
         assert (summary["exit_code"], summary["stored"], summary["unknown"]) == (130, len(stored), 0)
         assert "stopping" in done.err
         assert f"Interrupted: stored {len(stored)} of " in done.err
-        assert done.err.endswith("Add --rename (+rn): stored files become X.done, and later runs pass over them.\n")
+        assert done.err.endswith(
+            "Add --journal FILE: a run with the same journal sends only what is not known to be stored.\n"
+        )
 
     async def test_twice_ends_it_at_once(self, many):
         async with running_sink("--latency", "30") as sink:
@@ -313,7 +315,7 @@ class TestInterrupts:
                     begin += await asyncio.wait_for(process.stdout.readline(), 60)
                 await asyncio.sleep(tries / 1000)  # so that it ends a little further each time
                 with suppress(ProcessLookupError):
-                    process.send_signal(number)
+                    os.kill(process.pid, number)  # send_signal would take the exit code of one that has just ended
                 done = await finished(process)
                 summary = json_lines(begin.decode() + done.out)[-1]
                 assert (summary["type"], summary["exit_code"]) == ("summary", done.returncode)

@@ -291,12 +291,11 @@ def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
         yield f"Add {opt.JSON.long} FILE to have every file's outcome written there."
     if not tally.unstored - tally.not_sent + tally.withdrawn:
         return
-    if parsed[opt.FILES_FROM] is not None or not all(map(os.path.isdir, parsed[opt.INPUTS])):
-        return  # named files are not found under their new names
     if parsed[opt.RENAME]:
-        yield "Run the same command again to send the rest: it skips files named .done."
+        if parsed[opt.FILES_FROM] is None and all(map(os.path.isdir, parsed[opt.INPUTS])):  # others have new names now
+            yield "Run the same command again to send the rest: it skips files named .done."
     elif tally.done > tally.unstored:
-        yield f"Add {opt.RENAME.long} ({opt.RENAME.short}): stored files become X.done, and later runs pass over them."
+        yield f"Add {opt.JOURNAL.long} FILE: a run with the same journal sends only what is not known to be stored."
 
 
 def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:
