@@ -2,7 +2,7 @@
 
 Rules:
 
-1. A catalogue is continued as a run is: a known file that has not changed is not opened again.
+1. A repeated scan continues a catalogue: a known file that has not changed is not opened again.
 2. A run that sends from a catalogue takes its files from the journal, in the order that was asked for. Files that
    earlier runs settled end as in any other run; a stored file may have vanished meanwhile.
 3. The peer gets the same bytes once: a copy waits until all other files have ended. If the first file with its bytes is
@@ -120,7 +120,7 @@ class FromCatalogue(Recording):
         with self._catalogue as catalogue:
             for file in catalogue.files(self._order):
                 if file.run == self._journal.run:
-                    continue  # it has another study now, and came before
+                    continue  # this run recorded it already, with a new study
                 earlier = self._earlier(file)
                 if earlier is not None:
                     yield self._settle(file, earlier)

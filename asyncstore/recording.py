@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _RESULTS = {State.WAITING: Result.NOT_SENT, **{state: result for result, state in STATES.items()}}
 _AN_INSTANCE = Identity("", "", "")
-"""Of a file that this run does not read."""
+"""Stands for the identity of an instance that this run does not read."""
 _EARLIER = "an earlier run left it so"
 NOTED_EVERY = 1000
 """The walk notes its progress after so many files."""
@@ -47,7 +47,7 @@ class Recording:
         self._journal = journal
         self._again = again
         self._occurrences: dict[int, int] = {}
-        """How often a file was found before, by ordinal: of files that are delivered again and have not ended."""
+        """By ordinal, how often the same file came before: only of repeated files without an outcome yet."""
 
     @property
     def failure(self) -> JournalError | None:

@@ -184,7 +184,7 @@ class Catalogue:
             "chosen_series (id INTEGER PRIMARY KEY)",
             "SELECT s.id FROM temp.chosen c JOIN series s ON s.study = c.id",
         )
-        # Subqueries of a table alone are looked up in it, not made anew for each piece.
+        # SQLite looks up ``IN`` directly in a bare table; another subquery would run again for each piece.
         self._only = " AND d.series IN (SELECT id FROM temp.chosen_series)"
         self._only_studies = " AND id IN (SELECT id FROM temp.chosen)"
         return self._missing("SELECT uid FROM studies")

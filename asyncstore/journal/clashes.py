@@ -54,7 +54,7 @@ class Clashes(NamedTuple):
     """How many files have a SOP instance UID that another file has as well."""
 
     duplicates: int
-    """Files besides the first of each UID, with the same bytes as another one."""
+    """Files besides the first of each content, with the same UID and bytes."""
     conflicts: int
     """Files of UIDs with more than one content."""
 

@@ -3,7 +3,7 @@
 Rules:
 
 1. The last hour counts, or the run so far, in twelve pieces of equal length. The rate is that of the last three pieces.
-2. The forecast is an interval: all that waits, at the rates that nine, five and one in ten pieces exceed.
+2. The forecast is an interval: all that waits, at the first decile, mean and last decile of the pieces.
 3. While the first walk goes on there is no forecast, because the number of files is not known.
 """
 

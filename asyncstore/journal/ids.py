@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _ENTRIES = 4096
 """In each half of a memory; a series key takes 600 bytes."""
 _PATIENT_KEY_BYTES = 12
-"""10**9 patients have two of the same key once in 10**11 migrations."""
+"""With 10**9 patients, two share a key in one of 10**11 migrations."""
 
 _ENCODING = sys.getfilesystemencoding()
 _SURROGATES = sys.getfilesystemencodeerrors()

@@ -137,7 +137,7 @@ class Lookup:
             try:
                 status = os.stat(path)  # noqa: PTH116 - a Path costs more than the call
             except (OSError, ValueError):
-                # A file that cannot be reached now as then has not changed.
+                # A file that could not be reached then and cannot be reached now counts as unchanged.
                 if size is None and not earlier.state.is_stored:
                     return earlier
             else:
@@ -178,7 +178,7 @@ class Lookup:
         return None
 
     def _seek(self, key: tuple[bytes, int], *, is_next: bool) -> None:
-        """Read the rows from this key on: more of them if all that were read were asked for."""
+        """Read the rows from this key on: a larger piece if all rows of the last one were used."""
         self._limit = min(_MOST_ROWS, self._limit * _GROWTH) if is_next else _FEWEST_ROWS
         with translated(self._path):
             self._rows = rows(self._connection, _ROWS, (self._directory, *key, self._limit))

@@ -38,7 +38,7 @@ _OWNER_ONLY = 0o600
 _PATIENCE_MS = 10_000
 """How long a connection waits for another one's lock; they are held for milliseconds."""
 _PAGES_KEPT_KIB = 16_384
-"""The page cache of a connection: the inner pages of 10**8 rows that one directory's inserts touch are far fewer."""
+"""The page cache of a connection. Inserts into one directory touch far fewer inner pages, even with 10**8 rows."""
 _CHECKPOINT_PAGES = 4_000
 """16 MB of write-ahead log, so that a page that many commits change is written once."""
 _LARGEST_LOG = 64 << 20
@@ -196,7 +196,7 @@ def _make_private(path: str) -> None:
 
 
 def _refuse_irregular(path: str) -> None:
-    """Refuse a directory, and what SQLite would wait for, such as a FIFO.
+    """Refuse directories, and files on which SQLite would wait, such as a FIFO.
 
     Raises:
         NotAJournal: it is no regular file.

@@ -19,7 +19,7 @@ APPLICATION_ID = 0x61737472
 """``astr`` in the header of the database."""
 VERSION = 1
 STATES = 8
-"""Numbers that ``ending`` has room for in its lowest digits."""
+"""``ending`` modulo this number is the state, so there can be no more states."""
 
 TABLES = {
     "facts": "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 COMMIT_ROWS = 1000
 COMMIT_SECONDS = 0.5
 MOST_QUEUED = 20_000
-"""Deliveries that wait to be written: 10 MB, and more than a commit takes at any rate of a peer."""
+"""Deliveries that may wait to be written: 10 MB, and more than any peer answers during a commit."""
 _MOST_IN_COMMIT = 4096
 _ENDING = schema.COLUMNS.split(", ").index("ending")
 

@@ -361,7 +361,7 @@ class Association(Requestor):
             self.abort("a file could not be read to its end")
 
     def _release_sent(self) -> None:
-        """Release what has left, and give up the store of a file that has changed meanwhile."""
+        """Release the buffers that were sent, and give up the store of a file that has changed meanwhile."""
         sent, self._unreleased = self._unreleased, []
         for problem in [buffer.release() for buffer in sent]:
             exchange = self._requests.spoiled(problem.path) if problem is not None else None

@@ -117,7 +117,7 @@ class Opening(Requestor):
     ) -> None:
         super().__init__(peer, UpperLayer(options.maximum_length), may_be_wrong_port=options.tls is None)
         self.owner: Opening | Association = self
-        """The object to close: this one, and once it is established the association."""
+        """The object to close: this one, or the association once it is established."""
         self._options = options
         self._reports = reports
         self._request = options.request(contexts)

@@ -207,7 +207,7 @@ class Backlog:
         return True
 
     def ended(self, instances: Iterable[Instance], lane: object, *, is_stored: bool) -> bool:
-        """``lane`` has not got these instances any more; whether there is more to take now.
+        """``lane`` no longer has these instances. Returns whether there is more to take now.
 
         If they are put back, this comes first.
         """

@@ -362,7 +362,7 @@ class Dispatcher:
 
     @property
     def _silence(self) -> AssociationError | None:
-        """Why the peer answers nothing, as it seems; ``None``: it does not, or an open association had answers."""
+        """Why the peer seems to answer nothing; ``None``: it seems to answer, or an open association had answers."""
         silence = self._peer.silence
         if silence is None or any(lane.association is not None and lane.is_answered for lane in self._lanes):
             return None

@@ -90,7 +90,7 @@ class Gate:
         return claim is not None and claim.lane is lane and not (overlaps and self._opens)
 
     def admit(self, head: Head, lane: object, *, overlaps: bool = False) -> Key | None:
-        """``lane`` takes an instance: ``None``, or the study or patient for which it must wait.
+        """Let ``lane`` take an instance. Returns ``None``, or the study or patient for which it must wait.
 
         Args:
             head: what the instance belongs to.

@@ -192,7 +192,7 @@ def _none(journal: str, needed: list[Option[object]]) -> UsageError:
 
 
 def _chosen(parsed: Parsed, catalogue: Catalogue) -> tuple[str, Iterator[str] | None]:
-    """Take what the list names only: the list's name, and the UIDs that the catalogue does not have."""
+    """Take only what the list names. Returns the list's name, and the UIDs that the catalogue lacks."""
     studies, instances = parsed[opt.ONLY_STUDIES], parsed[opt.ONLY_UIDS]
     if studies is not None:
         return printable(studies), catalogue.only_studies(_uids(opt.ONLY_STUDIES, studies))

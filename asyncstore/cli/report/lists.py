@@ -66,7 +66,7 @@ def files(readers: Iterable[Reader], state: State, form: str) -> None:
 
 
 def studies(readers: Sequence[Reader], kind: Completeness, form: str) -> None:
-    """Write the studies that are so complete; the arguments are as above."""
+    """Write the studies of this completeness; the other arguments are as above."""
     rows = (study for study in Studies(readers) if study.completeness is kind)
     if form == "text":
         _put(_study_text(study) for study in rows)
