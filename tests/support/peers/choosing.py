@@ -6,7 +6,8 @@
     Behaviour(on_request=beyond(4, rejects(2, 3, 2)))
     Behaviour(amid_data=at(uid, resets(), obeys()))
 
-Each call makes a step with a memory of its own. Give the same step to all behaviours of an acceptor.
+Each call makes a step with a memory of its own. Give the same step to all behaviours of an acceptor. The other step is
+:func:`behaves` unless one is given; ``amid_data`` and ``on_connect`` need ``obeys()``.
 """
 
 from __future__ import annotations
@@ -21,54 +22,63 @@ if TYPE_CHECKING:
     from support.peers.hostile import Step
 
 
+def behaves() -> Step:
+    """Accept an association that was requested; answer a C-STORE request with success."""
+
+    async def step(acceptor: Acceptor) -> None:
+        await (accepts() if acceptor.store is None else answers())(acceptor)
+
+    return step
+
+
 def every(number: int, misbehaves: Step, otherwise: Step | None = None) -> Step:
-    """Misbehave each ``number``-th time; otherwise answer with success."""
+    """Misbehave each ``number``-th time."""
     times = 0
 
     async def step(acceptor: Acceptor) -> None:
         nonlocal times
         times += 1
-        await (misbehaves if times % number == 0 else otherwise or answers())(acceptor)
+        await (misbehaves if times % number == 0 else otherwise or behaves())(acceptor)
 
     return step
 
 
 def first(times: int, misbehaves: Step, otherwise: Step | None = None) -> Step:
-    """Misbehave so many times; then answer with success."""
+    """Misbehave so many times."""
     left = times
 
     async def step(acceptor: Acceptor) -> None:
         nonlocal left
         left -= 1
-        await (misbehaves if left >= 0 else otherwise or answers())(acceptor)
+        await (misbehaves if left >= 0 else otherwise or behaves())(acceptor)
 
     return step
 
 
 def first_of_each(times: int, misbehaves: Step, otherwise: Step | None = None) -> Step:
-    """Misbehave so many times for each SOP instance; then answer with success."""
+    """Misbehave so many times for each SOP instance."""
     came: Counter[str] = Counter()
 
     async def step(acceptor: Acceptor) -> None:
         uid = acceptor.store.sop_instance_uid
         came[uid] += 1
-        await (misbehaves if came[uid] <= times else otherwise or answers())(acceptor)
+        await (misbehaves if came[uid] <= times else otherwise or behaves())(acceptor)
 
     return step
 
 
 def at(uid: str, misbehaves: Step, otherwise: Step | None = None) -> Step:
-    """Misbehave at one SOP instance; answer all others with success."""
+    """Misbehave at one SOP instance."""
 
     async def step(acceptor: Acceptor) -> None:
         is_it = acceptor.store.sop_instance_uid == uid
-        await (misbehaves if is_it else otherwise or answers())(acceptor)
+        await (misbehaves if is_it else otherwise or behaves())(acceptor)
 
     return step
 
 
 def refuses_duplicates(otherwise: Step | None = None) -> Step:
-    """Answer 0x0111 (duplicate SOP instance, PS3.7 C.5.15) for each instance that came before; else another step."""
+    """Answer 0x0111 (duplicate SOP instance, PS3.7 C.5.15) for each instance that came before."""
     held: set[str] = set()
 
     async def step(acceptor: Acceptor) -> None:
@@ -77,13 +87,13 @@ def refuses_duplicates(otherwise: Step | None = None) -> Step:
             await acceptor.answer(0x0111)
             return
         held.add(uid)
-        await (otherwise or answers())(acceptor)
+        await (otherwise or behaves())(acceptor)
 
     return step
 
 
 def beyond(limit: int, rejects: Step, otherwise: Step | None = None) -> Step:
-    """For ``on_request``: reject while so many associations are open; otherwise accept."""
+    """For ``on_request``: reject while so many associations are open."""
     accepted: list[Acceptor] = []
 
     async def step(acceptor: Acceptor) -> None:
@@ -92,6 +102,6 @@ def beyond(limit: int, rejects: Step, otherwise: Step | None = None) -> Step:
             await rejects(acceptor)
             return
         accepted.append(acceptor)
-        await (otherwise or accepts())(acceptor)
+        await (otherwise or behaves())(acceptor)
 
     return step

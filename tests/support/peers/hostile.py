@@ -341,7 +341,7 @@ class HostileSCP:
     """A running acceptor, and what came to it.
 
     Args:
-        behaviours: as :func:`running_hostile` takes them.
+        behaviours: as :func:`running_hostile` takes them. They may be replaced.
         receive_buffer: likewise.
 
     Attributes:
@@ -352,7 +352,7 @@ class HostileSCP:
     def __init__(self, behaviours: tuple[Behaviour, ...], receive_buffer: int | None = None) -> None:
         self.associations: list[Record] = []
         self.listening = Listening(self._accepted, receive_buffer)
-        self._behaviours = behaviours
+        self.behaviours = behaviours
 
     @property
     def port(self) -> int:
@@ -390,7 +390,7 @@ class HostileSCP:
 
     async def _accepted(self, sock: socket.socket) -> None:
         """Serve an association."""
-        behaviour = self._behaviours[min(len(self.associations), len(self._behaviours) - 1)]
+        behaviour = self.behaviours[min(len(self.associations), len(self.behaviours) - 1)]
         acceptor = Acceptor(sock, behaviour.bytes_per_second, keeps_data_sets=behaviour.keeps_data_sets)
         self.associations.append(acceptor.record)
         await _serve(acceptor, behaviour)
