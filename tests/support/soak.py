@@ -35,6 +35,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from support import crashes
+from support.oracle import until
 from support.peers.choosing import at, beyond, every, first, first_of_each, refuses_duplicates
 from support.peers.dcmtk import running_storescp
 from support.peers.hostile import (
@@ -99,6 +100,8 @@ class Receiver(NamedTuple):
     """What it has: the SHA-256 of the data set by SOP instance UID."""
     came: Callable[[], Sequence[str]] | None
     """The SOP instance UIDs of all instances that arrived whole; ``None``: it does not tell."""
+    is_idle: Callable[[], bool] = lambda: True
+    """Whether all connections are over."""
     behave: Callable[[], object] = lambda: None
     """Stop misbehaving."""
 
@@ -194,6 +197,7 @@ class Case:
                     sink.port,
                     lambda: {arrival.uid: arrival.sha256 for arrival in arrivals},
                     lambda: [arrival.uid for arrival in arrivals],
+                    lambda: sink.tally.associations == 0,
                 )
         elif self.schedule.peer == "storescp":
             async with running_storescp(self.folder / "received") as scp:
@@ -323,6 +327,7 @@ def _of_hostile(scp: HostileSCP, *, keeps_all: bool) -> Receiver:
         scp.port,
         scp.stored if keeps_all else scp.held,
         lambda: [store.sop_instance_uid for store in scp.stores],
+        lambda: all(task.done() for task in scp.serving),
         behave,
     )
 
@@ -347,6 +352,8 @@ async def run_schedule(schedule: Schedule) -> Case:
                 before = crashes.claims(case.journal) if schedule.has_journal else {}
                 came = receiver.came() if receiver.came else ()
                 ended = await case.run(relay, is_disturbed=not is_calm)
+                await relay.listening.restart(0)  # so that late bytes do not count as the next run's
+                await until(receiver.is_idle)
                 case.check(ended, receiver, before, came)
                 if is_calm or ended.code == 0:
                     case.check_end(ended, receiver)
