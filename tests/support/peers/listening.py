@@ -49,6 +49,7 @@ class Listening:
         listening.listen(_BACKLOG)
         self.port = listening.getsockname()[1]
         self._accepting = asyncio.create_task(self._accept(listening))
+        self._accepting.add_done_callback(lambda _task: listening.close())
 
     async def vanish(self) -> None:
         """Listen no more, and end all connections as the system does when a program is killed."""
@@ -57,6 +58,7 @@ class Listening:
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.sleep(0)  # callbacks close the sockets
 
     async def restart(self, seconds: float) -> None:
         """Vanish, and come back after a time."""
