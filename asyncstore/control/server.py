@@ -32,7 +32,7 @@ _BACKLOG = 16
 
 
 class Server:
-    """Answers requests within its ``async with`` block.
+    """Answers requests from :meth:`open` to :meth:`close`, or within its ``async with`` block.
 
     Args:
         path: of the socket.
@@ -51,6 +51,15 @@ class Server:
         self._is_closing = False
 
     async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
         """Begin to listen.
 
         Raises:
@@ -67,19 +76,14 @@ class Server:
             self._folder.give(self._path)
             self._file = os.lstat(self._path)
         except OSError as error:
-            await self._close()
+            await self.close()
             raise ControlFailed(self._path, error.strerror or str(error)) from None
         except BaseException:
-            await self._close()
+            await self.close()
             raise
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._close()
-
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """End all connections and remove the socket. Closing twice is allowed."""
         with suppress(OSError):
             if self._file is not None and os.path.samestat(self._file, os.lstat(self._path)):
                 os.unlink(self._path)  # noqa: PTH108 - the import of pathlib takes 7 ms

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Protocol
 from asyncstore.control.status import Paused, status_of
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.observe.formatting import counted, printable
+from asyncstore.observe.rates import Rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from asyncstore.control.status import Facts
     from asyncstore.model import Progress
-    from asyncstore.observe.rates import Rates
     from asyncstore.observe.tally import Tally
 
 VERSION = 1
@@ -48,12 +48,11 @@ class Steerable(Protocol):
 
 
 class Steering:
-    """Answers requests about a run.
+    """Answers requests about a run. Its owner samples :attr:`rates`, some times a second.
 
     Args:
         facts: what does not change during the run.
         tally: the outcomes so far.
-        rates: its rates; the owner of the run samples them.
         stop: ends the run as SIGTERM does.
         actions: further requests that this run takes, by name. Each takes the value, and returns in words what was
             done, or raises an :class:`~asyncstore.errors.AsyncstoreError`.
@@ -65,7 +64,6 @@ class Steering:
         self,
         facts: Facts,
         tally: Tally,
-        rates: Rates,
         *,
         stop: Callable[[], None],
         actions: Mapping[str, Callable[[object], str]] | None = None,
@@ -74,7 +72,7 @@ class Steering:
     ) -> None:
         self._facts = facts
         self._tally = tally
-        self._rates = rates
+        self.rates = Rates()
         self._stop = stop
         self._on_action = on_action
         self._clock = clock
@@ -137,7 +135,7 @@ class Steering:
         return status_of(
             self._facts._replace(associations=self._associations),
             self._tally,
-            self._rates,
+            self.rates,
             None if self._run is None else self._run.progress(),
             now,
             paused=paused,

@@ -8,7 +8,6 @@ from asyncstore.control.status import Facts
 from asyncstore.control.steering import Steering
 from asyncstore.errors import UsageError
 from asyncstore.model import Lane, LaneState, Progress
-from asyncstore.observe.rates import Rates
 from asyncstore.observe.tally import Tally
 
 
@@ -45,7 +44,6 @@ class World:
         self.steering = Steering(
             Facts("asyncstore 1", 7, "peer:104", 3, 4),
             self.tally,
-            Rates(),
             stop=self._stop,
             actions={"prioritise": self._prioritise},
             on_action=self.said.append,
