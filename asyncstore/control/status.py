@@ -12,7 +12,7 @@ from asyncstore.model import LaneState
 from asyncstore.observe.formatting import printable
 
 if TYPE_CHECKING:
-    from asyncstore.model import Lane, Progress
+    from asyncstore.model import Lane, PeerOutage, Progress
     from asyncstore.observe.rates import Rates
     from asyncstore.observe.tally import Tally
 
@@ -54,13 +54,13 @@ def status_of(
 ) -> dict[str, object]:
     """The state of a run at ``now``, a time of the tally's clock. ``progress`` is ``None`` before the run begins."""
     lanes = () if progress is None else progress.lanes
-    peer = getattr(progress, "peer", None)
+    outage = None if progress is None else progress.outage
     state = "running"
     if is_stopping:
         state = "stopping"
     elif paused is not None:
         state = "paused"
-    elif peer is not None:
+    elif outage is not None:
         state = "waiting"
     left = rates.seconds_left
     return {
@@ -79,8 +79,8 @@ def status_of(
         "unknown": tally.unknown,
         "skipped": tally.skipped,
         "bytes": tally.bytes,
-        "retrying": getattr(progress, "retrying", 0),
-        "retries": getattr(progress, "retries", tally.retries),
+        "retrying": 0 if progress is None else progress.retrying,
+        "retries": 0 if progress is None else progress.retries,
         "instances_per_second": round(rates.rate.instances, 3),
         "bytes_per_second": round(rates.rate.bytes, 3),
         "fraction": round(rates.fraction, 6),
@@ -90,7 +90,8 @@ def status_of(
         "lanes": [_lane(lane) for lane in lanes],
         "lane_states": dict(Counter(lane.state.value for lane in lanes)),
         "paused": None if paused is None else {"by": paused.by, "seconds": round(paused.seconds, 3)},
-        "waiting": None if peer is None else _waiting(peer),
+        "outages": 0 if progress is None else progress.outages,
+        "waiting": None if outage is None else _waiting(outage),
     }
 
 
@@ -107,11 +108,11 @@ def _lane(lane: Lane) -> dict[str, object]:
     }
 
 
-def _waiting(peer: object) -> dict[str, object]:
-    """What a run waits for."""
-    seconds = getattr(peer, "seconds", None)
+def _waiting(outage: PeerOutage) -> dict[str, object]:
+    """Why a run waits for its peer, when it tries again, and when it gives up."""
+    left = outage.seconds_left
     return {
-        "reason": printable(str(getattr(peer, "reason", ""))),
-        "seconds_left": None if seconds is None else round(seconds, 3),
-        "outages": getattr(peer, "outages", 1),
+        "reason": printable(outage.reason),
+        "next_trial": round(outage.next_trial, 3),
+        "seconds_left": None if left is None else round(left, 3),
     }

@@ -49,18 +49,50 @@ def journal(tmp_path):
     return tmp_path / "run.db"
 
 
+def occupy(path):
+    """Let another file have this name."""
+    Path(path).mkdir()
+
+
+def has_socket(journal):
+    return Path(f"{journal}-ctl").is_socket()
+
+
 @asynccontextmanager
 async def sending(journal, port, archive, *options, **environment):
     """A run, once it takes requests; it is killed if the test fails."""
     words = ("send", "-nh", "--journal", journal, "--affinity", "none", *options, "127.0.0.1", str(port), archive)
     process = await started(*words, environment=environment)
     try:
-        await until(lambda: Path(socket_of(str(journal))).is_socket() or process.returncode is not None)
+        await until(lambda: has_socket(journal) or process.returncode is not None)
         yield process
     finally:
         if process.returncode is None:
             process.kill()
             await process.communicate()
+
+
+async def comes(asked):
+    """Wait until a question about a run has an answer that counts as true."""
+    async with asyncio.timeout(60):
+        while not await asked():  # noqa: ASYNC110 - the run wakes nobody here
+            await asyncio.sleep(0.01)
+
+
+async def _is_idle(journal):
+    return "sending" not in (await status(journal))["lane_states"]
+
+
+async def _has_lanes(journal, number):
+    return len((await status(journal))["lanes"]) >= number
+
+
+async def _failed(journal):
+    return (await status(journal))["failed"]
+
+
+async def _is_noted(journal):
+    return (await ask(str(journal), "retry-failed"))["ok"]
 
 
 async def status(journal):
@@ -79,8 +111,7 @@ class TestARun:
         async with Sink(port=0, latency=0.02) as sink, sending(journal, sink.port, archive) as process:
             await until(lambda: sink.tally.instances > 0)
             assert "paused" in (await ask(str(journal), "pause"))["message"]
-            while "sending" in (await status(journal))["lane_states"]:
-                await asyncio.sleep(0.01)
+            await comes(lambda: _is_idle(journal))
             arrived = sink.tally.instances
             assert arrived < FILES
             await asyncio.sleep(0.3)
@@ -90,7 +121,7 @@ class TestARun:
             ended = await finished(process)
             assert ended.returncode == 0, ended
             assert sink.tally.instances == FILES
-        assert not Path(socket_of(str(journal))).exists()
+        assert not has_socket(journal)
 
     async def test_a_stopped_run_ends_as_at_sigterm_and_can_be_resumed(self, archive, journal, tmp_path):
         lines = tmp_path / "lines"
@@ -136,12 +167,11 @@ class TestARun:
         ):
             await until(lambda: sink.tally.instances > 0)
             assert (await ask(str(journal), "associations", 4))["ok"]
-            while len((await status(journal))["lanes"]) < 4:
-                await asyncio.sleep(0.01)
+            await comes(lambda: _has_lanes(journal, 4))
             assert (await finished(process)).returncode == 0
 
     async def test_a_run_whose_socket_cannot_be_made_goes_on_with_a_warning(self, archive, journal):
-        Path(socket_of(str(journal))).mkdir()
+        occupy(f"{journal}-ctl")
         async with Sink(port=0) as sink:
             words = ("send", "-nh", "--journal", journal, "127.0.0.1", str(sink.port), archive)
             ended = await asyncstore(*words)
@@ -156,8 +186,7 @@ class TestARun:
                 await process.communicate()
             assert (await asyncstore("ctl", journal, "status")).returncode == 1
             async with sending(journal, sink.port, archive) as process:
-                while not (await _answer(journal)):
-                    await asyncio.sleep(0.01)
+                await comes(lambda: _answer(journal))
                 assert (await finished(process)).returncode == 0
 
 
@@ -179,8 +208,7 @@ class TestSendingAgain:
             running_hostile(behaviour) as peer,
             sending(journal, peer.port, archive, "--associations", "1", "--json", lines) as process,
         ):
-            while not (await status(journal))["failed"]:
-                await asyncio.sleep(0.01)
+            await comes(lambda: _failed(journal))
             await ask(str(journal), "pause")
             assert (await ask(str(journal), "retry-failed"))["ok"]
             refuses["now"] = False
@@ -207,8 +235,7 @@ class TestSendingAgain:
         try:
             async with Sink(port=peer.port, latency=0.2) as sink:
                 async with sending(journal, sink.port, archive) as process:
-                    while not (await ask(str(journal), "retry-failed"))["ok"]:
-                        await asyncio.sleep(0.01)
+                    await comes(lambda: _is_noted(journal))
                     ended = await finished(process)
                 assert ended.returncode == 0, ended
                 assert sink.tally.instances == FILES + 4
@@ -245,8 +272,7 @@ class TestHangup:
             process.send_signal(signal.SIGHUP)
             assert b"cannot change while a run goes on: --max-pdu" in await _line_with(process, b"W: ")
             assert b"--associations changed" in await _line_with(process, b"W: ")
-            while len((await status(journal))["lanes"]) < 3:
-                await asyncio.sleep(0.01)
+            await comes(lambda: _has_lanes(journal, 3))
             assert (await finished(process)).returncode == 0
             assert sink.tally.instances == FILES
 
@@ -269,7 +295,7 @@ class TestService:
             config.write_text("[send]\nassociations = 1\n")
             options = ("--systemd", "--config", config)
             async with (
-                Sink(port=0, latency=0.05) as sink,
+                Sink(port=0, latency=0.02) as sink,
                 sending(journal, sink.port, archive, *options, **variables) as process,
             ):
                 told = []
@@ -326,7 +352,7 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_command_of_the_unit_is_one_that_asyncstore_takes(tmp_path, monkeypatch):
+def test_the_command_of_the_unit_is_one_that_asyncstore_takes(tmp_path):
     unit = (Path(__file__).parents[2] / "docs" / "asyncstore-migrate@.service").read_text()
     command = unit.replace("\\\n", " ").partition("ExecStart=/usr/local/bin/asyncstore ")[2].partition("\n")[0]
     (tmp_path / "pacs1.toml").write_text('[peers.pacs1]\nhost = "127.0.0.1"\nport = 1\n')

@@ -106,10 +106,9 @@ def _status_lines(journal: str, status: Mapping[str, Any]) -> Iterator[str]:
     yield _counts(status)
     yield _speed(status)
     yield _lanes(status)
-    retrying = status.get("retrying") or 0
-    if retrying or status.get("retries"):
-        attempts = counted(status.get("retries") or 0, "attempt")
-        yield f"{attempts} repeated; {counted(retrying, 'instance')} waiting for the next one."
+    if status["retries"] or status["retrying"]:
+        waiting = counted(status["retrying"], "instance")
+        yield f"{counted(status['retries'], 'attempt')} repeated; {waiting} waiting for the next one."
     yield from _held_up(journal, status)
 
 
@@ -141,8 +140,8 @@ def _held_up(journal: str, status: Mapping[str, Any]) -> Iterator[str]:
         yield f"Limited: {printable(str(limit))}."
     if waiting is not None:
         left = waiting["seconds_left"]
-        until = "for as long as it takes" if left is None else f"at most {format_duration(left)} more"
-        yield f"It waits for the peer, {until}: {printable(str(waiting['reason']))}."
+        until = "for as long as it takes" if left is None else f"for up to {format_duration(left)}"
+        yield f"The peer is down, and the run waits for it {until}: {printable(str(waiting['reason']))}."
     if status["state"] == "stopping":
         yield "It is ending: files under way are finished."
         return

@@ -57,7 +57,7 @@ class Passes:
 
     def together(self, now: Progress) -> Progress:
         """The progress of the whole run."""
-        before = self._before
+        before, outage = self._before, now.outage
         if before is None:
             return now
         return now._replace(
@@ -67,6 +67,9 @@ class Passes:
             bytes_sent=before.bytes_sent + now.bytes_sent,
             associations_opened=before.associations_opened + now.associations_opened,
             is_cut_short=before.is_cut_short or now.is_cut_short,
+            retries=before.retries + now.retries,
+            outages=before.outages + now.outages,
+            outage=None if outage is None else outage._replace(number=before.outages + outage.number),
         )
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from asyncstore import __version__
 from asyncstore.cli.commands.journalled import journal_of
+from asyncstore.cli.commands.outages import Outages
 from asyncstore.cli.commands.outcomes import OutcomeLines
 from asyncstore.cli.commands.passes import Passes, unfit_for_second_pass
 from asyncstore.cli.commands.steered import steered_by
@@ -84,9 +85,8 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         journal = stack.enter_context(journal_of(parsed))  # before JSON lines replace those of a run that has it
         json_lines = _json_lines(parsed, logger)
         tally = Tally(monotonic(), counts_repeats=parsed[opt.REPEAT] == 1)
-        watch = _Watch(
-            display, tally, OutcomeLines(logger, halts=not parsed[opt.NO_HALT]), json_lines, renamer_of(parsed)
-        )
+        lines = OutcomeLines(logger, halts=not parsed[opt.NO_HALT])
+        watch = _Watch(display, tally, lines, json_lines, renamer_of(parsed), Outages(logger, json_lines))
         watch.selection = None if journal is None else journal.selection
         watch.unfit = unfit_for_second_pass(parsed)
         watch.steered = steered_by(
@@ -139,6 +139,7 @@ class _Watch:
         lines: OutcomeLines,
         json_lines: JsonLines | None,
         renamer: Renamer | None,
+        outages: Outages,
     ) -> None:
         self.display = display
         self.tally = tally
@@ -153,6 +154,7 @@ class _Watch:
         self._passes = Passes()
         self.selection: Selection | None = None
         self._lines = lines
+        self._outages = outages
 
     def begin(self, run: Run) -> None:
         """Watch this run. Stop it if a signal came before it began."""
@@ -178,6 +180,7 @@ class _Watch:
         """Show the progress of the run."""
         progress, now = self.progress(), monotonic()
         if progress is not None:
+            self._outages.look(progress, now)
             self.display.refresh(self.tally, progress, now)
             if self.steered is not None:
                 self.steered.refresh(progress, now)
@@ -298,6 +301,7 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Log
             at_a_time=parsed[opt.ASSOCIATIONS],
             interrupted=watch.is_interrupted,
             is_cut_short=progress is not None and progress.is_cut_short,
+            outages=0 if progress is None or watch.error is not None else progress.outages,
             repeat=parsed[opt.REPEAT],
             details=tuple(_details(parsed, watch)),
         )

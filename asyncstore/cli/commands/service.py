@@ -56,8 +56,8 @@ class Service:
     def refresh(self, tally: Tally, progress: Progress, rates: Rates, *, is_paused: bool = False) -> None:
         """Tell what there is to tell; call this several times a second."""
         now = self._clock()
-        peer = getattr(progress, "peer", None)
-        if not self._is_ready and (progress.associations_opened or peer is not None or tally.settled):
+        outage = progress.outage
+        if not self._is_ready and (progress.associations_opened or outage is not None or tally.settled):
             self._is_ready = self._manager.send(_READY)
         if self._sign_every is not None and now >= self._next_sign:
             self._next_sign = now + self._sign_every
@@ -67,8 +67,8 @@ class Service:
             line = progress_line(tally, progress, rates)
             if is_paused:
                 line = f"paused: {line}"
-            elif peer is not None:
-                line = f"waits for the peer ({peer.reason}): {line}"
+            elif outage is not None:
+                line = f"waits for the peer ({outage.reason}): {line}"
             self._manager.send(f"STATUS={printable(line)}")
 
     def reloading(self) -> None:
