@@ -112,6 +112,8 @@ class Unsendable(NamedTuple):
     file: SourceFile
     reason: str
     details: Details | None = None
+    has_changed: bool = False
+    """Whether the file is another one than the walk found: it may be sent if it is probed again."""
 
     @property
     def path(self) -> str:
