@@ -389,6 +389,10 @@ CONFLICTS = Option[str](
     "files of the catalogue with one SOP instance UID and different bytes: send them, or hold them back",
     requires=("--journal",),
 )
+SYSTEMD = flag(
+    "--systemd",
+    "run as a service of systemd with Type=notify: say when it is ready and how far it is, and feed the watchdog",
+)
 DRY_RUN = flag(
     "--dry-run",
     "show what would be sent and in which contexts, and send nothing",
