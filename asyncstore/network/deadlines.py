@@ -8,6 +8,7 @@ Rules:
    timeout.
 3. The time for a response begins when the request has left completely: on a slow line sending takes longer than most
    answers.
+4. No time passes while data waits for its turn under our own limit.
 """
 
 from __future__ import annotations
@@ -64,6 +65,10 @@ class Deadlines:
         """The timeout that the peer has exceeded at ``now``, if any."""
         if requests.last_answered != self._answered_then:
             self._answered_at, self._answered_then = now, requests.last_answered
+        if link.is_held:
+            self._blocked_at = now
+            self._any_byte = self._noteworthy_part = _Mark(link.bytes_sent, now)
+            return None
         if link.is_blocked:
             self._blocked_at = now
             return self._blocked(_Mark(link.bytes_sent, now))
