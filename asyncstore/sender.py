@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
     from types import TracebackType
 
-    from asyncstore.model import OnAttempt, PairAnswer
+    from asyncstore.model import Instance, OnAttempt, PairAnswer, SourceFile, Unsendable
     from asyncstore.negotiation import Pair, Proposal
     from asyncstore.network.association import Association
     from asyncstore.network.tls import TlsOptions, TlsRequestor
@@ -187,7 +187,7 @@ class Sender:
         run = Run(
             Survey(paths, options or WalkOptions(), self._pool, settle),
             converter,
-            Dispatcher(self._open, self._new_reader, converter, outlet, self._dispatch_options),
+            Dispatcher(self._open, self._new_reader, converter, outlet, self._dispatch_options, self._probe_again),
             outlet,
             recording,
         )
@@ -233,6 +233,10 @@ class Sender:
 
     def _new_reader(self) -> Reader:
         return Reader(may_map=self._association_options.tls is None)
+
+    async def _probe_again(self, file: SourceFile) -> Instance | Unsendable:
+        [found] = await self._pool.probe([file])
+        return found
 
     async def _open(
         self,

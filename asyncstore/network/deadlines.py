@@ -10,6 +10,7 @@ Rules:
    answers.
 4. Time in which this program did not run (SIGSTOP, a machine that sleeps) is not the peer's: after it every limit
    begins anew, because what came meanwhile has not been read yet.
+5. No time passes while data waits for its turn under our own limit.
 """
 
 from __future__ import annotations
@@ -76,6 +77,10 @@ class Deadlines:
                 self._noteworthy_part._replace(at=now),
             )
         self._looked_at = now
+        if link.is_held:
+            self._blocked_at = now
+            self._any_byte = self._noteworthy_part = _Mark(link.bytes_sent, now)
+            return None
         if link.is_blocked:
             self._blocked_at = now
             return self._blocked(_Mark(link.bytes_sent, now))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from asyncstore.model import Outcome
+    from asyncstore.model import Outcome, Result
     from asyncstore.observe.tally import Tally
 
 _STANDARD_OUTPUT = 1
@@ -79,11 +79,20 @@ class JsonLines:
         """Write the line that begins a run."""
         self._write_object({"type": "start", "time": _now(), "peer": peer, "port": port, "version": version})
 
-    def outcomes(self, batch: Sequence[Outcome]) -> None:
-        """Write a line for each outcome."""
-        if self.failure is None:
-            now = _now()
-            self._write("".join([_outcome_line(outcome, now) for outcome in batch]))
+    def outcomes(self, batch: Sequence[Outcome], replaces: Result | None = None) -> None:
+        """Write a line for each outcome.
+
+        Args:
+            batch: the outcomes.
+            replaces: the result that these files had before, if they end anew: lines then have ``replaces``.
+        """
+        if self.failure is not None:
+            return
+        now = _now()
+        lines = [_outcome_line(outcome, now) for outcome in batch]
+        if replaces is not None:
+            lines = [f'{line[:-2]},"replaces":"{replaces}"}}\n' for line in lines]
+        self._write("".join(lines))
 
     def peer(self, state: str, reason: str | None, seconds: float | None) -> None:
         """Write a line that the peer is down or works again.

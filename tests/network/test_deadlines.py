@@ -27,7 +27,7 @@ class Peer:
 
     def __init__(self, window=1, **timeouts):
         self.now = 5000.0
-        self.is_blocked = False
+        self.is_blocked = self.is_held = False
         self.bytes_sent = 0
         self.requests = Requests({(CLASS, SYNTAX): 1}, Fragmenter(PDU), window, lambda: self.now)
         timeouts = Timeouts(**{"connect": None, "socket": None, "acse": None, "dimse": None} | timeouts)

@@ -49,7 +49,7 @@ class Listening:
         listening.listen(_BACKLOG)
         self.port = listening.getsockname()[1]
         self._accepting = asyncio.create_task(self._accept(listening))
-        self._accepting.add_done_callback(lambda _task: listening.close())
+        self._accepting.add_done_callback(lambda _task: listening.close())  # if cancelled before it began
 
     async def vanish(self) -> None:
         """Listen no more, and end all connections as the system does when a program is killed."""
