@@ -1,8 +1,8 @@
 """``asyncstore demo``: write a synthetic archive, start a sink, send with the live display, compare what arrived.
 
-All files lie in one temporary folder, which is removed at the end unless ``--keep`` is given. If the demo is killed, the
-next one removes it. The sink is a process of its own, so data sets really pass the network. It does not see Ctrl-C at
-the terminal, so the run ends before it.
+All files lie in one temporary folder, which is removed at the end unless ``--keep`` is given. If the demo is killed,
+the next one removes it. The sink is a process of its own, so data sets really pass the network. It does not see Ctrl-C
+at the terminal, so the run ends before it.
 """
 
 from __future__ import annotations
