@@ -22,7 +22,7 @@ _SECONDS = 60
 """libFuzzer's own limit for an input that never ends; the harness's limit is one of processor time."""
 
 
-def fuzzed(name, runs, repeated):
+def fuzzed(name, runs, seconds, repeated):
     """Run one target; returns its exit code."""
     corpus = KEPT / name
     corpus.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,11 @@ def fuzzed(name, runs, repeated):
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         words = [sys.executable, "-m", "fuzz.campaign", name, folder, *options]
-        words += [repeated] if repeated else [f"-runs={runs}", "-print_final_stats=1", str(corpus)]
+        words += (
+            [repeated]
+            if repeated
+            else [f"-runs={runs}", f"-max_total_time={seconds}", "-print_final_stats=1", str(corpus)]
+        )
         path = os.pathsep.join([str(Path(__file__).parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
         environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": folder}
         ended = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -57,13 +61,14 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"all by default: {', '.join(TARGETS)}")
     parser.add_argument("--runs", type=int, default=100_000, help="executions of each target (100000)")
+    parser.add_argument("--seconds", type=int, default=0, help="end each target after so many seconds (0: never)")
     parser.add_argument("--input", help="execute this input only, to repeat what a campaign has found")
     words = parser.parse_args()
     unknown = set(words.targets) - set(TARGETS)
     if unknown:
         parser.error(f"there is no target {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
     repeated = words.input and str(Path(words.input).absolute())
-    return max(fuzzed(name, words.runs, repeated) for name in words.targets or TARGETS)
+    return max(fuzzed(name, words.runs, words.seconds, repeated) for name in words.targets or TARGETS)
 
 
 if __name__ == "__main__":
