@@ -2,6 +2,7 @@
 # test-fast: the tests that need no program of others and are quick.
 # check: what a change must pass besides.  bench: the numbers of the README.
 # crash-test: kill runs that have a journal, 200 times or as often as KILLS says; SEED repeats the choices of a run.
+# soak: RUNS fault schedules (500) by SEED, and KILLS killed runs (500).
 # fuzz: mutate the input of each target RUNS times (100000), guided by coverage; TARGET names some of them.
 # sbom: the packages that asyncstore needs at run time, as sbom.json (CycloneDX).
 # lock: make requirements/lock.txt anew, with the newest versions that pyproject.toml allows.
@@ -9,7 +10,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-fast crash-test fuzz check bench lock sbom clean
+.PHONY: demo test test-fast crash-test soak fuzz check bench lock sbom clean
 
 demo: .venv/installed
 	$(BIN)/asyncstore demo
@@ -22,6 +23,9 @@ test-fast: .venv/installed
 
 crash-test: .venv/installed
 	PYTHONPATH=tests $(BIN)/python -m support.crashes --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))
+
+soak: .venv/installed
+	PYTHONPATH=tests $(BIN)/python -m support.soak --runs $(or $(RUNS),500) --kills $(or $(KILLS),500) $(if $(SEED),--seed $(SEED))
 
 fuzz: .venv/installed
 	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \

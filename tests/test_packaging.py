@@ -64,7 +64,9 @@ def test_the_source_package_holds_the_project_and_nothing_else(copy):
     others |= {"README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE", "Makefile"}
     assert others <= packed
     unexpected = packed - expected - others
-    assert {name for name in unexpected if not re.fullmatch(r"(docs/|tests/cases/)?[^/]+\.(md|svg|dcm)", name)} == set()
+    assert {
+        name for name in unexpected if not re.fullmatch(r"(docs/|tests/cases/)?[^/]+\.(md|svg|dcm|json)", name)
+    } == set()
 
 
 def test_it_holds_every_tracked_file(copy):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncstore.journal.settings import Migration
-    from asyncstore.journal.values import Delivery, Outcomes
+    from asyncstore.journal.values import Delivery, Outcomes, State
 
 
 class Journal:
@@ -130,6 +130,10 @@ class Journal:
             is_ended: whether the walk ended.
         """
         self._writer.note_walk(found, skipped, known, is_ended=is_ended)
+
+    def take_back(self, state: State) -> None:
+        """See :meth:`Writer.take_back <asyncstore.journal.writing.Writer.take_back>`."""
+        self._writer.take_back(state)
 
     @property
     def committed(self) -> int:

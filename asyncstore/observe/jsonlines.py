@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from asyncstore.model import Outcome
+    from asyncstore.model import Outcome, Result
     from asyncstore.observe.tally import Tally
 
 _STANDARD_OUTPUT = 1
@@ -79,11 +79,32 @@ class JsonLines:
         """Write the line that begins a run."""
         self._write_object({"type": "start", "time": _now(), "peer": peer, "port": port, "version": version})
 
-    def outcomes(self, batch: Sequence[Outcome]) -> None:
-        """Write a line for each outcome."""
-        if self.failure is None:
-            now = _now()
-            self._write("".join([_outcome_line(outcome, now) for outcome in batch]))
+    def outcomes(self, batch: Sequence[Outcome], replaces: Result | None = None) -> None:
+        """Write a line for each outcome.
+
+        Args:
+            batch: the outcomes.
+            replaces: the result that these files had before, if they end anew: lines then have ``replaces``.
+        """
+        if self.failure is not None:
+            return
+        now = _now()
+        lines = [_outcome_line(outcome, now) for outcome in batch]
+        if replaces is not None:
+            lines = [f'{line[:-2]},"replaces":"{replaces}"}}\n' for line in lines]
+        self._write("".join(lines))
+
+    def peer(self, state: str, reason: str | None, seconds: float | None) -> None:
+        """Write a line that the peer is down or works again.
+
+        Args:
+            state: ``down`` or ``up``.
+            reason: why it is down.
+            seconds: how long the run waits for it (``None``: for ever), or how long it was down.
+        """
+        name = "seconds_left" if state == "down" else "seconds"
+        rounded = None if seconds is None else round(seconds, 3)
+        self._write_object({"type": "peer", "time": _now(), "state": state, "error": reason, name: rounded})
 
     def not_found(self, uid: str) -> None:
         """Write a line for a UID of a list that the catalogue does not have."""
@@ -105,6 +126,7 @@ class JsonLines:
                 "bytes": tally.bytes,
                 "seconds": round(seconds, 6),
                 "exit_code": exit_code,
+                "retries": tally.retries,
                 "repeated_sop_instance_uids": None if tally.repeats is None else tally.repeats.count(),
                 **({} if not_found is None else {"not_found": not_found}),
             }

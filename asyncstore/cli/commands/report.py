@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _FRAME = 0.25
 """Seconds between updates of the line that says that journals are read."""
-_BESIDE = ("", "-wal", "-shm", "-lock")
+_BESIDE = ("", "-wal", "-shm", "-lock", "-ctl")
 """The ends of names of the files that SQLite and runs keep beside a journal."""
 
 
