@@ -2,12 +2,13 @@
 # test-fast: the tests that need no program of others and are quick.
 # check: what a change must pass besides.  bench: the numbers of the README.
 # crash-test: kill runs that have a journal, 200 times or as often as KILLS says; SEED repeats the choices of a run.
+# soak: RUNS fault schedules (500) by SEED, and KILLS killed runs (500).
 # lock: make requirements/lock.txt anew, with the newest versions that pyproject.toml allows.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-fast crash-test check bench lock clean
+.PHONY: demo test test-fast crash-test soak check bench lock clean
 
 demo: .venv/installed
 	$(BIN)/asyncstore demo
@@ -20,6 +21,9 @@ test-fast: .venv/installed
 
 crash-test: .venv/installed
 	PYTHONPATH=tests $(BIN)/python -m support.crashes --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))
+
+soak: .venv/installed
+	PYTHONPATH=tests $(BIN)/python -m support.soak --runs $(or $(RUNS),500) --kills $(or $(KILLS),500) $(if $(SEED),--seed $(SEED))
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         Outcome as Outcome,
         PairAnswer as PairAnswer,
         Payload as Payload,
+        PeerOutage as PeerOutage,
         Progress as Progress,
         Result as Result,
         SourceFile as SourceFile,
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
     from asyncstore.renaming import NotRenamed as NotRenamed, Renamer as Renamer
     from asyncstore.run import Run as Run
     from asyncstore.schedule.gate import Affinity as Affinity
+    from asyncstore.schedule.peer_health import Patience as Patience
+    from asyncstore.schedule.retry import RetryOptions as RetryOptions
     from asyncstore.sender import Sender as Sender
     from asyncstore.sink import Sink as Sink
     from asyncstore.source import WalkOptions as WalkOptions
@@ -87,7 +90,7 @@ _NAMES = {
     "journal.settings": "Migration",
     "journal.values": "State",
     "model": (
-        "Attempt Details Head Identity Instance Lane LaneState Outcome PairAnswer Payload Progress Result "
+        "Attempt Details Head Identity Instance Lane LaneState Outcome PairAnswer Payload PeerOutage Progress Result "
         "SourceFile Unsendable"
     ),
     "negotiation.proposal": "Proposal listed",
@@ -101,6 +104,8 @@ _NAMES = {
     "renaming": "NotRenamed Renamer",
     "run": "Run",
     "schedule.gate": "Affinity",
+    "schedule.peer_health": "Patience",
+    "schedule.retry": "RetryOptions",
     "sender": "Sender",
     "sink": "Sink",
     "source": "WalkOptions",

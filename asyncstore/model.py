@@ -414,6 +414,19 @@ class Limit(NamedTuple):
     """How long C-ECHO takes, if the guard limits the speed."""
 
 
+class PeerOutage(NamedTuple):
+    """A peer that is down: the run waits for it."""
+
+    number: int
+    """Which outage of the run it is, from 1."""
+    reason: str
+    """Why the peer is down: one readable clause without its name."""
+    next_trial: float
+    """Seconds until the run tries an association again; 0: it does so now."""
+    seconds_left: float | None
+    """Seconds until the run gives up; ``None``: it never does."""
+
+
 class Progress(NamedTuple):
     """A run at one moment. Sampling it does not slow stores."""
 
@@ -432,3 +445,14 @@ class Progress(NamedTuple):
     lanes: tuple[Lane, ...]
     is_cut_short: bool = False
     """Whether the walk was stopped early, so there may be more files than were found."""
+    retrying: int = 0
+    """Instances that wait for their next attempt."""
+    retries: int = 0
+    """Attempts repeated so far."""
+    outages: int = 0
+    """How often the peer was down."""
+    outage: PeerOutage | None = None
+    """The outage, while the peer is down."""
+    is_paused: bool = False
+    limit: Limit | None = None
+    """What limits its speed now."""

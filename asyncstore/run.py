@@ -153,7 +153,8 @@ class Run:
         dispatcher = self._dispatcher
         return Progress(
             self._files.found, self._files.is_walking, self._probed, self._bytes_probed, dispatcher.bytes_sent,
-            dispatcher.associations_opened, dispatcher.lanes(), self._files.is_cut_short,
+            dispatcher.associations_opened, dispatcher.lanes(), self._files.is_cut_short, dispatcher.retrying,
+            dispatcher.retries, dispatcher.outages, dispatcher.outage, dispatcher.is_paused,
         )  # fmt: skip
 
     @property
@@ -169,6 +170,18 @@ class Run:
     def stop(self, reason: str = "the run was interrupted before it was sent") -> None:
         """Begin nothing new. Stores under way finish, associations are released, then the iteration ends."""
         self._dispatcher.stop(reason)
+
+    def pause(self) -> None:
+        """Begin nothing new until :meth:`resume`. Stores under way finish, and associations are released."""
+        self._dispatcher.pause()
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        self._dispatcher.resume()
+
+    def set_associations(self, number: int | None) -> None:
+        """Have this many associations from now on; ``None``: as many as make the transfer faster."""
+        self._dispatcher.set_associations(number)
 
     def abort(self) -> None:
         """End now: associations are aborted, and stores under way have an unknown outcome."""

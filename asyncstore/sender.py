@@ -25,6 +25,8 @@ from asyncstore.protocol.associate import excess
 from asyncstore.run import Outlet, Run
 from asyncstore.schedule.dispatch import Dispatcher, DispatchOptions
 from asyncstore.schedule.gate import Affinity
+from asyncstore.schedule.peer_health import PATIENCE, Patience
+from asyncstore.schedule.retry import RETRIES, RetryOptions
 from asyncstore.source import Paths, WalkOptions
 from asyncstore.surveying import Survey
 from asyncstore.waiting import finished
@@ -76,6 +78,8 @@ class Sender:
         max_send_pdu: the largest P-DATA-TF to send, even if the peer takes larger ones, in the same range.
         halt_on_failure: begin nothing new after the first file that was not stored.
         abort_at_end: abort associations instead of releasing them.
+        retry: which stores are tried again, and how often.
+        patience: how long a run waits for a peer that is down.
         proposal: which contexts to propose; by default those of the files, each as it is. :func:`~asyncstore.listed`
             makes storescu's proposals.
         identity: user identity with its proof (PS3.7 D.3.3.7).
@@ -104,6 +108,8 @@ class Sender:
         max_send_pdu: int | None = None,
         halt_on_failure: bool = False,
         abort_at_end: bool = False,
+        retry: RetryOptions = RETRIES,
+        patience: Patience = PATIENCE,
         proposal: Proposal = _PLANNED,
         identity: UserIdentity | None = None,
         conversion: ConversionOptions = _UNCHANGED,
@@ -122,6 +128,9 @@ class Sender:
         check_ip_version(ip_version)
         _check_timeouts(timeouts)
         _check_conversion(conversion)
+        check(retry.retries >= 0, f"{retry.retries} retries are no number of retries")
+        for seconds in patience:
+            check(seconds >= 0, f"patience: {seconds} s is no time to wait")
         self.peer = peer
         self.port = port
         self._association_options = AssociationOptions(
@@ -135,7 +144,7 @@ class Sender:
             affinity = Affinity.NONE  # the studies and patients of the files are not those that are sent
         self._dispatch_options = DispatchOptions(
             associations, halt_on_failure=halt_on_failure, abort_at_end=abort_at_end, proposal=proposal,
-            affinity=affinity, overlaps=async_operations != 1,
+            affinity=affinity, overlaps=async_operations != 1, retry=retry, patience=patience,
         )  # fmt: skip
         self._proposal = proposal
         self._conversion = conversion

@@ -16,6 +16,8 @@ from asyncstore.named_files import interruptible
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
 from asyncstore.renaming import Renamer
+from asyncstore.schedule.peer_health import PATIENCE, Patience
+from asyncstore.schedule.retry import OUT_OF_RESOURCES, RetryOptions
 from asyncstore.sender import Sender
 from asyncstore.source import WalkOptions, files_from
 
@@ -56,12 +58,19 @@ def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
         max_send_pdu=parsed[opt.MAX_SEND_PDU],
         halt_on_failure=not parsed[opt.NO_HALT],
         abort_at_end=parsed[opt.ABORT],
+        retry=RetryOptions(parsed[opt.RETRIES], (OUT_OF_RESOURCES, *parsed[opt.RETRY_STATUSES])),
+        patience=_patience_of(parsed[opt.WAIT_FOR_PEER]),
         conversion=conversion_of(parsed),
         proposal=proposal_of(parsed),
         identity=identity,
         tls=tls_of(parsed),
         ip_version=ip_version_of(parsed),
     )
+
+
+def _patience_of(seconds: float | None) -> Patience:
+    """How long to wait for a peer that is down; ``None``: the default."""
+    return PATIENCE if seconds is None else Patience(seconds, seconds)
 
 
 def conversion_of(parsed: Parsed) -> ConversionOptions:

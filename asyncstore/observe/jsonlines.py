@@ -85,6 +85,18 @@ class JsonLines:
             now = _now()
             self._write("".join([_outcome_line(outcome, now) for outcome in batch]))
 
+    def peer(self, state: str, reason: str | None, seconds: float | None) -> None:
+        """Write a line that the peer is down or works again.
+
+        Args:
+            state: ``down`` or ``up``.
+            reason: why it is down.
+            seconds: how long the run waits for it (``None``: for ever), or how long it was down.
+        """
+        name = "seconds_left" if state == "down" else "seconds"
+        rounded = None if seconds is None else round(seconds, 3)
+        self._write_object({"type": "peer", "time": _now(), "state": state, "error": reason, name: rounded})
+
     def not_found(self, uid: str) -> None:
         """Write a line for a UID of a list that the catalogue does not have."""
         if self.failure is None:
@@ -105,6 +117,7 @@ class JsonLines:
                 "bytes": tally.bytes,
                 "seconds": round(seconds, 6),
                 "exit_code": exit_code,
+                "retries": tally.retries,
                 "repeated_sop_instance_uids": None if tally.repeats is None else tally.repeats.count(),
                 **({} if not_found is None else {"not_found": not_found}),
             }

@@ -76,6 +76,8 @@ class Ending(NamedTuple):
     """Whether the run was interrupted."""
     is_cut_short: bool = False
     """Whether there may be more files than were found."""
+    outages: int = 0
+    """How often the peer was down."""
     repeat: int = 1
     """How often each file is sent; it has an outcome, and is counted, each time."""
     details: tuple[str, ...] = ()
@@ -143,6 +145,8 @@ def _figures(tally: Tally, ending: Ending) -> Iterator[str]:
         yield f"at most {format_count(ending.at_a_time)} at a time"
     if tally.retries:
         yield counted(tally.retries, "repeated attempt")
+    if ending.outages:
+        yield f"the peer was down {counted(ending.outages, 'time')}"
 
 
 def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Line]:

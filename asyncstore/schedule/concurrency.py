@@ -63,6 +63,11 @@ class Concurrency:
         self.target = max(1, min(self.target, still_open))
         self._rate_before, self._step, self._resting = None, 0, _REST
 
+    def restored(self, target: int) -> None:
+        """The peer was down and works again: have as many as before."""
+        self.target = target
+        self._rate_before, self._step, self._resting = None, 0, 0
+
     def _add(self, rate: float) -> None:
         self._rate_before = rate
         self._step = min(max(1, self.target // 2), MOST - self.target)

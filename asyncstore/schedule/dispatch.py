@@ -7,14 +7,18 @@ Rules:
 2. A lane opens an association when there is something to send. It replaces it when waiting instances need other
    contexts; pairs that no association carries are refused (:mod:`asyncstore.schedule.pair_demand`). A lane with nothing
    left to send releases its association, even if other lanes still work.
-3. A lane that cannot open an association ends. When the last lane has ended, the rest is not sent, for that reason. The
-   run does not wait for associations that are still opening when everything is done.
+3. A lane that cannot open an association ends. When the last lane has ended, the peer is down: a single lane tries it
+   again (:mod:`asyncstore.schedule.peer_health`), or the rest is not sent. The run does not wait for associations that
+   are still opening when everything is done.
 4. Towards the end no lane takes more than its share of the rest. Instances that a slow lane has not begun are shared
    out again when other lanes are free.
 5. Stopping lets stores that have begun finish, withdraws the rest, and releases.
 6. The gate (:mod:`asyncstore.schedule.gate`) is told of every instance that a lane took: when it ends, or when the
    lane gives it back. While everything else is held back, a lane waits.
 7. The ledger (:mod:`asyncstore.schedule.ledger`) knows which files have no outcome yet, and which failure halts.
+8. An instance that is tried again (:mod:`asyncstore.schedule.retry`) waits for its time beside the backlog, and has no
+   outcome until then. A suspect is sent while its association has nothing else under way.
+9. While the run is paused nothing begins, and lanes without stores under way release their associations.
 """
 
 from __future__ import annotations
@@ -27,24 +31,26 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import AssociationError, PrepareError
-from asyncstore.model import Attempt, Instance, Lane, LaneState, Outcome, Result, Unsendable
+from asyncstore.model import Attempt, Instance, Lane, LaneState, Outcome, Unsendable
 from asyncstore.negotiation import Pair, Planned, Proposal
 from asyncstore.protocol.status import SUCCESS
 from asyncstore.schedule import outcome
-from asyncstore.schedule.backlog import Backlog
+from asyncstore.schedule.backlog import Backlog, pairs_needed
 from asyncstore.schedule.batch import Batch
 from asyncstore.schedule.batch_size import MOST_BYTES
 from asyncstore.schedule.concurrency import INTERVAL
 from asyncstore.schedule.gate import Affinity, Gate
 from asyncstore.schedule.lanes import Lanes
-from asyncstore.schedule.ledger import Ledger
+from asyncstore.schedule.ledger import HARMLESS, Ledger
 from asyncstore.schedule.pair_demand import PairDemand
-from asyncstore.schedule.peer_health import PeerHealth
+from asyncstore.schedule.peer_health import Patience, PeerHealth
+from asyncstore.schedule.retry import NO_RETRIES, Retries, RetryOptions
 from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from asyncstore.model import PeerOutage
     from asyncstore.schedule.lane import WorkingLane
     from asyncstore.schedule.ports import Association, Converter, OpenAssociation, Outlet, Reader
 
@@ -72,6 +78,8 @@ class DispatchOptions(NamedTuple):
         proposal: which contexts are proposed, and which accepted context carries which pair.
         affinity: what is kept on one association.
         overlaps: whether several stores of one association may be outstanding.
+        retry: which stores are tried again.
+        patience: how long the run waits for a peer that is down.
     """
 
     associations: int | None = None
@@ -80,6 +88,8 @@ class DispatchOptions(NamedTuple):
     proposal: Proposal = Planned()
     affinity: Affinity = Affinity.NONE
     overlaps: bool = False
+    retry: RetryOptions = NO_RETRIES
+    patience: Patience = Patience(0.0, 0.0)
 
 
 class Dispatcher:
@@ -110,13 +120,17 @@ class Dispatcher:
         self._backlog = Backlog(_BACKLOG_INSTANCES, _BACKLOG_BYTES, self._gate)
         self._demand = PairDemand(options.proposal)
         self._lanes = Lanes()
-        self._peer = PeerHealth(options.associations, time.monotonic)
+        self._peer = PeerHealth(options.associations, time.monotonic, options.patience)
+        self._retries = Retries(options.retry, time.monotonic)
         self._ledger = Ledger(halts=options.halt_on_failure)
         self._halt = self._ledger if options.halt_on_failure else None
         """The ledger, if a failed attempt halts the run."""
         self._change = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
+        """Wakes the run when an instance is due again, or the peer is to be tried."""
         self._is_input_over = False
         self._was_waiting = False
+        self.is_paused = False
         self.stop_reason: str | None = None
         """Why nothing new begins any more."""
         self.stopped = asyncio.Event()
@@ -130,7 +144,7 @@ class Dispatcher:
         """Add instances; waits while the backlog is full."""
         self._ledger.found(instances)
         try:
-            while self._backlog.is_full and self.stop_reason is None:
+            while self._is_full and self.stop_reason is None:
                 await self._changed()
         except BaseException:
             self._withdraw(self._ledger.to_send(instances), self.stop_reason or ABORTED)
@@ -160,13 +174,52 @@ class Dispatcher:
         """Begin nothing new: waiting instances are withdrawn for ``reason``; stores that have begun finish."""
         if self.stop_reason is None:
             self.stop_reason = reason
-            withdrawn = self._backlog.clear()
+            withdrawn = self._backlog.clear() + self._retries.withdraw()
+            self._set_alarm()
             self._lanes.cancel_opening()
             for lane in self._lanes:
                 withdrawn += lane.withdraw()
             self._settle(self._ledger.end(reason, [instance.found for instance in withdrawn]))
             self.stopped.set()
             self._wake()
+
+    def pause(self) -> None:
+        """Begin nothing new until :meth:`resume`; stores that have begun finish."""
+        self.is_paused = True
+        self._lanes.cancel_opening()
+        for lane in self._lanes:
+            self._put_back(lane, lane.withdraw())
+        self._wake()
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        self.is_paused = False
+        self._wake()
+
+    def set_associations(self, fixed: int | None) -> None:
+        """Have this many associations from now on; ``None``: as many as make the transfer faster."""
+        self._peer.set_associations(fixed)
+        self._wake()
+
+    @property
+    def retrying(self) -> int:
+        """How many instances wait for their next attempt."""
+        return len(self._retries)
+
+    @property
+    def retries(self) -> int:
+        """How many attempts were repeated."""
+        return self._retries.repeated - len(self._retries)
+
+    @property
+    def outages(self) -> int:
+        """How often the peer was down."""
+        return self._peer.outages
+
+    @property
+    def outage(self) -> PeerOutage | None:
+        """The outage of the peer; ``None``: it is not down."""
+        return self._peer.outage()
 
     @property
     def failure(self) -> AssociationError | None:
@@ -193,6 +246,7 @@ class Dispatcher:
         try:
             async with asyncio.TaskGroup() as tasks:
                 while not self._is_done:
+                    self._take_up_due()
                     self._adjust_lanes(tasks)
                     await self._look()
                 with suppress(TimeoutError):
@@ -203,7 +257,38 @@ class Dispatcher:
         finally:
             if not self._is_done:
                 self.stop(ABORTED)
+            self._set_alarm()
             self.stopped.set()
+
+    # What is due.
+
+    @property
+    def _next_alarm(self) -> float | None:
+        """When an instance is due again, or the peer is to be tried; ``None``: neither."""
+        if self.stop_reason is not None or self._is_done:
+            return None
+        times = self._retries.next_due, self._peer.next_trial if len(self._backlog) else None
+        return min((one for one in times if one is not None), default=None)
+
+    def _set_alarm(self) -> None:
+        """Wake the run when something is due."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        due = self._next_alarm
+        if due is not None:
+            self._alarm = asyncio.get_running_loop().call_later(max(due - time.monotonic(), 0.0), self._wake)
+
+    def _take_up_due(self) -> None:
+        """Instances whose time has come wait in the backlog again."""
+        due = self._retries.due()
+        if due:
+            instances = self._ledger.to_send(due)
+            self._backlog.put_back(instances)
+            self._drop_refused(pairs_needed(instances))
+            self._halt_if_due()
+            self._wake()
+        self._set_alarm()
 
     # Lanes come and go.
 
@@ -214,8 +299,8 @@ class Dispatcher:
             self._wake()
 
     def _lanes_missing(self) -> int:
-        is_ending = self.stop_reason is not None or self.failure is not None
-        return 0 if is_ending else self._lanes.missing(self._peer.associations, len(self._backlog))
+        begins_nothing = self.stop_reason is not None or self.failure is not None or self.is_paused
+        return 0 if begins_nothing else self._lanes.missing(self._peer.associations, len(self._backlog))
 
     async def _look(self) -> None:
         """Wait until lanes are missing, everything is done, or it is time for the next look at the rate."""
@@ -223,11 +308,17 @@ class Dispatcher:
         self._was_waiting = False
         try:
             async with asyncio.timeout(INTERVAL):
-                while not self._is_done and self._lanes_missing() <= 0:
+                while not self._is_done and self._lanes_missing() <= 0 and not self._is_due:
                     await self._changed()
         except TimeoutError:
             self._peer.end_look(self._lanes.work, is_source_limited=self._was_waiting or not self._lanes)
             self._share_out()
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether an instance is due again."""
+        due = self._retries.next_due
+        return due is not None and due <= time.monotonic()
 
     def _share_out(self) -> None:
         """Near the end, give instances that slow lanes have not begun to lanes that are free."""
@@ -267,7 +358,7 @@ class Dispatcher:
         """Wait for something to send over a new association; false if there will be nothing for this lane."""
         lane.state = LaneState.WAITING
         while self.stop_reason is None and not lane.is_retiring and self.failure is None:
-            if len(self._backlog) > self._lanes.opening and self._knows_enough:
+            if len(self._backlog) > self._lanes.opening and self._knows_enough and not self.is_paused:
                 return True
             if self._is_done:
                 return False
@@ -277,13 +368,19 @@ class Dispatcher:
     @property
     def _knows_enough(self) -> bool:
         """Whether an association can be opened now; false while its contexts depend on files still to come."""
-        return not self._options.proposal.needs_all_files or self._is_input_over or self._backlog.is_full
+        return not self._options.proposal.needs_all_files or self._is_input_over or self._is_full
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether enough instances wait, in the backlog or for their next attempt."""
+        return self._backlog.is_full or len(self._retries) >= _BACKLOG_INSTANCES
 
     async def _open(self, lane: WorkingLane) -> Association | None:
         urgent = self._demand.urgent(self._backlog.by_age(), self._backlog.counts, self._lanes)
         wanted = self._demand.wanted(urgent)
         contexts = self._demand.contexts(wanted)
         self.associations_asked_for += 1
+        self._peer.begins_trial()
         lane.opens(contexts, self.associations_asked_for)
         on_attempt = partial(self._attempted, lane)
         association = None
@@ -318,6 +415,7 @@ class Dispatcher:
         others = self._lanes.others(lane)
         is_any_open = any(other.association for other in others)
         self._report(self._peer.refused(error, lanes=len(others), is_any_open=is_any_open))
+        self._set_alarm()
 
     def _report(self, refusals: Iterable[str]) -> None:
         for refusal in refusals:
@@ -337,13 +435,15 @@ class Dispatcher:
 
     async def _serve(self, lane: WorkingLane, association: Association, reader: Reader) -> bool:
         """Send over ``association`` until it ends or is not needed; whether the lane may open another one."""
-        while association.error is None and self.stop_reason is None and not (lane.is_retiring or self._silence):
+        while association.error is None and self._goes_on(lane):
             most = self._portion(lane, association)
             batch = self._backlog.take(lane.selection, most, MOST_BYTES, lane, overlaps=self._options.overlaps)
             if batch:
                 self._wake()
                 lane.state = LaneState.SENDING
-                await self._send(lane, association, batch, reader)
+                await self._send_all(lane, association, batch, reader)
+                if self._peer.is_on_trial:
+                    await self._conclude_trial(lane, association)
                 await self._outlet.room()
             elif not await self._waited(lane, association):
                 break
@@ -360,6 +460,17 @@ class Dispatcher:
             self._without(lane, error)
         return error is None
 
+    def _goes_on(self, lane: WorkingLane) -> bool:
+        """Whether ``lane`` may begin more stores over its association."""
+        return self.stop_reason is None and not (lane.is_retiring or self.is_paused or self._silence)
+
+    async def _conclude_trial(self, lane: WorkingLane, association: Association) -> None:
+        """Wait for the answer of a peer that was down."""
+        await association.settled()
+        if lane.is_answered:
+            self._peer.answered()
+            self._wake()
+
     @property
     def _silence(self) -> AssociationError | None:
         """Why the peer seems to answer nothing; ``None``: it seems to answer, or an open association had answers."""
@@ -371,6 +482,8 @@ class Dispatcher:
     def _portion(self, lane: WorkingLane, association: Association) -> int:
         """How many instances ``lane`` takes next; none while it has its share of the rest in hand."""
         wanted = lane.batch_size.update(time.monotonic(), lane.answered)
+        if self._peer.is_on_trial:
+            return 1
         if not self._is_input_over:
             return wanted
         return min(wanted, self._lanes.share(self._ledger.unfinished) - association.in_hand)
@@ -392,6 +505,21 @@ class Dispatcher:
         else:
             await self._changed()
         return True
+
+    async def _send_all(
+        self, lane: WorkingLane, association: Association, instances: list[Instance], reader: Reader
+    ) -> None:
+        """Send ``instances``: suspects one by one, after all others."""
+        usual, suspects = self._retries.apart(instances)
+        if usual:
+            await self._send(lane, association, usual, reader)
+        while suspects:
+            await association.settled()
+            if association.error is not None or not self._goes_on(lane):
+                self._put_back(lane, suspects)
+                return
+            lane.has_idled = True  # an end with a suspect says nothing about the peer
+            await self._send(lane, association, [suspects.pop(0)], reader)
 
     async def _send(
         self, lane: WorkingLane, association: Association, instances: list[Instance], reader: Reader
@@ -435,22 +563,31 @@ class Dispatcher:
             lane.answered += 1
             if self._gate is not None and self._gate.claims and self._gate.concerns(instance):
                 self._leave(lane, [instance], are_stored=True)
-            self._outlet.put_one(outcome.stored(instance, attempt))
-        else:
-            self._attempted_in_vain(lane, instance, outcome.of_attempt(instance, attempt, error))
+            ended = outcome.stored(instance, attempt)
+            self._outlet.put_one(self._retries.final(ended) if self._retries.tried else ended)
+        elif not self._is_settled_in_vain(lane, instance, outcome.of_attempt(instance, attempt, error), error):
+            return
         if self._ledger.settle(1):
             self._only_kept_is_left()
 
-    def _attempted_in_vain(self, lane: WorkingLane, instance: Instance, ended: Outcome) -> None:
-        """An attempt was not answered with success."""
-        self._leave(lane, [instance], are_stored=ended.result is Result.WARNING)
+    def _is_settled_in_vain(
+        self, lane: WorkingLane, instance: Instance, ended: Outcome, error: AssociationError | Unsendable | None
+    ) -> bool:
+        """An attempt was not answered with success. False: it is tried again."""
         if ended.status is not None:
             lane.answered += 1
-        else:
+        elif not self._retries.is_suspect(instance):
             lane.lost += 1
+        if self.stop_reason is None and self._retries.again(instance.found, ended, error):
+            self._leave(lane, [instance])
+            self._set_alarm()
+            return False
+        ended = self._retries.final(ended)
+        self._leave(lane, [instance], are_stored=ended.result in HARMLESS)
         if self._halt is not None and self._halt.ended(ended):
             self._begin_to_halt()
         self._outlet.put_one(ended)
+        return True
 
     def _withdraw(self, instances: Iterable[Instance], reason: str) -> None:
         self._settle([outcome.withdrawn(instance, reason) for instance in instances])
@@ -468,7 +605,7 @@ class Dispatcher:
 
     def _begin_to_halt(self, reached_by: WorkingLane | None = None) -> None:
         """There is a new first failure: nothing behind it begins any more."""
-        waiting = self._backlog.clear()
+        waiting = self._backlog.clear() + self._retries.withdraw()
         for lane in self._lanes:
             withdrawn = lane.withdraw(all_of_it=lane is not reached_by)
             self._backlog.ended(withdrawn, lane, is_stored=False)
@@ -480,7 +617,7 @@ class Dispatcher:
     def _settle(self, outcomes: Collection[Outcome]) -> None:
         """Hand on the outcomes of files that are finished."""
         if outcomes:
-            self._outlet.put(outcomes)
+            self._outlet.put([self._retries.final(one) for one in outcomes] if self._retries.tried else outcomes)
         if self._ledger.settle(len(outcomes)):
             self._only_kept_is_left()
 

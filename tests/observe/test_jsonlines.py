@@ -187,6 +187,7 @@ def test_the_summary_counts_every_result():
         ("bytes", 7000),
         ("seconds", 1.5),
         ("exit_code", 2),
+        ("retries", 0),
         ("repeated_sop_instance_uids", 0),
     ]
 

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncstore.errors import PrepareError
+from asyncstore.errors import AbortedHere, LinkLost, PrepareError
 from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsendable
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.schedule.gate import Affinity
+from asyncstore.schedule.peer_health import Patience
+from asyncstore.schedule.retry import NO_RETRIES, RetryOptions
 from support import values
 from support.fakes import SYNTAX, Conduct, World, instance, no_instance
 from support.oracle import until
@@ -24,6 +26,16 @@ _AS_IT_IS, _OTHER = IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1"
 """Transfer syntaxes one of which is converted into the other."""
 _PATIENCE = 10
 """Seconds after which a run hangs."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_pauses():
+    """Retries and trials follow at once."""
+    with (
+        mock.patch("asyncstore.schedule.retry._FIRST_DELAY", 0),
+        mock.patch("asyncstore.schedule.peer_health._FIRST_PAUSE", 0.0005),
+    ):
+        yield
 
 
 async def _ran(world, instances, **options):
@@ -41,15 +53,20 @@ def _assert_in_order(world, dispatcher, instances, unsendable=()):
     """What holds whatever happened."""
     paths = Counter([one.path for one in (*instances, *unsendable)])
     assert Counter(outcome.path for outcome in world.outcomes) == paths
+    begun = Counter(world.begun)
+    retries = world.options.retry.retries
     for outcome in world.outcomes:
         status = world.answers.get(outcome.path)
-        assert outcome.status == status
-        if outcome.result in (Result.STORED, Result.WARNING, Result.FAILED):
-            assert status is not None
         if outcome.result is Result.UNKNOWN:
             assert outcome.path in world.begun
+        else:
+            assert outcome.status == status
+        if outcome.result in (Result.STORED, Result.WARNING, Result.FAILED):
+            assert status is not None
         assert (outcome.error is None) == (outcome.result is Result.STORED)
-    assert len(set(world.begun)) == len(world.begun), "no instance is sent twice"
+        assert outcome.attempts == begun[outcome.path]
+    assert max(begun.values(), default=0) <= 1 + retries, "no instance is sent more often than asked for"
+    assert dispatcher.retrying == 0
     assert world.open_now == 0
     assert world.unreleased == 0
     assert world.readers == 0
@@ -708,7 +725,12 @@ _CONDUCTS = st.lists(
     min_size=1,
     max_size=5,
 )
-_AFFINITIES = {"affinity": st.sampled_from(list(Affinity)), "overlaps": st.booleans()}
+_AFFINITIES = {
+    "affinity": st.sampled_from(list(Affinity)),
+    "overlaps": st.booleans(),
+    "retry": st.sampled_from([NO_RETRIES, RetryOptions(2)]),
+    "patience": st.sampled_from([Patience(0, 0), Patience(0, 0.01), Patience(0.01, 0.01)]),
+}
 _BATCHES = st.lists(st.lists(st.sampled_from(_CLASSES), max_size=8), max_size=5)
 _ENDS = st.one_of(st.just(("end", 0)), st.tuples(st.sampled_from(["stop", "cancel"]), st.integers(1, 60)))
 
@@ -814,12 +836,13 @@ async def _halted_in_turn(fates, *, is_converted, associations, window, **option
         return
     assert not results[first].is_withdrawn
     assert results[first].result in (Result.FAILED, Result.NOT_SENT)
-    begun = set(map(int, world.begun))
+    begun, retries = set(map(int, world.begun)), world.options.retry.retries
     for number in range(first + 1, len(fates)):
-        assert results[number].is_withdrawn == (number not in begun)
-        if results[number].is_withdrawn:
+        assert results[number].is_withdrawn or number in begun
+        assert number not in begun or not results[number].is_withdrawn or retries
+        if results[number].is_withdrawn and number not in begun:
             assert results[first].error in results[number].error
-    if associations == window == 1 and not options.get("overlaps"):
+    if associations == window == 1 and not options.get("overlaps") and not retries:
         assert max(begun, default=0) <= first
 
 
@@ -1122,6 +1145,8 @@ _STEP = st.one_of(
     st.tuples(st.just("refuse"), st.integers(1, 2)),
     st.tuples(st.sampled_from(["shut", "shut", "open"]), _GATES),
     st.tuples(st.just("lose"), st.integers(0, 3)),
+    st.tuples(st.just("break"), st.integers(0, 3)),
+    st.tuples(st.sampled_from(["pause", "resume"]), st.just(0)),
     st.tuples(st.just("wait"), st.integers(1, 12)),
 )
 _OTHERWISE = st.sampled_from([("wait", 1)] * 4 + [("stop", 0), ("cancel", 0), ("unprepare", 0)])
@@ -1163,20 +1188,29 @@ class _Script:
             getattr(world, what).clear()
         elif step == "open":
             getattr(world, what).set()
-        elif step == "lose" and what < len(world.associations):
-            world.associations[-1 - what].abort()
+        elif step in ("lose", "break") and what < len(world.associations):
+            error = AbortedHere("peer:104", "a test") if step == "lose" else LinkLost("peer:104", "reset")
+            world.associations[-1 - what].lose(error)
+        elif step == "wait":
+            for _ in range(what):
+                await asyncio.sleep(0)
+        else:
+            self.steer(step)
+
+    def steer(self, step):
+        if step in ("pause", "resume"):
+            getattr(self.dispatcher, step)()
         elif step == "stop":
             self.dispatcher.stop("enough")
         elif step == "cancel":
             self.running.cancel()
         elif step == "unprepare":
-            world.unprepared = PrepareError("worker processes die as soon as they start")
-        for _ in range(what if step == "wait" else 0):
-            await asyncio.sleep(0)
+            self.world.unprepared = PrepareError("worker processes die as soon as they start")
 
     async def end(self):
         for gate in ("opening", "reading", "conversion", "answering", "room_left"):
             getattr(self.world, gate).set()
+        self.dispatcher.resume()
         self.files.put_nowait(None)
         await asyncio.wait({self.running, self.feeding}, timeout=_PATIENCE)
         assert self.running.done(), "it hangs"

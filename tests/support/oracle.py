@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from pydicom import dcmread
 
-from asyncstore import AsyncstoreError, Result, Sender
+from asyncstore import AsyncstoreError, Patience, Result, RetryOptions, Sender
 from support.trees import read_part10
 
 if TYPE_CHECKING:
@@ -88,7 +88,11 @@ async def send(
     peer: str = "127.0.0.1",
     **options: object,
 ) -> Ran:
-    """Send to a port of loopback with a sender of its own; the options are the sender's."""
+    """Send to a port of loopback with a sender of its own; the options are the sender's.
+
+    Unless they say otherwise, nothing is tried again: the outcomes show what each fault leads to at once.
+    """
+    options = {"retry": RetryOptions(0), "patience": Patience(0, 0)} | options
     async with asyncio.timeout(GUARD), Sender(peer, port, **options) as sender:
         return await finish(sender.send(paths, walk))
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from asyncstore import __version__
 from asyncstore.cli.commands.journalled import journal_of
+from asyncstore.cli.commands.outages import Outages
 from asyncstore.cli.commands.outcomes import OutcomeLines
 from asyncstore.cli.engine import paths_of, refuse_missing, renamer_of, sender_of, walk_of
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
@@ -80,9 +81,8 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         journal = stack.enter_context(journal_of(parsed))  # before JSON lines replace those of a run that has it
         json_lines = _json_lines(parsed, logger)
         tally = Tally(monotonic(), counts_repeats=parsed[opt.REPEAT] == 1)
-        watch = _Watch(
-            display, tally, OutcomeLines(logger, halts=not parsed[opt.NO_HALT]), json_lines, renamer_of(parsed)
-        )
+        lines = OutcomeLines(logger, halts=not parsed[opt.NO_HALT])
+        watch = _Watch(display, tally, lines, json_lines, renamer_of(parsed), Outages(logger, json_lines))
         watch.selection = None if journal is None else journal.selection
         stack.enter_context(interrupts(watch.interrupt))  # from here on an interrupt ends in a summary
         if json_lines is not None:
@@ -120,6 +120,7 @@ class _Watch:
         lines: OutcomeLines,
         json_lines: JsonLines | None,
         renamer: Renamer | None,
+        outages: Outages,
     ) -> None:
         self.display = display
         self.tally = tally
@@ -130,6 +131,7 @@ class _Watch:
         self.signals = 0
         self.selection: Selection | None = None
         self._lines = lines
+        self._outages = outages
 
     def begin(self, run: Run) -> None:
         """Watch this run. Stop it if a signal came before it began."""
@@ -152,7 +154,9 @@ class _Watch:
     def refresh(self) -> None:
         """Show the progress of the run."""
         if self.run is not None:
-            self.display.refresh(self.tally, self.run.progress(), monotonic())
+            progress, now = self.run.progress(), monotonic()
+            self._outages.look(progress, now)
+            self.display.refresh(self.tally, progress, now)
 
     def interrupt(self) -> None:
         """End the run, gently the first time."""
@@ -229,6 +233,7 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Log
             at_a_time=parsed[opt.ASSOCIATIONS],
             interrupted=bool(watch.signals),
             is_cut_short=progress is not None and progress.is_cut_short,
+            outages=0 if progress is None or watch.error is not None else progress.outages,
             repeat=parsed[opt.REPEAT],
             details=tuple(_details(parsed, watch)),
         )

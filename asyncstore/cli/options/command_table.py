@@ -238,6 +238,9 @@ SEND = Command(
             (
                 opt.ASSOCIATIONS,
                 opt.AFFINITY,
+                opt.RETRIES,
+                opt.RETRY_STATUSES,
+                opt.WAIT_FOR_PEER,
                 opt.WORKERS,
                 opt.MAX_INFLATED,
                 opt.ASYNC_OPS,

@@ -17,6 +17,7 @@ T_co = TypeVar("T_co", covariant=True)
 Word = TypeVar("Word", bound=str)
 
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
+_STATUS_DIGITS = re.compile(r"(?:0x)?[0-9a-f]{4}")
 _AE_TITLE_LENGTH = 16
 """PS3.5 table 6.2-1: an AE is at most 16 bytes."""
 _MOST_PORT = 65535
@@ -195,6 +196,30 @@ class Status:
         if not re.fullmatch("0x[0-9a-f]{1,4}", word):
             raise ValueError(f"{words[0]!r} is neither a status like 0xA700 nor one of {', '.join(self.known)}")
         return int(word, 16)
+
+
+class StatusRanges(_Named):
+    """DIMSE statuses, each time that the option is given: ``0110``, ``A700-A7FF``, several with commas."""
+
+    def parse(self, words: Sequence[str]) -> tuple[range, ...]:
+        """The ranges of the statuses."""
+        return tuple(self._range(part.strip()) for word in words for part in word.split(","))
+
+    def _range(self, text: str) -> range:
+        numbers = [int(digits, 16) for digits in text.lower().split("-") if _STATUS_DIGITS.fullmatch(digits)]
+        if not numbers or len(numbers) != text.count("-") + 1 or len(numbers) > len(("first", "last")):
+            raise ValueError(f"{text!r} is neither a status like A700 nor a range like C000-C0FF")
+        if numbers[0] > numbers[-1]:
+            raise ValueError(f"{text!r} is an empty range")
+        return range(numbers[0], numbers[-1] + 1)
+
+
+class Patience(_Named):
+    """A number of seconds, or ``forever``."""
+
+    def parse(self, words: Sequence[str]) -> float:
+        """The seconds; infinity for ``forever``."""
+        return math.inf if words[0].lower() == "forever" else Seconds().parse(words)
 
 
 Number = TypeVar("Number", int, float)

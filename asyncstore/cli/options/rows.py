@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from asyncstore.cli.options.kinds import AETitle, Choice, Integer, IntegerOrAuto, Pair, Secret, Text, Words
+from asyncstore.cli.options.kinds import (
+    AETitle,
+    Choice,
+    Integer,
+    IntegerOrAuto,
+    Pair,
+    Patience,
+    Secret,
+    StatusRanges,
+    Text,
+    Words,
+)
 from asyncstore.cli.options.table import Option, Parameter, flag, text
 from asyncstore.schedule.gate import Affinity
 
@@ -277,6 +288,27 @@ AFFINITY = Option[Affinity](
     Affinity.FIRST,
     "keep on one association: first (the first instance of each study and patient, until it is stored), "
     "study or patient (all of each), or none",
+)
+RETRIES = Option[int](
+    "--retries",
+    Integer("N", 0, 1000),
+    3,
+    "send an instance again up to so often if its association ended or the peer was out of resources (A700..A76F); "
+    "before the n-th time wait for up to 2^(n-1) seconds",
+)
+RETRY_STATUSES = Option[tuple[range, ...]](
+    "--retry-statuses",
+    StatusRanges("STATUSES"),
+    (),
+    "send again after these statuses too, such as 0110,C000-C0FF",
+    accumulates=True,
+)
+WAIT_FOR_PEER = Option[float | None](
+    "--wait-for-peer",
+    Patience("SECONDS"),
+    None,
+    "wait so long for a peer that is down or restarts, or forever",
+    shown_default="0 for the first association, 60 once something is stored",
 )
 WORKERS = Option[int | None](
     "--workers",
