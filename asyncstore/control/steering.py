@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
+from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,6 +30,10 @@ VERSION = 1
 BY_REQUEST = "asyncstore ctl"
 """Who paused or stopped a run, in words."""
 _MOST_ASSOCIATIONS = 1024
+_LONGEST_KEY = 256
+"""UIDs and patient IDs have at most 64 characters (PS3.5 6.2), of which each takes up to four bytes."""
+_MOST_KEYS = 1000
+"""The last ones are remembered for a further pass."""
 
 
 class Steerable(Protocol):
@@ -42,6 +47,9 @@ class Steerable(Protocol):
 
     def set_associations(self, number: int | None) -> None:
         """Have so many associations; ``None``: as many as make the transfer faster."""
+
+    def prioritise(self, key: str) -> int:
+        """Send the study or patient with this Study Instance UID or Patient ID first; how many instances wait."""
 
     def progress(self) -> Progress:
         """The state of the run now."""
@@ -80,12 +88,14 @@ class Steering:
         self._paused_at: float | None = None
         self._associations = facts.associations
         self._has_new_associations = False
+        self._prioritised: deque[str] = deque(maxlen=_MOST_KEYS)
         self._is_stopping = False
         self._actions: dict[str, Callable[[object], str]] = {
             "pause": self._pause,
             "resume": self._resume,
             "stop": self._end,
             "associations": self._set_associations,
+            "prioritise": self._prioritise,
             **(actions or {}),
         }
 
@@ -94,6 +104,8 @@ class Steering:
         self._run = run
         if self._has_new_associations:
             run.set_associations(self._associations)
+        for key in self._prioritised:
+            run.prioritise(key)
         if self._paused_at is not None:
             run.pause()
 
@@ -184,6 +196,17 @@ class Steering:
         number = value if isinstance(value, int) else None
         self.set_associations(number)
         return "associations: auto" if number is None else f"{counted(number, 'association')} from now on"
+
+    def _prioritise(self, value: object) -> str:
+        if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_KEY:
+            raise UsageError(
+                f"prioritise: a Study Instance UID or Patient ID of 1 to {_LONGEST_KEY} characters is needed"
+            )
+        if self._run is None:
+            raise UsageError("the run has not begun yet")
+        self._prioritised.append(value)
+        waiting = counted(self._run.prioritise(value), "waiting instance")
+        return f"{waiting} of it go first, and all that are still found"
 
 
 def _parsed(line: bytes) -> dict[str, object]:
