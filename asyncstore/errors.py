@@ -84,7 +84,7 @@ class TlsSettingRefused(UsageError):
 
 
 class CannotListen(UsageError):
-    """The address of a sink cannot be used.
+    """An address where something should listen cannot be used.
 
     Attributes:
         address: the address, as ``host:port``.

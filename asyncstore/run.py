@@ -183,6 +183,14 @@ class Run:
         """Have this many associations from now on; ``None``: as many as make the transfer faster."""
         self._dispatcher.set_associations(number)
 
+    def prioritise(self, key: str) -> int:
+        """Send the study or patient with this Study Instance UID or Patient ID before all others from now on.
+
+        Instances that an association has taken already are not overtaken. Returns how many of it wait to be sent;
+        those that are found later come first as well.
+        """
+        return self._dispatcher.prioritise(key)
+
     def abort(self) -> None:
         """End now: associations are aborted, and stores under way have an unknown outcome."""
         self._task.cancel()

@@ -18,7 +18,7 @@ import apsw
 
 from asyncstore.errors import JournalError, JournalNotWritable, NotAJournal
 from asyncstore.journal import clashes, opening, settings
-from asyncstore.journal.opening import translated
+from asyncstore.journal.opening import decoding, translated
 from asyncstore.journal.place import Lock, refuse_network
 from asyncstore.journal.querying import number
 from asyncstore.journal.values import COMPLETED
@@ -84,7 +84,7 @@ class Journal:
         try:
             connection = opening.writer(path)
             try:
-                with translated(path):
+                with translated(path), decoding(path):
                     with connection:
                         if migration is not None:
                             settings.confirm(path, connection, migration)

@@ -169,6 +169,10 @@ class Dispatcher:
         self._ledger.found(unsendable)
         self._fail(map(outcome.of_unsendable, unsendable))
 
+    def prioritise(self, key: str) -> int:
+        """Send the study or patient with this Study Instance UID or Patient ID first; how many instances of it wait."""
+        return self._backlog.prioritise(key)
+
     def end_input(self) -> None:
         """No more files will come."""
         self._is_input_over = True

@@ -15,7 +15,7 @@ from asyncstore.schedule.lane import WorkingLane
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BYTES_AN_INSTANCE = 50_000
+BYTES_AN_INSTANCE = 50_000
 """An instance costs a peer about as much as 50 kB of data. So one number measures small and large instances."""
 
 
@@ -78,7 +78,7 @@ class Lanes:
     def work(self) -> float:
         """What the run has done: responses received and data sent, in one number."""
         answered = self._answered_of_past + sum(lane.answered for lane in self)
-        return answered + self.bytes_sent / _BYTES_AN_INSTANCE
+        return answered + self.bytes_sent / BYTES_AN_INSTANCE
 
     @property
     def bytes_sent(self) -> int:

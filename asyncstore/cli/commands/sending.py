@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from asyncstore import __version__
 from asyncstore.cli.commands.journalled import journal_of
+from asyncstore.cli.commands.metering import metering_of
 from asyncstore.cli.commands.outages import Outages
 from asyncstore.cli.commands.outcomes import OutcomeLines
 from asyncstore.cli.commands.passes import Passes, unfit_for_second_pass
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from asyncstore.cli.commands.journalled import RunJournal
+    from asyncstore.cli.commands.metering import Metering
     from asyncstore.cli.commands.selection import Selection
     from asyncstore.cli.commands.steered import Steered
     from asyncstore.cli.options.table import Parsed
@@ -82,12 +84,14 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         display = open_display(output, _title(parsed), _progress(parsed))
         logger = stack.enter_context(logging_to(LogLines(display), parsed, "storescu"))
         sender = sender_of(parsed, identity)  # before the display starts: it may ask for a key's password
+        metering = stack.enter_context(metering_of(parsed, logger))  # before the journal has a run that sends nothing
         journal = stack.enter_context(journal_of(parsed))  # before JSON lines replace those of a run that has it
         json_lines = _json_lines(parsed, logger)
         tally = Tally(monotonic(), counts_repeats=parsed[opt.REPEAT] == 1)
         lines = OutcomeLines(logger, halts=not parsed[opt.NO_HALT])
         watch = _Watch(display, tally, lines, json_lines, renamer_of(parsed), Outages(logger, json_lines))
         watch.selection = None if journal is None else journal.selection
+        watch.metering = metering
         watch.unfit = unfit_for_second_pass(parsed)
         watch.steered = steered_by(
             parsed,
@@ -104,6 +108,10 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
             stack.enter_context(json_lines)
             json_lines.start(parsed[opt.PEER], parsed[opt.PORT], __version__)
         with display:
+            if metering is not None:
+                await metering.begin(tally, watch.progress)
+                if metering.greeting is not None:
+                    display.log(metering.greeting)
             if journal is not None and journal.greeting is not None:
                 display.log(journal.greeting)
             if watch.selection is not None:
@@ -113,7 +121,10 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
                 await _store(sender, parsed, paths, watch, journal)
             if journal is not None:
                 watch.error = journal.close(watch.ending) or watch.error
-        return _conclude(parsed, output, watch, logger)
+        exit_code = _conclude(parsed, output, watch, logger)
+        if metering is not None:
+            await metering.end(exit_code)
+        return exit_code
 
 
 class _Watch:
@@ -124,6 +135,7 @@ class _Watch:
         tally: the outcomes so far.
         renamer: renames files by their outcomes; ``None``: files keep their names.
         selection: what is sent of a catalogue; ``None``: files are walked.
+        metering: shows metrics; ``None``: nobody asked for them.
         run: the run, once it has begun.
         error: the error that ended it early.
         signals: how many signals asked it to end.
@@ -153,6 +165,7 @@ class _Watch:
         self.unfit: str | None = None
         self._passes = Passes()
         self.selection: Selection | None = None
+        self.metering: Metering | None = None
         self._lines = lines
         self._outages = outages
 
@@ -170,6 +183,8 @@ class _Watch:
         self._lines.add(batch)
         if self.json_lines is not None:
             self.json_lines.outcomes(batch, self._passes.replaces)
+        if self.metering is not None:
+            self.metering.add(batch)
 
     async def rename(self, batch: list[Outcome]) -> None:
         """Rename these files by their outcomes. The run goes on meanwhile; the next batch waits."""

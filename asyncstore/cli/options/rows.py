@@ -336,6 +336,22 @@ NULL = flag(
     "--null", "names in --files-from end with a zero byte, as find -print0 writes them", requires=("--files-from",)
 )
 JSON = text("--json", "FILE", "write one JSON object a line for every file and the summary; -: standard output")
+METRICS_PORT = Option[int | None](
+    "--metrics-port",
+    Integer("PORT", 0, 65535),
+    None,
+    "show metrics for Prometheus at this TCP port, under /metrics; 0: any that is free",
+)
+METRICS_HOST = Option[str](
+    "--metrics-host",
+    Text("ADDRESS"),
+    "127.0.0.1",
+    "address where --metrics-port listens; 0.0.0.0: all, for everybody who reaches them",
+    requires=("--metrics-port",),
+)
+METRICS_FILE = text(
+    "--metrics-file", "FILE", "write them to this file every 15 s, for node_exporter, which reads names in .prom"
+)
 JOURNAL = text("--journal", "FILE", "keep how each file ended in this file; give the same command again to go on")
 RETRY_FAILED = flag(
     "--retry-failed", "send again what the peer refused in earlier runs of the journal", requires=("--journal",)
@@ -378,5 +394,7 @@ SYSTEMD = flag(
     "run as a service of systemd with Type=notify: say when it is ready and how far it is, and feed the watchdog",
 )
 DRY_RUN = flag(
-    "--dry-run", "show what would be sent and in which contexts, and send nothing", excludes=("--json", "--journal")
+    "--dry-run",
+    "show what would be sent and in which contexts, and send nothing",
+    excludes=("--json", "--journal", "--metrics-port", "--metrics-file"),
 )
