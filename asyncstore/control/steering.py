@@ -205,8 +205,9 @@ class Steering:
         if self._run is None:
             raise UsageError("the run has not begun yet")
         self._prioritised.append(value)
-        waiting = counted(self._run.prioritise(value), "waiting instance")
-        return f"{waiting} of it go first, and all that are still found"
+        waiting = self._run.prioritise(value)
+        known = f"{counted(waiting, 'instance')} waiting" if waiting else "none waits: it is stored, or not found yet"
+        return f"it goes first from now on; {known}"
 
 
 def _parsed(line: bytes) -> dict[str, object]:

@@ -75,7 +75,7 @@ def test_an_action_of_the_owner_gets_the_value_and_its_errors_are_answers(world)
 
 
 def test_a_study_or_patient_goes_first(world):
-    assert ask(world, "prioritise", "1.2.3")["message"].startswith("2 waiting instances of it go first")
+    assert ask(world, "prioritise", "1.2.3")["message"].endswith("first from now on; 2 instances waiting")
     assert world.run.asked == ["first: 1.2.3"]
 
 
@@ -89,7 +89,7 @@ def test_the_owner_of_the_run_is_told_what_was_done_and_never_the_key(world):
     ask(world, "prioritise", "DOE^JANE")
     ask(world, "status")
     [said] = world.said
-    assert said.startswith("asyncstore ctl: 2 waiting instances of it go first")
+    assert said.startswith("asyncstore ctl: it goes first from now on")
     assert "JANE" not in said
 
 
