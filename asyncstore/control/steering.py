@@ -109,11 +109,6 @@ class Steering:
         if self._paused_at is not None:
             run.pause()
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether a request has paused the run."""
-        return self._paused_at is not None
-
     def answer(self, line: bytes) -> bytes:
         """The line that answers this line (without its end)."""
         try:
