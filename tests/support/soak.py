@@ -273,7 +273,8 @@ class Case:
         for number, seconds in zip((signal.SIGSTOP, signal.SIGCONT), self.schedule.suspended, strict=True):
             await asyncio.sleep(seconds)
             if process.returncode is None:
-                process.send_signal(number)
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, number)  # send_signal would take the exit code of one that has just ended
 
     async def _restart(self, relay: Relay) -> None:
         if self.schedule.restart is not None:
