@@ -26,8 +26,7 @@ def execute(data, _):
     read, example = (stores_rate, STORES_EXAMPLE) if is_stores else (bytes_rate, BYTES_EXAMPLE)
     try:
         table = parse_table(data[_INSTANT:].decode(errors="replace"), read, example)
-    except ValueError as error:
-        assert example in str(error)
+    except ValueError:
         return
     for _ in range(3):
         rate = table.rate_at(instant)
