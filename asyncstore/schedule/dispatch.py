@@ -19,6 +19,8 @@ Rules:
 8. An instance that is tried again (:mod:`asyncstore.schedule.retry`) waits for its time beside the backlog, and has no
    outcome until then. A suspect is sent while its association has nothing else under way.
 9. While the run is paused nothing begins, and lanes without stores under way release their associations.
+10. Under a limit (:mod:`asyncstore.schedule.pacing`) lanes wait for their turn. A lane whose turn is far off releases
+    its association, and opens one when the turn has come and no other lane waits with an open one.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ from asyncstore.schedule.concurrency import INTERVAL
 from asyncstore.schedule.gate import Affinity, Gate
 from asyncstore.schedule.lanes import Lanes
 from asyncstore.schedule.ledger import HARMLESS, Ledger
+from asyncstore.schedule.pacing import UNLIMITED, Pacing
 from asyncstore.schedule.pair_demand import PairDemand
 from asyncstore.schedule.peer_health import Patience, PeerHealth
 from asyncstore.schedule.retry import NO_RETRIES, Retries, RetryOptions
@@ -66,6 +69,15 @@ files are large."""
 _OPENING_GRACE = 1.0
 """Seconds for associations that are still opening when everything is done: an abort would alarm readers of the peer's
 log. A limit, because a busy peer may not answer at all."""
+
+_LONG_WAIT = 5.0
+"""Seconds until its turn for which an association stays open: peers abort idle ones after half a minute."""
+_SHORT_WAIT = 0.1
+"""Seconds until its turn for which a lane opens an association: that takes some time as well."""
+_GLANCE = 1.0
+"""Seconds between two looks of a lane whether it is needed under a limit."""
+_TICK = 0.001
+"""Seconds: timers are no finer."""
 
 
 class DispatchOptions(NamedTuple):
@@ -102,6 +114,7 @@ class Dispatcher:
         outlet: where outcomes go.
         options: how the lanes work.
         probe_again: probes a file that changed since the walk found it; ``None``: it is not sent.
+        pacing: how many stores may begin; ``None``: there will be no limit.
     """
 
     def __init__(
@@ -111,7 +124,9 @@ class Dispatcher:
         converter: Converter,
         outlet: Outlet,
         options: DispatchOptions,
+        *,
         probe_again: ProbeAgain | None = None,
+        pacing: Pacing | None = None,
     ) -> None:
         self._open_association = open_association
         self._new_reader = new_reader
@@ -129,6 +144,11 @@ class Dispatcher:
         self._ledger = Ledger(halts=options.halt_on_failure)
         self._halt = self._ledger if options.halt_on_failure else None
         """The ledger, if a failed attempt halts the run."""
+        self._pacing = pacing or Pacing(UNLIMITED, time.monotonic)
+        self._pacing.on_change.append(self._limits_changed)
+        self._turn_change = asyncio.Event()
+        self._waiting_for_turn = 0
+        """Lanes that wait for their turn with an open association."""
         self._change = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         """Wakes the run when an instance is due again, or the peer is to be tried."""
@@ -190,14 +210,28 @@ class Dispatcher:
             self._settle(self._ledger.end(reason, [instance.found for instance in withdrawn]))
             self.stopped.set()
             self._wake()
+            self._wake_turns()
 
     def pause(self) -> None:
         """Begin nothing new until :meth:`resume`; stores that have begun finish."""
         self.is_paused = True
+        self._hold_back()
+
+    def _hold_back(self) -> None:
+        """Take back from the lanes what has not begun."""
         self._lanes.cancel_opening()
         for lane in self._lanes:
             self._put_back(lane, lane.withdraw())
         self._wake()
+        self._wake_turns()
+
+    def _limits_changed(self) -> None:
+        """Other limits hold now."""
+        if self._pacing.is_paused:
+            self._hold_back()
+        else:
+            self._wake()
+            self._wake_turns()
 
     def resume(self) -> None:
         """Go on after :meth:`pause`."""
@@ -238,6 +272,16 @@ class Dispatcher:
     def is_halted(self) -> bool:
         """Whether a file that was not stored ended the run."""
         return self._ledger.is_halted
+
+    @property
+    def has_association(self) -> bool:
+        """Whether an association is open."""
+        return any(lane.association is not None for lane in self._lanes)
+
+    @property
+    def work(self) -> float:
+        """What the run has done: responses received and data sent, in one number."""
+        return self._lanes.work
 
     @property
     def bytes_sent(self) -> int:
@@ -309,23 +353,33 @@ class Dispatcher:
     def _adjust_lanes(self) -> None:
         for _ in range(self._lanes_missing()):
             self._tasks.create_task(self._work(self._lanes.add()))
-        if self._lanes.retire_surplus(self._peer.associations):
+        if self._lanes.retire_surplus(self._most_lanes):
             self._wake()
 
     def _lanes_missing(self) -> int:
-        begins_nothing = self.stop_reason is not None or self.failure is not None or self.is_paused
-        return 0 if begins_nothing else self._lanes.missing(self._peer.associations, len(self._backlog))
+        begins_nothing = self.stop_reason is not None or self.failure is not None or self._holds_back
+        return 0 if begins_nothing else self._lanes.missing(self._most_lanes, len(self._backlog))
+
+    @property
+    def _most_lanes(self) -> int:
+        return int(min(self._peer.associations, self._pacing.most_associations))
+
+    @property
+    def _holds_back(self) -> bool:
+        """Whether nothing begins for a while."""
+        return self.is_paused or self._pacing.is_paused
 
     async def _look(self) -> None:
         """Wait until lanes are missing, everything is done, or it is time for the next look at the rate."""
         self._peer.begin_look(self._lanes.work)
-        self._was_waiting = False
+        self._was_waiting = self._pacing.has_limited = False
         try:
             async with asyncio.timeout(INTERVAL):
                 while not self._is_done and self._lanes_missing() <= 0 and not self._is_due:
                     await self._changed()
         except TimeoutError:
-            self._peer.end_look(self._lanes.work, is_source_limited=self._was_waiting or not self._lanes)
+            cannot_be_faster = self._was_waiting or not self._lanes or self._pacing.has_limited
+            self._peer.end_look(self._lanes.work, is_source_limited=cannot_be_faster)
             self._share_out()
 
     @property
@@ -372,12 +426,21 @@ class Dispatcher:
         """Wait for something to send over a new association; false if there will be nothing for this lane."""
         lane.state = LaneState.WAITING
         while self.stop_reason is None and not lane.is_retiring and self.failure is None:
-            if len(self._backlog) > self._lanes.opening and self._knows_enough and not self.is_paused:
+            is_needed = len(self._backlog) > self._lanes.opening and self._knows_enough and not self._holds_back
+            wait = self._seconds_to_opening() if is_needed and self._pacing.is_limiting else 0.0
+            if is_needed and not wait:
                 return True
             if self._is_done:
                 return False
-            await self._changed()
+            await self._changed_within(wait or None)
         return False
+
+    def _seconds_to_opening(self) -> float:
+        """Seconds after which to look again whether to open an association under the limits; 0: open it."""
+        wait = self._pacing.seconds_until_turn(self._lanes.opening)
+        if self._waiting_for_turn:
+            return max(wait, _GLANCE)
+        return wait if wait > _SHORT_WAIT else 0.0
 
     @property
     def _knows_enough(self) -> bool:
@@ -451,9 +514,11 @@ class Dispatcher:
         """Send over ``association`` until it ends or is not needed; whether the lane may open another one."""
         while association.error is None and self._goes_on(lane):
             most = self._portion(lane, association)
+            if self._pacing.is_limiting:
+                most = self._pacing.portion(most, len(self._lanes))
             batch = self._backlog.take(lane.selection, most, MOST_BYTES, lane, overlaps=self._options.overlaps)
             if batch:
-                self._wake()
+                self._took(batch)
                 lane.state = LaneState.SENDING
                 await self._send_all(lane, association, batch, reader)
                 if self._peer.is_on_trial:
@@ -476,7 +541,33 @@ class Dispatcher:
 
     def _goes_on(self, lane: WorkingLane) -> bool:
         """Whether ``lane`` may begin more stores over its association."""
-        return self.stop_reason is None and not (lane.is_retiring or self.is_paused or self._silence)
+        return self.stop_reason is None and not (lane.is_retiring or self._holds_back or self._silence)
+
+    def _took(self, batch: list[Instance]) -> None:
+        """A lane took a batch: there may be room for others, and less for the lanes that wait for their turn."""
+        self._wake()
+        if self._pacing.is_limiting:
+            self._pacing.took(batch)
+            if not len(self._backlog):
+                self._wake_turns()
+
+    async def _had_turn(self, lane: WorkingLane, association: Association) -> bool:
+        """Wait for the turn of ``lane`` under the limits; false if that takes too long for an idle association."""
+        seconds = self._pacing.seconds_until_turn(self._waiting_for_turn)
+        self._pacing.has_limited = True
+        if seconds > _LONG_WAIT:
+            return False
+        if association.is_idle:
+            lane.state, lane.has_idled = LaneState.WAITING, True
+        self._waiting_for_turn += 1
+        try:
+            async with asyncio.timeout(seconds + _TICK):
+                await self._turn_change.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting_for_turn -= 1
+        return True
 
     async def _conclude_trial(self, lane: WorkingLane, association: Association) -> None:
         """Wait for the answer of a peer that was down."""
@@ -504,6 +595,8 @@ class Dispatcher:
 
     async def _waited(self, lane: WorkingLane, association: Association) -> bool:
         """Wait until there may be more for ``association``; false if it is done, with nothing under way."""
+        if self._pacing.is_limiting and len(self._backlog) and not self._pacing.portion(1, 1):
+            return await self._had_turn(lane, association)
         self._refuse_uncarried(lane, self._backlog.counts)
         if self._demand.call_for_another(lane, self._lanes, self._backlog.counts):
             await association.settled()  # send its instances over it first: the next one may not carry them
@@ -685,3 +778,14 @@ class Dispatcher:
 
     async def _changed(self) -> None:
         await self._change.wait()
+
+    async def _changed_within(self, seconds: float | None) -> None:
+        """Wait for a change, but only so long; ``None``: for ever."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._change.wait()
+
+    def _wake_turns(self) -> None:
+        """Let the lanes that wait for their turn look again."""
+        change, self._turn_change = self._turn_change, asyncio.Event()
+        change.set()

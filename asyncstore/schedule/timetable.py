@@ -186,6 +186,16 @@ def _entry(word: str, days: frozenset[int], read: ReadRate) -> Entry:
     return Entry(days, hour, minute, read(match[3]))
 
 
+def rate_table(text: str, zone: tzinfo | None = None) -> TimeTable:
+    """Read a rate of bytes, or a table of them; see :func:`parse_table`."""
+    return parse_table(text, bytes_rate, BYTES_EXAMPLE, zone)
+
+
+def stores_table(text: str, zone: tzinfo | None = None) -> TimeTable:
+    """Read a rate of stores, or a table of them; see :func:`parse_table`."""
+    return parse_table(text, stores_rate, STORES_EXAMPLE, zone)
+
+
 def bytes_rate(word: str) -> float | None:
     """Bytes a second: ``2M``, ``512Ki/s``, ``2.5MB``; ``None`` for ``off``.
 

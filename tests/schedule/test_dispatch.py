@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from functools import partial
 from itertools import chain
@@ -16,8 +17,10 @@ from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsen
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.schedule.gate import Affinity
+from asyncstore.schedule.pacing import Limits, Pacing
 from asyncstore.schedule.peer_health import Patience
 from asyncstore.schedule.retry import NO_RETRIES, RetryOptions
+from asyncstore.schedule.timetable import rate_table, stores_table
 from support import values
 from support.fakes import SYNTAX, Conduct, World, instance, no_instance
 from support.oracle import until
@@ -1269,3 +1272,69 @@ def test_in_whatever_order_it_happens_every_file_has_exactly_one_outcome(conduct
         await _played(World(conducts, **files), options, most_waiting, [*before, otherwise, *after])
 
     asyncio.run(play())
+
+
+# Under limits.
+
+
+def _limited(**limits):
+    pacing = Pacing(Limits(**limits), time.monotonic)
+    pacing.look(0)
+    return pacing
+
+
+async def test_lanes_that_wait_for_their_turn_hold_no_instances_and_do_not_spin():
+    world = World()
+    pacing = _limited(stores=stores_table("1/h"))
+    dispatcher = world.dispatcher(associations=4, pacing=pacing)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(20))
+    dispatcher.end_input()
+    await _until(lambda: world.outcomes)
+    await _a_while()
+    with mock.patch.object(pacing, "portion", wraps=pacing.portion) as asked:
+        await _a_while()
+    assert asked.call_count == 0
+    assert len(world.begun) == 1
+    assert world.open_now == 0
+    pacing.set_stores(None)
+    pacing.look(0)
+    await asyncio.wait_for(running, _PATIENCE)
+    assert _results(world) == {Result.STORED: 20}
+
+
+async def test_a_stop_ends_the_wait_for_a_turn():
+    world = World()
+    dispatcher = world.dispatcher(associations=2, pacing=_limited(stores=stores_table("1/s")))
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(20))
+    dispatcher.end_input()
+    await _until(lambda: world.outcomes)
+    await _a_while()
+    assert world.open_now
+    dispatcher.stop("enough")
+    await _a_while()
+    assert running.done()
+    await running
+    assert _results(world)[Result.NOT_SENT] >= 18
+
+
+async def test_a_pause_of_the_limits_takes_back_what_has_not_begun():
+    world = World()
+    world.answering.clear()
+    pacing = _limited()
+    dispatcher = world.dispatcher(associations=1, pacing=pacing)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(10))
+    dispatcher.end_input()
+    await _until(lambda: world.begun)
+    pacing.set_rate(rate_table("pause"))
+    pacing.look(0)
+    world.answering.set()
+    await _until(lambda: world.open_now == 0)
+    await _a_while()
+    assert len(world.outcomes) == len(world.begun) == 1
+    pacing.set_rate(None)
+    pacing.look(0)
+    await asyncio.wait_for(running, _PATIENCE)
+    assert _results(world) == {Result.STORED: 10}

@@ -109,10 +109,10 @@ class World:
         """The studies and patients of which the peer has stored something."""
         self.answering, self.reading, self.opening, self.conversion, self.room_left = (Gate() for _ in range(5))
 
-    def dispatcher(self, **options):
+    def dispatcher(self, *, pacing=None, **options):
         """A dispatcher in this world."""
         self.options = DispatchOptions(**options)
-        return Dispatcher(self.open, lambda: FakeReader(self), FakeConverter(self), self, self.options)
+        return Dispatcher(self.open, lambda: FakeReader(self), FakeConverter(self), self, self.options, pacing=pacing)
 
     @property
     def open_now(self):

@@ -26,7 +26,9 @@ def execute(data, _):
     read, example = (stores_rate, STORES_EXAMPLE) if is_stores else (bytes_rate, BYTES_EXAMPLE)
     try:
         table = parse_table(data[_INSTANT:].decode(errors="replace"), read, example)
-    except ValueError:
+    except ValueError as error:
+        if example not in str(error):
+            raise AssertionError(f"without an example: {error}") from error
         return
     for _ in range(3):
         rate = table.rate_at(instant)
