@@ -3,12 +3,13 @@
 # check: what a change must pass besides.  bench: the numbers of the README.
 # crash-test: kill runs that have a journal, 200 times or as often as KILLS says; SEED repeats the choices of a run.
 # soak: RUNS fault schedules (500) by SEED, and KILLS killed runs (500).
+# fuzz: mutate the input of each target RUNS times (100000), guided by coverage; TARGET names some of them.
 # lock: make requirements/lock.txt anew, with the newest versions that pyproject.toml allows.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-fast crash-test soak check bench lock clean
+.PHONY: demo test test-fast crash-test soak fuzz check bench lock clean
 
 demo: .venv/installed
 	$(BIN)/asyncstore demo
@@ -24,6 +25,11 @@ crash-test: .venv/installed
 
 soak: .venv/installed
 	PYTHONPATH=tests $(BIN)/python -m support.soak --runs $(or $(RUNS),500) --kills $(or $(KILLS),500) $(if $(SEED),--seed $(SEED))
+
+fuzz: .venv/installed
+	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-build-isolation -e '.[fuzz]'
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(TARGET) --runs $(or $(RUNS),100000)
 
 check: .venv/installed
 	$(BIN)/ruff check .
@@ -43,7 +49,7 @@ lock:
 	rm -rf .lock
 
 clean:
-	rm -rf .venv .lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .fuzz
 
 .venv/installed: pyproject.toml requirements/lock.txt
 	$(PYTHON) -m venv .venv

@@ -112,6 +112,8 @@ class Unsendable(NamedTuple):
     file: SourceFile
     reason: str
     details: Details | None = None
+    has_changed: bool = False
+    """Whether the file is another one than the walk found: it may be sent if it is probed again."""
 
     @property
     def path(self) -> str:
@@ -397,6 +399,19 @@ class Lane(NamedTuple):
     """How long it has been under way."""
 
 
+class PeerOutage(NamedTuple):
+    """A peer that is down: the run waits for it."""
+
+    number: int
+    """Which outage of the run it is, from 1."""
+    reason: str
+    """Why the peer is down: one readable clause without its name."""
+    next_trial: float
+    """Seconds until the run tries an association again; 0: it does so now."""
+    seconds_left: float | None
+    """Seconds until the run gives up; ``None``: it never does."""
+
+
 class Limit(NamedTuple):
     """What limits the speed of a run now."""
 
@@ -412,19 +427,6 @@ class Limit(NamedTuple):
     """The share of the peer's speed that the guard allows."""
     echo_seconds: float | None = None
     """How long C-ECHO takes, if the guard limits the speed."""
-
-
-class PeerOutage(NamedTuple):
-    """A peer that is down: the run waits for it."""
-
-    number: int
-    """Which outage of the run it is, from 1."""
-    reason: str
-    """Why the peer is down: one readable clause without its name."""
-    next_trial: float
-    """Seconds until the run tries an association again; 0: it does so now."""
-    seconds_left: float | None
-    """Seconds until the run gives up; ``None``: it never does."""
 
 
 class Progress(NamedTuple):

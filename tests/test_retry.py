@@ -14,6 +14,7 @@ from support.peers.dcmtk import running_storescp
 from support.peers.hostile import (
     Behaviour,
     aborts,
+    accepts,
     answers,
     closes,
     never_answers,
@@ -21,6 +22,7 @@ from support.peers.hostile import (
     rejects,
     resets,
     running_hostile,
+    then,
 )
 from support.trees import data_sets, instances
 
@@ -232,6 +234,61 @@ async def test_a_paused_run_sends_nothing_releases_its_associations_and_goes_on(
             ran = await running
         assert scp.held() == sent
     assert _attempts(ran) == {1: FILES}
+
+
+# Files that change.
+
+
+def _changes(path, content):
+    """A step of the acceptor: meanwhile another program writes the file."""
+
+    async def step(_acceptor):
+        path.write_bytes(content)
+
+    return step
+
+
+def _other_version(path):
+    """The same instance with one pixel changed."""
+    return path.read_bytes()[:-1] + b"\x7f"
+
+
+async def test_a_file_that_changed_since_it_was_found_is_probed_again_and_sent_as_it_is_now(tmp_path):
+    [path] = instances(tmp_path / "files", 1, data_set_bytes=40_000)
+    behaviour = Behaviour(on_request=first(1, then(_changes(path, _other_version(path)), accepts())))
+    async with nothing_left_behind(), running_hostile(behaviour) as scp:
+        ran = await send(scp.port, [path], **PERSISTENT)
+        assert ran.results == {Result.STORED: 1}, ran.errors
+        assert scp.held() == data_sets(tmp_path / "files")
+        assert _attempts(ran) == {1: 1}
+
+
+async def test_a_file_that_is_no_instance_any_more_is_not_sent(tmp_path):
+    [path] = instances(tmp_path / "files", 1, data_set_bytes=40_000)
+    behaviour = Behaviour(on_request=then(_changes(path, b"a letter"), accepts()))
+    async with nothing_left_behind(), running_hostile(behaviour) as scp:
+        ran = await send(scp.port, [path], **PERSISTENT)
+    assert ran.results == {Result.NOT_SENT: 1}
+    assert "not a DICOM file" in ran.outcomes[0].reason
+
+
+async def test_a_file_that_changes_while_it_is_sent_is_sent_again_whole(tmp_path):
+    [path] = instances(tmp_path / "files", 1, data_set_bytes=30_000_000)
+    behaviour = Behaviour(amid_data=first(1, _changes(path, _other_version(path)), obeys()))
+    async with nothing_left_behind(), running_hostile(behaviour, receive_buffer=4096) as scp:
+        ran = await send(scp.port, [path], **PERSISTENT)
+        assert ran.results == {Result.STORED: 1}, ran.errors
+        assert scp.held() == data_sets(tmp_path / "files")
+    assert _attempts(ran) == {2: 1}
+
+
+async def test_a_file_that_changes_again_and_again_is_given_up(tmp_path):
+    [path] = instances(tmp_path / "files", 1, data_set_bytes=30_000_000)
+    behaviour = Behaviour(amid_data=_changes(path, _other_version(path)))
+    async with nothing_left_behind(), running_hostile(behaviour, receive_buffer=4096) as scp:
+        ran = await send(scp.port, [path], **PERSISTENT)
+    assert ran.results == {Result.NOT_SENT: 1}
+    assert _attempts(ran) == {2: 1}
 
 
 @pytest.mark.peers

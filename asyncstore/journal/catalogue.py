@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from asyncstore.journal import schema
 from asyncstore.journal.clashes import sources_of
 from asyncstore.journal.lookup import NOT_ENDED
-from asyncstore.journal.opening import translated
+from asyncstore.journal.opening import decoding, translated
 from asyncstore.journal.reading import PIECE, SELECTED, Reader, recorded
 from asyncstore.journal.uids import pack, unpack
 from asyncstore.journal.values import State
@@ -144,7 +144,11 @@ class Catalogue:
         Raises:
             JournalError: the journal cannot be read.
         """
-        return map(_file, self._in_order(order, _FILES))
+        return self._files(self._in_order(order, _FILES))
+
+    def _files(self, found: Iterable[Any]) -> Iterator[File]:
+        with decoding(self._reader.path):
+            yield from map(_file, found)
 
     def copies(self) -> Iterator[File]:
         """The files that have the same bytes as an earlier one with their UID.
@@ -158,7 +162,7 @@ class Catalogue:
         )
         key: tuple[Value, ...] = (-1, b"", 0)
         while piece := self._reader.rows(statement, key):
-            yield from map(_file, piece)
+            yield from self._files(piece)
             key = piece[-1][:3]
 
     def first_of(self, file: File) -> tuple[str, State] | None:
@@ -217,8 +221,9 @@ class Catalogue:
         Raises:
             JournalError: the journal cannot be read.
         """
-        for row in self._in_order(order, SELECTED):
-            yield recorded(row, self._reader.created)
+        with decoding(self._reader.path):
+            for row in self._in_order(order, SELECTED):
+                yield recorded(row, self._reader.created)
 
     def _in_order(self, order: Order, selected: str) -> Iterator[Any]:
         if order is Order.WALK or (order is Order.LIST and self._list_of is None):

@@ -1,6 +1,8 @@
 """Who sends what when.
 
-backlog        instances that wait, by the pair they need
+backlog        instances that wait
+walk_order     their order without a gate
+study_order    their order with a gate: studies that have begun come first
 gate           which instances of a study or patient may be under way at the same time
 pair_demand    which pairs to ask the next association for, and which are refused
 batch          instances on their way to one association: re-encoded, read, submitted

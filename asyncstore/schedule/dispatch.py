@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from asyncstore.model import PeerOutage
     from asyncstore.schedule.lane import WorkingLane
-    from asyncstore.schedule.ports import Association, Converter, OpenAssociation, Outlet, Reader
+    from asyncstore.schedule.ports import Association, Converter, OpenAssociation, Outlet, ProbeAgain, Reader
 
 _log = logging.getLogger(__name__)
 
@@ -113,6 +113,7 @@ class Dispatcher:
         converter: re-encodes data sets.
         outlet: where outcomes go.
         options: how the lanes work.
+        probe_again: probes a file that changed since the walk found it; ``None``: it is not sent.
         pacing: how many stores may begin; ``None``: there will be no limit.
     """
 
@@ -123,6 +124,8 @@ class Dispatcher:
         converter: Converter,
         outlet: Outlet,
         options: DispatchOptions,
+        *,
+        probe_again: ProbeAgain | None = None,
         pacing: Pacing | None = None,
     ) -> None:
         self._open_association = open_association
@@ -130,6 +133,8 @@ class Dispatcher:
         self._converter = converter
         self._outlet = outlet
         self._options = options
+        self._probe_again = probe_again
+        self._tasks = asyncio.TaskGroup()
         self._gate = None if options.affinity is Affinity.NONE else Gate(options.affinity)
         self._backlog = Backlog(_BACKLOG_INSTANCES, _BACKLOG_BYTES, self._gate)
         self._demand = PairDemand(options.proposal)
@@ -183,6 +188,10 @@ class Dispatcher:
         """Add files that cannot be sent."""
         self._ledger.found(unsendable)
         self._fail(map(outcome.of_unsendable, unsendable))
+
+    def prioritise(self, key: str) -> int:
+        """Send the study or patient with this Study Instance UID or Patient ID first; how many instances of it wait."""
+        return self._backlog.prioritise(key)
 
     def end_input(self) -> None:
         """No more files will come."""
@@ -287,19 +296,21 @@ class Dispatcher:
     async def run(self) -> None:
         """Work until every file has its outcome and every association is closed."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                while not self._is_done:
-                    self._take_up_due()
-                    self._adjust_lanes(tasks)
-                    await self._look()
+            async with self._tasks:
+                try:
+                    while not self._is_done:
+                        self._take_up_due()
+                        self._adjust_lanes()
+                        await self._look()
+                finally:
+                    if not self._is_done:
+                        self.stop(ABORTED)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_OPENING_GRACE):
                         while self._lanes:
                             await self._changed()
                 self._lanes.cancel_opening()
         finally:
-            if not self._is_done:
-                self.stop(ABORTED)
             self._set_alarm()
             self.stopped.set()
 
@@ -326,18 +337,22 @@ class Dispatcher:
         """Instances whose time has come wait in the backlog again."""
         due = self._retries.due()
         if due:
-            instances = self._ledger.to_send(due)
-            self._backlog.put_back(instances)
-            self._drop_refused(pairs_needed(instances))
-            self._halt_if_due()
-            self._wake()
+            self._take_up(due)
         self._set_alarm()
+
+    def _take_up(self, instances: list[Instance]) -> None:
+        """These instances wait in the backlog again, before all others."""
+        instances = self._ledger.to_send(instances)
+        self._backlog.put_back(instances)
+        self._drop_refused(pairs_needed(instances))
+        self._halt_if_due()
+        self._wake()
 
     # Lanes come and go.
 
-    def _adjust_lanes(self, tasks: asyncio.TaskGroup) -> None:
+    def _adjust_lanes(self) -> None:
         for _ in range(self._lanes_missing()):
-            tasks.create_task(self._work(self._lanes.add()))
+            self._tasks.create_task(self._work(self._lanes.add()))
         if self._lanes.retire_surplus(self._most_lanes):
             self._wake()
 
@@ -627,10 +642,36 @@ class Dispatcher:
             lane.batch = None
             self._put_back(lane, batch.withdraw())
 
-    def _met_problem(self, lane: WorkingLane, instance: Instance, reason: str) -> None:
+    def _met_problem(self, lane: WorkingLane, instance: Instance, problem: Unsendable) -> None:
         """``instance`` has its turn in the batch of ``lane``, and cannot be sent."""
         self._leave(lane, [instance])
-        self._fail([outcome.not_sent(instance, reason)], lane)
+        if self._retries_anew(problem):
+            self._tasks.create_task(self._send_anew(instance.found))
+        else:
+            self._fail([outcome.not_sent(instance, problem.reason)], lane)
+
+    def _retries_anew(self, problem: Unsendable, ended: Outcome | None = None) -> bool:
+        """Whether a file that changed is probed again."""
+        is_possible = self._probe_again is not None and self.stop_reason is None
+        return is_possible and self._retries.probes_again(problem, ended)
+
+    async def _send_anew(self, instance: Instance) -> None:
+        """Probe the file of ``instance`` again, and send what it is now."""
+        found: Instance | Unsendable | None = None
+        try:
+            if self._probe_again is not None:
+                found = await self._probe_again(instance.file)
+        except PrepareError as error:
+            self.unconverted = error
+            self.stop(str(error))
+        finally:
+            if self.stop_reason is not None or found is None:
+                self._withdraw([instance], self.stop_reason or ABORTED)
+            elif isinstance(found, Unsendable):
+                self._fail([outcome.of_unsendable(found)])
+            else:
+                self._demand.see([found])
+                self._take_up([found])
 
     def _leave(self, lane: WorkingLane, instances: Iterable[Instance], *, are_stored: bool = False) -> None:
         """``lane`` no longer has these instances: others may have waited for that."""
@@ -670,6 +711,10 @@ class Dispatcher:
             lane.answered += 1
         elif not self._retries.is_suspect(instance):
             lane.lost += 1
+        if isinstance(error, Unsendable) and self._retries_anew(error, ended):
+            self._leave(lane, [instance])
+            self._tasks.create_task(self._send_anew(instance.found))
+            return False
         if self.stop_reason is None and self._retries.again(instance.found, ended, error):
             self._leave(lane, [instance])
             self._set_alarm()

@@ -9,7 +9,8 @@ Rules:
 3. An instance whose response was lost may be stored. If the peer then calls it a duplicate (0111), it is.
 4. An instance that lost two associations is a *suspect*: its content may be the cause. From then on it is sent alone,
    so that no other store is lost with it.
-5. An outcome counts all attempts. Without a response to the last attempt, an earlier one without response decides: the
+5. A file that changed since the walk found it is probed again and sent, once.
+6. An outcome counts all attempts. Without a response to the last attempt, an earlier one without response decides: the
    peer may hold the instance.
 
 Pure: its owner sends, and gives the clock.
@@ -100,6 +101,7 @@ class Retries:
         self._waiting: list[tuple[float, int, Instance]] = []
         """A heap: when it is due, the ordinal, the instance as it was found."""
         self._suspects: set[int] = set()
+        self._probed_again: set[int] = set()
 
     def __len__(self) -> int:
         """How many instances wait for their time."""
@@ -134,6 +136,24 @@ class Retries:
         longest = min(_FIRST_DELAY * 2.0 ** min(tried.attempts - 1, _MOST_DOUBLINGS), _MOST_DELAY)
         heappush(self._waiting, (self._clock() + self._jitter(0.0, longest), ordinal, instance))
         self.repeated += 1
+        return True
+
+    def probes_again(self, problem: Unsendable, ended: Outcome | None = None) -> bool:
+        """Whether to probe the file anew that cannot be sent for ``problem``, and to send what it is now.
+
+        Args:
+            problem: why it cannot be sent.
+            ended: the outcome of the attempt, if its store had begun.
+        """
+        ordinal = problem.file.ordinal
+        if not (problem.has_changed and self._options.retries) or ordinal in self._probed_again:
+            return False
+        self._probed_again.add(ordinal)
+        if ended is not None:
+            tried = self.tried.setdefault(ordinal, _Tried(ended))
+            tried.attempts += 1
+            tried.last = ended
+            self.repeated += 1
         return True
 
     def _may_help(self, outcome: Outcome, error: AssociationError | Unsendable | None) -> bool:
@@ -173,9 +193,9 @@ class Retries:
         attempts = tried.attempts + outcome.attempts
         if outcome.status == _DUPLICATE and tried.unanswered is not None:
             return outcome._replace(result=Result.STORED, reason=None, attempts=attempts)
-        if outcome.status is not None or outcome.result is Result.UNKNOWN:
-            return outcome._replace(attempts=attempts)
         last = tried.unanswered or tried.last
+        if outcome.status is not None or outcome.result is Result.UNKNOWN or last.result is Result.NOT_SENT:
+            return outcome._replace(attempts=attempts)
         # A refusal that a retry might change is no result yet: another run tries again.
         is_withdrawn = outcome.is_withdrawn and last.result is Result.FAILED
         reason = last.reason if outcome.is_withdrawn else f"{last.reason}; no further attempt: {outcome.reason}"

@@ -112,7 +112,7 @@ class World:
     def dispatcher(self, *, pacing=None, **options):
         """A dispatcher in this world."""
         self.options = DispatchOptions(**options)
-        return Dispatcher(self.open, lambda: FakeReader(self), FakeConverter(self), self, self.options, pacing)
+        return Dispatcher(self.open, lambda: FakeReader(self), FakeConverter(self), self, self.options, pacing=pacing)
 
     @property
     def open_now(self):
