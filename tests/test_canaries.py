@@ -6,10 +6,12 @@ option of a file, a port or a directory that is in neither fails a test. :func:`
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from pydicom import Dataset
@@ -18,7 +20,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from asyncstore.cli.main import main
 from asyncstore.cli.options.command_table import COMMANDS
-from support.commands import Finished, asyncstore, running_sink, started
+from support.commands import Finished, asyncstore, finished, running_sink, started
 from support.oracle import until
 from support.peers.certificates import Authority
 from support.peers.hostile import Behaviour, accepts, answers, answers_late, rejects, running_hostile
@@ -42,11 +44,12 @@ COMMENT = "CANARYCOMMENT\x1b[31m"
 FORBIDDEN = (b"CANARY", b"canary", b"18970213", b"1897-02-13", COMMENT.encode()[-5:])
 """Each canary holds one of these; the last one is the escape sequence."""
 
-WRITERS = {"--json", "--journal", "--log-config", "--write-seed-file", "--output", "--html", "--salvage"}
+WRITERS = {"--json", "--journal", "--log-config", "--write-seed-file", "--output", "--html", "--salvage",
+           "--metrics-file", "--metrics-port"}  # fmt: skip
 """Options that write, and whose outputs the tests here search. A new one joins a command line of these tests."""
 READERS = {
     "--config", "--config-file", "--kerberos", "--saml", "--jwt", "--add-cert-file", "--add-cert-dir", "--add-crl-file",
-    "--seed", "--files-from", "--only-studies", "--only-uids", "--dhparam", "--port",
+    "--seed", "--files-from", "--only-studies", "--only-uids", "--dhparam", "--port", "--peer-check",
 }  # fmt: skip
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -144,8 +147,12 @@ def assert_no_canary(folder, *commands):
     assert "CANARY" not in names
 
 
+READABLE = ("log.cfg", "run.prom")
+"""Files that others may read: a test's own, and metrics, which node_exporter reads as another user."""
+
+
 def assert_for_the_owner_alone(folder):
-    modes = {path.name: path.stat().st_mode & 0o077 for path in folder.iterdir() if path.name != "log.cfg"}
+    modes = {path.name: path.stat().st_mode & 0o077 for path in folder.iterdir() if path.name not in READABLE}
     assert modes
     assert not any(modes.values()), modes
 
@@ -180,7 +187,9 @@ async def test_a_run_its_resumption_and_its_reports_name_no_patient_and_no_secre
     words = ("-nh", "-xi", "-rsp", "-usr", "me", "--associations", "2", *level.split(), "--arguments")
     async with running_hostile(failing()) as scp:
         peer = ("--journal", "run.db", "127.0.0.1", str(scp.port), archive)
-        sent = await asyncstore("send", *words, "--json", "run.json", *peer, environment=environment)
+        sent = await asyncstore(
+            "send", *words, "--json", "run.json", "--metrics-file", "run.prom", *peer, environment=environment
+        )
         again = await asyncstore("send", *words, "--retry-failed", "-pwd", SECRETS[0], *peer)
         resumed = await asyncstore("resume", "run.db", environment=environment)
     outputs = [sent, again, resumed]
@@ -191,6 +200,38 @@ async def test_a_run_its_resumption_and_its_reports_name_no_patient_and_no_secre
         assert main(["report", *more, "run.db"]) in (0, 2)
     assert_no_canary(place, *outputs, capfd.readouterr())
     assert_for_the_owner_alone(place)
+
+
+async def test_metrics_and_answers_of_a_run_under_way_name_no_patient(archive, place):
+    async with running_hostile(Behaviour(on_store=answers_late(0.1, 0xA700))) as scp:
+        words = ("-nh", "-d", "--repeat", "20", "--metrics-port", "0", "--journal", "run.db")
+        process = await started("send", *words, "127.0.0.1", str(scp.port), archive)
+        said = [line async for line in _until(process.stderr, b"metrics: ")]
+        await until(lambda: len(scp.stores) > 5)
+        (place / "metrics").write_bytes(await asyncio.to_thread(_scraped, said[-1].split()[-1].decode()))
+        answers_of_the_run = [
+            await asyncstore("ctl", "run.db", "status"),
+            await asyncstore("ctl", "--json", "run.db", "status"),
+            await asyncstore("ctl", "run.db", "prioritise", "-", stdin=b"CANARYID4711\n"),
+            await asyncstore("ctl", "run.db", "stop"),
+        ]
+        ended = await finished(process)
+    assert b"asyncstore_" in (place / "metrics").read_bytes()
+    assert answers_of_the_run[0].returncode == 0
+    assert_no_canary(place, *answers_of_the_run, ended, Finished(0, "", b"".join(said).decode()))
+
+
+async def _until(stream, beginning):
+    """The lines of a stream up to the first with this beginning."""
+    while line := await stream.readline():
+        yield line
+        if line.removeprefix(b"I: ").startswith(beginning):
+            return
+
+
+def _scraped(address):
+    with urlopen(address, timeout=10) as answer:  # noqa: S310 - it is our own
+        return answer.read()
 
 
 async def test_what_waits_in_the_write_ahead_log_names_no_patient(archive, place):
@@ -322,6 +363,6 @@ def test_a_canary_would_be_found(place, where):
 def test_every_option_of_a_file_is_known_here():
     """A new one must be searched for canaries."""
     rows = {row.long: row for command in COMMANDS.values() for row in command.options()}
-    kinds = ("FILE", "DIRECTORY", "PORT")
-    of_files = {name for name, row in rows.items() if any(word in kinds for word in row.kind.names)}
+    kinds = {"FILE", "DIRECTORY", "PORT"}
+    of_files = {name for name, row in rows.items() if set(row.kind.names) & kinds}
     assert of_files - WRITERS - READERS == set()

@@ -104,7 +104,31 @@ METRICS = (
         CounterMetricFamily,
         "asyncstore_retries",
         "Attempts beyond the first of each instance.",
-        lambda run: _one(run.tally.retries),
+        lambda run: _one(run.progress.retries),
+    ),
+    Metric(
+        GaugeMetricFamily,
+        "asyncstore_retrying_instances",
+        "Instances that wait for their next attempt.",
+        lambda run: _one(run.progress.retrying),
+    ),
+    Metric(
+        GaugeMetricFamily,
+        "asyncstore_peer_is_up",
+        "Whether the peer works; while it does not, the run waits for it.",
+        lambda run: _one(run.progress.outage is None),
+    ),
+    Metric(
+        CounterMetricFamily,
+        "asyncstore_peer_outages",
+        "How often the peer went down.",
+        lambda run: _one(run.progress.outages),
+    ),
+    Metric(
+        GaugeMetricFamily,
+        "asyncstore_is_paused",
+        "Whether somebody has paused the run.",
+        lambda run: _one(run.progress.is_paused),
     ),
     Metric(
         CounterMetricFamily,

@@ -4,7 +4,7 @@ Rules:
 
 1. A study has begun when an instance of it was taken. The study that began first is served first; then those that have
    not begun, in the order of the walk. An instance that arrives later goes to the place of its study.
-2. Begun studies are remembered, those whose last instance was taken longest ago are forgotten first.
+2. Begun studies that no instance waits of are remembered. The one that had none for longest is forgotten first.
 3. Studies and patients that the user prioritised come before all others, the last one first.
 4. Instances without a study keep the order of the walk; all do if studies are not kept together.
 5. Instances that the gate (:mod:`asyncstore.schedule.gate`) does not admit are *held*, and keep their place, until
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heapify, heappop, heappush, heapreplace
+from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from asyncstore.schedule.gate import Gate, Key
     from asyncstore.schedule.walk_order import Carried
 
-_REMEMBERED = 10_000
-"""Some 2 MB. An interleaved walk has fewer studies open at a time."""
+_REMEMBERED = 2000
+"""Some 3 MB. An interleaved walk has fewer studies open at a time."""
 _NO_HEAD = Head()
 
 _OF_BEGUN = -1 << 60
@@ -42,14 +43,16 @@ _Place = tuple[int, int]
 
 
 class _Study:
-    """A study that instances wait of."""
+    """A study that instances wait of, or that has begun."""
 
-    __slots__ = ("groups", "has_begun", "place", "uid")
+    __slots__ = ("groups", "has_begun", "place", "uid", "waiting")
 
-    def __init__(self, uid: str, place: int, *, has_begun: bool) -> None:
+    def __init__(self, uid: str, place: int) -> None:
         self.uid = uid
         self.place = place
-        self.has_begun = has_begun
+        self.has_begun = False
+        self.waiting = 0
+        """How many of its groups have instances."""
         self.groups: dict[tuple[Pair, bytes], _Group] = {}
 
 
@@ -112,8 +115,8 @@ class StudyOrder:
         self._counts: dict[Pair, int] = {}
         """How many instances of each pair can be taken."""
         self._held: dict[Key, list[_Group]] = {}
-        self._begun: dict[str, int] = {}
-        """The places of begun studies that no instance waits of, the one to forget next first."""
+        self._idle: dict[str, None] = {}
+        """The begun studies that no instance waits of, the one to forget next first."""
         self._prioritised: dict[Key, int] = {}
         self._first_place = self._last_place = self._groups_made = 0
         self._studies_begun = self._times_prioritised = 0
@@ -125,17 +128,31 @@ class StudyOrder:
 
     def put(self, instances: Sequence[Instance], pairs: Sequence[Pair]) -> None:
         """Add instances, which need these pairs, at the end of their groups."""
-        for start, end, head in _runs(instances, pairs):
-            group = self._group(pairs[start], head)
-            group.instances.extend(instances[start:end])
-            self._add(group, end - start)
+        last_pair, last, append, is_held = None, None, None, False
+        held: list[Pair] = []
+        for instance, pair in zip(instances, pairs, strict=True):
+            head = _NO_HEAD if instance.details is None else instance.details.head
+            if head is not last or append is None or pair != last_pair:
+                group = self._group(pair, head)
+                last_pair, last, append, is_held = pair, head, group.instances.append, group.awaited is not None
+            append(instance)
+            if is_held:
+                held.append(pair)
+        for pair, run in groupby(pairs):
+            self._change(pair, len(list(run)))
+        self.held_count += len(held)
+        for pair in held:
+            self._change(pair, -1)
 
     def put_back(self, instances: Sequence[Instance], pairs: Sequence[Pair]) -> None:
         """Add instances, which need these pairs, at the front of their groups, in their order."""
         for start, end, head in reversed(list(_runs(instances, pairs))):
             group = self._group(pairs[start], head, is_back=True)
             group.instances.extendleft(reversed(instances[start:end]))
-            self._add(group, end - start)
+            if group.awaited is None:
+                self._change(pairs[start], end - start)
+            else:
+                self.held_count += end - start
 
     def take(
         self, carried: Carried, most: int, most_bytes: int, lane: object, *, overlaps: bool
@@ -146,9 +163,11 @@ class StudyOrder:
         while heads and not batch.is_full:
             group = heads[0][-1]
             was_held = group.awaited is not None
-            if self._take_from(group, batch):
+            moved = self._take_from(group, batch)
+            entry = None if was_held else self._first(group.pair)
+            if moved:
                 heads = self._heads(carried, batch)
-            elif not was_held and (entry := self._first(group.pair)) is not None:
+            elif entry is not None:
                 heapreplace(heads, entry)
             else:
                 heappop(heads)
@@ -185,7 +204,7 @@ class StudyOrder:
             else:
                 self.count -= len(group.instances)
             group.instances.clear()
-            self._forget(group)
+            self._emptied(group)
         self._heaps.pop(pair, None)
         self._counts.pop(pair, None)
         return removed
@@ -202,37 +221,47 @@ class StudyOrder:
         self._times_prioritised += 1
         self._prioritised |= dict.fromkeys(wanted, -self._times_prioritised)
         count = 0
-        for group in self._groups():
+        of_studies = [group for study in self._studies.values() for group in study.groups.values()]
+        for group in dict.fromkeys(self._groups() + of_studies):
             if group.head.study_instance_uid in wanted or group.head.patient_id in wanted:
                 group.place = -self._times_prioritised, group.place[1]
-                self._push(group)
                 count += len(group.instances)
+                if group.instances:
+                    self._push(group)
         return count
 
     # Groups come and go.
 
     def _group(self, pair: Pair, head: Head, *, is_back: bool = False) -> _Group:
         """The group that an instance belongs to; a new one if there is none."""
-        priority = self._priority(head) if self._prioritised else 0
         uid = head.study_instance_uid
-        if not uid or not (self._keeps_together or priority):
-            return self._new_group(pair, head, None, (priority, self._next_place(is_back=is_back)))
         study = self._studies.get(uid)
-        if study is None:
-            begun = self._begun.pop(uid, None)
-            first = self._next_place(is_back=is_back) if begun is None else begun
-            study = self._studies[uid] = _Study(uid, first, has_begun=begun is not None)
-        key = pair, head.patient_id
-        group = study.groups.get(key)
+        group = study.groups.get((pair, head.patient_id)) if study is not None else None
         if group is None:
-            group = study.groups[key] = self._new_group(pair, head, study, (priority, study.place))
+            group = self._new_group(pair, head, study, is_back=is_back)
+        if not group.instances:
+            if group.study is not None:
+                self._wait(group.study)
+            self._push(group)
         return group
 
-    def _new_group(self, pair: Pair, head: Head, study: _Study | None, place: _Place) -> _Group:
+    def _new_group(self, pair: Pair, head: Head, study: _Study | None, *, is_back: bool) -> _Group:
+        priority = self._priority(head)
+        uid = head.study_instance_uid
+        if study is None and uid and (self._keeps_together or priority):
+            study = self._studies[uid] = _Study(uid, self._next_place(is_back=is_back))
+        place = self._next_place(is_back=is_back) if study is None else study.place
         self._groups_made += 1
-        group = _Group(pair, head, study, place, self._groups_made)
-        self._push(group)
+        group = _Group(pair, head, study, (priority, place), self._groups_made)
+        if study is not None:
+            study.groups[pair, head.patient_id] = group
         return group
+
+    def _wait(self, study: _Study) -> None:
+        """One more group of ``study`` gets instances."""
+        study.waiting += 1
+        if study.waiting == 1 and study.has_begun:
+            del self._idle[study.uid]
 
     def _next_place(self, *, is_back: bool) -> int:
         if is_back:
@@ -246,38 +275,33 @@ class StudyOrder:
         get = self._prioritised.get
         return min(get(head.study_instance_uid, 0), get(head.patient_id, 0))
 
-    def _add(self, group: _Group, number: int) -> None:
-        """So many instances were added to ``group``."""
-        if group.awaited is not None:
-            self.held_count += number
-        else:
-            self.count += number
-            self._counts[group.pair] = self._counts.get(group.pair, 0) + number
-
-    def _subtract(self, pair: Pair, number: int) -> None:
-        """So many instances of ``pair`` cannot be taken any more."""
-        self.count -= number
-        left = self._counts[pair] - number
+    def _change(self, pair: Pair, number: int) -> None:
+        """So many more instances of ``pair`` can be taken; fewer if ``number`` is negative."""
+        self.count += number
+        left = self._counts.get(pair, 0) + number
         if left:
             self._counts[pair] = left
         else:
-            del self._counts[pair]
+            self._counts.pop(pair, None)
 
-    def _forget(self, group: _Group) -> None:
-        """``group`` is empty."""
+    def _emptied(self, group: _Group) -> None:
+        """``group`` has no instance any more."""
         study = group.study
         if study is None:
             return
-        del study.groups[group.pair, group.head.patient_id]
-        if not study.groups:
+        study.waiting -= 1
+        if study.waiting:
+            return
+        if not study.has_begun:
             del self._studies[study.uid]
-            if study.has_begun:
-                self._begun[study.uid] = study.place
-                if len(self._begun) > self._remembered:
-                    del self._begun[next(iter(self._begun))]
+            return
+        self._idle[study.uid] = None
+        if len(self._idle) > self._remembered:
+            forgotten = next(iter(self._idle))
+            del self._idle[forgotten], self._studies[forgotten]
 
     def _groups(self) -> list[_Group]:
-        """All groups, held ones last."""
+        """All groups with instances, held ones last."""
         waiting = [entry for entries in self._heaps.values() for entry in entries if _is_current(entry)]
         groups = [group for _, _, group in sorted(waiting, key=itemgetter(0, 1))]
         return groups + [group for held in self._held.values() for group in held]
@@ -326,7 +350,7 @@ class StudyOrder:
         if group.awaited is not None:
             self.held_count -= number
         elif number:
-            self._subtract(group.pair, number)
+            self._change(group.pair, -number)
         if awaited is not None:
             self._hold(group, awaited)
         return self._took(group) if number else False
@@ -337,7 +361,7 @@ class StudyOrder:
         moved = self._begin(study) if study is not None and not study.has_begun else False
         if not group.instances:
             self._leave_held(group)
-            self._forget(group)
+            self._emptied(group)
         return moved
 
     def _begin(self, study: _Study) -> bool:
@@ -356,7 +380,7 @@ class StudyOrder:
         if group.awaited is not None:
             self._leave_held(group)
         else:
-            self._subtract(group.pair, len(group.instances))
+            self._change(group.pair, -len(group.instances))
             self.held_count += len(group.instances)
         group.awaited = key
         self._held.setdefault(key, []).append(group)
@@ -375,7 +399,7 @@ class StudyOrder:
         for group in self._held.pop(key):
             group.awaited = None
             self.held_count -= len(group.instances)
-            self._add(group, len(group.instances))
+            self._change(group.pair, len(group.instances))
             self._push(group)
 
     # The heaps.

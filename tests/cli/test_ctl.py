@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from asyncstore import Sink
 from asyncstore.cli.commands.ctl import run as run_ctl
@@ -29,7 +30,7 @@ from asyncstore.journal.place import Lock
 from support import trees
 from support.commands import asyncstore, finished, started
 from support.oracle import until
-from support.peers.hostile import Behaviour, answers, running_hostile
+from support.peers.hostile import Behaviour, answers, answers_late, running_hostile
 from support.peers.programs import find_program
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no Unix sockets that asyncio can use")
@@ -169,6 +170,29 @@ class TestARun:
             assert (await ask(str(journal), "associations", 4))["ok"]
             await comes(lambda: _has_lanes(journal, 4))
             assert (await finished(process)).returncode == 0
+
+    async def test_a_study_that_is_needed_now_goes_first(self, journal, tmp_path):
+        first, last = (trees.instances(tmp_path / "archive" / name, 20, seed=seed) for seed, name in enumerate("az", 1))
+        study = str(dcmread(last[0], specific_tags=["StudyInstanceUID"]).StudyInstanceUID)
+        behaviour = Behaviour(on_store=answers_late(0.02))
+        options = ("--associations", "1", "--retries", "0")
+        async with (
+            running_hostile(behaviour) as peer,
+            sending(journal, peer.port, tmp_path / "archive", *options) as process,
+        ):
+            await until(lambda: peer.stores)
+            await ask(str(journal), "pause")
+            await comes(lambda: _is_idle(journal))
+            arrived = len(peer.stores)
+            assert arrived < len(first)
+            done = await asyncstore("ctl", journal, "prioritise", study)
+            assert "it goes first from now on; 20 instances waiting" in done.out, done
+            await ask(str(journal), "resume")
+            ended = await finished(process)
+        assert ended.returncode == 0, ended
+        assert study not in ended.err
+        wanted = {trees.read_part10(path)[1] for path in last}
+        assert {store.sop_instance_uid for store in peer.stores[arrived : arrived + 20]} == wanted
 
     async def test_a_run_whose_socket_cannot_be_made_goes_on_with_a_warning(self, archive, journal):
         occupy(f"{journal}-ctl")
@@ -441,6 +465,11 @@ class TestAsking:
             done = await asyncstore("ctl", held, "prioritise", "-", stdin="DOE^JANÉ\n".encode())
         assert (done.returncode, done.out) == (0, "done\n")
         assert asked == [{"version": 1, "request": "prioritise", "value": "DOE^JANÉ"}]
+
+    def test_on_windows_it_is_refused_with_words(self, held, monkeypatch, capsys):
+        monkeypatch.setattr("asyncstore.control.client.is_supported", lambda: False)
+        assert main(["ctl", str(held), "status"]) == 1
+        assert "this system has no Unix sockets that could be used" in capsys.readouterr().err
 
     def test_nothing_typed_is_an_error(self, journal, monkeypatch):
         monkeypatch.setattr("asyncstore.cli.commands.ctl.line_of_standard_input", lambda: None)

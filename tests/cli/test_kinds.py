@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
 
-from asyncstore.cli.options.kinds import AETitle, Choice, Integer, IntegerOrAuto, Seconds, Status
+from asyncstore.cli.options.kinds import (
+    AETitle,
+    Choice,
+    Integer,
+    IntegerOrAuto,
+    Patience,
+    Seconds,
+    Status,
+    StatusRanges,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +33,10 @@ from asyncstore.cli.options.kinds import AETitle, Choice, Integer, IntegerOrAuto
         (AETitle(), "SIXTEENCHARACTER", "SIXTEENCHARACTER"),
         (Status({"success": 0}), "Success", 0),
         (Status({"success": 0}), "0xA700", 0xA700),
+        (StatusRanges("S"), "0110", (range(0x0110, 0x0111),)),
+        (StatusRanges("S"), "0110, 0xc000-C0FF", (range(0x0110, 0x0111), range(0xC000, 0xC100))),
+        (Patience("S"), "Forever", math.inf),
+        (Patience("S"), "0.5", 0.5),
     ],
 )
 def test_good_words(kind, word, value):
@@ -49,6 +63,12 @@ def test_good_words(kind, word, value):
         (AETitle(), "A\\B", r"'A\\B' is no AE title: only ASCII characters without backslash are allowed"),
         (AETitle(), "MÜLLER", "'MÜLLER' is no AE title: only ASCII characters without backslash are allowed"),
         (AETitle(), "A" * 17, f"'{'A' * 17}' is no AE title: 17 characters, and 16 are allowed"),
+        (StatusRanges("S"), "A7", "'A7' is neither a status like A700 nor a range like C000-C0FF"),
+        (StatusRanges("S"), "A700-", "'A700-' is neither a status like A700 nor a range like C000-C0FF"),
+        (StatusRanges("S"), "A700-A7-1", "'A700-A7-1' is neither a status like A700 nor a range like C000-C0FF"),
+        (StatusRanges("S"), "C0FF-C000", "'C0FF-C000' is an empty range"),
+        (Patience("S"), "-1", "-1.0 is out of range (at least 0)"),
+        (Patience("S"), "ever", "'ever' is not a number of seconds"),
         (Status({"success": 0}), "A700", "'A700' is neither a status like 0xA700 nor one of success"),
     ],
 )

@@ -273,3 +273,14 @@ def test_a_pipe_that_somebody_made_non_blocking_loses_nothing():
         lines.close()
         reading.join()
     assert [json.loads(line)["path"] for line in reading.lines] == [outcome.path for outcome in batch]
+
+
+def test_a_file_that_ends_anew_has_a_line_that_says_what_it_replaces():
+    memory = _Memory()
+    lines = JsonLines(memory, "results.jsonl", _never)
+    ended = values.outcome("/archive/IM1.dcm", Result.STORED, 0)
+    lines.outcomes([ended])
+    lines.outcomes([ended, ended], Result.FAILED)
+    first, *again = memory.objects
+    assert "replaces" not in first
+    assert again == [{**first, "replaces": "failed"}] * 2

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from asyncstore.model import LaneState, Result
+from asyncstore.model import LaneState, PeerOutage, Result
 from asyncstore.observe.metrics import METRICS, STORE_DURATION, RunMetrics
 from asyncstore.observe.responses import BOUNDS, MOST_STATUSES
 from asyncstore.observe.tally import Tally
@@ -85,6 +85,20 @@ def test_the_progress_of_the_run_is_sampled_when_somebody_asks():
     assert values["asyncstore_associations", "sending"] == 2
     assert values["asyncstore_associations", "waiting"] == 1
     assert values["asyncstore_oldest_store_seconds",] == 7.5
+
+
+def test_a_peer_that_is_down_and_what_waits_for_it_are_shown():
+    outage = PeerOutage(2, "connection refused", 1.5, 58.0)
+    run = Run(seen=progress()._replace(retrying=7, retries=3, outages=2, outage=outage, is_paused=True))
+    values = run.values()
+    assert values["asyncstore_peer_is_up",] == 0
+    assert values["asyncstore_peer_outages_total",] == 2
+    assert values["asyncstore_retrying_instances",] == 7
+    assert values["asyncstore_retries_total",] == 3
+    assert values["asyncstore_is_paused",] == 1
+    run.progress = progress()._replace(outages=2)
+    values = run.values()
+    assert (values["asyncstore_peer_is_up",], values["asyncstore_is_paused",]) == (1, 0)
 
 
 def test_responses_are_counted_by_status_and_those_that_never_came_are_not():

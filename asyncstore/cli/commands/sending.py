@@ -285,10 +285,10 @@ class _Watch:
         """How the run ended, for its journal."""
         if self.is_interrupted:
             return "interrupted"
-        if self._is_cut_off:
-            return "its time was up"
         if self.error is not None:
             return str(self.error)
+        if self._is_cut_off:
+            return "its time was up"
         return "stopped at the first file that was not stored" if self.is_halted else COMPLETED
 
     @property

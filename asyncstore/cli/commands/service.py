@@ -53,23 +53,17 @@ class Service:
         self._next_status = self._next_sign = clock()
         self._sign_every = None if manager.watchdog is None else manager.watchdog / 2
 
-    def refresh(self, tally: Tally, progress: Progress, rates: Rates, *, is_paused: bool = False) -> None:
+    def refresh(self, tally: Tally, progress: Progress, rates: Rates) -> None:
         """Tell what there is to tell; call this several times a second."""
         now = self._clock()
-        outage = progress.outage
-        if not self._is_ready and (progress.associations_opened or outage is not None or tally.settled):
+        if not self._is_ready and (progress.associations_opened or progress.outage is not None or tally.settled):
             self._is_ready = self._manager.send(_READY)
         if self._sign_every is not None and now >= self._next_sign:
             self._next_sign = now + self._sign_every
             self._manager.send("WATCHDOG=1")
         if now >= self._next_status:
             self._next_status = now + _STATUS_EVERY
-            line = progress_line(tally, progress, rates)
-            if is_paused:
-                line = f"paused: {line}"
-            elif outage is not None:
-                line = f"waits for the peer ({outage.reason}): {line}"
-            self._manager.send(f"STATUS={printable(line)}")
+            self._manager.send(f"STATUS={printable(progress_line(tally, progress, rates))}")
 
     def reloading(self) -> None:
         """The configuration is read again."""

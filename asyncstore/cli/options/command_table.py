@@ -296,6 +296,11 @@ SEND = Command(
         _ENVIRONMENT,
         _PEERS,
         (
+            "SIGINT and SIGTERM let the files under way finish; the second one aborts them. SIGHUP reads the "
+            "configuration file again if there is one and standard error is no terminal; otherwise it acts as SIGTERM. "
+            "With a --journal, asyncstore ctl steers the run."
+        ),
+        (
             "Exit code: 0 every file is stored, by this run or earlier ones of its journal, 1 nothing could be "
             "attempted, 2 some file is not stored, or --json or --journal could not be written to its end, 130 "
             "interrupted."
