@@ -16,7 +16,7 @@ _LEAST_RATE = 0.1
 
 
 def limits(limit: Limit | None, now: float | None = None) -> list[str]:
-    """The limits at ``now``, in seconds since 1970 (``None``: this moment): ``2 MB/s (time table, until 18:00)``."""
+    """The limits at ``now``, in seconds since 1970 (``None``: this moment): ``2.00 MB/s (time table, until 18:00)``."""
     if limit is None:
         return []
     if limit.is_paused:
@@ -29,7 +29,7 @@ def limits(limit: Limit | None, now: float | None = None) -> list[str]:
     parts = [f"{' and '.join(rates)}{_until(limit, now)}"] if rates else []
     if limit.echo_seconds is not None:
         echo = format_duration(limit.echo_seconds)
-        parts.append(f"{limit.share:.0%} of the speed without the guard (C-ECHO takes {echo})")
+        parts.append(f"{limit.share * 100:.0f} % of the speed without the guard (C-ECHO takes {echo})")
     return parts
 
 
