@@ -36,6 +36,18 @@ from support.peers.programs import find_program
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no Unix sockets that asyncio can use")
 
 FILES = 40
+_STATUS = {
+    "program": "asyncstore 1", "process": 7, "peer": "peer:104", "run": 3, "state": "running", "seconds": 3720.0,
+    "found": 3000, "walking": True, "stored": 1249, "warning": 1, "failed": 1, "not_sent": 0, "unknown": 0,
+    "skipped": 5, "bytes": 2_000_000, "retrying": 0, "retries": 0, "instances_per_second": 5.0,
+    "bytes_per_second": 10_000.0, "seconds_left": None, "associations": None, "lanes": [{}, {}],
+    "lane_states": {"sending": 1, "opening": 1}, "paused": None, "waiting": None, "limit": None,
+}  # fmt: skip
+"""A status without the fields that people do not see."""
+_LIMIT = {
+    "bytes_per_second": None, "stores_per_second": None, "is_paused": False, "until": None, "share": 1.0,
+    "echo_seconds": None,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -453,6 +465,72 @@ class TestAsking:
         monkeypatch.setattr("asyncstore.cli.commands.ctl.ask", answering)
         assert main(["ctl", str(journal), "status"]) == 1
         assert said in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("differs", "lines"),
+        [
+            (
+                {},
+                [
+                    "Run 3 of {} (process 7) has been sending to peer:104 for 1 h 02 min.",
+                    "1 250 of 3 000+ files stored, 1 with a warning, 1 failed, 5 skipped, 2.00 MB.",
+                    "5.0/s, 10.0 kB/s.",
+                    "2 associations (auto): 1 sending, 1 opening.",
+                    "To end it: asyncstore ctl {} stop",
+                ],
+            ),
+            (
+                {"associations": 4, "seconds_left": 100.0, "walking": False, "retries": 1, "retrying": 2},
+                [
+                    "1 250 of 3 000 files stored, 1 with a warning, 1 failed, 5 skipped, 2.00 MB.",
+                    "5.0/s, 10.0 kB/s, about 2 min left.",
+                    "2 associations (4 wanted): 1 sending, 1 opening.",
+                    "1 attempt repeated; 2 instances waiting for the next one.",
+                ],
+            ),
+            (
+                {"state": "paused", "paused": {"by": "asyncstore ctl", "seconds": 200.0}, "seconds_left": 100.0},
+                ["5.0/s, 10.0 kB/s.", "Paused 3 min 20 s ago by asyncstore ctl: asyncstore ctl {} resume goes on."],
+            ),
+            (
+                {"state": "waiting", "waiting": {"reason": "it refuses", "next_trial": 1, "seconds_left": 42.0}},
+                ["The peer is down, and the run waits for it for up to 42 s: it refuses."],
+            ),
+            (
+                {"state": "waiting", "waiting": {"reason": "it refuses", "next_trial": 1, "seconds_left": None}},
+                ["The peer is down, and the run waits for it for as long as it takes: it refuses."],
+            ),
+            ({"limit": _LIMIT | {"bytes_per_second": 2e6}}, ["Limited to 2.00 MB/s."]),
+            (
+                {"limit": _LIMIT | {"bytes_per_second": 2e6, "stores_per_second": 5.0}},
+                ["Limited to 2.00 MB/s and 5.0/s."],
+            ),
+            ({"limit": _LIMIT | {"is_paused": True}}, ["Nothing begins: its time table says so."]),
+            (
+                {"limit": _LIMIT | {"share": 0.4, "echo_seconds": 0.3}},
+                ["The guard allows 40% of its speed: C-ECHO takes 300 ms."],
+            ),
+        ],
+    )
+    def test_the_status_reads_well(self, journal, capsys, monkeypatch, differs, lines):
+        async def answering(*_):
+            return {"ok": True, "status": _STATUS | differs}
+
+        monkeypatch.setattr("asyncstore.cli.commands.ctl.ask", answering)
+        assert main(["ctl", str(journal), "status"]) == 0
+        shown = capsys.readouterr().out.splitlines()
+        wanted = [line.format(journal) for line in lines]
+        assert [line for line in shown if line in wanted] == wanted
+
+    def test_a_run_that_is_ending_is_not_told_how_to_end(self, journal, capsys, monkeypatch):
+        async def answering(*_):
+            return {"ok": True, "status": _STATUS | {"state": "stopping"}}
+
+        monkeypatch.setattr("asyncstore.cli.commands.ctl.ask", answering)
+        assert main(["ctl", str(journal), "status"]) == 0
+        shown = capsys.readouterr().out
+        assert "It is ending: files under way are finished." in shown
+        assert "To end it" not in shown
 
     async def test_a_key_can_come_from_standard_input(self, held):
         asked = []
