@@ -90,7 +90,6 @@ def status_of(
         "lanes": [_lane(lane) for lane in lanes],
         "lane_states": dict(Counter(lane.state.value for lane in lanes)),
         "paused": None if paused is None else {"by": paused.by, "seconds": round(paused.seconds, 3)},
-        "limit": None if progress is None or progress.limit is None else progress.limit._asdict(),
         "outages": 0 if progress is None else progress.outages,
         "waiting": None if outage is None else _waiting(outage),
     }

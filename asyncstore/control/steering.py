@@ -18,16 +18,13 @@ from asyncstore.control.status import Paused, status_of
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.observe.formatting import counted, printable
 from asyncstore.observe.rates import Rates
-from asyncstore.schedule.timetable import rate_table, stores_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import tzinfo
 
     from asyncstore.control.status import Facts
     from asyncstore.model import Progress
     from asyncstore.observe.tally import Tally
-    from asyncstore.schedule.timetable import TimeTable
 
 VERSION = 1
 BY_REQUEST = "asyncstore ctl"
@@ -35,8 +32,6 @@ BY_REQUEST = "asyncstore ctl"
 _MOST_ASSOCIATIONS = 1024
 _LONGEST_KEY = 256
 """UIDs and patient IDs have at most 64 characters (PS3.5 6.2), of which each takes up to four bytes."""
-_LONGEST_TABLE = 4096
-"""Characters of a time table: room for each hour of a week."""
 _MOST_KEYS = 1000
 """The last ones are remembered for a further pass."""
 
@@ -52,12 +47,6 @@ class Steerable(Protocol):
 
     def set_associations(self, number: int | None) -> None:
         """Have so many associations; ``None``: as many as make the transfer faster."""
-
-    def limit_rate(self, table: TimeTable | None) -> None:
-        """Limit the bytes a second from now on."""
-
-    def limit_stores(self, table: TimeTable | None) -> None:
-        """Limit the stores a second from now on."""
 
     def prioritise(self, key: str) -> int:
         """Send the study or patient with this Study Instance UID or Patient ID first; how many instances wait."""
@@ -76,7 +65,6 @@ class Steering:
         actions: further requests that this run takes, by name. Each takes the value, and returns in words what was
             done, or raises an :class:`~asyncstore.errors.AsyncstoreError`.
         on_action: called with a line about each request that changed something.
-        zone: the time zone of time tables; ``None``: the machine's.
         clock: of the tally.
     """
 
@@ -88,7 +76,6 @@ class Steering:
         stop: Callable[[], None],
         actions: Mapping[str, Callable[[object], str]] | None = None,
         on_action: Callable[[str], None] = lambda _: None,
-        zone: tzinfo | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._facts = facts
@@ -96,14 +83,11 @@ class Steering:
         self.rates = Rates()
         self._stop = stop
         self._on_action = on_action
-        self._zone = zone
         self._clock = clock
         self._run: Steerable | None = None
         self._paused_at: float | None = None
         self._associations = facts.associations
         self._has_new_associations = False
-        self._rate: TimeTable | None = None
-        self._stores: TimeTable | None = None
         self._prioritised: deque[str] = deque(maxlen=_MOST_KEYS)
         self._is_stopping = False
         self._actions: dict[str, Callable[[object], str]] = {
@@ -111,8 +95,6 @@ class Steering:
             "resume": self._resume,
             "stop": self._end,
             "associations": self._set_associations,
-            "limit-rate": self._limit_rate,
-            "limit-stores": self._limit_stores,
             "prioritise": self._prioritise,
             **(actions or {}),
         }
@@ -122,10 +104,6 @@ class Steering:
         self._run = run
         if self._has_new_associations:
             run.set_associations(self._associations)
-        if self._rate is not None:
-            run.limit_rate(self._rate)
-        if self._stores is not None:
-            run.limit_stores(self._stores)
         for key in self._prioritised:
             run.prioritise(key)
         if self._paused_at is not None:
@@ -182,18 +160,6 @@ class Steering:
         if self._run is not None:
             self._run.set_associations(number)
 
-    def limit_rate(self, table: TimeTable) -> None:
-        """Let this run and the passes that follow send no more bytes a second than this."""
-        self._rate = table
-        if self._run is not None:
-            self._run.limit_rate(table)
-
-    def limit_stores(self, table: TimeTable) -> None:
-        """Let this run and the passes that follow begin no more stores a second than this."""
-        self._stores = table
-        if self._run is not None:
-            self._run.limit_stores(table)
-
     def _pause(self, _: object) -> str:
         if self._is_stopping:
             raise UsageError("the run is ending already")
@@ -226,16 +192,6 @@ class Steering:
         self.set_associations(number)
         return "associations: auto" if number is None else f"{counted(number, 'association')} from now on"
 
-    def _limit_rate(self, value: object) -> str:
-        text = _text(value, "limit-rate")
-        self.limit_rate(_table(rate_table, text, self._zone))
-        return f"limit of bytes from now on: {text}"
-
-    def _limit_stores(self, value: object) -> str:
-        text = _text(value, "limit-stores")
-        self.limit_stores(_table(stores_table, text, self._zone))
-        return f"limit of stores from now on: {text}"
-
     def _prioritise(self, value: object) -> str:
         if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_KEY:
             raise UsageError(
@@ -247,29 +203,6 @@ class Steering:
         waiting = self._run.prioritise(value)
         known = f"{counted(waiting, 'instance')} waiting" if waiting else "none waits: it is stored, or not found yet"
         return f"it goes first from now on; {known}"
-
-
-def _text(value: object, name: str) -> str:
-    """The value of a request that needs a text.
-
-    Raises:
-        UsageError: it is none, or too long.
-    """
-    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_TABLE:
-        raise UsageError(f"{name}: a text of 1 to {_LONGEST_TABLE} characters is needed")
-    return value
-
-
-def _table(parse: Callable[[str, tzinfo | None], TimeTable], text: str, zone: tzinfo | None) -> TimeTable:
-    """The time table in a text.
-
-    Raises:
-        UsageError: it is none.
-    """
-    try:
-        return parse(text, zone)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
 
 
 def _parsed(line: bytes) -> dict[str, object]:

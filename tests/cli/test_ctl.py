@@ -41,13 +41,9 @@ _STATUS = {
     "found": 3000, "walking": True, "stored": 1249, "warning": 1, "failed": 1, "not_sent": 0, "unknown": 0,
     "skipped": 5, "bytes": 2_000_000, "retrying": 0, "retries": 0, "instances_per_second": 5.0,
     "bytes_per_second": 10_000.0, "seconds_left": None, "associations": None, "lanes": [{}, {}],
-    "lane_states": {"sending": 1, "opening": 1}, "paused": None, "waiting": None, "limit": None,
+    "lane_states": {"sending": 1, "opening": 1}, "paused": None, "waiting": None,
 }  # fmt: skip
 """A status without the fields that people do not see."""
-_LIMIT = {
-    "bytes_per_second": None, "stores_per_second": None, "is_paused": False, "until": None, "share": 1.0,
-    "echo_seconds": None,
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -500,16 +496,7 @@ class TestAsking:
                 {"state": "waiting", "waiting": {"reason": "it refuses", "next_trial": 1, "seconds_left": None}},
                 ["The peer is down, and the run waits for it for as long as it takes: it refuses."],
             ),
-            ({"limit": _LIMIT | {"bytes_per_second": 2e6}}, ["Limited to 2.00 MB/s."]),
-            (
-                {"limit": _LIMIT | {"bytes_per_second": 2e6, "stores_per_second": 5.0}},
-                ["Limited to 2.00 MB/s and 5.0/s."],
-            ),
-            ({"limit": _LIMIT | {"is_paused": True}}, ["Nothing begins: its time table says so."]),
-            (
-                {"limit": _LIMIT | {"share": 0.4, "echo_seconds": 0.3}},
-                ["The guard allows 40% of its speed: C-ECHO takes 300 ms."],
-            ),
+            ({"limits": ["at most 2.00 MB/s"]}, ["Limited: at most 2.00 MB/s."]),
         ],
     )
     def test_the_status_reads_well(self, journal, capsys, monkeypatch, differs, lines):

@@ -27,12 +27,6 @@ class Run:
     def set_associations(self, number):
         self.asked.append(number)
 
-    def limit_rate(self, table):
-        self.asked.append(f"bytes: {table.rate_at(0.0)}")
-
-    def limit_stores(self, table):
-        self.asked.append(f"stores: {table.rate_at(0.0)}")
-
     def prioritise(self, key):
         self.asked.append(f"first: {key}")
         return 2

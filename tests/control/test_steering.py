@@ -7,7 +7,7 @@ import json
 import pytest
 
 from asyncstore.control.steering import request_line
-from asyncstore.model import Limit, Outcome, PeerOutage, Result, SourceFile
+from asyncstore.model import Outcome, PeerOutage, Result, SourceFile
 
 
 def ask(world, name, value=None):
@@ -59,11 +59,9 @@ def test_what_was_asked_of_one_pass_holds_for_the_next(world):
     ask(world, "pause")
     ask(world, "associations", 2)
     ask(world, "prioritise", "1.2.3")
-    ask(world, "limit-rate", "2M")
-    ask(world, "limit-stores", "5/s")
     following = type(world.run)()
     world.steering.follow(following)
-    assert sorted(following.asked, key=str) == [2, "bytes: 2000000.0", "first: 1.2.3", "pause", "stores: 5.0"]
+    assert sorted(following.asked, key=str) == [2, "first: 1.2.3", "pause"]
 
 
 def test_a_pass_gets_nothing_that_nobody_asked_for(world):
@@ -74,35 +72,6 @@ def test_an_action_of_the_owner_gets_the_value_and_its_errors_are_answers(world)
     assert ask(world, "dance", "tango")["message"] == "danced"
     assert world.danced == ["tango"]
     assert ask(world, "dance", 5)["error"] == "a text is needed"
-
-
-@pytest.mark.parametrize(
-    ("request_", "value", "asked"),
-    [
-        ("limit-rate", "2M", "bytes: 2000000.0"),
-        ("limit-rate", "off", "bytes: None"),
-        ("limit-rate", "pause", "bytes: 0.0"),
-        ("limit-stores", "600/min", "stores: 10.0"),
-        ("limit-stores", "off", "stores: None"),
-    ],
-)
-def test_the_limits_change(world, request_, value, asked):
-    assert value in ask(world, request_, value)["message"]
-    assert world.run.asked == [asked]
-
-
-@pytest.mark.parametrize("name", ["limit-rate", "limit-stores"])
-@pytest.mark.parametrize("value", [None, "", 5, "fast", "-1", "Mon-Fri 07:00", "1 " * 3000])
-def test_a_wrong_limit_changes_nothing(world, name, value):
-    assert not ask(world, name, value)["ok"]
-    assert world.run.asked == []
-
-
-def test_the_status_has_the_limits_that_hold(world):
-    assert ask(world, "status")["status"]["limit"] is None
-    world.run.now = world.run.now._replace(limit=Limit(2e6, None, until=1.5e9))
-    limit = ask(world, "status")["status"]["limit"]
-    assert (limit["bytes_per_second"], limit["stores_per_second"], limit["until"]) == (2e6, None, 1.5e9)
 
 
 def test_the_status_says_why_the_run_waits(world):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from time import localtime, strftime
 from typing import TYPE_CHECKING, Any
 
 from asyncstore.cli.asking import line_of_standard_input
@@ -137,9 +136,8 @@ def _lanes(status: Mapping[str, Any]) -> str:
 def _held_up(journal: str, status: Mapping[str, Any]) -> Iterator[str]:
     """What keeps the run from going on as fast as it can, and what to do."""
     paused, waiting = status["paused"], status["waiting"]
-    limit = status.get("limit")
-    if limit is not None:
-        yield from _limits(limit)
+    for limit in status.get("limits") or ():
+        yield f"Limited: {printable(str(limit))}."
     if waiting is not None:
         left = waiting["seconds_left"]
         until = "for as long as it takes" if left is None else f"for up to {format_duration(left)}"
@@ -151,21 +149,3 @@ def _held_up(journal: str, status: Mapping[str, Any]) -> Iterator[str]:
         ago = format_duration(paused["seconds"])
         yield f"Paused {ago} ago by {printable(str(paused['by']))}: asyncstore ctl {journal} resume goes on."
     yield f"To end it: asyncstore ctl {journal} stop"
-
-
-def _limits(limit: Mapping[str, Any]) -> Iterator[str]:
-    """What limits the speed of a run."""
-    parts = []
-    if limit["bytes_per_second"] is not None:
-        parts.append(format_byte_rate(limit["bytes_per_second"]))
-    if limit["stores_per_second"] is not None:
-        parts.append(format_rate(limit["stores_per_second"]))
-    until = limit["until"]
-    changes = "" if until is None else strftime(" until %a %H:%M", localtime(until))
-    if limit["is_paused"]:
-        yield f"Nothing begins{changes}: its time table says so."
-    elif parts:
-        yield f"Limited to {' and '.join(parts)}{changes}."
-    if limit["echo_seconds"] is not None:
-        echo = format_duration(limit["echo_seconds"])
-        yield f"The guard allows {limit['share']:.0%} of its speed: C-ECHO takes {echo}."

@@ -101,6 +101,7 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
             stop=watch.stop,
             tell=display.log,
             actions={"retry-failed": watch.retry_failed},
+            appliers={},
         )
         on_hangup = None if watch.steered is None else watch.steered.on_hangup
         stack.enter_context(interrupts(watch.interrupt, on_hangup))  # from here on an interrupt ends in a summary
