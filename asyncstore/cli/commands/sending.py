@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from asyncstore import __version__
 from asyncstore.cli.commands.journalled import journal_of
+from asyncstore.cli.commands.limiting import Limiting
 from asyncstore.cli.commands.metering import metering_of
 from asyncstore.cli.commands.outages import Outages
 from asyncstore.cli.commands.outcomes import OutcomeLines
@@ -90,6 +91,7 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         tally = Tally(monotonic(), counts_repeats=parsed[opt.REPEAT] == 1)
         lines = OutcomeLines(logger, halts=not parsed[opt.NO_HALT])
         watch = _Watch(display, tally, lines, json_lines, renamer_of(parsed), Outages(logger, json_lines))
+        watch.limiting = limiting = Limiting(parsed, logger, json_lines)
         watch.selection = None if journal is None else journal.selection
         watch.metering = metering
         watch.unfit = unfit_for_second_pass(parsed)
@@ -100,8 +102,8 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
             journal,
             stop=watch.stop,
             tell=display.log,
-            actions={"retry-failed": watch.retry_failed},
-            appliers={},
+            actions={"retry-failed": watch.retry_failed, **limiting.actions},
+            appliers=limiting.appliers,
         )
         on_hangup = None if watch.steered is None else watch.steered.on_hangup
         stack.enter_context(interrupts(watch.interrupt, on_hangup))  # from here on an interrupt ends in a summary
@@ -119,6 +121,7 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
                 display.log(watch.selection.greeting)
                 watch.selection.look_for_missing(json_lines)
             async with nullcontext() if watch.steered is None else watch.steered.offered():
+                stack.enter_context(limiting.timed())
                 await _store(sender, parsed, paths, watch, journal)
             if journal is not None:
                 watch.error = journal.close(watch.ending) or watch.error
@@ -142,6 +145,7 @@ class _Watch:
         signals: how many signals asked it to end.
         is_interrupted: whether a signal or a request asked it to end.
         steered: what steers it; ``None``: nothing does.
+        limiting: its limits; ``None`` only before they are known.
         unfit: the option for which refused files cannot be sent again within the run, if one is given.
     """
 
@@ -163,6 +167,7 @@ class _Watch:
         self.signals = 0
         self.is_interrupted = False
         self.steered: Steered | None = None
+        self.limiting: Limiting | None = None
         self.unfit: str | None = None
         self._passes = Passes()
         self.selection: Selection | None = None
@@ -175,6 +180,8 @@ class _Watch:
         self.run = run
         if self.steered is not None:
             self.steered.follow(run)
+        if self.limiting is not None:
+            self.limiting.follow(run)
         if self.is_interrupted:
             run.stop()
 
@@ -197,6 +204,8 @@ class _Watch:
         progress, now = self.progress(), monotonic()
         if progress is not None:
             self._outages.look(progress, now)
+            if self.limiting is not None:
+                self.limiting.look(progress)
             self.display.refresh(self.tally, progress, now)
             if self.steered is not None:
                 self.steered.refresh(progress, now)
@@ -221,6 +230,8 @@ class _Watch:
     def begin_second_pass(self) -> int | None:
         """The ordinal of the first file of the next pass; ``None``: there is none."""
         if self.run is None or self.is_interrupted or self.run.is_halted or not self._passes.is_wanted:
+            return None
+        if self.is_time_up:
             return None
         self.display.log("sending again what the peer has refused")
         return self._passes.next(self.run.progress(), self.tally)
@@ -254,12 +265,30 @@ class _Watch:
         return bool(self.tally.withdrawn) or self.run.progress().is_cut_short
 
     @property
+    def is_time_up(self) -> bool:
+        """Whether the run ended because its time was up."""
+        return self.limiting is not None and self.limiting.is_time_up and not self.is_interrupted
+
+    @property
+    def _is_cut_off(self) -> bool:
+        """Whether the end of its time left something undone."""
+        return self.is_time_up and (bool(self.tally.withdrawn) or self.is_cut_short)
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether there may be more files than were found."""
+        progress = self.progress()
+        return progress is not None and progress.is_cut_short
+
+    @property
     def ending(self) -> str:
         """How the run ended, for its journal."""
         if self.is_interrupted:
             return "interrupted"
         if self.error is not None:
             return str(self.error)
+        if self._is_cut_off:
+            return "its time was up"
         return "stopped at the first file that was not stored" if self.is_halted else COMPLETED
 
     @property
@@ -268,6 +297,8 @@ class _Watch:
         if self.is_interrupted:
             return EXIT_INTERRUPTED
         if self.selection is not None and self.selection.missing and self.error is None:
+            return EXIT_NOT_STORED
+        if self._is_cut_off and self.error is None:
             return EXIT_NOT_STORED
         if not self.tally.attempted:
             return EXIT_NOT_ATTEMPTED
@@ -316,7 +347,8 @@ def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Log
             progress.associations_opened if progress is not None else 0,
             at_a_time=parsed[opt.ASSOCIATIONS],
             interrupted=watch.is_interrupted,
-            is_cut_short=progress is not None and progress.is_cut_short,
+            is_cut_short=watch.is_cut_short,
+            is_time_up=watch.is_time_up,
             outages=0 if progress is None or watch.error is not None else progress.outages,
             repeat=parsed[opt.REPEAT],
             details=tuple(_details(parsed, watch)),
@@ -354,13 +386,14 @@ def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
         yield from watch.selection.details()
     journal = parsed[opt.JOURNAL]
     if journal is not None:
-        yield from _about_journal(printable(journal), watch.tally)
+        yield from _about_journal(printable(journal), watch)
     yield from _next_steps(parsed, watch.tally)
 
 
-def _about_journal(journal: str, tally: Tally) -> Iterator[str]:
+def _about_journal(journal: str, watch: _Watch) -> Iterator[str]:
     """How the journal helps to send the rest."""
-    if tally.withdrawn or tally.unknown:
+    tally = watch.tally
+    if tally.withdrawn or tally.unknown or (watch.is_cut_short and watch.is_time_up):
         yield f"asyncstore resume {journal} sends the rest."
     if tally.failed:
         yield f"With {opt.RETRY_FAILED.long} it sends again what the peer refused."

@@ -145,17 +145,20 @@ def steered_by(
         logger,
         journal=parsed[opt.JOURNAL],
         service=_service(logger) if parsed[opt.SYSTEMD] else None,
-        reloading=_reloading(parsed, steering, logger, appliers) if reloads else None,
+        reloading=_reloading(parsed, steering, appliers, logger) if reloads else None,
     )
 
 
 def _reloading(
-    parsed: Parsed, steering: Steering, logger: logging.Logger, appliers: Mapping[str, Callable[[Parsed], None]]
+    parsed: Parsed, steering: Steering, more: Mapping[str, Callable[[Parsed], None]], logger: logging.Logger
 ) -> Reloading:
-    """What reads the configuration again."""
+    """What reads the configuration again, and the options that can change."""
     from asyncstore.cli.commands.reloading import Reloading  # noqa: PLC0415 - rule 1
 
-    appliers = {opt.ASSOCIATIONS.key: lambda new: steering.set_associations(new[opt.ASSOCIATIONS]), **appliers}
+    appliers = {
+        opt.ASSOCIATIONS.key: lambda new: steering.set_associations(new[opt.ASSOCIATIONS]),
+        **more,
+    }
     return Reloading(parsed, appliers, logger)
 
 
