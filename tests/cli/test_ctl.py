@@ -308,6 +308,32 @@ class TestHangup:
             assert (await finished(process)).returncode == 0
             assert sink.tally.instances == FILES
 
+    @pytest.mark.parametrize("how", ["request", "hangup"])
+    async def test_a_limit_can_be_taken_away(self, archive, journal, tmp_path, how):
+        config = tmp_path / "config.toml"
+        config.write_text('[send]\nlimit-stores = "pause"\n')
+        async with (
+            Sink(port=0) as sink,
+            sending(journal, sink.port, archive, "--config", config) as process,
+        ):
+            await comes(lambda: _has_found_all(journal))
+            assert (await status(journal))["limits"]
+            assert sink.tally.instances == 0
+            if how == "request":
+                assert not (await ask(str(journal), "limit-stores", "fast"))["ok"]
+                assert (await ask(str(journal), "limit-stores", "off"))["ok"]
+            else:
+                config.write_text("[send]\n")
+                process.send_signal(signal.SIGHUP)
+                assert b"--limit-stores changed" in await _line_with(process, b"W: ")
+            assert (await finished(process)).returncode == 0
+            assert sink.tally.instances == FILES
+
+
+async def _has_found_all(journal):
+    now = await status(journal)
+    return now["found"] == FILES and not now["walking"]
+
 
 async def _line_with(process, part):
     """The next line on standard error that has this part."""
