@@ -38,7 +38,6 @@ from asyncstore.schedule import outcome
 from asyncstore.schedule.backlog import Backlog, pairs_needed
 from asyncstore.schedule.batch import Batch
 from asyncstore.schedule.batch_size import MOST_BYTES
-from asyncstore.schedule.concurrency import INTERVAL
 from asyncstore.schedule.gate import Affinity, Gate
 from asyncstore.schedule.lanes import Lanes
 from asyncstore.schedule.ledger import HARMLESS, Ledger
@@ -314,14 +313,14 @@ class Dispatcher:
 
     async def _look(self) -> None:
         """Wait until lanes are missing, everything is done, or it is time for the next look at the rate."""
-        self._peer.begin_look(self._lanes.work)
-        self._was_waiting = False
         try:
-            async with asyncio.timeout(INTERVAL):
+            async with asyncio.timeout(self._peer.seconds_to_look):
                 while not self._is_done and self._lanes_missing() <= 0 and not self._is_due:
                     await self._changed()
         except TimeoutError:
-            self._peer.end_look(self._lanes.work, is_source_limited=self._was_waiting or not self._lanes)
+            left = self._ledger.unfinished if self._is_input_over else None
+            self._peer.look(self._lanes.progress(time.monotonic(), is_limited=self._was_waiting, left=left))
+            self._was_waiting = False
             self._share_out()
 
     @property
