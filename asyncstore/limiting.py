@@ -1,4 +1,4 @@
-"""The limits of one run at work: time tables, the end of its time, the guard.
+"""The limits of one run at work: time tables and the guard.
 
 :mod:`asyncstore.schedule.pacing` and :mod:`asyncstore.schedule.guard` decide; here are the timers, and the association
 on which the guard asks for echoes. A run without limits has neither.
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-TIME_IS_UP = "the time of the run was up before it was sent"
-
 _LONGEST_WAIT = 30.0
 """Seconds between two looks at a time table: the clock of the machine may be set, and the machine may sleep."""
 _ECHO_INTERVAL = 2.0
@@ -54,33 +52,31 @@ class Limiter:
     Attributes:
         pacing: how many stores may begin.
         throttle: bounds the bytes of all associations.
-        is_time_up: whether the run ended because its time was up.
     """
 
     def __init__(self, limits: Limits, echo: Callable[[], AsyncGenerator[float, None]]) -> None:
         self.pacing = Pacing(limits, time.monotonic)
         self.throttle = Throttle(self.pacing.bytes, self.pacing.note_wait)
-        self.is_time_up = False
         self._limits = limits
         self._echo = echo
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        """Of the next look at the time tables."""
+        self._is_over = False
         self._guarding: asyncio.Task[None] | None = None
         self.pacing.on_change.append(self.throttle.changed)
 
     def start(self, dispatcher: Dispatcher) -> None:
         """Limit the run of this dispatcher."""
         self._look()
-        if self._limits.max_duration is not None:
-            loop = asyncio.get_running_loop()
-            self._timers["end"] = loop.call_later(self._limits.max_duration, self._end, dispatcher)
         if self._limits.guard_echo is not None:
             guarding = _Guarding(self._limits.guard_echo, self.pacing, dispatcher, self._echo)
             self._guarding = asyncio.create_task(guarding.run())
 
     async def aclose(self) -> None:
-        """End the timers and the guard."""
-        for timer in self._timers.values():
-            timer.cancel()
+        """End the timer and the guard."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._is_over = True
         if self._guarding is not None:
             self._guarding.cancel()
             await asyncio.wait({self._guarding})
@@ -101,19 +97,13 @@ class Limiter:
 
     def _look(self) -> None:
         """Let the rates of this moment hold, and look again when others begin."""
-        timer = self._timers.pop("look", None)
-        if timer is not None:
-            timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         now = time.time()
         change = self.pacing.look(now)
-        if change is not None:
+        if change is not None and not self._is_over:
             wait = min(max(change - now, 0.0), _LONGEST_WAIT)
-            self._timers["look"] = asyncio.get_running_loop().call_later(wait, self._look)
-
-    def _end(self, dispatcher: Dispatcher) -> None:
-        if dispatcher.stop_reason is None:
-            self.is_time_up = True
-            dispatcher.stop(TIME_IS_UP)
+            self._timer = asyncio.get_running_loop().call_later(wait, self._look)
 
 
 class _Guarding:

@@ -189,14 +189,6 @@ class Run:
         """Have this many associations from now on; ``None``: as many as make the transfer faster."""
         self._dispatcher.set_associations(number)
 
-    def prioritise(self, key: str) -> int:
-        """Send the study or patient with this Study Instance UID or Patient ID before all others from now on.
-
-        Instances that an association has taken already are not overtaken. Returns how many of it wait to be sent;
-        those that are found later come first as well.
-        """
-        return self._dispatcher.prioritise(key)
-
     def limit_rate(self, table: TimeTable | None) -> None:
         """Limit the bytes a second from now on; ``None``: no limit."""
         if self._limiter is not None:
@@ -207,10 +199,13 @@ class Run:
         if self._limiter is not None:
             self._limiter.limit_stores(table)
 
-    @property
-    def is_time_up(self) -> bool:
-        """Whether the run ended because its time was up."""
-        return self._limiter is not None and self._limiter.is_time_up
+    def prioritise(self, key: str) -> int:
+        """Send the study or patient with this Study Instance UID or Patient ID before all others from now on.
+
+        Instances that an association has taken already are not overtaken. Returns how many of it wait to be sent;
+        those that are found later come first as well.
+        """
+        return self._dispatcher.prioritise(key)
 
     def abort(self) -> None:
         """End now: associations are aborted, and stores under way have an unknown outcome."""

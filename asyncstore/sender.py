@@ -25,8 +25,9 @@ from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import excess
 from asyncstore.run import Outlet, Run
-from asyncstore.schedule.dispatch import Dispatcher, DispatchOptions
+from asyncstore.schedule.dispatch import Dispatcher
 from asyncstore.schedule.gate import Affinity
+from asyncstore.schedule.options import DispatchOptions
 from asyncstore.schedule.pacing import UNLIMITED, Limits
 from asyncstore.schedule.peer_health import PATIENCE, Patience
 from asyncstore.schedule.retry import RETRIES, RetryOptions
@@ -83,7 +84,7 @@ class Sender:
         abort_at_end: abort associations instead of releasing them.
         retry: which stores are tried again, and how often.
         patience: how long a run waits for a peer that is down.
-        limits: how fast a run may be, and how long it may take; :meth:`~asyncstore.Run.limit_rate` changes that later.
+        limits: how fast a run may be; :meth:`~asyncstore.Run.limit_rate` changes that later.
         proposal: which contexts to propose; by default those of the files, each as it is. :func:`~asyncstore.listed`
             makes storescu's proposals.
         identity: user identity with its proof (PS3.7 D.3.3.7).
@@ -136,8 +137,8 @@ class Sender:
         check(retry.retries >= 0, f"{retry.retries} retries are no number of retries")
         for seconds in patience:
             check(seconds >= 0, f"patience: {seconds} s is no time to wait")
-        for limit in (limits.max_duration, limits.guard_echo):
-            check(limit is None or limit > 0, f"limits: {limit} s is no time")
+        guard = limits.guard_echo
+        check(guard is None or guard > 0, f"guard_echo: {guard} s is no time that C-ECHO could take")
         self.peer = peer
         self.port = port
         self._association_options = AssociationOptions(
@@ -198,13 +199,18 @@ class Sender:
             Survey(paths, options or WalkOptions(), self._pool, settle),
             converter,
             Dispatcher(
-                partial(self._open, options_of_run), self._new_reader, converter, outlet, self._dispatch_options,
-                probe_again=self._probe_again, pacing=limiter.pacing,
+                partial(self._open, options_of_run),
+                self._new_reader,
+                converter,
+                outlet,
+                self._dispatch_options,
+                probe_again=self._probe_again,
+                pacing=limiter.pacing,
             ),
             outlet,
             recording,
             limiter,
-        )  # fmt: skip
+        )
         self._runs = [*(earlier for earlier in self._runs if not earlier.is_over), run]
         return run
 

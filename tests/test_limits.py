@@ -132,7 +132,7 @@ async def test_a_pause_lets_nothing_begin_and_holds_no_association_and_the_run_g
 
 async def test_lanes_whose_turn_is_far_off_release_their_associations(tmp_path):
     files = instances(tmp_path, 6, data_set_bytes=3000)
-    with mock.patch("asyncstore.schedule.dispatch._LONG_WAIT", 0.1):
+    with mock.patch("asyncstore.schedule.turns._LONG_WAIT", 0.1):
         async with (
             nothing_left_behind(),
             Sink(port=0) as sink,
@@ -141,26 +141,6 @@ async def test_lanes_whose_turn_is_far_off_release_their_associations(tmp_path):
             ran = await finish(run)
     assert ran.results == {Result.STORED: 6}
     assert sink.tally.associations_total >= 4
-
-
-async def test_when_the_time_is_up_nothing_begins_and_what_was_begun_is_finished(tmp_path):
-    files = instances(tmp_path, 200, data_set_bytes=3000)
-    limits = Limits(max_duration=0.5, stores=stores_table("40/s"))
-    async with nothing_left_behind(), Sink(port=0) as sink:
-        async with _sending(sink.port, files, limits, associations=2) as run:
-            ran = await finish(run)
-        assert run.is_time_up
-        assert ran.results[Result.STORED] == sink.tally.instances > 0
-    assert ran.results[Result.NOT_SENT] == 200 - ran.results[Result.STORED]
-    assert ran.errors == {None, "the time of the run was up before it was sent"}
-
-
-async def test_a_run_that_is_ready_in_time_has_no_end_of_its_time(tmp_path):
-    files = instances(tmp_path, 3, data_set_bytes=3000)
-    async with nothing_left_behind(), Sink(port=0) as sink:
-        async with _sending(sink.port, files, Limits(max_duration=3600)) as run:
-            assert (await finish(run)).results == {Result.STORED: 3}
-        assert not run.is_time_up
 
 
 @pytest.fixture

@@ -113,8 +113,6 @@ class Limits(NamedTuple):
     """Bytes a second, as they go to the network."""
     stores: TimeTable | None = None
     """Stores a second."""
-    max_duration: float | None = None
-    """Seconds after which nothing begins."""
     guard_echo: float | None = None
     """Seconds: if the 95th percentile of C-ECHO takes longer, the run slows down."""
 

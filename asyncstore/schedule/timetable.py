@@ -135,7 +135,7 @@ def parse_table(text: str, read: ReadRate, example: str, zone: tzinfo | None = N
             return TimeTable((Entry(_EVERY_DAY, 0, 0, read(text)),), zone)
         return TimeTable(_entries(words, read), zone)
     except ValueError as error:
-        raise ValueError(f"{error}; right is, for example, {example}") from None
+        raise ValueError(f"{error}; write, for example, {example}") from None
 
 
 def _entries(words: list[str], read: ReadRate) -> tuple[Entry, ...]:

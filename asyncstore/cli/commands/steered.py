@@ -115,6 +115,7 @@ def steered_by(
     stop: Callable[[], None],
     tell: Callable[[str], None],
     actions: Mapping[str, Callable[[object], str]],
+    appliers: Mapping[str, Callable[[Parsed], None]],
 ) -> Steered | None:
     """What steers the run that these options describe; ``None``: nothing does.
 
@@ -126,6 +127,7 @@ def steered_by(
         stop: ends the run as SIGTERM does.
         tell: shows a line about what was asked.
         actions: further requests that the run takes.
+        appliers: what applies new values of options when the configuration is read again, by their names.
     """
     reloads = parsed.read_again is not None and not sys.stderr.isatty()
     if journal is None and not reloads and not parsed[opt.SYSTEMD]:
@@ -143,16 +145,19 @@ def steered_by(
         logger,
         journal=parsed[opt.JOURNAL],
         service=_service(logger) if parsed[opt.SYSTEMD] else None,
-        reloading=_reloading(parsed, steering, logger) if reloads else None,
+        reloading=_reloading(parsed, steering, appliers, logger) if reloads else None,
     )
 
 
-def _reloading(parsed: Parsed, steering: Steering, logger: logging.Logger) -> Reloading:
+def _reloading(
+    parsed: Parsed, steering: Steering, more: Mapping[str, Callable[[Parsed], None]], logger: logging.Logger
+) -> Reloading:
     """What reads the configuration again, and the options that can change."""
     from asyncstore.cli.commands.reloading import Reloading  # noqa: PLC0415 - rule 1
 
     appliers = {
         opt.ASSOCIATIONS.key: lambda new: steering.set_associations(new[opt.ASSOCIATIONS]),
+        **more,
     }
     return Reloading(parsed, appliers, logger)
 

@@ -257,6 +257,11 @@ SEND = Command(
                 opt.RETRIES,
                 opt.RETRY_STATUSES,
                 opt.WAIT_FOR_PEER,
+                opt.LIMIT_RATE,
+                opt.LIMIT_STORES,
+                opt.TIME_ZONE,
+                opt.GUARD_ECHO,
+                opt.MAX_DURATION,
                 opt.WORKERS,
                 opt.MAX_INFLATED,
                 opt.ASYNC_OPS,
@@ -389,8 +394,8 @@ CTL = Command(
             "can be given again later."
         ),
         (
-            "limit-rate BYTES, limit-stores N: send no more than this in a second, or off. associations N or auto: "
-            "store over so many associations."
+            "limit-rate BYTES, limit-stores N: send no more than this in a second, or off, or what the options of send "
+            "take. associations N or auto: store over so many associations."
         ),
         (
             "prioritise UID-OR-ID: send the waiting instances of this study or patient next; with - the word is read "
