@@ -25,8 +25,9 @@ from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import excess
 from asyncstore.run import Outlet, Run
-from asyncstore.schedule.dispatch import Dispatcher, DispatchOptions
+from asyncstore.schedule.dispatch import Dispatcher
 from asyncstore.schedule.gate import Affinity
+from asyncstore.schedule.options import DispatchOptions
 from asyncstore.schedule.pacing import UNLIMITED, Limits
 from asyncstore.schedule.peer_health import PATIENCE, Patience
 from asyncstore.schedule.retry import RETRIES, RetryOptions

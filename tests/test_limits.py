@@ -132,7 +132,7 @@ async def test_a_pause_lets_nothing_begin_and_holds_no_association_and_the_run_g
 
 async def test_lanes_whose_turn_is_far_off_release_their_associations(tmp_path):
     files = instances(tmp_path, 6, data_set_bytes=3000)
-    with mock.patch("asyncstore.schedule.dispatch._LONG_WAIT", 0.1):
+    with mock.patch("asyncstore.schedule.turns._LONG_WAIT", 0.1):
         async with (
             nothing_left_behind(),
             Sink(port=0) as sink,

@@ -71,6 +71,15 @@ def test_readiness_is_told_again_if_the_manager_did_not_get_it():
     assert "READY=1" in told.refresh(NOTHING._replace(associations_opened=1))
 
 
+def test_a_start_that_takes_long_gets_more_time_until_the_run_is_ready():
+    told = Told()
+    assert "EXTEND_TIMEOUT_USEC=60000000" in told.refresh()
+    told.now = 5.0
+    assert "EXTEND_TIMEOUT_USEC=60000000" in told.refresh()
+    told.now = 10.0
+    assert "EXTEND_TIMEOUT_USEC=60000000" not in told.refresh(NOTHING._replace(associations_opened=1))
+
+
 def test_a_status_line_comes_every_few_seconds_and_names_no_file():
     told = Told()
     told.tally.add([Outcome(SourceFile("/a/DOE^JANE", 1), Result.FAILED, reason="DOE^JANE")])

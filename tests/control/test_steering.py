@@ -7,7 +7,7 @@ import json
 import pytest
 
 from asyncstore.control.steering import request_line
-from asyncstore.model import Outcome, Result, SourceFile
+from asyncstore.model import Outcome, PeerOutage, Result, SourceFile
 
 
 def ask(world, name, value=None):
@@ -72,6 +72,13 @@ def test_an_action_of_the_owner_gets_the_value_and_its_errors_are_answers(world)
     assert ask(world, "dance", "tango")["message"] == "danced"
     assert world.danced == ["tango"]
     assert ask(world, "dance", 5)["error"] == "a text is needed"
+
+
+def test_the_status_says_why_the_run_waits(world):
+    world.run.now = world.run.now._replace(outages=2, outage=PeerOutage(2, "it\x1b[0m refuses", 1.25, None))
+    status = ask(world, "status")["status"]
+    assert (status["state"], status["outages"]) == ("waiting", 2)
+    assert status["waiting"] == {"reason": "it\\x1b[0m refuses", "next_trial": 1.25, "seconds_left": None}
 
 
 def test_a_study_or_patient_goes_first(world):

@@ -668,7 +668,7 @@ async def test_a_refused_pair_halts_also_where_others_come_with_it():
 async def test_a_pair_that_was_refused_before_the_run_was_to_halt_ends_it_all_the_same():
     world = World([Conduct(refuses=frozenset(["1.2"]))])
     dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
-    dispatcher._demand.refuse(("1.2", SYNTAX), "refused")  # noqa: SLF001 - as it is when the halt comes while it is being put
+    dispatcher._stock._demand.refuse(("1.2", SYNTAX), "refused")  # noqa: SLF001 - as it is when the halt comes while it is being put
     running = asyncio.create_task(dispatcher.run())
     await dispatcher.put([instance("a"), instance("b", "1.2"), instance("c")])
     dispatcher.end_input()
@@ -904,7 +904,7 @@ async def test_halting_with_nothing_but_a_file_that_cannot_be_sent_ends():
 
 @pytest.mark.parametrize("halt_on_failure", [False, True])
 async def test_a_full_backlog_that_is_refused_as_a_whole_lets_the_next_files_in(monkeypatch, halt_on_failure):
-    monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
+    monkeypatch.setattr("asyncstore.schedule.stock._INSTANCES", 10)
     world = World([Conduct(refuses=frozenset(["1.1"]))])
     world.opening.clear()
     dispatcher = world.dispatcher(associations=1, halt_on_failure=halt_on_failure)
@@ -922,7 +922,7 @@ async def test_a_full_backlog_that_is_refused_as_a_whole_lets_the_next_files_in(
 
 async def test_a_file_that_cannot_be_read_halts_while_others_wait_for_room(monkeypatch):
     """Files behind it leave the backlog to make room, and their turn never comes either."""
-    monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
+    monkeypatch.setattr("asyncstore.schedule.stock._INSTANCES", 10)
     world = World(unreadable=["2"])
     world.reading.clear()
     dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
@@ -939,7 +939,7 @@ async def test_a_file_that_cannot_be_read_halts_while_others_wait_for_room(monke
 
 
 async def test_who_is_cancelled_while_it_waits_for_room_does_not_keep_a_run_from_halting(monkeypatch):
-    monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
+    monkeypatch.setattr("asyncstore.schedule.stock._INSTANCES", 10)
     world = World(unreadable=["0"])
     world.reading.clear()
     dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
@@ -1160,7 +1160,7 @@ class _Script:
 
     def __init__(self, world, options, most_waiting):
         self.world = world
-        with mock.patch("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", most_waiting):
+        with mock.patch("asyncstore.schedule.stock._INSTANCES", most_waiting):
             self.dispatcher = world.dispatcher(**options)
         self.running = asyncio.create_task(self.dispatcher.run())
         self.files = asyncio.Queue()

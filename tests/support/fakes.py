@@ -13,8 +13,9 @@ from typing import NamedTuple
 from asyncstore.errors import AbortedHere, AssociationError, AssociationRejected, LinkLost
 from asyncstore.model import Attempt, Buffer, Details, Head, Piece, Result, Unsendable
 from asyncstore.protocol.status import result_of
-from asyncstore.schedule.dispatch import Dispatcher, DispatchOptions
+from asyncstore.schedule.dispatch import Dispatcher
 from asyncstore.schedule.gate import Affinity
+from asyncstore.schedule.options import DispatchOptions
 from support import values
 
 SYNTAX = "1.2.840.10008.1.2.4.50"

@@ -4,6 +4,7 @@ Rules:
 
 1. The run is ready when its first association is open, when it waits for the peer, or when a file has its outcome (so
    also if earlier runs have stored all of them). A run that cannot do anything never becomes ready: its start fails.
+   Some contexts can only be proposed when all files are known: until then the start is given more time.
 2. Everything is sent from the event loop, so the watchdog notices a loop that hangs.
 """
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _STATUS_EVERY = 5.0
 """Seconds between two status lines: people look at them, and each is a message."""
 _READY = "READY=1"
+_MORE_TIME = "EXTEND_TIMEOUT_USEC=60000000"
+"""A minute from now: much longer than until the next status line."""
 
 
 class Manager(Protocol):
@@ -63,7 +66,8 @@ class Service:
             self._manager.send("WATCHDOG=1")
         if now >= self._next_status:
             self._next_status = now + _STATUS_EVERY
-            self._manager.send(f"STATUS={printable(progress_line(tally, progress, rates))}")
+            line = f"STATUS={printable(progress_line(tally, progress, rates))}"
+            self._manager.send(line, *([] if self._is_ready else [_MORE_TIME]))
 
     def reloading(self) -> None:
         """The configuration is read again."""

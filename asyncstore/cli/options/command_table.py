@@ -394,8 +394,8 @@ CTL = Command(
             "can be given again later."
         ),
         (
-            "limit-rate BYTES, limit-stores N: send no more than this in a second, or off. associations N or auto: "
-            "store over so many associations."
+            "limit-rate BYTES, limit-stores N: send no more than this in a second, or off, or what the options of send "
+            "take. associations N or auto: store over so many associations."
         ),
         (
             "prioritise UID-OR-ID: send the waiting instances of this study or patient next; with - the word is read "
