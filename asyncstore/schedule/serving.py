@@ -82,7 +82,8 @@ class Serving:
             Why the lane gets no other association: the peer seems to answer nothing. ``None``: it may get one.
         """
         while association.error is None and self._goes_on(lane):
-            most = self._turns.portion(self._portion(lane, association), len(self._lanes))
+            wanted = self._portion(lane, association)
+            most = self._turns.portion(wanted, len(self._lanes))
             batch = self._stock.take(lane, most)
             if batch:
                 self._change.send()
@@ -92,7 +93,7 @@ class Serving:
                 if self._peer.is_on_trial:
                     await self._conclude_trial(lane, association)
                 await self._outlet.room()
-            elif not await self._waited(lane, association):
+            elif not await self._waited(lane, association, is_early=most <= 0 < wanted):
                 break
         self._stock.give_back(lane, association.withdraw())
         await association.settled()
@@ -132,9 +133,12 @@ class Serving:
             return wanted
         return min(wanted, self._lanes.share(self._stock.unfinished) - association.in_hand)
 
-    async def _waited(self, lane: WorkingLane, association: Association) -> bool:
-        """Wait until there may be more for ``association``; false if it is done, with nothing under way."""
-        if self._turns.is_next_far and len(self._stock):
+    async def _waited(self, lane: WorkingLane, association: Association, *, is_early: bool) -> bool:
+        """Wait until there may be more for ``association``; false if it is done, with nothing under way.
+
+        ``is_early``: a limit has kept the lane from taking something. Asking again could have another answer.
+        """
+        if is_early and len(self._stock):
             return await self._turns.had(lane, association)
         self._stock.refuse_uncarried(lane)
         if self._stock.calls_for_another(lane):

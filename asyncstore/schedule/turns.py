@@ -50,11 +50,6 @@ class Turns:
         """Whether nothing begins for a while."""
         return self._pacing.is_paused
 
-    @property
-    def is_next_far(self) -> bool:
-        """Whether no store may begin at the moment."""
-        return self._pacing.is_limiting and not self._pacing.portion(1, 1)
-
     def portion(self, most: int, lanes: int) -> int:
         """How many of ``most`` instances one of so many lanes may take now."""
         return self._pacing.portion(most, lanes) if self._pacing.is_limiting else most

@@ -1,6 +1,7 @@
 """The dispatcher among simulated associations, readers and outlets: no sockets, no files."""
 
 import asyncio
+import itertools
 import logging
 import time
 from collections import Counter
@@ -1303,6 +1304,15 @@ async def test_lanes_that_wait_for_their_turn_hold_no_instances_and_do_not_spin(
     assert _results(world) == {Result.STORED: 20}
 
 
+async def test_a_turn_that_comes_while_a_lane_looks_whether_it_has_come_is_not_missed():
+    moments = itertools.count()
+    pacing = Pacing(Limits(stores=stores_table("100/s")), lambda: next(moments) * 0.003)
+    pacing.look(0)
+    world = World()
+    await _ran(world, _names(60), associations=1, pacing=pacing)
+    assert _results(world) == {Result.STORED: 60}
+
+
 async def test_a_stop_ends_the_wait_for_a_turn():
     world = World()
     dispatcher = world.dispatcher(associations=2, pacing=_limited(stores=stores_table("1/s")))
@@ -1357,5 +1367,5 @@ def test_under_limits_too_every_instance_has_exactly_one_outcome(conducts, batch
             asyncio.get_running_loop().call_later(0.02, lambda: (pacing.set_stores(None), pacing.look(0)))
         await _scripted(conducts, batches, end, {**options, "pacing": pacing}, {})
 
-    with mock.patch("asyncstore.schedule.dispatch._LONG_WAIT", 0.005):
+    with mock.patch("asyncstore.schedule.turns._LONG_WAIT", 0.005):
         asyncio.run(scripted())
