@@ -112,6 +112,8 @@ class Unsendable(NamedTuple):
     file: SourceFile
     reason: str
     details: Details | None = None
+    has_changed: bool = False
+    """Whether the file is another one than the walk found: it may be sent if it is probed again."""
 
     @property
     def path(self) -> str:
@@ -397,6 +399,36 @@ class Lane(NamedTuple):
     """How long it has been under way."""
 
 
+class PeerOutage(NamedTuple):
+    """A peer that is down: the run waits for it."""
+
+    number: int
+    """Which outage of the run it is, from 1."""
+    reason: str
+    """Why the peer is down: one readable clause without its name."""
+    next_trial: float
+    """Seconds until the run tries an association again; 0: it does so now."""
+    seconds_left: float | None
+    """Seconds until the run gives up; ``None``: it never does."""
+
+
+class Limit(NamedTuple):
+    """What limits the speed of a run now."""
+
+    bytes_per_second: float | None
+    """Bytes that go to the network; ``None``: no limit."""
+    stores_per_second: float | None
+    """``None``: no limit."""
+    is_paused: bool = False
+    """Whether nothing begins: a time table says so."""
+    until: float | None = None
+    """When a time table changes this, in seconds since 1970; ``None``: no time table will."""
+    share: float = 1.0
+    """The share of the peer's speed that the guard allows."""
+    echo_seconds: float | None = None
+    """How long C-ECHO takes, if the guard limits the speed."""
+
+
 class Progress(NamedTuple):
     """A run at one moment. Sampling it does not slow stores."""
 
@@ -415,3 +447,14 @@ class Progress(NamedTuple):
     lanes: tuple[Lane, ...]
     is_cut_short: bool = False
     """Whether the walk was stopped early, so there may be more files than were found."""
+    retrying: int = 0
+    """Instances that wait for their next attempt."""
+    retries: int = 0
+    """Attempts repeated so far."""
+    outages: int = 0
+    """How often the peer was down."""
+    outage: PeerOutage | None = None
+    """The outage, while the peer is down."""
+    is_paused: bool = False
+    limit: Limit | None = None
+    """What limits its speed now."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from asyncstore.journal import schema
 from asyncstore.journal.clashes import sources_of
 from asyncstore.journal.lookup import NOT_ENDED
-from asyncstore.journal.opening import translated
+from asyncstore.journal.opening import decoding, translated
 from asyncstore.journal.reading import PIECE, SELECTED, Reader, recorded
 from asyncstore.journal.uids import pack, unpack
 from asyncstore.journal.values import State
@@ -180,12 +180,13 @@ class Catalogue:
         encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
         new = tuple.__new__
         last, prefix = None, ""
-        for directory, name, occurrence, size, mtime, ending, is_instance, run, *clash in rows:
-            if directory != last:
-                last, prefix = directory, self._prefix(directory)
-            of_clash = Clash._make(clash) if clash and clash[-1] is not None else None
-            path = prefix + name.decode(encoding, errors)
-            yield new(File, (path, occurrence, size, mtime, ending, is_instance, run, of_clash))
+        with decoding(self._reader.path):
+            for directory, name, occurrence, size, mtime, ending, is_instance, run, *clash in rows:
+                if directory != last:
+                    last, prefix = directory, self._prefix(directory)
+                of_clash = Clash._make(clash) if clash and clash[-1] is not None else None
+                path = prefix + name.decode(encoding, errors)
+                yield new(File, (path, occurrence, size, mtime, ending, is_instance, run, of_clash))
 
     def _prefix(self, directory: int) -> str:
         """What the paths of all files in a directory begin with."""
@@ -248,8 +249,9 @@ class Catalogue:
         Raises:
             JournalError: the journal cannot be read.
         """
-        for row in self._in_order(order, SELECTED):
-            yield recorded(row, self._reader.created)
+        with decoding(self._reader.path):
+            for row in self._in_order(order, SELECTED):
+                yield recorded(row, self._reader.created)
 
     def _in_order(self, order: Order, selected: str) -> Iterator[Any]:
         if order is Order.WALK or (order is Order.LIST and self._list_of is None):

@@ -33,6 +33,7 @@ from asyncstore.observe.formatting import (
 )
 from asyncstore.observe.lanes import lane_rows
 from asyncstore.observe.results import SHOWN
+from asyncstore.observe.standstill import standstill
 from asyncstore.protocol.status import describe, result_of
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def _small(view: View, width: int, rows: int) -> list[Text]:
 
 
 def _notice(view: View, width: int) -> list[Text]:
-    return [Text(clip(view.notice, width), "yellow")] if view.notice else []
+    text = view.notice or standstill(view.progress)
+    return [Text(clip(text, width), "yellow")] if text else []
 
 
 def _bar(view: View, width: int) -> Text:

@@ -9,6 +9,7 @@ from asyncstore.observe.formatting import format_byte_rate, format_count, format
 from asyncstore.observe.output import line_of
 from asyncstore.observe.rates import Rates
 from asyncstore.observe.results import SHOWN
+from asyncstore.observe.standstill import standstill
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -90,4 +91,5 @@ def progress_line(tally: Tally, progress: Progress, rates: Rates) -> str:
     parts += [format_rate(rates.rate.instances), format_byte_rate(rates.rate.bytes)]
     if rates.seconds_left is not None:
         parts.append(f"{format_estimate(rates.seconds_left)} left")
-    return ", ".join(parts)
+    waiting = standstill(progress)
+    return ", ".join([*parts, waiting] if waiting else parts)

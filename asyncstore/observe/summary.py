@@ -74,8 +74,12 @@ class Ending(NamedTuple):
     """The greatest number at a time, if the user gave one."""
     interrupted: bool = False
     """Whether the run was interrupted."""
+    is_time_up: bool = False
+    """Whether its time was up."""
     is_cut_short: bool = False
     """Whether there may be more files than were found."""
+    outages: int = 0
+    """How often the peer was down."""
     repeat: int = 1
     """How often each file is sent; it has an outcome, and is counted, each time."""
     details: tuple[str, ...] = ()
@@ -89,7 +93,13 @@ def print_summary(output: Output, tally: Tally, ending: Ending) -> None:
 
 def summary_lines(tally: Tally, ending: Ending, width: int | None = None) -> list[Line]:
     """The lines of the summary, wrapped to ``width`` cells; ``None``: not wrapped."""
-    style = "bold yellow" if ending.interrupted else "bold red" if tally.unstored else "bold green"
+    style = (
+        "bold yellow"
+        if ending.interrupted or (ending.is_time_up and tally.withdrawn)
+        else "bold red"
+        if tally.unstored
+        else "bold green"
+    )
     lines = [line_of(_sentence(tally, ending), style)]
     if tally.done:
         lines.append(line_of(f"{', '.join(_figures(tally, ending))}."))
@@ -121,16 +131,19 @@ def _repeats(tally: Tally) -> Iterator[str]:
 
 def _sentence(tally: Tally, ending: Ending) -> str:
     if not tally.done:
-        return "Interrupted before any file was done." if ending.interrupted else "No file was found, nothing was sent."
+        if ending.interrupted or ending.is_time_up:
+            return f"{'Interrupted' if ending.interrupted else 'The time was up'} before any file was done."
+        return "No file was found, nothing was sent."
     stored = tally.done - tally.unstored
     if stored == tally.done and not ending.is_cut_short:
         what = f"all {format_count(stored)} files" if stored > 1 else "1 file"
     else:
         found = " found so far" if ending.is_cut_short else ""
         what = f"{format_count(stored)} of {counted(tally.done, 'file')}{found}"
+    is_cut_off = ending.is_time_up and (bool(tally.withdrawn) or ending.is_cut_short)
     earlier = f" ({format_count(tally.earlier)} of them by an earlier run)" if tally.earlier else ""
     times = f", each file counted {format_count(ending.repeat)} times" if ending.repeat > 1 else ""
-    begin = "Interrupted: stored" if ending.interrupted else "Stored"
+    begin = "Interrupted: stored" if ending.interrupted else "The time was up: stored" if is_cut_off else "Stored"
     return f"{begin} {what} in {format_duration(ending.seconds)}{earlier}{times}."
 
 
@@ -143,6 +156,8 @@ def _figures(tally: Tally, ending: Ending) -> Iterator[str]:
         yield f"at most {format_count(ending.at_a_time)} at a time"
     if tally.retries:
         yield counted(tally.retries, "repeated attempt")
+    if ending.outages:
+        yield f"the peer was down {counted(ending.outages, 'time')}"
 
 
 def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Line]:

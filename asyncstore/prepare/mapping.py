@@ -49,7 +49,7 @@ class Mapping:
         except OSError as error:
             return Unsendable(self._instance.file, f"cannot be opened any more: {error.strerror}; {WHILE_SENT}")
         except FileChanged as change:
-            return Unsendable(self._instance.file, f"{change}; {WHILE_SENT}")
+            return Unsendable(self._instance.file, f"{change}; {WHILE_SENT}", has_changed=True)
         return None
 
 

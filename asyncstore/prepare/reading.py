@@ -237,13 +237,13 @@ def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt
     except OSError as error:
         return Unsendable(instance.file, f"cannot be opened any more: {error.strerror}")
     except FileChanged as change:
-        return Unsendable(instance.file, str(change))
+        return Unsendable(instance.file, str(change), has_changed=True)
     try:
         done = 0
         while done < wanted:
             read = read_at(descriptor, data[done:wanted], instance.offset + start + done)
             if not read:
-                return Unsendable(instance.file, "it was cut short while it was read")
+                return Unsendable(instance.file, "it was cut short while it was read", has_changed=True)
             done += read
     except OSError as error:
         return Unsendable(instance.file, f"cannot be read: {error.strerror}")

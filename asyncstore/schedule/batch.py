@@ -35,7 +35,7 @@ class Batch:
     """
 
     def __init__(
-        self, instances: list[Instance], association: Association, on_problem: Callable[[Instance, str], None]
+        self, instances: list[Instance], association: Association, on_problem: Callable[[Instance, Unsendable], None]
     ) -> None:
         self._instances = instances
         self._rest = list(instances)
@@ -105,7 +105,7 @@ class Batch:
             return False
         instance = self._rest.pop(0)
         if piece.problem is not None:
-            self._on_problem(instance, piece.problem.reason)
+            self._on_problem(instance, piece.problem)
         return piece.problem is None
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from asyncstore.errors import AssociationError
-    from asyncstore.model import Instance, OnAttempt, Outcome, Piece, Unsendable
+    from asyncstore.model import Instance, OnAttempt, Outcome, Piece, SourceFile, Unsendable
     from asyncstore.negotiation import Pair
     from asyncstore.protocol.associate import ProposedContext
 
@@ -70,6 +70,12 @@ class Converter(Protocol):
     def converted(
         self, instances: Iterable[Instance], transfer_syntax_uid: str
     ) -> AbstractAsyncContextManager[list[Instance | Unsendable]]: ...
+
+
+class ProbeAgain(Protocol):
+    """Probes a file that changed since the walk found it; raises :class:`~asyncstore.errors.PrepareError`."""
+
+    async def __call__(self, file: SourceFile, /) -> Instance | Unsendable: ...
 
 
 class Outlet(Protocol):

@@ -10,7 +10,19 @@ import pytest
 from asyncstore.cli.options.command_table import COMMANDS
 from asyncstore.cli.options.configuration import configured
 from asyncstore.cli.options.grammar import check, tokenize
-from asyncstore.cli.options.kinds import Address, Choice, Flag, Integer, IntegerOrAuto, Pair, Seconds, Several, Status
+from asyncstore.cli.options.kinds import (
+    Address,
+    Choice,
+    Flag,
+    Integer,
+    IntegerOrAuto,
+    Pair,
+    Patience,
+    Seconds,
+    Several,
+    Status,
+    StatusRanges,
+)
 from asyncstore.cli.options.rows import CONFIG
 
 CONFIGURABLE = [command for command in COMMANDS.values() if CONFIG in tuple(command.options())]
@@ -22,7 +34,7 @@ ROWS = [
     if row.is_configurable and row is not CONFIG
 ]
 VALUES = {Flag: True, Pair: ["a b", "c"], Several: ["a b", "c"], Address: ["h", 104], Integer: 4097, Seconds: 0.5}
-VALUES |= {IntegerOrAuto: 3, Status: "0xA700"}
+VALUES |= {IntegerOrAuto: 3, Status: "0xA700", StatusRanges: ["0110", "C000-C0FF"], Patience: 0.5}
 
 
 def value_of(row):

@@ -47,8 +47,8 @@ class _Sent:
         self.batch = Batch(self.instances, self.association, self.on_problem)
         self.converted = converted
 
-    def on_problem(self, whose, reason):
-        self.problems.append((whose.path, reason))
+    def on_problem(self, whose, problem):
+        self.problems.append((whose.path, problem.reason))
 
     async def go(self):
         selection = _selection(changes_everything=self.converted)

@@ -46,7 +46,7 @@ from asyncstore.prepare.invention import Inventor
 from support.trees import read_part10
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 _T = TypeVar("_T")
 
@@ -265,19 +265,10 @@ class Case:
 
     def claims(self) -> dict[str, str]:
         """The SOP instance UID of each file that the journal calls stored."""
-        found = self._read(lambda reader: list(reader.deliveries()), [])
-        rows = [(row.path, row.sop_instance_uid, row.state) for row in found]
-        assert len({path for path, *_ in rows}) == len(rows)
-        assert {state for *_, state in rows} <= {State.STORED, State.WAITING, State.UNKNOWN}
-        return {path: uid for path, uid, state in rows if state is State.STORED}
+        return claims(self.journal, {State.STORED, State.WAITING, State.UNKNOWN})
 
     def _read(self, question: Callable[[Reader], _T], otherwise: _T) -> _T:
-        """Ask the journal; ``otherwise`` if there is none yet."""
-        try:
-            with Reader(str(self.journal)) as reader:
-                return question(reader)
-        except (JournalMissing, NotAJournal):  # a run may be killed before the first commit
-            return otherwise
+        return _read(self.journal, question, otherwise)
 
     def check(self, before: dict[str, str], first: int, ended: Ended) -> None:
         """Check what a run left behind.
@@ -339,6 +330,24 @@ class Case:
         assert counts[0] == counts[1], f"stored by the run: {counts[0]}, rows of the run: {counts[1]}"
 
 
+def claims(journal: Path, states: Collection[State] = State) -> dict[str, str]:
+    """The SOP instance UID of each file that a journal calls stored; it knows no other states than these."""
+    found = _read(journal, lambda reader: list(reader.deliveries()), [])
+    rows = [(row.path, row.sop_instance_uid, row.state) for row in found]
+    assert len({path for path, *_ in rows}) == len(rows)
+    assert {state for *_, state in rows} <= set(states)
+    return {path: uid for path, uid, state in rows if state is State.STORED}
+
+
+def _read(journal: Path, question: Callable[[Reader], _T], otherwise: _T) -> _T:
+    """Ask a journal; ``otherwise`` if there is none yet."""
+    try:
+        with Reader(str(journal)) as reader:
+            return question(reader)
+    except (JournalMissing, NotAJournal):  # a run may be killed before the first commit
+        return otherwise
+
+
 def _some(names: set[str]) -> str:
     """How many there are, and the first of them."""
     return f"{len(names)}, as {', '.join(sorted(names)[:3])}"
@@ -387,7 +396,7 @@ class Running:
 
     def _processes(self) -> list[int]:
         """It and the worker processes: no others have the temporary folder of the case."""
-        return _processes(b"TMPDIR=" + os.fsencode(self._case.environment["TMPDIR"]))
+        return processes_with(b"TMPDIR=" + os.fsencode(self._case.environment["TMPDIR"]))
 
     def is_over(self) -> bool:
         """Whether it has ended."""
@@ -414,7 +423,7 @@ class Running:
         return Ended(code, error, time, self._suspended)
 
 
-def _processes(mark: bytes) -> list[int]:
+def processes_with(mark: bytes) -> list[int]:
     """The processes with these bytes in their environment; processes that have ended have none."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):

@@ -10,6 +10,9 @@
     port = 11112
     call = "PACS"
 
+    [peers.pacs1.retry]                 # the option --retry-statuses
+    statuses = ["0110", "C000-C0FF"]
+
 Rules:
 
 1. A key is an option's long name without the hyphens. Flags take true or false, options of two words an array of two,
@@ -20,7 +23,8 @@ Rules:
 3. ``--config`` or ``ASYNCSTORE_CONFIG`` names the file. Without either, ``--peer`` reads
    ``$XDG_CONFIG_HOME/asyncstore/config.toml`` (``~/.config`` without that variable), and only its peers. So a file in a
    home directory never changes a command line that does not ask for it.
-4. If others than its owner may read a file that holds a secret, there is a warning.
+4. A table within a peer's table, or a command's, holds options that begin with its name.
+5. If others than its owner may read a file that holds a secret, there is a warning.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options.grammar import Given, Layer
-from asyncstore.cli.options.kinds import Address, Integer, IntegerOrAuto, Seconds, Secret, Status
+from asyncstore.cli.options.kinds import Address, Integer, IntegerOrAuto, Patience, Rate, Seconds, Secret, Status
 from asyncstore.cli.options.structured import parsed_toml
 from asyncstore.cli.options.suggestions import closest, did_you_mean
 from asyncstore.errors import UsageError
@@ -61,11 +65,13 @@ _CHOICES = (opt.CONFIG.long, opt.NAMED_PEER.long)
 """The options that name the file and the peer."""
 
 
-_TEXT, _WHOLE, _NUMBER, _WHOLE_OR_TEXT = (str,), (int,), (int, float), (int, str)
+_TEXT, _WHOLE, _NUMBER, _WHOLE_OR_TEXT, _NUMBER_OR_TEXT = (str,), (int,), (int, float), (int, str), (int, float, str)
 _TYPES: Mapping[type, tuple[tuple[type, ...], ...]] = {
     Integer: (_WHOLE,),
     IntegerOrAuto: (_WHOLE_OR_TEXT,),
     Seconds: (_NUMBER,),
+    Patience: (_NUMBER_OR_TEXT,),
+    Rate: (_NUMBER_OR_TEXT,),
     Status: (_WHOLE_OR_TEXT,),
     Address: (_TEXT, _WHOLE),
 }
@@ -75,6 +81,7 @@ _NAMES_OF_TYPES = {
     _WHOLE: "a whole number",
     _NUMBER: "a number",
     _WHOLE_OR_TEXT: "a whole number or a text in quotes",
+    _NUMBER_OR_TEXT: "a number or a text in quotes",
 }
 
 
@@ -212,7 +219,7 @@ class _File:
         return self.layer(table)._replace(parameters=parameters)
 
     def warnings(self) -> Iterator[str]:
-        """Warnings for the user (rule 4)."""
+        """Warnings for the user (rule 5)."""
         held = sorted({key for table in self._tables.values() for key in table} & self._secrets)
         if held and os.name == "posix" and _mode_of(self._path) & (stat.S_IRGRP | stat.S_IROTH):
             yield f"{self._path} holds a secret ({held[0]}), and others may read it: chmod 600 {self._path}"
@@ -262,12 +269,24 @@ class _File:
             rows, address = self._of_peers, _ADDRESS
         given = []
         for key, value in content.items():
-            if key in rows:
+            if isinstance(value, dict) and table != _TOP:
+                given += self._checked_within(table, key, value, rows)
+            elif key in rows:
                 given.append(self._option(table, rows[key], value))
             elif key in address:
                 self._words(table, key, address[key].kind, [value])
             else:
                 raise UsageError(f"{self._place(table, key)}: {self._complaint(key, rows, address)}")
+        return given
+
+    def _checked_within(self, table: str, name: str, content: Table, rows: Mapping[str, Option[object]]) -> list[Given]:
+        """The options that a table within a table gives (rule 4)."""
+        given = []
+        for key, value in content.items():
+            row = rows.get(f"{name}-{key}")
+            if row is None:
+                raise UsageError(f"{self._place(f'{table}.{name}', key)}: {self._complaint(f'{name}-{key}', rows, ())}")
+            given.append(self._option(f"{table}.{name}", row, value, key))
         return given
 
     def _complaint(self, key: str, rows: Mapping[str, Option[object]], address: Iterable[str]) -> str:
@@ -283,8 +302,8 @@ class _File:
         """The table of this name as a layer, without the options of other commands (rule 2)."""
         return Layer([option for option in self._given.get(table, ()) if option.row.bare_name in self._own])
 
-    def _option(self, table: str, row: Option[object], value: object) -> Given:
-        key = row.bare_name
+    def _option(self, table: str, row: Option[object], value: object, key: str | None = None) -> Given:
+        key = key or row.bare_name
         origin = self._place(table, key)
         if not row.kind.names:
             if not isinstance(value, bool):

@@ -129,7 +129,8 @@ def _course(facts: Facts, readers: Sequence[Reader]) -> Course | None:
     runs = facts.account.runs
     if not runs:
         return None
-    begin, end = min(run.began for run in runs), max(run.ended for run in runs)
+    times = [time for run in runs for time in (run.began, run.ended)]  # a clock that was set back confuses their order
+    begin, end = min(times), max(times)
     step = next((step for step in _STEPS if (end - begin) / step < _MOST_STEPS - 1), 0)
     if not step:  # longer than half a year
         step = int((end - begin) / (_MOST_STEPS - 1) / _DAY + 1) * _DAY

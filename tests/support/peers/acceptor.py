@@ -186,6 +186,11 @@ class Acceptor:
         self._sha256 = hashlib.sha256()
         self._outstanding: set[int] = set()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the association is neither released nor lost."""
+        return self._sock.fileno() != -1 and not self.record.released
+
     # The socket
 
     async def write(self, data: bytes) -> None:

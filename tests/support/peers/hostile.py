@@ -11,7 +11,6 @@ functions below make the steps, some of them from other steps.
 from __future__ import annotations
 
 import asyncio
-import socket
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -35,8 +34,10 @@ from support.peers.acceptor import (
     pdu,
     pdv,
 )
+from support.peers.listening import Listening
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator
 
 Step = Callable[[Acceptor], Awaitable[None]]
@@ -336,15 +337,32 @@ never_answers = Behaviour(on_store=obeys())
 """It goes on receiving, and answers no C-STORE request."""
 
 
-@dataclass
 class HostileSCP:
-    """A running acceptor, and what came to it."""
+    """A running acceptor, and what came to it.
 
-    port: int
-    associations: list[Record] = field(default_factory=list)
-    """In the order in which they were opened; what only connected is among them."""
-    serving: list[asyncio.Task[None]] = field(default_factory=list)
-    """What serves them, one task each."""
+    Args:
+        behaviours: as :func:`running_hostile` takes them. They may be replaced.
+        receive_buffer: likewise.
+
+    Attributes:
+        associations: in the order in which they were opened; what only connected is among them.
+        listening: the port; ``await scp.listening.restart(2)`` is a peer that restarts.
+    """
+
+    def __init__(self, behaviours: tuple[Behaviour, ...], receive_buffer: int | None = None) -> None:
+        self.associations: list[Record] = []
+        self.listening = Listening(self._accepted, receive_buffer)
+        self.behaviours = behaviours
+
+    @property
+    def port(self) -> int:
+        """Its port of loopback."""
+        return self.listening.port
+
+    @property
+    def serving(self) -> list[asyncio.Task[None]]:
+        """The tasks that serve the associations, one each."""
+        return self.listening.serving
 
     @property
     def stores(self) -> list[Store]:
@@ -365,6 +383,18 @@ class HostileSCP:
         """Return what came in whole: the SHA-256 of the data set by SOP instance UID."""
         return {store.sop_instance_uid: store.sha256 for store in self.stores}
 
+    def held(self) -> dict[str, str]:
+        """Return what was answered with success or a warning, in the same form."""
+        kept = set(self.acknowledged)
+        return {uid: sha256 for uid, sha256 in self.stored().items() if uid in kept}
+
+    async def _accepted(self, sock: socket.socket) -> None:
+        """Serve an association."""
+        behaviour = self.behaviours[min(len(self.associations), len(self.behaviours) - 1)]
+        acceptor = Acceptor(sock, behaviour.bytes_per_second, keeps_data_sets=behaviour.keeps_data_sets)
+        self.associations.append(acceptor.record)
+        await _serve(acceptor, behaviour)
+
 
 @asynccontextmanager
 async def running_hostile(*behaviours: Behaviour, receive_buffer: int | None = None) -> AsyncIterator[HostileSCP]:
@@ -375,34 +405,12 @@ async def running_hostile(*behaviours: Behaviour, receive_buffer: int | None = N
         receive_buffer: bytes that the kernel takes in while nothing is received; a few kilobytes show soon what a
             requestor does when the acceptor stops.
     """
-    with socket.socket() as listening:
-        if receive_buffer:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        listening.setblocking(False)
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(100)
-        scp = HostileSCP(listening.getsockname()[1])
-        accepting = asyncio.create_task(_accept(listening, behaviours or (obedient,), scp))
-        try:
-            yield scp
-        finally:
-            for task in (accepting, *scp.serving):
-                task.cancel()
-            ends = await asyncio.gather(accepting, *scp.serving, return_exceptions=True)
-        for end in ends:
-            if isinstance(end, Exception):
-                raise end
-
-
-async def _accept(listening: socket.socket, behaviours: tuple[Behaviour, ...], scp: HostileSCP) -> None:
-    """Serve every association in a task of its own."""
-    while True:
-        sock, _ = await asyncio.get_running_loop().sock_accept(listening)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        behaviour = behaviours[min(len(scp.associations), len(behaviours) - 1)]
-        acceptor = Acceptor(sock, behaviour.bytes_per_second, keeps_data_sets=behaviour.keeps_data_sets)
-        scp.associations.append(acceptor.record)
-        scp.serving.append(asyncio.create_task(_serve(acceptor, behaviour)))
+    scp = HostileSCP(behaviours or (obedient,), receive_buffer)
+    scp.listening.appear()
+    try:
+        yield scp
+    finally:
+        await scp.listening.end()
 
 
 async def _serve(acceptor: Acceptor, behaviour: Behaviour) -> None:
