@@ -1357,5 +1357,5 @@ def test_under_limits_too_every_instance_has_exactly_one_outcome(conducts, batch
             asyncio.get_running_loop().call_later(0.02, lambda: (pacing.set_stores(None), pacing.look(0)))
         await _scripted(conducts, batches, end, {**options, "pacing": pacing}, {})
 
-    with mock.patch("asyncstore.schedule.dispatch._LONG_WAIT", 0.005):
+    with mock.patch("asyncstore.schedule.turns._LONG_WAIT", 0.005):
         asyncio.run(scripted())
