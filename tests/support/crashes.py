@@ -418,6 +418,9 @@ class Running:
         while left := self._processes():
             assert monotonic() - time < ORPHANS_END_AFTER, f"processes outlive the run: {left}"
             sleep(0.01)
+        while self._case.receiver.tally.associations:  # bytes of a killed run still arrive, and are not the next one's
+            assert monotonic() - time < DEADLINE, "the receiver still has associations"
+            sleep(0.01)
         error = self.error()
         assert "Traceback" not in error, error
         return Ended(code, error, time, self._suspended)
