@@ -456,3 +456,5 @@ class Progress(NamedTuple):
     outage: PeerOutage | None = None
     """The outage, while the peer is down."""
     is_paused: bool = False
+    limit: Limit | None = None
+    """What limits its speed now."""

@@ -64,7 +64,8 @@ async def test_a_wall_clock_that_jumps_moves_no_timer(tmp_path, silent):
     """A peer that falls silent is given up after its time, not at once and not never."""
     trees.instances(tmp_path / "archive", 30)
     behaviour = Behaviour(on_store=first(10, answers(), stays_silent() if silent else answers()))
-    words = ("send", "-nh", "-td", "2", "--associations", "1", "--journal", tmp_path / "run.db", "--json", "-", HOST)
+    patience = ("-td", "2", "--retries", "0", "--wait-for-peer", "0")
+    words = ("send", "-nh", *patience, "--associations", "1", "--journal", tmp_path / "run.db", "--json", "-", HOST)
     async with running_hostile(behaviour) as scp:
         begun = asyncio.get_running_loop().time()
         run = await asyncio.create_subprocess_exec(
@@ -154,6 +155,7 @@ async def test_a_link_that_goes_down_loses_nothing(tmp_path, comes_back):
             [port] = re.findall(rb"listening on [0-9.]+:(\d+) ", line)
             seconds = "30" if comes_back else "2"
             times = [word for option in ("-to", "-ts", "-ta", "-td") for word in (option, seconds)]
+            times += ["--wait-for-peer", "1"]
             words = ("-nh", *times, "--associations", "2", "--json", "-", network.RECEIVER, port.decode())
             run = await network.start(network.near, "send", *words, tmp_path / "archive")
             await until(lambda: len(list((tmp_path / "received").glob("*.dcm"))) > 20)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import LaneState
 from asyncstore.observe.formatting import printable
+from asyncstore.observe.limits import limits
 
 if TYPE_CHECKING:
     from asyncstore.model import Lane, PeerOutage, Progress
@@ -92,6 +93,7 @@ def status_of(
         "paused": None if paused is None else {"by": paused.by, "seconds": round(paused.seconds, 3)},
         "outages": 0 if progress is None else progress.outages,
         "waiting": None if outage is None else _waiting(outage),
+        "limits": [] if progress is None else limits(progress.limit),
     }
 
 

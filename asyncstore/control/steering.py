@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
+from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,6 +30,10 @@ VERSION = 1
 BY_REQUEST = "asyncstore ctl"
 """Who paused or stopped a run, in words."""
 _MOST_ASSOCIATIONS = 1024
+_LONGEST_KEY = 256
+"""UIDs and patient IDs have at most 64 characters (PS3.5 6.2), of which each takes up to four bytes."""
+_MOST_KEYS = 1000
+"""The last ones are remembered for a further pass."""
 
 
 class Steerable(Protocol):
@@ -42,6 +47,9 @@ class Steerable(Protocol):
 
     def set_associations(self, number: int | None) -> None:
         """Have so many associations; ``None``: as many as make the transfer faster."""
+
+    def prioritise(self, key: str) -> int:
+        """Send the study or patient with this Study Instance UID or Patient ID first; how many instances wait."""
 
     def progress(self) -> Progress:
         """The state of the run now."""
@@ -80,12 +88,14 @@ class Steering:
         self._paused_at: float | None = None
         self._associations = facts.associations
         self._has_new_associations = False
+        self._prioritised: deque[str] = deque(maxlen=_MOST_KEYS)
         self._is_stopping = False
         self._actions: dict[str, Callable[[object], str]] = {
             "pause": self._pause,
             "resume": self._resume,
             "stop": self._end,
             "associations": self._set_associations,
+            "prioritise": self._prioritise,
             **(actions or {}),
         }
 
@@ -94,13 +104,10 @@ class Steering:
         self._run = run
         if self._has_new_associations:
             run.set_associations(self._associations)
+        for key in self._prioritised:
+            run.prioritise(key)
         if self._paused_at is not None:
             run.pause()
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether a request has paused the run."""
-        return self._paused_at is not None
 
     def answer(self, line: bytes) -> bytes:
         """The line that answers this line (without its end)."""
@@ -184,6 +191,18 @@ class Steering:
         number = value if isinstance(value, int) else None
         self.set_associations(number)
         return "associations: auto" if number is None else f"{counted(number, 'association')} from now on"
+
+    def _prioritise(self, value: object) -> str:
+        if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_KEY:
+            raise UsageError(
+                f"prioritise: a Study Instance UID or Patient ID of 1 to {_LONGEST_KEY} characters is needed"
+            )
+        if self._run is None:
+            raise UsageError("the run has not begun yet")
+        self._prioritised.append(value)
+        waiting = self._run.prioritise(value)
+        known = f"{counted(waiting, 'instance')} waiting" if waiting else "none waits: it is stored, or not found yet"
+        return f"it goes first from now on; {known}"
 
 
 def _parsed(line: bytes) -> dict[str, object]:

@@ -21,6 +21,7 @@ from json.encoder import encode_basestring_ascii
 from time import gmtime, strftime, time_ns
 from typing import TYPE_CHECKING
 
+from asyncstore.model import Limit
 from asyncstore.named_files import private
 from asyncstore.observe.formatting import printable
 
@@ -106,6 +107,23 @@ class JsonLines:
         rounded = None if seconds is None else round(seconds, 3)
         self._write_object({"type": "peer", "time": _now(), "state": state, "error": reason, name: rounded})
 
+    def rate(self, limit: Limit | None) -> None:
+        """Write a line that other limits hold from now on; ``None``: there are none."""
+        limit = limit or Limit(None, None)
+        echo = limit.echo_seconds
+        self._write_object(
+            {
+                "type": "rate",
+                "time": _now(),
+                "bytes_per_second": limit.bytes_per_second,
+                "stores_per_second": limit.stores_per_second,
+                "paused": limit.is_paused,
+                "until": None if limit.until is None else _instant(limit.until),
+                "share": round(limit.share, 4),
+                "echo_seconds": None if echo is None else round(echo, 6),
+            }
+        )
+
     def not_found(self, uid: str) -> None:
         """Write a line for a UID of a list that the catalogue does not have."""
         if self.failure is None:
@@ -174,6 +192,11 @@ def _now() -> str:
     """The time as RFC 3339 has it, in UTC, with milliseconds."""
     seconds, rest = divmod(time_ns(), 1_000_000_000)
     return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{rest // 1_000_000:03d}Z"
+
+
+def _instant(seconds: float) -> str:
+    """An instant in seconds since 1970 in the same way, without fractions."""
+    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(seconds))
 
 
 def _outcome_line(outcome: Outcome, now: str) -> str:

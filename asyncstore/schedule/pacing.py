@@ -113,10 +113,11 @@ class Limits(NamedTuple):
     """Bytes a second, as they go to the network."""
     stores: TimeTable | None = None
     """Stores a second."""
-    max_duration: float | None = None
-    """Seconds after which nothing begins."""
     guard_echo: float | None = None
     """Seconds: if the 95th percentile of C-ECHO takes longer, the run slows down."""
+
+
+UNLIMITED = Limits()
 
 
 class Pacing:
@@ -200,9 +201,11 @@ class Pacing:
     def most_associations(self) -> float:
         """The most associations to have: each of them gets a rate that no peer takes for a dead one."""
         rate = self.bytes.rate
-        if self.is_paused:
-            return 0
         return math.inf if rate is None else max(rate // _LEAST_RATE, 1)
+
+    def note_wait(self) -> None:
+        """A link had to wait."""
+        self.has_limited = True
 
     def portion(self, wanted: int, lanes: int) -> int:
         """How many of ``wanted`` instances one of ``lanes`` lanes may take now."""
@@ -214,7 +217,7 @@ class Pacing:
         if rate is None:
             return wanted
         share = max(int(rate * _BATCH / max(lanes, 1)), 1)
-        return min(wanted, share, int(self._stores_bucket.units()))
+        return min(wanted, share, int(self._stores_bucket.units() + _TRIFLE))
 
     def took(self, instances: Sequence[Instance]) -> None:
         """A lane took these instances."""

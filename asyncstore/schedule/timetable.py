@@ -135,7 +135,7 @@ def parse_table(text: str, read: ReadRate, example: str, zone: tzinfo | None = N
             return TimeTable((Entry(_EVERY_DAY, 0, 0, read(text)),), zone)
         return TimeTable(_entries(words, read), zone)
     except ValueError as error:
-        raise ValueError(f"{error}; right is, for example, {example}") from None
+        raise ValueError(f"{error}; write, for example, {example}") from None
 
 
 def _entries(words: list[str], read: ReadRate) -> tuple[Entry, ...]:
@@ -184,6 +184,16 @@ def _entry(word: str, days: frozenset[int], read: ReadRate) -> Entry:
     if hour > 23 or minute > 59:  # noqa: PLR2004 - as on a clock
         raise ValueError(f"{match[1]}:{match[2]} in {word!r} is no time of the day")
     return Entry(days, hour, minute, read(match[3]))
+
+
+def rate_table(text: str, zone: tzinfo | None = None) -> TimeTable:
+    """Read a rate of bytes, or a table of them; see :func:`parse_table`."""
+    return parse_table(text, bytes_rate, BYTES_EXAMPLE, zone)
+
+
+def stores_table(text: str, zone: tzinfo | None = None) -> TimeTable:
+    """Read a rate of stores, or a table of them; see :func:`parse_table`."""
+    return parse_table(text, stores_rate, STORES_EXAMPLE, zone)
 
 
 def bytes_rate(word: str) -> float | None:

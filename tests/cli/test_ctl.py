@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from asyncstore import Sink
 from asyncstore.cli.commands.ctl import run as run_ctl
@@ -29,12 +30,20 @@ from asyncstore.journal.place import Lock
 from support import trees
 from support.commands import asyncstore, finished, started
 from support.oracle import until
-from support.peers.hostile import Behaviour, answers, running_hostile
+from support.peers.hostile import Behaviour, answers, answers_late, running_hostile
 from support.peers.programs import find_program
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no Unix sockets that asyncio can use")
 
 FILES = 40
+_STATUS = {
+    "program": "asyncstore 1", "process": 7, "peer": "peer:104", "run": 3, "state": "running", "seconds": 3720.0,
+    "found": 3000, "walking": True, "stored": 1249, "warning": 1, "failed": 1, "not_sent": 0, "unknown": 0,
+    "skipped": 5, "bytes": 2_000_000, "retrying": 0, "retries": 0, "instances_per_second": 5.0,
+    "bytes_per_second": 10_000.0, "seconds_left": None, "associations": None, "lanes": [{}, {}],
+    "lane_states": {"sending": 1, "opening": 1}, "paused": None, "waiting": None,
+}  # fmt: skip
+"""A status without the fields that people do not see."""
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +179,29 @@ class TestARun:
             await comes(lambda: _has_lanes(journal, 4))
             assert (await finished(process)).returncode == 0
 
+    async def test_a_study_that_is_needed_now_goes_first(self, journal, tmp_path):
+        first, last = (trees.instances(tmp_path / "archive" / name, 20, seed=seed) for seed, name in enumerate("az", 1))
+        study = str(dcmread(last[0], specific_tags=["StudyInstanceUID"]).StudyInstanceUID)
+        behaviour = Behaviour(on_store=answers_late(0.02))
+        options = ("--associations", "1", "--retries", "0")
+        async with (
+            running_hostile(behaviour) as peer,
+            sending(journal, peer.port, tmp_path / "archive", *options) as process,
+        ):
+            await until(lambda: peer.stores)
+            await ask(str(journal), "pause")
+            await comes(lambda: _is_idle(journal))
+            arrived = len(peer.stores)
+            assert arrived < len(first)
+            done = await asyncstore("ctl", journal, "prioritise", study)
+            assert "it goes first from now on; 20 instances waiting" in done.out, done
+            await ask(str(journal), "resume")
+            ended = await finished(process)
+        assert ended.returncode == 0, ended
+        assert study not in ended.err
+        wanted = {trees.read_part10(path)[1] for path in last}
+        assert {store.sop_instance_uid for store in peer.stores[arrived : arrived + 20]} == wanted
+
     async def test_a_run_whose_socket_cannot_be_made_goes_on_with_a_warning(self, archive, journal):
         occupy(f"{journal}-ctl")
         async with Sink(port=0) as sink:
@@ -275,6 +307,32 @@ class TestHangup:
             await comes(lambda: _has_lanes(journal, 3))
             assert (await finished(process)).returncode == 0
             assert sink.tally.instances == FILES
+
+    @pytest.mark.parametrize("how", ["request", "hangup"])
+    async def test_a_limit_can_be_taken_away(self, archive, journal, tmp_path, how):
+        config = tmp_path / "config.toml"
+        config.write_text('[send]\nlimit-stores = "pause"\n')
+        async with (
+            Sink(port=0) as sink,
+            sending(journal, sink.port, archive, "--config", config) as process,
+        ):
+            await comes(lambda: _has_found_all(journal))
+            assert (await status(journal))["limits"]
+            assert sink.tally.instances == 0
+            if how == "request":
+                assert not (await ask(str(journal), "limit-stores", "fast"))["ok"]
+                assert (await ask(str(journal), "limit-stores", "off"))["ok"]
+            else:
+                config.write_text("[send]\n")
+                process.send_signal(signal.SIGHUP)
+                assert b"--limit-stores changed" in await _line_with(process, b"W: ")
+            assert (await finished(process)).returncode == 0
+            assert sink.tally.instances == FILES
+
+
+async def _has_found_all(journal):
+    now = await status(journal)
+    return now["found"] == FILES and not now["walking"]
 
 
 async def _line_with(process, part):
@@ -430,6 +488,63 @@ class TestAsking:
         assert main(["ctl", str(journal), "status"]) == 1
         assert said in capsys.readouterr().err
 
+    @pytest.mark.parametrize(
+        ("differs", "lines"),
+        [
+            (
+                {},
+                [
+                    "Run 3 of {} (process 7) has been sending to peer:104 for 1 h 02 min.",
+                    "1 250 of 3 000+ files stored, 1 with a warning, 1 failed, 5 skipped, 2.00 MB.",
+                    "5.0/s, 10.0 kB/s.",
+                    "2 associations (auto): 1 sending, 1 opening.",
+                    "To end it: asyncstore ctl {} stop",
+                ],
+            ),
+            (
+                {"associations": 4, "seconds_left": 100.0, "walking": False, "retries": 1, "retrying": 2},
+                [
+                    "1 250 of 3 000 files stored, 1 with a warning, 1 failed, 5 skipped, 2.00 MB.",
+                    "5.0/s, 10.0 kB/s, about 2 min left.",
+                    "2 associations (4 wanted): 1 sending, 1 opening.",
+                    "1 attempt repeated; 2 instances waiting for the next one.",
+                ],
+            ),
+            (
+                {"state": "paused", "paused": {"by": "asyncstore ctl", "seconds": 200.0}, "seconds_left": 100.0},
+                ["5.0/s, 10.0 kB/s.", "Paused 3 min 20 s ago by asyncstore ctl: asyncstore ctl {} resume goes on."],
+            ),
+            (
+                {"state": "waiting", "waiting": {"reason": "it refuses", "next_trial": 1, "seconds_left": 42.0}},
+                ["The peer is down, and the run waits for it for up to 42 s: it refuses."],
+            ),
+            (
+                {"state": "waiting", "waiting": {"reason": "it refuses", "next_trial": 1, "seconds_left": None}},
+                ["The peer is down, and the run waits for it for as long as it takes: it refuses."],
+            ),
+            ({"limits": ["at most 2.00 MB/s"]}, ["Limited: at most 2.00 MB/s."]),
+        ],
+    )
+    def test_the_status_reads_well(self, journal, capsys, monkeypatch, differs, lines):
+        async def answering(*_):
+            return {"ok": True, "status": _STATUS | differs}
+
+        monkeypatch.setattr("asyncstore.cli.commands.ctl.ask", answering)
+        assert main(["ctl", str(journal), "status"]) == 0
+        shown = capsys.readouterr().out.splitlines()
+        wanted = [line.format(journal) for line in lines]
+        assert [line for line in shown if line in wanted] == wanted
+
+    def test_a_run_that_is_ending_is_not_told_how_to_end(self, journal, capsys, monkeypatch):
+        async def answering(*_):
+            return {"ok": True, "status": _STATUS | {"state": "stopping"}}
+
+        monkeypatch.setattr("asyncstore.cli.commands.ctl.ask", answering)
+        assert main(["ctl", str(journal), "status"]) == 0
+        shown = capsys.readouterr().out
+        assert "It is ending: files under way are finished." in shown
+        assert "To end it" not in shown
+
     async def test_a_key_can_come_from_standard_input(self, held):
         asked = []
 
@@ -441,6 +556,11 @@ class TestAsking:
             done = await asyncstore("ctl", held, "prioritise", "-", stdin="DOE^JANÉ\n".encode())
         assert (done.returncode, done.out) == (0, "done\n")
         assert asked == [{"version": 1, "request": "prioritise", "value": "DOE^JANÉ"}]
+
+    def test_on_windows_it_is_refused_with_words(self, held, monkeypatch, capsys):
+        monkeypatch.setattr("asyncstore.control.client.is_supported", lambda: False)
+        assert main(["ctl", str(held), "status"]) == 1
+        assert "this system has no Unix sockets that could be used" in capsys.readouterr().err
 
     def test_nothing_typed_is_an_error(self, journal, monkeypatch):
         monkeypatch.setattr("asyncstore.cli.commands.ctl.line_of_standard_input", lambda: None)

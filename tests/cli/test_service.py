@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asyncstore.cli.commands.service import Service
-from asyncstore.model import Outcome, Progress, Result, SourceFile
+from asyncstore.model import Outcome, PeerOutage, Progress, Result, SourceFile
 from asyncstore.observe.rates import Rates
 from asyncstore.observe.tally import Tally
 
@@ -32,10 +32,10 @@ class Told:
         self.tally = Tally(0.0)
         self.service = Service(self.manager, lambda: self.now)
 
-    def refresh(self, progress=NOTHING, **more):
+    def refresh(self, progress=NOTHING):
         """What is told at the next refresh."""
         self.manager.told.clear()
-        self.service.refresh(self.tally, progress, Rates(), **more)
+        self.service.refresh(self.tally, progress, Rates())
         return list(self.manager.told)
 
 
@@ -44,6 +44,11 @@ def test_a_run_is_not_ready_before_its_first_association_is_open():
     assert "READY=1" not in told.refresh()
     assert "READY=1" in told.refresh(NOTHING._replace(associations_opened=1))
     assert "READY=1" not in told.refresh(NOTHING._replace(associations_opened=1))
+
+
+def test_a_run_that_waits_for_the_peer_is_ready():
+    told = Told()
+    assert "READY=1" in told.refresh(NOTHING._replace(outages=1, outage=PeerOutage(1, "gone", 1.0, None)))
 
 
 def test_a_run_whose_files_are_all_stored_already_is_ready():
@@ -66,6 +71,15 @@ def test_readiness_is_told_again_if_the_manager_did_not_get_it():
     assert "READY=1" in told.refresh(NOTHING._replace(associations_opened=1))
 
 
+def test_a_start_that_takes_long_gets_more_time_until_the_run_is_ready():
+    told = Told()
+    assert "EXTEND_TIMEOUT_USEC=60000000" in told.refresh()
+    told.now = 5.0
+    assert "EXTEND_TIMEOUT_USEC=60000000" in told.refresh()
+    told.now = 10.0
+    assert "EXTEND_TIMEOUT_USEC=60000000" not in told.refresh(NOTHING._replace(associations_opened=1))
+
+
 def test_a_status_line_comes_every_few_seconds_and_names_no_file():
     told = Told()
     told.tally.add([Outcome(SourceFile("/a/DOE^JANE", 1), Result.FAILED, reason="DOE^JANE")])
@@ -74,7 +88,7 @@ def test_a_status_line_comes_every_few_seconds_and_names_no_file():
     told.now = 4.9
     assert told.refresh() == []
     told.now = 5.0
-    assert told.refresh(is_paused=True) == ["STATUS=paused: 0 of 0+ stored, 1 failed, 0/s, 0 B/s"]
+    assert told.refresh(NOTHING._replace(is_paused=True)) == ["STATUS=0 of 0+ stored, 1 failed, 0/s, 0 B/s, paused"]
 
 
 @pytest.mark.parametrize(("watchdog", "fed"), [(None, 0), (2.0, 11), (20.0, 2)])

@@ -27,6 +27,10 @@ class Run:
     def set_associations(self, number):
         self.asked.append(number)
 
+    def prioritise(self, key):
+        self.asked.append(f"first: {key}")
+        return 2
+
     def progress(self):
         return self.now
 
@@ -37,7 +41,7 @@ class World:
     def __init__(self):
         self.run = Run()
         self.said = []
-        self.moved = []
+        self.danced = []
         self.stops = 0
         self.time = 100.0
         self.tally = Tally(self.time)
@@ -45,7 +49,7 @@ class World:
             Facts("asyncstore 1", 7, "peer:104", 3, 4),
             self.tally,
             stop=self._stop,
-            actions={"prioritise": self._prioritise},
+            actions={"dance": self._dance},
             on_action=self.said.append,
             clock=lambda: self.time,
         )
@@ -54,11 +58,11 @@ class World:
     def _stop(self):
         self.stops += 1
 
-    def _prioritise(self, key):
-        if not isinstance(key, str):
+    def _dance(self, value):
+        if not isinstance(value, str):
             raise UsageError("a text is needed")
-        self.moved.append(key)
-        return "2 waiting instances moved"
+        self.danced.append(value)
+        return "danced"
 
 
 @pytest.fixture

@@ -148,6 +148,13 @@ async def test_a_path_that_is_too_long_is_an_error_where_proc_is_missing(world, 
     assert names(tmp_path) == [path.name]
 
 
+async def test_without_unix_sockets_there_is_an_error(journal, world, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(ControlFailed, match="no Unix sockets"):
+        async with serving(journal, world):
+            pass
+
+
 @pytest.mark.parametrize(
     "sent",
     [b"garbage\n", b"\0\xff" * 100 + b"\n", b"{}\n", b'{"version":1,"request":"pause"', b"x" * (2 * LONGEST_LINE)],

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from asyncstore.control.steering import request_line
-from asyncstore.model import Outcome, Result, SourceFile
+from asyncstore.model import Outcome, PeerOutage, Result, SourceFile
 
 
 def ask(world, name, value=None):
@@ -58,9 +58,10 @@ def test_a_wrong_number_of_associations_changes_nothing(world, value):
 def test_what_was_asked_of_one_pass_holds_for_the_next(world):
     ask(world, "pause")
     ask(world, "associations", 2)
+    ask(world, "prioritise", "1.2.3")
     following = type(world.run)()
     world.steering.follow(following)
-    assert sorted(following.asked, key=str) == [2, "pause"]
+    assert sorted(following.asked, key=str) == [2, "first: 1.2.3", "pause"]
 
 
 def test_a_pass_gets_nothing_that_nobody_asked_for(world):
@@ -68,15 +69,35 @@ def test_a_pass_gets_nothing_that_nobody_asked_for(world):
 
 
 def test_an_action_of_the_owner_gets_the_value_and_its_errors_are_answers(world):
-    assert ask(world, "prioritise", "1.2.3")["message"] == "2 waiting instances moved"
-    assert world.moved == ["1.2.3"]
-    assert ask(world, "prioritise", 5)["error"] == "a text is needed"
+    assert ask(world, "dance", "tango")["message"] == "danced"
+    assert world.danced == ["tango"]
+    assert ask(world, "dance", 5)["error"] == "a text is needed"
+
+
+def test_the_status_says_why_the_run_waits(world):
+    world.run.now = world.run.now._replace(outages=2, outage=PeerOutage(2, "it\x1b[0m refuses", 1.25, None))
+    status = ask(world, "status")["status"]
+    assert (status["state"], status["outages"]) == ("waiting", 2)
+    assert status["waiting"] == {"reason": "it\\x1b[0m refuses", "next_trial": 1.25, "seconds_left": None}
+
+
+def test_a_study_or_patient_goes_first(world):
+    assert ask(world, "prioritise", "1.2.3")["message"].endswith("first from now on; 2 instances waiting")
+    assert world.run.asked == ["first: 1.2.3"]
+
+
+@pytest.mark.parametrize("value", [None, "", "x" * 257, 5, ["1.2.3"]])
+def test_nothing_goes_first_without_a_key(world, value):
+    assert "1 to 256 characters" in ask(world, "prioritise", value)["error"]
+    assert world.run.asked == []
 
 
 def test_the_owner_of_the_run_is_told_what_was_done_and_never_the_key(world):
     ask(world, "prioritise", "DOE^JANE")
     ask(world, "status")
-    assert world.said == ["asyncstore ctl: 2 waiting instances moved"]
+    [said] = world.said
+    assert said.startswith("asyncstore ctl: it goes first from now on")
+    assert "JANE" not in said
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_in_a_pause_nothing_begins_and_bytes_under_way_keep_their_rate(option):
     pacing.set_stores(_always(0.0) if option == "stores" else None)
     pacing.look(0)
     assert changes == [True]
-    assert (pacing.portion(1, 1), pacing.seconds_until_turn(0), pacing.most_associations) == (0, math.inf, 0)
+    assert (pacing.portion(1, 1), pacing.seconds_until_turn(0)) == (0, math.inf)
     assert pacing.bytes.rate == 1e6
     assert pacing.limit().is_paused
     pacing.set_rate(None)

@@ -189,6 +189,8 @@ class Case:
         self.runs = 0
         self.twice = 0
         """Instances that arrived before."""
+        self.faults = 0
+        """What the relay did to connections."""
         self.files = instances(folder / "archive", schedule.count, data_set_bytes=schedule.data_set_bytes)
         read = [read_part10(path) for path in self.files]
         self.hashes = {instance.sop_instance_uid: instance.sha256 for instance in read}
@@ -273,7 +275,8 @@ class Case:
         for number, seconds in zip((signal.SIGSTOP, signal.SIGCONT), self.schedule.suspended, strict=True):
             await asyncio.sleep(seconds)
             if process.returncode is None:
-                process.send_signal(number)
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, number)  # send_signal would take the exit code of one that has just ended
 
     async def _restart(self, relay: Relay) -> None:
         if self.schedule.restart is not None:
@@ -371,6 +374,7 @@ async def run_schedule(schedule: Schedule) -> Case:
                 before = crashes.claims(case.journal) if schedule.has_journal else {}
                 came = receiver.came() if receiver.came else ()
                 ended = await case.run(relay, is_disturbed=not is_calm)
+                case.faults = len(relay.happened)
                 await relay.listening.restart(0)  # so that late bytes do not count as the next run's
                 await until(receiver.is_idle)
                 case.check(ended, receiver, before, came)
@@ -420,15 +424,16 @@ async def soak(
                 return
         done.append(case)
         kept = ", ".join(f"{name} {value}" for name, value in case.schedule._asdict().items() if name != "seed")
-        say(f"{len(done):4}: number {number}, {case.runs} runs, {case.twice} sent twice; {kept}")
+        say(f"{len(done):4}: number {number}, {case.runs} runs, {case.faults} faults, {case.twice} sent twice; {kept}")
 
     await asyncio.gather(*map(run_one, range(begin, begin + runs)))
     if failed:
         raise ExceptionGroup(f"{len(failed)} of {runs} fault schedules with seed {seed} failed", failed)
     files, times = sum(case.schedule.count for case in done), sum(case.runs for case in done)
     say(
-        f"nothing was lost or claimed wrongly in {runs} fault schedules with {times} runs of {files} instances,"
-        f" {sum(case.twice for case in done)} sent twice; {monotonic() - begun:.0f} s"
+        f"nothing was lost or claimed wrongly in {runs} fault schedules: {times} runs, {files} instances,"
+        f" {sum(case.faults for case in done)} faults of connections, {sum(case.twice for case in done)} instances sent"
+        f" twice; {monotonic() - begun:.0f} s"
     )
 
 

@@ -4,6 +4,7 @@ Rules:
 
 1. The run is ready when its first association is open, when it waits for the peer, or when a file has its outcome (so
    also if earlier runs have stored all of them). A run that cannot do anything never becomes ready: its start fails.
+   Some contexts can only be proposed when all files are known: until then the start is given more time.
 2. Everything is sent from the event loop, so the watchdog notices a loop that hangs.
 """
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _STATUS_EVERY = 5.0
 """Seconds between two status lines: people look at them, and each is a message."""
 _READY = "READY=1"
+_MORE_TIME = "EXTEND_TIMEOUT_USEC=60000000"
+"""A minute from now: much longer than until the next status line."""
 
 
 class Manager(Protocol):
@@ -53,23 +56,18 @@ class Service:
         self._next_status = self._next_sign = clock()
         self._sign_every = None if manager.watchdog is None else manager.watchdog / 2
 
-    def refresh(self, tally: Tally, progress: Progress, rates: Rates, *, is_paused: bool = False) -> None:
+    def refresh(self, tally: Tally, progress: Progress, rates: Rates) -> None:
         """Tell what there is to tell; call this several times a second."""
         now = self._clock()
-        outage = progress.outage
-        if not self._is_ready and (progress.associations_opened or outage is not None or tally.settled):
+        if not self._is_ready and (progress.associations_opened or progress.outage is not None or tally.settled):
             self._is_ready = self._manager.send(_READY)
         if self._sign_every is not None and now >= self._next_sign:
             self._next_sign = now + self._sign_every
             self._manager.send("WATCHDOG=1")
         if now >= self._next_status:
             self._next_status = now + _STATUS_EVERY
-            line = progress_line(tally, progress, rates)
-            if is_paused:
-                line = f"paused: {line}"
-            elif outage is not None:
-                line = f"waits for the peer ({outage.reason}): {line}"
-            self._manager.send(f"STATUS={printable(line)}")
+            line = f"STATUS={printable(progress_line(tally, progress, rates))}"
+            self._manager.send(line, *([] if self._is_ready else [_MORE_TIME]))
 
     def reloading(self) -> None:
         """The configuration is read again."""

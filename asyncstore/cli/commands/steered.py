@@ -65,10 +65,10 @@ class Steered:
 
     def refresh(self, progress: Progress, now: float) -> None:
         """Take note of the progress; call this some times a second."""
-        steering = self._steering
-        steering.rates.sample(self._tally, progress, now)
+        rates = self._steering.rates
+        rates.sample(self._tally, progress, now)
         if self._service is not None:
-            self._service.refresh(self._tally, progress, steering.rates, is_paused=steering.is_paused)
+            self._service.refresh(self._tally, progress, rates)
 
     def stopping(self) -> None:
         """The run was asked to end, or has ended."""
@@ -115,6 +115,7 @@ def steered_by(
     stop: Callable[[], None],
     tell: Callable[[str], None],
     actions: Mapping[str, Callable[[object], str]],
+    appliers: Mapping[str, Callable[[Parsed], None]],
 ) -> Steered | None:
     """What steers the run that these options describe; ``None``: nothing does.
 
@@ -126,27 +127,39 @@ def steered_by(
         stop: ends the run as SIGTERM does.
         tell: shows a line about what was asked.
         actions: further requests that the run takes.
+        appliers: what applies new values of options when the configuration is read again, by their names.
     """
     reloads = parsed.read_again is not None and not sys.stderr.isatty()
     if journal is None and not reloads and not parsed[opt.SYSTEMD]:
         return None
-    from asyncstore.cli.commands.reloading import Reloading  # noqa: PLC0415 - rule 1
-    from asyncstore.control.status import Facts  # noqa: PLC0415 - as above
+    from asyncstore.control.status import Facts  # noqa: PLC0415 - rule 1
     from asyncstore.control.steering import Steering  # noqa: PLC0415 - as above
 
     peer = address_of(printable(parsed[opt.PEER]), parsed[opt.PORT])
     number = None if journal is None else journal.run
     facts = Facts(f"asyncstore {__version__}", os.getpid(), peer, number, parsed[opt.ASSOCIATIONS])
     steering = Steering(facts, tally, stop=stop, actions=actions, on_action=tell)
-    appliers = {opt.ASSOCIATIONS.key: lambda new: steering.set_associations(new[opt.ASSOCIATIONS])}
     return Steered(
         steering,
         tally,
         logger,
         journal=parsed[opt.JOURNAL],
         service=_service(logger) if parsed[opt.SYSTEMD] else None,
-        reloading=Reloading(parsed, appliers, logger) if reloads else None,
+        reloading=_reloading(parsed, steering, appliers, logger) if reloads else None,
     )
+
+
+def _reloading(
+    parsed: Parsed, steering: Steering, more: Mapping[str, Callable[[Parsed], None]], logger: logging.Logger
+) -> Reloading:
+    """What reads the configuration again, and the options that can change."""
+    from asyncstore.cli.commands.reloading import Reloading  # noqa: PLC0415 - rule 1
+
+    appliers = {
+        opt.ASSOCIATIONS.key: lambda new: steering.set_associations(new[opt.ASSOCIATIONS]),
+        **more,
+    }
+    return Reloading(parsed, appliers, logger)
 
 
 def _service(logger: logging.Logger) -> Service | None:

@@ -257,6 +257,11 @@ SEND = Command(
                 opt.RETRIES,
                 opt.RETRY_STATUSES,
                 opt.WAIT_FOR_PEER,
+                opt.LIMIT_RATE,
+                opt.LIMIT_STORES,
+                opt.TIME_ZONE,
+                opt.GUARD_ECHO,
+                opt.MAX_DURATION,
                 opt.WORKERS,
                 opt.MAX_INFLATED,
                 opt.ASYNC_OPS,
@@ -290,6 +295,11 @@ SEND = Command(
         _END_OF_OPTIONS,
         _ENVIRONMENT,
         _PEERS,
+        (
+            "SIGINT and SIGTERM let the files under way finish; the second one aborts them. SIGHUP reads the "
+            "configuration file again if there is one and standard error is no terminal; otherwise it acts as SIGTERM. "
+            "With a --journal, asyncstore ctl steers the run."
+        ),
         (
             "Exit code: 0 every file is stored, by this run or earlier ones of its journal, 1 nothing could be "
             "attempted, 2 some file is not stored, or --json or --journal could not be written to its end, 130 "
@@ -384,8 +394,8 @@ CTL = Command(
             "can be given again later."
         ),
         (
-            "limit-rate BYTES, limit-stores N: send no more than this in a second, or off. associations N or auto: "
-            "store over so many associations."
+            "limit-rate BYTES, limit-stores N: send no more than this in a second, or off, or what the options of send "
+            "take. associations N or auto: store over so many associations."
         ),
         (
             "prioritise UID-OR-ID: send the waiting instances of this study or patient next; with - the word is read "

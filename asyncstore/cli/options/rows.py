@@ -7,22 +7,30 @@ To add an option, write its row, put it into its group in :mod:`~asyncstore.cli.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from asyncstore.cli.options.kinds import (
     AETitle,
     Choice,
+    Duration,
     Integer,
     IntegerOrAuto,
     Pair,
     Patience,
+    Rate,
     Secret,
     StatusRanges,
     Text,
+    TimeZone,
     Words,
 )
 from asyncstore.cli.options.table import Option, Parameter, flag, text
 from asyncstore.schedule.gate import Affinity
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from asyncstore.schedule.timetable import TimeTable
 
 When = Literal["auto", "on", "off"]
 
@@ -309,6 +317,42 @@ WAIT_FOR_PEER = Option[float | None](
     None,
     "wait so long for a peer that is down or restarts, or forever",
     shown_default="0 for the first association, 60 once something is stored",
+)
+LIMIT_RATE: Option[TimeTable | None] = Option(
+    "--limit-rate",
+    Rate("BYTES", "bytes"),
+    None,
+    "send at most so many bytes a second (2M, 512Ki), or by the hour: 'Mon-Fri 07:00,2M 18:00,off'; pause: none",
+    shown_default="off",
+)
+LIMIT_STORES: Option[TimeTable | None] = Option(
+    "--limit-stores",
+    Rate("N", "stores"),
+    None,
+    "begin at most so many stores a second (10, 600/min, 1000/h), or by the hour, in the same way",
+    shown_default="off",
+)
+TIME_ZONE: Option[ZoneInfo | None] = Option(
+    "--time-zone",
+    TimeZone("NAME"),
+    None,
+    "times in --limit-rate and --limit-stores are those of this zone, such as Europe/Berlin",
+    shown_default="the machine's",
+    requires=("--limit-rate", "--limit-stores"),
+)
+GUARD_ECHO = Option[float | None](
+    "--guard-echo",
+    Duration("P95", "200ms, or 0.2s"),
+    None,
+    "ask with C-ECHO every two seconds, and send more slowly while more than 5 % of the answers take longer than this",
+    shown_default="off",
+)
+MAX_DURATION = Option[float | None](
+    "--max-duration",
+    Duration("DURATION", "90s, 30m, 6h or 1h30m"),
+    None,
+    "begin nothing new after this time, finish what is under way, and end",
+    shown_default="unlimited",
 )
 WORKERS = Option[int | None](
     "--workers",

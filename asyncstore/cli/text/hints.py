@@ -199,7 +199,7 @@ def _other_migration(error: errors.OtherMigration) -> str:
 
 def _no_run(error: errors.NoRun) -> str:
     if error.is_held:
-        return "Only send takes requests. Its log says why it does not, if it does not."
+        return "Only send takes requests, once it has begun. If it cannot, its log says why."
     return f"asyncstore report {error.path} says what its runs did, asyncstore resume {error.path} goes on."
 
 
