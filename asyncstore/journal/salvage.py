@@ -111,22 +111,22 @@ def _in_pages(path: str) -> Iterator[tuple[str, Sequence[Value]]]:
     """The rows that the pages of the file hold, with their tables."""
     for number, values in records(path):
         if number is None and len(values) == schema.WIDTH:
-            if _is_sound(values):
+            if _is_delivery(values):
                 yield "deliveries", values
         elif number is not None and values[:1] == (None,):
             types = tuple(map(type, values[1:]))
-            if types in _TYPES:
-                yield _TYPES[types], (number, *values[1:])
+            if types in _TABLES:
+                yield _TABLES[types], (number, *values[1:])
         elif tuple(map(type, values)) == (bytes, int):  # the index of directories
             yield "directories", (values[1], values[0])
-        elif len(values) == _COLUMNS_OF_FACTS and isinstance(values[0], str):
+        elif len(values) == _COLUMNS_OF_FACTS and _is_fact(values):
             yield "facts", values
 
 
 _NONE: type = type(None)
 _COLUMNS_OF_FACTS = 2
 _TEXT: tuple[type, ...] = (str, _NONE)
-_TYPES: dict[tuple[type, ...], str] = {
+_TABLES: dict[tuple[type, ...], str] = {
     (bytes,): "directories",
     (str, str, str): "kinds",
     (int, int, str): "endings",
