@@ -3,12 +3,14 @@
 # check: what a change must pass besides.  bench: the numbers of the README.
 # crash-test: kill runs that have a journal, 200 times or as often as KILLS says; SEED repeats the choices of a run.
 # soak: RUNS fault schedules (500) by SEED, and KILLS killed runs (500).
+# fuzz: mutate the input of each target RUNS times (100000), guided by coverage; TARGET names some of them.
+# sbom: the packages that asyncstore needs at run time, as sbom.json (CycloneDX).
 # lock: make requirements/lock.txt anew, with the newest versions that pyproject.toml allows.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-fast crash-test soak check bench lock clean
+.PHONY: demo test test-fast crash-test soak fuzz check bench lock sbom clean
 
 demo: .venv/installed
 	$(BIN)/asyncstore demo
@@ -24,6 +26,11 @@ crash-test: .venv/installed
 
 soak: .venv/installed
 	PYTHONPATH=tests $(BIN)/python -m support.soak --runs $(or $(RUNS),500) --kills $(or $(KILLS),500) $(if $(SEED),--seed $(SEED))
+
+fuzz: .venv/installed
+	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-build-isolation -e '.[fuzz]'
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(TARGET) --runs $(or $(RUNS),100000)
 
 check: .venv/installed
 	$(BIN)/ruff check .
@@ -42,8 +49,22 @@ lock:
 		--output-file requirements/lock.txt pyproject.toml
 	rm -rf .lock
 
+# pip is not in the environment that is described; its packages have the versions of requirements/lock.txt.
+sbom:
+	rm -rf .sbom
+	$(PYTHON) -m venv .sbom/tool
+	$(PYTHON) -m venv --without-pip .sbom/environment
+	sed -n 's/ *\\$$//; /^[a-z].*==/p' requirements/lock.txt > .sbom/constraints.txt
+	.sbom/tool/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom
+	.sbom/tool/bin/python -m pip --python .sbom/environment/bin/python install --quiet --disable-pip-version-check \
+		--constraint .sbom/constraints.txt .
+	sed "s/^dynamic = .*/version = $$(sed -n 's/^__version__ = //p' asyncstore/version.py)/" pyproject.toml > .sbom/pyproject.toml
+	.sbom/tool/bin/cyclonedx-py environment --pyproject .sbom/pyproject.toml --mc-type application --output-reproducible \
+		--validate --output-format JSON --output-file sbom.json .sbom/environment/bin/python
+	rm -rf .sbom
+
 clean:
-	rm -rf .venv .lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .fuzz .sbom sbom.json
 
 .venv/installed: pyproject.toml requirements/lock.txt
 	$(PYTHON) -m venv .venv

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         Instance as Instance,
         Lane as Lane,
         LaneState as LaneState,
+        Limit as Limit,
         Outcome as Outcome,
         PairAnswer as PairAnswer,
         Payload as Payload,
@@ -72,8 +73,14 @@ if TYPE_CHECKING:
     from asyncstore.renaming import NotRenamed as NotRenamed, Renamer as Renamer
     from asyncstore.run import Run as Run
     from asyncstore.schedule.gate import Affinity as Affinity
+    from asyncstore.schedule.pacing import Limits as Limits
     from asyncstore.schedule.peer_health import Patience as Patience
     from asyncstore.schedule.retry import RetryOptions as RetryOptions
+    from asyncstore.schedule.timetable import (
+        TimeTable as TimeTable,
+        rate_table as rate_table,
+        stores_table as stores_table,
+    )
     from asyncstore.sender import Sender as Sender
     from asyncstore.sink import Sink as Sink
     from asyncstore.source import WalkOptions as WalkOptions
@@ -90,8 +97,8 @@ _NAMES = {
     "journal.settings": "Migration",
     "journal.values": "State",
     "model": (
-        "Attempt Details Head Identity Instance Lane LaneState Outcome PairAnswer Payload PeerOutage Progress Result "
-        "SourceFile Unsendable"
+        "Attempt Details Head Identity Instance Lane LaneState Limit Outcome PairAnswer Payload PeerOutage Progress "
+        "Result SourceFile Unsendable"
     ),
     "negotiation.proposal": "Proposal listed",
     "network.timeouts": "Timeouts",
@@ -104,8 +111,10 @@ _NAMES = {
     "renaming": "NotRenamed Renamer",
     "run": "Run",
     "schedule.gate": "Affinity",
+    "schedule.pacing": "Limits",
     "schedule.peer_health": "Patience",
     "schedule.retry": "RetryOptions",
+    "schedule.timetable": "TimeTable rate_table stores_table",
     "sender": "Sender",
     "sink": "Sink",
     "source": "WalkOptions",

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from threading import Event
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asyncstore.journal.catalogue import Order
 from asyncstore.journal.lookup import NOT_ENDED, Earlier
@@ -31,7 +31,7 @@ from asyncstore.source import file_at
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from asyncstore.journal.catalogue import Catalogue, File
+    from asyncstore.journal.catalogue import Catalogue, Clash, File
     from asyncstore.journal.journal import Journal
 
 _COPY = "the same bytes are stored from another file"
@@ -39,6 +39,11 @@ _CONFLICT = "another file has the same SOP instance UID and other bytes"
 _WAIT = 0.05
 """Seconds between two checks that all other files have ended."""
 _MOST_ENDINGS = 4096
+_NO_FILE = SourceFile("")
+_new_tuple = tuple.__new__  # the constructor of a named tuple takes thrice as long
+
+_Settled = tuple[bool, tuple[Any, ...]]
+"""Whether the peer holds a file, and its outcome without the file."""
 
 
 class Cataloguing(Recording):
@@ -100,7 +105,7 @@ class FromCatalogue(Recording):
         self._order = order
         self._holds_conflicts = holds_conflicts
         self._minds_clashes = minds_clashes
-        self._endings: dict[tuple[int, bool], Earlier | None] = {}
+        self._endings: dict[tuple[int, int], _Settled | None] = {}
         self._decided: dict[int, Delivery] = {}
         """What to record for files that were decided here, by ordinal."""
         self._count = self._settled = 0
@@ -118,20 +123,22 @@ class FromCatalogue(Recording):
         """
         del found
         with self._catalogue as catalogue:
+            run = self._journal.run
             for file in catalogue.files(self._order):
-                if file.run == self._journal.run:
+                if file.run == run:
                     continue  # this run recorded it already, with a new study
                 earlier = self._earlier(file)
                 if earlier is not None:
                     yield self._settle(file, earlier)
-                elif not self._is_copy(file):
+                elif file.clash is None or not self._is_copy(file.clash):
                     yield self._begin(file)
             if self._minds_clashes:
                 if not self._all_ended():
                     return
                 for file in catalogue.copies():
-                    if file.run != self._journal.run and self._earlier(file) is None and self._is_copy(file):
-                        yield self._begin_copy(file)
+                    clash = file.clash
+                    if clash is not None and file.run != run and self._is_copy(clash) and self._earlier(file) is None:
+                        yield self._begin_copy(file, clash)
         self._note(is_ended=True)
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
@@ -151,33 +158,36 @@ class FromCatalogue(Recording):
         """The run is over: waiting ends."""
         self._stopped.set()
 
-    def _settle(self, file: File, earlier: Earlier) -> SourceFile | Unsendable | Outcome:
+    def _settle(self, file: File, earlier: _Settled) -> SourceFile | Unsendable | Outcome:
         """What happens to a file that an earlier run settled."""
         source = self._next(file)
-        if _is_unchanged(file, may_be_gone=file.size is None or earlier.state.is_stored):
+        is_stored, rest = earlier
+        if _is_unchanged(file, may_be_gone=is_stored or file.size is None):
             self._settled += 1
-            return earlier_outcome(source, earlier)
+            return _new_tuple(Outcome, (source, *rest))
         self._taken += 1
         return file_at(source.path, source.ordinal)
 
     def _begin(self, file: File) -> SourceFile | Unsendable | Outcome:
         """What happens to a file that is to be sent."""
         source = self._next(file)
-        if self._is_held(file) and _is_unchanged(file):
-            other = self._catalogue.other_than(file)
+        clash = file.clash
+        if clash is not None and self._is_held(clash) and _is_unchanged(file):
+            other = self._catalogue.other_than(clash)
             if other is not None:
                 self.held += 1
-                return self._decide(source, file, State.NOT_SENT, Reason(f"{_CONFLICT}: {other}", _CONFLICT, other))
+                reason = Reason(f"{_CONFLICT}: {other}", _CONFLICT, other)
+                return self._decide(source, file, clash, State.NOT_SENT, reason)
         self._taken += 1
         return file_at(source.path, source.ordinal)
 
-    def _begin_copy(self, file: File) -> SourceFile | Unsendable | Outcome:
+    def _begin_copy(self, file: File, clash: Clash) -> SourceFile | Unsendable | Outcome:
         """What happens to a copy, after the first file with its bytes has ended."""
         source = self._next(file)
-        first = self._catalogue.first_of(file)
+        first = self._catalogue.first_of(clash)
         if first is not None and first[1].is_stored and _is_unchanged(file):
             self.copies += 1
-            return self._decide(source, file, first[1], _COPY)
+            return self._decide(source, file, clash, first[1], _COPY)
         self._taken += 1
         return file_at(source.path, source.ordinal)
 
@@ -185,35 +195,35 @@ class FromCatalogue(Recording):
         self._count += 1
         if not self._count % NOTED_EVERY:
             self._note(is_ended=False)
-        source = SourceFile(file.path, self._count)
+        source = _new_tuple(SourceFile, (file.path, self._count))
         if file.occurrence:
             self._occurrences[source.ordinal] = file.occurrence
         return source
 
-    def _decide(self, source: SourceFile, file: File, state: State, reason: str) -> Outcome:
+    def _decide(self, source: SourceFile, file: File, clash: Clash, state: State, reason: str) -> Outcome:
         """The outcome of a file that is not sent, and what to record for it."""
         self._taken += 1
-        uid = None if file.uid is None else unpack(file.uid)
+        uid = unpack(clash.uid)
         self._decided[source.ordinal] = Delivery(
-            file.path, state, file.occurrence, file.size, file.mtime, file.sop_class_uid, uid,
-            transfer_syntax_uid=file.transfer_syntax_uid, time=time(), bytes=file.bytes, reason=reason,
+            file.path, state, file.occurrence, file.size, file.mtime, clash.sop_class_uid, uid,
+            transfer_syntax_uid=clash.transfer_syntax_uid, time=time(), bytes=clash.bytes, reason=reason,
         )  # fmt: skip
         result = Result.SKIPPED if state.is_stored else Result.NOT_SENT
         return Outcome(
-            source, result, Identity(file.sop_class_uid, uid or "", file.transfer_syntax_uid), bytes=file.bytes,
+            source, result, Identity(clash.sop_class_uid, uid, clash.transfer_syntax_uid), bytes=clash.bytes,
             reason=None if state.is_stored else reason,
         )  # fmt: skip
 
-    def _is_held(self, file: File) -> bool:
-        return self._holds_conflicts and self._minds_clashes and file.is_conflict
+    def _is_held(self, clash: Clash) -> bool:
+        return self._holds_conflicts and self._minds_clashes and bool(clash.is_conflict)
 
-    def _is_copy(self, file: File) -> bool:
+    def _is_copy(self, clash: Clash) -> bool:
         """Whether a file waits until the others have ended."""
-        return file.copy > 0 and self._minds_clashes and not self._is_held(file)
+        return clash.copy > 0 and self._minds_clashes and not self._is_held(clash)
 
-    def _earlier(self, file: File) -> Earlier | None:
+    def _earlier(self, file: File) -> _Settled | None:
         """How a file ended in an earlier run; ``None``: it is to be sent."""
-        key = file.ending, file.uid is not None
+        key = file.ending, file.is_instance
         try:
             return self._endings[key]
         except KeyError:
@@ -222,7 +232,8 @@ class FromCatalogue(Recording):
         earlier = None
         if state not in self._again:
             status, reason = self._catalogue.ending(file.ending)
-            earlier = Earlier(state, status, reason or None, is_instance=key[1])
+            outcome = earlier_outcome(_NO_FILE, Earlier(state, status, reason or None, bool(file.is_instance)))
+            earlier = state.is_stored, outcome[1:]
         if len(self._endings) >= _MOST_ENDINGS:
             self._endings.clear()
         self._endings[key] = earlier

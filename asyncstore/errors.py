@@ -84,7 +84,7 @@ class TlsSettingRefused(UsageError):
 
 
 class CannotListen(UsageError):
-    """The address of a sink cannot be used.
+    """An address where something should listen cannot be used.
 
     Attributes:
         address: the address, as ``host:port``.
@@ -264,6 +264,57 @@ class JournalRemoved(JournalError):
 
     def __init__(self, path: str) -> None:
         super().__init__(path, "it was removed or replaced during the run")
+
+
+class ControlError(AsyncstoreError):
+    """A run cannot be steered.
+
+    Attributes:
+        path: its journal, or the socket beside it.
+        problem: what is wrong, without the path.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+        self.problem = problem
+
+
+class NoRun(ControlError):
+    """No run that could be steered writes to the journal.
+
+    Attributes:
+        is_held: whether there is one that cannot be steered.
+    """
+
+    def __init__(self, path: str, *, is_held: bool) -> None:
+        held = "the run that writes to this journal takes no requests"
+        super().__init__(path, held if is_held else "no run writes to this journal now")
+        self.is_held = is_held
+
+
+class ControlDenied(ControlError):
+    """The run belongs to another user.
+
+    Attributes:
+        owner: the user's name or number, if it is known.
+    """
+
+    def __init__(self, path: str, owner: str | None) -> None:
+        super().__init__(path, f"the run belongs to {'another user' if owner is None else f'the user {owner}'}")
+        self.owner = owner
+
+
+class ControlFailed(ControlError):
+    """The control socket cannot be made, or a run does not answer.
+
+    Attributes:
+        cause: the reason in words.
+    """
+
+    def __init__(self, path: str, cause: str) -> None:
+        super().__init__(path, cause)
+        self.cause = cause
 
 
 class PrepareError(AsyncstoreError):

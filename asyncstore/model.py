@@ -412,6 +412,23 @@ class PeerOutage(NamedTuple):
     """Seconds until the run gives up; ``None``: it never does."""
 
 
+class Limit(NamedTuple):
+    """What limits the speed of a run now."""
+
+    bytes_per_second: float | None
+    """Bytes that go to the network; ``None``: no limit."""
+    stores_per_second: float | None
+    """``None``: no limit."""
+    is_paused: bool = False
+    """Whether nothing begins: a time table says so."""
+    until: float | None = None
+    """When a time table changes this, in seconds since 1970; ``None``: no time table will."""
+    share: float = 1.0
+    """The share of the peer's speed that the guard allows."""
+    echo_seconds: float | None = None
+    """How long C-ECHO takes, if the guard limits the speed."""
+
+
 class Progress(NamedTuple):
     """A run at one moment. Sampling it does not slow stores."""
 
@@ -439,3 +456,5 @@ class Progress(NamedTuple):
     outage: PeerOutage | None = None
     """The outage, while the peer is down."""
     is_paused: bool = False
+    limit: Limit | None = None
+    """What limits its speed now."""

@@ -15,9 +15,11 @@ from time import time
 from typing import TYPE_CHECKING
 
 from asyncstore.journal.lookup import NOT_ENDED, Lookup
+from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import STATES, Outcomes, State
 from asyncstore.model import Identity, Outcome, Result, SourceFile
 from asyncstore.prepare.invention import new_seed
+from asyncstore.source import file_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -98,6 +100,40 @@ class Recording:
 
     def end(self) -> None:
         """The run is over: nothing follows but its last outcomes."""
+
+
+class SecondPass(Recording):
+    """The journal of a further pass of a run: the files that the peer refused, in this run and earlier ones.
+
+    Each of them gets another outcome, which takes the place of the one it had. Archive members are left as they are.
+
+    Args:
+        journal: the journal.
+        first: the ordinal of the first file.
+    """
+
+    def __init__(self, journal: Journal, first: int) -> None:
+        super().__init__(journal, again={*NOT_ENDED, State.FAILED})
+        self._first = first
+
+    def without_settled(self, found: Iterator[SourceFile | Unsendable]) -> Iterator[SourceFile | Unsendable | Outcome]:
+        """The files that the journal has as failed. Nothing is walked.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        del found
+        ordinal = self._first
+        with Reader(self._journal.path) as reader:
+            for delivery in reader.deliveries((State.FAILED,)):
+                if delivery.member is not None:
+                    continue
+                if delivery.run == self._journal.run:
+                    self._journal.take_back(State.FAILED)
+                if delivery.occurrence:
+                    self._occurrences[ordinal] = delivery.occurrence
+                yield file_at(delivery.path, ordinal)
+                ordinal += 1
 
 
 def earlier_outcome(file: SourceFile, earlier: Earlier) -> Outcome:

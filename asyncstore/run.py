@@ -20,13 +20,16 @@ from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.schedule.dispatch import ABORTED
 from asyncstore.schedule.outcome import unprobed
 from asyncstore.surveying import all_are, runs
+from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
+    from asyncstore.limiting import Limiter
     from asyncstore.prepare.converter import Converter
     from asyncstore.recording import Recording
     from asyncstore.schedule.dispatch import Dispatcher
+    from asyncstore.schedule.timetable import TimeTable
     from asyncstore.surveying import Probed, Survey
 
 _log = logging.getLogger(__name__)
@@ -101,12 +104,14 @@ class Run:
         dispatcher: Dispatcher,
         outlet: Outlet,
         recording: Recording | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
         self._files = files
         self._converter = converter
         self._dispatcher = dispatcher
         self._outlet = outlet
         self._recording = recording
+        self._limiter = limiter
         self._taken: Iterator[Outcome] = iter(())
         self._undelivered: list[Probed] = []
         """Files from the survey that the dispatcher has not got yet."""
@@ -155,6 +160,7 @@ class Run:
             self._files.found, self._files.is_walking, self._probed, self._bytes_probed, dispatcher.bytes_sent,
             dispatcher.associations_opened, dispatcher.lanes(), self._files.is_cut_short, dispatcher.retrying,
             dispatcher.retries, dispatcher.outages, dispatcher.outage, dispatcher.is_paused,
+            None if self._limiter is None else self._limiter.limit(),
         )  # fmt: skip
 
     @property
@@ -183,6 +189,24 @@ class Run:
         """Have this many associations from now on; ``None``: as many as make the transfer faster."""
         self._dispatcher.set_associations(number)
 
+    def limit_rate(self, table: TimeTable | None) -> None:
+        """Limit the bytes a second from now on; ``None``: no limit."""
+        if self._limiter is not None:
+            self._limiter.limit_rate(table)
+
+    def limit_stores(self, table: TimeTable | None) -> None:
+        """Limit the stores a second from now on; ``None``: no limit."""
+        if self._limiter is not None:
+            self._limiter.limit_stores(table)
+
+    def prioritise(self, key: str) -> int:
+        """Send the study or patient with this Study Instance UID or Patient ID before all others from now on.
+
+        Instances that an association has taken already are not overtaken. Returns how many of it wait to be sent;
+        those that are found later come first as well.
+        """
+        return self._dispatcher.prioritise(key)
+
     def abort(self) -> None:
         """End now: associations are aborted, and stores under way have an unknown outcome."""
         self._task.cancel()
@@ -195,12 +219,18 @@ class Run:
             self._recording.record(self._outlet.rest())
 
     async def _go(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._dispatcher.run())
-            feeding = tasks.create_task(self._feed())
-            tasks.create_task(self._stop_feeding_when_stopped(feeding))
-            await asyncio.wait({feeding})
-            self._dispatcher.end_input()
+        if self._limiter is not None:
+            self._limiter.start(self._dispatcher)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._dispatcher.run())
+                feeding = tasks.create_task(self._feed())
+                tasks.create_task(self._stop_feeding_when_stopped(feeding))
+                await asyncio.wait({feeding})
+                self._dispatcher.end_input()
+        finally:
+            if self._limiter is not None:
+                await finished(self._limiter.aclose())
         if self._failure is None:
             self._failure = self._dispatcher.unconverted
         if self._failure is None and not self._dispatcher.associations_opened:

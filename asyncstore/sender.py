@@ -8,10 +8,12 @@ Each arrow is bounded, so a slow peer slows the walk, and a consumer that does n
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from asyncstore.arguments import check, check_ae_title, check_ip_version, check_port, check_window
 from asyncstore.errors import RequestTooLong, UsageError
+from asyncstore.limiting import Limiter
 from asyncstore.negotiation import Planned, requests, verification
 from asyncstore.negotiation.selection import Selection
 from asyncstore.network.deviations import Deviations
@@ -23,8 +25,10 @@ from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.reading import Reader
 from asyncstore.protocol.associate import excess
 from asyncstore.run import Outlet, Run
-from asyncstore.schedule.dispatch import Dispatcher, DispatchOptions
+from asyncstore.schedule.dispatch import Dispatcher
 from asyncstore.schedule.gate import Affinity
+from asyncstore.schedule.options import DispatchOptions
+from asyncstore.schedule.pacing import UNLIMITED, Limits
 from asyncstore.schedule.peer_health import PATIENCE, Patience
 from asyncstore.schedule.retry import RETRIES, RetryOptions
 from asyncstore.source import Paths, WalkOptions
@@ -80,6 +84,7 @@ class Sender:
         abort_at_end: abort associations instead of releasing them.
         retry: which stores are tried again, and how often.
         patience: how long a run waits for a peer that is down.
+        limits: how fast a run may be; :meth:`~asyncstore.Run.limit_rate` changes that later.
         proposal: which contexts to propose; by default those of the files, each as it is. :func:`~asyncstore.listed`
             makes storescu's proposals.
         identity: user identity with its proof (PS3.7 D.3.3.7).
@@ -110,6 +115,7 @@ class Sender:
         abort_at_end: bool = False,
         retry: RetryOptions = RETRIES,
         patience: Patience = PATIENCE,
+        limits: Limits = UNLIMITED,
         proposal: Proposal = _PLANNED,
         identity: UserIdentity | None = None,
         conversion: ConversionOptions = _UNCHANGED,
@@ -131,6 +137,8 @@ class Sender:
         check(retry.retries >= 0, f"{retry.retries} retries are no number of retries")
         for seconds in patience:
             check(seconds >= 0, f"patience: {seconds} s is no time to wait")
+        guard = limits.guard_echo
+        check(guard is None or guard > 0, f"guard_echo: {guard} s is no time that C-ECHO could take")
         self.peer = peer
         self.port = port
         self._association_options = AssociationOptions(
@@ -148,6 +156,7 @@ class Sender:
         )  # fmt: skip
         self._proposal = proposal
         self._conversion = conversion
+        self._limits = limits
         self._pool = Pool(workers, file_format)
         self._runs: list[Run] = []
         self._is_open = False
@@ -184,12 +193,23 @@ class Sender:
         converter = Converter(self._pool, self._conversion, seed)
         self._pool.wants_details = recording is not None or self._dispatch_options.affinity is not Affinity.NONE
         settle = iter if recording is None else recording.without_settled
+        limiter = Limiter(self._limits, self.echo)
+        options_of_run = self._association_options._replace(throttle=limiter.throttle)
         run = Run(
             Survey(paths, options or WalkOptions(), self._pool, settle),
             converter,
-            Dispatcher(self._open, self._new_reader, converter, outlet, self._dispatch_options, self._probe_again),
+            Dispatcher(
+                partial(self._open, options_of_run),
+                self._new_reader,
+                converter,
+                outlet,
+                self._dispatch_options,
+                probe_again=self._probe_again,
+                pacing=limiter.pacing,
+            ),
             outlet,
             recording,
+            limiter,
         )
         self._runs = [*(earlier for earlier in self._runs if not earlier.is_over), run]
         return run
@@ -240,6 +260,7 @@ class Sender:
 
     async def _open(
         self,
+        options: AssociationOptions,
         contexts: tuple[ProposedContext, ...],
         number: int,
         on_attempt: OnAttempt,
@@ -249,7 +270,7 @@ class Sender:
             self.peer,
             self.port,
             contexts,
-            self._association_options,
+            options,
             number=number,
             on_attempt=on_attempt,
             on_end=on_end,

@@ -1,10 +1,14 @@
 """What holds for every test."""
 
+import os
 import signal
+import tempfile
 
 import hypothesis
 import pytest
 
+from support.crashes import processes_with
+from support.oracle import nothing_left_by_the_test, warm_up
 from support.peers import programs
 from support.trees import data_sets
 
@@ -24,6 +28,28 @@ def pytest_runtest_protocol(item):
         return (yield)
     finally:
         programs.running_test = None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_folder(tmp_path_factory):
+    """The TMPDIR of the tests and of the programs that they start. None of these outlives the tests."""
+    folder = tmp_path_factory.mktemp("TMPDIR")
+    before = os.environ.get("TMPDIR"), tempfile.tempdir
+    os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
+    warm_up()
+    yield folder
+    del os.environ["TMPDIR"]
+    if before[0] is not None:
+        os.environ["TMPDIR"] = before[0]
+    tempfile.tempdir = before[1]
+    assert not processes_with(b"TMPDIR=" + os.fsencode(folder) + b"\0")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(temporary_folder):
+    """Every test closes, ends and removes all that it opens, starts and makes."""
+    with nothing_left_by_the_test(temporary_folder):
+        yield
 
 
 @pytest.fixture(scope="module")

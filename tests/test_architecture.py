@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 _ROOT = Path(__file__).parent.parent
-_HEAVY = ("anyio", "apsw", "asyncio", "numpy", "pydicom", "pynetdicom", "rich", "ssl", "uvloop")
+_HEAVY = ("anyio", "apsw", "asyncio", "numpy", "prometheus_client", "pydicom", "pynetdicom", "rich", "ssl", "uvloop")
 
 
 def _loaded_by(*modules):
@@ -55,6 +55,10 @@ def test_only_the_displays_load_what_draws_them():
 
 def test_sending_loads_no_pydicom():
     assert not {"pydicom", "pynetdicom", "numpy"} & _loaded_by("asyncstore.sender")
+
+
+def test_only_runs_that_show_metrics_load_what_makes_them():
+    assert "prometheus_client" not in _loaded_by("asyncstore.cli.commands.sending", "asyncstore.cli.commands.metering")
 
 
 def test_type_checkers_see_the_public_names_that_the_interpreter_finds():

@@ -138,6 +138,20 @@ def test_modules_named_are_there(document):
     assert not missing
 
 
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=lambda path: path.name)
+def test_targets_of_make_that_are_named_are_there(document):
+    named = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", document.read_text()))
+    targets = set(re.findall(r"^([a-z-]+):", (_ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert named - targets == set()
+
+
+def test_options_that_security_names_are_there():
+    named = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", (_ROOT / "SECURITY.md").read_text()))
+    known = {row.long for command in COMMANDS.values() for row in command.options()}
+    assert len(named) > 10
+    assert named - known == set()
+
+
 def test_the_readme_is_short_enough_to_be_read():
     assert len((_ROOT / "README.md").read_text().splitlines()) <= _MOST_README_LINES
 

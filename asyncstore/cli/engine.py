@@ -16,6 +16,7 @@ from asyncstore.named_files import interruptible
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
 from asyncstore.renaming import Renamer
+from asyncstore.schedule.pacing import Limits
 from asyncstore.schedule.peer_health import PATIENCE, Patience
 from asyncstore.schedule.retry import OUT_OF_RESOURCES, RetryOptions
 from asyncstore.sender import Sender
@@ -60,6 +61,7 @@ def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
         abort_at_end=parsed[opt.ABORT],
         retry=RetryOptions(parsed[opt.RETRIES], (OUT_OF_RESOURCES, *parsed[opt.RETRY_STATUSES])),
         patience=_patience_of(parsed[opt.WAIT_FOR_PEER]),
+        limits=limits_of(parsed),
         conversion=conversion_of(parsed),
         proposal=proposal_of(parsed),
         identity=identity,
@@ -71,6 +73,16 @@ def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
 def _patience_of(seconds: float | None) -> Patience:
     """How long to wait for a peer that is down; ``None``: the default."""
     return PATIENCE if seconds is None else Patience(seconds, seconds)
+
+
+def limits_of(parsed: Parsed) -> Limits:
+    """How fast the run may be."""
+    zone = parsed[opt.TIME_ZONE]
+    rate, stores = (
+        None if table is None else table._replace(zone=zone)
+        for table in (parsed[opt.LIMIT_RATE], parsed[opt.LIMIT_STORES])
+    )
+    return Limits(rate, stores, parsed[opt.GUARD_ECHO])
 
 
 def conversion_of(parsed: Parsed) -> ConversionOptions:

@@ -20,6 +20,6 @@ MEANINGS = {
         "the run ended, and some file was not stored, or (scan) could not be, or --json not be written to its end; or "
         "(report) some file is not stored yet"
     ),
-    EXIT_INTERRUPTED: "interrupted by SIGINT or SIGTERM",
+    EXIT_INTERRUPTED: "interrupted by SIGINT, SIGTERM or asyncstore ctl",
     EXIT_BROKEN_PIPE: "nobody reads standard output any more",
 }

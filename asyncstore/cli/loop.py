@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 _INTERRUPTS = ("SIGINT", "SIGTERM", "SIGHUP")
 """By name: not every system has all of them."""
+_HANGUP = getattr(signal, "SIGHUP", None)
 
 _HELD_UP = 1.0
 """Seconds that the loop has to take up a signal. After that it is taken to be blocked, for example by writing to a pipe
@@ -51,10 +52,11 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 @contextmanager
-def interrupts(on_interrupt: Callable[[], None]) -> Iterator[None]:
+def interrupts(on_interrupt: Callable[[], None], on_hangup: Callable[[], None] | None = None) -> Iterator[None]:
     """Within this context SIGINT, SIGTERM and SIGHUP only call ``on_interrupt`` in the running loop.
 
-    If the loop is blocked, the next signal ends the program as the system does it.
+    If there is an ``on_hangup``, SIGHUP calls that instead. If the loop is blocked, the next signal ends the program as
+    the system does it.
 
     Signals that were ignored stay ignored: ``nohup`` ignores SIGHUP, and a shell without job control ignores SIGINT for
     programs in the background (POSIX.1-2017, XCU 2.11). One signal after the context is ignored: the program is about
@@ -65,6 +67,9 @@ def interrupts(on_interrupt: Callable[[], None]) -> Iterator[None]:
 
     def from_signal(number: int, _frame: FrameType | None) -> None:
         nonlocal untaken_since
+        if on_hangup is not None and number == _HANGUP:
+            loop.call_soon_threadsafe(on_hangup)
+            return
         if untaken_since is not None and monotonic() - untaken_since > _HELD_UP:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)

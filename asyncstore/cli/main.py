@@ -33,7 +33,7 @@ from asyncstore.errors import AsyncstoreError, UsageError, WriteFailed
 from asyncstore.observe.formatting import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TextIO
 
     from asyncstore.cli.options.grammar import Layer, Tokens
@@ -106,8 +106,7 @@ def _command(command: Command, words: Sequence[str]) -> int:
             return _answer(command, exit_option)
         if any(given.row is opt.ARGUMENTS for given in tokens.options):
             _show_arguments(command, tokens)
-        layers, remarks = _from_files(command, tokens)
-        parsed = check(command, tokens, os.environ, layers)
+        parsed, remarks = _checked(command, tokens, os.environ)
     except UsageError as error:
         _say(f"{command.program}: {printable(str(error))}; see {command.program} --help", sys.stderr)
         return EXIT_NOT_ATTEMPTED
@@ -132,14 +131,43 @@ def _resume(parsed: Parsed) -> int:
     return _command(SEND, words)
 
 
-def _from_files(command: Command, tokens: Tokens) -> tuple[Sequence[Layer], Sequence[str]]:
+def _checked(command: Command, tokens: Tokens, environment: Mapping[str, str]) -> tuple[Parsed, Sequence[str]]:
+    """The values of a command line, and warnings about configuration files.
+
+    Raises:
+        UsageError: it is not valid, or a file cannot be used.
+    """
+    layers, remarks = _from_files(command, tokens, environment)
+    parsed = check(command, tokens, environment, layers)
+    if layers:
+        kept = dict(environment)  # secrets are removed from the other one
+        parsed.read_again = lambda: _checked_again(command, tokens, kept)
+    return parsed, remarks
+
+
+def _checked_again(command: Command, tokens: Tokens, environment: Mapping[str, str]) -> tuple[Parsed, Sequence[str]]:
+    """The same while a run goes on, which no pipe may block.
+
+    Raises:
+        UsageError: a file cannot be used any more.
+    """
+    named = [given.words[0] for given in tokens.options if given.row.long == opt.CONFIG.long]
+    path = named[-1] if named else environment.get(opt.CONFIG.variable)
+    if path and os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 - pathlib takes 7 ms
+        raise UsageError(f"{path}: it is no plain file, so it cannot be read again")
+    return _checked(command, tokens, environment)
+
+
+def _from_files(
+    command: Command, tokens: Tokens, environment: Mapping[str, str]
+) -> tuple[Sequence[Layer], Sequence[str]]:
     """What configuration files say, and warnings about them; files are read only if the command line asks for it."""
     asking = any(given.row.long in (opt.CONFIG.long, opt.NAMED_PEER.long) for given in tokens.options)
-    if not _has_config(command) or not (asking or os.environ.get(opt.CONFIG.variable)):
+    if not _has_config(command) or not (asking or environment.get(opt.CONFIG.variable)):
         return (), ()
     from asyncstore.cli.options.configuration import configured  # noqa: PLC0415 - few command lines need it
 
-    return configured(command, filter(_has_config, COMMANDS.values()), tokens, os.environ)
+    return configured(command, filter(_has_config, COMMANDS.values()), tokens, environment)
 
 
 def _unread_variables() -> Iterator[str]:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.journal import schema
+from asyncstore.journal.opening import decoding
 from asyncstore.journal.reading import PIECE, Reader
 from asyncstore.journal.values import COMPLETED, State
 
@@ -117,7 +118,8 @@ def account(readers: Iterable[Reader], on_ending: OnEnding | None = None) -> Acc
     """
     result = Account()
     for reader in readers:
-        _add(result, reader, on_ending)
+        with decoding(reader.path):
+            _add(result, reader, on_ending)
     return result
 
 
@@ -224,12 +226,14 @@ def progress(
     """
     steps: dict[int, Counter[State]] = {}
     for reader in readers:
-        for at, state, count in reader.rows(
+        found = reader.rows(
             f"SELECT (time + ?1) / (?2 * 1000) * ?2, {_STATE}, count(*) FROM deliveries"  # noqa: S608 - constants
             f" WHERE NOT {_IS_WAITING} AND time >= ?3 AND time < ?4 GROUP BY 1, 2 ORDER BY 1",
             (reader.created, step, _own_time(reader, begin), _own_time(reader, end)),
-        ):
-            steps.setdefault(at, Counter())[State(state)] += count
+        )
+        with decoding(reader.path):
+            for at, state, count in found:
+                steps.setdefault(at, Counter())[State(state)] += count
     return steps
 
 

@@ -12,13 +12,14 @@ Rules:
 from __future__ import annotations
 
 import os
+import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from asyncstore.journal import schema
 from asyncstore.journal.clashes import sources_of
 from asyncstore.journal.lookup import NOT_ENDED
-from asyncstore.journal.opening import translated
+from asyncstore.journal.opening import decoding, translated
 from asyncstore.journal.reading import PIECE, SELECTED, Reader, recorded
 from asyncstore.journal.uids import pack, unpack
 from asyncstore.journal.values import State
@@ -29,18 +30,21 @@ if TYPE_CHECKING:
     from asyncstore.journal.querying import Value
     from asyncstore.journal.reading import Recorded
 
-_COLUMNS = (
-    "SELECT d.directory, d.name, d.occurrence, p.path, d.size, d.mtime, d.ending, d.uid, d.run, k.sop_class,"
-    " k.transfer_syntax, d.overhead, c.is_conflict, c.content, c.copy FROM"
-)
-"""Those of :class:`File`."""
-_SHARED = " JOIN directories p ON p.id = d.directory LEFT JOIN kinds k ON k.id = d.kind"
+_COLUMNS = "SELECT d.directory, d.name, d.occurrence, d.size, d.mtime, d.ending, d.uid IS NOT NULL, d.run"
+_CLASH_COLUMNS = ", d.uid, k.sop_class, k.transfer_syntax, d.size - d.overhead, c.is_conflict, c.content, c.copy"
+"""The columns of :class:`File`, and then those of :class:`Clash`."""
 _MATCH = (
     "d.directory = c.directory AND d.name = c.name AND d.occurrence = c.occurrence"
     " AND d.uid IS c.uid AND d.size IS c.size AND d.mtime IS c.mtime"
 )
-_FILES = f"{_COLUMNS} deliveries d {_SHARED} LEFT JOIN clashes c ON {_MATCH}"
-_COPIES = f"{_COLUMNS} clashes c CROSS JOIN deliveries d ON {_MATCH} {_SHARED}"
+_FILES = f"{_COLUMNS} FROM deliveries d"
+_FILES_WITH_CLASHES = (
+    f"{_COLUMNS}{_CLASH_COLUMNS} FROM deliveries d LEFT JOIN clashes c ON {_MATCH}"
+    " LEFT JOIN kinds k ON k.id = d.kind AND c.content NOT NULL"
+)
+_COPIES = (
+    f"{_COLUMNS}{_CLASH_COLUMNS} FROM clashes c CROSS JOIN deliveries d ON {_MATCH} LEFT JOIN kinds k ON k.id = d.kind"
+)
 _SAME_UID = (
     "SELECT p.path, d.name, d.ending FROM clashes c CROSS JOIN deliveries d"  # noqa: S608 - constants
     f" ON {_MATCH}"
@@ -62,6 +66,23 @@ class Order(StrEnum):
     """The order of the list of UIDs."""
 
 
+class Clash(NamedTuple):
+    """What a catalogue knows about a file whose SOP instance UID another file has as well."""
+
+    uid: bytes
+    """The packed SOP instance UID."""
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    bytes: int
+    """Of its data set."""
+    is_conflict: int
+    """Whether the other file has other bytes."""
+    content: int
+    """The number of its content among the files with its UID."""
+    copy: int
+    """How many files with this content come before it."""
+
+
 class File(NamedTuple):
     """A file of the catalogue, for a run that sends it."""
 
@@ -71,19 +92,11 @@ class File(NamedTuple):
     mtime: int | None
     ending: int
     """Modulo :data:`asyncstore.journal.schema.STATES` its state."""
-    sop_class_uid: str
-    uid: bytes | None
-    """The packed SOP instance UID."""
-    transfer_syntax_uid: str
-    bytes: int
-    """Of its data set."""
+    is_instance: int
+    """Whether its SOP instance UID is known."""
     run: int
     """The last one that recorded it."""
-    is_conflict: bool
-    content: int
-    """The number of its content among the files with its UID."""
-    copy: int
-    """How many files with this content come before it."""
+    clash: Clash | None
 
 
 class Catalogue:
@@ -144,7 +157,8 @@ class Catalogue:
         Raises:
             JournalError: the journal cannot be read.
         """
-        return map(_file, self._in_order(order, _FILES))
+        any_clash = self._reader.rows("SELECT 1 FROM clashes LIMIT 1")
+        return self._files(self._in_order(order, _FILES_WITH_CLASHES if any_clash else _FILES))
 
     def copies(self) -> Iterator[File]:
         """The files that have the same bytes as an earlier one with their UID.
@@ -158,17 +172,35 @@ class Catalogue:
         )
         key: tuple[Value, ...] = (-1, b"", 0)
         while piece := self._reader.rows(statement, key):
-            yield from map(_file, piece)
+            yield from self._files(piece)
             key = piece[-1][:3]
 
-    def first_of(self, file: File) -> tuple[str, State] | None:
+    def _files(self, rows: Iterable[Any]) -> Iterator[File]:
+        """Rows as files. Mostly the next row has the directory of the last one."""
+        encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+        new = tuple.__new__
+        last, prefix = None, ""
+        with decoding(self._reader.path):
+            for directory, name, occurrence, size, mtime, ending, is_instance, run, *clash in rows:
+                if directory != last:
+                    last, prefix = directory, self._prefix(directory)
+                of_clash = Clash._make(clash) if clash and clash[-1] is not None else None
+                path = prefix + name.decode(encoding, errors)
+                yield new(File, (path, occurrence, size, mtime, ending, is_instance, run, of_clash))
+
+    def _prefix(self, directory: int) -> str:
+        """What the paths of all files in a directory begin with."""
+        [[path]] = self._reader.rows("SELECT path FROM directories WHERE id = ?", (directory,))
+        return _path(path, b"")
+
+    def first_of(self, clash: Clash) -> tuple[str, State] | None:
         """The path and the state of the first file with the same UID and the same bytes; ``None``: it has changed."""
-        found = self._reader.rows(f"{_SAME_UID} = ? AND c.copy = 0", (file.uid, file.content))
+        found = self._reader.rows(f"{_SAME_UID} = ? AND c.copy = 0", (clash.uid, clash.content))
         return (_path(*found[0][:2]), State(found[0][2] % schema.STATES)) if found else None
 
-    def other_than(self, file: File) -> str | None:
+    def other_than(self, clash: Clash) -> str | None:
         """The path of a file with the same UID and other bytes; ``None``: there is none any more."""
-        found = self._reader.rows(f"{_SAME_UID} != ? ORDER BY c.content, c.copy LIMIT 1", (file.uid, file.content))
+        found = self._reader.rows(f"{_SAME_UID} != ? ORDER BY c.content, c.copy LIMIT 1", (clash.uid, clash.content))
         return _path(*found[0][:2]) if found else None
 
     def only_studies(self, uids: Iterable[str]) -> Iterator[str]:
@@ -217,8 +249,9 @@ class Catalogue:
         Raises:
             JournalError: the journal cannot be read.
         """
-        for row in self._in_order(order, SELECTED):
-            yield recorded(row, self._reader.created)
+        with decoding(self._reader.path):
+            for row in self._in_order(order, SELECTED):
+                yield recorded(row, self._reader.created)
 
     def _in_order(self, order: Order, selected: str) -> Iterator[Any]:
         if order is Order.WALK or (order is Order.LIST and self._list_of is None):
@@ -311,17 +344,6 @@ class Catalogue:
                     condition = "d.directory = ? AND d.name = ? AND d.occurrence = ?"
                     yield from self._pieces(condition, tuple(key), selected)
             place = (whole or piece)[-1][0]
-
-
-def _file(row: Any) -> File:  # noqa: ANN401 - a row of _FILES
-    (
-        _, name, occurrence, directory, size, mtime, ending, uid, run, sop_class, syntax, overhead,
-        is_conflict, content, copy,
-    ) = row  # fmt: skip
-    return File(
-        _path(directory, name), occurrence, size, mtime, ending, sop_class or "", uid, syntax or "",
-        0 if size is None or overhead is None else size - overhead, run, bool(is_conflict), content or 0, copy or 0,
-    )  # fmt: skip
 
 
 def _path(directory: bytes, name: bytes) -> str:

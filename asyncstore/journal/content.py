@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.journal import schema
+from asyncstore.journal.opening import decoding
 from asyncstore.journal.reading import PIECE
 from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import State
@@ -98,7 +99,8 @@ def unsendable(reader: Reader) -> list[Unsendable]:
         " GROUP BY ending) AS d JOIN endings e ON e.id = d.ending JOIN directories p ON p.id = d.directory"
         " ORDER BY d.found DESC, e.reason"
     )
-    return [Unsendable(reason, count, _path(directory, name)) for reason, count, directory, name in found]
+    with decoding(reader.path):
+        return [Unsendable(reason, count, _path(directory, name)) for reason, count, directory, name in found]
 
 
 def clashes(reader: Reader) -> Iterator[Clash]:
@@ -113,18 +115,19 @@ def clashes(reader: Reader) -> Iterator[Clash]:
     )
     key: tuple[bytes, int, int] = (b"", -1, -1)
     first = of_content = ""
-    while piece := reader.rows(statement, key):
-        for uid, number, copy, directory, name in piece:
-            path = _path(directory, name)
-            if copy:
-                yield Clash(unpack(uid), path, of_content, is_conflict=False)
-                continue
-            of_content = path
-            if number:
-                yield Clash(unpack(uid), path, first, is_conflict=True)
-            else:
-                first = path
-        key = piece[-1][:3]
+    with decoding(reader.path):
+        while piece := reader.rows(statement, key):
+            for uid, number, copy, directory, name in piece:
+                path = _path(directory, name)
+                if copy:
+                    yield Clash(unpack(uid), path, of_content, is_conflict=False)
+                    continue
+                of_content = path
+                if number:
+                    yield Clash(unpack(uid), path, first, is_conflict=True)
+                else:
+                    first = path
+            key = piece[-1][:3]
 
 
 def studies_of_many_patients(reader: Reader) -> Iterator[tuple[str, int]]:
@@ -138,10 +141,11 @@ def studies_of_many_patients(reader: Reader) -> Iterator[tuple[str, int]]:
         f" ORDER BY uid LIMIT {PIECE}"
     )
     key = b""
-    while piece := reader.rows(statement, (key,)):
-        for uid, patients in piece:
-            yield unpack(uid), patients
-        key = piece[-1][0]
+    with decoding(reader.path):
+        while piece := reader.rows(statement, (key,)):
+            for uid, patients in piece:
+                yield unpack(uid), patients
+            key = piece[-1][0]
 
 
 def _path(directory: bytes, name: bytes) -> str:
@@ -161,8 +165,8 @@ def content(reader: Reader) -> Content:
         " count(*) AS found FROM deliveries WHERE series IS NOT NULL GROUP BY series) AS d"
         " JOIN series s ON s.id = d.series JOIN studies t ON t.id = s.study GROUP BY 1, 2"
     ):
-        years[year] += count
-        modalities[modality] += count
+        years[str(year)] += count
+        modalities[str(modality)] += count
     [[instances, length]] = reader.rows("SELECT count(uid), sum(iif(uid IS NULL, 0, size)) FROM deliveries")
     [[patients, studies_found, many]] = reader.rows(
         "SELECT (SELECT count(DISTINCT patient) FROM studies), (SELECT count(DISTINCT uid) FROM studies),"

@@ -18,7 +18,7 @@ import apsw
 
 from asyncstore.errors import JournalError, JournalNotWritable, NotAJournal
 from asyncstore.journal import clashes, opening, settings
-from asyncstore.journal.opening import translated
+from asyncstore.journal.opening import decoding, translated
 from asyncstore.journal.place import Lock, refuse_network
 from asyncstore.journal.querying import number
 from asyncstore.journal.values import COMPLETED
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncstore.journal.settings import Migration
-    from asyncstore.journal.values import Delivery, Outcomes
+    from asyncstore.journal.values import Delivery, Outcomes, State
 
 
 class Journal:
@@ -84,7 +84,7 @@ class Journal:
         try:
             connection = opening.writer(path)
             try:
-                with translated(path):
+                with translated(path), decoding(path):
                     with connection:
                         if migration is not None:
                             settings.confirm(path, connection, migration)
@@ -130,6 +130,10 @@ class Journal:
             is_ended: whether the walk ended.
         """
         self._writer.note_walk(found, skipped, known, is_ended=is_ended)
+
+    def take_back(self, state: State) -> None:
+        """See :meth:`Writer.take_back <asyncstore.journal.writing.Writer.take_back>`."""
+        self._writer.take_back(state)
 
     @property
     def committed(self) -> int:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from asyncstore.journal import opening, schema
 from asyncstore.journal.ids import directory_key, encoded
-from asyncstore.journal.opening import translated
+from asyncstore.journal.opening import UNDECODABLE, decoding, translated, undecodable
 from asyncstore.journal.querying import rows
 from asyncstore.journal.rows import MTIME_BITS
 from asyncstore.journal.values import State
@@ -107,12 +107,16 @@ class Lookup:
             JournalError: the journal cannot be read.
         """
         last, occurrence = "", 0
-        earlier = self.earlier
+        earlier = self._earlier
         for item in found:
             path = item.path
             occurrence = occurrence + 1 if path == last else 0
             last = path
-            yield item, occurrence, earlier(path, occurrence) if type(item) is SourceFile else None
+            try:
+                ended = earlier(path, occurrence) if type(item) is SourceFile else None
+            except UNDECODABLE as error:
+                raise undecodable(self._path) from error
+            yield item, occurrence, ended
 
     def earlier(self, path: str, occurrence: int = 0) -> Earlier | None:
         """How this delivery ended in an earlier run; ``None``: it is to be sent.
@@ -120,6 +124,10 @@ class Lookup:
         Raises:
             JournalError: the journal cannot be read.
         """
+        with decoding(self._path):
+            return self._earlier(path, occurrence)
+
+    def _earlier(self, path: str, occurrence: int) -> Earlier | None:
         head, slash, name = (path.replace("/", os.sep) if sys.platform == "win32" else path).rpartition(os.sep)
         if head != self._head:
             self._enter(head, slash)

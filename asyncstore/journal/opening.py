@@ -52,6 +52,26 @@ def translated(path: str) -> Iterator[None]:
         yield
     except apsw.Error as error:
         raise in_our_words(path, error) from error
+    except UnicodeDecodeError as error:
+        raise JournalDamaged(path, "a text in it is not UTF-8") from error
+
+
+@contextmanager
+def decoding(path: str) -> Iterator[None]:
+    """Rows that hold values of another type than a journal's are damage to the journal at ``path``."""
+    try:
+        yield
+    except UNDECODABLE as error:
+        raise undecodable(path) from error
+
+
+UNDECODABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What values of wrong types and ranges raise where rows become objects."""
+
+
+def undecodable(path: str) -> JournalDamaged:
+    """The error for a row with such values in the journal at ``path``."""
+    return JournalDamaged(path, "a row in it holds a value that no journal has")
 
 
 def in_our_words(path: str, error: apsw.Error) -> JournalError:  # noqa: PLR0911 - one for each kind of error

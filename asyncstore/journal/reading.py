@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from asyncstore.journal import opening, schema, settings
 from asyncstore.journal.ids import is_archive
-from asyncstore.journal.opening import translated
+from asyncstore.journal.opening import decoding, translated
 from asyncstore.journal.querying import rows
 from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import State
@@ -81,7 +81,8 @@ class Reader:
         self.connection = opening.reader(self.path)
         with translated(self.path):
             found = rows(self.connection, "SELECT value FROM facts WHERE name = 'created'")
-        self.created = int(found[0][0]) if found else 0
+        with decoding(self.path):
+            self.created = int(found[0][0]) if found else 0
         """When the journal was made, in milliseconds of Unix time."""
 
     def __enter__(self) -> Self:
@@ -167,13 +168,13 @@ class Reader:
     @property
     def migration(self) -> dict[str, str]:
         """The facts that identify the migration; empty if nothing has been sent."""
-        with translated(self.path):
+        with translated(self.path), decoding(self.path):
             return settings.migration_of(self.connection)
 
     @property
     def command(self) -> Command | None:
         """The newest command, to be repeated."""
-        with translated(self.path):
+        with translated(self.path), decoding(self.path):
             return settings.command_of(self.connection)
 
     def deliveries(self, states: Collection[State] = tuple(State)) -> Iterator[Recorded]:
@@ -188,10 +189,11 @@ class Reader:
             f" IN ({numbers}) ORDER BY d.directory, d.name, d.occurrence LIMIT {PIECE}"
         )
         key: tuple[Value, Value, Value] = (-1, b"", 0)
-        while piece := self.rows(statement, key):
-            for row in piece:
-                yield recorded(row, self.created)
-            key = piece[-1][:3]
+        with decoding(self.path):
+            while piece := self.rows(statement, key):
+                for row in piece:
+                    yield recorded(row, self.created)
+                key = piece[-1][:3]
 
 
 def recorded(row: tuple[Any, ...], created: int) -> Recorded:

@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +26,7 @@ from asyncstore.journal.querying import rows
 from asyncstore.journal.values import State
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from asyncstore.journal.querying import Value
 
@@ -79,11 +80,13 @@ def salvage(path: str, new_path: str) -> Salvaged:
 
 
 def _copy(old: apsw.Connection, new: apsw.Connection, found: set[str]) -> Salvaged:
+    found = {name for name in found if name in schema.TABLES and _columns(old, name) == _columns(new, name)}
     damaged = [name for name in schema.TABLES if name not in found]
     with new:
         for table in schema.TABLES:
             if table in found:
-                taken = (row for row in _readable(old, table, damaged) if table != "deliveries" or _is_sound(row))
+                is_sound = _is_delivery if table == "deliveries" else _soundness(new, table)
+                taken = filter(is_sound, _readable(old, table, damaged))
                 marks = ", ".join("?" * len(_columns(new, table)))
                 new.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", taken)  # noqa: S608 - our tables
         new.execute("DELETE FROM deliveries WHERE directory NOT IN (SELECT id FROM directories)")
@@ -102,7 +105,33 @@ def _columns(connection: apsw.Connection, table: str) -> list[str]:
     return [row[1] for row in rows(connection, f"PRAGMA table_info({table})")]
 
 
-def _is_sound(row: Sequence[Any]) -> bool:
+_TYPES = {"INTEGER": int, "TEXT": str, "BLOB": bytes}
+
+
+def _soundness(connection: apsw.Connection, table: str) -> Callable[[Sequence[Any]], bool]:
+    """Tells whether the values of a row of this table have the types of their columns (rule 3)."""
+    if table == "facts":
+        return _is_fact
+    columns = [row[1:3] for row in rows(connection, f"PRAGMA table_info({table})")]
+    types = [
+        (_TYPES[kind], type(None)) if name in schema.MAY_BE_NULL[table] else (_TYPES[kind],) for name, kind in columns
+    ]
+    return lambda row: all(isinstance(value, kind) for value, kind in zip(row, types, strict=True))
+
+
+def _is_fact(row: Sequence[Any]) -> bool:
+    name, value = row
+    if name == "created":
+        return isinstance(value, int)
+    if name in ("migration", "command"):
+        try:
+            return isinstance(json.loads(value), dict)
+        except (TypeError, ValueError):
+            return False
+    return isinstance(name, str) and isinstance(value, str | bytes)
+
+
+def _is_delivery(row: Sequence[Any]) -> bool:
     """Whether the values can be those of a delivery (rule 3)."""
     (
         directory, name, occurrence, size, mtime, kind, uid, series, ending, attempts, time, duration, overhead,
@@ -115,6 +144,7 @@ def _is_sound(row: Sequence[Any]) -> bool:
         and isinstance(uid, bytes | None)
         and all(isinstance(value, int) for value in needed)
         and all(isinstance(value, int | None) for value in optional)
+        and (size is None or overhead is not None)
         and ending >= 0
         and ending % schema.STATES in tuple(State)
     )
@@ -159,8 +189,8 @@ def _run(
         statement = f"SELECT * FROM {table} WHERE {condition} {after} ORDER BY {order} LIMIT {limit}"  # noqa: S608
         try:
             piece = rows(connection, statement, (*values, *last))
-        except apsw.Error as error:
-            if not isinstance(in_our_words("", error), JournalDamaged):
+        except (apsw.Error, UnicodeDecodeError) as error:
+            if isinstance(error, apsw.Error) and not isinstance(in_our_words("", error), JournalDamaged):
                 raise
             if limit == 1:
                 return False

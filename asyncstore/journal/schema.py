@@ -57,6 +57,18 @@ TABLES = {
         " PRIMARY KEY (directory, name, occurrence)) WITHOUT ROWID"
     ),
 }
+MAY_BE_NULL = {
+    "facts": frozenset[str](),
+    "runs": frozenset({"ending"}),
+    "directories": frozenset[str](),
+    "kinds": frozenset[str](),
+    "endings": frozenset[str](),
+    "studies": frozenset({"date", "bytes"}),
+    "series": frozenset({"modality"}),
+    "deliveries": frozenset({"uid", "size", "mtime", "series", "overhead", "association"}),
+    "clashes": frozenset({"uid", "size", "mtime"}),
+}
+"""The columns of each table that may be empty."""
 EDGES = {
     "facts": "name",
     "runs": "id",

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.journal import schema
+from asyncstore.journal.opening import decoding
 from asyncstore.journal.reading import PIECE
 from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import State
@@ -99,12 +100,15 @@ class Studies:
 
     def __iter__(self) -> Iterator[Study]:
         """All studies, in the order of their UIDs' packed form."""
-        for piece in _pieces(self._reader):
-            for uid, date, found, stored, waiting, began, ended in piece:
-                yield Study(
-                    unpack(uid), date, _completeness(found, stored, waiting), found, stored, waiting,
-                    None if began is None else began / 1000, None if ended is None else ended / 1000,
-                )  # fmt: skip
+        if self._reader is None:
+            return
+        with decoding(self._reader.path):
+            for piece in _pieces(self._reader):
+                for uid, date, found, stored, waiting, began, ended in piece:
+                    yield Study(
+                        unpack(uid), date, _completeness(found, stored, waiting), found, stored, waiting,
+                        None if began is None else began / 1000, None if ended is None else ended / 1000,
+                    )  # fmt: skip
 
     def completeness(self) -> Counter[Completeness]:
         """How many of them are complete, incomplete and untouched."""
@@ -151,7 +155,8 @@ def largest_gap(readers: Iterable[Reader]) -> Gap | None:
             f" ON s.id = d.series WHERE NOT {_IS_WAITING})) AS g JOIN studies t ON t.id = g.study"
             " WHERE g.gap IS NOT NULL AND t.uid <> x'' ORDER BY g.gap DESC LIMIT 1"
         )
-        for uid, gap, time in found:
-            if largest is None or gap / 1000 > largest.seconds:
-                largest = Gap(gap / 1000, unpack(uid), (reader.created + time) / 1000)
+        with decoding(reader.path):
+            for uid, gap, time in found:
+                if largest is None or gap / 1000 > largest.seconds:
+                    largest = Gap(gap / 1000, unpack(uid), (reader.created + time) / 1000)
     return largest

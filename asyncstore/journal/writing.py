@@ -75,6 +75,7 @@ class Writer:
         self._rows = RowWriter(connection, FOUND if is_catalogue else ENDED)
         self._counts: Counter[int] = Counter()
         """How many rows were written, by the id of their ending."""
+        self._taken_back: Counter[State] = Counter()
         self._batches: deque[Sequence[Delivery] | Outcomes] = deque()
         self._handed_in = 0
         self._walk: tuple[int, int, int, bool] = (0, 0, 0, False)
@@ -115,6 +116,10 @@ class Writer:
     def note_walk(self, found: int, skipped: int, known: int, *, is_ended: bool) -> None:
         """Keep how far the walk is; see :meth:`asyncstore.journal.journal.Journal.note_walk`."""
         self._walk = (found, skipped, known, is_ended)
+
+    def take_back(self, state: State) -> None:
+        """A delivery that this run recorded in this state will be recorded anew. One thread calls this."""
+        self._taken_back[state] += 1
 
     @property
     def queued(self) -> int:
@@ -230,7 +235,7 @@ class Writer:
         self._connection.execute(
             "UPDATE runs SET found = ?, skipped = ?, known = ?, is_walked = ?, waiting = ?, stored = ?, warning = ?,"
             " failed = ?, not_sent = ?, unknown = ?, ended = ? WHERE id = ?",
-            (*self._walk, *(counts[state] for state in State), int(time() * 1000), self._run),
+            (*self._walk, *(counts[state] - self._taken_back[state] for state in State), int(time() * 1000), self._run),
         )
         self._connection.execute("COMMIT")
         with self._lock:

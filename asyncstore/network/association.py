@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from asyncstore.errors import TlsFailed
     from asyncstore.model import Instance, Memory, OnAttempt, Piece, Unsendable
     from asyncstore.network.link import Link
+    from asyncstore.network.throttle import Throttle
     from asyncstore.network.timeouts import Timeouts
     from asyncstore.protocol.deviations import Notice
     from asyncstore.protocol.pdu import Fragmenter
@@ -81,6 +82,8 @@ class Terms(NamedTuple):
     """Called for each harmless deviation of the peer."""
     called_ae_title: str
     """The peer's."""
+    throttle: Throttle | None = None
+    """Limits the bytes that are sent."""
 
 
 class Reports(NamedTuple):
@@ -138,6 +141,8 @@ class Association(Requestor):
         self._watch: asyncio.TimerHandle | None = None
         self._link = link
         link.hand_over(self._received, self._link_ended, self._drained)
+        if terms.throttle is not None:
+            link.throttle(terms.throttle)
         self._look()
 
     def __repr__(self) -> str:

@@ -8,6 +8,9 @@ Rules:
    timeout.
 3. The time for a response begins when the request has left completely: on a slow line sending takes longer than most
    answers.
+4. Time in which this program did not run (SIGSTOP, a machine that sleeps) is not the peer's: after it every limit
+   begins anew, because what came meanwhile has not been read yet.
+5. No time passes while data waits for its turn under our own limit.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 _LONGEST_INTERVAL = 1.0
 _LOOKS = 4
 """Looks within each limit: none is exceeded by more than a quarter."""
+_MOST_INTERVALS = 2
+"""Intervals between two looks. If there are more, the program did not run: a busy event loop is not so late."""
 
 
 class _Mark(NamedTuple):
@@ -53,6 +58,7 @@ class Deadlines:
         self._answered_then: int | None = None
         self._blocked_at = now
         """When a look last found data waiting in the link."""
+        self._looked_at = self._resumed_at = now
 
     @property
     def interval(self) -> float | None:
@@ -64,6 +70,17 @@ class Deadlines:
         """The timeout that the peer has exceeded at ``now``, if any."""
         if requests.last_answered != self._answered_then:
             self._answered_at, self._answered_then = now, requests.last_answered
+        if now - self._looked_at > _MOST_INTERVALS * (self.interval or _LONGEST_INTERVAL):
+            self._resumed_at = now
+            self._any_byte, self._noteworthy_part = (
+                self._any_byte._replace(at=now),
+                self._noteworthy_part._replace(at=now),
+            )
+        self._looked_at = now
+        if link.is_held:
+            self._blocked_at = now
+            self._any_byte = self._noteworthy_part = _Mark(link.bytes_sent, now)
+            return None
         if link.is_blocked:
             self._blocked_at = now
             return self._blocked(_Mark(link.bytes_sent, now))
@@ -72,9 +89,12 @@ class Deadlines:
         if oldest is None or not oldest.is_sent:
             return None
         if self._dimse:
-            limit, since = self._dimse, max(oldest.sent_at, self._blocked_at)
+            limit, since = self._dimse, max(oldest.sent_at, self._blocked_at, self._resumed_at)
         else:
-            limit, since = self._socket or 0.0, max(oldest.sent_at, self._blocked_at, self._answered_at)
+            limit, since = (
+                self._socket or 0.0,
+                max(oldest.sent_at, self._blocked_at, self._resumed_at, self._answered_at),
+            )
         if limit and now - since > limit:
             return TimedOut(self._peer, _response(oldest.message_id, requests), limit, "dimse")
         return None

@@ -9,6 +9,7 @@ Rules:
    has it: a peer that writes the head and the body of a PDU apart otherwise waits 40 ms for each delayed
    acknowledgement.
 3. After :meth:`Link.close`, no callback is called.
+4. A link that is throttled keeps its bytes until it has a turn (:mod:`asyncstore.network.throttle`).
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from asyncstore.network.throttle import FREELY
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncstore.errors import TlsFailed
+    from asyncstore.network.throttle import Throttle
     from asyncstore.protocol.pdu import Octets
 
     MakeLink = Callable[
@@ -103,6 +107,9 @@ class Link:
         self._received = _OF_THREAD.received
         self._is_closed = False
         self._is_paused = False
+        self._throttle = FREELY
+        self.is_held = False
+        """Whether bytes wait for a turn, not for the peer."""
         self.bytes_sent = 0
         """Bytes that the kernel has taken."""
         self.bytes_received = 0
@@ -134,6 +141,10 @@ class Link:
         if self._waiting:
             self._waiting.extend(buffers)
             return
+        if self._throttle.is_on:
+            self._waiting.extend(buffers)
+            self._send_waiting(self._throttle.at_once())
+            return
         for position in range(0, len(buffers), _GATHER_LIMIT):
             batch = buffers if len(buffers) <= _GATHER_LIMIT else buffers[position : position + _GATHER_LIMIT]
             taken, rest = self._write(batch)
@@ -143,6 +154,9 @@ class Link:
 
     def send_one(self, buffer: Octets) -> None:
         """Send one buffer over a link that :attr:`is_ready`; a gather write of one takes longer."""
+        if self._throttle.is_on:
+            self.send((buffer,))
+            return
         try:
             sent = self._socket.send(buffer)
         except (BlockingIOError, InterruptedError):
@@ -153,6 +167,18 @@ class Link:
         self.bytes_sent += sent
         if sent < len(buffer):
             self._wait((buffer,), sent)
+
+    def throttle(self, throttle: Throttle) -> None:
+        """Send within this limit from now on."""
+        self._throttle = throttle
+
+    def turn(self, most: int) -> None:
+        """Send at most ``most`` of the bytes that waited for a turn."""
+        self.is_held = False
+        if not self._is_closed:
+            self._send_waiting(most)
+            if not (self._waiting or self._is_closed):
+                self._on_drained()
 
     def pause_reading(self) -> None:
         """Receive no bytes, and do not notice the end of the connection, until :meth:`resume_reading`.
@@ -220,7 +246,37 @@ class Link:
         if taken_of_next:
             self._waiting[0] = memoryview(self._waiting[0])[taken_of_next:]
 
+    def _send_waiting(self, most: int) -> None:
+        """Send at most ``most`` waiting bytes; then wait for the next turn, or until the socket is writable."""
+        batch: list[Octets] = []
+        size = 0
+        for buffer in islice(self._waiting, _GATHER_LIMIT if most else 0):
+            part = buffer if size + len(buffer) <= most else memoryview(buffer)[: most - size]
+            batch.append(part)
+            size += len(part)
+            if size == most:
+                break
+        before = self.bytes_sent
+        taken, rest = self._write(batch) if batch else (0, 0)
+        sent = self.bytes_sent - before
+        self._throttle.spent(sent)
+        if self._is_closed:
+            return
+        if taken and taken == len(batch) and len(batch[-1]) < len(self._waiting[taken - 1]):
+            taken, rest = taken - 1, len(batch[-1])
+        self._take_off(taken, rest)
+        if sent < size:
+            self._loop.add_writer(self._descriptor, self._writable)
+        elif self._waiting:
+            self.is_held = True
+            self._throttle.wait(self)
+
     def _writable(self) -> None:
+        if self._throttle.is_on:
+            self._loop.remove_writer(self._descriptor)
+            self.is_held = True
+            self._throttle.wait(self)
+            return
         while self._waiting:
             batch = list(islice(self._waiting, _GATHER_LIMIT))
             taken, rest = self._write(batch)

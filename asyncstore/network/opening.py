@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from asyncstore.errors import AssociationError
     from asyncstore.model import OnAttempt
     from asyncstore.network.link import MakeLink
+    from asyncstore.network.throttle import Throttle
     from asyncstore.network.tls import TlsRequestor
     from asyncstore.protocol.associate import (
         AssociateAccept,
@@ -67,6 +68,7 @@ class AssociationOptions(NamedTuple):
         tls: makes TLS links; ``None``: plain TCP.
         ip_version: 4 or 6; ``None``: any version that the host name resolves to.
         deviations: remembers which harmless deviations were warned of; ``None``: each association has its own memory.
+        throttle: limits the bytes that established associations send together; ``None``: no limit.
     """
 
     calling_ae_title: str = "ASYNCSTORE"
@@ -81,6 +83,7 @@ class AssociationOptions(NamedTuple):
     tls: TlsRequestor | None = None
     ip_version: int | None = None
     deviations: Deviations | None = None
+    throttle: Throttle | None = None
 
     def request(self, contexts: tuple[ProposedContext, ...]) -> AssociateRequest:
         """The A-ASSOCIATE-RQ that proposes these contexts."""
@@ -199,7 +202,7 @@ class Opening(Requestor):
             return None
         terms = Terms(
             accepted, results, transfer_syntaxes, fragmenter, window, options.timeouts, self._notice,
-            options.called_ae_title,
+            options.called_ae_title, options.throttle,
         )  # fmt: skip
         association = self.owner = Association(self._link, self._upper, self.peer, terms, self._reports)
         return association

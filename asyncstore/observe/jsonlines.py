@@ -21,6 +21,7 @@ from json.encoder import encode_basestring_ascii
 from time import gmtime, strftime, time_ns
 from typing import TYPE_CHECKING
 
+from asyncstore.model import Limit
 from asyncstore.named_files import private
 from asyncstore.observe.formatting import printable
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from asyncstore.model import Outcome
+    from asyncstore.model import Outcome, Result
     from asyncstore.observe.tally import Tally
 
 _STANDARD_OUTPUT = 1
@@ -79,11 +80,20 @@ class JsonLines:
         """Write the line that begins a run."""
         self._write_object({"type": "start", "time": _now(), "peer": peer, "port": port, "version": version})
 
-    def outcomes(self, batch: Sequence[Outcome]) -> None:
-        """Write a line for each outcome."""
-        if self.failure is None:
-            now = _now()
-            self._write("".join([_outcome_line(outcome, now) for outcome in batch]))
+    def outcomes(self, batch: Sequence[Outcome], replaces: Result | None = None) -> None:
+        """Write a line for each outcome.
+
+        Args:
+            batch: the outcomes.
+            replaces: the result that these files had before, if they end anew: lines then have ``replaces``.
+        """
+        if self.failure is not None:
+            return
+        now = _now()
+        lines = [_outcome_line(outcome, now) for outcome in batch]
+        if replaces is not None:
+            lines = [f'{line[:-2]},"replaces":"{replaces}"}}\n' for line in lines]
+        self._write("".join(lines))
 
     def peer(self, state: str, reason: str | None, seconds: float | None) -> None:
         """Write a line that the peer is down or works again.
@@ -96,6 +106,23 @@ class JsonLines:
         name = "seconds_left" if state == "down" else "seconds"
         rounded = None if seconds is None else round(seconds, 3)
         self._write_object({"type": "peer", "time": _now(), "state": state, "error": reason, name: rounded})
+
+    def rate(self, limit: Limit | None) -> None:
+        """Write a line that other limits hold from now on; ``None``: there are none."""
+        limit = limit or Limit(None, None)
+        echo = limit.echo_seconds
+        self._write_object(
+            {
+                "type": "rate",
+                "time": _now(),
+                "bytes_per_second": limit.bytes_per_second,
+                "stores_per_second": limit.stores_per_second,
+                "paused": limit.is_paused,
+                "until": None if limit.until is None else _instant(limit.until),
+                "share": round(limit.share, 4),
+                "echo_seconds": None if echo is None else round(echo, 6),
+            }
+        )
 
     def not_found(self, uid: str) -> None:
         """Write a line for a UID of a list that the catalogue does not have."""
@@ -165,6 +192,11 @@ def _now() -> str:
     """The time as RFC 3339 has it, in UTC, with milliseconds."""
     seconds, rest = divmod(time_ns(), 1_000_000_000)
     return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{rest // 1_000_000:03d}Z"
+
+
+def _instant(seconds: float) -> str:
+    """An instant in seconds since 1970 in the same way, without fractions."""
+    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(seconds))
 
 
 def _outcome_line(outcome: Outcome, now: str) -> str:

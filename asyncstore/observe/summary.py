@@ -74,6 +74,8 @@ class Ending(NamedTuple):
     """The greatest number at a time, if the user gave one."""
     interrupted: bool = False
     """Whether the run was interrupted."""
+    is_time_up: bool = False
+    """Whether its time was up."""
     is_cut_short: bool = False
     """Whether there may be more files than were found."""
     outages: int = 0
@@ -91,7 +93,13 @@ def print_summary(output: Output, tally: Tally, ending: Ending) -> None:
 
 def summary_lines(tally: Tally, ending: Ending, width: int | None = None) -> list[Line]:
     """The lines of the summary, wrapped to ``width`` cells; ``None``: not wrapped."""
-    style = "bold yellow" if ending.interrupted else "bold red" if tally.unstored else "bold green"
+    style = (
+        "bold yellow"
+        if ending.interrupted or (ending.is_time_up and tally.withdrawn)
+        else "bold red"
+        if tally.unstored
+        else "bold green"
+    )
     lines = [line_of(_sentence(tally, ending), style)]
     if tally.done:
         lines.append(line_of(f"{', '.join(_figures(tally, ending))}."))
@@ -123,16 +131,19 @@ def _repeats(tally: Tally) -> Iterator[str]:
 
 def _sentence(tally: Tally, ending: Ending) -> str:
     if not tally.done:
-        return "Interrupted before any file was done." if ending.interrupted else "No file was found, nothing was sent."
+        if ending.interrupted or ending.is_time_up:
+            return f"{'Interrupted' if ending.interrupted else 'The time was up'} before any file was done."
+        return "No file was found, nothing was sent."
     stored = tally.done - tally.unstored
     if stored == tally.done and not ending.is_cut_short:
         what = f"all {format_count(stored)} files" if stored > 1 else "1 file"
     else:
         found = " found so far" if ending.is_cut_short else ""
         what = f"{format_count(stored)} of {counted(tally.done, 'file')}{found}"
+    is_cut_off = ending.is_time_up and (bool(tally.withdrawn) or ending.is_cut_short)
     earlier = f" ({format_count(tally.earlier)} of them by an earlier run)" if tally.earlier else ""
     times = f", each file counted {format_count(ending.repeat)} times" if ending.repeat > 1 else ""
-    begin = "Interrupted: stored" if ending.interrupted else "Stored"
+    begin = "Interrupted: stored" if ending.interrupted else "The time was up: stored" if is_cut_off else "Stored"
     return f"{begin} {what} in {format_duration(ending.seconds)}{earlier}{times}."
 
 

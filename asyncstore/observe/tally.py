@@ -62,6 +62,7 @@ class Tally:
         bytes: data set bytes of the instances stored (with or without a warning).
         bytes_settled: data set bytes of all instances but the withdrawn.
         earlier: files that an earlier run stored.
+        bytes_failed: data set bytes of the failed instances.
         bytes_in_vain: data set bytes of the instances that were sent and are not known to be stored.
         withdrawn: files that were not sent because the run stopped before their turn.
         retries: attempts beyond the first of each instance.
@@ -75,6 +76,7 @@ class Tally:
         "_reasons",
         "_statuses",
         "bytes",
+        "bytes_failed",
         "bytes_in_vain",
         "bytes_settled",
         "earlier",
@@ -89,6 +91,7 @@ class Tally:
         self.started = started
         self.bytes = 0
         self.bytes_settled = 0
+        self.bytes_failed = 0
         self.bytes_in_vain = 0
         self.withdrawn = 0
         self.earlier = 0
@@ -121,6 +124,18 @@ class Tally:
             held = batch if stored == len(batch) else [outcome for outcome in batch if outcome.result in _HELD]
             self.repeats.add([outcome.attempt.sop_instance_uid if outcome.attempt else None for outcome in held], held)
 
+    def take_back_failed(self) -> int:
+        """Forget the failed files: each of them ends anew. Returns how many there were."""
+        failed = self._counts[Result.FAILED]
+        self._counts[Result.FAILED] = 0
+        self._statuses = {cause: counted for cause, counted in self._statuses.items() if cause[0] is not Result.FAILED}
+        self._reasons.pop(Result.FAILED, None)
+        kept = [outcome for outcome in self.last_failures if outcome.result is not Result.FAILED]
+        self.last_failures = deque(kept, maxlen=_LAST_FAILURES)
+        self.bytes_settled -= self.bytes_failed
+        self.bytes_failed = 0
+        return failed
+
     def _add_other(self, outcome: Outcome) -> None:
         result = outcome.result
         self._counts[result] += 1
@@ -138,6 +153,8 @@ class Tally:
             self.earlier += outcome.is_earlier
         else:
             self.last_failures.append(outcome)
+            if result is Result.FAILED:
+                self.bytes_failed += outcome.bytes
             if outcome.attempts:
                 self.bytes_in_vain += outcome.bytes
 

@@ -12,13 +12,13 @@ Rules:
 from __future__ import annotations
 
 from bisect import bisect_left
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import NoTemporaryFolder
 from asyncstore.model import Instance
 from asyncstore.prepare.messages import Order
-from asyncstore.prepare.spool import drop
+from asyncstore.prepare.spool import drop, needs_names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -100,7 +100,27 @@ class Converter:
 
                 self._inventor = Inventor(self._options.invent, self._seed or new_seed())
             self._settings = settings_of(self._options)
+            if needs_names():
+                self._settings = self._settings._replace(folder=self._own_folder())
         return self._settings
+
+    def _own_folder(self) -> str:
+        """A folder that is removed with this converter, or by the next run if this one is killed.
+
+        Raises:
+            PrepareError: it cannot be made.
+        """
+        from weakref import finalize  # noqa: PLC0415 - rule 5
+
+        from asyncstore.temporary import temporary_folder  # noqa: PLC0415 - rule 5
+
+        stack = ExitStack()
+        try:
+            folder = stack.enter_context(temporary_folder("asyncstore-spool-"))
+        except OSError as error:
+            raise NoTemporaryFolder(error.strerror or str(error)) from error
+        finalize(self, stack.close)
+        return str(folder)
 
     def _order(self, instance: Instance, transfer_syntax_uid: str) -> Order:
         if self._inventor is None:

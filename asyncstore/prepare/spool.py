@@ -8,7 +8,8 @@ Rules:
    the disk, even if processes are killed. Its answer names the file as ``/proc/PID/fd/N``.
 2. The main process opens that and reads from its own descriptor, ``/proc/self/fd/N``. The worker holds the file until
    its next order, which comes only after the main process has opened the last one.
-3. On a system without ``/proc`` a file keeps its name until it has been read. It stays if the program is killed.
+3. On a system without ``/proc`` a file keeps its name until it has been read. Then it lies in a folder of its run; if
+   that is killed, the next run removes the folder.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ _IS_NAMELESS = os.path.isdir(_OURS)  # noqa: PTH112 - pathlib is slower to impor
 
 _held: list[int] = []
 """Descriptors that this process, a worker, holds until the main process has opened them."""
+
+
+def needs_names() -> bool:
+    """Whether files keep their names until they have been read (rule 3)."""
+    return not _IS_NAMELESS
 
 
 def write(chunks: Iterable[bytes | bytearray | memoryview], folder: str) -> str:

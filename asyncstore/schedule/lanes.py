@@ -16,7 +16,7 @@ from asyncstore.schedule.lane import WorkingLane
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BYTES_AN_INSTANCE = 50_000
+BYTES_AN_INSTANCE = 50_000
 """An instance costs a peer about as much as 50 kB of data. So one number measures small and large instances."""
 
 
@@ -83,7 +83,7 @@ class Lanes:
     @property
     def work(self) -> float:
         """What the run has done: responses received and data sent, in one number."""
-        return self.answered + self.bytes_sent / _BYTES_AN_INSTANCE
+        return self.answered + self.bytes_sent / BYTES_AN_INSTANCE
 
     def progress(self, now: float, *, is_limited: bool, left: int | None) -> Progress:
         """What the run has done by ``now``; the other arguments are as they are there."""

@@ -19,12 +19,12 @@ Pure: its owner opens, logs and stops, and gives the clock.
 from __future__ import annotations
 
 import math
-from random import uniform
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import AbortedHere
 from asyncstore.model import PeerOutage
 from asyncstore.schedule.concurrency import Concurrency
+from asyncstore.schedule.jitter import between
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ class PeerHealth:
         fixed: int | None,
         clock: Callable[[], float],
         patience: Patience = PATIENCE,
-        jitter: Callable[[float, float], float] = uniform,
+        jitter: Callable[[float, float], float] = between,
     ) -> None:
         self.failure: AssociationError | None = None
         self.silence: AssociationError | None = None

@@ -102,6 +102,11 @@ async def until(journal, state, count):
             await asyncio.sleep(0.1)
 
 
+def _studies(order):
+    """The study of each instance, study by study."""
+    return [study for study in order for _ in range(STUDIES[study][1])]
+
+
 class TestScan:
     async def test_it_counts_what_is_there(self, archive, journal):
         write(archive / "other", "1.2.1.9.99", study="1", patient="Q", modality="MR")
@@ -230,18 +235,21 @@ class TestSend:
             assert results(outcomes) == {"skipped": 8, "stored": 1, "not_sent": 1}
 
     @pytest.mark.parametrize(
-        ("order", "expected"), [("newest", "2143"), ("oldest", "4123"), ("largest", "4132"), ("walk", None)]
+        ("order", "affinity", "expected"),
+        [
+            ("newest", "first", _studies("2143")),
+            ("oldest", "first", _studies("4123")),
+            ("largest", "first", _studies("4132")),
+            ("walk", "first", _studies("1234")),
+            ("walk", "none", list("1234134144")),
+        ],
     )
-    async def test_the_order_of_arrival(self, archive, journal, tmp_path, order, expected):
+    async def test_the_order_of_arrival(self, archive, journal, tmp_path, order, affinity, expected):
         await scan(journal, archive)
         async with running_sink("--output", tmp_path / "received", "--latency", "0.02") as sink:
-            ran, outcomes, _ = await send(sink, journal, "--order", order, paths=[archive])
+            ran, outcomes, _ = await send(sink, journal, "--order", order, "--affinity", affinity, paths=[archive])
         assert (ran.returncode, results(outcomes)) == (0, {"stored": 10})
-        came = [uid.split(".")[2] for uid in arrived(tmp_path / "received")]
-        if expected is None:
-            assert came == ["1", "2", "3", "4", "1", "3", "4", "1", "4", "4"]
-        else:
-            assert came == [study for study in expected for _ in range(STUDIES[study][1])]
+        assert [uid.split(".")[2] for uid in arrived(tmp_path / "received")] == expected
 
     async def test_new_files_are_found_if_files_are_named(self, archive, journal):
         await scan(journal, archive)

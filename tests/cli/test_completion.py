@@ -50,6 +50,9 @@ OFFERED = [
     ("asyncstore send -aet -- -ll i", {"info"}),
     ("asyncstore sink --status o", {"out-of-resources"}),
     ("asyncstore completion ", {"bash", "zsh", "fish"}),
+    ("asyncstore ctl a", {"a.key"}),
+    ("asyncstore ctl a.key re", {"resume", "retry-failed"}),
+    ("asyncstore ctl --json a.key pa", {"pause"}),
 ]
 """Lines, and what is offered for their last word."""
 

@@ -21,6 +21,7 @@ from asyncstore.cli.options.rows import (
     PEER,
     PORT,
     QUIET,
+    RETRY_STATUSES,
     TIMEOUT,
     VERBOSE,
 )
@@ -288,3 +289,23 @@ def test_a_home_without_being_asked_changes_nothing(tmp_path, monkeypatch, capsy
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert main(["send", "h", "0", "f"]) == 1
     assert " port: 0 is out of range" in capsys.readouterr().err
+
+
+def test_a_table_within_that_of_a_peer_holds_options_that_begin_with_its_name(file):
+    path = file(f'{PEERS}[peers.pacs1.retry]\nstatuses = ["0110", "C000-C0FF"]\n')
+    parsed = understood(SEND, "--config", path, "--peer", "pacs1", "f")
+    assert parsed[RETRY_STATUSES] == (range(0x0110, 0x0111), range(0xC000, 0xC100))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[peers.pacs1.retry]\nstatus = '0110'\n", "[peers.pacs1.retry] status: unknown key"),
+        ("[peers.pacs1.retry]\nstatuses = '0110-'\n", "[peers.pacs1.retry] statuses: '0110-' is neither a status"),
+        ("[peers.pacs1.again]\nstatuses = '0110'\n", "[peers.pacs1.again] statuses: unknown key"),
+    ],
+)
+def test_mistakes_in_a_table_within_a_table_are_named_with_their_place(file, text, complaint):
+    path = file(PEERS + text)
+    said = refusal("--config", path, "--peer", "pacs1", "f")
+    assert said.startswith(f"{path}:6: {complaint}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,9 @@ import pytest
 
 from asyncstore.cli.commands.demo import _start_sink
 from asyncstore.cli.main import main
-from support.commands import asyncstore
+from support.commands import asyncstore, finished, started
+from support.crashes import processes_with
+from support.oracle import until
 
 pytestmark = pytest.mark.slow
 
@@ -75,3 +78,16 @@ async def test_nothing_is_imported_from_the_folder_where_the_user_stands(tmp_pat
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
     assert [*tmp_path.glob("*.ran")] == []
+
+
+async def test_a_demo_that_is_killed_leaves_no_process_and_the_next_one_removes_its_folder(tmp_path):
+    environment = {"TMPDIR": str(tmp_path)}
+    killed = await started("demo", environment=environment)
+    await until(lambda: len(processes_with(os.fsencode(f"TMPDIR={tmp_path}"))) > 1)
+    killed.kill()
+    await finished(killed)
+    [left] = tmp_path.iterdir()
+    await until(lambda: not processes_with(os.fsencode(f"TMPDIR={tmp_path}")))
+    assert (await asyncstore("demo", environment=environment)).returncode == 0
+    assert not left.exists()
+    assert not list(tmp_path.iterdir())

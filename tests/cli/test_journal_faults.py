@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-import shutil
 import signal
 import sqlite3
-import subprocess
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -18,6 +16,7 @@ from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import State
 from support import trees
 from support.commands import DEADLINE, asyncstore, finished, running_sink, started
+from support.disks import fill, small_disk
 from support.oracle import until
 
 pytestmark = pytest.mark.slow
@@ -85,13 +84,10 @@ async def test_a_journal_that_cannot_grow_ends_the_run_and_the_next_one_goes_on(
 
 
 async def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(archive, tmp_path):
-    with _small_disk(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk") as disk:
         journal = disk / "run.db"
         async with under_way(archive, journal) as (run, _):
-            filler = disk / "filler"
-            with suppress(OSError), filler.open("wb", buffering=0) as file:
-                while True:
-                    file.write(bytes(4096))
+            filler = fill(disk)
             ended = await finished(run)
             assert_told(
                 ended,
@@ -104,29 +100,12 @@ async def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(archive, tmp_pa
             assert len(stored(journal)) == COUNT
 
 
-class _small_disk:  # noqa: N801 - a context manager in the place of a function
-    """A file system of 4 MB; the test is skipped if none can be mounted."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __enter__(self):
-        self.folder.mkdir()
-        mounting = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", self.folder]
-        if not shutil.which("mount") or subprocess.run(mounting, check=False, capture_output=True).returncode:
-            pytest.skip("this user cannot mount a file system")
-        return self.folder
-
-    def __exit__(self, *_):
-        subprocess.run(["umount", self.folder], check=True)
-
-
 @pytest.mark.parametrize("change", ["remove", "rename", "replace"])
 async def test_a_journal_that_is_removed_ends_the_run(archive, journal, change):
     async with under_way(archive, journal) as (run, _):
         aside = journal.with_name("aside.db")
         if change == "replace":
-            shutil.copy(journal, aside)
+            aside.write_bytes(journal.read_bytes())
             aside.replace(journal)
         elif change == "rename":
             journal.rename(aside)

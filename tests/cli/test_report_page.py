@@ -3,10 +3,13 @@
 import re
 import stat
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from asyncstore.cli.report.charts import Axis, bars, line, share_bar
+from asyncstore.cli.report.charts import Axis, bars, from_zero, line, share_bar
 from asyncstore.cli.report.facts import gather
 from asyncstore.cli.report.page import page
 from asyncstore.journal import opening
@@ -193,3 +196,46 @@ def test_charts_of_nothing_and_of_one_point():
         Page(chart)
         assert "nan" not in chart
     assert 'width="100.0"' in share_bar(2)
+
+
+@pytest.mark.parametrize(
+    ("most", "labels"),
+    [
+        (2113, [0, 500, 1000, 1500, 2000, 2500]),
+        (4, [0, 1, 2, 3, 4]),
+        (1236, [0, 500, 1000, 1500]),
+        (10, [0, 2, 4, 6, 8, 10]),
+    ],
+)
+def test_axes_have_round_numbers(most, labels):
+    assert from_zero(most, str).labels == pytest.approx(labels)
+
+
+@given(st.floats(1e-6, 1e12))
+def test_axes_show_every_value_and_waste_no_room(most):
+    axis = from_zero(most, str)
+    assert axis.high >= most * (1 - 1e-9)
+    assert axis.high < 2 * most
+    assert 3 <= len(axis.labels) <= 7
+
+
+def test_slow_migrations_are_counted_by_the_hour(path):
+    record(path, [delivery(f"/a/{number}", time=BEGIN + 86_400 * number) for number in range(30)])
+    runs_since(path, BEGIN)
+    words = Page(page_of(path)).words
+    assert "Files that ended in an hour." in words
+    assert "in a second" not in words
+
+
+@pytest.mark.parametrize("seconds", [3, 1200, 4 * 86_400])
+def test_labels_of_time_differ_from_their_neighbours(path, seconds):
+    record(path, [delivery(f"/a/{number}", time=BEGIN + seconds * number / 9) for number in range(10)])
+    runs_since(path, BEGIN)
+    labels = re.findall(r'<text(?: class="minor")? [^>]*y="232"[^>]*>([^<]*)', page_of(path))
+    assert len(labels) == 10
+    assert all(first != second for first, second in pairwise(labels[:5]))
+
+
+def test_numbers_are_not_broken(path):
+    record(path, [delivery(f"/a/{number}") for number in range(1200)])
+    assert "1\N{NO-BREAK SPACE}200 files found" in page_of(path)

@@ -103,7 +103,7 @@ NOT_IN_STORESCU = {
     *("--no-verify-hostname", "--profile-basic", "--profile-8996", "--profile-8996-mod", "--list-profiles"),
     *("--no-sni", "--request-sni", "--ipv4", "--ipv6", "--ip-auto", "--max-inflated"),
     *("--journal", "--journal-on-network", "--retry-failed", "--retry-not-sent", "--order", "--only-studies"),
-    *("--only-uids", "--conflicts", "--affinity"),
+    *("--only-uids", "--conflicts", "--affinity", "--metrics-port", "--metrics-host", "--metrics-file"),
 }
 """Ours, and those of DCMTK's versions that are older or newer than the installed one."""
 

@@ -27,7 +27,7 @@ class Peer:
 
     def __init__(self, window=1, **timeouts):
         self.now = 5000.0
-        self.is_blocked = False
+        self.is_blocked = self.is_held = False
         self.bytes_sent = 0
         self.requests = Requests({(CLASS, SYNTAX): 1}, Fragmenter(PDU), window, lambda: self.now)
         timeouts = Timeouts(**{"connect": None, "socket": None, "acse": None, "dimse": None} | timeouts)
@@ -227,3 +227,24 @@ def test_the_time_for_a_response_begins_after_a_slow_request(timeouts):
     peer.is_blocked = False
     assert peer.after(59) is None
     assert peer.after(3) == (RESPONSE, 60.0, "dimse")
+
+
+# A program that did not run -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("made", [blocked, awaiting])
+@pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}], ids=str)
+def test_the_peer_has_its_whole_time_after_the_program_was_stopped(made, timeouts):
+    peer = made(**timeouts)
+    assert peer.after(50) is None
+    peer.now += HOUR
+    assert peer.after(61) is None
+    assert peer.after(1) is not None
+
+
+def test_a_busy_loop_is_no_program_that_was_stopped():
+    peer = awaiting(dimse=60.0)
+    for _ in range(30):
+        peer.now += peer.deadlines.interval
+        assert peer.after(1) is None
+    assert peer.after(1) is not None

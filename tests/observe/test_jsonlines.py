@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.model import Attempt, Identity, Outcome, Result, SourceFile
+from asyncstore.model import Attempt, Identity, Limit, Outcome, Result, SourceFile
 from asyncstore.observe.jsonlines import JsonLines
 from asyncstore.observe.tally import Tally
 from support import values
@@ -273,3 +273,27 @@ def test_a_pipe_that_somebody_made_non_blocking_loses_nothing():
         lines.close()
         reading.join()
     assert [json.loads(line)["path"] for line in reading.lines] == [outcome.path for outcome in batch]
+
+
+def test_a_file_that_ends_anew_has_a_line_that_says_what_it_replaces():
+    memory = _Memory()
+    lines = JsonLines(memory, "results.jsonl", _never)
+    ended = values.outcome("/archive/IM1.dcm", Result.STORED, 0)
+    lines.outcomes([ended])
+    lines.outcomes([ended, ended], Result.FAILED)
+    first, *again = memory.objects
+    assert "replaces" not in first
+    assert again == [{**first, "replaces": "failed"}] * 2
+
+
+def test_limits_are_lines_with_all_their_fields():
+    memory = _Memory()
+    lines = JsonLines(memory, "memory", _never)
+    lines.rate(Limit(2e6, None, is_paused=False, until=1795890000.5, share=0.35, echo_seconds=0.34))
+    lines.rate(None)
+    limited, free = memory.objects
+    assert limited == {
+        "type": "rate", "bytes_per_second": 2e6, "stores_per_second": None, "paused": False,
+        "until": "2026-11-28T18:20:00Z", "share": 0.35, "echo_seconds": 0.34,
+    }  # fmt: skip
+    assert free == limited | {"bytes_per_second": None, "until": None, "share": 1, "echo_seconds": None}

@@ -137,3 +137,21 @@ def test_the_overall_rate_is_what_was_stored_over_the_time_since_the_start():
 
 def test_there_is_no_rate_before_any_time_has_passed():
     assert _tally(*stored(1)).rate(100.0) == Rate(0.0, 0.0)
+
+
+def test_failed_files_that_end_anew_are_forgotten_with_all_that_was_counted_of_them():
+    others = (*stored(2), warned(), unknown(), not_sent(), skipped(), withdrawn())
+    tally, without = _tally(*others, *[failed()] * 3, failed(status=0xC001)), _tally(*others)
+    assert tally.take_back_failed() == 4
+    for name in ("done", "failed", "unstored", "settled", "bytes", "bytes_settled", "statuses", "reasons"):
+        assert getattr(tally, name) == getattr(without, name), name
+    assert all(outcome.result is not Result.FAILED for outcome in tally.last_failures)
+    tally.add(stored(4))
+    assert tally.take_back_failed() == 0
+    assert tally.stored == 6
+
+
+def test_files_that_earlier_runs_left_failed_are_forgotten_too():
+    tally = _tally(failed("/a")._replace(attempt=None, attempts=0, bytes=0, reason="left so", is_earlier=True))
+    assert tally.take_back_failed() == 1
+    assert (tally.unstored, tally.reasons) == (0, [])

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import os
 import tempfile
 import zlib
@@ -211,9 +212,13 @@ async def test_without_proc_files_have_names_until_they_are_read(tmp_path, tempo
     found = _files(tmp_path)
     with _converter() as converter:
         async with converter.converted(found, IMPLICIT) as made:
-            assert {there.payload.container for there in made} == {str(path) for path in temporary.iterdir()}
+            [own] = temporary.iterdir()
+            assert {there.payload.container for there in made} == {str(path) for path in own.glob("asyncstore-*")}
             assert [_data(there) for there in made] == [_as_it_should_be(one, IMPLICIT) for one in found]
-        assert [*temporary.iterdir()] == []
+        assert not [*own.glob("asyncstore-*")]
+        del converter
+    gc.collect()
+    assert [*temporary.iterdir()] == []
 
 
 async def test_a_large_data_set_without_a_free_descriptor_is_not_sent_for_that_reason(tmp_path, monkeypatch):

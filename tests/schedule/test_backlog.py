@@ -3,8 +3,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncstore.model import Details, Head
-from asyncstore.schedule.backlog import Backlog
+from asyncstore.schedule.backlog import Backlog, pairs_needed
 from asyncstore.schedule.gate import Affinity, Gate
+from asyncstore.schedule.study_order import StudyOrder
 from support import values
 from support.fakes import keys_of
 
@@ -151,6 +152,10 @@ def _of(name, head, pair=_PAIRS[0], length=10):
     return _instance(name, pair, length)._replace(details=Details(10, 1, head))
 
 
+def _study(instance):
+    return instance.details.head.study_instance_uid
+
+
 class _GatedModel:
     """All instances in plain lists, and the rules of the gate in plain words."""
 
@@ -159,6 +164,7 @@ class _GatedModel:
         self.waiting = []
         self.under_way = []
         self.existing = set()
+        self.begun = set()
 
     def may_take(self, one, lane):
         """Whether ``lane`` may take ``one`` now."""
@@ -170,11 +176,16 @@ class _GatedModel:
                 return False
         return True
 
-    def take(self, batch, lane):
+    def take(self, batch, lane, carried):
         for one in batch:
             assert self.may_take(one, lane), "it had to wait"
+            if _study(one) not in self.begun:
+                begun = [other for other in self.waiting if _study(other) in self.begun and _pair(other) in carried]
+                assert not any(self.may_take(other, lane) for other in begun), "it began before its turn"
             self.waiting.remove(one)
             self.under_way.append((lane, one))
+            if _study(one):
+                self.begun.add(_study(one))
 
     def end(self, lane, one, *, is_stored):
         self.under_way.remove((lane, one))
@@ -226,7 +237,7 @@ class _Gated:
         batch = self.backlog.take(carried, most, most_bytes, lane, overlaps=self.overlaps)
         assert len(batch) <= most
         assert len(batch) < 2 or sum(one.length for one in batch) <= most_bytes
-        self.model.take(batch, lane)
+        self.model.take(batch, lane, carried)
         if not batch:
             assert not any(_pair(one) in carried and self.model.may_take(one, lane) for one in self.model.waiting)
 
@@ -318,3 +329,157 @@ def test_conversions_end_as_what_was_found():
     assert backlog.take(_PAIRS, 1, 10**9, "lane 2") == []
     assert backlog.ended([_instance("a")._replace(original=taken)], "lane 1", is_stored=True)
     assert backlog.take(_PAIRS, 1, 10**9, "lane 2") == [second]
+
+
+# The order of studies.
+
+
+class _StudyModel:
+    """One list, and the rules of the order in plain words; a method for each step."""
+
+    def __init__(self):
+        self.waiting = []
+        """Instances with their places."""
+        self.studies = {}
+        """The places of studies that have not begun."""
+        self.begun = []
+        self.prioritised = []
+        self.first = self.last = 0
+
+    def put(self, instances):
+        for one in instances:
+            self.last += 1
+            self.waiting.append((self.last, one))
+            self.studies.setdefault(_study(one), self.last)
+
+    def put_back(self, instances):
+        for one in reversed(instances):
+            self.first -= 1
+            self.waiting.insert(0, (self.first, one))
+
+    def rank(self, place, one):
+        keys = {_study(one), one.details.head.patient_id.decode()} - {""}
+        priority = max((number for number, key in enumerate(self.prioritised, 1) if key in keys), default=0)
+        if _study(one) in self.begun:
+            return -priority, 1, self.begun.index(_study(one))
+        return -priority, 2, self.studies[_study(one)] if _study(one) else place
+
+    def first_ones(self, carried):
+        """The instances of which one comes next: those of one study may come in any order of their groups."""
+        ranks = [(self.rank(place, one), one) for place, one in self.waiting if _pair(one) in carried]
+        groups = {}
+        for rank, one in sorted(ranks, key=lambda ranked: ranked[0]):
+            if rank == min(ranks, key=lambda ranked: ranked[0])[0]:
+                groups.setdefault((_pair(one), one.details.head.patient_id if _study(one) else b""), one)
+        return list(groups.values())
+
+    def take(self, batch, carried, most, most_bytes):
+        size = 0
+        for one in batch:
+            assert one in self.first_ones(carried), "another one comes first"
+            assert not size or size + one.length <= most_bytes
+            size += one.length
+            self.remove(lambda other, taken=one: other is taken)
+            if _study(one) and _study(one) not in self.begun:
+                self.begun.append(_study(one))
+        nexts = self.first_ones(carried)
+        assert len(batch) == most or not nexts or (batch and any(size + one.length > most_bytes for one in nexts))
+
+    def remove(self, is_removed):
+        self.waiting = [(place, one) for place, one in self.waiting if not is_removed(one)]
+        left = {_study(one) for _, one in self.waiting}
+        self.studies = {study: place for study, place in self.studies.items() if study in left}
+
+
+_STUDY_STEPS = st.lists(
+    st.one_of(
+        *[
+            st.tuples(
+                st.just("put"),
+                st.lists(
+                    st.tuples(st.sampled_from(_HEADS), st.sampled_from(_PAIRS[:2]), st.integers(1, 9)), max_size=8
+                ),
+            ),
+            st.tuples(
+                st.just("take"), st.sets(st.sampled_from(_PAIRS[:2]), min_size=1), st.integers(1, 6), st.integers(1, 40)
+            ),
+        ]
+        * 2,
+        st.tuples(st.just("put back"), st.integers(0, 3)),
+        st.tuples(st.just("remove"), st.sampled_from(_PAIRS[:2])),
+        st.tuples(st.just("prioritise"), st.sampled_from(["1", "2", "P", "4"])),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_STUDY_STEPS)
+def test_begun_studies_come_before_others_and_prioritised_ones_before_all(steps):
+    backlog, model, taken, made = Backlog(_MOST_INSTANCES, _MOST_BYTES, Gate(Affinity.NONE)), _StudyModel(), [], 0
+    for step, *arguments in steps:
+        if step == "put":
+            instances = [_of(made + number, *one) for number, one in enumerate(arguments[0])]
+            made += len(instances)
+            backlog.put(instances)
+            model.put(instances)
+        elif step == "take":
+            batch = backlog.take(*arguments)
+            model.take(batch, *arguments)
+            taken += batch
+        elif step == "put back" and arguments[0]:
+            returned, taken = taken[-arguments[0] :], taken[: -arguments[0]]
+            backlog.put_back(returned)
+            model.put_back(returned)
+        elif step == "remove":
+            (pair,) = arguments
+            removed = backlog.remove(pair)
+            assert sorted(removed) == sorted(one for _, one in model.waiting if _pair(one) == pair)
+            model.remove(lambda one, pair=pair: _pair(one) == pair)
+        elif step == "prioritise":
+            (key,) = arguments
+            model.prioritised.append(key)
+            keys = [(_study(one), one.details.head.patient_id.decode()) for _, one in model.waiting]
+            assert backlog.prioritise(key) == sum(key in of_one for of_one in keys)
+        assert len(backlog) == len(model.waiting) == sum(backlog.waiting().values())
+
+
+def test_the_studies_of_an_interleaved_walk_are_finished_one_after_the_other():
+    backlog = Backlog(100, 10**9, Gate(Affinity.NONE))
+    studies = [[_of(f"{study}{number}", Head(study)) for number in range(4)] for study in "123"]
+    first, second, third = studies
+    backlog.put([one for number in range(3) for one in (study[number] for study in studies)])
+    assert backlog.take(_PAIRS, 4, 10**9) == [*first[:3], second[0]]
+    backlog.put([third[3], second[3], first[3]])
+    assert backlog.take(_PAIRS, 9, 10**9) == [first[3], *second[1:], *third]
+
+
+def test_without_a_gate_the_walk_is_kept_but_for_prioritised_studies():
+    studies = [[_of(f"{study}{number}", Head(study)) for number in range(2)] for study in "123"]
+    first, second, third = studies
+    backlog = _backlog(first[0], second[0], third[0])
+    assert backlog.prioritise("2") == 1
+    backlog.put([third[1], first[1], second[1]])
+    assert backlog.take(_PAIRS, 9, 10**9) == [*second, first[0], third[0], third[1], first[1]]
+
+
+def test_a_patient_is_prioritised_in_each_likely_encoding():
+    backlog = Backlog(100, 10**9, Gate(Affinity.FIRST))
+    ones = [
+        _of(name, Head(name, "", patient)) for name, patient in zip("abc", (b"x", b"M\xfc", b"M\xc3\xbc"), strict=True)
+    ]
+    backlog.put(ones)
+    assert backlog.prioritise("M\xfc") == 2
+    assert backlog.take(_PAIRS, 9, 10**9) == [*ones[1:], ones[0]]
+    assert backlog.prioritise("") == 0
+
+
+def test_begun_studies_that_were_forgotten_begin_anew():
+    order = StudyOrder(Gate(Affinity.NONE), remembered=2)
+    studies = [[_of(f"{study}{number}", Head(study)) for number in range(2)] for study in "1234"]
+    for study in studies[:3]:
+        order.put(study[:1], pairs_needed(study[:1]))
+        order.take(_PAIRS, 1, 10**9, None, overlaps=False)
+    late = [studies[3][0], *(study[1] for study in studies[:3])]
+    order.put(late, pairs_needed(late))
+    assert order.take(_PAIRS, 9, 10**9, None, overlaps=False)[0] == [late[2], late[3], late[0], late[1]]

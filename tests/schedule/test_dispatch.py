@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from functools import partial
 from itertools import chain
@@ -16,8 +17,10 @@ from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsen
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.schedule.gate import Affinity
+from asyncstore.schedule.pacing import Limits, Pacing
 from asyncstore.schedule.peer_health import Patience
 from asyncstore.schedule.retry import NO_RETRIES, RetryOptions
+from asyncstore.schedule.timetable import rate_table, stores_table
 from support import values
 from support.fakes import SYNTAX, Conduct, World, instance, no_instance
 from support.oracle import until
@@ -665,7 +668,7 @@ async def test_a_refused_pair_halts_also_where_others_come_with_it():
 async def test_a_pair_that_was_refused_before_the_run_was_to_halt_ends_it_all_the_same():
     world = World([Conduct(refuses=frozenset(["1.2"]))])
     dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
-    dispatcher._demand.refuse(("1.2", SYNTAX), "refused")  # noqa: SLF001 - as it is when the halt comes while it is being put
+    dispatcher._stock._demand.refuse(("1.2", SYNTAX), "refused")  # noqa: SLF001 - as it is when the halt comes while it is being put
     running = asyncio.create_task(dispatcher.run())
     await dispatcher.put([instance("a"), instance("b", "1.2"), instance("c")])
     dispatcher.end_input()
@@ -901,7 +904,7 @@ async def test_halting_with_nothing_but_a_file_that_cannot_be_sent_ends():
 
 @pytest.mark.parametrize("halt_on_failure", [False, True])
 async def test_a_full_backlog_that_is_refused_as_a_whole_lets_the_next_files_in(monkeypatch, halt_on_failure):
-    monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
+    monkeypatch.setattr("asyncstore.schedule.stock._INSTANCES", 10)
     world = World([Conduct(refuses=frozenset(["1.1"]))])
     world.opening.clear()
     dispatcher = world.dispatcher(associations=1, halt_on_failure=halt_on_failure)
@@ -919,7 +922,7 @@ async def test_a_full_backlog_that_is_refused_as_a_whole_lets_the_next_files_in(
 
 async def test_a_file_that_cannot_be_read_halts_while_others_wait_for_room(monkeypatch):
     """Files behind it leave the backlog to make room, and their turn never comes either."""
-    monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
+    monkeypatch.setattr("asyncstore.schedule.stock._INSTANCES", 10)
     world = World(unreadable=["2"])
     world.reading.clear()
     dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
@@ -936,7 +939,7 @@ async def test_a_file_that_cannot_be_read_halts_while_others_wait_for_room(monke
 
 
 async def test_who_is_cancelled_while_it_waits_for_room_does_not_keep_a_run_from_halting(monkeypatch):
-    monkeypatch.setattr("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", 10)
+    monkeypatch.setattr("asyncstore.schedule.stock._INSTANCES", 10)
     world = World(unreadable=["0"])
     world.reading.clear()
     dispatcher = world.dispatcher(associations=1, halt_on_failure=True)
@@ -1157,7 +1160,7 @@ class _Script:
 
     def __init__(self, world, options, most_waiting):
         self.world = world
-        with mock.patch("asyncstore.schedule.dispatch._BACKLOG_INSTANCES", most_waiting):
+        with mock.patch("asyncstore.schedule.stock._INSTANCES", most_waiting):
             self.dispatcher = world.dispatcher(**options)
         self.running = asyncio.create_task(self.dispatcher.run())
         self.files = asyncio.Queue()
@@ -1269,3 +1272,69 @@ def test_in_whatever_order_it_happens_every_file_has_exactly_one_outcome(conduct
         await _played(World(conducts, **files), options, most_waiting, [*before, otherwise, *after])
 
     asyncio.run(play())
+
+
+# Under limits.
+
+
+def _limited(**limits):
+    pacing = Pacing(Limits(**limits), time.monotonic)
+    pacing.look(0)
+    return pacing
+
+
+async def test_lanes_that_wait_for_their_turn_hold_no_instances_and_do_not_spin():
+    world = World()
+    pacing = _limited(stores=stores_table("1/h"))
+    dispatcher = world.dispatcher(associations=4, pacing=pacing)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(20))
+    dispatcher.end_input()
+    await _until(lambda: world.outcomes)
+    await _a_while()
+    with mock.patch.object(pacing, "portion", wraps=pacing.portion) as asked:
+        await _a_while()
+    assert asked.call_count == 0
+    assert len(world.begun) == 1
+    assert world.open_now == 0
+    pacing.set_stores(None)
+    pacing.look(0)
+    await asyncio.wait_for(running, _PATIENCE)
+    assert _results(world) == {Result.STORED: 20}
+
+
+async def test_a_stop_ends_the_wait_for_a_turn():
+    world = World()
+    dispatcher = world.dispatcher(associations=2, pacing=_limited(stores=stores_table("1/s")))
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(20))
+    dispatcher.end_input()
+    await _until(lambda: world.outcomes)
+    await _a_while()
+    assert world.open_now
+    dispatcher.stop("enough")
+    await _a_while()
+    assert running.done()
+    await running
+    assert _results(world)[Result.NOT_SENT] >= 18
+
+
+async def test_a_pause_of_the_limits_takes_back_what_has_not_begun():
+    world = World()
+    world.answering.clear()
+    pacing = _limited()
+    dispatcher = world.dispatcher(associations=1, pacing=pacing)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(10))
+    dispatcher.end_input()
+    await _until(lambda: world.begun)
+    pacing.set_rate(rate_table("pause"))
+    pacing.look(0)
+    world.answering.set()
+    await _until(lambda: world.open_now == 0)
+    await _a_while()
+    assert len(world.outcomes) == len(world.begun) == 1
+    pacing.set_rate(None)
+    pacing.look(0)
+    await asyncio.wait_for(running, _PATIENCE)
+    assert _results(world) == {Result.STORED: 10}

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from asyncstore.errors import AbortedHere, AssociationError, AssociationRejected, LinkLost
 from asyncstore.model import Attempt, Buffer, Details, Head, Piece, Result, Unsendable
 from asyncstore.protocol.status import result_of
-from asyncstore.schedule.dispatch import Dispatcher, DispatchOptions
+from asyncstore.schedule.dispatch import Dispatcher
 from asyncstore.schedule.gate import Affinity
+from asyncstore.schedule.options import DispatchOptions
 from support import values
 
 SYNTAX = "1.2.840.10008.1.2.4.50"
@@ -109,10 +110,10 @@ class World:
         """The studies and patients of which the peer has stored something."""
         self.answering, self.reading, self.opening, self.conversion, self.room_left = (Gate() for _ in range(5))
 
-    def dispatcher(self, **options):
+    def dispatcher(self, *, pacing=None, **options):
         """A dispatcher in this world."""
         self.options = DispatchOptions(**options)
-        return Dispatcher(self.open, lambda: FakeReader(self), FakeConverter(self), self, self.options)
+        return Dispatcher(self.open, lambda: FakeReader(self), FakeConverter(self), self, self.options, pacing=pacing)
 
     @property
     def open_now(self):

@@ -4,6 +4,8 @@
    otherwise: :func:`assert_true`.
 2. Nothing is left behind: no socket, thread, process or task: :func:`nothing_left_behind`.
 3. All of it holds in asyncio's own event loop and in uvloop: :func:`in_both_loops`.
+
+:func:`nothing_left_by_the_test` is asked after every test, whatever it is about.
 """
 
 from __future__ import annotations
@@ -206,10 +208,33 @@ def _left_since(before: _Census, tasks: set[asyncio.Task[object]]) -> set[str]:
     return _Census.take().beyond(before) | {repr(task) for task in asyncio.all_tasks() - tasks}
 
 
+def warm_up() -> None:
+    """Open what stays open until the process ends: uvloop's first loop opens a pipe for signals."""
+    for new_loop in _LOOPS.values():
+        new_loop().close()
+
+
+@contextmanager
+def nothing_left_by_the_test(temporary: Path) -> Iterator[None]:
+    """No socket, file, thread, process or file in the temporary folder outlives the block.
+
+    Exempt are /dev/null, idle threads of pools that their loop has told to end, and files without a name.
+    """
+    before, files = _Census.take(), _names(temporary)
+    yield
+    deadline = time.monotonic() + _SETTLING_SECONDS
+    while left := _Census.take().beyond(before) | (_names(temporary) - files):
+        assert time.monotonic() < deadline, f"left behind: {left}"
+        time.sleep(0.01)
+
+
+def _names(folder: Path) -> set[str]:
+    return {f"{folder}/{name}" for name in os.listdir(folder)}  # noqa: PTH208 - it runs after each test, and is faster
+
+
 @contextmanager
 def _nothing_left_by_the_loop() -> Iterator[None]:
-    for new_loop in _LOOPS.values():
-        new_loop().close()  # uvloop's first one opens a pipe for signals, which stays
+    warm_up()
     before = _Census.take()
     yield
     deadline = time.monotonic() + _SETTLING_SECONDS

@@ -1,7 +1,8 @@
 """``asyncstore demo``: write a synthetic archive, start a sink, send with the live display, compare what arrived.
 
-All files lie in one temporary folder, which is removed at the end unless ``--keep`` is given. The sink is a process of
-its own, so data sets really pass the network. It does not see Ctrl-C at the terminal, so the run ends before it.
+All files lie in one temporary folder, which is removed at the end unless ``--keep`` is given. If the demo is killed,
+the next one removes it. The sink is a process of its own, so data sets really pass the network. It does not see Ctrl-C
+at the terminal, so the run ends before it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from contextlib import asynccontextmanager, contextmanager
@@ -33,6 +33,7 @@ from asyncstore.load import write_archive
 from asyncstore.model import Instance
 from asyncstore.observe.formatting import format_bytes, format_count
 from asyncstore.surveying import survey
+from asyncstore.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from asyncstore.load import Archive
 
 _LISTENING = re.compile(rb"listening on (\S+):(\d+) as ")
+_PREFIX = "asyncstore-demo-"
 _START_TIME = 20.0
 """Seconds that the sink has for its first line. It takes less than one."""
 _STOP_TIME = 5.0
@@ -98,14 +100,15 @@ def _send_options(parsed: Parsed, port: int, folder: Path) -> Parsed:
 
 @contextmanager
 def _folder(*, keep: bool) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="asyncstore-demo-"))
-    try:
-        yield folder
-    finally:
-        if keep:
+    if keep:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        try:
+            yield folder
+        finally:
             put(f"Kept: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+    else:
+        with temporary_folder(_PREFIX) as folder:
+            yield folder
 
 
 @asynccontextmanager
@@ -128,8 +131,17 @@ async def _sink_process(output: Path) -> AsyncIterator[int]:
 def _start_sink(output: Path) -> subprocess.Popen[bytes]:
     """Start the process with subprocess: the selector loop of Windows has no processes of asyncio."""
     return subprocess.Popen(  # noqa: S603 - our own program, our own words
-        [*isolated("asyncstore.__main__"), "sink", "--host", "127.0.0.1", "--port", "0", "--output", str(output)],
-        stdin=subprocess.DEVNULL,
+        [
+            *isolated("asyncstore.cli.demo_sink"),
+            "sink",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--output",
+            str(output),
+        ],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={name: value for name, value in os.environ.items() if not name.startswith("ASYNCSTORE_")},
         start_new_session=True,

@@ -59,12 +59,31 @@ class RunJournal:
         self._journal = journal
 
     @property
+    def run(self) -> int:
+        """The number of the run, from 1."""
+        return self._journal.run
+
+    @property
     def greeting(self) -> str | None:
         """What earlier runs did, in a line; ``None`` for the first run."""
         if self._journal.run == 1:
             return None
         done = format_count(self._journal.stored_before)
         return f"run {self._journal.run} of the journal {printable(self._journal.path)}: earlier runs stored {done}"
+
+    async def second_pass(self, first: int) -> Recording:
+        """What a further pass asks the journal, which sends again what the peer refused.
+
+        Args:
+            first: the ordinal of its first file.
+
+        Raises:
+            JournalError: the journal can no longer be written.
+        """
+        from asyncstore.recording import SecondPass  # noqa: PLC0415 - few runs need it
+
+        await self._journal.recorded()
+        return SecondPass(self._journal, first)
 
     def close(self, how: str) -> JournalError | None:
         """Commit all outcomes and let other runs write.

@@ -17,6 +17,7 @@ from asyncstore.cli.report.facts import gather
 from asyncstore.cli.standard_output import put
 from asyncstore.cli.text.page import broken, page_width
 from asyncstore.errors import NotAJournal, UsageError, WriteFailed
+from asyncstore.journal.diagnosis import diagnosed
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.studies import Completeness
 from asyncstore.journal.values import State
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 _FRAME = 0.25
 """Seconds between updates of the line that says that journals are read."""
-_BESIDE = ("", "-wal", "-shm", "-lock")
+_BESIDE = ("", "-wal", "-shm", "-lock", "-ctl")
 """The ends of names of the files that SQLite and runs keep beside a journal."""
 
 
@@ -43,6 +44,7 @@ def run(parsed: Parsed) -> int:
     _refuse_overwriting(parsed, paths)
     with ExitStack() as stack:
         readers = [stack.enter_context(_reader(path)) for path in paths]
+        stack.enter_context(diagnosed(readers))
         form = "json" if parsed[cmd.REPORT_JSON] else "csv" if parsed[cmd.REPORT_CSV] else "text"
         listed, studies = parsed[cmd.REPORT_LIST], parsed[cmd.REPORT_STUDIES]
         if listed is None and studies is None:

@@ -1,57 +1,45 @@
-"""A run of ``asyncstore send``: from options to the run, and from its outcomes to display, log and JSON lines.
+"""A run of ``asyncstore send``: from its options to its exit code.
 
-Rules:
-
-1. Outcomes come in batches. Each batch goes to the tally, to the JSON lines and to the lines about files. The display
-   samples the tally four times a second. The run never waits for it.
-2. If a line cannot be shown or written any more, it is dropped and the transfer goes on. Lost JSON lines change the
-   exit code.
-3. The first SIGINT or SIGTERM lets the files under way finish. The second ends the run at once.
+:mod:`asyncstore.cli.commands.watch` watches it; :mod:`asyncstore.cli.commands.conclusion` prints what came of it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from asyncstore import __version__
+from asyncstore.cli.commands.conclusion import conclude
 from asyncstore.cli.commands.journalled import journal_of
+from asyncstore.cli.commands.limiting import Limiting
+from asyncstore.cli.commands.metering import metering_of
 from asyncstore.cli.commands.outages import Outages
 from asyncstore.cli.commands.outcomes import OutcomeLines
+from asyncstore.cli.commands.passes import unfit_for_second_pass
+from asyncstore.cli.commands.steered import steered_by
+from asyncstore.cli.commands.watch import Watch
 from asyncstore.cli.engine import paths_of, refuse_missing, renamer_of, sender_of, walk_of
-from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
-from asyncstore.cli.logging.logs import log_end, logging_to
+from asyncstore.cli.logging.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
-from asyncstore.cli.options import command_table as cmd
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.proposal import identity_of
 from asyncstore.errors import AsyncstoreError, UsageError
-from asyncstore.journal.values import COMPLETED
 from asyncstore.named_files import interruptible
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.display import LogLines, open_display, open_output
-from asyncstore.observe.formatting import counted, printable
-from asyncstore.observe.summary import Ending, print_summary
+from asyncstore.observe.formatting import printable
 from asyncstore.observe.tally import Tally
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from asyncstore.cli.commands.journalled import RunJournal
-    from asyncstore.cli.commands.selection import Selection
     from asyncstore.cli.options.table import Parsed
-    from asyncstore.model import Outcome
-    from asyncstore.observe.display import Display
     from asyncstore.observe.jsonlines import JsonLines
-    from asyncstore.observe.output import Output
-    from asyncstore.observe.tally import Reason
     from asyncstore.protocol.associate import UserIdentity
-    from asyncstore.renaming import Renamer
     from asyncstore.run import Run
     from asyncstore.sender import Sender
 
@@ -78,131 +66,54 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         display = open_display(output, _title(parsed), _progress(parsed))
         logger = stack.enter_context(logging_to(LogLines(display), parsed, "storescu"))
         sender = sender_of(parsed, identity)  # before the display starts: it may ask for a key's password
+        metering = stack.enter_context(metering_of(parsed, logger))  # before the journal has a run that sends nothing
         journal = stack.enter_context(journal_of(parsed))  # before JSON lines replace those of a run that has it
         json_lines = _json_lines(parsed, logger)
         tally = Tally(monotonic(), counts_repeats=parsed[opt.REPEAT] == 1)
         lines = OutcomeLines(logger, halts=not parsed[opt.NO_HALT])
-        watch = _Watch(display, tally, lines, json_lines, renamer_of(parsed), Outages(logger, json_lines))
+        watch = Watch(display, tally, lines, json_lines, renamer_of(parsed), Outages(logger, json_lines))
+        watch.limiting = limiting = Limiting(parsed, logger, json_lines)
         watch.selection = None if journal is None else journal.selection
-        stack.enter_context(interrupts(watch.interrupt))  # from here on an interrupt ends in a summary
+        watch.metering = metering
+        watch.unfit = unfit_for_second_pass(parsed)
+        watch.steered = steered_by(
+            parsed,
+            tally,
+            logger,
+            journal,
+            stop=watch.stop,
+            tell=display.log,
+            actions={"retry-failed": watch.retry_failed, **limiting.actions},
+            appliers=limiting.appliers,
+        )
+        on_hangup = None if watch.steered is None else watch.steered.on_hangup
+        stack.enter_context(interrupts(watch.interrupt, on_hangup))  # from here on an interrupt ends in a summary
         if json_lines is not None:
             stack.enter_context(json_lines)
             json_lines.start(parsed[opt.PEER], parsed[opt.PORT], __version__)
         with display:
+            if metering is not None:
+                await metering.begin(tally, watch.progress)
+                if metering.greeting is not None:
+                    display.log(metering.greeting)
             if journal is not None and journal.greeting is not None:
                 display.log(journal.greeting)
             if watch.selection is not None:
                 display.log(watch.selection.greeting)
                 watch.selection.look_for_missing(json_lines)
-            await _store(sender, parsed, paths, watch, journal)
+            async with nullcontext() if watch.steered is None else watch.steered.offered():
+                stack.enter_context(limiting.timed())
+                await _store(sender, parsed, paths, watch, journal)
             if journal is not None:
                 watch.error = journal.close(watch.ending) or watch.error
-        return _conclude(parsed, output, watch, logger)
-
-
-class _Watch:
-    """Watches a run: takes its outcomes, and knows how it ended.
-
-    Attributes:
-        display: the live display, or its substitute.
-        tally: the outcomes so far.
-        renamer: renames files by their outcomes; ``None``: files keep their names.
-        selection: what is sent of a catalogue; ``None``: files are walked.
-        run: the run, once it has begun.
-        error: the error that ended it early.
-        signals: how many signals asked it to end.
-    """
-
-    def __init__(
-        self,
-        display: Display,
-        tally: Tally,
-        lines: OutcomeLines,
-        json_lines: JsonLines | None,
-        renamer: Renamer | None,
-        outages: Outages,
-    ) -> None:
-        self.display = display
-        self.tally = tally
-        self.json_lines = json_lines
-        self.renamer = renamer
-        self.run: Run | None = None
-        self.error: AsyncstoreError | None = None
-        self.signals = 0
-        self.selection: Selection | None = None
-        self._lines = lines
-        self._outages = outages
-
-    def begin(self, run: Run) -> None:
-        """Watch this run. Stop it if a signal came before it began."""
-        self.run = run
-        if self.signals:
-            run.stop()
-
-    def add(self, batch: list[Outcome]) -> None:
-        """Take in outcomes."""
-        self.tally.add(batch)
-        self._lines.add(batch)
-        if self.json_lines is not None:
-            self.json_lines.outcomes(batch)
-
-    async def rename(self, batch: list[Outcome]) -> None:
-        """Rename these files by their outcomes. The run goes on meanwhile; the next batch waits."""
-        if self.renamer is not None:
-            self._lines.not_renamed(await asyncio.to_thread(self.renamer.add, batch))
-
-    def refresh(self) -> None:
-        """Show the progress of the run."""
-        if self.run is not None:
-            progress, now = self.run.progress(), monotonic()
-            self._outages.look(progress, now)
-            self.display.refresh(self.tally, progress, now)
-
-    def interrupt(self) -> None:
-        """End the run, gently the first time."""
-        self.signals += 1
-        self._lines.end()
-        if self.run is None:
-            return
-        if self.signals == 1:
-            self.run.stop()
-            self.display.notice("stopping: files under way are finished; Ctrl-C again aborts them")
-        else:
-            self.run.abort()
-            self.display.notice("aborting: files under way may be stored or not")
-
-    @property
-    def is_halted(self) -> bool:
-        """Whether a failure ended the run while there was, or may have been, more to send."""
-        if self.run is None or not self.run.is_halted or self.signals:
-            return False
-        return bool(self.tally.withdrawn) or self.run.progress().is_cut_short
-
-    @property
-    def ending(self) -> str:
-        """How the run ended, for its journal."""
-        if self.signals:
-            return "interrupted"
-        if self.error is not None:
-            return str(self.error)
-        return "stopped at the first file that was not stored" if self.is_halted else COMPLETED
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code, once the run is over."""
-        if self.signals:
-            return EXIT_INTERRUPTED
-        if self.selection is not None and self.selection.missing and self.error is None:
-            return EXIT_NOT_STORED
-        if not self.tally.attempted:
-            return EXIT_NOT_ATTEMPTED
-        if self.tally.unstored or self.error is not None or (self.json_lines and self.json_lines.is_incomplete):
-            return EXIT_NOT_STORED
-        return EXIT_OK
+        exit_code = conclude(parsed, output, watch, logger)
+        if metering is not None:
+            await metering.end(exit_code)
+        return exit_code
 
 
 async def _store(
-    sender: Sender, parsed: Parsed, paths: Iterable[str], watch: _Watch, journal: RunJournal | None
+    sender: Sender, parsed: Parsed, paths: Iterable[str], watch: Watch, journal: RunJournal | None
 ) -> None:
     """Run the sender to its end."""
     try:
@@ -210,97 +121,21 @@ async def _store(
             run = sender.send(paths, walk_of(parsed), None if journal is None else journal.recording)
             watch.begin(run)
             with every(_FRAME, watch.refresh):
-                async for batch in run.batches():
-                    watch.add(batch)
-                    await watch.rename(batch)
+                await _take_all(run, watch)
+                while journal is not None and (first := watch.begin_second_pass()) is not None:
+                    run = sender.send((), None, await journal.second_pass(first))
+                    watch.begin(run)
+                    await _take_all(run, watch)
             watch.refresh()
     except AsyncstoreError as error:
         watch.error = error
 
 
-def _conclude(parsed: Parsed, output: Output, watch: _Watch, logger: logging.Logger) -> int:
-    """Print the summary and the error, and end the JSON lines; the exit code."""
-    seconds = watch.tally.seconds(monotonic())
-    if watch.json_lines is not None:
-        not_found = None if watch.selection is None else watch.selection.missing
-        watch.json_lines.summary(watch.tally, seconds, watch.exit_code, not_found)
-        watch.json_lines.close()  # some file systems report errors only now
-    if watch.error is None or watch.tally.attempted:
-        progress = watch.run.progress() if watch.run is not None else None
-        ending = Ending(
-            seconds,
-            progress.associations_opened if progress is not None else 0,
-            at_a_time=parsed[opt.ASSOCIATIONS],
-            interrupted=bool(watch.signals),
-            is_cut_short=progress is not None and progress.is_cut_short,
-            outages=0 if progress is None or watch.error is not None else progress.outages,
-            repeat=parsed[opt.REPEAT],
-            details=tuple(_details(parsed, watch)),
-        )
-        print_summary(output, watch.tally, ending)
-    if watch.error is not None:
-        log_end(logger, watch.error, parsed)
-        watch.display.log(f"{cmd.SEND.program}: {watch.error}", "red")
-        from asyncstore.cli.text.hints import hint_of  # noqa: PLC0415 - few runs need it
-
-        hint = hint_of(watch.error)
-        if hint is not None:
-            watch.display.log(hint)
-        if not watch.tally.attempted:
-            watch.display.log(f"Nothing was sent; {counted(watch.tally.done, 'file')} found by then.")
-    return watch.exit_code
-
-
-def _details(parsed: Parsed, watch: _Watch) -> Iterator[str]:
-    """Further lines of the summary: what was left undone, and what to do next."""
-    if watch.is_halted:
-        goes_on = f"with {opt.NO_HALT.long} ({opt.NO_HALT.short}) it goes on."
-        yield f"Stopped at the first file that was not stored; {goes_on}"
-    if watch.renamer is not None and watch.renamer.failed:
-        yield f"{counted(watch.renamer.failed, 'file')} could not be renamed, and kept the name."
-    if watch.json_lines is not None and watch.json_lines.is_incomplete:
-        yield f"Not every outcome could be written to {parsed[opt.JSON]}, so the exit code is not 0: see above."
-    elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[opt.JSON] != opt.STANDARD_STREAM:
-        yield f"Every outcome: {parsed[opt.JSON]}"
-    if watch.tally.reasons:
-        from asyncstore.cli.text.hints import hints_for  # noqa: PLC0415 - few runs need it
-
-        yield from hints_for(text for reason in watch.tally.reasons for text in _texts_of(reason))
-    if watch.selection is not None:
-        yield from watch.selection.details()
-    journal = parsed[opt.JOURNAL]
-    if journal is not None:
-        yield from _about_journal(printable(journal), watch.tally)
-    yield from _next_steps(parsed, watch.tally)
-
-
-def _about_journal(journal: str, tally: Tally) -> Iterator[str]:
-    """How the journal helps to send the rest."""
-    if tally.withdrawn or tally.unknown:
-        yield f"asyncstore resume {journal} sends the rest."
-    if tally.failed:
-        yield f"With {opt.RETRY_FAILED.long} it sends again what the peer refused."
-
-
-def _texts_of(reason: Reason) -> Iterator[str]:
-    """All that is known of a reason: its text, and those of its details."""
-    yield reason.text
-    yield from (detail.reason for detail in reason.details)
-
-
-def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
-    """How to learn which files were not stored, and how to send the rest in another run."""
-    if parsed[opt.JOURNAL] is not None:
-        return
-    if tally.unstored > 1 and parsed[opt.JSON] is None:
-        yield f"Add {opt.JSON.long} FILE to have every file's outcome written there."
-    if not tally.unstored - tally.not_sent + tally.withdrawn:
-        return
-    if parsed[opt.RENAME]:
-        if parsed[opt.FILES_FROM] is None and all(map(os.path.isdir, parsed[opt.INPUTS])):  # others have new names now
-            yield "Run the same command again to send the rest: it skips files named .done."
-    elif tally.done > tally.unstored:
-        yield f"Add {opt.JOURNAL.long} FILE: a run with the same journal sends only what is not known to be stored."
+async def _take_all(run: Run, watch: Watch) -> None:
+    """Take the outcomes of a run, or of a pass of it."""
+    async for batch in run.batches():
+        watch.add(batch)
+        await watch.rename(batch)
 
 
 def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:

@@ -144,6 +144,22 @@ SALVAGE = text(
 JOURNALS = Parameter[tuple[str, ...]](
     "journal", Words("journal"), (), "the journals of send --journal; several are one report", repeats=True
 )
+REQUESTS = (
+    "status",
+    "pause",
+    "resume",
+    "stop",
+    "limit-rate",
+    "limit-stores",
+    "associations",
+    "prioritise",
+    "retry-failed",
+)
+REQUEST = Parameter[str]("request", Choice("request", REQUESTS), "", "what the run is asked to do, see below")
+REQUEST_VALUE = Parameter[str | None](
+    "value", Text("value"), None, "how much, how many, or what; see below", is_optional=True
+)
+CTL_JSON = flag("--json", "print the answer as JSON: the state of the run, for status", line_only=True)
 SHELL = Parameter[str](
     "bash|zsh|fish", Choice("bash|zsh|fish", ("bash", "zsh", "fish")), "", "the shell to complete words in"
 )
@@ -241,6 +257,11 @@ SEND = Command(
                 opt.RETRIES,
                 opt.RETRY_STATUSES,
                 opt.WAIT_FOR_PEER,
+                opt.LIMIT_RATE,
+                opt.LIMIT_STORES,
+                opt.TIME_ZONE,
+                opt.GUARD_ECHO,
+                opt.MAX_DURATION,
                 opt.WORKERS,
                 opt.MAX_INFLATED,
                 opt.ASYNC_OPS,
@@ -255,6 +276,10 @@ SEND = Command(
                 opt.CONFLICTS,
                 opt.PROGRESS,
                 opt.JSON,
+                opt.METRICS_PORT,
+                opt.METRICS_HOST,
+                opt.METRICS_FILE,
+                opt.SYSTEMD,
                 opt.DRY_RUN,
                 opt.CONFIG,
                 opt.NAMED_PEER,
@@ -270,6 +295,11 @@ SEND = Command(
         _END_OF_OPTIONS,
         _ENVIRONMENT,
         _PEERS,
+        (
+            "SIGINT and SIGTERM let the files under way finish; the second one aborts them. SIGHUP reads the "
+            "configuration file again if there is one and standard error is no terminal; otherwise it acts as SIGTERM. "
+            "With a --journal, asyncstore ctl steers the run."
+        ),
         (
             "Exit code: 0 every file is stored, by this run or earlier ones of its journal, 1 nothing could be "
             "attempted, 2 some file is not stored, or --json or --journal could not be written to its end, 130 "
@@ -349,6 +379,44 @@ REPORT = Command(
             "several parts of one migration, for a browser", "asyncstore report --html report.html part1.db part2.db"
         ),
         Example("a damaged journal", "asyncstore report --salvage new.db run.db"),
+    ),
+)
+
+CTL = Command(
+    "ctl",
+    "ask about a run that is under way, pause it, slow it down, or end it",
+    (JOURNAL_FILE, REQUEST, REQUEST_VALUE),
+    (Group("options", (opt.HELP, opt.QUIET, CTL_JSON)),),
+    (
+        "status: what the run has done, how fast it is, what it waits for, and how long it will take.",
+        (
+            "pause: finish the stores under way, and begin none until resume. stop: end the run as SIGTERM does; it "
+            "can be given again later."
+        ),
+        (
+            "limit-rate BYTES, limit-stores N: send no more than this in a second, or off, or what the options of send "
+            "take. associations N or auto: store over so many associations."
+        ),
+        (
+            "prioritise UID-OR-ID: send the waiting instances of this study or patient next; with - the word is read "
+            "from standard input, where no other user sees it."
+        ),
+        (
+            "retry-failed: when the run has sent everything else, send again all files of the journal that the peer "
+            "has refused."
+        ),
+        (
+            "It asks the run of send --journal on this machine, over the socket beside the journal (run.db-ctl). Only "
+            "the user who started the run, and root, can do so. Not on Windows."
+        ),
+        "Exit code: 0 it is done, 1 there is no such run, or it cannot do so.",
+    ),
+    (
+        Example("how far is it?", "asyncstore ctl run.db status"),
+        Example("leave the network to others for a while", "asyncstore ctl run.db pause"),
+        Example("and go on", "asyncstore ctl run.db resume"),
+        Example("two associations at most", "asyncstore ctl run.db associations 2"),
+        Example("this study is needed now", "asyncstore ctl run.db prioritise 1.2.840.113619.2.55.3"),
     ),
 )
 
@@ -483,4 +551,4 @@ MAN = Command(
     ),
 )
 
-COMMANDS = {command.name: command for command in (SEND, RESUME, REPORT, ECHO, SCAN, SINK, DEMO, COMPLETION, MAN)}
+COMMANDS = {command.name: command for command in (SEND, RESUME, REPORT, CTL, ECHO, SCAN, SINK, DEMO, COMPLETION, MAN)}

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options.grammar import Given, Layer
-from asyncstore.cli.options.kinds import Address, Integer, IntegerOrAuto, Patience, Seconds, Secret, Status
+from asyncstore.cli.options.kinds import Address, Integer, IntegerOrAuto, Patience, Rate, Seconds, Secret, Status
 from asyncstore.cli.options.structured import parsed_toml
 from asyncstore.cli.options.suggestions import closest, did_you_mean
 from asyncstore.errors import UsageError
@@ -71,6 +71,7 @@ _TYPES: Mapping[type, tuple[tuple[type, ...], ...]] = {
     IntegerOrAuto: (_WHOLE_OR_TEXT,),
     Seconds: (_NUMBER,),
     Patience: (_NUMBER_OR_TEXT,),
+    Rate: (_NUMBER_OR_TEXT,),
     Status: (_WHOLE_OR_TEXT,),
     Address: (_TEXT, _WHOLE),
 }

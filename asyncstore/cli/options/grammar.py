@@ -281,7 +281,7 @@ def _place(
         if taken:
             _check_parameter(parameter, taken)
             placed[parameter.key] = taken
-        elif not any(name in options for name in parameter.unless):
+        elif not parameter.is_optional and not any(name in options for name in parameter.unless):
             raise UsageError(f"no {parameter.name.replace('-', ' ')} is given")
     if rest:
         raise UsageError(f"unexpected parameter {rest[0]!r}")

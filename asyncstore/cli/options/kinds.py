@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from zoneinfo import ZoneInfo
+
+    from asyncstore.schedule.timetable import TimeTable
 
 T_co = TypeVar("T_co", covariant=True)
 Word = TypeVar("Word", bound=str)
 
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
 _STATUS_DIGITS = re.compile(r"(?:0x)?[0-9a-f]{4}")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d)", re.ASCII | re.IGNORECASE)
+_DURATION = re.compile(rf"(?:{_PART.pattern})+", re.ASCII | re.IGNORECASE)
 _AE_TITLE_LENGTH = 16
 """PS3.5 table 6.2-1: an AE is at most 16 bytes."""
 _MOST_PORT = 65535
@@ -163,6 +169,63 @@ class Seconds:
         if not math.isfinite(seconds):
             raise ValueError(f"{words[0]!r} is not a number of seconds")
         return _in_range(round(seconds, 3), 0.0, None)
+
+
+class Duration(_Named):
+    """A duration with its units: ``90s``, ``1h30m``, ``200ms``.
+
+    Args:
+        name: the name of the word.
+        example: how to write it right.
+    """
+
+    def __init__(self, name: str, example: str) -> None:
+        super().__init__(name)
+        self._example = example
+
+    def parse(self, words: Sequence[str]) -> float:
+        """The seconds, more than 0."""
+        word = words[0]
+        if not _DURATION.fullmatch(word):
+            what = "has no unit" if word.replace(".", "", 1).isdecimal() else "is no duration"
+            raise ValueError(f"{word!r} {what}; write, for example, {self._example}")
+        seconds = sum(float(number) * _UNITS[unit.lower()] for number, unit in _PART.findall(word))
+        if not seconds:
+            raise ValueError(f"{word!r} is no time at all")
+        return seconds
+
+
+class Rate(_Named):
+    """A rate, or a time table of rates; the time zone is the machine's.
+
+    Args:
+        name: the name of the word.
+        unit: what is counted.
+    """
+
+    def __init__(self, name: str, unit: Literal["bytes", "stores"]) -> None:
+        super().__init__(name)
+        self._unit = unit
+
+    def parse(self, words: Sequence[str]) -> TimeTable:
+        """The time table."""
+        from asyncstore.schedule import timetable  # noqa: PLC0415 - few command lines need it
+
+        return timetable.rate_table(words[0]) if self._unit == "bytes" else timetable.stores_table(words[0])
+
+
+class TimeZone(_Named):
+    """The name of a time zone."""
+
+    def parse(self, words: Sequence[str]) -> ZoneInfo:
+        """The time zone."""
+        from zoneinfo import ZoneInfo  # noqa: PLC0415 - few command lines need it
+
+        try:
+            return ZoneInfo(words[0])
+        except (OSError, ValueError, LookupError):
+            example = "write, for example, Europe/Berlin"
+            raise ValueError(f"{words[0]!r} is no time zone that this machine knows; {example}") from None
 
 
 class Choice(_Named, Generic[Word]):

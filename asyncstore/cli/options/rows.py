@@ -7,22 +7,30 @@ To add an option, write its row, put it into its group in :mod:`~asyncstore.cli.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from asyncstore.cli.options.kinds import (
     AETitle,
     Choice,
+    Duration,
     Integer,
     IntegerOrAuto,
     Pair,
     Patience,
+    Rate,
     Secret,
     StatusRanges,
     Text,
+    TimeZone,
     Words,
 )
 from asyncstore.cli.options.table import Option, Parameter, flag, text
 from asyncstore.schedule.gate import Affinity
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from asyncstore.schedule.timetable import TimeTable
 
 When = Literal["auto", "on", "off"]
 
@@ -310,6 +318,42 @@ WAIT_FOR_PEER = Option[float | None](
     "wait so long for a peer that is down or restarts, or forever",
     shown_default="0 for the first association, 60 once something is stored",
 )
+LIMIT_RATE: Option[TimeTable | None] = Option(
+    "--limit-rate",
+    Rate("BYTES", "bytes"),
+    None,
+    "send at most so many bytes a second (2M, 512Ki), or by the hour: 'Mon-Fri 07:00,2M 18:00,off'; pause: none",
+    shown_default="off",
+)
+LIMIT_STORES: Option[TimeTable | None] = Option(
+    "--limit-stores",
+    Rate("N", "stores"),
+    None,
+    "begin at most so many stores a second (10, 600/min, 1000/h), or by the hour, in the same way",
+    shown_default="off",
+)
+TIME_ZONE: Option[ZoneInfo | None] = Option(
+    "--time-zone",
+    TimeZone("NAME"),
+    None,
+    "times in --limit-rate and --limit-stores are those of this zone, such as Europe/Berlin",
+    shown_default="the machine's",
+    requires=("--limit-rate", "--limit-stores"),
+)
+GUARD_ECHO = Option[float | None](
+    "--guard-echo",
+    Duration("P95", "200ms, or 0.2s"),
+    None,
+    "ask with C-ECHO every two seconds, and send more slowly while more than 5 % of the answers take longer than this",
+    shown_default="off",
+)
+MAX_DURATION = Option[float | None](
+    "--max-duration",
+    Duration("DURATION", "90s, 30m, 6h or 1h30m"),
+    None,
+    "begin nothing new after this time, finish what is under way, and end",
+    shown_default="unlimited",
+)
 WORKERS = Option[int | None](
     "--workers",
     Integer("N", 1, _MOST),
@@ -336,6 +380,22 @@ NULL = flag(
     "--null", "names in --files-from end with a zero byte, as find -print0 writes them", requires=("--files-from",)
 )
 JSON = text("--json", "FILE", "write one JSON object a line for every file and the summary; -: standard output")
+METRICS_PORT = Option[int | None](
+    "--metrics-port",
+    Integer("PORT", 0, 65535),
+    None,
+    "show metrics for Prometheus at this TCP port, under /metrics; 0: any that is free",
+)
+METRICS_HOST = Option[str](
+    "--metrics-host",
+    Text("ADDRESS"),
+    "127.0.0.1",
+    "address where --metrics-port listens; 0.0.0.0: all, for everybody who reaches them",
+    requires=("--metrics-port",),
+)
+METRICS_FILE = text(
+    "--metrics-file", "FILE", "write them to this file every 15 s, for node_exporter, which reads names in .prom"
+)
 JOURNAL = text("--journal", "FILE", "keep how each file ended in this file; give the same command again to go on")
 RETRY_FAILED = flag(
     "--retry-failed", "send again what the peer refused in earlier runs of the journal", requires=("--journal",)
@@ -373,6 +433,12 @@ CONFLICTS = Option[str](
     "files of the catalogue with one SOP instance UID and different bytes: send them, or hold them back",
     requires=("--journal",),
 )
+SYSTEMD = flag(
+    "--systemd",
+    "run as a service of systemd with Type=notify: say when it is ready and how far it is, and feed the watchdog",
+)
 DRY_RUN = flag(
-    "--dry-run", "show what would be sent and in which contexts, and send nothing", excludes=("--json", "--journal")
+    "--dry-run",
+    "show what would be sent and in which contexts, and send nothing",
+    excludes=("--json", "--journal", "--metrics-port", "--metrics-file"),
 )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from asyncstore.cli.options.kinds import Flag, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TypedDict, Unpack
 
     from asyncstore.cli.options.kinds import Kind
@@ -125,6 +125,7 @@ class Parameter(NamedTuple, Generic[T_co]):
         repeats: whether it takes all remaining words; only the last parameter may.
         unless: options (long names) that stand for it. With one of them a single parameter must be left out, and one
             that repeats may be.
+        is_optional: whether it may be left out; only the last parameter may.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Parameter(NamedTuple, Generic[T_co]):
     help: str
     repeats: bool = False
     unless: tuple[str, ...] = ()
+    is_optional: bool = False
 
     @property
     def key(self) -> str:
@@ -193,7 +195,7 @@ class Command(NamedTuple):
     @property
     def usage(self) -> str:
         """The usage line of the help."""
-        shown = [f"{p.name}..." if p.repeats else p.name for p in self.parameters]
+        shown = [f"{p.name}..." if p.repeats else f"[{p.name}]" if p.is_optional else p.name for p in self.parameters]
         names_files = any(parameter.repeats for parameter in self.parameters)
         return " ".join([self.program, "[options]", *(["[--]"] if names_files else []), *shown])
 
@@ -213,11 +215,16 @@ class Parsed:
     Args:
         given: the words of every row that was given, by its key; they are valid.
         words: the command's words, with command files expanded, options by their long names, secrets as stars.
+
+    Attributes:
+        read_again: reads the configuration file again: the new values and warnings, or a UsageError; ``None``: there is
+            no such file.
     """
 
     def __init__(self, given: Mapping[str, Sequence[str]], words: Sequence[str]) -> None:
         self._given = given
         self.words = tuple(words)
+        self.read_again: Callable[[], tuple[Parsed, Sequence[str]]] | None = None
 
     def __getitem__(self, row: Option[T] | Parameter[T]) -> T:
         """The row's value, or its default if it was not given."""

@@ -10,11 +10,12 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from html import escape
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.cli.report.charts import Axis, bars, line, share_bar
+from asyncstore.cli.report.charts import Axis, bars, from_zero, line, share_bar
 from asyncstore.cli.report.facts import ORDER
 from asyncstore.cli.report.plain import split
 from asyncstore.cli.report.words import (
@@ -23,6 +24,7 @@ from asyncstore.cli.report.words import (
     how_ended,
     migration_words,
     remarks,
+    rfc3339,
     stored_in,
     utc,
     verdict,
@@ -47,24 +49,31 @@ _STEPS = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86_400)
 _MOST_ROWS = 50
 """Of a table."""
 _DAY = 86_400
+_FEWEST = 4
+"""An axis for fewer files would have labels between whole numbers."""
+
+_IN_NUMBER = re.compile(r"(?<=\d) (?=\d{3}(?!\d))")
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1c2024;--dim:#60666d;--line:#d5d9dd;--accent:#0b66c3;--page:#fff}
 @media(prefers-color-scheme:dark){:root{--ink:#e6e8ea;--dim:#9aa2aa;--line:#3a4047;--accent:#5aa9f5;--page:#16191c}}
 @media print{:root{color-scheme:light;--ink:#000;--dim:#444;--line:#bbb;--accent:#0b66c3;--page:#fff}
-section{break-inside:avoid}}
+body{margin:0;padding:0;max-width:none;font-size:11pt}}
 body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page)}
 body{max-width:50rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;line-height:1.3}h2{font-size:1.1rem;margin:2rem 0 .5rem}
-footer{color:var(--dim)}
+h1{font-size:1.5rem;line-height:1.3}
+h2{font-size:1.1rem;margin:2rem 0 .5rem;break-after:avoid}
+h1,p{overflow-wrap:anywhere}footer,.caption{color:var(--dim)}.caption{margin:0 0 .5rem;break-after:avoid}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:.2rem .6rem .2rem 0;border-bottom:1px solid var(--line)}
-th,td{vertical-align:top;overflow-wrap:anywhere}
+th,td{text-align:left;padding:.2rem 1.2rem .2rem 0;border-bottom:1px solid var(--line)}
+th,td{vertical-align:top;white-space:nowrap}tr{break-inside:avoid}
 th{color:var(--dim);font-weight:normal}
-.number{text-align:right;white-space:nowrap}
-svg.chart{width:100%;height:auto}svg.share{width:6rem;height:.6rem}
-svg text{font-size:11px;fill:var(--dim)}
+.number{text-align:right}.text{width:100%;white-space:normal;overflow-wrap:anywhere}
+svg.chart{width:100%;height:auto;overflow:visible;break-inside:avoid}svg.share{width:6rem;height:.6rem}
+svg text{font-size:12px;fill:var(--dim)}
 .grid{stroke:var(--line);stroke-width:1}.line{fill:none;stroke:var(--accent);stroke-width:2}.bar{fill:var(--accent)}
+@media(max-width:40rem){body{margin:1rem auto}th,td{padding-right:.7rem}
+svg text{font-size:20px}.minor,.share{display:none}}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 """
 
@@ -92,8 +101,8 @@ def page(facts: Facts, readers: Sequence[Reader]) -> str:
     course = _course(facts, readers)
     sections = [
         _section("Files", _states(facts)),
-        _section("Progress", _progress(course), _text("Files stored so far.")) if course else "",
-        _section("Rate", _rate(course), _text("Files that ended in a second.")) if course else "",
+        _section("Progress", _caption("Files stored so far."), _progress(course)) if course else "",
+        _section("Rate", *_rate(course)) if course else "",
         _section("Forecast", _text(f"{end_words(facts)}.")) if facts.running else "",
         _section("Not stored, and warnings, by reason", _reasons(facts)),
         _section("Statuses", _statuses(facts)),
@@ -120,7 +129,8 @@ def _course(facts: Facts, readers: Sequence[Reader]) -> Course | None:
     runs = facts.account.runs
     if not runs:
         return None
-    begin, end = min(run.began for run in runs), max(run.ended for run in runs)
+    times = [time for run in runs for time in (run.began, run.ended)]  # a clock that was set back confuses their order
+    begin, end = min(times), max(times)
     step = next((step for step in _STEPS if (end - begin) / step < _MOST_STEPS - 1), 0)
     if not step:  # longer than half a year
         step = int((end - begin) / (_MOST_STEPS - 1) / _DAY + 1) * _DAY
@@ -140,23 +150,31 @@ def _course(facts: Facts, readers: Sequence[Reader]) -> Course | None:
 
 
 def _times(course: Course) -> Axis:
-    is_long = course.end - course.begin > 2 * _DAY
-    return Axis(course.begin, course.end, lambda at: utc(at)[:10] if is_long else utc(at)[5:16])
+    """The axis of time: neighbouring labels differ."""
+    seconds = course.end - course.begin
+    if seconds >= 4 * _DAY:
+        return Axis(course.begin, course.end, lambda at: utc(at)[:10])
+    if seconds >= 4 * 60:
+        return Axis(course.begin, course.end, lambda at: utc(at)[5:16])
+    return Axis(course.begin, course.end, lambda at: (rfc3339(at) or "")[11:19])
 
 
 def _progress(course: Course) -> str:
     totals = [0, *accumulate(course.stored)]
     points = [(course.begin + number * course.step, total) for number, total in enumerate(totals)]
-    axis = Axis(0, max(totals[-1], 1), lambda value: format_count(round(value)))
+    axis = from_zero(max(totals[-1], _FEWEST), lambda value: format_count(round(value)))
     return line("Files stored so far", points, _times(course), axis)
 
 
-def _rate(course: Course) -> str:
-    rates = [(stored + others) / course.step for stored, others in zip(course.stored, course.others, strict=True)]
-    points = [(course.begin + number * course.step, rate) for number, rate in enumerate(rates)]
-    return bars(
-        "Files that ended in a second", points, course.step, _times(course), Axis(0, max(*rates, 1.0), format_rate)
-    )
+def _rate(course: Course) -> tuple[str, str]:
+    """A caption and the chart. Slow migrations are counted by the hour."""
+    sums = [stored + others for stored, others in zip(course.stored, course.others, strict=True)]
+    is_slow = max(sums) < course.step
+    seconds, title = (3600, "Files that ended in an hour") if is_slow else (1, "Files that ended in a second")
+    points = [(course.begin + number * course.step, seconds * count / course.step) for number, count in enumerate(sums)]
+    most = max(rate for _, rate in points)
+    axis = from_zero(most, lambda rate: f"{format_rate(rate)[:-2]}/h" if is_slow else format_rate(rate))
+    return _caption(f"{title}."), bars(title, points, course.step, _times(course), axis)
 
 
 def _states(facts: Facts) -> str:
@@ -176,8 +194,8 @@ def _reasons(facts: Facts) -> str:
     rows = []
     for state, group in sorted(groups, key=lambda item: -item[1].files)[:_MOST_ROWS]:
         cells = (format_count(group.files), WORDS[state], printable(group.text))
-        rows.append("".join(_cells(cells, 1)) + f"<td>{share_bar(group.files / most)}</td>")
-    return _rows(("files", "", "reason", ""), rows, 1)
+        rows.append("".join(_cells(cells, 1)) + f'<td class="share">{share_bar(group.files / most)}</td>')
+    return _rows(("files", "state", "reason"), rows, 1, '<th class="share"></th>')
 
 
 def _statuses(facts: Facts) -> str:
@@ -244,23 +262,30 @@ def _text(text: str) -> str:
     return f"<p>{_safe(text)}</p>"
 
 
+def _caption(text: str) -> str:
+    return f'<p class="caption">{_safe(text)}</p>'
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 2) -> str:
     return _rows(head, ["".join(_cells(row, numbers)) for row in rows], numbers)
 
 
-def _rows(head: Sequence[str], rows: Sequence[str], numbers: int) -> str:
+def _rows(head: Sequence[str], rows: Sequence[str], numbers: int, last: str = "") -> str:
     if not rows:
         return ""
     top = "".join(_cells(head, numbers, "th"))
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
+    return (
+        f"<table><thead><tr>{top}{last}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
+    )
 
 
 def _cells(row: Sequence[str], numbers: int, tag: str = "td") -> Iterator[str]:
-    """The cells of a row; the first ones hold numbers."""
+    """The cells of a row; the first ones hold numbers, and the last one a text of any length."""
     for place, cell in enumerate(row):
-        kind = ' class="number"' if place < numbers else ""
+        kind = ' class="number"' if place < numbers else ' class="text"' if place == len(row) - 1 else ""
         yield f"<{tag}{kind}>{_safe(cell)}</{tag}>"
 
 
 def _safe(text: str) -> str:
-    return escape(printable(text))
+    """``text`` for the page. Numbers are not broken at the spaces between their digits."""
+    return _IN_NUMBER.sub("\N{NO-BREAK SPACE}", escape(printable(text)))

@@ -197,6 +197,12 @@ def _other_migration(error: errors.OtherMigration) -> str:
     return f"Use another --journal for this one. asyncstore resume {error.path} repeats the recorded command."
 
 
+def _no_run(error: errors.NoRun) -> str:
+    if error.is_held:
+        return "Only send takes requests, once it has begun. If it cannot, its log says why."
+    return f"asyncstore report {error.path} says what its runs did, asyncstore resume {error.path} goes on."
+
+
 _HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
     errors.ConnectFailed: _connect_failed,
     errors.AssociationRejected: lambda error: _REJECTED.get((error.source, error.reason)),
@@ -227,6 +233,10 @@ _HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
     ),
     errors.JournalRemoved: lambda _: (
         "Put it back and give the same command again. Without it another journal sends everything again."
+    ),
+    errors.NoRun: _no_run,
+    errors.ControlDenied: lambda error: (
+        "Ask as root, or as the user who started the run" + (f": sudo -u {error.owner}." if error.owner else ".")
     ),
     errors.NoTemporaryFolder: lambda _: "Set TMPDIR to a folder that can be written to.",
 }

@@ -58,6 +58,7 @@ class Listening:
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.sleep(0)  # callbacks close the sockets
 
     async def restart(self, seconds: float) -> None:
         """Vanish, and come back after a time."""

@@ -31,6 +31,8 @@ _CHUNKS_UNDER_WAY = 256
 """So at most 16 MiB are on the way in each direction."""
 _LINGER_SECONDS = 2.0
 """How long bytes are still taken after FIN: closing with bytes unread would send RST."""
+_SILENT_SECONDS = 3.0
+"""How long a connection that is silent stays open after its end: then its other side has lost patience as well."""
 
 
 class Kind(Enum):
@@ -292,7 +294,8 @@ class _Carrying:
                 self._target.shutdown(socket.SHUT_WR)
         await self._drop()
         if Kind.HALF_CLOSE not in kinds:
-            await asyncio.Event().wait()  # the connection stays open until something else ends it
+            await asyncio.sleep(_SILENT_SECONDS)
+            raise _Ended(is_reset=True)
 
     async def _drop(self) -> None:
         """Take bytes to the end of the stream, and pass on none."""

@@ -1,0 +1,109 @@
+"""The end of a run of ``send``: its summary, its error with what to do about it, and how to send the rest."""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from asyncstore.cli.logging.logs import log_end
+from asyncstore.cli.options import command_table as cmd
+from asyncstore.cli.options import rows as opt
+from asyncstore.observe.formatting import counted, printable
+from asyncstore.observe.summary import Ending, print_summary
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator
+
+    from asyncstore.cli.commands.watch import Watch
+    from asyncstore.cli.options.table import Parsed
+    from asyncstore.observe.output import Output
+    from asyncstore.observe.tally import Reason, Tally
+
+
+def conclude(parsed: Parsed, output: Output, watch: Watch, logger: logging.Logger) -> int:
+    """Print the summary and the error, and end the JSON lines; the exit code."""
+    seconds = watch.tally.seconds(monotonic())
+    if watch.json_lines is not None:
+        not_found = None if watch.selection is None else watch.selection.missing
+        watch.json_lines.summary(watch.tally, seconds, watch.exit_code, not_found)
+        watch.json_lines.close()  # some file systems report errors only now
+    if watch.error is None or watch.tally.attempted:
+        progress = watch.progress()
+        ending = Ending(
+            seconds,
+            progress.associations_opened if progress is not None else 0,
+            at_a_time=parsed[opt.ASSOCIATIONS],
+            interrupted=watch.is_interrupted,
+            is_cut_short=watch.is_cut_short,
+            is_time_up=watch.is_time_up,
+            outages=0 if progress is None or watch.error is not None else progress.outages,
+            repeat=parsed[opt.REPEAT],
+            details=tuple(_details(parsed, watch)),
+        )
+        print_summary(output, watch.tally, ending)
+    if watch.error is not None:
+        log_end(logger, watch.error, parsed)
+        watch.display.log(f"{cmd.SEND.program}: {watch.error}", "red")
+        from asyncstore.cli.text.hints import hint_of  # noqa: PLC0415 - few runs need it
+
+        hint = hint_of(watch.error)
+        if hint is not None:
+            watch.display.log(hint)
+        if not watch.tally.attempted:
+            watch.display.log(f"Nothing was sent; {counted(watch.tally.done, 'file')} found by then.")
+    return watch.exit_code
+
+
+def _details(parsed: Parsed, watch: Watch) -> Iterator[str]:
+    """Further lines of the summary: what was left undone, and what to do next."""
+    if watch.is_halted:
+        goes_on = f"with {opt.NO_HALT.long} ({opt.NO_HALT.short}) it goes on."
+        yield f"Stopped at the first file that was not stored; {goes_on}"
+    if watch.renamer is not None and watch.renamer.failed:
+        yield f"{counted(watch.renamer.failed, 'file')} could not be renamed, and kept the name."
+    if watch.json_lines is not None and watch.json_lines.is_incomplete:
+        yield f"Not every outcome could be written to {parsed[opt.JSON]}, so the exit code is not 0: see above."
+    elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[opt.JSON] != opt.STANDARD_STREAM:
+        yield f"Every outcome: {parsed[opt.JSON]}"
+    if watch.tally.reasons:
+        from asyncstore.cli.text.hints import hints_for  # noqa: PLC0415 - few runs need it
+
+        yield from hints_for(text for reason in watch.tally.reasons for text in _texts_of(reason))
+    if watch.selection is not None:
+        yield from watch.selection.details()
+    journal = parsed[opt.JOURNAL]
+    if journal is not None:
+        yield from _about_journal(printable(journal), watch)
+    yield from _next_steps(parsed, watch.tally)
+
+
+def _about_journal(journal: str, watch: Watch) -> Iterator[str]:
+    """How the journal helps to send the rest."""
+    tally = watch.tally
+    if tally.withdrawn or tally.unknown or (watch.is_cut_short and watch.is_time_up):
+        yield f"asyncstore resume {journal} sends the rest."
+    if tally.failed:
+        yield f"With {opt.RETRY_FAILED.long} it sends again what the peer refused."
+
+
+def _texts_of(reason: Reason) -> Iterator[str]:
+    """All that is known of a reason: its text, and those of its details."""
+    yield reason.text
+    yield from (detail.reason for detail in reason.details)
+
+
+def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:
+    """How to learn which files were not stored, and how to send the rest in another run."""
+    if parsed[opt.JOURNAL] is not None:
+        return
+    if tally.unstored > 1 and parsed[opt.JSON] is None:
+        yield f"Add {opt.JSON.long} FILE to have every file's outcome written there."
+    if not tally.unstored - tally.not_sent + tally.withdrawn:
+        return
+    if parsed[opt.RENAME]:
+        if parsed[opt.FILES_FROM] is None and all(map(os.path.isdir, parsed[opt.INPUTS])):  # others have new names now
+            yield "Run the same command again to send the rest: it skips files named .done."
+    elif tally.done > tally.unstored:
+        yield f"Add {opt.JOURNAL.long} FILE: a run with the same journal sends only what is not known to be stored."

@@ -1,0 +1,178 @@
+"""What steers a run of ``send`` while it goes on: requests of ``asyncstore ctl``, SIGHUP, and systemd.
+
+Rules:
+
+1. A run that nothing can steer has none of this, and imports none of it.
+2. Nothing of this ends a run. If requests cannot be taken, there is a warning.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from asyncstore import __version__
+from asyncstore.cli.options import rows as opt
+from asyncstore.errors import ControlFailed, UsageError
+from asyncstore.network.addresses import address_of
+from asyncstore.observe.formatting import printable
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from asyncstore.cli.commands.journalled import RunJournal
+    from asyncstore.cli.commands.reloading import Reloading
+    from asyncstore.cli.commands.service import Service
+    from asyncstore.cli.options.table import Parsed
+    from asyncstore.control.steering import Steerable, Steering
+    from asyncstore.model import Progress
+    from asyncstore.observe.tally import Tally
+
+_NO_MANAGER = f"{opt.SYSTEMD.long}: NOTIFY_SOCKET is not set: no service manager asks for notifications"
+
+
+class Steered:
+    """The steering of one run.
+
+    Attributes:
+        on_hangup: what SIGHUP does; ``None``: it ends the run.
+    """
+
+    def __init__(
+        self,
+        steering: Steering,
+        tally: Tally,
+        logger: logging.Logger,
+        *,
+        journal: str | None,
+        service: Service | None,
+        reloading: Reloading | None,
+    ) -> None:
+        self._steering = steering
+        self._tally = tally
+        self._logger = logger
+        self._journal = journal
+        self._service = service
+        self._reloading = reloading
+        self.on_hangup = None if reloading is None else self._reload
+
+    def follow(self, run: Steerable) -> None:
+        """Steer this run, or this pass of it, from now on."""
+        self._steering.follow(run)
+
+    def refresh(self, progress: Progress, now: float) -> None:
+        """Take note of the progress; call this some times a second."""
+        rates = self._steering.rates
+        rates.sample(self._tally, progress, now)
+        if self._service is not None:
+            self._service.refresh(self._tally, progress, rates)
+
+    def stopping(self) -> None:
+        """The run was asked to end, or has ended."""
+        self._steering.stopping()
+        if self._service is not None:
+            self._service.stopping()
+
+    @asynccontextmanager
+    async def offered(self) -> AsyncIterator[None]:
+        """Take requests within this context, if the run has a journal. The run ends with the context."""
+        from asyncstore.control.place import is_supported, socket_of  # noqa: PLC0415 - rule 1
+        from asyncstore.control.server import Server  # noqa: PLC0415 - as above
+
+        server = None
+        if self._journal is not None and is_supported():
+            server = Server(socket_of(self._journal), self._steering.answer)
+            try:
+                await server.open()
+            except ControlFailed as error:
+                self._logger.warning("asyncstore ctl cannot reach this run: %s", printable(str(error)))
+        try:
+            yield
+        finally:
+            self.stopping()
+            if server is not None:
+                await server.close()
+
+    def _reload(self) -> None:
+        if self._reloading is None:
+            return
+        if self._service is not None:
+            self._service.reloading()
+        self._reloading.reload()
+        if self._service is not None:
+            self._service.reloaded()
+
+
+def steered_by(
+    parsed: Parsed,
+    tally: Tally,
+    logger: logging.Logger,
+    journal: RunJournal | None,
+    *,
+    stop: Callable[[], None],
+    tell: Callable[[str], None],
+    actions: Mapping[str, Callable[[object], str]],
+    appliers: Mapping[str, Callable[[Parsed], None]],
+) -> Steered | None:
+    """What steers the run that these options describe; ``None``: nothing does.
+
+    Args:
+        parsed: the options.
+        tally: of the run.
+        logger: for warnings.
+        journal: of the run.
+        stop: ends the run as SIGTERM does.
+        tell: shows a line about what was asked.
+        actions: further requests that the run takes.
+        appliers: what applies new values of options when the configuration is read again, by their names.
+    """
+    reloads = parsed.read_again is not None and not sys.stderr.isatty()
+    if journal is None and not reloads and not parsed[opt.SYSTEMD]:
+        return None
+    from asyncstore.control.status import Facts  # noqa: PLC0415 - rule 1
+    from asyncstore.control.steering import Steering  # noqa: PLC0415 - as above
+
+    peer = address_of(printable(parsed[opt.PEER]), parsed[opt.PORT])
+    number = None if journal is None else journal.run
+    facts = Facts(f"asyncstore {__version__}", os.getpid(), peer, number, parsed[opt.ASSOCIATIONS])
+    steering = Steering(facts, tally, stop=stop, actions=actions, on_action=tell)
+    return Steered(
+        steering,
+        tally,
+        logger,
+        journal=parsed[opt.JOURNAL],
+        service=_service(logger) if parsed[opt.SYSTEMD] else None,
+        reloading=_reloading(parsed, steering, appliers, logger) if reloads else None,
+    )
+
+
+def _reloading(
+    parsed: Parsed, steering: Steering, more: Mapping[str, Callable[[Parsed], None]], logger: logging.Logger
+) -> Reloading:
+    """What reads the configuration again, and the options that can change."""
+    from asyncstore.cli.commands.reloading import Reloading  # noqa: PLC0415 - rule 1
+
+    appliers = {
+        opt.ASSOCIATIONS.key: lambda new: steering.set_associations(new[opt.ASSOCIATIONS]),
+        **more,
+    }
+    return Reloading(parsed, appliers, logger)
+
+
+def _service(logger: logging.Logger) -> Service | None:
+    """The service manager's view of the run, if there is a service manager."""
+    from asyncstore.cli.commands.service import Service  # noqa: PLC0415 - rule 1
+    from asyncstore.network.notify import Notifier  # noqa: PLC0415 - as above
+
+    try:
+        manager = Notifier.of(os.environ)
+    except UsageError as error:
+        logger.warning("%s: %s", opt.SYSTEMD.long, printable(str(error)))
+        return None
+    if manager is None:
+        logger.warning("%s", _NO_MANAGER)
+        return None
+    return Service(manager)

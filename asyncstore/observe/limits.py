@@ -1,0 +1,53 @@
+"""What limits the speed of a run, in a few words for displays."""
+
+from __future__ import annotations
+
+from time import localtime, strftime, time
+from typing import TYPE_CHECKING
+
+from asyncstore.observe.formatting import format_byte_rate, format_duration
+
+if TYPE_CHECKING:
+    from asyncstore.model import Limit
+
+_DAY = 86400.0
+_LEAST_RATE = 0.1
+"""Stores a second; lower rates are shown by the hour."""
+
+
+def limits(limit: Limit | None, now: float | None = None) -> list[str]:
+    """The limits at ``now``, in seconds since 1970 (``None``: this moment): ``2.00 MB/s (time table, until 18:00)``."""
+    if limit is None:
+        return []
+    if limit.is_paused:
+        return [f"nothing begins{_until(limit, now)}"]
+    rates = []
+    if limit.bytes_per_second is not None:
+        rates.append(format_byte_rate(limit.bytes_per_second))
+    if limit.stores_per_second is not None:
+        rates.append(_stores(limit.stores_per_second))
+    parts = [f"{' and '.join(rates)}{_until(limit, now)}"] if rates else []
+    if limit.echo_seconds is not None:
+        echo = format_duration(limit.echo_seconds)
+        parts.append(f"{limit.share * 100:.0f} % of the speed without the guard (C-ECHO takes {echo})")
+    return parts
+
+
+def limited(limit: Limit | None, now: float | None = None) -> str:
+    """The limits in one line; empty: there are none."""
+    parts = limits(limit, now)
+    if limit is None or limit.is_paused or not parts:
+        return "".join(parts)
+    return f"limited to {', '.join(parts)}"
+
+
+def _stores(rate: float) -> str:
+    return f"{rate:.3g} stores/s" if rate >= _LEAST_RATE else f"{rate * 3600:.3g} stores/h"
+
+
+def _until(limit: Limit, now: float | None) -> str:
+    """When the time table says something else, in the time of this machine."""
+    if limit.until is None:
+        return ""
+    is_near = limit.until - (time() if now is None else now) < _DAY
+    return f" (time table, until {strftime('%H:%M' if is_near else '%a %H:%M', localtime(limit.until))})"

@@ -1,0 +1,53 @@
+"""What holds for each execution of each target.
+
+Only the errors that the target expects may come out, within a second of processor time and 100 MB of memory.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from time import process_time
+
+TARGETS = tuple(sorted(path.stem for path in (Path(__file__).parent / "targets").glob("[a-z]*.py")))
+"""The names of all targets."""
+
+SECONDS = 1.0
+MEGABYTES = 100
+_UNITS_PER_MEGABYTE = 1 << 20 if sys.platform == "darwin" else 1 << 10
+"""Of ``ru_maxrss`` (getrusage(2))."""
+
+
+class TooSlow(Exception):
+    """An input took more processor time than any may."""
+
+
+class TooLarge(Exception):
+    """An input took more memory than any may."""
+
+
+def load(name):
+    """The module of a target."""
+    return import_module(f"fuzz.targets.{name}")
+
+
+def execution(target, folder):
+    """A function that executes a target once. Files are written to ``folder``."""
+
+    def execute(data):
+        began, before = process_time(), _peak()
+        with suppress(*target.EXPECTED):
+            target.execute(data, folder)
+        if process_time() - began > SECONDS:
+            raise TooSlow(f"{process_time() - began:.1f} s of processor time")
+        if _peak() - before > MEGABYTES * _UNITS_PER_MEGABYTE:
+            raise TooLarge(f"{(_peak() - before) / _UNITS_PER_MEGABYTE:.0f} MB")
+
+    return execute
+
+
+def _peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
