@@ -22,6 +22,7 @@ lanes          how many lanes are missing, and what they have done together
 turns          lanes wait for their turn under a limit
 serving        a lane at work over its open association
 signal         one task wakes others
+jitter         random pauses
 ports          the interfaces of associations, readers, converters and outlets
 dispatch       the lanes come and go, pause and stop
 """

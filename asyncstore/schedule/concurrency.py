@@ -1,23 +1,92 @@
 """How many associations to have: a fixed number, or as many as make the transfer faster.
 
-``auto`` climbs. It starts with a few and adds half as many again while each step makes the transfer faster; it takes
-back a step that did not. It adds none while the peer answers nothing. It tries again after a while, because peers and
-networks change. After a refusal it waits a while before it asks for more, even if the number is fixed: a peer that was
-busy or restarted may accept then. Pure: its owner measures, and acts on the answer.
+Rules of ``auto``:
+
+1. It measures the rate with one number of associations, then with another. A measurement begins when so many are open
+   and each has had the time of a store. It begins again when associations waited for files or for the gate.
+2. It begins with a few, and asks for more while the rate grows: for four times as many where a store takes long, for
+   half as many more where stores are quick.
+3. The number to have is the least one whose rate is near the best rate. Where the rate stopped growing, the next number
+   to try follows from Little's law: up to the knee, the rate grows in proportion to the number.
+4. Then it rests. After a while it tries fewer and more, because peers and networks change. When the rate changes much,
+   it tries at once.
+5. A refusal lowers the number at once. So does an association that takes long to open. Later ``auto`` asks for one
+   more, then for others. A fixed number is asked for again as a whole.
+6. It opens no association for which too little is left.
+
+Pure: its owner measures, and acts on the answer.
 """
 
 from __future__ import annotations
 
-INTERVAL = 1.0
-"""Seconds between two looks: long enough for a rate, short against a transfer."""
+import math
+from typing import NamedTuple
+
 FEW = 4
 """What ``auto`` starts with. On loopback 4 associations saturate two cores."""
-MOST = 32
-"""The most that ``auto`` has: their buffers take 71 MB, and few peers serve more."""
-_GAIN = 1.05
-"""A step is kept if it made the transfer this much faster; less is noise."""
-_REST = 15
-"""Looks to wait before the next try after a step that did not help or was refused."""
+MOST = 64
+"""The most that ``auto`` has: their buffers take 0.5 to 2 MB each, and few peers serve more."""
+
+INTERVAL = 1.0
+"""Seconds between two looks: long enough for a rate, short against a transfer."""
+_SHORT_INTERVAL = 0.02
+"""The same while associations open, and in the first search: a measurement ends soon after it has enough responses."""
+_SOON = 5.0
+"""Seconds after which looks are rare again, because associations do not open or stores are slow."""
+_SHORTEST = 0.1
+"""Seconds of a measurement: in less, the start of threads and of the peer's processes spoils it."""
+_LONGEST = 10.0
+"""Seconds after which a measurement ends, however few stores it has."""
+_LONGEST_SETTLING = 3.0
+"""Seconds after which a measurement begins, however long stores take."""
+_ROUNDS = 2
+"""Stores of each association in a measurement, so that it matters little when it begins and ends."""
+
+_QUICK, _SLOW = 0.003, 0.02
+"""Seconds that a unit of work takes on one association. In less than the first, sender and peer mostly compute: another
+association gains little and costs them time. In more than the second, the way is long or the peer waits for something.
+"""
+_SMALL_STEP, _STEP, _LARGE_STEP = 1.5, 2.0, 4.0
+"""How many times as many associations are tried next: for quick work and in later searches, for other, and for slow."""
+
+_ENOUGH = 0.95
+"""A number is enough if its rate is this share of the best: a smaller difference is noise."""
+_SURE = 1.3
+"""A smaller gain is measured twice; in short measurements, also a rate that is about as good as the best."""
+_CLOSE = 1.2
+"""Numbers with at most this ratio need none between them."""
+
+_CHANGED, _ODD_LOOKS = 0.25, 2
+"""The rate has changed if so many looks in a row differ by this share."""
+_REST, _LONG_REST, _LONGEST_REST, _MORE_REST = 4.0, 20.0, 60.0, 4.0
+"""Seconds until the next try; so many times as many after each try that brings nothing. After a long rest old rates do
+not count."""
+_REFUSAL_REST = 15.0
+"""Seconds until the peer is asked again for what it refused."""
+_PATIENCE, _OPENINGS = 1.0, 3.0
+"""Associations open late if they take more seconds, and so many times as long as the first ones."""
+
+
+class Progress(NamedTuple):
+    """What the run has done by now.
+
+    Attributes:
+        now: seconds on any clock.
+        work: responses and data in one number (:attr:`asyncstore.schedule.lanes.Lanes.work`).
+        answered: responses.
+        open: the associations that are open, also those about to end.
+        opening: those that are opening.
+        is_limited: whether an association waited for files or for the gate since the last look.
+        left: the instances without an outcome; ``None``: not known yet.
+    """
+
+    now: float
+    work: float
+    answered: int
+    open: int
+    opening: int
+    is_limited: bool = False
+    left: int | None = None
 
 
 class Concurrency:
@@ -25,50 +94,216 @@ class Concurrency:
 
     Args:
         fixed: that many, if the peer accepts them; ``None``: auto.
+
+    Attributes:
+        target: how many associations to have now.
+        interval: seconds until the next look.
     """
 
     def __init__(self, fixed: int | None = None) -> None:
-        self._fixed = fixed
         self.target = FEW if fixed is None else fixed
-        self._rate_before: float | None = None
-        self._step = 0
-        self._resting = 0
+        self._fixed = fixed
+        self._rates: dict[int, float] = {}
+        """The rate with each number of associations, as measured since the rate last changed."""
+        self._began: Progress | None = None
+        """The begin of the measurement."""
+        self._asked: float | None = None
+        """When the present number was asked for."""
+        self._opened: float | None = None
+        """When all of them were open."""
+        self._opening_seconds = 0.0
+        self._store_seconds = 0.0
+        """The mean time of a store, once it is known."""
+        self._unit_seconds = 0.0
+        """The same of a unit of work, on one association."""
+        self._is_fast = True
+        """Whether measurements may be short: in the first search, unless the work is quick."""
+        self._is_thorough = True
+        """Whether the search goes on between two numbers: in the first one, and when the rate has changed."""
+        self._is_unsure = False
+        """Whether the present number is measured a second time."""
+        self._tries_fewer = False
+        self._odd_looks = 0
+        self._served = MOST
+        """What the peer serves at the same time, as far as is known."""
+        self._asks_for_more = False
+        """Whether to ask it for one more."""
+        self._refused_until = 0.0
+        self._found: int | None = None
+        """The result of the last search."""
+        self._rest = _REST
+        self._rests_until: float | None = None
+        """``None``: it searches."""
+        self.interval = _SHORT_INTERVAL if fixed is None else INTERVAL
 
-    def observe(self, rate: float, *, is_source_limited: bool) -> int:
-        """Take the rate since the last look, in any unit a second; how many associations to have now.
-
-        ``is_source_limited``: associations were waiting for files, so more of them could not have helped.
-        """
+    def look(self, seen: Progress) -> int:
+        """Take what the run has done; how many associations to have now."""
         if self._fixed is not None:
-            self._resting = max(self._resting - 1, 0)
-            if not self._resting:
+            if seen.now >= self._refused_until:
                 self.target = self._fixed
-        elif is_source_limited:
-            self._rate_before, self._step = None, 0
-        elif self._resting:
-            self._resting -= 1
-        elif self._step and self._rate_before is not None:
-            if rate <= self._rate_before * _GAIN:
-                self.target -= self._step
-                self._resting = _REST
-                self._step = 0
-            else:
-                self._add(rate)
-        elif rate > 0:
-            self._add(rate)
+            return self.target
+        if self._is_reached(seen):
+            began = self._began
+            if began is None or seen.is_limited or seen.open < self.target:
+                self._began = seen
+            elif self._is_enough(began, seen):
+                seconds = seen.now - began.now
+                if seen.answered > began.answered:
+                    self._store_seconds = self.target * seconds / (seen.answered - began.answered)
+                self._began = seen
+                self._take((seen.work - began.work) / seconds, seen)
+        is_soon = self._is_fast or self._began is None
+        self.interval = _SHORT_INTERVAL if is_soon and seen.now < (self._asked or 0.0) + _SOON else INTERVAL
         return self.target
 
-    def refused(self, still_open: int) -> None:
-        """The peer, or the system, refused an association while ``still_open`` were open."""
-        self.target = max(1, min(self.target, still_open))
-        self._rate_before, self._step, self._resting = None, 0, _REST
+    def refused(self, still_open: int, now: float) -> None:
+        """The peer, or the system, refused an association while ``still_open`` were there."""
+        self._ask_for(max(1, min(self.target, still_open)), now)
+        self._served, self._asks_for_more, self._refused_until = self.target, False, now + _REFUSAL_REST
+        self._rates = {number: rate for number, rate in self._rates.items() if number <= self.target}
 
-    def restored(self, target: int) -> None:
+    def restored(self, target: int, now: float) -> None:
         """The peer was down and works again: have as many as before."""
-        self.target = target
-        self._rate_before, self._step, self._resting = None, 0, 0
+        self._ask_for(target, now)
+        self._served = MOST
 
-    def _add(self, rate: float) -> None:
-        self._rate_before = rate
-        self._step = min(max(1, self.target // 2), MOST - self.target)
-        self.target += self._step
+    # Measurements.
+
+    def _is_reached(self, seen: Progress) -> bool:
+        """Whether the present number of associations is open, and each has had the time of a store."""
+        if self._asked is None or not (seen.open or seen.opening):  # the run is paused, or the peer is down
+            self._asked, self._opened, self._began = seen.now, None, None
+        if self._opened is None and seen.open == self.target:
+            self._opened = seen.now
+            self._opening_seconds = self._opening_seconds or seen.now - self._asked
+            if self.target > self._served:
+                self._served = MOST
+        if self._opened is not None:
+            return seen.now - self._opened >= min(self._store_seconds, _LONGEST_SETTLING)
+        patience = max(_PATIENCE, _OPENINGS * self._opening_seconds)
+        if seen.open and seen.opening and seen.now - self._asked > patience:
+            self.refused(seen.open, seen.now)
+        return False
+
+    def _is_enough(self, began: Progress, seen: Progress) -> bool:
+        """Whether the measurement can end."""
+        seconds, rounds = seen.now - began.now, _ROUNDS * self.target
+        if self._is_fast and (seen.answered - began.answered >= rounds or seconds >= self._time_enough):
+            return seconds >= _SHORTEST
+        return seconds >= INTERVAL and (seen.work - began.work >= rounds or seconds >= _LONGEST)
+
+    @property
+    def _time_enough(self) -> float:
+        """Seconds after which a fast measurement ends: the rate has grown by less than half of what it could."""
+        return 2 * _ROUNDS * self._store_seconds if self._rates else _LONGEST
+
+    def _take(self, rate: float, seen: Progress) -> None:
+        """The present number has this rate."""
+        if rate > 0:
+            self._unit_seconds = self.target / rate
+            self._is_fast &= self._unit_seconds >= _QUICK
+        if self._rests_until is not None:
+            if rate > 0:
+                self._watch(rate, seen)
+        elif rate > 0 or self.target > max(self._rates, default=self.target):
+            self._note(rate)
+        else:
+            return  # a peer that answers nothing now says nothing about numbers
+        if self._rests_until is None and not self._is_unsure:
+            self._search(seen)
+
+    def _note(self, rate: float) -> None:
+        """Keep the rate, and say whether to measure it again."""
+        if self._is_unsure:
+            self._rates[self.target] = (self._rates[self.target] + rate) / 2
+            self._is_unsure = False
+        else:
+            best = max((known for number, known in self._rates.items() if number != self.target), default=0.0)
+            self._rates[self.target] = rate
+            self._is_unsure = best * (_ENOUGH**2 if self._is_fast else 1 / _ENOUGH) < rate < best * _SURE
+
+    def _watch(self, rate: float, seen: Progress) -> None:
+        """Watch the rate while resting: search again when the rest is over, or when the rate has changed."""
+        usual = self._rates.setdefault(self.target, rate)
+        if abs(rate - usual) > _CHANGED * usual:
+            self._odd_looks += 1
+            if self._odd_looks >= _ODD_LOOKS:
+                self._rates = {self.target: rate}
+                self._tries_fewer, self._is_thorough = rate < usual, True
+                self._rest = _REST
+                self._wake(seen.now)
+            return
+        self._odd_looks = 0
+        self._rates[self.target] = usual + (rate - usual) / 4
+        if self._rests_until is not None and seen.now >= self._rests_until:
+            self._tries_fewer = True
+            least = self.target if self._rest > _LONG_REST else 0
+            self._rates = {number: known for number, known in self._rates.items() if least <= number <= self.target}
+            self._wake(seen.now)
+
+    # Choices.
+
+    def _search(self, seen: Progress) -> None:
+        """Ask for the next number to measure; if none is promising, for the best one, and rest."""
+        best = max(self._rates.values())
+        enough = min(number for number, rate in self._rates.items() if rate >= _ENOUGH * best)
+        number = self._next(enough)
+        if number > max(self.target, enough) and not self._is_worthwhile(number, seen):
+            number = enough
+        self._ask_for(number, seen.now)
+        if number in self._rates:
+            self._settle(seen.now)
+
+    def _next(self, enough: int) -> int:
+        """The next number to measure; ``enough``, the best of the measured ones, if no other is promising."""
+        rates = self._rates
+        fewer = max((number for number in rates if number < enough), default=0)
+        more = min((number for number in rates if number > enough), default=0)
+        gain = rates[enough] / rates[fewer] if fewer and rates[fewer] else math.inf
+        knee = math.ceil(fewer * gain) if gain < math.inf else enough  # the rate grows in proportion up to it
+        is_worse = bool(more) and rates[more] < _ENOUGH * rates[enough]
+        if not fewer and enough > 1 and (self._tries_fewer or is_worse):
+            return enough // 2 if self._is_thorough else int(enough / _SMALL_STEP)
+        if knee * _CLOSE < enough:
+            return knee
+        if not more:
+            is_steep = not fewer or gain - 1 >= (enough / fewer - 1) / 2
+            step = self._step() if is_steep else _SMALL_STEP
+            return max(enough, min(math.ceil(enough * step), self._served + self._asks_for_more, MOST))
+        if self._is_thorough and more > max(enough * _CLOSE, enough + 1):
+            return max(enough + 1, round(math.sqrt(enough * more)))
+        return enough
+
+    def _step(self) -> float:
+        """How many times as many associations to try next."""
+        if not self._is_fast or self._unit_seconds < _QUICK:
+            return _SMALL_STEP
+        return _LARGE_STEP if self._unit_seconds >= _SLOW else _STEP
+
+    def _is_worthwhile(self, number: int, seen: Progress) -> bool:
+        """Whether enough is left for ``number`` associations to pay for their opening and the measurement."""
+        if seen.left is None:
+            return True
+        measurement = _ROUNDS * self._store_seconds if self._is_fast else INTERVAL
+        seconds_left = seen.left * self._store_seconds / self.target if self._store_seconds else math.inf
+        return number <= seen.left and seconds_left > 2 * (self._opening_seconds + measurement)
+
+    def _ask_for(self, number: int, now: float) -> None:
+        if number != self.target:
+            self.target = number
+            self._asked, self._opened, self._began = now, None, None
+            self._is_unsure = False
+
+    def _settle(self, now: float) -> None:
+        """The search is over."""
+        self._rests_until = now + self._rest
+        if self._found in (self.target, None):
+            self._rest = min(_MORE_REST * self._rest, _LONGEST_REST)
+        self._found = self.target
+        self._is_fast = self._is_thorough = self._tries_fewer = self._asks_for_more = False
+        self._odd_looks = 0
+
+    def _wake(self, now: float) -> None:
+        """Search again."""
+        self._rests_until = None
+        self._asks_for_more = now >= self._refused_until

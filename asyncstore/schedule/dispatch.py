@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING
 
 from asyncstore.errors import AssociationError, PrepareError
 from asyncstore.model import Instance, Lane, LaneState, Unsendable
-from asyncstore.schedule.concurrency import INTERVAL
 from asyncstore.schedule.lanes import Lanes
 from asyncstore.schedule.pacing import UNLIMITED, Pacing
 from asyncstore.schedule.peer_health import PeerHealth
@@ -329,15 +328,15 @@ class Dispatcher:
 
     async def _look(self) -> None:
         """Wait until lanes are missing, everything is done, or it is time for the next look at the rate."""
-        self._peer.begin_look(self._lanes.work)
-        self._serving.has_waited = self._pacing.has_limited = False
         try:
-            async with asyncio.timeout(INTERVAL):
+            async with asyncio.timeout(self._peer.seconds_to_look):
                 while not self._is_done and self._lanes_missing() <= 0 and not self._is_due:
                     await self._change.wait()
         except TimeoutError:
-            cannot_be_faster = self._serving.has_waited or not self._lanes or self._pacing.has_limited
-            self._peer.end_look(self._lanes.work, is_source_limited=cannot_be_faster)
+            is_limited = self._serving.has_waited or self._pacing.has_limited
+            left = self._stock.unfinished if self._serving.is_input_over else None
+            self._peer.look(self._lanes.progress(time.monotonic(), is_limited=is_limited, left=left))
+            self._serving.has_waited = self._pacing.has_limited = False
             self._share_out()
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncstore.model import LaneState
+from asyncstore.schedule.concurrency import Progress
 from asyncstore.schedule.lane import WorkingLane
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class Lanes:
         return lane
 
     def retire_surplus(self, target: int) -> bool:
-        """Let the lanes beyond ``target`` retire; whether there are any."""
-        surplus = self._active()[max(target, 1) :]
+        """Let the lanes beyond ``target`` retire, first those without an association; whether there are any."""
+        surplus = sorted(self._active(), key=lambda lane: lane.association is None)[max(target, 1) :]
         for lane in surplus:
             lane.is_retiring = True
         return bool(surplus)
@@ -75,10 +76,19 @@ class Lanes:
         return [other for other in self if other is not lane]
 
     @property
+    def answered(self) -> int:
+        """Responses received in the run."""
+        return self._answered_of_past + sum(lane.answered for lane in self)
+
+    @property
     def work(self) -> float:
         """What the run has done: responses received and data sent, in one number."""
-        answered = self._answered_of_past + sum(lane.answered for lane in self)
-        return answered + self.bytes_sent / BYTES_AN_INSTANCE
+        return self.answered + self.bytes_sent / BYTES_AN_INSTANCE
+
+    def progress(self, now: float, *, is_limited: bool, left: int | None) -> Progress:
+        """What the run has done by ``now``; the other arguments are as they are there."""
+        are_open = sum(lane.association is not None for lane in self)
+        return Progress(now, self.work, self.answered, are_open, self.opening, is_limited, left)
 
     @property
     def bytes_sent(self) -> int:

@@ -2,8 +2,7 @@
 
 Rules:
 
-1. The peer is asked for as many associations as :mod:`asyncstore.schedule.concurrency` says. It gets the rates from
-   here.
+1. The peer is asked for as many associations as :mod:`asyncstore.schedule.concurrency` says.
 2. A refused association is no failure of the run while others go on: each reason is reported once. It is reported when
    another association is open, for until then it may be the failure of the run.
 3. A peer that accepts associations and ends them before any response, several times in a row, does not work: its lanes
@@ -20,17 +19,18 @@ Pure: its owner opens, logs and stops, and gives the clock.
 from __future__ import annotations
 
 import math
-from random import uniform
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import AbortedHere
 from asyncstore.model import PeerOutage
 from asyncstore.schedule.concurrency import Concurrency
+from asyncstore.schedule.jitter import between
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncstore.errors import AssociationError
+    from asyncstore.schedule.concurrency import Progress
 
 _UNANSWERED_LIMIT = 3
 """Associations in a row that were accepted and ended before any response: the peer does not work."""
@@ -71,7 +71,7 @@ class PeerHealth:
         fixed: int | None,
         clock: Callable[[], float],
         patience: Patience = PATIENCE,
-        jitter: Callable[[float, float], float] = uniform,
+        jitter: Callable[[float, float], float] = between,
     ) -> None:
         self.failure: AssociationError | None = None
         self.silence: AssociationError | None = None
@@ -81,7 +81,6 @@ class PeerHealth:
         self._patience = patience
         self._jitter = jitter
         self._looked = clock()
-        self._work = 0.0
         self._unanswered = 0
         self._has_answered = False
         self._down: AssociationError | None = None
@@ -142,7 +141,7 @@ class PeerHealth:
         """
         if self._usual is None:
             self._usual = self._concurrency.target
-        self._concurrency.refused(lanes)
+        self._concurrency.refused(lanes, self._clock())
         if not lanes:
             self._unreported.clear()
             self._went_down(error)
@@ -176,7 +175,7 @@ class PeerHealth:
         self._down, self.next_trial, self._deadline = None, None, math.inf
         self._unanswered, self.silence = 0, None
         if self._usual is not None:
-            self._concurrency.restored(self._usual)
+            self._concurrency.restored(self._usual, self._clock())
             self._usual = None
 
     def ended(self, error: AssociationError | None, *, is_answered: bool, is_unanswered: bool) -> bool:
@@ -201,14 +200,12 @@ class PeerHealth:
         self._concurrency = Concurrency(fixed)
         self._usual = None
 
-    def begin_look(self, work: float) -> None:
-        """Measure from now on, when the run has done ``work`` (any unit)."""
-        self._looked, self._work = self._clock(), work
+    @property
+    def seconds_to_look(self) -> float:
+        """Seconds until the next look."""
+        return max(self._looked + self._concurrency.interval - self._clock(), 0.0)
 
-    def end_look(self, work: float, *, is_source_limited: bool) -> None:
-        """The run has done ``work`` by now: choose how many associations to have.
-
-        ``is_source_limited``: lanes were waiting for files, so more associations could not have helped.
-        """
-        rate = (work - self._work) / (self._clock() - self._looked)
-        self._concurrency.observe(rate, is_source_limited=is_source_limited)
+    def look(self, seen: Progress) -> None:
+        """Choose how many associations to have, by what the run has done; ``seen`` has the time of the same clock."""
+        self._looked = seen.now
+        self._concurrency.look(seen)

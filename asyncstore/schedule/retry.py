@@ -19,11 +19,11 @@ Pure: its owner sends, and gives the clock.
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from random import uniform
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import AbortedHere, AssociationError
 from asyncstore.model import Instance, Result
+from asyncstore.schedule.jitter import between
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ class Retries:
         self,
         options: RetryOptions,
         clock: Callable[[], float],
-        jitter: Callable[[float, float], float] = uniform,
+        jitter: Callable[[float, float], float] = between,
     ) -> None:
         self.repeated = 0
         self._options = options

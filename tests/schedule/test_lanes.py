@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from asyncstore.negotiation import Planned
+from asyncstore.schedule.concurrency import Progress
 from asyncstore.schedule.lanes import Lanes
 
 
@@ -43,6 +44,16 @@ def test_lanes_that_are_too_many_retire_and_count_no_more():
     assert lanes.missing(2, 10) == 0
 
 
+def test_lanes_with_an_association_retire_last():
+    """The others may wait for theirs for ever."""
+    lanes = Lanes()
+    first, second, third = (lanes.add() for _ in range(3))
+    first.opens((), 1)
+    _open(second)
+    assert lanes.retire_surplus(1)
+    assert [lane.is_retiring for lane in (first, second, third)] == [True, False, True]
+
+
 def test_the_last_lane_does_not_retire():
     lanes = Lanes()
     lane = lanes.add()
@@ -60,3 +71,14 @@ def test_what_was_done_does_not_shrink_when_associations_and_lanes_end():
         assert (lanes.bytes_sent, lanes.work) == (150_000, 10)
         change()
     assert (lanes.bytes_sent, lanes.work, len(lanes)) == (150_000, 10, 0)
+
+
+def test_progress_counts_open_and_opening_associations_and_what_was_done():
+    lanes = Lanes()
+    one, other, third = lanes.add(), lanes.add(), lanes.add()
+    _open(one, 100_000)
+    one.is_retiring = True
+    one.answered = 3
+    other.opens((), 2)
+    assert third.association is None
+    assert lanes.progress(7.0, is_limited=True, left=5) == Progress(7.0, 5.0, 3, 1, 1, is_limited=True, left=5)

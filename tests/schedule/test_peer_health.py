@@ -18,7 +18,7 @@ from asyncstore.errors import (
 )
 from asyncstore.model import PeerOutage
 from asyncstore.negotiation import Planned
-from asyncstore.schedule.concurrency import FEW, MOST
+from asyncstore.schedule.concurrency import FEW, MOST, Progress
 from asyncstore.schedule.lane import WorkingLane
 from asyncstore.schedule.peer_health import Patience, PeerHealth
 
@@ -40,14 +40,14 @@ def _peer(fixed=None, clock=None):
 # Capacity.
 
 
-def _looked(peer, clock, rate, looks, seconds=1.0):
-    """How many associations to have after looks at a run that goes at this rate per association."""
-    work = 0.0
-    for _ in range(looks):
-        peer.begin_look(work)
-        clock.seconds += seconds
-        work += rate * peer.associations * seconds
-        peer.end_look(work, is_source_limited=False)
+def _look(peer, clock, seconds, rate):
+    """Look at a run as often as ``peer`` says: ``rate`` responses a second per association."""
+    until, answered = clock.seconds + seconds, 0.0
+    while clock.seconds < until:
+        passed = max(peer.seconds_to_look, 0.001)
+        clock.seconds += passed
+        answered += rate * passed * peer.associations
+        peer.look(Progress(clock.seconds, answered, int(answered), peer.associations, 0))
     return peer.associations
 
 
@@ -56,20 +56,21 @@ def test_a_run_begins_with_the_number_asked_for_or_a_few(fixed, expected):
     assert _peer(fixed).associations == expected
 
 
-@pytest.mark.parametrize("seconds", [0.5, 1.0, 7.0])
-def test_rates_are_per_second_however_long_a_look_takes(seconds):
+@pytest.mark.parametrize(("fixed", "expected"), [(None, MOST), (7, 7)])
+def test_there_are_as_many_as_help_unless_a_number_was_asked_for(fixed, expected):
     clock = _Clock()
-    assert _looked(_peer(clock=clock), clock, 100.0, 20, seconds) == MOST
+    assert _look(_peer(fixed, clock), clock, 15, 10.0) == expected
 
 
-def test_the_same_work_in_more_time_is_slower():
+def test_a_look_is_due_some_time_after_the_last_one_whatever_happens_between():
     clock = _Clock()
-    peer = _peer(clock=clock)
-    for seconds in (1.0, 3.0):
-        peer.begin_look(0.0)
-        clock.seconds += seconds
-        peer.end_look(100.0, is_source_limited=False)
-    assert peer.associations == FEW, "the step that made it slower is taken back"
+    peer = _peer(7, clock)
+    clock.seconds += 0.4
+    assert peer.seconds_to_look == pytest.approx(0.6)
+    clock.seconds += 9
+    assert peer.seconds_to_look == 0
+    peer.look(Progress(clock.seconds, 1.0, 1, 7, 0))
+    assert peer.seconds_to_look == pytest.approx(1)
 
 
 def test_where_the_peer_refuses_one_the_associations_it_accepted_are_enough():
