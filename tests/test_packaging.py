@@ -65,7 +65,7 @@ def test_the_source_package_holds_the_project_and_nothing_else(copy):
     assert others <= packed
     unexpected = packed - expected - others
     assert {
-        name for name in unexpected if not re.fullmatch(r"(docs/|tests/cases/)?[^/]+\.(md|svg|dcm|json)", name)
+        name for name in unexpected if not re.fullmatch(r"(docs/|tests/cases/)?[^/]+\.(md|svg|dcm|json|service)", name)
     } == set()
 
 
