@@ -139,14 +139,13 @@ async def test_a_journal_that_is_removed_ends_the_run(archive, journal, output, 
 
 async def test_a_second_run_is_refused_at_once_and_names_the_first(archive, journal, output):
     async with under_way(archive, journal, output) as (run, sink):
+        run.send_signal(signal.SIGSTOP)  # it still has the journal, and does not end meanwhile
         for words in (["send", "--journal", journal, "127.0.0.1", str(sink.port), archive], ["resume", journal]):
             assert_told(
                 await asyncstore(*words),
                 f"asyncstore send: journal {journal}: another run writes to it (process {run.pid})",
                 "Wait for the end of that run, or use another journal.",
             )
-        run.send_signal(signal.SIGSTOP)  # it still has the journal
-        assert_told(await asyncstore("resume", journal), "Wait for the end of that run, or use another journal.")
         run.kill()
         await asyncio.wait_for(run.wait(), DEADLINE)
         assert (await resumed(journal)).returncode == 0
