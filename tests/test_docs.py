@@ -173,3 +173,12 @@ def test_a_configuration_shown_is_taken(tmp_path):
             words = ["--config", str(file), "--peer", peer]
             commands = [command for command in COMMANDS.values() if CONFIG in command.options()]
             assert configured(COMMANDS["send"], commands, tokenize(COMMANDS["send"], words), {}).layers
+
+
+def test_the_tests_that_a_document_names_are_there():
+    named = {name for path in _DOCUMENTS for name in re.findall(r"`(test_[a-z0-9_]+)`", path.read_text())}
+    there = {
+        name for path in (_ROOT / "tests").rglob("*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    assert named
+    assert named <= there, sorted(named - there)
