@@ -9,6 +9,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Processes for the whole suite: most of its tests wait for peers and timeouts, so there are more than cores.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; cores = os.cpu_count() or 1; print(cores + min(cores, 4))')
 
 .PHONY: demo test test-fast crash-test soak fuzz check bench lock sbom clean
 
@@ -16,7 +18,7 @@ demo: .venv/installed
 	$(BIN)/asyncstore demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-fast: .venv/installed
 	$(BIN)/python -m pytest -m 'not peers and not slow' -n auto --dist worksteal

@@ -10,10 +10,10 @@ from support import crashes
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-@pytest.mark.parametrize("seed", [11, pytest.param(None, id="random")])
+@pytest.mark.parametrize("seed", [41, pytest.param(None, id="random")])
 def test_killed_runs_lose_nothing(seed):
-    """The seed of a failure is in its notes."""
-    crashes.crash(10, secrets.randbelow(1 << 32) if seed is None else seed)
+    """The seed of a failure is in its notes. With few files the points to kill at are the same, and come sooner."""
+    crashes.crash(10, secrets.randbelow(1 << 32) if seed is None else seed, most_files=200)
 
 
 class Forgetful(crashes.Receiver):

@@ -13,11 +13,11 @@ from support.trees import data_sets, instances
 
 pytestmark = pytest.mark.slow
 
-LATENCY = 0.02
+LATENCY = 0.01
 PROCESSING_FAILURE = 0x0110
 
 
-def _archive(folder, studies=6, files=8):
+def _archive(folder, studies=6, files=6):
     """Two studies a patient, and as many files without a study, or without a patient."""
     paths = instances(folder, (studies + 2) * files)
     for number, path in enumerate(paths):
@@ -56,7 +56,7 @@ async def test_no_study_or_patient_is_created_twice(archive, tmp_path, affinity,
 async def test_without_the_gate_some_are_refused(archive, associations, window):
     async with nothing_left_behind(), Sink(port=0, strict_studies=True, latency=0.5) as sink:
         ran = await send(
-            sink.port, archive[:16], associations=associations, async_operations=window, affinity=Affinity.NONE
+            sink.port, archive[:8], associations=associations, async_operations=window, affinity=Affinity.NONE
         )
     assert ran.results[Result.FAILED] == sink.tally.refused[PROCESSING_FAILURE] > 0
     assert ran.results[Result.STORED] == sink.tally.instances > 0

@@ -15,6 +15,7 @@ from pynetdicom.sop_class import CTImageStorage, Verification
 
 from asyncstore import AssociationRejected, Result, Sender, Sink, Timeouts, UsageError
 from asyncstore.load import write_archive
+from asyncstore.network.addresses import listen
 from support.oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
 from support.peers.acceptor import (
     ABORT,
@@ -649,15 +650,24 @@ async def test_a_requestor_that_does_not_read_does_not_block_others(files):
 
 
 @pytest.mark.parametrize("is_secured", [False, True], ids=["plain", "TLS"])
-async def test_receiving_pauses_while_a_requestor_does_not_read(is_secured, tmp_path):
+async def test_receiving_pauses_while_a_requestor_does_not_read(is_secured, tmp_path, monkeypatch):
     """Otherwise the answers would fill the memory."""
-    many = 200_000
+
+    def listen_with_a_small_buffer(*arguments):
+        listening = listen(*arguments)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+        return listening
+
+    monkeypatch.setattr("asyncstore.network.port.listen", listen_with_a_small_buffer)
+    many = 30_000
     ours, theirs = sink_and_requestor(tmp_path) if is_secured else (None, None)
     async with (
         nothing_left_behind(),
         Sink(port=0, tls=ours) as sink,
         associated(sink.port, theirs, window=0) as greedy,
     ):
+        reading = greedy._writer.get_extra_info("socket")  # noqa: SLF001 - no other test needs a small buffer there
+        reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
         asking = asyncio.create_task(greedy.write(ECHO * many))
         taken = -1
         while sink.tally.echoes != taken or not taken:
@@ -669,6 +679,10 @@ async def test_receiving_pauses_while_a_requestor_does_not_read(is_secured, tmp_
         await asking
         assert sink.tally.echoes == many
         await greedy.release()
+
+
+SMALL_BUFFER = 1 << 16
+"""Buffers of this size do not grow: those of loopback hold 10 MB, and so 100 000 answers."""
 
 
 async def test_contexts_are_answered_one_by_one():

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import apsw
 
     from asyncstore.journal.values import Outcomes
-    from asyncstore.model import Outcome
+    from asyncstore.model import Head, Outcome, Result
 
 Value = int | str | bytes | None
 
@@ -124,50 +124,66 @@ def rows_of(deliveries: Iterable[Delivery], ids: Ids, created: int, run: int) ->
 
 
 def rows_of_outcomes(batch: Outcomes, ids: Ids, created: int, run: int) -> list[Value]:
-    """As :func:`rows_of`, for outcomes: 3 µs less each than with a delivery in between."""
+    """As :func:`rows_of`, for outcomes: 4 µs less each than with a delivery in between.
+
+    Mostly an outcome has the directory, kind, series and ending of the one before: then no memory is asked.
+    """
     values: list[Value] = []
     extend = values.extend
-    get_kind, get_series, get_ending = ids.kind_memory.get, ids.head_memory.get, ids.ending_memory.get
     separator, is_windows = os.sep, sys.platform == "win32"
     last_directory: str | None = None
-    directory = 0
+    last_kind: tuple[str | None, str | None, str | None] | None = None
+    last_head: Head | None = None
+    last_result: Result | None = None
+    last_status: int | None = None
+    last_reason: str | None = None
+    directory = kind = series_id = ending = 0
     outcomes, ended, occurrences = batch
     time = int(ended * 1000) - created
     for outcome in outcomes:
         (path, ordinal), result, identity, attempt, length, attempts, reason, is_withdrawn, details, _ = outcome
         head, slash, name = (path.replace("/", separator) if is_windows else path).rpartition(separator)
         if head != last_directory:
-            directory = ids.directory(head + slash)
-            last_directory = head
+            directory, last_directory = ids.directory(head + slash), head
         sop_class, uid, syntax = identity or _NO_IDENTITY
         association = status = sent = None
         seconds = 0.0
         if attempt is not None:
             association, uid, sent, seconds, status = attempt
-        kind = get_kind((sop_class, syntax, sent))
-        if kind is None:
-            kind = ids.kind(_delivery(outcome))
-        size = mtime = series = None
+        if (sop_class, syntax, sent) != last_kind:
+            last_kind = sop_class, syntax, sent
+            kind = ids.kind_memory.get(last_kind) or ids.kind(_delivery(outcome))
+        size = mtime = series = overhead = None
         if details is not None:
             size, mtime, belongs = details
             mtime &= MTIME_BITS
+            overhead = size - length
             if identity is not None:
-                series = get_series(belongs)
-                if series is None:
-                    series = ids.series(_delivery(outcome))
-                    ids.head_memory.put(belongs, series)
-        state = State.WAITING if is_withdrawn else STATES[result]
-        ending = get_ending((state, status, reason))
-        if ending is None:
-            ending = ids.ending(state, status, reason)
+                if belongs is not last_head:
+                    series_id, last_head = _series(belongs, outcome, ids), belongs
+                series = series_id
+        if is_withdrawn or result is not last_result or status != last_status or reason != last_reason:
+            state = State.WAITING if is_withdrawn else STATES[result]
+            found = ids.ending_memory.get((state, status, reason))
+            ending = ids.ending(state, status, reason) if found is None else found
+            last_result, last_status, last_reason = None if is_withdrawn else result, status, reason
         extend(
             (
                 directory, encoded(name), occurrences.get(ordinal, 0) if occurrences else 0, size, mtime, kind,
-                None if uid is None else pack(uid), series, ending, attempts, time,
-                int(seconds * 1_000_000), None if size is None else size - length, association, run, run,
+                None if uid is None else pack(uid), series, ending, attempts, time, int(seconds * 1_000_000),
+                overhead, association, run, run,
             )
         )  # fmt: skip
     return values
+
+
+def _series(head: Head, outcome: Outcome, ids: Ids) -> int:
+    """The id of the series of an outcome with this head."""
+    series = ids.head_memory.get(head)
+    if series is None:
+        series = ids.series(_delivery(outcome))
+        ids.head_memory.put(head, series)
+    return series
 
 
 def _delivery(outcome: Outcome) -> Delivery:

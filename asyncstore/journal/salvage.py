@@ -3,7 +3,8 @@
 Rules:
 
 1. The damaged journal is not changed. Each table is read from its beginning up to the damage and from its end down to
-   it; deliveries, in which there may be several damaged places, also directory by directory.
+   it; deliveries, in which there may be several damaged places, also directory by directory. What that does not reach
+   is read page by page (:mod:`asyncstore.journal.pages`).
 2. Rows that cannot be read are left out: their instances are sent again. Rows whose directory is lost are left out too,
    because nobody knows their files.
 3. A row is taken only if its values can be those of a delivery. SQLite has no checksums, so a changed digit within a
@@ -21,6 +22,7 @@ import apsw
 from asyncstore.errors import JournalDamaged, JournalMissing, JournalNotWritable, NotAJournal
 from asyncstore.journal import opening, schema
 from asyncstore.journal.opening import in_our_words, translated
+from asyncstore.journal.pages import records
 from asyncstore.journal.place import Lock
 from asyncstore.journal.querying import rows
 from asyncstore.journal.values import State
@@ -89,6 +91,10 @@ def _copy(old: apsw.Connection, new: apsw.Connection, found: set[str]) -> Salvag
                 taken = filter(is_sound, _readable(old, table, damaged))
                 marks = ", ".join("?" * len(_columns(new, table)))
                 new.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", taken)  # noqa: S608 - our tables
+        if damaged:
+            for table, row in _in_pages(old.filename):
+                marks = ", ".join("?" * len(row))
+                new.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608 - our tables
         new.execute("DELETE FROM deliveries WHERE directory NOT IN (SELECT id FROM directories)")
         left_out = new.changes()
         # The state is part of the ending's number, so only its status and reason are lost.
@@ -99,6 +105,35 @@ def _copy(old: apsw.Connection, new: apsw.Connection, found: set[str]) -> Salvag
         )
     [[count]] = rows(new, "SELECT count(*) FROM deliveries")
     return Salvaged(count, left_out, tuple(dict.fromkeys(damaged)))
+
+
+def _in_pages(path: str) -> Iterator[tuple[str, Sequence[Value]]]:
+    """The rows that the pages of the file hold, with their tables."""
+    for number, values in records(path):
+        if number is None and len(values) == schema.WIDTH:
+            if _is_delivery(values):
+                yield "deliveries", values
+        elif number is not None and values[:1] == (None,):
+            types = tuple(map(type, values[1:]))
+            if types in _TABLES:
+                yield _TABLES[types], (number, *values[1:])
+        elif tuple(map(type, values)) == (bytes, int):  # the index of directories
+            yield "directories", (values[1], values[0])
+        elif len(values) == _COLUMNS_OF_FACTS and _is_fact(values):
+            yield "facts", values
+
+
+_NONE: type = type(None)
+_COLUMNS_OF_FACTS = 2
+_TEXT: tuple[type, ...] = (str, _NONE)
+_TABLES: dict[tuple[type, ...], str] = {
+    (bytes,): "directories",
+    (str, str, str): "kinds",
+    (int, int, str): "endings",
+    **{(bytes, bytes, date, length): "studies" for date in _TEXT for length in (int, _NONE)},
+    **{(int, bytes, modality): "series" for modality in _TEXT},
+}
+"""The tables whose rows have such values after their numbers. Runs are few, and lost with their only page."""
 
 
 def _columns(connection: apsw.Connection, table: str) -> list[str]:

@@ -21,12 +21,11 @@ _AS_IT_IS = b"\xff"
 
 def pack(uid: str) -> bytes:
     """``uid`` in as few bytes as possible."""
-    text = uid.encode("utf-8", "surrogatepass")
     try:
-        nibbles = text.translate(_NIBBLES)
+        nibbles = uid.encode("ascii").translate(_NIBBLES)
         return unhexlify(nibbles + _PADDING if len(nibbles) & 1 else nibbles)
-    except ValueError:
-        return _AS_IT_IS + text
+    except ValueError:  # it has other characters
+        return _AS_IT_IS + uid.encode("utf-8", "surrogatepass")
 
 
 def unpack(packed: bytes) -> str:

@@ -20,7 +20,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from asyncstore.model import LaneState, Progress, Result
+from asyncstore.model import LaneState, Limit, Progress, Result
 from asyncstore.observe.responses import BOUNDS, OTHER, Responses
 from asyncstore.version import __version__
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _NOTHING_YET = Progress(0, True, 0, 0, 0, 0, ())  # the walk begins with the run
+
+_NO_LIMIT = Limit(None, None)
 
 
 class Sample(NamedTuple):
@@ -67,6 +69,14 @@ class Metric(NamedTuple):
 
 def _one(value: float) -> _Values:
     return [(None, value)]
+
+
+def _known(value: float | None) -> _Values:
+    return [] if value is None else _one(value)
+
+
+def _limit(sample: Sample) -> Limit:
+    return sample.progress.limit or _NO_LIMIT
 
 
 def _age_of_oldest_store(sample: Sample) -> float:
@@ -127,8 +137,32 @@ METRICS = (
     Metric(
         GaugeMetricFamily,
         "asyncstore_is_paused",
-        "Whether somebody has paused the run.",
-        lambda run: _one(run.progress.is_paused),
+        "Whether nothing begins, because somebody or a time table has paused the run.",
+        lambda run: _one(run.progress.is_paused or _limit(run).is_paused),
+    ),
+    Metric(
+        GaugeMetricFamily,
+        "asyncstore_limit_bytes_per_second",
+        "The most bytes that go to the network now; missing without a limit.",
+        lambda run: _known(_limit(run).bytes_per_second),
+    ),
+    Metric(
+        GaugeMetricFamily,
+        "asyncstore_limit_stores_per_second",
+        "The most stores that begin now; missing without a limit.",
+        lambda run: _known(_limit(run).stores_per_second),
+    ),
+    Metric(
+        GaugeMetricFamily,
+        "asyncstore_guard_share_ratio",
+        "The share of the peer's speed that the guard allows; 1 without a guard.",
+        lambda run: _one(_limit(run).share),
+    ),
+    Metric(
+        GaugeMetricFamily,
+        "asyncstore_guard_echo_seconds",
+        "How long C-ECHO takes; missing unless the guard limits the speed.",
+        lambda run: _known(_limit(run).echo_seconds),
     ),
     Metric(
         CounterMetricFamily,
@@ -183,13 +217,13 @@ METRICS = (
         GaugeMetricFamily,
         "asyncstore_last_stored_timestamp_seconds",
         "When the last stored instance was counted, in seconds since 1970; missing before the first.",
-        lambda run: [] if run.last_stored is None else _one(run.last_stored),
+        lambda run: _known(run.last_stored),
     ),
     Metric(
         GaugeMetricFamily,
         "asyncstore_exit_code",
         "The exit code; missing while the run goes on.",
-        lambda run: [] if run.exit_code is None else _one(run.exit_code),
+        lambda run: _known(run.exit_code),
     ),
     Metric(
         GaugeMetricFamily,

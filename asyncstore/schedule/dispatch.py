@@ -333,9 +333,9 @@ class Dispatcher:
                 while not self._is_done and self._lanes_missing() <= 0 and not self._is_due:
                     await self._change.wait()
         except TimeoutError:
-            cannot_be_faster = self._serving.has_waited or self._pacing.has_limited
+            is_limited = self._serving.has_waited or self._pacing.has_limited
             left = self._stock.unfinished if self._serving.is_input_over else None
-            self._peer.look(self._lanes.progress(time.monotonic(), is_limited=cannot_be_faster, left=left))
+            self._peer.look(self._lanes.progress(time.monotonic(), is_limited=is_limited, left=left))
             self._serving.has_waited = self._pacing.has_limited = False
             self._share_out()
 

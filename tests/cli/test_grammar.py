@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncstore.cli.options.command_files import expand
+from asyncstore.cli.options.command_table import SEND
 from asyncstore.cli.options.grammar import Given, Layer, check, parse, tokenize
 from asyncstore.cli.options.kinds import Flag, Integer, Several, Text, Words
 from asyncstore.cli.options.table import Command, Group, Option, Parameter
+from asyncstore.cli.options.tls_rows import ADD_CERT_FILE
 from asyncstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -340,3 +342,10 @@ class TestLayers:
         layer = Layer([], {"peer": ("there",), "port": ("7",)})
         line = check(COMMAND, tokenize(COMMAND, ["f", "g"]), {}, [layer])
         assert (line[PEER], line[PORT], line[FILES]) == ("there", 7, ("f", "g"))
+
+
+def test_an_option_may_be_given_a_hundred_thousand_times():
+    """Joining the words of each with those before it took hours."""
+    words = [word for number in range(100_000) for word in ("+cf", f"{number}.pem")]
+    parsed = parse(SEND, ["+tla", *words, "pacs", "104", "."], {})
+    assert len(parsed[ADD_CERT_FILE]) == 100_000

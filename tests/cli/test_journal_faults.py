@@ -26,10 +26,11 @@ PLENTY = 60
 """Instances that are stored before something happens: more than one commit has been made."""
 
 
-@pytest.fixture
-def archive(tmp_path):
-    trees.instances(tmp_path / "archive", COUNT)
-    return tmp_path / "archive"
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("archive")
+    trees.instances(folder, COUNT)
+    return folder
 
 
 @pytest.fixture
@@ -48,15 +49,25 @@ def received(folder):
     return {path.stem for path in folder.glob("*.dcm")}
 
 
+@pytest.fixture
+def output(tmp_path):
+    """Where the sink keeps what it receives."""
+    return tmp_path / "received"
+
+
 @asynccontextmanager
-async def under_way(archive, journal, *options):
+async def under_way(archive, journal, output):
     """A run that has stored some of the archive, and the sink."""
-    output = archive.parent / "received"
     async with running_sink("--latency", "0.02", "--output", output) as sink:
-        words = ("--journal", journal, "--associations", "2", *options, "127.0.0.1", str(sink.port), archive)
-        run = await started("send", *words)
+        words = ("--journal", journal, "127.0.0.1", str(sink.port), archive)
+        run = await started("send", *words, environment={"ASYNCSTORE_ASSOCIATIONS": "2"})
         await until(lambda: len(stored(journal)) > PLENTY, every=0.05)
         yield run, sink
+
+
+async def resumed(journal):
+    """A run that sends the rest, over so many associations that it takes a moment."""
+    return await asyncstore("resume", journal, environment={"ASYNCSTORE_ASSOCIATIONS": "16"})
 
 
 def assert_told(ended, *lines):
@@ -66,8 +77,8 @@ def assert_told(ended, *lines):
     assert ended.returncode != 0
 
 
-async def test_a_journal_that_cannot_grow_ends_the_run_and_the_next_one_goes_on(archive, journal):
-    async with under_way(archive, journal) as (run, _):
+async def test_a_journal_that_cannot_grow_ends_the_run_and_the_next_one_goes_on(archive, journal, output):
+    async with under_way(archive, journal, output) as (run, _):
         resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (1 << 15, 1 << 15))
         ended = await finished(run)
         assert_told(
@@ -75,18 +86,18 @@ async def test_a_journal_that_cannot_grow_ends_the_run_and_the_next_one_goes_on(
             f"asyncstore send: journal {journal}: it could not be written: disk I/O error",
             f"When that is mended, asyncstore resume {journal} goes on: it sends what is not known to be stored.",
         )
-        before = received(archive.parent / "received")
+        before = received(output)
         assert PLENTY < len(stored(journal)) <= len(before) < COUNT
         assert stored(journal) <= before
-        assert (await asyncstore("resume", journal)).returncode == 0
-        assert stored(journal) == received(archive.parent / "received")
+        assert (await resumed(journal)).returncode == 0
+        assert stored(journal) == received(output)
         assert len(stored(journal)) == COUNT
 
 
-async def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(archive, tmp_path):
+async def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(archive, output, tmp_path):
     with small_disk(tmp_path / "disk") as disk:
         journal = disk / "run.db"
-        async with under_way(archive, journal) as (run, _):
+        async with under_way(archive, journal, output) as (run, _):
             filler = fill(disk)
             ended = await finished(run)
             assert_told(
@@ -94,15 +105,15 @@ async def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(archive, tmp_pa
                 f"asyncstore send: journal {journal}: it could not be written: no space is left",
                 f"Make room there, then asyncstore resume {journal} goes on: it sends what is not known to be stored.",
             )
-            assert stored(journal) <= received(archive.parent / "received")
+            assert stored(journal) <= received(output)
             filler.unlink()
-            assert (await asyncstore("resume", journal)).returncode == 0
+            assert (await resumed(journal)).returncode == 0
             assert len(stored(journal)) == COUNT
 
 
 @pytest.mark.parametrize("change", ["remove", "rename", "replace"])
-async def test_a_journal_that_is_removed_ends_the_run(archive, journal, change):
-    async with under_way(archive, journal) as (run, _):
+async def test_a_journal_that_is_removed_ends_the_run(archive, journal, output, change):
+    async with under_way(archive, journal, output) as (run, _):
         aside = journal.with_name("aside.db")
         if change == "replace":
             aside.write_bytes(journal.read_bytes())
@@ -116,18 +127,18 @@ async def test_a_journal_that_is_removed_ends_the_run(archive, journal, change):
             f"asyncstore send: journal {journal}: it was removed or replaced during the run",
             "Put it back and give the same command again. Without it another journal sends everything again.",
         )
-        there = received(archive.parent / "received")
+        there = received(output)
         assert PLENTY < len(there) < COUNT
         if change == "rename":
             aside.rename(journal)
             assert len(stored(journal)) > PLENTY
             assert stored(journal) <= there
-            assert (await asyncstore("resume", journal)).returncode == 0
+            assert (await resumed(journal)).returncode == 0
             assert len(stored(journal)) == COUNT
 
 
-async def test_a_second_run_is_refused_at_once_and_names_the_first(archive, journal):
-    async with under_way(archive, journal) as (run, sink):
+async def test_a_second_run_is_refused_at_once_and_names_the_first(archive, journal, output):
+    async with under_way(archive, journal, output) as (run, sink):
         for words in (["send", "--journal", journal, "127.0.0.1", str(sink.port), archive], ["resume", journal]):
             assert_told(
                 await asyncstore(*words),
@@ -138,7 +149,7 @@ async def test_a_second_run_is_refused_at_once_and_names_the_first(archive, jour
         assert_told(await asyncstore("resume", journal), "Wait for the end of that run, or use another journal.")
         run.kill()
         await asyncio.wait_for(run.wait(), DEADLINE)
-        assert (await asyncstore("resume", journal)).returncode == 0
+        assert (await resumed(journal)).returncode == 0
         assert len(stored(journal)) == COUNT
 
 
@@ -182,7 +193,7 @@ async def test_what_cannot_be_a_journal_is_refused_and_kept(archive, journal, ma
         assert ran.returncode == 1
         assert_told(ran, f"asyncstore send: journal {journal}: {problem}", next_step)
     assert before == (journal.read_bytes() if journal.is_file() else None)
-    assert {path.name for path in journal.parent.iterdir()} == {"archive", "run.db"}
+    assert {path.name for path in journal.parent.iterdir()} == {"run.db"}
 
 
 def only_a_header(path):
@@ -199,8 +210,9 @@ async def test_a_run_that_was_killed_while_it_made_the_journal_is_repeated(archi
     assert (ran.returncode, len(stored(journal))) == (0, COUNT), ran.err
 
 
-@pytest.mark.parametrize("place", ["no/such", "archive/S000001/I0000001.dcm"])
+@pytest.mark.parametrize("place", ["no/such", "file"])
 async def test_a_folder_that_is_not_there(archive, tmp_path, place):
+    (tmp_path / "file").touch()
     journal = tmp_path / place / "run.db"
     ran = await asyncstore("send", "--journal", journal, "127.0.0.1", "1", archive)
     cause = "No such file or directory" if place == "no/such" else "Not a directory"

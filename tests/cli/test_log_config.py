@@ -9,12 +9,14 @@ import os
 import re
 import subprocess
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import asyncstore
-from asyncstore.cli.logging.log4cplus import loggers_of
+from asyncstore.cli.logging.log4cplus import dictionary, loggers_of
+from asyncstore.cli.logging.log_config import logging_as
 from asyncstore.cli.logging.log_layouts import PatternLayout, SimpleLayout
 from asyncstore.cli.logging.logs import logging_to
 from asyncstore.cli.options.command_table import SEND
@@ -517,3 +519,48 @@ def test_afterwards_logging_is_as_it_was(file):
 def test_it_excludes_levels_as_in_storescu(option):
     with pytest.raises(UsageError, match="--log-config is not allowed with --"):
         parse(SEND, ("-lc", "x", *option.split(), "localhost", "104", "file"), {})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "log4cplus.appender.console.layout.ConversionPattern = " + "${" * 500_000,
+        "log4cplus.appender.console.layout.ConversionPattern = " + "%D{" * 300_000,
+        "log4cplus.logger." + "a." * 500_000 + " = INFO",
+        "log4cplus.additivity." + "a." * 500_000 + " = true",
+        "".join(f"log4cplus.logger.a{number} = INFO\n" for number in range(30_000)),
+    ],
+    ids=["variables", "dates", "name", "additivity", "loggers"],
+)
+def test_a_file_that_would_keep_log4cplus_busy_for_hours_is_refused_or_read_at_once(line):
+    with suppress(UsageError):
+        dictionary("a.cfg", f"log4cplus.rootLogger = INFO, console{CONSOLE}{line}", "storescu", {})
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"formatters": {"a": {"format": "%(" * 500_000}}},
+        {"loggers": {"a." * 500_000: {}}},
+        {"loggers": {f"a{number}": {} for number in range(50_000)}},
+    ],
+    ids=["fields", "name", "loggers"],
+)
+def test_tables_that_would_keep_logging_busy_for_hours_are_refused(tmp_path, tables):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(tables))
+    with pytest.raises(UsageError), logging_as(str(path), logging.NullHandler(), "storescu"):
+        pass
+
+
+@pytest.mark.parametrize("text", ["%(a%(b)9999d", "%(a)9999d", "%(message)s %((a))9999d", "%(a)-*.12345s"])
+def test_fields_that_are_too_wide_are_found_behind_any_name(tmp_path, text):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"formatters": {"a": {"format": text}}}))
+    with pytest.raises(UsageError, match="wider than 999"), logging_as(str(path), logging.NullHandler(), "storescu"):
+        pass
+
+
+def test_a_record_without_a_function_is_laid_out():
+    """Programs may make such records themselves."""
+    assert PatternLayout("%6M|%m").format(logging.makeLogRecord({"msg": "text"})) == "  None|text"

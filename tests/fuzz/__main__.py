@@ -18,6 +18,8 @@ from fuzz.harness import TARGETS, load
 KEPT = Path(__file__).parents[2] / ".fuzz"
 _LONGEST = 1 << 14
 """Bytes of an input, unless a seed is longer."""
+_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a folder of its own is made there
+"""Where files are written: on a disk, most of the time would be spent on it."""
 _SECONDS = 60
 """libFuzzer's own limit for an input that never ends; the harness's limit is one of processor time."""
 
@@ -32,7 +34,7 @@ def fuzzed(name, runs, seconds, repeated):
         longest = max(longest, len(seed))
     options = [f"-artifact_prefix={KEPT}/{name}-", f"-max_len={longest}", f"-timeout={_SECONDS}", "-rss_limit_mb=2048"]
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=_MEMORY) as folder:
         words = [sys.executable, "-m", "fuzz.campaign", name, folder, *options]
         words += (
             [repeated]

@@ -51,10 +51,10 @@ _base = {}
 def seeds():
     """Nothing, and a change of each kind at several places."""
     yield b"\0"
-    for place in range(0, 1 << 16, 700):
+    for place in range(0, 1 << 16, 2000):
         yield b"\0" + place.to_bytes(3, "little") + b"\2\x05\xff"
     for number in range(len(_columns())):
-        for value in range(0, len(_VALUES), 3):
+        for value in range(number % 3, len(_VALUES), 6):
             yield bytes((1, number, number + value, value))
 
 

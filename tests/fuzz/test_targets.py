@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from fuzz.harness import TARGETS, TooLarge, TooSlow, execution, load
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="memory is measured with getrusage(2)")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="memory is measured with getrusage(2)"),
+    pytest.mark.slow,
+]
 
 SLOW = {"journal", "report"}
 """Targets of which one execution takes milliseconds."""
@@ -30,7 +33,7 @@ def test_every_target_takes_its_seeds(target, folder):
     seeds = list(target.seeds())
     assert seeds
     execute = execution(target, folder)
-    for seed in seeds if target.__name__.rpartition(".")[2] not in SLOW else random.Random(1).sample(seeds, 20):  # noqa: S311
+    for seed in seeds if target.__name__.rpartition(".")[2] not in SLOW else random.Random(1).sample(seeds, 10):  # noqa: S311
         execute(seed)
 
 

@@ -4,6 +4,8 @@ import os
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asyncstore.errors import (
     JournalDamaged,
@@ -14,6 +16,7 @@ from asyncstore.errors import (
     NotAJournal,
 )
 from asyncstore.journal.opening import full_check
+from asyncstore.journal.pages import of_page, records
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.salvage import salvage
 from asyncstore.journal.values import State
@@ -86,6 +89,40 @@ def test_a_truncated_journal_gives_its_beginning(path, whole):
     assert "deliveries" in found.damaged
     assert rows
     assert all(row.state is whole[name].state for name, row in rows.items())
+
+
+@pytest.mark.parametrize("part", [0.3, 0.5, 0.9])
+def test_a_journal_without_the_upper_pages_of_its_trees_gives_what_its_other_pages_hold(path, whole, part):
+    os.truncate(path, int(path.stat().st_size * part))
+    _, rows = salvaged(path)
+    assert len(rows) > ROWS * (part - 0.2)
+    assert all(row.state is whole[name].state for name, row in rows.items())
+    assert all(row.sop_instance_uid == whole[name].sop_instance_uid for name, row in rows.items())
+
+
+def test_directories_whose_pages_lie_behind_the_cut_are_lost_with_their_rows_and_no_others(path):
+    with begin(path) as journal:
+        journal.record([delivery(f"/data/{number:04}/1") for number in range(2000)])
+    whole = {row.path for row in read(path)}
+    os.truncate(path, path.stat().st_size // 2)
+    found, rows = salvaged(path)
+    assert rows
+    assert set(rows) < whole
+    assert "deliveries" in found.damaged
+
+
+def test_all_records_are_found_without_the_trees(path, whole):
+    widths = [values for _, values in records(str(path)) if len(values) == 16]
+    assert len(widths) == len(whole)
+
+
+@given(st.binary(max_size=600), st.sampled_from([0x0D, 0x0A, 0x02]), st.integers(0, 40))
+def test_pages_of_anything_are_read_without_an_error(content, kind, cells):
+    page = bytes([kind, 0, 0, 0, cells, 0, 0, 0]) + content
+    page = page.ljust(4096, content[-1:] or b"\0")
+    for number, values in of_page(page, 0):
+        assert number is None or isinstance(number, int)
+        assert isinstance(values, tuple)
 
 
 def test_what_cannot_be_salvaged(path, tmp_path, whole):  # noqa: ARG001 - the journal is made

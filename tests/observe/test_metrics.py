@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from asyncstore.model import LaneState, PeerOutage, Result
+from asyncstore.model import LaneState, Limit, PeerOutage, Result
 from asyncstore.observe.metrics import METRICS, STORE_DURATION, RunMetrics
 from asyncstore.observe.responses import BOUNDS, MOST_STATUSES
 from asyncstore.observe.tally import Tally
@@ -52,7 +52,7 @@ def _names(text):
 
 def _all_names():
     """The names of all metrics and of what belongs to the histogram, and those of the process."""
-    run = Run(*stored(1))
+    run = Run(*stored(1), seen=progress()._replace(limit=Limit(1.0, 1.0, echo_seconds=1.0)))
     run.metrics.end(0)
     return {name for name, *_ in run.values()}
 
@@ -99,6 +99,21 @@ def test_a_peer_that_is_down_and_what_waits_for_it_are_shown():
     run.progress = progress()._replace(outages=2)
     values = run.values()
     assert (values["asyncstore_peer_is_up",], values["asyncstore_is_paused",]) == (1, 0)
+
+
+def test_limits_are_shown_while_there_are_some():
+    run = Run(seen=progress())
+    limits = {
+        "asyncstore_limit_bytes_per_second",
+        "asyncstore_limit_stores_per_second",
+        "asyncstore_guard_echo_seconds",
+    }
+    assert not {(name,) for name in limits} & run.values().keys()
+    assert run.values()["asyncstore_guard_share_ratio",] == 1
+    run.progress = progress()._replace(limit=Limit(1e6, 50.0, is_paused=True, share=0.25, echo_seconds=0.125))
+    values = run.values()
+    assert [values[name,] for name in sorted(limits)] == [0.125, 1e6, 50.0]
+    assert (values["asyncstore_guard_share_ratio",], values["asyncstore_is_paused",]) == (0.25, 1)
 
 
 def test_responses_are_counted_by_status_and_those_that_never_came_are_not():

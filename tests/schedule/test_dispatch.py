@@ -1338,3 +1338,24 @@ async def test_a_pause_of_the_limits_takes_back_what_has_not_begun():
     pacing.look(0)
     await asyncio.wait_for(running, _PATIENCE)
     assert _results(world) == {Result.STORED: 10}
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(
+    _CONDUCTS,
+    _BATCHES,
+    _ENDS,
+    st.fixed_dictionaries({"associations": st.none() | st.integers(1, 4), **_AFFINITIES}),
+    st.sampled_from(["300/s", "2000/s", "pause"]),
+)
+def test_under_limits_too_every_instance_has_exactly_one_outcome(conducts, batches, end, options, rate):
+    pacing = _limited(stores=stores_table(rate))
+
+    async def scripted():
+        if rate == "pause":
+            asyncio.get_running_loop().call_later(0.02, lambda: (pacing.set_stores(None), pacing.look(0)))
+        await _scripted(conducts, batches, end, {**options, "pacing": pacing}, {})
+
+    with mock.patch("asyncstore.schedule.turns._LONG_WAIT", 0.005):
+        asyncio.run(scripted())

@@ -128,7 +128,7 @@ def test_the_time_zone_is_the_machines_unless_one_is_given(monkeypatch):
     ],
 )
 def test_wrong_tables_are_refused_with_their_word_and_an_example(text, problem):
-    with pytest.raises(ValueError, match="right is, for example") as refused:
+    with pytest.raises(ValueError, match="write, for example") as refused:
         _of_bytes(text)
     assert str(refused.value).startswith(problem)
     assert str(refused.value).endswith(BYTES_EXAMPLE)

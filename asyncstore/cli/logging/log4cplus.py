@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.logging.log_layouts import PatternLayout, SimpleLayout
 from asyncstore.cli.logging.log_levels import LEVELS, SILENT
-from asyncstore.cli.logging.log_schema import MOST_BACKUPS, STANDARD_ERROR, STANDARD_OUTPUT
+from asyncstore.cli.logging.log_schema import MOST_BACKUPS, STANDARD_ERROR, STANDARD_OUTPUT, about_loggers
 from asyncstore.errors import UsageError
 from asyncstore.named_files import interruptible, private
 
@@ -48,7 +48,7 @@ _APPS = "dcmtk.apps"
 
 def loggers_of(program: str) -> dict[str, tuple[str, ...]]:
     """DCMTK's loggers and those of ours that do the same, if we replace this program."""
-    everything = ("asyncstore.cli", "asyncstore.run", *_NETWORK)
+    everything = ("asyncstore.cli", "asyncstore.limiting", "asyncstore.run", *_NETWORK)
     return {
         "dcmtk": ("asyncstore",),
         _APPS: everything,
@@ -64,6 +64,7 @@ _DEEPEST = 8
 _LONGEST = 1 << 18
 """Most characters that variables may stand for in a file: eight lines that each name the next one ten times would make
 a hundred million."""
+_VARIABLE = r"\$\{([^}]*)\}"
 _ROOT = "rootlogger"
 _LEVELS = LEVELS | {"off": SILENT, "all": 1}
 _INHERITED = frozenset({"inherit", "inherited", "notset", "not_set"})
@@ -158,7 +159,9 @@ def _expanded(properties: Iterable[Property], variables: Mapping[str, str]) -> d
             raise ValueError(f"its variables stand for more than {_LONGEST} characters")
         if depth > _DEEPEST:
             return text
-        return re.sub(r"\$\{([^}]*)\}", lambda name: replaced(known.get(name[1]) or name[0], depth + 1), text)
+        end = text.rfind("}") + 1  # behind it, each ${ would be compared with all that follows
+        found = re.sub(_VARIABLE, lambda name: replaced(known.get(name[1]) or name[0], depth + 1), text[:end])
+        return found + text[end:]
 
     return {replaced(key): setting._replace(value=replaced(setting.value)) for key, setting in found.items()}
 
@@ -214,6 +217,8 @@ class _Reader:
         for _, setting in self._below("additivity."):
             for ours in self._ours(setting.key[len(_PREFIX) + len("additivity.") :]):
                 settings["loggers"].setdefault(ours, {})["propagate"] = self._truth(setting)
+        for complaint in about_loggers(settings["loggers"]):
+            raise UsageError(f"{self._path}: {complaint}")
         for name, setting in self._below("appender."):
             if "." not in name:
                 settings["formatters"][name] = {"()": partial(_itself, self._layout(f"appender.{name}.layout"))}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     """A part of a line, from the record and the line of its message."""
 
 _CONVERSION = re.compile(r"%(?:%|(-?)(\d*)(?:\.(\d+))?([a-zA-Z])(?:(?<=[cdDxX])\{([^}]*)\})?)")
+_LONGEST_PATTERN = 4096
+"""Characters. Real patterns have some 50; one of many open braces takes time by the square of its length."""
 _DATE = "%Y-%m-%d %H:%M:%S"
 """log4cplus's default for dates."""
 
@@ -40,11 +42,13 @@ class PatternLayout(logging.Formatter):
         pattern: the pattern.
 
     Raises:
-        ValueError: it has an unknown conversion.
+        ValueError: it has an unknown conversion, or is too long.
     """
 
     def __init__(self, pattern: str) -> None:
         super().__init__()
+        if len(pattern) > _LONGEST_PATTERN:
+            raise ValueError(f"a pattern has at most {_LONGEST_PATTERN} characters")
         self._parts: list[str | Converter] = []
         pattern = pattern.removesuffix("%n")
         end = 0
@@ -117,7 +121,7 @@ _SIMPLE: dict[str, Converter] = {
     "b": lambda record, _: record.filename,
     "L": lambda record, _: str(record.lineno),
     "l": lambda record, _: f"{record.pathname}:{record.lineno}",
-    "M": lambda record, _: record.funcName,
+    "M": lambda record, _: str(record.funcName),
     "x": lambda *_: "",
     "X": lambda *_: "",
 }

@@ -9,7 +9,7 @@ Python's own configurator imports and calls the names in such a file: factories 
    library (NTEventLogHandler).
 2. Handlers, formatters and filters take only the keys that are listed here. ``ext://sys.stdout`` and
    ``ext://sys.stderr`` are the names of the two streams.
-3. Widths and numbers of files are bounded: a line of a billion spaces, or renaming a billion files, would take for
+3. Widths, names and numbers are bounded: a line of a billion spaces, or renaming a billion files, would take for
    ever.
 4. New log files belong to their owner alone, also those that rotation creates.
 """
@@ -28,7 +28,7 @@ from asyncstore.errors import UsageError
 from asyncstore.named_files import private
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from io import TextIOWrapper
 
 Settings = dict[str, Any]
@@ -40,12 +40,18 @@ MOST_BACKUPS = 1000
 WIDEST = 999
 """Most characters of a field in a line."""
 
+_LONGEST_NAME = 255
+"""Most characters of a logger's name: logging makes an entry for each of its dots, with the name up to there."""
+
+_MOST_LOGGERS = 1000
+"""Most loggers of a file: logging looks at all loggers whenever the level of one is set."""
+
 _TABLES = ("formatters", "filters", "handlers", "loggers")
 """The tables in dictConfig's schema that hold tables."""
 _PREFIXES = ("ext://", "cfg://")
 _TOO_WIDE = re.compile(r"[0-9]{4,}")
-_FIELD = re.compile(r"%\([^)]*\)([^a-zA-Z]*)")
-"""A field of ``%`` style, with flags, width and precision between name and letter."""
+_SPECIFICATION = re.compile(r"[^a-zA-Z]*")
+"""Flags, width and precision of a field of ``%`` style, between its name and its letter."""
 
 
 class _File(logging.FileHandler):
@@ -164,8 +170,17 @@ def _complaints(settings: Settings) -> Iterator[str]:
         yield from (f"handlers.{name}: {complaint}" for complaint in _about_handler(entry))
     for name, entry in settings.get("formatters", {}).items():
         yield from (f"formatters.{name}: {complaint}" for complaint in _about_formatter(entry))
+    yield from about_loggers(settings.get("loggers", {}))
     for name, entry in settings.get("filters", {}).items():
         yield from (f"filters.{name}: {complaint}" for complaint in _about_keys(entry, _FILTER_KEYS))
+
+
+def about_loggers(names: Collection[str]) -> Iterator[str]:
+    """Complaints about too many loggers, or too long names."""
+    if len(names) > _MOST_LOGGERS:
+        yield f"there are more than {_MOST_LOGGERS} loggers"
+    if any(len(name) > _LONGEST_NAME for name in names):
+        yield f"the name of a logger has at most {_LONGEST_NAME} characters"
 
 
 def _about_handler(entry: Settings) -> Iterator[str]:
@@ -209,7 +224,8 @@ def _about_keys(entry: Settings, known: frozenset[str]) -> Iterator[str]:
 
 def _specifications(text: str, style: str) -> list[str]:
     if style == "%":
-        return _FIELD.findall(text)
+        pieces = (piece.partition(")") for piece in text.split("%(")[1:])
+        return [found[0] for _, end, rest in pieces if end and (found := _SPECIFICATION.match(rest))]
     return [] if style == "$" else [specification for _, specification, _ in _fields(text)]
 
 

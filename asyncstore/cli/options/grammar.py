@@ -176,12 +176,14 @@ def parse(command: Command, words: Iterable[str], environment: Mapping[str, str]
 def _rightmost(options: Iterable[Given]) -> dict[str, Given]:
     """The options that count: the last of each name and of each group of alternatives."""
     last: dict[str, Given] = {}
+    words: dict[str, list[str]] = {}
     for given in options:
         key = given.row.long if given.is_off else given.row.alternatives or given.row.long
-        before = last.get(key)
-        words = before.words + given.words if before is not None and given.row.accumulates else given.words
-        last[key] = given._replace(words=words)
-    return {given.row.long: given for given in last.values()}
+        last[key] = given
+        if not given.row.accumulates:
+            words[key] = []
+        words.setdefault(key, []).extend(given.words)
+    return {given.row.long: given._replace(words=tuple(words[key])) for key, given in last.items()}
 
 
 def _above(upper: Mapping[str, Given], lower: Mapping[str, Given]) -> dict[str, Given]:

@@ -79,7 +79,8 @@ def execute(data, _):
     if len(data) <= 1 + _SIZES:
         return
     begin = _STATES[data[0] % len(_STATES)]
-    sizes, stream = data[1 : 1 + _SIZES], data[1 + _SIZES :]
+    # Pieces of a header are judged later than a whole one, so a whole PDU stands at the end.
+    sizes, stream = data[1 : 1 + _SIZES], data[1 + _SIZES :] + abort(0, 0)
     whole, in_pieces = begin(), begin()
     at_once = _joined(whole.receive(memoryview(stream)))
     events, at, turn = [], 0, 0
