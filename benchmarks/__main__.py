@@ -16,7 +16,7 @@ from benchmarks.processes import RunFailed
 from benchmarks.programs import missing_programs
 from benchmarks.rounds import say
 from benchmarks.scale import FULL, QUICK, Scale
-from benchmarks.sections import as_shipped, latency, memory, observing, pass_through, startup, survey, tls
+from benchmarks.sections import adaptive, as_shipped, latency, memory, observing, pass_through, startup, survey, tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,7 @@ _SECTIONS: dict[str, Callable[[Bench], None]] = {
     "as-shipped": as_shipped.measure,
     "tls": tls.measure,
     "latency": latency.measure,
+    "adaptive": adaptive.measure,
     "memory": memory.measure,
     "survey": survey.measure,
 }
@@ -69,7 +70,9 @@ def _options() -> argparse.Namespace:
         description="How fast asyncstore is, beside the programs that are used for the same work today.",
     )
     options.add_argument("--quick", action="store_true", help="few instances: a minute or two, to see that it works")
-    options.add_argument("--large", action="store_true", help="memory also for a million files and one of 4 GB")
+    options.add_argument(
+        "--large", action="store_true", help="memory also for a million files and one of 4 GB; auto also in long runs"
+    )
     options.add_argument("--rounds", type=_positive, metavar="N", help="turns of each program (default: 5; some 3)")
     options.add_argument("--only", nargs="+", choices=_SECTIONS, metavar="NAME", help=f"of {', '.join(_SECTIONS)}")
     options.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables for a README, too")

@@ -22,6 +22,7 @@ class Scale:
         as_shipped: instances to send to peers as shipped; a single sender sends a quarter of them.
         over_tls: CT instances to send over TLS.
         surveyed: archives to probe without sending.
+        adaptive: instances to send with fixed numbers of associations and with auto.
         delays: delays of peers, or of the way to them, in seconds.
         associations: numbers of associations to try with each delay.
         delayed_seconds: the intended seconds of a run with a delay.
@@ -42,6 +43,7 @@ class Scale:
     as_shipped: int
     over_tls: int
     surveyed: tuple[tuple[Kind, int], ...]
+    adaptive: int
     delays: tuple[float, ...]
     associations: tuple[int, ...]
     delayed_seconds: float
@@ -56,9 +58,10 @@ class Scale:
         return replace(self, rounds=rounds, slow_rounds=rounds)
 
     def large(self) -> Scale:
-        """The same with a million files, and one of four gigabytes, for memory."""
+        """The same with a million files, and one of four gigabytes, for memory; and long runs with auto."""
         return replace(
             self,
+            adaptive=24_000,
             archive_sizes=(*self.archive_sizes, 1_000_000),
             file_sizes=(*self.file_sizes, 4_000_000_000),
         )
@@ -82,6 +85,7 @@ FULL = Scale(
     as_shipped=400,
     over_tls=1500,
     surveyed=((CT, 1500), (SMALL, 40_000)),
+    adaptive=1000,
     delays=(0.001, 0.01, 0.1),
     associations=(1, 4, 16, 64),
     delayed_seconds=1.0,
@@ -103,6 +107,7 @@ QUICK = Scale(
     as_shipped=40,
     over_tls=100,
     surveyed=((SMALL, 1000),),
+    adaptive=200,
     delays=(0.01,),
     associations=(1, 4),
     delayed_seconds=0.2,

@@ -25,7 +25,7 @@ from typing import NamedTuple
 FEW = 4
 """What ``auto`` starts with. On loopback 4 associations saturate two cores."""
 MOST = 64
-"""The most that ``auto`` has: their buffers take 0.5 to 2 MB each, and few peers serve more."""
+"""The most that ``auto`` has: an association takes 1.1 MB for large instances, and few peers serve more."""
 
 INTERVAL = 1.0
 """Seconds between two looks: long enough for a rate, short against a transfer."""
