@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import localtime, strftime, time
 from typing import TYPE_CHECKING
 
-from asyncstore.observe.formatting import format_byte_rate, format_duration
+from asyncstore.observe.formatting import format_byte_rate, format_count, format_duration
 
 if TYPE_CHECKING:
     from asyncstore.model import Limit
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _DAY = 86400.0
 _LEAST_RATE = 0.1
 """Stores a second; lower rates are shown by the hour."""
+_WHOLE = 100
+"""From this rate on nobody needs decimals."""
 
 
 def limits(limit: Limit | None, now: float | None = None) -> list[str]:
@@ -42,7 +44,11 @@ def limited(limit: Limit | None, now: float | None = None) -> str:
 
 
 def _stores(rate: float) -> str:
-    return f"{rate:.3g} stores/s" if rate >= _LEAST_RATE else f"{rate * 3600:.3g} stores/h"
+    return f"{_number(rate)} stores/s" if rate >= _LEAST_RATE else f"{_number(rate * 3600)} stores/h"
+
+
+def _number(rate: float) -> str:
+    return format_count(round(rate)) if rate >= _WHOLE else f"{rate:.3g}"
 
 
 def _until(limit: Limit, now: float | None) -> str:

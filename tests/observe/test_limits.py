@@ -27,6 +27,7 @@ def _in_utc(monkeypatch):
         (None, ""),
         (Limit(2e6, None), "limited to 2.00 MB/s"),
         (Limit(None, 10.0), "limited to 10 stores/s"),
+        (Limit(None, 1500.0), "limited to 1 500 stores/s"),
         (Limit(None, 2 / 3600), "limited to 2 stores/h"),
         (Limit(2e6, 10.5), "limited to 2.00 MB/s and 10.5 stores/s"),
         (Limit(2e6, None, until=_NOW + 2800), "limited to 2.00 MB/s (time table, until 18:00)"),
