@@ -242,6 +242,7 @@ class Stock:
             self.withdraw(instances, self.ended_for)
         elif instances:
             self._backlog.put_back(self._ledger.to_send([instance.found for instance in instances]))
+            self._halt_if_due()  # retried ones are out of order: these may stand behind the first failure
             self._listener.changed()
 
     def _leave(self, lane: WorkingLane, instances: Iterable[Instance], *, are_stored: bool = False) -> None:
