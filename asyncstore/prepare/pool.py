@@ -155,10 +155,10 @@ class Pool:
 
     async def _do(self, work: _Work, tasks: Sequence[Any], answers: list[Answer]) -> None:
         async with self._places:
-            while not self._idle:
-                if self._is_closed:
-                    raise PrepareError("the pool of worker processes has been closed")
+            while not (self._idle or self._is_closed):
                 await called_in_thread(self._start)
+            if self._is_closed:  # a worker that was about to start may be idle, but it has been ended
+                raise PrepareError("the pool of worker processes has been closed")
             worker = self._idle.pop()
             try:
                 seconds = self._silent_seconds + work.bytes / _BYTES_PER_SECOND

@@ -13,15 +13,18 @@ from asyncstore.cli.options.grammar import check, tokenize
 from asyncstore.cli.options.kinds import (
     Address,
     Choice,
+    Duration,
     Flag,
     Integer,
     IntegerOrAuto,
     Pair,
     Patience,
+    Rate,
     Seconds,
     Several,
     Status,
     StatusRanges,
+    TimeZone,
 )
 from asyncstore.cli.options.rows import CONFIG
 
@@ -35,6 +38,7 @@ ROWS = [
 ]
 VALUES = {Flag: True, Pair: ["a b", "c"], Several: ["a b", "c"], Address: ["h", 104], Integer: 4097, Seconds: 0.5}
 VALUES |= {IntegerOrAuto: 3, Status: "0xA700", StatusRanges: ["0110", "C000-C0FF"], Patience: 0.5}
+VALUES |= {Rate: "2", TimeZone: "Europe/Berlin", Duration: "90s"}
 
 
 def value_of(row):

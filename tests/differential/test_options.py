@@ -104,6 +104,8 @@ NOT_IN_STORESCU = {
     *("--no-sni", "--request-sni", "--ipv4", "--ipv6", "--ip-auto", "--max-inflated"),
     *("--journal", "--journal-on-network", "--retry-failed", "--retry-not-sent", "--order", "--only-studies"),
     *("--only-uids", "--conflicts", "--affinity", "--metrics-port", "--metrics-host", "--metrics-file"),
+    *("--retries", "--retry-statuses", "--wait-for-peer", "--limit-rate", "--limit-stores", "--max-duration"),
+    *("--time-zone", "--guard-echo", "--systemd"),
 }
 """Ours, and those of DCMTK's versions that are older or newer than the installed one."""
 

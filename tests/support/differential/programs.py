@@ -64,8 +64,8 @@ def storescu(*words: str, port: int, host: str = "127.0.0.1") -> Said:
 
 
 def asyncstore(*words: str, port: int, host: str = "127.0.0.1", associations: int = 1) -> Said:
-    """Run ``asyncstore send``."""
-    ours = ["--associations", str(associations), "--workers", "1"]
+    """Run ``asyncstore send`` without retries, which storescu has not, and in the order of its words."""
+    ours = ["--associations", str(associations), "--workers", "1", "--retries", "0", "--affinity", "none"]
     output = io.StringIO()
     with redirect_stdout(output), redirect_stderr(output):
         code = main(["send", *ours, *_addressed(words, host, port)])
