@@ -201,7 +201,9 @@ class Concurrency:
         """The present number has this rate."""
         if rate > 0:
             self._unit_seconds = self.target / rate
-            self._is_fast &= self._unit_seconds >= _QUICK
+            if self._is_fast and self._unit_seconds < _QUICK:
+                self._is_fast = False
+                return  # quick work gains little from more associations, so measure it well before they are opened
         if self._rests_until is not None:
             if rate > 0:
                 self._watch(rate, seen)
