@@ -97,7 +97,7 @@ def test_good_words(kind, word, value):
         (StatusRanges("S"), "A700-A7-1", "'A700-A7-1' is neither a status like A700 nor a range like C000-C0FF"),
         (StatusRanges("S"), "C0FF-C000", "'C0FF-C000' is an empty range"),
         (Patience("S"), "-1", "-1.0 is out of range (at least 0)"),
-        (Patience("S"), "ever", "'ever' is not a number of seconds"),
+        (Patience("S"), "ever", "'ever' is neither a number of seconds nor forever"),
         (Status({"success": 0}), "A700", "'A700' is neither a status like 0xA700 nor one of success"),
     ],
 )

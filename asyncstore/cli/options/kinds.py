@@ -20,6 +20,7 @@ T_co = TypeVar("T_co", covariant=True)
 Word = TypeVar("Word", bound=str)
 
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
+_DECIMAL = re.compile(r"\s*[+-]?[0-9]*\.?[0-9]+\s*", re.ASCII)
 _STATUS_DIGITS = re.compile(r"(?:0x)?[0-9a-f]{4}")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d)", re.ASCII | re.IGNORECASE)
@@ -282,7 +283,12 @@ class Patience(_Named):
 
     def parse(self, words: Sequence[str]) -> float:
         """The seconds; infinity for ``forever``."""
-        return math.inf if words[0].lower() == "forever" else Seconds().parse(words)
+        word = words[0].lower()
+        if word == "forever":
+            return math.inf
+        if not _DECIMAL.fullmatch(word):
+            raise ValueError(f"{words[0]!r} is neither a number of seconds nor forever")
+        return Seconds().parse(words)
 
 
 Number = TypeVar("Number", int, float)
