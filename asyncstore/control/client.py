@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10.0
 """Seconds: twice what the server allows a connection."""
+_ENDED = "the run ended before it answered"
 _LONGEST_ANSWER = 1 << 20
 """1024 lanes of 120 bytes are far less."""
 
@@ -45,6 +46,8 @@ async def ask(journal: str, request: str, value: object = None, patience: float 
         raise _no_run(journal) from None
     except PermissionError:
         raise ControlDenied(journal, _owner(path)) from None
+    except (ConnectionResetError, BrokenPipeError):
+        raise ControlFailed(journal, _ENDED) from None
     except TimeoutError:
         raise ControlFailed(journal, f"the run did not answer within {patience:g} s") from None
     except (OSError, ValueError) as error:
@@ -54,7 +57,7 @@ async def ask(journal: str, request: str, value: object = None, patience: float 
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
-        raise ControlFailed(journal, "the run ended before it answered" if not line else "the answer makes no sense")
+        raise ControlFailed(journal, _ENDED if not line else "the answer makes no sense")
     return answer
 
 
@@ -78,7 +81,7 @@ async def _exchange(path: str, line: bytes, patience: float) -> bytes:
 
 
 def _owner(path: str) -> str | None:
-    """The name of the user to whom the socket belongs, or their number; ``None``: nobody can tell."""
+    """The name or number of the user who owns the socket; ``None``: it cannot be found out."""
     import pwd  # noqa: PLC0415 - not on Windows
 
     try:

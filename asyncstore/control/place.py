@@ -3,7 +3,7 @@
 Rules:
 
 1. The socket of ``run.db`` is ``run.db-ctl``. Only the owner may connect (0600). It is bound in a new folder that only
-   the owner may enter (0700), and gets its name when it has its mode: so nobody else can ever connect.
+   the owner may enter (0700), and gets its name when it has its mode: so no other user can ever connect.
 2. A socket that a killed run left is replaced. A socket at which somebody answers never is, nor is any other file.
 3. The address of a Unix socket has at most 107 bytes (unix(7)). Linux reaches longer paths through ``/proc/self/fd``.
 """

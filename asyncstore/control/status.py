@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Facts(NamedTuple):
-    """What does not change during a run.
+    """The facts of a run that stay as they are.
 
     Attributes:
         program: its name and version.
@@ -73,12 +73,7 @@ def status_of(
         "seconds": round(tally.seconds(now), 3),
         "found": 0 if progress is None else progress.found,
         "walking": progress is None or progress.walking,
-        "stored": tally.stored,
-        "warning": tally.warning,
-        "failed": tally.failed,
-        "not_sent": tally.not_sent,
-        "unknown": tally.unknown,
-        "skipped": tally.skipped,
+        **tally.by_result(),
         "bytes": tally.bytes,
         "retrying": 0 if progress is None else progress.retrying,
         "retries": 0 if progress is None else progress.retries,

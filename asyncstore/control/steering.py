@@ -59,7 +59,7 @@ class Steering:
     """Answers requests about a run. Its owner samples :attr:`rates`, some times a second.
 
     Args:
-        facts: what does not change during the run.
+        facts: what stays the same during the run.
         tally: the outcomes so far.
         stop: ends the run as SIGTERM does.
         actions: further requests that this run takes, by name. Each takes the value, and returns in words what was

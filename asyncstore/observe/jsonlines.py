@@ -135,12 +135,7 @@ class JsonLines:
             {
                 "type": "summary",
                 "time": _now(),
-                "stored": tally.stored,
-                "warning": tally.warning,
-                "failed": tally.failed,
-                "not_sent": tally.not_sent,
-                "unknown": tally.unknown,
-                "skipped": tally.skipped,
+                **tally.by_result(),
                 "bytes": tally.bytes,
                 "seconds": round(seconds, 6),
                 "exit_code": exit_code,

@@ -175,6 +175,10 @@ class Tally:
         """The number of outcomes with this result."""
         return self._counts[result]
 
+    def by_result(self) -> dict[str, int]:
+        """The number of outcomes with each result, by its name."""
+        return {result.value: count for result, count in self._counts.items()}
+
     @property
     def stored(self) -> int:
         """Instances stored without a warning."""

@@ -439,7 +439,7 @@ class Dispatcher:
         """``lane`` ends for ``error``; other lanes go on."""
         _log.debug("association %d: %s", lane.association_number, error)
         others = self._lanes.others(lane)
-        is_any_open = any(other.association for other in others)
+        is_any_open = any(other.association is not None and other.association.error is None for other in others)
         self._report(self._peer.refused(error, lanes=len(others), is_any_open=is_any_open))
         self._set_alarm()
 

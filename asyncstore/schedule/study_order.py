@@ -4,7 +4,7 @@ Rules:
 
 1. A study has begun when an instance of it was taken. The study that began first is served first; then those that have
    not begun, in the order of the walk. An instance that arrives later goes to the place of its study.
-2. Begun studies that no instance waits of are remembered. The one that had none for longest is forgotten first.
+2. Begun studies without waiting instances are remembered. The one that has had none for longest is forgotten first.
 3. Studies and patients that the user prioritised come before all others, the last one first.
 4. Instances without a study keep the order of the walk; all do if studies are not kept together.
 5. Instances that the gate (:mod:`asyncstore.schedule.gate`) does not admit are *held*, and keep their place, until
@@ -43,7 +43,7 @@ _Place = tuple[int, int]
 
 
 class _Study:
-    """A study that instances wait of, or that has begun."""
+    """A study with waiting instances, or one that has begun."""
 
     __slots__ = ("groups", "has_begun", "place", "uid", "waiting")
 
@@ -116,7 +116,7 @@ class StudyOrder:
         """How many instances of each pair can be taken."""
         self._held: dict[Key, list[_Group]] = {}
         self._idle: dict[str, None] = {}
-        """The begun studies that no instance waits of, the one to forget next first."""
+        """The begun studies without waiting instances, the one to forget next first."""
         self._prioritised: dict[Key, int] = {}
         self._first_place = self._last_place = self._groups_made = 0
         self._studies_begun = self._times_prioritised = 0

@@ -30,7 +30,7 @@ from asyncstore.journal.place import Lock
 from support import trees
 from support.commands import asyncstore, finished, started
 from support.oracle import until
-from support.peers.hostile import Behaviour, answers, answers_late, running_hostile
+from support.peers.hostile import Behaviour, answers, answers_late, running_hostile, then, waits
 from support.peers.programs import find_program
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no Unix sockets that asyncio can use")
@@ -135,7 +135,7 @@ class TestARun:
     async def test_a_stopped_run_ends_as_at_sigterm_and_can_be_resumed(self, archive, journal, tmp_path):
         lines = tmp_path / "lines"
         async with (
-            Sink(port=0, latency=0.02) as sink,
+            Sink(port=0, latency=0.05) as sink,
             sending(journal, sink.port, archive, "--associations", "1", "--json", lines) as process,
         ):
             await until(lambda: sink.tally.instances > 0)
@@ -235,7 +235,7 @@ class TestSendingAgain:
     async def test_what_was_refused_is_sent_again_when_everything_else_is_sent(self, archive, journal, tmp_path):
         lines = tmp_path / "lines"
         refuses = {"now": True}
-        behaviour = Behaviour(on_store=answers(lambda _: 0xA900 if refuses["now"] else 0))
+        behaviour = Behaviour(on_store=then(waits(0.05), answers(lambda _: 0xA900 if refuses["now"] else 0)))
         async with (
             running_hostile(behaviour) as peer,
             sending(journal, peer.port, archive, "--associations", "1", "--json", lines) as process,
