@@ -15,7 +15,7 @@ Nothing here waits: its owner opens associations, sends, and keeps the time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Unsendable
 from asyncstore.protocol.status import SUCCESS
@@ -45,27 +45,19 @@ _BYTES = 1 << 32
 files are large."""
 
 
-class Listener:
-    """What the owner of a stock does when something has changed there.
+class Listener(NamedTuple):
+    """What the owner of a stock does when something has changed there."""
 
-    Attributes:
-        changed: there may be more to take, or room for more.
-        probe: probe the file of this instance again, and take it up anew.
-        retry_later: an instance waits for its next attempt.
-        halting: nothing behind a failure begins any more.
-        halt: end the run, for this reason.
-    """
-
-    def __init__(
-        self,
-        *,
-        changed: Callable[[], None],
-        probe: Callable[[Instance], None] | None,
-        retry_later: Callable[[], None],
-        halting: Callable[[], None],
-        halt: Callable[[str], None],
-    ) -> None:
-        self.changed, self.probe, self.retry_later, self.halting, self.halt = changed, probe, retry_later, halting, halt
+    changed: Callable[[], None]
+    """There may be more to take, or room for more."""
+    probe: Callable[[Instance], None] | None
+    """Probe the file of this instance again, and take it up anew; ``None``: that cannot be done."""
+    retry_later: Callable[[], None]
+    """An instance waits for its next attempt."""
+    halting: Callable[[], None]
+    """Nothing behind a failure begins any more."""
+    halt: Callable[[str], None]
+    """End the run, for this reason."""
 
 
 class Stock:
