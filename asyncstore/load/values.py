@@ -1,0 +1,136 @@
+"""The values of a measurement that travel between its stages.
+
+    Source --> Made --> (an association) --> Sample --> a document of results
+
+All times are seconds of one clock, which the driver is given; sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from asyncstore.errors import AssociationError
+    from asyncstore.model import Instance, Piece
+
+
+class Kind(NamedTuple):
+    """Instances that are alike: results are told apart by kind."""
+
+    name: str
+    """Of the mix: ``ct``; for files: the modality in lower case."""
+    modality: str
+    """Modality (0008,0060)."""
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    bytes: int
+    """Of the data set; for files: the mean."""
+    instances_per_study: int
+    share: float = 1.0
+    """The share of all instances that are of this kind; the shares of a source add up to 1."""
+
+
+class Made(NamedTuple):
+    """An instance to store."""
+
+    instance: Instance
+    kind: int
+    """The place of its kind in :attr:`Source.kinds`."""
+    pieces: tuple[Piece, ...] = ()
+    """Its data set in order; empty: it is in ``instance.payload.data``."""
+
+
+class Source(Protocol):
+    """Makes instances without an end. No two have the same SOP Instance UID, unless the user keeps those of files."""
+
+    @property
+    def kinds(self) -> Sequence[Kind]:
+        """The kinds of its instances."""
+
+    @property
+    def corpus(self) -> str:
+        """A hash (SHA-256, hexadecimal) over the content that is sent, without the UIDs."""
+
+    def next(self) -> Made:
+        """The next instance; studies follow one another."""
+
+    def study(self) -> Iterator[Made]:
+        """The instances of a whole new study."""
+
+
+class Sample(NamedTuple):
+    """One store, when it has ended."""
+
+    kind: int
+    intended: float
+    """When it was to begin; in a closed load: when it began."""
+    begun: float
+    """When its first byte was handed to the network."""
+    sent: float
+    """When its last byte was handed to the network."""
+    ended: float
+    """When its response came, or the association ended."""
+    status: int | None
+    """The C-STORE-RSP's status; ``None``: there was no response."""
+
+
+class Opened(NamedTuple):
+    """An association that was opened: seconds for each step."""
+
+    at: float
+    connect: float
+    tls: float
+    """0 without TLS."""
+    associate: float
+
+
+class Phase(NamedTuple):
+    """A part of a measurement with one load."""
+
+    name: str
+    """For people: ``warm-up``, ``8 associations``, ``stage 2``."""
+    is_open: bool
+    """Whether instances begin at their times (open load), or whenever an association is free (closed load)."""
+    associations: int
+    """The most that are open."""
+    seconds: float
+    """How long new stores begin."""
+    is_counted: bool = True
+    """Whether it counts for results, which warm-up and cool-down do not."""
+    repeat: int = 1
+    """Which repetition it is, from 1."""
+    rate: float | None = None
+    """Instances a second that are meant, at its end; ``None``: as many as the peer takes."""
+
+
+class Measurements(Protocol):
+    """Takes what the driver measures. Nothing here waits; :meth:`stored` is called for every store."""
+
+    def begin(self, phase: Phase, at: float) -> None:
+        """A phase begins. Samples of stores that began before it belong to the phase before it."""
+
+    def offered(self, instances: int, studies: int, at: float) -> None:
+        """So many were to begin now; in a closed load: they begin."""
+
+    def stored(self, sample: Sample) -> None:
+        """A store has ended."""
+
+    def study_ended(self, seconds: float, at: float) -> None:
+        """All instances of a study have ended; its first one was to begin so many seconds ago."""
+
+    def dropped(self, instances: int, at: float) -> None:
+        """So many that were to begin will not: their phase is over, or too many wait."""
+
+    def opened(self, opened: Opened) -> None:
+        """An association is open."""
+
+    def released(self, seconds: float, at: float) -> None:
+        """An association was released; the answer took so many seconds."""
+
+    def lost(self, error: AssociationError, at: float) -> None:
+        """An association could not be opened, or ended early."""
+
+    def end(self, at: float) -> None:
+        """The phase is over, and none of its stores is under way."""
