@@ -18,6 +18,7 @@ from threading import Event
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from asyncstore.discovery.walk import file_at
 from asyncstore.journal.catalogue import Order
 from asyncstore.journal.lookup import NOT_ENDED, Earlier
 from asyncstore.journal.rows import MTIME_BITS
@@ -27,7 +28,6 @@ from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import Delivery, State
 from asyncstore.model import Identity, Instance, Outcome, Reason, Result, SourceFile, Unsendable
 from asyncstore.recording import NOTED_EVERY, Recording, earlier_outcome
-from asyncstore.source import file_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
