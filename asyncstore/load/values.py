@@ -54,7 +54,7 @@ class Source(Protocol):
         """A hash (SHA-256, hexadecimal) over the content that is sent, without the UIDs."""
 
     def next(self) -> Made:
-        """The next instance; studies follow one another."""
+        """The next instance. Of each kind, studies follow one another."""
 
     def study(self) -> Iterator[Made]:
         """The instances of a whole new study."""
