@@ -38,7 +38,7 @@ def test_a_worker_process_loads_nothing_that_ordinary_files_do_not_need():
 
 
 @pytest.mark.parametrize(
-    "room", ["protocol.upper_layer", "protocol.requests", "negotiation", "model", "errors", "source"]
+    "room", ["protocol.upper_layer", "protocol.requests", "negotiation", "model", "errors", "discovery.walk"]
 )
 def test_rooms_without_a_loop_load_none(room):
     assert _loaded_by(f"asyncstore.{room}") == set()
