@@ -115,5 +115,5 @@ def _of_law(steps: Sequence[Step], law: Law | None) -> list[str]:
     worst = max(law.residuals, key=abs)
     if abs(worst) > _POOR:
         number = counted(steps[law.residuals.index(worst)].associations, "association")
-        return [f"the universal scalability law fits poorly: with {number} it is {abs(worst):.0%} off"]
+        return [f"the universal scalability law fits poorly: with {number} it is {abs(worst) * 100:.0f} % off"]
     return []
