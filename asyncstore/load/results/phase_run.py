@@ -136,8 +136,21 @@ class PhaseRun:
         self._tenths = [Histogram() for _ in range(_TENTHS)]
 
     def point_at(self, at: float) -> _Open:
-        """The point of this time; the first open one for a time before it."""
-        return self._open[min(max(int((at - self.began) / self._step), len(self._points)), 2 * MOST_POINTS)]
+        """The point of this time."""
+        return self._open[self._index(at)]
+
+    def _index(self, at: float) -> int:
+        """The number of the point of this time; the first open one for a time before it."""
+        return min(max(int((at - self.began) / self._step), len(self._points)), 2 * MOST_POINTS)
+
+    def offered(self, offers: Sequence[tuple[float, int]]) -> None:
+        """So many instances were to begin at these times, which are in order."""
+        first, last = self._index(offers[0][0]), self._index(offers[-1][0])
+        if first == last:
+            self._open[first].offered += sum([instances for _, instances in offers])
+        else:
+            for at, instances in offers:
+                self.point_at(at).offered += instances
 
     def failed(self, text: str, at: float) -> None:
         """An association was lost."""
@@ -162,9 +175,9 @@ class PhaseRun:
         ends = [sample.ended for sample in samples]
         place = 0
         while place < len(samples):
-            index = int((ends[place] - self.began) / self._step)
+            index = self._index(ends[place])
             after = max(bisect_left(ends, self.began + (index + 1) * self._step, place), place + 1)
-            self._count(samples[place:after], self.point_at(ends[place]))
+            self._count(samples[place:after], index)
             place = after
 
     def close_until(self, now: float) -> None:
@@ -177,7 +190,9 @@ class PhaseRun:
     def _has_open(self) -> bool:
         return bool(self._open) and len(self._points) < 2 * MOST_POINTS
 
-    def _count(self, samples: Sequence[Sample], point: _Open) -> None:
+    def _count(self, samples: Sequence[Sample], index: int) -> None:
+        point = self._open[index]
+        tenth = self._tenth_at(index)
         by_kind: defaultdict[int, list[Sample]] = defaultdict(list)
         for sample in samples:
             by_kind[sample.kind].append(sample)
@@ -197,6 +212,8 @@ class PhaseRun:
             latency = buckets(intended, ended)
             tally.latency.counts.update(latency)
             point.latency.counts.update(latency)
+            if tenth is not None:
+                tenth.counts.update(latency)
             self._send.counts.update(buckets(begun, sent))
             self._wait.counts.update(buckets(sent, ended))
             if self.phase.is_open:
@@ -245,10 +262,13 @@ class PhaseRun:
             errors=point.errors,
         )
         self._points.append(self.last)
-        if second < self.phase.seconds:
-            self._tenths[self._tenth_of(second)].add(point.latency)
         if self._on_interval is not None:
             self._on_interval(Interval(self.phase, self.began + second, self._step, point.latency))
+
+    def _tenth_at(self, index: int) -> Histogram | None:
+        """The tenth to which a point belongs; ``None``: the phase is short or over."""
+        second = index * self._step
+        return self._tenths[self._tenth_of(second)] if _SHORTEST_DRIFT <= self.phase.seconds > second else None
 
     def _tenth_of(self, second: float) -> int:
         return min(int(second / self.phase.seconds * _TENTHS), _TENTHS - 1)

@@ -2,7 +2,8 @@
 
 Rules:
 
-1. :attr:`Recorder.stored`, which runs for every store, only appends to a list. :meth:`Recorder.fold` counts the list.
+1. :attr:`Recorder.stored` and :meth:`Recorder.offered`, which run for every store, only append to a list.
+   :meth:`Recorder.fold` counts the lists.
 2. A sample belongs to the phase in which its store began.
 3. Memory stays flat: see :mod:`~asyncstore.load.results.phase_run`.
 """
@@ -42,6 +43,7 @@ class Recorder:
         self._kinds = kinds
         self._on_interval = on_interval
         self._cpu = Used(0.0, 0.0)
+        self._offers: list[tuple[float, int]] = []
         self._samples: list[Sample] = []
         self.stored: Callable[[Sample], None] = self._samples.append
         self._ended: list[PhaseResult] = []
@@ -55,7 +57,7 @@ class Recorder:
 
     def offered(self, instances: int, studies: int, at: float) -> None:  # noqa: ARG002 - studies count when they end
         """So many instances were to begin now."""
-        self._runs[-1].point_at(at).offered += instances
+        self._offers.append((at, instances))
 
     def study_ended(self, seconds: float, at: float) -> None:
         """All instances of a study have ended."""
@@ -106,6 +108,9 @@ class Recorder:
         """Count the samples since the last call. Call it about once a second: no point is closed before that."""
         samples = self._samples[:]
         self._samples.clear()
+        if self._offers and self._runs:
+            self._runs[-1].offered(self._offers)
+        self._offers.clear()
         if len(self._runs) == 1:
             self._runs[0].take(samples)
         elif self._runs:
