@@ -83,7 +83,7 @@ if TYPE_CHECKING:
     )
     from asyncstore.sender import Sender as Sender
     from asyncstore.sink import Sink as Sink
-    from asyncstore.source import WalkOptions as WalkOptions
+    from asyncstore.discovery.walk import WalkOptions as WalkOptions
     from asyncstore.surveying import survey as survey
 
 _NAMES = {
@@ -117,7 +117,7 @@ _NAMES = {
     "schedule.timetable": "TimeTable rate_table stores_table",
     "sender": "Sender",
     "sink": "Sink",
-    "source": "WalkOptions",
+    "discovery.walk": "WalkOptions",
     "surveying": "survey",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -14,12 +14,12 @@ from __future__ import annotations
 from time import time
 from typing import TYPE_CHECKING
 
+from asyncstore.discovery.walk import file_at
 from asyncstore.journal.lookup import NOT_ENDED, Lookup
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import STATES, Outcomes, State
 from asyncstore.model import Identity, Outcome, Result, SourceFile
 from asyncstore.prepare.invention import new_seed
-from asyncstore.source import file_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -97,6 +97,9 @@ class Recording:
             JournalError: it can no longer be written.
         """
         await self._journal.room()
+
+    def prioritise(self, key: str) -> None:
+        """This study or patient is needed now. A walk cannot look for it."""
 
     def end(self) -> None:
         """The run is over: nothing follows but its last outcomes."""

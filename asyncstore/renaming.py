@@ -12,7 +12,7 @@ Rules:
    comes right before rename(2), which replaces a file that was created in between, except on Windows. A link and an
    unlink would not replace it, but could remove a new file with the old name, or leave both names after an error.
 5. Only regular files are renamed. A missing one was named twice and has been renamed already.
-6. A walk that resumes (:class:`~asyncstore.source.WalkOptions`) skips done files and finds bad ones again.
+6. A walk that resumes (:class:`~asyncstore.discovery.walk.WalkOptions`) skips done files and finds bad ones again.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Renamer:
     """Renames files by their outcomes. Its methods block: call them in a thread, one at a time.
 
     Args:
-        repeat: the number of outcomes of each file (:attr:`asyncstore.source.WalkOptions.repeat`). It is renamed after
-            the last one, by the worst of them.
+        repeat: the number of outcomes of each file (:attr:`asyncstore.discovery.walk.WalkOptions.repeat`). It is
+            renamed after the last one, by the worst of them.
         keeps_unsendable: whether files without an instance keep their names, as with storescu's ``-R``, which rejects
             them before it begins.
 

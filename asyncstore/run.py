@@ -203,8 +203,10 @@ class Run:
         """Send the study or patient with this Study Instance UID or Patient ID before all others from now on.
 
         Instances that an association has taken already are not overtaken. Returns how many of it wait to be sent;
-        those that are found later come first as well.
+        those that are found later come first as well, and a catalogue gives them next.
         """
+        if self._recording is not None:
+            self._recording.prioritise(key)
         return self._dispatcher.prioritise(key)
 
     def abort(self) -> None:

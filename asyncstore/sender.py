@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from asyncstore.arguments import check, check_ae_title, check_ip_version, check_port, check_window
+from asyncstore.discovery.walk import Paths, WalkOptions
 from asyncstore.errors import RequestTooLong, UsageError
 from asyncstore.limiting import Limiter
 from asyncstore.model import Instance
@@ -32,7 +33,6 @@ from asyncstore.schedule.options import DispatchOptions
 from asyncstore.schedule.pacing import UNLIMITED, Limits
 from asyncstore.schedule.peer_health import PATIENCE, Patience
 from asyncstore.schedule.retry import RETRIES, RetryOptions
-from asyncstore.source import Paths, WalkOptions
 from asyncstore.surveying import Survey
 from asyncstore.waiting import finished
 

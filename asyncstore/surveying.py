@@ -15,10 +15,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Self, TypeGuard, TypeVar
 
 from asyncstore.arguments import check
+from asyncstore.discovery.walk import Paths, WalkOptions, walk
 from asyncstore.model import Instance, Outcome, SourceFile, Unsendable
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool
-from asyncstore.source import Paths, WalkOptions, walk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -38,7 +38,7 @@ def test_a_worker_process_loads_nothing_that_ordinary_files_do_not_need():
 
 
 @pytest.mark.parametrize(
-    "room", ["protocol.upper_layer", "protocol.requests", "negotiation", "model", "errors", "source"]
+    "room", ["protocol.upper_layer", "protocol.requests", "negotiation", "model", "errors", "discovery.walk"]
 )
 def test_rooms_without_a_loop_load_none(room):
     assert _loaded_by(f"asyncstore.{room}") == set()
@@ -55,6 +55,10 @@ def test_only_the_displays_load_what_draws_them():
 
 def test_sending_loads_no_pydicom():
     assert not {"pydicom", "pynetdicom", "numpy"} & _loaded_by("asyncstore.sender")
+
+
+def test_a_load_of_files_needs_no_pydicom():
+    assert not {"pydicom", "pynetdicom", "numpy"} & _loaded_by("asyncstore.load.mix", "asyncstore.load.from_files")
 
 
 def test_only_runs_that_show_metrics_load_what_makes_them():

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncstore import Result, Sender, Sink
+from asyncstore.discovery.walk import WalkOptions, walk
 from asyncstore.renaming import BAD, DONE, NotRenamed, Renamer, is_done, without_ending
-from asyncstore.source import WalkOptions, walk
 from support import trees, values
 from support.commands import asyncstore, running_sink
 from support.oracle import nothing_left_behind

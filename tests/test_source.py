@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asyncstore.discovery.walk import WalkOptions, files_from, walk
 from asyncstore.model import SourceFile, Unsendable
-from asyncstore.source import WalkOptions, files_from, walk
 from support import trees, values
 
 

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from asyncstore.discovery.walk import WalkOptions
 from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, SourceFile, Unsendable
 from asyncstore.prepare.pool import Pool
-from asyncstore.source import WalkOptions
 from asyncstore.surveying import Survey, survey
 from support import trees, values
 from support.oracle import until

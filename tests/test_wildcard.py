@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstore.source import WalkOptions, walk
+from asyncstore.discovery.walk import WalkOptions, walk
 from asyncstore.wildcard import matcher
 from support.peers.dcmtk import running_storescp
 from support.peers.programs import find_program

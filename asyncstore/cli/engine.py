@@ -11,6 +11,7 @@ from asyncstore.cli.choices import format_of, ip_version_of
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.proposal import proposal_of, too_long
 from asyncstore.cli.tls import tls_of
+from asyncstore.discovery.walk import WalkOptions, files_from
 from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
 from asyncstore.named_files import interruptible
 from asyncstore.network.timeouts import Timeouts
@@ -20,7 +21,6 @@ from asyncstore.schedule.pacing import Limits
 from asyncstore.schedule.peer_health import PATIENCE, Patience
 from asyncstore.schedule.retry import OUT_OF_RESOURCES, RetryOptions
 from asyncstore.sender import Sender
-from asyncstore.source import WalkOptions, files_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

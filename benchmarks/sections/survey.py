@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 _NO_PORT = 104
 """Nothing is sent, so no peer listens there."""
-_WALK = "import sys; from asyncstore.source import walk; sum(1 for _ in walk(sys.argv[3:]))"
+_WALK = "import sys; from asyncstore.discovery.walk import walk; sum(1 for _ in walk(sys.argv[3:]))"
 _PYDICOM = (
-    "import sys; from asyncstore.source import walk; from pydicom.filereader import read_file_meta_info; "
+    "import sys; from asyncstore.discovery.walk import walk; from pydicom.filereader import read_file_meta_info; "
     "sum(1 for file in walk(sys.argv[3:]) if read_file_meta_info(file.path))"
 )
 _PROGRAMS = (

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asyncstore.discovery.walk import WalkOptions, walk
 from asyncstore.journal.lookup import NOT_ENDED, Earlier, Lookup
 from asyncstore.journal.values import State
 from asyncstore.model import SourceFile, Unsendable
-from asyncstore.source import WalkOptions, walk
 from support.journals import as_found, begin, delivery
 
 

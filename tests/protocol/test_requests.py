@@ -179,6 +179,7 @@ def test_payload_is_not_copied():
     assert b"".join(buffers).endswith(b"\xaa\xbb")
 
 
+@pytest.mark.slow
 def test_message_ids_start_again_after_the_last_and_pass_over_what_is_outstanding():
     requests = _requests(window=2)
     requests.submit(_pieces(_instance("1")))
@@ -592,7 +593,7 @@ def _whole(name, data, *, is_in_memory):
     return values.changed(instance, data=data) if is_in_memory else instance
 
 
-@pytest.mark.parametrize("maximum_length", [8, 100, 4096, 16384, 0])
+@pytest.mark.parametrize("maximum_length", [pytest.param(8, marks=pytest.mark.slow), 100, 4096, 16384, 0])
 @pytest.mark.parametrize("is_in_memory", [True, False])
 def test_whole_instances_are_on_the_wire_what_their_pieces_are(maximum_length, is_in_memory):
     noise = random.Random(1)  # noqa: S311 - noise, not a secret

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 from asyncstore.cataloguing import FromCatalogue
 from asyncstore.cli.engine import sources_of
 from asyncstore.cli.options import rows as opt
+from asyncstore.discovery.walk import files_from
 from asyncstore.errors import JournalMissing, UsageError
 from asyncstore.journal.catalogue import Catalogue, Order
 from asyncstore.journal.values import State
 from asyncstore.named_files import interruptible
 from asyncstore.observe.formatting import counted, format_count, printable
-from asyncstore.source import files_from
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -1,0 +1,4 @@
+"""Where files come from.
+
+walk  trees, lists of names, single files
+"""
