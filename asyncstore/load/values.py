@@ -120,6 +120,18 @@ class Measurements(Protocol):
     def study_ended(self, seconds: float, at: float) -> None:
         """All instances of a study have ended; its first one was to begin so many seconds ago."""
 
+    def late(self, seconds: float, at: float) -> None:
+        """A store of an open load began so long after its time, although an association was free for it."""
+
+    def watched(self, lag: float, cpu_seconds: float, at: float) -> None:
+        """The generator itself, several times a second.
+
+        Args:
+            lag: how late a timer of its event loop was.
+            cpu_seconds: CPU time of its process since it started.
+            at: the time.
+        """
+
     def dropped(self, instances: int, at: float) -> None:
         """So many that were to begin will not: their phase is over, or too many wait."""
 
