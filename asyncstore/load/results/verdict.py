@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from asyncstore.load.results.document import Verdict
@@ -16,7 +17,7 @@ from asyncstore.load.results.thresholds import parse, say, say_seconds
 from asyncstore.observe.formatting import counted, format_byte_rate, format_count, format_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from asyncstore.load.results.document import (
         Calibration,
@@ -78,6 +79,7 @@ def judge(
     findable: Findable | None = None,
     thresholds: Sequence[ThresholdResult] = (),
     is_interrupted: bool = False,
+    limits_of: Callable[[PhaseResult], Sequence[str]] | None = None,
 ) -> tuple[Verdict, int]:
     """The verdict and the exit code.
 
@@ -89,12 +91,14 @@ def judge(
         findable: the times to findable.
         thresholds: what they evaluated to.
         is_interrupted: whether the user ended the measurement.
+        limits_of: says why this side may have been the limit in a phase; usually :func:`client_limits`.
     """
+    limits_of = limits_of or partial(client_limits, calibration=calibration)
     counted_phases = [phase for phase in phases if phase.is_counted]
-    bound = [phase for phase in counted_phases if client_limits(phase, calibration)]
+    bound = [phase for phase in counted_phases if limits_of(phase)]
     code = exit_code(whole, thresholds, is_interrupted=is_interrupted)
     lines = (
-        *_of_client(counted_phases, bound, calibration),
+        *_of_client(counted_phases, bound, limits_of),
         *_of_thresholds(thresholds, is_client_bound=bool(bound)),
         *_of_load(counted_phases, whole, is_client_bound=bool(bound)),
         *_of_losses(whole),
@@ -123,14 +127,16 @@ def exit_code(whole: PhaseResult, thresholds: Sequence[ThresholdResult], *, is_i
 
 
 def _of_client(
-    phases: Sequence[PhaseResult], bound: Sequence[PhaseResult], calibration: Calibration | None
+    phases: Sequence[PhaseResult],
+    bound: Sequence[PhaseResult],
+    limits_of: Callable[[PhaseResult], Sequence[str]],
 ) -> Iterator[str]:
     if not bound:
         return
     worst = max(bound, key=lambda phase: phase.stored_per_second)
     where = "" if len(bound) == len(phases) else f" ({_listed([_name(phase) for phase in bound])})"
     yield f"Client-bound: this side was the limit{where}, so nothing here is the limit of the PACS."
-    yield f"This side: {_listed(client_limits(worst, calibration))}."
+    yield f"This side: {_listed(limits_of(worst))}."
 
 
 def _of_thresholds(thresholds: Sequence[ThresholdResult], *, is_client_bound: bool) -> Iterator[str]:
