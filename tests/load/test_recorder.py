@@ -241,6 +241,15 @@ def test_what_happens_before_the_first_phase_belongs_to_no_phase():
     assert recorder.results(1.0) == ()
 
 
+def test_phases_and_intervals_say_when_they_began_after_the_first_one():
+    intervals = []
+    recorder = Recorder(KINDS, on_interval=intervals.append)
+    load(recorder, closed(seconds=2.0), begin=100.0, rate=10.0)
+    load(recorder, closed(seconds=1.0), begin=105.0, rate=10.0)
+    assert [phase.began for phase in recorder.results(0.0)] == [0.0, 5.0]
+    assert [each.began for each in intervals] == [0.0, 1.0, 5.0]
+
+
 def test_every_interval_is_handed_on_with_its_histogram():
     intervals = []
     found = recorded(closed(seconds=2.0), [sample(0.0, 0.5), sample(0.5, 1.5)], on_interval=intervals.append)

@@ -15,11 +15,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from asyncstore.errors import ReadFailed, UsageError
+from asyncstore.load.results.compare import TYPE as COMPARISON_TYPE
+from asyncstore.load.results.compare import VERSION as COMPARISON_VERSION
 from asyncstore.load.results.document import TYPE, VERSION, Document
 from asyncstore.load.results.histogram import Histogram
+
+if TYPE_CHECKING:
+    from asyncstore.load.results.compare import Comparison
 
 _MOST: Final = 1 << 63
 """Larger whole numbers are refused: nothing that is counted reaches it, and they could not become a float."""
@@ -34,8 +39,12 @@ class _DamagedError(ValueError):
 
 def to_json(document: Document) -> dict[str, Any]:
     """The document as JSON's values."""
-    written = _plain(document)
-    return {"type": TYPE, "version": VERSION, **written}
+    return {"type": TYPE, "version": VERSION, **_plain(document)}
+
+
+def comparison_to_json(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as JSON's values."""
+    return {"type": COMPARISON_TYPE, "version": COMPARISON_VERSION, **_plain(comparison)}
 
 
 def write_document(document: Document) -> str:

@@ -62,7 +62,7 @@ class Interval(NamedTuple):
 
     phase: Phase
     began: float
-    """By the clock of the measurement."""
+    """Seconds after the first phase began."""
     seconds: float
     latency: Histogram
 
@@ -105,6 +105,7 @@ class PhaseRun:
         began: when it began, by the clock of the measurement.
         used: the CPU time when it began.
         on_interval: is called for every point that is closed.
+        origin: when the first phase began.
     """
 
     def __init__(
@@ -114,6 +115,8 @@ class PhaseRun:
         began: float,
         used: Used,
         on_interval: Callable[[Interval], None] | None = None,
+        *,
+        origin: float = 0.0,
     ) -> None:
         self.phase = phase
         self.began = began
@@ -126,6 +129,7 @@ class PhaseRun:
         self._kinds = kinds
         self._first = self._used = used
         self._on_interval = on_interval
+        self._origin = origin
         self._tallies = [_Tally() for _ in kinds]
         self._send, self._wait, self._service = Histogram(), Histogram(), Histogram()
         self._studies = 0
@@ -263,7 +267,7 @@ class PhaseRun:
         )
         self._points.append(self.last)
         if self._on_interval is not None:
-            self._on_interval(Interval(self.phase, self.began + second, self._step, point.latency))
+            self._on_interval(Interval(self.phase, self.began - self._origin + second, self._step, point.latency))
 
     def _tenth_at(self, index: int) -> Histogram | None:
         """The tenth to which a point belongs; ``None``: the phase is short or over."""
@@ -344,6 +348,7 @@ class PhaseRun:
                 lateness=total_of([self.late]),
             ),
             drift=self._drift(),
+            began=self.began - self._origin,
         )
 
     def _groups(self) -> Groups:

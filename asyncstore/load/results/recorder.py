@@ -43,6 +43,8 @@ class Recorder:
         self._kinds = kinds
         self._on_interval = on_interval
         self._cpu = Used(0.0, 0.0)
+        self._first: float | None = None
+        """When the first phase began."""
         self._offers: list[tuple[float, int]] = []
         self._samples: list[Sample] = []
         self.stored: Callable[[Sample], None] = self._samples.append
@@ -53,7 +55,8 @@ class Recorder:
     def begin(self, phase: Phase, at: float) -> None:
         """A phase begins."""
         self.fold(at)
-        self._runs.append(PhaseRun(phase, self._kinds, at, self._cpu, self._on_interval))
+        self._first = at if self._first is None else self._first
+        self._runs.append(PhaseRun(phase, self._kinds, at, self._cpu, self._on_interval, origin=self._first))
 
     def offered(self, instances: int, studies: int, at: float) -> None:  # noqa: ARG002 - studies count when they end
         """So many instances were to begin now."""
