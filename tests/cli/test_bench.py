@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from asyncstore import Sink
+from support import trees
 from support.commands import asyncstore, finished, running_sink, started
 from support.oracle import until
 from support.peers.hostile import (
@@ -125,6 +126,66 @@ class TestAgainstTheSink:
         assert (tmp_path / "a.json").read_text() == "older"
         assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
+    async def test_a_peer_that_cannot_be_searched_is_measured_all_the_same(self, tmp_path):
+        async with running_sink() as sink:
+            done = await bench(sink.port, *QUICK, "--findable", "5", "--json", tmp_path / "a.json")
+        assert done.returncode == 0
+        assert "nothing is searched for: it does not take C-FIND" in done.err
+        found = document_of(tmp_path / "a.json")
+        assert found["findable"]["asked"] == 0
+        assert found["whole"]["stored"] > 0
+
+    @pytest.mark.parametrize(
+        ("words", "model"),
+        [
+            (("--rate", "100/s", "--duration", "500ms"), "open"),
+            (("--exams", "36000/h", "--duration", "500ms", "--arrivals", "fixed"), "open"),
+            (("--stages", "300ms:100/s,200ms:0"), "open"),
+            (("--profile", "exams-per-year=90M", "--duration", "500ms"), "open"),
+        ],
+    )
+    async def test_open_loads_begin_what_they_offer(self, tmp_path, words, model):
+        async with running_sink() as sink:
+            load = ("--mix", "sr", "--warm-up", "0", "--no-calibrate", "--random-seed", "1")
+            done = await bench(sink.port, *load, *words, "--json", tmp_path / "a.json")
+        assert done.returncode == 0, done.err
+        found = document_of(tmp_path / "a.json")
+        assert {phase["model"] for phase in found["phases"]} == {model}
+        whole = found["whole"]
+        assert whole["offered"] == whole["stored"] + whole["dropped"] > 0
+        assert found["setup"]["seed"] == 1
+
+    async def test_a_recorded_run_is_repeated(self, tmp_path):
+        trees.instances(tmp_path / "files", 20)
+        async with running_sink() as sink:
+            record = tmp_path / "run.jsonl"
+            await asyncstore("send", "--json", record, "127.0.0.1", str(sink.port), tmp_path / "files")
+            words = ("--warm-up", "0", "--no-calibrate", "--replay", record, "--speed", "0.5")
+            done = await bench(sink.port, *words, "--json", tmp_path / "a.json")
+        assert done.returncode == 0, done.err
+        assert document_of(tmp_path / "a.json")["whole"]["offered"] == 20
+
+    async def test_files_are_sent_again_and_again_with_new_uids(self, tmp_path):
+        trees.instances(tmp_path / "files", 3)
+        async with running_sink("--output", tmp_path / "received") as sink:
+            words = ("--warm-up", "0", "--no-calibrate", "--associations", "1", "--duration", "300ms")
+            done = await asyncstore("bench", *words, "127.0.0.1", str(sink.port), tmp_path / "files")
+        assert done.returncode == 0, done.err
+        assert len(list((tmp_path / "received").iterdir())) > 6
+
+    @pytest.mark.parametrize(
+        ("words", "code"),
+        [
+            (("--threshold", "p99<60s"), 0),
+            (("--threshold", "p99<1us"), 99),
+        ],
+    )
+    async def test_thresholds_decide_the_exit_code(self, words, code):
+        async with running_sink() as sink:
+            done = await bench(sink.port, *QUICK, *words)
+        assert done.returncode == code
+        assert words[1] in done.out
+
 
 class TestAgainstOtherPeers:
     async def test_nobody_listens(self):
@@ -205,7 +266,7 @@ class TestAgainstOtherPeers:
 
 
 class TestWithoutLibraries:
-    @pytest.mark.parametrize(("option", "library"), [("--hdr", "hdrhistogram")])
+    @pytest.mark.parametrize(("option", "library"), [("--hdr", "hdrhistogram"), ("--html", "plotly")])
     async def test_a_missing_library_is_named_before_anything_is_sent(self, tmp_path, option, library):
         (tmp_path / "sitecustomize.py").write_text(
             "import importlib.util as u\n"

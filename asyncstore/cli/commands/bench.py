@@ -3,20 +3,21 @@
     options -> source, plan -> probe of the peer -> calibration -> driver -> record -> document -> table and files
 
 The modules whose names begin with ``bench_`` have a part each: ``load`` makes source and plan, ``prepare`` asks and
-calibrates, ``watch`` records and shows, ``document`` judges, ``outputs`` writes.
+calibrates, ``watch`` records and shows, ``findable`` searches, ``document`` judges, ``outputs`` writes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from asyncstore import __version__
 from asyncstore.cli.commands.bench_document import document_of
+from asyncstore.cli.commands.bench_findable import Searching, finder_of, finish, found_by
 from asyncstore.cli.commands.bench_load import check_together, plan_of
 from asyncstore.cli.commands.bench_outputs import check_outputs, write_outputs
 from asyncstore.cli.commands.bench_prepare import prepare
@@ -30,6 +31,7 @@ from asyncstore.cli.options import rows as opt
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.text.bench_table import bench_lines
 from asyncstore.cli.text.page import page_width
+from asyncstore.cli.tls import Remembered, tls_of
 from asyncstore.load.driving.driver import Driver
 from asyncstore.load.results.thresholds import first_crossed, say
 from asyncstore.network.addresses import address_of
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from asyncstore.cli.commands.bench_prepare import Prepared
     from asyncstore.cli.options.table import Parsed
+    from asyncstore.load.findable import Finder
     from asyncstore.load.results.document import Document
     from asyncstore.load.results.thresholds import Threshold
     from asyncstore.observe.bench_display import BenchDisplay
@@ -65,7 +68,11 @@ async def _bench(parsed: Parsed, identity: UserIdentity | None) -> int:
     display = open_bench_display(output, title, "off" if parsed[opt.QUIET] else parsed[opt.PROGRESS])
     with ExitStack() as stack:
         logger = stack.enter_context(logging_to(LogLines(display), parsed))
-        options = sender_of(parsed, identity).association_options  # before the display: it may ask for a password
+        password = Remembered()
+        tls = tls_of(parsed)
+        tls = None if tls is None else password.asking(tls)
+        options = sender_of(parsed, identity, tls).association_options  # before the display: it may ask for a password
+        finder = finder_of(parsed, None if tls is None else password.known(tls))
         task = asyncio.current_task()
         watches: list[Watch] = []
 
@@ -83,12 +90,14 @@ async def _bench(parsed: Parsed, identity: UserIdentity | None) -> int:
                 display.log("interrupted before the measurement began: nothing was measured")
                 return EXIT_INTERRUPTED
             started = datetime.now(UTC)
-            watch = await _measure(parsed, prepared, display, watches)
-        document = document_of(parsed, prepared, watch, None, started)
+            watch = await _measure(parsed, prepared, finder, display, watches)
+        document = document_of(parsed, prepared, watch, found_by(finder), started)
         return _conclude(parsed, document, watch)
 
 
-async def _measure(parsed: Parsed, prepared: Prepared, display: BenchDisplay, watches: list[Watch]) -> Watch:
+async def _measure(
+    parsed: Parsed, prepared: Prepared, finder: Finder | None, display: BenchDisplay, watches: list[Watch]
+) -> Watch:
     """Put the load on the peer.
 
     Raises:
@@ -101,11 +110,19 @@ async def _measure(parsed: Parsed, prepared: Prepared, display: BenchDisplay, wa
     if parsed[bench.HDR] is not None:
         watch.intervals = []
     watches.append(watch)
-    driver = Driver(prepared.target, prepared.source, watch)
-    watch.follow(driver)
-    with every(_FRAME, watch.refresh):
-        await driver.run(plan)
-        watch.is_over = True
+    target = prepared.target
+    async with finder or nullcontext():
+        if finder is not None and (problem := finder.results().problem) is not None:
+            display.log(f"nothing is searched for: {problem}", "yellow")
+        opened = target if finder is None else Searching(target, finder, parsed[bench.FINDABLE] or 1)
+        driver = Driver(opened, prepared.source, watch)
+        watch.follow(driver)
+        with every(_FRAME, watch.refresh):
+            await driver.run(plan)
+            watch.is_over = True
+            if finder is not None and not watch.signals:
+                display.notice("searching for the last instances; Ctrl-C ends that")
+                await finish(finder, watch.interrupted)
     watch.fold(monotonic())
     return watch
 

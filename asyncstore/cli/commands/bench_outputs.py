@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from asyncstore.load.results.document import Document
     from asyncstore.load.results.phase_run import Interval
 
-_LIBRARIES = {bench.HDR: ("hdrh", "hdrhistogram")}
+_LIBRARIES = {bench.HDR: ("hdrh", "hdrhistogram"), bench.HTML: ("plotly", "plotly")}
 """The module and the name of the library that an output needs; both are in the extra ``report``."""
 
 
@@ -104,7 +104,7 @@ def write_outputs(parsed: Parsed, document: Document, intervals: Sequence[Interv
 
 def _files(parsed: Parsed) -> list[tuple[Option[str | None], str]]:
     """The files that are written, with their options."""
-    named = [(row, parsed[row]) for row in (bench.JSON, bench.HDR)]
+    named = [(row, parsed[row]) for row in (bench.JSON, bench.HDR, bench.HTML)]
     return [(row, target) for row, target in named if target is not None and target != opt.STANDARD_STREAM]
 
 
@@ -116,6 +116,10 @@ def _content(row: Option[str | None], document: Document, intervals: Iterable[In
         for interval in intervals:
             log.add(interval)
         return log.text(datetime.fromisoformat(document.setup.started)).encode()
+    if row is bench.HTML:
+        from asyncstore.cli.bench_page.page import page  # noqa: PLC0415 - as above
+
+        return page(document).encode()
     from asyncstore.load.results.json_file import write_document  # noqa: PLC0415 - only those who ask need it
 
     return write_document(document).encode()

@@ -1,4 +1,4 @@
-"""The options of ``bench`` and ``bench compare`` that no other command has: one row each.
+"""The options of ``bench``, ``bench compare`` and ``bench merge`` that no other command has: one row each.
 
 Exactly one option chooses the load. Without any it is closed, in steps.
 """
@@ -163,6 +163,12 @@ REPEAT = opt.REPEAT._replace(help="measure so often, for confidence intervals in
 
 # What is measured ----------------------------------------------------------------------------------------------------
 
+FINDABLE = Option[int | None](
+    "--findable",
+    Integer("N", 1, 100),
+    None,
+    "for N instances a second, ask with C-FIND until the peer finds them, and measure how long that takes",
+)
 P99_LIMIT = Option[float | None](
     "--p99-limit",
     Duration("DURATION", "2s, or 500ms"),
@@ -188,6 +194,7 @@ NO_CALIBRATE = flag(
 
 JSON = opt.JSON._replace(help="write all results as one JSON document; -: standard output")
 HDR = text("--hdr", "FILE", "write the latencies as a log of HdrHistogram (V2), with a tag for each phase")
+HTML = text("--html", "FILE", "write a page for a browser, with plots; it works offline and holds no patient data")
 
 # bench compare, bench merge ------------------------------------------------------------------------------------------
 

@@ -502,8 +502,8 @@ BENCH = Command(
             ),
         ),
         Group("around it", (bench.WARM_UP, bench.COOL_DOWN, bench.REPEAT, bench.NO_CALIBRATE)),
-        Group("what is measured", (bench.P99_LIMIT, bench.THRESHOLD, bench.ABORT_ON_FAIL)),
-        Group("output options", (opt.PROGRESS, bench.JSON, bench.HDR)),
+        Group("what is measured", (bench.FINDABLE, bench.P99_LIMIT, bench.THRESHOLD, bench.ABORT_ON_FAIL)),
+        Group("output options", (opt.PROGRESS, bench.JSON, bench.HDR, bench.HTML)),
         _IP_VERSION,
         _TITLES,
         _IDENTITY,
@@ -549,8 +549,8 @@ BENCH = Command(
         ),
         Example("your own data", "asyncstore bench --associations 8 --duration 60s pacs 11112 /some/studies"),
         Example(
-            "a record to compare with later",
-            "asyncstore bench --repeat 3 --json before.json pacs 11112",
+            "a report for a browser, and one to compare with later",
+            "asyncstore bench --repeat 3 --json before.json --html before.html pacs 11112",
         ),
     ),
 )
