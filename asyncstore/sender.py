@@ -215,6 +215,11 @@ class Sender:
         self._runs = [*(earlier for earlier in self._runs if not earlier.is_over), run]
         return run
 
+    @property
+    def association_options(self) -> AssociationOptions:
+        """How its associations are opened, for measurements, which open their own."""
+        return self._association_options
+
     async def echo(self) -> AsyncGenerator[float, None]:
         """Send a C-ECHO over one association for each item; items are seconds from the request to the response.
 
