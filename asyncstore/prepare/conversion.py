@@ -152,9 +152,9 @@ def _data_of(found: Instance, most: int | None = None) -> bytes | memoryview:
     descriptor = opened_unchanged(found.payload)
     try:
         if most is None and found.length >= _MAPPED:
-            return memoryview(mmap.mmap(descriptor, found.offset + found.length, access=mmap.ACCESS_READ))[
-                found.offset :
-            ]
+            before = found.offset % mmap.ALLOCATIONGRANULARITY
+            whole = mmap.mmap(descriptor, before + found.length, access=mmap.ACCESS_READ, offset=found.offset - before)
+            return memoryview(whole)[before:]
         with open(descriptor, "rb", closefd=False) as file:
             file.seek(found.offset)
             return file.read(found.length if most is None else min(most, found.length))

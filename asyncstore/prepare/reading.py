@@ -159,7 +159,7 @@ class Reader:
         if not self.may_map or self._trips or not self._is_tried:
             return None
         payload = instance.payload
-        if payload.length < _LEAST_MAPPED or payload.length & 1 or payload.version is None or instance.original:
+        if payload.length < _LEAST_MAPPED or payload.length & 1 or not payload.version or instance.original:
             return None
         length = min(payload.length - start, self._buffer_size)
         data = _map(payload, start, length)
