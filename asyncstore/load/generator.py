@@ -99,6 +99,10 @@ class Synthetic:
         """The next instance of the mix."""
         return next(self._endless[next(self._order)])
 
+    def of_kind(self, kind: int) -> Made:
+        """The next instance of the kind at this place."""
+        return next(self._endless[kind])
+
     def study(self) -> Iterator[Made]:
         """The instances of a whole new study of one kind."""
         return self._study(next(self._order_of_studies))

@@ -6,7 +6,7 @@ from asyncstore.errors import UsageError
 from asyncstore.load.results.adding import whole_of
 from asyncstore.load.results.document import Findable
 from asyncstore.load.results.histogram import Histogram
-from asyncstore.load.results.thresholds import Unit, evaluate, first_crossed, parse, say, say_seconds
+from asyncstore.load.results.thresholds import Unit, evaluate, first_crossed, parse, say
 from support.measured import closed, opened, result
 
 WHOLE = result(closed(seconds=20.0), status=lambda number: 0xA700 if number % 100 == 0 else 0)
@@ -137,21 +137,6 @@ def test_a_result_is_said_with_its_unit():
     assert say(results[1]).startswith("rate>1/s: 9")
     assert say(results[2]).endswith(" ms, holds")
     assert say(results[3]) == "failed<50: 20, holds"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.000_52, "0.52 ms"),
-        (0.812, "812 ms"),
-        (0.999_7, "1 s"),
-        (2.314, "2.31 s"),
-        (75.25, "75.2 s"),
-        (4000.0, "4000 s"),
-    ],
-)
-def test_a_time_has_three_digits(seconds, text):
-    assert say_seconds(seconds) == text
 
 
 def test_a_running_measurement_is_stopped_only_after_enough_time_and_samples():

@@ -16,8 +16,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from asyncstore.load.results.student import difference
-from asyncstore.load.results.thresholds import say_seconds
-from asyncstore.observe.formatting import format_rate
+from asyncstore.observe.formatting import format_latency, format_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -127,7 +126,7 @@ def _row(name: str, metric: str, first: Sequence[PhaseResult], second: Sequence[
 
 def say(row: Row, value: float) -> str:
     """A value of a row for people."""
-    return format_rate(value) if row.metric == "rate" else say_seconds(value)
+    return format_rate(value) if row.metric == "rate" else format_latency(value)
 
 
 def _lines(rows: Sequence[Row], names: tuple[str, str]) -> Iterator[str]:

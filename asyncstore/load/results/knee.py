@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Final
 from asyncstore.load.results.document import Knee, Step
 from asyncstore.load.results.histogram import total_of
 from asyncstore.load.results.scalability import FEWEST_STEPS, fit
-from asyncstore.load.results.thresholds import say_seconds
-from asyncstore.observe.formatting import counted
+from asyncstore.observe.formatting import counted, format_latency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -98,7 +97,7 @@ def _choose(
                 "more may reach more"
             )
         return chosen, chosen
-    limit = say_seconds(p99_limit or 0.0)
+    limit = format_latency(p99_limit or 0.0)
     if not good:
         reasons.append(f"p99 was not under {limit} with any number of associations")
         return None, None

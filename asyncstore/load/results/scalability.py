@@ -6,8 +6,8 @@ N associations reach X(N) instances a second; l is what one of them reaches. Con
 is done one at a time; coherency k is the cost of agreement between each two. Both are 0 or more.
 
 The fit minimises the squares of the relative residuals: the rates grow with N, and so does their noise. N / X(N) is
-linear in 1/l, s/l and k/l, which gives a start; Gauss-Newton finds the minimum from there. A parameter that would be
-negative is held at 0: every choice of held parameters is tried, and the best one wins.
+linear in 1/l, s/l and k/l, which gives a start; Gauss-Newton finds the minimum from there. A parameter that would
+become negative is held at 0. There may be several minima, so it starts with and without s and k, and the best one wins.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FEWEST_STEPS: Final = 5
 """Three parameters are fitted; with fewer steps almost any curve would fit."""
 
 _ROUNDS: Final = 100
-"""Of Gauss-Newton, which needs some ten."""
+"""Of Gauss-Newton, which needs some ten where the law fits."""
 _HALVINGS: Final = 30
 _CLOSE: Final = 1e-12
 """The relative improvement at which a fit has settled."""
@@ -46,13 +46,14 @@ def throughput(associations: float, per_association: float, contention: float, c
 def fit(points: Sequence[tuple[int, float]]) -> Law | None:
     """Fit the law to pairs of associations and instances a second.
 
-    Returns ``None`` if there are fewer than five different numbers of associations, or a rate is not above 0.
+    Returns ``None`` if there are fewer than five different numbers of associations, or one or its rate is not above 0.
     """
-    if len({associations for associations, _ in points}) < FEWEST_STEPS or any(rate <= 0 for _, rate in points):
+    if len({associations for associations, _ in points}) < FEWEST_STEPS or any(
+        number < 1 or rate <= 0 for number, rate in points
+    ):
         return None
-    choices = [(0, 1, 2), (0, 1), (0, 2), (0,)]
-    fits = [found for free in choices if (found := _fitted(points, free)) is not None]
-    best = min(fits, key=lambda found: (round(found.squares, 15), found.parameters[2] > 0))
+    starts = [_linear_start(points, free) for free in ((0, 1, 2), (0, 1), (0, 2), (0,))]
+    best = min(_fitted(points, start) for start in starts if start is not None)
     per_association, contention, coherency = best.parameters
     fitted = [throughput(number, *best.parameters) for number, _ in points]
     peak = math.sqrt(max(1 - contention, 0.0) / coherency) if coherency > 0 else None
@@ -75,18 +76,15 @@ def _denominator(associations: float, contention: float, coherency: float) -> fl
     return 1 + contention * (associations - 1) + coherency * associations * (associations - 1)
 
 
-def _fitted(points: Sequence[tuple[int, float]], free: tuple[int, ...]) -> _Fit | None:
-    """The best fit with the other parameters held at 0; ``None``: a free one would be negative."""
-    start = _linear_start(points, free)
-    if start is None:
-        return None
+def _fitted(points: Sequence[tuple[int, float]], start: tuple[float, float, float]) -> _Fit:
+    """The nearest minimum to a start."""
 
     def squares(parameters: tuple[float, float, float]) -> float:
         return sum((throughput(number, *parameters) / rate - 1) ** 2 for number, rate in points)
 
     found = _Fit(squares(start), start)
     for _ in range(_ROUNDS):
-        better = _step(points, free, found, squares)
+        better = _step(points, found, squares)
         if better is None:
             break
         settled = found.squares - better.squares <= _CLOSE * found.squares
@@ -111,32 +109,41 @@ def _linear_start(points: Sequence[tuple[int, float]], free: tuple[int, ...]) ->
 
 
 def _step(
-    points: Sequence[tuple[int, float]],
-    free: tuple[int, ...],
-    found: _Fit,
-    squares: Callable[[tuple[float, float, float]], float],
+    points: Sequence[tuple[int, float]], found: _Fit, squares: Callable[[tuple[float, float, float]], float]
 ) -> _Fit | None:
     """A step of Gauss-Newton, halved until it improves the fit; ``None``: nothing improves it."""
-    per_association, contention, coherency = found.parameters
-    rows: list[_Row] = []
+    change = _change(points, found.parameters)
+    if change is None:
+        return None
+    for halving in range(_HALVINGS):
+        first, second, third = (
+            max(value + each / 2**halving, 0.0) for value, each in zip(found.parameters, change, strict=True)
+        )
+        if first > 0 and (reached := squares((first, second, third))) < found.squares:
+            return _Fit(reached, (first, second, third))
+    return None
+
+
+def _change(points: Sequence[tuple[int, float]], parameters: tuple[float, float, float]) -> list[float] | None:
+    """The change of the parameters; one that is 0 and would become negative is held. ``None``: there is none."""
+    per_association, contention, coherency = parameters
+    slopes = []
     residuals = []
     for number, rate in points:
         below = _denominator(number, contention, coherency)
         model = per_association * number / below / rate
-        slopes = (model / per_association, -model * (number - 1) / below, -model * number * (number - 1) / below)
-        rows.append(tuple(slopes[place] for place in free))
+        slopes.append((model / per_association, -model * (number - 1) / below, -model * number * (number - 1) / below))
         residuals.append(1 - model)
-    change = _least_squares(rows, residuals)
-    if change is None:
-        return None
-    for halving in range(_HALVINGS):
-        values = list(found.parameters)
-        for place, each in zip(free, change, strict=True):
-            values[place] = max(values[place] + each / 2**halving, 0.0)
-        candidate = (values[0], values[1], values[2])
-        if candidate[0] > 0 and (reached := squares(candidate)) < found.squares:
-            return _Fit(reached, candidate)
-    return None
+    free = [0, 1, 2]
+    while True:
+        solved = _least_squares([tuple(row[place] for place in free) for row in slopes], residuals)
+        if solved is None:
+            return None
+        change = dict(zip(free, solved, strict=True))
+        held = [place for place in free if parameters[place] == 0 and change[place] < 0]
+        if not held:
+            return [change.get(place, 0.0) for place in range(3)]
+        free = [place for place in free if place not in held]
 
 
 def _least_squares(rows: Sequence[_Row], values: Sequence[float]) -> list[float] | None:

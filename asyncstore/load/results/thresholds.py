@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from asyncstore.errors import UsageError
 from asyncstore.load.results.document import ThresholdResult
-from asyncstore.observe.formatting import format_byte_rate, format_count, printable
+from asyncstore.observe.formatting import format_byte_rate, format_count, format_latency, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,7 +56,7 @@ class Unit(Enum):
         """The value for people."""
         match self:
             case Unit.TIME:
-                return say_seconds(value)
+                return format_latency(value)
             case Unit.RATE:
                 return f"{_three(value)}/s"
             case Unit.STUDIES:
@@ -67,13 +67,6 @@ class Unit(Enum):
                 return f"{value * 100:.3g} %"
             case _:
                 return format_count(round(value))
-
-
-def say_seconds(seconds: float) -> str:
-    """A time with three significant digits: ``0.52 ms``, ``812 ms``, ``2.31 s``, ``75.2 s``."""
-    if seconds < 0.9995:  # noqa: PLR2004 - from here on it rounds to 1000 ms
-        return f"{_three(seconds * 1000)} ms"
-    return f"{_three(seconds)} s"
 
 
 def _three(value: float) -> str:

@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from asyncstore.load.results.document import Verdict
-from asyncstore.load.results.thresholds import parse, say, say_seconds
-from asyncstore.observe.formatting import counted, format_byte_rate, format_count, format_rate
+from asyncstore.load.results.thresholds import parse, say
+from asyncstore.observe.formatting import counted, format_byte_rate, format_count, format_latency, format_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,7 +66,7 @@ def client_limits(phase: PhaseResult, calibration: Calibration | None) -> tuple[
         )
     late = generator.lateness.percentile(99)
     if late > _MOST_LATENESS and generator.lateness.count >= _FEWEST:
-        reasons.append(f"instances began up to {say_seconds(late)} late (p99) although an association was free")
+        reasons.append(f"instances began up to {format_latency(late)} late (p99) although an association was free")
     return tuple(reasons)
 
 
@@ -180,7 +180,7 @@ def _reached(phase: PhaseResult) -> str:
     p50, p99 = phase.latency.percentiles((50.0, 99.0))
     return (
         f"{format_rate(phase.stored_per_second)} stored, {format_byte_rate(phase.bytes_per_second)}, "
-        f"p50 {say_seconds(p50)}, p99 {say_seconds(p99)}"
+        f"p50 {format_latency(p50)}, p99 {format_latency(p99)}"
     )
 
 
@@ -202,7 +202,7 @@ def _of_knee(knee: Knee | None) -> Iterator[str]:
         step = next(step for step in knee.steps if step.associations == knee.associations)
         yield (
             f"{counted(step.associations, 'association')} reach{'es' if step.associations == 1 else ''} "
-            f"{format_rate(step.stored_per_second)} with a p99 of {say_seconds(step.p99)}; "
+            f"{format_rate(step.stored_per_second)} with a p99 of {format_latency(step.p99)}; "
             f"the best of all is {format_rate(knee.best_per_second)}."
         )
     elif knee.recommended is None:
@@ -225,7 +225,7 @@ def _changes(drift: Drift) -> Iterator[str]:
         before, after = getattr(first, name), getattr(last, name)
         low, high = sorted((before, after))
         if high > _SLOWER * low and high - low > _TELLING:
-            yield f"{name} went from {say_seconds(before)} to {say_seconds(after)}"
+            yield f"{name} went from {format_latency(before)} to {format_latency(after)}"
 
 
 def _of_findable(findable: Findable | None) -> Iterator[str]:
@@ -236,7 +236,7 @@ def _of_findable(findable: Findable | None) -> Iterator[str]:
         return
     p50, p99 = findable.latency.percentiles((50.0, 99.0))
     missing = f"; {format_count(findable.not_found)} were not found" if findable.not_found else ""
-    yield f"C-FIND found stored instances after {say_seconds(p50)} (p50), {say_seconds(p99)} (p99){missing}."
+    yield f"C-FIND found stored instances after {format_latency(p50)} (p50), {format_latency(p99)} (p99){missing}."
 
 
 def _name(phase: PhaseResult) -> str:
