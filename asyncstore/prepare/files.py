@@ -112,7 +112,7 @@ def check_unchanged(payload: Payload, status: os.stat_result) -> None:
     Raises:
         FileChanged: it is another file now, or was changed.
     """
-    if status.st_size != payload.offset + payload.length:
+    if status.st_size != payload.offset + payload.length - len(payload.head):
         raise FileChanged(SIZE_CHANGED)
     version = payload.version
     if version is not None and version != version_of(status):

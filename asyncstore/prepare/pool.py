@@ -23,7 +23,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.errors import PrepareError
 from asyncstore.prepare.file_format import FileFormat
-from asyncstore.prepare.messages import CONVERT, JUDGE, PROBE, UNSENDABLE, containers, converted, found, reason_in
+from asyncstore.prepare.messages import (
+    CONVERT,
+    EDIT,
+    JUDGE,
+    PROBE,
+    UNSENDABLE,
+    containers,
+    converted,
+    edited,
+    found,
+    reason_in,
+)
 from asyncstore.prepare.process import Worker, WorkerDied, WorkerSilent
 from asyncstore.prepare.spool import drop
 from asyncstore.prepare.start import take
@@ -113,6 +124,14 @@ class Pool:
             PrepareError: worker processes cannot be run.
         """
         return converted(orders, await self._convert(_Work(CONVERT, "converting it"), orders, settings))
+
+    async def edit(self, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
+        """Edit each data set, in order; see :func:`asyncstore.prepare.conversion.edit`.
+
+        Raises:
+            PrepareError: worker processes cannot be run.
+        """
+        return edited(orders, await self._convert(_Work(EDIT, "editing it"), orders, settings))
 
     async def judge(self, orders: list[Order], settings: Settings) -> list[str | None]:
         """Why each data set cannot be converted, ``None`` if it can; see :func:`asyncstore.prepare.conversion.judge`.

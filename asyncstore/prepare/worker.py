@@ -15,7 +15,18 @@ from typing import IO, TYPE_CHECKING, Any
 
 from asyncstore.model import Identity, Instance, Payload, SourceFile
 from asyncstore.prepare.file_format import FileFormat
-from asyncstore.prepare.messages import CONVERT, DONE, HELLO, PART, PROBE, Order, read_message, write_message
+from asyncstore.prepare.messages import (
+    CONVERT,
+    DONE,
+    EDIT,
+    HELLO,
+    JUDGE,
+    PART,
+    PROBE,
+    Order,
+    read_message,
+    write_message,
+)
 from asyncstore.prepare.probe import probe_file
 
 if TYPE_CHECKING:
@@ -124,7 +135,8 @@ class _Worker:
         ]
         wanted = conversion.Settings._make(settings)
         self._limit_memory(conversion.memory_needed(ordered, wanted))
-        return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted)
+        work = {CONVERT: conversion.convert, EDIT: conversion.edit, JUDGE: conversion.judge}[kind]
+        return work(ordered, wanted)
 
     def _limit_memory(self, needed: int) -> None:
         """Limit memory to ``needed`` bytes and some more, so that a MemoryError costs one file only."""
