@@ -172,7 +172,7 @@ def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bou
     if not whole.stored:
         yield "The PACS stored nothing."
         return
-    best = max(phases, key=lambda phase: phase.stored_per_second)
+    best = max(phases, key=lambda phase: phase.stored_per_second, default=whole)
     several = {phase.associations for phase in phases if phase.model == "closed"}
     if whole.model == "open":
         yield from _of_open_load(whole, is_client_bound=is_client_bound)
@@ -240,8 +240,8 @@ def _longest_pause(phase: PhaseResult) -> _Pause | None:
 def _of_knee(knee: Knee | None) -> Iterator[str]:
     if knee is None:
         return
-    if knee.associations is not None:
-        step = next(step for step in knee.steps if step.associations == knee.associations)
+    step = next((step for step in knee.steps if step.associations == knee.associations), None)
+    if step is not None:
         yield (
             f"{counted(step.associations, 'association')} reach{'es' if step.associations == 1 else ''} "
             f"{format_rate(step.stored_per_second)} with a p99 of {format_latency(step.p99)}; "
