@@ -137,9 +137,10 @@ class Oddity(IntFlag):
     """Its data set has not been edited yet, although its identity has: editing it rewrites it as a whole."""
 
 
-FileVersion = tuple[int, int, int, int]
-"""Device, inode, and the times of the last modification and change in nanoseconds (fstat(2)): a later read must find
-the file that was probed, unchanged. A plain tuple, because it travels between processes."""
+FileVersion = tuple[int, ...]
+"""Device, inode, and the times of the last modification and change in nanoseconds (fstat(2)); then, if a data set does
+not end with its container, the size of that. A later read must find the file that was probed, unchanged. Empty: a file
+of ours, which may be growing. A plain tuple, because it travels between processes."""
 
 
 class Identity(NamedTuple):
@@ -151,12 +152,12 @@ class Identity(NamedTuple):
 
 
 class Payload(NamedTuple):
-    """Where a data set lies: in memory, or in a part of a container, from its offset to its end."""
+    """Where a data set lies: in memory, or in a part of a container."""
 
     container: str
-    """The path of a file: the instance's own, or that of a converted data set."""
+    """The path of a file: the instance's own, that of its archive, or that of a converted data set."""
     offset: int
-    """Bytes before the data set (preamble and file meta information)."""
+    """Bytes of the container before the data set: preamble, file meta information, and what else an archive holds."""
     length: int
     """Bytes of the data set."""
     version: FileVersion | None = None

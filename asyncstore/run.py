@@ -19,7 +19,7 @@ from asyncstore.model import Instance, Outcome, Progress, Unsendable
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.schedule.dispatch import ABORTED
 from asyncstore.schedule.outcome import unprobed
-from asyncstore.surveying import all_are, runs
+from asyncstore.surveying import all_are, ended, runs
 from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
@@ -41,9 +41,14 @@ _OUTCOMES_SECONDS = 0.02
 
 
 class Outlet:
-    """Outcomes on their way to the consumer."""
+    """Outcomes on their way to the consumer.
 
-    def __init__(self) -> None:
+    Args:
+        has_members: whether files may be members of archives, which hold room until they have ended.
+    """
+
+    def __init__(self, *, has_members: bool = False) -> None:
+        self._has_members = has_members
         self._waiting: list[Outcome] = []
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -51,11 +56,16 @@ class Outlet:
 
     def put(self, outcomes: Iterable[Outcome]) -> None:
         """Add outcomes; never waits."""
+        if self._has_members:
+            outcomes = list(outcomes)
+            ended(outcomes)
         self._waiting.extend(outcomes)
         self._filled.set()
 
     def put_one(self, outcome: Outcome) -> None:
         """Add an outcome; never waits."""
+        if self._has_members:
+            ended((outcome,))
         self._waiting.append(outcome)
         self._filled.set()
 

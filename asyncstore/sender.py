@@ -188,16 +188,17 @@ class Sender:
         """
         if not self._is_open:
             raise UsageError("a Sender sends only within its `async with` block")
-        outlet = Outlet()
+        options = options or WalkOptions()
+        outlet = Outlet(has_members=options.archives is not None)
         invents = self._conversion.invent is not None
         seed = recording.seed() if recording is not None and invents else None
         converter = Converter(self._pool, self._conversion, seed)
         self._pool.wants_details = recording is not None or self._dispatch_options.affinity is not Affinity.NONE
-        settle = iter if recording is None else recording.without_settled
+        settle = None if recording is None else recording.without_settled
         limiter = Limiter(self._limits, self.echo)
         options_of_run = self._association_options._replace(throttle=limiter.throttle)
         run = Run(
-            Survey(paths, options or WalkOptions(), self._pool, settle),
+            Survey(paths, options, self._pool, settle),
             converter,
             Dispatcher(
                 partial(self._open, options_of_run),

@@ -194,9 +194,9 @@ def _data_of(found: Instance) -> bytes | memoryview:
     descriptor = opened_unchanged(found.payload)
     try:
         if found.length >= _MAPPED and not found.payload.head:
-            return memoryview(mmap.mmap(descriptor, found.offset + found.length, access=mmap.ACCESS_READ))[
-                found.offset :
-            ]
+            before = found.offset % mmap.ALLOCATIONGRANULARITY
+            whole = mmap.mmap(descriptor, before + found.length, access=mmap.ACCESS_READ, offset=found.offset - before)
+            return memoryview(whole)[before:]
         with open(descriptor, "rb", closefd=False) as file:
             file.seek(found.offset)
             return found.payload.head + file.read(found.length - len(found.payload.head))

@@ -15,6 +15,7 @@ from itertools import repeat
 from struct import Struct
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from asyncstore.members import MemberPath
 from asyncstore.model import Details, Head, Identity, Instance, Oddity, Payload, Unsendable
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ HELLO = b"."
 """A worker writes this first, as soon as it runs."""
 
 PROBE = "probe"
+PROBE_PARTS = "probe parts"
 CONVERT = "convert"
 EDIT = "edit"
 JUDGE = "judge"
-"""The tag of an order. Paths of files follow, or the arguments of :func:`~asyncstore.prepare.conversion.convert`,
+"""The tag of an order. Paths of files follow, or a tuple for each file: its path, or the fields of a
+:class:`~asyncstore.members.Part`; or the arguments of :func:`~asyncstore.prepare.conversion.convert`,
 :func:`~asyncstore.prepare.conversion.edit` or :func:`~asyncstore.prepare.conversion.judge` as plain tuples."""
 
 PART = "part"
@@ -114,6 +117,36 @@ def found(files: Sequence[SourceFile], answers: Sequence[Answer]) -> list[Instan
             _,
         ) in zip(files, all_details, answers, strict=True)
     ]
+
+
+def part_of(path: str) -> tuple[Any, ...]:
+    """What a worker is told about a file that may be a member of an archive."""
+    if not isinstance(path, MemberPath):
+        return (path,)
+    return (str(path),) if path.part is None else tuple(path.part)
+
+
+def found_in_parts(files: Sequence[SourceFile], answers: Sequence[Answer]) -> list[Instance | Unsendable]:
+    """The same where some files are members of archives."""
+    return [
+        _found_member(file, file.path, answer) if isinstance(file.path, MemberPath) else _found(file, answer)
+        for file, answer in zip(files, answers, strict=True)
+    ]
+
+
+def _found_member(file: SourceFile, path: MemberPath, answer: Answer) -> Instance | Unsendable:
+    found = _found(file, answer)
+    part = path.part
+    if part is None:
+        return found
+    details = found.details
+    if details is not None:
+        details = details._replace(size=path.size, mtime=path.mtime)
+    if isinstance(found, Unsendable):
+        return found._replace(details=details)
+    payload = found.payload
+    payload = payload._replace(container=part.container, offset=part.offset + payload.offset, version=part.version)
+    return found._replace(payload=payload, details=details)
 
 
 def _found(file: SourceFile, answer: Answer) -> Instance | Unsendable:

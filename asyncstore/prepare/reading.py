@@ -166,7 +166,7 @@ class Reader:
         if not self.may_map or self._trips or not self._is_tried:
             return None
         payload = instance.payload
-        if payload.length < _LEAST_MAPPED or payload.length & 1 or payload.version is None:
+        if payload.length < _LEAST_MAPPED or payload.length & 1 or not payload.version:
             return None
         if payload.head:
             start = max(start, len(payload.head))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.options import tls_rows as tls_opt
 from asyncstore.cli.options.kinds import Address, AETitle, Choice, Integer, Seconds, Status, Text, Words
 from asyncstore.cli.options.table import Command, Example, Group, Option, Parameter, flag, text
@@ -98,6 +99,7 @@ SCAN_JSON = opt.JSON._replace(
 SCAN_JOURNAL = opt.JOURNAL._replace(
     help="keep what was found in this file, the catalogue, for send --journal; give the same command again to go on"
 )
+SCAN_SOURCES = (source_opt.ARCHIVES._replace(excludes=()), *source_opt.SOURCES[1:])
 SENT_INPUTS = opt.INPUTS._replace(unless=(*opt.INPUTS.unless, opt.JOURNAL.long))
 JOURNAL_FILE = Parameter[str]("journal", Text("journal"), "", "the journal of send --journal")
 REPORT_LIST = Option[str | None](
@@ -267,6 +269,7 @@ SEND = Command(
                 opt.MAX_INFLATED,
                 opt.ASYNC_OPS,
                 *_LISTS,
+                *source_opt.SOURCES,
                 opt.JOURNAL,
                 opt.RETRY_FAILED,
                 opt.RETRY_NOT_SENT,
@@ -450,7 +453,7 @@ SCAN = Command(
     (
         Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG)),
         Group("input options", _FILE_FORMAT, "input file format"),
-        Group("input options", (*_DIRECTORIES, *_LISTS, opt.WORKERS), "input files"),
+        Group("input options", (*_DIRECTORIES, *_LISTS, *SCAN_SOURCES, opt.WORKERS), "input files"),
         Group("output options", (SCAN_PROGRESS, SCAN_JSON, SCAN_JOURNAL, opt.JOURNAL_ON_NETWORK)),
         Group("peer options", (PEER_CHECK, CHECKED_PEER)),
         _IP_VERSION,

@@ -171,6 +171,7 @@ class Driver:
 
     def _begin(self, phase: Phase, at: float) -> None:
         """Report that a phase begins, and what was measured before it."""
+        self._report_itself(0.0)
         self.measurements.begin(phase, at)
         early, self._early = self._early or [], None
         for report in early:
@@ -186,6 +187,7 @@ class Driver:
         needed = 0 if following is None or self._is_stopped else following.phase.associations
         await self._end_lanes(len(self._lanes) - needed)
         self._early = []
+        self._report_itself(0.0)
         self.measurements.end(ended)
 
     async def _have_lanes(self, number: int) -> None:
@@ -233,5 +235,7 @@ class Driver:
         while True:
             due = self.clock() + _WATCH_INTERVAL
             await asyncio.sleep(_WATCH_INTERVAL)
-            now = self.clock()
-            self.measurements.watched(max(now - due, 0.0), time.process_time(), now)
+            self._report_itself(max(self.clock() - due, 0.0))
+
+    def _report_itself(self, lag: float) -> None:
+        self.measurements.watched(lag, time.process_time(), self.clock())
