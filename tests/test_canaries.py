@@ -45,11 +45,12 @@ FORBIDDEN = (b"CANARY", b"canary", b"18970213", b"1897-02-13", COMMENT.encode()[
 """Each canary holds one of these; the last one is the escape sequence."""
 
 WRITERS = {"--json", "--journal", "--log-config", "--write-seed-file", "--output", "--html", "--salvage",
-           "--metrics-file", "--metrics-port"}  # fmt: skip
+           "--hdr", "--metrics-file", "--metrics-port"}  # fmt: skip
 """Options that write, and whose outputs the tests here search. A new one joins a command line of these tests."""
 READERS = {
     "--config", "--config-file", "--kerberos", "--saml", "--jwt", "--add-cert-file", "--add-cert-dir", "--add-crl-file",
     "--seed", "--files-from", "--only-studies", "--only-uids", "--dhparam", "--port", "--peer-check",
+    "--replay",
 }  # fmt: skip
 CT = "1.2.840.10008.5.1.4.1.1.2"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from asyncstore.cli.choices import format_of, ip_version_of
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.proposal import proposal_of, too_long
 from asyncstore.cli.tls import tls_of
 from asyncstore.discovery.walk import WalkOptions, files_from
@@ -27,23 +28,30 @@ if TYPE_CHECKING:
     from io import FileIO
 
     from asyncstore.cli.options.table import Parsed
+    from asyncstore.discovery.limits import ArchiveLimits
+    from asyncstore.network.tls import TlsOptions
     from asyncstore.prepare.invention import Invent
     from asyncstore.protocol.associate import UserIdentity
 
 
-def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
+def sender_of(parsed: Parsed, identity: UserIdentity | None, tls: TlsOptions | None = None) -> Sender:
     """The sender that these options describe, for this user identity.
+
+    Args:
+        parsed: the options.
+        identity: the user identity.
+        tls: how to use TLS; ``None``: as the options say.
 
     Raises:
         UsageError: the options do not fit together, or a file that they name cannot be used.
     """
     try:
-        return _sender_of(parsed, identity)
+        return _sender_of(parsed, identity, tls or tls_of(parsed))
     except RequestTooLong as error:
         raise too_long(parsed, identity, error.excess) from None
 
 
-def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
+def _sender_of(parsed: Parsed, identity: UserIdentity | None, tls: TlsOptions | None) -> Sender:
     return Sender(
         parsed[opt.PEER],
         parsed[opt.PORT],
@@ -65,7 +73,7 @@ def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
         conversion=conversion_of(parsed),
         proposal=proposal_of(parsed),
         identity=identity,
-        tls=tls_of(parsed),
+        tls=tls,
         ip_version=ip_version_of(parsed),
     )
 
@@ -115,13 +123,28 @@ def timeouts_of(parsed: Parsed) -> Timeouts:
 
 def walk_of(parsed: Parsed) -> WalkOptions:
     """How directories are walked: whole trees, unless ``-r`` is given, or ``+sd`` for storescu's rules."""
-    if not parsed[opt.SCAN_DIRECTORIES]:
-        return WalkOptions(recurse=not parsed[opt.NO_RECURSE], repeat=parsed[opt.REPEAT], resume=parsed[opt.RENAME])
-    return WalkOptions(
-        recurse=parsed[opt.RECURSE],
-        pattern=parsed[opt.SCAN_PATTERN],
+    options = WalkOptions(
         repeat=parsed[opt.REPEAT],
         resume=parsed[opt.RENAME],
+        archives=_archives_of(parsed),
+        ahead=parsed[source_opt.AHEAD],
+    )
+    if not parsed[opt.SCAN_DIRECTORIES]:
+        return options._replace(recurse=not parsed[opt.NO_RECURSE])
+    return options._replace(recurse=parsed[opt.RECURSE], pattern=parsed[opt.SCAN_PATTERN])
+
+
+def _archives_of(parsed: Parsed) -> ArchiveLimits | None:
+    """What archives may hold; ``None``: they are not opened."""
+    if not parsed[source_opt.ARCHIVES]:
+        return None
+    from asyncstore.discovery.limits import ArchiveLimits  # noqa: PLC0415 - few command lines need it
+
+    return ArchiveLimits(
+        parsed[source_opt.ARCHIVE_RATIO],
+        parsed[source_opt.ARCHIVE_BYTES],
+        parsed[source_opt.ARCHIVE_FILE_BYTES],
+        parsed[source_opt.ARCHIVE_FILES],
     )
 
 
@@ -180,8 +203,18 @@ def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
         raise ReadFailed(complaint) from error
 
 
-def refuse_missing(paths: Iterable[str]) -> None:
+def _is_in_archive(path: str) -> bool:
+    from asyncstore.discovery.finding import archive_in  # noqa: PLC0415 - few command lines need it
+
+    return archive_in(path) is not None
+
+
+def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False) -> None:
     """Check that the paths of the command line exist, as storescu does before it sends anything.
+
+    Args:
+        paths: the paths.
+        opens_archives: whether a path may name a member of an archive.
 
     Raises:
         ReadFailed: one of them does not.
@@ -190,6 +223,8 @@ def refuse_missing(paths: Iterable[str]) -> None:
         try:
             os.stat(path)  # noqa: PTH116 - there may be a hundred thousand of them
         except (OSError, ValueError) as error:
+            if opens_archives and _is_in_archive(path):
+                continue
             reason = error.strerror if isinstance(error, OSError) else str(error)
             refusal = ReadFailed(f"cannot access {path!r}: {reason}; nothing was sent")
             refusal.add_note(

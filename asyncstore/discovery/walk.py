@@ -5,8 +5,9 @@ Rules:
 1. The walk streams, sorted by name within each directory. Memory holds the names in the directories on the way down
    and the identity of every directory walked (250 bytes, for rule 2), but nothing of the files walked.
 2. A directory is walked once, by the first of its names. So loops of symbolic links end.
-3. The walk opens no file, and FIFOs, devices and sockets are never opened. They, broken links, and directories that
-   cannot be listed become :class:`~asyncstore.model.Unsendable`: nothing is skipped silently.
+3. The walk opens no file unless it looks for archives, and FIFOs, devices and sockets are never opened. They, broken
+   links, and directories that cannot be listed become :class:`~asyncstore.model.Unsendable`: nothing is skipped
+   silently.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ import os
 import stat
 from collections.abc import Iterable
 from itertools import count
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
+from asyncstore.members import MemberPath
 from asyncstore.model import SourceFile, Unsendable
 from asyncstore.renaming import is_done, without_ending
 from asyncstore.wildcard import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from asyncstore.discovery.limits import ArchiveLimits
 
 
 class WalkOptions(NamedTuple):
@@ -37,6 +41,8 @@ class WalkOptions(NamedTuple):
         repeat: how many times each file is delivered, in a row.
         resume: whether files were renamed by an earlier run (:mod:`asyncstore.renaming`): done files in directories are
             skipped, and the pattern applies to the name without the ending.
+        archives: what an archive may hold; ``None``: archives are not opened, and so they are files like any other.
+        ahead: how many bytes are unpacked ahead of sending.
     """
 
     directories: bool = True
@@ -44,6 +50,8 @@ class WalkOptions(NamedTuple):
     pattern: str | None = None
     repeat: int = 1
     resume: bool = False
+    archives: ArchiveLimits | None = None
+    ahead: int = 1 << 28
 
 
 _DEFAULTS = WalkOptions()
@@ -58,20 +66,40 @@ Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 """One path or many; a str is one path."""
 
 
-def walk(paths: Paths, options: WalkOptions = _DEFAULTS) -> Iterator[SourceFile | Unsendable]:
+class Archives(Protocol):
+    """Opens archives; :class:`asyncstore.discovery.finding.Finder` says what each method means."""
+
+    def opened(
+        self, found: Iterable[SourceFile | Unsendable], ordinals: Iterator[int], /
+    ) -> Iterator[SourceFile | Unsendable]:
+        """See there."""
+
+    def named(self, text: str, found: Iterable[SourceFile | Unsendable], /) -> Iterator[SourceFile | Unsendable]:
+        """See there."""
+
+
+def walk(
+    paths: Paths, options: WalkOptions = _DEFAULTS, archives: Archives | None = None
+) -> Iterator[SourceFile | Unsendable]:
     """Every file of ``paths``, which may be files and directories, in their order; their ordinals count from 1.
 
-    It reads directories, which blocks: iterate it in a thread.
+    It reads directories, which blocks: iterate it in a thread. With ``archives`` it opens them; their members must go
+    through :func:`asyncstore.discovery.archives.unpacked`.
     """
     visited: set[tuple[int, int]] = set()
     ordinals = count(1)
     for path in (paths,) if isinstance(paths, str | os.PathLike) else paths:
-        found = _expand(os.fsdecode(path), options, visited, ordinals)
+        text = os.fsdecode(path)
+        found = _expand(text, options, visited, ordinals)
+        if archives is not None:
+            found = archives.opened(found, ordinals) if os.path.lexists(text) else archives.named(text, found)
         yield from found if options.repeat == 1 else _repeated(found, options.repeat, ordinals)
 
 
 def file_at(path: str, ordinal: int) -> SourceFile | Unsendable:
-    """The file of this path; directories cannot be sent."""
+    """The file of this path; directories cannot be sent, nor can members of archives without a finder."""
+    if isinstance(path, MemberPath):
+        return Unsendable(SourceFile(path, ordinal), "a file in an archive, and archives are not opened")
     [found] = _expand(path, _FILES_ONLY, set(), iter((ordinal,)))
     return found
 

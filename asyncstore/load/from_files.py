@@ -163,8 +163,8 @@ class FromFiles:
             identity = _new_tuple(Identity, (sop_class_uid, uid.decode(), transfer_syntax_uid))
         length = payload.length + file.growth
         data = beginning if rest is None else None
-        in_memory = _new_tuple(Payload, (found.path, 0, length, None, data))
-        instance = _new_tuple(Instance, (found.file, identity, in_memory, 0, None, details))
+        in_memory = _new_tuple(Payload, (found.path, 0, length, None, data, b""))
+        instance = _new_tuple(Instance, (found.file, identity, in_memory, 0, None, details, None))
         if rest is None:
             return _new_tuple(Made, (instance, file.kind, ()))
         pieces: tuple[Piece, ...] = (_new_tuple(Piece, (instance, rest, not beginning, True, memory, None)),)

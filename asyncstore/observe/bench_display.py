@@ -24,6 +24,10 @@ _INTERVAL = 10.0
 """Seconds between two lines where nothing can be redrawn."""
 
 
+_GRACE = 2.0
+"""Seconds that a line waits at the beginning of a phase, when nothing is measured yet."""
+
+
 class BenchDisplay(Protocol):
     """Shows a measurement while it is under way; a context manager."""
 
@@ -90,7 +94,7 @@ class _Lines:
             return
         if self._next is None:
             self._next = now + self._interval
-        elif now >= self._next:
+        elif now >= self._next + (_GRACE if view.so_far is None else 0):
             self._next = max(self._next + self._interval, now)
             self.log(bench_line(view))
 

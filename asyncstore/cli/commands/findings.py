@@ -31,7 +31,7 @@ from asyncstore.observe.repeats import MOST_UIDS, Repeats
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.prepare.pool import Pool
 from asyncstore.protocol.associate import MOST_CONTEXTS
-from asyncstore.surveying import Survey, all_are
+from asyncstore.surveying import Survey, all_are, ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,6 +62,8 @@ async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
         try:
             async for batch in survey:
                 await findings.add(batch)
+                if survey.has_members:
+                    ended(batch)
         finally:
             survey.close()
             pool.close()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from asyncstore.cataloguing import FromCatalogue
 from asyncstore.cli.engine import sources_of
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.discovery.walk import files_from
 from asyncstore.errors import JournalMissing, UsageError
 from asyncstore.journal.catalogue import Catalogue, Order
@@ -152,6 +153,10 @@ def _confirm(
     if is_named and (parsed[opt.FILES_FROM] is not None or set(sources_of(parsed)) != sources):
         error = UsageError(f"{needed[0].long} needs a catalogue, and the one in {journal} is of other files")
         error.add_note("Name no files to send the catalogue, or those that were scanned.")
+        raise error
+    if catalogue.has_members and not parsed[source_opt.ARCHIVES]:
+        error = UsageError(f"the catalogue in {journal} has files in archives")
+        error.add_note(f"Give {source_opt.ARCHIVES.long}, so that they are opened.")
         raise error
     unfit = _unfit(parsed)
     if unfit is not None:

@@ -132,7 +132,9 @@ class PhaseRun:
         self._origin = origin
         self._tallies = [_Tally() for _ in kinds]
         self._send, self._wait, self._service = Histogram(), Histogram(), Histogram()
-        self._studies = 0
+        self._pending = 0
+        """Instances that were offered and have not ended."""
+        self._studies = self._studies_offered = 0
         self._studies_in_time = 0.0
         self._step = max(1, math.ceil(phase.seconds / MOST_POINTS))
         self._points: list[Point] = []
@@ -147,14 +149,27 @@ class PhaseRun:
         """The number of the point of this time; the first open one for a time before it."""
         return min(max(int((at - self.began) / self._step), len(self._points)), 2 * MOST_POINTS)
 
-    def offered(self, offers: Sequence[tuple[float, int]]) -> None:
-        """So many instances were to begin at these times, which are in order."""
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was offered has ended or was dropped."""
+        return not self._pending and self._studies == self._studies_offered
+
+    def offered(self, offers: Sequence[tuple[float, int, int]]) -> None:
+        """So many instances and studies were to begin at these times, which are in order."""
+        total = sum([instances for _, instances, _ in offers])
+        self._pending += total
+        self._studies_offered += sum([studies for _, _, studies in offers])
         first, last = self._index(offers[0][0]), self._index(offers[-1][0])
         if first == last:
-            self._open[first].offered += sum([instances for _, instances in offers])
+            self._open[first].offered += total
         else:
-            for at, instances in offers:
+            for at, instances, _ in offers:
                 self.point_at(at).offered += instances
+
+    def dropped(self, instances: int, at: float) -> None:
+        """So many instances will not begin."""
+        self._pending -= instances
+        self.point_at(at).dropped += instances
 
     def failed(self, text: str, at: float) -> None:
         """An association was lost."""
@@ -176,6 +191,7 @@ class PhaseRun:
 
     def take(self, samples: Sequence[Sample]) -> None:
         """Count these stores, which are in the order of their ends."""
+        self._pending -= len(samples)
         ends = [sample.ended for sample in samples]
         place = 0
         while place < len(samples):
@@ -283,8 +299,8 @@ class PhaseRun:
         while self._open:
             self._close()
 
-    def result(self, at: float) -> PhaseResult:
-        """What is known at this time."""
+    def result(self, at: float, *, is_brief: bool = False) -> PhaseResult:
+        """What is known at this time; a brief result has no split, no groups and no series."""
         seconds = max(min(at, self.ends) - self.began, _INSTANT)
         tallies = self._tallies
         statuses: Counter[int] = Counter()
@@ -330,7 +346,9 @@ class PhaseRun:
             latency=latency,
             service=total_of([self._service]) if self.phase.is_open else latency,
             study_latency=total_of([self.study_latency]),
-            split=Split(
+            split=Split()
+            if is_brief
+            else Split(
                 connect=total_of([self.connect]),
                 tls=total_of([self.tls]),
                 associate=total_of([self.associate]),
@@ -338,8 +356,8 @@ class PhaseRun:
                 wait=total_of([self._wait]),
                 release=total_of([self.release]),
             ),
-            by=self._groups(),
-            series=tuple(self._points),
+            by=Groups() if is_brief else self._groups(),
+            series=() if is_brief else tuple(self._points),
             generator=Generator(
                 cpu_seconds=self._used.cpu_seconds - self._first.cpu_seconds,
                 cpu_share=(self._used.cpu_seconds - self._first.cpu_seconds)

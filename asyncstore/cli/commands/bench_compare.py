@@ -1,0 +1,74 @@
+"""``asyncstore bench compare``: two measurements side by side, and which differences are more than chance."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from asyncstore.cli.exits import EXIT_OK
+from asyncstore.cli.options import bench_rows as bench
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.standard_output import put
+from asyncstore.cli.text.page import broken, page_width
+from asyncstore.load.results.compare import TYPE, VERSION, compare, say
+from asyncstore.load.results.json_file import load_document
+from asyncstore.observe.formatting import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from asyncstore.cli.options.table import Parsed
+    from asyncstore.load.results.compare import Comparison
+
+_GAP = "  "
+
+
+def run(parsed: Parsed) -> int:
+    """Run the command and return its exit code."""
+    names = (parsed[bench.FIRST], parsed[bench.SECOND])
+    first, second = map(load_document, names)
+    comparison = compare(first, second, names)
+    if parsed[bench.COMPARE_JSON]:
+        put(json.dumps({"type": TYPE, "version": VERSION, **asdict(comparison)}, allow_nan=False))
+    elif not parsed[opt.QUIET]:
+        put(*_lines(comparison, page_width()))
+    return EXIT_OK
+
+
+def _lines(comparison: Comparison, width: int | None) -> Iterator[str]:
+    """What differs, what limits the comparison, and all numbers."""
+    for line in comparison.lines:
+        yield from broken(printable(line), width)
+    if comparison.warnings:
+        yield ""
+        for warning in comparison.warnings:
+            yield from broken(f"Note: {printable(warning)}.", width, len("Note: "))
+    if comparison.rows:
+        yield ""
+        yield from _table(comparison)
+
+
+def _table(comparison: Comparison) -> Iterator[str]:
+    head = ("load", "", printable(comparison.first), printable(comparison.second), "")
+    rows = [
+        (
+            printable(row.phase) if row.metric == comparison.rows[0].metric else "",
+            row.metric,
+            say(row, fmean(row.first)),
+            say(row, fmean(row.second)),
+            row.text,
+        )
+        for row in comparison.rows
+    ]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for name, metric, before, after, text in (head, *rows):
+        cells = (
+            f"{name:{widths[0]}}",
+            f"{metric:{widths[1]}}",
+            f"{before:>{widths[2]}}",
+            f"{after:>{widths[3]}}",
+            text,
+        )
+        yield f"{_GAP}{_GAP.join(cells)}".rstrip()
