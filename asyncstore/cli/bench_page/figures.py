@@ -57,11 +57,11 @@ class Band(NamedTuple):
     is_dim: bool = False
 
 
-def label(text: str) -> str:
+def label(text: str, most: int = _MOST_LABEL) -> str:
     """``text`` as plotly shows it literally, cut to a length that fits at an axis."""
     shown = printable(text)
-    if len(shown) > _MOST_LABEL:
-        shown = f"{shown[: _MOST_LABEL - 1].rstrip()}…"
+    if len(shown) > most:
+        shown = f"{shown[: most - 1].rstrip()}…"
     return escape(shown, quote=False)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.bench_page.figures import seconds_text
 from asyncstore.cli.bench_page.html import details, paragraph, table
 from asyncstore.cli.bench_page.names import GROUPS, groups, phase_name, status_text
 from asyncstore.cli.text.uid_names import uid_name
@@ -16,6 +15,7 @@ from asyncstore.observe.formatting import (
     format_bytes,
     format_count,
     format_duration,
+    format_latency,
     format_rate,
 )
 
@@ -41,7 +41,7 @@ def phases(document: Document) -> str:
             format_rate(phase.offered_per_second),
             format_rate(phase.stored_per_second),
             format_byte_rate(phase.bytes_per_second),
-            *map(seconds_text, phase.latency.percentiles(_SHARES)),
+            *map(format_latency, phase.latency.percentiles(_SHARES)),
             format_count(phase.failed + phase.unknown),
             format_count(phase.dropped),
             format_duration(phase.seconds),
@@ -62,8 +62,8 @@ def steps(document: Document) -> str:
         (
             format_count(step.associations),
             format_rate(step.stored_per_second),
-            seconds_text(step.p50),
-            seconds_text(step.p99),
+            format_latency(step.p50),
+            format_latency(step.p99),
             format_count(step.repeats),
             residual,
         )
@@ -100,7 +100,7 @@ def group_tables(document: Document) -> str:
                 format_count(group.stored),
                 format_count(group.failed),
                 format_bytes(group.bytes),
-                *map(seconds_text, group.latency.percentiles(_SHARES)),
+                *map(format_latency, group.latency.percentiles(_SHARES)),
                 group_name,
             )
             for group_name, group in groups(document, way)[:_MOST_ROWS]
@@ -158,7 +158,9 @@ def findable_words(document: Document) -> str:
     words = f"C-FIND asked for {counted(findable.asked, 'instance')}: {format_count(findable.found)} found, "
     words += f"{format_count(findable.not_found)} not found"
     words += (
-        f", half of them within {seconds_text(median)}, 99 % within {seconds_text(slow)}." if findable.found else "."
+        f", half of them within {format_latency(median)}, 99 % within {format_latency(slow)}."
+        if findable.found
+        else "."
     )
     rows = [(format_count(count), reason) for reason, count in _frequent(findable.errors)]
     return paragraph(words) + table(("#times", "C-FIND failed, because"), rows)
@@ -172,8 +174,8 @@ def drift_words(document: Document) -> str:
     parts = (("First tenth", phase.drift.first), ("Last tenth", phase.drift.last))
     return paragraph(
         " ".join(
-            f"{name}: {format_rate(tenth.stored_per_second)}, p50 {seconds_text(tenth.p50)}, "
-            f"p99 {seconds_text(tenth.p99)}."
+            f"{name}: {format_rate(tenth.stored_per_second)}, p50 {format_latency(tenth.p50)}, "
+            f"p99 {format_latency(tenth.p99)}."
             for name, tenth in parts
         )
     )
