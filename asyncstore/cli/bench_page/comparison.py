@@ -9,6 +9,7 @@ from asyncstore.cli.bench_page import frame
 from asyncstore.cli.bench_page.figures import Plot, axis, count_axis, label, level, line
 from asyncstore.cli.bench_page.html import details, facts, listing, paragraph, safe, section, table
 from asyncstore.cli.bench_page.latency import curves
+from asyncstore.cli.bench_page.names import sentence
 from asyncstore.cli.bench_page.style import BLUE, DIM
 from asyncstore.cli.bench_page.words import peer_facts, peer_words, setup_facts
 from asyncstore.load.results.compare import say
@@ -53,7 +54,7 @@ def comparison_page(comparison: Comparison, first: Document, second: Document) -
     plots = comparison_plots(comparison, first, second)
     changes = [plot for plot in plots if plot.name == "changes"]
     content = "".join([
-        section("Notes", listing(f"{_sentence(warning)}." for warning in comparison.warnings)),
+        section("Notes", listing(f"{sentence(warning)}." for warning in comparison.warnings)),
         frame.section("Changes", changes, _table(comparison)),
         frame.section("Latency and throughput", [plot for plot in plots if plot.name != "changes"]),
         section("To measure again", *(_setup(name, document) for name, document in pair)),
@@ -74,10 +75,6 @@ def _badge(comparison: Comparison) -> tuple[str, str]:
     if any(row.low is not None for row in comparison.rows):
         return "No difference shown", "good"
     return "Nothing can be shown", "warn"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _setup(name: str, document: Document) -> str:

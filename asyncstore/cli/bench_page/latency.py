@@ -112,12 +112,17 @@ def by_group(document: Document) -> Iterator[Plot]:
         shown = ranges(
             f"by-{way.replace('_', '-')}",
             f"Latency by {name}",
-            "Marks are percentiles; the further right, the slower. The most frequent stand above.",
-            [(group_name, group.latency) for group_name, group in found[:_MOST_ROWS] if group.latency.count],
+            "Marks are percentiles; the further right, the slower.",
+            [(_short(group_name), group.latency) for group_name, group in found[:_MOST_ROWS] if group.latency.count],
             is_half=True,
         )
         if shown is not None:
             yield shown
+
+
+def _short(name: str) -> str:
+    """A name without the words that all storage SOP classes have: an axis has little room."""
+    return name.replace("ImageStorage", "").replace("Storage", "") or name
 
 
 def curves(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.bench_page.html import details, paragraph, table
-from asyncstore.cli.bench_page.names import GROUPS, groups, phase_name, status_text
+from asyncstore.cli.bench_page.names import GROUPS, groups, phase_name, sentence, status_text
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.errors import UsageError
 from asyncstore.load.results.thresholds import parse
@@ -33,17 +33,19 @@ def phases(document: Document) -> str:
     """A row for each phase, and one for all that count."""
     shown = [(phase_name(phase, document), phase) for phase in document.phases[:_MOST_ROWS]]
     shown.append(("all that count", document.whole))
-    head = ("phase", "#associations", "#offered", "#stored", "#data", *_SHARE_NAMES, "#failed", "#dropped", "#time")
+    is_open = any(phase.model == "open" for phase in document.phases)
+    offered, dropped = (("#offered",), ("#dropped",)) if is_open else ((), ())
+    head = ("phase", "#associations", *offered, "#stored", "#data", *_SHARE_NAMES, "#failed", *dropped, "#time")
     rows = [
         (
             name if phase.is_counted else f"{name} (does not count)",
             format_count(phase.associations),
-            format_rate(phase.offered_per_second),
+            *(format_rate(phase.offered_per_second) for _ in offered),
             format_rate(phase.stored_per_second),
             format_byte_rate(phase.bytes_per_second),
             *map(format_latency, phase.latency.percentiles(_SHARES)),
             format_count(phase.failed + phase.unknown),
-            format_count(phase.dropped),
+            *(format_count(phase.dropped) for _ in dropped),
             format_duration(phase.seconds),
         )
         for name, phase in shown
@@ -76,9 +78,9 @@ def steps(document: Document) -> str:
             peak = f"it peaks at {law.peak_associations:.0f} associations with {format_rate(law.peak_per_second)}"
         words.append(
             f"Universal scalability law: {format_rate(law.per_association)} for one association, contention "
-            f"{law.contention:.3g}, coherency {law.coherency:.3g}; {peak}."
+            f"{law.contention:.3f}, coherency {law.coherency:.5f}; {peak}."
         )
-    words += knee.reasons
+    words += [f"{sentence(reason)}." for reason in knee.reasons]
     head = ("#associations", "#stored", "#p50", "#p99", "#runs", "#residual")
     return "".join(map(paragraph, words)) + details("The numbers", table(head, rows))
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.bench_page.knee import recommended_step
+from asyncstore.cli.bench_page.names import sentence
 from asyncstore.cli.exits import EXIT_INTERRUPTED
 from asyncstore.observe.formatting import (
     counted,
@@ -39,7 +40,7 @@ def headline(document: Document) -> Headline:
     badge, mood = _badge(document)
     lines = document.verdict.lines
     text = lines[0].removeprefix(f"{badge}: ") if lines else "Nothing was measured."
-    return Headline(badge, text[:1].upper() + text[1:], mood)
+    return Headline(badge, sentence(text), mood)
 
 
 def _badge(document: Document) -> tuple[str, str]:
@@ -138,7 +139,8 @@ def setup_facts(document: Document) -> Iterator[tuple[str, str]]:
     yield "Corpus", setup.corpus.hash
     yield "Seed", _plain(setup.seed)
     for name, option in setup.options.items():
-        yield name, ", ".join(map(_plain, option)) if isinstance(option, tuple) else _plain(option)
+        shown = name if name.startswith("-") else f"--{name}"
+        yield shown, ", ".join(map(_plain, option)) if isinstance(option, tuple) else _plain(option)
     if calibration is not None:
         rates = f"{format_rate(calibration.instances_per_second)}, {format_byte_rate(calibration.bytes_per_second)}"
         yield "Calibration", f"{rates}, {format_latency(calibration.cpu_seconds_per_instance)} of CPU for an instance"
