@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from asyncstore.cli.commands.bench_outputs import check_writable, require, write_file
 from asyncstore.cli.exits import EXIT_OK
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.standard_output import put
 from asyncstore.cli.text.page import broken, page_width
+from asyncstore.errors import UsageError
 from asyncstore.load.results.compare import TYPE, VERSION, compare, say
 from asyncstore.load.results.json_file import load_document
 from asyncstore.observe.formatting import printable
@@ -26,15 +29,36 @@ _GAP = "  "
 
 
 def run(parsed: Parsed) -> int:
-    """Run the command and return its exit code."""
+    """Run the command and return its exit code.
+
+    Raises:
+        ReadFailed: a measurement cannot be read.
+        UsageError: a file is no measurement, or the page cannot be made.
+        WriteFailed: the page cannot be written.
+    """
     names = (parsed[bench.FIRST], parsed[bench.SECOND])
+    target = parsed[bench.COMPARE_HTML]
+    if target is not None:
+        _check_page(target, names)
     first, second = map(load_document, names)
     comparison = compare(first, second, names)
+    if target is not None:
+        from asyncstore.cli.bench_page.comparison import comparison_page  # noqa: PLC0415 - only those who ask need it
+
+        write_file(bench.COMPARE_HTML, target, comparison_page(comparison, first, second).encode())
     if parsed[bench.COMPARE_JSON]:
         put(json.dumps({"type": TYPE, "version": VERSION, **asdict(comparison)}, allow_nan=False))
     elif not parsed[opt.QUIET]:
         put(*_lines(comparison, page_width()))
     return EXIT_OK
+
+
+def _check_page(target: str, names: tuple[str, str]) -> None:
+    """Check that the page can be made, and that it replaces no measurement."""
+    require(bench.COMPARE_HTML, "plotly", "plotly")
+    if os.path.realpath(target) in map(os.path.realpath, names):
+        raise UsageError(f"{bench.COMPARE_HTML.long} {target}: this is a measurement that is compared")
+    check_writable(bench.COMPARE_HTML, target)
 
 
 def _lines(comparison: Comparison, width: int | None) -> Iterator[str]:

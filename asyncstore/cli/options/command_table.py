@@ -562,10 +562,10 @@ BENCH_COMPARE = Command(
     "bench compare",
     "compare two measurements: what differs by more than chance",
     (bench.FIRST, bench.SECOND),
-    (Group("options", (opt.HELP, opt.QUIET, bench.COMPARE_JSON)),),
+    (Group("options", (opt.HELP, opt.QUIET, bench.COMPARE_JSON, bench.COMPARE_HTML)),),
     (
         "Confidence intervals are over the repeats: measure with bench --repeat 3 or more.",
-        "Exit code: 0 they were compared, 1 a file cannot be read.",
+        "Exit code: 0 they were compared, 1 a file cannot be read or written.",
     ),
     (Example("did the new disks help?", "asyncstore bench compare before.json after.json"),),
 )
