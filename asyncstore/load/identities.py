@@ -32,8 +32,8 @@ INSTANCE_NUMBER: Final = b"%-6d"
 
 
 def new_seed() -> int:
-    """A seed that no other run has."""
-    return uuid.uuid4().int >> 64
+    """A seed that no other run has. It has 48 bits: JSON and its readers keep such numbers exactly."""
+    return uuid.uuid4().int >> 80
 
 
 def root_of(seed: int) -> bytes:
