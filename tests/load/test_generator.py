@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 from collections import Counter
 from itertools import islice
 
@@ -170,3 +171,23 @@ def test_a_load_of_nothing_is_refused():
     [kind] = parse_mix("cr")
     with pytest.raises(UsageError, match="1000 bytes"):
         Synthetic([kind._replace(bytes=1000)])
+
+
+def test_tuples_have_all_their_fields():
+    for size in (2800, 526_336):
+        made = Synthetic(of_size(size)).next()
+        for each in (made, made.instance, made.instance.identity, made.instance.payload, *made.pieces):
+            assert len(each) == len(each._fields)
+
+
+def test_memory_does_not_grow_with_the_instances_that_were_made():
+    source = Synthetic(parse_mix("sr=1,us=1,cr=1"))
+    tracemalloc.start()
+    try:
+        uids(source, 500)
+        before, _ = tracemalloc.get_traced_memory()
+        uids(source, 1500)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 50_000  # a leak of every instance would be a megabyte
