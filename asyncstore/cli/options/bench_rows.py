@@ -202,3 +202,8 @@ FIRST = Parameter[str]("A.json", Text("A.json"), "", "what bench --json wrote")
 SECOND = Parameter[str]("B.json", Text("B.json"), "", "what another bench --json wrote")
 COMPARE_JSON = flag("--json", "print the comparison as JSON", line_only=True)
 COMPARE_HTML = HTML._replace(help="write the comparison as a page for a browser, with plots", line_only=True)
+SUM_HTML = text("--html", "FILE", "write the sum as a page for a browser as well", line_only=True)
+MERGED = Parameter[str]("OUT.json", Text("OUT.json"), "", "the new file for the sum")
+PARTS = Parameter[tuple[str, ...]](
+    "RUN.json", Words("RUN.json"), (), "what bench --json wrote on each machine, at the same time", repeats=True
+)
