@@ -99,7 +99,7 @@ SCAN_JSON = opt.JSON._replace(
 SCAN_JOURNAL = opt.JOURNAL._replace(
     help="keep what was found in this file, the catalogue, for send --journal; give the same command again to go on"
 )
-SCAN_SOURCES = (source_opt.ARCHIVES._replace(excludes=()), *source_opt.SOURCES[1:])
+SCAN_SOURCES = tuple(row._replace(excludes=()) for row in source_opt.SOURCES)
 SENT_INPUTS = opt.INPUTS._replace(unless=(*opt.INPUTS.unless, opt.JOURNAL.long))
 JOURNAL_FILE = Parameter[str]("journal", Text("journal"), "", "the journal of send --journal")
 REPORT_LIST = Option[str | None](
