@@ -6,6 +6,7 @@ from itertools import islice
 import pytest
 from pydicom import dcmread
 
+from asyncstore.cli.options.bench_rows import RANDOM_SEED
 from asyncstore.errors import UsageError
 from asyncstore.load.generator import Synthetic
 from asyncstore.load.kinds import RECIPES
@@ -107,6 +108,13 @@ def test_the_same_seed_makes_the_same_uids_and_another_seed_others():
 def test_without_a_seed_no_two_sources_make_the_same_uids():
     kinds = parse_mix("sr")
     assert not set(uids(Synthetic(kinds), 5)) & set(uids(Synthetic(kinds), 5))
+
+
+def test_a_seed_that_was_drawn_can_be_given_again():
+    """Also by programs that read the numbers of JSON as floats."""
+    for _ in range(20):
+        seed = Synthetic(parse_mix("sr")).seed
+        assert int(float(seed)) == RANDOM_SEED.kind.parse([str(seed)]) == seed
 
 
 def test_the_corpus_depends_on_what_is_sent_and_not_on_the_seed():

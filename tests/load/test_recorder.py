@@ -235,6 +235,11 @@ def test_what_happens_before_the_first_phase_belongs_to_no_phase():
     recorder.opened(Opened(0.0, 0.001, 0.0, 0.002))
     recorder.released(0.1, 0.0)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 0.0)
+    recorder.offered(1, 1, 0.0)
+    recorder.dropped(1, 0.0)
+    recorder.late(0.1, 0.0)
+    recorder.study_ended(1.0, 0.0)
+    recorder.stored(sample(0.0, 0.5))
     recorder.fold(1.0)
     assert recorder.phase is None
     assert recorder.last is None

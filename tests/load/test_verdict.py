@@ -150,6 +150,24 @@ def test_a_small_drift_is_not_said():
     assert "changed over time" not in lines(replace(CLOSED, drift=drift))
 
 
+def paused(stored):
+    """A phase with a point for each of these numbers of stored instances."""
+    points = [replace(CLOSED.series[0], second=number, stored=each) for number, each in enumerate(stored)]
+    return replace(CLOSED, series=tuple(points), seconds=float(len(points)), stored=sum(stored))
+
+
+def test_the_longest_pause_is_said():
+    text = lines(paused([20] * 10), paused([20] * 30 + [0, 0, 0] + [20] * 9 + [0, 0] + [20]))
+    assert "The longest pause, in which nothing was stored, was 3.0 s (4 associations, after 30 s)." in text
+
+
+@pytest.mark.parametrize(
+    "stored", [[20] * 40, [20, 0] * 20, [1] * 20 + [0, 0, 0] + [1] * 20, [20] * 5 + [0, 0] + [20] * 5, []]
+)
+def test_seconds_without_a_stored_instance_are_no_pause_where_they_may_be_chance(stored):
+    assert "longest pause" not in lines(paused(stored))
+
+
 def test_times_to_findable_are_said():
     findable = Findable(asked=5, found=4, not_found=1, latency=Histogram.of([0.1, 0.2, 0.3, 2.0]))
     assert "C-FIND found stored instances after 200 ms (p50), 2.00 s (p99); 1 were not found." in lines(

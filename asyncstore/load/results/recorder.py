@@ -4,7 +4,7 @@ Rules:
 
 1. :attr:`Recorder.stored` and :meth:`Recorder.offered`, which run for every store, only append to a list.
    :meth:`Recorder.fold` counts the lists.
-2. A sample belongs to the phase in which its store began.
+2. A sample belongs to the phase in which its store began. What happens outside of all phases is not counted.
 3. Memory stays flat: see :mod:`~asyncstore.load.results.phase_run`.
 """
 
@@ -65,11 +65,13 @@ class Recorder:
 
     def study_ended(self, seconds: float, at: float) -> None:
         """All instances of a study have ended."""
-        self._runs[self._place_of(at - seconds)].study_ended(seconds, at)
+        if self._runs:
+            self._runs[self._place_of(at - seconds)].study_ended(seconds, at)
 
     def dropped(self, instances: int, at: float) -> None:
         """So many instances will not begin."""
-        self._runs[-1].dropped(instances, at)
+        if self._runs:
+            self._runs[-1].dropped(instances, at)
 
     def opened(self, opened: Opened) -> None:
         """An association is open."""
@@ -92,7 +94,8 @@ class Recorder:
 
     def late(self, seconds: float, at: float) -> None:  # noqa: ARG002 - it is in no series
         """A store began so long after its time, although an association was free for it."""
-        self._runs[-1].late.record(seconds)
+        if self._runs:
+            self._runs[-1].late.record(seconds)
 
     def watched(self, lag: float, cpu_seconds: float, at: float) -> None:
         """The generator itself: how late its event loop is, and its CPU time."""
