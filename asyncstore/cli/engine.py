@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from asyncstore.cli.options.table import Parsed
     from asyncstore.discovery.limits import ArchiveLimits
+    from asyncstore.model import Unsendable
     from asyncstore.network.tls import TlsOptions
     from asyncstore.prepare.invention import Invent
     from asyncstore.protocol.associate import UserIdentity
@@ -154,18 +155,39 @@ def renamer_of(parsed: Parsed) -> Renamer | None:
 
 
 @contextmanager
-def paths_of(parsed: Parsed) -> Iterator[Iterable[str]]:
-    """The paths of the command line, then those of the list, which is read as they are needed.
+def paths_of(parsed: Parsed) -> Iterator[Iterable[str | Unsendable]]:
+    """The paths of the command line, then those of the DICOMDIR and of the list, which are read as they are needed.
 
     Raises:
-        UsageError: the list cannot be opened.
+        UsageError: one of these cannot be opened.
     """
+    paths: Iterable[str | Unsendable] = parsed[opt.INPUTS]
+    directory = parsed[source_opt.DICOMDIR]
+    if directory is not None:
+        paths = chain(paths, _files_of(directory))
     name = parsed[opt.FILES_FROM]
     if name is None:
-        yield parsed[opt.INPUTS]
+        yield paths
         return
     with _open_list(name) as names:
-        yield chain(parsed[opt.INPUTS], _listed(names, null=parsed[opt.NULL]))
+        yield chain(paths, _listed(names, null=parsed[opt.NULL]))
+
+
+def _files_of(directory: str) -> Iterator[str | Unsendable]:
+    """The files that a DICOMDIR names.
+
+    Raises:
+        UsageError: it cannot be opened.
+    """
+    from asyncstore.discovery.dicomdir import dicomdir_at, referenced  # noqa: PLC0415 - few command lines need it
+
+    path = dicomdir_at(directory)
+    try:
+        with interruptible(), open(path, "rb"):  # noqa: PTH123 - the import of pathlib takes 7 ms
+            return referenced(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{source_opt.DICOMDIR.long} {directory}: cannot read it: {reason}") from None
 
 
 def sources_of(parsed: Parsed) -> list[str]:
@@ -174,8 +196,11 @@ def sources_of(parsed: Parsed) -> list[str]:
     how = f"{'' if walk.recurse else ' without descending'}{'' if walk.pattern is None else f' {walk.pattern}'}"
     name = parsed[opt.FILES_FROM]
     lists = [] if name is None else [name if name == opt.STANDARD_STREAM else os.path.abspath(name)]  # noqa: PTH100
+    directory = parsed[source_opt.DICOMDIR]
+    directories = [] if directory is None else [directory]
     return [
         *(f"{os.path.abspath(path)}{how}" for path in parsed[opt.INPUTS]),  # noqa: PTH100 - as everywhere
+        *(f"{source_opt.DICOMDIR.long} {os.path.abspath(each)}" for each in directories),  # noqa: PTH100
         *(f"{opt.FILES_FROM.long} {each}" for each in lists),
     ]
 

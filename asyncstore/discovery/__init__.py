@@ -1,6 +1,7 @@
 """Where files come from.
 
 walk      trees, lists of names, single files
+dicomdir  the files that a DICOMDIR names
 archives  the members of archives, and of archives in archives
 zip       zip archives
 tar       tar archives

@@ -62,8 +62,8 @@ _MOST_EMPTY = 1 << 20
 """Empty names in a row; real lists have none."""
 
 
-Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-"""One path or many; a str is one path."""
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Unsendable]
+"""One path or many; a str is one path. Files that must not be read may stand among them as unsendable."""
 
 
 class Archives(Protocol):
@@ -89,6 +89,9 @@ def walk(
     visited: set[tuple[int, int]] = set()
     ordinals = count(1)
     for path in (paths,) if isinstance(paths, str | os.PathLike) else paths:
+        if isinstance(path, Unsendable):
+            yield path._replace(file=SourceFile(path.path, next(ordinals)))
+            continue
         text = os.fsdecode(path)
         found = _expand(text, options, visited, ordinals)
         if archives is not None:

@@ -107,7 +107,7 @@ class Finder:
         self._tls = tls
         self._deadline = deadline
         self._interval = 1 / per_second
-        self._next = float("-inf")
+        self._next = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._offered = 0

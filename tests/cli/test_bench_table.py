@@ -52,6 +52,14 @@ def test_repeats_of_one_load_are_shown_alone_and_together():
     assert any(line.strip().startswith("all ") for line in shown.splitlines())
 
 
+def test_the_runs_of_each_of_several_loads_stand_together():
+    phases = [result(closed(number, repeat=repeat), seed=repeat) for repeat in (1, 2) for number in (1, 4)]
+    shown = text(document(phases))
+    assert "1 association, 2 runs" in shown or "1 associations, 2 runs" in shown
+    assert "4 associations, 2 runs" in shown
+    assert "run 1" not in shown
+
+
 def test_the_warm_up_is_not_shown():
     shown = text(document([replace(result(closed(2)), is_counted=False, name="warm-up"), result(closed(4))]))
     assert "warm-up" not in shown

@@ -136,10 +136,10 @@ def _bars(times: Timeline, name: str, of: Callable[[Point], float], colour: Colo
 
 
 def _worst(field: str) -> Callable[[Step], float | None]:
-    """The greatest of a percentile of the points of a step."""
+    """The greatest of a percentile of the points of a step. The few stores of a tail have a maximum only."""
 
     def of(step: Step) -> float | None:
-        value = step.worst(lambda point: getattr(point, field))
+        value = step.worst(lambda point: getattr(point, field), with_tail=field == "max")
         return value if value is None else for_log(value)
 
     return of

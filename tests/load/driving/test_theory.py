@@ -4,6 +4,7 @@ All latencies are compared at percentiles, within 3 % or one bucket of the histo
 """
 
 import math
+from itertools import accumulate, pairwise
 
 import pytest
 
@@ -110,14 +111,49 @@ def test_fixed_service_has_the_sojourn_times_of_m_d_1():
     assert shortest / len(latencies.samples) == about(1 - RATE * service)  # they meet an idle server
 
 
+def waits_of_two_lengths(service, share_of_long, rate, step, steps):
+    """The shares of arrivals in M/G/1 that wait at most 0, 1, 2 ... steps.
+
+    The wait is a sum of rests of service, as many as a geometric number (Pollaczek and Khinchin; Benes 1957). Panjer's
+    recursion (1981) adds them up in steps.
+    """
+    short, long = service
+    mean = (1 - share_of_long) * short + share_of_long * long
+    load = rate * mean
+
+    def rest_at_most(seconds):
+        return ((1 - share_of_long) * min(seconds, short) + share_of_long * min(seconds, long)) / mean
+
+    edges = [0.0, *(rest_at_most((number + 0.5) * step) for number in range(steps + 1))]
+    rests = [upper - lower for lower, upper in pairwise(edges)]
+    last = math.ceil(long / step) + 1
+    waits = [(1 - load) / (1 - load * rests[0])]
+    for number in range(1, steps + 1):
+        terms = (rests[place] * waits[number - place] for place in range(1, min(number, last) + 1))
+        waits.append(load / (1 - load * rests[0]) * sum(terms))
+    return list(accumulate(waits))
+
+
 @pytest.mark.slow
-def test_service_of_two_lengths_has_the_mean_of_pollaczek_and_khinchin():
-    short, long, share = 0.002, 0.03, 0.1
-    latencies = at_random(bimodal(short, long, share, seed=6), seed=7)
-    first = (1 - share) * short + share * long
-    second = (1 - share) * short**2 + share * long**2
-    mean = first + RATE * second / 2 / (1 - RATE * first)
-    assert sum(sample.ended - sample.intended for sample in latencies.samples) / len(latencies.samples) == about(mean)
+def test_service_of_two_lengths_has_the_sojourn_times_of_m_g_1():
+    short, long, share_of_long, step = 0.002, 0.03, 0.1, 0.0002
+    latencies = at_random(bimodal(short, long, share_of_long, seed=6), seed=7)
+    waits = waits_of_two_lengths((short, long), share_of_long, RATE, step, 1000)
+
+    def sojourn_of_share(share):
+        for number in range(1000):
+            of_short, of_long = (waits[max(number - round(each / step), -1)] for each in (short, long))
+            of_short, of_long = of_short * (number * step >= short), of_long * (number * step >= long)
+            if (1 - share_of_long) * of_short + share_of_long * of_long >= share:
+                return number * step
+        raise AssertionError("the table is too short")
+
+    for share in PERCENTILES:
+        assert latencies.percentile(share) == pytest.approx(sojourn_of_share(share), rel=0.03, abs=step)
+    first = (1 - share_of_long) * short + share_of_long * long
+    second = (1 - share_of_long) * short**2 + share_of_long * long**2
+    mean = sum(sample.ended - sample.intended for sample in latencies.samples) / len(latencies.samples)
+    assert mean == about(first + RATE * second / 2 / (1 - RATE * first))
 
 
 @pytest.mark.parametrize("associations", [1, 5, 40])
