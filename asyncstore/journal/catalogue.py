@@ -24,7 +24,7 @@ from asyncstore.journal.opening import decoding, translated
 from asyncstore.journal.reading import PIECE, SELECTED, Reader, recorded
 from asyncstore.journal.uids import pack, unpack
 from asyncstore.journal.values import State
-from asyncstore.members import MemberPath
+from asyncstore.members import STORE, MemberPath
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -52,6 +52,9 @@ _SAME_UID = (
     f" ON {_MATCH}"
     " JOIN directories p ON p.id = d.directory WHERE c.uid = ? AND c.content"
 )
+
+
+_STORE = STORE.encode()
 
 
 class Order(StrEnum):
@@ -144,7 +147,8 @@ class Catalogue:
     @property
     def has_members(self) -> bool:
         """Whether there are members of archives in it."""
-        return any(is_archive(path) for (path,) in self._reader.rows("SELECT path FROM directories"))
+        paths = self._reader.rows("SELECT path FROM directories")
+        return any(is_archive(path) and _STORE not in path for (path,) in paths)
 
     @property
     def conflicts(self) -> int:
