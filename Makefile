@@ -1,5 +1,5 @@
 # demo: the main job on this machine, against a sink of our own.  test: the whole suite.
-# test-fast: the tests that need no program of others and are quick.
+# test-fast: the tests that need no program of others and are quick; property tests try few examples.
 # check: what a change must pass besides.  bench: the numbers of the README.
 # crash-test: kill runs that have a journal, 200 times or as often as KILLS says; SEED repeats the choices of a run.
 # soak: RUNS fault schedules (500) by SEED, and KILLS killed runs (500).
@@ -21,7 +21,7 @@ test: .venv/installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-fast: .venv/installed
-	$(BIN)/python -m pytest -m 'not peers and not slow' -n auto --dist worksteal
+	$(BIN)/python -m pytest -m 'not peers and not slow' --hypothesis-profile quick -n auto --dist worksteal
 
 crash-test: .venv/installed
 	PYTHONPATH=tests $(BIN)/python -m support.crashes --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))

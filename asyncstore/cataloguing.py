@@ -23,6 +23,7 @@ from asyncstore.journal.catalogue import Order
 from asyncstore.journal.lookup import NOT_ENDED, Earlier
 from asyncstore.journal.rows import MTIME_BITS
 from asyncstore.journal.schema import STATES as ENDING_STATES
+from asyncstore.journal.turns import Turns
 from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import Delivery, State
 from asyncstore.members import STORE, place_of
@@ -104,7 +105,7 @@ class FromCatalogue(Recording):
         self.held = 0
         """How many files were held back."""
         self._catalogue = catalogue
-        self._order = order
+        self._turns = Turns(catalogue, order)
         self._holds_conflicts = holds_conflicts
         self._minds_clashes = minds_clashes
         self._endings: dict[tuple[int, int], _Settled | None] = {}
@@ -130,7 +131,7 @@ class FromCatalogue(Recording):
         self._find = find
         with self._catalogue as catalogue:
             run = self._journal.run
-            for file in catalogue.files(self._order):
+            for file in self._turns:
                 if file.run == run:
                     continue  # this run recorded it already, with a new study
                 earlier = self._earlier(file)
@@ -146,6 +147,10 @@ class FromCatalogue(Recording):
                     if clash is not None and file.run != run and self._is_copy(clash) and self._earlier(file) is None:
                         yield self._begin_copy(file, clash)
         self._note(is_ended=True)
+
+    def prioritise(self, key: str) -> None:
+        """Let the study or patient with this Study Instance UID or Patient ID come next."""
+        self._turns.prioritise(key)
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write these outcomes down, without waiting."""

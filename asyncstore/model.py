@@ -133,6 +133,8 @@ class Oddity(IntFlag):
     """It has values of odd length (PS3.5 7.1.1): it is rewritten with padding before it is sent."""
     UNUSUAL_UID = 2
     """One of its UIDs has characters other than digits and dots (PS3.5 9.1)."""
+    EDITED_LATER = 4
+    """Its data set has not been edited yet, although its identity has: editing it rewrites it as a whole."""
 
 
 FileVersion = tuple[int, ...]
@@ -142,7 +144,7 @@ of ours, which may be growing. A plain tuple, because it travels between process
 
 
 class Identity(NamedTuple):
-    """Who a SOP instance is, and how it is encoded."""
+    """Who a SOP instance is, and how it is encoded; of edited instances, as it is sent."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -162,6 +164,9 @@ class Payload(NamedTuple):
     """The version of the container, if the data set must still be read from it; ``None``: any."""
     data: bytes | None = None
     """The data set itself, if it is in memory: of small files and of conversions."""
+    head: bytes = b""
+    """The first bytes of the data set, if they are not in the container: of edited instances. They are part of
+    ``length``, and the part of the container follows them."""
 
 
 class Instance(NamedTuple):
@@ -175,6 +180,8 @@ class Instance(NamedTuple):
     original: Instance | None = None
     """The instance as it was found, if this is its conversion; it is of the same file."""
     details: Details | None = None
+    in_file: Identity | None = None
+    """The identity in the file, if the instance was edited."""
 
     @property
     def found(self) -> Instance:

@@ -109,6 +109,9 @@ class Recording:
         """
         await self._journal.room()
 
+    def prioritise(self, key: str) -> None:
+        """This study or patient is needed now. A walk cannot look for it."""
+
     def end(self) -> None:
         """The run is over: nothing follows but its last outcomes."""
 

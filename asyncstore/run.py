@@ -213,8 +213,10 @@ class Run:
         """Send the study or patient with this Study Instance UID or Patient ID before all others from now on.
 
         Instances that an association has taken already are not overtaken. Returns how many of it wait to be sent;
-        those that are found later come first as well.
+        those that are found later come first as well, and a catalogue gives them next.
         """
+        if self._recording is not None:
+            self._recording.prioritise(key)
         return self._dispatcher.prioritise(key)
 
     def abort(self) -> None:
@@ -263,6 +265,8 @@ class Run:
             async for batch in self._files:
                 self._probed += len(batch)
                 self._undelivered = batch
+                if self._converter.edits:
+                    batch = self._undelivered = await self._edited(batch)  # noqa: PLW2901 - the same files
                 for run in runs(batch):
                     self._undelivered = self._undelivered[len(run) :]
                     if all_are(run, Instance):
@@ -276,6 +280,18 @@ class Run:
             self._failure = error
             self._dispatcher.stop(str(error))
 
+    async def _edited(self, batch: list[Probed]) -> list[Probed]:
+        """A batch with edited instances.
+
+        Raises:
+            PrepareError: worker processes cannot be run.
+        """
+        for one in batch:
+            if isinstance(one, Unsendable) or (isinstance(one, Outcome) and one.identity is None):
+                self._converter.pass_over(one.file.ordinal)
+        edited = iter(await self._converter.edited([one for one in batch if isinstance(one, Instance)]))
+        return [next(edited) if isinstance(one, Instance) else one for one in batch]
+
     async def _feed_instances(self, instances: list[Instance]) -> None:
         self._bytes_probed += sum([instance.payload.length for instance in instances])
         if not self._has_warned:
@@ -283,17 +299,10 @@ class Run:
         await self._dispatcher.put(instances)
 
     def _feed_unsendable(self, unsendable: list[Unsendable]) -> None:
-        if self._converter.invents:
-            for one in unsendable:
-                self._converter.pass_over(one.file.ordinal)
         self._dispatcher.refuse(unsendable)
 
     def _pass_on(self, settled: list[Outcome]) -> None:
         """Hand on the outcomes of files that an earlier run settled."""
-        if self._converter.invents:
-            for one in settled:
-                if one.identity is None:
-                    self._converter.pass_over(one.file.ordinal)
         self._outlet.put(settled)
 
     async def _record(self, recording: Recording, batch: list[Outcome]) -> None:

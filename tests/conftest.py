@@ -16,8 +16,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 """Scripts ignore SIGINT in programs that they run in the background; the programs under test would inherit that."""
 
 hypothesis.settings.register_profile("asyncstore", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=15)
 hypothesis.settings.load_profile("asyncstore")
-"""No test depends on how fast the machine is at the moment."""
+"""No test depends on how fast the machine is at the moment. ``make test-fast`` takes the other one."""
 
 
 @pytest.hookimpl(wrapper=True)

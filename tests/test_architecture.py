@@ -57,6 +57,10 @@ def test_sending_loads_no_pydicom():
     assert not {"pydicom", "pynetdicom", "numpy"} & _loaded_by("asyncstore.sender")
 
 
+def test_a_load_of_files_needs_no_pydicom():
+    assert not {"pydicom", "pynetdicom", "numpy"} & _loaded_by("asyncstore.load.mix", "asyncstore.load.from_files")
+
+
 def test_only_runs_that_show_metrics_load_what_makes_them():
     assert "prometheus_client" not in _loaded_by("asyncstore.cli.commands.sending", "asyncstore.cli.commands.metering")
 

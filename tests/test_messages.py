@@ -9,6 +9,8 @@ import pytest
 from asyncstore.cli.options.command_table import COMMANDS
 from asyncstore.cli.text import hints
 
+pytestmark = pytest.mark.slow
+
 _PRODUCT = Path(__file__).parent.parent / "asyncstore"
 
 _OPTION = re.compile(r"(?<![\w/+*-])(?:--?|\+)[A-Za-z][\w*-]*(?![\w/+*-])")

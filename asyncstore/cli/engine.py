@@ -31,23 +31,29 @@ if TYPE_CHECKING:
     from asyncstore.cli.options.table import Parsed
     from asyncstore.discovery.limits import ArchiveLimits
     from asyncstore.model import Unsendable
+    from asyncstore.network.tls import TlsOptions
     from asyncstore.prepare.invention import Invent
     from asyncstore.protocol.associate import UserIdentity
 
 
-def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
+def sender_of(parsed: Parsed, identity: UserIdentity | None, tls: TlsOptions | None = None) -> Sender:
     """The sender that these options describe, for this user identity.
+
+    Args:
+        parsed: the options.
+        identity: the user identity.
+        tls: how to use TLS; ``None``: as the options say.
 
     Raises:
         UsageError: the options do not fit together, or a file that they name cannot be used.
     """
     try:
-        return _sender_of(parsed, identity)
+        return _sender_of(parsed, identity, tls or tls_of(parsed))
     except RequestTooLong as error:
         raise too_long(parsed, identity, error.excess) from None
 
 
-def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
+def _sender_of(parsed: Parsed, identity: UserIdentity | None, tls: TlsOptions | None) -> Sender:
     return Sender(
         parsed[opt.PEER],
         parsed[opt.PORT],
@@ -69,7 +75,7 @@ def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
         conversion=conversion_of(parsed),
         proposal=proposal_of(parsed),
         identity=identity,
-        tls=tls_of(parsed),
+        tls=tls,
         ip_version=ip_version_of(parsed),
     )
 

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from asyncstore.journal import schema
 from asyncstore.journal.clashes import sources_of
-from asyncstore.journal.ids import is_archive, path_of
+from asyncstore.journal.ids import is_archive, likely_ids, path_of, patient_key
 from asyncstore.journal.lookup import NOT_ENDED
 from asyncstore.journal.opening import decoding, translated
 from asyncstore.journal.reading import PIECE, SELECTED, Reader, recorded
+from asyncstore.journal.settings import salt_of
 from asyncstore.journal.uids import pack, unpack
 from asyncstore.journal.values import State
 from asyncstore.members import STORE, MemberPath
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from asyncstore.journal.querying import Value
     from asyncstore.journal.reading import Recorded
 
-_COLUMNS = "SELECT d.directory, d.name, d.occurrence, d.size, d.mtime, d.ending, d.uid IS NOT NULL, d.run"
+_COLUMNS = "SELECT d.directory, d.name, d.occurrence, d.size, d.mtime, d.ending, d.uid IS NOT NULL, d.run, d.series"
 _CLASH_COLUMNS = ", d.uid, k.sop_class, k.transfer_syntax, d.size - d.overhead, c.is_conflict, c.content, c.copy"
 """The columns of :class:`File`, and then those of :class:`Clash`."""
 _MATCH = (
@@ -102,6 +103,10 @@ class File(NamedTuple):
     run: int
     """The last one that recorded it."""
     clash: Clash | None
+    series: int | None
+    """The number of its series in the journal."""
+    place: tuple[int, bytes, int]
+    """Its place in the order of the walk."""
 
 
 class Catalogue:
@@ -168,8 +173,40 @@ class Catalogue:
         Raises:
             JournalError: the journal cannot be read.
         """
-        any_clash = self._reader.rows("SELECT 1 FROM clashes LIMIT 1")
-        return self._files(self._in_order(order, _FILES_WITH_CLASHES if any_clash else _FILES))
+        return self._files(self._in_order(order, self._selected))
+
+    @property
+    def _selected(self) -> str:
+        """The query of :class:`File`; a journal without clashes needs no join."""
+        return _FILES_WITH_CLASHES if self._reader.rows("SELECT 1 FROM clashes LIMIT 1") else _FILES
+
+    def series_of(self, key: str) -> list[int]:
+        """The numbers of the series of the study or patient with this Study Instance UID or Patient ID.
+
+        None before the catalogue is complete: looking for their files would read all of it.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        if not self.is_complete:
+            return []
+        secret = salt_of(self._reader.connection)
+        patients = [] if secret is None else [patient_key(patient_id, secret) for patient_id in likely_ids(key)]
+        marks = ", ".join("?" * len(patients))
+        chosen = f"SELECT id FROM studies WHERE (uid = ? OR patient IN ({marks})){self._only_studies}"  # noqa: S608
+        found = self._reader.rows(
+            f"SELECT id FROM series WHERE study IN ({chosen}) ORDER BY id",  # noqa: S608 - question marks
+            (pack(key), *patients),
+        )
+        return [series for (series,) in found]
+
+    def of_series(self, series: int) -> Iterator[File]:
+        """The files of a series, in the order of the walk.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        return self._files(self._pieces("d.series = ?", (series,), self._selected))
 
     def copies(self) -> Iterator[File]:
         """The files that have the same bytes as an earlier one with their UID.
@@ -192,14 +229,15 @@ class Catalogue:
         new = tuple.__new__
         last, prefix, archive = None, "", None
         with decoding(self._reader.path):
-            for directory, name, occurrence, size, mtime, ending, is_instance, run, *clash in rows:
+            for directory, name, occurrence, size, mtime, ending, is_instance, run, series, *clash in rows:
                 if directory != last:
                     last, prefix, archive = directory, *self._prefix(directory)
                 of_clash = Clash._make(clash) if clash and clash[-1] is not None else None
                 path = prefix + name.decode(encoding, errors)
                 if archive is not None:
                     path = MemberPath(archive, path)
-                yield new(File, (path, occurrence, size, mtime, ending, is_instance, run, of_clash))
+                place = directory, name, occurrence
+                yield new(File, (path, occurrence, size, mtime, ending, is_instance, run, of_clash, series, place))
 
     def _prefix(self, directory: int) -> tuple[str, str | None]:
         """What the paths of all files in a directory begin with; of an archive, nothing and its path."""

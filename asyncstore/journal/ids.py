@@ -152,7 +152,7 @@ class Ids:
 
     def series(self, delivery: Delivery) -> int:
         """The id of a series of a study of a patient."""
-        patient = b"" if delivery.patient_id is None else self.patient_key(delivery.patient_id)
+        patient = b"" if delivery.patient_id is None else patient_key(delivery.patient_id, self._salt)
         date = None if delivery.study_date is None else _day(delivery.study_date)
         modality = None if delivery.modality is None else _plain(delivery.modality)
         study = self._one_with(
@@ -172,12 +172,6 @@ class Ids:
         self.series_memory.put((delivery.series, delivery.study, delivery.patient_id), found)
         return found
 
-    def patient_key(self, patient_id: str) -> bytes:
-        """A keyed hash of a patient ID: equal IDs have equal keys in this journal, and no other."""
-        return blake2b(
-            patient_id.encode("utf-8", "surrogatepass"), key=self._salt, digest_size=_PATIENT_KEY_BYTES
-        ).digest()
-
     def _one(self, select: str, insert: str, values: tuple[int | str | bytes, ...]) -> int:
         found = rows(self._connection, select, values)
         return int(found[0][0]) if found else number(self._connection, insert, values)
@@ -191,6 +185,19 @@ class Ids:
         if known is None and more is not None:
             self._connection.execute(update, (more, row))
         return int(row)
+
+
+def patient_key(patient_id: str, salt: bytes) -> bytes:
+    """A keyed hash of a patient ID: equal IDs have equal keys in one journal, and in no other.
+
+    ``patient_id`` is as :func:`likely_ids` says.
+    """
+    return blake2b(patient_id.encode("utf-8", "surrogatepass"), key=salt, digest_size=_PATIENT_KEY_BYTES).digest()
+
+
+def likely_ids(patient_id: str) -> list[str]:
+    """How this patient ID may be recorded: its bytes as Latin-1, in whatever character set the data set has."""
+    return [patient_id, patient_id.encode("utf-8", "surrogatepass").decode("latin-1")]
 
 
 def _day(date: str) -> str | None:

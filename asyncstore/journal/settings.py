@@ -114,8 +114,13 @@ def keep(connection: apsw.Connection, name: str, value: str) -> str:
 def salt(connection: apsw.Connection) -> bytes:
     """The secret with which patient IDs are hashed, made on the first call."""
     connection.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (_SALT, os.urandom(_SALT_BYTES)))
-    [[value]] = rows(connection, "SELECT value FROM facts WHERE name = ?", (_SALT,))
-    return bytes(value)
+    return salt_of(connection) or b""
+
+
+def salt_of(connection: apsw.Connection) -> bytes | None:
+    """The same, if it was made already."""
+    found = rows(connection, "SELECT value FROM facts WHERE name = ?", (_SALT,))
+    return bytes(found[0][0]) if found else None
 
 
 def created(connection: apsw.Connection, now: float) -> int:

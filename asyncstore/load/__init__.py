@@ -1,7 +1,8 @@
-"""Synthetic studies: data to send without any patient's data, in the amount that a measurement needs.
+"""Load: data to send without any patient's data, in the amount that a measurement needs.
 
 :func:`write_archive` writes a small varied archive for demonstrations. :func:`write_copies` writes many instances of
-one kind and size for benchmarks.
+one kind and size for benchmarks. A :class:`~asyncstore.load.values.Source` makes instances while they are sent:
+:class:`asyncstore.load.generator.Synthetic`, or :class:`asyncstore.load.from_files.FromFiles`.
 
 Rules:
 
@@ -10,10 +11,27 @@ Rules:
    (PS3.5 B.2), and no clock is read.
 3. Only an empty folder is written to, so synthetic instances never mix with others.
 4. No numpy and no codec: frames are slices of prepared noise, and pydicom encodes RLE.
+5. pydicom is imported on first use: sending files needs none.
 """
 
-from asyncstore.load.archive import write_archive
-from asyncstore.load.copies import write_copies
-from asyncstore.load.writing import Archive
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncstore.load.archive import write_archive
+    from asyncstore.load.copies import write_copies
+    from asyncstore.load.writing import Archive
 
 __all__ = ["Archive", "write_archive", "write_copies"]
+
+_HOMES = {"Archive": "writing", "write_archive": "archive", "write_copies": "copies"}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
+    """Import a public name on first use."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)

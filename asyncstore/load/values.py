@@ -54,7 +54,7 @@ class Source(Protocol):
         """A hash (SHA-256, hexadecimal) over the content that is sent, without the UIDs."""
 
     def next(self) -> Made:
-        """The next instance; studies follow one another."""
+        """The next instance. Of each kind, studies follow one another."""
 
     def study(self) -> Iterator[Made]:
         """The instances of a whole new study."""
@@ -119,6 +119,18 @@ class Measurements(Protocol):
 
     def study_ended(self, seconds: float, at: float) -> None:
         """All instances of a study have ended; its first one was to begin so many seconds ago."""
+
+    def late(self, seconds: float, at: float) -> None:
+        """A store of an open load began so long after its time, although an association was free for it."""
+
+    def watched(self, lag: float, cpu_seconds: float, at: float) -> None:
+        """The generator itself, several times a second.
+
+        Args:
+            lag: how late a timer of its event loop was.
+            cpu_seconds: CPU time of its process since it started.
+            at: the time.
+        """
 
     def dropped(self, instances: int, at: float) -> None:
         """So many that were to begin will not: their phase is over, or too many wait."""

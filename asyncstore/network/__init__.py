@@ -11,6 +11,7 @@ tls_files      keys, certificates, revocation lists
 tls_failures   translates OpenSSL's errors
 opening        opens an association as requestor: connect, secure, negotiate
 association    an established association as requestor: store, echo, release, abort
+timed          an association as requestor that measures when the parts of each store ended
 requestor      the common parts of these two
 acceptor       an association as acceptor
 port           accepts connections for associations

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from asyncstore.network.link import Link
     from asyncstore.network.throttle import Throttle
     from asyncstore.network.timeouts import Timeouts
+    from asyncstore.protocol.associate import AssociateAccept
     from asyncstore.protocol.deviations import Notice
     from asyncstore.protocol.pdu import Fragmenter
     from asyncstore.protocol.requests import Load
@@ -84,6 +85,19 @@ class Terms(NamedTuple):
     """The peer's."""
     throttle: Throttle | None = None
     """Limits the bytes that are sent."""
+    accept: AssociateAccept | None = None
+    """The A-ASSOCIATE-AC itself."""
+
+
+class Steps(NamedTuple):
+    """How many seconds each step of opening an association took."""
+
+    connect: float = 0.0
+    """Name resolution and the TCP connection."""
+    tls: float = 0.0
+    """The TLS handshake; 0 without TLS."""
+    associate: float = 0.0
+    """From the A-ASSOCIATE-RQ to its answer."""
 
 
 class Reports(NamedTuple):
@@ -115,6 +129,8 @@ class Association(Requestor):
         self.results = terms.results
         self.data_bytes_sent = 0
         """Data set bytes handed to the network."""
+        self.steps = Steps()
+        """How long opening it took."""
         self._called_ae_title = terms.called_ae_title
         self._transfer_syntaxes = terms.transfer_syntaxes
         self._timeouts = terms.timeouts

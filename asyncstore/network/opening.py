@@ -7,6 +7,7 @@ nothing open.
 from __future__ import annotations
 
 import logging
+import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,7 @@ from asyncstore.errors import (
 )
 from asyncstore.negotiation import agreed_window, conclude
 from asyncstore.network.addresses import address_of, connect
-from asyncstore.network.association import Association, Reports, Terms
+from asyncstore.network.association import Association, Reports, Steps, Terms
 from asyncstore.network.deviations import Deviations
 from asyncstore.network.link import Link
 from asyncstore.network.requestor import Requestor
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
         UserIdentity,
     )
     from asyncstore.protocol.upper_layer import UpperLayerEvent
+
+    MakeAssociation = Callable[[Link, UpperLayer, str, Terms, Reports], Association]
+    """Makes an established association from the arguments of its class."""
 
 _log = logging.getLogger("asyncstore.network.association")
 """One logger for the whole life of an association."""
@@ -108,6 +112,7 @@ class Opening(Requestor):
         contexts: the presentation contexts to propose.
         options: everything else.
         reports: for the established association.
+        make: makes the established association.
     """
 
     def __init__(
@@ -117,12 +122,15 @@ class Opening(Requestor):
         contexts: tuple[ProposedContext, ...],
         options: AssociationOptions,
         reports: Reports,
+        *,
+        make: MakeAssociation = Association,
     ) -> None:
         super().__init__(peer, UpperLayer(options.maximum_length), may_be_wrong_port=options.tls is None)
         self.owner: Opening | Association = self
         """The object to close: this one, or the association once it is established."""
         self._options = options
         self._reports = reports
+        self._make = make
         self._request = options.request(contexts)
         self._notice = partial((options.deviations or Deviations()).notice, peer)
         self._established: asyncio.Future[Association] = self._loop.create_future()
@@ -202,9 +210,9 @@ class Opening(Requestor):
             return None
         terms = Terms(
             accepted, results, transfer_syntaxes, fragmenter, window, options.timeouts, self._notice,
-            options.called_ae_title, options.throttle,
+            options.called_ae_title, options.throttle, accept,
         )  # fmt: skip
-        association = self.owner = Association(self._link, self._upper, self.peer, terms, self._reports)
+        association = self.owner = self._make(self._link, self._upper, self.peer, terms, self._reports)
         return association
 
     def _show(self, level: int, what: str, lines: Iterable[str]) -> None:
@@ -237,6 +245,7 @@ async def open_association(
     number: int = 1,
     on_attempt: OnAttempt = lambda instance, attempt, error: None,  # noqa: ARG005 - the type's shape
     on_end: Callable[[], None] = lambda: None,
+    make: MakeAssociation = Association,
 ) -> Association:
     """Connect and negotiate.
 
@@ -248,19 +257,25 @@ async def open_association(
         number: the number of the association in this run, from 1.
         on_attempt: called for each store that has begun, when its response comes or the association ends.
         on_end: called once, when the association ends without our release.
+        make: makes the established association.
 
     Raises:
         ConnectFailed: no connection can be opened.
         AssociationError: the peer rejected, aborted, closed, was silent for too long, or does not speak DICOM.
     """
     peer = address_of(host, port)
+    begun = time.monotonic()
     connected = await connect(host, port, options.timeouts.connect, options.ip_version)
+    connected_at = secured_at = time.monotonic()
     make_link: MakeLink = partial(Link, connected)
     if options.tls is not None:
         make_link = await options.tls.secure(connected, peer, options.timeouts)
-    opening = Opening(make_link, peer, tuple(contexts), options, Reports(number, on_attempt, on_end))
+        secured_at = time.monotonic()
+    opening = Opening(make_link, peer, tuple(contexts), options, Reports(number, on_attempt, on_end), make=make)
     try:
-        return await opening.run()
+        association = await opening.run()
     except BaseException:
         await finished(opening.owner.close())
         raise
+    association.steps = Steps(connected_at - begun, secured_at - connected_at, time.monotonic() - secured_at)
+    return association

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of
-from asyncstore.prepare.files import FileChanged, opened_unchanged
-from asyncstore.prepare.messages import CONVERTED, CONVERTIBLE, UNSENDABLE
+from asyncstore.prepare.files import FileChanged, opened_unchanged, read_at
+from asyncstore.prepare.messages import CONVERTED, CONVERTIBLE, LATER, SPLICED, UNSENDABLE
 from asyncstore.prepare.reencode import Changes, NotCompressed, reencode
+from asyncstore.prepare.splicing import NotOrdinary, TooShort, spliced
 from asyncstore.prepare.spool import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from asyncstore.model import Instance
+    from asyncstore.model import Instance, Payload
     from asyncstore.prepare.messages import Answer, Order
     from asyncstore.prepare.result import Chunk
 
@@ -35,6 +36,11 @@ _NO_MEMORY = "converting it takes more memory than its size explains, or than th
 
 _GLANCE = 1 << 16
 """The pixel data of nearly every instance begins within so many bytes."""
+
+_GLANCES = (1 << 12, 1 << 20)
+"""Nearly always, the elements that identify an instance stand within the first number of bytes."""
+_LONGEST_HEAD = 1 << 13
+"""Bytes of a new head, which is in memory until the instance is sent: as many as a small data set has there."""
 
 _UNCHANGED = Changes()
 
@@ -58,6 +64,12 @@ class Settings(NamedTuple):
 def convert(orders: Iterable[Order], settings: Settings) -> Iterator[Answer]:
     """Convert data sets, in order; large results lie in files that :func:`asyncstore.prepare.spool.take` opens."""
     return (_converted(order, Changes(order.values, *settings[1:]), settings.folder) for order in orders)
+
+
+def edit(orders: Iterable[Order], settings: Settings) -> Iterator[Answer]:
+    """Edit data sets that keep their transfer syntax, in order: only their heads change, or nothing yet."""
+    del settings
+    return map(_edited, orders)
 
 
 def judge(orders: Iterable[Order], settings: Settings) -> Iterator[Answer]:
@@ -107,7 +119,7 @@ def _has_early_pixel_data(found: Instance, target: Encoding) -> bool:
     if found.data is not None:
         return False
     try:
-        reencode(_data_of(found, _GLANCE), encoding_of(found.transfer_syntax_uid), target, _UNCHANGED)
+        reencode(_beginning(found.payload, _GLANCE), encoding_of(found.transfer_syntax_uid), target, _UNCHANGED)
     except NotCompressed:
         return True
     except (DamagedDataSet, Unconvertible, OSError, FileChanged):
@@ -133,6 +145,27 @@ def _converted(order: Order, changes: Changes, folder: str) -> Answer:
         return UNSENDABLE, f"the peer takes it in {name_of(target)} only, and {_NEEDS_COMPRESSION}"
 
 
+def _edited(order: Order) -> Answer:
+    payload = order.instance.payload
+    for most in _GLANCES:
+        try:
+            data = payload.data or _beginning(payload, most)
+            head, rest = spliced(data, order.transfer_syntax_uid, order.values)
+        except TooShort:
+            if payload.data is None and most < payload.length:
+                continue
+            break
+        except (NotOrdinary, OSError, FileChanged):
+            break
+        if payload.data is not None:
+            whole = head + payload.data[rest:]
+            return CONVERTED, None, len(whole), whole
+        if len(head) > _LONGEST_HEAD:
+            break
+        return SPLICED, head, payload.offset + rest, payload.length - rest
+    return (LATER,)
+
+
 def _chunks(found: Instance, target: Encoding, changes: Changes) -> list[Chunk]:
     try:
         return reencode(found.data or _data_of(found), encoding_of(found.transfer_syntax_uid), target, changes)
@@ -144,20 +177,29 @@ def _chunks(found: Instance, target: Encoding, changes: Changes) -> list[Chunk]:
         raise Unconvertible(str(change)) from change
 
 
-def _data_of(found: Instance, most: int | None = None) -> bytes | memoryview:
-    """The data set of a file, or its first ``most`` bytes.
+def _beginning(payload: Payload, most: int) -> bytes:
+    """The first bytes of a data set, at most ``most``."""
+    descriptor = opened_unchanged(payload)
+    try:
+        return payload.head + read_at(descriptor, payload.offset, min(most, payload.length - len(payload.head)))
+    finally:
+        os.close(descriptor)
+
+
+def _data_of(found: Instance) -> bytes | memoryview:
+    """The data set of a file.
 
     If another program truncates a mapped file, this process dies (SIGBUS); the next one finds the file changed.
     """
     descriptor = opened_unchanged(found.payload)
     try:
-        if most is None and found.length >= _MAPPED:
+        if found.length >= _MAPPED and not found.payload.head:
             before = found.offset % mmap.ALLOCATIONGRANULARITY
             whole = mmap.mmap(descriptor, before + found.length, access=mmap.ACCESS_READ, offset=found.offset - before)
             return memoryview(whole)[before:]
         with open(descriptor, "rb", closefd=False) as file:
             file.seek(found.offset)
-            return file.read(found.length if most is None else min(most, found.length))
+            return found.payload.head + file.read(found.length - len(found.payload.head))
     finally:
         os.close(descriptor)
 

@@ -137,7 +137,7 @@ def check_unchanged(payload: Payload, status: os.stat_result) -> None:
         FileChanged: it is another file now, or was changed.
     """
     version = payload.version
-    if status.st_size != payload.offset + payload.length and not _is_part(payload, status.st_size):
+    if status.st_size != payload.offset + payload.length - len(payload.head) and not _is_part(payload, status.st_size):
         raise FileChanged(SIZE_CHANGED)
     if version and version[:4] != version_of(status):
         raise FileChanged(_CHANGED if version[:2] == (status.st_dev, status.st_ino) else _EXCHANGED)

@@ -16,7 +16,7 @@ from struct import Struct
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.members import MemberPath
-from asyncstore.model import Details, Head, Identity, Instance, Payload, Unsendable
+from asyncstore.model import Details, Head, Identity, Instance, Oddity, Payload, Unsendable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,10 +31,11 @@ HELLO = b"."
 PROBE = "probe"
 PROBE_PARTS = "probe parts"
 CONVERT = "convert"
+EDIT = "edit"
 JUDGE = "judge"
 """The tag of an order. Paths of files follow, or a tuple for each file: its path, or the fields of a
-:class:`~asyncstore.members.Part`; or the arguments of :func:`~asyncstore.prepare.conversion.convert` or
-:func:`~asyncstore.prepare.conversion.judge` as plain tuples."""
+:class:`~asyncstore.members.Part`; or the arguments of :func:`~asyncstore.prepare.conversion.convert`,
+:func:`~asyncstore.prepare.conversion.edit` or :func:`~asyncstore.prepare.conversion.judge` as plain tuples."""
 
 PART = "part"
 DONE = "done"
@@ -47,6 +48,11 @@ INSTANCE = "instance"
 oddities; then its details (``None``: not asked for)."""
 CONVERTED = "converted"
 """The tag of a converted data set. Its container follows (``None``: it is in memory), its length, and its data."""
+SPLICED = "spliced"
+"""The tag of a data set with a new head. The head follows, then the offset and the length of the rest, which is in the
+file as before."""
+LATER = "later"
+"""The tag of a data set that can only be edited as a whole. Nothing follows."""
 CONVERTIBLE = "convertible"
 """The tag of a data set that can be converted. Nothing follows."""
 UNSENDABLE = "unsendable"
@@ -55,6 +61,7 @@ not known)."""
 
 _ALL_INSTANCES = {INSTANCE}
 _NO_HEAD = Head()
+_EDITED_LATER = int(Oddity.EDITED_LATER)
 _new_tuple = tuple.__new__
 """Makes a named tuple in half the time of its class."""
 
@@ -90,10 +97,11 @@ def found(files: Sequence[SourceFile], answers: Sequence[Answer]) -> list[Instan
             (
                 file,
                 _new_tuple(Identity, (sop_class, sop_instance, transfer_syntax)),
-                _new_tuple(Payload, (file[0], offset, length, version, data)),
+                _new_tuple(Payload, (file[0], offset, length, version, data, b"")),
                 oddities,
                 None,
                 details,
+                None,
             ),
         )
         for file, details, (
@@ -173,6 +181,38 @@ def _converted(order: Order, answer: Answer) -> Instance | Unsendable:
     identity = Identity(original.identity.sop_class_uid, order.sop_instance_uid, order.transfer_syntax_uid)
     payload = Payload(container or original.path, 0, length, None, data)
     return Instance(original.file, identity, payload, original=original)
+
+
+def edited(orders: Sequence[Order], answers: Sequence[Answer]) -> list[Instance | Unsendable]:
+    """The instances that were ordered to be edited."""
+    return [_edited(order, answer) for order, answer in zip(orders, answers, strict=True)]
+
+
+def edited_later(order: Order) -> Instance:
+    """An instance whose data set can only be edited as a whole."""
+    return _new_instance(order, order.instance.payload, order.instance.oddities | _EDITED_LATER)
+
+
+def _edited(order: Order, answer: Answer) -> Instance | Unsendable:
+    found = order.instance
+    if answer[0] == UNSENDABLE:
+        return Unsendable(found.file, answer[1], found.details)
+    if answer[0] == LATER:
+        return edited_later(order)
+    before = found.payload
+    if answer[0] == SPLICED:
+        _, head, offset, rest = answer
+        payload = Payload(before.container, offset, len(head) + rest, before.version, None, head)
+    else:
+        _, _, length, data = answer
+        payload = Payload(before.container, 0, length, None, data)
+    return _new_instance(order, payload, found.oddities)
+
+
+def _new_instance(order: Order, payload: Payload, oddities: int) -> Instance:
+    found = order.instance
+    identity = Identity(found.identity.sop_class_uid, order.sop_instance_uid, order.transfer_syntax_uid)
+    return Instance(found.file, identity, payload, oddities, None, found.details, found.identity)
 
 
 def reason_in(answer: Answer) -> str | None:

@@ -25,12 +25,14 @@ from asyncstore.errors import PrepareError
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.messages import (
     CONVERT,
+    EDIT,
     JUDGE,
     PROBE,
     PROBE_PARTS,
     UNSENDABLE,
     containers,
     converted,
+    edited,
     found,
     found_in_parts,
     part_of,
@@ -138,6 +140,14 @@ class Pool:
             PrepareError: worker processes cannot be run.
         """
         return converted(orders, await self._convert(_Work(CONVERT, "converting it"), orders, settings))
+
+    async def edit(self, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
+        """Edit each data set, in order; see :func:`asyncstore.prepare.conversion.edit`.
+
+        Raises:
+            PrepareError: worker processes cannot be run.
+        """
+        return edited(orders, await self._convert(_Work(EDIT, "editing it"), orders, settings))
 
     async def judge(self, orders: list[Order], settings: Settings) -> list[str | None]:
         """Why each data set cannot be converted, ``None`` if it can; see :func:`asyncstore.prepare.conversion.judge`.

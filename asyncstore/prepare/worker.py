@@ -18,7 +18,9 @@ from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.messages import (
     CONVERT,
     DONE,
+    EDIT,
     HELLO,
+    JUDGE,
     PART,
     PROBE,
     PROBE_PARTS,
@@ -146,7 +148,8 @@ class _Worker:
         ]
         wanted = conversion.Settings._make(settings)
         self._limit_memory(conversion.memory_needed(ordered, wanted))
-        return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted)
+        work = {CONVERT: conversion.convert, EDIT: conversion.edit, JUDGE: conversion.judge}[kind]
+        return work(ordered, wanted)
 
     def _limit_memory(self, needed: int) -> None:
         """Limit memory to ``needed`` bytes and some more, so that a MemoryError costs one file only."""

@@ -29,7 +29,7 @@ from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PD
 from asyncstore.protocol.status import PENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from asyncstore.model import Memory, Unsendable
     from asyncstore.protocol import pdu
@@ -44,7 +44,7 @@ bytes need two buffers of a hundred bytes, and they wait in memory while the pee
 
 _MESSAGE_IDS = 1 << 16
 
-_MOST_OUTSTANDING = 4096
+MOST_OUTSTANDING = 4096
 """Stands for an unlimited window: far more than any link needs, and far fewer than there are message ids."""
 
 _JOINED = 1 << 15
@@ -113,7 +113,7 @@ class Requests:
         self._notice = notice
         self._fragmenter = fragmenter
         self._most_at_once = min(_GATHERED, _MOST_BUFFERS // 2 * fragmenter.fragment_length)
-        self._window = min(window, _MOST_OUTSTANDING) or _MOST_OUTSTANDING
+        self._window = min(window, MOST_OUTSTANDING) or MOST_OUTSTANDING
         self._all_but_one = self._window - 1
         self._clock = clock
         self._templates: dict[str, StoreRequestTemplate] = {}
@@ -166,6 +166,10 @@ class Requests:
     def oldest(self) -> Exchange | None:
         """The oldest outstanding exchange."""
         return next(iter(self._outstanding.values()), None)
+
+    def newest_first(self) -> Iterator[Exchange]:
+        """The outstanding exchanges, the newest first."""
+        return reversed(self._outstanding.values())
 
     def submit_whole(self, instances: Iterable[Instance], load: Load) -> None:
         """Queue instances; ``load`` gives their data sets at their turn."""
@@ -264,6 +268,10 @@ class Requests:
                 return None
             data = piece.data
             spent.append(piece.buffer)
+            if not piece.is_first:
+                self._queue.popleft()
+                self._store_behind_head(instance, data, buffers)
+                return payload.length
         self._queue.popleft()
         self._store_whole(instance, data, buffers)
         return len(data)
@@ -395,6 +403,14 @@ class Requests:
             return
         exchange = self._begin_store(instance, buffers)
         buffers += self._fragmenter.fragments(exchange.context_id, memoryview(data), last=True)
+        exchange.is_sent = True
+
+    def _store_behind_head(self, instance: Instance, data: memoryview, buffers: list[pdu.Octets]) -> None:
+        """Begin and end a store; ``data`` is what follows the head of its payload."""
+        exchange = self._begin_store(instance, buffers)
+        head = memoryview(instance.payload.head)
+        buffers += self._fragmenter.fragments(exchange.context_id, head, last=False)
+        buffers += self._fragmenter.fragments(exchange.context_id, data, last=True)
         exchange.is_sent = True
 
     def _joined(self, instance: Instance, head: StoreRequestHead, data: bytes | memoryview) -> bytes:

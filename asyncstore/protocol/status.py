@@ -11,6 +11,7 @@ from asyncstore.model import Result
 
 SUCCESS = 0x0000
 PENDING = (0xFF00, 0xFF01)
+SOP_CLASS_NOT_SUPPORTED = 0x0122
 
 _WARNINGS = frozenset({0x0001, 0x0107, 0x0116})
 

@@ -16,6 +16,8 @@ from support import trees
 from support.commands import asyncstore, finished, running_sink, started
 from support.oracle import until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def archive(tmp_path):

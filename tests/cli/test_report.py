@@ -113,6 +113,7 @@ async def test_the_sums_as_one_object(path):
         ("waiting", ["x1"]),
     ],
 )
+@pytest.mark.slow
 async def test_a_list_of_files_in_every_form(path, state, names):
     record(path)
     paths = [f"/a/{name}" for name in names]

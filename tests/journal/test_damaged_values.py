@@ -19,6 +19,8 @@ from asyncstore.journal.values import State
 from asyncstore.model import SourceFile
 from support.journals import begin, delivery, read
 
+pytestmark = pytest.mark.slow
+
 WRONG = {
     "deliveries": ("ending", "time", "duration", "overhead", "attempts"),
     "directories": ("path",),

@@ -179,6 +179,7 @@ def test_payload_is_not_copied():
     assert b"".join(buffers).endswith(b"\xaa\xbb")
 
 
+@pytest.mark.slow
 def test_message_ids_start_again_after_the_last_and_pass_over_what_is_outstanding():
     requests = _requests(window=2)
     requests.submit(_pieces(_instance("1")))
@@ -592,7 +593,7 @@ def _whole(name, data, *, is_in_memory):
     return values.changed(instance, data=data) if is_in_memory else instance
 
 
-@pytest.mark.parametrize("maximum_length", [8, 100, 4096, 16384, 0])
+@pytest.mark.parametrize("maximum_length", [pytest.param(8, marks=pytest.mark.slow), 100, 4096, 16384, 0])
 @pytest.mark.parametrize("is_in_memory", [True, False])
 def test_whole_instances_are_on_the_wire_what_their_pieces_are(maximum_length, is_in_memory):
     noise = random.Random(1)  # noqa: S311 - noise, not a secret
@@ -621,6 +622,28 @@ def test_whole_instances_are_on_the_wire_what_their_pieces_are(maximum_length, i
     while as_pieces.goes_on:
         pieces.append(as_pieces.gather())
     assert _on_the_wire(*sent) == _on_the_wire(*pieces)
+
+
+@pytest.mark.parametrize("maximum_length", [100, 16384, 0])
+def test_the_head_of_a_payload_goes_before_what_is_loaded(maximum_length):
+    noise = random.Random(2)  # noqa: S311 - noise, not a secret
+    rests = {name: noise.randbytes(size) for name, size in (("1", 2), ("2", 90_000))}
+    heads = {"1": noise.randbytes(500), "2": noise.randbytes(2)}
+    instances = [
+        values.changed(_instance(name, length=len(heads[name] + rest)), head=heads[name])
+        for name, rest in rests.items()
+    ]
+    requests = Requests(_CONTEXTS, Fragmenter(maximum_length), 0, _Clock())
+    requests.submit_whole(
+        instances, lambda instance: _piece(instance, memoryview(rests[instance.path[1:]]))._replace(is_first=False)
+    )
+    sent = []
+    while requests.goes_on:
+        sent.append(requests.gather())
+    assert [one.payload for one in sent] == [instance.length for instance in instances]
+    assert [(bytes(data), is_whole) for *_, data, is_whole in _on_the_wire(*sent)] == [
+        (heads[name] + rests[name], True) for name in rests
+    ]
 
 
 @pytest.mark.parametrize("window", [1, 3])

@@ -1,0 +1,434 @@
+"""The counts of one phase while it runs.
+
+Rules:
+
+1. Memory stays flat, however long the phase is. A phase of up to 20 minutes has a point for each second; a longer one
+   has 1200 points, each of so many whole seconds. This is known when the phase begins, so every point has exact
+   percentiles, and no points are ever merged.
+2. A sample belongs to the point in which its response came. A point is closed when its time is over.
+3. Latencies are those of stored instances: a peer that fails fast does not get better percentiles.
+4. Rates are per second of the time in which stores begin. A store that ends later counts by the share of its time that
+   lies within: leaving it out would favour short stores, and counting it whole would favour long ones.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from asyncstore.load.results.document import Drift, Generator, Group, Groups, PhaseResult, Point, Split, Tenth
+from asyncstore.load.results.histogram import Histogram, buckets, total_of
+from asyncstore.model import Result
+from asyncstore.protocol.status import SUCCESS, result_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from asyncstore.load.values import Kind, Phase, Sample
+
+MOST_POINTS: Final = 1200
+"""As many as a plot has room for."""
+
+_TENTHS: Final = 10
+_SHORTEST_DRIFT: Final = 60.0
+"""Seconds of a phase; the tenths of shorter ones are too short to tell a drift from noise."""
+_FEWEST_FOR_DRIFT: Final = 100
+"""Stored instances in a tenth: fewer have no 99th percentile."""
+_CONSTANT: Final = 0.3
+"""An open load whose first and last tenth differ by more than this share is a ramp, which cannot drift."""
+
+_SIZE_CLASSES: Final = ((100_000, "under 100 kB"), (1_000_000, "100 kB to 1 MB"), (10_000_000, "1 MB to 10 MB"))
+_LARGEST: Final = "10 MB and more"
+
+_INSTANT: Final = 1e-9
+"""Seconds of a phase that has just begun: rates need some."""
+
+_OTHER_ERRORS: Final = "other errors"
+_MOST_ERRORS: Final = 50
+"""Texts of errors that are told apart: one that holds numbers must not fill the memory."""
+
+
+class Used(NamedTuple):
+    """The CPU time of this process at a time, both in seconds."""
+
+    at: float
+    cpu_seconds: float
+
+
+class Interval(NamedTuple):
+    """The stored instances of a point that is closed."""
+
+    phase: Phase
+    began: float
+    """Seconds after the first phase began."""
+    seconds: float
+    latency: Histogram
+
+
+class _Open:
+    """A point that is not closed."""
+
+    __slots__ = ("bytes", "dropped", "errors", "failed", "latency", "offered", "statuses", "stored", "unknown")
+
+    def __init__(self) -> None:
+        self.offered = self.stored = self.failed = self.unknown = self.dropped = self.bytes = self.errors = 0
+        self.statuses: Counter[int] = Counter()
+        self.latency = Histogram()
+
+
+class _Tally:
+    """The stores of one kind."""
+
+    __slots__ = ("in_time", "latency", "statuses")
+
+    def __init__(self) -> None:
+        self.statuses: Counter[int | None] = Counter()
+        self.latency = Histogram()
+        self.in_time = 0.0
+        """Stored instances; those that ended late count by the share of their time that lies in the phase."""
+
+    def count(self, result: Result) -> int:
+        """How many ended with this result."""
+        return sum(
+            count for status, count in self.statuses.items() if status is not None and result_of(status) is result
+        )
+
+
+class PhaseRun:
+    """Counts one phase.
+
+    Args:
+        phase: the phase.
+        kinds: the kinds of the instances.
+        began: when it began, by the clock of the measurement.
+        used: the CPU time when it began.
+        on_interval: is called for every point that is closed.
+        origin: when the first phase began.
+    """
+
+    def __init__(
+        self,
+        phase: Phase,
+        kinds: Sequence[Kind],
+        began: float,
+        used: Used,
+        on_interval: Callable[[Interval], None] | None = None,
+        *,
+        origin: float = 0.0,
+    ) -> None:
+        self.phase = phase
+        self.began = began
+        self.ends = began + phase.seconds
+        self.last: Point | None = None
+        """The point that was closed last."""
+        self.errors: Counter[str] = Counter()
+        self.late, self.lag, self.study_latency = Histogram(), Histogram(), Histogram()
+        self.connect, self.tls, self.associate, self.release = Histogram(), Histogram(), Histogram(), Histogram()
+        self._kinds = kinds
+        self._first = self._used = used
+        self._on_interval = on_interval
+        self._origin = origin
+        self._tallies = [_Tally() for _ in kinds]
+        self._send, self._wait, self._service = Histogram(), Histogram(), Histogram()
+        self._pending = 0
+        """Instances that were offered and have not ended."""
+        self._studies = self._studies_offered = 0
+        self._studies_in_time = 0.0
+        self._step = max(1, math.ceil(phase.seconds / MOST_POINTS))
+        self._points: list[Point] = []
+        self._open: defaultdict[int, _Open] = defaultdict(_Open)
+        self._tenths = [Histogram() for _ in range(_TENTHS)]
+
+    def point_at(self, at: float) -> _Open:
+        """The point of this time."""
+        return self._open[self._index(at)]
+
+    def _index(self, at: float) -> int:
+        """The number of the point of this time; the first open one for a time before it."""
+        return min(max(int((at - self.began) / self._step), len(self._points)), 2 * MOST_POINTS)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was offered has ended or was dropped."""
+        return not self._pending and self._studies == self._studies_offered
+
+    def offered(self, offers: Sequence[tuple[float, int, int]]) -> None:
+        """So many instances and studies were to begin at these times, which are in order."""
+        total = sum([instances for _, instances, _ in offers])
+        self._pending += total
+        self._studies_offered += sum([studies for _, _, studies in offers])
+        first, last = self._index(offers[0][0]), self._index(offers[-1][0])
+        if first == last:
+            self._open[first].offered += total
+        else:
+            for at, instances, _ in offers:
+                self.point_at(at).offered += instances
+
+    def dropped(self, instances: int, at: float) -> None:
+        """So many instances will not begin."""
+        self._pending -= instances
+        self.point_at(at).dropped += instances
+
+    def failed(self, text: str, at: float) -> None:
+        """An association was lost."""
+        self.point_at(at).errors += 1
+        self.errors[text if text in self.errors or len(self.errors) < _MOST_ERRORS else _OTHER_ERRORS] += 1
+
+    def watched(self, lag: float, used: Used) -> None:
+        """The event loop was so late; so much CPU time was used."""
+        self.lag.record(lag)
+        if not self._first.at:
+            self._first = used
+        self._used = used
+
+    def study_ended(self, seconds: float, at: float) -> None:
+        """A study has ended that came so many seconds ago."""
+        self.study_latency.record(seconds)
+        self._studies += 1
+        self._studies_in_time += _share_within(at - seconds, at, self.ends)
+
+    def take(self, samples: Sequence[Sample]) -> None:
+        """Count these stores, which are in the order of their ends."""
+        self._pending -= len(samples)
+        ends = [sample.ended for sample in samples]
+        place = 0
+        while place < len(samples):
+            index = self._index(ends[place])
+            after = max(bisect_left(ends, self.began + (index + 1) * self._step, place), place + 1)
+            self._count(samples[place:after], index)
+            place = after
+
+    def close_until(self, now: float) -> None:
+        """Close every point whose time is over. After the phase's time, only stores that end late make points."""
+        while self.began + (len(self._points) + 1) * self._step <= now and (
+            len(self._points) * self._step < self.phase.seconds or self._has_open()
+        ):
+            self._close()
+
+    def _has_open(self) -> bool:
+        return bool(self._open) and len(self._points) < 2 * MOST_POINTS
+
+    def _count(self, samples: Sequence[Sample], index: int) -> None:
+        point = self._open[index]
+        tenth = self._tenth_at(index)
+        by_kind: defaultdict[int, list[Sample]] = defaultdict(list)
+        for sample in samples:
+            by_kind[sample.kind].append(sample)
+        for kind, group in by_kind.items():
+            tally = self._tallies[kind]
+            _, intended, begun, sent, ended, statuses = zip(*group, strict=True)
+            stored = len(group)
+            if statuses.count(SUCCESS) == stored:
+                tally.statuses[SUCCESS] += stored
+            else:
+                others = self._count_statuses(statuses, tally, point)
+                stored -= others
+                if not stored:
+                    continue
+                if others:
+                    _, intended, begun, sent, ended, _ = zip(*filter(_is_stored, group), strict=True)
+            latency = buckets(intended, ended)
+            tally.latency.counts.update(latency)
+            point.latency.counts.update(latency)
+            if tenth is not None:
+                tenth.counts.update(latency)
+            self._send.counts.update(buckets(begun, sent))
+            self._wait.counts.update(buckets(sent, ended))
+            if self.phase.is_open:
+                self._service.counts.update(buckets(begun, ended))
+            point.stored += stored
+            point.bytes += stored * self._kinds[kind].bytes
+            if max(ended) <= self.ends:
+                tally.in_time += stored
+            else:
+                tally.in_time += sum(map(_share_within, begun, ended, [self.ends] * stored))
+
+    @staticmethod
+    def _count_statuses(statuses: Iterable[int | None], tally: _Tally, point: _Open) -> int:
+        """Count statuses of which some are not success. The number of instances that were not stored."""
+        others = 0
+        for status, count in Counter(statuses).items():
+            tally.statuses[status] += count
+            if status is None:
+                point.unknown += count
+                others += count
+            elif status != SUCCESS:
+                point.statuses[status] += count
+                if result_of(status) is Result.FAILED:
+                    point.failed += count
+                    others += count
+        return others
+
+    def _close(self) -> None:
+        number = len(self._points)
+        point = self._open.pop(number, None) or _Open()
+        second = number * self._step
+        p50, p95, p99 = point.latency.percentiles((50.0, 95.0, 99.0)) if point.stored else (None, None, None)
+        self.last = Point(
+            second=second,
+            offered=point.offered,
+            stored=point.stored,
+            failed=point.failed,
+            dropped=point.dropped,
+            bytes=point.bytes,
+            p50=p50,
+            p95=p95,
+            p99=p99,
+            max=point.latency.max if point.stored else None,
+            unknown=point.unknown,
+            statuses=_named(point.statuses),
+            errors=point.errors,
+        )
+        self._points.append(self.last)
+        if self._on_interval is not None:
+            self._on_interval(Interval(self.phase, self.began - self._origin + second, self._step, point.latency))
+
+    def _tenth_at(self, index: int) -> Histogram | None:
+        """The tenth to which a point belongs; ``None``: the phase is short or over."""
+        second = index * self._step
+        return self._tenths[self._tenth_of(second)] if _SHORTEST_DRIFT <= self.phase.seconds > second else None
+
+    def _tenth_of(self, second: float) -> int:
+        return min(int(second / self.phase.seconds * _TENTHS), _TENTHS - 1)
+
+    def end(self, at: float) -> None:
+        """Close all points: nothing more will be counted."""
+        self.close_until(at)
+        while self._open:
+            self._close()
+
+    def result(self, at: float, *, is_brief: bool = False) -> PhaseResult:
+        """What is known at this time; a brief result has no split, no groups and no series."""
+        seconds = max(min(at, self.ends) - self.began, _INSTANT)
+        tallies = self._tallies
+        statuses: Counter[int] = Counter()
+        for tally in tallies:
+            statuses.update({status: count for status, count in tally.statuses.items() if status is not None})
+        in_time = sum(tally.in_time for tally in tallies)
+        points: list[Point | _Open] = [*self._points, *self._open.values()]
+        offered = sum(point.offered for point in points)
+        latency = total_of(tally.latency for tally in tallies)
+        if self._studies:
+            studies_per_second = self._studies_in_time / seconds
+        else:
+            studies_per_second = (
+                sum(
+                    tally.in_time / max(kind.instances_per_study, 1)
+                    for tally, kind in zip(tallies, self._kinds, strict=True)
+                )
+                / seconds
+            )
+        return PhaseResult(
+            name=self.phase.name,
+            repeat=self.phase.repeat,
+            model="open" if self.phase.is_open else "closed",
+            associations=self.phase.associations,
+            is_counted=self.phase.is_counted,
+            planned_seconds=self.phase.seconds,
+            seconds=seconds,
+            offered=offered,
+            offered_per_second=offered / seconds,
+            stored=latency.count,
+            stored_per_second=in_time / seconds,
+            bytes_per_second=sum(tally.in_time * kind.bytes for tally, kind in zip(tallies, self._kinds, strict=True))
+            / seconds,
+            studies_per_hour=studies_per_second * 3600,
+            warnings=sum(tally.count(Result.WARNING) for tally in tallies),
+            failed=sum(tally.count(Result.FAILED) for tally in tallies),
+            unknown=sum(tally.statuses[None] for tally in tallies),
+            dropped=sum(point.dropped for point in points),
+            bytes=sum(point.bytes for point in points),
+            studies=self._studies,
+            statuses=_named(statuses),
+            errors=dict(self.errors),
+            latency=latency,
+            service=total_of([self._service]) if self.phase.is_open else latency,
+            study_latency=total_of([self.study_latency]),
+            split=Split()
+            if is_brief
+            else Split(
+                connect=total_of([self.connect]),
+                tls=total_of([self.tls]),
+                associate=total_of([self.associate]),
+                send=total_of([self._send]),
+                wait=total_of([self._wait]),
+                release=total_of([self.release]),
+            ),
+            by=Groups() if is_brief else self._groups(),
+            series=() if is_brief else tuple(self._points),
+            generator=Generator(
+                cpu_seconds=self._used.cpu_seconds - self._first.cpu_seconds,
+                cpu_share=(self._used.cpu_seconds - self._first.cpu_seconds)
+                / max(self._used.at - self._first.at, _INSTANT),
+                lag=total_of([self.lag]),
+                lateness=total_of([self.late]),
+            ),
+            drift=self._drift(),
+            began=self.began - self._origin,
+        )
+
+    def _groups(self) -> Groups:
+        return Groups(
+            modality=self._grouped(lambda kind: kind.modality),
+            sop_class=self._grouped(lambda kind: kind.sop_class_uid),
+            transfer_syntax=self._grouped(lambda kind: kind.transfer_syntax_uid),
+            size_class=self._grouped(lambda kind: size_class(kind.bytes)),
+        )
+
+    def _grouped(self, name_of: Callable[[Kind], str]) -> dict[str, Group]:
+        found: defaultdict[str, list[tuple[Kind, _Tally]]] = defaultdict(list)
+        for kind, tally in zip(self._kinds, self._tallies, strict=True):
+            if tally.statuses:
+                found[name_of(kind)].append((kind, tally))
+        return {
+            name: Group(
+                stored=sum(tally.latency.count for _, tally in members),
+                failed=sum(tally.count(Result.FAILED) for _, tally in members),
+                bytes=sum(tally.latency.count * kind.bytes for kind, tally in members),
+                latency=total_of(tally.latency for _, tally in members),
+            )
+            for name, members in found.items()
+        }
+
+    def _drift(self) -> Drift | None:
+        if self.phase.seconds < _SHORTEST_DRIFT:
+            return None
+        members: list[list[Point]] = [[] for _ in range(_TENTHS)]
+        for point in self._points:
+            if point.second < self.phase.seconds:
+                members[self._tenth_of(point.second)].append(point)
+        whole = [number for number in range(_TENTHS) if len(members[number]) >= len(members[0])]
+        last = whole[-1] if whole else 0
+        if last < _TENTHS // 2 or min(self._tenths[0].count, self._tenths[last].count) < _FEWEST_FOR_DRIFT:
+            return None
+        offered = [sum(point.offered for point in members[number]) / len(members[number]) for number in (0, last)]
+        if self.phase.is_open and max(offered) - min(offered) > _CONSTANT * max(offered):
+            return None
+        return Drift(first=self._tenth(0, members[0]), last=self._tenth(last, members[last]))
+
+    def _tenth(self, number: int, points: Sequence[Point]) -> Tenth:
+        seconds = float(len(points) * self._step)
+        p50, p99 = self._tenths[number].percentiles((50.0, 99.0))
+        return Tenth(
+            seconds=seconds, stored_per_second=sum(point.stored for point in points) / seconds, p50=p50, p99=p99
+        )
+
+
+def _is_stored(sample: Sample) -> bool:
+    return sample.status is not None and result_of(sample.status) is not Result.FAILED
+
+
+def size_class(size: int) -> str:
+    """The class of a data set's size in bytes, in words."""
+    return next((name for limit, name in _SIZE_CLASSES if size < limit), _LARGEST)
+
+
+def _share_within(begun: float, ended: float, limit: float) -> float:
+    """The share of the time from ``begun`` to ``ended`` that lies before ``limit``."""
+    return 1.0 if ended <= limit else max(limit - begun, 0.0) / (ended - begun)
+
+
+def _named(statuses: Counter[int]) -> dict[str, int]:
+    return {f"0x{status:04X}": statuses[status] for status in sorted(statuses)}
