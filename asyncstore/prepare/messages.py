@@ -30,8 +30,9 @@ HELLO = b"."
 PROBE = "probe"
 CONVERT = "convert"
 JUDGE = "judge"
-"""The tag of an order. Paths of files follow, or the arguments of :func:`~asyncstore.prepare.conversion.convert` or
-:func:`~asyncstore.prepare.conversion.judge` as plain tuples."""
+MEASURE = "measure"
+"""The tag of an order. Paths of files follow, or the arguments of :func:`~asyncstore.prepare.conversion.convert`,
+:func:`~asyncstore.prepare.conversion.judge` or :func:`~asyncstore.prepare.conversion.measure` as plain tuples."""
 
 PART = "part"
 DONE = "done"
@@ -45,7 +46,7 @@ oddities; then its details (``None``: not asked for)."""
 CONVERTED = "converted"
 """The tag of a converted data set. Its container follows (``None``: it is in memory), its length, and its data."""
 CONVERTIBLE = "convertible"
-"""The tag of a data set that can be converted. Nothing follows."""
+"""The tag of a data set that can be converted. If it was measured, its size in bytes follows."""
 UNSENDABLE = "unsendable"
 """The tag of any other file. The reason follows; in the answer to a probe then its details (``None``: not asked for, or
 not known)."""
@@ -145,6 +146,11 @@ def _converted(order: Order, answer: Answer) -> Instance | Unsendable:
 def reason_in(answer: Answer) -> str | None:
     """Why a data set cannot be converted, by the answer about it; ``None`` if it can."""
     return answer[1] if answer[0] == UNSENDABLE else None
+
+
+def size_in(answer: Answer) -> int | None:
+    """The measured size of a data set, by the answer about it; ``None``: unknown."""
+    return answer[1] if answer[0] == CONVERTIBLE else None
 
 
 def containers(answers: Sequence[Answer]) -> Iterator[str]:

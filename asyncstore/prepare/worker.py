@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from asyncstore.model import Identity, Instance, Payload, SourceFile
 from asyncstore.prepare.file_format import FileFormat
-from asyncstore.prepare.messages import CONVERT, DONE, HELLO, PART, PROBE, Order, read_message, write_message
+from asyncstore.prepare.messages import CONVERT, DONE, HELLO, MEASURE, PART, PROBE, Order, read_message, write_message
 from asyncstore.prepare.probe import probe_file
 
 if TYPE_CHECKING:
@@ -114,7 +114,9 @@ class _Worker:
             self._heads = HeadReader()
         return self._heads
 
-    def _conversions(self, kind: str, orders: list[tuple[Any, ...]], settings: tuple[Any, ...]) -> Iterable[Answer]:
+    def _conversions(
+        self, kind: str, orders: list[tuple[Any, ...]], settings: tuple[Any, ...] = ()
+    ) -> Iterable[Answer]:
         from asyncstore.prepare import conversion, spool  # noqa: PLC0415 - most workers never need it
 
         spool.close_written()
@@ -122,9 +124,11 @@ class _Worker:
             Order(Instance(SourceFile(payload[0]), Identity._make(identity), Payload._make(payload)), *rest)
             for identity, payload, *rest in orders
         ]
+        if kind == MEASURE:
+            return conversion.measure(ordered)
         wanted = conversion.Settings._make(settings)
         self._limit_memory(conversion.memory_needed(ordered, wanted))
-        return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted)
+        return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted, self._limit_memory)
 
     def _limit_memory(self, needed: int) -> None:
         """Limit memory to ``needed`` bytes and some more, so that a MemoryError costs one file only."""
