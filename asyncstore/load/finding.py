@@ -95,6 +95,7 @@ class _Peer:
         self._entity.add_requested_context(self._model)
         self._entity.connection_timeout = _CONNECT_SECONDS
         self._entity.acse_timeout = self._entity.dimse_timeout = _ANSWER_SECONDS
+        self._entity.network_timeout = None  # its own association may be idle for long
         self._calling: str = settings["calling_ae_title"]
         self._host, self._port, self._called = settings["host"], settings["port"], settings["called_ae_title"]
         self._tls = _tls_arguments(tls, self._host)
