@@ -189,7 +189,7 @@ class Sender:
         if not self._is_open:
             raise UsageError("a Sender sends only within its `async with` block")
         options = options or WalkOptions()
-        outlet = Outlet(has_members=options.archives is not None)
+        outlet = Outlet(has_members=options.has_members)
         invents = self._conversion.invent is not None
         seed = recording.seed() if recording is not None and invents else None
         converter = Converter(self._pool, self._conversion, seed)

@@ -14,6 +14,7 @@ from asyncstore.cli.proposal import proposal_of, too_long
 from asyncstore.cli.tls import tls_of
 from asyncstore.discovery.walk import WalkOptions, files_from
 from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
+from asyncstore.members import is_url
 from asyncstore.named_files import interruptible
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
@@ -129,10 +130,17 @@ def walk_of(parsed: Parsed) -> WalkOptions:
         resume=parsed[opt.RENAME],
         archives=_archives_of(parsed),
         ahead=parsed[source_opt.AHEAD],
+        remote=_is_remote(parsed),
     )
     if not parsed[opt.SCAN_DIRECTORIES]:
         return options._replace(recurse=not parsed[opt.NO_RECURSE])
     return options._replace(recurse=parsed[opt.RECURSE], pattern=parsed[opt.SCAN_PATTERN])
+
+
+def _is_remote(parsed: Parsed) -> bool:
+    """Whether URLs of remote stores may be among the files: named ones, those of a list, and those of a catalogue."""
+    inputs = parsed[opt.INPUTS]
+    return parsed[opt.FILES_FROM] is not None or not inputs or any(map(is_url, inputs))
 
 
 def _archives_of(parsed: Parsed) -> ArchiveLimits | None:
@@ -150,7 +158,15 @@ def _archives_of(parsed: Parsed) -> ArchiveLimits | None:
 
 
 def renamer_of(parsed: Parsed) -> Renamer | None:
-    """The object that renames files by their outcomes; ``None``: files keep their names."""
+    """The object that renames files by their outcomes; ``None``: files keep their names.
+
+    Raises:
+        UsageError: there are objects of a remote store among the files.
+    """
+    if parsed[opt.RENAME] and any(map(is_url, parsed[opt.INPUTS])):
+        error = UsageError(f"{opt.RENAME.long} cannot rename the objects of a remote store")
+        error.add_note(f"{opt.JOURNAL.long} remembers what was stored.")
+        raise error
     return Renamer(parsed[opt.REPEAT], keeps_unsendable=parsed[opt.REQUIRED]) if parsed[opt.RENAME] else None
 
 
@@ -199,7 +215,7 @@ def sources_of(parsed: Parsed) -> list[str]:
     directory = parsed[source_opt.DICOMDIR]
     directories = [] if directory is None else [directory]
     return [
-        *(f"{os.path.abspath(path)}{how}" for path in parsed[opt.INPUTS]),  # noqa: PTH100 - as everywhere
+        *(f"{path if is_url(path) else os.path.abspath(path)}{how}" for path in parsed[opt.INPUTS]),  # noqa: PTH100
         *(f"{source_opt.DICOMDIR.long} {os.path.abspath(each)}" for each in directories),  # noqa: PTH100
         *(f"{opt.FILES_FROM.long} {each}" for each in lists),
     ]
@@ -245,6 +261,11 @@ def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False) -> Non
         ReadFailed: one of them does not.
     """
     for path in paths:
+        if is_url(path):
+            from asyncstore.discovery.remote import check_url  # noqa: PLC0415 - few command lines need it
+
+            check_url(path)
+            continue
         try:
             os.stat(path)  # noqa: PTH116 - there may be a hundred thousand of them
         except (OSError, ValueError) as error:

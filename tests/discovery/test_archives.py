@@ -17,10 +17,10 @@ from typing import ClassVar
 import pytest
 import zstandard
 
-from asyncstore.discovery.archives import unpacked
 from asyncstore.discovery.finding import Finder
 from asyncstore.discovery.limits import ArchiveLimits
 from asyncstore.discovery.spool import Spool
+from asyncstore.discovery.unpacking import unpacked
 from asyncstore.discovery.walk import WalkOptions, walk
 from asyncstore.model import SourceFile
 

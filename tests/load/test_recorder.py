@@ -260,6 +260,16 @@ def test_every_interval_is_handed_on_with_its_histogram():
     found = recorded(closed(seconds=2.0), [sample(0.0, 0.5), sample(0.5, 1.5)], on_interval=intervals.append)
     assert [(each.began, each.seconds, each.latency.count) for each in intervals] == [(0.0, 1, 1), (1.0, 1, 1)]
     assert found.series[1].p99 == intervals[1].latency.percentile(99)
+    assert tuple(each.point for each in intervals) == found.series
+
+
+def test_what_ends_after_its_phase_is_handed_on_while_the_phase_is_still_known():
+    seen = []
+    recorder = Recorder(KINDS, on_interval=lambda interval: seen.append((recorder.phase, interval.latency.count)))
+    recorder.begin(closed(seconds=1.0), 0.0)
+    recorder.stored(sample(0.5, 1.5))
+    recorder.end(1.5)
+    assert seen == [(closed(seconds=1.0), 0), (closed(seconds=1.0), 1)]
 
 
 def soak(hours, drift):

@@ -129,7 +129,7 @@ async def _measure(
 
 def _abort_if_crossed(thresholds: Sequence[Threshold], watch: Watch, display: BenchDisplay, now: float) -> None:
     """End the measurement if a threshold is crossed."""
-    crossed = first_crossed(thresholds, watch.whole(now))
+    crossed = first_crossed(thresholds, watch.so_far(now))
     if crossed is not None:
         display.notice(f"ending: {say(crossed)}")
         watch.stop()

@@ -105,6 +105,8 @@ def found_by(finder: Finder | None) -> document.Findable | None:
         errors[found.problem] = errors.get(found.problem, 0) + 1
     if found.skipped:
         errors["not searched for, because searches took too long"] = found.skipped
+    if found.late:
+        errors["searched for late, because other searches took too long"] = found.late
     if found.pending:
         errors["not searched for to the end"] = found.pending
     return document.Findable(

@@ -33,7 +33,6 @@ _RATE_WINDOW = 3
 """Seconds of the rates: one alone jumps."""
 _SPARKS = 240
 """Seconds of the sparklines: as many as a wide terminal shows."""
-_FOLD_INTERVAL = 1.0
 
 
 class Watch(Recorder):
@@ -63,7 +62,7 @@ class Watch(Recorder):
         self._driver: Driver | None = None
         self._number = 0
         self._began = 0.0
-        self._folded = 0.0
+        self._called = 0.0
         self._so_far = Histogram()
         self._recent: deque[Histogram] = deque(maxlen=_RECENT)
         self._seconds: deque[tuple[float, Point]] = deque(maxlen=_SPARKS)
@@ -107,11 +106,11 @@ class Watch(Recorder):
         self._percentiles = (None, None)
 
     def refresh(self) -> None:
-        """Fold the record if a second is over, and show it."""
+        """Fold the record and show it; a fold of a whole second's stores would hold the event loop for too long."""
         now = monotonic()
-        if now - self._folded >= _FOLD_INTERVAL:
-            self._folded = now
-            self.fold(now)
+        self.fold(now)
+        if now - self._called >= 1.0:
+            self._called = now
             if self.on_second is not None:
                 self.on_second(now)
         phase = self.phase
@@ -120,9 +119,7 @@ class Watch(Recorder):
 
     def _closed(self, interval: Interval) -> None:
         """A second is complete."""
-        point = self.last
-        if point is None:
-            return
+        point = interval.point
         if self.intervals is not None:
             self.intervals.append(interval)
         self._so_far.add(interval.latency)

@@ -156,9 +156,10 @@ class Recorder:
         return whole_of((self._ended_whole, *(run.result(now, is_brief=True) for run in self._runs)))
 
     def _end_first(self, at: float) -> None:
-        run = self._runs.pop(0)
+        run = self._runs[0]
         run.end(at)
         self._ended.append(run.result(at))
+        del self._runs[0]
         self._ended_whole = whole_of((self._ended_whole, self._ended[-1]))
 
     def _place_of(self, at: float) -> int:
