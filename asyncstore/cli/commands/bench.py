@@ -72,7 +72,7 @@ async def _bench(parsed: Parsed, identity: UserIdentity | None) -> int:
         tls = tls_of(parsed)
         tls = None if tls is None else password.asking(tls)
         options = sender_of(parsed, identity, tls).association_options  # before the display: it may ask for a password
-        finder = finder_of(parsed, None if tls is None else password.known(tls))
+        finder = finder_of(parsed, identity, None if tls is None else password.known(tls))
         task = asyncio.current_task()
         watches: list[Watch] = []
 
