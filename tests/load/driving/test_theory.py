@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 
 import pytest
 
+from asyncstore.load.driving import driver as driving
 from asyncstore.load.driving.driver import Driver
 from asyncstore.load.plan.phases import closed, open_rate
 from support.loads import KeptMeasurements, SmallSource
@@ -15,6 +16,12 @@ from support.virtual_time import Clockwork, Queue, bimodal, exponential, fixed, 
 
 RATE = 100.0
 INSTANCES = 100_000
+
+
+@pytest.fixture(autouse=True)
+def _seldom_watched(monkeypatch):
+    """Some twenty looks a second would take more time than the loads."""
+    monkeypatch.setattr(driving, "_WATCH_INTERVAL", 1.0)
 
 
 class Latencies(KeptMeasurements):
