@@ -2,8 +2,8 @@
 
 Rules:
 
-1. Once a second the record is folded; four times a second the display is refreshed. Nothing is done per instance.
-2. What the display shows comes from complete seconds, so it never costs more than adding up a few of them.
+1. The display is refreshed four times a second, from seconds that are counted. Nothing is done per instance.
+2. It never costs more than adding up a few seconds, because the load shares the event loop.
 3. The first signal lets the stores under way finish, the second aborts them.
 """
 
