@@ -26,6 +26,7 @@ from asyncstore.journal.schema import STATES as ENDING_STATES
 from asyncstore.journal.turns import Turns
 from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import Delivery, State
+from asyncstore.members import STORE, place_of
 from asyncstore.model import Identity, Instance, Outcome, Reason, Result, SourceFile, Unsendable
 from asyncstore.recording import NOTED_EVERY, Recording, earlier_outcome
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from asyncstore.journal.catalogue import Catalogue, Clash, File
     from asyncstore.journal.journal import Journal
+    from asyncstore.recording import Find
 
 _COPY = "the same bytes are stored from another file"
 _CONFLICT = "another file has the same SOP instance UID and other bytes"
@@ -115,14 +117,18 @@ class FromCatalogue(Recording):
         self._ended = 0
         """How many of them have ended."""
         self._stopped = Event()
+        self._find: Find = file_at
 
-    def without_settled(self, found: Iterator[SourceFile | Unsendable]) -> Iterator[SourceFile | Unsendable | Outcome]:
+    def without_settled(
+        self, found: Iterator[SourceFile | Unsendable], find: Find = file_at
+    ) -> Iterator[SourceFile | Unsendable | Outcome]:
         """The files of the catalogue; those that need not be sent come as outcomes. Nothing is walked.
 
         Raises:
             JournalError: the journal cannot be read.
         """
         del found
+        self._find = find
         with self._catalogue as catalogue:
             run = self._journal.run
             for file in self._turns:
@@ -171,7 +177,7 @@ class FromCatalogue(Recording):
             self._settled += 1
             return _new_tuple(Outcome, (source, *rest))
         self._taken += 1
-        return file_at(source.path, source.ordinal)
+        return self._find(source.path, source.ordinal)
 
     def _begin(self, file: File) -> SourceFile | Unsendable | Outcome:
         """What happens to a file that is to be sent."""
@@ -184,7 +190,7 @@ class FromCatalogue(Recording):
                 reason = Reason(f"{_CONFLICT}: {other}", _CONFLICT, other)
                 return self._decide(source, file, clash, State.NOT_SENT, reason)
         self._taken += 1
-        return file_at(source.path, source.ordinal)
+        return self._find(source.path, source.ordinal)
 
     def _begin_copy(self, file: File, clash: Clash) -> SourceFile | Unsendable | Outcome:
         """What happens to a copy, after the first file with its bytes has ended."""
@@ -194,7 +200,7 @@ class FromCatalogue(Recording):
             self.copies += 1
             return self._decide(source, file, clash, first[1], _COPY)
         self._taken += 1
-        return file_at(source.path, source.ordinal)
+        return self._find(source.path, source.ordinal)
 
     def _next(self, file: File) -> SourceFile:
         self._count += 1
@@ -209,8 +215,9 @@ class FromCatalogue(Recording):
         """The outcome of a file that is not sent, and what to record for it."""
         self._taken += 1
         uid = unpack(clash.uid)
+        path, member = place_of(file.path)
         self._decided[source.ordinal] = Delivery(
-            file.path, state, file.occurrence, file.size, file.mtime, clash.sop_class_uid, uid,
+            path, state, file.occurrence, file.size, file.mtime, clash.sop_class_uid, uid, member=member,
             transfer_syntax_uid=clash.transfer_syntax_uid, time=time(), bytes=clash.bytes, reason=reason,
         )  # fmt: skip
         result = Result.SKIPPED if state.is_stored else Result.NOT_SENT
@@ -258,8 +265,12 @@ class FromCatalogue(Recording):
 
 def _is_unchanged(file: File, *, may_be_gone: bool = False) -> bool:
     """Whether a file has the size and the time that the journal has."""
+    path, member = place_of(file.path)
+    if STORE in path and member is not None:
+        return True  # asking a remote store takes too long; an object that has changed is noticed when it is fetched
     try:
-        status = os.stat(file.path)  # noqa: PTH116 - a Path costs more than the call
+        status = os.stat(path)  # noqa: PTH116 - a Path costs more than the call
     except (OSError, ValueError):
         return may_be_gone
-    return status.st_size == file.size and status.st_mtime_ns & MTIME_BITS == file.mtime
+    # of a member, only its archive can be asked
+    return (member is not None or status.st_size == file.size) and status.st_mtime_ns & MTIME_BITS == file.mtime

@@ -133,15 +133,18 @@ class Oddity(IntFlag):
     """It has values of odd length (PS3.5 7.1.1): it is rewritten with padding before it is sent."""
     UNUSUAL_UID = 2
     """One of its UIDs has characters other than digits and dots (PS3.5 9.1)."""
+    EDITED_LATER = 4
+    """Its data set has not been edited yet, although its identity has: editing it rewrites it as a whole."""
 
 
-FileVersion = tuple[int, int, int, int]
-"""Device, inode, and the times of the last modification and change in nanoseconds (fstat(2)): a later read must find
-the file that was probed, unchanged. A plain tuple, because it travels between processes."""
+FileVersion = tuple[int, ...]
+"""Device, inode, and the times of the last modification and change in nanoseconds (fstat(2)); then, if a data set does
+not end with its container, the size of that. A later read must find the file that was probed, unchanged. Empty: a file
+of ours, which may be growing. A plain tuple, because it travels between processes."""
 
 
 class Identity(NamedTuple):
-    """Who a SOP instance is, and how it is encoded."""
+    """Who a SOP instance is, and how it is encoded; of edited instances, as it is sent."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -149,18 +152,21 @@ class Identity(NamedTuple):
 
 
 class Payload(NamedTuple):
-    """Where a data set lies: in memory, or in a part of a container, from its offset to its end."""
+    """Where a data set lies: in memory, or in a part of a container."""
 
     container: str
-    """The path of a file: the instance's own, or that of a converted data set."""
+    """The path of a file: the instance's own, that of its archive, or that of a converted data set."""
     offset: int
-    """Bytes before the data set (preamble and file meta information)."""
+    """Bytes of the container before the data set: preamble, file meta information, and what else an archive holds."""
     length: int
     """Bytes of the data set."""
     version: FileVersion | None = None
     """The version of the container, if the data set must still be read from it; ``None``: any."""
     data: bytes | None = None
     """The data set itself, if it is in memory: of small files and of conversions."""
+    head: bytes = b""
+    """The first bytes of the data set, if they are not in the container: of edited instances. They are part of
+    ``length``, and the part of the container follows them."""
 
 
 class Instance(NamedTuple):
@@ -174,6 +180,8 @@ class Instance(NamedTuple):
     original: Instance | None = None
     """The instance as it was found, if this is its conversion; it is of the same file."""
     details: Details | None = None
+    in_file: Identity | None = None
+    """The identity in the file, if the instance was edited."""
 
     @property
     def found(self) -> Instance:

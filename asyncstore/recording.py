@@ -18,16 +18,19 @@ from asyncstore.discovery.walk import file_at
 from asyncstore.journal.lookup import NOT_ENDED, Lookup
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import STATES, Outcomes, State
+from asyncstore.members import path_in
 from asyncstore.model import Identity, Outcome, Result, SourceFile
 from asyncstore.prepare.invention import new_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from asyncstore.errors import JournalError
     from asyncstore.journal.journal import Journal
     from asyncstore.journal.lookup import Earlier
     from asyncstore.model import Unsendable
+
+    Find = Callable[[str, int], SourceFile | Unsendable]
 
 _RESULTS = {State.WAITING: Result.NOT_SENT, **{state: result for result, state in STATES.items()}}
 _AN_INSTANCE = Identity("", "", "")
@@ -60,8 +63,16 @@ class Recording:
         """The seed of invented identities: the one of the first run. Ask for it before anything is recorded."""
         return self._journal.keep("seed of invented identities", new_seed())
 
-    def without_settled(self, found: Iterator[SourceFile | Unsendable]) -> Iterator[SourceFile | Unsendable | Outcome]:
+    def without_settled(
+        self,
+        found: Iterator[SourceFile | Unsendable],
+        find: Find = file_at,  # noqa: ARG002 - the other classes need it
+    ) -> Iterator[SourceFile | Unsendable | Outcome]:
         """The files of a walk; those that earlier runs settled come as outcomes.
+
+        Args:
+            found: the files of the walk.
+            find: finds a file by its path.
 
         Raises:
             JournalError: the journal cannot be read.
@@ -108,7 +119,7 @@ class Recording:
 class SecondPass(Recording):
     """The journal of a further pass of a run: the files that the peer refused, in this run and earlier ones.
 
-    Each of them gets another outcome, which takes the place of the one it had. Archive members are left as they are.
+    Each of them gets another outcome, which takes the place of the one it had.
 
     Args:
         journal: the journal.
@@ -119,7 +130,9 @@ class SecondPass(Recording):
         super().__init__(journal, again={*NOT_ENDED, State.FAILED})
         self._first = first
 
-    def without_settled(self, found: Iterator[SourceFile | Unsendable]) -> Iterator[SourceFile | Unsendable | Outcome]:
+    def without_settled(
+        self, found: Iterator[SourceFile | Unsendable], find: Find = file_at
+    ) -> Iterator[SourceFile | Unsendable | Outcome]:
         """The files that the journal has as failed. Nothing is walked.
 
         Raises:
@@ -129,13 +142,11 @@ class SecondPass(Recording):
         ordinal = self._first
         with Reader(self._journal.path) as reader:
             for delivery in reader.deliveries((State.FAILED,)):
-                if delivery.member is not None:
-                    continue
                 if delivery.run == self._journal.run:
                     self._journal.take_back(State.FAILED)
                 if delivery.occurrence:
                     self._occurrences[ordinal] = delivery.occurrence
-                yield file_at(delivery.path, ordinal)
+                yield find(path_in(delivery.path, delivery.member), ordinal)
                 ordinal += 1
 
 

@@ -19,7 +19,7 @@ from asyncstore.model import Instance, Outcome, Progress, Unsendable
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.schedule.dispatch import ABORTED
 from asyncstore.schedule.outcome import unprobed
-from asyncstore.surveying import all_are, runs
+from asyncstore.surveying import all_are, ended, runs
 from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
@@ -41,9 +41,14 @@ _OUTCOMES_SECONDS = 0.02
 
 
 class Outlet:
-    """Outcomes on their way to the consumer."""
+    """Outcomes on their way to the consumer.
 
-    def __init__(self) -> None:
+    Args:
+        has_members: whether files may be members of archives, which hold room until they have ended.
+    """
+
+    def __init__(self, *, has_members: bool = False) -> None:
+        self._has_members = has_members
         self._waiting: list[Outcome] = []
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -51,11 +56,16 @@ class Outlet:
 
     def put(self, outcomes: Iterable[Outcome]) -> None:
         """Add outcomes; never waits."""
+        if self._has_members:
+            outcomes = list(outcomes)
+            ended(outcomes)
         self._waiting.extend(outcomes)
         self._filled.set()
 
     def put_one(self, outcome: Outcome) -> None:
         """Add an outcome; never waits."""
+        if self._has_members:
+            ended((outcome,))
         self._waiting.append(outcome)
         self._filled.set()
 
@@ -255,6 +265,8 @@ class Run:
             async for batch in self._files:
                 self._probed += len(batch)
                 self._undelivered = batch
+                if self._converter.edits:
+                    batch = self._undelivered = await self._edited(batch)  # noqa: PLW2901 - the same files
                 for run in runs(batch):
                     self._undelivered = self._undelivered[len(run) :]
                     if all_are(run, Instance):
@@ -268,6 +280,18 @@ class Run:
             self._failure = error
             self._dispatcher.stop(str(error))
 
+    async def _edited(self, batch: list[Probed]) -> list[Probed]:
+        """A batch with edited instances.
+
+        Raises:
+            PrepareError: worker processes cannot be run.
+        """
+        for one in batch:
+            if isinstance(one, Unsendable) or (isinstance(one, Outcome) and one.identity is None):
+                self._converter.pass_over(one.file.ordinal)
+        edited = iter(await self._converter.edited([one for one in batch if isinstance(one, Instance)]))
+        return [next(edited) if isinstance(one, Instance) else one for one in batch]
+
     async def _feed_instances(self, instances: list[Instance]) -> None:
         self._bytes_probed += sum([instance.payload.length for instance in instances])
         if not self._has_warned:
@@ -275,17 +299,10 @@ class Run:
         await self._dispatcher.put(instances)
 
     def _feed_unsendable(self, unsendable: list[Unsendable]) -> None:
-        if self._converter.invents:
-            for one in unsendable:
-                self._converter.pass_over(one.file.ordinal)
         self._dispatcher.refuse(unsendable)
 
     def _pass_on(self, settled: list[Outcome]) -> None:
         """Hand on the outcomes of files that an earlier run settled."""
-        if self._converter.invents:
-            for one in settled:
-                if one.identity is None:
-                    self._converter.pass_over(one.file.ordinal)
         self._outlet.put(settled)
 
     async def _record(self, recording: Recording, batch: list[Outcome]) -> None:

@@ -15,6 +15,7 @@ from asyncstore.arguments import check, check_ae_title, check_ip_version, check_
 from asyncstore.discovery.walk import Paths, WalkOptions
 from asyncstore.errors import RequestTooLong, UsageError
 from asyncstore.limiting import Limiter
+from asyncstore.model import Instance
 from asyncstore.negotiation import Planned, requests, verification
 from asyncstore.negotiation.selection import Selection
 from asyncstore.network.deviations import Deviations
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
     from types import TracebackType
 
-    from asyncstore.model import Instance, OnAttempt, PairAnswer, SourceFile, Unsendable
+    from asyncstore.model import OnAttempt, PairAnswer, SourceFile, Unsendable
     from asyncstore.negotiation import Pair, Proposal
     from asyncstore.network.association import Association
     from asyncstore.network.tls import TlsOptions, TlsRequestor
@@ -188,16 +189,17 @@ class Sender:
         """
         if not self._is_open:
             raise UsageError("a Sender sends only within its `async with` block")
-        outlet = Outlet()
+        options = options or WalkOptions()
+        outlet = Outlet(has_members=options.has_members)
         invents = self._conversion.invent is not None
         seed = recording.seed() if recording is not None and invents else None
         converter = Converter(self._pool, self._conversion, seed)
         self._pool.wants_details = recording is not None or self._dispatch_options.affinity is not Affinity.NONE
-        settle = iter if recording is None else recording.without_settled
+        settle = None if recording is None else recording.without_settled
         limiter = Limiter(self._limits, self.echo)
         options_of_run = self._association_options._replace(throttle=limiter.throttle)
         run = Run(
-            Survey(paths, options or WalkOptions(), self._pool, settle),
+            Survey(paths, options, self._pool, settle),
             converter,
             Dispatcher(
                 partial(self._open, options_of_run),
@@ -205,7 +207,7 @@ class Sender:
                 converter,
                 outlet,
                 self._dispatch_options,
-                probe_again=self._probe_again,
+                probe_again=partial(self._probe_again, converter),
                 pacing=limiter.pacing,
             ),
             outlet,
@@ -214,6 +216,11 @@ class Sender:
         )
         self._runs = [*(earlier for earlier in self._runs if not earlier.is_over), run]
         return run
+
+    @property
+    def association_options(self) -> AssociationOptions:
+        """How its associations are opened, for measurements, which open their own."""
+        return self._association_options
 
     async def echo(self) -> AsyncGenerator[float, None]:
         """Send a C-ECHO over one association for each item; items are seconds from the request to the response.
@@ -255,8 +262,10 @@ class Sender:
     def _new_reader(self) -> Reader:
         return Reader(may_map=self._association_options.tls is None)
 
-    async def _probe_again(self, file: SourceFile) -> Instance | Unsendable:
+    async def _probe_again(self, converter: Converter, file: SourceFile) -> Instance | Unsendable:
         [found] = await self._pool.probe([file])
+        if converter.edits and isinstance(found, Instance):
+            [found] = await converter.edited([found])
         return found
 
     async def _open(

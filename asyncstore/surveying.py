@@ -15,13 +15,16 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Self, TypeGuard, TypeVar
 
 from asyncstore.arguments import check
-from asyncstore.discovery.walk import Paths, WalkOptions, walk
+from asyncstore.discovery.walk import Paths, WalkOptions, file_at, walk
+from asyncstore.members import MemberPath
 from asyncstore.model import Instance, Outcome, SourceFile, Unsendable
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from asyncstore.discovery.spool import Spool
 
 _FIRST_BATCH = 32
 """Files in the first batch: few, so that the first store begins early."""
@@ -33,12 +36,16 @@ _AHEAD = 2048
 """The walk pauses while so many files wait to be probed: some batches, so that the slow listing of a directory leaves
 no worker idle."""
 
+_NO_LIMIT = 1 << 62
+
 T = TypeVar("T")
 
 Found = SourceFile | Unsendable | Outcome
 """What a walk finds: files to look into, files that cannot be sent, and files that an earlier run settled."""
 Probed = Instance | Unsendable | Outcome
-Settle = Callable[[Iterator[SourceFile | Unsendable]], Iterator[Found]]
+Find = Callable[[str, int], SourceFile | Unsendable]
+"""Finds a file by its path, for this ordinal."""
+Settle = Callable[[Iterator[SourceFile | Unsendable], Find], Iterator[Found]]
 """Turns files that an earlier run settled into their outcomes; called in the thread of the walk."""
 
 
@@ -56,8 +63,8 @@ class _Walk:
         self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Event()
         self._is_awaited = False
-        self._room = threading.Event()
-        self._room.set()
+        self._spool = threading.Event()
+        self._spool.set()
         self._is_over = False
         self._is_abandoned = False
         self.failure: Exception | None = None
@@ -72,7 +79,7 @@ class _Walk:
             await asyncio.sleep(_BATCH_SECONDS)
         batch = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
         if len(self._waiting) < _AHEAD:
-            self._room.set()
+            self._spool.set()
         return batch
 
     @property
@@ -83,7 +90,7 @@ class _Walk:
     def abandon(self) -> None:
         """Stop the walk."""
         self._is_abandoned = True
-        self._room.set()
+        self._spool.set()
 
     async def _some(self) -> None:
         """Wait until the walk finds a file or ends."""
@@ -99,9 +106,9 @@ class _Walk:
                 if self._is_awaited:
                     self._tell()
                 if len(self._waiting) >= _AHEAD:
-                    self._room.clear()  # before the second look: a later take() sets it again
+                    self._spool.clear()  # before the second look: a later take() sets it again
                     if len(self._waiting) >= _AHEAD and not self._is_abandoned:
-                        self._room.wait()
+                        self._spool.wait()
                 if self._is_abandoned:
                     break
         except Exception as error:  # noqa: BLE001 - the caller's paths may raise anything; the caller gets it
@@ -122,15 +129,16 @@ class Survey:
         paths: files and directories; may be a generator and may block.
         options: how directories are walked.
         pool: the processes that probe files.
-        settle: which files an earlier run settled.
+        settle: which files an earlier run settled; ``None``: none.
 
     Raises:
         UsageError: ``repeat`` is less than 1.
     """
 
-    def __init__(self, paths: Paths, options: WalkOptions, pool: Pool, settle: Settle = iter) -> None:
+    def __init__(self, paths: Paths, options: WalkOptions, pool: Pool, settle: Settle | None = None) -> None:
         check(options.repeat > 0, f"repeat: {options.repeat} is less than 1")
-        self._walk = _Walk(settle(walk(paths, options)))
+        self._spool: Spool | None = None
+        self._walk = _Walk(self._found(paths, options, settle))
         self._pool = pool
         self._batch_size = _FIRST_BATCH
         self._walking: asyncio.Task[list[Found]] | None = None
@@ -140,6 +148,26 @@ class Survey:
         """Whether the walk was stopped before its end: there may be more files."""
         self.found = 0
         """The number of files found so far."""
+
+    @property
+    def has_members(self) -> bool:
+        """Whether it may find members of archives. They hold room until :func:`ended` is told of them."""
+        return self._spool is not None
+
+    def _found(self, paths: Paths, options: WalkOptions, settle: Settle | None) -> Iterator[Found]:
+        """What the walk finds; members of archives are unpacked if an earlier run did not settle them."""
+        if not options.has_members:
+            found = walk(paths, options)
+            return found if settle is None else settle(found, file_at)
+        from asyncstore.discovery.finding import Finder  # noqa: PLC0415 - few runs open archives
+        from asyncstore.discovery.spool import Spool  # noqa: PLC0415 - as above
+        from asyncstore.discovery.unpacking import unpacked  # noqa: PLC0415 - as above
+
+        self._spool = spool = Spool(options.ahead)
+        finder = Finder(options.archives, spool)
+        found = walk(paths, options, finder)
+        unsettled = found if settle is None else settle(found, finder.file_at)
+        return unpacked(unsettled, spool, _NO_LIMIT if options.archives is None else options.archives.file)
 
     def __aiter__(self) -> Self:
         return self
@@ -171,6 +199,8 @@ class Survey:
         self.is_cut_short |= self.is_walking and not self._has_found_all
         self.is_walking = False
         self._walk.abandon()
+        if self._spool is not None:
+            self._spool.abandon()
         if self._walking is not None:
             self._walking.cancel()
             self._walking = None
@@ -189,6 +219,8 @@ class Survey:
             if not task.cancel() and not task.cancelled():
                 task.exception()  # another batch has raised the same
         self._probing.clear()
+        if self._spool is not None:
+            self._spool.close()
         return left
 
     def _walk_on(self) -> None:
@@ -209,6 +241,14 @@ class Survey:
         files = [found for found in batch if isinstance(found, SourceFile)]
         probed = iter(await self._pool.probe(files) if files else ())
         return [next(probed) if isinstance(found, SourceFile) else found for found in batch]
+
+
+def ended(batch: Iterable[Probed]) -> None:
+    """These files need no room any more: they have their outcomes, or nobody will read them again."""
+    for one in batch:
+        path = one.path
+        if isinstance(path, MemberPath):
+            path.release()
 
 
 def all_are(batch: Sequence[object], kind: type[T]) -> TypeGuard[list[T]]:
@@ -244,6 +284,8 @@ async def survey(
     try:
         async for batch in looked:
             yield [one for one in batch if not isinstance(one, Outcome)]
+            if looked.has_members:
+                ended(batch)
     finally:
         looked.close()
         pool.close()

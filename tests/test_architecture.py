@@ -58,7 +58,7 @@ def test_sending_loads_no_pydicom():
 
 
 def test_a_load_of_files_needs_no_pydicom():
-    assert not {"pydicom", "pynetdicom", "numpy"} & _loaded_by("asyncstore.load.mix", "asyncstore.load.values")
+    assert not {"pydicom", "pynetdicom", "numpy"} & _loaded_by("asyncstore.load.mix", "asyncstore.load.from_files")
 
 
 def test_only_runs_that_show_metrics_load_what_makes_them():

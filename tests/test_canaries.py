@@ -45,11 +45,12 @@ FORBIDDEN = (b"CANARY", b"canary", b"18970213", b"1897-02-13", COMMENT.encode()[
 """Each canary holds one of these; the last one is the escape sequence."""
 
 WRITERS = {"--json", "--journal", "--log-config", "--write-seed-file", "--output", "--html", "--salvage",
-           "--metrics-file", "--metrics-port"}  # fmt: skip
+           "--hdr", "--metrics-file", "--metrics-port"}  # fmt: skip
 """Options that write, and whose outputs the tests here search. A new one joins a command line of these tests."""
 READERS = {
     "--config", "--config-file", "--kerberos", "--saml", "--jwt", "--add-cert-file", "--add-cert-dir", "--add-crl-file",
     "--seed", "--files-from", "--only-studies", "--only-uids", "--dhparam", "--port", "--peer-check",
+    "--replay",
 }  # fmt: skip
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -199,6 +200,21 @@ async def test_a_run_its_resumption_and_its_reports_name_no_patient_and_no_secre
     for more in REPORTS:
         assert main(["report", *more, "run.db"]) in (0, 2)
     assert_no_canary(place, *outputs, capfd.readouterr())
+    assert_for_the_owner_alone(place)
+
+
+async def test_a_measurement_with_files_names_no_patient_and_no_secret(archive, place):
+    words = ("-d", "--no-calibrate", "--warm-up", "0", "--associations", "2", "--duration", "500ms", "-usr", "me")
+    outputs = ("--json", "run.json", "--hdr", "run.hdr", "--html", "run.html")
+    async with running_hostile(failing()) as scp:
+        ended = await asyncstore(
+            "bench", *words, *outputs, "127.0.0.1", str(scp.port), archive,
+            environment={"ASYNCSTORE_PASSWORD": SECRETS[0]},
+        )  # fmt: skip
+    assert ended.returncode == 2
+    assert json.loads((place / "run.json").read_text())["whole"]["failed"]
+    assert len([*place.iterdir()]) == len(("run.json", "run.hdr", "run.html"))
+    assert_no_canary(place, ended)
     assert_for_the_owner_alone(place)
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from asyncstore.cli.choices import format_of, ip_version_of
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.proposal import proposal_of, too_long
 from asyncstore.cli.tls import tls_of
 from asyncstore.discovery.walk import WalkOptions, files_from
 from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
+from asyncstore.members import is_url
 from asyncstore.named_files import interruptible
 from asyncstore.negotiation import Transcode
 from asyncstore.network.timeouts import Timeouts
@@ -28,23 +30,31 @@ if TYPE_CHECKING:
     from io import FileIO
 
     from asyncstore.cli.options.table import Parsed
+    from asyncstore.discovery.limits import ArchiveLimits
+    from asyncstore.model import Unsendable
+    from asyncstore.network.tls import TlsOptions
     from asyncstore.prepare.invention import Invent
     from asyncstore.protocol.associate import UserIdentity
 
 
-def sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
+def sender_of(parsed: Parsed, identity: UserIdentity | None, tls: TlsOptions | None = None) -> Sender:
     """The sender that these options describe, for this user identity.
+
+    Args:
+        parsed: the options.
+        identity: the user identity.
+        tls: how to use TLS; ``None``: as the options say.
 
     Raises:
         UsageError: the options do not fit together, or a file that they name cannot be used.
     """
     try:
-        return _sender_of(parsed, identity)
+        return _sender_of(parsed, identity, tls or tls_of(parsed))
     except RequestTooLong as error:
         raise too_long(parsed, identity, error.excess) from None
 
 
-def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
+def _sender_of(parsed: Parsed, identity: UserIdentity | None, tls: TlsOptions | None) -> Sender:
     return Sender(
         parsed[opt.PEER],
         parsed[opt.PORT],
@@ -66,7 +76,7 @@ def _sender_of(parsed: Parsed, identity: UserIdentity | None) -> Sender:
         conversion=conversion_of(parsed),
         proposal=proposal_of(parsed),
         identity=identity,
-        tls=tls_of(parsed),
+        tls=tls,
         ip_version=ip_version_of(parsed),
     )
 
@@ -120,34 +130,85 @@ def timeouts_of(parsed: Parsed) -> Timeouts:
 
 def walk_of(parsed: Parsed) -> WalkOptions:
     """How directories are walked: whole trees, unless ``-r`` is given, or ``+sd`` for storescu's rules."""
-    if not parsed[opt.SCAN_DIRECTORIES]:
-        return WalkOptions(recurse=not parsed[opt.NO_RECURSE], repeat=parsed[opt.REPEAT], resume=parsed[opt.RENAME])
-    return WalkOptions(
-        recurse=parsed[opt.RECURSE],
-        pattern=parsed[opt.SCAN_PATTERN],
+    options = WalkOptions(
         repeat=parsed[opt.REPEAT],
         resume=parsed[opt.RENAME],
+        archives=_archives_of(parsed),
+        ahead=parsed[source_opt.AHEAD],
+        remote=_is_remote(parsed),
+    )
+    if not parsed[opt.SCAN_DIRECTORIES]:
+        return options._replace(recurse=not parsed[opt.NO_RECURSE])
+    return options._replace(recurse=parsed[opt.RECURSE], pattern=parsed[opt.SCAN_PATTERN])
+
+
+def _is_remote(parsed: Parsed) -> bool:
+    """Whether URLs of remote stores may be among the files: named ones, those of a list, and those of a catalogue."""
+    inputs = parsed[opt.INPUTS]
+    return parsed[opt.FILES_FROM] is not None or not inputs or any(map(is_url, inputs))
+
+
+def _archives_of(parsed: Parsed) -> ArchiveLimits | None:
+    """What archives may hold; ``None``: they are not opened."""
+    if not parsed[source_opt.ARCHIVES]:
+        return None
+    from asyncstore.discovery.limits import ArchiveLimits  # noqa: PLC0415 - few command lines need it
+
+    return ArchiveLimits(
+        parsed[source_opt.ARCHIVE_RATIO],
+        parsed[source_opt.ARCHIVE_BYTES],
+        parsed[source_opt.ARCHIVE_FILE_BYTES],
+        parsed[source_opt.ARCHIVE_FILES],
     )
 
 
 def renamer_of(parsed: Parsed) -> Renamer | None:
-    """The object that renames files by their outcomes; ``None``: files keep their names."""
+    """The object that renames files by their outcomes; ``None``: files keep their names.
+
+    Raises:
+        UsageError: there are objects of a remote store among the files.
+    """
+    if parsed[opt.RENAME] and any(map(is_url, parsed[opt.INPUTS])):
+        error = UsageError(f"{opt.RENAME.long} cannot rename the objects of a remote store")
+        error.add_note(f"{opt.JOURNAL.long} remembers what was stored.")
+        raise error
     return Renamer(parsed[opt.REPEAT], keeps_unsendable=parsed[opt.REQUIRED]) if parsed[opt.RENAME] else None
 
 
 @contextmanager
-def paths_of(parsed: Parsed) -> Iterator[Iterable[str]]:
-    """The paths of the command line, then those of the list, which is read as they are needed.
+def paths_of(parsed: Parsed) -> Iterator[Iterable[str | Unsendable]]:
+    """The paths of the command line, then those of the DICOMDIR and of the list, which are read as they are needed.
 
     Raises:
-        UsageError: the list cannot be opened.
+        UsageError: one of these cannot be opened.
     """
+    paths: Iterable[str | Unsendable] = parsed[opt.INPUTS]
+    directory = parsed[source_opt.DICOMDIR]
+    if directory is not None:
+        paths = chain(paths, _files_of(directory))
     name = parsed[opt.FILES_FROM]
     if name is None:
-        yield parsed[opt.INPUTS]
+        yield paths
         return
     with _open_list(name) as names:
-        yield chain(parsed[opt.INPUTS], _listed(names, null=parsed[opt.NULL]))
+        yield chain(paths, _listed(names, null=parsed[opt.NULL]))
+
+
+def _files_of(directory: str) -> Iterator[str | Unsendable]:
+    """The files that a DICOMDIR names.
+
+    Raises:
+        UsageError: it cannot be opened.
+    """
+    from asyncstore.discovery.dicomdir import dicomdir_at, referenced  # noqa: PLC0415 - few command lines need it
+
+    path = dicomdir_at(directory)
+    try:
+        with interruptible(), open(path, "rb"):  # noqa: PTH123 - the import of pathlib takes 7 ms
+            return referenced(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{source_opt.DICOMDIR.long} {directory}: cannot read it: {reason}") from None
 
 
 def sources_of(parsed: Parsed) -> list[str]:
@@ -156,8 +217,11 @@ def sources_of(parsed: Parsed) -> list[str]:
     how = f"{'' if walk.recurse else ' without descending'}{'' if walk.pattern is None else f' {walk.pattern}'}"
     name = parsed[opt.FILES_FROM]
     lists = [] if name is None else [name if name == opt.STANDARD_STREAM else os.path.abspath(name)]  # noqa: PTH100
+    directory = parsed[source_opt.DICOMDIR]
+    directories = [] if directory is None else [directory]
     return [
-        *(f"{os.path.abspath(path)}{how}" for path in parsed[opt.INPUTS]),  # noqa: PTH100 - as everywhere
+        *(f"{path if is_url(path) else os.path.abspath(path)}{how}" for path in parsed[opt.INPUTS]),  # noqa: PTH100
+        *(f"{source_opt.DICOMDIR.long} {os.path.abspath(each)}" for each in directories),  # noqa: PTH100
         *(f"{opt.FILES_FROM.long} {each}" for each in lists),
     ]
 
@@ -185,16 +249,33 @@ def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
         raise ReadFailed(complaint) from error
 
 
-def refuse_missing(paths: Iterable[str]) -> None:
+def _is_in_archive(path: str) -> bool:
+    from asyncstore.discovery.finding import archive_in  # noqa: PLC0415 - few command lines need it
+
+    return archive_in(path) is not None
+
+
+def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False) -> None:
     """Check that the paths of the command line exist, as storescu does before it sends anything.
+
+    Args:
+        paths: the paths.
+        opens_archives: whether a path may name a member of an archive.
 
     Raises:
         ReadFailed: one of them does not.
     """
     for path in paths:
+        if is_url(path):
+            from asyncstore.discovery.remote import check_url  # noqa: PLC0415 - few command lines need it
+
+            check_url(path)
+            continue
         try:
             os.stat(path)  # noqa: PTH116 - there may be a hundred thousand of them
         except (OSError, ValueError) as error:
+            if opens_archives and _is_in_archive(path):
+                continue
             reason = error.strerror if isinstance(error, OSError) else str(error)
             refusal = ReadFailed(f"cannot access {path!r}: {reason}; nothing was sent")
             refusal.add_note(

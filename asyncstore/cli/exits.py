@@ -5,6 +5,8 @@ from __future__ import annotations
 EXIT_OK = 0
 EXIT_NOT_ATTEMPTED = 1
 EXIT_NOT_STORED = 2
+EXIT_CROSSED = 99
+"""As k6 ends if a threshold is crossed."""
 EXIT_INTERRUPTED = 130
 """128 + SIGINT, as shells count it."""
 EXIT_BROKEN_PIPE = 141
@@ -18,8 +20,9 @@ MEANINGS = {
     ),
     EXIT_NOT_STORED: (
         "the run ended, and some file was not stored, or (scan) could not be, or --json not be written to its end; or "
-        "(report) some file is not stored yet"
+        "(report) some file is not stored yet; or (bench) some store failed"
     ),
+    EXIT_CROSSED: "(bench) a threshold is crossed",
     EXIT_INTERRUPTED: "interrupted by SIGINT, SIGTERM or asyncstore ctl",
     EXIT_BROKEN_PIPE: "nobody reads standard output any more",
 }

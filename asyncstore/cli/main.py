@@ -71,18 +71,23 @@ def _program(words: Sequence[str]) -> int:
         return EXIT_NOT_ATTEMPTED
     name, *rest = words
     if name == "help" and rest and rest[0] in COMMANDS:
-        return _command(COMMANDS[rest[0]], ["--help"])
+        return _command(_named(rest)[0], ["--help"])
     if name in ("-h", "--help", "help"):
         _print_help(None, sys.stdout)
         return EXIT_OK
     if name == opt.VERSION.long:
         _print_versions()
         return EXIT_OK
-    command = COMMANDS.get(name)
-    if command is None:
+    if name not in COMMANDS:
         _say(f"asyncstore: {_unknown_command(name)}; see asyncstore --help", sys.stderr)
         return EXIT_NOT_ATTEMPTED
-    return _command(command, rest)
+    return _command(*_named(words))
+
+
+def _named(words: Sequence[str]) -> tuple[Command, Sequence[str]]:
+    """The command that words begin with, and the rest of them; the name of a command may have two words."""
+    pair = " ".join(words[:2])
+    return (COMMANDS[pair], words[2:]) if pair in COMMANDS else (COMMANDS[words[0]], words[1:])
 
 
 def _complete(words: Sequence[str]) -> int:
@@ -224,7 +229,7 @@ def _print_versions() -> None:
 def _run(command: Command, parsed: Parsed) -> int:
     """Run one command whose words were parsed, and print its error."""
     try:
-        run: Callable[[Parsed], int] = import_module(f"asyncstore.cli.commands.{command.name}").run
+        run: Callable[[Parsed], int] = import_module(f"asyncstore.cli.commands.{command.name.replace(' ', '_')}").run
         return run(parsed)
     except AsyncstoreError as error:
         if opt.QUIET not in parsed:

@@ -32,6 +32,29 @@ _ONLY_THE_LEAF = (
 )
 
 
+class Remembered:
+    """Remembers the password that a user typed, so that a second use of the key does not ask again."""
+
+    def __init__(self) -> None:
+        self._answer: str | None = None
+
+    def asking(self, tls: TlsOptions) -> TlsOptions:
+        """The same options; what is typed is remembered."""
+        ask_for_it = tls.password
+        if not callable(ask_for_it):
+            return tls
+
+        def asked() -> str:
+            self._answer = ask_for_it()
+            return self._answer
+
+        return tls._replace(password=asked)
+
+    def known(self, tls: TlsOptions) -> TlsOptions:
+        """The same options after the first use of the key, which has shown whether it has a password."""
+        return tls._replace(password=self._answer) if callable(tls.password) else tls
+
+
 def tls_of(parsed: Parsed) -> TlsOptions | None:
     """How to use TLS; ``None``: plain TCP."""
     own = parsed[tls_opt.ENABLE_TLS]

@@ -5,8 +5,9 @@ Rules:
 1. The walk streams, sorted by name within each directory. Memory holds the names in the directories on the way down
    and the identity of every directory walked (250 bytes, for rule 2), but nothing of the files walked.
 2. A directory is walked once, by the first of its names. So loops of symbolic links end.
-3. The walk opens no file, and FIFOs, devices and sockets are never opened. They, broken links, and directories that
-   cannot be listed become :class:`~asyncstore.model.Unsendable`: nothing is skipped silently.
+3. The walk opens no file unless it looks for archives, and FIFOs, devices and sockets are never opened. They, broken
+   links, and directories that cannot be listed become :class:`~asyncstore.model.Unsendable`: nothing is skipped
+   silently.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ import os
 import stat
 from collections.abc import Iterable
 from itertools import count
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
+from asyncstore.members import MemberPath
 from asyncstore.model import SourceFile, Unsendable
 from asyncstore.renaming import is_done, without_ending
 from asyncstore.wildcard import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from asyncstore.discovery.limits import ArchiveLimits
 
 
 class WalkOptions(NamedTuple):
@@ -37,6 +41,9 @@ class WalkOptions(NamedTuple):
         repeat: how many times each file is delivered, in a row.
         resume: whether files were renamed by an earlier run (:mod:`asyncstore.renaming`): done files in directories are
             skipped, and the pattern applies to the name without the ending.
+        archives: what an archive may hold; ``None``: archives are not opened, and so they are files like any other.
+        ahead: how many bytes are unpacked, or fetched, ahead of sending.
+        remote: whether a path may be the URL of a remote store.
     """
 
     directories: bool = True
@@ -44,6 +51,14 @@ class WalkOptions(NamedTuple):
     pattern: str | None = None
     repeat: int = 1
     resume: bool = False
+    archives: ArchiveLimits | None = None
+    ahead: int = 1 << 28
+    remote: bool = False
+
+    @property
+    def has_members(self) -> bool:
+        """Whether files may be found that are no files of their own."""
+        return self.remote or self.archives is not None
 
 
 _DEFAULTS = WalkOptions()
@@ -54,24 +69,56 @@ _MOST_EMPTY = 1 << 20
 """Empty names in a row; real lists have none."""
 
 
-Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-"""One path or many; a str is one path."""
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Unsendable]
+"""One path or many; a str is one path. Files that must not be read may stand among them as unsendable."""
 
 
-def walk(paths: Paths, options: WalkOptions = _DEFAULTS) -> Iterator[SourceFile | Unsendable]:
+class Elsewhere(Protocol):
+    """Opens archives and remote stores; :class:`asyncstore.discovery.finding.Finder` says what each method means."""
+
+    def opened(
+        self, found: Iterable[SourceFile | Unsendable], ordinals: Iterator[int], /
+    ) -> Iterator[SourceFile | Unsendable]:
+        """See there."""
+
+    def named(self, text: str, found: Iterable[SourceFile | Unsendable], /) -> Iterator[SourceFile | Unsendable]:
+        """See there."""
+
+    def objects(
+        self, text: str, options: WalkOptions, ordinals: Iterator[int], /
+    ) -> Iterator[SourceFile | Unsendable] | None:
+        """See there."""
+
+
+def walk(
+    paths: Paths, options: WalkOptions = _DEFAULTS, elsewhere: Elsewhere | None = None
+) -> Iterator[SourceFile | Unsendable]:
     """Every file of ``paths``, which may be files and directories, in their order; their ordinals count from 1.
 
-    It reads directories, which blocks: iterate it in a thread.
+    It reads directories, which blocks: iterate it in a thread. With ``elsewhere`` it opens archives and remote stores
+    as the options say; what it finds there must go through :func:`asyncstore.discovery.unpacking.unpacked`.
     """
     visited: set[tuple[int, int]] = set()
     ordinals = count(1)
     for path in (paths,) if isinstance(paths, str | os.PathLike) else paths:
-        found = _expand(os.fsdecode(path), options, visited, ordinals)
+        if isinstance(path, Unsendable):
+            yield path._replace(file=SourceFile(path.path, next(ordinals)))
+            continue
+        text = os.fsdecode(path)
+        objects = None if elsewhere is None else elsewhere.objects(text, options, ordinals)
+        found = _expand(text, options, visited, ordinals) if objects is None else objects
+        if elsewhere is not None and objects is None:
+            found = elsewhere.opened(found, ordinals) if os.path.lexists(text) else elsewhere.named(text, found)
         yield from found if options.repeat == 1 else _repeated(found, options.repeat, ordinals)
 
 
+NOT_OPENED = "a file in an archive, and archives are not opened"
+
+
 def file_at(path: str, ordinal: int) -> SourceFile | Unsendable:
-    """The file of this path; directories cannot be sent."""
+    """The file of this path; directories cannot be sent, nor can members of archives without a finder."""
+    if isinstance(path, MemberPath):
+        return Unsendable(SourceFile(path, ordinal), NOT_OPENED)
     [found] = _expand(path, _FILES_ONLY, set(), iter((ordinal,)))
     return found
 

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from asyncstore.journal import schema
 from asyncstore.journal.clashes import sources_of
-from asyncstore.journal.ids import likely_ids, patient_key
+from asyncstore.journal.ids import is_archive, likely_ids, path_of, patient_key
 from asyncstore.journal.lookup import NOT_ENDED
 from asyncstore.journal.opening import decoding, translated
 from asyncstore.journal.reading import PIECE, SELECTED, Reader, recorded
 from asyncstore.journal.settings import salt_of
 from asyncstore.journal.uids import pack, unpack
 from asyncstore.journal.values import State
+from asyncstore.members import STORE, MemberPath
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -52,6 +53,9 @@ _SAME_UID = (
     f" ON {_MATCH}"
     " JOIN directories p ON p.id = d.directory WHERE c.uid = ? AND c.content"
 )
+
+
+_STORE = STORE.encode()
 
 
 class Order(StrEnum):
@@ -146,6 +150,12 @@ class Catalogue:
         return bool(made) and all(self.sources.values())
 
     @property
+    def has_members(self) -> bool:
+        """Whether there are members of archives in it."""
+        paths = self._reader.rows("SELECT path FROM directories")
+        return any(is_archive(path) and _STORE not in path for (path,) in paths)
+
+    @property
     def conflicts(self) -> int:
         """How many files have the UID of a file with other bytes."""
         [[count]] = self._reader.rows("SELECT count(*) FROM clashes WHERE is_conflict")
@@ -217,30 +227,32 @@ class Catalogue:
         """Rows as files. Mostly the next row has the directory of the last one."""
         encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
         new = tuple.__new__
-        last, prefix = None, ""
+        last, prefix, archive = None, "", None
         with decoding(self._reader.path):
             for directory, name, occurrence, size, mtime, ending, is_instance, run, series, *clash in rows:
                 if directory != last:
-                    last, prefix = directory, self._prefix(directory)
+                    last, prefix, archive = directory, *self._prefix(directory)
                 of_clash = Clash._make(clash) if clash and clash[-1] is not None else None
                 path = prefix + name.decode(encoding, errors)
+                if archive is not None:
+                    path = MemberPath(archive, path)
                 place = directory, name, occurrence
                 yield new(File, (path, occurrence, size, mtime, ending, is_instance, run, of_clash, series, place))
 
-    def _prefix(self, directory: int) -> str:
-        """What the paths of all files in a directory begin with."""
+    def _prefix(self, directory: int) -> tuple[str, str | None]:
+        """What the paths of all files in a directory begin with; of an archive, nothing and its path."""
         [[path]] = self._reader.rows("SELECT path FROM directories WHERE id = ?", (directory,))
-        return _path(path, b"")
+        return ("", os.fsdecode(path[:-1])) if is_archive(path) else (path_of(path, b""), None)
 
     def first_of(self, clash: Clash) -> tuple[str, State] | None:
         """The path and the state of the first file with the same UID and the same bytes; ``None``: it has changed."""
         found = self._reader.rows(f"{_SAME_UID} = ? AND c.copy = 0", (clash.uid, clash.content))
-        return (_path(*found[0][:2]), State(found[0][2] % schema.STATES)) if found else None
+        return (path_of(*found[0][:2]), State(found[0][2] % schema.STATES)) if found else None
 
     def other_than(self, clash: Clash) -> str | None:
         """The path of a file with the same UID and other bytes; ``None``: there is none any more."""
         found = self._reader.rows(f"{_SAME_UID} != ? ORDER BY c.content, c.copy LIMIT 1", (clash.uid, clash.content))
-        return _path(*found[0][:2]) if found else None
+        return path_of(*found[0][:2]) if found else None
 
     def only_studies(self, uids: Iterable[str]) -> Iterator[str]:
         """Take these studies only. Returns those that the catalogue does not have.
@@ -383,7 +395,3 @@ class Catalogue:
                     condition = "d.directory = ? AND d.name = ? AND d.occurrence = ?"
                     yield from self._pieces(condition, tuple(key), selected)
             place = (whole or piece)[-1][0]
-
-
-def _path(directory: bytes, name: bytes) -> str:
-    return os.path.join(os.fsdecode(directory), os.fsdecode(name))  # noqa: PTH118 - pathlib takes 7 ms to import

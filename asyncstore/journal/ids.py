@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from asyncstore.journal import schema, settings
 from asyncstore.journal.querying import number, rows
 from asyncstore.journal.uids import pack
+from asyncstore.members import STORE, MemberPath
 
 if TYPE_CHECKING:
     import apsw
@@ -71,6 +72,8 @@ class Memory(Generic[K]):
 
 def directory_key(directory: str, *, is_archive: bool = False) -> bytes:
     """The bytes by which the journal knows a directory or an archive."""
+    if is_archive and STORE in directory:
+        return encoded(directory) + _ARCHIVE
     with suppress(OSError, ValueError):  # this directory was removed, or no path can have this name
         if f"{os.sep}{os.pardir}{os.sep}" in f"{os.sep}{directory}{os.sep}":
             directory = os.path.realpath(directory)
@@ -90,6 +93,13 @@ def encoded(name: str) -> bytes:
 def is_archive(key: bytes) -> bool:
     """Whether the key of a directory is that of an archive."""
     return key.endswith(_ARCHIVE)
+
+
+def path_of(directory: bytes, name: bytes) -> str:
+    """The path of a file by the key of its directory; :class:`~asyncstore.members.MemberPath` for members."""
+    if is_archive(directory):
+        return MemberPath(os.fsdecode(directory[:-1]), os.fsdecode(name))
+    return os.path.join(os.fsdecode(directory), os.fsdecode(name))  # noqa: PTH118 - pathlib takes 7 ms to import
 
 
 class Ids:

@@ -27,6 +27,7 @@ from asyncstore.journal.opening import UNDECODABLE, decoding, translated, undeco
 from asyncstore.journal.querying import rows
 from asyncstore.journal.rows import MTIME_BITS
 from asyncstore.journal.values import State
+from asyncstore.members import MemberPath
 from asyncstore.model import SourceFile
 
 if TYPE_CHECKING:
@@ -127,10 +128,12 @@ class Lookup:
         with decoding(self._path):
             return self._earlier(path, occurrence)
 
-    def _earlier(self, path: str, occurrence: int) -> Earlier | None:
+    def _earlier(self, path: str, occurrence: int) -> Earlier | None:  # noqa: C901 - split up, it takes longer
+        if type(path) is not str:
+            return self._earlier_member(path, occurrence)
         head, slash, name = (path.replace("/", os.sep) if sys.platform == "win32" else path).rpartition(os.sep)
         if head != self._head:
-            self._enter(head, slash)
+            self._enter(head, directory_key(head + slash))
         if self._directory is None:
             return None
         row = self._find(encoded(name), occurrence)
@@ -154,10 +157,26 @@ class Lookup:
         self.known += 1
         return None
 
-    def _enter(self, head: str, slash: str) -> None:
+    def _earlier_member(self, path: str, occurrence: int) -> Earlier | None:
+        """The same of a member of an archive, which says itself whether it has changed."""
+        if not isinstance(path, MemberPath):
+            return None
+        head = f"{path.archive}\0"
+        if head != self._head:
+            self._enter(head, directory_key(path.archive, is_archive=True))
+        row = None if self._directory is None else self._find(encoded(path.member), occurrence)
+        if row is None:
+            return None
+        _, _, size, mtime, ending, is_instance = row
+        earlier = self._endings.get((ending, is_instance)) or self._ending(ending, is_instance)
+        if earlier is None or (size, mtime) != (path.size, path.mtime & MTIME_BITS):
+            self.known += 1
+            return None
+        return earlier
+
+    def _enter(self, head: str, key: bytes) -> None:
         self._head = head
         with translated(self._path):
-            key = directory_key(head + slash)
             found = rows(self._connection, "SELECT id FROM directories WHERE path = ?", (key,))
         self._directory = int(found[0][0]) if found else None
         self._rows, self._position, self._limit, self._is_whole = [], 0, _FEWEST_ROWS, False

@@ -20,6 +20,7 @@ from asyncstore.journal import schema
 from asyncstore.journal.ids import Ids, encoded
 from asyncstore.journal.uids import pack
 from asyncstore.journal.values import STATES, Delivery, State
+from asyncstore.members import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -142,9 +143,13 @@ def rows_of_outcomes(batch: Outcomes, ids: Ids, created: int, run: int) -> list[
     time = int(ended * 1000) - created
     for outcome in outcomes:
         (path, ordinal), result, identity, attempt, length, attempts, reason, is_withdrawn, details, _ = outcome
-        head, slash, name = (path.replace("/", separator) if is_windows else path).rpartition(separator)
-        if head != last_directory:
-            directory, last_directory = ids.directory(head + slash), head
+        if type(path) is str:
+            head, slash, name = (path.replace("/", separator) if is_windows else path).rpartition(separator)
+            if head != last_directory:
+                directory, last_directory = ids.directory(head + slash), head
+        else:
+            archive, member = place_of(path)
+            directory, last_directory, name = ids.directory(archive, is_archive=True), None, member or ""
         sop_class, uid, syntax = identity or _NO_IDENTITY
         association = status = sent = None
         seconds = 0.0

@@ -99,6 +99,10 @@ class Synthetic:
         """The next instance of the mix."""
         return next(self._endless[next(self._order)])
 
+    def of_kind(self, kind: int) -> Made:
+        """The next instance of the kind at this place."""
+        return next(self._endless[kind])
+
     def study(self) -> Iterator[Made]:
         """The instances of a whole new study of one kind."""
         return self._study(next(self._order_of_studies))
@@ -144,7 +148,7 @@ class Synthetic:
         details = Details(
             length, 0, Head(study_uid.decode(), series_uid.decode(), patient_id, "20200101", kind.modality)
         )
-        in_memory = new(Payload, (name, 0, length, None, None))
+        in_memory = new(Payload, (name, 0, length, None, None, b""))
         sop_class_uid, transfer_syntax_uid = kind.sop_class_uid, kind.transfer_syntax_uid
         join, variants, variant_count = b"".join, template.pixels, len(template.pixels)
         is_short = length <= _JOINED
@@ -156,10 +160,10 @@ class Synthetic:
             file = new(SourceFile, (name, ordinal))
             if is_short:
                 data = join((before, uid, between, INSTANCE_NUMBER % number, after, *pixels))
-                payload = new(Payload, (name, 0, length, None, data))
-                yield new(Made, (new(Instance, (file, identity, payload, 0, None, details)), place, ()))
+                payload = new(Payload, (name, 0, length, None, data, b""))
+                yield new(Made, (new(Instance, (file, identity, payload, 0, None, details, None)), place, ()))
                 continue
-            instance = new(Instance, (file, identity, in_memory, 0, None, details))
+            instance = new(Instance, (file, identity, in_memory, 0, None, details, None))
             data = join((before, uid, between, INSTANCE_NUMBER % number, after))
             pieces = [new(Piece, (instance, memoryview(data), True, not pixels, _FOREVER, None))]
             last = len(pixels) - 1

@@ -6,12 +6,13 @@ Rules:
    set changes.
 2. Templates depend on their kind alone. So two measurements of the same mix send the same content, whatever their
    UIDs are.
-3. All instances of a kind share one noise. Each begins at another place in it, so no two have the same pixels.
+3. All instances of all kinds share one noise. Those that follow one another begin at other places in it, so they have
+   different pixels.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from io import BytesIO
 from random import Random
@@ -45,8 +46,9 @@ _VARIANTS: Final = 16
 """Places in the noise where an instance's pixels begin."""
 _STEP: Final = 1571 * 2
 """Bytes between two of them: even, so that values of 16 bits stay whole."""
+_FRAME_SIDE: Final = 512
 _SHARED_BYTES: Final = 4 << 20
-"""Frames are repeated in memory up to about so many bytes, so that an instance of many frames has few pieces."""
+"""The longest piece of pixels, so that large instances have few pieces and take no memory."""
 
 
 class Field(NamedTuple):
@@ -78,7 +80,7 @@ class Template(NamedTuple):
     """A hash of head and pixels, without the values of fields."""
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def template_of(kind: Kind) -> Template:
     """Encode the template of a kind; it does not depend on the kind's share.
 
@@ -178,15 +180,19 @@ def _pixel_data_header(pixels: Pixels) -> bytes:
 
 
 def _variants(pixels: Pixels) -> tuple[tuple[memoryview, ...], ...]:
-    """Pixel Data in pieces of one shared noise."""
-    repeats = min(max(_SHARED_BYTES // pixels.frame_bytes, 1), pixels.frames)
+    """Pixel Data in pieces of the shared noise."""
+    noise = _noise(pixels.bits)
+    whole, rest = divmod(pixels.bytes, _SHARED_BYTES)
+    lengths = [_SHARED_BYTES] * whole + [rest] * (rest > 0)
+    starts = range(0, _VARIANTS * _STEP, _STEP)
+    return tuple(tuple(noise[start : start + length] for length in lengths) for start in starts)
+
+
+@cache
+def _noise(bits: int) -> memoryview:
+    """The noise of all pixels of so many bits: a frame, again and again."""
     drawing = Drawing(Random(_NOISE_SEED))  # noqa: S311 - noise, not a secret
-    brightest = 200 if pixels.bits == 8 else 1700  # noqa: PLR2004 - bits
-    frame = drawing.frame(pixels.rows, pixels.columns * pixels.samples, brightest, bits=pixels.bits).tobytes()
-    spare = _VARIANTS * _STEP
-    shared = memoryview(frame * repeats + (frame * (spare // len(frame) + 1))[:spare])
-    whole, rest = divmod(pixels.frames, repeats)
-    lengths = [repeats * len(frame)] * whole + [rest * len(frame)] * (rest > 0)
-    return tuple(
-        tuple(shared[variant * _STEP : variant * _STEP + length] for length in lengths) for variant in range(_VARIANTS)
-    )
+    brightest = 200 if bits == 8 else 1700  # noqa: PLR2004 - bits
+    frame = drawing.frame(_FRAME_SIDE, _FRAME_SIDE, brightest, bits=bits).tobytes()
+    size = _SHARED_BYTES + _VARIANTS * _STEP
+    return memoryview((frame * (size // len(frame) + 1))[:size])

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from asyncstore.protocol.associate import ProposedContext
 
 _oddities = attrgetter("oddities")
+_REWRITTEN = int(Oddity.ODD_VALUES | Oddity.EDITED_LATER)
 
 _MOST_INSTANCES = 32
 _MOST_BYTES = 1 << 22
@@ -202,7 +203,7 @@ class Selection:
 
     def _changes(self, instance: Instance) -> bool:
         """Whether ``instance`` is rewritten even if its transfer syntax was accepted."""
-        return self._changes_everything or bool(instance.oddities & Oddity.ODD_VALUES)
+        return self._changes_everything or bool(instance.oddities & _REWRITTEN)
 
     def _choose(self, pair: Pair) -> str | None:
         accepted = self._accepted.get(pair[0])

@@ -147,6 +147,14 @@ class TlsRequestor:
             raise
         return partial(TlsLink, connected, session)
 
+    def for_blocking_sockets(self) -> tuple[ssl.SSLContext, str | None]:
+        """A context and the server name for a library that makes its own connections to the acceptor.
+
+        If the certificate must belong to the dialled host, that is the server name: OpenSSL compares no other.
+        """
+        self._context.check_hostname = self._certified is not None
+        return self._context, self._certified or self._sent
+
     def _begin(self, peer: str) -> Session:
         try:
             return Session.begin(self._context, peer, server_name=self._sent, host=self._certified)

@@ -78,6 +78,13 @@ def open_display(output: Output, title: str, progress: Literal["auto", "on", "of
     return LogDisplay(output) if progress == "off" else PlainDisplay(output, title)
 
 
+class TakesLines(Protocol):
+    """A display, as far as the log needs it."""
+
+    def log(self, line: str, style: str = "") -> None:
+        """Show a line that stays."""
+
+
 class LogLines(logging.Handler):
     """Shows log records as lines of a display.
 
@@ -85,7 +92,7 @@ class LogLines(logging.Handler):
         display: the display.
     """
 
-    def __init__(self, display: Display) -> None:
+    def __init__(self, display: TakesLines) -> None:
         super().__init__()
         self._display = display
 

@@ -64,6 +64,19 @@ def format_duration(seconds: float) -> str:
     return f"{whole // _DAY} d {whole % _DAY // _HOUR:02} h"
 
 
+def format_latency(seconds: float) -> str:
+    """Write a latency with two or three digits: ``0.42 ms``, ``4.1 ms``, ``312 ms``, ``2.05 s``, ``1 min 32 s``."""
+    if seconds >= _MINUTE:
+        return format_duration(seconds)
+    if seconds >= 0.9995:  # noqa: PLR2004 - from here on it rounds to 1000 ms
+        return f"{seconds:.2f} s"
+    milliseconds = seconds * 1000
+    for decimals, limit in ((2, 0.995), (1, 9.95)):
+        if milliseconds < limit:
+            return f"{milliseconds:.{decimals}f} ms"
+    return f"{milliseconds:.0f} ms"
+
+
 def format_estimate(seconds: float) -> str:
     """Write an estimated duration, rounded up: ``about 50 s``, ``about 4 min``."""
     if seconds < 5:  # noqa: PLR2004 - below this the next multiple of ten would be twice as long

@@ -38,7 +38,10 @@ _NO_WRAP = "\x1b[?7l"
 _WRAP = "\x1b[?7h"
 """The terminal then cuts a line that it takes for wider than we do; a wrapped line would displace the frame."""
 
-_PLAINER = str.maketrans({"━": "=", "╸": "=", "─": "-", "┄": ".", "…": "~", "●": "*", "○": "o", "·": "-"})
+_PLAINER = str.maketrans(
+    {"━": "=", "╸": "=", "─": "-", "┄": ".", "…": "~", "●": "*", "○": "o", "·": "-"}
+    | dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True))
+)
 """For terminals whose encoding lacks these characters."""
 
 

@@ -3,6 +3,7 @@
 file_format     which files count as instances: with file meta information, without, or both
 files           open files, and check that they have not changed since the probe
 probe           find the instance in a file from its file meta information
+parts           the same for members of archives, where they lie
 lenient_probe   the same for unusual files
 completeness    check that a data set is complete, without walking it if possible
 element_walk    the same, element by element

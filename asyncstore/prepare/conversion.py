@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of, inflated
-from asyncstore.prepare.files import FileChanged, opened_unchanged
-from asyncstore.prepare.messages import CONVERTED, CONVERTIBLE, UNSENDABLE
+from asyncstore.prepare.files import FileChanged, opened_unchanged, read_at
+from asyncstore.prepare.messages import CONVERTED, CONVERTIBLE, LATER, SPLICED, UNSENDABLE
 from asyncstore.prepare.pixels.syntaxes import encodable
 from asyncstore.prepare.reencode import Changes, NotCompressed, reencode
+from asyncstore.prepare.splicing import NotOrdinary, TooShort, spliced
 from asyncstore.prepare.spool import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from asyncstore.model import Instance
+    from asyncstore.model import Instance, Payload
     from asyncstore.prepare.messages import Answer, Order
     from asyncstore.prepare.result import Chunk
 
@@ -38,6 +39,11 @@ _NO_MEMORY = "converting it takes more memory than its size explains, or than th
 
 _GLANCE = 1 << 16
 """The pixel data of nearly every instance begins within so many bytes."""
+
+_GLANCES = (1 << 12, 1 << 20)
+"""Nearly always, the elements that identify an instance stand within the first number of bytes."""
+_LONGEST_HEAD = 1 << 13
+"""Bytes of a new head, which is in memory until the instance is sent: as many as a small data set has there."""
 
 _UNCHANGED = Changes()
 
@@ -79,6 +85,11 @@ def convert(orders: Iterable[Order], settings: Settings, allow: Allow = _allow_n
     return (_converted(order, settings, allow) for order in orders)
 
 
+def edit(orders: Iterable[Order]) -> Iterator[Answer]:
+    """Edit data sets that keep their transfer syntax, in order: only their heads change, or nothing yet."""
+    return map(_edited, orders)
+
+
 def judge(orders: Iterable[Order], settings: Settings, allow: Allow = _allow_nothing) -> Iterator[Answer]:
     """Tell whether each data set can be converted, in order. Of pixel data, the first frame is decoded."""
     for found, target, *_ in orders:
@@ -99,7 +110,7 @@ def _native_size(found: Instance) -> int | None:
     from asyncstore.prepare.splitting import head_of  # noqa: PLC0415 - as above
 
     try:
-        data = memoryview(found.data or _data_of(found, _GLANCE))
+        data = memoryview(found.data or _beginning(found.payload, _GLANCE))
         before = head_of(data, encoding_of(found.transfer_syntax_uid), _UNCHANGED)
         if before is None:
             return None
@@ -151,7 +162,7 @@ def _has_early_pixel_data(found: Instance, target: Encoding) -> bool:
     if found.data is not None:
         return False
     try:
-        reencode(_data_of(found, _GLANCE), encoding_of(found.transfer_syntax_uid), target, _UNCHANGED)
+        reencode(_beginning(found.payload, _GLANCE), encoding_of(found.transfer_syntax_uid), target, _UNCHANGED)
     except NotCompressed:
         return True
     except (DamagedDataSet, Unconvertible, OSError, FileChanged):
@@ -173,6 +184,27 @@ def _converted(order: Order, settings: Settings, allow: Allow) -> Answer:
         from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - seldom needed
 
         return UNSENDABLE, f"the peer takes it in {name_of(target)} only, and {_NEEDS_COMPRESSION}"
+
+
+def _edited(order: Order) -> Answer:
+    payload = order.instance.payload
+    for most in _GLANCES:
+        try:
+            data = payload.data or _beginning(payload, most)
+            head, rest = spliced(data, order.transfer_syntax_uid, order.values)
+        except TooShort:
+            if payload.data is None and most < payload.length:
+                continue
+            break
+        except (NotOrdinary, OSError, FileChanged):
+            break
+        if payload.data is not None:
+            whole = head + payload.data[rest:]
+            return CONVERTED, None, len(whole), whole
+        if len(head) > _LONGEST_HEAD:
+            break
+        return SPLICED, head, payload.offset + rest, payload.length - rest
+    return (LATER,)
 
 
 def _answer(chunks: Iterator[Chunk], folder: str) -> Answer:
@@ -227,20 +259,29 @@ def _transcoded(
     return transcode(parts, source_uid, target_uid, changes, Allowance(changes.max_inflated, allow))
 
 
-def _data_of(found: Instance, most: int | None = None) -> bytes | memoryview:
-    """The data set of a file, or its first ``most`` bytes.
+def _beginning(payload: Payload, most: int) -> bytes:
+    """The first bytes of a data set, at most ``most``."""
+    descriptor = opened_unchanged(payload)
+    try:
+        return payload.head + read_at(descriptor, payload.offset, min(most, payload.length - len(payload.head)))
+    finally:
+        os.close(descriptor)
+
+
+def _data_of(found: Instance) -> bytes | memoryview:
+    """The data set of a file.
 
     If another program truncates a mapped file, this process dies (SIGBUS); the next one finds the file changed.
     """
     descriptor = opened_unchanged(found.payload)
     try:
-        if most is None and found.length >= _MAPPED:
-            return memoryview(mmap.mmap(descriptor, found.offset + found.length, access=mmap.ACCESS_READ))[
-                found.offset :
-            ]
+        if found.length >= _MAPPED and not found.payload.head:
+            before = found.offset % mmap.ALLOCATIONGRANULARITY
+            whole = mmap.mmap(descriptor, before + found.length, access=mmap.ACCESS_READ, offset=found.offset - before)
+            return memoryview(whole)[before:]
         with open(descriptor, "rb", closefd=False) as file:
             file.seek(found.offset)
-            return file.read(found.length if most is None else min(most, found.length))
+            return found.payload.head + file.read(found.length - len(found.payload.head))
     finally:
         os.close(descriptor)
 

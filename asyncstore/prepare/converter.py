@@ -1,8 +1,9 @@
-"""Order conversions from the worker processes.
+"""Order edits and conversions from the worker processes.
 
 Rules:
 
-1. Instances that are sent unchanged do not come here.
+1. Instances that are sent unchanged do not come here. Instances are edited once, before they wait to be sent; retries
+   use the same result.
 2. A converted instance refers to the original (:attr:`~asyncstore.model.Instance.original`), which outcomes name.
 3. Files with converted data sets vanish as soon as they have been read.
 4. The order of conversions does not matter: a repeated conversion has the same result.
@@ -16,9 +17,10 @@ from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import NoTemporaryFolder
-from asyncstore.model import Instance
+from asyncstore.model import Instance, Oddity
 from asyncstore.negotiation import NO_TRANSCODING, Transcode, Transcoding
-from asyncstore.prepare.messages import Order
+from asyncstore.prepare.elements import DEFLATED
+from asyncstore.prepare.messages import Order, edited_later
 from asyncstore.prepare.spool import drop, needs_names
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from asyncstore.model import Unsendable
     from asyncstore.prepare.conversion import Settings
-    from asyncstore.prepare.invention import Invent, Inventor
+    from asyncstore.prepare.invention import Invent, Invented, Inventor
     from asyncstore.prepare.pool import Pool
 
 
@@ -64,20 +66,37 @@ class Converter:
         self._seed = seed
         self._inventor: Inventor | None = None
         self._settings: Settings | None = None
-        self.invents = options.invent is not None
-        """Whether instances get new identities, so that :meth:`pass_over` must be told of files that are none."""
+        self.edits = options.invent is not None
+        """Whether instances must be edited (:meth:`edited`) before anything else is done with them."""
         self._passed_over: list[int] = []
         """Ordinals of files without an invented identity, ascending."""
-        self.changes_everything = self.invents or not options.new_vrs
+        self.changes_everything = not options.new_vrs
         """Whether every data set is rewritten, even if its transfer syntax fits."""
 
     def pass_over(self, ordinal: int) -> None:
         """Note that this file is no instance: the next instance gets the identity that it would have had.
 
-        Call it in the order of ordinals, before any later instance is converted. So an identity depends on the ordinal
+        Call it in the order of ordinals, before any later instance is edited. So an identity depends on the ordinal
         alone, and every series has exactly as many instances as were asked for.
         """
         self._passed_over.append(ordinal)
+
+    async def edited(self, instances: Iterable[Instance]) -> list[Instance | Unsendable]:
+        """Give each instance its new identity and, if only the head of its data set changes, its new head.
+
+        The others are edited when they are converted (:attr:`~asyncstore.model.Oddity.EDITED_LATER`).
+
+        Raises:
+            PrepareError: worker processes cannot be run.
+        """
+        settings = self._begin()
+        orders = [self._edit(instance) for instance in instances]
+        heads = [order for order in orders if self._may_splice(order.instance)]
+        made = await self._pool.edit(heads, settings) if heads else []
+        if len(heads) == len(orders):
+            return made
+        others = iter(made)
+        return [next(others) if self._may_splice(order.instance) else edited_later(order) for order in orders]
 
     @asynccontextmanager
     async def converted(
@@ -127,11 +146,24 @@ class Converter:
         return str(folder)
 
     def _order(self, instance: Instance, transfer_syntax_uid: str) -> Order:
+        values = self._identity(instance).values if instance.oddities & Oddity.EDITED_LATER else {}
+        return Order(instance, transfer_syntax_uid, instance.sop_instance_uid, values)
+
+    def _edit(self, instance: Instance) -> Order:
+        identity = self._identity(instance)
+        return Order(instance, instance.transfer_syntax_uid, identity.sop_instance_uid, identity.values)
+
+    def _identity(self, instance: Instance) -> Invented:
+        """The invented identity of an instance."""
+        ordinal = instance.file.ordinal
         if self._inventor is None:
-            return Order(instance, transfer_syntax_uid, instance.sop_instance_uid)
-        place = instance.ordinal - bisect_left(self._passed_over, instance.ordinal)
-        identity = self._inventor.identity(place)
-        return Order(instance, transfer_syntax_uid, identity.sop_instance_uid, identity.values)
+            raise ValueError("no identities are invented")
+        return self._inventor.identity(ordinal - bisect_left(self._passed_over, ordinal))
+
+    def _may_splice(self, instance: Instance) -> bool:
+        """Whether only the head of the data set may change."""
+        is_whole = not instance.oddities & Oddity.ODD_VALUES and instance.identity.transfer_syntax_uid not in DEFLATED
+        return is_whole and self._options.new_vrs
 
 
 def transcoding_of(options: ConversionOptions) -> Transcoding:

@@ -94,7 +94,7 @@ class Layout(NamedTuple):
         """The byte order of numbers."""
         return "big" if self.explicit.format.startswith(">") else "little"
 
-    def header(self, page: bytes, index: int) -> tuple[int, bytes, int, int]:
+    def header(self, page: bytes | memoryview, index: int) -> tuple[int, bytes, int, int]:
         """Tag, VR, value length and header length of the element at ``index``; reads 12 bytes.
 
         The VR is empty in implicit VR and for delimiters. An unknown VR has a length of 32 bits if it is two capital

@@ -14,7 +14,7 @@ import errno
 import os
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,8 +83,24 @@ def opened_unchanged(payload: Payload, open_file: Callable[[str], int] = opened)
     return descriptor
 
 
+class Window(int):
+    """The descriptor of a file of which only a part is seen, for :func:`read_at`."""
+
+    def __new__(cls, descriptor: int, start: int, length: int) -> Self:
+        """Show ``length`` bytes from ``start`` on."""
+        window = super().__new__(cls, descriptor)
+        window.start, window.length = start, length
+        return window
+
+    start: int
+    length: int
+
+
 def read_at(descriptor: int, position: int, count: int) -> bytes:
     """Up to ``count`` bytes of a file from ``position`` on; not all systems have ``os.pread``."""
+    if isinstance(descriptor, Window):
+        count = max(min(count, descriptor.length - position), 0)
+        position += descriptor.start
     os.lseek(descriptor, position, os.SEEK_SET)
     return os.read(descriptor, count)
 
@@ -106,14 +122,22 @@ def version_of(status: os.stat_result) -> FileVersion:
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
+def _is_part(payload: Payload, size: int) -> bool:
+    """Whether a data set ends before its container does, which has as many bytes as it should."""
+    version = payload.version
+    if version == ():  # a file of ours, which may be growing
+        return size > payload.offset + payload.length
+    return version is not None and version[4:] == (size,)
+
+
 def check_unchanged(payload: Payload, status: os.stat_result) -> None:
     """Compare a file with its state at the probe.
 
     Raises:
         FileChanged: it is another file now, or was changed.
     """
-    if status.st_size != payload.offset + payload.length:
-        raise FileChanged(SIZE_CHANGED)
     version = payload.version
-    if version is not None and version != version_of(status):
+    if status.st_size != payload.offset + payload.length - len(payload.head) and not _is_part(payload, status.st_size):
+        raise FileChanged(SIZE_CHANGED)
+    if version and version[:4] != version_of(status):
         raise FileChanged(_CHANGED if version[:2] == (status.st_dev, status.st_ino) else _EXCHANGED)

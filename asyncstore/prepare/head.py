@@ -122,16 +122,35 @@ def head_of(beginning: bytes, transfer_syntax_uid: str) -> Head:
     return _head(_elements(_Pages(None, start), 0, transfer_syntax_uid))
 
 
-class _Element(NamedTuple):
+class Element(NamedTuple):
     """A wanted element."""
 
     position: int
+    """Of its header in the file."""
     encoded: bytes
     """Header and value."""
     value: bytes
 
 
-def _head(elements: dict[int, _Element]) -> Head:
+def locate(
+    descriptor: int, start: bytes, offset: int, transfer_syntax_uid: str, wanted: tuple[int, ...]
+) -> dict[int, Element]:
+    """Where elements of a data set stand in its file, by tag; those that are not found are missing.
+
+    Args:
+        descriptor: the file, open for reading.
+        start: the first bytes of the file.
+        offset: the position of the data set.
+        transfer_syntax_uid: of the data set, which is not deflated.
+        wanted: tags of groups up to 0020, in ascending order.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return _elements(_Pages(descriptor, start), offset, transfer_syntax_uid, wanted)
+
+
+def _head(elements: dict[int, Element]) -> Head:
     values = {tag: element.value.strip(UID_PADDING) for tag, element in elements.items()}
     texts = {tag: value.decode("ascii", "backslashreplace") for tag, value in values.items() if tag != _PATIENT_ID}
     return Head(
@@ -143,12 +162,14 @@ def _head(elements: dict[int, _Element]) -> Head:
     )
 
 
-def _elements(pages: _Pages, position: int, transfer_syntax_uid: str) -> dict[int, _Element]:
+def _elements(
+    pages: _Pages, position: int, transfer_syntax_uid: str, wanted: tuple[int, ...] = _WANTED
+) -> dict[int, Element]:
     """The wanted elements, by tag."""
     layouts = [layout_of(transfer_syntax_uid)]
     """The layout of the data set, and those of the sequences that are open."""
-    before_wanted = elements_before(layouts[0], _WANTED)
-    found: dict[int, _Element] = {}
+    before_wanted = elements_before(layouts[0], wanted)
+    found: dict[int, Element] = {}
     for _ in range(_MOST_HEADERS):
         if not pages.reach(position, LONG_HEADER):
             break
@@ -161,12 +182,12 @@ def _elements(pages: _Pages, position: int, transfer_syntax_uid: str) -> dict[in
         if not pages.reach(position, LONG_HEADER):
             break
         tag, vr, length, header = layouts[-1].header(pages.bytes, position - pages.start)
-        if len(layouts) == 1 and tag > _SERIES_INSTANCE_UID:
+        if len(layouts) == 1 and tag > wanted[-1]:
             break
-        if len(layouts) == 1 and tag in _WANTED and length <= _LONGEST_VALUE and pages.reach(position, header + length):
+        if len(layouts) == 1 and tag in wanted and length <= _LONGEST_VALUE and pages.reach(position, header + length):
             index = position - pages.start
             element = pages.bytes[index : index + header + length]
-            found[tag] = _Element(position, element, element[header:])
+            found[tag] = Element(position, element, element[header:])
         position += header
         if tag == SEQUENCE_END and len(layouts) > 1:
             layouts.pop()

@@ -50,7 +50,7 @@ _STANDARD = "1.2.840.10008.1.2."
 
 _PREAMBLE = 128
 _PREFIX = b"DICM"
-_META_LIMIT = 1 << 20
+META_LIMIT = 1 << 20
 """Private information (0002,0102) may be long, but file meta information has less than a mebibyte."""
 _MOST_ELEMENTS = 20_000
 """The UIDs are looked for among so many elements, in 20 ms. They stand near the beginning of a data set."""
@@ -69,6 +69,9 @@ commands and file meta information (PS3.5 7.1)."""
 _META_GROUP = 0x0002
 
 _NOT_DICOM = "not a DICOM file"
+_ARCHIVE = ": it is an archive"
+_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd")
+"""How zip, gzip and Zstandard begin."""
 _IMPLICIT_BIG = "a data set in implicit VR big endian, for which DICOM has no transfer syntax"
 _NOT_WITH_META = "a data set without file meta information, which is not asked for"
 _NO_TRANSFER_SYNTAX = "its file meta information names no transfer syntax, and the data set does not show it"
@@ -83,7 +86,7 @@ def probe_unusual(file: BinaryIO, size: int, file_format: FileFormat = FileForma
     Raises:
         Unfit: it holds no instance, or none that is wanted.
     """
-    head = file.read(_META_LIMIT)
+    head = file.read(META_LIMIT)
     start = _PREAMBLE + len(_PREFIX) if head[_PREAMBLE:].startswith(_PREFIX) else 0
     meta = _lenient_meta(head, start)
     if meta is None:
@@ -131,11 +134,17 @@ def _bare(head: bytes, size: int, offset: int) -> tuple[str, str, str]:
     """The UIDs of a file without file meta information (rule 2); it may still have a preamble and a prefix."""
     group, transfer_syntax = _recognised(head[offset:], size - offset)
     if transfer_syntax is None:
-        raise Unfit(_IMPLICIT_BIG if group == _FIRST_GROUP else _NOT_DICOM)
+        raise Unfit(_IMPLICIT_BIG if group == _FIRST_GROUP else _no_dicom(head))
     in_data_set = uids_in_data_set(head[offset:], transfer_syntax)
     if in_data_set is None:
-        raise Unfit("it holds no SOP class UID and SOP instance UID" if group == _FIRST_GROUP else _NOT_DICOM)
+        raise Unfit("it holds no SOP class UID and SOP instance UID" if group == _FIRST_GROUP else _no_dicom(head))
     return *in_data_set, transfer_syntax
+
+
+def _no_dicom(head: bytes) -> str:
+    """Why a file is no DICOM file."""
+    is_tar = head[257:262] == b"ustar"
+    return f"{_NOT_DICOM}{_ARCHIVE}" if is_tar or head.startswith(_ARCHIVES) else _NOT_DICOM
 
 
 def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:

@@ -15,7 +15,8 @@ from itertools import repeat
 from struct import Struct
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from asyncstore.model import Details, Head, Identity, Instance, Payload, Unsendable
+from asyncstore.members import MemberPath
+from asyncstore.model import Details, Head, Identity, Instance, Oddity, Payload, Unsendable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,11 +29,15 @@ HELLO = b"."
 """A worker writes this first, as soon as it runs."""
 
 PROBE = "probe"
+PROBE_PARTS = "probe parts"
 CONVERT = "convert"
+EDIT = "edit"
 JUDGE = "judge"
 MEASURE = "measure"
-"""The tag of an order. Paths of files follow, or the arguments of :func:`~asyncstore.prepare.conversion.convert`,
-:func:`~asyncstore.prepare.conversion.judge` or :func:`~asyncstore.prepare.conversion.measure` as plain tuples."""
+"""The tag of an order. Paths of files follow, or a tuple for each file: its path, or the fields of a
+:class:`~asyncstore.members.Part`; or the arguments of :func:`~asyncstore.prepare.conversion.convert`,
+:func:`~asyncstore.prepare.conversion.edit`, :func:`~asyncstore.prepare.conversion.judge` or
+:func:`~asyncstore.prepare.conversion.measure` as plain tuples."""
 
 PART = "part"
 DONE = "done"
@@ -45,6 +50,11 @@ INSTANCE = "instance"
 oddities; then its details (``None``: not asked for)."""
 CONVERTED = "converted"
 """The tag of a converted data set. Its container follows (``None``: it is in memory), its length, and its data."""
+SPLICED = "spliced"
+"""The tag of a data set with a new head. The head follows, then the offset and the length of the rest, which is in the
+file as before."""
+LATER = "later"
+"""The tag of a data set that can only be edited as a whole. Nothing follows."""
 CONVERTIBLE = "convertible"
 """The tag of a data set that can be converted. If it was measured, its size in bytes follows."""
 UNSENDABLE = "unsendable"
@@ -53,6 +63,7 @@ not known)."""
 
 _ALL_INSTANCES = {INSTANCE}
 _NO_HEAD = Head()
+_EDITED_LATER = int(Oddity.EDITED_LATER)
 _new_tuple = tuple.__new__
 """Makes a named tuple in half the time of its class."""
 
@@ -88,10 +99,11 @@ def found(files: Sequence[SourceFile], answers: Sequence[Answer]) -> list[Instan
             (
                 file,
                 _new_tuple(Identity, (sop_class, sop_instance, transfer_syntax)),
-                _new_tuple(Payload, (file[0], offset, length, version, data)),
+                _new_tuple(Payload, (file[0], offset, length, version, data, b"")),
                 oddities,
                 None,
                 details,
+                None,
             ),
         )
         for file, details, (
@@ -107,6 +119,36 @@ def found(files: Sequence[SourceFile], answers: Sequence[Answer]) -> list[Instan
             _,
         ) in zip(files, all_details, answers, strict=True)
     ]
+
+
+def part_of(path: str) -> tuple[Any, ...]:
+    """What a worker is told about a file that may be a member of an archive."""
+    if not isinstance(path, MemberPath):
+        return (path,)
+    return (str(path),) if path.part is None else tuple(path.part)
+
+
+def found_in_parts(files: Sequence[SourceFile], answers: Sequence[Answer]) -> list[Instance | Unsendable]:
+    """The same where some files are members of archives."""
+    return [
+        _found_member(file, file.path, answer) if isinstance(file.path, MemberPath) else _found(file, answer)
+        for file, answer in zip(files, answers, strict=True)
+    ]
+
+
+def _found_member(file: SourceFile, path: MemberPath, answer: Answer) -> Instance | Unsendable:
+    found = _found(file, answer)
+    part = path.part
+    if part is None:
+        return found
+    details = found.details
+    if details is not None:
+        details = details._replace(size=path.size, mtime=path.mtime)
+    if isinstance(found, Unsendable):
+        return found._replace(details=details)
+    payload = found.payload
+    payload = payload._replace(container=part.container, offset=part.offset + payload.offset, version=part.version)
+    return found._replace(payload=payload, details=details)
 
 
 def _found(file: SourceFile, answer: Answer) -> Instance | Unsendable:
@@ -141,6 +183,38 @@ def _converted(order: Order, answer: Answer) -> Instance | Unsendable:
     identity = Identity(original.identity.sop_class_uid, order.sop_instance_uid, order.transfer_syntax_uid)
     payload = Payload(container or original.path, 0, length, None, data)
     return Instance(original.file, identity, payload, original=original)
+
+
+def edited(orders: Sequence[Order], answers: Sequence[Answer]) -> list[Instance | Unsendable]:
+    """The instances that were ordered to be edited."""
+    return [_edited(order, answer) for order, answer in zip(orders, answers, strict=True)]
+
+
+def edited_later(order: Order) -> Instance:
+    """An instance whose data set can only be edited as a whole."""
+    return _new_instance(order, order.instance.payload, order.instance.oddities | _EDITED_LATER)
+
+
+def _edited(order: Order, answer: Answer) -> Instance | Unsendable:
+    found = order.instance
+    if answer[0] == UNSENDABLE:
+        return Unsendable(found.file, answer[1], found.details)
+    if answer[0] == LATER:
+        return edited_later(order)
+    before = found.payload
+    if answer[0] == SPLICED:
+        _, head, offset, rest = answer
+        payload = Payload(before.container, offset, len(head) + rest, before.version, None, head)
+    else:
+        _, _, length, data = answer
+        payload = Payload(before.container, 0, length, None, data)
+    return _new_instance(order, payload, found.oddities)
+
+
+def _new_instance(order: Order, payload: Payload, oddities: int) -> Instance:
+    found = order.instance
+    identity = Identity(found.identity.sop_class_uid, order.sop_instance_uid, order.transfer_syntax_uid)
+    return Instance(found.file, identity, payload, oddities, None, found.details, found.identity)
 
 
 def reason_in(answer: Answer) -> str | None:

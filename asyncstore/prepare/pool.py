@@ -25,13 +25,18 @@ from asyncstore.errors import PrepareError
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.messages import (
     CONVERT,
+    EDIT,
     JUDGE,
     MEASURE,
     PROBE,
+    PROBE_PARTS,
     UNSENDABLE,
     containers,
     converted,
+    edited,
     found,
+    found_in_parts,
+    part_of,
     reason_in,
     size_in,
 )
@@ -57,6 +62,10 @@ back by then. A file takes microseconds, and a worker reports every few seconds.
 
 _BYTES_PER_SECOND = 1 << 20
 """A conversion gets a second more for so many bytes: a slow file server sends ten times as much."""
+
+
+_ALL_PLAIN = {str}
+"""The types of the paths in nearly every batch: none is a member of an archive."""
 
 
 class _Work(NamedTuple):
@@ -113,7 +122,16 @@ class Pool:
             PrepareError: worker processes cannot be run.
         """
         work = _Work(PROBE, "looking into it", (self.wants_details,))
-        return found(files, await self._do_all(work, [file.path for file in files]))
+        paths = [file.path for file in files]
+        if set(map(type, paths)) != _ALL_PLAIN:
+            return await self._probe_parts(files, work._replace(kind=PROBE_PARTS))
+        return found(files, await self._do_all(work, paths))
+
+    async def _probe_parts(self, files: Sequence[SourceFile], work: _Work) -> list[Instance | Unsendable]:
+        """Probe files of which some are members of archives."""
+        tasks = [part_of(file.path) for file in files]
+        largest = max(task[2] if len(task) > 1 else 0 for task in tasks)
+        return found_in_parts(files, await self._do_all(work._replace(bytes=largest), tasks))
 
     async def convert(self, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
         """Convert each data set, in order; see :func:`asyncstore.prepare.conversion.convert`.
@@ -124,6 +142,14 @@ class Pool:
             PrepareError: worker processes cannot be run.
         """
         return converted(orders, await self._convert(_Work(CONVERT, "converting it"), orders, settings))
+
+    async def edit(self, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
+        """Edit each data set, in order; see :func:`asyncstore.prepare.conversion.edit`.
+
+        Raises:
+            PrepareError: worker processes cannot be run.
+        """
+        return edited(orders, await self._convert(_Work(EDIT, "editing it"), orders, settings))
 
     async def judge(self, orders: list[Order], settings: Settings) -> list[str | None]:
         """Why each data set cannot be converted, ``None`` if it can; see :func:`asyncstore.prepare.conversion.judge`.

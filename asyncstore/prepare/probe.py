@@ -25,7 +25,7 @@ from asyncstore.model import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, 
 from asyncstore.prepare.completeness import NO_DATA_SET, judge
 from asyncstore.prepare.elements import DEFLATED, LONG_VRS, UID_PADDING
 from asyncstore.prepare.file_format import FileFormat
-from asyncstore.prepare.files import opened, version_of
+from asyncstore.prepare.files import Window, opened, read_at, version_of
 from asyncstore.prepare.messages import INSTANCE, UNSENDABLE, Unfit
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def probe_file(path: str, file_format: FileFormat = FileFormat.ANY, heads: HeadR
     except (OSError, ValueError) as error:
         return UNSENDABLE, f"cannot be opened: {error.strerror if isinstance(error, OSError) else error}", None
     try:
-        return _answer(descriptor, file_format, heads)
+        return answer(descriptor, file_format, heads)
     except Unfit as reason:
         return UNSENDABLE, str(reason), None if heads is None else _details(os.fstat(descriptor), ())
     except OSError as error:
@@ -129,18 +129,22 @@ def _details(status: os.stat_result, head: tuple[Any, ...]) -> tuple[int, int, t
     return status.st_size, status.st_mtime_ns, head
 
 
-def _answer(descriptor: int, file_format: FileFormat, heads: HeadReader | None) -> Answer:
-    """The instance in an open file.
+def answer(descriptor: int, file_format: FileFormat, heads: HeadReader | None, window: Window | None = None) -> Answer:
+    """The instance in an open file, or in a part of it.
 
     Raises:
         Unfit: it holds none that can be sent.
         OSError: it cannot be read.
     """
     status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise Unfit("not a regular file")
-    size = status.st_size
-    head = os.read(descriptor, _HEAD)
+    if window is None:
+        if not stat.S_ISREG(status.st_mode):
+            raise Unfit("not a regular file")
+        size = status.st_size
+        head = os.read(descriptor, _HEAD)
+    else:
+        descriptor, size = window, window.length
+        head = read_at(descriptor, 0, _HEAD)
     is_bare = file_format is FileFormat.BARE
     is_usual = True
     oddities = 0
@@ -352,8 +356,12 @@ def _unusual(descriptor: int, size: int, file_format: FileFormat) -> tuple[str, 
     Raises:
         Unfit: it holds no instance, or none that is wanted.
     """
-    from asyncstore.prepare.lenient_probe import probe_unusual  # noqa: PLC0415 - few files are unusual
+    from io import BytesIO  # noqa: PLC0415 - as below
 
+    from asyncstore.prepare.lenient_probe import META_LIMIT, probe_unusual  # noqa: PLC0415 - few files are unusual
+
+    if isinstance(descriptor, Window):
+        return probe_unusual(BytesIO(read_at(descriptor, 0, META_LIMIT)), size, file_format)
     with open(descriptor, "rb", closefd=False) as file:
         file.seek(0)
         return probe_unusual(file, size, file_format)

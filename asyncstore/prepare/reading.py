@@ -14,6 +14,8 @@ Rules:
    quarter of the processor time. Files in memory (tmpfs) count as cached.
 5. The probe delivers small data sets in memory. Each still counts as a piece of a buffer, so the bounds hold.
 6. A file that has changed since the probe is not sent (:mod:`~asyncstore.prepare.files`).
+7. The head of a payload goes before the part of its file: in a piece of its own if that part is mapped, otherwise in
+   the same buffer.
 """
 
 from __future__ import annotations
@@ -88,7 +90,8 @@ class Reader:
     def load(self, instance: Instance) -> Piece | None:
         """An instance as a single piece, in memory that is valid until the next call.
 
-        ``None``: reading it would wait or fail, or it is too large; :meth:`read` gives it, or the reason.
+        If it is not the first one, it holds what follows the head of the payload. ``None``: reading it would wait or
+        fail, or it is too large; :meth:`read` gives it, or the reason.
         """
         if self._trips or instance.length > self._buffer_size:
             return None
@@ -116,12 +119,15 @@ class Reader:
                     yield await self._read(_read_whole, buffer, load)
                 continue
             instance = load[0]
-            for start in range(0, instance.length, self._buffer_size):
+            start = 0
+            while start < instance.length:
                 await self._places.acquire()
                 piece = self._mapped(instance, start, self._places.release)
                 if piece is None:
                     piece = await self._read(_read_part, self._memory(), (instance, start))
-                yield [piece]
+                pieces = [piece] if start or piece.is_first else [_head_of(instance), piece]
+                start += sum(len(each.data) for each in pieces)
+                yield pieces
                 if piece.problem:
                     break
 
@@ -154,12 +160,17 @@ class Reader:
     def _mapped(self, instance: Instance, start: int, on_free: Callable[..., None]) -> Piece | None:
         """A part of an instance, mapped; ``None``: it is small, padded, perhaps not cached, or a conversion.
 
-        The file of a conversion is removed before it could be compared once more.
+        It begins behind the head of the payload. The file of a conversion is removed before it could be compared once
+        more.
         """
         if not self.may_map or self._trips or not self._is_tried:
             return None
         payload = instance.payload
-        if payload.length < _LEAST_MAPPED or payload.length & 1 or payload.version is None or instance.original:
+        if payload.length < _LEAST_MAPPED or payload.length & 1 or not payload.version:
+            return None
+        if payload.head:
+            start = max(start, len(payload.head))
+        elif instance.original:
             return None
         length = min(payload.length - start, self._buffer_size)
         data = _map(payload, start, length)
@@ -223,6 +234,11 @@ def _read_part(buffer: Buffer, read_at: ReadAt, part: tuple[Instance, int]) -> P
     return Piece(instance, data, start == 0, start + len(data) >= instance.length, buffer, problem)
 
 
+def _head_of(instance: Instance) -> Piece:
+    head = memoryview(instance.payload.head)
+    return Piece(instance, head, is_first=True, is_last=False, buffer=_KEPT)
+
+
 def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt) -> Unsendable | None:
     """Fill ``data`` from the data set's byte ``start`` on. Returns why that failed, or ``None``.
 
@@ -232,6 +248,9 @@ def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt
     wanted = min(len(data), instance.length - start)
     if wanted < len(data):
         data[wanted:] = bytes(len(data) - wanted)
+    done, first = 0, instance.offset + start
+    if instance.payload.head:
+        done, first = _head_into(data, instance.payload.head, start), first - len(instance.payload.head)
     try:
         descriptor = opened_unchanged(instance.payload, _open if read_at is _read_cached else opened)
     except OSError as error:
@@ -239,9 +258,8 @@ def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt
     except FileChanged as change:
         return Unsendable(instance.file, str(change), has_changed=True)
     try:
-        done = 0
         while done < wanted:
-            read = read_at(descriptor, data[done:wanted], instance.offset + start + done)
+            read = read_at(descriptor, data[done:wanted], first + done)
             if not read:
                 return Unsendable(instance.file, "it was cut short while it was read", has_changed=True)
             done += read
@@ -252,14 +270,21 @@ def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt
     return None
 
 
+def _head_into(data: memoryview, head: bytes, start: int) -> int:
+    """Copy a head's bytes from ``start`` on into ``data``; returns how many."""
+    part = head[start : start + len(data)]
+    data[: len(part)] = part
+    return len(part)
+
+
 def _map(payload: Payload, start: int, length: int) -> memoryview | None:
-    """A part of a data set, mapped; ``None``: it may not be cached, or cannot be read."""
+    """A part of a data set behind its head, mapped; ``None``: it may not be cached, or cannot be read."""
     try:
         descriptor = opened_unchanged(payload, _open)
     except (_NotCached, OSError, FileChanged):
         return None
     try:
-        first = payload.offset + start
+        first = payload.offset + start - len(payload.head)
         _check_cached(descriptor, payload, first, first + length - 1)
         return mapped(descriptor, first, length)
     except _NotCached:
@@ -277,6 +302,16 @@ def _check_cached(descriptor: int, payload: Payload, first: int, last: int) -> N
 
 def _nothing(*_: object) -> None:
     """Nobody waits for this memory."""
+
+
+class _Kept:
+    """Memory that nobody uses again."""
+
+    def release(self) -> None:
+        """Do nothing."""
+
+
+_KEPT = _Kept()
 
 
 def _open(path: str) -> int:

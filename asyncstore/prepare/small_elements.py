@@ -70,6 +70,35 @@ def elements_before(layout: Layout, tags: tuple[int, ...]) -> Callable[[bytes, i
     return re.compile(rb"(?:(?!%b)%b..%b)*+" % (wanted, group, vr_and_value), re.DOTALL).match
 
 
+@cache
+def elements_between(layout: Layout, after: int, before: int) -> Callable[[bytes | memoryview, int], Any]:
+    """Matches elements that are no sequences and whose tags are greater than ``after`` and less than ``before``."""
+    vr_and_value = rb"(?:%b)" % _implicit_lengths()
+    if not layout.is_implicit:
+        vr_and_value = rb"%b(?:%b)" % (_SHORT_VRS, _explicit_lengths(layout))
+    below, above = _less(before, layout.byte_order), rb"(?!%b)" % _less(after + 1, layout.byte_order)
+    return re.compile(rb"(?:%b%b%b)*+" % (above, below, vr_and_value), re.DOTALL).match
+
+
+def _less(tag: int, order: str) -> bytes:
+    """Matches the tags that are less than ``tag``."""
+    group, number = (_Number(part, order) for part in (tag >> 16, tag & 0xFFFF))
+    return rb"(?:%b..|%b%b)" % (group.less, group.equal, number.less)
+
+
+class _Number:
+    """Patterns for numbers of 16 bits: those that are less than this one, and this one."""
+
+    def __init__(self, number: int, order: str) -> None:
+        high, low = divmod(number, 256)
+        parts = [(rb"[\x00-\x%02x]" % (high - 1), b".")] if high else []
+        parts += [(re.escape(bytes((high,))), rb"[\x00-\x%02x]" % (low - 1))] if low else []
+        self.less = b"(?:%b)" % b"|".join(b"".join(part if order == "big" else part[::-1]) for part in parts)
+        if not parts:
+            self.less = b"(?!)"
+        self.equal = re.escape(number.to_bytes(2, order))  # type: ignore[arg-type]
+
+
 def _implicit_lengths() -> bytes:
     """Lengths with their values; a value that begins with an item is a sequence."""
     return b"|".join(re.escape(n.to_bytes(4, "little")) + b"(?!%b).{%d}" % (_ITEM, n) for n in _SMALL)

@@ -15,7 +15,19 @@ from typing import IO, TYPE_CHECKING, Any
 
 from asyncstore.model import Identity, Instance, Payload, SourceFile
 from asyncstore.prepare.file_format import FileFormat
-from asyncstore.prepare.messages import CONVERT, DONE, HELLO, MEASURE, PART, PROBE, Order, read_message, write_message
+from asyncstore.prepare.messages import (
+    CONVERT,
+    DONE,
+    EDIT,
+    HELLO,
+    MEASURE,
+    PART,
+    PROBE,
+    PROBE_PARTS,
+    Order,
+    read_message,
+    write_message,
+)
 from asyncstore.prepare.probe import probe_file
 
 if TYPE_CHECKING:
@@ -99,6 +111,8 @@ class _Worker:
         """Carry out an order; yields the answers for some files at a time."""
         if kind == PROBE:
             return self._probed(*arguments)
+        if kind == PROBE_PARTS:
+            return self._probed_parts(*arguments)
         return ([answer] for answer in self._conversions(kind, *arguments))
 
     def _probed(self, paths: list[str], wants_details: object = None) -> Iterator[list[Answer]]:
@@ -106,6 +120,16 @@ class _Worker:
         heads = self._head_reader() if wants_details else None
         for start in range(0, len(paths), FILES_A_LOOK):
             yield [probe_file(path, file_format, heads) for path in paths[start : start + FILES_A_LOOK]]
+
+    def _probed_parts(self, parts: list[tuple[Any, ...]], wants_details: object = None) -> Iterator[list[Answer]]:
+        from asyncstore.prepare.parts import probe_part  # noqa: PLC0415 - few runs open archives
+
+        heads = self._head_reader() if wants_details else None
+        for part in parts:
+            if len(part) == 1:
+                yield [probe_file(*part, self._file_format, heads)]
+            else:
+                yield [probe_part(part, self._file_format, heads)]
 
     def _head_reader(self) -> HeadReader:
         if self._heads is None:
@@ -126,6 +150,8 @@ class _Worker:
         ]
         if kind == MEASURE:
             return conversion.measure(ordered)
+        if kind == EDIT:
+            return conversion.edit(ordered)
         wanted = conversion.Settings._make(settings)
         self._limit_memory(conversion.memory_needed(ordered, wanted))
         return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted, self._limit_memory)

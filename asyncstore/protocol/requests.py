@@ -268,6 +268,10 @@ class Requests:
                 return None
             data = piece.data
             spent.append(piece.buffer)
+            if not piece.is_first:
+                self._queue.popleft()
+                self._store_behind_head(instance, data, buffers)
+                return payload.length
         self._queue.popleft()
         self._store_whole(instance, data, buffers)
         return len(data)
@@ -399,6 +403,14 @@ class Requests:
             return
         exchange = self._begin_store(instance, buffers)
         buffers += self._fragmenter.fragments(exchange.context_id, memoryview(data), last=True)
+        exchange.is_sent = True
+
+    def _store_behind_head(self, instance: Instance, data: memoryview, buffers: list[pdu.Octets]) -> None:
+        """Begin and end a store; ``data`` is what follows the head of its payload."""
+        exchange = self._begin_store(instance, buffers)
+        head = memoryview(instance.payload.head)
+        buffers += self._fragmenter.fragments(exchange.context_id, head, last=False)
+        buffers += self._fragmenter.fragments(exchange.context_id, data, last=True)
         exchange.is_sent = True
 
     def _joined(self, instance: Instance, head: StoreRequestHead, data: bytes | memoryview) -> bytes:

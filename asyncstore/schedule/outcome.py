@@ -26,7 +26,7 @@ def stored(instance: Instance, attempt: Attempt) -> Outcome:
         (
             instance.file,
             _STORED,
-            found.identity,
+            found.in_file or found.identity,
             attempt,
             instance.payload.length,
             1,
@@ -51,15 +51,16 @@ def of_attempt(instance: Instance, attempt: Attempt, error: AssociationError | U
         result, reason = Result.NOT_SENT, error.reason
     else:
         result, reason = Result.UNKNOWN, _without_response(error)
+    found = instance.found
     return Outcome(
         instance.file,
         result,
-        instance.found.identity,
+        found.in_file or found.identity,
         attempt,
         bytes=instance.payload.length,
         attempts=1,
         reason=reason,
-        details=instance.found.details,
+        details=found.details,
     )
 
 
@@ -77,8 +78,9 @@ def _without_response(error: AssociationError | None) -> str:
 def not_sent(instance: Instance, reason: str) -> Outcome:
     """The outcome of an instance whose store never began."""
     found = instance.found
+    identity = found.in_file or found.identity
     return Outcome(
-        found.file, Result.NOT_SENT, found.identity, bytes=found.payload.length, reason=reason, details=found.details
+        found.file, Result.NOT_SENT, identity, bytes=found.payload.length, reason=reason, details=found.details
     )
 
 

@@ -7,6 +7,17 @@ import shlex
 
 import pytest
 
+from asyncstore.cli.options.bench_kinds import (
+    Factor,
+    Frequency,
+    Mix,
+    Period,
+    ProfileOfYear,
+    Size,
+    Stages,
+    Steps,
+    Thresholds,
+)
 from asyncstore.cli.options.command_table import COMMANDS
 from asyncstore.cli.options.configuration import configured
 from asyncstore.cli.options.grammar import check, tokenize
@@ -29,7 +40,7 @@ from asyncstore.cli.options.kinds import (
 from asyncstore.cli.options.rows import CONFIG
 
 CONFIGURABLE = [command for command in COMMANDS.values() if CONFIG in tuple(command.options())]
-PARAMETERS = {"send": ("host", "104", "f"), "echo": ("host", "104"), "scan": ("f",)}
+PARAMETERS = {"send": ("host", "104", "f"), "echo": ("host", "104"), "scan": ("f",), "bench": ("host", "104")}
 ROWS = [
     pytest.param(command, row, id=f"{command.name} {row.long}")
     for command in CONFIGURABLE
@@ -39,6 +50,8 @@ ROWS = [
 VALUES = {Flag: True, Pair: ["a b", "c"], Several: ["a b", "c"], Address: ["h", 104], Integer: 4097, Seconds: 0.5}
 VALUES |= {IntegerOrAuto: 3, Status: "0xA700", StatusRanges: ["0110", "C000-C0FF"], Patience: 0.5}
 VALUES |= {Rate: "2", TimeZone: "Europe/Berlin", Duration: "90s"}
+VALUES |= {Factor: 2.5, Frequency: "60/min", Mix: "ct=3,mr=1", Period: "90s", ProfileOfYear: "exams-per-year=1.5M"}
+VALUES |= {Size: "512K", Stages: "1m:50/s,5m:200/s", Steps: "1,2", Thresholds: ["p99<2s", "failed<0.1%"]}
 
 
 def value_of(row):

@@ -106,6 +106,8 @@ NOT_IN_STORESCU = {
     *("--only-uids", "--conflicts", "--affinity", "--metrics-port", "--metrics-host", "--metrics-file"),
     *("--retries", "--retry-statuses", "--wait-for-peer", "--limit-rate", "--limit-stores", "--max-duration"),
     *("--time-zone", "--guard-echo", "--systemd"),
+    *("--archives", "--archive-ratio", "--archive-bytes", "--archive-files", "--archive-file-bytes", "--ahead"),
+    *("--dicomdir",),
 }
 """Ours, and those of DCMTK's versions that are older or newer than the installed one."""
 

@@ -235,10 +235,24 @@ def test_what_happens_before_the_first_phase_belongs_to_no_phase():
     recorder.opened(Opened(0.0, 0.001, 0.0, 0.002))
     recorder.released(0.1, 0.0)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 0.0)
+    recorder.offered(1, 1, 0.0)
+    recorder.dropped(1, 0.0)
+    recorder.late(0.1, 0.0)
+    recorder.study_ended(1.0, 0.0)
+    recorder.stored(sample(0.0, 0.5))
     recorder.fold(1.0)
     assert recorder.phase is None
     assert recorder.last is None
     assert recorder.results(1.0) == ()
+
+
+def test_phases_and_intervals_say_when_they_began_after_the_first_one():
+    intervals = []
+    recorder = Recorder(KINDS, on_interval=intervals.append)
+    load(recorder, closed(seconds=2.0), begin=100.0, rate=10.0)
+    load(recorder, closed(seconds=1.0), begin=105.0, rate=10.0)
+    assert [phase.began for phase in recorder.results(0.0)] == [0.0, 5.0]
+    assert [each.began for each in intervals] == [0.0, 1.0, 5.0]
 
 
 def test_every_interval_is_handed_on_with_its_histogram():
@@ -246,6 +260,16 @@ def test_every_interval_is_handed_on_with_its_histogram():
     found = recorded(closed(seconds=2.0), [sample(0.0, 0.5), sample(0.5, 1.5)], on_interval=intervals.append)
     assert [(each.began, each.seconds, each.latency.count) for each in intervals] == [(0.0, 1, 1), (1.0, 1, 1)]
     assert found.series[1].p99 == intervals[1].latency.percentile(99)
+    assert tuple(each.point for each in intervals) == found.series
+
+
+def test_what_ends_after_its_phase_is_handed_on_while_the_phase_is_still_known():
+    seen = []
+    recorder = Recorder(KINDS, on_interval=lambda interval: seen.append((recorder.phase, interval.latency.count)))
+    recorder.begin(closed(seconds=1.0), 0.0)
+    recorder.stored(sample(0.5, 1.5))
+    recorder.end(1.5)
+    assert seen == [(closed(seconds=1.0), 0), (closed(seconds=1.0), 1)]
 
 
 def soak(hours, drift):
@@ -294,3 +318,46 @@ def test_a_short_phase_and_a_ramp_have_no_drift():
         recorder.fold(second + 1.0)
     recorder.end(100.0)
     assert recorder.results(0.0)[0].drift is None
+
+
+def test_a_phase_ends_when_all_of_its_stores_have_though_the_next_one_is_under_way():
+    recorder = Recorder(KINDS)
+    recorder.begin(opened(seconds=10.0), 0.0)
+    recorder.offered(3, 0, 9.0)
+    recorder.stored(sample(9.0, 9.5))
+    recorder.dropped(1, 10.0)
+    recorder.begin(opened(rate=200.0, seconds=10.0), 10.0)
+    recorder.offered(1, 0, 10.1)
+    recorder.fold(11.0)
+    assert len(recorder.results(11.0)[0].series) == 11
+    recorder.stored(sample(9.9, 11.5))
+    recorder.fold(12.0)
+    recorder.stored(sample(10.1, 12.5))
+    recorder.end(20.0)
+    first, second = recorder.results(0.0)
+    assert (first.offered, first.stored, first.dropped) == (3, 2, 1)
+    assert (second.offered, second.stored) == (1, 1)
+    assert [point.stored for point in first.series] == [0] * 9 + [1, 0, 1]
+
+
+def test_the_whole_so_far_has_the_numbers_of_the_whole():
+    recorder = Recorder(KINDS)
+    for number in range(3):
+        load(recorder, closed(seconds=2.0, is_counted=number > 0), begin=10.0 * number, rate=20.0, seed=number)
+    recorder.begin(closed(seconds=5.0), 100.0)
+    recorder.stored(sample(100.0, 101.0))
+    recorder.fold(102.0)
+    whole, so_far = recorder.whole(102.0), recorder.so_far(102.0)
+    assert whole == whole_of(recorder.results(102.0))
+    assert whole.stored == 81
+    numbers = (
+        "stored",
+        "stored_per_second",
+        "offered",
+        "latency",
+        "failed",
+        "seconds",
+        "bytes_per_second",
+        "generator",
+    )
+    assert [getattr(so_far, name) for name in numbers] == [getattr(whole, name) for name in numbers]

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -290,19 +290,22 @@ async def test_minus_to_ends_the_attempt(files):
     assert "Traceback" not in ended.err
 
 
-def dialling(port):
-    """The number of sockets of this machine that await an answer to their SYN from a port (state 2 of proc(5))."""
-    remote = f":{port:04X} 02 "
-    return Path("/proc/net/tcp").read_text(encoding="ascii").count(remote)
+def is_dialling(pid):
+    """Whether a socket of the process awaits an answer to its SYN (state 2 of proc(5))."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            inodes.add(str(descriptor.readlink()).removeprefix("socket:[").removesuffix("]"))
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    return any(fields[3] == "02" and fields[9] in inodes for fields in sockets)
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system does not tell of its sockets")
 async def test_ctrl_c_ends_a_command_that_is_connecting(files):
     """Without ``-to`` the system would go on for minutes."""
     with black_hole() as port:
-        before = dialling(port)
         process = await started("send", "127.0.0.1", str(port), *files)
-        await until(lambda: dialling(port) != before)
+        await until(lambda: is_dialling(process.pid))
         process.send_signal(signal.SIGINT)
         ended = await finished(process)
     assert ended.returncode == 130

@@ -10,6 +10,7 @@ from asyncstore.observe.formatting import (
     format_count,
     format_duration,
     format_estimate,
+    format_latency,
     format_rate,
     printable,
 )
@@ -112,3 +113,20 @@ def test_every_name_can_be_written_to_a_terminal(name):
     assert all(character.isprintable() or character.isspace() for character in shown)
     assert not set(shown) & set("\n\r\t\v\f\x1b\x85\u2028\u2029")
     shown.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.00042, "0.42 ms"),
+        (0.000996, "1.0 ms"),
+        (0.0041, "4.1 ms"),
+        (0.00996, "10 ms"),
+        (0.312, "312 ms"),
+        (0.9996, "1.00 s"),
+        (2.05, "2.05 s"),
+        (92, "1 min 32 s"),
+    ],
+)
+def test_latencies_have_two_or_three_digits(seconds, text):
+    assert format_latency(seconds) == text

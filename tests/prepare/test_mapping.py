@@ -88,6 +88,44 @@ def test_a_data_set_that_fits_is_mapped_as_a_whole(tmp_path, first):
     assert _maps_of(found.path) == 0
 
 
+def _with_head(instance, head, kept):
+    """The instance with ``head`` instead of all but the last ``kept`` bytes of its data set."""
+    return changed(instance, offset=instance.offset + instance.length - kept, length=len(head) + kept, head=head)
+
+
+def test_what_follows_a_head_is_mapped_as_a_whole_if_it_fits(tmp_path, first):
+    [found] = _probed(tmp_path / "ct", 500_000)
+    edited = _with_head(found, b"12", 499_000)
+
+    async def body(reader):
+        piece = reader.load(edited)
+        assert isinstance(piece.buffer, Mapping)
+        assert (piece.is_first, piece.is_last) == (False, True)
+        return bytes(piece.data), piece.buffer.release()
+
+    assert _running(body, first) == (_data_set(found)[1000:], None)
+
+
+def test_a_head_is_a_piece_of_its_own_before_mapped_windows(tmp_path, first):
+    [found] = _probed(tmp_path / "large", LARGE)
+    edited = _with_head(found, b"12", LARGE - 1000)
+
+    async def body(reader):
+        content, kinds = b"", []
+        async for pieces in reader.read([edited]):
+            for piece in pieces:
+                assert (piece.is_first, piece.problem) == (not content, None)
+                content += piece.data
+                assert piece.is_last == (len(content) == edited.length)
+                kinds.append(isinstance(piece.buffer, Mapping))
+                assert piece.buffer.release() is None
+        return content, kinds
+
+    content, kinds = _running(body, first)
+    assert content == b"12" + _data_set(found)[1000:]
+    assert kinds == [False, True, True, True, True]
+
+
 @pytest.mark.parametrize("reason", ["small", "odd", "a conversion", "another reads it"])
 def test_what_is_not_for_the_kernel_alone_is_copied(tmp_path, first, reason):
     [found] = _probed(tmp_path / "ct", 30_000 if reason == "small" else 500_000)

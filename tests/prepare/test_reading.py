@@ -98,6 +98,24 @@ def test_lengths_around_the_size_of_a_buffer(tmp_path, length):
     assert [piece.is_last for piece in pieces] == [False] * (len(pieces) - 1) + [True]
 
 
+def _with_head(instance, head, kept):
+    """The instance with ``head`` instead of all but the last ``kept`` bytes of its data set."""
+    offset = instance.offset + instance.length - kept
+    return values.changed(instance, offset=offset, length=len(head) + kept, head=head)
+
+
+@pytest.mark.parametrize("buffer_size", [8, 64, 128, 1024])
+@pytest.mark.parametrize("head", [b"12", b"0123456789" * 20])
+def test_a_head_goes_before_the_part_of_its_file(tmp_path, buffer_size, head):
+    whole = [_instance(tmp_path, str(number), 100) for number in range(3)]
+    edited = [_with_head(instance, head, 90) for instance in whole]
+    pieces = _running(lambda reader: _read(reader, edited), buffer_size=buffer_size)
+    assert [piece.problem for piece in pieces] == [None] * len(pieces)
+    assert b"".join(piece.data for piece in pieces) == b"".join(head + _content(instance)[10:] for instance in whole)
+    assert [piece.is_first for piece in pieces].count(True) == 3
+    assert [piece.is_last for piece in pieces].count(True) == 3
+
+
 def test_many_small_data_sets_come_in_one_load(tmp_path):
     instances = [_instance(tmp_path, str(number), 100) for number in range(20)]
 

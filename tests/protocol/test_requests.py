@@ -624,6 +624,28 @@ def test_whole_instances_are_on_the_wire_what_their_pieces_are(maximum_length, i
     assert _on_the_wire(*sent) == _on_the_wire(*pieces)
 
 
+@pytest.mark.parametrize("maximum_length", [100, 16384, 0])
+def test_the_head_of_a_payload_goes_before_what_is_loaded(maximum_length):
+    noise = random.Random(2)  # noqa: S311 - noise, not a secret
+    rests = {name: noise.randbytes(size) for name, size in (("1", 2), ("2", 90_000))}
+    heads = {"1": noise.randbytes(500), "2": noise.randbytes(2)}
+    instances = [
+        values.changed(_instance(name, length=len(heads[name] + rest)), head=heads[name])
+        for name, rest in rests.items()
+    ]
+    requests = Requests(_CONTEXTS, Fragmenter(maximum_length), 0, _Clock())
+    requests.submit_whole(
+        instances, lambda instance: _piece(instance, memoryview(rests[instance.path[1:]]))._replace(is_first=False)
+    )
+    sent = []
+    while requests.goes_on:
+        sent.append(requests.gather())
+    assert [one.payload for one in sent] == [instance.length for instance in instances]
+    assert [(bytes(data), is_whole) for *_, data, is_whole in _on_the_wire(*sent)] == [
+        (heads[name] + rests[name], True) for name in rests
+    ]
+
+
 @pytest.mark.parametrize("window", [1, 3])
 def test_a_short_store_that_takes_the_last_place_of_the_window_is_the_same_in_one_buffer(window):
     data = [bytes((number,)) * size for number, size in enumerate((2, 4090, 0, 5, 40_000, 2))]

@@ -30,10 +30,10 @@ from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import COMPLETED
 from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
 from asyncstore.prepare.pool import Pool
-from asyncstore.surveying import Survey
+from asyncstore.surveying import Survey, ended
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from asyncstore.cli.options.table import Parsed
     from asyncstore.journal.content import Clash, Content
@@ -138,13 +138,27 @@ class Scan:
                     async for batch in survey:
                         self.found += len(batch)
                         self._recording.add(batch)
+                        if survey.has_members:
+                            ended(batch)
                         await self._recording.room()
                 finally:
                     survey.close()
                     pool.close()
             if not self.is_interrupted:
                 counter.show("looking for files with the same SOP instance UID")
-                await asyncio.to_thread(self._journal.complete_catalogue)
+                await asyncio.to_thread(self._journal.complete_catalogue, *self._digest())
+
+    def _digest(self) -> tuple[Callable[[str, str | None], bytes | None], ...]:
+        """How members of archives are compared; nothing if no archive is opened."""
+        options = walk_of(self._parsed)
+        if options.archives is None:
+            return ()
+        from asyncstore.discovery.finding import Finder  # noqa: PLC0415 - few scans open archives
+        from asyncstore.discovery.spool import Spool  # noqa: PLC0415 - as above
+        from asyncstore.journal.clashes import file_digest  # noqa: PLC0415 - as above
+
+        of_members = Finder(options.archives, Spool(options.ahead)).digest
+        return (lambda path, member: file_digest(path, None) if member is None else of_members(path, member),)
 
 
 class Catalogued(NamedTuple):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from asyncstore.cli.options.kinds import Kind
     from asyncstore.cli.options.table import Command
 
-_FILES = ("FILE", "KEY", "CERTIFICATE", "file-or-directory", "journal")
+_FILES = ("FILE", "KEY", "CERTIFICATE", "file-or-directory", "path", "journal", "A", "B", "OUT", "RUN")
 _WITHOUT_COMMAND = {"--help": "show this help and exit", "--version": "show versions and exit"}
 
 
@@ -67,8 +67,14 @@ def offered(words: Sequence[str], environment: Mapping[str, str]) -> Offer:
     """The words that can replace the last one of these; the first one is ``asyncstore``."""
     _, name, *rest = (*words, "", "")[: max(len(words), 2)]
     if not rest:
-        named = {command.name: command.summary for command in COMMANDS.values()}
+        named = {command.name: command.summary for command in COMMANDS.values() if " " not in command.name}
         return Offer(words=named | _WITHOUT_COMMAND if name.startswith("-") else named)
+    second = {each.name.partition(" ")[2]: each for each in COMMANDS.values() if each.name.startswith(f"{name} ")}
+    if len(rest) > 1 and rest[0] in second:
+        return _of_command(second[rest[0]], rest[1:-1], rest[-1], environment)
+    begun = {word: each.summary for word, each in second.items() if rest[0] and word.startswith(rest[0])}
+    if len(rest) == 1 and begun:
+        return Offer(words=begun)
     command = COMMANDS.get(name)
     return Offer() if command is None else _of_command(command, rest[:-1], rest[-1], environment)
 

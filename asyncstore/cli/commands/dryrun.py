@@ -8,6 +8,7 @@ from asyncstore.cli.commands.findings import look_into
 from asyncstore.cli.engine import refuse_missing
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.proposal import proposal_of
 from asyncstore.cli.standard_output import put
 from asyncstore.cli.text.page import broken, page_width
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 async def dry_run(parsed: Parsed) -> int:
     """Look into everything, print what was found, and return the exit code."""
     if not parsed[opt.NO_HALT]:
-        refuse_missing(parsed[opt.INPUTS])
+        refuse_missing(parsed[opt.INPUTS], opens_archives=parsed[source_opt.ARCHIVES])
     findings = await look_into(parsed, proposal_of(parsed))
     if not parsed[opt.QUIET]:
         times = f", each {parsed[opt.REPEAT]} times" if parsed[opt.REPEAT] > 1 else ""

@@ -33,7 +33,7 @@ from asyncstore.prepare.converter import transcoding_of
 from asyncstore.prepare.messages import Order
 from asyncstore.prepare.pool import Pool
 from asyncstore.protocol.associate import MOST_CONTEXTS
-from asyncstore.surveying import Survey, all_are
+from asyncstore.surveying import Survey, all_are, ended
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -68,6 +68,8 @@ async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
         try:
             async for batch in survey:
                 await findings.add(batch)
+                if survey.has_members:
+                    ended(batch)
         finally:
             survey.close()
             pool.close()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from asyncstore.cataloguing import FromCatalogue
 from asyncstore.cli.engine import sources_of
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.discovery.walk import files_from
 from asyncstore.errors import JournalMissing, UsageError
 from asyncstore.journal.catalogue import Catalogue, Order
@@ -115,7 +116,8 @@ def selection_of(parsed: Parsed, journal: str) -> Selection | None:
         JournalError: the journal cannot be read.
         UsageError: an option needs a catalogue, a complete one, or a list that can be read.
     """
-    is_named = bool(parsed[opt.INPUTS]) or parsed[opt.FILES_FROM] is not None
+    lists = (parsed[opt.FILES_FROM], parsed[source_opt.DICOMDIR])
+    is_named = bool(parsed[opt.INPUTS]) or any(name is not None for name in lists)
     needed = _options_that_need_it(parsed)
     if is_named and not needed:
         return None  # the journal may be empty: its first run was killed
@@ -152,6 +154,10 @@ def _confirm(
     if is_named and (parsed[opt.FILES_FROM] is not None or set(sources_of(parsed)) != sources):
         error = UsageError(f"{needed[0].long} needs a catalogue, and the one in {journal} is of other files")
         error.add_note("Name no files to send the catalogue, or those that were scanned.")
+        raise error
+    if catalogue.has_members and not parsed[source_opt.ARCHIVES]:
+        error = UsageError(f"the catalogue in {journal} has files in archives")
+        error.add_note(f"Give {source_opt.ARCHIVES.long}, so that they are opened.")
         raise error
     unfit = _unfit(parsed)
     if unfit is not None:

@@ -24,6 +24,7 @@ from asyncstore.cli.engine import paths_of, refuse_missing, renamer_of, sender_o
 from asyncstore.cli.logging.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.proposal import identity_of
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.named_files import interruptible
@@ -34,10 +35,10 @@ from asyncstore.observe.tally import Tally
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable
 
     from asyncstore.cli.commands.journalled import RunJournal
     from asyncstore.cli.options.table import Parsed
+    from asyncstore.discovery.walk import Paths
     from asyncstore.observe.jsonlines import JsonLines
     from asyncstore.protocol.associate import UserIdentity
     from asyncstore.run import Run
@@ -59,7 +60,7 @@ def run(parsed: Parsed) -> int:
 async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
     """Store what the command line names and return the exit code."""
     if not parsed[opt.NO_HALT]:
-        refuse_missing(parsed[opt.INPUTS])
+        refuse_missing(parsed[opt.INPUTS], opens_archives=parsed[source_opt.ARCHIVES])
     output = open_output(sys.stderr, quiet=parsed[opt.QUIET])
     with ExitStack() as stack:
         paths = stack.enter_context(paths_of(parsed))
@@ -112,9 +113,7 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         return exit_code
 
 
-async def _store(
-    sender: Sender, parsed: Parsed, paths: Iterable[str], watch: Watch, journal: RunJournal | None
-) -> None:
+async def _store(sender: Sender, parsed: Parsed, paths: Paths, watch: Watch, journal: RunJournal | None) -> None:
     """Run the sender to its end."""
     try:
         async with sender:
@@ -123,7 +122,7 @@ async def _store(
             with every(_FRAME, watch.refresh):
                 await _take_all(run, watch)
                 while journal is not None and (first := watch.begin_second_pass()) is not None:
-                    run = sender.send((), None, await journal.second_pass(first))
+                    run = sender.send((), walk_of(parsed), await journal.second_pass(first))
                     watch.begin(run)
                     await _take_all(run, watch)
             watch.refresh()

@@ -6,7 +6,9 @@ several commands share are written once, above them.
 
 from __future__ import annotations
 
+from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.options import tls_rows as tls_opt
 from asyncstore.cli.options.kinds import Address, AETitle, Choice, Integer, Seconds, Status, Text, Words
 from asyncstore.cli.options.table import Command, Example, Group, Option, Parameter, flag, text
@@ -97,6 +99,7 @@ SCAN_JSON = opt.JSON._replace(
 SCAN_JOURNAL = opt.JOURNAL._replace(
     help="keep what was found in this file, the catalogue, for send --journal; give the same command again to go on"
 )
+SCAN_SOURCES = tuple(row._replace(excludes=()) for row in source_opt.SOURCES)
 SENT_INPUTS = opt.INPUTS._replace(unless=(*opt.INPUTS.unless, opt.JOURNAL.long))
 JOURNAL_FILE = Parameter[str]("journal", Text("journal"), "", "the journal of send --journal")
 REPORT_LIST = Option[str | None](
@@ -267,6 +270,7 @@ SEND = Command(
                 opt.TRANSCODE,
                 opt.ASYNC_OPS,
                 *_LISTS,
+                *source_opt.SOURCES,
                 opt.JOURNAL,
                 opt.RETRY_FAILED,
                 opt.RETRY_NOT_SENT,
@@ -450,7 +454,7 @@ SCAN = Command(
     (
         Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG)),
         Group("input options", _FILE_FORMAT, "input file format"),
-        Group("input options", (*_DIRECTORIES, *_LISTS, opt.WORKERS), "input files"),
+        Group("input options", (*_DIRECTORIES, *_LISTS, *SCAN_SOURCES, opt.WORKERS), "input files"),
         Group("output options", (SCAN_PROGRESS, SCAN_JSON, SCAN_JOURNAL, opt.JOURNAL_ON_NETWORK)),
         Group("peer options", (PEER_CHECK, CHECKED_PEER, opt.TRANSCODE)),
         _IP_VERSION,
@@ -476,6 +480,107 @@ SCAN = Command(
         Example("the same for programs", "asyncstore scan --json - --peer pacs1 /archive"),
         Example("a catalogue, which send --journal run.db sends", "asyncstore scan --journal run.db /archive"),
     ),
+)
+
+BENCH = Command(
+    "bench",
+    "measure what a storage SCP can take in, and where it breaks",
+    (opt.PEER, opt.PORT, bench.PATHS),
+    (
+        Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG, opt.NAMED_PEER)),
+        Group("what is sent", (bench.MIX, bench.SIZE, bench.KEEP_UIDS, bench.RANDOM_SEED)),
+        Group(
+            "the load: as much as so many associations take",
+            (bench.ASSOCIATIONS, bench.STEPS, bench.DURATION),
+        ),
+        Group(
+            "or so much, whether the peer keeps up or not",
+            (
+                bench.RATE,
+                bench.EXAMS,
+                bench.PROFILE,
+                bench.STAGES,
+                bench.REPLAY,
+                bench.SPEED,
+                bench.ARRIVALS,
+            ),
+        ),
+        Group("around it", (bench.WARM_UP, bench.COOL_DOWN, bench.REPEAT, bench.NO_CALIBRATE)),
+        Group("what is measured", (bench.FINDABLE, bench.P99_LIMIT, bench.THRESHOLD, bench.ABORT_ON_FAIL)),
+        Group("output options", (opt.PROGRESS, bench.JSON, bench.HDR, bench.HTML)),
+        _IP_VERSION,
+        _TITLES,
+        _IDENTITY,
+        Group(_NETWORK, (*_TIMEOUTS, opt.MAX_PDU, opt.MAX_SEND_PDU, opt.ASYNC_OPS), _OTHER_NETWORK),
+        *tls_opt.TLS_GROUPS,
+    ),
+    (
+        (
+            "Measure a peer for tests: what is sent stays there, and nothing removes it. Synthetic patients are named "
+            "SYNTHETIC^... and have IDs that begin with SYN-."
+        ),
+        (
+            "Without options it loads the peer with 1, 2, 4, 8 and 16 associations for 10 s each: together with "
+            "calibration and warm-up this takes a minute, shows where more associations gain nothing, and is enough "
+            "for the fit of the scalability law."
+        ),
+        (
+            "With a rate, latencies count from the time when an instance was to begin, so they hold what the peer "
+            "made others wait. What could not begin in its phase is dropped, and counted."
+        ),
+        (
+            "If this machine was the limit, the verdict says client-bound, and calls nothing a limit of the peer: use "
+            "more machines, and add their results with bench merge."
+        ),
+        (
+            "A peer whose host name is compare or merge: write its address, or a dot behind the name, because these "
+            "words after bench are commands."
+        ),
+        _END_OF_OPTIONS,
+        _ENVIRONMENT,
+        _PEERS,
+        "Ctrl-C ends the load, lets the stores under way finish, and reports what was measured; twice aborts them.",
+        (
+            "Exit code: 0 all stores succeeded and all thresholds hold, 1 nothing could be attempted, 2 some store "
+            "failed, and no threshold says how many may, 99 a threshold is crossed, 130 interrupted."
+        ),
+    ),
+    (
+        Example("how much, and over how many associations?", "asyncstore bench -aec PACS pacs 11112"),
+        Example(
+            "does it take 200 CT and MR images a second for five minutes?",
+            "asyncstore bench --mix ct=75,mr=25 --rate 200/s --duration 5m --threshold 'p99<2s' pacs 11112",
+        ),
+        Example("your own data", "asyncstore bench --associations 8 --duration 60s pacs 11112 /some/studies"),
+        Example(
+            "a report for a browser, and one to compare with later",
+            "asyncstore bench --repeat 3 --json before.json --html before.html pacs 11112",
+        ),
+    ),
+)
+
+BENCH_COMPARE = Command(
+    "bench compare",
+    "compare two measurements: what differs by more than chance",
+    (bench.FIRST, bench.SECOND),
+    (Group("options", (opt.HELP, opt.QUIET, bench.COMPARE_JSON, bench.COMPARE_HTML)),),
+    (
+        "Confidence intervals are over the repeats: measure with bench --repeat 3 or more.",
+        "Exit code: 0 they were compared, 1 a file cannot be read or written.",
+    ),
+    (Example("did the new disks help?", "asyncstore bench compare before.json after.json"),),
+)
+
+BENCH_MERGE = Command(
+    "bench merge",
+    "add the measurements of several machines that loaded one peer at the same time",
+    (bench.MERGED, bench.PARTS),
+    (Group("options", (opt.HELP, opt.QUIET, bench.SUM_HTML)),),
+    (
+        "Histograms are added, never averaged. The new file can be compared, and merged again.",
+        "Exit code: 0 they were added, 1 a file cannot be read or written, or the files do not fit together.",
+    ),
+    (Example("three machines", "asyncstore bench merge all.json one.json two.json three.json"),),
 )
 
 SINK = Command(
@@ -552,4 +657,22 @@ MAN = Command(
     ),
 )
 
-COMMANDS = {command.name: command for command in (SEND, RESUME, REPORT, CTL, ECHO, SCAN, SINK, DEMO, COMPLETION, MAN)}
+COMMANDS = {
+    command.name: command
+    for command in (
+        SEND,
+        RESUME,
+        REPORT,
+        CTL,
+        ECHO,
+        SCAN,
+        BENCH,
+        BENCH_COMPARE,
+        BENCH_MERGE,
+        SINK,
+        DEMO,
+        COMPLETION,
+        MAN,
+    )
+}
+"""By their names; a name may have two words."""

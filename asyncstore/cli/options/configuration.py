@@ -34,6 +34,7 @@ import re
 import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asyncstore.cli.options import bench_kinds as bench
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options.grammar import Given, Layer
 from asyncstore.cli.options.kinds import Address, Integer, IntegerOrAuto, Patience, Rate, Seconds, Secret, Status
@@ -74,6 +75,11 @@ _TYPES: Mapping[type, tuple[tuple[type, ...], ...]] = {
     Rate: (_NUMBER_OR_TEXT,),
     Status: (_WHOLE_OR_TEXT,),
     Address: (_TEXT, _WHOLE),
+    bench.Frequency: (_NUMBER_OR_TEXT,),
+    bench.Size: (_WHOLE_OR_TEXT,),
+    bench.Period: (_WHOLE_OR_TEXT,),
+    bench.Factor: (_NUMBER,),
+    bench.Steps: (_WHOLE_OR_TEXT,),
 }
 """The types in TOML of the words of each kind that is not only text."""
 _NAMES_OF_TYPES = {

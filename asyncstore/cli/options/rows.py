@@ -80,7 +80,7 @@ INPUTS = Parameter[tuple[str, ...]](
     (),
     "DICOM files, and directories that hold some",
     repeats=True,
-    unless=("--files-from",),
+    unless=("--files-from", "--dicomdir"),
 )
 
 # General options -----------------------------------------------------------------------------------------------------

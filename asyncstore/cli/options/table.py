@@ -172,7 +172,7 @@ class Command(NamedTuple):
     """One command.
 
     Attributes:
-        name: the word after ``asyncstore``.
+        name: the word after ``asyncstore``, or two of them.
         summary: what it does, in one line.
         parameters: in their order.
         groups: its options, in the order of the help.
@@ -195,7 +195,8 @@ class Command(NamedTuple):
     @property
     def usage(self) -> str:
         """The usage line of the help."""
-        shown = [f"{p.name}..." if p.repeats else f"[{p.name}]" if p.is_optional else p.name for p in self.parameters]
+        named = [f"{p.name}..." if p.repeats else p.name for p in self.parameters]
+        shown = [f"[{n}]" if p.is_optional else n for p, n in zip(self.parameters, named, strict=True)]
         names_files = any(parameter.repeats for parameter in self.parameters)
         return " ".join([self.program, "[options]", *(["[--]"] if names_files else []), *shown])
 
@@ -234,6 +235,10 @@ class Parsed:
     def __contains__(self, row: Option[object] | Parameter[object]) -> bool:
         """Whether the row was given, on the command line or in another source."""
         return row.key in self._given
+
+    def words_of(self, row: Option[object] | Parameter[object]) -> tuple[str, ...]:
+        """The words that the row was given; none if it was not."""
+        return tuple(self._given.get(row.key, ()))
 
     def naming(self, parameters: Mapping[str, Sequence[str]]) -> Parsed:
         """A copy in which these parameters, by their names, have these words."""

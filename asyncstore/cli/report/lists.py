@@ -21,6 +21,7 @@ from asyncstore.cli.report.machine import name_of
 from asyncstore.cli.report.words import rfc3339
 from asyncstore.cli.standard_output import put, put_bytes
 from asyncstore.journal.studies import Studies
+from asyncstore.members import path_in
 from asyncstore.observe.formatting import counted, printable
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ def names(readers: Iterable[Reader], state: State) -> None:
     def found() -> Iterator[str]:
         last = None
         for row in _deliveries(readers, state):
-            if row.path != last:
-                last = row.path
+            path = path_in(row.path, row.member)
+            if path != last:
+                last = path
                 yield last
 
     for piece in _pieces(found()):
@@ -80,7 +82,7 @@ def _deliveries(readers: Iterable[Reader], state: State) -> Iterator[Recorded]:
 
 
 def _file_text(row: Recorded) -> str:
-    name = row.path if row.member is None else f"{row.path}, {row.member}"
+    name = path_in(row.path, row.member)
     return f"{printable(name)}: {printable(row.reason)}" if row.reason else printable(name)
 
 

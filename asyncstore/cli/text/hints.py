@@ -125,6 +125,13 @@ REASONS = {
     "only bare data sets are asked for": (
         "-f takes bare data sets only, +f (--read-file) takes files with file meta information as well."
     ),
+    "not a DICOM file: it is an archive": "--archives sends the files in archives, one archive in another too.",
+    "a file in an archive, and archives are not opened": "--archives opens them.",
+    "more bytes than so many times its size may be": "--archive-ratio allows more, if you trust the archive.",
+    "more bytes than an archive may hold": "--archive-bytes allows more.",
+    "more files than an archive may hold": "--archive-files allows more.",
+    "larger than a file in an archive may be": "--archive-file-bytes allows larger files.",
+    "more bytes than a file may have": "--archive-file-bytes allows larger files.",
     "its data set inflates to more than": "--max-inflated allows larger data sets.",
     "the SOP class is not among those proposed": "-R, or no -x option at all, proposes the SOP classes of the files.",
 }

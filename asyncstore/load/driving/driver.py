@@ -18,9 +18,9 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from asyncstore.load.driving.lane import Lane
-from asyncstore.load.driving.loads import Closed, Finishing
+from asyncstore.load.driving.loads import Closed, Finishing, Means, Open
+from asyncstore.load.driving.precise_timer import precise_timer
 from asyncstore.schedule.jitter import between
-from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from asyncstore.errors import AssociationError
     from asyncstore.load.driving.lane import Load
     from asyncstore.load.driving.ports import OpenAssociation
+    from asyncstore.load.driving.precise_timer import MakeTimer
     from asyncstore.load.plan.phases import Planned
-    from asyncstore.load.values import Kind, Measurements, Opened, Source
+    from asyncstore.load.values import Kind, Measurements, Opened, Phase, Source
 
 _OPENING_LIMIT = 10.0
 """Seconds that a phase waits for its associations, if any of them is open."""
@@ -45,6 +46,7 @@ class Driver:
         source: makes the instances.
         measurements: takes what is measured.
         clock: seconds; the same clock as that of the associations.
+        make_timer: makes timers on this clock.
         jitter: a random number between two others, for pauses.
     """
 
@@ -55,6 +57,7 @@ class Driver:
         measurements: Measurements,
         *,
         clock: Callable[[], float] = time.monotonic,
+        make_timer: MakeTimer = precise_timer,
         jitter: Callable[[float, float], float] = between,
     ) -> None:
         self.kinds: Sequence[Kind] = source.kinds
@@ -62,18 +65,20 @@ class Driver:
         self.clock = clock
         self.jitter = jitter
         self._open = open_association
-        self._source = source
         self._lanes: dict[Lane, asyncio.Task[None]] = {}
-        self.load: Load = Finishing(self._lanes)
+        self._means = Means(source, measurements, clock, make_timer, self._lanes)
+        self.load: Load = Finishing(self._means)
         """Decides what lanes do now."""
         self._number = 0
         self._early: list[Callable[[], None]] | None = []
         """Reports for the phase that will begin; ``None``: a phase is under way."""
+        self._ends_at: float | None = None
+        """When the phase that is under way is over."""
         self._failure: AssociationError | None = None
         self._has_opened = False
-        self._is_stopped = asyncio.Event()
+        self._is_stopped = False
         self._news = asyncio.Event()
-        """Set when a lane has tried to open its first association."""
+        """Set when a lane has tried to open an association, at a time that was waited for, and to stop."""
 
     @property
     def open_now(self) -> int:
@@ -86,27 +91,24 @@ class Driver:
         Raises:
             AssociationError: no association could be opened at the start, so nothing was measured.
         """
-        watching = asyncio.create_task(self._watch())
         try:
-            for planned, following in zip_longest(plan, plan[1:]):
-                await self._play(planned, 0 if following is None else following.phase.associations)
-        except BaseException:
-            self._abort()
-            raise
-        finally:
-            watching.cancel()
-            await finished(self._end_lanes(len(self._lanes)))
+            async with asyncio.TaskGroup() as self._tasks:
+                watching = self._tasks.create_task(self._watch())
+                for planned, following in zip_longest(plan, plan[1:]):
+                    if not self._is_stopped:
+                        await self._play(planned, following)
+                watching.cancel()
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     def stop(self) -> None:
         """Begin no more stores; those under way finish, and :meth:`run` returns. A second call aborts them."""
-        if self._is_stopped.is_set():
-            self._abort()
-        self._is_stopped.set()
+        if self._is_stopped:
+            for lane in self._lanes:
+                lane.abort()
+        self._is_stopped = True
+        self.load.stop()
         self._news.set()
-
-    def _abort(self) -> None:
-        for lane in self._lanes:
-            lane.abort()
 
     # What lanes need.
 
@@ -140,42 +142,66 @@ class Driver:
 
     # Phases.
 
-    async def _play(self, planned: Planned, following: int) -> None:
-        """Play a phase; ``following``: how many associations the next one has."""
+    async def _play(self, planned: Planned, following: Planned | None) -> None:
+        """Play a phase, up to its end or to the beginning of the following one."""
         phase = planned.phase
-        if self._is_stopped.is_set():
-            return
-        await self._have_lanes(phase.associations)
-        self.measurements.begin(phase, self.clock())
+        began = self._ends_at
+        if not planned.follows_on or began is None:
+            await self._have_lanes(phase.associations)
+            began = self.clock()
+        self._begin(phase, began)
+        self._ends_at = began + phase.seconds
+        if not self._is_stopped:
+            load = Closed(self._means) if planned.arrivals is None else Open(self._means, planned, began)
+            self.load = load
+            try:
+                load.start()
+                await self._until(self._ends_at)
+                if not self._is_stopped:
+                    load.complete()
+            finally:
+                load.stop()
+        if following is None or not following.follows_on or self._is_stopped:
+            await self._finish(following)
+
+    def _begin(self, phase: Phase, at: float) -> None:
+        """Report that a phase begins, and what was measured before it."""
+        self._report_itself(0.0)
+        self.measurements.begin(phase, at)
         early, self._early = self._early or [], None
         for report in early:
             report()
-        load = Closed(self._source, self.measurements, self.clock)
-        self.load = load
-        if not self._is_stopped.is_set():
-            load.start(self._lanes)
-            await self._came(self._is_stopped, phase.seconds)
-        load.stop()
-        self.load = finishing = Finishing(self._lanes)
+
+    async def _finish(self, following: Planned | None) -> None:
+        """Wait until nothing is under way, and release the associations that the following phase does not need."""
+        self.load = finishing = Finishing(self._means)
+        if self._is_stopped:
+            finishing.stop()
         await finishing.is_quiet.wait()
-        ended = self.clock()
-        await self._end_lanes(len(self._lanes) - (0 if self._is_stopped.is_set() else following))
+        ended, self._ends_at = self.clock(), None
+        needed = 0 if following is None or self._is_stopped else following.phase.associations
+        await self._end_lanes(len(self._lanes) - needed)
         self._early = []
+        self._report_itself(0.0)
         self.measurements.end(ended)
 
     async def _have_lanes(self, number: int) -> None:
         """Open associations until there are so many."""
         for _ in range(number - len(self._lanes)):
             lane = Lane(self, self._open)
-            self._lanes[lane] = asyncio.create_task(lane.run())
+            self._lanes[lane] = self._tasks.create_task(lane.run())
         limit = self.clock() + _OPENING_LIMIT
-        while not all(lane.was_tried for lane in self._lanes) and not self._is_stopped.is_set():
-            self._news.clear()
-            if not self.open_now:
+        timer = self._means.make_timer(self._news.set)
+        try:
+            timer.at(limit)
+            while not (self._is_stopped or all(lane.was_tried for lane in self._lanes)):
+                if self.open_now and self.clock() >= limit:
+                    break
+                self._news.clear()
                 await self._news.wait()
-            elif not await self._came(self._news, limit - self.clock()):
-                break
-        if self._failure is not None and not (self._has_opened or self._is_stopped.is_set()):
+        finally:
+            timer.close()
+        if self._failure is not None and not (self._has_opened or self._is_stopped):
             raise self._failure
 
     async def _end_lanes(self, number: int) -> None:
@@ -186,21 +212,25 @@ class Driver:
         if ending:
             await asyncio.wait([self._lanes[lane] for lane in ending])
         for lane in ending:
-            self._lanes.pop(lane).result()
+            del self._lanes[lane]
 
-    async def _came(self, event: asyncio.Event, seconds: float) -> bool:
-        """Wait for an event, at most so long."""
+    async def _until(self, when: float) -> None:
+        """Wait until a time, or until the driver is stopped."""
+        timer = self._means.make_timer(self._news.set)
         try:
-            async with asyncio.timeout(seconds):
-                await event.wait()
-        except TimeoutError:
-            return False
-        return True
+            timer.at(when)
+            while self.clock() < when and not self._is_stopped:
+                self._news.clear()
+                await self._news.wait()
+        finally:
+            timer.close()
 
     async def _watch(self) -> None:
         """Measure the generator itself."""
         while True:
             due = self.clock() + _WATCH_INTERVAL
             await asyncio.sleep(_WATCH_INTERVAL)
-            now = self.clock()
-            self.measurements.watched(max(now - due, 0.0), time.process_time(), now)
+            self._report_itself(max(self.clock() - due, 0.0))
+
+    def _report_itself(self, lag: float) -> None:
+        self.measurements.watched(lag, time.process_time(), self.clock())

@@ -20,7 +20,7 @@ from asyncstore.protocol.status import SOP_CLASS_NOT_SUPPORTED
 from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from asyncstore.load.driving.ports import Association, OpenAssociation
     from asyncstore.load.values import Kind, Made, Measurements
@@ -45,23 +45,27 @@ class UnderWay(NamedTuple):
     """Whether a lane was free for it at that time."""
 
 
-class Study:
-    """A study under way: its instances follow each other on one lane.
+class StudyOnLane(Protocol):
+    """A study that has arrived: :class:`asyncstore.load.driving.studies.Study`."""
 
-    Args:
-        arrived: when it arrived.
-        instances: those that have not begun.
-    """
+    def begin(self, lane: Lane, intended: float, now: float, *, was_free: bool = False) -> bool:
+        """Begin or go on, over a lane that has nothing under way. Returns whether the lane is in use now."""
 
-    __slots__ = ("arrived", "instances")
+    def go_on(self, lane: Lane, now: float) -> bool:
+        """Begin the next instances. Returns whether the lane is in use still."""
 
-    def __init__(self, arrived: float, instances: Iterator[Made]) -> None:
-        self.arrived = arrived
-        self.instances = instances
+    def leave(self, lane: Lane, not_begun: tuple[UnderWay, ...], now: float) -> bool:
+        """The lane has lost its association. Returns whether there is a rest to go over another one."""
+
+    def drop(self, now: float) -> None:
+        """It will not go on, because its phase is over."""
 
 
 class Load(Protocol):
-    """Decides when stores begin. Its methods are called by lanes."""
+    """Decides when stores begin. Lanes call its methods, and the driver :meth:`stop`."""
+
+    def stop(self) -> None:
+        """Begin nothing more."""
 
     def joined(self, lane: Lane) -> None:
         """The lane has an association."""
@@ -69,7 +73,7 @@ class Load(Protocol):
     def freed(self, lane: Lane, now: float) -> None:
         """A store of the lane was answered."""
 
-    def left(self, lane: Lane, not_begun: Sequence[UnderWay]) -> None:
+    def left(self, lane: Lane, not_begun: tuple[UnderWay, ...]) -> None:
         """The association of the lane has ended; these stores had not begun."""
 
 
@@ -111,7 +115,7 @@ class Lane:
         """The open association; ``None``: there is none that takes stores."""
         self.under_way: deque[UnderWay] = deque()
         """The stores that were begun and have not ended, in order."""
-        self.study: Study | None = None
+        self.study: StudyOnLane | None = None
         """The study whose instances it stores."""
         self.was_tried = False
         """Whether its first association is open, or could not be opened."""
@@ -127,11 +131,6 @@ class Lane:
     def room(self) -> int:
         """How many stores may begin now."""
         return 0 if self.association is None else self.association.window - len(self.under_way)
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether nothing is under way."""
-        return not self.under_way and self.study is None
 
     def begin(self, made: Made, intended: float | None, *, was_free: bool = False) -> bool:
         """Begin a store; there is :attr:`room`.

@@ -1,52 +1,97 @@
 """Loads: they decide when stores begin, in the callbacks of lanes and timers.
 
 - :class:`Closed`: a free lane begins the next store at once.
+- :class:`Open`: stores begin at their times, on a free lane; if there is none they wait for one, in order.
 - :class:`Finishing`: nothing new begins.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+
+from asyncstore.load.driving.studies import Study
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable
 
-    from asyncstore.load.driving.lane import Lane, UnderWay
-    from asyncstore.load.values import Measurements, Source
+    from asyncstore.load.driving.lane import Lane, StudyOnLane, UnderWay
+    from asyncstore.load.driving.precise_timer import MakeTimer
+    from asyncstore.load.plan.arrivals import Arrival
+    from asyncstore.load.plan.phases import Planned
+    from asyncstore.load.values import Made, Measurements, Source
 
 _MOST_REFUSED = 64
 """Instances in a row that a lane does not carry, before the event loop has its turn."""
+_MOST_AT_ONCE = 1000
+"""Arrivals that are handled before the event loop has its turn: some milliseconds' work."""
+MOST_WAITING = 100_000
+"""Arrivals that wait for a lane; those beyond are dropped, so that memory stays bounded."""
+
+_new_tuple = tuple.__new__
+"""Makes a named tuple in half the time of its class."""
+
+
+class Means(NamedTuple):
+    """What loads work with."""
+
+    source: Source
+    measurements: Measurements
+    clock: Callable[[], float]
+    make_timer: MakeTimer
+    lanes: Collection[Lane]
+
+
+class SourceOfKinds(Protocol):
+    """A source that makes an instance of the wanted kind."""
+
+    def of_kind(self, kind: int) -> Made:
+        """The next instance of this kind."""
 
 
 class Finishing:
-    """After a phase: nothing new begins.
+    """After a phase: studies under way go on, nothing else begins.
 
     Args:
-        lanes: all of them.
+        means: what it works with.
 
     Attributes:
         is_quiet: set when nothing is under way.
     """
 
-    def __init__(self, lanes: Collection[Lane]) -> None:
+    def __init__(self, means: Means) -> None:
         self.is_quiet = asyncio.Event()
-        self._lanes = lanes
+        self._means = means
+        self._is_stopped = False
+        self._look()
+
+    def stop(self) -> None:
+        """Let studies end early: only the stores under way finish."""
+        self._is_stopped = True
         self._look()
 
     def joined(self, lane: Lane) -> None:
         """Leave it idle."""
 
-    def freed(self, lane: Lane, now: float) -> None:  # noqa: ARG002 - the shape of a load
-        """Leave it idle."""
+    def freed(self, lane: Lane, now: float) -> None:
+        """Go on with its study."""
+        if lane.study is not None and not self._is_stopped:
+            lane.study.go_on(lane, now)
         self._look()
 
-    def left(self, lane: Lane, not_begun: Sequence[UnderWay]) -> None:  # noqa: ARG002 - the shape of a load
-        """Leave it idle."""
+    def left(self, lane: Lane, not_begun: tuple[UnderWay, ...]) -> None:
+        """Its study, and stores that have not begun, go no further."""
+        now = self._means.clock()
+        if lane.study is not None:
+            study, lane.study = lane.study, None
+            study.drop(now)
+        if not_begun:
+            self._means.measurements.dropped(len(not_begun), now)
         self._look()
 
     def _look(self) -> None:
-        if all(lane.is_quiet for lane in self._lanes):
+        if not any(lane.under_way or (lane.study and not self._is_stopped) for lane in self._means.lanes):
             self.is_quiet.set()
 
 
@@ -54,19 +99,21 @@ class Closed:
     """Each lane begins the next store when one has been answered.
 
     Args:
-        source: makes instances.
-        measurements: told what begins.
-        clock: the time.
+        means: what it works with.
     """
 
-    def __init__(self, source: Source, measurements: Measurements, clock: Callable[[], float]) -> None:
-        self._source, self._measurements, self._clock = source, measurements, clock
+    def __init__(self, means: Means) -> None:
+        self._source, self._measurements, self._clock, *_ = means
+        self._lanes = means.lanes
         self._is_over = False
 
-    def start(self, lanes: Iterable[Lane]) -> None:
+    def start(self) -> None:
         """Fill the lanes."""
-        for lane in lanes:
+        for lane in self._lanes:
             self.joined(lane)
+
+    def complete(self) -> None:
+        """The time of the phase is over."""
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -85,7 +132,7 @@ class Closed:
         if not self._is_over and not self._begin(lane, now):
             self.joined(lane)
 
-    def left(self, lane: Lane, not_begun: Sequence[UnderWay]) -> None:  # noqa: ARG002 - the shape of a load
+    def left(self, lane: Lane, not_begun: tuple[UnderWay, ...]) -> None:  # noqa: ARG002 - the shape of a load
         """Stores that had not begun will not."""
         if not_begun:
             self._measurements.dropped(len(not_begun), self._clock())
@@ -93,3 +140,150 @@ class Closed:
     def _begin(self, lane: Lane, now: float) -> bool:
         self._measurements.offered(1, 0, now)
         return lane.begin(self._source.next(), None)
+
+
+class Due(NamedTuple):
+    """A store, or a study, that is to begin and waits for a lane."""
+
+    at: float
+    """When it was to begin."""
+    study: StudyOnLane | None = None
+    made: Made | None = None
+    """Its instance, if it was made before."""
+    kind: int | None = None
+
+
+class Open:
+    """Stores begin at their times.
+
+    Args:
+        means: what it works with.
+        planned: the phase, with its arrivals.
+        began: when the phase began.
+    """
+
+    def __init__(self, means: Means, planned: Planned, began: float) -> None:
+        self._source, self._measurements, self._clock, *_ = means
+        self._lanes: Iterable[Lane] = means.lanes
+        self._is_by_study = planned.is_by_study
+        self._arrivals = iter(planned.arrivals or ())
+        self._began = began
+        self._seconds = planned.phase.seconds
+        self._following = self._next()
+        self._waiting: deque[Due] = deque()
+        self._free: deque[Lane] = deque()
+        """A lane for each store that may begin. The one that is free for longest comes first: all are used alike."""
+        self._timer = means.make_timer(self._tick)
+
+    def start(self) -> None:
+        """Use the lanes that are free, and begin with the first arrival."""
+        for lane in self._lanes:
+            if lane.study is None:
+                self.joined(lane)
+        self._wait()
+
+    def complete(self) -> None:
+        """Handle the last arrivals of the phase, whose time is over."""
+        while self._following is not None and self._began + self._following.at <= self._clock():
+            self._tick()
+
+    def stop(self) -> None:
+        """Begin nothing more; what waits is dropped."""
+        self._timer.close()
+        now = self._clock()
+        for due in self._waiting:
+            if due.study is not None:
+                due.study.drop(now)
+            else:
+                self._measurements.dropped(1, now)
+        self._waiting.clear()
+
+    def joined(self, lane: Lane) -> None:
+        """Use its association."""
+        for _ in range(min(lane.room, 1) if self._is_by_study else lane.room):
+            self._use(lane, self._clock())
+
+    def freed(self, lane: Lane, now: float) -> None:
+        """Begin what waits."""
+        if lane.study is None or not lane.study.go_on(lane, now):
+            self._use(lane, now)
+
+    def left(self, lane: Lane, not_begun: tuple[UnderWay, ...]) -> None:
+        """What has not begun goes over another lane."""
+        now = self._clock()
+        self._free = deque(other for other in self._free if other is not lane)
+        study = lane.study
+        if study is None:
+            dues = [Due(now if intended is None else intended, None, made) for made, intended, _ in not_begun]
+            self._waiting.extendleft(reversed(dues))
+        elif study.leave(lane, not_begun, now):
+            self._waiting.appendleft(Due(now, study))
+        while self._waiting and self._free:
+            self._use(self._free.popleft(), now)
+
+    # Arrivals.
+
+    def _next(self) -> Arrival | None:
+        """The next arrival of the phase; ``None``: there is no more."""
+        arrival = next(self._arrivals, None)
+        return arrival if arrival is not None and arrival.at < self._seconds else None
+
+    def _wait(self) -> None:
+        """Wait for the next arrival."""
+        if self._following is not None:
+            self._timer.at(self._began + self._following.at)
+
+    def _tick(self) -> None:
+        """Handle the arrivals that are due."""
+        now = self._clock()
+        arrival = self._following
+        for _ in range(_MOST_AT_ONCE):
+            if arrival is None:
+                break
+            at = self._began + arrival.at
+            if at > now:
+                break
+            self._arrived(at, arrival)
+            arrival = self._next()
+        self._following = arrival
+        self._wait()
+
+    def _arrived(self, at: float, arrival: Arrival) -> None:
+        _, instances, kind = arrival
+        if not instances:
+            self._measurements.offered(1, 1, at)  # its first instance; each other one is due after the one before it
+            self._begin_or_wait(Due(at, Study(at, self._source, self._measurements)))
+            return
+        self._measurements.offered(instances, 0, at)
+        for _ in range(instances):
+            self._begin_or_wait(_new_tuple(Due, (at, None, None, kind)))
+
+    def _begin_or_wait(self, due: Due) -> None:
+        if self._free:
+            lane = self._free.popleft()
+            if not self._begin(lane, due, due.at, was_free=True):
+                self._free.append(lane)
+        elif len(self._waiting) < MOST_WAITING:
+            self._waiting.append(due)
+        elif due.study is not None:
+            due.study.drop(due.at)
+        else:
+            self._measurements.dropped(1, due.at)
+
+    # Lanes.
+
+    def _use(self, lane: Lane, now: float) -> None:
+        """Begin the next of those that wait, on a lane that is free for one."""
+        while self._waiting:
+            if self._begin(lane, self._waiting.popleft(), now, was_free=False):
+                return
+        self._free.append(lane)
+
+    def _begin(self, lane: Lane, due: Due, now: float, *, was_free: bool) -> bool:
+        """Begin a store or a study. Returns false if the lane is free still, because it does not carry the kind."""
+        at, study, made, kind = due
+        if study is not None:
+            return study.begin(lane, at, now, was_free=was_free)
+        if made is None:
+            made = self._source.next() if kind is None else cast("SourceOfKinds", self._source).of_kind(kind)
+        return lane.begin(made, at, was_free=was_free)

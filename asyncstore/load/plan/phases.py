@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.arguments import check
+from asyncstore.load.plan.arrivals import Rates, Segment
 from asyncstore.load.values import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
-    from asyncstore.load.plan.arrivals import Arrival
+    from asyncstore.load.plan.arrivals import Arrivals, How
+    from asyncstore.load.plan.profile import Profile
+    from asyncstore.load.plan.replay import Replay
+
+_HOUR = 3600
 
 
 class Planned(NamedTuple):
     """A phase and its load."""
 
     phase: Phase
-    arrivals: Iterator[Arrival] | None = None
+    arrivals: Arrivals | None = None
     """Of an open load; ``None``: a closed load."""
     is_by_study: bool = False
     """Whether whole studies arrive: each takes an association for itself."""
@@ -26,5 +34,131 @@ class Planned(NamedTuple):
 
 
 def closed(associations: int, seconds: float, *, name: str = "", is_counted: bool = True) -> Planned:
-    """A closed load: every association begins the next store when it has the response to the last one."""
-    return Planned(Phase(name or f"{associations} associations", False, associations, seconds, is_counted))
+    """A closed load: every association begins the next store when it has the response to the last one.
+
+    Raises:
+        UsageError: a number is not possible.
+    """
+    _check(associations, seconds)
+    name = name or f"{associations} association{'s' if associations > 1 else ''}"
+    return Planned(Phase(name, False, associations, seconds, is_counted))
+
+
+def steps(numbers: Sequence[int], seconds: float) -> list[Planned]:
+    """A closed load with each number of associations, one after the other.
+
+    Raises:
+        UsageError: a number is not possible.
+    """
+    return [closed(number, seconds) for number in numbers]
+
+
+def open_rate(rate: float, seconds: float, associations: int, *, how: How = "fixed", seed: int = 0) -> Planned:
+    """An open load: so many instances begin each second, if an association is free.
+
+    Raises:
+        UsageError: a number is not possible.
+    """
+    _check(associations, seconds, rate)
+    phase = Phase(f"{rate:g}/s", True, associations, seconds, rate=rate)
+    return Planned(phase, Rates((Segment(seconds, rate, rate),), how, seed))
+
+
+def exams(rate: float, seconds: float, associations: int, *, how: How = "poisson", seed: int = 0) -> Planned:
+    """An open load of exams: so many studies begin each second, if an association is free for each.
+
+    Raises:
+        UsageError: a number is not possible.
+    """
+    _check(associations, seconds, rate)
+    phase = Phase(f"{rate * _HOUR:g} exams/h", True, associations, seconds)
+    return Planned(phase, Rates((Segment(seconds, rate, rate),), how, seed, is_by_study=True), is_by_study=True)
+
+
+def stages(
+    parts: Sequence[tuple[float, float]], associations: int, *, how: How = "fixed", seed: int = 0
+) -> list[Planned]:
+    """An open load in stages. In each the rate changes evenly, from that of the stage before it, at first 0.
+
+    A stage is a phase, and begins at the moment at which the one before it is over.
+
+    Args:
+        parts: seconds, and instances a second at the end, of each stage.
+        associations: the most that are open.
+        how: at equal distances, or at random.
+        seed: of the random numbers.
+
+    Raises:
+        UsageError: a number is not possible.
+    """
+    check(any(rate > 0 for _, rate in parts), "these stages begin nothing: give one of them a rate above 0")
+    planned = []
+    for number, ((_, before), (seconds, rate)) in enumerate(pairwise([(0.0, 0.0), *parts])):
+        _check(associations, seconds)
+        phase = Phase(f"stage {number + 1}", True, associations, seconds, rate=rate)
+        arrivals = Rates((Segment(seconds, before, rate),), how, seed + number)
+        planned.append(Planned(phase, arrivals, follows_on=number > 0))
+    return planned
+
+
+def profile_of_year(profile: Profile, seconds: float, associations: int, *, seed: int = 0) -> Planned:
+    """An open load of exams that arrive at random, as often as at the profile's hour and those after it.
+
+    Raises:
+        UsageError: a number is not possible.
+    """
+    _check(associations, seconds)
+    arrivals = Rates(profile.segments(seconds), "poisson", seed, is_by_study=True)
+    phase = Phase(f"{profile.exams_per_year:g} exams a year", True, associations, seconds)
+    return Planned(phase, arrivals, is_by_study=True)
+
+
+def replayed(replay: Replay, associations: int) -> Planned:
+    """An open load that repeats a recorded run. Its source must have the replay's kinds.
+
+    Raises:
+        UsageError: the number is not possible.
+    """
+    _check(associations, replay.seconds)
+    return Planned(Phase("replay", True, associations, replay.seconds), replay)
+
+
+def around(
+    measured: Sequence[Planned], *, repeats: int = 1, warm_up: float = 0.0, cool_down: float = 0.0
+) -> list[Planned]:
+    """The measured phases as often as wanted, with a warm-up and a cool-down that do not count.
+
+    Random arrivals differ between repetitions. The warm-up has the load with which the first phase begins, the
+    cool-down that with which the last one ends.
+    """
+    phases: list[Planned] = []
+    if warm_up:
+        phases.append(_beside(measured[0], warm_up, is_before=True))
+    for repeat in range(1, repeats + 1):
+        phases += (_repeated(planned, repeat) for planned in measured)
+    if warm_up:
+        phases[1] = phases[1]._replace(follows_on=True)
+    if cool_down:
+        phases.append(_beside(measured[-1], cool_down, is_before=False))
+    return phases
+
+
+def _repeated(planned: Planned, repeat: int) -> Planned:
+    arrivals = planned.arrivals
+    return planned._replace(
+        phase=planned.phase._replace(repeat=repeat), arrivals=arrivals and arrivals.repeated(repeat)
+    )
+
+
+def _beside(planned: Planned, seconds: float, *, is_before: bool) -> Planned:
+    """A phase before or after another one, with its load."""
+    name = "warm-up" if is_before else "cool-down"
+    arrivals = planned.arrivals and planned.arrivals.beside(seconds, is_before=is_before)
+    phase = planned.phase._replace(name=name, seconds=seconds, is_counted=False, rate=None)
+    return planned._replace(phase=phase, arrivals=arrivals, follows_on=not is_before)
+
+
+def _check(associations: int, seconds: float, rate: float = 1.0) -> None:
+    check(rate > 0, f"a rate of {rate:g}/s begins nothing: give more than 0")
+    check(associations > 0, f"{associations} associations put no load on a peer")
+    check(0 < seconds < math.inf, f"a load cannot last {seconds:g} s: give it more than 0 s and an end")

@@ -67,7 +67,7 @@ class Setup:
     seed: int | None
     corpus: Corpus
     started: str
-    """In UTC, ISO 8601."""
+    """When the first phase began, in UTC, ISO 8601."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +223,8 @@ class PhaseResult:
     generator: Generator
     drift: Drift | None = None
     """``None``: the phase was short, or its load was not constant."""
+    began: float = 0.0
+    """Seconds after the first phase began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,10 +24,11 @@ MICROSECONDS: Final = 1_000_000
 LONGEST: Final = 3_600 * MICROSECONDS
 """The longest time that is told apart, in microseconds."""
 
-_EXACT: Final = 2048
-"""Three significant digits: the smallest power of two over 2 * 10**3 buckets are exact (HdrHistogram's sub buckets)."""
 _BITS: Final = 11
-"""The bits of a time that name its bucket: 2048 == 1 << 11."""
+"""Three significant digits: the bits of a time that name its bucket. HdrHistogram takes the smallest power of two over
+2 * 10**3."""
+_SHIFTS: Final = bytes(prefix.bit_length() for prefix in range(1 << 15))
+"""How many bits of a time do not name its bucket, by the bits above the lowest 11; for times up to 67 s."""
 
 _MOST: Final = 1 << 53
 """The largest count that is read: the percentiles of more would not be exact."""
@@ -44,18 +45,18 @@ def bucket_of(seconds: float) -> int:
 def buckets(begun: Iterable[float], ended: Iterable[float]) -> list[int]:
     """The buckets of the times from ``begun`` to ``ended``, both in seconds.
 
-    This runs several times for each store: one expression without calls into Python takes 0.2 us.
+    This runs several times for each store. With the table it takes 0.14 us, with ``bit_length`` 0.18 us.
     """
-    found = [
-        time
-        if (time := round((end - begin) * MICROSECONDS)) < _EXACT
-        else time >> (shift := time.bit_length() - _BITS) << shift
-        for begin, end in zip(begun, ended, strict=True)
-    ]
-    if found and (max(found) > LONGEST or min(found) < 0):
-        longest = _lowest(LONGEST)
-        return [min(max(time, 0), longest) for time in found]
-    return found
+    shifts, whole = _SHIFTS, MICROSECONDS
+    try:
+        found = [
+            (time := round((end - begin) * whole)) >> (shift := shifts[time >> _BITS]) << shift
+            for begin, end in zip(begun, ended, strict=True)
+        ]
+    except IndexError:
+        times = (round((end - begin) * whole) for begin, end in zip(begun, ended, strict=True))
+        return [_lowest(min(max(time, 0), LONGEST)) for time in times]
+    return found if min(found, default=0) >= 0 else [max(bucket, 0) for bucket in found]
 
 
 def _lowest(microseconds: int) -> int:

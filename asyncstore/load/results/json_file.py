@@ -10,19 +10,23 @@ Rules:
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from asyncstore.errors import ReadFailed, UsageError
+from asyncstore.load.results.compare import TYPE as COMPARISON_TYPE
+from asyncstore.load.results.compare import VERSION as COMPARISON_VERSION
 from asyncstore.load.results.document import TYPE, VERSION, Document
 from asyncstore.load.results.histogram import Histogram
 
-_MOST: Final = 1 << 63
-"""Larger whole numbers are refused: nothing that is counted reaches it, and they could not become a float."""
+if TYPE_CHECKING:
+    from asyncstore.load.results.compare import Comparison
+
+_MOST: Final = 1 << 64
+"""Seeds are below it. Larger numbers are refused: nothing is measured that large, and their squares would overflow."""
 
 _Reader = Callable[[Any, str], Any]
 """Makes a value of what JSON holds; the text is the path of the field, for errors."""
@@ -34,8 +38,12 @@ class _DamagedError(ValueError):
 
 def to_json(document: Document) -> dict[str, Any]:
     """The document as JSON's values."""
-    written = _plain(document)
-    return {"type": TYPE, "version": VERSION, **written}
+    return {"type": TYPE, "version": VERSION, **_plain(document)}
+
+
+def comparison_to_json(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as JSON's values."""
+    return {"type": COMPARISON_TYPE, "version": COMPARISON_VERSION, **_plain(comparison)}
 
 
 def write_document(document: Document) -> str:
@@ -133,7 +141,7 @@ def _int(value: Any, path: str) -> int:  # noqa: ANN401 - as all readers
 def _float(value: Any, path: str) -> float:  # noqa: ANN401
     if type(value) is int and abs(value) < _MOST:
         return float(value)
-    if type(value) is not float or not math.isfinite(value):
+    if type(value) is not float or not abs(value) < _MOST:  # nor is NaN
         raise _DamagedError(f"{path} is no number")
     return value
 

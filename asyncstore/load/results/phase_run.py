@@ -62,9 +62,10 @@ class Interval(NamedTuple):
 
     phase: Phase
     began: float
-    """By the clock of the measurement."""
+    """Seconds after the first phase began."""
     seconds: float
     latency: Histogram
+    point: Point
 
 
 class _Open:
@@ -105,6 +106,7 @@ class PhaseRun:
         began: when it began, by the clock of the measurement.
         used: the CPU time when it began.
         on_interval: is called for every point that is closed.
+        origin: when the first phase began.
     """
 
     def __init__(
@@ -114,6 +116,8 @@ class PhaseRun:
         began: float,
         used: Used,
         on_interval: Callable[[Interval], None] | None = None,
+        *,
+        origin: float = 0.0,
     ) -> None:
         self.phase = phase
         self.began = began
@@ -126,9 +130,12 @@ class PhaseRun:
         self._kinds = kinds
         self._first = self._used = used
         self._on_interval = on_interval
+        self._origin = origin
         self._tallies = [_Tally() for _ in kinds]
         self._send, self._wait, self._service = Histogram(), Histogram(), Histogram()
-        self._studies = 0
+        self._pending = 0
+        """Instances that were offered and have not ended."""
+        self._studies = self._studies_offered = 0
         self._studies_in_time = 0.0
         self._step = max(1, math.ceil(phase.seconds / MOST_POINTS))
         self._points: list[Point] = []
@@ -136,8 +143,34 @@ class PhaseRun:
         self._tenths = [Histogram() for _ in range(_TENTHS)]
 
     def point_at(self, at: float) -> _Open:
-        """The point of this time; the first open one for a time before it."""
-        return self._open[min(max(int((at - self.began) / self._step), len(self._points)), 2 * MOST_POINTS)]
+        """The point of this time."""
+        return self._open[self._index(at)]
+
+    def _index(self, at: float) -> int:
+        """The number of the point of this time; the first open one for a time before it."""
+        return min(max(int((at - self.began) / self._step), len(self._points)), 2 * MOST_POINTS)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was offered has ended or was dropped."""
+        return not self._pending and self._studies == self._studies_offered
+
+    def offered(self, offers: Sequence[tuple[float, int, int]]) -> None:
+        """So many instances and studies were to begin at these times, which are in order."""
+        total = sum([instances for _, instances, _ in offers])
+        self._pending += total
+        self._studies_offered += sum([studies for _, _, studies in offers])
+        first, last = self._index(offers[0][0]), self._index(offers[-1][0])
+        if first == last:
+            self._open[first].offered += total
+        else:
+            for at, instances, _ in offers:
+                self.point_at(at).offered += instances
+
+    def dropped(self, instances: int, at: float) -> None:
+        """So many instances will not begin."""
+        self._pending -= instances
+        self.point_at(at).dropped += instances
 
     def failed(self, text: str, at: float) -> None:
         """An association was lost."""
@@ -159,12 +192,13 @@ class PhaseRun:
 
     def take(self, samples: Sequence[Sample]) -> None:
         """Count these stores, which are in the order of their ends."""
+        self._pending -= len(samples)
         ends = [sample.ended for sample in samples]
         place = 0
         while place < len(samples):
-            index = int((ends[place] - self.began) / self._step)
+            index = self._index(ends[place])
             after = max(bisect_left(ends, self.began + (index + 1) * self._step, place), place + 1)
-            self._count(samples[place:after], self.point_at(ends[place]))
+            self._count(samples[place:after], index)
             place = after
 
     def close_until(self, now: float) -> None:
@@ -177,7 +211,9 @@ class PhaseRun:
     def _has_open(self) -> bool:
         return bool(self._open) and len(self._points) < 2 * MOST_POINTS
 
-    def _count(self, samples: Sequence[Sample], point: _Open) -> None:
+    def _count(self, samples: Sequence[Sample], index: int) -> None:
+        point = self._open[index]
+        tenth = self._tenth_at(index)
         by_kind: defaultdict[int, list[Sample]] = defaultdict(list)
         for sample in samples:
             by_kind[sample.kind].append(sample)
@@ -197,6 +233,8 @@ class PhaseRun:
             latency = buckets(intended, ended)
             tally.latency.counts.update(latency)
             point.latency.counts.update(latency)
+            if tenth is not None:
+                tenth.counts.update(latency)
             self._send.counts.update(buckets(begun, sent))
             self._wait.counts.update(buckets(sent, ended))
             if self.phase.is_open:
@@ -245,10 +283,15 @@ class PhaseRun:
             errors=point.errors,
         )
         self._points.append(self.last)
-        if second < self.phase.seconds:
-            self._tenths[self._tenth_of(second)].add(point.latency)
         if self._on_interval is not None:
-            self._on_interval(Interval(self.phase, self.began + second, self._step, point.latency))
+            self._on_interval(
+                Interval(self.phase, self.began - self._origin + second, self._step, point.latency, self.last)
+            )
+
+    def _tenth_at(self, index: int) -> Histogram | None:
+        """The tenth to which a point belongs; ``None``: the phase is short or over."""
+        second = index * self._step
+        return self._tenths[self._tenth_of(second)] if _SHORTEST_DRIFT <= self.phase.seconds > second else None
 
     def _tenth_of(self, second: float) -> int:
         return min(int(second / self.phase.seconds * _TENTHS), _TENTHS - 1)
@@ -259,8 +302,8 @@ class PhaseRun:
         while self._open:
             self._close()
 
-    def result(self, at: float) -> PhaseResult:
-        """What is known at this time."""
+    def result(self, at: float, *, is_brief: bool = False) -> PhaseResult:
+        """What is known at this time; a brief result has no split, no groups and no series."""
         seconds = max(min(at, self.ends) - self.began, _INSTANT)
         tallies = self._tallies
         statuses: Counter[int] = Counter()
@@ -306,7 +349,9 @@ class PhaseRun:
             latency=latency,
             service=total_of([self._service]) if self.phase.is_open else latency,
             study_latency=total_of([self.study_latency]),
-            split=Split(
+            split=Split()
+            if is_brief
+            else Split(
                 connect=total_of([self.connect]),
                 tls=total_of([self.tls]),
                 associate=total_of([self.associate]),
@@ -314,8 +359,8 @@ class PhaseRun:
                 wait=total_of([self._wait]),
                 release=total_of([self.release]),
             ),
-            by=self._groups(),
-            series=tuple(self._points),
+            by=Groups() if is_brief else self._groups(),
+            series=() if is_brief else tuple(self._points),
             generator=Generator(
                 cpu_seconds=self._used.cpu_seconds - self._first.cpu_seconds,
                 cpu_share=(self._used.cpu_seconds - self._first.cpu_seconds)
@@ -324,6 +369,7 @@ class PhaseRun:
                 lateness=total_of([self.late]),
             ),
             drift=self._drift(),
+            began=self.began - self._origin,
         )
 
     def _groups(self) -> Groups:

@@ -1,0 +1,45 @@
+"""Names of phases, statuses and groups as the page shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncstore.cli.text.uid_names import uid_name
+from asyncstore.protocol.status import describe
+
+if TYPE_CHECKING:
+    from asyncstore.load.results.document import Document, Group, PhaseResult
+
+GROUPS = {"modality": "modality", "sop_class": "SOP class", "transfer_syntax": "transfer syntax", "size_class": "size"}
+"""The ways in which instances are grouped, and their names."""
+_BY_UID = ("sop_class", "transfer_syntax")
+_MOST_STATUS = 0xFFFF
+
+
+def phase_name(phase: PhaseResult, document: Document) -> str:
+    """The name of a phase; where phases are repeated, with the number of its repetition."""
+    several = any(other.repeat != 1 for other in document.phases)
+    return f"{phase.name}, run {phase.repeat}" if several and phase.is_counted else phase.name
+
+
+def status_text(status: str) -> str:
+    """A status of a document: ``0xA700 out of resources``."""
+    try:
+        number = int(status, 16)
+    except ValueError:
+        return status
+    return describe(number) if 0 <= number <= _MOST_STATUS else status
+
+
+def sentence(text: str) -> str:
+    """``text`` with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
+def groups(document: Document, way: str) -> list[tuple[str, Group]]:
+    """The groups of a way with their names: sizes in order, the others with the most frequent first."""
+    found: dict[str, Group] = getattr(document.whole.by, way)
+    named = [(uid_name(key) if way in _BY_UID else key, group) for key, group in found.items()]
+    if way == "size_class":
+        return sorted(named, key=lambda item: item[1].bytes / max(item[1].stored, 1))
+    return sorted(named, key=lambda item: -(item[1].stored + item[1].failed))

@@ -1,0 +1,147 @@
+"""``asyncstore bench``: load a storage SCP, measure it, and say what it can take.
+
+    options -> source, plan -> probe of the peer -> calibration -> driver -> record -> document -> table and files
+
+The modules whose names begin with ``bench_`` have a part each: ``load`` makes source and plan, ``prepare`` asks and
+calibrates, ``watch`` records and shows, ``findable`` searches, ``document`` judges, ``outputs`` writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import ExitStack, nullcontext
+from datetime import UTC, datetime
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from asyncstore import __version__
+from asyncstore.cli.commands.bench_document import document_of
+from asyncstore.cli.commands.bench_findable import Searching, finder_of, finish, found_by
+from asyncstore.cli.commands.bench_load import check_together, plan_of
+from asyncstore.cli.commands.bench_outputs import check_outputs, write_outputs
+from asyncstore.cli.commands.bench_prepare import prepare
+from asyncstore.cli.commands.bench_watch import Watch
+from asyncstore.cli.engine import sender_of
+from asyncstore.cli.exits import EXIT_INTERRUPTED
+from asyncstore.cli.logging.logs import logging_to
+from asyncstore.cli.loop import every, interrupts, run_loop
+from asyncstore.cli.options import bench_rows as bench
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.proposal import identity_of
+from asyncstore.cli.text.bench_table import bench_lines
+from asyncstore.cli.text.page import page_width
+from asyncstore.cli.tls import Remembered, tls_of
+from asyncstore.load.driving.driver import Driver
+from asyncstore.load.results.thresholds import first_crossed, say
+from asyncstore.network.addresses import address_of
+from asyncstore.observe.bench_display import open_bench_display
+from asyncstore.observe.display import LogLines, open_output
+from asyncstore.observe.formatting import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asyncstore.cli.commands.bench_prepare import Prepared
+    from asyncstore.cli.options.table import Parsed
+    from asyncstore.load.findable import Finder
+    from asyncstore.load.results.document import Document
+    from asyncstore.load.results.thresholds import Threshold
+    from asyncstore.observe.bench_display import BenchDisplay
+    from asyncstore.protocol.associate import UserIdentity
+
+_FRAME = 0.25
+"""Seconds between samples: often enough for a live display, and too seldom to cost much."""
+
+
+def run(parsed: Parsed) -> int:
+    """Run the command and return its exit code."""
+    check_together(parsed)
+    check_outputs(parsed)
+    return run_loop(_bench(parsed, identity_of(parsed)))  # it asks for a password before anything else runs
+
+
+async def _bench(parsed: Parsed, identity: UserIdentity | None) -> int:
+    output = open_output(sys.stderr, quiet=parsed[opt.QUIET])
+    address = address_of(printable(parsed[opt.PEER]), parsed[opt.PORT])
+    title = f"asyncstore {__version__}: measuring {address} ({parsed[opt.CALLED_AE_TITLE]})"
+    display = open_bench_display(output, title, "off" if parsed[opt.QUIET] else parsed[opt.PROGRESS])
+    with ExitStack() as stack:
+        logger = stack.enter_context(logging_to(LogLines(display), parsed))
+        password = Remembered()
+        tls = tls_of(parsed)
+        tls = None if tls is None else password.asking(tls)
+        options = sender_of(parsed, identity, tls).association_options  # before the display: it may ask for a password
+        finder = finder_of(parsed, identity, None if tls is None else password.known(tls))
+        task = asyncio.current_task()
+        watches: list[Watch] = []
+
+        def interrupt() -> None:
+            if watches:
+                watches[0].interrupt()
+            elif task is not None:
+                task.cancel()
+
+        stack.enter_context(interrupts(interrupt))
+        with display:
+            try:
+                prepared = await prepare(parsed, options, display, logger)
+            except asyncio.CancelledError:
+                display.log("interrupted before the measurement began: nothing was measured")
+                return EXIT_INTERRUPTED
+            started = datetime.now(UTC)
+            watch = await _measure(parsed, prepared, finder, display, watches)
+        document = document_of(parsed, prepared, watch, found_by(finder), started)
+        return _conclude(parsed, document, watch)
+
+
+async def _measure(
+    parsed: Parsed, prepared: Prepared, finder: Finder | None, display: BenchDisplay, watches: list[Watch]
+) -> Watch:
+    """Put the load on the peer.
+
+    Raises:
+        AssociationError: no association could be opened at the start.
+    """
+    plan = plan_of(parsed, prepared.source.seed, prepared.replay)
+    watch = Watch(prepared.source.kinds, [planned.phase for planned in plan], display)
+    if parsed[bench.ABORT_ON_FAIL]:
+        watch.on_second = lambda now: _abort_if_crossed(parsed[bench.THRESHOLD], watch, display, now)
+    if parsed[bench.HDR] is not None:
+        watch.intervals = []
+    watches.append(watch)
+    target = prepared.target
+    async with finder or nullcontext():
+        if finder is not None and (problem := finder.results().problem) is not None:
+            display.log(f"nothing is searched for: {problem}", "yellow")
+        opened = target if finder is None else Searching(target, finder, parsed[bench.FINDABLE] or 1)
+        driver = Driver(opened, prepared.source, watch)
+        watch.follow(driver)
+        with every(_FRAME, watch.refresh):
+            await driver.run(plan)
+            watch.is_over = True
+            if finder is not None and not watch.signals:
+                display.notice("searching for the last instances; Ctrl-C ends that")
+                await finish(finder, watch.interrupted)
+    watch.fold(monotonic())
+    return watch
+
+
+def _abort_if_crossed(thresholds: Sequence[Threshold], watch: Watch, display: BenchDisplay, now: float) -> None:
+    """End the measurement if a threshold is crossed."""
+    crossed = first_crossed(thresholds, watch.so_far(now))
+    if crossed is not None:
+        display.notice(f"ending: {say(crossed)}")
+        watch.stop()
+
+
+def _conclude(parsed: Parsed, document: Document, watch: Watch) -> int:
+    """Print the results and write the files; the exit code."""
+    to_stdout = parsed[bench.JSON] != opt.STANDARD_STREAM
+    output = open_output(sys.stdout if to_stdout else sys.stderr, quiet=parsed[opt.QUIET])
+    width = page_width() if to_stdout else None
+    output.print(*bench_lines(document, interrupted=watch.signals > 0, width=width))
+    written = list(write_outputs(parsed, document, watch.intervals))
+    if written:
+        output.print((), (f"Details: {', '.join(map(printable, written))}",))
+    return document.exit_code

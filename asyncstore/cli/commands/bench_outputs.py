@@ -1,0 +1,164 @@
+"""The files that ``bench`` writes: checked before the measurement, written after it.
+
+Rules:
+
+1. A measurement that cannot be written is not begun: libraries must be there, and files be writable.
+2. A file is replaced only when its new content is complete, so an interrupted run leaves an older one as it is.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import suppress
+from datetime import datetime
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from asyncstore.cli.options import bench_rows as bench
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.standard_output import put_bytes
+from asyncstore.errors import UsageError, WriteFailed
+from asyncstore.named_files import interruptible, private
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from asyncstore.cli.options.table import Option, Parsed
+    from asyncstore.load.results.document import Document
+    from asyncstore.load.results.phase_run import Interval
+
+_LIBRARIES = {bench.HDR: ("hdrh", "hdrhistogram"), bench.HTML: ("plotly", "plotly")}
+"""The module and the name of the library that an output needs; both are in the extra ``report``."""
+
+
+def check_outputs(parsed: Parsed) -> None:
+    """Check that everything can be written (rule 1).
+
+    Raises:
+        UsageError: a library is missing, a file cannot be written, or two outputs are one file.
+    """
+    for row, (module, name) in _LIBRARIES.items():
+        if parsed[row] is not None:
+            _require(row, module, name)
+    seen: dict[str, str] = {}
+    for row, target in _files(parsed):
+        real = os.path.realpath(target)
+        if real in seen:
+            raise UsageError(f"{row.long} {target}: {seen[real]} names the same file")
+        seen[real] = row.long
+        check_writable(row.long, target)
+
+
+def require_plotly(row: Option[object]) -> None:
+    """Check that pages can be written.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    _require(row, *_LIBRARIES[bench.HTML])
+
+
+def _require(row: Option[object], module: str, name: str) -> None:
+    """Check that a library is installed.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if find_spec(module) is None:
+        raise UsageError(f"{row.long} needs {name}, which is not installed: pip install 'asyncstore[report]'")
+
+
+def check_writable(what: str, target: str) -> None:
+    """Check that a file can be written, without changing it; ``what`` names it in the error.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    is_new = not os.path.lexists(target)
+    try:
+        with interruptible(), io.FileIO(target, "a", opener=private):
+            pass
+        if is_new:
+            os.unlink(target)  # noqa: PTH108 - the name as it was given
+    except (OSError, ValueError) as error:
+        cause = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"{what} {target}: cannot write it: {cause}") from None
+
+
+def write_outputs(parsed: Parsed, document: Document, intervals: Sequence[Interval] | None) -> Iterator[str]:
+    """Write all files, and name each one that is written.
+
+    Args:
+        parsed: the options that name them.
+        document: all results.
+        intervals: the latencies of each second, for the log.
+
+    Raises:
+        WriteFailed: one cannot be written; the others are written nevertheless.
+    """
+    failures: list[WriteFailed] = []
+    for row, target in _files(parsed):
+        try:
+            write_file(row.long, target, content_of(row, document, intervals or ()))
+        except WriteFailed as error:
+            failures.append(error)
+        else:
+            yield target
+    if parsed[bench.JSON] == opt.STANDARD_STREAM:
+        put_bytes(content_of(bench.JSON, document))
+    if failures:
+        raise failures[0]
+
+
+def _files(parsed: Parsed) -> list[tuple[Option[str | None], str]]:
+    """The files that are written, with their options."""
+    named = [(row, parsed[row]) for row in (bench.JSON, bench.HDR, bench.HTML)]
+    return [(row, target) for row, target in named if target is not None and target != opt.STANDARD_STREAM]
+
+
+def content_of(row: Option[str | None], document: Document, intervals: Iterable[Interval] = ()) -> bytes:
+    """The content of the file that an option names: the log, the page, or the document itself."""
+    if row is bench.HDR:
+        from asyncstore.load.results.hdr_log import HdrLog  # noqa: PLC0415 - it needs a library of the extra
+
+        log = HdrLog()
+        for interval in intervals:
+            log.add(interval)
+        return log.text(datetime.fromisoformat(document.setup.started)).encode()
+    if row is bench.HTML:
+        from asyncstore.cli.bench_page.page import page  # noqa: PLC0415 - as above
+
+        return page(document).encode()
+    from asyncstore.load.results.json_file import write_document  # noqa: PLC0415 - only those who ask need it
+
+    return write_document(document).encode()
+
+
+def write_file(what: str, target: str, content: bytes) -> None:
+    """Write a file for its owner alone (rule 2). What is no plain file is written in place.
+
+    Args:
+        what: names the file in the error.
+        target: the file.
+        content: its whole content.
+
+    Raises:
+        WriteFailed: it cannot be written to its end.
+    """
+    real = os.path.realpath(target)
+    in_place = os.path.exists(real) and not os.path.isfile(real)  # noqa: PTH110, PTH113 - as everywhere
+    written = real if in_place else f"{real}.part"
+    try:
+        with interruptible(), io.FileIO(written, "w", opener=private) as file:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[file.write(rest) :]
+        if not in_place:
+            os.replace(written, real)  # noqa: PTH105 - as everywhere
+    except (OSError, ValueError) as error:
+        if not in_place:
+            with suppress(OSError):
+                os.unlink(written)  # noqa: PTH108 - as everywhere
+        cause = error.strerror if isinstance(error, OSError) else str(error)
+        raise WriteFailed(f"{what} {target}: cannot write it: {cause}") from error

@@ -1,0 +1,182 @@
+"""Watches a measurement: it records, samples the record for the display, and takes signals.
+
+Rules:
+
+1. Once a second the record is folded; four times a second the display is refreshed. Nothing is done per instance.
+2. What the display shows comes from complete seconds, so it never costs more than adding up a few of them.
+3. The first signal lets the stores under way finish, the second aborts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import replace
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from asyncstore.load.results.histogram import Histogram, total_of
+from asyncstore.load.results.recorder import Recorder
+from asyncstore.observe.bench_view import BenchView, Percentiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from asyncstore.load.driving.driver import Driver
+    from asyncstore.load.results.document import PhaseResult, Point
+    from asyncstore.load.results.phase_run import Interval
+    from asyncstore.load.values import Kind, Phase
+    from asyncstore.observe.bench_display import BenchDisplay
+
+_RECENT = 5
+"""Seconds of the recent percentiles."""
+_RATE_WINDOW = 3
+"""Seconds of the rates: one alone jumps."""
+_SPARKS = 240
+"""Seconds of the sparklines: as many as a wide terminal shows."""
+
+
+class Watch(Recorder):
+    """Records a measurement and shows it.
+
+    Args:
+        kinds: the kinds of the source.
+        phases: those of the plan, in order.
+        display: where to show it.
+
+    Attributes:
+        signals: how many signals asked the load to end.
+        is_over: whether the load is over; signals do not cut it short then.
+        interrupted: set at the first of them.
+        intervals: all seconds with their histograms, if somebody has set this to a list.
+        on_second: called when a second has been counted, with the time.
+    """
+
+    def __init__(self, kinds: Sequence[Kind], phases: Sequence[Phase], display: BenchDisplay) -> None:
+        super().__init__(kinds, on_interval=self._closed)
+        self.signals = 0
+        self.is_over = False
+        self.interrupted = asyncio.Event()
+        self._phases = list(phases)
+        self._display = display
+        self.on_second: Callable[[float], None] | None = None
+        self._driver: Driver | None = None
+        self._most_open: list[int] = []
+        self._began = 0.0
+        self._called = 0.0
+        self._so_far = Histogram()
+        self._recent: deque[Histogram] = deque(maxlen=_RECENT)
+        self._seconds: deque[tuple[float, Point]] = deque(maxlen=_SPARKS)
+        self._lately: deque[tuple[float, Point]] = deque(maxlen=_RATE_WINDOW)
+        self._sums = {"stored": 0, "failed": 0, "unknown": 0, "dropped": 0}
+        self._lost = 0
+        self.intervals: list[Interval] | None = None
+        self._percentiles: tuple[Percentiles | None, Percentiles | None] = (None, None)
+
+    def follow(self, driver: Driver) -> None:
+        """Watch this driver. Stop it if a signal came before."""
+        self._driver = driver
+        if self.signals:
+            driver.stop()
+
+    def interrupt(self) -> None:
+        """End the measurement for a signal, gently the first time."""
+        self.interrupted.set()
+        if self.is_over:
+            return
+        self.signals += 1
+        if self.signals == 1:
+            self._display.notice("stopping: stores under way are finished; Ctrl-C again aborts them")
+        else:
+            self._display.notice("aborting: stores under way have an unknown outcome")
+        self.stop()
+
+    def stop(self) -> None:
+        """Let the driver begin no more stores."""
+        if self._driver is not None:
+            self._driver.stop()
+
+    def begin(self, phase: Phase, at: float) -> None:
+        """A phase begins."""
+        super().begin(phase, at)
+        self._most_open.append(0)
+        self._began = at
+        self._so_far = Histogram()
+        self._recent.clear()
+        self._lately.clear()
+        self._percentiles = (None, None)
+
+    def refresh(self) -> None:
+        """Fold the record and show it; a fold of a whole second's stores would hold the event loop for too long."""
+        now = monotonic()
+        self.fold(now)
+        if now - self._called >= 1.0:
+            self._called = now
+            if self.on_second is not None:
+                self.on_second(now)
+        phase = self.phase
+        if phase is not None:
+            self._most_open[-1] = max(self._most_open[-1], 0 if self._driver is None else self._driver.open_now)
+            self._display.refresh(self._view(phase, now), now)
+
+    def results(self, now: float) -> tuple[PhaseResult, ...]:
+        """The results of all phases. A peer may have kept fewer associations open than were wanted."""
+        return tuple(
+            replace(phase, associations=min(phase.associations, most) or phase.associations)
+            for phase, most in zip(super().results(now), self._most_open, strict=True)
+        )
+
+    @property
+    def most_open_of_more(self) -> int | None:
+        """How many associations the peer kept open, if more were wanted; ``None``: as many as were wanted."""
+        fewer = [
+            most for phase, most in zip(self._phases, self._most_open, strict=False) if 0 < most < phase.associations
+        ]
+        return max(fewer, default=None)
+
+    def _closed(self, interval: Interval) -> None:
+        """A second is complete."""
+        point = interval.point
+        if self.intervals is not None:
+            self.intervals.append(interval)
+        self._so_far.add(interval.latency)
+        self._recent.append(interval.latency)
+        if point.second < interval.phase.seconds:  # what ends later is less than a second's
+            self._seconds.append((interval.seconds, point))
+            self._lately.append((interval.seconds, point))
+        for name in self._sums:
+            self._sums[name] += getattr(point, name)
+        self._lost += point.errors
+        self._percentiles = (_percentiles(self._so_far), _percentiles(total_of(self._recent)))
+
+    def _view(self, phase: Phase, now: float) -> BenchView:
+        planned = sum(each.seconds for each in self._phases)
+        number = len(self._most_open)
+        before = sum(each.seconds for each in self._phases[: number - 1])
+        elapsed = min(now - self._began, phase.seconds)
+        lately = self._lately
+        seconds = sum(length for length, _ in lately) or 1.0
+        so_far, recent = self._percentiles
+        return BenchView(
+            phase=phase.name,
+            number=number,
+            phases=len(self._phases),
+            is_counted=phase.is_counted,
+            fraction=(before + elapsed) / planned if planned else 1.0,
+            phase_left=phase.seconds - (now - self._began),
+            seconds_left=max(planned - before - elapsed, 0.0),
+            offered=sum(point.offered for _, point in lately) / seconds if phase.is_open else None,
+            rate=sum(point.stored for _, point in lately) / seconds,
+            byte_rate=sum(point.bytes for _, point in lately) / seconds,
+            so_far=so_far,
+            recent=recent,
+            **self._sums,
+            associations=0 if self._driver is None else self._driver.open_now,
+            lost=self._lost,
+            rates=tuple(point.stored / length for length, point in self._seconds),
+            p99s=tuple(point.p99 for _, point in self._seconds),
+        )
+
+
+def _percentiles(latency: Histogram) -> Percentiles | None:
+    return Percentiles(*latency.percentiles((50.0, 95.0, 99.0))) if latency.count else None

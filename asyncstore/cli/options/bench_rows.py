@@ -1,0 +1,209 @@
+"""The options of ``bench``, ``bench compare`` and ``bench merge`` that no other command has: one row each.
+
+Exactly one option chooses the load. Without any it is closed, in steps.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options.bench_kinds import (
+    Factor,
+    Frequency,
+    Mix,
+    Period,
+    ProfileOfYear,
+    Size,
+    Stages,
+    Steps,
+    Thresholds,
+)
+from asyncstore.cli.options.kinds import Choice, Duration, Integer, Text, Words
+from asyncstore.cli.options.table import Option, Parameter, flag, text
+
+How = Literal["fixed", "poisson"]
+
+if TYPE_CHECKING:
+    from asyncstore.load.plan.profile import Profile
+    from asyncstore.load.results.thresholds import Threshold
+    from asyncstore.load.values import Kind
+
+ASSOCIATIONS_AT_ONCE = 8
+"""The associations of a load for which the user names none: a department's modalities that send at the same time."""
+STEPS_OF_DEFAULT = (1, 2, 4, 8, 16)
+"""Enough to see where throughput stops growing, and to fit the scalability law, in less than a minute."""
+SECONDS_OF_STEP = 10.0
+SECONDS_OF_LOAD = 30.0
+
+_OPEN = ("--rate", "--exams", "--profile", "--stages", "--replay")
+
+
+def _others(own: str) -> tuple[str, ...]:
+    """The options that choose another load."""
+    return tuple(name for name in ("--steps", *_OPEN) if name != own)
+
+
+PATHS = Parameter[tuple[str, ...]](
+    "path",
+    Words("path"),
+    (),
+    "DICOM files and directories whose instances are sent, with new UIDs, in place of synthetic ones",
+    repeats=True,
+    is_optional=True,
+)
+
+# What is sent --------------------------------------------------------------------------------------------------------
+
+MIX: Option[tuple[Kind, ...] | None] = Option(
+    "--mix",
+    Mix("MIX"),
+    None,
+    "kinds of synthetic instances and their shares, separated by commas",
+    shown_default="ct=60, mr=20, us=15, dx=3, cr=1.5, mg=0.5",
+    excludes=("--size",),
+)
+SIZE = Option[int | None](
+    "--size", Size("BYTES"), None, "synthetic instances of one kind, of this size: 512K, 2M, 64Ki"
+)
+KEEP_UIDS = flag(
+    "--keep-uids",
+    "leave the files their UIDs: the peer gets each instance again and again, and may take it for a duplicate",
+)
+RANDOM_SEED = Option[int | None](
+    "--random-seed",
+    Integer("N", 0, (1 << 53) - 1),  # as large as the seeds that are drawn
+    None,
+    "make the same instances, UIDs and arrivals as another run with this number",
+    shown_default="a new one, which the report names",
+)
+
+# The load ------------------------------------------------------------------------------------------------------------
+
+ASSOCIATIONS = opt.ASSOCIATIONS._replace(
+    help="associations that store at the same time; at most, with a rate",
+    shown_default=str(ASSOCIATIONS_AT_ONCE),
+)
+DURATION = Option[float | None](
+    "--duration",
+    Duration("DURATION", "30s, 5m or 1h"),
+    None,
+    "how long the load lasts; with steps each of them",
+    shown_default=f"{SECONDS_OF_LOAD:g}s; {SECONDS_OF_STEP:g}s for each step",
+    excludes=("--stages", "--replay"),
+)
+STEPS = Option[tuple[int, ...] | None](
+    "--steps",
+    Steps("STEPS"),
+    None,
+    "load with so many associations, one number after the other, to find the knee; each begins its next store as soon "
+    "as it has a response",
+    shown_default=f"{','.join(map(str, STEPS_OF_DEFAULT))} without --associations and another load",
+    excludes=("--associations", *_others("--steps")),
+)
+RATE = Option[float | None](
+    "--rate",
+    Frequency("RATE", "200/s, 600/min or 1000/h", may_be_bare=True),
+    None,
+    "begin so many instances, whether the peer keeps up or not: 200/s, 600/min, 1000/h",
+    excludes=_others("--rate"),
+)
+EXAMS = Option[float | None](
+    "--exams",
+    Frequency("RATE", "120/h"),
+    None,
+    "begin so many exams, with all their instances",
+    excludes=_others("--exams"),
+)
+PROFILE: Option[Profile | None] = Option(
+    "--profile",
+    ProfileOfYear("PROFILE"),
+    None,
+    "begin exams as often as a year with so many has them from Tuesday at 10 on: exams-per-year=1.5M; with "
+    "start=mon-7 after a comma, from Monday at 7 on",
+    excludes=_others("--profile"),
+)
+STAGES = Option[tuple[tuple[float, float], ...] | None](
+    "--stages",
+    Stages("STAGES"),
+    None,
+    "go to a rate within a time, then to the next: 1m:50/s,5m:200/s,1m:0",
+    excludes=_others("--stages"),
+)
+REPLAY = text(
+    "--replay",
+    "FILE",
+    "begin what a run began, at its times and in its sizes: the JSON lines of send --json",
+    excludes=(*_others("--replay"), "--mix", "--size"),
+)
+SPEED = Option[float]("--speed", Factor("FACTOR"), 1.0, "so much faster than the run was", requires=("--replay",))
+ARRIVALS = Option[How | None](
+    "--arrivals",
+    Choice[How]("HOW", ("fixed", "poisson")),
+    None,
+    "begin at equal intervals (fixed), or at random (poisson)",
+    shown_default="poisson for exams, fixed for instances",
+    requires=("--rate", "--exams", "--stages"),
+)
+WARM_UP = Option[float](
+    "--warm-up",
+    Period("DURATION", "5s, or 0 for none"),
+    5.0,
+    "load before the measurement, which does not count",
+    shown_default="5s",
+)
+COOL_DOWN = Option[float](
+    "--cool-down",
+    Period("DURATION", "5s, or 0 for none"),
+    0.0,
+    "load after the measurement, which does not count",
+    shown_default="0",
+)
+REPEAT = opt.REPEAT._replace(help="measure so often, for confidence intervals in bench compare")
+
+# What is measured ----------------------------------------------------------------------------------------------------
+
+FINDABLE = Option[int | None](
+    "--findable",
+    Integer("N", 1, 100),
+    None,
+    "for N instances a second, ask with C-FIND until the peer finds them, and measure how long that takes",
+)
+P99_LIMIT = Option[float | None](
+    "--p99-limit",
+    Duration("DURATION", "2s, or 500ms"),
+    None,
+    "recommend no number of associations whose 99th percentile is longer than this",
+    shown_default="unlimited",
+    excludes=_OPEN,
+)
+THRESHOLD = Option[tuple["Threshold", ...]](
+    "--threshold",
+    Thresholds("THRESHOLD"),
+    (),
+    "what must hold for exit code 0: 'p99<2s', 'failed<0.1%', 'rate>150/s'; may be given again",
+    accumulates=True,
+)
+ABORT_ON_FAIL = flag("--abort-on-fail", "end as soon as a threshold cannot hold any more", requires=("--threshold",))
+NO_CALIBRATE = flag(
+    "--no-calibrate",
+    "do not measure first, for a second, how much this machine can send at most",
+)
+
+# Output --------------------------------------------------------------------------------------------------------------
+
+JSON = opt.JSON._replace(help="write all results as one JSON document; -: standard output")
+HDR = text("--hdr", "FILE", "write the latencies as a log of HdrHistogram (V2), with a tag for each phase")
+HTML = text("--html", "FILE", "write a page for a browser, with plots; it works offline and holds no patient data")
+
+# bench compare, bench merge ------------------------------------------------------------------------------------------
+
+FIRST = Parameter[str]("A.json", Text("A.json"), "", "what bench --json wrote")
+SECOND = Parameter[str]("B.json", Text("B.json"), "", "what another bench --json wrote")
+COMPARE_JSON = flag("--json", "print the comparison as JSON", line_only=True)
+COMPARE_HTML = HTML._replace(help="write the comparison as a page for a browser, with plots", line_only=True)
+SUM_HTML = text("--html", "FILE", "write the sum as a page for a browser as well", line_only=True)
+MERGED = Parameter[str]("OUT.json", Text("OUT.json"), "", "the new file for the sum")
+PARTS = Parameter[tuple[str, ...]](
+    "RUN.json", Words("RUN.json"), (), "what bench --json wrote on each machine, at the same time", repeats=True
+)

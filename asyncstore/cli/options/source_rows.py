@@ -1,0 +1,53 @@
+"""The options about where files come from: a DICOMDIR, archives."""
+
+from __future__ import annotations
+
+from asyncstore.cli.options.kinds import Integer
+from asyncstore.cli.options.table import Option, flag, text
+
+ARCHIVES = flag(
+    "--archives",
+    "send the files in archives too, named ones and those in directories: zip, tar, gz, zst, and one in another",
+    excludes=("--rename",),
+)
+ARCHIVE_RATIO = Option[int](
+    "--archive-ratio",
+    Integer("N", 1),
+    200,
+    "read no archive on that unpacks to more than so many times its size, and to more than a gibibyte",
+    requires=("--archives",),
+)
+ARCHIVE_BYTES = Option[int](
+    "--archive-bytes",
+    Integer("BYTES", 1),
+    1 << 40,
+    "read no archive on that unpacks to more bytes than this",
+    requires=("--archives",),
+)
+ARCHIVE_FILES = Option[int](
+    "--archive-files",
+    Integer("N", 1),
+    1_000_000,
+    "read no archive on that holds more files than this",
+    requires=("--archives",),
+)
+ARCHIVE_FILE_BYTES = Option[int](
+    "--archive-file-bytes",
+    Integer("BYTES", 1),
+    1 << 32,
+    "send no file of an archive that has more bytes than this",
+    requires=("--archives",),
+)
+AHEAD = Option[int](
+    "--ahead",
+    Integer("BYTES", 1),
+    1 << 28,
+    "unpack at most so many bytes ahead of sending, into files without a name in TMPDIR; a larger file by itself",
+    requires=("--archives",),
+)
+
+DICOMDIR = text(
+    "--dicomdir", "FILE", "take also the files that this DICOMDIR names, and no others; or the folder that holds it"
+)
+
+SOURCES = (DICOMDIR, ARCHIVES, ARCHIVE_RATIO, ARCHIVE_BYTES, ARCHIVE_FILES, ARCHIVE_FILE_BYTES, AHEAD)

@@ -1,0 +1,290 @@
+"""What a measurement says, in plain English, and the exit code.
+
+Rules:
+
+1. The most important line comes first: whether this side was the limit, then the thresholds, then what was reached.
+2. Where this side was the limit, no line calls anything the limit of the PACS, and no knee is named.
+3. Counts of failures are never left out, however well the rest went.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from asyncstore.load.results.document import Verdict
+from asyncstore.load.results.thresholds import parse, say
+from asyncstore.observe.formatting import (
+    counted,
+    format_byte_rate,
+    format_count,
+    format_duration,
+    format_latency,
+    format_rate,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from asyncstore.load.results.document import (
+        Calibration,
+        Drift,
+        Findable,
+        Knee,
+        PhaseResult,
+        ThresholdResult,
+    )
+
+EXIT_PASSED: Final = 0
+EXIT_NOTHING: Final = 1
+EXIT_NOT_STORED: Final = 2
+EXIT_CROSSED: Final = 99
+"""As k6 has it."""
+EXIT_INTERRUPTED: Final = 130
+
+_MOST_CPU: Final = 0.9
+"""Of a core: the event loop runs on one, and waits for it from there on."""
+_NEAR_CALIBRATION: Final = 0.9
+"""The share of the calibrated rate from which on this side may be the limit."""
+_MOST_LATENESS: Final = 0.005
+"""Seconds by which 99 % of the instances may begin late; more would be a part of the latencies that are measured."""
+_FEWEST: Final = 20
+"""Times from which a 99th percentile says something."""
+_BUSY: Final = 5
+"""Instances that are stored in a point on average, from which a point without any is no chance (e**-5 is 0.7 %)."""
+_DROPPED: Final = 0.01
+"""The share of offered instances that may be dropped at the end of a load that the PACS keeps up with."""
+_SLOWER: Final = 1.25
+"""The ratio of latencies that is a drift; histograms of 100 times differ by less."""
+_FEWER: Final = 0.9
+"""The ratio of rates that is a drift."""
+_TELLING: Final = 0.001
+"""Seconds: shorter changes of a latency are the network's and the system's."""
+
+
+class _Pause(NamedTuple):
+    """A time without a stored instance, in seconds of its phase."""
+
+    begin: float
+    seconds: float
+
+
+def client_limits(phase: PhaseResult, calibration: Calibration | None) -> tuple[str, ...]:
+    """Why this side may have been the limit in a phase; empty: it was not."""
+    reasons = []
+    generator = phase.generator
+    if generator.cpu_share > _MOST_CPU:
+        reasons.append(f"it used {generator.cpu_share * 100:.0f} % of a core")
+    if calibration is not None and phase.stored_per_second >= _NEAR_CALIBRATION * calibration.instances_per_second > 0:
+        reasons.append(
+            f"it sent {format_rate(phase.stored_per_second)}, and in the calibration it reached "
+            f"{format_rate(calibration.instances_per_second)} against a sink of its own"
+        )
+    late = generator.lateness.percentile(99)
+    if late > _MOST_LATENESS and generator.lateness.count >= _FEWEST:
+        reasons.append(f"instances began up to {format_latency(late)} late (p99) although an association was free")
+    return tuple(reasons)
+
+
+def judge(
+    phases: Sequence[PhaseResult],
+    whole: PhaseResult,
+    *,
+    calibration: Calibration | None = None,
+    knee: Knee | None = None,
+    findable: Findable | None = None,
+    thresholds: Sequence[ThresholdResult] = (),
+    is_interrupted: bool = False,
+    limits_of: Callable[[PhaseResult], Sequence[str]] | None = None,
+) -> tuple[Verdict, int]:
+    """The verdict and the exit code.
+
+    Args:
+        phases: all phases, in order.
+        whole: the counted ones together.
+        calibration: what this machine reaches.
+        knee: from :func:`~asyncstore.load.results.knee.knee_of`, which was told the client-bound phases.
+        findable: the times to findable.
+        thresholds: what they evaluated to.
+        is_interrupted: whether the user ended the measurement.
+        limits_of: says why this side may have been the limit in a phase; usually :func:`client_limits`.
+    """
+    limits_of = limits_of or partial(client_limits, calibration=calibration)
+    counted_phases = [phase for phase in phases if phase.is_counted]
+    bound = [phase for phase in counted_phases if limits_of(phase)]
+    code = exit_code(whole, thresholds, is_interrupted=is_interrupted)
+    lines = (
+        *_of_client(counted_phases, bound, limits_of),
+        *_of_thresholds(thresholds, is_client_bound=bool(bound)),
+        *_of_load(counted_phases, whole, is_client_bound=bool(bound)),
+        *_of_losses(whole),
+        *_of_pauses(counted_phases),
+        *_of_knee(knee),
+        *_of_drifts(counted_phases),
+        *_of_findable(findable),
+    )
+    return Verdict(passed=code == EXIT_PASSED, client_bound=bool(bound), lines=lines), code
+
+
+def exit_code(whole: PhaseResult, thresholds: Sequence[ThresholdResult], *, is_interrupted: bool = False) -> int:
+    """0 passed, 99 a threshold is crossed, 2 some instances were not stored, 1 none was attempted, 130 interrupted.
+
+    A threshold on failed or unknown instances that holds allows them.
+    """
+    allowed = {parse(threshold.text).metric for threshold in thresholds}
+    if is_interrupted:
+        return EXIT_INTERRUPTED
+    if not whole.stored + whole.failed + whole.unknown:
+        return EXIT_NOTHING
+    if any(threshold.is_crossed for threshold in thresholds):
+        return EXIT_CROSSED
+    if (whole.failed and "failed" not in allowed) or (whole.unknown and "unknown" not in allowed):
+        return EXIT_NOT_STORED
+    return EXIT_PASSED
+
+
+def _of_client(
+    phases: Sequence[PhaseResult],
+    bound: Sequence[PhaseResult],
+    limits_of: Callable[[PhaseResult], Sequence[str]],
+) -> Iterator[str]:
+    if not bound:
+        return
+    worst = max(bound, key=lambda phase: phase.stored_per_second)
+    names = list(dict.fromkeys(phase.name for phase in bound))
+    where = "" if len(bound) == len(phases) else f" ({_listed(names)})"
+    yield f"Client-bound: this side was the limit{where}, so nothing here is the limit of the PACS."
+    yield f"This side: {_listed(limits_of(worst))}."
+
+
+def _of_thresholds(thresholds: Sequence[ThresholdResult], *, is_client_bound: bool) -> Iterator[str]:
+    crossed = [threshold for threshold in thresholds if threshold.is_crossed]
+    if crossed:
+        whose = " This side may have crossed it, not the PACS." if is_client_bound else ""
+        yield f"Not passed: {'; '.join(map(say, crossed))}.{whose}"
+    elif thresholds:
+        yield "Passed: the threshold holds." if len(thresholds) == 1 else "Passed: all thresholds hold."
+
+
+def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bound: bool) -> Iterator[str]:
+    if not whole.stored + whole.failed + whole.unknown:
+        yield "Nothing was measured: no instance was sent."
+        return
+    if not whole.stored:
+        yield "The PACS stored nothing."
+        return
+    best = max(phases, key=lambda phase: phase.stored_per_second, default=whole)
+    several = {phase.associations for phase in phases if phase.model == "closed"}
+    if whole.model == "open":
+        yield from _of_open_load(whole, is_client_bound=is_client_bound)
+    elif len(several) > 1:
+        yield f"The best step was {counted(best.associations, 'association')}: {_reached(best)}."
+    else:
+        yield f"With {counted(whole.associations, 'association')}: {_reached(whole)}."
+
+
+def _of_open_load(whole: PhaseResult, *, is_client_bound: bool) -> Iterator[str]:
+    offered = format_rate(whole.offered_per_second)
+    if whole.dropped <= _DROPPED * whole.offered:
+        yield f"Of {offered} that were offered, all were taken: {_reached(whole)}."
+        return
+    share = whole.dropped / whole.offered * 100
+    dropped = f"{counted(whole.dropped, 'instance')} ({share:.1f} %) could not begin in time"
+    who = "The load was not kept up" if is_client_bound else "The PACS did not keep up"
+    yield f"{who}: of {offered} that were offered, {_reached(whole)}; {dropped}."
+
+
+def _reached(phase: PhaseResult) -> str:
+    p50, p99 = phase.latency.percentiles((50.0, 99.0))
+    return (
+        f"{format_rate(phase.stored_per_second)} stored, {format_byte_rate(phase.bytes_per_second)}, "
+        f"p50 {format_latency(p50)}, p99 {format_latency(p99)}"
+    )
+
+
+def _of_losses(whole: PhaseResult) -> Iterator[str]:
+    ended = whole.stored + whole.failed + whole.unknown
+    if whole.failed or whole.unknown:
+        unknown = f", and {format_count(whole.unknown)} were not answered" if whole.unknown else ""
+        yield f"Of {counted(ended, 'instance')}, {format_count(whole.failed)} failed{unknown}."
+    lost = sum(whole.errors.values())
+    if lost:
+        often = "once" if lost == 1 else f"{format_count(lost)} times"
+        yield f"An association was lost or could not be opened {often}."
+
+
+def _of_pauses(phases: Sequence[PhaseResult]) -> Iterator[str]:
+    pauses = [(pause, phase) for phase in phases if (pause := _longest_pause(phase)) is not None]
+    if pauses:
+        pause, phase = max(pauses, key=lambda each: each[0].seconds)
+        yield (
+            f"The longest pause, in which nothing was stored, was {format_duration(pause.seconds)} "
+            f"({_name(phase)}, after {format_duration(pause.begin)})."
+        )
+
+
+def _longest_pause(phase: PhaseResult) -> _Pause | None:
+    """The longest time of two points or more without a stored instance; ``None``: there is none, or too few points."""
+    points = [point for point in phase.series if point.second < phase.seconds]
+    if len(points) < _FEWEST or phase.stored < _BUSY * len(points):
+        return None
+    step = points[1].second - points[0].second
+    longest = most = 0
+    begin = 0.0
+    for number, point in enumerate(points):
+        most = 0 if point.stored else most + 1
+        if most > longest:
+            longest, begin = most, points[number + 1 - most].second
+    return _Pause(begin, longest * step) if longest > 1 else None
+
+
+def _of_knee(knee: Knee | None) -> Iterator[str]:
+    if knee is None:
+        return
+    step = next((step for step in knee.steps if step.associations == knee.associations), None)
+    if step is not None:
+        yield (
+            f"{counted(step.associations, 'association')} reach{'es' if step.associations == 1 else ''} "
+            f"{format_rate(step.stored_per_second)} with a p99 of {format_latency(step.p99)}; "
+            f"the best of all is {format_rate(knee.best_per_second)}."
+        )
+    elif knee.recommended is None:
+        yield "No number of associations is recommended."
+
+
+def _of_drifts(phases: Sequence[PhaseResult]) -> Iterator[str]:
+    for phase in phases:
+        changes = [] if phase.drift is None else list(_changes(phase.drift))
+        if changes:
+            yield f"It changed over time ({_name(phase)}): from the first to the last tenth, {_listed(changes)}."
+
+
+def _changes(drift: Drift) -> Iterator[str]:
+    first, last = drift.first, drift.last
+    rates = sorted((first.stored_per_second, last.stored_per_second))
+    if rates[0] < _FEWER * rates[1]:
+        yield f"the rate went from {format_rate(first.stored_per_second)} to {format_rate(last.stored_per_second)}"
+    for name in ("p50", "p99"):
+        before, after = getattr(first, name), getattr(last, name)
+        low, high = sorted((before, after))
+        if high > _SLOWER * low and high - low > _TELLING:
+            yield f"{name} went from {format_latency(before)} to {format_latency(after)}"
+
+
+def _of_findable(findable: Findable | None) -> Iterator[str]:
+    if findable is None or not findable.asked:
+        return
+    if not findable.found:
+        yield f"C-FIND found none of {counted(findable.asked, 'instance')}."
+        return
+    p50, p99 = findable.latency.percentiles((50.0, 99.0))
+    missing = f"; {format_count(findable.not_found)} were not found" if findable.not_found else ""
+    yield f"C-FIND found stored instances after {format_latency(p50)} (p50), {format_latency(p99)} (p99){missing}."
+
+
+def _name(phase: PhaseResult) -> str:
+    return phase.name if phase.repeat == 1 else f"{phase.name}, run {phase.repeat}"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,200 @@
+"""New values for elements of a data set, without decoding it: a new head, and where the unchanged rest begins.
+
+Rules:
+
+1. The head ends behind the last element with a new value. What follows is not looked at, so the size of a data set does
+   not matter.
+2. The encoding and the VRs stay as they are. Missing elements are not added.
+3. What is not ordinary is :class:`NotOrdinary`, and the data set must be re-encoded: damage, unknown VRs, elements that
+   are not in order, and group lengths, which would be wrong (PS3.5 7.2).
+4. A regular expression skips the elements between two with new values. For an ordinary image that takes 15 µs.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from asyncstore.prepare.elements import (
+    DELIMITERS,
+    IMPLICIT_LITTLE,
+    ITEM,
+    ITEM_END,
+    LONG_HEADER,
+    LONG_VRS,
+    SEQUENCE_END,
+    SHORT_HEADER,
+    SHORT_VRS,
+    UNDEFINED,
+    VRS,
+    layout_of,
+)
+from asyncstore.prepare.small_elements import elements_between
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from asyncstore.prepare.elements import Layout
+
+_MOST_HEADERS = 5000
+"""Headers that are read one by one: 5 ms."""
+_BEHIND_ALL = 0xFFFFFFFF
+"""No element has so great a tag."""
+
+
+class NotOrdinary(Exception):
+    """The head of a data set cannot be exchanged."""
+
+
+class TooShort(NotOrdinary):
+    """The bytes end before the last element with a new value."""
+
+
+class _Step(NamedTuple):
+    """What to look for next."""
+
+    skip: Callable[[bytes, int], Any]
+    """Matches the small elements before it."""
+    after: int
+    """The tag before it among those with new values."""
+    tag: int
+    encoded: bytes
+
+
+class _Plan(NamedTuple):
+    """What to look for in a data set."""
+
+    steps: tuple[_Step, ...]
+    skip_rest: Callable[[bytes, int], Any]
+    group_lengths: tuple[bytes, ...]
+    """The beginnings of the group lengths of all groups with new values."""
+
+
+def spliced(data: bytes, transfer_syntax_uid: str, values: Mapping[int, bytes]) -> tuple[bytes, int]:
+    """The new head of a data set, and the position in ``data`` at which the unchanged rest begins.
+
+    Args:
+        data: the data set, or its beginning.
+        transfer_syntax_uid: its transfer syntax; it is not deflated.
+        values: new values, padded to even length.
+
+    Raises:
+        NotOrdinary: it must be re-encoded.
+    """
+    layout = layout_of(transfer_syntax_uid)
+    plan = _plan(layout, tuple(values))
+    order = layout.byte_order
+    last_start = len(data) - LONG_HEADER
+    parts: list[bytes] = []
+    position = kept = 0
+    for step in plan.steps:
+        position = step.skip(data, position).end()
+        if not data.startswith(step.encoded, position):
+            position = _skipped(data, layout, position, step)
+            if not data.startswith(step.encoded, position):
+                continue
+        if position > last_start:
+            raise TooShort
+        value = values[step.tag]
+        vr = b"" if layout.is_implicit else data[position + 4 : position + 6]
+        if vr in SHORT_VRS:
+            header = position + SHORT_HEADER
+            length = int.from_bytes(data[position + 6 : header], order)
+            parts += (data[kept : position + 6], len(value).to_bytes(2, order), value)
+        elif layout.is_implicit or vr in LONG_VRS:
+            header = position + (SHORT_HEADER if layout.is_implicit else LONG_HEADER)
+            length = int.from_bytes(data[header - 4 : header], order)
+            parts += (data[kept : header - 4], len(value).to_bytes(4, order), value)
+        else:
+            raise NotOrdinary
+        if length == UNDEFINED:
+            raise NotOrdinary
+        position = kept = header + length
+        if position > len(data):
+            raise TooShort
+    _check_order(data, layout, position, plan)
+    head = b"".join(parts)
+    if len(head) & 1 or any(data.find(each, 0, kept) >= 0 for each in plan.group_lengths):
+        raise NotOrdinary
+    return head, kept
+
+
+@cache
+def _plan(layout: Layout, tags: tuple[int, ...]) -> _Plan:
+    order = layout.byte_order
+    steps = []
+    last = 0
+    for tag in sorted(tags):
+        encoded = (tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order)
+        steps.append(_Step(elements_between(layout, last, tag), last, tag, encoded))
+        last = tag
+    length = (4).to_bytes(4, order) if layout.is_implicit else b"UL" + (4).to_bytes(2, order)
+    groups = dict.fromkeys(tag >> 16 for tag in sorted(tags))
+    group_lengths = tuple(group.to_bytes(2, order) + b"\0\0" + length for group in groups)
+    return _Plan(tuple(steps), elements_between(layout, last, _BEHIND_ALL), group_lengths)
+
+
+def _skipped(data: bytes, layout: Layout, position: int, step: _Step) -> int:
+    """The position of an element or of its place, behind other elements that are not small.
+
+    Raises:
+        NotOrdinary: the elements are not.
+    """
+    for _ in range(_MOST_HEADERS):
+        if position + LONG_HEADER > len(data):
+            raise TooShort
+        tag, vr, length, header = layout.header(data, position)
+        if tag >= step.tag:
+            return position
+        if tag <= step.after or (vr and vr not in VRS):
+            raise NotOrdinary
+        if length == UNDEFINED:
+            inner = IMPLICIT_LITTLE if vr == b"UN" else layout  # PS3.5 6.2.2
+            position = _behind_sequence(data, inner, position + header)
+        else:
+            position += header + length
+        if position > len(data):
+            raise TooShort
+        position = step.skip(data, position).end()
+    raise NotOrdinary
+
+
+def _behind_sequence(data: bytes, layout: Layout, position: int) -> int:
+    """The position behind the delimiter of a sequence of undefined length."""
+    layouts = [layout]
+    """Those of the open sequences and items."""
+    for _ in range(_MOST_HEADERS):
+        if position + LONG_HEADER > len(data):
+            raise TooShort
+        layout = layouts[-1]
+        tag, vr, length, header = layout.header(data, position)
+        position += header
+        if tag in (ITEM_END, SEQUENCE_END):
+            layouts.pop()
+            if not layouts:
+                return position
+        elif length != UNDEFINED:
+            position += length
+        elif tag == ITEM or vr in (b"SQ", b""):
+            layouts.append(layout)
+        elif vr == b"UN":
+            layouts.append(IMPLICIT_LITTLE)
+        else:
+            raise NotOrdinary
+    raise NotOrdinary
+
+
+def _check_order(data: bytes, layout: Layout, position: int, plan: _Plan) -> None:
+    """Check that the next elements are in order too: one with a new value may not come again.
+
+    Raises:
+        NotOrdinary: they are not.
+    """
+    position = plan.skip_rest(data, position).end()
+    next_tag = data[position : position + 4]
+    if len(next_tag) < 4:  # noqa: PLR2004 - bytes of a tag
+        return
+    order = layout.byte_order
+    tag = int.from_bytes(next_tag[:2], order) << 16 | int.from_bytes(next_tag[2:], order)
+    if tag <= plan.steps[-1].tag or tag >> 16 == DELIMITERS:
+        raise NotOrdinary

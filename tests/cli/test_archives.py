@@ -1,0 +1,153 @@
+"""``--archives``: journals, lists, orders and plans know the members of archives."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+
+import pytest
+
+from support import trees
+from support.archives import archive
+from support.commands import asyncstore, running_sink
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """A zip with two series of five instances, and a tar.gz with one of five."""
+    files = [trees.instances(tmp_path / f"files {seed}", 5, seed=seed) for seed in range(3)]
+    folder = tmp_path / "in"
+    archive(folder, "deflated.zip", files[0] + files[1])
+    archive(folder, "files.tar.gz", files[2])
+    return folder
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return tmp_path / "run.db"
+
+
+def lines(path):
+    written = [json.loads(line) for line in path.read_text().splitlines()]
+    return [one for one in written if one["type"] == "outcome"]
+
+
+async def _send(port, journal, *words):
+    """Send with a journal; the results, and what was printed."""
+    log = journal.with_suffix(".jsonl")
+    ran = await asyncstore(
+        "send", "-nh", "--archives", "--journal", journal, "--json", log, "127.0.0.1", str(port), *words
+    )
+    return ran, Counter(one["result"] for one in lines(log))
+
+
+async def test_the_same_command_again_skips_stored_members_and_sends_those_of_changed_archives(packed, journal):
+    async with running_sink() as sink:
+        ran, results = await _send(sink.port, journal, packed)
+        assert (ran.returncode, results) == (0, {"stored": 15})
+        ran, results = await _send(sink.port, journal, packed)
+        assert (ran.returncode, results) == (0, {"skipped": 15})
+        os.utime(packed / "files.tar.gz", ns=(0, 0))
+        ran, results = await _send(sink.port, journal, packed)
+        assert (ran.returncode, results) == (0, {"skipped": 10, "stored": 5})
+    paths = [one["path"] for one in lines(journal.with_suffix(".jsonl"))]
+    assert f"{packed}/deflated.zip!d/0.dcm" in paths
+
+
+async def test_resume_opens_the_archives_again(packed, journal):
+    async with running_sink() as sink:
+        ran, _ = await _send(sink.port, journal, packed)
+        ran = await asyncstore("resume", journal)
+        assert ran.returncode == 0
+        assert "15 of them by an earlier run" in ran.err
+
+
+@pytest.mark.parametrize("order", ["walk", "newest", "largest"])
+async def test_a_catalogue_has_the_members_and_sends_them_in_any_order(order, packed, journal, tmp_path):
+    archive(packed, "copy.zip", sorted((tmp_path / "files 0").rglob("*.dcm")))
+    scanned = await asyncstore("scan", "--archives", "--journal", journal, packed)
+    assert scanned.returncode == 0
+    assert "20 instances" in scanned.out
+    assert "5 files have the SOP instance UID of another one and the same bytes: it is sent once" in scanned.out
+    again = await asyncstore("scan", "--archives", "--journal", journal, packed)
+    assert "20 of 20 files it had already" in again.out
+    async with running_sink("--output", tmp_path / "out") as sink:
+        ran, results = await _send(sink.port, journal, "--order", order)
+        assert (ran.returncode, results) == (0, {"stored": 15, "skipped": 5})
+        ran, results = await _send(sink.port, journal, "--order", order)
+        assert (ran.returncode, results) == (0, {"skipped": 20})
+    assert len(trees.data_sets(tmp_path / "out")) == 15
+
+
+async def test_a_catalogue_with_archives_says_how_to_send_them(packed, journal):
+    await asyncstore("scan", "--archives", "--journal", journal, packed)
+    async with running_sink() as sink:
+        ran = await asyncstore("send", "-nh", "--journal", journal, "127.0.0.1", str(sink.port))
+        assert ran.returncode == 1
+        assert "Give --archives, so that they are opened." in ran.err
+        ran, results = await _send(sink.port, journal)
+        assert (ran.returncode, results) == (0, {"stored": 15})
+
+
+async def test_members_that_were_not_stored_can_be_listed_and_sent_by_their_names(packed, journal):
+    async with running_sink("--status", "0xA900") as sink:
+        ran, results = await _send(sink.port, journal, packed)
+        assert (ran.returncode, results) == (2, {"failed": 15})
+    told = await asyncstore("report", "--list", "failed", journal)
+    assert f"{packed}/deflated.zip!d/3.dcm: " in told.out
+    listed = await asyncstore("report", "--list", "failed", "--null", journal)
+    async with running_sink() as sink:
+        words = ("--files-from", "-", "--null", "127.0.0.1", str(sink.port))
+        ran = await asyncstore("send", "--archives", *words, stdin=listed.out.encode())
+    assert ran.returncode == 0
+    assert "Stored all 15 files" in ran.err
+
+
+async def test_a_member_is_named_on_the_command_line(packed):
+    async with running_sink() as sink:
+        name = f"{packed}/files.tar.gz!d/4.dcm"
+        ran = await asyncstore("send", "--archives", "127.0.0.1", str(sink.port), name)
+        assert (ran.returncode, "Stored 1 file" in ran.err) == (0, True)
+        ran = await asyncstore("send", "--archives", "127.0.0.1", str(sink.port), name + "x")
+        assert ran.returncode == 1
+        assert "no such file in the archive" in ran.err
+
+
+async def test_a_plan_counts_members(packed):
+    scanned = await asyncstore("scan", "--archives", packed)
+    assert scanned.out.startswith("15 instances")
+    planned = await asyncstore("send", "--dry-run", "--archives", "pacs.invalid", "104", packed)
+    assert "15 instances" in planned.out
+    unopened = await asyncstore("scan", packed)
+    assert unopened.returncode == 1
+    assert "not a DICOM file" in unopened.out
+    assert "--archives sends the files in archives" in " ".join(unopened.out.split())
+
+
+async def test_archives_are_not_renamed(packed):
+    ran = await asyncstore("send", "--archives", "+rn", "127.0.0.1", "104", packed)
+    assert ran.returncode == 1
+    assert "--archives" in ran.err
+    assert "--rename" in ran.err
+
+
+async def test_urls_are_neither_renamed_nor_shown_with_a_password():
+    ran = await asyncstore("send", "+rn", "127.0.0.1", "104", "s3://bucket/")
+    assert (ran.returncode, "--rename cannot rename" in ran.err) == (1, True)
+    ran = await asyncstore("send", "127.0.0.1", "104", "sftp://me:hunter2@host/files")
+    assert (ran.returncode, "hunter2" in ran.err, "FSSPEC_SFTP_PASSWORD" in ran.err) == (1, False, True)
+
+
+async def test_limits_are_said_with_the_options_that_raise_them(packed):
+    for option, said in (
+        ("--archive-files", "more files"),
+        ("--archive-bytes", "more bytes"),
+        ("--archive-file-bytes", "larger"),
+    ):
+        scanned = await asyncstore("scan", "--archives", option, "2", packed)
+        text = " ".join(scanned.out.split())
+        assert said in text
+        assert option in text

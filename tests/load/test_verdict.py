@@ -1,0 +1,210 @@
+from dataclasses import replace
+
+import pytest
+
+from asyncstore.load.results.adding import whole_of
+from asyncstore.load.results.document import Calibration, Drift, Findable, Generator, Tenth
+from asyncstore.load.results.histogram import Histogram
+from asyncstore.load.results.knee import knee_of
+from asyncstore.load.results.thresholds import evaluate, parse
+from asyncstore.load.results.verdict import client_limits, exit_code, judge
+from support.measured import closed, opened, result
+
+CLOSED = result(closed(seconds=5.0))
+OPEN = result(opened(seconds=5.0))
+FAST = Calibration(instances_per_second=5000.0, bytes_per_second=2e9, cpu_seconds_per_instance=0.0002)
+SLOW = replace(FAST, instances_per_second=105.0)
+BUSY = Generator(cpu_seconds=5.0, cpu_share=0.95)
+
+
+def late(seconds, count=100):
+    return Generator(cpu_seconds=0.5, cpu_share=0.1, lateness=Histogram.of([seconds] * count))
+
+
+def judged(*phases, thresholds=(), **values):
+    whole = whole_of(phases)
+    results = evaluate(map(parse, thresholds), whole, values.get("findable"))
+    return judge(phases, whole, thresholds=results, **{"calibration": FAST, **values})
+
+
+def lines(*phases, **values):
+    return "\n".join(judged(*phases, **values)[0].lines)
+
+
+@pytest.mark.parametrize(
+    ("phase", "calibration", "reason"),
+    [
+        (replace(CLOSED, generator=BUSY), FAST, "it used 95 % of a core"),
+        (replace(OPEN, generator=BUSY), None, "it used 95 % of a core"),
+        (CLOSED, SLOW, "against a sink of its own"),
+        (replace(OPEN, generator=late(0.006)), FAST, "instances began up to 6.0 ms late (p99)"),
+    ],
+)
+def test_this_side_was_the_limit(phase, calibration, reason):
+    assert reason in client_limits(phase, calibration)[0]
+    verdict, _ = judged(phase, calibration=calibration)
+    assert verdict.client_bound
+    assert verdict.lines[0] == "Client-bound: this side was the limit, so nothing here is the limit of the PACS."
+    assert reason in verdict.lines[1]
+
+
+@pytest.mark.parametrize(
+    ("phase", "calibration"),
+    [
+        (CLOSED, FAST),
+        (CLOSED, None),
+        (replace(CLOSED, generator=replace(BUSY, cpu_share=0.9)), FAST),
+        (CLOSED, replace(FAST, instances_per_second=120.0)),
+        (replace(OPEN, generator=late(0.004)), FAST),
+        (replace(OPEN, generator=late(0.5, count=5)), FAST),
+    ],
+)
+def test_this_side_was_not_the_limit(phase, calibration):
+    assert client_limits(phase, calibration) == ()
+    assert not judged(phase, calibration=calibration)[0].client_bound
+
+
+def test_a_client_bound_measurement_never_speaks_of_a_limit_or_a_failing_of_the_pacs():
+    phase = replace(OPEN, generator=BUSY, dropped=200)
+    text = lines(phase, thresholds=["rate>1000/s"])
+    assert "The PACS did not keep up" not in text
+    assert "The load was not kept up" in text
+    assert "This side may have crossed it, not the PACS." in text
+
+
+def test_only_some_phases_may_be_client_bound_and_they_are_named():
+    many = replace(CLOSED, name="32 associations", associations=32, generator=BUSY)
+    verdict, _ = judged(CLOSED, many)
+    assert verdict.lines[0].startswith("Client-bound: this side was the limit (32 associations), so nothing")
+    verdict, _ = judged(CLOSED, many, replace(CLOSED, repeat=2), replace(many, repeat=2))
+    assert verdict.lines[0].startswith("Client-bound: this side was the limit (32 associations), so nothing")
+
+
+def test_a_warm_up_does_not_count():
+    assert not judged(replace(CLOSED, is_counted=False, generator=BUSY), CLOSED)[0].client_bound
+
+
+def test_a_closed_load_says_what_was_reached():
+    verdict, code = judged(CLOSED)
+    assert verdict.lines == ("With 4 associations: 100/s stored, 43.2 MB/s, p50 10 ms, p99 20 ms.",)
+    assert (verdict.passed, code) == (True, 0)
+
+
+def test_an_open_load_that_was_taken_is_said():
+    assert lines(OPEN).startswith("Of 100/s that were offered, all were taken: 100/s stored")
+
+
+def test_a_pacs_that_does_not_keep_up_is_said():
+    text = lines(replace(OPEN, dropped=50))
+    assert text.startswith("The PACS did not keep up: of 100/s that were offered, 100/s stored")
+    assert "50 instances (10.0 %) could not begin in time" in text
+
+
+def test_steps_say_the_best_step_and_the_knee():
+    steps = [
+        replace(CLOSED, associations=number, stored_per_second=rate)
+        for number, rate in ((1, 90.0), (2, 170.0), (4, 175.0))
+    ]
+    text = lines(*steps, knee=knee_of(steps))
+    assert "The best step was 4 associations: 175/s stored" in text
+    assert "2 associations reach 170/s with a p99 of 20 ms; the best of all is 175/s." in text
+
+
+def test_without_a_recommendation_that_is_said():
+    steps = [replace(CLOSED, associations=number, stored_per_second=90.0 * number) for number in (1, 2)]
+    assert "No number of associations is recommended." in lines(*steps, knee=knee_of(steps, p99_limit=1e-5))
+
+
+def test_thresholds_come_before_the_numbers():
+    assert judged(CLOSED, thresholds=["p99<1s", "rate>1/s"])[0].lines[0] == "Passed: all thresholds hold."
+    assert judged(CLOSED, thresholds=["p99<1s"])[0].lines[0] == "Passed: the threshold holds."
+    first = judged(CLOSED, thresholds=["p99<1ms", "rate>1/s"])[0].lines[0]
+    assert first == "Not passed: p99<1ms: 20 ms, crossed."
+
+
+def test_losses_are_always_said():
+    phase = replace(CLOSED, failed=3, unknown=2, errors={"reset": 2, "refused": 5})
+    text = lines(phase, thresholds=["p99<1s"])
+    assert "Of 505 instances, 3 failed, and 2 were not answered." in text
+    assert "An association was lost or could not be opened 7 times." in text
+
+
+def tenth(rate, p50, p99):
+    return Tenth(seconds=6.0, stored_per_second=rate, p50=p50, p99=p99)
+
+
+@pytest.mark.parametrize(
+    ("last", "text"),
+    [
+        (tenth(80.0, 0.010, 0.020), "the rate went from 100/s to 80/s."),
+        (tenth(100.0, 0.013, 0.020), "p50 went from 10 ms to 13 ms."),
+        (tenth(80.0, 0.010, 0.040), "the rate went from 100/s to 80/s and p99 went from 20 ms to 40 ms."),
+        (tenth(100.0, 0.005, 0.020), "p50 went from 10 ms to 5.0 ms."),
+    ],
+)
+def test_a_notable_drift_is_said(last, text):
+    phase = replace(CLOSED, drift=Drift(first=tenth(100.0, 0.010, 0.020), last=last))
+    assert f"It changed over time (4 associations): from the first to the last tenth, {text}" in lines(phase)
+
+
+def test_a_small_drift_is_not_said():
+    drift = Drift(first=tenth(100.0, 0.0010, 0.020), last=tenth(95.0, 0.0018, 0.022))
+    assert "changed over time" not in lines(replace(CLOSED, drift=drift))
+
+
+def paused(stored):
+    """A phase with a point for each of these numbers of stored instances."""
+    points = [replace(CLOSED.series[0], second=number, stored=each) for number, each in enumerate(stored)]
+    return replace(CLOSED, series=tuple(points), seconds=float(len(points)), stored=sum(stored))
+
+
+def test_the_longest_pause_is_said():
+    text = lines(paused([20] * 10), paused([20] * 30 + [0, 0, 0] + [20] * 9 + [0, 0] + [20]))
+    assert "The longest pause, in which nothing was stored, was 3.0 s (4 associations, after 30 s)." in text
+
+
+@pytest.mark.parametrize(
+    "stored", [[20] * 40, [20, 0] * 20, [1] * 20 + [0, 0, 0] + [1] * 20, [20] * 5 + [0, 0] + [20] * 5, []]
+)
+def test_seconds_without_a_stored_instance_are_no_pause_where_they_may_be_chance(stored):
+    assert "longest pause" not in lines(paused(stored))
+
+
+def test_times_to_findable_are_said():
+    findable = Findable(asked=5, found=4, not_found=1, latency=Histogram.of([0.1, 0.2, 0.3, 2.0]))
+    assert "C-FIND found stored instances after 200 ms (p50), 2.00 s (p99); 1 were not found." in lines(
+        CLOSED, findable=findable
+    )
+    none = Findable(asked=5, found=0, not_found=5, latency=Histogram())
+    assert "C-FIND found none of 5 instances." in lines(CLOSED, findable=none)
+
+
+def test_nothing_and_nothing_stored_are_said():
+    assert judge([], whole_of([]))[0].lines == ("Nothing was measured: no instance was sent.",)
+    refused = result(closed(seconds=1.0), status=lambda _: 0xA700)
+    verdict, code = judged(refused)
+    assert verdict.lines[0] == "The PACS stored nothing."
+    assert (verdict.passed, code) == (False, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "thresholds", "is_interrupted", "code"),
+    [
+        ({}, [], False, 0),
+        ({}, ["p99<1s"], False, 0),
+        ({}, ["p99<1ms"], False, 99),
+        ({"failed": 1}, [], False, 2),
+        ({"unknown": 1}, [], False, 2),
+        ({"failed": 1}, ["failed<1%"], False, 0),
+        ({"failed": 1}, ["failed<1"], False, 99),
+        ({"failed": 1, "unknown": 1}, ["failed<1%"], False, 2),
+        ({"failed": 1}, ["p99<1ms"], False, 99),
+        ({"dropped": 5}, [], False, 0),
+        ({"stored": 0}, [], False, 1),
+        ({"stored": 0}, ["rate>1/s"], False, 1),
+        ({"failed": 1}, ["p99<1ms"], True, 130),
+    ],
+)
+def test_the_exit_code(changes, thresholds, is_interrupted, code):
+    whole = replace(whole_of([CLOSED]), **changes)
+    assert exit_code(whole, evaluate(map(parse, thresholds), whole), is_interrupted=is_interrupted) == code

@@ -1,0 +1,131 @@
+"""Archives are sent as the files in them would be, whatever they look like and however the run ends."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+
+import pytest
+
+from asyncstore import Result, RetryOptions, Sender, Sink, WalkOptions, listed
+from asyncstore.discovery.limits import ArchiveLimits
+from support import trees
+from support.archives import FORMATS, archive
+from support.oracle import finish, nothing_left_behind, send
+from support.peers.hostile import Behaviour, answers, running_hostile
+
+OPENED = WalkOptions(archives=ArchiveLimits())
+TIGHT = OPENED._replace(ahead=1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Small instances, some that fill a buffer, and one of several."""
+    folder = tmp_path_factory.mktemp("files")
+    trees.instances(folder / "small", 40)
+    trees.instances(folder / "medium", 4, data_set_bytes=600_000, seed=1)
+    trees.instances(folder / "large", 1, data_set_bytes=3_000_000, seed=2)
+    return folder
+
+
+@pytest.mark.parametrize("walk", [OPENED, TIGHT], ids=["with room", "without"])
+@pytest.mark.parametrize("name", FORMATS)
+async def test_the_peer_gets_the_data_sets_of_the_files(name, walk, folder, files, tmp_path):
+    packed = archive(tmp_path / "in", name, files)
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path / "out") as sink:
+        ran = await send(sink.port, [packed], walk)
+    assert ran.failure is None
+    assert ran.results == {Result.STORED: len(files)}
+    assert trees.data_sets(tmp_path / "out") == trees.data_sets(folder)
+    shown = (
+        f"{packed}!{'inner.zip!' if name == 'zip-in.tar.gz' else 'inner.tar!' if name == 'tar-in.zip' else ''}d/0.dcm"
+    )
+    assert ran.of(shown).result is Result.STORED
+
+
+@pytest.mark.parametrize("name", ["stored.zip", "deflated.zip", "files.tar", "files.tar.gz"])
+async def test_members_are_converted_as_files_are(name, folder, files, tmp_path):
+    packed = archive(tmp_path / "in", name, files)
+    received = []
+    for place in (packed, folder):
+        async with Sink(port=0, output=tmp_path / f"of {place.name}") as sink:
+            ran = await send(sink.port, [place], OPENED, proposal=listed("implicit"))
+            assert ran.results == {Result.STORED: len(files)}
+        received.append(trees.data_sets(tmp_path / f"of {place.name}"))
+    assert received[0] == received[1]
+
+
+async def test_a_member_of_a_zip_with_another_crc_is_not_sent(files, tmp_path):
+    packed = archive(tmp_path, "stored.zip", files[:3])
+    data = bytearray(packed.read_bytes())
+    data[data.index(b"PK\1\2") + 16] ^= 1
+    packed.write_bytes(data)
+    async with Sink(port=0) as sink:
+        ran = await send(sink.port, [packed], OPENED)
+    assert ran.results == {Result.STORED: 2, Result.NOT_SENT: 1}
+    assert "it is damaged: its CRC-32 is another one than the archive says" in ran.errors
+
+
+async def test_files_that_hold_no_instance_are_named_by_their_archive(files, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.write(files[0], "a.dcm")
+        packed.writestr("README.txt", "read me")
+        packed.writestr("cut.dcm", files[0].read_bytes()[:-500])
+        packed.writestr("bare", trees.read_part10(files[0]).data_set)
+    async with Sink(port=0) as sink:
+        ran = await send(sink.port, [tmp_path / "a.zip"], OPENED)
+    assert ran.results == {Result.STORED: 2, Result.NOT_SENT: 2}
+    assert ran.of(f"{tmp_path}/a.zip!README.txt").reason == "not a DICOM file"
+    assert ran.of(f"{tmp_path}/a.zip!bare").result is Result.STORED
+    assert ran.of(f"{tmp_path}/a.zip!cut.dcm").result is Result.NOT_SENT
+
+
+async def test_an_archive_that_is_not_to_be_opened_is_no_dicom_file(files, tmp_path):
+    packed = archive(tmp_path, "stored.zip", files[:3])
+    async with Sink(port=0) as sink:
+        ran = await send(sink.port, [packed, files[0]])
+    assert ran.of(packed).reason.startswith("not a DICOM file")
+
+
+@pytest.mark.parametrize("name", ["deflated.zip", "files.tar.gz"])
+async def test_a_run_that_halts_while_members_wait_for_room_ends(name, files, tmp_path):
+    packed = archive(tmp_path / "in", name, files)
+    async with nothing_left_behind(), running_hostile(Behaviour(on_store=answers(0xA900))) as peer:
+        ran = await send(peer.port, [packed], TIGHT, halt_on_failure=True)
+    assert ran.results[Result.FAILED] >= 1
+    assert len(ran.outcomes) == len({outcome.path for outcome in ran.outcomes})
+
+
+async def test_a_run_that_is_aborted_while_members_wait_for_room_ends(files, tmp_path):
+    packed = archive(tmp_path / "in", "files.tar.gz", files)
+    async with nothing_left_behind(), Sink(port=0, latency=5) as sink:
+        async with Sender("127.0.0.1", sink.port) as sender:
+            run = sender.send([packed], TIGHT)
+        ran = await finish(run)
+    assert Result.STORED not in ran.results
+
+
+async def test_an_archive_that_changes_while_it_is_sent_is_noticed(files, tmp_path):
+    packed = archive(tmp_path / "in", "stored.zip", files)
+
+    def changed():
+        yield packed
+        os.utime(packed, ns=(0, 0))
+
+    async with Sink(port=0) as sink:
+        ran = await send(sink.port, changed(), OPENED)
+    reasons = {outcome.reason for outcome in ran.outcomes if outcome.result is Result.NOT_SENT}
+    assert len(ran.outcomes) == len(files)
+    assert all("changed" in reason for reason in reasons)
+
+
+async def test_stores_are_tried_again_from_the_archive(files, tmp_path):
+    packed = archive(tmp_path / "in", "files.tar.gz", files)
+    statuses = iter([0xA700] * 2)
+
+    def status(*_):
+        return next(statuses, 0)
+
+    async with running_hostile(Behaviour(on_store=answers(status))) as peer:
+        ran = await send(peer.port, [packed], TIGHT, retry=RetryOptions(3))
+    assert ran.results == {Result.STORED: len(files)}
