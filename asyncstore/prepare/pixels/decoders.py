@@ -189,9 +189,9 @@ def _by_openjpeg(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
 def _by_rle(data: bytes, image: Image) -> NDArray[np.uint8]:
     from rle.rle import decode_frame  # noqa: PLC0415 - an optional library
 
-    check_rle(data, image.samples * image.bytes_per_sample)
     if image.allocated == 1:
-        raise Unconvertible("pixel cells of one bit in RLE are not converted")
+        raise Unconvertible("pixel cells of one bit in RLE are not converted: writers pack them in different ways")
+    check_rle(data, image.samples * image.bytes_per_sample)
     try:
         planes = np.frombuffer(decode_frame(data, image.rows * image.columns, image.allocated, "<"), np.uint8)
     except ValueError as failure:

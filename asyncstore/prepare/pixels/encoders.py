@@ -134,4 +134,4 @@ _ENCODERS = {
     syntaxes.DEFLATED_FRAMES: _by_zlib,
     syntaxes.UNCOMPRESSED_FRAMES: _native,
 }
-_NEED_BYTES = frozenset((syntaxes.JPEG_LS_LOSSLESS, syntaxes.JPEG_2000_LOSSLESS, syntaxes.RLE))
+_NEED_BYTES = frozenset((syntaxes.JPEG_LS_LOSSLESS, syntaxes.RLE))
