@@ -18,6 +18,7 @@ from asyncstore.cli.bench_page.words import headline
 from asyncstore.errors import UsageError
 from asyncstore.load.results.document import Group, Groups, Verdict
 from asyncstore.load.results.histogram import Histogram, bucket_of
+from asyncstore.load.results.merge import merge
 from support import bench_samples as samples
 from support import browser
 from support.html_pages import HOSTILE, Page
@@ -98,6 +99,11 @@ class TestPage:
     def test_its_size_is_bounded_however_long_the_measurement(self):
         long = samples.document([samples.phase(seconds=4000, rate=2.0, fails=True) for _ in range(3)])
         assert len(page(long)) < 2_000_000
+
+    def test_merged_machines_are_named(self):
+        part = samples.document([samples.phase()])
+        words = Page(page(merge([part, part], ["one.json", "two.json"]))).words
+        assert words.count("system: Linux 6.1") == 2
 
     def test_an_empty_measurement_has_a_page(self):
         words = Page(page(samples.document([]))).words

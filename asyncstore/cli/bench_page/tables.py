@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.bench_page.html import details, paragraph, table
-from asyncstore.cli.bench_page.names import GROUPS, groups, phase_name, sentence, status_text
+from asyncstore.cli.bench_page.names import GROUPS, groups, phase_name, sentence, status_text, time_text
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.errors import UsageError
 from asyncstore.load.results.thresholds import parse
@@ -131,6 +131,21 @@ def _measured(threshold: ThresholdResult) -> str:
         return parse(threshold.text).unit.say(threshold.value)
     except UsageError:  # the file may be anybody's
         return f"{threshold.value:.4g}"
+
+
+def machines(document: Document) -> str:
+    """The machines whose measurements were merged."""
+    rows = [
+        (
+            format_rate(part.stored_per_second),
+            format_rate(part.calibration.instances_per_second) if part.calibration else "not measured",
+            "yes" if part.client_bound else "no",
+            time_text(part.started),
+            ", ".join(f"{name}: {value}" for name, value in part.machine.items()),
+        )
+        for part in document.parts[:_MOST_ROWS]
+    ]
+    return table(("#stored", "#calibrated", "client-bound", "started", "machine"), rows)
 
 
 def kinds(document: Document) -> str:
