@@ -98,6 +98,7 @@ class _Peer:
         self._entity.network_timeout = None  # its own association may be idle for long
         self._calling: str = settings["calling_ae_title"]
         self._host, self._port, self._called = settings["host"], settings["port"], settings["called_ae_title"]
+        self._negotiation = _identity_item(settings["identity"])
         self._tls = _tls_arguments(tls, self._host)
         self._association: Association | None = None
         self._rejection: A_ASSOCIATE_RJ | None = None
@@ -117,6 +118,7 @@ class _Peer:
             self._host,
             self._port,
             ae_title=self._called,
+            ext_neg=self._negotiation,
             tls_args=self._tls,
             evt_handlers=[(self._events.EVT_CONN_OPEN, _without_delays), (self._events.EVT_PDU_RECV, self._received)],
         )
@@ -199,6 +201,28 @@ class _Failures(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Take a message of pynetdicom; the last part of a failure says most."""
         self.last = _ERROR_NUMBER.sub("", record.getMessage().rpartition("Error: ")[2])
+
+
+def _identity_item(identity: list[Any] | None) -> list[Any]:
+    """The user identity for the negotiation (PS3.7 D.3.3.7), if there is one.
+
+    Raises:
+        _Unsearchable: pynetdicom does not know its kind.
+    """
+    if identity is None:
+        return []
+    from pynetdicom.pdu_primitives import UserIdentityNegotiation  # noqa: PLC0415 - few runs need it
+
+    kind, primary, secondary, wants_response = identity
+    item = UserIdentityNegotiation()
+    try:
+        item.user_identity_type = kind
+    except ValueError as error:
+        raise _Unsearchable(f"a user identity of kind {kind} cannot be used for C-FIND") from error
+    item.primary_field = bytes.fromhex(primary)
+    item.secondary_field = bytes.fromhex(secondary)
+    item.positive_response_requested = wants_response
+    return [item]
 
 
 def _tls_arguments(tls: dict[str, Any] | None, host: str) -> Any:  # noqa: ANN401 - pynetdicom's pair, or None

@@ -202,6 +202,16 @@ class TestAgainstOtherPeers:
         assert kind["name"] == "sr"
         assert kind["share"] == 1.0
 
+    async def test_a_peer_that_takes_fewer_associations_than_are_wanted(self, tmp_path):
+        async with Sink(port=0, max_associations=2, latency=0.01) as sink:
+            words = ("--no-calibrate", "--steps", "1,4", "--duration", "700ms", "--json", tmp_path / "a.json")
+            done = await bench(sink.port, *SMALL, *words)
+        assert "4 associations (2 open)" in done.out
+        assert "The PACS kept no more than 2 associations open" in done.out
+        found = document_of(tmp_path / "a.json")
+        assert [phase["associations"] for phase in found["phases"]] == [1, 2]
+        assert found["knee"]["recommended"] == 2
+
     async def test_a_peer_that_refuses_every_second_instance(self, tmp_path):
         counts = iter(range(1_000_000))
         half = Behaviour(on_store=answers(lambda _store: 0xA700 if next(counts) % 2 else 0))

@@ -141,6 +141,13 @@ def test_a_throughput_that_still_grows_is_said():
     assert "the throughput still grew with 2 associations, the last step: more may reach more" in knee.reasons
 
 
+def test_a_pacs_that_keeps_fewer_associations_open_is_not_asked_for_more():
+    knee = knee_of([phase(1, 100.0), phase(2, 200.0)], most_open=2)
+    assert knee.recommended == 2
+    assert "the PACS kept no more than 2 associations open, more were wanted" in knee.reasons
+    assert not [reason for reason in knee.reasons if "more may reach more" in reason]
+
+
 def test_where_this_side_was_the_limit_no_knee_is_named():
     phases = [phase(1, 100.0), phase(2, 190.0), phase(4, 200.0)]
     knee = knee_of(phases, is_client_bound=lambda each: each.associations == 4)

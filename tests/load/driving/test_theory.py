@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 
 import pytest
 
+from asyncstore.load.driving import driver as driving
 from asyncstore.load.driving.driver import Driver
 from asyncstore.load.plan.phases import closed, open_rate
 from support.loads import KeptMeasurements, SmallSource
@@ -15,6 +16,12 @@ from support.virtual_time import Clockwork, Queue, bimodal, exponential, fixed, 
 
 RATE = 100.0
 INSTANCES = 100_000
+
+
+@pytest.fixture(autouse=True)
+def _seldom_watched(monkeypatch):
+    """Some twenty looks a second would take more time than the loads."""
+    monkeypatch.setattr(driving, "_WATCH_INTERVAL", 1.0)
 
 
 class Latencies(KeptMeasurements):
@@ -68,6 +75,7 @@ def test_exponential_service_has_the_sojourn_times_of_m_m_1():
         assert latencies.percentile(share) == about(-math.log(1 - share) / (RATE / load - RATE))
 
 
+@pytest.mark.slow
 def test_the_number_of_associations_does_not_change_the_latency_of_an_open_load():
     """An arrival waits in the driver, where fewer are open, and in the peer, where more are."""
     plans = ([open_rate(RATE, 100.0, number, how="poisson", seed=4)] for number in (1, 64))
@@ -164,6 +172,7 @@ def test_a_closed_load_over_one_server_waits_for_all_its_associations(associatio
         assert latencies.percentile(share) == pytest.approx(associations * 0.01)
 
 
+@pytest.mark.slow
 def test_an_open_load_shows_a_stall_that_a_closed_one_hides():
     """Every 30 s the peer stands still for 2 s, and is fast otherwise. Coordinated omission would hide it."""
     stalls = {"period": 30.0, "stall": 2.0}
