@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from asyncstore.load.results.document import Document, ThresholdResult
 
 _MOST_ROWS = 100
+_SUCCESS = "0x0000"
 _SHARES = (50.0, 95.0, 99.0, 100.0)
 _SHARE_NAMES = ("#p50", "#p95", "#p99", "#largest")
 
@@ -86,9 +87,11 @@ def steps(document: Document) -> str:
 
 
 def statuses(document: Document) -> str:
-    """Statuses, and the reasons for which associations were lost."""
+    """Statuses if not all are success, and the reasons for which associations were lost."""
     whole = document.whole
     rows = [(format_count(count), status_text(status)) for status, count in _frequent(whole.statuses)]
+    if set(whole.statuses) <= {_SUCCESS}:
+        rows = []
     lost = [(format_count(count), reason) for reason, count in _frequent(whole.errors)]
     return table(("#instances", "status"), rows) + table(("#associations", "lost or not opened, because"), lost)
 
