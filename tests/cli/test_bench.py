@@ -288,6 +288,12 @@ class TestWithoutLibraries:
         assert "latency of a store" in done.out
         assert f"Details: {tmp_path / 'a.hdr'}" in done.out
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="/dev/stdout is Linux's")
+    async def test_a_file_may_be_a_pipe(self):
+        async with Sink(port=0) as sink:
+            done = await bench(sink.port, *QUICK, "-q", "--json", "/dev/stdout")
+        assert json.loads(done.out)["type"] == "asyncstore-bench"
+
     async def test_two_outputs_cannot_be_one_file(self, tmp_path):
         done = await bench(1, *QUICK, "--json", tmp_path / "a", "--hdr", tmp_path / "a")
         assert done.returncode == 1

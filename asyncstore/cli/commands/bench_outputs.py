@@ -158,9 +158,9 @@ def write_file(what: str, target: str, content: bytes) -> None:
         WriteFailed: it cannot be written to its end.
     """
     real = os.path.realpath(target)
-    is_plain = not os.path.exists(real) or os.path.isfile(real)  # noqa: PTH110, PTH113 - as everywhere
+    is_plain = not os.path.exists(target) or os.path.isfile(target)  # noqa: PTH110, PTH113 - as everywhere
     in_place = not (is_plain and os.access(os.path.dirname(real), os.W_OK))  # noqa: PTH120 - as everywhere
-    written = real if in_place else f"{real}.part"
+    written = target if in_place else f"{real}.part"
     try:
         with interruptible(), io.FileIO(written, "w", opener=private) as file:
             rest = memoryview(content)
