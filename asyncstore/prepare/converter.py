@@ -186,9 +186,11 @@ def transcoding_of(options: ConversionOptions) -> Transcoding:
     """What may be transcoded with the codecs that are installed."""
     if options.transcode is Transcode.NEVER:
         return NO_TRANSCODING
-    from asyncstore.prepare.pixels.syntaxes import KNOWN, decodable, encodable  # noqa: PLC0415 - it looks for libraries
+    from asyncstore.prepare.pixels import syntaxes  # noqa: PLC0415 - it looks for libraries
 
-    return Transcoding(decodable(), encodable(), KNOWN - decodable())
+    decodable = syntaxes.decodable()
+    lossy = syntaxes.encodable_with_losses() if options.transcode is Transcode.AUTO else ()
+    return Transcoding(decodable, syntaxes.encodable(), syntaxes.KNOWN - decodable, lossy)
 
 
 def settings_of(options: ConversionOptions) -> Settings:
