@@ -16,7 +16,7 @@ from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of, inflated
 from asyncstore.prepare.files import FileChanged, opened_unchanged, read_at
 from asyncstore.prepare.messages import CONVERTED, CONVERTIBLE, LATER, SPLICED, UNSENDABLE
-from asyncstore.prepare.pixels.syntaxes import encodable
+from asyncstore.prepare.pixels.syntaxes import encodable, encodable_with_losses
 from asyncstore.prepare.reencode import Changes, NotCompressed, reencode
 from asyncstore.prepare.splicing import NotOrdinary, TooShort, spliced
 from asyncstore.prepare.spool import write
@@ -144,7 +144,7 @@ def obstacle(
     The beginning of a data set shows whether its pixel data would have to be compressed; only others are read whole.
     """
     try:
-        is_encoded = settings.transcodes and transfer_syntax_uid in encodable()
+        is_encoded = settings.transcodes and transfer_syntax_uid in (*encodable(), *encodable_with_losses())
         if not is_encoded and _has_early_pixel_data(found, encoding_of(transfer_syntax_uid)):
             return _NEEDS_COMPRESSION
         _chunks(found, transfer_syntax_uid, settings.changes({}), settings, allow)
@@ -173,9 +173,13 @@ def _has_early_pixel_data(found: Instance, target: Encoding) -> bool:
 def _converted(order: Order, settings: Settings, allow: Allow) -> Answer:
     target = order.transfer_syntax_uid
     try:
-        return _answer(
-            _chunks(order.instance, target, settings.changes(order.values), settings, allow), settings.folder
-        )
+        chunks, is_new = _chunks(order.instance, target, settings.changes(order.values), settings, allow)
+        answer = _answer(chunks, settings.folder)
+        if not is_new:
+            return answer
+        from asyncstore.prepare.lossy import new_uid  # noqa: PLC0415 - seldom asked for
+
+        return *answer, new_uid(order.sop_instance_uid, target)
     except Unconvertible as reason:
         return UNSENDABLE, str(reason)
     except MemoryError:
@@ -221,8 +225,10 @@ def _answer(chunks: Iterator[Chunk], folder: str) -> Answer:
     return CONVERTED, *_written(chain(first, chunks), folder), None
 
 
-def _chunks(found: Instance, target_uid: str, changes: Changes, settings: Settings, allow: Allow) -> Iterator[Chunk]:
-    """The converted data set. Decoded pixel data is made while it is taken."""
+def _chunks(
+    found: Instance, target_uid: str, changes: Changes, settings: Settings, allow: Allow
+) -> tuple[Iterator[Chunk], bool]:
+    """The converted data set, and whether it is another instance. Decoded pixel data is made while it is taken."""
     source, target = encoding_of(found.transfer_syntax_uid), encoding_of(target_uid)
     try:
         data = found.data or _data_of(found)
@@ -233,8 +239,8 @@ def _chunks(found: Instance, target_uid: str, changes: Changes, settings: Settin
         ):
             transcoded = _transcoded(data, found.transfer_syntax_uid, target_uid, changes, allow)
             if transcoded is not None:
-                return transcoded
-        return iter(reencode(data, source, target, changes))
+                return transcoded, target_uid in encodable_with_losses()
+        return iter(reencode(data, source, target, changes)), False
     except DamagedDataSet as damage:
         raise Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
     except OSError as error:

@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from asyncstore.prepare.conversion import Settings
     from asyncstore.prepare.invention import Invent, Invented, Inventor
     from asyncstore.prepare.pool import Pool
+
+
+_MOST_HELD = 1 << 28
+"""While more bytes of converted data sets lie in files, no other conversion begins: decompressed images are large."""
 
 
 class ConversionOptions(NamedTuple):
@@ -66,6 +71,9 @@ class Converter:
         self._seed = seed
         self._inventor: Inventor | None = None
         self._settings: Settings | None = None
+        self._held = 0
+        """Bytes of converted data sets that lie in files and have not been read."""
+        self._freed = asyncio.Event()
         self.edits = options.invent is not None
         """Whether instances must be edited (:meth:`edited`) before anything else is done with them."""
         self._passed_over: list[int] = []
@@ -109,11 +117,19 @@ class Converter:
         """
         settings = self._begin()
         orders = [self._order(instance, transfer_syntax_uid) for instance in instances]
+        while self._held > _MOST_HELD:
+            self._freed.clear()
+            await self._freed.wait()
         made = await self._pool.convert(orders, settings)
+        in_files = [one.payload for one in made if isinstance(one, Instance) and one.payload.data is None]
+        held = sum(payload.length for payload in in_files)
+        self._held += held
         try:
             yield made
         finally:
-            drop(one.payload.container for one in made if isinstance(one, Instance) and one.payload.data is None)
+            drop(payload.container for payload in in_files)
+            self._held -= held
+            self._freed.set()
 
     def _begin(self) -> Settings:
         """Prepare the first conversion."""
@@ -170,9 +186,11 @@ def transcoding_of(options: ConversionOptions) -> Transcoding:
     """What may be transcoded with the codecs that are installed."""
     if options.transcode is Transcode.NEVER:
         return NO_TRANSCODING
-    from asyncstore.prepare.pixels.syntaxes import KNOWN, decodable, encodable  # noqa: PLC0415 - it looks for libraries
+    from asyncstore.prepare.pixels import syntaxes  # noqa: PLC0415 - it looks for libraries
 
-    return Transcoding(decodable(), encodable(), KNOWN - decodable())
+    decodable = syntaxes.decodable()
+    lossy = syntaxes.encodable_with_losses() if options.transcode is Transcode.AUTO else ()
+    return Transcoding(decodable, syntaxes.encodable(), syntaxes.KNOWN - decodable, lossy)
 
 
 def settings_of(options: ConversionOptions) -> Settings:
