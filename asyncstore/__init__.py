@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     )
     from asyncstore.sender import Sender as Sender
     from asyncstore.sink import Sink as Sink
+    from asyncstore.discovery.limits import ArchiveLimits as ArchiveLimits
     from asyncstore.discovery.walk import WalkOptions as WalkOptions
     from asyncstore.surveying import survey as survey
 
@@ -119,6 +120,7 @@ _NAMES = {
     "schedule.timetable": "TimeTable rate_table stores_table",
     "sender": "Sender",
     "sink": "Sink",
+    "discovery.limits": "ArchiveLimits",
     "discovery.walk": "WalkOptions",
     "surveying": "survey",
 }

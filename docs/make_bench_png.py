@@ -18,7 +18,7 @@ from asyncstore.cli.bench_page.page import page
 from asyncstore.load.results.json_file import load_document
 
 _TARGET = Path(__file__).with_name("bench.png")
-_WIDTH, _HEIGHT = 1000, 1060
+_WIDTH, _HEIGHT = 1000, 990
 _MOST = 150_000
 """Bytes of a picture that a README loads."""
 

@@ -45,7 +45,7 @@ def unpacked(found: Iterator[Found], spool: Spool, most: int) -> Iterator[Found]
     with suppress(Abandoned):
         for item in _started(found, spool.most // 2):
             path = item.path
-            if not isinstance(path, MemberPath):
+            if type(path) is str or not isinstance(path, MemberPath):
                 yield item
             elif not isinstance(item, SourceFile) or path.part is not None:
                 path.hold()
@@ -60,6 +60,9 @@ def _started(found: Iterator[Found], most: int) -> Iterator[Found]:
     ahead: deque[tuple[Found, int]] = deque()
     held = 0
     for item in found:
+        if not ahead and type(item) is SourceFile and type(item[0]) is str:
+            yield item  # nearly every file, even where others are looked for
+            continue
         started = _start(item)
         if not started and not ahead:
             yield item

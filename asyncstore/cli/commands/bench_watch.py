@@ -2,8 +2,8 @@
 
 Rules:
 
-1. Once a second the record is folded; four times a second the display is refreshed. Nothing is done per instance.
-2. What the display shows comes from complete seconds, so it never costs more than adding up a few of them.
+1. The display is refreshed four times a second, from seconds that are counted. Nothing is done per instance.
+2. It never costs more than adding up a few seconds, because the load shares the event loop.
 3. The first signal lets the stores under way finish, the second aborts them.
 """
 
@@ -61,6 +61,7 @@ class Watch(Recorder):
         self._display = display
         self.on_second: Callable[[float], None] | None = None
         self._driver: Driver | None = None
+        self._is_stopped = False
         self._most_open: list[int] = []
         self._began = 0.0
         self._called = 0.0
@@ -77,7 +78,7 @@ class Watch(Recorder):
         """Watch this driver. Stop it if a signal came before."""
         self._driver = driver
         if self.signals:
-            driver.stop()
+            self.stop()
 
     def interrupt(self) -> None:
         """End the measurement for a signal, gently the first time."""
@@ -87,13 +88,15 @@ class Watch(Recorder):
         self.signals += 1
         if self.signals == 1:
             self._display.notice("stopping: stores under way are finished; Ctrl-C again aborts them")
-        else:
+            self.stop()
+        elif self._driver is not None:
             self._display.notice("aborting: stores under way have an unknown outcome")
-        self.stop()
+            self._driver.stop()
 
     def stop(self) -> None:
         """Let the driver begin no more stores."""
-        if self._driver is not None:
+        if self._driver is not None and not self._is_stopped:
+            self._is_stopped = True
             self._driver.stop()
 
     def begin(self, phase: Phase, at: float) -> None:

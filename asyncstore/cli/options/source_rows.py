@@ -42,8 +42,7 @@ AHEAD = Option[int](
     "--ahead",
     Integer("BYTES", 1),
     1 << 28,
-    "unpack at most so many bytes ahead of sending, into files without a name in TMPDIR; a larger file by itself",
-    requires=("--archives",),
+    "unpack, or fetch from a remote store, at most so many bytes ahead of sending, into files without a name in TMPDIR",
 )
 
 DICOMDIR = text(

@@ -102,6 +102,7 @@ class Recorder:
         self._cpu = Used(at, cpu_seconds)
         if self._runs:
             self._runs[-1].watched(lag, self._cpu)
+        self.fold(at)
 
     def end(self, at: float) -> None:
         """All phases that have begun are over, and none of their stores is under way."""
@@ -112,8 +113,8 @@ class Recorder:
     def fold(self, now: float) -> None:
         """Count the samples since the last call.
 
-        This holds the event loop for 1.5 us a store. Called four times a second, it holds it so briefly that loads
-        keep their times; points are closed all the same when their seconds are over.
+        This holds the event loop for 1.5 us a store. :meth:`watched` calls it so often that loads keep their times to
+        half a millisecond; points are closed all the same when their seconds are over.
         """
         samples = self._samples[:]
         self._samples.clear()

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -63,6 +64,7 @@ class Course:
                 return
 
 
+@pytest.mark.slow
 @given(
     plan=PLANS,
     service=st.sampled_from([0.0003, 0.01, 0.3, 100.0]),
