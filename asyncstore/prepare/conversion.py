@@ -10,8 +10,19 @@ import mmap
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.model import Oddity, Payload
+from asyncstore.prepare.editing import Uneditable, edited
+from asyncstore.prepare.edits import SOP_CLASS_UID, SOP_INSTANCE_UID, Edit, Kind, Record, Step, from_plain
 from asyncstore.prepare.elements import DEFLATED
-from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of
+from asyncstore.prepare.encoding import (
+    MAX_INFLATED,
+    DamagedDataSet,
+    Encoding,
+    Unconvertible,
+    deflated,
+    encoding_of,
+    inflated,
+)
 from asyncstore.prepare.files import FileChanged, opened_unchanged, read_at
 from asyncstore.prepare.messages import CONVERTED, CONVERTIBLE, LATER, SPLICED, UNSENDABLE
 from asyncstore.prepare.reencode import Changes, NotCompressed, reencode
@@ -21,7 +32,7 @@ from asyncstore.prepare.spool import write
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from asyncstore.model import Instance, Payload
+    from asyncstore.model import Instance
     from asyncstore.prepare.messages import Answer, Order
     from asyncstore.prepare.result import Chunk
 
@@ -30,6 +41,8 @@ _IN_MEMORY = 1 << 20
 
 _MAPPED = 1 << 20
 """Files from this size on, in bytes, are mapped: reading is faster for smaller ones."""
+_MAPPED_TO_LOOK = 1 << 16
+"""The same if only the headers of elements are read."""
 
 _NEEDS_COMPRESSION = "its pixel data would have to be compressed"
 _NO_MEMORY = "converting it takes more memory than its size explains, or than there is"
@@ -63,7 +76,7 @@ class Settings(NamedTuple):
 
 def convert(orders: Iterable[Order], settings: Settings) -> Iterator[Answer]:
     """Convert data sets, in order; large results lie in files that :func:`asyncstore.prepare.spool.take` opens."""
-    return (_converted(order, Changes(order.values, *settings[1:]), settings.folder) for order in orders)
+    return (_converted(order, Changes({}, *settings[1:]), settings.folder) for order in orders)
 
 
 def edit(orders: Iterable[Order], settings: Settings) -> Iterator[Answer]:
@@ -130,7 +143,10 @@ def _has_early_pixel_data(found: Instance, target: Encoding) -> bool:
 def _converted(order: Order, changes: Changes, folder: str) -> Answer:
     target = order.transfer_syntax_uid
     try:
-        chunks = _chunks(order.instance, encoding_of(target), changes)
+        if order.repairs:
+            order = order._replace(instance=_mended(order.instance, *order.repairs))
+        found = _edited_as_a_whole(order, changes) if order.edits else order.instance
+        chunks = _chunks(found, encoding_of(target), changes)
         length = sum(map(len, chunks))
         if length <= _IN_MEMORY:
             return CONVERTED, None, length, b"".join(chunks)
@@ -146,11 +162,14 @@ def _converted(order: Order, changes: Changes, folder: str) -> Answer:
 
 
 def _edited(order: Order) -> Answer:
+    values = order.values
+    if values is None:
+        return _edited_with_care(order)
     payload = order.instance.payload
     for most in _GLANCES:
         try:
             data = payload.data or _beginning(payload, most)
-            head, rest = spliced(data, order.transfer_syntax_uid, order.values)
+            head, rest = spliced(data, order.transfer_syntax_uid, values)
         except TooShort:
             if payload.data is None and most < payload.length:
                 continue
@@ -163,18 +182,88 @@ def _edited(order: Order) -> Answer:
         if len(head) > _LONGEST_HEAD:
             break
         return SPLICED, head, payload.offset + rest, payload.length - rest
-    return (LATER,)
+    return _edited_with_care(order) if order.edits else (LATER,)
 
 
-def _chunks(found: Instance, target: Encoding, changes: Changes) -> list[Chunk]:
+def _edited_with_care(order: Order) -> Answer:
+    """Edit a data set element by element."""
+    found = order.instance
+    payload = found.payload
     try:
-        return reencode(found.data or _data_of(found), encoding_of(found.transfer_syntax_uid), target, changes)
+        data = _whole(found, _MAPPED_TO_LOOK)
+        pieces = edited(data, order.transfer_syntax_uid, from_plain(order.edits), _record_of(order))
+    except (Uneditable, Unconvertible) as reason:
+        return UNSENDABLE, str(reason)
+    length = sum(map(len, pieces))
+    if payload.data is not None or length <= _LONGEST_HEAD:
+        return CONVERTED, None, length, b"".join(pieces)
+    rest = len(pieces[-1]) if isinstance(pieces[-1], memoryview) else 0
+    if length - rest > _LONGEST_HEAD or (length - rest) & 1 or not rest:
+        return (LATER,)
+    return SPLICED, b"".join(pieces[:-1]), payload.offset + payload.length - rest, rest
+
+
+def _edited_as_a_whole(order: Order, changes: Changes) -> Instance:
+    """An instance with its edited data set in memory, in its own transfer syntax."""
+    found = order.instance
+    data, encoding = _whole(found, _MAPPED), encoding_of(found.transfer_syntax_uid)
+    try:
+        if encoding.is_deflated:
+            data = inflated(data, changes.max_inflated)
     except DamagedDataSet as damage:
-        raise Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
+        raise _damaged(damage) from damage
+    try:
+        pieces = edited(data, found.transfer_syntax_uid, from_plain(order.edits), _record_of(order))
+    except Uneditable as reason:
+        raise Unconvertible(str(reason)) from reason
+    whole = b"".join(deflated(pieces, changes.deflate_level) if encoding.is_deflated else pieces)
+    return found._replace(payload=Payload(found.path, 0, len(whole), None, whole))
+
+
+def _mended(found: Instance, oddities: int, sop_class_uid: str, sop_instance_uid: str) -> Instance:
+    """An instance with its mended data set in memory."""
+    from asyncstore.prepare.element_walk import Flaw, Lost  # noqa: PLC0415 - few runs mend
+    from asyncstore.prepare.repair import with_item_ends  # noqa: PLC0415 - as above
+
+    data, transfer_syntax_uid = bytes(_whole(found, _MAPPED)), found.transfer_syntax_uid
+    if oddities & Oddity.ITEMS_ENDED:
+        try:
+            data = with_item_ends(data, transfer_syntax_uid)
+        except (Flaw, Lost) as flaw:
+            raise Unconvertible(f"it cannot be repaired: {flaw}") from flaw
+    if oddities & Oddity.UIDS_ADDED:
+        uids = ((SOP_CLASS_UID, sop_class_uid), (SOP_INSTANCE_UID, sop_instance_uid))
+        edits = [Edit(Kind.SET, (Step(tag),), uid, "UI") for tag, uid in uids]
+        try:
+            data = b"".join(edited(data, transfer_syntax_uid, edits))
+        except Uneditable as reason:
+            raise Unconvertible(f"it cannot be repaired: {reason}") from reason
+    return found._replace(payload=Payload(found.path, 0, len(data), None, data))
+
+
+def _record_of(order: Order) -> Record | None:
+    return Record._make(order.record) if order.record else None
+
+
+def _whole(found: Instance, mapped: int) -> bytes | memoryview:
+    """The data set; a file of at least ``mapped`` bytes is mapped."""
+    try:
+        return found.data or _data_of(found, mapped)
     except OSError as error:
         raise Unconvertible(f"cannot be read: {error.strerror}") from error
     except FileChanged as change:
         raise Unconvertible(str(change)) from change
+
+
+def _damaged(damage: DamagedDataSet) -> Unconvertible:
+    return Unconvertible(f"its data set is damaged and cannot be converted: {damage}")
+
+
+def _chunks(found: Instance, target: Encoding, changes: Changes) -> list[Chunk]:
+    try:
+        return reencode(_whole(found, _MAPPED), encoding_of(found.transfer_syntax_uid), target, changes)
+    except DamagedDataSet as damage:
+        raise _damaged(damage) from damage
 
 
 def _beginning(payload: Payload, most: int) -> bytes:
@@ -186,14 +275,14 @@ def _beginning(payload: Payload, most: int) -> bytes:
         os.close(descriptor)
 
 
-def _data_of(found: Instance) -> bytes | memoryview:
+def _data_of(found: Instance, mapped: int) -> bytes | memoryview:
     """The data set of a file.
 
     If another program truncates a mapped file, this process dies (SIGBUS); the next one finds the file changed.
     """
     descriptor = opened_unchanged(found.payload)
     try:
-        if found.length >= _MAPPED and not found.payload.head:
+        if found.length >= mapped and not found.payload.head:
             before = found.offset % mmap.ALLOCATIONGRANULARITY
             whole = mmap.mmap(descriptor, before + found.length, access=mmap.ACCESS_READ, offset=found.offset - before)
             return memoryview(whole)[before:]

@@ -94,6 +94,7 @@ class Pool:
 
     Attributes:
         wants_details: whether probes read the details of files.
+        repairs: whether probes accept what :mod:`asyncstore.prepare.repair` can mend.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Pool:
         self._file_format = file_format
         self._silent_seconds = silent_seconds
         self.wants_details = False
+        self.repairs = False
         self.size = size or default_size()
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
@@ -119,7 +121,7 @@ class Pool:
         Raises:
             PrepareError: worker processes cannot be run.
         """
-        work = _Work(PROBE, "looking into it", (self.wants_details,))
+        work = _Work(PROBE, "looking into it", (self.wants_details, self.repairs))
         paths = [file.path for file in files]
         if set(map(type, paths)) != _ALL_PLAIN:
             return await self._probe_parts(files, work._replace(kind=PROBE_PARTS))

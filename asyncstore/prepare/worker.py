@@ -28,7 +28,7 @@ from asyncstore.prepare.messages import (
     read_message,
     write_message,
 )
-from asyncstore.prepare.probe import probe_file
+from asyncstore.prepare.probe import allow_repairs, probe_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -115,13 +115,17 @@ class _Worker:
             return self._probed_parts(*arguments)
         return ([answer] for answer in self._conversions(kind, *arguments))
 
-    def _probed(self, paths: list[str], wants_details: object = None) -> Iterator[list[Answer]]:
+    def _probed(self, paths: list[str], wants_details: object = None, repairs: object = None) -> Iterator[list[Answer]]:
+        allow_repairs(is_allowed=bool(repairs))
         file_format = self._file_format
         heads = self._head_reader() if wants_details else None
         for start in range(0, len(paths), FILES_A_LOOK):
             yield [probe_file(path, file_format, heads) for path in paths[start : start + FILES_A_LOOK]]
 
-    def _probed_parts(self, parts: list[tuple[Any, ...]], wants_details: object = None) -> Iterator[list[Answer]]:
+    def _probed_parts(
+        self, parts: list[tuple[Any, ...]], wants_details: object = None, repairs: object = None
+    ) -> Iterator[list[Answer]]:
+        allow_repairs(is_allowed=bool(repairs))
         from asyncstore.prepare.parts import probe_part  # noqa: PLC0415 - few runs open archives
 
         heads = self._head_reader() if wants_details else None
