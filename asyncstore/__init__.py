@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         Unsendable as Unsendable,
     )
     from asyncstore.negotiation.proposal import Proposal as Proposal, listed as listed
+    from asyncstore.negotiation.transcoding import Transcode as Transcode
     from asyncstore.network.timeouts import Timeouts as Timeouts
     from asyncstore.network.tls import TlsOptions as TlsOptions
     from asyncstore.prepare.converter import ConversionOptions as ConversionOptions
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     )
     from asyncstore.sender import Sender as Sender
     from asyncstore.sink import Sink as Sink
+    from asyncstore.discovery.limits import ArchiveLimits as ArchiveLimits
     from asyncstore.discovery.walk import WalkOptions as WalkOptions
     from asyncstore.surveying import survey as survey
 
@@ -101,6 +103,7 @@ _NAMES = {
         "Result SourceFile Unsendable"
     ),
     "negotiation.proposal": "Proposal listed",
+    "negotiation.transcoding": "Transcode",
     "network.timeouts": "Timeouts",
     "network.tls": "TlsOptions",
     "prepare.converter": "ConversionOptions",
@@ -117,6 +120,7 @@ _NAMES = {
     "schedule.timetable": "TimeTable rate_table stores_table",
     "sender": "Sender",
     "sink": "Sink",
+    "discovery.limits": "ArchiveLimits",
     "discovery.walk": "WalkOptions",
     "surveying": "survey",
 }

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 SEPARATOR = "!"
 """Between the path of an archive and the name of its member."""
-_STORE = "://"
+STORE = "://"
+"""In the URL of a remote store."""
+SCHEMES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "sftp", "ssh", "memory"})
+"""Those of stores that can be read."""
 
 
 class Part(NamedTuple):
@@ -54,9 +57,13 @@ class MemberPath(str):
         unpack: yields its bytes. Raises :class:`Damaged` if they are not those that the archive promises.
         is_once: whether ``unpack`` may be called once only, and before the next member is asked for.
         claim: what the member needs until it has ended.
+
+    Attributes:
+        start: begins to fetch it, so that it can be unpacked later without waiting; returns how many bytes that will
+            hold. ``None``: there is nothing to fetch.
     """
 
-    __slots__ = ("_claim", "_uses", "archive", "is_once", "member", "mtime", "part", "size", "unpack")
+    __slots__ = ("_claim", "_uses", "archive", "is_once", "member", "mtime", "part", "size", "start", "unpack")
 
     def __new__(
         cls,
@@ -74,6 +81,7 @@ class MemberPath(str):
         path = super().__new__(cls, shown(archive, member))
         path.archive, path.member, path.size, path.mtime = archive, member, size, mtime
         path.part, path.unpack, path.is_once = part, unpack, is_once
+        path.start = None
         path._claim = claim
         path._uses = 0
         return path
@@ -85,12 +93,13 @@ class MemberPath(str):
     part: Part | None
     unpack: Callable[[], Iterator[bytes]] | None
     is_once: bool
+    start: Callable[[], int] | None
     _claim: Claim | None
     _uses: int
 
     def again(self) -> Self:
         """The same member, for another delivery."""
-        return type(self)(
+        path = type(self)(
             self.archive,
             self.member,
             self.size,
@@ -100,6 +109,8 @@ class MemberPath(str):
             is_once=self.is_once,
             claim=self._claim,
         )
+        path.start = self.start
+        return path
 
     def hold(self, claim: Claim | None = None) -> None:
         """One more delivery of this member is under way; the first one brings what the member holds."""
@@ -111,9 +122,14 @@ class MemberPath(str):
         """One delivery has ended; after the last one nothing is held any more."""
         self._uses -= 1
         if self._uses <= 0:
-            claim, self._claim, self.unpack = self._claim, None, None
+            claim, self._claim, self.unpack, self.start = self._claim, None, None, None
             if claim is not None:
                 claim.release()
+
+
+def is_url(text: str) -> bool:
+    """Whether this names an object, or a prefix, of a remote store."""
+    return STORE in text and text.partition(STORE)[0] in SCHEMES
 
 
 def path_in(archive: str, member: str | None) -> str:
@@ -128,4 +144,4 @@ def place_of(path: str) -> tuple[str, str | None]:
 
 def shown(archive: str, member: str) -> str:
     """How a member is shown."""
-    return f"{archive}/{member}" if _STORE in archive else f"{archive}{SEPARATOR}{member}"
+    return f"{archive}/{member}" if STORE in archive else f"{archive}{SEPARATOR}{member}"

@@ -37,6 +37,8 @@ _AHEAD = 2048
 """The walk pauses while so many files wait to be probed: some batches, so that the slow listing of a directory leaves
 no worker idle."""
 
+_NO_LIMIT = 1 << 62
+
 T = TypeVar("T")
 
 Found = SourceFile | Unsendable | Outcome
@@ -155,18 +157,18 @@ class Survey:
 
     def _found(self, paths: Paths, options: WalkOptions, settle: Settle | None) -> Iterator[Found]:
         """What the walk finds; members of archives are unpacked if an earlier run did not settle them."""
-        if options.archives is None:
+        if not options.has_members:
             found = walk(paths, options)
             return found if settle is None else settle(found, file_at)
-        from asyncstore.discovery.archives import unpacked  # noqa: PLC0415 - few runs open archives
-        from asyncstore.discovery.finding import Finder  # noqa: PLC0415 - as above
+        from asyncstore.discovery.finding import Finder  # noqa: PLC0415 - few runs open archives
         from asyncstore.discovery.spool import Spool  # noqa: PLC0415 - as above
+        from asyncstore.discovery.unpacking import unpacked  # noqa: PLC0415 - as above
 
         self._spool = spool = Spool(options.ahead)
         finder = Finder(options.archives, spool)
         found = walk(paths, options, finder)
         unsettled = found if settle is None else settle(found, finder.file_at)
-        return unpacked(unsettled, spool, options.archives.file)
+        return unpacked(unsettled, spool, _NO_LIMIT if options.archives is None else options.archives.file)
 
     def __aiter__(self) -> Self:
         return self

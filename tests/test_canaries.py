@@ -203,6 +203,21 @@ async def test_a_run_its_resumption_and_its_reports_name_no_patient_and_no_secre
     assert_for_the_owner_alone(place)
 
 
+async def test_a_measurement_with_files_names_no_patient_and_no_secret(archive, place):
+    words = ("-d", "--no-calibrate", "--warm-up", "0", "--associations", "2", "--duration", "500ms", "-usr", "me")
+    outputs = ("--json", "run.json", "--hdr", "run.hdr", "--html", "run.html")
+    async with running_hostile(failing()) as scp:
+        ended = await asyncstore(
+            "bench", *words, *outputs, "127.0.0.1", str(scp.port), archive,
+            environment={"ASYNCSTORE_PASSWORD": SECRETS[0]},
+        )  # fmt: skip
+    assert ended.returncode == 2
+    assert json.loads((place / "run.json").read_text())["whole"]["failed"]
+    assert len([*place.iterdir()]) == len(("run.json", "run.hdr", "run.html"))
+    assert_no_canary(place, ended)
+    assert_for_the_owner_alone(place)
+
+
 async def test_metrics_and_answers_of_a_run_under_way_name_no_patient(archive, place):
     async with running_hostile(Behaviour(on_store=answers_late(0.1, 0xA700))) as scp:
         words = ("-nh", "-d", "--repeat", "20", "--metrics-port", "0", "--journal", "run.db")

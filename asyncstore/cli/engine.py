@@ -16,7 +16,9 @@ from asyncstore.cli.proposal import proposal_of, too_long
 from asyncstore.cli.tls import tls_of
 from asyncstore.discovery.walk import WalkOptions, files_from
 from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
+from asyncstore.members import is_url
 from asyncstore.named_files import interruptible
+from asyncstore.negotiation import Transcode
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
 from asyncstore.renaming import Renamer
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from asyncstore.cli.options.table import Parsed
     from asyncstore.discovery.limits import ArchiveLimits
+    from asyncstore.model import Unsendable
     from asyncstore.network.tls import TlsOptions
     from asyncstore.prepare.invention import Invent
     from asyncstore.protocol.associate import UserIdentity
@@ -102,6 +105,7 @@ def conversion_of(parsed: Parsed) -> ConversionOptions:
         not parsed[opt.DISABLE_NEW_VR],
         parsed[opt.COMPRESSION_LEVEL],
         parsed[opt.MAX_INFLATED],
+        Transcode(parsed[opt.TRANSCODE]),
         edit_of(parsed),
         parsed[edit_opt.REPAIR],
     )
@@ -135,10 +139,17 @@ def walk_of(parsed: Parsed) -> WalkOptions:
         resume=parsed[opt.RENAME],
         archives=_archives_of(parsed),
         ahead=parsed[source_opt.AHEAD],
+        remote=_is_remote(parsed),
     )
     if not parsed[opt.SCAN_DIRECTORIES]:
         return options._replace(recurse=not parsed[opt.NO_RECURSE])
     return options._replace(recurse=parsed[opt.RECURSE], pattern=parsed[opt.SCAN_PATTERN])
+
+
+def _is_remote(parsed: Parsed) -> bool:
+    """Whether URLs of remote stores may be among the files: named ones, those of a list, and those of a catalogue."""
+    inputs = parsed[opt.INPUTS]
+    return parsed[opt.FILES_FROM] is not None or not inputs or any(map(is_url, inputs))
 
 
 def _archives_of(parsed: Parsed) -> ArchiveLimits | None:
@@ -156,23 +167,52 @@ def _archives_of(parsed: Parsed) -> ArchiveLimits | None:
 
 
 def renamer_of(parsed: Parsed) -> Renamer | None:
-    """The object that renames files by their outcomes; ``None``: files keep their names."""
+    """The object that renames files by their outcomes; ``None``: files keep their names.
+
+    Raises:
+        UsageError: there are objects of a remote store among the files.
+    """
+    if parsed[opt.RENAME] and any(map(is_url, parsed[opt.INPUTS])):
+        error = UsageError(f"{opt.RENAME.long} cannot rename the objects of a remote store")
+        error.add_note(f"{opt.JOURNAL.long} remembers what was stored.")
+        raise error
     return Renamer(parsed[opt.REPEAT], keeps_unsendable=parsed[opt.REQUIRED]) if parsed[opt.RENAME] else None
 
 
 @contextmanager
-def paths_of(parsed: Parsed) -> Iterator[Iterable[str]]:
-    """The paths of the command line, then those of the list, which is read as they are needed.
+def paths_of(parsed: Parsed) -> Iterator[Iterable[str | Unsendable]]:
+    """The paths of the command line, then those of the DICOMDIR and of the list, which are read as they are needed.
 
     Raises:
-        UsageError: the list cannot be opened.
+        UsageError: one of these cannot be opened.
     """
+    paths: Iterable[str | Unsendable] = parsed[opt.INPUTS]
+    directory = parsed[source_opt.DICOMDIR]
+    if directory is not None:
+        paths = chain(paths, _files_of(directory))
     name = parsed[opt.FILES_FROM]
     if name is None:
-        yield parsed[opt.INPUTS]
+        yield paths
         return
     with _open_list(name) as names:
-        yield chain(parsed[opt.INPUTS], _listed(names, null=parsed[opt.NULL]))
+        yield chain(paths, _listed(names, null=parsed[opt.NULL]))
+
+
+def _files_of(directory: str) -> Iterator[str | Unsendable]:
+    """The files that a DICOMDIR names.
+
+    Raises:
+        UsageError: it cannot be opened.
+    """
+    from asyncstore.discovery.dicomdir import dicomdir_at, referenced  # noqa: PLC0415 - few command lines need it
+
+    path = dicomdir_at(directory)
+    try:
+        with interruptible(), open(path, "rb"):  # noqa: PTH123 - the import of pathlib takes 7 ms
+            return referenced(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{source_opt.DICOMDIR.long} {directory}: cannot read it: {reason}") from None
 
 
 def sources_of(parsed: Parsed) -> list[str]:
@@ -181,8 +221,11 @@ def sources_of(parsed: Parsed) -> list[str]:
     how = f"{'' if walk.recurse else ' without descending'}{'' if walk.pattern is None else f' {walk.pattern}'}"
     name = parsed[opt.FILES_FROM]
     lists = [] if name is None else [name if name == opt.STANDARD_STREAM else os.path.abspath(name)]  # noqa: PTH100
+    directory = parsed[source_opt.DICOMDIR]
+    directories = [] if directory is None else [directory]
     return [
-        *(f"{os.path.abspath(path)}{how}" for path in parsed[opt.INPUTS]),  # noqa: PTH100 - as everywhere
+        *(f"{path if is_url(path) else os.path.abspath(path)}{how}" for path in parsed[opt.INPUTS]),  # noqa: PTH100
+        *(f"{source_opt.DICOMDIR.long} {os.path.abspath(each)}" for each in directories),  # noqa: PTH100
         *(f"{opt.FILES_FROM.long} {each}" for each in lists),
     ]
 
@@ -227,6 +270,11 @@ def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False) -> Non
         ReadFailed: one of them does not.
     """
     for path in paths:
+        if is_url(path):
+            from asyncstore.discovery.remote import check_url  # noqa: PLC0415 - few command lines need it
+
+            check_url(path)
+            continue
         try:
             os.stat(path)  # noqa: PTH116 - there may be a hundred thousand of them
         except (OSError, ValueError) as error:

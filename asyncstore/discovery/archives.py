@@ -14,23 +14,20 @@ Rules:
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from asyncstore.discovery import tar, zip  # noqa: A004 - the format
 from asyncstore.discovery.limits import Count, TooMuch
-from asyncstore.discovery.spool import Abandoned
 from asyncstore.discovery.streams import CUT_OFF, MAGIC, NoLibrary, Span, Stream, inflated
 from asyncstore.members import SEPARATOR, Damaged, MemberPath, Part
 from asyncstore.model import SourceFile, Unsendable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from asyncstore.discovery.limits import ArchiveLimits
     from asyncstore.discovery.spool import Spool
-    from asyncstore.model import Outcome
 
 _GLANCE = tar.BLOCK
 _PREAMBLE, _PREFIX = 128, b"DICM"
@@ -38,6 +35,8 @@ _ZIP, _TAR = "zip", "tar"
 _DEEPEST = 2
 """Archives in archives are opened, and those in them are not."""
 _ENDINGS = (".gz", ".zst", ".bz2", ".xz")
+_NAMES = (".zip", ".tar", ".tgz", *_ENDINGS)
+"""Objects of remote stores are looked into if their names end so: that takes a request."""
 _EMPTY = "an archive without a file"
 _ALL = 1 << 62
 
@@ -76,10 +75,35 @@ def opened(
     if not beginning or format_of(beginning) is None:
         yield SourceFile(path, next(ordinals))  # the probe reads it, and says why it cannot be sent
         return
-    count = Count(span.length, limits)
+    members = _Archive(path, span.version[2], Count(span.length, limits), spool).members(span, "", 1)
+    yield from _outcomes(members, path, ordinals)
+
+
+def opened_object(
+    path: MemberPath, limits: ArchiveLimits, spool: Spool, ordinals: Iterator[int]
+) -> Iterator[SourceFile | Unsendable]:
+    """The same of an object of a remote store, if its name is one that archives have."""
+    if path.unpack is None or not path.member.lower().endswith(_NAMES):
+        yield SourceFile(path, next(ordinals))
+        return
+    stream = Stream(path.unpack())
+    try:
+        form = format_of(stream.peek(_GLANCE))
+    except Damaged as reason:
+        yield Unsendable(SourceFile(path, next(ordinals)), str(reason))
+        return
+    if form is None:
+        yield SourceFile(path, next(ordinals))
+        return
+    archive = _Archive(path.archive, path.mtime, Count(path.size, limits), spool)
+    yield from _outcomes(archive.members(stream, f"{path.member}{SEPARATOR}", 1), path, ordinals)
+
+
+def _outcomes(members: Iterator[Found], path: str, ordinals: Iterator[int]) -> Iterator[SourceFile | Unsendable]:
+    """The members of an archive, and the archive itself if it cannot be read to its end."""
     is_empty = True
     try:
-        for found in _Archive(path, span.version[2], count, spool).members(span, "", 1):
+        for found in members:
             is_empty = False
             if isinstance(found, MemberPath):
                 yield SourceFile(found, next(ordinals))
@@ -266,45 +290,3 @@ def _without_ending(name: str) -> str:
         if name.lower().endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)]
     return name
-
-
-def unpacked(
-    found: Iterable[SourceFile | Unsendable | Outcome], spool: Spool, most: int
-) -> Iterator[SourceFile | Unsendable | Outcome]:
-    """What a walk found; members that must be unpacked have a place in the spool.
-
-    It blocks while the spool is full. It ends early if the spool is abandoned.
-
-    Args:
-        found: files, unsendable ones, and outcomes.
-        spool: the room.
-        most: bytes that one file may have.
-    """
-    with suppress(Abandoned):
-        for item in found:
-            path = item.path
-            if not isinstance(path, MemberPath):
-                yield item
-            elif not isinstance(item, SourceFile) or path.part is not None:
-                path.hold()
-                yield item
-            else:
-                reason = _unpack(path, spool, most)
-                yield item if reason is None else Unsendable(item, reason)
-
-
-def _unpack(path: MemberPath, spool: Spool, most: int) -> str | None:
-    """Unpack a member; returns why that failed, or ``None``."""
-    try:
-        path.part, claim = spool.add(iter(()) if path.unpack is None else path.unpack(), most)
-    except (Damaged, NoLibrary, TooMuch) as reason:
-        path.hold()
-        path.unpack = partial(_fail, str(reason))
-        return str(reason)
-    path.hold(claim)
-    path.unpack = None
-    return None
-
-
-def _fail(reason: str) -> Iterator[bytes]:
-    raise Damaged(reason)

@@ -12,20 +12,22 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from hashlib import sha256
-from itertools import chain
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.discovery.archives import opened
+from asyncstore.discovery.archives import opened, opened_object
 from asyncstore.discovery.streams import PIECE, Span
-from asyncstore.discovery.walk import file_at
-from asyncstore.members import SEPARATOR, Damaged, MemberPath
+from asyncstore.discovery.walk import NOT_OPENED, file_at
+from asyncstore.members import SEPARATOR, STORE, Damaged, MemberPath, is_url
 from asyncstore.model import SourceFile, Unsendable
+from asyncstore.wildcard import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from asyncstore.discovery.limits import ArchiveLimits
     from asyncstore.discovery.spool import Spool
+    from asyncstore.discovery.walk import WalkOptions
 
 _MOST_OPEN = 8
 _MOST_KNOWN = 100_000
@@ -49,7 +51,11 @@ class _Listing:
 
     def _begin(self) -> None:
         self._known: dict[str, _Known] = {}
-        self._rest = opened(self._archive, self._limits, self._spool, iter(lambda: 0, 1))
+        ordinals = repeat(0)
+        if isinstance(self._archive, MemberPath):
+            self._rest = opened_object(self._archive.again(), self._limits, self._spool, ordinals)
+        else:
+            self._rest = opened(self._archive, self._limits, self._spool, ordinals)
         self._has_forgotten = False
         self._failure = _MISSING
 
@@ -65,7 +71,7 @@ class _Listing:
         """A member that was not listed before."""
         for item in self._rest:
             path = item.path
-            if not isinstance(path, MemberPath):
+            if not isinstance(path, MemberPath) or path == self._archive:
                 self._failure = item.reason if isinstance(item, Unsendable) else _MISSING
                 continue
             known = _Known(path, item.reason if isinstance(item, Unsendable) else None)
@@ -92,11 +98,11 @@ class Finder:
     """Finds files by their names, members of archives too.
 
     Args:
-        limits: what an archive may hold.
+        limits: what an archive may hold; ``None``: archives are not opened.
         spool: room for archives in archives.
     """
 
-    def __init__(self, limits: ArchiveLimits, spool: Spool) -> None:
+    def __init__(self, limits: ArchiveLimits | None, spool: Spool) -> None:
         self._limits, self._spool = limits, spool
         self._listings: OrderedDict[str, _Listing] = OrderedDict()
 
@@ -115,10 +121,29 @@ class Finder:
     ) -> Iterator[SourceFile | Unsendable]:
         """The files of a walk, with the members of archives in place of these."""
         for file in found:
-            if isinstance(file, SourceFile):
+            if isinstance(file, SourceFile) and self._limits is not None:
                 yield from opened(file.path, self._limits, self._spool, chain((file.ordinal,), ordinals))
             else:
                 yield file
+
+    def objects(
+        self, text: str, options: WalkOptions, ordinals: Iterator[int]
+    ) -> Iterator[SourceFile | Unsendable] | None:
+        """The objects at a URL; ``None``: the text is none, or no store is read."""
+        return self._objects(text, options, ordinals) if options.remote and is_url(text) else None
+
+    def _objects(self, url: str, options: WalkOptions, ordinals: Iterator[int]) -> Iterator[SourceFile | Unsendable]:
+        from asyncstore.discovery.remote import Refused, objects  # noqa: PLC0415 - few runs read remote stores
+
+        matches = matcher(options.pattern) if options.pattern else None
+        try:
+            for path in objects(url, recurse=options.recurse, wanted=matches or _any):
+                if self._limits is None:
+                    yield SourceFile(path, next(ordinals))
+                else:
+                    yield from opened_object(path, self._limits, self._spool, ordinals)
+        except Refused as reason:
+            yield Unsendable(SourceFile(url, next(ordinals)), str(reason))
 
     def named(self, text: str, found: Iterable[SourceFile | Unsendable]) -> Iterator[SourceFile | Unsendable]:
         """A member by the name that is shown, such as ``a.zip!dir/file``.
@@ -136,6 +161,8 @@ class Finder:
 
     def digest(self, archive: str, member: str) -> bytes | None:
         """A hash of a member's bytes; ``None``: it cannot be read, or only with all members before it."""
+        if STORE in archive:
+            return None  # it would have to be fetched
         found = self._find(MemberPath(archive, member))
         if isinstance(found, str) or found.reason is not None or found.path.is_once:
             return None
@@ -148,11 +175,37 @@ class Finder:
         return digest.digest()
 
     def _find(self, path: MemberPath) -> _Known | str:
-        listing = self._listings.pop(path.archive, None) or _Listing(path.archive, self._limits, self._spool)
-        self._listings[path.archive] = listing
+        archive: str = path.archive
+        if STORE in archive:
+            found = _object_at(path)
+            if not isinstance(found, MemberPath) or found.member == path.member:
+                return _Known(found, None) if isinstance(found, MemberPath) else found
+            archive = found
+        if self._limits is None:
+            return NOT_OPENED
+        listing = self._listings.pop(archive, None) or _Listing(archive, self._limits, self._spool)
+        self._listings[archive] = listing
         if len(self._listings) > _MOST_OPEN:
             self._listings.popitem(last=False)
         return listing.find(path.member)
+
+
+def _object_at(path: MemberPath) -> MemberPath | str:
+    """The object that this is, or that is the archive in which this is; or why there is none."""
+    from asyncstore.discovery.remote import Refused, object_at  # noqa: PLC0415 - as above
+
+    reason = ""
+    pieces = path.member.split(SEPARATOR)
+    for count in (len(pieces), *range(1, len(pieces))):
+        try:
+            return object_at(path.archive, SEPARATOR.join(pieces[:count]))
+        except Refused as refusal:
+            reason = reason or str(refusal)
+    return reason
+
+
+def _any(_: str) -> bool:
+    return True
 
 
 def _bytes_of(path: MemberPath) -> Iterator[bytes]:

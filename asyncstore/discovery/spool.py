@@ -76,7 +76,7 @@ class Spool:
     """
 
     def __init__(self, most: int = MOST) -> None:
-        self._most = most
+        self.most = most
         self._small = max(_FEWEST_SMALL, most >> 7)
         """Larger members have a file of their own, so there are no more than some hundred files."""
         self._folders = ExitStack()
@@ -158,10 +158,10 @@ class Spool:
     def _wait_for(self, count: int, mine: int = 0) -> None:
         """Wait until so many bytes may be written, by a member that holds some of the bytes already."""
         while not self._is_abandoned:
-            if self._held + count <= self._most or self._held - self._pinned - mine <= 0:
+            if self._held + count <= self.most or self._held - self._pinned - mine <= 0:
                 return
             self._seal()  # so that it can end
-            if self._held + count > self._most:
+            if self._held + count > self.most:
                 self._changed.wait()
         raise Abandoned
 

@@ -39,8 +39,8 @@ class _Open:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
-    def __del__(self) -> None:
-        os.close(self.descriptor)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        close(self.descriptor)
 
 
 class Span:
@@ -128,11 +128,13 @@ class Stream:
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._rest = memoryview(b"")
+        self._failure: tuple[type[Exception], tuple[object, ...]] | None = None
+        """The class and the arguments of the error that ended it: the error itself would keep its frames, and files."""
         self.position = 0
 
     def peek(self, count: int) -> bytes:
         """The next bytes, which stay; fewer at the end. Meant for few bytes."""
-        while len(self._rest) < count and (piece := next(self._pieces, b"")):
+        while len(self._rest) < count and (piece := self._next()):
             self._rest = memoryview(bytes(self._rest) + piece)
         return bytes(self._rest[:count])
 
@@ -144,14 +146,25 @@ class Stream:
         """The next bytes, a piece at a time; fewer at the end."""
         while count > 0:
             if not self._rest:
-                self._rest = memoryview(next(self._pieces, b""))
+                self._rest = memoryview(self._next())
                 if not self._rest:
                     return
             taken = self._rest[:count]
             self._rest = self._rest[count:]
             self.position += len(taken)
             count -= len(taken)
-            yield bytes(taken) if len(taken) < PIECE else taken.tobytes()
+            yield bytes(taken)
+
+    def _next(self) -> bytes:
+        """The next piece, none at the end. What could not be read once raises the same again."""
+        if self._failure is not None:
+            kind, arguments = self._failure
+            raise kind(*arguments)
+        try:
+            return next(self._pieces, b"")
+        except Exception as error:
+            self._failure = type(error), error.args
+            raise
 
     def skip(self, count: int) -> int:
         """Pass over bytes; returns how many there were."""

@@ -42,7 +42,8 @@ class WalkOptions(NamedTuple):
         resume: whether files were renamed by an earlier run (:mod:`asyncstore.renaming`): done files in directories are
             skipped, and the pattern applies to the name without the ending.
         archives: what an archive may hold; ``None``: archives are not opened, and so they are files like any other.
-        ahead: how many bytes are unpacked ahead of sending.
+        ahead: how many bytes are unpacked, or fetched, ahead of sending.
+        remote: whether a path may be the URL of a remote store.
     """
 
     directories: bool = True
@@ -52,6 +53,12 @@ class WalkOptions(NamedTuple):
     resume: bool = False
     archives: ArchiveLimits | None = None
     ahead: int = 1 << 28
+    remote: bool = False
+
+    @property
+    def has_members(self) -> bool:
+        """Whether files may be found that are no files of their own."""
+        return self.remote or self.archives is not None
 
 
 _DEFAULTS = WalkOptions()
@@ -62,12 +69,12 @@ _MOST_EMPTY = 1 << 20
 """Empty names in a row; real lists have none."""
 
 
-Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-"""One path or many; a str is one path."""
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Unsendable]
+"""One path or many; a str is one path. Files that must not be read may stand among them as unsendable."""
 
 
-class Archives(Protocol):
-    """Opens archives; :class:`asyncstore.discovery.finding.Finder` says what each method means."""
+class Elsewhere(Protocol):
+    """Opens archives and remote stores; :class:`asyncstore.discovery.finding.Finder` says what each method means."""
 
     def opened(
         self, found: Iterable[SourceFile | Unsendable], ordinals: Iterator[int], /
@@ -77,29 +84,41 @@ class Archives(Protocol):
     def named(self, text: str, found: Iterable[SourceFile | Unsendable], /) -> Iterator[SourceFile | Unsendable]:
         """See there."""
 
+    def objects(
+        self, text: str, options: WalkOptions, ordinals: Iterator[int], /
+    ) -> Iterator[SourceFile | Unsendable] | None:
+        """See there."""
+
 
 def walk(
-    paths: Paths, options: WalkOptions = _DEFAULTS, archives: Archives | None = None
+    paths: Paths, options: WalkOptions = _DEFAULTS, elsewhere: Elsewhere | None = None
 ) -> Iterator[SourceFile | Unsendable]:
     """Every file of ``paths``, which may be files and directories, in their order; their ordinals count from 1.
 
-    It reads directories, which blocks: iterate it in a thread. With ``archives`` it opens them; their members must go
-    through :func:`asyncstore.discovery.archives.unpacked`.
+    It reads directories, which blocks: iterate it in a thread. With ``elsewhere`` it opens archives and remote stores
+    as the options say; what it finds there must go through :func:`asyncstore.discovery.unpacking.unpacked`.
     """
     visited: set[tuple[int, int]] = set()
     ordinals = count(1)
     for path in (paths,) if isinstance(paths, str | os.PathLike) else paths:
+        if isinstance(path, Unsendable):
+            yield path._replace(file=SourceFile(path.path, next(ordinals)))
+            continue
         text = os.fsdecode(path)
-        found = _expand(text, options, visited, ordinals)
-        if archives is not None:
-            found = archives.opened(found, ordinals) if os.path.lexists(text) else archives.named(text, found)
+        objects = None if elsewhere is None else elsewhere.objects(text, options, ordinals)
+        found = _expand(text, options, visited, ordinals) if objects is None else objects
+        if elsewhere is not None and objects is None:
+            found = elsewhere.opened(found, ordinals) if os.path.lexists(text) else elsewhere.named(text, found)
         yield from found if options.repeat == 1 else _repeated(found, options.repeat, ordinals)
+
+
+NOT_OPENED = "a file in an archive, and archives are not opened"
 
 
 def file_at(path: str, ordinal: int) -> SourceFile | Unsendable:
     """The file of this path; directories cannot be sent, nor can members of archives without a finder."""
     if isinstance(path, MemberPath):
-        return Unsendable(SourceFile(path, ordinal), "a file in an archive, and archives are not opened")
+        return Unsendable(SourceFile(path, ordinal), NOT_OPENED)
     [found] = _expand(path, _FILES_ONLY, set(), iter((ordinal,)))
     return found
 

@@ -38,7 +38,8 @@ _LONG = Struct("<Q")
 _MOST_COMMENT = 0xFFFF
 _MAX_32 = 0xFFFFFFFF
 _MAX_16 = 0xFFFF
-_PIECE = 1 << 16
+_PAGE = 1 << 20
+"""Bytes of the central directory that are read at once: some ten thousand members."""
 _MOST_ENTRY = _ENTRY.size + 3 * _MOST_COMMENT
 
 _ENCRYPTED = 0x2041
@@ -122,7 +123,7 @@ def _entries(archive: Span, position: int, size: int, number: int, shift: int) -
     page, begin = b"", position
     for _ in range(number):
         if len(page) - (position - begin) < _MOST_ENTRY and begin + len(page) < end:
-            page, begin = archive.read(position, max(_PIECE, _MOST_ENTRY)), position
+            page, begin = archive.read(position, _PAGE), position
         entry, length = _entry(page, position - begin, shift)
         position += length
         if position > end:

@@ -25,7 +25,7 @@ from asyncstore.journal.reading import PIECE, SELECTED, Reader, recorded
 from asyncstore.journal.settings import salt_of
 from asyncstore.journal.uids import pack, unpack
 from asyncstore.journal.values import State
-from asyncstore.members import MemberPath
+from asyncstore.members import STORE, MemberPath
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -53,6 +53,9 @@ _SAME_UID = (
     f" ON {_MATCH}"
     " JOIN directories p ON p.id = d.directory WHERE c.uid = ? AND c.content"
 )
+
+
+_STORE = STORE.encode()
 
 
 class Order(StrEnum):
@@ -149,7 +152,8 @@ class Catalogue:
     @property
     def has_members(self) -> bool:
         """Whether there are members of archives in it."""
-        return any(is_archive(path) for (path,) in self._reader.rows("SELECT path FROM directories"))
+        paths = self._reader.rows("SELECT path FROM directories")
+        return any(is_archive(path) and _STORE not in path for (path,) in paths)
 
     @property
     def conflicts(self) -> int:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from asyncstore.journal import schema, settings
 from asyncstore.journal.querying import number, rows
 from asyncstore.journal.uids import pack
-from asyncstore.members import MemberPath
+from asyncstore.members import STORE, MemberPath
 
 if TYPE_CHECKING:
     import apsw
@@ -72,7 +72,7 @@ class Memory(Generic[K]):
 
 def directory_key(directory: str, *, is_archive: bool = False) -> bytes:
     """The bytes by which the journal knows a directory or an archive."""
-    if is_archive and "://" in directory:
+    if is_archive and STORE in directory:
         return encoded(directory) + _ARCHIVE
     with suppress(OSError, ValueError):  # this directory was removed, or no path can have this name
         if f"{os.sep}{os.pardir}{os.sep}" in f"{os.sep}{directory}{os.sep}":

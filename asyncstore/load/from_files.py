@@ -22,7 +22,7 @@ from asyncstore.errors import UsageError
 from asyncstore.load.corpus import SHORT, Limits, read_corpus, read_exactly
 from asyncstore.load.identities import INSTANCE_UID, SERIES_UID, STUDY_UID, new_seed, root_of
 from asyncstore.load.values import Made
-from asyncstore.model import Details, Identity, Instance, Payload, Piece
+from asyncstore.model import Details, Head, Identity, Instance, Payload, Piece
 from asyncstore.prepare.files import FileChanged, opened_at_once, opened_unchanged
 from asyncstore.prepare.mapping import Mapping, mapped
 
@@ -217,8 +217,8 @@ class _Names:
             if study_uid is None:
                 study_uid = self._studies[file.study] = STUDY_UID % (self._root, next(self._study_numbers))
             series_uid = SERIES_UID % (self._root, next(self._series_numbers))
-            size, mtime, head = file.instance.details or Details(0, 0)
-            head = head._replace(study_instance_uid=study_uid.decode(), series_instance_uid=series_uid.decode())
+            size, mtime, (_, _, patient_id, date, modality) = file.instance.details or Details(0, 0)
+            head = Head(study_uid.decode(), series_uid.decode(), patient_id, date, modality)
             known = self._series[file.series] = study_uid, series_uid, Details(size, mtime, head)
         return known
 

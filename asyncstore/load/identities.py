@@ -29,11 +29,12 @@ ACCESSION_NUMBER: Final = b"%b%010d"
 """A run's mark and the number of a study make these."""
 SERIES_NUMBER: Final = b"%-2d"
 INSTANCE_NUMBER: Final = b"%-6d"
+SEED_BITS: Final = 53
 
 
 def new_seed() -> int:
-    """A seed that no other run has."""
-    return uuid.uuid4().int >> 64
+    """A seed that no other run has, of 53 bits: programs that read numbers of JSON as floats keep it."""
+    return uuid.uuid4().int >> (128 - SEED_BITS)
 
 
 def root_of(seed: int) -> bytes:

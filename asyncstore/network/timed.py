@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from asyncstore.model import Piece
 from asyncstore.network.association import Association
 from asyncstore.network.opening import open_association
 from asyncstore.protocol.requests import MOST_OUTSTANDING
@@ -43,8 +44,22 @@ class OnStored(Protocol):
         """
 
 
+class _Forever:
+    """The memory of data sets that instances hold themselves."""
+
+    def release(self) -> None:
+        """Nothing happens."""
+
+
+_FOREVER = _Forever()
+
+
+def _in_one_piece(instance: Instance) -> Piece:
+    return Piece(instance, memoryview(instance.payload.data or b""), True, True, _FOREVER)
+
+
 class TimedAssociation(Association):
-    """An established association that reports the times of each store.
+    """An established association that reports the times of each store. Instances submitted whole are in memory.
 
     Args:
         link: the connection.
@@ -69,7 +84,10 @@ class TimedAssociation(Association):
 
     def _pump(self) -> None:
         super()._pump()
-        if not self._link.is_blocked:
+        if self._is_stuck:
+            self._is_stuck = False
+            self.submit([_in_one_piece(instance) for instance in self._requests.take_back()])
+        elif not self._link.is_blocked:
             for exchange in self._requests.newest_first():
                 if exchange.message_id in self._sent_at:
                     break  # and so are all older ones

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import NoTemporaryFolder
 from asyncstore.model import Instance, Oddity, Unsendable
+from asyncstore.negotiation import NO_TRANSCODING, Transcode, Transcoding
 from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.messages import Order, edited_later
 from asyncstore.prepare.spool import drop, needs_names
@@ -41,7 +42,9 @@ class ConversionOptions(NamedTuple):
         invent: give each instance a new identity; ``None``: keep it.
         new_vrs: whether VRs younger than 1993 (UN, UT ...) may be sent; otherwise they become OB.
         deflate_level: the level of deflated results: 0 none, 1 fast, 9 best.
-        max_inflated: the greatest size of an inflated data set, in bytes; a larger one is not converted.
+        max_inflated: the greatest size of an inflated data set, and of a decoded frame, in bytes; larger ones are not
+            converted.
+        transcode: which pixel data may be decoded and encoded, where the peer does not take it as it is.
         edit: other edits; ``None``: none.
         repair: whether files are mended that cannot be sent otherwise (:mod:`asyncstore.prepare.repair`).
     """
@@ -50,6 +53,7 @@ class ConversionOptions(NamedTuple):
     new_vrs: bool = True
     deflate_level: int = 6
     max_inflated: int = 1 << 28
+    transcode: Transcode = Transcode.LOSSLESS
     edit: EditOptions | None = None
     repair: bool = False
 
@@ -175,6 +179,15 @@ class Converter:
         return is_whole and self._options.new_vrs
 
 
+def transcoding_of(options: ConversionOptions) -> Transcoding:
+    """What may be transcoded with the codecs that are installed."""
+    if options.transcode is Transcode.NEVER:
+        return NO_TRANSCODING
+    from asyncstore.prepare.pixels.syntaxes import KNOWN, decodable, encodable  # noqa: PLC0415 - it looks for libraries
+
+    return Transcoding(decodable(), encodable(), KNOWN - decodable())
+
+
 def settings_of(options: ConversionOptions) -> Settings:
     """The settings for the worker processes.
 
@@ -186,6 +199,12 @@ def settings_of(options: ConversionOptions) -> Settings:
     from asyncstore.prepare.conversion import Settings  # noqa: PLC0415 - rule 5
 
     try:
-        return Settings(gettempdir(), options.new_vrs, options.deflate_level, options.max_inflated)
+        return Settings(
+            gettempdir(),
+            options.new_vrs,
+            options.deflate_level,
+            options.max_inflated,
+            options.transcode is not Transcode.NEVER,
+        )
     except OSError as error:
         raise NoTemporaryFolder(error.strerror or str(error)) from error

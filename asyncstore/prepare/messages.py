@@ -35,9 +35,11 @@ PROBE_PARTS = "probe parts"
 CONVERT = "convert"
 EDIT = "edit"
 JUDGE = "judge"
+MEASURE = "measure"
 """The tag of an order. Paths of files follow, or a tuple for each file: its path, or the fields of a
 :class:`~asyncstore.members.Part`; or the arguments of :func:`~asyncstore.prepare.conversion.convert`,
-:func:`~asyncstore.prepare.conversion.edit` or :func:`~asyncstore.prepare.conversion.judge` as plain tuples."""
+:func:`~asyncstore.prepare.rewriting.edit`, :func:`~asyncstore.prepare.conversion.judge` or
+:func:`~asyncstore.prepare.conversion.measure` as plain tuples."""
 
 PART = "part"
 DONE = "done"
@@ -56,7 +58,7 @@ file as before."""
 LATER = "later"
 """The tag of a data set that can only be edited as a whole. Nothing follows."""
 CONVERTIBLE = "convertible"
-"""The tag of a data set that can be converted. Nothing follows."""
+"""The tag of a data set that can be converted. If it was measured, its size in bytes follows."""
 UNSENDABLE = "unsendable"
 """The tag of any other file. The reason follows; in the answer to a probe then its details (``None``: not asked for, or
 not known)."""
@@ -231,6 +233,11 @@ def _new_instance(order: Order, payload: Payload, oddities: int) -> Instance:
 def reason_in(answer: Answer) -> str | None:
     """Why a data set cannot be converted, by the answer about it; ``None`` if it can."""
     return answer[1] if answer[0] == UNSENDABLE else None
+
+
+def size_in(answer: Answer) -> int | None:
+    """The measured size of a data set, by the answer about it; ``None``: unknown."""
+    return answer[1] if answer[0] == CONVERTIBLE else None
 
 
 def containers(answers: Sequence[Answer]) -> Iterator[str]:

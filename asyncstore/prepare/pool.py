@@ -27,6 +27,7 @@ from asyncstore.prepare.messages import (
     CONVERT,
     EDIT,
     JUDGE,
+    MEASURE,
     PROBE,
     PROBE_PARTS,
     UNSENDABLE,
@@ -37,6 +38,7 @@ from asyncstore.prepare.messages import (
     found_in_parts,
     part_of,
     reason_in,
+    size_in,
 )
 from asyncstore.prepare.process import Worker, WorkerDied, WorkerSilent
 from asyncstore.prepare.spool import drop
@@ -144,7 +146,7 @@ class Pool:
         return converted(orders, await self._convert(_Work(CONVERT, "converting it"), orders, settings))
 
     async def edit(self, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
-        """Edit each data set, in order; see :func:`asyncstore.prepare.conversion.edit`.
+        """Edit each data set, in order; see :func:`asyncstore.prepare.rewriting.edit`.
 
         Raises:
             PrepareError: worker processes cannot be run.
@@ -160,10 +162,18 @@ class Pool:
         answers = await self._convert(_Work(JUDGE, "looking into it"), orders, settings)
         return [reason_in(answer) for answer in answers]
 
-    async def _convert(self, work: _Work, orders: list[Order], settings: Settings) -> list[Answer]:
+    async def measure(self, orders: list[Order]) -> list[int | None]:
+        """The size of each data set if it is decompressed; see :func:`asyncstore.prepare.conversion.measure`.
+
+        Raises:
+            PrepareError: worker processes cannot be run.
+        """
+        return [size_in(answer) for answer in await self._convert(_Work(MEASURE, "looking into it"), orders)]
+
+    async def _convert(self, work: _Work, orders: list[Order], *settings: Settings) -> list[Answer]:
         largest = max((order.instance.length for order in orders), default=0)
         tasks = [(tuple(order.instance.identity), tuple(order.instance.payload), *order[1:]) for order in orders]
-        return await self._do_all(work._replace(settings=(tuple(settings),), bytes=largest), tasks)
+        return await self._do_all(work._replace(settings=tuple(map(tuple, settings)), bytes=largest), tasks)
 
     async def _do_all(self, work: _Work, tasks: Sequence[Any]) -> list[Answer]:
         """The answers to ``tasks``, of which each concerns one file."""

@@ -20,7 +20,7 @@ from asyncstore.prepare.messages import (
     DONE,
     EDIT,
     HELLO,
-    JUDGE,
+    MEASURE,
     PART,
     PROBE,
     PROBE_PARTS,
@@ -142,7 +142,9 @@ class _Worker:
             self._heads = HeadReader()
         return self._heads
 
-    def _conversions(self, kind: str, orders: list[tuple[Any, ...]], settings: tuple[Any, ...]) -> Iterable[Answer]:
+    def _conversions(
+        self, kind: str, orders: list[tuple[Any, ...]], settings: tuple[Any, ...] = ()
+    ) -> Iterable[Answer]:
         from asyncstore.prepare import conversion, spool  # noqa: PLC0415 - most workers never need it
 
         spool.close_written()
@@ -150,10 +152,19 @@ class _Worker:
             Order(Instance(SourceFile(payload[0]), Identity._make(identity), Payload._make(payload)), *rest)
             for identity, payload, *rest in orders
         ]
+        if kind == MEASURE:
+            return conversion.measure(ordered)
+        if kind == EDIT:
+            return self._edited(ordered)
         wanted = conversion.Settings._make(settings)
         self._limit_memory(conversion.memory_needed(ordered, wanted))
-        work = {CONVERT: conversion.convert, EDIT: conversion.edit, JUDGE: conversion.judge}[kind]
-        return work(ordered, wanted)
+        return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted, self._limit_memory)
+
+    def _edited(self, orders: list[Order]) -> Iterable[Answer]:
+        from asyncstore.prepare import rewriting  # noqa: PLC0415 - most workers never need it
+
+        self._limit_memory(rewriting.memory_to_edit(orders))
+        return rewriting.edit(orders)
 
     def _limit_memory(self, needed: int) -> None:
         """Limit memory to ``needed`` bytes and some more, so that a MemoryError costs one file only."""

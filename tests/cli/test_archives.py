@@ -134,6 +134,13 @@ async def test_archives_are_not_renamed(packed):
     assert "--rename" in ran.err
 
 
+async def test_urls_are_neither_renamed_nor_shown_with_a_password():
+    ran = await asyncstore("send", "+rn", "127.0.0.1", "104", "s3://bucket/")
+    assert (ran.returncode, "--rename cannot rename" in ran.err) == (1, True)
+    ran = await asyncstore("send", "127.0.0.1", "104", "sftp://me:hunter2@host/files")
+    assert (ran.returncode, "hunter2" in ran.err, "FSSPEC_SFTP_PASSWORD" in ran.err) == (1, False, True)
+
+
 async def test_limits_are_said_with_the_options_that_raise_them(packed):
     for option, said in (
         ("--archive-files", "more files"),

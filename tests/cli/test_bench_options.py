@@ -141,8 +141,8 @@ class TestTwoWords:
         assert "usage: asyncstore bench compare [options] A.json B.json" in capsys.readouterr().out
 
     def test_help_knows_both_words(self, capsys):
-        assert main(["help", "bench", "compare"]) == 0
-        assert "usage: asyncstore bench compare" in capsys.readouterr().out
+        assert main(["help", "bench", "merge"]) == 0
+        assert "usage: asyncstore bench merge" in capsys.readouterr().out
         assert main(["help", "bench"]) == 0
         assert "usage: asyncstore bench [options]" in capsys.readouterr().out
 
@@ -159,6 +159,7 @@ class TestTwoWords:
         ("words", "offer"),
         [
             (["bench", "co"], ["compare"]),
+            (["bench", "m"], ["merge"]),
         ],
     )
     def test_the_second_word_is_completed(self, words, offer):

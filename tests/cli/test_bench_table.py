@@ -52,13 +52,21 @@ def test_repeats_of_one_load_are_shown_alone_and_together():
     assert any(line.strip().startswith("all ") for line in shown.splitlines())
 
 
+def test_the_runs_of_each_of_several_loads_stand_together():
+    phases = [result(closed(number, repeat=repeat), seed=repeat) for repeat in (1, 2) for number in (1, 4)]
+    shown = text(document(phases))
+    assert "1 association, 2 runs" in shown or "1 associations, 2 runs" in shown
+    assert "4 associations, 2 runs" in shown
+    assert "run 1" not in shown
+
+
 def test_the_warm_up_is_not_shown():
     shown = text(document([replace(result(closed(2)), is_counted=False, name="warm-up"), result(closed(4))]))
     assert "warm-up" not in shown
 
 
 def test_no_line_of_a_table_is_wider_than_a_terminal():
-    measured = replace(result(opened(rate=100.0)), dropped=120_000, unknown=3, failed=100_000, name="16 associations")
+    measured = replace(result(opened(rate=100.0)), dropped=120_000, unknown=3, failed=100_000, name="100000 exams/h")
     found = document([measured])
     assert max(map(len, text(found).splitlines())) <= 80
 

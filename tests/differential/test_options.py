@@ -101,13 +101,14 @@ NOT_IN_STORESCU = {
     *("--ask-password", "--associations", "--async-ops", "--config", "--dry-run", "--files-from", "--json", "--null"),
     *("--peer", "--progress", "--workers", "--propose-htj2k", "--propose-htj2k-lossless", "--propose-jpegxl"),
     *("--no-verify-hostname", "--profile-basic", "--profile-8996", "--profile-8996-mod", "--list-profiles"),
-    *("--no-sni", "--request-sni", "--ipv4", "--ipv6", "--ip-auto", "--max-inflated"),
+    *("--no-sni", "--request-sni", "--ipv4", "--ipv6", "--ip-auto", "--max-inflated", "--transcode"),
     *("--journal", "--journal-on-network", "--retry-failed", "--retry-not-sent", "--order", "--only-studies"),
     *("--only-uids", "--conflicts", "--affinity", "--metrics-port", "--metrics-host", "--metrics-file"),
     *("--retries", "--retry-statuses", "--wait-for-peer", "--limit-rate", "--limit-stores", "--max-duration"),
     *("--time-zone", "--guard-echo", "--systemd"),
     *("--set", "--remove", "--uid-suffix", "--map", "--map-others", "--original-attributes", "--repair"),
     *("--archives", "--archive-ratio", "--archive-bytes", "--archive-files", "--archive-file-bytes", "--ahead"),
+    *("--dicomdir",),
 }
 """Ours, and those of DCMTK's versions that are older or newer than the installed one."""
 

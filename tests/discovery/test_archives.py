@@ -17,10 +17,10 @@ from typing import ClassVar
 import pytest
 import zstandard
 
-from asyncstore.discovery.archives import unpacked
 from asyncstore.discovery.finding import Finder
 from asyncstore.discovery.limits import ArchiveLimits
 from asyncstore.discovery.spool import Spool
+from asyncstore.discovery.unpacking import unpacked
 from asyncstore.discovery.walk import WalkOptions, walk
 from asyncstore.model import SourceFile
 
@@ -157,6 +157,11 @@ class TestFormats:
             archive.writestr("a.dcm", MORE)
         assert stream.getvalue()[6] & 8
         assert found(put(stream.getvalue())) == {"x!a.dcm": MORE}
+
+    def test_a_central_directory_of_several_pages_is_read_whole(self, put, monkeypatch):
+        monkeypatch.setattr("asyncstore.discovery.zip._PAGE", 1 << 18)
+        files = {f"{'directory' * 20}/{number}": b"%d" % number for number in range(2000)}
+        assert found(put(zipped(files))) == {f"x!{name}": data for name, data in files.items()}
 
     def test_a_comment_of_a_zip_may_hold_a_signature(self, put):
         stream = io.BytesIO(zipped())
@@ -410,6 +415,13 @@ class TestDamage:
             "x!a.dcm": FILES["a.dcm"],
             "x": "an archive that cannot be read to its end: it is damaged: a header has another checksum",
         }
+
+    def test_a_damaged_stream_is_named_as_the_reason_for_what_follows(self, put):
+        packed = bytearray(gzip.compress(tarred({"a": os.urandom(5000), "b": b"b", "c": b"c"})))
+        packed[3000:3010] = bytes(10)
+        results = found(put(bytes(packed)))
+        assert all(isinstance(result, str) and "it is damaged: " in result for result in results.values())
+        assert results["x"].startswith("an archive that cannot be read to its end: it is damaged: ")
 
     def test_a_zip_of_several_parts_is_not_read(self, put):
         data = bytearray(zipped())

@@ -91,6 +91,7 @@ def test_of_any_other_content_nothing_but_our_own_errors_comes(content):
         (TEXT.replace('"exit_code"', '"code"'), "damaged.*exit_code is missing"),
         (TEXT.replace('"seconds":2.0', '"seconds":NaN', 1), "not JSON"),
         (TEXT.replace('"seconds":2.0', '"seconds":1e999', 1), "damaged.*seconds is no number"),
+        (TEXT.replace('"seconds":2.0', '"seconds":-1e300', 1), "damaged.*seconds is no number"),
     ],
 )
 def test_what_is_wrong_with_a_text_is_said(text, problem):

@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -270,3 +271,25 @@ def test_a_file_that_changes_while_it_is_sent_is_reported_by_its_memory(tmp_path
     problem = pieces[-1].buffer.release()
     assert problem.has_changed
     assert problem.path == str(files[0])
+
+
+def test_tuples_have_all_their_fields(tmp_path):
+    for size in (2800, 526_336):
+        made = FromFiles(instances(tmp_path / str(size), 1, data_set_bytes=size)).next()
+        for each in (made, made.instance, made.instance.identity, made.instance.payload, *made.pieces):
+            assert len(each) == len(each._fields)
+
+
+def test_memory_does_not_grow_with_the_rounds(tmp_path):
+    source = FromFiles([*instances(tmp_path / "a", 3), *instances(tmp_path / "b", 3, data_set_bytes=200_000)])
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            a_round(source)
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(200):
+            a_round(source)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 50_000

@@ -1,10 +1,12 @@
 import io
+import tracemalloc
 from collections import Counter
 from itertools import islice
 
 import pytest
 from pydicom import dcmread
 
+from asyncstore.cli.options.bench_rows import RANDOM_SEED
 from asyncstore.errors import UsageError
 from asyncstore.load.generator import Synthetic
 from asyncstore.load.kinds import RECIPES
@@ -108,6 +110,13 @@ def test_without_a_seed_no_two_sources_make_the_same_uids():
     assert not set(uids(Synthetic(kinds), 5)) & set(uids(Synthetic(kinds), 5))
 
 
+def test_a_seed_that_was_drawn_can_be_given_again():
+    """Also by programs that read the numbers of JSON as floats."""
+    for _ in range(20):
+        seed = Synthetic(parse_mix("sr")).seed
+        assert int(float(seed)) == RANDOM_SEED.kind.parse([str(seed)]) == seed
+
+
 def test_the_corpus_depends_on_what_is_sent_and_not_on_the_seed():
     kinds = parse_mix("ct=3,sr=1")
     assert Synthetic(kinds, seed=1).corpus == Synthetic(kinds, seed=2).corpus
@@ -170,3 +179,23 @@ def test_a_load_of_nothing_is_refused():
     [kind] = parse_mix("cr")
     with pytest.raises(UsageError, match="1000 bytes"):
         Synthetic([kind._replace(bytes=1000)])
+
+
+def test_tuples_have_all_their_fields():
+    for size in (2800, 526_336):
+        made = Synthetic(of_size(size)).next()
+        for each in (made, made.instance, made.instance.identity, made.instance.payload, *made.pieces):
+            assert len(each) == len(each._fields)
+
+
+def test_memory_does_not_grow_with_the_instances_that_were_made():
+    source = Synthetic(parse_mix("sr=1,us=1,cr=1"))
+    tracemalloc.start()
+    try:
+        uids(source, 500)
+        before, _ = tracemalloc.get_traced_memory()
+        uids(source, 1500)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 50_000  # a leak of every instance would be a megabyte

@@ -235,6 +235,11 @@ def test_what_happens_before_the_first_phase_belongs_to_no_phase():
     recorder.opened(Opened(0.0, 0.001, 0.0, 0.002))
     recorder.released(0.1, 0.0)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 0.0)
+    recorder.offered(1, 1, 0.0)
+    recorder.dropped(1, 0.0)
+    recorder.late(0.1, 0.0)
+    recorder.study_ended(1.0, 0.0)
+    recorder.stored(sample(0.0, 0.5))
     recorder.fold(1.0)
     assert recorder.phase is None
     assert recorder.last is None
@@ -255,6 +260,16 @@ def test_every_interval_is_handed_on_with_its_histogram():
     found = recorded(closed(seconds=2.0), [sample(0.0, 0.5), sample(0.5, 1.5)], on_interval=intervals.append)
     assert [(each.began, each.seconds, each.latency.count) for each in intervals] == [(0.0, 1, 1), (1.0, 1, 1)]
     assert found.series[1].p99 == intervals[1].latency.percentile(99)
+    assert tuple(each.point for each in intervals) == found.series
+
+
+def test_what_ends_after_its_phase_is_handed_on_while_the_phase_is_still_known():
+    seen = []
+    recorder = Recorder(KINDS, on_interval=lambda interval: seen.append((recorder.phase, interval.latency.count)))
+    recorder.begin(closed(seconds=1.0), 0.0)
+    recorder.stored(sample(0.5, 1.5))
+    recorder.end(1.5)
+    assert seen == [(closed(seconds=1.0), 0), (closed(seconds=1.0), 1)]
 
 
 def soak(hours, drift):

@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncstore.load.results.student import difference, quantile
@@ -30,7 +30,7 @@ def test_quantiles_are_those_of_the_tables(degrees):
 
 
 def test_quantiles_fall_with_the_degrees_of_freedom():
-    values = [quantile(0.975, degrees / 4) for degrees in range(4, 200)]
+    values = [quantile(0.975, degrees / 4) for degrees in range(4, 80)]
     assert all(before > after for before, after in pairwise(values))
 
 
@@ -63,6 +63,7 @@ def test_values_without_variance_differ_exactly():
 NUMBERS = st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=2, max_size=6)
 
 
+@settings(max_examples=30)
 @given(NUMBERS, NUMBERS)
 def test_the_other_way_round_the_interval_is_mirrored(first, second):
     one, other = difference(first, second), difference(second, first)
@@ -70,6 +71,7 @@ def test_the_other_way_round_the_interval_is_mirrored(first, second):
     assert one.low <= one.high
 
 
+@settings(max_examples=30)
 @given(NUMBERS)
 def test_a_sample_does_not_differ_from_itself(values):
     assert difference(values, values).holds_zero

@@ -76,6 +76,8 @@ def test_only_some_phases_may_be_client_bound_and_they_are_named():
     many = replace(CLOSED, name="32 associations", associations=32, generator=BUSY)
     verdict, _ = judged(CLOSED, many)
     assert verdict.lines[0].startswith("Client-bound: this side was the limit (32 associations), so nothing")
+    verdict, _ = judged(CLOSED, many, replace(CLOSED, repeat=2), replace(many, repeat=2))
+    assert verdict.lines[0].startswith("Client-bound: this side was the limit (32 associations), so nothing")
 
 
 def test_a_warm_up_does_not_count():
@@ -148,6 +150,24 @@ def test_a_notable_drift_is_said(last, text):
 def test_a_small_drift_is_not_said():
     drift = Drift(first=tenth(100.0, 0.0010, 0.020), last=tenth(95.0, 0.0018, 0.022))
     assert "changed over time" not in lines(replace(CLOSED, drift=drift))
+
+
+def paused(stored):
+    """A phase with a point for each of these numbers of stored instances."""
+    points = [replace(CLOSED.series[0], second=number, stored=each) for number, each in enumerate(stored)]
+    return replace(CLOSED, series=tuple(points), seconds=float(len(points)), stored=sum(stored))
+
+
+def test_the_longest_pause_is_said():
+    text = lines(paused([20] * 10), paused([20] * 30 + [0, 0, 0] + [20] * 9 + [0, 0] + [20]))
+    assert "The longest pause, in which nothing was stored, was 3.0 s (4 associations, after 30 s)." in text
+
+
+@pytest.mark.parametrize(
+    "stored", [[20] * 40, [20, 0] * 20, [1] * 20 + [0, 0, 0] + [1] * 20, [20] * 5 + [0, 0] + [20] * 5, []]
+)
+def test_seconds_without_a_stored_instance_are_no_pause_where_they_may_be_chance(stored):
+    assert "longest pause" not in lines(paused(stored))
 
 
 def test_times_to_findable_are_said():

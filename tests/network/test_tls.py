@@ -25,7 +25,9 @@ from asyncstore.errors import (
     TlsInterrupted,
     TlsReason,
 )
+from asyncstore.negotiation import verification
 from asyncstore.network.addresses import connect, listen
+from asyncstore.network.opening import AssociationOptions, open_association
 from asyncstore.network.tls import TlsAcceptor, TlsRequestor, available_cipher_suites
 from asyncstore.network.tls_profiles import CIPHER_SUITES, PROFILES
 from support.commands import asyncstore, running_sink
@@ -92,6 +94,16 @@ async def echo(port, options, host="localhost"):
 
 
 # Data arrives ---------------------------------------------------------------------------------------------------------
+
+
+@in_both_loops
+async def test_opening_says_how_long_each_step_took(made):
+    options = AssociationOptions(tls=TlsRequestor(made.requestor(), "localhost"), timeouts=TIMEOUTS, ip_version=4)
+    async with Sink(port=0, tls=made.acceptor()) as sink:
+        association = await open_association("localhost", sink.port, verification(), options)
+        assert all(seconds > 0 for seconds in association.steps)
+        await association.release()
+        await association.close()
 
 
 @in_both_loops

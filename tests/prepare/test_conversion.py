@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from asyncstore.model import Instance, Payload, Unsendable
-from asyncstore.prepare import conversion, spool
+from asyncstore.prepare import conversion, source_data, spool
 from asyncstore.prepare.conversion import Settings, judge, obstacle
 from asyncstore.prepare.edit_syntax import set_of
 from asyncstore.prepare.edits import plain
@@ -71,7 +71,7 @@ def test_a_large_data_set_comes_in_a_file(found, tmp_path, monkeypatch):
 @pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT, BIG, DEFLATED])
 def test_a_large_file_becomes_what_a_small_one_becomes(found, tmp_path, monkeypatch, target):
     expected = _made(found, target, tmp_path)
-    monkeypatch.setattr(conversion, "_MAPPED", 1000)
+    monkeypatch.setattr(source_data, "MAPPED", 1000)
     assert _made(found, target, tmp_path) == expected
 
 

@@ -23,7 +23,7 @@ from asyncstore.model import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     Head,
 )
-from asyncstore.prepare.head import HeadReader
+from asyncstore.prepare.head import HeadReader, locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,3 +228,23 @@ def test_a_file_of_the_same_series_is_recognised_by_comparing_bytes() -> None:
         os.close(descriptor)
     assert heads[1] is heads[0]
     assert heads[2] is heads[0]
+
+
+@pytest.mark.parametrize("transfer_syntax_uid", ENCODINGS)
+def test_elements_are_located_beyond_what_was_read_and_never_within_sequences(tmp_path, transfer_syntax_uid):
+    inner = a_data_set(**OTHERS, SOPInstanceUID="9.9.9.9")
+    dataset = a_data_set(SOPInstanceUID="1.2.3.4.5", ReferencedStudySequence=Sequence([inner]), RetrieveURI="u" * 9000)
+    file = tmp_path / "file"
+    file.write_bytes(bytes(132) + encoded(dataset, transfer_syntax_uid))
+    content = file.read_bytes()
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        found = locate(descriptor, content[:200], 132, transfer_syntax_uid, (0x0008_0018, 0x0020_000D, 0x0020_0010))
+    finally:
+        os.close(descriptor)
+    assert {tag: element.value.rstrip(b"\0") for tag, element in found.items()} == {
+        0x0008_0018: b"1.2.3.4.5",
+        0x0020_000D: b"1.2.3",
+    }
+    for element in found.values():
+        assert content[element.position :].startswith(element.encoded)

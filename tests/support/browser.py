@@ -25,7 +25,7 @@ _QUIET = (
     "--proxy-server=127.0.0.1:1",  # nobody listens there
     "--proxy-bypass-list=<-loopback>",
     "--enable-logging=stderr",
-    "--virtual-time-budget=10000",
+    "--virtual-time-budget=2000",
     "--dump-dom",
 )
 _BROWSER = "not an origin"

@@ -57,11 +57,11 @@ class Band(NamedTuple):
     is_dim: bool = False
 
 
-def label(text: str) -> str:
+def label(text: str, most: int = _MOST_LABEL) -> str:
     """``text`` as plotly shows it literally, cut to a length that fits at an axis."""
     shown = printable(text)
-    if len(shown) > _MOST_LABEL:
-        shown = f"{shown[: _MOST_LABEL - 1].rstrip()}…"
+    if len(shown) > most:
+        shown = f"{shown[: most - 1].rstrip()}…"
     return escape(shown, quote=False)
 
 
@@ -203,8 +203,8 @@ def shaded(bands: Sequence[Band]) -> list[Json]:
     ]
 
 
-def level(value: float, text: str, colour: Colour, *, is_vertical: bool = False) -> Fields:
-    """A line across the plot at a value, with a text."""
+def level(value: float, text: str, colour: Colour, *, is_vertical: bool = False, is_left: bool = False) -> Fields:
+    """A line across the plot at a value, with a text: beside a vertical line, on its right unless ``is_left``."""
     low, high = ("y0", "y1") if is_vertical else ("x0", "x1")
     at, to = ("x0", "x1") if is_vertical else ("y0", "y1")
     return {
@@ -220,7 +220,7 @@ def level(value: float, text: str, colour: Colour, *, is_vertical: bool = False)
             "text": label(text),
             "textposition": "end",
             "textangle": 0,
-            "xanchor": "left" if is_vertical else "right",
+            "xanchor": "left" if is_vertical and not is_left else "right",
             "yanchor": "top",
             "font": {"color": colour.light, "size": 11},
         },

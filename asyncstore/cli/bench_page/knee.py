@@ -156,7 +156,11 @@ def _marks(document: Document, knee: Knee) -> list[Json]:
     marks: list[Json] = []
     step = recommended_step(document)
     if step is not None:
-        marks.append(level(step.associations, f"recommended: {step.associations}", GREEN, is_vertical=True))
+        text, is_left = (
+            f"recommended: {step.associations}",
+            step.associations > knee.steps[len(knee.steps) // 2].associations,
+        )
+        marks.append(level(step.associations, text, GREEN, is_vertical=True, is_left=is_left))
     if knee.p99_limit is not None:
         limit = level(knee.p99_limit, f"limit {seconds_text(knee.p99_limit)}", RED)
         marks.append(limit | {"yref": "y2"})

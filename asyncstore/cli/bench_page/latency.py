@@ -66,12 +66,12 @@ def by_percentile(document: Document) -> Plot | None:
         )
     if len(names) > 1:
         shown += [(name, total_of(phase.latency for phase in phases if phase.name == name)) for name in names]
-    return _curves("latency", "Latency by percentile", reading, shown)
+    return curves("latency", "Latency by percentile", reading, shown)
 
 
 def studies(document: Document) -> Plot | None:
     """The latency of whole studies."""
-    return _curves(
+    return curves(
         "studies",
         "Time to store a whole study",
         "From the arrival of a study until its last response: at 90 % stands the time that one study in ten exceeds.",
@@ -83,7 +83,7 @@ def findable(document: Document) -> Plot | None:
     """The time until C-FIND finds what was stored."""
     if document.findable is None:
         return None
-    return _curves(
+    return curves(
         "findable",
         "Time to findable",
         "From the response of C-STORE until C-FIND found it: at 90 % stands the time that one instance in ten exceeds.",
@@ -112,15 +112,23 @@ def by_group(document: Document) -> Iterator[Plot]:
         shown = ranges(
             f"by-{way.replace('_', '-')}",
             f"Latency by {name}",
-            "Marks are percentiles; the further right, the slower. The most frequent stand above.",
-            [(group_name, group.latency) for group_name, group in found[:_MOST_ROWS] if group.latency.count],
+            "Marks are percentiles; the further right, the slower.",
+            [(_short(group_name), group.latency) for group_name, group in found[:_MOST_ROWS] if group.latency.count],
             is_half=True,
         )
         if shown is not None:
             yield shown
 
 
-def _curves(name: str, title: str, reading: str, shown: Sequence[tuple[str, Histogram]]) -> Plot | None:
+def _short(name: str) -> str:
+    """A name without the words that all storage SOP classes have: an axis has little room."""
+    return name.replace("ImageStorage", "").replace("Storage", "") or name
+
+
+def curves(
+    name: str, title: str, reading: str, shown: Sequence[tuple[str, Histogram]], *, is_half: bool = False
+) -> Plot | None:
+    """A plot of latencies by percentile, with a line for each histogram; ``None`` if all are empty."""
     traces: list[Fields] = []
     values: list[float] = []
     most = 1.0
@@ -143,7 +151,9 @@ def _curves(name: str, title: str, reading: str, shown: Sequence[tuple[str, Hist
         tickvals=list(ticks),
         ticktext=[_TICKS[at] for at in ticks],
     )
-    return Plot(name, title, reading, traces, {"xaxis": x_axis, "yaxis": seconds_axis("latency", values)})
+    return Plot(
+        name, title, reading, traces, {"xaxis": x_axis, "yaxis": seconds_axis("latency", values)}, is_half=is_half
+    )
 
 
 def _share(at: float) -> str:

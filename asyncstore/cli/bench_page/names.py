@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.text.uid_names import uid_name
@@ -31,8 +32,23 @@ def status_text(status: str) -> str:
     return describe(number) if 0 <= number <= _MOST_STATUS else status
 
 
+def sentence(text: str) -> str:
+    """``text`` with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
+def time_text(text: str) -> str:
+    """A time of a document: ``2026-11-28 19:30:00 UTC``."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError):
+        return text
+
+
 def groups(document: Document, way: str) -> list[tuple[str, Group]]:
-    """The groups of a way with their names, those with most instances first."""
+    """The groups of a way with their names: sizes in order, the others with the most frequent first."""
     found: dict[str, Group] = getattr(document.whole.by, way)
     named = [(uid_name(key) if way in _BY_UID else key, group) for key, group in found.items()]
+    if way == "size_class":
+        return sorted(named, key=lambda item: item[1].bytes / max(item[1].stored, 1))
     return sorted(named, key=lambda item: -(item[1].stored + item[1].failed))

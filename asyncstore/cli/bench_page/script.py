@@ -49,7 +49,8 @@ SCRIPT = """
     const shown = {
       paper_bgcolor: paper, plot_bgcolor: "rgba(0,0,0,0)", width,
       font: {family: getComputedStyle(document.body).fontFamily, size: isNarrow ? 11 : 12, color: ink},
-      margin: {l: 8, r: isNarrow ? 8 : 16, t: 28, b: 8}, hovermode: "closest", dragmode: isNarrow ? false : "zoom",
+      margin: {l: 8, r: isNarrow ? 8 : 16, t: 28, b: 8}, hovermode: "closest", separators: ". ",
+      dragmode: isNarrow ? false : "zoom",
       hoverlabel: {bgcolor: paper, bordercolor: line, font: {color: ink}, align: "left"},
       modebar: {bgcolor: "rgba(0,0,0,0)", color: dim, activecolor: ink},
       ...layout,

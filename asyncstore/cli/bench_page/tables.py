@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.bench_page.figures import seconds_text
 from asyncstore.cli.bench_page.html import details, paragraph, table
-from asyncstore.cli.bench_page.names import GROUPS, groups, phase_name, status_text
+from asyncstore.cli.bench_page.names import GROUPS, groups, phase_name, sentence, status_text, time_text
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.errors import UsageError
 from asyncstore.load.results.thresholds import parse
@@ -16,6 +15,7 @@ from asyncstore.observe.formatting import (
     format_bytes,
     format_count,
     format_duration,
+    format_latency,
     format_rate,
 )
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from asyncstore.load.results.document import Document, ThresholdResult
 
 _MOST_ROWS = 100
+_SUCCESS = "0x0000"
 _SHARES = (50.0, 95.0, 99.0, 100.0)
 _SHARE_NAMES = ("#p50", "#p95", "#p99", "#largest")
 
@@ -33,17 +34,19 @@ def phases(document: Document) -> str:
     """A row for each phase, and one for all that count."""
     shown = [(phase_name(phase, document), phase) for phase in document.phases[:_MOST_ROWS]]
     shown.append(("all that count", document.whole))
-    head = ("phase", "#associations", "#offered", "#stored", "#data", *_SHARE_NAMES, "#failed", "#dropped", "#time")
+    is_open = any(phase.model == "open" for phase in document.phases)
+    offered, dropped = (("#offered",), ("#dropped",)) if is_open else ((), ())
+    head = ("phase", "#associations", *offered, "#stored", "#data", *_SHARE_NAMES, "#failed", *dropped, "#time")
     rows = [
         (
             name if phase.is_counted else f"{name} (does not count)",
             format_count(phase.associations),
-            format_rate(phase.offered_per_second),
+            *(format_rate(phase.offered_per_second) for _ in offered),
             format_rate(phase.stored_per_second),
             format_byte_rate(phase.bytes_per_second),
-            *map(seconds_text, phase.latency.percentiles(_SHARES)),
+            *map(format_latency, phase.latency.percentiles(_SHARES)),
             format_count(phase.failed + phase.unknown),
-            format_count(phase.dropped),
+            *(format_count(phase.dropped) for _ in dropped),
             format_duration(phase.seconds),
         )
         for name, phase in shown
@@ -62,8 +65,8 @@ def steps(document: Document) -> str:
         (
             format_count(step.associations),
             format_rate(step.stored_per_second),
-            seconds_text(step.p50),
-            seconds_text(step.p99),
+            format_latency(step.p50),
+            format_latency(step.p99),
             format_count(step.repeats),
             residual,
         )
@@ -76,17 +79,19 @@ def steps(document: Document) -> str:
             peak = f"it peaks at {law.peak_associations:.0f} associations with {format_rate(law.peak_per_second)}"
         words.append(
             f"Universal scalability law: {format_rate(law.per_association)} for one association, contention "
-            f"{law.contention:.3g}, coherency {law.coherency:.3g}; {peak}."
+            f"{law.contention:.3f}, coherency {law.coherency:.5f}; {peak}."
         )
-    words += knee.reasons
+    words += [f"{sentence(reason)}." for reason in knee.reasons]
     head = ("#associations", "#stored", "#p50", "#p99", "#runs", "#residual")
     return "".join(map(paragraph, words)) + details("The numbers", table(head, rows))
 
 
 def statuses(document: Document) -> str:
-    """Statuses, and the reasons for which associations were lost."""
+    """Statuses if not all are success, and the reasons for which associations were lost."""
     whole = document.whole
     rows = [(format_count(count), status_text(status)) for status, count in _frequent(whole.statuses)]
+    if set(whole.statuses) <= {_SUCCESS}:
+        rows = []
     lost = [(format_count(count), reason) for reason, count in _frequent(whole.errors)]
     return table(("#instances", "status"), rows) + table(("#associations", "lost or not opened, because"), lost)
 
@@ -100,7 +105,7 @@ def group_tables(document: Document) -> str:
                 format_count(group.stored),
                 format_count(group.failed),
                 format_bytes(group.bytes),
-                *map(seconds_text, group.latency.percentiles(_SHARES)),
+                *map(format_latency, group.latency.percentiles(_SHARES)),
                 group_name,
             )
             for group_name, group in groups(document, way)[:_MOST_ROWS]
@@ -131,6 +136,21 @@ def _measured(threshold: ThresholdResult) -> str:
         return f"{threshold.value:.4g}"
 
 
+def machines(document: Document) -> str:
+    """The machines whose measurements were merged."""
+    rows = [
+        (
+            format_rate(part.stored_per_second),
+            format_rate(part.calibration.instances_per_second) if part.calibration else "not measured",
+            "yes" if part.client_bound else "no",
+            time_text(part.started),
+            ", ".join(f"{name}: {value}" for name, value in part.machine.items()),
+        )
+        for part in document.parts[:_MOST_ROWS]
+    ]
+    return table(("#stored", "#calibrated", "client-bound", "started", "machine"), rows)
+
+
 def kinds(document: Document) -> str:
     """What was sent."""
     rows = [
@@ -158,7 +178,9 @@ def findable_words(document: Document) -> str:
     words = f"C-FIND asked for {counted(findable.asked, 'instance')}: {format_count(findable.found)} found, "
     words += f"{format_count(findable.not_found)} not found"
     words += (
-        f", half of them within {seconds_text(median)}, 99 % within {seconds_text(slow)}." if findable.found else "."
+        f", half of them within {format_latency(median)}, 99 % within {format_latency(slow)}."
+        if findable.found
+        else "."
     )
     rows = [(format_count(count), reason) for reason, count in _frequent(findable.errors)]
     return paragraph(words) + table(("#times", "C-FIND failed, because"), rows)
@@ -172,8 +194,8 @@ def drift_words(document: Document) -> str:
     parts = (("First tenth", phase.drift.first), ("Last tenth", phase.drift.last))
     return paragraph(
         " ".join(
-            f"{name}: {format_rate(tenth.stored_per_second)}, p50 {seconds_text(tenth.p50)}, "
-            f"p99 {seconds_text(tenth.p99)}."
+            f"{name}: {format_rate(tenth.stored_per_second)}, p50 {format_latency(tenth.p50)}, "
+            f"p99 {format_latency(tenth.p99)}."
             for name, tenth in parts
         )
     )

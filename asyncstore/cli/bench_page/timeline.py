@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from asyncstore.load.results.document import Document, PhaseResult, Point
 
 _MOST_STEPS = 2400
+_SHORTEST = 0.001
+"""Seconds."""
 _UNITS = (("s", 1.0, 600.0), ("min", 60.0, 6 * 3600.0), ("h", 3600.0, math.inf))
 """Units of the axis: name, seconds, and the longest measurement that is shown in them."""
 
@@ -35,6 +37,8 @@ class Step(NamedTuple):
     end: float
     seconds: float
     points: Sequence[Point]
+    tail: Sequence[Point] = ()
+    """Behind the end of the phase, where its last stores end: they count in sums, but have no rate."""
 
     @property
     def middle(self) -> float:
@@ -43,15 +47,16 @@ class Step(NamedTuple):
 
     def total(self, of: Callable[[Point], float]) -> float:
         """So many in the step."""
-        return sum(map(of, self.points))
+        return sum(map(of, (*self.points, *self.tail)))
 
     def rate(self, of: Callable[[Point], float]) -> float:
         """So many in a second."""
-        return self.total(of) / self.seconds
+        return sum(map(of, self.points)) / self.seconds
 
-    def worst(self, of: Callable[[Point], float | None]) -> float | None:
+    def worst(self, of: Callable[[Point], float | None], *, with_tail: bool = False) -> float | None:
         """The greatest; ``None`` if no point has one."""
-        return max((value for point in self.points if (value := of(point)) is not None), default=None)
+        points = (*self.points, *self.tail) if with_tail else self.points
+        return max((value for point in points if (value := of(point)) is not None), default=None)
 
 
 class Timeline(NamedTuple):
@@ -75,7 +80,7 @@ class Timeline(NamedTuple):
     @property
     def points(self) -> list[Point]:
         """All points."""
-        return [point for step in self.steps for point in step.points]
+        return [point for step in self.steps for point in (*step.points, *step.tail)]
 
     def axis(self) -> Fields:
         """The axis of time."""
@@ -94,19 +99,25 @@ def timeline(document: Document) -> Timeline | None:
     for phase in phases:
         end = begin + _length(phase)
         bands.append(Band(begin / factor, end / factor, phase_name(phase, document), is_dim=not phase.is_counted))
-        edges = [point.second for point in phase.series[::together]] + [_length(phase)]
-        runs.append([
-            Step((begin + first) / factor, (begin + last) / factor, last - first, phase.series[at : at + together])
-            for at, (first, last) in zip(range(0, len(phase.series), together), pairwise(edges), strict=True)
-        ])  # fmt: skip
+        runs.append(_steps(phase, begin, factor, together))
         begin = end
     longest = max(step.seconds for run in runs for step in run)
     return Timeline(unit, total / factor, longest, bands, runs)
 
 
+def _steps(phase: PhaseResult, begin: float, factor: float, together: int) -> list[Step]:
+    """The steps of a phase that begins at ``begin``, each of so many points."""
+    length = _length(phase)
+    points = [point for point in phase.series if point.second < length]
+    edges = [point.second for point in points[::together]] + [length]
+    steps = [
+        Step((begin + first) / factor, (begin + last) / factor, last - first, points[at : at + together])
+        for at, (first, last) in zip(range(0, len(points), together), pairwise(edges), strict=True)
+    ]
+    steps[-1] = steps[-1]._replace(tail=phase.series[len(points) :])
+    return steps
+
+
 def _length(phase: PhaseResult) -> float:
-    """The seconds of a phase on the axis: the last point begins before its end."""
-    series = phase.series
-    shortest = series[-1].second - series[-2].second if len(series) > 1 else 1.0
-    last = series[-1].second
-    return phase.seconds if phase.seconds > last else last + shortest
+    """The seconds of a phase on the axis; at least its first point is within."""
+    return max(phase.seconds, phase.series[0].second + _SHORTEST)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.cli.bench_page.figures import seconds_text
 from asyncstore.cli.bench_page.knee import recommended_step
+from asyncstore.cli.bench_page.names import sentence, time_text
 from asyncstore.cli.exits import EXIT_INTERRUPTED
 from asyncstore.observe.formatting import (
     counted,
@@ -14,6 +13,7 @@ from asyncstore.observe.formatting import (
     format_bytes,
     format_count,
     format_duration,
+    format_latency,
     format_rate,
 )
 
@@ -39,7 +39,7 @@ def headline(document: Document) -> Headline:
     badge, mood = _badge(document)
     lines = document.verdict.lines
     text = lines[0].removeprefix(f"{badge}: ") if lines else "Nothing was measured."
-    return Headline(badge, text[:1].upper() + text[1:], mood)
+    return Headline(badge, sentence(text), mood)
 
 
 def _badge(document: Document) -> tuple[str, str]:
@@ -67,8 +67,8 @@ def key_numbers(document: Document) -> Iterator[tuple[str, str, str]]:
     yield from _rates(document)
     if whole.latency.count and document.knee is None:
         median, slow, slowest = whole.latency.percentiles((50, 99, 100))
-        yield "Latency p50", seconds_text(median), ""
-        yield "Latency p99", seconds_text(slow), f"largest {seconds_text(slowest)}"
+        yield "Latency p50", format_latency(median), ""
+        yield "Latency p99", format_latency(slow), f"largest {format_latency(slowest)}"
     yield "Instances", format_count(whole.stored), f"in {format_duration(whole.seconds)}"
     yield "Not stored", format_count(whole.failed + whole.unknown), ", ".join(_lacking(whole))
     if whole.model == "open":
@@ -83,7 +83,7 @@ def _rates(document: Document) -> Iterator[tuple[str, str, str]]:
     if knee is not None and knee.steps:
         step = recommended_step(document)
         if step is not None:
-            more = f"{format_rate(step.stored_per_second)}, p99 {seconds_text(step.p99)}"
+            more = f"{format_rate(step.stored_per_second)}, p99 {format_latency(step.p99)}"
             yield "Associations to use", format_count(step.associations), more
         best = max(knee.steps, key=lambda step: step.stored_per_second)
         more = f"with {counted(best.associations, 'association')}"
@@ -105,7 +105,7 @@ def peer_words(document: Document) -> str:
     """Who was measured."""
     peer = document.setup.peer
     version = f", {peer.implementation_version_name}" if peer.implementation_version_name else ""
-    return f"{peer.called_ae_title} at {peer.host} port {peer.port}{version}, from {_time(document.setup.started)}"
+    return f"{peer.called_ae_title} at {peer.host} port {peer.port}{version}, from {time_text(document.setup.started)}"
 
 
 def peer_facts(document: Document) -> Iterator[tuple[str, str]]:
@@ -130,7 +130,7 @@ def peer_facts(document: Document) -> Iterator[tuple[str, str]]:
 def setup_facts(document: Document) -> Iterator[tuple[str, str]]:
     """What is needed to measure again."""
     setup, calibration = document.setup, document.calibration
-    yield "Started", _time(setup.started)
+    yield "Started", time_text(setup.started)
     yield "asyncstore", setup.asyncstore
     yield "Python", setup.python
     for name, value in setup.machine.items():
@@ -138,18 +138,11 @@ def setup_facts(document: Document) -> Iterator[tuple[str, str]]:
     yield "Corpus", setup.corpus.hash
     yield "Seed", _plain(setup.seed)
     for name, option in setup.options.items():
-        yield name, ", ".join(map(_plain, option)) if isinstance(option, tuple) else _plain(option)
+        shown = name if name.startswith("-") else f"--{name}"
+        yield shown, ", ".join(map(_plain, option)) if isinstance(option, tuple) else _plain(option)
     if calibration is not None:
         rates = f"{format_rate(calibration.instances_per_second)}, {format_byte_rate(calibration.bytes_per_second)}"
-        yield "Calibration", f"{rates}, {seconds_text(calibration.cpu_seconds_per_instance)} of CPU for an instance"
-
-
-def _time(text: str) -> str:
-    """A time of a document: ``2026-11-28 19:30:00 UTC``."""
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (ValueError, OverflowError):
-        return text
+        yield "Calibration", f"{rates}, {format_latency(calibration.cpu_seconds_per_instance)} of CPU for an instance"
 
 
 def _plain(value: float | str | bool | None) -> str:  # noqa: FBT001 - a value of JSON

@@ -72,7 +72,7 @@ async def _bench(parsed: Parsed, identity: UserIdentity | None) -> int:
         tls = tls_of(parsed)
         tls = None if tls is None else password.asking(tls)
         options = sender_of(parsed, identity, tls).association_options  # before the display: it may ask for a password
-        finder = finder_of(parsed, None if tls is None else password.known(tls))
+        finder = finder_of(parsed, identity, None if tls is None else password.known(tls))
         task = asyncio.current_task()
         watches: list[Watch] = []
 
@@ -106,7 +106,7 @@ async def _measure(
     plan = plan_of(parsed, prepared.source.seed, prepared.replay)
     watch = Watch(prepared.source.kinds, [planned.phase for planned in plan], display)
     if parsed[bench.ABORT_ON_FAIL]:
-        watch.on_second = lambda now: _abort_if_crossed(parsed[bench.THRESHOLD], watch, display, now)
+        watch.on_second = lambda now: abort_if_crossed(parsed[bench.THRESHOLD], watch, display, now)
     if parsed[bench.HDR] is not None:
         watch.intervals = []
     watches.append(watch)
@@ -127,10 +127,11 @@ async def _measure(
     return watch
 
 
-def _abort_if_crossed(thresholds: Sequence[Threshold], watch: Watch, display: BenchDisplay, now: float) -> None:
+def abort_if_crossed(thresholds: Sequence[Threshold], watch: Watch, display: BenchDisplay, now: float) -> None:
     """End the measurement if a threshold is crossed."""
-    crossed = first_crossed(thresholds, watch.whole(now))
+    crossed = first_crossed(thresholds, watch.so_far(now))
     if crossed is not None:
+        watch.on_second = None
         display.notice(f"ending: {say(crossed)}")
         watch.stop()
 

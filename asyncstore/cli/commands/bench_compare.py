@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
+from pathlib import PurePath
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from asyncstore.cli.commands.bench_outputs import check_writable, require_plotly, write_file
 from asyncstore.cli.exits import EXIT_OK
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.standard_output import put
 from asyncstore.cli.text.page import broken, page_width
+from asyncstore.errors import UsageError
 from asyncstore.load.results.compare import TYPE, VERSION, compare, say
 from asyncstore.load.results.json_file import load_document
 from asyncstore.observe.formatting import printable
@@ -26,15 +30,42 @@ _GAP = "  "
 
 
 def run(parsed: Parsed) -> int:
-    """Run the command and return its exit code."""
-    names = (parsed[bench.FIRST], parsed[bench.SECOND])
-    first, second = map(load_document, names)
-    comparison = compare(first, second, names)
+    """Run the command and return its exit code.
+
+    Raises:
+        ReadFailed: a measurement cannot be read.
+        UsageError: a file is no measurement, or the page cannot be made.
+        WriteFailed: the page cannot be written.
+    """
+    target = parsed[bench.COMPARE_HTML]
+    paths = (parsed[bench.FIRST], parsed[bench.SECOND])
+    if target is not None:
+        _check_page(target, paths)
+    first, second = map(load_document, paths)
+    comparison = compare(first, second, _names(*paths))
+    if target is not None:
+        from asyncstore.cli.bench_page.comparison import comparison_page  # noqa: PLC0415 - few ask for it
+
+        write_file(bench.COMPARE_HTML.long, target, comparison_page(comparison, first, second).encode())
     if parsed[bench.COMPARE_JSON]:
         put(json.dumps({"type": TYPE, "version": VERSION, **asdict(comparison)}, allow_nan=False))
     elif not parsed[opt.QUIET]:
         put(*_lines(comparison, page_width()))
     return EXIT_OK
+
+
+def _check_page(target: str, paths: tuple[str, str]) -> None:
+    """Check that the page can be made, and that it replaces no measurement."""
+    require_plotly(bench.COMPARE_HTML)
+    if os.path.realpath(target) in map(os.path.realpath, paths):
+        raise UsageError(f"{bench.COMPARE_HTML.long} {target}: this is a measurement that is compared")
+    check_writable(bench.COMPARE_HTML.long, target)
+
+
+def _names(*paths: str) -> tuple[str, str]:
+    """Short names for two files: what differs in their names, or letters."""
+    first, second = (PurePath(path).name.removesuffix(".json") for path in paths)
+    return (first, second) if first != second else ("A", "B")
 
 
 def _lines(comparison: Comparison, width: int | None) -> Iterator[str]:

@@ -40,17 +40,26 @@ def check_outputs(parsed: Parsed) -> None:
     """
     for row, (module, name) in _LIBRARIES.items():
         if parsed[row] is not None:
-            require(row, module, name)
+            _require(row, module, name)
     seen: dict[str, str] = {}
     for row, target in _files(parsed):
         real = os.path.realpath(target)
         if real in seen:
             raise UsageError(f"{row.long} {target}: {seen[real]} names the same file")
         seen[real] = row.long
-        check_writable(row, target)
+        check_writable(row.long, target)
 
 
-def require(row: Option[object], module: str, name: str) -> None:
+def require_plotly(row: Option[object]) -> None:
+    """Check that pages can be written.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    _require(row, *_LIBRARIES[bench.HTML])
+
+
+def _require(row: Option[object], module: str, name: str) -> None:
     """Check that a library is installed.
 
     Raises:
@@ -60,8 +69,8 @@ def require(row: Option[object], module: str, name: str) -> None:
         raise UsageError(f"{row.long} needs {name}, which is not installed: pip install 'asyncstore[report]'")
 
 
-def check_writable(row: Option[object], target: str) -> None:
-    """Check that a file can be written, without changing it.
+def check_writable(what: str, target: str) -> None:
+    """Check that a file can be written, without changing it; ``what`` names it in the error.
 
     Raises:
         UsageError: it cannot.
@@ -74,7 +83,7 @@ def check_writable(row: Option[object], target: str) -> None:
             os.unlink(target)  # noqa: PTH108 - the name as it was given
     except (OSError, ValueError) as error:
         cause = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"{row.long} {target}: cannot write it: {cause}") from None
+        raise UsageError(f"{what} {target}: cannot write it: {cause}") from None
 
 
 def write_outputs(parsed: Parsed, document: Document, intervals: Sequence[Interval] | None) -> Iterator[str]:
@@ -91,13 +100,13 @@ def write_outputs(parsed: Parsed, document: Document, intervals: Sequence[Interv
     failures: list[WriteFailed] = []
     for row, target in _files(parsed):
         try:
-            write_file(row, target, _content(row, document, intervals or ()))
+            write_file(row.long, target, content_of(row, document, intervals or ()))
         except WriteFailed as error:
             failures.append(error)
         else:
             yield target
     if parsed[bench.JSON] == opt.STANDARD_STREAM:
-        put_bytes(_content(bench.JSON, document, ()))
+        put_bytes(content_of(bench.JSON, document))
     if failures:
         raise failures[0]
 
@@ -108,7 +117,8 @@ def _files(parsed: Parsed) -> list[tuple[Option[str | None], str]]:
     return [(row, target) for row, target in named if target is not None and target != opt.STANDARD_STREAM]
 
 
-def _content(row: Option[str | None], document: Document, intervals: Iterable[Interval]) -> bytes:
+def content_of(row: Option[str | None], document: Document, intervals: Iterable[Interval] = ()) -> bytes:
+    """The content of the file that an option names: the log, the page, or the document itself."""
     if row is bench.HDR:
         from asyncstore.load.results.hdr_log import HdrLog  # noqa: PLC0415 - it needs a library of the extra
 
@@ -125,8 +135,13 @@ def _content(row: Option[str | None], document: Document, intervals: Iterable[In
     return write_document(document).encode()
 
 
-def write_file(row: Option[object], target: str, content: bytes) -> None:
+def write_file(what: str, target: str, content: bytes) -> None:
     """Write a file for its owner alone (rule 2). What is no plain file is written in place.
+
+    Args:
+        what: names the file in the error.
+        target: the file.
+        content: its whole content.
 
     Raises:
         WriteFailed: it cannot be written to its end.
@@ -146,4 +161,4 @@ def write_file(row: Option[object], target: str, content: bytes) -> None:
             with suppress(OSError):
                 os.unlink(written)  # noqa: PTH108 - as everywhere
         cause = error.strerror if isinstance(error, OSError) else str(error)
-        raise WriteFailed(f"{row.long} {target}: cannot write it: {cause}") from error
+        raise WriteFailed(f"{what} {target}: cannot write it: {cause}") from error

@@ -116,7 +116,8 @@ def selection_of(parsed: Parsed, journal: str) -> Selection | None:
         JournalError: the journal cannot be read.
         UsageError: an option needs a catalogue, a complete one, or a list that can be read.
     """
-    is_named = bool(parsed[opt.INPUTS]) or parsed[opt.FILES_FROM] is not None
+    lists = (parsed[opt.FILES_FROM], parsed[source_opt.DICOMDIR])
+    is_named = bool(parsed[opt.INPUTS]) or any(name is not None for name in lists)
     needed = _options_that_need_it(parsed)
     if is_named and not needed:
         return None  # the journal may be empty: its first run was killed

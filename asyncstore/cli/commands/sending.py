@@ -35,10 +35,10 @@ from asyncstore.observe.tally import Tally
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable
 
     from asyncstore.cli.commands.journalled import RunJournal
     from asyncstore.cli.options.table import Parsed
+    from asyncstore.discovery.walk import Paths
     from asyncstore.observe.jsonlines import JsonLines
     from asyncstore.protocol.associate import UserIdentity
     from asyncstore.run import Run
@@ -113,9 +113,7 @@ async def send(parsed: Parsed, identity: UserIdentity | None = None) -> int:
         return exit_code
 
 
-async def _store(
-    sender: Sender, parsed: Parsed, paths: Iterable[str], watch: Watch, journal: RunJournal | None
-) -> None:
+async def _store(sender: Sender, parsed: Parsed, paths: Paths, watch: Watch, journal: RunJournal | None) -> None:
     """Run the sender to its end."""
     try:
         async with sender:

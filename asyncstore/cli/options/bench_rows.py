@@ -72,7 +72,7 @@ KEEP_UIDS = flag(
 )
 RANDOM_SEED = Option[int | None](
     "--random-seed",
-    Integer("N", 0, (1 << 31) - 1),
+    Integer("N", 0, (1 << 53) - 1),  # as large as the seeds that are drawn
     None,
     "make the same instances, UIDs and arrivals as another run with this number",
     shown_default="a new one, which the report names",
@@ -201,3 +201,9 @@ HTML = text("--html", "FILE", "write a page for a browser, with plots; it works 
 FIRST = Parameter[str]("A.json", Text("A.json"), "", "what bench --json wrote")
 SECOND = Parameter[str]("B.json", Text("B.json"), "", "what another bench --json wrote")
 COMPARE_JSON = flag("--json", "print the comparison as JSON", line_only=True)
+COMPARE_HTML = HTML._replace(help="write the comparison as a page for a browser, with plots", line_only=True)
+SUM_HTML = text("--html", "FILE", "write the sum as a page for a browser as well", line_only=True)
+MERGED = Parameter[str]("OUT.json", Text("OUT.json"), "", "the new file for the sum")
+PARTS = Parameter[tuple[str, ...]](
+    "RUN.json", Words("RUN.json"), (), "what bench --json wrote on each machine, at the same time", repeats=True
+)

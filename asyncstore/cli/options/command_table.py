@@ -100,7 +100,7 @@ SCAN_JSON = opt.JSON._replace(
 SCAN_JOURNAL = opt.JOURNAL._replace(
     help="keep what was found in this file, the catalogue, for send --journal; give the same command again to go on"
 )
-SCAN_SOURCES = (source_opt.ARCHIVES._replace(excludes=()), *source_opt.SOURCES[1:])
+SCAN_SOURCES = tuple(row._replace(excludes=()) for row in source_opt.SOURCES)
 SENT_INPUTS = opt.INPUTS._replace(unless=(*opt.INPUTS.unless, opt.JOURNAL.long))
 JOURNAL_FILE = Parameter[str]("journal", Text("journal"), "", "the journal of send --journal")
 REPORT_LIST = Option[str | None](
@@ -268,6 +268,7 @@ SEND = Command(
                 opt.MAX_DURATION,
                 opt.WORKERS,
                 opt.MAX_INFLATED,
+                opt.TRANSCODE,
                 opt.ASYNC_OPS,
                 *_LISTS,
                 *source_opt.SOURCES,
@@ -457,7 +458,7 @@ SCAN = Command(
         Group("input options", _FILE_FORMAT, "input file format"),
         Group("input options", (*_DIRECTORIES, *_LISTS, *SCAN_SOURCES, opt.WORKERS), "input files"),
         Group("output options", (SCAN_PROGRESS, SCAN_JSON, SCAN_JOURNAL, opt.JOURNAL_ON_NETWORK)),
-        Group("peer options", (PEER_CHECK, CHECKED_PEER)),
+        Group("peer options", (PEER_CHECK, CHECKED_PEER, opt.TRANSCODE)),
         _IP_VERSION,
         _TITLES,
         _IDENTITY,
@@ -531,11 +532,11 @@ BENCH = Command(
         ),
         (
             "If this machine was the limit, the verdict says client-bound, and calls nothing a limit of the peer: use "
-            "more machines."
+            "more machines, and add their results with bench merge."
         ),
         (
-            "A peer whose host name is compare: write its address, or a dot behind the name, because this word after "
-            "bench is a command."
+            "A peer whose host name is compare or merge: write its address, or a dot behind the name, because these "
+            "words after bench are commands."
         ),
         _END_OF_OPTIONS,
         _ENVIRONMENT,
@@ -564,12 +565,24 @@ BENCH_COMPARE = Command(
     "bench compare",
     "compare two measurements: what differs by more than chance",
     (bench.FIRST, bench.SECOND),
-    (Group("options", (opt.HELP, opt.QUIET, bench.COMPARE_JSON)),),
+    (Group("options", (opt.HELP, opt.QUIET, bench.COMPARE_JSON, bench.COMPARE_HTML)),),
     (
         "Confidence intervals are over the repeats: measure with bench --repeat 3 or more.",
-        "Exit code: 0 they were compared, 1 a file cannot be read.",
+        "Exit code: 0 they were compared, 1 a file cannot be read or written.",
     ),
     (Example("did the new disks help?", "asyncstore bench compare before.json after.json"),),
+)
+
+BENCH_MERGE = Command(
+    "bench merge",
+    "add the measurements of several machines that loaded one peer at the same time",
+    (bench.MERGED, bench.PARTS),
+    (Group("options", (opt.HELP, opt.QUIET, bench.SUM_HTML)),),
+    (
+        "Histograms are added, never averaged. The new file can be compared, and merged again.",
+        "Exit code: 0 they were added, 1 a file cannot be read or written, or the files do not fit together.",
+    ),
+    (Example("three machines", "asyncstore bench merge all.json one.json two.json three.json"),),
 )
 
 SINK = Command(
@@ -657,6 +670,7 @@ COMMANDS = {
         SCAN,
         BENCH,
         BENCH_COMPARE,
+        BENCH_MERGE,
         SINK,
         DEMO,
         COMPLETION,

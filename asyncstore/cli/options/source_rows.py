@@ -1,9 +1,9 @@
-"""The options about files that are no files of their own: members of archives."""
+"""The options about where files come from: a DICOMDIR, archives."""
 
 from __future__ import annotations
 
 from asyncstore.cli.options.kinds import Integer
-from asyncstore.cli.options.table import Option, flag
+from asyncstore.cli.options.table import Option, flag, text
 
 ARCHIVES = flag(
     "--archives",
@@ -42,8 +42,11 @@ AHEAD = Option[int](
     "--ahead",
     Integer("BYTES", 1),
     1 << 28,
-    "unpack at most so many bytes ahead of sending, into files without a name in TMPDIR; a larger file by itself",
-    requires=("--archives",),
+    "unpack, or fetch from a remote store, at most so many bytes ahead of sending, into files without a name in TMPDIR",
 )
 
-SOURCES = (ARCHIVES, ARCHIVE_RATIO, ARCHIVE_BYTES, ARCHIVE_FILES, ARCHIVE_FILE_BYTES, AHEAD)
+DICOMDIR = text(
+    "--dicomdir", "FILE", "take also the files that this DICOMDIR names, and no others; or the folder that holds it"
+)
+
+SOURCES = (DICOMDIR, ARCHIVES, ARCHIVE_RATIO, ARCHIVE_BYTES, ARCHIVE_FILES, ARCHIVE_FILE_BYTES, AHEAD)

@@ -9,9 +9,11 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.text.page import broken
+from asyncstore.load.results.adding import whole_of
 from asyncstore.load.results.thresholds import say
 from asyncstore.observe.formatting import (
     counted,
@@ -128,15 +130,29 @@ def _latencies(document: Document) -> Iterator[Line]:
 
 
 def _named(document: Document) -> list[tuple[str, PhaseResult]]:
-    """The counted phases with their names; then all of them together, if one load was repeated."""
-    phases = [phase for phase in document.phases if phase.is_counted]
-    repeats = max((phase.repeat for phase in phases), default=1)
-    named = [
-        (f"{printable(phase.name)}, run {phase.repeat}" if repeats > 1 else printable(phase.name), phase)
-        for phase in phases
+    """The loads that count, with their names.
+
+    If one load was repeated, its runs stand alone and together. Of several loads, all runs of each stand together.
+    """
+    loads: dict[str, list[PhaseResult]] = {}
+    for phase in document.phases:
+        if phase.is_counted:
+            loads.setdefault(phase.name, []).append(phase)
+    if len(loads) == 1:
+        [(name, runs)] = loads.items()
+        if len(runs) > 1:
+            return [*((f"{_name(name, [run])}, run {run.repeat}", run) for run in runs), ("all", document.whole)]
+    return [
+        (f"{_name(name, runs)}, {len(runs)} runs", whole_of(runs)) if len(runs) > 1 else (_name(name, runs), runs[0])
+        for name, runs in loads.items()
     ]
-    is_one_load = len({phase.name for phase in phases}) == 1
-    return [*named, ("all", document.whole)] if len(named) > 1 and is_one_load else named
+
+
+def _name(name: str, runs: Sequence[PhaseResult]) -> str:
+    """The name of a load; with the associations that were open, if it promises more."""
+    most = max(run.associations for run in runs)
+    promised = re.match(r"(\d+) associations?$", name)
+    return f"{name} ({most} open)" if promised and most < int(promised[1]) else printable(name)
 
 
 def _percentiles(times: Histogram) -> tuple[str, ...]:
@@ -206,7 +222,7 @@ def _knee(knee: Knee | None, width: int | None) -> Iterator[Line]:
             f"{law.contention:.3f}, coherency {law.coherency:.5f}{peak}; the steps differ from it by up to "
             f"{worst * 100:.0f} %."
         )
-    texts += knee.reasons
+    texts += [f"{reason[:1].upper()}{reason[1:].rstrip('.')}." for reason in knee.reasons]
     for text in texts:
         for line in broken(printable(text), width):
             yield line_of(line)

@@ -40,18 +40,20 @@ class Replay:
         times: seconds since the first store, in order.
         places: for each of them the place of its kind.
         kinds: the kinds of the source that it needs.
+        lasted: seconds from the first store of the run to its last response.
         speed: how many times as fast as the run.
     """
 
     times: tuple[float, ...]
     places: tuple[int, ...]
     kinds: tuple[Kind, ...]
+    lasted: float
     speed: float = 1.0
 
     @property
     def seconds(self) -> float:
-        """How long it takes, up to the last arrival."""
-        return math.nextafter(self.times[-1] / self.speed, math.inf)
+        """How long it takes."""
+        return math.nextafter(max(self.lasted, self.times[-1]) / self.speed, math.inf)
 
     def __iter__(self) -> Iterator[Arrival]:
         """From the first on."""
@@ -80,7 +82,8 @@ def read_replay(lines: Iterable[str], name: str, speed: float = 1.0) -> Replay:
     """
     if not 0 < speed < math.inf:
         raise UsageError(f"a run cannot be repeated {speed:g} times as fast")
-    stores = sorted(_stores(lines, name))
+    recorded = sorted(_stores(lines, name))
+    stores = [(at, size) for at, _, size in recorded]
     if not stores:
         raise UsageError(f"{name}: no instance was sent in this run, so there is nothing to repeat")
     group = _groups(Counter(size for _, size in stores))
@@ -89,11 +92,13 @@ def read_replay(lines: Iterable[str], name: str, speed: float = 1.0) -> Replay:
     kinds = tuple(kind_of_size(size)._replace(share=count[size] / len(stores)) for size in sizes)
     place = {size: number for number, size in enumerate(sizes)}
     first = stores[0][0]
-    return Replay(tuple(at - first for at, _ in stores), tuple(place[group[size]] for _, size in stores), kinds, speed)
+    times = tuple(at - first for at, _ in stores)
+    places = tuple(place[group[size]] for _, size in stores)
+    return Replay(times, places, kinds, lasted=max(ended for _, ended, _ in recorded) - first, speed=speed)
 
 
-def _stores(lines: Iterable[str], name: str) -> Iterator[tuple[float, int]]:
-    """When each store began, and its bytes as they can be made."""
+def _stores(lines: Iterable[str], name: str) -> Iterator[tuple[float, float, int]]:
+    """When each store began and ended, and its bytes as they can be made."""
     for number, line in enumerate(lines, 1):
         try:
             fields = json.loads(line)
@@ -104,10 +109,10 @@ def _stores(lines: Iterable[str], name: str) -> Iterator[tuple[float, int]]:
                 raise UsageError(f"{name}: line {number} is no JSON line of a run of send") from error
 
 
-def _store(fields: dict[str, Any]) -> tuple[float, int]:
+def _store(fields: dict[str, Any]) -> tuple[float, float, int]:
     ended = datetime.fromisoformat(fields["time"]).timestamp()
     size = min(max(int(fields["bytes"]), SMALLEST), LARGEST)
-    return ended - float(fields["seconds"]), size + size % 2
+    return ended - float(fields["seconds"]), ended, size + size % 2
 
 
 def _groups(sizes: Counter[int]) -> dict[int, int]:

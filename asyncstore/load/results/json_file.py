@@ -10,7 +10,6 @@ Rules:
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
@@ -26,8 +25,8 @@ from asyncstore.load.results.histogram import Histogram
 if TYPE_CHECKING:
     from asyncstore.load.results.compare import Comparison
 
-_MOST: Final = 1 << 63
-"""Larger whole numbers are refused: nothing that is counted reaches it, and they could not become a float."""
+_MOST: Final = 1 << 64
+"""Seeds are below it. Larger numbers are refused: nothing is measured that large, and their squares would overflow."""
 
 _Reader = Callable[[Any, str], Any]
 """Makes a value of what JSON holds; the text is the path of the field, for errors."""
@@ -142,7 +141,7 @@ def _int(value: Any, path: str) -> int:  # noqa: ANN401 - as all readers
 def _float(value: Any, path: str) -> float:  # noqa: ANN401
     if type(value) is int and abs(value) < _MOST:
         return float(value)
-    if type(value) is not float or not math.isfinite(value):
+    if type(value) is not float or not abs(value) < _MOST:  # nor is NaN
         raise _DamagedError(f"{path} is no number")
     return value
 

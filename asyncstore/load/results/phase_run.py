@@ -65,6 +65,7 @@ class Interval(NamedTuple):
     """Seconds after the first phase began."""
     seconds: float
     latency: Histogram
+    point: Point
 
 
 class _Open:
@@ -283,7 +284,9 @@ class PhaseRun:
         )
         self._points.append(self.last)
         if self._on_interval is not None:
-            self._on_interval(Interval(self.phase, self.began - self._origin + second, self._step, point.latency))
+            self._on_interval(
+                Interval(self.phase, self.began - self._origin + second, self._step, point.latency, self.last)
+            )
 
     def _tenth_at(self, index: int) -> Histogram | None:
         """The tenth to which a point belongs; ``None``: the phase is short or over."""

@@ -4,7 +4,7 @@ Rules:
 
 1. :attr:`Recorder.stored` and :meth:`Recorder.offered`, which run for every store, only append to a list.
    :meth:`Recorder.fold` counts the lists.
-2. A sample belongs to the phase in which its store began.
+2. A sample belongs to the phase in which its store began. What happens outside of all phases is not counted.
 3. Memory stays flat: see :mod:`~asyncstore.load.results.phase_run`.
 """
 
@@ -65,11 +65,13 @@ class Recorder:
 
     def study_ended(self, seconds: float, at: float) -> None:
         """All instances of a study have ended."""
-        self._runs[self._place_of(at - seconds)].study_ended(seconds, at)
+        if self._runs:
+            self._runs[self._place_of(at - seconds)].study_ended(seconds, at)
 
     def dropped(self, instances: int, at: float) -> None:
         """So many instances will not begin."""
-        self._runs[-1].dropped(instances, at)
+        if self._runs:
+            self._runs[-1].dropped(instances, at)
 
     def opened(self, opened: Opened) -> None:
         """An association is open."""
@@ -92,13 +94,15 @@ class Recorder:
 
     def late(self, seconds: float, at: float) -> None:  # noqa: ARG002 - it is in no series
         """A store began so long after its time, although an association was free for it."""
-        self._runs[-1].late.record(seconds)
+        if self._runs:
+            self._runs[-1].late.record(seconds)
 
     def watched(self, lag: float, cpu_seconds: float, at: float) -> None:
         """The generator itself: how late its event loop is, and its CPU time."""
         self._cpu = Used(at, cpu_seconds)
         if self._runs:
             self._runs[-1].watched(lag, self._cpu)
+        self.fold(at)
 
     def end(self, at: float) -> None:
         """All phases that have begun are over, and none of their stores is under way."""
@@ -109,8 +113,8 @@ class Recorder:
     def fold(self, now: float) -> None:
         """Count the samples since the last call.
 
-        This holds the event loop for 1.5 us a store. Called four times a second, it holds it so briefly that loads
-        keep their times; points are closed all the same when their seconds are over.
+        This holds the event loop for 1.5 us a store. :meth:`watched` calls it so often that loads keep their times to
+        half a millisecond; points are closed all the same when their seconds are over.
         """
         samples = self._samples[:]
         self._samples.clear()
@@ -153,9 +157,10 @@ class Recorder:
         return whole_of((self._ended_whole, *(run.result(now, is_brief=True) for run in self._runs)))
 
     def _end_first(self, at: float) -> None:
-        run = self._runs.pop(0)
+        run = self._runs[0]
         run.end(at)
         self._ended.append(run.result(at))
+        del self._runs[0]
         self._ended_whole = whole_of((self._ended_whole, self._ended[-1]))
 
     def _place_of(self, at: float) -> int:

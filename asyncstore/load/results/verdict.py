@@ -10,11 +10,18 @@ Rules:
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from asyncstore.load.results.document import Verdict
 from asyncstore.load.results.thresholds import parse, say
-from asyncstore.observe.formatting import counted, format_byte_rate, format_count, format_latency, format_rate
+from asyncstore.observe.formatting import (
+    counted,
+    format_byte_rate,
+    format_count,
+    format_duration,
+    format_latency,
+    format_rate,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +50,8 @@ _MOST_LATENESS: Final = 0.005
 """Seconds by which 99 % of the instances may begin late; more would be a part of the latencies that are measured."""
 _FEWEST: Final = 20
 """Times from which a 99th percentile says something."""
+_BUSY: Final = 5
+"""Instances that are stored in a point on average, from which a point without any is no chance (e**-5 is 0.7 %)."""
 _DROPPED: Final = 0.01
 """The share of offered instances that may be dropped at the end of a load that the PACS keeps up with."""
 _SLOWER: Final = 1.25
@@ -53,6 +62,13 @@ _TELLING: Final = 0.001
 """Seconds: shorter changes of a latency are the network's and the system's."""
 
 
+class _Pause(NamedTuple):
+    """A time without a stored instance, in seconds of its phase."""
+
+    begin: float
+    seconds: float
+
+
 def client_limits(phase: PhaseResult, calibration: Calibration | None) -> tuple[str, ...]:
     """Why this side may have been the limit in a phase; empty: it was not."""
     reasons = []
@@ -61,7 +77,7 @@ def client_limits(phase: PhaseResult, calibration: Calibration | None) -> tuple[
         reasons.append(f"it used {generator.cpu_share * 100:.0f} % of a core")
     if calibration is not None and phase.stored_per_second >= _NEAR_CALIBRATION * calibration.instances_per_second > 0:
         reasons.append(
-            f"it sent {format_rate(phase.stored_per_second)}, and this machine reaches "
+            f"it sent {format_rate(phase.stored_per_second)}, and in the calibration it reached "
             f"{format_rate(calibration.instances_per_second)} against a sink of its own"
         )
     late = generator.lateness.percentile(99)
@@ -102,6 +118,7 @@ def judge(
         *_of_thresholds(thresholds, is_client_bound=bool(bound)),
         *_of_load(counted_phases, whole, is_client_bound=bool(bound)),
         *_of_losses(whole),
+        *_of_pauses(counted_phases),
         *_of_knee(knee),
         *_of_drifts(counted_phases),
         *_of_findable(findable),
@@ -134,7 +151,8 @@ def _of_client(
     if not bound:
         return
     worst = max(bound, key=lambda phase: phase.stored_per_second)
-    where = "" if len(bound) == len(phases) else f" ({_listed([_name(phase) for phase in bound])})"
+    names = list(dict.fromkeys(phase.name for phase in bound))
+    where = "" if len(bound) == len(phases) else f" ({_listed(names)})"
     yield f"Client-bound: this side was the limit{where}, so nothing here is the limit of the PACS."
     yield f"This side: {_listed(limits_of(worst))}."
 
@@ -155,7 +173,7 @@ def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bou
     if not whole.stored:
         yield "The PACS stored nothing."
         return
-    best = max(phases, key=lambda phase: phase.stored_per_second)
+    best = max(phases, key=lambda phase: phase.stored_per_second, default=whole)
     several = {phase.associations for phase in phases if phase.model == "closed"}
     if whole.model == "open":
         yield from _of_open_load(whole, is_client_bound=is_client_bound)
@@ -195,11 +213,36 @@ def _of_losses(whole: PhaseResult) -> Iterator[str]:
         yield f"An association was lost or could not be opened {often}."
 
 
+def _of_pauses(phases: Sequence[PhaseResult]) -> Iterator[str]:
+    pauses = [(pause, phase) for phase in phases if (pause := _longest_pause(phase)) is not None]
+    if pauses:
+        pause, phase = max(pauses, key=lambda each: each[0].seconds)
+        yield (
+            f"The longest pause, in which nothing was stored, was {format_duration(pause.seconds)} "
+            f"({_name(phase)}, after {format_duration(pause.begin)})."
+        )
+
+
+def _longest_pause(phase: PhaseResult) -> _Pause | None:
+    """The longest time of two points or more without a stored instance; ``None``: there is none, or too few points."""
+    points = [point for point in phase.series if point.second < phase.seconds]
+    if len(points) < _FEWEST or phase.stored < _BUSY * len(points):
+        return None
+    step = points[1].second - points[0].second
+    longest = most = 0
+    begin = 0.0
+    for number, point in enumerate(points):
+        most = 0 if point.stored else most + 1
+        if most > longest:
+            longest, begin = most, points[number + 1 - most].second
+    return _Pause(begin, longest * step) if longest > 1 else None
+
+
 def _of_knee(knee: Knee | None) -> Iterator[str]:
     if knee is None:
         return
-    if knee.associations is not None:
-        step = next(step for step in knee.steps if step.associations == knee.associations)
+    step = next((step for step in knee.steps if step.associations == knee.associations), None)
+    if step is not None:
         yield (
             f"{counted(step.associations, 'association')} reach{'es' if step.associations == 1 else ''} "
             f"{format_rate(step.stored_per_second)} with a p99 of {format_latency(step.p99)}; "
@@ -240,7 +283,7 @@ def _of_findable(findable: Findable | None) -> Iterator[str]:
 
 
 def _name(phase: PhaseResult) -> str:
-    return phase.name if phase.repeat == 1 else f"{phase.name}, repeat {phase.repeat}"
+    return phase.name if phase.repeat == 1 else f"{phase.name}, run {phase.repeat}"
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -145,10 +145,10 @@ def test_a_recorded_run_is_repeated_with_its_arrivals_and_sizes():
         '{"type":"summary","time":"2026-01-01T00:00:09.000Z"}',
     ]
     replay = read_replay(lines, "run.jsonl", speed=2)
-    assert [(at, replay.kinds[kind].bytes) for at, _, kind in replay] == [(0.0, 2000), (0.5, 1024), (0.5, 4002)]
+    assert [(at, replay.kinds[kind].bytes) for at, _, kind in replay] == [(0.0, 2000), (0.5, 4002), (0.5, 1024)]
     assert sum(kind.share for kind in replay.kinds) == pytest.approx(1)
     planned = replayed(replay, 4)
-    assert planned.phase.seconds == pytest.approx(0.5)
+    assert planned.phase.seconds == pytest.approx(1.0)  # until its last response
     assert all(arrival.at < planned.phase.seconds for arrival in planned.arrivals)
     assert names(around([planned], warm_up=0.1)) == ["warm-up", "replay"]
 

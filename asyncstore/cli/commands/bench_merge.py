@@ -1,0 +1,46 @@
+"""``asyncstore bench merge``: the measurements of several machines as one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from asyncstore.cli.commands.bench_outputs import check_writable, content_of, require_plotly, write_file
+from asyncstore.cli.exits import EXIT_OK
+from asyncstore.cli.options import bench_rows as bench
+from asyncstore.cli.options import rows as opt
+from asyncstore.cli.text.bench_table import bench_lines
+from asyncstore.cli.text.page import page_width
+from asyncstore.errors import UsageError
+from asyncstore.load.results.json_file import load_document
+from asyncstore.load.results.merge import merge
+from asyncstore.observe.display import open_output
+from asyncstore.observe.formatting import printable
+
+if TYPE_CHECKING:
+    from asyncstore.cli.options.table import Parsed
+
+
+def run(parsed: Parsed) -> int:
+    """Run the command and return its exit code.
+
+    Raises:
+        UsageError: the new file exists, or the measurements do not fit together.
+    """
+    target, page = parsed[bench.MERGED], parsed[bench.SUM_HTML]
+    if os.path.lexists(target):
+        raise UsageError(f"{printable(target)} exists already: name a new file for the sum, then those to add")
+    check_writable(bench.MERGED.name, target)
+    if page is not None:
+        require_plotly(bench.SUM_HTML)
+        check_writable(bench.SUM_HTML.long, page)
+    names = parsed[bench.PARTS]
+    document = merge([load_document(name) for name in names], names)
+    write_file(bench.MERGED.name, target, content_of(bench.JSON, document))
+    if page is not None:
+        write_file(bench.SUM_HTML.long, page, content_of(bench.HTML, document))
+    output = open_output(sys.stdout, quiet=parsed[opt.QUIET])
+    output.print(*bench_lines(document, width=page_width()))
+    output.print((), (f"Details: {', '.join(map(printable, filter(None, (target, page))))}",))
+    return EXIT_OK

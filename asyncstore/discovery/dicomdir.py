@@ -1,0 +1,149 @@
+"""The files that a DICOMDIR names (PS3.3 F, PS3.10 8.6): those of a CD, without its viewer.
+
+Rules:
+
+1. Its directory records count in the order in which they stand, and each file once. Records that are not in use do not.
+2. Names are looked up as they are; then without regard to upper and lower case, to the version ``;1`` of ISO 9660, and
+   to a full stop at the end. File systems of CDs are mounted in all these ways.
+3. A file outside of the folder of the DICOMDIR is refused: a name may lead out of it, and so may a link.
+4. The DICOMDIR is read when its first file is asked for, in the thread of the walk.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from asyncstore.errors import ReadFailed
+from asyncstore.model import SourceFile, Unsendable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+NAME = "DICOMDIR"
+_MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
+_NOT_IN_USE = 0
+_SEPARATORS = re.compile(r"[\\/]")
+_VERSION = re.compile(r"\.?(;\d+)?$")
+
+_OUTSIDE = "the DICOMDIR names a file outside of its folder"
+
+
+def dicomdir_at(path: str) -> str:
+    """The DICOMDIR of this path, which may be the folder that holds it."""
+    return _Folder(path).find((NAME,)) or path if os.path.isdir(path) else path  # noqa: PTH112 - paths are text
+
+
+def referenced(path: str) -> Iterator[str | Unsendable]:
+    """The paths of the files that a DICOMDIR names; those that must not be read come as unsendable.
+
+    Args:
+        path: the DICOMDIR.
+
+    Raises:
+        ReadFailed: it cannot be read, or is none.
+    """
+    base = os.path.dirname(path)  # noqa: PTH120 - paths are text
+    folder = _Folder(base)
+    seen: set[str] = set()
+    for components in _file_ids(path):
+        names = [name for component in components for name in _SEPARATORS.split(component.strip("\0 "))]
+        told = os.path.join(base, *names) if names[0] else "/".join(names)  # noqa: PTH118 - as above
+        if any(name in ("", os.curdir, os.pardir) or "\0" in name for name in names):
+            yield Unsendable(SourceFile(told), _OUTSIDE)
+            continue
+        found = folder.find(names) or told
+        if found in seen:
+            continue
+        seen.add(found)
+        yield found if folder.holds(found) else Unsendable(SourceFile(found), _OUTSIDE)
+
+
+def _file_ids(path: str) -> list[list[str]]:
+    """The Referenced File IDs (0004,1500), each in its components.
+
+    Raises:
+        ReadFailed: the file cannot be read, or is no DICOMDIR.
+    """
+    import warnings  # noqa: PLC0415 - few runs read a DICOMDIR
+    from struct import error as StructError  # noqa: N812, PLC0415 - as above
+
+    from pydicom.errors import InvalidDicomError  # noqa: PLC0415 - as above
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # file names are looked up as they are, and nothing else of it is used
+            return _read(path)
+    except InvalidDicomError:
+        raise ReadFailed(f"{path} is no DICOMDIR") from None
+    except OSError as error:
+        raise ReadFailed(f"the DICOMDIR {path} cannot be read: {error.strerror or error}") from error
+    except (AttributeError, EOFError, ValueError, TypeError, LookupError, NotImplementedError, StructError) as error:
+        raise ReadFailed(f"the DICOMDIR {path} is damaged: {error}") from error
+
+
+def _read(path: str) -> list[list[str]]:
+    from pydicom import config, dcmread  # noqa: PLC0415 - as above
+
+    config.settings.reading_validation_mode = config.IGNORE
+    config.logger.setLevel("ERROR")
+    directory = dcmread(path)
+    if directory.file_meta.get("MediaStorageSOPClassUID") != _MEDIA_STORAGE_DIRECTORY:
+        raise ReadFailed(f"{path} is no DICOMDIR")
+    found: list[list[str]] = []
+    for record in directory.get("DirectoryRecordSequence") or ():
+        value = record.get("ReferencedFileID")
+        if value and record.get("RecordInUseFlag") != _NOT_IN_USE:
+            found.append([value] if isinstance(value, str) else list(value))
+    return found
+
+
+class _Folder:
+    """The folder of a DICOMDIR."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._real = os.path.join(os.path.realpath(path), "")  # noqa: PTH118 - as above
+        self._names: dict[str, dict[str, str]] = {}
+        """The names in directories by what they are compared by."""
+        self._held: dict[str, bool] = {}
+        """Whether directories lie in this one."""
+
+    def find(self, names: Sequence[str]) -> str | None:
+        """The path of a file by its names; ``None``: there is none."""
+        path = self._path
+        for name in names:
+            exact = os.path.join(path, name)  # noqa: PTH118 - as above
+            if os.path.lexists(exact):
+                path = exact
+                continue
+            other = self._names_in(path).get(_compared(name))
+            if other is None:
+                return None
+            path = os.path.join(path, other)  # noqa: PTH118 - as above
+        return path
+
+    def holds(self, path: str) -> bool:
+        """Whether a file lies in this folder, even if links lead to it."""
+        directory = os.path.dirname(path)  # noqa: PTH120 - as above
+        if directory not in self._held:
+            self._held[directory] = os.path.join(os.path.realpath(directory), "").startswith(self._real)  # noqa: PTH118
+        is_held = self._held[directory]
+        if is_held and os.path.islink(path):  # noqa: PTH114 - as above
+            return os.path.realpath(path).startswith(self._real)
+        return is_held
+
+    def _names_in(self, directory: str) -> dict[str, str]:
+        if directory not in self._names:
+            try:
+                names = sorted(os.listdir(directory or os.curdir), reverse=True)  # noqa: PTH208 - as above
+            except OSError:
+                names = []
+            self._names[directory] = {_compared(name): name for name in names}
+        return self._names[directory]
+
+
+def _compared(name: str) -> str:
+    """What is the same for two names of one file (rule 2)."""
+    return _VERSION.sub("", name).casefold()

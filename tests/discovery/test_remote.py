@@ -1,0 +1,295 @@
+"""Objects of remote stores: S3, as moto plays it, and memory."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import fsspec
+import pytest
+from moto.server import ThreadedMotoServer
+
+from asyncstore import Result, Sink, UsageError, WalkOptions
+from asyncstore.discovery import remote
+from asyncstore.discovery.limits import ArchiveLimits
+from asyncstore.journal.journal import Journal
+from asyncstore.journal.settings import Migration
+from asyncstore.recording import Recording
+from support import trees
+from support.archives import archive
+from support.oracle import send
+
+REMOTE = WalkOptions(remote=True)
+
+
+@pytest.fixture
+def store():
+    """An empty store in memory."""
+    system = fsspec.filesystem("memory")
+    yield Put(system, "memory://store")
+    system.store.clear()
+    system.pseudo_dirs[:] = [""]
+
+
+class Put:
+    """Puts objects into a store."""
+
+    def __init__(self, system, url):
+        self.system, self.url = system, url
+
+    def __call__(self, objects):
+        for name, data in objects.items():
+            self.system.pipe(f"{self.url}/{name}", data)
+
+
+def everything(_):
+    return True
+
+
+def names(url, *, recurse=True, wanted=everything):
+    return [path.member for path in remote.objects(url, recurse=recurse, wanted=wanted)]
+
+
+def content(path):
+    return b"".join(path.unpack())
+
+
+def of_files(files, folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    trees.instances(folder / "a", 6)
+    trees.instances(folder / "b", 2, data_set_bytes=3_000_000, seed=1)
+    return folder
+
+
+class TestListing:
+    def test_objects_come_by_name_directory_by_directory(self, store):
+        store({"b/2": b"", "b/10": b"", "a": b"", "b/c/1": b"", "d": b"", "b/d": b""})
+        assert names(store.url) == ["a", "b/10", "b/2", "b/c/1", "b/d", "d"]
+        assert names(f"{store.url}/") == names(store.url)
+        assert names(f"{store.url}/b") == ["b/10", "b/2", "b/c/1", "b/d"]
+        assert names(f"{store.url}/b/") == names(f"{store.url}/b")
+
+    def test_an_object_is_named_by_its_url(self, store):
+        store({"a/1": b"data", "a/10": b"more"})
+        [path] = remote.objects(f"{store.url}/a/1", recurse=True, wanted=everything)
+        assert path == f"{store.url}/a/1"
+        assert (path.archive, path.member, path.size, content(path)) == (store.url, "a/1", 4, b"data")
+
+    def test_prefixes_below_may_be_left_out_and_names_chosen(self, store):
+        store({"1.dcm": b"", "2.txt": b"", "d/3.dcm": b""})
+        assert names(store.url, recurse=False) == ["1.dcm", "2.txt"]
+        assert names(store.url, wanted=lambda name: name.endswith(".dcm")) == ["1.dcm", "d/3.dcm"]
+
+    def test_what_is_not_there_is_said(self, store):
+        with pytest.raises(remote.Refused, match="no such object, and nothing below such a prefix"):
+            names(f"{store.url}/gone")
+
+    def test_a_password_in_a_url_is_refused_and_not_shown(self):
+        with pytest.raises(UsageError) as caught:
+            names("sftp://me:hunter2@host/files")
+        assert "hunter2" not in str(caught.value)
+        remote.check_url("sftp://me@host:22/files")
+
+    def test_a_missing_library_is_named(self, monkeypatch):
+        monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
+        with pytest.raises(remote.Refused, match="no library that reads gs:// is installed: pip install 'gcsfs'"):
+            names("gs://bucket")
+
+
+class TestFetching:
+    def test_large_objects_come_in_several_requests(self, store, monkeypatch):
+        monkeypatch.setattr(remote, "_PIECE", 1000)
+        data = bytes(range(256)) * 50
+        store({"a": data})
+        [path] = remote.objects(store.url, recurse=True, wanted=everything)
+        assert path.start() == 1000
+        assert content(path) == data
+
+    @pytest.mark.parametrize("size", [10, 3000])
+    @pytest.mark.parametrize("change", [b"", b"shorter"[:5], b"longer" * 900])
+    def test_an_object_that_has_changed_is_noticed(self, size, change, store, monkeypatch):
+        monkeypatch.setattr(remote, "_PIECE", 1000)
+        store({"a": bytes(size)})
+        [path] = remote.objects(store.url, recurse=True, wanted=everything)
+        store({"a": change})
+        with pytest.raises(remote.Damaged, match="the object was changed since it was found"):
+            content(path)
+
+    def test_another_version_between_two_requests_is_noticed(self, store, monkeypatch):
+        monkeypatch.setattr(remote, "_PIECE", 1000)
+        monkeypatch.setattr(remote, "_SIDE_BY_SIDE", 1)
+        store({"a": bytes(2500)})
+        [path] = remote.objects(store.url, recurse=True, wanted=everything)
+        pieces = path.unpack()
+        next(pieces)
+        store({"a": b"1" * 2500})
+        with pytest.raises(remote.Damaged, match="changed"):
+            list(pieces)
+
+    def test_an_object_that_is_gone_is_a_reason(self, store):
+        store({"a": b"1"})
+        [path] = remote.objects(store.url, recurse=True, wanted=everything)
+        store.system.rm(f"{store.url}/a")
+        with pytest.raises(remote.Damaged, match="no such object"):
+            content(path)
+
+    def test_requests_are_repeated(self, store, monkeypatch):
+        monkeypatch.setattr(remote, "_PAUSES", (0.001,) * 4)
+        store({"a": b"data"})
+        [path] = remote.objects(store.url, recurse=True, wanted=everything)
+        failures = iter([ConnectionResetError(), TimeoutError(), ValueError("odd")])
+        cat = type(store.system).cat_file
+
+        def failing(self, *words, **options):
+            for failure in failures:
+                raise failure
+            return cat(self, *words, **options)
+
+        monkeypatch.setattr(type(store.system), "cat_file", failing)
+        assert content(path) == b"data"
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (PermissionError("AKIA-SECRET"), "the store refuses it: check the credentials, and what they allow"),
+            (RuntimeError("AKIA-SECRET InvalidAccessKeyId"), "the store refuses it"),
+            (ConnectionRefusedError(111, "AKIA-SECRET"), "the store cannot be reached: Connection refused"),
+            (RuntimeError("AKIA-SECRET"), "the store cannot be reached: RuntimeError"),
+        ],
+    )
+    def test_errors_are_told_in_our_words(self, error, said, store, monkeypatch):
+        monkeypatch.setattr(remote, "_PAUSES", (0.001,))
+        store({"a": b"data"})
+        [path] = remote.objects(store.url, recurse=True, wanted=everything)
+
+        def failing(*_, **__):
+            raise error
+
+        monkeypatch.setattr(type(store.system), "cat_file", failing)
+        with pytest.raises(remote.Damaged) as caught:
+            content(path)
+        assert str(caught.value).startswith(said)
+        assert "SECRET" not in str(caught.value)
+
+
+class TestSending:
+    async def test_the_peer_gets_the_data_sets_of_the_objects(self, store, folder, files, tmp_path):
+        store(of_files(files, folder))
+        async with Sink(port=0, output=tmp_path) as sink:
+            ran = await send(sink.port, [store.url], REMOTE._replace(ahead=1 << 22))
+        assert ran.results == {Result.STORED: 8}
+        assert trees.data_sets(tmp_path) == trees.data_sets(folder)
+        assert [outcome.path for outcome in sorted(ran.outcomes, key=lambda one: one.ordinal)] == [
+            f"{store.url}/{path.relative_to(folder)}" for path in files
+        ]
+
+    async def test_archives_in_a_store_are_opened(self, store, folder, files, tmp_path):
+        packed = [archive(tmp_path / "in", name, files) for name in ("deflated.zip", "files.tar.gz")]
+        store({path.name: path.read_bytes() for path in packed} | {"x.zip": b"no zip"})
+        async with Sink(port=0, output=tmp_path / "out") as sink:
+            ran = await send(sink.port, [store.url], REMOTE._replace(archives=ArchiveLimits()))
+        assert ran.results == {Result.STORED: 16, Result.NOT_SENT: 1}
+        assert ran.of(f"{store.url}/deflated.zip!d/0.dcm").result is Result.STORED
+        assert ran.of(f"{store.url}/x.zip").reason == "not a DICOM file"
+        assert trees.data_sets(tmp_path / "out") == trees.data_sets(folder)
+
+    async def test_a_journal_skips_stored_objects_and_sends_changed_ones(self, store, folder, files, tmp_path):
+        store(of_files(files[:4], folder))
+        results = []
+        for change in (None, None, files[0]):
+            if change is not None:
+                store(of_files([change], folder))
+            journal = Journal.open(str(tmp_path / "run.db"), Migration("h", 1, "A", "B", ()), version="1")
+            async with Sink(port=0) as sink:
+                from asyncstore import Sender  # noqa: PLC0415 - only here
+
+                async with Sender("127.0.0.1", sink.port) as sender:
+                    found = [one async for one in sender.send([store.url], REMOTE, Recording(journal))]
+            journal.close()
+            results.append(sorted(one.result for one in found))
+        assert results == [["stored"] * 4, ["skipped"] * 4, ["skipped"] * 3 + ["stored"]]
+
+    async def test_a_skipped_object_is_not_fetched(self, store, files, folder, tmp_path, monkeypatch):
+        await self.test_a_journal_skips_stored_objects_and_sends_changed_ones(store, folder, files, tmp_path)
+        monkeypatch.setattr(type(store.system), "cat_file", None)
+        journal = Journal.open(str(tmp_path / "run.db"), Migration("h", 1, "A", "B", ()), version="1")
+        found = Recording(journal).without_settled(iter_files(store.url))
+        assert {type(one).__name__ for one in found} == {"Outcome"}
+        journal.close()
+
+    async def test_a_url_that_leads_nowhere_has_an_outcome(self, store):
+        async with Sink(port=0) as sink:
+            ran = await send(sink.port, [f"{store.url}/gone"], REMOTE)
+        assert ran.errors == {"no such object, and nothing below such a prefix"}
+
+    async def test_urls_are_names_of_files_where_no_store_is_read(self, store):
+        async with Sink(port=0) as sink:
+            ran = await send(sink.port, [f"{store.url}/gone"])
+        assert ran.errors == {"no such file or directory"}
+
+
+def iter_files(url):
+    from asyncstore.discovery.finding import Finder  # noqa: PLC0415 - only here
+    from asyncstore.discovery.spool import Spool  # noqa: PLC0415 - only here
+    from asyncstore.discovery.walk import walk  # noqa: PLC0415 - only here
+
+    return walk([url], REMOTE, Finder(None, Spool()))
+
+
+def test_fetching_does_not_keep_the_program_alive(store):
+    store({"a": b"data"})
+    [path] = remote.objects(store.url, recurse=True, wanted=everything)
+    path.start()
+    assert any("asyncstore-remote" in thread.name for thread in threading.enumerate())
+    assert all(thread.daemon for thread in threading.enumerate() if "asyncstore-remote" in thread.name)
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """A bucket of an S3 server in this process, and the environment in which it is found."""
+    logging.getLogger("werkzeug").setLevel("ERROR")
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "AKIAKEY",
+            "AWS_SECRET_ACCESS_KEY": "TOPSECRET",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        }.items():
+            patch.setenv(name, value)
+        system = fsspec.filesystem("s3")
+        system.mkdir("bucket")
+        yield Put(system, "s3://bucket")
+    server.stop()
+
+
+@pytest.mark.slow
+class TestS3:
+    async def test_a_bucket_is_sent_and_the_journal_knows_it(self, bucket, folder, files, tmp_path):
+        from support.commands import asyncstore, running_sink  # noqa: PLC0415 - only here
+
+        bucket(of_files(files, folder))
+        async with running_sink("--output", tmp_path / "out") as sink:
+            words = ("--journal", tmp_path / "run.db", "127.0.0.1", str(sink.port), "s3://bucket/")
+            ran = await asyncstore("send", "-nh", *words)
+            assert "Stored all 8 files" in ran.err
+            bucket({"a/new.dcm": files[0].read_bytes(), **of_files(files[:1], folder)})
+            ran = await asyncstore("send", "-nh", *words)
+            assert "Stored all 9 files" in ran.err
+            assert "8 of them by an earlier run" in ran.err
+        assert trees.data_sets(tmp_path / "out") == trees.data_sets(folder)
+        told = await asyncstore("report", "--list", "stored", tmp_path / "run.db")
+        assert "s3://bucket/a/new.dcm" in told.out.splitlines()
+        assert "TOPSECRET" not in ran.err + told.out
+
+    def test_a_bucket_that_is_not_there_is_said(self, bucket):
+        del bucket
+        with pytest.raises(remote.Refused):
+            names("s3://other/a")
