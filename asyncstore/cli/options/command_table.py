@@ -7,6 +7,7 @@ several commands share are written once, above them.
 from __future__ import annotations
 
 from asyncstore.cli.options import bench_rows as bench
+from asyncstore.cli.options import edit_rows as edit_opt
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.options import tls_rows as tls_opt
@@ -271,6 +272,7 @@ SEND = Command(
                 opt.ASYNC_OPS,
                 *_LISTS,
                 *source_opt.SOURCES,
+                *edit_opt.EDITS,
                 opt.JOURNAL,
                 opt.RETRY_FAILED,
                 opt.RETRY_NOT_SENT,
