@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         Unsendable as Unsendable,
     )
     from asyncstore.negotiation.proposal import Proposal as Proposal, listed as listed
+    from asyncstore.negotiation.transcoding import Transcode as Transcode
     from asyncstore.network.timeouts import Timeouts as Timeouts
     from asyncstore.network.tls import TlsOptions as TlsOptions
     from asyncstore.prepare.converter import ConversionOptions as ConversionOptions
@@ -102,6 +103,7 @@ _NAMES = {
         "Result SourceFile Unsendable"
     ),
     "negotiation.proposal": "Proposal listed",
+    "negotiation.transcoding": "Transcode",
     "network.timeouts": "Timeouts",
     "network.tls": "TlsOptions",
     "prepare.converter": "ConversionOptions",

@@ -21,7 +21,7 @@ from asyncstore.negotiation.selection import Selection
 from asyncstore.network.deviations import Deviations
 from asyncstore.network.opening import AssociationOptions, open_association
 from asyncstore.network.timeouts import Timeouts
-from asyncstore.prepare.converter import ConversionOptions, Converter
+from asyncstore.prepare.converter import ConversionOptions, Converter, transcoding_of
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool
 from asyncstore.prepare.reading import Reader
@@ -89,7 +89,7 @@ class Sender:
         proposal: which contexts to propose; by default those of the files, each as it is. :func:`~asyncstore.listed`
             makes storescu's proposals.
         identity: user identity with its proof (PS3.7 D.3.3.7).
-        conversion: how data sets that are re-encoded are changed.
+        conversion: how data sets are changed, and which pixel data may be transcoded.
         tls: how to use TLS; ``None``: plain TCP.
         ip_version: 4 or 6; ``None``: any version that ``peer`` resolves to.
 
@@ -149,6 +149,7 @@ class Sender:
         too_much = excess(self._association_options.request(()))
         if too_much:
             raise RequestTooLong(too_much)
+        proposal = proposal.allowing(transcoding_of(conversion))
         if conversion.invent is not None:
             affinity = Affinity.NONE  # the studies and patients of the files are not those that are sent
         self._dispatch_options = DispatchOptions(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncstore import Result, listed
+from asyncstore import ConversionOptions, Result, Transcode, listed
 from asyncstore.prepare.conversion import Settings
 from asyncstore.prepare.messages import Order
 from support import values
@@ -84,10 +84,13 @@ async def test_storescp_holds_what_dcmconv_makes(accepting, files, tmp_path, tra
         assert Path(ran.of(path).path) == path
 
 
+NEVER = ConversionOptions(transcode=Transcode.NEVER)
+
+
 async def test_compressed_instances_are_refused_by_name_and_the_rest_is_stored(accepting, files, tmp_path):
     [compressed] = [path for path in pydicom_test_files() if path.name == "JPEG-lossy.dcm"]
     async with running_storescp(tmp_path, *accepting[IMPLICIT_LITTLE], transfer_syntaxes=None) as scp:
-        ran = await send(scp.port, [compressed, *files])
+        ran = await send(scp.port, [compressed, *files], conversion=NEVER)
         assert ran.results == {Result.STORED: len(files), Result.NOT_SENT: 1}
         assert "the peer takes it in LittleEndianImplicit, into which it is not converted" in ran.of(compressed).error
 

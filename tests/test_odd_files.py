@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from asyncstore import Result
+from asyncstore import ConversionOptions, Result, Transcode
 from support.oracle import DELIVERED, send
 from support.peers.dcmtk import running_storescp
 from support.peers.programs import find_program
@@ -48,6 +48,10 @@ _NOT_SENT = {
     "pixels-encapsulated-in-explicit": "it contradicts itself",
 }
 _ONLY_COMPRESSED = {name: "in JPEGBaseline" for name, _, implicit in _STORED if implicit is None}
+_CANNOT_BE_DECODED = {
+    "group2-jpeg-says-explicit": "its pixel data is damaged",
+    "odd-fragment": "its pixel data is damaged: a codestream is cut off",
+}
 
 
 def _rows(peer):
@@ -124,9 +128,19 @@ async def test_sendable_files_arrive_with_their_values(peer, name_of_peer, name,
 async def test_unsendable_files_do_not_leave(peer, name_of_peer, name, reason):
     path = CASES / f"{name}.dcm"
     async with peer(name_of_peer) as scp:
-        ran = await send(scp.port, [path])
+        ran = await send(scp.port, [path], conversion=ConversionOptions(transcode=Transcode.NEVER))
         outcome = ran.of(path)
         assert outcome.result is Result.NOT_SENT
         assert reason in outcome.error
         assert "Received Store Request" not in scp.output()
+        assert not list(scp.folder.iterdir())
+
+
+@pytest.mark.parametrize(("name", "reason"), _CANNOT_BE_DECODED.items())
+async def test_what_cannot_be_decoded_does_not_leave(peer, name, reason):
+    path = CASES / f"{name}.dcm"
+    async with peer("implicit") as scp:
+        ran = await send(scp.port, [path])
+        assert ran.of(path).result is Result.NOT_SENT
+        assert reason in ran.of(path).error
         assert not list(scp.folder.iterdir())

@@ -16,6 +16,7 @@ from asyncstore.discovery.walk import WalkOptions, files_from
 from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
 from asyncstore.members import is_url
 from asyncstore.named_files import interruptible
+from asyncstore.negotiation import Transcode
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
 from asyncstore.renaming import Renamer
@@ -98,7 +99,11 @@ def limits_of(parsed: Parsed) -> Limits:
 def conversion_of(parsed: Parsed) -> ConversionOptions:
     """How data sets are changed before they are sent."""
     return ConversionOptions(
-        _invent_of(parsed), not parsed[opt.DISABLE_NEW_VR], parsed[opt.COMPRESSION_LEVEL], parsed[opt.MAX_INFLATED]
+        _invent_of(parsed),
+        not parsed[opt.DISABLE_NEW_VR],
+        parsed[opt.COMPRESSION_LEVEL],
+        parsed[opt.MAX_INFLATED],
+        Transcode(parsed[opt.TRANSCODE]),
     )
 
 

@@ -12,6 +12,17 @@ Rules:
 3. Only an empty folder is written to, so synthetic instances never mix with others.
 4. No numpy and no codec: frames are slices of prepared noise, and pydicom encodes RLE.
 5. pydicom is imported on first use: sending files needs none.
+
+kinds       modalities and sizes of synthetic instances
+mix         the kinds of a load, from a user's words
+attributes  the elements of each kind
+templates   each kind, encoded once
+identities  UIDs and identifiers that no other run has
+generator   synthetic instances
+corpus      the instances of files, prepared to be sent again
+from_files  the instances of files, with new UIDs in each round
+findable    how soon stored instances can be found with C-FIND
+finding     the process that searches for them
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Rules:
 
 1. Every file is read once, at the start: that finds its UIDs, hashes its content, and brings it into the page cache.
    What has no instance, or one that cannot be sent as it is, is passed over with its reason.
-2. A corpus is bounded: in files, because each takes 1 kB of memory, and in bytes, because files that the page cache
+2. A corpus is bounded: in files, because each takes 1.4 kB of memory, and in bytes, because files that the page cache
    cannot hold would measure the disk.
 3. Small data sets and heads stay in memory, up to a bound. Pixels stay in their files.
 """

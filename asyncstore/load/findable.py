@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from asyncstore.network.tls import TlsOptions
+    from asyncstore.protocol.associate import UserIdentity
 
 DEADLINE: Final = 60.0
 """Seconds after which an instance counts as not found."""
@@ -75,6 +76,7 @@ class Finder:
         calling_ae_title: ours.
         called_ae_title: the peer's.
         per_second: how many instances a second are searched for.
+        identity: user identity with its proof.
         tls: the options of TLS; ``None``: plain TCP. A password that is a function is asked for in this process.
         deadline: seconds after which an instance counts as not found.
 
@@ -90,6 +92,7 @@ class Finder:
         calling_ae_title: str = "ASYNCSTORE",
         called_ae_title: str = "ANY-SCP",
         per_second: float = 1.0,
+        identity: UserIdentity | None = None,
         tls: TlsOptions | None = None,
         deadline: float = DEADLINE,
     ) -> None:
@@ -97,11 +100,14 @@ class Finder:
         check_ae_title("calling AE", calling_ae_title)
         check_ae_title("called AE", called_ae_title)
         check(per_second > 0, f"{per_second} searches a second are not above 0")
-        self._settings = {
+        self._settings: dict[str, object] = {
             "host": host,
             "port": port,
             "calling_ae_title": calling_ae_title,
             "called_ae_title": called_ae_title,
+            "identity": None
+            if identity is None
+            else [identity.kind, identity.primary.hex(), identity.secondary.hex(), identity.wants_response],
             "deadline": deadline,
         }
         self._tls = tls

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pynetdicom.association import Association
     from pynetdicom.events import Event
+    from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 _FIRST_PAUSE: Final = 0.02
 _GROWTH: Final = 1.5
@@ -82,20 +83,26 @@ class _Peer:
 
     def __init__(self, settings: dict[str, Any], tls: dict[str, Any] | None) -> None:
         from pynetdicom import AE, evt  # noqa: PLC0415 - it takes half a second
+        from pynetdicom.pdu import A_ASSOCIATE_RJ  # noqa: PLC0415
         from pynetdicom.sop_class import (  # type: ignore[attr-defined] # noqa: PLC0415 - it makes them from a table
             StudyRootQueryRetrieveInformationModelFind,
         )
 
         self._model = StudyRootQueryRetrieveInformationModelFind
-        self._connected = evt.EVT_CONN_OPEN
+        self._events = evt
+        self._rejected = A_ASSOCIATE_RJ
         self._entity = AE(settings["calling_ae_title"])
         self._entity.add_requested_context(self._model)
         self._entity.connection_timeout = _CONNECT_SECONDS
         self._entity.acse_timeout = self._entity.dimse_timeout = _ANSWER_SECONDS
+        self._entity.network_timeout = None  # its own association may be idle for long
         self._calling: str = settings["calling_ae_title"]
         self._host, self._port, self._called = settings["host"], settings["port"], settings["called_ae_title"]
+        self._negotiation = _identity_item(settings["identity"])
         self._tls = _tls_arguments(tls, self._host)
         self._association: Association | None = None
+        self._rejection: A_ASSOCIATE_RJ | None = None
+        """The answer to the last request for an association, if it was this."""
         self._failures = _Failures()
         logging.getLogger("pynetdicom").addHandler(self._failures)
 
@@ -106,26 +113,29 @@ class _Peer:
             _Unsearchable: the peer cannot be reached, or does not take searches.
         """
         self._failures.last = ""
+        self._rejection = None
         association = self._entity.associate(
             self._host,
             self._port,
             ae_title=self._called,
+            ext_neg=self._negotiation,
             tls_args=self._tls,
-            evt_handlers=[(self._connected, _without_delays)],
+            evt_handlers=[(self._events.EVT_CONN_OPEN, _without_delays), (self._events.EVT_PDU_RECV, self._received)],
         )
         if association.is_established:
             self._association = association
             return
-        if association.is_rejected:
-            primitive = association.acceptor.primitive
-            reason = (
-                f"it rejects the association: {primitive.reason_str}" if primitive else "it rejects the association"
-            )
-            raise _Unsearchable(reason)
+        if self._rejection is not None:
+            raise _Unsearchable(f"it rejects the association: {self._rejection.reason_str}")
         for context in association.rejected_contexts:
             words = _CONTEXT_RESULTS.get(context.result or 0, "not accepted")
             raise _Unsearchable(f"it does not take C-FIND of the Study Root model: {words}")
         raise _Unsearchable(f"no association can be opened: {self._failures.last or 'the peer ended it'}")
+
+    def _received(self, event: Event) -> None:
+        """Take a PDU. Of a rejection whose connection ends at once, pynetdicom makes an abort."""
+        if isinstance(event.pdu, self._rejected):
+            self._rejection = event.pdu
 
     def finds(self, uids: tuple[str, str, str]) -> bool:
         """Whether a search finds an instance.
@@ -191,6 +201,28 @@ class _Failures(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Take a message of pynetdicom; the last part of a failure says most."""
         self.last = _ERROR_NUMBER.sub("", record.getMessage().rpartition("Error: ")[2])
+
+
+def _identity_item(identity: list[Any] | None) -> list[Any]:
+    """The user identity for the negotiation (PS3.7 D.3.3.7), if there is one.
+
+    Raises:
+        _Unsearchable: pynetdicom does not know its kind.
+    """
+    if identity is None:
+        return []
+    from pynetdicom.pdu_primitives import UserIdentityNegotiation  # noqa: PLC0415 - few runs need it
+
+    kind, primary, secondary, wants_response = identity
+    item = UserIdentityNegotiation()
+    try:
+        item.user_identity_type = kind
+    except ValueError as error:
+        raise _Unsearchable(f"a user identity of kind {kind} cannot be used for C-FIND") from error
+    item.primary_field = bytes.fromhex(primary)
+    item.secondary_field = bytes.fromhex(secondary)
+    item.positive_response_requested = wants_response
+    return [item]
 
 
 def _tls_arguments(tls: dict[str, Any] | None, host: str) -> Any:  # noqa: ANN401 - pynetdicom's pair, or None

@@ -124,7 +124,7 @@ class Measurements(Protocol):
         """A store of an open load began so long after its time, although an association was free for it."""
 
     def watched(self, lag: float, cpu_seconds: float, at: float) -> None:
-        """The generator itself, several times a second.
+        """The generator itself, some twenty times a second. This is also the time to count what has come.
 
         Args:
             lag: how late a timer of its event loop was.

@@ -3,7 +3,7 @@
 The default plan proposes one context for each pair of SOP class and transfer syntax, with that transfer syntax alone.
 So the answer says for each pair whether its data sets can be sent unchanged. (Of several transfer syntaxes in one
 context the acceptor chooses one: PS3.8 9.3.3.2.) One more context for each SOP class proposes the transfer syntaxes
-that uncompressed data sets can be converted to, so the default one is always proposed (PS3.5 10.1).
+that data sets can be converted to, so the default one is always proposed for uncompressed ones (PS3.5 10.1).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from asyncstore.protocol.command import VERIFICATION
 from asyncstore.protocol.deviations import Deviation, Notice, unnoticed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from asyncstore.protocol.associate import ContextResult
 
@@ -33,8 +33,8 @@ UNCOMPRESSED = frozenset((IMPLICIT_VR_LITTLE_ENDIAN, *_EXPLICIT, DEFLATED_EXPLIC
 """The transfer syntaxes without encapsulated pixel data (PS3.5 A.4): each can be converted to any other."""
 
 _CONVERTED_TO = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
-"""The targets for uncompressed data sets whose own transfer syntax is not accepted: those that are not retired, the
-one with VRs first."""
+"""The targets for data sets whose own transfer syntax is not accepted, also for compressed ones: those that are not
+retired, the one with VRs first."""
 
 
 def pair_of(sop_class_uid: str, transfer_syntax_uid: str) -> Pair:
@@ -42,17 +42,18 @@ def pair_of(sop_class_uid: str, transfer_syntax_uid: str) -> Pair:
     return sop_class_uid, transfer_syntax_uid
 
 
-def plan(wanted: Iterable[Pair]) -> tuple[ProposedContext, ...]:
+def plan(wanted: Iterable[Pair], decodable: Container[str] = ()) -> tuple[ProposedContext, ...]:
     """For each SOP class, in the order of ``wanted``: a context for each pair, then one for conversions.
 
-    A SOP class whose contexts do not all fit into the 128 is left for another association.
+    ``decodable`` are the compressed transfer syntaxes that can be converted to uncompressed ones. A SOP class whose
+    contexts do not all fit into the 128 is left for another association.
     """
     classes: dict[str, dict[str, None]] = {}
     for abstract, transfer in wanted:
         classes.setdefault(abstract, {})[transfer] = None
     contexts: list[tuple[str, tuple[str, ...]]] = []
     for abstract, transfers in classes.items():
-        needed = [(abstract, group) for group in _groups(list(transfers))]
+        needed = [(abstract, group) for group in _groups(list(transfers), decodable)]
         if len(contexts) + len(needed) <= MOST_CONTEXTS:
             contexts += needed
         if len(contexts) == MOST_CONTEXTS:
@@ -60,28 +61,29 @@ def plan(wanted: Iterable[Pair]) -> tuple[ProposedContext, ...]:
     return tuple(ProposedContext(2 * index + 1, *context) for index, context in enumerate(contexts))
 
 
-def _groups(transfers: list[str]) -> list[tuple[str, ...]]:
+def _groups(transfers: list[str], decodable: Container[str]) -> list[tuple[str, ...]]:
     """The transfer syntaxes of each context of one SOP class; the last ones are left out if they do not fit."""
     fitting = transfers[:MOST_CONTEXTS]
-    if _others(fitting):
+    if _others(fitting, decodable):
         fitting = fitting[: MOST_CONTEXTS - 1]
-    others = _others(fitting)
+    others = _others(fitting, decodable)
     return [*((transfer,) for transfer in fitting), *((others,) if others else ())]
 
 
-def _others(transfers: list[str]) -> tuple[str, ...]:
+def _others(transfers: list[str], decodable: Container[str]) -> tuple[str, ...]:
     """The other transfer syntaxes that these can be converted to."""
-    if UNCOMPRESSED.isdisjoint(transfers):
+    if not any(uid in UNCOMPRESSED or uid in decodable for uid in transfers):
         return ()
     return tuple(uid for uid in _CONVERTED_TO if uid not in transfers)
 
 
-def is_planned(contexts: Iterable[ProposedContext], pair: Pair) -> bool:
+def is_planned(contexts: Iterable[ProposedContext], pair: Pair, decodable: Container[str] = ()) -> bool:
     """Whether ``contexts``, made by :func:`plan`, hold everything that :func:`plan` proposes for ``pair``."""
     abstract, transfer = pair
     groups = [context.transfer_syntaxes for context in contexts if context.abstract_syntax == abstract]
     proposed = {uid for group in groups for uid in group}
-    return (transfer,) in groups and (transfer not in UNCOMPRESSED or proposed.issuperset(_CONVERTED_TO))
+    is_converted = transfer in UNCOMPRESSED or transfer in decodable
+    return (transfer,) in groups and (not is_converted or proposed.issuperset(_CONVERTED_TO))
 
 
 def verification() -> tuple[ProposedContext, ...]:

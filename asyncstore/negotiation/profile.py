@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 
 from asyncstore.errors import UsageError
 from asyncstore.negotiation.names import names, uid_of
+from asyncstore.negotiation.transcoding import NO_TRANSCODING, Transcoding
 from asyncstore.protocol.associate import MOST_CONTEXTS, ExtendedNegotiation, ProposedContext, RoleSelection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Self
 
     from asyncstore.negotiation.contexts import Pair
 
@@ -59,6 +61,7 @@ class Profiled(NamedTuple):
     remarks: tuple[str, ...] = ()
     needs_all_files: bool = False
     prefers_deflated: bool = False
+    transcoding: Transcoding = NO_TRANSCODING
 
     def contexts(self, pairs: Iterable[Pair]) -> tuple[ProposedContext, ...]:  # noqa: ARG002 - as of any proposal
         """The profile's contexts."""
@@ -67,6 +70,10 @@ class Profiled(NamedTuple):
     def covers(self, contexts: Iterable[ProposedContext], pair: Pair) -> bool:  # noqa: ARG002 - as of any proposal
         """Always true: the proposal never changes."""
         return True
+
+    def allowing(self, transcoding: Transcoding) -> Self:
+        """The same contexts, with this transcoding."""
+        return self._replace(transcoding=transcoding)
 
 
 def read_profile(text: str, file: str, profile: str) -> Profiled:

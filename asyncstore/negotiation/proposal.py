@@ -23,10 +23,12 @@ from asyncstore.model import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from asyncstore.negotiation.contexts import is_planned, plan
+from asyncstore.negotiation.transcoding import NO_TRANSCODING, Transcoding
 from asyncstore.protocol.associate import MOST_CONTEXTS, ExtendedNegotiation, ProposedContext, RoleSelection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self
 
     from asyncstore.negotiation.contexts import Pair
 
@@ -41,6 +43,10 @@ class Proposal(Protocol):
     @property
     def prefers_deflated(self) -> bool:
         """Whether uncompressed data sets are sent deflated if the peer accepts that (``-xd``)."""
+
+    @property
+    def transcoding(self) -> Transcoding:
+        """Which pixel data may be decoded and encoded where the peer does not take it as it is."""
 
     @property
     def roles(self) -> tuple[RoleSelection, ...]:
@@ -66,6 +72,9 @@ class Proposal(Protocol):
         all unproposed SOP classes.
         """
 
+    def allowing(self, transcoding: Transcoding) -> Self:
+        """The same proposal, with this transcoding."""
+
 
 class Planned(NamedTuple):
     """A context for each pair among the files: see :func:`plan`."""
@@ -74,14 +83,19 @@ class Planned(NamedTuple):
     prefers_deflated: bool = False
     roles: tuple[RoleSelection, ...] = ()
     extended: tuple[ExtendedNegotiation, ...] = ()
+    transcoding: Transcoding = NO_TRANSCODING
 
     def contexts(self, pairs: Iterable[Pair]) -> tuple[ProposedContext, ...]:
         """A context for each pair, in order, and one for conversions."""
-        return plan(pairs)
+        return plan(pairs, self.transcoding.decodable)
 
     def covers(self, contexts: Iterable[ProposedContext], pair: Pair) -> bool:
         """Whether the pair has its own context, and one for conversions if it needs it."""
-        return is_planned(contexts, pair)
+        return is_planned(contexts, pair, self.transcoding.decodable)
+
+    def allowing(self, transcoding: Transcoding) -> Self:
+        """The same proposal, with this transcoding; nothing is compressed with losses, for which none was named."""
+        return self._replace(transcoding=transcoding._replace(lossy=()))
 
 
 class Listed(NamedTuple):
@@ -96,6 +110,7 @@ class Listed(NamedTuple):
     sop_classes: tuple[str, ...] | None
     roles: tuple[RoleSelection, ...] = ()
     extended: tuple[ExtendedNegotiation, ...] = ()
+    transcoding: Transcoding = NO_TRANSCODING
 
     @property
     def needs_all_files(self) -> bool:
@@ -115,6 +130,10 @@ class Listed(NamedTuple):
     def covers(self, contexts: Iterable[ProposedContext], pair: Pair) -> bool:
         """Whether the SOP class has its contexts, or will never have any."""
         return self.sop_classes is not None or any(context.abstract_syntax == pair[0] for context in contexts)
+
+    def allowing(self, transcoding: Transcoding) -> Self:
+        """The same contexts, with this transcoding."""
+        return self._replace(transcoding=transcoding)
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""What happens to each pair of SOP class and transfer syntax: it is sent as it is, re-encoded, or refused and why.
+"""What happens to each pair of SOP class and transfer syntax: as it is, re-encoded, transcoded, or refused and why.
 
 This is decided here only: for the dispatcher, for what a peer answers to a list of pairs, and for what a run would do.
 The decision is the same for millions of instances, so it is made once for each pair.
@@ -30,6 +30,9 @@ _MOST_INSTANCES = 32
 _MOST_BYTES = 1 << 22
 """A portion takes some milliseconds of a worker's time, so the next lane soon has its turn."""
 
+_GROWTH = 4
+"""Data sets that are transcoded count as so many times their size: they grow, and take a hundred times as long."""
+
 _MOST_NAMES = 2
 """Transfer syntaxes that a reason names: nobody reads more."""
 
@@ -39,6 +42,7 @@ class Handling(Enum):
 
     AS_IT_IS = "sent as it is"
     REENCODED = "re-encoded"
+    TRANSCODED = "transcoded"
     IF_NO_PIXEL_DATA = "re-encoded, unless its pixel data would have to be compressed"
     REFUSED = "refused"
 
@@ -67,6 +71,7 @@ class Selection:
         self.coverage = Coverage(proposal, self._proposed)
         """The pairs that its request has settled."""
         self._prefers_deflated = proposal.prefers_deflated
+        self._transcoding = proposal.transcoding
         self._accepted: dict[str, dict[Pair, None]] = {}
         """By SOP class."""
         for pair in accepted:
@@ -88,17 +93,19 @@ class Selection:
 
     @cached_property
     def _carried(self) -> list[Pair]:
-        """All pairs that it carries: those accepted, and those re-encoded into one of these."""
+        """All pairs that it carries: those accepted, and those converted into one of these."""
         return [pair for sop_class in self._accepted for pair in self._eligible(sop_class) if self._choose(pair)]
 
     def _eligible(self, sop_class: str) -> dict[Pair, None]:
-        """The pairs of a SOP class that may be carried; all others would have to be decompressed."""
-        return self._accepted[sop_class] | dict.fromkeys((sop_class, syntax) for syntax in UNCOMPRESSED)
+        """The pairs of a SOP class that may be carried; all others would have to be decompressed, and cannot."""
+        convertible = UNCOMPRESSED | self._transcoding.decodable
+        return self._accepted[sop_class] | dict.fromkeys((sop_class, syntax) for syntax in convertible)
 
     def transfer_syntax(self, pair: Pair) -> str | None:
         """The transfer syntax in which data sets of this pair are sent.
 
-        ``None``: they are refused, because no context was accepted for them or they would have to be decompressed.
+        ``None``: they are refused, because no context was accepted for them or they would have to be decompressed, and
+        cannot.
         """
         chosen = self._known.get(pair)
         if chosen is None and (chosen := self._choose(pair)) is not None:
@@ -113,7 +120,10 @@ class Selection:
             return Handling.REFUSED
         if chosen == pair[1]:
             return Handling.AS_IT_IS
-        return Handling.REENCODED if chosen in UNCOMPRESSED else Handling.IF_NO_PIXEL_DATA
+        if chosen in UNCOMPRESSED and pair[1] in UNCOMPRESSED:
+            return Handling.REENCODED
+        is_possible = pair[1] not in UNCOMPRESSED or chosen == self._transcoding.target(pair[1], (chosen,))
+        return Handling.TRANSCODED if is_possible else Handling.IF_NO_PIXEL_DATA
 
     def answer(self, pair: Pair) -> PairAnswer:
         """What the peer answers to this pair, when it is asked before sending.
@@ -123,14 +133,29 @@ class Selection:
         from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - a run does not need it
 
         handling = self.handling(pair)
-        if handling is Handling.REENCODED:
-            words = f"in {name_of(self.transfer_syntax(pair) or '')}: converted"
+        if handling in (Handling.REENCODED, Handling.TRANSCODED):
+            words = f"in {name_of(self.transfer_syntax(pair) or '')}: {self.verb(pair)}"
         else:
             words = self._results.get(pair, "not answered" if pair in self._proposed_pairs else "not proposed")
-        return PairAnswer(*pair, handling in (Handling.AS_IT_IS, Handling.REENCODED), words)
+        return PairAnswer(*pair, handling not in (Handling.REFUSED, Handling.IF_NO_PIXEL_DATA), words)
+
+    def verb(self, pair: Pair) -> str:
+        """What is done to data sets of this pair that are not sent as they are."""
+        if self.handling(pair) is not Handling.TRANSCODED:
+            return "converted"
+        target = self.transfer_syntax(pair)
+        if target in UNCOMPRESSED:
+            return "decompressed"
+        return "compressed with losses" if target in self._transcoding.lossy else "compressed"
 
     def why_not(self, pair: Pair) -> str:
         """Why the peer's answer refuses this pair."""
+        words = self._refusal(pair)
+        if pair[1] not in self._transcoding.missing:
+            return words
+        return f"{words}; it could be decompressed if its codec were installed: pip install 'asyncstore[codecs]'"
+
+    def _refusal(self, pair: Pair) -> str:
         from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - most runs never refuse anything
 
         sop_class = pair[0]
@@ -166,13 +191,16 @@ class Selection:
             target = self.transfer_syntax((instance.sop_class_uid, instance.transfer_syntax_uid))
             if target == instance.transfer_syntax_uid and not self._changes(instance):
                 target = None
-            is_full = target is not None and (len(portion) >= _MOST_INSTANCES or size + instance.length > _MOST_BYTES)
+            length = instance.length
+            if target is not None and (target not in UNCOMPRESSED or instance.transfer_syntax_uid not in UNCOMPRESSED):
+                length *= _GROWTH
+            is_full = target is not None and (len(portion) >= _MOST_INSTANCES or size + length > _MOST_BYTES)
             if portion and (target != current or is_full):
                 yield portion, current
                 portion, size = [], 0
             current = target
             portion.append(instance)
-            size += instance.length
+            size += length
         if portion:
             yield portion, current
 
@@ -182,12 +210,18 @@ class Selection:
 
     def _choose(self, pair: Pair) -> str | None:
         accepted = self._accepted.get(pair[0])
-        if accepted is None or (pair not in accepted and pair[1] not in UNCOMPRESSED):
+        is_native = pair[1] in UNCOMPRESSED
+        if accepted is None or not (is_native or pair in accepted or pair[1] in self._transcoding.decodable):
             return None
         if pair not in self.coverage:  # another association may take it as it is
             return None
-        chosen = carrier(*pair, accepted, prefers_deflated=self._prefers_deflated)
-        return chosen if chosen == pair[1] or pair[1] in UNCOMPRESSED else None
+        if is_native or pair in accepted:
+            chosen = carrier(*pair, accepted, prefers_deflated=self._prefers_deflated)
+            if chosen == pair[1] or chosen in UNCOMPRESSED:
+                return chosen
+        else:
+            chosen = None
+        return self._transcoding.target(pair[1], {syntax for _, syntax in accepted}) or chosen
 
 
 def pairs_of(contexts: Iterable[ProposedContext]) -> frozenset[Pair]:

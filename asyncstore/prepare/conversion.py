@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Callable
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.prepare.elements import DEFLATED
-from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of
+from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of, inflated
 from asyncstore.prepare.files import FileChanged, opened_unchanged, read_at
 from asyncstore.prepare.messages import CONVERTED, CONVERTIBLE, LATER, SPLICED, UNSENDABLE
+from asyncstore.prepare.pixels.syntaxes import encodable, encodable_with_losses
 from asyncstore.prepare.reencode import Changes, NotCompressed, reencode
 from asyncstore.prepare.splicing import NotOrdinary, TooShort, spliced
 from asyncstore.prepare.spool import write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from asyncstore.model import Instance, Payload
     from asyncstore.prepare.messages import Answer, Order
@@ -52,31 +55,69 @@ class Settings(NamedTuple):
         folder: where large results are written.
         new_vrs: whether VRs younger than 1993 may be written.
         deflate_level: zlib's level, 0 to 9.
-        max_inflated: the greatest size of an inflated data set, in bytes.
+        max_inflated: the greatest size of an inflated data set, and of a decoded frame, in bytes.
+        transcodes: whether pixel data may be decoded and encoded.
     """
 
     folder: str
     new_vrs: bool = True
     deflate_level: int = 6
     max_inflated: int = MAX_INFLATED
+    transcodes: bool = False
+
+    def changes(self, values: Mapping[int, bytes]) -> Changes:
+        """The changes to a data set with these new values."""
+        return Changes(values, self.new_vrs, self.deflate_level, self.max_inflated)
 
 
-def convert(orders: Iterable[Order], settings: Settings) -> Iterator[Answer]:
+_LIKE_STORESCU = Settings("")
+
+Allow = Callable[[int], None]
+"""Called with the bytes of memory that are needed next."""
+
+
+def _allow_nothing(_: int) -> None:
+    """Memory is not limited."""
+
+
+def convert(orders: Iterable[Order], settings: Settings, allow: Allow = _allow_nothing) -> Iterator[Answer]:
     """Convert data sets, in order; large results lie in files that :func:`asyncstore.prepare.spool.take` opens."""
-    return (_converted(order, Changes(order.values, *settings[1:]), settings.folder) for order in orders)
+    return (_converted(order, settings, allow) for order in orders)
 
 
-def edit(orders: Iterable[Order], settings: Settings) -> Iterator[Answer]:
+def edit(orders: Iterable[Order]) -> Iterator[Answer]:
     """Edit data sets that keep their transfer syntax, in order: only their heads change, or nothing yet."""
-    del settings
     return map(_edited, orders)
 
 
-def judge(orders: Iterable[Order], settings: Settings) -> Iterator[Answer]:
-    """Tell whether each data set can be converted, in order."""
+def judge(orders: Iterable[Order], settings: Settings, allow: Allow = _allow_nothing) -> Iterator[Answer]:
+    """Tell whether each data set can be converted, in order. Of pixel data, the first frame is decoded."""
     for found, target, *_ in orders:
-        reason = obstacle(found, target, settings.max_inflated)
+        reason = obstacle(found, target, settings, allow)
         yield (CONVERTIBLE,) if reason is None else (UNSENDABLE, reason)
+
+
+def measure(orders: Iterable[Order]) -> Iterator[Answer]:
+    """Tell the size of each data set, in bytes, if its pixel data is decompressed, by its attributes."""
+    for order in orders:
+        size = _native_size(order.instance)
+        yield (UNSENDABLE, "its size is not known") if size is None else (CONVERTIBLE, size)
+
+
+def _native_size(found: Instance) -> int | None:
+    """The size of a data set with native pixel data; ``None``: unknown."""
+    from asyncstore.prepare.pixels.attributes import WANTED, image_of  # noqa: PLC0415 - few commands ask
+    from asyncstore.prepare.splitting import head_of  # noqa: PLC0415 - as above
+
+    try:
+        data = memoryview(found.data or _beginning(found.payload, _GLANCE))
+        before = head_of(data, encoding_of(found.transfer_syntax_uid), _UNCHANGED)
+        if before is None:
+            return None
+        head, position = before
+        return position + image_of(head.small_values(WANTED)).native_bytes
+    except (Unconvertible, OSError, FileChanged):
+        return None
 
 
 def memory_needed(orders: Iterable[Order], settings: Settings) -> int:
@@ -95,16 +136,18 @@ def _size(found: Instance, settings: Settings) -> int:
     return found.length + (settings.max_inflated if found.transfer_syntax_uid in DEFLATED else 0)
 
 
-def obstacle(found: Instance, transfer_syntax_uid: str, max_inflated: int = MAX_INFLATED) -> str | None:
+def obstacle(
+    found: Instance, transfer_syntax_uid: str, settings: Settings = _LIKE_STORESCU, allow: Allow = _allow_nothing
+) -> str | None:
     """Why a data set cannot be converted; ``None`` if it can.
 
     The beginning of a data set shows whether its pixel data would have to be compressed; only others are read whole.
     """
-    target = encoding_of(transfer_syntax_uid)
     try:
-        if _has_early_pixel_data(found, target):
+        is_encoded = settings.transcodes and transfer_syntax_uid in (*encodable(), *encodable_with_losses())
+        if not is_encoded and _has_early_pixel_data(found, encoding_of(transfer_syntax_uid)):
             return _NEEDS_COMPRESSION
-        _chunks(found, target, Changes(max_inflated=max_inflated))
+        _chunks(found, transfer_syntax_uid, settings.changes({}), settings, allow)
     except NotCompressed:
         return _NEEDS_COMPRESSION
     except MemoryError:
@@ -127,14 +170,16 @@ def _has_early_pixel_data(found: Instance, target: Encoding) -> bool:
     return False
 
 
-def _converted(order: Order, changes: Changes, folder: str) -> Answer:
+def _converted(order: Order, settings: Settings, allow: Allow) -> Answer:
     target = order.transfer_syntax_uid
     try:
-        chunks = _chunks(order.instance, encoding_of(target), changes)
-        length = sum(map(len, chunks))
-        if length <= _IN_MEMORY:
-            return CONVERTED, None, length, b"".join(chunks)
-        return CONVERTED, _written(chunks, folder), length, None
+        chunks, is_new = _chunks(order.instance, target, settings.changes(order.values), settings, allow)
+        answer = _answer(chunks, settings.folder)
+        if not is_new:
+            return answer
+        from asyncstore.prepare.lossy import new_uid  # noqa: PLC0415 - seldom asked for
+
+        return *answer, new_uid(order.sop_instance_uid, target)
     except Unconvertible as reason:
         return UNSENDABLE, str(reason)
     except MemoryError:
@@ -166,15 +211,58 @@ def _edited(order: Order) -> Answer:
     return (LATER,)
 
 
-def _chunks(found: Instance, target: Encoding, changes: Changes) -> list[Chunk]:
+def _answer(chunks: Iterator[Chunk], folder: str) -> Answer:
+    """The answer for a converted data set: in memory if it is small, otherwise in a file."""
+    first: list[Chunk] = []
+    length = 0
+    for chunk in chunks:
+        first.append(chunk)
+        length += len(chunk)
+        if length > _IN_MEMORY:
+            break
+    else:
+        return CONVERTED, None, length, b"".join(first)
+    return CONVERTED, *_written(chain(first, chunks), folder), None
+
+
+def _chunks(
+    found: Instance, target_uid: str, changes: Changes, settings: Settings, allow: Allow
+) -> tuple[Iterator[Chunk], bool]:
+    """The converted data set, and whether it is another instance. Decoded pixel data is made while it is taken."""
+    source, target = encoding_of(found.transfer_syntax_uid), encoding_of(target_uid)
     try:
-        return reencode(found.data or _data_of(found), encoding_of(found.transfer_syntax_uid), target, changes)
+        data = found.data or _data_of(found)
+        if (
+            settings.transcodes
+            and (source.is_compressed or target.is_compressed)
+            and found.transfer_syntax_uid != target_uid
+        ):
+            transcoded = _transcoded(data, found.transfer_syntax_uid, target_uid, changes, allow)
+            if transcoded is not None:
+                return transcoded, target_uid in encodable_with_losses()
+        return iter(reencode(data, source, target, changes)), False
     except DamagedDataSet as damage:
         raise Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
     except OSError as error:
         raise Unconvertible(f"cannot be read: {error.strerror}") from error
     except FileChanged as change:
         raise Unconvertible(str(change)) from change
+
+
+def _transcoded(
+    data: bytes | memoryview, source_uid: str, target_uid: str, changes: Changes, allow: Allow
+) -> Iterator[Chunk] | None:
+    """The transcoded data set; ``None``: it has no pixel data."""
+    from asyncstore.prepare.splitting import split  # noqa: PLC0415 - most conversions leave pixel data alone
+    from asyncstore.prepare.transcode import Allowance, transcode  # noqa: PLC0415 - as above
+
+    source = encoding_of(source_uid)
+    if source.is_deflated:
+        data = inflated(data, changes.max_inflated)
+    parts = split(memoryview(data), source, changes)
+    if parts is None:
+        return None
+    return transcode(parts, source_uid, target_uid, changes, Allowance(changes.max_inflated, allow))
 
 
 def _beginning(payload: Payload, most: int) -> bytes:
@@ -204,8 +292,8 @@ def _data_of(found: Instance) -> bytes | memoryview:
         os.close(descriptor)
 
 
-def _written(chunks: list[Chunk], folder: str) -> str:
-    """Write chunks to a file and return its path."""
+def _written(chunks: Iterable[Chunk], folder: str) -> tuple[str, int]:
+    """Write chunks to a file; its path, and how many bytes they have."""
     try:
         return write(chunks, folder)
     except OSError as error:

@@ -12,12 +12,14 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import NoTemporaryFolder
 from asyncstore.model import Instance, Oddity
+from asyncstore.negotiation import NO_TRANSCODING, Transcode, Transcoding
 from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.messages import Order, edited_later
 from asyncstore.prepare.spool import drop, needs_names
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
     from asyncstore.prepare.pool import Pool
 
 
+_MOST_HELD = 1 << 28
+"""While more bytes of converted data sets lie in files, no other conversion begins: decompressed images are large."""
+
+
 class ConversionOptions(NamedTuple):
     """Changes to data sets, besides the transfer syntax.
 
@@ -38,13 +44,16 @@ class ConversionOptions(NamedTuple):
         invent: give each instance a new identity; ``None``: keep it.
         new_vrs: whether VRs younger than 1993 (UN, UT ...) may be sent; otherwise they become OB.
         deflate_level: the level of deflated results: 0 none, 1 fast, 9 best.
-        max_inflated: the greatest size of an inflated data set, in bytes; a larger one is not converted.
+        max_inflated: the greatest size of an inflated data set, and of a decoded frame, in bytes; larger ones are not
+            converted.
+        transcode: which pixel data may be decoded and encoded, where the peer does not take it as it is.
     """
 
     invent: Invent | None = None
     new_vrs: bool = True
     deflate_level: int = 6
     max_inflated: int = 1 << 28
+    transcode: Transcode = Transcode.LOSSLESS
 
 
 class Converter:
@@ -62,6 +71,9 @@ class Converter:
         self._seed = seed
         self._inventor: Inventor | None = None
         self._settings: Settings | None = None
+        self._held = 0
+        """Bytes of converted data sets that lie in files and have not been read."""
+        self._freed = asyncio.Event()
         self.edits = options.invent is not None
         """Whether instances must be edited (:meth:`edited`) before anything else is done with them."""
         self._passed_over: list[int] = []
@@ -105,11 +117,19 @@ class Converter:
         """
         settings = self._begin()
         orders = [self._order(instance, transfer_syntax_uid) for instance in instances]
+        while self._held > _MOST_HELD:
+            self._freed.clear()
+            await self._freed.wait()
         made = await self._pool.convert(orders, settings)
+        in_files = [one.payload for one in made if isinstance(one, Instance) and one.payload.data is None]
+        held = sum(payload.length for payload in in_files)
+        self._held += held
         try:
             yield made
         finally:
-            drop(one.payload.container for one in made if isinstance(one, Instance) and one.payload.data is None)
+            drop(payload.container for payload in in_files)
+            self._held -= held
+            self._freed.set()
 
     def _begin(self) -> Settings:
         """Prepare the first conversion."""
@@ -162,6 +182,17 @@ class Converter:
         return is_whole and self._options.new_vrs
 
 
+def transcoding_of(options: ConversionOptions) -> Transcoding:
+    """What may be transcoded with the codecs that are installed."""
+    if options.transcode is Transcode.NEVER:
+        return NO_TRANSCODING
+    from asyncstore.prepare.pixels import syntaxes  # noqa: PLC0415 - it looks for libraries
+
+    decodable = syntaxes.decodable()
+    lossy = syntaxes.encodable_with_losses() if options.transcode is Transcode.AUTO else ()
+    return Transcoding(decodable, syntaxes.encodable(), syntaxes.KNOWN - decodable, lossy)
+
+
 def settings_of(options: ConversionOptions) -> Settings:
     """The settings for the worker processes.
 
@@ -173,6 +204,12 @@ def settings_of(options: ConversionOptions) -> Settings:
     from asyncstore.prepare.conversion import Settings  # noqa: PLC0415 - rule 5
 
     try:
-        return Settings(gettempdir(), *options[1:])
+        return Settings(
+            gettempdir(),
+            options.new_vrs,
+            options.deflate_level,
+            options.max_inflated,
+            options.transcode is not Transcode.NEVER,
+        )
     except OSError as error:
         raise NoTemporaryFolder(error.strerror or str(error)) from error

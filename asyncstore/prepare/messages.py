@@ -33,9 +33,11 @@ PROBE_PARTS = "probe parts"
 CONVERT = "convert"
 EDIT = "edit"
 JUDGE = "judge"
+MEASURE = "measure"
 """The tag of an order. Paths of files follow, or a tuple for each file: its path, or the fields of a
 :class:`~asyncstore.members.Part`; or the arguments of :func:`~asyncstore.prepare.conversion.convert`,
-:func:`~asyncstore.prepare.conversion.edit` or :func:`~asyncstore.prepare.conversion.judge` as plain tuples."""
+:func:`~asyncstore.prepare.conversion.edit`, :func:`~asyncstore.prepare.conversion.judge` or
+:func:`~asyncstore.prepare.conversion.measure` as plain tuples."""
 
 PART = "part"
 DONE = "done"
@@ -47,14 +49,15 @@ INSTANCE = "instance"
 """The tag of an instance. Its three UIDs follow; then offset, length, version and data of its payload; then its
 oddities; then its details (``None``: not asked for)."""
 CONVERTED = "converted"
-"""The tag of a converted data set. Its container follows (``None``: it is in memory), its length, and its data."""
+"""The tag of a converted data set. Its container follows (``None``: it is in memory), its length, its data, and its SOP
+instance UID if that is another one."""
 SPLICED = "spliced"
 """The tag of a data set with a new head. The head follows, then the offset and the length of the rest, which is in the
 file as before."""
 LATER = "later"
 """The tag of a data set that can only be edited as a whole. Nothing follows."""
 CONVERTIBLE = "convertible"
-"""The tag of a data set that can be converted. Nothing follows."""
+"""The tag of a data set that can be converted. If it was measured, its size in bytes follows."""
 UNSENDABLE = "unsendable"
 """The tag of any other file. The reason follows; in the answer to a probe then its details (``None``: not asked for, or
 not known)."""
@@ -177,8 +180,9 @@ def _converted(order: Order, answer: Answer) -> Instance | Unsendable:
     original = order.instance
     if answer[0] == UNSENDABLE:
         return Unsendable(original.file, answer[1])
-    _, container, length, data = answer
-    identity = Identity(original.identity.sop_class_uid, order.sop_instance_uid, order.transfer_syntax_uid)
+    _, container, length, data, *new_uid = answer
+    uid = new_uid[0] if new_uid else order.sop_instance_uid
+    identity = Identity(original.identity.sop_class_uid, uid, order.transfer_syntax_uid)
     payload = Payload(container or original.path, 0, length, None, data)
     return Instance(original.file, identity, payload, original=original)
 
@@ -218,6 +222,11 @@ def _new_instance(order: Order, payload: Payload, oddities: int) -> Instance:
 def reason_in(answer: Answer) -> str | None:
     """Why a data set cannot be converted, by the answer about it; ``None`` if it can."""
     return answer[1] if answer[0] == UNSENDABLE else None
+
+
+def size_in(answer: Answer) -> int | None:
+    """The measured size of a data set, by the answer about it; ``None``: unknown."""
+    return answer[1] if answer[0] == CONVERTIBLE else None
 
 
 def containers(answers: Sequence[Answer]) -> Iterator[str]:

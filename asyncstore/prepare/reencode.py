@@ -96,13 +96,15 @@ def reencode(data: bytes | memoryview, source: Encoding, target: Encoding, chang
     """
     if source.is_deflated:
         data = inflated(data, changes.max_inflated)
-    chunks = _Reencoder(memoryview(data), source, target, changes).data_set()
+    chunks = Reencoder(memoryview(data), source, target, changes).data_set()
     if target.is_deflated:
         chunks = deflated(chunks, changes.deflate_level)
     return chunks
 
 
-class _Element(NamedTuple):
+class Element(NamedTuple):
+    """The header of an element."""
+
     tag: int
     vr: bytes
     length: int
@@ -125,7 +127,9 @@ _ORDERS = {
 }
 
 
-class _Reencoder:
+class Reencoder:
+    """Re-encodes one data set; :func:`reencode` says how."""
+
     def __init__(self, data: memoryview, source: Encoding, target: Encoding, changes: Changes) -> None:
         self._data = data
         self._source = source
@@ -137,6 +141,7 @@ class _Reencoder:
         self._extended_offsets: bytearray | None = None
 
     def data_set(self) -> list[Chunk]:
+        """The data set, in consecutive buffers."""
         end = self._elements(self._source, 0, len(self._data), self._changes.values, 0)
         if end != len(self._data):
             raise DamagedDataSet(f"an item ends at byte {end}, where none had begun")
@@ -156,7 +161,7 @@ class _Reencoder:
             position = self._element(source, element, stop, values, depth)
         return position
 
-    def _element(self, source: Encoding, element: _Element, stop: int, values: Mapping[int, bytes], depth: int) -> int:
+    def _element(self, source: Encoding, element: Element, stop: int, values: Mapping[int, bytes], depth: int) -> int:
         """Re-encode one element; returns the position of its end."""
         tag, vr, length, start = element
         if tag == PIXEL_DATA:
@@ -174,7 +179,7 @@ class _Reencoder:
             self._plain(source, element, values if tag in values else None, depth)
         return end
 
-    def _plain(self, source: Encoding, element: _Element, values: Mapping[int, bytes] | None, depth: int) -> None:
+    def _plain(self, source: Encoding, element: Element, values: Mapping[int, bytes] | None, depth: int) -> None:
         """Re-encode an element that is no sequence; its new value is in ``values``, if there is one."""
         tag, vr, length, start = element
         end = start + length
@@ -251,7 +256,7 @@ class _Reencoder:
             yield fragment.value, fragment.length
             position = fragment.value + fragment.length
 
-    def _sequence(self, source: Encoding, element: _Element, stop: int, depth: int) -> int:
+    def _sequence(self, source: Encoding, element: Element, stop: int, depth: int) -> int:
         tag, _, length, position = element
         if depth == _DEEPEST:
             raise DamagedDataSet(f"more than {_DEEPEST} sequences lie within each other")
@@ -278,7 +283,7 @@ class _Reencoder:
             self._result.add(self._delimiter(SEQUENCE_END, 0))
         return position
 
-    def _item(self, source: Encoding, item: _Element, depth: int) -> int:
+    def _item(self, source: Encoding, item: Element, depth: int) -> int:
         is_defined = item.length != UNDEFINED
         stop = item.value + item.length if is_defined else len(self._data)
         if stop > len(self._data):
@@ -307,7 +312,7 @@ class _Reencoder:
             raise DamagedDataSet("a sequence is too long")
         self._written.length.pack_into(*mark, length)
 
-    def _header(self, source: Encoding, position: int, end: int) -> _Element:
+    def _header(self, source: Encoding, position: int, end: int) -> Element:
         order = _ORDERS[source.is_little]
         if end - position < SHORT_HEADER:
             raise DamagedDataSet(f"it ends within an element's header, at byte {position}")
@@ -316,18 +321,18 @@ class _Reencoder:
         if source.is_implicit or group == DELIMITERS:
             length = order.length.unpack_from(self._data, position + 4)[0]
             vr = b"" if group == DELIMITERS else self._vr_of(tag, length)
-            return _Element(tag, vr, length, position + SHORT_HEADER)
+            return Element(tag, vr, length, position + SHORT_HEADER)
         _, _, vr, length = order.explicit.unpack_from(self._data, position)
         if vr in SHORT_VRS:
-            return _Element(tag, vr, length, position + SHORT_HEADER)
+            return Element(tag, vr, length, position + SHORT_HEADER)
         if vr not in LONG_VRS:
             is_long = vr.isalpha() and vr.isupper()
             vr = b"UN"
             if not is_long:  # such as "??", from devices whose VRs all had lengths of 16 bits
-                return _Element(tag, vr, length, position + SHORT_HEADER)
+                return Element(tag, vr, length, position + SHORT_HEADER)
         if end - position < LONG_HEADER:
             raise DamagedDataSet(f"it ends within an element's header, at byte {position}")
-        return _Element(tag, vr, order.length.unpack_from(self._data, position + 8)[0], position + LONG_HEADER)
+        return Element(tag, vr, order.length.unpack_from(self._data, position + 8)[0], position + LONG_HEADER)
 
     def _vr_of(self, tag: int, length: int) -> bytes:
         """The VR of an element of a data set in implicit VR."""

@@ -35,8 +35,10 @@ def needs_names() -> bool:
     return not _IS_NAMELESS
 
 
-def write(chunks: Iterable[bytes | bytearray | memoryview], folder: str) -> str:
-    """Write bytes to a file and return a path at which the main process can open it.
+def write(chunks: Iterable[bytes | bytearray | memoryview], folder: str) -> tuple[str, int]:
+    """Write bytes to a file; a path at which the main process can open it, and how many bytes it has.
+
+    The file is gone if ``chunks`` fail.
 
     Raises:
         OSError: it cannot be written.
@@ -45,16 +47,17 @@ def write(chunks: Iterable[bytes | bytearray | memoryview], folder: str) -> str:
     try:
         with open(descriptor, "wb", closefd=False) as file:
             file.writelines(chunks)
-    except OSError:
+            length = file.tell()
+    except BaseException:
         os.close(descriptor)
         if not _IS_NAMELESS:
             os.unlink(path)  # noqa: PTH108 - as above
         raise
     if not _IS_NAMELESS:
         os.close(descriptor)
-        return path
+        return path, length
     _held.append(descriptor)
-    return f"/proc/{os.getpid()}/fd/{descriptor}"
+    return f"/proc/{os.getpid()}/fd/{descriptor}", length
 
 
 def _new(folder: str) -> tuple[str, int]:

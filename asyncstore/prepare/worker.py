@@ -20,7 +20,7 @@ from asyncstore.prepare.messages import (
     DONE,
     EDIT,
     HELLO,
-    JUDGE,
+    MEASURE,
     PART,
     PROBE,
     PROBE_PARTS,
@@ -138,7 +138,9 @@ class _Worker:
             self._heads = HeadReader()
         return self._heads
 
-    def _conversions(self, kind: str, orders: list[tuple[Any, ...]], settings: tuple[Any, ...]) -> Iterable[Answer]:
+    def _conversions(
+        self, kind: str, orders: list[tuple[Any, ...]], settings: tuple[Any, ...] = ()
+    ) -> Iterable[Answer]:
         from asyncstore.prepare import conversion, spool  # noqa: PLC0415 - most workers never need it
 
         spool.close_written()
@@ -146,10 +148,13 @@ class _Worker:
             Order(Instance(SourceFile(payload[0]), Identity._make(identity), Payload._make(payload)), *rest)
             for identity, payload, *rest in orders
         ]
+        if kind == MEASURE:
+            return conversion.measure(ordered)
+        if kind == EDIT:
+            return conversion.edit(ordered)
         wanted = conversion.Settings._make(settings)
         self._limit_memory(conversion.memory_needed(ordered, wanted))
-        work = {CONVERT: conversion.convert, EDIT: conversion.edit, JUDGE: conversion.judge}[kind]
-        return work(ordered, wanted)
+        return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted, self._limit_memory)
 
     def _limit_memory(self, needed: int) -> None:
         """Limit memory to ``needed`` bytes and some more, so that a MemoryError costs one file only."""

@@ -6,7 +6,8 @@ Rules:
    in the page cache. The others are read here and submitted in pieces; the first piece begins the turn.
 2. An instance that cannot be converted or read comes as a piece with its problem. At its turn the problem is reported,
    and the others go on.
-3. Until its turn an instance can be withdrawn. Nothing of it is submitted then, even if it has been read.
+3. Until its turn an instance can be withdrawn. Nothing of it is submitted then, even if it has been read. Those being
+   converted may be left: begun anew elsewhere, they would take as long again.
 4. Converted data sets exist only until they have been read.
 """
 
@@ -42,11 +43,15 @@ class Batch:
         self._association = association
         self._on_problem = on_problem
         self._is_withdrawn = False
+        self._converting = 0
+        """How many of the rest, from the first, are being converted."""
 
-    def withdraw(self) -> list[Instance]:
-        """Take back those whose turn has not come."""
+    def withdraw(self, *, all_of_it: bool = True) -> list[Instance]:
+        """Take back those whose turn has not come: all, or those that are not being converted."""
         self._is_withdrawn = True
-        rest, self._rest = self._rest, []
+        kept = 0 if all_of_it else self._converting
+        rest = self._rest[kept:]
+        del self._rest[kept:]
         return rest
 
     async def submit(self, selection: Selection, reader: Reader, converter: Converter) -> None:
@@ -77,8 +82,10 @@ class Batch:
     ) -> bool:
         """Read and submit a portion. False: the association takes no more, or all others were withdrawn."""
         association = self._association
+        self._converting = len(portion) if transfer_syntax is not None else 0
         async with aclosing(_loads(portion, transfer_syntax, reader, converter)) as loads:
             async for pieces in loads:
+                self._converting = 0
                 association.submit(self._in_turn(pieces))
                 is_over = not self._rest and not association.is_taking(pieces[-1].instance)
                 if association.error is not None or is_over:

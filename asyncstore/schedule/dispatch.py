@@ -348,7 +348,8 @@ class Dispatcher:
     def _share_out(self) -> None:
         """Near the end, give instances that slow lanes have not begun to lanes that are free."""
         if self._serving.is_input_over and self._stock.is_empty and any(lane.is_free for lane in self._lanes):
-            self._take_back_all()
+            for lane in self._lanes:
+                self._stock.give_back(lane, lane.withdraw_waiting())
 
     def _take_back_all(self) -> None:
         """Take back from the lanes all instances that have not begun."""

@@ -91,6 +91,11 @@ class WorkingLane:
         submitted = self.association.withdraw() if self.association and all_of_it else []
         return submitted + (self.batch.withdraw() if self.batch else [])
 
+    def withdraw_waiting(self) -> list[Instance]:
+        """Take back instances that have not begun, in order, without those that are being converted."""
+        submitted = self.association.withdraw() if self.association else []
+        return submitted + (self.batch.withdraw(all_of_it=False) if self.batch else [])
+
     def closed(self) -> None:
         """It has no association."""
         self._bytes_of_past = self.bytes_sent

@@ -11,7 +11,7 @@ import pytest
 
 from asyncstore import Sink
 from support import trees
-from support.commands import asyncstore, finished, started
+from support.commands import asyncstore, finished, needs_a_full_device, started
 from support.oracle import until
 from support.peers.hostile import (
     Behaviour,
@@ -202,6 +202,16 @@ class TestAgainstOtherPeers:
         assert kind["name"] == "sr"
         assert kind["share"] == 1.0
 
+    async def test_a_peer_that_takes_fewer_associations_than_are_wanted(self, tmp_path):
+        async with Sink(port=0, max_associations=2, latency=0.01) as sink:
+            words = ("--no-calibrate", "--steps", "1,4", "--duration", "700ms", "--json", tmp_path / "a.json")
+            done = await bench(sink.port, *SMALL, *words)
+        assert "4 associations (2 open)" in done.out
+        assert "The PACS kept no more than 2 associations open" in done.out
+        found = document_of(tmp_path / "a.json")
+        assert [phase["associations"] for phase in found["phases"]] == [1, 2]
+        assert found["knee"]["recommended"] == 2
+
     async def test_a_peer_that_refuses_every_second_instance(self, tmp_path):
         counts = iter(range(1_000_000))
         half = Behaviour(on_store=answers(lambda _store: 0xA700 if next(counts) % 2 else 0))
@@ -268,6 +278,21 @@ class TestWithoutLibraries:
         done = await bench(1, *QUICK, "--json", target)
         assert done.returncode == 1
         assert f"--json {target}: cannot write it: " in done.err
+
+    @needs_a_full_device
+    async def test_a_full_disk_costs_a_file_and_not_the_results(self, tmp_path):
+        async with Sink(port=0) as sink:
+            done = await bench(sink.port, *QUICK, "--json", "/dev/full", "--hdr", tmp_path / "a.hdr")
+        assert done.returncode == 2
+        assert "--json /dev/full: cannot write it: No space left on device" in done.err
+        assert "latency of a store" in done.out
+        assert f"Details: {tmp_path / 'a.hdr'}" in done.out
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="/dev/stdout is Linux's")
+    async def test_a_file_may_be_a_pipe(self):
+        async with Sink(port=0) as sink:
+            done = await bench(sink.port, *QUICK, "-q", "--json", "/dev/stdout")
+        assert json.loads(done.out)["type"] == "asyncstore-bench"
 
     async def test_two_outputs_cannot_be_one_file(self, tmp_path):
         done = await bench(1, *QUICK, "--json", tmp_path / "a", "--hdr", tmp_path / "a")

@@ -3,6 +3,7 @@
 import re
 import sys
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from asyncstore.cli.bench_page.words import headline
 from asyncstore.errors import UsageError
 from asyncstore.load.results.document import Group, Groups, Verdict
 from asyncstore.load.results.histogram import Histogram, bucket_of
+from asyncstore.load.results.merge import merge
 from support import bench_samples as samples
 from support import browser
 from support.html_pages import HOSTILE, Page
@@ -95,9 +97,19 @@ class TestPage:
         for column in ("associations", "residual", "transfer syntax", "status"):
             assert column in words
 
+    @pytest.mark.slow
     def test_its_size_is_bounded_however_long_the_measurement(self):
         long = samples.document([samples.phase(seconds=4000, rate=2.0, fails=True) for _ in range(3)])
         assert len(page(long)) < 2_000_000
+
+    def test_success_alone_is_no_table(self):
+        assert "0x0000 success" not in Page(page(samples.document([samples.phase()]))).words
+        assert "0x0000 success" in Page(page(samples.document([samples.phase(fails=True)]))).words
+
+    def test_merged_machines_are_named(self):
+        part = samples.document([samples.phase()])
+        words = Page(page(merge([part, part], ["one.json", "two.json"]))).words
+        assert words.count("system: Linux 6.1") == 2
 
     def test_an_empty_measurement_has_a_page(self):
         words = Page(page(samples.document([]))).words
@@ -170,6 +182,7 @@ class TestPlots:
         texts = [shape["label"]["text"] for shape in plot.layout["shapes"]]
         assert texts == ["<i>warm-up</i>", "200/s", "300/s"]
 
+    @pytest.mark.slow
     def test_a_long_measurement_keeps_its_counts_and_its_worst_percentiles(self):
         phases = [samples.phase(seconds=1200, rate=3.0, seed=seed) for seed in range(5)]
         times = timeline(samples.document(phases))
@@ -282,11 +295,18 @@ def _a_group_of_each_way(phase):
     return [(way, next(iter(getattr(phase.by, way).values()))) for way in ways]
 
 
+@cache
+def plain_page():
+    """The page of the same document with a harmless text."""
+    return Page(page(hostile("plain")))
+
+
 class TestHostileTexts:
+    @pytest.mark.slow
     @settings(max_examples=25)
     @given(TEXTS)
     def test_none_becomes_an_element_a_script_or_an_attribute(self, text):
-        plain, shown = Page(page(hostile("plain"))), Page(page(hostile(text)))
+        plain, shown = plain_page(), Page(page(hostile(text)))
         assert shown.tags == plain.tags
         assert len(shown.scripts) == len(plain.scripts)
         assert [name for name, _ in shown.attributes] == [name for name, _ in plain.attributes]

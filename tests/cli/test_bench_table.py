@@ -66,7 +66,7 @@ def test_the_warm_up_is_not_shown():
 
 
 def test_no_line_of_a_table_is_wider_than_a_terminal():
-    measured = replace(result(opened(rate=100.0)), dropped=120_000, unknown=3, failed=100_000, name="16 associations")
+    measured = replace(result(opened(rate=100.0)), dropped=120_000, unknown=3, failed=100_000, name="100000 exams/h")
     found = document([measured])
     assert max(map(len, text(found).splitlines())) <= 80
 

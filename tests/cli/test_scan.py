@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from asyncstore import ConnectFailed, PairAnswer, Sender, Sink, listed
+from asyncstore import ConnectFailed, ConversionOptions, PairAnswer, Sender, Sink, Transcode, listed
 from asyncstore.cli.commands.findings import Findings
 from asyncstore.cli.options.command_table import SCAN
 from support import trees, values
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 HOST = "127.0.0.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
+NEVER = ConversionOptions(transcode=Transcode.NEVER)
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
 
 
@@ -125,6 +126,7 @@ class TestJson:
             "bytes": 8400,
             "accepted": None,
             "answer": None,
+            "decompressed_bytes": None,
         }
         assert second["transfer_syntax_uid"] == JPEG_2000
         assert unsendable == {
@@ -214,8 +216,8 @@ class TestContexts:
         async with running_sink() as sink:
             sent = await asyncstore("send", "-nh", "-v", "+v", "--associations", "1", HOST, str(sink.port), mixed)
         proposed = {line.split(": ")[2] for line in sent.err.splitlines() if ": context " in line}
-        assert summary["contexts"] == len(proposed) == 3
-        assert "\n3 presentation contexts to propose: " in told
+        assert summary["contexts"] == len(proposed) == 4  # one of them to decompress into
+        assert "\n4 presentation contexts to propose: " in told
 
     async def test_more_than_128_are_counted_over_several_associations(self):
         findings = Findings()
@@ -234,7 +236,7 @@ class TestPeerCheck:
     @pytest.mark.peers
     async def test_what_storescp_refuses_is_said_for_each_context(self, mixed):
         async with uncompressed_only() as scp:
-            words = ("scan", "--peer-check", HOST, str(scp.port))
+            words = ("scan", "--transcode", "never", "--peer-check", HOST, str(scp.port))
             done = await asyncstore(*words, mixed)
             lines = objects((await asyncstore(*words, "--json", "-", mixed)).out)
         assert done.returncode == 2
@@ -246,6 +248,16 @@ class TestPeerCheck:
             (False, "transfer syntaxes not supported"),
         ]
         assert lines[-1]["peer"] == f"{HOST}:{scp.port}"
+
+    @pytest.mark.peers
+    async def test_what_is_decompressed_is_said_with_the_bytes_that_it_grows_to(self, mixed):
+        async with uncompressed_only() as scp:
+            words = ("scan", "--peer-check", HOST, str(scp.port))
+            done = await asyncstore(*words, mixed)
+            lines = objects((await asyncstore(*words, "--json", "-", mixed)).out)
+        assert "  in LittleEndianExplicit: decompressed  " in done.out
+        assert "\ndecompressed before it is sent: 1 instance, 2.97 kB become 527 kB\n" in done.out
+        assert [(line["accepted"], line["decompressed_bytes"]) for line in lines[:2]] == [(True, None), (True, 526_986)]
 
     async def test_0_when_all_is_accepted_from_a_named_peer(self, good, tmp_path):
         async with running_sink("--aet", "PACS") as sink:
@@ -283,7 +295,7 @@ class TestNegotiate:
         """Of 128 contexts 126 are taken: the SOP class of three that comes next waits, that of one behind it fits."""
         jpeg = [f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 70)]
         pairs = [(f"1.2.3.{number}", uid) for number in range(43) for uid in jpeg] + [("1.2.3.43", JPEG_2000)]
-        async with running_hostile() as scp, Sender(HOST, scp.port) as sender:
+        async with running_hostile() as scp, Sender(HOST, scp.port, conversion=NEVER) as sender:
             answers = await sender.negotiate(pairs)
         assert [(answer.sop_class_uid, answer.transfer_syntax_uid) for answer in answers] == pairs
         asked = [
@@ -300,7 +312,7 @@ class TestNegotiate:
         async with uncompressed_only() as scp, Sender(HOST, scp.port) as sender:
             answers = await sender.negotiate([(CT, JPEG_2000), ("1.2.3", EXPLICIT), (CT, EXPLICIT)])
         assert answers == [
-            PairAnswer(CT, JPEG_2000, is_accepted=False, answer="transfer syntaxes not supported"),
+            PairAnswer(CT, JPEG_2000, is_accepted=True, answer="in LittleEndianExplicit: decompressed"),
             PairAnswer("1.2.3", EXPLICIT, is_accepted=False, answer="abstract syntax not supported"),
             PairAnswer(CT, EXPLICIT, is_accepted=True, answer="accepted"),
         ]

@@ -13,7 +13,7 @@ import pytest
 from support.differential.acceptors import REQUESTS, STATUSES
 from support.differential.alike import DIFFERENCES, assert_alike
 from support.differential.conversation import EXPLICIT_LITTLE
-from support.differential.programs import INPUTS, asyncstore, storescu
+from support.differential.programs import INPUTS, asyncstore, storescu, transcoding
 from support.peers.hostile import Behaviour, stays_silent
 from support.trees import pydicom_test_files, truncated
 
@@ -105,6 +105,18 @@ def test_only_asyncstore_proposes_sop_classes_that_nobody_knows(recorder, archiv
     assert (len(theirs.stored), len(ours.stored)) == (1, 2)
     theirs, ours = recorder.both("-R", INPUTS, archive.path("private"))
     assert (theirs.succeeded, ours.succeeded) == (False, True)
+
+
+def test_only_asyncstore_decompresses(recorder, archive):
+    """The difference "pixel data that the peer takes in other transfer syntaxes only"."""
+    pytest.importorskip("gdcm")
+    words = ("-x=", "-nh", INPUTS, archive.path("rle"), archive.path("ct"))
+    theirs, ours = recorder.both(*words)
+    assert len(theirs.stored) == len(ours.stored) == 1
+    assert ours.proposals == theirs.proposals
+    transcoded = recorder.run(transcoding, *words)
+    assert [store.transfer_syntax_uid for store in transcoded.stored] == [EXPLICIT_LITTLE] * 2
+    assert transcoded.proposals == theirs.proposals
 
 
 def test_with_no_halt_only_asyncstore_tells_by_its_exit_code(recorder, archive):

@@ -101,7 +101,7 @@ NOT_IN_STORESCU = {
     *("--ask-password", "--associations", "--async-ops", "--config", "--dry-run", "--files-from", "--json", "--null"),
     *("--peer", "--progress", "--workers", "--propose-htj2k", "--propose-htj2k-lossless", "--propose-jpegxl"),
     *("--no-verify-hostname", "--profile-basic", "--profile-8996", "--profile-8996-mod", "--list-profiles"),
-    *("--no-sni", "--request-sni", "--ipv4", "--ipv6", "--ip-auto", "--max-inflated"),
+    *("--no-sni", "--request-sni", "--ipv4", "--ipv6", "--ip-auto", "--max-inflated", "--transcode"),
     *("--journal", "--journal-on-network", "--retry-failed", "--retry-not-sent", "--order", "--only-studies"),
     *("--only-uids", "--conflicts", "--affinity", "--metrics-port", "--metrics-host", "--metrics-file"),
     *("--retries", "--retry-statuses", "--wait-for-peer", "--limit-rate", "--limit-stores", "--max-duration"),

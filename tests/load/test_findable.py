@@ -17,6 +17,7 @@ from asyncstore import TlsOptions
 from asyncstore.errors import UsageError
 from asyncstore.load.findable import Finder
 from asyncstore.load.finding import serve
+from asyncstore.protocol.associate import IdentityKind, UserIdentity
 from support.oracle import GUARD, until
 from support.peers.certificates import Authority
 from support.peers.dcmtk import storescu
@@ -36,10 +37,10 @@ def found_after(searches):
     return lambda uid, number: uid != _FIRST_SEARCH and number > searches
 
 
-async def said(port, *uids, tls=None, deadline=60.0):
+async def said(port, *uids, tls=None, identity=None, deadline=60.0):
     """Search in a thread of this process, which starts sooner than another one. Returns the answers."""
     names = {"calling_ae_title": "ASYNCSTORE", "called_ae_title": "ANY-SCP"}
-    settings = {"host": "127.0.0.1", "port": port, **names, "deadline": deadline}
+    settings = {"host": "127.0.0.1", "port": port, **names, "identity": identity, "deadline": deadline}
     lines, answers = SimpleQueue(), []
 
     def say(word, value=None):
@@ -125,6 +126,10 @@ async def test_tls_is_used_and_the_host_is_checked(tmp_path, name):
             assert "certificate" in await problem_with(scp.port, tls=options)
 
 
+async def test_a_user_identity_that_pynetdicom_does_not_know_is_the_reason():
+    assert await problem_with(1, identity=[77, "", "", False]) == "a user identity of kind 77 cannot be used for C-FIND"
+
+
 @pytest.mark.peers
 async def test_orthanc_finds_what_it_stored(tmp_path):
     [path] = instances(tmp_path / "in", 1, data_set_bytes=200_000)
@@ -182,6 +187,13 @@ async def test_so_many_instances_a_second_are_sampled():
         results = finder.results()
     assert 18 <= len(results.seconds) <= 21
     assert results.late == len(results.seconds)  # they were stored long before their first search
+
+
+async def test_the_user_identity_is_sent():
+    identity = UserIdentity(IdentityKind.USERNAME_AND_PASSCODE, b"user", b"secret")
+    async with running_searchable_scp(found_after(0)) as scp, Finder("127.0.0.1", scp.port, identity=identity):
+        [user] = scp.users
+    assert (user.user_identity_type, user.primary_field, user.secondary_field) == (2, b"user", b"secret")
 
 
 async def test_instances_that_are_still_searched_for_at_the_end_are_pending():

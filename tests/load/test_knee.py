@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from random import Random
 
@@ -92,7 +93,7 @@ def test_no_parameters_nearby_fit_better(rates, more_contention, more_coherency)
     law = fit(points)
 
     def squares(*parameters):
-        return sum((throughput(number, *parameters) / rate - 1) ** 2 for number, rate in points)
+        return sum(math.log(rate / throughput(number, *parameters)) ** 2 for number, rate in points)
 
     best = squares(law.per_association, law.contention, law.coherency)
     near = squares(law.per_association, law.contention * (1 + more_contention), law.coherency * (1 + more_coherency))
@@ -140,6 +141,13 @@ def test_a_throughput_that_still_grows_is_said():
     assert "the throughput still grew with 2 associations, the last step: more may reach more" in knee.reasons
 
 
+def test_a_pacs_that_keeps_fewer_associations_open_is_not_asked_for_more():
+    knee = knee_of([phase(1, 100.0), phase(2, 200.0)], most_open=2)
+    assert knee.recommended == 2
+    assert "the PACS kept no more than 2 associations open, more were wanted" in knee.reasons
+    assert not [reason for reason in knee.reasons if "more may reach more" in reason]
+
+
 def test_where_this_side_was_the_limit_no_knee_is_named():
     phases = [phase(1, 100.0), phase(2, 190.0), phase(4, 200.0)]
     knee = knee_of(phases, is_client_bound=lambda each: each.associations == 4)
@@ -167,6 +175,15 @@ def test_a_peer_that_stored_nothing_has_no_knee():
     knee = knee_of([phase(number, 0.0) for number in STEPS])
     assert (knee.associations, knee.recommended, knee.law) == (None, None, None)
     assert "nothing was stored, so there is no knee" in knee.reasons
+
+
+def test_a_single_bad_step_does_not_pull_the_curve_far():
+    points = curve((400.0, 0.1, 0.002))
+    points[2] = (points[2][0], points[2][1] / 4)
+    law = fit(points)
+    worst = sorted(law.residuals, key=abs)
+    assert all(abs(each) < 1 for each in worst)
+    assert law.residuals[2] == min(law.residuals)
 
 
 def test_a_poor_fit_is_said():

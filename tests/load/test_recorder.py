@@ -193,6 +193,17 @@ def test_a_store_belongs_to_the_phase_in_which_it_began():
     assert [point.second for point in first.series] == list(range(13))
 
 
+def test_a_store_that_began_because_the_next_phase_is_late_belongs_to_the_phase_that_offered_it():
+    recorder = Recorder(KINDS)
+    recorder.begin(closed(seconds=10.0), 0.0)
+    recorder.offered(1, 0, 10.001)
+    recorder.watched(0.0, 0.0, 10.002)
+    recorder.begin(closed(seconds=10.0), 10.0)
+    recorder.stored(sample(10.001, 10.5))
+    recorder.end(20.0)
+    assert [(phase.offered, phase.stored) for phase in recorder.results(0.0)] == [(1, 1), (0, 0)]
+
+
 def test_the_whole_is_the_sum_of_the_counted_phases():
     recorder = Recorder(KINDS)
     load(recorder, closed(seconds=2.0, is_counted=False), begin=0.0)
@@ -260,6 +271,16 @@ def test_every_interval_is_handed_on_with_its_histogram():
     found = recorded(closed(seconds=2.0), [sample(0.0, 0.5), sample(0.5, 1.5)], on_interval=intervals.append)
     assert [(each.began, each.seconds, each.latency.count) for each in intervals] == [(0.0, 1, 1), (1.0, 1, 1)]
     assert found.series[1].p99 == intervals[1].latency.percentile(99)
+    assert tuple(each.point for each in intervals) == found.series
+
+
+def test_what_ends_after_its_phase_is_handed_on_while_the_phase_is_still_known():
+    seen = []
+    recorder = Recorder(KINDS, on_interval=lambda interval: seen.append((recorder.phase, interval.latency.count)))
+    recorder.begin(closed(seconds=1.0), 0.0)
+    recorder.stored(sample(0.5, 1.5))
+    recorder.end(1.5)
+    assert seen == [(closed(seconds=1.0), 0), (closed(seconds=1.0), 1)]
 
 
 def soak(hours, drift):

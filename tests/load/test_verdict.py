@@ -76,6 +76,8 @@ def test_only_some_phases_may_be_client_bound_and_they_are_named():
     many = replace(CLOSED, name="32 associations", associations=32, generator=BUSY)
     verdict, _ = judged(CLOSED, many)
     assert verdict.lines[0].startswith("Client-bound: this side was the limit (32 associations), so nothing")
+    verdict, _ = judged(CLOSED, many, replace(CLOSED, repeat=2), replace(many, repeat=2))
+    assert verdict.lines[0].startswith("Client-bound: this side was the limit (32 associations), so nothing")
 
 
 def test_a_warm_up_does_not_count():

@@ -9,6 +9,7 @@ from asyncstore.negotiation import Planned
 from asyncstore.negotiation.selection import Selection
 from asyncstore.schedule.batch import Batch
 from support.fakes import SYNTAX, FakeConverter, FakeReader, World, instance
+from support.oracle import until
 
 
 class _Association:
@@ -97,6 +98,19 @@ async def test_what_is_withdrawn_while_it_is_read_is_not_submitted(converted):
     sent.association.on_submit = lambda: withdrawn.extend(sent.batch.withdraw())
     assert await sent.go() == list("012")
     assert [one.path for one in withdrawn] == list("34567")
+
+
+async def test_instances_being_converted_may_be_left_and_are_submitted():
+    """A conversion of seconds that is begun anew each second never ends."""
+    world = World()
+    world.conversion.clear()
+    sent = _Sent(world, converted=True)
+    going = asyncio.create_task(sent.go())
+    await until(lambda: world.converting)
+    assert sent.batch.withdraw(all_of_it=False) == []
+    world.conversion.set()
+    assert await going == list("01234567")
+    assert len(world.conversions) == 1
 
 
 async def test_a_large_file_that_has_begun_goes_on_when_the_others_are_withdrawn():

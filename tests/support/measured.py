@@ -18,7 +18,7 @@ SETUP = Setup(
     machine={"system": "Linux", "cores": 2},
     peer=Peer(host="pacs", port=104, called_ae_title="ANY-SCP", implementation_class_uid="1.2.3", window=1),
     options={"duration": 60.0, "mix": "ct=75,mr=25", "threshold": ("p99<2s", "failed<0.1%"), "keep-uids": False},
-    seed=7,
+    seed=(1 << 64) - 1,
     corpus=Corpus(hash="ab" * 32, kinds=KINDS),
     started="2026-01-01T12:00:00Z",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.text.uid_names import uid_name
@@ -34,6 +35,14 @@ def status_text(status: str) -> str:
 def sentence(text: str) -> str:
     """``text`` with a capital letter."""
     return text[:1].upper() + text[1:]
+
+
+def time_text(text: str) -> str:
+    """A time of a document: ``2026-11-28 19:30:00 UTC``."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError):
+        return text
 
 
 def groups(document: Document, way: str) -> list[tuple[str, Group]]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _FEW = 60
 """Up to so many steps have marks."""
+_MANY = 400
+"""From so many steps on, lines are thin and without dashes, which would run into each other."""
 _PERCENTILES = {"p50": "p50", "p95": "p95", "p99": "p99", "max": "largest"}
 _TWO_SECONDS = 1.5
 """The last point of a phase may be a little longer than a second."""
@@ -173,7 +175,10 @@ def _line(
         y.append(None)
         texts.append("")
     more: Fields = {"mode": "lines+markers"} if len(times.steps) <= _FEW else {}
-    return line(name, x, y, place, texts=texts, **more)
+    drawn = line(name, x, y, place, texts=texts, **more)
+    if len(times.steps) > _MANY:
+        drawn["line"] = {"color": SERIES[place % len(SERIES)].light, "width": 1}
+    return drawn
 
 
 def _layout(times: Timeline, y_axis: Fields) -> Fields:

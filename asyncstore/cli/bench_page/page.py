@@ -24,6 +24,7 @@ from asyncstore.cli.bench_page.tables import (
     findable_words,
     group_tables,
     kinds,
+    machines,
     phases,
     statuses,
     steps,
@@ -81,7 +82,7 @@ def _parts(document: Document) -> Iterator[tuple[str, list[Plot], str]]:
     yield "Kinds of instances", list(by_group(document)), group_tables(document)
     yield "Statuses and errors", _there(troubles(times), dropped(times)) if times else [], statuses(document)
     yield "Drift", _there(drift_plot(document)), drift_words(document)
-    yield "This side", list(generator_plots(document)), ""
+    yield "This side", list(generator_plots(document)), machines(document)
 
 
 def _there(*plots: Plot | None) -> list[Plot]:

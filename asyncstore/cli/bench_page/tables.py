@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.bench_page.html import details, paragraph, table
-from asyncstore.cli.bench_page.names import GROUPS, groups, phase_name, sentence, status_text
+from asyncstore.cli.bench_page.names import GROUPS, groups, phase_name, sentence, status_text, time_text
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.errors import UsageError
 from asyncstore.load.results.thresholds import parse
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from asyncstore.load.results.document import Document, ThresholdResult
 
 _MOST_ROWS = 100
+_SUCCESS = "0x0000"
 _SHARES = (50.0, 95.0, 99.0, 100.0)
 _SHARE_NAMES = ("#p50", "#p95", "#p99", "#largest")
 
@@ -86,9 +87,11 @@ def steps(document: Document) -> str:
 
 
 def statuses(document: Document) -> str:
-    """Statuses, and the reasons for which associations were lost."""
+    """Statuses if not all are success, and the reasons for which associations were lost."""
     whole = document.whole
     rows = [(format_count(count), status_text(status)) for status, count in _frequent(whole.statuses)]
+    if set(whole.statuses) <= {_SUCCESS}:
+        rows = []
     lost = [(format_count(count), reason) for reason, count in _frequent(whole.errors)]
     return table(("#instances", "status"), rows) + table(("#associations", "lost or not opened, because"), lost)
 
@@ -131,6 +134,21 @@ def _measured(threshold: ThresholdResult) -> str:
         return parse(threshold.text).unit.say(threshold.value)
     except UsageError:  # the file may be anybody's
         return f"{threshold.value:.4g}"
+
+
+def machines(document: Document) -> str:
+    """The machines whose measurements were merged."""
+    rows = [
+        (
+            format_rate(part.stored_per_second),
+            format_rate(part.calibration.instances_per_second) if part.calibration else "not measured",
+            "yes" if part.client_bound else "no",
+            time_text(part.started),
+            ", ".join(f"{name}: {value}" for name, value in part.machine.items()),
+        )
+        for part in document.parts[:_MOST_ROWS]
+    ]
+    return table(("#stored", "#calibrated", "client-bound", "started", "machine"), rows)
 
 
 def kinds(document: Document) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.bench_page.knee import recommended_step
-from asyncstore.cli.bench_page.names import sentence
+from asyncstore.cli.bench_page.names import sentence, time_text
 from asyncstore.cli.exits import EXIT_INTERRUPTED
 from asyncstore.observe.formatting import (
     counted,
@@ -106,7 +105,7 @@ def peer_words(document: Document) -> str:
     """Who was measured."""
     peer = document.setup.peer
     version = f", {peer.implementation_version_name}" if peer.implementation_version_name else ""
-    return f"{peer.called_ae_title} at {peer.host} port {peer.port}{version}, from {_time(document.setup.started)}"
+    return f"{peer.called_ae_title} at {peer.host} port {peer.port}{version}, from {time_text(document.setup.started)}"
 
 
 def peer_facts(document: Document) -> Iterator[tuple[str, str]]:
@@ -131,7 +130,7 @@ def peer_facts(document: Document) -> Iterator[tuple[str, str]]:
 def setup_facts(document: Document) -> Iterator[tuple[str, str]]:
     """What is needed to measure again."""
     setup, calibration = document.setup, document.calibration
-    yield "Started", _time(setup.started)
+    yield "Started", time_text(setup.started)
     yield "asyncstore", setup.asyncstore
     yield "Python", setup.python
     for name, value in setup.machine.items():
@@ -144,14 +143,6 @@ def setup_facts(document: Document) -> Iterator[tuple[str, str]]:
     if calibration is not None:
         rates = f"{format_rate(calibration.instances_per_second)}, {format_byte_rate(calibration.bytes_per_second)}"
         yield "Calibration", f"{rates}, {format_latency(calibration.cpu_seconds_per_instance)} of CPU for an instance"
-
-
-def _time(text: str) -> str:
-    """A time of a document: ``2026-11-28 19:30:00 UTC``."""
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (ValueError, OverflowError):
-        return text
 
 
 def _plain(value: float | str | bool | None) -> str:  # noqa: FBT001 - a value of JSON

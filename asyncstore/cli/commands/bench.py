@@ -23,11 +23,12 @@ from asyncstore.cli.commands.bench_outputs import check_outputs, write_outputs
 from asyncstore.cli.commands.bench_prepare import prepare
 from asyncstore.cli.commands.bench_watch import Watch
 from asyncstore.cli.engine import sender_of
-from asyncstore.cli.exits import EXIT_INTERRUPTED
+from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_STORED
 from asyncstore.cli.logging.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options.command_table import BENCH
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.text.bench_table import bench_lines
 from asyncstore.cli.text.page import page_width
@@ -72,7 +73,7 @@ async def _bench(parsed: Parsed, identity: UserIdentity | None) -> int:
         tls = tls_of(parsed)
         tls = None if tls is None else password.asking(tls)
         options = sender_of(parsed, identity, tls).association_options  # before the display: it may ask for a password
-        finder = finder_of(parsed, None if tls is None else password.known(tls))
+        finder = finder_of(parsed, identity, None if tls is None else password.known(tls))
         task = asyncio.current_task()
         watches: list[Watch] = []
 
@@ -92,7 +93,7 @@ async def _bench(parsed: Parsed, identity: UserIdentity | None) -> int:
             started = datetime.now(UTC)
             watch = await _measure(parsed, prepared, finder, display, watches)
         document = document_of(parsed, prepared, watch, found_by(finder), started)
-        return _conclude(parsed, document, watch)
+        return _conclude(parsed, document, watch, display)
 
 
 async def _measure(
@@ -106,7 +107,7 @@ async def _measure(
     plan = plan_of(parsed, prepared.source.seed, prepared.replay)
     watch = Watch(prepared.source.kinds, [planned.phase for planned in plan], display)
     if parsed[bench.ABORT_ON_FAIL]:
-        watch.on_second = lambda now: _abort_if_crossed(parsed[bench.THRESHOLD], watch, display, now)
+        watch.on_second = lambda now: abort_if_crossed(parsed[bench.THRESHOLD], watch, display, now)
     if parsed[bench.HDR] is not None:
         watch.intervals = []
     watches.append(watch)
@@ -127,21 +128,25 @@ async def _measure(
     return watch
 
 
-def _abort_if_crossed(thresholds: Sequence[Threshold], watch: Watch, display: BenchDisplay, now: float) -> None:
+def abort_if_crossed(thresholds: Sequence[Threshold], watch: Watch, display: BenchDisplay, now: float) -> None:
     """End the measurement if a threshold is crossed."""
-    crossed = first_crossed(thresholds, watch.whole(now))
+    crossed = first_crossed(thresholds, watch.so_far(now))
     if crossed is not None:
+        watch.on_second = None
         display.notice(f"ending: {say(crossed)}")
         watch.stop()
 
 
-def _conclude(parsed: Parsed, document: Document, watch: Watch) -> int:
+def _conclude(parsed: Parsed, document: Document, watch: Watch, display: BenchDisplay) -> int:
     """Print the results and write the files; the exit code."""
     to_stdout = parsed[bench.JSON] != opt.STANDARD_STREAM
     output = open_output(sys.stdout if to_stdout else sys.stderr, quiet=parsed[opt.QUIET])
     width = page_width() if to_stdout else None
     output.print(*bench_lines(document, interrupted=watch.signals > 0, width=width))
-    written = list(write_outputs(parsed, document, watch.intervals))
-    if written:
-        output.print((), (f"Details: {', '.join(map(printable, written))}",))
+    written = write_outputs(parsed, document, watch.intervals)
+    if written.names:
+        output.print((), (f"Details: {', '.join(map(printable, written.names))}",))
+    if written.failure is not None:
+        display.log(f"{BENCH.program}: {written.failure}", "red")
+        return document.exit_code or EXIT_NOT_STORED
     return document.exit_code

@@ -12,6 +12,7 @@ from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options.command_table import BENCH
 from asyncstore.cli.options.kinds import Secret
+from asyncstore.load.results.adding import whole_of
 from asyncstore.load.results.document import Corpus, Document, Setup
 from asyncstore.load.results.knee import knee_of
 from asyncstore.load.results.thresholds import evaluate
@@ -34,9 +35,14 @@ def document_of(
 ) -> Document:
     """All results."""
     phases = watch.results(monotonic())
-    whole = watch.whole(monotonic())
+    whole = whole_of(phases)
     calibration = prepared.calibration
-    knee = knee_of(phases, parsed[bench.P99_LIMIT], lambda phase: bool(client_limits(phase, calibration)))
+    knee = knee_of(
+        phases,
+        parsed[bench.P99_LIMIT],
+        lambda phase: bool(client_limits(phase, calibration)),
+        most_open=watch.most_open_of_more,
+    )
     thresholds = evaluate(parsed[bench.THRESHOLD], whole, findable)
     verdict, exit_code = judge(
         phases,

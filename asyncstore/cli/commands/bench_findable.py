@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from asyncstore.model import Instance
     from asyncstore.network.timed import OnStored, TimedAssociation
     from asyncstore.network.tls import TlsOptions
+    from asyncstore.protocol.associate import UserIdentity
 
 _SOONER = 0.999
 """Of the interval between two samples: the finder decides, and must be asked in time."""
@@ -64,11 +65,12 @@ class Searching:
             )
 
 
-def finder_of(parsed: Parsed, tls: TlsOptions | None) -> Finder | None:
+def finder_of(parsed: Parsed, identity: UserIdentity | None, tls: TlsOptions | None) -> Finder | None:
     """The finder that is asked for; ``None``: none is.
 
     Args:
         parsed: the options.
+        identity: user identity with its proof.
         tls: how to use TLS, with the private key's password.
     """
     per_second = parsed[bench.FINDABLE]
@@ -80,6 +82,7 @@ def finder_of(parsed: Parsed, tls: TlsOptions | None) -> Finder | None:
         calling_ae_title=parsed[opt.CALLING_AE_TITLE],
         called_ae_title=parsed[opt.CALLED_AE_TITLE],
         per_second=per_second,
+        identity=identity,
         tls=tls,
     )
 
@@ -105,6 +108,8 @@ def found_by(finder: Finder | None) -> document.Findable | None:
         errors[found.problem] = errors.get(found.problem, 0) + 1
     if found.skipped:
         errors["not searched for, because searches took too long"] = found.skipped
+    if found.late:
+        errors["searched for late, because other searches took too long"] = found.late
     if found.pending:
         errors["not searched for to the end"] = found.pending
     return document.Findable(

@@ -48,7 +48,7 @@ async def prepare(
         UsageError: no file can be sent.
     """
     replay = await WaitingThread("replay").call(replay_of, parsed)
-    files = await _from_files(parsed, options, logger) if parsed[bench.PATHS] else None
+    files = await _from_files(parsed, options, display, logger) if parsed[bench.PATHS] else None
     kinds = files.kinds if files is not None else replay.kinds if replay is not None else kinds_of(parsed)
     target = Target(parsed[opt.PEER], parsed[opt.PORT], options, contexts_of(kinds))
     probed = await probe(target)
@@ -70,7 +70,9 @@ async def prepare(
     return Prepared(target, source, replay, probed.peer, calibration)
 
 
-async def _from_files(parsed: Parsed, options: AssociationOptions, logger: logging.Logger) -> FromFiles:
+async def _from_files(
+    parsed: Parsed, options: AssociationOptions, display: BenchDisplay, logger: logging.Logger
+) -> FromFiles:
     """The source of the files that are named; they are read in a thread, which an interrupt leaves behind.
 
     Raises:
@@ -83,6 +85,7 @@ async def _from_files(parsed: Parsed, options: AssociationOptions, logger: loggi
         seed=parsed[bench.RANDOM_SEED],
         may_map=options.tls is None,
     )
+    display.log(f"{counted(source.instances, 'instance')} from files, of {counted(len(source.kinds), 'kind')}")
     if source.passed_over:
         first = source.reasons[0]
         logger.warning(

@@ -2,8 +2,8 @@
 
 Rules:
 
-1. Once a second the record is folded; four times a second the display is refreshed. Nothing is done per instance.
-2. What the display shows comes from complete seconds, so it never costs more than adding up a few of them.
+1. The display is refreshed four times a second, from seconds that are counted. Nothing is done per instance.
+2. It never costs more than adding up a few seconds, because the load shares the event loop.
 3. The first signal lets the stores under way finish, the second aborts them.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncstore.load.driving.driver import Driver
-    from asyncstore.load.results.document import Point
+    from asyncstore.load.results.document import PhaseResult, Point
     from asyncstore.load.results.phase_run import Interval
     from asyncstore.load.values import Kind, Phase
     from asyncstore.observe.bench_display import BenchDisplay
@@ -33,7 +34,6 @@ _RATE_WINDOW = 3
 """Seconds of the rates: one alone jumps."""
 _SPARKS = 240
 """Seconds of the sparklines: as many as a wide terminal shows."""
-_FOLD_INTERVAL = 1.0
 
 
 class Watch(Recorder):
@@ -61,9 +61,10 @@ class Watch(Recorder):
         self._display = display
         self.on_second: Callable[[float], None] | None = None
         self._driver: Driver | None = None
-        self._number = 0
+        self._is_stopped = False
+        self._most_open: list[int] = []
         self._began = 0.0
-        self._folded = 0.0
+        self._called = 0.0
         self._so_far = Histogram()
         self._recent: deque[Histogram] = deque(maxlen=_RECENT)
         self._seconds: deque[tuple[float, Point]] = deque(maxlen=_SPARKS)
@@ -77,7 +78,7 @@ class Watch(Recorder):
         """Watch this driver. Stop it if a signal came before."""
         self._driver = driver
         if self.signals:
-            driver.stop()
+            self.stop()
 
     def interrupt(self) -> None:
         """End the measurement for a signal, gently the first time."""
@@ -87,19 +88,21 @@ class Watch(Recorder):
         self.signals += 1
         if self.signals == 1:
             self._display.notice("stopping: stores under way are finished; Ctrl-C again aborts them")
-        else:
+            self.stop()
+        elif self._driver is not None:
             self._display.notice("aborting: stores under way have an unknown outcome")
-        self.stop()
+            self._driver.stop()
 
     def stop(self) -> None:
         """Let the driver begin no more stores."""
-        if self._driver is not None:
+        if self._driver is not None and not self._is_stopped:
+            self._is_stopped = True
             self._driver.stop()
 
     def begin(self, phase: Phase, at: float) -> None:
         """A phase begins."""
         super().begin(phase, at)
-        self._number += 1
+        self._most_open.append(0)
         self._began = at
         self._so_far = Histogram()
         self._recent.clear()
@@ -107,22 +110,36 @@ class Watch(Recorder):
         self._percentiles = (None, None)
 
     def refresh(self) -> None:
-        """Fold the record if a second is over, and show it."""
+        """Fold the record and show it; a fold of a whole second's stores would hold the event loop for too long."""
         now = monotonic()
-        if now - self._folded >= _FOLD_INTERVAL:
-            self._folded = now
-            self.fold(now)
+        self.fold(now)
+        if now - self._called >= 1.0:
+            self._called = now
             if self.on_second is not None:
                 self.on_second(now)
         phase = self.phase
         if phase is not None:
+            self._most_open[-1] = max(self._most_open[-1], 0 if self._driver is None else self._driver.open_now)
             self._display.refresh(self._view(phase, now), now)
+
+    def results(self, now: float) -> tuple[PhaseResult, ...]:
+        """The results of all phases. A peer may have kept fewer associations open than were wanted."""
+        return tuple(
+            replace(phase, associations=min(phase.associations, most) or phase.associations)
+            for phase, most in zip(super().results(now), self._most_open, strict=True)
+        )
+
+    @property
+    def most_open_of_more(self) -> int | None:
+        """How many associations the peer kept open, if more were wanted; ``None``: as many as were wanted."""
+        fewer = [
+            most for phase, most in zip(self._phases, self._most_open, strict=False) if 0 < most < phase.associations
+        ]
+        return max(fewer, default=None)
 
     def _closed(self, interval: Interval) -> None:
         """A second is complete."""
-        point = self.last
-        if point is None:
-            return
+        point = interval.point
         if self.intervals is not None:
             self.intervals.append(interval)
         self._so_far.add(interval.latency)
@@ -137,14 +154,15 @@ class Watch(Recorder):
 
     def _view(self, phase: Phase, now: float) -> BenchView:
         planned = sum(each.seconds for each in self._phases)
-        before = sum(each.seconds for each in self._phases[: self._number - 1])
+        number = len(self._most_open)
+        before = sum(each.seconds for each in self._phases[: number - 1])
         elapsed = min(now - self._began, phase.seconds)
         lately = self._lately
         seconds = sum(length for length, _ in lately) or 1.0
         so_far, recent = self._percentiles
         return BenchView(
             phase=phase.name,
-            number=self._number,
+            number=number,
             phases=len(self._phases),
             is_counted=phase.is_counted,
             fraction=(before + elapsed) / planned if planned else 1.0,

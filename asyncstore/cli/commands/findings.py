@@ -23,18 +23,20 @@ from asyncstore.cli.options import rows as opt
 from asyncstore.cli.text.hints import hints_for
 from asyncstore.cli.text.page import aligned, broken
 from asyncstore.cli.text.uid_names import uid_name
-from asyncstore.model import Instance, Unsendable
+from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN, Instance, Unsendable
 from asyncstore.negotiation import Planned, requests
 from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
 from asyncstore.observe.reasons import Detail, Reasons, selection
 from asyncstore.observe.repeats import MOST_UIDS, Repeats
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
+from asyncstore.prepare.converter import transcoding_of
+from asyncstore.prepare.messages import Order
 from asyncstore.prepare.pool import Pool
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.surveying import Survey, all_are, ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from asyncstore.cli.options.table import Parsed
     from asyncstore.model import PairAnswer
@@ -52,10 +54,14 @@ _FRAME = 0.25
 
 async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
     """Probe all files of the command line. On a terminal the count is shown meanwhile."""
-    invents = conversion_of(parsed).invent is not None
+    conversion = conversion_of(parsed)
+    invents = conversion.invent is not None
     pool = Pool(parsed[opt.WORKERS], format_of(parsed))
-    forecaster = None if proposal == _PLANNED else Forecaster(proposal, pool, conversion_of(parsed))
-    findings = Findings(proposal, forecaster, counts_repeats=not invents and walk_of(parsed).repeat == 1)
+    proposal = proposal.allowing(transcoding_of(conversion))
+    forecaster = None if isinstance(proposal, Planned) else Forecaster(proposal, pool, conversion)
+    findings = Findings(
+        proposal, forecaster, counts_repeats=not invents and walk_of(parsed).repeat == 1, measure=pool.measure
+    )
     counter = Counter(lambda: findings.instances + findings.unsendable, parsed)
     with paths_of(parsed) as paths, counter, every(_FRAME, counter.refresh):
         survey = Survey(paths, walk_of(parsed), pool)
@@ -76,8 +82,11 @@ class Found(NamedTuple):
     Attributes:
         pair: the pair, which needs a presentation context.
         instances: how many there are.
+        bytes: of their data sets.
         answer: what would happen to them, in words, if that is known.
         is_sendable: whether they can be sent, as far as is known.
+        decompressed: bytes of their data sets if they are decompressed; ``None``: they are not compressed, or it is not
+            known.
     """
 
     pair: Pair
@@ -85,6 +94,7 @@ class Found(NamedTuple):
     bytes: int
     answer: str | None
     is_sendable: bool
+    decompressed: int | None = None
 
 
 class Refused(NamedTuple):
@@ -120,6 +130,7 @@ class Findings:
         proposal: what a run would propose.
         forecaster: forecasts what would happen to instances; ``None``: the report does not say.
         counts_repeats: whether to report SOP instance UIDs that come more than once.
+        measure: tells how large data sets are when they are decompressed; ``None``: the report does not say.
 
     Attributes:
         instances: how many instances were found.
@@ -129,13 +140,21 @@ class Findings:
     """
 
     def __init__(
-        self, proposal: Proposal = _PLANNED, forecaster: Forecaster | None = None, *, counts_repeats: bool = True
+        self,
+        proposal: Proposal = _PLANNED,
+        forecaster: Forecaster | None = None,
+        *,
+        counts_repeats: bool = True,
+        measure: Callable[[list[Order]], Awaitable[list[int | None]]] | None = None,
     ) -> None:
         self.instances = 0
         self.unsendable = 0
         self.answers: Mapping[Pair, PairAnswer] = {}
         self._proposal = proposal
         self._forecaster = forecaster
+        self._measure = measure
+        self._decompressed: dict[Pair, int] = {}
+        """Bytes of the decompressed data sets of each compressed pair."""
         self._kinds: dict[tuple[Pair, str | None], _Counts] = {}
         self._reasons = Reasons()
         self._unusual: Instance | None = None
@@ -157,10 +176,22 @@ class Findings:
                 self._count(_pair(instance.identity), forecast.answer, [instance])
                 if forecast.reason is not None:
                     self._reasons.add(forecast.reason, instance.path)
+        await self._measure_compressed(instances)
         for item in batch if len(instances) < len(batch) else ():
             if isinstance(item, Unsendable):
                 self.unsendable += 1
                 self._reasons.add(item.reason, item.path)
+
+    async def _measure_compressed(self, instances: Sequence[Instance]) -> None:
+        """Count how large those that could be decompressed would be."""
+        decodable = self._proposal.transcoding.decodable
+        compressed = [one for one in instances if one.identity.transfer_syntax_uid in decodable]
+        if self._measure is None or not compressed:
+            return
+        orders = [Order(one, EXPLICIT_VR_LITTLE_ENDIAN, one.sop_instance_uid) for one in compressed]
+        for one, size in zip(compressed, await self._measure(orders), strict=True):
+            pair = _pair(one.identity)
+            self._decompressed[pair] = self._decompressed.get(pair, 0) + (size or one.payload.length)
 
     def take(self, pair: Pair, instances: int, size: int) -> None:
         """Count instances of a pair that somebody else has counted."""
@@ -214,8 +245,8 @@ class Findings:
     def _found(self, pair: Pair, answer: str | None, count: int, size: int) -> Found:
         said = self.answers.get(pair)
         if said is not None:
-            return Found(pair, count, size, said.answer, said.is_accepted)
-        return Found(pair, count, size, answer, answer != NOT_AT_ALL)
+            return Found(pair, count, size, said.answer, said.is_accepted, self._decompressed.get(pair))
+        return Found(pair, count, size, answer, answer != NOT_AT_ALL, self._decompressed.get(pair))
 
     @property
     def refused(self) -> list[Refused]:
@@ -257,6 +288,8 @@ class Findings:
         if self._unusual is not None:
             yield ""
             yield from broken(warning_about(self._unusual), width)
+        for line in self._growth():
+            yield from broken(line, width)
         yield from self._repeats(width)
         groups = self._reasons.groups()
         if groups:
@@ -265,6 +298,20 @@ class Findings:
             yield from aligned(_reason_rows(groups), width)
             for hint in hints_for(refused.reason for refused in self.refused):
                 yield from broken(hint, width)
+
+    @property
+    def growing(self) -> list[Found]:
+        """The instances that are decompressed before they are sent, if that is known."""
+        return [found for found in self.found if (found.answer or "").endswith("decompressed")]
+
+    def _growth(self) -> Iterator[str]:
+        """How large the instances become that are decompressed."""
+        growing = self.growing
+        if growing:
+            before, after = sum(one.bytes for one in growing), sum(one.decompressed or one.bytes for one in growing)
+            instances = counted(sum(one.instances for one in growing), "instance")
+            yield ""
+            yield f"decompressed before it is sent: {instances}, {format_bytes(before)} become {format_bytes(after)}"
 
     def _repeats(self, width: int | None) -> Iterator[str]:
         """Which instances have the SOP instance UID of an earlier one."""
@@ -295,7 +342,7 @@ class Findings:
         """A table: how many instances of which SOP class in which transfer syntax, and what would happen to them."""
         column = ("is sent",) if self._forecaster is not None else ("peer",) if self.answers else ()
         rows: list[tuple[str, ...]] = [("instances", "data", *column, "SOP class", "transfer syntax")]
-        for pair, count, size, answer, _ in self.found:
+        for pair, count, size, answer, *_ in self.found:
             said = () if answer is None else (answer,)
             rows.append((format_count(count), format_bytes(size), *said, *map(uid_name, pair)))
         return rows

@@ -40,6 +40,7 @@ class _Doubt(NamedTuple):
 
     instance: Instance
     transfer_syntax_uid: str
+    verb: str
 
 
 class Forecaster:
@@ -55,8 +56,8 @@ class Forecaster:
         self._proposal = proposal
         self._pool = pool
         self._options = options
-        self._decided: dict[Pair, tuple[Handling, str | None]] = {}
-        """What happens to each pair, and the transfer syntax in which it is sent."""
+        self._decided: dict[Pair, tuple[Handling, str | None, str]] = {}
+        """What happens to each pair, the transfer syntax in which it is sent, and what is done to it for that."""
         self._selection = Selection(proposal, (), ())
         self._contexts: tuple[ProposedContext, ...] = ()
         """The contexts of ``_selection``. For most proposals they are the same for all pairs."""
@@ -73,7 +74,7 @@ class Forecaster:
             return []
         from asyncstore.prepare.converter import settings_of  # noqa: PLC0415 - few command lines need it
 
-        orders = [Order(*doubt, doubt.instance.sop_instance_uid) for doubt in doubts]
+        orders = [Order(*doubt[:2], doubt.instance.sop_instance_uid) for doubt in doubts]
         reasons = await self._pool.judge(orders, settings_of(self._options))
         return list(map(_judged, doubts, reasons))
 
@@ -82,13 +83,13 @@ class Forecaster:
         pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
         if pair not in self._decided:
             selection = self._selection_of(pair)
-            self._decided[pair] = selection.handling(pair), selection.transfer_syntax(pair)
-        handling, target = self._decided[pair]
+            self._decided[pair] = selection.handling(pair), selection.transfer_syntax(pair), selection.verb(pair)
+        handling, target, verb = self._decided[pair]
         if handling is Handling.AS_IT_IS:
             return Forecast("converted" if instance.oddities & Oddity.ODD_VALUES else "as it is")
         if target is None:
             return Forecast(NOT_AT_ALL, self._why_not(pair))
-        return Forecast("converted") if handling is Handling.REENCODED else _Doubt(instance, target)
+        return Forecast(verb) if handling is Handling.REENCODED else _Doubt(instance, target, verb)
 
     def _selection_of(self, pair: Pair) -> Selection:
         contexts = self._proposal.contexts([pair])
@@ -110,5 +111,5 @@ class Forecaster:
 def _judged(doubt: _Doubt, reason: str | None) -> Forecast:
     """The forecast for an instance, by the reason why it cannot be converted."""
     if reason is None:
-        return Forecast("converted")
+        return Forecast(doubt.verb)
     return Forecast(NOT_AT_ALL, f"only {name_of(doubt.transfer_syntax_uid)} is proposed for it, and {reason}")

@@ -3,7 +3,7 @@
 It prints the plan of ``send --dry-run``, for people or as JSON lines. New versions may add fields, and remove none:
 
     {"type":"context","sop_class_uid":...,"sop_class":...,"transfer_syntax_uid":...,"transfer_syntax":...,
-     "instances":12,"bytes":33600,"accepted":true,"answer":"accepted"}
+     "instances":12,"bytes":33600,"accepted":true,"answer":"accepted","decompressed_bytes":null}
     {"type":"unsendable","reason":"not a DICOM file","files":1,"example":"/archive/README.txt"}
     {"type":"repeated","path":"/archive/b.dcm","earlier":"/archive/a.dcm"}
     {"type":"summary","instances":12,"bytes":33600,"unsendable":1,"pairs":1,"contexts":2,"associations":1,"peer":...,
@@ -11,9 +11,10 @@ It prints the plan of ``send --dry-run``, for people or as JSON lines. New versi
 
 There is a ``context`` line for each pair of SOP class and transfer syntax. ``contexts`` is the number of presentation
 contexts that ``send`` proposes for them, transfer syntaxes for conversion included, and ``associations`` the number of
-requests for that. The first files whose SOP instance UID came before have a ``repeated`` line. ``accepted``, ``answer``
-and ``peer`` are null if no peer was asked. The peer is asked after all files were probed: only then the contexts are
-known.
+requests for that. ``decompressed_bytes`` is what the data sets of a context have when they are decompressed; null: they
+are not compressed, no codec is installed, or a catalogue was made, which does not hold it. The first files whose SOP
+instance UID came before have a ``repeated`` line. ``accepted``, ``answer`` and ``peer`` are null if no peer was asked.
+The peer is asked after all files were probed: only then the contexts are known.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def _objects(
     findings: Findings, peer: tuple[str, int] | None, code: int, catalogued: Catalogued | None
 ) -> Iterator[dict[str, object]]:
     """The plan, an object for each line."""
-    for (sop_class, syntax), instances, size, *_ in findings.found:
+    for (sop_class, syntax), instances, size, *_, decompressed in findings.found:
         answer = findings.answers.get((sop_class, syntax))
         yield {
             "type": "context",
@@ -162,6 +163,7 @@ def _objects(
             "bytes": size,
             "accepted": None if answer is None else answer.is_accepted,
             "answer": None if answer is None else answer.answer,
+            "decompressed_bytes": decompressed,
         }
     for reason, files, example in findings.refused:
         yield {"type": "unsendable", "reason": reason, "files": files, "example": example}

@@ -365,7 +365,15 @@ MAX_INFLATED = Option[int](
     "--max-inflated",
     Integer("BYTES", 1),
     1 << 28,
-    "convert no deflated data set that inflates to more bytes than this; each worker holds as many in memory",
+    "convert no deflated data set that inflates to more bytes than this, and no image with a larger frame; each worker "
+    "holds as many in memory",
+)
+TRANSCODE = Option[str](
+    "--transcode",
+    Choice("WHAT", ("auto", "lossless", "never")),
+    "lossless",
+    "where the peer takes pixel data in other transfer syntaxes only: lossless: decompress it, or compress it without "
+    "losses; auto: also with losses, if the proposal names such a transfer syntax; never: send nothing of it",
 )
 ASYNC_OPS = Option[int](
     "--async-ops",

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.text.page import broken
@@ -140,11 +141,18 @@ def _named(document: Document) -> list[tuple[str, PhaseResult]]:
     if len(loads) == 1:
         [(name, runs)] = loads.items()
         if len(runs) > 1:
-            return [*((f"{printable(name)}, run {run.repeat}", run) for run in runs), ("all", document.whole)]
+            return [*((f"{_name(name, [run])}, run {run.repeat}", run) for run in runs), ("all", document.whole)]
     return [
-        (f"{printable(name)}, {len(runs)} runs", whole_of(runs)) if len(runs) > 1 else (printable(name), runs[0])
+        (f"{_name(name, runs)}, {len(runs)} runs", whole_of(runs)) if len(runs) > 1 else (_name(name, runs), runs[0])
         for name, runs in loads.items()
     ]
+
+
+def _name(name: str, runs: Sequence[PhaseResult]) -> str:
+    """The name of a load; with the associations that were open, if it promises more."""
+    most = max(run.associations for run in runs)
+    promised = re.match(r"(\d+) associations?$", name)
+    return f"{name} ({most} open)" if promised and most < int(promised[1]) else printable(name)
 
 
 def _percentiles(times: Histogram) -> tuple[str, ...]:

@@ -21,7 +21,6 @@ from asyncstore.load.driving.lane import Lane
 from asyncstore.load.driving.loads import Closed, Finishing, Means, Open
 from asyncstore.load.driving.precise_timer import precise_timer
 from asyncstore.schedule.jitter import between
-from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,8 +34,9 @@ if TYPE_CHECKING:
 
 _OPENING_LIMIT = 10.0
 """Seconds that a phase waits for its associations, if any of them is open."""
-_WATCH_INTERVAL = 0.1
-"""Seconds between two looks at the generator itself."""
+_WATCH_INTERVAL = 0.05
+"""Seconds between two looks at the generator itself, at which measurements are counted, too: more at a time would make
+stores begin late."""
 
 
 class Driver:
@@ -68,8 +68,7 @@ class Driver:
         self._open = open_association
         self._lanes: dict[Lane, asyncio.Task[None]] = {}
         self._means = Means(source, measurements, clock, make_timer, self._lanes)
-        self._finishing = Finishing(self._means)
-        self.load: Load = self._finishing
+        self.load: Load = Finishing(self._means)
         """Decides what lanes do now."""
         self._number = 0
         self._early: list[Callable[[], None]] | None = []
@@ -93,29 +92,24 @@ class Driver:
         Raises:
             AssociationError: no association could be opened at the start, so nothing was measured.
         """
-        watching = asyncio.create_task(self._watch())
         try:
-            for planned, following in zip_longest(plan, plan[1:]):
-                if not self._is_stopped:
-                    await self._play(planned, following)
-        except BaseException:
-            self._abort()
-            raise
-        finally:
-            watching.cancel()
-            await finished(self._end_lanes(len(self._lanes)))
+            async with asyncio.TaskGroup() as self._tasks:
+                watching = self._tasks.create_task(self._watch())
+                for planned, following in zip_longest(plan, plan[1:]):
+                    if not self._is_stopped:
+                        await self._play(planned, following)
+                watching.cancel()
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     def stop(self) -> None:
         """Begin no more stores; those under way finish, and :meth:`run` returns. A second call aborts them."""
         if self._is_stopped:
-            self._abort()
+            for lane in self._lanes:
+                lane.abort()
         self._is_stopped = True
-        self._finishing.stop()
+        self.load.stop()
         self._news.set()
-
-    def _abort(self) -> None:
-        for lane in self._lanes:
-            lane.abort()
 
     # What lanes need.
 
@@ -161,11 +155,13 @@ class Driver:
         if not self._is_stopped:
             load = Closed(self._means) if planned.arrivals is None else Open(self._means, planned, began)
             self.load = load
-            load.start()
-            await self._until(self._ends_at)
-            if not self._is_stopped:
-                load.complete()
-            load.stop()
+            try:
+                load.start()
+                await self._until(self._ends_at)
+                if not self._is_stopped:
+                    load.complete()
+            finally:
+                load.stop()
         if following is None or not following.follows_on or self._is_stopped:
             await self._finish(following)
 
@@ -179,10 +175,10 @@ class Driver:
 
     async def _finish(self, following: Planned | None) -> None:
         """Wait until nothing is under way, and release the associations that the following phase does not need."""
-        self.load = self._finishing = Finishing(self._means)
+        self.load = finishing = Finishing(self._means)
         if self._is_stopped:
-            self._finishing.stop()
-        await self._finishing.is_quiet.wait()
+            finishing.stop()
+        await finishing.is_quiet.wait()
         ended, self._ends_at = self.clock(), None
         needed = 0 if following is None or self._is_stopped else following.phase.associations
         await self._end_lanes(len(self._lanes) - needed)
@@ -194,13 +190,15 @@ class Driver:
         """Open associations until there are so many."""
         for _ in range(number - len(self._lanes)):
             lane = Lane(self, self._open)
-            self._lanes[lane] = asyncio.create_task(lane.run())
+            self._lanes[lane] = self._tasks.create_task(lane.run())
         limit = self.clock() + _OPENING_LIMIT
         timer = self._means.make_timer(self._news.set)
         try:
             timer.at(limit)
             while not (self._is_stopped or all(lane.was_tried for lane in self._lanes)):
                 if self.open_now and self.clock() >= limit:
+                    for lane in self._lanes:
+                        lane.was_tried = True  # no later phase waits for it again
                     break
                 self._news.clear()
                 await self._news.wait()
@@ -217,7 +215,7 @@ class Driver:
         if ending:
             await asyncio.wait([self._lanes[lane] for lane in ending])
         for lane in ending:
-            self._lanes.pop(lane).result()
+            del self._lanes[lane]
 
     async def _until(self, when: float) -> None:
         """Wait until a time, or until the driver is stopped."""

@@ -62,7 +62,10 @@ class StudyOnLane(Protocol):
 
 
 class Load(Protocol):
-    """Decides when stores begin. Its methods are called by lanes."""
+    """Decides when stores begin. Lanes call its methods, and the driver :meth:`stop`."""
+
+    def stop(self) -> None:
+        """Begin nothing more."""
 
     def joined(self, lane: Lane) -> None:
         """The lane has an association."""
@@ -128,11 +131,6 @@ class Lane:
     def room(self) -> int:
         """How many stores may begin now."""
         return 0 if self.association is None else self.association.window - len(self.under_way)
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether nothing is under way."""
-        return not self.under_way and self.study is None
 
     def begin(self, made: Made, intended: float | None, *, was_free: bool = False) -> bool:
         """Begin a store; there is :attr:`room`.

@@ -129,7 +129,7 @@ class Closed:
 
     def freed(self, lane: Lane, now: float) -> None:
         """Begin the next store."""
-        if not self._begin(lane, now):
+        if not self._is_over and not self._begin(lane, now):
             self.joined(lane)
 
     def left(self, lane: Lane, not_begun: tuple[UnderWay, ...]) -> None:  # noqa: ARG002 - the shape of a load

@@ -25,8 +25,8 @@ from asyncstore.load.results.histogram import Histogram
 if TYPE_CHECKING:
     from asyncstore.load.results.compare import Comparison
 
-_MOST: Final = 1 << 63
-"""Larger numbers are refused: nothing that is measured reaches it, and sums of squares could become infinite."""
+_MOST: Final = 1 << 64
+"""Seeds are below it. Larger numbers are refused: nothing is measured that large, and their squares would overflow."""
 
 _Reader = Callable[[Any, str], Any]
 """Makes a value of what JSON holds; the text is the path of the field, for errors."""

@@ -32,6 +32,8 @@ def knee_of(
     phases: Iterable[PhaseResult],
     p99_limit: float | None = None,
     is_client_bound: Callable[[PhaseResult], bool] = lambda _: False,
+    *,
+    most_open: int | None = None,
 ) -> Knee | None:
     """The knee of the counted closed phases.
 
@@ -39,6 +41,7 @@ def knee_of(
         phases: the phases; repeats with the same number of associations are taken together.
         p99_limit: the longest p99 of the latency that is good enough, in seconds.
         is_client_bound: whether this side was the limit in a phase.
+        most_open: how many associations the PACS kept open, if more were wanted.
 
     Returns ``None`` if there are fewer than two different numbers of associations.
     """
@@ -52,6 +55,8 @@ def knee_of(
     bound = {number for number, group in members.items() if any(map(is_client_bound, group))}
     law = fit([(step.associations, step.stored_per_second) for step in steps])
     reasons = [*_of_law(steps, law)]
+    if most_open is not None:
+        reasons.append(f"the PACS kept no more than {counted(most_open, 'association')} open, more were wanted")
     best = max(steps, key=lambda step: step.stored_per_second)
     chosen = recommended = None
     if not best.stored_per_second:
@@ -60,7 +65,7 @@ def knee_of(
         number = counted(best.associations, "association")
         reasons.append(f"this side was the limit with {number}, so the knee of the peer is not known")
     else:
-        chosen, recommended = _choose(steps, best, p99_limit, reasons)
+        chosen, recommended = _choose(steps, best, p99_limit, reasons, is_last_step=most_open is None)
     return Knee(
         steps=steps,
         best_per_second=best.stored_per_second,
@@ -84,14 +89,14 @@ def _step(associations: int, phases: Sequence[PhaseResult]) -> Step:
 
 
 def _choose(
-    steps: Sequence[Step], best: Step, p99_limit: float | None, reasons: list[str]
+    steps: Sequence[Step], best: Step, p99_limit: float | None, reasons: list[str], *, is_last_step: bool
 ) -> tuple[Step | None, Step | None]:
     """The knee and the recommended step; the reasons grow by what limits them."""
     good = [step for step in steps if step.stored_per_second and (p99_limit is None or step.p99 < p99_limit)]
     near = [step for step in good if step.stored_per_second >= _NEAR * best.stored_per_second]
     if near:
         chosen = near[0]
-        if chosen is steps[-1]:
+        if chosen is steps[-1] and is_last_step:
             reasons.append(
                 f"the throughput still grew with {counted(chosen.associations, 'association')}, the last step: "
                 "more may reach more"

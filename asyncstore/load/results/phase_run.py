@@ -65,6 +65,7 @@ class Interval(NamedTuple):
     """Seconds after the first phase began."""
     seconds: float
     latency: Histogram
+    point: Point
 
 
 class _Open:
@@ -121,6 +122,8 @@ class PhaseRun:
         self.phase = phase
         self.began = began
         self.ends = began + phase.seconds
+        self.takes_from = began
+        """When its first store may begin: timers are late, and until then stores of the phase before begin."""
         self.last: Point | None = None
         """The point that was closed last."""
         self.errors: Counter[str] = Counter()
@@ -283,7 +286,9 @@ class PhaseRun:
         )
         self._points.append(self.last)
         if self._on_interval is not None:
-            self._on_interval(Interval(self.phase, self.began - self._origin + second, self._step, point.latency))
+            self._on_interval(
+                Interval(self.phase, self.began - self._origin + second, self._step, point.latency, self.last)
+            )
 
     def _tenth_at(self, index: int) -> Histogram | None:
         """The tenth to which a point belongs; ``None``: the phase is short or over."""

@@ -57,7 +57,9 @@ class Recorder:
         """A phase begins."""
         self.fold(at)
         self._first = at if self._first is None else self._first
-        self._runs.append(PhaseRun(phase, self._kinds, at, self._cpu, self._on_interval, origin=self._first))
+        run = PhaseRun(phase, self._kinds, at, self._cpu, self._on_interval, origin=self._first)
+        run.takes_from = max(at, self._cpu.at)  # the driver reports itself just before
+        self._runs.append(run)
 
     def offered(self, instances: int, studies: int, at: float) -> None:
         """So many instances were to begin now."""
@@ -102,6 +104,7 @@ class Recorder:
         self._cpu = Used(at, cpu_seconds)
         if self._runs:
             self._runs[-1].watched(lag, self._cpu)
+        self.fold(at)
 
     def end(self, at: float) -> None:
         """All phases that have begun are over, and none of their stores is under way."""
@@ -112,8 +115,8 @@ class Recorder:
     def fold(self, now: float) -> None:
         """Count the samples since the last call.
 
-        This holds the event loop for 1.5 us a store. Called four times a second, it holds it so briefly that loads
-        keep their times; points are closed all the same when their seconds are over.
+        This holds the event loop for 1.5 us a store. :meth:`watched` calls it so often that loads keep their times to
+        half a millisecond; points are closed all the same when their seconds are over.
         """
         samples = self._samples[:]
         self._samples.clear()
@@ -125,7 +128,7 @@ class Recorder:
         elif self._runs:
             by_run: dict[int, list[Sample]] = {}
             for sample in samples:
-                by_run.setdefault(self._place_of(sample.begun), []).append(sample)
+                by_run.setdefault(self._taker_of(sample.begun), []).append(sample)
             for place, group in by_run.items():
                 self._runs[place].take(group)
         for run in self._runs:
@@ -156,10 +159,15 @@ class Recorder:
         return whole_of((self._ended_whole, *(run.result(now, is_brief=True) for run in self._runs)))
 
     def _end_first(self, at: float) -> None:
-        run = self._runs.pop(0)
+        run = self._runs[0]
         run.end(at)
         self._ended.append(run.result(at))
+        del self._runs[0]
         self._ended_whole = whole_of((self._ended_whole, self._ended[-1]))
+
+    def _taker_of(self, begun: float) -> int:
+        """The place of the phase in which a store that began then was offered."""
+        return next((place for place in range(len(self._runs) - 1, 0, -1) if self._runs[place].takes_from <= begun), 0)
 
     def _place_of(self, at: float) -> int:
         """The place of the phase to which this time belongs."""

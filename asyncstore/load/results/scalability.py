@@ -5,9 +5,10 @@
 N associations reach X(N) instances a second; l is what one of them reaches. Contention s is the share of the work that
 is done one at a time; coherency k is the cost of agreement between each two. Both are 0 or more.
 
-The fit minimises the squares of the relative residuals: the rates grow with N, and so does their noise. N / X(N) is
-linear in 1/l, s/l and k/l, which gives a start; Gauss-Newton finds the minimum from there. A parameter that would
-become negative is held at 0. There may be several minima, so it starts with and without s and k, and the best one wins.
+The fit minimises the squares of log(measured / fitted): the noise of a rate grows with the rate, and half as much is as
+far off as twice as much. N / X(N) is linear in 1/l, s/l and k/l, which gives a start for Gauss-Newton. A parameter that
+would become negative is held at 0. There may be several minima, so it starts with and without s and k, and the best one
+wins.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def _fitted(points: Sequence[tuple[int, float]], start: tuple[float, float, floa
     """The nearest minimum to a start."""
 
     def squares(parameters: tuple[float, float, float]) -> float:
-        return sum((throughput(number, *parameters) / rate - 1) ** 2 for number, rate in points)
+        return sum(math.log(rate / throughput(number, *parameters)) ** 2 for number, rate in points)
 
     found = _Fit(squares(start), start)
     for _ in range(_ROUNDS):
@@ -131,9 +132,8 @@ def _change(points: Sequence[tuple[int, float]], parameters: tuple[float, float,
     residuals = []
     for number, rate in points:
         below = _denominator(number, contention, coherency)
-        model = per_association * number / below / rate
-        slopes.append((model / per_association, -model * (number - 1) / below, -model * number * (number - 1) / below))
-        residuals.append(1 - model)
+        slopes.append((1 / per_association, (1 - number) / below, number * (1 - number) / below))
+        residuals.append(math.log(rate * below / (per_association * number)))
     free = [0, 1, 2]
     while True:
         solved = _least_squares([tuple(row[place] for place in free) for row in slopes], residuals)

@@ -77,7 +77,7 @@ def client_limits(phase: PhaseResult, calibration: Calibration | None) -> tuple[
         reasons.append(f"it used {generator.cpu_share * 100:.0f} % of a core")
     if calibration is not None and phase.stored_per_second >= _NEAR_CALIBRATION * calibration.instances_per_second > 0:
         reasons.append(
-            f"it sent {format_rate(phase.stored_per_second)}, and this machine reaches "
+            f"it sent {format_rate(phase.stored_per_second)}, and in the calibration it reached "
             f"{format_rate(calibration.instances_per_second)} against a sink of its own"
         )
     late = generator.lateness.percentile(99)
@@ -151,7 +151,8 @@ def _of_client(
     if not bound:
         return
     worst = max(bound, key=lambda phase: phase.stored_per_second)
-    where = "" if len(bound) == len(phases) else f" ({_listed([_name(phase) for phase in bound])})"
+    names = list(dict.fromkeys(phase.name for phase in bound))
+    where = "" if len(bound) == len(phases) else f" ({_listed(names)})"
     yield f"Client-bound: this side was the limit{where}, so nothing here is the limit of the PACS."
     yield f"This side: {_listed(limits_of(worst))}."
 
@@ -282,7 +283,7 @@ def _of_findable(findable: Findable | None) -> Iterator[str]:
 
 
 def _name(phase: PhaseResult) -> str:
-    return phase.name if phase.repeat == 1 else f"{phase.name}, repeat {phase.repeat}"
+    return phase.name if phase.repeat == 1 else f"{phase.name}, run {phase.repeat}"
 
 
 def _listed(parts: Sequence[str]) -> str:

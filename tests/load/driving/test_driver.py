@@ -7,7 +7,15 @@ from itertools import pairwise
 
 import pytest
 
-from asyncstore.errors import AbortedHere, AssociationError, AssociationRejected, ConnectFailed, LinkLost
+from asyncstore.errors import (
+    AbortedHere,
+    AssociationRejected,
+    AsyncstoreError,
+    ConnectFailed,
+    LinkLost,
+    UsageError,
+)
+from asyncstore.load.driving import driver as driving
 from asyncstore.load.driving import loads
 from asyncstore.load.driving.driver import Driver
 from asyncstore.load.plan.arrivals import Arrival
@@ -36,7 +44,7 @@ class Rig:
         beside = asyncio.ensure_future(self._script(self)) if self._script else None
         try:
             await self.driver.run(self._plan)
-        except AssociationError as error:
+        except AsyncstoreError as error:
             self.error = error
         self.finished_at = loop.time()
         if beside is not None:
@@ -338,6 +346,18 @@ def test_a_peer_that_accepts_no_sop_class_is_an_error():
     assert not rig.phases
 
 
+@pytest.mark.parametrize("number", [2, 5])
+def test_an_error_that_is_not_the_peers_ends_the_measurement(number):
+    async def script(rig):
+        await asyncio.sleep(0.5)
+        rig.associations[0].lose()
+
+    rig = Rig([closed(4, 10.0)], script=script, opens=lambda asked: UsageError("too long") if asked == number else None)
+    assert isinstance(rig.error, UsageError)
+    assert rig.finished_at < 1
+    assert {association.end for association in rig.associations} == {"aborted"}
+
+
 def test_stores_that_had_not_begun_when_an_association_was_lost_go_over_another_one():
     """A link that takes nothing more keeps them in the queue of the association."""
 
@@ -373,7 +393,7 @@ def test_stores_that_had_not_begun_when_an_association_was_lost_go_over_another_
 def test_the_generator_watches_itself():
     rig = Rig([closed(1, 5.0)])
     lags, cpus, times = zip(*rig.measurements.watches, strict=True)
-    assert len(times) == pytest.approx(50, abs=2)
+    assert len(times) == pytest.approx(100, abs=4)
     assert max(lags) < 1e-6
     assert list(cpus) == sorted(cpus)
 
@@ -382,6 +402,7 @@ def test_the_generator_watches_itself():
 def test_memory_stays_flat_over_an_hour(monkeypatch):
     """More arrive than the peer takes, associations are lost, and nothing of it stays."""
     monkeypatch.setattr(loads, "MOST_WAITING", 100)
+    monkeypatch.setattr(driving, "_WATCH_INTERVAL", 1.0)
 
     class Counts(KeptMeasurements):
         ended = dropped_ones = 0

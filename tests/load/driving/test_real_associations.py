@@ -30,6 +30,8 @@ from support.peers.hostile import (
     waits,
 )
 
+pytestmark = pytest.mark.slow
+
 PLANS = {
     "closed": closed(3, 0.4),
     "open": open_rate(300, 0.4, 3, how="poisson"),

@@ -34,6 +34,9 @@ DIFFERENCES = {
     "a data set without a SOP class or SOP instance UID": (
         "storescu does not send it; asyncstore sends it as what its file meta information says it is"
     ),
+    "pixel data that the peer takes in other transfer syntaxes only": (
+        "storescu does not send it; asyncstore decompresses or compresses it, unless told not to"
+    ),
     "the certificate's host name": "storescu does not look at it; asyncstore does, unless told not to",
 }
 """What is different on purpose, and why."""

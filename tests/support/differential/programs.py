@@ -64,12 +64,18 @@ def storescu(*words: str, port: int, host: str = "127.0.0.1") -> Said:
 
 
 def asyncstore(*words: str, port: int, host: str = "127.0.0.1", associations: int = 1) -> Said:
-    """Run ``asyncstore send`` without retries, which storescu has not, and in the order of its words."""
+    """Run ``asyncstore send`` in the order of its words, without retries and transcoding, which storescu has not."""
     ours = ["--associations", str(associations), "--workers", "1", "--retries", "0", "--affinity", "none"]
+    ours += ["--transcode", "never"]
     output = io.StringIO()
     with redirect_stdout(output), redirect_stderr(output):
         code = main(["send", *ours, *_addressed(words, host, port)])
     return Said(code, output.getvalue())
+
+
+def transcoding(*words: str, port: int) -> Said:
+    """Run ``asyncstore send`` with transcoding."""
+    return asyncstore("--transcode", "lossless", *words, port=port)
 
 
 def over_four_associations(*words: str, port: int) -> Said:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydicom import Dataset
 from pynetdicom import AE, evt
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class SearchableSCP:
     searches: Counter[str] = field(default_factory=Counter)
     """By SOP instance UID."""
     identifiers: list[Dataset] = field(default_factory=list)
+    users: list[UserIdentityNegotiation] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -61,9 +63,17 @@ async def running_searchable_scp(
         elif said is not NOT_FOUND:
             yield said, None
 
+    def on_identity(event: Event) -> tuple[bool, None]:
+        scp.users += [
+            item
+            for item in event.assoc.requestor.primitive.user_information
+            if isinstance(item, UserIdentityNegotiation)
+        ]
+        return True, None
+
     ae = AE("SEARCHABLE")
     ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
-    handlers = [(evt.EVT_C_FIND, on_find)]
+    handlers = [(evt.EVT_C_FIND, on_find), (evt.EVT_USER_ID, on_identity)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, ssl_context=context)
     scp.port = server.socket.getsockname()[1]
     try:

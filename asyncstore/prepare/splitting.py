@@ -1,0 +1,201 @@
+"""Split a data set at its pixel data: what stands before, the pixel data as it is, and what stands behind.
+
+Before and behind are explicit VR little endian, so that attributes of the image can be read and changed there.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN
+from asyncstore.prepare.elements import LONG_HEADER, LONG_VRS, PIXEL_DATA, SHORT_HEADER, UNDEFINED
+from asyncstore.prepare.encoding import ENCODINGS, DamagedDataSet, Unconvertible
+from asyncstore.prepare.pixels.frames import Fragments
+from asyncstore.prepare.reencode import Reencoder
+from asyncstore.prepare.result import Result
+from asyncstore.prepare.values import padding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from asyncstore.prepare.encoding import Encoding
+    from asyncstore.prepare.reencode import Changes, Element
+
+_NEUTRAL = ENCODINGS[EXPLICIT_VR_LITTLE_ENDIAN]
+_EXTENDED_OFFSET_TABLE, _EXTENDED_OFFSET_TABLE_LENGTHS, _TOTAL_LENGTH = 0x7FE00001, 0x7FE00002, 0x7FE00003
+_OF_ENCAPSULATION = frozenset((_EXTENDED_OFFSET_TABLE, _EXTENDED_OFFSET_TABLE_LENGTHS, _TOTAL_LENGTH))
+"""Elements that describe fragments (PS3.3 C.7.6.3.1.8)."""
+_OTHER_PIXELS = frozenset((0x7FE00008, 0x7FE00009))
+"""Float and double float pixel data, which is native in every transfer syntax."""
+_SMALL = 64
+
+
+class Head:
+    """The elements before the pixel data, in explicit VR little endian.
+
+    Args:
+        data: the elements.
+        tags: their tags.
+        starts: their positions.
+    """
+
+    def __init__(self, data: bytes, tags: list[int], starts: list[int]) -> None:
+        self._data = data
+        self._tags = tags
+        self._starts = [*starts, len(data)]
+
+    def has(self, tag: int) -> bool:
+        """Whether this element is there."""
+        return tag in self._tags
+
+    def small_values(self, wanted: frozenset[int]) -> dict[int, bytes]:
+        """The values of up to 64 bytes of these elements."""
+        found = {}
+        for index, tag in enumerate(self._tags):
+            start, stop = self._starts[index : index + 2]
+            if tag in wanted and stop - start <= _SMALL + LONG_HEADER:
+                is_long = self._data[start + 4 : start + 6] in LONG_VRS
+                found[tag] = self._data[start + (LONG_HEADER if is_long else SHORT_HEADER) : stop]
+        return found
+
+    def with_values(self, values: Mapping[int, tuple[bytes, bytes]]) -> bytes:
+        """The elements, with new VRs and values for some, which are added if they are missing."""
+        pieces: list[bytes] = []
+        position = 0
+        for tag, (vr, value) in sorted(values.items()):
+            index = bisect_left(self._tags, tag)
+            start = self._starts[index]
+            is_there = index < len(self._tags) and self._tags[index] == tag
+            pieces += (self._data[position:start], element(tag, vr, value))
+            position = self._starts[index + 1] if is_there else start
+        return b"".join((*pieces, self._data[position:]))
+
+
+def element(tag: int, vr: bytes, value: bytes) -> bytes:
+    """An element in explicit VR little endian."""
+    value += padding(vr) * (len(value) & 1)
+    tag_bytes = (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little")
+    length = b"\0\0" + len(value).to_bytes(4, "little") if vr in LONG_VRS else len(value).to_bytes(2, "little")
+    return tag_bytes + vr + length + value
+
+
+class Split(NamedTuple):
+    """A data set, split.
+
+    Attributes:
+        head: the elements before the pixel data.
+        fragments: the pixel data, if it is encapsulated.
+        native: the pixel data, if it is native; words of 16 bits in the byte order of the source if it is OW.
+        tail: the elements behind.
+    """
+
+    head: Head
+    fragments: Fragments | None
+    native: memoryview | None
+    is_of_words: bool
+    tail: bytes
+
+
+def split(data: memoryview, source: Encoding, changes: Changes) -> Split | None:
+    """Split a data set; ``None``: it has no pixel data.
+
+    Raises:
+        DamagedDataSet: ``data`` is no data set in the encoding ``source``.
+        Unconvertible: an item has encapsulated pixel data, or the pixel data is of a kind that is never compressed.
+    """
+    return _Splitter(data, source, changes).split()
+
+
+def head_of(data: memoryview, source: Encoding, changes: Changes) -> tuple[Head, int] | None:
+    """The elements before the pixel data, and their bytes; ``None``: there is no pixel data, or it begins later.
+
+    Args:
+        data: the beginning of a data set.
+        source: its encoding.
+        changes: how it is written.
+    """
+    splitter = _HeadSplitter(data, source, changes)
+    try:
+        splitter.split()
+    except _AtPixelData as stop:
+        return stop.head, stop.position
+    except (DamagedDataSet, Unconvertible):
+        pass
+    return None
+
+
+class _AtPixelData(Exception):
+    """The pixel data begins."""
+
+    def __init__(self, head: Head, position: int) -> None:
+        self.head = head
+        self.position = position
+
+
+class _Splitter(Reencoder):
+    def __init__(self, data: memoryview, source: Encoding, changes: Changes) -> None:
+        super().__init__(data, source, _NEUTRAL, changes)
+        self._tags: list[int] = []
+        self._starts: list[int] = []
+        self._before: Head | None = None
+        self._found_fragments: Fragments | None = None
+        self._found_native: memoryview | None = None
+        self._is_of_words = False
+        self._extended = b""
+
+    def split(self) -> Split | None:
+        rest = b"".join(self.data_set())
+        return (
+            None
+            if self._before is None
+            else Split(self._before, self._found_fragments, self._found_native, self._is_of_words, rest)
+        )
+
+    def _element(self, source: Encoding, element: Element, stop: int, values: Mapping[int, bytes], depth: int) -> int:
+        tag, vr, length, start = element
+        if depth:
+            if tag == PIXEL_DATA and length == UNDEFINED:
+                raise Unconvertible("an item of it, such as its icon image, has compressed pixel data")
+            return super()._element(source, element, stop, values, depth)
+        if tag in _OTHER_PIXELS:
+            raise Unconvertible("its pixel data is of floating point numbers, which are not converted")
+        if tag in _OF_ENCAPSULATION and length != UNDEFINED and start + length <= stop:
+            if tag == _EXTENDED_OFFSET_TABLE:
+                self._extended = bytes(self._data[start : start + length])
+            return start + length
+        if tag != PIXEL_DATA:
+            if self._before is None:
+                self._tags.append(tag)
+                self._starts.append(self._result.tell())
+            return super()._element(source, element, stop, values, depth)
+        if self._before is not None:
+            raise DamagedDataSet("it has pixel data twice")
+        if self._tags != sorted(set(self._tags)):
+            raise DamagedDataSet("its elements are not in order")
+        self._before = Head(b"".join(self._result.end()), self._tags, self._starts)
+        self._result = Result()
+        self._is_of_words = vr == b"OW"
+        return self._pixel_data(source, length, start, stop)
+
+    def _pixel_data(self, source: Encoding, length: int, start: int, stop: int) -> int:
+        if length != UNDEFINED:
+            if start + length > stop:
+                raise DamagedDataSet(f"its pixel data reaches {start + length - stop} bytes beyond its end")
+            self._found_native = self._data[start : start + length]
+            return start + length
+        places = list(self._each_fragment(source, start))
+        basic, *others = places or [(start + SHORT_HEADER, 0)]
+        end = sum(places[-1]) if places else start
+        table = bytes(self._data[basic[0] : sum(basic)])
+        self._found_fragments = Fragments(self._data, others, table, self._extended)
+        return end + SHORT_HEADER
+
+
+class _HeadSplitter(_Splitter):
+    """Reads no further than to the pixel data."""
+
+    def _pixel_data(self, source: Encoding, length: int, start: int, stop: int) -> int:
+        if self._before is None:
+            return super()._pixel_data(source, length, start, stop)
+        raise _AtPixelData(self._before, start)
