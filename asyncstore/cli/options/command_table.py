@@ -268,6 +268,10 @@ SEND = Command(
     (
         "A directory is sent with all files below it. Any word @FILE is replaced by the words in that file.",
         (
+            "A file or directory may also be the URL of an object, or of all objects below a prefix, of a store: "
+            "s3://, gs://, az://, sftp://. Credentials come from where the library of each store looks for them."
+        ),
+        (
             "With a --journal in which scan --journal has made a catalogue, files can be left out: the catalogue is "
             "sent. Files that are named are walked, so that new ones are found, unless an option needs the catalogue."
         ),
@@ -297,6 +301,10 @@ SEND = Command(
             "asyncstore send -nh --journal run.db -aec PACS pacs 11112 /archive",
         ),
         Example("the files of a folder, whatever their names begin with", "asyncstore send -nh -- pacs 11112 *"),
+        Example(
+            "the images of a CD, and the files in an archive",
+            "asyncstore send -nh --archives --dicomdir /media/cdrom pacs 11112 study.zip",
+        ),
         Example("over TLS", "asyncstore send +tls key.pem cert.pem +cf ca.pem pacs 2762 /archive"),
         Example("to a peer of the configuration file", "asyncstore send --peer pacs1 /archive"),
     ),
