@@ -21,7 +21,7 @@ from asyncstore.prepare.pixels.frames import frames_of
 from asyncstore.prepare.reencode import NotCompressed, reencode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -87,7 +87,6 @@ class _Frames:
         from asyncstore.prepare.pixels.native import native_frames  # noqa: PLC0415 - as above
 
         self.image = image
-        self.is_lossless = True
         if parts.native is not None:
             self._iterator = native_frames(parts.native, image, is_swapped=parts.is_of_words and not source.is_little)
             self.image = image._replace(is_planar=False)
@@ -103,7 +102,8 @@ class _Frames:
         decoder = Decoder(image, source_uid)
         fragments = parts.fragments
         self._first: NDArray[Any] | None = decoder.frame(fragments.joined(numbers[0]))
-        self.image = image._replace(photometric=decoder.photometric, is_planar=False)
+        is_lossy = image.is_lossy or not decoder.is_lossless
+        self.image = image._replace(photometric=decoder.photometric, is_planar=False, is_lossy=is_lossy)
         self._iterator = self._decoded(decoder, numbers[1:])
         self._fragments = fragments
 
@@ -140,29 +140,44 @@ def _native(parts: Split, frames: _Frames, target: Encoding, changes: Changes) -
 
 
 def _encapsulated(parts: Split, frames: _Frames, target_uid: str, changes: Changes) -> Iterator[Chunk]:
-    if target_uid not in syntaxes.encodable():
+    is_lossy = target_uid in syntaxes.encodable_with_losses()
+    if not is_lossy and target_uid not in syntaxes.encodable():
         raise NotCompressed
     from asyncstore.prepare.pixels.encoders import Encoder  # noqa: PLC0415 - it imports numpy
 
     encoder = Encoder(frames.image, target_uid)
     image = frames.image._replace(photometric=encoder.photometric, is_planar=bool(encoder.planar))
     target = encoding_of(target_uid)
-    head, tail = _around(parts, image, target, changes)
+    encoded: Iterable[bytes] = map(encoder.frame, frames)
+    losses = None
+    if is_lossy:  # the ratio stands before the pixel data
+        from asyncstore.prepare.lossy import lossy_values  # noqa: PLC0415 - seldom asked for
+
+        encoded = list(encoded)
+        losses = lossy_values(parts.head, target_uid, image.native_bytes, sum(map(len, encoded)))
+    head, tail = _around(parts, image, target, changes, losses)
     head += _pixel_header(target, UNDEFINED, is_of_words=False) + _item(ITEM, 0)
 
     def pixels() -> Iterator[Chunk]:
-        for frame in frames:
-            encoded = encoder.frame(frame)
-            yield _item(ITEM, len(encoded))
-            yield encoded
+        for frame in encoded:
+            yield _item(ITEM, len(frame))
+            yield frame
         yield _item(SEQUENCE_END, 0)
 
     return _joined(head, pixels(), tail)
 
 
-def _around(parts: Split, image: Image, target: Encoding, changes: Changes) -> tuple[bytes, bytes]:
-    """The elements before and behind the pixel data, changed to describe ``image``."""
-    values = {attributes.PHOTOMETRIC_INTERPRETATION: (b"CS", image.photometric.encode())}
+def _around(
+    parts: Split,
+    image: Image,
+    target: Encoding,
+    changes: Changes,
+    others: dict[int, tuple[bytes, bytes]] | None = None,
+) -> tuple[bytes, bytes]:
+    """The elements before and behind the pixel data, changed to describe ``image``; ``others`` change as well."""
+    values = {attributes.PHOTOMETRIC_INTERPRETATION: (b"CS", image.photometric.encode())} | (others or {})
+    if image.is_lossy:
+        values[attributes.LOSSY_IMAGE_COMPRESSION] = b"CS", b"01"
     if image.samples > 1:
         values[attributes.PLANAR_CONFIGURATION] = b"US", int(image.is_planar).to_bytes(2, "little")
     head, tail = parts.head.with_values(values), parts.tail

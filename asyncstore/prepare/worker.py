@@ -28,7 +28,7 @@ from asyncstore.prepare.messages import (
     read_message,
     write_message,
 )
-from asyncstore.prepare.probe import probe_file
+from asyncstore.prepare.probe import allow_repairs, probe_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -115,13 +115,17 @@ class _Worker:
             return self._probed_parts(*arguments)
         return ([answer] for answer in self._conversions(kind, *arguments))
 
-    def _probed(self, paths: list[str], wants_details: object = None) -> Iterator[list[Answer]]:
+    def _probed(self, paths: list[str], wants_details: object = None, repairs: object = None) -> Iterator[list[Answer]]:
+        allow_repairs(is_allowed=bool(repairs))
         file_format = self._file_format
         heads = self._head_reader() if wants_details else None
         for start in range(0, len(paths), FILES_A_LOOK):
             yield [probe_file(path, file_format, heads) for path in paths[start : start + FILES_A_LOOK]]
 
-    def _probed_parts(self, parts: list[tuple[Any, ...]], wants_details: object = None) -> Iterator[list[Answer]]:
+    def _probed_parts(
+        self, parts: list[tuple[Any, ...]], wants_details: object = None, repairs: object = None
+    ) -> Iterator[list[Answer]]:
+        allow_repairs(is_allowed=bool(repairs))
         from asyncstore.prepare.parts import probe_part  # noqa: PLC0415 - few runs open archives
 
         heads = self._head_reader() if wants_details else None
@@ -151,10 +155,16 @@ class _Worker:
         if kind == MEASURE:
             return conversion.measure(ordered)
         if kind == EDIT:
-            return conversion.edit(ordered)
+            return self._edited(ordered)
         wanted = conversion.Settings._make(settings)
         self._limit_memory(conversion.memory_needed(ordered, wanted))
         return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted, self._limit_memory)
+
+    def _edited(self, orders: list[Order]) -> Iterable[Answer]:
+        from asyncstore.prepare import rewriting  # noqa: PLC0415 - most workers never need it
+
+        self._limit_memory(rewriting.memory_to_edit(orders))
+        return rewriting.edit(orders)
 
     def _limit_memory(self, needed: int) -> None:
         """Limit memory to ``needed`` bytes and some more, so that a MemoryError costs one file only."""

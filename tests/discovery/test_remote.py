@@ -245,8 +245,8 @@ def test_fetching_does_not_keep_the_program_alive(store):
     store({"a": b"data"})
     [path] = remote.objects(store.url, recurse=True, wanted=everything)
     path.start()
-    assert any("asyncstore-remote" in thread.name for thread in threading.enumerate())
-    assert all(thread.daemon for thread in threading.enumerate() if "asyncstore-remote" in thread.name)
+    assert any("asyncstore-ahead" in thread.name for thread in threading.enumerate())
+    assert all(thread.daemon for thread in threading.enumerate() if "asyncstore-ahead" in thread.name)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ several commands share are written once, above them.
 from __future__ import annotations
 
 from asyncstore.cli.options import bench_rows as bench
+from asyncstore.cli.options import edit_rows as edit_opt
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.options import tls_rows as tls_opt
@@ -271,6 +272,7 @@ SEND = Command(
                 opt.ASYNC_OPS,
                 *_LISTS,
                 *source_opt.SOURCES,
+                *edit_opt.EDITS,
                 opt.JOURNAL,
                 opt.RETRY_FAILED,
                 opt.RETRY_NOT_SENT,
@@ -490,11 +492,11 @@ BENCH = Command(
         Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG, opt.NAMED_PEER)),
         Group("what is sent", (bench.MIX, bench.SIZE, bench.KEEP_UIDS, bench.RANDOM_SEED)),
         Group(
-            "the load: as much as so many associations take",
+            "closed load: an association stores again when it has a response",
             (bench.ASSOCIATIONS, bench.STEPS, bench.DURATION),
         ),
         Group(
-            "or so much, whether the peer keeps up or not",
+            "open load: instances arrive, whether the peer keeps up or not",
             (
                 bench.RATE,
                 bench.EXAMS,
@@ -505,7 +507,7 @@ BENCH = Command(
                 bench.ARRIVALS,
             ),
         ),
-        Group("around it", (bench.WARM_UP, bench.COOL_DOWN, bench.REPEAT, bench.NO_CALIBRATE)),
+        Group("before and after the load", (bench.WARM_UP, bench.COOL_DOWN, bench.REPEAT, bench.NO_CALIBRATE)),
         Group("what is measured", (bench.FINDABLE, bench.P99_LIMIT, bench.THRESHOLD, bench.ABORT_ON_FAIL)),
         Group("output options", (opt.PROGRESS, bench.JSON, bench.HDR, bench.HTML)),
         _IP_VERSION,
@@ -525,8 +527,8 @@ BENCH = Command(
             "for the fit of the scalability law."
         ),
         (
-            "With a rate, latencies count from the time when an instance was to begin, so they hold what the peer "
-            "made others wait. What could not begin in its phase is dropped, and counted."
+            "In an open load, latencies count from the time when an instance was to begin, so they include the wait "
+            "for a slow peer. Instances that could not begin in their phase are dropped, and counted."
         ),
         (
             "If this machine was the limit, the verdict says client-bound, and calls nothing a limit of the peer: use "
@@ -542,7 +544,8 @@ BENCH = Command(
         "Ctrl-C ends the load, lets the stores under way finish, and reports what was measured; twice aborts them.",
         (
             "Exit code: 0 all stores succeeded and all thresholds hold, 1 nothing could be attempted, 2 some store "
-            "failed, and no threshold says how many may, 99 a threshold is crossed, 130 interrupted."
+            "failed, and no threshold says how many may, or a file could not be written, 99 a threshold is crossed, "
+            "130 interrupted."
         ),
     ),
     (

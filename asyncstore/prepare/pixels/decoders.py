@@ -168,7 +168,9 @@ def _by_gdcm(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
         raise Unconvertible(f"{DAMAGED}: a JPEG codestream cannot be decoded")
     length = int(str(value.GetLength()))
     expected = stream.rows * stream.columns * stream.components * _container(stream)
-    whole = np.frombuffer(ctypes.string_at(int(value.GetVoidPointer()), length), np.uint8)
+    memory: Any = (ctypes.c_ubyte * length).from_address(int(value.GetVoidPointer()))
+    memory.owner = decoded  # the memory is the element's: it lives as long as the array
+    whole: NDArray[np.uint8] = np.frombuffer(memory, np.uint8)
     return whole[:-1] if length == expected + 1 and expected & 1 else whole
 
 
