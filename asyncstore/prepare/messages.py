@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from asyncstore.model import SourceFile
+    from asyncstore.prepare.edits import PlainEdits
+    from asyncstore.prepare.splicing import Value
 
 _LENGTH = Struct("<I")
 
@@ -36,7 +38,7 @@ JUDGE = "judge"
 MEASURE = "measure"
 """The tag of an order. Paths of files follow, or a tuple for each file: its path, or the fields of a
 :class:`~asyncstore.members.Part`; or the arguments of :func:`~asyncstore.prepare.conversion.convert`,
-:func:`~asyncstore.prepare.conversion.edit`, :func:`~asyncstore.prepare.conversion.judge` or
+:func:`~asyncstore.prepare.rewriting.edit`, :func:`~asyncstore.prepare.conversion.judge` or
 :func:`~asyncstore.prepare.conversion.measure` as plain tuples."""
 
 PART = "part"
@@ -49,7 +51,8 @@ INSTANCE = "instance"
 """The tag of an instance. Its three UIDs follow; then offset, length, version and data of its payload; then its
 oddities; then its details (``None``: not asked for)."""
 CONVERTED = "converted"
-"""The tag of a converted data set. Its container follows (``None``: it is in memory), its length, and its data."""
+"""The tag of a converted data set. Its container follows (``None``: it is in memory), its length, its data, and its SOP
+instance UID if that is another one."""
 SPLICED = "spliced"
 """The tag of a data set with a new head. The head follows, then the offset and the length of the rest, which is in the
 file as before."""
@@ -75,13 +78,22 @@ class Order(NamedTuple):
         instance: the instance in the file.
         transfer_syntax_uid: the transfer syntax of the result.
         sop_instance_uid: the SOP instance UID of the result.
-        values: new values of elements, see :class:`~asyncstore.prepare.reencode.Changes`.
+        values: new values of elements, see :func:`~asyncstore.prepare.splicing.spliced`; ``None``: ``edits`` has them.
+        edits: the changes to make, see :mod:`~asyncstore.prepare.edits`.
+        record: what to record of them, a plain :class:`~asyncstore.prepare.edits.Record`; empty: nothing.
+        sop_class_uid: the SOP class UID of the result; empty: that of the instance.
+        repairs: what to mend first: flags of :class:`~asyncstore.model.Oddity`, SOP class and SOP instance UID; empty:
+            nothing.
     """
 
     instance: Instance
     transfer_syntax_uid: str
     sop_instance_uid: str
-    values: Mapping[int, bytes] = {}
+    values: Mapping[int, Value] | None = None
+    edits: PlainEdits = ()
+    record: tuple[str | int, ...] = ()
+    sop_class_uid: str = ""
+    repairs: tuple[int, str, str] | tuple[()] = ()
 
 
 class Unfit(Exception):
@@ -179,8 +191,9 @@ def _converted(order: Order, answer: Answer) -> Instance | Unsendable:
     original = order.instance
     if answer[0] == UNSENDABLE:
         return Unsendable(original.file, answer[1])
-    _, container, length, data = answer
-    identity = Identity(original.identity.sop_class_uid, order.sop_instance_uid, order.transfer_syntax_uid)
+    _, container, length, data, *new_uid = answer
+    uid = new_uid[0] if new_uid else order.sop_instance_uid
+    identity = Identity(original.identity.sop_class_uid, uid, order.transfer_syntax_uid)
     payload = Payload(container or original.path, 0, length, None, data)
     return Instance(original.file, identity, payload, original=original)
 
@@ -213,7 +226,9 @@ def _edited(order: Order, answer: Answer) -> Instance | Unsendable:
 
 def _new_instance(order: Order, payload: Payload, oddities: int) -> Instance:
     found = order.instance
-    identity = Identity(found.identity.sop_class_uid, order.sop_instance_uid, order.transfer_syntax_uid)
+    identity = Identity(
+        order.sop_class_uid or found.identity.sop_class_uid, order.sop_instance_uid, order.transfer_syntax_uid
+    )
     return Instance(found.file, identity, payload, oddities, None, found.details, found.identity)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from asyncstore import __version__
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
-from asyncstore.cli.options.command_table import BENCH
+from asyncstore.cli.options.bench_commands import BENCH
 from asyncstore.cli.options.kinds import Secret
 from asyncstore.load.results.adding import whole_of
 from asyncstore.load.results.document import Corpus, Document, Setup

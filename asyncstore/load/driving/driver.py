@@ -197,6 +197,8 @@ class Driver:
             timer.at(limit)
             while not (self._is_stopped or all(lane.was_tried for lane in self._lanes)):
                 if self.open_now and self.clock() >= limit:
+                    for lane in self._lanes:
+                        lane.was_tried = True  # no later phase waits for it again
                     break
                 self._news.clear()
                 await self._news.wait()
