@@ -89,6 +89,20 @@ def test_every_option_is_in_the_help(name, capsys):
             assert word in printed
 
 
+def test_the_options_of_send_include_every_secret():
+    """Only these are removed from the environment before child processes inherit it."""
+    secrets = {
+        row.variable for command in COMMANDS.values() for row in command.options() if isinstance(row.kind, Secret)
+    }
+    assert secrets == {row.variable for row in SEND.options() if isinstance(row.kind, Secret)}
+
+
+def test_the_options_of_a_measurement_are_made_only_for_one():
+    loaded = "import sys, asyncstore.cli.main; print('asyncstore.cli.options.bench_rows' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == "False\n"
+
+
 @pytest.mark.parametrize("width", [70, 80, 110])
 def test_no_line_of_the_help_is_too_long_but_what_is_to_be_copied(width):
     assert max(map(len, program_help(COMMANDS.values(), Style(), width).splitlines())) <= width
