@@ -135,6 +135,18 @@ class Oddity(IntFlag):
     """One of its UIDs has characters other than digits and dots (PS3.5 9.1)."""
     EDITED_LATER = 4
     """Its data set has not been edited yet, although its identity has: editing it rewrites it as a whole."""
+    TAIL_DROPPED = 8
+    """Mended: bytes behind its last element are not sent."""
+    ITEMS_ENDED = 16
+    """Mended: ends of items are missing; it is rewritten with them."""
+    UIDS_ADDED = 32
+    """Mended: its data set lacks SOP class or instance UID; it is rewritten with those of file meta information."""
+    META_COMPLETED = 64
+    """Mended: its file meta information lacks a UID, and the data set has it or shows it."""
+
+
+REPAIRS = int(Oddity.TAIL_DROPPED | Oddity.ITEMS_ENDED | Oddity.UIDS_ADDED | Oddity.META_COMPLETED)
+"""The flags of what was mended."""
 
 
 FileVersion = tuple[int, ...]
@@ -315,6 +327,8 @@ class Outcome(NamedTuple):
     details: Details | None = None
     is_earlier: bool = False
     """Whether it ended in an earlier run, as the journal says; this run did nothing with it."""
+    repairs: int = 0
+    """Flags of :class:`Oddity`: what was mended, if the run mends."""
 
     @property
     def path(self) -> str:

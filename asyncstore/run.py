@@ -19,7 +19,7 @@ from asyncstore.model import Instance, Outcome, Progress, Unsendable
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.schedule.dispatch import ABORTED
 from asyncstore.schedule.outcome import unprobed
-from asyncstore.surveying import all_are, ended, runs
+from asyncstore.surveying import all_are, edited, ended, runs
 from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ class Run:
                 self._probed += len(batch)
                 self._undelivered = batch
                 if self._converter.edits:
-                    batch = self._undelivered = await self._edited(batch)  # noqa: PLW2901 - the same files
+                    batch = self._undelivered = await edited(batch, self._converter)  # noqa: PLW2901 - the same files
                 for run in runs(batch):
                     self._undelivered = self._undelivered[len(run) :]
                     if all_are(run, Instance):
@@ -279,18 +279,6 @@ class Run:
         except Exception as error:  # noqa: BLE001 - it is raised where the consumer iterates
             self._failure = error
             self._dispatcher.stop(str(error))
-
-    async def _edited(self, batch: list[Probed]) -> list[Probed]:
-        """A batch with edited instances.
-
-        Raises:
-            PrepareError: worker processes cannot be run.
-        """
-        for one in batch:
-            if isinstance(one, Unsendable) or (isinstance(one, Outcome) and one.identity is None):
-                self._converter.pass_over(one.file.ordinal)
-        edited = iter(await self._converter.edited([one for one in batch if isinstance(one, Instance)]))
-        return [next(edited) if isinstance(one, Instance) else one for one in batch]
 
     async def _feed_instances(self, instances: list[Instance]) -> None:
         self._bytes_probed += sum([instance.payload.length for instance in instances])

@@ -160,6 +160,7 @@ class Sender:
         self._conversion = conversion
         self._limits = limits
         self._pool = Pool(workers, file_format)
+        self._pool.repairs = conversion.repair
         self._runs: list[Run] = []
         self._is_open = False
 
@@ -191,10 +192,13 @@ class Sender:
             raise UsageError("a Sender sends only within its `async with` block")
         options = options or WalkOptions()
         outlet = Outlet(has_members=options.has_members)
-        invents = self._conversion.invent is not None
-        seed = recording.seed() if recording is not None and invents else None
+        edit = self._conversion.edit
+        edits = self._conversion.invent is not None or edit is not None
+        seed = recording.seed() if recording is not None and edits else None
         converter = Converter(self._pool, self._conversion, seed)
-        self._pool.wants_details = recording is not None or self._dispatch_options.affinity is not Affinity.NONE
+        has_map = edit is not None and edit.map is not None
+        has_affinity = self._dispatch_options.affinity is not Affinity.NONE
+        self._pool.wants_details = recording is not None or has_affinity or has_map
         settle = None if recording is None else recording.without_settled
         limiter = Limiter(self._limits, self.echo)
         options_of_run = self._association_options._replace(throttle=limiter.throttle)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from asyncstore.discovery.spool import Spool
+    from asyncstore.prepare.converter import Converter
 
 _FIRST_BATCH = 32
 """Files in the first batch: few, so that the first store begins early."""
@@ -256,6 +257,19 @@ def ended(batch: Iterable[Probed]) -> None:
 def all_are(batch: Sequence[object], kind: type[T]) -> TypeGuard[list[T]]:
     """Whether all of a batch are of this type. Nearly every batch is of one, and 256 files take 5 µs."""
     return set(map(type, batch)) == {kind}
+
+
+async def edited(batch: list[Probed], converter: Converter) -> list[Probed]:
+    """A batch with edited instances. Batches come here in the order of the walk.
+
+    Raises:
+        PrepareError: worker processes cannot be run.
+    """
+    for one in batch:
+        if isinstance(one, Unsendable) or (isinstance(one, Outcome) and one.identity is None):
+            converter.pass_over(one.file.ordinal)
+    made = iter(await converter.edited([one for one in batch if isinstance(one, Instance)]))
+    return [next(made) if isinstance(one, Instance) else one for one in batch]
 
 
 def runs(batch: list[Probed]) -> Iterator[list[Instance] | list[Unsendable] | list[Outcome]]:

@@ -49,8 +49,8 @@ WRITERS = {"--json", "--journal", "--log-config", "--write-seed-file", "--output
 """Options that write, and whose outputs the tests here search. A new one joins a command line of these tests."""
 READERS = {
     "--config", "--config-file", "--kerberos", "--saml", "--jwt", "--add-cert-file", "--add-cert-dir", "--add-crl-file",
-    "--seed", "--files-from", "--only-studies", "--only-uids", "--dhparam", "--port", "--peer-check",
-    "--replay",
+    "--seed", "--map", "--files-from", "--only-studies", "--only-uids", "--dhparam", "--port", "--peer-check",
+    "--dicomdir", "--replay",
 }  # fmt: skip
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -235,6 +235,28 @@ async def test_metrics_and_answers_of_a_run_under_way_name_no_patient(archive, p
     assert b"asyncstore_" in (place / "metrics").read_bytes()
     assert answers_of_the_run[0].returncode == 0
     assert_no_canary(place, *answers_of_the_run, ended, Finished(0, "", b"".join(said).decode()))
+
+
+async def test_new_values_and_their_map_are_shown_and_kept_nowhere(archive, place, tmp_path, capfd):
+    (tmp_path / "map.csv").write_text(
+        "PatientID,new PatientID,new PatientName,source\nCANARYID4711,CANARYNEWID,CANARYNEW^NAME,CANARYSOURCE\n"
+    )
+    changes = ("--map", tmp_path / "map.csv", "--set", "PatientAddress=CANARYNEWSTREET", "--map-others", "send")
+    words = ("-nh", "-d", "+v", "--arguments", "--journal", "run.db", *changes)
+    async with running_hostile(failing()) as scp:
+        peer = ("127.0.0.1", str(scp.port), archive)
+        sent = await asyncstore("send", *words, "--json", "run.json", *peer)
+        others = await asyncstore("send", *words, "--set", "PatientAddress=CANARYOTHERSTREET", *peer)
+        resumed = await asyncstore("resume", "run.db")
+        refused = await asyncstore("send", "-nh", "--set", "PatientBirthDate=CANARYDATE", *peer)
+        mistyped = await asyncstore("send", "-nh", "--set=PatientName=CANARYNAME", *peer)
+        (tmp_path / "map.csv").write_text("PatientID,new PatientBirthDate\nCANARYID4711,CANARYDATE\n")
+        bad_map = await asyncstore("send", "-nh", "--map", tmp_path / "map.csv", *peer)
+    outputs = [sent, others, resumed, refused, mistyped, bad_map]
+    assert [output.returncode for output in outputs] == [2, 1, 1, 1, 1, 1]
+    for more in REPORTS:
+        assert main(["report", *more, "run.db"]) in (0, 2)
+    assert_no_canary(place, *outputs, capfd.readouterr())
 
 
 async def _until(stream, beginning):

@@ -8,6 +8,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.choices import format_of, ip_version_of
+from asyncstore.cli.editing import edit_of
+from asyncstore.cli.options import edit_rows as edit_opt
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.proposal import proposal_of, too_long
@@ -104,6 +106,8 @@ def conversion_of(parsed: Parsed) -> ConversionOptions:
         parsed[opt.COMPRESSION_LEVEL],
         parsed[opt.MAX_INFLATED],
         Transcode(parsed[opt.TRANSCODE]),
+        edit_of(parsed),
+        parsed[edit_opt.REPAIR],
     )
 
 

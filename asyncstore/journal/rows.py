@@ -142,7 +142,7 @@ def rows_of_outcomes(batch: Outcomes, ids: Ids, created: int, run: int) -> list[
     outcomes, ended, occurrences = batch
     time = int(ended * 1000) - created
     for outcome in outcomes:
-        (path, ordinal), result, identity, attempt, length, attempts, reason, is_withdrawn, details, _ = outcome
+        (path, ordinal), result, identity, attempt, length, attempts, reason, is_withdrawn, details, _, _ = outcome
         if type(path) is str:
             head, slash, name = (path.replace("/", separator) if is_windows else path).rpartition(separator)
             if head != last_directory:

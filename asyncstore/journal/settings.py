@@ -8,6 +8,8 @@ Rules:
 3. The newest command that sends is kept, with the directory it was given in, so that it can be repeated. The caller
    removes secrets first.
 4. Other facts are kept under a name (:func:`keep`): the first value stays.
+5. New values of elements may be names of patients. A journal keeps a keyed digest of them, which shows whether they are
+   the same.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ _COMMAND = "command"
 _SALT = "salt"
 _CREATED = "created"
 _SALT_BYTES = 32
+_DIGEST_BYTES = 16
 
 
 class Migration(NamedTuple):
@@ -38,15 +41,18 @@ class Migration(NamedTuple):
     called_ae_title: str
     editing: tuple[tuple[str, str], ...] = ()
     """The names and values of the options that change data sets, such as invented UIDs."""
+    hidden: tuple[tuple[str, bytes], ...] = ()
+    """The same of options whose values may name patients: only a digest of each is kept (rule 5)."""
 
-    def facts(self) -> dict[str, str]:
-        """Each fact under the name that an error calls it by."""
+    def facts(self, key: bytes) -> dict[str, str]:
+        """Each fact under the name that an error calls it by; ``key`` is that of the digests."""
         return {
             "host": self.host.lower(),
             "port": str(self.port),
             "calling AE title": self.calling_ae_title.strip(),
             "called AE title": self.called_ae_title.strip(),
             **dict(self.editing),
+            **{name: f"values with the digest {_digest(value, key)}" for name, value in self.hidden},
         }
 
 
@@ -65,7 +71,7 @@ def confirm(path: str, connection: apsw.Connection, migration: Migration) -> Non
     Raises:
         OtherMigration: it is another one.
     """
-    now = migration.facts()
+    now = migration.facts(salt(connection) if migration.hidden else b"")
     recorded = _text(connection, _MIGRATION)
     if recorded is None:
         _set(connection, _MIGRATION, json.dumps(now))
@@ -127,6 +133,12 @@ def created(connection: apsw.Connection, now: float) -> int:
     """When the journal was made, in milliseconds of Unix time; ``now`` on the first call."""
     connection.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (_CREATED, int(now * 1000)))
     return number(connection, "SELECT value FROM facts WHERE name = ?", (_CREATED,))
+
+
+def _digest(value: bytes, key: bytes) -> str:
+    from hashlib import blake2b  # noqa: PLC0415 - few runs edit
+
+    return blake2b(value, digest_size=_DIGEST_BYTES, key=key).hexdigest()
 
 
 def _text(connection: apsw.Connection, name: str) -> str | None:

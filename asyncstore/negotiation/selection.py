@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from asyncstore.protocol.associate import ProposedContext
 
 _oddities = attrgetter("oddities")
-_REWRITTEN = int(Oddity.ODD_VALUES | Oddity.EDITED_LATER)
+_REWRITTEN = int(Oddity.ODD_VALUES | Oddity.EDITED_LATER | Oddity.ITEMS_ENDED | Oddity.UIDS_ADDED)
 
 _MOST_INSTANCES = 32
 _MOST_BYTES = 1 << 22

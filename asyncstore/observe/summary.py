@@ -156,6 +156,8 @@ def _figures(tally: Tally, ending: Ending) -> Iterator[str]:
         yield f"at most {format_count(ending.at_a_time)} at a time"
     if tally.retries:
         yield counted(tally.retries, "repeated attempt")
+    if tally.repaired:
+        yield f"{counted(tally.repaired, 'file')} repaired"
     if ending.outages:
         yield f"the peer was down {counted(ending.outages, 'time')}"
 

@@ -65,6 +65,7 @@ class Tally:
         bytes_failed: data set bytes of the failed instances.
         bytes_in_vain: data set bytes of the instances that were sent and are not known to be stored.
         withdrawn: files that were not sent because the run stopped before their turn.
+        repaired: files that were mended before they were sent.
         retries: attempts beyond the first of each instance.
         repeats: finds stored instances with repeated SOP instance UIDs; ``None``: nobody looks for them.
         last_failures: the latest outcomes that are failed, not sent or unknown, without the withdrawn.
@@ -81,6 +82,7 @@ class Tally:
         "bytes_settled",
         "earlier",
         "last_failures",
+        "repaired",
         "repeats",
         "retries",
         "started",
@@ -96,6 +98,7 @@ class Tally:
         self.withdrawn = 0
         self.earlier = 0
         self.retries = 0
+        self.repaired = 0
         self.repeats = Repeats() if counts_repeats else None
         self.last_failures: deque[Outcome] = deque(maxlen=_LAST_FAILURES)
         self._counts = dict.fromkeys(Result, 0)
@@ -113,6 +116,8 @@ class Tally:
             if outcome.result is stored_result:
                 stored += 1
                 size += outcome.bytes
+                if outcome.repairs:
+                    self.repaired += 1
                 if outcome.attempts > 1:
                     self.retries += outcome.attempts - 1
             else:
@@ -149,6 +154,7 @@ class Tally:
             self.retries += outcome.attempts - 1
         if result is Result.WARNING:
             self.bytes += outcome.bytes
+            self.repaired += bool(outcome.repairs)
         elif result is Result.SKIPPED:
             self.earlier += outcome.is_earlier
         else:

@@ -6,44 +6,35 @@ memory, not read, so no process copies values that stay the same.
 
 from __future__ import annotations
 
-import mmap
-import os
 from collections.abc import Callable
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of, inflated
-from asyncstore.prepare.files import FileChanged, opened_unchanged, read_at
-from asyncstore.prepare.messages import CONVERTED, CONVERTIBLE, LATER, SPLICED, UNSENDABLE
+from asyncstore.prepare.files import FileChanged
+from asyncstore.prepare.messages import CONVERTED, CONVERTIBLE, UNSENDABLE
 from asyncstore.prepare.pixels.syntaxes import encodable, encodable_with_losses
 from asyncstore.prepare.reencode import Changes, NotCompressed, reencode
-from asyncstore.prepare.splicing import NotOrdinary, TooShort, spliced
+from asyncstore.prepare.rewriting import changed
+from asyncstore.prepare.source_data import beginning_of, whole
 from asyncstore.prepare.spool import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from asyncstore.model import Instance, Payload
+    from asyncstore.model import Instance
     from asyncstore.prepare.messages import Answer, Order
     from asyncstore.prepare.result import Chunk
 
 _IN_MEMORY = 1 << 20
 """Data sets up to this size in bytes come back in memory: half of a reader's buffer, and 0.3 ms through a pipe."""
 
-_MAPPED = 1 << 20
-"""Files from this size on, in bytes, are mapped: reading is faster for smaller ones."""
-
 _NEEDS_COMPRESSION = "its pixel data would have to be compressed"
 _NO_MEMORY = "converting it takes more memory than its size explains, or than there is"
 
 _GLANCE = 1 << 16
 """The pixel data of nearly every instance begins within so many bytes."""
-
-_GLANCES = (1 << 12, 1 << 20)
-"""Nearly always, the elements that identify an instance stand within the first number of bytes."""
-_LONGEST_HEAD = 1 << 13
-"""Bytes of a new head, which is in memory until the instance is sent: as many as a small data set has there."""
 
 _UNCHANGED = Changes()
 
@@ -85,11 +76,6 @@ def convert(orders: Iterable[Order], settings: Settings, allow: Allow = _allow_n
     return (_converted(order, settings, allow) for order in orders)
 
 
-def edit(orders: Iterable[Order]) -> Iterator[Answer]:
-    """Edit data sets that keep their transfer syntax, in order: only their heads change, or nothing yet."""
-    return map(_edited, orders)
-
-
 def judge(orders: Iterable[Order], settings: Settings, allow: Allow = _allow_nothing) -> Iterator[Answer]:
     """Tell whether each data set can be converted, in order. Of pixel data, the first frame is decoded."""
     for found, target, *_ in orders:
@@ -110,7 +96,7 @@ def _native_size(found: Instance) -> int | None:
     from asyncstore.prepare.splitting import head_of  # noqa: PLC0415 - as above
 
     try:
-        data = memoryview(found.data or _beginning(found.payload, _GLANCE))
+        data = memoryview(found.data or beginning_of(found.payload, _GLANCE))
         before = head_of(data, encoding_of(found.transfer_syntax_uid), _UNCHANGED)
         if before is None:
             return None
@@ -162,7 +148,7 @@ def _has_early_pixel_data(found: Instance, target: Encoding) -> bool:
     if found.data is not None:
         return False
     try:
-        reencode(_beginning(found.payload, _GLANCE), encoding_of(found.transfer_syntax_uid), target, _UNCHANGED)
+        reencode(beginning_of(found.payload, _GLANCE), encoding_of(found.transfer_syntax_uid), target, _UNCHANGED)
     except NotCompressed:
         return True
     except (DamagedDataSet, Unconvertible, OSError, FileChanged):
@@ -173,7 +159,8 @@ def _has_early_pixel_data(found: Instance, target: Encoding) -> bool:
 def _converted(order: Order, settings: Settings, allow: Allow) -> Answer:
     target = order.transfer_syntax_uid
     try:
-        chunks, is_new = _chunks(order.instance, target, settings.changes(order.values), settings, allow)
+        found = changed(order, settings.deflate_level, settings.max_inflated)
+        chunks, is_new = _chunks(found, target, settings.changes({}), settings, allow)
         answer = _answer(chunks, settings.folder)
         if not is_new:
             return answer
@@ -188,27 +175,6 @@ def _converted(order: Order, settings: Settings, allow: Allow) -> Answer:
         from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - seldom needed
 
         return UNSENDABLE, f"the peer takes it in {name_of(target)} only, and {_NEEDS_COMPRESSION}"
-
-
-def _edited(order: Order) -> Answer:
-    payload = order.instance.payload
-    for most in _GLANCES:
-        try:
-            data = payload.data or _beginning(payload, most)
-            head, rest = spliced(data, order.transfer_syntax_uid, order.values)
-        except TooShort:
-            if payload.data is None and most < payload.length:
-                continue
-            break
-        except (NotOrdinary, OSError, FileChanged):
-            break
-        if payload.data is not None:
-            whole = head + payload.data[rest:]
-            return CONVERTED, None, len(whole), whole
-        if len(head) > _LONGEST_HEAD:
-            break
-        return SPLICED, head, payload.offset + rest, payload.length - rest
-    return (LATER,)
 
 
 def _answer(chunks: Iterator[Chunk], folder: str) -> Answer:
@@ -231,7 +197,7 @@ def _chunks(
     """The converted data set, and whether it is another instance. Decoded pixel data is made while it is taken."""
     source, target = encoding_of(found.transfer_syntax_uid), encoding_of(target_uid)
     try:
-        data = found.data or _data_of(found)
+        data = whole(found)
         if (
             settings.transcodes
             and (source.is_compressed or target.is_compressed)
@@ -243,10 +209,6 @@ def _chunks(
         return iter(reencode(data, source, target, changes)), False
     except DamagedDataSet as damage:
         raise Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
-    except OSError as error:
-        raise Unconvertible(f"cannot be read: {error.strerror}") from error
-    except FileChanged as change:
-        raise Unconvertible(str(change)) from change
 
 
 def _transcoded(
@@ -263,33 +225,6 @@ def _transcoded(
     if parts is None:
         return None
     return transcode(parts, source_uid, target_uid, changes, Allowance(changes.max_inflated, allow))
-
-
-def _beginning(payload: Payload, most: int) -> bytes:
-    """The first bytes of a data set, at most ``most``."""
-    descriptor = opened_unchanged(payload)
-    try:
-        return payload.head + read_at(descriptor, payload.offset, min(most, payload.length - len(payload.head)))
-    finally:
-        os.close(descriptor)
-
-
-def _data_of(found: Instance) -> bytes | memoryview:
-    """The data set of a file.
-
-    If another program truncates a mapped file, this process dies (SIGBUS); the next one finds the file changed.
-    """
-    descriptor = opened_unchanged(found.payload)
-    try:
-        if found.length >= _MAPPED and not found.payload.head:
-            before = found.offset % mmap.ALLOCATIONGRANULARITY
-            whole = mmap.mmap(descriptor, before + found.length, access=mmap.ACCESS_READ, offset=found.offset - before)
-            return memoryview(whole)[before:]
-        with open(descriptor, "rb", closefd=False) as file:
-            file.seek(found.offset)
-            return found.payload.head + file.read(found.length - len(found.payload.head))
-    finally:
-        os.close(descriptor)
 
 
 def _written(chunks: Iterable[Chunk], folder: str) -> tuple[str, int]:

@@ -13,12 +13,11 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import NoTemporaryFolder
-from asyncstore.model import Instance, Oddity
+from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.negotiation import NO_TRANSCODING, Transcode, Transcoding
 from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.messages import Order, edited_later
@@ -27,14 +26,16 @@ from asyncstore.prepare.spool import drop, needs_names
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from asyncstore.model import Unsendable
     from asyncstore.prepare.conversion import Settings
-    from asyncstore.prepare.invention import Invent, Invented, Inventor
+    from asyncstore.prepare.edit_orders import EditOrders
+    from asyncstore.prepare.edits import EditOptions
+    from asyncstore.prepare.invention import Invent
     from asyncstore.prepare.pool import Pool
 
 
 _MOST_HELD = 1 << 28
 """While more bytes of converted data sets lie in files, no other conversion begins: decompressed images are large."""
+_MENDED_AS_A_WHOLE = int(Oddity.ITEMS_ENDED | Oddity.UIDS_ADDED)
 
 
 class ConversionOptions(NamedTuple):
@@ -47,6 +48,8 @@ class ConversionOptions(NamedTuple):
         max_inflated: the greatest size of an inflated data set, and of a decoded frame, in bytes; larger ones are not
             converted.
         transcode: which pixel data may be decoded and encoded, where the peer does not take it as it is.
+        edit: other edits; ``None``: none.
+        repair: whether files are mended that cannot be sent otherwise (:mod:`asyncstore.prepare.repair`).
     """
 
     invent: Invent | None = None
@@ -54,6 +57,8 @@ class ConversionOptions(NamedTuple):
     deflate_level: int = 6
     max_inflated: int = 1 << 28
     transcode: Transcode = Transcode.LOSSLESS
+    edit: EditOptions | None = None
+    repair: bool = False
 
 
 class Converter:
@@ -62,22 +67,20 @@ class Converter:
     Args:
         pool: the worker processes.
         options: the changes to make.
-        seed: of invented identities; ``None``: this run has its own.
+        seed: of invented identities and of the time of edits; ``None``: this run has its own.
     """
 
     def __init__(self, pool: Pool, options: ConversionOptions, seed: str | None = None) -> None:
         self._pool = pool
         self._options = options
         self._seed = seed
-        self._inventor: Inventor | None = None
+        self._orders: EditOrders | None = None
         self._settings: Settings | None = None
         self._held = 0
         """Bytes of converted data sets that lie in files and have not been read."""
         self._freed = asyncio.Event()
-        self.edits = options.invent is not None
+        self.edits = options.invent is not None or options.edit is not None
         """Whether instances must be edited (:meth:`edited`) before anything else is done with them."""
-        self._passed_over: list[int] = []
-        """Ordinals of files without an invented identity, ascending."""
         self.changes_everything = not options.new_vrs
         """Whether every data set is rewritten, even if its transfer syntax fits."""
 
@@ -87,7 +90,7 @@ class Converter:
         Call it in the order of ordinals, before any later instance is edited. So an identity depends on the ordinal
         alone, and every series has exactly as many instances as were asked for.
         """
-        self._passed_over.append(ordinal)
+        self._edit_orders().pass_over(ordinal)
 
     async def edited(self, instances: Iterable[Instance]) -> list[Instance | Unsendable]:
         """Give each instance its new identity and, if only the head of its data set changes, its new head.
@@ -98,13 +101,21 @@ class Converter:
             PrepareError: worker processes cannot be run.
         """
         settings = self._begin()
-        orders = [self._edit(instance) for instance in instances]
-        heads = [order for order in orders if self._may_splice(order.instance)]
+        edits = self._edit_orders()
+        orders = [edits.order(instance) or instance for instance in instances]
+        heads = [order for order in orders if isinstance(order, Order) and self._may_splice(order.instance)]
         made = await self._pool.edit(heads, settings) if heads else []
         if len(heads) == len(orders):
             return made
         others = iter(made)
-        return [next(others) if self._may_splice(order.instance) else edited_later(order) for order in orders]
+        return [
+            order
+            if not isinstance(order, Order)
+            else next(others)
+            if self._may_splice(order.instance)
+            else edited_later(order)
+            for order in orders
+        ]
 
     @asynccontextmanager
     async def converted(
@@ -134,10 +145,6 @@ class Converter:
     def _begin(self) -> Settings:
         """Prepare the first conversion."""
         if self._settings is None:
-            if self._options.invent is not None:
-                from asyncstore.prepare.invention import Inventor, new_seed  # noqa: PLC0415 - rule 5
-
-                self._inventor = Inventor(self._options.invent, self._seed or new_seed())
             self._settings = settings_of(self._options)
             if needs_names():
                 self._settings = self._settings._replace(folder=self._own_folder())
@@ -161,24 +168,28 @@ class Converter:
         finalize(self, stack.close)
         return str(folder)
 
+    def _edit_orders(self) -> EditOrders:
+        if self._orders is None:
+            from asyncstore.prepare.edit_orders import EditOrders  # noqa: PLC0415 - rule 5
+            from asyncstore.prepare.invention import new_seed  # noqa: PLC0415 - rule 5
+
+            self._orders = EditOrders(self._options.invent, self._options.edit, self._seed or new_seed())
+        return self._orders
+
     def _order(self, instance: Instance, transfer_syntax_uid: str) -> Order:
-        values = self._identity(instance).values if instance.oddities & Oddity.EDITED_LATER else {}
-        return Order(instance, transfer_syntax_uid, instance.sop_instance_uid, values)
-
-    def _edit(self, instance: Instance) -> Order:
-        identity = self._identity(instance)
-        return Order(instance, instance.transfer_syntax_uid, identity.sop_instance_uid, identity.values)
-
-    def _identity(self, instance: Instance) -> Invented:
-        """The invented identity of an instance."""
-        ordinal = instance.file.ordinal
-        if self._inventor is None:
-            raise ValueError("no identities are invented")
-        return self._inventor.identity(ordinal - bisect_left(self._passed_over, ordinal))
+        order = Order(instance, transfer_syntax_uid, instance.sop_instance_uid)
+        if instance.oddities & _MENDED_AS_A_WHOLE:
+            sop_class_uid, sop_instance_uid, _ = instance.in_file or instance.identity
+            order = order._replace(repairs=(instance.oddities, sop_class_uid, sop_instance_uid))
+        if not instance.oddities & Oddity.EDITED_LATER or instance.in_file is None:
+            return order
+        edit = self._edit_orders().order(instance._replace(identity=instance.in_file), in_full=True)
+        return order._replace(edits=edit.edits, record=edit.record) if isinstance(edit, Order) else order
 
     def _may_splice(self, instance: Instance) -> bool:
         """Whether only the head of the data set may change."""
-        is_whole = not instance.oddities & Oddity.ODD_VALUES and instance.identity.transfer_syntax_uid not in DEFLATED
+        flags = Oddity.ODD_VALUES | _MENDED_AS_A_WHOLE
+        is_whole = not instance.oddities & flags and instance.identity.transfer_syntax_uid not in DEFLATED
         return is_whole and self._options.new_vrs
 
 

@@ -74,7 +74,7 @@ class Lost(Exception):
     """The walk does not understand the data set, or exceeds a bound."""
 
 
-class _Level(NamedTuple):
+class Level(NamedTuple):
     """An open sequence, item, or encapsulated pixel data."""
 
     tag: int
@@ -82,6 +82,11 @@ class _Level(NamedTuple):
     end: int
     around: Layout
     """The layout of the headers around it."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its length is undefined."""
+        return self.end == _OPEN
 
 
 class Walk:
@@ -103,7 +108,7 @@ class Walk:
         self._size = size
         self._transfer_syntax_uid = transfer_syntax_uid
         self._layout = layout_of(transfer_syntax_uid)
-        self._levels: list[_Level] = []
+        self._levels: list[Level] = []
         self._last_tag = -1
         """The greatest tag so far of the data set itself, not of items."""
         self._whole = head if len(head) == size else None
@@ -195,7 +200,7 @@ class Walk:
         if length != UNDEFINED and is_encapsulated(uid):  # DCMTK aborts the association even where it is empty
             raise _contradiction("native" if length else "native and empty", uid)
 
-    def _in_sequence(self, level: _Level, tag: int, length: int, value: int) -> int:
+    def _in_sequence(self, level: Level, tag: int, length: int, value: int) -> int:
         """Judge an item or fragment, or the delimiter behind the last one."""
         if tag == SEQUENCE_END:
             if level.end == _OPEN:
@@ -219,7 +224,7 @@ class Walk:
         self._enter(ITEM, end)
         return value
 
-    def _in_item(self, level: _Level, position: int, tag: int, vr: bytes, length: int, value: int) -> int:
+    def _in_item(self, level: Level, position: int, tag: int, vr: bytes, length: int, value: int) -> int:
         """Judge an element of an item, or the delimiter of the item."""
         if tag >> 16 == DELIMITERS:
             if tag == ITEM_END:
@@ -265,7 +270,7 @@ class Walk:
     def _enter(self, tag: int, end: int) -> None:
         if len(self._levels) == _DEEPEST:
             raise Lost
-        self._levels.append(_Level(tag, end, self._layout))
+        self._levels.append(Level(tag, end, self._layout))
 
     def _turn_page(self, position: int) -> bool:
         """Read a page from ``position``; false if only padding is left."""

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asyncstore.prepare.edits import PlainEdits
+
 _PATIENT_NAME = 0x00100010
 _PATIENT_ID = 0x00100020
 _STUDY_INSTANCE_UID = 0x0020000D
@@ -27,6 +29,16 @@ _SOP_INSTANCE_UID = 0x00080018
 _INSTANCE_NUMBER = 0x00200013
 
 
+_VRS: Mapping[int, str] = {
+    _PATIENT_NAME: "PN",
+    _PATIENT_ID: "LO",
+    _STUDY_INSTANCE_UID: "UI",
+    _STUDY_ID: "SH",
+    _SERIES_INSTANCE_UID: "UI",
+    _SERIES_NUMBER: "IS",
+    _SOP_INSTANCE_UID: "UI",
+    _INSTANCE_NUMBER: "IS",
+}
 _FREE_BITS = 0xFFFFFFFF_FFFF_0FFF_3FFF_FFFFFFFFFFFF
 _VERSION_5 = 0x00000000_0000_5000_8000_000000000000
 """The bits of a UUID that are not those of a hash, and their values (RFC 9562 5.5)."""
@@ -85,6 +97,14 @@ class Inventor:
         uid = self._uid("instance", count)
         values = {**self._series[1], _SOP_INSTANCE_UID: uid, _INSTANCE_NUMBER: _text(instance)}
         return Invented(uid.rstrip(b"\0").decode("ascii"), values)
+
+    @staticmethod
+    def edits(invented: Invented) -> PlainEdits:
+        """The same as edits."""
+        return tuple(
+            ("replace", ((tag, "", None),), value.rstrip(b" \0").decode("ascii"), _VRS[tag])
+            for tag, value in invented.values.items()
+        )
 
     def _of_series(self, number: int) -> dict[int, bytes]:
         """The values that the instances of a series share."""

@@ -110,6 +110,13 @@ def _refusal(file_format: FileFormat, *, has_meta: bool, names_syntax: bool) -> 
     return None
 
 
+def lacks_uids(head: bytes) -> bool:
+    """Whether the file meta information at the beginning of a file lacks one of the three UIDs."""
+    start = _PREAMBLE + len(_PREFIX) if head[_PREAMBLE:].startswith(_PREFIX) else 0
+    meta = _lenient_meta(head, start)
+    return meta is not None and meta[1] > start and not all(meta[0].get(name) for name in _META_UIDS.values())
+
+
 def _after_meta(head: bytes, size: int, uids: dict[str, str], offset: int) -> tuple[str, str, str]:
     """The UIDs of the data set behind file meta information with these UIDs."""
     group, recognised = _recognised(head[offset:], size - offset)

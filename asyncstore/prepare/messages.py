@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from asyncstore.model import SourceFile
+    from asyncstore.prepare.edits import PlainEdits
+    from asyncstore.prepare.splicing import Value
 
 _LENGTH = Struct("<I")
 
@@ -36,7 +38,7 @@ JUDGE = "judge"
 MEASURE = "measure"
 """The tag of an order. Paths of files follow, or a tuple for each file: its path, or the fields of a
 :class:`~asyncstore.members.Part`; or the arguments of :func:`~asyncstore.prepare.conversion.convert`,
-:func:`~asyncstore.prepare.conversion.edit`, :func:`~asyncstore.prepare.conversion.judge` or
+:func:`~asyncstore.prepare.rewriting.edit`, :func:`~asyncstore.prepare.conversion.judge` or
 :func:`~asyncstore.prepare.conversion.measure` as plain tuples."""
 
 PART = "part"
@@ -76,13 +78,22 @@ class Order(NamedTuple):
         instance: the instance in the file.
         transfer_syntax_uid: the transfer syntax of the result.
         sop_instance_uid: the SOP instance UID of the result.
-        values: new values of elements, see :class:`~asyncstore.prepare.reencode.Changes`.
+        values: new values of elements, see :func:`~asyncstore.prepare.splicing.spliced`; ``None``: ``edits`` has them.
+        edits: the changes to make, see :mod:`~asyncstore.prepare.edits`.
+        record: what to record of them, a plain :class:`~asyncstore.prepare.edits.Record`; empty: nothing.
+        sop_class_uid: the SOP class UID of the result; empty: that of the instance.
+        repairs: what to mend first: flags of :class:`~asyncstore.model.Oddity`, SOP class and SOP instance UID; empty:
+            nothing.
     """
 
     instance: Instance
     transfer_syntax_uid: str
     sop_instance_uid: str
-    values: Mapping[int, bytes] = {}
+    values: Mapping[int, Value] | None = None
+    edits: PlainEdits = ()
+    record: tuple[str | int, ...] = ()
+    sop_class_uid: str = ""
+    repairs: tuple[int, str, str] | tuple[()] = ()
 
 
 class Unfit(Exception):
@@ -215,7 +226,9 @@ def _edited(order: Order, answer: Answer) -> Instance | Unsendable:
 
 def _new_instance(order: Order, payload: Payload, oddities: int) -> Instance:
     found = order.instance
-    identity = Identity(found.identity.sop_class_uid, order.sop_instance_uid, order.transfer_syntax_uid)
+    identity = Identity(
+        order.sop_class_uid or found.identity.sop_class_uid, order.sop_instance_uid, order.transfer_syntax_uid
+    )
     return Instance(found.file, identity, payload, oddities, None, found.details, found.identity)
 
 

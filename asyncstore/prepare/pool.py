@@ -121,6 +121,7 @@ class Pool:
 
     Attributes:
         wants_details: whether probes read the details of files.
+        repairs: whether probes accept what :mod:`asyncstore.prepare.repair` can mend.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Pool:
         self._file_format = file_format
         self._silent_seconds = silent_seconds
         self.wants_details = False
+        self.repairs = False
         self.size = size or default_size()
         self._quick = _Queue(self.size, 0)
         self._costly = _Queue(self.size, _NICENESS)
@@ -146,7 +148,7 @@ class Pool:
         Raises:
             PrepareError: worker processes cannot be run.
         """
-        work = _Work(PROBE, "looking into it", (self.wants_details,))
+        work = _Work(PROBE, "looking into it", (self.wants_details, self.repairs))
         paths = [file.path for file in files]
         if set(map(type, paths)) != _ALL_PLAIN:
             return await self._probe_parts(files, work._replace(kind=PROBE_PARTS))
@@ -169,7 +171,7 @@ class Pool:
         return converted(orders, await self._convert(_Work(CONVERT, "converting it"), orders, settings))
 
     async def edit(self, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
-        """Edit each data set, in order; see :func:`asyncstore.prepare.conversion.edit`.
+        """Edit each data set, in order; see :func:`asyncstore.prepare.rewriting.edit`.
 
         Raises:
             PrepareError: worker processes cannot be run.

@@ -31,6 +31,7 @@ from asyncstore.prepare.messages import INSTANCE, UNSENDABLE, Unfit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asyncstore.model import FileVersion
     from asyncstore.prepare.head import HeadReader
     from asyncstore.prepare.messages import Answer
 
@@ -100,7 +101,15 @@ class _Alike(NamedTuple):
 _alike: list[_Alike] = []
 """The last one, if there was any. A comparison with it takes a third of the time of the regular expression."""
 
+_repairs = [False]
+"""Whether files are mended."""
+
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
+
+
+def allow_repairs(*, is_allowed: bool) -> None:
+    """Let all later probes mend what :mod:`asyncstore.prepare.repair` can mend."""
+    _repairs[0] = is_allowed
 
 
 def probe_file(path: str, file_format: FileFormat = FileFormat.ANY, heads: HeadReader | None = None) -> Answer:
@@ -129,7 +138,9 @@ def _details(status: os.stat_result, head: tuple[Any, ...]) -> tuple[int, int, t
     return status.st_size, status.st_mtime_ns, head
 
 
-def answer(descriptor: int, file_format: FileFormat, heads: HeadReader | None, window: Window | None = None) -> Answer:
+def answer(  # noqa: C901 - split up, it takes longer
+    descriptor: int, file_format: FileFormat, heads: HeadReader | None, window: Window | None = None
+) -> Answer:
     """The instance in an open file, or in a part of it.
 
     Raises:
@@ -159,6 +170,10 @@ def answer(descriptor: int, file_format: FileFormat, heads: HeadReader | None, w
         oddities = _check(meta, size)
     offset = meta[3]
     reason, has_odd_values = judge(descriptor, size, head, offset, meta[2])
+    end = size
+    if _repairs[0] and (reason or not is_usual or not _are_in_data_set(head, *meta)):
+        reason, end, mended = _mended(descriptor, size, head, meta, reason)
+        oddities |= mended
     if reason:
         raise Unfit(reason)
     if has_odd_values:
@@ -167,8 +182,23 @@ def answer(descriptor: int, file_format: FileFormat, heads: HeadReader | None, w
     if heads is not None:
         details = _details(status, heads.read_plain(descriptor, head, offset, meta[1], meta[2]))
     if is_usual and len(head) == size:
-        return INSTANCE, *meta, size - offset, None, head[offset:], oddities, details
-    return INSTANCE, *meta, size - offset, version_of(status), None, oddities, details
+        return INSTANCE, *meta, end - offset, None, head[offset:end], oddities, details
+    return INSTANCE, *meta, end - offset, _version(status, size, end), None, oddities, details
+
+
+def _version(status: os.stat_result, size: int, end: int) -> FileVersion:
+    """The version of a file of which the data set ends at ``end``."""
+    return version_of(status) if end == size else (*version_of(status), status.st_size)
+
+
+def _mended(
+    descriptor: int, size: int, head: bytes, meta: tuple[str, str, str, int], reason: str | None
+) -> tuple[str | None, int, int]:
+    """Why an instance cannot be sent even if it is mended, the end of its data set, and what is mended."""
+    from asyncstore.prepare.repair import look  # noqa: PLC0415 - few runs mend
+
+    mended = look(descriptor, size, head, meta, reason)
+    return (reason, size, 0) if mended is None else (None, mended.end, mended.oddities)
 
 
 def _like_the_last(head: bytes) -> tuple[str, str, str, int] | None:

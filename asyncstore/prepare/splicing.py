@@ -15,16 +15,16 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asyncstore.prepare.data_elements import header_of
+from asyncstore.prepare.edit_values import encoded
 from asyncstore.prepare.elements import (
     DELIMITERS,
     IMPLICIT_LITTLE,
     ITEM,
     ITEM_END,
     LONG_HEADER,
-    LONG_VRS,
     SEQUENCE_END,
     SHORT_HEADER,
-    SHORT_VRS,
     UNDEFINED,
     VRS,
     layout_of,
@@ -70,13 +70,18 @@ class _Plan(NamedTuple):
     """The beginnings of the group lengths of all groups with new values."""
 
 
-def spliced(data: bytes, transfer_syntax_uid: str, values: Mapping[int, bytes]) -> tuple[bytes, int]:
+Value = bytes | tuple[str, str] | None
+"""What becomes of an element: ``bytes`` are its new value, padded to even length, if it is there. A VR and a text are
+its new value, even if it is missing. ``None``: it is removed."""
+
+
+def spliced(data: bytes, transfer_syntax_uid: str, values: Mapping[int, Value]) -> tuple[bytes, int]:
     """The new head of a data set, and the position in ``data`` at which the unchanged rest begins.
 
     Args:
         data: the data set, or its beginning.
         transfer_syntax_uid: its transfer syntax; it is not deflated.
-        values: new values, padded to even length.
+        values: what becomes of elements, by their tags.
 
     Raises:
         NotOrdinary: it must be re-encoded.
@@ -84,39 +89,57 @@ def spliced(data: bytes, transfer_syntax_uid: str, values: Mapping[int, bytes]) 
     layout = layout_of(transfer_syntax_uid)
     plan = _plan(layout, tuple(values))
     order = layout.byte_order
-    last_start = len(data) - LONG_HEADER
     parts: list[bytes] = []
     position = kept = 0
     for step in plan.steps:
         position = step.skip(data, position).end()
+        value = values[step.tag]
         if not data.startswith(step.encoded, position):
             position = _skipped(data, layout, position, step)
             if not data.startswith(step.encoded, position):
+                if type(value) is tuple:
+                    parts += (data[kept:position], _element(layout, step.tag, value))
+                    kept = position
                 continue
-        if position > last_start:
-            raise TooShort
-        value = values[step.tag]
-        vr = b"" if layout.is_implicit else data[position + 4 : position + 6]
-        if vr in SHORT_VRS:
-            header = position + SHORT_HEADER
-            length = int.from_bytes(data[position + 6 : header], order)
-            parts += (data[kept : position + 6], len(value).to_bytes(2, order), value)
-        elif layout.is_implicit or vr in LONG_VRS:
-            header = position + (SHORT_HEADER if layout.is_implicit else LONG_HEADER)
-            length = int.from_bytes(data[header - 4 : header], order)
-            parts += (data[kept : header - 4], len(value).to_bytes(4, order), value)
+        header, end = _bounds(data, layout, position)
+        if type(value) is bytes:
+            size = 2 if header == SHORT_HEADER and not layout.is_implicit else 4
+            length = position + header - size
+            parts += (data[kept:length], len(value).to_bytes(size, order), value)
         else:
-            raise NotOrdinary
-        if length == UNDEFINED:
-            raise NotOrdinary
-        position = kept = header + length
-        if position > len(data):
-            raise TooShort
+            parts.append(data[kept:position])
+            if type(value) is tuple:
+                parts.append(_element(layout, step.tag, value))
+        position = kept = end
     _check_order(data, layout, position, plan)
     head = b"".join(parts)
     if len(head) & 1 or any(data.find(each, 0, kept) >= 0 for each in plan.group_lengths):
         raise NotOrdinary
     return head, kept
+
+
+def _bounds(data: bytes, layout: Layout, position: int) -> tuple[int, int]:
+    """The length of the header of the element at this position, and the position of its end.
+
+    Raises:
+        NotOrdinary: it is no plain element, or ``data`` ends before.
+    """
+    if position + LONG_HEADER > len(data):
+        raise TooShort
+    _, vr, length, header = layout.header(data, position)
+    if length == UNDEFINED or (vr and vr not in VRS):
+        raise NotOrdinary
+    end = position + header + length
+    if end > len(data):
+        raise TooShort
+    return header, end
+
+
+def _element(layout: Layout, tag: int, value: tuple[str, str]) -> bytes:
+    """An element with this VR and text."""
+    vr, text = value
+    encoded_value = encoded(vr, text, layout.byte_order)
+    return header_of(layout, tag, vr.encode(), len(encoded_value)) + encoded_value
 
 
 @cache

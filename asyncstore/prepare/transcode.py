@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,7 +46,7 @@ class Allowance(NamedTuple):
 
     Attributes:
         frame: the largest frame, in bytes.
-        memory: called with the bytes of memory that are needed next.
+        memory: called before each frame with the bytes of memory that it needs.
     """
 
     frame: int
@@ -68,7 +69,7 @@ def transcode(
     if image.frame_bytes > allowance.frame:
         raise Unconvertible(f"a frame of it has {image.frame_bytes} bytes, more than the {allowance.frame} allowed")
     allowance.memory(_FRAME_COPIES * image.frame_bytes)
-    frames = _Frames(parts, image, source, source_uid)
+    frames = _Frames(parts, image, source, source_uid, allowance)
     if target.is_compressed:
         return _encapsulated(parts, frames, target_uid, changes)
     chunks = _native(parts, frames, target, changes)
@@ -82,11 +83,12 @@ class _Frames:
         image: the image of the decoded frames.
     """
 
-    def __init__(self, parts: Split, image: Image, source: Encoding, source_uid: str) -> None:
+    def __init__(self, parts: Split, image: Image, source: Encoding, source_uid: str, allowance: Allowance) -> None:
         from asyncstore.prepare.pixels.decoders import Decoder  # noqa: PLC0415 - it imports numpy
         from asyncstore.prepare.pixels.native import native_frames  # noqa: PLC0415 - as above
 
         self.image = image
+        self._before_each = partial(allowance.memory, _FRAME_COPIES * image.frame_bytes)
         if parts.native is not None:
             self._iterator = native_frames(parts.native, image, is_swapped=parts.is_of_words and not source.is_little)
             self.image = image._replace(is_planar=False)
@@ -119,7 +121,10 @@ class _Frames:
             yield frame
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        return self._iterator
+        self._before_each()
+        for frame in self._iterator:
+            yield frame
+            self._before_each()
 
 
 NO_CODEC = "for which no codec is installed: pip install 'asyncstore[codecs]'"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from _thread import start_new_thread
+from functools import partial
 from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any
 
@@ -28,10 +29,10 @@ from asyncstore.prepare.messages import (
     read_message,
     write_message,
 )
-from asyncstore.prepare.probe import probe_file
+from asyncstore.prepare.probe import allow_repairs, probe_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from asyncstore.prepare.head import HeadReader
     from asyncstore.prepare.messages import Answer
@@ -60,7 +61,7 @@ def main() -> None:
     start_new_thread(_end_with, (int(parent),))
     requests, responses = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that libraries cannot print into the messages
-    worker = _Worker(FileFormat(file_format))
+    worker = _Worker(FileFormat(file_format), partial(write_message, responses, [PART, []]))
     responses.write(HELLO)
     responses.flush()
     while True:
@@ -97,10 +98,13 @@ class _Worker:
 
     Args:
         file_format: which files count as instances.
+        show_life: called every few seconds while one data set of many frames is transcoded.
     """
 
-    def __init__(self, file_format: FileFormat) -> None:
+    def __init__(self, file_format: FileFormat, show_life: Callable[[], object]) -> None:
         self._file_format = file_format
+        self._show_life = show_life
+        self._due = 0.0
         self._heads: HeadReader | None = None
         self._at_start = _address_space()
         self._allowed = -1
@@ -115,13 +119,17 @@ class _Worker:
             return self._probed_parts(*arguments)
         return ([answer] for answer in self._conversions(kind, *arguments))
 
-    def _probed(self, paths: list[str], wants_details: object = None) -> Iterator[list[Answer]]:
+    def _probed(self, paths: list[str], wants_details: object = None, repairs: object = None) -> Iterator[list[Answer]]:
+        allow_repairs(is_allowed=bool(repairs))
         file_format = self._file_format
         heads = self._head_reader() if wants_details else None
         for start in range(0, len(paths), FILES_A_LOOK):
             yield [probe_file(path, file_format, heads) for path in paths[start : start + FILES_A_LOOK]]
 
-    def _probed_parts(self, parts: list[tuple[Any, ...]], wants_details: object = None) -> Iterator[list[Answer]]:
+    def _probed_parts(
+        self, parts: list[tuple[Any, ...]], wants_details: object = None, repairs: object = None
+    ) -> Iterator[list[Answer]]:
+        allow_repairs(is_allowed=bool(repairs))
         from asyncstore.prepare.parts import probe_part  # noqa: PLC0415 - few runs open archives
 
         heads = self._head_reader() if wants_details else None
@@ -151,10 +159,24 @@ class _Worker:
         if kind == MEASURE:
             return conversion.measure(ordered)
         if kind == EDIT:
-            return conversion.edit(ordered)
+            return self._edited(ordered)
         wanted = conversion.Settings._make(settings)
         self._limit_memory(conversion.memory_needed(ordered, wanted))
-        return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted, self._limit_memory)
+        self._due = monotonic() + PART_SECONDS
+        return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted, self._allow)
+
+    def _edited(self, orders: list[Order]) -> Iterable[Answer]:
+        from asyncstore.prepare import rewriting  # noqa: PLC0415 - most workers never need it
+
+        self._limit_memory(rewriting.memory_to_edit(orders))
+        return rewriting.edit(orders)
+
+    def _allow(self, needed: int) -> None:
+        """Let the next frame take so many bytes of memory, and show that this process lives."""
+        self._limit_memory(needed)
+        if monotonic() > self._due:
+            self._show_life()
+            self._due = monotonic() + PART_SECONDS
 
     def _limit_memory(self, needed: int) -> None:
         """Limit memory to ``needed`` bytes and some more, so that a MemoryError costs one file only."""

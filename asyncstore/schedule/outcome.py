@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncstore.errors import AssociationAborted
-from asyncstore.model import Attempt, Instance, Outcome, Result, SourceFile, Unsendable
+from asyncstore.model import REPAIRS, Attempt, Instance, Outcome, Result, SourceFile, Unsendable
 from asyncstore.protocol.status import describe, result_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def stored(instance: Instance, attempt: Attempt) -> Outcome:
             False,
             found.details,
             False,
+            found.oddities & REPAIRS,
         ),
     )
 
@@ -61,6 +62,7 @@ def of_attempt(instance: Instance, attempt: Attempt, error: AssociationError | U
         attempts=1,
         reason=reason,
         details=found.details,
+        repairs=found.oddities & REPAIRS,
     )
 
 

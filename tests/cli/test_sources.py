@@ -20,6 +20,7 @@ from asyncstore.cli.options.bench_kinds import (
 )
 from asyncstore.cli.options.command_table import COMMANDS
 from asyncstore.cli.options.configuration import configured
+from asyncstore.cli.options.edit_rows import Elements, NewValues, UidSuffix
 from asyncstore.cli.options.grammar import check, tokenize
 from asyncstore.cli.options.kinds import (
     Address,
@@ -50,6 +51,7 @@ ROWS = [
 VALUES = {Flag: True, Pair: ["a b", "c"], Several: ["a b", "c"], Address: ["h", 104], Integer: 4097, Seconds: 0.5}
 VALUES |= {IntegerOrAuto: 3, Status: "0xA700", StatusRanges: ["0110", "C000-C0FF"], Patience: 0.5}
 VALUES |= {Rate: "2", TimeZone: "Europe/Berlin", Duration: "90s"}
+VALUES |= {NewValues: ["PatientID=a b", "(0020,0010)=c"], Elements: ["PatientID", "(0010,0010)"], UidSuffix: ".7"}
 VALUES |= {Factor: 2.5, Frequency: "60/min", Mix: "ct=3,mr=1", Period: "90s", ProfileOfYear: "exams-per-year=1.5M"}
 VALUES |= {Size: "512K", Stages: "1m:50/s,5m:200/s", Steps: "1,2", Thresholds: ["p99<2s", "failed<0.1%"]}
 

@@ -106,6 +106,7 @@ NOT_IN_STORESCU = {
     *("--only-uids", "--conflicts", "--affinity", "--metrics-port", "--metrics-host", "--metrics-file"),
     *("--retries", "--retry-statuses", "--wait-for-peer", "--limit-rate", "--limit-stores", "--max-duration"),
     *("--time-zone", "--guard-echo", "--systemd"),
+    *("--set", "--remove", "--uid-suffix", "--map", "--map-others", "--original-attributes", "--repair"),
     *("--archives", "--archive-ratio", "--archive-bytes", "--archive-files", "--archive-file-bytes", "--ahead"),
     *("--dicomdir",),
 }

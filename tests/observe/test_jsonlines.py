@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from asyncstore.model import Attempt, Identity, Limit, Outcome, Result, SourceFile
 from asyncstore.observe.jsonlines import JsonLines
+from asyncstore.observe.repairs import words_of
 from asyncstore.observe.tally import Tally
 from support import values
 from support.samples import failed, not_sent, skipped, stored, unknown, warned
@@ -141,6 +142,7 @@ def test_every_outcome_comes_back_as_it_was(outcome):
     assert written.pop("type") == "outcome"
     assert written.pop("seconds") == pytest.approx(outcome.seconds, abs=1e-6)
     assert written.pop("status") == (None if outcome.status is None else f"0x{outcome.status:04X}")
+    assert written.pop("repairs", []) == words_of(outcome.repairs)
     assert written == {name: getattr(outcome, name) for name in written}
 
 

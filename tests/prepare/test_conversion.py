@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from asyncstore.model import Instance, Payload, Unsendable
-from asyncstore.prepare import conversion, spool
+from asyncstore.prepare import conversion, source_data, spool
 from asyncstore.prepare.conversion import Settings, judge, obstacle
+from asyncstore.prepare.edit_syntax import set_of
+from asyncstore.prepare.edits import plain
 from asyncstore.prepare.encoding import encoding_of
 from asyncstore.prepare.messages import CONVERTIBLE, UNSENDABLE, Order
 from asyncstore.prepare.reencode import Changes, reencode
@@ -69,7 +71,7 @@ def test_a_large_data_set_comes_in_a_file(found, tmp_path, monkeypatch):
 @pytest.mark.parametrize("target", [IMPLICIT, EXPLICIT, BIG, DEFLATED])
 def test_a_large_file_becomes_what_a_small_one_becomes(found, tmp_path, monkeypatch, target):
     expected = _made(found, target, tmp_path)
-    monkeypatch.setattr(conversion, "_MAPPED", 1000)
+    monkeypatch.setattr(source_data, "MAPPED", 1000)
     assert _made(found, target, tmp_path) == expected
 
 
@@ -83,7 +85,8 @@ def test_data_from_the_probe_is_not_read_again(collection, tmp_path):
 def test_an_order_names_uid_and_new_values(found, tmp_path):
     changes = Changes({0x00080018: b"1.2.3\0", 0x00100010: b"New^Name"}, new_vrs=False, deflate_level=0)
     settings = Settings(str(tmp_path), new_vrs=False, deflate_level=0)
-    [there] = values.converted([Order(found, DEFLATED, "1.2.3", changes.values)], settings)
+    edits = plain([set_of("SOPInstanceUID=1.2.3"), set_of("PatientName=New^Name")])
+    [there] = values.converted([Order(found, DEFLATED, "1.2.3", None, edits)], settings)
     assert there.sop_instance_uid == "1.2.3"
     assert there.data == _as_it_should_be(found, DEFLATED, changes)
     assert there.length > _made(found, DEFLATED, tmp_path).length
@@ -222,7 +225,7 @@ def test_a_full_disk_leaves_no_file_behind(found, tmp_path, monkeypatch):
     if Path("/dev/full").exists():
         monkeypatch.setattr(os, "open", lambda *_: _open("/dev/full", os.O_WRONLY))
         monkeypatch.setattr(os, "unlink", lambda _: None)
-        monkeypatch.setattr(conversion, "_chunks", lambda *_: [bytes(2000)] * 1000)
+        monkeypatch.setattr(conversion, "_chunks", lambda *_: (iter([bytes(2000)] * 1000), False))
         assert _made(found, IMPLICIT, tmp_path).reason.endswith("No space left on device")
         assert [*tmp_path.iterdir()] == []
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from asyncstore.model import Instance, SourceFile, Unsendable
 from asyncstore.prepare import converter as of_converter
+from asyncstore.prepare import process
 from asyncstore.prepare.conversion import Settings
 from asyncstore.prepare.converter import ConversionOptions, Converter
 from asyncstore.prepare.messages import Order
@@ -90,3 +93,41 @@ async def test_bytes_that_nobody_has_read_are_bounded(monkeypatch):
         assert converter._held == 0  # noqa: SLF001
     finally:
         pool.close()
+
+
+async def test_a_process_shows_that_it_lives_while_it_transcodes_many_frames(workers_run, tmp_path):
+    workers_run("from asyncstore.prepare import worker; worker.PART_SECONDS = -1.0")
+    pool = Pool(1)
+    parts = []
+    try:
+        [ultrasound] = [path for path in pydicom_test_files() if path.name == "examples_ybr_color.dcm"]
+        found = values.probe_file(str(ultrasound))
+        before = process.read_message
+        process.read_message = lambda stream: parts.append(before(stream)) or parts[-1]
+        try:
+            [made] = await pool.convert(_orders([found]), Settings(str(tmp_path), transcodes=True))
+        finally:
+            process.read_message = before
+        drop([made.payload.container])
+    finally:
+        pool.close()
+    assert len([part for part in parts if part == ["part", []]]) >= 30
+
+
+def test_neither_probes_nor_re_encoding_import_a_codec(tmp_path):
+    [path] = instances(tmp_path, 1)
+    code = (
+        "import sys\n"
+        "from asyncstore.prepare import conversion, converter, pool, worker\n"
+        "from asyncstore.prepare.file_format import FileFormat\n"
+        "from asyncstore.prepare.messages import Order, found\n"
+        "from asyncstore.model import SourceFile\n"
+        "path = sys.argv[1]\n"
+        "[one] = found([SourceFile(path)], [worker.probe_file(path, FileFormat.ANY)])\n"
+        "settings = conversion.Settings('/tmp', transcodes=True)\n"
+        "[made] = conversion.convert([Order(one, '1.2.840.10008.1.2', one.sop_instance_uid)], settings)\n"
+        "converter.transcoding_of(converter.ConversionOptions())\n"
+        "print(made[0], sorted({'numpy', 'pydicom', 'gdcm', 'rle', '_openjpeg', '_CharLS'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True, text=True)
+    assert done.stdout == "converted []\n"

@@ -13,6 +13,7 @@ from asyncstore.cli.proposal import proposal_of
 from asyncstore.cli.standard_output import put
 from asyncstore.cli.text.page import broken, page_width
 from asyncstore.network.addresses import address_of
+from asyncstore.observe.formatting import counted
 
 if TYPE_CHECKING:
     from asyncstore.cli.options.table import Parsed
@@ -26,6 +27,10 @@ async def dry_run(parsed: Parsed) -> int:
     if not parsed[opt.QUIET]:
         times = f", each {parsed[opt.REPEAT]} times" if parsed[opt.REPEAT] > 1 else ""
         put(*findings.report(f"to {address_of(parsed[opt.PEER], parsed[opt.PORT])}: ", times, page_width()))
+        if findings.repaired:
+            put("", f"{counted(findings.repaired, 'file')} would be repaired.")
+        if findings.edited:
+            put("", f"{counted(findings.edited, 'instance')} would be edited.")
         if findings.refused and not parsed[opt.NO_HALT]:
             without = f"Without {opt.NO_HALT.long} ({opt.NO_HALT.short})"
             halts = f"{without} the run ends at the first of these, and the files behind it are not sent."

@@ -23,17 +23,17 @@ from asyncstore.cli.options import rows as opt
 from asyncstore.cli.text.hints import hints_for
 from asyncstore.cli.text.page import aligned, broken
 from asyncstore.cli.text.uid_names import uid_name
-from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN, Instance, Unsendable
+from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN, REPAIRS, Instance, Unsendable
 from asyncstore.negotiation import Planned, requests
 from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
 from asyncstore.observe.reasons import Detail, Reasons, selection
 from asyncstore.observe.repeats import MOST_UIDS, Repeats
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
-from asyncstore.prepare.converter import transcoding_of
+from asyncstore.prepare.converter import Converter, transcoding_of
 from asyncstore.prepare.messages import Order
 from asyncstore.prepare.pool import Pool
 from asyncstore.protocol.associate import MOST_CONTEXTS
-from asyncstore.surveying import Survey, all_are, ended
+from asyncstore.surveying import Survey, all_are, edited, ended
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -55,8 +55,11 @@ _FRAME = 0.25
 async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
     """Probe all files of the command line. On a terminal the count is shown meanwhile."""
     conversion = conversion_of(parsed)
-    invents = conversion.invent is not None
+    invents, edit = conversion.invent is not None, conversion.edit
     pool = Pool(parsed[opt.WORKERS], format_of(parsed))
+    pool.repairs = conversion.repair
+    pool.wants_details = edit is not None and edit.map is not None
+    converter = Converter(pool, conversion)
     proposal = proposal.allowing(transcoding_of(conversion))
     forecaster = None if isinstance(proposal, Planned) else Forecaster(proposal, pool, conversion)
     findings = Findings(
@@ -67,7 +70,7 @@ async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
         survey = Survey(paths, walk_of(parsed), pool)
         try:
             async for batch in survey:
-                await findings.add(batch)
+                await findings.add(batch if edit is None else await edited(batch, converter))
                 if survey.has_members:
                     ended(batch)
         finally:
@@ -135,6 +138,8 @@ class Findings:
     Attributes:
         instances: how many instances were found.
         unsendable: how many files hold nothing that could be sent.
+        edited: how many instances would be edited.
+        repaired: how many instances would be mended.
         answers: the peer's answer to each pair, if it was asked.
         repeats: the instances whose SOP instance UID came before; ``None``: they are not reported.
     """
@@ -149,6 +154,7 @@ class Findings:
     ) -> None:
         self.instances = 0
         self.unsendable = 0
+        self.edited = self.repaired = 0
         self.answers: Mapping[Pair, PairAnswer] = {}
         self._proposal = proposal
         self._forecaster = forecaster
@@ -176,6 +182,8 @@ class Findings:
                 self._count(_pair(instance.identity), forecast.answer, [instance])
                 if forecast.reason is not None:
                     self._reasons.add(forecast.reason, instance.path)
+        self.repaired += sum(bool(instance.oddities & REPAIRS) for instance in instances)
+        self.edited += sum(instance.in_file is not None for instance in instances)
         await self._measure_compressed(instances)
         for item in batch if len(instances) < len(batch) else ():
             if isinstance(item, Unsendable):

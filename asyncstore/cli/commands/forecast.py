@@ -86,7 +86,8 @@ class Forecaster:
             self._decided[pair] = selection.handling(pair), selection.transfer_syntax(pair), selection.verb(pair)
         handling, target, verb = self._decided[pair]
         if handling is Handling.AS_IT_IS:
-            return Forecast("converted" if instance.oddities & Oddity.ODD_VALUES else "as it is")
+            as_it_is = "as it is" if instance.in_file is None else "edited"
+            return Forecast("converted" if instance.oddities & Oddity.ODD_VALUES else as_it_is)
         if target is None:
             return Forecast(NOT_AT_ALL, self._why_not(pair))
         return Forecast(verb) if handling is Handling.REENCODED else _Doubt(instance, target, verb)

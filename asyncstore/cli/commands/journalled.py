@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from asyncstore import __version__
+from asyncstore.cli.editing import hidden_edits, shown_edits
 from asyncstore.cli.engine import conversion_of
 from asyncstore.cli.options import command_table as cmd
+from asyncstore.cli.options import edit_rows as edit_opt
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options.grammar import END_OF_OPTIONS
 from asyncstore.cli.options.kinds import Secret
@@ -30,8 +32,9 @@ _EDITING: tuple[Option[object], ...] = (
     opt.INVENT_PATIENT,
     opt.DISABLE_NEW_VR,
     opt.REPEAT,
+    edit_opt.REPAIR,
 )
-"""The options that change what the peer gets."""
+"""The options that change what the peer gets, besides those of :mod:`asyncstore.cli.editing`."""
 
 _NOT_REPEATED: tuple[Option[object], ...] = (opt.JOURNAL, opt.RETRY_FAILED, opt.RETRY_NOT_SENT, opt.JOURNAL_ON_NETWORK)
 """These are given anew to a repeated command."""
@@ -119,7 +122,8 @@ def journal_of(parsed: Parsed) -> Iterator[RunJournal | None]:
         parsed[opt.PORT],
         parsed[opt.CALLING_AE_TITLE],
         parsed[opt.CALLED_AE_TITLE],
-        tuple((row.long, str(parsed[row])) for row in _EDITING if row in parsed),
+        (*((row.long, str(parsed[row])) for row in _EDITING if row in parsed), *shown_edits(parsed)),
+        hidden_edits(parsed),
     )
     again = set(NOT_ENDED)
     if parsed[opt.RETRY_FAILED]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from asyncstore.model import Outcome, Result
 from asyncstore.observe.formatting import printable
 from asyncstore.observe.reasons import parts_of
+from asyncstore.observe.repairs import words_of
 from asyncstore.protocol.status import describe
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class OutcomeLines:
         self._verbose = logger.isEnabledFor(logging.INFO)
         self._lines = 0
         self._unrenamed = 0
+        self._repaired = 0
         self._alike: Counter[str] = Counter()
         """How many lines each kind of reason had. There are few kinds, however many reasons there are."""
 
@@ -58,6 +60,8 @@ class OutcomeLines:
         for outcome in batch:
             if self._verbose:
                 self._write_success(outcome)
+            if outcome.repairs:
+                self._write_repairs(outcome)
             if outcome.result not in _SILENT and self._deserves_line(outcome):
                 self._write_limited(outcome)
                 if self._halts and outcome.result is not Result.WARNING and not outcome.is_earlier:
@@ -80,6 +84,16 @@ class OutcomeLines:
             self._logger.info("%s: Received Store Response (Success)", printable(outcome.path))
         elif outcome.result is Result.SKIPPED:
             self._logger.info("%s: stored by an earlier run", printable(outcome.path))
+
+    def _write_repairs(self, outcome: Outcome) -> None:
+        """A line for a file that was mended."""
+        self._repaired += 1
+        if self._repaired <= _MOST_LINES or self._verbose:
+            self._logger.warning("%s: repaired: %s", printable(outcome.path), "; ".join(words_of(outcome.repairs)))
+        elif self._repaired == _MOST_LINES + 1:
+            self._logger.warning(
+                "more than %d files were repaired: the summary counts, --json FILE names them", _MOST_LINES
+            )
 
     def _deserves_line(self, outcome: Outcome) -> bool:
         """Whether this failure gets a line (rules 2 and 3)."""

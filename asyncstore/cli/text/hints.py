@@ -201,6 +201,8 @@ def _cannot_listen(error: errors.CannotListen) -> str:
 
 
 def _other_migration(error: errors.OtherMigration) -> str:
+    if any(one.fact == "--set" and one.now is None for one in error.differences):
+        return "A journal keeps no values of --set: give the whole command again, or keep them in a file for --config."
     return f"Use another --journal for this one. asyncstore resume {error.path} repeats the recorded command."
 
 
