@@ -10,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from asyncstore import Instance, Result, RetryOptions, Sender, Sink, WalkOptions, listed, survey
+from asyncstore import (
+    ConversionOptions,
+    Instance,
+    Invent,
+    Result,
+    RetryOptions,
+    Sender,
+    Sink,
+    WalkOptions,
+    listed,
+    survey,
+)
 from asyncstore.discovery.limits import ArchiveLimits
 from asyncstore.journal.journal import Journal
 from asyncstore.journal.settings import Migration
@@ -58,6 +69,19 @@ async def test_members_are_converted_as_files_are(name, folder, files, tmp_path)
             ran = await send(sink.port, [place], OPENED, proposal=listed("implicit"))
             assert ran.results == {Result.STORED: len(files)}
         received.append(trees.data_sets(tmp_path / f"of {place.name}"))
+    assert received[0] == received[1]
+
+
+@pytest.mark.parametrize("name", ["stored.zip", "deflated.zip", "files.tar", "files.tar.gz"])
+async def test_members_get_invented_identities_as_files_do(name, files, tmp_path):
+    packed = archive(tmp_path / "in", name, files)
+    received = []
+    for place in ([packed], files):
+        async with Sink(port=0, output=tmp_path / f"of {len(place)}") as sink:
+            ran = await send(sink.port, place, OPENED, conversion=ConversionOptions(Invent()))
+            assert ran.results == {Result.STORED: len(files)}
+        pixels = [path.read_bytes()[-2000:] for path in (tmp_path / f"of {len(place)}").rglob("*.dcm")]
+        received.append(sorted(pixels))
     assert received[0] == received[1]
 
 

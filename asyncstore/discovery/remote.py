@@ -15,6 +15,7 @@ Rules:
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from functools import lru_cache, partial
 from hashlib import blake2b
@@ -45,6 +46,9 @@ _PACKAGES = {
 _ONE_AT_A_TIME = ("sftp", "ssh")
 """Their library has one connection."""
 
+_SECRETS = re.compile(r"[?&][\w-]*(sig|signature|token|secret|password|key)=", re.IGNORECASE)
+"""Parameters of URLs that give access, such as the shared access signatures of Azure."""
+
 _PIECE = 1 << 23
 """Bytes of one request: a larger object takes several, which run side by side."""
 _SIDE_BY_SIDE = 8
@@ -60,12 +64,12 @@ def check_url(url: str) -> None:
     """Check that a URL may be shown.
 
     Raises:
-        UsageError: it holds a password.
+        UsageError: it holds a password or a token.
     """
     store = url.partition(STORE)[2].partition("/")[0]
-    if ":" in store.rpartition("@")[0]:
+    if ":" in store.rpartition("@")[0] or _SECRETS.search(url):
         scheme = url.partition(STORE)[0]
-        error = UsageError(f"a {scheme} URL holds a password, which others could read")
+        error = UsageError(f"a {scheme} URL holds a password or a token, which others could read")
         error.add_note(f"Leave it out, and set FSSPEC_{scheme.upper()}_PASSWORD in the environment, or use a key.")
         raise error
 

@@ -5,8 +5,8 @@ import pytest
 from asyncstore.cli.commands.complete import Offer, offered
 from asyncstore.cli.main import main
 from asyncstore.cli.options import bench_rows as bench
+from asyncstore.cli.options.bench_commands import BENCH
 from asyncstore.cli.options.bench_kinds import Factor, Frequency, Period, Size, Stages, Steps
-from asyncstore.cli.options.command_table import BENCH
 from asyncstore.cli.options.grammar import parse
 from asyncstore.errors import UsageError
 from asyncstore.load.kinds import RECIPES

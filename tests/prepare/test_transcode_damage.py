@@ -8,7 +8,16 @@ import pytest
 from openjpeg.utils import encode_array
 
 from support.images import described, encapsulated, noise
-from support.pixels import DEFLATED_FRAMES, EXPLICIT, JPEG_2000, JPEG_LS, RLE, UNCOMPRESSED_FRAMES, transcoded
+from support.pixels import (
+    DEFLATED_FRAMES,
+    EXPLICIT,
+    JPEG_2000,
+    JPEG_LOSSLESS,
+    JPEG_LS,
+    RLE,
+    UNCOMPRESSED_FRAMES,
+    transcoded,
+)
 
 jpeg_ls = pytest.importorskip("jpeg_ls")
 rle = pytest.importorskip("rle")
@@ -111,3 +120,22 @@ def test_near_lossless_jpeg_ls_of_signed_values_is_refused():
             assert made == "its near-lossless JPEG-LS is of signed values, whose signs may be lost"
         else:
             assert made.PixelData == cells.tobytes()
+
+
+def test_a_codestream_that_openjpeg_cannot_read_is_refused():
+    encoded = bytearray(encode_array(CELLS[0]))
+    encoded[encoded.index(b"\xff\x52") + 9] = 40  # levels of decomposition
+    assert _decoded(JPEG_2000, [bytes(encoded)]).startswith("its pixel data cannot be decoded: Error decoding the J2K")
+
+
+_OF_THREE_BITS = bytes.fromhex(
+    "ffd8ffc3000b030005000601011100ffc40017000101010100000000000000000000000000010403"
+    "ffda0008010100040000e76db68282867a33e8ffd9"
+)
+
+
+def test_lossless_jpeg_of_less_than_eight_bits_is_decoded():
+    pytest.importorskip("gdcm")
+    cells = (np.add.outer(np.arange(5), np.arange(6)) % 8).astype("u1")
+    found = encapsulated(described(5, 6, stored=3), JPEG_LOSSLESS, [_OF_THREE_BITS])
+    assert transcoded(found, EXPLICIT).PixelData == cells.tobytes()

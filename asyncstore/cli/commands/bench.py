@@ -28,7 +28,7 @@ from asyncstore.cli.logging.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
-from asyncstore.cli.options.command_table import BENCH
+from asyncstore.cli.options.bench_commands import BENCH
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.text.bench_table import bench_lines
 from asyncstore.cli.text.page import page_width

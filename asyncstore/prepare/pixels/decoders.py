@@ -161,7 +161,8 @@ def _by_gdcm(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
     kind = gdcm.PhotometricInterpretation.MONOCHROME2 if stream.components == 1 else gdcm.PhotometricInterpretation.RGB
     codec.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
     bits = 8 * _container(stream)
-    codec.SetPixelFormat(gdcm.PixelFormat(stream.components, bits, stream.precision, stream.precision - 1, 0))
+    stored = max(stream.precision, 8)  # GDCM aborts the process with fewer
+    codec.SetPixelFormat(gdcm.PixelFormat(stream.components, bits, stored, stored - 1, 0))
     value = decoded.GetByteValue() if codec.Decode(encoded, decoded) else None
     if value is None:
         raise Unconvertible(f"{DAMAGED}: a JPEG codestream cannot be decoded")
@@ -189,7 +190,10 @@ def _by_charls(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
 def _by_openjpeg(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
     import _openjpeg  # noqa: PLC0415 - an optional library
 
-    code, decoded = _openjpeg.decode(BytesIO(stream.data), 0, as_array=True)
+    try:
+        code, decoded = _openjpeg.decode(BytesIO(stream.data), 0, as_array=True)
+    except RuntimeError as failure:
+        raise Unconvertible(f"its pixel data cannot be decoded: {failure}") from failure
     if code:
         raise Unconvertible(f"{DAMAGED}: a JPEG 2000 codestream cannot be decoded")
     return np.asarray(decoded, np.uint8)
