@@ -16,7 +16,18 @@ from benchmarks.processes import RunFailed
 from benchmarks.programs import missing_programs
 from benchmarks.rounds import say
 from benchmarks.scale import FULL, QUICK, Scale
-from benchmarks.sections import adaptive, as_shipped, latency, memory, observing, pass_through, startup, survey, tls
+from benchmarks.sections import (
+    adaptive,
+    as_shipped,
+    latency,
+    memory,
+    observing,
+    pass_through,
+    startup,
+    survey,
+    tls,
+    transcoding,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +43,7 @@ _SECTIONS: dict[str, Callable[[Bench], None]] = {
     "adaptive": adaptive.measure,
     "memory": memory.measure,
     "survey": survey.measure,
+    "transcoding": transcoding.measure,
 }
 _IDLE = 0.3
 """A greater load means that other programs disturb the measurement."""

@@ -29,6 +29,8 @@ class Scale:
         delayed_most: the most instances of such a run.
         archive_sizes: numbers of tiny files to send while memory is sampled.
         file_sizes: sizes in bytes of single files to send while memory is sampled.
+        decoded: frames to decode with each codec.
+        mixed: CT instances that pass through while others are decoded.
         slow_reading: CT instances to send to a peer that reads slowly.
         is_judged: whether it is enough to judge the results by the targets.
     """
@@ -50,6 +52,8 @@ class Scale:
     delayed_most: int
     archive_sizes: tuple[int, ...]
     file_sizes: tuple[int, ...]
+    decoded: int
+    mixed: int
     slow_reading: int
     is_judged: bool
 
@@ -92,6 +96,8 @@ FULL = Scale(
     delayed_most=6000,
     archive_sizes=(1000, 10_000, 100_000),
     file_sizes=(134_000_000, 1_000_000_000),
+    decoded=128,
+    mixed=2000,
     slow_reading=200,
     is_judged=True,
 )
@@ -114,6 +120,8 @@ QUICK = Scale(
     delayed_most=400,
     archive_sizes=(1000,),
     file_sizes=(134_000_000,),
+    decoded=16,
+    mixed=80,
     slow_reading=16,
     is_judged=False,
 )

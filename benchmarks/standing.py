@@ -43,8 +43,10 @@ SHIPPED_RATE = Target("peers as shipped, against 4 x storescu", 5, 20, "x", 1, m
 CPU = Target("CPU per GB against storescu", 0.7, 0.4, "x")
 MEMORY = Target("peak memory of the main process, 8 associations", 200, 120, " MB", 0)
 OBSERVING = Target("cost of progress and JSON lines together", 10, 3, " %", 1)
+DECODING = Target("MB/s of decompression, as many processes as cores", 0.9, 1.0, "x", more_is_better=True)
+MIX = Target("pass-through instances/s while 5 % are decompressed, against alone", 0.95, 1.0, "x", more_is_better=True)
 HELP = Target("asyncstore --help", 200, 100, " ms", 0)
-TARGETS = (CT_LIMIT, SMALL_LIMIT, CT_RATE, SMALL_RATE, SHIPPED_RATE, CPU, MEMORY, OBSERVING, HELP)
+TARGETS = (CT_LIMIT, SMALL_LIMIT, CT_RATE, SMALL_RATE, SHIPPED_RATE, CPU, MEMORY, OBSERVING, DECODING, MIX, HELP)
 
 
 class Standing(NamedTuple):

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import os
 import zipfile
+from contextlib import aclosing
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
-from asyncstore import Result, RetryOptions, Sender, Sink, WalkOptions, listed
+from asyncstore import (
+    ConversionOptions,
+    Instance,
+    Invent,
+    Result,
+    RetryOptions,
+    Sender,
+    Sink,
+    WalkOptions,
+    listed,
+    survey,
+)
 from asyncstore.discovery.limits import ArchiveLimits
+from asyncstore.journal.journal import Journal
+from asyncstore.journal.settings import Migration
+from asyncstore.recording import Recording, SecondPass
 from support import trees
 from support.archives import FORMATS, archive
 from support.oracle import finish, nothing_left_behind, send
@@ -52,6 +69,19 @@ async def test_members_are_converted_as_files_are(name, folder, files, tmp_path)
             ran = await send(sink.port, [place], OPENED, proposal=listed("implicit"))
             assert ran.results == {Result.STORED: len(files)}
         received.append(trees.data_sets(tmp_path / f"of {place.name}"))
+    assert received[0] == received[1]
+
+
+@pytest.mark.parametrize("name", ["stored.zip", "deflated.zip", "files.tar", "files.tar.gz"])
+async def test_members_get_invented_identities_as_files_do(name, files, tmp_path):
+    packed = archive(tmp_path / "in", name, files)
+    received = []
+    for place in ([packed], files):
+        async with Sink(port=0, output=tmp_path / f"of {len(place)}") as sink:
+            ran = await send(sink.port, place, OPENED, conversion=ConversionOptions(Invent()))
+            assert ran.results == {Result.STORED: len(files)}
+        pixels = [path.read_bytes()[-2000:] for path in (tmp_path / f"of {len(place)}").rglob("*.dcm")]
+        received.append(sorted(pixels))
     assert received[0] == received[1]
 
 
@@ -129,3 +159,55 @@ async def test_stores_are_tried_again_from_the_archive(files, tmp_path):
     async with running_hostile(Behaviour(on_store=answers(status))) as peer:
         ran = await send(peer.port, [packed], TIGHT, retry=RetryOptions(3))
     assert ran.results == {Result.STORED: len(files)}
+
+
+def _read(payload):
+    with Path(payload.container).open("rb") as file:
+        file.seek(payload.offset)
+        return file.read(payload.length)
+
+
+async def _surveyed(path, walk=OPENED):
+    """What a survey finds, by the last name of each file."""
+    found = {}
+    async with aclosing(survey([path], walk)) as batches:
+        async for batch in batches:
+            for one in batch:
+                name = one.path.rpartition("!")[2].rpartition("/")[2]
+                if isinstance(one, Instance):
+                    payload = one.payload
+                    data = payload.data
+                    if data is None:
+                        data = _read(payload)
+                    found[name] = one.identity, one.oddities, sha256(data).digest()
+                else:
+                    found[name] = one.reason
+    return found
+
+
+@pytest.mark.parametrize("name", ["stored.zip", "files.tar.gz"])
+async def test_a_member_is_probed_as_the_file_would_be(name, tmp_path):
+    files = [*trees.pydicom_test_files(), *(Path(__file__).parent / "cases").glob("*.dcm")]
+    files = [path for path in files if path.suffix != ".gz"]
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number, path in enumerate(files):
+        (folder / f"{number}.dcm").symlink_to(path)
+    packed = archive(tmp_path / "in", name, [path.resolve() for path in files])
+    assert await _surveyed(packed) == await _surveyed(folder, WalkOptions())
+
+
+async def test_what_a_peer_refused_is_sent_again_in_a_further_pass(files, tmp_path):
+    folder = tmp_path / "in"
+    archive(folder, "deflated.zip", files[:10])
+    archive(folder, "files.tar.gz", files[10:20])
+    migration = Migration("h", 1, "A", "B", ())
+    journal = Journal.open(str(tmp_path / "run.db"), migration, version="1")
+    async with running_hostile(Behaviour(on_store=answers(0xA900))) as peer, Sender("127.0.0.1", peer.port) as sender:
+        ran = await finish(sender.send([folder], OPENED, Recording(journal)))
+    assert ran.results == {Result.FAILED: 20}
+    await journal.recorded()
+    async with Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        ran = await finish(sender.send((), OPENED, SecondPass(journal, 21)))
+    journal.close()
+    assert ran.results == {Result.STORED: 20}

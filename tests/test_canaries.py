@@ -50,7 +50,7 @@ WRITERS = {"--json", "--journal", "--log-config", "--write-seed-file", "--output
 READERS = {
     "--config", "--config-file", "--kerberos", "--saml", "--jwt", "--add-cert-file", "--add-cert-dir", "--add-crl-file",
     "--seed", "--map", "--files-from", "--only-studies", "--only-uids", "--dhparam", "--port", "--peer-check",
-    "--replay",
+    "--dicomdir", "--replay",
 }  # fmt: skip
 CT = "1.2.840.10008.5.1.4.1.1.2"
 

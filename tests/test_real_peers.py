@@ -33,7 +33,7 @@ NOT_INSTANCES = {
     "README.txt": NOT_DICOM,
     "README": NOT_DICOM,
     "crayons.icc": NOT_DICOM,
-    "zipMR.gz": NOT_DICOM,
+    "zipMR.gz": f"{NOT_DICOM}: it is an archive",
     "rtplan.dump": NOT_DICOM,
     "rtstruct.dump": NOT_DICOM,
     "test1.json": NOT_DICOM,

@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from asyncstore.discovery import tar, zip  # noqa: A004 - the format
+from asyncstore.discovery.ahead import Unpacking
 from asyncstore.discovery.limits import Count, TooMuch
 from asyncstore.discovery.streams import CUT_OFF, MAGIC, NoLibrary, Span, Stream, inflated
 from asyncstore.members import SEPARATOR, Damaged, MemberPath, Part
@@ -234,7 +235,10 @@ class _Archive:
         elif isinstance(content, Stream):
             yield make(None, partial(_all_of, content, size), is_once=True)
         else:
-            yield make(None, content)
+            unpacking = Unpacking(size, content)
+            path = make(None, unpacking.pieces)
+            path.start = unpacking.start
+            yield path
 
     def _nested(self, archive: Span | Stream, name: str, make: Callable[[], MemberPath], depth: int) -> Iterator[Found]:
         is_empty = True

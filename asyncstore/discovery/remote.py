@@ -15,19 +15,20 @@ Rules:
 from __future__ import annotations
 
 import os
-import threading
+import re
 from collections import deque
-from concurrent.futures import Future
 from functools import lru_cache, partial
 from hashlib import blake2b
 from time import sleep
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asyncstore.discovery.ahead import threads
 from asyncstore.errors import UsageError
 from asyncstore.members import STORE, Damaged, MemberPath, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
 _PACKAGES = {
     "s3": "asyncstore[remote]",
@@ -45,10 +46,12 @@ _PACKAGES = {
 _ONE_AT_A_TIME = ("sftp", "ssh")
 """Their library has one connection."""
 
+_SECRETS = re.compile(r"[?&][\w-]*(sig|signature|token|secret|password|key)=", re.IGNORECASE)
+"""Parameters of URLs that give access, such as the shared access signatures of Azure."""
+
 _PIECE = 1 << 23
 """Bytes of one request: a larger object takes several, which run side by side."""
 _SIDE_BY_SIDE = 8
-_IDLE_SECONDS = 0.5
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds before a request is repeated."""
 _TIME_BITS = (1 << 63) - 1
@@ -61,12 +64,12 @@ def check_url(url: str) -> None:
     """Check that a URL may be shown.
 
     Raises:
-        UsageError: it holds a password.
+        UsageError: it holds a password or a token.
     """
     store = url.partition(STORE)[2].partition("/")[0]
-    if ":" in store.rpartition("@")[0]:
+    if ":" in store.rpartition("@")[0] or _SECRETS.search(url):
         scheme = url.partition(STORE)[0]
-        error = UsageError(f"a {scheme} URL holds a password, which others could read")
+        error = UsageError(f"a {scheme} URL holds a password or a token, which others could read")
         error.add_note(f"Leave it out, and set FSSPEC_{scheme.upper()}_PASSWORD in the environment, or use a key.")
         raise error
 
@@ -246,7 +249,7 @@ class Fetching:
         """Begin to fetch it; returns how many bytes that will hold."""
         if self._first is None:
             self._first = self._request(0)
-        return min(self._size, _PIECE)
+        return max(min(self._size, _PIECE), 1)
 
     def pieces(self) -> Iterator[bytes]:
         """Its bytes.
@@ -254,8 +257,8 @@ class Fetching:
         Raises:
             Damaged: it has changed, or cannot be fetched.
         """
-        first, self._first = self._first or self._request(0), None
-        running = deque([first])
+        running = deque([self._first or self._request(0)])
+        self._first = None
         position = _PIECE
         size = 0
         while running:
@@ -282,7 +285,7 @@ class Fetching:
         return info is not None and _version(info) == self._version
 
     def _request(self, start: int) -> Future[bytes]:
-        return _threads(1 if self._store.scheme in _ONE_AT_A_TIME else _SIDE_BY_SIDE).submit(partial(self._get, start))
+        return threads(1 if self._store.scheme in _ONE_AT_A_TIME else _SIDE_BY_SIDE).submit(partial(self._get, start))
 
     def _get(self, start: int) -> bytes:
         if not self._size:
@@ -292,52 +295,6 @@ class Fetching:
         end = start + _PIECE if start + _PIECE < self._size else self._size + 1
         with _translated():
             return bytes(_repeated(lambda: self._store.system.cat_file(place, start=start, end=end)))
-
-
-class _Threads:
-    """Daemon threads that call functions. They are started when there is work, and end when there has been none.
-
-    Args:
-        most: how many.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._changed = threading.Condition()
-        self._waiting: deque[tuple[Callable[[], bytes], Future[bytes]]] = deque()
-        self._number = self._idle = 0
-
-    def submit(self, function: Callable[[], bytes]) -> Future[bytes]:
-        """Call a function in one of the threads."""
-        future: Future[bytes] = Future()
-        with self._changed:
-            self._waiting.append((function, future))
-            if len(self._waiting) > self._idle and self._number < self._most:
-                self._number += 1
-                threading.Thread(target=self._work, name="asyncstore-remote", daemon=True).start()
-            self._changed.notify()
-        return future
-
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                self._idle += 1
-                has_work = self._changed.wait_for(lambda: self._waiting, _IDLE_SECONDS)
-                self._idle -= 1
-                if not has_work:
-                    self._number -= 1
-                    return
-                function, future = self._waiting.popleft()
-            try:
-                future.set_result(function())
-            except BaseException as error:  # noqa: BLE001 - the caller gets it
-                future.set_exception(error)
-            del function, future
-
-
-@lru_cache
-def _threads(number: int) -> _Threads:
-    return _Threads(number)
 
 
 def _repeated(request: Callable[[], Any]) -> Any:  # noqa: ANN401 - what fsspec returns

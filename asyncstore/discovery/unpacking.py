@@ -4,7 +4,8 @@ Rules:
 
 1. Members come out in the order in which they were found, each with a place in the spool.
 2. What an earlier run settled is neither unpacked nor fetched.
-3. Objects of remote stores are asked for ahead: some of them, within half of the bytes that the spool may hold.
+3. Objects of remote stores are asked for ahead, and members of zips are unpacked ahead, in threads: some of them,
+   within half of the bytes that the spool may hold.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     Found = SourceFile | Unsendable | Outcome
 
 _MOST_STARTED = 32
-"""Objects that are asked for ahead: a request takes some 20 ms, and stores of small objects need many."""
+"""Members that are begun ahead: a request takes some 20 ms, and stores of small objects need many."""
 
 
 def unpacked(found: Iterator[Found], spool: Spool, most: int) -> Iterator[Found]:
@@ -56,7 +57,7 @@ def unpacked(found: Iterator[Found], spool: Spool, most: int) -> Iterator[Found]
 
 
 def _started(found: Iterator[Found], most: int) -> Iterator[Found]:
-    """The same; the objects after one are asked for before it is handed on."""
+    """The same; what follows a member is begun before the member is handed on."""
     ahead: deque[tuple[Found, int]] = deque()
     held = 0
     for item in found:
@@ -78,10 +79,10 @@ def _started(found: Iterator[Found], most: int) -> Iterator[Found]:
 
 
 def _start(item: Found) -> int:
-    """Ask for an object; returns how many bytes that will hold, 0 if it is none."""
+    """Begin to fetch or unpack a member; returns how many bytes that will hold, 0 if there is nothing to begin."""
     path = item.path
     if isinstance(item, SourceFile) and isinstance(path, MemberPath) and path.start is not None and path.part is None:
-        return max(path.start(), 1)
+        return path.start()
     return 0
 
 

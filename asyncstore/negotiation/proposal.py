@@ -94,8 +94,8 @@ class Planned(NamedTuple):
         return is_planned(contexts, pair, self.transcoding.decodable)
 
     def allowing(self, transcoding: Transcoding) -> Self:
-        """The same proposal, with this transcoding."""
-        return self._replace(transcoding=transcoding)
+        """The same proposal, with this transcoding; nothing is compressed with losses, for which none was named."""
+        return self._replace(transcoding=transcoding._replace(lossy=()))
 
 
 class Listed(NamedTuple):

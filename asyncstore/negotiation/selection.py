@@ -122,7 +122,7 @@ class Selection:
             return Handling.AS_IT_IS
         if chosen in UNCOMPRESSED and pair[1] in UNCOMPRESSED:
             return Handling.REENCODED
-        is_possible = pair[1] not in UNCOMPRESSED or chosen in self._transcoding.encodable
+        is_possible = pair[1] not in UNCOMPRESSED or chosen == self._transcoding.target(pair[1], (chosen,))
         return Handling.TRANSCODED if is_possible else Handling.IF_NO_PIXEL_DATA
 
     def answer(self, pair: Pair) -> PairAnswer:
@@ -143,7 +143,10 @@ class Selection:
         """What is done to data sets of this pair that are not sent as they are."""
         if self.handling(pair) is not Handling.TRANSCODED:
             return "converted"
-        return "decompressed" if self.transfer_syntax(pair) in UNCOMPRESSED else "compressed"
+        target = self.transfer_syntax(pair)
+        if target in UNCOMPRESSED:
+            return "decompressed"
+        return "compressed with losses" if target in self._transcoding.lossy else "compressed"
 
     def why_not(self, pair: Pair) -> str:
         """Why the peer's answer refuses this pair."""

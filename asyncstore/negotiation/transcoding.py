@@ -41,13 +41,15 @@ class Transcoding(NamedTuple):
 
     Attributes:
         decodable: the transfer syntaxes that can be decoded.
-        encodable: the transfer syntaxes that can be encoded, the preferred ones first.
+        encodable: the transfer syntaxes that can be encoded without losses, the preferred ones first.
         missing: the transfer syntaxes that could be decoded if their codec were installed.
+        lossy: those that can be encoded with losses, and may be: only where a proposal names them.
     """
 
     decodable: frozenset[str] = frozenset()
     encodable: tuple[str, ...] = ()
     missing: frozenset[str] = frozenset()
+    lossy: tuple[str, ...] = ()
 
     def target(self, transfer_syntax_uid: str, accepted: Container[str]) -> str | None:
         """The accepted transfer syntax into which pixel data is transcoded; ``None``: into none.
@@ -59,9 +61,9 @@ class Transcoding(NamedTuple):
             accepted: the transfer syntaxes that the peer accepts for its SOP class.
         """
         if transfer_syntax_uid in _NATIVE:
-            candidates = self.encodable
+            candidates: tuple[str, ...] = (*self.encodable, *self.lossy)
         elif transfer_syntax_uid in self.decodable:
-            candidates = (*_NATIVE, *self.encodable)
+            candidates = (*_NATIVE, *self.encodable, *self.lossy)
         else:
             return None
         return next((uid for uid in candidates if uid in accepted), None)

@@ -14,7 +14,7 @@ from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of, inflated
 from asyncstore.prepare.files import FileChanged
 from asyncstore.prepare.messages import CONVERTED, CONVERTIBLE, UNSENDABLE
-from asyncstore.prepare.pixels.syntaxes import encodable
+from asyncstore.prepare.pixels.syntaxes import encodable, encodable_with_losses
 from asyncstore.prepare.reencode import Changes, NotCompressed, reencode
 from asyncstore.prepare.rewriting import changed
 from asyncstore.prepare.source_data import beginning_of, whole
@@ -130,7 +130,7 @@ def obstacle(
     The beginning of a data set shows whether its pixel data would have to be compressed; only others are read whole.
     """
     try:
-        is_encoded = settings.transcodes and transfer_syntax_uid in encodable()
+        is_encoded = settings.transcodes and transfer_syntax_uid in (*encodable(), *encodable_with_losses())
         if not is_encoded and _has_early_pixel_data(found, encoding_of(transfer_syntax_uid)):
             return _NEEDS_COMPRESSION
         _chunks(found, transfer_syntax_uid, settings.changes({}), settings, allow)
@@ -160,7 +160,13 @@ def _converted(order: Order, settings: Settings, allow: Allow) -> Answer:
     target = order.transfer_syntax_uid
     try:
         found = changed(order, settings.deflate_level, settings.max_inflated)
-        return _answer(_chunks(found, target, settings.changes({}), settings, allow), settings.folder)
+        chunks, is_new = _chunks(found, target, settings.changes({}), settings, allow)
+        answer = _answer(chunks, settings.folder)
+        if not is_new:
+            return answer
+        from asyncstore.prepare.lossy import new_uid  # noqa: PLC0415 - seldom asked for
+
+        return *answer, new_uid(order.sop_instance_uid, target)
     except Unconvertible as reason:
         return UNSENDABLE, str(reason)
     except MemoryError:
@@ -185,8 +191,10 @@ def _answer(chunks: Iterator[Chunk], folder: str) -> Answer:
     return CONVERTED, *_written(chain(first, chunks), folder), None
 
 
-def _chunks(found: Instance, target_uid: str, changes: Changes, settings: Settings, allow: Allow) -> Iterator[Chunk]:
-    """The converted data set. Decoded pixel data is made while it is taken."""
+def _chunks(
+    found: Instance, target_uid: str, changes: Changes, settings: Settings, allow: Allow
+) -> tuple[Iterator[Chunk], bool]:
+    """The converted data set, and whether it is another instance. Decoded pixel data is made while it is taken."""
     source, target = encoding_of(found.transfer_syntax_uid), encoding_of(target_uid)
     try:
         data = whole(found)
@@ -197,8 +205,8 @@ def _chunks(found: Instance, target_uid: str, changes: Changes, settings: Settin
         ):
             transcoded = _transcoded(data, found.transfer_syntax_uid, target_uid, changes, allow)
             if transcoded is not None:
-                return transcoded
-        return iter(reencode(data, source, target, changes))
+                return transcoded, target_uid in encodable_with_losses()
+        return iter(reencode(data, source, target, changes)), False
     except DamagedDataSet as damage:
         raise Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
 

@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from asyncstore.prepare.pool import Pool
 
 
+_MOST_HELD = 1 << 28
+"""While more bytes of converted data sets lie in files, no other conversion begins: decompressed images are large."""
 _MENDED_AS_A_WHOLE = int(Oddity.ITEMS_ENDED | Oddity.UIDS_ADDED)
 
 
@@ -72,6 +75,9 @@ class Converter:
         self._seed = seed
         self._orders: EditOrders | None = None
         self._settings: Settings | None = None
+        self._held = 0
+        """Bytes of converted data sets that lie in files and have not been read."""
+        self._freed = asyncio.Event()
         self.edits = options.invent is not None or options.edit is not None
         """Whether instances must be edited (:meth:`edited`) before anything else is done with them."""
         self.changes_everything = not options.new_vrs
@@ -121,11 +127,19 @@ class Converter:
         """
         settings = self._begin()
         orders = [self._order(instance, transfer_syntax_uid) for instance in instances]
+        while self._held > _MOST_HELD:
+            self._freed.clear()
+            await self._freed.wait()
         made = await self._pool.convert(orders, settings)
+        in_files = [one.payload for one in made if isinstance(one, Instance) and one.payload.data is None]
+        held = sum(payload.length for payload in in_files)
+        self._held += held
         try:
             yield made
         finally:
-            drop(one.payload.container for one in made if isinstance(one, Instance) and one.payload.data is None)
+            drop(payload.container for payload in in_files)
+            self._held -= held
+            self._freed.set()
 
     def _begin(self) -> Settings:
         """Prepare the first conversion."""
@@ -184,9 +198,11 @@ def transcoding_of(options: ConversionOptions) -> Transcoding:
     """What may be transcoded with the codecs that are installed."""
     if options.transcode is Transcode.NEVER:
         return NO_TRANSCODING
-    from asyncstore.prepare.pixels.syntaxes import KNOWN, decodable, encodable  # noqa: PLC0415 - it looks for libraries
+    from asyncstore.prepare.pixels import syntaxes  # noqa: PLC0415 - it looks for libraries
 
-    return Transcoding(decodable(), encodable(), KNOWN - decodable())
+    decodable = syntaxes.decodable()
+    lossy = syntaxes.encodable_with_losses() if options.transcode is Transcode.AUTO else ()
+    return Transcoding(decodable, syntaxes.encodable(), syntaxes.KNOWN - decodable, lossy)
 
 
 def settings_of(options: ConversionOptions) -> Settings:

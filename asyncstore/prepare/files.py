@@ -126,7 +126,7 @@ def _is_part(payload: Payload, size: int) -> bool:
     """Whether a data set ends before its container does, which has as many bytes as it should."""
     version = payload.version
     if version == ():  # a file of ours, which may be growing
-        return size > payload.offset + payload.length
+        return size > payload.offset + payload.length - len(payload.head)
     return version is not None and version[4:] == (size,)
 
 

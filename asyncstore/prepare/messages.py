@@ -51,7 +51,8 @@ INSTANCE = "instance"
 """The tag of an instance. Its three UIDs follow; then offset, length, version and data of its payload; then its
 oddities; then its details (``None``: not asked for)."""
 CONVERTED = "converted"
-"""The tag of a converted data set. Its container follows (``None``: it is in memory), its length, and its data."""
+"""The tag of a converted data set. Its container follows (``None``: it is in memory), its length, its data, and its SOP
+instance UID if that is another one."""
 SPLICED = "spliced"
 """The tag of a data set with a new head. The head follows, then the offset and the length of the rest, which is in the
 file as before."""
@@ -190,8 +191,9 @@ def _converted(order: Order, answer: Answer) -> Instance | Unsendable:
     original = order.instance
     if answer[0] == UNSENDABLE:
         return Unsendable(original.file, answer[1])
-    _, container, length, data = answer
-    identity = Identity(original.identity.sop_class_uid, order.sop_instance_uid, order.transfer_syntax_uid)
+    _, container, length, data, *new_uid = answer
+    uid = new_uid[0] if new_uid else order.sop_instance_uid
+    identity = Identity(original.identity.sop_class_uid, uid, order.transfer_syntax_uid)
     payload = Payload(container or original.path, 0, length, None, data)
     return Instance(original.file, identity, payload, original=original)
 

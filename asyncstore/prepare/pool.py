@@ -2,7 +2,10 @@
 
 Rules:
 
-1. The pool starts a process when there is a batch and all other processes are busy, up to its size.
+1. There are two queues, by cost: one for probes and re-encoding, one for transcoding, which takes a thousand times as
+   long. Each has processes of its own, so what is probed never waits behind what is transcoded. A queue starts a
+   process when there is a batch and all its other processes are busy, up to the size of the pool. Those that transcode
+   have a lower priority: the event loop and the probes come first.
 2. Processes are plain children with pipes, not :mod:`multiprocessing`'s: they do not import the caller's main module,
    nothing is forked from a process with threads, and the death of a worker harms nothing else.
 3. If a worker dies, the unanswered files of its batch are done again one by one. A file that kills a second worker is
@@ -19,9 +22,11 @@ import asyncio
 import contextlib
 import os
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.errors import PrepareError
+from asyncstore.negotiation import UNCOMPRESSED
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.messages import (
     CONVERT,
@@ -43,10 +48,10 @@ from asyncstore.prepare.messages import (
 from asyncstore.prepare.process import Worker, WorkerDied, WorkerSilent
 from asyncstore.prepare.spool import drop
 from asyncstore.prepare.start import take
-from asyncstore.waiting import called_in_thread
+from asyncstore.waiting import called_in_thread, finished
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from asyncstore.model import Instance, SourceFile, Unsendable
     from asyncstore.prepare.conversion import Settings
@@ -84,13 +89,33 @@ class _Work(NamedTuple):
     bytes: int = 0
 
 
+def _is_transcoded(order: Order) -> bool:
+    """Whether the pixel data of this order, if there is any, has to be decoded or encoded."""
+    source, target = order.instance.identity.transfer_syntax_uid, order.transfer_syntax_uid
+    return source != target and not (source in UNCOMPRESSED and target in UNCOMPRESSED)
+
+
+class _Queue:
+    """The processes for one kind of cost, and who waits for them."""
+
+    def __init__(self, size: int, niceness: int) -> None:
+        self.places = asyncio.Semaphore(size)
+        self.idle: list[Worker] = []
+        self.niceness = niceness
+        """How much lower the priority of its processes is."""
+
+
+_NICENESS = 5
+"""A third of the time of a process with the usual priority, where both need it; all of it where a core is free."""
+
+
 class Pool:
     """The worker processes.
 
     Call :meth:`close` when done, or at any time, even while batches are under way.
 
     Args:
-        size: the greatest number of processes; ``None``: by the number of cores.
+        size: the greatest number of processes in each queue; ``None``: by the number of cores.
         file_format: which files count as instances.
         silent_seconds: how long a worker may be silent.
 
@@ -111,9 +136,9 @@ class Pool:
         self.wants_details = False
         self.repairs = False
         self.size = size or default_size()
-        self._idle: list[Worker] = []
+        self._quick = _Queue(self.size, 0)
+        self._costly = _Queue(self.size, _NICENESS)
         self._all: set[Worker] = set()
-        self._places = asyncio.Semaphore(self.size)
         self._starting = threading.Lock()
         self._is_closed = False
 
@@ -127,13 +152,13 @@ class Pool:
         paths = [file.path for file in files]
         if set(map(type, paths)) != _ALL_PLAIN:
             return await self._probe_parts(files, work._replace(kind=PROBE_PARTS))
-        return found(files, await self._do_all(work, paths))
+        return found(files, await self._do_all(self._quick, work, paths))
 
     async def _probe_parts(self, files: Sequence[SourceFile], work: _Work) -> list[Instance | Unsendable]:
         """Probe files of which some are members of archives."""
         tasks = [part_of(file.path) for file in files]
         largest = max(task[2] if len(task) > 1 else 0 for task in tasks)
-        return found_in_parts(files, await self._do_all(work._replace(bytes=largest), tasks))
+        return found_in_parts(files, await self._do_all(self._quick, work._replace(bytes=largest), tasks))
 
     async def convert(self, orders: list[Order], settings: Settings) -> list[Instance | Unsendable]:
         """Convert each data set, in order; see :func:`asyncstore.prepare.conversion.convert`.
@@ -173,40 +198,64 @@ class Pool:
     async def _convert(self, work: _Work, orders: list[Order], *settings: Settings) -> list[Answer]:
         largest = max((order.instance.length for order in orders), default=0)
         tasks = [(tuple(order.instance.identity), tuple(order.instance.payload), *order[1:]) for order in orders]
-        return await self._do_all(work._replace(settings=tuple(map(tuple, settings)), bytes=largest), tasks)
+        work = work._replace(settings=tuple(map(tuple, settings)), bytes=largest)
+        if work.kind != MEASURE and any(map(_is_transcoded, orders)):
+            return await self._do_apart(work, tasks)
+        return await self._do_all(self._quick, work, tasks)
 
-    async def _do_all(self, work: _Work, tasks: Sequence[Any]) -> list[Answer]:
-        """The answers to ``tasks``, of which each concerns one file."""
-        answers: list[Answer] = []
+    async def _do_apart(self, work: _Work, tasks: Sequence[Any]) -> list[Answer]:
+        """The answers to costly ``tasks``: each is an order of its own, so that all processes share them."""
+        answers: list[list[Answer]] = [[] for _ in tasks]
+        doing = [
+            asyncio.ensure_future(self._do_all(self._costly, work, [task], answer))
+            for task, answer in zip(tasks, answers, strict=True)
+        ]
+        try:
+            await asyncio.gather(*doing)
+        except BaseException:
+            for one in doing:
+                one.cancel()
+            await finished(_ended(doing))
+            for answer in answers:
+                drop(containers(answer))
+            raise
+        return [one for answer in answers for one in answer]
+
+    async def _do_all(
+        self, queue: _Queue, work: _Work, tasks: Sequence[Any], answers: list[Answer] | None = None
+    ) -> list[Answer]:
+        """The answers to ``tasks``, of which each concerns one file. They are added to ``answers``."""
+        answers = [] if answers is None else answers
         try:
             try:
-                await self._do(work, tasks, answers)
+                await self._do(queue, work, tasks, answers)
             except (WorkerDied, WorkerSilent):
                 for task in tasks[len(answers) :]:
-                    await self._do_alone(work, task, answers)
+                    await self._do_alone(queue, work, task, answers)
         except BaseException:
             drop(containers(answers))
+            answers.clear()
             raise
         return answers
 
-    async def _do_alone(self, work: _Work, task: Any, answers: list[Answer]) -> None:  # noqa: ANN401 - what marshal knows
+    async def _do_alone(self, queue: _Queue, work: _Work, task: Any, answers: list[Answer]) -> None:  # noqa: ANN401 - what marshal knows
         try:
             with contextlib.suppress(WorkerDied):
-                return await self._do(work, [task], answers)
-            return await self._do(work, [task], answers)
+                return await self._do(queue, work, [task], answers)
+            return await self._do(queue, work, [task], answers)
         except WorkerDied as end:
             answers.append((UNSENDABLE, f"{work.words} killed a worker process, twice ({end})", None))
         except WorkerSilent as end:
             reason = f"{work.words} took more than {end}, and its worker process was ended"
             answers.append((UNSENDABLE, reason, None))
 
-    async def _do(self, work: _Work, tasks: Sequence[Any], answers: list[Answer]) -> None:
-        async with self._places:
-            while not (self._idle or self._is_closed):
-                await called_in_thread(self._start)
+    async def _do(self, queue: _Queue, work: _Work, tasks: Sequence[Any], answers: list[Answer]) -> None:
+        async with queue.places:
+            while not (queue.idle or self._is_closed):
+                await called_in_thread(partial(self._start, queue))
             if self._is_closed:  # a worker that was about to start may be idle, but it has been ended
                 raise PrepareError("the pool of worker processes has been closed")
-            worker = self._idle.pop()
+            worker = queue.idle.pop()
             try:
                 seconds = self._silent_seconds + work.bytes / _BYTES_PER_SECOND
                 await worker.do([work.kind, tasks, *work.settings], answers, seconds)
@@ -214,9 +263,9 @@ class Pool:
                 self._all.discard(worker)
                 worker.end()
                 raise
-            self._idle.append(worker)
+            queue.idle.append(worker)
 
-    def _start(self) -> None:
+    def _start(self, queue: _Queue) -> None:
         """Start a worker, in a thread. If the caller is cancelled, the worker stays idle or ends with the pool."""
         for _ in range(_STILLBORN_LIMIT):
             with self._starting:
@@ -225,7 +274,8 @@ class Pool:
                 worker = Worker(take(self._file_format))
                 self._all.add(worker)
             if worker.has_started():
-                self._idle.append(worker)
+                worker.lower_priority(queue.niceness)
+                queue.idle.append(worker)
                 return
             self._all.discard(worker)
             worker.end()
@@ -235,9 +285,15 @@ class Pool:
         """End every process."""
         with self._starting:  # so that no worker is started unnoticed; it takes a millisecond or two
             self._is_closed = True
-        self._idle.clear()
+        self._quick.idle.clear()
+        self._costly.idle.clear()
         while self._all:
             self._all.pop().end()
+
+
+async def _ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Wait until these have ended, however that may be."""
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 _MOST_BY_DEFAULT = 8

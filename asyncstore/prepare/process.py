@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import threading
@@ -49,6 +50,12 @@ class Worker:
         """Wait, blocking, until the process runs; false if it died."""
         with self._exchange:
             return self._process.stdout is not None and self._process.stdout.read(len(HELLO)) == HELLO
+
+    def lower_priority(self, niceness: int) -> None:
+        """Lower the priority of the process by so much, where the system has priorities."""
+        if niceness and hasattr(os, "setpriority"):
+            with suppress(OSError):  # it has just ended
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
 
     async def do(self, order: list[Any], answers: list[Answer], seconds: float) -> None:
         """Carry out an order. A caller that is cancelled must call :meth:`end`.

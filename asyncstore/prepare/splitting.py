@@ -45,6 +45,10 @@ class Head:
         self._tags = tags
         self._starts = [*starts, len(data)]
 
+    def has(self, tag: int) -> bool:
+        """Whether this element is there."""
+        return tag in self._tags
+
     def small_values(self, wanted: frozenset[int]) -> dict[int, bytes]:
         """The values of up to 64 bytes of these elements."""
         found = {}
@@ -63,16 +67,17 @@ class Head:
             index = bisect_left(self._tags, tag)
             start = self._starts[index]
             is_there = index < len(self._tags) and self._tags[index] == tag
-            pieces += (self._data[position:start], _element(tag, vr, value))
+            pieces += (self._data[position:start], element(tag, vr, value))
             position = self._starts[index + 1] if is_there else start
         return b"".join((*pieces, self._data[position:]))
 
 
-def _element(tag: int, vr: bytes, value: bytes) -> bytes:
-    """A short element in explicit VR little endian."""
+def element(tag: int, vr: bytes, value: bytes) -> bytes:
+    """An element in explicit VR little endian."""
     value += padding(vr) * (len(value) & 1)
     tag_bytes = (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little")
-    return tag_bytes + vr + len(value).to_bytes(2, "little") + value
+    length = b"\0\0" + len(value).to_bytes(4, "little") if vr in LONG_VRS else len(value).to_bytes(2, "little")
+    return tag_bytes + vr + length + value
 
 
 class Split(NamedTuple):

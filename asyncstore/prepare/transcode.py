@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +22,7 @@ from asyncstore.prepare.pixels.frames import frames_of
 from asyncstore.prepare.reencode import NotCompressed, reencode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -45,7 +46,7 @@ class Allowance(NamedTuple):
 
     Attributes:
         frame: the largest frame, in bytes.
-        memory: called with the bytes of memory that are needed next.
+        memory: called before each frame with the bytes of memory that it needs.
     """
 
     frame: int
@@ -68,7 +69,7 @@ def transcode(
     if image.frame_bytes > allowance.frame:
         raise Unconvertible(f"a frame of it has {image.frame_bytes} bytes, more than the {allowance.frame} allowed")
     allowance.memory(_FRAME_COPIES * image.frame_bytes)
-    frames = _Frames(parts, image, source, source_uid)
+    frames = _Frames(parts, image, source, source_uid, allowance)
     if target.is_compressed:
         return _encapsulated(parts, frames, target_uid, changes)
     chunks = _native(parts, frames, target, changes)
@@ -82,12 +83,12 @@ class _Frames:
         image: the image of the decoded frames.
     """
 
-    def __init__(self, parts: Split, image: Image, source: Encoding, source_uid: str) -> None:
+    def __init__(self, parts: Split, image: Image, source: Encoding, source_uid: str, allowance: Allowance) -> None:
         from asyncstore.prepare.pixels.decoders import Decoder  # noqa: PLC0415 - it imports numpy
         from asyncstore.prepare.pixels.native import native_frames  # noqa: PLC0415 - as above
 
         self.image = image
-        self.is_lossless = True
+        self._before_each = partial(allowance.memory, _FRAME_COPIES * image.frame_bytes)
         if parts.native is not None:
             self._iterator = native_frames(parts.native, image, is_swapped=parts.is_of_words and not source.is_little)
             self.image = image._replace(is_planar=False)
@@ -103,7 +104,8 @@ class _Frames:
         decoder = Decoder(image, source_uid)
         fragments = parts.fragments
         self._first: NDArray[Any] | None = decoder.frame(fragments.joined(numbers[0]))
-        self.image = image._replace(photometric=decoder.photometric, is_planar=False)
+        is_lossy = image.is_lossy or not decoder.is_lossless
+        self.image = image._replace(photometric=decoder.photometric, is_planar=False, is_lossy=is_lossy)
         self._iterator = self._decoded(decoder, numbers[1:])
         self._fragments = fragments
 
@@ -119,7 +121,10 @@ class _Frames:
             yield frame
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        return self._iterator
+        self._before_each()
+        for frame in self._iterator:
+            yield frame
+            self._before_each()
 
 
 NO_CODEC = "for which no codec is installed: pip install 'asyncstore[codecs]'"
@@ -140,29 +145,44 @@ def _native(parts: Split, frames: _Frames, target: Encoding, changes: Changes) -
 
 
 def _encapsulated(parts: Split, frames: _Frames, target_uid: str, changes: Changes) -> Iterator[Chunk]:
-    if target_uid not in syntaxes.encodable():
+    is_lossy = target_uid in syntaxes.encodable_with_losses()
+    if not is_lossy and target_uid not in syntaxes.encodable():
         raise NotCompressed
     from asyncstore.prepare.pixels.encoders import Encoder  # noqa: PLC0415 - it imports numpy
 
     encoder = Encoder(frames.image, target_uid)
     image = frames.image._replace(photometric=encoder.photometric, is_planar=bool(encoder.planar))
     target = encoding_of(target_uid)
-    head, tail = _around(parts, image, target, changes)
+    encoded: Iterable[bytes] = map(encoder.frame, frames)
+    losses = None
+    if is_lossy:  # the ratio stands before the pixel data
+        from asyncstore.prepare.lossy import lossy_values  # noqa: PLC0415 - seldom asked for
+
+        encoded = list(encoded)
+        losses = lossy_values(parts.head, target_uid, image.native_bytes, sum(map(len, encoded)))
+    head, tail = _around(parts, image, target, changes, losses)
     head += _pixel_header(target, UNDEFINED, is_of_words=False) + _item(ITEM, 0)
 
     def pixels() -> Iterator[Chunk]:
-        for frame in frames:
-            encoded = encoder.frame(frame)
-            yield _item(ITEM, len(encoded))
-            yield encoded
+        for frame in encoded:
+            yield _item(ITEM, len(frame))
+            yield frame
         yield _item(SEQUENCE_END, 0)
 
     return _joined(head, pixels(), tail)
 
 
-def _around(parts: Split, image: Image, target: Encoding, changes: Changes) -> tuple[bytes, bytes]:
-    """The elements before and behind the pixel data, changed to describe ``image``."""
-    values = {attributes.PHOTOMETRIC_INTERPRETATION: (b"CS", image.photometric.encode())}
+def _around(
+    parts: Split,
+    image: Image,
+    target: Encoding,
+    changes: Changes,
+    others: dict[int, tuple[bytes, bytes]] | None = None,
+) -> tuple[bytes, bytes]:
+    """The elements before and behind the pixel data, changed to describe ``image``; ``others`` change as well."""
+    values = {attributes.PHOTOMETRIC_INTERPRETATION: (b"CS", image.photometric.encode())} | (others or {})
+    if image.is_lossy:
+        values[attributes.LOSSY_IMAGE_COMPRESSION] = b"CS", b"01"
     if image.samples > 1:
         values[attributes.PLANAR_CONFIGURATION] = b"US", int(image.is_planar).to_bytes(2, "little")
     head, tail = parts.head.with_values(values), parts.tail

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from _thread import start_new_thread
+from functools import partial
 from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from asyncstore.prepare.messages import (
 from asyncstore.prepare.probe import allow_repairs, probe_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from asyncstore.prepare.head import HeadReader
     from asyncstore.prepare.messages import Answer
@@ -60,7 +61,7 @@ def main() -> None:
     start_new_thread(_end_with, (int(parent),))
     requests, responses = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that libraries cannot print into the messages
-    worker = _Worker(FileFormat(file_format))
+    worker = _Worker(FileFormat(file_format), partial(write_message, responses, [PART, []]))
     responses.write(HELLO)
     responses.flush()
     while True:
@@ -97,10 +98,13 @@ class _Worker:
 
     Args:
         file_format: which files count as instances.
+        show_life: called every few seconds while one data set of many frames is transcoded.
     """
 
-    def __init__(self, file_format: FileFormat) -> None:
+    def __init__(self, file_format: FileFormat, show_life: Callable[[], object]) -> None:
         self._file_format = file_format
+        self._show_life = show_life
+        self._due = 0.0
         self._heads: HeadReader | None = None
         self._at_start = _address_space()
         self._allowed = -1
@@ -158,13 +162,21 @@ class _Worker:
             return self._edited(ordered)
         wanted = conversion.Settings._make(settings)
         self._limit_memory(conversion.memory_needed(ordered, wanted))
-        return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted, self._limit_memory)
+        self._due = monotonic() + PART_SECONDS
+        return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted, self._allow)
 
     def _edited(self, orders: list[Order]) -> Iterable[Answer]:
         from asyncstore.prepare import rewriting  # noqa: PLC0415 - most workers never need it
 
         self._limit_memory(rewriting.memory_to_edit(orders))
         return rewriting.edit(orders)
+
+    def _allow(self, needed: int) -> None:
+        """Let the next frame take so many bytes of memory, and show that this process lives."""
+        self._limit_memory(needed)
+        if monotonic() > self._due:
+            self._show_life()
+            self._due = monotonic() + PART_SECONDS
 
     def _limit_memory(self, needed: int) -> None:
         """Limit memory to ``needed`` bytes and some more, so that a MemoryError costs one file only."""

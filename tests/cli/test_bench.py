@@ -11,7 +11,7 @@ import pytest
 
 from asyncstore import Sink
 from support import trees
-from support.commands import asyncstore, finished, started
+from support.commands import asyncstore, finished, needs_a_full_device, started
 from support.oracle import until
 from support.peers.hostile import (
     Behaviour,
@@ -190,6 +190,7 @@ class TestAgainstOtherPeers:
             done = await bench(scp.port, *QUICK)
         assert done.returncode == 1
         assert "it accepts none of the instances" in done.err
+        assert "--mix chooses other kinds." in done.err
 
     async def test_kinds_that_the_peer_does_not_accept_are_left_out_and_named(self, tmp_path):
         refuses = accepts(sop_classes=lambda uid: uid != US_IMAGE)
@@ -198,6 +199,7 @@ class TestAgainstOtherPeers:
             done = await bench(scp.port, *words, "--duration", "300ms", "--json", tmp_path / "a.json")
         assert done.returncode == 0
         assert "left out: UltrasoundImageStorage" in done.err
+        assert "Kinds that the PACS does not accept: us." in done.out
         [kind] = document_of(tmp_path / "a.json")["setup"]["corpus"]["kinds"]
         assert kind["name"] == "sr"
         assert kind["share"] == 1.0
@@ -278,6 +280,21 @@ class TestWithoutLibraries:
         done = await bench(1, *QUICK, "--json", target)
         assert done.returncode == 1
         assert f"--json {target}: cannot write it: " in done.err
+
+    @needs_a_full_device
+    async def test_a_full_disk_costs_a_file_and_not_the_results(self, tmp_path):
+        async with Sink(port=0) as sink:
+            done = await bench(sink.port, *QUICK, "--json", "/dev/full", "--hdr", tmp_path / "a.hdr")
+        assert done.returncode == 2
+        assert "--json /dev/full: cannot write it: No space left on device" in done.err
+        assert "latency of a store" in done.out
+        assert f"Details: {tmp_path / 'a.hdr'}" in done.out
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="/dev/stdout is Linux's")
+    async def test_a_file_may_be_a_pipe(self):
+        async with Sink(port=0) as sink:
+            done = await bench(sink.port, *QUICK, "-q", "--json", "/dev/stdout")
+        assert json.loads(done.out)["type"] == "asyncstore-bench"
 
     async def test_two_outputs_cannot_be_one_file(self, tmp_path):
         done = await bench(1, *QUICK, "--json", tmp_path / "a", "--hdr", tmp_path / "a")

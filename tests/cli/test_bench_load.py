@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from asyncstore.cli.commands.bench_load import kinds_of, most_associations, plan_of, replay_of
-from asyncstore.cli.options.command_table import BENCH
+from asyncstore.cli.options.bench_commands import BENCH
 from asyncstore.cli.options.grammar import parse
 from asyncstore.errors import UsageError
 

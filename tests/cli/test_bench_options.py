@@ -5,10 +5,11 @@ import pytest
 from asyncstore.cli.commands.complete import Offer, offered
 from asyncstore.cli.main import main
 from asyncstore.cli.options import bench_rows as bench
+from asyncstore.cli.options.bench_commands import BENCH
 from asyncstore.cli.options.bench_kinds import Factor, Frequency, Period, Size, Stages, Steps
-from asyncstore.cli.options.command_table import BENCH
 from asyncstore.cli.options.grammar import parse
 from asyncstore.errors import UsageError
+from asyncstore.load.kinds import RECIPES
 from asyncstore.load.mix import DEFAULT_MIX
 
 PEER = ("pacs", "11112")
@@ -127,6 +128,11 @@ def test_thresholds_are_collected():
 
 def test_the_default_mix_is_the_one_that_the_help_shows():
     assert bench.MIX.shown_default.replace(" ", "") == DEFAULT_MIX
+
+
+def test_the_help_names_all_kinds_of_a_mix():
+    named = bench.MIX.help.partition("known are ")[2].replace(" and ", ", ").split(", ")
+    assert named == list(RECIPES)
 
 
 def test_a_configuration_for_send_fits_bench():

@@ -101,6 +101,13 @@ def test_thresholds_say_whether_they_hold():
     assert "threshold rate>150/s: 100/s, crossed" in shown
 
 
+def test_a_pacs_that_keeps_a_single_association_open_is_named():
+    phases = [result(closed(1)), replace(result(closed(4)), associations=1)]
+    shown = text(document(phases))
+    assert "4 associations (1 open)" in shown
+    assert "The PACS kept no more than 1 association open, more were wanted." in shown
+
+
 def test_the_knee_recommends_and_shows_the_fit():
     knee = Knee(
         steps=(Step(associations=1, stored_per_second=100.0, p50=0.01, p99=0.02, repeats=1),),

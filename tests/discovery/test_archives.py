@@ -417,9 +417,8 @@ class TestDamage:
         }
 
     def test_a_damaged_stream_is_named_as_the_reason_for_what_follows(self, put):
-        packed = bytearray(gzip.compress(tarred({"a": os.urandom(5000), "b": b"b", "c": b"c"})))
-        packed[3000:3010] = bytes(10)
-        results = found(put(bytes(packed)))
+        whole = tarred({"a": os.urandom(5000), "b": b"b", "c": b"c"})
+        results = found(put(gzip.compress(whole[:3000]) + b"and others"))
         assert all(isinstance(result, str) and "it is damaged: " in result for result in results.values())
         assert results["x"].startswith("an archive that cannot be read to its end: it is damaged: ")
 
@@ -433,13 +432,13 @@ class TestDamage:
 class TestLimits:
     def test_a_bomb_ends_at_the_ratio(self, put, monkeypatch):
         monkeypatch.setattr("asyncstore.discovery.limits._FREE", 1 << 20)
-        bomb = zipped({f"{number}": bytes(1 << 20) for number in range(8)}, zipfile.ZIP_DEFLATED)
+        bomb = zipped({f"{number}": bytes(1 << 20) for number in range(80)}, zipfile.ZIP_DEFLATED)
         results = found(put(bomb))
         assert results["x"] == (
             "an archive that cannot be read to its end:"
             " it unpacks to more bytes than so many times its size may be (200)"
         )
-        assert sum(isinstance(result, bytes) for result in results.values()) == 1
+        assert sum(isinstance(result, bytes) for result in results.values()) <= 200 * len(bomb) >> 20
 
     @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
     def test_a_bomb_of_one_file_takes_no_memory_and_no_disk(self, compress, put):

@@ -90,10 +90,15 @@ class TestListing:
             names(f"{store.url}/gone")
 
     def test_a_password_in_a_url_is_refused_and_not_shown(self):
-        with pytest.raises(UsageError) as caught:
-            names("sftp://me:hunter2@host/files")
-        assert "hunter2" not in str(caught.value)
-        remote.check_url("sftp://me@host:22/files")
+        for url in (
+            "sftp://me:hunter2@host/files",
+            "az://container/a?sv=1&sig=hunter2",
+            "s3://b/?X-Amz-Signature=hunter2",
+        ):
+            with pytest.raises(UsageError) as caught:
+                names(url)
+            assert "hunter2" not in str(caught.value)
+        remote.check_url("sftp://me@host:22/files/what?/keys=1")
 
     def test_a_missing_library_is_named(self, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
@@ -245,8 +250,8 @@ def test_fetching_does_not_keep_the_program_alive(store):
     store({"a": b"data"})
     [path] = remote.objects(store.url, recurse=True, wanted=everything)
     path.start()
-    assert any("asyncstore-remote" in thread.name for thread in threading.enumerate())
-    assert all(thread.daemon for thread in threading.enumerate() if "asyncstore-remote" in thread.name)
+    assert any("asyncstore-ahead" in thread.name for thread in threading.enumerate())
+    assert all(thread.daemon for thread in threading.enumerate() if "asyncstore-ahead" in thread.name)
 
 
 @pytest.fixture(scope="module")

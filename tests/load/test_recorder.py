@@ -193,6 +193,17 @@ def test_a_store_belongs_to_the_phase_in_which_it_began():
     assert [point.second for point in first.series] == list(range(13))
 
 
+def test_a_store_that_began_because_the_next_phase_is_late_belongs_to_the_phase_that_offered_it():
+    recorder = Recorder(KINDS)
+    recorder.begin(closed(seconds=10.0), 0.0)
+    recorder.offered(1, 0, 10.001)
+    recorder.watched(0.0, 0.0, 10.002)
+    recorder.begin(closed(seconds=10.0), 10.0)
+    recorder.stored(sample(10.001, 10.5))
+    recorder.end(20.0)
+    assert [(phase.offered, phase.stored) for phase in recorder.results(0.0)] == [(1, 1), (0, 0)]
+
+
 def test_the_whole_is_the_sum_of_the_counted_phases():
     recorder = Recorder(KINDS)
     load(recorder, closed(seconds=2.0, is_counted=False), begin=0.0)

@@ -96,3 +96,15 @@ def test_without_a_codec_the_reason_names_the_extra():
         "it could be decompressed if its codec were installed: pip install 'asyncstore[codecs]'"
     )
     assert "asyncstore[codecs]" not in selection.why_not((CT, VIDEO))
+
+
+def test_losses_are_for_proposals_that_name_such_a_transfer_syntax_and_for_peers_that_take_nothing_else():
+    lossy = CODECS._replace(lossy=(VIDEO,))
+    assert Planned().allowing(lossy).transcoding == CODECS
+    proposal = listed().allowing(lossy)
+    for accepted, target in (([VIDEO], VIDEO), ([VIDEO, RLE], RLE), ([VIDEO, EXPLICIT], EXPLICIT)):
+        selection = Selection(proposal, proposal.contexts(()), [(CT, uid) for uid in accepted])
+        assert selection.transfer_syntax((CT, JPEG)) == target
+        assert selection.handling((CT, JPEG)) is Handling.TRANSCODED
+    selection = Selection(proposal, proposal.contexts(()), [(CT, VIDEO)])
+    assert selection.answer((CT, EXPLICIT)).answer.endswith(": compressed with losses")

@@ -225,7 +225,7 @@ def test_a_full_disk_leaves_no_file_behind(found, tmp_path, monkeypatch):
     if Path("/dev/full").exists():
         monkeypatch.setattr(os, "open", lambda *_: _open("/dev/full", os.O_WRONLY))
         monkeypatch.setattr(os, "unlink", lambda _: None)
-        monkeypatch.setattr(conversion, "_chunks", lambda *_: [bytes(2000)] * 1000)
+        monkeypatch.setattr(conversion, "_chunks", lambda *_: (iter([bytes(2000)] * 1000), False))
         assert _made(found, IMPLICIT, tmp_path).reason.endswith("No space left on device")
         assert [*tmp_path.iterdir()] == []
 

@@ -8,6 +8,9 @@ import pytest
 from openjpeg.utils import encode_array
 from pydicom import Dataset, Sequence
 
+from asyncstore.prepare.conversion import Settings
+from asyncstore.prepare.messages import Order
+from support import values
 from support.images import described, encapsulated, instance, items, native, noise
 from support.pixels import (
     BIG,
@@ -21,6 +24,7 @@ from support.pixels import (
     RLE,
     UNCOMPRESSED_FRAMES,
     pixels,
+    read,
     transcoded,
 )
 
@@ -324,3 +328,58 @@ def test_attributes_are_added_and_the_rest_stays():
     assert (back.PatientName, back.LossyImageCompression) == ("A^B", "01")
     assert back.DataSetTrailingPadding == b"\0\0"
     assert [element.tag for element in back] == sorted(element.tag for element in back)
+
+
+# With losses.
+
+LOSSY_LS, LOSSY_2000 = "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91"
+
+
+@pytest.mark.parametrize(("target", "method", "most"), [(LOSSY_LS, "ISO_14495_1", 2), (LOSSY_2000, "ISO_15444_1", 256)])
+def test_an_image_compressed_with_losses_is_another_instance_that_says_so(target, method, most):
+    data_set = described(64, 64, 3)
+    cells = noise((64, 64, 3), 100, 110)
+    data_set.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    found = native(data_set, cells)
+    [made] = values.converted([Order(found, target, "1.2.3")], Settings("", transcodes=True))
+    between = read(made.data, target)
+    assert between.SOPInstanceUID == made.sop_instance_uid != "1.2.3"
+    assert list(between.ImageType) == ["DERIVED", "PRIMARY", "AXIAL"]
+    assert (between.LossyImageCompression, between.LossyImageCompressionMethod) == ("01", method)
+    assert between.LossyImageCompressionRatio > 2
+    [source] = between.SourceImageSequence
+    assert (source.ReferencedSOPInstanceUID, source.ReferencedSOPClassUID) == ("1.2.3", data_set.SOPClassUID)
+    assert source.PurposeOfReferenceCodeSequence[0].CodeValue == "121320"
+    assert 0 < np.abs(pixels(between).astype(int) - cells).max() <= most
+    [again] = values.converted([Order(found, target, "1.2.3")], Settings("", transcodes=True))
+    assert again.data == made.data
+    back = transcoded(instance(between, target), EXPLICIT)
+    assert back.LossyImageCompression == "01"
+    assert back.SOPInstanceUID == made.sop_instance_uid
+
+
+def test_signed_pixels_are_not_compressed_with_losses_by_jpeg_ls():
+    data_set, cells = _image(16, 12, 1, 1, None)
+    assert transcoded(native(data_set, cells), LOSSY_LS) == (
+        "signed pixel data is not compressed with losses by JPEG-LS: it would wrap around"
+    )
+
+
+def test_a_document_keeps_its_uid_where_images_would_be_compressed_with_losses():
+    data_set = Dataset()
+    data_set.SOPInstanceUID = "1.2.3"
+    found = instance(data_set, EXPLICIT)
+    [made] = values.converted([Order(found, LOSSY_2000, "1.2.3")], Settings("", transcodes=True))
+    assert made.sop_instance_uid == "1.2.3"
+
+
+def test_what_was_lost_before_stays_lost():
+    cells = noise((40, 36))
+    encoded = encode_array(cells, compression_ratios=[4])
+    assert (
+        transcoded(encapsulated(described(40, 36), "1.2.840.10008.1.2.4.91", [encoded]), EXPLICIT).LossyImageCompression
+        == "01"
+    )
+    assert "LossyImageCompression" not in transcoded(
+        encapsulated(described(40, 36), JPEG_2000, [encode_array(cells)]), EXPLICIT
+    )

@@ -109,7 +109,7 @@ async def test_a_batch_that_comes_while_a_process_starts_does_not_take_it_from_t
         for _ in range(5):
             await asyncio.sleep(0)
         second = asyncio.create_task(_probe(pool, [str(tmp_path)]))
-        while not pool._idle:  # noqa: SLF001 - the loop is to find the process started when it goes on
+        while not pool._quick.idle:  # noqa: SLF001 - the loop is to find the process started when it goes on
             time.sleep(0.001)  # noqa: ASYNC251 - as above
         assert len(await asyncio.gather(first, second)) == 2
 

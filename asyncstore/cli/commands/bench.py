@@ -23,11 +23,12 @@ from asyncstore.cli.commands.bench_outputs import check_outputs, write_outputs
 from asyncstore.cli.commands.bench_prepare import prepare
 from asyncstore.cli.commands.bench_watch import Watch
 from asyncstore.cli.engine import sender_of
-from asyncstore.cli.exits import EXIT_INTERRUPTED
+from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_STORED
 from asyncstore.cli.logging.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options.bench_commands import BENCH
 from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.text.bench_table import bench_lines
 from asyncstore.cli.text.page import page_width
@@ -92,7 +93,7 @@ async def _bench(parsed: Parsed, identity: UserIdentity | None) -> int:
             started = datetime.now(UTC)
             watch = await _measure(parsed, prepared, finder, display, watches)
         document = document_of(parsed, prepared, watch, found_by(finder), started)
-        return _conclude(parsed, document, watch)
+        return _conclude(parsed, document, watch, display)
 
 
 async def _measure(
@@ -136,13 +137,16 @@ def abort_if_crossed(thresholds: Sequence[Threshold], watch: Watch, display: Ben
         watch.stop()
 
 
-def _conclude(parsed: Parsed, document: Document, watch: Watch) -> int:
+def _conclude(parsed: Parsed, document: Document, watch: Watch, display: BenchDisplay) -> int:
     """Print the results and write the files; the exit code."""
     to_stdout = parsed[bench.JSON] != opt.STANDARD_STREAM
     output = open_output(sys.stdout if to_stdout else sys.stderr, quiet=parsed[opt.QUIET])
     width = page_width() if to_stdout else None
     output.print(*bench_lines(document, interrupted=watch.signals > 0, width=width))
-    written = list(write_outputs(parsed, document, watch.intervals))
-    if written:
-        output.print((), (f"Details: {', '.join(map(printable, written))}",))
+    written = write_outputs(parsed, document, watch.intervals)
+    if written.names:
+        output.print((), (f"Details: {', '.join(map(printable, written.names))}",))
+    if written.failure is not None:
+        display.log(f"{BENCH.program}: {written.failure}", "red")
+        return document.exit_code or EXIT_NOT_STORED
     return document.exit_code

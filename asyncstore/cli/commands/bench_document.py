@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from asyncstore import __version__
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
-from asyncstore.cli.options.command_table import BENCH
+from asyncstore.cli.options.bench_commands import BENCH
 from asyncstore.cli.options.kinds import Secret
 from asyncstore.load.results.adding import whole_of
 from asyncstore.load.results.document import Corpus, Document, Setup
@@ -53,6 +54,9 @@ def document_of(
         thresholds=thresholds,
         is_interrupted=watch.signals > 0,
     )
+    if prepared.left_out:
+        line = f"Kinds that the PACS does not accept: {', '.join(prepared.left_out)}."
+        verdict = replace(verdict, lines=(*verdict.lines, line))
     return Document(
         setup=_setup(parsed, prepared, started),
         calibration=calibration,

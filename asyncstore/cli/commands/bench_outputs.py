@@ -13,7 +13,7 @@ import os
 from contextlib import suppress
 from datetime import datetime
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
@@ -22,7 +22,7 @@ from asyncstore.errors import UsageError, WriteFailed
 from asyncstore.named_files import interruptible, private
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from asyncstore.cli.options.table import Option, Parsed
     from asyncstore.load.results.document import Document
@@ -76,6 +76,8 @@ def check_writable(what: str, target: str) -> None:
         UsageError: it cannot.
     """
     is_new = not os.path.lexists(target)
+    if os.path.exists(target) and not (os.path.isfile(target) or os.path.isdir(target)):  # noqa: PTH110, PTH112, PTH113
+        return  # the reader of a pipe would take opening and closing it for its end
     try:
         with interruptible(), io.FileIO(target, "a", opener=private):
             pass
@@ -86,8 +88,17 @@ def check_writable(what: str, target: str) -> None:
         raise UsageError(f"{what} {target}: cannot write it: {cause}") from None
 
 
-def write_outputs(parsed: Parsed, document: Document, intervals: Sequence[Interval] | None) -> Iterator[str]:
-    """Write all files, and name each one that is written.
+class Written(NamedTuple):
+    """What became of the files."""
+
+    names: list[str]
+    """Those that were written."""
+    failure: WriteFailed | None
+    """Why the first of the others was not."""
+
+
+def write_outputs(parsed: Parsed, document: Document, intervals: Sequence[Interval] | None) -> Written:
+    """Write all files; if one cannot be written, the others are written nevertheless.
 
     Args:
         parsed: the options that name them.
@@ -95,20 +106,20 @@ def write_outputs(parsed: Parsed, document: Document, intervals: Sequence[Interv
         intervals: the latencies of each second, for the log.
 
     Raises:
-        WriteFailed: one cannot be written; the others are written nevertheless.
+        WriteFailed: standard output cannot be written.
     """
-    failures: list[WriteFailed] = []
+    names: list[str] = []
+    failure: WriteFailed | None = None
     for row, target in _files(parsed):
         try:
             write_file(row.long, target, content_of(row, document, intervals or ()))
         except WriteFailed as error:
-            failures.append(error)
+            failure = failure or error
         else:
-            yield target
+            names.append(target)
     if parsed[bench.JSON] == opt.STANDARD_STREAM:
         put_bytes(content_of(bench.JSON, document))
-    if failures:
-        raise failures[0]
+    return Written(names, failure)
 
 
 def _files(parsed: Parsed) -> list[tuple[Option[str | None], str]]:
@@ -147,8 +158,9 @@ def write_file(what: str, target: str, content: bytes) -> None:
         WriteFailed: it cannot be written to its end.
     """
     real = os.path.realpath(target)
-    in_place = os.path.exists(real) and not os.path.isfile(real)  # noqa: PTH110, PTH113 - as everywhere
-    written = real if in_place else f"{real}.part"
+    is_plain = not os.path.exists(target) or os.path.isfile(target)  # noqa: PTH110, PTH113 - as everywhere
+    in_place = not (is_plain and os.access(os.path.dirname(real), os.W_OK))  # noqa: PTH120 - as everywhere
+    written = target if in_place else f"{real}.part"
     try:
         with interruptible(), io.FileIO(written, "w", opener=private) as file:
             rest = memoryview(content)

@@ -59,7 +59,8 @@ MIX: Option[tuple[Kind, ...] | None] = Option(
     "--mix",
     Mix("MIX"),
     None,
-    "kinds of synthetic instances and their shares, separated by commas",
+    "kinds of synthetic instances with their shares; known are ct, enhanced-ct, mr, mr-256, cr, dx, mg, tomo, us, "
+    "us-loop and sr",
     shown_default="ct=60, mr=20, us=15, dx=3, cr=1.5, mg=0.5",
     excludes=("--size",),
 )
@@ -81,14 +82,14 @@ RANDOM_SEED = Option[int | None](
 # The load ------------------------------------------------------------------------------------------------------------
 
 ASSOCIATIONS = opt.ASSOCIATIONS._replace(
-    help="associations that store at the same time; at most, with a rate",
+    help="associations that store at the same time; in an open load the most that are open",
     shown_default=str(ASSOCIATIONS_AT_ONCE),
 )
 DURATION = Option[float | None](
     "--duration",
     Duration("DURATION", "30s, 5m or 1h"),
     None,
-    "how long the load lasts; with steps each of them",
+    "how long the load lasts, or each step of it",
     shown_default=f"{SECONDS_OF_LOAD:g}s; {SECONDS_OF_STEP:g}s for each step",
     excludes=("--stages", "--replay"),
 )
@@ -96,47 +97,46 @@ STEPS = Option[tuple[int, ...] | None](
     "--steps",
     Steps("STEPS"),
     None,
-    "load with so many associations, one number after the other, to find the knee; each begins its next store as soon "
-    "as it has a response",
-    shown_default=f"{','.join(map(str, STEPS_OF_DEFAULT))} without --associations and another load",
+    "store over so many associations, one number after the other, to find the knee",
+    shown_default=f"{','.join(map(str, STEPS_OF_DEFAULT))}, unless --associations or another load is given",
     excludes=("--associations", *_others("--steps")),
 )
 RATE = Option[float | None](
     "--rate",
     Frequency("RATE", "200/s, 600/min or 1000/h", may_be_bare=True),
     None,
-    "begin so many instances, whether the peer keeps up or not: 200/s, 600/min, 1000/h",
+    "begin this many instances: 200/s, 600/min, 1000/h",
     excludes=_others("--rate"),
 )
 EXAMS = Option[float | None](
     "--exams",
     Frequency("RATE", "120/h"),
     None,
-    "begin so many exams, with all their instances",
+    "begin this many exams, each with all its instances: 120/h",
     excludes=_others("--exams"),
 )
 PROFILE: Option[Profile | None] = Option(
     "--profile",
     ProfileOfYear("PROFILE"),
     None,
-    "begin exams as often as a year with so many has them from Tuesday at 10 on: exams-per-year=1.5M; with "
-    "start=mon-7 after a comma, from Monday at 7 on",
+    "begin exams as a hospital has them by hour and weekday: exams-per-year=1.5M starts on Tuesday at 10, "
+    "exams-per-year=1.5M,start=mon-7 on Monday at 7",
     excludes=_others("--profile"),
 )
 STAGES = Option[tuple[tuple[float, float], ...] | None](
     "--stages",
     Stages("STAGES"),
     None,
-    "go to a rate within a time, then to the next: 1m:50/s,5m:200/s,1m:0",
+    "let the rate grow or fall evenly, to 50/s within a minute, then to 200/s within five: 1m:50/s,5m:200/s",
     excludes=_others("--stages"),
 )
 REPLAY = text(
     "--replay",
     "FILE",
-    "begin what a run began, at its times and in its sizes: the JSON lines of send --json",
+    "repeat the arrivals and sizes of a run of send, which send --json has recorded in this file",
     excludes=(*_others("--replay"), "--mix", "--size"),
 )
-SPEED = Option[float]("--speed", Factor("FACTOR"), 1.0, "so much faster than the run was", requires=("--replay",))
+SPEED = Option[float]("--speed", Factor("FACTOR"), 1.0, "repeat it this many times as fast", requires=("--replay",))
 ARRIVALS = Option[How | None](
     "--arrivals",
     Choice[How]("HOW", ("fixed", "poisson")),
@@ -159,7 +159,7 @@ COOL_DOWN = Option[float](
     "load after the measurement, which does not count",
     shown_default="0",
 )
-REPEAT = opt.REPEAT._replace(help="measure so often, for confidence intervals in bench compare")
+REPEAT = opt.REPEAT._replace(help="measure this many times; bench compare needs three or more")
 
 # What is measured ----------------------------------------------------------------------------------------------------
 
@@ -167,13 +167,13 @@ FINDABLE = Option[int | None](
     "--findable",
     Integer("N", 1, 100),
     None,
-    "for N instances a second, ask with C-FIND until the peer finds them, and measure how long that takes",
+    "search with C-FIND for this many stored instances a second, and measure how long it takes until each is found",
 )
 P99_LIMIT = Option[float | None](
     "--p99-limit",
     Duration("DURATION", "2s, or 500ms"),
     None,
-    "recommend no number of associations whose 99th percentile is longer than this",
+    "recommend no number of associations with a longer 99th percentile than this",
     shown_default="unlimited",
     excludes=_OPEN,
 )
@@ -184,7 +184,7 @@ THRESHOLD = Option[tuple["Threshold", ...]](
     "what must hold for exit code 0: 'p99<2s', 'failed<0.1%', 'rate>150/s'; may be given again",
     accumulates=True,
 )
-ABORT_ON_FAIL = flag("--abort-on-fail", "end as soon as a threshold cannot hold any more", requires=("--threshold",))
+ABORT_ON_FAIL = flag("--abort-on-fail", "end the load as soon as a threshold is crossed", requires=("--threshold",))
 NO_CALIBRATE = flag(
     "--no-calibrate",
     "do not measure first, for a second, how much this machine can send at most",

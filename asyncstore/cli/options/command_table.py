@@ -1,16 +1,27 @@
 """The commands: which options each of them has, in the groups and the order of its help.
 
 ``send`` has storescu's rows in the groups and the order of storescu's manual, and then a group of our own. Groups that
-several commands share are written once, above them.
+several commands share are written once, in :mod:`~asyncstore.cli.options.groups`.
 """
 
 from __future__ import annotations
 
-from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import edit_rows as edit_opt
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.options import tls_rows as tls_opt
+from asyncstore.cli.options.bench_commands import BENCH, BENCH_COMPARE, BENCH_MERGE
+from asyncstore.cli.options.groups import END_OF_OPTIONS as _END_OF_OPTIONS
+from asyncstore.cli.options.groups import ENVIRONMENT as _ENVIRONMENT
+from asyncstore.cli.options.groups import GENERAL as _GENERAL
+from asyncstore.cli.options.groups import IDENTITY as _IDENTITY
+from asyncstore.cli.options.groups import IP_VERSION as _IP_VERSION
+from asyncstore.cli.options.groups import LOGGING as _LOGGING
+from asyncstore.cli.options.groups import NETWORK as _NETWORK
+from asyncstore.cli.options.groups import OTHER_NETWORK as _OTHER_NETWORK
+from asyncstore.cli.options.groups import PEERS as _PEERS
+from asyncstore.cli.options.groups import TIMEOUTS as _TIMEOUTS
+from asyncstore.cli.options.groups import TITLES as _TITLES
 from asyncstore.cli.options.kinds import Address, AETitle, Choice, Integer, Seconds, Status, Text, Words
 from asyncstore.cli.options.table import Command, Example, Group, Option, Parameter, flag, text
 
@@ -170,50 +181,11 @@ SHELL = Parameter[str](
 
 # Commands ------------------------------------------------------------------------------------------------------------
 
-_GENERAL = "general options"
-_NETWORK = "network options"
 _OURS = "options that storescu does not have"
-_ENVIRONMENT = (
-    "Options can also be given in the environment, as ASYNCSTORE_<LONG_NAME>: ASYNCSTORE_LOG_LEVEL=debug (not --peer, "
-    "--arguments and options that only print something). Flags take 1, true, yes or on, and 0, false, no or off; an "
-    "empty variable is ignored. --config FILE reads options from a TOML file: long names without the hyphens, numbers "
-    "as they are and texts in quotes, as in max-pdu = 32768, "
-    'no-halt = true or call = "PACS". The command line wins, then the environment.'
-)
-_END_OF_OPTIONS = (
-    "All words after -- are parameters, even if they begin with -, + or @. In a folder that somebody else filled, "
-    "write -- before a pattern like *, which may find a file named -lc or @words. Files that options name are trusted: "
-    "they can change what is done."
-)
-_PEERS = (
-    "--peer NAME takes host, port and options from the table [peers.NAME] of that file; without --config, of "
-    "~/.config/asyncstore/config.toml."
-)
-
-_LOGGING = (opt.QUIET, opt.VERBOSE, opt.DEBUG, opt.LOG_LEVEL, opt.LOG_CONFIG)
 _FILE_FORMAT = (opt.READ_FILE, opt.READ_FILE_ONLY, opt.READ_DATASET)
 _DIRECTORIES = (opt.SCAN_DIRECTORIES, opt.SCAN_PATTERN, opt.NO_RECURSE, opt.RECURSE)
-_TIMEOUTS = (opt.TIMEOUT, opt.SOCKET_TIMEOUT, opt.ACSE_TIMEOUT, opt.DIMSE_TIMEOUT)
 _INVENTIONS = (opt.INVENT_INSTANCE, opt.INVENT_SERIES, opt.INVENT_STUDY, opt.INVENT_PATIENT)
 _LISTS = (opt.FILES_FROM, opt.NULL)
-
-_IP_VERSION = Group(_NETWORK, (opt.IPV4, opt.IPV6, opt.IP_AUTO), "internet protocol version")
-_TITLES = Group(_NETWORK, (opt.CALLING_AE_TITLE, opt.CALLED_AE_TITLE), "application entity titles")
-_IDENTITY = Group(
-    _NETWORK,
-    (
-        opt.USER,
-        opt.PASSWORD,
-        opt.EMPTY_PASSWORD,
-        opt.ASK_PASSWORD,
-        opt.KERBEROS,
-        opt.SAML,
-        opt.JWT,
-        opt.POSITIVE_RESPONSE,
-    ),
-    "user identity negotiation",
-)
-_OTHER_NETWORK = "other network options"
 
 SEND = Command(
     "send",
@@ -296,6 +268,10 @@ SEND = Command(
     (
         "A directory is sent with all files below it. Any word @FILE is replaced by the words in that file.",
         (
+            "A file or directory may also be the URL of an object, or of all objects below a prefix, of a store: "
+            "s3://, gs://, az://, sftp://. Credentials come from where the library of each store looks for them."
+        ),
+        (
             "With a --journal in which scan --journal has made a catalogue, files can be left out: the catalogue is "
             "sent. Files that are named are walked, so that new ones are found, unless an option needs the catalogue."
         ),
@@ -325,6 +301,10 @@ SEND = Command(
             "asyncstore send -nh --journal run.db -aec PACS pacs 11112 /archive",
         ),
         Example("the files of a folder, whatever their names begin with", "asyncstore send -nh -- pacs 11112 *"),
+        Example(
+            "the images of a CD, and the files in an archive",
+            "asyncstore send -nh --archives --dicomdir /media/cdrom pacs 11112 study.zip",
+        ),
         Example("over TLS", "asyncstore send +tls key.pem cert.pem +cf ca.pem pacs 2762 /archive"),
         Example("to a peer of the configuration file", "asyncstore send --peer pacs1 /archive"),
     ),
@@ -482,107 +462,6 @@ SCAN = Command(
         Example("the same for programs", "asyncstore scan --json - --peer pacs1 /archive"),
         Example("a catalogue, which send --journal run.db sends", "asyncstore scan --journal run.db /archive"),
     ),
-)
-
-BENCH = Command(
-    "bench",
-    "measure what a storage SCP can take in, and where it breaks",
-    (opt.PEER, opt.PORT, bench.PATHS),
-    (
-        Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG, opt.NAMED_PEER)),
-        Group("what is sent", (bench.MIX, bench.SIZE, bench.KEEP_UIDS, bench.RANDOM_SEED)),
-        Group(
-            "the load: as much as so many associations take",
-            (bench.ASSOCIATIONS, bench.STEPS, bench.DURATION),
-        ),
-        Group(
-            "or so much, whether the peer keeps up or not",
-            (
-                bench.RATE,
-                bench.EXAMS,
-                bench.PROFILE,
-                bench.STAGES,
-                bench.REPLAY,
-                bench.SPEED,
-                bench.ARRIVALS,
-            ),
-        ),
-        Group("around it", (bench.WARM_UP, bench.COOL_DOWN, bench.REPEAT, bench.NO_CALIBRATE)),
-        Group("what is measured", (bench.FINDABLE, bench.P99_LIMIT, bench.THRESHOLD, bench.ABORT_ON_FAIL)),
-        Group("output options", (opt.PROGRESS, bench.JSON, bench.HDR, bench.HTML)),
-        _IP_VERSION,
-        _TITLES,
-        _IDENTITY,
-        Group(_NETWORK, (*_TIMEOUTS, opt.MAX_PDU, opt.MAX_SEND_PDU, opt.ASYNC_OPS), _OTHER_NETWORK),
-        *tls_opt.TLS_GROUPS,
-    ),
-    (
-        (
-            "Measure a peer for tests: what is sent stays there, and nothing removes it. Synthetic patients are named "
-            "SYNTHETIC^... and have IDs that begin with SYN-."
-        ),
-        (
-            "Without options it loads the peer with 1, 2, 4, 8 and 16 associations for 10 s each: together with "
-            "calibration and warm-up this takes a minute, shows where more associations gain nothing, and is enough "
-            "for the fit of the scalability law."
-        ),
-        (
-            "With a rate, latencies count from the time when an instance was to begin, so they hold what the peer "
-            "made others wait. What could not begin in its phase is dropped, and counted."
-        ),
-        (
-            "If this machine was the limit, the verdict says client-bound, and calls nothing a limit of the peer: use "
-            "more machines, and add their results with bench merge."
-        ),
-        (
-            "A peer whose host name is compare or merge: write its address, or a dot behind the name, because these "
-            "words after bench are commands."
-        ),
-        _END_OF_OPTIONS,
-        _ENVIRONMENT,
-        _PEERS,
-        "Ctrl-C ends the load, lets the stores under way finish, and reports what was measured; twice aborts them.",
-        (
-            "Exit code: 0 all stores succeeded and all thresholds hold, 1 nothing could be attempted, 2 some store "
-            "failed, and no threshold says how many may, 99 a threshold is crossed, 130 interrupted."
-        ),
-    ),
-    (
-        Example("how much, and over how many associations?", "asyncstore bench -aec PACS pacs 11112"),
-        Example(
-            "does it take 200 CT and MR images a second for five minutes?",
-            "asyncstore bench --mix ct=75,mr=25 --rate 200/s --duration 5m --threshold 'p99<2s' pacs 11112",
-        ),
-        Example("your own data", "asyncstore bench --associations 8 --duration 60s pacs 11112 /some/studies"),
-        Example(
-            "a report for a browser, and one to compare with later",
-            "asyncstore bench --repeat 3 --json before.json --html before.html pacs 11112",
-        ),
-    ),
-)
-
-BENCH_COMPARE = Command(
-    "bench compare",
-    "compare two measurements: what differs by more than chance",
-    (bench.FIRST, bench.SECOND),
-    (Group("options", (opt.HELP, opt.QUIET, bench.COMPARE_JSON, bench.COMPARE_HTML)),),
-    (
-        "Confidence intervals are over the repeats: measure with bench --repeat 3 or more.",
-        "Exit code: 0 they were compared, 1 a file cannot be read or written.",
-    ),
-    (Example("did the new disks help?", "asyncstore bench compare before.json after.json"),),
-)
-
-BENCH_MERGE = Command(
-    "bench merge",
-    "add the measurements of several machines that loaded one peer at the same time",
-    (bench.MERGED, bench.PARTS),
-    (Group("options", (opt.HELP, opt.QUIET, bench.SUM_HTML)),),
-    (
-        "Histograms are added, never averaged. The new file can be compared, and merged again.",
-        "Exit code: 0 they were added, 1 a file cannot be read or written, or the files do not fit together.",
-    ),
-    (Example("three machines", "asyncstore bench merge all.json one.json two.json three.json"),),
 )
 
 SINK = Command(

@@ -113,6 +113,9 @@ def _phases(document: Document) -> Iterator[Line]:
     if whole.warnings:
         sums.append(f"{format_count(whole.warnings)} with a warning")
     yield line_of(f"{_INDENT}{', '.join(sums)}.", "dim")
+    fewer = [phase.associations for phase in document.phases if phase.associations < _promised(phase.name)]
+    if fewer and document.knee is None:  # which says it as well
+        yield line_of(f"The PACS kept no more than {counted(max(fewer), 'association')} open, more were wanted.")
 
 
 def _unless_zero(numbers: Sequence[int]) -> list[str]:
@@ -151,8 +154,13 @@ def _named(document: Document) -> list[tuple[str, PhaseResult]]:
 def _name(name: str, runs: Sequence[PhaseResult]) -> str:
     """The name of a load; with the associations that were open, if it promises more."""
     most = max(run.associations for run in runs)
+    return f"{name} ({most} open)" if most < _promised(name) else printable(name)
+
+
+def _promised(name: str) -> int:
+    """The associations that the name of a closed load promises; 0: it promises none."""
     promised = re.match(r"(\d+) associations?$", name)
-    return f"{name} ({most} open)" if promised and most < int(promised[1]) else printable(name)
+    return int(promised[1]) if promised else 0
 
 
 def _percentiles(times: Histogram) -> tuple[str, ...]:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_CLOCK_MONOTONIC = 1
 _TFD_NONBLOCK = 0o4000
 _TFD_CLOEXEC = 0o2000000
 _TFD_TIMER_ABSTIME = 1
-"""Linux, timerfd_create(2)."""
+"""Linux: clock_gettime(2), timerfd_create(2). :func:`time.monotonic` is this clock."""
 
 
 class Timer(Protocol):
@@ -111,7 +112,7 @@ def precise_timer(action: Callable[[], None]) -> Timer:
 if sys.version_info >= (3, 13) and hasattr(os, "timerfd_create"):
 
     def _create() -> int:
-        return os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
+        return os.timerfd_create(_CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
 
     def _settime() -> Callable[[int, float], None]:
         def settime(descriptor: int, when: float) -> None:
@@ -122,7 +123,7 @@ if sys.version_info >= (3, 13) and hasattr(os, "timerfd_create"):
 else:
 
     def _create() -> int:
-        descriptor: int = _libc().timerfd_create(time.CLOCK_MONOTONIC, _TFD_NONBLOCK | _TFD_CLOEXEC)
+        descriptor: int = _libc().timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK | _TFD_CLOEXEC)
         if descriptor < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         return descriptor

@@ -122,6 +122,8 @@ class PhaseRun:
         self.phase = phase
         self.began = began
         self.ends = began + phase.seconds
+        self.takes_from = began
+        """When its first store may begin: timers are late, and until then stores of the phase before begin."""
         self.last: Point | None = None
         """The point that was closed last."""
         self.errors: Counter[str] = Counter()

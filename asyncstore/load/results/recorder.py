@@ -57,7 +57,9 @@ class Recorder:
         """A phase begins."""
         self.fold(at)
         self._first = at if self._first is None else self._first
-        self._runs.append(PhaseRun(phase, self._kinds, at, self._cpu, self._on_interval, origin=self._first))
+        run = PhaseRun(phase, self._kinds, at, self._cpu, self._on_interval, origin=self._first)
+        run.takes_from = max(at, self._cpu.at)  # the driver reports itself just before
+        self._runs.append(run)
 
     def offered(self, instances: int, studies: int, at: float) -> None:
         """So many instances were to begin now."""
@@ -126,7 +128,7 @@ class Recorder:
         elif self._runs:
             by_run: dict[int, list[Sample]] = {}
             for sample in samples:
-                by_run.setdefault(self._place_of(sample.begun), []).append(sample)
+                by_run.setdefault(self._taker_of(sample.begun), []).append(sample)
             for place, group in by_run.items():
                 self._runs[place].take(group)
         for run in self._runs:
@@ -162,6 +164,10 @@ class Recorder:
         self._ended.append(run.result(at))
         del self._runs[0]
         self._ended_whole = whole_of((self._ended_whole, self._ended[-1]))
+
+    def _taker_of(self, begun: float) -> int:
+        """The place of the phase in which a store that began then was offered."""
+        return next((place for place in range(len(self._runs) - 1, 0, -1) if self._runs[place].takes_from <= begun), 0)
 
     def _place_of(self, at: float) -> int:
         """The place of the phase to which this time belongs."""

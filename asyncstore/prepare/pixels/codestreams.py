@@ -7,6 +7,7 @@ Every codestream is read to its end, so one that was cut off is found: decoders 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from struct import Struct, error, unpack_from
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -109,8 +110,15 @@ def _to_its_end(data: bytes) -> bytes:
     if end.endswith(_EOI + b"\xff"):
         end = end[:-1]
     if not end.endswith(_EOI):
-        raise Unconvertible(CUT_OFF)
+        raise Unconvertible(f"{CUT_OFF}, or something stands behind its end" if _EOI in end else CUT_OFF)
+    _check_single(end, _SOI)
     return end
+
+
+def _check_single(data: bytes, beginning: bytes) -> None:
+    """Check that no other codestream follows: decoders would pass over it."""
+    if any(_EOI + padding + beginning + b"\xff" in data for padding in (b"", b"\0")):
+        raise Unconvertible("a codestream of its pixel data has another one behind it, but each frame needs its own")
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -172,8 +180,8 @@ def read_jpeg_2000(data: bytes) -> Codestream:
 def _jpeg_2000(data: bytes) -> Codestream:
     length, _, width, height, left, top, tile_width, tile_height, tiles_left, tiles_top, components = _siz(data)
     kinds = {data[42 + 3 * number : 45 + 3 * number] for number in range(components)}
-    [kind, *others] = kinds
-    if others or kind[1:] != b"\1\1":
+    kind = kinds.pop() if len(kinds) == 1 else b""
+    if kind[1:] != b"\1\1":
         raise Unconvertible("the components of its JPEG 2000 codestream differ in size or precision")
     is_transformed, is_reversible = False, True
     position = 4 + length
@@ -186,6 +194,7 @@ def _jpeg_2000(data: bytes) -> Codestream:
         raise Unconvertible(f"{DAMAGED}: its JPEG 2000 tiles have no size")
     across, down = -(-(width - tiles_left) // tile_width), -(-(height - tiles_top) // tile_height)
     _check_tiles(data, position, across * down)
+    _check_single(data, _SOC_AND_SIZ[:2])
     return Codestream(
         height - top,
         width - left,
@@ -208,9 +217,12 @@ def _siz(data: bytes) -> tuple[int, ...]:
 
 def _check_tiles(data: bytes, position: int, tiles: int) -> None:
     """Check that every tile is there, to its end."""
-    seen = set()
+    seen: dict[int, int] = {}
+    asked: dict[int, int] = {}
     while position + 12 <= len(data) and _word(data, position) == _SOT:
-        seen.add(_word(data, position + 4))
+        tile = _word(data, position + 4)
+        seen[tile] = seen.get(tile, 0) + 1
+        asked[tile] = max(asked.get(tile, 0), data[position + 11])  # its number of parts; 0: not told here
         part: int = unpack_from(">I", data, position + 6)[0]
         if not part:  # the last part reaches to the end of the codestream
             position = len(data)
@@ -218,7 +230,7 @@ def _check_tiles(data: bytes, position: int, tiles: int) -> None:
                 raise Unconvertible(CUT_OFF)
             break
         position += part
-    if position > len(data) or len(seen) != tiles:
+    if position > len(data) or len(seen) != tiles or any(seen[tile] < parts for tile, parts in asked.items()):
         raise Unconvertible(CUT_OFF)
 
 
@@ -227,8 +239,8 @@ def _word(data: bytes, position: int) -> int:
     return word
 
 
-def check_rle(data: bytes, segments: int) -> None:
-    """Check the header of an RLE frame that must have so many segments.
+def rle_segments(data: bytes, segments: int) -> list[bytes]:
+    """The segments of an RLE frame that must have so many, still encoded.
 
     Raises:
         Unconvertible: it is damaged.
@@ -241,3 +253,4 @@ def check_rle(data: bytes, segments: int) -> None:
     used = offsets[:count]
     if used != sorted(set(used)) or used[0] < 64 or used[-1] >= len(data):  # noqa: PLR2004
         raise Unconvertible(f"{DAMAGED}: the segments of an RLE frame are out of place")
+    return [data[start:stop] for start, stop in pairwise([*used, len(data)])]

@@ -82,27 +82,32 @@ def _of_jpeg_2000(photometric: str, stream: Codestream) -> str:
 
 def to_rgb(pixels: NDArray[Any]) -> NDArray[Any]:
     """YCbCr of 8 bits to RGB, in whole numbers: every pixel is the one that libjpeg makes."""
-    red_of_cr, blue_of_cb, green_of_cr, green_of_cb = _tables()
+    red_of_cr, blue_of_cb, green_of_both = _tables()
     luma = pixels[..., 0].astype(np.int16)
-    blue, red = pixels[..., 1], pixels[..., 2]
-    rgb = np.empty(pixels.shape, np.int16)
-    np.add(luma, red_of_cr[red], out=rgb[..., 0])
-    np.add(luma, ((green_of_cb[blue] + green_of_cr[red]) >> _BITS).astype(np.int16), out=rgb[..., 1])
-    np.add(luma, blue_of_cb[blue], out=rgb[..., 2])
-    return np.clip(rgb, 0, 255, out=rgb).astype(np.uint8)
+    blue, red = np.ascontiguousarray(pixels[..., 1]), np.ascontiguousarray(pixels[..., 2])
+    both = blue.astype(np.uint16)
+    both <<= 8
+    both |= red
+    rgb = np.empty(pixels.shape, np.uint8)
+    for number, (table, index) in enumerate(((red_of_cr, red), (green_of_both, both), (blue_of_cb, blue))):
+        colour = np.take(table, index)
+        colour += luma
+        np.clip(colour, 0, 255, out=colour)
+        rgb[..., number] = colour
+    return rgb
 
 
 @cache
-def _tables() -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int32], NDArray[np.int32]]:
-    """The parts of red, blue and green by the value of Cr or Cb; green's are shifted when they are added."""
+def _tables() -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
+    """What red adds to luma by the value of Cr, blue by that of Cb, and green by 256 times Cb and Cr."""
     chroma = np.arange(256, dtype=np.int64) - _CENTRE
 
     def times(factor: float) -> NDArray[np.int64]:
         return chroma * round(factor * (1 << _BITS))
 
+    green = (-times(0.34414) + _HALF)[:, None] - times(0.71414)[None, :]
     return (
         ((times(1.402) + _HALF) >> _BITS).astype(np.int16),
         ((times(1.772) + _HALF) >> _BITS).astype(np.int16),
-        -times(0.71414).astype(np.int32),
-        (-times(0.34414) + _HALF).astype(np.int32),
+        (green >> _BITS).astype(np.int16).reshape(-1),
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from asyncstore.prepare.encoding import Unconvertible
 from asyncstore.prepare.pixels import syntaxes
-from asyncstore.prepare.pixels.codestreams import DAMAGED, check_rle, read_jpeg, read_jpeg_2000
+from asyncstore.prepare.pixels.codestreams import DAMAGED, SOF_LS, read_jpeg, read_jpeg_2000, rle_segments
 from asyncstore.prepare.pixels.colour import decoded_photometric, to_rgb
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Decoder:
             return _shaped(self._plain(data, image), image)
         stream = self._read(data)
         _check(image, stream)
+        _check_near(image, stream)
         self.is_lossless &= stream.is_lossless
         self.photometric, is_ycc = decoded_photometric(image, stream)
         samples = _samples(self._decode(stream, image), stream)
@@ -90,6 +91,12 @@ def _check(image: Image, stream: Codestream) -> None:
         raise Unconvertible(
             f"its codestream has {stream.precision} bits, but its {image.stored} Bits Stored are signed"
         )
+
+
+def _check_near(image: Image, stream: Codestream) -> None:
+    """Check that losses of JPEG-LS cannot turn the sign of a value (PS3.5 8.2.3)."""
+    if stream.process == SOF_LS and image.is_signed and not stream.is_lossless:
+        raise Unconvertible("its near-lossless JPEG-LS is of signed values, whose signs may be lost")
 
 
 def _samples(decoded: NDArray[np.uint8], stream: Codestream) -> NDArray[Any]:
@@ -154,13 +161,16 @@ def _by_gdcm(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
     kind = gdcm.PhotometricInterpretation.MONOCHROME2 if stream.components == 1 else gdcm.PhotometricInterpretation.RGB
     codec.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
     bits = 8 * _container(stream)
-    codec.SetPixelFormat(gdcm.PixelFormat(stream.components, bits, stream.precision, stream.precision - 1, 0))
+    stored = max(stream.precision, 8)  # GDCM aborts the process with fewer
+    codec.SetPixelFormat(gdcm.PixelFormat(stream.components, bits, stored, stored - 1, 0))
     value = decoded.GetByteValue() if codec.Decode(encoded, decoded) else None
     if value is None:
         raise Unconvertible(f"{DAMAGED}: a JPEG codestream cannot be decoded")
     length = int(str(value.GetLength()))
     expected = stream.rows * stream.columns * stream.components * _container(stream)
-    whole = np.frombuffer(ctypes.string_at(int(value.GetVoidPointer()), length), np.uint8)
+    memory: Any = (ctypes.c_ubyte * length).from_address(int(value.GetVoidPointer()))
+    memory.owner = decoded  # the memory is the element's: it lives as long as the array
+    whole: NDArray[np.uint8] = np.frombuffer(memory, np.uint8)
     return whole[:-1] if length == expected + 1 and expected & 1 else whole
 
 
@@ -180,25 +190,35 @@ def _by_charls(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
 def _by_openjpeg(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
     import _openjpeg  # noqa: PLC0415 - an optional library
 
-    code, decoded = _openjpeg.decode(BytesIO(stream.data), 0, as_array=True)
+    try:
+        code, decoded = _openjpeg.decode(BytesIO(stream.data), 0, as_array=True)
+    except RuntimeError as failure:
+        raise Unconvertible(f"its pixel data cannot be decoded: {failure}") from failure
     if code:
         raise Unconvertible(f"{DAMAGED}: a JPEG 2000 codestream cannot be decoded")
     return np.asarray(decoded, np.uint8)
 
 
 def _by_rle(data: bytes, image: Image) -> NDArray[np.uint8]:
-    from rle.rle import decode_frame  # noqa: PLC0415 - an optional library
+    from rle.rle import decode_segment  # noqa: PLC0415 - an optional library
 
     if image.allocated == 1:
         raise Unconvertible("pixel cells of one bit in RLE are not converted: writers pack them in different ways")
-    check_rle(data, image.samples * image.bytes_per_sample)
-    try:
-        planes = np.frombuffer(decode_frame(data, image.rows * image.columns, image.allocated, "<"), np.uint8)
-    except ValueError as failure:
-        raise Unconvertible(f"{DAMAGED}: an RLE frame cannot be decoded") from failure
-    if image.samples == 1 or len(planes) != image.frame_bytes:
-        return planes
-    return _interleaved(planes, image.samples, image.rows, image.columns, image.bytes_per_sample)
+    size = image.rows * image.columns
+    cells = np.empty((size, image.samples, image.bytes_per_sample), np.uint8)
+    for number, segment in enumerate(rle_segments(data, image.samples * image.bytes_per_sample)):
+        try:
+            decoded = decode_segment(segment)
+        except ValueError as failure:
+            raise Unconvertible(f"{DAMAGED}: an RLE frame cannot be decoded") from failure
+        excess = len(decoded) - size
+        if excess < 0 or (
+            excess and (excess >= image.columns or any(decoded[size:]))
+        ):  # zeros may pad it (PS3.5 G.3.2)
+            raise Unconvertible(f"{DAMAGED}: an RLE segment was decoded to {len(decoded)} bytes instead of {size}")
+        sample, byte = divmod(number, image.bytes_per_sample)
+        cells[:, sample, -1 - byte] = np.frombuffer(decoded, np.uint8, size)  # the first segment has the highest bytes
+    return cells.reshape(-1)
 
 
 def _by_zlib(data: bytes, image: Image) -> NDArray[np.uint8]:
@@ -210,6 +230,8 @@ def _by_zlib(data: bytes, image: Image) -> NDArray[np.uint8]:
         raise Unconvertible(f"{DAMAGED}: a deflated frame cannot be inflated") from failure
     if not decompressor.eof:
         raise Unconvertible(f"{DAMAGED}: a deflated frame is too long or cut off")
+    if decompressor.unused_data not in (b"", b"\0"):
+        raise Unconvertible(f"{DAMAGED}: something stands behind a deflated frame")
     return _of_native_frame(whole, image)
 
 

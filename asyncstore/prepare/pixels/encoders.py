@@ -1,18 +1,21 @@
-"""Encode frames without losses, and decode each again to compare it with what was encoded."""
+"""Encode frames. Those encoded without losses are decoded again and compared with what was encoded."""
 
 from __future__ import annotations
 
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from asyncstore.prepare.encoding import Unconvertible
 from asyncstore.prepare.pixels import syntaxes
-from asyncstore.prepare.pixels.attributes import RGB, YBR_FULL, YBR_RCT
+from asyncstore.prepare.pixels.attributes import RGB, YBR_FULL, YBR_ICT, YBR_RCT
 from asyncstore.prepare.pixels.decoders import Decoder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from numpy.typing import NDArray
 
     from asyncstore.prepare.pixels.attributes import Image
@@ -23,10 +26,14 @@ _J2K_BITS, _J2K_RGB, _J2K_OTHER = 24, 1, 0
 """openjpeg's limit, and its colour spaces: the transformation of colours is for the first one."""
 _CODESTREAM = 0
 _DEFLATE_LEVEL = 6
+NEAR = 2
+"""The greatest difference of a sample that JPEG-LS may make where losses are asked for."""
+RATIO = 10
+"""The ratio that JPEG 2000 aims at where losses are asked for."""
 
 
 class Encoder:
-    """Encodes the frames of one image without losses.
+    """Encodes the frames of one image: without losses, unless the transfer syntax is one for losses.
 
     Args:
         image: its attributes; the Photometric Interpretation is that of its native frames.
@@ -45,13 +52,16 @@ class Encoder:
         self.planar = int(transfer_syntax_uid == syntaxes.RLE)
         if image.samples > 1 and image.photometric not in (RGB, YBR_FULL):
             raise Unconvertible(f"pixel data in {image.photometric} is not compressed")
-        if transfer_syntax_uid == syntaxes.JPEG_2000_LOSSLESS and image.photometric == RGB:
-            self.photometric = YBR_RCT
+        self._is_lossless = transfer_syntax_uid in syntaxes.encodable()
+        if transfer_syntax_uid in syntaxes.JPEGS_2000 and image.photometric == RGB:
+            self.photometric = YBR_RCT if self._is_lossless else YBR_ICT
         if transfer_syntax_uid in _NEED_BYTES and image.allocated == 1:
             raise Unconvertible("pixel cells of one bit are not compressed so")
-        if transfer_syntax_uid == syntaxes.JPEG_LS_LOSSLESS and image.stored > _LS_BITS:
+        if transfer_syntax_uid == syntaxes.JPEG_LS and image.is_signed:
+            raise Unconvertible("signed pixel data is not compressed with losses by JPEG-LS: it would wrap around")
+        if transfer_syntax_uid in syntaxes.JPEGS_LS and image.stored > _LS_BITS:
             raise Unconvertible(f"pixel cells of {image.stored} bits are too large for JPEG-LS")
-        if transfer_syntax_uid == syntaxes.JPEG_2000_LOSSLESS and image.stored > _J2K_BITS:
+        if transfer_syntax_uid in syntaxes.JPEGS_2000 and image.stored > _J2K_BITS:
             raise Unconvertible(f"pixel cells of {image.stored} bits are too large for JPEG 2000")
         self._image = image
         self._encode = _ENCODERS[transfer_syntax_uid]
@@ -67,12 +77,13 @@ class Encoder:
             encoded = self._encode(cells, self._image)
         except (RuntimeError, ValueError) as failure:
             raise Unconvertible(f"its pixel data cannot be compressed: {failure}") from failure
-        if not np.array_equal(self._decoder.frame(encoded), cells):
+        decoded = self._decoder.frame(encoded)
+        if self._is_lossless and not np.array_equal(decoded, cells):
             raise Unconvertible("its pixel data cannot be compressed without losses: decoded again, it differs")
         return encoded + b"\0" * (len(encoded) & 1)
 
 
-def _by_charls(cells: NDArray[Any], image: Image) -> bytes:
+def _by_charls(cells: NDArray[Any], image: Image, near: int = 0) -> bytes:
     import _CharLS  # noqa: PLC0415 - an optional library
 
     size = 1 if image.stored <= 8 else 2  # noqa: PLR2004
@@ -81,7 +92,7 @@ def _by_charls(cells: NDArray[Any], image: Image) -> bytes:
     return bytes(
         _CharLS._encode(  # noqa: SLF001 - its package hides no other
             samples.astype(f"<u{size}", copy=False).tobytes(),
-            0,
+            near,
             mode,
             image.rows,
             image.columns,
@@ -91,7 +102,7 @@ def _by_charls(cells: NDArray[Any], image: Image) -> bytes:
     )
 
 
-def _by_openjpeg(cells: NDArray[Any], image: Image) -> bytes:
+def _by_openjpeg(cells: NDArray[Any], image: Image, ratio: int | None = None) -> bytes:
     from openjpeg.utils import encode_buffer  # noqa: PLC0415 - an optional library
 
     size = 1 if image.stored <= 8 else 2 if image.stored <= 16 else 4  # noqa: PLR2004
@@ -104,6 +115,7 @@ def _by_openjpeg(cells: NDArray[Any], image: Image) -> bytes:
         image.is_signed,
         photometric_interpretation=_J2K_RGB if image.photometric == RGB else _J2K_OTHER,
         use_mct=image.photometric == RGB,
+        compression_ratios=None if ratio is None else [ratio],
         codec_format=_CODESTREAM,
     )
     return bytes(encoded)
@@ -127,11 +139,13 @@ def _native(cells: NDArray[Any], image: Image) -> bytes:
     return cells.tobytes()
 
 
-_ENCODERS = {
+_ENCODERS: Mapping[str, Callable[[NDArray[Any], Image], bytes]] = {
     syntaxes.JPEG_LS_LOSSLESS: _by_charls,
     syntaxes.JPEG_2000_LOSSLESS: _by_openjpeg,
+    syntaxes.JPEG_LS: partial(_by_charls, near=NEAR),
+    syntaxes.JPEG_2000: partial(_by_openjpeg, ratio=RATIO),
     syntaxes.RLE: _by_rle,
     syntaxes.DEFLATED_FRAMES: _by_zlib,
     syntaxes.UNCOMPRESSED_FRAMES: _native,
 }
-_NEED_BYTES = frozenset((syntaxes.JPEG_LS_LOSSLESS, syntaxes.RLE))
+_NEED_BYTES = syntaxes.JPEGS_LS | {syntaxes.RLE, syntaxes.JPEG_2000}

@@ -70,7 +70,7 @@ def check_byte_order(image: Image) -> None:
         raise Unconvertible("pixel cells of 32 bits are not converted to or from big endian: readers differ")
 
 
-def native_chunks(frames: Iterable[NDArray[Any]], image: Image, *, is_little: bool) -> Iterator[bytes]:
+def native_chunks(frames: Iterable[NDArray[Any]], image: Image, *, is_little: bool) -> Iterator[bytes | memoryview]:
     """The bytes of native pixel data, padded to an even length, a frame at a time."""
     if not is_little:
         check_byte_order(image)
@@ -79,7 +79,7 @@ def native_chunks(frames: Iterable[NDArray[Any]], image: Image, *, is_little: bo
     else:
         for frame in frames:
             if is_little or image.bytes_per_sample == 1:
-                yield frame.tobytes()
+                yield np.ascontiguousarray(frame).reshape(-1).view(np.uint8).data
             else:
                 yield frame.view("<u2").byteswap().tobytes()
     yield b"\0"[: image.native_bytes & 1]

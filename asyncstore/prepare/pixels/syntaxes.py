@@ -48,6 +48,8 @@ _ENCODERS: Mapping[str, str] = {
 }
 """The lossless ones that are written, the preferred ones first."""
 
+_LOSSY_ENCODERS: Mapping[str, str] = {JPEG_LS: _CHARLS, JPEG_2000: _OPENJPEG}
+
 
 @cache
 def decodable() -> frozenset[str]:
@@ -59,6 +61,12 @@ def decodable() -> frozenset[str]:
 def encodable() -> tuple[str, ...]:
     """The transfer syntaxes that can be encoded with what is installed, the preferred ones first."""
     return tuple(_with_libraries(_ENCODERS))
+
+
+@cache
+def encodable_with_losses() -> tuple[str, ...]:
+    """The transfer syntaxes that can be encoded with losses, the preferred ones first."""
+    return tuple(_with_libraries(_LOSSY_ENCODERS))
 
 
 def _with_libraries(libraries: Mapping[str, str]) -> list[str]:

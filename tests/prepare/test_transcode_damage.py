@@ -1,0 +1,141 @@
+"""Frames that are damaged, cut off, too long or too many: nothing but the whole image is sent."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from openjpeg.utils import encode_array
+
+from support.images import described, encapsulated, noise
+from support.pixels import (
+    DEFLATED_FRAMES,
+    EXPLICIT,
+    JPEG_2000,
+    JPEG_LOSSLESS,
+    JPEG_LS,
+    RLE,
+    UNCOMPRESSED_FRAMES,
+    transcoded,
+)
+
+jpeg_ls = pytest.importorskip("jpeg_ls")
+rle = pytest.importorskip("rle")
+
+SIZE = (40, 36)
+CELLS = noise((3, *SIZE))
+
+
+def _decoded(syntax, frames, *, allocated=8, **options):
+    return transcoded(encapsulated(described(*SIZE, allocated=allocated), syntax, frames, **options), EXPLICIT)
+
+
+def _even(data):
+    return data + b"\0" * (len(data) & 1)
+
+
+def _literal(data):
+    """An RLE segment of literal runs."""
+    return _even(b"".join(bytes([len(one) - 1]) + one for one in (data[i : i + 128] for i in range(0, len(data), 128))))
+
+
+def _rle_frame(*segments):
+    starts = np.cumsum([64, *map(len, segments[:-1])])
+    return struct.pack("<16I", len(segments), *starts, *[0] * (15 - len(segments))) + b"".join(segments)
+
+
+_PIXELS = CELLS[0].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("segment", "length"),
+    [
+        (_literal(_PIXELS[:-5]), 1435),
+        (_literal(_PIXELS) + _literal(b"12345"), 1445),
+        (_literal(_PIXELS + bytes(36)), 1476),  # a row more than Rows says
+    ],
+)
+def test_an_rle_segment_of_another_length_is_refused(segment, length):
+    reason = f"its pixel data is damaged: an RLE segment was decoded to {length} bytes instead of 1440"
+    assert _decoded(RLE, [_rle_frame(segment)]) == reason
+    assert _decoded(RLE, [_rle_frame(segment, _literal(_PIXELS))], allocated=16) == reason
+    assert _decoded(RLE, [_rle_frame(_literal(_PIXELS), segment)], allocated=16) == reason
+
+
+@pytest.mark.parametrize("padding", [b"\0", b"\0\0", b"\x80", b"\0\0\0\0"])
+def test_an_rle_segment_may_be_padded(padding):
+    high, low = _literal(CELLS[0].tobytes()), _literal(CELLS[1].tobytes())
+    made = _decoded(RLE, [_rle_frame(high + padding, low + padding)], allocated=16)
+    assert made.PixelData == (CELLS[0].astype("<u2") << 8 | CELLS[1]).tobytes()
+
+
+@pytest.mark.parametrize("syntax", [RLE, DEFLATED_FRAMES, UNCOMPRESSED_FRAMES])
+def test_frames_that_number_of_frames_does_not_count_are_not_lost(syntax):
+    encode = {
+        RLE: lambda cells: rle.rle.encode_frame(cells.tobytes(), *cells.shape, 1, 8, "<"),
+        DEFLATED_FRAMES: lambda cells: _even(zlib.compress(cells.tobytes())[2:-4]),
+        UNCOMPRESSED_FRAMES: np.ndarray.tobytes,
+    }[syntax]
+    frames = [bytes(encode(one)) for one in CELLS]
+    assert _decoded(syntax, frames).startswith("its pixel data is damaged")
+    assert _decoded(syntax, frames[:1], fragments=2).PixelData == CELLS[0].tobytes()
+
+
+@pytest.mark.parametrize("syntax", [JPEG_LS, JPEG_2000])
+def test_two_codestreams_in_a_fragment_are_refused(syntax):
+    encode = encode_array if syntax == JPEG_2000 else jpeg_ls.encode_array
+    frames = [_even(bytes(encode(one))) for one in CELLS]
+    reason = "a codestream of its pixel data has another one behind it, but each frame needs its own"
+    assert _decoded(syntax, [frames[0] + frames[1]]) == reason
+
+
+def test_bytes_behind_a_codestream_of_jpeg_are_refused():
+    encoded = bytes(jpeg_ls.encode_array(CELLS[0]))
+    assert _decoded(JPEG_LS, [encoded + b"something"]) == (
+        "its pixel data is damaged: a codestream is cut off, or something stands behind its end"
+    )
+
+
+def test_a_part_of_a_tile_that_is_missing_is_noticed():
+    encoded = bytearray(encode_array(CELLS[0]))
+    parts = encoded.index(b"\xff\x90") + 11
+    assert encoded[parts] == 1
+    encoded[parts] = 2
+    assert _decoded(JPEG_2000, [bytes(encoded)]) == "its pixel data is damaged: a codestream is cut off"
+
+
+def test_a_codestream_without_components_is_refused():
+    encoded = bytearray(encode_array(CELLS[0]))
+    encoded[40:42] = b"\0\0"
+    assert _decoded(JPEG_2000, [bytes(encoded)]).startswith("the components of its JPEG 2000 codestream differ")
+
+
+def test_near_lossless_jpeg_ls_of_signed_values_is_refused():
+    cells = noise(SIZE, -2048, 2048, "<i2")
+    samples = (cells.view("<u2") & 0xFFF).tobytes()
+    for error in (0, 2):
+        encoded = bytes(jpeg_ls.encode_buffer(samples, *SIZE, 1, 12, lossy_error=error))
+        made = transcoded(encapsulated(described(*SIZE, 1, 16, 12, 1), JPEG_LS, [encoded]), EXPLICIT)
+        if error:
+            assert made == "its near-lossless JPEG-LS is of signed values, whose signs may be lost"
+        else:
+            assert made.PixelData == cells.tobytes()
+
+
+def test_a_codestream_that_openjpeg_cannot_read_is_refused():
+    encoded = bytearray(encode_array(CELLS[0]))
+    encoded[encoded.index(b"\xff\x52") + 9] = 40  # levels of decomposition
+    assert _decoded(JPEG_2000, [bytes(encoded)]).startswith("its pixel data cannot be decoded: Error decoding the J2K")
+
+
+_OF_THREE_BITS = bytes.fromhex(
+    "ffd8ffc3000b030005000601011100ffc40017000101010100000000000000000000000000010403"
+    "ffda0008010100040000e76db68282867a33e8ffd9"
+)
+
+
+def test_lossless_jpeg_of_less_than_eight_bits_is_decoded():
+    pytest.importorskip("gdcm")
+    cells = (np.add.outer(np.arange(5), np.arange(6)) % 8).astype("u1")
+    found = encapsulated(described(5, 6, stored=3), JPEG_LOSSLESS, [_OF_THREE_BITS])
+    assert transcoded(found, EXPLICIT).PixelData == cells.tobytes()
