@@ -278,7 +278,7 @@ def test_what_is_given_does_not_show_a_password_in_its_text():
 def test_processes_that_are_started_inherit_no_secret(monkeypatch, capfd):
     """The demo's sink and the workers are such processes."""
     secrets = {row.variable for each in COMMANDS.values() for row in each.options() if isinstance(row.kind, Secret)}
-    assert secrets == {"ASYNCSTORE_PASSWORD", "ASYNCSTORE_USE_PASSWD"}
+    assert secrets == {"ASYNCSTORE_PASSWORD", "ASYNCSTORE_USE_PASSWD", "ASYNCSTORE_SET"}
     for name in secrets:
         monkeypatch.setenv(name, "geheim")
     monkeypatch.setattr("asyncstore.cli.commands.man.page", lambda: [str(subprocess.call(["env"]))])
