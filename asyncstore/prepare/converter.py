@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from asyncstore.errors import NoTemporaryFolder
 from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.negotiation import NO_TRANSCODING, Transcode, Transcoding
-from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.messages import Order, edited_later
 from asyncstore.prepare.spool import drop, needs_names
 
@@ -193,6 +192,8 @@ class Converter:
 
     def _may_splice(self, instance: Instance) -> bool:
         """Whether only the head of the data set may change."""
+        from asyncstore.prepare.elements import DEFLATED  # noqa: PLC0415 - rule 5
+
         flags = Oddity.ODD_VALUES | _MENDED_AS_A_WHOLE
         is_whole = not instance.oddities & flags and instance.identity.transfer_syntax_uid not in DEFLATED
         return is_whole and self._options.new_vrs

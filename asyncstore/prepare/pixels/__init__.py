@@ -10,6 +10,6 @@ Rules:
 5. Libraries are imported by worker processes only, when the first frame needs them.
 
 Modules: ``allowance`` (what is allowed), ``syntaxes`` (which transfer syntax needs which library), ``attributes`` (the
-image in a data set), ``codestreams`` (headers of frames), ``frames`` (fragments of frames), ``colour``, ``decoders``,
-``encoders``.
+image in a data set), ``codestreams`` (headers of frames), ``frames`` (fragments of frames), ``colour``, ``libjpeg`` (its
+warnings), ``decoders``, ``encoders``.
 """
