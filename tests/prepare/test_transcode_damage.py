@@ -164,6 +164,18 @@ def test_headers_that_gdcm_cannot_bear_are_refused(wrong, reason):
     assert transcoded(encapsulated(described(5, 6, stored=3), JPEG_LOSSLESS, [bytes(encoded)]), EXPLICIT) == reason
 
 
+@pytest.mark.parametrize("stored", [10, 12])
+def test_values_beyond_bits_stored_are_refused_unless_the_codestream_holds_whole_cells(stored):
+    cells = noise(SIZE, 0, 4096, "<u2")
+    for precision in (12, 16):
+        encoded = bytes(jpeg_ls.encode_buffer(cells.tobytes(), *SIZE, 1, precision))
+        made = transcoded(encapsulated(described(*SIZE, 1, 16, stored), JPEG_LS, [encoded]), EXPLICIT)
+        if stored < precision < 16:
+            assert made == "its codestream has values that do not fit into its 10 Bits Stored"
+        else:
+            assert made.PixelData == cells.tobytes()
+
+
 # Losses that nobody can want.
 
 

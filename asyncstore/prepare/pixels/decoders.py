@@ -132,8 +132,9 @@ def _cells(samples: NDArray[Any], stream: Codestream, image: Image) -> NDArray[A
         cells = samples.astype(kind)
     else:
         cells = samples.astype(kind, copy=False)
-    if stream.precision > image.stored and not stream.is_lossless:
-        check_range(cells, image)  # losses may have moved values out of it, and readers would cut off their high bits
+    is_whole_cell = stream.is_lossless and stream.precision == image.allocated  # with overlays in its high bits, say
+    if stream.precision > image.stored and not is_whole_cell:
+        check_range(cells, image)  # readers would cut off the high bits of others
     return cells
 
 
