@@ -178,6 +178,12 @@ def test_values_beyond_bits_stored_are_refused_unless_the_codestream_holds_whole
             assert made.PixelData == cells.tobytes()
 
 
+def test_an_image_that_is_too_small_for_a_codec_is_refused_with_its_size():
+    found = native(described(4, 4), noise((4, 4)))
+    for target in (JPEG_LS, JPEG_2000):
+        assert transcoded(found, target).endswith(": 4 rows and 4 columns may be too few")
+
+
 # Losses that nobody can want.
 
 

@@ -25,6 +25,8 @@ _LS_BITS, _LS_BY_PIXEL = 16, 2
 _J2K_BITS, _J2K_RGB, _J2K_OTHER = 24, 1, 0
 """openjpeg's limit, and its colour spaces: the transformation of colours is for the first one."""
 _CODESTREAM = 0
+_SMALLEST = 32
+"""Smaller images fail in openjpeg, which halves them five times, and very small ones in CharLS."""
 _DEFLATE_LEVEL = 6
 _PALETTE, _FEWEST_LOSSY_BITS = "PALETTE COLOR", 8
 """What is not compressed with losses: indices of colours, and cells so small that they are masks or labels."""
@@ -85,7 +87,9 @@ class Encoder:
         try:
             encoded = self._encode(cells, self._image)
         except (RuntimeError, ValueError) as failure:
-            raise Unconvertible(f"its pixel data cannot be compressed: {failure}") from failure
+            rows, columns = self._image.rows, self._image.columns
+            small = f": {rows} rows and {columns} columns may be too few" if min(rows, columns) < _SMALLEST else ""
+            raise Unconvertible(f"its pixel data cannot be compressed: {failure}{small}") from failure
         decoded = self._decoder.frame(encoded)
         if self._is_lossless and not np.array_equal(decoded, cells):
             raise Unconvertible("its pixel data cannot be compressed without losses: decoded again, it differs")
