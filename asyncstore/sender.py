@@ -195,7 +195,7 @@ class Sender:
         edit = self._conversion.edit
         edits = self._conversion.invent is not None or edit is not None
         seed = recording.seed() if recording is not None and edits else None
-        converter = Converter(self._pool, self._conversion, seed)
+        converter = Converter(self._pool, self._conversion, seed, may_lose=bool(self._proposal.transcoding.lossy))
         has_map = edit is not None and edit.map is not None
         has_affinity = self._dispatch_options.affinity is not Affinity.NONE
         self._pool.wants_details = recording is not None or has_affinity or has_map

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Self, TypeGuard, TypeVar
 
@@ -112,6 +112,8 @@ class _Walk:
                         self._spool.wait()
                 if self._is_abandoned:
                     break
+            if isinstance(self._found, Generator):
+                self._found.close()  # it may have a thread of its own
         except Exception as error:  # noqa: BLE001 - the caller's paths may raise anything; the caller gets it
             self.failure = error
         self._is_over = True

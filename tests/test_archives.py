@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import zipfile
 from contextlib import aclosing
 from hashlib import sha256
@@ -70,6 +71,25 @@ async def test_members_are_converted_as_files_are(name, folder, files, tmp_path)
             assert ran.results == {Result.STORED: len(files)}
         received.append(trees.data_sets(tmp_path / f"of {place.name}"))
     assert received[0] == received[1]
+
+
+@pytest.mark.parametrize("name", ["deflated.zip", "files.tar.gz", "tar-in.zip"])
+async def test_members_are_sent_while_the_next_path_is_waited_for(name, files, tmp_path):
+    packed = archive(tmp_path / "in", name, files[:5])
+    stored = threading.Event()
+
+    def paths():
+        yield packed
+        assert stored.wait(60)
+        yield files[5]
+
+    async with Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        results = []
+        async for outcome in sender.send(paths(), OPENED):
+            results.append(outcome.result)
+            if len(results) == 5:
+                stored.set()
+    assert results == [Result.STORED] * 6
 
 
 @pytest.mark.parametrize("name", ["stored.zip", "deflated.zip", "files.tar", "files.tar.gz"])

@@ -32,6 +32,7 @@ from asyncstore import (
 )
 from asyncstore.errors import TimedOut
 from asyncstore.model import Oddity
+from asyncstore.negotiation.transcoding import Transcode
 from asyncstore.prepare.pool import Pool
 from support import values
 from support.oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
@@ -874,7 +875,11 @@ async def test_an_echo_ends_though_nobody_answers_its_release_and_no_limit_is_se
 async def test_a_peer_is_asked_for_what_the_sender_would_propose_and_nothing_else():
     sop_class, explicit, implicit = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
     proposal = listed("implicit", required=True)
-    async with running_hostile() as scp, Sender("127.0.0.1", scp.port, proposal=proposal) as sender:
+    as_it_is = ConversionOptions(transcode=Transcode.NEVER)
+    async with (
+        running_hostile() as scp,
+        Sender("127.0.0.1", scp.port, proposal=proposal, conversion=as_it_is) as sender,
+    ):
         answers = await sender.negotiate([(sop_class, implicit), (sop_class, explicit), (sop_class, _JPEG)])
         [asked] = [
             [

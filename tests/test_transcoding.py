@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from asyncstore import ConversionOptions, Result, Transcode, listed
 from asyncstore.prepare.converter import transcoding_of
@@ -13,6 +14,7 @@ from support.trees import pydicom_test_files
 pytestmark = [pytest.mark.peers, pytest.mark.slow]
 pytest.importorskip("gdcm")
 
+JPEG_2000_LOSSY = "1.2.840.10008.1.2.4.91"
 NAMES = ["JPEG2000.dcm", "MR_small_RLE.dcm", "SC_rgb_jls_lossy_line.dcm", "SC_rgb_jpeg_gdcm.dcm", "examples_jpeg2k.dcm"]
 NAMES += ["SC_rgb_jpeg_dcmtk.dcm", "examples_ybr_color.dcm", "CT_small.dcm"]
 
@@ -68,3 +70,24 @@ async def test_where_only_a_compressed_transfer_syntax_is_accepted_images_are_co
         [stored] = (tmp_path / "stored").glob(f"*{outcome.sop_instance_uid}")
         assert outcome.sent_transfer_syntax_uid == transfer_syntax
         assert np.array_equal(pixels(stored), pixels(path)), path.name
+
+
+@pytest.mark.parametrize(
+    ("transcode", "proposal", "sent_as"),
+    [
+        (Transcode.AUTO, listed("j2k-lossy", required=True, combined=True), JPEG_2000_LOSSY),
+        (Transcode.LOSSLESS, listed("j2k-lossy", required=True, combined=True), None),
+        (Transcode.AUTO, None, EXPLICIT),
+    ],
+    ids=["named and allowed", "named and not allowed", "allowed and not named"],
+)
+async def test_losses_need_both_a_name_and_leave(files, tmp_path, transcode, proposal, sent_as):
+    [ct] = [path for path in files if path.name == "CT_small.dcm"]
+    [lossy] = [path for path in pydicom_test_files() if path.name == "693_J2KI.dcm"]
+    async with running_storescp(tmp_path / "stored", transfer_syntaxes="+xw") as scp:
+        options = {} if proposal is None else {"proposal": proposal}
+        ran = await send(scp.port, [ct, lossy], conversion=ConversionOptions(transcode=transcode), **options)
+    assert ran.of(lossy).result is Result.STORED
+    assert ran.of(ct).sent_transfer_syntax_uid == sent_as
+    assert ran.of(ct).result is (Result.NOT_SENT if sent_as is None else Result.STORED)
+    assert (ran.of(ct).sop_instance_uid == dcmread(ct).SOPInstanceUID) is (sent_as != JPEG_2000_LOSSY)

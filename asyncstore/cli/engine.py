@@ -8,7 +8,6 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.choices import format_of, ip_version_of
-from asyncstore.cli.editing import edit_of
 from asyncstore.cli.options import edit_rows as edit_opt
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import source_rows as source_opt
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from asyncstore.discovery.limits import ArchiveLimits
     from asyncstore.model import Unsendable
     from asyncstore.network.tls import TlsOptions
+    from asyncstore.prepare.edits import EditOptions
     from asyncstore.prepare.invention import Invent
     from asyncstore.protocol.associate import UserIdentity
 
@@ -106,9 +106,18 @@ def conversion_of(parsed: Parsed) -> ConversionOptions:
         parsed[opt.COMPRESSION_LEVEL],
         parsed[opt.MAX_INFLATED],
         Transcode(parsed[opt.TRANSCODE]),
-        edit_of(parsed),
+        _edit_of(parsed),
         parsed[edit_opt.REPAIR],
     )
+
+
+def _edit_of(parsed: Parsed) -> EditOptions | None:
+    """The edits that the options ask for, if any."""
+    if not any(row in parsed for row in edit_opt.EDITS):
+        return None
+    from asyncstore.cli.editing import edit_of  # noqa: PLC0415 - few command lines need it
+
+    return edit_of(parsed)
 
 
 def _invent_of(parsed: Parsed) -> Invent | None:

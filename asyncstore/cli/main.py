@@ -194,10 +194,9 @@ def _unread_variables() -> Iterator[str]:
 
 def _forget_secrets() -> None:
     """Remove the secrets from the environment, which all child processes inherit."""
-    for command in COMMANDS.values():
-        for row in command.options():
-            if isinstance(row.kind, Secret):
-                os.environ.pop(row.variable, None)
+    for row in SEND.options():  # it has the secrets of all commands
+        if isinstance(row.kind, Secret):
+            os.environ.pop(row.variable, None)
 
 
 def _has_config(command: Command) -> bool:

@@ -10,9 +10,12 @@ Rules:
 
 from __future__ import annotations
 
+import threading
 from collections import deque
+from collections.abc import Generator
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from asyncstore.discovery.limits import TooMuch
@@ -57,33 +60,99 @@ def unpacked(found: Iterator[Found], spool: Spool, most: int) -> Iterator[Found]
 
 
 def _started(found: Iterator[Found], most: int) -> Iterator[Found]:
-    """The same; what follows a member is begun before the member is handed on."""
-    ahead: deque[tuple[Found, int]] = deque()
-    held = 0
+    """The same; from the first member that can be begun on, those after it are begun before it is handed on."""
     for item in found:
-        if not ahead and type(item) is SourceFile and type(item[0]) is str:
-            yield item  # nearly every file, even where others are looked for
-            continue
-        started = _start(item)
-        if not started and not ahead:
-            yield item
-            continue
-        ahead.append((item, started))
-        held += started
-        while ahead and (not started or held > most or len(ahead) > _MOST_STARTED):
-            first, size = ahead.popleft()
-            held -= size
-            yield first
-    for item, _ in ahead:
+        if _can_start(item):
+            yield from _Ahead(item, found, most).items()
+            return
         yield item
 
 
-def _start(item: Found) -> int:
-    """Begin to fetch or unpack a member; returns how many bytes that will hold, 0 if there is nothing to begin."""
+def _can_start(item: Found) -> bool:
+    """Whether there is something to fetch, or to unpack in a thread."""
+    if type(item) is not SourceFile or type(item[0]) is str:
+        return False  # nearly every file, even where others are looked for
     path = item.path
-    if isinstance(item, SourceFile) and isinstance(path, MemberPath) and path.start is not None and path.part is None:
-        return path.start()
-    return 0
+    return isinstance(path, MemberPath) and path.start is not None and path.part is None
+
+
+class _Ahead:
+    """Takes what a walk finds, in a thread, and begins members, while earlier ones are handed on.
+
+    The walk may wait for what was handed on to end, or for a list that somebody writes. So what it found is handed on
+    while it waits.
+
+    Args:
+        first: the first item.
+        found: the items after it.
+        most: bytes of members that are begun.
+    """
+
+    def __init__(self, first: Found, found: Iterator[Found], most: int) -> None:
+        self._first, self._found, self._most = first, found, most
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[Found, int]] = deque()
+        self._held = self._taken = self._handed_on = 0
+        self._is_over = self._is_closed = False
+        self._failure: Exception | None = None
+
+    def items(self) -> Iterator[Found]:
+        """All items, in order."""
+        threading.Thread(target=self._take, name="asyncstore-walk-ahead", daemon=True).start()
+        try:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._waiting or self._is_over)
+                    if not self._waiting:
+                        break
+                    item, size = self._waiting.popleft()
+                    self._held -= size
+                    self._changed.notify_all()
+                yield item
+                with self._changed:
+                    self._handed_on += 1
+                    self._changed.notify_all()
+            failure, self._failure = self._failure, None
+            if failure is not None:
+                try:
+                    raise failure
+                finally:
+                    del failure  # it would keep this frame, and so itself
+        finally:
+            with self._changed:
+                self._is_closed = True
+                self._changed.notify_all()
+
+    def _take(self) -> None:
+        try:
+            for item in chain((self._first,), self._found):
+                if not self._put(item):
+                    break
+            if isinstance(self._found, Generator):
+                self._found.close()
+        except Exception as error:  # noqa: BLE001 - the other thread gets it
+            self._failure = error
+        finally:
+            with self._changed:
+                self._is_over = True
+                self._changed.notify_all()
+
+    def _put(self, item: Found) -> bool:
+        """Begin a member, and wait until there is room for it; ``False``: nobody takes any more."""
+        path = item.path
+        size = path.start() if _can_start(item) and isinstance(path, MemberPath) and path.start is not None else 0
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_closed or not self._waiting or self._has_room(size))
+            self._waiting.append((item, size))
+            self._held += size
+            self._taken += 1
+            self._changed.notify_all()
+            if isinstance(path, MemberPath) and path.is_once:  # it is unpacked before the next one is found
+                self._changed.wait_for(lambda: self._is_closed or self._handed_on == self._taken)
+            return not self._is_closed
+
+    def _has_room(self, size: int) -> bool:
+        return len(self._waiting) < _MOST_STARTED and self._held + size <= self._most
 
 
 def _unpack(path: MemberPath, spool: Spool, most: int) -> str | None:

@@ -151,7 +151,7 @@ class FromFiles:
             try:
                 beginning, rest, memory = self._read(file)
             except (OSError, FileChanged) as error:
-                self.lost.setdefault(found.path, str(error))
+                self.lost.setdefault(found.path, getattr(error, "strerror", None) or str(error))
                 return None
         if self._keep_uids:
             identity, details = found.identity, found.details

@@ -14,6 +14,7 @@ from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of, inflated
 from asyncstore.prepare.files import FileChanged
 from asyncstore.prepare.messages import CONVERTED, CONVERTIBLE, UNSENDABLE
+from asyncstore.prepare.pixels.allowance import Allowance
 from asyncstore.prepare.pixels.syntaxes import encodable, encodable_with_losses
 from asyncstore.prepare.reencode import Changes, NotCompressed, reencode
 from asyncstore.prepare.rewriting import changed
@@ -48,6 +49,7 @@ class Settings(NamedTuple):
         deflate_level: zlib's level, 0 to 9.
         max_inflated: the greatest size of an inflated data set, and of a decoded frame, in bytes.
         transcodes: whether pixel data may be decoded and encoded.
+        may_lose: whether it may be encoded with losses.
     """
 
     folder: str
@@ -55,6 +57,7 @@ class Settings(NamedTuple):
     deflate_level: int = 6
     max_inflated: int = MAX_INFLATED
     transcodes: bool = False
+    may_lose: bool = False
 
     def changes(self, values: Mapping[int, bytes]) -> Changes:
         """The changes to a data set with these new values."""
@@ -130,7 +133,7 @@ def obstacle(
     The beginning of a data set shows whether its pixel data would have to be compressed; only others are read whole.
     """
     try:
-        is_encoded = settings.transcodes and transfer_syntax_uid in (*encodable(), *encodable_with_losses())
+        is_encoded = settings.transcodes and transfer_syntax_uid in (*encodable(), *_lossy(settings))
         if not is_encoded and _has_early_pixel_data(found, encoding_of(transfer_syntax_uid)):
             return _NEEDS_COMPRESSION
         _chunks(found, transfer_syntax_uid, settings.changes({}), settings, allow)
@@ -203,20 +206,26 @@ def _chunks(
             and (source.is_compressed or target.is_compressed)
             and found.transfer_syntax_uid != target_uid
         ):
-            transcoded = _transcoded(data, found.transfer_syntax_uid, target_uid, changes, allow)
+            allowance = Allowance(changes.max_inflated, allow, settings.may_lose)
+            transcoded = _transcoded(data, found.transfer_syntax_uid, target_uid, changes, allowance)
             if transcoded is not None:
-                return transcoded, target_uid in encodable_with_losses()
+                return transcoded, target_uid in _lossy(settings)
         return iter(reencode(data, source, target, changes)), False
     except DamagedDataSet as damage:
         raise Unconvertible(f"its data set is damaged and cannot be converted: {damage}") from damage
 
 
+def _lossy(settings: Settings) -> tuple[str, ...]:
+    """The transfer syntaxes in which pixel data may be encoded with losses."""
+    return encodable_with_losses() if settings.may_lose else ()
+
+
 def _transcoded(
-    data: bytes | memoryview, source_uid: str, target_uid: str, changes: Changes, allow: Allow
+    data: bytes | memoryview, source_uid: str, target_uid: str, changes: Changes, allowance: Allowance
 ) -> Iterator[Chunk] | None:
     """The transcoded data set; ``None``: it has no pixel data."""
     from asyncstore.prepare.splitting import split  # noqa: PLC0415 - most conversions leave pixel data alone
-    from asyncstore.prepare.transcode import Allowance, transcode  # noqa: PLC0415 - as above
+    from asyncstore.prepare.transcode import transcode  # noqa: PLC0415 - as above
 
     source = encoding_of(source_uid)
     if source.is_deflated:
@@ -224,7 +233,7 @@ def _transcoded(
     parts = split(memoryview(data), source, changes)
     if parts is None:
         return None
-    return transcode(parts, source_uid, target_uid, changes, Allowance(changes.max_inflated, allow))
+    return transcode(parts, source_uid, target_uid, changes, allowance)
 
 
 def _written(chunks: Iterable[Chunk], folder: str) -> tuple[str, int]:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from asyncstore.errors import NoTemporaryFolder
 from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.negotiation import NO_TRANSCODING, Transcode, Transcoding
-from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.messages import Order, edited_later
 from asyncstore.prepare.spool import drop, needs_names
 
@@ -68,9 +67,14 @@ class Converter:
         pool: the worker processes.
         options: the changes to make.
         seed: of invented identities and of the time of edits; ``None``: this run has its own.
+        may_lose: whether pixel data may be encoded with losses: the proposal names such a transfer syntax, and the user
+            allows it.
     """
 
-    def __init__(self, pool: Pool, options: ConversionOptions, seed: str | None = None) -> None:
+    def __init__(
+        self, pool: Pool, options: ConversionOptions, seed: str | None = None, *, may_lose: bool = False
+    ) -> None:
+        self._may_lose = may_lose
         self._pool = pool
         self._options = options
         self._seed = seed
@@ -145,7 +149,7 @@ class Converter:
     def _begin(self) -> Settings:
         """Prepare the first conversion."""
         if self._settings is None:
-            self._settings = settings_of(self._options)
+            self._settings = settings_of(self._options, may_lose=self._may_lose)
             if needs_names():
                 self._settings = self._settings._replace(folder=self._own_folder())
         return self._settings
@@ -188,6 +192,8 @@ class Converter:
 
     def _may_splice(self, instance: Instance) -> bool:
         """Whether only the head of the data set may change."""
+        from asyncstore.prepare.elements import DEFLATED  # noqa: PLC0415 - rule 5
+
         flags = Oddity.ODD_VALUES | _MENDED_AS_A_WHOLE
         is_whole = not instance.oddities & flags and instance.identity.transfer_syntax_uid not in DEFLATED
         return is_whole and self._options.new_vrs
@@ -204,7 +210,7 @@ def transcoding_of(options: ConversionOptions) -> Transcoding:
     return Transcoding(decodable, syntaxes.encodable(), syntaxes.KNOWN - decodable, lossy)
 
 
-def settings_of(options: ConversionOptions) -> Settings:
+def settings_of(options: ConversionOptions, *, may_lose: bool = False) -> Settings:
     """The settings for the worker processes.
 
     Raises:
@@ -221,6 +227,7 @@ def settings_of(options: ConversionOptions) -> Settings:
             options.deflate_level,
             options.max_inflated,
             options.transcode is not Transcode.NEVER,
+            may_lose,
         )
     except OSError as error:
         raise NoTemporaryFolder(error.strerror or str(error)) from error

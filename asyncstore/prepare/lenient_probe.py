@@ -69,7 +69,7 @@ commands and file meta information (PS3.5 7.1)."""
 _META_GROUP = 0x0002
 
 _NOT_DICOM = "not a DICOM file"
-_ARCHIVE = ": it is an archive"
+_ARCHIVE = "not a DICOM file: it is an archive"
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd")
 """How zip, gzip and Zstandard begin."""
 _IMPLICIT_BIG = "a data set in implicit VR big endian, for which DICOM has no transfer syntax"
@@ -151,7 +151,7 @@ def _bare(head: bytes, size: int, offset: int) -> tuple[str, str, str]:
 def _no_dicom(head: bytes) -> str:
     """Why a file is no DICOM file."""
     is_tar = head[257:262] == b"ustar"
-    return f"{_NOT_DICOM}{_ARCHIVE}" if is_tar or head.startswith(_ARCHIVES) else _NOT_DICOM
+    return _ARCHIVE if is_tar or head.startswith(_ARCHIVES) else _NOT_DICOM
 
 
 def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from functools import partial
 from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN
 from asyncstore.prepare.elements import ITEM, PIXEL_DATA, SEQUENCE_END, UNDEFINED, inflated_limit
@@ -22,11 +22,12 @@ from asyncstore.prepare.pixels.frames import frames_of
 from asyncstore.prepare.reencode import NotCompressed, reencode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from asyncstore.prepare.encoding import Encoding
+    from asyncstore.prepare.pixels.allowance import Allowance
     from asyncstore.prepare.pixels.attributes import Image
     from asyncstore.prepare.pixels.decoders import Decoder as Decodes
     from asyncstore.prepare.reencode import Changes
@@ -41,18 +42,6 @@ _FRAME_COPIES = 8
 """Memory that a frame takes while it is decoded or encoded, in its own size: openjpeg has 32 bits for each sample."""
 
 
-class Allowance(NamedTuple):
-    """What transcoding may use.
-
-    Attributes:
-        frame: the largest frame, in bytes.
-        memory: called before each frame with the bytes of memory that it needs.
-    """
-
-    frame: int
-    memory: Callable[[int], None]
-
-
 def transcode(
     parts: Split, source_uid: str, target_uid: str, changes: Changes, allowance: Allowance
 ) -> Iterator[Chunk]:
@@ -61,7 +50,8 @@ def transcode(
     The buffers are made while they are taken: errors come then as well.
 
     Raises:
-        NotCompressed: the target is for compressed pixel data, and no codec for it is installed.
+        NotCompressed: the target is for compressed pixel data, and no codec for it is installed, or it would lose
+            something and must not.
         Unconvertible: it is not converted.
     """
     source, target = encoding_of(source_uid), encoding_of(target_uid)
@@ -71,7 +61,7 @@ def transcode(
     allowance.memory(_FRAME_COPIES * image.frame_bytes)
     frames = _Frames(parts, image, source, source_uid, allowance)
     if target.is_compressed:
-        return _encapsulated(parts, frames, target_uid, changes)
+        return _encapsulated(parts, frames, target_uid, changes, may_lose=allowance.may_lose)
     chunks = _native(parts, frames, target, changes)
     return iter(deflated(chunks, changes.deflate_level)) if target.is_deflated else chunks
 
@@ -144,8 +134,10 @@ def _native(parts: Split, frames: _Frames, target: Encoding, changes: Changes) -
     return _joined(head, pixels, tail)
 
 
-def _encapsulated(parts: Split, frames: _Frames, target_uid: str, changes: Changes) -> Iterator[Chunk]:
-    is_lossy = target_uid in syntaxes.encodable_with_losses()
+def _encapsulated(
+    parts: Split, frames: _Frames, target_uid: str, changes: Changes, *, may_lose: bool
+) -> Iterator[Chunk]:
+    is_lossy = may_lose and target_uid in syntaxes.encodable_with_losses()
     if not is_lossy and target_uid not in syntaxes.encodable():
         raise NotCompressed
     from asyncstore.prepare.pixels.encoders import Encoder  # noqa: PLC0415 - it imports numpy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections import Counter
@@ -10,7 +11,7 @@ import pytest
 
 from support import trees
 from support.archives import archive
-from support.commands import asyncstore, running_sink
+from support.commands import asyncstore, finished, running_sink, started
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +81,28 @@ async def test_a_catalogue_has_the_members_and_sends_them_in_any_order(order, pa
         ran, results = await _send(sink.port, journal, "--order", order)
         assert (ran.returncode, results) == (0, {"skipped": 20})
     assert len(trees.data_sets(tmp_path / "out")) == 15
+
+
+async def test_copies_in_a_zip_wait_for_the_others_in_it(journal, tmp_path):
+    files = trees.instances(tmp_path / "files", 5)
+    packed = archive(tmp_path / "in", "deflated.zip", [*files, *files])
+    await asyncstore("scan", "--archives", "--journal", journal, packed)
+    async with running_sink() as sink:
+        ran, results = await _send(sink.port, journal)
+    assert (ran.returncode, results) == (0, {"stored": 5, "skipped": 5})
+
+
+async def test_a_run_that_is_killed_leaves_nothing_in_the_temporary_folder(tmp_path):
+    packed = archive(tmp_path / "in", "files.tar.gz", trees.instances(tmp_path / "files", 20, data_set_bytes=200_000))
+    (tmp_path / "tmp").mkdir()
+    async with running_sink("--latency", "5") as sink:
+        words = ("send", "--archives", "--ahead", "300000", "127.0.0.1", str(sink.port), packed)
+        process = await started(*words, environment={"TMPDIR": str(tmp_path / "tmp")})
+        await asyncio.sleep(1.5)
+        assert process.returncode is None
+        process.kill()
+        await finished(process)
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 async def test_a_catalogue_with_archives_says_how_to_send_them(packed, journal):

@@ -190,6 +190,7 @@ class TestAgainstOtherPeers:
             done = await bench(scp.port, *QUICK)
         assert done.returncode == 1
         assert "it accepts none of the instances" in done.err
+        assert "--mix chooses other kinds." in done.err
 
     async def test_kinds_that_the_peer_does_not_accept_are_left_out_and_named(self, tmp_path):
         refuses = accepts(sop_classes=lambda uid: uid != US_IMAGE)
@@ -198,6 +199,7 @@ class TestAgainstOtherPeers:
             done = await bench(scp.port, *words, "--duration", "300ms", "--json", tmp_path / "a.json")
         assert done.returncode == 0
         assert "left out: UltrasoundImageStorage" in done.err
+        assert "Kinds that the PACS does not accept: us." in done.out
         [kind] = document_of(tmp_path / "a.json")["setup"]["corpus"]["kinds"]
         assert kind["name"] == "sr"
         assert kind["share"] == 1.0

@@ -89,6 +89,20 @@ def test_every_option_is_in_the_help(name, capsys):
             assert word in printed
 
 
+def test_the_options_of_send_include_every_secret():
+    """Only these are removed from the environment before child processes inherit it."""
+    secrets = {
+        row.variable for command in COMMANDS.values() for row in command.options() if isinstance(row.kind, Secret)
+    }
+    assert secrets == {row.variable for row in SEND.options() if isinstance(row.kind, Secret)}
+
+
+def test_the_options_of_a_measurement_are_made_only_for_one():
+    loaded = "import sys, asyncstore.cli.main; print('asyncstore.cli.options.bench_rows' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == "False\n"
+
+
 @pytest.mark.parametrize("width", [70, 80, 110])
 def test_no_line_of_the_help_is_too_long_but_what_is_to_be_copied(width):
     assert max(map(len, program_help(COMMANDS.values(), Style(), width).splitlines())) <= width
@@ -264,7 +278,7 @@ def test_what_is_given_does_not_show_a_password_in_its_text():
 def test_processes_that_are_started_inherit_no_secret(monkeypatch, capfd):
     """The demo's sink and the workers are such processes."""
     secrets = {row.variable for each in COMMANDS.values() for row in each.options() if isinstance(row.kind, Secret)}
-    assert secrets == {"ASYNCSTORE_PASSWORD", "ASYNCSTORE_USE_PASSWD"}
+    assert secrets == {"ASYNCSTORE_PASSWORD", "ASYNCSTORE_USE_PASSWD", "ASYNCSTORE_SET"}
     for name in secrets:
         monkeypatch.setenv(name, "geheim")
     monkeypatch.setattr("asyncstore.cli.commands.man.page", lambda: [str(subprocess.call(["env"]))])

@@ -341,7 +341,7 @@ def test_an_image_compressed_with_losses_is_another_instance_that_says_so(target
     cells = noise((64, 64, 3), 100, 110)
     data_set.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     found = native(data_set, cells)
-    [made] = values.converted([Order(found, target, "1.2.3")], Settings("", transcodes=True))
+    [made] = values.converted([Order(found, target, "1.2.3")], Settings("", transcodes=True, may_lose=True))
     between = read(made.data, target)
     assert between.SOPInstanceUID == made.sop_instance_uid != "1.2.3"
     assert list(between.ImageType) == ["DERIVED", "PRIMARY", "AXIAL"]
@@ -351,16 +351,24 @@ def test_an_image_compressed_with_losses_is_another_instance_that_says_so(target
     assert (source.ReferencedSOPInstanceUID, source.ReferencedSOPClassUID) == ("1.2.3", data_set.SOPClassUID)
     assert source.PurposeOfReferenceCodeSequence[0].CodeValue == "121320"
     assert 0 < np.abs(pixels(between).astype(int) - cells).max() <= most
-    [again] = values.converted([Order(found, target, "1.2.3")], Settings("", transcodes=True))
+    [again] = values.converted([Order(found, target, "1.2.3")], Settings("", transcodes=True, may_lose=True))
     assert again.data == made.data
     back = transcoded(instance(between, target), EXPLICIT)
     assert back.LossyImageCompression == "01"
     assert back.SOPInstanceUID == made.sop_instance_uid
 
 
+@pytest.mark.parametrize("target", [LOSSY_LS, LOSSY_2000])
+def test_nothing_is_compressed_with_losses_unless_that_is_allowed(target):
+    found = native(described(64, 64), noise((64, 64)))
+    assert transcoded(found, target).endswith("only, and its pixel data would have to be compressed")
+    between = transcoded(found, JPEG_LS)
+    assert transcoded(instance(between, JPEG_LS), target).endswith("its pixel data would have to be compressed")
+
+
 def test_signed_pixels_are_not_compressed_with_losses_by_jpeg_ls():
     data_set, cells = _image(16, 12, 1, 1, None)
-    assert transcoded(native(data_set, cells), LOSSY_LS) == (
+    assert transcoded(native(data_set, cells), LOSSY_LS, may_lose=True) == (
         "signed pixel data is not compressed with losses by JPEG-LS: it would wrap around"
     )
 
@@ -369,7 +377,7 @@ def test_a_document_keeps_its_uid_where_images_would_be_compressed_with_losses()
     data_set = Dataset()
     data_set.SOPInstanceUID = "1.2.3"
     found = instance(data_set, EXPLICIT)
-    [made] = values.converted([Order(found, LOSSY_2000, "1.2.3")], Settings("", transcodes=True))
+    [made] = values.converted([Order(found, LOSSY_2000, "1.2.3")], Settings("", transcodes=True, may_lose=True))
     assert made.sop_instance_uid == "1.2.3"
 
 

@@ -139,3 +139,26 @@ def test_lossless_jpeg_of_less_than_eight_bits_is_decoded():
     cells = (np.add.outer(np.arange(5), np.arange(6)) % 8).astype("u1")
     found = encapsulated(described(5, 6, stored=3), JPEG_LOSSLESS, [_OF_THREE_BITS])
     assert transcoded(found, EXPLICIT).PixelData == cells.tobytes()
+
+
+@pytest.mark.parametrize("rest", [b"\xff\xd9", b"\x3e\xff\xd9"])
+def test_a_scan_that_ends_too_early_is_refused_and_not_filled(rest, capfd):
+    pytest.importorskip("gdcm")
+    found = encapsulated(described(5, 6, stored=3), JPEG_LOSSLESS, [_OF_THREE_BITS[:-7] + rest])
+    reason = "its pixel data is damaged: a JPEG codestream ends too early or holds wrong codes"
+    assert transcoded(found, EXPLICIT) == reason
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({3: 0}, "its pixel data is damaged: something else stands where a marker of JPEG should be"),
+        ({11: 2}, "its JPEG codestream is of JFIF 2, which is not known"),
+    ],
+)
+def test_headers_that_gdcm_cannot_bear_are_refused(wrong, reason):
+    encoded = bytearray.fromhex("ffd8ffe000104a46494600010100000100010000") + _OF_THREE_BITS[2:]
+    for position, byte in wrong.items():
+        encoded[position] = byte
+    assert transcoded(encapsulated(described(5, 6, stored=3), JPEG_LOSSLESS, [bytes(encoded)]), EXPLICIT) == reason

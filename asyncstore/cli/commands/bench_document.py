@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,9 @@ def document_of(
         thresholds=thresholds,
         is_interrupted=watch.signals > 0,
     )
+    if prepared.left_out:
+        line = f"Kinds that the PACS does not accept: {', '.join(prepared.left_out)}."
+        verdict = replace(verdict, lines=(*verdict.lines, line))
     return Document(
         setup=_setup(parsed, prepared, started),
         calibration=calibration,

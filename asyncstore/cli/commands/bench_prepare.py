@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.commands.bench_load import kinds_of, most_associations, replay_of, synthetic
 from asyncstore.cli.options import bench_rows as bench
+from asyncstore.cli.options import command_table as cmd
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.errors import AssociationError
@@ -36,6 +37,8 @@ class Prepared(NamedTuple):
     replay: Replay | None
     peer: Peer
     calibration: Calibration | None
+    left_out: tuple[str, ...] = ()
+    """The names of the kinds that the peer does not accept."""
 
 
 async def prepare(
@@ -58,16 +61,20 @@ async def prepare(
     for (sop_class, transfer_syntax), answer in probed.refusals.items():
         logger.warning("%s: %s, %s: %s", what, uid_name(sop_class), uid_name(transfer_syntax), printable(answer))
     if not taken:
-        raise AssociationError(address_of(target.host, target.port), "it accepts none of the instances")
-    if may_leave_out:
-        kinds = taken
-        target = target._replace(contexts=contexts_of(taken))
-    source = synthetic(kinds, parsed[bench.RANDOM_SEED]) if files is None else files
+        failure = AssociationError(address_of(target.host, target.port), "it accepts none of the instances")
+        failure.add_note(
+            f"{bench.MIX.long} chooses other kinds. {cmd.SCAN.program} {cmd.PEER_CHECK.long} asks for files."
+        )
+        raise failure
+    sent = taken if may_leave_out else kinds
+    target = target._replace(contexts=contexts_of(sent))
+    source = synthetic(sent, parsed[bench.RANDOM_SEED]) if files is None else files
     calibration = None
     if not parsed[bench.NO_CALIBRATE]:
-        one = synthetic(kinds, None) if files is None else files
+        one = synthetic(sent, None) if files is None else files
         calibration = await _calibrated(one, options, most_associations(parsed), display, logger)
-    return Prepared(target, source, replay, probed.peer, calibration)
+    left_out = tuple(kind.name for kind in kinds if kind not in taken)
+    return Prepared(target, source, replay, probed.peer, calibration, left_out)
 
 
 async def _from_files(

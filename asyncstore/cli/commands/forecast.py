@@ -75,7 +75,9 @@ class Forecaster:
         from asyncstore.prepare.converter import settings_of  # noqa: PLC0415 - few command lines need it
 
         orders = [Order(*doubt[:2], doubt.instance.sop_instance_uid) for doubt in doubts]
-        reasons = await self._pool.judge(orders, settings_of(self._options))
+        reasons = await self._pool.judge(
+            orders, settings_of(self._options, may_lose=bool(self._proposal.transcoding.lossy))
+        )
         return list(map(_judged, doubts, reasons))
 
     def _forecast(self, instance: Instance) -> Forecast | _Doubt:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from asyncstore import __version__
-from asyncstore.cli.editing import hidden_edits, shown_edits
 from asyncstore.cli.engine import conversion_of
 from asyncstore.cli.options import command_table as cmd
 from asyncstore.cli.options import edit_rows as edit_opt
@@ -112,6 +111,7 @@ def journal_of(parsed: Parsed) -> Iterator[RunJournal | None]:
         yield None
         return
     from asyncstore.cli.commands.selection import selection_of  # noqa: PLC0415 - few runs have a journal
+    from asyncstore.cli.editing import hidden_edits, shown_edits  # noqa: PLC0415 - as above
     from asyncstore.journal.journal import Journal  # noqa: PLC0415 - as above
     from asyncstore.journal.lookup import NOT_ENDED  # noqa: PLC0415 - as above
     from asyncstore.journal.settings import Migration  # noqa: PLC0415 - as above

@@ -109,3 +109,6 @@ BENCH_MERGE = Command(
     ),
     (Example("three machines", "asyncstore bench merge all.json one.json two.json three.json"),),
 )
+
+BENCHES = {command.name: command for command in (BENCH, BENCH_COMPARE, BENCH_MERGE)}
+"""By their names."""

@@ -6,11 +6,13 @@ several commands share are written once, in :mod:`~asyncstore.cli.options.groups
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from asyncstore.cli.options import edit_rows as edit_opt
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.options import tls_rows as tls_opt
-from asyncstore.cli.options.bench_commands import BENCH, BENCH_COMPARE, BENCH_MERGE
 from asyncstore.cli.options.groups import END_OF_OPTIONS as _END_OF_OPTIONS
 from asyncstore.cli.options.groups import ENVIRONMENT as _ENVIRONMENT
 from asyncstore.cli.options.groups import GENERAL as _GENERAL
@@ -24,6 +26,9 @@ from asyncstore.cli.options.groups import TIMEOUTS as _TIMEOUTS
 from asyncstore.cli.options.groups import TITLES as _TITLES
 from asyncstore.cli.options.kinds import Address, AETitle, Choice, Integer, Seconds, Status, Text, Words
 from asyncstore.cli.options.table import Command, Example, Group, Option, Parameter, flag, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Options of the other commands ---------------------------------------------------------------------------------------
 
@@ -538,22 +543,37 @@ MAN = Command(
     ),
 )
 
-COMMANDS = {
-    command.name: command
-    for command in (
-        SEND,
-        RESUME,
-        REPORT,
-        CTL,
-        ECHO,
-        SCAN,
-        BENCH,
-        BENCH_COMPARE,
-        BENCH_MERGE,
-        SINK,
-        DEMO,
-        COMPLETION,
-        MAN,
-    )
-}
-"""By their names; a name may have two words."""
+
+class _Commands(Mapping[str, Command]):
+    """All commands by their names; a name may have two words.
+
+    Those of ``bench`` are made when one of them is asked for: every other command starts sooner.
+    """
+
+    def __init__(self, names: Mapping[str, Command | None]) -> None:
+        self._commands = dict(names)
+
+    def __getitem__(self, name: str) -> Command:
+        found = self._commands[name]
+        if found is None:
+            from asyncstore.cli.options.bench_commands import BENCHES  # noqa: PLC0415 - see above
+
+            self._commands |= BENCHES
+            found = BENCHES[name]
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._commands)
+
+    def __len__(self) -> int:
+        return len(self._commands)
+
+
+COMMANDS = _Commands(
+    {
+        **{command.name: command for command in (SEND, RESUME, REPORT, CTL, ECHO, SCAN)},
+        **dict.fromkeys(("bench", "bench compare", "bench merge")),
+        **{command.name: command for command in (SINK, DEMO, COMPLETION, MAN)},
+    }
+)
+"""By their names, in the order of the help."""

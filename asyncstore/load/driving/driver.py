@@ -25,7 +25,7 @@ from asyncstore.schedule.jitter import between
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from asyncstore.errors import AssociationError
+    from asyncstore.errors import AssociationError, AsyncstoreError
     from asyncstore.load.driving.lane import Load
     from asyncstore.load.driving.ports import OpenAssociation
     from asyncstore.load.driving.precise_timer import MakeTimer
@@ -67,7 +67,7 @@ class Driver:
         self.jitter = jitter
         self._open = open_association
         self._lanes: dict[Lane, asyncio.Task[None]] = {}
-        self._means = Means(source, measurements, clock, make_timer, self._lanes)
+        self._means = Means(source, measurements, clock, make_timer, self._lanes, self._fail)
         self.load: Load = Finishing(self._means)
         """Decides what lanes do now."""
         self._number = 0
@@ -76,6 +76,7 @@ class Driver:
         self._ends_at: float | None = None
         """When the phase that is under way is over."""
         self._failure: AssociationError | None = None
+        self._source_failure: AsyncstoreError | None = None
         self._has_opened = False
         self._is_stopped = False
         self._news = asyncio.Event()
@@ -91,6 +92,7 @@ class Driver:
 
         Raises:
             AssociationError: no association could be opened at the start, so nothing was measured.
+            AsyncstoreError: the source had nothing more to send; the measurement was ended as by :meth:`stop`.
         """
         try:
             async with asyncio.TaskGroup() as self._tasks:
@@ -101,6 +103,8 @@ class Driver:
                 watching.cancel()
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
+        if self._source_failure is not None:
+            raise self._source_failure
 
     def stop(self) -> None:
         """Begin no more stores; those under way finish, and :meth:`run` returns. A second call aborts them."""
@@ -110,6 +114,12 @@ class Driver:
         self._is_stopped = True
         self.load.stop()
         self._news.set()
+
+    def _fail(self, error: AsyncstoreError) -> None:
+        """The source has nothing more to send."""
+        self._source_failure = self._source_failure or error
+        if not self._is_stopped:
+            self.stop()
 
     # What lanes need.
 

@@ -11,10 +11,11 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
+from asyncstore.errors import AsyncstoreError
 from asyncstore.load.driving.studies import Study
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
 
     from asyncstore.load.driving.lane import Lane, StudyOnLane, UnderWay
     from asyncstore.load.driving.precise_timer import MakeTimer
@@ -41,6 +42,8 @@ class Means(NamedTuple):
     clock: Callable[[], float]
     make_timer: MakeTimer
     lanes: Collection[Lane]
+    fail: Callable[[AsyncstoreError], None]
+    """Called with an error of the source; it stops the load."""
 
 
 class SourceOfKinds(Protocol):
@@ -103,8 +106,7 @@ class Closed:
     """
 
     def __init__(self, means: Means) -> None:
-        self._source, self._measurements, self._clock, *_ = means
-        self._lanes = means.lanes
+        self._source, self._measurements, self._clock, _, self._lanes, self._fail = means
         self._is_over = False
 
     def start(self) -> None:
@@ -139,7 +141,13 @@ class Closed:
 
     def _begin(self, lane: Lane, now: float) -> bool:
         self._measurements.offered(1, 0, now)
-        return lane.begin(self._source.next(), None)
+        try:
+            made = self._source.next()
+        except AsyncstoreError as error:
+            self._measurements.dropped(1, now)
+            self._fail(error)
+            return True
+        return lane.begin(made, None)
 
 
 class Due(NamedTuple):
@@ -163,8 +171,9 @@ class Open:
     """
 
     def __init__(self, means: Means, planned: Planned, began: float) -> None:
-        self._source, self._measurements, self._clock, *_ = means
-        self._lanes: Iterable[Lane] = means.lanes
+        self._means = means
+        self._source, self._measurements, self._clock, _, self._lanes, self._fail = means
+        self._is_over = False
         self._is_by_study = planned.is_by_study
         self._arrivals = iter(planned.arrivals or ())
         self._began = began
@@ -189,6 +198,7 @@ class Open:
 
     def stop(self) -> None:
         """Begin nothing more; what waits is dropped."""
+        self._is_over = True
         self._timer.close()
         now = self._clock()
         for due in self._waiting:
@@ -230,7 +240,7 @@ class Open:
 
     def _wait(self) -> None:
         """Wait for the next arrival."""
-        if self._following is not None:
+        if self._following is not None and not self._is_over:
             self._timer.at(self._began + self._following.at)
 
     def _tick(self) -> None:
@@ -238,7 +248,7 @@ class Open:
         now = self._clock()
         arrival = self._following
         for _ in range(_MOST_AT_ONCE):
-            if arrival is None:
+            if arrival is None or self._is_over:
                 break
             at = self._began + arrival.at
             if at > now:
@@ -252,7 +262,7 @@ class Open:
         _, instances, kind = arrival
         if not instances:
             self._measurements.offered(1, 1, at)  # its first instance; each other one is due after the one before it
-            self._begin_or_wait(Due(at, Study(at, self._source, self._measurements)))
+            self._begin_or_wait(Due(at, Study(at, self._means)))
             return
         self._measurements.offered(instances, 0, at)
         for _ in range(instances):
@@ -284,6 +294,11 @@ class Open:
         at, study, made, kind = due
         if study is not None:
             return study.begin(lane, at, now, was_free=was_free)
-        if made is None:
-            made = self._source.next() if kind is None else cast("SourceOfKinds", self._source).of_kind(kind)
+        try:
+            if made is None:
+                made = self._source.next() if kind is None else cast("SourceOfKinds", self._source).of_kind(kind)
+        except AsyncstoreError as error:
+            self._measurements.dropped(1, now)
+            self._fail(error)
+            return True
         return lane.begin(made, at, was_free=was_free)

@@ -7,13 +7,31 @@ in the window is free. If the association is lost, the rest of the study goes ov
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from asyncstore.errors import AsyncstoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from asyncstore.load.driving.lane import Lane, UnderWay
     from asyncstore.load.values import Made, Measurements, Source
+
+
+class Means(Protocol):
+    """What studies work with: :class:`asyncstore.load.driving.loads.Means`."""
+
+    @property
+    def source(self) -> Source:
+        """Makes the instances."""
+
+    @property
+    def measurements(self) -> Measurements:
+        """Told what begins and ends."""
+
+    @property
+    def fail(self) -> Callable[[AsyncstoreError], None]:
+        """Called with an error of the source."""
 
 
 class Study:
@@ -21,17 +39,15 @@ class Study:
 
     Args:
         arrived: when it arrived. One of its instances was offered then.
-        source: makes the instances.
-        measurements: told what begins and ends.
+        means: what it works with.
     """
 
-    __slots__ = ("_given_back", "_has_begun", "_instances", "_measurements", "_source", "arrived")
+    __slots__ = ("_fail", "_given_back", "_has_begun", "_instances", "_measurements", "_source", "arrived")
 
-    def __init__(self, arrived: float, source: Source, measurements: Measurements) -> None:
+    def __init__(self, arrived: float, means: Means) -> None:
         self.arrived = arrived
-        self._source = source
-        self._measurements = measurements
-        self._instances: Iterator[Made] | None = None
+        self._source, self._measurements, self._fail = means.source, means.measurements, means.fail
+        self._instances: Iterator[Made] = iter(())
         self._has_begun = False
         self._given_back: deque[Made] = deque()
         """Instances that were offered, and have not begun."""
@@ -70,8 +86,8 @@ class Study:
         """It will not go on, because its phase is over."""
         waiting = len(self._given_back)
         if not self._has_begun:
-            first = next(self._source.study())
-            waiting = self._source.kinds[first.kind].instances_per_study
+            first = self._first()
+            waiting = 1 if first is None else self._source.kinds[first.kind].instances_per_study
             self._measurements.offered(waiting - 1, 0, now)  # one was offered when it arrived
         if waiting:
             self._measurements.dropped(waiting, now)
@@ -80,13 +96,25 @@ class Study:
         """The next instance; ``None``: there is no more."""
         if self._given_back:
             return self._given_back.popleft()
-        if self._instances is None:
-            self._instances = self._source.study()
+        if not self._has_begun:
+            self._has_begun = True
+            first = self._first()
+            if first is None:
+                self._measurements.dropped(1, now)
+            return first
         made = next(self._instances, None)
-        if made is not None and self._has_begun:
+        if made is not None:
             self._measurements.offered(1, 0, now)
-        self._has_begun = True
         return made
+
+    def _first(self) -> Made | None:
+        """The first instance; ``None``: the source has none."""
+        try:
+            self._instances = self._source.study()
+            return next(self._instances, None)
+        except AsyncstoreError as error:
+            self._fail(error)
+            return None
 
     def _end(self, lane: Lane, now: float) -> None:
         lane.study = None

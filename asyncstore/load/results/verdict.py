@@ -54,6 +54,8 @@ _BUSY: Final = 5
 """Instances that are stored in a point on average, from which a point without any is no chance (e**-5 is 0.7 %)."""
 _DROPPED: Final = 0.01
 """The share of offered instances that may be dropped at the end of a load that the PACS keeps up with."""
+_WITHIN: Final = 0.95
+"""The share of an offered rate that is stored within its phase, unless stores take long beside it."""
 _SLOWER: Final = 1.25
 """The ratio of latencies that is a drift; histograms of 100 times differ by less."""
 _FEWER: Final = 0.9
@@ -190,7 +192,10 @@ def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bou
 def _of_open_load(whole: PhaseResult, *, is_client_bound: bool) -> Iterator[str]:
     offered = format_rate(whole.offered_per_second)
     if whole.dropped <= _DROPPED * whole.offered:
-        taken = "" if whole.failed or whole.unknown else "all were taken: "
+        is_late = whole.stored_per_second < _WITHIN * whole.offered_per_second
+        taken = "all were taken, some after their phase: " if is_late else "all were taken: "
+        if whole.failed or whole.unknown:
+            taken = ""
         yield f"Of {offered} that were offered, {taken}{_reached(whole)}."
         return
     share = whole.dropped / whole.offered * 100

@@ -9,6 +9,7 @@ Rules:
 4. A frame that was encoded losslessly is decoded again and compared before it is sent.
 5. Libraries are imported by worker processes only, when the first frame needs them.
 
-Modules: ``syntaxes`` (which transfer syntax needs which library), ``attributes`` (the image in a data set),
-``codestreams`` (headers of frames), ``frames`` (fragments of frames), ``colour``, ``decoders``, ``encoders``.
+Modules: ``allowance`` (what is allowed), ``syntaxes`` (which transfer syntax needs which library), ``attributes`` (the
+image in a data set), ``codestreams`` (headers of frames), ``frames`` (fragments of frames), ``colour``, ``libjpeg``
+(its warnings), ``decoders``, ``encoders``.
 """

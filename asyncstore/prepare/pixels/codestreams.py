@@ -90,6 +90,8 @@ def _jpeg(data: bytes) -> Codestream:
     near = 0
     for marker, segment in _segments(data):
         if marker == _APP0 and segment.startswith(b"JFIF\0"):
+            if segment[5] != 1:  # GDCM aborts the process
+                raise Unconvertible(f"its JPEG codestream is of JFIF {segment[5]}, which is not known")
             colours.add("YBR")
         elif marker == _APP14 and segment.startswith(b"Adobe") and len(segment) > _ADOBE_TRANSFORM:
             colours.add(_ADOBE_COLOURS.get(segment[_ADOBE_TRANSFORM], "another one"))
@@ -127,7 +129,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     while marker != _SOS:
         while data[position] == data[position + 1] == _MARKER:  # fill bytes (B.1.1.2)
             position += 1
-        if data[position] != _MARKER:
+        if data[position] != _MARKER or not data[position + 1]:
             raise Unconvertible(f"{DAMAGED}: something else stands where a marker of JPEG should be")
         marker = data[position + 1]
         position += 2

@@ -13,6 +13,7 @@ from asyncstore.prepare.encoding import Unconvertible
 from asyncstore.prepare.pixels import syntaxes
 from asyncstore.prepare.pixels.codestreams import DAMAGED, SOF_LS, read_jpeg, read_jpeg_2000, rle_segments
 from asyncstore.prepare.pixels.colour import decoded_photometric, to_rgb
+from asyncstore.prepare.pixels.libjpeg import no_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,10 +164,10 @@ def _by_gdcm(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
     bits = 8 * _container(stream)
     stored = max(stream.precision, 8)  # GDCM aborts the process with fewer
     codec.SetPixelFormat(gdcm.PixelFormat(stream.components, bits, stored, stored - 1, 0))
-    value = decoded.GetByteValue() if codec.Decode(encoded, decoded) else None
-    if value is None:
+    with no_damage():
+        value = decoded.GetByteValue() if codec.Decode(encoded, decoded) else None
+    if value is None or not (length := int(str(value.GetLength()))):
         raise Unconvertible(f"{DAMAGED}: a JPEG codestream cannot be decoded")
-    length = int(str(value.GetLength()))
     expected = stream.rows * stream.columns * stream.components * _container(stream)
     memory: Any = (ctypes.c_ubyte * length).from_address(int(value.GetVoidPointer()))
     memory.owner = decoded  # the memory is the element's: it lives as long as the array

@@ -346,6 +346,33 @@ def test_a_peer_that_accepts_no_sop_class_is_an_error():
     assert not rig.phases
 
 
+@pytest.mark.parametrize(
+    "plan", [[closed(2, 10.0)], [open_rate(100, 10.0, 2)], [open_rate(1000, 10.0, 2)], [exams(20, 10.0, 2)]]
+)
+def test_a_source_that_has_nothing_more_ends_the_measurement(plan):
+    """All files of the user are gone, for example."""
+
+    class Ending(SmallSource):
+        def next(self):
+            made = super().next()
+            if made.instance.file.ordinal > 20:
+                raise UsageError("no file is left")
+            return made
+
+        def study(self):
+            if self.studies == 5:
+                raise UsageError("no file is left")
+            return super().study()
+
+    rig = Rig(plan, source=Ending())
+    assert str(rig.error) == "no file is left"
+    assert rig.finished_at < 2
+    [measured] = rig.phases
+    assert 16 < measured.counts["stored"] <= 20  # another study is cut short
+    assert measured.ended
+    assert {association.end for association in rig.associations} == {"released"}
+
+
 @pytest.mark.parametrize("number", [2, 5])
 def test_an_error_that_is_not_the_peers_ends_the_measurement(number):
     async def script(rig):
