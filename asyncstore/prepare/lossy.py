@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
 
 from asyncstore.prepare.elements import ITEM
+from asyncstore.prepare.encoding import Unconvertible
 from asyncstore.prepare.pixels import attributes, syntaxes
 from asyncstore.prepare.splitting import element
 
@@ -29,6 +30,26 @@ _UNCOMPRESSED_PREDECESSOR = (
 def new_uid(sop_instance_uid: str, transfer_syntax_uid: str) -> str:
     """The SOP Instance UID of an instance after lossy compression (PS3.5 B.2): each time the same one."""
     return f"2.25.{uuid5(NAMESPACE_OID, f'{sop_instance_uid} {transfer_syntax_uid}').int}"
+
+
+_NEVER_LOSSY = {
+    b"1.2.840.10008.5.1.4.1.1.66.4": "segmentations",
+    b"1.2.840.10008.5.1.4.1.1.66.7": "segmentations",
+    b"1.2.840.10008.5.1.4.1.1.30": "parametric maps",
+    b"1.2.840.10008.5.1.4.1.1.481.2": "radiation doses",
+}
+"""SOP classes whose pixels are labels or measured quantities, not pictures."""
+
+
+def check_may_lose(head: Head) -> None:
+    """Check that an instance is one whose pixel data may lose something.
+
+    Raises:
+        Unconvertible: it is not.
+    """
+    sop_class = head.small_values(_WANTED).get(attributes.SOP_CLASS_UID, b"").strip(b" \0")
+    if sop_class in _NEVER_LOSSY:
+        raise Unconvertible(f"{_NEVER_LOSSY[sop_class]} are not compressed with losses")
 
 
 def lossy_values(

@@ -28,7 +28,8 @@ _OF_ENCAPSULATION = frozenset((_EXTENDED_OFFSET_TABLE, _EXTENDED_OFFSET_TABLE_LE
 """Elements that describe fragments (PS3.3 C.7.6.3.1.8)."""
 _OTHER_PIXELS = frozenset((0x7FE00008, 0x7FE00009))
 """Float and double float pixel data, which is native in every transfer syntax."""
-_SMALL = 64
+_SMALL = 2048
+"""Bytes: more than 16 values of 64 characters have, such as a long Image Type."""
 
 
 class Head:
@@ -50,7 +51,7 @@ class Head:
         return tag in self._tags
 
     def small_values(self, wanted: frozenset[int]) -> dict[int, bytes]:
-        """The values of up to 64 bytes of these elements."""
+        """The values of these elements, except long ones."""
         found = {}
         for index, tag in enumerate(self._tags):
             start, stop = self._starts[index : index + 2]

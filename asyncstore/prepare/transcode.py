@@ -148,8 +148,9 @@ def _encapsulated(
     encoded: Iterable[bytes] = map(encoder.frame, frames)
     losses = None
     if is_lossy:  # the ratio stands before the pixel data
-        from asyncstore.prepare.lossy import lossy_values  # noqa: PLC0415 - seldom asked for
+        from asyncstore.prepare.lossy import check_may_lose, lossy_values  # noqa: PLC0415 - seldom asked for
 
+        check_may_lose(parts.head)
         encoded = list(encoded)
         losses = lossy_values(parts.head, target_uid, image.native_bytes, sum(map(len, encoded)))
     head, tail = _around(parts, image, target, changes, losses)

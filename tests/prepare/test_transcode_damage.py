@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from openjpeg.utils import encode_array
 
-from support.images import described, encapsulated, noise
+from support.images import described, encapsulated, native, noise
 from support.pixels import (
     DEFLATED_FRAMES,
     EXPLICIT,
@@ -162,3 +162,46 @@ def test_headers_that_gdcm_cannot_bear_are_refused(wrong, reason):
     for position, byte in wrong.items():
         encoded[position] = byte
     assert transcoded(encapsulated(described(5, 6, stored=3), JPEG_LOSSLESS, [bytes(encoded)]), EXPLICIT) == reason
+
+
+@pytest.mark.parametrize("stored", [10, 12])
+def test_values_beyond_bits_stored_are_refused_unless_the_codestream_holds_whole_cells(stored):
+    cells = noise(SIZE, 0, 4096, "<u2")
+    for precision in (12, 16):
+        encoded = bytes(jpeg_ls.encode_buffer(cells.tobytes(), *SIZE, 1, precision))
+        made = transcoded(encapsulated(described(*SIZE, 1, 16, stored), JPEG_LS, [encoded]), EXPLICIT)
+        if stored < precision < 16:
+            assert made == "its codestream has values that do not fit into its 10 Bits Stored"
+        else:
+            assert made.PixelData == cells.tobytes()
+
+
+# Losses that nobody can want.
+
+
+@pytest.mark.parametrize("target", [JPEG_LS[:-1] + "1", JPEG_2000[:-1] + "1"])
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        ({"photometric": "PALETTE COLOR"}, "pixel data in PALETTE COLOR with 8 bits is not compressed with losses"),
+        ({"stored": 2}, "pixel data in MONOCHROME2 with 2 bits is not compressed with losses"),
+        ({"allocated": 16, "stored": 12}, "its pixel data has values that do not fit into its 12 Bits Stored"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4"}, "segmentations are not compressed with losses"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.481.2"}, "radiation doses are not compressed with losses"),
+    ],
+)
+def test_no_losses_where_values_are_not_brightness_or_hide_others(image, reason, target):
+    sop_class = {key: image[key] for key in image if key == "SOPClassUID"}
+    data_set = described(*SIZE, **{key: image[key] for key in image if key not in sop_class})
+    data_set.update(sop_class)
+    cells = noise(SIZE, 0, 1 << data_set.BitsStored, f"<u{data_set.BitsAllocated // 8}")
+    if data_set.BitsAllocated == 16:
+        cells[3, 4] |= 1 << 12  # an overlay
+    assert transcoded(native(data_set, cells), target, may_lose=True).startswith(reason)
+
+
+def test_a_long_image_type_is_kept_when_it_becomes_derived():
+    data_set = described(*SIZE)
+    data_set.ImageType = ["ORIGINAL", "PRIMARY", *["SIXTEEN LETTERS"] * 6]
+    made = transcoded(native(data_set, CELLS[0]), JPEG_2000[:-1] + "1", may_lose=True)
+    assert list(made.ImageType) == ["DERIVED", "PRIMARY", *["SIXTEEN LETTERS"] * 6]

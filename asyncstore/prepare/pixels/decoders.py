@@ -132,17 +132,22 @@ def _cells(samples: NDArray[Any], stream: Codestream, image: Image) -> NDArray[A
         cells = samples.astype(kind)
     else:
         cells = samples.astype(kind, copy=False)
-    if stream.precision > image.stored and not stream.is_lossless:
-        _check_range(cells, image)  # losses may have moved values out of it, and readers would cut off their high bits
+    is_whole_cell = stream.is_lossless and stream.precision == image.allocated  # with overlays in its high bits, say
+    if stream.precision > image.stored and not is_whole_cell:
+        check_range(cells, image)  # readers would cut off the high bits of others
     return cells
 
 
-def _check_range(cells: NDArray[Any], image: Image) -> None:
-    """Check that values fit into Bits Stored."""
+def check_range(cells: NDArray[Any], image: Image, what: str = "codestream") -> None:
+    """Check that values fit into Bits Stored.
+
+    Raises:
+        Unconvertible: ``what`` holds others.
+    """
     values = 1 << image.stored
     low, high = (-values // 2, values // 2 - 1) if image.is_signed else (0, values - 1)
     if cells.min() < low or cells.max() > high:
-        raise Unconvertible(f"its codestream has values that do not fit into its {image.stored} Bits Stored")
+        raise Unconvertible(f"its {what} has values that do not fit into its {image.stored} Bits Stored")
 
 
 def _by_gdcm(stream: Codestream, _image: Image) -> NDArray[np.uint8]:

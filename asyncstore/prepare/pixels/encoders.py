@@ -11,7 +11,7 @@ import numpy as np
 from asyncstore.prepare.encoding import Unconvertible
 from asyncstore.prepare.pixels import syntaxes
 from asyncstore.prepare.pixels.attributes import RGB, YBR_FULL, YBR_ICT, YBR_RCT
-from asyncstore.prepare.pixels.decoders import Decoder
+from asyncstore.prepare.pixels.decoders import Decoder, check_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +26,8 @@ _J2K_BITS, _J2K_RGB, _J2K_OTHER = 24, 1, 0
 """openjpeg's limit, and its colour spaces: the transformation of colours is for the first one."""
 _CODESTREAM = 0
 _DEFLATE_LEVEL = 6
+_PALETTE, _FEWEST_LOSSY_BITS = "PALETTE COLOR", 8
+"""What is not compressed with losses: indices of colours, and cells so small that they are masks or labels."""
 NEAR = 2
 """The greatest difference of a sample that JPEG-LS may make where losses are asked for."""
 RATIO = 10
@@ -57,6 +59,11 @@ class Encoder:
             self.photometric = YBR_RCT if self._is_lossless else YBR_ICT
         if transfer_syntax_uid in _NEED_BYTES and image.allocated == 1:
             raise Unconvertible("pixel cells of one bit are not compressed so")
+        if not self._is_lossless and (image.photometric == _PALETTE or image.stored < _FEWEST_LOSSY_BITS):
+            raise Unconvertible(
+                f"pixel data in {image.photometric} with {image.stored} bits is not compressed with losses: "
+                "its values would become others"
+            )
         if transfer_syntax_uid == syntaxes.JPEG_LS and image.is_signed:
             raise Unconvertible("signed pixel data is not compressed with losses by JPEG-LS: it would wrap around")
         if transfer_syntax_uid in syntaxes.JPEGS_LS and image.stored > _LS_BITS:
@@ -73,6 +80,8 @@ class Encoder:
         Raises:
             Unconvertible: the frame cannot be encoded without losses.
         """
+        if not self._is_lossless:
+            check_range(cells, self._image, "pixel data")  # higher bits, such as overlays, would vanish
         try:
             encoded = self._encode(cells, self._image)
         except (RuntimeError, ValueError) as failure:
