@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from asyncstore.network.timeouts import Timeouts as Timeouts
     from asyncstore.network.tls import TlsOptions as TlsOptions
     from asyncstore.prepare.converter import ConversionOptions as ConversionOptions
+    from asyncstore.prepare.edits import EditOptions as EditOptions
     from asyncstore.prepare.file_format import FileFormat as FileFormat
     from asyncstore.prepare.invention import Invent as Invent
     from asyncstore.protocol.associate import IdentityKind as IdentityKind, UserIdentity as UserIdentity
@@ -107,6 +108,7 @@ _NAMES = {
     "network.timeouts": "Timeouts",
     "network.tls": "TlsOptions",
     "prepare.converter": "ConversionOptions",
+    "prepare.edits": "EditOptions",
     "prepare.file_format": "FileFormat",
     "prepare.invention": "Invent",
     "protocol.associate": "IdentityKind UserIdentity",

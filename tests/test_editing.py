@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,24 @@ async def test_a_journal_belongs_to_the_edits_of_its_first_run(tmp_path):
     for option, ended in refused.items():
         assert ended.returncode == 1
         assert f"{option}: recorded" in ended.err
+
+
+async def test_members_of_archives_are_edited_in_their_place(tmp_path):
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(_file("CT_small.dcm"), "ct")
+        file.write(_file("MR_small.dcm"), "mr", zipfile.ZIP_DEFLATED)
+    kept = tmp_path / "kept"
+    async with running_sink("--output", kept) as sink:
+        words = ("--archives", "--set", "PatientID=4711", "--set", "RequestAttributesSequence.StudyID=5")
+        ended = await asyncstore("send", "-nh", *words, "127.0.0.1", str(sink.port), archive)
+    assert ended.returncode == 0
+    received = [dcmread(path) for path in kept.rglob("*.dcm")]
+    assert {instance.SOPClassUID for instance in received} == {CTImageStorage, MRImageStorage}
+    for instance in received:
+        assert (instance.PatientID, instance.RequestAttributesSequence[0].StudyID) == ("4711", "5")
+        name = "CT_small.dcm" if instance.SOPClassUID == CTImageStorage else "MR_small.dcm"
+        assert instance.PixelData == dcmread(_file(name)).PixelData
 
 
 # Repair.

@@ -5,7 +5,7 @@ Rules:
 1. Members are written to files without a name: large ones to a file each, small ones one after the other, some
    megabytes to a file. A file is closed when all its members have ended, so its room is free again.
 2. Writing waits while the files hold as many bytes as they may. A member that is larger than that is written when
-   nothing else is held.
+   nothing else is held. A full disk is waited for in the same way, until nothing else is held.
 3. An archive in an archive that must be read anywhere is held as well, for as long as it is read: it is pinned, and
    does not count among what must end first.
 4. On a system without ``/proc`` the files have names, in a folder of the run.
@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
@@ -32,6 +33,9 @@ MOST = 1 << 28
 _FILE = 1 << 24
 """A file gets no more members when it has so many bytes."""
 _FEWEST_SMALL = 1 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_PAUSE = 0.1
+"""Seconds between two attempts to write to a full disk: other programs may make room as well."""
 _NO_ROOM = "there is no room to unpack it in"
 TOO_LARGE = "it unpacks to more bytes than a file may have"
 _IS_NAMELESS = os.path.isdir("/proc/self/fd")  # noqa: PTH112 - as in asyncstore.prepare.spool
@@ -121,8 +125,15 @@ class Spool:
             file = self._filling
             if file is None:
                 file = self._filling = self._new()
-            start = file.size
-            self._write(file, data)
+            try:
+                self._write(file, data)
+            except Damaged:
+                if file.users <= 1:
+                    raise
+                self._seal()  # its members take the room: they can end now
+                file = self._filling = self._new()
+                self._write(file, data)
+            start = file.size - size
             file.users += 1
             if file.size >= _FILE:
                 self._seal()
@@ -167,13 +178,29 @@ class Spool:
 
     def _write(self, file: _File, piece: bytes) -> None:
         view = memoryview(piece)
-        try:
-            while view:
+        while view:
+            try:
                 view = view[file.stream.write(view) :]
-        except OSError as error:
-            raise Damaged(f"{_NO_ROOM} {tempfile.gettempdir()}: {error.strerror}") from error
+            except OSError as error:
+                if error.errno not in _FULL or not self._may_get_room(file):
+                    raise Damaged(f"{_NO_ROOM} {tempfile.gettempdir()}: {error.strerror}") from error
         file.size += len(piece)
         self._held += len(piece)
+
+    def _may_get_room(self, mine: _File) -> bool:
+        """Wait a little on a full disk; false: no other file holds room that it will give back.
+
+        Raises:
+            Abandoned: the run ends.
+        """
+        others = [file for file in self._files if file is not mine and not file.is_pinned]
+        if self._filling is not mine:
+            self._seal()  # so that it can end
+        if others:
+            self._changed.wait(_FULL_PAUSE)
+        if self._is_abandoned:
+            raise Abandoned
+        return bool(others)
 
     def _new(self) -> _File:
         if self._is_abandoned:

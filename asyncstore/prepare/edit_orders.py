@@ -73,8 +73,8 @@ class EditOrders:
         self._of_all = self._changes((), "")
         self._of_row: tuple[object, _Changes] = None, self._of_all
         """The last row of the map, and its changes."""
-        self._only: int | None = None
-        """The ordinal of the instance that gets the only SOP instance UID."""
+        self._only: str | None = None
+        """The path of the instance that gets the only SOP instance UID."""
 
     def pass_over(self, ordinal: int) -> None:
         """See :meth:`asyncstore.prepare.converter.Converter.pass_over`."""
@@ -117,8 +117,8 @@ class EditOrders:
         if not changes.sop_instance_uid:
             return None
         if self._only is None:
-            self._only = instance.file.ordinal
-        if self._only == instance.file.ordinal:
+            self._only = instance.file.path
+        if self._only == instance.file.path:
             return None
         return "another file gets the SOP instance UID that it was to get: a peer would keep one of them"
 

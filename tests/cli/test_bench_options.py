@@ -121,6 +121,19 @@ def test_options_of_synthetic_instances_do_not_fit_to_files(words, first, capsys
     assert first in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--hdr", "--html"])
+def test_only_the_document_goes_to_standard_output(option, capsys):
+    assert main(["bench", option, "-", *PEER]) == 1
+    assert f"{option}: only --json can go to standard output" in capsys.readouterr().err
+
+
+def test_stages_that_begin_nothing_are_refused_before_the_peer_is_asked(capsys):
+    assert main(["bench", "--stages", "5s:0", *PEER]) == 1
+    shown = capsys.readouterr().err
+    assert "these stages begin nothing" in shown
+    assert "measuring" not in shown
+
+
 def test_thresholds_are_collected():
     given = parse(BENCH, ["--threshold", "p99<2s", "--threshold", "failed<0.1%", *PEER], {})
     assert len(given[bench.THRESHOLD]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from asyncstore.discovery.spool import Abandoned, Spool
 from asyncstore.members import Damaged
+from support.disks import small_disk
 
 MiB = 1 << 20
 
@@ -110,6 +112,26 @@ def test_a_full_disk_is_a_reason(spool, monkeypatch):
     monkeypatch.setattr("asyncstore.discovery.spool.tempfile.TemporaryFile", full)
     with pytest.raises(Damaged, match=r"there is no room to unpack it in .*: No space left on device"):
         spool.add(iter([b"data"]), 100)
+
+
+@pytest.mark.parametrize("size", [MiB // 2, 2 * MiB])
+def test_on_a_disk_that_is_smaller_than_the_room_members_wait_for_others_to_end(tmp_path, monkeypatch, size):
+    with small_disk(tmp_path / "disk") as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        spool = Spool(64 * MiB)
+        claims = [spool.add(iter([bytes(size)]), size)[1] for _ in range(4 * MiB // size)]
+        thread, got = adding(spool, size)
+        thread.join(0.05)
+        assert thread.is_alive()
+        for claim in claims:
+            claim.release()
+        thread.join(10)
+        [(part, claim)] = got
+        assert read(part) == bytes(size)
+        claim.release()
+        with pytest.raises(Damaged, match="no room"):
+            spool.add(iter([bytes(MiB)] * 5), 5 * MiB)
+        spool.close()
 
 
 def test_where_there_is_no_proc_the_files_have_names_until_they_end(monkeypatch, tmp_path):

@@ -94,6 +94,16 @@ def test_an_open_load_that_was_taken_is_said():
     assert lines(OPEN).startswith("Of 100/s that were offered, all were taken: 100/s stored")
 
 
+def test_an_open_load_with_losses_was_not_all_taken():
+    assert lines(replace(OPEN, unknown=1)).startswith("Of 100/s that were offered, 100/s stored")
+
+
+def test_losses_that_no_threshold_allows_are_not_passed():
+    verdict, code = judged(replace(CLOSED, unknown=1), thresholds=["p99<1s", "failed<1%"])
+    assert verdict.lines[0].startswith("Not passed: all thresholds hold, but some instances were not stored")
+    assert (verdict.passed, code) == (False, 2)
+
+
 def test_a_pacs_that_does_not_keep_up_is_said():
     text = lines(replace(OPEN, dropped=50))
     assert text.startswith("The PACS did not keep up: of 100/s that were offered, 100/s stored")

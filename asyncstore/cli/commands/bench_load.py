@@ -49,6 +49,8 @@ def check_together(parsed: Parsed) -> None:
                 raise UsageError(f"{row.long} is not allowed with files: their own instances are sent")
     elif parsed[bench.KEEP_UIDS]:
         raise UsageError(f"{bench.KEEP_UIDS.long} is only allowed with files: synthetic instances have new UIDs")
+    if parsed[bench.REPLAY] is None:
+        plan_of(parsed, 0, None)  # before the peer is asked
 
 
 def synthetic(kinds: Sequence[Kind], seed: int | None) -> Synthetic:

@@ -36,11 +36,13 @@ def check_outputs(parsed: Parsed) -> None:
     """Check that everything can be written (rule 1).
 
     Raises:
-        UsageError: a library is missing, a file cannot be written, or two outputs are one file.
+        UsageError: a library is missing, a file cannot be written, two outputs are one file, or one is standard output.
     """
     for row, (module, name) in _LIBRARIES.items():
         if parsed[row] is not None:
             _require(row, module, name)
+        if parsed[row] == opt.STANDARD_STREAM:
+            raise UsageError(f"{row.long}: only {bench.JSON.long} can go to standard output: name a file, such as ./-")
     seen: dict[str, str] = {}
     for row, target in _files(parsed):
         real = os.path.realpath(target)

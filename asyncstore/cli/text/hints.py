@@ -125,7 +125,9 @@ REASONS = {
     "only bare data sets are asked for": (
         "-f takes bare data sets only, +f (--read-file) takes files with file meta information as well."
     ),
-    "not a DICOM file: it is an archive": "--archives sends the files in archives, one archive in another too.",
+    ": it is an archive": (
+        "--archives sends the files in archives, and of archives in those. Unpack archives that lie deeper."
+    ),
     "a file in an archive, and archives are not opened": "--archives opens them.",
     "more bytes than so many times its size may be": "--archive-ratio allows more, if you trust the archive.",
     "more bytes than an archive may hold": "--archive-bytes allows more.",

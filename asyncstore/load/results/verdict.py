@@ -117,7 +117,7 @@ def judge(
     code = exit_code(whole, thresholds, is_interrupted=is_interrupted)
     lines = (
         *_of_client(counted_phases, bound, limits_of),
-        *_of_thresholds(thresholds, is_client_bound=bool(bound)),
+        *_of_thresholds(thresholds, code, is_client_bound=bool(bound)),
         *_of_load(counted_phases, whole, is_client_bound=bool(bound)),
         *_of_losses(whole),
         *_of_pauses(counted_phases),
@@ -159,13 +159,17 @@ def _of_client(
     yield f"This side: {_listed(limits_of(worst))}."
 
 
-def _of_thresholds(thresholds: Sequence[ThresholdResult], *, is_client_bound: bool) -> Iterator[str]:
+def _of_thresholds(thresholds: Sequence[ThresholdResult], code: int, *, is_client_bound: bool) -> Iterator[str]:
     crossed = [threshold for threshold in thresholds if threshold.is_crossed]
     if crossed:
         whose = " This side may have crossed it, not the PACS." if is_client_bound else ""
         yield f"Not passed: {'; '.join(map(say, crossed))}.{whose}"
     elif thresholds:
-        yield "Passed: the threshold holds." if len(thresholds) == 1 else "Passed: all thresholds hold."
+        holds = "the threshold holds" if len(thresholds) == 1 else "all thresholds hold"
+        if code == EXIT_NOT_STORED:
+            yield f"Not passed: {holds}, but some instances were not stored, and no threshold allows that."
+        else:
+            yield f"Passed: {holds}."
 
 
 def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bound: bool) -> Iterator[str]:
@@ -188,9 +192,11 @@ def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bou
 def _of_open_load(whole: PhaseResult, *, is_client_bound: bool) -> Iterator[str]:
     offered = format_rate(whole.offered_per_second)
     if whole.dropped <= _DROPPED * whole.offered:
-        is_late = whole.stored_per_second < _WITHIN * whole.offered_per_second and not whole.failed + whole.unknown
-        taken = "all were taken, some after their phase" if is_late else "all were taken"
-        yield f"Of {offered} that were offered, {taken}: {_reached(whole)}."
+        is_late = whole.stored_per_second < _WITHIN * whole.offered_per_second
+        taken = "all were taken, some after their phase: " if is_late else "all were taken: "
+        if whole.failed or whole.unknown:
+            taken = ""
+        yield f"Of {offered} that were offered, {taken}{_reached(whole)}."
         return
     share = whole.dropped / whole.offered * 100
     dropped = f"{counted(whole.dropped, 'instance')} ({share:.1f} %) could not begin in time"
