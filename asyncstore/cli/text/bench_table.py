@@ -245,6 +245,8 @@ def _findable(document: Document) -> Iterator[Line]:
         return
     missing = f", {format_count(findable.not_found)} were not" if findable.not_found else ""
     found = f"{format_count(findable.found)} of {counted(findable.asked, 'instance')} were found{missing}"
+    if not findable.asked:
+        found = "no instance was searched for"
     if findable.latency.count:
         p50, p99 = map(format_latency, findable.latency.percentiles((50.0, 99.0)))
         found += f"; p50 {p50}, p99 {p99}, max {format_latency(findable.latency.max)}"
