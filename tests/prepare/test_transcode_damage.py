@@ -91,9 +91,11 @@ def test_two_codestreams_in_a_fragment_are_refused(syntax):
 
 def test_bytes_behind_a_codestream_of_jpeg_are_refused():
     encoded = bytes(jpeg_ls.encode_array(CELLS[0]))
-    assert _decoded(JPEG_LS, [encoded + b"something"]) == (
-        "its pixel data is damaged: a codestream is cut off, or something stands behind its end"
-    )
+    for behind in (b"something", b"the rest of another frame\xff\xd9"):
+        reason = "its pixel data is damaged: something stands behind the end of a codestream"
+        assert _decoded(JPEG_LS, [encoded + behind]) == reason
+    for padding in (b"\0", b"\0\0\0\0", b"\xff"):
+        assert _decoded(JPEG_LS, [encoded + padding]).PixelData == CELLS[0].tobytes()
 
 
 def test_a_part_of_a_tile_that_is_missing_is_noticed():

@@ -39,6 +39,7 @@ _IMAGE = Struct(">HHIIIIIIIIH")
 
 DAMAGED = "its pixel data is damaged"
 CUT_OFF = f"{DAMAGED}: a codestream is cut off"
+_ANOTHER = "a codestream of its pixel data has another one behind it, but each frame needs its own"
 
 
 class Codestream(NamedTuple):
@@ -87,8 +88,8 @@ def _jpeg(data: bytes) -> Codestream:
         raise Unconvertible(f"{DAMAGED}: a frame is no JPEG codestream")
     colours: set[str] = set()
     frame: tuple[int, bytes] | None = None
-    near = 0
-    for marker, segment in _segments(data):
+    near = scan = 0
+    for marker, segment, scan in _segments(data):  # noqa: B007 - the last one is where the first scan begins
         if marker == _APP0 and segment.startswith(b"JFIF\0"):
             if segment[5] != 1:  # GDCM aborts the process
                 raise Unconvertible(f"its JPEG codestream is of JFIF {segment[5]}, which is not known")
@@ -103,28 +104,24 @@ def _jpeg(data: bytes) -> Codestream:
             frame = marker, segment
     if frame is None:
         raise Unconvertible(f"{DAMAGED}: a JPEG codestream has no frame")
-    return _of_jpeg_frame(*frame, colours, _to_its_end(data), is_near=frame[0] == SOF_LS and bool(near))
+    return _of_jpeg_frame(*frame, colours, _to_its_end(data, scan), is_near=frame[0] == SOF_LS and bool(near))
 
 
-def _to_its_end(data: bytes) -> bytes:
-    """A codestream of JPEG without the padding behind it."""
-    end = data.rstrip(b"\0")
-    if end.endswith(_EOI + b"\xff"):
-        end = end[:-1]
-    if not end.endswith(_EOI):
-        raise Unconvertible(f"{CUT_OFF}, or something stands behind its end" if _EOI in end else CUT_OFF)
-    _check_single(end, _SOI)
-    return end
+def _to_its_end(data: bytes, scan: int) -> bytes:
+    """A codestream of JPEG without the padding behind it; its first scan is at ``scan``."""
+    end = data.find(_EOI, scan) + len(_EOI)  # scans do not contain it
+    if end < scan:
+        raise Unconvertible(CUT_OFF)
+    behind = data[end:].strip(b"\0")
+    if behind.startswith(_SOI):
+        raise Unconvertible(_ANOTHER)
+    if behind not in (b"", b"\xff"):
+        raise Unconvertible(f"{DAMAGED}: something stands behind the end of a codestream")
+    return data[:end]
 
 
-def _check_single(data: bytes, beginning: bytes) -> None:
-    """Check that no other codestream follows: decoders would pass over it."""
-    if any(_EOI + padding + beginning + b"\xff" in data for padding in (b"", b"\0")):
-        raise Unconvertible("a codestream of its pixel data has another one behind it, but each frame needs its own")
-
-
-def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The markers with segments, up to the first scan."""
+def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """The markers with segments, up to the first scan, and where each segment ends."""
     position, marker = len(_SOI), 0
     while marker != _SOS:
         while data[position] == data[position + 1] == _MARKER:  # fill bytes (B.1.1.2)
@@ -140,7 +137,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         if len(segment) != length - 2:  # the length counts itself
             raise Unconvertible(CUT_OFF)
         position += length
-        yield marker, segment
+        yield marker, segment, position
 
 
 def _of_jpeg_frame(process: int, frame: bytes, colours: set[str], data: bytes, *, is_near: bool) -> Codestream:
@@ -196,7 +193,8 @@ def _jpeg_2000(data: bytes) -> Codestream:
         raise Unconvertible(f"{DAMAGED}: its JPEG 2000 tiles have no size")
     across, down = -(-(width - tiles_left) // tile_width), -(-(height - tiles_top) // tile_height)
     _check_tiles(data, position, across * down)
-    _check_single(data, _SOC_AND_SIZ[:2])
+    if any(_EOI + padding + _SOC_AND_SIZ in data for padding in (b"", b"\0")):
+        raise Unconvertible(_ANOTHER)
     return Codestream(
         height - top,
         width - left,
