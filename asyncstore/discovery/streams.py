@@ -285,7 +285,9 @@ def inflated(pieces: Iterator[bytes], compression: str, count: Callable[[int], N
     """
     try:
         yield from _inflated(pieces, compression, count)
-    except (zlib.error, OSError, lzma.LZMAError, ValueError, EOFError, MemoryError, _ZstdError) as error:
+    except zlib.error as error:  # its text begins "Error -3 while decompressing data"
+        raise Damaged("it is damaged: its compressed bytes are wrong") from error
+    except (OSError, lzma.LZMAError, ValueError, EOFError, MemoryError, _ZstdError) as error:
         raise Damaged(f"it is damaged: {error}") from error
 
 

@@ -121,6 +121,8 @@ class TestAgainstTheSink:
             done = await bench(sink.port, *QUICK, "--findable", "5", "--json", tmp_path / "a.json")
         assert done.returncode == 0
         assert "nothing is searched for: it does not take C-FIND" in done.err
+        assert "searching for the last instances" not in done.err
+        assert "C-FIND after C-STORE: no instance was searched for." in done.out
         found = document_of(tmp_path / "a.json")
         assert found["findable"]["asked"] == 0
         assert found["whole"]["stored"] > 0

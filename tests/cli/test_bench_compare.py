@@ -88,6 +88,14 @@ class TestMerge:
         assert "exists already: name a new file for the sum" in capsys.readouterr().err
         assert (files / "before.json").read_bytes() == before
 
+    def test_a_measurement_is_added_once(self, files, capsys):
+        copy = files / "copy.json"
+        copy.write_bytes((files / "before.json").read_bytes())
+        words = [str(files / f"{name}.json") for name in ("sum", "same", "before", "copy")]
+        assert main(["bench", "merge", *words]) == 1
+        assert "copy.json is the same measurement as" in capsys.readouterr().err
+        assert not (files / "sum.json").exists()
+
     def test_one_measurement_is_no_sum(self, files, capsys):
         assert main(["bench", "merge", str(files / "sum.json"), str(files / "before.json")]) == 1
         assert "two or more measurements" in capsys.readouterr().err

@@ -239,6 +239,14 @@ class TestVerdict:
     def test_it_passed(self):
         assert headline(samples.document([samples.phase()], thresholds=(samples.held(),))).badge == "Passed"
 
+    def test_without_thresholds_nothing_is_passed(self):
+        document = samples.document([samples.phase()])
+        shown = headline(document)
+        assert (shown.badge, shown.mood) == ("Measured", "good")
+        slow = replace(document, whole=replace(document.whole, dropped=document.whole.offered // 2))
+        shown = headline(slow)
+        assert (shown.badge, shown.mood) == ("Measured", "warn")
+
     def test_a_threshold_is_crossed(self):
         crossed = headline(samples.document([samples.phase()], thresholds=(samples.held(), samples.crossed())))
         assert (crossed.badge, crossed.mood) == ("Crossed", "bad")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from asyncstore.cli.bench_page.knee import recommended_step
 from asyncstore.cli.bench_page.names import sentence, time_text
 from asyncstore.cli.exits import EXIT_INTERRUPTED
+from asyncstore.load.results.verdict import was_kept_up
 from asyncstore.observe.formatting import (
     counted,
     format_byte_rate,
@@ -51,7 +52,13 @@ def _badge(document: Document) -> tuple[str, str]:
         return "Interrupted", "warn"
     if not document.whole.stored:
         return "Nothing stored", "bad"
-    return ("Passed", "good") if document.verdict.passed else ("Not everything stored", "bad")
+    if document.verdict.passed:
+        return ("Passed", "good") if document.thresholds else _badge_without_thresholds(document)
+    return "Not everything stored", "bad"
+
+
+def _badge_without_thresholds(document: Document) -> tuple[str, str]:
+    return "Measured", "good" if was_kept_up(document.whole) else "warn"
 
 
 def remarks(document: Document) -> Iterator[str]:

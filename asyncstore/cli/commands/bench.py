@@ -121,7 +121,7 @@ async def _measure(
         with every(_FRAME, watch.refresh):
             await driver.run(plan)
             watch.is_over = True
-            if finder is not None and not watch.signals:
+            if finder is not None and not watch.signals and finder.results().pending:
                 display.notice("searching for the last instances; Ctrl-C ends that")
                 await finish(finder, watch.interrupted)
     watch.fold(monotonic())

@@ -36,7 +36,11 @@ def run(parsed: Parsed) -> int:
         require_plotly(bench.SUM_HTML)
         check_writable(bench.SUM_HTML.long, page)
     names = parsed[bench.PARTS]
-    document = merge([load_document(name) for name in names], names)
+    parts = [load_document(name) for name in names]
+    for place, (name, part) in enumerate(zip(names, parts, strict=True)):
+        if part in parts[:place]:
+            raise UsageError(f"{printable(name)} is the same measurement as {printable(names[parts.index(part)])}")
+    document = merge(parts, names)
     write_file(bench.MERGED.name, target, content_of(bench.JSON, document))
     if page is not None:
         write_file(bench.SUM_HTML.long, page, content_of(bench.HTML, document))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from asyncstore.cli.text.page import broken
 from asyncstore.load.results.adding import whole_of
 from asyncstore.load.results.thresholds import say
+from asyncstore.load.results.verdict import was_kept_up
 from asyncstore.observe.formatting import (
     counted,
     format_byte_rate,
@@ -74,7 +75,9 @@ def bench_lines(document: Document, *, interrupted: bool = False, width: int | N
 
 def _verdict(document: Document, width: int | None, *, interrupted: bool) -> Iterator[Line]:
     verdict = document.verdict
-    style = _DOUBTFUL if verdict.client_bound or interrupted else _PASSED if verdict.passed else _FAILED
+    is_slow = verdict.passed and not document.thresholds and not was_kept_up(document.whole)
+    is_doubtful = verdict.client_bound or interrupted or is_slow
+    style = _DOUBTFUL if is_doubtful else _PASSED if verdict.passed else _FAILED
     if interrupted:
         yield line_of("Interrupted: this is what was measured until then.", style)
     for number, text in enumerate(verdict.lines):
@@ -242,6 +245,8 @@ def _findable(document: Document) -> Iterator[Line]:
         return
     missing = f", {format_count(findable.not_found)} were not" if findable.not_found else ""
     found = f"{format_count(findable.found)} of {counted(findable.asked, 'instance')} were found{missing}"
+    if not findable.asked:
+        found = "no instance was searched for"
     if findable.latency.count:
         p50, p99 = map(format_latency, findable.latency.percentiles((50.0, 99.0)))
         found += f"; p50 {p50}, p99 {p99}, max {format_latency(findable.latency.max)}"

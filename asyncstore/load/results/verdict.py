@@ -189,9 +189,14 @@ def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bou
         yield f"With {counted(whole.associations, 'association')}: {_reached(whole)}."
 
 
+def was_kept_up(whole: PhaseResult) -> bool:
+    """Whether next to all instances could begin in time."""
+    return whole.dropped <= _DROPPED * whole.offered
+
+
 def _of_open_load(whole: PhaseResult, *, is_client_bound: bool) -> Iterator[str]:
     offered = format_rate(whole.offered_per_second)
-    if whole.dropped <= _DROPPED * whole.offered:
+    if was_kept_up(whole):
         is_late = whole.stored_per_second < _WITHIN * whole.offered_per_second
         taken = "all were taken, some after their phase: " if is_late else "all were taken: "
         if whole.failed or whole.unknown:
