@@ -69,7 +69,7 @@ def check_url(url: str) -> None:
     store = url.partition(STORE)[2].partition("/")[0]
     if ":" in store.rpartition("@")[0] or _SECRETS.search(url):
         scheme = url.partition(STORE)[0]
-        error = UsageError(f"a {scheme} URL holds a password or a token, which others could read")
+        error = UsageError(f"a URL of {scheme} holds a password or a token, which others could read")
         error.add_note(f"Leave it out, and set FSSPEC_{scheme.upper()}_PASSWORD in the environment, or use a key.")
         raise error
 

@@ -246,6 +246,8 @@ class _Reading:
             if not self._passed_over:
                 raise UsageError("there are no files to send")
             first = self._reasons[0]
+            if self._passed_over == 1:
+                raise UsageError(f"{first.path} cannot be sent: {first.reason}")
             raise UsageError(
                 f"none of the {self._passed_over} files can be sent; the first is {first.path}: {first.reason}"
             )

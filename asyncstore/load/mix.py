@@ -71,4 +71,4 @@ def _unknown(name: str) -> str:
         return f"names no kind in one place: write NAME=SHARE with {known}"
     nearest = get_close_matches(name, RECIPES, n=2)
     meant = f"did you mean {' or '.join(nearest)}? " if nearest else ""
-    return f"names an unknown kind {name!r}: {meant}Known are {known}"
+    return f"names an unknown kind {name!r}: {meant}known are {known}"

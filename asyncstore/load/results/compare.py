@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from statistics import fmean
@@ -109,7 +110,8 @@ def _row(name: str, metric: str, first: Sequence[PhaseResult], second: Sequence[
     else:
         more, less = ("more", "fewer") if metric == "rate" else ("longer", "shorter")
         text = f"{abs(change) * 100:.1f} % {more if change > 0 else less}"
-        low, high = sorted(abs(edge) / was * 100 for edge in interval)
+        most = math.inf if change > 0 else 100.0  # nothing is shorter than nothing
+        low, high = sorted(min(abs(edge) / was * 100, most) for edge in interval)
         text += f" ({low:.1f} % to {high:.1f} %)"
     return Row(
         phase=name,
