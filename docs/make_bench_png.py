@@ -1,6 +1,6 @@
 """Draw docs/bench.png, the page of a measurement as a browser shows it.
 
-    asyncstore bench --stages 20s:150/s,20s:800/s,10s:800/s,10s:150/s,10s:150/s --size 132K --threshold 'p99<2s' \
+    asyncstore bench --stages 20s:300/s,20s:1600/s,10s:1600/s,10s:300/s,10s:300/s --size 132K --threshold 'p99<2s' \
         --threshold 'failed<0.1%' --json bench.json -aec ORTHANC localhost 4242
     python docs/make_bench_png.py bench.json
 
