@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import sys
 
 import pytest
 
 from asyncstore import Sink
+from asyncstore.load import write_copies
 from support import trees
 from support.commands import asyncstore, finished, needs_a_full_device, started
 from support.oracle import until
@@ -70,6 +72,20 @@ class TestAgainstTheSink:
             done = await bench(sink.port, *QUICK, "--json", "-")
         assert json.loads(done.out)["type"] == "asyncstore-bench"
         assert "latency of a store" in done.err
+
+    async def test_what_was_measured_before_the_files_vanished_is_reported(self, tmp_path):
+        write_copies(tmp_path / "files", count=5, data_set_bytes=100_000)
+        words = ("--warm-up", "0", "--no-calibrate", "--associations", "2", "--duration", "60s")
+        async with Sink(port=0, latency=0.01) as sink:
+            target = ("--json", tmp_path / "a.json", "127.0.0.1", str(sink.port), tmp_path / "files")
+            process = await started("bench", *words, *target)
+            await until(lambda: sink.tally.instances > 20)
+            shutil.rmtree(tmp_path / "files")
+            done = await finished(process)
+        assert done.returncode == 2, done.err
+        assert "no file is left as it was at the start" in done.err
+        assert "latency of a store" in done.out
+        assert document_of(tmp_path / "a.json")["whole"]["stored"] == sink.tally.instances
 
     async def test_warm_up_and_cool_down_do_not_count_and_repeats_are_told_apart(self, tmp_path):
         async with Sink(port=0) as sink:

@@ -23,7 +23,7 @@ from asyncstore.cli.commands.bench_outputs import check_outputs, write_outputs
 from asyncstore.cli.commands.bench_prepare import prepare
 from asyncstore.cli.commands.bench_watch import Watch
 from asyncstore.cli.engine import sender_of
-from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_STORED
+from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.logging.logs import logging_to
 from asyncstore.cli.loop import every, interrupts, run_loop
 from asyncstore.cli.options import bench_rows as bench
@@ -33,6 +33,7 @@ from asyncstore.cli.proposal import identity_of
 from asyncstore.cli.text.bench_table import bench_lines
 from asyncstore.cli.text.page import page_width
 from asyncstore.cli.tls import Remembered, tls_of
+from asyncstore.errors import UsageError
 from asyncstore.load.driving.driver import Driver
 from asyncstore.load.results.thresholds import first_crossed, say
 from asyncstore.network.addresses import address_of
@@ -119,7 +120,10 @@ async def _measure(
         driver = Driver(opened, prepared.source, watch)
         watch.follow(driver)
         with every(_FRAME, watch.refresh):
-            await driver.run(plan)
+            try:
+                await driver.run(plan)
+            except UsageError as error:  # its files are gone: what was measured before is reported
+                watch.failure = error
             watch.is_over = True
             if finder is not None and not watch.signals and finder.results().pending:
                 display.notice("searching for the last instances; Ctrl-C ends that")
@@ -146,7 +150,7 @@ def _conclude(parsed: Parsed, document: Document, watch: Watch, display: BenchDi
     written = write_outputs(parsed, document, watch.intervals)
     if written.names:
         output.print((), (f"Details: {', '.join(map(printable, written.names))}",))
-    if written.failure is not None:
-        display.log(f"{BENCH.program}: {written.failure}", "red")
-        return document.exit_code or EXIT_NOT_STORED
-    return document.exit_code
+    failures = [failure for failure in (watch.failure, written.failure) if failure is not None]
+    for failure in failures:
+        display.log(f"{BENCH.program}: {printable(str(failure))}", "red")
+    return document.exit_code or (EXIT_NOT_STORED if failures else EXIT_OK)

@@ -22,6 +22,7 @@ from asyncstore.observe.bench_view import BenchView, Percentiles
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from asyncstore.errors import UsageError
     from asyncstore.load.driving.driver import Driver
     from asyncstore.load.results.document import PhaseResult, Point
     from asyncstore.load.results.phase_run import Interval
@@ -48,6 +49,7 @@ class Watch(Recorder):
         signals: how many signals asked the load to end.
         is_over: whether the load is over; signals do not cut it short then.
         interrupted: set at the first of them.
+        failure: why the measurement ended before its time.
         intervals: all seconds with their histograms, if somebody has set this to a list.
         on_second: called when a second has been counted, with the time.
     """
@@ -57,6 +59,7 @@ class Watch(Recorder):
         self.signals = 0
         self.is_over = False
         self.interrupted = asyncio.Event()
+        self.failure: UsageError | None = None
         self._phases = list(phases)
         self._display = display
         self.on_second: Callable[[float], None] | None = None
