@@ -1,11 +1,10 @@
 """The displays of a measurement: live on a terminal, a line every ten seconds elsewhere.
 
-They follow the rules of :mod:`asyncstore.observe.display` and :mod:`asyncstore.observe.live`.
+They follow the rules of :mod:`asyncstore.observe.display` and :mod:`asyncstore.observe.frames`.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from asyncstore.observe.bench_view import bench_line
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from asyncstore.observe.bench_view import BenchView
-    from asyncstore.observe.output import Line, Output
-    from asyncstore.observe.terminal import Terminal
+    from asyncstore.observe.output import Output
 
 _INTERVAL = 10.0
 """Seconds between two lines where nothing can be redrawn."""
@@ -56,10 +54,11 @@ def open_bench_display(output: Output, title: str, progress: Literal["auto", "on
         progress: ``off`` shows log lines only.
     """
     if progress != "off" and output.is_redrawable:
-        from asyncstore.observe.terminal import Terminal  # noqa: PLC0415 - rich takes 50 ms to import
+        from asyncstore.observe.bench_live import LiveBenchDisplay  # noqa: PLC0415 - rich takes 50 ms to import
+        from asyncstore.observe.terminal import Terminal  # noqa: PLC0415 - as above
 
         if isinstance(output, Terminal):  # always true: this tells the type checker
-            return _Live(output, title)
+            return LiveBenchDisplay(output, title)
     return _Lines(output, title, None if progress == "off" else _INTERVAL)
 
 
@@ -105,56 +104,3 @@ class _Lines:
     def notice(self, text: str) -> None:
         """Show a notice once."""
         self.log(text)
-
-
-class _Live:
-    """Frames at the foot of a terminal, the log above them.
-
-    Args:
-        terminal: the terminal; its size is read before each frame.
-        title: a line that stays.
-    """
-
-    def __init__(self, terminal: Terminal, title: str) -> None:
-        from asyncstore.observe.terminal import Region  # noqa: PLC0415 - as above
-
-        self._terminal = terminal
-        self._title = title
-        self._region = Region(terminal)
-        self._notice = ""
-        self._log: deque[Line] = deque()
-        self._shown = False
-
-    def __enter__(self) -> Self:
-        self._terminal.print(line_of(printable(self._title), "bold"))
-        self._shown = True
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._shown = False
-        self._region.clear()
-        self._terminal.print(*self._waiting_lines())
-
-    def refresh(self, view: BenchView, now: float) -> None:  # noqa: ARG002 - the lines need the time
-        """Draw the next frame, and above it the lines logged since the last one."""
-        from asyncstore.observe.bench_frame import bench_frame  # noqa: PLC0415 - it needs rich
-
-        if not self._terminal.is_ready:
-            return
-        width, height = self._terminal.console.size
-        self._region.draw(bench_frame(view, self._notice, width, height), above=self._waiting_lines())
-
-    def log(self, line: str, style: str = "") -> None:
-        """Show a line above the frame, together with the next frame while there is one."""
-        self._log.append(line_of(printable(line), style))
-        if not self._shown:
-            self._terminal.print(*self._waiting_lines())
-
-    def notice(self, text: str) -> None:
-        """Keep a line in view; it replaces an earlier one."""
-        self._notice = printable(text)
-
-    def _waiting_lines(self) -> list[Line]:
-        return [self._log.popleft() for _ in range(len(self._log))]

@@ -1,34 +1,21 @@
-"""The live display: frames at the foot of a terminal, the log above them.
-
-Rules:
-
-1. If the terminal is not ready (Ctrl-S, a line that hangs), the frame is skipped: the run must not wait.
-2. Lines of the log are written with the next frame, so thousands of lines a second cost four writes.
-3. The frame disappears at the end, also after an exception. The log stays.
-"""
+"""The live display of a run: its frames at the foot of a terminal (:mod:`asyncstore.observe.frames`)."""
 
 from __future__ import annotations
 
-from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
-from asyncstore.observe.formatting import printable
 from asyncstore.observe.frame import View, frame
-from asyncstore.observe.output import line_of
+from asyncstore.observe.frames import Frames
 from asyncstore.observe.rates import Rates
-from asyncstore.observe.terminal import Region
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
     from asyncstore.model import Progress
-    from asyncstore.observe.output import Line
     from asyncstore.observe.tally import Tally
     from asyncstore.observe.terminal import Terminal
 
 
-class LiveDisplay:
+class LiveDisplay(Frames):
     """Shows a run on a terminal while it is under way.
 
     Args:
@@ -37,31 +24,12 @@ class LiveDisplay:
     """
 
     def __init__(self, terminal: Terminal, title: str) -> None:
-        self._terminal = terminal
-        self._title = title
-        self._region = Region(terminal)
+        super().__init__(terminal, title)
         self._rates = Rates()
-        self._notice = ""
-        self._log: deque[Line] = deque()
-        self._shown = False
-
-    def __enter__(self) -> Self:
-        self._terminal.print(line_of(printable(self._title), "bold"))
-        self._shown = True
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._shown = False
-        self._region.clear()
-        self._terminal.print(*self._waiting_lines())
 
     def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
-        """Draw the next frame, and above it the lines logged since the last one."""
+        """Draw the next frame."""
         self._rates.sample(tally, progress, now)
-        if not self._terminal.is_ready:
-            return
         view = View(
             tally=tally,
             progress=progress,
@@ -71,18 +39,4 @@ class LiveDisplay:
             seconds_left=self._rates.seconds_left,
             notice=self._notice,
         )
-        width, height = self._terminal.console.size
-        self._region.draw(frame(view, width, height), above=self._waiting_lines())
-
-    def log(self, line: str, style: str = "") -> None:
-        """Show a line above the frame, together with the next frame while there is one."""
-        self._log.append(line_of(printable(line), style))
-        if not self._shown:
-            self._terminal.print(*self._waiting_lines())
-
-    def notice(self, text: str) -> None:
-        """Keep a line in view; it replaces an earlier one."""
-        self._notice = printable(text)
-
-    def _waiting_lines(self) -> list[Line]:
-        return [self._log.popleft() for _ in range(len(self._log))]
+        self.draw(partial(frame, view))
