@@ -129,6 +129,10 @@ REASONS = {
         "--archives sends the files in archives, and of archives in those. Unpack archives that lie deeper."
     ),
     "a file in an archive, and archives are not opened": "--archives opens them.",
+    "the store cannot be reached": (
+        "Check the URL and the settings of the store, such as AWS_ENDPOINT_URL, that it is running, and that no "
+        "firewall stands between."
+    ),
     "more bytes than so many times its size may be": "--archive-ratio allows more, if you trust the archive.",
     "more bytes than an archive may hold": "--archive-bytes allows more.",
     "more files than an archive may hold": "--archive-files allows more.",
