@@ -10,6 +10,7 @@ streams   parts of files, and streams that are decompressed
 limits    what an archive may hold
 remote    objects of remote stores
 stores    remote stores: how they are opened and asked, and what their errors mean
+sftp      SFTP by fsspec and paramiko, with what these lack
 unpacking unpacks, or fetches, what a walk found
 ahead     threads that fetch and unpack
 spool     room for what is unpacked ahead of sending

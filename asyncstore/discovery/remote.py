@@ -31,6 +31,7 @@ _PIECE = 1 << 23
 _SIDE_BY_SIDE = 8
 _TIME_BITS = (1 << 63) - 1
 
+_LINK = "a symbolic link that leads to no file, and is not followed"
 _CHANGED = "the object was changed since it was found"
 
 
@@ -81,7 +82,7 @@ def _below(store: Store, name: str, *, recurse: bool, wanted: Callable[[str], bo
                     pending.append(_listing(store, below))
                     break
             elif wanted(below.rpartition("/")[2]):
-                yield _object(store, below, info)
+                yield _link(store, below) if info["type"] == "link" else _object(store, below, info)
         else:
             pending.pop()
     if is_first:
@@ -125,6 +126,14 @@ def _object(store: Store, name: str, info: dict[str, Any]) -> MemberPath:
     fetching = Fetching(store, name, size, version)
     path.unpack, path.start = fetching.pieces, fetching.start
     return path
+
+
+def _link(store: Store, name: str) -> MemberPath:
+    return MemberPath(store.root, name, unpack=_not_followed)
+
+
+def _not_followed() -> Iterator[bytes]:
+    raise Damaged(_LINK)
 
 
 def _version(info: dict[str, Any]) -> int:

@@ -20,7 +20,7 @@ from asyncstore.errors import UsageError
 from asyncstore.members import STORE, is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 
@@ -135,42 +135,64 @@ def opened_store(url: str) -> tuple[Store, str]:
 @lru_cache(16)
 def _store(root: str, scheme: str) -> Store:
     try:
-        from fsspec.config import conf  # type: ignore[import-untyped]  # noqa: PLC0415 - optional
-        from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - optional
-
-        system, _ = url_to_fs(f"{root}/", **_settings(scheme, conf.get(scheme, {})))
+        system = _system(root, scheme)
     except ImportError:
         raise Refused(f"no library that reads {scheme}:// is installed: pip install '{_PACKAGES[scheme]}'") from None
     except Exception as error:
         raise Refused(_reason(error)) from error
-    if scheme in _S3:
-        system.retries = 1  # requests are repeated here
     return Store(root, system, scheme)
 
 
-def _settings(scheme: str, users: Mapping[str, Any]) -> dict[str, Any]:
-    """How fsspec makes a store: as the user's settings say, and else so that a server that is gone is soon noticed."""
+def _system(root: str, scheme: str) -> Any:  # noqa: ANN401 - fsspec has no types
+    """The object of fsspec for a store. It soon notices that a server is gone, unless the user set other times.
+
+    Raises:
+        ImportError: a library is not installed.
+        Exception: fsspec, or its library, cannot use the store.
+    """
+    from fsspec.config import conf  # type: ignore[import-untyped]  # noqa: PLC0415 - optional
+    from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - optional
+
     if scheme in _S3:
-        ours = {
-            "connect_timeout": _CONNECT_SECONDS,
-            "read_timeout": _READ_SECONDS,
-            "retries": {"total_max_attempts": 1},
-        }
-        return {"config_kwargs": ours | users.get("config_kwargs", {})}
-    if scheme in ONE_AT_A_TIME:
-        ours = dict.fromkeys(("timeout", "banner_timeout", "auth_timeout"), _CONNECT_SECONDS)
-        return {name: seconds for name, seconds in ours.items() if name not in users}
-    return {}
+        waits = {"connect_timeout": _CONNECT_SECONDS, "read_timeout": _READ_SECONDS}
+        own = {**waits, "retries": {"total_max_attempts": 1}}
+        users = conf.get("s3", {}) | conf.get(scheme, {})
+        system, _ = url_to_fs(f"{root}/", config_kwargs=own | users.get("config_kwargs", {}))
+        system.retries = 1  # requests are repeated here
+    elif scheme in ONE_AT_A_TIME:
+        from asyncstore.discovery.sftp import opened  # noqa: PLC0415 - optional
+
+        waits = dict.fromkeys(("timeout", "banner_timeout", "auth_timeout"), _CONNECT_SECONDS)
+        users = conf.get("sftp", {}) | conf.get("ssh", {})
+        system = opened(f"{root}/", {"read_seconds": _READ_SECONDS, **waits} | users)
+    else:
+        system, _ = url_to_fs(f"{root}/")
+    return system
 
 
 def _is_final(error: BaseException) -> bool:
     """Whether the same request will fail again."""
     if isinstance(error, FileNotFoundError | PermissionError | ImportError | NotImplementedError):
         return True
+    if type(error).__name__ in _HOST_KEYS:
+        return True
     return _problem_of(error) is None and any(word in f"{type(error).__name__} {error}" for word in _FINAL)
 
 
-_FINAL = ("NoCredentials", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "NoSuchBucket", "Credential")
+_FINAL = (
+    "NoCredentials",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "AccessDenied",
+    "NoSuchBucket",
+    "Credential",
+    "Authentication",
+)
+_HOST_KEYS = {
+    "UnknownHostKey": "the host key of the store is not known",
+    "BadHostKeyException": "the host key of the store is another one than was known",
+}
+"""What classes of errors mean. Such a server may not be the one that was meant."""
 
 _REFUSED, _NO_ANSWER, _NO_HOST = "it refuses connections", "it does not answer", "its host name is not known"
 _PROBLEMS = {
@@ -213,6 +235,8 @@ def _reason(error: BaseException) -> str:
     """What went wrong, in our words: those of libraries may hold keys."""
     if isinstance(error, FileNotFoundError):
         return GONE
+    if type(error).__name__ in _HOST_KEYS:
+        return _HOST_KEYS[type(error).__name__]
     if isinstance(error, PermissionError) or _is_final(error):
         return "the store refuses it: check the credentials, and what they allow"
     problem = _problem_of(error)
