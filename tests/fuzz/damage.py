@@ -11,7 +11,7 @@ from functools import cache
 import apsw
 
 from asyncstore.journal.schema import TABLES
-from asyncstore.journal.values import State
+from asyncstore.journal.values import State, Walk
 from support.journals import begin, delivery
 
 _VALUES = (
@@ -29,7 +29,7 @@ def _journal(folder):
                      study=f"1.{number % 4}", series=f"2.{number % 5}", reason="cut off" if number % 2 else None)
             for number in range(24)
         ])  # fmt: skip
-        journal.note_walk(24, is_ended=True)
+        journal.note_walk(Walk(24, is_ended=True))
     content = path.read_bytes()
     path.unlink()
     return content
