@@ -31,7 +31,7 @@ from asyncstore.model import Identity, Instance, Outcome, Reason, Result, Source
 from asyncstore.recording import NOTED_EVERY, Recording, earlier_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from asyncstore.journal.catalogue import Catalogue, Clash, File
     from asyncstore.journal.journal import Journal
@@ -60,8 +60,13 @@ class Cataloguing(Recording):
         super().__init__(journal, again=())
         self.known = 0
 
-    def add(self, batch: Sequence[Instance | Unsendable | Outcome]) -> None:
-        """Record found files, without waiting."""
+    def add(self, batch: Sequence[Instance | Unsendable | Outcome], decompressed: Mapping[int, int]) -> None:
+        """Record found files, without waiting.
+
+        Args:
+            batch: the files.
+            decompressed: bytes of data sets after decompression, by ordinal, as far as they were measured.
+        """
         found = []
         for item in batch:
             if isinstance(item, Instance):
@@ -74,7 +79,7 @@ class Cataloguing(Recording):
             else:
                 self.known += 1
         if found:
-            self.record(found)
+            self._write(found, decompressed)
 
 
 class FromCatalogue(Recording):
@@ -146,7 +151,7 @@ class FromCatalogue(Recording):
                     clash = file.clash
                     if clash is not None and file.run != run and self._is_copy(clash) and self._earlier(file) is None:
                         yield self._begin_copy(file, clash)
-        self._note(is_ended=True)
+        self._note_place(is_ended=True)
 
     def prioritise(self, key: str) -> None:
         """Let the study or patient with this Study Instance UID or Patient ID come next."""
@@ -175,7 +180,10 @@ class FromCatalogue(Recording):
         is_stored, rest = earlier
         if _is_unchanged(file, may_be_gone=is_stored or file.size is None):
             self._settled += 1
-            return _new_tuple(Outcome, (source, *rest))
+            outcome: Outcome = _new_tuple(Outcome, (source, *rest))
+            if not is_stored:
+                self._left[outcome.result] += 1
+            return outcome
         self._taken += 1
         return self._find(source.path, source.ordinal)
 
@@ -205,7 +213,7 @@ class FromCatalogue(Recording):
     def _next(self, file: File) -> SourceFile:
         self._count += 1
         if not self._count % NOTED_EVERY:
-            self._note(is_ended=False)
+            self._note_place(is_ended=False)
         source = _new_tuple(SourceFile, (file.path, self._count))
         if file.occurrence:
             self._occurrences[source.ordinal] = file.occurrence
@@ -259,8 +267,9 @@ class FromCatalogue(Recording):
         self._journal.flush()
         return True
 
-    def _note(self, *, is_ended: bool) -> None:
-        self._journal.note_walk(self._count, self._settled, self._count - self._settled, is_ended=is_ended)
+    def _note_place(self, *, is_ended: bool) -> None:
+        """Keep how far this run is in the catalogue."""
+        self._note(self._count, self._settled, self._count - self._settled, is_ended=is_ended)
 
 
 def _is_unchanged(file: File, *, may_be_gone: bool = False) -> bool:

@@ -11,19 +11,20 @@ Rules:
 
 from __future__ import annotations
 
+from collections import Counter
 from time import time
 from typing import TYPE_CHECKING
 
 from asyncstore.discovery.walk import file_at
 from asyncstore.journal.lookup import NOT_ENDED, Lookup
 from asyncstore.journal.reading import Reader
-from asyncstore.journal.values import STATES, Outcomes, State
+from asyncstore.journal.values import NOT_MEASURED, STATES, Outcomes, State, Walk
 from asyncstore.members import path_in
 from asyncstore.model import Identity, Outcome, Result, SourceFile
 from asyncstore.prepare.invention import new_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from asyncstore.errors import JournalError
     from asyncstore.journal.journal import Journal
@@ -53,6 +54,8 @@ class Recording:
         self._again = again
         self._occurrences: dict[int, int] = {}
         """By ordinal, how often the same file came before: only of repeated files without an outcome yet."""
+        self._left: Counter[Result] = Counter()
+        """The files of earlier runs that are not stored, and are left so."""
 
     @property
     def failure(self) -> JournalError | None:
@@ -83,23 +86,35 @@ class Recording:
                 count += 1
                 if earlier is not None and isinstance(item, SourceFile):
                     skipped += 1
-                    yield earlier_outcome(item, earlier)
+                    outcome = earlier_outcome(item, earlier)
+                    if outcome.result is not Result.SKIPPED and self._again:  # a scan leaves nothing
+                        self._left[outcome.result] += 1
+                    yield outcome
                 else:
                     if occurrence:
                         self._occurrences[item.ordinal] = occurrence
                     yield item
                 if not count % NOTED_EVERY:
-                    self._journal.note_walk(count, skipped, lookup.known, is_ended=False)
-            self._journal.note_walk(count, skipped, lookup.known, is_ended=True)
+                    self._note(count, skipped, lookup.known, is_ended=False)
+            self._note(count, skipped, lookup.known, is_ended=True)
+
+    def _note(self, found: int, skipped: int, known: int, *, is_ended: bool) -> None:
+        """Keep how far the walk is."""
+        left = self._left
+        self._journal.note_walk(
+            Walk(found, skipped, known, left[Result.FAILED], left[Result.NOT_SENT], is_ended=is_ended)
+        )
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write these outcomes down, without waiting."""
-        new = [outcome for outcome in outcomes if not outcome.is_earlier]
+        self._write([outcome for outcome in outcomes if not outcome.is_earlier])
+
+    def _write(self, new: Sequence[Outcome], decompressed: Mapping[int, int] = NOT_MEASURED) -> None:
         occurrences: dict[int, int] = {}
         if self._occurrences:
             occurrences = {one.ordinal: self._occurrences.pop(one.ordinal, 0) for one in new}
         if new and self.failure is None:
-            self._journal.record_outcomes(Outcomes(new, time(), occurrences))
+            self._journal.record_outcomes(Outcomes(new, time(), occurrences, decompressed))
 
     async def room(self) -> None:
         """Wait until the journal has kept up.

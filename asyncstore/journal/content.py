@@ -48,6 +48,10 @@ class Kind(NamedTuple):
     instances: int
     bytes: int
     """Of their data sets."""
+    measured: int
+    """How many of them were measured: compressed ones, if codecs are installed."""
+    growth: int
+    """How many bytes the measured ones have more when they are decompressed."""
 
 
 class Unsendable(NamedTuple):
@@ -80,11 +84,15 @@ def kinds(reader: Reader) -> list[Kind]:
         JournalError: it cannot be read.
     """
     found = reader.rows(
-        "SELECT k.sop_class, k.transfer_syntax, sum(d.found), sum(d.bytes) FROM (SELECT kind, count(*) AS found,"
-        " sum(size - overhead) AS bytes FROM deliveries WHERE uid IS NOT NULL GROUP BY kind) AS d"
+        "SELECT k.sop_class, k.transfer_syntax, sum(d.found), sum(d.bytes), sum(d.measured), sum(d.growth) FROM"
+        " (SELECT kind, count(*) AS found, sum(size - overhead) AS bytes, count(decompressed) AS measured,"
+        " sum(decompressed - size + overhead) AS growth FROM deliveries WHERE uid IS NOT NULL GROUP BY kind) AS d"
         " JOIN kinds k ON k.id = d.kind GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
     )
-    return [Kind(sop_class, syntax, count, length or 0) for sop_class, syntax, count, length in found]
+    return [
+        Kind(sop_class, syntax, count, length or 0, measured, growth or 0)
+        for sop_class, syntax, count, length, measured, growth in found
+    ]
 
 
 def unsendable(reader: Reader) -> list[Unsendable]:

@@ -29,7 +29,7 @@ from asyncstore.journal import schema, settings
 from asyncstore.journal.ids import Ids
 from asyncstore.journal.opening import in_our_words
 from asyncstore.journal.rows import ENDED, FOUND, RowWriter, rows_of, rows_of_outcomes
-from asyncstore.journal.values import Outcomes, State
+from asyncstore.journal.values import Outcomes, State, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,7 +78,7 @@ class Writer:
         self._taken_back: Counter[State] = Counter()
         self._batches: deque[Sequence[Delivery] | Outcomes] = deque()
         self._handed_in = 0
-        self._walk: tuple[int, int, int, bool] = (0, 0, 0, False)
+        self._walk = Walk()
         self._is_stopping = False
         self._is_asked = False
         self._awake = Event()
@@ -113,9 +113,9 @@ class Writer:
             self._awake.set()
         return self._handed_in
 
-    def note_walk(self, found: int, skipped: int, known: int, *, is_ended: bool) -> None:
+    def note_walk(self, walk: Walk) -> None:
         """Keep how far the walk is; see :meth:`asyncstore.journal.journal.Journal.note_walk`."""
-        self._walk = (found, skipped, known, is_ended)
+        self._walk = walk
 
     def take_back(self, state: State) -> None:
         """A delivery that this run recorded in this state will be recorded anew. One thread calls this."""
@@ -233,8 +233,8 @@ class Writer:
         for ending, count in self._counts.items():
             counts[ending % schema.STATES] += count
         self._connection.execute(
-            "UPDATE runs SET found = ?, skipped = ?, known = ?, is_walked = ?, waiting = ?, stored = ?, warning = ?,"
-            " failed = ?, not_sent = ?, unknown = ?, ended = ? WHERE id = ?",
+            "UPDATE runs SET found = ?, skipped = ?, known = ?, left_failed = ?, left_not_sent = ?, is_walked = ?,"
+            " waiting = ?, stored = ?, warning = ?, failed = ?, not_sent = ?, unknown = ?, ended = ? WHERE id = ?",
             (*self._walk, *(counts[state] - self._taken_back[state] for state in State), int(time() * 1000), self._run),
         )
         self._connection.execute("COMMIT")

@@ -15,7 +15,7 @@ from asyncstore.cli.report.page import page
 from asyncstore.journal import opening
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.settings import Migration
-from asyncstore.journal.values import State
+from asyncstore.journal.values import State, Walk
 from support.commands import asyncstore
 from support.journals import begin, delivery
 
@@ -79,7 +79,7 @@ def runs_since(path, began):
 
 def record(path, rows, **more):
     with begin(path, **more) as journal:
-        journal.note_walk(len(rows), is_ended=True)
+        journal.note_walk(Walk(len(rows), is_ended=True))
         journal.record(rows)
 
 
@@ -150,7 +150,7 @@ def test_an_empty_journal_and_a_catalogue_have_pages(path):
 
 def test_a_run_that_goes_on_has_a_forecast(path):
     with begin(path) as journal:
-        journal.note_walk(10, is_ended=True)
+        journal.note_walk(Walk(10, is_ended=True))
         journal.record([delivery("/a/1")])
         journal.flush()
         words = Page(page_of(path)).words

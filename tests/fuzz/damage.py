@@ -13,7 +13,7 @@ import apsw
 from asyncstore.journal import opening
 from asyncstore.journal.journal import Journal
 from asyncstore.journal.schema import TABLES
-from asyncstore.journal.values import State
+from asyncstore.journal.values import State, Walk
 from support.journals import begin, delivery
 
 ROWS = 8
@@ -50,7 +50,7 @@ def _content(folder):
                           reason="cut off" if number % 2 else None)
             for number, each in enumerate(found)
         ])  # fmt: skip
-        journal.note_walk(len(found), is_ended=True)
+        journal.note_walk(Walk(len(found), is_ended=True))
     with closing(apsw.Connection(str(path))) as connection:
         for statement in ("journal_mode = DELETE", f"page_size = {_PAGE}", "journal_mode = WAL"):
             connection.execute(f"PRAGMA {statement}")

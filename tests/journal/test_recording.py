@@ -11,7 +11,7 @@ import pytest
 
 from asyncstore.errors import JournalRemoved, JournalWriteFailed
 from asyncstore.journal.reading import Reader
-from asyncstore.journal.values import STATES, Delivery, Outcomes, State
+from asyncstore.journal.values import STATES, Delivery, Outcomes, State, Walk
 from asyncstore.journal.writing import MOST_QUEUED
 from asyncstore.model import Attempt, Details, Head, Identity, Outcome, Result, SourceFile
 from support.journals import CT, EXPLICIT, PEER, begin, delivery, read
@@ -172,7 +172,7 @@ async def test_nothing_is_recorded_after_the_end(path):
 def test_closing_commits_what_is_queued_and_ends_the_run(path):
     journal = begin(path)
     journal.record([delivery("/data/a")])
-    journal.note_walk(7, 3, 1, is_ended=True)
+    journal.note_walk(Walk(7, 3, 1, is_ended=True))
     assert journal.close("interrupted") is None
     assert journal.close() is None
     with Reader(str(path)) as reader:

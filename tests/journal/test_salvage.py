@@ -19,6 +19,7 @@ from asyncstore.journal.opening import full_check
 from asyncstore.journal.pages import of_page, records
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.salvage import salvage
+from asyncstore.journal.schema import WIDTH
 from asyncstore.journal.values import State
 from support.journals import PEER, begin, delivery, read
 
@@ -56,7 +57,7 @@ def salvaged(path):
 def test_a_whole_journal_is_copied(path, whole):
     found, rows = salvaged(path)
     assert rows == whole
-    assert (found.left_out, found.damaged) == (0, ())
+    assert (found.left_out.total(), found.damaged) == (0, ())
     with Reader(str(path.with_name("new.db"))) as reader:
         assert reader.command.words == ("send",)
     begin(path.with_name("new.db"), PEER).close()
@@ -88,7 +89,8 @@ def test_a_truncated_journal_gives_its_beginning(path, whole):
     found, rows = salvaged(path)
     assert "deliveries" in found.damaged
     assert rows
-    assert all(row.state is whole[name].state for name, row in rows.items())
+    others = [row.state for name, row in rows.items() if row.state is not whole[name].state]
+    assert others in ([], [State.WAITING])  # a row across the cut ends with zeros
 
 
 @pytest.mark.parametrize("part", [0.3, 0.5, 0.9])
@@ -109,10 +111,12 @@ def test_directories_whose_pages_lie_behind_the_cut_are_lost_with_their_rows_and
     assert rows
     assert set(rows) < whole
     assert "deliveries" in found.damaged
+    assert found.left_out[State.STORED] > 0
+    assert found.left_out.total() + len(rows) <= len(whole)
 
 
 def test_all_records_are_found_without_the_trees(path, whole):
-    widths = [values for _, values in records(str(path)) if len(values) == 16]
+    widths = [values for number, values in records(str(path)) if number is None and len(values) == WIDTH]
     assert len(widths) == len(whole)
 
 

@@ -105,6 +105,7 @@ def page(facts: Facts, readers: Sequence[Reader]) -> str:
         _section("Rate", *_rate(course)) if course else "",
         _section("Forecast", _text(f"{end_words(facts)}.")) if facts.running else "",
         _section("Not stored, and warnings, by reason", _reasons(facts)),
+        _section("Repaired before they were sent", _repairs(facts)),
         _section("Statuses", _statuses(facts)),
         _section("SOP classes", _sop_classes(facts)),
         _section("Studies", _studies(facts, readers)),
@@ -196,6 +197,12 @@ def _reasons(facts: Facts) -> str:
         cells = (format_count(group.files), WORDS[state], printable(group.text))
         rows.append("".join(_cells(cells, 1)) + f'<td class="share">{share_bar(group.files / most)}</td>')
     return _rows(("files", "state", "reason"), rows, 1, '<th class="share"></th>')
+
+
+def _repairs(facts: Facts) -> str:
+    return _table(
+        ("files", "repair"), [(format_count(count), words) for words, count in facts.repairs.most_common()], 1
+    )
 
 
 def _statuses(facts: Facts) -> str:

@@ -42,6 +42,10 @@ def lines(facts: Facts, width: int | None) -> Iterator[str]:
         yield from _studies(facts, width)
     for state in ORDER:
         yield from _reasons(state, facts.reasons[state], width)
+    if sums.repaired:
+        yield ""
+        yield f"repaired: {counted(sums.repaired, 'file')}"
+        yield from aligned([(format_count(count), "", words) for words, count in facts.repairs.most_common()], width)
     for rows in (_statuses(facts), _sop_classes(facts), _days(facts), _runs(facts)):
         if rows:
             yield ""

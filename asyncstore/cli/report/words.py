@@ -93,12 +93,13 @@ def end_words(facts: Facts) -> str:
 
 
 def how_ended(run: Run, facts: Facts) -> str:
-    """How a run ended, and what it recorded besides stored files."""
+    """How a run ended, what it recorded besides stored files, and what it left as earlier runs had."""
     if run.how is not None:
         words = printable(run.how)
     else:
         words = "goes on" if run in facts.running else "was killed: its last commit"
     others = [f"{format_count(run.states[state])} {WORDS[state]}" for state in NOT_STORED if run.states[state]]
+    others += [f"{format_count(run.left[state])} {WORDS[state]} as before" for state in NOT_STORED if run.left[state]]
     return f"{words}; {', '.join(others)}" if others else words
 
 
