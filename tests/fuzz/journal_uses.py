@@ -142,8 +142,8 @@ REPORTS = (
         for form in ("text", "csv", "json")
     ),
     *(
-        _report(lambda reader, state=state, form=form: lists.files([reader], state, form))
-        for state in State
+        _report(lambda reader, name=name, form=form: lists.files([reader], lists.wanted_by(name), form))
+        for name in (*(state.name.lower() for state in State), "repaired")
         for form in ("text", "csv", "json")
     ),
 )
