@@ -55,7 +55,7 @@ _FEWEST = 4
 """An axis for fewer files would have labels between whole numbers."""
 
 _IN_NUMBER = re.compile(r"(?<=\d) (?=\d{3}(?!\d))")
-_IN_NAME = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_IN_NAME = re.compile(r"(?<=[a-z]{2})(?=[A-Z])")
 """Where long names such as ``ComputedRadiographyImageStorage`` may be broken."""
 _PATH = re.compile(r"(\b[a-z][a-z0-9+.-]*://|(?<![^\s'\"(])/|\b[A-Za-z]:\\).*")
 """A path in a reason, and what follows it: names hold any characters, so nobody knows where it ends."""
