@@ -134,7 +134,7 @@ class FromCatalogue(Recording):
         """
         del found
         self._find = find
-        with self._catalogue as catalogue:
+        with self._catalogue as catalogue, catalogue.diagnosed():
             run = self._journal.run
             for file in self._turns:
                 if file.run == run:

@@ -57,6 +57,20 @@ def format_of(beginning: bytes) -> str | None:
     return _TAR if tar.is_header(beginning) else None
 
 
+def is_archive(path: str) -> bool:
+    """Whether this file is an archive."""
+    return format_of(_glance(path)[0]) is not None
+
+
+def _glance(path: str) -> tuple[bytes, Span | None]:
+    """The first bytes of a file; none if it cannot be read."""
+    try:
+        span = Span.of(path)
+        return span.read(0, _GLANCE), span
+    except (OSError, ValueError, Damaged):
+        return b"", None
+
+
 def opened(
     path: str, limits: ArchiveLimits, spool: Spool, ordinals: Iterator[int]
 ) -> Iterator[SourceFile | Unsendable]:
@@ -68,12 +82,8 @@ def opened(
         spool: room for archives in archives.
         ordinals: of the files found.
     """
-    try:
-        span = Span.of(path)
-        beginning = span.read(0, _GLANCE)
-    except (OSError, ValueError, Damaged):
-        beginning = b""
-    if not beginning or format_of(beginning) is None:
+    beginning, span = _glance(path)
+    if span is None or format_of(beginning) is None:
         yield SourceFile(path, next(ordinals))  # the probe reads it, and says why it cannot be sent
         return
     members = _Archive(path, span.version[2], Count(span.length, limits), spool).members(span, "", 1)

@@ -9,7 +9,6 @@ Rules:
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from hashlib import sha256
 from itertools import chain, repeat
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.discovery.archives import opened, opened_object
 from asyncstore.discovery.streams import PIECE, Span
-from asyncstore.discovery.walk import NOT_OPENED, file_at
+from asyncstore.discovery.walk import NOT_OPENED, archive_in, file_at
 from asyncstore.members import SEPARATOR, STORE, Damaged, MemberPath, is_url
 from asyncstore.model import SourceFile, Unsendable
 from asyncstore.wildcard import matcher
@@ -84,16 +83,6 @@ class _Listing:
         return None
 
 
-def archive_in(text: str) -> str | None:
-    """The path of the archive in the shown name of a member; ``None``: there is no such file."""
-    archive = ""
-    for piece in text.split(SEPARATOR)[:-1]:
-        archive = f"{archive}{SEPARATOR}{piece}" if archive else piece
-        if os.path.isfile(archive):  # noqa: PTH113 - paths are text
-            return archive
-    return None
-
-
 class Finder:
     """Finds files by their names, members of archives too.
 
@@ -133,7 +122,8 @@ class Finder:
         return self._objects(text, options, ordinals) if options.remote and is_url(text) else None
 
     def _objects(self, url: str, options: WalkOptions, ordinals: Iterator[int]) -> Iterator[SourceFile | Unsendable]:
-        from asyncstore.discovery.remote import Refused, objects  # noqa: PLC0415 - few runs read remote stores
+        from asyncstore.discovery.remote import objects  # noqa: PLC0415 - few runs read remote stores
+        from asyncstore.discovery.stores import Refused  # noqa: PLC0415 - as above
 
         matches = matcher(options.pattern) if options.pattern else None
         try:
@@ -192,7 +182,8 @@ class Finder:
 
 def _object_at(path: MemberPath) -> MemberPath | str:
     """The object that this is, or that is the archive in which this is; or why there is none."""
-    from asyncstore.discovery.remote import Refused, object_at  # noqa: PLC0415 - as above
+    from asyncstore.discovery.remote import object_at  # noqa: PLC0415 - as above
+    from asyncstore.discovery.stores import Refused  # noqa: PLC0415 - as above
 
     reason = ""
     pieces = path.member.split(SEPARATOR)

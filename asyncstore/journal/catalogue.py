@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from asyncstore.journal import schema
 from asyncstore.journal.clashes import sources_of
+from asyncstore.journal.diagnosis import diagnosed
 from asyncstore.journal.ids import is_archive, likely_ids, path_of, patient_key
 from asyncstore.journal.lookup import NOT_ENDED
 from asyncstore.journal.opening import decoding, translated
@@ -29,6 +30,7 @@ from asyncstore.members import STORE, MemberPath
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from asyncstore.journal.querying import Value
     from asyncstore.journal.reading import Recorded
@@ -137,10 +139,14 @@ class Catalogue:
         """Close the journal. Closing twice is allowed."""
         self._reader.close()
 
+    def diagnosed(self) -> AbstractContextManager[None]:
+        """See :func:`asyncstore.journal.diagnosis.diagnosed`."""
+        return diagnosed([self._reader])
+
     @property
     def sources(self) -> dict[str, bool]:
         """The sources of the catalogue, and whether the walk of each has ended."""
-        with translated(self._reader.path):
+        with translated(self._reader.path), decoding(self._reader.path):
             return sources_of(self._reader.connection)
 
     @property
@@ -153,7 +159,8 @@ class Catalogue:
     def has_members(self) -> bool:
         """Whether there are members of archives in it."""
         paths = self._reader.rows("SELECT path FROM directories")
-        return any(is_archive(path) and _STORE not in path for (path,) in paths)
+        with decoding(self._reader.path):
+            return any(is_archive(path) and _STORE not in path for (path,) in paths)
 
     @property
     def conflicts(self) -> int:
@@ -165,7 +172,8 @@ class Catalogue:
         """The status and the reason of an ending."""
         found = self._reader.rows("SELECT status, reason FROM endings WHERE id = ?", (number,))
         status, reason = found[0] if found else (-1, "")
-        return None if status < 0 else status, reason
+        with decoding(self._reader.path):
+            return None if status < 0 else status, reason
 
     def files(self, order: Order = Order.WALK) -> Iterator[File]:
         """The files in this order.
@@ -190,7 +198,8 @@ class Catalogue:
         """
         if not self.is_complete:
             return []
-        secret = salt_of(self._reader.connection)
+        with translated(self._reader.path), decoding(self._reader.path):
+            secret = salt_of(self._reader.connection)
         patients = [] if secret is None else [patient_key(patient_id, secret) for patient_id in likely_ids(key)]
         marks = ", ".join("?" * len(patients))
         chosen = f"SELECT id FROM studies WHERE (uid = ? OR patient IN ({marks})){self._only_studies}"  # noqa: S608
@@ -247,12 +256,14 @@ class Catalogue:
     def first_of(self, clash: Clash) -> tuple[str, State] | None:
         """The path and the state of the first file with the same UID and the same bytes; ``None``: it has changed."""
         found = self._reader.rows(f"{_SAME_UID} = ? AND c.copy = 0", (clash.uid, clash.content))
-        return (path_of(*found[0][:2]), State(found[0][2] % schema.STATES)) if found else None
+        with decoding(self._reader.path):
+            return (path_of(*found[0][:2]), State(found[0][2] % schema.STATES)) if found else None
 
     def other_than(self, clash: Clash) -> str | None:
         """The path of a file with the same UID and other bytes; ``None``: there is none any more."""
         found = self._reader.rows(f"{_SAME_UID} != ? ORDER BY c.content, c.copy LIMIT 1", (clash.uid, clash.content))
-        return path_of(*found[0][:2]) if found else None
+        with decoding(self._reader.path):
+            return path_of(*found[0][:2]) if found else None
 
     def only_studies(self, uids: Iterable[str]) -> Iterator[str]:
         """Take these studies only. Returns those that the catalogue does not have.

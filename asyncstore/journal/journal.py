@@ -176,7 +176,7 @@ class Journal:
             JournalError: it cannot be written.
         """
         self._sources = tuple(sources)
-        with translated(self.path):
+        with translated(self.path), decoding(self.path):
             clashes.begin(self._connection, self._sources)
 
     def complete_catalogue(
@@ -202,7 +202,7 @@ class Journal:
                 raise apsw.InterruptError("interrupted")
             return digest(path, member)
 
-        with translated(self.path):
+        with translated(self.path), decoding(self.path):
             try:
                 return clashes.complete(self._connection, interruptible, self._sources)
             except apsw.InterruptError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import sys
@@ -307,6 +308,26 @@ class TestWithoutLibraries:
         assert "--json /dev/full: cannot write it: No space left on device" in done.err
         assert "latency of a store" in done.out
         assert f"Details: {tmp_path / 'a.hdr'}" in done.out
+
+    @needs_a_full_device
+    async def test_results_that_cannot_be_printed_cost_the_exit_code_and_no_file(self, tmp_path):
+        async with Sink(port=0) as sink:
+            with open("/dev/full", "wb") as full:  # noqa: PTH123, ASYNC230 - a device
+                words = ("bench", *QUICK, "--json", tmp_path / "a.json", "127.0.0.1", str(sink.port))
+                done = await finished(await started(*words, stdout=full.fileno()))
+        said = "asyncstore bench: standard output: cannot write to it: No space left on device"
+        assert (done.returncode, done.err.splitlines()[1:]) == (1, [said])
+        assert document_of(tmp_path / "a.json")["exit_code"] == 0
+
+    async def test_a_reader_that_has_gone_ends_it_quietly(self, tmp_path):
+        read, write = os.pipe()
+        os.close(read)
+        async with Sink(port=0) as sink:
+            words = ("bench", *QUICK, "--json", tmp_path / "a.json", "127.0.0.1", str(sink.port))
+            done = await finished(await started(*words, stdout=write))
+        os.close(write)
+        assert (done.returncode, len(done.err.splitlines())) == (141, 1)
+        assert document_of(tmp_path / "a.json")["exit_code"] == 0
 
     @pytest.mark.skipif(sys.platform != "linux", reason="/dev/stdout is Linux's")
     async def test_a_file_may_be_a_pipe(self):

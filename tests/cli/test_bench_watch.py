@@ -88,6 +88,20 @@ def test_the_time_left_counts_the_phases_that_come(clock):
     assert display.views[-1].so_far is None, "the percentiles are of the phase"
 
 
+def test_a_load_that_is_measured_again_has_the_number_of_its_run(clock):
+    first, second, other = closed(1), closed(1, repeat=2), closed(2)
+    watch, display = watch_of(first, other, second)
+    for phase in (first, other, second):
+        watch.begin(phase, clock[0])
+        watch.refresh()
+        watch.end(clock[0])
+    assert [view.phase for view in display.views] == [
+        "1 associations, run 1",
+        "2 associations",
+        "1 associations, run 2",
+    ]
+
+
 def test_failures_drops_and_lost_associations_are_summed(clock):
     phase = opened(100.0, seconds=10.0)
     watch, display = watch_of(phase)

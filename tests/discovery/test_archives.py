@@ -429,6 +429,40 @@ class TestDamage:
         assert reason.endswith("it is one part of several, and the others are not read")
 
 
+class TestRefusedByTheBeginning:
+    """A large file that holds no instance."""
+
+    def found(self, path):
+        spool = Spool()
+        walked = walk(path, WalkOptions(), Finder(LIMITS, spool))
+        results = [
+            content(item) if isinstance(item, SourceFile) else item.reason
+            for item in unpacked(walked, spool, LIMITS.file, lambda start: "no" if start.startswith(b"no") else None)
+        ]
+        spool.close()
+        return results
+
+    @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress, lzma.compress])
+    def test_it_is_not_unpacked_to_its_end(self, compress, put):
+        cut = compress(b"no" + os.urandom(1 << 22))[: 3 << 20]
+        assert self.found(put(cut)) == ["no"], "that it is cut off shows at its end only"
+
+    def test_the_members_behind_it_are_found(self, put):
+        files = {"a": b"a", "large": b"no" + bytes(1 << 21), "b": MORE}
+        for packed in (gzip.compress(tarred(files)), zipped(files, zipfile.ZIP_DEFLATED)):
+            assert self.found(put(packed)) == [b"a", "no", MORE]
+
+    def test_a_bomb_behind_it_is_named(self, put, monkeypatch):
+        monkeypatch.setattr("asyncstore.discovery.limits._FREE", 1 << 22)
+        path = put(gzip.compress(tarred({"large": b"no" + bytes(1 << 23)})))
+        first, second = self.found(path)
+        assert (first, "more bytes than so many times its size" in second) == ("no", True)
+
+    def test_small_ones_and_those_with_the_prefix_are_left_to_the_probe(self, put):
+        for data in (b"no" * 9, b"no".ljust(128, b"\0") + b"DICM" + bytes(1 << 21), bytes(1 << 21)):
+            assert self.found(put(gzip.compress(data))) == [data]
+
+
 class TestLimits:
     def test_a_bomb_ends_at_the_ratio(self, put, monkeypatch):
         monkeypatch.setattr("asyncstore.discovery.limits._FREE", 1 << 20)

@@ -1,7 +1,6 @@
 """Each fuzz target for a moment: its seeds, and seeds that hypothesis mutates."""
 
 import logging
-import random
 import sys
 
 import pytest
@@ -14,9 +13,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="memory is measured with getrusage(2)"),
     pytest.mark.slow,
 ]
-
-SLOW = {"journal", "report"}
-"""Targets of which one execution takes milliseconds."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +29,7 @@ def test_every_target_takes_its_seeds(target, folder):
     seeds = list(target.seeds())
     assert seeds
     execute = execution(target, folder)
-    for seed in seeds if target.__name__.rpartition(".")[2] not in SLOW else random.Random(1).sample(seeds, 10):  # noqa: S311
+    for seed in seeds:
         execute(seed)
 
 
@@ -43,7 +39,7 @@ def test_nothing_but_the_projects_own_errors_comes_out(name, folder):
     seeds, execute = list(target.seeds()), execution(target, folder)
     edits = st.tuples(st.integers(0, 1 << 14), st.integers(0, 4), st.binary(max_size=4))
 
-    @settings(max_examples=15 if name in SLOW else 100, database=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=100, database=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.sampled_from(seeds), st.lists(edits, min_size=1, max_size=5))
     def mutated(seed, changes):
         data = bytearray(seed)

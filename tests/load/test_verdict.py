@@ -80,6 +80,12 @@ def test_only_some_phases_may_be_client_bound_and_they_are_named():
     assert verdict.lines[0].startswith("Client-bound: this side was the limit (32 associations), so nothing")
 
 
+def test_of_the_runs_of_one_load_those_that_were_client_bound_are_named():
+    second, third = replace(CLOSED, repeat=2, generator=BUSY), replace(CLOSED, repeat=3)
+    verdict, _ = judged(CLOSED, second, third)
+    assert "(4 associations, run 2), so" in verdict.lines[0]
+
+
 def test_a_warm_up_does_not_count():
     assert not judged(replace(CLOSED, is_counted=False, generator=BUSY), CLOSED)[0].client_bound
 

@@ -150,6 +150,8 @@ def test_a_scan_that_ends_too_early_is_refused_and_not_filled(rest, capfd):
     reason = "its pixel data is damaged: a JPEG codestream ends too early or holds wrong codes"
     assert transcoded(found, EXPLICIT) == reason
     assert capfd.readouterr().err == ""
+    whole = encapsulated(described(5, 6, stored=3), JPEG_LOSSLESS, [_OF_THREE_BITS])
+    assert len(transcoded(whole, EXPLICIT).PixelData) == 30  # what is wrong with one is not said of the next
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from asyncstore.cli.bench_page.html import details, paragraph, table
 from asyncstore.cli.bench_page.names import GROUPS, groups, phase_name, sentence, status_text, time_text
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.errors import UsageError
+from asyncstore.load.results import scalability
 from asyncstore.load.results.thresholds import parse
 from asyncstore.observe.formatting import (
     counted,
@@ -74,13 +75,7 @@ def steps(document: Document) -> str:
     ]
     words = []
     if law:
-        peak = "it has no peak"
-        if law.peak_associations is not None and law.peak_per_second is not None:
-            peak = f"it peaks at {law.peak_associations:.0f} associations with {format_rate(law.peak_per_second)}"
-        words.append(
-            f"Universal scalability law: {format_rate(law.per_association)} for one association, contention "
-            f"{law.contention:.3f}, coherency {law.coherency:.5f}; {peak}."
-        )
+        words.append(scalability.say(law))
     words += [f"{sentence(reason)}." for reason in knee.reasons]
     head = ("#associations", "#stored", "#p50", "#p99", "#runs", "#residual")
     return "".join(map(paragraph, words)) + details("The numbers", table(head, rows))

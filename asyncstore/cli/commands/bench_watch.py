@@ -16,6 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from asyncstore.load.results.histogram import Histogram, total_of
+from asyncstore.load.results.naming import run_name
 from asyncstore.load.results.recorder import Recorder
 from asyncstore.observe.bench_view import BenchView, Percentiles
 
@@ -164,7 +165,7 @@ class Watch(Recorder):
         seconds = sum(length for length, _ in lately) or 1.0
         so_far, recent = self._percentiles
         return BenchView(
-            phase=phase.name,
+            phase=run_name(phase, self._phases),
             number=number,
             phases=len(self._phases),
             is_counted=phase.is_counted,

@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.text.page import broken
+from asyncstore.load.results import scalability
 from asyncstore.load.results.adding import whole_of
 from asyncstore.load.results.thresholds import say
 from asyncstore.load.results.verdict import was_kept_up
@@ -222,17 +223,8 @@ def _knee(knee: Knee | None, width: int | None) -> Iterator[Line]:
     texts = []
     if knee.recommended is not None:
         texts.append(f"Recommended: --associations {knee.recommended}.")
-    law = knee.law
-    if law is not None:
-        peak = ""
-        if law.peak_associations is not None and law.peak_per_second is not None:
-            peak = f"; its peak is {format_rate(law.peak_per_second)} with {law.peak_associations:.0f} associations"
-        worst = max(map(abs, law.residuals), default=0.0)
-        texts.append(
-            f"Universal scalability law: {format_rate(law.per_association)} for one association, contention "
-            f"{law.contention:.3f}, coherency {law.coherency:.5f}{peak}; the steps differ from it by up to "
-            f"{worst * 100:.0f} %."
-        )
+    if knee.law is not None:
+        texts.append(scalability.say(knee.law))
     texts += [f"{reason[:1].upper()}{reason[1:].rstrip('.')}." for reason in knee.reasons]
     for text in texts:
         for line in broken(printable(text), width):

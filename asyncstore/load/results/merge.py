@@ -21,6 +21,7 @@ from asyncstore.load.results.adding import at_once, counts_of, generator_of, who
 from asyncstore.load.results.document import Calibration, Corpus, Document, Findable, Part, PhaseResult, Point
 from asyncstore.load.results.histogram import total_of
 from asyncstore.load.results.knee import knee_of
+from asyncstore.load.results.naming import run_name
 from asyncstore.load.results.thresholds import evaluate, parse
 from asyncstore.load.results.verdict import EXIT_INTERRUPTED, client_limits, judge
 from asyncstore.observe.formatting import format_duration, format_rate
@@ -288,7 +289,7 @@ def _notes(documents: Sequence[Document], phases: Sequence[PhaseResult], windows
     for phase, window in zip(phases, windows, strict=True):
         if window.seconds < _MATTERS * phase.planned_seconds:
             yield (
-                f"In {phase.name}, all of them ran together for {format_duration(window.seconds)} "
+                f"In {run_name(phase, phases)}, all of them ran together for {format_duration(window.seconds)} "
                 f"of {format_duration(phase.planned_seconds)}; rates are those of this time."
             )
     peers = dict.fromkeys(f"{document.setup.peer.host}:{document.setup.peer.port}" for document in documents)

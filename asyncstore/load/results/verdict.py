@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from asyncstore.load.results.document import Verdict
+from asyncstore.load.results.naming import run_name
 from asyncstore.load.results.thresholds import parse, say
 from asyncstore.observe.formatting import (
     counted,
@@ -153,7 +154,8 @@ def _of_client(
     if not bound:
         return
     worst = max(bound, key=lambda phase: phase.stored_per_second)
-    names = list(dict.fromkeys(phase.name for phase in bound))
+    is_one_load = len({phase.name for phase in phases}) == 1
+    names = list(dict.fromkeys(run_name(phase, phases) if is_one_load else phase.name for phase in bound))
     where = "" if len(bound) == len(phases) else f" ({_listed(names)})"
     yield f"Client-bound: this side was the limit{where}, so nothing here is the limit of the PACS."
     yield f"This side: {_listed(limits_of(worst))}."
@@ -234,7 +236,7 @@ def _of_pauses(phases: Sequence[PhaseResult]) -> Iterator[str]:
         pause, phase = max(pauses, key=lambda each: each[0].seconds)
         yield (
             f"The longest pause, in which nothing was stored, was {format_duration(pause.seconds)} "
-            f"({_name(phase)}, after {format_duration(pause.begin)})."
+            f"({run_name(phase, phases)}, after {format_duration(pause.begin)})."
         )
 
 
@@ -271,7 +273,8 @@ def _of_drifts(phases: Sequence[PhaseResult]) -> Iterator[str]:
     for phase in phases:
         changes = [] if phase.drift is None else list(_changes(phase.drift))
         if changes:
-            yield f"It changed over time ({_name(phase)}): from the first to the last tenth, {_listed(changes)}."
+            name = run_name(phase, phases)
+            yield f"It changed over time ({name}): from the first to the last tenth, {_listed(changes)}."
 
 
 def _changes(drift: Drift) -> Iterator[str]:
@@ -295,10 +298,6 @@ def _of_findable(findable: Findable | None) -> Iterator[str]:
     p50, p99 = findable.latency.percentiles((50.0, 99.0))
     missing = f"; {format_count(findable.not_found)} were not found" if findable.not_found else ""
     yield f"C-FIND found stored instances after {format_latency(p50)} (p50), {format_latency(p99)} (p99){missing}."
-
-
-def _name(phase: PhaseResult) -> str:
-    return phase.name if phase.repeat == 1 else f"{phase.name}, run {phase.repeat}"
 
 
 def _listed(parts: Sequence[str]) -> str:
