@@ -27,6 +27,9 @@ _MOST_TEXT = 1 << 20
 _MOST_DIGITS = 20
 """Of a size in a pax header: as many as 64 bits have."""
 
+_SEVEN_BITS = bytes(range(128))
+"""All others are negative as signed bytes."""
+
 _FILES = (b"0", b"\0", b"7")
 _NOT_FILES = {
     b"1": "a hard link in an archive, which is not followed",
@@ -106,7 +109,7 @@ def _sums(block: bytes) -> tuple[int, int]:
     """The checksum, of unsigned bytes and, as old programs made it, of signed ones."""
     rest = block[:148] + b" " * 8 + block[156:BLOCK]
     unsigned = sum(rest)
-    return unsigned, unsigned - 256 * sum(byte > 127 for byte in rest)  # noqa: PLR2004 - as signed bytes
+    return unsigned, unsigned - 256 * len(rest.translate(None, _SEVEN_BITS))
 
 
 class _Said:

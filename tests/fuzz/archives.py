@@ -14,6 +14,7 @@ import zstandard
 from asyncstore.discovery.archives import opened
 from asyncstore.discovery.limits import ArchiveLimits, TooMuch
 from asyncstore.discovery.spool import Spool
+from asyncstore.discovery.tar import BLOCK
 from asyncstore.members import Damaged, MemberPath
 from asyncstore.model import SourceFile
 from fuzz.samples import TRANSFER_SYNTAXES, part10, written
@@ -57,7 +58,8 @@ def tarred(form=tarfile.GNU_FORMAT, files=FILES):
             entry = tarfile.TarInfo("other")
             entry.type, entry.linkname = kind, "a.dcm"
             archive.addfile(entry)
-    return stream.getvalue()
+    data = stream.getvalue().rstrip(b"\0")
+    return data + bytes(-len(data) % BLOCK + 2 * BLOCK)  # tarfile writes more zeros
 
 
 def check_members(data, folder):
