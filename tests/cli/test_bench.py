@@ -11,11 +11,12 @@ import sys
 
 import pytest
 
-from asyncstore import Sink
+from asyncstore import Sink, TlsOptions
 from asyncstore.load import write_copies
 from support import trees
 from support.commands import asyncstore, finished, needs_a_full_device, started
 from support.oracle import until
+from support.peers.certificates import self_signed
 from support.peers.hostile import (
     Behaviour,
     accepts,
@@ -97,6 +98,17 @@ class TestAgainstTheSink:
         assert [phase["repeat"] for phase in phases[1:3]] == [1, 2]
         assert document_of(tmp_path / "a.json")["whole"]["stored"] == phases[1]["stored"] + phases[2]["stored"]
         assert "2 associations, run 2" in done.out
+
+    async def test_over_tls_the_calibration_says_that_it_used_none(self, tmp_path):
+        files = self_signed("127.0.0.1").write(tmp_path, "both")
+        tls = TlsOptions(*files, peer_certificate="ignore")
+        async with Sink(port=0, tls=tls) as sink:
+            words = ("+tls", *files, "+cf", files.certificate, "--json", tmp_path / "a.json")
+            done = await bench(sink.port, *SMALL, "--associations", "1", "--duration", "300ms", *words)
+        assert done.returncode == 0, done.err
+        assert "(measured without TLS; with TLS it is less)" in done.err
+        assert document_of(tmp_path / "a.json")["setup"]["options"]["enable-tls"] is True
+        assert str(tmp_path) not in (tmp_path / "a.json").read_text()
 
     async def test_quiet_writes_only_files_and_these_hold_no_secret_and_no_path(self, tmp_path):
         async with Sink(port=0) as sink:

@@ -5,8 +5,9 @@ import pytest
 from asyncstore.cli.commands import bench_watch
 from asyncstore.cli.commands.bench import abort_if_crossed
 from asyncstore.cli.commands.bench_watch import Watch
-from asyncstore.errors import AssociationError
+from asyncstore.errors import AssociationError, LinkLost
 from asyncstore.load.results.thresholds import parse
+from asyncstore.load.values import Opened
 from support.measured import KINDS, closed, load, opened
 
 
@@ -27,7 +28,7 @@ class Driver:
     """Counts how often it is stopped."""
 
     def __init__(self, open_now=3):
-        self.open_now, self.stops = open_now, 0
+        self.open_now, self.stops, self.wanted = open_now, 0, None
 
     def stop(self):
         self.stops += 1
@@ -122,6 +123,30 @@ def test_the_associations_that_were_open_are_in_the_results(clock):
     played(watch, phase, clock, 5.0)
     assert watch.results(clock[0])[0].associations == 3
     assert watch.most_open_of_more == 3
+
+
+def test_a_phase_that_waits_for_its_associations_says_so(clock):
+    first, second = closed(4, seconds=10.0), closed(8, seconds=20.0)
+    watch, display = watch_of(first, second)
+    played(watch, first, clock, 10.0)
+    watch.end(clock[0])
+    watch._driver.wanted, watch._driver.open_now = 8, 5  # noqa: SLF001 - what the command gave it
+    watch.refresh()
+    view = display.views[-1]
+    assert (view.phase, view.number, view.wanted, view.associations) == ("8 associations", 2, 8, 5)
+    assert (view.phase_left, view.seconds_left, view.so_far, view.recent) == (20.0, 20.0, None, None)
+    assert view.fraction == pytest.approx(1 / 3)
+
+
+def test_why_no_association_is_open_is_said_until_one_is():
+    watch, display = watch_of(closed(4))
+    watch.begin(closed(4), 1000.0)
+    watch._driver.open_now = 0  # noqa: SLF001 - as above
+    watch.lost(LinkLost("pacs", "reset by the peer"), 1001.0, none_open=True)
+    watch.refresh()
+    watch.opened(Opened(1002.0, 0.001, 0.0, 0.001))
+    watch.refresh()
+    assert [view.problem for view in display.views] == ["the connection was lost: reset by the peer", ""]
 
 
 def test_the_first_interrupt_stops_and_the_second_one_aborts():

@@ -20,7 +20,7 @@ from support.commands import asyncstore
 from support.journals import begin, delivery
 
 BEGIN = 1_700_006_400.0
-_VOID = {"meta", "line", "rect", "polyline"}
+_VOID = {"meta", "line", "rect", "polyline", "wbr"}
 HOSTILE = "<script>alert('x')</script>\"&\x1b[31m\u202e"
 
 
@@ -127,12 +127,14 @@ def test_hostile_texts_are_escaped(path):
 def test_nothing_names_a_patient_a_study_or_a_file(path):
     rows = [
         delivery("/archive/DOE^JOHN/1.dcm", state, study="1.2.3.4.5.678", series="1.2.3.4.5.679", patient_id="PAT4711",
-                 sop_instance_uid="1.2.3.4.5.680", reason="no reason", study_date="19700203")
+                 sop_instance_uid="1.2.3.4.5.680", reason="another file has its UID: /archive/DOE^JOHN/2.dcm",
+                 study_date="19700203")
         for state in State
     ]  # fmt: skip
     for row in rows:
         record(path, [row])
     text = page_of(path)
+    assert "another file has its UID: …" in text
     for secret in ("DOE", "JOHN", "PAT4711", "1.2.3.4.5", "19700203", "1970-02-03", str(path)):
         assert secret not in text
     with Reader(str(path)) as reader:

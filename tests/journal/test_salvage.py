@@ -63,6 +63,24 @@ def test_a_whole_journal_is_copied(path, whole):
     begin(path.with_name("new.db"), PEER).close()
 
 
+def _page_with(*cells):
+    """A page of a table with these cells."""
+    starts = [512 + sum(map(len, cells[:place])) for place in range(len(cells))]
+    header = b"\x0d\0\0" + len(cells).to_bytes(2, "big") + bytes(3)
+    header += b"".join(start.to_bytes(2, "big") for start in starts)
+    return (header.ljust(512, b"\0") + b"".join(cells)).ljust(4096, b"\0")
+
+
+def test_the_numbers_of_rows_in_pages_are_those_that_sqlite_can_store():
+    found = list(of_page(_page_with(b"\2\7\2\x09", b"\2" + b"\xff" * 9 + b"\2\x09"), 0))
+    assert found == [(7, (1,)), (-1, (1,))]
+
+
+def test_cells_of_more_columns_than_a_journal_has_are_passed_over():
+    cells = [bytes((count + 1, 7, count + 1)) + b"\x08" * count for count in (16, 17)]
+    assert [len(values) for _, values in of_page(_page_with(*cells), 0)] == [16]
+
+
 def test_damaged_pages_cost_their_rows(path, whole):
     pages = path.stat().st_size // PAGE
     chosen = random.Random(4)  # noqa: S311 - which pages does not matter, but that they are the same each time

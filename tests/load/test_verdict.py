@@ -116,6 +116,31 @@ def test_a_pacs_that_does_not_keep_up_is_said():
     assert "50 instances (10.0 %) could not begin in time" in text
 
 
+def test_a_pacs_that_was_lost_is_said_before_the_numbers_and_does_not_pass():
+    lost = replace(CLOSED, name="8 associations", associations=8, lost_after=2.5, stored_per_second=900.0)
+    never = [replace(CLOSED, name=f"{n} associations", associations=n, lost_after=0.0) for n in (16, 32)]
+    verdict, code = judged(CLOSED, lost, *never)
+    assert verdict.lines[0] == (
+        "The PACS was lost after 2.5 s (8 associations), and no association could be opened. "
+        "Rates are those until then."
+    )
+    assert verdict.lines[1:3] == (
+        "The PACS was not there: no association could be opened (16 associations and 32 associations).",
+        "The best step was 4 associations: 100/s stored, 43.2 MB/s, p50 10 ms, p99 20 ms.",
+    )
+    assert (code, verdict.passed) == (2, False)
+    verdict, code = judged(CLOSED, lost, thresholds=["p99<2s", "unknown<50%"])
+    assert verdict.lines[1] == "Not passed: all thresholds hold, but the PACS was lost."
+    assert code == 2
+    assert judged(lost, thresholds=["rate>1/s"])[1] == 99
+
+
+def test_a_pacs_that_was_lost_may_have_kept_up_until_then():
+    text = lines(replace(OPEN, lost_after=2.5, dropped=200))
+    assert "Of 100/s that were offered, 100/s stored" in text
+    assert "200 instances (40.0 %) could not begin in time" in text
+
+
 def test_steps_say_the_best_step_and_the_knee():
     steps = [
         replace(CLOSED, associations=number, stored_per_second=rate)

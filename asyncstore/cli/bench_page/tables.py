@@ -9,6 +9,7 @@ from asyncstore.cli.bench_page.names import GROUPS, groups, phase_name, sentence
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.errors import UsageError
 from asyncstore.load.results import scalability
+from asyncstore.load.results.naming import loss_note
 from asyncstore.load.results.thresholds import parse
 from asyncstore.observe.formatting import (
     counted,
@@ -33,7 +34,7 @@ _SHARE_NAMES = ("#p50", "#p95", "#p99", "#largest")
 
 def phases(document: Document) -> str:
     """A row for each phase, and one for all that count."""
-    shown = [(phase_name(phase, document), phase) for phase in document.phases[:_MOST_ROWS]]
+    shown = [(f"{phase_name(phase, document)}{loss_note(phase)}", phase) for phase in document.phases[:_MOST_ROWS]]
     shown.append(("all that count", document.whole))
     is_open = any(phase.model == "open" for phase in document.phases)
     offered, dropped = (("#offered",), ("#dropped",)) if is_open else ((), ())

@@ -23,11 +23,11 @@ from asyncstore.observe.bench_view import BenchView, Percentiles
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from asyncstore.errors import UsageError
+    from asyncstore.errors import AssociationError, UsageError
     from asyncstore.load.driving.driver import Driver
     from asyncstore.load.results.document import PhaseResult, Point
     from asyncstore.load.results.phase_run import Interval
-    from asyncstore.load.values import Kind, Phase
+    from asyncstore.load.values import Kind, Opened, Phase
     from asyncstore.observe.bench_display import BenchDisplay
 
 _RECENT = 5
@@ -75,6 +75,7 @@ class Watch(Recorder):
         self._lately: deque[tuple[float, Point]] = deque(maxlen=_RATE_WINDOW)
         self._sums = {"stored": 0, "failed": 0, "unknown": 0, "dropped": 0}
         self._lost = 0
+        self._problem = ""
         self.intervals: list[Interval] | None = None
         self._percentiles: tuple[Percentiles | None, Percentiles | None] = (None, None)
 
@@ -113,6 +114,17 @@ class Watch(Recorder):
         self._lately.clear()
         self._percentiles = (None, None)
 
+    def opened(self, opened: Opened) -> None:
+        """An association is open."""
+        super().opened(opened)
+        self._problem = ""
+
+    def lost(self, error: AssociationError, at: float, *, none_open: bool = False) -> None:
+        """An association could not be opened, or ended early."""
+        super().lost(error, at, none_open=none_open)
+        if none_open:
+            self._problem = error.problem
+
     def refresh(self) -> None:
         """Fold the record and show it; a fold of a whole second's stores would hold the event loop for too long."""
         now = monotonic()
@@ -121,10 +133,15 @@ class Watch(Recorder):
             self._called = now
             if self.on_second is not None:
                 self.on_second(now)
+        wanted = None if self._driver is None else self._driver.wanted
         phase = self.phase
-        if phase is not None:
+        if wanted is not None:
+            phase = self._phases[len(self._most_open)]
+            view = self._view(phase, len(self._most_open) + 1, 0.0)
+            self._display.refresh(view._replace(wanted=wanted, so_far=None, recent=None, problem=""), now)
+        elif phase is not None:
             self._most_open[-1] = max(self._most_open[-1], 0 if self._driver is None else self._driver.open_now)
-            self._display.refresh(self._view(phase, now), now)
+            self._display.refresh(self._view(phase, len(self._most_open), now - self._began), now)
 
     def results(self, now: float) -> tuple[PhaseResult, ...]:
         """The results of all phases. A peer may have kept fewer associations open than were wanted."""
@@ -156,11 +173,12 @@ class Watch(Recorder):
         self._lost += point.errors
         self._percentiles = (_percentiles(self._so_far), _percentiles(total_of(self._recent)))
 
-    def _view(self, phase: Phase, now: float) -> BenchView:
+    def _view(self, phase: Phase, number: int, elapsed: float) -> BenchView:
+        """A sample of a phase, so many seconds after its beginning; ``number`` is its place, from 1."""
         planned = sum(each.seconds for each in self._phases)
-        number = len(self._most_open)
         before = sum(each.seconds for each in self._phases[: number - 1])
-        elapsed = min(now - self._began, phase.seconds)
+        done = before + min(elapsed, phase.seconds)
+        open_now = 0 if self._driver is None else self._driver.open_now
         lately = self._lately
         seconds = sum(length for length, _ in lately) or 1.0
         so_far, recent = self._percentiles
@@ -169,17 +187,18 @@ class Watch(Recorder):
             number=number,
             phases=len(self._phases),
             is_counted=phase.is_counted,
-            fraction=(before + elapsed) / planned if planned else 1.0,
-            phase_left=phase.seconds - (now - self._began),
-            seconds_left=max(planned - before - elapsed, 0.0),
+            fraction=done / planned if planned else 1.0,
+            phase_left=phase.seconds - elapsed,
+            seconds_left=max(planned - done, 0.0),
             offered=sum(point.offered for _, point in lately) / seconds if phase.is_open else None,
             rate=sum(point.stored for _, point in lately) / seconds,
             byte_rate=sum(point.bytes for _, point in lately) / seconds,
             so_far=so_far,
             recent=recent,
             **self._sums,
-            associations=0 if self._driver is None else self._driver.open_now,
+            associations=open_now,
             lost=self._lost,
+            problem="" if open_now else self._problem,
             rates=tuple(point.stored / length for length, point in self._seconds),
             p99s=tuple(point.p99 for _, point in self._seconds),
         )

@@ -112,7 +112,8 @@ def migration_words(migration: dict[str, str]) -> str:
     """The peer and the AE titles of a migration, and its options."""
     rest = {name: value for name, value in migration.items() if name not in ("host", "port")}
     peer = f"{migration.get('host', '?')} {migration.get('port', '?')}"
-    return printable(", ".join([f"To {peer}", *(f"{name} {value}" for name, value in rest.items())]))
+    options = (name if value == str(True) else f"{name} {value}" for name, value in rest.items())
+    return printable(", ".join([f"To {peer}", *options]))
 
 
 def utc(seconds: float) -> str:

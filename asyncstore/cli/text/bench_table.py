@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from asyncstore.cli.text.page import broken
 from asyncstore.load.results import scalability
 from asyncstore.load.results.adding import whole_of
+from asyncstore.load.results.naming import loss_note
 from asyncstore.load.results.thresholds import say
 from asyncstore.load.results.verdict import was_kept_up
 from asyncstore.observe.formatting import (
@@ -110,7 +111,7 @@ def _phases(document: Document) -> Iterator[Line]:
     yield from _drawn(_Table(head, rows))
     whole = document.whole
     sums = [
-        f"{counted(whole.stored, 'instance')} stored in {format_duration(whole.seconds)}",
+        f"{counted(whole.stored, 'instance')} stored in {format_duration(whole.loaded_seconds)}",
         format_bytes(whole.bytes),
         f"{format_count(round(whole.studies_per_hour))} studies/h",
     ]
@@ -148,22 +149,23 @@ def _named(document: Document) -> list[tuple[str, PhaseResult]]:
     if len(loads) == 1:
         [(name, runs)] = loads.items()
         if len(runs) > 1:
-            return [*((f"{_name(name, [run])}, run {run.repeat}", run) for run in runs), ("all", document.whole)]
-    return [
-        (f"{_name(name, runs)}, {len(runs)} runs", whole_of(runs)) if len(runs) > 1 else (_name(name, runs), runs[0])
-        for name, runs in loads.items()
-    ]
+            return [*((_name(f"{name}, run {run.repeat}", run), run) for run in runs), ("all", document.whole)]
+    named = []
+    for name, runs in loads.items():
+        together = whole_of(runs) if len(runs) > 1 else runs[0]
+        named.append((_name(f"{name}, {len(runs)} runs" if len(runs) > 1 else name, together), together))
+    return named
 
 
-def _name(name: str, runs: Sequence[PhaseResult]) -> str:
-    """The name of a load; with the associations that were open, if it promises more."""
-    most = max(run.associations for run in runs)
-    return f"{name} ({most} open)" if most < _promised(name) else printable(name)
+def _name(name: str, phase: PhaseResult) -> str:
+    """The name of a load; with the associations that were open, if it promises more, and whether the peer was lost."""
+    fewer = f" ({phase.associations} open)" if phase.associations < _promised(name) else ""
+    return f"{printable(name)}{fewer}{loss_note(phase)}"
 
 
 def _promised(name: str) -> int:
     """The associations that the name of a closed load promises; 0: it promises none."""
-    promised = re.match(r"(\d+) associations?$", name)
+    promised = re.match(r"(\d+) associations?(, |$)", name)
     return int(promised[1]) if promised else 0
 
 

@@ -2,7 +2,8 @@
 
 Rules:
 
-1. The most important line comes first: whether this side was the limit, then the thresholds, then what was reached.
+1. The most important line comes first: whether this side was the limit, then whether the PACS was lost, then the
+   thresholds, then what was reached.
 2. Where this side was the limit, no line calls anything the limit of the PACS, and no knee is named.
 3. Counts of failures are never left out, however well the rest went.
 """
@@ -118,7 +119,8 @@ def judge(
     code = exit_code(whole, thresholds, is_interrupted=is_interrupted)
     lines = (
         *_of_client(counted_phases, bound, limits_of),
-        *_of_thresholds(thresholds, code, is_client_bound=bool(bound)),
+        *_of_lost(counted_phases),
+        *_of_thresholds(thresholds, code, whole, is_client_bound=bool(bound)),
         *_of_load(counted_phases, whole, is_client_bound=bool(bound)),
         *_of_losses(whole),
         *_of_pauses(counted_phases),
@@ -130,7 +132,10 @@ def judge(
 
 
 def exit_code(whole: PhaseResult, thresholds: Sequence[ThresholdResult], *, is_interrupted: bool = False) -> int:
-    """0 passed, 99 a threshold is crossed, 2 some instances were not stored, 1 none was attempted, 130 interrupted.
+    """The exit code.
+
+    0 passed, 99 a threshold is crossed, 2 some instances were not stored or the PACS was lost, 1 none was attempted,
+    130 interrupted.
 
     A threshold on failed or unknown instances that holds allows them.
     """
@@ -141,6 +146,8 @@ def exit_code(whole: PhaseResult, thresholds: Sequence[ThresholdResult], *, is_i
         return EXIT_NOTHING
     if any(threshold.is_crossed for threshold in thresholds):
         return EXIT_CROSSED
+    if whole.lost_after is not None:
+        return EXIT_NOT_STORED
     if (whole.failed and "failed" not in allowed) or (whole.unknown and "unknown" not in allowed):
         return EXIT_NOT_STORED
     return EXIT_PASSED
@@ -161,14 +168,29 @@ def _of_client(
     yield f"This side: {_listed(limits_of(worst))}."
 
 
-def _of_thresholds(thresholds: Sequence[ThresholdResult], code: int, *, is_client_bound: bool) -> Iterator[str]:
+def _of_lost(phases: Sequence[PhaseResult]) -> Iterator[str]:
+    """In which loads the PACS was lost for the rest of them; the rates are those until then."""
+    lost = [phase for phase in phases if phase.lost_after]
+    never = [run_name(phase, phases) for phase in phases if phase.lost_after == 0]
+    if lost:
+        when = [f"after {format_duration(phase.loaded_seconds)} ({run_name(phase, phases)})" for phase in lost]
+        yield f"The PACS was lost {_listed(when)}, and no association could be opened. Rates are those until then."
+    if never:
+        yield f"The PACS was not there: no association could be opened ({_listed(never)})."
+
+
+def _of_thresholds(
+    thresholds: Sequence[ThresholdResult], code: int, whole: PhaseResult, *, is_client_bound: bool
+) -> Iterator[str]:
     crossed = [threshold for threshold in thresholds if threshold.is_crossed]
     if crossed:
         whose = " This side may have crossed it, not the PACS." if is_client_bound else ""
         yield f"Not passed: {'; '.join(map(say, crossed))}.{whose}"
     elif thresholds:
         holds = "the threshold holds" if len(thresholds) == 1 else "all thresholds hold"
-        if code == EXIT_NOT_STORED:
+        if code == EXIT_NOT_STORED and whole.lost_after is not None:
+            yield f"Not passed: {holds}, but the PACS was lost."
+        elif code == EXIT_NOT_STORED:
             yield f"Not passed: {holds}, but some instances were not stored, and no threshold allows that."
         else:
             yield f"Passed: {holds}."
@@ -181,7 +203,8 @@ def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bou
     if not whole.stored:
         yield "The PACS stored nothing."
         return
-    best = max(phases, key=lambda phase: phase.stored_per_second, default=whole)
+    steady = [phase for phase in phases if phase.lost_after is None]
+    best = max(steady or phases, key=lambda phase: phase.stored_per_second, default=whole)
     several = {phase.associations for phase in phases if phase.model == "closed"}
     if whole.model == "open":
         yield from _of_open_load(whole, is_client_bound=is_client_bound)
@@ -207,8 +230,10 @@ def _of_open_load(whole: PhaseResult, *, is_client_bound: bool) -> Iterator[str]
         return
     share = whole.dropped / whole.offered * 100
     dropped = f"{counted(whole.dropped, 'instance')} ({share:.1f} %) could not begin in time"
-    who = "The load was not kept up" if is_client_bound else "The PACS did not keep up"
-    yield f"{who}: of {offered} that were offered, {_reached(whole)}; {dropped}."
+    who = "The load was not kept up: of" if is_client_bound else "The PACS did not keep up: of"
+    if whole.lost_after is not None:  # until then it may have kept up
+        who = "Of"
+    yield f"{who} {offered} that were offered, {_reached(whole)}; {dropped}."
 
 
 def _reached(phase: PhaseResult) -> str:
@@ -242,7 +267,7 @@ def _of_pauses(phases: Sequence[PhaseResult]) -> Iterator[str]:
 
 def _longest_pause(phase: PhaseResult) -> _Pause | None:
     """The longest time of two points or more without a stored instance; ``None``: there is none, or too few points."""
-    points = [point for point in phase.series if point.second < phase.seconds]
+    points = [point for point in phase.series if point.second < phase.loaded_seconds]
     if len(points) < _FEWEST or phase.stored < _BUSY * len(points):
         return None
     step = points[1].second - points[0].second

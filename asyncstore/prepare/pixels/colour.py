@@ -16,15 +16,35 @@ if TYPE_CHECKING:
     from asyncstore.prepare.pixels.attributes import Image
     from asyncstore.prepare.pixels.codestreams import Codestream
 
+    _Number = NDArray[np.int32]
+
 _BITS = 16
-_HALF = 1 << (_BITS - 1)
 _CENTRE = 128
+_AT_A_TIME = 1 << 17
+"""Pixels to convert at a time: more cost memory, fewer cost calls."""
+
+
+def _number(value: int) -> _Number:
+    """A constant: numpy takes an array without dimensions in a twentieth of the time of a number."""
+    return np.array(value, np.int32)
+
+
+def _step(factor: float) -> int:
+    return round(factor * (1 << _BITS))
+
+
+def _at_0(*factors: float) -> _Number:
+    """What chroma of 0 adds to a colour, and a half, so that it is rounded."""
+    return _number((1 << (_BITS - 1)) - _CENTRE * sum(map(_step, factors)))
+
+
+_CR_TO_RED, _CB_TO_BLUE, _CB_TO_GREEN, _CR_TO_GREEN = 1.402, 1.772, -0.34414, -0.71414
 _RED_OF_CR, _BLUE_OF_CB, _GREEN_OF_CB, _GREEN_OF_CR = (
-    round(factor * (1 << _BITS)) for factor in (1.402, 1.772, -0.34414, -0.71414)
+    _number(_step(factor)) for factor in (_CR_TO_RED, _CB_TO_BLUE, _CB_TO_GREEN, _CR_TO_GREEN)
 )
 """What a step of chroma adds to a colour, in parts of 65536."""
-_AT_A_TIME = 1 << 17
-"""Pixels to convert at a time: more would leave the processor's cache, fewer cost more calls."""
+_RED_AT_0, _BLUE_AT_0, _GREEN_AT_0 = _at_0(_CR_TO_RED), _at_0(_CB_TO_BLUE), _at_0(_CB_TO_GREEN, _CR_TO_GREEN)
+_SHIFT, _LEAST, _MOST = map(_number, (_BITS, 0, 255))
 
 
 def decoded_photometric(image: Image, stream: Codestream | None) -> tuple[str, bool]:
@@ -97,20 +117,18 @@ def to_rgb(pixels: NDArray[Any]) -> NDArray[Any]:
 def _write_rgb(rgb: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
     """Write the RGB of some pixels of YCbCr. It works in place: new arrays cost as much as the arithmetic."""
     luma, blue, red = (pixels[:, number].astype(np.int32) for number in range(3))
-    other = red * _RED_OF_CR
-    _write(rgb[:, 0], other, _HALF - _CENTRE * _RED_OF_CR, luma)
-    np.multiply(blue, _BLUE_OF_CB, out=other)
-    _write(rgb[:, 2], other, _HALF - _CENTRE * _BLUE_OF_CB, luma)
+    _write(rgb[:, 0], red * _RED_OF_CR, _RED_AT_0, luma)
+    _write(rgb[:, 2], blue * _BLUE_OF_CB, _BLUE_AT_0, luma)
     blue *= _GREEN_OF_CB
     red *= _GREEN_OF_CR
     blue += red
-    _write(rgb[:, 1], blue, _HALF - _CENTRE * (_GREEN_OF_CB + _GREEN_OF_CR), luma)
+    _write(rgb[:, 1], blue, _GREEN_AT_0, luma)
 
 
-def _write(colour: NDArray[np.uint8], chroma: NDArray[np.int32], constant: int, luma: NDArray[np.int32]) -> None:
-    """Write one colour; ``chroma`` is what its chroma adds to it, in parts of 65536, without a constant."""
-    chroma += constant
-    chroma >>= _BITS
+def _write(colour: NDArray[np.uint8], chroma: NDArray[np.int32], at_0: _Number, luma: NDArray[np.int32]) -> None:
+    """Write one colour: luma and what chroma adds to it, given in parts of 65536 without its constant."""
+    chroma += at_0
+    chroma >>= _SHIFT
     chroma += luma
-    np.clip(chroma, 0, 255, out=chroma)
+    chroma.clip(_LEAST, _MOST, out=chroma)
     colour[:] = chroma
