@@ -22,7 +22,6 @@ from asyncstore.discovery.walk import file_at
 from asyncstore.journal.catalogue import Order
 from asyncstore.journal.lookup import NOT_ENDED, Earlier
 from asyncstore.journal.rows import MTIME_BITS
-from asyncstore.journal.schema import STATES as ENDING_STATES
 from asyncstore.journal.turns import Turns
 from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import Delivery, State
@@ -248,7 +247,7 @@ class FromCatalogue(Recording):
             return self._endings[key]
         except KeyError:
             pass
-        state = State(file.ending % ENDING_STATES)
+        state = State.of(file.ending)
         earlier = None
         if state not in self._again:
             status, reason = self._catalogue.ending(file.ending)

@@ -103,7 +103,7 @@ def unsendable(reader: Reader) -> list[Unsendable]:
     """
     found = reader.rows(
         "SELECT e.reason, d.found, p.path, d.name FROM (SELECT ending, count(*) AS found, name, min(directory)"  # noqa: S608
-        f" AS directory FROM deliveries WHERE uid IS NULL AND ending % {schema.STATES} = {State.NOT_SENT:d}"
+        f" AS directory FROM deliveries WHERE uid IS NULL AND {schema.STATE} = {State.NOT_SENT:d}"
         " GROUP BY ending) AS d JOIN endings e ON e.id = d.ending JOIN directories p ON p.id = d.directory"
         " ORDER BY d.found DESC, e.reason"
     )

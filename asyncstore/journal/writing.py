@@ -229,9 +229,9 @@ class Writer:
             self._rows.write(values)
             self._counts.update(values[_ENDING :: schema.WIDTH])  # type: ignore[arg-type]
         self._rows.finish()
-        counts = [0] * schema.STATES
+        counts = [0] * schema.MOST_STATES
         for ending, count in self._counts.items():
-            counts[ending % schema.STATES] += count
+            counts[ending % schema.MOST_STATES] += count
         self._connection.execute(
             "UPDATE runs SET found = ?, skipped = ?, known = ?, left_failed = ?, left_not_sent = ?, is_walked = ?,"
             " waiting = ?, stored = ?, warning = ?, failed = ?, not_sent = ?, unknown = ?, ended = ? WHERE id = ?",
