@@ -126,7 +126,10 @@ class Journal:
         self._writer.note_walk(walk)
 
     def take_back(self, state: State) -> None:
-        """See :meth:`Writer.take_back <asyncstore.journal.writing.Writer.take_back>`."""
+        """Count one delivery less that this run records in this state. One thread calls this.
+
+        It will be recorded anew, or it is a copy that the run skipped.
+        """
         self._writer.take_back(state)
 
     @property

@@ -118,7 +118,7 @@ class Writer:
         self._walk = walk
 
     def take_back(self, state: State) -> None:
-        """A delivery that this run recorded in this state will be recorded anew. One thread calls this."""
+        """See :meth:`asyncstore.journal.journal.Journal.take_back`."""
         self._taken_back[state] += 1
 
     @property
