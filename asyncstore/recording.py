@@ -159,10 +159,20 @@ class SecondPass(Recording):
             for delivery in reader.deliveries((State.FAILED,)):
                 if delivery.run == self._journal.run:
                     self._journal.take_back(State.FAILED)
+                else:
+                    self._take_up()
                 if delivery.occurrence:
                     self._occurrences[ordinal] = delivery.occurrence
                 yield find(path_in(delivery.path, delivery.member), ordinal)
                 ordinal += 1
+
+    def _take_up(self) -> None:
+        """Note that a file is no longer left as an earlier run had it."""
+        walk = self._journal.walk
+        if walk.left_failed:  # others were not found by this run
+            self._journal.note_walk(
+                walk._replace(skipped=walk.skipped - 1, known=walk.known + 1, left_failed=walk.left_failed - 1)
+            )
 
 
 def earlier_outcome(file: SourceFile, earlier: Earlier) -> Outcome:
