@@ -22,7 +22,6 @@ from asyncstore.discovery.walk import file_at
 from asyncstore.journal.catalogue import Order
 from asyncstore.journal.lookup import NOT_ENDED, Earlier
 from asyncstore.journal.rows import MTIME_BITS
-from asyncstore.journal.schema import STATES as ENDING_STATES
 from asyncstore.journal.turns import Turns
 from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import Delivery, State
@@ -165,6 +164,9 @@ class FromCatalogue(Recording):
             super().record([outcome for outcome, delivery in zip(mine, decided, strict=True) if delivery is None])
             deliveries = [delivery for delivery in decided if delivery is not None]
             if deliveries and self.failure is None:
+                for delivery in deliveries:
+                    if delivery.state.is_stored:  # a copy: this run skipped it
+                        self._journal.take_back(delivery.state)
                 self._journal.record(deliveries)
         else:
             super().record(mine)
@@ -206,6 +208,7 @@ class FromCatalogue(Recording):
         first = self._catalogue.first_of(clash)
         if first is not None and first[1].is_stored and _is_unchanged(file):
             self.copies += 1
+            self._settled += 1
             return self._decide(source, file, clash, first[1], _COPY)
         self._taken += 1
         return self._find(source.path, source.ordinal)
@@ -248,7 +251,7 @@ class FromCatalogue(Recording):
             return self._endings[key]
         except KeyError:
             pass
-        state = State(file.ending % ENDING_STATES)
+        state = State.of(file.ending)
         earlier = None
         if state not in self._again:
             status, reason = self._catalogue.ending(file.ending)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from asyncstore.discovery.walk import file_at
 from asyncstore.journal.lookup import NOT_ENDED, Lookup
 from asyncstore.journal.reading import Reader
-from asyncstore.journal.values import NOT_MEASURED, STATES, Outcomes, State, Walk
+from asyncstore.journal.values import NOT_MEASURED, STATE_AFTER, Outcomes, State, Walk
 from asyncstore.members import path_in
 from asyncstore.model import Identity, Outcome, Result, SourceFile
 from asyncstore.prepare.invention import new_seed
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Find = Callable[[str, int], SourceFile | Unsendable]
 
-_RESULTS = {State.WAITING: Result.NOT_SENT, **{state: result for result, state in STATES.items()}}
+_RESULTS = {State.WAITING: Result.NOT_SENT, **{state: result for result, state in STATE_AFTER.items()}}
 _AN_INSTANCE = Identity("", "", "")
 """Stands for the identity of an instance that this run does not read."""
 _EARLIER = "an earlier run left it so"
@@ -159,10 +159,20 @@ class SecondPass(Recording):
             for delivery in reader.deliveries((State.FAILED,)):
                 if delivery.run == self._journal.run:
                     self._journal.take_back(State.FAILED)
+                else:
+                    self._take_up()
                 if delivery.occurrence:
                     self._occurrences[ordinal] = delivery.occurrence
                 yield find(path_in(delivery.path, delivery.member), ordinal)
                 ordinal += 1
+
+    def _take_up(self) -> None:
+        """Note that a file is no longer left as an earlier run had it."""
+        walk = self._journal.walk
+        if walk.left_failed:  # others were not found by this run
+            self._journal.note_walk(
+                walk._replace(skipped=walk.skipped - 1, known=walk.known + 1, left_failed=walk.left_failed - 1)
+            )
 
 
 def earlier_outcome(file: SourceFile, earlier: Earlier) -> Outcome:

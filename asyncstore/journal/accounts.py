@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-_STATE = f"ending % {schema.STATES}"
-_IS_WAITING = f"({_STATE} = {State.WAITING:d})"
+_IS_WAITING = f"({schema.STATE} = {State.WAITING:d})"
 _MS_PER_DAY = 86_400_000
 
 
@@ -151,7 +150,7 @@ def _add(result: Account, reader: Reader, on_ending: OnEnding | None) -> None:
         for number, sop_class, syntax in reader.rows("SELECT id, sop_class, transfer_syntax FROM kinds")
     }
     groups = reader.rows(
-        f"SELECT ending % {schema.STATES}, kind, day, sum(count), sum(bytes), sum(attempts), sum(new)"  # noqa: S608 - constants
+        f"SELECT {schema.STATE}, kind, day, sum(count), sum(bytes), sum(attempts), sum(new)"  # noqa: S608 - constants
         " FROM temp.sums GROUP BY 1, 2, 3"
     )
     new = waiting = 0
@@ -190,7 +189,7 @@ def _add_endings(result: Account, reader: Reader, on_ending: OnEnding | None) ->
         (last,),
     ):
         for number, status, reason, repairs, count in piece:
-            state = State(number % schema.STATES)
+            state = State.of(number)
             if repairs and state.is_stored:
                 result.repairs[repairs] += count
             has_status = status is not None and status >= 0
@@ -241,7 +240,7 @@ def progress(
     steps: dict[int, Counter[State]] = {}
     for reader in readers:
         found = reader.rows(
-            f"SELECT (time + ?1) / (?2 * 1000) * ?2, {_STATE}, count(*) FROM deliveries"  # noqa: S608 - constants
+            f"SELECT (time + ?1) / (?2 * 1000) * ?2, {schema.STATE}, count(*) FROM deliveries"  # noqa: S608 - constants
             f" WHERE NOT {_IS_WAITING} AND time >= ?3 AND time < ?4 GROUP BY 1, 2 ORDER BY 1",
             (reader.created, step, _own_time(reader, begin), _own_time(reader, end)),
         )

@@ -54,7 +54,7 @@ class Kind(NamedTuple):
     """How many bytes the measured ones have more when they are decompressed."""
 
 
-class Unsendable(NamedTuple):
+class UnsendableFiles(NamedTuple):
     """The files in which no instance was found, for one reason."""
 
     reason: str
@@ -63,7 +63,7 @@ class Unsendable(NamedTuple):
     """The path of one of them."""
 
 
-class Clash(NamedTuple):
+class ClashingPair(NamedTuple):
     """Two files with the same SOP instance UID.
 
     All copies of a content are named beside the first of them, and the first of each other content beside the first
@@ -95,7 +95,7 @@ def kinds(reader: Reader) -> list[Kind]:
     ]
 
 
-def unsendable(reader: Reader) -> list[Unsendable]:
+def unsendable(reader: Reader) -> list[UnsendableFiles]:
     """The files in which no instance was found, by reason.
 
     Raises:
@@ -103,15 +103,15 @@ def unsendable(reader: Reader) -> list[Unsendable]:
     """
     found = reader.rows(
         "SELECT e.reason, d.found, p.path, d.name FROM (SELECT ending, count(*) AS found, name, min(directory)"  # noqa: S608
-        f" AS directory FROM deliveries WHERE uid IS NULL AND ending % {schema.STATES} = {State.NOT_SENT:d}"
+        f" AS directory FROM deliveries WHERE uid IS NULL AND {schema.STATE} = {State.NOT_SENT:d}"
         " GROUP BY ending) AS d JOIN endings e ON e.id = d.ending JOIN directories p ON p.id = d.directory"
         " ORDER BY d.found DESC, e.reason"
     )
     with decoding(reader.path):
-        return [Unsendable(reason, count, path_of(directory, name)) for reason, count, directory, name in found]
+        return [UnsendableFiles(reason, count, path_of(directory, name)) for reason, count, directory, name in found]
 
 
-def clashes(reader: Reader) -> Iterator[Clash]:
+def clashes(reader: Reader) -> Iterator[ClashingPair]:
     """The files of a complete catalogue with the SOP instance UID of an earlier one.
 
     Raises:
@@ -128,11 +128,11 @@ def clashes(reader: Reader) -> Iterator[Clash]:
             for uid, number, copy, directory, name in piece:
                 path = path_of(directory, name)
                 if copy:
-                    yield Clash(unpack(uid), path, of_content, is_conflict=False)
+                    yield ClashingPair(unpack(uid), path, of_content, is_conflict=False)
                     continue
                 of_content = path
                 if number:
-                    yield Clash(unpack(uid), path, first, is_conflict=True)
+                    yield ClashingPair(unpack(uid), path, first, is_conflict=True)
                 else:
                     first = path
             key = piece[-1][:3]

@@ -40,8 +40,8 @@ _DATE_DIGITS = 8
 
 _NEW_ENDING = (
     "INSERT INTO endings (id, state, status, reason, repairs) VALUES ("  # noqa: S608 - a constant
-    f"(SELECT coalesce(max(id) / {schema.STATES} + 1, 0) FROM endings) * {schema.STATES} + ?1, ?1, ?2, ?3, ?4)"
-    " RETURNING id"
+    f"(SELECT coalesce(max(id) / {schema.MOST_STATES} + 1, 0) FROM endings) * {schema.MOST_STATES} + ?1,"
+    " ?1, ?2, ?3, ?4) RETURNING id"
 )
 
 K = TypeVar("K")

@@ -125,8 +125,16 @@ class Journal:
         """Keep how far this run's walk is, so that reports know how many files wait without a row."""
         self._writer.note_walk(walk)
 
+    @property
+    def walk(self) -> Walk:
+        """How far this run's walk is, as noted last."""
+        return self._writer.walk
+
     def take_back(self, state: State) -> None:
-        """See :meth:`Writer.take_back <asyncstore.journal.writing.Writer.take_back>`."""
+        """Count one delivery less that this run records in this state. One thread calls this.
+
+        It will be recorded anew, or it is a copy that the run skipped.
+        """
         self._writer.take_back(state)
 
     @property

@@ -190,7 +190,7 @@ class Reader:
         numbers = ", ".join(str(int(state)) for state in states)
         repaired = " AND d.ending IN (SELECT id FROM endings WHERE repairs)" if only_repaired else ""
         statement = (
-            f"{SELECTED} WHERE (d.directory, d.name, d.occurrence) > (?, ?, ?) AND d.ending % {schema.STATES}"
+            f"{SELECTED} WHERE (d.directory, d.name, d.occurrence) > (?, ?, ?) AND d.{schema.STATE}"
             f" IN ({numbers}){repaired} ORDER BY d.directory, d.name, d.occurrence LIMIT {PIECE}"
         )
         key: tuple[Value, Value, Value] = (-1, b"", 0)
@@ -218,7 +218,7 @@ def recorded(row: tuple[Any, ...], created: int) -> Recorded:
         occurrence,
         size,
         mtime,
-        State(ending % schema.STATES),
+        State.of(ending),
         None if status is None or status < 0 else status,
         reason or "",
         sop_class or "",

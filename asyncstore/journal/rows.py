@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from asyncstore.journal import schema
 from asyncstore.journal.ids import Ids, encoded
 from asyncstore.journal.uids import pack
-from asyncstore.journal.values import STATES, Delivery, State
+from asyncstore.journal.values import STATE_AFTER, Delivery, State
 from asyncstore.members import place_of
 
 if TYPE_CHECKING:
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
     import apsw
 
+    from asyncstore.journal.querying import Value
     from asyncstore.journal.values import Outcomes
     from asyncstore.model import Head, Outcome, Result
-
-Value = int | str | bytes | None
 
 GROUPS = (128, 16, 1)
 """Rows in one statement: larger groups gain nothing."""
@@ -39,9 +38,9 @@ _NO_IDENTITY = None, None, None
 MTIME_BITS = (1 << 63) - 1
 """Of a modification time in nanoseconds; integers of SQLite end in the year 2262, those of file systems do not."""
 
-_IS_STORED = f"(deliveries.ending % {schema.STATES} IN ({State.STORED:d}, {State.WARNING:d}))"
+_IS_STORED = f"(deliveries.{schema.STATE} IN ({State.STORED:d}, {State.WARNING:d}))"
 _IS_UNREAD = "(excluded.size IS NULL AND excluded.uid IS NULL)"
-_WAITS = f"excluded.ending % {schema.STATES} = {State.WAITING:d}"
+_WAITS = f"excluded.{schema.STATE} = {State.WAITING:d}"
 _KEPT = {
     **dict.fromkeys(("kind", "uid"), _IS_UNREAD),
     **dict.fromkeys(("size", "mtime", "overhead"), f"({_IS_UNREAD} AND {_WAITS})"),
@@ -180,7 +179,7 @@ def rows_of_outcomes(batch: Outcomes, ids: Ids, created: int, run: int) -> list[
             or reason != last_reason
             or repairs != last_repairs
         ):
-            state = State.WAITING if is_withdrawn else STATES[result]
+            state = State.WAITING if is_withdrawn else STATE_AFTER[result]
             found = ids.ending_memory.get((state, status, reason, repairs))
             ending = ids.ending(state, status, reason, repairs) if found is None else found
             last_result, last_status = None if is_withdrawn else result, status

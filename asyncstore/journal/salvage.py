@@ -106,7 +106,7 @@ def _copy(old: apsw.Connection, new: apsw.Connection, found: set[str]) -> Salvag
         new.execute(
             "INSERT OR IGNORE INTO endings SELECT DISTINCT ending, ending % ?1, -1, 'lost number ' || ending, 0"
             " FROM deliveries WHERE ending NOT IN (SELECT id FROM endings)",
-            (schema.STATES,),
+            (schema.MOST_STATES,),
         )
     [[count]] = rows(new, "SELECT count(*) FROM deliveries")
     return Salvaged(count, left_out, tuple(dict.fromkeys(damaged)))
@@ -115,7 +115,7 @@ def _copy(old: apsw.Connection, new: apsw.Connection, found: set[str]) -> Salvag
 def _leave_out(new: apsw.Connection) -> Counter[State]:
     """Remove the rows whose directory is lost (rule 2). Returns how many there were in each state."""
     lost = "FROM deliveries WHERE directory NOT IN (SELECT id FROM directories)"
-    counts = rows(new, f"SELECT ending % {schema.STATES}, count(*) {lost} GROUP BY 1")
+    counts = rows(new, f"SELECT {schema.STATE}, count(*) {lost} GROUP BY 1")
     new.execute(f"DELETE {lost}")
     return Counter({State(state): count for state, count in counts})
 
@@ -198,7 +198,7 @@ def _is_delivery(row: Sequence[Any]) -> bool:
         and all(isinstance(value, int | None) for value in optional)
         and (size is None or overhead is not None)
         and ending >= 0
-        and ending % schema.STATES in tuple(State)
+        and ending % schema.MOST_STATES in tuple(State)
     )
 
 

@@ -21,8 +21,10 @@ from __future__ import annotations
 APPLICATION_ID = 0x61737472
 """``astr`` in the header of the database."""
 VERSION = 2
-STATES = 8
+MOST_STATES = 8
 """``ending`` modulo this number is the state, so there can be no more states."""
+STATE = f"ending % {MOST_STATES}"
+"""The state in a query."""
 
 TABLES = {
     "facts": "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",

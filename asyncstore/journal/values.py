@@ -9,6 +9,7 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.journal.schema import MOST_STATES
 from asyncstore.model import Result
 
 if TYPE_CHECKING:
@@ -36,8 +37,13 @@ class State(IntEnum):
         """Whether the peer said that it holds the instance."""
         return self in (State.STORED, State.WARNING)
 
+    @classmethod
+    def of(cls, ending: int) -> State:
+        """The state of the ending with this number."""
+        return cls(ending % MOST_STATES)
 
-STATES = {
+
+STATE_AFTER = {
     Result.STORED: State.STORED,
     Result.WARNING: State.WARNING,
     Result.FAILED: State.FAILED,

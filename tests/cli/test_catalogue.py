@@ -335,6 +335,9 @@ class TestClashes:
             assert states(journal) == {State.STORED: 5}
             ran, outcomes, _ = await send(sink, journal)
             assert (ran.returncode, results(outcomes)) == (0, {"skipped": 5})
+        report = json.loads((await asyncstore("report", "--json", journal)).out)
+        runs = [(run["stored"], run["skipped"], run["waiting"]) for run in report["runs"][1:]]
+        assert (runs, report["stored"], report["waiting"]) == ([(4, 1, 0), (0, 5, 0)], 5, 0)
 
     async def test_a_copy_is_sent_if_the_first_file_is_gone(self, clashes, journal):
         await scan(journal, clashes)

@@ -88,7 +88,7 @@ def _sent_in(order):
 def _listed_in(order):
     def list_catalogue(path):
         with Catalogue(path) as catalogue:
-            for found in catalogue.deliveries(order):
+            for found in catalogue.files(order):
                 os.fsencode(found.path)
 
     return list_catalogue

@@ -77,7 +77,6 @@ def use_all(path):
     def catalogue():
         with Catalogue(str(path), tuple(State)) as found:
             for order in Order:
-                list(found.deliveries(order))
                 list(found.files(order))
 
     for use in (lambda: read(path), sums, studies, look_up, catalogue, lambda: begin(path).close()):

@@ -77,8 +77,8 @@ def test_the_numbers_of_rows_in_pages_are_those_that_sqlite_can_store():
 
 
 def test_cells_of_more_columns_than_a_journal_has_are_passed_over():
-    cells = [bytes((count + 1, 7, count + 1)) + b"\x08" * count for count in (16, 17)]
-    assert [len(values) for _, values in of_page(_page_with(*cells), 0)] == [16]
+    cells = [bytes((count + 1, 7, count + 1)) + b"\x08" * count for count in (WIDTH, WIDTH + 1)]
+    assert [len(values) for _, values in of_page(_page_with(*cells), 0)] == [WIDTH]
 
 
 def test_damaged_pages_cost_their_rows(path, whole):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from asyncstore.cli.options.table import Parsed
-    from asyncstore.journal.content import Clash, Content
+    from asyncstore.journal.content import ClashingPair, Content
 
 _FRAME = 0.25
 """Seconds between updates of the count."""
@@ -181,7 +181,7 @@ class Catalogued(NamedTuple):
     """Instances by transfer syntax UID."""
     unmeasured: int
     """Compressed instances of which the catalogue does not know how large they become when they are decompressed."""
-    examples: list[Clash]
+    examples: list[ClashingPair]
     many_patients: list[tuple[str, int]]
     """The first studies under several patient IDs."""
 

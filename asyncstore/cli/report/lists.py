@@ -52,6 +52,11 @@ def wanted_by(name: str) -> Wanted:
     return Wanted(frozenset([State[name.upper().replace("-", "_")]]))
 
 
+def list_of(state: State) -> str:
+    """The name of the list of the files in this state."""
+    return state.name.lower().replace("_", "-")
+
+
 def names(readers: Iterable[Reader], wanted: Wanted) -> None:
     """Write the names of these files, each with a zero byte at its end. A file delivered twice has one."""
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.report.charts import Axis, bars, from_zero, line, share_bar
 from asyncstore.cli.report.facts import NOT_STORED, ORDER
+from asyncstore.cli.report.lists import list_of
 from asyncstore.cli.report.plain import split
 from asyncstore.cli.report.words import (
     WORDS,
@@ -217,7 +218,7 @@ def _how_to_list(facts: Facts) -> str:
     listed = next((state for state in NOT_STORED if facts.account.states[state]), None)
     if listed is None:
         return ""
-    return _caption(f"asyncstore report --list {listed.name.lower().replace('_', '-')} JOURNAL names the files.")
+    return _caption(f"asyncstore report --list {list_of(listed)} JOURNAL names the files.")
 
 
 def _repairs(facts: Facts) -> str:

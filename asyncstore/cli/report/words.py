@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.report.facts import NOT_STORED
-from asyncstore.journal.values import STATES, State
+from asyncstore.journal.values import STATE_AFTER, State
 from asyncstore.observe.formatting import counted, format_count, format_duration, format_rate, printable
 from asyncstore.observe.results import SHOWN
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from asyncstore.cli.report.facts import Facts
     from asyncstore.journal.accounts import Run
 
-WORDS = {state: SHOWN[result].word for result, state in STATES.items()} | {State.WAITING: "waiting"}
+WORDS = {state: SHOWN[result].word for result, state in STATE_AFTER.items()} | {State.WAITING: "waiting"}
 """For each state."""
 _VERBS = {
     State.FAILED: ("failed", "failed"),
