@@ -52,7 +52,7 @@ class Count:
         self._members = self._bytes = 0
         self._names: set[int] = set()
 
-    def unpack(self, count: int) -> None:
+    def add_bytes(self, count: int) -> None:
         """So many bytes more are unpacked.
 
         Raises:
@@ -64,7 +64,7 @@ class Count:
                 raise TooMuch(f"{TOTAL} ({self.limits.total})")
             raise TooMuch(f"{RATIO} ({self.limits.ratio})")
 
-    def add(self) -> None:
+    def add_member(self) -> None:
         """One member more is found.
 
         Raises:
