@@ -31,7 +31,7 @@ class _Decompressor(Protocol):
     def needs_input(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+    def decompress(self, data: memoryview, max_length: int = ..., /) -> bytes: ...
 
 
 class _Zlib:
@@ -52,7 +52,7 @@ class _Zlib:
     def needs_input(self) -> bool:
         return not self._of_zlib.unconsumed_tail
 
-    def decompress(self, data: bytes, max_length: int = PIECE, /) -> bytes:
+    def decompress(self, data: memoryview, max_length: int = PIECE, /) -> bytes:
         return self._of_zlib.decompress(self._of_zlib.unconsumed_tail + data, max_length)
 
 
@@ -84,9 +84,9 @@ class _Zstandard:
     def needs_input(self) -> bool:
         return not self._input
 
-    def decompress(self, data: bytes, max_length: int = PIECE, /) -> bytes:
+    def decompress(self, data: memoryview, max_length: int = PIECE, /) -> bytes:
         if data:
-            self._input = memoryview(bytes(self._input) + data)
+            self._input = data
         done: list[bytes] = []
         size = 0
         while self._input and size < max_length and not self.eof:
@@ -142,46 +142,76 @@ def inflated(pieces: Iterator[bytes], compression: str, count: Callable[[int], N
         raise Damaged(f"it is damaged: {error}") from error
 
 
+class _Compressed:
+    """Compressed bytes, in small pieces at the beginning of each stream: decompressors copy what follows its end."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._piece = memoryview(b"")
+        self._position = 0
+        self._step = FIRST_PIECE
+
+    def begin(self) -> None:
+        """A stream begins."""
+        self._step = FIRST_PIECE
+
+    def next(self) -> memoryview:
+        """The next bytes; none at the end."""
+        if self._position == len(self._piece):
+            self._piece, self._position = memoryview(next(self._pieces, b"")), 0
+        data = self._piece[self._position : self._position + self._step]
+        self._position += len(data)
+        self._step = min(2 * self._step, PIECE)
+        return data
+
+    def give_back(self, count: int) -> None:
+        """Bytes at the end of the last ones come again."""
+        self._position -= count
+
+
 def _inflated(pieces: Iterator[bytes], compression: str, count: Callable[[int], None]) -> Iterator[bytes]:
     new = COMPRESSIONS[compression]
-    data = next(pieces, b"")
+    source = _Compressed(pieces)
     empty = 0
     while True:
         inflater = new()
         size = 0
+        source.begin()
+        data = source.next()
         while not inflater.eof:
             piece = inflater.decompress(data, min(PIECE, size + FIRST_PIECE))
-            data = b""
+            data = memoryview(b"")
             if piece:
                 size += len(piece)
                 count(len(piece))
                 yield piece
             if not inflater.eof and inflater.needs_input:
-                data = next(pieces, b"")
+                data = source.next()
                 if not data and not piece:
                     raise Damaged(f"{CUT_OFF}: its compressed bytes have no end")
         empty = 0 if size else empty + 1
         if empty > _MOST_FRAMES_EMPTY:
             raise Damaged("it is damaged: it holds streams without a byte")
-        data = b"" if compression == "deflate" else _next_stream(inflater.unused_data, pieces, compression)
-        if not data:
+        source.give_back(len(inflater.unused_data))
+        if compression == "deflate" or not _is_at_stream(source, compression):
             return
 
 
-def _next_stream(data: bytes, pieces: Iterator[bytes], compression: str) -> bytes:
-    """The beginning of the next stream; empty: there is none. Zeros may stand before it.
+def _is_at_stream(source: _Compressed, compression: str) -> bool:
+    """Whether another stream follows. Zeros may stand before it.
 
     Raises:
         Damaged: other bytes follow.
     """
-    while not (data := data.lstrip(b"\0")):
-        data = next(pieces, b"")
-        if not data:
-            return b""
+    source.begin()
+    while not (data := bytes(beginning := source.next()).lstrip(b"\0")):
+        if not beginning:
+            return False
     # a part of a magic number at the end of a piece is taken for one
     if not any(data[: len(magic)] == magic[: len(data)] for magic in MAGIC[compression]):
         raise Damaged("it is damaged: other bytes follow its end")
-    return data
+    source.give_back(len(data))
+    return True
 
 
 MAGIC: dict[str, tuple[bytes, ...]] = {

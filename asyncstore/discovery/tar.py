@@ -27,6 +27,12 @@ _MOST_PADDING = 1 << 11
 _MOST_TEXT = 1 << 20
 """Bytes of a long name, or of a pax header."""
 
+_MOST_DIGITS = 20
+"""Of a size in a pax header: as many as 64 bits have."""
+
+_SEVEN_BITS = bytes(range(128))
+"""All others are negative as signed bytes."""
+
 _FILES = (b"0", b"\0", b"7")
 _NOT_FILES = {
     b"1": "a hard link in an archive, which is not followed",
@@ -106,7 +112,7 @@ def _sums(block: bytes) -> tuple[int, int]:
     """The checksum, of unsigned bytes and, as old programs made it, of signed ones."""
     rest = block[:148] + b" " * 8 + block[156:BLOCK]
     unsigned = sum(rest)
-    return unsigned, unsigned - 256 * sum(byte > 127 for byte in rest)  # noqa: PLR2004 - as signed bytes
+    return unsigned, unsigned - 256 * len(rest.translate(None, _SEVEN_BITS))
 
 
 class _ExtendedHeaders:
@@ -205,15 +211,15 @@ def _number(field: bytes) -> int:
     if field[0] == 0x80:  # noqa: PLR2004 - GNU's mark
         return int.from_bytes(field[1:], "big")
     digits = field.split(b"\0", 1)[0].strip() or b"0"
-    if not digits.isdigit():
-        raise ValueError("no octal number")
+    if not digits.isdigit():  # a sign would let a size lead backwards
+        raise ValueError("not a number")
     return int(digits, 8)
 
 
 def _size(said: str | None, size: int) -> int:
     if said is None:
         return size
-    if not (said.isascii() and said.isdigit()):
+    if not (said.isascii() and said.isdigit() and len(said) <= _MOST_DIGITS):
         raise Damaged("it is damaged: a size is no number")
     return int(said)
 
@@ -241,11 +247,13 @@ def _text(source: Source, size: int) -> bytes:
 def _pax(text: bytes) -> dict[str, str]:
     """The records of a pax header that count here. Each is ``LENGTH KEY=VALUE`` and a newline."""
     found: dict[str, str] = {}
-    while text:
-        digits, _, _ = text.partition(b" ")
-        if not digits.isdigit() or not len(digits) < int(digits) <= len(text):
+    position = 0
+    while position < len(text):
+        digits, _, _ = text[position : position + _MOST_DIGITS].partition(b" ")
+        end = position + (int(digits) if digits.isdigit() else 0)
+        if not position + len(digits) < end <= len(text):
             raise Damaged("it is damaged: a pax header cannot be read")
-        record, text = text[len(digits) + 1 : int(digits) - 1], text[int(digits) :]
+        record, position = text[position + len(digits) + 1 : end - 1], end
         key, _, value = record.partition(b"=")
         name = _decoded(key)
         if name in (_NAME, _SIZE) or name.startswith(_SPARSE):

@@ -18,6 +18,7 @@ import pytest
 import zstandard
 
 from asyncstore.discovery.finding import Finder
+from asyncstore.discovery.inflating import COMPRESSIONS, inflated
 from asyncstore.discovery.limits import ArchiveLimits
 from asyncstore.discovery.spool import Spool
 from asyncstore.discovery.unpacking import unpacked
@@ -117,6 +118,34 @@ class TestFormats:
     @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
     def test_streams_that_follow_one_another_are_one(self, compress, put):
         assert found(put(compress(MORE) + compress(b"end"))) == {"x!x": MORE + b"end"}
+
+    @pytest.mark.parametrize("kind", ["gzip", "Zstandard"])
+    def test_the_end_of_a_stream_is_found_without_reading_far_beyond_it(self, kind, monkeypatch):
+        stream, given = {"gzip": gzip.compress, "Zstandard": zstandard.compress}[kind](b"a"), []
+
+        class Counting:
+            def __init__(self):
+                self._of = new()
+
+            def __getattr__(self, name):
+                return getattr(self._of, name)
+
+            def decompress(self, data, most):
+                given.append(len(data))
+                return self._of.decompress(data, most)
+
+        new = COMPRESSIONS[kind]
+        monkeypatch.setitem(COMPRESSIONS, kind, Counting)
+        assert b"".join(inflated(iter([stream * 5000]), kind, lambda _: None)) == b"a" * 5000
+        assert max(given) <= 1 << 13  # decompressors copy what follows
+
+    @pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz", "Zstandard"])
+    def test_zeros_between_streams_are_passed_over_however_long_they_are(self, kind):
+        compress = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "Zstandard": zstandard.compress}
+        data = compress[kind](b"one") + bytes(30_000) + compress[kind](b"two") + bytes(30_000)
+        for size in (1, 1000, len(data)):
+            pieces = (data[at : at + size] for at in range(0, len(data), size))
+            assert b"".join(inflated(pieces, kind, lambda _: None)) == b"onetwo"
 
     def test_zeros_may_follow_a_stream(self, put):
         assert found(put(gzip.compress(b"all") + bytes(1000))) == {"x!x": b"all"}
@@ -284,6 +313,32 @@ class TestNested:
         assert sizes == [len(MORE), len(MORE), 1 << 13]
 
 
+class TestNumbersOfTars:
+    def with_header(self, size, text=b"", kind=b"0"):
+        header = bytearray(tarred({"a": b""})[:512])
+        header[124:136], header[156:157] = size.ljust(12, b"\0"), kind
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        return bytes(header) + text + bytes(-len(text) % 512) + tarred()
+
+    @pytest.mark.parametrize("size", [b"-1005", b"1_0", b"+5", b"0o7"])
+    def test_a_size_with_anything_but_digits_is_damage(self, size, put):
+        reason = "an archive that cannot be read to its end: it is damaged: a header has another checksum"
+        assert found(put(self.with_header(size))) == {"x": reason}
+
+    @pytest.mark.parametrize(
+        ("record", "reason"),
+        [
+            (b"6011 size=%s\n" % (b"9" * 6000), "a size is no number"),
+            (b"9" * 6000, "a pax header cannot be read"),
+            (b"7 size\n99999", "a pax header cannot be read"),
+        ],
+    )
+    def test_pax_records_with_numbers_of_thousands_of_digits_are_damage(self, record, reason, put):
+        archive = self.with_header(b"%o" % len(record), record, b"x")
+        assert found(put(archive)) == {"x": f"an archive that cannot be read to its end: it is damaged: {reason}"}
+
+
 class TestNames:
     def test_names_of_zips_are_utf_8_or_code_page_437_or_kept(self, put):
         stream = io.BytesIO()
@@ -321,6 +376,14 @@ class TestNames:
             for number in range(3):
                 archive.writestr("a", b"%d" % number)
         assert found(put(stream.getvalue())) == {"x!a": b"0", "x!a#2": b"1", "x!a#3": b"2"}
+
+    @pytest.mark.filterwarnings("ignore:Duplicate name")
+    def test_thousands_of_equal_names_are_told_apart(self, put):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            for _ in range(5000):
+                archive.writestr("a", b"")
+        assert list(found(put(stream.getvalue())))[-1] == "x!a#5000"
 
 
 class TestNotRead:

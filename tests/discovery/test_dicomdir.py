@@ -162,6 +162,29 @@ def test_a_number_of_another_length_is_an_error_of_ours(tmp_path):
         list(referenced(str(tmp_path / "DICOMDIR")))
 
 
+_NESTED = b"\x04\x00\x20\x12SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+
+
+@pytest.mark.parametrize("change", ["nested", "numbers", "deflated", "wrong length"])
+def test_damage_of_any_kind_is_an_error_of_ours_that_quotes_nothing(change, tmp_path):
+    path = Path(dicomdir(tmp_path, "SECRET"))
+    content = path.read_bytes()
+    at = content.index(b"\x04\x00\x20\x12")
+    changed = {
+        "nested": content[:at] + _NESTED * 2000,
+        "numbers": content.replace(b"\x04\x00\x00\x15CS", b"\x04\x00\x00\x15US"),
+        "deflated": content.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99").replace(
+            b"\x02\0\x10\0UI\x14\0", b"\x02\0\x10\0UI\x16\0"
+        ),
+        "wrong length": content.replace(b"\x02\0\0\0UL\4\0", b"\x02\0\0\0UL\5\0"),
+    }[change]
+    assert changed != content
+    path.write_bytes(changed)
+    with pytest.raises(ReadFailed, match="DICOMDIR is d") as raised:
+        list(referenced(str(path)))
+    assert "SECRET" not in str(raised.value)
+
+
 def test_the_walk_gives_refused_files_their_place():
     paths = iter(referenced(str(CD / "DICOMDIR")))
     items = list(walk([next(paths), Unsendable(SourceFile("x"), "refused"), next(paths)]))
