@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -219,7 +220,10 @@ def _files_of(directory: str) -> Iterator[str | Unsendable]:
 
     path = dicomdir_at(directory)
     try:
-        with interruptible(), open(path, "rb"):  # noqa: PTH123 - the import of pathlib takes 7 ms
+        mode = os.stat(path).st_mode  # noqa: PTH116 - the import of pathlib takes 7 ms
+        if not stat.S_ISREG(mode):
+            raise ValueError("no DICOMDIR in this folder" if stat.S_ISDIR(mode) else "not a regular file")  # noqa: TRY301
+        with interruptible(), open(path, "rb"):  # noqa: PTH123 - as above
             return referenced(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

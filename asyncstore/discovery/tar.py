@@ -4,7 +4,8 @@ Rules:
 
 1. Headers are read one after the other, from a part of a file or from a stream. Nothing is skipped silently: damage
    ends the archive with a reason.
-2. An archive without an end mark, two blocks of zeros or at least one, may be cut off, and that is said.
+2. An archive without an end mark, two blocks of zeros or at least one, may be cut off, and that is said. Behind the
+   mark another archive may follow, as ``cat`` joins them; other bytes there are passed over.
 3. Links, devices and sparse files are found, with the reason why they are not read. Directories are not.
 """
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from asyncstore.discovery.streams import Span
 
 BLOCK = 512
+_MOST_PADDING = 1 << 11
+"""Empty blocks behind an end mark: tar fills up records of 20 blocks, and up to this many if asked to."""
 _MOST_TEXT = 1 << 20
 """Bytes of a long name, or of a pax header."""
 
@@ -152,7 +155,9 @@ def entries(source: Source) -> Iterator[Entry]:
         if len(block) < BLOCK:
             raise Damaged(f"{CUT_OFF} within a header" if block else f"{CUT_OFF}: it has no end mark")
         if not block.strip(b"\0"):
-            return
+            block = _behind_end_mark(source)
+            if not is_header(block):
+                return
         kind, size = _checked(block)
         if kind in _BEFORE:
             said.take(kind, _text(source, size))
@@ -161,13 +166,24 @@ def entries(source: Source) -> Iterator[Entry]:
         if kind == b"S" and block[_IS_LONGER]:
             _skip_map(source)
         start = source.position
-        is_directory = kind in _PASSED_OVER or (kind in _FILES and entry.name.endswith("/"))
+        is_directory = kind in _PASSED_OVER or (kind in _FILES and entry.name.endswith("/") and not entry.size)
         if not is_directory:
             yield entry
         if kind not in _WITHOUT_BYTES:
             source.skip(start + entry.size + -entry.size % BLOCK - source.position)
             if source.position < start + entry.size:
                 raise Damaged(f"{CUT_OFF} within its last file")
+
+
+def _behind_end_mark(source: Source) -> bytes:
+    """The first block behind an end mark that is not empty; no bytes if there is none soon."""
+    for _ in range(_MOST_PADDING):
+        block = source.read(BLOCK)
+        if len(block) < BLOCK:
+            break
+        if block.strip(b"\0"):
+            return block
+    return b""
 
 
 def _skip_map(source: Source) -> None:

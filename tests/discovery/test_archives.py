@@ -203,6 +203,28 @@ class TestFormats:
         name = "/".join(["directory" * 10] * 5) + "/\u00e4.dcm"
         assert found(put(tarred({name: b"data"}, form))) == {f"x!{name}": b"data"}
 
+    @pytest.mark.parametrize("compress", [bytes, gzip.compress])
+    def test_tars_that_follow_one_another_are_one(self, compress, put):
+        halves = {"a": b"a", "b": MORE}, {"c": b"c"}
+        assert found(put(b"".join(compress(tarred(half)) for half in halves))) == {
+            f"x!{name}": data for half in halves for name, data in half.items()
+        }
+
+    def test_other_bytes_behind_the_end_mark_of_a_tar_are_passed_over(self, put):
+        for rest in (b"other bytes" * 1000, bytes(1 << 21) + tarred({"far": b"away"})):
+            assert found(put(tarred({"a": b"a"}) + rest)) == {"x!a": b"a"}
+
+    def test_a_file_of_a_tar_is_one_even_if_its_name_is_that_of_a_directory(self, put):
+        assert found(put(tarred({"d/": b"", "e/": b"data"}))) == {"x!e/": b"data"}
+
+    def test_a_digital_signature_of_a_zip_is_no_member(self, put):
+        data = zipped()
+        end = data.rindex(b"PK\5\6")
+        signature = b"PK\5\5" + (10).to_bytes(2, "little") + b"0123456789"
+        size = int.from_bytes(data[end + 12 : end + 16], "little") + len(signature)
+        signed = data[:end] + signature + data[end : end + 12] + size.to_bytes(4, "little") + data[end + 16 :]
+        assert found(put(signed)) == ARCHIVED
+
     def test_binary_sizes_of_gnu_tars_are_read(self, put):
         data = bytearray(tarred({"a": b"12345"}))
         data[124:136] = b"\x80" + (5).to_bytes(11, "big")
@@ -484,6 +506,37 @@ class TestDamage:
         results = found(put(gzip.compress(whole[:3000]) + b"and others"))
         assert all(isinstance(result, str) and "it is damaged: " in result for result in results.values())
         assert results["x"].startswith("an archive that cannot be read to its end: it is damaged: ")
+
+    @pytest.mark.parametrize("number", [1, 2, 4, 100])
+    def test_a_central_directory_counts_whatever_number_of_files_the_end_of_a_zip_says(self, number, put):
+        data = bytearray(zipped())
+        end = data.rindex(b"PK\5\6")
+        data[end + 8 : end + 12] = number.to_bytes(2, "little") * 2
+        results = found(put(bytes(data)))
+        assert "holds another number of files than it says" in results.pop("x")
+        assert results == ARCHIVED
+
+    def test_a_zip_of_more_files_than_its_end_can_say_is_whole(self, put, monkeypatch):
+        """Programs that do not know zip64 write the last bits of the number."""
+        monkeypatch.setattr("asyncstore.discovery.zip._MAX_16", 1)
+        data = bytearray(zipped())
+        end = data.rindex(b"PK\5\6")
+        data[end + 8 : end + 12] = (1).to_bytes(2, "little") * 2
+        data[end + 4 : end + 8] = bytes(4)
+        assert found(put(bytes(data))) == ARCHIVED
+
+    def test_of_zips_that_follow_one_another_the_last_is_read_and_the_others_are_reported(self, put):
+        results = found(put(zipped() + zipped({name: data[::-1] for name, data in FILES.items()})))
+        assert "another archive stands before it, which is not read" in results.pop("x")
+        assert results == {name: data[::-1] for name, data in ARCHIVED.items()}
+
+    def test_a_size_below_zero_ends_a_tar(self, put):
+        header = bytearray(tarred()[:512])
+        header[124:136] = b"-0000000010\0"
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        [reason] = found(put(bytes(header) + tarred()[512:])).values()
+        assert "a header has another checksum" in reason
 
     def test_a_zip_of_several_parts_is_not_read(self, put):
         data = bytearray(zipped())

@@ -70,6 +70,20 @@ def test_unusual_ones_name_the_same_files(other):
     assert set(referenced(str(CD / other))) == set(referenced(str(CD / "DICOMDIR")))
 
 
+@pytest.mark.parametrize("change", ["cut off in a record", "cut off in its last bytes", "other bytes at its end"])
+def test_one_that_is_not_whole_is_reported_after_the_files_that_it_still_names(change, tmp_path):
+    content = (CD / "DICOMDIR").read_bytes()
+    written = {
+        "cut off in a record": content[:5000],
+        "cut off in its last bytes": content[:-3],
+        "other bytes at its end": content[:5000] + b"\1" * (len(content) - 5000),
+    }
+    (tmp_path / "DICOMDIR").write_bytes(written[change])
+    *named, itself = referenced(str(tmp_path / "DICOMDIR"))
+    assert 10 < len(named) < 32
+    assert (itself.path, "a DICOMDIR that is cut off or damaged" in itself.reason) == (f"{tmp_path}/DICOMDIR", True)
+
+
 @pytest.mark.parametrize(
     "stored", ["DIR/FILE", "dir/file", "DIR/FILE;1", "dir/file;1", "DIR/FILE.", "DIR/FILE.;1", "Dir/fIle"]
 )
@@ -129,12 +143,23 @@ def test_another_file_is_no_dicomdir(tmp_path):
         list(referenced(str(tmp_path / "gone")))
 
 
-def test_a_damaged_one_is_an_error_of_ours(tmp_path):
+def test_one_that_is_cut_off_anywhere_is_an_error_of_ours_or_reported(tmp_path):
     whole = (CD / "DICOMDIR").read_bytes()
     for at in range(300, len(whole), len(whole) // 40):
         (tmp_path / "DICOMDIR").write_bytes(whole[:at])
-        with suppress(ReadFailed):  # pydicom reads what there is
-            list(referenced(str(tmp_path / "DICOMDIR")))
+        with suppress(ReadFailed):
+            *_, last = referenced(str(tmp_path / "DICOMDIR"))
+            assert isinstance(last, Unsendable)
+            assert "cut off" in last.reason
+
+
+def test_a_number_of_another_length_is_an_error_of_ours(tmp_path):
+    whole = (CD / "DICOMDIR").read_bytes()
+    length = b"\2\0\0\0UL\4\0"
+    assert length in whole
+    (tmp_path / "DICOMDIR").write_bytes(whole.replace(length, length[:6] + b"\2\0"))
+    with pytest.raises(ReadFailed, match="is damaged"):
+        list(referenced(str(tmp_path / "DICOMDIR")))
 
 
 _NESTED = b"\x04\x00\x20\x12SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"

@@ -188,6 +188,12 @@ def test_a_notable_drift_is_said(last, text):
     assert f"It changed over time (4 associations): from the first to the last tenth, {text}" in lines(phase)
 
 
+def test_the_rate_of_an_open_load_that_was_kept_up_is_no_drift():
+    phase = replace(OPEN, drift=Drift(first=tenth(100.0, 0.010, 0.020), last=tenth(80.0, 0.020, 0.020)))
+    assert "from the first to the last tenth, p50 went from 10 ms to 20 ms." in lines(phase)
+    assert "the rate went from 100/s to 80/s" in lines(replace(phase, dropped=100))
+
+
 def test_a_small_drift_is_not_said():
     drift = Drift(first=tenth(100.0, 0.0010, 0.020), last=tenth(95.0, 0.0018, 0.022))
     assert "changed over time" not in lines(replace(CLOSED, drift=drift))
@@ -209,6 +215,19 @@ def test_the_longest_pause_is_said():
 )
 def test_seconds_without_a_stored_instance_are_no_pause_where_they_may_be_chance(stored):
     assert "longest pause" not in lines(paused(stored))
+
+
+def test_a_time_in_which_nothing_was_to_be_stored_is_no_pause():
+    """Exams arrive now and then; one that waits is a pause."""
+    offered = [40] + [0] * 19 + [40, 0, 0]
+    points = [
+        replace(OPEN.series[0], second=number, offered=each, stored=each, failed=0, unknown=0, dropped=0)
+        for number, each in enumerate(offered)
+    ]
+    phase = replace(OPEN, series=tuple(points), seconds=23.0, stored=500)
+    assert "longest pause" not in lines(phase)
+    points[20:] = [replace(points[20], second=20, stored=10), *(replace(points[21], second=n) for n in (21, 22))]
+    assert "was 2.0 s (100/s, after 21 s)" in lines(replace(phase, series=tuple(points)))
 
 
 def test_times_to_findable_are_said():

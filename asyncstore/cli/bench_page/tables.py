@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from asyncstore.load.results.document import Document, ThresholdResult
+    from asyncstore.load.results.histogram import Histogram
 
 _MOST_ROWS = 100
 _SUCCESS = "0x0000"
@@ -46,7 +47,7 @@ def phases(document: Document) -> str:
             *(format_rate(phase.offered_per_second) for _ in offered),
             format_rate(phase.stored_per_second),
             format_byte_rate(phase.bytes_per_second),
-            *map(format_latency, phase.latency.percentiles(_SHARES)),
+            *_times(phase.latency),
             format_count(phase.failed + phase.unknown),
             *(format_count(phase.dropped) for _ in dropped),
             format_duration(phase.seconds),
@@ -101,7 +102,7 @@ def group_tables(document: Document) -> str:
                 format_count(group.stored),
                 format_count(group.failed),
                 format_bytes(group.bytes),
-                *map(format_latency, group.latency.percentiles(_SHARES)),
+                *_times(group.latency),
                 group_name,
             )
             for group_name, group in groups(document, way)[:_MOST_ROWS]
@@ -195,6 +196,11 @@ def drift_words(document: Document) -> str:
             for name, tenth in parts
         )
     )
+
+
+def _times(latency: Histogram) -> tuple[str, ...]:
+    """The percentiles for a row; hyphens if there are none."""
+    return tuple(map(format_latency, latency.percentiles(_SHARES))) if latency.count else ("-",) * len(_SHARES)
 
 
 def _frequent(counts: Mapping[str, int]) -> list[tuple[str, int]]:

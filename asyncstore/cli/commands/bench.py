@@ -139,7 +139,7 @@ def abort_if_crossed(thresholds: Sequence[Threshold], watch: Watch, display: Ben
     crossed = first_crossed(thresholds, watch.so_far(now))
     if crossed is not None:
         watch.on_second = None
-        display.notice(f"ending: {say(crossed)}")
+        display.log(f"ending before its time: {say(crossed)}", "yellow")
         watch.stop()
 
 

@@ -106,7 +106,11 @@ class Watch(Recorder):
 
     def begin(self, phase: Phase, at: float) -> None:
         """A phase begins."""
+        before = self.phase or phase
         super().begin(phase, at)
+        if phase.is_counted is not before.is_counted:  # counts are those of what counts, and of what does not
+            self._sums = dict.fromkeys(self._sums, 0)
+            self._lost = 0
         self._most_open.append(0)
         self._began = at
         self._so_far = Histogram()
@@ -163,14 +167,16 @@ class Watch(Recorder):
         point = interval.point
         if self.intervals is not None:
             self.intervals.append(interval)
-        self._so_far.add(interval.latency)
+        if interval.phase is self.phase:  # stores of the phase before may end in it
+            self._so_far.add(interval.latency)
         self._recent.append(interval.latency)
         if point.second < interval.phase.seconds:  # what ends later is less than a second's
             self._seconds.append((interval.seconds, point))
             self._lately.append((interval.seconds, point))
-        for name in self._sums:
-            self._sums[name] += getattr(point, name)
-        self._lost += point.errors
+        if self.phase is not None and interval.phase.is_counted is self.phase.is_counted:
+            for name in self._sums:
+                self._sums[name] += getattr(point, name)
+            self._lost += point.errors
         self._percentiles = (_percentiles(self._so_far), _percentiles(total_of(self._recent)))
 
     def _view(self, phase: Phase, number: int, elapsed: float) -> BenchView:

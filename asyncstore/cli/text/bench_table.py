@@ -110,10 +110,14 @@ def _phases(document: Document) -> Iterator[Line]:
     rows = list(zip([name for name, _ in named], *shown.values(), strict=True))
     yield from _drawn(_Table(head, rows))
     whole = document.whole
+    studies = f"{format_count(round(whole.studies_per_hour))} studies/h"
+    if whole.studies:
+        noun = "study" if whole.studies == 1 else "studies"
+        studies = f"{format_count(whole.studies)} whole {noun} ({format_count(round(whole.studies_per_hour))}/h)"
     sums = [
         f"{counted(whole.stored, 'instance')} stored in {format_duration(whole.loaded_seconds)}",
         format_bytes(whole.bytes),
-        f"{format_count(round(whole.studies_per_hour))} studies/h",
+        studies,
     ]
     if whole.warnings:
         sums.append(f"{format_count(whole.warnings)} with a warning")

@@ -247,7 +247,8 @@ def _reached(phase: PhaseResult) -> str:
 def _of_losses(whole: PhaseResult) -> Iterator[str]:
     ended = whole.stored + whole.failed + whole.unknown
     if whole.failed or whole.unknown:
-        unknown = f", and {format_count(whole.unknown)} were not answered" if whole.unknown else ""
+        was = "was" if whole.unknown == 1 else "were"
+        unknown = f", and {format_count(whole.unknown)} {was} not answered" if whole.unknown else ""
         yield f"Of {counted(ended, 'instance')}, {format_count(whole.failed)} failed{unknown}."
     lost = sum(whole.errors.values())
     if lost:
@@ -259,22 +260,29 @@ def _of_pauses(phases: Sequence[PhaseResult]) -> Iterator[str]:
     pauses = [(pause, phase) for phase in phases if (pause := _longest_pause(phase)) is not None]
     if pauses:
         pause, phase = max(pauses, key=lambda each: each[0].seconds)
+        when = f"after {format_duration(pause.begin)}" if pause.begin else "from its beginning"
         yield (
             f"The longest pause, in which nothing was stored, was {format_duration(pause.seconds)} "
-            f"({run_name(phase, phases)}, after {format_duration(pause.begin)})."
+            f"({run_name(phase, phases)}, {when})."
         )
 
 
 def _longest_pause(phase: PhaseResult) -> _Pause | None:
-    """The longest time of two points or more without a stored instance; ``None``: there is none, or too few points."""
+    """The longest time of two points or more without a stored instance; ``None``: there is none, or too few points.
+
+    A point of an open load in which nothing was to be stored is no pause.
+    """
     points = [point for point in phase.series if point.second < phase.loaded_seconds]
     if len(points) < _FEWEST or phase.stored < _BUSY * len(points):
         return None
     step = points[1].second - points[0].second
-    longest = most = 0
+    longest = most = waiting = 0
     begin = 0.0
     for number, point in enumerate(points):
-        most = 0 if point.stored else most + 1
+        waiting += point.offered
+        is_idle = phase.model == "open" and not waiting
+        most = 0 if point.stored or is_idle else most + 1
+        waiting -= point.stored + point.failed + point.unknown + point.dropped
         if most > longest:
             longest, begin = most, points[number + 1 - most].second
     return _Pause(begin, longest * step) if longest > 1 else None
@@ -284,7 +292,7 @@ def _of_knee(knee: Knee | None) -> Iterator[str]:
     if knee is None:
         return
     step = next((step for step in knee.steps if step.associations == knee.associations), None)
-    if step is not None:
+    if step is not None and step.stored_per_second < knee.best_per_second:  # else the line of the best step says it
         yield (
             f"{counted(step.associations, 'association')} reach{'es' if step.associations == 1 else ''} "
             f"{format_rate(step.stored_per_second)} with a p99 of {format_latency(step.p99)}; "
@@ -296,16 +304,17 @@ def _of_knee(knee: Knee | None) -> Iterator[str]:
 
 def _of_drifts(phases: Sequence[PhaseResult]) -> Iterator[str]:
     for phase in phases:
-        changes = [] if phase.drift is None else list(_changes(phase.drift))
+        is_given = phase.model == "open" and was_kept_up(phase)  # then the rate is that of the arrivals
+        changes = [] if phase.drift is None else list(_changes(phase.drift, is_rate_given=is_given))
         if changes:
             name = run_name(phase, phases)
             yield f"It changed over time ({name}): from the first to the last tenth, {_listed(changes)}."
 
 
-def _changes(drift: Drift) -> Iterator[str]:
+def _changes(drift: Drift, *, is_rate_given: bool) -> Iterator[str]:
     first, last = drift.first, drift.last
     rates = sorted((first.stored_per_second, last.stored_per_second))
-    if rates[0] < _FEWER * rates[1]:
+    if rates[0] < _FEWER * rates[1] and not is_rate_given:
         yield f"the rate went from {format_rate(first.stored_per_second)} to {format_rate(last.stored_per_second)}"
     for name in ("p50", "p99"):
         before, after = getattr(first, name), getattr(last, name)

@@ -47,7 +47,7 @@ def seeds():
         yield _file(start + records, transfer_syntax)
     nested = b"\x04\x00\x20\x12SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
     yield _file(start + nested * 40)
-    yield _file(start + nested * 600)
+    yield _file(start + nested * 300)
 
 
 def execute(data, folder):

@@ -32,7 +32,7 @@ def seeds():
     for edits in range(2 * len(_EDITS) + len(_VALUES)):
         for number, transfer_syntax in enumerate(_SYNTAXES):
             yield bytes((edits, number)) + instance(transfer_syntax)
-    for number, content in enumerate(files()):
+    for number, content in enumerate(files(2000)):
         yield bytes((number, 1)) + content[content.find(b"\x08\0\x16\0") :]
 
 

@@ -50,7 +50,7 @@ def seeds():
         yield bytes((jpeg | 8,)) + data
     for number, transfer_syntax in enumerate(_SYNTAXES):
         yield bytes((number,)) + instance(transfer_syntax)
-    for content in files():
+    for content in files(2000):
         yield b"\1" + content[content.find(b"\x08\0\x16\0") :]
 
 

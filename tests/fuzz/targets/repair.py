@@ -21,7 +21,7 @@ def seeds():
         for changed in (data, data + b"\n", data + b"tail" * 3, data.replace(_ITEM_END, b""), data[60:]):
             for is_known in (0, 8):
                 yield bytes((number | is_known,)) + changed
-    for content in files():
+    for content in files(2000):
         yield b"\1" + content[content.find(b"\x08\0\x16\0") :]
 
 

@@ -8,7 +8,7 @@ import tarfile
 from asyncstore.discovery.streams import Span, Stream
 from asyncstore.discovery.tar import BLOCK, SpanSource, entries
 from asyncstore.members import Damaged
-from fuzz.archives import FILES, check_members, tarred, zipped
+from fuzz.archives import COMPRESS, check_members, tarred, zipped
 from fuzz.samples import written
 
 EXPECTED = ()
@@ -24,16 +24,19 @@ def _with_size(text):
 
 def seeds():
     """Archives in each format, as they are."""
-    for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
-        names = {name: data for name, data in FILES.items() if form != tarfile.USTAR_FORMAT or len(name) < 100}
+    for form, name in (
+        (tarfile.USTAR_FORMAT, "d/b"),
+        (tarfile.GNU_FORMAT, "n\u00e4me" * 30),
+        (tarfile.PAX_FORMAT, "\u00e4"),
+    ):
         for number in (0, 1):
-            yield bytes((number,)) + tarred(form, names)
+            yield bytes((number,)) + tarred(form, {"a": b"a" * 600, name: b""})
     yield b"\1" + _with_size(b"-1005")
     yield b"\1" + _with_size(b"1_0")
     pax = tarred(tarfile.PAX_FORMAT)
-    for text in (b"7 size\n", b"10 size=9\n", b"6011 size=%s\n" % (b"9" * 6000), b"9" * 6000):
-        yield b"\1" + pax[:124] + b"%011o\0" % len(text) + pax[136:BLOCK] + text + bytes(-len(text) % BLOCK) + pax
-    yield b"\1" + tarred(files={"inner.zip": zipped(), "inner.tar": tarred(files={"a": b"a"})})
+    for text in (b"7 size\n", b"10 size=9\n", b"4411 size=%s\n" % (b"9" * 4400), b"9" * 4400):
+        yield b"\1" + pax[:124] + b"%011o\0" % len(text) + pax[136:BLOCK] + text + bytes(-len(text) % BLOCK + 2 * BLOCK)
+    yield b"\1" + tarred(files={"a.zip": zipped(files={"a": b"a"}), "b.gz": COMPRESS["gzip"](b"b")})
 
 
 def _mended(data):
