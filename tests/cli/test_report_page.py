@@ -156,8 +156,9 @@ def test_a_run_that_goes_on_has_a_forecast(path):
         journal.record([delivery("/a/1")])
         journal.flush()
         words = Page(page_of(path)).words
-    assert "A run goes on." in words
-    assert "Forecast When it will end cannot be told yet." in words
+    assert "A run goes on. When it will end cannot be told yet. To pacs" in words
+    assert "9 not known waiting 10 900 B found" in words
+    assert "1 complete 0 incomplete 0 untouched Files that have not ended yet are in none of them." in words
 
 
 @pytest.mark.parametrize("time", [-1e15, 0.0, 1e15])

@@ -20,8 +20,9 @@ from asyncstore.cli.report.facts import NOT_STORED, ORDER
 from asyncstore.cli.report.lists import list_of
 from asyncstore.cli.report.plain import split
 from asyncstore.cli.report.words import (
+    STUDIES_SO_FAR,
     WORDS,
-    end_words,
+    bytes_words,
     how_ended,
     migration_words,
     remarks,
@@ -116,7 +117,6 @@ def page(facts: Facts, readers: Sequence[Reader]) -> str:
         if course
         else "",
         _section("Rate", *_rate(course)) if course else "",
-        _section("Forecast", _text(f"{end_words(facts)}.")) if facts.running else "",
         _section("Not stored, and warnings, by reason", _reasons(facts), _how_to_list(facts)),
         _section("Repaired before they were sent", _repairs(facts)),
         _section("Statuses", _statuses(facts)),
@@ -125,7 +125,7 @@ def page(facts: Facts, readers: Sequence[Reader]) -> str:
         _section("Days", _days(facts)),
         _section("Runs", _runs(facts)),
     ]
-    above = "".join(map(_text, [*remarks(facts), *(f"{migration_words(facts_)}." for facts_ in facts.migrations)]))
+    above = "".join(map(_text, [" ".join(remarks(facts)), *(f"{migration_words(one)}." for one in facts.migrations)]))
     journals = "1 journal" if len(facts.journals) == 1 else f"{len(facts.journals)} journals"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -150,6 +150,8 @@ def _course(facts: Facts, readers: Sequence[Reader]) -> Course | None:
         step = int((end - begin) / (_MOST_STEPS - 1) / _DAY + 1) * _DAY
     first = int(begin // step) * step
     begins = range(first, int(end // step) * step + step, step)
+    if facts.running and len(begins) > 1:
+        begins = begins[:-1]  # a step that goes on would look like a slow one
     ended = progress(readers, step, first, begins[-1] + step)
     if not ended:
         return None
@@ -194,7 +196,7 @@ def _rate(course: Course) -> tuple[str, str]:
 def _states(facts: Facts) -> str:
     sums = facts.account
     rows = [
-        (format_count(sums.states[state]), format_bytes(sums.bytes[state]), WORDS[state])
+        (format_count(sums.states[state]), bytes_words(facts, state), WORDS[state])
         for state in ORDER
         if sums.states[state]
     ]
@@ -256,6 +258,8 @@ def _studies(facts: Facts, readers: Sequence[Reader]) -> str:
     table = _table(("studies", "state"), rows, 1)
     if facts.studies[Completeness.INCOMPLETE]:
         table += _caption("asyncstore report --studies incomplete JOURNAL names them.")
+    if facts.account.without_row:
+        table += _text(STUDIES_SO_FAR)
     gap = largest_gap(readers)
     if gap is None:
         return table
@@ -291,7 +295,7 @@ def _section(title: str, *content: str) -> str:
 
 
 def _text(text: str) -> str:
-    return f"<p>{_safe(text)}</p>"
+    return f"<p>{_safe(text)}</p>" if text else ""
 
 
 def _caption(text: str) -> str:

@@ -6,7 +6,17 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.report.facts import ORDER
-from asyncstore.cli.report.words import WORDS, how_ended, migration_words, remarks, stored_in, utc, verdict
+from asyncstore.cli.report.words import (
+    STUDIES_SO_FAR,
+    WORDS,
+    bytes_words,
+    how_ended,
+    migration_words,
+    remarks,
+    stored_in,
+    utc,
+    verdict,
+)
 from asyncstore.cli.text.page import aligned, broken
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.journal.studies import Completeness
@@ -57,7 +67,7 @@ def _states(facts: Facts) -> _Rows:
     sums = facts.account
     rows: _Rows = [("files", "data", "state")]
     rows += [
-        (format_count(sums.states[state]), format_bytes(sums.bytes[state]), WORDS[state])
+        (format_count(sums.states[state]), bytes_words(facts, state), WORDS[state])
         for state in ORDER
         if sums.states[state]
     ]
@@ -71,7 +81,8 @@ def _studies(facts: Facts, width: int | None) -> Iterator[str]:
         parts = [f"{format_count(facts.studies[kind])} {kind}" for kind in Completeness]
         word = "study" if total == 1 else "studies"
         yield ""
-        yield from broken(f"{format_count(total)} {word}: {', '.join(parts)}.", width)
+        so_far = f" {STUDIES_SO_FAR}" if facts.account.without_row else ""
+        yield from broken(f"{format_count(total)} {word}: {', '.join(parts)}.{so_far}", width)
 
 
 def _reasons(state: State, groups: Sequence[Group], width: int | None) -> Iterator[str]:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from asyncstore.cli.report.facts import NOT_STORED
 from asyncstore.journal.values import STATE_AFTER, State
-from asyncstore.observe.formatting import counted, format_count, format_duration, format_rate, printable
+from asyncstore.observe.formatting import (
+    counted,
+    format_bytes,
+    format_count,
+    format_duration,
+    format_rate,
+    printable,
+)
 from asyncstore.observe.results import SHOWN
 
 if TYPE_CHECKING:
@@ -30,6 +37,17 @@ _VERBS = {
     State.UNKNOWN: ("is unknown", "are unknown"),
     State.WAITING: ("waits", "wait"),
 }
+
+
+STUDIES_SO_FAR = "Files that have not ended yet are in none of them."
+
+
+def bytes_words(facts: Facts, state: State) -> str:
+    """The bytes of the data sets in a state. Nobody has looked into files that wait without a record."""
+    size = format_bytes(facts.account.bytes[state])
+    if state is not State.WAITING or not facts.account.without_row:
+        return size
+    return f"over {size}" if facts.account.bytes[state] else "not known"
 
 
 def verdict(facts: Facts) -> str:
