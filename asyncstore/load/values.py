@@ -141,8 +141,8 @@ class Measurements(Protocol):
     def released(self, seconds: float, at: float) -> None:
         """An association was released; the answer took so many seconds."""
 
-    def lost(self, error: AssociationError, at: float) -> None:
-        """An association could not be opened, or ended early."""
+    def lost(self, error: AssociationError, at: float, *, none_open: bool = False) -> None:
+        """An association could not be opened, or ended early; ``none_open``: and no other one is open."""
 
     def end(self, at: float) -> None:
         """The phase is over, and none of its stores is under way."""

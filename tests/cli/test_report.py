@@ -12,7 +12,7 @@ import pytest
 from asyncstore.cli.report import plain
 from asyncstore.cli.report.facts import gather
 from asyncstore.journal.reading import Reader
-from asyncstore.journal.values import State
+from asyncstore.journal.values import State, Walk
 from support.commands import asyncstore, finished, needs_a_full_device, started
 from support.journals import begin, delivery
 
@@ -42,7 +42,7 @@ def path(tmp_path):
 
 def record(path, rows=ROWS, **more):
     with begin(path, **more) as journal:
-        journal.note_walk(len(rows), is_ended=True)
+        journal.note_walk(Walk(len(rows), is_ended=True))
         journal.record(rows)
 
 
@@ -207,7 +207,7 @@ async def test_the_exit_code_says_whether_everything_is_stored(path, rows, code,
 async def test_a_walk_that_was_cut_short_is_no_success(path):
     journal = begin(path)
     journal.record([delivery("/a/1")])
-    journal.note_walk(1, is_ended=False)
+    journal.note_walk(Walk(1, is_ended=False))
     journal.close("interrupted")
     found = await asyncstore("report", path)
     assert found.returncode == 2
@@ -216,7 +216,7 @@ async def test_a_walk_that_was_cut_short_is_no_success(path):
 
 async def test_a_run_that_goes_on(path):
     with begin(path) as journal:
-        journal.note_walk(10, is_ended=True)
+        journal.note_walk(Walk(10, is_ended=True))
         journal.record([delivery("/a/1"), delivery("/a/2", time=BEGIN)])
         journal.flush()
         found = await asyncstore("report", path)

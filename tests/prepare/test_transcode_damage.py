@@ -168,6 +168,13 @@ def test_headers_that_gdcm_cannot_bear_are_refused(wrong, reason):
     assert transcoded(encapsulated(described(5, 6, stored=3), JPEG_LOSSLESS, [bytes(encoded)]), EXPLICIT) == reason
 
 
+def test_a_jpeg_2000_image_without_a_size_is_refused():
+    encoded = bytearray(encode_array(CELLS[0]))
+    encoded[16:20] = b"\xff\0\0\0"  # the offset of the image, from which its width is counted
+    reason = "its pixel data is damaged: its JPEG 2000 image has no size"
+    assert _decoded(JPEG_2000, [bytes(encoded)]) == reason
+
+
 @pytest.mark.parametrize("stored", [10, 12])
 def test_values_beyond_bits_stored_are_refused_unless_the_codestream_holds_whole_cells(stored):
     cells = noise(SIZE, 0, 4096, "<u2")

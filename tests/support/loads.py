@@ -79,6 +79,8 @@ class KeptMeasurements:
     def __init__(self):
         self.phases = []
         self.watches = []
+        self.none_open = []
+        """Of each lost association: whether it was the last one."""
 
     def begin(self, phase, at):
         self.phases.append(Measured(phase, at, [], [], [], [], [], [], [], [], []))
@@ -107,7 +109,8 @@ class KeptMeasurements:
     def released(self, seconds, _at):
         self.phases[-1].released.append(seconds)
 
-    def lost(self, error, _at):
+    def lost(self, error, _at, *, none_open=False):
+        self.none_open.append(none_open)
         self.phases[-1].lost.append(error)
 
     def end(self, at):

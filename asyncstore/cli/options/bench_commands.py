@@ -68,8 +68,8 @@ BENCH = Command(
         "Ctrl-C ends the load, lets the stores under way finish, and reports what was measured; twice aborts them.",
         (
             "Exit code: 0 all stores succeeded and all thresholds hold, 1 nothing could be attempted, 2 some store "
-            "failed, and no threshold says how many may, or a file could not be written, 99 a threshold is crossed, "
-            "130 interrupted."
+            "failed, and no threshold says how many may, or the peer was lost, or a file could not be written, 99 a "
+            "threshold is crossed, 130 interrupted."
         ),
     ),
     (

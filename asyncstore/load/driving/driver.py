@@ -70,6 +70,8 @@ class Driver:
         self._means = Means(source, measurements, clock, make_timer, self._lanes, self._fail)
         self.load: Load = Finishing(self._means)
         """Decides what lanes do now."""
+        self.wanted: int | None = None
+        """How many associations are waited for before the next phase begins; ``None``: none are."""
         self._number = 0
         self._early: list[Callable[[], None]] | None = []
         """Reports for the phase that will begin; ``None``: a phase is under way."""
@@ -138,7 +140,8 @@ class Driver:
         """An association could not be opened, or ended early."""
         self._failure = self._failure or error
         self._news.set()
-        self._report(partial(self.measurements.lost, error, self.clock()))
+        none_open = not (self.open_now or self._is_stopped)  # those that this side ends are not lost
+        self._report(partial(self.measurements.lost, error, self.clock(), none_open=none_open))
 
     def released(self, seconds: float, at: float) -> None:
         """An association was released."""
@@ -205,6 +208,7 @@ class Driver:
         timer = self._means.make_timer(self._news.set)
         try:
             timer.at(limit)
+            self.wanted = number
             while not (self._is_stopped or all(lane.was_tried for lane in self._lanes)):
                 if self.open_now and self.clock() >= limit:
                     for lane in self._lanes:
@@ -213,6 +217,7 @@ class Driver:
                 self._news.clear()
                 await self._news.wait()
         finally:
+            self.wanted = None
             timer.close()
         if self._failure is not None and not (self._has_opened or self._is_stopped):
             raise self._failure

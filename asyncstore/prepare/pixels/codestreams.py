@@ -199,6 +199,8 @@ def _jpeg_2000(data: bytes) -> Codestream:
             is_transformed = bool(data[position + 8])
             is_reversible = data[position + 13] == 1
         position += 2 + _word(data, position + 2)
+    if width <= left or height <= top:
+        raise Unconvertible(f"{DAMAGED}: its JPEG 2000 image has no size")
     if not tile_width or not tile_height:
         raise Unconvertible(f"{DAMAGED}: its JPEG 2000 tiles have no size")
     across, down = -(-(width - tiles_left) // tile_width), -(-(height - tiles_top) // tile_height)
