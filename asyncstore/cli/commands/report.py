@@ -121,8 +121,8 @@ def _about_left_out(left_out: Counter[State]) -> Iterator[str]:
         return
     stored = sum(count for state, count in left_out.items() if state.is_stored)
     total = left_out.total()
-    name = "names a file" if total == 1 else "name files"
-    yield f"{counted(total, 'record')} {name} without its folder, which is lost: left out."
+    name = "names a file without its" if total == 1 else "name files without their"
+    yield f"{counted(total, 'record')} {name} folder, which is lost: left out."
     if stored:
         yield f"{format_count(stored)} of them were stored: their files are sent again, because nobody knows which."
 
