@@ -4,7 +4,7 @@ import pytest
 
 from asyncstore.errors import LinkLost
 from asyncstore.load.results import Histogram, Recorder
-from asyncstore.load.results.adding import whole_of
+from asyncstore.load.results.adding import whole_of, with_openings
 from asyncstore.load.results.phase_run import MOST_POINTS
 from asyncstore.load.values import Opened, Phase, Sample
 from support.measured import CT, KINDS, MR, closed, load, opened, result
@@ -301,6 +301,21 @@ def test_the_whole_is_the_sum_of_the_counted_phases():
     assert found.stored_per_second == pytest.approx((four.stored_per_second * 4 + eight.stored_per_second * 6) / 10)
     assert found.by.modality["CT"].stored + found.by.modality["MR"].stored == 800
     assert found.associations == 8
+
+
+def test_the_whole_has_the_opening_times_of_a_warm_up_whose_associations_it_uses():
+    recorder = Recorder(KINDS)
+    for phase, begin in ((closed(is_counted=False), 0.0), (closed(), 10.0)):
+        recorder.begin(phase, begin)
+        if not begin:
+            recorder.opened(Opened(0.0, 0.001, 0.004, 0.002))
+        recorder.stored(sample(begin, begin + 0.5))
+        recorder.end(begin + 10.0)
+    phases = recorder.results(0.0)
+    split = with_openings(whole_of(phases), phases).split
+    assert (split.connect, split.tls, split.associate) == tuple(map(Histogram.of, ([0.001], [0.004], [0.002])))
+    assert split.wait.count == 1
+    assert phases[1].split.connect.count == 0
 
 
 def test_the_whole_of_nothing_is_zero():
