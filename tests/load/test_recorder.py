@@ -222,7 +222,7 @@ def test_times_of_associations_are_kept_and_tls_only_where_there_was_some():
     recorder.begin(closed(), 0.0)
     recorder.opened(Opened(0.0, 0.001, 0.0, 0.002))
     recorder.opened(Opened(0.0, 0.001, 0.004, 0.002))
-    recorder.released(0.003, 9.0)
+    recorder.released(0.003)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 1.0)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 2.0)
     recorder.end(10.0)
@@ -248,7 +248,7 @@ def test_the_generator_is_measured_over_the_phase():
     recorder = Recorder(KINDS)
     recorder.watched(0.5, 7.0, 99.0)
     recorder.begin(opened(seconds=10.0), 100.0)
-    recorder.late(0.002, 101.0)
+    recorder.late(0.002)
     recorder.watched(0.001, 9.0, 104.0)
     recorder.watched(0.003, 12.0, 109.0)
     recorder.end(110.0)
@@ -330,7 +330,6 @@ def test_results_are_known_while_a_phase_is_under_way():
     recorder.stored(sample(0.5, 1.5))
     recorder.fold(2.0)
     assert recorder.phase == closed(seconds=10.0)
-    assert recorder.last.stored == 1
     assert recorder.whole(2.0).stored_per_second == 1.0
     (found,) = recorder.results(2.0)
     recorder.stored(sample(1.5, 2.5))
@@ -342,16 +341,15 @@ def test_results_are_known_while_a_phase_is_under_way():
 def test_what_happens_before_the_first_phase_belongs_to_no_phase():
     recorder = Recorder(KINDS)
     recorder.opened(Opened(0.0, 0.001, 0.0, 0.002))
-    recorder.released(0.1, 0.0)
+    recorder.released(0.1)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 0.0)
     recorder.offered(1, 1, 0.0)
     recorder.dropped(1, 0.0)
-    recorder.late(0.1, 0.0)
+    recorder.late(0.1)
     recorder.study_ended(1.0, 0.0)
     recorder.stored(sample(0.0, 0.5))
     recorder.fold(1.0)
     assert recorder.phase is None
-    assert recorder.last is None
     assert recorder.results(1.0) == ()
 
 
