@@ -4,7 +4,7 @@ import pytest
 
 from asyncstore.errors import LinkLost
 from asyncstore.load.results import Histogram, Recorder
-from asyncstore.load.results.adding import whole_of
+from asyncstore.load.results.adding import whole_of, with_openings
 from asyncstore.load.results.phase_run import MOST_POINTS
 from asyncstore.load.values import Opened, Phase, Sample
 from support.measured import CT, KINDS, MR, closed, load, opened, result
@@ -222,7 +222,7 @@ def test_times_of_associations_are_kept_and_tls_only_where_there_was_some():
     recorder.begin(closed(), 0.0)
     recorder.opened(Opened(0.0, 0.001, 0.0, 0.002))
     recorder.opened(Opened(0.0, 0.001, 0.004, 0.002))
-    recorder.released(0.003, 9.0)
+    recorder.released(0.003)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 1.0)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 2.0)
     recorder.end(10.0)
@@ -248,7 +248,7 @@ def test_the_generator_is_measured_over_the_phase():
     recorder = Recorder(KINDS)
     recorder.watched(0.5, 7.0, 99.0)
     recorder.begin(opened(seconds=10.0), 100.0)
-    recorder.late(0.002, 101.0)
+    recorder.late(0.002)
     recorder.watched(0.001, 9.0, 104.0)
     recorder.watched(0.003, 12.0, 109.0)
     recorder.end(110.0)
@@ -303,6 +303,21 @@ def test_the_whole_is_the_sum_of_the_counted_phases():
     assert found.associations == 8
 
 
+def test_the_whole_has_the_opening_times_of_a_warm_up_whose_associations_it_uses():
+    recorder = Recorder(KINDS)
+    for phase, begin in ((closed(is_counted=False), 0.0), (closed(), 10.0)):
+        recorder.begin(phase, begin)
+        if not begin:
+            recorder.opened(Opened(0.0, 0.001, 0.004, 0.002))
+        recorder.stored(sample(begin, begin + 0.5))
+        recorder.end(begin + 10.0)
+    phases = recorder.results(0.0)
+    split = with_openings(whole_of(phases), phases).split
+    assert (split.connect, split.tls, split.associate) == tuple(map(Histogram.of, ([0.001], [0.004], [0.002])))
+    assert split.wait.count == 1
+    assert phases[1].split.connect.count == 0
+
+
 def test_the_whole_of_nothing_is_zero():
     found = whole_of([])
     assert (found.stored, found.seconds, found.stored_per_second) == (0, 0, 0.0)
@@ -315,7 +330,6 @@ def test_results_are_known_while_a_phase_is_under_way():
     recorder.stored(sample(0.5, 1.5))
     recorder.fold(2.0)
     assert recorder.phase == closed(seconds=10.0)
-    assert recorder.last.stored == 1
     assert recorder.whole(2.0).stored_per_second == 1.0
     (found,) = recorder.results(2.0)
     recorder.stored(sample(1.5, 2.5))
@@ -327,16 +341,15 @@ def test_results_are_known_while_a_phase_is_under_way():
 def test_what_happens_before_the_first_phase_belongs_to_no_phase():
     recorder = Recorder(KINDS)
     recorder.opened(Opened(0.0, 0.001, 0.0, 0.002))
-    recorder.released(0.1, 0.0)
+    recorder.released(0.1)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 0.0)
     recorder.offered(1, 1, 0.0)
     recorder.dropped(1, 0.0)
-    recorder.late(0.1, 0.0)
+    recorder.late(0.1)
     recorder.study_ended(1.0, 0.0)
     recorder.stored(sample(0.0, 0.5))
     recorder.fold(1.0)
     assert recorder.phase is None
-    assert recorder.last is None
     assert recorder.results(1.0) == ()
 
 
