@@ -26,7 +26,7 @@ from asyncstore.journal import opening, schema, versions
 from asyncstore.journal.opening import in_our_words, translated
 from asyncstore.journal.pages import records
 from asyncstore.journal.place import Lock
-from asyncstore.journal.querying import rows
+from asyncstore.journal.querying import is_behind, rows
 from asyncstore.journal.values import State
 
 if TYPE_CHECKING:
@@ -251,4 +251,7 @@ def _run(
         if not piece:
             return True
         yield from piece
-        last = tuple(piece[-1][place] for place in places)
+        reached = tuple(piece[-1][place] for place in places)
+        if last and not (is_behind(last, reached) if is_backward else is_behind(reached, last)):
+            return False  # damaged pages lead back
+        last = reached
