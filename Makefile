@@ -47,7 +47,8 @@ lock:
 	$(PYTHON) -m venv .lock
 	.lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	.lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--custom-compile-command 'make lock' --all-extras --no-extra fuzz \
+		--custom-compile-command 'make lock' \
+		--extra build --extra metrics --extra report --extra codecs --extra archives --extra remote --extra test --extra check \
 		--output-file requirements/lock.txt pyproject.toml
 	rm -rf .lock
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import threading
 import zipfile
@@ -128,6 +129,17 @@ async def test_files_that_hold_no_instance_are_named_by_their_archive(files, tmp
     assert ran.of(f"{tmp_path}/a.zip!README.txt").reason == "not a DICOM file"
     assert ran.of(f"{tmp_path}/a.zip!bare").result is Result.STORED
     assert ran.of(f"{tmp_path}/a.zip!cut.dcm").result is Result.NOT_SENT
+
+
+async def test_large_bare_data_sets_in_archives_are_sent_and_other_large_files_are_not(folder, tmp_path):
+    [large] = (folder / "large").rglob("*.dcm")
+    data_set = trees.read_part10(large).data_set
+    (tmp_path / "bare.gz").write_bytes(gzip.compress(data_set))
+    (tmp_path / "text.gz").write_bytes(gzip.compress(b"read me " * (1 << 18)))
+    async with Sink(port=0) as sink:
+        ran = await send(sink.port, [tmp_path / "bare.gz", tmp_path / "text.gz"], OPENED)
+    assert ran.of(f"{tmp_path}/bare.gz!bare").result is Result.STORED
+    assert ran.of(f"{tmp_path}/text.gz!text").reason == "not a DICOM file"
 
 
 async def test_an_archive_that_is_not_to_be_opened_is_no_dicom_file(files, tmp_path):

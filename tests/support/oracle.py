@@ -181,7 +181,7 @@ def _descriptors() -> Iterator[str]:
     for entry in folder.iterdir() if folder.is_dir() else ():
         with suppress(OSError):
             target = os.readlink(entry)  # noqa: PTH115 - Path.readlink would take socket:[1] for a relative path
-            if not target.startswith(("anon_inode:", "/proc/", "/dev/null")):
+            if not target.startswith(("anon_inode:", "/proc/", "/dev/null", "/memfd:asyncstore-warnings")):
                 yield f"{entry.name} {target}"
 
 
