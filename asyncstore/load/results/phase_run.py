@@ -413,9 +413,7 @@ class PhaseRun:
         if self.none_since is None or not self._is_over:  # until then it may come back
             return None
         since = self.none_since
-        if self._unanswered < math.inf:
-            if self._answered == self.began:
-                return None  # it was there, and never answered
+        if self._unanswered < math.inf and self._answered > self.began:  # else it was there, and never answered
             since = min(since, max(self._answered, self._unanswered))
         after = max(since - self.began, 0.0)
         return after if seconds - after >= _LOST else None
