@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 from support.crashes import processes_with
+from support.forked import running_server
 from support.oracle import nothing_left_by_the_test, warm_up
 from support.peers import programs
 from support.trees import data_sets
@@ -38,7 +39,8 @@ def temporary_folder(tmp_path_factory):
     before = os.environ.get("TMPDIR"), tempfile.tempdir
     os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
     warm_up()
-    yield folder
+    with running_server():
+        yield folder
     del os.environ["TMPDIR"]
     if before[0] is not None:
         os.environ["TMPDIR"] = before[0]
