@@ -16,10 +16,11 @@ from support.trees import data_sets
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Scripts ignore SIGINT in programs that they run in the background; the programs under test would inherit that."""
 
-hypothesis.settings.register_profile("asyncstore", deadline=None)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100)
+hypothesis.settings.register_profile("asyncstore", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=15)
-hypothesis.settings.load_profile("asyncstore")
-"""No test depends on how fast the machine is at the moment. ``make test-fast`` takes the other one."""
+hypothesis.settings.load_profile("thorough" if os.environ.get("CI") else "asyncstore")
+"""No test depends on how fast the machine is at the moment. ``make test-fast`` takes the quick one."""
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,6 +18,7 @@ from asyncstore.prepare import probe as probe_module
 from asyncstore.prepare.messages import INSTANCE
 from asyncstore.prepare.probe import read_meta
 from support import trees
+from support.examples import examples
 from support.values import probe_file
 
 _FOLDER = Path(trees.pydicom_test_files()[0]).parent
@@ -360,7 +361,7 @@ def test_another_file_is_unsendable_for_a_reason_without_its_path(tmp_path, make
     assert path not in found.reason
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.binary(max_size=400), st.sampled_from([b"", bytes(128) + b"DICM", bytes(128) + b"DICM\2\0\0\0UL\4\0"]))
 def test_any_file_is_an_instance_within_its_bounds_or_unsendable(data, start):
     with tempfile.TemporaryDirectory() as folder:
