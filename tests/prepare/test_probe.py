@@ -76,15 +76,24 @@ def _by_pydicom_in_data_set(path):
     return *(str(data_set.get(tag, uid)) for tag, uid in zip(tags, in_meta, strict=False)), *in_meta[2:]
 
 
-def _ids(path):
-    return str(path.relative_to(_FOLDER))
+_SHARE = 30
+_shares = pytest.mark.parametrize(
+    "paths", [pytest.param(_ORDINARY[at : at + _SHARE], id=f"from {at}") for at in range(0, len(_ORDINARY), _SHARE)]
+)
+"""Tests of all ordinary files, of so many together."""
 
 
 # Against pydicom.
 
 
-@pytest.mark.parametrize("path", _ORDINARY, ids=_ids)
-def test_it_reads_the_same_as_pydicom(path):
+@_shares
+def test_it_reads_the_same_as_pydicom(paths, subtests):
+    for path in paths:
+        with subtests.test(str(path.relative_to(_FOLDER))):
+            _assert_read_as_by_pydicom(path)
+
+
+def _assert_read_as_by_pydicom(path):
     sop_class_uid, sop_instance_uid, transfer_syntax_uid, offset = _strict(path)
     assert (sop_class_uid, sop_instance_uid, transfer_syntax_uid, offset) == _by_pydicom(path)
     independent = trees.read_part10(path)
@@ -96,8 +105,14 @@ def test_it_reads_all_files_but_the_unusual():
     assert {path.name for path in trees.pydicom_test_files() if path not in _ORDINARY} == _UNUSUAL
 
 
-@pytest.mark.parametrize("path", _ORDINARY, ids=_ids)
-def test_the_data_set_lies_where_the_instance_says(path):
+@_shares
+def test_the_data_set_lies_where_the_instance_says(paths, subtests):
+    for path in paths:
+        with subtests.test(str(path.relative_to(_FOLDER))):
+            _assert_found_in_its_place(path)
+
+
+def _assert_found_in_its_place(path):
     found = probe_file(str(path))
     content = path.read_bytes()
     if isinstance(found, Unsendable):
