@@ -22,7 +22,6 @@ from asyncstore.discovery.walk import file_at
 from asyncstore.journal.catalogue import Order
 from asyncstore.journal.lookup import NOT_ENDED, Earlier
 from asyncstore.journal.rows import MTIME_BITS
-from asyncstore.journal.schema import STATES as ENDING_STATES
 from asyncstore.journal.turns import Turns
 from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import Delivery, State
@@ -31,7 +30,7 @@ from asyncstore.model import Identity, Instance, Outcome, Reason, Result, Source
 from asyncstore.recording import NOTED_EVERY, Recording, earlier_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from asyncstore.journal.catalogue import Catalogue, Clash, File
     from asyncstore.journal.journal import Journal
@@ -60,8 +59,13 @@ class Cataloguing(Recording):
         super().__init__(journal, again=())
         self.known = 0
 
-    def add(self, batch: Sequence[Instance | Unsendable | Outcome]) -> None:
-        """Record found files, without waiting."""
+    def add(self, batch: Sequence[Instance | Unsendable | Outcome], decompressed: Mapping[int, int]) -> None:
+        """Record found files, without waiting.
+
+        Args:
+            batch: the files.
+            decompressed: bytes of data sets after decompression, by ordinal, as far as they were measured.
+        """
         found = []
         for item in batch:
             if isinstance(item, Instance):
@@ -74,7 +78,7 @@ class Cataloguing(Recording):
             else:
                 self.known += 1
         if found:
-            self.record(found)
+            self._write(found, decompressed)
 
 
 class FromCatalogue(Recording):
@@ -129,7 +133,7 @@ class FromCatalogue(Recording):
         """
         del found
         self._find = find
-        with self._catalogue as catalogue:
+        with self._catalogue as catalogue, catalogue.diagnosed():
             run = self._journal.run
             for file in self._turns:
                 if file.run == run:
@@ -146,7 +150,7 @@ class FromCatalogue(Recording):
                     clash = file.clash
                     if clash is not None and file.run != run and self._is_copy(clash) and self._earlier(file) is None:
                         yield self._begin_copy(file, clash)
-        self._note(is_ended=True)
+        self._note_place(is_ended=True)
 
     def prioritise(self, key: str) -> None:
         """Let the study or patient with this Study Instance UID or Patient ID come next."""
@@ -160,6 +164,9 @@ class FromCatalogue(Recording):
             super().record([outcome for outcome, delivery in zip(mine, decided, strict=True) if delivery is None])
             deliveries = [delivery for delivery in decided if delivery is not None]
             if deliveries and self.failure is None:
+                for delivery in deliveries:
+                    if delivery.state.is_stored:  # a copy: this run skipped it
+                        self._journal.take_back(delivery.state)
                 self._journal.record(deliveries)
         else:
             super().record(mine)
@@ -175,7 +182,10 @@ class FromCatalogue(Recording):
         is_stored, rest = earlier
         if _is_unchanged(file, may_be_gone=is_stored or file.size is None):
             self._settled += 1
-            return _new_tuple(Outcome, (source, *rest))
+            outcome: Outcome = _new_tuple(Outcome, (source, *rest))
+            if not is_stored:
+                self._left[outcome.result] += 1
+            return outcome
         self._taken += 1
         return self._find(source.path, source.ordinal)
 
@@ -198,6 +208,7 @@ class FromCatalogue(Recording):
         first = self._catalogue.first_of(clash)
         if first is not None and first[1].is_stored and _is_unchanged(file):
             self.copies += 1
+            self._settled += 1
             return self._decide(source, file, clash, first[1], _COPY)
         self._taken += 1
         return self._find(source.path, source.ordinal)
@@ -205,7 +216,7 @@ class FromCatalogue(Recording):
     def _next(self, file: File) -> SourceFile:
         self._count += 1
         if not self._count % NOTED_EVERY:
-            self._note(is_ended=False)
+            self._note_place(is_ended=False)
         source = _new_tuple(SourceFile, (file.path, self._count))
         if file.occurrence:
             self._occurrences[source.ordinal] = file.occurrence
@@ -240,7 +251,7 @@ class FromCatalogue(Recording):
             return self._endings[key]
         except KeyError:
             pass
-        state = State(file.ending % ENDING_STATES)
+        state = State.of(file.ending)
         earlier = None
         if state not in self._again:
             status, reason = self._catalogue.ending(file.ending)
@@ -259,8 +270,9 @@ class FromCatalogue(Recording):
         self._journal.flush()
         return True
 
-    def _note(self, *, is_ended: bool) -> None:
-        self._journal.note_walk(self._count, self._settled, self._count - self._settled, is_ended=is_ended)
+    def _note_place(self, *, is_ended: bool) -> None:
+        """Keep how far this run is in the catalogue."""
+        self._note(self._count, self._settled, self._count - self._settled, is_ended=is_ended)
 
 
 def _is_unchanged(file: File, *, may_be_gone: bool = False) -> bool:

@@ -11,19 +11,20 @@ Rules:
 
 from __future__ import annotations
 
+from collections import Counter
 from time import time
 from typing import TYPE_CHECKING
 
 from asyncstore.discovery.walk import file_at
 from asyncstore.journal.lookup import NOT_ENDED, Lookup
 from asyncstore.journal.reading import Reader
-from asyncstore.journal.values import STATES, Outcomes, State
+from asyncstore.journal.values import NOT_MEASURED, STATE_AFTER, Outcomes, State, Walk
 from asyncstore.members import path_in
 from asyncstore.model import Identity, Outcome, Result, SourceFile
 from asyncstore.prepare.invention import new_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from asyncstore.errors import JournalError
     from asyncstore.journal.journal import Journal
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     Find = Callable[[str, int], SourceFile | Unsendable]
 
-_RESULTS = {State.WAITING: Result.NOT_SENT, **{state: result for result, state in STATES.items()}}
+_RESULTS = {State.WAITING: Result.NOT_SENT, **{state: result for result, state in STATE_AFTER.items()}}
 _AN_INSTANCE = Identity("", "", "")
 """Stands for the identity of an instance that this run does not read."""
 _EARLIER = "an earlier run left it so"
@@ -53,6 +54,8 @@ class Recording:
         self._again = again
         self._occurrences: dict[int, int] = {}
         """By ordinal, how often the same file came before: only of repeated files without an outcome yet."""
+        self._left: Counter[Result] = Counter()
+        """The files of earlier runs that are not stored, and are left so."""
 
     @property
     def failure(self) -> JournalError | None:
@@ -83,23 +86,35 @@ class Recording:
                 count += 1
                 if earlier is not None and isinstance(item, SourceFile):
                     skipped += 1
-                    yield earlier_outcome(item, earlier)
+                    outcome = earlier_outcome(item, earlier)
+                    if outcome.result is not Result.SKIPPED and self._again:  # a scan leaves nothing
+                        self._left[outcome.result] += 1
+                    yield outcome
                 else:
                     if occurrence:
                         self._occurrences[item.ordinal] = occurrence
                     yield item
                 if not count % NOTED_EVERY:
-                    self._journal.note_walk(count, skipped, lookup.known, is_ended=False)
-            self._journal.note_walk(count, skipped, lookup.known, is_ended=True)
+                    self._note(count, skipped, lookup.known, is_ended=False)
+            self._note(count, skipped, lookup.known, is_ended=True)
+
+    def _note(self, found: int, skipped: int, known: int, *, is_ended: bool) -> None:
+        """Keep how far the walk is."""
+        left = self._left
+        self._journal.note_walk(
+            Walk(found, skipped, known, left[Result.FAILED], left[Result.NOT_SENT], is_ended=is_ended)
+        )
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write these outcomes down, without waiting."""
-        new = [outcome for outcome in outcomes if not outcome.is_earlier]
+        self._write([outcome for outcome in outcomes if not outcome.is_earlier])
+
+    def _write(self, new: Sequence[Outcome], decompressed: Mapping[int, int] = NOT_MEASURED) -> None:
         occurrences: dict[int, int] = {}
         if self._occurrences:
             occurrences = {one.ordinal: self._occurrences.pop(one.ordinal, 0) for one in new}
         if new and self.failure is None:
-            self._journal.record_outcomes(Outcomes(new, time(), occurrences))
+            self._journal.record_outcomes(Outcomes(new, time(), occurrences, decompressed))
 
     async def room(self) -> None:
         """Wait until the journal has kept up.
@@ -144,10 +159,20 @@ class SecondPass(Recording):
             for delivery in reader.deliveries((State.FAILED,)):
                 if delivery.run == self._journal.run:
                     self._journal.take_back(State.FAILED)
+                else:
+                    self._take_up()
                 if delivery.occurrence:
                     self._occurrences[ordinal] = delivery.occurrence
                 yield find(path_in(delivery.path, delivery.member), ordinal)
                 ordinal += 1
+
+    def _take_up(self) -> None:
+        """Note that a file is no longer left as an earlier run had it."""
+        walk = self._journal.walk
+        if walk.left_failed:  # others were not found by this run
+            self._journal.note_walk(
+                walk._replace(skipped=walk.skipped - 1, known=walk.known + 1, left_failed=walk.left_failed - 1)
+            )
 
 
 def earlier_outcome(file: SourceFile, earlier: Earlier) -> Outcome:

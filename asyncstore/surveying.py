@@ -165,12 +165,14 @@ class Survey:
         from asyncstore.discovery.finding import Finder  # noqa: PLC0415 - few runs open archives
         from asyncstore.discovery.spool import Spool  # noqa: PLC0415 - as above
         from asyncstore.discovery.unpacking import unpacked  # noqa: PLC0415 - as above
+        from asyncstore.prepare.lenient_probe import refused_by  # noqa: PLC0415 - as above
 
         self._spool = spool = Spool(options.ahead)
         finder = Finder(options.archives, spool)
         found = walk(paths, options, finder)
         unsettled = found if settle is None else settle(found, finder.file_at)
-        return unpacked(unsettled, spool, _NO_LIMIT if options.archives is None else options.archives.file)
+        most = _NO_LIMIT if options.archives is None else options.archives.file
+        return unpacked(unsettled, spool, most, refused_by)
 
     def __aiter__(self) -> Self:
         return self

@@ -163,7 +163,7 @@ def catalogue(path: str, count: int) -> None:
     size_of(path, count)
     with Catalogue(path) as opened:
         begun = time.thread_time()
-        ordered = sum(1 for _ in opened.deliveries(Order.NEWEST))
+        ordered = sum(1 for _ in opened.files(Order.NEWEST))
         print(f"  {ordered / (time.thread_time() - begun):10,.0f} deliveries a second in the order newest")
     print("sending from it")
     write(path, count, State.STORED).close()

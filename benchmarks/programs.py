@@ -25,12 +25,14 @@ class Program:
         words: its command line without peer, port and folders.
         processes: the number of processes at the same time, each with its share of the folders.
         terminal: whether its standard error is a terminal.
+        joins_port: whether host and port are one word, with a colon.
     """
 
     name: str
     words: tuple[str, ...]
     processes: int = 1
     terminal: bool = False
+    joins_port: bool = False
 
     def commands(self, port: int, archive: Archive) -> list[list[str]]:
         """The command lines that send an archive to a port of loopback."""
@@ -39,13 +41,16 @@ class Program:
 
     def command(self, port: int, paths: Sequence[str]) -> list[str]:
         """The command line that sends some paths to a port of loopback."""
-        return [*self.words, "127.0.0.1", str(port), *paths]
+        return [*self.words, *self._address(str(port)), *paths]
 
     def shown(self) -> str:
         """The command line as the tables show it."""
         words = [_short(word) for word in self.words]
         what = "FOLDERS" if self.processes == 1 else f"SHARE-OF-FOLDERS, {self.processes} at the same time"
-        return f"{shlex.join(words)} 127.0.0.1 PORT {what}"
+        return f"{shlex.join(words)} {' '.join(self._address('PORT'))} {what}"
+
+    def _address(self, port: str) -> tuple[str, ...]:
+        return (f"127.0.0.1:{port}",) if self.joins_port else ("127.0.0.1", port)
 
 
 def asyncstore(*options: str, name: str | None = None, terminal: bool = False) -> Program:
@@ -69,6 +74,12 @@ def dcmsend() -> Program:
 def pynetdicom_storescu() -> Program:
     """The storescu that comes with pynetdicom."""
     return Program("pynetdicom storescu", (sys.executable, "-m", "pynetdicom", "storescu", "-r"))
+
+
+def dicom_rs() -> Program | None:
+    """The storescu of dicom-rs over four associations; ``None``: it is not installed."""
+    program = their_program("dicom-storescu")
+    return Program("dicom-rs -c 4", (program, "-c", "4"), joins_port=True) if "/" in program else None
 
 
 def limit() -> Program:

@@ -31,6 +31,7 @@ class Scale:
         file_sizes: sizes in bytes of single files to send while memory is sampled.
         decoded: frames to decode with each codec.
         mixed: CT instances that pass through while others are decoded.
+        transcoded: compressed CT instances to send while memory is sampled.
         slow_reading: CT instances to send to a peer that reads slowly.
         is_judged: whether it is enough to judge the results by the targets.
     """
@@ -54,6 +55,7 @@ class Scale:
     file_sizes: tuple[int, ...]
     decoded: int
     mixed: int
+    transcoded: int
     slow_reading: int
     is_judged: bool
 
@@ -98,6 +100,7 @@ FULL = Scale(
     file_sizes=(134_000_000, 1_000_000_000),
     decoded=64,
     mixed=2000,
+    transcoded=300,
     slow_reading=200,
     is_judged=True,
 )
@@ -122,6 +125,7 @@ QUICK = Scale(
     file_sizes=(134_000_000,),
     decoded=16,
     mixed=80,
+    transcoded=20,
     slow_reading=16,
     is_judged=False,
 )

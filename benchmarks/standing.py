@@ -39,6 +39,7 @@ CT_LIMIT = Target("CT 526 kB, instances/s against the limit", 1.0, 1.05, "x", mo
 SMALL_LIMIT = Target("small 2.8 kB, the same", 0.85, 0.92, "x", more_is_better=True)
 CT_RATE = Target("CT 526 kB, instances/s against 4 x storescu", 1.1, 1.3, "x", more_is_better=True)
 SMALL_RATE = Target("small 2.8 kB, against 4 x storescu", 1.4, 1.6, "x", more_is_better=True)
+RUST_RATE = Target("CT and small, against dicom-rs -c 4", 1.2, 1.2, "x", more_is_better=True)
 SHIPPED_RATE = Target("peers as shipped, against 4 x storescu", 5, 20, "x", 1, more_is_better=True)
 CPU = Target("CPU per GB against storescu", 0.7, 0.4, "x")
 MEMORY = Target("peak memory of the main process, 8 associations", 200, 120, " MB", 0)
@@ -46,7 +47,9 @@ OBSERVING = Target("cost of progress and JSON lines together", 10, 3, " %", 1)
 DECODING = Target("MB/s of decompression, as many processes as cores", 0.9, 1.0, "x", more_is_better=True)
 MIX = Target("pass-through instances/s while 5 % are decompressed, against alone", 0.95, 1.0, "x", more_is_better=True)
 HELP = Target("asyncstore --help", 200, 100, " ms", 0)
-TARGETS = (CT_LIMIT, SMALL_LIMIT, CT_RATE, SMALL_RATE, SHIPPED_RATE, CPU, MEMORY, OBSERVING, DECODING, MIX, HELP)
+TARGETS = (
+    CT_LIMIT, SMALL_LIMIT, CT_RATE, SMALL_RATE, RUST_RATE, SHIPPED_RATE, CPU, MEMORY, OBSERVING, DECODING, MIX, HELP,
+)  # fmt: skip
 
 
 class Standing(NamedTuple):

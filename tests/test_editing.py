@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import zipfile
 from pathlib import Path
@@ -186,6 +187,35 @@ async def test_each_mended_file_is_listed_with_what_was_done(tmp_path):
     assert received
     assert ended.err.count(": repaired: ") == 3
     assert "3 files repaired" in ended.err
+
+
+async def test_the_report_counts_and_lists_mended_files_with_what_was_done(tmp_path):
+    journal = tmp_path / "run.db"
+    files = [CASES / name for name in (*MENDED, "odd-text.dcm")]
+    _, outcomes, _ = await _sent(tmp_path, "--repair", "--journal", journal, files=files)
+    mended = {one["path"]: one["repairs"] for one in outcomes if "repairs" in one}
+    told = await asyncstore("report", journal)
+    lines = (
+        "\nrepaired: 3 files\n  2    bytes behind its last element were left out\n"
+        "  1    missing ends of items were written\n"
+    )
+    assert lines in told.out
+    sums = json.loads((await asyncstore("report", "--json", journal)).out)
+    assert sums["repaired"] == 3
+    assert [one["files"] for one in sums["repairs"]] == [2, 1]
+    listed = await asyncstore("report", "--list", "repaired", journal)
+    assert sorted(listed.out.splitlines()) == sorted(f"{path}: repaired: {'; '.join(mended[path])}" for path in mended)
+    as_json = await asyncstore("report", "--list", "repaired", "--json", journal)
+    assert {one["path"]: one["repairs"] for one in map(json.loads, as_json.out.splitlines())} == mended
+    as_csv = await asyncstore("report", "--list", "repaired", "--csv", journal)
+    assert {row["path"]: row["repairs"] for row in csv.DictReader(as_csv.out.splitlines())} == {
+        path: "; ".join(words) for path, words in mended.items()
+    }
+    names = await asyncstore("report", "--list", "repaired", "--null", journal)
+    assert sorted(names.out.split("\0")[:-1]) == sorted(mended)
+    page = tmp_path / "page.html"
+    await asyncstore("report", "--html", page, journal)
+    assert "missing ends of items were written" in page.read_text()
 
 
 async def test_without_the_wish_nothing_is_mended(tmp_path):

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncstore.discovery.walk import WalkOptions, files_from, walk
+from asyncstore.discovery.lists import files_from
+from asyncstore.discovery.walk import WalkOptions, walk
 from asyncstore.model import SourceFile, Unsendable
 from support import trees, values
 from support.examples import examples
@@ -350,6 +351,28 @@ def test_a_byte_order_mark_is_not_part_of_the_first_name(stream):
 def test_a_list_in_utf_16_is_refused(encoding):
     with pytest.raises(OSError, match="it is UTF-16: write it in UTF-8"):
         next(files_from(io.BytesIO("\ufeffa.dcm\r\nb.dcm".encode(encoding))))
+
+
+@pytest.mark.parametrize("kind", [io.BytesIO, _Slow])
+@pytest.mark.parametrize(
+    ("content", "null", "problem"),
+    [
+        (b"/a/b.dcm\0/a/c\n.dcm\0", False, "NUL bytes separate its names"),
+        (b"/a/b.dcm\0" * 1000, False, "NUL bytes separate its names"),
+        (b"/a/b.dcm\n/a/c.dcm\n", True, "its names stand in lines, and no NUL byte ends them"),
+        (b"/a/b.dcm\n" * 1000, True, "its names stand in lines, and no NUL byte ends them"),
+        ("/a/b.dcm\r\n".encode("utf-16-le"), False, "it is UTF-16: write it in UTF-8"),
+    ],
+)
+def test_a_list_of_the_other_kind_is_refused(kind, content, null, problem):
+    with pytest.raises(OSError, match=problem):
+        list(files_from(kind(content), null=null))
+
+
+def test_with_null_the_end_of_the_list_ends_a_name_too(tmp_path):
+    name = f"{tmp_path}/with\nline end"
+    Path(name).touch()
+    assert list(files_from(io.BytesIO(name.encode()), null=True)) == [name]
 
 
 @pytest.mark.parametrize("null", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -12,8 +13,10 @@ from asyncstore.cli.options import edit_rows as edit_opt
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.proposal import proposal_of, too_long
+from asyncstore.cli.text.hints import hints_for
 from asyncstore.cli.tls import tls_of
-from asyncstore.discovery.walk import WalkOptions, files_from
+from asyncstore.discovery.lists import OtherSeparator, files_from
+from asyncstore.discovery.walk import NOT_OPENED, WalkOptions, archive_in, is_member
 from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
 from asyncstore.members import is_url
 from asyncstore.named_files import interruptible
@@ -217,7 +220,10 @@ def _files_of(directory: str) -> Iterator[str | Unsendable]:
 
     path = dicomdir_at(directory)
     try:
-        with interruptible(), open(path, "rb"):  # noqa: PTH123 - the import of pathlib takes 7 ms
+        mode = os.stat(path).st_mode  # noqa: PTH116 - the import of pathlib takes 7 ms
+        if not stat.S_ISREG(mode):
+            raise ValueError("no DICOMDIR in this folder" if stat.S_ISDIR(mode) else "not a regular file")  # noqa: TRY301
+        with interruptible(), open(path, "rb"):  # noqa: PTH123 - as above
             return referenced(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
@@ -259,13 +265,10 @@ def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
         yield from files_from(names, null=null)
     except OSError as error:
         complaint = f"{opt.FILES_FROM.long}: the list could not be read to its end: {error.strerror}"
-        raise ReadFailed(complaint) from error
-
-
-def _is_in_archive(path: str) -> bool:
-    from asyncstore.discovery.finding import archive_in  # noqa: PLC0415 - few command lines need it
-
-    return archive_in(path) is not None
+        failure = ReadFailed(complaint)
+        if isinstance(error, OtherSeparator):
+            failure.add_note(f"{opt.NULL.long} reads such a list." if error.is_null else f"Leave {opt.NULL.long} out.")
+        raise failure from error
 
 
 def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False) -> None:
@@ -280,17 +283,20 @@ def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False) -> Non
     """
     for path in paths:
         if is_url(path):
-            from asyncstore.discovery.remote import check_url  # noqa: PLC0415 - few command lines need it
+            from asyncstore.discovery.stores import check_url  # noqa: PLC0415 - few command lines need it
 
             check_url(path)
             continue
         try:
             os.stat(path)  # noqa: PTH116 - there may be a hundred thousand of them
         except (OSError, ValueError) as error:
-            if opens_archives and _is_in_archive(path):
+            if opens_archives and archive_in(path) is not None:
                 continue
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            refusal = ReadFailed(f"cannot access {path!r}: {reason}; nothing was sent")
+            is_closed = not opens_archives and is_member(path)
+            refusal = ReadFailed(f"cannot access {path!r}: {NOT_OPENED if is_closed else reason}; nothing was sent")
+            if is_closed:
+                refusal.add_note(" ".join(hints_for((NOT_OPENED,))))
             refusal.add_note(
                 f"With {opt.NO_HALT.long} ({opt.NO_HALT.short}) the other files are sent, and this one is reported."
             )

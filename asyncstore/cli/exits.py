@@ -20,7 +20,7 @@ MEANINGS = {
     ),
     EXIT_NOT_STORED: (
         "the run ended, and some file was not stored, or (scan) could not be, or --json not be written to its end; or "
-        "(report) some file is not stored yet; or (bench) some store failed"
+        "(report) some file is not stored yet; or (bench) some store failed, or the peer was lost"
     ),
     EXIT_CROSSED: "(bench) a threshold is crossed",
     EXIT_INTERRUPTED: "interrupted by SIGINT, SIGTERM or asyncstore ctl",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
+    from asyncstore.observe.output import Line
+
 
 def put(*lines: str) -> None:
     """Print lines; without arguments, flush what was printed before.
@@ -33,6 +35,22 @@ def put(*lines: str) -> None:
     with _translated():
         sys.stdout.writelines(f"{line}\n" for line in lines)
         sys.stdout.flush()
+
+
+def put_styled(*lines: Line) -> None:
+    """Print lines, in colours if standard output is a terminal.
+
+    Raises:
+        WriteFailed: they cannot be written.
+        BrokenPipeError: nobody reads them.
+    """
+    from asyncstore.observe.display import open_output  # noqa: PLC0415 - completion has no time to import it
+
+    output = open_output(sys.stdout)
+    output.print(*lines)
+    if output.error is not None:
+        with _translated():
+            raise output.error
 
 
 def put_bytes(content: bytes) -> None:

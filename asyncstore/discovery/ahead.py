@@ -20,6 +20,8 @@ T = TypeVar("T")
 _IDLE_SECONDS = 0.5
 _MOST = 1 << 23
 """Larger members are unpacked at their turn."""
+_FEWEST = 1 << 15
+"""So are smaller ones: to hand one to a thread takes longer than to unpack it."""
 _MOST_THREADS = 8
 
 
@@ -70,8 +72,8 @@ def threads(number: int) -> Threads:
     return Threads(number)
 
 
-class Unpacking:
-    """Unpacks a member in a thread, ahead of its turn.
+class UnpackedInThread:
+    """A member that a thread unpacks ahead of its turn.
 
     Args:
         size: its bytes, unpacked.
@@ -84,7 +86,7 @@ class Unpacking:
 
     def start(self) -> int:
         """Begin; returns how many bytes that will hold."""
-        if self._size > _MOST:
+        if not _FEWEST <= self._size <= _MOST:
             return 0
         if self._done is None:
             self._done = threads(min(os.cpu_count() or 1, _MOST_THREADS)).submit(lambda: list(self._unpack()))

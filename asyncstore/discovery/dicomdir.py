@@ -6,17 +6,18 @@ Rules:
 2. Names are looked up as they are; then without regard to upper and lower case, to the version ``;1`` of ISO 9660, and
    to a full stop at the end. File systems of CDs are mounted in all these ways.
 3. A file outside of the folder of the DICOMDIR is refused: a name may lead out of it, and so may a link.
-4. The DICOMDIR is read when its first file is asked for, in the thread of the walk.
+4. A DICOMDIR that ends too early, or refers to records behind its last one, is unsendable itself, after its files.
+5. The DICOMDIR is read when its first file is asked for, in the thread of the walk.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.errors import ReadFailed
-from asyncstore.model import SourceFile, Unsendable
+from asyncstore.model import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, SourceFile, Unsendable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +28,12 @@ _NOT_IN_USE = 0
 _SEPARATORS = re.compile(r"[\\/]")
 _VERSION = re.compile(r"\.?(;\d+)?$")
 
+_RECORDS = 0x00041220
+"""The Directory Record Sequence."""
+_OFFSETS = (0x00041400, 0x00041420)
+"""Of the next record, and of the first record below."""
+_UNDEFINED = 0xFFFFFFFF
+_NOT_WHOLE = "a DICOMDIR that is cut off or damaged: it may have named more files"
 _OUTSIDE = "the DICOMDIR names a file outside of its folder"
 
 
@@ -47,7 +54,8 @@ def referenced(path: str) -> Iterator[str | Unsendable]:
     base = os.path.dirname(path)  # noqa: PTH120 - paths are text
     folder = _Folder(base)
     seen: set[str] = set()
-    for components in _file_ids(path):
+    directory = _directory(path)
+    for components in directory.file_ids:
         names = [name for component in components for name in _SEPARATORS.split(component.strip("\0 "))]
         told = os.path.join(base, *names) if names[0] else "/".join(names)  # noqa: PTH118 - as above
         if any(name in ("", os.curdir, os.pardir) or "\0" in name for name in names):
@@ -58,16 +66,25 @@ def referenced(path: str) -> Iterator[str | Unsendable]:
             continue
         seen.add(found)
         yield found if folder.holds(found) else Unsendable(SourceFile(found), _OUTSIDE)
+    if not directory.is_whole:
+        yield Unsendable(SourceFile(path), _NOT_WHOLE)
 
 
-def _file_ids(path: str) -> list[list[str]]:
-    """The Referenced File IDs (0004,1500), each in its components.
+class _Directory(NamedTuple):
+    """What a DICOMDIR says."""
+
+    file_ids: list[list[str]]
+    """The Referenced File IDs (0004,1500), each in its components."""
+    is_whole: bool
+
+
+def _directory(path: str) -> _Directory:
+    """Read a DICOMDIR.
 
     Raises:
         ReadFailed: the file cannot be read, or is no DICOMDIR.
     """
     import warnings  # noqa: PLC0415 - few runs read a DICOMDIR
-    from struct import error as StructError  # noqa: N812, PLC0415 - as above
 
     from pydicom.errors import InvalidDicomError  # noqa: PLC0415 - as above
 
@@ -79,24 +96,53 @@ def _file_ids(path: str) -> list[list[str]]:
         raise ReadFailed(f"{path} is no DICOMDIR") from None
     except OSError as error:
         raise ReadFailed(f"the DICOMDIR {path} cannot be read: {error.strerror or error}") from error
-    except (AttributeError, EOFError, ValueError, TypeError, LookupError, NotImplementedError, StructError) as error:
-        raise ReadFailed(f"the DICOMDIR {path} is damaged: {error}") from error
+    except ReadFailed:
+        raise
+    except Exception as error:  # its classes are many, and its messages may quote names of patients
+        raise ReadFailed(f"the DICOMDIR {path} is damaged") from error
 
 
-def _read(path: str) -> list[list[str]]:
+def _read(path: str) -> _Directory:
     from pydicom import config, dcmread  # noqa: PLC0415 - as above
+    from pydicom.filereader import read_file_meta_info  # noqa: PLC0415 - as above
 
     config.settings.reading_validation_mode = config.IGNORE
     config.logger.setLevel("ERROR")
+    if read_file_meta_info(path).get("TransferSyntaxUID") == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        raise ReadFailed(f"the DICOMDIR {path} is deflated, which no DICOMDIR may be")  # it may inflate to terabytes
     directory = dcmread(path)
     if directory.file_meta.get("MediaStorageSOPClassUID") != _MEDIA_STORAGE_DIRECTORY:
         raise ReadFailed(f"{path} is no DICOMDIR")
+    records = _raw(directory, _RECORDS)
+    is_cut_off = records is not None and len(records.value or b"") < records.length < _UNDEFINED
     found: list[list[str]] = []
+    last = farthest = 0
     for record in directory.get("DirectoryRecordSequence") or ():
+        last = record.seq_item_tell
+        farthest = max(farthest, *(_offset(record, tag) for tag in _OFFSETS))
         value = record.get("ReferencedFileID")
         if value and record.get("RecordInUseFlag") != _NOT_IN_USE:
-            found.append([value] if isinstance(value, str) else list(value))
-    return found
+            components = [value] if isinstance(value, str) else list(value)
+            if not all(isinstance(component, str) for component in components):
+                raise ValueError("the name of a file is no text")
+            found.append(components)
+    return _Directory(found, is_whole=_RECORDS in directory and not is_cut_off and farthest <= last)
+
+
+def _raw(data_set: Any, tag: int) -> Any:  # noqa: ANN401 - pydicom says that elements are converted, which they are not
+    """An element as it stands in the file; ``None``: there is none, or it was converted."""
+    from pydicom.dataelem import RawDataElement  # noqa: PLC0415 - as above
+
+    element = data_set.get_item(tag) if tag in data_set else None
+    return element if isinstance(element, RawDataElement) else None
+
+
+def _offset(record: Any, tag: int) -> int:  # noqa: ANN401 - as above
+    """Where another record stands; 0: there is none."""
+    element = _raw(record, tag)
+    return (
+        0 if element is None else int.from_bytes(element.value or b"", "little" if element.is_little_endian else "big")
+    )
 
 
 class _Folder:

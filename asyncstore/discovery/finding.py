@@ -9,15 +9,14 @@ Rules:
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from hashlib import sha256
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.discovery.archives import opened, opened_object
+from asyncstore.discovery.archives import files_in, files_in_object
 from asyncstore.discovery.streams import PIECE, Span
-from asyncstore.discovery.walk import NOT_OPENED, file_at
+from asyncstore.discovery.walk import NOT_OPENED, archive_in, file_at
 from asyncstore.members import SEPARATOR, STORE, Damaged, MemberPath, is_url
 from asyncstore.model import SourceFile, Unsendable
 from asyncstore.wildcard import matcher
@@ -53,9 +52,9 @@ class _Listing:
         self._known: dict[str, _Known] = {}
         ordinals = repeat(0)
         if isinstance(self._archive, MemberPath):
-            self._rest = opened_object(self._archive.again(), self._limits, self._spool, ordinals)
+            self._rest = files_in_object(self._archive.again(), self._limits, self._spool, ordinals)
         else:
-            self._rest = opened(self._archive, self._limits, self._spool, ordinals)
+            self._rest = files_in(self._archive, self._limits, self._spool, ordinals)
         self._has_forgotten = False
         self._failure = _MISSING
 
@@ -84,16 +83,6 @@ class _Listing:
         return None
 
 
-def archive_in(text: str) -> str | None:
-    """The path of the archive in the shown name of a member; ``None``: there is no such file."""
-    archive = ""
-    for piece in text.split(SEPARATOR)[:-1]:
-        archive = f"{archive}{SEPARATOR}{piece}" if archive else piece
-        if os.path.isfile(archive):  # noqa: PTH113 - paths are text
-            return archive
-    return None
-
-
 class Finder:
     """Finds files by their names, members of archives too.
 
@@ -116,13 +105,13 @@ class Finder:
         file = SourceFile(found.path.again(), ordinal)
         return file if found.reason is None else Unsendable(file, found.reason)
 
-    def opened(
+    def with_members(
         self, found: Iterable[SourceFile | Unsendable], ordinals: Iterator[int]
     ) -> Iterator[SourceFile | Unsendable]:
         """The files of a walk, with the members of archives in place of these."""
         for file in found:
             if isinstance(file, SourceFile) and self._limits is not None:
-                yield from opened(file.path, self._limits, self._spool, chain((file.ordinal,), ordinals))
+                yield from files_in(file.path, self._limits, self._spool, chain((file.ordinal,), ordinals))
             else:
                 yield file
 
@@ -133,7 +122,8 @@ class Finder:
         return self._objects(text, options, ordinals) if options.remote and is_url(text) else None
 
     def _objects(self, url: str, options: WalkOptions, ordinals: Iterator[int]) -> Iterator[SourceFile | Unsendable]:
-        from asyncstore.discovery.remote import Refused, objects  # noqa: PLC0415 - few runs read remote stores
+        from asyncstore.discovery.remote import objects  # noqa: PLC0415 - few runs read remote stores
+        from asyncstore.discovery.stores import Refused  # noqa: PLC0415 - as above
 
         matches = matcher(options.pattern) if options.pattern else None
         try:
@@ -141,7 +131,7 @@ class Finder:
                 if self._limits is None:
                     yield SourceFile(path, next(ordinals))
                 else:
-                    yield from opened_object(path, self._limits, self._spool, ordinals)
+                    yield from files_in_object(path, self._limits, self._spool, ordinals)
         except Refused as reason:
             yield Unsendable(SourceFile(url, next(ordinals)), str(reason))
 
@@ -192,7 +182,8 @@ class Finder:
 
 def _object_at(path: MemberPath) -> MemberPath | str:
     """The object that this is, or that is the archive in which this is; or why there is none."""
-    from asyncstore.discovery.remote import Refused, object_at  # noqa: PLC0415 - as above
+    from asyncstore.discovery.remote import object_at  # noqa: PLC0415 - as above
+    from asyncstore.discovery.stores import Refused  # noqa: PLC0415 - as above
 
     reason = ""
     pieces = path.member.split(SEPARATOR)

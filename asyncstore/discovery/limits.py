@@ -51,8 +51,10 @@ class Count:
         self._most = min(limits.total, max(limits.ratio * size, _FREE))
         self._members = self._bytes = 0
         self._names: set[int] = set()
+        self._places: dict[int, int] = {}
+        """The last numbers of names that came again."""
 
-    def unpack(self, count: int) -> None:
+    def add_bytes(self, count: int) -> None:
         """So many bytes more are unpacked.
 
         Raises:
@@ -64,7 +66,7 @@ class Count:
                 raise TooMuch(f"{TOTAL} ({self.limits.total})")
             raise TooMuch(f"{RATIO} ({self.limits.ratio})")
 
-    def add(self) -> None:
+    def add_member(self) -> None:
         """One member more is found.
 
         Raises:
@@ -76,9 +78,12 @@ class Count:
 
     def unique(self, name: str) -> str:
         """The name of a member; with a number behind it if an earlier one has the same name."""
-        place, tried = 1, name
-        while hash(tried) in self._names:  # hashes take an eighth of the memory of names
-            place += 1
-            tried = f"{name}#{place}"
+        tried, number = name, hash(name)  # hashes take an eighth of the memory of names
+        if number in self._names:
+            place = self._places.get(number, 1)
+            while hash(tried) in self._names:
+                place += 1
+                tried = f"{name}#{place}"
+            self._places[number] = place
         self._names.add(hash(tried))
         return tried

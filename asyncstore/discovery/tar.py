@@ -4,7 +4,8 @@ Rules:
 
 1. Headers are read one after the other, from a part of a file or from a stream. Nothing is skipped silently: damage
    ends the archive with a reason.
-2. An archive without an end mark, two blocks of zeros or at least one, may be cut off, and that is said.
+2. An archive without an end mark, two blocks of zeros or at least one, may be cut off, and that is said. Behind the
+   mark another archive may follow, as ``cat`` joins them; other bytes there are passed over.
 3. Links, devices and sparse files are found, with the reason why they are not read. Directories are not.
 """
 
@@ -21,8 +22,16 @@ if TYPE_CHECKING:
     from asyncstore.discovery.streams import Span
 
 BLOCK = 512
+_MOST_PADDING = 1 << 11
+"""Empty blocks behind an end mark: tar fills up records of 20 blocks, and up to this many if asked to."""
 _MOST_TEXT = 1 << 20
 """Bytes of a long name, or of a pax header."""
+
+_MOST_DIGITS = 20
+"""Of a size in a pax header: as many as 64 bits have."""
+
+_SEVEN_BITS = bytes(range(128))
+"""All others are negative as signed bytes."""
 
 _FILES = (b"0", b"\0", b"7")
 _NOT_FILES = {
@@ -103,10 +112,10 @@ def _sums(block: bytes) -> tuple[int, int]:
     """The checksum, of unsigned bytes and, as old programs made it, of signed ones."""
     rest = block[:148] + b" " * 8 + block[156:BLOCK]
     unsigned = sum(rest)
-    return unsigned, unsigned - 256 * sum(byte > 127 for byte in rest)  # noqa: PLR2004 - as signed bytes
+    return unsigned, unsigned - 256 * len(rest.translate(None, _SEVEN_BITS))
 
 
-class _Said:
+class _ExtendedHeaders:
     """What the headers before the header of a member say about it."""
 
     def __init__(self) -> None:
@@ -140,28 +149,41 @@ def entries(source: Source) -> Iterator[Entry]:
     Raises:
         Damaged: the archive cannot be read from here on.
     """
-    said = _Said()
+    extended = _ExtendedHeaders()
     while True:
         block = source.read(BLOCK)
         if len(block) < BLOCK:
             raise Damaged(f"{CUT_OFF} within a header" if block else f"{CUT_OFF}: it has no end mark")
         if not block.strip(b"\0"):
-            return
+            block = _behind_end_mark(source)
+            if not is_header(block):
+                return
         kind, size = _checked(block)
         if kind in _BEFORE:
-            said.take(kind, _text(source, size))
+            extended.take(kind, _text(source, size))
             continue
-        entry = said.entry(kind, size, block)
+        entry = extended.entry(kind, size, block)
         if kind == b"S" and block[_IS_LONGER]:
             _skip_map(source)
         start = source.position
-        is_directory = kind in _PASSED_OVER or (kind in _FILES and entry.name.endswith("/"))
+        is_directory = kind in _PASSED_OVER or (kind in _FILES and entry.name.endswith("/") and not entry.size)
         if not is_directory:
             yield entry
         if kind not in _WITHOUT_BYTES:
             source.skip(start + entry.size + -entry.size % BLOCK - source.position)
             if source.position < start + entry.size:
                 raise Damaged(f"{CUT_OFF} within its last file")
+
+
+def _behind_end_mark(source: Source) -> bytes:
+    """The first block behind an end mark that is not empty; no bytes if there is none soon."""
+    for _ in range(_MOST_PADDING):
+        block = source.read(BLOCK)
+        if len(block) < BLOCK:
+            break
+        if block.strip(b"\0"):
+            return block
+    return b""
 
 
 def _skip_map(source: Source) -> None:
@@ -188,13 +210,16 @@ def _number(field: bytes) -> int:
     """
     if field[0] == 0x80:  # noqa: PLR2004 - GNU's mark
         return int.from_bytes(field[1:], "big")
-    return int(field.split(b"\0", 1)[0].strip() or b"0", 8)
+    digits = field.split(b"\0", 1)[0].strip() or b"0"
+    if not digits.isdigit():  # a sign would let a size lead backwards
+        raise ValueError("not a number")
+    return int(digits, 8)
 
 
 def _size(said: str | None, size: int) -> int:
     if said is None:
         return size
-    if not (said.isascii() and said.isdigit()):
+    if not (said.isascii() and said.isdigit() and len(said) <= _MOST_DIGITS):
         raise Damaged("it is damaged: a size is no number")
     return int(said)
 
@@ -222,11 +247,13 @@ def _text(source: Source, size: int) -> bytes:
 def _pax(text: bytes) -> dict[str, str]:
     """The records of a pax header that count here. Each is ``LENGTH KEY=VALUE`` and a newline."""
     found: dict[str, str] = {}
-    while text:
-        digits, _, _ = text.partition(b" ")
-        if not digits.isdigit() or not len(digits) < int(digits) <= len(text):
+    position = 0
+    while position < len(text):
+        digits, _, _ = text[position : position + _MOST_DIGITS].partition(b" ")
+        end = position + (int(digits) if digits.isdigit() else 0)
+        if not position + len(digits) < end <= len(text):
             raise Damaged("it is damaged: a pax header cannot be read")
-        record, text = text[len(digits) + 1 : int(digits) - 1], text[int(digits) :]
+        record, position = text[position + len(digits) + 1 : end - 1], end
         key, _, value = record.partition(b"=")
         name = _decoded(key)
         if name in (_NAME, _SIZE) or name.startswith(_SPARSE):

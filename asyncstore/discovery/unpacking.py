@@ -6,6 +6,8 @@ Rules:
 2. What an earlier run settled is neither unpacked nor fetched.
 3. Objects of remote stores are asked for ahead, and members of zips are unpacked ahead, in threads: some of them,
    within half of the bytes that the spool may hold.
+4. A large file that holds no instance is refused by its beginning, and not unpacked to its end. Of a compressed tar the
+   rest is still inflated, because the next member stands behind it.
 """
 
 from __future__ import annotations
@@ -18,25 +20,30 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from asyncstore.discovery.inflating import NoLibrary
 from asyncstore.discovery.limits import TooMuch
 from asyncstore.discovery.spool import Abandoned
-from asyncstore.discovery.streams import NoLibrary
 from asyncstore.members import Damaged, MemberPath
 from asyncstore.model import SourceFile, Unsendable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from asyncstore.discovery.spool import Spool
     from asyncstore.model import Outcome
 
     Found = SourceFile | Unsendable | Outcome
+    Refuse = Callable[[bytes], str | None]
+    """Why a file that begins so holds no instance, whatever follows; ``None``: it may hold one."""
 
+_BEGINNING = 1 << 20
+"""Bytes by which a file may be refused: the probe reads no more of an unusual one."""
+_PREAMBLE, _PREFIX = 128, b"DICM"
 _MOST_STARTED = 32
 """Members that are begun ahead: a request takes some 20 ms, and stores of small objects need many."""
 
 
-def unpacked(found: Iterator[Found], spool: Spool, most: int) -> Iterator[Found]:
+def unpacked(found: Iterator[Found], spool: Spool, most: int, refuse: Refuse | None = None) -> Iterator[Found]:
     """What a walk found; members that must be unpacked have a place in the spool.
 
     It blocks while the spool is full. It ends early if the spool is abandoned.
@@ -45,6 +52,7 @@ def unpacked(found: Iterator[Found], spool: Spool, most: int) -> Iterator[Found]
         found: files, unsendable ones, and outcomes.
         spool: the room.
         most: bytes that one file may have.
+        refuse: decides by its first mebibyte whether a larger file can hold an instance; ``None``: none is refused.
     """
     with suppress(Abandoned):
         for item in _started(found, spool.most // 2):
@@ -55,7 +63,7 @@ def unpacked(found: Iterator[Found], spool: Spool, most: int) -> Iterator[Found]
                 path.hold()
                 yield item
             else:
-                reason = _unpack(path, spool, most)
+                reason = _unpack(path, spool, most, refuse)
                 yield item if reason is None else Unsendable(item, reason)
 
 
@@ -155,10 +163,11 @@ class _Ahead:
         return len(self._waiting) < _MOST_STARTED and self._held + size <= self._most
 
 
-def _unpack(path: MemberPath, spool: Spool, most: int) -> str | None:
+def _unpack(path: MemberPath, spool: Spool, most: int, refuse: Refuse | None) -> str | None:
     """Unpack a member; returns why that failed, or ``None``."""
     try:
-        path.part, claim = spool.add(iter(()) if path.unpack is None else path.unpack(), most)
+        pieces = iter(()) if path.unpack is None else path.unpack()
+        path.part, claim = spool.add(pieces if refuse is None else _looked_at(pieces, refuse), most)
     except (Damaged, NoLibrary, TooMuch) as reason:
         path.hold()
         path.unpack = partial(_fail, str(reason))
@@ -166,6 +175,28 @@ def _unpack(path: MemberPath, spool: Spool, most: int) -> str | None:
     path.hold(claim)
     path.unpack = path.start = None
     return None
+
+
+def _looked_at(pieces: Iterator[bytes], refuse: Refuse) -> Iterator[bytes]:
+    """The pieces of a file.
+
+    Raises:
+        Damaged: it goes on after its first mebibyte, and that shows that it holds no instance.
+    """
+    first = next(pieces, b"")
+    if first[_PREAMBLE : _PREAMBLE + len(_PREFIX)] == _PREFIX:
+        return chain((first,), pieces)
+    beginning, size = [first], len(first)
+    while size <= _BEGINNING:
+        piece = next(pieces, b"")
+        if not piece:
+            return iter(beginning)  # the probe looks at it
+        beginning.append(piece)
+        size += len(piece)
+    reason = refuse(b"".join(beginning)[:_BEGINNING])
+    if reason is not None:
+        raise Damaged(reason)
+    return chain(beginning, pieces)
 
 
 def _fail(reason: str) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Where files come from: trees, lists of names, single files.
+"""Where files come from: trees and single files.
 
 Rules:
 
@@ -12,14 +12,13 @@ Rules:
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Iterable
 from itertools import count
-from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from asyncstore.members import MemberPath
+from asyncstore.members import SEPARATOR, MemberPath
 from asyncstore.model import SourceFile, Unsendable
 from asyncstore.renaming import is_done, without_ending
 from asyncstore.wildcard import matcher
@@ -63,20 +62,16 @@ class WalkOptions(NamedTuple):
 
 _DEFAULTS = WalkOptions()
 _FILES_ONLY = WalkOptions(directories=False)
-_PATH_MAX = 4096 if os.name == "posix" else 1 << 17
-"""The greatest length of a path in bytes: Linux's PATH_MAX is the largest of POSIX; Windows has 32 767 characters."""
-_MOST_EMPTY = 1 << 20
-"""Empty names in a row; real lists have none."""
 
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Unsendable]
 """One path or many; a str is one path. Files that must not be read may stand among them as unsendable."""
 
 
-class Elsewhere(Protocol):
+class Opener(Protocol):
     """Opens archives and remote stores; :class:`asyncstore.discovery.finding.Finder` says what each method means."""
 
-    def opened(
+    def with_members(
         self, found: Iterable[SourceFile | Unsendable], ordinals: Iterator[int], /
     ) -> Iterator[SourceFile | Unsendable]:
         """See there."""
@@ -91,11 +86,11 @@ class Elsewhere(Protocol):
 
 
 def walk(
-    paths: Paths, options: WalkOptions = _DEFAULTS, elsewhere: Elsewhere | None = None
+    paths: Paths, options: WalkOptions = _DEFAULTS, opener: Opener | None = None
 ) -> Iterator[SourceFile | Unsendable]:
     """Every file of ``paths``, which may be files and directories, in their order; their ordinals count from 1.
 
-    It reads directories, which blocks: iterate it in a thread. With ``elsewhere`` it opens archives and remote stores
+    It reads directories, which blocks: iterate it in a thread. The opener opens archives and remote stores
     as the options say; what it finds there must go through :func:`asyncstore.discovery.unpacking.unpacked`.
     """
     visited: set[tuple[int, int]] = set()
@@ -105,10 +100,10 @@ def walk(
             yield path._replace(file=SourceFile(path.path, next(ordinals)))
             continue
         text = os.fsdecode(path)
-        objects = None if elsewhere is None else elsewhere.objects(text, options, ordinals)
+        objects = None if opener is None else opener.objects(text, options, ordinals)
         found = _expand(text, options, visited, ordinals) if objects is None else objects
-        if elsewhere is not None and objects is None:
-            found = elsewhere.opened(found, ordinals) if os.path.lexists(text) else elsewhere.named(text, found)
+        if opener is not None and objects is None:
+            found = opener.with_members(found, ordinals) if os.path.lexists(text) else opener.named(text, found)
         yield from found if options.repeat == 1 else _repeated(found, options.repeat, ordinals)
 
 
@@ -123,6 +118,24 @@ def file_at(path: str, ordinal: int) -> SourceFile | Unsendable:
     return found
 
 
+def archive_in(text: str) -> str | None:
+    """The path of the archive in the shown name of a member; ``None``: there is no such file."""
+    archive = ""
+    for piece in text.split(SEPARATOR)[:-1]:
+        archive = f"{archive}{SEPARATOR}{piece}" if archive else piece
+        if os.path.isfile(archive):  # noqa: PTH113 - paths are text
+            return archive
+    return None
+
+
+def is_member(text: str) -> bool:
+    """Whether this names a member of a file that is an archive; the member may be missing."""
+    from asyncstore.discovery.archives import is_archive  # noqa: PLC0415 - few names lead nowhere
+
+    archive = archive_in(text)
+    return archive is not None and is_archive(archive)
+
+
 def _repeated(
     found: Iterable[SourceFile | Unsendable], times: int, ordinals: Iterator[int]
 ) -> Iterator[SourceFile | Unsendable]:
@@ -132,53 +145,6 @@ def _repeated(
         if isinstance(file, SourceFile):
             for _ in range(times - 1):
                 yield SourceFile(file.path, next(ordinals))
-
-
-def files_from(stream: IO[bytes], *, null: bool = False) -> Iterator[str]:
-    """The names in a list, one a line; with ``null`` a NUL byte ends each name, which may then hold newlines.
-
-    Names are taken byte for byte; empty ones are skipped. The list may begin with a byte order mark, as on Windows.
-
-    Raises:
-        OSError: it cannot be read, or is no list of names, such as a device that never ends.
-    """
-    names = _pieces(stream, b"\0" if null else b"\n")
-    if not null:
-        names = _as_lines(names)
-    idle = 0
-    for name in names:
-        if len(name) > _PATH_MAX:
-            raise OSError(errno.ENAMETOOLONG, f"a name in it is longer than {_PATH_MAX} bytes, the limit of paths")
-        if name:
-            yield os.fsdecode(name)
-        idle = 0 if name else idle + 1
-        if idle > _MOST_EMPTY:
-            raise OSError(errno.EINVAL, f"{_MOST_EMPTY} empty names stand in a row: is it a list of names?")
-
-
-def _pieces(stream: IO[bytes], separator: bytes) -> Iterator[bytes]:
-    """The pieces between separators. Reading ends after a piece that is longer than any path."""
-    rest = b""
-    while block := stream.read(1 << 16):
-        *pieces, rest = (rest + block).split(separator)
-        yield from pieces
-        if len(rest) > _PATH_MAX:
-            break
-    yield rest
-
-
-def _as_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces without carriage returns at their ends and without the byte order mark of the first.
-
-    Raises:
-        OSError: the list is UTF-16.
-    """
-    first = next(pieces)
-    if first.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" in first:
-        raise OSError(errno.EILSEQ, "it is UTF-16: write it in UTF-8")
-    yield first.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\r")
-    for piece in pieces:
-        yield piece.removesuffix(b"\r")
 
 
 def _expand(
@@ -304,5 +270,5 @@ def _unreachable(path: str, error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError) and os.path.islink(path):  # noqa: PTH114 - see above
         return "a symbolic link that leads nowhere"
     if isinstance(error, FileNotFoundError):
-        return "no such file or directory"
+        return NOT_OPENED if SEPARATOR in path and is_member(path) else "no such file or directory"
     return f"cannot be reached: {error.strerror if isinstance(error, OSError) else error}"

@@ -2,7 +2,8 @@
 
 Rules:
 
-1. The central directory counts. It is read piece by piece, and so memory is flat however many members there are.
+1. The central directory counts. It is read piece by piece, and so memory is flat however many members there are. Its
+   size counts, and not the number of files: a wrong number is said at the end. So is another archive before this one.
 2. Data descriptors tell nothing that the central directory does not.
 3. A member that cannot be read is found all the same, with the reason. Damage of the central directory ends the
    archive.
@@ -16,7 +17,8 @@ import stat
 from struct import Struct, error
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.discovery.streams import CUT_OFF, inflated
+from asyncstore.discovery.inflating import inflated
+from asyncstore.discovery.streams import CUT_OFF
 from asyncstore.members import Damaged
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ _LOCATOR = Struct("<4sIQI")
 _EXTRA = Struct("<HH")
 _LONG = Struct("<Q")
 
+_ENTRY_SIGNATURE = b"PK\x01\x02"
 _MOST_COMMENT = 0xFFFF
 _MAX_32 = 0xFFFFFFFF
 _MAX_16 = 0xFFFF
@@ -86,6 +89,8 @@ def entries(archive: Span) -> Iterator[Entry]:
     try:
         start, size, number, shift = _directory(archive)
         yield from _entries(archive, start, size, number, shift)
+        if shift:
+            raise Damaged("another archive stands before it, which is not read")
     except error as problem:
         raise Damaged("it is damaged: its central directory ends too early") from problem
 
@@ -113,29 +118,39 @@ def _directory(archive: Span) -> tuple[int, int, int, int]:
     shift = end - size - start
     if shift < 0 or start + size > archive.length:
         raise Damaged("it is damaged: its central directory is not where it should be")
-    if shift and archive.read(start, 4) == b"PK\x01\x02":  # other bytes stand before the end, not before the archive
-        shift = 0
+    if shift and not _is_entry(archive, start + shift) and _is_entry(archive, start):
+        shift = 0  # other bytes stand before the end, not before the archive
     return start + shift, size, number, shift
+
+
+def _is_entry(archive: Span, position: int) -> bool:
+    return archive.read(position, len(_ENTRY_SIGNATURE)) == _ENTRY_SIGNATURE
 
 
 def _entries(archive: Span, position: int, size: int, number: int, shift: int) -> Iterator[Entry]:
     end = position + size
     page, begin = b"", position
-    for _ in range(number):
+    found = 0
+    while position < end:
         if len(page) - (position - begin) < _MOST_ENTRY and begin + len(page) < end:
             page, begin = archive.read(position, _PAGE), position
+        if found == number and not page.startswith(_ENTRY_SIGNATURE, position - begin):
+            break  # a digital signature
         entry, length = _entry(page, position - begin, shift)
         position += length
         if position > end:
             raise Damaged("it is damaged: its central directory ends too early")
+        found += 1
         yield entry
+    if (found - number) & _MAX_16:  # programs without zip64 write the last 16 bits of a greater number
+        raise Damaged("it is damaged: its central directory holds another number of files than it says")
 
 
 def _entry(page: bytes, at: int, shift: int) -> tuple[Entry, int]:
     signature, _, system, _, flags, method, crc, compressed, size, names, extras, comment, _, _, attributes, offset = (
         _ENTRY.unpack_from(page, at)
     )
-    if signature != b"PK\x01\x02":
+    if signature != _ENTRY_SIGNATURE:
         raise Damaged("it is damaged: its central directory holds other bytes")
     at += _ENTRY.size
     name, extra = page[at : at + names], page[at + names : at + names + extras]

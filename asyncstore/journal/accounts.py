@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-_STATE = f"ending % {schema.STATES}"
-_IS_WAITING = f"({_STATE} = {State.WAITING:d})"
+_IS_WAITING = f"({schema.STATE} = {State.WAITING:d})"
 _MS_PER_DAY = 86_400_000
 
 
@@ -55,11 +54,13 @@ class Run(NamedTuple):
     is_walked: bool
     """Whether its walk came to an end."""
     skipped: int
-    """Files that earlier runs had settled."""
+    """Files that earlier runs had stored."""
     known: int
     """Other files that earlier runs had recorded."""
     states: Counter[State]
     """What it recorded."""
+    left: Counter[State]
+    """Files that earlier runs had not stored and this one left so."""
 
 
 @dataclass(slots=True)
@@ -75,6 +76,8 @@ class Account:
     """By date (ISO 8601) and state."""
     statuses: Counter[int] = field(default_factory=Counter)
     """How many deliveries have each status: B000, B006 and B007 stand for themselves."""
+    repairs: Counter[int] = field(default_factory=Counter)
+    """How many stored instances were mended, by flags of :class:`asyncstore.model.Oddity`."""
     duplicates: int = 0
     """Files with the SOP instance UID and the bytes of another one, as far as a catalogue knows."""
     conflicts: int = 0
@@ -95,6 +98,11 @@ class Account:
     def stored(self) -> int:
         """The deliveries that the peer holds, with and without a warning."""
         return self.states[State.STORED] + self.states[State.WARNING]
+
+    @property
+    def repaired(self) -> int:
+        """The stored instances that were mended."""
+        return self.repairs.total()
 
     @property
     def last_runs(self) -> list[Run]:
@@ -142,7 +150,7 @@ def _add(result: Account, reader: Reader, on_ending: OnEnding | None) -> None:
         for number, sop_class, syntax in reader.rows("SELECT id, sop_class, transfer_syntax FROM kinds")
     }
     groups = reader.rows(
-        f"SELECT ending % {schema.STATES}, kind, day, sum(count), sum(bytes), sum(attempts), sum(new)"  # noqa: S608 - constants
+        f"SELECT {schema.STATE}, kind, day, sum(count), sum(bytes), sum(attempts), sum(new)"  # noqa: S608 - constants
         " FROM temp.sums GROUP BY 1, 2, 3"
     )
     new = waiting = 0
@@ -165,7 +173,7 @@ def _add(result: Account, reader: Reader, on_ending: OnEnding | None) -> None:
     result.conflicts += int(conflicts)
     if runs and runs[-1].how != COMPLETED:
         last = runs[-1]
-        under_way = max(0, last.found - last.skipped - last.known - new)
+        under_way = max(0, last.found - last.skipped - last.left.total() - last.known - new)
         result.states[State.WAITING] += under_way
         result.without_row += under_way
         waiting += under_way
@@ -175,16 +183,20 @@ def _add(result: Account, reader: Reader, on_ending: OnEnding | None) -> None:
 def _add_endings(result: Account, reader: Reader, on_ending: OnEnding | None) -> None:
     last = -1
     while piece := reader.rows(
-        "SELECT s.ending, e.status, e.reason, sum(s.count) FROM temp.sums s LEFT JOIN endings e ON e.id = s.ending"  # noqa: S608
+        "SELECT s.ending, e.status, e.reason, e.repairs, sum(s.count) FROM temp.sums s"  # noqa: S608 - constants
+        " LEFT JOIN endings e ON e.id = s.ending"
         f" WHERE s.ending > ? GROUP BY s.ending ORDER BY s.ending LIMIT {PIECE}",
         (last,),
     ):
-        for number, status, reason, count in piece:
+        for number, status, reason, repairs, count in piece:
+            state = State.of(number)
+            if repairs and state.is_stored:
+                result.repairs[repairs] += count
             has_status = status is not None and status >= 0
             if has_status:
                 result.statuses[status] += count
             if on_ending is not None and (has_status or reason):
-                ending = Ending(State(number % schema.STATES), status if has_status else None, reason or "")
+                ending = Ending(state, status if has_status else None, reason or "")
                 on_ending(ending, count)
         last = piece[-1][0]
 
@@ -198,15 +210,16 @@ def _day(number: int) -> str:
 
 def _runs(reader: Reader) -> list[Run]:
     found = reader.rows(
-        "SELECT id, version, began, ended, ending, found, is_walked, skipped, known,"
-        " waiting, stored, warning, failed, not_sent, unknown FROM runs ORDER BY id"
+        "SELECT id, version, began, ended, ending, found, is_walked, skipped, known, coalesce(left_failed, 0),"
+        " coalesce(left_not_sent, 0), waiting, stored, warning, failed, not_sent, unknown FROM runs ORDER BY id"
     )
     return [
         Run(
-            reader.path, number, version, began / 1000, ended / 1000, how, files, bool(is_walked), skipped, known,
-            Counter(dict(zip(State, counts, strict=True))),
+            reader.path, number, version, began / 1000, ended / 1000, how, files, bool(is_walked),
+            skipped - failed - not_sent, known, Counter(dict(zip(State, counts, strict=True))),
+            Counter({State.FAILED: failed, State.NOT_SENT: not_sent}),
         )
-        for number, version, began, ended, how, files, is_walked, skipped, known, *counts in found
+        for number, version, began, ended, how, files, is_walked, skipped, known, failed, not_sent, *counts in found
     ]  # fmt: skip
 
 
@@ -227,7 +240,7 @@ def progress(
     steps: dict[int, Counter[State]] = {}
     for reader in readers:
         found = reader.rows(
-            f"SELECT (time + ?1) / (?2 * 1000) * ?2, {_STATE}, count(*) FROM deliveries"  # noqa: S608 - constants
+            f"SELECT (time + ?1) / (?2 * 1000) * ?2, {schema.STATE}, count(*) FROM deliveries"  # noqa: S608 - constants
             f" WHERE NOT {_IS_WAITING} AND time >= ?3 AND time < ?4 GROUP BY 1, 2 ORDER BY 1",
             (reader.created, step, _own_time(reader, begin), _own_time(reader, end)),
         )

@@ -14,14 +14,16 @@ from __future__ import annotations
 import os
 import sys
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from asyncstore.journal import schema
 from asyncstore.journal.clashes import sources_of
+from asyncstore.journal.diagnosis import diagnosed
 from asyncstore.journal.ids import is_archive, likely_ids, path_of, patient_key
 from asyncstore.journal.lookup import NOT_ENDED
 from asyncstore.journal.opening import decoding, translated
-from asyncstore.journal.reading import PIECE, SELECTED, Reader, recorded
+from asyncstore.journal.reading import PIECE, Reader
 from asyncstore.journal.settings import salt_of
 from asyncstore.journal.uids import pack, unpack
 from asyncstore.journal.values import State
@@ -29,9 +31,9 @@ from asyncstore.members import STORE, MemberPath
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from asyncstore.journal.querying import Value
-    from asyncstore.journal.reading import Recorded
 
 _COLUMNS = "SELECT d.directory, d.name, d.occurrence, d.size, d.mtime, d.ending, d.uid IS NOT NULL, d.run, d.series"
 _CLASH_COLUMNS = ", d.uid, k.sop_class, k.transfer_syntax, d.size - d.overhead, c.is_conflict, c.content, c.copy"
@@ -97,7 +99,7 @@ class File(NamedTuple):
     size: int | None
     mtime: int | None
     ending: int
-    """Modulo :data:`asyncstore.journal.schema.STATES` its state."""
+    """Its number, of which :meth:`State.of <asyncstore.journal.values.State.of>` tells the state."""
     is_instance: int
     """Whether its SOP instance UID is known."""
     run: int
@@ -119,7 +121,7 @@ class Catalogue:
 
     def __init__(self, path: str, states: Collection[State] = NOT_ENDED) -> None:
         self._reader = Reader(path)
-        self._states = f"d.ending % {schema.STATES} IN ({', '.join(str(int(state)) for state in states)})"
+        self._states = f"d.{schema.STATE} IN ({', '.join(str(int(state)) for state in states)})"
         self._only = ""
         """A condition for deliveries."""
         self._only_studies = ""
@@ -137,10 +139,14 @@ class Catalogue:
         """Close the journal. Closing twice is allowed."""
         self._reader.close()
 
+    def diagnosed(self) -> AbstractContextManager[None]:
+        """See :func:`asyncstore.journal.diagnosis.diagnosed`."""
+        return diagnosed([self._reader])
+
     @property
     def sources(self) -> dict[str, bool]:
         """The sources of the catalogue, and whether the walk of each has ended."""
-        with translated(self._reader.path):
+        with translated(self._reader.path), decoding(self._reader.path):
             return sources_of(self._reader.connection)
 
     @property
@@ -153,7 +159,8 @@ class Catalogue:
     def has_members(self) -> bool:
         """Whether there are members of archives in it."""
         paths = self._reader.rows("SELECT path FROM directories")
-        return any(is_archive(path) and _STORE not in path for (path,) in paths)
+        with decoding(self._reader.path):
+            return any(is_archive(path) and _STORE not in path for (path,) in paths)
 
     @property
     def conflicts(self) -> int:
@@ -165,7 +172,8 @@ class Catalogue:
         """The status and the reason of an ending."""
         found = self._reader.rows("SELECT status, reason FROM endings WHERE id = ?", (number,))
         status, reason = found[0] if found else (-1, "")
-        return None if status < 0 else status, reason
+        with decoding(self._reader.path):
+            return None if status < 0 else status, reason
 
     def files(self, order: Order = Order.WALK) -> Iterator[File]:
         """The files in this order.
@@ -173,9 +181,9 @@ class Catalogue:
         Raises:
             JournalError: the journal cannot be read.
         """
-        return self._files(self._in_order(order, self._selected))
+        return self._files(self._in_order(order))
 
-    @property
+    @cached_property
     def _selected(self) -> str:
         """The query of :class:`File`; a journal without clashes needs no join."""
         return _FILES_WITH_CLASHES if self._reader.rows("SELECT 1 FROM clashes LIMIT 1") else _FILES
@@ -190,7 +198,8 @@ class Catalogue:
         """
         if not self.is_complete:
             return []
-        secret = salt_of(self._reader.connection)
+        with translated(self._reader.path), decoding(self._reader.path):
+            secret = salt_of(self._reader.connection)
         patients = [] if secret is None else [patient_key(patient_id, secret) for patient_id in likely_ids(key)]
         marks = ", ".join("?" * len(patients))
         chosen = f"SELECT id FROM studies WHERE (uid = ? OR patient IN ({marks})){self._only_studies}"  # noqa: S608
@@ -206,7 +215,7 @@ class Catalogue:
         Raises:
             JournalError: the journal cannot be read.
         """
-        return self._files(self._pieces("d.series = ?", (series,), self._selected))
+        return self._files(self._pieces("d.series = ?", (series,)))
 
     def copies(self) -> Iterator[File]:
         """The files that have the same bytes as an earlier one with their UID.
@@ -247,12 +256,14 @@ class Catalogue:
     def first_of(self, clash: Clash) -> tuple[str, State] | None:
         """The path and the state of the first file with the same UID and the same bytes; ``None``: it has changed."""
         found = self._reader.rows(f"{_SAME_UID} = ? AND c.copy = 0", (clash.uid, clash.content))
-        return (path_of(*found[0][:2]), State(found[0][2] % schema.STATES)) if found else None
+        with decoding(self._reader.path):
+            return (path_of(*found[0][:2]), State.of(found[0][2])) if found else None
 
     def other_than(self, clash: Clash) -> str | None:
         """The path of a file with the same UID and other bytes; ``None``: there is none any more."""
         found = self._reader.rows(f"{_SAME_UID} != ? ORDER BY c.content, c.copy LIMIT 1", (clash.uid, clash.content))
-        return path_of(*found[0][:2]) if found else None
+        with decoding(self._reader.path):
+            return path_of(*found[0][:2]) if found else None
 
     def only_studies(self, uids: Iterable[str]) -> Iterator[str]:
         """Take these studies only. Returns those that the catalogue does not have.
@@ -294,30 +305,20 @@ class Catalogue:
         self._only_studies = " AND id IN (SELECT id FROM temp.chosen)"
         return self._missing("SELECT l.uid FROM temp.matched m JOIN temp.listed l ON l.place = m.place")
 
-    def deliveries(self, order: Order = Order.WALK) -> Iterator[Recorded]:
-        """The deliveries to send, in this order.
-
-        Raises:
-            JournalError: the journal cannot be read.
-        """
-        with decoding(self._reader.path):
-            for row in self._in_order(order, SELECTED):
-                yield recorded(row, self._reader.created)
-
-    def _in_order(self, order: Order, selected: str) -> Iterator[Any]:
+    def _in_order(self, order: Order) -> Iterator[Any]:
         if order is Order.WALK or (order is Order.LIST and self._list_of is None):
-            yield from self._pieces("TRUE", (), selected)
+            yield from self._pieces("TRUE", ())
         elif order is Order.LIST:
-            yield from self._in_order_of_list(selected)
+            yield from self._in_order_of_list()
         else:
             if order is Order.LARGEST:
-                yield from self._studies("bytes", "DESC", "bytes IS NOT NULL", selected)
-                yield from self._studies("uid", "", "bytes IS NULL", selected)
+                yield from self._studies("bytes", "DESC", "bytes IS NOT NULL")
+                yield from self._studies("uid", "", "bytes IS NULL")
             else:
                 direction = "DESC" if order is Order.NEWEST else ""
-                yield from self._studies("date", direction, "date IS NOT NULL", selected)
-                yield from self._studies("uid", "", "date IS NULL", selected)
-            yield from self._pieces("d.series IS NULL", (), selected)
+                yield from self._studies("date", direction, "date IS NOT NULL")
+                yield from self._studies("uid", "", "date IS NULL")
+            yield from self._pieces("d.series IS NULL", ())
 
     def _make(self, table: str, rows_of: str | None, uids: Iterable[str] = ()) -> None:
         """Make a temporary table with the rows of a query, or with UIDs."""
@@ -344,12 +345,12 @@ class Catalogue:
                 yield unpack(uid)
             place = piece[-1][0]
 
-    def _pieces(self, condition: str, values: tuple[Value, ...], selected: str) -> Iterator[Any]:
+    def _pieces(self, condition: str, values: tuple[Value, ...]) -> Iterator[Any]:
         """The deliveries under a condition, in the order of the walk."""
         # A plus hides the key from the query planner, which is to take the index of the series.
         plus = "" if condition == "TRUE" else "+"
         statement = (
-            f"{selected} WHERE {condition} AND {self._states}{self._only}"
+            f"{self._selected} WHERE {condition} AND {self._states}{self._only}"
             f" AND ({plus}d.directory, d.name, d.occurrence) > (?, ?, ?)"
             f" ORDER BY d.directory, d.name, d.occurrence LIMIT {PIECE}"
         )
@@ -360,7 +361,7 @@ class Catalogue:
                 return
             key = piece[-1][:3]
 
-    def _studies(self, column: str, direction: str, condition: str, selected: str) -> Iterator[Any]:
+    def _studies(self, column: str, direction: str, condition: str) -> Iterator[Any]:
         """The deliveries of all studies under a condition, study by study."""
         follows = "<" if direction else ">"
         order = ", ".join(f"{name} {direction}" for name in (column, "uid", "id"))
@@ -372,14 +373,14 @@ class Catalogue:
             if not piece:
                 return
             for row in piece:
-                yield from self._study(row[2], selected)
+                yield from self._study(row[2])
             key = piece[-1]
 
-    def _study(self, study: int, selected: str) -> Iterator[Any]:
+    def _study(self, study: int) -> Iterator[Any]:
         for (series,) in self._reader.rows("SELECT id FROM series WHERE study = ? ORDER BY id", (study,)):
-            yield from self._pieces("d.series = ?", (series,), selected)
+            yield from self._pieces("d.series = ?", (series,))
 
-    def _in_order_of_list(self, selected: str) -> Iterator[Any]:
+    def _in_order_of_list(self) -> Iterator[Any]:
         place = 0
         if self._list_of == "studies":
             statement = "SELECT l.place, t.id FROM temp.listed l JOIN studies t ON t.uid = l.uid WHERE l.place > ?"
@@ -390,8 +391,8 @@ class Catalogue:
             whole = [row for row in piece if row[0] != piece[-1][0]] if len(piece) == PIECE else piece
             for _, *key in whole or piece:
                 if self._list_of == "studies":
-                    yield from self._study(key[0], selected)
+                    yield from self._study(key[0])
                 else:
                     condition = "d.directory = ? AND d.name = ? AND d.occurrence = ?"
-                    yield from self._pieces(condition, tuple(key), selected)
+                    yield from self._pieces(condition, tuple(key))
             place = (whole or piece)[-1][0]

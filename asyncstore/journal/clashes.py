@@ -79,9 +79,15 @@ def begin(connection: apsw.Connection, sources: Iterable[str]) -> None:
 
 
 def sources_of(connection: apsw.Connection) -> dict[str, bool]:
-    """The sources of the catalogue, and whether the walk of each has ended."""
+    """The sources of the catalogue, and whether the walk of each has ended.
+
+    Raises:
+        ValueError: the journal is damaged.
+    """
     found = rows(connection, "SELECT value FROM facts WHERE name = ?", (_SOURCES,))
-    sources: dict[str, bool] = json.loads(found[0][0]) if found else {}
+    sources: dict[str, bool] = json.loads(str(found[0][0])) if found else {}
+    if not isinstance(sources, dict):
+        raise ValueError("no sources")  # noqa: TRY004 - as of other texts that cannot be read
     return sources
 
 

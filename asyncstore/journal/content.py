@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.errors import JournalDamaged
 from asyncstore.journal import schema
 from asyncstore.journal.ids import path_of
 from asyncstore.journal.opening import decoding
+from asyncstore.journal.querying import is_behind
 from asyncstore.journal.reading import PIECE
 from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import State
@@ -48,9 +50,13 @@ class Kind(NamedTuple):
     instances: int
     bytes: int
     """Of their data sets."""
+    measured: int
+    """How many of them were measured: compressed ones, if codecs are installed."""
+    growth: int
+    """How many bytes the measured ones have more when they are decompressed."""
 
 
-class Unsendable(NamedTuple):
+class UnsendableFiles(NamedTuple):
     """The files in which no instance was found, for one reason."""
 
     reason: str
@@ -59,7 +65,7 @@ class Unsendable(NamedTuple):
     """The path of one of them."""
 
 
-class Clash(NamedTuple):
+class ClashingPair(NamedTuple):
     """Two files with the same SOP instance UID.
 
     All copies of a content are named beside the first of them, and the first of each other content beside the first
@@ -80,14 +86,18 @@ def kinds(reader: Reader) -> list[Kind]:
         JournalError: it cannot be read.
     """
     found = reader.rows(
-        "SELECT k.sop_class, k.transfer_syntax, sum(d.found), sum(d.bytes) FROM (SELECT kind, count(*) AS found,"
-        " sum(size - overhead) AS bytes FROM deliveries WHERE uid IS NOT NULL GROUP BY kind) AS d"
+        "SELECT k.sop_class, k.transfer_syntax, sum(d.found), sum(d.bytes), sum(d.measured), sum(d.growth) FROM"
+        " (SELECT kind, count(*) AS found, sum(size - overhead) AS bytes, count(decompressed) AS measured,"
+        " sum(decompressed - size + overhead) AS growth FROM deliveries WHERE uid IS NOT NULL GROUP BY kind) AS d"
         " JOIN kinds k ON k.id = d.kind GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
     )
-    return [Kind(sop_class, syntax, count, length or 0) for sop_class, syntax, count, length in found]
+    return [
+        Kind(sop_class, syntax, count, length or 0, measured, growth or 0)
+        for sop_class, syntax, count, length, measured, growth in found
+    ]
 
 
-def unsendable(reader: Reader) -> list[Unsendable]:
+def unsendable(reader: Reader) -> list[UnsendableFiles]:
     """The files in which no instance was found, by reason.
 
     Raises:
@@ -95,15 +105,15 @@ def unsendable(reader: Reader) -> list[Unsendable]:
     """
     found = reader.rows(
         "SELECT e.reason, d.found, p.path, d.name FROM (SELECT ending, count(*) AS found, name, min(directory)"  # noqa: S608
-        f" AS directory FROM deliveries WHERE uid IS NULL AND ending % {schema.STATES} = {State.NOT_SENT:d}"
+        f" AS directory FROM deliveries WHERE uid IS NULL AND {schema.STATE} = {State.NOT_SENT:d}"
         " GROUP BY ending) AS d JOIN endings e ON e.id = d.ending JOIN directories p ON p.id = d.directory"
         " ORDER BY d.found DESC, e.reason"
     )
     with decoding(reader.path):
-        return [Unsendable(reason, count, path_of(directory, name)) for reason, count, directory, name in found]
+        return [UnsendableFiles(reason, count, path_of(directory, name)) for reason, count, directory, name in found]
 
 
-def clashes(reader: Reader) -> Iterator[Clash]:
+def clashes(reader: Reader) -> Iterator[ClashingPair]:
     """The files of a complete catalogue with the SOP instance UID of an earlier one.
 
     Raises:
@@ -120,11 +130,11 @@ def clashes(reader: Reader) -> Iterator[Clash]:
             for uid, number, copy, directory, name in piece:
                 path = path_of(directory, name)
                 if copy:
-                    yield Clash(unpack(uid), path, of_content, is_conflict=False)
+                    yield ClashingPair(unpack(uid), path, of_content, is_conflict=False)
                     continue
                 of_content = path
                 if number:
-                    yield Clash(unpack(uid), path, first, is_conflict=True)
+                    yield ClashingPair(unpack(uid), path, first, is_conflict=True)
                 else:
                     first = path
             key = piece[-1][:3]
@@ -145,6 +155,8 @@ def studies_of_many_patients(reader: Reader) -> Iterator[tuple[str, int]]:
         while piece := reader.rows(statement, (key,)):
             for uid, patients in piece:
                 yield unpack(uid), patients
+            if not is_behind(piece[-1][:1], (key,)):
+                raise JournalDamaged(reader.path, "the rows of the table studies are not in order")
             key = piece[-1][0]
 
 

@@ -39,8 +39,9 @@ _ARCHIVE = b"\0"
 _DATE_DIGITS = 8
 
 _NEW_ENDING = (
-    "INSERT INTO endings (id, state, status, reason) VALUES ("  # noqa: S608 - a constant
-    f"(SELECT coalesce(max(id) / {schema.STATES} + 1, 0) FROM endings) * {schema.STATES} + ?1, ?1, ?2, ?3) RETURNING id"
+    "INSERT INTO endings (id, state, status, reason, repairs) VALUES ("  # noqa: S608 - a constant
+    f"(SELECT coalesce(max(id) / {schema.MOST_STATES} + 1, 0) FROM endings) * {schema.MOST_STATES} + ?1,"
+    " ?1, ?2, ?3, ?4) RETURNING id"
 )
 
 K = TypeVar("K")
@@ -113,7 +114,7 @@ class Ids:
         self.head_memory: Memory[Head] = Memory()
         """The ids of series by the heads of instances."""
         self.kind_memory: Memory[tuple[str | None, str | None, str | None]] = Memory()
-        self.ending_memory: Memory[tuple[State, int | None, str | None]] = Memory()
+        self.ending_memory: Memory[tuple[State, int | None, str | None, int]] = Memory()
 
     def directory(self, directory: str, *, is_archive: bool = False) -> int:
         """The id of a directory, or of an archive."""
@@ -139,15 +140,15 @@ class Ids:
         self.kind_memory.put(key, found)
         return found
 
-    def ending(self, state: State, status: int | None, reason: str | None) -> int:
-        """The id of a state with its status and reason; modulo 8 it is the state."""
-        values = (int(state), -1 if status is None else status, _plain(reason))
+    def ending(self, state: State, status: int | None, reason: str | None, repairs: int) -> int:
+        """The id of a state with its status, reason and repairs; modulo 8 it is the state."""
+        values = (int(state), -1 if status is None else status, _plain(reason), repairs)
         found = self._one(
-            "SELECT id FROM endings WHERE state = ? AND status = ? AND reason = ?",
+            "SELECT id FROM endings WHERE state = ? AND status = ? AND reason = ? AND repairs = ?",
             _NEW_ENDING,
             values,
         )
-        self.ending_memory.put((state, status, reason), found)
+        self.ending_memory.put((state, status, reason, repairs), found)
         return found
 
     def series(self, delivery: Delivery) -> int:

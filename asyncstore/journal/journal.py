@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 import apsw
 
 from asyncstore.errors import JournalError, JournalNotWritable, NotAJournal
-from asyncstore.journal import clashes, opening, settings
+from asyncstore.journal import clashes, opening, settings, versions
 from asyncstore.journal.opening import decoding, translated
 from asyncstore.journal.place import Lock, refuse_network
 from asyncstore.journal.querying import number
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncstore.journal.settings import Migration
-    from asyncstore.journal.values import Delivery, Outcomes, State
+    from asyncstore.journal.values import Delivery, Outcomes, State, Walk
 
 
 class Journal:
@@ -88,6 +88,7 @@ class Journal:
                     with connection:
                         if migration is not None:
                             settings.confirm(path, connection, migration)
+                        versions.take_over(connection)
                         if command is not None:
                             settings.record_command(connection, tuple(command))
                         stored_before = number(connection, "SELECT coalesce(sum(stored + warning), 0) FROM runs")
@@ -120,19 +121,20 @@ class Journal:
         """The same with outcomes of a run."""
         return self._writer.record_outcomes(outcomes)
 
-    def note_walk(self, found: int, skipped: int = 0, known: int = 0, *, is_ended: bool) -> None:
-        """Keep how far this run's walk is, so that reports know how many files wait without a row.
+    def note_walk(self, walk: Walk) -> None:
+        """Keep how far this run's walk is, so that reports know how many files wait without a row."""
+        self._writer.note_walk(walk)
 
-        Args:
-            found: how many files it found so far.
-            skipped: how many of them are not sent, because of an earlier run.
-            known: how many of the others have a row (:attr:`asyncstore.journal.lookup.Lookup.known`).
-            is_ended: whether the walk ended.
-        """
-        self._writer.note_walk(found, skipped, known, is_ended=is_ended)
+    @property
+    def walk(self) -> Walk:
+        """How far this run's walk is, as noted last."""
+        return self._writer.walk
 
     def take_back(self, state: State) -> None:
-        """See :meth:`Writer.take_back <asyncstore.journal.writing.Writer.take_back>`."""
+        """Count one delivery less that this run records in this state. One thread calls this.
+
+        It will be recorded anew, or it is a copy that the run skipped.
+        """
         self._writer.take_back(state)
 
     @property
@@ -182,7 +184,7 @@ class Journal:
             JournalError: it cannot be written.
         """
         self._sources = tuple(sources)
-        with translated(self.path):
+        with translated(self.path), decoding(self.path):
             clashes.begin(self._connection, self._sources)
 
     def complete_catalogue(
@@ -208,7 +210,7 @@ class Journal:
                 raise apsw.InterruptError("interrupted")
             return digest(path, member)
 
-        with translated(self.path):
+        with translated(self.path), decoding(self.path):
             try:
                 return clashes.complete(self._connection, interruptible, self._sources)
             except apsw.InterruptError:
@@ -258,6 +260,6 @@ def _begin_run(connection: apsw.Connection, version: str) -> int:
     now = int(time() * 1000)
     return number(
         connection,
-        "INSERT INTO runs VALUES (NULL, ?, ?, ?, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING id",
+        "INSERT INTO runs VALUES (NULL, ?, ?, ?, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING id",
         (version, now, now),
     )

@@ -21,7 +21,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from asyncstore.journal import opening, schema
+from asyncstore.journal import opening
 from asyncstore.journal.ids import directory_key, encoded
 from asyncstore.journal.opening import UNDECODABLE, decoding, translated, undecodable
 from asyncstore.journal.querying import rows
@@ -213,7 +213,7 @@ class Lookup:
 
     def _ending(self, ending: int, is_instance: int) -> Earlier | None:
         """What an ending means for this run; kept, because there are few."""
-        state = State(ending % schema.STATES)
+        state = State.of(ending)
         earlier = None
         if state not in self._again:
             with translated(self._path):

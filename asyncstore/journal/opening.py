@@ -28,8 +28,8 @@ from asyncstore.errors import (
     JournalWriteFailed,
     NotAJournal,
 )
-from asyncstore.journal import schema
-from asyncstore.journal.querying import rows
+from asyncstore.journal import schema, versions
+from asyncstore.journal.querying import number, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -152,7 +152,7 @@ def check(path: str, connection: apsw.Connection) -> None:
         JournalDamaged: they are not those of a journal, or cannot be read.
     """
     found: dict[str, str] = dict(rows(connection, "SELECT name, sql FROM sqlite_schema WHERE type = 'table'"))
-    for name, definition in schema.TABLES.items():
+    for name, definition in versions.tables_of(version_of(connection)).items():
         if found.get(name) != definition:
             raise JournalDamaged(path, f"the table {name} is {'not the one it was' if name in found else 'missing'}")
         for direction in ("", " DESC"):
@@ -198,10 +198,12 @@ def _prepare_writing(path: str, connection: apsw.Connection) -> None:
 
 def _prepare_reading(path: str, connection: apsw.Connection) -> None:
     connection.set_busy_timeout(_PATIENCE_MS)
-    connection.execute("PRAGMA query_only = ON")
     if not is_journal(path, connection):
         raise NotAJournal(path, "it is empty")
     check(path, connection)
+    if version_of(connection) < schema.VERSION:
+        versions.hide_earlier(connection)
+    connection.execute("PRAGMA query_only = ON")
 
 
 def _make_private(path: str) -> None:
@@ -235,14 +237,19 @@ def is_journal(path: str, connection: apsw.Connection) -> bool:
         JournalTooNew: a newer asyncstore made it.
     """
     application = connection.pragma("application_id")
-    version = connection.pragma("user_version")
+    version = version_of(connection)
     if application == 0 and not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall():
         return False
     if application != schema.APPLICATION_ID:
         raise NotAJournal(path, "it is a database of another program")
-    if not isinstance(version, int) or version > schema.VERSION:
-        raise JournalTooNew(path, int(version or 0), schema.VERSION)
+    if version > schema.VERSION:
+        raise JournalTooNew(path, version, schema.VERSION)
     return True
+
+
+def version_of(connection: apsw.Connection) -> int:
+    """The version of its tables."""
+    return number(connection, "PRAGMA user_version")
 
 
 def _create(connection: apsw.Connection) -> None:

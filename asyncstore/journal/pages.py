@@ -13,6 +13,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.journal.schema import WIDTH
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,6 +30,7 @@ _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 """The bytes of integers by their serial type."""
 _ZERO, _ONE, _REAL = 8, 9, 7
 _FIRST_BLOB = 12
+_SIGN = 1 << 63
 
 
 class Record(NamedTuple):
@@ -82,6 +85,7 @@ def _record(page: bytes, at: int, most: int, *, has_number: bool) -> Record | No
     number = None
     if has_number:
         number, at = _number(page, at)
+        number = (number ^ _SIGN) - _SIGN  # in nine bytes, negative ones are two's complements
     if length > most:
         return None
     end = at + length
@@ -89,6 +93,8 @@ def _record(page: bytes, at: int, most: int, *, has_number: bool) -> Record | No
     value_at = at + header_length
     values: list[Value] = []
     while place < at + header_length:
+        if len(values) == WIDTH:
+            raise ValueError("a journal has no such row")
         kind, place = _number(page, place)
         value, value_at = _value(page, kind, value_at)
         values.append(value)

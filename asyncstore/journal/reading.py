@@ -33,7 +33,7 @@ _STEPS = 5_000_000
 SELECTED = (
     "SELECT d.directory, d.name, d.occurrence, p.path, d.size, d.mtime, d.ending, e.status, e.reason, k.sop_class,"
     " d.uid, st.uid, se.uid, k.transfer_syntax, k.sent_transfer_syntax, d.attempts, d.time, d.duration, d.overhead,"
-    " d.association, d.run, c.is_conflict"
+    " d.association, d.run, c.is_conflict, e.repairs"
     " FROM deliveries d JOIN directories p ON p.id = d.directory LEFT JOIN endings e ON e.id = d.ending"
     " LEFT JOIN kinds k ON k.id = d.kind LEFT JOIN series se ON se.id = d.series"
     " LEFT JOIN studies st ON st.id = se.study"
@@ -71,6 +71,8 @@ class Recorded(NamedTuple):
     is_conflict: bool | None
     """Whether another file has the same SOP instance UID and other bytes; ``False``: the same bytes. ``None``: the
     catalogue knows no other file with this UID."""
+    repairs: int = 0
+    """Flags of :class:`asyncstore.model.Oddity`: what was mended."""
 
 
 class Reader:
@@ -177,16 +179,19 @@ class Reader:
         with translated(self.path), decoding(self.path):
             return settings.command_of(self.connection)
 
-    def deliveries(self, states: Collection[State] = tuple(State)) -> Iterator[Recorded]:
-        """The deliveries in these states, in the order of the walk.
+    def deliveries(
+        self, states: Collection[State] = tuple(State), *, only_repaired: bool = False
+    ) -> Iterator[Recorded]:
+        """The deliveries in these states, in the order of the walk; of their files perhaps only those that were mended.
 
         Raises:
             JournalError: the journal cannot be read.
         """
         numbers = ", ".join(str(int(state)) for state in states)
+        repaired = " AND d.ending IN (SELECT id FROM endings WHERE repairs)" if only_repaired else ""
         statement = (
-            f"{SELECTED} WHERE (d.directory, d.name, d.occurrence) > (?, ?, ?) AND d.ending % {schema.STATES}"
-            f" IN ({numbers}) ORDER BY d.directory, d.name, d.occurrence LIMIT {PIECE}"
+            f"{SELECTED} WHERE (d.directory, d.name, d.occurrence) > (?, ?, ?) AND d.{schema.STATE}"
+            f" IN ({numbers}){repaired} ORDER BY d.directory, d.name, d.occurrence LIMIT {PIECE}"
         )
         key: tuple[Value, Value, Value] = (-1, b"", 0)
         with decoding(self.path):
@@ -200,7 +205,7 @@ def recorded(row: tuple[Any, ...], created: int) -> Recorded:
     """A row of :data:`SELECTED`."""
     (
         _, name, occurrence, directory, size, mtime, ending, status, reason, sop_class, uid, study, series, syntax,
-        sent, attempts, time, duration, overhead, association, run, is_conflict,
+        sent, attempts, time, duration, overhead, association, run, is_conflict, repairs,
     ) = row  # fmt: skip
     member = None
     if is_archive(directory):
@@ -213,7 +218,7 @@ def recorded(row: tuple[Any, ...], created: int) -> Recorded:
         occurrence,
         size,
         mtime,
-        State(ending % schema.STATES),
+        State.of(ending),
         None if status is None or status < 0 else status,
         reason or "",
         sop_class or "",
@@ -229,6 +234,7 @@ def recorded(row: tuple[Any, ...], created: int) -> Recorded:
         association,
         run,
         None if is_conflict is None else bool(is_conflict),
+        repairs or 0,
     )
 
 

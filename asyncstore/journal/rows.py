@@ -6,7 +6,7 @@ Rules:
 2. A delivery that is recorded again replaces its row, and its attempts are added up. An outcome of a file that could
    not be reached (no size) leaves the row of a stored one as it is: the peer holds it all the same.
 3. What a delivery does not say stays as it was recorded: who the instance is, if nobody looked into the file; its size
-   and time, if it waits; its series, if the instance is the same.
+   and time, if it waits; its series, if the instance is the same; its decompressed size, if the file is the same.
 4. A file that was found again and has not changed (:data:`FOUND`) keeps its state.
 """
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from asyncstore.journal import schema
 from asyncstore.journal.ids import Ids, encoded
 from asyncstore.journal.uids import pack
-from asyncstore.journal.values import STATES, Delivery, State
+from asyncstore.journal.values import STATE_AFTER, Delivery, State
 from asyncstore.members import place_of
 
 if TYPE_CHECKING:
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
     import apsw
 
+    from asyncstore.journal.querying import Value
     from asyncstore.journal.values import Outcomes
     from asyncstore.model import Head, Outcome, Result
-
-Value = int | str | bytes | None
 
 GROUPS = (128, 16, 1)
 """Rows in one statement: larger groups gain nothing."""
@@ -39,13 +38,14 @@ _NO_IDENTITY = None, None, None
 MTIME_BITS = (1 << 63) - 1
 """Of a modification time in nanoseconds; integers of SQLite end in the year 2262, those of file systems do not."""
 
-_IS_STORED = f"(deliveries.ending % {schema.STATES} IN ({State.STORED:d}, {State.WARNING:d}))"
+_IS_STORED = f"(deliveries.{schema.STATE} IN ({State.STORED:d}, {State.WARNING:d}))"
 _IS_UNREAD = "(excluded.size IS NULL AND excluded.uid IS NULL)"
-_WAITS = f"excluded.ending % {schema.STATES} = {State.WAITING:d}"
+_WAITS = f"excluded.{schema.STATE} = {State.WAITING:d}"
 _KEPT = {
     **dict.fromkeys(("kind", "uid"), _IS_UNREAD),
     **dict.fromkeys(("size", "mtime", "overhead"), f"({_IS_UNREAD} AND {_WAITS})"),
     "series": f"({_IS_UNREAD} OR (excluded.series IS NULL AND excluded.uid IS deliveries.uid))",
+    "decompressed": f"({_IS_UNREAD} OR (excluded.size IS deliveries.size AND excluded.mtime IS deliveries.mtime))",
 }
 """When a column stays as it was (rule 3)."""
 
@@ -65,6 +65,7 @@ ENDED = f"DO UPDATE SET {_REPLACED}{_MAY_CHANGE}"
 """What to do with the row of a delivery that is recorded again: it ended."""
 FOUND = (
     "DO UPDATE SET size = excluded.size, mtime = excluded.mtime, uid = excluded.uid, series = excluded.series,"
+    " decompressed = excluded.decompressed,"
     " kind = CASE WHEN excluded.size IS size AND excluded.mtime IS mtime AND"
     f" {_IS_STORED} THEN kind ELSE excluded.kind END,"
     " ending = CASE WHEN excluded.size IS size AND excluded.mtime IS mtime THEN ending ELSE excluded.ending END"
@@ -91,7 +92,7 @@ def rows_of(deliveries: Iterable[Delivery], ids: Ids, created: int, run: int) ->
     for delivery in deliveries:
         (
             path, state, occurrence, size, mtime, sop_class, uid, study, series, patient, syntax, sent, status,
-            attempts, time, seconds, length, association, reason, _date, _modality, member,
+            attempts, time, seconds, length, association, reason, _date, _modality, member, repairs, decompressed,
         ) = delivery  # fmt: skip
         if member is None:
             head, slash, name = (path.replace("/", separator) if is_windows else path).rpartition(separator)
@@ -111,14 +112,15 @@ def rows_of(deliveries: Iterable[Delivery], ids: Ids, created: int, run: int) ->
             series_id = get_series((series, study, patient))
             if series_id is None:
                 series_id = ids.series(delivery)
-        ending = get_ending((state, status, reason))
+        ending = get_ending((state, status, reason, repairs))
         if ending is None:
-            ending = ids.ending(state, status, reason)
+            ending = ids.ending(state, status, reason, repairs)
         extend(
             (
                 directory, encoded(name), occurrence, size, None if mtime is None else mtime & MTIME_BITS, kind,
                 None if uid is None else pack(uid), series_id, ending, attempts, int(time * 1000) - created,
                 int(seconds * 1_000_000), None if size is None else size - length, association, run, run,
+                decompressed,
             )
         )  # fmt: skip
     return values
@@ -138,11 +140,14 @@ def rows_of_outcomes(batch: Outcomes, ids: Ids, created: int, run: int) -> list[
     last_result: Result | None = None
     last_status: int | None = None
     last_reason: str | None = None
+    last_repairs = 0
     directory = kind = series_id = ending = 0
-    outcomes, ended, occurrences = batch
+    outcomes, ended, occurrences, decompressed = batch
     time = int(ended * 1000) - created
     for outcome in outcomes:
-        (path, ordinal), result, identity, attempt, length, attempts, reason, is_withdrawn, details, _, _ = outcome
+        (path, ordinal), result, identity, attempt, length, attempts, reason, is_withdrawn, details, _, repairs = (
+            outcome
+        )
         if type(path) is str:
             head, slash, name = (path.replace("/", separator) if is_windows else path).rpartition(separator)
             if head != last_directory:
@@ -167,16 +172,23 @@ def rows_of_outcomes(batch: Outcomes, ids: Ids, created: int, run: int) -> list[
                 if belongs is not last_head:
                     series_id, last_head = _series(belongs, outcome, ids), belongs
                 series = series_id
-        if is_withdrawn or result is not last_result or status != last_status or reason != last_reason:
-            state = State.WAITING if is_withdrawn else STATES[result]
-            found = ids.ending_memory.get((state, status, reason))
-            ending = ids.ending(state, status, reason) if found is None else found
-            last_result, last_status, last_reason = None if is_withdrawn else result, status, reason
+        if (
+            is_withdrawn
+            or result is not last_result
+            or status != last_status
+            or reason != last_reason
+            or repairs != last_repairs
+        ):
+            state = State.WAITING if is_withdrawn else STATE_AFTER[result]
+            found = ids.ending_memory.get((state, status, reason, repairs))
+            ending = ids.ending(state, status, reason, repairs) if found is None else found
+            last_result, last_status = None if is_withdrawn else result, status
+            last_reason, last_repairs = reason, repairs
         extend(
             (
                 directory, encoded(name), occurrences.get(ordinal, 0) if occurrences else 0, size, mtime, kind,
                 None if uid is None else pack(uid), series, ending, attempts, time, int(seconds * 1_000_000),
-                overhead, association, run, run,
+                overhead, association, run, run, decompressed.get(ordinal) if decompressed else None,
             )
         )  # fmt: skip
     return values

@@ -5,26 +5,28 @@ Rules:
 1. The damaged journal is not changed. Each table is read from its beginning up to the damage and from its end down to
    it; deliveries, in which there may be several damaged places, also directory by directory. What that does not reach
    is read page by page (:mod:`asyncstore.journal.pages`).
-2. Rows that cannot be read are left out: their instances are sent again. Rows whose directory is lost are left out too,
-   because nobody knows their files.
+2. Rows that cannot be read are left out: their instances are sent again. Rows whose directory is lost are counted and
+   left out too. Names, sizes and times do not tell which files they are: many directories have an ``IM0001`` of one
+   size, and an unpacked archive one time for all. A file that is taken for another one would never be sent.
 3. A row is taken only if its values can be those of a delivery. SQLite has no checksums, so a changed digit within a
-   row is not noticed.
+   row is not noticed. Where a file ends within a page SQLite reads zeros: such a row is one that waits.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
 
 from asyncstore.errors import JournalDamaged, JournalMissing, JournalNotWritable, NotAJournal
-from asyncstore.journal import opening, schema
+from asyncstore.journal import opening, schema, versions
 from asyncstore.journal.opening import in_our_words, translated
 from asyncstore.journal.pages import records
 from asyncstore.journal.place import Lock
-from asyncstore.journal.querying import rows
+from asyncstore.journal.querying import is_behind, rows
 from asyncstore.journal.values import State
 
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ class Salvaged(NamedTuple):
     """The result of a salvage."""
 
     deliveries: int
-    left_out: int
-    """Rows that were read and make no sense."""
+    left_out: Counter[State]
+    """The deliveries whose directory is lost, by state."""
     damaged: tuple[str, ...]
     """The tables that could not be read wholly."""
 
@@ -82,37 +84,49 @@ def salvage(path: str, new_path: str) -> Salvaged:
 
 
 def _copy(old: apsw.Connection, new: apsw.Connection, found: set[str]) -> Salvaged:
-    found = {name for name in found if name in schema.TABLES and _columns(old, name) == _columns(new, name)}
+    columns = {name: _columns(new, name) for name in schema.TABLES}
+    found = {name for name in found if name in columns and _columns(old, name) in versions.columns(name, columns[name])}
     damaged = [name for name in schema.TABLES if name not in found]
     with new:
         for table in schema.TABLES:
             if table in found:
                 is_sound = _is_delivery if table == "deliveries" else _soundness(new, table)
-                taken = filter(is_sound, _readable(old, table, damaged))
-                marks = ", ".join("?" * len(_columns(new, table)))
+                width = len(columns[table])
+                readable = (versions.filled(table, row, width) for row in _readable(old, table, damaged))
+                marks = ", ".join("?" * width)
+                taken = filter(is_sound, readable)
                 new.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", taken)  # noqa: S608 - our tables
         if damaged:
             for table, row in _in_pages(old.filename):
-                marks = ", ".join("?" * len(row))
-                new.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608 - our tables
-        new.execute("DELETE FROM deliveries WHERE directory NOT IN (SELECT id FROM directories)")
-        left_out = new.changes()
+                values = versions.filled(table, row, len(columns[table]))
+                marks = ", ".join("?" * len(values))
+                new.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)  # noqa: S608 - our tables
+        left_out = _leave_out(new)
         # The state is part of the ending's number, so only its status and reason are lost.
         new.execute(
-            "INSERT OR IGNORE INTO endings SELECT DISTINCT ending, ending % ?1, -1, 'lost number ' || ending"
+            "INSERT OR IGNORE INTO endings SELECT DISTINCT ending, ending % ?1, -1, 'lost number ' || ending, 0"
             " FROM deliveries WHERE ending NOT IN (SELECT id FROM endings)",
-            (schema.STATES,),
+            (schema.MOST_STATES,),
         )
     [[count]] = rows(new, "SELECT count(*) FROM deliveries")
     return Salvaged(count, left_out, tuple(dict.fromkeys(damaged)))
 
 
+def _leave_out(new: apsw.Connection) -> Counter[State]:
+    """Remove the rows whose directory is lost (rule 2). Returns how many there were in each state."""
+    lost = "FROM deliveries WHERE directory NOT IN (SELECT id FROM directories)"
+    counts = rows(new, f"SELECT {schema.STATE}, count(*) {lost} GROUP BY 1")
+    new.execute(f"DELETE {lost}")
+    return Counter({State(state): count for state, count in counts})
+
+
 def _in_pages(path: str) -> Iterator[tuple[str, Sequence[Value]]]:
     """The rows that the pages of the file hold, with their tables."""
     for number, values in records(path):
-        if number is None and len(values) == schema.WIDTH:
-            if _is_delivery(values):
-                yield "deliveries", values
+        if number is None and len(values) in _WIDTHS:
+            filled = versions.filled("deliveries", values, schema.WIDTH)
+            if _is_delivery(filled):
+                yield "deliveries", filled
         elif number is not None and values[:1] == (None,):
             types = tuple(map(type, values[1:]))
             if types in _TABLES:
@@ -125,11 +139,14 @@ def _in_pages(path: str) -> Iterator[tuple[str, Sequence[Value]]]:
 
 _NONE: type = type(None)
 _COLUMNS_OF_FACTS = 2
+_WIDTHS = (schema.WIDTH, schema.WIDTH - 1)
+"""Of deliveries: those of version 1 have one column less."""
 _TEXT: tuple[type, ...] = (str, _NONE)
 _TABLES: dict[tuple[type, ...], str] = {
     (bytes,): "directories",
     (str, str, str): "kinds",
-    (int, int, str): "endings",
+    (int, int, str): "endings",  # of version 1
+    (int, int, str, int): "endings",
     **{(bytes, bytes, date, length): "studies" for date in _TEXT for length in (int, _NONE)},
     **{(int, bytes, modality): "series" for modality in _TEXT},
 }
@@ -170,10 +187,10 @@ def _is_delivery(row: Sequence[Any]) -> bool:
     """Whether the values can be those of a delivery (rule 3)."""
     (
         directory, name, occurrence, size, mtime, kind, uid, series, ending, attempts, time, duration, overhead,
-        association, run, first_run,
+        association, run, first_run, decompressed,
     ) = row  # fmt: skip
     needed = (directory, occurrence, kind, ending, attempts, time, duration, run, first_run)
-    optional = (size, mtime, series, overhead, association)
+    optional = (size, mtime, series, overhead, association, decompressed)
     return (
         isinstance(name, bytes)
         and isinstance(uid, bytes | None)
@@ -181,7 +198,7 @@ def _is_delivery(row: Sequence[Any]) -> bool:
         and all(isinstance(value, int | None) for value in optional)
         and (size is None or overhead is not None)
         and ending >= 0
-        and ending % schema.STATES in tuple(State)
+        and ending % schema.MOST_STATES in tuple(State)
     )
 
 
@@ -234,4 +251,7 @@ def _run(
         if not piece:
             return True
         yield from piece
-        last = tuple(piece[-1][place] for place in places)
+        reached = tuple(piece[-1][place] for place in places)
+        if last and not (is_behind(last, reached) if is_backward else is_behind(reached, last)):
+            return False  # damaged pages lead back
+        last = reached

@@ -10,23 +10,29 @@ Rules:
    the beginning to its end. A member of an archive has the archive as its directory, with a NUL byte at the end.
 3. ``deliveries.ending`` modulo 8 is the state. Times are milliseconds since the journal was made (``created``),
    ``duration`` is in microseconds, ``overhead`` is the size of the file less that of the data set.
-4. A change of these tables is a new ``VERSION``. ``application_id`` says that a database is a journal at all.
+4. ``endings.repairs`` has the flags of :data:`asyncstore.model.REPAIRS`, whose numbers are part of the format.
+   ``decompressed`` is the size of a compressed data set after decompression, as far as a catalogue measured it.
+5. A change of these tables is a new ``VERSION``; :mod:`asyncstore.journal.versions` knows the earlier ones.
+   ``application_id`` says that a database is a journal at all.
 """
 
 from __future__ import annotations
 
 APPLICATION_ID = 0x61737472
 """``astr`` in the header of the database."""
-VERSION = 1
-STATES = 8
+VERSION = 2
+MOST_STATES = 8
 """``ending`` modulo this number is the state, so there can be no more states."""
+STATE = f"ending % {MOST_STATES}"
+"""The state in a query."""
 
 TABLES = {
     "facts": "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     "runs": (
         "CREATE TABLE runs (id INTEGER PRIMARY KEY, version TEXT, began INTEGER, ended INTEGER, ending TEXT,"
         " found INTEGER, is_walked INTEGER, skipped INTEGER, known INTEGER,"
-        " waiting INTEGER, stored INTEGER, warning INTEGER, failed INTEGER, not_sent INTEGER, unknown INTEGER)"
+        " waiting INTEGER, stored INTEGER, warning INTEGER, failed INTEGER, not_sent INTEGER, unknown INTEGER,"
+        " left_failed INTEGER, left_not_sent INTEGER)"
     ),
     "directories": "CREATE TABLE directories (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE)",
     "kinds": (
@@ -35,7 +41,7 @@ TABLES = {
     ),
     "endings": (
         "CREATE TABLE endings (id INTEGER PRIMARY KEY, state INTEGER NOT NULL, status INTEGER NOT NULL,"
-        " reason TEXT NOT NULL, UNIQUE (state, status, reason))"
+        " reason TEXT NOT NULL, repairs INTEGER NOT NULL, UNIQUE (state, status, reason, repairs))"
     ),
     "studies": (
         "CREATE TABLE studies (id INTEGER PRIMARY KEY, uid BLOB NOT NULL, patient BLOB NOT NULL, date TEXT,"
@@ -48,7 +54,7 @@ TABLES = {
     "deliveries": (
         "CREATE TABLE deliveries (directory INTEGER, name BLOB, occurrence INTEGER, size INTEGER, mtime INTEGER,"
         " kind INTEGER, uid BLOB, series INTEGER, ending INTEGER, attempts INTEGER, time INTEGER, duration INTEGER,"
-        " overhead INTEGER, association INTEGER, run INTEGER, first_run INTEGER,"
+        " overhead INTEGER, association INTEGER, run INTEGER, first_run INTEGER, decompressed INTEGER,"
         " PRIMARY KEY (directory, name, occurrence)) WITHOUT ROWID"
     ),
     "clashes": (
@@ -59,13 +65,13 @@ TABLES = {
 }
 MAY_BE_NULL = {
     "facts": frozenset[str](),
-    "runs": frozenset({"ending"}),
+    "runs": frozenset({"ending", "left_failed", "left_not_sent"}),
     "directories": frozenset[str](),
     "kinds": frozenset[str](),
     "endings": frozenset[str](),
     "studies": frozenset({"date", "bytes"}),
     "series": frozenset({"modality"}),
-    "deliveries": frozenset({"uid", "size", "mtime", "series", "overhead", "association"}),
+    "deliveries": frozenset({"uid", "size", "mtime", "series", "overhead", "association", "decompressed"}),
     "clashes": frozenset({"uid", "size", "mtime"}),
 }
 """The columns of each table that may be empty."""
@@ -84,7 +90,7 @@ EDGES = {
 
 COLUMNS = (
     "directory, name, occurrence, size, mtime, kind, uid, series, ending, attempts, time, duration, overhead,"
-    " association, run, first_run"
+    " association, run, first_run, decompressed"
 )
 """Of ``deliveries``."""
 WIDTH = COLUMNS.count(",") + 1

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
     from asyncstore.journal.reading import Reader
 
-_STATE = f"ending % {schema.STATES}"
-_STORED = f"({_STATE} IN ({State.STORED:d}, {State.WARNING:d}))"
-_IS_WAITING = f"({_STATE} = {State.WAITING:d})"
+_STORED = f"({schema.STATE} IN ({State.STORED:d}, {State.WARNING:d}))"
+_IS_WAITING = f"({schema.STATE} = {State.WAITING:d})"
 
 
 class Completeness(StrEnum):

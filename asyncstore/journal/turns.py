@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from asyncstore.journal.catalogue import Catalogue, File
 
 _BITS = 8
+_PIECE = 1024
+"""Bytes whose bits stand for series that follow one another."""
 
 
 class Turns:
@@ -31,8 +33,8 @@ class Turns:
         self._wanted: deque[str] = deque()
         self._early: set[int] = set()
         """The series that came before their turn."""
-        self._begun = bytearray()
-        """A bit for each series: whether it has begun at its turn."""
+        self._begun: dict[int, bytearray] = {}
+        """A bit for each series: whether it has begun at its turn. In a damaged journal its number may be anything."""
 
     def prioritise(self, key: str) -> None:
         """Let the study or patient with this Study Instance UID or Patient ID come next."""
@@ -68,10 +70,13 @@ class Turns:
 
     def _begin(self, series: int) -> None:
         byte, bit = divmod(series, _BITS)
-        if byte >= len(self._begun):
-            self._begun.extend(bytes(byte + 1 - len(self._begun)))
-        self._begun[byte] |= 1 << bit
+        piece, place = divmod(byte, _PIECE)
+        bits = self._begun.get(piece)
+        if bits is None:
+            bits = self._begun[piece] = bytearray(_PIECE)
+        bits[place] |= 1 << bit
 
     def _has_begun(self, series: int) -> bool:
         byte, bit = divmod(series, _BITS)
-        return byte < len(self._begun) and bool(self._begun[byte] >> bit & 1)
+        piece, place = divmod(byte, _PIECE)
+        return piece in self._begun and bool(self._begun[piece][place] >> bit & 1)

@@ -6,8 +6,10 @@ Times are Unix times. Paths are ``str`` with undecodable bytes as surrogates, as
 from __future__ import annotations
 
 from enum import IntEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.journal.schema import MOST_STATES
 from asyncstore.model import Result
 
 if TYPE_CHECKING:
@@ -35,8 +37,13 @@ class State(IntEnum):
         """Whether the peer said that it holds the instance."""
         return self in (State.STORED, State.WARNING)
 
+    @classmethod
+    def of(cls, ending: int) -> State:
+        """The state of the ending with this number."""
+        return cls(ending % MOST_STATES)
 
-STATES = {
+
+STATE_AFTER = {
     Result.STORED: State.STORED,
     Result.WARNING: State.WARNING,
     Result.FAILED: State.FAILED,
@@ -86,6 +93,29 @@ class Delivery(NamedTuple):
     """As the file has it; the catalogue asks for it."""
     member: str | None = None
     """Its name in the archive at ``path``, if it lies in one."""
+    repairs: int = 0
+    """Flags of :class:`asyncstore.model.Oddity`: what was mended."""
+    decompressed: int | None = None
+    """Bytes of the data set after decompression; ``None``: it is not compressed, or not measured."""
+
+
+class Walk(NamedTuple):
+    """How far the walk of a run is."""
+
+    found: int = 0
+    skipped: int = 0
+    """How many of these files are not sent, because of an earlier run."""
+    known: int = 0
+    """How many of the others have a row (:attr:`asyncstore.journal.lookup.Lookup.known`)."""
+    left_failed: int = 0
+    """How many of the skipped ones had failed, and are left so."""
+    left_not_sent: int = 0
+    """How many of the skipped ones could not be sent, and are left so."""
+    is_ended: bool = False
+
+
+NOT_MEASURED: Mapping[int, int] = MappingProxyType({})
+"""No data set of a batch was measured."""
 
 
 class Outcomes(NamedTuple):
@@ -96,3 +126,5 @@ class Outcomes(NamedTuple):
     """When they ended, in seconds."""
     occurrences: Mapping[int, int]
     """How often a file was found before in the same walk, by ordinal; none stands for 0."""
+    decompressed: Mapping[int, int] = NOT_MEASURED
+    """Bytes of data sets after decompression, by ordinal, as far as they were measured."""

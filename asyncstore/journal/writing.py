@@ -29,7 +29,7 @@ from asyncstore.journal import schema, settings
 from asyncstore.journal.ids import Ids
 from asyncstore.journal.opening import in_our_words
 from asyncstore.journal.rows import ENDED, FOUND, RowWriter, rows_of, rows_of_outcomes
-from asyncstore.journal.values import Outcomes, State
+from asyncstore.journal.values import Outcomes, State, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +49,7 @@ class Writer:
 
     Attributes:
         committed: how many deliveries were committed.
+        walk: how far the walk is, as noted last.
         failure: why the writing ended early.
         cpu_seconds: of the thread so far.
     """
@@ -78,7 +79,7 @@ class Writer:
         self._taken_back: Counter[State] = Counter()
         self._batches: deque[Sequence[Delivery] | Outcomes] = deque()
         self._handed_in = 0
-        self._walk: tuple[int, int, int, bool] = (0, 0, 0, False)
+        self.walk = Walk()
         self._is_stopping = False
         self._is_asked = False
         self._awake = Event()
@@ -113,12 +114,12 @@ class Writer:
             self._awake.set()
         return self._handed_in
 
-    def note_walk(self, found: int, skipped: int, known: int, *, is_ended: bool) -> None:
+    def note_walk(self, walk: Walk) -> None:
         """Keep how far the walk is; see :meth:`asyncstore.journal.journal.Journal.note_walk`."""
-        self._walk = (found, skipped, known, is_ended)
+        self.walk = walk
 
     def take_back(self, state: State) -> None:
-        """A delivery that this run recorded in this state will be recorded anew. One thread calls this."""
+        """See :meth:`asyncstore.journal.journal.Journal.take_back`."""
         self._taken_back[state] += 1
 
     @property
@@ -193,13 +194,13 @@ class Writer:
 
     def _work(self) -> None:
         try:
-            noted = self._walk
+            noted = self.walk
             while True:
                 self._awake.wait(COMMIT_SECONDS)
                 self._awake.clear()
                 is_last = self._is_stopping
-                while self._batches or self._walk != noted:
-                    noted = self._walk
+                while self._batches or self.walk != noted:
+                    noted = self.walk
                     self._commit()
                     if self.queued < COMMIT_ROWS and not (self._is_asked or is_last):
                         break
@@ -229,13 +230,13 @@ class Writer:
             self._rows.write(values)
             self._counts.update(values[_ENDING :: schema.WIDTH])  # type: ignore[arg-type]
         self._rows.finish()
-        counts = [0] * schema.STATES
+        counts = [0] * schema.MOST_STATES
         for ending, count in self._counts.items():
-            counts[ending % schema.STATES] += count
+            counts[ending % schema.MOST_STATES] += count
         self._connection.execute(
-            "UPDATE runs SET found = ?, skipped = ?, known = ?, is_walked = ?, waiting = ?, stored = ?, warning = ?,"
-            " failed = ?, not_sent = ?, unknown = ?, ended = ? WHERE id = ?",
-            (*self._walk, *(counts[state] - self._taken_back[state] for state in State), int(time() * 1000), self._run),
+            "UPDATE runs SET found = ?, skipped = ?, known = ?, left_failed = ?, left_not_sent = ?, is_walked = ?,"
+            " waiting = ?, stored = ?, warning = ?, failed = ?, not_sent = ?, unknown = ?, ended = ? WHERE id = ?",
+            (*self.walk, *(counts[state] - self._taken_back[state] for state in State), int(time() * 1000), self._run),
         )
         self._connection.execute("COMMIT")
         with self._lock:

@@ -120,7 +120,7 @@ class Measurements(Protocol):
     def study_ended(self, seconds: float, at: float) -> None:
         """All instances of a study have ended; its first one was to begin so many seconds ago."""
 
-    def late(self, seconds: float, at: float) -> None:
+    def late(self, seconds: float) -> None:
         """A store of an open load began so long after its time, although an association was free for it."""
 
     def watched(self, lag: float, cpu_seconds: float, at: float) -> None:
@@ -138,11 +138,11 @@ class Measurements(Protocol):
     def opened(self, opened: Opened) -> None:
         """An association is open."""
 
-    def released(self, seconds: float, at: float) -> None:
+    def released(self, seconds: float) -> None:
         """An association was released; the answer took so many seconds."""
 
-    def lost(self, error: AssociationError, at: float) -> None:
-        """An association could not be opened, or ended early."""
+    def lost(self, error: AssociationError, at: float, *, none_open: bool = False) -> None:
+        """An association could not be opened, or ended early; ``none_open``: and no other one is open."""
 
     def end(self, at: float) -> None:
         """The phase is over, and none of its stores is under way."""

@@ -38,6 +38,9 @@ class BenchDisplay(Protocol):
     def refresh(self, view: BenchView, now: float) -> None:
         """Show a sample that was taken at ``now``."""
 
+    def status(self, text: str) -> None:
+        """Show what is done before the first sample; a terminal shows it until then."""
+
     def log(self, line: str, style: str = "") -> None:
         """Show a line that stays. Any thread may call this, also before the display is shown and afterwards."""
 
@@ -96,6 +99,9 @@ class _Lines:
         elif now >= self._next + (_GRACE if view.so_far is None else 0):
             self._next = max(self._next + self._interval, now)
             self.log(bench_line(view))
+
+    def status(self, text: str) -> None:
+        """Do nothing: it takes seconds, and lines come more seldom."""
 
     def log(self, line: str, style: str = "") -> None:
         """Show a line."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from asyncstore.observe.bench_view import associations, losses
+from asyncstore.observe.bench_view import associations, losses, waiting
 from asyncstore.observe.fit_width import clip
 from asyncstore.observe.formatting import (
     format_byte_rate,
@@ -50,6 +50,7 @@ _VALUE_CELLS = len(" 16 000/s")
 def bench_frame(view: BenchView, notice: str, width: int, height: int) -> list[Text]:
     """Draw the frame for a terminal of this size."""
     width, rows = max(width - 2, 1), height - 1
+    foot = notice or (f"no association is open: {view.problem}" if view.problem else "")
     blank = [Text()] if rows >= _AIRY_ROWS else []
     lines = [
         *blank,
@@ -63,7 +64,7 @@ def bench_frame(view: BenchView, notice: str, width: int, height: int) -> list[T
         *blank,
         _sparkline("rate", view.rates, width, format_rate(view.rates[-1]) if view.rates else ""),
         _sparkline("p99", view.p99s, width, _last_latency(view.p99s)),
-        *([Text(clip(notice, width), "yellow")] if notice else blank),
+        *([Text(clip(foot, width), "yellow")] if foot else blank),
     ]
     lines = lines[: max(rows, 0)]
     for line in lines:
@@ -86,7 +87,9 @@ def _phase(view: BenchView, width: int) -> Text:
     which = f" ({view.number} of {view.phases})" if view.phases > 1 else ""
     note = "" if view.is_counted else ", does not count"
     left = f"{which}{note}, {max(view.phase_left, 0):.0f} s left"
-    if view.phase_left <= 0:
+    if view.wanted is not None:
+        left = f"{which}{note}, {waiting(view)}"
+    elif view.phase_left <= 0:
         left = f"{which}{note}, finishing what is under way"
     whole = f"{format_estimate(view.seconds_left)} left of all" if view.phases > view.number else ""
     name = clip(view.phase, width - len(left))
@@ -99,6 +102,8 @@ def _label(text: str) -> tuple[str, str]:
 
 
 def _rate(view: BenchView) -> Text:
+    if view.wanted is not None:
+        return Text.assemble(_label("rate"))
     offered = "" if view.offered is None else f" of {format_rate(view.offered)} offered"
     lags = view.offered is not None and view.rate < view.offered * 0.95 - 1
     return Text.assemble(

@@ -58,6 +58,10 @@ class BenchView(NamedTuple):
     """Those that are open."""
     lost: int = 0
     """How many associations ended early or could not be opened."""
+    wanted: int | None = None
+    """How many associations must be open before the phase begins; ``None``: it has begun."""
+    problem: str = ""
+    """Why no association is open, if none is."""
     rates: tuple[float, ...] = ()
     """Stored instances in each second, the newest last."""
     p99s: tuple[float | None, ...] = ()
@@ -69,12 +73,14 @@ def bench_line(view: BenchView) -> str:
 
     ``4 associations: 412/s of 500/s, 213 MB/s, p50 4.1 ms, p99 31 ms, 3 failed, about 30 s left``
     """
+    if view.wanted is not None:
+        return f"{view.phase}: {waiting(view)}{because(view)}"
     offered = "" if view.offered is None else f" of {format_rate(view.offered)} offered"
     parts = [f"{format_rate(view.rate)}{offered}", format_byte_rate(view.byte_rate)]
     if view.so_far is not None:
         parts += [f"{name} {format_latency(seconds)}" for name, seconds in view.so_far._asdict().items()]
     parts += [f"{format_count(number)} {what}" for number, what in losses(view)]
-    parts += [associations(view), f"{format_estimate(view.seconds_left)} left"]
+    parts += [f"{associations(view)}{because(view)}", f"{format_estimate(view.seconds_left)} left"]
     return f"{view.phase}: {', '.join(parts)}"
 
 
@@ -88,3 +94,13 @@ def associations(view: BenchView) -> str:
     """How many associations are open, and how many were lost."""
     lost = f" ({format_count(view.lost)} lost so far)" if view.lost else ""
     return f"{counted(view.associations, 'association')}{lost}"
+
+
+def waiting(view: BenchView) -> str:
+    """What a phase waits for that has not begun: there is :attr:`~BenchView.wanted`."""
+    return f"waiting for associations to open, {view.associations} of {view.wanted} are open"
+
+
+def because(view: BenchView) -> str:
+    """Why no association is open, as the end of a line; or nothing."""
+    return f": {view.problem}" if view.problem else ""

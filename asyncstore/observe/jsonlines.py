@@ -142,6 +142,7 @@ class JsonLines:
                 "exit_code": exit_code,
                 "retries": tally.retries,
                 "repeated_sop_instance_uids": None if tally.repeats is None else tally.repeats.count(),
+                "withdrawn": tally.withdrawn,
                 **({} if not_found is None else {"not_found": not_found}),
             }
         )

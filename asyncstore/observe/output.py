@@ -38,11 +38,11 @@ class Output:
         quiet: write nothing.
 
     Attributes:
-        lost: whether writing has failed; nothing more is written then.
+        error: why writing has failed; nothing more is written then.
     """
 
     def __init__(self, stream: IO[str], *, quiet: bool = False) -> None:
-        self.lost = False
+        self.error: OSError | ValueError | None = None
         self._stream = stream
         self._quiet = quiet
         self._lock = threading.Lock()
@@ -75,7 +75,7 @@ class Output:
 
     def write(self, text: str) -> None:
         """Write and flush; errors end all further writing."""
-        if self.lost or self._quiet or not text:
+        if self.error is not None or self._quiet or not text:
             return
         with self._lock:
             try:
@@ -83,5 +83,5 @@ class Output:
                 self._stream.flush()
             except BlockingIOError:
                 return  # a slow terminal that another program made non-blocking: the next frame repairs it
-            except (OSError, ValueError):  # a closed file raises ValueError
-                self.lost = True
+            except (OSError, ValueError) as error:  # a closed file raises ValueError
+                self.error = error

@@ -225,12 +225,12 @@ def _transcoded(
 ) -> Iterator[Chunk] | None:
     """The transcoded data set; ``None``: it has no pixel data."""
     from asyncstore.prepare.splitting import split  # noqa: PLC0415 - most conversions leave pixel data alone
-    from asyncstore.prepare.transcode import transcode  # noqa: PLC0415 - as above
+    from asyncstore.prepare.transcode import Icons, transcode  # noqa: PLC0415 - as above
 
     source = encoding_of(source_uid)
     if source.is_deflated:
         data = inflated(data, changes.max_inflated)
-    parts = split(memoryview(data), source, changes)
+    parts = split(memoryview(data), source, changes, Icons(source_uid, changes, allowance).native)
     if parts is None:
         return None
     return transcode(parts, source_uid, target_uid, changes, allowance)

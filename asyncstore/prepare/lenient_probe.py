@@ -68,6 +68,7 @@ _GROUPS = range(0x0004, 0x0100)
 commands and file meta information (PS3.5 7.1)."""
 _META_GROUP = 0x0002
 
+_ANY_SIZE = 1 << 62
 _NOT_DICOM = "not a DICOM file"
 _ARCHIVE = "not a DICOM file: it is an archive"
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd")
@@ -99,6 +100,22 @@ def probe_unusual(file: BinaryIO, size: int, file_format: FileFormat = FileForma
     if refusal:
         raise Unfit(refusal)
     return *found, offset
+
+
+def refused_by(beginning: bytes) -> str | None:
+    """Why no file with these first bytes holds an instance, whatever follows them; ``None``: one may.
+
+    The first :data:`META_LIMIT` bytes are all that this module reads of a file.
+    """
+    start = _PREAMBLE + len(_PREFIX) if beginning[_PREAMBLE:].startswith(_PREFIX) else 0
+    meta = _lenient_meta(beginning, start)
+    if meta is None or meta[1] > start:
+        return None
+    try:
+        _bare(beginning, _ANY_SIZE, start)  # a greater size makes more beginnings look like data sets
+    except Unfit as reason:
+        return str(reason)
+    return None
 
 
 def _refusal(file_format: FileFormat, *, has_meta: bool, names_syntax: bool) -> str | None:

@@ -285,11 +285,21 @@ class Reencoder:
 
     def _item(self, source: Encoding, item: Element, depth: int) -> int:
         is_defined = item.length != UNDEFINED
+        self._result.add(self._delimiter(ITEM, 0 if is_defined else UNDEFINED))
+        mark, begin = self._result.mark(), self._result.tell()
+        position = self._item_elements(source, item, depth)
+        if is_defined:
+            self._patch(mark, begin)
+        else:
+            self._result.add(self._delimiter(ITEM_END, 0))
+        return position
+
+    def _item_elements(self, source: Encoding, item: Element, depth: int) -> int:
+        """Re-encode the elements of an item; returns the position of its end."""
+        is_defined = item.length != UNDEFINED
         stop = item.value + item.length if is_defined else len(self._data)
         if stop > len(self._data):
             raise DamagedDataSet(f"an item reaches {stop - len(self._data)} bytes beyond the end")
-        self._result.add(self._delimiter(ITEM, 0 if is_defined else UNDEFINED))
-        mark, begin = self._result.mark(), self._result.tell()
         inherited = self._is_signed
         position = self._elements(source, item.value, stop, {}, depth + 1)
         self._is_signed = inherited
@@ -298,11 +308,9 @@ class Reencoder:
                 position += SHORT_HEADER  # a superfluous delimiter
             if position < stop:
                 raise DamagedDataSet("an item ends before its length")
-            self._patch(mark, begin)
             return position
         if position >= stop:
             raise DamagedDataSet("an item does not end")
-        self._result.add(self._delimiter(ITEM_END, 0))
         return position + SHORT_HEADER
 
     def _patch(self, mark: tuple[bytearray, int], begin: int) -> None:

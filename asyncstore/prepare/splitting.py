@@ -1,6 +1,7 @@
 """Split a data set at its pixel data: what stands before, the pixel data as it is, and what stands behind.
 
-Before and behind are explicit VR little endian, so that attributes of the image can be read and changed there.
+Before and behind are explicit VR little endian, so that attributes of the image can be read and changed there. Icon
+images (PS3.3 C.7.6.1.1.6) with encapsulated pixel data become native there.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN
-from asyncstore.prepare.elements import LONG_HEADER, LONG_VRS, PIXEL_DATA, SHORT_HEADER, UNDEFINED
+from asyncstore.prepare.elements import ITEM, ITEM_END, LONG_HEADER, LONG_VRS, PIXEL_DATA, SHORT_HEADER, UNDEFINED
 from asyncstore.prepare.encoding import ENCODINGS, DamagedDataSet, Unconvertible
 from asyncstore.prepare.pixels.frames import Fragments
 from asyncstore.prepare.reencode import Reencoder
@@ -17,7 +18,7 @@ from asyncstore.prepare.result import Result
 from asyncstore.prepare.values import padding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from asyncstore.prepare.encoding import Encoding
     from asyncstore.prepare.reencode import Changes, Element
@@ -26,6 +27,7 @@ _NEUTRAL = ENCODINGS[EXPLICIT_VR_LITTLE_ENDIAN]
 _EXTENDED_OFFSET_TABLE, _EXTENDED_OFFSET_TABLE_LENGTHS, _TOTAL_LENGTH = 0x7FE00001, 0x7FE00002, 0x7FE00003
 _OF_ENCAPSULATION = frozenset((_EXTENDED_OFFSET_TABLE, _EXTENDED_OFFSET_TABLE_LENGTHS, _TOTAL_LENGTH))
 """Elements that describe fragments (PS3.3 C.7.6.3.1.8)."""
+_ICON_IMAGE_SEQUENCE = 0x00880200
 _OTHER_PIXELS = frozenset((0x7FE00008, 0x7FE00009))
 """Float and double float pixel data, which is native in every transfer syntax."""
 _SMALL = 2048
@@ -98,14 +100,21 @@ class Split(NamedTuple):
     tail: bytes
 
 
-def split(data: memoryview, source: Encoding, changes: Changes) -> Split | None:
+def split(data: memoryview, source: Encoding, changes: Changes, native_icon: Callable[[Split], bytes]) -> Split | None:
     """Split a data set; ``None``: it has no pixel data.
+
+    Args:
+        data: the data set.
+        source: its encoding.
+        changes: how it is written.
+        native_icon: returns the elements of an icon image that has encapsulated pixel data, made native.
 
     Raises:
         DamagedDataSet: ``data`` is no data set in the encoding ``source``.
-        Unconvertible: an item has encapsulated pixel data, or the pixel data is of a kind that is never compressed.
+        Unconvertible: an item that is no icon image has encapsulated pixel data, or the pixel data is of a kind that is
+            never compressed.
     """
-    return _Splitter(data, source, changes).split()
+    return _Splitter(data, source, changes, native_icon).split()
 
 
 def head_of(data: memoryview, source: Encoding, changes: Changes) -> tuple[Head, int] | None:
@@ -116,7 +125,7 @@ def head_of(data: memoryview, source: Encoding, changes: Changes) -> tuple[Head,
         source: its encoding.
         changes: how it is written.
     """
-    splitter = _HeadSplitter(data, source, changes)
+    splitter = _HeadSplitter(data, source, changes, lambda _: b"")
     try:
         splitter.split()
     except _AtPixelData as stop:
@@ -135,8 +144,19 @@ class _AtPixelData(Exception):
 
 
 class _Splitter(Reencoder):
-    def __init__(self, data: memoryview, source: Encoding, changes: Changes) -> None:
+    def __init__(
+        self,
+        data: memoryview,
+        source: Encoding,
+        changes: Changes,
+        native_icon: Callable[[Split], bytes],
+        top: int = 0,
+    ) -> None:
         super().__init__(data, source, _NEUTRAL, changes)
+        self._native_icon = native_icon
+        self._top = top
+        """How deep the elements lie that it splits: 0 in a data set, more in an item."""
+        self._sequence_tag = 0
         self._tags: list[int] = []
         self._starts: list[int] = []
         self._before: Head | None = None
@@ -146,20 +166,49 @@ class _Splitter(Reencoder):
         self._extended = b""
 
     def split(self) -> Split | None:
-        rest = b"".join(self.data_set())
+        """The parts of the data set; ``None``: it has no pixel data."""
+        return self._parts(b"".join(self.data_set()))
+
+    def split_item(self, source: Encoding, item: Element) -> tuple[Split | None, int]:
+        """The parts of an item, and the position of its end."""
+        end = self._item_elements(source, item, self._top - 1)
+        return self._parts(b"".join(self._result.end())), end
+
+    def _parts(self, rest: bytes) -> Split | None:
         return (
             None
             if self._before is None
             else Split(self._before, self._found_fragments, self._found_native, self._is_of_words, rest)
         )
 
+    def _sequence(self, source: Encoding, element: Element, stop: int, depth: int) -> int:
+        outer, self._sequence_tag = self._sequence_tag, element.tag
+        position = super()._sequence(source, element, stop, depth)
+        self._sequence_tag = outer
+        return position
+
+    def _item(self, source: Encoding, item: Element, depth: int) -> int:
+        if self._sequence_tag != _ICON_IMAGE_SEQUENCE:
+            return super()._item(source, item, depth)
+        parts, end = _Splitter(self._data, self._source, self._changes, self._native_icon, depth + 1).split_item(
+            source, item
+        )
+        if parts is None or parts.fragments is None:
+            return super()._item(source, item, depth)
+        elements = self._native_icon(parts)
+        is_defined = item.length != UNDEFINED
+        self._result.add(self._delimiter(ITEM, len(elements) if is_defined else UNDEFINED), elements)
+        if not is_defined:
+            self._result.add(self._delimiter(ITEM_END, 0))
+        return end
+
     def _element(self, source: Encoding, element: Element, stop: int, values: Mapping[int, bytes], depth: int) -> int:
         tag, vr, length, start = element
-        if depth:
+        if depth > self._top:
             if tag == PIXEL_DATA and length == UNDEFINED:
-                raise Unconvertible("an item of it, such as its icon image, has compressed pixel data")
+                raise Unconvertible("an item of it that is no icon image has compressed pixel data")
             return super()._element(source, element, stop, values, depth)
-        if tag in _OTHER_PIXELS:
+        if tag in _OTHER_PIXELS and not self._top:
             raise Unconvertible("its pixel data is of floating point numbers, which are not converted")
         if tag in _OF_ENCAPSULATION and length != UNDEFINED and start + length <= stop:
             if tag == _EXTENDED_OFFSET_TABLE:

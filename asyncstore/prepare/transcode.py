@@ -6,6 +6,8 @@ Rules:
 2. Attributes of the image change with its pixel data: Photometric Interpretation, Planar Configuration, and the tables
    of offsets. Lossy Image Compression stays: what was lost before stays lost.
 3. Sizes are checked before anything is decoded. A data set that grows without measure is a bomb.
+4. An icon image with encapsulated pixel data becomes native, also where the target is compressed (PS3.5 A.4 allows
+   both). A native one stays as it is.
 """
 
 from __future__ import annotations
@@ -54,16 +56,66 @@ def transcode(
             something and must not.
         Unconvertible: it is not converted.
     """
-    source, target = encoding_of(source_uid), encoding_of(target_uid)
+    target = encoding_of(target_uid)
     image = attributes.image_of(parts.head.small_values(attributes.WANTED))
-    if image.frame_bytes > allowance.frame:
-        raise Unconvertible(f"a frame of it has {image.frame_bytes} bytes, more than the {allowance.frame} allowed")
-    allowance.memory(_FRAME_COPIES * image.frame_bytes)
-    frames = _Frames(parts, image, source, source_uid, allowance)
+    frames = _frames(parts, image, source_uid, allowance)
     if target.is_compressed:
         return _encapsulated(parts, frames, target_uid, changes, may_lose=allowance.may_lose)
     chunks = _native(parts, frames, target, changes)
     return iter(deflated(chunks, changes.deflate_level)) if target.is_deflated else chunks
+
+
+class Icons:
+    """Decompresses the icon images of a data set.
+
+    Args:
+        source_uid: the transfer syntax of the data set.
+        changes: how it is written.
+        allowance: of all its icon images together.
+    """
+
+    def __init__(self, source_uid: str, changes: Changes, allowance: Allowance) -> None:
+        self._source_uid = source_uid
+        self._changes = changes
+        self._allowance = allowance
+        self._left = allowance.frame
+
+    def native(self, parts: Split) -> bytes:
+        """The elements of an icon image whose pixel data is encapsulated, with native pixel data.
+
+        They are explicit VR little endian. Whether it was compressed with losses is not told: the attributes of an icon
+        image have no place for that.
+
+        Raises:
+            Unconvertible: it cannot be decompressed.
+        """
+        try:
+            return self._native(parts)
+        except Unconvertible as reason:
+            raise Unconvertible(f"its icon image cannot be decompressed: {reason}") from reason
+
+    def _native(self, parts: Split) -> bytes:
+        if not encoding_of(self._source_uid).is_compressed:
+            raise Unconvertible("its transfer syntax is one for native pixel data")
+        image = attributes.image_of(parts.head.small_values(attributes.WANTED))
+        if image.frames != 1 or image.bytes_per_sample > _ICON_SAMPLE:
+            raise Unconvertible(f"it has {image.frames} frames with samples of {image.allocated} bits")
+        frames = _frames(parts, image, self._source_uid, self._allowance._replace(frame=self._left))
+        frames.image = frames.image._replace(is_lossy=False)
+        self._left -= image.frame_bytes
+        return b"".join(_native(parts, frames, _NEUTRAL, self._changes))
+
+
+_ICON_SAMPLE = 2
+"""Bytes: readers differ about larger samples in big endian."""
+
+
+def _frames(parts: Split, image: Image, source_uid: str, allowance: Allowance) -> _Frames:
+    """The frames of a data set or of an item."""
+    if image.frame_bytes > allowance.frame:
+        raise Unconvertible(f"a frame of it has {image.frame_bytes} bytes, more than the {allowance.frame} allowed")
+    allowance.memory(_FRAME_COPIES * image.frame_bytes)
+    return _Frames(parts, image, encoding_of(source_uid), source_uid, allowance)
 
 
 class _Frames:

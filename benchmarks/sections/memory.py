@@ -39,7 +39,7 @@ class _Peaks(NamedTuple):
     """Seconds."""
 
 
-class _Watch:
+class Watch:
     """Samples the peak memory of processes and of their children."""
 
     def __init__(self) -> None:
@@ -50,6 +50,11 @@ class _Watch:
     def workers(self) -> int:
         """The sum over all children."""
         return sum(self._workers.values())
+
+    @property
+    def largest_worker(self) -> int:
+        """The child that takes most."""
+        return max(self._workers.values(), default=0)
 
     def __call__(self, processes: Sequence[int]) -> None:
         """Take a sample."""
@@ -105,7 +110,7 @@ def _row(bench: Bench, table: Table, what: str, port: int, archive: Archive) -> 
 
 
 def _watched(program: Program, port: int, archive: Archive) -> _Peaks:
-    watch = _Watch()
+    watch = Watch()
     cost = run(program.commands(port, archive), sample=watch)
     return _Peaks(watch.main, watch.workers, cost.wall)
 

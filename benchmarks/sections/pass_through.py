@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from benchmarks.data import CT, SMALL
 from benchmarks.peers import storescp
-from benchmarks.programs import asyncstore, dcmsend, limit, pynetdicom_storescu, storescu
+from benchmarks.programs import asyncstore, dcmsend, dicom_rs, limit, pynetdicom_storescu, storescu
 from benchmarks.report import CAPTION, Table
-from benchmarks.rounds import Spread, ratios, take_turns
-from benchmarks.standing import CPU, CT_LIMIT, CT_RATE, SMALL_LIMIT, SMALL_RATE
+from benchmarks.rounds import Spread, ratios, say, take_turns
+from benchmarks.standing import CPU, CT_LIMIT, CT_RATE, RUST_RATE, SMALL_LIMIT, SMALL_RATE
 from benchmarks.trials import STEADY, Trial, send
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ _OURS = tuple(asyncstore("--associations", number) for number in ("1", "4", "aut
 _SINGLE = storescu()
 _PARALLEL = storescu(4)
 _LIMIT = limit()
+_RUST = dicom_rs()
 _SLOW = pynetdicom_storescu()
+_OTHERS = (_SINGLE, _PARALLEL, dcmsend(), *((_RUST,) if _RUST is not None else ()))
 _PEER = "to storescp --fork --ignore on the same cores; all of DCMTK with TCP_NODELAY=1; files in the page cache"
 _RATE_TARGETS = {CT: CT_RATE, SMALL: SMALL_RATE}
 _LIMIT_TARGETS = {CT: CT_LIMIT, SMALL: SMALL_LIMIT}
@@ -32,9 +34,11 @@ _LIMIT_TARGETS = {CT: CT_LIMIT, SMALL: SMALL_LIMIT}
 
 def measure(bench: Bench) -> None:
     """Measure each kind of instance."""
+    if _RUST is None:
+        say("dicom-rs is not installed, and left out: cargo install dicom-storescu")
     for kind, count in bench.scale.pass_through:
         trials = _trials(bench, kind, count)
-        commands = {program.name: program.shown() for program in (*_OURS, _LIMIT, _SINGLE, _PARALLEL, dcmsend(), _SLOW)}
+        commands = {program.name: program.shown() for program in (*_OURS, _LIMIT, *_OTHERS, _SLOW)}
         samples = {name: [trial.as_json() for trial in of_one] for name, of_one in trials.items()}
         for what, columns_and_rows in (("Pass-through", _rates(trials)), ("CPU of the sender", _cpu(trials))):
             title = f"{what}, {count:,} x {kind.name}"
@@ -46,9 +50,7 @@ def _trials(bench: Bench, kind: Kind, count: int) -> dict[str, list[Trial]]:
     """Send to one storescp in turns."""
     archive, one_each = bench.archives.get(kind, count), bench.archives.one_each(kind)
     few = archive if count <= bench.scale.pynetdicom else bench.archives.get(kind, bench.scale.pynetdicom)
-    contenders: list[tuple[Program, Archive]] = [
-        (program, archive) for program in (*_OURS, _SINGLE, _PARALLEL, dcmsend())
-    ]
+    contenders: list[tuple[Program, Archive]] = [(program, archive) for program in (*_OURS, *_OTHERS)]
     if not kind.multi_frame:  # too large for the buffer of limit
         contenders.append((_LIMIT, archive))
     contenders.append((_SLOW, few))
@@ -120,6 +122,9 @@ def _stand(bench: Bench, kind: Kind, count: int, trials: Mapping[str, Sequence[T
         for what, quantity in (("whole process", "rate"), ("steady", "steady_rate")):
             ratio = _against(of_one, trials[_PARALLEL.name], quantity)
             bench.stands(_RATE_TARGETS[kind], f"{count:,}, {what}, {options}", ratio)
+        if _RUST is not None:
+            ratio = _against(of_one, trials[_RUST.name], "rate")
+            bench.stands(RUST_RATE, f"{count:,} x {kind.name}, whole process, {options}", ratio)
         if kind is CT:
             for what, quantity in (("whole process", "cpu_per_gigabyte"), ("steady", "steady_cpu_per_gigabyte")):
                 ratio = _against(of_one, trials[_SINGLE.name], quantity)

@@ -1,9 +1,11 @@
-"""Decoding beside the programs that do it today, and instances that pass through while others are decoded."""
+"""Decoding beside the programs that do it today, instances that pass through meanwhile, and memory."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +17,8 @@ from benchmarks.peers import storescp
 from benchmarks.processes import Cost, RunFailed, run
 from benchmarks.programs import asyncstore_program, their_program
 from benchmarks.report import CAPTION, Table
-from benchmarks.rounds import Spread, ratios, take_turns
+from benchmarks.rounds import Spread, ratios, say, take_turns
+from benchmarks.sections.memory import Watch
 from benchmarks.standing import DECODING, MIX
 
 if TYPE_CHECKING:
@@ -53,62 +56,92 @@ _CODECS = (
 )
 
 
+_JPEG_LOSSLESS, _J2K = _CODECS[3], _CODECS[6]
+
+
 def measure(bench: Bench) -> None:
-    """Measure each codec, then the mix."""
+    """Measure each codec, then two of them with fewer processes, the mix, and memory."""
     _measure_codecs(bench)
+    _measure_processes(bench)
     _measure_mix(bench)
+    _measure_memory(bench)
 
 
 def _measure_codecs(bench: Bench) -> None:
     cores = len(os.sched_getaffinity(0))
-    table = Table(
-        f"Decompression, {bench.scale.decoded} frames of {_SIDE} x {_SIDE}, {cores} processes at the same time",
-        ("codec", "asyncstore MB/s", "the program", "its MB/s", "asyncstore / it", "CPU of it / asyncstore"),
+    table = _decoding_table(bench, f"{cores} processes at the same time", "codec")
+    for codec in _CODECS:
+        ratio = _row(bench, table, codec.name, codec, cores)
+        if ratio is not None:
+            bench.stands(DECODING, f"{codec.name}, against {codec.decoder[0]}", ratio)
+    bench.report(table)
+
+
+def _measure_processes(bench: Bench) -> None:
+    """Measure how decompression grows with the number of processes, up to one for each core."""
+    table = _decoding_table(bench, "more and more processes", "codec, processes")
+    cores = len(os.sched_getaffinity(0))
+    numbers = sorted({*(1 << power for power in range(cores.bit_length()) if 1 << power <= cores), cores})
+    for codec in (_JPEG_LOSSLESS, _J2K):
+        for processes in numbers:
+            _row(bench, table, f"{codec.name}, {processes}", codec, processes)
+    bench.report(table)
+
+
+def _decoding_table(bench: Bench, how: str, first: str) -> Table:
+    return Table(
+        f"Decompression, {bench.scale.decoded} frames of {_SIDE} x {_SIDE}, {how}",
+        (first, "asyncstore MB/s", "the program", "its MB/s", "asyncstore / it", "CPU of it / asyncstore"),
         notes=[
             CAPTION,
             "MB of decompressed pixel data; the time of one frame is subtracted, and with it the start-up",
             "files in memory",
         ],
     )
-    for codec in _CODECS:
-        if shutil.which(their_program(codec.decoder[0])) is None:
-            table.notes.append(f"{codec.decoder[0]} is not installed")
-            continue
-        whole, size = _compressed(bench.folder, codec, bench.scale.decoded)
-        start, _ = _compressed(bench.folder, codec, 1)
-        costs = take_turns(
-            codec.name,
-            {
-                "asyncstore": partial(_steady, ("python", "-m", "benchmarks.decode", _EXPLICIT), whole, start, cores),
-                codec.decoder[0]: partial(_steady, codec.decoder, whole, start, cores),
-            },
-            bench.scale.rounds,
-        )
-        rates = {name: [cores * size / cost.wall / 1e6 for cost in of_one] for name, of_one in costs.items()}
-        mine, other = rates.values()
-        ratio = ratios(mine, other)
-        cpu = ratios(*([cost.cpu for cost in costs[name]] for name in (codec.decoder[0], "asyncstore")))
-        cells = (Spread.of(mine).shown(0), codec.decoder[0], Spread.of(other).shown(0), ratio.shown(), cpu.shown())
-        table.rows.append((codec.name, *cells))
-        table.samples[codec.name] = [cost._asdict() for of_one in costs.values() for cost in of_one]
-        bench.stands(DECODING, f"{codec.name}, against {codec.decoder[0]}", ratio)
-    bench.report(table)
+
+
+def _row(bench: Bench, table: Table, title: str, codec: _Codec, processes: int) -> Spread | None:
+    """Add a row about a codec; the ratio of MB/s, ``None`` if the other program is not installed."""
+    program = codec.decoder[0]
+    if shutil.which(their_program(program)) is None:
+        table.notes.append(f"{program} is not installed")
+        return None
+    whole, size = _compressed(bench.folder, codec, bench.scale.decoded)
+    start, _ = _compressed(bench.folder, codec, 1)
+    costs = take_turns(
+        title,
+        {
+            "asyncstore": partial(_steady, ("python", "-m", "benchmarks.decode", _EXPLICIT), whole, start, processes),
+            program: partial(_steady, codec.decoder, whole, start, processes),
+        },
+        bench.scale.rounds,
+    )
+    rates = {name: [processes * size / cost.wall / 1e6 for cost in of_one] for name, of_one in costs.items()}
+    mine, other = rates.values()
+    ratio = ratios(mine, other)
+    cpu = ratios(*([cost.cpu for cost in costs[name]] for name in (program, "asyncstore")))
+    table.rows.append((title, Spread.of(mine).shown(0), program, Spread.of(other).shown(0), ratio.shown(), cpu.shown()))
+    table.samples[title] = [cost._asdict() for of_one in costs.values() for cost in of_one]
+    return ratio
 
 
 def _steady(words: tuple[str, ...], whole: Path, start: Path, processes: int) -> Cost:
-    """The cost of decoding ``whole`` in so many processes at the same time, less that of ``start``, one frame."""
+    """The cost of decoding ``whole`` in so many processes at the same time, less that of ``start``, one frame.
+
+    It is not a number if the machine was so busy that one frame took longer.
+    """
     program = sys.executable if words[0] == "python" else their_program(words[0])
     costs = []
     for path in (start, whole):
         outputs = [()] * processes if words[0] == "python" else [(f"{path}.{number}",) for number in range(processes)]
         costs.append(run([[program, *words[1:], str(path), *output] for output in outputs]))
-    return Cost(*(max(after - before, 1e-6) for before, after in zip(*costs, strict=True)))
+    return Cost(*(after - before if after > before else math.nan for before, after in zip(*costs, strict=True)))
 
 
 def _measure_mix(bench: Bench) -> None:
     """Send CT instances alone, and mixed with compressed ones; the rate of those that pass through."""
     archive = bench.archives.get(CT, bench.scale.mixed)
-    codec = _CODECS[3]
+    codec = _JPEG_LOSSLESS
     path, _ = _compressed(bench.folder, codec, 1)
     folder = bench.folder / "mixed"
     shutil.rmtree(folder, ignore_errors=True)
@@ -135,6 +168,37 @@ def _measure_mix(bench: Bench) -> None:
         notes=[CAPTION, "until the last of those that pass through is stored; to storescp +xe --fork --ignore"],
     )
     bench.stands(MIX, f"{bench.scale.mixed:,}", ratio)
+    bench.report(table)
+
+
+def _measure_memory(bench: Bench) -> None:
+    """Send compressed instances to a peer that takes none, while memory is sampled."""
+    folder = bench.folder / "transcoded"
+    path, size = _compressed(bench.folder, _JPEG_LOSSLESS, 1)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for number in range(bench.scale.transcoded):
+        shutil.copy(path, folder / f"{number}.dcm")
+    table = Table(
+        f"Peak memory, {bench.scale.transcoded} x CT, {_JPEG_LOSSLESS.name}, decompressed to {size / 1e3:.0f} kB each",
+        ("associations", "s", "main process, MB", "largest worker, MB", "workers together, MB"),
+        notes=[
+            "the high-water mark of resident memory, sampled from /proc; the largest of the rounds",
+            "to storescp +xe --fork --ignore; libraries that workers share are counted for each",
+        ],
+    )
+    with storescp("+xe", no_delay=True) as port:
+        for associations in ("1", "8"):
+            say(f"memory: {associations} associations")
+            words = [asyncstore_program(), "send", "-nh", "--progress", "off", "--associations", associations]
+            words += ["127.0.0.1", str(port), str(folder)]
+            watches = [Watch() for _ in range(bench.scale.memory_rounds)]
+            walls = [run([words], sample=watch).wall for watch in watches]
+            peaks = [
+                max(getattr(watch, what) for watch in watches) / 1e6 for what in ("main", "largest_worker", "workers")
+            ]
+            table.rows.append((associations, Spread.of(walls).shown(), *(f"{peak:.0f}" for peak in peaks)))
+            table.commands[associations] = shlex.join(["asyncstore", *words[1:-2], "PORT", "FOLDER"])
     bench.report(table)
 
 

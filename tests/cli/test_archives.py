@@ -139,6 +139,36 @@ async def test_a_member_is_named_on_the_command_line(packed):
         assert "no such file in the archive" in ran.err
 
 
+@pytest.mark.parametrize("words", [(), ("-nh",), ("--files-from", "-")])
+async def test_without_archives_a_named_member_is_not_sent_and_the_option_is_named(words, packed):
+    name = f"{packed}/files.tar.gz!d/4.dcm"
+    listed = "--files-from" in words
+    ran = await asyncstore("send", *words, "pacs.invalid", "104", *(() if listed else (name,)), stdin=name.encode())
+    assert ran.returncode == 1
+    assert "a file in an archive, and archives are not opened" in ran.err
+    assert "--archives opens them." in ran.err
+
+
+async def test_a_missing_file_with_the_separator_in_its_name_is_a_missing_file(tmp_path):
+    (tmp_path / "text").write_text("no archive")
+    for name in (f"{tmp_path}/text!a", f"{tmp_path}/gone!a"):
+        ran = await asyncstore("send", "pacs.invalid", "104", name)
+        assert "No such file or directory; nothing was sent" in ran.err
+        assert "--archives" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("listed", "words", "hint"),
+    [("a.dcm\0b.dcm\0", (), "--null reads such a list."), ("a\nb\n", ("--null",), "Leave --null out.")],
+)
+async def test_a_list_with_other_separators_is_refused_and_the_option_is_named(listed, words, hint):
+    ran = await asyncstore("scan", "--files-from", "-", *words, stdin=listed.encode())
+    assert ran.returncode == 1
+    assert "--files-from: the list could not be read to its end" in ran.err
+    assert hint in ran.err
+    assert "Traceback" not in ran.err
+
+
 async def test_a_plan_counts_members(packed):
     scanned = await asyncstore("scan", "--archives", packed)
     assert scanned.out.startswith("15 instances")

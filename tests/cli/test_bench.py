@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import sys
 
 import pytest
 
-from asyncstore import Sink
+from asyncstore import Sink, TlsOptions
 from asyncstore.load import write_copies
 from support import trees
 from support.commands import asyncstore, finished, needs_a_full_device, started
 from support.oracle import until
+from support.peers.certificates import self_signed
 from support.peers.hostile import (
     Behaviour,
     accepts,
@@ -96,6 +98,17 @@ class TestAgainstTheSink:
         assert [phase["repeat"] for phase in phases[1:3]] == [1, 2]
         assert document_of(tmp_path / "a.json")["whole"]["stored"] == phases[1]["stored"] + phases[2]["stored"]
         assert "2 associations, run 2" in done.out
+
+    async def test_over_tls_the_calibration_says_that_it_used_none(self, tmp_path):
+        files = self_signed("127.0.0.1").write(tmp_path, "both")
+        tls = TlsOptions(*files, peer_certificate="ignore")
+        async with Sink(port=0, tls=tls) as sink:
+            words = ("+tls", *files, "+cf", files.certificate, "--json", tmp_path / "a.json")
+            done = await bench(sink.port, *SMALL, "--associations", "1", "--duration", "300ms", *words)
+        assert done.returncode == 0, done.err
+        assert "(measured without TLS; with TLS it is less)" in done.err
+        assert document_of(tmp_path / "a.json")["setup"]["options"]["enable-tls"] is True
+        assert str(tmp_path) not in (tmp_path / "a.json").read_text()
 
     async def test_quiet_writes_only_files_and_these_hold_no_secret_and_no_path(self, tmp_path):
         async with Sink(port=0) as sink:
@@ -307,6 +320,26 @@ class TestWithoutLibraries:
         assert "--json /dev/full: cannot write it: No space left on device" in done.err
         assert "latency of a store" in done.out
         assert f"Details: {tmp_path / 'a.hdr'}" in done.out
+
+    @needs_a_full_device
+    async def test_results_that_cannot_be_printed_cost_the_exit_code_and_no_file(self, tmp_path):
+        async with Sink(port=0) as sink:
+            with open("/dev/full", "wb") as full:  # noqa: PTH123, ASYNC230 - a device
+                words = ("bench", *QUICK, "--json", tmp_path / "a.json", "127.0.0.1", str(sink.port))
+                done = await finished(await started(*words, stdout=full.fileno()))
+        said = "asyncstore bench: standard output: cannot write to it: No space left on device"
+        assert (done.returncode, done.err.splitlines()[1:]) == (1, [said])
+        assert document_of(tmp_path / "a.json")["exit_code"] == 0
+
+    async def test_a_reader_that_has_gone_ends_it_quietly(self, tmp_path):
+        read, write = os.pipe()
+        os.close(read)
+        async with Sink(port=0) as sink:
+            words = ("bench", *QUICK, "--json", tmp_path / "a.json", "127.0.0.1", str(sink.port))
+            done = await finished(await started(*words, stdout=write))
+        os.close(write)
+        assert (done.returncode, len(done.err.splitlines())) == (141, 1)
+        assert document_of(tmp_path / "a.json")["exit_code"] == 0
 
     @pytest.mark.skipif(sys.platform != "linux", reason="/dev/stdout is Linux's")
     async def test_a_file_may_be_a_pipe(self):

@@ -8,6 +8,7 @@ import pytest
 from asyncstore.cli.main import main
 from asyncstore.load.results import write_document
 from asyncstore.load.results.json_file import load_document
+from support.commands import needs_a_full_device
 from support.measured import closed, document, result
 
 
@@ -72,8 +73,19 @@ class TestMerge:
         assert main(["bench", "merge", str(files / "sum.json"), *parts]) == 0
         shown = capsys.readouterr().out
         assert "sum of 2 runs" in shown
+        assert "4 associations, run 1 (8 in all)" in shown
         found = load_document(str(files / "sum.json"))
         assert found.whole.stored == sum(load_document(part).whole.stored for part in parts)
+
+    @needs_a_full_device
+    def test_a_sum_that_cannot_be_printed_costs_the_exit_code_and_not_the_file(self, files, capsys, monkeypatch):
+        words = ["bench", "merge", *(str(files / f"{name}.json") for name in ("sum", "before", "same"))]
+        with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+            monkeypatch.setattr("sys.stdout", full)
+            assert main(words) == 1
+        said = "asyncstore bench merge: standard output: cannot write to it: No space left on device\n"
+        assert capsys.readouterr().err == said
+        assert load_document(str(files / "sum.json")).whole.stored
 
     def test_the_sum_can_be_a_page_as_well(self, files):
         page = files / "page.html"

@@ -110,6 +110,7 @@ class TestPage:
     def test_merged_machines_are_named(self):
         part = samples.document([samples.phase()])
         words = Page(page(merge([part, part], ["one.json", "two.json"]))).words
+        assert "the percentiles of several machines cannot be added" in words
         assert words.count("system: Linux 6.1") == 2
 
     def test_an_empty_measurement_has_a_page(self):

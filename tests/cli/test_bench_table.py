@@ -1,5 +1,6 @@
 """The table at the end of ``bench``."""
 
+import re
 from dataclasses import replace
 
 from asyncstore.cli.text.bench_table import bench_lines
@@ -106,6 +107,14 @@ def test_a_pacs_that_keeps_a_single_association_open_is_named():
     shown = text(document(phases))
     assert "4 associations (1 open)" in shown
     assert "The PACS kept no more than 1 association open, more were wanted." in shown
+
+
+def test_a_load_in_which_the_pacs_was_lost_says_when():
+    lost, never = (replace(result(closed(n)), lost_after=after) for n, after in ((4, 2.5), (8, 0.0)))
+    shown = text(document([result(closed(2)), lost, never]))
+    assert re.search(r"4 associations \(lost after 2\.5 s\) +100/s", shown)
+    assert "8 associations (none open) " in shown
+    assert "stored in 12 s" in shown
 
 
 def test_the_knee_recommends_and_shows_the_fit():

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 from collections import Counter
 
 import pydicom
@@ -132,6 +133,37 @@ class TestScan:
         assert "12 of 12 files it had already" in told
         assert "1 study stands under several patient IDs\n  1.2.1: 2 patient IDs" in told
         assert "cannot be sent: 1 file" in told
+
+    async def test_it_tells_what_compressed_instances_grow_to_also_when_it_is_continued(self, tmp_path, journal):
+        folder = tmp_path / "compressed"
+        write(folder / "plain", "1.9")
+        files = [path for path in trees.pydicom_test_files() if path.name in ("JPEG2000.dcm", "MR_small_RLE.dcm")]
+        for path in files:
+            (folder / path.name).write_bytes(path.read_bytes())
+
+            def contexts(lines):
+                found = [line for line in map(json.loads, lines.splitlines()) if line["type"] == "context"]
+                return sorted(found, key=lambda line: (line["sop_class_uid"], line["transfer_syntax_uid"]))
+
+            plain = await asyncstore("scan", "--json", "-", folder)
+            ran = await asyncstore("scan", "--journal", journal, "--json", "-", folder)
+            assert contexts(ran.out) == contexts(plain.out)
+        assert sum(line["decompressed_bytes"] is not None for line in contexts(ran.out)) == 2
+        assert json.loads(ran.out.splitlines()[-1])["unmeasured"] == 0
+        told = await asyncstore("scan", "--journal", journal, folder)
+        [line] = [line for line in told.out.splitlines() if line.startswith("compressed: ")]
+        assert line in (await asyncstore("scan", folder)).out.splitlines()
+
+    async def test_compressed_instances_that_were_not_measured_are_counted(self, journal):
+        [path] = [path for path in trees.pydicom_test_files() if path.name == "MR_small_RLE.dcm"]
+        await scan(journal, path)
+        with contextlib.closing(sqlite3.connect(journal)) as other:
+            other.execute("UPDATE deliveries SET decompressed = NULL")
+            other.commit()
+        _, found = await scan(journal, path)
+        assert found["summary"][0]["unmeasured"] == 1
+        assert found["context"][0]["decompressed_bytes"] is None
+        assert "1 compressed instance not measured: " in (await asyncstore("scan", "--journal", journal, path)).out
 
     async def test_the_same_uid_twice_is_a_duplicate_or_a_conflict(self, tmp_path, journal):
         folder = tmp_path / "clashes"
@@ -303,6 +335,9 @@ class TestClashes:
             assert states(journal) == {State.STORED: 5}
             ran, outcomes, _ = await send(sink, journal)
             assert (ran.returncode, results(outcomes)) == (0, {"skipped": 5})
+        report = json.loads((await asyncstore("report", "--json", journal)).out)
+        runs = [(run["stored"], run["skipped"], run["waiting"]) for run in report["runs"][1:]]
+        assert (runs, report["stored"], report["waiting"]) == ([(4, 1, 0), (0, 5, 0)], 5, 0)
 
     async def test_a_copy_is_sent_if_the_first_file_is_gone(self, clashes, journal):
         await scan(journal, clashes)

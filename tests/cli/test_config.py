@@ -277,6 +277,12 @@ class TestSecrets:
         [warning] = configured(SEND, WITH_CONFIG, tokens, {}).warnings
         assert warning == f"{path} holds a secret (password), and others may read it: chmod 600 {path}"
 
+    def test_a_secret_in_a_table_of_options_with_one_beginning_is_warned_of_too(self, file):
+        path = file('[peers.pacs.use]\npasswd = "secret"')
+        Path(path).chmod(0o640)
+        [warning] = configured(SEND, WITH_CONFIG, tokenize(SEND, ["--config", path, "h", "1", "f"]), {}).warnings
+        assert warning.startswith(f"{path} holds a secret (use-passwd)")
+
     def test_a_file_without_one_may_be_read_by_all(self, file):
         path = file('user = "me"')
         Path(path).chmod(0o644)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -53,5 +54,11 @@ async def test_it_goes_with_journals_and_plans(cd, tmp_path):
 async def test_what_is_no_dicomdir_is_an_error(cd):
     ran = await asyncstore("send", "--dicomdir", cd / "AUTORUN.INF", "127.0.0.1", "104")
     assert (ran.returncode, "is no DICOMDIR" in ran.err) == (1, True)
+    (cd / "DICOMDIR").unlink()
+    ran = await asyncstore("send", "--dicomdir", cd, "127.0.0.1", "104")
+    assert (ran.returncode, "no DICOMDIR in this folder" in ran.err) == (1, True)
+    os.mkfifo(cd / "DICOMDIR")
+    ran = await asyncstore("send", "--dicomdir", cd, "127.0.0.1", "104")
+    assert (ran.returncode, "not a regular file" in ran.err) == (1, True)
     ran = await asyncstore("send", "--dicomdir", cd / "gone", "127.0.0.1", "104")
     assert (ran.returncode, "--dicomdir" in ran.err, "No such file" in ran.err) == (1, True, True)

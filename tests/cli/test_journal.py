@@ -15,6 +15,7 @@ from asyncstore.journal.reading import Reader
 from support import trees
 from support.commands import asyncstore, finished, running_sink, started
 from support.oracle import until
+from support.peers.dcmtk import running_storescp
 
 pytestmark = pytest.mark.slow
 
@@ -114,6 +115,52 @@ async def test_files_that_could_not_be_sent_are_looked_at_again_if_that_is_asked
         os.utime(text, ns=(status.st_atime_ns, status.st_mtime_ns))
         ran, _ = await _send(sink.port, archive, journal, "--retry-not-sent")
         assert "an earlier run left it so" not in ran.err
+
+
+async def test_summaries_and_the_report_count_the_same_files_alike(archive, journal):
+    async def agreed(port, paths):
+        await _send(port, paths, journal)
+        summary = json.loads(journal.with_suffix(".jsonl").read_text().splitlines()[-1])
+        report = await asyncstore("report", "--json", journal)
+        run = json.loads(report.out)["runs"][-1]
+        for name in ("stored", "warning", "unknown", "skipped"):
+            assert summary[name] == run[name]
+        assert summary["failed"] == run["failed"] + run["left_failed"]
+        assert summary["not_sent"] == run["not_sent"] + run["left_not_sent"] + run["waiting"]
+        assert summary["withdrawn"] == run["waiting"]
+        return [summary[name] for name in ("stored", "skipped", "failed", "not_sent")]
+
+    few = archive.parent / "few"
+    few.mkdir()
+    for path in sorted(archive.rglob("*.dcm"))[:4]:
+        path.rename(few / path.name)
+    (archive / "few").symlink_to(few)
+    trees.text_file(archive)
+    async with running_sink("--status", "0xC000") as sink:
+        assert await agreed(sink.port, archive / "few") == [0, 0, 4, 0]
+        port = sink.port
+    async with running_sink("--port", str(port)):
+        assert await agreed(port, archive) == [26, 0, 4, 1]
+        assert await agreed(port, archive) == [0, 26, 4, 1]
+        told = await asyncstore("report", journal)
+    assert told.out.splitlines()[-1].endswith("  completed; 4 failed as before, 1 not sent as before")
+
+
+@pytest.mark.peers
+async def test_what_could_not_be_sent_without_transcoding_is_sent_by_a_run_that_may_transcode(journal, tmp_path):
+    files = [path for path in trees.pydicom_test_files() if path.name in ("CT_small.dcm", "MR_small_RLE.dcm")]
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for path in files:
+        (folder / path.name).write_bytes(path.read_bytes())
+    async with running_storescp(tmp_path / "stored", transfer_syntaxes="+xe") as scp:
+        _, results = await _send(scp.port, folder, journal, "--transcode", "never")
+        assert results == {"stored": 1, "not_sent": 1}
+        _, results = await _send(scp.port, folder, journal, "--transcode", "lossless")
+        assert results == {"skipped": 1, "not_sent": 1}
+        ran, results = await _send(scp.port, folder, journal, "--transcode", "lossless", "--retry-not-sent")
+        assert (ran.returncode, results) == (0, {"skipped": 1, "stored": 1})
+    assert len(list((tmp_path / "stored").iterdir())) == 2
 
 
 def _stored_so_far(journal):

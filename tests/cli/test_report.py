@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import stat
 
@@ -12,7 +13,7 @@ import pytest
 from asyncstore.cli.report import plain
 from asyncstore.cli.report.facts import gather
 from asyncstore.journal.reading import Reader
-from asyncstore.journal.values import State
+from asyncstore.journal.values import State, Walk
 from support.commands import asyncstore, finished, needs_a_full_device, started
 from support.journals import begin, delivery
 
@@ -42,7 +43,7 @@ def path(tmp_path):
 
 def record(path, rows=ROWS, **more):
     with begin(path, **more) as journal:
-        journal.note_walk(len(rows), is_ended=True)
+        journal.note_walk(Walk(len(rows), is_ended=True))
         journal.record(rows)
 
 
@@ -207,7 +208,7 @@ async def test_the_exit_code_says_whether_everything_is_stored(path, rows, code,
 async def test_a_walk_that_was_cut_short_is_no_success(path):
     journal = begin(path)
     journal.record([delivery("/a/1")])
-    journal.note_walk(1, is_ended=False)
+    journal.note_walk(Walk(1, is_ended=False))
     journal.close("interrupted")
     found = await asyncstore("report", path)
     assert found.returncode == 2
@@ -216,7 +217,7 @@ async def test_a_walk_that_was_cut_short_is_no_success(path):
 
 async def test_a_run_that_goes_on(path):
     with begin(path) as journal:
-        journal.note_walk(10, is_ended=True)
+        journal.note_walk(Walk(10, is_ended=True))
         journal.record([delivery("/a/1"), delivery("/a/2", time=BEGIN)])
         journal.flush()
         found = await asyncstore("report", path)
@@ -319,6 +320,16 @@ async def test_a_damaged_journal_is_salvaged(path):
     assert "are stored" in again.out
     found = await asyncstore("report", "--salvage", new, path)
     assert (found.returncode, "it exists already" in found.err) == (1, True)
+
+
+async def test_salvage_says_what_became_of_records_without_a_folder(path):
+    record(path, [delivery(f"/a/{number:04}/1", sop_instance_uid=f"1.2.{number}") for number in range(2000)])
+    os.truncate(path, path.stat().st_size // 2)
+    found = await asyncstore("report", "--salvage", path.with_name("new.db"), path)
+    [count] = re.findall(
+        r"^([\d ]+) records name files without their folder, which is lost: left out\.$", found.out, re.MULTILINE
+    )
+    assert f"\n{count} of them were stored: their files are sent again, because nobody knows which.\n" in found.out
 
 
 async def test_a_whole_journal_is_salvaged_wholly(path):

@@ -15,12 +15,12 @@ from asyncstore.cli.report.page import page
 from asyncstore.journal import opening
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.settings import Migration
-from asyncstore.journal.values import State
+from asyncstore.journal.values import State, Walk
 from support.commands import asyncstore
 from support.journals import begin, delivery
 
 BEGIN = 1_700_006_400.0
-_VOID = {"meta", "line", "rect", "polyline"}
+_VOID = {"meta", "line", "rect", "polyline", "wbr"}
 HOSTILE = "<script>alert('x')</script>\"&\x1b[31m\u202e"
 
 
@@ -79,7 +79,7 @@ def runs_since(path, began):
 
 def record(path, rows, **more):
     with begin(path, **more) as journal:
-        journal.note_walk(len(rows), is_ended=True)
+        journal.note_walk(Walk(len(rows), is_ended=True))
         journal.record(rows)
 
 
@@ -127,12 +127,14 @@ def test_hostile_texts_are_escaped(path):
 def test_nothing_names_a_patient_a_study_or_a_file(path):
     rows = [
         delivery("/archive/DOE^JOHN/1.dcm", state, study="1.2.3.4.5.678", series="1.2.3.4.5.679", patient_id="PAT4711",
-                 sop_instance_uid="1.2.3.4.5.680", reason="no reason", study_date="19700203")
+                 sop_instance_uid="1.2.3.4.5.680", reason="another file has its UID: /archive/DOE^JOHN/2.dcm",
+                 study_date="19700203")
         for state in State
     ]  # fmt: skip
     for row in rows:
         record(path, [row])
     text = page_of(path)
+    assert "another file has its UID: …" in text
     for secret in ("DOE", "JOHN", "PAT4711", "1.2.3.4.5", "19700203", "1970-02-03", str(path)):
         assert secret not in text
     with Reader(str(path)) as reader:
@@ -150,12 +152,13 @@ def test_an_empty_journal_and_a_catalogue_have_pages(path):
 
 def test_a_run_that_goes_on_has_a_forecast(path):
     with begin(path) as journal:
-        journal.note_walk(10, is_ended=True)
+        journal.note_walk(Walk(10, is_ended=True))
         journal.record([delivery("/a/1")])
         journal.flush()
         words = Page(page_of(path)).words
-    assert "A run goes on." in words
-    assert "Forecast When it will end cannot be told yet." in words
+    assert "A run goes on. When it will end cannot be told yet. To pacs" in words
+    assert "9 not known waiting 10 900 B found" in words
+    assert "1 complete 0 incomplete 0 untouched Files that have not ended yet are in none of them." in words
 
 
 @pytest.mark.parametrize("time", [-1e15, 0.0, 1e15])

@@ -18,6 +18,7 @@ import pytest
 import zstandard
 
 from asyncstore.discovery.finding import Finder
+from asyncstore.discovery.inflating import COMPRESSIONS, inflated
 from asyncstore.discovery.limits import ArchiveLimits
 from asyncstore.discovery.spool import Spool
 from asyncstore.discovery.unpacking import unpacked
@@ -118,6 +119,34 @@ class TestFormats:
     def test_streams_that_follow_one_another_are_one(self, compress, put):
         assert found(put(compress(MORE) + compress(b"end"))) == {"x!x": MORE + b"end"}
 
+    @pytest.mark.parametrize("kind", ["gzip", "Zstandard"])
+    def test_the_end_of_a_stream_is_found_without_reading_far_beyond_it(self, kind, monkeypatch):
+        stream, given = {"gzip": gzip.compress, "Zstandard": zstandard.compress}[kind](b"a"), []
+
+        class Counting:
+            def __init__(self):
+                self._of = new()
+
+            def __getattr__(self, name):
+                return getattr(self._of, name)
+
+            def decompress(self, data, most):
+                given.append(len(data))
+                return self._of.decompress(data, most)
+
+        new = COMPRESSIONS[kind]
+        monkeypatch.setitem(COMPRESSIONS, kind, Counting)
+        assert b"".join(inflated(iter([stream * 5000]), kind, lambda _: None)) == b"a" * 5000
+        assert max(given) <= 1 << 13  # decompressors copy what follows
+
+    @pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz", "Zstandard"])
+    def test_zeros_between_streams_are_passed_over_however_long_they_are(self, kind):
+        compress = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "Zstandard": zstandard.compress}
+        data = compress[kind](b"one") + bytes(30_000) + compress[kind](b"two") + bytes(30_000)
+        for size in (1, 1000, len(data)):
+            pieces = (data[at : at + size] for at in range(0, len(data), size))
+            assert b"".join(inflated(pieces, kind, lambda _: None)) == b"onetwo"
+
     def test_zeros_may_follow_a_stream(self, put):
         assert found(put(gzip.compress(b"all") + bytes(1000))) == {"x!x": b"all"}
 
@@ -173,6 +202,28 @@ class TestFormats:
     def test_long_names_of_tars_are_whole(self, form, put):
         name = "/".join(["directory" * 10] * 5) + "/\u00e4.dcm"
         assert found(put(tarred({name: b"data"}, form))) == {f"x!{name}": b"data"}
+
+    @pytest.mark.parametrize("compress", [bytes, gzip.compress])
+    def test_tars_that_follow_one_another_are_one(self, compress, put):
+        halves = {"a": b"a", "b": MORE}, {"c": b"c"}
+        assert found(put(b"".join(compress(tarred(half)) for half in halves))) == {
+            f"x!{name}": data for half in halves for name, data in half.items()
+        }
+
+    def test_other_bytes_behind_the_end_mark_of_a_tar_are_passed_over(self, put):
+        for rest in (b"other bytes" * 1000, bytes(1 << 21) + tarred({"far": b"away"})):
+            assert found(put(tarred({"a": b"a"}) + rest)) == {"x!a": b"a"}
+
+    def test_a_file_of_a_tar_is_one_even_if_its_name_is_that_of_a_directory(self, put):
+        assert found(put(tarred({"d/": b"", "e/": b"data"}))) == {"x!e/": b"data"}
+
+    def test_a_digital_signature_of_a_zip_is_no_member(self, put):
+        data = zipped()
+        end = data.rindex(b"PK\5\6")
+        signature = b"PK\5\5" + (10).to_bytes(2, "little") + b"0123456789"
+        size = int.from_bytes(data[end + 12 : end + 16], "little") + len(signature)
+        signed = data[:end] + signature + data[end : end + 12] + size.to_bytes(4, "little") + data[end + 16 :]
+        assert found(put(signed)) == ARCHIVED
 
     def test_binary_sizes_of_gnu_tars_are_read(self, put):
         data = bytearray(tarred({"a": b"12345"}))
@@ -262,6 +313,32 @@ class TestNested:
         assert sizes == [len(MORE), len(MORE), 1 << 13]
 
 
+class TestNumbersOfTars:
+    def with_header(self, size, text=b"", kind=b"0"):
+        header = bytearray(tarred({"a": b""})[:512])
+        header[124:136], header[156:157] = size.ljust(12, b"\0"), kind
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        return bytes(header) + text + bytes(-len(text) % 512) + tarred()
+
+    @pytest.mark.parametrize("size", [b"-1005", b"1_0", b"+5", b"0o7"])
+    def test_a_size_with_anything_but_digits_is_damage(self, size, put):
+        reason = "an archive that cannot be read to its end: it is damaged: a header has another checksum"
+        assert found(put(self.with_header(size))) == {"x": reason}
+
+    @pytest.mark.parametrize(
+        ("record", "reason"),
+        [
+            (b"6011 size=%s\n" % (b"9" * 6000), "a size is no number"),
+            (b"9" * 6000, "a pax header cannot be read"),
+            (b"7 size\n99999", "a pax header cannot be read"),
+        ],
+    )
+    def test_pax_records_with_numbers_of_thousands_of_digits_are_damage(self, record, reason, put):
+        archive = self.with_header(b"%o" % len(record), record, b"x")
+        assert found(put(archive)) == {"x": f"an archive that cannot be read to its end: it is damaged: {reason}"}
+
+
 class TestNames:
     def test_names_of_zips_are_utf_8_or_code_page_437_or_kept(self, put):
         stream = io.BytesIO()
@@ -299,6 +376,14 @@ class TestNames:
             for number in range(3):
                 archive.writestr("a", b"%d" % number)
         assert found(put(stream.getvalue())) == {"x!a": b"0", "x!a#2": b"1", "x!a#3": b"2"}
+
+    @pytest.mark.filterwarnings("ignore:Duplicate name")
+    def test_thousands_of_equal_names_are_told_apart(self, put):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            for _ in range(5000):
+                archive.writestr("a", b"")
+        assert list(found(put(stream.getvalue())))[-1] == "x!a#5000"
 
 
 class TestNotRead:
@@ -422,11 +507,76 @@ class TestDamage:
         assert all(isinstance(result, str) and "it is damaged: " in result for result in results.values())
         assert results["x"].startswith("an archive that cannot be read to its end: it is damaged: ")
 
+    @pytest.mark.parametrize("number", [1, 2, 4, 100])
+    def test_a_central_directory_counts_whatever_number_of_files_the_end_of_a_zip_says(self, number, put):
+        data = bytearray(zipped())
+        end = data.rindex(b"PK\5\6")
+        data[end + 8 : end + 12] = number.to_bytes(2, "little") * 2
+        results = found(put(bytes(data)))
+        assert "holds another number of files than it says" in results.pop("x")
+        assert results == ARCHIVED
+
+    def test_a_zip_of_more_files_than_its_end_can_say_is_whole(self, put, monkeypatch):
+        """Programs that do not know zip64 write the last bits of the number."""
+        monkeypatch.setattr("asyncstore.discovery.zip._MAX_16", 1)
+        data = bytearray(zipped())
+        end = data.rindex(b"PK\5\6")
+        data[end + 8 : end + 12] = (1).to_bytes(2, "little") * 2
+        data[end + 4 : end + 8] = bytes(4)
+        assert found(put(bytes(data))) == ARCHIVED
+
+    def test_of_zips_that_follow_one_another_the_last_is_read_and_the_others_are_reported(self, put):
+        results = found(put(zipped() + zipped({name: data[::-1] for name, data in FILES.items()})))
+        assert "another archive stands before it, which is not read" in results.pop("x")
+        assert results == {name: data[::-1] for name, data in ARCHIVED.items()}
+
+    def test_a_size_below_zero_ends_a_tar(self, put):
+        header = bytearray(tarred()[:512])
+        header[124:136] = b"-0000000010\0"
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        [reason] = found(put(bytes(header) + tarred()[512:])).values()
+        assert "a header has another checksum" in reason
+
     def test_a_zip_of_several_parts_is_not_read(self, put):
         data = bytearray(zipped())
         data[data.rindex(b"PK\5\6") + 4] = 3
         [reason] = found(put(bytes(data))).values()
         assert reason.endswith("it is one part of several, and the others are not read")
+
+
+class TestRefusedByTheBeginning:
+    """A large file that holds no instance."""
+
+    def found(self, path):
+        spool = Spool()
+        walked = walk(path, WalkOptions(), Finder(LIMITS, spool))
+        results = [
+            content(item) if isinstance(item, SourceFile) else item.reason
+            for item in unpacked(walked, spool, LIMITS.file, lambda start: "no" if start.startswith(b"no") else None)
+        ]
+        spool.close()
+        return results
+
+    @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress, lzma.compress])
+    def test_it_is_not_unpacked_to_its_end(self, compress, put):
+        cut = compress(b"no" + os.urandom(1 << 22))[: 3 << 20]
+        assert self.found(put(cut)) == ["no"], "that it is cut off shows at its end only"
+
+    def test_the_members_behind_it_are_found(self, put):
+        files = {"a": b"a", "large": b"no" + bytes(1 << 21), "b": MORE}
+        for packed in (gzip.compress(tarred(files)), zipped(files, zipfile.ZIP_DEFLATED)):
+            assert self.found(put(packed)) == [b"a", "no", MORE]
+
+    def test_a_bomb_behind_it_is_named(self, put, monkeypatch):
+        monkeypatch.setattr("asyncstore.discovery.limits._FREE", 1 << 22)
+        path = put(gzip.compress(tarred({"large": b"no" + bytes(1 << 23)})))
+        first, second = self.found(path)
+        assert (first, "more bytes than so many times its size" in second) == ("no", True)
+
+    def test_small_ones_and_those_with_the_prefix_are_left_to_the_probe(self, put):
+        for data in (b"no" * 9, b"no".ljust(128, b"\0") + b"DICM" + bytes(1 << 21), bytes(1 << 21)):
+            assert self.found(put(gzip.compress(data))) == [data]
 
 
 class TestLimits:

@@ -70,6 +70,20 @@ def test_unusual_ones_name_the_same_files(other):
     assert set(referenced(str(CD / other))) == set(referenced(str(CD / "DICOMDIR")))
 
 
+@pytest.mark.parametrize("change", ["cut off in a record", "cut off in its last bytes", "other bytes at its end"])
+def test_one_that_is_not_whole_is_reported_after_the_files_that_it_still_names(change, tmp_path):
+    content = (CD / "DICOMDIR").read_bytes()
+    written = {
+        "cut off in a record": content[:5000],
+        "cut off in its last bytes": content[:-3],
+        "other bytes at its end": content[:5000] + b"\1" * (len(content) - 5000),
+    }
+    (tmp_path / "DICOMDIR").write_bytes(written[change])
+    *named, itself = referenced(str(tmp_path / "DICOMDIR"))
+    assert 10 < len(named) < 32
+    assert (itself.path, "a DICOMDIR that is cut off or damaged" in itself.reason) == (f"{tmp_path}/DICOMDIR", True)
+
+
 @pytest.mark.parametrize(
     "stored", ["DIR/FILE", "dir/file", "DIR/FILE;1", "dir/file;1", "DIR/FILE.", "DIR/FILE.;1", "Dir/fIle"]
 )
@@ -129,12 +143,46 @@ def test_another_file_is_no_dicomdir(tmp_path):
         list(referenced(str(tmp_path / "gone")))
 
 
-def test_a_damaged_one_is_an_error_of_ours(tmp_path):
+def test_one_that_is_cut_off_anywhere_is_an_error_of_ours_or_reported(tmp_path):
     whole = (CD / "DICOMDIR").read_bytes()
     for at in range(300, len(whole), len(whole) // 40):
         (tmp_path / "DICOMDIR").write_bytes(whole[:at])
-        with suppress(ReadFailed):  # pydicom reads what there is
-            list(referenced(str(tmp_path / "DICOMDIR")))
+        with suppress(ReadFailed):
+            *_, last = referenced(str(tmp_path / "DICOMDIR"))
+            assert isinstance(last, Unsendable)
+            assert "cut off" in last.reason
+
+
+def test_a_number_of_another_length_is_an_error_of_ours(tmp_path):
+    whole = (CD / "DICOMDIR").read_bytes()
+    length = b"\2\0\0\0UL\4\0"
+    assert length in whole
+    (tmp_path / "DICOMDIR").write_bytes(whole.replace(length, length[:6] + b"\2\0"))
+    with pytest.raises(ReadFailed, match="is damaged"):
+        list(referenced(str(tmp_path / "DICOMDIR")))
+
+
+_NESTED = b"\x04\x00\x20\x12SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+
+
+@pytest.mark.parametrize("change", ["nested", "numbers", "deflated", "wrong length"])
+def test_damage_of_any_kind_is_an_error_of_ours_that_quotes_nothing(change, tmp_path):
+    path = Path(dicomdir(tmp_path, "SECRET"))
+    content = path.read_bytes()
+    at = content.index(b"\x04\x00\x20\x12")
+    changed = {
+        "nested": content[:at] + _NESTED * 2000,
+        "numbers": content.replace(b"\x04\x00\x00\x15CS", b"\x04\x00\x00\x15US"),
+        "deflated": content.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99").replace(
+            b"\x02\0\x10\0UI\x14\0", b"\x02\0\x10\0UI\x16\0"
+        ),
+        "wrong length": content.replace(b"\x02\0\0\0UL\4\0", b"\x02\0\0\0UL\5\0"),
+    }[change]
+    assert changed != content
+    path.write_bytes(changed)
+    with pytest.raises(ReadFailed, match="DICOMDIR is d") as raised:
+        list(referenced(str(path)))
+    assert "SECRET" not in str(raised.value)
 
 
 def test_the_walk_gives_refused_files_their_place():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 
 import fsspec
@@ -10,7 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from asyncstore import Result, Sink, UsageError, WalkOptions
-from asyncstore.discovery import remote
+from asyncstore.discovery import remote, stores
 from asyncstore.discovery.limits import ArchiveLimits
 from asyncstore.journal.journal import Journal
 from asyncstore.journal.settings import Migration
@@ -26,6 +27,7 @@ REMOTE = WalkOptions(remote=True)
 def store():
     """An empty store in memory."""
     system = fsspec.filesystem("memory")
+    stores._store.cache_clear()  # noqa: SLF001 - the last test may have left one that is given up
     yield Put(system, "memory://store")
     system.store.clear()
     system.pseudo_dirs[:] = [""]
@@ -86,7 +88,7 @@ class TestListing:
         assert names(store.url, wanted=lambda name: name.endswith(".dcm")) == ["1.dcm", "d/3.dcm"]
 
     def test_what_is_not_there_is_said(self, store):
-        with pytest.raises(remote.Refused, match="no such object, and nothing below such a prefix"):
+        with pytest.raises(stores.Refused, match="no such object, and nothing below such a prefix"):
             names(f"{store.url}/gone")
 
     def test_a_password_in_a_url_is_refused_and_not_shown(self):
@@ -98,11 +100,11 @@ class TestListing:
             with pytest.raises(UsageError) as caught:
                 names(url)
             assert "hunter2" not in str(caught.value)
-        remote.check_url("sftp://me@host:22/files/what?/keys=1")
+        stores.check_url("sftp://me@host:22/files/what?/keys=1")
 
     def test_a_missing_library_is_named(self, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
-        with pytest.raises(remote.Refused, match="no library that reads gs:// is installed: pip install 'gcsfs'"):
+        with pytest.raises(stores.Refused, match="no library that reads gs:// is installed: pip install 'gcsfs'"):
             names("gs://bucket")
 
 
@@ -144,7 +146,7 @@ class TestFetching:
             content(path)
 
     def test_requests_are_repeated(self, store, monkeypatch):
-        monkeypatch.setattr(remote, "_PAUSES", (0.001,) * 4)
+        monkeypatch.setattr(stores, "sleep", lambda _: None)
         store({"a": b"data"})
         [path] = remote.objects(store.url, recurse=True, wanted=everything)
         failures = iter([ConnectionResetError(), TimeoutError(), ValueError("odd")])
@@ -163,12 +165,12 @@ class TestFetching:
         [
             (PermissionError("AKIA-SECRET"), "the store refuses it: check the credentials, and what they allow"),
             (RuntimeError("AKIA-SECRET InvalidAccessKeyId"), "the store refuses it"),
-            (ConnectionRefusedError(111, "AKIA-SECRET"), "the store cannot be reached: Connection refused"),
+            (ConnectionRefusedError(111, "AKIA-SECRET"), "the store cannot be reached: it refuses connections"),
             (RuntimeError("AKIA-SECRET"), "the store cannot be reached: RuntimeError"),
         ],
     )
     def test_errors_are_told_in_our_words(self, error, said, store, monkeypatch):
-        monkeypatch.setattr(remote, "_PAUSES", (0.001,))
+        Clock(monkeypatch)
         store({"a": b"data"})
         [path] = remote.objects(store.url, recurse=True, wanted=everything)
 
@@ -180,6 +182,132 @@ class TestFetching:
             content(path)
         assert str(caught.value).startswith(said)
         assert "SECRET" not in str(caught.value)
+
+
+@pytest.fixture
+def dead(monkeypatch):
+    """An S3 server that makes a connection to this port, and the pauses before requests are made again."""
+    pauses = []
+    monkeypatch.setattr(stores, "sleep", pauses.append)
+    monkeypatch.setattr(stores, "_CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(stores, "_READ_SECONDS", 0.2)
+
+    def server(port):
+        settings = {"endpoint_url": f"http://127.0.0.1:{port}", "key": "AKIAKEY", "secret": "TOPSECRET"}
+        monkeypatch.setitem(fsspec.config.conf, "s3", settings)
+        return f"s3://dead{port}"
+
+    return server, pauses
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bucket")  # so that fsspec's thread is there before these tests and after them
+class TestServersThatAreGone:
+    def test_one_that_refuses_connections_is_asked_three_times(self, dead):
+        server, pauses = dead
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        with pytest.raises(stores.Refused) as caught:
+            names(server(port))
+        assert str(caught.value) == f"the store cannot be reached at 127.0.0.1:{port}: it refuses connections"
+        assert pauses == [0.5, 1.0]
+
+    def test_one_that_does_not_answer_is_asked_once(self, dead):
+        server, pauses = dead
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            with pytest.raises(stores.Refused) as caught:
+                names(server(port))
+        assert str(caught.value) == f"the store cannot be reached at 127.0.0.1:{port}: it does not answer"
+        assert pauses == []
+
+    def test_settings_of_the_user_count(self, monkeypatch):
+        mine = {"config_kwargs": {"connect_timeout": 77}, "key": "AKIAKEY", "secret": "TOPSECRET"}
+        monkeypatch.setitem(fsspec.config.conf, "s3", mine)
+        store, _ = stores.opened_store("s3://patient/")
+        config = store.system.config_kwargs
+        assert (config["connect_timeout"], config["retries"]) == (77, {"total_max_attempts": 1})
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000.0
+        monkeypatch.setattr(stores, "sleep", self.sleep)
+        monkeypatch.setattr(stores, "monotonic", lambda: self.now)
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+class TestOutages:
+    @pytest.fixture
+    def clock(self, monkeypatch):
+        return Clock(monkeypatch)
+
+    @pytest.fixture
+    def down(self):
+        """A store that has answered, and is then not reached."""
+        down = stores.Store("s3://bucket", None, "s3")
+        down.ask(bool)
+        return down
+
+    def lost(self):
+        raise ConnectionRefusedError(111, "refused")
+
+    def test_a_store_that_is_back_within_a_minute_is_waited_for(self, clock, down):
+        back = clock.now + 55
+
+        def request():
+            return "answer" if clock.now >= back else self.lost()
+
+        assert down.ask(request) == "answer"
+
+    def test_after_a_minute_requests_fail_at_once_and_one_in_ten_seconds_is_made(self, clock, down):
+        begun = clock.now
+        asked = []
+
+        def request():
+            asked.append(clock.now)
+            self.lost()
+
+        with pytest.raises(stores.Refused, match="it refuses connections"):
+            down.ask(request)
+        assert 60 <= clock.now - begun < 65
+        asked.clear()
+        for _ in range(300):
+            clock.sleep(0.1)
+            with pytest.raises(stores.Refused, match="it refuses connections"):
+                down.ask(request)
+        assert len(asked) in (2, 3)
+        clock.sleep(10)
+        assert down.ask(lambda: "back") == "back"
+        asked.clear()
+        with pytest.raises(stores.Refused):
+            down.ask(request)
+        assert len(asked) > 10, "it is waited for again"
+
+    def test_one_object_that_never_comes_does_not_give_up_the_store(self, clock, down):
+        def request():
+            clock.sleep(5)
+            down.ask(bool)  # others do come
+            raise TimeoutError
+
+        with pytest.raises(stores.Refused, match="it does not answer"):
+            down.ask(request)
+        assert down.ask(lambda: "another") == "another"
+
+    def test_errors_that_a_store_answers_with_are_repeated_four_times(self, clock, down):
+        begun, asked = clock.now, []
+
+        def request():
+            asked.append(clock.now)
+            raise RuntimeError("slow down")
+
+        with pytest.raises(stores.Refused):
+            down.ask(request)
+        assert (len(asked), clock.now - begun) == (5, 7.5)
 
 
 class TestSending:
@@ -296,5 +424,5 @@ class TestS3:
 
     def test_a_bucket_that_is_not_there_is_said(self, bucket):
         del bucket
-        with pytest.raises(remote.Refused):
+        with pytest.raises(stores.Refused):
             names("s3://other/a")

@@ -16,7 +16,7 @@ from pathlib import Path
 from fuzz.harness import TARGETS, load
 
 KEPT = Path(__file__).parents[2] / ".fuzz"
-_LONGEST = 1 << 14
+_LONGEST = 1 << 10
 """Bytes of an input, unless a seed is longer."""
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a folder of its own is made there
 """Where files are written: on a disk, most of the time would be spent on it."""

@@ -1,5 +1,6 @@
 """Files that seeds are made of: the odd cases of the suite, and a small instance in several encodings."""
 
+import os
 import zlib
 from pathlib import Path
 from struct import pack
@@ -87,15 +88,34 @@ def part10(transfer_syntax, *, data_set=None):
     )
 
 
-def files():
-    """The contents of all sample files."""
+def files(longest=1 << 14):
+    """The contents of all sample files that have no more bytes."""
     yield from map(part10, TRANSFER_SYNTAXES)
-    yield from (path.read_bytes() for path in sorted(CASES.glob("*.dcm")))
+    yield from (path.read_bytes() for path in sorted(CASES.glob("*.dcm")) if path.stat().st_size <= longest)
     yield instance(IMPLICIT_VR_LITTLE_ENDIAN)
 
 
 def written(folder, content):
     """The path of a file with this content."""
-    path = folder / "input"
-    path.write_bytes(content)
-    return str(path)
+    path, descriptor = _file_in(folder)
+    os.pwrite(descriptor, content, 0)
+    os.ftruncate(descriptor, len(content))
+    return path
+
+
+_files = {}
+"""The path and the descriptor of the file in each folder. It stays open: most executions take less than to open it."""
+
+
+def _file_in(folder):
+    if folder not in _files:
+        path = str(folder / "input")
+        _files[folder] = path, os.open(path, os.O_RDWR | os.O_CREAT)
+    return _files[folder]
+
+
+def close_files():
+    """Close the files of :func:`written`."""
+    for _, descriptor in _files.values():
+        os.close(descriptor)
+    _files.clear()

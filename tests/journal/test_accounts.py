@@ -12,7 +12,7 @@ from asyncstore.journal.content import content
 from asyncstore.journal.place import is_held
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.studies import Completeness, Gap, Studies, largest_gap
-from asyncstore.journal.values import State
+from asyncstore.journal.values import State, Walk
 from support.examples import examples
 from support.journals import CT, EXPLICIT, begin, delivery
 
@@ -128,7 +128,7 @@ def test_whether_a_run_writes_to_a_journal(path):
 def test_files_that_were_found_and_have_not_ended_wait(path):
     record(path, [delivery("/a/1"), delivery("/a/2")])
     with begin(path) as journal:
-        journal.note_walk(10, 1, 1, is_ended=False)
+        journal.note_walk(Walk(10, 1, 1, is_ended=False))
         journal.record([delivery("/a/2"), delivery("/a/3")])
         journal.flush()
         with Reader(str(path)) as reader:
@@ -146,7 +146,7 @@ def test_sums_agree_while_a_run_writes(path):
         def write():
             for number in range(0, 6000, 100):
                 journal.record([delivery(f"/a/{number + more}") for more in range(100)])
-                journal.note_walk(number + 350, is_ended=False)
+                journal.note_walk(Walk(number + 350, is_ended=False))
                 journal.flush()
 
         with Reader(str(path)) as reader, ThreadPoolExecutor(1) as pool:

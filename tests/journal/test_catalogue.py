@@ -8,7 +8,7 @@ from asyncstore.journal.catalogue import Catalogue, Order
 from asyncstore.journal.clashes import Clashes
 from asyncstore.journal.values import State
 from support.examples import examples
-from support.journals import CT, as_found, begin, delivery, read
+from support.journals import CT, as_found, begin, delivery, in_order, read
 
 STUDIES = {"1": ("20200101", 3), "2": ("20240101", 1), "3": (None, 2), "4": ("2010.05.05", 5), "5": ("nonsense", 1)}
 
@@ -57,7 +57,7 @@ def order_of(rows):
 )
 def test_the_order_keeps_studies_together(path, studies, order, expected):
     with Catalogue(str(path)) as catalogue:
-        rows = list(catalogue.deliveries(order))
+        rows = in_order(catalogue, path, order)
     assert order_of(rows) == expected
     assert len(rows) == len(studies) + 1
 
@@ -65,7 +65,7 @@ def test_the_order_keeps_studies_together(path, studies, order, expected):
 @pytest.mark.parametrize("order", list(Order))
 def test_each_order_gives_each_delivery_once(path, studies, order):
     with Catalogue(str(path)) as catalogue:
-        rows = [row.path for row in catalogue.deliveries(order)]
+        rows = [row.path for row in in_order(catalogue, path, order)]
     assert sorted(rows) == sorted([*(row.path for row in studies), "/data/none"])
 
 
@@ -74,18 +74,18 @@ def test_what_was_sent_is_not_in_it_any_more(path, studies):
         journal.record([delivery(row.path, study=row.study, series=row.series) for row in studies[:5]])
         journal.record([delivery(studies[5].path, State.UNKNOWN), delivery(studies[6].path, State.FAILED)])
     with Catalogue(str(path)) as catalogue:
-        assert {row.path for row in catalogue.deliveries()} == {row.path for row in [studies[5], *studies[7:]]} | {
+        assert {row.path for row in in_order(catalogue, path)} == {row.path for row in [studies[5], *studies[7:]]} | {
             "/data/none"
         }
     with Catalogue(str(path), {State.FAILED}) as catalogue:
-        assert {row.path for row in catalogue.deliveries(Order.NEWEST)} == {studies[6].path}
+        assert {row.path for row in in_order(catalogue, path, Order.NEWEST)} == {studies[6].path}
 
 
 @pytest.mark.parametrize("order", list(Order))
 def test_a_list_of_studies(path, studies, order):
     with Catalogue(str(path)) as catalogue:
         assert list(catalogue.only_studies(["2", "7.7", "1", " 2", "8"])) == ["7.7", "8"]
-        rows = list(catalogue.deliveries(order))
+        rows = in_order(catalogue, path, order)
     assert sorted(row.path for row in rows) == sorted(row.path for row in studies if row.study in "12")
     if order is Order.LIST:
         assert order_of(rows) == ["2", "1"]
@@ -95,7 +95,7 @@ def test_a_list_of_studies(path, studies, order):
 def test_a_list_of_instances(path, studies, order):  # noqa: ARG001 - the rows are in the journal
     with Catalogue(str(path)) as catalogue:
         assert list(catalogue.only_instances(["4.4", "1.0", "7.7", "9", "4.0"])) == ["7.7"]
-        rows = [row.sop_instance_uid for row in catalogue.deliveries(order)]
+        rows = [row.sop_instance_uid for row in in_order(catalogue, path, order)]
     assert sorted(rows) == ["1.0", "4.0", "4.4", "9"]
     if order is Order.LIST:
         assert rows == ["4.4", "1.0", "9", "4.0"]
@@ -107,12 +107,12 @@ def test_long_lists_and_many_studies(path):
         path, [found(f"/data/{n:05}", study=str(n // 2), series=str(n), sop_instance_uid=f"1.{n}") for n in range(5000)]
     )
     with Catalogue(str(path)) as catalogue:
-        assert len(order_of(catalogue.deliveries(Order.NEWEST))) == 2500
+        assert len(order_of(in_order(catalogue, path, Order.NEWEST))) == 2500
         wanted = [f"1.{number}" for number in range(4999, -1, -1)]
         assert len(list(catalogue.only_instances([*wanted, *(f"2.{n}" for n in range(3000))]))) == 3000
-        assert [row.sop_instance_uid for row in catalogue.deliveries(Order.LIST)] == wanted
+        assert [row.sop_instance_uid for row in in_order(catalogue, path, Order.LIST)] == wanted
         assert list(catalogue.only_studies(str(number) for number in range(2500))) == []
-        assert len(order_of(catalogue.deliveries(Order.LIST))) == 2500
+        assert len(order_of(in_order(catalogue, path, Order.LIST))) == 2500
 
 
 def test_it_is_complete_when_each_walk_has_ended(path):
@@ -235,7 +235,7 @@ def test_whatever_is_found_comes_once_and_studies_stay_together(tmp_path_factory
     ])  # fmt: skip
     with Catalogue(str(path)) as catalogue:
         for order in Order:
-            ordered = list(catalogue.deliveries(order))
+            ordered = in_order(catalogue, path, order)
             assert len({row.path for row in ordered}) == len(ordered) == len(rows)
             if order not in (Order.WALK, Order.LIST):
                 order_of(ordered)

@@ -5,6 +5,7 @@ from contextlib import closing, suppress
 import apsw
 import pytest
 
+from asyncstore.cataloguing import FromCatalogue
 from asyncstore.cli.commands.report import EXIT_OK
 from asyncstore.cli.main import main
 from asyncstore.errors import JournalDamaged, JournalError
@@ -76,7 +77,6 @@ def use_all(path):
     def catalogue():
         with Catalogue(str(path), tuple(State)) as found:
             for order in Order:
-                list(found.deliveries(order))
                 list(found.files(order))
 
     for use in (lambda: read(path), sums, studies, look_up, catalogue, lambda: begin(path).close()):
@@ -117,6 +117,35 @@ def test_salvage_reads_on_without_a_table_whose_definition_is_damaged(path, tmp_
     found = salvage(str(path), str(new))
     assert "series" in found.damaged
     assert len(read(new)) == found.deliveries == len(State)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [("endings", "status", "x"), ("deliveries", "series", "x"), ("deliveries", "series", 1 << 62)],
+)
+@pytest.mark.parametrize("order", list(Order))
+def test_a_catalogue_with_a_value_that_no_journal_has_is_damaged_or_sent(path, order, table, column, value):
+    damage(path, table, column, value)
+    with begin(path) as journal:
+        recording = FromCatalogue(journal, Catalogue(str(path), State), order=order, minds_clashes=False)
+        with suppress(JournalDamaged):
+            list(recording.without_settled(iter(()), SourceFile))
+
+
+@pytest.mark.parametrize("value", [b"\xff", "nan", "[1]", 7])
+def test_sources_with_values_that_no_journal_has_are_damage(path, value):
+    with begin(path) as journal:
+        journal.begin_catalogue(["/data"])
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("UPDATE facts SET value = ? WHERE name = 'catalogue'", (value,))
+        assert connection.changes()
+        connection.execute("UPDATE directories SET path = 'x'")
+    with Catalogue(str(path)) as catalogue:
+        for use in (lambda: catalogue.sources, lambda: catalogue.has_members):
+            with pytest.raises(JournalDamaged):
+                use()
+    with begin(path, None) as journal, pytest.raises(JournalDamaged):
+        journal.begin_catalogue(["/data"])
 
 
 @pytest.mark.parametrize("words", [[], ["--json"], ["--html", "page.html"], ["--list", "failed", "--csv"]])

@@ -13,7 +13,7 @@ BEGIN = 1_700_006_400.0
 
 
 def run(began=BEGIN, *, is_walked=True):
-    return Run("run.db", 1, "1", began, began, None, 0, is_walked, 0, 0, Counter())
+    return Run("run.db", 1, "1", began, began, None, 0, is_walked, 0, 0, Counter(), Counter())
 
 
 def paced(path, times, now, began=BEGIN):

@@ -28,6 +28,7 @@ from asyncstore.journal.lookup import Lookup
 from asyncstore.journal.opening import full_check
 from asyncstore.journal.place import file_system, refuse_network
 from asyncstore.journal.reading import Reader
+from asyncstore.journal.schema import VERSION
 from support.journals import PEER, begin, delivery, read
 
 
@@ -97,7 +98,7 @@ class TestWhatIsNoJournal:
         for use in (begin, Reader):
             with pytest.raises(JournalTooNew) as refused:
                 use(str(path))
-            assert (refused.value.version, refused.value.known) == (99, 1)
+            assert (refused.value.version, refused.value.known) == (99, VERSION)
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everywhere")
     def test_a_journal_that_may_not_be_written_or_read(self, path):

@@ -11,7 +11,7 @@ import pytest
 
 from asyncstore.errors import JournalRemoved, JournalWriteFailed
 from asyncstore.journal.reading import Reader
-from asyncstore.journal.values import STATES, Delivery, Outcomes, State
+from asyncstore.journal.values import STATE_AFTER, Delivery, Outcomes, State, Walk
 from asyncstore.journal.writing import MOST_QUEUED
 from asyncstore.model import Attempt, Details, Head, Identity, Outcome, Result, SourceFile
 from support.journals import CT, EXPLICIT, PEER, begin, delivery, read
@@ -172,7 +172,7 @@ async def test_nothing_is_recorded_after_the_end(path):
 def test_closing_commits_what_is_queued_and_ends_the_run(path):
     journal = begin(path)
     journal.record([delivery("/data/a")])
-    journal.note_walk(7, 3, 1, is_ended=True)
+    journal.note_walk(Walk(7, 3, 1, is_ended=True))
     assert journal.close("interrupted") is None
     assert journal.close() is None
     with Reader(str(path)) as reader:
@@ -265,7 +265,7 @@ def test_an_outcome_leaves_the_row_of_its_delivery(path, outcome, occurrence):
     """Outcomes have a way of their own, which is faster."""
     head = outcome.details.head if outcome.details and outcome.identity else None
     as_delivery = Delivery(
-        outcome.path, State.WAITING if outcome.is_withdrawn else STATES[outcome.result], occurrence,
+        outcome.path, State.WAITING if outcome.is_withdrawn else STATE_AFTER[outcome.result], occurrence,
         *(outcome.details[:2] if outcome.details else (None, None)),
         outcome.sop_class_uid, outcome.sop_instance_uid,
         *((head.study_instance_uid, head.series_instance_uid, head.patient_id.decode()) if head else (None,) * 3),

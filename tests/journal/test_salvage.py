@@ -19,6 +19,7 @@ from asyncstore.journal.opening import full_check
 from asyncstore.journal.pages import of_page, records
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.salvage import salvage
+from asyncstore.journal.schema import WIDTH
 from asyncstore.journal.values import State
 from support.journals import PEER, begin, delivery, read
 
@@ -26,6 +27,8 @@ pytestmark = pytest.mark.slow
 
 ROWS = 6000
 PAGE = 4096
+LEAF = 0x0D
+"""The first byte of a leaf of a table with row numbers."""
 
 
 @pytest.fixture
@@ -56,10 +59,47 @@ def salvaged(path):
 def test_a_whole_journal_is_copied(path, whole):
     found, rows = salvaged(path)
     assert rows == whole
-    assert (found.left_out, found.damaged) == (0, ())
+    assert (found.left_out.total(), found.damaged) == (0, ())
     with Reader(str(path.with_name("new.db"))) as reader:
         assert reader.command.words == ("send",)
     begin(path.with_name("new.db"), PEER).close()
+
+
+def test_pages_that_lead_back_end_the_reading(path):
+    with begin(path) as journal:
+        journal.record([delivery(f"/data/{number}", series=f"1.2.{number:050}") for number in range(400)])
+    whole = {row.path for row in read(path)}
+    content = bytearray(path.read_bytes())
+    pages = [at for at in range(PAGE, len(content), PAGE) if content[at] == LEAF]
+    first, *_, last = [
+        at
+        for at in pages
+        for _, row in list(of_page(bytes(content[at : at + PAGE]), 0))[:1]
+        if [type(value) for value in row[:3]] == [type(None), int, bytes]  # series
+    ]
+    content[last : last + PAGE] = content[first : first + PAGE]
+    path.write_bytes(content)
+    found, rows = salvaged(path)
+    assert "series" in found.damaged
+    assert rows.keys() == whole
+
+
+def _page_with(*cells):
+    """A page of a table with these cells."""
+    starts = [512 + sum(map(len, cells[:place])) for place in range(len(cells))]
+    header = b"\x0d\0\0" + len(cells).to_bytes(2, "big") + bytes(3)
+    header += b"".join(start.to_bytes(2, "big") for start in starts)
+    return (header.ljust(512, b"\0") + b"".join(cells)).ljust(4096, b"\0")
+
+
+def test_the_numbers_of_rows_in_pages_are_those_that_sqlite_can_store():
+    found = list(of_page(_page_with(b"\2\7\2\x09", b"\2" + b"\xff" * 9 + b"\2\x09"), 0))
+    assert found == [(7, (1,)), (-1, (1,))]
+
+
+def test_cells_of_more_columns_than_a_journal_has_are_passed_over():
+    cells = [bytes((count + 1, 7, count + 1)) + b"\x08" * count for count in (WIDTH, WIDTH + 1)]
+    assert [len(values) for _, values in of_page(_page_with(*cells), 0)] == [WIDTH]
 
 
 def test_damaged_pages_cost_their_rows(path, whole):
@@ -88,7 +128,8 @@ def test_a_truncated_journal_gives_its_beginning(path, whole):
     found, rows = salvaged(path)
     assert "deliveries" in found.damaged
     assert rows
-    assert all(row.state is whole[name].state for name, row in rows.items())
+    others = [row.state for name, row in rows.items() if row.state is not whole[name].state]
+    assert others in ([], [State.WAITING])  # a row across the cut ends with zeros
 
 
 @pytest.mark.parametrize("part", [0.3, 0.5, 0.9])
@@ -109,10 +150,12 @@ def test_directories_whose_pages_lie_behind_the_cut_are_lost_with_their_rows_and
     assert rows
     assert set(rows) < whole
     assert "deliveries" in found.damaged
+    assert found.left_out[State.STORED] > 0
+    assert found.left_out.total() + len(rows) <= len(whole)
 
 
 def test_all_records_are_found_without_the_trees(path, whole):
-    widths = [values for _, values in records(str(path)) if len(values) == 16]
+    widths = [values for number, values in records(str(path)) if number is None and len(values) == WIDTH]
     assert len(widths) == len(whole)
 
 

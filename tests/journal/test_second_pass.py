@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from asyncstore.journal.accounts import account
 from asyncstore.journal.reading import Reader
-from asyncstore.journal.values import State
+from asyncstore.journal.values import State, Walk
 from asyncstore.model import Identity, Outcome, Result, SourceFile, Unsendable
 from asyncstore.recording import SecondPass
 from support.journals import begin, delivery, read
@@ -40,6 +41,22 @@ def test_every_file_that_failed_in_any_run_is_taken_once(path, tmp_path):
         "a": "STORED", "b": "STORED", "gone": "FAILED", "n": "NOT_SENT", "s": "STORED",
     }  # fmt: skip
     assert sums(path) == [(1, 1), (2, 0)]
+
+
+def test_a_file_that_is_taken_up_is_no_longer_left_as_it_was(path, tmp_path):
+    (tmp_path / "a").touch()
+    with begin(path) as journal:
+        journal.record([delivery(tmp_path / "a", State.FAILED), delivery(tmp_path / "s")])
+    with begin(path) as journal:
+        journal.note_walk(Walk(2, skipped=2, left_failed=1, is_ended=True))
+        journal.flush()
+        again = SecondPass(journal, 3)
+        [file] = again.without_settled(iter(()))
+        again.record([Outcome(file, Result.STORED, Identity("1.2", "1.2.3", "1.2"))])
+    with Reader(str(path)) as reader:
+        sums = account([reader])
+    last = sums.runs[-1]
+    assert (last.skipped, last.left.total(), last.states[State.STORED], sums.without_row) == (1, 0, 1, 0)
 
 
 def test_deliveries_of_one_file_keep_their_places(path, tmp_path):

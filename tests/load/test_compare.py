@@ -111,6 +111,12 @@ def test_different_setups_are_warned_about(setup, warning):
     assert compare(document(), replace(document(), setup=setup)).warnings == (warning,)
 
 
+def test_a_measurement_that_lost_the_pacs_is_warned_about():
+    lost = document([replace(ONE, lost_after=0.5)])
+    warnings = compare(document([ONE]), lost).warnings
+    assert warnings == (f"B lost the PACS in {ONE.name}: its rates are those until then",)
+
+
 def test_options_that_change_no_measurement_are_no_warning():
     setup = replace(SETUP, options={**SETUP.options, "json": "b.json", "repeat": 5}, seed=8, started="later")
     assert compare(document(), replace(document(), setup=setup)).warnings == ()

@@ -31,6 +31,7 @@ def test_percentiles_are_those_of_hdrhistogram(times, more):
         assert round(ours.percentile(percent) * 1e6) == theirs.get_value_at_percentile(percent)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(25))
 @given(TIMES)
 def test_minimum_mean_and_maximum_are_those_of_hdrhistogram(times):

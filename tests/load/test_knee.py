@@ -178,6 +178,16 @@ def test_a_peer_that_stored_nothing_has_no_knee():
     assert "nothing was stored, so there is no knee" in knee.reasons
 
 
+def test_a_step_in_which_the_peer_was_lost_is_left_out():
+    lost = phase(16, 20, lost_after=1.0)
+    knee = knee_of([phase(1, 10), phase(2, 20), phase(8, 30, lost_after=0.0), phase(4, 40), lost])
+    assert [step.associations for step in knee.steps] == [1, 2, 4]
+    assert knee.recommended == 4
+    assert "steps in which the PACS was lost are left out: 8 associations, 16 associations" in knee.reasons
+    assert not any("more may reach more" in reason for reason in knee.reasons)
+    assert knee_of([phase(1, 10), lost]) is None
+
+
 def test_a_single_bad_step_does_not_pull_the_curve_far():
     points = curve((400.0, 0.1, 0.002))
     points[2] = (points[2][0], points[2][1] / 4)

@@ -62,6 +62,16 @@ def test_rates_are_those_of_the_time_that_all_ran():
     assert found.setup.started == one.setup.started
 
 
+def test_rates_are_those_of_the_time_until_a_machine_lost_the_peer():
+    one, other = machine(1, rate=50.0), machine(2, rate=50.0)
+    lost = replace(other.phases[0], lost_after=6.0)
+    found = merged(one, replace(other, phases=(lost,), whole=lost))
+    assert (found.phases[0].seconds, found.phases[0].lost_after, found.exit_code) == (6.0, 6.0, 2)
+    assert found.phases[0].stored_per_second == pytest.approx(100, rel=0.01)
+    never = [replace(each, phases=(replace(each.phases[0], lost_after=0.0),)) for each in (one, other)]
+    assert (merged(*never).phases[0].seconds, merged(*never).phases[0].lost_after) == (10.0, 0.0)
+
+
 def test_a_second_that_began_before_the_others_counts_in_part():
     found = merged(machine(1), machine(2, delay=2.5))
     assert found.phases[0].seconds == 7.5

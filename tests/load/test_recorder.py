@@ -4,7 +4,7 @@ import pytest
 
 from asyncstore.errors import LinkLost
 from asyncstore.load.results import Histogram, Recorder
-from asyncstore.load.results.adding import whole_of
+from asyncstore.load.results.adding import whole_of, with_openings
 from asyncstore.load.results.phase_run import MOST_POINTS
 from asyncstore.load.values import Opened, Phase, Sample
 from support.measured import CT, KINDS, MR, closed, load, opened, result
@@ -110,6 +110,89 @@ def test_an_interrupted_phase_has_the_rate_of_the_time_that_it_lasted():
     assert [point.stored for point in found.series] == [0, 1, 1]
 
 
+PEER_IS_AWAY = LinkLost("pacs:104", "reset by the peer")
+
+
+def lossy(stores, losses, *, phase=None, ended=None, answered=()):
+    """A phase of 10 s with these stores, whose associations are all lost at these times, and opened at those."""
+    phase = phase or closed()
+    recorder = Recorder(KINDS)
+    recorder.begin(phase, 100.0)
+    recorder.opened(Opened(100.0, 0.001, 0.0, 0.002))
+    for each in stores:
+        recorder.stored(each)
+    for at in losses:
+        recorder.lost(PEER_IS_AWAY, at, none_open=True)
+        for opened_at in answered:
+            recorder.opened(Opened(opened_at, 0.001, 0.0, 0.002))
+    recorder.end(110.0 if ended is None else ended)
+    return recorder.results(0.0)[0]
+
+
+def stores(until, status=0):
+    return [sample(at, at + 0.1, status=status) for at in (100.0 + number / 10 for number in range(until * 10))]
+
+
+def test_the_rate_is_that_until_the_peer_was_lost():
+    found = lossy(stores(4), [104.0, 104.2, 108.0])
+    assert (found.seconds, found.lost_after) == (10.0, 4.0)
+    assert found.stored_per_second == pytest.approx(10)
+    assert found.bytes_per_second == pytest.approx(10 * CT.bytes)
+    assert found.studies_per_hour == pytest.approx(10 / CT.instances_per_study * 3600)
+    whole = whole_of([found, lossy([], [99.0]), result(closed(seconds=4.0), rate=30.0)])
+    assert (whole.lost_after, whole.seconds) == (8.0, 24.0)
+    assert whole.stored_per_second == pytest.approx(20, rel=0.01)
+
+
+def test_a_peer_that_stops_to_answer_is_lost_from_then_on():
+    unanswered = [sample(104.0, 164.0, status=None), sample(103.95, 164.0, status=None)]
+    found = lossy([*stores(4), *unanswered], [164.0], ended=164.0)
+    assert found.lost_after == pytest.approx(4.0)
+    assert (found.stored_per_second, found.unknown) == (pytest.approx(10), 2)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"losses": [104.0], "answered": [107.0]},
+        {"losses": [109.7]},
+        {"losses": [112.0]},
+        {"losses": []},
+    ],
+    ids=["it is back", "at the very end", "after the phase", "never"],
+)
+def test_a_peer_that_is_away_for_a_time_is_not_lost(values):
+    found = lossy(stores(4), **values)
+    assert found.lost_after is None
+    assert found.stored_per_second == pytest.approx(4)
+
+
+def test_a_peer_that_is_back_after_a_phase_was_lost_in_it():
+    assert lossy(stores(4), [104.0], answered=[110.5], ended=111.0).lost_after == 4.0
+
+
+def test_a_peer_that_answers_nothing_at_all_was_there():
+    assert lossy([sample(100.0, 160.0, status=None)], [160.0], ended=160.0).lost_after is None
+
+
+def test_a_phase_that_begins_without_the_peer_had_none_at_all():
+    recorder = Recorder(KINDS)
+    for begin in (0.0, 10.0):
+        recorder.begin(closed(seconds=10.0), begin)
+        if not begin:
+            recorder.opened(Opened(0.0, 0.001, 0.0, 0.002))
+            recorder.lost(PEER_IS_AWAY, 6.0, none_open=True)
+        recorder.end(begin + 10.0)
+    assert [phase.lost_after for phase in recorder.results(0.0)] == [6.0, 0.0]
+
+
+def test_a_phase_under_way_may_get_the_peer_back():
+    recorder = Recorder(KINDS)
+    recorder.begin(closed(seconds=10.0), 0.0)
+    recorder.lost(PEER_IS_AWAY, 1.0, none_open=True)
+    assert recorder.results(5.0)[0].lost_after is None
+
+
 def test_studies_count_when_they_have_ended():
     recorder = Recorder(KINDS)
     recorder.begin(opened(seconds=3600.0), 0.0)
@@ -139,7 +222,7 @@ def test_times_of_associations_are_kept_and_tls_only_where_there_was_some():
     recorder.begin(closed(), 0.0)
     recorder.opened(Opened(0.0, 0.001, 0.0, 0.002))
     recorder.opened(Opened(0.0, 0.001, 0.004, 0.002))
-    recorder.released(0.003, 9.0)
+    recorder.released(0.003)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 1.0)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 2.0)
     recorder.end(10.0)
@@ -165,7 +248,7 @@ def test_the_generator_is_measured_over_the_phase():
     recorder = Recorder(KINDS)
     recorder.watched(0.5, 7.0, 99.0)
     recorder.begin(opened(seconds=10.0), 100.0)
-    recorder.late(0.002, 101.0)
+    recorder.late(0.002)
     recorder.watched(0.001, 9.0, 104.0)
     recorder.watched(0.003, 12.0, 109.0)
     recorder.end(110.0)
@@ -220,6 +303,21 @@ def test_the_whole_is_the_sum_of_the_counted_phases():
     assert found.associations == 8
 
 
+def test_the_whole_has_the_opening_times_of_a_warm_up_whose_associations_it_uses():
+    recorder = Recorder(KINDS)
+    for phase, begin in ((closed(is_counted=False), 0.0), (closed(), 10.0)):
+        recorder.begin(phase, begin)
+        if not begin:
+            recorder.opened(Opened(0.0, 0.001, 0.004, 0.002))
+        recorder.stored(sample(begin, begin + 0.5))
+        recorder.end(begin + 10.0)
+    phases = recorder.results(0.0)
+    split = with_openings(whole_of(phases), phases).split
+    assert (split.connect, split.tls, split.associate) == tuple(map(Histogram.of, ([0.001], [0.004], [0.002])))
+    assert split.wait.count == 1
+    assert phases[1].split.connect.count == 0
+
+
 def test_the_whole_of_nothing_is_zero():
     found = whole_of([])
     assert (found.stored, found.seconds, found.stored_per_second) == (0, 0, 0.0)
@@ -232,7 +330,6 @@ def test_results_are_known_while_a_phase_is_under_way():
     recorder.stored(sample(0.5, 1.5))
     recorder.fold(2.0)
     assert recorder.phase == closed(seconds=10.0)
-    assert recorder.last.stored == 1
     assert recorder.whole(2.0).stored_per_second == 1.0
     (found,) = recorder.results(2.0)
     recorder.stored(sample(1.5, 2.5))
@@ -244,16 +341,15 @@ def test_results_are_known_while_a_phase_is_under_way():
 def test_what_happens_before_the_first_phase_belongs_to_no_phase():
     recorder = Recorder(KINDS)
     recorder.opened(Opened(0.0, 0.001, 0.0, 0.002))
-    recorder.released(0.1, 0.0)
+    recorder.released(0.1)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 0.0)
     recorder.offered(1, 1, 0.0)
     recorder.dropped(1, 0.0)
-    recorder.late(0.1, 0.0)
+    recorder.late(0.1)
     recorder.study_ended(1.0, 0.0)
     recorder.stored(sample(0.0, 0.5))
     recorder.fold(1.0)
     assert recorder.phase is None
-    assert recorder.last is None
     assert recorder.results(1.0) == ()
 
 

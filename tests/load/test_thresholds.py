@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,6 +114,13 @@ def test_a_threshold_on_something_that_was_not_measured_is_crossed(text):
     assert found.is_crossed
     assert found.value is None
     assert say(found) == f"{text}: not measured, crossed"
+
+
+@pytest.mark.parametrize("text", ["rate>1/s", "bytes>1MB/s", "studies>1/h"])
+def test_no_rate_holds_if_the_peer_was_lost(text):
+    assert not is_crossed(text)
+    assert is_crossed(text, replace(WHOLE, lost_after=5.0))
+    assert first_crossed([parse(text)], replace(WHOLE, lost_after=5.0)).value is None
 
 
 @pytest.mark.parametrize("text", ["p99<1s", "rate<1/s", "failed<1%", "dropped<1%"])

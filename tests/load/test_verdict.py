@@ -80,6 +80,12 @@ def test_only_some_phases_may_be_client_bound_and_they_are_named():
     assert verdict.lines[0].startswith("Client-bound: this side was the limit (32 associations), so nothing")
 
 
+def test_of_the_runs_of_one_load_those_that_were_client_bound_are_named():
+    second, third = replace(CLOSED, repeat=2, generator=BUSY), replace(CLOSED, repeat=3)
+    verdict, _ = judged(CLOSED, second, third)
+    assert "(4 associations, run 2), so" in verdict.lines[0]
+
+
 def test_a_warm_up_does_not_count():
     assert not judged(replace(CLOSED, is_counted=False, generator=BUSY), CLOSED)[0].client_bound
 
@@ -108,6 +114,31 @@ def test_a_pacs_that_does_not_keep_up_is_said():
     text = lines(replace(OPEN, dropped=50))
     assert text.startswith("The PACS did not keep up: of 100/s that were offered, 100/s stored")
     assert "50 instances (10.0 %) could not begin in time" in text
+
+
+def test_a_pacs_that_was_lost_is_said_before_the_numbers_and_does_not_pass():
+    lost = replace(CLOSED, name="8 associations", associations=8, lost_after=2.5, stored_per_second=900.0)
+    never = [replace(CLOSED, name=f"{n} associations", associations=n, lost_after=0.0) for n in (16, 32)]
+    verdict, code = judged(CLOSED, lost, *never)
+    assert verdict.lines[0] == (
+        "The PACS was lost after 2.5 s (8 associations), and no association could be opened. "
+        "Rates are those until then."
+    )
+    assert verdict.lines[1:3] == (
+        "The PACS was not there: no association could be opened (16 associations and 32 associations).",
+        "The best step was 4 associations: 100/s stored, 43.2 MB/s, p50 10 ms, p99 20 ms.",
+    )
+    assert (code, verdict.passed) == (2, False)
+    verdict, code = judged(CLOSED, lost, thresholds=["p99<2s", "unknown<50%"])
+    assert verdict.lines[1] == "Not passed: all thresholds hold, but the PACS was lost."
+    assert code == 2
+    assert judged(lost, thresholds=["rate>1/s"])[1] == 99
+
+
+def test_a_pacs_that_was_lost_may_have_kept_up_until_then():
+    text = lines(replace(OPEN, lost_after=2.5, dropped=200))
+    assert "Of 100/s that were offered, 100/s stored" in text
+    assert "200 instances (40.0 %) could not begin in time" in text
 
 
 def test_steps_say_the_best_step_and_the_knee():
@@ -157,6 +188,12 @@ def test_a_notable_drift_is_said(last, text):
     assert f"It changed over time (4 associations): from the first to the last tenth, {text}" in lines(phase)
 
 
+def test_the_rate_of_an_open_load_that_was_kept_up_is_no_drift():
+    phase = replace(OPEN, drift=Drift(first=tenth(100.0, 0.010, 0.020), last=tenth(80.0, 0.020, 0.020)))
+    assert "from the first to the last tenth, p50 went from 10 ms to 20 ms." in lines(phase)
+    assert "the rate went from 100/s to 80/s" in lines(replace(phase, dropped=100))
+
+
 def test_a_small_drift_is_not_said():
     drift = Drift(first=tenth(100.0, 0.0010, 0.020), last=tenth(95.0, 0.0018, 0.022))
     assert "changed over time" not in lines(replace(CLOSED, drift=drift))
@@ -178,6 +215,19 @@ def test_the_longest_pause_is_said():
 )
 def test_seconds_without_a_stored_instance_are_no_pause_where_they_may_be_chance(stored):
     assert "longest pause" not in lines(paused(stored))
+
+
+def test_a_time_in_which_nothing_was_to_be_stored_is_no_pause():
+    """Exams arrive now and then; one that waits is a pause."""
+    offered = [40] + [0] * 19 + [40, 0, 0]
+    points = [
+        replace(OPEN.series[0], second=number, offered=each, stored=each, failed=0, unknown=0, dropped=0)
+        for number, each in enumerate(offered)
+    ]
+    phase = replace(OPEN, series=tuple(points), seconds=23.0, stored=500)
+    assert "longest pause" not in lines(phase)
+    points[20:] = [replace(points[20], second=20, stored=10), *(replace(points[21], second=n) for n in (21, 22))]
+    assert "was 2.0 s (100/s, after 21 s)" in lines(replace(phase, series=tuple(points)))
 
 
 def test_times_to_findable_are_said():

@@ -88,6 +88,35 @@ def test_a_phase_whose_time_is_over_says_what_it_waits_for():
     assert "finishing what is under way" in text(VIEW._replace(phase_left=0.0))
 
 
+def test_a_phase_that_has_not_begun_says_what_it_waits_for():
+    waiting = VIEW._replace(wanted=12)
+    shown = text(waiting, width=100)
+    assert "rate 500/s (2 of 3), waiting for associations to open, 8 of 12 are open" in shown
+    assert "412/s of" not in shown
+    assert len(shown.split("\n")) == len(text(VIEW).split("\n"))
+    assert bench_line(waiting) == "rate 500/s: waiting for associations to open, 8 of 12 are open"
+
+
+def test_why_no_association_is_open_is_shown():
+    away = VIEW._replace(associations=0, problem="reset by the peer")
+    assert "no association is open: reset by the peer" in text(away)
+    assert "0 associations (1 lost so far): reset by the peer, about 30 s left" in bench_line(away)
+
+
+def test_what_is_done_before_the_first_phase_is_shown_on_a_terminal_only():
+    screen = Screen()
+    with open_bench_display(Terminal(Console(file=screen, width=40, height=24)), "the title") as display:
+        display.log("a warning")
+        display.status("asking the PACS what it accepts, in many words")
+        assert "a warning" in "\n".join(screen.lines)
+        assert "asking the PACS what" in "\n".join(screen.lines)
+    assert "asking" not in "\n".join(screen.lines)
+    stream = io.StringIO()
+    with open_bench_display(Output(stream), "the title") as display:
+        display.status("asking")
+    assert stream.getvalue() == "the title\n"
+
+
 def test_lines_do_not_move_when_something_fails():
     assert len(text(VIEW).split("\n")) == len(text(CLOSED).split("\n"))
 

@@ -191,6 +191,7 @@ def test_the_summary_counts_every_result():
         ("exit_code", 2),
         ("retries", 0),
         ("repeated_sop_instance_uids", 0),
+        ("withdrawn", 0),
     ]
 
 

@@ -56,5 +56,5 @@ def test_a_stream_that_is_gone_is_tried_once():
     output = Output(file)
     file.close()
     output.print(line_of("a line"))
-    assert output.lost
+    assert output.error is not None
     output.print(line_of("a line"))

@@ -27,6 +27,7 @@ from support import trees, values
 from support.values import probe_file
 
 _FOLDER = Path(trees.pydicom_test_files()[0]).parent
+_CASES = sorted((Path(__file__).parents[1] / "cases").glob("*.dcm"))
 _CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 _CT_INSTANCE = "1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"
 _CT = (_FOLDER / "CT_small.dcm").read_bytes()
@@ -387,3 +388,29 @@ def test_a_damaged_data_set_is_an_instance_or_unsendable(position, damage, has_m
     content[position : position + len(damage)] = damage
     found = _probe(bytes(content))
     assert isinstance(found, (Instance, Unsendable))
+
+
+class TestRefusedByTheBeginning:
+    def test_no_file_that_holds_an_instance_is(self):
+        instances = 0
+        for path in [*trees.pydicom_test_files(), *_CASES]:
+            content = path.read_bytes()
+            bare = trees.read_part10(path).data_set if content[128:134] == b"DICM\2\0" else content
+            for whole in (content, bare):
+                if not isinstance(_probe(whole), Unsendable):
+                    instances += 1
+                    assert lenient_probe.refused_by(whole[: lenient_probe.META_LIMIT]) is None, path
+        assert instances > 100
+
+    @given(st.binary(max_size=600), st.integers(0, 600), st.sampled_from([_CT[:600], _CT_DATA_SET[:600]]))
+    def test_what_is_refused_so_holds_none_as_a_whole(self, noise, at, beginning):
+        whole = beginning[:at] + noise + beginning[at + len(noise) :]
+        if lenient_probe.refused_by(whole) is not None:
+            assert isinstance(_probe(whole), Unsendable)
+
+    @pytest.mark.parametrize("beginning", [b"text " * 300, bytes(5000), bytes(range(256)) * 9])
+    def test_other_files_are(self, beginning):
+        assert lenient_probe.refused_by(beginning) == "not a DICOM file"
+
+    def test_archives_are_named(self):
+        assert lenient_probe.refused_by(b"PK\3\4" + bytes(5000)) == "not a DICOM file: it is an archive"

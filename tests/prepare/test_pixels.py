@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 from openjpeg.utils import encode_array
-from pydicom import Dataset, Sequence
+from pydicom import Dataset
 
 from asyncstore.prepare.conversion import Settings
 from asyncstore.prepare.messages import Order
@@ -265,16 +265,6 @@ def test_colours_of_jpeg_2000_go_by_the_transformation_of_its_codestream(uses_mc
     else:
         assert back.PhotometricInterpretation == expected
         assert back.PixelData == cells.tobytes()
-
-
-def test_an_icon_with_compressed_pixels_is_refused():
-    data_set = described(40, 36)
-    icon = described(8, 8)
-    icon.PixelData = items(b"1234")
-    icon["PixelData"].VR, icon["PixelData"].is_undefined_length = "OB", True
-    data_set.IconImageSequence = Sequence([icon])
-    found = encapsulated(data_set, JPEG_LS, [b"1234"])
-    assert transcoded(found, EXPLICIT) == "an item of it, such as its icon image, has compressed pixel data"
 
 
 def test_pixel_data_of_floating_point_numbers_is_refused():

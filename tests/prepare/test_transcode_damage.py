@@ -150,6 +150,8 @@ def test_a_scan_that_ends_too_early_is_refused_and_not_filled(rest, capfd):
     reason = "its pixel data is damaged: a JPEG codestream ends too early or holds wrong codes"
     assert transcoded(found, EXPLICIT) == reason
     assert capfd.readouterr().err == ""
+    whole = encapsulated(described(5, 6, stored=3), JPEG_LOSSLESS, [_OF_THREE_BITS])
+    assert len(transcoded(whole, EXPLICIT).PixelData) == 30  # what is wrong with one is not said of the next
 
 
 @pytest.mark.parametrize(
@@ -164,6 +166,13 @@ def test_headers_that_gdcm_cannot_bear_are_refused(wrong, reason):
     for position, byte in wrong.items():
         encoded[position] = byte
     assert transcoded(encapsulated(described(5, 6, stored=3), JPEG_LOSSLESS, [bytes(encoded)]), EXPLICIT) == reason
+
+
+def test_a_jpeg_2000_image_without_a_size_is_refused():
+    encoded = bytearray(encode_array(CELLS[0]))
+    encoded[16:20] = b"\xff\0\0\0"  # the offset of the image, from which its width is counted
+    reason = "its pixel data is damaged: its JPEG 2000 image has no size"
+    assert _decoded(JPEG_2000, [bytes(encoded)]) == reason
 
 
 @pytest.mark.parametrize("stored", [10, 12])

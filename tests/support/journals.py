@@ -2,10 +2,12 @@
 
 import resource
 
+from asyncstore.journal.catalogue import Order
 from asyncstore.journal.journal import Journal
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.settings import Migration
 from asyncstore.journal.values import Delivery, State
+from asyncstore.members import path_in
 
 PEER = Migration("pacs", 11112, "US", "THEM")
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -36,6 +38,12 @@ def read(path, *states):
     """All that the journal holds."""
     with Reader(str(path)) as reader:
         return list(reader.deliveries(*([states] if states else [])))
+
+
+def in_order(catalogue, path, order=Order.WALK):
+    """The deliveries of a catalogue in this order, as the journal has them."""
+    rows = {(path_in(row.path, row.member), row.occurrence): row for row in read(path)}
+    return [rows[file.path, file.occurrence] for file in catalogue.files(order)]
 
 
 def until_full(path, failures):

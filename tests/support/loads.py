@@ -79,6 +79,8 @@ class KeptMeasurements:
     def __init__(self):
         self.phases = []
         self.watches = []
+        self.none_open = []
+        """Of each lost association: whether it was the last one."""
 
     def begin(self, phase, at):
         self.phases.append(Measured(phase, at, [], [], [], [], [], [], [], [], []))
@@ -89,7 +91,7 @@ class KeptMeasurements:
     def stored(self, sample):
         next(one for one in reversed(self.phases) if one.begun <= sample.begun).samples.append(sample)
 
-    def late(self, seconds, _at):
+    def late(self, seconds):
         self.phases[-1].late.append(seconds)
 
     def watched(self, lag, cpu_seconds, at):
@@ -104,10 +106,11 @@ class KeptMeasurements:
     def opened(self, opened):
         self.phases[-1].opened.append(opened)
 
-    def released(self, seconds, _at):
+    def released(self, seconds):
         self.phases[-1].released.append(seconds)
 
-    def lost(self, error, _at):
+    def lost(self, error, _at, *, none_open=False):
+        self.none_open.append(none_open)
         self.phases[-1].lost.append(error)
 
     def end(self, at):

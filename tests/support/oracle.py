@@ -181,7 +181,7 @@ def _descriptors() -> Iterator[str]:
     for number in _listed("/proc/self/fd"):
         with suppress(OSError):
             target = os.readlink(f"/proc/self/fd/{number}")  # noqa: PTH115 - Path takes socket:[1] for a relative path
-            if not target.startswith(("anon_inode:", "/proc/", "/dev/null")):
+            if not target.startswith(("anon_inode:", "/proc/", "/dev/null", "/memfd:asyncstore-warnings")):
                 yield f"{number} {target}"
 
 

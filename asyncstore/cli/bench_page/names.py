@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.text.uid_names import uid_name
+from asyncstore.load.results.naming import run_name
 from asyncstore.protocol.status import describe
 
 if TYPE_CHECKING:
@@ -18,9 +19,8 @@ _MOST_STATUS = 0xFFFF
 
 
 def phase_name(phase: PhaseResult, document: Document) -> str:
-    """The name of a phase; where phases are repeated, with the number of its repetition."""
-    several = any(other.repeat != 1 for other in document.phases)
-    return f"{phase.name}, run {phase.repeat}" if several and phase.is_counted else phase.name
+    """The name of a phase; if its load was measured several times, with the number of the run."""
+    return run_name(phase, document.phases)
 
 
 def status_text(status: str) -> str:

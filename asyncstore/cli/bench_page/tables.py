@@ -8,6 +8,8 @@ from asyncstore.cli.bench_page.html import details, paragraph, table
 from asyncstore.cli.bench_page.names import GROUPS, groups, phase_name, sentence, status_text, time_text
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.errors import UsageError
+from asyncstore.load.results import scalability
+from asyncstore.load.results.naming import loss_note
 from asyncstore.load.results.thresholds import parse
 from asyncstore.observe.formatting import (
     counted,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from asyncstore.load.results.document import Document, ThresholdResult
+    from asyncstore.load.results.histogram import Histogram
 
 _MOST_ROWS = 100
 _SUCCESS = "0x0000"
@@ -32,7 +35,7 @@ _SHARE_NAMES = ("#p50", "#p95", "#p99", "#largest")
 
 def phases(document: Document) -> str:
     """A row for each phase, and one for all that count."""
-    shown = [(phase_name(phase, document), phase) for phase in document.phases[:_MOST_ROWS]]
+    shown = [(f"{phase_name(phase, document)}{loss_note(phase)}", phase) for phase in document.phases[:_MOST_ROWS]]
     shown.append(("all that count", document.whole))
     is_open = any(phase.model == "open" for phase in document.phases)
     offered, dropped = (("#offered",), ("#dropped",)) if is_open else ((), ())
@@ -44,7 +47,7 @@ def phases(document: Document) -> str:
             *(format_rate(phase.offered_per_second) for _ in offered),
             format_rate(phase.stored_per_second),
             format_byte_rate(phase.bytes_per_second),
-            *map(format_latency, phase.latency.percentiles(_SHARES)),
+            *_times(phase.latency),
             format_count(phase.failed + phase.unknown),
             *(format_count(phase.dropped) for _ in dropped),
             format_duration(phase.seconds),
@@ -74,13 +77,7 @@ def steps(document: Document) -> str:
     ]
     words = []
     if law:
-        peak = "it has no peak"
-        if law.peak_associations is not None and law.peak_per_second is not None:
-            peak = f"it peaks at {law.peak_associations:.0f} associations with {format_rate(law.peak_per_second)}"
-        words.append(
-            f"Universal scalability law: {format_rate(law.per_association)} for one association, contention "
-            f"{law.contention:.3f}, coherency {law.coherency:.5f}; {peak}."
-        )
+        words.append(scalability.say(law))
     words += [f"{sentence(reason)}." for reason in knee.reasons]
     head = ("#associations", "#stored", "#p50", "#p99", "#runs", "#residual")
     return "".join(map(paragraph, words)) + details("The numbers", table(head, rows))
@@ -105,7 +102,7 @@ def group_tables(document: Document) -> str:
                 format_count(group.stored),
                 format_count(group.failed),
                 format_bytes(group.bytes),
-                *map(format_latency, group.latency.percentiles(_SHARES)),
+                *_times(group.latency),
                 group_name,
             )
             for group_name, group in groups(document, way)[:_MOST_ROWS]
@@ -199,6 +196,11 @@ def drift_words(document: Document) -> str:
             for name, tenth in parts
         )
     )
+
+
+def _times(latency: Histogram) -> tuple[str, ...]:
+    """The percentiles for a row; hyphens if there are none."""
+    return tuple(map(format_latency, latency.percentiles(_SHARES))) if latency.count else ("-",) * len(_SHARES)
 
 
 def _frequent(counts: Mapping[str, int]) -> list[tuple[str, int]]:

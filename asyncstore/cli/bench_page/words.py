@@ -50,15 +50,19 @@ def _badge(document: Document) -> tuple[str, str]:
         return "Crossed", "bad"
     if document.exit_code == EXIT_INTERRUPTED:
         return "Interrupted", "warn"
-    if not document.whole.stored:
-        return "Nothing stored", "bad"
     if document.verdict.passed:
         return ("Passed", "good") if document.thresholds else _badge_without_thresholds(document)
-    return "Not everything stored", "bad"
+    return _failure(document.whole), "bad"
 
 
 def _badge_without_thresholds(document: Document) -> tuple[str, str]:
     return "Measured", "good" if was_kept_up(document.whole) else "warn"
+
+
+def _failure(whole: PhaseResult) -> str:
+    if not whole.stored:
+        return "Nothing stored"
+    return "Not everything stored" if whole.lost_after is None else "PACS lost"
 
 
 def remarks(document: Document) -> Iterator[str]:
@@ -76,7 +80,7 @@ def key_numbers(document: Document) -> Iterator[tuple[str, str, str]]:
         median, slow, slowest = whole.latency.percentiles((50, 99, 100))
         yield "Latency p50", format_latency(median), ""
         yield "Latency p99", format_latency(slow), f"largest {format_latency(slowest)}"
-    yield "Instances", format_count(whole.stored), f"in {format_duration(whole.seconds)}"
+    yield "Instances", format_count(whole.stored), f"in {format_duration(whole.loaded_seconds)}"
     yield "Not stored", format_count(whole.failed + whole.unknown), ", ".join(_lacking(whole))
     if whole.model == "open":
         share = f"{100 * whole.dropped / whole.offered:.2g} % of the offered" if whole.offered else ""
@@ -149,7 +153,9 @@ def setup_facts(document: Document) -> Iterator[tuple[str, str]]:
         yield shown, ", ".join(map(_plain, option)) if isinstance(option, tuple) else _plain(option)
     if calibration is not None:
         rates = f"{format_rate(calibration.instances_per_second)}, {format_byte_rate(calibration.bytes_per_second)}"
-        yield "Calibration", f"{rates}, {format_latency(calibration.cpu_seconds_per_instance)} of CPU for an instance"
+        cpu = f"{format_latency(calibration.cpu_seconds_per_instance)} of CPU for an instance"
+        is_over_tls = any(phase.split.tls.count for phase in document.phases)
+        yield "Calibration", f"{rates}, {cpu}{' (without TLS; with TLS it is less)' if is_over_tls else ''}"
 
 
 def _plain(value: float | str | bool | None) -> str:  # noqa: FBT001 - a value of JSON

@@ -19,7 +19,7 @@ from asyncstore import __version__
 from asyncstore.cli.commands.bench_document import document_of
 from asyncstore.cli.commands.bench_findable import Searching, finder_of, finish, found_by
 from asyncstore.cli.commands.bench_load import check_together, plan_of
-from asyncstore.cli.commands.bench_outputs import check_outputs, write_outputs
+from asyncstore.cli.commands.bench_outputs import check_outputs, details_line, write_outputs
 from asyncstore.cli.commands.bench_prepare import prepare
 from asyncstore.cli.commands.bench_watch import Watch
 from asyncstore.cli.engine import sender_of
@@ -30,10 +30,11 @@ from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options.bench_commands import BENCH
 from asyncstore.cli.proposal import identity_of
+from asyncstore.cli.standard_output import put_styled
 from asyncstore.cli.text.bench_table import bench_lines
 from asyncstore.cli.text.page import page_width
 from asyncstore.cli.tls import Remembered, tls_of
-from asyncstore.errors import UsageError
+from asyncstore.errors import UsageError, WriteFailed
 from asyncstore.load.driving.driver import Driver
 from asyncstore.load.results.thresholds import first_crossed, say
 from asyncstore.network.addresses import address_of
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from asyncstore.load.results.document import Document
     from asyncstore.load.results.thresholds import Threshold
     from asyncstore.observe.bench_display import BenchDisplay
+    from asyncstore.observe.output import Line
     from asyncstore.protocol.associate import UserIdentity
 
 _FRAME = 0.25
@@ -137,20 +139,37 @@ def abort_if_crossed(thresholds: Sequence[Threshold], watch: Watch, display: Ben
     crossed = first_crossed(thresholds, watch.so_far(now))
     if crossed is not None:
         watch.on_second = None
-        display.notice(f"ending: {say(crossed)}")
+        display.log(f"ending before its time: {say(crossed)}", "yellow")
         watch.stop()
 
 
 def _conclude(parsed: Parsed, document: Document, watch: Watch, display: BenchDisplay) -> int:
-    """Print the results and write the files; the exit code."""
-    to_stdout = parsed[bench.JSON] != opt.STANDARD_STREAM
-    output = open_output(sys.stdout if to_stdout else sys.stderr, quiet=parsed[opt.QUIET])
-    width = page_width() if to_stdout else None
-    output.print(*bench_lines(document, interrupted=watch.signals > 0, width=width))
+    """Print the results and write the files, even if the results cannot be printed; the exit code.
+
+    Raises:
+        WriteFailed: standard output cannot be written.
+        BrokenPipeError: nobody reads it.
+    """
+    is_table_there = parsed[bench.JSON] != opt.STANDARD_STREAM
+    show = put_styled if is_table_there else open_output(sys.stderr).print
+    if parsed[opt.QUIET]:
+        show = _nothing
+    width = page_width() if is_table_there else None
+    problem: OSError | WriteFailed | None = None
+    try:
+        show(*bench_lines(document, interrupted=watch.signals > 0, width=width))
+    except (BrokenPipeError, WriteFailed) as error:
+        problem, show = error, _nothing
     written = write_outputs(parsed, document, watch.intervals)
     if written.names:
-        output.print((), (f"Details: {', '.join(map(printable, written.names))}",))
+        show((), details_line(written.names))
     failures = [failure for failure in (watch.failure, written.failure) if failure is not None]
     for failure in failures:
         display.log(f"{BENCH.program}: {printable(str(failure))}", "red")
+    if problem is not None:
+        raise problem
     return document.exit_code or (EXIT_NOT_STORED if failures else EXIT_OK)
+
+
+def _nothing(*_lines: Line) -> None:
+    """Show no line."""

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from asyncstore import __version__
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import tls_rows as tls_opt
 from asyncstore.cli.options.bench_commands import BENCH
 from asyncstore.cli.options.kinds import Secret
-from asyncstore.load.results.adding import whole_of
+from asyncstore.load.results.adding import whole_of, with_openings
 from asyncstore.load.results.document import Corpus, Document, Setup
 from asyncstore.load.results.knee import knee_of
 from asyncstore.load.results.thresholds import evaluate
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _HIDDEN = {"FILE", "DIRECTORY", "KEY", "CERTIFICATE"}
 """The names of values that are paths; they stand in no document, nor does the user's name."""
+_TOLD = {tls_opt.ENABLE_TLS, bench.REPLAY}
+"""Options with paths that change the load: a document has ``true`` for them."""
 
 
 def document_of(
@@ -36,7 +39,7 @@ def document_of(
 ) -> Document:
     """All results."""
     phases = watch.results(monotonic())
-    whole = whole_of(phases)
+    whole = with_openings(whole_of(phases), phases)
     calibration = prepared.calibration
     knee = knee_of(
         phases,
@@ -94,7 +97,7 @@ def _options(parsed: Parsed) -> dict[str, str | bool | tuple[str, ...]]:
     for row in BENCH.options():
         words = parsed.words_of(row)
         is_hidden = isinstance(row.kind, Secret) or row is opt.USER or bool(set(row.kind.names) & _HIDDEN)
-        if row not in parsed or is_hidden:
+        if row not in parsed or (is_hidden and row not in _TOLD):
             continue
-        found[row.bare_name] = True if not words else words[0] if len(words) == 1 else words
+        found[row.bare_name] = True if is_hidden or not words else words[0] if len(words) == 1 else words
     return found

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.commands.bench_outputs import check_writable, content_of, require_plotly, write_file
+from asyncstore.cli.commands.bench_outputs import check_writable, content_of, details_line, require_plotly, write_file
 from asyncstore.cli.exits import EXIT_OK
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.standard_output import put_styled
 from asyncstore.cli.text.bench_table import bench_lines
 from asyncstore.cli.text.page import page_width
 from asyncstore.errors import UsageError
 from asyncstore.load.results.json_file import load_document
 from asyncstore.load.results.merge import merge
-from asyncstore.observe.display import open_output
 from asyncstore.observe.formatting import printable
 
 if TYPE_CHECKING:
@@ -26,7 +25,9 @@ def run(parsed: Parsed) -> int:
     """Run the command and return its exit code.
 
     Raises:
+        ReadFailed: a measurement cannot be read.
         UsageError: the new file exists, or the measurements do not fit together.
+        WriteFailed: a file or standard output cannot be written.
     """
     target, page = parsed[bench.MERGED], parsed[bench.SUM_HTML]
     if os.path.lexists(target):
@@ -44,7 +45,6 @@ def run(parsed: Parsed) -> int:
     write_file(bench.MERGED.name, target, content_of(bench.JSON, document))
     if page is not None:
         write_file(bench.SUM_HTML.long, page, content_of(bench.HTML, document))
-    output = open_output(sys.stdout, quiet=parsed[opt.QUIET])
-    output.print(*bench_lines(document, width=page_width()))
-    output.print((), (f"Details: {', '.join(map(printable, filter(None, (target, page))))}",))
+    if not parsed[opt.QUIET]:
+        put_styled(*bench_lines(document, width=page_width()), (), details_line(filter(None, (target, page))))
     return EXIT_OK

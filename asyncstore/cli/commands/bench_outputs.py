@@ -20,6 +20,8 @@ from asyncstore.cli.options import rows as opt
 from asyncstore.cli.standard_output import put_bytes
 from asyncstore.errors import UsageError, WriteFailed
 from asyncstore.named_files import interruptible, private
+from asyncstore.observe.formatting import printable
+from asyncstore.observe.output import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from asyncstore.cli.options.table import Option, Parsed
     from asyncstore.load.results.document import Document
     from asyncstore.load.results.phase_run import Interval
+    from asyncstore.observe.output import Line
 
 _LIBRARIES = {bench.HDR: ("hdrh", "hdrhistogram"), bench.HTML: ("plotly", "plotly")}
 """The module and the name of the library that an output needs; both are in the extra ``report``."""
@@ -122,6 +125,11 @@ def write_outputs(parsed: Parsed, document: Document, intervals: Sequence[Interv
     if parsed[bench.JSON] == opt.STANDARD_STREAM:
         put_bytes(content_of(bench.JSON, document))
     return Written(names, failure)
+
+
+def details_line(names: Iterable[str]) -> Line:
+    """The line about the files that were written."""
+    return line_of(f"Details: {', '.join(map(printable, names))}")
 
 
 def _files(parsed: Parsed) -> list[tuple[Option[str | None], str]]:

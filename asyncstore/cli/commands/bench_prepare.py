@@ -50,10 +50,13 @@ async def prepare(
         AssociationError: the peer cannot be reached, refuses, or takes nothing of this.
         UsageError: no file can be sent.
     """
+    if parsed[bench.PATHS] or parsed[bench.REPLAY] is not None:
+        display.status("reading the files ...")
     replay = await WaitingThread("replay").call(replay_of, parsed)
     files = await _from_files(parsed, options, display, logger) if parsed[bench.PATHS] else None
     kinds = files.kinds if files is not None else replay.kinds if replay is not None else kinds_of(parsed)
     target = Target(parsed[opt.PEER], parsed[opt.PORT], options, contexts_of(kinds))
+    display.status(f"asking {address_of(target.host, target.port)} what it accepts ...")
     probed = await probe(target)
     taken = [kind for kind in kinds if (kind.sop_class_uid, kind.transfer_syntax_uid) in probed.accepted]
     may_leave_out = files is None and replay is None
@@ -71,6 +74,7 @@ async def prepare(
     source = synthetic(sent, parsed[bench.RANDOM_SEED]) if files is None else files
     calibration = None
     if not parsed[bench.NO_CALIBRATE]:
+        display.status("measuring how much this machine can send at most ...")
         one = synthetic(sent, None) if files is None else files
         calibration = await _calibrated(one, options, most_associations(parsed), display, logger)
     left_out = tuple(kind.name for kind in kinds if kind not in taken)
@@ -113,7 +117,7 @@ async def _calibrated(
     except (AssociationError, OSError) as error:
         logger.warning("not calibrated: %s", printable(str(error)))
         return None
-    over_tls = " without TLS, which takes more" if options.tls is not None else ""
+    over_tls = " (measured without TLS; with TLS it is less)" if options.tls is not None else ""
     display.log(
         f"this machine sends at most {format_rate(reached.instances_per_second)}, "
         f"{format_byte_rate(reached.bytes_per_second)}{over_tls}"

@@ -16,17 +16,18 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from asyncstore.load.results.histogram import Histogram, total_of
+from asyncstore.load.results.naming import run_name
 from asyncstore.load.results.recorder import Recorder
 from asyncstore.observe.bench_view import BenchView, Percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from asyncstore.errors import UsageError
+    from asyncstore.errors import AssociationError, UsageError
     from asyncstore.load.driving.driver import Driver
     from asyncstore.load.results.document import PhaseResult, Point
     from asyncstore.load.results.phase_run import Interval
-    from asyncstore.load.values import Kind, Phase
+    from asyncstore.load.values import Kind, Opened, Phase
     from asyncstore.observe.bench_display import BenchDisplay
 
 _RECENT = 5
@@ -74,6 +75,7 @@ class Watch(Recorder):
         self._lately: deque[tuple[float, Point]] = deque(maxlen=_RATE_WINDOW)
         self._sums = {"stored": 0, "failed": 0, "unknown": 0, "dropped": 0}
         self._lost = 0
+        self._problem = ""
         self.intervals: list[Interval] | None = None
         self._percentiles: tuple[Percentiles | None, Percentiles | None] = (None, None)
 
@@ -104,13 +106,28 @@ class Watch(Recorder):
 
     def begin(self, phase: Phase, at: float) -> None:
         """A phase begins."""
+        before = self.phase or phase
         super().begin(phase, at)
+        if phase.is_counted is not before.is_counted:  # counts are those of what counts, and of what does not
+            self._sums = dict.fromkeys(self._sums, 0)
+            self._lost = 0
         self._most_open.append(0)
         self._began = at
         self._so_far = Histogram()
         self._recent.clear()
         self._lately.clear()
         self._percentiles = (None, None)
+
+    def opened(self, opened: Opened) -> None:
+        """An association is open."""
+        super().opened(opened)
+        self._problem = ""
+
+    def lost(self, error: AssociationError, at: float, *, none_open: bool = False) -> None:
+        """An association could not be opened, or ended early."""
+        super().lost(error, at, none_open=none_open)
+        if none_open:
+            self._problem = error.problem
 
     def refresh(self) -> None:
         """Fold the record and show it; a fold of a whole second's stores would hold the event loop for too long."""
@@ -120,10 +137,15 @@ class Watch(Recorder):
             self._called = now
             if self.on_second is not None:
                 self.on_second(now)
+        wanted = None if self._driver is None else self._driver.wanted
         phase = self.phase
-        if phase is not None:
+        if wanted is not None:
+            phase = self._phases[len(self._most_open)]
+            view = self._view(phase, len(self._most_open) + 1, 0.0)
+            self._display.refresh(view._replace(wanted=wanted, so_far=None, recent=None, problem=""), now)
+        elif phase is not None:
             self._most_open[-1] = max(self._most_open[-1], 0 if self._driver is None else self._driver.open_now)
-            self._display.refresh(self._view(phase, now), now)
+            self._display.refresh(self._view(phase, len(self._most_open), now - self._began), now)
 
     def results(self, now: float) -> tuple[PhaseResult, ...]:
         """The results of all phases. A peer may have kept fewer associations open than were wanted."""
@@ -145,40 +167,44 @@ class Watch(Recorder):
         point = interval.point
         if self.intervals is not None:
             self.intervals.append(interval)
-        self._so_far.add(interval.latency)
+        if interval.phase is self.phase:  # stores of the phase before may end in it
+            self._so_far.add(interval.latency)
         self._recent.append(interval.latency)
         if point.second < interval.phase.seconds:  # what ends later is less than a second's
             self._seconds.append((interval.seconds, point))
             self._lately.append((interval.seconds, point))
-        for name in self._sums:
-            self._sums[name] += getattr(point, name)
-        self._lost += point.errors
+        if self.phase is not None and interval.phase.is_counted is self.phase.is_counted:
+            for name in self._sums:
+                self._sums[name] += getattr(point, name)
+            self._lost += point.errors
         self._percentiles = (_percentiles(self._so_far), _percentiles(total_of(self._recent)))
 
-    def _view(self, phase: Phase, now: float) -> BenchView:
+    def _view(self, phase: Phase, number: int, elapsed: float) -> BenchView:
+        """A sample of a phase, so many seconds after its beginning; ``number`` is its place, from 1."""
         planned = sum(each.seconds for each in self._phases)
-        number = len(self._most_open)
         before = sum(each.seconds for each in self._phases[: number - 1])
-        elapsed = min(now - self._began, phase.seconds)
+        done = before + min(elapsed, phase.seconds)
+        open_now = 0 if self._driver is None else self._driver.open_now
         lately = self._lately
         seconds = sum(length for length, _ in lately) or 1.0
         so_far, recent = self._percentiles
         return BenchView(
-            phase=phase.name,
+            phase=run_name(phase, self._phases),
             number=number,
             phases=len(self._phases),
             is_counted=phase.is_counted,
-            fraction=(before + elapsed) / planned if planned else 1.0,
-            phase_left=phase.seconds - (now - self._began),
-            seconds_left=max(planned - before - elapsed, 0.0),
+            fraction=done / planned if planned else 1.0,
+            phase_left=phase.seconds - elapsed,
+            seconds_left=max(planned - done, 0.0),
             offered=sum(point.offered for _, point in lately) / seconds if phase.is_open else None,
             rate=sum(point.stored for _, point in lately) / seconds,
             byte_rate=sum(point.bytes for _, point in lately) / seconds,
             so_far=so_far,
             recent=recent,
             **self._sums,
-            associations=0 if self._driver is None else self._driver.open_now,
+            associations=open_now,
             lost=self._lost,
+            problem="" if open_now else self._problem,
             rates=tuple(point.stored / length for length, point in self._seconds),
             p99s=tuple(point.p99 for _, point in self._seconds),
         )

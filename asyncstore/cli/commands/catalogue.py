@@ -19,7 +19,8 @@ from asyncstore import __version__
 from asyncstore.cataloguing import Cataloguing
 from asyncstore.cli.choices import format_of
 from asyncstore.cli.commands.findings import Counter, Findings
-from asyncstore.cli.engine import paths_of, sources_of, walk_of
+from asyncstore.cli.commands.growth import decompressed_sizes
+from asyncstore.cli.engine import conversion_of, paths_of, sources_of, walk_of
 from asyncstore.cli.loop import every
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.text.page import aligned, broken
@@ -29,6 +30,7 @@ from asyncstore.journal.journal import Journal
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import COMPLETED
 from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
+from asyncstore.prepare.converter import transcoding_of
 from asyncstore.prepare.pool import Pool
 from asyncstore.surveying import Survey, ended
 
@@ -36,12 +38,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from asyncstore.cli.options.table import Parsed
-    from asyncstore.journal.content import Clash, Content
+    from asyncstore.journal.content import ClashingPair, Content
 
 _FRAME = 0.25
 """Seconds between updates of the count."""
 _MOST_EXAMPLES = 5
 _INTERRUPTED = "interrupted"
+_UNMEASURED = "no codec was installed, or the version of asyncstore was an earlier one, when they were found"
 
 
 def open_catalogue(parsed: Parsed, path: str) -> Journal:
@@ -68,6 +71,7 @@ class Scan:
         self._parsed = parsed
         self._journal = journal
         self._recording = Cataloguing(journal)
+        self._decodable = transcoding_of(conversion_of(parsed)).decodable
         self._survey: Survey | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -106,9 +110,14 @@ class Scan:
         """
         findings = Findings(counts_repeats=False)
         syntaxes: dict[str, int] = {}
+        unmeasured = 0
         with Reader(path) as reader:
             for kind in kinds(reader):
-                findings.take((kind.sop_class_uid, kind.transfer_syntax_uid), kind.instances, kind.bytes)
+                pair = kind.sop_class_uid, kind.transfer_syntax_uid
+                is_measured = kind.measured == kind.instances
+                findings.take(pair, kind.instances, kind.bytes, kind.bytes + kind.growth if is_measured else None)
+                if kind.transfer_syntax_uid in self._decodable:
+                    unmeasured += kind.instances - kind.measured
                 syntaxes[kind.transfer_syntax_uid] = syntaxes.get(kind.transfer_syntax_uid, 0) + kind.instances
             for found in unsendable(reader):
                 findings.take_unsendable(found.reason, found.files, found.example)
@@ -119,6 +128,7 @@ class Scan:
                 self,
                 content(reader),
                 syntaxes,
+                unmeasured,
                 [*duplicates, *conflicts],
                 list(islice(studies_of_many_patients(reader), _MOST_EXAMPLES)),
             )
@@ -137,7 +147,7 @@ class Scan:
                         survey.stop_walking()
                     async for batch in survey:
                         self.found += len(batch)
-                        self._recording.add(batch)
+                        self._recording.add(batch, await decompressed_sizes(batch, self._decodable, pool.measure))
                         if survey.has_members:
                             ended(batch)
                         await self._recording.room()
@@ -169,7 +179,9 @@ class Catalogued(NamedTuple):
     content: Content
     syntaxes: Mapping[str, int]
     """Instances by transfer syntax UID."""
-    examples: list[Clash]
+    unmeasured: int
+    """Compressed instances of which the catalogue does not know how large they become when they are decompressed."""
+    examples: list[ClashingPair]
     many_patients: list[tuple[str, int]]
     """The first studies under several patient IDs."""
 
@@ -183,6 +195,8 @@ class Catalogued(NamedTuple):
         )
         if scan.known:
             yield f"{format_count(scan.known)} of {counted(scan.found, 'file')} it had already"
+        if self.unmeasured:
+            yield from broken(f"{counted(self.unmeasured, 'compressed instance')} not measured: {_UNMEASURED}", width)
         named = {uid_name(uid): count for uid, count in self.syntaxes.items()}
         for column, counts in (("year", sums.years), ("modality", sums.modalities), ("transfer syntax", named)):
             if counts:
@@ -234,6 +248,7 @@ class Catalogued(NamedTuple):
             "conflicts": sums.conflicts,
             "studies_of_several_patients": sums.studies_of_many_patients,
             "repeated_sop_instance_uids": sums.repeated,
+            "unmeasured": self.unmeasured,
         }
 
 

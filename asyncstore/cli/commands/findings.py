@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.choices import format_of
 from asyncstore.cli.commands.forecast import NOT_AT_ALL, Forecaster
+from asyncstore.cli.commands.growth import decompressed_sizes
 from asyncstore.cli.engine import conversion_of, paths_of, walk_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.loop import every
@@ -23,21 +24,21 @@ from asyncstore.cli.options import rows as opt
 from asyncstore.cli.text.hints import hints_for
 from asyncstore.cli.text.page import aligned, broken
 from asyncstore.cli.text.uid_names import uid_name
-from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN, REPAIRS, Instance, Unsendable
+from asyncstore.model import REPAIRS, Instance, Unsendable
 from asyncstore.negotiation import Planned, requests
 from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
 from asyncstore.observe.reasons import Detail, Reasons, selection
 from asyncstore.observe.repeats import MOST_UIDS, Repeats
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.prepare.converter import Converter, transcoding_of
-from asyncstore.prepare.messages import Order
 from asyncstore.prepare.pool import Pool
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.surveying import Survey, all_are, edited, ended
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from asyncstore.cli.commands.growth import Measure
     from asyncstore.cli.options.table import Parsed
     from asyncstore.model import PairAnswer
     from asyncstore.negotiation import Pair, Proposal
@@ -150,7 +151,7 @@ class Findings:
         forecaster: Forecaster | None = None,
         *,
         counts_repeats: bool = True,
-        measure: Callable[[list[Order]], Awaitable[list[int | None]]] | None = None,
+        measure: Measure | None = None,
     ) -> None:
         self.instances = 0
         self.unsendable = 0
@@ -192,18 +193,21 @@ class Findings:
 
     async def _measure_compressed(self, instances: Sequence[Instance]) -> None:
         """Count how large those that could be decompressed would be."""
-        decodable = self._proposal.transcoding.decodable
-        compressed = [one for one in instances if one.identity.transfer_syntax_uid in decodable]
-        if self._measure is None or not compressed:
+        if self._measure is None:
             return
-        orders = [Order(one, EXPLICIT_VR_LITTLE_ENDIAN, one.sop_instance_uid) for one in compressed]
-        for one, size in zip(compressed, await self._measure(orders), strict=True):
-            pair = _pair(one.identity)
-            self._decompressed[pair] = self._decompressed.get(pair, 0) + (size or one.payload.length)
+        sizes = await decompressed_sizes(instances, self._proposal.transcoding.decodable, self._measure)
+        for one in instances if sizes else ():
+            if one.ordinal in sizes:
+                self._add_decompressed(_pair(one.identity), sizes[one.ordinal])
 
-    def take(self, pair: Pair, instances: int, size: int) -> None:
-        """Count instances of a pair that somebody else has counted."""
+    def _add_decompressed(self, pair: Pair, size: int) -> None:
+        self._decompressed[pair] = self._decompressed.get(pair, 0) + size
+
+    def take(self, pair: Pair, instances: int, size: int, decompressed: int | None) -> None:
+        """Count instances of a pair that somebody else has counted and measured."""
         self.instances += instances
+        if decompressed is not None:
+            self._add_decompressed(pair, decompressed)
         counts = self._kinds.setdefault((pair, None), _Counts())
         counts.instances += instances
         counts.bytes += size
@@ -313,13 +317,21 @@ class Findings:
         return [found for found in self.found if (found.answer or "").endswith("decompressed")]
 
     def _growth(self) -> Iterator[str]:
-        """How large the instances become that are decompressed."""
-        growing = self.growing
-        if growing:
-            before, after = sum(one.bytes for one in growing), sum(one.decompressed or one.bytes for one in growing)
-            instances = counted(sum(one.instances for one in growing), "instance")
-            yield ""
-            yield f"decompressed before it is sent: {instances}, {format_bytes(before)} become {format_bytes(after)}"
+        """How large the instances become that are decompressed; if nobody knows which, how large all would become."""
+        is_known = self._forecaster is not None or bool(self.answers)
+        growing = self.growing if is_known else [found for found in self.found if found.decompressed is not None]
+        if not growing:
+            return
+        before, after = sum(one.bytes for one in growing), sum(one.decompressed or one.bytes for one in growing)
+        instances, sizes = (
+            counted(sum(one.instances for one in growing), "instance"),
+            map(format_bytes, (before, after)),
+        )
+        yield ""
+        if is_known:
+            yield f"decompressed before it is sent: {instances}, {' become '.join(sizes)}"
+        else:
+            yield f"compressed: {instances}, {' that become '.join(sizes)} for a peer that takes no compressed ones"
 
     def _repeats(self, width: int | None) -> Iterator[str]:
         """Which instances have the SOP instance UID of an earlier one."""

@@ -20,14 +20,15 @@ from asyncstore.errors import NotAJournal, UsageError, WriteFailed
 from asyncstore.journal.diagnosis import diagnosed
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.studies import Completeness
-from asyncstore.journal.values import State
 from asyncstore.named_files import interruptible, private
 from asyncstore.observe.formatting import counted, format_count, format_duration, printable
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator, Sequence
 
     from asyncstore.cli.options.table import Parsed
+    from asyncstore.journal.values import State
 
 _FRAME = 0.25
 """Seconds between updates of the line that says that journals are read."""
@@ -55,11 +56,11 @@ def run(parsed: Parsed) -> int:
         if studies is not None:
             lists.studies(readers, Completeness(studies), form)
         elif listed is not None:
-            state = State[listed.upper().replace("-", "_")]
+            wanted = lists.wanted_by(listed)
             if parsed[cmd.REPORT_NULL]:
-                lists.names(readers, state)
+                lists.names(readers, wanted)
             else:
-                lists.files(readers, state, form)
+                lists.files(readers, wanted, form)
     return EXIT_OK
 
 
@@ -104,8 +105,7 @@ def _salvage(parsed: Parsed, paths: Sequence[str], target: str) -> int:
     found = salvage(path, target)
     if not parsed[opt.QUIET]:
         lines = [f"{counted(found.deliveries, 'record')} of {printable(path)} saved in {printable(target)}."]
-        if found.left_out:
-            lines.append(f"{counted(found.left_out, 'record')} could be read and made no sense: left out.")
+        lines += _about_left_out(found.left_out)
         if found.damaged:
             lines.append(f"Damaged, and not read to the end: {', '.join(found.damaged)}.")
             lines.append("Files without a record will be sent again.")
@@ -113,6 +113,18 @@ def _salvage(parsed: Parsed, paths: Sequence[str], target: str) -> int:
             lines.append("Everything could be read.")
         put(*(part for line in lines for part in broken(line, page_width())))
     return EXIT_NOT_STORED if found.damaged or found.left_out else EXIT_OK
+
+
+def _about_left_out(left_out: Counter[State]) -> Iterator[str]:
+    """How many deliveries have lost their directory, and what that means."""
+    if not left_out:
+        return
+    stored = sum(count for state, count in left_out.items() if state.is_stored)
+    total = left_out.total()
+    name = "names a file without its" if total == 1 else "name files without their"
+    yield f"{counted(total, 'record')} {name} folder, which is lost: left out."
+    if stored:
+        yield f"{format_count(stored)} of them were stored: their files are sent again, because nobody knows which."
 
 
 def _refuse_overwriting(parsed: Parsed, paths: Sequence[str]) -> None:

@@ -12,9 +12,9 @@ It prints the plan of ``send --dry-run``, for people or as JSON lines. New versi
 There is a ``context`` line for each pair of SOP class and transfer syntax. ``contexts`` is the number of presentation
 contexts that ``send`` proposes for them, transfer syntaxes for conversion included, and ``associations`` the number of
 requests for that. ``decompressed_bytes`` is what the data sets of a context have when they are decompressed; null: they
-are not compressed, no codec is installed, or a catalogue was made, which does not hold it. The first files whose SOP
-instance UID came before have a ``repeated`` line. ``accepted``, ``answer`` and ``peer`` are null if no peer was asked.
-The peer is asked after all files were probed: only then the contexts are known.
+are not compressed, no codec is installed, or the catalogue has instances that were not measured (``unmeasured`` in its
+summary). The first files whose SOP instance UID came before have a ``repeated`` line. ``accepted``, ``answer`` and
+``peer`` are null if no peer was asked. The peer is asked after all files were probed: only then the contexts are known.
 """
 
 from __future__ import annotations

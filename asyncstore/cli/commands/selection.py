@@ -19,7 +19,7 @@ from asyncstore.cataloguing import FromCatalogue
 from asyncstore.cli.engine import sources_of
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import source_rows as source_opt
-from asyncstore.discovery.walk import files_from
+from asyncstore.discovery.lists import files_from
 from asyncstore.errors import JournalMissing, UsageError
 from asyncstore.journal.catalogue import Catalogue, Order
 from asyncstore.journal.values import State

@@ -55,6 +55,11 @@ BENCH = Command(
             "for a slow peer. Instances that could not begin in their phase are dropped, and counted."
         ),
         (
+            "Thresholds are on rate, bytes and studies (a second, an hour), on failed, unknown, warnings and dropped "
+            "(a number, or a share in %), and on p50 to p99.9, max and mean of the latency: 'p95<1s', for whole exams "
+            "'study p95<1m', for C-FIND 'findable p99<5s'."
+        ),
+        (
             "If this machine was the limit, the verdict says client-bound, and calls nothing a limit of the peer: use "
             "more machines, and add their results with bench merge."
         ),
@@ -68,8 +73,8 @@ BENCH = Command(
         "Ctrl-C ends the load, lets the stores under way finish, and reports what was measured; twice aborts them.",
         (
             "Exit code: 0 all stores succeeded and all thresholds hold, 1 nothing could be attempted, 2 some store "
-            "failed, and no threshold says how many may, or a file could not be written, 99 a threshold is crossed, "
-            "130 interrupted."
+            "failed, and no threshold says how many may, or the peer was lost, or a file could not be written, 99 a "
+            "threshold is crossed, 130 interrupted."
         ),
     ),
     (

@@ -121,9 +121,9 @@ SENT_INPUTS = opt.INPUTS._replace(unless=(*opt.INPUTS.unless, opt.JOURNAL.long))
 JOURNAL_FILE = Parameter[str]("journal", Text("journal"), "", "the journal of send --journal")
 REPORT_LIST = Option[str | None](
     "--list",
-    Choice("STATE", ("stored", "warning", "failed", "not-sent", "unknown", "waiting")),
+    Choice("STATE", ("stored", "warning", "failed", "not-sent", "unknown", "waiting", "repaired")),
     None,
-    "list the files in this state: stored, warning, failed, not-sent, unknown or waiting",
+    "list the files in this state: stored, warning, failed, not-sent, unknown or waiting; or those that were repaired",
     excludes=("--studies",),
     line_only=True,
 )

@@ -32,6 +32,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.cli.options import bench_kinds as bench
@@ -194,16 +195,23 @@ class _File:
 
     def __init__(self, path: str, command: Command, commands: tuple[Command, ...]) -> None:
         self._path = path
-        self._line_only = {row.bare_name for each in (*commands, command) for row in each.options() if row.line_only}
-        self._own = _by_name([command])
-        self._known = {each.name: _by_name([each]) for each in commands}
-        self._everywhere = _by_name([*commands, command])
-        self._of_peers = _by_name(filter(_has_peers, [*commands, command]))
-        self._secrets = {row.bare_name for each in commands for row in _rows(each) if isinstance(row.kind, Secret)}
+        self._command = command
+        self._commands = (*commands, command)
+        self._known = {each.name: each for each in commands}
         self._content, text = _content_of(path)
         self._lines = _lines_of(text)
         self._tables = self._known_tables()
         self._given = {table: self._checked(table, content) for table, content in self._tables.items()}
+
+    @cached_property
+    def _everywhere(self) -> dict[str, Option[object]]:
+        """The rows that the top level may give; few files need all of them."""
+        return _by_name(self._commands)
+
+    @cached_property
+    def _of_peers(self) -> dict[str, Option[object]]:
+        """The rows that a peer's table may give."""
+        return _by_name(filter(_has_peers, self._commands))
 
     def of_peer(self, name: str) -> Layer:
         """The options and the address of a peer.
@@ -226,7 +234,14 @@ class _File:
 
     def warnings(self) -> Iterator[str]:
         """Warnings for the user (rule 5)."""
-        held = sorted({key for table in self._tables.values() for key in table} & self._secrets)
+        held = sorted(
+            {
+                given.row.bare_name
+                for table in self._given.values()
+                for given in table
+                if isinstance(given.row.kind, Secret)
+            }
+        )
         if held and os.name == "posix" and _mode_of(self._path) & (stat.S_IRGRP | stat.S_IROTH):
             yield f"{self._path} holds a secret ({held[0]}), and others may read it: chmod 600 {self._path}"
 
@@ -267,13 +282,16 @@ class _File:
     def _checked(self, table: str, content: Table) -> list[Given]:
         """The options that a table gives. Unknown keys and invalid values are errors (rule 1)."""
         address: Mapping[str, Parameter[object]] = {}
+        rows: Mapping[str, Option[object]]
+        if not content:
+            return []
         if table == _TOP:
             rows = self._everywhere
         elif table in self._known:
-            rows = self._known[table]
+            rows = _by_name([self._known[table]])
         else:
             rows, address = self._of_peers, _ADDRESS
-        given = []
+        given: list[Given] = []
         for key, value in content.items():
             if isinstance(value, dict) and table != _TOP:
                 given += self._checked_within(table, key, value, rows)
@@ -297,7 +315,7 @@ class _File:
 
     def _complaint(self, key: str, rows: Mapping[str, Option[object]], address: Iterable[str]) -> str:
         """The complaint about a key that no option has, with the most similar one."""
-        if key in self._line_only:
+        if any(row.line_only and row.bare_name == key for each in self._commands for row in each.options()):
             return f"this can only stand on the command line: --{key}"
         bare = key.lstrip("+-")
         meant = [name for name, row in rows.items() if row.short is not None and row.short[1:] == bare]
@@ -306,7 +324,11 @@ class _File:
 
     def layer(self, table: str) -> Layer:
         """The table of this name as a layer, without the options of other commands (rule 2)."""
-        return Layer([option for option in self._given.get(table, ()) if option.row.bare_name in self._own])
+        given = self._given.get(table)
+        if not given:
+            return Layer([])
+        own = _by_name([self._command])
+        return Layer([option for option in given if option.row.bare_name in own])
 
     def _option(self, table: str, row: Option[object], value: object, key: str | None = None) -> Given:
         key = key or row.bare_name

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import Counter
 from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,10 +20,10 @@ from asyncstore.journal.place import is_held
 from asyncstore.journal.studies import Studies
 from asyncstore.journal.values import COMPLETED, State
 from asyncstore.observe.reasons import Reasons
+from asyncstore.observe.repairs import words_of
 from asyncstore.protocol.status import SUCCESS, describe
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Sequence
 
     from asyncstore.journal.accounts import Account, Ending, Run
@@ -60,6 +61,15 @@ class Facts(NamedTuple):
     speed: Speed | None
     forecast: Forecast | None
     now: float
+
+    @property
+    def repairs(self) -> Counter[str]:
+        """How many stored files were mended in which way; a file may have had several repairs."""
+        counts: Counter[str] = Counter()
+        for flags, files in self.account.repairs.items():
+            for words in words_of(flags):
+                counts[words] += files
+        return counts
 
     @property
     def is_catalogue(self) -> bool:

@@ -15,21 +15,22 @@ import io
 import json
 import os
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from asyncstore.cli.report.machine import name_of
 from asyncstore.cli.report.words import rfc3339
 from asyncstore.cli.standard_output import put, put_bytes
 from asyncstore.journal.studies import Studies
+from asyncstore.journal.values import State
 from asyncstore.members import path_in
 from asyncstore.observe.formatting import counted, printable
+from asyncstore.observe.repairs import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from asyncstore.journal.reading import Reader, Recorded
     from asyncstore.journal.studies import Completeness, Study
-    from asyncstore.journal.values import State
 
 _PIECE = 1000
 """Lines that are written at once."""
@@ -37,12 +38,31 @@ _Fields = dict[str, object]
 _T = TypeVar("_T")
 
 
-def names(readers: Iterable[Reader], state: State) -> None:
-    """Write the names of the files in this state, each with a zero byte at its end. A file delivered twice has one."""
+class Wanted(NamedTuple):
+    """The files of a list."""
+
+    states: frozenset[State]
+    only_repaired: bool = False
+
+
+def wanted_by(name: str) -> Wanted:
+    """The files of the list with this name: that of a state, or ``repaired`` for stored files that were mended."""
+    if name == "repaired":
+        return Wanted(frozenset(state for state in State if state.is_stored), only_repaired=True)
+    return Wanted(frozenset([State[name.upper().replace("-", "_")]]))
+
+
+def list_of(state: State) -> str:
+    """The name of the list of the files in this state."""
+    return state.name.lower().replace("_", "-")
+
+
+def names(readers: Iterable[Reader], wanted: Wanted) -> None:
+    """Write the names of these files, each with a zero byte at its end. A file delivered twice has one."""
 
     def found() -> Iterator[str]:
         last = None
-        for row in _deliveries(readers, state):
+        for row in _deliveries(readers, wanted):
             path = path_in(row.path, row.member)
             if path != last:
                 last = path
@@ -52,15 +72,15 @@ def names(readers: Iterable[Reader], state: State) -> None:
         put_bytes(b"".join([os.fsencode(path) + b"\0" for path in piece]))
 
 
-def files(readers: Iterable[Reader], state: State, form: str) -> None:
-    """Write the files in this state.
+def files(readers: Iterable[Reader], wanted: Wanted, form: str) -> None:
+    """Write these files.
 
     Args:
         readers: the journals.
-        state: the state.
+        wanted: which files.
         form: ``text``, ``csv`` or ``json``.
     """
-    rows = _deliveries(readers, state)
+    rows = _deliveries(readers, wanted)
     if form == "text":
         _put(_file_text(row) for row in rows)
     else:
@@ -76,14 +96,18 @@ def studies(readers: Sequence[Reader], kind: Completeness, form: str) -> None:
         _write(map(_study_fields, rows), form)
 
 
-def _deliveries(readers: Iterable[Reader], state: State) -> Iterator[Recorded]:
+def _deliveries(readers: Iterable[Reader], wanted: Wanted) -> Iterator[Recorded]:
     for reader in readers:
-        yield from reader.deliveries([state])
+        yield from reader.deliveries(wanted.states, only_repaired=wanted.only_repaired)
 
 
 def _file_text(row: Recorded) -> str:
-    name = path_in(row.path, row.member)
-    return f"{printable(name)}: {printable(row.reason)}" if row.reason else printable(name)
+    said = [path_in(row.path, row.member)]
+    if row.reason:
+        said.append(row.reason)
+    if row.repairs:
+        said += ["repaired", "; ".join(words_of(row.repairs))]
+    return ": ".join(map(printable, said))
 
 
 def _file_fields(row: Recorded) -> _Fields:
@@ -107,6 +131,7 @@ def _file_fields(row: Recorded) -> _Fields:
         "time": rfc3339(row.time),
         "run": row.run,
         "conflict": row.is_conflict,
+        "repairs": words_of(row.repairs),
     }
 
 
@@ -141,8 +166,12 @@ def _write(rows: Iterator[_Fields], form: str) -> None:
         if is_first:
             writer.writerow(list(piece[0])[1:])
             is_first = False
-        writer.writerows(list(fields.values())[1:] for fields in piece)
+        writer.writerows(map(_cell, list(fields.values())[1:]) for fields in piece)
         put(text.getvalue().removesuffix("\n"))
+
+
+def _cell(value: object) -> object:
+    return "; ".join(value) if isinstance(value, list) else value
 
 
 def _put(lines: Iterator[str]) -> None:

@@ -10,13 +10,13 @@ from asyncstore.cli.report.facts import ORDER
 from asyncstore.cli.report.words import rfc3339
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.journal.studies import Completeness
+from asyncstore.journal.values import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from asyncstore.cli.report.facts import Facts
     from asyncstore.journal.accounts import Run
-    from asyncstore.journal.values import State
 
 
 def name_of(state: State) -> str:
@@ -38,6 +38,8 @@ def line(facts: Facts) -> str:
         "attempts": sums.attempts,
         "duplicates": sums.duplicates,
         "conflicts": sums.conflicts,
+        "repaired": sums.repaired,
+        "repairs": [{"repair": words, "files": count} for words, count in facts.repairs.most_common()],
         "statuses": {f"0x{status:04X}": count for status, count in sorted(sums.statuses.items())},
         "reasons": list(_reasons(facts)),
         "sop_classes": _by("sop_class_uid", "sop_class", sums.sop_classes),
@@ -99,4 +101,6 @@ def _run(run: Run, facts: Facts) -> dict[str, object]:
         "is_walked": run.is_walked,
         "skipped": run.skipped,
         **_counts(run.states),
+        "left_failed": run.left[State.FAILED],
+        "left_not_sent": run.left[State.NOT_SENT],
     }

@@ -16,11 +16,13 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.report.charts import Axis, bars, from_zero, line, share_bar
-from asyncstore.cli.report.facts import ORDER
+from asyncstore.cli.report.facts import NOT_STORED, ORDER
+from asyncstore.cli.report.lists import list_of
 from asyncstore.cli.report.plain import split
 from asyncstore.cli.report.words import (
+    STUDIES_SO_FAR,
     WORDS,
-    end_words,
+    bytes_words,
     how_ended,
     migration_words,
     remarks,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from asyncstore.cli.report.facts import Facts
+    from asyncstore.journal.accounts import Run
     from asyncstore.journal.reading import Reader
 
 _MOST_STEPS = 200
@@ -49,10 +52,15 @@ _STEPS = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86_400)
 _MOST_ROWS = 50
 """Of a table."""
 _DAY = 86_400
+_DATE = len("2026-11-28 ")
 _FEWEST = 4
 """An axis for fewer files would have labels between whole numbers."""
 
 _IN_NUMBER = re.compile(r"(?<=\d) (?=\d{3}(?!\d))")
+_IN_NAME = re.compile(r"(?<=[a-z]{2})(?=[A-Z])")
+"""Where long names such as ``ComputedRadiographyImageStorage`` may be broken."""
+_PATH = re.compile(r"(\b[a-z][a-z0-9+.-]*://|(?<![^\s'\"(])/|\b[A-Za-z]:\\).*")
+"""A path in a reason, and what follows it: names hold any characters, so nobody knows where it ends."""
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1c2024;--dim:#60666d;--line:#d5d9dd;--accent:#0b66c3;--page:#fff}
@@ -68,11 +76,11 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.2rem 1.2rem .2rem 0;border-bottom:1px solid var(--line)}
 th,td{vertical-align:top;white-space:nowrap}tr{break-inside:avoid}
 th{color:var(--dim);font-weight:normal}
-.number{text-align:right}.text{width:100%;white-space:normal;overflow-wrap:anywhere}
+table+.caption{margin-top:.4rem}.number{text-align:right}.text{width:100%;white-space:normal;overflow-wrap:anywhere}
 svg.chart{width:100%;height:auto;overflow:visible;break-inside:avoid}svg.share{width:6rem;height:.6rem}
 svg text{font-size:12px;fill:var(--dim)}
 .grid{stroke:var(--line);stroke-width:1}.line{fill:none;stroke:var(--accent);stroke-width:2}.bar{fill:var(--accent)}
-@media(max-width:40rem){body{margin:1rem auto}th,td{padding-right:.7rem}
+@media(max-width:40rem){body{margin:1rem auto}th,td{padding-right:.7rem}.time{white-space:normal;min-width:6rem}
 svg text{font-size:20px}.minor,.share{display:none}}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 """
@@ -101,17 +109,23 @@ def page(facts: Facts, readers: Sequence[Reader]) -> str:
     course = _course(facts, readers)
     sections = [
         _section("Files", _states(facts)),
-        _section("Progress", _caption("Files stored so far."), _progress(course)) if course else "",
+        _section(
+            "Progress",
+            _caption(f"Files stored so far, of {format_count(facts.account.found)} found."),
+            _progress(course),
+        )
+        if course
+        else "",
         _section("Rate", *_rate(course)) if course else "",
-        _section("Forecast", _text(f"{end_words(facts)}.")) if facts.running else "",
-        _section("Not stored, and warnings, by reason", _reasons(facts)),
+        _section("Not stored, and warnings, by reason", _reasons(facts), _how_to_list(facts)),
+        _section("Repaired before they were sent", _repairs(facts)),
         _section("Statuses", _statuses(facts)),
         _section("SOP classes", _sop_classes(facts)),
         _section("Studies", _studies(facts, readers)),
         _section("Days", _days(facts)),
         _section("Runs", _runs(facts)),
     ]
-    above = "".join(map(_text, [*remarks(facts), *(f"{migration_words(facts_)}." for facts_ in facts.migrations)]))
+    above = "".join(map(_text, [" ".join(remarks(facts)), *(f"{migration_words(one)}." for one in facts.migrations)]))
     journals = "1 journal" if len(facts.journals) == 1 else f"{len(facts.journals)} journals"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -136,6 +150,8 @@ def _course(facts: Facts, readers: Sequence[Reader]) -> Course | None:
         step = int((end - begin) / (_MOST_STEPS - 1) / _DAY + 1) * _DAY
     first = int(begin // step) * step
     begins = range(first, int(end // step) * step + step, step)
+    if facts.running and len(begins) > 1:
+        begins = begins[:-1]  # a step that goes on would look like a slow one
     ended = progress(readers, step, first, begins[-1] + step)
     if not ended:
         return None
@@ -180,7 +196,7 @@ def _rate(course: Course) -> tuple[str, str]:
 def _states(facts: Facts) -> str:
     sums = facts.account
     rows = [
-        (format_count(sums.states[state]), format_bytes(sums.bytes[state]), WORDS[state])
+        (format_count(sums.states[state]), bytes_words(facts, state), WORDS[state])
         for state in ORDER
         if sums.states[state]
     ]
@@ -193,9 +209,24 @@ def _reasons(facts: Facts) -> str:
     most = max((group.files for _, group in groups), default=1)
     rows = []
     for state, group in sorted(groups, key=lambda item: -item[1].files)[:_MOST_ROWS]:
-        cells = (format_count(group.files), WORDS[state], printable(group.text))
+        word = WORDS[state].replace(" ", "\N{NO-BREAK SPACE}")
+        cells = (format_count(group.files), word, _PATH.sub("…", printable(group.text)))
         rows.append("".join(_cells(cells, 1)) + f'<td class="share">{share_bar(group.files / most)}</td>')
     return _rows(("files", "state", "reason"), rows, 1, '<th class="share"></th>')
+
+
+def _how_to_list(facts: Facts) -> str:
+    """How to learn which files are not stored: this page does not name them."""
+    listed = next((state for state in NOT_STORED if facts.account.states[state]), None)
+    if listed is None:
+        return ""
+    return _caption(f"asyncstore report --list {list_of(listed)} JOURNAL names the files.")
+
+
+def _repairs(facts: Facts) -> str:
+    return _table(
+        ("files", "repair"), [(format_count(count), words) for words, count in facts.repairs.most_common()], 1
+    )
 
 
 def _statuses(facts: Facts) -> str:
@@ -224,11 +255,15 @@ def _studies(facts: Facts, readers: Sequence[Reader]) -> str:
     if not facts.studies:
         return ""
     rows = [(format_count(facts.studies[kind]), kind.value) for kind in Completeness]
+    table = _table(("studies", "state"), rows, 1)
+    if facts.studies[Completeness.INCOMPLETE]:
+        table += _caption("asyncstore report --studies incomplete JOURNAL names them.")
+    if facts.account.without_row:
+        table += _text(STUDIES_SO_FAR)
     gap = largest_gap(readers)
     if gap is None:
-        return _table(("studies", ""), rows, 1)
-    words = f"The largest gap within a study was {format_duration(gap.seconds)}, from {utc(gap.at)} on."
-    return _table(("studies", ""), rows, 1) + _text(words)
+        return table
+    return table + _text(f"The largest gap within a study was {format_duration(gap.seconds)}, from {utc(gap.at)} on.")
 
 
 def _days(facts: Facts) -> str:
@@ -240,18 +275,19 @@ def _days(facts: Facts) -> str:
 
 def _runs(facts: Facts) -> str:
     return _table(
-        ("stored", "skipped", "began", "ended", "how it ended"),
+        ("stored", "skipped", "from and to (UTC)", "how it ended"),
         [
-            (
-                format_count(stored_in(run)),
-                format_count(run.skipped),
-                utc(run.began),
-                utc(run.ended),
-                how_ended(run, facts),
-            )
+            (format_count(stored_in(run)), format_count(run.skipped), _from_to(run), how_ended(run, facts))
             for run in facts.account.runs[-_MOST_ROWS:]
         ],
     )
+
+
+def _from_to(run: Run) -> str:
+    """When a run began and ended; the day once if it is the same."""
+    began, ended = (utc(at).removesuffix(" UTC") for at in (run.began, run.ended))
+    day = ended[:_DATE]
+    return f"{began} to {ended[_DATE:] if began.startswith(day) else ended}"
 
 
 def _section(title: str, *content: str) -> str:
@@ -259,7 +295,7 @@ def _section(title: str, *content: str) -> str:
 
 
 def _text(text: str) -> str:
-    return f"<p>{_safe(text)}</p>"
+    return f"<p>{_safe(text)}</p>" if text else ""
 
 
 def _caption(text: str) -> str:
@@ -280,12 +316,12 @@ def _rows(head: Sequence[str], rows: Sequence[str], numbers: int, last: str = ""
 
 
 def _cells(row: Sequence[str], numbers: int, tag: str = "td") -> Iterator[str]:
-    """The cells of a row; the first ones hold numbers, and the last one a text of any length."""
+    """The cells of a row; the first ones hold numbers, the last one a text of any length, others short texts."""
     for place, cell in enumerate(row):
-        kind = ' class="number"' if place < numbers else ' class="text"' if place == len(row) - 1 else ""
-        yield f"<{tag}{kind}>{_safe(cell)}</{tag}>"
+        kind = "number" if place < numbers else "text" if place == len(row) - 1 else "time"
+        yield f'<{tag} class="{kind}">{_safe(cell)}</{tag}>'
 
 
 def _safe(text: str) -> str:
-    """``text`` for the page. Numbers are not broken at the spaces between their digits."""
-    return _IN_NUMBER.sub("\N{NO-BREAK SPACE}", escape(printable(text)))
+    """``text`` for the page. Numbers are not broken at the spaces between their digits; long names may be broken."""
+    return _IN_NUMBER.sub("\N{NO-BREAK SPACE}", _IN_NAME.sub("<wbr>", escape(printable(text))))

@@ -6,7 +6,17 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.report.facts import ORDER
-from asyncstore.cli.report.words import WORDS, how_ended, migration_words, remarks, stored_in, utc, verdict
+from asyncstore.cli.report.words import (
+    STUDIES_SO_FAR,
+    WORDS,
+    bytes_words,
+    how_ended,
+    migration_words,
+    remarks,
+    stored_in,
+    utc,
+    verdict,
+)
 from asyncstore.cli.text.page import aligned, broken
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.journal.studies import Completeness
@@ -42,6 +52,10 @@ def lines(facts: Facts, width: int | None) -> Iterator[str]:
         yield from _studies(facts, width)
     for state in ORDER:
         yield from _reasons(state, facts.reasons[state], width)
+    if sums.repaired:
+        yield ""
+        yield f"repaired: {counted(sums.repaired, 'file')}"
+        yield from aligned([(format_count(count), "", words) for words, count in facts.repairs.most_common()], width)
     for rows in (_statuses(facts), _sop_classes(facts), _days(facts), _runs(facts)):
         if rows:
             yield ""
@@ -53,7 +67,7 @@ def _states(facts: Facts) -> _Rows:
     sums = facts.account
     rows: _Rows = [("files", "data", "state")]
     rows += [
-        (format_count(sums.states[state]), format_bytes(sums.bytes[state]), WORDS[state])
+        (format_count(sums.states[state]), bytes_words(facts, state), WORDS[state])
         for state in ORDER
         if sums.states[state]
     ]
@@ -67,7 +81,8 @@ def _studies(facts: Facts, width: int | None) -> Iterator[str]:
         parts = [f"{format_count(facts.studies[kind])} {kind}" for kind in Completeness]
         word = "study" if total == 1 else "studies"
         yield ""
-        yield from broken(f"{format_count(total)} {word}: {', '.join(parts)}.", width)
+        so_far = f" {STUDIES_SO_FAR}" if facts.account.without_row else ""
+        yield from broken(f"{format_count(total)} {word}: {', '.join(parts)}.{so_far}", width)
 
 
 def _reasons(state: State, groups: Sequence[Group], width: int | None) -> Iterator[str]:
@@ -91,7 +106,10 @@ def _statuses(facts: Facts) -> _Rows:
         return []
     rows: _Rows = [("files", "", "status")]
     rows += [(format_count(count), "", describe(status)) for status, count in counts.most_common(MOST_LINES)]
-    return [*rows, *_more(counts, MOST_LINES, "status", "statuses")]
+    left = counts.most_common()[MOST_LINES:]
+    if left:
+        rows.append((format_count(sum(count for _, count in left)), "", f"{len(left)} more statuses"))
+    return rows
 
 
 def _sop_classes(facts: Facts) -> _Rows:
@@ -105,7 +123,11 @@ def _sop_classes(facts: Facts) -> _Rows:
         (format_count(stored[key]), format_count(others[key]), uid_name(key) if key else "no instance known")
         for key, _ in totals.most_common(MOST_LINES)
     ]
-    return [*rows, *_more(totals, MOST_LINES, "SOP class", "SOP classes")]
+    left = [key for key, _ in totals.most_common()[MOST_LINES:]]
+    if left:
+        sums = (format_count(sum(counts[key] for key in left)) for counts in (stored, others))
+        rows.append((*sums, f"{len(left)} more SOP classes"))
+    return rows
 
 
 def split(counts: Counter[tuple[str, State]]) -> tuple[Counter[str], Counter[str]]:
@@ -165,12 +187,3 @@ def _runs(facts: Facts) -> _Rows:
         for run in runs[-MOST_LINES:]
     ]
     return rows
-
-
-def _more(counts: Counter[str] | Counter[int], shown: int, one: str, many: str) -> _Rows:
-    """A row for what a table leaves out."""
-    left = counts.most_common()[shown:]
-    if not left:
-        return []
-    count = sum(count for _, count in left)
-    return [(format_count(count), "", f"{len(left)} more {one if len(left) == 1 else many}")]

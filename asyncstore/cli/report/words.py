@@ -12,8 +12,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.report.facts import NOT_STORED
-from asyncstore.journal.values import STATES, State
-from asyncstore.observe.formatting import counted, format_count, format_duration, format_rate, printable
+from asyncstore.journal.values import STATE_AFTER, State
+from asyncstore.observe.formatting import (
+    counted,
+    format_bytes,
+    format_count,
+    format_duration,
+    format_rate,
+    printable,
+)
 from asyncstore.observe.results import SHOWN
 
 if TYPE_CHECKING:
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
     from asyncstore.cli.report.facts import Facts
     from asyncstore.journal.accounts import Run
 
-WORDS = {state: SHOWN[result].word for result, state in STATES.items()} | {State.WAITING: "waiting"}
+WORDS = {state: SHOWN[result].word for result, state in STATE_AFTER.items()} | {State.WAITING: "waiting"}
 """For each state."""
 _VERBS = {
     State.FAILED: ("failed", "failed"),
@@ -30,6 +37,17 @@ _VERBS = {
     State.UNKNOWN: ("is unknown", "are unknown"),
     State.WAITING: ("waits", "wait"),
 }
+
+
+STUDIES_SO_FAR = "Files that have not ended yet are in none of them."
+
+
+def bytes_words(facts: Facts, state: State) -> str:
+    """The bytes of the data sets in a state. Nobody has looked into files that wait without a record."""
+    size = format_bytes(facts.account.bytes[state])
+    if state is not State.WAITING or not facts.account.without_row:
+        return size
+    return f"over {size}" if facts.account.bytes[state] else "not known"
 
 
 def verdict(facts: Facts) -> str:
@@ -93,12 +111,13 @@ def end_words(facts: Facts) -> str:
 
 
 def how_ended(run: Run, facts: Facts) -> str:
-    """How a run ended, and what it recorded besides stored files."""
+    """How a run ended, what it recorded besides stored files, and what it left as earlier runs had."""
     if run.how is not None:
         words = printable(run.how)
     else:
         words = "goes on" if run in facts.running else "was killed: its last commit"
     others = [f"{format_count(run.states[state])} {WORDS[state]}" for state in NOT_STORED if run.states[state]]
+    others += [f"{format_count(run.left[state])} {WORDS[state]} as before" for state in NOT_STORED if run.left[state]]
     return f"{words}; {', '.join(others)}" if others else words
 
 
@@ -111,7 +130,8 @@ def migration_words(migration: dict[str, str]) -> str:
     """The peer and the AE titles of a migration, and its options."""
     rest = {name: value for name, value in migration.items() if name not in ("host", "port")}
     peer = f"{migration.get('host', '?')} {migration.get('port', '?')}"
-    return printable(", ".join([f"To {peer}", *(f"{name} {value}" for name, value in rest.items())]))
+    options = (name if value == str(True) else f"{name} {value}" for name, value in rest.items())
+    return printable(", ".join([f"To {peer}", *options]))
 
 
 def utc(seconds: float) -> str:

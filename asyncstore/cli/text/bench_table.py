@@ -13,7 +13,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.text.page import broken
+from asyncstore.load.results import scalability
 from asyncstore.load.results.adding import whole_of
+from asyncstore.load.results.naming import loss_note
 from asyncstore.load.results.thresholds import say
 from asyncstore.load.results.verdict import was_kept_up
 from asyncstore.observe.formatting import (
@@ -108,10 +110,14 @@ def _phases(document: Document) -> Iterator[Line]:
     rows = list(zip([name for name, _ in named], *shown.values(), strict=True))
     yield from _drawn(_Table(head, rows))
     whole = document.whole
+    studies = f"{format_count(round(whole.studies_per_hour))} studies/h"
+    if whole.studies:
+        noun = "study" if whole.studies == 1 else "studies"
+        studies = f"{format_count(whole.studies)} whole {noun} ({format_count(round(whole.studies_per_hour))}/h)"
     sums = [
-        f"{counted(whole.stored, 'instance')} stored in {format_duration(whole.seconds)}",
+        f"{counted(whole.stored, 'instance')} stored in {format_duration(whole.loaded_seconds)}",
         format_bytes(whole.bytes),
-        f"{format_count(round(whole.studies_per_hour))} studies/h",
+        studies,
     ]
     if whole.warnings:
         sums.append(f"{format_count(whole.warnings)} with a warning")
@@ -147,22 +153,29 @@ def _named(document: Document) -> list[tuple[str, PhaseResult]]:
     if len(loads) == 1:
         [(name, runs)] = loads.items()
         if len(runs) > 1:
-            return [*((f"{_name(name, [run])}, run {run.repeat}", run) for run in runs), ("all", document.whole)]
-    return [
-        (f"{_name(name, runs)}, {len(runs)} runs", whole_of(runs)) if len(runs) > 1 else (_name(name, runs), runs[0])
-        for name, runs in loads.items()
-    ]
+            return [*((_name(f"{name}, run {run.repeat}", run), run) for run in runs), ("all", document.whole)]
+    named = []
+    for name, runs in loads.items():
+        together = whole_of(runs) if len(runs) > 1 else runs[0]
+        named.append((_name(f"{name}, {len(runs)} runs" if len(runs) > 1 else name, together), together))
+    return named
 
 
-def _name(name: str, runs: Sequence[PhaseResult]) -> str:
-    """The name of a load; with the associations that were open, if it promises more."""
-    most = max(run.associations for run in runs)
-    return f"{name} ({most} open)" if most < _promised(name) else printable(name)
+def _name(name: str, phase: PhaseResult) -> str:
+    """The name of a load; with the associations that were open, if it promises others, and whether the peer was lost.
+
+    Where measurements were merged, each of them had the promised ones.
+    """
+    promised = _promised(name)
+    others = f" ({phase.associations} open)" if phase.associations < promised else ""
+    if phase.associations > promised > 0:
+        others = f" ({phase.associations} in all)"
+    return f"{printable(name)}{others}{loss_note(phase)}"
 
 
 def _promised(name: str) -> int:
     """The associations that the name of a closed load promises; 0: it promises none."""
-    promised = re.match(r"(\d+) associations?$", name)
+    promised = re.match(r"(\d+) associations?(, |$)", name)
     return int(promised[1]) if promised else 0
 
 
@@ -222,17 +235,8 @@ def _knee(knee: Knee | None, width: int | None) -> Iterator[Line]:
     texts = []
     if knee.recommended is not None:
         texts.append(f"Recommended: --associations {knee.recommended}.")
-    law = knee.law
-    if law is not None:
-        peak = ""
-        if law.peak_associations is not None and law.peak_per_second is not None:
-            peak = f"; its peak is {format_rate(law.peak_per_second)} with {law.peak_associations:.0f} associations"
-        worst = max(map(abs, law.residuals), default=0.0)
-        texts.append(
-            f"Universal scalability law: {format_rate(law.per_association)} for one association, contention "
-            f"{law.contention:.3f}, coherency {law.coherency:.5f}{peak}; the steps differ from it by up to "
-            f"{worst * 100:.0f} %."
-        )
+    if knee.law is not None:
+        texts.append(scalability.say(knee.law))
     texts += [f"{reason[:1].upper()}{reason[1:].rstrip('.')}." for reason in knee.reasons]
     for text in texts:
         for line in broken(printable(text), width):

@@ -129,6 +129,14 @@ REASONS = {
         "--archives sends the files in archives, and of archives in those. Unpack archives that lie deeper."
     ),
     "a file in an archive, and archives are not opened": "--archives opens them.",
+    "the store cannot be reached": (
+        "Check the URL and the settings of the store, such as AWS_ENDPOINT_URL, that it is running, and that no "
+        "firewall stands between."
+    ),
+    "the host key of the store": (
+        "Compare it with what the administrator of the store says. ssh to that host and port, as this user, adds it to "
+        "~/.ssh/known_hosts."
+    ),
     "more bytes than so many times its size may be": "--archive-ratio allows more, if you trust the archive.",
     "more bytes than an archive may hold": "--archive-bytes allows more.",
     "more files than an archive may hold": "--archive-files allows more.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -128,14 +129,18 @@ def around(
 ) -> list[Planned]:
     """The measured phases as often as wanted, with a warm-up and a cool-down that do not count.
 
-    Random arrivals differ between repetitions. The warm-up has the load with which the first phase begins, the
-    cool-down that with which the last one ends.
+    Random arrivals differ between repetitions. A load that is in ``measured`` twice is repeated, too: the runs of each
+    load are numbered. The warm-up has the load with which the first phase begins, the cool-down that with which the
+    last one ends.
     """
     phases: list[Planned] = []
+    runs: Counter[str] = Counter()
     if warm_up:
         phases.append(_beside(measured[0], warm_up, is_before=True))
-    for repeat in range(1, repeats + 1):
-        phases += (_repeated(planned, repeat) for planned in measured)
+    for _ in range(repeats):
+        for planned in measured:
+            runs[planned.phase.name] += 1
+            phases.append(_repeated(planned, runs[planned.phase.name]))
     if warm_up:
         phases[1] = phases[1]._replace(follows_on=True)
     if cool_down:

@@ -6,6 +6,7 @@ histogram     times in buckets of HdrHistogram, and their percentiles
 recorder      takes what the driver measures
 phase_run     the counts of one phase
 document      the values of all results
+naming        the names of phases for people
 adding        phases one after another, or at the same time, as one
 json_file     documents as JSON text
 hdr_log       latencies as a log of HdrHistogram

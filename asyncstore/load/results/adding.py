@@ -7,6 +7,7 @@ time are added.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from asyncstore.load.results.document import Generator, Group, Groups, PhaseResult, Split
@@ -15,16 +16,19 @@ from asyncstore.load.results.histogram import Histogram, total_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_RATES = ("offered_per_second", "stored_per_second", "bytes_per_second", "studies_per_hour")
+_RATES = ("stored_per_second", "bytes_per_second", "studies_per_hour")
+"""Of what the peer took; they count while it was there."""
 _COUNTS = ("offered", "stored", "warnings", "failed", "unknown", "dropped", "bytes", "studies")
 _WAYS = ("modality", "sop_class", "transfer_syntax", "size_class")
-_PARTS = ("connect", "tls", "associate", "send", "wait", "release")
+_OPENING = ("connect", "tls", "associate")
+_PARTS = (*_OPENING, "send", "wait", "release")
 
 
 def whole_of(phases: Iterable[PhaseResult]) -> PhaseResult:
-    """All counted phases together; their ``series`` stay with them."""
+    """All counted phases together; their ``series`` stay with them. The peer was lost if it was lost in one of them."""
     counted = [phase for phase in phases if phase.is_counted]
     seconds = sum(phase.seconds for phase in counted)
+    loaded = sum(phase.loaded_seconds for phase in counted)
     cpu = sum(phase.generator.cpu_seconds for phase in counted)
     return PhaseResult(
         name="whole",
@@ -35,16 +39,27 @@ def whole_of(phases: Iterable[PhaseResult]) -> PhaseResult:
         planned_seconds=sum(phase.planned_seconds for phase in counted),
         seconds=seconds,
         **_added(counted),
-        **_mean_rates(counted, seconds),
+        offered_per_second=sum(phase.offered_per_second * phase.seconds for phase in counted) / (seconds or 1.0),
+        **_mean_rates(counted, loaded),
         series=(),
         generator=generator_of(counted, cpu, _weighted_share(counted)),
         drift=counted[0].drift if len(counted) == 1 else None,
+        lost_after=loaded if any(phase.lost_after is not None for phase in counted) else None,
     )
+
+
+def with_openings(whole: PhaseResult, phases: Sequence[PhaseResult]) -> PhaseResult:
+    """The whole of these phases. If they use the associations of the warm-up, it has the times of opening those."""
+    if whole.split.connect.count:
+        return whole
+    openings = {name: total_of(getattr(phase.split, name) for phase in phases) for name in _OPENING}
+    return replace(whole, split=replace(whole.split, **openings))
 
 
 def at_once(phases: Sequence[PhaseResult]) -> dict[str, Any]:
     """The counts, histograms and rates of phases of several machines at the same time."""
-    return {**_added(phases), **{rate: sum(getattr(phase, rate) for phase in phases) for rate in _RATES}}
+    rates = ("offered_per_second", *_RATES)
+    return {**_added(phases), **{rate: sum(getattr(phase, rate) for phase in phases) for rate in rates}}
 
 
 def generator_of(phases: Sequence[PhaseResult], cpu_seconds: float, cpu_share: float) -> Generator:
@@ -59,7 +74,7 @@ def generator_of(phases: Sequence[PhaseResult], cpu_seconds: float, cpu_share: f
 
 def _mean_rates(phases: Sequence[PhaseResult], seconds: float) -> dict[str, Any]:
     return {
-        rate: sum(getattr(phase, rate) * phase.seconds for phase in phases) / seconds if seconds else 0.0
+        rate: sum(getattr(phase, rate) * phase.loaded_seconds for phase in phases) / seconds if seconds else 0.0
         for rate in _RATES
     }
 

@@ -200,6 +200,9 @@ def _of_results(
     for name, document, mine, other in ((names[0], first, left, right), (names[1], second, right, left)):
         if document.verdict.client_bound:
             yield f"{name} is client-bound: its numbers are not the limit of the PACS"
+        lost = [phase.name for phase in document.phases if phase.is_counted and phase.lost_after is not None]
+        if lost:
+            yield f"{name} lost the PACS in {', '.join(dict.fromkeys(lost))}: its rates are those until then"
         missing = [phase for phase in mine if phase not in other]
         if missing:
             yield f"only {name} has {', '.join(missing)}"

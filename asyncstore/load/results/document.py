@@ -81,7 +81,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """Where the time went."""
+    """Where the time went: what opening and releasing an association took, and the two parts of a store."""
 
     connect: Histogram = field(default_factory=_nothing)
     tls: Histogram = field(default_factory=_nothing)
@@ -183,8 +183,8 @@ class PhaseResult:
     is_counted: bool
     planned_seconds: float
     seconds: float
-    """How long stores began; rates are per second of this time. A store that ends later counts in rates by the share of
-    its time that lies within."""
+    """How long stores began. Rates are per second of this time, or until the peer was lost. A store that ends later
+    counts in rates by the share of its time that lies within."""
     offered: int
     """Instances that were to begin."""
     offered_per_second: float
@@ -225,6 +225,14 @@ class PhaseResult:
     """``None``: the phase was short, or its load was not constant."""
     began: float = 0.0
     """Seconds after the first phase began."""
+    lost_after: float | None = None
+    """Seconds of the phase after which the peer was lost: no association was open from then to its end. 0: none was
+    open at all. ``None``: the peer was not lost."""
+
+    @property
+    def loaded_seconds(self) -> float:
+        """How long the peer was there to be loaded."""
+        return self.seconds if self.lost_after is None else self.lost_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ Rules:
 1. The steps are measured as they were given. Nothing is searched.
 2. The knee is the fewest associations that reach 95 % of the best throughput with p99 under the limit.
 3. Where this side was the limit, the knee is not the peer's, and none is named.
+4. A step in which the peer was lost is left out.
 """
 
 from __future__ import annotations
@@ -46,15 +47,22 @@ def knee_of(
     Returns ``None`` if there are fewer than two different numbers of associations.
     """
     members: defaultdict[int, list[PhaseResult]] = defaultdict(list)
+    lost: set[int] = set()
     for phase in phases:
         if phase.is_counted and phase.model == "closed":
-            members[phase.associations].append(phase)
+            if phase.lost_after is None:
+                members[phase.associations].append(phase)
+            else:
+                lost.add(phase.associations)
     if len(members) < 2:  # noqa: PLR2004 - a curve needs two points
         return None
     steps = tuple(_step(number, members[number]) for number in sorted(members))
     bound = {number for number, group in members.items() if any(map(is_client_bound, group))}
     law = fit([(step.associations, step.stored_per_second) for step in steps])
     reasons = [*_of_law(steps, law)]
+    if lost:
+        steps_lost = ", ".join(counted(number, "association") for number in sorted(lost))
+        reasons.append(f"steps in which the PACS was lost are left out: {steps_lost}")
     if most_open is not None:
         reasons.append(f"the PACS kept no more than {counted(most_open, 'association')} open, more were wanted")
     best = max(steps, key=lambda step: step.stored_per_second)
@@ -65,7 +73,7 @@ def knee_of(
         number = counted(best.associations, "association")
         reasons.append(f"this side was the limit with {number}, so the knee of the peer is not known")
     else:
-        chosen, recommended = _choose(steps, best, p99_limit, reasons, is_last_step=most_open is None)
+        chosen, recommended = _choose(steps, best, p99_limit, reasons, is_last_step=most_open is None and not lost)
     return Knee(
         steps=steps,
         best_per_second=best.stored_per_second,

@@ -3,7 +3,8 @@
 Rules:
 
 1. Histograms and counts are added. Percentiles come from the sum.
-2. Rates are added over the time that a phase ran on all machines: outside of it the load was another one.
+2. Rates are added over the time that a phase ran on all machines, and each of them had the peer: outside of it the load
+   was another one.
 3. Every machine must have played the same phases.
 4. What each machine is able to do, and whether it was the limit, is kept.
 """
@@ -17,10 +18,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from asyncstore.errors import UsageError
-from asyncstore.load.results.adding import at_once, counts_of, generator_of, whole_of
+from asyncstore.load.results.adding import at_once, counts_of, generator_of, whole_of, with_openings
 from asyncstore.load.results.document import Calibration, Corpus, Document, Findable, Part, PhaseResult, Point
 from asyncstore.load.results.histogram import total_of
 from asyncstore.load.results.knee import knee_of
+from asyncstore.load.results.naming import run_name
 from asyncstore.load.results.thresholds import evaluate, parse
 from asyncstore.load.results.verdict import EXIT_INTERRUPTED, client_limits, judge
 from asyncstore.observe.formatting import format_duration, format_rate
@@ -90,7 +92,7 @@ def _judged(
 ) -> Document:
     """The document of merged phases; ``limits`` says why a machine was the limit, by the id of the phase."""
     documents = [run.document for run in runs]
-    whole = whole_of(phases)
+    whole = with_openings(whole_of(phases), phases)
     findable = _findable([document.findable for document in documents if document.findable is not None])
     texts = dict.fromkeys(threshold.text for document in documents for threshold in document.thresholds)
     thresholds = evaluate(map(parse, texts), whole, findable)
@@ -159,7 +161,7 @@ def _check_phases(first: _Run, other: _Run) -> None:
 
 def _window(runs: Sequence[_Run], parts: Sequence[PhaseResult]) -> _Window:
     begins = [run.started + part.began for run, part in zip(runs, parts, strict=True)]
-    ends = [begin + part.seconds for begin, part in zip(begins, parts, strict=True)]
+    ends = [begin + (part.loaded_seconds or part.seconds) for begin, part in zip(begins, parts, strict=True)]
     window = _Window(max(begins), min(ends), min(begins))
     if window.seconds <= 0:
         early, late = runs[ends.index(window.end)].name, runs[begins.index(window.begin)].name
@@ -190,12 +192,20 @@ def _merged(runs: Sequence[_Run], parts: Sequence[PhaseResult], window: _Window)
             max(part.generator.cpu_share for part in parts),
         ),
         began=window.first - min(run.started for run in runs),
+        lost_after=_lost_after(parts, window),
     )
+
+
+def _lost_after(parts: Sequence[PhaseResult], window: _Window) -> float | None:
+    """When the first machine lost the peer; 0 if none of them had it at all."""
+    if all(part.lost_after is None for part in parts):
+        return None
+    return window.seconds if any(part.loaded_seconds for part in parts) else 0.0
 
 
 def _within(part: PhaseResult, window: _Window, begin: float) -> PhaseResult:
     """The phase with its rates within the window; it began at ``begin``."""
-    if window.seconds >= _ALMOST_ALL * part.seconds:
+    if window.seconds >= _ALMOST_ALL * (part.loaded_seconds or part.seconds):
         return part
     offered = stored = size = 0.0
     for point, length in zip(part.series, _lengths(part), strict=True):
@@ -288,7 +298,7 @@ def _notes(documents: Sequence[Document], phases: Sequence[PhaseResult], windows
     for phase, window in zip(phases, windows, strict=True):
         if window.seconds < _MATTERS * phase.planned_seconds:
             yield (
-                f"In {phase.name}, all of them ran together for {format_duration(window.seconds)} "
+                f"In {run_name(phase, phases)}, all of them ran together for {format_duration(window.seconds)} "
                 f"of {format_duration(phase.planned_seconds)}; rates are those of this time."
             )
     peers = dict.fromkeys(f"{document.setup.peer.host}:{document.setup.peer.port}" for document in documents)

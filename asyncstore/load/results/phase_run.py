@@ -7,8 +7,9 @@ Rules:
    percentiles, and no points are ever merged.
 2. A sample belongs to the point in which its response came. A point is closed when its time is over.
 3. Latencies are those of stored instances: a peer that fails fast does not get better percentiles.
-4. Rates are per second of the time in which stores begin. A store that ends later counts by the share of its time that
-   lies within: leaving it out would favour short stores, and counting it whole would favour long ones.
+4. Rates are per second of the time in which stores begin. It ends when the peer is lost for the rest of the phase. A
+   store that ends later counts by the share of its time that lies within: leaving it out would favour short stores, and
+   counting it whole would favour long ones.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from asyncstore.protocol.status import SUCCESS, result_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from asyncstore.load.values import Kind, Phase, Sample
+    from asyncstore.load.values import Kind, Opened, Phase, Sample
 
 MOST_POINTS: Final = 1200
 """As many as a plot has room for."""
@@ -41,6 +42,10 @@ _CONSTANT: Final = 0.3
 
 _SIZE_CLASSES: Final = ((100_000, "under 100 kB"), (1_000_000, "100 kB to 1 MB"), (10_000_000, "1 MB to 10 MB"))
 _LARGEST: Final = "10 MB and more"
+
+_LOST: Final = 0.5
+"""Seconds without an association at the end of a phase, from which the peer was lost: the first three attempts to open
+another one take less."""
 
 _INSTANT: Final = 1e-9
 """Seconds of a phase that has just begun: rates need some."""
@@ -124,8 +129,8 @@ class PhaseRun:
         self.ends = began + phase.seconds
         self.takes_from = began
         """When its first store may begin: timers are late, and until then stores of the phase before begin."""
-        self.last: Point | None = None
-        """The point that was closed last."""
+        self.none_since: float | None = None
+        """Since when no association is open, because the peer was lost; ``None``: some is."""
         self.errors: Counter[str] = Counter()
         self.late, self.lag, self.study_latency = Histogram(), Histogram(), Histogram()
         self.connect, self.tls, self.associate, self.release = Histogram(), Histogram(), Histogram(), Histogram()
@@ -135,6 +140,11 @@ class PhaseRun:
         self._origin = origin
         self._tallies = [_Tally() for _ in kinds]
         self._send, self._wait, self._service = Histogram(), Histogram(), Histogram()
+        self._answered = began
+        """When the last response came."""
+        self._unanswered = math.inf
+        """When the first of the stores began that have ended since then, without a response."""
+        self._is_over = False
         self._pending = 0
         """Instances that were offered and have not ended."""
         self._studies = self._studies_offered = 0
@@ -174,6 +184,15 @@ class PhaseRun:
         self._pending -= instances
         self.point_at(at).dropped += instances
 
+    def opened(self, opened: Opened) -> None:
+        """An association is open."""
+        self.connect.record(opened.connect)
+        self.associate.record(opened.associate)
+        if opened.tls:
+            self.tls.record(opened.tls)
+        if opened.at < self.ends:
+            self.none_since = None
+
     def failed(self, text: str, at: float) -> None:
         """An association was lost."""
         self.point_at(at).errors += 1
@@ -195,6 +214,7 @@ class PhaseRun:
     def take(self, samples: Sequence[Sample]) -> None:
         """Count these stores, which are in the order of their ends."""
         self._pending -= len(samples)
+        self._note_responses(samples)
         ends = [sample.ended for sample in samples]
         place = 0
         while place < len(samples):
@@ -202,6 +222,16 @@ class PhaseRun:
             after = max(bisect_left(ends, self.began + (index + 1) * self._step, place), place + 1)
             self._count(samples[place:after], index)
             place = after
+
+    def _note_responses(self, samples: Sequence[Sample]) -> None:
+        """Note when the last response came, and which stores have ended without one since then."""
+        first = math.inf
+        for sample in reversed(samples):
+            if sample.status is not None:
+                self._answered, self._unanswered = sample.ended, math.inf
+                break
+            first = min(first, sample.begun)
+        self._unanswered = min(self._unanswered, first)
 
     def close_until(self, now: float) -> None:
         """Close every point whose time is over. After the phase's time, only stores that end late make points."""
@@ -269,7 +299,7 @@ class PhaseRun:
         point = self._open.pop(number, None) or _Open()
         second = number * self._step
         p50, p95, p99 = point.latency.percentiles((50.0, 95.0, 99.0)) if point.stored else (None, None, None)
-        self.last = Point(
+        closed = Point(
             second=second,
             offered=point.offered,
             stored=point.stored,
@@ -284,10 +314,10 @@ class PhaseRun:
             statuses=_named(point.statuses),
             errors=point.errors,
         )
-        self._points.append(self.last)
+        self._points.append(closed)
         if self._on_interval is not None:
             self._on_interval(
-                Interval(self.phase, self.began - self._origin + second, self._step, point.latency, self.last)
+                Interval(self.phase, self.began - self._origin + second, self._step, point.latency, closed)
             )
 
     def _tenth_at(self, index: int) -> Histogram | None:
@@ -300,6 +330,7 @@ class PhaseRun:
 
     def end(self, at: float) -> None:
         """Close all points: nothing more will be counted."""
+        self._is_over = True
         self.close_until(at)
         while self._open:
             self._close()
@@ -307,6 +338,8 @@ class PhaseRun:
     def result(self, at: float, *, is_brief: bool = False) -> PhaseResult:
         """What is known at this time; a brief result has no split, no groups and no series."""
         seconds = max(min(at, self.ends) - self.began, _INSTANT)
+        lost_after = self._lost_after(seconds)
+        loaded = lost_after or seconds
         tallies = self._tallies
         statuses: Counter[int] = Counter()
         for tally in tallies:
@@ -316,14 +349,14 @@ class PhaseRun:
         offered = sum(point.offered for point in points)
         latency = total_of(tally.latency for tally in tallies)
         if self._studies:
-            studies_per_second = self._studies_in_time / seconds
+            studies_per_second = self._studies_in_time / loaded
         else:
             studies_per_second = (
                 sum(
                     tally.in_time / max(kind.instances_per_study, 1)
                     for tally, kind in zip(tallies, self._kinds, strict=True)
                 )
-                / seconds
+                / loaded
             )
         return PhaseResult(
             name=self.phase.name,
@@ -336,9 +369,9 @@ class PhaseRun:
             offered=offered,
             offered_per_second=offered / seconds,
             stored=latency.count,
-            stored_per_second=in_time / seconds,
+            stored_per_second=in_time / loaded,
             bytes_per_second=sum(tally.in_time * kind.bytes for tally, kind in zip(tallies, self._kinds, strict=True))
-            / seconds,
+            / loaded,
             studies_per_hour=studies_per_second * 3600,
             warnings=sum(tally.count(Result.WARNING) for tally in tallies),
             failed=sum(tally.count(Result.FAILED) for tally in tallies),
@@ -372,7 +405,20 @@ class PhaseRun:
             ),
             drift=self._drift(),
             began=self.began - self._origin,
+            lost_after=lost_after,
         )
+
+    def _lost_after(self, seconds: float) -> float | None:
+        """When the peer was lost for the rest of a phase of so many seconds; ``None``: it was not."""
+        if self.none_since is None or not self._is_over:  # until then it may come back
+            return None
+        since = self.none_since
+        if self._unanswered < math.inf:
+            if self._answered == self.began:
+                return None  # it was there, and never answered
+            since = min(since, max(self._answered, self._unanswered))
+        after = max(since - self.began, 0.0)
+        return after if seconds - after >= _LOST else None
 
     def _groups(self) -> Groups:
         return Groups(

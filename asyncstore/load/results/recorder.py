@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncstore.errors import AssociationError
-    from asyncstore.load.results.document import PhaseResult, Point
+    from asyncstore.load.results.document import PhaseResult
     from asyncstore.load.values import Kind, Opened, Phase, Sample
 
 
@@ -50,6 +50,8 @@ class Recorder:
         self.stored: Callable[[Sample], None] = self._samples.append
         self._ended: list[PhaseResult] = []
         self._ended_whole = whole_of(())
+        self._none_since: float | None = None
+        """Since when no association is open, because the peer was lost."""
         self._runs: list[PhaseRun] = []
         """The phases that are under way: one; two while stores of a phase end after the next has begun."""
 
@@ -59,6 +61,7 @@ class Recorder:
         self._first = at if self._first is None else self._first
         run = PhaseRun(phase, self._kinds, at, self._cpu, self._on_interval, origin=self._first)
         run.takes_from = max(at, self._cpu.at)  # the driver reports itself just before
+        run.none_since = self._none_since
         self._runs.append(run)
 
     def offered(self, instances: int, studies: int, at: float) -> None:
@@ -77,24 +80,24 @@ class Recorder:
 
     def opened(self, opened: Opened) -> None:
         """An association is open."""
+        self._none_since = None
         if self._runs:
-            run = self._runs[-1]
-            run.connect.record(opened.connect)
-            run.associate.record(opened.associate)
-            if opened.tls:
-                run.tls.record(opened.tls)
+            self._runs[-1].opened(opened)
 
-    def released(self, seconds: float, at: float) -> None:  # noqa: ARG002 - the time of a release is in no series
+    def released(self, seconds: float) -> None:
         """An association was released."""
         if self._runs:
             self._runs[-1].release.record(seconds)
 
-    def lost(self, error: AssociationError, at: float) -> None:
-        """An association could not be opened, or ended early."""
+    def lost(self, error: AssociationError, at: float, *, none_open: bool = False) -> None:
+        """An association could not be opened, or ended early; ``none_open``: and no other one is open."""
+        if none_open and self._none_since is None:
+            self._none_since = at
         if self._runs:
             self._runs[-1].failed(error.problem, at)
+            self._runs[-1].none_since = self._none_since
 
-    def late(self, seconds: float, at: float) -> None:  # noqa: ARG002 - it is in no series
+    def late(self, seconds: float) -> None:
         """A store began so long after its time, although an association was free for it."""
         if self._runs:
             self._runs[-1].late.record(seconds)
@@ -140,11 +143,6 @@ class Recorder:
     def phase(self) -> Phase | None:
         """The phase that is under way."""
         return self._runs[-1].phase if self._runs else None
-
-    @property
-    def last(self) -> Point | None:
-        """The last second of this phase that is complete."""
-        return self._runs[-1].last if self._runs else None
 
     def results(self, now: float) -> tuple[PhaseResult, ...]:
         """The results of all phases, with what is known of those under way. This takes milliseconds."""

@@ -17,6 +17,7 @@ import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from asyncstore.load.results.document import Law
+from asyncstore.observe.formatting import counted, format_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,6 +71,20 @@ def fit(points: Sequence[tuple[int, float]]) -> Law | None:
         residuals=tuple(rate / model - 1 for (_, rate), model in zip(points, fitted, strict=True)),
         peak_associations=peak,
         peak_per_second=most,
+    )
+
+
+def say(law: Law) -> str:
+    """The law for people, in one sentence."""
+    peak = ""
+    if law.peak_associations is not None and law.peak_per_second is not None:
+        associations = counted(round(law.peak_associations), "association")
+        peak = f"; its peak is {format_rate(law.peak_per_second)} with {associations}"
+    worst = max(map(abs, law.residuals), default=0.0)
+    return (
+        f"Universal scalability law: {format_rate(law.per_association)} for one association, contention "
+        f"{law.contention:.3f}, coherency {law.coherency:.5f}{peak}; the steps differ from it by up to "
+        f"{worst * 100:.0f} %."
     )
 
 

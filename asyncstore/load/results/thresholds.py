@@ -4,7 +4,8 @@ Rules:
 
 1. A threshold is a metric, one of ``<``, ``<=``, ``>``, ``>=``, and a limit with its unit. Times and rates need a unit,
    because a bare number could be seconds or milliseconds; counts have none, and shares end in ``%``.
-2. A metric that was not measured crosses its threshold: nothing shows that it holds.
+2. A metric that was not measured crosses its threshold: nothing shows that it holds. Nor does a rate if the peer was
+   lost, because it is the rate until then.
 3. Values are in seconds, per second, studies per hour, bytes per second, instances, or shares of 1.
 """
 
@@ -212,9 +213,9 @@ def first_crossed(
         return None
     if so_far.stored + so_far.failed + so_far.unknown + so_far.dropped < after_samples and so_far.stored:
         return None
-    return next(
-        (each for each in evaluate(thresholds, so_far, findable) if each.is_crossed and each.value is not None), None
-    )
+    is_lost = so_far.lost_after is not None
+    results = evaluate(thresholds, so_far, findable)
+    return next((each for each in results if each.is_crossed and (each.value is not None or is_lost)), None)
 
 
 def say(result: ThresholdResult) -> str:
@@ -227,7 +228,8 @@ def say(result: ThresholdResult) -> str:
 def _value(threshold: Threshold, measured: _Measured) -> float | None:
     metric = threshold.metric
     if metric in _RATES:
-        return _RATES[metric][1](measured.whole) if measured.ended else None
+        is_whole = measured.ended and measured.whole.lost_after is None
+        return _RATES[metric][1](measured.whole) if is_whole else None
     if metric in _COUNTS:
         count, total = _COUNTS[metric][0](measured.whole), _COUNTS[metric][1](measured)
         if threshold.unit is Unit.COUNT:

@@ -2,7 +2,8 @@
 
 Rules:
 
-1. The most important line comes first: whether this side was the limit, then the thresholds, then what was reached.
+1. The most important line comes first: whether this side was the limit, then whether the PACS was lost, then the
+   thresholds, then what was reached.
 2. Where this side was the limit, no line calls anything the limit of the PACS, and no knee is named.
 3. Counts of failures are never left out, however well the rest went.
 """
@@ -13,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from asyncstore.load.results.document import Verdict
+from asyncstore.load.results.naming import run_name
 from asyncstore.load.results.thresholds import parse, say
 from asyncstore.observe.formatting import (
     counted,
@@ -117,7 +119,8 @@ def judge(
     code = exit_code(whole, thresholds, is_interrupted=is_interrupted)
     lines = (
         *_of_client(counted_phases, bound, limits_of),
-        *_of_thresholds(thresholds, code, is_client_bound=bool(bound)),
+        *_of_lost(counted_phases),
+        *_of_thresholds(thresholds, code, whole, is_client_bound=bool(bound)),
         *_of_load(counted_phases, whole, is_client_bound=bool(bound)),
         *_of_losses(whole),
         *_of_pauses(counted_phases),
@@ -129,7 +132,10 @@ def judge(
 
 
 def exit_code(whole: PhaseResult, thresholds: Sequence[ThresholdResult], *, is_interrupted: bool = False) -> int:
-    """0 passed, 99 a threshold is crossed, 2 some instances were not stored, 1 none was attempted, 130 interrupted.
+    """The exit code.
+
+    0 passed, 99 a threshold is crossed, 2 some instances were not stored or the PACS was lost, 1 none was attempted,
+    130 interrupted.
 
     A threshold on failed or unknown instances that holds allows them.
     """
@@ -140,6 +146,8 @@ def exit_code(whole: PhaseResult, thresholds: Sequence[ThresholdResult], *, is_i
         return EXIT_NOTHING
     if any(threshold.is_crossed for threshold in thresholds):
         return EXIT_CROSSED
+    if whole.lost_after is not None:
+        return EXIT_NOT_STORED
     if (whole.failed and "failed" not in allowed) or (whole.unknown and "unknown" not in allowed):
         return EXIT_NOT_STORED
     return EXIT_PASSED
@@ -153,20 +161,36 @@ def _of_client(
     if not bound:
         return
     worst = max(bound, key=lambda phase: phase.stored_per_second)
-    names = list(dict.fromkeys(phase.name for phase in bound))
+    is_one_load = len({phase.name for phase in phases}) == 1
+    names = list(dict.fromkeys(run_name(phase, phases) if is_one_load else phase.name for phase in bound))
     where = "" if len(bound) == len(phases) else f" ({_listed(names)})"
     yield f"Client-bound: this side was the limit{where}, so nothing here is the limit of the PACS."
     yield f"This side: {_listed(limits_of(worst))}."
 
 
-def _of_thresholds(thresholds: Sequence[ThresholdResult], code: int, *, is_client_bound: bool) -> Iterator[str]:
+def _of_lost(phases: Sequence[PhaseResult]) -> Iterator[str]:
+    """In which loads the PACS was lost for the rest of them; the rates are those until then."""
+    lost = [phase for phase in phases if phase.lost_after]
+    never = [run_name(phase, phases) for phase in phases if phase.lost_after == 0]
+    if lost:
+        when = [f"after {format_duration(phase.loaded_seconds)} ({run_name(phase, phases)})" for phase in lost]
+        yield f"The PACS was lost {_listed(when)}, and no association could be opened. Rates are those until then."
+    if never:
+        yield f"The PACS was not there: no association could be opened ({_listed(never)})."
+
+
+def _of_thresholds(
+    thresholds: Sequence[ThresholdResult], code: int, whole: PhaseResult, *, is_client_bound: bool
+) -> Iterator[str]:
     crossed = [threshold for threshold in thresholds if threshold.is_crossed]
     if crossed:
         whose = " This side may have crossed it, not the PACS." if is_client_bound else ""
         yield f"Not passed: {'; '.join(map(say, crossed))}.{whose}"
     elif thresholds:
         holds = "the threshold holds" if len(thresholds) == 1 else "all thresholds hold"
-        if code == EXIT_NOT_STORED:
+        if code == EXIT_NOT_STORED and whole.lost_after is not None:
+            yield f"Not passed: {holds}, but the PACS was lost."
+        elif code == EXIT_NOT_STORED:
             yield f"Not passed: {holds}, but some instances were not stored, and no threshold allows that."
         else:
             yield f"Passed: {holds}."
@@ -179,7 +203,8 @@ def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bou
     if not whole.stored:
         yield "The PACS stored nothing."
         return
-    best = max(phases, key=lambda phase: phase.stored_per_second, default=whole)
+    steady = [phase for phase in phases if phase.lost_after is None]
+    best = max(steady or phases, key=lambda phase: phase.stored_per_second, default=whole)
     several = {phase.associations for phase in phases if phase.model == "closed"}
     if whole.model == "open":
         yield from _of_open_load(whole, is_client_bound=is_client_bound)
@@ -205,8 +230,10 @@ def _of_open_load(whole: PhaseResult, *, is_client_bound: bool) -> Iterator[str]
         return
     share = whole.dropped / whole.offered * 100
     dropped = f"{counted(whole.dropped, 'instance')} ({share:.1f} %) could not begin in time"
-    who = "The load was not kept up" if is_client_bound else "The PACS did not keep up"
-    yield f"{who}: of {offered} that were offered, {_reached(whole)}; {dropped}."
+    who = "The load was not kept up: of" if is_client_bound else "The PACS did not keep up: of"
+    if whole.lost_after is not None:  # until then it may have kept up
+        who = "Of"
+    yield f"{who} {offered} that were offered, {_reached(whole)}; {dropped}."
 
 
 def _reached(phase: PhaseResult) -> str:
@@ -220,7 +247,8 @@ def _reached(phase: PhaseResult) -> str:
 def _of_losses(whole: PhaseResult) -> Iterator[str]:
     ended = whole.stored + whole.failed + whole.unknown
     if whole.failed or whole.unknown:
-        unknown = f", and {format_count(whole.unknown)} were not answered" if whole.unknown else ""
+        was = "was" if whole.unknown == 1 else "were"
+        unknown = f", and {format_count(whole.unknown)} {was} not answered" if whole.unknown else ""
         yield f"Of {counted(ended, 'instance')}, {format_count(whole.failed)} failed{unknown}."
     lost = sum(whole.errors.values())
     if lost:
@@ -232,22 +260,29 @@ def _of_pauses(phases: Sequence[PhaseResult]) -> Iterator[str]:
     pauses = [(pause, phase) for phase in phases if (pause := _longest_pause(phase)) is not None]
     if pauses:
         pause, phase = max(pauses, key=lambda each: each[0].seconds)
+        when = f"after {format_duration(pause.begin)}" if pause.begin else "from its beginning"
         yield (
             f"The longest pause, in which nothing was stored, was {format_duration(pause.seconds)} "
-            f"({_name(phase)}, after {format_duration(pause.begin)})."
+            f"({run_name(phase, phases)}, {when})."
         )
 
 
 def _longest_pause(phase: PhaseResult) -> _Pause | None:
-    """The longest time of two points or more without a stored instance; ``None``: there is none, or too few points."""
-    points = [point for point in phase.series if point.second < phase.seconds]
+    """The longest time of two points or more without a stored instance; ``None``: there is none, or too few points.
+
+    A point of an open load in which nothing was to be stored is no pause.
+    """
+    points = [point for point in phase.series if point.second < phase.loaded_seconds]
     if len(points) < _FEWEST or phase.stored < _BUSY * len(points):
         return None
     step = points[1].second - points[0].second
-    longest = most = 0
+    longest = most = waiting = 0
     begin = 0.0
     for number, point in enumerate(points):
-        most = 0 if point.stored else most + 1
+        waiting += point.offered
+        is_idle = phase.model == "open" and not waiting
+        most = 0 if point.stored or is_idle else most + 1
+        waiting -= point.stored + point.failed + point.unknown + point.dropped
         if most > longest:
             longest, begin = most, points[number + 1 - most].second
     return _Pause(begin, longest * step) if longest > 1 else None
@@ -257,7 +292,7 @@ def _of_knee(knee: Knee | None) -> Iterator[str]:
     if knee is None:
         return
     step = next((step for step in knee.steps if step.associations == knee.associations), None)
-    if step is not None:
+    if step is not None and step.stored_per_second < knee.best_per_second:  # else the line of the best step says it
         yield (
             f"{counted(step.associations, 'association')} reach{'es' if step.associations == 1 else ''} "
             f"{format_rate(step.stored_per_second)} with a p99 of {format_latency(step.p99)}; "
@@ -269,15 +304,17 @@ def _of_knee(knee: Knee | None) -> Iterator[str]:
 
 def _of_drifts(phases: Sequence[PhaseResult]) -> Iterator[str]:
     for phase in phases:
-        changes = [] if phase.drift is None else list(_changes(phase.drift))
+        is_given = phase.model == "open" and was_kept_up(phase)  # then the rate is that of the arrivals
+        changes = [] if phase.drift is None else list(_changes(phase.drift, is_rate_given=is_given))
         if changes:
-            yield f"It changed over time ({_name(phase)}): from the first to the last tenth, {_listed(changes)}."
+            name = run_name(phase, phases)
+            yield f"It changed over time ({name}): from the first to the last tenth, {_listed(changes)}."
 
 
-def _changes(drift: Drift) -> Iterator[str]:
+def _changes(drift: Drift, *, is_rate_given: bool) -> Iterator[str]:
     first, last = drift.first, drift.last
     rates = sorted((first.stored_per_second, last.stored_per_second))
-    if rates[0] < _FEWER * rates[1]:
+    if rates[0] < _FEWER * rates[1] and not is_rate_given:
         yield f"the rate went from {format_rate(first.stored_per_second)} to {format_rate(last.stored_per_second)}"
     for name in ("p50", "p99"):
         before, after = getattr(first, name), getattr(last, name)
@@ -295,10 +332,6 @@ def _of_findable(findable: Findable | None) -> Iterator[str]:
     p50, p99 = findable.latency.percentiles((50.0, 99.0))
     missing = f"; {format_count(findable.not_found)} were not found" if findable.not_found else ""
     yield f"C-FIND found stored instances after {format_latency(p50)} (p50), {format_latency(p99)} (p99){missing}."
-
-
-def _name(phase: PhaseResult) -> str:
-    return phase.name if phase.repeat == 1 else f"{phase.name}, run {phase.repeat}"
 
 
 def _listed(parts: Sequence[str]) -> str:

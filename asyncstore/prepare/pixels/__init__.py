@@ -11,5 +11,5 @@ Rules:
 
 Modules: ``allowance`` (what is allowed), ``syntaxes`` (which transfer syntax needs which library), ``attributes`` (the
 image in a data set), ``codestreams`` (headers of frames), ``frames`` (fragments of frames), ``colour``, ``libjpeg``
-(its warnings), ``decoders``, ``encoders``.
+(its warnings), ``memory`` (kept between frames), ``decoders``, ``encoders``.
 """

@@ -14,6 +14,7 @@ from asyncstore.prepare.pixels import syntaxes
 from asyncstore.prepare.pixels.codestreams import DAMAGED, SOF_LS, read_jpeg, read_jpeg_2000, rle_segments
 from asyncstore.prepare.pixels.colour import decoded_photometric, to_rgb
 from asyncstore.prepare.pixels.libjpeg import no_damage
+from asyncstore.prepare.pixels.memory import keep_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ class Decoder:
     """
 
     def __init__(self, image: Image, transfer_syntax_uid: str) -> None:
+        keep_memory()
         self._image = image
         self.photometric = image.photometric
         self.is_lossless = True

@@ -1,37 +1,23 @@
-"""The report about a damaged journal (see :mod:`fuzz.damage`)."""
+"""The report about a journal with wrong values in its tables.
 
-from contextlib import redirect_stdout, suppress
-from io import StringIO
+The first byte of an input chooses a form of the report; changes follow (see :mod:`fuzz.damage`).
+"""
 
-from asyncstore.cli.report import lists, machine, plain
-from asyncstore.cli.report.facts import gather
-from asyncstore.cli.report.page import page
 from asyncstore.errors import JournalError
-from asyncstore.journal.diagnosis import diagnosed
-from asyncstore.journal.reading import Reader
-from asyncstore.journal.studies import Completeness
-from asyncstore.journal.values import State
-from fuzz.damage import damaged, seeds
-
-__all__ = ["EXPECTED", "execute", "seeds"]
+from fuzz.damage import values_seeds, with_values
+from fuzz.journal_uses import REPORTS
 
 EXPECTED = (JournalError,)
 
 
+def seeds():
+    """Each change, for one form after the other."""
+    for number, changes in enumerate(values_seeds()):
+        yield bytes((number % len(REPORTS),)) + changes
+
+
 def execute(data, folder):
-    """It is refused, or there is a report in each form."""
-    if not data:
-        return
-    with damaged(data, folder) as path, Reader(path) as reader, redirect_stdout(StringIO()):
-        with suppress(JournalError), diagnosed([reader]):
-            facts = gather([reader])
-            plain.lines(facts, 100)
-            machine.line(facts)
-            page(facts, [reader])
-        for form in ("text", "csv", "json"):
-            for completeness in Completeness:
-                with suppress(JournalError), diagnosed([reader]):
-                    lists.studies([reader], completeness, form)
-            for state in State:
-                with suppress(JournalError), diagnosed([reader]):
-                    lists.files([reader], state, form)
+    """It is refused, or there is a report."""
+    if data:
+        with with_values(data[1:], folder) as path:
+            REPORTS[data[0] % len(REPORTS)](path)

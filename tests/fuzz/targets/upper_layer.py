@@ -12,6 +12,7 @@ _SIZES = 4
 _REQUEST = AssociateRequest("US", "THEM", (ProposedContext(1, "1.2.840.10008.1.1", ("1.2.840.10008.1.2",)),), 16384)
 _ACCEPT = AssociateAccept("US", "THEM", (), 16384)
 _MAXIMUM = 256
+_MOST_PIECES = 200
 
 
 def seeds():
@@ -85,7 +86,7 @@ def execute(data, _):
     at_once = _joined(whole.receive(memoryview(stream)))
     events, at, turn = [], 0, 0
     while at < len(stream):
-        size = sizes[turn % _SIZES] or 1
+        size = max(sizes[turn % _SIZES], len(stream) // _MOST_PIECES, 1)
         # A fragment is valid until its buffer changes.
         events += [_kept(event) for event in in_pieces.receive(memoryview(stream[at : at + size]))]
         at, turn = at + size, turn + 1

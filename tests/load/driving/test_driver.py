@@ -320,6 +320,32 @@ def test_a_peer_that_dies_and_does_not_come_back_leads_to_an_honest_end():
     assert rig.error is None
 
 
+def test_the_peer_is_away_when_the_last_association_is_lost_and_not_when_this_side_ends_it():
+    async def script(rig):
+        await asyncio.sleep(1.0)
+        first, second = rig.associations
+        first.lose()
+        second.lose()
+        await asyncio.sleep(1.0)
+        rig.driver.stop()
+        rig.driver.stop()
+
+    rig = Rig([closed(2, 5.0)], 10.0, script=script)
+    assert rig.measurements.none_open == [False, True, False, False]
+
+
+def test_it_says_how_many_associations_it_waits_for():
+    async def script(rig):
+        await asyncio.sleep(0.001)
+        seen.append(rig.driver.wanted)
+        await asyncio.sleep(0.5)
+        seen.append(rig.driver.wanted)
+
+    seen = []
+    Rig([closed(3, 1.0)], script=script)
+    assert seen == [3, None]
+
+
 def test_a_peer_that_never_answers_ends_with_unknown_outcomes():
     async def script(rig):
         await asyncio.sleep(70.0)
@@ -440,7 +466,7 @@ def test_memory_stays_flat_over_an_hour(monkeypatch):
         def dropped(self, instances, _at):
             self.dropped_ones += instances
 
-        def offered(self, *_):
+        def offered(self, *_, **__):
             pass
 
         late = watched = lost = opened = released = offered

@@ -70,6 +70,18 @@ def test_warm_up_and_cool_down_surround_the_repetitions_and_do_not_count():
     assert around(measured) == measured
 
 
+def test_the_runs_of_a_load_that_is_given_several_times_are_numbered():
+    planned = around(steps((1, 2, 1), 5.0), repeats=2)
+    assert [(one.phase.associations, one.phase.repeat) for one in planned] == [
+        (1, 1),
+        (2, 1),
+        (1, 2),
+        (1, 3),
+        (2, 2),
+        (1, 4),
+    ]
+
+
 def test_beside_a_closed_load_there_is_the_same_load():
     warm_up, _, _, cool_down = around(steps((2, 8), 5.0), warm_up=1.0, cool_down=2.0)
     assert (warm_up.phase.associations, cool_down.phase.associations) == (2, 8)
