@@ -73,6 +73,26 @@ def test_a_member_larger_than_the_room_is_written_when_it_is_alone(spool):
     assert spool.held == 8 * MiB
 
 
+def test_a_member_does_not_wait_for_an_archive_that_is_being_pinned(spool):
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def pieces():
+        yield bytes(3 * MiB)
+        begun.set()
+        assert goes_on.wait(60)
+
+    spans = []
+    pinning = threading.Thread(target=lambda: spans.append(spool.pin(pieces(), 1 << 30)))
+    pinning.start()
+    assert begun.wait(10)
+    thread, got = adding(spool, 3 * MiB)
+    thread.join(10)
+    assert got
+    goes_on.set()
+    pinning.join(10)
+    assert spans[0].length == 3 * MiB
+
+
 @pytest.mark.parametrize("pieces", [[bytes(5 * MiB)], [bytes(MiB - 1000)] * 5], ids=["at once", "in pieces"])
 def test_small_members_that_have_ended_do_not_keep_a_larger_one_waiting(spool, pieces):
     """The file that they shared takes more members, and so it was still there when the larger one needed its room."""
