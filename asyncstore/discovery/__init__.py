@@ -4,9 +4,10 @@ walk      trees and single files
 lists     names of files in lists
 dicomdir  the files that a DICOMDIR names
 archives  the members of archives, and of archives in archives
-zip       zip archives
-tar       tar archives
-streams   parts of files, and streams that are decompressed
+zip       members of zip archives
+tar       members of tar archives
+streams   parts of files, and streams of bytes
+inflating streams that are decompressed
 limits    what an archive may hold
 remote    objects of remote stores
 stores    remote stores: how they are opened and asked, and what their errors mean

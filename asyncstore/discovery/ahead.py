@@ -72,8 +72,8 @@ def threads(number: int) -> Threads:
     return Threads(number)
 
 
-class Unpacking:
-    """Unpacks a member in a thread, ahead of its turn.
+class UnpackedInThread:
+    """A member that a thread unpacks ahead of its turn.
 
     Args:
         size: its bytes, unpacked.

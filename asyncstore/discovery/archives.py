@@ -18,9 +18,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from asyncstore.discovery import tar, zip  # noqa: A004 - the format
-from asyncstore.discovery.ahead import Unpacking
+from asyncstore.discovery.ahead import UnpackedInThread
+from asyncstore.discovery.inflating import MAGIC, NoLibrary, inflated
 from asyncstore.discovery.limits import Count, TooMuch
-from asyncstore.discovery.streams import CUT_OFF, MAGIC, NoLibrary, Span, Stream, inflated
+from asyncstore.discovery.streams import CUT_OFF, Span, Stream
 from asyncstore.members import SEPARATOR, Damaged, MemberPath, Part
 from asyncstore.model import SourceFile, Unsendable
 
@@ -71,10 +72,10 @@ def _glance(path: str) -> tuple[bytes, Span | None]:
         return b"", None
 
 
-def opened(
+def files_in(
     path: str, limits: ArchiveLimits, spool: Spool, ordinals: Iterator[int]
 ) -> Iterator[SourceFile | Unsendable]:
-    """The members of an archive. A file that is none, or that cannot be read, is itself what is found.
+    """The members of an archive, or the file itself if it is none, or cannot be read.
 
     Args:
         path: a regular file.
@@ -90,7 +91,7 @@ def opened(
     yield from _outcomes(members, path, ordinals)
 
 
-def opened_object(
+def files_in_object(
     path: MemberPath, limits: ArchiveLimits, spool: Spool, ordinals: Iterator[int]
 ) -> Iterator[SourceFile | Unsendable]:
     """The same of an object of a remote store, if its name is one that archives have."""
@@ -166,7 +167,7 @@ class _Archive:
         elif form is not None:
             size = content.length if isinstance(content, Span) else 0
             pieces = content.pieces(0, size) if isinstance(content, Span) else content.pieces(_ALL)
-            stream = Stream(inflated(pieces, form, self._count.unpack))
+            stream = Stream(inflated(pieces, form, self._count.add_bytes))
             if format_of(stream.peek(_GLANCE)) == _TAR:
                 yield from self._of_tar(stream, prefix, depth)
                 stream.skip(_ALL)  # its checksum stands at its end
@@ -178,9 +179,7 @@ class _Archive:
         for entry in zip.entries(archive):
             if entry.is_directory:
                 continue
-            reason = zip.obstacle(entry)
-            if reason is None and entry.size > self._count.limits.file:
-                reason = f"{_TOO_LARGE} ({self._count.limits.file} bytes)"
+            reason = zip.obstacle(entry) or self._obstacle(entry.size)
             if reason is not None:
                 yield self._unfit(entry.name, entry.size, prefix, reason)
                 continue
@@ -190,18 +189,16 @@ class _Archive:
                 yield self._unfit(entry.name, entry.size, prefix, str(damage))
                 continue
             if zip.is_stored(entry):
-                self._count.unpack(entry.size)  # so that an archive cannot name its bytes without end
+                self._count.add_bytes(entry.size)  # so that an archive cannot name its bytes without end
                 yield from self._member(entry.name, entry.size, place, prefix, depth, entry.crc)
             else:
-                unpack = partial(zip.unpacked, place, entry, self._count.unpack)
+                unpack = partial(zip.unpacked, place, entry, self._count.add_bytes)
                 yield from self._member(entry.name, entry.size, unpack, prefix, depth)
 
     def _of_tar(self, archive: Span | Stream, prefix: str, depth: int) -> Iterator[Found]:
         source = tar.SpanSource(archive) if isinstance(archive, Span) else archive
         for entry in tar.entries(source):
-            reason = entry.obstacle
-            if reason is None and entry.size > self._count.limits.file:
-                reason = f"{_TOO_LARGE} ({self._count.limits.file} bytes)"
+            reason = entry.obstacle or self._obstacle(entry.size)
             if reason is not None:
                 yield self._unfit(entry.name, entry.size, prefix, reason)
             elif isinstance(archive, Span):
@@ -213,6 +210,11 @@ class _Archive:
             else:
                 yield from self._member(entry.name, entry.size, _Limited(archive, entry.size), prefix, depth)
 
+    def _obstacle(self, size: int) -> str | None:
+        """Why a member of this size is not read."""
+        most = self._count.limits.file
+        return f"{_TOO_LARGE} ({most} bytes)" if size > most else None
+
     def _member(
         self,
         name: str,
@@ -223,7 +225,7 @@ class _Archive:
         crc: int | None = None,
     ) -> Iterator[Found]:
         """A regular file in an archive, or the members of the archive that it is."""
-        self._count.add()
+        self._count.add_member()
         name = self._count.unique(prefix + name)
         make = partial(MemberPath, self._path, name, size, self._mtime)
         try:
@@ -245,9 +247,9 @@ class _Archive:
         elif isinstance(content, Stream):
             yield make(None, partial(_all_of, content, size), is_once=True)
         else:
-            unpacking = Unpacking(size, content)
-            path = make(None, unpacking.pieces)
-            path.start = unpacking.start
+            unpacked = UnpackedInThread(size, content)
+            path = make(None, unpacked.pieces)
+            path.start = unpacked.start
             yield path
 
     def _nested(self, archive: Span | Stream, name: str, make: Callable[[], MemberPath], depth: int) -> Iterator[Found]:
@@ -263,7 +265,7 @@ class _Archive:
                 yield make(), _EMPTY
 
     def _unfit(self, name: str, size: int, prefix: str, reason: str) -> Found:
-        self._count.add()
+        self._count.add_member()
         return MemberPath(self._path, self._count.unique(prefix + name), size, self._mtime), reason
 
 

@@ -14,7 +14,7 @@ from hashlib import sha256
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.discovery.archives import opened, opened_object
+from asyncstore.discovery.archives import files_in, files_in_object
 from asyncstore.discovery.streams import PIECE, Span
 from asyncstore.discovery.walk import NOT_OPENED, archive_in, file_at
 from asyncstore.members import SEPARATOR, STORE, Damaged, MemberPath, is_url
@@ -52,9 +52,9 @@ class _Listing:
         self._known: dict[str, _Known] = {}
         ordinals = repeat(0)
         if isinstance(self._archive, MemberPath):
-            self._rest = opened_object(self._archive.again(), self._limits, self._spool, ordinals)
+            self._rest = files_in_object(self._archive.again(), self._limits, self._spool, ordinals)
         else:
-            self._rest = opened(self._archive, self._limits, self._spool, ordinals)
+            self._rest = files_in(self._archive, self._limits, self._spool, ordinals)
         self._has_forgotten = False
         self._failure = _MISSING
 
@@ -105,13 +105,13 @@ class Finder:
         file = SourceFile(found.path.again(), ordinal)
         return file if found.reason is None else Unsendable(file, found.reason)
 
-    def opened(
+    def with_members(
         self, found: Iterable[SourceFile | Unsendable], ordinals: Iterator[int]
     ) -> Iterator[SourceFile | Unsendable]:
         """The files of a walk, with the members of archives in place of these."""
         for file in found:
             if isinstance(file, SourceFile) and self._limits is not None:
-                yield from opened(file.path, self._limits, self._spool, chain((file.ordinal,), ordinals))
+                yield from files_in(file.path, self._limits, self._spool, chain((file.ordinal,), ordinals))
             else:
                 yield file
 
@@ -131,7 +131,7 @@ class Finder:
                 if self._limits is None:
                     yield SourceFile(path, next(ordinals))
                 else:
-                    yield from opened_object(path, self._limits, self._spool, ordinals)
+                    yield from files_in_object(path, self._limits, self._spool, ordinals)
         except Refused as reason:
             yield Unsendable(SourceFile(url, next(ordinals)), str(reason))
 

@@ -54,7 +54,7 @@ class Count:
         self._places: dict[int, int] = {}
         """The last numbers of names that came again."""
 
-    def unpack(self, count: int) -> None:
+    def add_bytes(self, count: int) -> None:
         """So many bytes more are unpacked.
 
         Raises:
@@ -66,7 +66,7 @@ class Count:
                 raise TooMuch(f"{TOTAL} ({self.limits.total})")
             raise TooMuch(f"{RATIO} ({self.limits.ratio})")
 
-    def add(self) -> None:
+    def add_member(self) -> None:
         """One member more is found.
 
         Raises:

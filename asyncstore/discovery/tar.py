@@ -115,7 +115,7 @@ def _sums(block: bytes) -> tuple[int, int]:
     return unsigned, unsigned - 256 * len(rest.translate(None, _SEVEN_BITS))
 
 
-class _Said:
+class _ExtendedHeaders:
     """What the headers before the header of a member say about it."""
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ def entries(source: Source) -> Iterator[Entry]:
     Raises:
         Damaged: the archive cannot be read from here on.
     """
-    said = _Said()
+    extended = _ExtendedHeaders()
     while True:
         block = source.read(BLOCK)
         if len(block) < BLOCK:
@@ -160,9 +160,9 @@ def entries(source: Source) -> Iterator[Entry]:
                 return
         kind, size = _checked(block)
         if kind in _BEFORE:
-            said.take(kind, _text(source, size))
+            extended.take(kind, _text(source, size))
             continue
-        entry = said.entry(kind, size, block)
+        entry = extended.entry(kind, size, block)
         if kind == b"S" and block[_IS_LONGER]:
             _skip_map(source)
         start = source.position

@@ -20,9 +20,9 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from asyncstore.discovery.inflating import NoLibrary
 from asyncstore.discovery.limits import TooMuch
 from asyncstore.discovery.spool import Abandoned
-from asyncstore.discovery.streams import NoLibrary
 from asyncstore.members import Damaged, MemberPath
 from asyncstore.model import SourceFile, Unsendable
 

@@ -68,10 +68,10 @@ Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Unsendable]
 """One path or many; a str is one path. Files that must not be read may stand among them as unsendable."""
 
 
-class Elsewhere(Protocol):
+class Opener(Protocol):
     """Opens archives and remote stores; :class:`asyncstore.discovery.finding.Finder` says what each method means."""
 
-    def opened(
+    def with_members(
         self, found: Iterable[SourceFile | Unsendable], ordinals: Iterator[int], /
     ) -> Iterator[SourceFile | Unsendable]:
         """See there."""
@@ -86,11 +86,11 @@ class Elsewhere(Protocol):
 
 
 def walk(
-    paths: Paths, options: WalkOptions = _DEFAULTS, elsewhere: Elsewhere | None = None
+    paths: Paths, options: WalkOptions = _DEFAULTS, opener: Opener | None = None
 ) -> Iterator[SourceFile | Unsendable]:
     """Every file of ``paths``, which may be files and directories, in their order; their ordinals count from 1.
 
-    It reads directories, which blocks: iterate it in a thread. With ``elsewhere`` it opens archives and remote stores
+    It reads directories, which blocks: iterate it in a thread. The opener opens archives and remote stores
     as the options say; what it finds there must go through :func:`asyncstore.discovery.unpacking.unpacked`.
     """
     visited: set[tuple[int, int]] = set()
@@ -100,10 +100,10 @@ def walk(
             yield path._replace(file=SourceFile(path.path, next(ordinals)))
             continue
         text = os.fsdecode(path)
-        objects = None if elsewhere is None else elsewhere.objects(text, options, ordinals)
+        objects = None if opener is None else opener.objects(text, options, ordinals)
         found = _expand(text, options, visited, ordinals) if objects is None else objects
-        if elsewhere is not None and objects is None:
-            found = elsewhere.opened(found, ordinals) if os.path.lexists(text) else elsewhere.named(text, found)
+        if opener is not None and objects is None:
+            found = opener.with_members(found, ordinals) if os.path.lexists(text) else opener.named(text, found)
         yield from found if options.repeat == 1 else _repeated(found, options.repeat, ordinals)
 
 

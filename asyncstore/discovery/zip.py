@@ -17,7 +17,8 @@ import stat
 from struct import Struct, error
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.discovery.streams import CUT_OFF, inflated
+from asyncstore.discovery.inflating import inflated
+from asyncstore.discovery.streams import CUT_OFF
 from asyncstore.members import Damaged
 
 if TYPE_CHECKING:

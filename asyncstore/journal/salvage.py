@@ -25,7 +25,7 @@ from asyncstore.journal.homeless import set_apart
 from asyncstore.journal.opening import in_our_words, translated
 from asyncstore.journal.pages import records
 from asyncstore.journal.place import Lock
-from asyncstore.journal.querying import rows
+from asyncstore.journal.querying import is_behind, rows
 from asyncstore.journal.values import State
 
 if TYPE_CHECKING:
@@ -243,14 +243,7 @@ def _run(
         if not piece:
             return True
         yield from piece
-        before, last = last, tuple(piece[-1][place] for place in places)
-        if before and not _follows(last, before, is_backward=is_backward):
-            return False  # pages that are in each other's place would be read for ever
-
-
-def _follows(key: tuple[Any, ...], before: tuple[Any, ...], *, is_backward: bool) -> bool:
-    """Whether a key comes after another one."""
-    try:
-        return key < before if is_backward else key > before
-    except TypeError:  # values of different types
-        return False
+        reached = tuple(piece[-1][place] for place in places)
+        if last and not (is_behind(last, reached) if is_backward else is_behind(reached, last)):
+            return False  # damaged pages lead back
+        last = reached

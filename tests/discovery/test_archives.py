@@ -18,9 +18,9 @@ import pytest
 import zstandard
 
 from asyncstore.discovery.finding import Finder
+from asyncstore.discovery.inflating import COMPRESSIONS, inflated
 from asyncstore.discovery.limits import ArchiveLimits
 from asyncstore.discovery.spool import Spool
-from asyncstore.discovery.streams import COMPRESSIONS, inflated
 from asyncstore.discovery.unpacking import unpacked
 from asyncstore.discovery.walk import WalkOptions, walk
 from asyncstore.model import SourceFile

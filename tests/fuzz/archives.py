@@ -11,7 +11,7 @@ from itertools import count
 
 import zstandard
 
-from asyncstore.discovery.archives import opened
+from asyncstore.discovery.archives import files_in
 from asyncstore.discovery.limits import ArchiveLimits, TooMuch
 from asyncstore.discovery.spool import Spool
 from asyncstore.discovery.tar import BLOCK
@@ -67,7 +67,7 @@ def check_members(data, folder):
     path, spool = written(folder, data), Spool()
     size, ordinals = len(data), count(1)
     try:
-        for number, found in enumerate(opened(path, _LIMITS, spool, ordinals), 1):
+        for number, found in enumerate(files_in(path, _LIMITS, spool, ordinals), 1):
             if not isinstance(found, SourceFile):
                 assert found.reason.isprintable()
                 found = found.file  # noqa: PLW2901 - both have an ordinal

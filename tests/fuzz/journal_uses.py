@@ -73,6 +73,9 @@ class _Journal:
     def note_walk(self, *_, **__):
         """Nothing."""
 
+    def flush(self):
+        """Nothing is to be waited for."""
+
 
 def _sent_in(order):
     def send_catalogue(path):

@@ -29,6 +29,8 @@ pytestmark = pytest.mark.slow
 
 ROWS = 6000
 PAGE = 4096
+LEAF = 0x0D
+"""The first byte of a leaf of a table with row numbers."""
 
 
 @pytest.fixture
@@ -63,6 +65,25 @@ def test_a_whole_journal_is_copied(path, whole):
     with Reader(str(path.with_name("new.db"))) as reader:
         assert reader.command.words == ("send",)
     begin(path.with_name("new.db"), PEER).close()
+
+
+def test_pages_that_lead_back_end_the_reading(path):
+    with begin(path) as journal:
+        journal.record([delivery(f"/data/{number}", series=f"1.2.{number:050}") for number in range(400)])
+    whole = {row.path for row in read(path)}
+    content = bytearray(path.read_bytes())
+    pages = [at for at in range(PAGE, len(content), PAGE) if content[at] == LEAF]
+    first, *_, last = [
+        at
+        for at in pages
+        for _, row in list(of_page(bytes(content[at : at + PAGE]), 0))[:1]
+        if [type(value) for value in row[:3]] == [type(None), int, bytes]  # series
+    ]
+    content[last : last + PAGE] = content[first : first + PAGE]
+    path.write_bytes(content)
+    found, rows = salvaged(path)
+    assert "series" in found.damaged
+    assert rows.keys() == whole
 
 
 def _page_with(*cells):

@@ -129,8 +129,6 @@ class PhaseRun:
         self.ends = began + phase.seconds
         self.takes_from = began
         """When its first store may begin: timers are late, and until then stores of the phase before begin."""
-        self.last: Point | None = None
-        """The point that was closed last."""
         self.none_since: float | None = None
         """Since when no association is open, because the peer was lost; ``None``: some is."""
         self.errors: Counter[str] = Counter()
@@ -301,7 +299,7 @@ class PhaseRun:
         point = self._open.pop(number, None) or _Open()
         second = number * self._step
         p50, p95, p99 = point.latency.percentiles((50.0, 95.0, 99.0)) if point.stored else (None, None, None)
-        self.last = Point(
+        closed = Point(
             second=second,
             offered=point.offered,
             stored=point.stored,
@@ -316,10 +314,10 @@ class PhaseRun:
             statuses=_named(point.statuses),
             errors=point.errors,
         )
-        self._points.append(self.last)
+        self._points.append(closed)
         if self._on_interval is not None:
             self._on_interval(
-                Interval(self.phase, self.began - self._origin + second, self._step, point.latency, self.last)
+                Interval(self.phase, self.began - self._origin + second, self._step, point.latency, closed)
             )
 
     def _tenth_at(self, index: int) -> Histogram | None:
@@ -415,9 +413,7 @@ class PhaseRun:
         if self.none_since is None or not self._is_over:  # until then it may come back
             return None
         since = self.none_since
-        if self._unanswered < math.inf:
-            if self._answered == self.began:
-                return None  # it was there, and never answered
+        if self._unanswered < math.inf and self._answered > self.began:  # else it was there, and never answered
             since = min(since, max(self._answered, self._unanswered))
         after = max(since - self.began, 0.0)
         return after if seconds - after >= _LOST else None

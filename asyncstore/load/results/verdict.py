@@ -52,6 +52,8 @@ _MOST_LATENESS: Final = 0.005
 """Seconds by which 99 % of the instances may begin late; more would be a part of the latencies that are measured."""
 _FEWEST: Final = 20
 """Times from which a 99th percentile says something."""
+_FEWEST_POINTS: Final = 5
+"""Of a phase in which a pause is told: 2 s of fewer are its beginning or its end."""
 _BUSY: Final = 5
 """Instances that are stored in a point on average, from which a point without any is no chance (e**-5 is 0.7 %)."""
 _DROPPED: Final = 0.01
@@ -203,7 +205,7 @@ def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bou
     if not whole.stored:
         yield "The PACS stored nothing."
         return
-    steady = [phase for phase in phases if phase.lost_after is None]
+    steady = [phase for phase in phases if phase.lost_after is None and phase.stored]
     best = max(steady or phases, key=lambda phase: phase.stored_per_second, default=whole)
     several = {phase.associations for phase in phases if phase.model == "closed"}
     if whole.model == "open":
@@ -273,7 +275,7 @@ def _longest_pause(phase: PhaseResult) -> _Pause | None:
     A point of an open load in which nothing was to be stored is no pause.
     """
     points = [point for point in phase.series if point.second < phase.loaded_seconds]
-    if len(points) < _FEWEST or phase.stored < _BUSY * len(points):
+    if len(points) < _FEWEST_POINTS or phase.stored < _BUSY * len(points):
         return None
     step = points[1].second - points[0].second
     longest = most = waiting = 0

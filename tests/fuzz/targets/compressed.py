@@ -3,8 +3,8 @@
 The first byte of an input chooses the compression and the size of the pieces in which it comes.
 """
 
+from asyncstore.discovery.inflating import COMPRESSIONS, inflated
 from asyncstore.discovery.limits import TooMuch
-from asyncstore.discovery.streams import COMPRESSIONS, inflated
 from asyncstore.members import Damaged
 from fuzz.archives import COMPRESS, check_members, tarred, zipped
 

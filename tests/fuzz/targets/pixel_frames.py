@@ -60,7 +60,7 @@ def execute(data, _):
         return
     encoding, content = encoding_of(_SYNTAXES[(data[0] & 7) % len(_SYNTAXES)]), memoryview(data)[1:]
     head_of(content[:1024], encoding, _CHANGES)
-    parts = split(content, encoding, _CHANGES)
+    parts = split(content, encoding, _CHANGES, lambda _: b"")
     if parts is None:
         return
     image = image_of(parts.head.small_values(WANTED))
