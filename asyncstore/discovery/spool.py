@@ -171,8 +171,9 @@ class Spool:
         while not self._is_abandoned:
             if self._held + count <= self.most or self._held - self._pinned - mine <= 0:
                 return
-            self._seal()  # so that it can end
-            if self._held + count > self.most:
+            if self._filling is not None:
+                self._seal()  # so that it can end, and may have ended
+            else:
                 self._changed.wait()
         raise Abandoned
 

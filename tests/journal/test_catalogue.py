@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from asyncstore.journal.catalogue import Catalogue, Order
 from asyncstore.journal.clashes import Clashes
 from asyncstore.journal.values import State
+from support.examples import examples
 from support.journals import CT, as_found, begin, delivery, in_order, read
 
 STUDIES = {"1": ("20200101", 3), "2": ("20240101", 1), "3": (None, 2), "4": ("2010.05.05", 5), "5": ("nonsense", 1)}
@@ -224,7 +225,7 @@ ROWS = st.lists(
 
 @pytest.mark.slow
 @given(ROWS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_whatever_is_found_comes_once_and_studies_stay_together(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("any") / "run.db"
     scan(path, [
