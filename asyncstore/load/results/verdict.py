@@ -50,6 +50,8 @@ _NEAR_CALIBRATION: Final = 0.9
 """The share of the calibrated rate from which on this side may be the limit."""
 _MOST_LATENESS: Final = 0.005
 """Seconds by which 99 % of the instances may begin late; more would be a part of the latencies that are measured."""
+_LATE_SHARE: Final = 0.1
+"""Of the p99 of the latencies: a smaller part of them changes nothing that they say."""
 _FEWEST: Final = 20
 """Times from which a 99th percentile says something."""
 _FEWEST_POINTS: Final = 5
@@ -87,7 +89,7 @@ def client_limits(phase: PhaseResult, calibration: Calibration | None) -> tuple[
             f"{format_rate(calibration.instances_per_second)} against a sink of its own"
         )
     late = generator.lateness.percentile(99)
-    if late > _MOST_LATENESS and generator.lateness.count >= _FEWEST:
+    if late > max(_MOST_LATENESS, _LATE_SHARE * phase.latency.percentile(99)) and generator.lateness.count >= _FEWEST:
         reasons.append(f"instances began up to {format_latency(late)} late (p99) although an association was free")
     return tuple(reasons)
 
