@@ -139,7 +139,7 @@ class Store:
         if self._is_given_up:
             is_again = False
         elif self._answered_at is None:
-            is_again = attempt < _MOST_AGAIN and problem != _NO_ANSWER
+            is_again = attempt < _MOST_AGAIN and problem not in (_NO_ANSWER, _NO_SSH)
         else:
             is_again = monotonic() - since < _PATIENCE
         if not is_again and (self._answered_at is None or self._answered_at <= since):
@@ -232,6 +232,7 @@ _HOST_KEYS = {
 }
 """What classes of errors mean. Such a server may not be the one that was meant."""
 
+_NO_SSH = "it does not answer as an SSH server"
 _REFUSED, _NO_ANSWER, _NO_HOST = "it refuses connections", "it does not answer", "its host name is not known"
 _PROBLEMS = {
     "ConnectionRefusedError": _REFUSED,
@@ -242,14 +243,21 @@ _PROBLEMS = {
     "ConnectTimeoutError": _NO_ANSWER,
     "ReadTimeoutError": _NO_ANSWER,
     "FSTimeoutError": _NO_ANSWER,
+    "SSHException": _NO_SSH,
     "EndpointConnectionError": "no connection can be made",
 }
 """What classes of errors mean, the most telling ones first: each library wraps those of others."""
 
 
+_ANSWERS = {"AuthenticationException", *_HOST_KEYS}
+"""Classes of errors that come with an answer."""
+
+
 def _problem_of(error: BaseException) -> str | None:
     """Why a store cannot be reached; ``None``: it can be, as far as the error says."""
     names = {kind.__name__ for one in _chain(error) for kind in type(one).__mro__}
+    if names & _ANSWERS:
+        return None
     return next((problem for name, problem in _PROBLEMS.items() if name in names), None)
 
 

@@ -131,6 +131,16 @@ def test_a_server_that_refuses_connections_is_said(server, monkeypatch):
     assert pauses == [0.5, 1.0]
 
 
+def test_a_server_that_is_silent_is_asked_once(server, monkeypatch):
+    monkeypatch.setattr(stores, "_CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(stores, "sleep", None)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        other = server._replace(port=silent.getsockname()[1])
+        with pytest.raises(stores.Refused, match="the store cannot be reached: it does not answer"):
+            list(found(url_of(other)))
+        _close(other)
+
+
 def test_a_wrong_password_is_a_reason_without_it(server, settings):
     settings["password"] = PASSWORD[:-1]
     with pytest.raises(stores.Refused, match="the store refuses it: check the credentials"):
