@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.errors import JournalDamaged
 from asyncstore.journal import schema
 from asyncstore.journal.ids import path_of
 from asyncstore.journal.opening import decoding
+from asyncstore.journal.querying import is_behind
 from asyncstore.journal.reading import PIECE
 from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import State
@@ -153,6 +155,8 @@ def studies_of_many_patients(reader: Reader) -> Iterator[tuple[str, int]]:
         while piece := reader.rows(statement, (key,)):
             for uid, patients in piece:
                 yield unpack(uid), patients
+            if not is_behind(piece[-1][:1], (key,)):
+                raise JournalDamaged(reader.path, "the rows of the table studies are not in order")
             key = piece[-1][0]
 
 

@@ -189,7 +189,8 @@ def _check_group(step: Step) -> None:
     group = step.tag >> 16
     if group == 0x0002:  # noqa: PLR2004 - the group of file meta information
         raise ValueError(f"{step} is in file meta information, which is not sent; SOPInstanceUID is in the data set")
-    if group not in _DATA_GROUPS or (not step.creator and not step.tag & 0xFFFF):
+    is_behind_pixels = group > _PIXEL_GROUP and not group & 1 and group not in _LATE_GROUPS  # there are none
+    if group not in _DATA_GROUPS or is_behind_pixels or (not step.creator and not step.tag & 0xFFFF):
         raise ValueError(f"{step} is no element that could be edited")
 
 

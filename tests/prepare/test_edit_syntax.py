@@ -55,6 +55,7 @@ def test_a_path_names_an_element(text, path, value, vr):
         ("TransferSyntaxUID=1.2", "file meta information"),
         ("(0008,0000)=1", "no element that could be edited"),
         ("(FFFE,E000)=1", "no element that could be edited"),
+        ("(8270,0010):LO=1", "no element that could be edited"),
         ("SpecificCharacterSet=ISO_IR 100", "says how texts are encoded"),
         ("PixelData=", "only be removed"),
         ("RedPaletteColorLookupTableData=SECRET", "cannot be written as text"),
