@@ -377,6 +377,11 @@ class TestNames:
             assert found(put(pack(dict.fromkeys(names, b"data")))) == {f"x!{name}": b"data" for name in names}
         assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
+    def test_a_member_is_found_by_its_name_even_beside_a_file_with_the_beginning_of_that_name(self, put):
+        put(b"no archive", "a")
+        archive = put(zipped({"c!d": b"data"}), "a!b.zip")
+        assert found(f"{archive}!c!d") == {"a!b.zip!c!d": b"data"}
+
     @pytest.mark.filterwarnings("ignore:Duplicate name")
     def test_equal_names_are_told_apart(self, put):
         stream = io.BytesIO()
