@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 from support.crashes import processes_with
+from support.forked import running_server
 from support.oracle import nothing_left_by_the_test, warm_up
 from support.peers import programs
 from support.trees import data_sets
@@ -15,10 +16,11 @@ from support.trees import data_sets
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Scripts ignore SIGINT in programs that they run in the background; the programs under test would inherit that."""
 
-hypothesis.settings.register_profile("asyncstore", deadline=None)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100)
+hypothesis.settings.register_profile("asyncstore", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=15)
-hypothesis.settings.load_profile("asyncstore")
-"""No test depends on how fast the machine is at the moment. ``make test-fast`` takes the other one."""
+hypothesis.settings.load_profile("thorough" if os.environ.get("CI") else "asyncstore")
+"""No test depends on how fast the machine is at the moment. ``make test-fast`` takes the quick one."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -38,7 +40,8 @@ def temporary_folder(tmp_path_factory):
     before = os.environ.get("TMPDIR"), tempfile.tempdir
     os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
     warm_up()
-    yield folder
+    with running_server():
+        yield folder
     del os.environ["TMPDIR"]
     if before[0] is not None:
         os.environ["TMPDIR"] = before[0]

@@ -47,6 +47,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("walk", [OPENED, TIGHT], ids=["with room", "without"])
 @pytest.mark.parametrize("name", FORMATS)
 async def test_the_peer_gets_the_data_sets_of_the_files(name, walk, folder, files, tmp_path):
@@ -62,6 +63,7 @@ async def test_the_peer_gets_the_data_sets_of_the_files(name, walk, folder, file
     assert ran.of(shown).result is Result.STORED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["stored.zip", "deflated.zip", "files.tar", "files.tar.gz"])
 async def test_members_are_converted_as_files_are(name, folder, files, tmp_path):
     packed = archive(tmp_path / "in", name, files)
@@ -93,6 +95,7 @@ async def test_members_are_sent_while_the_next_path_is_waited_for(name, files, t
     assert results == [Result.STORED] * 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["stored.zip", "deflated.zip", "files.tar", "files.tar.gz"])
 async def test_members_get_invented_identities_as_files_do(name, files, tmp_path):
     packed = archive(tmp_path / "in", name, files)
@@ -181,6 +184,7 @@ async def test_an_archive_that_changes_while_it_is_sent_is_noticed(files, tmp_pa
     assert all("changed" in reason for reason in reasons)
 
 
+@pytest.mark.slow
 async def test_stores_are_tried_again_from_the_archive(files, tmp_path):
     packed = archive(tmp_path / "in", "files.tar.gz", files)
     statuses = iter([0xA700] * 2)
@@ -217,6 +221,7 @@ async def _surveyed(path, walk=OPENED):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["stored.zip", "files.tar.gz"])
 async def test_a_member_is_probed_as_the_file_would_be(name, tmp_path):
     files = [*trees.pydicom_test_files(), *(Path(__file__).parent / "cases").glob("*.dcm")]

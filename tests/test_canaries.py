@@ -373,7 +373,7 @@ async def test_the_sink_shows_neither_what_it_receives_nor_who_sends_it(archive,
 async def test_no_process_shows_a_secret_that_came_from_the_environment(archive):
     async with running_hostile(Behaviour(on_store=answers_late(0.2))) as scp:
         words = ("-nh", "-usr", "me", "--workers", "2", "--repeat", "20", "127.0.0.1", str(scp.port), archive)
-        process = await started("send", *words, environment={"ASYNCSTORE_PASSWORD": SECRETS[0]})
+        process = await started("send", *words, environment={"ASYNCSTORE_PASSWORD": SECRETS[0]}, anew=True)
         await until(lambda: scp.stores)
         environments, titles = _shown_by_processes(process.pid)
         process.kill()

@@ -1,5 +1,6 @@
 """Runs that are killed at random instants lose nothing: some rounds of ``make crash-test``."""
 
+import os
 import secrets
 import signal
 
@@ -10,10 +11,13 @@ from support import crashes
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
+KILLS = 10 if os.environ.get("CI") else 4
+
+
 @pytest.mark.parametrize("seed", [41, pytest.param(None, id="random")])
 def test_killed_runs_lose_nothing(seed):
     """The seed of a failure is in its notes. With few files the points to kill at are the same, and come sooner."""
-    crashes.crash(10, secrets.randbelow(1 << 32) if seed is None else seed, most_files=200)
+    crashes.crash(KILLS, secrets.randbelow(1 << 32) if seed is None else seed, most_files=200)
 
 
 class Forgetful(crashes.Receiver):

@@ -1,5 +1,6 @@
 """Runs to peers and over networks that fail lose nothing and claim nothing: some schedules of ``make soak``."""
 
+import os
 import secrets
 
 import pytest
@@ -10,10 +11,13 @@ from support.crashes import Receiver
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
+RUNS = 10 if os.environ.get("CI") else 4
+
+
 @pytest.mark.parametrize("seed", [21, 22, pytest.param(None, id="random")])
 async def test_fault_schedules_lose_nothing_and_claim_nothing(seed):
     """The seed of a failure is in its message."""
-    await soak.soak(10, secrets.randbelow(1 << 32) if seed is None else seed)
+    await soak.soak(RUNS, secrets.randbelow(1 << 32) if seed is None else seed)
 
 
 SMALL = soak.Schedule("1", "sink", 8, 2800, 2, 1, 1, True, 0, None, None, False, 1)

@@ -14,6 +14,7 @@ from asyncstore.discovery.lists import files_from
 from asyncstore.discovery.walk import WalkOptions, walk
 from asyncstore.model import SourceFile, Unsendable
 from support import trees, values
+from support.examples import examples
 
 
 def _made(folder, *names):
@@ -54,7 +55,7 @@ def _expected(folder):
             yield path
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(st.lists(st.sampled_from("aBc0é"), min_size=1, max_size=4).map("/".join), max_size=12))
 def test_every_file_of_a_tree_comes_once(names):
     with tempfile.TemporaryDirectory() as folder:

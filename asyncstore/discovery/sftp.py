@@ -5,7 +5,8 @@ Rules:
 1. The host key must be known to ssh (``~/.ssh/known_hosts``), unless the user's settings allow others: a password, and
    patients' data, would go to whoever answers.
 2. One request is under way at a time: of two threads that wait for answers, paramiko gives one what is the other's.
-3. A connection that was lost is made again by the next request. One on which a request failed is not used again.
+3. The first request connects. A connection that was lost is made again by the next one. One on which a request failed
+   is not used again.
 4. The parts of a file are asked for without waiting for one another: with 32 KiB in a round trip it took 12 times as
    long on loopback.
 5. Links to files are files. Others are told as links, and not followed: they may lead in a circle.
@@ -59,10 +60,14 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc] # fsspec has no types
 
     def __init__(self, host: str, host_key_policy: str = "reject", read_seconds: float = 15, **options: Any) -> None:  # noqa: ANN401 - as paramiko has them
         self._lock = threading.RLock()
+        self.client: Any = None
         self._policy, self._read_seconds = _POLICIES[host_key_policy](), read_seconds
         super().__init__(host, **options)
 
     def _connect(self) -> None:
+        """Nothing: fsspec would connect when the object is made, where nobody repeats it."""
+
+    def _make_connection(self) -> None:
         self.client = client = paramiko.SSHClient()
         client.load_system_host_keys()
         client.set_missing_host_key_policy(self._policy)
@@ -78,9 +83,9 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc] # fsspec has no types
     def _connected(self) -> Iterator[Any]:
         """The connection, for one request."""
         with self._lock:
-            transport = self.client.get_transport()
+            transport = None if self.client is None else self.client.get_transport()
             if transport is None or not transport.is_active():
-                self._connect()
+                self._make_connection()
             try:
                 yield self.ftp
             except (FileNotFoundError, PermissionError):

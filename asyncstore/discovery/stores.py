@@ -3,7 +3,8 @@
 Rules:
 
 1. Requests that fail are repeated, except where the answer will not change: no such object, no rights. A store that
-   never answered is given up soon.
+   is not reached is given up, soon if it has never answered, otherwise after a minute. Then requests fail at once, so a
+   long list of objects comes to its end. Now and then one is made, to see whether the store is back.
 2. The usual variables and files of each store have the credentials. A URL with a password is refused: others on the
    machine can read it, and it would be shown. Messages name kinds of errors, and not what a library says about them.
 """
@@ -13,7 +14,8 @@ from __future__ import annotations
 import os
 import re
 from functools import lru_cache
-from time import sleep
+from itertools import count
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncstore.errors import UsageError
@@ -46,8 +48,12 @@ _SECRETS = re.compile(r"[?&][\w-]*(sig|signature|token|secret|password|key)=", r
 
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds before a request is repeated."""
-_PAUSES_BEFORE = (0.5, 1.0)
-"""The same while a store has not answered yet. One that does not answer in time is not asked again then."""
+_MOST_AGAIN = 2
+"""How often a request is repeated while the store has not answered yet. If it is silent, it is not asked again."""
+_PATIENCE = 60.0
+"""Seconds for which requests are repeated while a store that has answered is not reached: it may start again."""
+_ASK_AGAIN = 10.0
+"""Seconds between two requests to a store that was given up."""
 _CONNECT_SECONDS = 10
 """Within these a connection must be made: TCP sends a lost SYN again after 1, 3 and 7 seconds."""
 _READ_SECONDS = 15
@@ -87,34 +93,60 @@ class Store:
 
     def __init__(self, root: str, system: Any, scheme: str) -> None:  # noqa: ANN401 - fsspec has no types
         self.root, self.system, self.scheme = root, system, scheme
-        self._is_reached = False
-        """Whether it answered when it was last asked."""
+        self._answered_at: float | None = None
+        """When it answered the last time."""
+        self._is_given_up = False
+        self._ask_again_at = 0.0
+        self._reason = ""
+        """Why it was given up."""
 
     def place(self, name: str) -> str:
         """What fsspec calls the object of this name."""
         return str(self.system._strip_protocol(f"{self.root}/{name}"))  # noqa: SLF001 - fsspec has no other name for it
 
     def ask(self, request: Callable[[], T]) -> T:
-        """Make a request, again if it fails in a way that may pass.
+        """Make a request, again if it fails in a way that may pass (rule 1).
 
         Raises:
             Refused: it failed.
         """
-        pauses = iter(_PAUSES if self._is_reached else _PAUSES_BEFORE)
-        while True:
+        since: float | None = None
+        for attempt in count():
+            if self._is_given_up and monotonic() < self._ask_again_at:
+                raise Refused(self._reason)
             try:
                 answer = request()
             except Exception as error:
-                problem = _problem_of(error)
-                pause = next(pauses, None)
-                is_silent = not self._is_reached and problem == _NO_ANSWER
-                if pause is None or is_silent or _is_final(error):
-                    self._is_reached = problem is None
+                since = monotonic() if since is None else since
+                if not self._may_pass(error, attempt, since):
                     raise Refused(_reason(error)) from error
-                sleep(pause)
             else:
-                self._is_reached = True
+                self._answered()
                 return answer
+            sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+        raise AssertionError
+
+    def _answered(self) -> None:
+        self._answered_at = monotonic()
+        self._is_given_up = False
+
+    def _may_pass(self, error: Exception, attempt: int, since: float) -> bool:
+        """Whether a request that failed for the first time at ``since`` is made again."""
+        problem = _problem_of(error)
+        if problem is None:
+            self._answered()
+            return attempt < len(_PAUSES) and not _is_final(error)
+        if self._is_given_up:
+            is_again = False
+        elif self._answered_at is None:
+            is_again = attempt < _MOST_AGAIN and problem != _NO_ANSWER
+        else:
+            is_again = monotonic() - since < _PATIENCE
+        if not is_again and (self._answered_at is None or self._answered_at <= since):
+            self._is_given_up = True
+            self._ask_again_at = monotonic() + _ASK_AGAIN
+            self._reason = _reason(error)
+        return is_again
 
 
 def opened_store(url: str) -> tuple[Store, str]:

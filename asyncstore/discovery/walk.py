@@ -141,6 +141,8 @@ def _repeated(
 ) -> Iterator[SourceFile | Unsendable]:
     """Each file so many times, in a row; an unsendable one once."""
     for file in found:
+        if isinstance(file.path, MemberPath) and isinstance(file, SourceFile):
+            file.path.deliveries = times
         yield file
         if isinstance(file, SourceFile):
             for _ in range(times - 1):

@@ -1,7 +1,9 @@
-"""Load: data to send without any patient's data, in the amount that a measurement needs.
+"""Load: instances without any patient's data, and the load that a measurement puts on a peer with them.
 
-:func:`write_archive` writes a small varied archive for demonstrations. :func:`write_copies` writes many instances of
-one kind and size for benchmarks. A :class:`~asyncstore.load.values.Source` makes instances while they are sent:
+    Source --> Driver, by a plan --> (associations) --> Recorder --> results
+
+:func:`write_archive` writes a small varied archive for demonstrations, :func:`write_copies` many instances of one kind
+and size for benchmarks. A :class:`~asyncstore.load.values.Source` makes instances while they are sent:
 :class:`asyncstore.load.generator.Synthetic`, or :class:`asyncstore.load.from_files.FromFiles`.
 
 Rules:
@@ -13,16 +15,33 @@ Rules:
 4. No numpy and no codec: frames are slices of prepared noise, and pydicom encodes RLE.
 5. pydicom is imported on first use: sending files needs none.
 
-kinds       modalities and sizes of synthetic instances
-mix         the kinds of a load, from a user's words
-attributes  the elements of each kind
-templates   each kind, encoded once
-identities  UIDs and identifiers that no other run has
-generator   synthetic instances
-corpus      the instances of files, prepared to be sent again
-from_files  the instances of files, with new UIDs in each round
-findable    how soon stored instances can be found with C-FIND
-finding     the process that searches for them
+A measurement:
+
+values       what travels between its stages
+plan/        when stores begin: phases, arrivals, profiles, recorded runs
+driving/     puts the load on a peer
+results/     counts, percentiles, documents, the verdict
+target       the peer: what it accepts, and how associations with it are opened
+calibration  how much this machine can send; calibration_sink is the process that it sends to
+findable     how soon stored instances can be found with C-FIND; finding is the process that searches
+
+Instances that are made while they are sent:
+
+kinds        modalities and sizes of synthetic instances
+mix          the kinds of a load, from a user's words
+attributes   the elements of each kind
+templates    each kind, encoded once
+identities   UIDs and identifiers that no other run has
+generator    synthetic instances
+corpus       the instances of files, prepared to be sent again
+from_files   the instances of files, with new UIDs in each round
+
+Files:
+
+archive      a varied archive; content has the elements and pixels of its instances
+copies       many instances of one kind
+drawing      frames of noise, for all of these
+writing      what archive and copies share
 """
 
 from __future__ import annotations

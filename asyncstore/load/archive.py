@@ -1,4 +1,4 @@
-"""A small varied archive for demonstrations."""
+"""A small varied archive for demonstrations, written as files: patients, studies and series are a table."""
 
 from __future__ import annotations
 

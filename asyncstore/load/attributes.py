@@ -1,4 +1,4 @@
-"""The attributes of each kind of synthetic instance beyond patient, study and series: what SCPs index and viewers need.
+"""The attributes of each kind of a load (:mod:`.kinds`) beyond patient, study, series: what SCPs index, viewers need.
 
 They are those of PS3.3 that every instance of its kind has in practice. The values are the same in all instances.
 """

@@ -1,4 +1,4 @@
-"""The attributes and pixels of each kind of instance.
+"""The attributes and pixels of the instances of :mod:`.archive`.
 
 All functions set elements of the data set in place, and share one signature for the archive's table.
 """

@@ -1,4 +1,4 @@
-"""What a synthetic load is made of: a mix of kinds, or instances of one size."""
+"""What a synthetic load is made of, from the words of a user: a mix of kinds, or instances of one size."""
 
 from __future__ import annotations
 

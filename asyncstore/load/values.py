@@ -120,7 +120,7 @@ class Measurements(Protocol):
     def study_ended(self, seconds: float, at: float) -> None:
         """All instances of a study have ended; its first one was to begin so many seconds ago."""
 
-    def late(self, seconds: float, at: float) -> None:
+    def late(self, seconds: float) -> None:
         """A store of an open load began so long after its time, although an association was free for it."""
 
     def watched(self, lag: float, cpu_seconds: float, at: float) -> None:
@@ -138,7 +138,7 @@ class Measurements(Protocol):
     def opened(self, opened: Opened) -> None:
         """An association is open."""
 
-    def released(self, seconds: float, at: float) -> None:
+    def released(self, seconds: float) -> None:
         """An association was released; the answer took so many seconds."""
 
     def lost(self, error: AssociationError, at: float, *, none_open: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Shared by both writers: the folder, invented UIDs, and the report."""
+"""What :mod:`.archive` and :mod:`.copies` share when they write files: the folder, invented UIDs, and the report."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import shutil
@@ -125,13 +126,16 @@ def _row(bench: Bench, table: Table, title: str, codec: _Codec, processes: int) 
 
 
 def _steady(words: tuple[str, ...], whole: Path, start: Path, processes: int) -> Cost:
-    """The cost of decoding ``whole`` in so many processes at the same time, less that of ``start``, one frame."""
+    """The cost of decoding ``whole`` in so many processes at the same time, less that of ``start``, one frame.
+
+    It is not a number if the machine was so busy that one frame took longer.
+    """
     program = sys.executable if words[0] == "python" else their_program(words[0])
     costs = []
     for path in (start, whole):
         outputs = [()] * processes if words[0] == "python" else [(f"{path}.{number}",) for number in range(processes)]
         costs.append(run([[program, *words[1:], str(path), *output] for output in outputs]))
-    return Cost(*(max(after - before, 1e-6) for before, after in zip(*costs, strict=True)))
+    return Cost(*(after - before if after > before else math.nan for before, after in zip(*costs, strict=True)))
 
 
 def _measure_mix(bench: Bench) -> None:

@@ -73,6 +73,7 @@ class TestMerge:
         assert main(["bench", "merge", str(files / "sum.json"), *parts]) == 0
         shown = capsys.readouterr().out
         assert "sum of 2 runs" in shown
+        assert "4 associations, run 1 (8 in all)" in shown
         found = load_document(str(files / "sum.json"))
         assert found.whole.stored == sum(load_document(part).whole.stored for part in parts)
 

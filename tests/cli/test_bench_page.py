@@ -22,6 +22,7 @@ from asyncstore.load.results.histogram import Histogram, bucket_of
 from asyncstore.load.results.merge import merge
 from support import bench_samples as samples
 from support import browser
+from support.examples import examples
 from support.html_pages import HOSTILE, Page
 
 ALWAYS = [
@@ -109,6 +110,7 @@ class TestPage:
     def test_merged_machines_are_named(self):
         part = samples.document([samples.phase()])
         words = Page(page(merge([part, part], ["one.json", "two.json"]))).words
+        assert "the percentiles of several machines cannot be added" in words
         assert words.count("system: Linux 6.1") == 2
 
     def test_an_empty_measurement_has_a_page(self):
@@ -311,7 +313,7 @@ def plain_page():
 
 class TestHostileTexts:
     @pytest.mark.slow
-    @settings(max_examples=25)
+    @settings(max_examples=examples(25))
     @given(TEXTS)
     def test_none_becomes_an_element_a_script_or_an_attribute(self, text):
         plain, shown = plain_page(), Page(page(hostile(text)))

@@ -82,7 +82,7 @@ async def test_nothing_is_imported_from_the_folder_where_the_user_stands(tmp_pat
 
 async def test_a_demo_that_is_killed_leaves_no_process_and_the_next_one_removes_its_folder(tmp_path):
     environment = {"TMPDIR": str(tmp_path)}
-    killed = await started("demo", environment=environment)
+    killed = await started("demo", environment=environment, anew=True)
     await until(lambda: len(processes_with(os.fsencode(f"TMPDIR={tmp_path}"))) > 1)
     killed.kill()
     await finished(killed)

@@ -344,6 +344,7 @@ class TestLayers:
         assert (line[PEER], line[PORT], line[FILES]) == ("there", 7, ("f", "g"))
 
 
+@pytest.mark.slow
 def test_an_option_may_be_given_a_hundred_thousand_times():
     """Joining the words of each with those before it took hours."""
     words = [word for number in range(100_000) for word in ("+cf", f"{number}.pem")]

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import stat
 
@@ -319,6 +320,15 @@ async def test_a_damaged_journal_is_salvaged(path):
     assert "are stored" in again.out
     found = await asyncstore("report", "--salvage", new, path)
     assert (found.returncode, "it exists already" in found.err) == (1, True)
+
+
+async def test_salvage_says_what_became_of_records_without_a_folder(path):
+    record(path, [delivery(f"/a/{number:04}/1", sop_instance_uid=f"1.2.{number}") for number in range(2000)])
+    os.truncate(path, path.stat().st_size // 2)
+    found = await asyncstore("report", "--salvage", path.with_name("new.db"), path)
+    said = r"^([\d ]+) records name files without their folder, which is lost; \1 of them were stored\.$"
+    assert re.search(said, found.out, re.MULTILINE)
+    assert f"\nasyncstore scan --journal {path.with_name('new.db')} FILE-OR-DIRECTORY... finds those again" in found.out
 
 
 async def test_a_whole_journal_is_salvaged_wholly(path):

@@ -42,12 +42,7 @@ from asyncstore.cli.options.rows import CONFIG
 
 CONFIGURABLE = [command for command in COMMANDS.values() if CONFIG in tuple(command.options())]
 PARAMETERS = {"send": ("host", "104", "f"), "echo": ("host", "104"), "scan": ("f",), "bench": ("host", "104")}
-ROWS = [
-    pytest.param(command, row, id=f"{command.name} {row.long}")
-    for command in CONFIGURABLE
-    for row in command.options()
-    if row.is_configurable and row is not CONFIG
-]
+of_each_command = pytest.mark.parametrize("command", [pytest.param(each, id=each.name) for each in CONFIGURABLE])
 VALUES = {Flag: True, Pair: ["a b", "c"], Several: ["a b", "c"], Address: ["h", 104], Integer: 4097, Seconds: 0.5}
 VALUES |= {IntegerOrAuto: 3, Status: "0xA700", StatusRanges: ["0110", "C000-C0FF"], Patience: 0.5}
 VALUES |= {Rate: "2", TimeZone: "Europe/Berlin", Duration: "90s"}
@@ -93,21 +88,30 @@ def understood(command, words, environment):
     return check(command, tokens, environment, configured(command, CONFIGURABLE, tokens, environment).layers)
 
 
-@pytest.mark.parametrize(("command", "row"), ROWS)
-def test_an_option_means_the_same_from_wherever_it_comes(command, row, tmp_path):
-    rows = needed(command, row)
-    line = [word for each in rows for words in words_of(each) for word in (each.long, *words)]
-    environment = {each.variable: variable_of(each) for each in rows}
-    file = tmp_path / "a.toml"
-    file.write_text("".join(f"{each.bare_name} = {json.dumps(value_of(each))}\n" for each in rows))
-    value = understood(command, line, {})[row]
-    assert value != row.default
-    assert understood(command, (), environment)[row] == value
-    assert understood(command, ("--config", str(file)), {})[row] == value
+def rows_of(command):
+    return [row for row in command.options() if row.is_configurable and row is not CONFIG]
 
 
-@pytest.mark.parametrize(("command", "row"), [param for param in ROWS if isinstance(param.values[1].kind, Flag)])
-def test_a_flag_of_a_file_is_turned_off_by_the_environment(command, row, tmp_path):
+@of_each_command
+def test_an_option_means_the_same_from_wherever_it_comes(command, tmp_path, subtests):
     file = tmp_path / "a.toml"
-    file.write_text("".join(f"{each.bare_name} = {json.dumps(value_of(each))}\n" for each in needed(command, row)))
-    assert not understood(command, ("--config", str(file)), {row.variable: "0"})[row]
+    for row in rows_of(command):
+        with subtests.test(row.long):
+            rows = needed(command, row)
+            line = [word for each in rows for words in words_of(each) for word in (each.long, *words)]
+            environment = {each.variable: variable_of(each) for each in rows}
+            file.write_text("".join(f"{each.bare_name} = {json.dumps(value_of(each))}\n" for each in rows))
+            value = understood(command, line, {})[row]
+            assert value != row.default
+            assert understood(command, (), environment)[row] == value
+            assert understood(command, ("--config", str(file)), {})[row] == value
+
+
+@of_each_command
+def test_a_flag_of_a_file_is_turned_off_by_the_environment(command, tmp_path, subtests):
+    file = tmp_path / "a.toml"
+    for row in [row for row in rows_of(command) if isinstance(row.kind, Flag)]:
+        with subtests.test(row.long):
+            lines = [f"{each.bare_name} = {json.dumps(value_of(each))}\n" for each in needed(command, row)]
+            file.write_text("".join(lines))
+            assert not understood(command, ("--config", str(file)), {row.variable: "0"})[row]

@@ -10,6 +10,7 @@ from support.differential.acceptors import REQUESTS, STATUSES
 from support.differential.alike import assert_alike
 from support.differential.programs import INPUTS, asyncstore, over_four_associations
 from support.differential.words import CHOICES
+from support.examples import examples
 from support.peers.hostile import Behaviour
 
 pytestmark = pytest.mark.peers
@@ -54,7 +55,7 @@ REPEATABLE = settings(
 
 
 @pytest.mark.slow
-@settings(REPEATABLE, max_examples=180)
+@settings(REPEATABLE, max_examples=examples(180))
 @given(
     options(),
     st.lists(st.sampled_from(COMMON), min_size=1, max_size=5),
@@ -66,7 +67,7 @@ def test_any_combination(recorder, archive, words, names, request_, status):
 
 
 @pytest.mark.slow
-@settings(REPEATABLE, max_examples=20)
+@settings(REPEATABLE, max_examples=examples(20))
 @given(
     options(),
     st.lists(st.sampled_from(SLOW), min_size=1, max_size=5),
@@ -84,7 +85,7 @@ def test_every_choice_of_transfer_syntaxes_with_every_peer(recorder, archive, ch
 
 
 @pytest.mark.slow
-@settings(REPEATABLE, max_examples=15)
+@settings(REPEATABLE, max_examples=examples(15))
 @given(options().filter(lambda words: "-nh" in words), st.sampled_from(["accepts all", "implicit VR only", "no MR"]))
 def test_several_associations_propose_the_same_and_store_the_same(recorder, archive, words, request_):
     paths = [archive.path(name) for name in COMMON] * 3

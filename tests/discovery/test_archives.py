@@ -265,6 +265,14 @@ class TestFormats:
         spool.close()
         assert spool.held == 0
 
+    @pytest.mark.parametrize("packed", [gzip.compress(SOME), zipped({"a": SOME}, zipfile.ZIP_DEFLATED)])
+    def test_a_repeated_member_is_there_even_if_its_first_delivery_has_ended(self, packed, put):
+        spool = Spool(1)
+        for item in unpacked(walk(put(packed), WalkOptions(repeat=3), Finder(LIMITS, spool)), spool, LIMITS.file):
+            assert content(item) == SOME
+            item.path.release()
+        spool.close()
+
 
 class TestNested:
     OUTER: ClassVar = ("zip", "deflated zip", "tar", "tar.gz")

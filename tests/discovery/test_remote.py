@@ -27,6 +27,7 @@ REMOTE = WalkOptions(remote=True)
 def store():
     """An empty store in memory."""
     system = fsspec.filesystem("memory")
+    stores._store.cache_clear()  # noqa: SLF001 - the last test may have left one that is given up
     yield Put(system, "memory://store")
     system.store.clear()
     system.pseudo_dirs[:] = [""]
@@ -145,7 +146,7 @@ class TestFetching:
             content(path)
 
     def test_requests_are_repeated(self, store, monkeypatch):
-        monkeypatch.setattr(stores, "_PAUSES", (0.001,) * 4)
+        monkeypatch.setattr(stores, "sleep", lambda _: None)
         store({"a": b"data"})
         [path] = remote.objects(store.url, recurse=True, wanted=everything)
         failures = iter([ConnectionResetError(), TimeoutError(), ValueError("odd")])
@@ -169,7 +170,7 @@ class TestFetching:
         ],
     )
     def test_errors_are_told_in_our_words(self, error, said, store, monkeypatch):
-        monkeypatch.setattr(stores, "_PAUSES", (0.001,))
+        Clock(monkeypatch)
         store({"a": b"data"})
         [path] = remote.objects(store.url, recurse=True, wanted=everything)
 
@@ -226,6 +227,87 @@ class TestServersThatAreGone:
         store, _ = stores.opened_store("s3://patient/")
         config = store.system.config_kwargs
         assert (config["connect_timeout"], config["retries"]) == (77, {"total_max_attempts": 1})
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000.0
+        monkeypatch.setattr(stores, "sleep", self.sleep)
+        monkeypatch.setattr(stores, "monotonic", lambda: self.now)
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+class TestOutages:
+    @pytest.fixture
+    def clock(self, monkeypatch):
+        return Clock(monkeypatch)
+
+    @pytest.fixture
+    def down(self):
+        """A store that has answered, and is then not reached."""
+        down = stores.Store("s3://bucket", None, "s3")
+        down.ask(bool)
+        return down
+
+    def lost(self):
+        raise ConnectionRefusedError(111, "refused")
+
+    def test_a_store_that_is_back_within_a_minute_is_waited_for(self, clock, down):
+        back = clock.now + 55
+
+        def request():
+            return "answer" if clock.now >= back else self.lost()
+
+        assert down.ask(request) == "answer"
+
+    def test_after_a_minute_requests_fail_at_once_and_one_in_ten_seconds_is_made(self, clock, down):
+        begun = clock.now
+        asked = []
+
+        def request():
+            asked.append(clock.now)
+            self.lost()
+
+        with pytest.raises(stores.Refused, match="it refuses connections"):
+            down.ask(request)
+        assert 60 <= clock.now - begun < 65
+        asked.clear()
+        for _ in range(300):
+            clock.sleep(0.1)
+            with pytest.raises(stores.Refused, match="it refuses connections"):
+                down.ask(request)
+        assert len(asked) in (2, 3)
+        clock.sleep(10)
+        assert down.ask(lambda: "back") == "back"
+        asked.clear()
+        with pytest.raises(stores.Refused):
+            down.ask(request)
+        assert len(asked) > 10, "it is waited for again"
+
+    def test_one_object_that_never_comes_does_not_give_up_the_store(self, clock, down):
+        def request():
+            clock.sleep(5)
+            down.ask(bool)  # others do come
+            raise TimeoutError
+
+        with pytest.raises(stores.Refused, match="it does not answer"):
+            down.ask(request)
+        assert down.ask(lambda: "another") == "another"
+
+    def test_errors_that_a_store_answers_with_are_repeated_four_times(self, clock, down):
+        begun, asked = clock.now, []
+
+        def request():
+            asked.append(clock.now)
+            raise RuntimeError("slow down")
+
+        with pytest.raises(stores.Refused):
+            down.ask(request)
+        assert (len(asked), clock.now - begun) == (5, 7.5)
 
 
 class TestSending:

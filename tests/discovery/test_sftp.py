@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from functools import partial
 
 import fsspec
@@ -61,7 +62,8 @@ def _close(server):
         store, _ = stores.opened_store(url_of(server))
     except stores.Refused:
         return
-    store.system.client.close()
+    if store.system.client is not None:
+        store.system.client.close()
 
 
 found = partial(remote.objects, recurse=True, wanted=bool)
@@ -117,6 +119,16 @@ def test_a_lost_connection_is_made_again(server, folder):
 def test_a_missing_file_is_said(server):
     with pytest.raises(stores.Refused, match="no such object, and nothing below such a prefix"):
         list(found(f"{url_of(server)}gone"))
+
+
+def test_a_server_that_refuses_connections_is_said(server, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(stores, "sleep", pauses.append)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(stores.Refused, match="the store cannot be reached: it refuses connections"):
+        list(found(url_of(server._replace(port=port))))
+    assert pauses == [0.5, 1.0]
 
 
 def test_a_wrong_password_is_a_reason_without_it(server, settings):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fuzz.harness import TARGETS, TooLarge, TooSlow, execution, load
 from fuzz.samples import close_files
+from support.examples import examples
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="memory is measured with getrusage(2)"),
@@ -47,7 +48,7 @@ def test_nothing_but_the_projects_own_errors_comes_out(name, folder):
     seeds, execute = list(target.seeds()), execution(target, folder)
     edits = st.tuples(st.integers(0, 1 << 14), st.integers(0, 4), st.binary(max_size=4))
 
-    @settings(max_examples=100, database=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=examples(100), database=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.sampled_from(seeds), st.lists(edits, min_size=1, max_size=5))
     def mutated(seed, changes):
         data = bytearray(seed)

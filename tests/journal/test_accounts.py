@@ -13,6 +13,7 @@ from asyncstore.journal.place import is_held
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.studies import Completeness, Gap, Studies, largest_gap
 from asyncstore.journal.values import State, Walk
+from support.examples import examples
 from support.journals import CT, EXPLICIT, begin, delivery
 
 DAY = 86_400.0
@@ -227,7 +228,7 @@ def test_the_content_of_a_catalogue(path):
 
 @pytest.mark.slow
 @given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(State)), max_size=12), max_size=4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_found_is_the_sum_over_all_states_after_any_runs(tmp_path_factory, runs):
     path = tmp_path_factory.mktemp("any") / "run.db"
     last = {}

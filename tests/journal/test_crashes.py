@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from asyncstore.journal.lookup import Lookup
 from asyncstore.journal.opening import full_check
 from asyncstore.journal.values import State
+from support.examples import examples
 from support.journals import as_found, begin, read
 
 FILES = [f"{folder}/{name}" for folder in ("a", "b", "b/c") for name in ("x", "y", "z")]
@@ -112,7 +113,7 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = pytest.mark.slow(Histories.TestCase)
-TestHistories.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+TestHistories.settings = settings(max_examples=examples(30), stateful_step_count=20, deadline=None)
 
 _WRITES = (
     "import sys; sys.path[:0] = sys.argv[2:]\n"
@@ -153,14 +154,17 @@ def test_a_copy_of_the_files_at_any_moment_is_a_journal(path, tmp_path):
     words = [sys.executable, "-c", _WRITES, str(path), *sys.path]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as writer:
         writer.stdout.readline()
+        said = []
         for number in range(5):
-            said = int(writer.stdout.readline())
+            said.append(int(writer.stdout.readline()))
             writer.send_signal(signal.SIGSTOP)
             copy = tmp_path / str(number)
             copy.mkdir()
             for name in ("run.db", "run.db-wal"):
                 shutil.copy(path.parent / name, copy / name)
             writer.send_signal(signal.SIGCONT)
-            begin(copy / "run.db").close()
-            assert len(read(copy / "run.db")) >= said
         writer.kill()
+    for number, committed in enumerate(said):
+        copy = tmp_path / str(number) / "run.db"
+        begin(copy).close()
+        assert len(read(copy)) >= committed

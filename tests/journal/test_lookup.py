@@ -10,6 +10,7 @@ from asyncstore.discovery.walk import WalkOptions, walk
 from asyncstore.journal.lookup import NOT_ENDED, Earlier, Lookup
 from asyncstore.journal.values import State
 from asyncstore.model import SourceFile, Unsendable
+from support.examples import examples
 from support.journals import as_found, begin, delivery
 
 
@@ -169,7 +170,7 @@ NAMES = st.lists(
 
 @pytest.mark.slow
 @given(NAMES, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_order_and_any_names_give_the_same_answers(tmp_path_factory, names, data):
     folder = tmp_path_factory.mktemp("any")
     files = []

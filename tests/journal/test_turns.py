@@ -8,6 +8,7 @@ from asyncstore.cataloguing import FromCatalogue
 from asyncstore.journal.catalogue import Catalogue, Order
 from asyncstore.journal.turns import Turns
 from asyncstore.journal.values import State
+from support.examples import examples
 from support.journals import begin, delivery
 
 STUDIES = ("1", "2", "3", "4")
@@ -86,7 +87,7 @@ def test_a_catalogue_that_is_not_complete_is_not_searched(path):
     assert given_in(path, Order.WALK, {0: ["2"]}) == ["/data/000", "/data/001"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(60))
 @given(
     st.sampled_from(list(Order)),
     st.dictionaries(st.integers(1, 23), st.lists(st.sampled_from([*STUDIES, "A", "B", "5"]), max_size=2), max_size=4),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from asyncstore.errors import ReadFailed, UsageError
 from asyncstore.load.results import read_document, write_document
 from asyncstore.load.results.json_file import load_document, to_json
+from support.examples import examples
 from support.measured import closed, document, opened, result
 
 WHOLE = document([result(closed(seconds=2.0), rate=5.0), result(opened(seconds=2.0), rate=3.0)])
@@ -58,7 +59,7 @@ def test_the_text_says_what_it_is_and_holds_percentiles_and_counts():
     assert TEXT.count("\n") == 1
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.sampled_from(PLACES), JSON)
 def test_of_a_changed_document_nothing_but_our_own_errors_comes(path, value):
     with suppress(UsageError):

@@ -8,9 +8,9 @@ from hdrh.log import HistogramLogReader
 
 from asyncstore.errors import UsageError
 from asyncstore.load.results import Recorder
-from asyncstore.load.results.hdr_log import HdrLog, hdr_log
+from asyncstore.load.results.hdr_log import HdrLog
 from asyncstore.load.results.histogram import LONGEST, PERCENTILES
-from support.measured import KINDS, closed, document, load
+from support.measured import KINDS, closed, load
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -55,14 +55,6 @@ def test_the_sum_of_a_phase_has_its_percentiles(measured, tmp_path):
         total.add(each)
     for percent in PERCENTILES.values():
         assert total.get_value_at_percentile(percent) == round(phases[0].latency.percentile(percent) * 1e6)
-
-
-def test_a_document_has_a_line_for_each_phase(measured, tmp_path):
-    _, phases = measured
-    whole = document(phases)
-    reader, histograms = read(hdr_log(whole), tmp_path)
-    assert reader.get_start_time_sec() == datetime.fromisoformat(whole.setup.started).timestamp()
-    assert [each.get_total_count() for each in histograms] == [phase.stored for phase in phases]
 
 
 def test_the_head_names_the_format(measured):

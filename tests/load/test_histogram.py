@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncstore.load.results.histogram import LONGEST, PERCENTILES, Histogram, bucket_of, buckets, total_of
+from support.examples import examples
 
 MICROSECONDS = st.integers(1, LONGEST) | st.integers(1, 5000) | st.sampled_from([2047, 2048, 4095, 4096, LONGEST])
 TIMES = st.lists(MICROSECONDS, min_size=1, max_size=80)
@@ -22,7 +23,7 @@ def of(times):
     return Histogram.of(time / 1e6 for time in times)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(TIMES, st.lists(st.floats(0, 100), max_size=4))
 def test_percentiles_are_those_of_hdrhistogram(times, more):
     ours, theirs = of(times), oracle(times)
@@ -30,7 +31,8 @@ def test_percentiles_are_those_of_hdrhistogram(times, more):
         assert round(ours.percentile(percent) * 1e6) == theirs.get_value_at_percentile(percent)
 
 
-@settings(max_examples=25)
+@pytest.mark.slow
+@settings(max_examples=examples(25))
 @given(TIMES)
 def test_minimum_mean_and_maximum_are_those_of_hdrhistogram(times):
     ours, theirs = of(times), oracle(times)

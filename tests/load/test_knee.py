@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from asyncstore.load.results.histogram import Histogram
 from asyncstore.load.results.knee import knee_of
 from asyncstore.load.results.scalability import fit, throughput
+from support.examples import examples
 from support.measured import closed, opened, result
 
 ONE = result(closed(seconds=1.0))
@@ -26,7 +27,7 @@ def curve(parameters, steps=STEPS, noise=0.0, seed=1):
     return [(number, throughput(number, *parameters) * (1 + noise * random.gauss(0, 1))) for number in steps]
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.floats(0.5, 5000), st.floats(0, 0.6), st.floats(0, 0.05))
 def test_known_parameters_are_found_again(per_association, contention, coherency):
     law = fit(curve((per_association, contention, coherency)))
@@ -71,7 +72,7 @@ def test_a_curve_that_grows_faster_than_linear_has_parameters_of_zero():
     assert max(map(abs, law.residuals)) > 0.1
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     st.lists(
         st.tuples(st.integers(1, 200), st.floats(1e-6, 1e6)), min_size=5, max_size=9, unique_by=lambda each: each[0]
@@ -86,7 +87,7 @@ def test_any_curve_has_a_fit_with_parameters_in_range(points):
     assert law.peak_associations is None or law.peak_associations >= 1
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(st.lists(st.floats(10, 1000), min_size=6, max_size=6), st.floats(-0.02, 0.02), st.floats(-0.02, 0.02))
 def test_no_parameters_nearby_fit_better(rates, more_contention, more_coherency):
     points = list(zip(STEPS, rates, strict=True))

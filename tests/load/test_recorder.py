@@ -4,7 +4,7 @@ import pytest
 
 from asyncstore.errors import LinkLost
 from asyncstore.load.results import Histogram, Recorder
-from asyncstore.load.results.adding import whole_of
+from asyncstore.load.results.adding import whole_of, with_openings
 from asyncstore.load.results.phase_run import MOST_POINTS
 from asyncstore.load.values import Opened, Phase, Sample
 from support.measured import CT, KINDS, MR, closed, load, opened, result
@@ -171,8 +171,9 @@ def test_a_peer_that_is_back_after_a_phase_was_lost_in_it():
     assert lossy(stores(4), [104.0], answered=[110.5], ended=111.0).lost_after == 4.0
 
 
-def test_a_peer_that_answers_nothing_at_all_was_there():
+def test_a_peer_that_answers_nothing_at_all_was_there_until_its_associations_ended():
     assert lossy([sample(100.0, 160.0, status=None)], [160.0], ended=160.0).lost_after is None
+    assert lossy([sample(100.0, 103.0, status=None)], [103.0]).lost_after == 3.0
 
 
 def test_a_phase_that_begins_without_the_peer_had_none_at_all():
@@ -222,7 +223,7 @@ def test_times_of_associations_are_kept_and_tls_only_where_there_was_some():
     recorder.begin(closed(), 0.0)
     recorder.opened(Opened(0.0, 0.001, 0.0, 0.002))
     recorder.opened(Opened(0.0, 0.001, 0.004, 0.002))
-    recorder.released(0.003, 9.0)
+    recorder.released(0.003)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 1.0)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 2.0)
     recorder.end(10.0)
@@ -248,7 +249,7 @@ def test_the_generator_is_measured_over_the_phase():
     recorder = Recorder(KINDS)
     recorder.watched(0.5, 7.0, 99.0)
     recorder.begin(opened(seconds=10.0), 100.0)
-    recorder.late(0.002, 101.0)
+    recorder.late(0.002)
     recorder.watched(0.001, 9.0, 104.0)
     recorder.watched(0.003, 12.0, 109.0)
     recorder.end(110.0)
@@ -303,6 +304,21 @@ def test_the_whole_is_the_sum_of_the_counted_phases():
     assert found.associations == 8
 
 
+def test_the_whole_has_the_opening_times_of_a_warm_up_whose_associations_it_uses():
+    recorder = Recorder(KINDS)
+    for phase, begin in ((closed(is_counted=False), 0.0), (closed(), 10.0)):
+        recorder.begin(phase, begin)
+        if not begin:
+            recorder.opened(Opened(0.0, 0.001, 0.004, 0.002))
+        recorder.stored(sample(begin, begin + 0.5))
+        recorder.end(begin + 10.0)
+    phases = recorder.results(0.0)
+    split = with_openings(whole_of(phases), phases).split
+    assert (split.connect, split.tls, split.associate) == tuple(map(Histogram.of, ([0.001], [0.004], [0.002])))
+    assert split.wait.count == 1
+    assert phases[1].split.connect.count == 0
+
+
 def test_the_whole_of_nothing_is_zero():
     found = whole_of([])
     assert (found.stored, found.seconds, found.stored_per_second) == (0, 0, 0.0)
@@ -315,7 +331,6 @@ def test_results_are_known_while_a_phase_is_under_way():
     recorder.stored(sample(0.5, 1.5))
     recorder.fold(2.0)
     assert recorder.phase == closed(seconds=10.0)
-    assert recorder.last.stored == 1
     assert recorder.whole(2.0).stored_per_second == 1.0
     (found,) = recorder.results(2.0)
     recorder.stored(sample(1.5, 2.5))
@@ -327,16 +342,15 @@ def test_results_are_known_while_a_phase_is_under_way():
 def test_what_happens_before_the_first_phase_belongs_to_no_phase():
     recorder = Recorder(KINDS)
     recorder.opened(Opened(0.0, 0.001, 0.0, 0.002))
-    recorder.released(0.1, 0.0)
+    recorder.released(0.1)
     recorder.lost(LinkLost("pacs:104", "reset by peer"), 0.0)
     recorder.offered(1, 1, 0.0)
     recorder.dropped(1, 0.0)
-    recorder.late(0.1, 0.0)
+    recorder.late(0.1)
     recorder.study_ended(1.0, 0.0)
     recorder.stored(sample(0.0, 0.5))
     recorder.fold(1.0)
     assert recorder.phase is None
-    assert recorder.last is None
     assert recorder.results(1.0) == ()
 
 

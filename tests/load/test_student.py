@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncstore.load.results.student import difference, quantile
+from support.examples import examples
 
 TABLE = {
     1: (6.314, 12.706, 63.657),
@@ -63,7 +64,7 @@ def test_values_without_variance_differ_exactly():
 NUMBERS = st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=2, max_size=6)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(NUMBERS, NUMBERS)
 def test_the_other_way_round_the_interval_is_mirrored(first, second):
     one, other = difference(first, second), difference(second, first)
@@ -71,7 +72,7 @@ def test_the_other_way_round_the_interval_is_mirrored(first, second):
     assert one.low <= one.high
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(NUMBERS)
 def test_a_sample_does_not_differ_from_itself(values):
     assert difference(values, values).holds_zero

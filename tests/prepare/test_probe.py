@@ -18,6 +18,7 @@ from asyncstore.prepare import probe as probe_module
 from asyncstore.prepare.messages import INSTANCE
 from asyncstore.prepare.probe import read_meta
 from support import trees
+from support.examples import examples
 from support.values import probe_file
 
 _FOLDER = Path(trees.pydicom_test_files()[0]).parent
@@ -75,15 +76,24 @@ def _by_pydicom_in_data_set(path):
     return *(str(data_set.get(tag, uid)) for tag, uid in zip(tags, in_meta, strict=False)), *in_meta[2:]
 
 
-def _ids(path):
-    return str(path.relative_to(_FOLDER))
+_SHARE = 30
+_shares = pytest.mark.parametrize(
+    "paths", [pytest.param(_ORDINARY[at : at + _SHARE], id=f"from {at}") for at in range(0, len(_ORDINARY), _SHARE)]
+)
+"""Tests of all ordinary files, of so many together."""
 
 
 # Against pydicom.
 
 
-@pytest.mark.parametrize("path", _ORDINARY, ids=_ids)
-def test_it_reads_the_same_as_pydicom(path):
+@_shares
+def test_it_reads_the_same_as_pydicom(paths, subtests):
+    for path in paths:
+        with subtests.test(str(path.relative_to(_FOLDER))):
+            _assert_read_as_by_pydicom(path)
+
+
+def _assert_read_as_by_pydicom(path):
     sop_class_uid, sop_instance_uid, transfer_syntax_uid, offset = _strict(path)
     assert (sop_class_uid, sop_instance_uid, transfer_syntax_uid, offset) == _by_pydicom(path)
     independent = trees.read_part10(path)
@@ -95,8 +105,14 @@ def test_it_reads_all_files_but_the_unusual():
     assert {path.name for path in trees.pydicom_test_files() if path not in _ORDINARY} == _UNUSUAL
 
 
-@pytest.mark.parametrize("path", _ORDINARY, ids=_ids)
-def test_the_data_set_lies_where_the_instance_says(path):
+@_shares
+def test_the_data_set_lies_where_the_instance_says(paths, subtests):
+    for path in paths:
+        with subtests.test(str(path.relative_to(_FOLDER))):
+            _assert_found_in_its_place(path)
+
+
+def _assert_found_in_its_place(path):
     found = probe_file(str(path))
     content = path.read_bytes()
     if isinstance(found, Unsendable):
@@ -360,7 +376,7 @@ def test_another_file_is_unsendable_for_a_reason_without_its_path(tmp_path, make
     assert path not in found.reason
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.binary(max_size=400), st.sampled_from([b"", bytes(128) + b"DICM", bytes(128) + b"DICM\2\0\0\0UL\4\0"]))
 def test_any_file_is_an_instance_within_its_bounds_or_unsendable(data, start):
     with tempfile.TemporaryDirectory() as folder:

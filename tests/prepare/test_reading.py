@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from asyncstore.prepare import reading
 from asyncstore.prepare.reading import BUFFER_SIZE, Reader
 from support import values
+from support.examples import examples
 from support.oracle import until
 
 _OFFSET = 10
@@ -63,7 +64,7 @@ def _running(body, **arguments):
 
 
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 200), st.booleans()), max_size=12), st.integers(8, 40).map(lambda half: 2 * half)
 )

@@ -7,6 +7,7 @@ import zlib
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from pydicom.filewriter import write_dataset
 
 from asyncstore.prepare.encoding import ENCODINGS, DamagedDataSet, Unconvertible, encoding_of
 from asyncstore.prepare.reencode import YOUNG_VRS, Changes, NotCompressed, reencode
+from support.examples import examples
 from support.trees import deflated
 
 IMPLICIT, EXPLICIT, DEFLATED, BIG = ENCODINGS.values()
@@ -195,21 +197,21 @@ _ANY = tuple(_VALUES)
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(_data_sets(_ANY), st.sampled_from([EXPLICIT, DEFLATED, BIG]), st.sampled_from([*ENCODINGS.values()]))
 def test_a_data_set_with_vrs_becomes_in_any_encoding_what_pydicom_writes(data_set, source, target):
     assert changed(encoded(data_set, source), source, target) == written(data_set, target)
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(_data_sets(("UN",)), st.sampled_from([*ENCODINGS.values()]))
 def test_a_data_set_without_vrs_gets_those_of_the_dictionary(data_set, target):
     assert changed(encoded(data_set, IMPLICIT), IMPLICIT, target) == written(data_set, target)
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(_data_sets(_ANY), st.sampled_from([BIG, DEFLATED]))
 def test_there_and_back_it_is_as_it_was(data_set, there):
     data = written(data_set, EXPLICIT)
@@ -498,7 +500,7 @@ def test_fragments_never_go_into_a_data_set_for_native_pixel_data(is_icon):
 # Memory and time.
 
 _PEAK = """
-import struct, sys, zlib
+import os, struct, sys, zlib
 from asyncstore.prepare.encoding import encoding_of
 from asyncstore.prepare.reencode import Changes, reencode
 import pydicom.datadict
@@ -507,34 +509,42 @@ def peak():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) << 10
 
-source, target, count, kind = *sys.argv[1:3], int(sys.argv[3]), sys.argv[4]
-if kind == "empty elements":
-    page = b"".join(struct.pack("<HH2sH", 0x11, number, b"LO", 0) for number in range(1, 1001))
-else:
-    item = struct.pack("<HHI", 0xFFFE, 0xE000, 8) + struct.pack("<HH2sH", 0x8, 0x60, b"CS", 0)
-    page = (struct.pack("<HH2sHI", 0x8, 0x1140, b"SQ", 0, 16) + item) * 286
-encoding = encoding_of(source)
-compressor = zlib.compressobj(wbits=-15)
-size = len(page) * count
-data = page * count
-if encoding.is_deflated:
-    data = compressor.compress(data) + compressor.flush()
-before = peak()
-reencode(data, encoding, encoding_of(target), Changes())
-print(size, peak() - before)
+empty = b"".join(struct.pack("<HH2sH", 0x11, number, b"LO", 0) for number in range(1, 1001))
+item = struct.pack("<HHI", 0xFFFE, 0xE000, 8) + struct.pack("<HH2sH", 0x8, 0x60, b"CS", 0)
+pages = {"empty elements": empty, "sequences": (struct.pack("<HH2sHI", 0x8, 0x1140, b"SQ", 0, 16) + item) * 286}
+
+def measure(kind, source, target):
+    data = pages[kind] * 150
+    size = len(data)
+    encoding = encoding_of(source)
+    if encoding.is_deflated:
+        compressor = zlib.compressobj(wbits=-15)
+        data = compressor.compress(data) + compressor.flush()
+    before = peak()
+    reencode(data, encoding, encoding_of(target), Changes())
+    print(kind, source, target, size, peak() - before, sep=",", flush=True)
+
+for words in sys.argv[1:]:
+    process = os.fork()  # each measures a process of its own
+    if not process:
+        measure(*words.split(","))
+        os._exit(0)
+    os.waitpid(process, 0)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
-@pytest.mark.parametrize("kind", ["empty elements", "sequences"])
-@pytest.mark.parametrize("source", [EXPLICIT_UID, DEFLATED_UID])
-@pytest.mark.parametrize("target", [IMPLICIT_UID, BIG_UID, DEFLATED_UID])
-def test_memory_follows_the_size_of_the_data_set_not_the_number_of_its_elements(source, target, kind):
-    command = [sys.executable, "-c", _PEAK, source, target, "150", kind]
-    size, grown = map(int, subprocess.run(command, check=True, capture_output=True, timeout=100).stdout.split())
-    assert size > 1_000_000
-    assert grown < (2 << 20) + 4 * size
+def test_memory_follows_the_size_of_the_data_set_not_the_number_of_its_elements():
+    kinds, sources = ["empty elements", "sequences"], [EXPLICIT_UID, DEFLATED_UID]
+    cases = list(product(kinds, sources, [IMPLICIT_UID, BIG_UID, DEFLATED_UID]))
+    command = [sys.executable, "-c", _PEAK, *map(",".join, cases)]
+    told = subprocess.run(command, check=True, capture_output=True, timeout=100, text=True).stdout.splitlines()
+    assert [tuple(line.split(",")[:3]) for line in told] == cases
+    for line in told:
+        size, grown = map(int, line.split(",")[3:])
+        assert size > 1_000_000, line
+        assert grown < (2 << 20) + 4 * size, line
 
 
 # Damage.
@@ -575,7 +585,7 @@ def test_a_data_set_cut_off_is_damaged_or_ends_between_two_elements(source, targ
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(
     st.sampled_from(PLAIN),
     st.sampled_from([*ENCODINGS.values()]),
@@ -588,7 +598,7 @@ def test_wrong_bytes_are_damage_or_other_values(source, target, changes):
     _assert_only_damage(bytes(data), source, target)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([*ENCODINGS.values()]), st.sampled_from(PLAIN))
 def test_any_bytes_are_damage_or_a_data_set(data, source, target):
     _assert_only_damage(data, source, target)

@@ -7,6 +7,7 @@ from asyncstore.schedule.backlog import Backlog, pairs_needed
 from asyncstore.schedule.gate import Affinity, Gate
 from asyncstore.schedule.study_order import StudyOrder
 from support import values
+from support.examples import examples
 from support.fakes import keys_of
 
 _PAIRS = [(sop_class_uid, syntax) for sop_class_uid in ("1.1", "1.2") for syntax in ("2.1", "2.2")]
@@ -274,7 +275,7 @@ class _Gated:
         assert backlog.is_full == (len(waiting) >= _MOST_INSTANCES or size >= _MOST_BYTES)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(list(Affinity)), st.booleans(), _GATED_STEPS)
 def test_the_gate_holds_back_what_must_wait_and_nothing_else(affinity, overlaps, steps):
     both = _Gated(affinity, overlaps=overlaps)
@@ -413,7 +414,7 @@ _STUDY_STEPS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(_STUDY_STEPS)
 def test_begun_studies_come_before_others_and_prioritised_ones_before_all(steps):
     backlog, model, taken, made = Backlog(_MOST_INSTANCES, _MOST_BYTES, Gate(Affinity.NONE)), _StudyModel(), [], 0

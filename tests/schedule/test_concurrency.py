@@ -36,7 +36,7 @@ def test_it_starts_with_a_few():
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3])
-@pytest.mark.parametrize("knee", [4, 16, 64])
+@pytest.mark.parametrize("knee", [4, 16, pytest.param(64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("round_trip", [0.005, 0.05, FAR])
 def test_it_finds_how_many_a_peer_has_use_for_within_ten_seconds(round_trip, knee, noise):
     peer = _peer(round_trip, knee, noise=noise)
@@ -46,7 +46,7 @@ def test_it_finds_how_many_a_peer_has_use_for_within_ten_seconds(round_trip, kne
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3])
-@pytest.mark.parametrize("knee", [8, 16, 40])
+@pytest.mark.parametrize("knee", [8, 16, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("round_trip", [0.01, FAR])
 def test_it_finds_the_best_number_where_more_are_slower(round_trip, knee, noise):
     peer = Peer(round_trip, falling(knee / round_trip, knee), noise=noise)

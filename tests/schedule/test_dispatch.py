@@ -23,6 +23,7 @@ from asyncstore.schedule.peer_health import Patience
 from asyncstore.schedule.retry import NO_RETRIES, RetryOptions
 from asyncstore.schedule.timetable import rate_table, stores_table
 from support import values
+from support.examples import examples
 from support.fakes import SYNTAX, Conduct, World, instance, no_instance
 from support.oracle import until
 
@@ -777,7 +778,7 @@ async def _scripted(conducts, batches, end, options, files):
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     _CONDUCTS,
     _BATCHES,
@@ -799,7 +800,7 @@ _FATES = st.sampled_from(
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.lists(_FATES, max_size=30),
     st.booleans(),
@@ -850,7 +851,7 @@ async def _halted_in_turn(fates, *, is_converted, associations, window, **option
         assert max(begun, default=0) <= first
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(_BATCHES, st.integers(1, 4), st.integers(1, 3), st.fixed_dictionaries(_AFFINITIES))
 def test_where_nothing_goes_wrong_everything_is_stored(batches, associations, window, affinity):
     options = {"associations": associations, "halt_on_failure": True, **affinity}
@@ -1108,7 +1109,7 @@ async def test_where_nothing_can_be_converted_any_more_the_run_stops_and_says_wh
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(
         st.builds(
@@ -1233,7 +1234,7 @@ async def _played(world, options, most_waiting, steps):
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(
         st.builds(
@@ -1351,7 +1352,7 @@ async def test_a_pause_of_the_limits_takes_back_what_has_not_begun():
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     _CONDUCTS,
     _BATCHES,

@@ -10,6 +10,7 @@ from asyncstore.schedule.lanes import BYTES_AN_INSTANCE
 from asyncstore.schedule.pacing import Bucket, Guarded, Limits, Pacing
 from asyncstore.schedule.timetable import Entry, TimeTable, parse_table, stores_rate
 from support import values
+from support.examples import examples
 
 _RATES = st.floats(0.5, 5000)
 
@@ -41,7 +42,7 @@ def _most_in_a_second(taken):
     return max(sum(units for at, units in taken if begin <= at < begin + 1) for begin, _ in taken)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(_RATES, st.lists(st.tuples(st.floats(0, 0.4), st.integers(1, 64), st.integers(1, 16)), min_size=1, max_size=200))
 def test_in_every_second_at_most_the_limit_and_a_tenth_of_it_or_one_store_begin(rate, looks):
     clock = _Clock()
@@ -58,7 +59,7 @@ def test_in_every_second_at_most_the_limit_and_a_tenth_of_it_or_one_store_begin(
         assert _most_in_a_second(taken) <= rate + max(rate / 10, 1) + 1e-6
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(_RATES, st.integers(1, 64), st.integers(1, 16))
 def test_whoever_asks_when_it_is_told_to_gets_the_whole_limit(rate, wanted, lanes):
     clock = _Clock()
@@ -73,7 +74,7 @@ def test_whoever_asks_when_it_is_told_to_gets_the_whole_limit(rate, wanted, lane
     assert stores >= (clock.now - begin) * rate * 0.99
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.lists(st.tuples(_RATES, st.floats(0.01, 2)), min_size=1, max_size=8))
 def test_a_limit_that_changes_holds_at_once(changes):
     clock = _Clock()

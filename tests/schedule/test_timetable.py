@@ -16,6 +16,7 @@ from asyncstore.schedule.timetable import (
     parse_table,
     stores_rate,
 )
+from support.examples import examples
 
 _UTC = ZoneInfo("UTC")
 _BERLIN = ZoneInfo("Europe/Berlin")
@@ -178,7 +179,7 @@ def _slow_rates(entries, zone, begin, end):
     return rates
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(_CHANGES, st.one_of(_TABLES, _NIGHT))
 def test_around_changes_of_the_clock_it_is_as_a_slow_clock_on_the_wall(change, entries):
     name, utc = change

@@ -78,9 +78,9 @@ def phase(  # noqa: PLR0913 - what the tests vary
     rng = random.Random(seed)  # noqa: S311 - no secret is drawn
     recorder = Recorder(KINDS)
     recorder.begin(Phase(name, offered is not None, associations, float(seconds), is_counted, repeat), 0.0)
-    for number in range(associations):
+    for _ in range(associations):
         recorder.opened(Opened(0.0, rng.expovariate(3000), 0.0, rng.expovariate(300)))
-        recorder.released(rng.expovariate(500), seconds + number)
+        recorder.released(rng.expovariate(500))
     for second in range(seconds):
         count = max(int(rng.gauss(rate, rate / 15)), 1)
         scale = math.log(median * (1 + growth * second / seconds))
@@ -98,7 +98,7 @@ def phase(  # noqa: PLR0913 - what the tests vary
             recorder.lost(AssociationError("pacs:104", "the peer closed the connection"), float(second))
         if offered:
             recorder.study_ended(rng.lognormvariate(0, 0.4), float(second + 1))
-            recorder.late(rng.expovariate(9000), float(second))
+            recorder.late(rng.expovariate(9000))
         recorder.watched(rng.expovariate(3000), 0.02 * associations * (second + 1), float(second + 1))
         recorder.fold(float(second + 1))
     recorder.end(seconds + 1.0)

@@ -91,7 +91,7 @@ class KeptMeasurements:
     def stored(self, sample):
         next(one for one in reversed(self.phases) if one.begun <= sample.begun).samples.append(sample)
 
-    def late(self, seconds, _at):
+    def late(self, seconds):
         self.phases[-1].late.append(seconds)
 
     def watched(self, lag, cpu_seconds, at):
@@ -106,7 +106,7 @@ class KeptMeasurements:
     def opened(self, opened):
         self.phases[-1].opened.append(opened)
 
-    def released(self, seconds, _at):
+    def released(self, seconds):
         self.phases[-1].released.append(seconds)
 
     def lost(self, error, _at, *, none_open=False):

@@ -45,7 +45,7 @@ def load(recorder, phase, *, begin=1000.0, rate=100.0, service=0.01, spread=0.3,
             second += 1
         recorder.offered(1, 0, sample.intended)
         recorder.stored(sample)
-    recorder.released(0.001, begin + phase.seconds)
+    recorder.released(0.001)
     recorder.end(max(begin + phase.seconds, samples[-1].ended if samples else 0.0))
 
 

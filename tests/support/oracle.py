@@ -27,6 +27,7 @@ import pytest
 from pydicom import dcmread
 
 from asyncstore import AsyncstoreError, Patience, Result, RetryOptions, Sender
+from support import forked
 from support.trees import read_part10
 
 if TYPE_CHECKING:
@@ -177,18 +178,32 @@ class _Census(NamedTuple):
 
 def _descriptors() -> Iterator[str]:
     """Sockets, pipes and files that are open; nothing where the system does not tell."""
-    folder = Path("/proc/self/fd")
-    for entry in folder.iterdir() if folder.is_dir() else ():
+    for number in _listed("/proc/self/fd"):
         with suppress(OSError):
-            target = os.readlink(entry)  # noqa: PTH115 - Path.readlink would take socket:[1] for a relative path
+            target = os.readlink(f"/proc/self/fd/{number}")  # noqa: PTH115 - Path takes socket:[1] for a relative path
             if not target.startswith(("anon_inode:", "/proc/", "/dev/null", "/memfd:asyncstore-warnings")):
-                yield f"{entry.name} {target}"
+                yield f"{number} {target}"
 
 
 def _children() -> Iterator[str]:
-    for children in Path("/proc/self/task").glob("*/children"):
-        with suppress(OSError):
-            yield from (f"child process {pid}" for pid in children.read_text().split())
+    tasks = [f"/proc/self/task/{task}" for task in _listed("/proc/self/task")]
+    if forked.server:  # its children are the test's
+        tasks.append(f"/proc/{forked.server.pid}/task/{forked.server.pid}")
+    for task in tasks:
+        with suppress(OSError), open(f"{task}/children") as children:  # noqa: PTH123 - it runs twice for each test, and is faster
+            yield from (f"child process {pid}" for pid in children.read().split())
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - as above
+    except OSError:  # the system has no /proc
+        return []
+
+
+def running_children() -> frozenset[str]:
+    """The child processes of the tests that run now."""
+    return frozenset(_children())
 
 
 @asynccontextmanager
@@ -229,7 +244,7 @@ def nothing_left_by_the_test(temporary: Path) -> Iterator[None]:
 
 
 def _names(folder: Path) -> set[str]:
-    return {f"{folder}/{name}" for name in os.listdir(folder)}  # noqa: PTH208 - it runs after each test, and is faster
+    return {f"{folder}/{name}" for name in _listed(str(folder))}
 
 
 @contextmanager

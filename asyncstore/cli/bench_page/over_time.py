@@ -70,14 +70,17 @@ def percentiles(times: Timeline) -> Plot | None:
     values: list[float | None] = []
     for place, (field, name) in enumerate(_PERCENTILES.items()):
         worst = _worst(field)
-        values += map(worst, times.steps)
-        traces.append(_line(times, name, place, worst, _in_seconds(worst)))
-    if not any(values):
+        shown = [worst(step) for step in times.steps]
+        if any(shown):
+            values += shown
+            traces.append(_line(times, name, place, worst, _in_seconds(worst)))
+    if not traces:
         return None
-    reading = (
-        f"In each {_step(times)} half of the stores took at most p50, and one in a hundred longer than p99. "
-        "Lines that rise while the throughput stays level show a queue that grows."
-    )
+    if len(traces) == len(_PERCENTILES):
+        reading = f"In each {_step(times)} half of the stores took at most p50, and one in a hundred longer than p99."
+    else:
+        reading = f"The largest latency of each {_step(times)}; the percentiles of several machines cannot be added."
+    reading += " Lines that rise while the throughput stays level show a queue that grows."
     layout = _layout(times, seconds_axis("latency", values))
     return Plot("percentiles", "Latency over time", reading, traces, layout)
 

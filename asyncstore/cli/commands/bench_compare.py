@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
 from pathlib import PurePath
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -16,8 +15,8 @@ from asyncstore.cli.options import rows as opt
 from asyncstore.cli.standard_output import put
 from asyncstore.cli.text.page import broken, page_width
 from asyncstore.errors import UsageError
-from asyncstore.load.results.compare import TYPE, VERSION, compare, say
-from asyncstore.load.results.json_file import load_document
+from asyncstore.load.results.compare import compare, say
+from asyncstore.load.results.json_file import comparison_to_json, load_document
 from asyncstore.observe.formatting import printable
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def run(parsed: Parsed) -> int:
 
         write_file(bench.COMPARE_HTML.long, target, comparison_page(comparison, first, second).encode())
     if parsed[bench.COMPARE_JSON]:
-        put(json.dumps({"type": TYPE, "version": VERSION, **asdict(comparison)}, allow_nan=False))
+        put(json.dumps(comparison_to_json(comparison), allow_nan=False))
     elif not parsed[opt.QUIET]:
         put(*_lines(comparison, page_width()))
     return EXIT_OK

@@ -14,7 +14,7 @@ from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import tls_rows as tls_opt
 from asyncstore.cli.options.bench_commands import BENCH
 from asyncstore.cli.options.kinds import Secret
-from asyncstore.load.results.adding import whole_of
+from asyncstore.load.results.adding import whole_of, with_openings
 from asyncstore.load.results.document import Corpus, Document, Setup
 from asyncstore.load.results.knee import knee_of
 from asyncstore.load.results.thresholds import evaluate
@@ -39,7 +39,7 @@ def document_of(
 ) -> Document:
     """All results."""
     phases = watch.results(monotonic())
-    whole = whole_of(phases)
+    whole = with_openings(whole_of(phases), phases)
     calibration = prepared.calibration
     knee = knee_of(
         phases,

@@ -50,7 +50,8 @@ async def prepare(
         AssociationError: the peer cannot be reached, refuses, or takes nothing of this.
         UsageError: no file can be sent.
     """
-    display.status("reading what is sent ...")
+    if parsed[bench.PATHS] or parsed[bench.REPLAY] is not None:
+        display.status("reading the files ...")
     replay = await WaitingThread("replay").call(replay_of, parsed)
     files = await _from_files(parsed, options, display, logger) if parsed[bench.PATHS] else None
     kinds = files.kinds if files is not None else replay.kinds if replay is not None else kinds_of(parsed)

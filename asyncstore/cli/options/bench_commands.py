@@ -55,6 +55,11 @@ BENCH = Command(
             "for a slow peer. Instances that could not begin in their phase are dropped, and counted."
         ),
         (
+            "Thresholds are on rate, bytes and studies (a second, an hour), on failed, unknown, warnings and dropped "
+            "(a number, or a share in %), and on p50 to p99.9, max and mean of the latency: 'p95<1s', for whole exams "
+            "'study p95<1m', for C-FIND 'findable p99<5s'."
+        ),
+        (
             "If this machine was the limit, the verdict says client-bound, and calls nothing a limit of the peer: use "
             "more machines, and add their results with bench merge."
         ),

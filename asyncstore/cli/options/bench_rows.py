@@ -82,7 +82,8 @@ RANDOM_SEED = Option[int | None](
 # The load ------------------------------------------------------------------------------------------------------------
 
 ASSOCIATIONS = opt.ASSOCIATIONS._replace(
-    help="associations that store at the same time; in an open load the most that are open",
+    help=f"associations that store at the same time; in an open load the most that are open; auto: "
+    f"{ASSOCIATIONS_AT_ONCE}",
     shown_default=str(ASSOCIATIONS_AT_ONCE),
 )
 DURATION = Option[float | None](

@@ -162,9 +162,15 @@ def _named(document: Document) -> list[tuple[str, PhaseResult]]:
 
 
 def _name(name: str, phase: PhaseResult) -> str:
-    """The name of a load; with the associations that were open, if it promises more, and whether the peer was lost."""
-    fewer = f" ({phase.associations} open)" if phase.associations < _promised(name) else ""
-    return f"{printable(name)}{fewer}{loss_note(phase)}"
+    """The name of a load; with the associations that were open, if it promises others, and whether the peer was lost.
+
+    Where measurements were merged, each of them had the promised ones.
+    """
+    promised = _promised(name)
+    others = f" ({phase.associations} open)" if phase.associations < promised else ""
+    if phase.associations > promised > 0:
+        others = f" ({phase.associations} in all)"
+    return f"{printable(name)}{others}{loss_note(phase)}"
 
 
 def _promised(name: str) -> int:

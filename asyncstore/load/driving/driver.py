@@ -18,7 +18,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from asyncstore.load.driving.lane import Lane
-from asyncstore.load.driving.loads import Closed, Finishing, Means, Open
+from asyncstore.load.driving.loads import Closed, Finishing, Open, Resources
 from asyncstore.load.driving.precise_timer import precise_timer
 from asyncstore.schedule.jitter import between
 
@@ -67,8 +67,8 @@ class Driver:
         self.jitter = jitter
         self._open = open_association
         self._lanes: dict[Lane, asyncio.Task[None]] = {}
-        self._means = Means(source, measurements, clock, make_timer, self._lanes, self._fail)
-        self.load: Load = Finishing(self._means)
+        self._resources = Resources(source, measurements, clock, make_timer, self._lanes, self._fail)
+        self.load: Load = Finishing(self._resources)
         """Decides what lanes do now."""
         self.wanted: int | None = None
         """How many associations are waited for before the next phase begins; ``None``: none are."""
@@ -143,9 +143,9 @@ class Driver:
         none_open = not (self.open_now or self._is_stopped)  # those that this side ends are not lost
         self._report(partial(self.measurements.lost, error, self.clock(), none_open=none_open))
 
-    def released(self, seconds: float, at: float) -> None:
+    def released(self, seconds: float) -> None:
         """An association was released."""
-        self._report(partial(self.measurements.released, seconds, at))
+        self._report(partial(self.measurements.released, seconds))
 
     def _report(self, report: Callable[[], None]) -> None:
         """Report now, or when the next phase begins."""
@@ -162,11 +162,14 @@ class Driver:
         began = self._ends_at
         if not planned.follows_on or began is None:
             await self._have_lanes(phase.associations)
+            if self._is_stopped:  # nothing of this phase was measured
+                await self._end_lanes(len(self._lanes))
+                return
             began = self.clock()
         self._begin(phase, began)
         self._ends_at = began + phase.seconds
         if not self._is_stopped:
-            load = Closed(self._means) if planned.arrivals is None else Open(self._means, planned, began)
+            load = Closed(self._resources) if planned.arrivals is None else Open(self._resources, planned, began)
             self.load = load
             try:
                 load.start()
@@ -188,7 +191,7 @@ class Driver:
 
     async def _finish(self, following: Planned | None) -> None:
         """Wait until nothing is under way, and release the associations that the following phase does not need."""
-        self.load = finishing = Finishing(self._means)
+        self.load = finishing = Finishing(self._resources)
         if self._is_stopped:
             finishing.stop()
         await finishing.is_quiet.wait()
@@ -205,7 +208,7 @@ class Driver:
             lane = Lane(self, self._open)
             self._lanes[lane] = self._tasks.create_task(lane.run())
         limit = self.clock() + _OPENING_LIMIT
-        timer = self._means.make_timer(self._news.set)
+        timer = self._resources.make_timer(self._news.set)
         try:
             timer.at(limit)
             self.wanted = number
@@ -234,7 +237,7 @@ class Driver:
 
     async def _until(self, when: float) -> None:
         """Wait until a time, or until the driver is stopped."""
-        timer = self._means.make_timer(self._news.set)
+        timer = self._resources.make_timer(self._news.set)
         try:
             timer.at(when)
             while self.clock() < when and not self._is_stopped:

@@ -95,7 +95,7 @@ class Owner(Protocol):
     def lost(self, error: AssociationError) -> None:
         """An association could not be opened, or ended early."""
 
-    def released(self, seconds: float, at: float) -> None:
+    def released(self, seconds: float) -> None:
         """An association was released."""
 
 
@@ -219,9 +219,8 @@ class Lane:
         if association.error is None:
             begun = owner.clock()
             await association.release()
-            now = owner.clock()
             if association.error is None:
-                owner.released(now - begun, now)
+                owner.released(owner.clock() - begun)
 
     async def _pause(self, seconds: float) -> None:
         """Wait before the next attempt; not if the lane retires."""
@@ -246,7 +245,7 @@ class Lane:
         if intended is None:
             intended = begun
         elif was_free:
-            self._owner.measurements.late(begun - intended, begun)
+            self._owner.measurements.late(begun - intended)
         self._measured(_new_tuple(Sample, (made.kind, intended, begun, sent, ended, status)))
         if status is not None:
             self._is_answered = True

@@ -34,7 +34,7 @@ _new_tuple = tuple.__new__
 """Makes a named tuple in half the time of its class."""
 
 
-class Means(NamedTuple):
+class Resources(NamedTuple):
     """What loads work with."""
 
     source: Source
@@ -57,15 +57,15 @@ class Finishing:
     """After a phase: studies under way go on, nothing else begins.
 
     Args:
-        means: what it works with.
+        resources: what it works with.
 
     Attributes:
         is_quiet: set when nothing is under way.
     """
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, resources: Resources) -> None:
         self.is_quiet = asyncio.Event()
-        self._means = means
+        self._resources = resources
         self._is_stopped = False
         self._look()
 
@@ -85,16 +85,16 @@ class Finishing:
 
     def left(self, lane: Lane, not_begun: tuple[UnderWay, ...]) -> None:
         """Its study, and stores that have not begun, go no further."""
-        now = self._means.clock()
+        now = self._resources.clock()
         if lane.study is not None:
             study, lane.study = lane.study, None
             study.drop(now)
         if not_begun:
-            self._means.measurements.dropped(len(not_begun), now)
+            self._resources.measurements.dropped(len(not_begun), now)
         self._look()
 
     def _look(self) -> None:
-        if not any(lane.under_way or (lane.study and not self._is_stopped) for lane in self._means.lanes):
+        if not any(lane.under_way or (lane.study and not self._is_stopped) for lane in self._resources.lanes):
             self.is_quiet.set()
 
 
@@ -102,11 +102,11 @@ class Closed:
     """Each lane begins the next store when one has been answered.
 
     Args:
-        means: what it works with.
+        resources: what it works with.
     """
 
-    def __init__(self, means: Means) -> None:
-        self._source, self._measurements, self._clock, _, self._lanes, self._fail = means
+    def __init__(self, resources: Resources) -> None:
+        self._source, self._measurements, self._clock, _, self._lanes, self._fail = resources
         self._is_over = False
 
     def start(self) -> None:
@@ -165,14 +165,14 @@ class Open:
     """Stores begin at their times.
 
     Args:
-        means: what it works with.
+        resources: what it works with.
         planned: the phase, with its arrivals.
         began: when the phase began.
     """
 
-    def __init__(self, means: Means, planned: Planned, began: float) -> None:
-        self._means = means
-        self._source, self._measurements, self._clock, _, self._lanes, self._fail = means
+    def __init__(self, resources: Resources, planned: Planned, began: float) -> None:
+        self._resources = resources
+        self._source, self._measurements, self._clock, _, self._lanes, self._fail = resources
         self._is_over = False
         self._is_by_study = planned.is_by_study
         self._arrivals = iter(planned.arrivals or ())
@@ -182,7 +182,7 @@ class Open:
         self._waiting: deque[Due] = deque()
         self._free: deque[Lane] = deque()
         """A lane for each store that may begin. The one that is free for longest comes first: all are used alike."""
-        self._timer = means.make_timer(self._tick)
+        self._timer = resources.make_timer(self._tick)
 
     def start(self) -> None:
         """Use the lanes that are free, and begin with the first arrival."""
@@ -262,7 +262,7 @@ class Open:
         _, instances, kind = arrival
         if not instances:
             self._measurements.offered(1, 1, at)  # its first instance; each other one is due after the one before it
-            self._begin_or_wait(Due(at, Study(at, self._means)))
+            self._begin_or_wait(Due(at, Study(at, self._resources)))
             return
         self._measurements.offered(instances, 0, at)
         for _ in range(instances):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from asyncstore.load.values import Made, Measurements, Source
 
 
-class Means(Protocol):
-    """What studies work with: :class:`asyncstore.load.driving.loads.Means`."""
+class Resources(Protocol):
+    """What studies work with: :class:`asyncstore.load.driving.loads.Resources`."""
 
     @property
     def source(self) -> Source:
@@ -39,14 +39,14 @@ class Study:
 
     Args:
         arrived: when it arrived. One of its instances was offered then.
-        means: what it works with.
+        resources: what it works with.
     """
 
     __slots__ = ("_fail", "_given_back", "_has_begun", "_instances", "_measurements", "_source", "arrived")
 
-    def __init__(self, arrived: float, means: Means) -> None:
+    def __init__(self, arrived: float, resources: Resources) -> None:
         self.arrived = arrived
-        self._source, self._measurements, self._fail = means.source, means.measurements, means.fail
+        self._source, self._measurements, self._fail = resources.source, resources.measurements, resources.fail
         self._instances: Iterator[Made] = iter(())
         self._has_begun = False
         self._given_back: deque[Made] = deque()

@@ -7,6 +7,7 @@ time are added.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from asyncstore.load.results.document import Generator, Group, Groups, PhaseResult, Split
@@ -19,7 +20,8 @@ _RATES = ("stored_per_second", "bytes_per_second", "studies_per_hour")
 """Of what the peer took; they count while it was there."""
 _COUNTS = ("offered", "stored", "warnings", "failed", "unknown", "dropped", "bytes", "studies")
 _WAYS = ("modality", "sop_class", "transfer_syntax", "size_class")
-_PARTS = ("connect", "tls", "associate", "send", "wait", "release")
+_OPENING = ("connect", "tls", "associate")
+_PARTS = (*_OPENING, "send", "wait", "release")
 
 
 def whole_of(phases: Iterable[PhaseResult]) -> PhaseResult:
@@ -44,6 +46,14 @@ def whole_of(phases: Iterable[PhaseResult]) -> PhaseResult:
         drift=counted[0].drift if len(counted) == 1 else None,
         lost_after=loaded if any(phase.lost_after is not None for phase in counted) else None,
     )
+
+
+def with_openings(whole: PhaseResult, phases: Sequence[PhaseResult]) -> PhaseResult:
+    """The whole of these phases. If they use the associations of the warm-up, it has the times of opening those."""
+    if whole.split.connect.count:
+        return whole
+    openings = {name: total_of(getattr(phase.split, name) for phase in phases) for name in _OPENING}
+    return replace(whole, split=replace(whole.split, **openings))
 
 
 def at_once(phases: Sequence[PhaseResult]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """Where the time went."""
+    """Where the time went: what opening and releasing an association took, and the two parts of a store."""
 
     connect: Histogram = field(default_factory=_nothing)
     tls: Histogram = field(default_factory=_nothing)

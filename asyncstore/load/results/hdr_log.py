@@ -14,8 +14,6 @@ from asyncstore.errors import UsageError
 from asyncstore.load.results.histogram import LONGEST
 
 if TYPE_CHECKING:
-    from asyncstore.load.results.document import Document
-    from asyncstore.load.results.histogram import Histogram
     from asyncstore.load.results.phase_run import Interval
 
 _DIGITS: Final = 3
@@ -40,7 +38,14 @@ class HdrLog:
 
     def add(self, interval: Interval) -> None:
         """Add the latencies of an interval; :class:`~asyncstore.load.results.recorder.Recorder` calls this."""
-        self._add(_tag(interval.phase.name, interval.phase.repeat), interval.began, interval.seconds, interval.latency)
+        latency = interval.latency
+        histogram = self._new_histogram(1, LONGEST, _DIGITS)
+        for bucket, count in latency.counts.items():
+            histogram.record_value(bucket, count)
+        payload = histogram.encode().decode("ascii")
+        tag = _tag(interval.phase.name, interval.phase.repeat)
+        most = latency.max * 1_000_000 / _MILLISECOND
+        self._lines.append(f"Tag={tag},{interval.began:.3f},{interval.seconds:.3f},{most:.3f},{payload}")
 
     def text(self, started: datetime) -> str:
         """The whole log of a measurement that began at this time."""
@@ -52,35 +57,6 @@ class HdrLog:
             '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
         )
         return "".join(f"{line}\n" for line in (*head, *self._lines))
-
-    def _add(self, tag: str, began: float, seconds: float, latency: Histogram) -> None:
-        histogram = self._new_histogram(1, LONGEST, _DIGITS)
-        for bucket, count in latency.counts.items():
-            histogram.record_value(bucket, count)
-        payload = histogram.encode().decode("ascii")
-        most = latency.max * 1_000_000 / _MILLISECOND
-        self._lines.append(f"Tag={tag},{began:.3f},{seconds:.3f},{most:.3f},{payload}")
-
-
-def hdr_log(document: Document) -> str:
-    """The log of a document, which has one histogram for each phase.
-
-    Raises:
-        UsageError: the library is not installed.
-    """
-    log = HdrLog()
-    for phase in document.phases:
-        log._add(_tag(phase.name, phase.repeat), phase.began, phase.seconds, phase.latency)  # noqa: SLF001 - same module
-    return log.text(_time_of(document.setup.started))
-
-
-def check_available() -> None:
-    """Check that logs can be written.
-
-    Raises:
-        UsageError: the library is not installed.
-    """
-    _library()
 
 
 def _library() -> Any:  # noqa: ANN401 - the library has no types
@@ -94,10 +70,3 @@ def _library() -> Any:  # noqa: ANN401 - the library has no types
 def _tag(name: str, repeat: int) -> str:
     tag = _NOT_IN_A_TAG.sub("_", name) or "_"
     return tag if repeat == 1 else f"{tag}.{repeat}"
-
-
-def _time_of(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return datetime.fromtimestamp(0, UTC)

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from asyncstore.errors import UsageError
-from asyncstore.load.results.adding import at_once, counts_of, generator_of, whole_of
+from asyncstore.load.results.adding import at_once, counts_of, generator_of, whole_of, with_openings
 from asyncstore.load.results.document import Calibration, Corpus, Document, Findable, Part, PhaseResult, Point
 from asyncstore.load.results.histogram import total_of
 from asyncstore.load.results.knee import knee_of
@@ -92,7 +92,7 @@ def _judged(
 ) -> Document:
     """The document of merged phases; ``limits`` says why a machine was the limit, by the id of the phase."""
     documents = [run.document for run in runs]
-    whole = whole_of(phases)
+    whole = with_openings(whole_of(phases), phases)
     findable = _findable([document.findable for document in documents if document.findable is not None])
     texts = dict.fromkeys(threshold.text for document in documents for threshold in document.thresholds)
     thresholds = evaluate(map(parse, texts), whole, findable)

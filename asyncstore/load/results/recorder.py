@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncstore.errors import AssociationError
-    from asyncstore.load.results.document import PhaseResult, Point
+    from asyncstore.load.results.document import PhaseResult
     from asyncstore.load.values import Kind, Opened, Phase, Sample
 
 
@@ -61,7 +61,7 @@ class Recorder:
         self._first = at if self._first is None else self._first
         run = PhaseRun(phase, self._kinds, at, self._cpu, self._on_interval, origin=self._first)
         run.takes_from = max(at, self._cpu.at)  # the driver reports itself just before
-        run.none_since = self._none_since
+        run.presence.none_since = self._none_since
         self._runs.append(run)
 
     def offered(self, instances: int, studies: int, at: float) -> None:
@@ -84,7 +84,7 @@ class Recorder:
         if self._runs:
             self._runs[-1].opened(opened)
 
-    def released(self, seconds: float, at: float) -> None:  # noqa: ARG002 - the time of a release is in no series
+    def released(self, seconds: float) -> None:
         """An association was released."""
         if self._runs:
             self._runs[-1].release.record(seconds)
@@ -95,9 +95,9 @@ class Recorder:
             self._none_since = at
         if self._runs:
             self._runs[-1].failed(error.problem, at)
-            self._runs[-1].none_since = self._none_since
+            self._runs[-1].presence.none_since = self._none_since
 
-    def late(self, seconds: float, at: float) -> None:  # noqa: ARG002 - it is in no series
+    def late(self, seconds: float) -> None:
         """A store began so long after its time, although an association was free for it."""
         if self._runs:
             self._runs[-1].late.record(seconds)
@@ -143,11 +143,6 @@ class Recorder:
     def phase(self) -> Phase | None:
         """The phase that is under way."""
         return self._runs[-1].phase if self._runs else None
-
-    @property
-    def last(self) -> Point | None:
-        """The last second of this phase that is complete."""
-        return self._runs[-1].last if self._runs else None
 
     def results(self, now: float) -> tuple[PhaseResult, ...]:
         """The results of all phases, with what is known of those under way. This takes milliseconds."""

@@ -10,6 +10,7 @@ from asyncstore.errors import AssociationRejected
 from asyncstore.load.driving import loads
 from asyncstore.load.driving.driver import Driver
 from asyncstore.load.plan.phases import around, closed, exams, open_rate, stages
+from support.examples import examples
 from support.loads import CT, KeptMeasurements, SmallSource
 from support.virtual_time import Clockwork, Queue, fixed, in_virtual_time
 
@@ -83,7 +84,7 @@ class Course:
     stops=[1.2],
     carries_all=True,
 )
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.too_slow])
 def test_every_instance_that_was_offered_ends_once(**course):
     before, loads.MOST_WAITING = loads.MOST_WAITING, 30
     try:

@@ -1,0 +1,11 @@
+"""How many examples a property test tries."""
+
+from hypothesis import settings
+
+_THOROUGH = 100
+"""Examples of the profile that tries all."""
+
+
+def examples(thorough: int) -> int:
+    """Return how many of a test's examples the current profile tries: all, half of them, or some to be quick."""
+    return max(1, thorough * settings().max_examples // _THOROUGH)

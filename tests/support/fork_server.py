@@ -1,0 +1,125 @@
+"""A process that has imported asyncstore's commands, and runs each command in a fork of itself.
+
+It is a script: ``python fork_server.py NUMBER``, with the file descriptor of a socket for requests. Each request is a
+packet of JSON (``words``, ``environment``, ``folder``, ``umask``, ``session``) with four descriptors: the command's
+standard input, output and error, and a socket for the answer: a line with its process id, and a line with its exit
+status when it has ended. The process ends when the socket for requests is closed.
+
+A fork runs what the installed program ``asyncstore`` runs, and ends as that does.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_ROOT = str(Path(__file__).parents[2])
+_NOT_IMPORTED = ("asyncstore.__main__", "asyncstore.cli.commands.demo", "asyncstore.load.", "asyncstore.prepare.")
+"""Beginnings of the names of modules: they import pydicom, which a command imports only when it needs it."""
+_LONGEST = 1 << 20
+_STREAMS = 3
+
+
+def import_commands() -> None:
+    """Import what commands import before their work begins."""
+    import asyncstore  # noqa: PLC0415 - the script sets sys.path before
+
+    for module in pkgutil.walk_packages(asyncstore.__path__, "asyncstore."):
+        if not module.name.startswith(_NOT_IMPORTED):
+            importlib.import_module(module.name)
+    import uvloop  # noqa: F401, PLC0415 - as above; commands import it when they run
+
+
+def serve(requests: socket.socket) -> dict[str, Any] | None:
+    """Answer requests until the socket is closed. In each fork it returns the request."""
+    running: dict[int, tuple[int, socket.socket]] = {}
+    poll = select.poll()
+    poll.register(requests, select.POLLIN)
+    while True:
+        for ready, _ in poll.poll():
+            if ready != requests.fileno():
+                poll.unregister(ready)
+                process, answers = running.pop(ready)
+                _report(process, answers)
+                os.close(ready)
+                continue
+            packet, descriptors, _, _ = socket.recv_fds(requests, _LONGEST, _STREAMS + 1)
+            if not packet:
+                return None
+            answers = socket.socket(fileno=descriptors.pop())
+            process = os.fork()
+            if not process:
+                requests.close()
+                answers.close()
+                for descriptor, (_, other) in running.items():
+                    os.close(descriptor)
+                    other.close()
+                _take_streams(descriptors)
+                return json.loads(packet)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            descriptor = os.pidfd_open(process)
+            running[descriptor] = process, answers
+            poll.register(descriptor, select.POLLIN)
+            with suppress(OSError):  # nobody waits for it any more
+                answers.sendall(b"%d\n" % process)
+
+
+def _report(process: int, answers: socket.socket) -> None:
+    _, status = os.waitpid(process, 0)
+    with answers, suppress(OSError):
+        answers.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+
+
+def _take_streams(descriptors: list[int]) -> None:
+    """Make the descriptors the standard streams, and open Python's files on them anew, as the interpreter does."""
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    for name in ("stdin", "stdout", "stderr"):
+        old = getattr(sys, name)
+        mode = "r" if name == "stdin" else "w"
+        new = open(old.fileno(), mode, encoding=old.encoding, errors=old.errors, closefd=False)  # noqa: SIM115
+        if name == "stderr":
+            new.reconfigure(line_buffering=True)
+        setattr(sys, name, new)
+        setattr(sys, f"__{name}__", new)
+
+
+def _become(request: dict[str, Any]) -> None:
+    """Take over the surroundings of the command."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    os.umask(request["umask"])
+    os.chdir(request["folder"])
+    if request["session"]:
+        os.setsid()
+    sys.path[0] = request["folder"]
+    sys.argv = [str(Path(_ROOT, "asyncstore", "__main__.py")), *request["words"]]
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests, which end this process
+    sys.path.insert(1, _ROOT)
+    import_commands()
+    gc.collect()
+    gc.freeze()  # a collection in a fork would copy all pages
+    asked = serve(socket.socket(fileno=int(sys.argv[1])))
+    if asked is not None:
+        _become(asked)
+        from asyncstore.__main__ import main
+
+        sys.exit(main())
