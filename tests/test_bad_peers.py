@@ -752,8 +752,7 @@ async def test_a_slow_peer_within_its_time_is_no_error(files):
         assert ran.results == {Result.STORED: FILES}
 
 
-@pytest.mark.parametrize("length", [0, 16382, 1024, 14, 8])
-@pytest.mark.parametrize("associations", [4, 16])
+@pytest.mark.parametrize(("associations", "length"), [(4, 0), (4, 16382), (4, 1024), (4, 14), (4, 8), (16, 0), (16, 8)])
 async def test_a_peer_that_stops_reading_is_given_up_and_takes_no_memory(sparse_file, length, associations):
     behaviour = Behaviour(on_request=accepts(max_length=length), once_associated=stops_reading())
     found = [sparse_file] * associations

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,12 +37,15 @@ def _texts(tree):
             yield node.lineno, node.value
 
 
+@cache
 def _below_cli():
     """The strings outside the command line, and where they stand."""
-    for path in sorted(_PRODUCT.rglob("*.py")):
-        if _PRODUCT / "cli" not in path.parents:
-            for line, text in _texts(ast.parse(path.read_text())):
-                yield f"{path.relative_to(_PRODUCT)}:{line}", text
+    return [
+        (f"{path.relative_to(_PRODUCT)}:{line}", text)
+        for path in sorted(_PRODUCT.rglob("*.py"))
+        if _PRODUCT / "cli" not in path.parents
+        for line, text in _texts(ast.parse(path.read_text()))
+    ]
 
 
 def test_no_message_below_the_command_line_names_an_option():

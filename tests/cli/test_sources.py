@@ -39,6 +39,7 @@ from asyncstore.cli.options.kinds import (
     TimeZone,
 )
 from asyncstore.cli.options.rows import CONFIG
+from support.rows import rows
 
 CONFIGURABLE = [command for command in COMMANDS.values() if CONFIG in tuple(command.options())]
 PARAMETERS = {"send": ("host", "104", "f"), "echo": ("host", "104"), "scan": ("f",), "bench": ("host", "104")}
@@ -93,25 +94,27 @@ def rows_of(command):
 
 
 @of_each_command
-def test_an_option_means_the_same_from_wherever_it_comes(command, tmp_path, subtests):
+def test_an_option_means_the_same_from_wherever_it_comes(command, tmp_path):
     file = tmp_path / "a.toml"
-    for row in rows_of(command):
-        with subtests.test(row.long):
-            rows = needed(command, row)
-            line = [word for each in rows for words in words_of(each) for word in (each.long, *words)]
-            environment = {each.variable: variable_of(each) for each in rows}
-            file.write_text("".join(f"{each.bare_name} = {json.dumps(value_of(each))}\n" for each in rows))
-            value = understood(command, line, {})[row]
-            assert value != row.default
-            assert understood(command, (), environment)[row] == value
-            assert understood(command, ("--config", str(file)), {})[row] == value
+    with rows() as checking:
+        for row in rows_of(command):
+            with checking(row.long):
+                all_of_it = needed(command, row)
+                line = [word for each in all_of_it for words in words_of(each) for word in (each.long, *words)]
+                environment = {each.variable: variable_of(each) for each in all_of_it}
+                file.write_text("".join(f"{each.bare_name} = {json.dumps(value_of(each))}\n" for each in all_of_it))
+                value = understood(command, line, {})[row]
+                assert value != row.default
+                assert understood(command, (), environment)[row] == value
+                assert understood(command, ("--config", str(file)), {})[row] == value
 
 
 @of_each_command
-def test_a_flag_of_a_file_is_turned_off_by_the_environment(command, tmp_path, subtests):
+def test_a_flag_of_a_file_is_turned_off_by_the_environment(command, tmp_path):
     file = tmp_path / "a.toml"
-    for row in [row for row in rows_of(command) if isinstance(row.kind, Flag)]:
-        with subtests.test(row.long):
-            lines = [f"{each.bare_name} = {json.dumps(value_of(each))}\n" for each in needed(command, row)]
-            file.write_text("".join(lines))
-            assert not understood(command, ("--config", str(file)), {row.variable: "0"})[row]
+    with rows() as checking:
+        for row in [row for row in rows_of(command) if isinstance(row.kind, Flag)]:
+            with checking(row.long):
+                lines = [f"{each.bare_name} = {json.dumps(value_of(each))}\n" for each in needed(command, row)]
+                file.write_text("".join(lines))
+                assert not understood(command, ("--config", str(file)), {row.variable: "0"})[row]

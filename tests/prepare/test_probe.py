@@ -19,6 +19,7 @@ from asyncstore.prepare.messages import INSTANCE
 from asyncstore.prepare.probe import read_meta
 from support import trees
 from support.examples import examples
+from support.rows import rows
 from support.values import probe_file
 
 _FOLDER = Path(trees.pydicom_test_files()[0]).parent
@@ -87,10 +88,11 @@ _shares = pytest.mark.parametrize(
 
 
 @_shares
-def test_it_reads_the_same_as_pydicom(paths, subtests):
-    for path in paths:
-        with subtests.test(str(path.relative_to(_FOLDER))):
-            _assert_read_as_by_pydicom(path)
+def test_it_reads_the_same_as_pydicom(paths):
+    with rows() as row:
+        for path in paths:
+            with row(str(path.relative_to(_FOLDER))):
+                _assert_read_as_by_pydicom(path)
 
 
 def _assert_read_as_by_pydicom(path):
@@ -106,10 +108,11 @@ def test_it_reads_all_files_but_the_unusual():
 
 
 @_shares
-def test_the_data_set_lies_where_the_instance_says(paths, subtests):
-    for path in paths:
-        with subtests.test(str(path.relative_to(_FOLDER))):
-            _assert_found_in_its_place(path)
+def test_the_data_set_lies_where_the_instance_says(paths):
+    with rows() as row:
+        for path in paths:
+            with row(str(path.relative_to(_FOLDER))):
+                _assert_found_in_its_place(path)
 
 
 def _assert_found_in_its_place(path):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _BITS = 16
 _CENTRE = 128
-_AT_A_TIME = 1 << 17
+_AT_A_TIME = 1 << 18
 """Pixels to convert at a time: more cost memory, fewer cost calls."""
 
 
