@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import json
 import os
+import tempfile
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -107,6 +108,7 @@ def place(tmp_path, monkeypatch):
     folder.mkdir()
     for variable in ("TMPDIR", "HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(variable, str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # tempfile remembers its folder
     monkeypatch.chdir(folder)
     before = os.umask(0)
     yield folder
