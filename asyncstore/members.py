@@ -61,9 +61,10 @@ class MemberPath(str):
     Attributes:
         start: begins to fetch it, so that it can be unpacked later without waiting; returns how many bytes that will
             hold. ``None``: there is nothing to fetch.
+        deliveries: how many deliveries of this member have not ended.
     """
 
-    __slots__ = ("_claim", "_uses", "archive", "is_once", "member", "mtime", "part", "size", "start", "unpack")
+    __slots__ = ("_claim", "archive", "deliveries", "is_once", "member", "mtime", "part", "size", "start", "unpack")
 
     def __new__(
         cls,
@@ -83,7 +84,7 @@ class MemberPath(str):
         path.part, path.unpack, path.is_once = part, unpack, is_once
         path.start = None
         path._claim = claim
-        path._uses = 0
+        path.deliveries = 1
         return path
 
     archive: str
@@ -95,7 +96,7 @@ class MemberPath(str):
     is_once: bool
     start: Callable[[], int] | None
     _claim: Claim | None
-    _uses: int
+    deliveries: int
 
     def again(self) -> Self:
         """The same member, for another delivery."""
@@ -112,16 +113,14 @@ class MemberPath(str):
         path.start = self.start
         return path
 
-    def hold(self, claim: Claim | None = None) -> None:
-        """One more delivery of this member is under way; the first one brings what the member holds."""
-        if claim is not None:
-            self._claim = claim
-        self._uses += 1
+    def hold(self, claim: Claim) -> None:
+        """Hold what the member needs, until its last delivery has ended."""
+        self._claim = claim
 
     def release(self) -> None:
         """One delivery has ended; after the last one nothing is held any more."""
-        self._uses -= 1
-        if self._uses <= 0:
+        self.deliveries -= 1
+        if self.deliveries <= 0:
             claim, self._claim, self.unpack, self.start = self._claim, None, None, None
             if claim is not None:
                 claim.release()

@@ -16,7 +16,7 @@ from asyncstore.cli.proposal import proposal_of, too_long
 from asyncstore.cli.text.hints import hints_for
 from asyncstore.cli.tls import tls_of
 from asyncstore.discovery.lists import OtherSeparator, files_from
-from asyncstore.discovery.walk import NOT_OPENED, WalkOptions, archive_in, is_member
+from asyncstore.discovery.walk import NOT_OPENED, WalkOptions, archive_in
 from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
 from asyncstore.members import is_url
 from asyncstore.named_files import interruptible
@@ -290,12 +290,12 @@ def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False) -> Non
         try:
             os.stat(path)  # noqa: PTH116 - there may be a hundred thousand of them
         except (OSError, ValueError) as error:
-            if opens_archives and archive_in(path) is not None:
+            is_in_archive = archive_in(path) is not None
+            if opens_archives and is_in_archive:
                 continue
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            is_closed = not opens_archives and is_member(path)
-            refusal = ReadFailed(f"cannot access {path!r}: {NOT_OPENED if is_closed else reason}; nothing was sent")
-            if is_closed:
+            refusal = ReadFailed(f"cannot access {path!r}: {NOT_OPENED if is_in_archive else reason}; nothing was sent")
+            if is_in_archive:
                 refusal.add_note(" ".join(hints_for((NOT_OPENED,))))
             refusal.add_note(
                 f"With {opt.NO_HALT.long} ({opt.NO_HALT.short}) the other files are sent, and this one is reported."

@@ -123,7 +123,7 @@ class Finder:
 
     def _objects(self, url: str, options: WalkOptions, ordinals: Iterator[int]) -> Iterator[SourceFile | Unsendable]:
         from asyncstore.discovery.remote import objects  # noqa: PLC0415 - few runs read remote stores
-        from asyncstore.discovery.stores import Refused  # noqa: PLC0415 - as above
+        from asyncstore.discovery.stores import Refused, split_url  # noqa: PLC0415 - as above
 
         matches = matcher(options.pattern) if options.pattern else None
         try:
@@ -133,7 +133,10 @@ class Finder:
                 else:
                     yield from files_in_object(path, self._limits, self._spool, ordinals)
         except Refused as reason:
-            yield Unsendable(SourceFile(url, next(ordinals)), str(reason))
+            if SEPARATOR in url:  # a member of an archive
+                yield self.file_at(MemberPath(*split_url(url)), next(ordinals))
+            else:
+                yield Unsendable(SourceFile(url, next(ordinals)), str(reason))
 
     def named(self, text: str, found: Iterable[SourceFile | Unsendable]) -> Iterator[SourceFile | Unsendable]:
         """A member by the name that is shown, such as ``a.zip!dir/file``.

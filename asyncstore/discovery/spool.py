@@ -7,7 +7,7 @@ Rules:
 2. Writing waits while the files hold as many bytes as they may. A member that is larger than that is written when
    nothing else is held. A full disk is waited for in the same way, until nothing else is held.
 3. An archive in an archive that must be read anywhere is held as well, for as long as it is read: it is pinned, and
-   does not count among what must end first.
+   does not count among what must end first. That holds while it is written too: another thread may wait for room then.
 4. On a system without ``/proc`` the files have names, in a folder of the run.
 """
 
@@ -139,14 +139,15 @@ class Spool:
                 self._seal()
         return Part(file.path, start, size), file
 
-    def _add_large(self, pieces: Iterator[bytes], most: int) -> tuple[Part, _File]:
+    def _add_large(self, pieces: Iterator[bytes], most: int, *, is_pinned: bool = False) -> tuple[Part, _File]:
         """Write a member to a file of its own."""
         with self._changed:
             file = self._new()
+            file.is_pinned = is_pinned
         try:
             for piece in _at_most(pieces, most):
                 with self._changed:
-                    self._wait_for(len(piece), file.size)
+                    self._wait_for(len(piece), 0 if is_pinned else file.size)
                     self._write(file, piece)
         except BaseException:
             file.release()
@@ -160,10 +161,7 @@ class Spool:
             Damaged: as :meth:`add`.
             Abandoned: as :meth:`add`.
         """
-        part, file = self._add_large(pieces, most)
-        with self._changed:
-            file.is_pinned = True
-            self._pinned += file.size
+        part, file = self._add_large(pieces, most, is_pinned=True)
         return Span(file.stream.fileno(), part.container, part.offset, part.length, (), _Pin(file))
 
     def _wait_for(self, count: int, mine: int = 0) -> None:
@@ -171,8 +169,9 @@ class Spool:
         while not self._is_abandoned:
             if self._held + count <= self.most or self._held - self._pinned - mine <= 0:
                 return
-            self._seal()  # so that it can end
-            if self._held + count > self.most:
+            if self._filling is not None:
+                self._seal()  # so that it can end, and may have ended
+            else:
                 self._changed.wait()
         raise Abandoned
 
@@ -186,6 +185,8 @@ class Spool:
                     raise Damaged(f"{_NO_ROOM} {tempfile.gettempdir()}: {error.strerror}") from error
         file.size += len(piece)
         self._held += len(piece)
+        if file.is_pinned:
+            self._pinned += len(piece)
 
     def _may_get_room(self, mine: _File) -> bool:
         """Wait a little on a full disk; false: no other file holds room that it will give back.

@@ -159,9 +159,15 @@ def opened_store(url: str) -> tuple[Store, str]:
     check_url(url)
     if not is_url(url):
         raise Refused("not the URL of a store that can be read")
+    root, name = split_url(url)
+    return _store(root, root.partition(STORE)[0]), name
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """The URL of the store, and the name in it."""
     scheme, _, rest = url.partition(STORE)
     place, _, name = rest.partition("/")
-    return _store(f"{scheme}{STORE}{place}", scheme), name
+    return f"{scheme}{STORE}{place}", name
 
 
 @lru_cache(16)

@@ -57,10 +57,7 @@ def unpacked(found: Iterator[Found], spool: Spool, most: int, refuse: Refuse | N
     with suppress(Abandoned):
         for item in _started(found, spool.most // 2):
             path = item.path
-            if type(path) is str or not isinstance(path, MemberPath):
-                yield item
-            elif not isinstance(item, SourceFile) or path.part is not None:
-                path.hold()
+            if not isinstance(path, MemberPath) or path.part is not None or not isinstance(item, SourceFile):
                 yield item
             else:
                 reason = _unpack(path, spool, most, refuse)
@@ -169,7 +166,6 @@ def _unpack(path: MemberPath, spool: Spool, most: int, refuse: Refuse | None) ->
         pieces = iter(()) if path.unpack is None else path.unpack()
         path.part, claim = spool.add(pieces if refuse is None else _looked_at(pieces, refuse), most)
     except (Damaged, NoLibrary, TooMuch) as reason:
-        path.hold()
         path.unpack = partial(_fail, str(reason))
         return str(reason)
     path.hold(claim)

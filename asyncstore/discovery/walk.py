@@ -119,21 +119,15 @@ def file_at(path: str, ordinal: int) -> SourceFile | Unsendable:
 
 
 def archive_in(text: str) -> str | None:
-    """The path of the archive in the shown name of a member; ``None``: there is no such file."""
+    """The path of the archive in the shown name of a member, which may be missing; ``None``: it names none."""
+    from asyncstore.discovery.archives import is_archive  # noqa: PLC0415 - few names lead nowhere
+
     archive = ""
     for piece in text.split(SEPARATOR)[:-1]:
         archive = f"{archive}{SEPARATOR}{piece}" if archive else piece
-        if os.path.isfile(archive):  # noqa: PTH113 - paths are text
+        if os.path.isfile(archive) and is_archive(archive):  # noqa: PTH113 - paths are text
             return archive
     return None
-
-
-def is_member(text: str) -> bool:
-    """Whether this names a member of a file that is an archive; the member may be missing."""
-    from asyncstore.discovery.archives import is_archive  # noqa: PLC0415 - few names lead nowhere
-
-    archive = archive_in(text)
-    return archive is not None and is_archive(archive)
 
 
 def _repeated(
@@ -141,6 +135,8 @@ def _repeated(
 ) -> Iterator[SourceFile | Unsendable]:
     """Each file so many times, in a row; an unsendable one once."""
     for file in found:
+        if isinstance(file.path, MemberPath) and isinstance(file, SourceFile):
+            file.path.deliveries = times
         yield file
         if isinstance(file, SourceFile):
             for _ in range(times - 1):
@@ -270,5 +266,5 @@ def _unreachable(path: str, error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError) and os.path.islink(path):  # noqa: PTH114 - see above
         return "a symbolic link that leads nowhere"
     if isinstance(error, FileNotFoundError):
-        return NOT_OPENED if SEPARATOR in path and is_member(path) else "no such file or directory"
+        return NOT_OPENED if SEPARATOR in path and archive_in(path) is not None else "no such file or directory"
     return f"cannot be reached: {error.strerror if isinstance(error, OSError) else error}"

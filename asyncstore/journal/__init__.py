@@ -7,7 +7,7 @@
 * :mod:`~asyncstore.journal.accounts`, :mod:`~asyncstore.journal.studies`: a report sums up.
 * :mod:`~asyncstore.journal.settings`: which migration it is, and the command to repeat.
 * :mod:`~asyncstore.journal.versions`: a journal that an earlier version of asyncstore made is read and taken over.
-* :mod:`~asyncstore.journal.salvage`: a damaged journal is read as far as it can be.
+* :mod:`~asyncstore.journal.salvage`, :mod:`~asyncstore.journal.homeless`: what is left of a damaged journal.
 
 A reader finds the tables in :mod:`~asyncstore.journal.schema`.
 """

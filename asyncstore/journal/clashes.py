@@ -18,6 +18,7 @@ from hashlib import sha256
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asyncstore.journal.homeless import bring_home
 from asyncstore.journal.ids import is_archive
 from asyncstore.journal.querying import rows
 from asyncstore.journal.reading import PIECE
@@ -50,13 +51,15 @@ _SOURCES = "catalogue"
 """The fact that holds the sources, and whether the walk of each has ended."""
 
 
-class Clashes(NamedTuple):
-    """How many files have a SOP instance UID that another file has as well."""
+class Completed(NamedTuple):
+    """What was found when a catalogue was completed."""
 
     duplicates: int
     """Files besides the first of each content, with the same UID and bytes."""
     conflicts: int
     """Files of UIDs with more than one content."""
+    brought_home: int = 0
+    """Files that are stored, as a salvaged journal says, which did not know their directory."""
 
 
 def file_digest(path: str, member: str | None) -> bytes | None:
@@ -100,12 +103,13 @@ def complete(
     connection: apsw.Connection,
     digest: Callable[[str, str | None], bytes | None] = file_digest,
     sources: Iterable[str] = (),
-) -> Clashes:
+) -> Completed:
     """Make the indexes and find clashes, after the walk of these sources ended. It takes seconds for 10**6 rows.
 
     A file that cannot be read conflicts with every other one of its size.
     """
     with connection:
+        brought_home = bring_home(connection)
         for statement in (*_INDEXES, _SUM_STUDIES, "DELETE FROM clashes", _CLASHING):
             connection.execute(statement)
         connection.execute("CREATE INDEX temp.clashing_by_uid ON clashing (uid)")
@@ -128,7 +132,7 @@ def complete(
         connection.execute("DROP TABLE temp.clashing")
         connection.execute("DROP TABLE temp.clashing_files")
         _note(connection, dict.fromkeys(sources, True))
-    return Clashes(duplicates, conflicts)
+    return Completed(duplicates, conflicts, brought_home)
 
 
 def _clashing(connection: apsw.Connection) -> Iterator[tuple[Any, ...]]:

@@ -189,14 +189,14 @@ class Journal:
 
     def complete_catalogue(
         self, digest: Callable[[str, str | None], bytes | None] = clashes.file_digest
-    ) -> clashes.Clashes | None:
+    ) -> clashes.Completed | None:
         """Make the catalogue's indexes and find clashes, after the last delivery was recorded. It blocks.
 
         Args:
             digest: a hash of the bytes of a file, or of a member of an archive; ``None`` if they cannot be read.
 
         Returns:
-            How many files clash; ``None``: :meth:`interrupt` ended it, and the catalogue is not complete.
+            What was found; ``None``: :meth:`interrupt` ended it, and the catalogue is not complete.
 
         Raises:
             JournalError: the journal cannot be written.

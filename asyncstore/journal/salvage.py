@@ -5,9 +5,8 @@ Rules:
 1. The damaged journal is not changed. Each table is read from its beginning up to the damage and from its end down to
    it; deliveries, in which there may be several damaged places, also directory by directory. What that does not reach
    is read page by page (:mod:`asyncstore.journal.pages`).
-2. Rows that cannot be read are left out: their instances are sent again. Rows whose directory is lost are counted and
-   left out too. Names, sizes and times do not tell which files they are: many directories have an ``IM0001`` of one
-   size, and an unpacked archive one time for all. A file that is taken for another one would never be sent.
+2. Rows that cannot be read are left out: their instances are sent again. Rows whose directory is lost
+   are set apart (:mod:`asyncstore.journal.homeless`).
 3. A row is taken only if its values can be those of a delivery. SQLite has no checksums, so a changed digit within a
    row is not noticed. Where a file ends within a page SQLite reads zeros: such a row is one that waits.
 """
@@ -16,13 +15,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
 
 from asyncstore.errors import JournalDamaged, JournalMissing, JournalNotWritable, NotAJournal
 from asyncstore.journal import opening, schema, versions
+from asyncstore.journal.homeless import set_apart
 from asyncstore.journal.opening import in_our_words, translated
 from asyncstore.journal.pages import records
 from asyncstore.journal.place import Lock
@@ -30,6 +29,7 @@ from asyncstore.journal.querying import is_behind, rows
 from asyncstore.journal.values import State
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from asyncstore.journal.querying import Value
@@ -41,8 +41,8 @@ class Salvaged(NamedTuple):
     """The result of a salvage."""
 
     deliveries: int
-    left_out: Counter[State]
-    """The deliveries whose directory is lost, by state."""
+    homeless: Counter[State]
+    """The deliveries whose directory is lost, by state; the others have one."""
     damaged: tuple[str, ...]
     """The tables that could not be read wholly."""
 
@@ -101,23 +101,15 @@ def _copy(old: apsw.Connection, new: apsw.Connection, found: set[str]) -> Salvag
                 values = versions.filled(table, row, len(columns[table]))
                 marks = ", ".join("?" * len(values))
                 new.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)  # noqa: S608 - our tables
-        left_out = _leave_out(new)
         # The state is part of the ending's number, so only its status and reason are lost.
         new.execute(
             "INSERT OR IGNORE INTO endings SELECT DISTINCT ending, ending % ?1, -1, 'lost number ' || ending, 0"
             " FROM deliveries WHERE ending NOT IN (SELECT id FROM endings)",
             (schema.MOST_STATES,),
         )
+        homeless = set_apart(new)
     [[count]] = rows(new, "SELECT count(*) FROM deliveries")
-    return Salvaged(count, left_out, tuple(dict.fromkeys(damaged)))
-
-
-def _leave_out(new: apsw.Connection) -> Counter[State]:
-    """Remove the rows whose directory is lost (rule 2). Returns how many there were in each state."""
-    lost = "FROM deliveries WHERE directory NOT IN (SELECT id FROM directories)"
-    counts = rows(new, f"SELECT {schema.STATE}, count(*) {lost} GROUP BY 1")
-    new.execute(f"DELETE {lost}")
-    return Counter({State(state): count for state, count in counts})
+    return Salvaged(count, homeless, tuple(dict.fromkeys(damaged)))
 
 
 def _in_pages(path: str) -> Iterator[tuple[str, Sequence[Value]]]:

@@ -151,8 +151,8 @@ async def test_without_archives_a_named_member_is_not_sent_and_the_option_is_nam
 
 async def test_a_missing_file_with_the_separator_in_its_name_is_a_missing_file(tmp_path):
     (tmp_path / "text").write_text("no archive")
-    for name in (f"{tmp_path}/text!a", f"{tmp_path}/gone!a"):
-        ran = await asyncstore("send", "pacs.invalid", "104", name)
+    for words in ((f"{tmp_path}/text!a",), (f"{tmp_path}/gone!a",), ("--archives", f"{tmp_path}/text!a")):
+        ran = await asyncstore("send", *words[:-1], "pacs.invalid", "104", words[-1])
         assert "No such file or directory; nothing was sent" in ran.err
         assert "--archives" not in ran.err
 

@@ -311,6 +311,22 @@ class TestSend:
         assert states(journal) == {State.STORED: 400}
 
 
+async def test_after_a_salvage_a_scan_finds_stored_files_whose_folder_the_journal_lost(archive, journal):
+    async with running_sink() as sink:
+        _, outcomes, _ = await send(sink, journal, paths=[archive])
+        assert results(outcomes) == {"stored": 10}
+        with contextlib.closing(sqlite3.connect(journal)) as other:
+            other.execute("DELETE FROM directories")
+            other.commit()
+        new = journal.with_name("new.db")
+        saved = await asyncstore("report", "--salvage", new, journal)
+        assert "10 records name files without their folder, which is lost; 10 of them were stored." in saved.out
+        _, found = await scan(new, archive)
+        assert found["summary"][0]["brought_home"] == 10
+        _, outcomes, _ = await send(sink, new)
+        assert results(outcomes) == {"skipped": 10}
+
+
 class TestClashes:
     @pytest.fixture
     def clashes(self, tmp_path, journal):  # noqa: ARG002 - both lie in the same folder

@@ -178,7 +178,7 @@ GIVE_ANOTHER = "Give a journal, or a name that does not exist yet: the journal i
         (other_database, "it is a database of another program", GIVE_ANOTHER),
         (
             newer,
-            "a newer asyncstore made it: its tables have version 99, and 1 is known",
+            "a newer asyncstore made it: its tables have version 99, and 2 is known",
             "Use the newer asyncstore, or begin another journal.",
         ),
     ],

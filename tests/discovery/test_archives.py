@@ -265,6 +265,14 @@ class TestFormats:
         spool.close()
         assert spool.held == 0
 
+    @pytest.mark.parametrize("packed", [gzip.compress(SOME), zipped({"a": SOME}, zipfile.ZIP_DEFLATED)])
+    def test_a_repeated_member_is_there_even_if_its_first_delivery_has_ended(self, packed, put):
+        spool = Spool(1)
+        for item in unpacked(walk(put(packed), WalkOptions(repeat=3), Finder(LIMITS, spool)), spool, LIMITS.file):
+            assert content(item) == SOME
+            item.path.release()
+        spool.close()
+
 
 class TestNested:
     OUTER: ClassVar = ("zip", "deflated zip", "tar", "tar.gz")
@@ -368,6 +376,11 @@ class TestNames:
         for pack in (zipped, tarred):
             assert found(put(pack(dict.fromkeys(names, b"data")))) == {f"x!{name}": b"data" for name in names}
         assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+    def test_a_member_is_found_by_its_name_even_beside_a_file_with_the_beginning_of_that_name(self, put):
+        put(b"no archive", "a")
+        archive = put(zipped({"c!d": b"data"}), "a!b.zip")
+        assert found(f"{archive}!c!d") == {"a!b.zip!c!d": b"data"}
 
     @pytest.mark.filterwarnings("ignore:Duplicate name")
     def test_equal_names_are_told_apart(self, put):

@@ -355,6 +355,26 @@ class TestSending:
         assert {type(one).__name__ for one in found} == {"Outcome"}
         journal.close()
 
+    async def test_a_member_of_an_archive_is_named_by_its_url(self, store, files, tmp_path):
+        packed = archive(tmp_path / "in", "deflated.zip", files)
+        store({"b/x.zip": packed.read_bytes()})
+        opened = REMOTE._replace(archives=ArchiveLimits())
+        async with Sink(port=0) as sink:
+            ran = await send(sink.port, [f"{store.url}/b/x.zip!d/1.dcm", f"{store.url}/b/x.zip!gone"], opened)
+            assert ran.of(f"{store.url}/b/x.zip!d/1.dcm").result is Result.STORED
+            assert ran.of(f"{store.url}/b/x.zip!gone").reason == "no such file in the archive"
+            ran = await send(sink.port, [f"{store.url}/b/x.zip!d/1.dcm", f"{store.url}/b/gone.zip!d"], REMOTE)
+            unopened = "a file in an archive, and archives are not opened"
+            assert ran.of(f"{store.url}/b/x.zip!d/1.dcm").reason == unopened
+            assert ran.of(f"{store.url}/b/gone.zip!d").reason == "no such object"
+
+    @pytest.mark.parametrize("url", ["gs://bucket/a.zip", "gs://bucket/a.zip!b"])
+    async def test_a_missing_library_is_the_reason(self, url, monkeypatch):
+        monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
+        async with Sink(port=0) as sink:
+            ran = await send(sink.port, [url], REMOTE)
+        assert ran.errors == {"no library that reads gs:// is installed: pip install 'gcsfs'"}
+
     async def test_a_url_that_leads_nowhere_has_an_outcome(self, store):
         async with Sink(port=0) as sink:
             ran = await send(sink.port, [f"{store.url}/gone"], REMOTE)

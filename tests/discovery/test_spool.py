@@ -73,6 +73,48 @@ def test_a_member_larger_than_the_room_is_written_when_it_is_alone(spool):
     assert spool.held == 8 * MiB
 
 
+def test_a_member_does_not_wait_for_an_archive_that_is_being_pinned(spool):
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def pieces():
+        yield bytes(3 * MiB)
+        begun.set()
+        assert goes_on.wait(60)
+
+    spans = []
+    pinning = threading.Thread(target=lambda: spans.append(spool.pin(pieces(), 1 << 30)))
+    pinning.start()
+    assert begun.wait(10)
+    thread, got = adding(spool, 3 * MiB)
+    thread.join(10)
+    assert got
+    goes_on.set()
+    pinning.join(10)
+    assert spans[0].length == 3 * MiB
+
+
+@pytest.mark.parametrize("pieces", [[bytes(5 * MiB)], [bytes(MiB - 1000)] * 5], ids=["at once", "in pieces"])
+def test_small_members_that_have_ended_do_not_keep_a_larger_one_waiting(spool, pieces):
+    """The file that they shared takes more members, and so it was still there when the larger one needed its room."""
+    for _ in range(3):
+        spool.add(iter([bytes(1000)]), 1000)[1].release()
+    added = threading.Thread(target=spool.add, args=(iter(pieces), 1 << 30))
+    added.start()
+    added.join(10)
+    assert not added.is_alive()
+    assert spool.held == sum(map(len, pieces))
+
+
+def test_a_small_member_that_is_larger_than_the_room_is_added_when_others_have_ended():
+    spool = Spool(1)
+    for _ in range(3):
+        thread, got = adding(spool, 1000)
+        thread.join(10)
+        [(_, claim)] = got
+        claim.release()
+    spool.close()
+
+
 def test_a_pinned_archive_does_not_keep_its_members_waiting(spool):
     span = spool.pin(iter([bytes(5 * MiB)]), 1 << 30)
     part, claim = spool.add(iter([b"x" * 3 * MiB]), 1 << 30)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncstore.journal.catalogue import Catalogue, Order
-from asyncstore.journal.clashes import Clashes
+from asyncstore.journal.clashes import Completed
 from asyncstore.journal.values import State
 from support.examples import examples
 from support.journals import CT, as_found, begin, delivery, in_order, read
@@ -146,7 +146,7 @@ def test_completing_can_be_interrupted(path, tmp_path):
         assert journal.complete_catalogue(interrupt) is None
     with Catalogue(str(path)) as catalogue:
         assert not catalogue.is_complete
-    assert scan(path, []) == Clashes(3, 0)
+    assert scan(path, []) == Completed(3, 0)
 
 
 def test_a_file_that_nobody_looked_into_keeps_what_is_known(path):
@@ -181,12 +181,12 @@ class TestClashes:
     @pytest.mark.parametrize(
         ("contents", "expected"),
         [
-            ([b"aa"], Clashes(0, 0)),
-            ([b"aa", b"aa"], Clashes(1, 0)),
-            ([b"aa", b"bb"], Clashes(0, 2)),
-            ([b"aa", b"b"], Clashes(0, 2)),
-            ([b"aa", b"bb", b"aa", b"c"], Clashes(1, 4)),
-            ([b"aa"] * 4, Clashes(3, 0)),
+            ([b"aa"], Completed(0, 0)),
+            ([b"aa", b"aa"], Completed(1, 0)),
+            ([b"aa", b"bb"], Completed(0, 2)),
+            ([b"aa", b"b"], Completed(0, 2)),
+            ([b"aa", b"bb", b"aa", b"c"], Completed(1, 4)),
+            ([b"aa"] * 4, Completed(3, 0)),
         ],
     )
     def test_same_bytes_are_duplicates_and_other_bytes_conflict(self, path, tmp_path, contents, expected):
@@ -200,10 +200,10 @@ class TestClashes:
     def test_a_file_that_cannot_be_read_conflicts(self, path, tmp_path):
         rows = self.make(tmp_path, [b"aa", b"aa"])
         (tmp_path / "1").unlink()
-        assert scan(path, rows) == Clashes(0, 2)
+        assert scan(path, rows) == Completed(0, 2)
 
     def test_the_same_file_delivered_twice_is_no_clash(self, path):
-        assert scan(path, [found("/data/a"), found("/data/a", occurrence=1)]) == Clashes(0, 0)
+        assert scan(path, [found("/data/a"), found("/data/a", occurrence=1)]) == Completed(0, 0)
 
 
 def test_a_scan_again_keeps_what_was_sent_and_takes_up_what_changed(path):

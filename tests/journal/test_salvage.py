@@ -2,6 +2,8 @@
 
 import os
 import random
+import sqlite3
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -21,7 +23,7 @@ from asyncstore.journal.reading import Reader
 from asyncstore.journal.salvage import salvage
 from asyncstore.journal.schema import WIDTH
 from asyncstore.journal.values import State
-from support.journals import PEER, begin, delivery, read
+from support.journals import PEER, as_found, begin, delivery, read
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +61,7 @@ def salvaged(path):
 def test_a_whole_journal_is_copied(path, whole):
     found, rows = salvaged(path)
     assert rows == whole
-    assert (found.left_out.total(), found.damaged) == (0, ())
+    assert (found.homeless.total(), found.damaged) == (0, ())
     with Reader(str(path.with_name("new.db"))) as reader:
         assert reader.command.words == ("send",)
     begin(path.with_name("new.db"), PEER).close()
@@ -150,8 +152,55 @@ def test_directories_whose_pages_lie_behind_the_cut_are_lost_with_their_rows_and
     assert rows
     assert set(rows) < whole
     assert "deliveries" in found.damaged
-    assert found.left_out[State.STORED] > 0
-    assert found.left_out.total() + len(rows) <= len(whole)
+    assert found.homeless[State.STORED] > 0
+    assert found.homeless.total() + len(rows) <= len(whole)
+
+
+def test_a_file_that_ends_within_a_page_of_numbered_rows_is_not_read_for_ever(path):
+    with begin(path) as journal:
+        for begun in range(0, 2000, 500):
+            journal.record([delivery(f"/d/{number:05}/1", study=f"1.{number}") for number in range(begun, begun + 500)])
+            journal.flush()
+    content = path.read_bytes()
+    leaves = [at for at in range(0, len(content), PAGE) if content[at] == 0x0D and b"/d/" in content[at : at + PAGE]]
+    path.write_bytes(content[: leaves[-1] + PAGE // 4])  # SQLite reads row 0 where zeros stand for rows
+    salvaged(path)
+
+
+def lose_directories(path):
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DELETE FROM directories")
+        other.commit()
+
+
+def test_stored_files_whose_directory_is_lost_are_found_again_by_a_scan(path, tmp_path):
+    new = path.with_name("new.db")
+    files = {name: tmp_path / "data" / name for name in ("stored", "warning", "failed", "changed", "other")}
+    (tmp_path / "data").mkdir()
+    for number, file in enumerate(files.values()):
+        file.write_bytes(bytes(number))
+
+    def row(name, state, uid):
+        return as_found(files[name], state, sop_instance_uid=uid)
+
+    with begin(path) as journal:
+        journal.record([row("stored", State.STORED, "1.1"), row("warning", State.WARNING, "1.2")])
+        journal.record([row("failed", State.FAILED, "1.3"), row("changed", State.STORED, "1.4")])
+        journal.record([row("other", State.STORED, "1.5")])
+    lose_directories(path)
+    found = salvage(str(path), str(new))
+    assert (found.deliveries, found.homeless) == (0, {State.STORED: 3, State.WARNING: 1, State.FAILED: 1})
+    files["changed"].write_bytes(b"changed!")
+    with begin(new, None) as journal:
+        journal.record([row(name, State.WAITING, f"1.{number}") for number, name in enumerate(list(files)[:4], 1)])
+        journal.record([row("other", State.WAITING, "1.55")])
+        assert journal.complete_catalogue().brought_home == 2
+    assert {row.path.rpartition("/")[2]: row.state for row in read(new)} == {
+        "stored": State.STORED, "warning": State.WARNING,
+        "failed": State.WAITING, "changed": State.WAITING, "other": State.WAITING,
+    }  # fmt: skip
+    with begin(new, None) as journal:
+        assert journal.complete_catalogue().brought_home == 0
 
 
 def test_all_records_are_found_without_the_trees(path, whole):

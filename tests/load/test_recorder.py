@@ -171,8 +171,9 @@ def test_a_peer_that_is_back_after_a_phase_was_lost_in_it():
     assert lossy(stores(4), [104.0], answered=[110.5], ended=111.0).lost_after == 4.0
 
 
-def test_a_peer_that_answers_nothing_at_all_was_there():
+def test_a_peer_that_answers_nothing_at_all_was_there_until_its_associations_ended():
     assert lossy([sample(100.0, 160.0, status=None)], [160.0], ended=160.0).lost_after is None
+    assert lossy([sample(100.0, 103.0, status=None)], [103.0]).lost_after == 3.0
 
 
 def test_a_phase_that_begins_without_the_peer_had_none_at_all():

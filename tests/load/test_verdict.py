@@ -57,6 +57,7 @@ def test_this_side_was_the_limit(phase, calibration, reason):
         (CLOSED, replace(FAST, instances_per_second=120.0)),
         (replace(OPEN, generator=late(0.004)), FAST),
         (replace(OPEN, generator=late(0.5, count=5)), FAST),
+        (replace(OPEN, generator=late(0.02), latency=Histogram.of([0.3] * 100)), FAST),
     ],
 )
 def test_this_side_was_not_the_limit(phase, calibration):
@@ -133,6 +134,8 @@ def test_a_pacs_that_was_lost_is_said_before_the_numbers_and_does_not_pass():
     assert verdict.lines[1] == "Not passed: all thresholds hold, but the PACS was lost."
     assert code == 2
     assert judged(lost, thresholds=["rate>1/s"])[1] == 99
+    nothing = replace(CLOSED, associations=2, stored=0, stored_per_second=0.0)
+    assert "The best step was 8 associations: 900/s stored" in lines(lost, nothing)
 
 
 def test_a_pacs_that_was_lost_may_have_kept_up_until_then():
@@ -206,13 +209,12 @@ def paused(stored):
 
 
 def test_the_longest_pause_is_said():
+    assert "was 2.0 s (4 associations, after 5.0 s)" in lines(paused([20] * 5 + [0, 0] + [20] * 3))
     text = lines(paused([20] * 10), paused([20] * 30 + [0, 0, 0] + [20] * 9 + [0, 0] + [20]))
     assert "The longest pause, in which nothing was stored, was 3.0 s (4 associations, after 30 s)." in text
 
 
-@pytest.mark.parametrize(
-    "stored", [[20] * 40, [20, 0] * 20, [1] * 20 + [0, 0, 0] + [1] * 20, [20] * 5 + [0, 0] + [20] * 5, []]
-)
+@pytest.mark.parametrize("stored", [[20] * 40, [20, 0] * 20, [1] * 20 + [0, 0, 0] + [1] * 20, [20] * 2 + [0, 0], []])
 def test_seconds_without_a_stored_instance_are_no_pause_where_they_may_be_chance(stored):
     assert "longest pause" not in lines(paused(stored))
 

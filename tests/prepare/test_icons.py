@@ -1,13 +1,16 @@
 """Icon images with compressed pixel data: native afterwards, pixel by pixel, or the data set is refused."""
 
+import subprocess
 from copy import deepcopy
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.sequence import Sequence
 
 from support.images import described, encapsulated, instance, items, native, noise
+from support.peers.programs import find_program
 from support.pixels import (
     BIG,
     DEFLATED,
@@ -17,6 +20,7 @@ from support.pixels import (
     JPEG_LS,
     RLE,
     pixels,
+    read,
     transcoded,
 )
 
@@ -87,6 +91,23 @@ def test_an_icon_becomes_native_with_the_pixels_that_pydicom_decodes(cells, sour
     assert _without(becomes, "PixelData") == _without(icon, "PixelData")
     assert np.array_equal(pixels(made), CELLS)
     assert made.PatientName == "A^B"
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("cells", [ICON, WIDE])
+@pytest.mark.parametrize(("source", "tool"), [(RLE, "dcmdrle"), (JPEG_LS, "dcmdjpls")])
+def test_an_icon_has_the_pixels_that_dcmtk_decodes(tmp_path, cells, source, tool):
+    found = _with(_icon(cells, source), source)
+    before, after = tmp_path / "before.dcm", tmp_path / "after.dcm"
+    written = read(found.data, source)
+    written.file_meta.MediaStorageSOPClassUID = written.SOPClassUID
+    written.file_meta.MediaStorageSOPInstanceUID = written.SOPInstanceUID
+    written.save_as(before, enforce_file_format=True)
+    subprocess.run([find_program(tool, "dcmtk"), before, after], check=True)
+    [expected] = dcmread(after).IconImageSequence
+    [becomes] = transcoded(found, EXPLICIT).IconImageSequence
+    assert becomes.PixelData == expected.PixelData
+    assert _without(becomes, "PixelData") == _without(expected, "PixelData")
 
 
 @pytest.mark.parametrize("is_undefined", [True, False])

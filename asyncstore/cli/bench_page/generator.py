@@ -32,7 +32,7 @@ def generator_plots(document: Document) -> Iterator[Plot]:
         "generator",
         "How late this side was",
         "Lag is how late the event loop did what was due, lateness how late stores began although an association was "
-        "free. From a p99 of 5 ms on, this side was too slow for what it measured.",
+        "free. With a p99 of more than 5 ms, and more than a tenth of the latency's, this side was too slow.",
         [
             row
             for row in (

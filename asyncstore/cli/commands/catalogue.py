@@ -63,11 +63,13 @@ class Scan:
         is_interrupted: whether a signal ended it.
         found: how many files it found.
         known: how many of them the catalogue had already.
+        brought_home: how many of them are stored, as a salvaged journal says, which did not know their folder.
     """
 
     def __init__(self, parsed: Parsed, journal: Journal) -> None:
         self.is_interrupted = False
         self.found = 0
+        self.brought_home = 0
         self._parsed = parsed
         self._journal = journal
         self._recording = Cataloguing(journal)
@@ -156,7 +158,8 @@ class Scan:
                     pool.close()
             if not self.is_interrupted:
                 counter.show("looking for files with the same SOP instance UID")
-                await asyncio.to_thread(self._journal.complete_catalogue, *self._digest())
+                completed = await asyncio.to_thread(self._journal.complete_catalogue, *self._digest())
+                self.brought_home = 0 if completed is None else completed.brought_home
 
     def _digest(self) -> tuple[Callable[[str, str | None], bytes | None], ...]:
         """How members of archives are compared; nothing if no archive is opened."""
@@ -195,6 +198,8 @@ class Catalogued(NamedTuple):
         )
         if scan.known:
             yield f"{format_count(scan.known)} of {counted(scan.found, 'file')} it had already"
+        if scan.brought_home:
+            yield f"{counted(scan.brought_home, 'file')} stored before the journal was salvaged"
         if self.unmeasured:
             yield from broken(f"{counted(self.unmeasured, 'compressed instance')} not measured: {_UNMEASURED}", width)
         named = {uid_name(uid): count for uid, count in self.syntaxes.items()}
@@ -249,6 +254,7 @@ class Catalogued(NamedTuple):
             "studies_of_several_patients": sums.studies_of_many_patients,
             "repeated_sop_instance_uids": sums.repeated,
             "unmeasured": self.unmeasured,
+            "brought_home": scan.brought_home,
         }
 
 

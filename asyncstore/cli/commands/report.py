@@ -105,26 +105,26 @@ def _salvage(parsed: Parsed, paths: Sequence[str], target: str) -> int:
     found = salvage(path, target)
     if not parsed[opt.QUIET]:
         lines = [f"{counted(found.deliveries, 'record')} of {printable(path)} saved in {printable(target)}."]
-        lines += _about_left_out(found.left_out)
+        lines += _about_homeless(found.homeless, target)
         if found.damaged:
             lines.append(f"Damaged, and not read to the end: {', '.join(found.damaged)}.")
             lines.append("Files without a record will be sent again.")
         else:
             lines.append("Everything could be read.")
         put(*(part for line in lines for part in broken(line, page_width())))
-    return EXIT_NOT_STORED if found.damaged or found.left_out else EXIT_OK
+    return EXIT_NOT_STORED if found.damaged or found.homeless else EXIT_OK
 
 
-def _about_left_out(left_out: Counter[State]) -> Iterator[str]:
-    """How many deliveries have lost their directory, and what that means."""
-    if not left_out:
+def _about_homeless(homeless: Counter[State], target: str) -> Iterator[str]:
+    """How many deliveries have lost their directory, and how their files are found again."""
+    if not homeless:
         return
-    stored = sum(count for state, count in left_out.items() if state.is_stored)
-    total = left_out.total()
+    total, stored = homeless.total(), sum(count for state, count in homeless.items() if state.is_stored)
     name = "names a file without its" if total == 1 else "name files without their"
-    yield f"{counted(total, 'record')} {name} folder, which is lost: left out."
+    yield f"{counted(total, 'record')} {name} folder, which is lost; {format_count(stored)} of them were stored."
     if stored:
-        yield f"{format_count(stored)} of them were stored: their files are sent again, because nobody knows which."
+        scan = f"{cmd.SCAN.program} {opt.JOURNAL.long} {printable(target)} FILE-OR-DIRECTORY..."
+        yield f"{scan} finds those again by their UIDs. Otherwise they are sent again."
 
 
 def _refuse_overwriting(parsed: Parsed, paths: Sequence[str]) -> None:

@@ -162,6 +162,9 @@ class Driver:
         began = self._ends_at
         if not planned.follows_on or began is None:
             await self._have_lanes(phase.associations)
+            if self._is_stopped:  # nothing of this phase was measured
+                await self._end_lanes(len(self._lanes))
+                return
             began = self.clock()
         self._begin(phase, began)
         self._ends_at = began + phase.seconds

@@ -61,7 +61,7 @@ def open_rate(rate: float, seconds: float, associations: int, *, how: How = "fix
         UsageError: a number is not possible.
     """
     _check(associations, seconds, rate)
-    phase = Phase(f"{rate:g}/s", True, associations, seconds, rate=rate)
+    phase = Phase(f"{_plain(rate)}/s", True, associations, seconds, rate=rate)
     return Planned(phase, Rates((Segment(seconds, rate, rate),), how, seed))
 
 
@@ -72,7 +72,7 @@ def exams(rate: float, seconds: float, associations: int, *, how: How = "poisson
         UsageError: a number is not possible.
     """
     _check(associations, seconds, rate)
-    phase = Phase(f"{rate * _HOUR:g} exams/h", True, associations, seconds)
+    phase = Phase(f"{_plain(rate * _HOUR)} exams/h", True, associations, seconds)
     return Planned(phase, Rates((Segment(seconds, rate, rate),), how, seed, is_by_study=True), is_by_study=True)
 
 
@@ -110,7 +110,7 @@ def profile_of_year(profile: Profile, seconds: float, associations: int, *, seed
     """
     _check(associations, seconds)
     arrivals = Rates(profile.segments(seconds), "poisson", seed, is_by_study=True)
-    phase = Phase(f"{profile.exams_per_year:g} exams a year", True, associations, seconds)
+    phase = Phase(f"{_plain(profile.exams_per_year)} exams a year", True, associations, seconds)
     return Planned(phase, arrivals, is_by_study=True)
 
 
@@ -161,6 +161,11 @@ def _beside(planned: Planned, seconds: float, *, is_before: bool) -> Planned:
     arrivals = planned.arrivals and planned.arrivals.beside(seconds, is_before=is_before)
     phase = planned.phase._replace(name=name, seconds=seconds, is_counted=False, rate=None)
     return planned._replace(phase=phase, arrivals=arrivals, follows_on=not is_before)
+
+
+def _plain(number: float) -> str:
+    """A number as users write it, without an exponent: ``0.5``, ``200``, ``1.5M``."""
+    return f"{number / 1e6:.6g}M" if number >= 999_999.5 else f"{number:.6g}"  # noqa: PLR2004 - from here on, %g has an exponent
 
 
 def _check(associations: int, seconds: float, rate: float = 1.0) -> None:

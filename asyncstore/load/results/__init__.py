@@ -5,6 +5,8 @@
 histogram     times in buckets of HdrHistogram, and their percentiles
 recorder      takes what the driver measures
 phase_run     the counts of one phase
+kind_tally    its stores by kind, and in groups of kinds
+presence      whether the peer was there until its end
 document      the values of all results
 naming        the names of phases for people
 adding        phases one after another, or at the same time, as one

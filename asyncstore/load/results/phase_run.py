@@ -19,8 +19,10 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from asyncstore.load.results.document import Drift, Generator, Group, Groups, PhaseResult, Point, Split, Tenth
+from asyncstore.load.results.document import Drift, Generator, Groups, PhaseResult, Point, Split, Tenth
 from asyncstore.load.results.histogram import Histogram, buckets, total_of
+from asyncstore.load.results.kind_tally import KindTally, groups_of
+from asyncstore.load.results.presence import Presence
 from asyncstore.model import Result
 from asyncstore.protocol.status import SUCCESS, result_of
 
@@ -39,13 +41,6 @@ _FEWEST_FOR_DRIFT: Final = 100
 """Stored instances in a tenth: fewer have no 99th percentile."""
 _CONSTANT: Final = 0.3
 """An open load whose first and last tenth differ by more than this share is a ramp, which cannot drift."""
-
-_SIZE_CLASSES: Final = ((100_000, "under 100 kB"), (1_000_000, "100 kB to 1 MB"), (10_000_000, "1 MB to 10 MB"))
-_LARGEST: Final = "10 MB and more"
-
-_LOST: Final = 0.5
-"""Seconds without an association at the end of a phase, from which the peer was lost: the first three attempts to open
-another one take less."""
 
 _INSTANT: Final = 1e-9
 """Seconds of a phase that has just begun: rates need some."""
@@ -84,24 +79,6 @@ class _Open:
         self.latency = Histogram()
 
 
-class _Tally:
-    """The stores of one kind."""
-
-    __slots__ = ("in_time", "latency", "statuses")
-
-    def __init__(self) -> None:
-        self.statuses: Counter[int | None] = Counter()
-        self.latency = Histogram()
-        self.in_time = 0.0
-        """Stored instances; those that ended late count by the share of their time that lies in the phase."""
-
-    def count(self, result: Result) -> int:
-        """How many ended with this result."""
-        return sum(
-            count for status, count in self.statuses.items() if status is not None and result_of(status) is result
-        )
-
-
 class PhaseRun:
     """Counts one phase.
 
@@ -129,8 +106,8 @@ class PhaseRun:
         self.ends = began + phase.seconds
         self.takes_from = began
         """When its first store may begin: timers are late, and until then stores of the phase before begin."""
-        self.none_since: float | None = None
-        """Since when no association is open, because the peer was lost; ``None``: some is."""
+        self.presence = Presence(began, self.ends)
+        """Whether the peer is there."""
         self.errors: Counter[str] = Counter()
         self.late, self.lag, self.study_latency = Histogram(), Histogram(), Histogram()
         self.connect, self.tls, self.associate, self.release = Histogram(), Histogram(), Histogram(), Histogram()
@@ -138,12 +115,8 @@ class PhaseRun:
         self._first = self._used = used
         self._on_interval = on_interval
         self._origin = origin
-        self._tallies = [_Tally() for _ in kinds]
+        self._tallies = [KindTally() for _ in kinds]
         self._send, self._wait, self._service = Histogram(), Histogram(), Histogram()
-        self._answered = began
-        """When the last response came."""
-        self._unanswered = math.inf
-        """When the first of the stores began that have ended since then, without a response."""
         self._is_over = False
         self._pending = 0
         """Instances that were offered and have not ended."""
@@ -190,8 +163,7 @@ class PhaseRun:
         self.associate.record(opened.associate)
         if opened.tls:
             self.tls.record(opened.tls)
-        if opened.at < self.ends:
-            self.none_since = None
+        self.presence.opened(opened.at)
 
     def failed(self, text: str, at: float) -> None:
         """An association was lost."""
@@ -214,7 +186,7 @@ class PhaseRun:
     def take(self, samples: Sequence[Sample]) -> None:
         """Count these stores, which are in the order of their ends."""
         self._pending -= len(samples)
-        self._note_responses(samples)
+        self.presence.note(samples)
         ends = [sample.ended for sample in samples]
         place = 0
         while place < len(samples):
@@ -222,16 +194,6 @@ class PhaseRun:
             after = max(bisect_left(ends, self.began + (index + 1) * self._step, place), place + 1)
             self._count(samples[place:after], index)
             place = after
-
-    def _note_responses(self, samples: Sequence[Sample]) -> None:
-        """Note when the last response came, and which stores have ended without one since then."""
-        first = math.inf
-        for sample in reversed(samples):
-            if sample.status is not None:
-                self._answered, self._unanswered = sample.ended, math.inf
-                break
-            first = min(first, sample.begun)
-        self._unanswered = min(self._unanswered, first)
 
     def close_until(self, now: float) -> None:
         """Close every point whose time is over. After the phase's time, only stores that end late make points."""
@@ -279,7 +241,7 @@ class PhaseRun:
                 tally.in_time += sum(map(_share_within, begun, ended, [self.ends] * stored))
 
     @staticmethod
-    def _count_statuses(statuses: Iterable[int | None], tally: _Tally, point: _Open) -> int:
+    def _count_statuses(statuses: Iterable[int | None], tally: KindTally, point: _Open) -> int:
         """Count statuses of which some are not success. The number of instances that were not stored."""
         others = 0
         for status, count in Counter(statuses).items():
@@ -338,7 +300,7 @@ class PhaseRun:
     def result(self, at: float, *, is_brief: bool = False) -> PhaseResult:
         """What is known at this time; a brief result has no split, no groups and no series."""
         seconds = max(min(at, self.ends) - self.began, _INSTANT)
-        lost_after = self._lost_after(seconds)
+        lost_after = self.presence.lost_after(seconds) if self._is_over else None  # until then it may come back
         loaded = lost_after or seconds
         tallies = self._tallies
         statuses: Counter[int] = Counter()
@@ -394,7 +356,7 @@ class PhaseRun:
                 wait=total_of([self._wait]),
                 release=total_of([self.release]),
             ),
-            by=Groups() if is_brief else self._groups(),
+            by=Groups() if is_brief else groups_of(self._kinds, tallies),
             series=() if is_brief else tuple(self._points),
             generator=Generator(
                 cpu_seconds=self._used.cpu_seconds - self._first.cpu_seconds,
@@ -407,41 +369,6 @@ class PhaseRun:
             began=self.began - self._origin,
             lost_after=lost_after,
         )
-
-    def _lost_after(self, seconds: float) -> float | None:
-        """When the peer was lost for the rest of a phase of so many seconds; ``None``: it was not."""
-        if self.none_since is None or not self._is_over:  # until then it may come back
-            return None
-        since = self.none_since
-        if self._unanswered < math.inf:
-            if self._answered == self.began:
-                return None  # it was there, and never answered
-            since = min(since, max(self._answered, self._unanswered))
-        after = max(since - self.began, 0.0)
-        return after if seconds - after >= _LOST else None
-
-    def _groups(self) -> Groups:
-        return Groups(
-            modality=self._grouped(lambda kind: kind.modality),
-            sop_class=self._grouped(lambda kind: kind.sop_class_uid),
-            transfer_syntax=self._grouped(lambda kind: kind.transfer_syntax_uid),
-            size_class=self._grouped(lambda kind: size_class(kind.bytes)),
-        )
-
-    def _grouped(self, name_of: Callable[[Kind], str]) -> dict[str, Group]:
-        found: defaultdict[str, list[tuple[Kind, _Tally]]] = defaultdict(list)
-        for kind, tally in zip(self._kinds, self._tallies, strict=True):
-            if tally.statuses:
-                found[name_of(kind)].append((kind, tally))
-        return {
-            name: Group(
-                stored=sum(tally.latency.count for _, tally in members),
-                failed=sum(tally.count(Result.FAILED) for _, tally in members),
-                bytes=sum(tally.latency.count * kind.bytes for kind, tally in members),
-                latency=total_of(tally.latency for _, tally in members),
-            )
-            for name, members in found.items()
-        }
 
     def _drift(self) -> Drift | None:
         if self.phase.seconds < _SHORTEST_DRIFT:
@@ -469,11 +396,6 @@ class PhaseRun:
 
 def _is_stored(sample: Sample) -> bool:
     return sample.status is not None and result_of(sample.status) is not Result.FAILED
-
-
-def size_class(size: int) -> str:
-    """The class of a data set's size in bytes, in words."""
-    return next((name for limit, name in _SIZE_CLASSES if size < limit), _LARGEST)
 
 
 def _share_within(begun: float, ended: float, limit: float) -> float:

@@ -61,7 +61,7 @@ class Recorder:
         self._first = at if self._first is None else self._first
         run = PhaseRun(phase, self._kinds, at, self._cpu, self._on_interval, origin=self._first)
         run.takes_from = max(at, self._cpu.at)  # the driver reports itself just before
-        run.none_since = self._none_since
+        run.presence.none_since = self._none_since
         self._runs.append(run)
 
     def offered(self, instances: int, studies: int, at: float) -> None:
@@ -95,7 +95,7 @@ class Recorder:
             self._none_since = at
         if self._runs:
             self._runs[-1].failed(error.problem, at)
-            self._runs[-1].none_since = self._none_since
+            self._runs[-1].presence.none_since = self._none_since
 
     def late(self, seconds: float) -> None:
         """A store began so long after its time, although an association was free for it."""

@@ -50,8 +50,12 @@ _NEAR_CALIBRATION: Final = 0.9
 """The share of the calibrated rate from which on this side may be the limit."""
 _MOST_LATENESS: Final = 0.005
 """Seconds by which 99 % of the instances may begin late; more would be a part of the latencies that are measured."""
+_LATE_SHARE: Final = 0.1
+"""Of the p99 of the latencies: a smaller part of them changes nothing that they say."""
 _FEWEST: Final = 20
 """Times from which a 99th percentile says something."""
+_FEWEST_POINTS: Final = 5
+"""Of a phase in which a pause is told: 2 s of fewer are its beginning or its end."""
 _BUSY: Final = 5
 """Instances that are stored in a point on average, from which a point without any is no chance (e**-5 is 0.7 %)."""
 _DROPPED: Final = 0.01
@@ -85,7 +89,7 @@ def client_limits(phase: PhaseResult, calibration: Calibration | None) -> tuple[
             f"{format_rate(calibration.instances_per_second)} against a sink of its own"
         )
     late = generator.lateness.percentile(99)
-    if late > _MOST_LATENESS and generator.lateness.count >= _FEWEST:
+    if late > max(_MOST_LATENESS, _LATE_SHARE * phase.latency.percentile(99)) and generator.lateness.count >= _FEWEST:
         reasons.append(f"instances began up to {format_latency(late)} late (p99) although an association was free")
     return tuple(reasons)
 
@@ -203,7 +207,7 @@ def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bou
     if not whole.stored:
         yield "The PACS stored nothing."
         return
-    steady = [phase for phase in phases if phase.lost_after is None]
+    steady = [phase for phase in phases if phase.lost_after is None and phase.stored]
     best = max(steady or phases, key=lambda phase: phase.stored_per_second, default=whole)
     several = {phase.associations for phase in phases if phase.model == "closed"}
     if whole.model == "open":
@@ -273,7 +277,7 @@ def _longest_pause(phase: PhaseResult) -> _Pause | None:
     A point of an open load in which nothing was to be stored is no pause.
     """
     points = [point for point in phase.series if point.second < phase.loaded_seconds]
-    if len(points) < _FEWEST or phase.stored < _BUSY * len(points):
+    if len(points) < _FEWEST_POINTS or phase.stored < _BUSY * len(points):
         return None
     step = points[1].second - points[0].second
     longest = most = waiting = 0

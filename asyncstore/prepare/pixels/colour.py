@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _BITS = 16
 _CENTRE = 128
-_AT_A_TIME = 1 << 17
+_AT_A_TIME = 1 << 18
 """Pixels to convert at a time: more cost memory, fewer cost calls."""
 
 
@@ -29,22 +30,11 @@ def _number(value: int) -> _Number:
     return np.array(value, np.int32)
 
 
-def _step(factor: float) -> int:
-    return round(factor * (1 << _BITS))
-
-
-def _at_0(*factors: float) -> _Number:
-    """What chroma of 0 adds to a colour, and a half, so that it is rounded."""
-    return _number((1 << (_BITS - 1)) - _CENTRE * sum(map(_step, factors)))
-
-
-_CR_TO_RED, _CB_TO_BLUE, _CB_TO_GREEN, _CR_TO_GREEN = 1.402, 1.772, -0.34414, -0.71414
 _RED_OF_CR, _BLUE_OF_CB, _GREEN_OF_CB, _GREEN_OF_CR = (
-    _number(_step(factor)) for factor in (_CR_TO_RED, _CB_TO_BLUE, _CB_TO_GREEN, _CR_TO_GREEN)
+    _number(round(factor * (1 << _BITS))) for factor in (1.402, 1.772, -0.34414, -0.71414)
 )
 """What a step of chroma adds to a colour, in parts of 65536."""
-_RED_AT_0, _BLUE_AT_0, _GREEN_AT_0 = _at_0(_CR_TO_RED), _at_0(_CB_TO_BLUE), _at_0(_CB_TO_GREEN, _CR_TO_GREEN)
-_SHIFT, _LEAST, _MOST = map(_number, (_BITS, 0, 255))
+_HALF, _ZERO, _LEAST, _MOST = map(_number, (1 << (_BITS - 1), _CENTRE, 0, (256 << _BITS) - 1))
 
 
 def decoded_photometric(image: Image, stream: Codestream | None) -> tuple[str, bool]:
@@ -105,30 +95,43 @@ def _of_jpeg_2000(photometric: str, stream: Codestream) -> str:
     )
 
 
-def to_rgb(pixels: NDArray[Any]) -> NDArray[Any]:
-    """YCbCr of 8 bits to RGB, in whole numbers: every pixel is the one that libjpeg makes."""
+def to_rgb(pixels: NDArray[np.uint8]) -> None:
+    """Make RGB of YCbCr of 8 bits, in place and in whole numbers: every pixel is the one that libjpeg makes."""
     flat = pixels.reshape(-1, 3)
-    rgb = np.empty_like(flat)
+    room = np.empty((4, min(len(flat), _AT_A_TIME)), np.int32)
+    room[0] = _HALF
     for start in range(0, len(flat), _AT_A_TIME):
-        _write_rgb(rgb[start : start + _AT_A_TIME], flat[start : start + _AT_A_TIME])
-    return rgb.reshape(pixels.shape)
+        some = flat[start : start + _AT_A_TIME]
+        _make_rgb(some, room[:, : len(some)])
 
 
-def _write_rgb(rgb: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
-    """Write the RGB of some pixels of YCbCr. It works in place: new arrays cost as much as the arithmetic."""
-    luma, blue, red = (pixels[:, number].astype(np.int32) for number in range(3))
-    _write(rgb[:, 0], red * _RED_OF_CR, _RED_AT_0, luma)
-    _write(rgb[:, 2], blue * _BLUE_OF_CB, _BLUE_AT_0, luma)
+def _make_rgb(pixels: NDArray[np.uint8], room: NDArray[np.int32]) -> None:
+    """Make RGB of some pixels. ``room`` is for numbers in parts of 65536; its first row holds halves, for luma."""
+    luma, blue, red, colour = room
+    _whole(luma)[:] = pixels[:, 0]
+    blue[:], red[:] = pixels[:, 1], pixels[:, 2]
+    blue -= _ZERO
+    red -= _ZERO
+    np.multiply(red, _RED_OF_CR, out=colour)
+    _write(pixels[:, 0], colour, luma)
+    np.multiply(blue, _BLUE_OF_CB, out=colour)
+    _write(pixels[:, 2], colour, luma)
     blue *= _GREEN_OF_CB
     red *= _GREEN_OF_CR
     blue += red
-    _write(rgb[:, 1], blue, _GREEN_AT_0, luma)
+    _write(pixels[:, 1], blue, luma)
 
 
-def _write(colour: NDArray[np.uint8], chroma: NDArray[np.int32], at_0: _Number, luma: NDArray[np.int32]) -> None:
-    """Write one colour: luma and what chroma adds to it, given in parts of 65536 without its constant."""
-    chroma += at_0
-    chroma >>= _SHIFT
+def _write(samples: NDArray[np.uint8], chroma: NDArray[np.int32], luma: NDArray[np.int32]) -> None:
+    """Write the samples of one colour: luma and what chroma adds to it."""
     chroma += luma
     chroma.clip(_LEAST, _MOST, out=chroma)
-    colour[:] = chroma
+    samples[:] = _whole(chroma)
+
+
+def _whole(parts: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """The whole of numbers from 0 to 255 in parts of 65536: the third byte of each. Shifting costs as much again."""
+    return parts.view(np.uint8)[_WHOLE :: parts.itemsize]
+
+
+_WHOLE = 2 if sys.byteorder == "little" else 1

@@ -73,7 +73,7 @@ class Decoder:
         self.photometric, is_ycc = decoded_photometric(image, stream)
         samples = _samples(self._decode(stream, image), stream)
         if is_ycc:
-            samples = to_rgb(samples)
+            to_rgb(samples)
         return _cells(samples, stream, image)
 
 

@@ -12,10 +12,10 @@ EXPECTED = ()
 
 
 def seeds():
-    """A data set in each transfer syntax, and one that is longer than a page."""
+    """A data set in each transfer syntax, and one that goes on behind the bytes that are known."""
     for number, transfer_syntax in enumerate(TRANSFER_SYNTAXES):
         yield bytes((number,)) + instance(transfer_syntax)
-    yield b"\1\x08\x00\x05\x00UN\0\0\0\x21\0\0" + bytes(0x2100) + instance(TRANSFER_SYNTAXES[1])
+    yield b"\1\x08\x00\x05\x00UN\0\0\0\x05\0\0" + bytes(0x500) + instance(TRANSFER_SYNTAXES[1])
 
 
 def execute(data, folder):

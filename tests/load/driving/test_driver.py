@@ -334,6 +334,16 @@ def test_the_peer_is_away_when_the_last_association_is_lost_and_not_when_this_si
     assert rig.measurements.none_open == [False, True, False, False]
 
 
+def test_a_phase_that_waits_for_its_associations_when_it_is_stopped_never_begins():
+    async def script(rig):
+        await asyncio.sleep(1.001)
+        rig.driver.stop()
+
+    rig = Rig([closed(1, 1.0), closed(3, 1.0)], script=script)
+    assert [measured.phase.associations for measured in rig.phases] == [1]
+    assert rig.error is None
+
+
 def test_it_says_how_many_associations_it_waits_for():
     async def script(rig):
         await asyncio.sleep(0.001)

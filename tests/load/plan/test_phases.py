@@ -27,6 +27,8 @@ def test_phases_say_what_they_are():
     assert names([closed(1, 5.0), closed(8, 5.0), open_rate(200, 5.0, 8), exams(0.02, 5.0, 8)]) == [
         "1 association", "8 associations", "200/s", "72 exams/h",
     ]  # fmt: skip
+    many = (open_rate(1e6, 5.0, 8), exams(300, 5.0, 8), profile_of_year(parse_profile("exams-per-year=1.5M"), 5.0, 8))
+    assert names(many) == ["1M/s", "1.08M exams/h", "1.5M exams a year"]
     assert names(steps((1, 2, 4), 5.0)) == ["1 association", "2 associations", "4 associations"]
     assert names(stages([(60, 50), (300, 200)], 8)) == ["stage 1", "stage 2"]
     assert [one.phase.is_open for one in (closed(1, 5.0), open_rate(200, 5.0, 8))] == [False, True]
