@@ -11,8 +11,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Processes for the whole suite: most of its tests wait for peers and timeouts, so there are more than cores.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; cores = os.cpu_count() or 1; print(cores + min(cores, 4))')
-# Temporary files of tests lie in memory where there are 4 GB for them: on a disk their calls take a tenth of all time.
-IN_MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 {print "PYTEST_DEBUG_TEMPROOT=/dev/shm"}')
 # Without .pyc files each worker would compile all tests, and each command all modules that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -22,10 +20,10 @@ demo: .venv/installed
 	$(BIN)/asyncstore demo
 
 test: .venv/installed
-	$(IN_MEMORY) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-fast: .venv/installed
-	$(IN_MEMORY) $(BIN)/python -m pytest -m 'not peers and not slow' --hypothesis-profile quick -n auto --dist worksteal
+	$(BIN)/python -m pytest -m 'not peers and not slow' --hypothesis-profile quick -n auto --dist worksteal
 
 crash-test: .venv/installed
 	PYTHONPATH=tests $(BIN)/python -m support.crashes --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))

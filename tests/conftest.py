@@ -1,8 +1,10 @@
 """What holds for every test."""
 
 import os
+import re
 import signal
 import tempfile
+from itertools import count
 
 import hypothesis
 import pytest
@@ -47,6 +49,18 @@ def temporary_folder(tmp_path_factory):
         os.environ["TMPDIR"] = before[0]
     tempfile.tempdir = before[1]
     assert not processes_with(b"TMPDIR=" + os.fsencode(folder) + b"\0")
+
+
+@pytest.fixture
+def tmp_path(request, tmp_path_factory):
+    """A new folder; pytest's own would also move a symbolic link to the newest one, at each test."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    folder = tmp_path_factory.getbasetemp() / f"{name}{next(_numbers)}"
+    folder.mkdir(0o700)
+    return folder
+
+
+_numbers = count()
 
 
 @pytest.fixture(autouse=True)
