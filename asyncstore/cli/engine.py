@@ -13,7 +13,6 @@ from asyncstore.cli.options import edit_rows as edit_opt
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.proposal import proposal_of, too_long
-from asyncstore.cli.text.hints import hints_for
 from asyncstore.cli.tls import tls_of
 from asyncstore.discovery.lists import OtherSeparator, files_from
 from asyncstore.discovery.walk import NOT_OPENED, WalkOptions, archive_in
@@ -296,6 +295,8 @@ def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False) -> Non
             reason = error.strerror if isinstance(error, OSError) else str(error)
             refusal = ReadFailed(f"cannot access {path!r}: {NOT_OPENED if is_in_archive else reason}; nothing was sent")
             if is_in_archive:
+                from asyncstore.cli.text.hints import hints_for  # noqa: PLC0415 - only mistakes need it
+
                 refusal.add_note(" ".join(hints_for((NOT_OPENED,))))
             refusal.add_note(
                 f"With {opt.NO_HALT.long} ({opt.NO_HALT.short}) the other files are sent, and this one is reported."

@@ -180,7 +180,7 @@ async def test_a_limit_can_come_change_and_go_while_data_is_under_way():
         throttle.changed()
         now = end.loop.time()
         await _until(lambda: len(end.data) == len(data))
-        assert end.loop.time() - now < 0.1
+        assert end.loop.time() - now < 2  # with the limit it would take 18 s
         assert bytes(end.data) == data
 
 
