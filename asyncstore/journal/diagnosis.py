@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from asyncstore.errors import JournalDamaged
 from asyncstore.journal import schema
 from asyncstore.journal.opening import UNDECODABLE
+from asyncstore.journal.values import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,6 +52,8 @@ def _wrong_column(reader: Reader, table: str) -> str | None:
         wrong = f"typeof({name}) <> '{kind.lower()}'"
         if kind == "INTEGER" and name not in _ANY_NUMBER:
             wrong += f" OR {name} NOT BETWEEN {-_LARGEST} AND {_LARGEST}"
+        if (table, name) == ("deliveries", "ending"):
+            wrong += f" OR {name} % {schema.MOST_STATES} NOT IN ({', '.join(str(int(state)) for state in State)})"
         if name in schema.MAY_BE_NULL[table]:
             wrong = f"{name} IS NOT NULL AND ({wrong})"
         if reader.rows(f"SELECT 1 FROM {table} WHERE {wrong} LIMIT 1"):  # noqa: S608 - our tables

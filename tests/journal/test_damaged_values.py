@@ -161,6 +161,12 @@ def test_a_report_names_the_damage_instead_of_a_traceback(path, monkeypatch, cap
     assert code == EXIT_OK or told.out or "damaged" in told.err
 
 
+def test_the_ending_of_no_state_is_damage(path):
+    damage(path, "deliveries", "ending", 7)
+    with Reader(str(path)) as reader, pytest.raises(JournalDamaged, match="a value of ending"), diagnosed([reader]):
+        raise ValueError("7 is not a valid State")
+
+
 def test_an_error_that_no_damage_explains_goes_on(path):
     with Reader(str(path)) as reader, pytest.raises(KeyError, match="a mistake"), diagnosed([reader]):
         raise KeyError("a mistake")

@@ -188,6 +188,8 @@ def read_jpeg_2000(data: bytes) -> Codestream:
 
 def _jpeg_2000(data: bytes) -> Codestream:
     length, _, width, height, left, top, tile_width, tile_height, tiles_left, tiles_top, components = _siz(data)
+    if length != 38 + 3 * components:
+        raise Unconvertible(f"{DAMAGED}: its JPEG 2000 header has another length than its components need")
     kinds = {data[42 + 3 * number : 45 + 3 * number] for number in range(components)}
     kind = kinds.pop() if len(kinds) == 1 else b""
     if kind[1:] != b"\1\1":
