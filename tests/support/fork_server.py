@@ -118,8 +118,9 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()  # a collection in a fork would copy all pages
     asked = serve(socket.socket(fileno=int(sys.argv[1])))
-    if asked is not None:
-        _become(asked)
-        from asyncstore.__main__ import main
+    if asked is None:
+        os._exit(0)
+    _become(asked)
+    from asyncstore.__main__ import main
 
-        sys.exit(main())
+    sys.exit(main())

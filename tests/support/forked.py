@@ -107,8 +107,9 @@ class Server:
         self.pid = self._process.pid
 
     def end(self) -> None:
-        """End it."""
+        """End it; it has nothing to tidy up."""
         self._requests.close()
+        self._process.kill()
         self._process.wait()
 
     def fits(self, environment: Mapping[str, str]) -> bool:
