@@ -38,7 +38,7 @@ def run() -> int:
     """Run the command line of this process and return its exit code."""
     gc.set_threshold(_COLLECTION_THRESHOLD)
     try:
-        from asyncstore.cli.main import main as command_line  # noqa: PLC0415 - see above
+        from asyncstore.cli.main import main as command_line
 
         return command_line()
     except KeyboardInterrupt:

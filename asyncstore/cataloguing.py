@@ -281,7 +281,7 @@ def _is_unchanged(file: File, *, may_be_gone: bool = False) -> bool:
     if STORE in path and member is not None:
         return True  # asking a remote store takes too long; an object that has changed is noticed when it is fetched
     try:
-        status = os.stat(path)  # noqa: PTH116 - a Path costs more than the call
+        status = os.stat(path)
     except (OSError, ValueError):
         return may_be_gone
     # of a member, only its archive can be asked

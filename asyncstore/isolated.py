@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-_IMPORT_ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
+_IMPORT_ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
 _STARTUP = "import sys; sys.path += {folders!a}; from {module} import main; sys.exit(main())"
 """``!a``: folder names may hold bytes that an argument cannot carry as text."""
@@ -34,15 +34,13 @@ def _searched_here() -> list[str]:
     return [
         str(folder)
         for folder in sys.path
-        if os.path.isabs(folder)  # noqa: PTH117
-        and folder != _IMPORT_ROOT
-        and not _is_working_directory(folder)
+        if os.path.isabs(folder) and folder != _IMPORT_ROOT and not _is_working_directory(folder)
     ]
 
 
 def _is_working_directory(folder: str) -> bool:
     """Whether a folder is the working directory, also by another name."""
     try:
-        return os.path.samefile(folder, os.curdir)  # noqa: PTH121
+        return os.path.samefile(folder, os.curdir)
     except OSError:  # sys.path may name missing folders
         return False

@@ -50,7 +50,7 @@ def first_bytes(path: str, most: int) -> bytes:
         OSError: it cannot be read.
         ValueError: the name holds a NUL character.
     """
-    with interruptible(), open(path, "rb") as file:  # noqa: PTH123 - the import of pathlib takes 7 ms
+    with interruptible(), open(path, "rb") as file:
         return file.read(most)
 
 
@@ -62,8 +62,8 @@ def private(path: str, flags: int) -> int:
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Let Ctrl-C raise KeyboardInterrupt at once, until the context ends. A running event loop would delay it."""
-    import signal  # noqa: PLC0415 - --help starts faster without it
-    from threading import current_thread, main_thread  # noqa: PLC0415 - as above
+    import signal  # --help starts faster without it
+    from threading import current_thread, main_thread
 
     before = signal.getsignal(signal.SIGINT)
     is_changed = before not in (signal.SIG_IGN, None) and current_thread() is main_thread()

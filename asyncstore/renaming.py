@@ -99,11 +99,11 @@ class Renamer:
         if target == path:
             return None
         try:
-            if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - paths are str throughout
+            if not stat.S_ISREG(os.stat(path).st_mode):
                 return None
             if os.path.lexists(target):
                 return self._kept(path, target, "that name is taken")
-            os.rename(path, target)  # noqa: PTH104 - see above
+            os.rename(path, target)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -120,7 +120,7 @@ def without_ending(path: str) -> str:
     """The name without its ending. ``.done`` alone is a name, not an ending."""
     for ending in (DONE, BAD):
         stem = path.removesuffix(ending)
-        if stem != path and os.path.basename(stem):  # noqa: PTH119 - paths are str throughout
+        if stem != path and os.path.basename(stem):
             return stem
     return path
 

@@ -293,7 +293,7 @@ class Sender:
 
 async def _end(association: Association) -> None:
     """Release an idle association, abort any other."""
-    from anyio import CancelScope  # noqa: PLC0415 - no run needs it
+    from anyio import CancelScope
 
     with CancelScope(shield=True):
         try:
@@ -331,6 +331,6 @@ def _secured(options: TlsOptions | None, host: str) -> TlsRequestor | None:
     """The maker of TLS links; ``None``: plain TCP."""
     if options is None:
         return None
-    from asyncstore.network.tls import TlsRequestor  # noqa: PLC0415 - it takes long to import, and few runs use it
+    from asyncstore.network.tls import TlsRequestor  # it takes long to import, and few runs use it
 
     return TlsRequestor(options, host)

@@ -162,10 +162,10 @@ class Survey:
         if not options.has_members:
             found = walk(paths, options)
             return found if settle is None else settle(found, file_at)
-        from asyncstore.discovery.finding import Finder  # noqa: PLC0415 - few runs open archives
-        from asyncstore.discovery.spool import Spool  # noqa: PLC0415 - as above
-        from asyncstore.discovery.unpacking import unpacked  # noqa: PLC0415 - as above
-        from asyncstore.prepare.lenient_probe import refused_by  # noqa: PLC0415 - as above
+        from asyncstore.discovery.finding import Finder  # few runs open archives
+        from asyncstore.discovery.spool import Spool
+        from asyncstore.discovery.unpacking import unpacked
+        from asyncstore.prepare.lenient_probe import refused_by
 
         self._spool = spool = Spool(options.ahead)
         finder = Finder(options.archives, spool)

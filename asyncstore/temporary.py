@@ -87,6 +87,6 @@ def _lock(descriptor: int) -> None:
         OSError: another process has it.
     """
     if sys.platform != "win32":
-        import fcntl  # noqa: PLC0415 - Windows has no such module
+        import fcntl  # Windows has no such module
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

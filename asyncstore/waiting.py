@@ -94,7 +94,7 @@ async def finished(work: Coroutine[object, object, T]) -> T:
 
 async def _wait_shielded(task: asyncio.Task[T], cancelled: asyncio.CancelledError) -> NoReturn:
     """Wait for a task, then raise the last cancellation."""
-    from anyio import CancelScope  # noqa: PLC0415 - its import takes 30 ms, and most callers are never cancelled
+    from anyio import CancelScope  # its import takes 30 ms, and most callers are never cancelled
 
     while not task.done():
         try:

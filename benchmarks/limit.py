@@ -51,12 +51,7 @@ def main() -> None:
         associations = int(words[1])
         words = words[2:]
     host, port, *folders = words
-    paths = sorted(
-        os.path.join(folder, name)  # noqa: PTH118 - pathlib would cost more than the sending
-        for top in folders
-        for folder, _, names in os.walk(top)
-        for name in names
-    )
+    paths = sorted(os.path.join(folder, name) for top in folders for folder, _, names in os.walk(top) for name in names)
     answered = _send(iter(paths), [_Lane(host, int(port)) for _ in range(associations)])
     if answered != len(paths):
         sys.exit(f"{answered} of {len(paths)} answered")

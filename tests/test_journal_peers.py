@@ -106,7 +106,7 @@ async def test_storescp_loses_nothing_when_it_is_killed(archive, journal, port, 
         return {uid for uid, sha256 in peer.stored().items() if sha256 == sent[uid]}
 
     async def count(_peer):
-        return len(os.listdir(tmp_path / "held"))  # noqa: PTH208 - the names are not needed
+        return len(os.listdir(tmp_path / "held"))
 
     sending = Sending(journal, port, archive)
     await assert_lost_nothing(sending, sent, lambda: running_storescp(tmp_path / "held"), held_by, count)

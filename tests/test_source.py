@@ -47,9 +47,9 @@ def test_paths_come_in_the_order_they_are_given(tmp_path):
 
 
 def _expected(folder):
-    for name in sorted(os.listdir(folder)):  # noqa: PTH208 - names are what is compared
-        path = os.path.join(folder, name)  # noqa: PTH118 - as above
-        if os.path.isdir(path):  # noqa: PTH112 - as above
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if os.path.isdir(path):
             yield from _expected(path)
         else:
             yield path

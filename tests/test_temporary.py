@@ -32,7 +32,7 @@ def other_run():
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", HOLDS], stdin=pipe, stdout=pipe, text=True) as process:
         process.folder = process.stdout.readline().strip()
-        assert os.path.isdir(process.folder)  # noqa: PTH112 - it is a text
+        assert os.path.isdir(process.folder)
         yield process
         process.kill()
 

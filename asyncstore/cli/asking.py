@@ -35,8 +35,8 @@ def ask(asker: str, question: str, variable: str) -> str:
     Raises:
         UsageError: nothing was typed, it is not UTF-8, or the terminal would show it.
     """
-    import warnings  # noqa: PLC0415 - few command lines need it
-    from getpass import GetPassWarning, getpass  # noqa: PLC0415 - as above
+    import warnings
+    from getpass import GetPassWarning, getpass
 
     try:
         with interruptible(), warnings.catch_warnings():

@@ -29,7 +29,7 @@ def edit_of(parsed: Parsed) -> EditOptions | None:
     values = parsed[edit_opt.SET]
     if not (removed or values or suffix or name is not None):
         return None
-    from asyncstore.prepare.edits import EditOptions, OriginalAttributes  # noqa: PLC0415 - few runs edit
+    from asyncstore.prepare.edits import EditOptions, OriginalAttributes  # few runs edit
 
     return EditOptions(
         (*removed, *values),
@@ -63,11 +63,11 @@ def hidden_edits(parsed: Parsed) -> tuple[tuple[str, bytes], ...]:
 @lru_cache(1)
 def _map_of(name: str) -> EditMap:
     """Read a map; several parts of a command ask for it."""
-    from asyncstore.prepare.edit_map import EditMap  # noqa: PLC0415 - pydicom takes 0.2 s to import
+    from asyncstore.prepare.edit_map import EditMap  # pydicom takes 0.2 s to import
 
     complaint = f"{edit_opt.MAP.long} {name}"
     try:
-        with interruptible(), open(name, "rb") as file:  # noqa: PTH123 - pathlib takes 7 ms to import
+        with interruptible(), open(name, "rb") as file:
             content = file.read(_MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

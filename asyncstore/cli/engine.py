@@ -117,7 +117,7 @@ def _edit_of(parsed: Parsed) -> EditOptions | None:
     """The edits that the options ask for, if any."""
     if not any(row in parsed for row in edit_opt.EDITS):
         return None
-    from asyncstore.cli.editing import edit_of  # noqa: PLC0415 - few command lines need it
+    from asyncstore.cli.editing import edit_of
 
     return edit_of(parsed)
 
@@ -127,7 +127,7 @@ def _invent_of(parsed: Parsed) -> Invent | None:
     rows = (opt.INVENT_INSTANCE, opt.INVENT_SERIES, opt.INVENT_STUDY, opt.INVENT_PATIENT)
     if not any(row in parsed for row in rows):
         return None
-    from asyncstore.prepare.invention import Invent  # noqa: PLC0415 - few command lines need it
+    from asyncstore.prepare.invention import Invent
 
     return Invent(*(parsed[row] for row in rows[1:]))
 
@@ -167,7 +167,7 @@ def _archives_of(parsed: Parsed) -> ArchiveLimits | None:
     """What archives may hold; ``None``: they are not opened."""
     if not parsed[source_opt.ARCHIVES]:
         return None
-    from asyncstore.discovery.limits import ArchiveLimits  # noqa: PLC0415 - few command lines need it
+    from asyncstore.discovery.limits import ArchiveLimits
 
     return ArchiveLimits(
         parsed[source_opt.ARCHIVE_RATIO],
@@ -215,14 +215,14 @@ def _files_of(directory: str) -> Iterator[str | Unsendable]:
     Raises:
         UsageError: it cannot be opened.
     """
-    from asyncstore.discovery.dicomdir import dicomdir_at, referenced  # noqa: PLC0415 - few command lines need it
+    from asyncstore.discovery.dicomdir import dicomdir_at, referenced
 
     path = dicomdir_at(directory)
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 - the import of pathlib takes 7 ms
+        mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
             raise ValueError("no DICOMDIR in this folder" if stat.S_ISDIR(mode) else "not a regular file")  # noqa: TRY301
-        with interruptible(), open(path, "rb"):  # noqa: PTH123 - as above
+        with interruptible(), open(path, "rb"):
             return referenced(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
@@ -234,12 +234,12 @@ def sources_of(parsed: Parsed) -> list[str]:
     walk = walk_of(parsed)
     how = f"{'' if walk.recurse else ' without descending'}{'' if walk.pattern is None else f' {walk.pattern}'}"
     name = parsed[opt.FILES_FROM]
-    lists = [] if name is None else [name if name == opt.STANDARD_STREAM else os.path.abspath(name)]  # noqa: PTH100
+    lists = [] if name is None else [name if name == opt.STANDARD_STREAM else os.path.abspath(name)]
     directory = parsed[source_opt.DICOMDIR]
     directories = [] if directory is None else [directory]
     return [
-        *(f"{path if is_url(path) else os.path.abspath(path)}{how}" for path in parsed[opt.INPUTS]),  # noqa: PTH100
-        *(f"{source_opt.DICOMDIR.long} {os.path.abspath(each)}" for each in directories),  # noqa: PTH100
+        *(f"{path if is_url(path) else os.path.abspath(path)}{how}" for path in parsed[opt.INPUTS]),
+        *(f"{source_opt.DICOMDIR.long} {os.path.abspath(each)}" for each in directories),
         *(f"{opt.FILES_FROM.long} {each}" for each in lists),
     ]
 
@@ -282,12 +282,12 @@ def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False) -> Non
     """
     for path in paths:
         if is_url(path):
-            from asyncstore.discovery.stores import check_url  # noqa: PLC0415 - few command lines need it
+            from asyncstore.discovery.stores import check_url
 
             check_url(path)
             continue
         try:
-            os.stat(path)  # noqa: PTH116 - there may be a hundred thousand of them
+            os.stat(path)
         except (OSError, ValueError) as error:
             is_in_archive = archive_in(path) is not None
             if opens_archives and is_in_archive:
@@ -295,7 +295,7 @@ def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False) -> Non
             reason = error.strerror if isinstance(error, OSError) else str(error)
             refusal = ReadFailed(f"cannot access {path!r}: {NOT_OPENED if is_in_archive else reason}; nothing was sent")
             if is_in_archive:
-                from asyncstore.cli.text.hints import hints_for  # noqa: PLC0415 - only mistakes need it
+                from asyncstore.cli.text.hints import hints_for  # only mistakes need it
 
                 refusal.add_note(" ".join(hints_for((NOT_OPENED,))))
             refusal.add_note(

@@ -45,7 +45,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     if sys.platform == "win32":
         return asyncio.SelectorEventLoop()
     try:
-        import uvloop  # noqa: PLC0415 - it may not be installed, and its import takes time
+        import uvloop  # it may not be installed, and its import takes time
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()

@@ -92,7 +92,7 @@ def _named(words: Sequence[str]) -> tuple[Command, Sequence[str]]:
 
 def _complete(words: Sequence[str]) -> int:
     """Answer a completion script."""
-    from asyncstore.cli.commands.complete import run  # noqa: PLC0415 - nothing else needs it
+    from asyncstore.cli.commands.complete import run
 
     return run(words)
 
@@ -126,7 +126,7 @@ def _command(command: Command, words: Sequence[str]) -> int:
 
 def _resume(parsed: Parsed) -> int:
     """Run the command that a journal has recorded."""
-    from asyncstore.cli.commands.resume import recorded  # noqa: PLC0415 - nothing else needs it
+    from asyncstore.cli.commands.resume import recorded
 
     try:
         words = recorded(parsed)
@@ -158,7 +158,7 @@ def _checked_again(command: Command, tokens: Tokens, environment: Mapping[str, s
     """
     named = [given.words[0] for given in tokens.options if given.row.long == opt.CONFIG.long]
     path = named[-1] if named else environment.get(opt.CONFIG.variable)
-    if path and os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 - pathlib takes 7 ms
+    if path and os.path.exists(path) and not os.path.isfile(path):
         raise UsageError(f"{path}: it is no plain file, so it cannot be read again")
     return _checked(command, tokens, environment)
 
@@ -170,7 +170,7 @@ def _from_files(
     asking = any(given.row.long in (opt.CONFIG.long, opt.NAMED_PEER.long) for given in tokens.options)
     if not _has_config(command) or not (asking or environment.get(opt.CONFIG.variable)):
         return (), ()
-    from asyncstore.cli.options.configuration import configured  # noqa: PLC0415 - few command lines need it
+    from asyncstore.cli.options.configuration import configured
 
     return configured(command, filter(_has_config, COMMANDS.values()), tokens, environment)
 
@@ -209,7 +209,7 @@ def _answer(command: Command, option: str) -> int:
     if option == opt.VERSION.long:
         _print_versions()
     elif option in (tls_opt.LIST_CIPHERS.long, tls_opt.LIST_PROFILES.long):
-        from asyncstore.cli.text.tls_lists import cipher_suite_list, profile_list  # noqa: PLC0415 - few ask for them
+        from asyncstore.cli.text.tls_lists import cipher_suite_list, profile_list  # few ask for them
 
         _say(cipher_suite_list() if option == tls_opt.LIST_CIPHERS.long else profile_list(), sys.stdout)
     else:
@@ -219,8 +219,8 @@ def _answer(command: Command, option: str) -> int:
 
 def _print_versions() -> None:
     """Print our version and those of the libraries."""
-    from asyncstore.cli.text.help import version_text  # noqa: PLC0415 - nothing else needs it here
-    from asyncstore.network.tls import openssl_version  # noqa: PLC0415 - nothing else needs it here
+    from asyncstore.cli.text.help import version_text
+    from asyncstore.network.tls import openssl_version
 
     _say(f"{version_text()}\n{openssl_version()}", sys.stdout)
 
@@ -238,7 +238,7 @@ def _run(command: Command, parsed: Parsed) -> int:
 
 def _complain(command: Command, error: AsyncstoreError) -> None:
     """Print an error, and what to do about it."""
-    from asyncstore.cli.text.hints import hint_of  # noqa: PLC0415 - for this message only
+    from asyncstore.cli.text.hints import hint_of
 
     _say(f"{command.program}: {printable(str(error))}", sys.stderr)
     hint = hint_of(error)
@@ -254,8 +254,8 @@ def _show_arguments(command: Command, tokens: Tokens) -> None:
 
 def _print_help(command: Command | None, stream: TextIO) -> None:
     """Print the help text of a command, or of the program, as this stream can show it."""
-    from asyncstore.cli.text.help import Style, command_help, program_help  # noqa: PLC0415 - no run needs it
-    from asyncstore.cli.text.page import width_of  # noqa: PLC0415 - see above
+    from asyncstore.cli.text.help import Style, command_help, program_help
+    from asyncstore.cli.text.page import width_of
 
     style, width = Style.of(stream), width_of(stream)
     text = program_help(COMMANDS.values(), style, width) if command is None else command_help(command, style, width)
@@ -282,7 +282,7 @@ def _prepare_streams() -> None:
     """Make sure that the standard streams exist and can print every file name (rule 4)."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for as long as it runs
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for as long as it runs
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

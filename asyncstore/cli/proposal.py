@@ -45,7 +45,7 @@ def proposal_of(parsed: Parsed) -> Proposal:
 
 def _profile(file: str, profile: str) -> Proposal:
     """The proposal of a profile of a configuration file. Entries that are ignored are logged as warnings."""
-    from asyncstore.negotiation.profile import read_profile  # noqa: PLC0415 - few command lines need it
+    from asyncstore.negotiation.profile import read_profile
 
     text = _content(opt.CONFIG_FILE, file, _MOST_BYTES_OF_CONFIGURATION).decode("utf-8-sig", "replace")
     try:

@@ -44,7 +44,7 @@ def put_styled(*lines: Line) -> None:
         WriteFailed: they cannot be written.
         BrokenPipeError: nobody reads them.
     """
-    from asyncstore.observe.display import open_output  # noqa: PLC0415 - completion has no time to import it
+    from asyncstore.observe.display import open_output  # completion has no time to import it
 
     output = open_output(sys.stdout)
     output.print(*lines)

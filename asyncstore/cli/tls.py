@@ -60,7 +60,7 @@ def tls_of(parsed: Parsed) -> TlsOptions | None:
     own = parsed[tls_opt.ENABLE_TLS]
     if own is None and not parsed[tls_opt.ANONYMOUS_TLS]:
         return None
-    from asyncstore.network.tls import TlsOptions  # noqa: PLC0415 - its import takes time
+    from asyncstore.network.tls import TlsOptions  # its import takes time
 
     if parsed[tls_opt.ADD_CRL_FILE] and _revocation(parsed) == "none":
         _log.warning("%s", _ONLY_THE_LEAF)
@@ -125,7 +125,7 @@ def _revocation(parsed: Parsed) -> Literal["none", "certificate", "chain"]:
 
 def _profile(parsed: Parsed) -> str:
     """The name of the security profile: its option's without ``--profile-``."""
-    from asyncstore.network.tls_profiles import DEFAULT_PROFILE  # noqa: PLC0415 - see above
+    from asyncstore.network.tls_profiles import DEFAULT_PROFILE
 
     given = (long for long, row in tls_opt.PROFILES.items() if parsed[row])
     return next(given, DEFAULT_PROFILE).removeprefix("--profile-")

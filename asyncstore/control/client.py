@@ -63,7 +63,7 @@ async def ask(journal: str, request: str, value: object = None, patience: float 
 
 def _no_run(journal: str) -> JournalMissing | NoRun:
     """Why there is no socket, or nobody at it."""
-    if not os.path.exists(journal):  # noqa: PTH110 - the import of pathlib takes 7 ms
+    if not os.path.exists(journal):
         return JournalMissing(journal)
     return NoRun(journal, is_held=is_held(journal))
 
@@ -82,7 +82,7 @@ async def _exchange(path: str, line: bytes, patience: float) -> bytes:
 
 def _owner(path: str) -> str | None:
     """The name or number of the user who owns the socket; ``None``: it cannot be found out."""
-    import pwd  # noqa: PLC0415 - not on Windows
+    import pwd  # not on Windows
 
     try:
         number = os.lstat(path).st_uid

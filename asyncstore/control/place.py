@@ -71,9 +71,9 @@ class Folder:
     def __init__(self, path: str) -> None:
         if len(os.fsencode(path)) > _LONGEST:
             _refuse_long_paths(path)
-        self._path = f"{os.path.dirname(path)}/.{os.urandom(6).hex()}{SUFFIX}"  # noqa: PTH120 - pathlib takes 7 ms
+        self._path = f"{os.path.dirname(path)}/.{os.urandom(6).hex()}{SUFFIX}"
         self._descriptor: int | None = None
-        os.mkdir(self._path, _FOLDER_MODE)  # noqa: PTH102 - as above
+        os.mkdir(self._path, _FOLDER_MODE)
         try:
             self.address = f"{self._path}/s"
             if len(os.fsencode(self.address)) > _LONGEST:
@@ -91,16 +91,16 @@ class Folder:
             OSError: it cannot.
         """
         bound = f"{self._path}/s"
-        os.chmod(bound, _OWNER_ONLY)  # noqa: PTH101 - pathlib takes 7 ms to import
-        os.rename(bound, path)  # noqa: PTH104 - as above
-        os.rmdir(self._path)  # noqa: PTH106 - as above
+        os.chmod(bound, _OWNER_ONLY)
+        os.rename(bound, path)
+        os.rmdir(self._path)
 
     def close(self) -> None:
         """Remove the folder if it is still there. Closing twice is allowed."""
         with suppress(OSError):
-            os.unlink(f"{self._path}/s")  # noqa: PTH108 - as above
+            os.unlink(f"{self._path}/s")
         with suppress(OSError):
-            os.rmdir(self._path)  # noqa: PTH106 - as above
+            os.rmdir(self._path)
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -140,5 +140,5 @@ def _refuse_long_paths(path: str) -> None:
     Raises:
         ControlFailed: it does not.
     """
-    if sys.platform != "linux" or not os.path.isdir("/proc/self/fd"):  # noqa: PTH112 - pathlib takes 7 ms to import
+    if sys.platform != "linux" or not os.path.isdir("/proc/self/fd"):
         raise ControlFailed(path, f"the path is longer than the {_LONGEST} bytes of a socket's address")

@@ -86,7 +86,7 @@ class Server:
         """End all connections and remove the socket. Closing twice is allowed."""
         with suppress(OSError):
             if self._file is not None and os.path.samestat(self._file, os.lstat(self._path)):
-                os.unlink(self._path)  # noqa: PTH108 - the import of pathlib takes 7 ms
+                os.unlink(self._path)
         self._is_closing = True
         if self._server is not None:
             self._server.close()

@@ -39,7 +39,7 @@ _OUTSIDE = "the DICOMDIR names a file outside of its folder"
 
 def dicomdir_at(path: str) -> str:
     """The DICOMDIR of this path, which may be the folder that holds it."""
-    return _Folder(path).find((NAME,)) or path if os.path.isdir(path) else path  # noqa: PTH112 - paths are text
+    return _Folder(path).find((NAME,)) or path if os.path.isdir(path) else path
 
 
 def referenced(path: str) -> Iterator[str | Unsendable]:
@@ -51,13 +51,13 @@ def referenced(path: str) -> Iterator[str | Unsendable]:
     Raises:
         ReadFailed: it cannot be read, or is none.
     """
-    base = os.path.dirname(path)  # noqa: PTH120 - paths are text
+    base = os.path.dirname(path)
     folder = _Folder(base)
     seen: set[str] = set()
     directory = _directory(path)
     for components in directory.file_ids:
         names = [name for component in components for name in _SEPARATORS.split(component.strip("\0 "))]
-        told = os.path.join(base, *names) if names[0] else "/".join(names)  # noqa: PTH118 - as above
+        told = os.path.join(base, *names) if names[0] else "/".join(names)
         if any(name in ("", os.curdir, os.pardir) or "\0" in name for name in names):
             yield Unsendable(SourceFile(told), _OUTSIDE)
             continue
@@ -84,9 +84,9 @@ def _directory(path: str) -> _Directory:
     Raises:
         ReadFailed: the file cannot be read, or is no DICOMDIR.
     """
-    import warnings  # noqa: PLC0415 - few runs read a DICOMDIR
+    import warnings  # few runs read a DICOMDIR
 
-    from pydicom.errors import InvalidDicomError  # noqa: PLC0415 - as above
+    from pydicom.errors import InvalidDicomError
 
     try:
         with warnings.catch_warnings():
@@ -103,8 +103,8 @@ def _directory(path: str) -> _Directory:
 
 
 def _read(path: str) -> _Directory:
-    from pydicom import config, dcmread  # noqa: PLC0415 - as above
-    from pydicom.filereader import read_file_meta_info  # noqa: PLC0415 - as above
+    from pydicom import config, dcmread
+    from pydicom.filereader import read_file_meta_info
 
     config.settings.reading_validation_mode = config.IGNORE
     config.logger.setLevel("ERROR")
@@ -131,7 +131,7 @@ def _read(path: str) -> _Directory:
 
 def _raw(data_set: Any, tag: int) -> Any:  # noqa: ANN401 - pydicom says that elements are converted, which they are not
     """An element as it stands in the file; ``None``: there is none, or it was converted."""
-    from pydicom.dataelem import RawDataElement  # noqa: PLC0415 - as above
+    from pydicom.dataelem import RawDataElement
 
     element = data_set.get_item(tag) if tag in data_set else None
     return element if isinstance(element, RawDataElement) else None
@@ -150,7 +150,7 @@ class _Folder:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._real = os.path.join(os.path.realpath(path), "")  # noqa: PTH118 - as above
+        self._real = os.path.join(os.path.realpath(path), "")
         self._names: dict[str, dict[str, str]] = {}
         """The names in directories by what they are compared by."""
         self._held: dict[str, bool] = {}
@@ -160,30 +160,30 @@ class _Folder:
         """The path of a file by its names; ``None``: there is none."""
         path = self._path
         for name in names:
-            exact = os.path.join(path, name)  # noqa: PTH118 - as above
+            exact = os.path.join(path, name)
             if os.path.lexists(exact):
                 path = exact
                 continue
             other = self._names_in(path).get(_compared(name))
             if other is None:
                 return None
-            path = os.path.join(path, other)  # noqa: PTH118 - as above
+            path = os.path.join(path, other)
         return path
 
     def holds(self, path: str) -> bool:
         """Whether a file lies in this folder, even if links lead to it."""
-        directory = os.path.dirname(path)  # noqa: PTH120 - as above
+        directory = os.path.dirname(path)
         if directory not in self._held:
-            self._held[directory] = os.path.join(os.path.realpath(directory), "").startswith(self._real)  # noqa: PTH118
+            self._held[directory] = os.path.join(os.path.realpath(directory), "").startswith(self._real)
         is_held = self._held[directory]
-        if is_held and os.path.islink(path):  # noqa: PTH114 - as above
+        if is_held and os.path.islink(path):
             return os.path.realpath(path).startswith(self._real)
         return is_held
 
     def _names_in(self, directory: str) -> dict[str, str]:
         if directory not in self._names:
             try:
-                names = sorted(os.listdir(directory or os.curdir), reverse=True)  # noqa: PTH208 - as above
+                names = sorted(os.listdir(directory or os.curdir), reverse=True)
             except OSError:
                 names = []
             self._names[directory] = {_compared(name): name for name in names}

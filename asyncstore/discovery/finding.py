@@ -122,8 +122,8 @@ class Finder:
         return self._objects(text, options, ordinals) if options.remote and is_url(text) else None
 
     def _objects(self, url: str, options: WalkOptions, ordinals: Iterator[int]) -> Iterator[SourceFile | Unsendable]:
-        from asyncstore.discovery.remote import objects  # noqa: PLC0415 - few runs read remote stores
-        from asyncstore.discovery.stores import Refused, split_url  # noqa: PLC0415 - as above
+        from asyncstore.discovery.remote import objects  # few runs read remote stores
+        from asyncstore.discovery.stores import Refused, split_url
 
         matches = matcher(options.pattern) if options.pattern else None
         try:
@@ -185,8 +185,8 @@ class Finder:
 
 def _object_at(path: MemberPath) -> MemberPath | str:
     """The object that this is, or that is the archive in which this is; or why there is none."""
-    from asyncstore.discovery.remote import object_at  # noqa: PLC0415 - as above
-    from asyncstore.discovery.stores import Refused  # noqa: PLC0415 - as above
+    from asyncstore.discovery.remote import object_at
+    from asyncstore.discovery.stores import Refused
 
     reason = ""
     pieces = path.member.split(SEPARATOR)

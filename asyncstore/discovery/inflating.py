@@ -105,7 +105,7 @@ class NoLibrary(Exception):
 
 def _zstandard() -> Any:  # noqa: ANN401 - the library is optional
     try:
-        import zstandard  # noqa: PLC0415 - optional
+        import zstandard
     except ImportError:
         reason = "it is compressed with Zstandard, and no library for that is installed: pip install"
         raise NoLibrary(f"{reason} 'asyncstore[archives]'") from None

@@ -38,7 +38,7 @@ _FULL_PAUSE = 0.1
 """Seconds between two attempts to write to a full disk: other programs may make room as well."""
 _NO_ROOM = "there is no room to unpack it in"
 TOO_LARGE = "it unpacks to more bytes than a file may have"
-_IS_NAMELESS = os.path.isdir("/proc/self/fd")  # noqa: PTH112 - as in asyncstore.prepare.spool
+_IS_NAMELESS = os.path.isdir("/proc/self/fd")  # as in asyncstore.prepare.spool
 
 
 class Abandoned(Exception):

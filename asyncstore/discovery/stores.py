@@ -188,8 +188,8 @@ def _system(root: str, scheme: str) -> Any:  # noqa: ANN401 - fsspec has no type
         ImportError: a library is not installed.
         Exception: fsspec, or its library, cannot use the store.
     """
-    from fsspec.config import conf  # type: ignore[import-untyped]  # noqa: PLC0415 - optional
-    from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - optional
+    from fsspec.config import conf  # type: ignore[import-untyped]
+    from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
     if scheme in _S3:
         waits = {"connect_timeout": _CONNECT_SECONDS, "read_timeout": _READ_SECONDS}
@@ -198,7 +198,7 @@ def _system(root: str, scheme: str) -> Any:  # noqa: ANN401 - fsspec has no type
         system, _ = url_to_fs(f"{root}/", config_kwargs=own | users.get("config_kwargs", {}))
         system.retries = 1  # requests are repeated here
     elif scheme in ONE_AT_A_TIME:
-        from asyncstore.discovery.sftp import opened  # noqa: PLC0415 - optional
+        from asyncstore.discovery.sftp import opened
 
         waits = dict.fromkeys(("timeout", "banner_timeout", "auth_timeout"), _CONNECT_SECONDS)
         users = conf.get("sftp", {}) | conf.get("ssh", {})

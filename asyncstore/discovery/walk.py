@@ -120,12 +120,12 @@ def file_at(path: str, ordinal: int) -> SourceFile | Unsendable:
 
 def archive_in(text: str) -> str | None:
     """The path of the archive in the shown name of a member, which may be missing; ``None``: it names none."""
-    from asyncstore.discovery.archives import is_archive  # noqa: PLC0415 - few names lead nowhere
+    from asyncstore.discovery.archives import is_archive  # few names lead nowhere
 
     archive = ""
     for piece in text.split(SEPARATOR)[:-1]:
         archive = f"{archive}{SEPARATOR}{piece}" if archive else piece
-        if os.path.isfile(archive) and is_archive(archive):  # noqa: PTH113 - paths are text
+        if os.path.isfile(archive) and is_archive(archive):
             return archive
     return None
 
@@ -147,7 +147,7 @@ def _expand(
     path: str, options: WalkOptions, visited: set[tuple[int, int]], ordinals: Iterator[int]
 ) -> Iterator[SourceFile | Unsendable]:
     try:
-        status = os.stat(path)  # noqa: PTH116 - paths are str here: a Path costs more than the call
+        status = os.stat(path)
     except (OSError, ValueError) as error:
         yield Unsendable(SourceFile(path, next(ordinals)), _unreachable(path, error))
         return
@@ -171,7 +171,7 @@ def _tree(
         for found in pending[-1]:
             if isinstance(found, str):
                 try:
-                    below = os.stat(found)  # noqa: PTH116 - see above
+                    below = os.stat(found)
                 except OSError as error:
                     yield Unsendable(SourceFile(found, next(ordinals)), _unreachable(found, error))
                     continue
@@ -195,7 +195,7 @@ def _listing(
     except OSError as error:
         yield Unsendable(SourceFile(directory, next(ordinals)), f"the directory cannot be listed: {error.strerror}")
         return
-    prefix = os.path.join(directory, "")  # noqa: PTH118 - see above
+    prefix = os.path.join(directory, "")
     matches = matcher(options.pattern) if options.pattern else None
     is_filtered = matches is not None or options.resume
     new = tuple.__new__
@@ -256,14 +256,14 @@ def _special(mode: int) -> str:
 
 def _why_unreachable(path: str) -> str:
     try:
-        os.stat(path)  # noqa: PTH116 - see above
+        os.stat(path)
     except OSError as error:
         return _unreachable(path, error)
     return "it could not be reached when its directory was read"
 
 
 def _unreachable(path: str, error: OSError | ValueError) -> str:
-    if isinstance(error, FileNotFoundError) and os.path.islink(path):  # noqa: PTH114 - see above
+    if isinstance(error, FileNotFoundError) and os.path.islink(path):
         return "a symbolic link that leads nowhere"
     if isinstance(error, FileNotFoundError):
         return NOT_OPENED if SEPARATOR in path and archive_in(path) is not None else "no such file or directory"

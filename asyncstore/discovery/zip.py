@@ -239,7 +239,7 @@ def unpacked(place: Span, entry: Entry, count: Callable[[int], None]) -> Iterato
         Damaged: they are not those that the archive promises.
         NoLibrary: the library for its compression is not installed.
     """
-    from zlib import crc32  # noqa: PLC0415 - only here
+    from zlib import crc32
 
     pieces = place.pieces(0, place.length)
     crc = size = 0

@@ -68,7 +68,7 @@ def file_digest(path: str, member: str | None) -> bytes | None:
         return None
     digest = sha256()
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - the import of pathlib takes 7 ms
+        with open(path, "rb", buffering=0) as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     except OSError:
@@ -156,6 +156,6 @@ def _contents(files: list[Any], digest: Callable[[str, str | None], bytes | None
             if is_archive(directory):
                 found = digest(os.fsdecode(directory[:-1]), os.fsdecode(name))
             else:
-                found = digest(os.path.join(os.fsdecode(directory), os.fsdecode(name)), None)  # noqa: PTH118
+                found = digest(os.path.join(os.fsdecode(directory), os.fsdecode(name)), None)
         numbers.append(known.setdefault((size, place if found is None else found), len(known)))
     return numbers

@@ -79,7 +79,7 @@ def directory_key(directory: str, *, is_archive: bool = False) -> bytes:
         if f"{os.sep}{os.pardir}{os.sep}" in f"{os.sep}{directory}{os.sep}":
             directory = os.path.realpath(directory)
         else:
-            directory = os.path.abspath(directory)  # noqa: PTH100 - the import of pathlib takes 7 ms
+            directory = os.path.abspath(directory)
     return encoded(directory) + (_ARCHIVE if is_archive else b"")
 
 
@@ -100,7 +100,7 @@ def path_of(directory: bytes, name: bytes) -> str:
     """The path of a file by the key of its directory; :class:`~asyncstore.members.MemberPath` for members."""
     if is_archive(directory):
         return MemberPath(os.fsdecode(directory[:-1]), os.fsdecode(name))
-    return os.path.join(os.fsdecode(directory), os.fsdecode(name))  # noqa: PTH118 - pathlib takes 7 ms to import
+    return os.path.join(os.fsdecode(directory), os.fsdecode(name))
 
 
 class Ids:

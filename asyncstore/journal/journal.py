@@ -76,7 +76,7 @@ class Journal:
         if "\0" in path:
             raise JournalNotWritable(path, "the name holds a NUL character")
         path = os.path.realpath(path)
-        if os.path.isdir(path):  # noqa: PTH112 - the import of pathlib takes 7 ms
+        if os.path.isdir(path):
             raise NotAJournal(path, "it is a directory")
         if not allow_network:
             refuse_network(path)

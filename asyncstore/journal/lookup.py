@@ -146,7 +146,7 @@ class Lookup:
             earlier = self._ending(ending, is_instance)
         if earlier is not None:
             try:
-                status = os.stat(path)  # noqa: PTH116 - a Path costs more than the call
+                status = os.stat(path)
             except (OSError, ValueError):
                 # A file that could not be reached then and cannot be reached now counts as unchanged.
                 if size is None and not earlier.state.is_stored:

@@ -117,12 +117,12 @@ def reader(path: str) -> apsw.Connection:
     _refuse_irregular(path)
     if not _may(os.R_OK, path):
         raise JournalNotReadable(path, "permission denied")
-    has_log = os.path.exists(f"{path}-wal")  # noqa: PTH110 - the import of pathlib takes 7 ms
-    if has_log or (_may(os.W_OK, path) and _may(os.W_OK, os.path.dirname(path))):  # noqa: PTH120 - as above
+    has_log = os.path.exists(f"{path}-wal")
+    if has_log or (_may(os.W_OK, path) and _may(os.W_OK, os.path.dirname(path))):
         # Read-write, because the first connection after a crash must read the write-ahead log into shared memory.
         return _connected(path, path, apsw.SQLITE_OPEN_READWRITE, _prepare_reading)
     # A whole journal that cannot be changed: SQLite reads it without files beside it if told so.
-    from urllib.parse import quote  # noqa: PLC0415 - few journals lie there
+    from urllib.parse import quote  # few journals lie there
 
     name = f"file:{quote(os.fsencode(path))}?immutable=1"
     return _connected(path, name, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, _prepare_reading)
@@ -223,9 +223,9 @@ def _refuse_irregular(path: str) -> None:
     Raises:
         NotAJournal: it is no regular file.
     """
-    if os.path.isdir(path):  # noqa: PTH112 - the import of pathlib takes 7 ms
+    if os.path.isdir(path):
         raise NotAJournal(path, "it is a directory") from None
-    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 - as above
+    if os.path.exists(path) and not os.path.isfile(path):
         raise NotAJournal(path, "it is no regular file") from None
 
 
@@ -267,6 +267,6 @@ def _check_length(path: str, connection: apsw.Connection) -> None:
         JournalDamaged: it is shorter.
     """
     pages, size = connection.pragma("page_count"), connection.pragma("page_size")
-    length = os.stat(path).st_size  # noqa: PTH116 - the import of pathlib takes 7 ms
+    length = os.stat(path).st_size
     if isinstance(pages, int) and isinstance(size, int) and length < pages * size:
         raise JournalDamaged(path, f"it has {length} of {pages * size} bytes")

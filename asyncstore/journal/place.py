@@ -48,11 +48,11 @@ def refuse_network(path: str, mounts: str = _MOUNTS) -> None:
 def file_system(path: str, mounts: str = _MOUNTS) -> str:
     """The type of the file system that ``path`` lies on, as mount(8) names it; empty if it is not known."""
     try:
-        with open(mounts, "rb") as file:  # noqa: PTH123 - the import of pathlib takes 7 ms
+        with open(mounts, "rb") as file:
             lines = file.read().splitlines()
     except OSError:
         return ""
-    place = os.path.join(os.fsencode(os.path.realpath(path)), b"")  # noqa: PTH118 - as above
+    place = os.path.join(os.fsencode(os.path.realpath(path)), b"")
     longest, kind = -1, b""
     for line in lines:
         before, _, after = line.partition(b" - ")
@@ -60,7 +60,7 @@ def file_system(path: str, mounts: str = _MOUNTS) -> str:
         if len(fields) < 5 or not after:  # noqa: PLR2004 - proc(5): the fifth field is the mount point
             continue
         # A later mount on the same point hides the earlier one. Spaces are written as \040.
-        point = os.path.join(fields[4].decode("latin-1").encode("latin-1").replace(b"\\040", b" "), b"")  # noqa: PTH118
+        point = os.path.join(fields[4].decode("latin-1").encode("latin-1").replace(b"\\040", b" "), b"")
         if place.startswith(point) and len(point) >= longest:
             longest, kind = len(point), after.split(b" ", 1)[0]
     return kind.decode("ascii", "replace")
@@ -98,7 +98,7 @@ class Lock:
         """Let others write. Releasing twice is allowed."""
         if self._descriptor >= 0:
             with suppress(OSError):
-                os.unlink(self._path)  # noqa: PTH108 - the import of pathlib takes 7 ms
+                os.unlink(self._path)
             os.close(self._descriptor)
             self._descriptor = -1
 
@@ -137,7 +137,7 @@ class Lock:
     def _is_still_there(self, descriptor: int) -> bool:
         """Whether the locked file still has its name (rule 2)."""
         try:
-            return os.path.samestat(os.stat(self._path), os.fstat(descriptor))  # noqa: PTH116 - as above
+            return os.path.samestat(os.stat(self._path), os.fstat(descriptor))
         except FileNotFoundError:
             return False
 
@@ -145,10 +145,10 @@ class Lock:
 def _lock(descriptor: int) -> None:
     """Lock the file or raise OSError. The lock belongs to the open file, and child processes do not inherit that."""
     if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415 - only there
+        import msvcrt
 
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
     else:
-        import fcntl  # noqa: PLC0415 - not on Windows
+        import fcntl  # not on Windows
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

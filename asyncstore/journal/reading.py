@@ -211,7 +211,7 @@ def recorded(row: tuple[Any, ...], created: int) -> Recorded:
     if is_archive(directory):
         path, member = os.fsdecode(directory[:-1]), os.fsdecode(name)
     else:
-        path = os.path.join(os.fsdecode(directory), os.fsdecode(name))  # noqa: PTH118 - pathlib takes 7 ms to import
+        path = os.path.join(os.fsdecode(directory), os.fsdecode(name))
     return Recorded(
         path,
         member,

@@ -96,7 +96,7 @@ def migration_of(connection: apsw.Connection) -> dict[str, str]:
 def record_command(connection: apsw.Connection, words: tuple[str, ...]) -> None:
     """Keep a command that was given in this directory. Arguments may hold any bytes."""
     try:
-        directory = os.getcwd()  # noqa: PTH109 - the import of pathlib takes 7 ms
+        directory = os.getcwd()
     except FileNotFoundError:  # it was removed
         directory = os.sep
     _set(connection, _COMMAND, json.dumps({"words": words, "directory": directory}))
@@ -136,7 +136,7 @@ def created(connection: apsw.Connection, now: float) -> int:
 
 
 def _digest(value: bytes, key: bytes) -> str:
-    from hashlib import blake2b  # noqa: PLC0415 - few runs edit
+    from hashlib import blake2b  # few runs edit
 
     return blake2b(value, digest_size=_DIGEST_BYTES, key=key).hexdigest()
 

@@ -70,7 +70,7 @@ class Writer:
         self._connection = connection
         self._run = run
         self._on_failure = on_failure
-        self._file = os.stat(path)  # noqa: PTH116 - the import of pathlib takes 7 ms
+        self._file = os.stat(path)
         self._ids = Ids(connection)
         self._created = settings.created(connection, time())
         self._rows = RowWriter(connection, FOUND if is_catalogue else ENDED)
@@ -178,7 +178,7 @@ class Writer:
             JournalRemoved: it has not.
         """
         try:
-            is_there = os.path.samestat(self._file, os.stat(self._path))  # noqa: PTH116 - as above
+            is_there = os.path.samestat(self._file, os.stat(self._path))
         except FileNotFoundError:
             is_there = False
         except OSError as error:

@@ -29,7 +29,7 @@ async def _serve() -> None:
 def _new_loop() -> asyncio.AbstractEventLoop:
     """The fastest loop that is installed."""
     try:
-        import uvloop  # noqa: PLC0415 - it may not be installed
+        import uvloop  # it may not be installed
     except ImportError:
         return asyncio.SelectorEventLoop()
     return uvloop.new_event_loop()

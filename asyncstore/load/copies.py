@@ -143,7 +143,7 @@ class _Template(NamedTuple):
         for number in numbers:
             start = of_series.replace(_copy_uid(self.uid_root, 1, 0), _copy_uid(self.uid_root, 1, number))
             start = start.replace(_written(0), _written(number + 1))
-            with open(folder / f"I{number:07}.dcm", "wb") as file:  # noqa: PTH123 - a million times; Path.open costs more
+            with open(folder / f"I{number:07}.dcm", "wb") as file:  # a million times; Path.open costs more
                 file.write(start)
                 file.writelines(repeat(self.frame, self.frames))
 

@@ -82,9 +82,9 @@ class _Peer:
     """Searches over one association, which is opened again when it was lost."""
 
     def __init__(self, settings: dict[str, Any], tls: dict[str, Any] | None) -> None:
-        from pynetdicom import AE, evt  # noqa: PLC0415 - it takes half a second
-        from pynetdicom.pdu import A_ASSOCIATE_RJ  # noqa: PLC0415
-        from pynetdicom.sop_class import (  # type: ignore[attr-defined] # noqa: PLC0415 - it makes them from a table
+        from pynetdicom import AE, evt  # it takes half a second
+        from pynetdicom.pdu import A_ASSOCIATE_RJ
+        from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # it makes them from a table
             StudyRootQueryRetrieveInformationModelFind,
         )
 
@@ -211,7 +211,7 @@ def _identity_item(identity: list[Any] | None) -> list[Any]:
     """
     if identity is None:
         return []
-    from pynetdicom.pdu_primitives import UserIdentityNegotiation  # noqa: PLC0415 - few runs need it
+    from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
     kind, primary, secondary, wants_response = identity
     item = UserIdentityNegotiation()
@@ -228,14 +228,14 @@ def _identity_item(identity: list[Any] | None) -> list[Any]:
 def _tls_arguments(tls: dict[str, Any] | None, host: str) -> Any:  # noqa: ANN401 - pynetdicom's pair, or None
     if tls is None:
         return None
-    from asyncstore.network.tls import TlsOptions, TlsRequestor  # noqa: PLC0415 - few runs need it
+    from asyncstore.network.tls import TlsOptions, TlsRequestor
 
     return TlsRequestor(TlsOptions(**tls), host).for_blocking_sockets()
 
 
 def _identifier(uids: tuple[str, str, str]) -> Dataset:
     """The identifier of a search (PS3.4 C.4.1.1.3.1)."""
-    from pydicom import Dataset  # noqa: PLC0415 - it takes long to import
+    from pydicom import Dataset  # it takes long to import
 
     identifier = Dataset()
     identifier.QueryRetrieveLevel = "IMAGE"

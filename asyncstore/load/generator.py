@@ -71,7 +71,7 @@ class Synthetic:
     """
 
     def __init__(self, kinds: Sequence[Kind], *, seed: int | None = None) -> None:
-        from asyncstore.load.templates import template_of  # noqa: PLC0415 - it imports pydicom
+        from asyncstore.load.templates import template_of  # it imports pydicom
 
         check(bool(kinds), "a load needs at least one kind of instances")
         self.kinds: Sequence[Kind] = tuple(kinds)

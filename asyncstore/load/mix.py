@@ -64,7 +64,7 @@ def _share(number: str, name: str, text: str) -> float:
 
 
 def _unknown(name: str) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+    from difflib import get_close_matches  # only mistakes need it
 
     known = ", ".join(RECIPES)
     if not name:

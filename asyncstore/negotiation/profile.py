@@ -356,6 +356,6 @@ def _suggestion(text: str) -> str:
 
 def _close(word: str, words: Iterable[str]) -> list[str]:
     """The most similar of ``words``, or none."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+    from difflib import get_close_matches  # only mistakes need it
 
     return get_close_matches(word, words, n=1)

@@ -130,7 +130,7 @@ class Selection:
 
         A pair that would be sent without pixel data only counts as not accepted: most instances have pixel data.
         """
-        from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - a run does not need it
+        from asyncstore.negotiation.names import name_of  # a run does not need it
 
         handling = self.handling(pair)
         if handling in (Handling.REENCODED, Handling.TRANSCODED):
@@ -156,7 +156,7 @@ class Selection:
         return f"{words}; it could be decompressed if its codec were installed: pip install 'asyncstore[codecs]'"
 
     def _refusal(self, pair: Pair) -> str:
-        from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - most runs never refuse anything
+        from asyncstore.negotiation.names import name_of  # most runs never refuse anything
 
         sop_class = pair[0]
         accepted = [name_of(transfer) for _, transfer in self._accepted.get(sop_class, ())]

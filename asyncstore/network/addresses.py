@@ -97,7 +97,7 @@ def _unresolved(peer: str, host: str, ip_version: int | None, error: socket.gaie
     elif ip_version is None:
         cause = f"the host name {host!r} cannot be resolved ({error.strerror})"
     else:
-        from ipaddress import ip_address  # noqa: PLC0415 - it is for this message only
+        from ipaddress import ip_address
 
         try:
             other = ip_address(host).version
@@ -196,7 +196,7 @@ def _keep_some_for_files(opened: socket.socket) -> None:
 def descriptor_limit() -> int | None:
     """The descriptors that this process may have; ``None``: any number."""
     try:
-        import resource  # noqa: PLC0415 - Windows has no such limit
+        import resource  # Windows has no such limit
     except ImportError:
         return None
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -147,7 +147,7 @@ class Opening(Requestor):
         """
         self._upper.associate(self._request)
         if _negotiation_log.isEnabledFor(logging.DEBUG):
-            from asyncstore.negotiation.show import request_lines  # noqa: PLC0415 - names are many, and rarely shown
+            from asyncstore.negotiation.show import request_lines  # names are many, and rarely shown
 
             self._show(logging.DEBUG, "requesting: ", request_lines(self._request))
         self._flush()
@@ -200,7 +200,7 @@ class Opening(Requestor):
             window,
         )
         if _negotiation_log.isEnabledFor(logging.INFO):
-            from asyncstore.negotiation.show import answer_lines, context_lines  # noqa: PLC0415 - as above
+            from asyncstore.negotiation.show import answer_lines, context_lines
 
             self._show(logging.DEBUG, "answered: ", answer_lines(self._request, accept))
             self._show(logging.INFO, "", context_lines(self._request.contexts, accept))

@@ -57,8 +57,8 @@ def open_bench_display(output: Output, title: str, progress: Literal["auto", "on
         progress: ``off`` shows log lines only.
     """
     if progress != "off" and output.is_redrawable:
-        from asyncstore.observe.bench_live import LiveBenchDisplay  # noqa: PLC0415 - rich takes 50 ms to import
-        from asyncstore.observe.terminal import Terminal  # noqa: PLC0415 - as above
+        from asyncstore.observe.bench_live import LiveBenchDisplay  # rich takes 50 ms to import
+        from asyncstore.observe.terminal import Terminal
 
         if isinstance(output, Terminal):  # always true: this tells the type checker
             return LiveBenchDisplay(output, title)

@@ -52,9 +52,9 @@ def open_output(stream: IO[str], *, quiet: bool = False) -> Output:
     """
     if quiet or not (stream.isatty() or os.environ.get("FORCE_COLOR")):
         return Output(stream, quiet=quiet)
-    from rich.console import Console  # noqa: PLC0415 - rule 4
+    from rich.console import Console  # rule 4
 
-    from asyncstore.observe.terminal import Terminal  # noqa: PLC0415 - rule 4
+    from asyncstore.observe.terminal import Terminal  # rule 4
 
     return Terminal(Console(file=stream))
 
@@ -68,12 +68,12 @@ def open_display(output: Output, title: str, progress: Literal["auto", "on", "of
         progress: ``off`` shows log lines only.
     """
     if progress != "off" and output.is_redrawable:
-        from asyncstore.observe.live import LiveDisplay  # noqa: PLC0415 - rule 4
-        from asyncstore.observe.terminal import Terminal  # noqa: PLC0415 - rule 4
+        from asyncstore.observe.live import LiveDisplay  # rule 4
+        from asyncstore.observe.terminal import Terminal  # rule 4
 
         if isinstance(output, Terminal):  # always true: this tells the type checker
             return LiveDisplay(output, title)
-    from asyncstore.observe.plain import LogDisplay, PlainDisplay  # noqa: PLC0415 - the live display does not need it
+    from asyncstore.observe.plain import LogDisplay, PlainDisplay  # the live display does not need it
 
     return LogDisplay(output) if progress == "off" else PlainDisplay(output, title)
 

@@ -32,7 +32,7 @@ def shorten(path: str, width: int) -> str:
     """
     if cell_len(path) <= width:
         return path
-    *folders, name = path.split(os.sep)  # noqa: PTH206 - Path would normalise a path that must be shown unchanged
+    *folders, name = path.split(os.sep)  # Path would normalise a path that must be shown unchanged
     room = width - cell_len(f"{_CUT}{os.sep}{name}")
     if room < 0 or not folders:
         return _cut_name(name, width)
@@ -41,7 +41,7 @@ def shorten(path: str, width: int) -> str:
     head = _fitting(folders[: len(folders) - len(tail)], room)
     room -= _cells(head)
     tail += _fitting(reversed(folders[len(head) : len(folders) - len(tail)]), room)
-    return os.sep.join([*head, _CUT, *reversed(tail), name])  # noqa: PTH118 - as above
+    return os.sep.join([*head, _CUT, *reversed(tail), name])
 
 
 def _fitting(folders: Iterable[str], room: int) -> list[str]:

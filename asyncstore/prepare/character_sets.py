@@ -77,7 +77,7 @@ def _is_ascii(level: Level, element: Element) -> bool:
 
 def _vr_of(tag: int) -> bytes:
     """The VR of an element in implicit VR; UN: not known."""
-    from pydicom.datadict import dictionary_VR  # noqa: PLC0415 - see the head of the module
+    from pydicom.datadict import dictionary_VR  # see the head of the module
 
     try:
         return dictionary_VR(tag).encode()
@@ -89,7 +89,7 @@ def _codec(term: str) -> str:
     """Python's name of a character set without code extensions."""
     if term in _ASCII:
         return "ascii"
-    from pydicom.charset import python_encoding  # noqa: PLC0415 - see the head of the module
+    from pydicom.charset import python_encoding  # see the head of the module
 
     return python_encoding[term]
 
@@ -101,8 +101,8 @@ def _extended(terms: list[str], vr: str, value: str) -> bytes:
         UnicodeError: it cannot be encoded.
         LookupError: a term is not known.
     """
-    from pydicom.charset import decode_bytes, encode_string, python_encoding  # noqa: PLC0415 - as above
-    from pydicom.valuerep import PersonName  # noqa: PLC0415 - as above
+    from pydicom.charset import decode_bytes, encode_string, python_encoding
+    from pydicom.valuerep import PersonName
 
     codecs = ["ascii" if term in _ASCII else python_encoding[term] for term in terms]
     made = []

@@ -78,7 +78,7 @@ def judge(descriptor: int, size: int, head: bytes, offset: int, transfer_syntax_
         size, head, offset = len(inflated), inflated, 0
     elif _is_whole(descriptor, size, head, offset, transfer_syntax_uid):
         return None, False
-    from asyncstore.prepare.element_walk import Flaw, Lost, Walk  # noqa: PLC0415 - ordinary images do not need it
+    from asyncstore.prepare.element_walk import Flaw, Lost, Walk  # ordinary images do not need it
 
     walk = Walk(descriptor, size, head, transfer_syntax_uid)
     try:

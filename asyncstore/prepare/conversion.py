@@ -95,8 +95,8 @@ def measure(orders: Iterable[Order]) -> Iterator[Answer]:
 
 def _native_size(found: Instance) -> int | None:
     """The size of a data set with native pixel data; ``None``: unknown."""
-    from asyncstore.prepare.pixels.attributes import WANTED, image_of  # noqa: PLC0415 - few commands ask
-    from asyncstore.prepare.splitting import head_of  # noqa: PLC0415 - as above
+    from asyncstore.prepare.pixels.attributes import WANTED, image_of  # few commands ask
+    from asyncstore.prepare.splitting import head_of
 
     try:
         data = memoryview(found.data or beginning_of(found.payload, _GLANCE))
@@ -167,7 +167,7 @@ def _converted(order: Order, settings: Settings, allow: Allow) -> Answer:
         answer = _answer(chunks, settings.folder)
         if not is_new:
             return answer
-        from asyncstore.prepare.lossy import new_uid  # noqa: PLC0415 - seldom asked for
+        from asyncstore.prepare.lossy import new_uid
 
         return *answer, new_uid(order.sop_instance_uid, target)
     except Unconvertible as reason:
@@ -175,7 +175,7 @@ def _converted(order: Order, settings: Settings, allow: Allow) -> Answer:
     except MemoryError:
         return UNSENDABLE, _NO_MEMORY
     except NotCompressed:
-        from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - seldom needed
+        from asyncstore.negotiation.names import name_of
 
         return UNSENDABLE, f"the peer takes it in {name_of(target)} only, and {_NEEDS_COMPRESSION}"
 
@@ -224,8 +224,8 @@ def _transcoded(
     data: bytes | memoryview, source_uid: str, target_uid: str, changes: Changes, allowance: Allowance
 ) -> Iterator[Chunk] | None:
     """The transcoded data set; ``None``: it has no pixel data."""
-    from asyncstore.prepare.splitting import split  # noqa: PLC0415 - most conversions leave pixel data alone
-    from asyncstore.prepare.transcode import Icons, transcode  # noqa: PLC0415 - as above
+    from asyncstore.prepare.splitting import split  # most conversions leave pixel data alone
+    from asyncstore.prepare.transcode import Icons, transcode
 
     source = encoding_of(source_uid)
     if source.is_deflated:

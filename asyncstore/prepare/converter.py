@@ -160,9 +160,9 @@ class Converter:
         Raises:
             PrepareError: it cannot be made.
         """
-        from weakref import finalize  # noqa: PLC0415 - rule 5
+        from weakref import finalize  # rule 5
 
-        from asyncstore.temporary import temporary_folder  # noqa: PLC0415 - rule 5
+        from asyncstore.temporary import temporary_folder  # rule 5
 
         stack = ExitStack()
         try:
@@ -174,8 +174,8 @@ class Converter:
 
     def _edit_orders(self) -> EditOrders:
         if self._orders is None:
-            from asyncstore.prepare.edit_orders import EditOrders  # noqa: PLC0415 - rule 5
-            from asyncstore.prepare.invention import new_seed  # noqa: PLC0415 - rule 5
+            from asyncstore.prepare.edit_orders import EditOrders  # rule 5
+            from asyncstore.prepare.invention import new_seed  # rule 5
 
             self._orders = EditOrders(self._options.invent, self._options.edit, self._seed or new_seed())
         return self._orders
@@ -192,7 +192,7 @@ class Converter:
 
     def _may_splice(self, instance: Instance) -> bool:
         """Whether only the head of the data set may change."""
-        from asyncstore.prepare.elements import DEFLATED  # noqa: PLC0415 - rule 5
+        from asyncstore.prepare.elements import DEFLATED  # rule 5
 
         flags = Oddity.ODD_VALUES | _MENDED_AS_A_WHOLE
         is_whole = not instance.oddities & flags and instance.identity.transfer_syntax_uid not in DEFLATED
@@ -203,7 +203,7 @@ def transcoding_of(options: ConversionOptions) -> Transcoding:
     """What may be transcoded with the codecs that are installed."""
     if options.transcode is Transcode.NEVER:
         return NO_TRANSCODING
-    from asyncstore.prepare.pixels import syntaxes  # noqa: PLC0415 - it looks for libraries
+    from asyncstore.prepare.pixels import syntaxes  # it looks for libraries
 
     decodable = syntaxes.decodable()
     lossy = syntaxes.encodable_with_losses() if options.transcode is Transcode.AUTO else ()
@@ -216,9 +216,9 @@ def settings_of(options: ConversionOptions, *, may_lose: bool = False) -> Settin
     Raises:
         PrepareError: there is no temporary folder.
     """
-    from tempfile import gettempdir  # noqa: PLC0415 - rule 5
+    from tempfile import gettempdir  # rule 5
 
-    from asyncstore.prepare.conversion import Settings  # noqa: PLC0415 - rule 5
+    from asyncstore.prepare.conversion import Settings  # rule 5
 
     try:
         return Settings(

@@ -64,7 +64,7 @@ class EditOrders:
     """
 
     def __init__(self, invent: Invent | None, options: EditOptions | None, seed: str) -> None:
-        from asyncstore.prepare.invention import Inventor  # noqa: PLC0415 - hashlib takes a millisecond
+        from asyncstore.prepare.invention import Inventor  # hashlib takes a millisecond
 
         self._inventor = None if invent is None else Inventor(invent, seed)
         self._options = _NO_EDITS if options is None else options

@@ -152,7 +152,7 @@ def _step(found: re.Match[str]) -> tuple[Step, str, str]:
     item = None if found["item"] is None else int(found["item"])
     if found["creator"] is not None:
         return _private(found, item)
-    from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword  # noqa: PLC0415 - see the head
+    from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword  # see the head
 
     if found["keyword"] is not None:
         tag = tag_for_keyword(found["keyword"])
@@ -169,7 +169,7 @@ def _step(found: re.Match[str]) -> tuple[Step, str, str]:
 
 
 def _private(found: re.Match[str], item: int | None) -> tuple[Step, str, str]:
-    from pydicom.datadict import private_dictionary_VM, private_dictionary_VR  # noqa: PLC0415 - see the head
+    from pydicom.datadict import private_dictionary_VM, private_dictionary_VR  # see the head
 
     group, creator = int(found["private"], 16), found["creator"].strip(' "')
     step = Step(group << 16 | int(found["byte"], 16), creator, item)

@@ -383,7 +383,7 @@ def _nothing_but_zeros_in(tag: int) -> Flaw:
 
 def _contradiction(kind: str, transfer_syntax_uid: str) -> Flaw:
     """The pixel data is native or encapsulated, and the transfer syntax demands the other."""
-    from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - few files need it
+    from asyncstore.negotiation.names import name_of
 
     return Flaw(
         f"it contradicts itself: its pixel data is {kind}, but it is said to be in {name_of(transfer_syntax_uid)}"

@@ -70,7 +70,7 @@ class Invented(NamedTuple):
 
 def new_seed() -> str:
     """A seed that no other run has: a UUID, and the time in seconds."""
-    from uuid import uuid4  # noqa: PLC0415 - the import takes 3 ms, and few runs invent identities
+    from uuid import uuid4  # the import takes 3 ms, and few runs invent identities
 
     return f"{uuid4()} {int(time.time())}"
 
@@ -79,7 +79,7 @@ class Inventor:
     """Invents identities. The same seed gives the same ones."""
 
     def __init__(self, invent: Invent, seed: str) -> None:
-        from uuid import UUID  # noqa: PLC0415 - as above
+        from uuid import UUID
 
         uuid, begun = seed.split()
         self._invent = invent

@@ -237,7 +237,7 @@ def contradiction(head: bytes, size: int, transfer_syntax: str) -> str | None:
     _, recognised = _recognised(head, size)
     if recognised is None or recognised == said:
         return None
-    from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - few files need it
+    from asyncstore.negotiation.names import name_of
 
     called = f"{name_of(transfer_syntax)}, as its file meta information says"
     return f"its data set is in {name_of(recognised)}, not in {called}"

@@ -45,7 +45,7 @@ class Mapping:
         self._on_free()
         try:
             payload = self._instance.payload
-            check_unchanged(payload, os.stat(payload.container))  # noqa: PTH116 - paths are text
+            check_unchanged(payload, os.stat(payload.container))
         except OSError as error:
             return Unsendable(self._instance.file, f"cannot be opened any more: {error.strerror}; {WHILE_SENT}")
         except FileChanged as change:

@@ -195,7 +195,7 @@ def _mended(
     descriptor: int, size: int, head: bytes, meta: tuple[str, str, str, int], reason: str | None
 ) -> tuple[str | None, int, int]:
     """Why an instance cannot be sent even if it is mended, the end of its data set, and what is mended."""
-    from asyncstore.prepare.repair import look  # noqa: PLC0415 - few runs mend
+    from asyncstore.prepare.repair import look  # few runs mend
 
     mended = look(descriptor, size, head, meta, reason)
     return (reason, size, 0) if mended is None else (None, mended.end, mended.oddities)
@@ -370,7 +370,7 @@ def _as_data_set_says(
     Raises:
         Unfit: the data set contradicts its transfer syntax.
     """
-    from asyncstore.prepare.lenient_probe import contradiction, uids_in_data_set  # noqa: PLC0415 - few files need it
+    from asyncstore.prepare.lenient_probe import contradiction, uids_in_data_set
 
     data_set = head[offset:]
     reason = contradiction(data_set, size - offset, transfer_syntax_uid)
@@ -386,9 +386,9 @@ def _unusual(descriptor: int, size: int, file_format: FileFormat) -> tuple[str, 
     Raises:
         Unfit: it holds no instance, or none that is wanted.
     """
-    from io import BytesIO  # noqa: PLC0415 - as below
+    from io import BytesIO
 
-    from asyncstore.prepare.lenient_probe import META_LIMIT, probe_unusual  # noqa: PLC0415 - few files are unusual
+    from asyncstore.prepare.lenient_probe import META_LIMIT, probe_unusual  # few files are unusual
 
     if isinstance(descriptor, Window):
         return probe_unusual(BytesIO(read_at(descriptor, 0, META_LIMIT)), size, file_format)

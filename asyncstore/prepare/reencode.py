@@ -348,7 +348,7 @@ class Reencoder:
             return b"SQ"
         if tag & 0x10000:  # private elements (PS3.5 7.8.1)
             return b"LO" if 0x10 <= tag & 0xFFFF <= 0xFF else b"UN"  # noqa: PLR2004 - private creators
-        from pydicom.datadict import dictionary_VR  # noqa: PLC0415 - the import takes 0.2 s, and only implicit VR needs it
+        from pydicom.datadict import dictionary_VR  # the import takes 0.2 s, and only implicit VR needs it
 
         try:
             vr = dictionary_VR(tag)

@@ -110,8 +110,8 @@ def _edited_as_a_whole(found: Instance, order: Order, deflate_level: int, max_in
 
 
 def _mended(found: Instance, oddities: int, sop_class_uid: str, sop_instance_uid: str) -> Instance:
-    from asyncstore.prepare.element_walk import Flaw, Lost  # noqa: PLC0415 - few runs mend
-    from asyncstore.prepare.repair import with_item_ends  # noqa: PLC0415 - as above
+    from asyncstore.prepare.element_walk import Flaw, Lost  # few runs mend
+    from asyncstore.prepare.repair import with_item_ends
 
     data, transfer_syntax_uid = bytes(whole(found)), found.transfer_syntax_uid
     try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _OURS = "/proc/self/fd"
-_IS_NAMELESS = os.path.isdir(_OURS)  # noqa: PTH112 - pathlib is slower to import than this module
+_IS_NAMELESS = os.path.isdir(_OURS)
 
 _held: list[int] = []
 """Descriptors that this process, a worker, holds until the main process has opened them."""
@@ -51,7 +51,7 @@ def write(chunks: Iterable[bytes | bytearray | memoryview], folder: str) -> tupl
     except BaseException:
         os.close(descriptor)
         if not _IS_NAMELESS:
-            os.unlink(path)  # noqa: PTH108 - as above
+            os.unlink(path)
         raise
     if not _IS_NAMELESS:
         os.close(descriptor)
@@ -65,10 +65,10 @@ def _new(folder: str) -> tuple[str, int]:
     if _IS_NAMELESS and hasattr(os, "O_TMPFILE"):
         with suppress(OSError):  # not every file system knows files that never had a name
             return "", os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
-    path = os.path.join(folder, f"asyncstore-{os.urandom(12).hex()}")  # noqa: PTH118 - paths are str throughout
+    path = os.path.join(folder, f"asyncstore-{os.urandom(12).hex()}")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
     if _IS_NAMELESS:
-        os.unlink(path)  # noqa: PTH108 - as above
+        os.unlink(path)
     return path, descriptor
 
 
@@ -94,4 +94,4 @@ def drop(paths: Iterable[str]) -> None:
             if _IS_NAMELESS:
                 os.close(int(path.rpartition("/")[2]))
             else:
-                os.unlink(path)  # noqa: PTH108 - as above
+                os.unlink(path)

@@ -50,7 +50,7 @@ def _start(file_format: FileFormat) -> subprocess.Popen[bytes]:
 def _widen(pipe: IO[bytes] | None) -> None:
     """Let a pipe hold a whole answer, where the system allows it: both processes then wait less for each other."""
     if sys.platform == "linux" and pipe is not None:
-        from fcntl import F_SETPIPE_SZ, fcntl  # noqa: PLC0415 - not on every system
+        from fcntl import F_SETPIPE_SZ, fcntl  # not on every system
 
         with suppress(OSError):  # the user's pipes hold too much already
             fcntl(pipe.fileno(), F_SETPIPE_SZ, _PIPE)

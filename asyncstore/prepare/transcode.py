@@ -126,8 +126,8 @@ class _Frames:
     """
 
     def __init__(self, parts: Split, image: Image, source: Encoding, source_uid: str, allowance: Allowance) -> None:
-        from asyncstore.prepare.pixels.decoders import Decoder  # noqa: PLC0415 - it imports numpy
-        from asyncstore.prepare.pixels.native import native_frames  # noqa: PLC0415 - as above
+        from asyncstore.prepare.pixels.decoders import Decoder  # it imports numpy
+        from asyncstore.prepare.pixels.native import native_frames
 
         self.image = image
         self._before_each = partial(allowance.memory, _FRAME_COPIES * image.frame_bytes)
@@ -174,7 +174,7 @@ _WITH_MARKERS = syntaxes.JPEGS | syntaxes.JPEGS_LS | syntaxes.JPEGS_2000
 
 
 def _native(parts: Split, frames: _Frames, target: Encoding, changes: Changes) -> Iterator[Chunk]:
-    from asyncstore.prepare.pixels.native import native_chunks  # noqa: PLC0415 - it imports numpy
+    from asyncstore.prepare.pixels.native import native_chunks  # it imports numpy
 
     image = frames.image
     length = image.native_bytes + (image.native_bytes & 1)
@@ -192,7 +192,7 @@ def _encapsulated(
     is_lossy = may_lose and target_uid in syntaxes.encodable_with_losses()
     if not is_lossy and target_uid not in syntaxes.encodable():
         raise NotCompressed
-    from asyncstore.prepare.pixels.encoders import Encoder  # noqa: PLC0415 - it imports numpy
+    from asyncstore.prepare.pixels.encoders import Encoder  # it imports numpy
 
     encoder = Encoder(frames.image, target_uid)
     image = frames.image._replace(photometric=encoder.photometric, is_planar=bool(encoder.planar))
@@ -200,7 +200,7 @@ def _encapsulated(
     encoded: Iterable[bytes] = map(encoder.frame, frames)
     losses = None
     if is_lossy:  # the ratio stands before the pixel data
-        from asyncstore.prepare.lossy import check_may_lose, lossy_values  # noqa: PLC0415 - seldom asked for
+        from asyncstore.prepare.lossy import check_may_lose, lossy_values
 
         check_may_lose(parts.head)
         encoded = list(encoded)

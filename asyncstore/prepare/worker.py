@@ -130,7 +130,7 @@ class _Worker:
         self, parts: list[tuple[Any, ...]], wants_details: object = None, repairs: object = None
     ) -> Iterator[list[Answer]]:
         allow_repairs(is_allowed=bool(repairs))
-        from asyncstore.prepare.parts import probe_part  # noqa: PLC0415 - few runs open archives
+        from asyncstore.prepare.parts import probe_part  # few runs open archives
 
         heads = self._head_reader() if wants_details else None
         for part in parts:
@@ -141,7 +141,7 @@ class _Worker:
 
     def _head_reader(self) -> HeadReader:
         if self._heads is None:
-            from asyncstore.prepare.head import HeadReader  # noqa: PLC0415 - few runs ask for details
+            from asyncstore.prepare.head import HeadReader  # few runs ask for details
 
             self._heads = HeadReader()
         return self._heads
@@ -149,7 +149,7 @@ class _Worker:
     def _conversions(
         self, kind: str, orders: list[tuple[Any, ...]], settings: tuple[Any, ...] = ()
     ) -> Iterable[Answer]:
-        from asyncstore.prepare import conversion, spool  # noqa: PLC0415 - most workers never need it
+        from asyncstore.prepare import conversion, spool  # most workers never need it
 
         spool.close_written()
         ordered = [
@@ -166,7 +166,7 @@ class _Worker:
         return (conversion.convert if kind == CONVERT else conversion.judge)(ordered, wanted, self._allow)
 
     def _edited(self, orders: list[Order]) -> Iterable[Answer]:
-        from asyncstore.prepare import rewriting  # noqa: PLC0415 - most workers never need it
+        from asyncstore.prepare import rewriting  # most workers never need it
 
         self._limit_memory(rewriting.memory_to_edit(orders))
         return rewriting.edit(orders)
@@ -182,7 +182,7 @@ class _Worker:
         """Limit memory to ``needed`` bytes and some more, so that a MemoryError costs one file only."""
         if not self._at_start or needed <= self._allowed:
             return
-        from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit, setrlimit  # noqa: PLC0415 - not on every system
+        from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit, setrlimit  # not on every system
 
         soft, hard = getrlimit(RLIMIT_AS)
         if self._allowed < 0 and soft != RLIM_INFINITY:
@@ -196,7 +196,7 @@ class _Worker:
 def _address_space() -> int:
     """Bytes of address space that this process takes; 0 if the system does not tell."""
     try:
-        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - pathlib takes 5 ms to import
+        with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return 0

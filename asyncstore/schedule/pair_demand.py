@@ -94,7 +94,7 @@ class PairDemand:
 
     def refuse(self, pair: Pair, words: str) -> str:
         """Refuse ``pair`` for the run; the reason, which ends with ``words`` and is of one kind for all pairs."""
-        from asyncstore.negotiation.names import name_of  # noqa: PLC0415 - most runs never refuse anything
+        from asyncstore.negotiation.names import name_of  # most runs never refuse anything
 
         sop_class, syntax = map(name_of, pair)
         kind = "no presentation context accepted"

@@ -156,7 +156,7 @@ class Writing:
             try:
                 is_there = _has_file(self._final)
                 self._close()
-                os.replace(self._temporary, self._final)  # noqa: PTH105 - a Path costs more
+                os.replace(self._temporary, self._final)
                 self._is_begun = False
             except OSError as error:
                 self._fail(error)
@@ -172,7 +172,7 @@ class Writing:
         if self._is_begun:
             self._is_begun = False
             with suppress(OSError):
-                os.unlink(self._temporary)  # noqa: PTH108 - as above
+                os.unlink(self._temporary)
 
     def _fail(self, error: OSError) -> None:
         """Remove the file at once: on a full disk others need the room before this data set ends."""

@@ -193,7 +193,7 @@ def _secured(options: TlsOptions | None) -> TlsAcceptor | None:
     """Makes TLS links; ``None``: plain TCP."""
     if options is None:
         return None
-    from asyncstore.network.tls import TlsAcceptor  # noqa: PLC0415 - plain TCP does not wait for ssl
+    from asyncstore.network.tls import TlsAcceptor  # plain TCP does not wait for ssl
 
     return TlsAcceptor(options)
 

@@ -214,7 +214,7 @@ def _rate(port: int, paths: list[str]) -> float:
 
 
 def _seconds(time: str) -> float:
-    from datetime import datetime  # noqa: PLC0415 - for this one line
+    from datetime import datetime
 
     return datetime.fromisoformat(time).timestamp()
 
@@ -233,10 +233,10 @@ def _compressed(folder: Path, codec: _Codec, frames: int) -> tuple[Path, int]:
 
 def _write_native(path: Path, codec: _Codec, frames: int) -> int:
     """Write an image of a cone and some noise, as a scanner makes them; the bytes of its pixel data."""
-    import numpy as np  # noqa: PLC0415 - of the extra for codecs
-    from pydicom import Dataset, dcmwrite  # noqa: PLC0415 - as above
-    from pydicom.dataset import FileMetaDataset  # noqa: PLC0415
-    from pydicom.uid import generate_uid  # noqa: PLC0415
+    import numpy as np  # of the extra for codecs
+    from pydicom import Dataset, dcmwrite
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import generate_uid
 
     random = np.random.default_rng(1)
     rows, columns = np.mgrid[:_SIDE, :_SIDE]
@@ -262,9 +262,9 @@ def _write_native(path: Path, codec: _Codec, frames: int) -> int:
 
 def _by_asyncstore(native: Path, path: Path) -> None:
     """Compress a file with asyncstore's own encoder."""
-    from openjpeg.utils import encode_array  # noqa: PLC0415
-    from pydicom import dcmread  # noqa: PLC0415 - of the extra for codecs
-    from pydicom.encaps import encapsulate  # noqa: PLC0415
+    from openjpeg.utils import encode_array
+    from pydicom import dcmread  # of the extra for codecs
+    from pydicom.encaps import encapsulate
 
     data_set = dcmread(native)
     frames = [

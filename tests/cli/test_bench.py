@@ -324,7 +324,7 @@ class TestWithoutLibraries:
     @needs_a_full_device
     async def test_results_that_cannot_be_printed_cost_the_exit_code_and_no_file(self, tmp_path):
         async with Sink(port=0) as sink:
-            with open("/dev/full", "wb") as full:  # noqa: PTH123, ASYNC230 - a device
+            with open("/dev/full", "wb") as full:  # noqa: ASYNC230 - a device
                 words = ("bench", *QUICK, "--json", tmp_path / "a.json", "127.0.0.1", str(sink.port))
                 done = await finished(await started(*words, stdout=full.fileno()))
         said = "asyncstore bench: standard output: cannot write to it: No space left on device"

@@ -80,7 +80,7 @@ class TestMerge:
     @needs_a_full_device
     def test_a_sum_that_cannot_be_printed_costs_the_exit_code_and_not_the_file(self, files, capsys, monkeypatch):
         words = ["bench", "merge", *(str(files / f"{name}.json") for name in ("sum", "before", "same"))]
-        with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        with open("/dev/full", "w") as full:  # a device
             monkeypatch.setattr("sys.stdout", full)
             assert main(words) == 1
         said = "asyncstore bench merge: standard output: cannot write to it: No space left on device\n"

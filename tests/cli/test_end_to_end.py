@@ -540,7 +540,7 @@ class TestEcho:
     @needs_a_full_device
     async def test_answers_that_cannot_be_written_are_no_answers(self):
         async with running_sink() as sink:
-            with open("/dev/full", "wb") as full:  # noqa: PTH123, ASYNC230 - a device
+            with open("/dev/full", "wb") as full:  # noqa: ASYNC230 - a device
                 done = await finished(await started("echo", HOST, str(sink.port), stdout=full.fileno()))
         said = "asyncstore echo: standard output: cannot write to it: No space left on device\n"
         assert (done.returncode, done.err) == (1, said)

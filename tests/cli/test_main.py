@@ -333,7 +333,7 @@ def test_a_reader_that_went_away_ends_it_quietly():
     ids=lambda value: " ".join(word for word in value if word != __file__) if isinstance(value, tuple) else "",
 )
 def test_standard_output_that_cannot_be_written_is_said_in_one_line(words, program, unbuffered):
-    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+    with open("/dev/full", "wb") as full:  # a device
         done = subprocess.run(
             [sys.executable, "-m", "asyncstore", *words], env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
             stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,

@@ -259,7 +259,7 @@ def test_several_journals_are_one_report(tmp_path):
 
 async def test_a_journal_that_is_named_twice_counts_once(path):
     record(path)
-    os.symlink(path, path.with_name("link.db"))  # noqa: PTH211 - as short
+    os.symlink(path, path.with_name("link.db"))
     found = await asyncstore("report", path, path.with_name("link.db"), f"{path.parent}/./{path.name}")
     assert found.out.startswith("Of 13 files found")
 
@@ -373,7 +373,7 @@ async def test_variables_of_send_do_not_concern_it(path):
 @needs_a_full_device
 async def test_output_that_cannot_be_written(path):
     record(path)
-    with open("/dev/full", "wb") as full:  # noqa: ASYNC230, PTH123 - it does not block
+    with open("/dev/full", "wb") as full:  # noqa: ASYNC230 - it does not block
         for words in ([], ["--list", "stored"], ["--list", "stored", "--null"]):
             found = await finished(await started("report", *words, path, stdout=full.fileno()))
             assert found.returncode == 1

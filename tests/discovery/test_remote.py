@@ -339,7 +339,7 @@ class TestSending:
                 store(of_files([change], folder))
             journal = Journal.open(str(tmp_path / "run.db"), Migration("h", 1, "A", "B", ()), version="1")
             async with Sink(port=0) as sink:
-                from asyncstore import Sender  # noqa: PLC0415 - only here
+                from asyncstore import Sender
 
                 async with Sender("127.0.0.1", sink.port) as sender:
                     found = [one async for one in sender.send([store.url], REMOTE, Recording(journal))]
@@ -387,9 +387,9 @@ class TestSending:
 
 
 def iter_files(url):
-    from asyncstore.discovery.finding import Finder  # noqa: PLC0415 - only here
-    from asyncstore.discovery.spool import Spool  # noqa: PLC0415 - only here
-    from asyncstore.discovery.walk import walk  # noqa: PLC0415 - only here
+    from asyncstore.discovery.finding import Finder
+    from asyncstore.discovery.spool import Spool
+    from asyncstore.discovery.walk import walk
 
     return walk([url], REMOTE, Finder(None, Spool()))
 
@@ -426,7 +426,7 @@ def bucket():
 @pytest.mark.slow
 class TestS3:
     async def test_a_bucket_is_sent_and_the_journal_knows_it(self, bucket, folder, files, tmp_path):
-        from support.commands import asyncstore, running_sink  # noqa: PLC0415 - only here
+        from support.commands import asyncstore, running_sink
 
         bucket(of_files(files, folder))
         async with running_sink("--output", tmp_path / "out") as sink:

@@ -92,9 +92,9 @@ def overwritten(changes, folder):
     try:
         yield str(path)
     finally:
-        for name in os.listdir(folder):  # noqa: PTH208 - as fast as can be
+        for name in os.listdir(folder):  # as fast as can be
             if ".db" in name:
-                os.unlink(f"{folder}/{name}")  # noqa: PTH108 - as above
+                os.unlink(f"{folder}/{name}")
 
 
 def values_seeds():

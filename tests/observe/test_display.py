@@ -253,8 +253,8 @@ def test_a_closed_standard_error_ends_the_display_but_not_the_run(terminal):
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no such terminals")
 def test_a_terminal_that_is_stopped_is_not_waited_for():
     """Ctrl-S stops it. Lines logged meanwhile are shown when it goes on."""
-    import pty  # noqa: PLC0415 - Windows has none
-    import termios  # noqa: PLC0415 - as above
+    import pty  # Windows has none
+    import termios
 
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as shown, os.fdopen(theirs, "w") as file:

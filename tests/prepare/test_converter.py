@@ -198,7 +198,7 @@ async def test_no_conversion_makes_no_files(temporary):
 
 
 def _descriptors():
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - it is no folder
+    return len(os.listdir("/proc/self/fd"))
 
 
 async def test_large_data_sets_lie_in_files_without_a_name_that_only_we_may_read(tmp_path, temporary):
@@ -208,7 +208,7 @@ async def test_large_data_sets_lie_in_files_without_a_name_that_only_we_may_read
         async with converter.converted(found, IMPLICIT) as made:
             assert [*temporary.iterdir()] == []
             for there in made:
-                status = os.stat(there.payload.container)  # noqa: PTH116 - a path is a text here
+                status = os.stat(there.payload.container)  # a path is a text here
                 assert (status.st_nlink, status.st_mode & 0o777, status.st_size) == (0, 0o600, there.length)
             paths = [there.payload.container for there in made]
         assert not any(map(os.path.exists, paths))

@@ -524,7 +524,7 @@ def test_what_cannot_be_loaded_is_left_to_reading_which_tells_why(tmp_path, what
         os.truncate(instance.path, 500)
     elif what == "exchanged":
         other = _instance(tmp_path, "other", 1000)
-        os.replace(other.path, instance.path)  # noqa: PTH105 - both are text
+        os.replace(other.path, instance.path)  # both are text
 
     async def body(reader):
         await _read(reader, [_instance(tmp_path, "first", 10)])

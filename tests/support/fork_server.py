@@ -33,12 +33,12 @@ _STREAMS = 3
 
 def import_commands() -> None:
     """Import what commands import before their work begins."""
-    import asyncstore  # noqa: PLC0415 - the script sets sys.path before
+    import asyncstore  # the script sets sys.path before
 
     for module in pkgutil.walk_packages(asyncstore.__path__, "asyncstore."):
         if not module.name.startswith(_NOT_IMPORTED):
             importlib.import_module(module.name)
-    import uvloop  # noqa: F401, PLC0415 - as above; commands import it when they run
+    import uvloop  # noqa: F401 - as above; commands import it when they run
 
 
 def serve(requests: socket.socket) -> dict[str, Any] | None:

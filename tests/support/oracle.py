@@ -180,7 +180,7 @@ def _descriptors() -> Iterator[str]:
     """Sockets, pipes and files that are open; nothing where the system does not tell."""
     for number in _listed("/proc/self/fd"):
         with suppress(OSError):
-            target = os.readlink(f"/proc/self/fd/{number}")  # noqa: PTH115 - Path takes socket:[1] for a relative path
+            target = os.readlink(f"/proc/self/fd/{number}")  # Path takes socket:[1] for a relative path
             if not target.startswith(("anon_inode:", "/proc/", "/dev/null", "/memfd:asyncstore-warnings")):
                 yield f"{number} {target}"
 
@@ -190,13 +190,13 @@ def _children() -> Iterator[str]:
     if forked.server:  # its children are the test's
         tasks.append(f"/proc/{forked.server.pid}/task/{forked.server.pid}")
     for task in tasks:
-        with suppress(OSError), open(f"{task}/children") as children:  # noqa: PTH123 - it runs twice for each test, and is faster
+        with suppress(OSError), open(f"{task}/children") as children:
             yield from (f"child process {pid}" for pid in children.read().split())
 
 
 def _listed(folder: str) -> list[str]:
     try:
-        return os.listdir(folder)  # noqa: PTH208 - as above
+        return os.listdir(folder)
     except OSError:  # the system has no /proc
         return []
 

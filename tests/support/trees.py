@@ -205,9 +205,9 @@ def oddly_named(folder: Path, source: Path) -> list[bytes]:
     content = source.read_bytes()
     written = []
     for name in ODD_NAMES:
-        path = os.path.join(os.fsencode(folder), name)  # noqa: PTH118 - pathlib takes no bytes
+        path = os.path.join(os.fsencode(folder), name)
         try:
-            with open(path, "wb") as file:  # noqa: PTH123 - pathlib takes no bytes
+            with open(path, "wb") as file:
                 file.write(content)
         except OSError:
             continue

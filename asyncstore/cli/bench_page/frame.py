@@ -101,7 +101,7 @@ def _hash(script: str) -> str:
 def _plotly() -> str:
     """The script of plotly."""
     try:
-        from plotly.offline import (  # type: ignore[import-untyped] # noqa: PLC0415 - few runs need it
+        from plotly.offline import (  # type: ignore[import-untyped]
             get_plotlyjs,
         )
     except ModuleNotFoundError as error:

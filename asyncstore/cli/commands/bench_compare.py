@@ -43,7 +43,7 @@ def run(parsed: Parsed) -> int:
     first, second = map(load_document, paths)
     comparison = compare(first, second, _names(*paths))
     if target is not None:
-        from asyncstore.cli.bench_page.comparison import comparison_page  # noqa: PLC0415 - few ask for it
+        from asyncstore.cli.bench_page.comparison import comparison_page
 
         write_file(bench.COMPARE_HTML.long, target, comparison_page(comparison, first, second).encode())
     if parsed[bench.COMPARE_JSON]:

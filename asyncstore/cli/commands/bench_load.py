@@ -69,7 +69,7 @@ def replay_of(parsed: Parsed) -> Replay | None:
     if name is None:
         return None
     try:
-        with open(name, encoding="utf-8") as lines:  # noqa: PTH123 - as everywhere
+        with open(name, encoding="utf-8") as lines:
             return read_replay(lines, name, parsed[bench.SPEED])
     except (OSError, ValueError) as error:
         cause = error.strerror if isinstance(error, OSError) else str(error)

@@ -81,13 +81,13 @@ def check_writable(what: str, target: str) -> None:
         UsageError: it cannot.
     """
     is_new = not os.path.lexists(target)
-    if os.path.exists(target) and not (os.path.isfile(target) or os.path.isdir(target)):  # noqa: PTH110, PTH112, PTH113
+    if os.path.exists(target) and not (os.path.isfile(target) or os.path.isdir(target)):
         return  # the reader of a pipe would take opening and closing it for its end
     try:
         with interruptible(), io.FileIO(target, "a", opener=private):
             pass
         if is_new:
-            os.unlink(target)  # noqa: PTH108 - the name as it was given
+            os.unlink(target)  # the name as it was given
     except (OSError, ValueError) as error:
         cause = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"{what} {target}: cannot write it: {cause}") from None
@@ -141,17 +141,17 @@ def _files(parsed: Parsed) -> list[tuple[Option[str | None], str]]:
 def content_of(row: Option[str | None], document: Document, intervals: Iterable[Interval] = ()) -> bytes:
     """The content of the file that an option names: the log, the page, or the document itself."""
     if row is bench.HDR:
-        from asyncstore.load.results.hdr_log import HdrLog  # noqa: PLC0415 - it needs a library of the extra
+        from asyncstore.load.results.hdr_log import HdrLog  # it needs a library of the extra
 
         log = HdrLog()
         for interval in intervals:
             log.add(interval)
         return log.text(datetime.fromisoformat(document.setup.started)).encode()
     if row is bench.HTML:
-        from asyncstore.cli.bench_page.page import page  # noqa: PLC0415 - as above
+        from asyncstore.cli.bench_page.page import page
 
         return page(document).encode()
-    from asyncstore.load.results.json_file import write_document  # noqa: PLC0415 - only those who ask need it
+    from asyncstore.load.results.json_file import write_document
 
     return write_document(document).encode()
 
@@ -168,8 +168,8 @@ def write_file(what: str, target: str, content: bytes) -> None:
         WriteFailed: it cannot be written to its end.
     """
     real = os.path.realpath(target)
-    is_plain = not os.path.exists(target) or os.path.isfile(target)  # noqa: PTH110, PTH113 - as everywhere
-    in_place = not (is_plain and os.access(os.path.dirname(real), os.W_OK))  # noqa: PTH120 - as everywhere
+    is_plain = not os.path.exists(target) or os.path.isfile(target)
+    in_place = not (is_plain and os.access(os.path.dirname(real), os.W_OK))
     written = target if in_place else f"{real}.part"
     try:
         with interruptible(), io.FileIO(written, "w", opener=private) as file:
@@ -177,10 +177,10 @@ def write_file(what: str, target: str, content: bytes) -> None:
             while rest:
                 rest = rest[file.write(rest) :]
         if not in_place:
-            os.replace(written, real)  # noqa: PTH105 - as everywhere
+            os.replace(written, real)
     except (OSError, ValueError) as error:
         if not in_place:
             with suppress(OSError):
-                os.unlink(written)  # noqa: PTH108 - as everywhere
+                os.unlink(written)
         cause = error.strerror if isinstance(error, OSError) else str(error)
         raise WriteFailed(f"{what} {target}: cannot write it: {cause}") from error

@@ -166,9 +166,9 @@ class Scan:
         options = walk_of(self._parsed)
         if options.archives is None:
             return ()
-        from asyncstore.discovery.finding import Finder  # noqa: PLC0415 - few scans open archives
-        from asyncstore.discovery.spool import Spool  # noqa: PLC0415 - as above
-        from asyncstore.journal.clashes import file_digest  # noqa: PLC0415 - as above
+        from asyncstore.discovery.finding import Finder  # few scans open archives
+        from asyncstore.discovery.spool import Spool
+        from asyncstore.journal.clashes import file_digest
 
         of_members = Finder(options.archives, Spool(options.ahead)).digest
         return (lambda path, member: file_digest(path, None) if member is None else of_members(path, member),)

@@ -98,7 +98,7 @@ def _of_command(command: Command, before: Sequence[str], word: str, environment:
                     return Offer(words=_peers(config, environment))
                 return offer_of(row.kind, row.kind.names[len(values)])
             if row.long == opt.CONFIG.long:
-                config = os.path.expanduser(values[0])  # noqa: PTH111 - as below
+                config = os.path.expanduser(values[0])
             parameters = [each for each in parameters if each.repeats or row.long not in each.unless]
     if not is_over and word.startswith(("-", "+")):
         return Offer(words={name: row.help for name, row in rows.items()})
@@ -123,11 +123,11 @@ def offer_of(kind: Kind[object], name: str) -> Offer:
 
 def _peers(config: str | None, environment: Mapping[str, str]) -> dict[str, str]:
     """The names of the peers in a configuration file. Only plain files are read: others may be endless."""
-    from asyncstore.cli.options.configuration import default_path, names_of_peers  # noqa: PLC0415 - people wait
+    from asyncstore.cli.options.configuration import default_path, names_of_peers
 
     path = config or default_path(environment)
     try:
-        names = names_of_peers(path) if os.path.isfile(path) else []  # noqa: PTH113 - pathlib costs 7 ms
+        names = names_of_peers(path) if os.path.isfile(path) else []
     except UsageError:
         return {}
     return {name: "" for name in names if name.isprintable()}

@@ -46,7 +46,7 @@ def conclude(parsed: Parsed, output: Output, watch: Watch, logger: logging.Logge
     if watch.error is not None:
         log_end(logger, watch.error, parsed)
         watch.display.log(f"{cmd.SEND.program}: {watch.error}", "red")
-        from asyncstore.cli.text.hints import hint_of  # noqa: PLC0415 - few runs need it
+        from asyncstore.cli.text.hints import hint_of
 
         hint = hint_of(watch.error)
         if hint is not None:
@@ -68,7 +68,7 @@ def _details(parsed: Parsed, watch: Watch) -> Iterator[str]:
     elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[opt.JSON] != opt.STANDARD_STREAM:
         yield f"Every outcome: {parsed[opt.JSON]}"
     if watch.tally.reasons:
-        from asyncstore.cli.text.hints import hints_for  # noqa: PLC0415 - few runs need it
+        from asyncstore.cli.text.hints import hints_for
 
         yield from hints_for(text for reason in watch.tally.reasons for text in _texts_of(reason))
     if watch.selection is not None:

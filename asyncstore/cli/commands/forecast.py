@@ -72,7 +72,7 @@ class Forecaster:
         """The forecasts for which data sets have to be read."""
         if not doubts:
             return []
-        from asyncstore.prepare.converter import settings_of  # noqa: PLC0415 - few command lines need it
+        from asyncstore.prepare.converter import settings_of
 
         orders = [Order(*doubt[:2], doubt.instance.sop_instance_uid) for doubt in doubts]
         reasons = await self._pool.judge(

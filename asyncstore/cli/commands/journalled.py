@@ -50,7 +50,7 @@ class RunJournal:
     def __init__(
         self, journal: Journal, again: Collection[State], selection: Selection | None, *, minds_clashes: bool
     ) -> None:
-        from asyncstore.recording import Recording  # noqa: PLC0415 - few runs have a journal
+        from asyncstore.recording import Recording  # few runs have a journal
 
         self.selection = selection
         self.recording: Recording = (
@@ -82,7 +82,7 @@ class RunJournal:
         Raises:
             JournalError: the journal can no longer be written.
         """
-        from asyncstore.recording import SecondPass  # noqa: PLC0415 - few runs need it
+        from asyncstore.recording import SecondPass
 
         await self._journal.recorded()
         return SecondPass(self._journal, first)
@@ -110,12 +110,12 @@ def journal_of(parsed: Parsed) -> Iterator[RunJournal | None]:
     if path is None:
         yield None
         return
-    from asyncstore.cli.commands.selection import selection_of  # noqa: PLC0415 - few runs have a journal
-    from asyncstore.cli.editing import hidden_edits, shown_edits  # noqa: PLC0415 - as above
-    from asyncstore.journal.journal import Journal  # noqa: PLC0415 - as above
-    from asyncstore.journal.lookup import NOT_ENDED  # noqa: PLC0415 - as above
-    from asyncstore.journal.settings import Migration  # noqa: PLC0415 - as above
-    from asyncstore.journal.values import State  # noqa: PLC0415 - as above
+    from asyncstore.cli.commands.selection import selection_of  # few runs have a journal
+    from asyncstore.cli.editing import hidden_edits, shown_edits
+    from asyncstore.journal.journal import Journal
+    from asyncstore.journal.lookup import NOT_ENDED
+    from asyncstore.journal.settings import Migration
+    from asyncstore.journal.values import State
 
     migration = Migration(
         parsed[opt.PEER],

@@ -77,7 +77,7 @@ class Metering:
 
     async def begin(self, tally: Tally, progress: Callable[[], Progress | None]) -> None:
         """Show the metrics of this run from now on."""
-        from asyncstore.observe.metrics import CONTENT_TYPE, RunMetrics  # noqa: PLC0415 - few runs show metrics
+        from asyncstore.observe.metrics import CONTENT_TYPE, RunMetrics  # few runs show metrics
 
         self._metrics = RunMetrics(tally, progress)
         if self._scrapes is not None:
@@ -169,7 +169,7 @@ def _import_metrics(option: str) -> None:
         UsageError: prometheus_client is not installed.
     """
     try:
-        import asyncstore.observe.metrics  # noqa: F401, PLC0415 - few runs need it
+        import asyncstore.observe.metrics  # noqa: F401 - few runs need it
     except ModuleNotFoundError as error:
         if error.name != "prometheus_client":
             raise
@@ -179,7 +179,7 @@ def _import_metrics(option: str) -> None:
 
 
 def _scrape_port(host: str, port: int) -> ScrapePort:
-    from asyncstore.network.scrapes import ScrapePort  # noqa: PLC0415 - few runs need it
+    from asyncstore.network.scrapes import ScrapePort
 
     try:
         with interruptible():  # a name server may be slow
@@ -193,7 +193,7 @@ def _scrape_port(host: str, port: int) -> ScrapePort:
 
 
 def _metrics_file(path: str) -> MetricsFile:
-    from asyncstore.observe.metrics_file import MetricsFile  # noqa: PLC0415 - few runs need it
+    from asyncstore.observe.metrics_file import MetricsFile
 
     try:
         with interruptible():

@@ -86,7 +86,7 @@ class OutcomeLines:
 
     def _write_repairs(self, outcome: Outcome) -> None:
         """A line for a file that was mended."""
-        from asyncstore.observe.repairs import words_of  # noqa: PLC0415 - few runs mend
+        from asyncstore.observe.repairs import words_of  # few runs mend
 
         self._repaired += 1
         if self._repaired <= _MOST_LINES or self._verbose:

@@ -78,7 +78,7 @@ def _report(parsed: Parsed, readers: Sequence[Reader]) -> int:
     with _shown(readers, is_shown=sys.stderr.isatty() and not parsed[opt.QUIET]):
         facts = gather(readers)
         if target is not None:
-            from asyncstore.cli.report.page import page  # noqa: PLC0415 - few ask for it
+            from asyncstore.cli.report.page import page
 
             text = page(facts, readers)
     if target is not None:
@@ -99,7 +99,7 @@ def _salvage(parsed: Parsed, paths: Sequence[str], target: str) -> int:
     """
     if len(paths) > 1:
         raise UsageError(f"{cmd.SALVAGE.long}: give one journal, not {len(paths)}")
-    from asyncstore.journal.salvage import salvage  # noqa: PLC0415 - hardly ever needed
+    from asyncstore.journal.salvage import salvage
 
     [path] = paths
     found = salvage(path, target)
@@ -138,7 +138,7 @@ def _refuse_overwriting(parsed: Parsed, paths: Sequence[str]) -> None:
         return
     real = os.path.realpath(target)
     for path in paths:
-        is_same = os.path.exists(real) and os.path.exists(path) and os.path.samefile(real, path)  # noqa: PTH110, PTH121
+        is_same = os.path.exists(real) and os.path.exists(path) and os.path.samefile(real, path)
         if is_same or real in [path + end for end in _BESIDE]:
             raise UsageError(f"{cmd.HTML.long} {target}: this is a journal, or belongs to one")
 

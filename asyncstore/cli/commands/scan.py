@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 def run(parsed: Parsed) -> int:
     """Run the command and return its exit code."""
     with started_ahead(format_of(parsed)):
-        from asyncstore.cli.commands import scanning  # noqa: PLC0415 - the worker starts meanwhile
+        from asyncstore.cli.commands import scanning  # the worker starts meanwhile
 
         return scanning.run(parsed)

@@ -100,7 +100,7 @@ def _journalled(parsed: Parsed, path: str, stack: ExitStack) -> Scan:
     Raises:
         JournalError: it cannot be used.
     """
-    from asyncstore.cli.commands.catalogue import Scan, open_catalogue  # noqa: PLC0415 - few scans have a journal
+    from asyncstore.cli.commands.catalogue import Scan, open_catalogue  # few scans have a journal
 
     return Scan(parsed, stack.enter_context(open_catalogue(parsed, path)))
 

@@ -216,7 +216,7 @@ def _uids(row: Option[str | None], name: str) -> Iterator[str]:
     complaint = f"{row.long} {name}"
     is_empty = True
     try:
-        with interruptible(), open(name, "rb", buffering=0) as file:  # noqa: PTH123 - the import of pathlib takes 7 ms
+        with interruptible(), open(name, "rb", buffering=0) as file:
             for line in files_from(file):
                 uid = line.strip()
                 if not uid:

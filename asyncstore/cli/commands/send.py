@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 def run(parsed: Parsed) -> int:
     """Run the command and return its exit code."""
     with started_ahead(format_of(parsed)):
-        from asyncstore.cli.commands import sending  # noqa: PLC0415 - the worker starts meanwhile
+        from asyncstore.cli.commands import sending  # the worker starts meanwhile
 
         return sending.run(parsed)

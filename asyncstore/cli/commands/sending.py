@@ -51,7 +51,7 @@ _FRAME = 0.25
 def run(parsed: Parsed) -> int:
     """Send, or say what would be sent, and return the exit code."""
     if parsed[opt.DRY_RUN]:
-        from asyncstore.cli.commands.dryrun import dry_run  # noqa: PLC0415 - few command lines need it
+        from asyncstore.cli.commands.dryrun import dry_run
 
         return run_loop(dry_run(parsed))
     return run_loop(send(parsed, identity_of(parsed)))  # it asks for a password before anything else runs
@@ -142,7 +142,7 @@ def _json_lines(parsed: Parsed, logger: logging.Logger) -> JsonLines | None:
     target = parsed[opt.JSON]
     if target is None:
         return None
-    from asyncstore.observe.jsonlines import JsonLines  # noqa: PLC0415 - only they need json
+    from asyncstore.observe.jsonlines import JsonLines
 
     try:
         with interruptible():

@@ -79,8 +79,8 @@ class Steered:
     @asynccontextmanager
     async def offered(self) -> AsyncIterator[None]:
         """Take requests within this context, if the run has a journal. The run ends with the context."""
-        from asyncstore.control.place import is_supported, socket_of  # noqa: PLC0415 - rule 1
-        from asyncstore.control.server import Server  # noqa: PLC0415 - as above
+        from asyncstore.control.place import is_supported, socket_of  # rule 1
+        from asyncstore.control.server import Server
 
         server = None
         if self._journal is not None and is_supported():
@@ -132,8 +132,8 @@ def steered_by(
     reloads = parsed.read_again is not None and not sys.stderr.isatty()
     if journal is None and not reloads and not parsed[opt.SYSTEMD]:
         return None
-    from asyncstore.control.status import Facts  # noqa: PLC0415 - rule 1
-    from asyncstore.control.steering import Steering  # noqa: PLC0415 - as above
+    from asyncstore.control.status import Facts  # rule 1
+    from asyncstore.control.steering import Steering
 
     peer = address_of(printable(parsed[opt.PEER]), parsed[opt.PORT])
     number = None if journal is None else journal.run
@@ -153,7 +153,7 @@ def _reloading(
     parsed: Parsed, steering: Steering, more: Mapping[str, Callable[[Parsed], None]], logger: logging.Logger
 ) -> Reloading:
     """What reads the configuration again, and the options that can change."""
-    from asyncstore.cli.commands.reloading import Reloading  # noqa: PLC0415 - rule 1
+    from asyncstore.cli.commands.reloading import Reloading  # rule 1
 
     appliers = {
         opt.ASSOCIATIONS.key: lambda new: steering.set_associations(new[opt.ASSOCIATIONS]),
@@ -164,8 +164,8 @@ def _reloading(
 
 def _service(logger: logging.Logger) -> Service | None:
     """The service manager's view of the run, if there is a service manager."""
-    from asyncstore.cli.commands.service import Service  # noqa: PLC0415 - rule 1
-    from asyncstore.network.notify import Notifier  # noqa: PLC0415 - as above
+    from asyncstore.cli.commands.service import Service  # rule 1
+    from asyncstore.network.notify import Notifier
 
     try:
         manager = Notifier.of(os.environ)

@@ -120,7 +120,7 @@ def dictionary(path: str, text: str, program: str, environment: Mapping[str, str
 
 def _variables_of(program: str, environment: Mapping[str, str]) -> dict[str, str]:
     """The variables for ``${name}`` in any file: DCMTK's five, then the environment."""
-    import platform  # noqa: PLC0415 - few runs have such a file
+    import platform  # few runs have such a file
 
     now = datetime.now().astimezone()
     return {

@@ -83,7 +83,7 @@ def _state(logger: logging.Logger) -> tuple[list[logging.Handler], int, bool]:
 def _settings(path: str, program: str) -> tuple[Settings, list[str]]:
     """The dictionary for dictConfig that the file gives (rule 1), and warnings for its author."""
     content = read_named(path, _MOST_BYTES, f"{path}: cannot read the log configuration")
-    kind = os.path.splitext(path)[1].lower()  # noqa: PTH122 - as above
+    kind = os.path.splitext(path)[1].lower()
     if kind not in {".toml", ".json"}:
         return dictionary(path, content.decode(errors="replace"), program, os.environ)
     try:

@@ -99,7 +99,7 @@ def _conversion(letter: str, option: str | None) -> Converter:
         kept = int(option) if option and option.isdecimal() else 0
         return lambda record, _: ".".join(record.name.split(".")[-kept:])
     if letter in "hH":
-        import platform  # noqa: PLC0415 - few patterns need it
+        import platform  # few patterns need it
 
         host = platform.node()
         return lambda *_: host

@@ -65,7 +65,7 @@ def logging_to(handler: logging.Handler, parsed: Parsed, program: str = _OURS) -
         if path is None:
             stack.enter_context(_from_level(level_of(parsed), handler))
         else:
-            from asyncstore.cli.logging.log_config import logging_as  # noqa: PLC0415 - few runs have such a file
+            from asyncstore.cli.logging.log_config import logging_as  # few runs have such a file
 
             stack.enter_context(logging_as(path, handler, program))
         stack.enter_context(_contexts_as_wanted(wanted=parsed[opt.VERBOSE_PC]))

@@ -79,7 +79,7 @@ class Size(_Named):
             raise ValueError(f"{word!r} is no size: write a number, then K, M, G, Ki, Mi or Gi, for example 512K")
         size = round(float(match[1]) * _BYTES[unit])
         with _as_value_error():
-            from asyncstore.load.mix import of_size  # noqa: PLC0415 - few command lines need it
+            from asyncstore.load.mix import of_size
 
             of_size(size)
         return size
@@ -148,7 +148,7 @@ class Mix(_Named):
 
     def parse(self, words: Sequence[str]) -> tuple[Kind, ...]:
         """The kinds."""
-        from asyncstore.load.mix import parse_mix  # noqa: PLC0415 - few command lines need it
+        from asyncstore.load.mix import parse_mix
 
         with _as_value_error():
             return parse_mix(words[0])
@@ -159,7 +159,7 @@ class ProfileOfYear(_Named):
 
     def parse(self, words: Sequence[str]) -> Profile:
         """The profile of arrivals."""
-        from asyncstore.load.plan.profile import parse_profile  # noqa: PLC0415 - few command lines need it
+        from asyncstore.load.plan.profile import parse_profile
 
         with _as_value_error():
             return parse_profile(words[0])
@@ -170,7 +170,7 @@ class Thresholds(_Named):
 
     def parse(self, words: Sequence[str]) -> tuple[Threshold, ...]:
         """The thresholds."""
-        from asyncstore.load.results.thresholds import parse  # noqa: PLC0415 - few command lines need it
+        from asyncstore.load.results.thresholds import parse
 
         with _as_value_error():
             return tuple(parse(word) for word in words)

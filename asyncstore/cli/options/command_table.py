@@ -556,7 +556,7 @@ class _Commands(Mapping[str, Command]):
     def __getitem__(self, name: str) -> Command:
         found = self._commands[name]
         if found is None:
-            from asyncstore.cli.options.bench_commands import BENCHES  # noqa: PLC0415 - see above
+            from asyncstore.cli.options.bench_commands import BENCHES
 
             self._commands |= BENCHES
             found = BENCHES[name]

@@ -124,7 +124,7 @@ def configured(
     if peer is not None:
         _refuse_address(command, peer, tokens.parameters)
     path = named or default_path(environment)
-    if named is None and (peer is None or not os.path.exists(path)):  # noqa: PTH110 - pathlib costs 7 ms
+    if named is None and (peer is None or not os.path.exists(path)):
         if peer is None:
             return Configured()
         sources = f"neither {opt.CONFIG.long} nor {opt.CONFIG.variable} names one, and there is no {path}"
@@ -154,7 +154,7 @@ def _refuse_address(command: Command, peer: str, words: Sequence[str]) -> None:
 
 def default_path(environment: Mapping[str, str]) -> str:
     """The file that is read if none is named."""
-    folder = environment.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - as above
+    folder = environment.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     return f"{folder}/asyncstore/config.toml"
 
 
@@ -390,7 +390,7 @@ def _words(kind: Kind[object], value: object) -> Iterator[str]:
 def _mode_of(path: str) -> int:
     """The mode of a file; 0 if it no longer exists."""
     try:
-        return os.stat(path).st_mode  # noqa: PTH116 - pathlib costs 7 ms
+        return os.stat(path).st_mode
     except OSError:
         return 0
 

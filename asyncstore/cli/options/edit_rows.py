@@ -20,7 +20,7 @@ class NewValues(Secret):
 
     def parse(self, words: Sequence[str]) -> tuple[Edit, ...]:  # type: ignore[override]  # of several words
         """The edits."""
-        from asyncstore.prepare.edit_syntax import set_of  # noqa: PLC0415 - pydicom takes 0.2 s to import
+        from asyncstore.prepare.edit_syntax import set_of  # pydicom takes 0.2 s to import
 
         return tuple(map(set_of, words))
 
@@ -30,7 +30,7 @@ class Elements(Several):
 
     def parse(self, words: Sequence[str]) -> tuple[Edit, ...]:  # type: ignore[override]  # of several words
         """The edits that remove them."""
-        from asyncstore.prepare.edit_syntax import remove_of  # noqa: PLC0415 - as above
+        from asyncstore.prepare.edit_syntax import remove_of
 
         return tuple(map(remove_of, words))
 
@@ -40,7 +40,7 @@ class UidSuffix(Text):
 
     def parse(self, words: Sequence[str]) -> str:
         """The suffix, with the dot at its beginning."""
-        from asyncstore.prepare.edit_syntax import suffix_of  # noqa: PLC0415 - few command lines need it
+        from asyncstore.prepare.edit_syntax import suffix_of
 
         return suffix_of(words[0])
 

@@ -257,7 +257,7 @@ def _from_variable(row: Option[object], text: str) -> Given:
 
 
 def _parted(origin: str, text: str) -> tuple[str, ...]:
-    from shlex import split  # noqa: PLC0415 - few command lines need it
+    from shlex import split
 
     try:
         return tuple(split(text))

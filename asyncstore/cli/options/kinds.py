@@ -210,7 +210,7 @@ class Rate(_Named):
 
     def parse(self, words: Sequence[str]) -> TimeTable:
         """The time table."""
-        from asyncstore.schedule import timetable  # noqa: PLC0415 - few command lines need it
+        from asyncstore.schedule import timetable
 
         return timetable.rate_table(words[0]) if self._unit == "bytes" else timetable.stores_table(words[0])
 
@@ -220,7 +220,7 @@ class TimeZone(_Named):
 
     def parse(self, words: Sequence[str]) -> ZoneInfo:
         """The time zone."""
-        from zoneinfo import ZoneInfo  # noqa: PLC0415 - few command lines need it
+        from zoneinfo import ZoneInfo
 
         try:
             return ZoneInfo(words[0])

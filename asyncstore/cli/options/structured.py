@@ -16,7 +16,7 @@ def parsed_toml(content: bytes) -> tuple[dict[str, Any], str]:
     Raises:
         ValueError: it is not TOML.
     """
-    import tomllib  # noqa: PLC0415 - few command lines need it
+    import tomllib
 
     text = content.decode("utf-8-sig")
     if max(piece.count(".") for piece in re.split("[,=\n]", text)) > _DEEPEST:
@@ -33,7 +33,7 @@ def parsed_json(content: bytes) -> object:
     Raises:
         ValueError: it is not JSON.
     """
-    import json  # noqa: PLC0415 - as above
+    import json
 
     try:
         value: object = json.loads(content.decode("utf-8-sig"))

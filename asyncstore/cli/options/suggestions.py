@@ -16,7 +16,7 @@ _FEW = 3
 
 def closest(word: str, known: Iterable[str]) -> list[str]:
     """The known words that begin with this one, if they are few; otherwise the most similar one, if there is one."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+    from difflib import get_close_matches  # only mistakes need it
 
     known = list(known)
     begun = sorted(each for each in known if each.startswith(word)) if len(word) >= _TELLING else []

@@ -134,7 +134,7 @@ def _installed() -> dict[str, str]:
     found: dict[str, str] = {}
     for folder in reversed(sys.path):
         try:
-            names = os.listdir(folder or os.curdir)  # noqa: PTH208 - pathlib takes time to import
+            names = os.listdir(folder or os.curdir)
         except OSError:  # sys.path may name a zip file, or a folder that does not exist
             continue
         for name in names:

@@ -205,7 +205,7 @@ def _tls_setting(error: errors.TlsSettingRefused) -> str | None:
 
 
 def _cannot_listen(error: errors.CannotListen) -> str:
-    import errno  # noqa: PLC0415 - for this message only
+    import errno
 
     return _CANNOT_LISTEN.get(errno.errorcode.get(error.errno or 0, ""), _NO_ADDRESS)
 

@@ -88,7 +88,7 @@ def load_document(path: str) -> Document:
         UsageError: as :func:`read_document`.
     """
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - the name is kept as the user wrote it
+        with open(path, "rb") as file:
             content = file.read()
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise ReadFailed(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error

@@ -154,7 +154,7 @@ def check_range(cells: NDArray[Any], image: Image, what: str = "codestream") -> 
 
 def _by_gdcm(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
     """Decode JPEG. Nothing is said about the attributes: the codec reads the codestream, and changes no colours."""
-    import gdcm  # noqa: PLC0415 - an optional library
+    import gdcm
 
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(stream.data + b"\0"[: len(stream.data) & 1])
@@ -183,7 +183,7 @@ def _by_gdcm(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
 
 
 def _by_charls(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
-    import _CharLS  # noqa: PLC0415 - an optional library
+    import _CharLS
 
     try:
         header = _CharLS.read_header(stream.data)
@@ -196,7 +196,7 @@ def _by_charls(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
 
 
 def _by_openjpeg(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
-    import _openjpeg  # noqa: PLC0415 - an optional library
+    import _openjpeg
 
     try:
         code, decoded = _openjpeg.decode(BytesIO(stream.data), 0, as_array=True)
@@ -208,7 +208,7 @@ def _by_openjpeg(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
 
 
 def _by_rle(data: bytes, image: Image) -> NDArray[np.uint8]:
-    from rle.rle import decode_segment  # noqa: PLC0415 - an optional library
+    from rle.rle import decode_segment
 
     if image.allocated == 1:
         raise Unconvertible("pixel cells of one bit in RLE are not converted: writers pack them in different ways")

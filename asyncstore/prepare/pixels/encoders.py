@@ -97,7 +97,7 @@ class Encoder:
 
 
 def _by_charls(cells: NDArray[Any], image: Image, near: int = 0) -> bytes:
-    import _CharLS  # noqa: PLC0415 - an optional library
+    import _CharLS
 
     size = 1 if image.stored <= 8 else 2  # noqa: PLR2004
     samples = cells.view(f"<u{image.bytes_per_sample}") & ((1 << image.stored) - 1)
@@ -116,7 +116,7 @@ def _by_charls(cells: NDArray[Any], image: Image, near: int = 0) -> bytes:
 
 
 def _by_openjpeg(cells: NDArray[Any], image: Image, ratio: int | None = None) -> bytes:
-    from openjpeg.utils import encode_buffer  # noqa: PLC0415 - an optional library
+    from openjpeg.utils import encode_buffer
 
     size = 1 if image.stored <= 8 else 2 if image.stored <= 16 else 4  # noqa: PLR2004
     encoded = encode_buffer(
@@ -135,7 +135,7 @@ def _by_openjpeg(cells: NDArray[Any], image: Image, ratio: int | None = None) ->
 
 
 def _by_rle(cells: NDArray[Any], image: Image) -> bytes:
-    from rle.rle import encode_frame  # noqa: PLC0415 - an optional library
+    from rle.rle import encode_frame
 
     encoded = encode_frame(cells.tobytes(), image.rows, image.columns, image.samples, image.allocated, "<")
     return bytes(encoded)

@@ -26,7 +26,7 @@ def _sink() -> int:
     """A file in memory for what is printed, kept until the process ends: a new pipe for each frame took 0.1 ms."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("asyncstore-warnings")
-    import tempfile  # noqa: PLC0415 - few systems need it
+    import tempfile
 
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
