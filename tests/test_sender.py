@@ -34,7 +34,7 @@ from asyncstore.errors import TimedOut
 from asyncstore.model import Oddity
 from asyncstore.negotiation.transcoding import Transcode
 from asyncstore.prepare.pool import Pool
-from support import values
+from support import forked, values
 from support.oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
 from support.peers.hostile import (
     Behaviour,
@@ -452,10 +452,11 @@ async def test_without_halt_a_failure_is_one_outcome_among_others(files):
 
 
 def _stop_workers():
-    """Let every child process hang."""
+    """Let every child process hang, but for the one that runs the commands of other tests."""
     for children in Path("/proc/self/task").glob("*/children"):
-        for worker in children.read_text().split():
-            os.kill(int(worker), signal.SIGSTOP)
+        for worker in map(int, children.read_text().split()):
+            if forked.server is None or worker != forked.server.pid:
+                os.kill(worker, signal.SIGSTOP)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="what processes there are is known on Linux only")
