@@ -37,7 +37,14 @@ async def _probe(pool, paths):
 
 
 def _children():
-    """The child processes of this process."""
+    """The child processes of this process. When a thread ends, its children become another one's, and may be missed."""
+    before, children = None, _children_of_threads()
+    while children != before:
+        before, children = children, _children_of_threads()
+    return children
+
+
+def _children_of_threads():
     children = set()
     for task in Path("/proc/self/task").iterdir():
         with suppress(OSError):  # a thread that has just ended
