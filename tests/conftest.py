@@ -1,16 +1,19 @@
 """What holds for every test."""
 
+import gc
 import os
 import re
 import signal
+import socket
 import tempfile
 from itertools import count
 
 import hypothesis
 import pytest
 
+from asyncstore.network.addresses import connect
 from support.crashes import processes_with
-from support.forked import running_server
+from support.forked import fork_workers, running_server, start_worker_anew
 from support.oracle import nothing_left_by_the_test, warm_up
 from support.peers import programs
 from support.trees import data_sets
@@ -18,11 +21,23 @@ from support.trees import data_sets
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Scripts ignore SIGINT in programs that they run in the background; the programs under test would inherit that."""
 
-hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100)
-hypothesis.settings.register_profile("asyncstore", deadline=None, max_examples=50)
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=15)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100, derandomize=True)
+hypothesis.settings.register_profile("asyncstore", deadline=None, max_examples=15)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=8)
 hypothesis.settings.load_profile("thorough" if os.environ.get("CI") else "asyncstore")
-"""No test depends on how fast the machine is at the moment. ``make test-fast`` takes the quick one."""
+"""No test depends on how fast the machine is at the moment. ``make test-fast`` takes the quick one. CI tries the same
+examples each time, so that a failure there belongs to the change."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Keep the garbage collector away from what is collected here: it lives as long as the tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -42,6 +57,7 @@ def temporary_folder(tmp_path_factory):
     before = os.environ.get("TMPDIR"), tempfile.tempdir
     os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
     warm_up()
+    fork_workers()
     with running_server():
         yield folder
     del os.environ["TMPDIR"]
@@ -49,6 +65,14 @@ def temporary_folder(tmp_path_factory):
         os.environ["TMPDIR"] = before[0]
     tempfile.tempdir = before[1]
     assert not processes_with(b"TMPDIR=" + os.fsencode(folder) + b"\0")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _threads_that_end_soon():
+    """Threads that fetch and unpack end as soon as they are idle: every test waits for their end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("asyncstore.discovery.ahead._IDLE_SECONDS", 0.01)
+        yield
 
 
 @pytest.fixture
@@ -68,6 +92,31 @@ def _nothing_left(temporary_folder):
     """Every test closes, ends and removes all that it opens, starts and makes."""
     with nothing_left_by_the_test(temporary_folder):
         yield
+
+
+@pytest.fixture
+def refusing_port():
+    """A port of loopback on which nobody listens while the test runs."""
+    with programs.reserved_port() as port:
+        yield port
+
+
+@pytest.fixture
+def real_workers(monkeypatch):
+    """Worker processes are new interpreters, as the product starts them, and not forks."""
+    monkeypatch.setattr("asyncstore.prepare.start._start", start_worker_anew)
+
+
+@pytest.fixture
+def small_send_buffers(monkeypatch):
+    """Sockets take as little as on a real network; loopback takes megabytes."""
+
+    async def connect_with_a_small_buffer(*arguments):
+        connected = await connect(*arguments)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        return connected
+
+    monkeypatch.setattr("asyncstore.network.opening.connect", connect_with_a_small_buffer)
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,16 @@
 """Commands in forks: they do what a new interpreter does, and tests notice those that are left running."""
 
 import os
+import subprocess
 
 import pytest
 
+from asyncstore.prepare.file_format import FileFormat
+from asyncstore.prepare.messages import HELLO
+from asyncstore.prepare.start import clean_up
 from support import forked
 from support.commands import asyncstore, started
-from support.oracle import running_children
+from support.oracle import GUARD, running_children
 from support.trees import instances
 
 pytestmark = pytest.mark.skipif(
@@ -14,6 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -49,6 +54,21 @@ async def test_it_gets_the_masks_and_variables_of_the_test(tmp_path, monkeypatch
     assert (tmp_path / "found").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [forked.start_worker, forked.start_worker_anew], ids=["a fork", "an interpreter"])
+def test_a_worker_process_ends_with_its_input_or_when_it_is_killed(start):
+    for end, status in ((lambda worker: worker.stdin.close(), 0), (lambda worker: worker.kill(), -9)):
+        worker = start(FileFormat.ANY)
+        assert worker.stdout.read(len(HELLO)) == HELLO
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(0)
+        end(worker)
+        assert worker.wait(GUARD) == status
+        worker.kill()
+        clean_up(worker)
+
+
+@pytest.mark.slow
 async def test_variables_that_an_interpreter_reads_when_it_starts_are_not_for_forks(tmp_path):
     (tmp_path / "sitecustomize.py").write_text("print('customized')")
     assert (await asyncstore("--version", environment={"PYTHONPATH": str(tmp_path)})).out.startswith("customized\n")

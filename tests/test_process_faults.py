@@ -18,7 +18,7 @@ from support.oracle import until
 from support.peers.choosing import first
 from support.peers.hostile import Behaviour, answers, running_hostile, stays_silent
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_workers")]
 HOST = "127.0.0.1"
 
 

@@ -23,7 +23,7 @@ from support.oracle import GUARD, send, until
 from support.peers.dcmtk import running_storescp
 from support.peers.hostile import Behaviour, aborts, after, running_hostile, stops_reading
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_workers")]
 
 PROGRAM = "import sys; from asyncstore.__main__ import main; sys.exit(main())"
 """The console script that an installer writes."""

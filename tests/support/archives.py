@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import tarfile
 import zipfile
+from functools import partial
 from typing import TYPE_CHECKING
 
 import zstandard
@@ -26,7 +27,7 @@ def archive(folder: Path, name: str, files: Iterable[Path]) -> Path:
         named = [(inner.name, inner)]
     if name.endswith(".zip"):
         method = zipfile.ZIP_STORED if name == "stored.zip" else zipfile.ZIP_DEFLATED
-        with zipfile.ZipFile(path, "w", method) as written:
+        with zipfile.ZipFile(path, "w", method, compresslevel=1) as written:
             for member, file in named:
                 written.write(file, member)
         return path
@@ -34,7 +35,7 @@ def archive(folder: Path, name: str, files: Iterable[Path]) -> Path:
     with tarfile.open(plain, "w") as written:
         for member, file in named:
             written.add(file, member)
-    compress = {"gz": gzip.compress, "zst": zstandard.compress}.get(path.suffix[1:], bytes)
+    compress = {"gz": partial(gzip.compress, compresslevel=1), "zst": zstandard.compress}.get(path.suffix[1:], bytes)
     path.write_bytes(compress(plain.read_bytes()))
     plain.unlink()
     return path

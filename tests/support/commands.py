@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
 Word = "str | bytes | os.PathLike[str]"
-DEADLINE = 60
+DEADLINE = 100
 """Seconds any of these commands may take on a busy machine."""
 needs_a_full_device = pytest.mark.skipif(
     not Path("/dev/full").exists(), reason="a device that is always full is Linux's"

@@ -7,5 +7,5 @@ _THOROUGH = 100
 
 
 def examples(thorough: int) -> int:
-    """Return how many of a test's examples the current profile tries: all, half of them, or some to be quick."""
+    """Return how many of a test's examples the current profile tries: all, a quarter of them, or few to be quick."""
     return max(1, thorough * settings().max_examples // _THOROUGH)

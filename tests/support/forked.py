@@ -1,20 +1,30 @@
-"""Commands in forks of a process that has imported asyncstore already: a start takes 10 ms instead of 140."""
+"""Commands, and worker processes, in forks of a process that has imported asyncstore already.
+
+A command starts in 10 ms instead of 140, a worker process in 10 ms instead of 40, or of 200 if it imports pydicom.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asyncstore.isolated import isolated
+from asyncstore.prepare import start
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from asyncstore.prepare.file_format import FileFormat
 
 _SCRIPT = Path(__file__).with_name("fork_server.py")
 _AT_START = ("PYTHON", "LANG", "LC_", "LD_")
@@ -90,6 +100,56 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+class ForkedWorker:
+    """A worker process that is a fork, with what is used of :class:`subprocess.Popen`."""
+
+    def __init__(self, answers: socket.socket, streams: Mapping[str, int]) -> None:
+        self._socket, self._answers = answers, answers.makefile("rb", buffering=0)
+        self.pid = int(self._answers.readline())
+        self.stdin, self.stdout = os.fdopen(streams["stdin"], "wb"), os.fdopen(streams["stdout"], "rb")
+        self._status: int | None = None
+        self._waiting = threading.Lock()
+
+    def kill(self) -> None:
+        """Send SIGKILL, if it has not ended."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        if self._status is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self, timeout: float) -> int:
+        """Wait for its end; returns its exit status. Several threads may wait at once, one of them only to kill it."""
+        if not self._waiting.acquire(timeout=timeout):
+            raise subprocess.TimeoutExpired("a worker", timeout)
+        try:
+            if self._status is None:
+                if not select.select([self._socket], [], [], timeout)[0]:
+                    raise subprocess.TimeoutExpired("a worker", timeout)
+                self._status = int(self._answers.readline())
+                self._answers.close()
+                self._socket.close()
+            return self._status
+        finally:
+            self._waiting.release()
+
+
+def fork_workers() -> None:
+    """Let the product start its worker processes as forks of the server."""
+    start._start = start_worker  # noqa: SLF001 - the seam
+
+
+start_worker_anew = start._start  # noqa: SLF001 - as above
+"""Starts a worker process as the product does."""
+
+
+def start_worker(file_format: FileFormat) -> ForkedWorker | subprocess.Popen[bytes]:
+    """Start a worker process; a new interpreter if there is no server, or if a test lets it run other code."""
+    if server is None or start.isolated is not isolated or not server.fits(os.environ):
+        return start_worker_anew(file_format)
+    return server.start_worker(file_format)
+
+
 class Server:
     """The process that forks.
 
@@ -116,6 +176,12 @@ class Server:
         """Whether a new interpreter would start in this environment as the server's did."""
         return _read_at_start(environment) == self._environment
 
+    def start_worker(self, file_format: FileFormat) -> ForkedWorker:
+        """Start a worker process."""
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        answers, ours = self._ask(["worker", file_format.value], start._environment(), streams, session=True)  # noqa: SLF001
+        return ForkedWorker(answers, ours)
+
     async def start(
         self, words: Sequence[str], environment: Mapping[str, str], streams: Mapping[str, int], *, session: bool
     ) -> Forked:
@@ -127,6 +193,16 @@ class Server:
             streams: by name, a descriptor, ``PIPE``, ``DEVNULL`` or ``STDOUT``.
             session: whether it leads a new session.
         """
+        answers, ours = self._ask(words, environment, streams, session=session)
+        reader, writer = await asyncio.open_connection(sock=answers)
+        pid = int(await reader.readline())
+        opened = {name: await _stream(name, descriptor) for name, descriptor in ours.items()}
+        return Forked(pid, reader, writer, opened)
+
+    def _ask(
+        self, words: Sequence[str], environment: Mapping[str, str], streams: Mapping[str, int], *, session: bool
+    ) -> tuple[socket.socket, dict[str, int]]:
+        """Ask for a process; returns the socket for the answers, and our ends of its streams."""
         umask = os.umask(0)
         os.umask(umask)
         request = {
@@ -146,10 +222,7 @@ class Server:
             their_answers.close()
             for descriptor in theirs:
                 os.close(descriptor)
-        reader, writer = await asyncio.open_connection(sock=answers)
-        pid = int(await reader.readline())
-        opened = {name: await _stream(name, descriptor) for name, descriptor in ours.items()}
-        return Forked(pid, reader, writer, opened)
+        return answers, ours
 
 
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:

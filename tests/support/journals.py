@@ -2,12 +2,14 @@
 
 import resource
 
+from asyncstore.errors import JournalDamaged
 from asyncstore.journal.catalogue import Order
 from asyncstore.journal.journal import Journal
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.settings import Migration
 from asyncstore.journal.values import Delivery, State
 from asyncstore.members import path_in
+from asyncstore.model import SourceFile
 
 PEER = Migration("pacs", 11112, "US", "THEM")
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -40,10 +42,24 @@ def read(path, *states):
         return list(reader.deliveries(*([states] if states else [])))
 
 
+def how_ended(lookup, path):
+    """How a file ended in an earlier run."""
+    [(_, _, ended)] = lookup.tell_apart([SourceFile(path)])
+    return ended
+
+
 def in_order(catalogue, path, order=Order.WALK):
     """The deliveries of a catalogue in this order, as the journal has them."""
     rows = {(path_in(row.path, row.member), row.occurrence): row for row in read(path)}
     return [rows[file.path, file.occurrence] for file in catalogue.files(order)]
+
+
+def full_check(path):
+    """Read every page of a journal."""
+    with Reader(str(path)) as reader:
+        [[answer]] = reader.rows("PRAGMA quick_check(1)")
+    if answer != "ok":
+        raise JournalDamaged(str(path), answer)
 
 
 def until_full(path, failures):

@@ -5,7 +5,7 @@ from random import Random
 
 from asyncstore.load.results import Document, Recorder
 from asyncstore.load.results.adding import whole_of
-from asyncstore.load.results.document import Calibration, Corpus, Peer, Setup, Verdict
+from asyncstore.load.results.document import Calibration, Corpus, Part, Peer, Setup, Verdict
 from asyncstore.load.values import Kind, Opened, Phase, Sample
 
 CT = Kind("ct", "CT", "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", 526_000, 300, 0.75)
@@ -22,6 +22,10 @@ SETUP = Setup(
     corpus=Corpus(hash="ab" * 32, kinds=KINDS),
     started="2026-01-01T12:00:00Z",
 )
+
+
+PART = Part(machine={}, options={}, started="", calibration=None, client_bound=False, stored_per_second=50.0)
+"""One of the machines of a sum."""
 
 
 def load(recorder, phase, *, begin=1000.0, rate=100.0, service=0.01, spread=0.3, seed=1, status=lambda _: 0):

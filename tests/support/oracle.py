@@ -41,7 +41,7 @@ with suppress(ImportError):  # there is none for Windows
 
     _LOOPS["uvloop"] = uvloop.new_event_loop
 
-GUARD = 60
+GUARD = 100
 """Seconds after which a test hangs, on the busiest machine."""
 _SETTLING_SECONDS = 30
 """How long what is ending may take to have ended."""

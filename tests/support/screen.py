@@ -27,8 +27,16 @@ class Screen(io.TextIOBase):
         """The visible text, without spaces at the end of lines and without empty rows at the end."""
         return "\n".join(row.rstrip() for row in self.rows).rstrip().split("\n")
 
-    def resize(self, width):
-        """Change the width and wrap the lines again: in a narrower terminal one row may become several."""
+    def resize(self, width, height=None):
+        """Change the size and wrap the lines again: in a narrower terminal one row may become several.
+
+        A lower one pushes rows out at its top, and a higher one brings them back.
+        """
+        height = height or self.height
+        for _ in range(min(len(self.history), height - self.height)):
+            self.rows.insert(0, self.history.pop())
+            self.row += 1
+        self.height = height
         rows, cursor = [], 0
         for index, row in enumerate(self.rows):
             if index == self.row:

@@ -123,10 +123,11 @@ class _Everything(dict):
 
 
 class QueueAssociation:
-    """An association with a queue: :class:`asyncstore.load.driving.ports.Association`."""
+    """An association with a queue: :class:`asyncstore.network.timed.TimedAssociation`."""
 
     def __init__(self, queue, number, on_stored, on_end, window, accepted):
         self.error = None
+        self.is_blocked = False
         self.number = number
         self.steps = Steps(0.001, 0.0, 0.002)
         self.window = window

@@ -83,9 +83,9 @@ class Authority(NamedTuple):
     own: Certified
 
     @classmethod
-    def make(cls, name: str = "an authority of tests") -> Authority:
-        """Make a new one, which signs its certificate itself."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def make(cls, name: str = "an authority of tests", *, rsa_bits: int = 0) -> Authority:
+        """Make a new one, which signs its certificate itself; with a key for elliptic curves if no bits are given."""
+        key = _new_key(rsa_bits)
         return cls._certified(name, key, _name(name), key)
 
     def certify_authority(self, name: str = "an authority below") -> Authority:
@@ -118,7 +118,7 @@ class Authority(NamedTuple):
 
         Instead of hosts, there may be a single dNSName of any bytes, also of those that RFC 5280 4.2.1.6 forbids.
         """
-        key = rsa.generate_private_key(65537, rsa_bits) if rsa_bits else ec.generate_private_key(ec.SECP256R1())
+        key = _new_key(rsa_bits)
         made = _builder(_name(common_name), self.own.certificate.subject, key, valid)
         if hosts:
             made = made.add_extension(
@@ -165,6 +165,10 @@ def sink_and_requestor(folder: Path) -> tuple[TlsOptions, ssl.SSLContext]:
     requestor = ssl.create_default_context(cafile=trusted)
     requestor.load_cert_chain(certificate, key)
     return TlsOptions(key, certificate, trusted=(trusted,)), requestor
+
+
+def _new_key(rsa_bits: int) -> _Key:
+    return rsa.generate_private_key(65537, rsa_bits) if rsa_bits else ec.generate_private_key(ec.SECP256R1())
 
 
 def _name(common_name: str) -> x509.Name:

@@ -33,11 +33,15 @@ class SimpleStorage:
 async def running_simple_storage(folder: Path) -> AsyncIterator[SimpleStorage]:
     """Run it: it serves several associations at once, and prints nothing of what it stores.
 
+    It stores each SOP class in a folder of its own and creates that folder when the first instance comes. Where two of
+    its processes do so at once, the one that comes second never answers. So the folders are there before it runs.
+
     Args:
         folder: where it stores. It is created.
     """
     program = find_program("simple_storage", "ctn")
-    made(folder)
+    for modality in ("CT", "MR"):
+        made(folder / modality)
 
     def words(port: int) -> list[str]:
         return [program, "-f", "-i", "-s", "-x", str(folder), str(port)]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
+
+from support.peers.programs import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -31,6 +34,7 @@ class Listening:
         self.serving: list[asyncio.Task[None]] = []
         self._serve = serve
         self._receive_buffer = receive_buffer
+        self._port = ExitStack()
         self._accepting: asyncio.Task[None] | None = None
 
     @property
@@ -39,7 +43,8 @@ class Listening:
         return self._accepting is not None
 
     def appear(self) -> None:
-        """Listen, on a free port or on the port of before."""
+        """Listen, on a free port or on the port of before, which nobody else got in the meantime."""
+        self.port = self.port or self._port.enter_context(reserved_port())
         listening = socket.socket()
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self._receive_buffer:
@@ -47,7 +52,6 @@ class Listening:
         listening.setblocking(False)
         listening.bind(("127.0.0.1", self.port))
         listening.listen(_BACKLOG)
-        self.port = listening.getsockname()[1]
         self._accepting = asyncio.create_task(self._accept(listening))
         self._accepting.add_done_callback(lambda _task: listening.close())  # if cancelled before it began
 
@@ -73,6 +77,7 @@ class Listening:
             Exception: one of the tasks raised it.
         """
         await self.vanish()
+        self._port.close()
         for task in self.serving:
             if not task.cancelled() and (error := task.exception()):
                 raise error

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from support.peers.programs import Running, find_program, free_port, made, running
+from support.peers.programs import START_SECONDS, Running, find_program, made, reserved_port, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,7 +57,6 @@ async def running_orthanc(folder: Path, **configuration: object) -> AsyncIterato
     """
     program = find_program("Orthanc", "orthanc")
     made(folder)
-    rest_port = free_port()
 
     def words(port: int) -> list[str]:
         settings = {
@@ -79,15 +78,16 @@ async def running_orthanc(folder: Path, **configuration: object) -> AsyncIterato
         file.write_text(json.dumps(settings))
         return [program, str(file)]
 
-    async with running(words) as peer:
-        orthanc = Orthanc(peer.port, rest_port, peer)
-        await _answers(orthanc)
-        yield orthanc
+    with reserved_port() as rest_port:
+        async with running(words) as peer:
+            orthanc = Orthanc(peer.port, rest_port, peer)
+            await _answers(orthanc)
+            yield orthanc
 
 
 async def _answers(orthanc: Orthanc) -> None:
     """Wait until its REST interface answers: it opens after the DICOM port."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(START_SECONDS):
         while True:
             try:
                 await orthanc.count()

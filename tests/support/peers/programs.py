@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
-START_SECONDS = 20
+START_SECONDS = 60
 """A busy machine may take so long to start Orthanc."""
 
 
@@ -64,11 +64,16 @@ def _lacking(what: str) -> NoReturn:
     pytest.skip(what)
 
 
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on; another process may take it before it is used."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """Provide a port of loopback that the system gives to nobody else: connections to it are refused.
+
+    A program that is told this port can listen on it: servers set SO_REUSEADDR.
+    """
+    with socket.socket() as reserving:
+        reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserving.bind(("127.0.0.1", 0))
+        yield reserving.getsockname()[1]
 
 
 def has_ipv6() -> bool:
@@ -144,29 +149,26 @@ async def running(
         connects: a connection tells whether it listens; otherwise the system does (Linux): some programs end with the
             first connection over which no association is requested.
     """
-    with tempfile.NamedTemporaryFile(prefix="peer-") as output:
-        for _ in range(3):  # another process may take the port before the program does
-            port = free_port()
-            command = words(port)
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=asyncio.subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
-                start_new_session=True,  # so that it leads a process group, which can be ended as a whole
-            )
-            peer = Running(str(command[0]), port, process.pid, Path(output.name))
-            try:
-                if await _listens(process, port, connects=connects):
-                    yield peer
-                    return
-            except BaseException as error:
-                error.add_note(f"{peer.name} on port {port} printed:\n{peer.output()[-4000:]}")
-                raise
-            finally:
-                await _end(process)
-        pytest.fail(f"{peer.name} does not listen on its port; it printed:\n{peer.output()}")
+    with tempfile.NamedTemporaryFile(prefix="peer-") as output, reserved_port() as port:
+        command = words(port)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,  # so that it leads a process group, which can be ended as a whole
+        )
+        peer = Running(str(command[0]), port, process.pid, Path(output.name))
+        try:
+            if not await _listens(process, port, connects=connects):
+                pytest.fail(f"{peer.name} does not listen on its port")
+            yield peer
+        except BaseException as error:
+            error.add_note(f"{peer.name} on port {port} printed:\n{peer.output()[-4000:]}")
+            raise
+        finally:
+            await _end(process)
 
 
 async def _listens(process: asyncio.subprocess.Process, port: int, *, connects: bool) -> bool:

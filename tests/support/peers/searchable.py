@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
@@ -19,9 +22,10 @@ if TYPE_CHECKING:
 
     from pynetdicom.events import Event
 
-FOUND, NOT_FOUND = True, False
+FOUND, NOT_FOUND, UNREADABLE = True, False, -1
 Answer = bool | int | None
-"""Of a search: found or not; a status other than success; ``None``: the association is aborted."""
+"""Of a search: found or not, or a match whose UID cannot be read; a status other than success; ``None``: the
+association is aborted."""
 
 
 @dataclass
@@ -60,6 +64,11 @@ async def running_searchable_scp(
             match = Dataset()
             match.QueryRetrieveLevel, match.SOPInstanceUID = "IMAGE", uid
             yield 0xFF00, match
+        elif said == UNREADABLE:
+            match = Dataset()
+            match.set_original_encoding(False, True, "iso8859")  # raw elements are written as they are
+            match[Tag("SOPInstanceUID")] = RawDataElement(Tag("SOPInstanceUID"), "US", 3, b"odd", 0, False, True)
+            yield 0xFF00, match
         elif said is not NOT_FOUND:
             yield said, None
 
@@ -72,7 +81,7 @@ async def running_searchable_scp(
         return True, None
 
     ae = AE("SEARCHABLE")
-    ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+    ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind, ExplicitVRLittleEndian)
     handlers = [(evt.EVT_C_FIND, on_find), (evt.EVT_USER_ID, on_identity)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, ssl_context=context)
     scp.port = server.socket.getsockname()[1]
