@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 
 class AsyncstoreError(Exception):
@@ -20,6 +20,10 @@ class AsyncstoreError(Exception):
 
     is_transient: bool = False
     """Whether the same attempt may succeed later, with nothing changed."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It is copied and pickled with its facts: most classes take them instead of the text."""
+        return Exception.__new__, (type(self), *self.args), self.__dict__
 
 
 class UsageError(AsyncstoreError):
@@ -160,40 +164,36 @@ class JournalTooNew(JournalError):
         self.known = known
 
 
-class JournalNotReadable(JournalError):
-    """The journal may not be read.
+class JournalFault(JournalError):
+    """Something is wrong with the journal, for a reason that the system or SQLite gives.
 
     Attributes:
         cause: the reason in words.
     """
 
+    _fault: str
+
     def __init__(self, path: str, cause: str) -> None:
-        super().__init__(path, f"it cannot be read: {cause}")
+        super().__init__(path, f"{self._fault}: {cause}")
         self.cause = cause
 
 
-class JournalNotWritable(JournalError):
-    """The journal, or the directory in which it lies, cannot be written to.
+class JournalNotReadable(JournalFault):
+    """The journal may not be read."""
 
-    Attributes:
-        cause: the reason in words.
-    """
-
-    def __init__(self, path: str, cause: str) -> None:
-        super().__init__(path, f"it cannot be written to: {cause}")
-        self.cause = cause
+    _fault = "it cannot be read"
 
 
-class JournalDamaged(JournalError):
-    """The journal is truncated, or its contents contradict each other.
+class JournalNotWritable(JournalFault):
+    """The journal, or the directory in which it lies, cannot be written to."""
 
-    Attributes:
-        cause: the reason in words.
-    """
+    _fault = "it cannot be written to"
 
-    def __init__(self, path: str, cause: str) -> None:
-        super().__init__(path, f"it is damaged: {cause}")
-        self.cause = cause
+
+class JournalDamaged(JournalFault):
+    """The journal is truncated, or its contents contradict each other."""
+
+    _fault = "it is damaged"
 
 
 class JournalOnNetwork(JournalError):
@@ -245,17 +245,17 @@ class OtherMigration(JournalError):
         self.differences = differences
 
 
-class JournalWriteFailed(JournalError):
+class JournalWriteFailed(JournalFault):
     """The journal could not be written any more: the disk is full, or an I/O error. Nothing is committed after that.
 
     Attributes:
-        cause: the reason in words.
         is_full: whether there is no space left.
     """
 
+    _fault = "it could not be written"
+
     def __init__(self, path: str, cause: str, *, is_full: bool = False) -> None:
-        super().__init__(path, f"it could not be written: {cause}")
-        self.cause = cause
+        super().__init__(path, cause)
         self.is_full = is_full
 
 
@@ -306,15 +306,7 @@ class ControlDenied(ControlError):
 
 
 class ControlFailed(ControlError):
-    """The control socket cannot be made, or a run does not answer.
-
-    Attributes:
-        cause: the reason in words.
-    """
-
-    def __init__(self, path: str, cause: str) -> None:
-        super().__init__(path, cause)
-        self.cause = cause
+    """The control socket cannot be made, or a run does not answer."""
 
 
 class PrepareError(AsyncstoreError):

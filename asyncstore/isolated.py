@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import sys
 
+from asyncstore.errors import PrepareError
+
 _IMPORT_ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
 _STARTUP = "import sys; sys.path += {folders!a}; from {module} import main; sys.exit(main())"
@@ -23,7 +25,12 @@ def isolated(module: str) -> list[str]:
     The interpreter searches the standard library first (``-I -S``: no working directory, no ``PYTHON*`` variables, no
     site packages), then the folder of this package, then the folders that this process searches for its dependencies:
     a virtual environment, the user's site packages, ``PYTHONPATH``.
+
+    Raises:
+        PrepareError: this process is a program that embeds Python, and names no interpreter.
     """
+    if not sys.executable:
+        raise PrepareError("cannot start another process: sys.executable names no Python interpreter")
     utf8 = f"utf8={sys.flags.utf8_mode}"  # -I ignores PYTHONUTF8, and both processes must decode file names alike
     startup = _STARTUP.format(folders=[_IMPORT_ROOT, *_searched_here()], module=module)
     return [sys.executable, "-I", "-S", "-X", utf8, "-c", startup]

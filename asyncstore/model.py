@@ -16,7 +16,7 @@ Instances name their transfer syntax by its UID; the four without compressed pix
 from __future__ import annotations
 
 from enum import IntFlag, StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -271,6 +271,16 @@ class Memory(Protocol):
         """One piece is no longer needed. Returns how its file changed while it was sent, if that is known."""
 
 
+class _Kept:
+    """Memory that stays for as long as somebody refers to it."""
+
+    def release(self) -> None:
+        """Nothing happens."""
+
+
+KEPT: Final = _Kept()
+
+
 class Piece(NamedTuple):
     """A part of an instance's data set in memory, or the reason why it could not be read."""
 
@@ -285,17 +295,20 @@ class Piece(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """An attempt to store an instance over an association."""
+    """An attempt to store an instance over an association.
+
+    Attributes:
+        association: the number of the association in this run, from 1.
+        sop_instance_uid: the SOP instance UID as it was sent: invented ones differ from the file's.
+        seconds: from the first byte of the request to the response (or to the end of the association).
+        status: the C-STORE-RSP's status; ``None`` when there was no response.
+    """
 
     association: int
-    """The number of the association in this run, from 1."""
     sop_instance_uid: str
-    """The SOP instance UID as it was sent: invented ones differ from the file's."""
     sent_transfer_syntax_uid: str
     seconds: float
-    """From the first byte of the request to the response (or to the end of the association)."""
     status: int | None
-    """The C-STORE-RSP's status; ``None`` when there was no response."""
 
 
 class OnAttempt(Protocol):
@@ -309,26 +322,29 @@ class OnAttempt(Protocol):
 
 
 class Outcome(NamedTuple):
-    """How one file ended. Every file that the walk finds has exactly one."""
+    """How one file ended. Every file that the walk finds has exactly one.
+
+    Attributes:
+        identity: the instance in the file, if one was found.
+        attempt: the last attempt, if there was one.
+        bytes: bytes of the data set as it was (or would have been) sent.
+        reason: why it is not stored, or with a warning: one readable clause without the path; ``None`` when stored.
+        is_withdrawn: whether the run ended before its turn; the file itself may be good.
+        is_earlier: whether it ended in an earlier run, as the journal says; this run did nothing with it.
+        repairs: flags of :class:`Oddity`: what was mended, if the run mends.
+    """
 
     file: SourceFile
     result: Result
     identity: Identity | None = None
-    """The instance in the file, if one was found."""
     attempt: Attempt | None = None
-    """The last attempt, if there was one."""
     bytes: int = 0
-    """Bytes of the data set as it was (or would have been) sent."""
     attempts: int = 0
     reason: str | None = None
-    """Why it is not stored, or with a warning: one readable clause without the path; ``None`` when stored."""
     is_withdrawn: bool = False
-    """Whether the run ended before its turn; the file itself may be good."""
     details: Details | None = None
     is_earlier: bool = False
-    """Whether it ended in an earlier run, as the journal says; this run did nothing with it."""
     repairs: int = 0
-    """Flags of :class:`Oddity`: what was mended, if the run mends."""
 
     @property
     def path(self) -> str:
@@ -404,21 +420,24 @@ class LaneState(StrEnum):
 
 
 class Lane(NamedTuple):
-    """One lane, as an observer sees it at one moment."""
+    """One lane, as an observer sees it at one moment.
+
+    Attributes:
+        number: the number of the lane, from 1; it stays while its associations come and go.
+        association: the number of the association in this run, from 1; 0 before the first one is asked for.
+        stored: responses received in this lane since the run began.
+        path: the file being stored now.
+        bytes: its data set's size.
+        seconds: how long it has been under way.
+    """
 
     number: int
-    """The number of the lane, from 1; it stays while its associations come and go."""
     state: LaneState
     association: int
-    """The number of the association in this run, from 1; 0 before the first one is asked for."""
     stored: int
-    """Responses received in this lane since the run began."""
     path: str | None
-    """The file being stored now."""
     bytes: int
-    """Its data set's size."""
     seconds: float
-    """How long it has been under way."""
 
 
 class PeerOutage(NamedTuple):
@@ -452,31 +471,34 @@ class Limit(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """A run at one moment. Sampling it does not slow stores."""
+    """A run at one moment. Sampling it does not slow stores.
+
+    Attributes:
+        found: files found by the walk so far.
+        walking: whether the walk is still under way, so that ``found`` will grow.
+        probed: files probed so far.
+        bytes_probed: data set bytes of the instances found so far; the total once all files are probed.
+        bytes_sent: data set bytes handed to the network so far, including those of unfinished stores.
+        associations_opened: associations the peer accepted since the run began.
+        is_cut_short: whether the walk was stopped early, so there may be more files than were found.
+        retrying: instances that wait for their next attempt.
+        retries: attempts beyond the first of their instances that have ended so far.
+        outages: how often the peer was down.
+        outage: the outage, while the peer is down.
+        limit: what limits its speed now.
+    """
 
     found: int
-    """Files found by the walk so far."""
     walking: bool
-    """Whether the walk is still under way, so that ``found`` will grow."""
     probed: int
-    """Files probed so far."""
     bytes_probed: int
-    """Data set bytes of the instances found so far; the total once all files are probed."""
     bytes_sent: int
-    """Data set bytes handed to the network so far, including those of unfinished stores."""
     associations_opened: int
-    """Associations the peer accepted since the run began."""
     lanes: tuple[Lane, ...]
     is_cut_short: bool = False
-    """Whether the walk was stopped early, so there may be more files than were found."""
     retrying: int = 0
-    """Instances that wait for their next attempt."""
     retries: int = 0
-    """Attempts repeated so far."""
     outages: int = 0
-    """How often the peer was down."""
     outage: PeerOutage | None = None
-    """The outage, while the peer is down."""
     is_paused: bool = False
     limit: Limit | None = None
-    """What limits its speed now."""

@@ -1,4 +1,4 @@
-"""Files that a user named: small ones are read whole or refused; only the owner may read new ones.
+"""Files that a user named: how they are read, written and refused.
 
 Rules:
 
@@ -6,18 +6,23 @@ Rules:
    than the caller allows.
 2. Opening and reading may block (a FIFO without a writer). Ctrl-C interrupts them, even while an event loop runs.
 3. Symbolic links are followed: the user named them, and ``/dev/stdout`` is one.
+4. Only the owner may read new files. A file that holds something else is not replaced: a missing word makes the first
+   image of a command line the file of ``--json``.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from typing import TYPE_CHECKING
 
 from asyncstore.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from asyncstore.errors import AsyncstoreError
 
 _OWNER_ONLY = 0o600
 
@@ -33,11 +38,8 @@ def read_named(path: str, most: int, complaint: str) -> bytes:
     Raises:
         UsageError: it cannot be read, or is longer.
     """
-    try:
+    with refusing(complaint):
         content = first_bytes(path, most + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{complaint}: {reason}") from None
     if len(content) > most:
         raise UsageError(f"{complaint}: it is longer than the {most} bytes that can be used")
     return content
@@ -54,9 +56,59 @@ def first_bytes(path: str, most: int) -> bytes:
         return file.read(most)
 
 
+def refuse_other(path: str, beginnings: bytes, complaint: str) -> None:
+    """Refuse to replace a file that holds something else, such as an image or a journal that was named by mistake.
+
+    Args:
+        path: the file; it need not exist.
+        beginnings: the first byte of what the file may hold is one of these; it may also be empty.
+        complaint: the beginning of the error message.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    found = b""
+    with suppress(OSError, ValueError):  # the same error comes when the file is written
+        if os.path.isfile(path):
+            found = first_bytes(path, 1)
+    if found not in beginnings:
+        error = UsageError(f"{complaint}: it exists, and holds something else")
+        error.add_note("Remove it if nobody needs it, or name another file.")
+        raise error
+
+
 def private(path: str, flags: int) -> int:
     """An ``opener`` for :func:`open`: only the owner may read a new file; an old one keeps its mode."""
     return os.open(path, flags, _OWNER_ONLY)
+
+
+def write_whole(path: str, content: bytes) -> None:
+    """Write a file that only its owner may read. Nothing is buffered, so closing it does not try once more.
+
+    Raises:
+        OSError: it cannot be written to its end.
+        ValueError: the name holds a NUL character.
+    """
+    with FileIO(path, "w", opener=private) as file:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[file.write(rest) :]
+
+
+@contextmanager
+def refusing(complaint: str, kind: type[AsyncstoreError] = UsageError) -> Iterator[None]:
+    """Within this context a file that cannot be opened, read or written is an error of this kind. Ctrl-C works.
+
+    Args:
+        complaint: the beginning of its message.
+        kind: the error.
+    """
+    try:
+        with interruptible():
+            yield
+    except (OSError, ValueError) as error:  # ValueError: the name holds a NUL character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise kind(f"{complaint}: {reason}") from error
 
 
 @contextmanager

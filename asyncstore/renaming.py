@@ -13,6 +13,7 @@ Rules:
    unlink would not replace it, but could remove a new file with the old name, or leave both names after an error.
 5. Only regular files are renamed. A missing one was named twice and has been renamed already.
 6. A walk that resumes (:class:`~asyncstore.discovery.walk.WalkOptions`) skips done files and finds bad ones again.
+7. A journal has the new names.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from asyncstore.model import Outcome, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 DONE = ".done"
 BAD = ".bad"
@@ -58,6 +59,8 @@ class Renamer:
 
     Attributes:
         failed: the number of files that could not be renamed.
+        on_renamed: called with the old and the new path of each file that was renamed, again for one that was named
+            twice.
     """
 
     def __init__(self, repeat: int = 1, *, keeps_unsendable: bool = False) -> None:
@@ -65,6 +68,7 @@ class Renamer:
         self._keeps_unsendable = keeps_unsendable
         self._unfinished: dict[str, list[str | None]] = {}
         self.failed = 0
+        self.on_renamed: Callable[[str, str], object] = lambda *_: None
 
     def add(self, outcomes: Iterable[Outcome]) -> list[NotRenamed]:
         """Rename the files whose last outcome is among these; returns those that could not be renamed."""
@@ -105,10 +109,14 @@ class Renamer:
                 return self._kept(path, target, "that name is taken")
             os.rename(path, target)
         except FileNotFoundError:
+            now = name_now(path)
+            if now is not None:
+                self.on_renamed(path, now)
             return None
         except (OSError, ValueError) as error:
             reason = (error.strerror or str(error)) if isinstance(error, OSError) else "no file can have this name"
             return self._kept(path, target, reason)
+        self.on_renamed(path, target)
         return None
 
     def _kept(self, path: str, target: str, reason: str) -> NotRenamed:
@@ -123,6 +131,11 @@ def without_ending(path: str) -> str:
         if stem != path and os.path.basename(stem):
             return stem
     return path
+
+
+def name_now(path: str) -> str | None:
+    """The path that a missing file has now, if it was renamed."""
+    return next((path + ending for ending in (DONE, BAD) if os.path.lexists(path + ending)), None)
 
 
 def is_done(name: str) -> bool:

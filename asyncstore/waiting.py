@@ -7,15 +7,44 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar, cast
+
+from asyncstore.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The event loop that runs the caller.
+
+    Raises:
+        UsageError: there is none, or one of another library.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise UsageError("no event loop of asyncio runs here: asyncstore works in asyncio, not in trio") from None
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """A loop for a program of ours: uvloop if it is installed, otherwise asyncio's own.
+
+    On Windows it is the selector loop: the engine waits for sockets to be ready, which the proactor loop cannot do.
+    """
+    if sys.platform == "win32":
+        return asyncio.SelectorEventLoop()
+    try:
+        import uvloop  # it may not be installed, and its import takes time
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 class WaitingThread:
@@ -102,4 +131,6 @@ async def _wait_shielded(task: asyncio.Task[T], cancelled: asyncio.CancelledErro
                 await asyncio.wait({task})
         except asyncio.CancelledError as error:
             cancelled = error
+    if not task.cancelled():
+        task.exception()  # asyncio would log one that nobody has asked for
     raise cancelled

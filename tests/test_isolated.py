@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import asyncstore
+from asyncstore.errors import PrepareError
 from asyncstore.isolated import isolated
 
 HERE = str(Path(asyncstore.__file__).parent.parent)
@@ -30,6 +31,7 @@ def what_ran(folder):
 HOSTILE = ("struct", "decimal", "dl/", "pydicom", "anyio", "uvloop", "sitecustomize", "usercustomize", "asyncstore")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python_path", [None, "", ".", os.pathsep])
 def test_nothing_runs_from_the_working_directory(tmp_path, monkeypatch, python_path):
     plant(tmp_path, *HOSTILE)
@@ -43,6 +45,7 @@ def test_nothing_runs_from_the_working_directory(tmp_path, monkeypatch, python_p
     assert what_ran(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_module_in_a_folder_of_this_process_does_not_stand_before_the_standard_library(tmp_path, monkeypatch):
     plant(tmp_path, "struct", "decimal")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
@@ -62,9 +65,17 @@ def test_the_module_is_found_where_this_process_finds_it_and_takes_words(tmp_pat
     assert (done.returncode, done.stdout, done.stderr) == (7, "one --two\n", "")
 
 
+@pytest.mark.slow
 def test_this_package_is_found_also_where_it_is_imported_from_the_working_directory(monkeypatch):
     """This is the case in a checkout; it goes before an installed version."""
     monkeypatch.chdir(HERE)
     monkeypatch.setattr(sys, "path", [HERE, *(folder for folder in sys.path if folder not in ("", HERE))])
     done = subprocess.run([*isolated("asyncstore.__main__"), "--version"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_a_program_that_embeds_python_hears_that_there_is_no_interpreter(monkeypatch, nothing):
+    monkeypatch.setattr(sys, "executable", nothing)
+    with pytest.raises(PrepareError, match=r"sys\.executable"):
+        isolated("asyncstore.prepare.worker")

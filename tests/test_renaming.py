@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from asyncstore import Result, Sender, Sink
 from asyncstore.discovery.walk import WalkOptions, walk
+from asyncstore.journal.values import State
 from asyncstore.renaming import BAD, DONE, NotRenamed, Renamer, is_done, without_ending
 from support import trees, values
 from support.commands import asyncstore, running_sink
+from support.journals import read
 from support.oracle import nothing_left_behind
 from support.peers.dcmtk import running_storescp
-from support.peers.programs import find_program, free_port
+from support.peers.programs import find_program
 
 pytestmark = pytest.mark.slow
 
@@ -104,6 +106,13 @@ def test_missing_and_special_files_are_left_alone(tmp_path):
     assert (tmp_path / "directory").is_dir()
 
 
+def test_a_file_that_was_named_twice_is_renamed_once_and_told_twice(file):
+    renamer, told = Renamer(), []
+    renamer.on_renamed = lambda *paths: told.append(paths)
+    assert renamer.add([_outcome(file, Result.STORED), _outcome(file, Result.NOT_SENT)]) == []
+    assert told == [(str(file), f"{file}.done")] * 2
+
+
 def test_a_link_itself_is_renamed(file):
     link = file.with_name("link")
     link.symlink_to(file.name)
@@ -189,6 +198,17 @@ def test_a_walk_that_resumes_skips_done_files_and_finds_bad_ones_again(tmp_path)
     assert found([tmp_path / "2.dcm.done"], resume=True) == ["2.dcm.done"]  # it was named, so it is to be sent
 
 
+def test_a_walk_that_resumes_knows_named_files_by_the_names_before(tmp_path):
+    for name in ("1.dcm.done", "2.dcm.bad", "3.dcm", "3.dcm.done"):
+        (tmp_path / name).touch()
+    named = [tmp_path / f"{number}.dcm" for number in range(1, 5)]
+    found = list(walk(named, WalkOptions(resume=True)))
+    assert [(os.path.basename(file.path), file.ordinal) for file in found] == [
+        ("2.dcm.bad", 1), ("3.dcm", 2), ("4.dcm", 3),
+    ]  # fmt: skip
+    assert found[-1].reason == "no such file or directory"
+
+
 # Whole commands.
 
 
@@ -223,6 +243,25 @@ async def test_a_second_run_sends_the_rest(folder):
     assert _stems(folder) == before
 
 
+@pytest.mark.parametrize(
+    ("options", "ending", "states", "exit_code"),
+    [((), DONE, {State.STORED}, 1), (("--status", "cannot-understand"), BAD, {State.FAILED}, 2)],
+)
+async def test_a_journal_has_the_new_names_and_the_same_command_finds_them(
+    folder, tmp_path, options, ending, states, exit_code
+):
+    named = sorted(path for path in folder.rglob("*.dcm"))
+    journal = tmp_path / "run.db"
+    async with running_sink(*options) as sink:
+        words = ("send", "+rn", *(["-nh"] if options else []), "--journal", journal, HOST, str(sink.port), *named)
+        for _ in range(2):
+            ended = await asyncstore(*words)
+            rows = read(journal)
+            assert [row.path for row in rows] == [f"{path}{ending}" for path in named]
+            assert {(row.state, row.attempts) for row in rows} == {(state, 1) for state in states}
+    assert ended.returncode == exit_code
+
+
 async def test_every_repetition_is_stored_before_the_file_is_renamed(folder):
     async with running_sink() as sink:
         words = ("send", "-nh", "+rn", "--repeat", "4", HOST, str(sink.port), folder)
@@ -231,9 +270,9 @@ async def test_every_repetition_is_stored_before_the_file_is_renamed(folder):
     assert [without_ending(name) != name for name in _names(folder)] == [True] * 4
 
 
-async def test_a_file_that_never_had_its_turn_keeps_its_name(folder):
+async def test_a_file_that_never_had_its_turn_keeps_its_name(folder, refusing_port):
     before = _names(folder)
-    done = await asyncstore("send", "+rn", HOST, str(free_port()), *(folder / name for name in before))
+    done = await asyncstore("send", "+rn", HOST, str(refusing_port), *(folder / name for name in before))
     assert done.returncode == 1
     assert [name for name in _names(folder) if not name.startswith("README")] == [
         name for name in before if not name.startswith("README")
