@@ -17,7 +17,7 @@ from support.peers.programs import find_program
 
 pytestmark = pytest.mark.slow
 
-LARGE = 12_000_000
+LARGE = 4_000_000
 """Twice what sockets and buffers hold, so that a data set of this size is still being read while it is sent."""
 CHANGED = "its size has changed since it was found"
 
@@ -338,6 +338,7 @@ def changes_amid_data(files, change):
     return step
 
 
+@pytest.mark.usefixtures("small_send_buffers")
 @pytest.mark.parametrize("window", [1, 3])
 @pytest.mark.parametrize(("change", "words"), CHANGES)
 async def test_files_that_change_while_they_are_sent_are_not_sent_and_the_rest_is_stored(

@@ -98,6 +98,20 @@ async def test_an_instance_may_become_one_of_another_sop_class(tmp_path):
     assert "another file" in second["error"]
 
 
+async def test_a_later_run_gives_no_other_file_the_only_sop_instance_uid(tmp_path):
+    files = trees.instances(tmp_path / "in", 3)
+    words = ("--journal", tmp_path / "run.db", "--retry-not-sent", "--set", "SOPInstanceUID=1.2.3")
+    words = ("-nh", *words, "--json", tmp_path / "run.json")
+    async with running_sink() as sink:
+        for first in ("stored", "skipped", "stored"):
+            await asyncstore("send", *words, "127.0.0.1", str(sink.port), tmp_path / "in")
+            outcomes = [json.loads(line) for line in _lines(tmp_path / "run.json")]
+            results = {one["path"]: one["result"] for one in outcomes if one["type"] == "outcome"}
+            assert [results[str(path)] for path in files] == [first, "not_sent", "not_sent"]
+            if first == "skipped":
+                files[0].touch()
+
+
 async def test_instances_that_are_not_in_the_map_are_refused_or_sent_as_they_are(tmp_path):
     (tmp_path / "map.csv").write_text(MAP)
     files = ("CT_small.dcm", "MR_small.dcm")
@@ -115,7 +129,7 @@ async def test_what_cannot_be_edited_is_not_sent_and_says_why(tmp_path):
     words = ("--set", "(0040,0275)[4].StudyID=5")
     _, [outcome], _ = await _sent(tmp_path, *words)
     assert outcome["result"] == "not_sent"
-    assert outcome["error"] == "its sequence (0040,0275) has no item 4, only 0 items"
+    assert outcome["error"] == "its sequence (0040,0275) has no item 4: its next one would be 0"
 
 
 async def test_a_dry_run_tells_what_would_be_edited_and_what_could_not(tmp_path):

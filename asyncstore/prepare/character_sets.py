@@ -9,13 +9,15 @@ import re
 from typing import TYPE_CHECKING
 
 from asyncstore.prepare.data_elements import Level, Unreadable
-from asyncstore.prepare.edit_values import TEXTS, encoded
+from asyncstore.prepare.edit_values import TEXTS, encoded, parts
 
 if TYPE_CHECKING:
     from asyncstore.prepare.data_elements import Element
 
 _ASCII = frozenset(("", "ISO_IR 6", "ISO 2022 IR 6"))
 _LATIN_1, _UTF_8 = "ISO_IR 100", "ISO_IR 192"
+_SHIFT_JIS = "shift_jis"
+"""pydicom's codec of ISO_IR 13, which has characters of one byte only; Shift JIS has others too."""
 _TEXTS = frozenset(vr.encode() for vr in TEXTS)
 
 
@@ -32,11 +34,19 @@ def encoding_for(character_set: bytes, vr: str, value: str) -> bytes:
     terms = [term.strip(" \0") for term in character_set.decode("ascii", "replace").split("\\")]
     try:
         if len(terms) == 1:
-            return encoded(vr, value, "little", _codec(terms[0]))
+            codec = _codec(terms[0])
+            if codec == _SHIFT_JIS and not _is_jis_x_0201(value.encode(codec), value):
+                raise CannotEncode(_named(terms))
+            return encoded(vr, value, "little", codec)
         whole = _extended(terms, vr, value)
     except (UnicodeError, LookupError):
         raise CannotEncode(_named(terms)) from None
     return whole + b" " * (len(whole) & 1)
+
+
+def _is_jis_x_0201(shift_jis: bytes, value: str) -> bool:
+    """Whether each character is one byte, which means the same to others: the yen sign is a backslash."""
+    return len(shift_jis) == len(value) and shift_jis.decode(_SHIFT_JIS) == value
 
 
 def wider_for(character_set: bytes, value: str) -> str | None:
@@ -106,7 +116,7 @@ def _extended(terms: list[str], vr: str, value: str) -> bytes:
 
     codecs = ["ascii" if term in _ASCII else python_encoding[term] for term in terms]
     made = []
-    for each in value.split("\\"):
+    for each in parts(vr, value):
         one = _japanese(each, codecs)
         if one is None and vr == "PN":
             one = PersonName(each, codecs).encode(codecs)

@@ -141,7 +141,8 @@ def _ends_well(descriptor: int, size: int, head: bytes, value: int, length: int,
         value += SHORT_HEADER + length
     if size <= len(head):
         return value + SHORT_HEADER == size and head.endswith(_END_OF_FRAGMENTS)
-    return read_at(descriptor, size - len(_END_OF_FRAGMENTS), len(_END_OF_FRAGMENTS)) == _END_OF_FRAGMENTS
+    end = read_at(descriptor, size - 2 * SHORT_HEADER, 2 * SHORT_HEADER)
+    return end.endswith(_END_OF_FRAGMENTS) and not end.startswith(_END_OF_FRAGMENTS)  # some writers end it twice
 
 
 def _inflated(descriptor: int, size: int, position: int) -> bytes | str | None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from asyncstore.prepare.conversion import Settings
-    from asyncstore.prepare.edit_orders import EditOrders
+    from asyncstore.prepare.edit_orders import EditOrders, IsTaken
     from asyncstore.prepare.edits import EditOptions
     from asyncstore.prepare.invention import Invent
     from asyncstore.prepare.pool import Pool
@@ -69,11 +69,19 @@ class Converter:
         seed: of invented identities and of the time of edits; ``None``: this run has its own.
         may_lose: whether pixel data may be encoded with losses: the proposal names such a transfer syntax, and the user
             allows it.
+        is_taken: see :class:`asyncstore.prepare.edit_orders.EditOrders`.
     """
 
     def __init__(
-        self, pool: Pool, options: ConversionOptions, seed: str | None = None, *, may_lose: bool = False
+        self,
+        pool: Pool,
+        options: ConversionOptions,
+        seed: str | None = None,
+        *,
+        may_lose: bool = False,
+        is_taken: IsTaken | None = None,
     ) -> None:
+        self._is_taken = is_taken
         self._may_lose = may_lose
         self._pool = pool
         self._options = options
@@ -177,7 +185,8 @@ class Converter:
             from asyncstore.prepare.edit_orders import EditOrders  # rule 5
             from asyncstore.prepare.invention import new_seed  # rule 5
 
-            self._orders = EditOrders(self._options.invent, self._options.edit, self._seed or new_seed())
+            options, seed = self._options, self._seed or new_seed()
+            self._orders = EditOrders(options.invent, options.edit, seed, self._is_taken)
         return self._orders
 
     def _order(self, instance: Instance, transfer_syntax_uid: str) -> Order:

@@ -6,7 +6,6 @@ changed. What was not changed is written as it was, byte for byte, in slices of 
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from asyncstore.prepare.elements import (
@@ -21,6 +20,8 @@ from asyncstore.prepare.elements import (
     SHORT_HEADER,
     SHORT_VRS,
     UNDEFINED,
+    item_header,
+    tag_bytes,
     tag_name,
 )
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _SHORT_LENGTH_LIMIT = 0xFFFF
 _MOST_HEADERS = 2_000_000
-"""Headers within one sequence of undefined length: a second or two."""
+"""Headers within one sequence of undefined length, and elements of one level: some seconds, and 600 MB of memory."""
 _DEEPEST = 64
 """Levels of nested sequences; real data sets have a handful."""
 
@@ -40,10 +41,14 @@ class Unreadable(Exception):
     """The bytes are no data set in the stated encoding; the message says what is wrong."""
 
 
+class CutOff(Unreadable):
+    """The bytes end within an element."""
+
+
 class Element:
     """An element: as it was found, or with a new value."""
 
-    __slots__ = ("end", "is_new", "is_undefined", "levels", "new", "start", "tag", "value", "vr")
+    __slots__ = ("end", "is_undefined", "levels", "new", "start", "tag", "value", "vr")
 
     def __init__(self, tag: int, vr: bytes, places: tuple[int, int, int], *, is_undefined: bool = False) -> None:
         self.tag = tag
@@ -57,8 +62,6 @@ class Element:
         """Its new value."""
         self.levels: list[Level] | None = None
         """Its items, if it is a sequence that was opened to be changed."""
-        self.is_new = False
-        """Whether it was not in the source."""
 
     @property
     def is_changed(self) -> bool:
@@ -74,28 +77,32 @@ class Level:
         layout: how its headers are written.
         elements: the elements.
         is_undefined: whether it is an item of undefined length.
+        depth: how many sequences are around it.
     """
 
     def __init__(
-        self, data: memoryview, layout: Layout, elements: list[Element] | None = None, *, is_undefined: bool = False
+        self,
+        data: memoryview,
+        layout: Layout,
+        elements: list[Element] | None = None,
+        *,
+        is_undefined: bool = False,
+        depth: int = 0,
     ) -> None:
         self.data = data
         self.layout = layout
         self.elements = [] if elements is None else elements
         self.is_undefined = is_undefined
+        self._depth = depth
 
     def find(self, tag: int) -> Element | None:
         """The element with this tag."""
         return next((element for element in self.elements if element.tag == tag), None)
 
-    def all_of(self, tag: int) -> list[Element]:
-        """All elements with this tag: damaged data sets have several."""
-        return [element for element in self.elements if element.tag == tag]
-
     def add(self, tag: int, vr: bytes) -> Element:
         """Add an element without a value in its place."""
         element = Element(tag, vr, (0, 0, 0))
-        element.new, element.is_new = b"", True
+        element.new = b""
         place = next((place for place, other in enumerate(self.elements) if other.tag > tag), len(self.elements))
         self.elements.insert(place, element)
         return element
@@ -121,10 +128,26 @@ class Level:
             element.new = None
         return element.levels
 
+    def add_item(self, element: Element) -> Level:
+        """Add an empty item to a sequence.
+
+        Raises:
+            Unreadable: it is no sequence, or damaged.
+        """
+        items = self.open(element)
+        items.append(Level(self.data, self._layout_in(element), depth=self._depth + 1))
+        return items[-1]
+
+    def _layout_in(self, element: Element) -> Layout:
+        """How the items of a sequence are written: those of VR UN in implicit VR little endian (PS3.5 6.2.2)."""
+        return IMPLICIT_LITTLE if element.vr == b"UN" else self.layout
+
     def _items(self, element: Element) -> Iterator[Level]:
-        layout = IMPLICIT_LITTLE if element.vr == b"UN" else self.layout  # PS3.5 6.2.2
+        layout = self._layout_in(element)
         if element.vr not in (b"SQ", b"UN", b""):
             raise Unreadable(f"{tag_name(element.tag)} is no sequence in it")
+        if self._depth == _DEEPEST:
+            raise Unreadable(f"more than {_DEEPEST} sequences lie within each other")
         data, position = self.data, element.value
         while position < element.end:
             tag, _, length, header = header_at(data, layout, position)
@@ -140,7 +163,7 @@ class Level:
             elements, position = elements_of(data, layout, position, stop)
             if is_undefined or position < stop:
                 position += SHORT_HEADER  # the delimiter
-            yield Level(data, layout, elements, is_undefined=is_undefined)
+            yield Level(data, layout, elements, is_undefined=is_undefined, depth=self._depth + 1)
 
     def written(self) -> list[bytes | memoryview]:
         """The level in consecutive pieces. Elements that were not changed are slices of the source."""
@@ -170,19 +193,13 @@ class Level:
         for level in element.levels:
             inner = level.written()
             length = UNDEFINED if level.is_undefined else sum(map(len, inner))
-            pieces += (_item(level.layout, ITEM, length), *inner)
+            pieces += (item_header(ITEM, length, level.layout.byte_order), *inner)
             if level.is_undefined:
-                pieces.append(_item(level.layout, ITEM_END, 0))
+                pieces.append(item_header(ITEM_END, 0, level.layout.byte_order))
         if element.is_undefined:
-            layout = IMPLICIT_LITTLE if element.vr == b"UN" else self.layout
-            pieces.append(_item(layout, SEQUENCE_END, 0))
+            pieces.append(item_header(SEQUENCE_END, 0, self._layout_in(element).byte_order))
         length = UNDEFINED if element.is_undefined else sum(map(len, pieces))
         return [header_of(self.layout, element.tag, element.vr or b"SQ", length), *pieces]
-
-    @property
-    def is_in_order(self) -> bool:
-        """Whether its tags ascend."""
-        return all(before.tag < after.tag for before, after in pairwise(self.elements))
 
 
 def elements_of(data: memoryview, layout: Layout, position: int, stop: int) -> tuple[list[Element], int]:
@@ -196,12 +213,14 @@ def elements_of(data: memoryview, layout: Layout, position: int, stop: int) -> t
         tag, vr, length, header = header_at(data, layout, position)
         if tag == ITEM_END or not tag:
             break
+        if len(elements) == _MOST_HEADERS:
+            raise Unreadable(f"it has more than {_MOST_HEADERS} elements")
         if tag >> 16 == DELIMITERS:
             raise Unreadable(f"{tag_name(tag)} is where an element should be")
         value = position + header
         is_undefined = length == UNDEFINED
         inner = IMPLICIT_LITTLE if vr == b"UN" else layout
-        end = _end_of(data, inner, value) if is_undefined else value + length
+        end = end_of(data, inner, value) if is_undefined else value + length
         if end > stop:
             raise Unreadable(f"its element {tag_name(tag)} reaches beyond its end")
         elements.append(Element(tag, vr, (position, value, end), is_undefined=is_undefined))
@@ -209,22 +228,27 @@ def elements_of(data: memoryview, layout: Layout, position: int, stop: int) -> t
     return elements, position
 
 
-def header_at(data: memoryview, layout: Layout, position: int) -> tuple[int, bytes, int, int]:
-    """Tag, VR, value length and header length of the element at this position.
+def header_at(data: bytes | memoryview, layout: Layout, position: int) -> tuple[int, bytes, int, int]:
+    """Tag, VR, value length and header length of the element at this position; of padding, a tag of 0.
 
     Raises:
-        Unreadable: the data ends before.
+        CutOff: the data ends before.
     """
     left = len(data) - position
-    if left < SHORT_HEADER:
-        raise Unreadable("it ends within an element's header")
+    if left <= 0 or (left < SHORT_HEADER and any(data[position:])):
+        raise CutOff("it ends within an element's header")
     if left < LONG_HEADER:
         return layout.header(bytes(data[position:]) + bytes(LONG_HEADER), 0)
     return layout.header(data, position)
 
 
-def _end_of(data: memoryview, layout: Layout, position: int) -> int:
-    """The position behind the delimiter of a sequence of undefined length, or of encapsulated pixel data."""
+def end_of(data: bytes | memoryview, layout: Layout, position: int) -> int:
+    """The position behind the delimiter of a sequence of undefined length, or of encapsulated pixel data.
+
+    Raises:
+        CutOff: the data ends before.
+        Unreadable: it is no sequence.
+    """
     layouts = [layout]
     """Those of the open sequences and items."""
     for _ in range(_MOST_HEADERS):
@@ -251,7 +275,7 @@ def header_of(layout: Layout, tag: int, vr: bytes, length: int) -> bytes:
         Unreadable: the value is too long for its VR.
     """
     order = layout.byte_order
-    head = (tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order)
+    head = tag_bytes(tag, order)
     if layout.is_implicit:
         return head + length.to_bytes(4, order)
     if vr in LONG_VRS or (vr not in SHORT_VRS and vr.isupper()):
@@ -259,7 +283,3 @@ def header_of(layout: Layout, tag: int, vr: bytes, length: int) -> bytes:
     if length > _SHORT_LENGTH_LIMIT:
         raise Unreadable(f"its element {tag_name(tag)} would be too long for its VR")
     return head + vr + length.to_bytes(2, order)
-
-
-def _item(layout: Layout, tag: int, length: int) -> bytes:
-    return header_of(layout._replace(is_implicit=True), tag, b"", length)

@@ -155,12 +155,11 @@ class _Table:
         except ValueError as problem:
             raise ValueError(f"line {line}, column {_SOURCE!r}: {problem}") from None
         row = MapRow(tuple(edits), source)
-        for key in self._keys(cells, line):
-            if key in rows:
-                raise ValueError(
-                    f"line {line} is for the same {_PATIENT if self.study is None else _STUDY} as an earlier one"
-                )
-        rows.update(dict.fromkeys(self._keys(cells, line), row))
+        keys = self._keys(cells, line)
+        if not keys.isdisjoint(rows):
+            name = _PATIENT if self.study is None else _STUDY
+            raise ValueError(f"line {line} is for the same {name} as an earlier one")
+        rows.update(dict.fromkeys(keys, row))
 
     def _keys(self, cells: list[str], line: int) -> set[_Key]:
         """The keys of a row: a Patient ID that is not ASCII may be encoded in several ways."""

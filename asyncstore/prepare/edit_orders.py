@@ -17,6 +17,7 @@ from asyncstore.model import Head, Unsendable
 from asyncstore.prepare.edits import (
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,
+    STANDARD_UIDS,
     Edit,
     EditOptions,
     Kind,
@@ -28,12 +29,14 @@ from asyncstore.prepare.edits import (
 from asyncstore.prepare.messages import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from asyncstore.model import Instance
-    from asyncstore.prepare.edits import PlainEdits
+    from asyncstore.prepare.edits import ByHead, PlainEdits
     from asyncstore.prepare.invention import Invent
     from asyncstore.prepare.splicing import Value
+
+    IsTaken = Callable[[str, str], bool]
 
 _SYSTEM = "asyncstore"
 _LONGEST_UID = 64
@@ -61,9 +64,12 @@ class EditOrders:
         invent: the identities to invent; ``None``: none.
         options: other edits; ``None``: none.
         seed: of this migration, see :func:`asyncstore.prepare.invention.new_seed`.
+        is_taken: whether an earlier run stored another file than the one of this path with this SOP instance UID.
     """
 
-    def __init__(self, invent: Invent | None, options: EditOptions | None, seed: str) -> None:
+    def __init__(
+        self, invent: Invent | None, options: EditOptions | None, seed: str, is_taken: IsTaken | None = None
+    ) -> None:
         from asyncstore.prepare.invention import Inventor  # hashlib takes a millisecond
 
         self._inventor = None if invent is None else Inventor(invent, seed)
@@ -73,6 +79,7 @@ class EditOrders:
         self._of_all = self._changes((), "")
         self._of_row: tuple[object, _Changes] = None, self._of_all
         """The last row of the map, and its changes."""
+        self._is_taken = is_taken
         self._only: str | None = None
         """The path of the instance that gets the only SOP instance UID."""
 
@@ -86,23 +93,25 @@ class EditOrders:
         With ``in_full`` it holds all edits in any case.
         """
         changes = self._of_all
-        if self._options.map is not None:
-            found = self._row(instance)
+        if (table := self._options.map) is not None:
+            found = self._row(instance, table)
             if found is None:
-                return Unsendable(instance.file, f"its {self._options.map.key} is not in the map", instance.details)
+                return Unsendable(instance.file, f"its {table.key} is not in the map", instance.details)
             changes = found
         sop_class_uid, uid, transfer_syntax_uid = instance.identity
         values, edits = changes.values, changes.edits
         if not edits and self._inventor is None:
             return None
         if self._inventor is not None:
-            ordinal = instance.file.ordinal
-            invented = self._inventor.identity(ordinal - bisect_left(self._passed_over, ordinal))
+            path, ordinal = instance.file
+            invented = self._inventor.identity(ordinal - bisect_left(self._passed_over, ordinal), path)
             uid = invented.sop_instance_uid
             edits = (*self._inventor.edits(invented), *edits) if values is None or in_full else ()
             if values is not None:
                 values = {**invented.values, **values}
-        uid = (changes.sop_instance_uid or uid) + self._options.uid_suffix
+        uid = changes.sop_instance_uid or uid
+        if not uid.startswith(STANDARD_UIDS):
+            uid += self._options.uid_suffix
         reason = self._refusal(instance, changes, uid)
         if reason is not None:
             return Unsendable(instance.file, reason, instance.details)
@@ -116,17 +125,16 @@ class EditOrders:
             return f"its SOP instance UID would have {len(uid)} characters: no more than {_LONGEST_UID} are allowed"
         if not changes.sop_instance_uid:
             return None
-        if self._only is None:
-            self._only = instance.file.path
-        if self._only == instance.file.path:
+        path = instance.file.path
+        if self._only is None and (self._is_taken is None or not self._is_taken(path, uid)):
+            self._only = path
+        if self._only == path:
             return None
         return "another file gets the SOP instance UID that it was to get: a peer would keep one of them"
 
-    def _row(self, instance: Instance) -> _Changes | None:
+    def _row(self, instance: Instance, table: ByHead) -> _Changes | None:
         """The changes of the row for an instance; ``None``: it is not sent, because there is none."""
-        if self._options.map is None:
-            return self._of_all
-        row = self._options.map.row_for(_NO_HEAD if instance.details is None else instance.details.head)
+        row = table.row_for(_NO_HEAD if instance.details is None else instance.details.head)
         if row is None:
             return None if self._options.refuses_others else self._of_all
         if self._of_row[0] is not row:

@@ -78,11 +78,9 @@ def setting(named: _Named, value: str) -> Edit:
     edit = Edit(Kind.SET, named.path, value, named.vr)
     _check_settable(edit, named)
     choices = named.vr.split(" or ") if named.vr else []
-    if choices and not any(_is_good(vr, value) for vr in choices):
-        try:
-            edit_values.check(choices[0], value)
-        except ValueError as problem:
-            raise ValueError(f"{edit.name}: {problem}") from None
+    problems = [_problem_of(vr, value) for vr in choices]
+    if problems and all(problems):
+        raise ValueError(f"{edit.name}: {problems[0]}")
     if choices:
         _check_multiplicity(edit, choices[0], named.multiplicity)
     return edit
@@ -212,12 +210,13 @@ def _check_settable(edit: Edit, named: _Named) -> None:
         )
 
 
-def _is_good(vr: str, value: str) -> bool:
+def _problem_of(vr: str, value: str) -> str | None:
+    """Why this is no value of this VR; ``None``: it is one."""
     try:
         edit_values.check(vr, value)
-    except ValueError:
-        return False
-    return True
+    except ValueError as problem:
+        return str(problem)
+    return None
 
 
 def _check_multiplicity(edit: Edit, vr: str, multiplicity: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from asyncstore.prepare.values import padding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from asyncstore.prepare.elements import ByteOrder
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[Ee][+-]?\d+)?"
 _ZONE = r"(?:[+-](?:0\d|1[0-4])[0-5]\d)?"
@@ -63,8 +65,6 @@ TEXTS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 KNOWN = frozenset((*_RULES, *_NUMBERS, "AT"))
 """The VRs whose values can be written as text."""
 
-Order = Literal["little", "big"]
-
 
 def check(vr: str, value: str) -> None:
     """Check a value against its VR.
@@ -102,7 +102,7 @@ def _is_name(value: str) -> bool:
     return len(groups) <= _GROUPS and all(len(group) <= _GROUP_LENGTH and group.count("^") < _PARTS for group in groups)
 
 
-def encoded(vr: str, value: str, order: Order, encoding: str = "ascii") -> bytes:
+def encoded(vr: str, value: str, order: ByteOrder, encoding: str = "ascii") -> bytes:
     """A valid value as it stands in a data set, padded to even length.
 
     Args:
@@ -124,7 +124,7 @@ def padded(vr: str, value: bytes) -> bytes:
     return value + padding(vr.encode()) if len(value) & 1 else value
 
 
-def _packed(vr: str, value: str, order: Order) -> bytes | None:
+def _packed(vr: str, value: str, order: ByteOrder) -> bytes | None:
     """A number or a tag; ``None``: it is none, or too large."""
     mark = "<" if order == "little" else ">"
     if vr == "AT":

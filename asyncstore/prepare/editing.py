@@ -16,16 +16,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN
 from asyncstore.prepare import edit_values
 from asyncstore.prepare.character_sets import CannotEncode, encoding_for, is_ascii, wider_for
 from asyncstore.prepare.data_elements import Element, Level, Unreadable, elements_of, header_of
-from asyncstore.prepare.edits import SOP_INSTANCE_UID, Edit, Kind, Step
-from asyncstore.prepare.elements import PIXEL_DATA, UID_PADDING, layout_of, tag_name
+from asyncstore.prepare.edits import SOP_INSTANCE_UID, STANDARD_UIDS, Edit, Kind, Step
+from asyncstore.prepare.elements import ITEM, PIXEL_DATA, UID_PADDING, item_header, layout_of, tag_bytes, tag_name
+from asyncstore.prepare.encoding import ENCODINGS, DamagedDataSet, Encoding
+from asyncstore.prepare.reencode import Changes, reencode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from asyncstore.prepare.edits import Record
+    from asyncstore.prepare.elements import ByteOrder, Layout
 
 _CHARACTER_SET = 0x00080005
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
@@ -33,8 +37,6 @@ _REFERENCED_SOP_INSTANCE_UID = 0x00081155
 _OWN_UIDS = (SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID)
 _UIDS_IN_ITEMS = (_REFERENCED_SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID)
 _LONGEST_UID = 64
-_STANDARD_UIDS = b"1.2.840.10008."
-"""Well-known instances have UIDs of the standard (PS3.6 A); they are no instances of a study."""
 
 _PATIENT_ID, _ISSUER_OF_PATIENT_ID = 0x00100020, 0x00100021
 _ORIGINAL_ATTRIBUTES = 0x04000561
@@ -52,7 +54,9 @@ class Uneditable(Exception):
 def edited(
     data: bytes | memoryview, transfer_syntax_uid: str, edits: Sequence[Edit], record: Record | None = None
 ) -> list[bytes | memoryview]:
-    """The edited data set in consecutive pieces, in its transfer syntax. Its end is a slice of ``data`` if it can be.
+    """The edited data set in consecutive pieces, in its transfer syntax.
+
+    The last piece is the end of ``data``, as far as it stays; it is empty if the last element does not.
 
     Args:
         data: the data set, inflated.
@@ -78,11 +82,10 @@ def edited(
         pieces = top.written()
     except Unreadable as damage:
         raise Uneditable(f"it cannot be edited: {damage}") from damage
-    if end == len(source):
-        return pieces
     if any(source[end:]):
         raise Uneditable("it cannot be edited: something stands behind its last element")
-    if top.elements and not top.elements[-1].is_changed:
+    last = top.elements[-1] if top.elements else None
+    if last is not None and not last.is_changed and last.end == end:
         end -= len(pieces.pop())
     return [*pieces, source[end:]]
 
@@ -140,25 +143,27 @@ class _Editor:
             del items[step.item : None if step.item is None else step.item + 1]
         else:
             is_changed = False
-            for item in self._chosen(level, items, step, creates=edit.kind is Kind.SET):
+            for item in self._chosen(level, element, step, creates=edit.kind is Kind.SET):
                 is_changed |= self._in(item, edit, depth + 1, self._character_set(item, character_set))
         if not is_changed and not was_open:
             element.levels = None
         return is_changed
 
     @staticmethod
-    def _chosen(level: Level, items: list[Level], step: Step, *, creates: bool) -> list[Level]:
+    def _chosen(level: Level, element: Element, step: Step, *, creates: bool) -> list[Level]:
         """The items that a step names. With ``creates`` the next one is made: also the first, if there are none."""
-        wanted = step.item
+        items, wanted = level.open(element), step.item
         if wanted is None and (items or not creates):
             return items
         wanted = wanted or 0
         if creates and wanted == len(items):
-            items.append(Level(level.data, items[0].layout if items else level.layout))
+            level.add_item(element)
         if wanted >= len(items):
             if not creates:
                 return []
-            raise Uneditable(f"its sequence {tag_name(step.tag)} has no item {wanted}, only {len(items)} items")
+            raise Uneditable(
+                f"its sequence {tag_name(step.tag)} has no item {wanted}: its next one would be {len(items)}"
+            )
         return [items[wanted]]
 
     def _set(self, level: Level, tag: int, edit: Edit, character_set: bytes) -> bool:
@@ -173,7 +178,7 @@ class _Editor:
             raise Uneditable(f"the value for {edit.name} cannot be written in {problem}") from None
         if element is None:
             element = level.add(tag, b"" if level.layout.is_implicit else vr.encode())
-        elif len(level.all_of(tag)) > 1:
+        elif [other.tag for other in level.elements].count(tag) > 1:  # in damaged data sets
             level.remove(tag)
             element = level.add(tag, element.vr)
         elif not element.levels and level.value(element) == value and not element.is_undefined:
@@ -255,7 +260,7 @@ class _Editor:
     @staticmethod
     def _append_to(level: Level, element: Element, suffix: str) -> bool:
         uid = level.value(element).rstrip(UID_PADDING)
-        if not uid or uid.startswith(_STANDARD_UIDS):
+        if not uid or uid.startswith(STANDARD_UIDS.encode()):
             return False
         uid += suffix.encode("ascii")
         if len(uid) > _LONGEST_UID:
@@ -270,10 +275,8 @@ class _Editor:
 
 def _needles(level: Level) -> list[bytes]:
     """The tags of UIDs in items, as they are encoded; a sequence of VR UN is in little endian."""
-    orders = {level.layout.byte_order, "little"}
-    return [
-        (tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order) for order in orders for tag in _UIDS_IN_ITEMS
-    ]
+    orders: set[ByteOrder] = {level.layout.byte_order, "little"}
+    return [tag_bytes(tag, order) for order in orders for tag in _UIDS_IN_ITEMS]
 
 
 def _tag_in(level: Level, step: Step, *, creates: bool) -> int | None:
@@ -346,12 +349,12 @@ def _record(top: Level, before: list[Element], record: Record, editor: _Editor) 
     sequence = top.find(_ORIGINAL_ATTRIBUTES)
     if sequence is None:
         sequence = top.add(_ORIGINAL_ATTRIBUTES, b"" if top.layout.is_implicit else b"SQ")
-    items = top.open(sequence)
-    item = Level(top.data, items[0].layout if items else top.layout)
-    items.append(item)
-    modified = item.add(_MODIFIED_ATTRIBUTES, b"" if top.layout.is_implicit else b"SQ")
+    item = top.add_item(sequence)
+    modified = item.add(_MODIFIED_ATTRIBUTES, b"" if item.layout.is_implicit else b"SQ")
     content = b"".join(values)
-    modified.new = header_of(top.layout._replace(is_implicit=True), 0xFFFEE000, b"", len(content)) + content
+    if item.layout is not top.layout:
+        content = _implicit_little(content, top.layout)
+    modified.new = item_header(ITEM, len(content), item.layout.byte_order) + content
     fields = (
         (_MODIFICATION_DATE_TIME, "DT", record.time),
         (_MODIFYING_SYSTEM, "LO", record.system),
@@ -360,6 +363,15 @@ def _record(top: Level, before: list[Element], record: Record, editor: _Editor) 
     )
     for tag, vr, value in fields:
         editor.set_in(item, Edit(Kind.SET, (Step(tag),), value, vr))
+
+
+def _implicit_little(elements: bytes, layout: Layout) -> bytes:
+    """The same elements in implicit VR little endian."""
+    source = Encoding(layout.is_implicit, layout.byte_order == "little")
+    try:
+        return b"".join(reencode(elements, source, ENCODINGS[IMPLICIT_VR_LITTLE_ENDIAN], Changes()))
+    except DamagedDataSet as damage:
+        raise Unreadable(str(damage)) from damage
 
 
 def _as_before(top: Level, tag: int, old: Element | None, now: Element | None) -> bytes:

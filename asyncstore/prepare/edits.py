@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SOP_CLASS_UID = 0x00080016
 SOP_INSTANCE_UID = 0x00080018
+STANDARD_UIDS = "1.2.840.10008."
+"""How the UIDs of the standard begin. Well-known instances have such UIDs (PS3.6 A), and get no suffix."""
 _GROUP_BITS = 16
 _PIXEL_GROUP = 0x7FE0
 _VRS_OF_TEXT = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH", "ST", "TM", "UI"))
@@ -73,10 +75,6 @@ class Edit(NamedTuple):
         step = self.path[0]
         has_one_vr = self.kind is Kind.REMOVE or (self.vr in _VRS_OF_TEXT and self.value.isascii())
         return has_one_vr and not step.creator and step.item is None and step.tag >> 16 < _PIXEL_GROUP
-
-    def changes(self, tag: int) -> bool:
-        """Whether it changes the element with this tag of the data set itself."""
-        return len(self.path) == 1 and self.path[0] == Step(tag)
 
 
 class Record(NamedTuple):

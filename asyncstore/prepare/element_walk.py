@@ -52,7 +52,7 @@ _DEEPEST = 200
 
 _STEP = 4096
 """Bytes read at once: a page, and mostly many elements."""
-_MOST_ZEROS = 1 << 20
+MOST_PADDING = 1 << 20
 """Bytes of padding."""
 
 _OPEN = sys.maxsize
@@ -263,7 +263,7 @@ class Walk:
             raise Lost
         self._enter(tag, _OPEN)
         if vr == b"UN":  # a sequence in implicit VR little endian, in every transfer syntax (PS3.5 6.2.2)
-            if self._layout is not EXPLICIT_LITTLE:
+            if self._layout is not EXPLICIT_LITTLE:  # some devices write it in big endian
                 raise Lost
             self._layout = IMPLICIT_LITTLE
 
@@ -299,7 +299,7 @@ class Walk:
     def _behind(self, position: int) -> int:
         """Judge the rest of the file, which is no element; returns the end of the file."""
         count = self._size - position
-        is_padding = count <= _MOST_ZEROS and not count & 1 and not self.has_odd_values
+        is_padding = count <= MOST_PADDING and not count & 1
         if is_padding and not any(self._read(position, count)):
             return self._size
         what = "pixel data" if self._last_tag == PIXEL_DATA else "last element"
@@ -314,7 +314,7 @@ class Walk:
             start = self._page[index : index + self._size - position]  # a short page has zeros behind it
             if start.strip(start[:1]):
                 raise Lost
-            start = self._read(position, min(self._size - position, _MOST_ZEROS))
+            start = self._read(position, min(self._size - position, MOST_PADDING))
             if start.strip(start[:1]):
                 raise Lost
         return self._behind(position)
@@ -334,7 +334,7 @@ class Walk:
 
     def _after_zeros(self, position: int) -> int:
         """The position of the first header behind zeros in an item."""
-        start = self._read(position, _MOST_ZEROS)
+        start = self._read(position, MOST_PADDING)
         zeros = len(start) - len(start.lstrip(b"\0"))
         self._pages_left -= zeros // _STEP
         if zeros == len(start):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from struct import Struct
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -14,6 +15,8 @@ from asyncstore.model import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+ByteOrder = Literal["little", "big"]
 
 DEFLATED = frozenset((DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
 """Transfer syntaxes whose data set is a deflated stream. In files its length is often odd; sending pads it (PS3.5 A.5,
@@ -28,6 +31,7 @@ _OTHERS_WITH_FRAMES = frozenset(("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.98"
 """Transfer syntaxes of JPEG and its relatives share a prefix. Among them, those of JPIP have no frames: they refer to
 pixel data elsewhere. RLE and encapsulated frames, uncompressed or deflated, are outside of it (PS3.5 A.4)."""
 
+_MOST_OF_BEGINNING = 1 << 16
 _INFLATED_LIMIT = 1 << 30
 _INFLATED_RATIO = 100
 """A data set that inflates beyond both is a bomb: real ones deflate to a fifth, blank images to a hundredth."""
@@ -66,9 +70,29 @@ def inflated_limit(deflated: int) -> int:
     return max(_INFLATED_LIMIT, _INFLATED_RATIO * deflated)
 
 
+def inflated(beginning: bytes, transfer_syntax_uid: str) -> bytes:
+    """The first bytes of a data set, with its elements: inflated, if its transfer syntax deflates them."""
+    if transfer_syntax_uid not in DEFLATED:
+        return beginning
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(beginning, _MOST_OF_BEGINNING)
+    except zlib.error:
+        return b""
+
+
 def tag_name(tag: int) -> str:
     """Write a tag as the standard does: ``(0008,0018)``."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def tag_bytes(tag: int, byte_order: ByteOrder) -> bytes:
+    """A tag as it is encoded."""
+    return (tag >> 16).to_bytes(2, byte_order) + (tag & 0xFFFF).to_bytes(2, byte_order)
+
+
+def item_header(tag: int, length: int, byte_order: ByteOrder = "little") -> bytes:
+    """The header of an item, or a delimiter, as it is encoded."""
+    return tag_bytes(tag, byte_order) + length.to_bytes(4, byte_order)
 
 
 def is_encapsulated(transfer_syntax_uid: str) -> bool:
@@ -90,7 +114,7 @@ class Layout(NamedTuple):
     """The length in implicit VR, alone."""
 
     @property
-    def byte_order(self) -> Literal["little", "big"]:
+    def byte_order(self) -> ByteOrder:
         """The byte order of numbers."""
         return "big" if self.explicit.format.startswith(">") else "little"
 

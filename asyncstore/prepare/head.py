@@ -14,7 +14,6 @@ Rules:
 
 from __future__ import annotations
 
-import zlib
 from typing import Any, NamedTuple
 
 from asyncstore.model import Head
@@ -27,6 +26,7 @@ from asyncstore.prepare.elements import (
     SEQUENCE_END,
     UID_PADDING,
     UNDEFINED,
+    inflated,
     layout_of,
 )
 from asyncstore.prepare.files import read_at
@@ -47,7 +47,6 @@ if long sequences of undefined length stand there."""
 _PAGE = 1 << 13
 _MOST_PAGES = 64
 """Pages that are read behind the first bytes of a file: half a mebibyte."""
-_MOST_INFLATED = 1 << 16
 _LONGEST_VALUE = 1024
 """Real values have 64 bytes at most; longer ones are not read."""
 
@@ -95,7 +94,7 @@ class HeadReader:
             else:
                 return last_head
         if transfer_syntax_uid in DEFLATED:
-            return _head(_elements(_Pages(None, _inflated(start[offset:])), 0, transfer_syntax_uid))
+            return head_of(start[offset:], transfer_syntax_uid)
         elements = _elements(_Pages(descriptor, start), offset, transfer_syntax_uid)
         head = _head(elements)
         if elements.keys() == _ALL_WANTED:
@@ -118,8 +117,7 @@ class HeadReader:
 
 def head_of(beginning: bytes, transfer_syntax_uid: str) -> Head:
     """What an instance belongs to, as far as the first bytes of its data set say."""
-    start = _inflated(beginning) if transfer_syntax_uid in DEFLATED else beginning
-    return _head(_elements(_Pages(None, start), 0, transfer_syntax_uid))
+    return _head(_elements(_Pages(None, inflated(beginning, transfer_syntax_uid)), 0, transfer_syntax_uid))
 
 
 class Element(NamedTuple):
@@ -222,11 +220,3 @@ class _Pages:
         self._left -= 1
         self.bytes, self.start = read_at(self._descriptor, position, _PAGE), position
         return count <= len(self.bytes)
-
-
-def _inflated(deflated: bytes) -> bytes:
-    """The first bytes of a deflated data set."""
-    try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, _MOST_INFLATED)
-    except zlib.error:
-        return b""

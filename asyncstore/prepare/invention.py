@@ -4,8 +4,9 @@ Instances are counted in the order of delivery: a new series begins after so man
 series, a new patient after so many studies, as with storescu's ``+II +IR +IS +IP``. Series and instance numbers begin
 at 0, as in storescu, but here they do so in every study.
 
-An identity depends on nothing but a seed and the instance's place among the instances, which follows from its
-ordinal: sent again, it is the same instance.
+An identity depends on nothing but a seed, the file's path, and the instance's place among the instances, which follows
+from its ordinal: sent again, it is the same instance. In a later run of a journal a file may have the place of another
+one, because files came or became whole. So the path is part of the SOP instance UID: no two files ever share one.
 """
 
 from __future__ import annotations
@@ -39,9 +40,6 @@ _VRS: Mapping[int, str] = {
     _SOP_INSTANCE_UID: "UI",
     _INSTANCE_NUMBER: "IS",
 }
-_FREE_BITS = 0xFFFFFFFF_FFFF_0FFF_3FFF_FFFFFFFFFFFF
-_VERSION_5 = 0x00000000_0000_5000_8000_000000000000
-"""The bits of a UUID that are not those of a hash, and their values (RFC 9562 5.5)."""
 _SECONDS = 10**8
 """Study IDs begin with the time modulo three years: an SH has 16 characters (PS3.5 6.2), and a number takes seven."""
 
@@ -88,13 +86,13 @@ class Inventor:
         self._series: tuple[int, Mapping[int, bytes]] = -1, {}
         """The last series, and the values that its instances share."""
 
-    def identity(self, place: int) -> Invented:
-        """The instance in this place among the instances, from 1."""
+    def identity(self, place: int, path: str = "") -> Invented:
+        """The instance in this place among the instances, from 1, which comes from the file of this path."""
         count = place - 1
         series, instance = divmod(count, self._invent.instances)
         if series != self._series[0]:
             self._series = series, self._of_series(series)
-        uid = self._uid("instance", count)
+        uid = self._uid(f"instance {path}", count)
         values = {**self._series[1], _SOP_INSTANCE_UID: uid, _INSTANCE_NUMBER: _text(instance)}
         return Invented(uid.rstrip(b"\0").decode("ascii"), values)
 
@@ -120,13 +118,12 @@ class Inventor:
         }
 
     def _uid(self, kind: str, number: int) -> bytes:
-        """A UID from a UUID of version 5 (PS3.5 B.2), which depends on the run, the kind and the number.
+        """A UID from a UUID of version 5 (PS3.5 B.2), which depends on the run, the kind of thing and its number.
 
         :func:`uuid.uuid5` takes three times as long.
         """
-        digest = bytearray(
-            sha1(self._namespace + b"%b %d" % (kind.encode(), number), usedforsecurity=False).digest()[:16]
-        )
+        name = f"{kind} {number}".encode("utf-8", "surrogatepass")
+        digest = bytearray(sha1(self._namespace + name, usedforsecurity=False).digest()[:16])
         digest[6] = digest[6] & 0x0F | 0x50
         digest[8] = digest[8] & 0x3F | 0x80
         uid = b"2.25.%d" % int.from_bytes(digest, "big")

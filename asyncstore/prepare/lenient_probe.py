@@ -25,6 +25,7 @@ from asyncstore.model import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from asyncstore.prepare.completeness import NO_DATA_SET
+from asyncstore.prepare.edits import SOP_CLASS_UID, SOP_INSTANCE_UID
 from asyncstore.prepare.elements import (
     DEFLATED,
     IMPLICIT_LITTLE,
@@ -36,6 +37,7 @@ from asyncstore.prepare.elements import (
     UID_PADDING,
     UNDEFINED,
     VRS,
+    inflated,
     is_vr,
     layout_of,
 )
@@ -55,14 +57,10 @@ META_LIMIT = 1 << 20
 _MOST_ELEMENTS = 20_000
 """The UIDs are looked for among so many elements, in 20 ms. They stand near the beginning of a data set."""
 
-_SOP_CLASS_UID = 0x00080016
-_SOP_INSTANCE_UID = 0x00080018
 _META_UIDS = {0x0002: "sop_class", 0x0003: "sop_instance", 0x0010: "transfer_syntax"}
 
-_LENGTH_SIZE = 4
-
 _FIRST_GROUP = 0x0008
-"""The first group of a data set after file meta information: every stored instance has a SOP class UID."""
+"""With which nearly every data set begins: that of SOP class and instance UID."""
 _GROUPS = range(0x0004, 0x0100)
 """The first group of a bare data set. Real ones begin with 0008 or an earlier group; groups below 0004 belong to
 commands and file meta information (PS3.5 7.1)."""
@@ -88,11 +86,10 @@ def probe_unusual(file: BinaryIO, size: int, file_format: FileFormat = FileForma
         Unfit: it holds no instance, or none that is wanted.
     """
     head = file.read(META_LIMIT)
-    start = _PREAMBLE + len(_PREFIX) if head[_PREAMBLE:].startswith(_PREFIX) else 0
-    meta = _lenient_meta(head, start)
+    meta = _lenient_meta(head)
     if meta is None:
         raise Unfit("it is cut off within its file meta information")
-    uids, offset = meta
+    uids, start, offset = meta
     if 0 < offset == size:
         raise Unfit(NO_DATA_SET)
     found = _after_meta(head, size, uids, offset) if offset > start else _bare(head, size, offset)
@@ -107,12 +104,11 @@ def refused_by(beginning: bytes) -> str | None:
 
     The first :data:`META_LIMIT` bytes are all that this module reads of a file.
     """
-    start = _PREAMBLE + len(_PREFIX) if beginning[_PREAMBLE:].startswith(_PREFIX) else 0
-    meta = _lenient_meta(beginning, start)
-    if meta is None or meta[1] > start:
+    meta = _lenient_meta(beginning)
+    if meta is None or meta[2] > meta[1]:
         return None
     try:
-        _bare(beginning, _ANY_SIZE, start)  # a greater size makes more beginnings look like data sets
+        _bare(beginning, _ANY_SIZE, meta[1])  # a greater size makes more beginnings look like data sets
     except Unfit as reason:
         return str(reason)
     return None
@@ -129,28 +125,23 @@ def _refusal(file_format: FileFormat, *, has_meta: bool, names_syntax: bool) -> 
 
 def lacks_uids(head: bytes) -> bool:
     """Whether the file meta information at the beginning of a file lacks one of the three UIDs."""
-    start = _PREAMBLE + len(_PREFIX) if head[_PREAMBLE:].startswith(_PREFIX) else 0
-    meta = _lenient_meta(head, start)
-    return meta is not None and meta[1] > start and not all(meta[0].get(name) for name in _META_UIDS.values())
+    meta = _lenient_meta(head)
+    return meta is not None and meta[2] > meta[1] and not all(meta[0].get(name) for name in _META_UIDS.values())
 
 
 def _after_meta(head: bytes, size: int, uids: dict[str, str], offset: int) -> tuple[str, str, str]:
     """The UIDs of the data set behind file meta information with these UIDs."""
-    group, recognised = _recognised(head[offset:], size - offset)
-    looks_like_data_set = group == _FIRST_GROUP and recognised is not None
+    _, recognised = _recognised(head[offset:], size - offset)
     transfer_syntax = uids.get("transfer_syntax") or recognised
-    if transfer_syntax is None or not (looks_like_data_set or transfer_syntax in DEFLATED):
+    if transfer_syntax is None or not (recognised or transfer_syntax in DEFLATED):
         raise Unfit("nothing after its file meta information looks like a data set")
     reason = contradiction(head[offset:], size - offset, transfer_syntax)
     if reason is not None:
         raise Unfit(reason)
-    is_deflated = transfer_syntax in DEFLATED
-    in_data_set = None if is_deflated else uids_in_data_set(head[offset:], transfer_syntax)
+    in_data_set = uids_in_data_set(head[offset:], transfer_syntax)
     sop_class, sop_instance = in_data_set or (uids.get("sop_class"), uids.get("sop_instance"))
     if sop_class and sop_instance:
         return sop_class, sop_instance, transfer_syntax
-    if is_deflated:
-        raise Unfit("its file meta information names no SOP instance")
     raise Unfit("it holds no SOP class UID and SOP instance UID")
 
 
@@ -171,35 +162,35 @@ def _no_dicom(head: bytes) -> str:
     return _ARCHIVE if is_tar or head.startswith(_ARCHIVES) else _NOT_DICOM
 
 
-def _lenient_meta(head: bytes, start: int) -> tuple[dict[str, str], int] | None:
-    """The UIDs in group 0002 and the end of the group, by its elements instead of its length.
+def _lenient_meta(head: bytes) -> tuple[dict[str, str], int, int] | None:
+    """The UIDs in group 0002, and the beginning and the end of the group, by its elements instead of its length.
 
     The first value of each UID counts. Elements of group 0002 behind the end of file meta information belong neither to
     it nor to the data set, and are skipped. Returns ``None`` if ``head`` ends before the group does.
     """
     uids: dict[str, str] = {}
-    position = start
+    start = position = _PREAMBLE + len(_PREFIX) if head[_PREAMBLE:].startswith(_PREFIX) else 0
     order = ">" if head[start : start + 2] == b"\x00\x02" else "<"  # big endian is illegal, but readable
     tag_vr, implicit, long_length = Struct(f"{order}HH2sH"), Struct(f"{order}4xI"), Struct(f"{order}I")
     while position + SHORT_HEADER <= len(head):
         group, element, vr, length = tag_vr.unpack_from(head, position)
         if group != _META_GROUP:
-            return uids, position
+            return uids, start, position
         value = position + SHORT_HEADER
         if vr not in VRS:
             (length,) = implicit.unpack_from(head, position)
         elif vr in LONG_VRS:
-            if value + _LENGTH_SIZE > len(head):
+            if value + long_length.size > len(head):
                 return None
             (length,) = long_length.unpack_from(head, value)
-            value += _LENGTH_SIZE
+            value += long_length.size
         if value + length > len(head):
             return None
         name = _META_UIDS.get(element)
         if name and not uids.get(name):
             uids[name] = head[value : value + length].rstrip(UID_PADDING).decode("ascii", "replace")
         position = value + length
-    return None if head[position : position + 2] in (b"\x02\x00", b"\x00\x02") else (uids, position)
+    return None if head[position : position + 2] in (b"\x02\x00", b"\x00\x02") else (uids, start, position)
 
 
 def _recognised(data_set: bytes, size: int) -> tuple[int | None, str | None]:
@@ -245,8 +236,8 @@ def contradiction(head: bytes, size: int, transfer_syntax: str) -> str | None:
 
 def uids_in_data_set(head: bytes, transfer_syntax: str) -> tuple[str, str] | None:
     """SOP class UID and SOP instance UID in ``head``, the beginning of a data set; ``None`` if one is not found."""
+    head, layout = inflated(head, transfer_syntax), layout_of(transfer_syntax)
     uids: dict[int, str] = {}
-    layout = layout_of(transfer_syntax)
     around: list[Layout] = []
     """The layouts around the open sequences and items."""
     page, position = head + bytes(LONG_HEADER - SHORT_HEADER), 0
@@ -267,11 +258,11 @@ def uids_in_data_set(head: bytes, transfer_syntax: str) -> tuple[str, str] | Non
             layout = IMPLICIT_LITTLE if vr == b"UN" else layout  # PS3.5 6.2.2
             continue
         end = position + length
-        if tag in (_SOP_CLASS_UID, _SOP_INSTANCE_UID) and not around:
+        if tag in (SOP_CLASS_UID, SOP_INSTANCE_UID) and not around:
             if end > len(head):
                 break
             uids[tag] = head[position:end].rstrip(UID_PADDING).decode("ascii", "replace")
-            if all(uids.get(wanted) for wanted in (_SOP_CLASS_UID, _SOP_INSTANCE_UID)):
-                return uids[_SOP_CLASS_UID], uids[_SOP_INSTANCE_UID]
+            if uids.get(SOP_CLASS_UID) and uids.get(SOP_INSTANCE_UID):
+                return uids[SOP_CLASS_UID], uids[SOP_INSTANCE_UID]
         position = end
     return None

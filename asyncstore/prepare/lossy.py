@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
 
-from asyncstore.prepare.elements import ITEM
+from asyncstore.prepare.elements import ITEM, UID_PADDING, item_header
 from asyncstore.prepare.encoding import Unconvertible
 from asyncstore.prepare.pixels import attributes, syntaxes
 from asyncstore.prepare.splitting import element
@@ -47,7 +47,7 @@ def check_may_lose(head: Head) -> None:
     Raises:
         Unconvertible: it is not.
     """
-    sop_class = head.small_values(_WANTED).get(attributes.SOP_CLASS_UID, b"").strip(b" \0")
+    sop_class = head.small_values(_WANTED).get(attributes.SOP_CLASS_UID, b"").strip(UID_PADDING)
     if sop_class in _NEVER_LOSSY:
         raise Unconvertible(f"{_NEVER_LOSSY[sop_class]} are not compressed with losses")
 
@@ -63,7 +63,7 @@ def lossy_values(
         native_bytes: the size of its pixel data before.
         compressed_bytes: and after.
     """
-    old = {tag: value.strip(b" \0") for tag, value in head.small_values(_WANTED).items()}
+    old = {tag: value.strip(UID_PADDING) for tag, value in head.small_values(_WANTED).items()}
     uid = old.get(attributes.SOP_INSTANCE_UID, b"").decode("ascii", "replace")
     ratio = f"{native_bytes / max(compressed_bytes, 1):.2f}"
     kinds = old.get(attributes.IMAGE_TYPE, b"ORIGINAL\\PRIMARY").split(b"\\")
@@ -76,21 +76,17 @@ def lossy_values(
         attributes.LOSSY_METHOD: (b"CS", _appended(old, attributes.LOSSY_METHOD, _METHODS[transfer_syntax_uid])),
     }
     if not head.has(attributes.SOURCE_IMAGE_SEQUENCE):
-        purpose = _item(b"".join(element(*one) for one in _UNCOMPRESSED_PREDECESSOR))
+        purpose = b"".join(element(*one) for one in _UNCOMPRESSED_PREDECESSOR)
         source = (
             (0x00081150, b"UI", old.get(attributes.SOP_CLASS_UID, b"")),
             (0x00081155, b"UI", uid.encode()),
-            (0x0040A170, b"SQ", purpose),
+            (0x0040A170, b"SQ", item_header(ITEM, len(purpose)) + purpose),
         )
-        values[attributes.SOURCE_IMAGE_SEQUENCE] = b"SQ", _item(b"".join(element(*one) for one in source))
+        item = b"".join(element(*one) for one in source)
+        values[attributes.SOURCE_IMAGE_SEQUENCE] = b"SQ", item_header(ITEM, len(item)) + item
     return values
 
 
 def _appended(old: dict[int, bytes], tag: int, value: bytes) -> bytes:
     """The values of earlier compressions, and this one."""
     return b"\\".join((old[tag], value)) if old.get(tag) else value
-
-
-def _item(data: bytes) -> bytes:
-    tag = (ITEM >> 16).to_bytes(2, "little") + (ITEM & 0xFFFF).to_bytes(2, "little")
-    return tag + len(data).to_bytes(4, "little") + data

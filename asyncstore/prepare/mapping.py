@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from asyncstore.model import Instance
 
-WHILE_SENT = "it was being sent, so the peer may hold a part of each version"
+WHILE_SENT = "it was being sent, so the peer may hold it, or a part of each version"
 
 _GRANULARITY = mmap.ALLOCATIONGRANULARITY
 

@@ -60,6 +60,8 @@ LATER = "later"
 """The tag of a data set that can only be edited as a whole. Nothing follows."""
 CONVERTIBLE = "convertible"
 """The tag of a data set that can be converted. If it was measured, its size in bytes follows."""
+CHANGED = "changed"
+"""The tag of a data set whose file has changed since the probe. How follows."""
 UNSENDABLE = "unsendable"
 """The tag of any other file. The reason follows; in the answer to a probe then its details (``None``: not asked for, or
 not known)."""
@@ -189,8 +191,8 @@ def converted(orders: Sequence[Order], answers: Sequence[Answer]) -> list[Instan
 
 def _converted(order: Order, answer: Answer) -> Instance | Unsendable:
     original = order.instance
-    if answer[0] == UNSENDABLE:
-        return Unsendable(original.file, answer[1])
+    if answer[0] in (UNSENDABLE, CHANGED):
+        return Unsendable(original.file, answer[1], has_changed=answer[0] == CHANGED)
     _, container, length, data, *new_uid = answer
     uid = new_uid[0] if new_uid else order.sop_instance_uid
     identity = Identity(original.identity.sop_class_uid, uid, order.transfer_syntax_uid)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -279,7 +280,7 @@ class Pool:
                 return
             self._all.discard(worker)
             worker.end()
-        raise PrepareError("worker processes die as soon as they start")
+        raise PrepareError(f"worker processes die as soon as they start; the interpreter is {sys.executable}")
 
     def close(self) -> None:
         """End every process."""

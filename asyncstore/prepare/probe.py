@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.model import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Oddity
 from asyncstore.prepare.completeness import NO_DATA_SET, judge
-from asyncstore.prepare.elements import DEFLATED, LONG_VRS, UID_PADDING
+from asyncstore.prepare.elements import DEFLATED, LONG_VRS, UID_PADDING, inflated
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.files import Window, opened, read_at, version_of
 from asyncstore.prepare.messages import INSTANCE, UNSENDABLE, Unfit
@@ -31,7 +31,6 @@ from asyncstore.prepare.messages import INSTANCE, UNSENDABLE, Unfit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from asyncstore.model import FileVersion
     from asyncstore.prepare.head import HeadReader
     from asyncstore.prepare.messages import Answer
 
@@ -183,12 +182,8 @@ def answer(  # noqa: C901 - split up, it takes longer
         details = _details(status, heads.read_plain(descriptor, head, offset, meta[1], meta[2]))
     if is_usual and len(head) == size:
         return INSTANCE, *meta, end - offset, None, head[offset:end], oddities, details
-    return INSTANCE, *meta, end - offset, _version(status, size, end), None, oddities, details
-
-
-def _version(status: os.stat_result, size: int, end: int) -> FileVersion:
-    """The version of a file of which the data set ends at ``end``."""
-    return version_of(status) if end == size else (*version_of(status), status.st_size)
+    version = version_of(status) if end == size else (*version_of(status), status.st_size)
+    return INSTANCE, *meta, end - offset, version, None, oddities, details
 
 
 def _mended(
@@ -294,12 +289,10 @@ def _meta_by_elements(head: bytes) -> tuple[str, str, str, int] | None:  # noqa:
 
 
 def _are_in_data_set(head: bytes, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, at: int) -> bool:
-    """Whether the data set at ``at`` has the UIDs of file meta information; true if it is deflated.
+    """Whether the data set at ``at`` has the UIDs of file meta information.
 
     SCPs compare the request with the data set. Tools that change its UIDs often forget file meta information.
     """
-    if transfer_syntax_uid in DEFLATED:
-        return True
     sop_class, sop_instance = sop_class_uid.encode("ascii"), sop_instance_uid.encode("ascii")
     if len(sop_class) > _LONGEST_UID or len(sop_instance) > _LONGEST_UID:
         return False
@@ -307,6 +300,8 @@ def _are_in_data_set(head: bytes, sop_class_uid: str, sop_instance_uid: str, tra
         sop_class += b"\0"
     if len(sop_instance) & 1:
         sop_instance += b"\0"
+    if transfer_syntax_uid in DEFLATED:
+        head, at = inflated(head[at:], transfer_syntax_uid), 0
     template = _UIDS_IN.get(transfer_syntax_uid, _UIDS_IN_EXPLICIT_LITTLE)
     return head.find(template % (len(sop_class), sop_class, len(sop_instance), sop_instance), at) >= 0
 

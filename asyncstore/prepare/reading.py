@@ -26,8 +26,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from asyncstore.model import Buffer, Instance, Payload, Piece, Unsendable
-from asyncstore.prepare.files import FileChanged, is_memory, opened, opened_at_once, opened_unchanged
+from asyncstore.model import KEPT, Buffer, Instance, Payload, Piece, Unsendable
+from asyncstore.prepare.files import FileChanged, check_unchanged, is_memory, opened, opened_at_once, opened_unchanged
 from asyncstore.prepare.mapping import Mapping, mapped
 from asyncstore.waiting import WaitingThread
 
@@ -236,7 +236,7 @@ def _read_part(buffer: Buffer, read_at: ReadAt, part: tuple[Instance, int]) -> P
 
 def _head_of(instance: Instance) -> Piece:
     head = memoryview(instance.payload.head)
-    return Piece(instance, head, is_first=True, is_last=False, buffer=_KEPT)
+    return Piece(instance, head, is_first=True, is_last=False, buffer=KEPT)
 
 
 def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt) -> Unsendable | None:
@@ -250,31 +250,30 @@ def _read_into(data: memoryview, instance: Instance, start: int, read_at: ReadAt
         data[wanted:] = bytes(len(data) - wanted)
     done, first = 0, instance.offset + start
     if instance.payload.head:
-        done, first = _head_into(data, instance.payload.head, start), first - len(instance.payload.head)
+        head = instance.payload.head[start : start + len(data)]
+        data[: len(head)] = head
+        done, first = len(head), first - len(instance.payload.head)
+    payload = instance.payload
     try:
-        descriptor = opened_unchanged(instance.payload, _open if read_at is _read_cached else opened)
+        descriptor = (_open if read_at is _read_cached else opened)(payload.container)
     except OSError as error:
         return Unsendable(instance.file, f"cannot be opened any more: {error.strerror}")
-    except FileChanged as change:
-        return Unsendable(instance.file, str(change), has_changed=True)
     try:
-        while done < wanted:
-            read = read_at(descriptor, data[done:wanted], first + done)
-            if not read:
-                return Unsendable(instance.file, "it was cut short while it was read", has_changed=True)
-            done += read
+        try:
+            while done < wanted:
+                read = read_at(descriptor, data[done:wanted], first + done)
+                if not read:
+                    break
+                done += read
+        finally:
+            check_unchanged(payload, os.fstat(descriptor))  # not before: it may change while it is read
     except OSError as error:
         return Unsendable(instance.file, f"cannot be read: {error.strerror}")
+    except FileChanged as change:
+        return Unsendable(instance.file, str(change), has_changed=True)
     finally:
         os.close(descriptor)
-    return None
-
-
-def _head_into(data: memoryview, head: bytes, start: int) -> int:
-    """Copy a head's bytes from ``start`` on into ``data``; returns how many."""
-    part = head[start : start + len(data)]
-    data[: len(part)] = part
-    return len(part)
+    return None if done == wanted else Unsendable(instance.file, "it was cut short", has_changed=True)
 
 
 def _map(payload: Payload, start: int, length: int) -> memoryview | None:
@@ -302,16 +301,6 @@ def _check_cached(descriptor: int, payload: Payload, first: int, last: int) -> N
 
 def _nothing(*_: object) -> None:
     """Nobody waits for this memory."""
-
-
-class _Kept:
-    """Memory that nobody uses again."""
-
-    def release(self) -> None:
-        """Do nothing."""
-
-
-_KEPT = _Kept()
 
 
 def _open(path: str) -> int:

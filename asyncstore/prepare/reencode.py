@@ -50,7 +50,7 @@ from asyncstore.prepare.result import Chunk, Result
 from asyncstore.prepare.values import WORDS, padding, shifted, swapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 _PIXEL_REPRESENTATION = 0x00280103
 _EXTENDED_OFFSET_TABLE = 0x7FE00001
@@ -73,14 +73,11 @@ class Changes(NamedTuple):
     """Changes besides the encoding.
 
     Attributes:
-        values: new values, padded to even length, for elements of the data set itself, not of items; missing elements
-            are not added.
         new_vrs: whether VRs younger than 1993 may be written; otherwise they become OB.
         deflate_level: zlib's level, 0 to 9.
         max_inflated: the greatest size of an inflated source, in bytes.
     """
 
-    values: Mapping[int, bytes] = {}
     new_vrs: bool = True
     deflate_level: int = 6
     max_inflated: int = MAX_INFLATED
@@ -142,12 +139,12 @@ class Reencoder:
 
     def data_set(self) -> list[Chunk]:
         """The data set, in consecutive buffers."""
-        end = self._elements(self._source, 0, len(self._data), self._changes.values, 0)
+        end = self._elements(self._source, 0, len(self._data), 0)
         if end != len(self._data):
             raise DamagedDataSet(f"an item ends at byte {end}, where none had begun")
         return self._result.end()
 
-    def _elements(self, source: Encoding, position: int, stop: int, values: Mapping[int, bytes], depth: int) -> int:
+    def _elements(self, source: Encoding, position: int, stop: int, depth: int) -> int:
         """Re-encode the elements up to ``stop`` or the end of their item; returns the position of that end.
 
         It lies beyond ``stop`` if the last item of a sequence is longer than the sequence.
@@ -158,10 +155,10 @@ class Reencoder:
                 return position
             if element.tag >> 16 == DELIMITERS:
                 raise DamagedDataSet(f"{tag_name(element.tag)} at byte {position} is where an element should be")
-            position = self._element(source, element, stop, values, depth)
+            position = self._element(source, element, stop, depth)
         return position
 
-    def _element(self, source: Encoding, element: Element, stop: int, values: Mapping[int, bytes], depth: int) -> int:
+    def _element(self, source: Encoding, element: Element, stop: int, depth: int) -> int:
         """Re-encode one element; returns the position of its end."""
         tag, vr, length, start = element
         if tag == PIXEL_DATA:
@@ -176,19 +173,17 @@ class Reencoder:
         if end > stop:
             raise DamagedDataSet(f"element {tag_name(tag)} at byte {start} reaches {end - stop} bytes beyond its end")
         if tag & 0xFFFF:
-            self._plain(source, element, values if tag in values else None, depth)
+            self._plain(source, element, depth)
         return end
 
-    def _plain(self, source: Encoding, element: Element, values: Mapping[int, bytes] | None, depth: int) -> None:
-        """Re-encode an element that is no sequence; its new value is in ``values``, if there is one."""
+    def _plain(self, source: Encoding, element: Element, depth: int) -> None:
+        """Re-encode an element that is no sequence."""
         tag, vr, length, start = element
         end = start + length
         value: Chunk = self._data[start:end]
         if tag == _PIXEL_REPRESENTATION and length == _ORDERS[True].short.size:
             self._is_signed = _ORDERS[source.is_little].short.unpack(value)[0] == 1
-        if values is not None:
-            value = values[tag]
-        elif source.is_little != self._target.is_little and vr in WORDS:
+        if source.is_little != self._target.is_little and vr in WORDS:
             value = swapped(vr, self._data[start:end])
         is_odd = len(value) & 1
         if tag == _EXTENDED_OFFSET_TABLE and not depth and not length % _EXTENDED_OFFSET.size:
@@ -301,7 +296,7 @@ class Reencoder:
         if stop > len(self._data):
             raise DamagedDataSet(f"an item reaches {stop - len(self._data)} bytes beyond the end")
         inherited = self._is_signed
-        position = self._elements(source, item.value, stop, {}, depth + 1)
+        position = self._elements(source, item.value, stop, depth + 1)
         self._is_signed = inherited
         if is_defined:
             if position < stop:
@@ -323,6 +318,8 @@ class Reencoder:
     def _header(self, source: Encoding, position: int, end: int) -> Element:
         order = _ORDERS[source.is_little]
         if end - position < SHORT_HEADER:
+            if position < end and not any(self._data[position:end]):
+                return Element(0, b"UN", 0, end)  # padding
             raise DamagedDataSet(f"it ends within an element's header, at byte {position}")
         group, number = order.tag.unpack_from(self._data, position)
         tag = group << 16 | number

@@ -46,6 +46,7 @@ def changed(order: Order, deflate_level: int, max_inflated: int) -> Instance:
 
     Raises:
         Unconvertible: it cannot be.
+        FileChanged: its file is another one now, or was changed.
     """
     found = order.instance
     if order.repairs:
@@ -85,12 +86,12 @@ def _edited_with_care(order: Order) -> Answer:
     payload = found.payload
     try:
         pieces = edited(whole(found, _MAPPED), order.transfer_syntax_uid, from_plain(order.edits), _record_of(order))
-    except (Uneditable, Unconvertible) as reason:
+    except (Uneditable, Unconvertible, FileChanged) as reason:
         return UNSENDABLE, str(reason)
     length = sum(map(len, pieces))
     if payload.data is not None or length <= _LONGEST_HEAD:
         return CONVERTED, None, length, b"".join(pieces)
-    rest = len(pieces[-1]) if isinstance(pieces[-1], memoryview) else 0
+    rest = len(pieces[-1])
     if length - rest > _LONGEST_HEAD or (length - rest) & 1 or not rest:
         return (LATER,)
     return SPLICED, b"".join(pieces[:-1]), payload.offset + payload.length - rest, rest

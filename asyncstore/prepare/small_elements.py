@@ -10,12 +10,12 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from asyncstore.prepare.elements import layout_of
+from asyncstore.prepare.elements import layout_of, tag_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncstore.prepare.elements import Layout
+    from asyncstore.prepare.elements import ByteOrder, Layout
 
 _SMALL = (2, 4, 0, *range(6, 66, 2))
 """The lengths of values, the most frequent first."""
@@ -61,26 +61,26 @@ def small_elements(transfer_syntax_uid: str) -> tuple[Callable[[bytes, int], Any
 def elements_before(layout: Layout, tags: tuple[int, ...]) -> Callable[[bytes, int], Any]:
     """Matches elements that are no sequences, of the groups 0001 to 0020, up to an element with one of these tags."""
     order = layout.byte_order
-    wanted = b"|".join(re.escape((tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order)) for tag in tags)
+    wanted = b"|".join(re.escape(tag_bytes(tag, order)) for tag in tags)
     group = rb"\0[\x01-\x20]" if order == "big" else rb"[\x01-\x20]\0"
-    if layout.is_implicit:
-        vr_and_value = b"(?:%b)" % _implicit_lengths()
-    else:
-        vr_and_value = b"%b(?:%b)" % (_SHORT_VRS, _explicit_lengths(layout))
-    return re.compile(rb"(?:(?!%b)%b..%b)*+" % (wanted, group, vr_and_value), re.DOTALL).match
+    return re.compile(rb"(?:(?!%b)%b..%b)*+" % (wanted, group, _behind_tag(layout)), re.DOTALL).match
 
 
 @cache
 def elements_between(layout: Layout, after: int, before: int) -> Callable[[bytes | memoryview, int], Any]:
     """Matches elements that are no sequences and whose tags are greater than ``after`` and less than ``before``."""
-    vr_and_value = rb"(?:%b)" % _implicit_lengths()
-    if not layout.is_implicit:
-        vr_and_value = rb"%b(?:%b)" % (_SHORT_VRS, _explicit_lengths(layout))
     below, above = _less(before, layout.byte_order), rb"(?!%b)" % _less(after + 1, layout.byte_order)
-    return re.compile(rb"(?:%b%b%b)*+" % (above, below, vr_and_value), re.DOTALL).match
+    return re.compile(rb"(?:%b%b%b)*+" % (above, below, _behind_tag(layout)), re.DOTALL).match
 
 
-def _less(tag: int, order: str) -> bytes:
+def _behind_tag(layout: Layout) -> bytes:
+    """VR, length and value of a small element."""
+    if layout.is_implicit:
+        return rb"(?:%b)" % _implicit_lengths()
+    return rb"%b(?:%b)" % (_SHORT_VRS, _explicit_lengths(layout))
+
+
+def _less(tag: int, order: ByteOrder) -> bytes:
     """Matches the tags that are less than ``tag``."""
     group, number = (_Number(part, order) for part in (tag >> 16, tag & 0xFFFF))
     return rb"(?:%b..|%b%b)" % (group.less, group.equal, number.less)
@@ -89,14 +89,14 @@ def _less(tag: int, order: str) -> bytes:
 class _Number:
     """Patterns for numbers of 16 bits: those that are less than this one, and this one."""
 
-    def __init__(self, number: int, order: str) -> None:
+    def __init__(self, number: int, order: ByteOrder) -> None:
         high, low = divmod(number, 256)
         parts = [(rb"[\x00-\x%02x]" % (high - 1), b".")] if high else []
         parts += [(re.escape(bytes((high,))), rb"[\x00-\x%02x]" % (low - 1))] if low else []
         self.less = b"(?:%b)" % b"|".join(b"".join(part if order == "big" else part[::-1]) for part in parts)
         if not parts:
             self.less = b"(?!)"
-        self.equal = re.escape(number.to_bytes(2, order))  # type: ignore[arg-type]
+        self.equal = re.escape(number.to_bytes(2, order))
 
 
 def _implicit_lengths() -> bytes:

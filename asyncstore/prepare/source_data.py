@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from asyncstore.prepare.encoding import Unconvertible
-from asyncstore.prepare.files import FileChanged, opened_unchanged, read_at
+from asyncstore.prepare.files import check_unchanged, opened_unchanged, read_at
 
 if TYPE_CHECKING:
     from asyncstore.model import Instance, Payload
@@ -23,6 +23,7 @@ def whole(found: Instance, mapped: int | None = None) -> bytes | memoryview:
 
     Raises:
         Unconvertible: it cannot be read.
+        FileChanged: the file is another one now, or was changed.
     """
     if found.payload.data is not None:
         return found.payload.data
@@ -30,8 +31,6 @@ def whole(found: Instance, mapped: int | None = None) -> bytes | memoryview:
         return _read(found.payload, MAPPED if mapped is None else mapped)
     except OSError as error:
         raise Unconvertible(f"cannot be read: {error.strerror}") from error
-    except FileChanged as change:
-        raise Unconvertible(str(change)) from change
 
 
 def _read(payload: Payload, mapped: int) -> bytes | memoryview:
@@ -47,6 +46,20 @@ def _read(payload: Payload, mapped: int) -> bytes | memoryview:
             return payload.head + file.read(payload.length - len(payload.head))
     finally:
         os.close(descriptor)
+
+
+def confirm(payload: Payload) -> None:
+    """Check that a file has not changed while its data set was read.
+
+    Raises:
+        Unconvertible: it is gone.
+        FileChanged: it is another file now, or was changed.
+    """
+    if payload.data is None:
+        try:
+            check_unchanged(payload, os.stat(payload.container))
+        except OSError as error:
+            raise Unconvertible(f"cannot be opened any more: {error.strerror}") from error
 
 
 def beginning_of(payload: Payload, most: int) -> bytes:

@@ -15,19 +15,17 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from asyncstore.prepare.data_elements import header_of
+from asyncstore.prepare.data_elements import CutOff, Unreadable, end_of, header_of
 from asyncstore.prepare.edit_values import encoded
 from asyncstore.prepare.elements import (
     DELIMITERS,
     IMPLICIT_LITTLE,
-    ITEM,
-    ITEM_END,
     LONG_HEADER,
-    SEQUENCE_END,
     SHORT_HEADER,
     UNDEFINED,
     VRS,
     layout_of,
+    tag_bytes,
 )
 from asyncstore.prepare.small_elements import elements_between
 
@@ -148,8 +146,7 @@ def _plan(layout: Layout, tags: tuple[int, ...]) -> _Plan:
     steps = []
     last = 0
     for tag in sorted(tags):
-        encoded = (tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order)
-        steps.append(_Step(elements_between(layout, last, tag), last, tag, encoded))
+        steps.append(_Step(elements_between(layout, last, tag), last, tag, tag_bytes(tag, order)))
         last = tag
     length = (4).to_bytes(4, order) if layout.is_implicit else b"UL" + (4).to_bytes(2, order)
     groups = dict.fromkeys(tag >> 16 for tag in sorted(tags))
@@ -172,8 +169,7 @@ def _skipped(data: bytes, layout: Layout, position: int, step: _Step) -> int:
         if tag <= step.after or (vr and vr not in VRS):
             raise NotOrdinary
         if length == UNDEFINED:
-            inner = IMPLICIT_LITTLE if vr == b"UN" else layout  # PS3.5 6.2.2
-            position = _behind_sequence(data, inner, position + header)
+            position = _behind_sequence(data, layout, vr, position + header)
         else:
             position += header + length
         if position > len(data):
@@ -182,29 +178,15 @@ def _skipped(data: bytes, layout: Layout, position: int, step: _Step) -> int:
     raise NotOrdinary
 
 
-def _behind_sequence(data: bytes, layout: Layout, position: int) -> int:
+def _behind_sequence(data: bytes, layout: Layout, vr: bytes, position: int) -> int:
     """The position behind the delimiter of a sequence of undefined length."""
-    layouts = [layout]
-    """Those of the open sequences and items."""
-    for _ in range(_MOST_HEADERS):
-        if position + LONG_HEADER > len(data):
-            raise TooShort
-        layout = layouts[-1]
-        tag, vr, length, header = layout.header(data, position)
-        position += header
-        if tag in (ITEM_END, SEQUENCE_END):
-            layouts.pop()
-            if not layouts:
-                return position
-        elif length != UNDEFINED:
-            position += length
-        elif tag == ITEM or vr in (b"SQ", b""):
-            layouts.append(layout)
-        elif vr == b"UN":
-            layouts.append(IMPLICIT_LITTLE)
-        else:
-            raise NotOrdinary
-    raise NotOrdinary
+    inner = IMPLICIT_LITTLE if vr == b"UN" else layout  # PS3.5 6.2.2
+    try:
+        return end_of(data, inner, position)
+    except CutOff:
+        raise TooShort from None
+    except Unreadable:
+        raise NotOrdinary from None
 
 
 def _check_order(data: bytes, layout: Layout, position: int, plan: _Plan) -> None:

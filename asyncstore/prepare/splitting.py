@@ -7,13 +7,25 @@ images (PS3.3 C.7.6.1.1.6) with encapsulated pixel data become native there.
 from __future__ import annotations
 
 from bisect import bisect_left
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN
-from asyncstore.prepare.elements import ITEM, ITEM_END, LONG_HEADER, LONG_VRS, PIXEL_DATA, SHORT_HEADER, UNDEFINED
+from asyncstore.prepare.data_elements import header_of
+from asyncstore.prepare.elements import (
+    EXPLICIT_LITTLE,
+    ITEM,
+    ITEM_END,
+    LONG_HEADER,
+    LONG_VRS,
+    PIXEL_DATA,
+    SHORT_HEADER,
+    UNDEFINED,
+)
 from asyncstore.prepare.encoding import ENCODINGS, DamagedDataSet, Unconvertible
+from asyncstore.prepare.pixels.attributes import WANTED, image_of
 from asyncstore.prepare.pixels.frames import Fragments
-from asyncstore.prepare.reencode import Reencoder
+from asyncstore.prepare.reencode import Changes, Reencoder
 from asyncstore.prepare.result import Result
 from asyncstore.prepare.values import padding
 
@@ -21,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from asyncstore.prepare.encoding import Encoding
-    from asyncstore.prepare.reencode import Changes, Element
+    from asyncstore.prepare.reencode import Element
 
 _NEUTRAL = ENCODINGS[EXPLICIT_VR_LITTLE_ENDIAN]
 _EXTENDED_OFFSET_TABLE, _EXTENDED_OFFSET_TABLE_LENGTHS, _TOTAL_LENGTH = 0x7FE00001, 0x7FE00002, 0x7FE00003
@@ -78,9 +90,7 @@ class Head:
 def element(tag: int, vr: bytes, value: bytes) -> bytes:
     """An element in explicit VR little endian."""
     value += padding(vr) * (len(value) & 1)
-    tag_bytes = (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little")
-    length = b"\0\0" + len(value).to_bytes(4, "little") if vr in LONG_VRS else len(value).to_bytes(2, "little")
-    return tag_bytes + vr + length + value
+    return header_of(EXPLICIT_LITTLE, tag, vr, len(value)) + value
 
 
 class Split(NamedTuple):
@@ -117,19 +127,19 @@ def split(data: memoryview, source: Encoding, changes: Changes, native_icon: Cal
     return _Splitter(data, source, changes, native_icon).split()
 
 
-def head_of(data: memoryview, source: Encoding, changes: Changes) -> tuple[Head, int] | None:
-    """The elements before the pixel data, and their bytes; ``None``: there is no pixel data, or it begins later.
+def native_end(data: bytes, source: Encoding) -> int | None:
+    """Where the pixel data of a data set ends if it is native, by its attributes; ``None``: they do not tell.
 
     Args:
-        data: the beginning of a data set.
+        data: the beginning of the data set.
         source: its encoding.
-        changes: how it is written.
     """
-    splitter = _HeadSplitter(data, source, changes, lambda _: b"")
+    splitter = _HeadSplitter(memoryview(data), source, Changes(), lambda _: b"")
     try:
         splitter.split()
     except _AtPixelData as stop:
-        return stop.head, stop.position
+        with suppress(Unconvertible):
+            return stop.position + image_of(stop.head.small_values(WANTED)).native_bytes
     except (DamagedDataSet, Unconvertible):
         pass
     return None
@@ -202,12 +212,12 @@ class _Splitter(Reencoder):
             self._result.add(self._delimiter(ITEM_END, 0))
         return end
 
-    def _element(self, source: Encoding, element: Element, stop: int, values: Mapping[int, bytes], depth: int) -> int:
+    def _element(self, source: Encoding, element: Element, stop: int, depth: int) -> int:
         tag, vr, length, start = element
         if depth > self._top:
             if tag == PIXEL_DATA and length == UNDEFINED:
                 raise Unconvertible("an item of it that is no icon image has compressed pixel data")
-            return super()._element(source, element, stop, values, depth)
+            return super()._element(source, element, stop, depth)
         if tag in _OTHER_PIXELS and not self._top:
             raise Unconvertible("its pixel data is of floating point numbers, which are not converted")
         if tag in _OF_ENCAPSULATION and length != UNDEFINED and start + length <= stop:
@@ -218,7 +228,7 @@ class _Splitter(Reencoder):
             if self._before is None:
                 self._tags.append(tag)
                 self._starts.append(self._result.tell())
-            return super()._element(source, element, stop, values, depth)
+            return super()._element(source, element, stop, depth)
         if self._before is not None:
             raise DamagedDataSet("it has pixel data twice")
         if self._tags != sorted(set(self._tags)):

@@ -13,11 +13,18 @@ Rules:
 from __future__ import annotations
 
 from functools import partial
-from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN
-from asyncstore.prepare.elements import ITEM, PIXEL_DATA, SEQUENCE_END, UNDEFINED, inflated_limit
+from asyncstore.prepare.elements import (
+    ITEM,
+    PIXEL_DATA,
+    SEQUENCE_END,
+    UNDEFINED,
+    inflated_limit,
+    item_header,
+    tag_bytes,
+)
 from asyncstore.prepare.encoding import ENCODINGS, Unconvertible, deflated, encoding_of
 from asyncstore.prepare.pixels import attributes, syntaxes
 from asyncstore.prepare.pixels.frames import frames_of
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from asyncstore.prepare.elements import ByteOrder
     from asyncstore.prepare.encoding import Encoding
     from asyncstore.prepare.pixels.allowance import Allowance
     from asyncstore.prepare.pixels.attributes import Image
@@ -39,7 +47,6 @@ if TYPE_CHECKING:
 _NEUTRAL = ENCODINGS[EXPLICIT_VR_LITTLE_ENDIAN]
 _LARGEST_VALUE = UNDEFINED - 1
 """The longest value of an element, in bytes (PS3.5 7.1.1)."""
-_ITEM_HEADER = Struct("<HHI")
 _FRAME_COPIES = 8
 """Memory that a frame takes while it is decoded or encoded, in its own size: openjpeg has 32 bits for each sample."""
 
@@ -206,13 +213,13 @@ def _encapsulated(
         encoded = list(encoded)
         losses = lossy_values(parts.head, target_uid, image.native_bytes, sum(map(len, encoded)))
     head, tail = _around(parts, image, target, changes, losses)
-    head += _pixel_header(target, UNDEFINED, is_of_words=False) + _item(ITEM, 0)
+    head += _pixel_header(target, UNDEFINED, is_of_words=False) + item_header(ITEM, 0)
 
     def pixels() -> Iterator[Chunk]:
         for frame in encoded:
-            yield _item(ITEM, len(frame))
+            yield item_header(ITEM, len(frame))
             yield frame
-        yield _item(SEQUENCE_END, 0)
+        yield item_header(SEQUENCE_END, 0)
 
     return _joined(head, pixels(), tail)
 
@@ -234,20 +241,14 @@ def _around(
     plain = target._replace(is_deflated=False, is_compressed=False)
     if plain == _NEUTRAL:
         return head, tail
-    changes = changes._replace(values={})  # they were made when it was split
     return tuple(b"".join(reencode(part, _NEUTRAL, plain, changes)) for part in (head, tail))  # type: ignore[return-value]
 
 
 def _pixel_header(target: Encoding, length: int, *, is_of_words: bool) -> bytes:
     """The header of pixel data (PS3.5 A.1 to A.4). Cells of up to 8 bits are OB: they have no byte order."""
-    order = "little" if target.is_little else "big"
+    order: ByteOrder = "little" if target.is_little else "big"
     vr = b"" if target.is_implicit else b"OW\0\0" if is_of_words else b"OB\0\0"
-    tag = (PIXEL_DATA >> 16).to_bytes(2, order) + (PIXEL_DATA & 0xFFFF).to_bytes(2, order)  # type: ignore[arg-type]
-    return tag + vr + length.to_bytes(4, order)  # type: ignore[arg-type]
-
-
-def _item(tag: int, length: int) -> bytes:
-    return _ITEM_HEADER.pack(tag >> 16, tag & 0xFFFF, length)
+    return tag_bytes(PIXEL_DATA, order) + vr + length.to_bytes(4, order)
 
 
 def _joined(head: bytes, pixels: Iterator[Chunk], tail: bytes) -> Iterator[Chunk]:

@@ -19,9 +19,7 @@ WORDS: Mapping[bytes, str] = {
 }
 """The VRs whose values have a byte order, and the array type of their words."""
 
-_NUMBERS_AND_BYTES = frozenset(
-    vr.encode() for vr in ["AT", "FD", "FL", "OB", "OD", "OF", "OL", "OV", "OW", "SL", "SS", "SV", "UI", "UL", "UN"]
-) | {b"US", b"UV"}
+_NUMBERS_AND_BYTES = WORDS.keys() | {b"OB", b"UI", b"UN"}
 """The VRs whose values are padded with NUL; all others are padded with a space (PS3.5 6.2)."""
 
 

@@ -7,6 +7,7 @@ import os
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import pytest
 from pydicom import Dataset, dcmwrite
@@ -26,6 +27,7 @@ from pydicom.uid import (
 from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.prepare import completeness, element_walk, elements
 from support import trees, values
+from support.rows import rows
 from support.values import probe_file
 
 _NAMES = [
@@ -224,17 +226,19 @@ def test_the_pixel_data_of_an_icon_are_not_taken_for_those_of_the_image(tmp_path
     assert _cut(path, path.stat().st_size - 2).reason == "it is cut off within its pixel data"
 
 
-@pytest.mark.parametrize("lead", [*range(_PAGE - 500, _PAGE + 12, 6), 100_000])
-def test_headers_are_found_beyond_the_first_page(tmp_path, lead):
+@pytest.mark.slow
+def test_headers_are_found_beyond_the_first_page(tmp_path):
     """Elements before the pixel data push its header over the edge of a page."""
-    path = _written(
-        tmp_path, _ct(DeformableRegistrationGridSequence=[], ImageComments="x" * 100, VectorGridData=bytes(lead))
-    )
-    whole = path.read_bytes()
-    assert isinstance(probe_file(str(path)), Instance)
-    for missing in (2, 2048, 2054, 2058):
-        path.write_bytes(whole[:-missing])
-        assert "it is cut off" in probe_file(str(path)).reason
+    with rows() as row:
+        for lead in (*range(_PAGE - 500, _PAGE + 12, 6), 100_000):
+            data_set = _ct(DeformableRegistrationGridSequence=[], ImageComments="x" * 100, VectorGridData=bytes(lead))
+            path = _written(tmp_path, data_set)
+            whole = path.read_bytes()
+            with row(lead):
+                assert isinstance(probe_file(str(path)), Instance)
+                for missing in (2, 2048, 2054, 2058):
+                    path.write_bytes(whole[:-missing])
+                    assert "it is cut off" in probe_file(str(path)).reason
 
 
 _SYNTAXES = pytest.mark.parametrize(
@@ -367,6 +371,12 @@ def test_an_items_delimiter_is_no_end_of_fragments(tmp_path, pixels):
     content = path.read_bytes()
     path.write_bytes(content[:-8] + struct.pack("<HHI", 0xFFFE, 0xE00D, 0))
     assert "its encapsulated pixel data has no end" in probe_file(str(path)).reason
+
+
+@pytest.mark.parametrize("pixels", [100, 20_000])
+def test_fragments_end_once(tmp_path, pixels):
+    path = _written(tmp_path, _compressed(encapsulate([bytes(pixels)])), struct.pack("<HHI", 0xFFFE, 0xE0DD, 0))
+    assert probe_file(str(path)).reason == "8 bytes behind its pixel data are no element"
 
 
 # Native and encapsulated pixel data.
@@ -509,6 +519,13 @@ def test_odd_values_in_items_are_seen(tmp_path, syntax, is_undefined):
     assert _in_a_file(tmp_path, (0x00081140, b"SQ", item), _LARGE_IMAGE, syntax=syntax).oddities == Oddity.ODD_VALUES
 
 
+@pytest.mark.parametrize("zeros", [2, 4, 500])
+def test_zeros_behind_odd_values_are_padding_too(tmp_path, zeros):
+    path = Path(_in_a_file(tmp_path, (0x00100010, b"PN", b"A")).path)
+    path.write_bytes(path.read_bytes() + bytes(zeros))
+    assert probe_file(str(path)).oddities == Oddity.ODD_VALUES
+
+
 @pytest.mark.parametrize("size", [2047, (1 << 16) + 1])
 def test_native_pixel_data_of_odd_length_are_seen(tmp_path, size):
     assert _in_a_file(tmp_path, (0x7FE00010, b"OB", bytes(size))).oddities == Oddity.ODD_VALUES
@@ -567,6 +584,7 @@ def test_a_hole_of_any_size_is_not_read_through(tmp_path, bytes_read, elements):
     assert sum(bytes_read) < 8 << 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", ["_MOST_ELEMENTS", "_MOST_PAGES", "_DEEPEST"])
 @pytest.mark.parametrize(
     "piece",

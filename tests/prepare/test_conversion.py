@@ -9,11 +9,12 @@ from asyncstore.model import Instance, Payload, Unsendable
 from asyncstore.prepare import conversion, source_data, spool
 from asyncstore.prepare.conversion import Settings, judge, obstacle
 from asyncstore.prepare.edit_syntax import set_of
+from asyncstore.prepare.editing import edited
 from asyncstore.prepare.edits import plain
 from asyncstore.prepare.encoding import encoding_of
 from asyncstore.prepare.messages import CONVERTIBLE, UNSENDABLE, Order
 from asyncstore.prepare.reencode import Changes, reencode
-from support import trees, values
+from support import images, trees, values
 from support.values import probe_file
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -33,13 +34,15 @@ def found(collection):
 
 
 def _made(instance, target, folder, changes=NOTHING):
-    order = Order(instance, target, instance.sop_instance_uid, changes.values)
-    [there] = values.converted([order], Settings(str(folder), *changes[1:]))
+    order = Order(instance, target, instance.sop_instance_uid)
+    [there] = values.converted([order], Settings(str(folder), *changes))
     return there
 
 
-def _as_it_should_be(instance, target, changes=NOTHING):
+def _as_it_should_be(instance, target, changes=NOTHING, edits=()):
     data = Path(instance.path).read_bytes()[instance.offset :]
+    if edits:
+        data = b"".join(edited(data, instance.transfer_syntax_uid, edits))
     return b"".join(reencode(data, encoding_of(instance.transfer_syntax_uid), encoding_of(target), changes))
 
 
@@ -83,12 +86,12 @@ def test_data_from_the_probe_is_not_read_again(collection, tmp_path):
 
 
 def test_an_order_names_uid_and_new_values(found, tmp_path):
-    changes = Changes({0x00080018: b"1.2.3\0", 0x00100010: b"New^Name"}, new_vrs=False, deflate_level=0)
+    changes = Changes(new_vrs=False, deflate_level=0)
     settings = Settings(str(tmp_path), new_vrs=False, deflate_level=0)
-    edits = plain([set_of("SOPInstanceUID=1.2.3"), set_of("PatientName=New^Name")])
-    [there] = values.converted([Order(found, DEFLATED, "1.2.3", None, edits)], settings)
+    edits = [set_of("SOPInstanceUID=1.2.3"), set_of("PatientName=New^Name")]
+    [there] = values.converted([Order(found, DEFLATED, "1.2.3", None, plain(edits))], settings)
     assert there.sop_instance_uid == "1.2.3"
-    assert there.data == _as_it_should_be(found, DEFLATED, changes)
+    assert there.data == _as_it_should_be(found, DEFLATED, changes, edits)
     assert there.length > _made(found, DEFLATED, tmp_path).length
 
 
@@ -189,10 +192,24 @@ def test_a_file_that_was_exchanged_for_another_of_the_same_size_is_not_sent(coll
     instance = values.changed(probe_file(str(path)), version=version)
     assert isinstance(_made(instance, IMPLICIT, tmp_path), Instance)
     os.utime(path, ns=(0, 0))
-    assert (
-        _made(instance, IMPLICIT, tmp_path).reason
-        == "it was changed since it was found (its content, its name, its links or its permissions)"
-    )
+    made = _made(instance, IMPLICIT, tmp_path)
+    assert made.reason == "it was changed since it was found (its content, its name, its links or its permissions)"
+    assert made.has_changed
+
+
+@pytest.mark.parametrize("change", [lambda path: os.utime(path, ns=(0, 0)), Path.unlink])
+def test_a_file_that_changes_while_it_is_converted_is_not_sent(collection, tmp_path, monkeypatch, change):
+    path = tmp_path / "file"
+    path.write_bytes(collection["CT_small.dcm"].read_bytes())
+    found = probe_file(str(path))
+
+    def reencoded(*arguments):
+        yield from reencode(*arguments)
+        change(path)
+
+    monkeypatch.setattr(conversion, "reencode", reencoded)
+    assert isinstance(_made(found, IMPLICIT, tmp_path), Unsendable)
+    assert isinstance(_made(found, IMPLICIT, tmp_path), Unsendable)
 
 
 def test_a_file_that_has_changed_or_gone_is_not_sent(collection, tmp_path):
@@ -231,3 +248,15 @@ def test_a_full_disk_leaves_no_file_behind(found, tmp_path, monkeypatch):
 
 
 _open = os.open
+
+
+@pytest.mark.parametrize("size", [20, 100_000])
+def test_an_image_is_measured_behind_long_elements(tmp_path, size):
+    made = images.described(16, 16)
+    made.TextValue = "x" * size
+    found = images.encapsulated(made, JPEG, [b"compressed"])
+    path = tmp_path / "data set"
+    path.write_bytes(found.data)
+    found = found._replace(payload=Payload(str(path), 0, len(found.data)))
+    [(tag, measured)] = conversion.measure([Order(found, EXPLICIT, "1.2.3")])
+    assert (tag, measured) == (CONVERTIBLE, images.native(made, bytes(256)).length)

@@ -15,6 +15,9 @@ from asyncstore.errors import PrepareError
 from asyncstore.model import Instance, Oddity, Unsendable
 from asyncstore.prepare import spool
 from asyncstore.prepare.converter import ConversionOptions, Converter
+from asyncstore.prepare.edit_syntax import remove_of, set_of
+from asyncstore.prepare.editing import edited
+from asyncstore.prepare.edits import EditOptions
 from asyncstore.prepare.encoding import encoding_of
 from asyncstore.prepare.invention import Invent
 from asyncstore.prepare.pool import Pool
@@ -86,6 +89,7 @@ async def test_a_converted_instance_remembers_the_original(tmp_path):
                 assert _data(there) == _as_it_should_be(instance, IMPLICIT)
 
 
+@pytest.mark.slow
 async def test_the_reason_stands_in_the_place_of_an_unconvertible_instance():
     paths = {path.name: path for path in trees.pydicom_test_files()}
     found = [probe_file(str(paths[name])) for name in ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm")]
@@ -138,6 +142,26 @@ async def test_only_the_head_of_an_edited_data_set_is_in_memory_unless_it_is_sma
                 expected = reencode(_whole(there), encoding_of(EXPLICIT), encoding_of(IMPLICIT), Changes())
                 assert _data(made) == b"".join(expected)
                 assert made.sop_instance_uid == there.sop_instance_uid
+
+
+def _longer(found, end):
+    """The same file with more bytes at its end."""
+    Path(found.path).write_bytes(Path(found.path).read_bytes() + end)
+    return probe_file(found.path)
+
+
+@pytest.mark.parametrize("padding", [0, 4, 102])
+@pytest.mark.parametrize("size", [2000, 12_000])
+@pytest.mark.parametrize("last", [{}, {"PatientID": "4711"}], ids=["only removed", "and set"])
+async def test_a_data_set_without_its_last_element_is_what_stood_before_it(tmp_path, size, padding, last):
+    [found] = _files(tmp_path, 1, size)
+    before = _data(found)
+    signed = _longer(found, b"\xfa\xff\xfa\xffSQ\0\0" + bytes(4) + bytes(padding))
+    edits = (remove_of("DigitalSignaturesSequence"), *(set_of(f"{name}={value}") for name, value in last.items()))
+    with _converter(ConversionOptions(edit=EditOptions(edits))) as converter:
+        [there] = await converter.edited([signed])
+        async with converter.converted([there], EXPLICIT) as [made]:
+            assert _data(made) == b"".join(edited(before, EXPLICIT, edits))
 
 
 async def _edited_as_a_whole(found, options):
@@ -249,6 +273,7 @@ async def test_nothing_is_left_of_a_conversion_that_is_cancelled(folder, tmp_pat
     assert [*temporary.iterdir()] == []
 
 
+@pytest.mark.slow
 async def test_nothing_is_left_of_one_that_is_cancelled_while_it_is_done_again(folder, tmp_path):
     kills, slow = (_troublesome(folder, name) for name in ("kills-once", "slow"))
     found = [kills, *_files(tmp_path / "large"), slow]
@@ -267,6 +292,7 @@ async def _convert(converter, found):
         return [there if isinstance(there, Unsendable) else values.changed(there, data=_data(there)) for there in made]
 
 
+@pytest.mark.slow
 async def test_without_proc_files_have_names_until_they_are_read(tmp_path, temporary, monkeypatch, workers_run):
     workers_run("from asyncstore.prepare import spool; spool._IS_NAMELESS = False")
     monkeypatch.setattr(spool, "_IS_NAMELESS", False)
@@ -282,6 +308,7 @@ async def test_without_proc_files_have_names_until_they_are_read(tmp_path, tempo
     assert [*temporary.iterdir()] == []
 
 
+@pytest.mark.slow
 async def test_a_large_data_set_without_a_free_descriptor_is_not_sent_for_that_reason(tmp_path, monkeypatch):
     def opened(_):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -298,6 +325,7 @@ async def test_a_large_data_set_without_a_free_descriptor_is_not_sent_for_that_r
 # Workers that die.
 
 
+@pytest.mark.slow
 async def test_a_conversion_whose_worker_was_killed_is_done_again(folder, tmp_path):
     found = [*_files(tmp_path / "small", size=2000), _troublesome(folder, "kills-once")]
     with _converter() as converter:
@@ -306,6 +334,7 @@ async def test_a_conversion_whose_worker_was_killed_is_done_again(folder, tmp_pa
     assert [_data(there) for there in made] == [_as_it_should_be(one, IMPLICIT) for one in found]
 
 
+@pytest.mark.slow
 async def test_a_file_that_kills_its_worker_again_is_not_sent_and_the_others_are(folder, tmp_path):
     found = [*_files(tmp_path / "small", size=2000), _troublesome(folder, "kills")]
     with _converter() as converter:
@@ -354,6 +383,7 @@ _EMPTY_ELEMENTS = b"".join(b"\x11\x00" + number.to_bytes(2, "little") + b"LO\0\0
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("real_workers")
 async def test_a_worker_takes_four_times_the_size_of_a_data_set_at_most_however_many_elements_it_has(tmp_path):
     found, size = _deflated(tmp_path, _EMPTY_ELEMENTS, 1000)
     assert found.length < 60_000
@@ -366,6 +396,7 @@ async def test_a_worker_takes_four_times_the_size_of_a_data_set_at_most_however_
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("real_workers")
 async def test_a_data_set_that_takes_more_memory_than_it_may_costs_only_itself(tmp_path, workers_run):
     """Other limits stop inflating far earlier, so this test lowers the memory limit of a worker."""
     small = "from asyncstore.prepare import conversion, worker\n"

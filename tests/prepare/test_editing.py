@@ -8,19 +8,22 @@ from io import BytesIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, config, dcmread
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 from asyncstore.model import Instance
+from asyncstore.prepare import data_elements
+from asyncstore.prepare.edit_orders import EditOrders
 from asyncstore.prepare.edit_syntax import remove_of, set_of
 from asyncstore.prepare.editing import Uneditable, edited
-from asyncstore.prepare.edits import Edit, Kind, Record, from_plain, plain
+from asyncstore.prepare.edits import Edit, EditOptions, Kind, Record, from_plain, plain
 from asyncstore.prepare.elements import DEFLATED
+from asyncstore.prepare.invention import new_seed
 from asyncstore.prepare.splicing import NotOrdinary, spliced
-from support import trees
+from support import trees, values
 from support.values import probe_file
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -197,6 +200,11 @@ def test_values_are_in_the_character_set_of_their_data_set(character_set, name, 
         assert read.PatientName.original_string.rstrip(b" ") == stands_as
 
 
+def test_a_backslash_in_a_text_of_one_value_changes_no_character_set():
+    made = _data_set(SpecificCharacterSet=["ISO 2022 IR 100", "ISO 2022 IR 138"])
+    assert _edit(made, "PatientComments=שלום\\é").PatientComments == "שלום\\é"
+
+
 def test_an_item_may_have_a_character_set_of_its_own():
     made = _data_set(SpecificCharacterSet="ISO_IR 192")
     made.RequestAttributesSequence[1].SpecificCharacterSet = "ISO_IR 100"
@@ -227,6 +235,12 @@ def test_a_value_that_the_character_set_does_not_have_is_refused_without_being_s
         edited(undeclared, EXPLICIT, [set_of("PatientName=山田")], None)
 
 
+@pytest.mark.parametrize("name", ["山田", "ﾔﾏﾀﾞ=山田", "Люк", "¥100"])
+def test_characters_that_only_shift_jis_has_are_refused_in_iso_ir_13(name):
+    with pytest.raises(Uneditable, match="character set, ISO_IR 13"):
+        _edit(_data_set(SpecificCharacterSet="ISO_IR 13"), f"PatientName={name}")
+
+
 @pytest.mark.parametrize("transfer_syntax_uid", ENCODINGS)
 def test_a_suffix_goes_to_the_uids_of_the_instance_and_of_those_it_refers_to(transfer_syntax_uid):
     made = _data_set()
@@ -244,6 +258,16 @@ def test_a_suffix_goes_to_the_uids_of_the_instance_and_of_those_it_refers_to(tra
     assert _read(b"".join(pieces), transfer_syntax_uid) == _read(
         _encoded(made, transfer_syntax_uid), transfer_syntax_uid
     )
+
+
+def test_an_instance_of_the_standard_keeps_its_uid():
+    palette = "1.2.840.10008.1.5.1"
+    order = EditOrders(None, EditOptions(uid_suffix=".1"), new_seed()).order(
+        values.instance("file", "1.2.840.10008.5.1.4.39.1", palette, EXPLICIT)
+    )
+    data = _encoded(_data_set(SOPInstanceUID=palette), EXPLICIT)
+    made = _read(b"".join(edited(data, EXPLICIT, from_plain(order.edits))), EXPLICIT)
+    assert (order.sop_instance_uid, made.SOPInstanceUID) == (palette, palette)
 
 
 def test_a_uid_that_would_be_too_long_is_refused():
@@ -295,9 +319,26 @@ def test_later_edits_are_not_recorded():
     assert "PatientName" not in read.OriginalAttributesSequence[0].ModifiedAttributesSequence[0]
 
 
+@pytest.mark.parametrize("items", [b"", b"\xfe\xff\0\xe0" + bytes(4)], ids=["empty", "one item"])
+def test_items_of_a_sequence_of_vr_un_are_in_implicit_vr(monkeypatch, items):
+    made = _data_set()
+    with monkeypatch.context() as patch:
+        patch.setattr(config, "replace_un_with_known_vr", False)
+        for keyword in ("ReferencedSeriesSequence", "OriginalAttributesSequence"):
+            made.add_new(keyword, "UN", items)
+    edits = [set_of("ReferencedSeriesSequence[0].PatientComments=new"), set_of("PatientID=4711")]
+    data = b"".join(edited(_encoded(made, EXPLICIT), EXPLICIT, edits, RECORD))
+    assert b"\x10\0\0\x40\4\0\0\0new " in data
+    [*_, recorded] = _read(data, EXPLICIT).OriginalAttributesSequence
+    assert recorded.ModifiedAttributesSequence[0].PatientID == "ID"
+    assert b"\x10\0\x20\0\2\0\0\0ID" in data
+    assert recorded.ReasonForTheAttributeModification == "COERCE"
+
+
 # Odd and damaged data sets.
 
 
+@pytest.mark.slow
 def test_every_test_file_has_the_new_values_and_no_other_changes():
     edits = [
         set_of("PatientID=4711"),
@@ -347,6 +388,24 @@ def test_a_damaged_data_set_is_refused(damage, reason):
         edited(damage(_encoded(_data_set(), EXPLICIT)), EXPLICIT, [set_of("PatientID=1")], None)
 
 
+@pytest.mark.parametrize("edit", [Edit(Kind.SUFFIX, (), ".1"), set_of("PatientName=Müller")], ids=str)
+def test_sequences_deeper_than_any_real_one_are_refused(edit):
+    item = Dataset()
+    item.ReferencedSOPInstanceUID = "1.2.9"
+    for _ in range(70):
+        outer = Dataset()
+        outer.ReferencedSeriesSequence = [item]
+        item = outer
+    with pytest.raises(Uneditable, match=r"more than 64 sequences|character set"):
+        edited(_encoded(_data_set(ReferencedSeriesSequence=[item]), EXPLICIT), EXPLICIT, [edit], None)
+
+
+def test_more_elements_than_memory_can_hold_are_refused(monkeypatch):
+    monkeypatch.setattr(data_elements, "_MOST_HEADERS", 8)
+    with pytest.raises(Uneditable, match="it has more than 8 elements"):
+        edited(_encoded(_data_set(), EXPLICIT), EXPLICIT, [set_of("PatientID=1")], None)
+
+
 @pytest.mark.parametrize("transfer_syntax_uid", ENCODINGS)
 @given(st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), min_size=1, max_size=4), st.integers(0, 700))
 def test_no_damage_is_more_than_a_refusal(transfer_syntax_uid, damages, end):
@@ -370,7 +429,7 @@ def test_padding_behind_the_data_set_stays():
 
 
 def test_an_item_that_is_not_there_is_refused():
-    with pytest.raises(Uneditable, match="no item 3, only 2 items"):
+    with pytest.raises(Uneditable, match="no item 3: its next one would be 2"):
         _edit(_data_set(), "RequestAttributesSequence[3].StudyID=1")
     assert _edit(_data_set(), removing=["RequestAttributesSequence[3].StudyID"]) == _read(
         _encoded(_data_set(), EXPLICIT), EXPLICIT

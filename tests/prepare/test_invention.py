@@ -47,6 +47,13 @@ def test_an_ordinal_always_has_the_same_identity():
         assert inventor.identity(ordinal) == identities[ordinal - 1]
 
 
+def test_two_files_never_share_an_instance_even_in_the_same_place():
+    inventor = Inventor(Invent(), new_seed())
+    paths = ("", "a", "a 1", "a 11", "\udcff", "a.zip!1")
+    uids = {inventor.identity(place, path).sop_instance_uid for place in (1, 2, 11, 12) for path in paths}
+    assert len(uids) == 4 * len(paths)
+
+
 def test_the_same_seed_gives_the_same_identities_in_another_run():
     seed = new_seed()
     first, second = (Inventor(Invent(2, 2, 2), seed) for _ in range(2))

@@ -32,6 +32,7 @@ _CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 _CT_INSTANCE = "1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"
 _CT = (_FOLDER / "CT_small.dcm").read_bytes()
 _CT_DATA_SET = _CT[336:]
+_DEFLATED = "1.2.840.10008.1.2.1.99"
 _PREFIX = bytes(128) + b"DICM"
 
 
@@ -312,10 +313,19 @@ def test_the_uids_of_a_data_set_are_looked_for_among_so_many_elements(monkeypatc
     assert isinstance(_probe(content), Unsendable)
 
 
-def test_uids_are_not_looked_for_in_deflated_data_sets():
-    found = _probe(_PREFIX + _uid(16, "1.2.840.10008.1.2.1.99") + b"deflated")
-    assert isinstance(found, Unsendable)
-    assert "names no SOP instance" in found.reason
+def test_uids_are_also_looked_for_in_deflated_data_sets():
+    start = _PREFIX + _uid(16, "1.2.840.10008.1.2.1.99")
+    found = _probe(start + trees.deflated(_CT_DATA_SET))
+    assert (found.sop_class_uid, found.sop_instance_uid) == (_CT_CLASS, _CT_INSTANCE)
+    damaged = _probe(start + b"deflated")
+    assert isinstance(damaged, Unsendable)
+    assert "no SOP class UID and SOP instance UID" in damaged.reason
+
+
+@pytest.mark.parametrize("meta", [_SYNTAX, _group_length(len(_SYNTAX)) + _SYNTAX, b""])
+def test_a_data_set_behind_file_meta_information_need_not_be_in_order(meta):
+    content = _PREFIX + meta + _data_set("<", _PATIENT_NAME, _SOP_INSTANCE, _SOP_CLASS)
+    assert _found(_probe(content)) == (_CT_CLASS, "1.2.3.45", EXPLICIT_VR_LITTLE_ENDIAN, len(_PREFIX + meta))
 
 
 @pytest.mark.parametrize(

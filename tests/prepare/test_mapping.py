@@ -226,6 +226,8 @@ def test_a_cold_file_is_read_by_the_thread(tmp_path, first, length):
 
     async def body(reader):
         loaded = reader.load(found)
+        if loaded is not None:
+            loaded.buffer.release()
         content, memories = b"", []
         async for (piece,) in reader.read([found]):
             content += piece.data

@@ -1,17 +1,19 @@
 """Images with known pixels: what is decoded exactly, and what is refused because it cannot be."""
 
 import struct
+import subprocess
 import zlib
 
 import numpy as np
 import pytest
 from openjpeg.utils import encode_array
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
 from asyncstore.prepare.conversion import Settings
 from asyncstore.prepare.messages import Order
 from support import values
-from support.images import described, encapsulated, instance, items, native, noise
+from support.images import CT, described, encapsulated, instance, items, native, noise
+from support.peers.programs import find_program
 from support.pixels import (
     BIG,
     DEFLATED_FRAMES,
@@ -64,6 +66,25 @@ def _there_and_back(found, target):
     """The data set after compression and decompression, and what was between; or the reason."""
     between = transcoded(found, target)
     return (between, None) if isinstance(between, str) else (between, transcoded(instance(between, target), EXPLICIT))
+
+
+def _decoded_by_dcmtk(folder, made):
+    """The pixel cells of an image in JPEG-LS."""
+    made.file_meta.MediaStorageSOPClassUID, made.file_meta.MediaStorageSOPInstanceUID = CT, "1.2.3"
+    made.save_as(folder / "encoded.dcm", enforce_file_format=True)
+    program = find_program("dcmdjpls", "dcmtk")
+    subprocess.run([program, "-q", folder / "encoded.dcm", folder / "decoded.dcm"], check=True)
+    decoded = dcmread(folder / "decoded.dcm")
+    return np.frombuffer(decoded.PixelData, f"<u{decoded.BitsAllocated // 8}")
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", [(8, 2, 0), (8, 6, 0), (8, 7, 1), (16, 7, 1), (16, 8, 0)], ids=str)
+def test_dcmtk_decodes_jpeg_ls_of_few_bits(tmp_path, kind):
+    data_set, cells = _image(*kind, 1, None)
+    decoded = _decoded_by_dcmtk(tmp_path, transcoded(native(data_set, cells), JPEG_LS))
+    bits = (1 << kind[1]) - 1
+    assert np.array_equal(decoded & bits, cells.reshape(-1).view(decoded.dtype) & bits)
 
 
 @pytest.mark.parametrize("target", LOSSLESS)
@@ -186,6 +207,16 @@ def test_an_rle_frame_is_one_fragment():
 def test_a_codestream_in_many_fragments_is_one_frame():
     cells = noise((40, 36))
     found = encapsulated(described(40, 36), JPEG_2000, [encode_array(cells)], fragments=5)
+    assert transcoded(found, EXPLICIT).PixelData == cells.tobytes()
+
+
+@pytest.mark.parametrize("padding", [b"\0", b"\xe3"])
+def test_a_padded_codestream_ends_before_the_next_one(padding):
+    cells = noise((2, 41, 36))
+    encoded = [bytes(jpeg_ls.encode_array(one)) for one in cells]
+    assert all(len(one) & 1 for one in encoded)
+    padded = [one + padding for one in encoded]
+    found = encapsulated(described(41, 36, frames=2), JPEG_LS, padded, basic=False, fragments=2)
     assert transcoded(found, EXPLICIT).PixelData == cells.tobytes()
 
 
@@ -346,6 +377,24 @@ def test_an_image_compressed_with_losses_is_another_instance_that_says_so(target
     back = transcoded(instance(between, target), EXPLICIT)
     assert back.LossyImageCompression == "01"
     assert back.SOPInstanceUID == made.sop_instance_uid
+
+
+def test_white_space_behind_a_uid_makes_no_other_instance_of_an_image_compressed_with_losses():
+    found = native(described(64, 64), noise((64, 64)))
+    found = values.changed(found, data=found.data.replace(b"1.2.3\0", b"1.2.3\t"))
+    [made] = values.converted([Order(found, LOSSY_2000, "1.2.3")], Settings("", transcodes=True, may_lose=True))
+    assert read(made.data, LOSSY_2000).SOPInstanceUID == made.sop_instance_uid
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("allocated", [8, 16])
+def test_dcmtk_decodes_samples_of_eight_bits_that_jpeg_ls_changed_by_two_at_most(tmp_path, allocated):
+    data_set, cells = _image(allocated, 8, 0, 1, None)
+    cells[:, :10] = 255
+    made = transcoded(native(data_set, cells), LOSSY_LS, may_lose=True)
+    assert _decoded_by_dcmtk(tmp_path, made).dtype == cells.dtype
+    for decoded in (_decoded_by_dcmtk(tmp_path, made), pixels(made).reshape(-1)):
+        assert 0 < np.abs(decoded.astype(int) - cells.reshape(-1)).max() <= 2
 
 
 @pytest.mark.parametrize("target", [LOSSY_LS, LOSSY_2000])

@@ -21,6 +21,8 @@ from support import trees, values
 from support.oracle import until
 from support.values import probe_file
 
+pytestmark = pytest.mark.usefixtures("real_workers")
+
 
 def _file(folder, name):
     path = folder / name
@@ -78,6 +80,7 @@ async def test_instances_come_in_the_order_of_their_files(tmp_path):
     assert {type(one) for one in found} == {Instance, Unsendable}
 
 
+@pytest.mark.slow
 async def test_batches_under_way_at_the_same_time_get_their_own_answers():
     paths = [str(path) for path in trees.pydicom_test_files()]
     batches = [paths[start::7] for start in range(7)]
@@ -110,6 +113,7 @@ async def test_a_process_is_started_when_it_is_needed_and_serves_again(tmp_path)
             assert len(_children() - before) == 1
 
 
+@pytest.mark.slow
 async def test_a_batch_that_comes_while_a_process_starts_does_not_take_it_from_the_one_that_waits(tmp_path):
     with _closing(Pool(2)) as pool:
         first = asyncio.create_task(_probe(pool, [str(tmp_path)]))
@@ -128,6 +132,7 @@ async def test_prints_of_a_library_do_not_get_between_the_answers(folder):
         assert await _probe(pool, paths) == _probed(paths)
 
 
+@pytest.mark.slow
 async def test_its_processes_take_files_of_the_format_asked_for(tmp_path):
     bare = tmp_path / "bare"
     bare.write_bytes(trees.read_part10(trees.pydicom_test_files()[0]).data_set)
@@ -147,6 +152,7 @@ def test_there_are_as_many_processes_as_cores_can_run_beside_the_loop_and_at_mos
 # Workers that die.
 
 
+@pytest.mark.slow
 async def test_a_batch_whose_worker_was_killed_is_done_again(folder):
     paths = [_file(folder, "1"), _file(folder, "slow-once"), _file(folder, "2")]
     before = _children()
@@ -158,6 +164,7 @@ async def test_a_batch_whose_worker_was_killed_is_done_again(folder):
         assert await probing == _probed(paths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [["kills-once"], ["1", "kills-once", "2"], ["kills-once-1", "kills-once-2", "3"]])
 async def test_a_file_that_killed_a_worker_by_chance_is_sent(folder, names):
     paths = [_file(folder, name) for name in names]
@@ -186,6 +193,7 @@ async def test_a_file_that_kills_its_worker_again_is_unsendable_and_the_others_g
         assert isinstance(one, Instance) or one.reason == "looking into it killed a worker process, twice (SIGKILL)"
 
 
+@pytest.mark.slow
 async def test_every_answer_has_the_ordinal_of_its_file_also_where_the_worker_died(folder):
     paths = [_file(folder, name) for name in ["1", "kills", "2"]] + ["gone"]
     with _closing(Pool(1)) as pool:
@@ -194,6 +202,7 @@ async def test_every_answer_has_the_ordinal_of_its_file_also_where_the_worker_di
     assert [type(one) for one in found] == [Instance, Unsendable, Instance, Unsendable]
 
 
+@pytest.mark.slow
 async def test_a_batch_beside_one_that_kills_is_not_touched(folder):
     killing, calm = [_file(folder, "kills")], [_file(folder, "1"), _file(folder, "2")]
     with _closing(Pool(2)) as pool:
@@ -360,6 +369,7 @@ def _is_running(pid):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paths", [0, 10_000_000], ids=["idle", "busy"])
 def test_a_worker_does_not_outlive_its_parent(tmp_path, paths):
     command = [sys.executable, "-c", _A_PARENT, tmp_path, str(paths)]
@@ -419,6 +429,7 @@ async def test_batches_cancelled_at_any_moment_leave_no_process(tmp_path):
     await until(lambda: _children() == before)
 
 
+@pytest.mark.slow
 async def test_cancelled_batches_do_not_count_as_workers_that_died(tmp_path):
     with _closing(Pool(1)) as pool:
         for delay in (0, 0.005, 0.01, 0.015, 0.02, 0.03):
@@ -444,6 +455,7 @@ def test_no_thread_is_left_when_the_loop_has_ended(folder):
     asyncio.run(until(lambda: set(threading.enumerate()) <= before))
 
 
+@pytest.mark.slow
 async def test_details_of_files_are_read_if_they_are_asked_for(tmp_path):
     good = trees.instances(tmp_path / "good", 3)
     bad = trees.text_file(tmp_path)

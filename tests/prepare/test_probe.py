@@ -133,7 +133,9 @@ def test_the_uids_of_the_data_set_count():
     assert differing >= {"badVR.dcm", "rtdose.dcm", "rtdose_expb.dcm", "rtplan.dcm"}
 
 
-@pytest.mark.parametrize("transfer_syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
+@pytest.mark.parametrize(
+    "transfer_syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"]
+)
 def test_other_uids_in_the_data_set_are_found_in_every_encoding(tmp_path, transfer_syntax):
     data_set = Dataset()
     data_set.SOPClassUID, data_set.SOPInstanceUID, data_set.Modality = "1.2.840.10008.5.1.4.1.1.4", "1.2.34", "MR"

@@ -71,6 +71,7 @@ async def test_all_processes_share_what_is_transcoded_and_a_poisonous_file_costs
         pool.close()
 
 
+@pytest.mark.slow
 async def test_bytes_that_nobody_has_read_are_bounded(monkeypatch):
     monkeypatch.setattr(of_converter, "_MOST_HELD", 1)
     [ultrasound] = [path for path in pydicom_test_files() if path.name == "examples_ybr_color.dcm"]
@@ -95,6 +96,7 @@ async def test_bytes_that_nobody_has_read_are_bounded(monkeypatch):
         pool.close()
 
 
+@pytest.mark.slow
 async def test_a_process_shows_that_it_lives_while_it_transcodes_many_frames(workers_run, tmp_path):
     workers_run("from asyncstore.prepare import worker; worker.PART_SECONDS = -1.0")
     pool = Pool(1)
@@ -114,6 +116,7 @@ async def test_a_process_shows_that_it_lives_while_it_transcodes_many_frames(wor
     assert len([part for part in parts if part == ["part", []]]) >= 30
 
 
+@pytest.mark.slow
 def test_neither_probes_nor_re_encoding_import_a_codec(tmp_path):
     [path] = instances(tmp_path, 1)
     code = (

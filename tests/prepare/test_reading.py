@@ -333,6 +333,23 @@ def test_a_file_that_is_not_the_same_any_more_is_not_sent(tmp_path, change, reas
     assert reason in piece.problem.reason
 
 
+@pytest.mark.parametrize("length", [50, 300], ids=["small", "large"])
+def test_a_file_that_changes_while_it_is_read_is_not_sent(tmp_path, monkeypatch, length):
+    found = _instance(tmp_path, "1", length)
+    status = Path(found.path).stat()
+    found = values.changed(found, version=(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
+
+    def read_meanwhile(descriptor, data, offset):
+        os.utime(found.path, ns=(0, 0))
+        return os.preadv(descriptor, [data], offset)
+
+    for name in ("_read_at", "_read_cached"):
+        monkeypatch.setattr(reading, name, read_meanwhile)
+    [piece] = _running(lambda reader: _read(reader, [found]), buffer_size=100)
+    assert piece.problem.has_changed
+    assert "it was changed since it was found" in piece.problem.reason
+
+
 @_CHANGES
 def test_what_came_along_with_the_probe_is_sent_as_it_was_then(tmp_path, change):
     instance = _instance(tmp_path, "1", 50, is_small=True)

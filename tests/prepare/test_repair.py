@@ -123,6 +123,29 @@ def test_all_missing_ends_of_items_are_written(tmp_path, transfer_syntax_uid, si
     assert whole
 
 
+def _sequence(tag, item, *, is_open=True, is_item_open=True, is_ended=True):
+    """A sequence of one item; with ``is_ended`` false the end of that is missing."""
+    open_, end = b"\xff\xff\xff\xff", b"\xfe\xff\x0d\xe0\0\0\0\0" if is_item_open and is_ended else b""
+    item = b"\xfe\xff\0\xe0" + (open_ if is_item_open else len(item).to_bytes(4, "little")) + item + end
+    length, end = (open_, b"\xfe\xff\xdd\xe0\0\0\0\0") if is_open else (len(item).to_bytes(4, "little"), b"")
+    return tag + b"SQ\0\0" + length + item + end
+
+
+@pytest.mark.usefixtures("repairs")
+@pytest.mark.parametrize(("is_open", "is_item_open"), [(True, True), (True, False), (False, True), (False, False)])
+def test_the_end_of_an_item_is_not_written_where_lengths_around_it_would_change(tmp_path, is_open, is_item_open):
+    path = tmp_path / "file.dcm"
+    content = _written(path)
+    inner = _sequence(b"\x08\0\x32\x10", b"\x08\0\0\1SH\2\0" + b"1 ", is_ended=False)
+    path.write_bytes(content + _sequence(b"\x40\0\x75\2", inner, is_open=is_open, is_item_open=is_item_open))
+    found = probe_file(str(path))
+    assert isinstance(found, Instance) == (is_open and is_item_open)
+    if isinstance(found, Unsendable):
+        assert found.reason == "the end of an item is missing in its sequence (0008,1032)"
+    else:
+        assert _read(_sent(found, tmp_path)).RequestAttributesSequence[0].ProcedureCodeSequence[0].CodeValue == "1"
+
+
 @pytest.mark.usefixtures("repairs")
 def test_a_file_may_have_two_flaws(tmp_path):
     content = (CASES / "delimiter-open-image-short.dcm").read_bytes()
@@ -135,16 +158,20 @@ def test_a_file_may_have_two_flaws(tmp_path):
 
 @pytest.mark.usefixtures("repairs")
 @pytest.mark.parametrize("keyword", ["SOPClassUID", "SOPInstanceUID"])
-def test_uids_of_file_meta_information_are_written_into_the_data_set(tmp_path, keyword):
+@pytest.mark.parametrize("ends_before", [False, True])
+def test_uids_of_file_meta_information_are_written_into_the_data_set(tmp_path, keyword, ends_before):
     path = tmp_path / "file.dcm"
     _written(path)
     made = dcmread(path)
     del made[keyword]
+    if ends_before:
+        del made["PatientID"]
     dcmwrite(path, made)
     found = probe_file(str(path))
     assert found.oddities & REPAIRS == ADDED
     read = _read(_sent(found, tmp_path))
-    assert (read.SOPClassUID, read.SOPInstanceUID, read.PatientID) == (CT, "1.2.3", "ID")
+    assert (read.SOPClassUID, read.SOPInstanceUID) == (CT, "1.2.3")
+    assert read.get("PatientID") == (None if ends_before else "ID")
 
 
 @pytest.mark.usefixtures("repairs")
@@ -176,10 +203,50 @@ def test_good_files_stay_as_they_are(tmp_path, size):
 
 
 @pytest.mark.usefixtures("repairs")
+def test_uids_that_are_not_in_order_are_not_written_again(tmp_path):
+    path = tmp_path / "file.dcm"
+    content = _written(path)
+    sop_class, instance, patient = (content.index(tag) for tag in (b"\x08\0\x16\0", b"\x08\0\x18\0", b"\x10\0\x20\0"))
+    path.write_bytes(content[:sop_class] + content[patient:] + content[instance:patient] + content[sop_class:instance])
+    assert probe_file(str(path)).oddities == 0
+
+
+@pytest.mark.usefixtures("repairs")
 @pytest.mark.parametrize("cut", [1, 5, 20])
 def test_a_file_that_is_cut_off_is_refused(tmp_path, cut):
     path = tmp_path / "file.dcm"
     path.write_bytes(_written(path, PatientComments="x" * 50)[:-cut])
+    assert isinstance(probe_file(str(path)), Unsendable)
+
+
+def _image(path, transfer_syntax_uid=ExplicitVRLittleEndian, **more):
+    """The content of a file with an image, and where its Rows and its pixel data begin."""
+    attributes = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PixelRepresentation": 0}
+    attributes |= {"Rows": 20, "Columns": 20, "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    content = _written(path, transfer_syntax_uid, **attributes, **more, PixelData=bytes(range(200)) * 2)
+    return content, content.index(b"\x28\0\x10\0"), content.index(b"\xe0\x7f\x10\0")
+
+
+@pytest.mark.usefixtures("repairs")
+@pytest.mark.parametrize("damage", [bytes(8), bytes(100), b"\x93\xe1\x77\xc2\x01\x8f\xfe\xcc"], ids=len)
+def test_the_rest_of_a_damaged_data_set_is_no_tail(tmp_path, damage):
+    path = tmp_path / "file.dcm"
+    content, rows, pixels = _image(path)
+    for place in (rows, pixels):
+        path.write_bytes(content[:place] + damage + content[place + len(damage) :])
+        assert isinstance(probe_file(str(path)), Unsendable)
+
+
+@pytest.mark.usefixtures("repairs")
+@pytest.mark.parametrize("transfer_syntax_uid", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+@pytest.mark.parametrize("size", [20, 100_000])
+def test_pixels_behind_a_wrong_length_are_no_tail(tmp_path, transfer_syntax_uid, size):
+    path = tmp_path / "file.dcm"
+    content, _, pixels = _image(path, transfer_syntax_uid, TextValue="x" * size)
+    path.write_bytes(content + b"some noise")
+    assert probe_file(str(path)).oddities & REPAIRS == TAIL
+    start = content.index((400).to_bytes(4, "little"), pixels)
+    path.write_bytes(content[:start] + (160).to_bytes(4, "little") + content[start + 4 :])
     assert isinstance(probe_file(str(path)), Unsendable)
 
 

@@ -10,8 +10,11 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from asyncstore.model import Instance
+from asyncstore.prepare.editing import Uneditable, edited
+from asyncstore.prepare.edits import from_plain
+from asyncstore.prepare.elements import tag_bytes
 from asyncstore.prepare.encoding import DamagedDataSet, Unconvertible, encoding_of
-from asyncstore.prepare.invention import Invent, Inventor, new_seed
+from asyncstore.prepare.invention import Invent, Invented, Inventor, new_seed
 from asyncstore.prepare.reencode import Changes, reencode
 from asyncstore.prepare.splicing import NotOrdinary, TooShort, spliced
 from support import trees
@@ -52,7 +55,8 @@ def _item(*, is_undefined=False, **elements):
 
 def _reencoded(data, transfer_syntax_uid, values=VALUES):
     encoding = encoding_of(transfer_syntax_uid)
-    return b"".join(reencode(data, encoding, encoding, Changes(values)))
+    pieces = edited(data, transfer_syntax_uid, from_plain(Inventor.edits(Invented("", values))))
+    return b"".join(reencode(b"".join(pieces), encoding, encoding, Changes()))
 
 
 def _whole(data, transfer_syntax_uid, values=VALUES):
@@ -139,9 +143,9 @@ def test_every_test_file_comes_out_as_if_it_were_re_encoded():
             continue
         try:
             is_kept_by_re_encoding = _reencoded(data, found.transfer_syntax_uid, {}) == data
-        except (DamagedDataSet, Unconvertible):
+        except (DamagedDataSet, Unconvertible, Uneditable):
             continue
-        if is_kept_by_re_encoding:
+        if is_kept_by_re_encoding and not any(tag_bytes(tag, "little") + b"UN" in data for tag in VALUES):
             assert whole == _reencoded(data, found.transfer_syntax_uid), path
             count += 1
     assert count > 40

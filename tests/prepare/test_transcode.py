@@ -95,6 +95,7 @@ def test_the_table_has_every_compressed_file(collection):
 _NATIVE = (IMPLICIT, EXPLICIT, BIG, DEFLATED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(name, marks=_SLOW.get(name, ())) for name in TABLE])
 def test_pixels_are_those_that_pydicom_decodes(collection, tmp_path, name):
     with warnings.catch_warnings(action="ignore"):

@@ -94,7 +94,7 @@ def test_bytes_behind_a_codestream_of_jpeg_are_refused():
     for behind in (b"something", b"the rest of another frame\xff\xd9"):
         reason = "its pixel data is damaged: something stands behind the end of a codestream"
         assert _decoded(JPEG_LS, [encoded + behind]) == reason
-    for padding in (b"\0", b"\0\0\0\0", b"\xff"):
+    for padding in (b"\0", b"\0\0\0\0", b"\xff", b"\xe3", b"\xff" * 15, b"\0\x8a(\xa2\x8a("):
         assert _decoded(JPEG_LS, [encoded + padding]).PixelData == CELLS[0].tobytes()
 
 

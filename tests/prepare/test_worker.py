@@ -50,7 +50,7 @@ def _answers(*requests):
     sent = io.BytesIO()
     for paths in requests:
         write_message(sent, [PROBE, paths])
-    ended = subprocess.run(_COMMAND, input=sent.getvalue(), capture_output=True, check=True, timeout=20)
+    ended = subprocess.run(_COMMAND, input=sent.getvalue(), capture_output=True, check=True, timeout=60)
     received = io.BytesIO(ended.stdout.removeprefix(HELLO))
     answers = [read_message(received) for _ in requests]
     assert received.read() == b""

@@ -78,13 +78,13 @@ class Image(NamedTuple):
         return (self.frames * self.frame_samples * self.allocated + 7) // 8
 
 
-def image_of(values: Mapping[int, bytes], byte_order: str = "little") -> Image:
-    """The image that these elements describe, given as they are encoded.
+def image_of(values: Mapping[int, bytes]) -> Image:
+    """The image that these elements describe, given as they are encoded in little endian.
 
     Raises:
         Unconvertible: an element is missing or wrong, or it is a kind of image that is not converted.
     """
-    numbers = {tag: _number(values, tag, byte_order) for tag in _NUMBERS}
+    numbers = {tag: _number(values, tag) for tag in _NUMBERS}
     samples = _needed(numbers, SAMPLES_PER_PIXEL)
     photometric = values.get(PHOTOMETRIC_INTERPRETATION, b"").rstrip(b" \0").decode("ascii", "replace")
     if photometric not in (_OF_ONE_SAMPLE if samples == 1 else _OF_THREE_SAMPLES if samples == 3 else ()):  # noqa: PLR2004
@@ -111,11 +111,9 @@ def image_of(values: Mapping[int, bytes], byte_order: str = "little") -> Image:
     )
 
 
-def _number(values: Mapping[int, bytes], tag: int, byte_order: str) -> int | None:
+def _number(values: Mapping[int, bytes], tag: int) -> int | None:
     value = values.get(tag, b"")
-    if len(value) != 2:  # noqa: PLR2004 - a US
-        return None
-    return int.from_bytes(value, "big" if byte_order == "big" else "little")
+    return int.from_bytes(value, "little") if len(value) == 2 else None  # noqa: PLR2004 - a US
 
 
 def _needed(numbers: Mapping[int, int | None], tag: int) -> int:

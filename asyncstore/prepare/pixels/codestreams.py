@@ -39,6 +39,9 @@ _JP2 = b"\0\0\0\x0cjP"
 _IMAGE = Struct(">HHIIIIIIIIH")
 """The beginning of the SIZ segment: length, capabilities, size, offset, tile size, tile offset, components."""
 
+_ALIGNMENT = 8
+"""Bytes: some devices align frames in memory and send what is there. DCMTK's dcmcjpls pads with any byte."""
+
 DAMAGED = "its pixel data is damaged"
 CUT_OFF = f"{DAMAGED}: a codestream is cut off"
 _ANOTHER = "a codestream of its pixel data has another one behind it, but each frame needs its own"
@@ -112,10 +115,10 @@ def _jpeg(data: bytes) -> Codestream:
 def _to_its_end(data: bytes, scan: int) -> bytes:
     """A codestream of JPEG without the padding behind it; its first scan is at ``scan``."""
     end = _first_end(data, scan)
-    behind = data[end:].strip(b"\0")
+    behind = data[end:].lstrip(b"\0")
     if behind.startswith(_SOI):
         raise Unconvertible(_ANOTHER)
-    if behind not in (b"", b"\xff"):
+    if len(behind.strip(b"\0\xff")) >= _ALIGNMENT:
         raise Unconvertible(f"{DAMAGED}: something stands behind the end of a codestream")
     return data[:end]
 
@@ -187,7 +190,9 @@ def read_jpeg_2000(data: bytes) -> Codestream:
 
 
 def _jpeg_2000(data: bytes) -> Codestream:
-    length, _, width, height, left, top, tile_width, tile_height, tiles_left, tiles_top, components = _siz(data)
+    length, _, width, height, left, top, tile_width, tile_height, tiles_left, tiles_top, components = (
+        _IMAGE.unpack_from(data, 4)
+    )
     if length != 38 + 3 * components:
         raise Unconvertible(f"{DAMAGED}: its JPEG 2000 header has another length than its components need")
     kinds = {data[42 + 3 * number : 45 + 3 * number] for number in range(components)}
@@ -222,11 +227,6 @@ def _jpeg_2000(data: bytes) -> Codestream:
         is_reversible,
         data,
     )
-
-
-def _siz(data: bytes) -> tuple[int, ...]:
-    fields = _IMAGE.unpack_from(data, 4)
-    return tuple(fields)
 
 
 def _check_tiles(data: bytes, position: int, tiles: int) -> None:

@@ -71,7 +71,7 @@ class Decoder:
         _check_near(image, stream)
         self.is_lossless &= stream.is_lossless
         self.photometric, is_ycc = decoded_photometric(image, stream)
-        samples = _samples(self._decode(stream, image), stream)
+        samples = _samples(self._decode(stream), stream)
         if is_ycc:
             to_rgb(samples)
         return _cells(samples, stream, image)
@@ -152,7 +152,7 @@ def check_range(cells: NDArray[Any], image: Image, what: str = "codestream") -> 
         raise Unconvertible(f"its {what} has values that do not fit into its {image.stored} Bits Stored")
 
 
-def _by_gdcm(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
+def _by_gdcm(stream: Codestream) -> NDArray[np.uint8]:
     """Decode JPEG. Nothing is said about the attributes: the codec reads the codestream, and changes no colours."""
     import gdcm
 
@@ -182,7 +182,7 @@ def _by_gdcm(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
     return whole[:-1] if length == expected + 1 and expected & 1 else whole
 
 
-def _by_charls(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
+def _by_charls(stream: Codestream) -> NDArray[np.uint8]:
     import _CharLS
 
     try:
@@ -195,7 +195,7 @@ def _by_charls(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
     return decoded
 
 
-def _by_openjpeg(stream: Codestream, _image: Image) -> NDArray[np.uint8]:
+def _by_openjpeg(stream: Codestream) -> NDArray[np.uint8]:
     import _openjpeg
 
     try:

@@ -97,10 +97,15 @@ class Encoder:
 
 
 def _by_charls(cells: NDArray[Any], image: Image, near: int = 0) -> bytes:
+    """JPEG-LS. DCMTK decodes no samples of less than 8 bits, and in cells of 16 bits none of less than 9."""
     import _CharLS
 
-    size = 1 if image.stored <= 8 else 2  # noqa: PLR2004
-    samples = cells.view(f"<u{image.bytes_per_sample}") & ((1 << image.stored) - 1)
+    precision = max(image.stored, 9 if image.bytes_per_sample > 1 else 8)
+    size = 1 if precision <= 8 else 2  # noqa: PLR2004
+    samples = cells.view(f"<u{image.bytes_per_sample}") & ((1 << precision) - 1)
+    if near and precision > image.stored:  # losses must not reach the bit that is only there for DCMTK
+        near //= 2
+        samples = np.minimum(samples, (1 << image.stored) - 1 - near)
     mode = _LS_BY_PIXEL if image.samples > 1 else 0
     return bytes(
         _CharLS._encode(  # noqa: SLF001 - its package hides no other
@@ -110,7 +115,7 @@ def _by_charls(cells: NDArray[Any], image: Image, near: int = 0) -> bytes:
             image.rows,
             image.columns,
             image.samples,
-            max(image.stored, 2),
+            precision,
         )
     )
 

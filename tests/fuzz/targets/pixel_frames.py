@@ -9,7 +9,7 @@ from asyncstore.prepare.encoding import DamagedDataSet, Unconvertible, encoding_
 from asyncstore.prepare.pixels.attributes import WANTED, image_of
 from asyncstore.prepare.pixels.frames import frames_of
 from asyncstore.prepare.reencode import Changes
-from asyncstore.prepare.splitting import head_of, split
+from asyncstore.prepare.splitting import native_end, split
 from fuzz.samples import JPEG, TRANSFER_SYNTAXES, files, instance
 
 EXPECTED = (DamagedDataSet, Unconvertible)
@@ -59,7 +59,7 @@ def execute(data, _):
     if not data:
         return
     encoding, content = encoding_of(_SYNTAXES[(data[0] & 7) % len(_SYNTAXES)]), memoryview(data)[1:]
-    head_of(content[:1024], encoding, _CHANGES)
+    native_end(data[1:1025], encoding)
     parts = split(content, encoding, _CHANGES, lambda _: b"")
     if parts is None:
         return

@@ -10,7 +10,7 @@ from fuzz.samples import TRANSFER_SYNTAXES, files, instance
 EXPECTED = (DamagedDataSet, NotCompressed, Unconvertible)
 _ENCODINGS = tuple(map(encoding_of, TRANSFER_SYNTAXES))
 _PLAIN = Changes(max_inflated=1 << 20)
-_OLD = Changes({0x00080018: b"9.8.7\0"}, new_vrs=False, max_inflated=1 << 20)
+_OLD = Changes(new_vrs=False, max_inflated=1 << 20)
 
 
 def seeds():
