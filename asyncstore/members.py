@@ -62,9 +62,22 @@ class MemberPath(str):
         start: begins to fetch it, so that it can be unpacked later without waiting; returns how many bytes that will
             hold. ``None``: there is nothing to fetch.
         deliveries: how many deliveries of this member have not ended.
+        is_listed: whether the walk lists its archive; otherwise the member was named.
     """
 
-    __slots__ = ("_claim", "archive", "deliveries", "is_once", "member", "mtime", "part", "size", "start", "unpack")
+    __slots__ = (
+        "_claim",
+        "archive",
+        "deliveries",
+        "is_listed",
+        "is_once",
+        "member",
+        "mtime",
+        "part",
+        "size",
+        "start",
+        "unpack",
+    )
 
     def __new__(
         cls,
@@ -85,6 +98,7 @@ class MemberPath(str):
         path.start = None
         path._claim = claim
         path.deliveries = 1
+        path.is_listed = False
         return path
 
     archive: str
@@ -97,6 +111,7 @@ class MemberPath(str):
     start: Callable[[], int] | None
     _claim: Claim | None
     deliveries: int
+    is_listed: bool
 
     def again(self) -> Self:
         """The same member, for another delivery."""

@@ -7,6 +7,7 @@ import os
 import threading
 import zipfile
 from contextlib import aclosing
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -42,21 +43,27 @@ def folder(tmp_path_factory):
     """Small instances, some that fill a buffer, and one of several."""
     folder = tmp_path_factory.mktemp("files")
     trees.instances(folder / "small", 40)
-    trees.instances(folder / "medium", 4, data_set_bytes=600_000, seed=1)
+    trees.instances(folder / "medium", 2, data_set_bytes=600_000, seed=1)
     trees.instances(folder / "large", 1, data_set_bytes=3_000_000, seed=2)
     return folder
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory, files):
+    """Pack the files in a format, once for all tests that only read the archive."""
+    return cache(lambda name: archive(tmp_path_factory.mktemp("in"), name, files))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("walk", [OPENED, TIGHT], ids=["with room", "without"])
 @pytest.mark.parametrize("name", FORMATS)
-async def test_the_peer_gets_the_data_sets_of_the_files(name, walk, folder, files, tmp_path):
-    packed = archive(tmp_path / "in", name, files)
+async def test_the_peer_gets_the_data_sets_of_the_files(name, walk, files, sent, pack, tmp_path):
+    packed = pack(name)
     async with nothing_left_behind(), Sink(port=0, output=tmp_path / "out") as sink:
         ran = await send(sink.port, [packed], walk)
     assert ran.failure is None
     assert ran.results == {Result.STORED: len(files)}
-    assert trees.data_sets(tmp_path / "out") == trees.data_sets(folder)
+    assert trees.data_sets(tmp_path / "out") == sent
     shown = (
         f"{packed}!{'inner.zip!' if name == 'zip-in.tar.gz' else 'inner.tar!' if name == 'tar-in.zip' else ''}d/0.dcm"
     )
@@ -64,18 +71,18 @@ async def test_the_peer_gets_the_data_sets_of_the_files(name, walk, folder, file
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["stored.zip", "deflated.zip", "files.tar", "files.tar.gz"])
-async def test_members_are_converted_as_files_are(name, folder, files, tmp_path):
-    packed = archive(tmp_path / "in", name, files)
-    received = []
-    for place in (packed, folder):
-        async with Sink(port=0, output=tmp_path / f"of {place.name}") as sink:
+async def test_members_are_converted_as_files_are(folder, files, pack, tmp_path):
+    received = {}
+    for place in (folder, *map(pack, ("stored.zip", "deflated.zip", "files.tar", "files.tar.gz"))):
+        async with Sink(port=0, output=tmp_path / place.name) as sink:
             ran = await send(sink.port, [place], OPENED, proposal=listed("implicit"))
             assert ran.results == {Result.STORED: len(files)}
-        received.append(trees.data_sets(tmp_path / f"of {place.name}"))
-    assert received[0] == received[1]
+        received[place.name] = trees.data_sets(tmp_path / place.name)
+    of_files = received.pop(folder.name)
+    assert received == dict.fromkeys(received, of_files)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["deflated.zip", "files.tar.gz", "tar-in.zip"])
 async def test_members_are_sent_while_the_next_path_is_waited_for(name, files, tmp_path):
     packed = archive(tmp_path / "in", name, files[:5])
@@ -96,17 +103,15 @@ async def test_members_are_sent_while_the_next_path_is_waited_for(name, files, t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["stored.zip", "deflated.zip", "files.tar", "files.tar.gz"])
-async def test_members_get_invented_identities_as_files_do(name, files, tmp_path):
-    packed = archive(tmp_path / "in", name, files)
-    received = []
-    for place in ([packed], files):
-        async with Sink(port=0, output=tmp_path / f"of {len(place)}") as sink:
-            ran = await send(sink.port, place, OPENED, conversion=ConversionOptions(Invent()))
+async def test_members_get_invented_identities_as_files_do(folder, files, pack, tmp_path):
+    received = {}
+    for place in (folder, *map(pack, ("stored.zip", "deflated.zip", "files.tar", "files.tar.gz"))):
+        async with Sink(port=0, output=tmp_path / place.name) as sink:
+            ran = await send(sink.port, [place], OPENED, conversion=ConversionOptions(Invent()))
             assert ran.results == {Result.STORED: len(files)}
-        pixels = [path.read_bytes()[-2000:] for path in (tmp_path / f"of {len(place)}").rglob("*.dcm")]
-        received.append(sorted(pixels))
-    assert received[0] == received[1]
+        received[place.name] = sorted(path.read_bytes()[-2000:] for path in (tmp_path / place.name).rglob("*.dcm"))
+    of_files = received.pop(folder.name)
+    assert received == dict.fromkeys(received, of_files)
 
 
 async def test_a_member_of_a_zip_with_another_crc_is_not_sent(files, tmp_path):
@@ -134,6 +139,7 @@ async def test_files_that_hold_no_instance_are_named_by_their_archive(files, tmp
     assert ran.of(f"{tmp_path}/a.zip!cut.dcm").result is Result.NOT_SENT
 
 
+@pytest.mark.slow
 async def test_large_bare_data_sets_in_archives_are_sent_and_other_large_files_are_not(folder, tmp_path):
     [large] = (folder / "large").rglob("*.dcm")
     data_set = trees.read_part10(large).data_set
@@ -152,17 +158,29 @@ async def test_an_archive_that_is_not_to_be_opened_is_no_dicom_file(files, tmp_p
     assert ran.of(packed).reason.startswith("not a DICOM file")
 
 
-@pytest.mark.parametrize("name", ["deflated.zip", "files.tar.gz"])
-async def test_a_run_that_halts_while_members_wait_for_room_ends(name, files, tmp_path):
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["deflated.zip", "files.tar.gz", "zip-in.tar.gz"])
+async def test_associations_are_opened_before_all_is_found_if_members_wait_for_room(name, tmp_path):
+    files = trees.instances(tmp_path / "files", 5)
     packed = archive(tmp_path / "in", name, files)
+    async with Sink(port=0) as sink:
+        ran = await send(sink.port, [packed], TIGHT, proposal=listed(required=True))
+    assert ran.results == {Result.STORED: len(files)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["deflated.zip", "files.tar.gz"])
+async def test_a_run_that_halts_while_members_wait_for_room_ends(name, pack):
+    packed = pack(name)
     async with nothing_left_behind(), running_hostile(Behaviour(on_store=answers(0xA900))) as peer:
         ran = await send(peer.port, [packed], TIGHT, halt_on_failure=True)
     assert ran.results[Result.FAILED] >= 1
     assert len(ran.outcomes) == len({outcome.path for outcome in ran.outcomes})
 
 
-async def test_a_run_that_is_aborted_while_members_wait_for_room_ends(files, tmp_path):
-    packed = archive(tmp_path / "in", "files.tar.gz", files)
+@pytest.mark.slow
+async def test_a_run_that_is_aborted_while_members_wait_for_room_ends(pack):
+    packed = pack("files.tar.gz")
     async with nothing_left_behind(), Sink(port=0, latency=5) as sink:
         async with Sender("127.0.0.1", sink.port) as sender:
             run = sender.send([packed], TIGHT)
@@ -185,8 +203,8 @@ async def test_an_archive_that_changes_while_it_is_sent_is_noticed(files, tmp_pa
 
 
 @pytest.mark.slow
-async def test_stores_are_tried_again_from_the_archive(files, tmp_path):
-    packed = archive(tmp_path / "in", "files.tar.gz", files)
+async def test_stores_are_tried_again_from_the_archive(files, pack):
+    packed = pack("files.tar.gz")
     statuses = iter([0xA700] * 2)
 
     def status(*_):
@@ -234,6 +252,7 @@ async def test_a_member_is_probed_as_the_file_would_be(name, tmp_path):
     assert await _surveyed(packed) == await _surveyed(folder, WalkOptions())
 
 
+@pytest.mark.slow
 async def test_what_a_peer_refused_is_sent_again_in_a_further_pass(files, tmp_path):
     folder = tmp_path / "in"
     archive(folder, "deflated.zip", files[:10])

@@ -117,10 +117,10 @@ def _outcomes(members: Iterator[Found], path: str, ordinals: Iterator[int]) -> I
     try:
         for found in members:
             is_empty = False
-            if isinstance(found, MemberPath):
-                yield SourceFile(found, next(ordinals))
-            else:
-                yield Unsendable(SourceFile(found[0], next(ordinals)), found[1])
+            member, reason = (found, None) if isinstance(found, MemberPath) else found
+            member.is_listed = True
+            file = SourceFile(member, next(ordinals))
+            yield file if reason is None else Unsendable(file, reason)
     except (Damaged, NoLibrary, TooMuch) as reason:
         yield Unsendable(SourceFile(path, next(ordinals)), f"{_NOT_WHOLE}: {reason}")
     else:
@@ -243,7 +243,7 @@ class _Archive:
             return
         if isinstance(content, Span):
             part = Part(content.container, content.start, content.length, content.version, crc)
-            yield make(part, claim=None if content.keeps is None else _Keeping(content))
+            yield make(part, claim=content.keeps)
         elif isinstance(content, Stream):
             yield make(None, partial(_all_of, content, size), is_once=True)
         else:
@@ -289,16 +289,6 @@ def _all_of(stream: Stream, size: int) -> Iterator[bytes]:
     yield from stream.pieces(_ALL)
     if isinstance(stream, _Limited) and stream.position < size:
         raise Damaged(CUT_OFF)
-
-
-class _Keeping:
-    """Keeps an archive in the spool as long as a member of it has this."""
-
-    def __init__(self, span: Span) -> None:
-        self._span = span
-
-    def release(self) -> None:
-        """One member has ended; others may go on."""
 
 
 def _without_ending(name: str) -> str:

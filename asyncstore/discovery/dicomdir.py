@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.errors import ReadFailed
@@ -84,13 +85,10 @@ def _directory(path: str) -> _Directory:
     Raises:
         ReadFailed: the file cannot be read, or is no DICOMDIR.
     """
-    import warnings  # few runs read a DICOMDIR
-
-    from pydicom.errors import InvalidDicomError
+    from pydicom.errors import InvalidDicomError  # few runs read a DICOMDIR
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # file names are looked up as they are, and nothing else of it is used
+        with _values_as_they_are():
             return _read(path)
     except InvalidDicomError:
         raise ReadFailed(f"{path} is no DICOMDIR") from None
@@ -102,12 +100,29 @@ def _directory(path: str) -> _Directory:
         raise ReadFailed(f"the DICOMDIR {path} is damaged") from error
 
 
-def _read(path: str) -> _Directory:
-    from pydicom import config, dcmread
-    from pydicom.filereader import read_file_meta_info
+@contextmanager
+def _values_as_they_are() -> Iterator[None]:
+    """Within this context pydicom checks no values: file names are looked up as they are, and nothing else is used."""
+    import warnings
 
+    from pydicom import config
+
+    before = config.settings.reading_validation_mode, config.logger.level
     config.settings.reading_validation_mode = config.IGNORE
     config.logger.setLevel("ERROR")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        config.settings.reading_validation_mode = before[0]
+        config.logger.setLevel(before[1])
+
+
+def _read(path: str) -> _Directory:
+    from pydicom import dcmread
+    from pydicom.filereader import read_file_meta_info
+
     if read_file_meta_info(path).get("TransferSyntaxUID") == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         raise ReadFailed(f"the DICOMDIR {path} is deflated, which no DICOMDIR may be")  # it may inflate to terabytes
     directory = dcmread(path)

@@ -125,9 +125,8 @@ class Finder:
         from asyncstore.discovery.remote import objects  # few runs read remote stores
         from asyncstore.discovery.stores import Refused, split_url
 
-        matches = matcher(options.pattern) if options.pattern else None
         try:
-            for path in objects(url, recurse=options.recurse, wanted=matches or _any):
+            for path in objects(url, recurse=options.recurse, wanted=matcher(options.pattern or "*")):
                 if self._limits is None:
                     yield SourceFile(path, next(ordinals))
                 else:
@@ -196,10 +195,6 @@ def _object_at(path: MemberPath) -> MemberPath | str:
         except Refused as refusal:
             reason = reason or str(refusal)
     return reason
-
-
-def _any(_: str) -> bool:
-    return True
 
 
 def _bytes_of(path: MemberPath) -> Iterator[bytes]:

@@ -26,7 +26,7 @@ from asyncstore.members import Damaged, Part
 from asyncstore.temporary import temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MOST = 1 << 28
 """Bytes that may be held, if nothing else is asked for."""
@@ -77,24 +77,24 @@ class Spool:
 
     Args:
         most: the bytes that it may hold.
+
+    Attributes:
+        held: the bytes that it holds.
+        on_wait: called in the thread that writes, each time it begins to wait for room.
     """
 
     def __init__(self, most: int = MOST) -> None:
         self.most = most
+        self.on_wait: Callable[[], object] = lambda: None
         self._small = max(_FEWEST_SMALL, most >> 7)
         """Larger members have a file of their own, so there are no more than some hundred files."""
         self._folders = ExitStack()
         self._folder: str | None = None
         self._filling: _File | None = None
         self._files: set[_File] = set()
-        self._held = self._pinned = 0
+        self.held = self._pinned = 0
         self._is_abandoned = False
         self._changed = threading.Condition(threading.RLock())
-
-    @property
-    def held(self) -> int:
-        """The bytes that it holds."""
-        return self._held
 
     def add(self, pieces: Iterator[bytes], most: int) -> tuple[Part, _File]:
         """Write a member; returns where it lies, and what to release when it has ended. It waits for room.
@@ -122,17 +122,16 @@ class Spool:
         """Write a member to the file that others share."""
         with self._changed:
             self._wait_for(size)
-            file = self._filling
-            if file is None:
-                file = self._filling = self._new()
-            try:
-                self._write(file, data)
-            except Damaged:
-                if file.users <= 1:
-                    raise
-                self._seal()  # its members take the room: they can end now
-                file = self._filling = self._new()
-                self._write(file, data)
+            while True:
+                file = self._filling = self._filling or self._new()
+                try:
+                    self._write(file, data)
+                    break
+                except Damaged:
+                    has_members = file.users > 1
+                    self._seal()  # a part of this member may be in it, and its members take the room: they can end now
+                    if not has_members:
+                        raise
             start = file.size - size
             file.users += 1
             if file.size >= _FILE:
@@ -167,11 +166,12 @@ class Spool:
     def _wait_for(self, count: int, mine: int = 0) -> None:
         """Wait until so many bytes may be written, by a member that holds some of the bytes already."""
         while not self._is_abandoned:
-            if self._held + count <= self.most or self._held - self._pinned - mine <= 0:
+            if self.held + count <= self.most or self.held - self._pinned - mine <= 0:
                 return
             if self._filling is not None:
                 self._seal()  # so that it can end, and may have ended
             else:
+                self.on_wait()
                 self._changed.wait()
         raise Abandoned
 
@@ -184,7 +184,7 @@ class Spool:
                 if error.errno not in _FULL or not self._may_get_room(file):
                     raise Damaged(f"{_NO_ROOM} {tempfile.gettempdir()}: {error.strerror}") from error
         file.size += len(piece)
-        self._held += len(piece)
+        self.held += len(piece)
         if file.is_pinned:
             self._pinned += len(piece)
 
@@ -198,6 +198,7 @@ class Spool:
         if self._filling is not mine:
             self._seal()  # so that it can end
         if others:
+            self.on_wait()
             self._changed.wait(_FULL_PAUSE)
         if self._is_abandoned:
             raise Abandoned
@@ -231,7 +232,7 @@ class Spool:
     def _close_if_unused(self, file: _File) -> None:
         if file.users <= 0 and file in self._files:
             self._files.remove(file)
-            self._held -= file.size
+            self.held -= file.size
             if file.is_pinned:
                 self._pinned -= file.size
             file.stream.close()
@@ -251,7 +252,7 @@ class Spool:
                 file.stream.close()
             self._files.clear()
             self._filling = None
-            self._held = self._pinned = 0
+            self.held = self._pinned = 0
         self._folders.close()
 
 
@@ -270,10 +271,13 @@ def _at_most(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
 
 
 class _Pin:
-    """Keeps an archive until nobody reads it any more."""
+    """Keeps an archive until nobody reads it, or holds a member of it, any more."""
 
     def __init__(self, file: _File) -> None:
         self._file = file
+
+    def release(self) -> None:
+        """One member has ended; others may go on."""
 
     def __del__(self) -> None:
         self._file.release()

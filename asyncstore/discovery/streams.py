@@ -13,6 +13,8 @@ from asyncstore.members import Damaged
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from asyncstore.members import Claim
+
 PIECE = 1 << 20
 """Bytes that are read, or inflated, at a time: the interpreter lock is free meanwhile."""
 FIRST_PIECE = 1 << 13
@@ -43,7 +45,7 @@ class Span:
         start: where the part begins in the file.
         length: its bytes.
         version: of the file; see :class:`asyncstore.members.Part`.
-        keeps: an object that must live as long as the part is used.
+        keeps: what must live as long as the part is used.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Span:
         start: int,
         length: int,
         version: tuple[int, ...],
-        keeps: object = None,
+        keeps: Claim | None = None,
     ) -> None:
         self._file = file
         self._descriptor = file if isinstance(file, int) else file.descriptor

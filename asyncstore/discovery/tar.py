@@ -11,9 +11,9 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.discovery.streams import CUT_OFF
+from asyncstore.discovery.streams import CUT_OFF, Stream
 from asyncstore.members import Damaged
 
 if TYPE_CHECKING:
@@ -63,20 +63,6 @@ class Entry(NamedTuple):
     """Why it cannot be read."""
 
 
-class Source(Protocol):
-    """Blocks of an archive, in order; :class:`SpanSource` says what each method means."""
-
-    @property
-    def position(self) -> int:
-        """Where the next byte stands."""
-
-    def read(self, count: int, /) -> bytes:
-        """See there."""
-
-    def skip(self, count: int, /) -> int:
-        """See there."""
-
-
 class SpanSource:
     """Blocks of a part of a file; skipping costs nothing."""
 
@@ -95,6 +81,10 @@ class SpanSource:
         skipped = min(count, self._span.length - self.position)
         self.position += skipped
         return skipped
+
+
+Source = SpanSource | Stream
+"""Blocks of an archive, in order."""
 
 
 def is_header(block: bytes) -> bool:

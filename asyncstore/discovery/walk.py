@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import os
 import stat
+from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from asyncstore.members import SEPARATOR, MemberPath
 from asyncstore.model import SourceFile, Unsendable
-from asyncstore.renaming import is_done, without_ending
+from asyncstore.renaming import is_done, name_now, without_ending
 from asyncstore.wildcard import matcher
 
 if TYPE_CHECKING:
@@ -39,10 +40,12 @@ class WalkOptions(NamedTuple):
             files among the paths themselves. The empty pattern matches every name, as with storescu.
         repeat: how many times each file is delivered, in a row.
         resume: whether files were renamed by an earlier run (:mod:`asyncstore.renaming`): done files in directories are
-            skipped, and the pattern applies to the name without the ending.
+            skipped, and the pattern applies to the name without the ending. Paths may be the names before.
         archives: what an archive may hold; ``None``: archives are not opened, and so they are files like any other.
         ahead: how many bytes are unpacked, or fetched, ahead of sending.
         remote: whether a path may be the URL of a remote store.
+        own_files: the real paths of the run's own files, which are passed over: if the database of its journal is
+            opened once more and closed, SQLite loses its locks (https://sqlite.org/howtocorrupt.html, 2.2).
     """
 
     directories: bool = True
@@ -53,6 +56,7 @@ class WalkOptions(NamedTuple):
     archives: ArchiveLimits | None = None
     ahead: int = 1 << 28
     remote: bool = False
+    own_files: frozenset[str] = frozenset()
 
     @property
     def has_members(self) -> bool:
@@ -149,9 +153,15 @@ def _expand(
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
-        yield Unsendable(SourceFile(path, next(ordinals)), _unreachable(path, error))
+        now = name_now(path) if options.resume and isinstance(error, FileNotFoundError) else None
+        if now is None:
+            yield Unsendable(SourceFile(path, next(ordinals)), _unreachable(path, error))
+        elif not is_done(now):
+            yield from _expand(now, options, visited, ordinals)
         return
     if not stat.S_ISDIR(status.st_mode):
+        if _is_own(path, options):
+            return
         if stat.S_ISREG(status.st_mode):
             yield SourceFile(path, next(ordinals))
         else:
@@ -191,7 +201,7 @@ def _listing(
         return
     visited.add(identity)
     try:
-        names, others = _sorted_names(directory)
+        names, others = _sorted_names(directory, options)
     except OSError as error:
         yield Unsendable(SourceFile(directory, next(ordinals)), f"the directory cannot be listed: {error.strerror}")
         return
@@ -216,6 +226,12 @@ def _listing(
             yield Unsendable(SourceFile(prefix + name, next(ordinals)), _why_unreachable(prefix + name))
 
 
+def _is_own(path: str, options: WalkOptions) -> bool:
+    """Whether this is a file of the run itself. To ask for the real path of every file would take too long."""
+    name = os.path.join(os.sep, os.path.basename(path))
+    return any(own.endswith(name) for own in options.own_files) and os.path.realpath(path) in options.own_files
+
+
 def _is_passed_over(name: str, matches: Callable[[str], bool] | None, *, resume: bool) -> bool:
     """Whether a file in a directory is skipped: it is done, or its name does not match."""
     if resume:
@@ -223,7 +239,7 @@ def _is_passed_over(name: str, matches: Callable[[str], bool] | None, *, resume:
     return matches is not None and not matches(name)
 
 
-def _sorted_names(directory: str) -> tuple[list[str], dict[str, int]]:
+def _sorted_names(directory: str, options: WalkOptions) -> tuple[list[str], dict[str, int]]:
     """The sorted names in ``directory``, and the file types of all but regular files (0: unreachable).
 
     Plain names take a quarter of the memory of ``os.DirEntry``: a directory may hold a million files.
@@ -239,6 +255,10 @@ def _sorted_names(directory: str) -> tuple[list[str], dict[str, int]]:
             except OSError:
                 others[entry.name] = 0
     names.sort()
+    for own in options.own_files:
+        place = bisect_left(names, os.path.basename(own))
+        if place < len(names) and _is_own(os.path.join(directory, names[place]), options):
+            del names[place]
     return names, others
 
 

@@ -51,7 +51,6 @@ _UTF8 = 0x800
 _ZIP64 = 0x0001
 _UNIX = 3
 """The system that made the attributes of a member."""
-_ASIDE = frozenset({stat.S_IFLNK, stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFCHR, stat.S_IFBLK})
 
 _STORED = 0
 _METHODS = {8: "deflate", 12: "bzip2", 93: "Zstandard", 95: "xz"}
@@ -190,8 +189,8 @@ def _decoded(name: bytes, *, is_utf8: bool) -> str:
 
 def obstacle(entry: Entry) -> str | None:
     """Why a member cannot be read; ``None``: it can be, as far as the central directory says."""
-    if entry.kind in _ASIDE:
-        return NOT_FILES.get(entry.kind, "not a regular file")
+    if entry.kind in NOT_FILES:
+        return NOT_FILES[entry.kind]
     if entry.flags & _ENCRYPTED or entry.method == 99:  # noqa: PLR2004 - AES of WinZip
         return "it is encrypted"
     if entry.method != _STORED and entry.method not in _METHODS:
@@ -233,7 +232,7 @@ def is_stored(entry: Entry) -> bool:
 
 
 def unpacked(place: Span, entry: Entry, count: Callable[[int], None]) -> Iterator[bytes]:
-    """The bytes of a member, checked.
+    """The bytes of a compressed member, checked.
 
     Raises:
         Damaged: they are not those that the archive promises.
@@ -241,9 +240,8 @@ def unpacked(place: Span, entry: Entry, count: Callable[[int], None]) -> Iterato
     """
     from zlib import crc32
 
-    pieces = place.pieces(0, place.length)
     crc = size = 0
-    for piece in pieces if entry.method == _STORED else inflated(pieces, _METHODS[entry.method], count):
+    for piece in inflated(place.pieces(0, place.length), _METHODS[entry.method], count):
         crc = crc32(piece, crc)
         size += len(piece)
         if size > entry.size:

@@ -11,6 +11,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -390,6 +391,7 @@ class TestNames:
                 archive.writestr("a", b"%d" % number)
         assert found(put(stream.getvalue())) == {"x!a": b"0", "x!a#2": b"1", "x!a#3": b"2"}
 
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore:Duplicate name")
     def test_thousands_of_equal_names_are_told_apart(self, put):
         stream = io.BytesIO()
@@ -571,7 +573,8 @@ class TestRefusedByTheBeginning:
         spool.close()
         return results
 
-    @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress, lzma.compress])
+    @pytest.mark.slow
+    @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress, partial(lzma.compress, preset=0)])
     def test_it_is_not_unpacked_to_its_end(self, compress, put):
         cut = compress(b"no" + os.urandom(1 << 22))[: 3 << 20]
         assert self.found(put(cut)) == ["no"], "that it is cut off shows at its end only"
@@ -593,6 +596,7 @@ class TestRefusedByTheBeginning:
 
 
 class TestLimits:
+    @pytest.mark.slow
     def test_a_bomb_ends_at_the_ratio(self, put, monkeypatch):
         monkeypatch.setattr("asyncstore.discovery.limits._FREE", 1 << 20)
         bomb = zipped({f"{number}": bytes(1 << 20) for number in range(80)}, zipfile.ZIP_DEFLATED)
@@ -603,6 +607,7 @@ class TestLimits:
         )
         assert sum(isinstance(result, bytes) for result in results.values()) <= 200 * len(bomb) >> 20
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
     def test_a_bomb_of_one_file_takes_no_memory_and_no_disk(self, compress, put):
         bomb = put(compress(bytes(1 << 26)))

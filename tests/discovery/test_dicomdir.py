@@ -23,8 +23,10 @@ CD = Path(pydicom.data.__file__).parent / "test_files" / "dicomdirtests"
 def dicomdir(folder, *file_ids, in_use=()):
     """Write a DICOMDIR that names these files."""
     records = []
-    before = config.settings.writing_validation_mode
-    config.settings.writing_validation_mode = config.IGNORE
+    modes = ("reading_validation_mode", "writing_validation_mode")
+    before = {mode: getattr(config.settings, mode) for mode in modes}
+    for mode in modes:
+        setattr(config.settings, mode, config.IGNORE)
     for number, file_id in enumerate(file_ids):
         record = Dataset()
         record.DirectoryRecordType = "IMAGE"
@@ -38,7 +40,8 @@ def dicomdir(folder, *file_ids, in_use=()):
     directory = FileDataset(None, {}, file_meta=meta, preamble=bytes(128))
     directory.DirectoryRecordSequence = records
     directory.save_as(folder / "DICOMDIR", enforce_file_format=True)
-    config.settings.writing_validation_mode = before
+    for mode in modes:
+        setattr(config.settings, mode, before[mode])
     return str(folder / "DICOMDIR")
 
 
@@ -63,6 +66,18 @@ def test_the_files_of_a_cd_come_in_the_order_of_its_records():
     assert paths == [str(CD.joinpath(*components)) for components in named]
     assert all(Path(path).is_file() for path in paths)
     assert len(paths) == 31
+
+
+def test_the_pydicom_of_the_caller_checks_values_as_before(tmp_path):
+    def state():
+        return config.settings.reading_validation_mode, config.logger.level
+
+    before = state()
+    list(referenced(str(CD / "DICOMDIR")))
+    (tmp_path / "text").write_text("no DICOM at all")
+    with pytest.raises(ReadFailed):
+        list(referenced(str(tmp_path / "text")))
+    assert state() == before
 
 
 @pytest.mark.parametrize("other", ["DICOMDIR-reordered", "DICOMDIR-implicit", "DICOMDIR-bigEnd", "DICOMDIR-nooffset"])
@@ -143,6 +158,7 @@ def test_another_file_is_no_dicomdir(tmp_path):
         list(referenced(str(tmp_path / "gone")))
 
 
+@pytest.mark.slow
 def test_one_that_is_cut_off_anywhere_is_an_error_of_ours_or_reported(tmp_path):
     whole = (CD / "DICOMDIR").read_bytes()
     for at in range(300, len(whole), len(whole) // 40):

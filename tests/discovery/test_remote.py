@@ -8,7 +8,6 @@ import threading
 
 import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 
 from asyncstore import Result, Sink, UsageError, WalkOptions
 from asyncstore.discovery import remote, stores
@@ -311,6 +310,7 @@ class TestOutages:
 
 
 class TestSending:
+    @pytest.mark.slow
     async def test_the_peer_gets_the_data_sets_of_the_objects(self, store, folder, files, tmp_path):
         store(of_files(files, folder))
         async with Sink(port=0, output=tmp_path) as sink:
@@ -321,6 +321,7 @@ class TestSending:
             f"{store.url}/{path.relative_to(folder)}" for path in files
         ]
 
+    @pytest.mark.slow
     async def test_archives_in_a_store_are_opened(self, store, folder, files, tmp_path):
         packed = [archive(tmp_path / "in", name, files) for name in ("deflated.zip", "files.tar.gz")]
         store({path.name: path.read_bytes() for path in packed} | {"x.zip": b"no zip"})
@@ -331,6 +332,7 @@ class TestSending:
         assert ran.of(f"{store.url}/x.zip").reason == "not a DICOM file"
         assert trees.data_sets(tmp_path / "out") == trees.data_sets(folder)
 
+    @pytest.mark.slow
     async def test_a_journal_skips_stored_objects_and_sends_changed_ones(self, store, folder, files, tmp_path):
         store(of_files(files[:4], folder))
         results = []
@@ -347,6 +349,7 @@ class TestSending:
             results.append(sorted(one.result for one in found))
         assert results == [["stored"] * 4, ["skipped"] * 4, ["skipped"] * 3 + ["stored"]]
 
+    @pytest.mark.slow
     async def test_a_skipped_object_is_not_fetched(self, store, files, folder, tmp_path, monkeypatch):
         await self.test_a_journal_skips_stored_objects_and_sends_changed_ones(store, folder, files, tmp_path)
         monkeypatch.setattr(type(store.system), "cat_file", None)
@@ -355,6 +358,7 @@ class TestSending:
         assert {type(one).__name__ for one in found} == {"Outcome"}
         journal.close()
 
+    @pytest.mark.slow
     async def test_a_member_of_an_archive_is_named_by_its_url(self, store, files, tmp_path):
         packed = archive(tmp_path / "in", "deflated.zip", files)
         store({"b/x.zip": packed.read_bytes()})
@@ -394,7 +398,9 @@ def iter_files(url):
     return walk([url], REMOTE, Finder(None, Spool()))
 
 
-def test_fetching_does_not_keep_the_program_alive(store):
+@pytest.mark.slow
+def test_fetching_does_not_keep_the_program_alive(store, monkeypatch):
+    monkeypatch.setattr("asyncstore.discovery.ahead._IDLE_SECONDS", 0.5)  # so that the thread is seen
     store({"a": b"data"})
     [path] = remote.objects(store.url, recurse=True, wanted=everything)
     path.start()
@@ -405,6 +411,8 @@ def test_fetching_does_not_keep_the_program_alive(store):
 @pytest.fixture(scope="module")
 def bucket():
     """A bucket of an S3 server in this process, and the environment in which it is found."""
+    from moto.server import ThreadedMotoServer  # every worker of pytest-xdist would take 0.3 s to import it
+
     logging.getLogger("werkzeug").setLevel("ERROR")
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()

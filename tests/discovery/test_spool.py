@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 import threading
 from pathlib import Path
@@ -156,6 +157,33 @@ def test_a_full_disk_is_a_reason(spool, monkeypatch):
         spool.add(iter([b"data"]), 100)
 
 
+class _SoonFull:
+    """A file on a disk that has room for a few bytes, and later for all."""
+
+    def __init__(self, file, room):
+        self._file, self._room = file, room
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def write(self, data):
+        count = self._room.pop(0) if self._room else len(data)
+        if not count:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self._file.write(data[:count])
+
+
+def test_after_a_member_that_found_a_full_disk_the_next_one_is_read_back(spool, monkeypatch):
+    room, make = [3, 0], tempfile.TemporaryFile
+    monkeypatch.setattr("asyncstore.discovery.spool.tempfile.TemporaryFile", lambda **how: _SoonFull(make(**how), room))
+    with pytest.raises(Damaged, match="there is no room to unpack it"):
+        spool.add(iter([b"first"]), 100)
+    part, _ = spool.add(iter([b"second"]), 100)
+    assert read(part) == b"second"
+    assert spool.held == len(b"second")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [MiB // 2, 2 * MiB])
 def test_on_a_disk_that_is_smaller_than_the_room_members_wait_for_others_to_end(tmp_path, monkeypatch, size):
     with small_disk(tmp_path / "disk") as disk:
