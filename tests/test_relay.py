@@ -12,7 +12,6 @@ from asyncstore import Result
 from support.oracle import nothing_left_behind, send
 from support.peers.choosing import at, beyond, every, first, first_of_each, refuses_duplicates
 from support.peers.hostile import running_hostile
-from support.peers.programs import free_port
 from support.peers.relay import Fault, Kind, Way, drawn, running_relay
 from support.trees import data_sets, instances
 
@@ -62,6 +61,7 @@ async def test_without_a_fault_it_passes_on_all_bytes_and_the_end():
     assert await returned() == (TEXT, "FIN", "FIN")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "end"), [(Kind.CUT, "FIN"), (Kind.SILENCE, "silence")])
 async def test_a_connection_ends_after_the_bytes_before_the_fault(kind, end):
     assert (await returned(Fault(kind, Way.BACK, at=5000)))[:2] == (TEXT[:5000], end)
@@ -103,8 +103,8 @@ def test_the_faults_of_a_seed_are_the_same_each_time_and_of_every_kind():
     assert {fault.kind for faults in schedules for fault in faults} == set(Kind) - {Kind.CORRUPT}
 
 
-async def test_a_peer_that_does_not_listen_resets():
-    async with running_relay(free_port()) as relay:
+async def test_a_peer_that_does_not_listen_resets(refusing_port):
+    async with running_relay(refusing_port) as relay:
         reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
         with pytest.raises(ConnectionError):
             await reader.read()
@@ -187,6 +187,7 @@ async def test_associations_beyond_a_limit_are_rejected_until_one_has_ended():
     assert did == ["accepted", "accepted", "rejected", "accepted"]
 
 
+@pytest.mark.slow
 async def test_an_acceptor_that_restarts_has_its_port_again(tmp_path):
     files = instances(tmp_path / "files", 2)
     async with nothing_left_behind(), running_hostile() as scp:

@@ -265,6 +265,12 @@ def test_the_rightmost_says_what_may_be_revoked(options, revocation):
     assert tls_of(parsed).revocation == revocation
 
 
+async def test_a_revocation_list_alone_is_warned_of_once(made):
+    done = await asyncstore("echo", "+tla", "+cf", made.trusted, "+crl", made.revoked, "127.0.0.1", "1")
+    assert done.err.count("W: ") == 1
+    assert "W: +crl (--add-crl-file) alone looks up the peer's own certificate only" in done.err
+
+
 async def test_who_accepts_needs_a_certificate():
     ended = await asyncstore("sink", "+cf", "file")
     assert "+cf/--add-cert-file is only allowed with --enable-tls;" in ended.err
@@ -286,6 +292,6 @@ async def test_lists_are_printed_whatever_else_is_there(option, words):
 
 
 def test_without_tls_nothing_is_loaded_for_it():
-    program = "import asyncstore.cli.commands.sending, asyncstore.cli.commands.sink, sys; print(*sys.modules)"
+    program = "import asyncstore.cli.commands.send, asyncstore.cli.commands.sink, sys; print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert ".network.tls" not in ended.stdout

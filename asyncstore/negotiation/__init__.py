@@ -15,7 +15,6 @@ from asyncstore.negotiation.contexts import (
     carrier,
     conclude,
     narrower,
-    pair_of,
     plan,
     verification,
 )
@@ -40,7 +39,6 @@ __all__ = [
     "conclude",
     "listed",
     "narrower",
-    "pair_of",
     "plan",
     "requests",
     "verification",

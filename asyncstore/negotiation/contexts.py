@@ -37,11 +37,6 @@ _CONVERTED_TO = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 retired, the one with VRs first."""
 
 
-def pair_of(sop_class_uid: str, transfer_syntax_uid: str) -> Pair:
-    """The pair of an instance."""
-    return sop_class_uid, transfer_syntax_uid
-
-
 def plan(wanted: Iterable[Pair], decodable: Container[str] = ()) -> tuple[ProposedContext, ...]:
     """For each SOP class, in the order of ``wanted``: a context for each pair, then one for conversions.
 

@@ -79,8 +79,9 @@ async def connect(
 async def _addresses(host: str, port: int, ip_version: int | None) -> Sequence[_SomeAddress]:
     """The addresses of a host; only names need a resolver, which may keep its thread waiting."""
     family = _FAMILIES[ip_version]
-    with suppress(socket.gaierror):
-        return socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    with suppress(socket.gaierror, UnicodeEncodeError):
+        address = host.encode("ascii")  # for a str, Python imports its codec for names, which takes 1 ms
+        return socket.getaddrinfo(address, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     thread = WaitingThread("asyncstore-resolver")  # the loop's own threads would keep the program from ending
     try:
         return await thread.call(socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import (
@@ -81,8 +82,6 @@ class Terms(NamedTuple):
     timeouts: Timeouts
     notice: Notice
     """Called for each harmless deviation of the peer."""
-    called_ae_title: str
-    """The peer's."""
     throttle: Throttle | None = None
     """Limits the bytes that are sent."""
     accept: AssociateAccept | None = None
@@ -131,7 +130,6 @@ class Association(Requestor):
         """Data set bytes handed to the network."""
         self.steps = Steps()
         """How long opening it took."""
-        self._called_ae_title = terms.called_ae_title
         self._transfer_syntaxes = terms.transfer_syntaxes
         self._timeouts = terms.timeouts
         self._messages = MessageReader(terms.notice)
@@ -163,7 +161,7 @@ class Association(Requestor):
 
     def __repr__(self) -> str:
         state, outstanding = self._upper.state.value, self._requests.outstanding
-        return f"<Association {self._called_ae_title} Sta{state} {outstanding} outstanding>"
+        return f"<Association {self.peer} Sta{state} {outstanding} outstanding>"
 
     @property
     def is_idle(self) -> bool:
@@ -254,9 +252,8 @@ class Association(Requestor):
         self._upper.release()
         self._flush()
         try:
-            await self._answer(released, self._timeouts.acse or _RELEASE_LIMIT, "answer to the release request")
-        except AssociationError as error:
-            _log.info("association %d: %s", self.number, error)
+            with suppress(AssociationError):  # it is in the log
+                await self._answer(released, self._timeouts.acse or _RELEASE_LIMIT, "answer to the release request")
         finally:
             self._released = None
 
@@ -418,13 +415,7 @@ class Association(Requestor):
 
     # Ends.
 
-    def _fail(self, error: AssociationError, *, notify_peer: bool = False) -> None:
-        if self.error is not None:
-            return
-        self.error = error
-        if notify_peer:
-            self._upper.abort()
-            self._flush()
+    def _failed(self, error: AssociationError) -> None:
         if self._released is not None and not self._released.done():
             self._released.set_exception(error)
         for exchange in self._requests.end():
@@ -433,8 +424,6 @@ class Association(Requestor):
             if not answered.done():
                 answered.set_exception(error)
         self._returned += self._requests.take_back()
-        if self._link.is_blocked:
-            self._end_link()  # an A-ABORT cannot follow half a PDU, and the buffers must be released now
         self._check_settled()
         _log.info("association %d: %s", self.number, error)
         self._on_end()

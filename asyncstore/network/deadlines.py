@@ -7,7 +7,7 @@ Rules:
 2. Progress of sending is measured twice: any byte restarts the socket timeout, but only a whole PDU restarts the DIMSE
    timeout.
 3. The time for a response begins when the request has left completely: on a slow line sending takes longer than most
-   answers.
+   answers. Each response begins it anew: with a window of many requests, the last one waits for all before it.
 4. Time in which this program did not run (SIGSTOP, a machine that sleeps) is not the peer's: after it every limit
    begins anew, because what came meanwhile has not been read yet.
 5. No time passes while data waits for its turn under our own limit.
@@ -72,10 +72,8 @@ class Deadlines:
             self._answered_at, self._answered_then = now, requests.last_answered
         if now - self._looked_at > _MOST_INTERVALS * (self.interval or _LONGEST_INTERVAL):
             self._resumed_at = now
-            self._any_byte, self._noteworthy_part = (
-                self._any_byte._replace(at=now),
-                self._noteworthy_part._replace(at=now),
-            )
+            self._any_byte = self._any_byte._replace(at=now)
+            self._noteworthy_part = self._noteworthy_part._replace(at=now)
         self._looked_at = now
         if link.is_held:
             self._blocked_at = now
@@ -88,14 +86,8 @@ class Deadlines:
         oldest = requests.oldest
         if oldest is None or not oldest.is_sent:
             return None
-        if self._dimse:
-            limit, since = self._dimse, max(oldest.sent_at, self._blocked_at, self._resumed_at)
-        else:
-            limit, since = (
-                self._socket or 0.0,
-                max(oldest.sent_at, self._blocked_at, self._resumed_at, self._answered_at),
-            )
-        if limit and now - since > limit:
+        limit = self._dimse or self._socket
+        if limit and now - max(oldest.sent_at, self._answered_at, self._blocked_at, self._resumed_at) > limit:
             return TimedOut(self._peer, _response(oldest.message_id, requests), limit, "dimse")
         return None
 

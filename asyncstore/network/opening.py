@@ -16,13 +16,14 @@ from asyncstore.errors import (
     AssociationRejected,
     IdentityNotConfirmed,
     InvalidPdu,
+    LinkLost,
     ProtocolViolation,
 )
 from asyncstore.negotiation import agreed_window, conclude
 from asyncstore.network.addresses import address_of, connect
 from asyncstore.network.association import Association, Reports, Steps, Terms
 from asyncstore.network.deviations import Deviations
-from asyncstore.network.link import Link
+from asyncstore.network.link import Link, reason_of
 from asyncstore.network.requestor import Requestor
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.protocol.associate import AssociateRequest
@@ -134,10 +135,10 @@ class Opening(Requestor):
         self._request = options.request(contexts)
         self._notice = partial((options.deviations or Deviations()).notice, peer)
         self._established: asyncio.Future[Association] = self._loop.create_future()
-        self._link = make_link(self._received, self._link_ended, _nothing_waits)
+        self._link = make_link(self._received, self._link_ended, lambda: None)
 
     def __repr__(self) -> str:
-        return f"<Opening {self._options.called_ae_title} Sta{self._upper.state.value}>"
+        return f"<Opening {self.peer} Sta{self._upper.state.value}>"
 
     async def run(self) -> Association:
         """Negotiate.
@@ -210,7 +211,7 @@ class Opening(Requestor):
             return None
         terms = Terms(
             accepted, results, transfer_syntaxes, fragmenter, window, options.timeouts, self._notice,
-            options.called_ae_title, options.throttle, accept,
+            options.throttle, accept,
         )  # fmt: skip
         association = self.owner = self._make(self._link, self._upper, self.peer, terms, self._reports)
         return association
@@ -219,21 +220,9 @@ class Opening(Requestor):
         for line in lines:
             _negotiation_log.log(level, "association %d: %s%s", self._reports.number, what, line)
 
-    def _fail(self, error: AssociationError, *, notify_peer: bool = False) -> None:
-        if self.error is not None:
-            return
-        self.error = error
-        if notify_peer:
-            self._upper.abort()
-            self._flush()
+    def _failed(self, error: AssociationError) -> None:
         if not self._established.done():
             self._established.set_exception(error)
-        if self._link.is_blocked:
-            self._end_link()  # an A-ABORT cannot follow half a PDU
-
-
-def _nothing_waits() -> None:
-    """The kernel has taken the whole A-ASSOCIATE-RQ."""
 
 
 async def open_association(
@@ -271,7 +260,12 @@ async def open_association(
     if options.tls is not None:
         make_link = await options.tls.secure(connected, peer, options.timeouts)
         secured_at = time.monotonic()
-    opening = Opening(make_link, peer, tuple(contexts), options, Reports(number, on_attempt, on_end), make=make)
+    reports = Reports(number, on_attempt, on_end)
+    try:
+        opening = Opening(make_link, peer, tuple(contexts), options, reports, make=make)
+    except OSError as error:  # on macOS a socket that was reset takes no options
+        connected.close()
+        raise LinkLost(peer, reason_of(error), may_be_wrong_port=options.tls is None) from error
     try:
         association = await opening.run()
     except BaseException:

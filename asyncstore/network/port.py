@@ -92,6 +92,7 @@ class Port:
         """Stop listening and abort the open associations and handshakes."""
         if self._pause is not None:
             self._pause.cancel()
+            self._pause = None
         self._loop.remove_reader(self._listening.fileno())
         self._listening.close()
         for connection in list(self._open):
@@ -142,12 +143,14 @@ class Port:
         is_short = self._is_short_of_descriptors()
         if not is_short and len(negotiating) < _MOST_NEGOTIATING:
             return True
-        if negotiating and self._open[negotiating[0]] < self._loop.time() - _PATIENCE:
+        oldest = negotiating[0] if negotiating else None
+        if oldest is not None and self._open[oldest] < self._loop.time() - _PATIENCE:
             _log.info(
                 "%s: closed the oldest connection without an association: others wait", address_of(self.host, self.port)
             )
-            negotiating[0].abort()
-            return True
+            self._open[oldest] = self._loop.time()  # it is aborted once
+            oldest.abort()
+            return oldest not in self._open  # a TLS handshake takes a moment to end
         if is_short:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return False
@@ -177,6 +180,9 @@ class Port:
 
     def _handshake_ended(self, handshake: _Handshake, connected: socket.socket, task: asyncio.Task[None]) -> None:
         del self._open[handshake]
+        if self._pause is not None and not self._is_short_of_descriptors():  # there may be room now
+            self._pause.cancel()
+            self._resume()
         if task.cancelled():
             connected.close()  # a task cancelled before its first step does not run its cleanup
 

@@ -58,9 +58,21 @@ class Requestor(ABC):
         finally:
             self._end_link()
 
-    @abstractmethod
     def _fail(self, error: AssociationError, *, notify_peer: bool = False) -> None:
         """End with an error; without effect after the end."""
+        if self.error is not None:
+            return
+        self.error = error
+        if notify_peer:
+            self._upper.abort()
+            self._flush()
+        if self._link.is_blocked:
+            self._end_link()  # an A-ABORT cannot follow half a PDU, and buffers must be released now
+        self._failed(error)
+
+    @abstractmethod
+    def _failed(self, error: AssociationError) -> None:
+        """Tell everybody who waits that it has ended with an error."""
 
     async def _answer(self, answer: asyncio.Future[Answer], seconds: float | None, awaited: str) -> Answer:
         """Wait for the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ."""

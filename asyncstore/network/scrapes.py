@@ -21,7 +21,6 @@ from asyncstore.network.link import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Self
 
 _SECONDS = 10.0
@@ -60,9 +59,7 @@ class ScrapePort:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
         self._listening.close()

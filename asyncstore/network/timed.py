@@ -7,9 +7,10 @@ sending stays as it is.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, cast
 
-from asyncstore.model import Piece
+from asyncstore.model import KEPT, Piece
 from asyncstore.network.association import Association
 from asyncstore.network.opening import open_association
 from asyncstore.protocol.requests import MOST_OUTSTANDING
@@ -44,18 +45,8 @@ class OnStored(Protocol):
         """
 
 
-class _Forever:
-    """The memory of data sets that instances hold themselves."""
-
-    def release(self) -> None:
-        """Nothing happens."""
-
-
-_FOREVER = _Forever()
-
-
 def _in_one_piece(instance: Instance) -> Piece:
-    return Piece(instance, memoryview(instance.payload.data or b""), True, True, _FOREVER)
+    return Piece(instance, memoryview(instance.payload.data or b""), True, True, KEPT)
 
 
 class TimedAssociation(Association):
@@ -81,6 +72,11 @@ class TimedAssociation(Association):
         self._on_stored = on_stored
         self._sent_at: dict[int, float] = {}
         """When the kernel had taken the last byte of an outstanding store, by message id."""
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether another store would wait, because the kernel takes no more bytes now."""
+        return self._link.is_blocked
 
     def _pump(self) -> None:
         super()._pump()
@@ -112,25 +108,13 @@ async def open_timed_association(
     on_stored: OnStored,
     on_end: Callable[[], None],
 ) -> TimedAssociation:
-    """Connect and negotiate, as :func:`asyncstore.network.opening.open_association` does.
+    """Connect and negotiate, as :func:`asyncstore.network.opening.open_association` does with the same arguments.
 
-    Args:
-        host: host name or IP address.
-        port: TCP port.
-        contexts: the presentation contexts to propose.
-        options: everything else.
-        number: the number of the association in this run, from 1.
-        on_stored: called for each store that has begun, when its response comes or the association ends.
-        on_end: called once, when the association ends without our release.
+    ``on_stored`` is called for each store that has begun, when its response comes or the association ends.
 
     Raises:
         AssociationError: as there.
     """
-    made: list[TimedAssociation] = []
-
-    def make(link: Link, upper: UpperLayer, peer: str, terms: Terms, reports: Reports) -> TimedAssociation:
-        made.append(TimedAssociation(link, upper, peer, terms, reports, on_stored))
-        return made[0]
-
-    await open_association(host, port, contexts, options, number=number, on_end=on_end, make=make)
-    return made[0]
+    make = partial(TimedAssociation, on_stored=on_stored)
+    made = await open_association(host, port, contexts, options, number=number, on_end=on_end, make=make)
+    return cast("TimedAssociation", made)

@@ -15,8 +15,8 @@ class Timeouts(NamedTuple):
         socket: until the peer takes any byte that is being sent. If ``dimse`` has no limit, also until it answers any
             request: storescu's socket timeout ends both waits too.
         acse: until the answer to an A-ASSOCIATE-RQ or A-RELEASE-RQ.
-        dimse: from the last byte of a C-STORE-RQ or C-ECHO-RQ until its response; and, while sending, until the peer
-            takes another PDU.
+        dimse: while requests are outstanding, until the next response, from the last byte of the oldest request on;
+            and, while sending, until the peer takes another PDU.
     """
 
     connect: float | None = None

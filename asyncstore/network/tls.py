@@ -42,6 +42,9 @@ _ONLY_THE_LEAF = (
 )
 """OpenSSL checks only the last certificate of a chain, or demands a list for each one."""
 
+_VERIFY_MODES = {"require": ssl.CERT_REQUIRED, "verify": ssl.CERT_OPTIONAL, "ignore": ssl.CERT_NONE}
+"""A requestor treats OPTIONAL as REQUIRED: acceptors always show a certificate."""
+
 _TLS13_NAMES = {name: name for name in reversed(tls_profiles.TLS13_CIPHER_SUITES)}
 """OpenSSL uses IANA's names for TLS 1.3."""
 
@@ -122,10 +125,7 @@ class TlsRequestor:
         self._certified = host if is_compared else None
         """The host that the certificate must belong to; ``None``: any."""
         self._context.check_hostname = self._certified is not None and self._certified == self._sent
-        if options.peer_certificate == "ignore":
-            self._context.verify_mode = ssl.CERT_NONE
-        else:
-            _demand_trust(options)
+        _set_verification(self._context, options)
 
     async def secure(self, connected: socket.socket, peer: str, timeouts: Timeouts) -> MakeLink:
         """Do the handshake with the acceptor over a connection. Returns a function that makes the link.
@@ -177,13 +177,7 @@ class TlsAcceptor:
             problem = "an acceptor of associations needs a private key and a certificate"
             raise TlsSettingRefused("key", None, problem, TlsMistake.NO_KEY)
         self._context = _context(options, ssl.PROTOCOL_TLS_SERVER)
-        self._context.verify_mode = {
-            "require": ssl.CERT_REQUIRED,
-            "verify": ssl.CERT_OPTIONAL,
-            "ignore": ssl.CERT_NONE,
-        }[options.peer_certificate]
-        if options.peer_certificate != "ignore":
-            _demand_trust(options)
+        _set_verification(self._context, options)
         tls_files.load_dh_parameters(self._context, options.dh_parameters)
 
     async def secure(self, connected: socket.socket, peer: str) -> MakeLink:
@@ -310,13 +304,14 @@ def _check_addition(name: str, profile: Profile, available: Iterable[str]) -> No
         raise TlsSettingRefused("cipher_suites", name, problem, TlsMistake.WRONG_PROFILE, allowing)
 
 
-def _demand_trust(options: TlsOptions) -> None:
-    """Check that some certificate is trusted.
+def _set_verification(context: ssl.SSLContext, options: TlsOptions) -> None:
+    """Set which certificates of the peer are accepted.
 
     Raises:
-        UsageError: none is, so every peer would be refused.
+        UsageError: only trusted ones, and none is trusted: every peer would be refused.
     """
-    if not options.trusted and not options.trusted_directories:
+    context.verify_mode = _VERIFY_MODES[options.peer_certificate]
+    if context.verify_mode is not ssl.CERT_NONE and not options.trusted and not options.trusted_directories:
         raise TlsSettingRefused("trusted", None, "no certificate is trusted", TlsMistake.NOTHING_TRUSTED)
 
 

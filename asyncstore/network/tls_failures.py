@@ -65,8 +65,12 @@ _REASONS: Mapping[str, tuple[type[TlsFailed], str, TlsReason]] = {
         (NoCommonTls, _NO_CIPHER, TlsReason.NO_COMMON_CIPHER_SUITE),
     ),
     **dict.fromkeys(
-        ("DH_KEY_TOO_SMALL", "EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "WRONG_CURVE"),
+        ("DH_KEY_TOO_SMALL", "WRONG_CURVE"),
         (NoCommonTls, "the peer's key is too short for the security profile", TlsReason.TOO_WEAK),
+    ),
+    **dict.fromkeys(  # only of our own chain: the peer's is refused by a verify code
+        ("CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"),
+        (TlsFailed, "an authority of our own certificate is too weak for the security profile", TlsReason.TOO_WEAK),
     ),
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": (
         PeerCertificateRefused, "the peer shows no certificate", TlsReason.NO_CERTIFICATE_OF_PEER,

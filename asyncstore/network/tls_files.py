@@ -131,7 +131,7 @@ def trust_directory(context: ssl.SSLContext, directory: str, *, der: bool) -> No
         else:
             found += 1
     if not found:
-        problem = f"no file in it holds a certificate in {_format(der=der)}"
+        problem = f"no file in it holds a certificate in {'DER' if der else 'PEM'}"
         raise TlsSettingRefused("trusted_directories", directory, problem)
 
 
@@ -175,8 +175,6 @@ def load_dh_parameters(context: ssl.SSLContext, file: str | None) -> None:
             )
             raise TlsSettingRefused("dh_parameters", file, problem) from error
         raise TlsSettingRefused("dh_parameters", file, "there are none in PEM in it") from error
-    except OSError as error:
-        raise TlsSettingRefused("dh_parameters", file, f"cannot read it: {error.strerror}") from error
 
 
 def add_seed(file: str) -> None:
@@ -338,7 +336,3 @@ def _refusal(error: ssl.SSLError, key: str, certificate: str, *, asked: bool) ->
         return TlsSettingRefused("key", key, problem, TlsMistake.WRONG_PASSWORD)
     problem = f"it or {certificate} is damaged or of an unknown kind: copy it again from its source"
     return TlsSettingRefused("key", key, problem)
-
-
-def _format(*, der: bool) -> str:
-    return "DER" if der else "PEM"

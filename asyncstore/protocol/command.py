@@ -2,7 +2,7 @@
 
 Received elements of other groups are ignored, as DCMTK and pynetdicom do.
 
-Encoding a C-STORE-RQ is on the hot path: :class:`StoreRequestTemplate` encodes the constant parts once per SOP class.
+Encoding a C-STORE-RQ is on the hot path: :class:`StoreRequestHead` keeps the bytes that most requests share.
 """
 
 from __future__ import annotations
@@ -73,21 +73,16 @@ def _with_group_length(elements: bytes) -> bytes:
     return _UL_ELEMENT.pack(0, 0, 4, len(elements)) + elements
 
 
-class StoreRequestTemplate:
-    """C-STORE-RQ command sets (PS3.7 9.3.1.1) of one SOP class."""
-
-    def __init__(self, sop_class_uid: str) -> None:
-        self._before = _ui(_AFFECTED_SOP_CLASS_UID, sop_class_uid) + _us(_COMMAND_FIELD, CommandField.C_STORE_RQ)
-        self._between = _us(_PRIORITY, _PRIORITY_MEDIUM) + _us(_COMMAND_DATA_SET_TYPE, _DATA_SET_PRESENT)
-
-    def command_set(self, message_id: int, sop_instance_uid: str) -> bytes:
-        """The command set for one instance; its data set follows."""
-        return _with_group_length(
-            self._before
-            + _us(_MESSAGE_ID, message_id)
-            + self._between
-            + _ui(_AFFECTED_SOP_INSTANCE_UID, sop_instance_uid)
-        )
+def store_request(sop_class_uid: str, message_id: int, sop_instance_uid: str) -> bytes:
+    """A C-STORE-RQ command set (PS3.7 9.3.1.1); the instance's data set follows."""
+    return _with_group_length(
+        _ui(_AFFECTED_SOP_CLASS_UID, sop_class_uid)
+        + _us(_COMMAND_FIELD, CommandField.C_STORE_RQ)
+        + _us(_MESSAGE_ID, message_id)
+        + _us(_PRIORITY, _PRIORITY_MEDIUM)
+        + _us(_COMMAND_DATA_SET_TYPE, _DATA_SET_PRESENT)
+        + _ui(_AFFECTED_SOP_INSTANCE_UID, sop_instance_uid)
+    )
 
 
 class StoreRequestHead(NamedTuple):
@@ -243,16 +238,14 @@ def _elements(data: bytes, positions: dict[int, int]) -> dict[int, bytes]:
     return values
 
 
-def message_id_position(command_set: bytes) -> int | None:
-    """The position of the Message ID Being Responded To in a whole command set."""
-    return _positions(command_set).get(_MESSAGE_ID_BEING_RESPONDED_TO)
+def variable_positions(command_set: bytes) -> tuple[int, int] | None:
+    """The positions of the Message ID Being Responded To and the Affected SOP Instance UID in a whole command set.
 
-
-def instance_uid_position(command_set: bytes) -> int | None:
-    """The position of the Affected SOP Instance UID in a whole command set, if it is the last element (PS3.7 6.3.1)."""
+    ``None``: one is missing, or the UID is not its last element (PS3.7 6.3.1).
+    """
     positions = _positions(command_set)
-    at = positions.get(_AFFECTED_SOP_INSTANCE_UID)
-    return at if at is not None and at == max(positions.values()) else None
+    message_id, uid = (positions.get(each) for each in (_MESSAGE_ID_BEING_RESPONDED_TO, _AFFECTED_SOP_INSTANCE_UID))
+    return None if message_id is None or uid is None or uid != max(positions.values()) else (message_id, uid)
 
 
 def _positions(command_set: bytes) -> dict[int, int]:

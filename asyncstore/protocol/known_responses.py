@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple
 
-from asyncstore.protocol.command import instance_uid_position, message_id_position
+from asyncstore.protocol.command import variable_positions
 from asyncstore.protocol.pdu import COMMAND, LAST, PDU_HEADER_LENGTH, PduType
 from asyncstore.protocol.status import PENDING
 
@@ -63,12 +63,10 @@ class KnownResponses:
         is_whole = length == len(pdu) - PDU_HEADER_LENGTH and pdv_length == length - 4
         if kind != PduType.P_DATA_TF or not is_whole or control != COMMAND | LAST:
             return
-        command_set = pdu[HEAD_LENGTH:]
-        message_id, instance_uid = message_id_position(command_set), instance_uid_position(command_set)
-        if message_id is None or instance_uid is None or message_id > instance_uid:
-            return
-        at = HEAD_LENGTH + message_id
-        self._known[len(pdu)] = _Known(pdu[:at], at, pdu[at + 2 : HEAD_LENGTH + instance_uid], context_id, status)
+        positions = variable_positions(pdu[HEAD_LENGTH:])
+        if positions is not None:
+            at, uid = (HEAD_LENGTH + position for position in positions)
+            self._known[len(pdu)] = _Known(pdu[:at], at, pdu[at + 2 : uid], context_id, status)
 
 
 def is_lone_head(data: bytes | memoryview) -> bool:

@@ -86,7 +86,7 @@ def with_header(pdu_type: PduType, body: bytes) -> bytes:
     return _PDU_HEADER.pack(pdu_type, len(body)) + body
 
 
-def _header(length: int, context_id: int, control: int) -> bytes:
+def data_header(length: int, context_id: int, control: int) -> bytes:
     """The headers of a P-DATA-TF with one PDV of ``length`` bytes (PS3.8 9.3.5)."""
     return _P_DATA_TF_HEADER.pack(_P_DATA_TF, length + 6, length + 2, context_id, control)
 
@@ -114,7 +114,7 @@ class Fragmenter:
         """The P-DATA-TFs of one command set."""
         length = len(command_set)
         if length <= self.fragment_length:
-            return [_header(length, context_id, COMMAND | LAST) + command_set]
+            return [data_header(length, context_id, COMMAND | LAST) + command_set]
         return list(self._cut_command(context_id, memoryview(command_set)))
 
     def fragments(self, context_id: int, data: memoryview, *, last: bool) -> list[Octets]:
@@ -125,27 +125,22 @@ class Fragmenter:
         size = self.fragment_length
         length = len(data)
         if length <= size:
-            return [_header(length, context_id, LAST if last else 0), data]
+            return [data_header(length, context_id, LAST if last else 0), data]
         header = self._full_headers.get(context_id)
         if header is None:
-            header = self._full_headers[context_id] = _header(size, context_id, 0)
+            header = self._full_headers[context_id] = data_header(size, context_id, 0)
         starts = range(0, length, size)
         buffers: list[Octets] = [header] * (2 * len(starts))
         buffers[1::2] = [data[start : start + size] for start in starts]
-        buffers[-2] = _header(length - starts[-1], context_id, LAST if last else 0)
+        buffers[-2] = data_header(length - starts[-1], context_id, LAST if last else 0)
         return buffers
-
-    @staticmethod
-    def last_header(context_id: int, length: int) -> bytes:
-        """The headers before a whole data set of ``length`` bytes that fits into one fragment."""
-        return _P_DATA_TF_HEADER.pack(_P_DATA_TF, length + 6, length + 2, context_id, LAST)
 
     def _cut_command(self, context_id: int, command_set: memoryview) -> Iterator[Octets]:
         size = self.fragment_length
         for start in range(0, len(command_set), size):
             piece = command_set[start : start + size]
             control = COMMAND if start + size < len(command_set) else COMMAND | LAST
-            yield _header(len(piece), context_id, control)
+            yield data_header(len(piece), context_id, control)
             yield piece
 
 

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.errors import InvalidPdu
 from asyncstore.model import Instance, Piece
-from asyncstore.protocol.command import Command, CommandField, StoreRequestHead, StoreRequestTemplate, echo_request
+from asyncstore.protocol.command import Command, CommandField, StoreRequestHead, echo_request, store_request
 from asyncstore.protocol.deviations import Deviation, Notice, unnoticed
-from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, Fragmenter
+from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, LAST, Fragmenter, data_header
 from asyncstore.protocol.status import PENDING
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _MESSAGE_IDS = 1 << 16
 MOST_OUTSTANDING = 4096
 """Stands for an unlimited window: far more than any link needs, and far fewer than there are message ids."""
 
-_JOINED = 1 << 15
+JOINED = 1 << 15
 """The longest data set that is copied behind its request: one buffer is sent faster than three."""
 
 _RESPONSES = (CommandField.C_STORE_RSP, CommandField.C_ECHO_RSP)
@@ -116,12 +116,11 @@ class Requests:
         self._window = min(window, MOST_OUTSTANDING) or MOST_OUTSTANDING
         self._all_but_one = self._window - 1
         self._clock = clock
-        self._templates: dict[str, StoreRequestTemplate] = {}
         self._heads: dict[tuple[str, str, int], StoreRequestHead | None] = {}
         """By SOP class, transfer syntax and length of the SOP instance UID; ``None``: it takes several PDUs."""
-        self._most_joined = min(_JOINED, fragmenter.fragment_length)
+        self._most_joined = min(JOINED, fragmenter.fragment_length)
         self._queue: deque[Instance | Piece] = deque()
-        self._load: Load = _nothing
+        self._load: Load = lambda _: None
         self._outstanding: dict[int, Exchange] = {}
         self._sending: Exchange | None = None
         self._taking: Instance | None = None
@@ -417,23 +416,17 @@ class Requests:
         """Begin and end a short store: both its PDUs."""
         exchange = self._begin(instance, head.context_id)
         exchange.is_sent = True
-        header = self._fragmenter.last_header(head.context_id, len(data))
+        header = data_header(len(data), head.context_id, LAST)
         return head.message(exchange.message_id, instance.identity.sop_instance_uid, header, data)
 
     def _head(self, instance: Instance) -> StoreRequestHead | None:
         sop_class_uid, sop_instance_uid, transfer_syntax_uid = instance.identity
         key = sop_class_uid, transfer_syntax_uid, len(sop_instance_uid)
         if key not in self._heads:
-            command_set = self._template(instance).command_set(0, sop_instance_uid)
+            command_set = store_request(sop_class_uid, 0, sop_instance_uid)
             pdus = self._fragmenter.command(self._context_id(instance), command_set)
             self._heads[key] = StoreRequestHead.of(bytes(pdus[0])) if len(pdus) == 1 else None
         return self._heads[key]
-
-    def _template(self, instance: Instance) -> StoreRequestTemplate:
-        template = self._templates.get(instance.sop_class_uid)
-        if template is None:
-            template = self._templates[instance.sop_class_uid] = StoreRequestTemplate(instance.sop_class_uid)
-        return template
 
     def _cut(self, piece: Piece) -> memoryview:
         """Cut the part that goes out now off the first piece in the queue."""
@@ -456,7 +449,7 @@ class Requests:
             buffers.append(head.pdu(exchange.message_id, instance.identity.sop_instance_uid))
             return exchange
         exchange = self._begin(instance, self._context_id(instance))
-        command_set = self._template(instance).command_set(exchange.message_id, instance.sop_instance_uid)
+        command_set = store_request(instance.sop_class_uid, exchange.message_id, instance.sop_instance_uid)
         buffers += self._fragmenter.command(exchange.context_id, command_set)
         return exchange
 
@@ -472,7 +465,3 @@ class Requests:
 def _is_first(item: Instance | Piece) -> bool:
     """Whether a store begins with ``item``."""
     return isinstance(item, Instance) or item.is_first
-
-
-def _nothing(_instance: Instance) -> Piece | None:
-    return None

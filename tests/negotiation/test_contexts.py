@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN as EXPLICIT
 from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN as IMPLICIT
-from asyncstore.negotiation import agreed_window, conclude, pair_of, plan, verification
+from asyncstore.negotiation import agreed_window, conclude, plan, verification
 from asyncstore.negotiation.contexts import is_planned
 from asyncstore.protocol.associate import MOST_CONTEXTS, AssociateRequest, ContextResult, ProposedContext
 from asyncstore.protocol.deviations import Deviation
@@ -66,10 +66,6 @@ def test_contexts_beyond_128_are_left_out():
 
 def test_without_pairs_nothing_is_proposed():
     assert plan(()) == ()
-
-
-def test_pair_of_joins_sop_class_and_transfer_syntax():
-    assert plan([pair_of("1.2.3", "1.2.4")])[0][1:] == ("1.2.3", ("1.2.4",))
 
 
 def test_verification_proposes_implicit_vr_in_one_context():

@@ -213,6 +213,7 @@ def test_a_list_longer_than_an_association_is_refused():
         read_profile(text, "a.cfg", "Default")
 
 
+@pytest.mark.slow
 @given(st.integers(0, len(GOOD)), st.integers(0, len(GOOD)), st.text("[]=\\# \n1aé", max_size=3))
 def test_a_damaged_file_is_read_or_refused(begin, end, instead):
     text = GOOD[:begin] + instead + GOOD[end:]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncstore.model import Oddity
-from asyncstore.negotiation import Planned, listed, pair_of
+from asyncstore.negotiation import Planned, listed
 from asyncstore.negotiation.selection import Handling, Selection, if_all_is_accepted, pairs_of
 from support import values
 
@@ -27,7 +27,7 @@ def _instances(*transfer_syntaxes, length=10):
 
 def _portions(selection, instances):
     for one in instances:
-        assert pair_of(one.sop_class_uid, one.transfer_syntax_uid) in selection
+        assert (one.sop_class_uid, one.transfer_syntax_uid) in selection
     return [([one.path for one in portion], target) for portion, target in selection.portions(instances)]
 
 

@@ -22,7 +22,7 @@ from asyncstore.network.addresses import address_of, connect, listen
 from support.commands import DEADLINE, asyncstore, finished, started
 from support.oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
 from support.peers.black_hole import black_hole
-from support.peers.programs import free_port, has_ipv6
+from support.peers.programs import has_ipv6
 from support.peers.pynetdicom_scp import running_pynetdicom_scp
 from support.trees import data_sets, instances
 
@@ -111,10 +111,10 @@ async def test_a_silent_address_does_not_block_the_next_one(resolved):
 
 
 @in_both_loops
-async def test_a_slow_address_is_still_waited_for_when_the_others_have_failed(resolved):
+async def test_a_slow_address_is_still_waited_for_when_the_others_have_failed(resolved, refusing_port):
     async with nothing_left_behind():
         with black_hole() as silent:
-            resolved(("127.0.0.1", silent), ("127.0.0.1", free_port()))
+            resolved(("127.0.0.1", silent), ("127.0.0.1", refusing_port))
             with pytest.raises(ConnectFailed, match=r"no answer within 0\.6 s"):
                 await connect("one.is.silent.and.one.is.down", 104, 0.6)
 
@@ -128,15 +128,14 @@ async def test_two_addresses_that_answer_at_once_make_one_connection(resolved):
 
 
 @needs_ipv6
-async def test_addresses_that_failed_differently_are_all_named(resolved):
-    port = free_port()
-    resolved(("127.0.0.1", port), ("127.0.0.1", port))
+async def test_addresses_that_failed_differently_are_all_named(resolved, refusing_port):
+    resolved(("127.0.0.1", refusing_port), ("127.0.0.1", refusing_port))
     with pytest.raises(ConnectFailed) as failed:
-        await connect("down", port, GUARD)
+        await connect("down", refusing_port, GUARD)
     assert failed.value.cause == "connection refused: nothing listens there"
-    resolved(("ff02::1", port, 0, 0), ("127.0.0.1", port))  # multicast is for datagrams
+    resolved(("ff02::1", refusing_port, 0, 0), ("127.0.0.1", refusing_port))  # multicast is for datagrams
     with pytest.raises(ConnectFailed) as failed:
-        await connect("down", port, GUARD)
+        await connect("down", refusing_port, GUARD)
     assert re.fullmatch(
         r"ff02::1: [a-z ]+; 127\.0\.0\.1: connection refused: nothing listens there", failed.value.cause
     )
@@ -147,10 +146,10 @@ async def test_addresses_that_failed_differently_are_all_named(resolved):
 
 @pytest.mark.parametrize(("version", "host", "other"), [(6, "127.0.0.1", 4), (4, "::1", 6)])
 @in_both_loops
-async def test_an_address_of_the_other_ip_version_is_no_peer(version, host, other):
+async def test_an_address_of_the_other_ip_version_is_no_peer(version, host, other, refusing_port):
     async with nothing_left_behind():
         with pytest.raises(ConnectFailed) as failed:
-            await connect(host, free_port(), GUARD, version)
+            await connect(host, refusing_port, GUARD, version)
     assert failed.value.cause == f"{host} is an IPv{other} address, and only IPv{version} is to be used"
     assert hint_of(failed.value) == f"-i{version} keeps to IPv{version}: -i0 takes every address that the host has."
 

@@ -1,6 +1,7 @@
 """An association as requestor, from open to close: each store that began is reported once, each buffer comes back."""
 
 import asyncio
+import errno
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -140,7 +141,7 @@ async def test_it_tells_which_contexts_were_accepted_and_why_others_were_not():
         assert association.number == 7
         assert association.is_idle
         assert association.current() is None
-        assert repr(association) == "<Association ANY-SCP Sta6 0 outstanding>"
+        assert repr(association) == f"<Association 127.0.0.1:{scp.port} Sta6 0 outstanding>"
 
 
 @pytest.mark.slow
@@ -153,6 +154,7 @@ async def test_cancelled_while_it_opens_it_leaves_nothing_open():
                     await open_association("127.0.0.1", scp.port, CONTEXTS, AssociationOptions())
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_cancelled_while_it_opens_it_lets_the_peer_take_the_abort_before_it_closes(monkeypatch):
     """Also in a scope whose cancellation comes again at every wait."""
@@ -175,6 +177,7 @@ async def test_cancelled_while_it_opens_it_lets_the_peer_take_the_abort_before_i
         assert seen == [ABORT, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("following", "error"), [(pdu_abort(2, 0), AssociationAborted), (RELEASE_RQ, AssociationReleased)]
 )
@@ -197,6 +200,7 @@ async def test_bytes_that_come_with_the_acceptance_are_for_the_established_assoc
         assert observed.ends == 1
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_cancelled_when_it_has_just_opened_it_is_closed():
     async def serve(reader, writer):
@@ -222,6 +226,7 @@ async def test_cancelled_when_it_has_just_opened_it_is_closed():
     assert received == [pdu_abort(0, 0)]
 
 
+@pytest.mark.slow
 async def test_the_time_for_the_answer_is_the_acse_timeout():
     async with nothing_left_behind(), running_hostile(Behaviour(on_request=stays_silent())) as scp:
         with pytest.raises(TimedOut) as late:
@@ -231,6 +236,18 @@ async def test_the_time_for_the_answer_is_the_acse_timeout():
         assert late.value.problem == "no answer to the association request within 0.2 s"
         assert late.value.timeout == "acse"
         assert late.value.is_transient
+
+
+async def test_a_connection_that_takes_no_options_any_more_is_lost(monkeypatch):
+    """As one on macOS that was reset just now."""
+
+    def refuse(_connected, *_callbacks):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("asyncstore.network.opening.Link", refuse)
+    async with nothing_left_behind(), running_hostile(Behaviour()) as scp:
+        with pytest.raises(LinkLost, match="invalid argument"):
+            await open_association("127.0.0.1", scp.port, CONTEXTS, AssociationOptions())
 
 
 async def test_what_the_peer_answered_is_in_the_log_and_nobodys_name(found, caplog):
@@ -477,6 +494,7 @@ async def test_an_abort_of_the_peer_is_told_with_its_source_and_reason(found):
         assert "unexpected PDU parameter" in str(observed.association.error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "error"),
     [(asks_for_release(), AssociationReleased), (aborts(), AssociationAborted), (closes(), LinkLost)],
@@ -525,6 +543,14 @@ async def test_no_store_is_begun_over_a_connection_that_was_found_to_have_ended(
         assert len(begun) < 100
         assert begun + observed.association.withdraw() == many
         reader.close()
+
+
+async def test_a_release_that_is_not_answered_is_logged_once(caplog):
+    caplog.set_level("INFO")
+    behaviour = Behaviour(on_release=closes())
+    async with nothing_left_behind(), running_hostile(behaviour) as scp, opened(scp.port) as observed:
+        await observed.association.release()
+    assert caplog.text.count("the peer closed it") == 1
 
 
 @in_both_loops

@@ -5,7 +5,7 @@ import pytest
 from asyncstore.model import Buffer, Piece
 from asyncstore.network.deadlines import Deadlines
 from asyncstore.network.timeouts import Timeouts
-from asyncstore.protocol.command import StoreRequestTemplate, decode, response
+from asyncstore.protocol.command import decode, response, store_request
 from asyncstore.protocol.pdu import Fragmenter
 from asyncstore.protocol.requests import Requests
 from support import values
@@ -64,7 +64,7 @@ class Peer:
 
     def answer(self, message_id, status=0):
         """Answer a store."""
-        request = decode(StoreRequestTemplate(CLASS).command_set(message_id, "1.2.3"))
+        request = decode(store_request(CLASS, message_id, "1.2.3"))
         return self.requests.answered(1, decode(response(request, status)))
 
 
@@ -182,8 +182,10 @@ def test_a_store_that_is_pending_is_not_answered(timeouts):
     assert peer.after(1) == (RESPONSE, 60.0, "dimse")
 
 
-def test_each_response_restarts_the_socket_timeout():
-    peer = awaiting(3, socket=60.0)
+@pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}], ids=str)
+def test_each_response_restarts_the_time_for_the_others(timeouts):
+    """In a large window the last store waits for all before it."""
+    peer = awaiting(3, **timeouts)
     for message_id in (1, 2):
         assert peer.after(50) is None
         assert peer.answer(message_id)
@@ -191,12 +193,14 @@ def test_each_response_restarts_the_socket_timeout():
     assert peer.after(1) == (RESPONSE, 60.0, "dimse")
 
 
-def test_the_dimse_timeout_counts_for_each_request_alone():
-    peer = awaiting(3, dimse=60.0)
-    assert peer.after(50) is None
-    assert peer.answer(2)
-    assert peer.after(10) is None
-    assert peer.after(1) == (RESPONSE, 60.0, "dimse")
+@pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}], ids=str)
+def test_a_store_that_is_never_answered_ends_the_association_once_the_others_are(timeouts):
+    peer = awaiting(3, **timeouts)
+    for message_id in (2, 3):
+        assert peer.answer(message_id)
+        assert peer.after(30) is None
+    assert peer.after(30) is None
+    assert peer.after(2) == (RESPONSE, 60.0, "dimse")
 
 
 @pytest.mark.parametrize("timeouts", [{"socket": 60.0}, {"dimse": 60.0}], ids=str)

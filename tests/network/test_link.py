@@ -12,7 +12,6 @@ from asyncstore.errors import ConnectFailed
 from asyncstore.network.addresses import connect, listen
 from asyncstore.network.link import Link, reason_of
 from support.oracle import GUARD, in_both_loops, nothing_left_behind, until
-from support.peers.programs import free_port
 
 
 class Seen:
@@ -66,12 +65,11 @@ async def test_a_connection_is_opened():
 
 
 @in_both_loops
-async def test_a_refused_connection_names_the_peer_and_the_cause():
-    port = free_port()
+async def test_a_refused_connection_names_the_peer_and_the_cause(refusing_port):
     async with nothing_left_behind():
         with pytest.raises(ConnectFailed) as failed:
-            await connect("127.0.0.1", port, 5)
-    assert failed.value.peer == f"127.0.0.1:{port}"
+            await connect("127.0.0.1", refusing_port, 5)
+    assert failed.value.peer == f"127.0.0.1:{refusing_port}"
     assert failed.value.cause == "connection refused: nothing listens there"
     assert failed.value.is_transient
 
@@ -120,6 +118,7 @@ async def test_what_is_sent_arrives_in_order_however_slowly_it_is_taken():
         assert seen.link.bytes_sent == len(whole)
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_what_waits_for_a_slow_peer_is_not_copied_whenever_it_takes_some(monkeypatch):
     """Each time it takes a little, only the buffers of one gather write may be looked at, however many wait."""
@@ -147,6 +146,7 @@ async def test_what_waits_for_a_slow_peer_is_not_copied_whenever_it_takes_some(m
     assert sum(cost > 60_000 * 8 for cost in costs[1:]) < 10  # the first times, when all are put aside to wait
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_a_single_buffer_arrives_whole_even_if_the_kernel_takes_it_in_parts():
     whole = random.Random(2).randbytes(1_000_000)  # noqa: S311 - noise, not a secret

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from asyncstore import Sender, TlsOptions
+from asyncstore import Result, Sender, Sink
 from asyncstore.errors import AbortedHere
 from asyncstore.negotiation import plan
 from asyncstore.network.opening import AssociationOptions, open_association
-from asyncstore.prepare.mapping import WHILE_SENT, Mapping
+from asyncstore.prepare import reading
+from asyncstore.prepare.mapping import WHILE_SENT, Mapping, mapped
 from asyncstore.prepare.reading import Reader
 from support.commands import asyncstore
 from support.oracle import GUARD, in_both_loops, nothing_left_behind, until
+from support.peers.certificates import sink_and_requestor
 from support.peers.hostile import Behaviour, accepts, running_hostile, stops_reading
 from support.trees import data_sets, instances
 from support.values import attempted, probe_file
@@ -130,17 +132,23 @@ async def test_a_file_that_changes_while_it_is_sent_is_not_sent_and_ends_the_ass
     assert all(store.sop_instance_uid != found[2].sop_instance_uid for store in scp.stores)
 
 
-@pytest.mark.parametrize("tls", [None, TlsOptions(peer_certificate="ignore")], ids=["TCP", "TLS"])
-async def test_over_tls_nothing_is_mapped(tls):
+@pytest.mark.parametrize("is_secured", [False, True], ids=["TCP", "TLS"])
+async def test_over_tls_nothing_is_mapped(tmp_path, found, monkeypatch, is_secured):
     """OpenSSL reads what it encrypts, in this process."""
-    reader = Sender("localhost", 104, tls=tls)._new_reader()  # noqa: SLF001 - a file cut short at the right moment is rare
-    assert reader.may_map is (tls is None)
+    tls = sink_and_requestor(tmp_path)[0] if is_secured else None
+    asked = []
+    monkeypatch.setattr(reading, "mapped", lambda *of: asked.append(of) or mapped(*of))
+    async with Sink(port=0, tls=tls) as sink, Sender("127.0.0.1", sink.port, tls=tls, associations=1) as sender:
+        outcomes = [outcome async for outcome in sender.send([instance.path for instance in found])]
+    assert [outcome.result for outcome in outcomes] == [Result.STORED] * len(found)
+    assert bool(asked) is not is_secured
 
 
 def _maps(path):
     return Path("/proc/self/maps").read_text().count(str(path))
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_an_association_that_is_aborted_amid_a_mapped_file_leaves_nothing(tmp_path, found):
     [path] = instances(tmp_path / "large", 1, data_set_bytes=12_000_000)

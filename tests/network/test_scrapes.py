@@ -93,15 +93,18 @@ async def test_idle_connections_keep_no_scraper_out():
             writer.close()
 
 
+@pytest.mark.slow
 @in_both_loops
 async def test_a_scraper_that_does_not_read_is_cut_off():
     """In its time, which is short here, the buffers of the system do not take the whole page."""
     original, scrapes._SECONDS = scrapes._SECONDS, 0.2  # noqa: SLF001 - nobody waits 10 s
     try:
-        async with _scraped(b"x" * (32 << 20)) as port:
-            reader, writer = await asyncio.open_connection(HOST, port, limit=1)
+        with ScrapePort(HOST, 0) as port:
+            await port.serve(lambda: b"x" * (32 << 20), "text/plain")
+            reader, writer = await asyncio.open_connection(HOST, int(port.address.rpartition(":")[2]), limit=1)
             writer.write(_request())
-            await asyncio.sleep(0.5)
+            await until(lambda: port._open)  # noqa: SLF001 - it knows whom it serves
+            await until(lambda: not port._open)  # noqa: SLF001 - as above
             async with asyncio.timeout(GUARD):
                 with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
                     await reader.readexactly(32 << 20)

@@ -154,6 +154,7 @@ async def test_small_messages_leave_at_once_while_the_limit_is_not_reached():
         assert end.drained == 0
 
 
+@pytest.mark.slow
 @_simulated
 async def test_a_limit_can_come_change_and_go_while_data_is_under_way():
     budget = _Budget(None)

@@ -529,6 +529,17 @@ async def test_a_short_key_needs_a_retired_profile(made):
         TlsAcceptor(made.acceptor(files))
 
 
+async def test_a_weak_authority_of_our_own_certificate_is_not_taken_for_the_peers(made):
+    """OpenSSL notices it in the handshake, when it completes our chain with a trusted certificate."""
+    weak = Authority.make("a weak authority", rsa_bits=1024)
+    key, certificate = weak.certify().write(made.folder, "under-weak")
+    trusted = (*made.trusted, weak.write(made.folder, "weak"))
+    async with Sink(port=0, tls=made.acceptor(profile="bcp195")) as sink:
+        error = await refusal(sink.port, made.requestor(key=key, certificate=certificate, trusted=trusted))
+    assert error.cause == "an authority of our own certificate is too weak for the security profile"
+    assert error.reason is TlsReason.TOO_WEAK
+
+
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
 @in_both_loops
 async def test_a_peer_that_wants_a_certificate_of_ours(made, version):

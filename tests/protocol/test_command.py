@@ -14,10 +14,10 @@ from asyncstore.errors import InvalidPdu
 from asyncstore.protocol.command import (
     VERIFICATION,
     CommandField,
-    StoreRequestTemplate,
     decode,
     echo_request,
     response,
+    store_request,
 )
 from asyncstore.protocol.deviations import Deviation
 
@@ -73,19 +73,12 @@ def _element(element, value, group=0):
 @given(_UIDS, _UIDS, _MESSAGE_IDS)
 def test_a_store_request_is_byte_for_byte_pynetdicoms(sop_class_uid, sop_instance_uid, message_id):
     theirs = _store_request_of_pynetdicoms(sop_class_uid, sop_instance_uid, message_id, priority=0)
-    assert StoreRequestTemplate(sop_class_uid).command_set(message_id, sop_instance_uid) == theirs
-
-
-def test_one_template_serves_all_instances_of_its_class():
-    template = StoreRequestTemplate(_CT)
-    first = template.command_set(1, "1.2.3")
-    assert template.command_set(2, "1.2.34.5") != first
-    assert template.command_set(1, "1.2.3") == first
+    assert store_request(sop_class_uid, message_id, sop_instance_uid) == theirs
 
 
 @given(_UIDS, _UIDS, _MESSAGE_IDS)
 def test_pydicom_reads_a_store_request(sop_class_uid, sop_instance_uid, message_id):
-    command_set = StoreRequestTemplate(sop_class_uid).command_set(message_id, sop_instance_uid)
+    command_set = store_request(sop_class_uid, message_id, sop_instance_uid)
     read = read_data_set(BytesIO(command_set), is_implicit_vr=True, is_little_endian=True)
     assert read.CommandGroupLength == len(command_set) - 12
     assert (read.CommandField, read.MessageID, read.Priority) == (CommandField.C_STORE_RQ, message_id, 0)
@@ -101,7 +94,7 @@ def test_an_echo_request_is_byte_for_byte_pynetdicoms(message_id):
 
 @given(_UIDS, _UIDS, _MESSAGE_IDS, st.sampled_from([0x0000, 0x0111, 0xA700, 0xB000, 0xC123]))
 def test_a_response_to_a_store_is_byte_for_byte_pynetdicoms(sop_class_uid, sop_instance_uid, message_id, status):
-    request = decode(StoreRequestTemplate(sop_class_uid).command_set(message_id, sop_instance_uid))
+    request = decode(store_request(sop_class_uid, message_id, sop_instance_uid))
     assert response(request, status) == _store_response_of_pynetdicoms(
         sop_class_uid, sop_instance_uid, message_id, status
     )
@@ -208,7 +201,7 @@ def test_any_elements_are_read_or_invalid(elements):
 
 
 def test_a_damaged_response_is_read_or_invalid():
-    whole = response(decode(StoreRequestTemplate(_CT).command_set(5, "1.2.3")), 0)
+    whole = response(decode(store_request(_CT, 5, "1.2.3")), 0)
     for position in range(len(whole)):
         _is_read_or_invalid(whole[:position])
         for bit in range(8):

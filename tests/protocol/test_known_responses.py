@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncstore.errors import InvalidPdu
-from asyncstore.protocol.command import StoreRequestTemplate, decode, response
+from asyncstore.protocol.command import decode, response, store_request
 from asyncstore.protocol.known_responses import KnownResponses, is_lone_head
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -22,7 +22,7 @@ def _pdu(command_set, context_id=1, control=3):
 
 
 def _response(message_id, uid, status=0):
-    return response(decode(StoreRequestTemplate(CT).command_set(message_id, uid)), status)
+    return response(decode(store_request(CT, message_id, uid)), status)
 
 
 _VALUES = {

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncstore.errors import InvalidPdu
-from asyncstore.protocol.command import CommandField, StoreRequestTemplate, decode, echo_request, response
+from asyncstore.protocol.command import CommandField, decode, echo_request, response, store_request
 from asyncstore.protocol.message import CommandReceived, DataSetPiece, MessageReader
 from asyncstore.protocol.pdu import COMMAND, LAST, Fragment, Fragmenter, PduDecoder
 
-_STORE = StoreRequestTemplate("1.2.840.10008.5.1.4.1.1.2").command_set(5, "1.2.3")
+_STORE = store_request("1.2.840.10008.5.1.4.1.1.2", 5, "1.2.3")
 _STORED = response(decode(_STORE), 0)
 _CONTEXT_IDS = st.integers(0, 127).map(lambda number: 2 * number + 1)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from asyncstore.errors import InvalidPdu
 from asyncstore.model import Buffer, Piece, Unsendable
-from asyncstore.protocol.command import CommandField, StoreRequestTemplate, decode, echo_request, response
+from asyncstore.protocol.command import CommandField, decode, echo_request, response, store_request
 from asyncstore.protocol.deviations import Deviation
 from asyncstore.protocol.message import CommandReceived, MessageReader
 from asyncstore.protocol.pdu import Fragmenter, PduDecoder
@@ -80,7 +80,7 @@ def _answer(message_id, status=0, field=CommandField.C_STORE_RSP):
     """The response to a request with this message id."""
     request = echo_request(message_id)
     if field == CommandField.C_STORE_RSP:
-        request = StoreRequestTemplate(_CLASS).command_set(message_id, "1.2.3")
+        request = store_request(_CLASS, message_id, "1.2.3")
     return decode(response(decode(request), status))
 
 
@@ -273,7 +273,7 @@ def _element(element, value):
         pytest.param(3, _answer(2), id="another message id in another context"),
         pytest.param(5, _answer(1), id="a context that was not accepted"),
         pytest.param(2, _answer(1), id="an even context"),
-        pytest.param(1, decode(StoreRequestTemplate(_CLASS).command_set(1, "1.2.3")), id="a request"),
+        pytest.param(1, decode(store_request(_CLASS, 1, "1.2.3")), id="a request"),
         pytest.param(1, _answer(1, field=CommandField.C_ECHO_RSP), id="a response to an echo"),
         pytest.param(
             1, decode(_element(0x0100, b"\1\x80") + _element(0x0900, b"\0\0")), id="a response to no message id"

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.model import Oddity, Reason
-from asyncstore.negotiation import pair_of
 from asyncstore.negotiation.names import name_of
 from asyncstore.negotiation.selection import Handling, Selection, if_all_is_accepted
 from asyncstore.prepare.messages import Order
@@ -82,7 +81,7 @@ class Forecaster:
 
     def _forecast(self, instance: Instance) -> Forecast | _Doubt:
         """The forecast for an instance, or the conversion on which it depends."""
-        pair = pair_of(instance.sop_class_uid, instance.transfer_syntax_uid)
+        pair = instance.sop_class_uid, instance.transfer_syntax_uid
         if pair not in self._decided:
             selection = self._selection_of(pair)
             self._decided[pair] = selection.handling(pair), selection.transfer_syntax(pair), selection.verb(pair)

@@ -4,7 +4,7 @@ An input begins with the size of a fragment, a message id and a byte for the UID
 """
 
 from asyncstore.errors import InvalidPdu
-from asyncstore.protocol.command import CommandField, StoreRequestTemplate, decode, response
+from asyncstore.protocol.command import CommandField, decode, response, store_request
 from asyncstore.protocol.known_responses import KnownResponses
 from asyncstore.protocol.message import CommandReceived, MessageReader
 from asyncstore.protocol.pdu import COMMAND, LAST, Fragment, Fragmenter
@@ -15,12 +15,12 @@ _BEGINNING = 4
 
 def seeds():
     """Responses with several statuses, and what else may come."""
-    request = decode(StoreRequestTemplate("1.2.840.10008.5.1.4.1.1.2").command_set(7, "1.2.3.4"))
+    request = decode(store_request("1.2.840.10008.5.1.4.1.1.2", 7, "1.2.3.4"))
     for status in (0, 0xB000, 0xA700, 0xC123, 0xFF00, 0x0111):
         yield b"\x40\x09\x00\x31" + response(request, status)
     comment = b"\0\0\x02\x09\x0a\0\0\0no\x1b[31mroom"
     yield b"\x07\x09\x00\x31" + response(request, 0xA700) + comment
-    yield b"\x07\xff\xff\x31" + StoreRequestTemplate("1.2").command_set(1, "1.2.3")
+    yield b"\x07\xff\xff\x31" + store_request("1.2", 1, "1.2.3")
 
 
 def execute(data, _):
