@@ -4,20 +4,24 @@
         async for outcome in sender.send(["/archive"]):
             print(outcome.result, outcome.path)
 
-The public names are imported on first use, because ``--help`` and the worker processes need few of them. (So no module
-may have one of these names: once imported, it would replace the object.) Type checkers read the imports below, the
-interpreter reads the table.
+``help(asyncstore.Sender)`` and ``help(asyncstore.Run)`` say the rest.
 """
+
+# The public names are imported on first use, because --help and the worker processes need few of them. (So no module
+# may have one of these names: once imported, it would replace the object.) Type checkers read the imports below, the
+# interpreter reads the table.
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from asyncstore.version import __version__ as __version__
 
+TYPE_CHECKING = False  # typing takes 10 ms to import, in which Ctrl-C would print a traceback
 if TYPE_CHECKING:
-    from asyncstore.errors import (  # noqa: I001 - sorted, each alias would be a statement of its own
+    from typing import Any  # noqa: I001 - sorted, each alias would be a statement of its own
+
+    from asyncstore.errors import (
         AbortedHere as AbortedHere,
         AssociationAborted as AssociationAborted,
         AssociationError as AssociationError,

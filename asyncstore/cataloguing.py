@@ -5,8 +5,8 @@ Rules:
 1. A repeated scan continues a catalogue: a known file that has not changed is not opened again.
 2. A run that sends from a catalogue takes its files from the journal, in the order that was asked for. Files that
    earlier runs settled end as in any other run; a stored file may have vanished meanwhile.
-3. The peer gets the same bytes once: a copy waits until all other files have ended. If the first file with its bytes is
-   stored then, the copy is *skipped* and recorded as stored; otherwise it is sent.
+3. The peer gets the same bytes once: a copy waits until all other files have ended. If a file with its bytes is stored
+   then, the copy is *skipped* and recorded as stored; otherwise it is sent.
 4. Files that conflict are sent like others, or held back as *not sent*: nobody but the user can say which one is right.
 5. A file that has changed since the catalogue was made is sent as it is now; neither rule 3 nor rule 4 holds for it.
 """
@@ -14,13 +14,13 @@ Rules:
 from __future__ import annotations
 
 import os
-from threading import Event
 from time import time
 from typing import TYPE_CHECKING, Any
 
 from asyncstore.discovery.walk import file_at
 from asyncstore.journal.catalogue import Order
-from asyncstore.journal.lookup import NOT_ENDED, Earlier
+from asyncstore.journal.diagnosis import diagnosed
+from asyncstore.journal.lookup import NOT_ENDED
 from asyncstore.journal.rows import MTIME_BITS
 from asyncstore.journal.turns import Turns
 from asyncstore.journal.uids import unpack
@@ -34,13 +34,11 @@ if TYPE_CHECKING:
 
     from asyncstore.journal.catalogue import Catalogue, Clash, File
     from asyncstore.journal.journal import Journal
+    from asyncstore.journal.lookup import Earlier
     from asyncstore.recording import Find
 
 _COPY = "the same bytes are stored from another file"
 _CONFLICT = "another file has the same SOP instance UID and other bytes"
-_WAIT = 0.05
-"""Seconds between two checks that all other files have ended."""
-_MOST_ENDINGS = 4096
 _NO_FILE = SourceFile("")
 _new_tuple = tuple.__new__  # the constructor of a named tuple takes thrice as long
 
@@ -106,21 +104,15 @@ class FromCatalogue(Recording):
         super().__init__(journal, again)
         self.copies = 0
         """How many copies were skipped."""
-        self.held = 0
-        """How many files were held back."""
         self._catalogue = catalogue
+        self._is_complete = catalogue.is_complete
         self._turns = Turns(catalogue, order)
         self._holds_conflicts = holds_conflicts
         self._minds_clashes = minds_clashes
-        self._endings: dict[tuple[int, int], _Settled | None] = {}
+        self._endings = catalogue.endings(again, _settled)
         self._decided: dict[int, Delivery] = {}
         """What to record for files that were decided here, by ordinal."""
-        self._count = self._settled = 0
-        self._taken = 0
-        """Files whose outcomes this run records."""
-        self._ended = 0
-        """How many of them have ended."""
-        self._stopped = Event()
+        self._count = 0
         self._find: Find = file_at
 
     def without_settled(
@@ -133,12 +125,13 @@ class FromCatalogue(Recording):
         """
         del found
         self._find = find
-        with self._catalogue as catalogue, catalogue.diagnosed():
+        self._note_place()
+        with self._catalogue as catalogue, diagnosed([catalogue]):
             run = self._journal.run
             for file in self._turns:
                 if file.run == run:
                     continue  # this run recorded it already, with a new study
-                earlier = self._earlier(file)
+                earlier = self._endings[file.ending, file.is_instance]
                 if earlier is not None:
                     yield self._settle(file, earlier)
                 elif file.clash is None or not self._is_copy(file.clash):
@@ -148,9 +141,11 @@ class FromCatalogue(Recording):
                     return
                 for file in catalogue.copies():
                     clash = file.clash
-                    if clash is not None and file.run != run and self._is_copy(clash) and self._earlier(file) is None:
+                    if clash is None or file.run == run or not self._is_copy(clash):
+                        continue
+                    if self._endings[file.ending, file.is_instance] is None:
                         yield self._begin_copy(file, clash)
-        self._note_place(is_ended=True)
+        self._note_place()
 
     def prioritise(self, key: str) -> None:
         """Let the study or patient with this Study Instance UID or Patient ID come next."""
@@ -158,10 +153,10 @@ class FromCatalogue(Recording):
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write these outcomes down, without waiting."""
-        mine = [outcome for outcome in outcomes if not outcome.is_earlier]
+        mine = self._of_this_run(outcomes)
         if self._decided:
             decided = [self._decided.pop(outcome.file.ordinal, None) for outcome in mine]
-            super().record([outcome for outcome, delivery in zip(mine, decided, strict=True) if delivery is None])
+            self._write([outcome for outcome, delivery in zip(mine, decided, strict=True) if delivery is None])
             deliveries = [delivery for delivery in decided if delivery is not None]
             if deliveries and self.failure is None:
                 for delivery in deliveries:
@@ -169,25 +164,24 @@ class FromCatalogue(Recording):
                         self._journal.take_back(delivery.state)
                 self._journal.record(deliveries)
         else:
-            super().record(mine)
+            self._write(mine)
         self._ended += len(mine)
 
-    def end(self) -> None:
-        """The run is over: waiting ends."""
-        self._stopped.set()
-
     def _settle(self, file: File, earlier: _Settled) -> SourceFile | Unsendable | Outcome:
-        """What happens to a file that an earlier run settled."""
+        """What happens to a file that an earlier run settled. A stored one may be gone, or its archive cut off."""
         source = self._next(file)
         is_stored, rest = earlier
-        if _is_unchanged(file, may_be_gone=is_stored or file.size is None):
+        found = None
+        if not _is_unchanged(file, may_be_gone=is_stored or file.size is None):
+            found = self._find(source.path, source.ordinal)
+        if found is None or (is_stored and isinstance(found, Unsendable)):
             self._settled += 1
             outcome: Outcome = _new_tuple(Outcome, (source, *rest))
             if not is_stored:
                 self._left[outcome.result] += 1
             return outcome
         self._taken += 1
-        return self._find(source.path, source.ordinal)
+        return found
 
     def _begin(self, file: File) -> SourceFile | Unsendable | Outcome:
         """What happens to a file that is to be sent."""
@@ -196,27 +190,26 @@ class FromCatalogue(Recording):
         if clash is not None and self._is_held(clash) and _is_unchanged(file):
             other = self._catalogue.other_than(clash)
             if other is not None:
-                self.held += 1
                 reason = Reason(f"{_CONFLICT}: {other}", _CONFLICT, other)
                 return self._decide(source, file, clash, State.NOT_SENT, reason)
         self._taken += 1
         return self._find(source.path, source.ordinal)
 
     def _begin_copy(self, file: File, clash: Clash) -> SourceFile | Unsendable | Outcome:
-        """What happens to a copy, after the first file with its bytes has ended."""
+        """What happens to a copy, after the other files have ended."""
         source = self._next(file)
-        first = self._catalogue.first_of(clash)
-        if first is not None and first[1].is_stored and _is_unchanged(file):
+        state = self._catalogue.state_at_peer(clash)
+        if state is not None and _is_unchanged(file):
             self.copies += 1
             self._settled += 1
-            return self._decide(source, file, clash, first[1], _COPY)
+            return self._decide(source, file, clash, state, _COPY)
         self._taken += 1
         return self._find(source.path, source.ordinal)
 
     def _next(self, file: File) -> SourceFile:
         self._count += 1
         if not self._count % NOTED_EVERY:
-            self._note_place(is_ended=False)
+            self._note_place()
         source = _new_tuple(SourceFile, (file.path, self._count))
         if file.occurrence:
             self._occurrences[source.ordinal] = file.occurrence
@@ -244,35 +237,14 @@ class FromCatalogue(Recording):
         """Whether a file waits until the others have ended."""
         return clash.copy > 0 and self._minds_clashes and not self._is_held(clash)
 
-    def _earlier(self, file: File) -> _Settled | None:
-        """How a file ended in an earlier run; ``None``: it is to be sent."""
-        key = file.ending, file.is_instance
-        try:
-            return self._endings[key]
-        except KeyError:
-            pass
-        state = State.of(file.ending)
-        earlier = None
-        if state not in self._again:
-            status, reason = self._catalogue.ending(file.ending)
-            outcome = earlier_outcome(_NO_FILE, Earlier(state, status, reason or None, bool(file.is_instance)))
-            earlier = state.is_stored, outcome[1:]
-        if len(self._endings) >= _MOST_ENDINGS:
-            self._endings.clear()
-        self._endings[key] = earlier
-        return earlier
+    def _note_place(self) -> None:
+        """Keep how far this run is in the catalogue. No more files will be found if that is complete."""
+        self._note(self._count, self._count - self._settled, is_ended=self._is_complete)
 
-    def _all_ended(self) -> bool:
-        """Wait until all files so far have ended and are journalled; ``False``: the run is over before."""
-        while self._ended < self._taken:
-            if self._stopped.wait(_WAIT):
-                return False
-        self._journal.flush()
-        return True
 
-    def _note_place(self, *, is_ended: bool) -> None:
-        """Keep how far this run is in the catalogue."""
-        self._note(self._count, self._settled, self._count - self._settled, is_ended=is_ended)
+def _settled(earlier: Earlier) -> _Settled:
+    """What is kept of an ending."""
+    return earlier.state.is_stored, earlier_outcome(_NO_FILE, earlier)[1:]
 
 
 def _is_unchanged(file: File, *, may_be_gone: bool = False) -> bool:

@@ -23,10 +23,8 @@ from asyncstore.schedule.pacing import Pacing
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from asyncstore.model import Limit
     from asyncstore.schedule.dispatch import Dispatcher
     from asyncstore.schedule.pacing import Limits
-    from asyncstore.schedule.timetable import TimeTable
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +48,7 @@ class Limiter:
         echo: opens an association, and sends a C-ECHO over it for each item; items are seconds to the response.
 
     Attributes:
-        pacing: how many stores may begin.
+        pacing: how many stores may begin; call :meth:`look` when its tables were set.
         throttle: bounds the bytes of all associations.
     """
 
@@ -67,7 +65,7 @@ class Limiter:
 
     def start(self, dispatcher: Dispatcher) -> None:
         """Limit the run of this dispatcher."""
-        self._look()
+        self.look()
         if self._limits.guard_echo is not None:
             guarding = _Guarding(self._limits.guard_echo, self.pacing, dispatcher, self._echo)
             self._guarding = asyncio.create_task(guarding.run())
@@ -81,21 +79,7 @@ class Limiter:
             self._guarding.cancel()
             await asyncio.wait({self._guarding})
 
-    def limit_rate(self, table: TimeTable | None) -> None:
-        """Limit the bytes a second from now on; ``None``: no limit."""
-        self.pacing.set_rate(table)
-        self._look()
-
-    def limit_stores(self, table: TimeTable | None) -> None:
-        """Limit the stores a second from now on; ``None``: no limit."""
-        self.pacing.set_stores(table)
-        self._look()
-
-    def limit(self) -> Limit | None:
-        """What limits the run now."""
-        return self.pacing.limit()
-
-    def _look(self) -> None:
+    def look(self) -> None:
         """Let the rates of this moment hold, and look again when others begin."""
         if self._timer is not None:
             self._timer.cancel()
@@ -103,7 +87,7 @@ class Limiter:
         change = self.pacing.look(now)
         if change is not None and not self._is_over:
             wait = min(max(change - now, 0.0), _LONGEST_WAIT)
-            self._timer = asyncio.get_running_loop().call_later(wait, self._look)
+            self._timer = asyncio.get_running_loop().call_later(wait, self.look)
 
 
 class _Guarding:

@@ -14,6 +14,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+from asyncstore.arguments import check_least, check_type
 from asyncstore.errors import JournalError
 from asyncstore.model import Instance, Outcome, Progress, Unsendable
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
@@ -23,7 +24,7 @@ from asyncstore.surveying import all_are, edited, ended, runs
 from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 
     from asyncstore.limiting import Limiter
     from asyncstore.prepare.converter import Converter
@@ -101,6 +102,8 @@ class Outlet:
 class Run:
     """One run of a sender: an asynchronous iterator of :class:`~asyncstore.model.Outcome`, one for every file found.
 
+    :meth:`~asyncstore.Sender.send` makes it. It goes on while nobody iterates it; :meth:`aclose` ends it.
+
     After the last outcome it raises the error that kept the whole run from being attempted, if there was one:
     :class:`~asyncstore.errors.AssociationError` if no association could be opened,
     :class:`~asyncstore.errors.PrepareError` if no worker process could be started. A
@@ -113,8 +116,8 @@ class Run:
         converter: Converter,
         dispatcher: Dispatcher,
         outlet: Outlet,
-        recording: Recording | None = None,
-        limiter: Limiter | None = None,
+        recording: Recording | None,
+        limiter: Limiter,
     ) -> None:
         self._files = files
         self._converter = converter
@@ -145,7 +148,7 @@ class Run:
         self._taken = iter(batch)
         return next(self._taken)
 
-    async def batches(self) -> AsyncIterator[list[Outcome]]:
+    async def batches(self) -> AsyncGenerator[list[Outcome], None]:
         """The outcomes in the batches in which they arrive, at most some fifty a second: cheaper than one by one."""
         while batch := await self.next_batch():
             yield batch
@@ -156,9 +159,11 @@ class Run:
         Raises:
             AsyncstoreError: the run is over, and this error kept it from being attempted.
         """
+        if self._recording is not None:
+            await self._room_in(self._recording)
         batch = await self._outlet.take()
         if self._recording is not None and batch:
-            await self._record(self._recording, batch)
+            self._recording.record(batch)
         if not batch and self._failure is not None:
             raise self._failure
         return batch
@@ -170,7 +175,7 @@ class Run:
             self._files.found, self._files.is_walking, self._probed, self._bytes_probed, dispatcher.bytes_sent,
             dispatcher.associations_opened, dispatcher.lanes(), self._files.is_cut_short, dispatcher.retrying,
             dispatcher.retries, dispatcher.outages, dispatcher.outage, dispatcher.is_paused,
-            None if self._limiter is None else self._limiter.limit(),
+            self._limiter.pacing.limit(),
         )  # fmt: skip
 
     @property
@@ -196,25 +201,45 @@ class Run:
         self._dispatcher.resume()
 
     def set_associations(self, number: int | None) -> None:
-        """Have this many associations from now on; ``None``: as many as make the transfer faster."""
+        """Have this many associations from now on; ``None``: as many as make the transfer faster.
+
+        Raises:
+            UsageError: it is less than 1, or no whole number.
+        """
+        check_type("associations", number, "int | None")
+        check_least("associations", number, 1)
         self._dispatcher.set_associations(number)
 
     def limit_rate(self, table: TimeTable | None) -> None:
-        """Limit the bytes a second from now on; ``None``: no limit."""
-        if self._limiter is not None:
-            self._limiter.limit_rate(table)
+        """Limit the bytes a second from now on; ``None``: no limit. :func:`~asyncstore.rate_table` makes it of text.
+
+        Raises:
+            UsageError: it is no time table.
+        """
+        check_type("table", table, "TimeTable | None")
+        self._limiter.pacing.rate = table
+        self._limiter.look()
 
     def limit_stores(self, table: TimeTable | None) -> None:
-        """Limit the stores a second from now on; ``None``: no limit."""
-        if self._limiter is not None:
-            self._limiter.limit_stores(table)
+        """Limit the stores a second from now on; ``None``: no limit. :func:`~asyncstore.stores_table` makes it of text.
+
+        Raises:
+            UsageError: it is no time table.
+        """
+        check_type("table", table, "TimeTable | None")
+        self._limiter.pacing.stores = table
+        self._limiter.look()
 
     def prioritise(self, key: str) -> int:
         """Send the study or patient with this Study Instance UID or Patient ID before all others from now on.
 
         Instances that an association has taken already are not overtaken. Returns how many of it wait to be sent;
         those that are found later come first as well, and a catalogue gives them next.
+
+        Raises:
+            UsageError: it is no text.
         """
+        check_type("key", key, "str")
         if self._recording is not None:
             self._recording.prioritise(key)
         return self._dispatcher.prioritise(key)
@@ -231,8 +256,7 @@ class Run:
             self._recording.record(self._outlet.rest())
 
     async def _go(self) -> None:
-        if self._limiter is not None:
-            self._limiter.start(self._dispatcher)
+        self._limiter.start(self._dispatcher)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._dispatcher.run())
@@ -241,8 +265,7 @@ class Run:
                 await asyncio.wait({feeding})
                 self._dispatcher.end_input()
         finally:
-            if self._limiter is not None:
-                await finished(self._limiter.aclose())
+            await finished(self._limiter.aclose())
         if self._failure is None:
             self._failure = self._dispatcher.unconverted
         if self._failure is None and not self._dispatcher.associations_opened:
@@ -272,9 +295,9 @@ class Run:
                     if all_are(run, Instance):
                         await self._feed_instances(run)
                     elif all_are(run, Unsendable):
-                        self._feed_unsendable(run)
-                    elif all_are(run, Outcome):
-                        self._pass_on(run)
+                        self._dispatcher.refuse(run)
+                    elif all_are(run, Outcome):  # an earlier run settled these files
+                        self._outlet.put(run)
                 await self._outlet.room()
         except Exception as error:  # noqa: BLE001 - it is raised where the consumer iterates
             self._failure = error
@@ -286,17 +309,9 @@ class Run:
             self._warn_of_unusual(instances)
         await self._dispatcher.put(instances)
 
-    def _feed_unsendable(self, unsendable: list[Unsendable]) -> None:
-        self._dispatcher.refuse(unsendable)
-
-    def _pass_on(self, settled: list[Outcome]) -> None:
-        """Hand on the outcomes of files that an earlier run settled."""
-        self._outlet.put(settled)
-
-    async def _record(self, recording: Recording, batch: list[Outcome]) -> None:
-        """Record outcomes. If the journal can no longer be written, the run stops."""
+    async def _room_in(self, recording: Recording) -> None:
+        """Wait until the journal has room for a batch. If it can no longer be written, the run stops."""
         try:
-            recording.record(batch)
             await recording.room()
         except JournalError as error:
             self._failure = error

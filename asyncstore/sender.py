@@ -8,10 +8,22 @@ Each arrow is bounded, so a slow peer slows the walk, and a consumer that does n
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from asyncstore.arguments import check, check_ae_title, check_ip_version, check_port, check_window
+from asyncstore.arguments import (
+    BYTES,
+    PORTS,
+    WINDOWS,
+    check,
+    check_ae_title,
+    check_ip_version,
+    check_least,
+    check_range,
+    check_type,
+    check_types,
+)
 from asyncstore.discovery.walk import Paths, WalkOptions
 from asyncstore.errors import RequestTooLong, UsageError
 from asyncstore.limiting import Limiter
@@ -34,17 +46,17 @@ from asyncstore.schedule.pacing import UNLIMITED, Limits
 from asyncstore.schedule.peer_health import PATIENCE, Patience
 from asyncstore.schedule.retry import RETRIES, RetryOptions
 from asyncstore.surveying import Survey
-from asyncstore.waiting import finished
+from asyncstore.waiting import finished, running_loop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Iterable
     from types import TracebackType
 
-    from asyncstore.model import OnAttempt, PairAnswer, SourceFile, Unsendable
+    from asyncstore.model import PairAnswer, SourceFile, Unsendable
     from asyncstore.negotiation import Pair, Proposal
     from asyncstore.network.association import Association
     from asyncstore.network.tls import TlsOptions, TlsRequestor
-    from asyncstore.protocol.associate import ProposedContext, UserIdentity
+    from asyncstore.protocol.associate import UserIdentity
     from asyncstore.recording import Recording
 
 _PDU_LENGTHS = range(4096, 131073)
@@ -64,7 +76,8 @@ class Sender:
             async for outcome in sender.send(["/archive"]):
                 ...
 
-    It runs in the caller's event loop (asyncio's own, or uvloop). Leaving the block ends all runs.
+    It runs in the caller's event loop (asyncio's own, or uvloop). Leaving the block ends all runs;
+    it can be entered only once.
 
     Args:
         peer: host name or IP address.
@@ -94,7 +107,7 @@ class Sender:
         ip_version: 4 or 6; ``None``: any version that ``peer`` resolves to.
 
     Raises:
-        UsageError: a value is out of its range, or a key or certificate file cannot be used.
+        UsageError: a value has the wrong type or is out of its range, or a key or certificate file cannot be used.
     """
 
     def __init__(  # noqa: PLR0913 - each is an option of its own, all but the address by keyword
@@ -123,30 +136,35 @@ class Sender:
         tls: TlsOptions | None = None,
         ip_version: int | None = None,
     ) -> None:
+        check(affinity in tuple(Affinity), f"affinity: {affinity!r} is none of {', '.join(Affinity)}")
+        affinity = Affinity(affinity)  # a string equals its member, and is not the same object
+        check_types(Sender.__init__, locals())
         check(bool(peer.strip()), "the peer has no name")
-        check_port(port)
-        check_ae_title("calling AE", calling_ae_title)
-        check_ae_title("called AE", called_ae_title)
-        check(_is_number(associations), f"{associations!r} associations cannot send anything")
-        check(_is_number(workers), f"{workers!r} workers cannot prepare anything")
-        check_window(async_operations)
-        for length in (max_pdu, max_send_pdu or max_pdu):
-            check(length in _PDU_LENGTHS, f"a maximum PDU length of {length} is not between 4096 and 131072")
+        check_range("port", port, PORTS)
+        check_ae_title("calling_ae_title", calling_ae_title)
+        check_ae_title("called_ae_title", called_ae_title)
+        check_least("associations", associations, 1)
+        check_least("workers", workers, 1)
+        check_range("async_operations", async_operations, WINDOWS)
+        check_range("max_pdu", max_pdu, _PDU_LENGTHS)
+        if max_send_pdu is not None:
+            check_range("max_send_pdu", max_send_pdu, _PDU_LENGTHS)
         check_ip_version(ip_version)
-        _check_timeouts(timeouts)
+        for name, seconds in [*timeouts._asdict().items(), ("guard_echo", limits.guard_echo)]:
+            check(seconds is None or seconds > 0, f"{name}: {seconds} s is not more than 0")
+        for name, number in [("retries", retry.retries), *patience._asdict().items()]:
+            check_least(name, number, 0)
+        if identity is not None:
+            check_range("identity.kind", identity.kind, BYTES)
         _check_conversion(conversion)
-        check(retry.retries >= 0, f"{retry.retries} retries are no number of retries")
-        for seconds in patience:
-            check(seconds >= 0, f"patience: {seconds} s is no time to wait")
-        guard = limits.guard_echo
-        check(guard is None or guard > 0, f"guard_echo: {guard} s is no time that C-ECHO could take")
         self.peer = peer
         self.port = port
-        self._association_options = AssociationOptions(
+        self.association_options = AssociationOptions(
             calling_ae_title, called_ae_title, max_pdu, max_send_pdu, async_operations, timeouts, identity,
             proposal.roles, proposal.extended, _secured(tls, peer), ip_version, Deviations(),
         )  # fmt: skip
-        too_much = excess(self._association_options.request(()))
+        """How its associations are opened; measurements open their own."""
+        too_much = excess(self.association_options.request(()))
         if too_much:
             raise RequestTooLong(too_much)
         proposal = proposal.allowing(transcoding_of(conversion))
@@ -162,10 +180,12 @@ class Sender:
         self._pool = Pool(workers, file_format)
         self._pool.repairs = conversion.repair
         self._runs: list[Run] = []
-        self._is_open = False
+        self._is_open = self._was_open = False
 
     async def __aenter__(self) -> Self:
-        self._is_open = True
+        check(not self._was_open, "the `async with` block of a Sender can be entered only once: make another Sender")
+        self._loop = running_loop()
+        self._is_open = self._was_open = True
         return self
 
     async def __aexit__(
@@ -186,45 +206,42 @@ class Sender:
         ``recording``, files that earlier runs settled are not sent again, and outcomes go into its journal.
 
         Raises:
-            UsageError: the sender's ``async with`` block is not open.
+            UsageError: the sender's ``async with`` block is not open or was opened in another event loop, or a value
+                has the wrong type.
         """
-        if not self._is_open:
-            raise UsageError("a Sender sends only within its `async with` block")
+        check(self._is_open, "a Sender sends only within its `async with` block")
+        check(running_loop() is self._loop, "a Sender sends only in the event loop of its `async with` block")
+        check_types(Sender.send, {"options": options, "recording": recording})
         options = options or WalkOptions()
         outlet = Outlet(has_members=options.has_members)
         edit = self._conversion.edit
         edits = self._conversion.invent is not None or edit is not None
         seed = recording.seed() if recording is not None and edits else None
-        converter = Converter(self._pool, self._conversion, seed, may_lose=bool(self._proposal.transcoding.lossy))
+        may_lose = bool(self._proposal.transcoding.lossy)
+        is_taken = None if recording is None else recording.is_taken
+        converter = Converter(self._pool, self._conversion, seed, may_lose=may_lose, is_taken=is_taken)
         has_map = edit is not None and edit.map is not None
         has_affinity = self._dispatch_options.affinity is not Affinity.NONE
-        self._pool.wants_details = recording is not None or has_affinity or has_map
+        self._pool.wants_details |= recording is not None or has_affinity or has_map  # another run may need them
         settle = None if recording is None else recording.without_settled
         limiter = Limiter(self._limits, self.echo)
-        options_of_run = self._association_options._replace(throttle=limiter.throttle)
-        run = Run(
-            Survey(paths, options, self._pool, settle),
+        options_of_run = self.association_options._replace(throttle=limiter.throttle)
+        dispatcher = Dispatcher(
+            partial(open_association, self.peer, self.port, options=options_of_run),
+            partial(Reader, may_map=self.association_options.tls is None),
             converter,
-            Dispatcher(
-                partial(self._open, options_of_run),
-                self._new_reader,
-                converter,
-                outlet,
-                self._dispatch_options,
-                probe_again=partial(self._probe_again, converter),
-                pacing=limiter.pacing,
-            ),
             outlet,
-            recording,
-            limiter,
+            self._dispatch_options,
+            probe_again=partial(self._probe_again, converter),
+            pacing=limiter.pacing,
         )
+        on_wait = partial(asyncio.get_running_loop().call_soon_threadsafe, dispatcher.hold_up_input)
+        if recording is not None:
+            recording.on_wait = on_wait
+        files = Survey(paths, options, self._pool, settle, on_wait)
+        run = Run(files, converter, dispatcher, outlet, recording, limiter)
         self._runs = [*(earlier for earlier in self._runs if not earlier.is_over), run]
         return run
-
-    @property
-    def association_options(self) -> AssociationOptions:
-        """How its associations are opened, for measurements, which open their own."""
-        return self._association_options
 
     async def echo(self) -> AsyncGenerator[float, None]:
         """Send a C-ECHO over one association for each item; items are seconds from the request to the response.
@@ -232,9 +249,7 @@ class Sender:
         Raises:
             AssociationError: the peer cannot be reached, refuses, or does not answer.
         """
-        options = self._association_options._replace(
-            roles=(), extended=()
-        )  # those are for the SOP classes of the proposal
+        options = self.association_options._replace(roles=(), extended=())  # those are for other SOP classes
         association = await open_association(self.peer, self.port, verification(), options)
         try:
             while True:
@@ -248,13 +263,17 @@ class Sender:
         It proposes the contexts that a run would propose for these pairs, over one association after another.
 
         Raises:
+            UsageError: one of them is no pair of UIDs.
             AssociationError: the peer cannot be reached, or refuses the association.
         """
         wanted = list(dict.fromkeys(pairs))
+        for pair in wanted:
+            check_type("a pair", pair, "tuple[str, ...]")
+            check(len(pair) == 2 and "".join(pair).isascii(), f"{pair!r} is no SOP class and transfer syntax")  # noqa: PLR2004
         answers: dict[Pair, PairAnswer] = {}
         for number, (contexts, asked) in enumerate(requests(self._proposal, wanted), 1):
             association = await open_association(
-                self.peer, self.port, contexts, self._association_options, number=number
+                self.peer, self.port, contexts, self.association_options, number=number
             )
             try:
                 selection = Selection(self._proposal, contexts, association.accepted, association.results)
@@ -263,32 +282,11 @@ class Sender:
                 await _end(association)
         return [answers[pair] for pair in wanted]
 
-    def _new_reader(self) -> Reader:
-        return Reader(may_map=self._association_options.tls is None)
-
     async def _probe_again(self, converter: Converter, file: SourceFile) -> Instance | Unsendable:
         [found] = await self._pool.probe([file])
         if converter.edits and isinstance(found, Instance):
             [found] = await converter.edited([found])
         return found
-
-    async def _open(
-        self,
-        options: AssociationOptions,
-        contexts: tuple[ProposedContext, ...],
-        number: int,
-        on_attempt: OnAttempt,
-        on_end: Callable[[], None],
-    ) -> Association:
-        return await open_association(
-            self.peer,
-            self.port,
-            contexts,
-            options,
-            number=number,
-            on_attempt=on_attempt,
-            on_end=on_end,
-        )
 
 
 async def _end(association: Association) -> None:
@@ -303,28 +301,24 @@ async def _end(association: Association) -> None:
             await association.close()
 
 
-def _is_number(number: int | None) -> bool:
-    """Whether it is a whole number from 1, or ``None``."""
-    return number is None or (isinstance(number, int) and number > 0)
-
-
 async def _until_over(runs: Iterable[Run]) -> None:
     """Wait until nothing is left of the runs."""
     for run in runs:
         await run.aclose()
 
 
-def _check_timeouts(timeouts: Timeouts) -> None:
-    for name, seconds in timeouts._asdict().items():
-        check(seconds is None or seconds > 0, f"{name}: {seconds} s is no timeout: give more than 0")
-
-
 def _check_conversion(conversion: ConversionOptions) -> None:
-    level, invent = conversion.deflate_level, conversion.invent
-    check(conversion.max_inflated > 0, f"max_inflated: {conversion.max_inflated} bytes hold no data set")
-    check(level in _DEFLATE_LEVELS, f"a deflate level of {level} is not between 0 and 9")
-    for name, number in invent._asdict().items() if invent is not None else ():
-        check(number > 0, f"{name}: {number} is less than 1")
+    check_range("deflate_level", conversion.deflate_level, _DEFLATE_LEVELS)
+    invented = conversion.invent._asdict() if conversion.invent else {}
+    for name, number in {"max_inflated": conversion.max_inflated, **invented}.items():
+        check_least(name, number, 1)
+    if conversion.edit is not None and conversion.edit.uid_suffix:
+        from asyncstore.prepare.edit_syntax import suffix_of  # pydicom takes 0.2 s to import
+
+        try:
+            suffix_of(conversion.edit.uid_suffix)
+        except ValueError as error:
+            raise UsageError(f"uid_suffix: {error}") from None
 
 
 def _secured(options: TlsOptions | None, host: str) -> TlsRequestor | None:

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Self, TypeGuard, TypeVar
 
-from asyncstore.arguments import check
+from asyncstore.arguments import check, check_least, check_types
 from asyncstore.discovery.walk import Paths, WalkOptions, file_at, walk
 from asyncstore.members import MemberPath
 from asyncstore.model import Instance, Outcome, SourceFile, Unsendable
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool
+from asyncstore.waiting import running_loop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from asyncstore.discovery.spool import Spool
     from asyncstore.prepare.converter import Converter
@@ -61,7 +63,7 @@ class _Walk:
     def __init__(self, found: Iterator[Found]) -> None:
         self._found = found
         self._waiting: deque[Found] = deque()
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         self._arrived = asyncio.Event()
         self._is_awaited = False
         self._spool = threading.Event()
@@ -116,6 +118,8 @@ class _Walk:
                 self._found.close()  # it may have a thread of its own
         except Exception as error:  # noqa: BLE001 - the caller's paths may raise anything; the caller gets it
             self.failure = error
+        except BaseException as error:  # noqa: BLE001 - as sys.exit() raises; in a task it would end the loop
+            self.failure = RuntimeError(f"the paths raised {error!r}")
         self._is_over = True
         self._tell()
 
@@ -133,15 +137,28 @@ class Survey:
         options: how directories are walked.
         pool: the processes that probe files.
         settle: which files an earlier run settled; ``None``: none.
+        on_wait: called in the thread of the walk, each time it begins to wait until members of archives have ended.
 
     Raises:
-        UsageError: ``repeat`` is less than 1.
+        UsageError: ``repeat`` is less than 1, or a value has the wrong type.
     """
 
-    def __init__(self, paths: Paths, options: WalkOptions, pool: Pool, settle: Settle | None = None) -> None:
-        check(options.repeat > 0, f"repeat: {options.repeat} is less than 1")
+    def __init__(
+        self,
+        paths: Paths,
+        options: WalkOptions,
+        pool: Pool,
+        settle: Settle | None = None,
+        on_wait: Callable[[], object] = lambda: None,
+    ) -> None:
+        is_paths = isinstance(paths, str | os.PathLike | Iterable) and not isinstance(paths, bytes)
+        check(is_paths, f"paths must be one path or an iterable of paths, not {type(paths).__name__}")
+        check_least("repeat", options.repeat, 1)
         self._spool: Spool | None = None
-        self._walk = _Walk(self._found(paths, options, settle))
+        self._on_wait = on_wait
+        self._is_stopped = False
+        wanted = paths if isinstance(paths, str | os.PathLike) else self._until_stopped(paths)
+        self._walk = _Walk(self._found(wanted, options, settle))
         self._pool = pool
         self._batch_size = _FIRST_BATCH
         self._walking: asyncio.Task[list[Found]] | None = None
@@ -157,6 +174,13 @@ class Survey:
         """Whether it may find members of archives. They hold room until :func:`ended` is told of them."""
         return self._spool is not None
 
+    def _until_stopped(self, paths: Iterable[T]) -> Iterator[T]:
+        """The paths until the walk is stopped: they may be endless, and lead to no file."""
+        for path in paths:
+            if self._is_stopped:
+                break
+            yield path
+
     def _found(self, paths: Paths, options: WalkOptions, settle: Settle | None) -> Iterator[Found]:
         """What the walk finds; members of archives are unpacked if an earlier run did not settle them."""
         if not options.has_members:
@@ -168,6 +192,7 @@ class Survey:
         from asyncstore.prepare.lenient_probe import refused_by
 
         self._spool = spool = Spool(options.ahead)
+        spool.on_wait = self._on_wait
         finder = Finder(options.archives, spool)
         found = walk(paths, options, finder)
         unsettled = found if settle is None else settle(found, finder.file_at)
@@ -203,6 +228,7 @@ class Survey:
         """Stop the walk; the files found so far are still delivered."""
         self.is_cut_short |= self.is_walking and not self._has_found_all
         self.is_walking = False
+        self._is_stopped = True
         self._walk.abandon()
         if self._spool is not None:
             self._spool.abandon()
@@ -288,15 +314,17 @@ async def survey(
     *,
     workers: int | None = None,
     file_format: FileFormat = FileFormat.ANY,
-) -> AsyncIterator[list[Instance | Unsendable]]:
+) -> AsyncGenerator[list[Instance | Unsendable], None]:
     """The instances in ``paths``, in batches; nothing is sent.
 
     Close the iterator (:func:`contextlib.aclosing`) when leaving early.
 
     Raises:
-        UsageError: ``repeat`` is less than 1.
+        UsageError: a value has the wrong type or is out of its range.
         PrepareError: worker processes cannot be run.
     """
+    check_types(survey, {"options": options, "workers": workers, "file_format": file_format})
+    check_least("workers", workers, 1)
     pool = Pool(workers, file_format)
     looked = Survey(paths, options or WalkOptions(), pool)
     try:

@@ -62,6 +62,23 @@ async def test_without_the_gate_some_are_refused(archive, associations, window):
     assert ran.results[Result.STORED] == sink.tally.instances > 0
 
 
+async def test_an_affinity_given_as_its_value_opens_a_study_after_its_first_instance(archive):
+    under_way, most = 0, 0
+
+    async def counted(acceptor):
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(LATENCY)
+        under_way -= 1
+        await acceptor.answer(0)
+
+    async with running_hostile(Behaviour(on_store=counted)) as scp:
+        ran = await send(scp.port, archive[:6], associations=4, affinity=Affinity.FIRST.value)
+    assert ran.results == {Result.STORED: 6}
+    assert most > 1
+
+
 async def test_studies_that_exist_are_filled_over_all_associations(archive):
     async with Sink(port=0, strict_studies=True, latency=LATENCY) as sink:
         ran = await send(sink.port, archive, associations=4)

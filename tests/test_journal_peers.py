@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 
@@ -36,11 +36,10 @@ def journal(tmp_path):
 
 
 @pytest.fixture
-def port(monkeypatch):
+def port(monkeypatch, refusing_port):
     """The peer comes back on the same port."""
-    number = programs.free_port()
-    monkeypatch.setattr(programs, "free_port", lambda: number)
-    return number
+    monkeypatch.setattr(programs, "reserved_port", lambda: nullcontext(refusing_port))
+    return refusing_port
 
 
 def stored(journal):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import nullcontext
 from unittest import mock
 
 import pytest
@@ -12,6 +13,7 @@ from support.peers import programs
 from support.peers.choosing import at, beyond, every, first, first_of_each, refuses_duplicates
 from support.peers.dcmtk import running_storescp
 from support.peers.hostile import (
+    IMPLICIT_VR_LITTLE_ENDIAN,
     Behaviour,
     aborts,
     accepts,
@@ -172,8 +174,8 @@ async def test_a_peer_that_is_not_there_yet_is_waited_for_when_asked_to(files, s
     assert ran.results == {Result.STORED: FILES}
 
 
-async def test_a_peer_that_is_not_there_ends_a_run_at_once_that_has_stored_nothing(files):
-    ran = await send(programs.free_port(), files, **PERSISTENT)
+async def test_a_peer_that_is_not_there_ends_a_run_at_once_that_has_stored_nothing(files, refusing_port):
+    ran = await send(refusing_port, files, **PERSISTENT)
     assert isinstance(ran.failure, ConnectFailed)
 
 
@@ -263,6 +265,16 @@ async def test_a_file_that_changed_since_it_was_found_is_probed_again_and_sent_a
         assert _attempts(ran) == {1: 1}
 
 
+async def test_a_file_that_changed_before_it_was_converted_is_probed_again_and_sent(tmp_path):
+    [path] = instances(tmp_path / "files", 1, data_set_bytes=40_000)
+    takes = accepts(change=lambda one: one._replace(result=4 * (one.transfer_syntax_uid != IMPLICIT_VR_LITTLE_ENDIAN)))
+    behaviour = Behaviour(on_request=then(first(1, _changes(path, _other_version(path)), obeys()), takes))
+    async with nothing_left_behind(), running_hostile(behaviour) as scp:
+        ran = await send(scp.port, [path], **PERSISTENT)
+        assert ran.results == {Result.STORED: 1}, ran.errors
+        assert [store.transfer_syntax_uid for store in scp.stores] == [IMPLICIT_VR_LITTLE_ENDIAN]
+
+
 async def test_a_file_that_is_no_instance_any_more_is_not_sent(tmp_path):
     [path] = instances(tmp_path / "files", 1, data_set_bytes=40_000)
     behaviour = Behaviour(on_request=then(_changes(path, b"a letter"), accepts()))
@@ -292,12 +304,13 @@ async def test_a_file_that_changes_again_and_again_is_given_up(tmp_path):
 
 
 @pytest.mark.peers
-async def test_storescp_that_is_killed_and_started_again_has_everything_in_the_end(tmp_path, monkeypatch):
-    port = programs.free_port()
-    monkeypatch.setattr(programs, "free_port", lambda: port)
+async def test_storescp_that_is_killed_and_started_again_has_everything_in_the_end(
+    tmp_path, monkeypatch, refusing_port
+):
+    monkeypatch.setattr(programs, "reserved_port", lambda: nullcontext(refusing_port))
     files = instances(tmp_path / "files", 400, data_set_bytes=3000)
     received = tmp_path / "received"
-    async with Sender("127.0.0.1", port, associations=3, **PERSISTENT) as sender:
+    async with Sender("127.0.0.1", refusing_port, associations=3, **PERSISTENT) as sender:
         async with running_storescp(received):
             run = sender.send(files)
             running = asyncio.create_task(finish(run))

@@ -6,6 +6,7 @@ import re
 import socket
 import stat
 import struct
+import time
 import tracemalloc
 import warnings
 from contextlib import AsyncExitStack, contextmanager
@@ -16,7 +17,7 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.filereader import read_file_meta_info
 from pynetdicom.pdu import A_ASSOCIATE_AC
 
-from asyncstore import Result, Sink, UsageError
+from asyncstore import Result, RetryOptions, Sink, UsageError
 from support.commands import running_sink
 from support.oracle import GUARD, in_both_loops, nothing_left_behind, send, until
 from support.peers.acceptor import ABORT, ASSOCIATE_AC, LAST, P_DATA, item, pdu, pdv
@@ -88,7 +89,8 @@ async def test_a_silent_association_ends_and_makes_room_for_another(files, caplo
     ):
         assert await silent.read_pdu() == (ABORT, bytes(4))
         await until(lambda: sink.tally.associations == 0)
-        assert (await send(sink.port, files, associations=1)).results == {Result.STORED: len(files)}
+        ran = await send(sink.port, files, associations=1, retry=RetryOptions(9))  # on a busy machine it is silent, too
+        assert ran.results == {Result.STORED: len(files)}
     assert ": nothing was sent or taken for 0.2 s; the association is aborted" in caplog.text
 
 
@@ -102,7 +104,7 @@ async def test_a_silent_association_ends_and_makes_room_for_another(files, caplo
     ],
 )
 async def test_silence_within_a_message_ends_it_and_leaves_no_file(tmp_path, said):
-    async with nothing_left_behind(), Sink(port=0, output=tmp_path, idle_timeout=0.2) as sink:
+    async with nothing_left_behind(), Sink(port=0, output=tmp_path, idle_timeout=0.5) as sink:
         async with associated(sink.port) as scu:
             await scu.write(said)
             assert await scu.read_pdu() == (ABORT, bytes(4))
@@ -123,7 +125,7 @@ async def test_a_slow_requestor_is_not_idle(tmp_path):
 
 @in_both_loops
 async def test_a_requestor_that_waits_for_its_response_is_not_idle():
-    async with Sink(port=0, latency=1.0, idle_timeout=0.1) as sink, associated(sink.port) as scu:
+    async with Sink(port=0, latency=0.8, idle_timeout=0.5) as sink, associated(sink.port) as scu:
         await scu.write(ECHO)
         assert (await scu.read_pdu())[0] == P_DATA
 
@@ -149,7 +151,7 @@ async def test_a_requestor_that_never_reads_its_responses_ends():
 
 
 async def test_the_command_takes_an_idle_timeout_and_lets_the_group_read(tmp_path):
-    options = ("--output", tmp_path / "out", "--group-readable", "--idle-timeout", "0.3")
+    options = ("--output", tmp_path / "out", "--group-readable", "--idle-timeout", "0.5")
     async with running_sink(*options) as sink, associated(sink.port) as scu:
         await scu.write(store_of(b"1.2.3"))
         assert [(await scu.read_pdu())[0] for _ in range(2)] == [P_DATA, ABORT]
@@ -157,7 +159,7 @@ async def test_the_command_takes_an_idle_timeout_and_lets_the_group_read(tmp_pat
 
 
 def test_an_idle_timeout_below_zero_is_refused():
-    with pytest.raises(UsageError, match=r"^an idle timeout of -1 s "):
+    with pytest.raises(UsageError, match=r"^idle_timeout: -1 is not 0 or more"):
         Sink(idle_timeout=-1)
 
 
@@ -217,12 +219,16 @@ async def test_few_connections_without_an_association_are_open_at_once(tmp_path,
     async with nothing_left_behind(), AsyncExitStack() as peers, Sink(port=0, tls=ours, max_associations=1) as sink:
         before = descriptors()
         silent = [peers.enter_context(socket.socket()) for _ in range(100)]
-        for one in silent:
+        most = 0
+        for number, one in enumerate(silent):
+            if number % 30 == 20:
+                time.sleep(0.1)  # noqa: ASYNC251 - the loop stands still, and all of them have had their time
             one.setblocking(False)
             await asyncio.get_running_loop().sock_connect(one, ("127.0.0.1", sink.port))
             begun = b"\x16\x03\x01" if is_secured else request_of(1000)
             await asyncio.get_running_loop().sock_sendall(one, begun)
-        assert descriptors() - before - len(silent) <= 10
+            most = max(most, descriptors() - before - len(silent))
+        assert most <= 10
         async with asyncio.timeout(GUARD):
             answered = await peers.enter_async_context(associated(sink.port, theirs))
         await answered.release()

@@ -11,13 +11,14 @@ from support.crashes import Receiver
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-RUNS = 10 if os.environ.get("CI") else 4
+RUNS, ANOTHER_SEED = (10, 23) if os.environ.get("CI") else (4, secrets.randbelow(1 << 32))
+"""CI draws the same each time, so that a failure there belongs to the change."""
 
 
-@pytest.mark.parametrize("seed", [21, 22, pytest.param(None, id="random")])
+@pytest.mark.parametrize("seed", [21, 22, pytest.param(ANOTHER_SEED, id="another")])
 async def test_fault_schedules_lose_nothing_and_claim_nothing(seed):
     """The seed of a failure is in its message."""
-    await soak.soak(RUNS, secrets.randbelow(1 << 32) if seed is None else seed)
+    await soak.soak(RUNS, seed)
 
 
 SMALL = soak.Schedule("1", "sink", 8, 2800, 2, 1, 1, True, 0, None, None, False, 1)

@@ -233,6 +233,15 @@ def test_a_link_to_a_file_is_a_file(tmp_path):
 # Options.
 
 
+def test_the_runs_own_files_are_passed_over_by_any_path(tmp_path):
+    _made(tmp_path, "a/1", "a/run.db", "a/run.db-wal", "b/run.db", "b/run.dbs")
+    (tmp_path / "link").symlink_to("a")
+    own = frozenset(str(tmp_path / "a" / name) for name in ("run.db", "run.db-wal", "run.db-shm"))
+    named = [tmp_path, tmp_path / "a/run.db", tmp_path / "link/run.db-wal", tmp_path / "b/run.db"]
+    found = _names(walk(named, WalkOptions(own_files=own)), tmp_path)
+    assert found == ["a/1", "b/run.db", "b/run.dbs", "b/run.db"]
+
+
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [
@@ -385,6 +394,7 @@ def test_a_name_may_be_as_long_as_a_path_may_and_a_longer_one_ends_the_list(null
         next(names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("device", "null"), [(b"\0", False), (b"\0", True), (b"\n", False), (b"x", True)])
 def test_a_device_that_never_ends_is_no_list(device, null):
     class Endless(io.RawIOBase):

@@ -66,6 +66,9 @@ class Steering:
             done, or raises an :class:`~asyncstore.errors.AsyncstoreError`.
         on_action: called with a line about each request that changed something.
         clock: of the tally.
+
+    Attributes:
+        has_new_associations: whether the run was given a number of associations since its start.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class Steering:
         self._run: Steerable | None = None
         self._paused_at: float | None = None
         self._associations = facts.associations
-        self._has_new_associations = False
+        self.has_new_associations = False
         self._prioritised: deque[str] = deque(maxlen=_MOST_KEYS)
         self._is_stopping = False
         self._actions: dict[str, Callable[[object], str]] = {
@@ -102,7 +105,7 @@ class Steering:
     def follow(self, run: Steerable) -> None:
         """Requests are about this run from now on; what was asked before holds for it (rule 2)."""
         self._run = run
-        if self._has_new_associations:
+        if self.has_new_associations:
             run.set_associations(self._associations)
         for key in self._prioritised:
             run.prioritise(key)
@@ -156,7 +159,7 @@ class Steering:
     def set_associations(self, number: int | None) -> None:
         """Let this run and the passes that follow have so many associations; ``None``: auto."""
         self._associations = number
-        self._has_new_associations = True
+        self.has_new_associations = True
         if self._run is not None:
             self._run.set_associations(number)
 

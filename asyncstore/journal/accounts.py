@@ -19,15 +19,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.journal import schema
-from asyncstore.journal.opening import decoding
-from asyncstore.journal.reading import PIECE, Reader
-from asyncstore.journal.values import COMPLETED, State
+from asyncstore.journal.opening import translated
+from asyncstore.journal.values import COMPLETED, IS_WAITING, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from asyncstore.journal.reading import Reader
 
-_IS_WAITING = f"({schema.STATE} = {State.WAITING:d})"
 _MS_PER_DAY = 86_400_000
 
 
@@ -126,7 +125,7 @@ def account(readers: Iterable[Reader], on_ending: OnEnding | None = None) -> Acc
     """
     result = Account()
     for reader in readers:
-        with decoding(reader.path):
+        with translated(reader.path):
             _add(result, reader, on_ending)
     return result
 
@@ -173,7 +172,8 @@ def _add(result: Account, reader: Reader, on_ending: OnEnding | None) -> None:
     result.conflicts += int(conflicts)
     if runs and runs[-1].how != COMPLETED:
         last = runs[-1]
-        under_way = max(0, last.found - last.skipped - last.left.total() - last.known - new)
+        begun = max(last.known + new, last.states.total())  # a file that is named twice ends twice, and has one row
+        under_way = max(0, last.found - last.skipped - last.left.total() - begun)
         result.states[State.WAITING] += under_way
         result.without_row += under_way
         waiting += under_way
@@ -181,24 +181,19 @@ def _add(result: Account, reader: Reader, on_ending: OnEnding | None) -> None:
 
 
 def _add_endings(result: Account, reader: Reader, on_ending: OnEnding | None) -> None:
-    last = -1
-    while piece := reader.rows(
-        "SELECT s.ending, e.status, e.reason, e.repairs, sum(s.count) FROM temp.sums s"  # noqa: S608 - constants
-        " LEFT JOIN endings e ON e.id = s.ending"
-        f" WHERE s.ending > ? GROUP BY s.ending ORDER BY s.ending LIMIT {PIECE}",
-        (last,),
+    for number, status, reason, repairs, count in reader.in_pieces(
+        "SELECT s.ending, e.status, e.reason, e.repairs, sum(s.count) FROM temp.sums s"
+        " LEFT JOIN endings e ON e.id = s.ending WHERE s.ending > ? GROUP BY s.ending ORDER BY s.ending",
+        (-1,),
     ):
-        for number, status, reason, repairs, count in piece:
-            state = State.of(number)
-            if repairs and state.is_stored:
-                result.repairs[repairs] += count
-            has_status = status is not None and status >= 0
-            if has_status:
-                result.statuses[status] += count
-            if on_ending is not None and (has_status or reason):
-                ending = Ending(state, status if has_status else None, reason or "")
-                on_ending(ending, count)
-        last = piece[-1][0]
+        state = State.of(number)
+        if repairs and state.is_stored:
+            result.repairs[repairs] += count
+        has_status = status is not None and status >= 0
+        if has_status:
+            result.statuses[status] += count
+        if on_ending is not None and (has_status or reason):
+            on_ending(Ending(state, status if has_status else None, reason or ""), count)
 
 
 def _day(number: int) -> str:
@@ -241,10 +236,10 @@ def progress(
     for reader in readers:
         found = reader.rows(
             f"SELECT (time + ?1) / (?2 * 1000) * ?2, {schema.STATE}, count(*) FROM deliveries"  # noqa: S608 - constants
-            f" WHERE NOT {_IS_WAITING} AND time >= ?3 AND time < ?4 GROUP BY 1, 2 ORDER BY 1",
+            f" WHERE NOT {IS_WAITING} AND time >= ?3 AND time < ?4 GROUP BY 1, 2 ORDER BY 1",
             (reader.created, step, _own_time(reader, begin), _own_time(reader, end)),
         )
-        with decoding(reader.path):
+        with translated(reader.path):
             for at, state, count in found:
                 steps.setdefault(at, Counter())[State(state)] += count
     return steps

@@ -15,25 +15,26 @@ import os
 import sys
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from asyncstore.journal import schema
 from asyncstore.journal.clashes import sources_of
-from asyncstore.journal.diagnosis import diagnosed
-from asyncstore.journal.ids import is_archive, likely_ids, path_of, patient_key
-from asyncstore.journal.lookup import NOT_ENDED
-from asyncstore.journal.opening import decoding, translated
+from asyncstore.journal.ids import ARCHIVE, is_archive, likely_ids, path_of, patient_key
+from asyncstore.journal.lookup import NOT_ENDED, Endings
+from asyncstore.journal.opening import translated
 from asyncstore.journal.reading import PIECE, Reader
 from asyncstore.journal.settings import salt_of
 from asyncstore.journal.uids import pack, unpack
-from asyncstore.journal.values import State
+from asyncstore.journal.values import IS_STORED, State
 from asyncstore.members import STORE, MemberPath
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
+    from asyncstore.journal.lookup import Earlier
     from asyncstore.journal.querying import Value
+
+T = TypeVar("T")
 
 _COLUMNS = "SELECT d.directory, d.name, d.occurrence, d.size, d.mtime, d.ending, d.uid IS NOT NULL, d.run, d.series"
 _CLASH_COLUMNS = ", d.uid, k.sop_class, k.transfer_syntax, d.size - d.overhead, c.is_conflict, c.content, c.copy"
@@ -55,9 +56,6 @@ _SAME_UID = (
     f" ON {_MATCH}"
     " JOIN directories p ON p.id = d.directory WHERE c.uid = ? AND c.content"
 )
-
-
-_STORE = STORE.encode()
 
 
 class Order(StrEnum):
@@ -111,7 +109,7 @@ class File(NamedTuple):
     """Its place in the order of the walk."""
 
 
-class Catalogue:
+class Catalogue(Reader):
     """Reads the deliveries to send from the catalogue in the journal at ``path``. It blocks; one thread uses it.
 
     Args:
@@ -120,124 +118,87 @@ class Catalogue:
     """
 
     def __init__(self, path: str, states: Collection[State] = NOT_ENDED) -> None:
-        self._reader = Reader(path)
+        super().__init__(path)
         self._states = f"d.{schema.STATE} IN ({', '.join(str(int(state)) for state in states)})"
         self._only = ""
         """A condition for deliveries."""
         self._only_studies = ""
         """A condition for studies."""
         self._list_of: Literal["studies", "instances"] | None = None
-        self._reader.connection.execute("PRAGMA query_only = OFF")  # temporary tables are written
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the journal. Closing twice is allowed."""
-        self._reader.close()
-
-    def diagnosed(self) -> AbstractContextManager[None]:
-        """See :func:`asyncstore.journal.diagnosis.diagnosed`."""
-        return diagnosed([self._reader])
 
     @property
     def sources(self) -> dict[str, bool]:
         """The sources of the catalogue, and whether the walk of each has ended."""
-        with translated(self._reader.path), decoding(self._reader.path):
-            return sources_of(self._reader.connection)
+        with translated(self.path):
+            return sources_of(self.connection)
 
     @property
     def is_complete(self) -> bool:
         """Whether each walk ended and its indexes were made; otherwise only *walk* and *list* are fast."""
-        made = self._reader.rows("SELECT 1 FROM sqlite_schema WHERE name = 'deliveries_by_series'")
+        made = self.rows("SELECT 1 FROM sqlite_schema WHERE name = 'deliveries_by_series'")
         return bool(made) and all(self.sources.values())
 
     @property
     def has_members(self) -> bool:
         """Whether there are members of archives in it."""
-        paths = self._reader.rows("SELECT path FROM directories")
-        with decoding(self._reader.path):
-            return any(is_archive(path) and _STORE not in path for (path,) in paths)
+        found = "SELECT 1 FROM directories WHERE substr(path, -1) = ? AND NOT instr(path, ?) LIMIT 1"
+        return bool(self.rows(found, (ARCHIVE, STORE.encode())))
 
     @property
     def conflicts(self) -> int:
         """How many files have the UID of a file with other bytes."""
-        [[count]] = self._reader.rows("SELECT count(*) FROM clashes WHERE is_conflict")
+        [[count]] = self.rows("SELECT count(*) FROM clashes WHERE is_conflict")
         return int(count)
 
-    def ending(self, number: int) -> tuple[int | None, str]:
-        """The status and the reason of an ending."""
-        found = self._reader.rows("SELECT status, reason FROM endings WHERE id = ?", (number,))
-        status, reason = found[0] if found else (-1, "")
-        with decoding(self._reader.path):
-            return None if status < 0 else status, reason
+    def endings(self, again: Collection[State], make: Callable[[Earlier], T]) -> Endings[T]:
+        """What the endings of its files mean; see :class:`asyncstore.journal.lookup.Endings`."""
+        return Endings(self.path, self.connection, again, make)
 
     def files(self, order: Order = Order.WALK) -> Iterator[File]:
-        """The files in this order.
-
-        Raises:
-            JournalError: the journal cannot be read.
-        """
+        """The files in this order."""
         return self._files(self._in_order(order))
 
     @cached_property
     def _selected(self) -> str:
         """The query of :class:`File`; a journal without clashes needs no join."""
-        return _FILES_WITH_CLASHES if self._reader.rows("SELECT 1 FROM clashes LIMIT 1") else _FILES
+        return _FILES_WITH_CLASHES if self.rows("SELECT 1 FROM clashes LIMIT 1") else _FILES
 
     def series_of(self, key: str) -> list[int]:
         """The numbers of the series of the study or patient with this Study Instance UID or Patient ID.
 
         None before the catalogue is complete: looking for their files would read all of it.
-
-        Raises:
-            JournalError: the journal cannot be read.
         """
         if not self.is_complete:
             return []
-        with translated(self._reader.path), decoding(self._reader.path):
-            secret = salt_of(self._reader.connection)
+        with translated(self.path):
+            secret = salt_of(self.connection)
         patients = [] if secret is None else [patient_key(patient_id, secret) for patient_id in likely_ids(key)]
         marks = ", ".join("?" * len(patients))
         chosen = f"SELECT id FROM studies WHERE (uid = ? OR patient IN ({marks})){self._only_studies}"  # noqa: S608
-        found = self._reader.rows(
+        found = self.rows(
             f"SELECT id FROM series WHERE study IN ({chosen}) ORDER BY id",  # noqa: S608 - question marks
             (pack(key), *patients),
         )
         return [series for (series,) in found]
 
     def of_series(self, series: int) -> Iterator[File]:
-        """The files of a series, in the order of the walk.
-
-        Raises:
-            JournalError: the journal cannot be read.
-        """
+        """The files of a series, in the order of the walk."""
         return self._files(self._pieces("d.series = ?", (series,)))
 
     def copies(self) -> Iterator[File]:
-        """The files that have the same bytes as an earlier one with their UID.
-
-        Raises:
-            JournalError: the journal cannot be read.
-        """
+        """The files that have the same bytes as an earlier one with their UID."""
         statement = (
             f"{_COPIES} WHERE c.copy > 0 AND (c.directory, c.name, c.occurrence) > (?, ?, ?){self._only}"
-            f" ORDER BY c.directory, c.name, c.occurrence LIMIT {PIECE}"
+            " ORDER BY c.directory, c.name, c.occurrence"
         )
-        key: tuple[Value, ...] = (-1, b"", 0)
-        while piece := self._reader.rows(statement, key):
-            yield from self._files(piece)
-            key = piece[-1][:3]
+        return self._files(self.in_pieces(statement, (-1, b"", 0)))
 
     def _files(self, rows: Iterable[Any]) -> Iterator[File]:
         """Rows as files. Mostly the next row has the directory of the last one."""
         encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
         new = tuple.__new__
         last, prefix, archive = None, "", None
-        with decoding(self._reader.path):
+        with translated(self.path):
             for directory, name, occurrence, size, mtime, ending, is_instance, run, series, *clash in rows:
                 if directory != last:
                     last, prefix, archive = directory, *self._prefix(directory)
@@ -250,60 +211,58 @@ class Catalogue:
 
     def _prefix(self, directory: int) -> tuple[str, str | None]:
         """What the paths of all files in a directory begin with; of an archive, nothing and its path."""
-        [[path]] = self._reader.rows("SELECT path FROM directories WHERE id = ?", (directory,))
+        [[path]] = self.rows("SELECT path FROM directories WHERE id = ?", (directory,))
         return ("", os.fsdecode(path[:-1])) if is_archive(path) else (path_of(path, b""), None)
 
-    def first_of(self, clash: Clash) -> tuple[str, State] | None:
-        """The path and the state of the first file with the same UID and the same bytes; ``None``: it has changed."""
-        found = self._reader.rows(f"{_SAME_UID} = ? AND c.copy = 0", (clash.uid, clash.content))
-        with decoding(self._reader.path):
-            return (path_of(*found[0][:2]), State.of(found[0][2])) if found else None
+    def state_at_peer(self, clash: Clash) -> State | None:
+        """The state of a stored file with the same UID and the same bytes; ``None``: there is none."""
+        found = self.rows(f"{_SAME_UID} = ? AND d.{IS_STORED} LIMIT 1", (clash.uid, clash.content))
+        with translated(self.path):
+            return State.of(found[0][2]) if found else None
 
     def other_than(self, clash: Clash) -> str | None:
-        """The path of a file with the same UID and other bytes; ``None``: there is none any more."""
-        found = self._reader.rows(f"{_SAME_UID} != ? ORDER BY c.content, c.copy LIMIT 1", (clash.uid, clash.content))
-        with decoding(self._reader.path):
-            return path_of(*found[0][:2]) if found else None
+        """The path of a file with the same UID and other bytes; ``None``: there is none any more.
+
+        A file that was removed still counts if it is stored.
+        """
+        found = self.rows(f"{_SAME_UID} != ? ORDER BY c.content, c.copy", (clash.uid, clash.content))
+        with translated(self.path):
+            for directory, name, ending in found:
+                path = path_of(directory, name)
+                place = path.archive if isinstance(path, MemberPath) else path
+                if State.of(ending).is_stored or STORE in place or os.path.lexists(place):
+                    return path
+        return None
 
     def only_studies(self, uids: Iterable[str]) -> Iterator[str]:
-        """Take these studies only. Returns those that the catalogue does not have.
-
-        Raises:
-            JournalError: the journal cannot be read.
-        """
-        self._list_of = "studies"
-        self._make("listed (place INTEGER PRIMARY KEY, uid BLOB UNIQUE)", None, uids)
-        self._make("chosen (id INTEGER PRIMARY KEY)", "SELECT t.id FROM temp.listed l JOIN studies t ON t.uid = l.uid")
-        self._make(
-            "chosen_series (id INTEGER PRIMARY KEY)",
-            "SELECT s.id FROM temp.chosen c JOIN series s ON s.study = c.id",
-        )
+        """Take these studies only. Returns those that the catalogue does not have."""
+        self._take_list("studies", uids)
+        self.make_temporary("chosen", "SELECT t.id FROM temp.listed l JOIN studies t ON t.uid = l.id")
+        self.make_temporary("chosen_series", "SELECT s.id FROM temp.chosen c JOIN series s ON s.study = c.id")
         # SQLite looks up ``IN`` directly in a bare table; another subquery would run again for each piece.
         self._only = " AND d.series IN (SELECT id FROM temp.chosen_series)"
-        self._only_studies = " AND id IN (SELECT id FROM temp.chosen)"
         return self._missing("SELECT uid FROM studies")
 
     def only_instances(self, uids: Iterable[str]) -> Iterator[str]:
-        """Take these SOP instance UIDs only. Returns those that the catalogue does not have.
+        """Take these SOP instance UIDs only. Returns those that the catalogue does not have."""
+        self._take_list("instances", uids)
+        self.make_temporary(
+            "matched",
+            "SELECT l.rowid AS place, d.directory, d.name, d.occurrence, d.series, d.uid FROM deliveries d"
+            " CROSS JOIN temp.listed l ON l.id = d.uid",
+            "place, directory, name, occurrence",
+        )
+        self.make_temporary(
+            "chosen", "SELECT DISTINCT s.study AS id FROM temp.matched m JOIN series s ON s.id = m.series"
+        )
+        self._only = " AND d.uid IN (SELECT id FROM temp.listed)"
+        return self._missing("SELECT uid FROM temp.matched")
 
-        Raises:
-            JournalError: the journal cannot be read.
-        """
-        self._list_of = "instances"
-        self._make("listed (place INTEGER PRIMARY KEY, uid BLOB UNIQUE)", None, uids)
-        self._make(
-            "matched (place INTEGER, directory INTEGER, name BLOB, occurrence INTEGER, series INTEGER,"
-            " PRIMARY KEY (place, directory, name, occurrence)) WITHOUT ROWID",
-            "SELECT l.place, d.directory, d.name, d.occurrence, d.series FROM deliveries d"
-            " CROSS JOIN temp.listed l ON l.uid = d.uid",
-        )
-        self._make(
-            "chosen (id INTEGER PRIMARY KEY)",
-            "SELECT DISTINCT s.study FROM temp.matched m JOIN series s ON s.id = m.series",
-        )
-        self._only = " AND d.uid IN (SELECT uid FROM temp.listed)"
+    def _take_list(self, kind: Literal["studies", "instances"], uids: Iterable[str]) -> None:
+        self._list_of = kind
         self._only_studies = " AND id IN (SELECT id FROM temp.chosen)"
-        return self._missing("SELECT l.uid FROM temp.matched m JOIN temp.listed l ON l.place = m.place")
+        self.make_temporary("listed", "SELECT x'' AS id WHERE FALSE")
+        self.add_temporary("INSERT OR IGNORE INTO temp.listed VALUES (?)", ((pack(uid.strip()),) for uid in uids))
 
     def _in_order(self, order: Order) -> Iterator[Any]:
         if order is Order.WALK or (order is Order.LIST and self._list_of is None):
@@ -320,46 +279,23 @@ class Catalogue:
                 yield from self._studies("uid", "", "date IS NULL")
             yield from self._pieces("d.series IS NULL", ())
 
-    def _make(self, table: str, rows_of: str | None, uids: Iterable[str] = ()) -> None:
-        """Make a temporary table with the rows of a query, or with UIDs."""
-        connection, name = self._reader.connection, table.partition(" ")[0]
-        with translated(self._reader.path), connection:
-            connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
-            connection.execute(f"CREATE TEMP TABLE {table}")
-            if rows_of is not None:
-                connection.execute(f"INSERT INTO temp.{name} {rows_of}")
-            else:
-                packed = ((pack(uid.strip()),) for uid in uids)
-                connection.executemany(f"INSERT OR IGNORE INTO temp.{name} (uid) VALUES (?)", packed)  # noqa: S608
-
     def _missing(self, known: str) -> Iterator[str]:
         """The listed UIDs that are not among the known ones, in the order of the list."""
-        table = "missing (place INTEGER PRIMARY KEY, uid BLOB)"
-        self._make(table, f"SELECT place, uid FROM temp.listed WHERE uid NOT IN ({known})")  # noqa: S608 - constants
-        return self._in_missing()
-
-    def _in_missing(self) -> Iterator[str]:
-        place = 0
-        while piece := self._reader.rows(f"SELECT * FROM temp.missing WHERE place > ? LIMIT {PIECE}", (place,)):  # noqa: S608
-            for _, uid in piece:
-                yield unpack(uid)
-            place = piece[-1][0]
+        self.make_temporary(
+            "missing",
+            f"SELECT rowid AS id, id AS uid FROM temp.listed WHERE id NOT IN ({known})",  # noqa: S608 - constants
+        )
+        found = self.in_pieces("SELECT id, uid FROM temp.missing WHERE id > ? ORDER BY id", (0,))
+        return (unpack(uid) for _, uid in found)
 
     def _pieces(self, condition: str, values: tuple[Value, ...]) -> Iterator[Any]:
         """The deliveries under a condition, in the order of the walk."""
-        # A plus hides the key from the query planner, which is to take the index of the series.
-        plus = "" if condition == "TRUE" else "+"
         statement = (
             f"{self._selected} WHERE {condition} AND {self._states}{self._only}"
-            f" AND ({plus}d.directory, d.name, d.occurrence) > (?, ?, ?)"
-            f" ORDER BY d.directory, d.name, d.occurrence LIMIT {PIECE}"
+            f" AND (d.directory, d.name, d.occurrence) > (?, ?, ?)"
+            " ORDER BY d.directory, d.name, d.occurrence"
         )
-        key: tuple[Value, ...] = (-1, b"", 0)
-        while piece := self._reader.rows(statement, (*values, *key)):
-            yield from piece
-            if len(piece) < PIECE:
-                return
-            key = piece[-1][:3]
+        return self.in_pieces(statement, (-1, b"", 0), values)
 
     def _studies(self, column: str, direction: str, condition: str) -> Iterator[Any]:
         """The deliveries of all studies under a condition, study by study."""
@@ -369,7 +305,7 @@ class Catalogue:
         while True:
             after = f" AND ({column}, uid, id) {follows} (?, ?, ?)" if key else ""
             statement = f"SELECT {column}, uid, id FROM studies WHERE {condition}{self._only_studies}{after}"  # noqa: S608
-            piece = self._reader.rows(f"{statement} ORDER BY {order} LIMIT {PIECE}", key)
+            piece = self.rows(f"{statement} ORDER BY {order} LIMIT {PIECE}", key)
             if not piece:
                 return
             for row in piece:
@@ -377,16 +313,16 @@ class Catalogue:
             key = piece[-1]
 
     def _study(self, study: int) -> Iterator[Any]:
-        for (series,) in self._reader.rows("SELECT id FROM series WHERE study = ? ORDER BY id", (study,)):
+        for (series,) in self.rows("SELECT id FROM series WHERE study = ? ORDER BY id", (study,)):
             yield from self._pieces("d.series = ?", (series,))
 
     def _in_order_of_list(self) -> Iterator[Any]:
         place = 0
         if self._list_of == "studies":
-            statement = "SELECT l.place, t.id FROM temp.listed l JOIN studies t ON t.uid = l.uid WHERE l.place > ?"
+            statement = "SELECT l.rowid, t.id FROM temp.listed l JOIN studies t ON t.uid = l.id WHERE l.rowid > ?"
         else:
             statement = "SELECT place, directory, name, occurrence FROM temp.matched WHERE place > ?"
-        while piece := self._reader.rows(f"{statement} ORDER BY 1 LIMIT {PIECE}", (place,)):
+        while piece := self.rows(f"{statement} ORDER BY 1 LIMIT {PIECE}", (place,)):
             # The last place may go on in the next piece, unless it fills this one.
             whole = [row for row in piece if row[0] != piece[-1][0]] if len(piece) == PIECE else piece
             for _, *key in whole or piece:

@@ -13,15 +13,15 @@ Rules:
 from __future__ import annotations
 
 import json
-import os
 from hashlib import sha256
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from asyncstore.journal.homeless import bring_home
-from asyncstore.journal.ids import is_archive
+from asyncstore.journal.ids import path_of
 from asyncstore.journal.querying import rows
 from asyncstore.journal.reading import PIECE
+from asyncstore.members import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +38,11 @@ _SUM_STUDIES = (
     "UPDATE studies SET bytes = sums.bytes FROM (SELECT s.study AS study, coalesce(sum(d.size), 0) AS bytes"
     " FROM deliveries d CROSS JOIN series s ON s.id = d.series GROUP BY s.study) AS sums WHERE sums.study = studies.id"
 )
+_UNUSED = (
+    "DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE series = series.id)",
+    "DELETE FROM studies WHERE NOT EXISTS (SELECT 1 FROM series WHERE study = studies.id)",
+)
+"""Files that have changed may have left their series."""
 _CLASHING = (
     "CREATE TEMP TABLE clashing AS SELECT uid FROM deliveries"
     " WHERE occurrence = 0 AND uid IS NOT NULL GROUP BY uid HAVING count(*) > 1"
@@ -49,17 +54,6 @@ _CLASHING_FILES = (
 )
 _SOURCES = "catalogue"
 """The fact that holds the sources, and whether the walk of each has ended."""
-
-
-class Completed(NamedTuple):
-    """What was found when a catalogue was completed."""
-
-    duplicates: int
-    """Files besides the first of each content, with the same UID and bytes."""
-    conflicts: int
-    """Files of UIDs with more than one content."""
-    brought_home: int = 0
-    """Files that are stored, as a salvaged journal says, which did not know their directory."""
 
 
 def file_digest(path: str, member: str | None) -> bytes | None:
@@ -103,18 +97,20 @@ def complete(
     connection: apsw.Connection,
     digest: Callable[[str, str | None], bytes | None] = file_digest,
     sources: Iterable[str] = (),
-) -> Completed:
+) -> int:
     """Make the indexes and find clashes, after the walk of these sources ended. It takes seconds for 10**6 rows.
 
     A file that cannot be read conflicts with every other one of its size.
+
+    Returns:
+        How many files are stored, as a salvaged journal says, which did not know their directory.
     """
     with connection:
         brought_home = bring_home(connection)
-        for statement in (*_INDEXES, _SUM_STUDIES, "DELETE FROM clashes", _CLASHING):
+        for statement in (*_INDEXES, *_UNUSED, _SUM_STUDIES, "DELETE FROM clashes", _CLASHING):
             connection.execute(statement)
         connection.execute("CREATE INDEX temp.clashing_by_uid ON clashing (uid)")
         connection.execute(_CLASHING_FILES)
-        duplicates = conflicts = 0
         for uid, group in groupby(_clashing(connection), key=lambda row: row[0]):
             files = list(group)
             contents = _contents(files, digest)
@@ -123,16 +119,14 @@ def complete(
             for (_, size, mtime, directory, name, _), content in zip(files, contents, strict=True):
                 copy = copies.get(content, 0)
                 copies[content] = copy + 1
-                duplicates += copy > 0
                 connection.execute(
                     "INSERT INTO clashes VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?)",
                     (directory, name, uid, size, mtime, is_conflict, content, copy),
                 )
-            conflicts += len(files) if is_conflict else 0
         connection.execute("DROP TABLE temp.clashing")
         connection.execute("DROP TABLE temp.clashing_files")
         _note(connection, dict.fromkeys(sources, True))
-    return Completed(duplicates, conflicts, brought_home)
+    return brought_home
 
 
 def _clashing(connection: apsw.Connection) -> Iterator[tuple[Any, ...]]:
@@ -153,9 +147,6 @@ def _contents(files: list[Any], digest: Callable[[str, str | None], bytes | None
     for place, (_, size, _, _, name, directory) in enumerate(files):
         found: bytes | int | None = b""
         if sizes.count(size) > 1:
-            if is_archive(directory):
-                found = digest(os.fsdecode(directory[:-1]), os.fsdecode(name))
-            else:
-                found = digest(os.path.join(os.fsdecode(directory), os.fsdecode(name)), None)
+            found = digest(*place_of(path_of(directory, name)))
         numbers.append(known.setdefault((size, place if found is None else found), len(known)))
     return numbers

@@ -1,18 +1,17 @@
-"""The contents of a catalogue in numbers: the summary of a scan."""
+"""The contents of a catalogue in numbers: the summary of a scan.
+
+Each function raises :class:`~asyncstore.errors.JournalError` if the journal cannot be read.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.errors import JournalDamaged
-from asyncstore.journal import schema
 from asyncstore.journal.ids import path_of
-from asyncstore.journal.opening import decoding
-from asyncstore.journal.querying import is_behind
-from asyncstore.journal.reading import PIECE
+from asyncstore.journal.opening import translated
 from asyncstore.journal.uids import unpack
-from asyncstore.journal.values import State
+from asyncstore.journal.values import IS_NOT_SENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,11 +79,7 @@ class ClashingPair(NamedTuple):
 
 
 def kinds(reader: Reader) -> list[Kind]:
-    """The instances of a journal by their kinds, the most frequent first.
-
-    Raises:
-        JournalError: it cannot be read.
-    """
+    """The instances of a journal by their kinds, the most frequent first."""
     found = reader.rows(
         "SELECT k.sop_class, k.transfer_syntax, sum(d.found), sum(d.bytes), sum(d.measured), sum(d.growth) FROM"
         " (SELECT kind, count(*) AS found, sum(size - overhead) AS bytes, count(decompressed) AS measured,"
@@ -98,74 +93,47 @@ def kinds(reader: Reader) -> list[Kind]:
 
 
 def unsendable(reader: Reader) -> list[UnsendableFiles]:
-    """The files in which no instance was found, by reason.
-
-    Raises:
-        JournalError: it cannot be read.
-    """
+    """The files in which no instance was found, by reason."""
     found = reader.rows(
         "SELECT e.reason, d.found, p.path, d.name FROM (SELECT ending, count(*) AS found, name, min(directory)"  # noqa: S608
-        f" AS directory FROM deliveries WHERE uid IS NULL AND {schema.STATE} = {State.NOT_SENT:d}"
+        f" AS directory FROM deliveries WHERE uid IS NULL AND {IS_NOT_SENT}"
         " GROUP BY ending) AS d JOIN endings e ON e.id = d.ending JOIN directories p ON p.id = d.directory"
         " ORDER BY d.found DESC, e.reason"
     )
-    with decoding(reader.path):
+    with translated(reader.path):
         return [UnsendableFiles(reason, count, path_of(directory, name)) for reason, count, directory, name in found]
 
 
 def clashes(reader: Reader) -> Iterator[ClashingPair]:
-    """The files of a complete catalogue with the SOP instance UID of an earlier one.
-
-    Raises:
-        JournalError: it cannot be read.
-    """
+    """The files of a complete catalogue with the SOP instance UID of an earlier one."""
     statement = (
-        "SELECT c.uid, c.content, c.copy, p.path, c.name FROM clashes c JOIN directories p ON p.id = c.directory"  # noqa: S608
-        f" WHERE (c.uid, c.content, c.copy) > (?, ?, ?) ORDER BY c.uid, c.content, c.copy LIMIT {PIECE}"
+        "SELECT c.uid, c.content, c.copy, p.path, c.name FROM clashes c JOIN directories p ON p.id = c.directory"
+        " WHERE (c.uid, c.content, c.copy) > (?, ?, ?) ORDER BY c.uid, c.content, c.copy"
     )
-    key: tuple[bytes, int, int] = (b"", -1, -1)
     first = of_content = ""
-    with decoding(reader.path):
-        while piece := reader.rows(statement, key):
-            for uid, number, copy, directory, name in piece:
-                path = path_of(directory, name)
-                if copy:
-                    yield ClashingPair(unpack(uid), path, of_content, is_conflict=False)
-                    continue
-                of_content = path
-                if number:
-                    yield ClashingPair(unpack(uid), path, first, is_conflict=True)
-                else:
-                    first = path
-            key = piece[-1][:3]
+    with translated(reader.path):
+        for uid, number, copy, directory, name in reader.in_pieces(statement, (b"", -1, -1)):
+            path = path_of(directory, name)
+            if copy:
+                yield ClashingPair(unpack(uid), path, of_content, is_conflict=False)
+                continue
+            of_content = path
+            if number:
+                yield ClashingPair(unpack(uid), path, first, is_conflict=True)
+            else:
+                first = path
 
 
 def studies_of_many_patients(reader: Reader) -> Iterator[tuple[str, int]]:
-    """The Study Instance UIDs that stand under several patient IDs, and under how many.
-
-    Raises:
-        JournalError: it cannot be read.
-    """
-    statement = (
-        "SELECT uid, count(*) FROM studies WHERE uid > ? GROUP BY uid HAVING count(*) > 1"  # noqa: S608 - constants
-        f" ORDER BY uid LIMIT {PIECE}"
-    )
-    key = b""
-    with decoding(reader.path):
-        while piece := reader.rows(statement, (key,)):
-            for uid, patients in piece:
-                yield unpack(uid), patients
-            if not is_behind(piece[-1][:1], (key,)):
-                raise JournalDamaged(reader.path, "the rows of the table studies are not in order")
-            key = piece[-1][0]
+    """The Study Instance UIDs that stand under several patient IDs, and under how many."""
+    statement = "SELECT uid, count(*) FROM studies WHERE uid > ? GROUP BY uid HAVING count(*) > 1 ORDER BY uid"
+    with translated(reader.path):
+        for uid, patients in reader.in_pieces(statement, (b"",)):
+            yield unpack(uid), patients
 
 
 def content(reader: Reader) -> Content:
-    """The contents of a journal's catalogue.
-
-    Raises:
-        JournalError: it cannot be read.
-    """
+    """The contents of a journal's catalogue."""
     years: Counter[str] = Counter()
     modalities: Counter[str] = Counter()
     for year, modality, count in reader.rows(

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 
 from asyncstore.journal import schema
 from asyncstore.journal.querying import rows
-from asyncstore.journal.values import State
+from asyncstore.journal.values import IS_STORED, IS_WAITING, State
 
 if TYPE_CHECKING:
     import apsw
 
 _LOST = "FROM deliveries WHERE directory NOT IN (SELECT id FROM directories)"
-_IS_STORED = f"{schema.STATE} IN ({State.STORED:d}, {State.WARNING:d})"
 _KEPT = "kind, ending, attempts, time, duration, overhead, association, run"
 """The columns that a file gets back."""
 
@@ -31,8 +30,9 @@ def set_apart(connection: apsw.Connection) -> Counter[State]:
     """Remove the deliveries without a directory, and keep the stored ones. Returns how many there were by state."""
     counts = rows(connection, f"SELECT {schema.STATE}, count(*) {_LOST} GROUP BY 1")
     if counts:
-        connection.execute(f"CREATE TABLE homeless AS SELECT * {_LOST} AND {_IS_STORED} AND uid IS NOT NULL")
-        connection.execute("CREATE INDEX homeless_by_uid ON homeless (uid)")
+        connection.execute(f"CREATE TABLE homeless AS SELECT * {_LOST} AND {IS_STORED} AND uid IS NOT NULL")
+        connection.execute("CREATE INDEX homeless_by_uid ON homeless (uid, name)")
+        connection.execute("PRAGMA secure_delete = ON")  # another salvage would read them in unused pages
         connection.execute(f"DELETE {_LOST}")
     return Counter({State(state): count for state, count in counts})
 
@@ -45,6 +45,6 @@ def bring_home(connection: apsw.Connection) -> int:
     values = ", ".join(f"{column} = h.{column}" for column in _KEPT.split(", "))
     connection.execute(
         f"UPDATE deliveries SET {values} FROM homeless h INDEXED BY homeless_by_uid"  # noqa: S608 - constants
-        f" WHERE deliveries.{schema.STATE} = {State.WAITING:d} AND h.uid = deliveries.uid AND {same}"
+        f" WHERE deliveries.{IS_WAITING} AND h.uid = deliveries.uid AND {same}"
     )
     return connection.changes()

@@ -25,7 +25,7 @@ from asyncstore.members import STORE, MemberPath
 if TYPE_CHECKING:
     import apsw
 
-    from asyncstore.journal.values import Delivery, State
+    from asyncstore.journal.values import State
     from asyncstore.model import Head
 
 _ENTRIES = 4096
@@ -35,7 +35,8 @@ _PATIENT_KEY_BYTES = 12
 
 _ENCODING = sys.getfilesystemencoding()
 _SURROGATES = sys.getfilesystemencodeerrors()
-_ARCHIVE = b"\0"
+ARCHIVE = b"\0"
+"""The end of the key of an archive."""
 _DATE_DIGITS = 8
 
 _NEW_ENDING = (
@@ -71,16 +72,29 @@ class Memory(Generic[K]):
         self._newer[key] = number
 
 
+def split(path: str) -> tuple[str, str, str]:
+    """The directory of a file, a separator if there is a directory, and the file's name."""
+    return (path.replace("/", os.sep) if sys.platform == "win32" else path).rpartition(os.sep)
+
+
+def key_of(path: str, member: str | None) -> tuple[bytes, bytes]:
+    """The bytes by which the journal knows a file, or a member of the archive at this path."""
+    if member is not None:
+        return directory_key(path, is_archive=True), encoded(member)
+    head, slash, name = split(path)
+    return directory_key(head + slash), encoded(name)
+
+
 def directory_key(directory: str, *, is_archive: bool = False) -> bytes:
     """The bytes by which the journal knows a directory or an archive."""
     if is_archive and STORE in directory:
-        return encoded(directory) + _ARCHIVE
+        return encoded(directory) + ARCHIVE
     with suppress(OSError, ValueError):  # this directory was removed, or no path can have this name
         if f"{os.sep}{os.pardir}{os.sep}" in f"{os.sep}{directory}{os.sep}":
             directory = os.path.realpath(directory)
         else:
             directory = os.path.abspath(directory)
-    return encoded(directory) + (_ARCHIVE if is_archive else b"")
+    return encoded(directory) + (ARCHIVE if is_archive else b"")
 
 
 def encoded(name: str) -> bytes:
@@ -93,7 +107,7 @@ def encoded(name: str) -> bytes:
 
 def is_archive(key: bytes) -> bool:
     """Whether the key of a directory is that of an archive."""
-    return key.endswith(_ARCHIVE)
+    return key.endswith(ARCHIVE)
 
 
 def path_of(directory: bytes, name: bytes) -> str:
@@ -110,67 +124,81 @@ class Ids:
         self._connection = connection
         self._salt = settings.salt(connection)
         self._directories: Memory[tuple[str, bool]] = Memory()
-        self.series_memory: Memory[tuple[str | None, str | None, str | None]] = Memory()
-        self.head_memory: Memory[Head] = Memory()
-        """The ids of series by the heads of instances."""
-        self.kind_memory: Memory[tuple[str | None, str | None, str | None]] = Memory()
-        self.ending_memory: Memory[tuple[State, int | None, str | None, int]] = Memory()
+        self._kinds: Memory[tuple[str | None, str | None, str | None]] = Memory()
+        self._endings: Memory[tuple[State, int | None, str | None, int]] = Memory()
+        self._series: Memory[tuple[str | None, str | None, str | None]] = Memory()
+        self._heads: Memory[Head] = Memory()
 
     def directory(self, directory: str, *, is_archive: bool = False) -> int:
         """The id of a directory, or of an archive."""
         found = self._directories.get((directory, is_archive))
         if found is None:
-            key = directory_key(directory, is_archive=is_archive)
             found = self._one(
                 "SELECT id FROM directories WHERE path = ?",
                 "INSERT INTO directories (path) VALUES (?) RETURNING id",
-                (key,),
+                (directory_key(directory, is_archive=is_archive),),
             )
             self._directories.put((directory, is_archive), found)
         return found
 
-    def kind(self, delivery: Delivery) -> int:
-        """The id of a SOP class with the transfer syntaxes."""
-        key = (delivery.sop_class_uid, delivery.transfer_syntax_uid, delivery.sent_transfer_syntax_uid)
-        found = self._one(
-            "SELECT id FROM kinds WHERE sop_class = ? AND transfer_syntax = ? AND sent_transfer_syntax = ?",
-            "INSERT INTO kinds (sop_class, transfer_syntax, sent_transfer_syntax) VALUES (?, ?, ?) RETURNING id",
-            tuple(_plain(text) for text in key),
-        )
-        self.kind_memory.put(key, found)
+    def kind(self, *uids: str | None) -> int:
+        """The id of a SOP class, the transfer syntax of the file, and the one that was sent."""
+        sop_class, syntax, sent = uids
+        found = self._kinds.get((sop_class, syntax, sent))
+        if found is None:
+            found = self._one(
+                "SELECT id FROM kinds WHERE sop_class = ? AND transfer_syntax = ? AND sent_transfer_syntax = ?",
+                "INSERT INTO kinds (sop_class, transfer_syntax, sent_transfer_syntax) VALUES (?, ?, ?) RETURNING id",
+                tuple(map(_plain, uids)),
+            )
+            self._kinds.put((sop_class, syntax, sent), found)
         return found
 
     def ending(self, state: State, status: int | None, reason: str | None, repairs: int) -> int:
         """The id of a state with its status, reason and repairs; modulo 8 it is the state."""
-        values = (int(state), -1 if status is None else status, _plain(reason), repairs)
-        found = self._one(
-            "SELECT id FROM endings WHERE state = ? AND status = ? AND reason = ? AND repairs = ?",
-            _NEW_ENDING,
-            values,
-        )
-        self.ending_memory.put((state, status, reason, repairs), found)
+        found = self._endings.get((state, status, reason, repairs))
+        if found is None:
+            found = self._one(
+                "SELECT id FROM endings WHERE state = ? AND status = ? AND reason = ? AND repairs = ?",
+                _NEW_ENDING,
+                (int(state), -1 if status is None else status, _plain(reason), repairs),
+            )
+            self._endings.put((state, status, reason, repairs), found)
         return found
 
-    def series(self, delivery: Delivery) -> int:
+    def of_head(self, head: Head) -> int:
+        """The id of the series of an instance with this head."""
+        found = self._heads.get(head)
+        if found is None:
+            found = self.series(
+                head.series_instance_uid, head.study_instance_uid, head.patient_id.decode("latin-1"),
+                head.study_date, head.modality,
+            )  # fmt: skip
+            self._heads.put(head, found)
+        return found
+
+    def series(
+        self, series: str | None, study: str | None, patient_id: str | None, date: str | None, modality: str | None
+    ) -> int:
         """The id of a series of a study of a patient."""
-        patient = b"" if delivery.patient_id is None else patient_key(delivery.patient_id, self._salt)
-        date = None if delivery.study_date is None else _day(delivery.study_date)
-        modality = None if delivery.modality is None else _plain(delivery.modality)
-        study = self._one_with(
+        known = self._series.get((series, study, patient_id))
+        if known is not None:
+            return known
+        of_study = self._one_with(
             "SELECT id, date FROM studies WHERE uid = ? AND patient = ?",
             "INSERT INTO studies (uid, patient, date) VALUES (?, ?, ?) RETURNING id",
             "UPDATE studies SET date = ? WHERE id = ?",
-            (pack(delivery.study or ""), patient),
-            date,
+            (pack(study or ""), b"" if patient_id is None else patient_key(patient_id, self._salt)),
+            None if date is None else _day(date),
         )
         found = self._one_with(
             "SELECT id, modality FROM series WHERE study = ? AND uid = ?",
             "INSERT INTO series (study, uid, modality) VALUES (?, ?, ?) RETURNING id",
             "UPDATE series SET modality = ? WHERE id = ?",
-            (study, pack(delivery.series or "")),
-            modality,
+            (of_study, pack(series or "")),
+            None if modality is None else _plain(modality),
         )
-        self.series_memory.put((delivery.series, delivery.study, delivery.patient_id), found)
+        self._series.put((series, study, patient_id), found)
         return found
 
     def _one(self, select: str, insert: str, values: tuple[int | str | bytes, ...]) -> int:

@@ -11,14 +11,16 @@ Rules:
 from __future__ import annotations
 
 import os
+from asyncio import CancelledError
 from time import time
 from typing import TYPE_CHECKING, Self
 
 import apsw
 
+from asyncstore.arguments import check_types
 from asyncstore.errors import JournalError, JournalNotWritable, NotAJournal
 from asyncstore.journal import clashes, opening, settings, versions
-from asyncstore.journal.opening import decoding, translated
+from asyncstore.journal.opening import translated
 from asyncstore.journal.place import Lock, refuse_network
 from asyncstore.journal.querying import number
 from asyncstore.journal.values import COMPLETED
@@ -28,23 +30,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncstore.journal.settings import Migration
-    from asyncstore.journal.values import Delivery, Outcomes, State, Walk
 
 
-class Journal:
-    """The journal of one run. Use :meth:`open`; blocking, so call it in a thread or before the loop."""
+class Journal(Writer):
+    """The journal of one run. Use :meth:`open`; blocking, so call it in a thread or before the loop.
+
+    Attributes:
+        run: the number of the run, from 1.
+        stored_before: how many deliveries earlier runs stored.
+    """
 
     def __init__(
-        self, path: str, connection: apsw.Connection, lock: Lock, run: int, stored_before: int, writer: Writer
+        self,
+        path: str,
+        connection: apsw.Connection,
+        lock: Lock,
+        run: int,
+        stored_before: int,
+        on_failure: Callable[[JournalError], None] | None,
+        *,
+        is_catalogue: bool,
     ) -> None:
-        self.path = path
-        self.run = run
-        """The number of the run, from 1."""
+        super().__init__(path, connection, run, on_failure, is_catalogue=is_catalogue)
         self.stored_before = stored_before
-        """How many deliveries earlier runs stored."""
-        self._connection = connection
-        self._lock = lock
-        self._writer = writer
+        self._lock_file = lock
         self._sources: tuple[str, ...] = ()
         self._is_interrupted = False
         self._is_closed = False
@@ -52,7 +61,7 @@ class Journal:
     @classmethod
     def open(
         cls,
-        path: str,
+        path: str | os.PathLike[str],
         migration: Migration | None,
         *,
         version: str,
@@ -72,9 +81,12 @@ class Journal:
 
         Raises:
             JournalError: it cannot be used; its subclasses say why.
+            UsageError: a value has the wrong type.
         """
+        path = os.fspath(path)
         if "\0" in path:
             raise JournalNotWritable(path, "the name holds a NUL character")
+        check_types(Journal.open, {"migration": migration, "version": version})
         path = os.path.realpath(path)
         if os.path.isdir(path):
             raise NotAJournal(path, "it is a directory")
@@ -84,7 +96,7 @@ class Journal:
         try:
             connection = opening.writer(path)
             try:
-                with translated(path), decoding(path):
+                with translated(path):
                     with connection:
                         if migration is not None:
                             settings.confirm(path, connection, migration)
@@ -93,14 +105,13 @@ class Journal:
                             settings.record_command(connection, tuple(command))
                         stored_before = number(connection, "SELECT coalesce(sum(stored + warning), 0) FROM runs")
                         run = _begin_run(connection, version)
-                    writer = Writer(path, connection, run, on_failure, is_catalogue=migration is None)
+                    return cls(path, connection, lock, run, stored_before, on_failure, is_catalogue=migration is None)
             except BaseException:
                 connection.close(True)
                 raise
         except BaseException:
             lock.release()
             raise
-        return cls(path, connection, lock, run, stored_before, writer)
 
     def keep(self, name: str, value: str) -> str:
         """The value that the migration's first run kept under this name; ``value`` if there was none.
@@ -113,70 +124,6 @@ class Journal:
         with translated(self.path):
             return settings.keep(self._connection, name, value)
 
-    def record(self, deliveries: Sequence[Delivery]) -> int:
-        """Hand in deliveries, without waiting. See :meth:`Writer.record <asyncstore.journal.writing.Writer.record>`."""
-        return self._writer.record(deliveries)
-
-    def record_outcomes(self, outcomes: Outcomes) -> int:
-        """The same with outcomes of a run."""
-        return self._writer.record_outcomes(outcomes)
-
-    def note_walk(self, walk: Walk) -> None:
-        """Keep how far this run's walk is, so that reports know how many files wait without a row."""
-        self._writer.note_walk(walk)
-
-    @property
-    def walk(self) -> Walk:
-        """How far this run's walk is, as noted last."""
-        return self._writer.walk
-
-    def take_back(self, state: State) -> None:
-        """Count one delivery less that this run records in this state. One thread calls this.
-
-        It will be recorded anew, or it is a copy that the run skipped.
-        """
-        self._writer.take_back(state)
-
-    @property
-    def committed(self) -> int:
-        """How many deliveries of this run are journalled."""
-        return self._writer.committed
-
-    @property
-    def queued(self) -> int:
-        """How many deliveries are not journalled yet."""
-        return self._writer.queued
-
-    @property
-    def failure(self) -> JournalError | None:
-        """Why nothing is written any more."""
-        return self._writer.failure
-
-    @property
-    def cpu_seconds(self) -> float:
-        """Processor time of the journal's thread so far."""
-        return self._writer.cpu_seconds
-
-    async def room(self) -> None:
-        """Wait until the queue has room for another batch.
-
-        Raises:
-            JournalError: the journal can no longer be written.
-        """
-        await self._writer.room()
-
-    async def recorded(self, number: int | None = None) -> None:
-        """Wait until so many deliveries are journalled, as :meth:`record` returned; by default all of them.
-
-        Raises:
-            JournalError: the journal can no longer be written.
-        """
-        await self._writer.recorded(number)
-
-    def flush(self) -> None:
-        """As :meth:`recorded`, for threads."""
-        self._writer.wait()
-
     def begin_catalogue(self, sources: Sequence[str]) -> None:
         """Note that a walk of these sources begins. Call it before anything is recorded.
 
@@ -184,24 +131,23 @@ class Journal:
             JournalError: it cannot be written.
         """
         self._sources = tuple(sources)
-        with translated(self.path), decoding(self.path):
+        with translated(self.path):
             clashes.begin(self._connection, self._sources)
 
-    def complete_catalogue(
-        self, digest: Callable[[str, str | None], bytes | None] = clashes.file_digest
-    ) -> clashes.Completed | None:
+    def complete_catalogue(self, digest: Callable[[str, str | None], bytes | None] = clashes.file_digest) -> int | None:
         """Make the catalogue's indexes and find clashes, after the last delivery was recorded. It blocks.
 
         Args:
             digest: a hash of the bytes of a file, or of a member of an archive; ``None`` if they cannot be read.
 
         Returns:
-            What was found; ``None``: :meth:`interrupt` ended it, and the catalogue is not complete.
+            How many files are stored, as a salvaged journal says, which did not know their directory; ``None``:
+            :meth:`interrupt` ended it, and the catalogue is not complete.
 
         Raises:
             JournalError: the journal cannot be written.
         """
-        self._writer.stop()
+        self.stop()
         if self.failure is not None:
             raise self.failure
 
@@ -210,7 +156,7 @@ class Journal:
                 raise apsw.InterruptError("interrupted")
             return digest(path, member)
 
-        with translated(self.path), decoding(self.path):
+        with translated(self.path):
             try:
                 return clashes.complete(self._connection, interruptible, self._sources)
             except apsw.InterruptError:
@@ -233,27 +179,28 @@ class Journal:
         if self._is_closed:
             return self.failure
         self._is_closed = True
-        self._writer.stop()
+        self.stop()
         try:
             if self.failure is None:
                 try:
-                    self._writer.confirm_place()
+                    self.confirm_place()
                     with translated(self.path):
                         self._connection.execute(
                             "UPDATE runs SET ended = ?, ending = ? WHERE id = ?", (int(time() * 1000), how, self.run)
                         )
                 except JournalError as error:
-                    self._writer.failure = error
+                    self.failure = error
             self._connection.close(True)
         finally:
-            self._lock.release()
+            self._lock_file.release()
         return self.failure
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.close(COMPLETED if kind is None else kind.__name__)
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
+        how = COMPLETED if error is None else str(error) or type(error).__name__
+        self.close("interrupted" if isinstance(error, KeyboardInterrupt | CancelledError) else how)
 
 
 def _begin_run(connection: apsw.Connection, version: str) -> int:

@@ -18,22 +18,25 @@ Rules:
 from __future__ import annotations
 
 import os
-import sys
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from asyncstore.journal import opening
-from asyncstore.journal.ids import directory_key, encoded
-from asyncstore.journal.opening import UNDECODABLE, decoding, translated, undecodable
+from asyncstore.journal.ids import directory_key, encoded, split
+from asyncstore.journal.opening import UNDECODABLE, translated, undecodable
 from asyncstore.journal.querying import rows
+from asyncstore.journal.reading import Reader
 from asyncstore.journal.rows import MTIME_BITS
 from asyncstore.journal.values import State
 from asyncstore.members import MemberPath
 from asyncstore.model import SourceFile
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    import apsw
 
     from asyncstore.model import Unsendable
+
+T = TypeVar("T")
 
 _FEWEST_ROWS = 8
 _MOST_ROWS = 1024
@@ -56,13 +59,44 @@ class Earlier(NamedTuple):
     """How a file that is not sent again ended in an earlier run."""
 
     state: State
-    status: int | None
-    reason: str | None
+    reason: str
     is_instance: bool = True
     """Whether an instance was found in the file."""
 
 
-class Lookup:
+class Endings(dict[tuple[int, int], T | None]):
+    """What an ending of an earlier run means for this one, by its number and whether its file held an instance.
+
+    There are few, so they are kept. ``None``: such files are sent again.
+
+    Args:
+        path: the journal.
+        connection: to it.
+        again: the states of files that are sent again.
+        make: makes a value of the ending of other files.
+    """
+
+    def __init__(
+        self, path: str, connection: apsw.Connection, again: Collection[State], make: Callable[[Earlier], T]
+    ) -> None:
+        super().__init__()
+        self._path, self._connection, self._again, self._make = path, connection, frozenset(again), make
+
+    def __missing__(self, key: tuple[int, int]) -> T | None:
+        ending, is_instance = key
+        state = State.of(ending)
+        value = None
+        if state not in self._again:
+            with translated(self._path):
+                found = rows(self._connection, "SELECT reason FROM endings WHERE id = ?", (ending,))
+                value = self._make(Earlier(state, found[0][0] if found else "", bool(is_instance)))
+        if len(self) >= _MOST_ENDINGS:
+            self.clear()
+        self[key] = value
+        return value
+
+
+class Lookup(Reader):
     """Looks up files in the journal at ``path``. It blocks.
 
     Args:
@@ -72,12 +106,10 @@ class Lookup:
     """
 
     def __init__(self, path: str, again: Collection[State] = NOT_ENDED) -> None:
-        self._path = os.path.realpath(path)
-        self._connection = opening.reader(self._path)
+        super().__init__(path)
         self.known = 0
-        """How many of the files asked for have a row and are to be sent again."""
-        self._again = frozenset(again)
-        self._endings: dict[tuple[int, int], Earlier | None] = {}
+        """How many of the files asked for have a row and end anew."""
+        self._endings = Endings[Earlier](self.path, self.connection, again, lambda earlier: earlier)
         self._head: str | None = None
         self._directory: int | None = None
         self._rows: list[_Row] = []
@@ -87,51 +119,34 @@ class Lookup:
         """Whether no rows of the directory follow those in memory."""
         self._last = (b"", 0)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection. Closing twice is allowed."""
-        self._connection.close(True)
-
     def tell_apart(
-        self, found: Iterable[SourceFile | Unsendable]
+        self, found: Iterable[SourceFile | Unsendable], repeat: int = 1
     ) -> Iterator[tuple[SourceFile | Unsendable, int, Earlier | None]]:
         """Each of these with its occurrence and how it ended earlier; ``None``: it is to be sent.
 
-        A file that is delivered several times stands there several times in a row.
-
-        Raises:
-            JournalError: the journal cannot be read.
+        Args:
+            found: the files; each is delivered so many times in a row.
+            repeat: how many times.
         """
         last, occurrence = "", 0
         earlier = self._earlier
         for item in found:
             path = item.path
-            occurrence = occurrence + 1 if path == last else 0
+            occurrence = (occurrence + 1) % repeat if path == last else 0
             last = path
             try:
-                ended = earlier(path, occurrence) if type(item) is SourceFile else None
+                ended = earlier(path, occurrence)
             except UNDECODABLE as error:
-                raise undecodable(self._path) from error
+                raise undecodable(self.path) from error
+            if ended is not None and type(item) is not SourceFile:  # it ends anew
+                ended = None
+                self.known += 1
             yield item, occurrence, ended
 
-    def earlier(self, path: str, occurrence: int = 0) -> Earlier | None:
-        """How this delivery ended in an earlier run; ``None``: it is to be sent.
-
-        Raises:
-            JournalError: the journal cannot be read.
-        """
-        with decoding(self._path):
-            return self._earlier(path, occurrence)
-
-    def _earlier(self, path: str, occurrence: int) -> Earlier | None:  # noqa: C901 - split up, it takes longer
+    def _earlier(self, path: str, occurrence: int) -> Earlier | None:
         if type(path) is not str:
             return self._earlier_member(path, occurrence)
-        head, slash, name = (path.replace("/", os.sep) if sys.platform == "win32" else path).rpartition(os.sep)
+        head, slash, name = split(path)
         if head != self._head:
             self._enter(head, directory_key(head + slash))
         if self._directory is None:
@@ -140,10 +155,7 @@ class Lookup:
         if row is None:
             return None
         _, _, size, mtime, ending, is_instance = row
-        try:
-            earlier = self._endings[ending, is_instance]
-        except KeyError:
-            earlier = self._ending(ending, is_instance)
+        earlier = self._endings[ending, is_instance]
         if earlier is not None:
             try:
                 status = os.stat(path)
@@ -168,7 +180,7 @@ class Lookup:
         if row is None:
             return None
         _, _, size, mtime, ending, is_instance = row
-        earlier = self._endings.get((ending, is_instance)) or self._ending(ending, is_instance)
+        earlier = self._endings[ending, is_instance]
         if earlier is None or (size, mtime) != (path.size, path.mtime & MTIME_BITS):
             self.known += 1
             return None
@@ -176,8 +188,7 @@ class Lookup:
 
     def _enter(self, head: str, key: bytes) -> None:
         self._head = head
-        with translated(self._path):
-            found = rows(self._connection, "SELECT id FROM directories WHERE path = ?", (key,))
+        found = self.rows("SELECT id FROM directories WHERE path = ?", (key,))
         self._directory = int(found[0][0]) if found else None
         self._rows, self._position, self._limit, self._is_whole = [], 0, _FEWEST_ROWS, False
         self._last = (b"", 0)
@@ -207,20 +218,5 @@ class Lookup:
     def _seek(self, key: tuple[bytes, int], *, is_next: bool) -> None:
         """Read the rows from this key on: a larger piece if all rows of the last one were used."""
         self._limit = min(_MOST_ROWS, self._limit * _GROWTH) if is_next else _FEWEST_ROWS
-        with translated(self._path):
-            self._rows = rows(self._connection, _ROWS, (self._directory, *key, self._limit))
+        self._rows = self.rows(_ROWS, (self._directory, *key, self._limit))
         self._is_whole = len(self._rows) < self._limit
-
-    def _ending(self, ending: int, is_instance: int) -> Earlier | None:
-        """What an ending means for this run; kept, because there are few."""
-        state = State.of(ending)
-        earlier = None
-        if state not in self._again:
-            with translated(self._path):
-                found = rows(self._connection, "SELECT status, reason FROM endings WHERE id = ?", (ending,))
-            status, reason = found[0] if found else (-1, "")
-            earlier = Earlier(state, None if status < 0 else status, reason or None, bool(is_instance))
-        if len(self._endings) >= _MOST_ENDINGS:
-            self._endings.clear()
-        self._endings[ending, is_instance] = earlier
-        return earlier

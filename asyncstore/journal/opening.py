@@ -6,7 +6,7 @@ Rules:
 2. Only SQLite opens the file of a database: to close another descriptor of it would drop SQLite's locks in this
    process (https://sqlite.org/howtocorrupt.html, 2.2). A new file is made before the first connection.
 3. The check costs the same for 10 and for 10 000 000 rows: the header, the tables' definitions, the length of the file,
-   and the way from the root of each table to its first and its last row. :func:`full_check` reads everything.
+   and the way from the root of each table to its first and its last row.
 """
 
 from __future__ import annotations
@@ -41,26 +41,22 @@ _PAGES_KEPT_KIB = 16_384
 """The page cache of a connection. Inserts into one directory touch far fewer inner pages, even with 10**8 rows."""
 _CHECKPOINT_PAGES = 4_000
 """16 MB of write-ahead log, so that a page that many commits change is written once."""
+_CANNOT_READ = (apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS)
 _LARGEST_LOG = 64 << 20
 """Bytes that the write-ahead log keeps after a reader had let it grow."""
 
 
 @contextmanager
 def translated(path: str) -> Iterator[None]:
-    """Errors of SQLite become errors of the journal at ``path``."""
+    """Errors of SQLite, and of values of other types than a journal's, become errors of the journal at ``path``."""
     try:
         yield
     except apsw.Error as error:
         raise in_our_words(path, error) from error
     except UnicodeDecodeError as error:
         raise JournalDamaged(path, "a text in it is not UTF-8") from error
-
-
-@contextmanager
-def decoding(path: str) -> Iterator[None]:
-    """Rows that hold values of another type than a journal's are damage to the journal at ``path``."""
-    try:
-        yield
+    except UnicodeEncodeError:
+        raise NotAJournal(path, "its name, or that of a folder above it, is not UTF-8, as SQLite needs it") from None
     except UNDECODABLE as error:
         raise undecodable(path) from error
 
@@ -82,6 +78,8 @@ def in_our_words(path: str, error: apsw.Error) -> JournalError:  # noqa: PLR0911
             return NotAJournal(path, "it is not a database")
         case apsw.CorruptError() | apsw.FormatError() | apsw.SchemaChangeError():
             return JournalDamaged(path, cause)
+        case apsw.IOError() if getattr(error, "extendedresult", 0) in _CANNOT_READ:
+            return JournalDamaged(path, "a part of it cannot be read")
         case apsw.FullError():
             return JournalWriteFailed(path, "no space is left", is_full=True)
         case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError() | apsw.AuthError():
@@ -100,6 +98,8 @@ def writer(path: str) -> apsw.Connection:
     Raises:
         JournalError: it cannot be used.
     """
+    with translated(path):
+        path.encode()  # before a file is made
     _make_private(path)
     if not _may(os.W_OK, path):
         raise JournalNotWritable(path, "permission denied")
@@ -160,23 +160,6 @@ def check(path: str, connection: apsw.Connection) -> None:
             connection.execute(f"SELECT * FROM {name} ORDER BY {order} LIMIT 1").fetchall()  # noqa: S608 - constants
 
 
-def full_check(path: str) -> None:
-    """Read every page of the journal: minutes for 10**8 rows.
-
-    Raises:
-        JournalDamaged: something is wrong.
-        JournalError: it cannot be opened.
-    """
-    connection = reader(path)
-    try:
-        with translated(path):
-            [[answer]] = connection.execute("PRAGMA quick_check(1)").fetchall()
-            if answer != "ok":
-                raise JournalDamaged(path, str(answer).splitlines()[-1])
-    finally:
-        connection.close(True)
-
-
 def _prepare_writing(path: str, connection: apsw.Connection) -> None:
     connection.set_busy_timeout(_PATIENCE_MS)
     is_new = not is_journal(path, connection)
@@ -212,6 +195,9 @@ def _make_private(path: str) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY))
     except FileExistsError:
         _refuse_irregular(path)
+        if os.path.isfile(path) and os.stat(path).st_nlink > 1:
+            # https://sqlite.org/howtocorrupt.html, 2.5: each name has its own write-ahead log, and its own lock
+            raise JournalNotWritable(path, "it has other names (hard links), by which another run may write") from None
     except (OSError, ValueError) as error:
         cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise JournalNotWritable(path, cause) from None

@@ -10,7 +10,9 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.journal.schema import WIDTH
@@ -47,16 +49,17 @@ def records(path: str) -> Iterator[Record]:
     Raises:
         OSError: it cannot be read.
     """
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         size = int.from_bytes(file.read(_HEADER)[16:18], "big")
         size = 1 << 16 if size == 1 else size
         if size < 512 or size & (size - 1):  # noqa: PLR2004 - the smallest page size
             size = 4096
-        file.seek(0)
-        is_first = True
-        while len(page := file.read(size)) == size:
-            yield from of_page(page, _HEADER if is_first else 0)
-            is_first = False
+        for at in range(0, os.stat(path).st_size - size + 1, size):
+            file.seek(at)
+            with suppress(OSError):  # a bad sector costs its page
+                page = file.read(size)
+                if len(page) == size:
+                    yield from of_page(page, 0 if at else _HEADER)
 
 
 def of_page(page: bytes, start: int) -> Iterator[Record]:

@@ -66,6 +66,12 @@ def file_system(path: str, mounts: str = _MOUNTS) -> str:
     return kind.decode("ascii", "replace")
 
 
+def own_files(path: str) -> frozenset[str]:
+    """The real paths of the journal at ``path`` and of the files that SQLite and a run keep beside it."""
+    real = os.path.realpath(path)
+    return frozenset(real + end for end in ("", "-wal", "-shm", "-lock", "-ctl"))
+
+
 def is_held(path: str) -> bool:
     """Whether a run writes to the journal at ``path`` now; ``False`` also if nobody can tell."""
     try:
@@ -130,7 +136,8 @@ class Lock:
                 raise JournalInUse(journal, int(number) if number.isdigit() else None) from None
             if self._is_still_there(descriptor):
                 os.ftruncate(descriptor, 0)
-                os.write(descriptor, str(os.getpid()).encode())
+                with suppress(OSError):  # it only tells others who we are: of a full disk SQLite will complain
+                    os.write(descriptor, str(os.getpid()).encode())
                 return descriptor
             os.close(descriptor)
 

@@ -13,12 +13,14 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from asyncstore.errors import JournalDamaged
 from asyncstore.journal import opening, schema, settings
-from asyncstore.journal.ids import is_archive
-from asyncstore.journal.opening import decoding, translated
-from asyncstore.journal.querying import rows
-from asyncstore.journal.uids import unpack
-from asyncstore.journal.values import State
+from asyncstore.journal.ids import path_of
+from asyncstore.journal.opening import translated
+from asyncstore.journal.querying import is_behind, rows
+from asyncstore.journal.uids import pack, unpack
+from asyncstore.journal.values import IS_STORED, State
+from asyncstore.members import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -76,14 +78,17 @@ class Recorded(NamedTuple):
 
 
 class Reader:
-    """Reads the journal at ``path``. It blocks; one thread uses it."""
+    """Reads the journal at ``path``. It blocks; one thread uses it.
+
+    Its methods, and those of classes made from it, raise :class:`~asyncstore.errors.JournalError` if the journal cannot
+    be read.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = os.path.realpath(path)
         self.connection = opening.reader(self.path)
         with translated(self.path):
             found = rows(self.connection, "SELECT value FROM facts WHERE name = 'created'")
-        with decoding(self.path):
             self.created = int(found[0][0]) if found else 0
         """When the journal was made, in milliseconds of Unix time."""
 
@@ -98,21 +103,29 @@ class Reader:
         self.connection.close(True)
 
     def rows(self, statement: str, values: Sequence[Value] = ()) -> list[Any]:
-        """All rows of a query.
-
-        Raises:
-            JournalError: the journal cannot be read.
-        """
+        """All rows of a query."""
         with translated(self.path):
             return rows(self.connection, statement, values)
 
+    def in_pieces(self, statement: str, key: tuple[Value, ...], values: Sequence[Value] = ()) -> Iterator[Any]:
+        """The rows of a query, a piece at a time (rule 1).
+
+        Args:
+            statement: the query, of rows after a key in the order of their key, which is in their first columns.
+            key: one before the first row; it is bound after the values.
+            values: to bind.
+        """
+        while piece := self.rows(f"{statement} LIMIT {PIECE}", (*values, *key)):
+            yield from piece
+            if len(piece) < PIECE:
+                return
+            last, key = key, piece[-1][: len(key)]
+            if not is_behind(key, last):
+                raise JournalDamaged(self.path, "rows of a table in it are not in order")
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Let all queries see the journal at one moment. The write-ahead log grows meanwhile, if a run writes.
-
-        Raises:
-            JournalError: the journal cannot be read.
-        """
+        """Let all queries see the journal at one moment. The write-ahead log grows meanwhile, if a run writes."""
         with translated(self.path):
             self.connection.execute("BEGIN")
         try:
@@ -131,9 +144,6 @@ class Reader:
             name: of the table.
             statement: the query.
             key: a column with an index. Only a column ``id`` has each value once.
-
-        Raises:
-            JournalError: the journal cannot be read.
         """
         kind = "UNIQUE INDEX" if key == "id" else "INDEX"
         with translated(self.path), self._temporary_writes():
@@ -142,12 +152,8 @@ class Reader:
             self.connection.execute(f"CREATE {kind} temp.{name}_by_key ON {name} ({key})")
 
     def add_temporary(self, statement: str, values: Iterable[Sequence[Value]]) -> None:
-        """Write rows to a temporary table, each with this statement.
-
-        Raises:
-            JournalError: they cannot be written.
-        """
-        with translated(self.path), self._temporary_writes():
+        """Write rows to a temporary table, each with this statement."""
+        with translated(self.path), self._temporary_writes(), self.connection:
             self.connection.executemany(statement, values)
 
     @contextmanager
@@ -170,35 +176,38 @@ class Reader:
     @property
     def migration(self) -> dict[str, str]:
         """The facts that identify the migration; empty if nothing has been sent."""
-        with translated(self.path), decoding(self.path):
+        with translated(self.path):
             return settings.migration_of(self.connection)
 
     @property
     def command(self) -> Command | None:
         """The newest command, to be repeated."""
-        with translated(self.path), decoding(self.path):
+        with translated(self.path):
             return settings.command_of(self.connection)
+
+    def stored_as(self, uid: str) -> set[tuple[bytes, bytes]]:
+        """The files that are stored with this SOP instance UID, as :func:`asyncstore.journal.ids.key_of` names them."""
+        return set(
+            self.rows(
+                "SELECT p.path, d.name FROM deliveries d JOIN directories p ON p.id = d.directory"  # noqa: S608
+                f" WHERE d.uid = ? AND d.{IS_STORED}",
+                (pack(uid),),
+            )
+        )
 
     def deliveries(
         self, states: Collection[State] = tuple(State), *, only_repaired: bool = False
     ) -> Iterator[Recorded]:
-        """The deliveries in these states, in the order of the walk; of their files perhaps only those that were mended.
-
-        Raises:
-            JournalError: the journal cannot be read.
-        """
+        """The deliveries in these states, in the order of the walk; perhaps only of files that were mended."""
         numbers = ", ".join(str(int(state)) for state in states)
         repaired = " AND d.ending IN (SELECT id FROM endings WHERE repairs)" if only_repaired else ""
         statement = (
             f"{SELECTED} WHERE (d.directory, d.name, d.occurrence) > (?, ?, ?) AND d.{schema.STATE}"
-            f" IN ({numbers}){repaired} ORDER BY d.directory, d.name, d.occurrence LIMIT {PIECE}"
+            f" IN ({numbers}){repaired} ORDER BY d.directory, d.name, d.occurrence"
         )
-        key: tuple[Value, Value, Value] = (-1, b"", 0)
-        with decoding(self.path):
-            while piece := self.rows(statement, key):
-                for row in piece:
-                    yield recorded(row, self.created)
-                key = piece[-1][:3]
+        with translated(self.path):
+            for row in self.in_pieces(statement, (-1, b"", 0)):
+                yield recorded(row, self.created)
 
 
 def recorded(row: tuple[Any, ...], created: int) -> Recorded:
@@ -207,14 +216,8 @@ def recorded(row: tuple[Any, ...], created: int) -> Recorded:
         _, name, occurrence, directory, size, mtime, ending, status, reason, sop_class, uid, study, series, syntax,
         sent, attempts, time, duration, overhead, association, run, is_conflict, repairs,
     ) = row  # fmt: skip
-    member = None
-    if is_archive(directory):
-        path, member = os.fsdecode(directory[:-1]), os.fsdecode(name)
-    else:
-        path = os.path.join(os.fsdecode(directory), os.fsdecode(name))
     return Recorded(
-        path,
-        member,
+        *place_of(path_of(directory, name)),
         occurrence,
         size,
         mtime,

@@ -3,8 +3,9 @@
 Rules:
 
 1. One statement writes many rows: SQLite gives up the GIL once a statement, and a busy event loop returns it late.
-2. A delivery that is recorded again replaces its row, and its attempts are added up. An outcome of a file that could
-   not be reached (no size) leaves the row of a stored one as it is: the peer holds it all the same.
+2. A delivery that is recorded again replaces its row, and its attempts are added up. But the row of a stored file stays
+   as it is if the file could not be reached (no size), or has not changed and was not stored again (it was named
+   twice): the peer holds it all the same.
 3. What a delivery does not say stays as it was recorded: who the instance is, if nobody looked into the file; its size
    and time, if it waits; its series, if the instance is the same; its decompressed size, if the file is the same.
 4. A file that was found again and has not changed (:data:`FOUND`) keeps its state.
@@ -12,14 +13,12 @@ Rules:
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING
 
 from asyncstore.journal import schema
-from asyncstore.journal.ids import Ids, encoded
+from asyncstore.journal.ids import Ids, encoded, split
 from asyncstore.journal.uids import pack
-from asyncstore.journal.values import STATE_AFTER, Delivery, State
+from asyncstore.journal.values import IS_STORED, IS_WAITING, STATE_AFTER, State
 from asyncstore.members import place_of
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     import apsw
 
     from asyncstore.journal.querying import Value
-    from asyncstore.journal.values import Outcomes
-    from asyncstore.model import Head, Outcome, Result
+    from asyncstore.journal.values import Delivery, Outcomes
+    from asyncstore.model import Head, Result
 
 GROUPS = (128, 16, 1)
 """Rows in one statement: larger groups gain nothing."""
@@ -38,14 +37,14 @@ _NO_IDENTITY = None, None, None
 MTIME_BITS = (1 << 63) - 1
 """Of a modification time in nanoseconds; integers of SQLite end in the year 2262, those of file systems do not."""
 
-_IS_STORED = f"(deliveries.{schema.STATE} IN ({State.STORED:d}, {State.WARNING:d}))"
+_IS_STORED = f"(deliveries.{IS_STORED})"
+_IS_SAME = "(excluded.size IS deliveries.size AND excluded.mtime IS deliveries.mtime)"
 _IS_UNREAD = "(excluded.size IS NULL AND excluded.uid IS NULL)"
-_WAITS = f"excluded.{schema.STATE} = {State.WAITING:d}"
 _KEPT = {
     **dict.fromkeys(("kind", "uid"), _IS_UNREAD),
-    **dict.fromkeys(("size", "mtime", "overhead"), f"({_IS_UNREAD} AND {_WAITS})"),
+    **dict.fromkeys(("size", "mtime", "overhead"), f"({_IS_UNREAD} AND excluded.{IS_WAITING})"),
     "series": f"({_IS_UNREAD} OR (excluded.series IS NULL AND excluded.uid IS deliveries.uid))",
-    "decompressed": f"({_IS_UNREAD} OR (excluded.size IS deliveries.size AND excluded.mtime IS deliveries.mtime))",
+    "decompressed": f"({_IS_UNREAD} OR {_IS_SAME})",
 }
 """When a column stays as it was (rule 3)."""
 
@@ -60,16 +59,18 @@ def _new(column: str) -> str:
 
 
 _REPLACED = ", ".join(_new(column) for column in schema.COLUMNS.split(", ")[3:] if column != "first_run")
-_MAY_CHANGE = f" WHERE excluded.size IS NOT NULL OR NOT {_IS_STORED}"
-ENDED = f"DO UPDATE SET {_REPLACED}{_MAY_CHANGE}"
+_REACHED = f"excluded.size IS NOT NULL OR NOT {_IS_STORED}"
+ENDED = (
+    f"DO UPDATE SET {_REPLACED} WHERE ({_REACHED}) AND NOT ({_IS_STORED} AND {_IS_SAME} AND NOT excluded.{IS_STORED})"
+)
 """What to do with the row of a delivery that is recorded again: it ended."""
 FOUND = (
     "DO UPDATE SET size = excluded.size, mtime = excluded.mtime, uid = excluded.uid, series = excluded.series,"
     " decompressed = excluded.decompressed,"
-    " kind = CASE WHEN excluded.size IS size AND excluded.mtime IS mtime AND"
-    f" {_IS_STORED} THEN kind ELSE excluded.kind END,"
-    " ending = CASE WHEN excluded.size IS size AND excluded.mtime IS mtime THEN ending ELSE excluded.ending END"
-    f"{_MAY_CHANGE}"
+    f" kind = iif({_IS_SAME} AND {_IS_STORED}, kind, excluded.kind),"
+    f" overhead = iif({_IS_SAME} AND {_IS_STORED}, overhead, excluded.overhead),"
+    f" ending = iif({_IS_SAME}, ending, excluded.ending)"
+    f" WHERE {_REACHED}"
 )
 """The same: it was found."""
 
@@ -84,44 +85,23 @@ def rows_of(deliveries: Iterable[Delivery], ids: Ids, created: int, run: int) ->
         run: the id of the run.
     """
     values: list[Value] = []
-    extend = values.extend
-    get_kind, get_series, get_ending = ids.kind_memory.get, ids.series_memory.get, ids.ending_memory.get
-    separator, is_windows = os.sep, sys.platform == "win32"
-    last_directory: str | None = None
-    directory = 0
     for delivery in deliveries:
         (
             path, state, occurrence, size, mtime, sop_class, uid, study, series, patient, syntax, sent, status,
-            attempts, time, seconds, length, association, reason, _date, _modality, member, repairs, decompressed,
+            attempts, time, seconds, length, association, reason, date, modality, member, repairs, decompressed,
         ) = delivery  # fmt: skip
         if member is None:
-            head, slash, name = (path.replace("/", separator) if is_windows else path).rpartition(separator)
-            head += slash
-            if head != last_directory:
-                directory = ids.directory(head)
-                last_directory = head
+            head, slash, name = split(path)
+            directory = ids.directory(head + slash)
         else:
-            name = member
-            directory = ids.directory(path, is_archive=True)
-            last_directory = None
-        kind = get_kind((sop_class, syntax, sent))
-        if kind is None:
-            kind = ids.kind(delivery)
-        series_id: int | None = None
-        if study is not None or series is not None or patient is not None:
-            series_id = get_series((series, study, patient))
-            if series_id is None:
-                series_id = ids.series(delivery)
-        ending = get_ending((state, status, reason, repairs))
-        if ending is None:
-            ending = ids.ending(state, status, reason, repairs)
-        extend(
-            (
-                directory, encoded(name), occurrence, size, None if mtime is None else mtime & MTIME_BITS, kind,
-                None if uid is None else pack(uid), series_id, ending, attempts, int(time * 1000) - created,
-                int(seconds * 1_000_000), None if size is None else size - length, association, run, run,
-                decompressed,
-            )
+            name, directory = member, ids.directory(path, is_archive=True)
+        belongs = study is not None or series is not None or patient is not None
+        values += (
+            directory, encoded(name), occurrence, size, None if mtime is None else mtime & MTIME_BITS,
+            ids.kind(sop_class, syntax, sent), None if uid is None else pack(uid),
+            ids.series(series, study, patient, date, modality) if belongs else None,
+            ids.ending(state, status, reason, repairs), attempts, int(time * 1000) - created,
+            int(seconds * 1_000_000), None if size is None else size - length, association, run, run, decompressed,
         )  # fmt: skip
     return values
 
@@ -133,14 +113,10 @@ def rows_of_outcomes(batch: Outcomes, ids: Ids, created: int, run: int) -> list[
     """
     values: list[Value] = []
     extend = values.extend
-    separator, is_windows = os.sep, sys.platform == "win32"
     last_directory: str | None = None
     last_kind: tuple[str | None, str | None, str | None] | None = None
     last_head: Head | None = None
-    last_result: Result | None = None
-    last_status: int | None = None
-    last_reason: str | None = None
-    last_repairs = 0
+    last_ending: tuple[bool, Result, int | None, str | None, int] | None = None
     directory = kind = series_id = ending = 0
     outcomes, ended, occurrences, decompressed = batch
     time = int(ended * 1000) - created
@@ -149,7 +125,7 @@ def rows_of_outcomes(batch: Outcomes, ids: Ids, created: int, run: int) -> list[
             outcome
         )
         if type(path) is str:
-            head, slash, name = (path.replace("/", separator) if is_windows else path).rpartition(separator)
+            head, slash, name = split(path)
             if head != last_directory:
                 directory, last_directory = ids.directory(head + slash), head
         else:
@@ -162,7 +138,7 @@ def rows_of_outcomes(batch: Outcomes, ids: Ids, created: int, run: int) -> list[
             association, uid, sent, seconds, status = attempt
         if (sop_class, syntax, sent) != last_kind:
             last_kind = sop_class, syntax, sent
-            kind = ids.kind_memory.get(last_kind) or ids.kind(_delivery(outcome))
+            kind = ids.kind(*last_kind)
         size = mtime = series = overhead = None
         if details is not None:
             size, mtime, belongs = details
@@ -170,20 +146,11 @@ def rows_of_outcomes(batch: Outcomes, ids: Ids, created: int, run: int) -> list[
             overhead = size - length
             if identity is not None:
                 if belongs is not last_head:
-                    series_id, last_head = _series(belongs, outcome, ids), belongs
+                    series_id, last_head = ids.of_head(belongs), belongs
                 series = series_id
-        if (
-            is_withdrawn
-            or result is not last_result
-            or status != last_status
-            or reason != last_reason
-            or repairs != last_repairs
-        ):
-            state = State.WAITING if is_withdrawn else STATE_AFTER[result]
-            found = ids.ending_memory.get((state, status, reason, repairs))
-            ending = ids.ending(state, status, reason, repairs) if found is None else found
-            last_result, last_status = None if is_withdrawn else result, status
-            last_reason, last_repairs = reason, repairs
+        if (is_withdrawn, result, status, reason, repairs) != last_ending:
+            last_ending = is_withdrawn, result, status, reason, repairs
+            ending = ids.ending(State.WAITING if is_withdrawn else STATE_AFTER[result], status, reason, repairs)
         extend(
             (
                 directory, encoded(name), occurrences.get(ordinal, 0) if occurrences else 0, size, mtime, kind,
@@ -192,32 +159,6 @@ def rows_of_outcomes(batch: Outcomes, ids: Ids, created: int, run: int) -> list[
             )
         )  # fmt: skip
     return values
-
-
-def _series(head: Head, outcome: Outcome, ids: Ids) -> int:
-    """The id of the series of an outcome with this head."""
-    series = ids.head_memory.get(head)
-    if series is None:
-        series = ids.series(_delivery(outcome))
-        ids.head_memory.put(head, series)
-    return series
-
-
-def _delivery(outcome: Outcome) -> Delivery:
-    """What the kind and the series of an outcome are made from."""
-    head = None if outcome.details is None else outcome.details.head
-    return Delivery(
-        outcome.path,
-        State.WAITING,
-        sop_class_uid=outcome.sop_class_uid,
-        transfer_syntax_uid=outcome.transfer_syntax_uid,
-        sent_transfer_syntax_uid=outcome.sent_transfer_syntax_uid,
-        study=None if head is None else head.study_instance_uid,
-        series=None if head is None else head.series_instance_uid,
-        patient_id=None if head is None else head.patient_id.decode("latin-1"),
-        study_date=None if head is None else head.study_date,
-        modality=None if head is None else head.modality,
-    )
 
 
 class RowWriter:

@@ -36,6 +36,22 @@ if TYPE_CHECKING:
 
 _PIECE = 256
 
+_NO_KIND = "(SELECT id FROM kinds WHERE sop_class || transfer_syntax || sent_transfer_syntax = '')"
+_LOST = (
+    (  # the state is part of the ending's number, so only its status and reason are lost
+        f"INSERT INTO endings SELECT DISTINCT ending, {schema.STATE}, -1, 'lost number ' || ending, 0 FROM deliveries"  # noqa: S608
+        " WHERE ending NOT IN (SELECT id FROM endings)"
+    ),
+    "DELETE FROM series WHERE study NOT IN (SELECT id FROM studies)",
+    "UPDATE deliveries SET series = NULL WHERE series NOT IN (SELECT id FROM series)",
+    "INSERT OR IGNORE INTO kinds VALUES (NULL, '', '', '')",
+    f"UPDATE deliveries SET kind = {_NO_KIND} WHERE kind NOT IN (SELECT id FROM kinds)",  # noqa: S608 - constants
+    "UPDATE deliveries SET run = 0 WHERE run NOT IN (SELECT id FROM runs)",
+    "UPDATE deliveries SET first_run = 0 WHERE first_run NOT IN (SELECT id FROM runs)",
+    "INSERT OR IGNORE INTO facts SELECT 'created', began FROM runs WHERE id = 1",
+)
+"""What stands for lost rows. Otherwise later runs would give their numbers to others."""
+
 
 class Salvaged(NamedTuple):
     """The result of a salvage."""
@@ -85,31 +101,36 @@ def salvage(path: str, new_path: str) -> Salvaged:
 
 def _copy(old: apsw.Connection, new: apsw.Connection, found: set[str]) -> Salvaged:
     columns = {name: _columns(new, name) for name in schema.TABLES}
+    insert = {
+        name: f"INSERT OR IGNORE INTO {name} VALUES ({', '.join('?' * len(columns[name]))})"  # noqa: S608 - our tables
+        for name in schema.TABLES
+    }
     found = {name for name in found if name in columns and _columns(old, name) in versions.columns(name, columns[name])}
     damaged = [name for name in schema.TABLES if name not in found]
     with new:
-        for table in schema.TABLES:
-            if table in found:
-                is_sound = _is_delivery if table == "deliveries" else _soundness(new, table)
-                width = len(columns[table])
-                readable = (versions.filled(table, row, width) for row in _readable(old, table, damaged))
-                marks = ", ".join("?" * width)
-                taken = filter(is_sound, readable)
-                new.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", taken)  # noqa: S608 - our tables
+        for table in (name for name in schema.TABLES if name in found):
+            is_sound = _is_delivery if table == "deliveries" else _soundness(new, table)
+            width = len(columns[table])
+            readable = (versions.filled(table, row, width) for row in _readable(old, table, damaged))
+            taken = filter(is_sound, readable)
+            new.executemany(insert[table], taken)
+        if not damaged and not _is_sound(old):
+            damaged.append("deliveries")  # a page in the place of another one hides rows
         if damaged:
             for table, row in _in_pages(old.filename):
-                values = versions.filled(table, row, len(columns[table]))
-                marks = ", ".join("?" * len(values))
-                new.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)  # noqa: S608 - our tables
-        # The state is part of the ending's number, so only its status and reason are lost.
-        new.execute(
-            "INSERT OR IGNORE INTO endings SELECT DISTINCT ending, ending % ?1, -1, 'lost number ' || ending, 0"
-            " FROM deliveries WHERE ending NOT IN (SELECT id FROM endings)",
-            (schema.MOST_STATES,),
-        )
+                new.execute(insert[table], versions.filled(table, row, len(columns[table])))
+        for statement in _LOST:
+            new.execute(statement)
         homeless = set_apart(new)
     [[count]] = rows(new, "SELECT count(*) FROM deliveries")
     return Salvaged(count, homeless, tuple(dict.fromkeys(damaged)))
+
+
+def _is_sound(connection: apsw.Connection) -> bool:
+    try:
+        return rows(connection, "PRAGMA integrity_check(1)") == [("ok",)]
+    except apsw.Error:
+        return False
 
 
 def _in_pages(path: str) -> Iterator[tuple[str, Sequence[Value]]]:

@@ -25,6 +25,8 @@ MOST_STATES = 8
 """``ending`` modulo this number is the state, so there can be no more states."""
 STATE = f"ending % {MOST_STATES}"
 """The state in a query."""
+KEY = "directory, name, occurrence"
+"""Of deliveries, in the order of the walk."""
 
 TABLES = {
     "facts": "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
@@ -63,29 +65,15 @@ TABLES = {
         " PRIMARY KEY (directory, name, occurrence)) WITHOUT ROWID"
     ),
 }
-MAY_BE_NULL = {
-    "facts": frozenset[str](),
+MAY_BE_NULL = dict.fromkeys(TABLES, frozenset[str]()) | {
     "runs": frozenset({"ending", "left_failed", "left_not_sent"}),
-    "directories": frozenset[str](),
-    "kinds": frozenset[str](),
-    "endings": frozenset[str](),
     "studies": frozenset({"date", "bytes"}),
     "series": frozenset({"modality"}),
     "deliveries": frozenset({"uid", "size", "mtime", "series", "overhead", "association", "decompressed"}),
     "clashes": frozenset({"uid", "size", "mtime"}),
 }
 """The columns of each table that may be empty."""
-EDGES = {
-    "facts": "name",
-    "runs": "id",
-    "directories": "id",
-    "kinds": "id",
-    "endings": "id",
-    "studies": "id",
-    "series": "id",
-    "deliveries": "directory, name, occurrence",
-    "clashes": "directory, name, occurrence",
-}
+EDGES = dict.fromkeys(TABLES, "id") | {"facts": "name"} | dict.fromkeys(("deliveries", "clashes"), KEY)
 """The key of each table."""
 
 COLUMNS = (

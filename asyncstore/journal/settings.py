@@ -4,7 +4,7 @@ Rules:
 
 1. A migration is known by its peer, the AE titles and the changes made to data sets. A run with others is refused, and
    the error names each difference: a file that is stored at one peer is not stored at another.
-2. ``scan`` has no peer: the first run that sends fixes it.
+2. ``scan`` has no peer: the first run that sends something fixes it. So a mistyped AE title costs no catalogue.
 3. The newest command that sends is kept, with the directory it was given in, so that it can be repeated. The caller
    removes secrets first.
 4. Other facts are kept under a name (:func:`keep`): the first value stays.
@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.errors import Difference, OtherMigration
-from asyncstore.journal.querying import number, rows
+from asyncstore.journal.querying import rows
+from asyncstore.journal.values import State
 
 if TYPE_CHECKING:
     import apsw
@@ -30,6 +31,9 @@ _SALT = "salt"
 _CREATED = "created"
 _SALT_BYTES = 32
 _DIGEST_BYTES = 16
+_VALUE = "SELECT value FROM facts WHERE name = ?"
+_SENT = f"SELECT 1 FROM endings WHERE state NOT IN ({State.WAITING:d}, {State.NOT_SENT:d}) LIMIT 1"  # noqa: S608 - constants
+"""Whether anything was sent: ``endings`` has every ending that a delivery ever had."""
 
 
 class Migration(NamedTuple):
@@ -66,14 +70,14 @@ class Command(NamedTuple):
 
 
 def confirm(path: str, connection: apsw.Connection, migration: Migration) -> None:
-    """Record the migration, or compare it with the recorded one.
+    """Record the migration, or compare it with the recorded one if anything was sent to that.
 
     Raises:
         OtherMigration: it is another one.
     """
     now = migration.facts(salt(connection) if migration.hidden else b"")
     recorded = _text(connection, _MIGRATION)
-    if recorded is None:
+    if recorded is None or not rows(connection, _SENT):
         _set(connection, _MIGRATION, json.dumps(now))
         return
     before: dict[str, str] = json.loads(recorded)
@@ -113,26 +117,23 @@ def command_of(connection: apsw.Connection) -> Command | None:
 
 def keep(connection: apsw.Connection, name: str, value: str) -> str:
     """The value under this name; ``value`` if there was none, which is kept from now on."""
-    connection.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (f"kept {name}", value))
-    return _text(connection, f"kept {name}") or ""
+    return str(_kept(connection, f"kept {name}", value))
 
 
 def salt(connection: apsw.Connection) -> bytes:
     """The secret with which patient IDs are hashed, made on the first call."""
-    connection.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (_SALT, os.urandom(_SALT_BYTES)))
-    return salt_of(connection) or b""
+    return bytes(_kept(connection, _SALT, os.urandom(_SALT_BYTES)))
 
 
 def salt_of(connection: apsw.Connection) -> bytes | None:
     """The same, if it was made already."""
-    found = rows(connection, "SELECT value FROM facts WHERE name = ?", (_SALT,))
+    found = rows(connection, _VALUE, (_SALT,))
     return bytes(found[0][0]) if found else None
 
 
 def created(connection: apsw.Connection, now: float) -> int:
     """When the journal was made, in milliseconds of Unix time; ``now`` on the first call."""
-    connection.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (_CREATED, int(now * 1000)))
-    return number(connection, "SELECT value FROM facts WHERE name = ?", (_CREATED,))
+    return int(_kept(connection, _CREATED, int(now * 1000)))
 
 
 def _digest(value: bytes, key: bytes) -> str:
@@ -141,8 +142,13 @@ def _digest(value: bytes, key: bytes) -> str:
     return blake2b(value, digest_size=_DIGEST_BYTES, key=key).hexdigest()
 
 
+def _kept(connection: apsw.Connection, name: str, value: int | str | bytes) -> Any:  # noqa: ANN401 - as it was kept
+    connection.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (name, value))
+    return rows(connection, _VALUE, (name,))[0][0]
+
+
 def _text(connection: apsw.Connection, name: str) -> str | None:
-    found = rows(connection, "SELECT value FROM facts WHERE name = ?", (name,))
+    found = rows(connection, _VALUE, (name,))
     return str(found[0][0]) if found else None
 
 

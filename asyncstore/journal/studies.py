@@ -11,21 +11,16 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.journal import schema
-from asyncstore.journal.opening import decoding
-from asyncstore.journal.reading import PIECE
+from asyncstore.journal.opening import translated
 from asyncstore.journal.uids import unpack
-from asyncstore.journal.values import State
+from asyncstore.journal.values import IS_STORED, IS_WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from asyncstore.journal.reading import Reader
-
-_STORED = f"({schema.STATE} IN ({State.STORED:d}, {State.WARNING:d}))"
-_IS_WAITING = f"({schema.STATE} = {State.WAITING:d})"
 
 
 class Completeness(StrEnum):
@@ -55,7 +50,7 @@ class Study(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """The longest time between two responses for one study."""
+    """The longest time in which nothing of a study was stored, between two of its instances."""
 
     seconds: float
     study: str
@@ -66,8 +61,8 @@ class Gap(NamedTuple):
 _STUDIES = (
     "SELECT t.uid AS id, max(coalesce(t.date, '')) AS date, sum(d.found) AS found, sum(d.stored) AS stored,"  # noqa: S608
     " sum(d.waiting) AS waiting, min(d.began) + {created} AS began, max(d.ended) + {created} AS ended FROM"
-    f" (SELECT series, count(*) AS found, sum({_STORED}) AS stored, sum({_IS_WAITING}) AS waiting,"
-    f" min(iif({_IS_WAITING}, NULL, time)) AS began, max(iif({_IS_WAITING}, NULL, time)) AS ended"
+    f" (SELECT series, count(*) AS found, sum({IS_STORED}) AS stored, sum({IS_WAITING}) AS waiting,"
+    f" min(iif({IS_WAITING}, NULL, time)) AS began, max(iif({IS_WAITING}, NULL, time)) AS ended"
     " FROM deliveries WHERE series IS NOT NULL GROUP BY series) AS d"
     " JOIN series s ON s.id = d.series JOIN studies t ON t.id = s.study WHERE t.uid <> x'' GROUP BY t.uid"
 )
@@ -78,6 +73,11 @@ _JOINED = (
     " began = min(coalesce(began, excluded.began), coalesce(excluded.began, began)),"
     " ended = max(coalesce(ended, excluded.ended), coalesce(excluded.ended, ended))"
 )
+_RESPONSES = (
+    "SELECT t.uid AS study, d.time + {created} AS time FROM deliveries d CROSS JOIN series s ON s.id = d.series"  # noqa: S608
+    f" JOIN studies t ON t.id = s.study WHERE d.{IS_STORED} AND d.association IS NOT NULL AND t.uid <> x''"
+)
+"""When instances were stored. A file whose bytes were stored from another file has no association."""
 
 
 class Studies:
@@ -88,26 +88,21 @@ class Studies:
     """
 
     def __init__(self, readers: Iterable[Reader]) -> None:
-        self._reader: Reader | None = None
-        for reader in readers:
-            reader.make_temporary("study_sums", _STUDIES.format(created=reader.created))
-            if self._reader is None:
-                self._reader = reader
-                continue
-            for piece in _pieces(reader):
-                self._reader.add_temporary(_JOINED, piece)
+        self._reader = _gathered(readers, "study_sums", _STUDIES, _JOINED)
 
     def __iter__(self) -> Iterator[Study]:
         """All studies, in the order of their UIDs' packed form."""
         if self._reader is None:
             return
-        with decoding(self._reader.path):
-            for piece in _pieces(self._reader):
-                for uid, date, found, stored, waiting, began, ended in piece:
-                    yield Study(
-                        unpack(uid), date, _completeness(found, stored, waiting), found, stored, waiting,
-                        None if began is None else began / 1000, None if ended is None else ended / 1000,
-                    )  # fmt: skip
+        with translated(self._reader.path):
+            for uid, date, found, stored, waiting, began, ended in self._reader.in_pieces(
+                "SELECT * FROM temp.study_sums WHERE id > ? ORDER BY id",
+                (b"",),  # no study has this UID
+            ):
+                yield Study(
+                    unpack(uid), date, _completeness(found, stored, waiting), found, stored, waiting,
+                    None if began is None else began / 1000, None if ended is None else ended / 1000,
+                )  # fmt: skip
 
     def completeness(self) -> Counter[Completeness]:
         """How many of them are complete, incomplete and untouched."""
@@ -120,18 +115,17 @@ class Studies:
         return counts
 
 
-def _pieces(reader: Reader | None) -> Iterator[list[Any]]:
-    """The rows of ``study_sums``."""
-    last = b""
-    statement = f"SELECT * FROM temp.study_sums WHERE id > ? ORDER BY id LIMIT {PIECE}"  # noqa: S608 - constants
-    is_first = True
-    while reader is not None:
-        piece = reader.rows(statement.replace(">", ">=") if is_first else statement, (last,))
-        if not piece:
-            return
-        is_first = False
-        yield piece
-        last = piece[-1][0]
+def _gathered(readers: Iterable[Reader], table: str, statement: str, join: str, key: str = "id") -> Reader | None:
+    """Make a temporary table of each journal, and join all of them in that of the first, whose reader is returned."""
+    first: Reader | None = None
+    for reader in readers:
+        reader.make_temporary(table, statement.format(created=reader.created), key)
+        if first is None:
+            first = reader
+            continue
+        found = reader.in_pieces(f"SELECT rowid, * FROM temp.{table} WHERE rowid > ? ORDER BY rowid", (0,))  # noqa: S608
+        first.add_temporary(join, (row[1:] for row in found))
+    return first
 
 
 def _completeness(found: int, stored: int, waiting: int) -> Completeness:
@@ -146,16 +140,12 @@ def largest_gap(readers: Iterable[Reader]) -> Gap | None:
     Raises:
         JournalError: one of the journals cannot be read.
     """
-    largest: Gap | None = None
-    for reader in readers:
-        found = reader.rows(
-            "SELECT t.uid, g.gap, g.time - g.gap FROM (SELECT study, time, time - lag(time) OVER (PARTITION BY study"  # noqa: S608
-            " ORDER BY time) AS gap FROM (SELECT s.study AS study, d.time AS time FROM deliveries d CROSS JOIN series s"
-            f" ON s.id = d.series WHERE NOT {_IS_WAITING})) AS g JOIN studies t ON t.id = g.study"
-            " WHERE g.gap IS NOT NULL AND t.uid <> x'' ORDER BY g.gap DESC LIMIT 1"
-        )
-        with decoding(reader.path):
-            for uid, gap, time in found:
-                if largest is None or gap / 1000 > largest.seconds:
-                    largest = Gap(gap / 1000, unpack(uid), (reader.created + time) / 1000)
-    return largest
+    first = _gathered(readers, "responses", _RESPONSES, "INSERT INTO temp.responses VALUES (?, ?)", "study, time")
+    if first is None:
+        return None
+    found = first.rows(
+        "SELECT study, gap, time - gap FROM (SELECT study, time, time - lag(time) OVER (PARTITION BY study"
+        " ORDER BY time) AS gap FROM temp.responses) WHERE gap IS NOT NULL ORDER BY gap DESC LIMIT 1"
+    )
+    with translated(first.path):
+        return next((Gap(gap / 1000, unpack(study), at / 1000) for study, gap, at in found), None)

@@ -9,7 +9,7 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore.journal.schema import MOST_STATES
+from asyncstore.journal.schema import MOST_STATES, STATE
 from asyncstore.model import Result
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ class State(IntEnum):
         """The state of the ending with this number."""
         return cls(ending % MOST_STATES)
 
+
+IS_STORED = f"{STATE} IN ({State.STORED:d}, {State.WARNING:d})"
+"""Which deliveries are stored, in a query; the name of a table and a dot may stand before it."""
+IS_WAITING = f"{STATE} = {State.WAITING:d}"
+IS_NOT_SENT = f"{STATE} = {State.NOT_SENT:d}"
 
 STATE_AFTER = {
     Result.STORED: State.STORED,

@@ -29,21 +29,12 @@ _ADDED: dict[str, dict[str, int | None]] = {
 """The columns that version 1 lacks, and the values that stand for theirs. They are the last ones of their tables."""
 _MISSING = {table: tuple(columns.values()) for table, columns in _ADDED.items()}
 _OF_VERSION_1 = {
-    "runs": (
-        "CREATE TABLE runs (id INTEGER PRIMARY KEY, version TEXT, began INTEGER, ended INTEGER, ending TEXT,"
-        " found INTEGER, is_walked INTEGER, skipped INTEGER, known INTEGER,"
-        " waiting INTEGER, stored INTEGER, warning INTEGER, failed INTEGER, not_sent INTEGER, unknown INTEGER)"
-    ),
+    "runs": schema.TABLES["runs"].replace(", left_failed INTEGER, left_not_sent INTEGER", ""),
     "endings": (
         "CREATE TABLE endings (id INTEGER PRIMARY KEY, state INTEGER NOT NULL, status INTEGER NOT NULL,"
         " reason TEXT NOT NULL, UNIQUE (state, status, reason))"
     ),
-    "deliveries": (
-        "CREATE TABLE deliveries (directory INTEGER, name BLOB, occurrence INTEGER, size INTEGER, mtime INTEGER,"
-        " kind INTEGER, uid BLOB, series INTEGER, ending INTEGER, attempts INTEGER, time INTEGER, duration INTEGER,"
-        " overhead INTEGER, association INTEGER, run INTEGER, first_run INTEGER,"
-        " PRIMARY KEY (directory, name, occurrence)) WITHOUT ROWID"
-    ),
+    "deliveries": schema.TABLES["deliveries"].replace(" decompressed INTEGER,", ""),
 }
 
 

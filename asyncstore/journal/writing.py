@@ -26,14 +26,15 @@ import apsw
 
 from asyncstore.errors import JournalError, JournalRemoved, JournalWriteFailed
 from asyncstore.journal import schema, settings
-from asyncstore.journal.ids import Ids
+from asyncstore.journal.ids import Ids, key_of
 from asyncstore.journal.opening import in_our_words
 from asyncstore.journal.rows import ENDED, FOUND, RowWriter, rows_of, rows_of_outcomes
-from asyncstore.journal.values import Outcomes, State, Walk
+from asyncstore.journal.values import IS_NOT_SENT, Outcomes, State, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from asyncstore.journal.querying import Value
     from asyncstore.journal.values import Delivery
 
 COMMIT_ROWS = 1000
@@ -41,6 +42,18 @@ COMMIT_SECONDS = 0.5
 MOST_QUEUED = 20_000
 """Deliveries that may wait to be written: 10 MB, and more than any peer answers during a commit."""
 _MOST_IN_COMMIT = 4096
+_FORGET = (
+    "DELETE FROM deliveries WHERE directory = (SELECT id FROM directories WHERE path = ?) AND name = ?"  # noqa: S608
+    f" AND run <> ? AND {IS_NOT_SENT}"
+)
+_RENAME = (
+    "UPDATE OR REPLACE deliveries SET name = ? WHERE directory = (SELECT id FROM directories WHERE path = ?)"
+    " AND name = ?"
+)
+_FORGET_SECOND = (
+    "DELETE FROM deliveries AS d WHERE directory = (SELECT id FROM directories WHERE path = ?) AND name = ? AND run = ?"
+    " AND EXISTS (SELECT 1 FROM deliveries f WHERE f.directory = d.directory AND f.name = ? AND f.run = d.run)"
+)
 _ENDING = schema.COLUMNS.split(", ").index("ending")
 
 
@@ -49,7 +62,7 @@ class Writer:
 
     Attributes:
         committed: how many deliveries were committed.
-        walk: how far the walk is, as noted last.
+        walk: how far the walk is, as its thread says; reports know by it how many files wait without a row.
         failure: why the writing ended early.
         cpu_seconds: of the thread so far.
     """
@@ -59,16 +72,16 @@ class Writer:
         path: str,
         connection: apsw.Connection,
         run: int,
-        on_failure: Callable[[JournalError], None] | None = None,
+        on_failure: Callable[[JournalError], None] | None,
         *,
-        is_catalogue: bool = False,
+        is_catalogue: bool,
     ) -> None:
         self.committed = 0
         self.failure: JournalError | None = None
         self.cpu_seconds = 0.0
-        self._path = path
+        self.path = path
         self._connection = connection
-        self._run = run
+        self.run = run
         self._on_failure = on_failure
         self._file = os.stat(path)
         self._ids = Ids(connection)
@@ -77,6 +90,8 @@ class Writer:
         self._counts: Counter[int] = Counter()
         """How many rows were written, by the id of their ending."""
         self._taken_back: Counter[State] = Counter()
+        self._changes: deque[tuple[str, tuple[Value, ...]]] = deque()
+        """Statements for rows of earlier commits, with their values."""
         self._batches: deque[Sequence[Delivery] | Outcomes] = deque()
         self._handed_in = 0
         self.walk = Walk()
@@ -89,38 +104,44 @@ class Writer:
         self._thread = Thread(target=self._work, name="journal", daemon=True)
         self._thread.start()
 
-    def record(self, deliveries: Sequence[Delivery]) -> int:
+    def record(self, batch: Sequence[Delivery] | Outcomes) -> int:
         """Hand in deliveries; the sequence must not be changed afterwards. Returns how many were handed in so far.
 
         Raises:
             RuntimeError: the journal was closed.
         """
-        return self._hand_in(deliveries, len(deliveries))
-
-    def record_outcomes(self, outcomes: Outcomes) -> int:
-        """The same with outcomes.
-
-        Raises:
-            RuntimeError: the journal was closed.
-        """
-        return self._hand_in(outcomes, len(outcomes.outcomes))
-
-    def _hand_in(self, batch: Sequence[Delivery] | Outcomes, number: int) -> int:
         if self._is_stopping:
             raise RuntimeError("the journal was closed")
         self._batches.append(batch)
-        self._handed_in += number
+        self._handed_in += len(batch.outcomes if isinstance(batch, Outcomes) else batch)
         if self._handed_in - self.committed >= COMMIT_ROWS:
             self._awake.set()
         return self._handed_in
 
-    def note_walk(self, walk: Walk) -> None:
-        """Keep how far the walk is; see :meth:`asyncstore.journal.journal.Journal.note_walk`."""
-        self.walk = walk
-
     def take_back(self, state: State) -> None:
-        """See :meth:`asyncstore.journal.journal.Journal.take_back`."""
+        """Count one delivery less that this run records in this state. One thread calls this.
+
+        It will be recorded anew, or it is a copy that the run skipped.
+        """
         self._taken_back[state] += 1
+
+    def forget(self, path: str, member: str | None = None) -> None:
+        """Remove the row of a file that earlier runs could not send, with the next commit.
+
+        Args:
+            path: the file, or the archive in which it is.
+            member: its name in the archive.
+        """
+        self._changes.append((_FORGET, (*key_of(path, member), self.run)))
+
+    def rename(self, path: str, target: str) -> None:
+        """A file whose row is committed has another name in its directory now. Other threads may call this.
+
+        If it was named twice, its second row goes.
+        """
+        key, name = key_of(path, None), key_of(target, None)[1]
+        self._changes.append((_FORGET_SECOND, (*key, self.run, name)))
+        self._changes.append((_RENAME, (name, *key)))
 
     @property
     def queued(self) -> int:
@@ -157,13 +178,13 @@ class Writer:
                 raise self.failure
         await future
 
-    def wait(self, number: int | None = None) -> None:
+    def flush(self) -> None:
         """As :meth:`recorded`, for threads.
 
         Raises:
             JournalError: the writing ended early.
         """
-        wanted = self._handed_in if number is None else number
+        wanted = self._handed_in
         with self._lock:
             self._is_asked = True
             self._awake.set()
@@ -178,13 +199,13 @@ class Writer:
             JournalRemoved: it has not.
         """
         try:
-            is_there = os.path.samestat(self._file, os.stat(self._path))
+            is_there = os.path.samestat(self._file, os.stat(self.path))
         except FileNotFoundError:
             is_there = False
         except OSError as error:
-            raise JournalWriteFailed(self._path, error.strerror or str(error)) from None
+            raise JournalWriteFailed(self.path, error.strerror or str(error)) from None
         if not is_there:
-            raise JournalRemoved(self._path)
+            raise JournalRemoved(self.path)
 
     def stop(self) -> None:
         """Commit what is queued and end the thread, which leaves the connection to the caller."""
@@ -199,7 +220,7 @@ class Writer:
                 self._awake.wait(COMMIT_SECONDS)
                 self._awake.clear()
                 is_last = self._is_stopping
-                while self._batches or self.walk != noted:
+                while self._batches or self._changes or self.walk != noted:
                     noted = self.walk
                     self._commit()
                     if self.queued < COMMIT_ROWS and not (self._is_asked or is_last):
@@ -209,11 +230,11 @@ class Writer:
                 if is_last:
                     return
         except apsw.Error as error:
-            self._fail(in_our_words(self._path, error))
+            self._fail(in_our_words(self.path, error))
         except JournalError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - the waiting callers must learn of any error
-            self._fail(JournalWriteFailed(self._path, f"{type(error).__name__}: {error}"))
+            self._fail(JournalWriteFailed(self.path, f"{type(error).__name__}: {error}"))
 
     def _commit(self) -> None:
         """Write some batches in one transaction."""
@@ -223,20 +244,22 @@ class Writer:
         while self._batches and number < _MOST_IN_COMMIT:
             batch = self._batches.popleft()
             if isinstance(batch, Outcomes):
-                values = rows_of_outcomes(batch, self._ids, self._created, self._run)
+                values = rows_of_outcomes(batch, self._ids, self._created, self.run)
             else:
-                values = rows_of(batch, self._ids, self._created, self._run)
+                values = rows_of(batch, self._ids, self._created, self.run)
             number += len(values) // schema.WIDTH
             self._rows.write(values)
             self._counts.update(values[_ENDING :: schema.WIDTH])  # type: ignore[arg-type]
         self._rows.finish()
+        while self._changes:
+            self._connection.execute(*self._changes.popleft())
         counts = [0] * schema.MOST_STATES
         for ending, count in self._counts.items():
             counts[ending % schema.MOST_STATES] += count
         self._connection.execute(
             "UPDATE runs SET found = ?, skipped = ?, known = ?, left_failed = ?, left_not_sent = ?, is_walked = ?,"
             " waiting = ?, stored = ?, warning = ?, failed = ?, not_sent = ?, unknown = ?, ended = ? WHERE id = ?",
-            (*self.walk, *(counts[state] - self._taken_back[state] for state in State), int(time() * 1000), self._run),
+            (*self.walk, *(counts[state] - self._taken_back[state] for state in State), int(time() * 1000), self.run),
         )
         self._connection.execute("COMMIT")
         with self._lock:
@@ -246,7 +269,7 @@ class Writer:
             if due:
                 self._waiting = [waiting for waiting in self._waiting if waiting[0] > self.committed]
         for future in due:
-            _call(future, _settle, future, None)
+            _tell(future, None)
 
     def _fail(self, failure: JournalError) -> None:
         with suppress(apsw.Error):
@@ -258,20 +281,21 @@ class Writer:
             self._progressed.notify_all()
         self._batches = deque(maxlen=0)
         for _, future in waiting:
-            _call(future, _settle, future, failure)
+            _tell(future, failure)
         if self._on_failure is not None:
             self._on_failure(failure)
 
 
-def _call(future: asyncio.Future[None], function: Callable[..., None], *arguments: object) -> None:
+def _tell(future: asyncio.Future[None], failure: JournalError | None) -> None:
+    """Let the waiter of this future go on, or fail."""
+
+    def settle() -> None:
+        if future.done():  # its waiter was cancelled
+            return
+        if failure is None:
+            future.set_result(None)
+        else:
+            future.set_exception(failure)
+
     with suppress(RuntimeError):  # its loop was closed
-        future.get_loop().call_soon_threadsafe(function, *arguments)
-
-
-def _settle(future: asyncio.Future[None], failure: JournalError | None) -> None:
-    if future.done():  # its waiter was cancelled
-        return
-    if failure is None:
-        future.set_result(None)
-    else:
-        future.set_exception(failure)
+        future.get_loop().call_soon_threadsafe(settle)

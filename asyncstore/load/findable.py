@@ -21,7 +21,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from asyncstore.arguments import check, check_ae_title, check_port
+from asyncstore.arguments import PORTS, check, check_ae_title, check_range
 from asyncstore.isolated import isolated
 from asyncstore.waiting import finished
 
@@ -96,7 +96,7 @@ class Finder:
         tls: TlsOptions | None = None,
         deadline: float = DEADLINE,
     ) -> None:
-        check_port(port)
+        check_range("port", port, PORTS)
         check_ae_title("calling AE", calling_ae_title)
         check_ae_title("called AE", called_ae_title)
         check(per_second > 0, f"{per_second} searches a second are not above 0")

@@ -107,12 +107,8 @@ class Backlog:
 
     @property
     def counts(self) -> Mapping[Pair, int]:
-        """How many instances can be taken of each pair, in no order: a view, free of cost."""
+        """How many instances can be taken of each pair, in no order."""
         return self._order.counts
-
-    def waiting(self) -> dict[Pair, int]:
-        """How many instances can be taken of each pair, the pair that comes next first."""
-        return {pair: self.counts[pair] for pair in self.by_age()}
 
     def by_age(self) -> list[Pair]:
         """The pairs that instances wait for, the one that comes next first."""

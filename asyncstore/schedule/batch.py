@@ -7,7 +7,8 @@ Rules:
 2. An instance that cannot be converted or read comes as a piece with its problem. At its turn the problem is reported,
    and the others go on.
 3. Until its turn an instance can be withdrawn. Nothing of it is submitted then, even if it has been read. Those being
-   converted may be left: begun anew elsewhere, they would take as long again.
+   converted may be left, and one being read for an idle association: begun anew elsewhere, they would take as long
+   again, and might be withdrawn there as well, for ever.
 4. Converted data sets exist only until they have been read.
 """
 
@@ -17,13 +18,16 @@ from contextlib import aclosing
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from asyncstore.model import Buffer, Instance, Piece, Unsendable
+from asyncstore.model import KEPT, Instance, Piece, Unsendable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from asyncstore.negotiation.selection import Selection
     from asyncstore.schedule.ports import Association, Converter, Reader
+
+
+_NOTHING = memoryview(b"")
 
 
 class Batch:
@@ -47,9 +51,9 @@ class Batch:
         """How many of the rest, from the first, are being converted."""
 
     def withdraw(self, *, all_of_it: bool = True) -> list[Instance]:
-        """Take back those whose turn has not come: all, or those that are not being converted."""
+        """Take back those whose turn has not come: all, or all but those being converted or read for their turn."""
         self._is_withdrawn = True
-        kept = 0 if all_of_it else self._converting
+        kept = 0 if all_of_it else self._converting or int(self._association.is_idle)
         rest = self._rest[kept:]
         del self._rest[kept:]
         return rest
@@ -130,18 +134,12 @@ async def _loads(
                 async for pieces in reader.read([there for _, there in run if isinstance(there, Instance)]):
                     yield pieces
             else:
-                yield [_nothing_of(one, there) for one, there in run if isinstance(there, Unsendable)]
+                yield [
+                    Piece(one, _NOTHING, is_first=True, is_last=True, buffer=KEPT, problem=there)
+                    for one, there in run
+                    if isinstance(there, Unsendable)
+                ]
 
 
 def _is_converted(conversion: tuple[Instance, Instance | Unsendable]) -> bool:
     return isinstance(conversion[1], Instance)
-
-
-def _nothing_of(instance: Instance, problem: Unsendable) -> Piece:
-    buffer = Buffer(0, _no_longer_needed)
-    buffer.needed = 1
-    return Piece(instance, buffer.view, is_first=True, is_last=True, buffer=buffer, problem=problem)
-
-
-def _no_longer_needed(buffer: Buffer) -> None:
-    """Nobody waits for a buffer without room."""

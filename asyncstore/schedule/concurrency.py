@@ -5,7 +5,7 @@ Rules of ``auto``:
 1. It measures the rate with one number of associations, then with another. A measurement begins when so many are open
    and each has had the time of a store. It begins again when associations waited for files or for the gate.
 2. It begins with a few, and asks for more while the rate grows: for four times as many where a store takes long, for
-   half as many more where stores are quick.
+   half as many more where this process computes for most of the time.
 3. The number to have is the least one whose rate is near the best rate. Where the rate stopped growing, the next number
    to try follows from Little's law: up to the knee, the rate grows in proportion to the number.
 4. Then it rests. After a while it tries fewer and more, because peers and networks change. When the rate changes much,
@@ -30,7 +30,7 @@ MOST = 64
 INTERVAL = 1.0
 """Seconds between two looks: long enough for a rate, short against a transfer."""
 _SHORT_INTERVAL = 0.02
-"""The same while associations open, and in the first search: a measurement ends soon after it has enough responses."""
+"""The same while associations open, and in a fast search: a measurement ends soon after it has enough responses."""
 _SOON = 5.0
 """Seconds after which looks are rare again, because associations do not open or stores are slow."""
 _SHORTEST = 0.1
@@ -42,12 +42,14 @@ _LONGEST_SETTLING = 3.0
 _ROUNDS = 2
 """Stores of each association in a measurement, so that it matters little when it begins and ends."""
 
-_QUICK, _SLOW = 0.003, 0.02
-"""Seconds that a unit of work takes on one association. In less than the first, sender and peer mostly compute: another
-association gains little and costs them time. In more than the second, the way is long or the peer waits for something.
-"""
+_BUSY = 0.5
+"""If this process computes for a larger share of the time, another association gains little and costs time."""
+_SLOW = 0.02
+"""Seconds that a unit of work takes on one association: if it takes more, the way is long or the peer waits for
+something."""
 _SMALL_STEP, _STEP, _LARGE_STEP = 1.5, 2.0, 4.0
-"""How many times as many associations are tried next: for quick work and in later searches, for other, and for slow."""
+"""How many times as many associations are tried next: if this process is busy and in later searches, otherwise, and for
+slow work."""
 
 _ENOUGH = 0.95
 """A number is enough if its rate is this share of the best: a smaller difference is noise."""
@@ -78,6 +80,7 @@ class Progress(NamedTuple):
         opening: those that are opening.
         is_limited: whether an association waited for files or for the gate since the last look.
         left: the instances without an outcome; ``None``: not known yet.
+        computed: the processor time of this process in seconds.
     """
 
     now: float
@@ -87,6 +90,7 @@ class Progress(NamedTuple):
     opening: int
     is_limited: bool = False
     left: int | None = None
+    computed: float = 0.0
 
 
 class Concurrency:
@@ -117,7 +121,9 @@ class Concurrency:
         self._unit_seconds = 0.0
         """The same of a unit of work, on one association."""
         self._is_fast = True
-        """Whether measurements may be short: in the first search, unless the work is quick."""
+        """Whether measurements may be short: in the first search, unless this process is busy."""
+        self._was_busy = False
+        """Whether it was busy in the last one. The start of a run computes much, so one measurement says little."""
         self._is_thorough = True
         """Whether the search goes on between two numbers: in the first one, and when the rate has changed."""
         self._is_unsure = False
@@ -151,7 +157,12 @@ class Concurrency:
                 if seen.answered > began.answered:
                     self._store_seconds = self.target * seconds / (seen.answered - began.answered)
                 self._began = seen
-                self._take((seen.work - began.work) / seconds, seen)
+                is_busy = self._is_fast and seen.computed - began.computed > _BUSY * seconds
+                if not is_busy:
+                    self._take((seen.work - began.work) / seconds, seen)
+                elif self._was_busy:
+                    self._is_fast = False  # another association gains little: measure well before one is opened
+                self._was_busy = is_busy
         is_soon = self._is_fast or self._began is None
         self.interval = _SHORT_INTERVAL if is_soon and seen.now < (self._asked or 0.0) + _SOON else INTERVAL
         return self.target
@@ -201,9 +212,6 @@ class Concurrency:
         """The present number has this rate."""
         if rate > 0:
             self._unit_seconds = self.target / rate
-            if self._is_fast and self._unit_seconds < _QUICK:
-                self._is_fast = False
-                return  # quick work gains little from more associations, so measure it well before they are opened
         if self._rests_until is not None:
             if rate > 0:
                 self._watch(rate, seen)
@@ -278,7 +286,7 @@ class Concurrency:
 
     def _step(self) -> float:
         """How many times as many associations to try next."""
-        if not self._is_fast or self._unit_seconds < _QUICK:
+        if not self._is_fast:
             return _SMALL_STEP
         return _LARGE_STEP if self._unit_seconds >= _SLOW else _STEP
 

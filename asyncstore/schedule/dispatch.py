@@ -139,6 +139,11 @@ class Dispatcher:
         self._serving.is_input_over = True
         self._change.send()
 
+    def hold_up_input(self) -> None:
+        """No more files come before some that are here have ended."""
+        self._serving.is_input_held_up = True
+        self._change.send()
+
     def stop(self, reason: str) -> None:
         """Begin nothing new: waiting instances are withdrawn for ``reason``; stores that have begun finish."""
         if self.stop_reason is None:
@@ -152,12 +157,12 @@ class Dispatcher:
     def pause(self) -> None:
         """Begin nothing new until :meth:`resume`; stores that have begun finish."""
         self._serving.is_paused = True
-        self._hold_back()
+        self._limits_changed()
 
     def resume(self) -> None:
         """Go on after :meth:`pause`."""
         self._serving.is_paused = False
-        self._change.send()
+        self._limits_changed()
 
     def set_associations(self, fixed: int | None) -> None:
         """Have this many associations from now on; ``None``: as many as make the transfer faster."""
@@ -168,20 +173,14 @@ class Dispatcher:
         """Send the study or patient with this Study Instance UID or Patient ID first; how many instances of it wait."""
         return self._stock.prioritise(key)
 
-    def _hold_back(self) -> None:
-        """Take back from the lanes what has not begun."""
-        self._lanes.cancel_opening()
-        self._take_back_all()
+    def _limits_changed(self) -> None:
+        """Other limits hold now: take back from the lanes what has not begun if nothing may begin; wake the lanes."""
+        if self._serving.is_held_back:
+            self._lanes.cancel_opening()
+            for lane in self._lanes:
+                self._stock.give_back(lane, lane.withdraw())
         self._change.send()
         self._turns.wake()
-
-    def _limits_changed(self) -> None:
-        """Other limits hold now."""
-        if self._pacing.is_paused:
-            self._hold_back()
-        else:
-            self._change.send()
-            self._turns.wake()
 
     # To observers.
 
@@ -202,8 +201,8 @@ class Dispatcher:
 
     @property
     def retries(self) -> int:
-        """How many attempts were repeated."""
-        return self._stock.retries.repeated - len(self._stock.retries)
+        """How many attempts beyond the first of their instances have ended."""
+        return self._stock.retries.repeated
 
     @property
     def outages(self) -> int:
@@ -335,7 +334,8 @@ class Dispatcher:
         except TimeoutError:
             is_limited = self._serving.has_waited or self._pacing.has_limited
             left = self._stock.unfinished if self._serving.is_input_over else None
-            self._peer.look(self._lanes.progress(time.monotonic(), is_limited=is_limited, left=left))
+            computed = time.process_time()
+            self._peer.look(self._lanes.progress(time.monotonic(), is_limited=is_limited, left=left, computed=computed))
             self._serving.has_waited = self._pacing.has_limited = False
             self._share_out()
 
@@ -349,12 +349,7 @@ class Dispatcher:
         """Near the end, give instances that slow lanes have not begun to lanes that are free."""
         if self._serving.is_input_over and self._stock.is_empty and any(lane.is_free for lane in self._lanes):
             for lane in self._lanes:
-                self._stock.give_back(lane, lane.withdraw_waiting())
-
-    def _take_back_all(self) -> None:
-        """Take back from the lanes all instances that have not begun."""
-        for lane in self._lanes:
-            self._stock.give_back(lane, lane.withdraw())
+                self._stock.give_back(lane, lane.withdraw(all_of_it=False))
 
     @property
     def _is_done(self) -> bool:
@@ -392,7 +387,7 @@ class Dispatcher:
         lane.state = LaneState.WAITING
         while self.stop_reason is None and not lane.is_retiring and self.failure is None:
             opening = self._lanes.opening
-            is_needed = len(self._stock) > opening and self._knows_enough and not self._serving.is_held_back
+            is_needed = len(self._stock) > opening and self._serving.knows_enough and not self._serving.is_held_back
             wait = self._turns.seconds_to_opening(opening) if is_needed else 0.0
             if is_needed and not wait:
                 return True
@@ -400,11 +395,6 @@ class Dispatcher:
                 return False
             await self._change.wait_within(wait or None)
         return False
-
-    @property
-    def _knows_enough(self) -> bool:
-        """Whether an association can be opened now; false while its contexts depend on files still to come."""
-        return not self._options.proposal.needs_all_files or self._serving.is_input_over or self._stock.is_full
 
     async def _open(self, lane: WorkingLane) -> Association | None:
         wanted = self._stock.wanted()
@@ -418,7 +408,7 @@ class Dispatcher:
         try:
             async with limit as lane.opening:
                 association = await self._open_association(
-                    contexts, lane.association_number, on_attempt, self._change.send
+                    contexts, number=lane.association_number, on_attempt=on_attempt, on_end=self._change.send
                 )
         except TimeoutError:
             if not limit.expired():
@@ -431,6 +421,7 @@ class Dispatcher:
             return None
         self.associations_opened += 1
         lane.opened(association, self._options.proposal, changes_everything=self._converter.changes_everything)
+        self._lanes.opened(lane)
         self._report(self._peer.accepted())
         self._stock.refuse_uncarried(lane, wanted)
         self._change.send()  # other lanes may have left it pairs that it does not carry
@@ -439,7 +430,7 @@ class Dispatcher:
     def _without(self, lane: WorkingLane, error: AssociationError) -> None:
         """``lane`` ends for ``error``; other lanes go on."""
         _log.debug("association %d: %s", lane.association_number, error)
-        others = self._lanes.others(lane)
+        others = [other for other in self._lanes if other is not lane]
         is_any_open = any(other.association is not None and other.association.error is None for other in others)
         self._report(self._peer.refused(error, lanes=len(others), is_any_open=is_any_open))
         self._set_alarm()

@@ -34,11 +34,15 @@ class WorkingLane:
         self.association: Association | None = None
         self.association_number = 0
         self.batch: Batch | None = None
+        self.suspects: list[Instance] = []
+        """Instances that it took and sends one by one (:mod:`asyncstore.schedule.retry`), before they begin."""
         self.opening: asyncio.Timeout | None = None
         """The limit of the time in which its association opens; see :meth:`stop_opening`."""
         self.proposed: tuple[ProposedContext, ...] = ()
         self.asked: frozenset[Pair] = frozenset()
         """The pairs that its association is or was asked for."""
+        self.to_ask: frozenset[Pair] = frozenset()
+        """The pairs for which it gave up its association, while no other lane has taken its room at the peer."""
         self.selection = NOTHING
         self.answered = 0
         self.lost = 0
@@ -66,7 +70,8 @@ class WorkingLane:
     @property
     def is_free(self) -> bool:
         """Whether it waits for something to do."""
-        return self.opening is None and self.batch is None and (self.association is None or self.association.is_idle)
+        is_idle = self.association is None or self.association.is_idle
+        return self.opening is None and self.batch is None and not self.suspects and is_idle
 
     def opens(self, contexts: tuple[ProposedContext, ...], number: int) -> None:
         """It opens its next association, number ``number`` in the run."""
@@ -86,15 +91,21 @@ class WorkingLane:
         )
         self._answered_before, self._lost_before = self.answered, self.lost
 
-    def withdraw(self, *, all_of_it: bool = True) -> list[Instance]:
-        """Take back instances that have not begun, in order: all of the lane, or those its association has not got."""
-        submitted = self.association.withdraw() if self.association and all_of_it else []
-        return submitted + (self.batch.withdraw() if self.batch else [])
+    def withdraw(self, *, submitted: bool = True, all_of_it: bool = True) -> list[Instance]:
+        """Take back instances that have not begun, in order.
 
-    def withdraw_waiting(self) -> list[Instance]:
-        """Take back instances that have not begun, in order, without those that are being converted."""
-        submitted = self.association.withdraw() if self.association else []
-        return submitted + (self.batch.withdraw(all_of_it=False) if self.batch else [])
+        Args:
+            submitted: also those that its association has.
+            all_of_it: also those that are being converted, or read for their turn.
+        """
+        queued = self.association.withdraw() if self.association and submitted else []
+        batch = self.batch.withdraw(all_of_it=all_of_it) if self.batch else []
+        return queued + batch + self.withdraw_suspects()
+
+    def withdraw_suspects(self) -> list[Instance]:
+        """Take back the suspects that have not begun."""
+        suspects, self.suspects = self.suspects, []
+        return suspects
 
     def closed(self) -> None:
         """It has no association."""

@@ -1,8 +1,8 @@
 """The lanes: how many are missing or too many, and what they have done together.
 
-A lane is here from its start to its end. A retiring lane ends as soon as the stores that it has begun are done, and no
-longer counts. :mod:`asyncstore.schedule.peer_health` says how many lanes there should be. Pure: its owner starts and
-ends lanes.
+A lane is here from its start to its end. A retiring lane ends as soon as the stores that it has begun are done. It gets
+no more to do, but the peer still serves it: another lane takes its place only when it has ended.
+:mod:`asyncstore.schedule.peer_health` says how many lanes there should be. Pure: its owner starts and ends lanes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Lanes:
 
     def missing(self, target: int, waiting: int) -> int:
         """How many lanes to add to have ``target``, but no more than ``waiting`` instances need."""
-        return min(target, waiting) - len(self._active())
+        return min(target - len(self._lanes), waiting - len(self._active()))
 
     @property
     def opening(self) -> int:
@@ -65,15 +65,17 @@ class Lanes:
         for lane in self:
             lane.stop_opening()
 
+    def opened(self, lane: WorkingLane) -> None:
+        """The association of ``lane`` is open. It may have the room that another lane gave up to replace its own."""
+        has_replaced_its_own = bool(lane.to_ask)
+        for one in (lane,) if has_replaced_its_own else self:
+            one.to_ask = frozenset()
+
     def remove(self, lane: WorkingLane) -> None:
         """``lane`` has ended."""
         del self._lanes[lane.number]
         self._answered_of_past += lane.answered
         self._bytes_of_past += lane.bytes_sent
-
-    def others(self, lane: WorkingLane) -> list[WorkingLane]:
-        """All but ``lane``."""
-        return [other for other in self if other is not lane]
 
     @property
     def answered(self) -> int:
@@ -85,10 +87,10 @@ class Lanes:
         """What the run has done: responses received and data sent, in one number."""
         return self.answered + self.bytes_sent / BYTES_AN_INSTANCE
 
-    def progress(self, now: float, *, is_limited: bool, left: int | None) -> Progress:
+    def progress(self, now: float, *, is_limited: bool, left: int | None, computed: float) -> Progress:
         """What the run has done by ``now``; the other arguments are as they are there."""
         are_open = sum(lane.association is not None for lane in self)
-        return Progress(now, self.work, self.answered, are_open, self.opening, is_limited, left)
+        return Progress(now, self.work, self.answered, are_open, self.opening, is_limited, left, computed)
 
     @property
     def bytes_sent(self) -> int:

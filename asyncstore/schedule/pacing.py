@@ -128,6 +128,8 @@ class Pacing:
         clock: the time in seconds, from any start.
 
     Attributes:
+        rate: the limit of bytes; if it is set, :meth:`look` must follow.
+        stores: the limit of stores; likewise.
         bytes: the bytes that may go to the network.
         is_limiting: whether lanes may have to wait: there is a limit of stores or work, or a pause.
         is_paused: whether nothing may begin.
@@ -141,8 +143,7 @@ class Pacing:
         self.is_paused = False
         self.has_limited = False
         self.on_change: list[Callable[[], None]] = []
-        self._rate = limits.rate
-        self._stores = limits.stores
+        self.rate, self.stores, _ = limits
         self._bytes_rate: float | None = None
         self._stores_bucket = Bucket(clock)
         self._work_bucket = Bucket(clock)
@@ -151,19 +152,11 @@ class Pacing:
 
     # Limits.
 
-    def set_rate(self, table: TimeTable | None) -> None:
-        """Limit bytes from now on; :meth:`look` must follow."""
-        self._rate = table
-
-    def set_stores(self, table: TimeTable | None) -> None:
-        """Limit stores from now on; :meth:`look` must follow."""
-        self._stores = table
-
     def look(self, instant: float) -> float | None:
         """Let the rates of ``instant`` hold, in seconds since 1970. Returns the instant of the next change, if any."""
-        tables = [table for table in (self._rate, self._stores) if table is not None]
+        tables = [table for table in (self.rate, self.stores) if table is not None]
         bytes_rate, stores_rate = (
-            None if table is None else table.rate_at(instant) for table in (self._rate, self._stores)
+            None if table is None else table.rate_at(instant) for table in (self.rate, self.stores)
         )
         self._until = min((change for table in tables if (change := table.next_change(instant))), default=None)
         self.is_paused = 0 in {bytes_rate, stores_rate}

@@ -8,8 +8,8 @@ Rules:
 2. A pair is refused for the whole run if an association was asked for it, and neither this one nor any other carries
    it: asking again would not change the answer.
 3. A lane replaces its association for pairs it was not asked for only if many instances wait for each lane that was
-   asked. An association that is not open yet does not count: some peers serve one at a time, and open the next one only
-   when this one has ended.
+   asked. A lane that is replacing its own counts. Any other association that is not open yet does not: some peers serve
+   one at a time, and open the next one only when this one has ended.
 
 There may be tens of thousands of pairs, and hundreds of associations one after another. The cost of each association
 depends on its contexts and on the waiting pairs, which are bounded, not on all pairs seen.
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 
     from asyncstore.model import Instance
     from asyncstore.negotiation import Proposal
+    from asyncstore.negotiation.coverage import Coverage
     from asyncstore.protocol.associate import ProposedContext
     from asyncstore.schedule.lane import WorkingLane
     from asyncstore.schedule.lanes import Lanes
 
 _REOPEN_RATIO = 32
-"""Instances that wait for a context, for each lane that carries it. If more wait, another lane replaces its association
-to help."""
+"""Instances that wait for contexts, for each lane that carries them. If more wait, another lane replaces its
+association to help."""
 
 
 class PairDemand:
@@ -52,6 +53,10 @@ class PairDemand:
         self._seen: dict[Pair, None] = {}
         """The pairs seen and not refused."""
         self._refused: dict[Pair, str] = {}
+        self._asked: list[tuple[frozenset[Pair], Coverage]] = []
+        """What each lane carries, or gave up its association to ask for, when a lane looked last."""
+        self._carriers: dict[Pair, list[int]] = {}
+        """The places of those that carry a pair, as long as they are the same."""
 
     def see(self, instances: Iterable[Instance]) -> list[Pair]:
         """Note the pairs of ``instances``; those that were refused before."""
@@ -112,12 +117,22 @@ class PairDemand:
 
     def call_for_another(self, lane: WorkingLane, lanes: Lanes, waiting: Mapping[Pair, int]) -> bool:
         """Whether waiting instances need ``lane`` to replace its association (rule 3)."""
+        asked = [(other.to_ask, other.selection.coverage) for other in lanes]
+        if asked != self._asked:
+            self._asked, self._carriers = asked, {}
+        carriers: set[int] = set()
+        total = 0
         for pair, instances in waiting.items():
             if pair not in lane.selection.coverage:
-                carriers = sum(pair in other.selection.coverage for other in lanes if other.association)
-                if instances > carriers * _REOPEN_RATIO:
+                if pair not in self._carriers:
+                    self._carriers[pair] = [
+                        number for number, (to_ask, coverage) in enumerate(asked) if pair in to_ask or pair in coverage
+                    ]
+                if not self._carriers[pair]:
                     return True
-        return False
+                carriers.update(self._carriers[pair])
+                total += instances
+        return total > _REOPEN_RATIO * len(carriers)
 
 
 def _is_carried(pair: Pair, lanes: Lanes) -> bool:

@@ -115,11 +115,12 @@ class PeerHealth:
         if self._down is None:
             return None
         now = self._clock()
+        trial = now if self.next_trial is None else self.next_trial
         return PeerOutage(
             self.outages,
             self._down.problem,
-            max(self.next_trial - now, 0.0) if self.next_trial is not None else 0.0,
-            None if math.isinf(self._deadline) else max(self._deadline - now, 0.0),
+            max(trial - now, 0.0),
+            None if math.isinf(self._deadline) else max(self._deadline - min(now, trial), 0.0),
         )
 
     def accepted(self) -> list[str]:
@@ -166,8 +167,13 @@ class PeerHealth:
         self._unanswered = min(self._unanswered, _UNANSWERED_LIMIT - 1)  # one more that is mute ends the trial
 
     def begins_trial(self) -> None:
-        """A lane opens an association to a peer that is down."""
-        self.next_trial = None
+        """A lane opens an association to a peer that is down.
+
+        A trial that comes late had to wait for something else, as for the end of a pause: that takes no patience.
+        """
+        if self.next_trial is not None:
+            self._deadline += max(self._clock() - self.next_trial, 0.0)
+            self.next_trial = None
 
     def answered(self) -> None:
         """The peer answered a store after an outage: it works again."""

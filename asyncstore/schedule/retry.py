@@ -6,7 +6,8 @@ Rules:
    its association ended before the response and may do better next time. Other failures are final.
 2. The n-th retry waits for a random time up to 2ⁿ⁻¹ seconds (exponential backoff with full jitter), so that many
    instances do not come back at once.
-3. An instance whose response was lost may be stored. If the peer then calls it a duplicate (0111), it is.
+3. An instance whose response was lost may be stored. If the peer then calls it a duplicate (0111), it is, unless the
+   file has changed since: the peer may hold what it was before.
 4. An instance that lost two associations is a *suspect*: its content may be the cause. From then on it is sent alone,
    so that no other store is lost with it.
 5. A file that changed since the walk found it is probed again and sent, once.
@@ -62,7 +63,7 @@ NO_RETRIES = RetryOptions(0)
 class _Tried:
     """The attempts of one instance so far."""
 
-    __slots__ = ("attempts", "last", "losses", "unanswered")
+    __slots__ = ("attempts", "has_changed", "last", "losses", "unanswered")
 
     def __init__(self, last: Outcome) -> None:
         self.attempts = 0
@@ -71,6 +72,8 @@ class _Tried:
         self.last = last
         self.unanswered: Outcome | None = None
         """The last attempt without a response."""
+        self.has_changed = False
+        """Whether the file changed after an attempt without a response, or during one."""
 
 
 class Retries:
@@ -84,7 +87,7 @@ class Retries:
     Attributes:
         tried: the attempts of instances that were tried in vain and have no outcome yet, by ordinal. While it is empty,
             outcomes are final as they are.
-        repeated: how many attempts were, or will be, repeated in this run.
+        repeated: how many attempts beyond the first of their instances have ended in this run.
     """
 
     def __init__(
@@ -100,7 +103,6 @@ class Retries:
         self.tried: dict[int, _Tried] = {}
         self._waiting: list[tuple[float, int, Instance]] = []
         """A heap: when it is due, the ordinal, the instance as it was found."""
-        self._suspects: set[int] = set()
         self._probed_again: set[int] = set()
 
     def __len__(self) -> int:
@@ -124,18 +126,12 @@ class Retries:
         tried = self.tried.get(ordinal)
         if not self._may_help(outcome, error) or (tried.attempts if tried else 0) >= self._options.retries:
             return False
-        if tried is None:
-            tried = self.tried[ordinal] = _Tried(outcome)
-        tried.attempts += 1
-        tried.last = outcome
+        tried = self._add(outcome)
         if outcome.result is Result.UNKNOWN:
             tried.unanswered = outcome
             tried.losses += not isinstance(error, AbortedHere)
-            if tried.losses >= _SUSPICIOUS:
-                self._suspects.add(ordinal)
         longest = min(_FIRST_DELAY * 2.0 ** min(tried.attempts - 1, _MOST_DOUBLINGS), _MOST_DELAY)
         heappush(self._waiting, (self._clock() + self._jitter(0.0, longest), ordinal, instance))
-        self.repeated += 1
         return True
 
     def probes_again(self, problem: Unsendable, ended: Outcome | None = None) -> bool:
@@ -149,12 +145,18 @@ class Retries:
         if not (problem.has_changed and self._options.retries) or ordinal in self._probed_again:
             return False
         self._probed_again.add(ordinal)
-        if ended is not None:
-            tried = self.tried.setdefault(ordinal, _Tried(ended))
-            tried.attempts += 1
-            tried.last = ended
-            self.repeated += 1
+        tried = self.tried.get(ordinal) if ended is None else self._add(ended)
+        if tried is not None:
+            tried.has_changed = ended is not None or tried.unanswered is not None
         return True
+
+    def _add(self, outcome: Outcome) -> _Tried:
+        """Note an attempt that another one is to follow."""
+        tried = self.tried.setdefault(outcome.file.ordinal, _Tried(outcome))
+        self.repeated += tried.attempts > 0
+        tried.attempts += 1
+        tried.last = outcome
+        return tried
 
     def _may_help(self, outcome: Outcome, error: AssociationError | Unsendable | None) -> bool:
         if outcome.result is Result.FAILED:
@@ -175,23 +177,22 @@ class Retries:
 
     def apart(self, instances: list[Instance]) -> tuple[list[Instance], list[Instance]]:
         """Divide into those to send as usual, and the suspects."""
-        if not self._suspects:
-            return instances, []
-        usual = [one for one in instances if one.file.ordinal not in self._suspects]
-        return usual, [one for one in instances if one.file.ordinal in self._suspects]
+        suspects = [one for one in instances if self.is_suspect(one)] if self.tried else []
+        return ([one for one in instances if not self.is_suspect(one)], suspects) if suspects else (instances, [])
 
     def is_suspect(self, instance: Instance) -> bool:
         """Whether the instance may end the association that carries it."""
-        return instance.file.ordinal in self._suspects
+        tried = self.tried.get(instance.file.ordinal)
+        return tried is not None and tried.losses >= _SUSPICIOUS
 
     def final(self, outcome: Outcome) -> Outcome:
         """The outcome of a file, with all its attempts. They are forgotten."""
         tried = self.tried.pop(outcome.file.ordinal, None)
         if tried is None:
             return outcome
-        self._suspects.discard(outcome.file.ordinal)
+        self.repeated += outcome.attempts
         attempts = tried.attempts + outcome.attempts
-        if outcome.status == _DUPLICATE and tried.unanswered is not None:
+        if outcome.status == _DUPLICATE and tried.unanswered is not None and not tried.has_changed:
             return outcome._replace(result=Result.STORED, reason=None, attempts=attempts)
         last = tried.unanswered or tried.last
         if outcome.status is not None or outcome.result is Result.UNKNOWN or last.result is Result.NOT_SENT:

@@ -48,6 +48,7 @@ class Serving:
 
     Attributes:
         is_input_over: whether no more files will come.
+        is_input_held_up: whether the walk had to wait until files end.
         is_paused: whether nothing begins until the user says so.
         has_waited: whether a lane waited for files since this was last set to false.
     """
@@ -65,10 +66,16 @@ class Serving:
         options: DispatchOptions,
         on_unconverted: Callable[[PrepareError], None],
     ) -> None:
-        self.is_input_over = self.is_paused = self.has_waited = False
+        self.is_input_over = self.is_input_held_up = self.is_paused = self.has_waited = False
         self._stock, self._lanes, self._peer, self._turns, self._change = stock, lanes, peer, turns, change
         self._converter, self._outlet, self._options = converter, outlet, options
         self._on_unconverted = on_unconverted
+
+    @property
+    def knows_enough(self) -> bool:
+        """Whether an association can be opened now; false while its contexts depend on files still to come."""
+        is_held_up = self.is_input_held_up or self._stock.is_full
+        return not self._options.proposal.needs_all_files or self.is_input_over or is_held_up
 
     @property
     def is_held_back(self) -> bool:
@@ -143,7 +150,7 @@ class Serving:
         self._stock.refuse_uncarried(lane)
         if self._stock.calls_for_another(lane):
             await association.settled()  # send its instances over it first: the next one may not carry them
-            return False
+            return not self._stock.replaces(lane)  # another lane may have been free to do so before
         is_last = self.is_input_over and self._stock.is_empty
         if association.is_idle:
             lane.has_idled = True
@@ -160,16 +167,16 @@ class Serving:
         self, lane: WorkingLane, association: Association, instances: list[Instance], reader: Reader
     ) -> None:
         """Send ``instances``: suspects one by one, after all others."""
-        usual, suspects = self._stock.retries.apart(instances)
+        usual, lane.suspects = self._stock.retries.apart(instances)
         if usual:
             await self._send(lane, association, usual, reader)
-        while suspects:
+        while lane.suspects:
             await association.settled()
             if association.error is not None or not self._goes_on(lane):
-                self._stock.give_back(lane, suspects)
-                return
-            lane.has_idled = True  # an end with a suspect says nothing about the peer
-            await self._send(lane, association, [suspects.pop(0)], reader)
+                self._stock.give_back(lane, lane.withdraw_suspects())
+            elif lane.suspects:  # others may have been withdrawn meanwhile
+                lane.has_idled = True  # an end with a suspect says nothing about the peer
+                await self._send(lane, association, [lane.suspects.pop(0)], reader)
 
     async def _send(
         self, lane: WorkingLane, association: Association, instances: list[Instance], reader: Reader

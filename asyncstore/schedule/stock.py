@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Unsendable
+from asyncstore.negotiation.selection import pairs_of
 from asyncstore.protocol.status import SUCCESS
 from asyncstore.schedule import outcome
 from asyncstore.schedule.backlog import Backlog, pairs_needed
@@ -202,6 +203,12 @@ class Stock:
         """Whether waiting instances need another association than that of ``lane``."""
         return self._demand.call_for_another(lane, self._lanes, self._backlog.counts)
 
+    def replaces(self, lane: WorkingLane) -> bool:
+        """Whether ``lane`` replaces its association now. If so, others need not."""
+        if self.calls_for_another(lane):
+            lane.to_ask = pairs_of(self.contexts(self.wanted()))
+        return bool(lane.to_ask)
+
     def refuse_uncarried(self, lane: WorkingLane, pairs: Iterable[Pair] | None = None) -> None:
         """Refuse those of ``pairs`` that the association of ``lane`` was asked for and no lane carries.
 
@@ -316,7 +323,7 @@ class Stock:
         """There is a new first failure: nothing behind it begins any more."""
         waiting = self._backlog.clear() + self.retries.withdraw()
         for lane in self._lanes:
-            withdrawn = lane.withdraw(all_of_it=lane is not reached_by)
+            withdrawn = lane.withdraw(submitted=lane is not reached_by)
             self._backlog.ended(withdrawn, lane, is_stored=False)
             waiting += withdrawn
         self._backlog.put_back(self._ledger.to_send([instance.found for instance in waiting]))

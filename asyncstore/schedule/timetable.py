@@ -33,12 +33,19 @@ _LOOK_BACK = 9
 """Days: a week, and one on each side, because a zone may skip a day."""
 
 _ENTRY = re.compile(r"(\d{1,2}):(\d\d),(\S+)", re.ASCII)
-_NUMBER = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(\D*)", re.ASCII)
+_NUMBER = re.compile(r"(\d{1,18}(?:\.\d*)?|\.\d+)(\D*)", re.ASCII)
+"""A number with its unit. With hundreds of digits it would be infinite."""
 
-_BYTES = {
-    "": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30,
+_BYTES: dict[str, float] = {
+    unit + end: factor
+    for unit, factor in (
+        ("", 1), ("k", 1000), ("m", 1000**2), ("g", 1000**3), ("ki", 1 << 10), ("mi", 1 << 20), ("gi", 1 << 30)
+    )
+    for end in ("", "b", "/s", "b/s")
 }  # fmt: skip
-_PERIODS = {"": 1, "/s": 1, "/min": 60, "/h": 3600}
+_WORDS: dict[str, float | None] = {"off": None, "pause": 0.0}
+"""The rates that are words."""
+_STORES = {"": 1, "/s": 1, "/min": 1 / 60, "/h": 1 / 3600}
 
 BYTES_EXAMPLE = "2M, or 'Mon-Fri 07:00,2M 18:00,off'"
 STORES_EXAMPLE = "10/s, 600/min, or '07:00,10/s 18:00,off'"
@@ -66,15 +73,8 @@ class TimeTable(NamedTuple):
     entries: tuple[Entry, ...]
     zone: tzinfo | None = None
 
-    @property
-    def is_constant(self) -> bool:
-        """Whether the same rate holds always."""
-        return len({entry.rate for entry in self.entries}) == 1
-
     def rate_at(self, instant: float) -> float | None:
         """The rate in units a second; 0: nothing begins; ``None``: no limit."""
-        if self.is_constant:
-            return self.entries[0].rate
         rate: float | None = None
         for begin, entry in self._beginnings(instant, -_LOOK_BACK, 1):
             if begin <= instant:
@@ -83,8 +83,6 @@ class TimeTable(NamedTuple):
 
     def next_change(self, instant: float) -> float | None:
         """The first instant after this one at which another rate begins; ``None``: there is none."""
-        if self.is_constant:
-            return None
         rate = self.rate_at(instant)
         ahead = [(begin, entry.rate) for begin, entry in self._beginnings(instant, -1, _LOOK_BACK) if begin > instant]
         for position, (begin, next_rate) in enumerate(ahead):
@@ -187,12 +185,20 @@ def _entry(word: str, days: frozenset[int], read: ReadRate) -> Entry:
 
 
 def rate_table(text: str, zone: tzinfo | None = None) -> TimeTable:
-    """Read a rate of bytes, or a table of them; see :func:`parse_table`."""
+    """Read a rate of bytes, such as ``2M``, or a table of them, such as ``Mon-Fri 07:00,2M 18:00,off``.
+
+    Args:
+        text: what somebody wrote.
+        zone: the time zone of its times; ``None``: the machine's.
+
+    Raises:
+        ValueError: it is none; the message names the word, and gives an example.
+    """
     return parse_table(text, bytes_rate, BYTES_EXAMPLE, zone)
 
 
 def stores_table(text: str, zone: tzinfo | None = None) -> TimeTable:
-    """Read a rate of stores, or a table of them; see :func:`parse_table`."""
+    """Read a rate of stores, such as ``10/s``, or a table of them; as :func:`rate_table`."""
     return parse_table(text, stores_rate, STORES_EXAMPLE, zone)
 
 
@@ -202,14 +208,7 @@ def bytes_rate(word: str) -> float | None:
     Raises:
         ValueError: it is none.
     """
-    special = _special(word)
-    if special is not None:
-        return special.rate
-    match = _NUMBER.fullmatch(word)
-    unit = match[2].lower().removesuffix("/s").removesuffix("b") if match is not None else ""
-    if match is None or unit not in _BYTES:
-        raise ValueError(f"{word!r} is no rate of bytes: a number, then K, M, G, Ki, Mi or Gi; or off, or pause")
-    return float(match[1]) * _BYTES[unit]
+    return _rate(word, _BYTES, "bytes: a number, then K, M, G, Ki, Mi or Gi")
 
 
 def stores_rate(word: str) -> float | None:
@@ -218,20 +217,13 @@ def stores_rate(word: str) -> float | None:
     Raises:
         ValueError: it is none.
     """
-    special = _special(word)
-    if special is not None:
-        return special.rate
+    return _rate(word, _STORES, "stores: a number, then /s, /min or /h")
+
+
+def _rate(word: str, units: dict[str, float], kind: str) -> float | None:
+    if word.lower() in _WORDS:
+        return _WORDS[word.lower()]
     match = _NUMBER.fullmatch(word)
-    if match is None or match[2].lower() not in _PERIODS:
-        raise ValueError(f"{word!r} is no rate of stores: a number, then /s, /min or /h; or off, or pause")
-    return float(match[1]) / _PERIODS[match[2].lower()]
-
-
-class _Special(NamedTuple):
-    """A rate that is a word."""
-
-    rate: float | None
-
-
-def _special(word: str) -> _Special | None:
-    return {"off": _Special(None), "pause": _Special(0.0)}.get(word.lower())
+    if match is None or match[2].lower() not in units:
+        raise ValueError(f"{word!r} is no rate of {kind}; or off, or pause")
+    return float(match[1]) * units[match[2].lower()]

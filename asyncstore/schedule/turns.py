@@ -41,11 +41,6 @@ class Turns:
         """Lanes that wait for their turn with an open association."""
 
     @property
-    def are_limited(self) -> bool:
-        """Whether there is a limit."""
-        return self._pacing.is_limiting
-
-    @property
     def are_paused(self) -> bool:
         """Whether nothing begins for a while."""
         return self._pacing.is_paused

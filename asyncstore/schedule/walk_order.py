@@ -7,17 +7,15 @@ whose head has waited longest is served first.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from heapq import heapify, heappop, heapreplace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
-from asyncstore.negotiation import Pair
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence, Sized
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from asyncstore.model import Instance
+    from asyncstore.negotiation import Pair
 
 
 class Carried(Protocol):
@@ -26,22 +24,6 @@ class Carried(Protocol):
     def __contains__(self, pair: Pair, /) -> bool: ...
     def __iter__(self) -> Iterator[Pair]: ...
     def __len__(self) -> int: ...
-
-
-class _Counts(Mapping[Pair, int]):
-    """The lengths of the queues."""
-
-    def __init__(self, queues: Mapping[Pair, Sized]) -> None:
-        self._queues = queues
-
-    def __getitem__(self, pair: Pair) -> int:
-        return len(self._queues[pair])
-
-    def __iter__(self) -> Iterator[Pair]:
-        return iter(self._queues)
-
-    def __len__(self) -> int:
-        return len(self._queues)
 
 
 class WalkOrder:
@@ -133,8 +115,8 @@ class WalkOrder:
 
     @property
     def counts(self) -> Mapping[Pair, int]:
-        """How many instances wait for each pair, in no order: a view, free of cost."""
-        return _Counts(self._queues)
+        """How many instances wait for each pair, in no order."""
+        return {pair: len(queue) for pair, queue in self._queues.items()}
 
     def by_age(self) -> list[Pair]:
         """The pairs that instances wait for, the one that waits longest first."""

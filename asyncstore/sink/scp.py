@@ -7,7 +7,16 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from asyncstore.arguments import check, check_ae_title, check_ip_version, check_port, check_window
+from asyncstore.arguments import (
+    PORTS_OR_ANY,
+    WINDOWS,
+    check,
+    check_ae_title,
+    check_ip_version,
+    check_least,
+    check_range,
+    check_types,
+)
 from asyncstore.errors import CannotListen
 from asyncstore.model import Result
 from asyncstore.network.addresses import address_of
@@ -18,6 +27,7 @@ from asyncstore.protocol.status import PENDING, describe, result_of
 from asyncstore.sink.files import Folder, Writing
 from asyncstore.sink.studies import StrictStoring, Studies
 from asyncstore.sink.tally import SinkTally
+from asyncstore.waiting import running_loop
 
 if TYPE_CHECKING:
     import os
@@ -103,19 +113,20 @@ class Sink:
         tls: TlsOptions | None = None,
         ip_version: int | None = None,
     ) -> None:
-        check_port(port, may_be_any=True)
+        check_types(Sink.__init__, locals())
+        check_range("port", port, PORTS_OR_ANY)
         if ae_title is not None:
-            check_ae_title("AE", ae_title)
-        check(latency >= 0, f"a latency of {latency} s would need a clock that runs backwards")
-        check(status in _STATUSES, f"the status {status} does not fit into 16 bits")
+            check_ae_title("ae_title", ae_title)
+        check_least("latency", latency, 0)
+        check_range("status", status, _STATUSES)
         check(status not in PENDING, f"the status {describe(status)} is no final answer")
-        check(max_pdu in _PDU_LENGTHS, f"a maximum PDU length of {max_pdu} is not between 0 and {_PDU_LENGTHS[-1]}")
-        check(max_associations is None or max_associations > 0, f"{max_associations} associations take nothing")
-        check_window(async_operations)
-        check(idle_timeout >= 0, f"an idle timeout of {idle_timeout} s is over before it begins; 0 is none")
+        check_range("max_pdu", max_pdu, _PDU_LENGTHS)
+        check_least("max_associations", max_associations, 1)
+        check_range("async_operations", async_operations, WINDOWS)
+        check_least("idle_timeout", idle_timeout, 0)
         check_ip_version(ip_version)
         self.host = host
-        self.port = port
+        self.port: int = port
         self.maximum_length = max_pdu
         self.window = async_operations
         self.latency = latency
@@ -132,6 +143,7 @@ class Sink:
         self._listening: Port | None = None
 
     async def __aenter__(self) -> Self:
+        running_loop()
         if self._output is not None:
             self._output.make()
         try:

@@ -18,6 +18,7 @@ from asyncstore.control.place import address_of, socket_of
 from asyncstore.control.server import LONGEST_LINE, MOST_CONNECTIONS, Server
 from asyncstore.control.steering import request_line
 from asyncstore.errors import ControlDenied, ControlFailed, JournalMissing, NoRun
+from support.oracle import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no Unix sockets that asyncio can use")
 
@@ -186,11 +187,16 @@ async def test_a_client_that_leaves_at_once_is_no_trouble(journal, world):
         assert await _soon(journal)
 
 
+@pytest.mark.slow
 async def test_a_client_that_never_reads_is_sent_away(journal):
-    async with Server(socket_of(journal), lambda _: b"x" * (1 << 24), 0.05), connected(journal) as (reader, writer):
+    async with (
+        Server(socket_of(journal), lambda _: b"x" * (1 << 24), 0.05) as server,
+        connected(journal) as (reader, writer),
+    ):
         writer.transport.pause_reading()
         writer.write(request_line("status"))
-        await asyncio.sleep(0.2)  # longer than the server waits for it
+        await until(lambda: server._tasks)  # noqa: SLF001 - it knows whom it serves
+        await until(lambda: not server._tasks)  # noqa: SLF001 - as above
         writer.transport.resume_reading()
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1 << 24)

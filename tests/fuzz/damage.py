@@ -51,7 +51,7 @@ def content(folder):
                           reason="cut off" if number % 2 else None)
             for number, each in enumerate(found)
         ])  # fmt: skip
-        journal.note_walk(Walk(len(found), is_ended=True))
+        journal.walk = Walk(len(found), is_ended=True)
     with closing(apsw.Connection(str(path))) as connection:
         for statement in ("journal_mode = DELETE", f"page_size = {_PAGE}", "journal_mode = WAL"):
             connection.execute(f"PRAGMA {statement}")

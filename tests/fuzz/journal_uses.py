@@ -19,14 +19,15 @@ from asyncstore.journal.values import State
 from asyncstore.members import MemberPath
 from asyncstore.model import SourceFile
 from fuzz.damage import paths
+from support.journals import how_ended
 
 
 def look_up(path):
     """How files ended earlier."""
     with Lookup(path, ()) as lookup:
         for name in (*paths(), "/data/0/other", "/elsewhere/1"):
-            lookup.earlier(name)
-        lookup.earlier(MemberPath("/data/a.zip", "inner/1", 1000, 7))
+            how_ended(lookup, name)
+        how_ended(lookup, MemberPath("/data/a.zip", "inner/1", 1000, 7))
 
 
 def read(path):
@@ -70,9 +71,6 @@ class _Journal:
 
     run = 3
 
-    def note_walk(self, *_, **__):
-        """Nothing."""
-
     def flush(self):
         """Nothing is to be waited for."""
 
@@ -104,7 +102,7 @@ def read_clashes(path):
         assert not (catalogue.is_complete and catalogue.has_members and catalogue.conflicts < 0)
         for found in (*catalogue.files(), *catalogue.copies()):
             if found.clash is not None:
-                catalogue.first_of(found.clash)
+                catalogue.state_at_peer(found.clash)
                 catalogue.other_than(found.clash)
 
 

@@ -102,6 +102,7 @@ def test_many_different_reasons_are_handed_over_one_by_one(path):
     assert sorted(seen) == sorted((f"cut off at {number}", 1) for number in range(2500))
 
 
+@pytest.mark.slow
 def test_a_long_query_can_be_watched_and_ended(path):
     record(path, [delivery(f"/a/{number}") for number in range(3000)])
 
@@ -128,7 +129,7 @@ def test_whether_a_run_writes_to_a_journal(path):
 def test_files_that_were_found_and_have_not_ended_wait(path):
     record(path, [delivery("/a/1"), delivery("/a/2")])
     with begin(path) as journal:
-        journal.note_walk(Walk(10, 1, 1, is_ended=False))
+        journal.walk = Walk(10, 1, 1, is_ended=False)
         journal.record([delivery("/a/2"), delivery("/a/3")])
         journal.flush()
         with Reader(str(path)) as reader:
@@ -140,13 +141,28 @@ def test_files_that_were_found_and_have_not_ended_wait(path):
     assert second.states[State.STORED] == 2
 
 
+def test_a_file_that_was_named_twice_does_not_wait_when_its_run_has_ended(path):
+    with begin(path) as journal:
+        journal.walk = Walk(3, is_ended=True)
+        for _ in range(2):
+            journal.record([delivery("/a/1", State.FAILED)])
+        journal.flush()
+        with Reader(str(path)) as reader:
+            assert account([reader]).states == {State.FAILED: 1, State.WAITING: 1}
+        journal.record([delivery("/a/2", State.WAITING)])
+        journal.close("interrupted")
+    with Reader(str(path)) as reader:
+        assert account([reader]).states == {State.FAILED: 1, State.WAITING: 1}
+
+
+@pytest.mark.slow
 def test_sums_agree_while_a_run_writes(path):
     with begin(path) as journal:
 
         def write():
             for number in range(0, 6000, 100):
                 journal.record([delivery(f"/a/{number + more}") for more in range(100)])
-                journal.note_walk(Walk(number + 350, is_ended=False))
+                journal.walk = Walk(number + 350, is_ended=False)
                 journal.flush()
 
         with Reader(str(path)) as reader, ThreadPoolExecutor(1) as pool:
@@ -188,6 +204,8 @@ def test_the_largest_gap_within_a_study(path):
         delivery("/a/1", study="1", time=BEGIN), delivery("/a/2", study="2", time=BEGIN + 10),
         delivery("/a/3", study="1", time=BEGIN + 60), delivery("/a/4", study="2", time=BEGIN + 80),
         delivery("/a/5", State.WAITING, study="2", time=BEGIN + 500),
+        delivery("/a/6", State.NOT_SENT, study="2", time=BEGIN + 40, association=None),
+        delivery("/a/7", study="2", time=BEGIN + 900, association=None),
     ])  # fmt: skip
     with Reader(str(path)) as reader:
         assert largest_gap([reader]) == Gap(70.0, "2", BEGIN + 10)
@@ -195,6 +213,18 @@ def test_the_largest_gap_within_a_study(path):
     with Reader(str(path.with_name("empty"))) as reader:
         assert largest_gap([reader]) is None
         assert account([reader]).found == 0
+
+
+def test_the_gap_within_a_study_is_that_of_all_its_patient_ids_and_journals(tmp_path):
+    first, second = (tmp_path / f"{number}.db" for number in range(2))
+    record(first, [delivery("/1/a", study="5", time=BEGIN), delivery("/1/b", study="5", time=BEGIN + 90)])
+    record(second, [
+        delivery("/2/a", study="5", time=BEGIN + 30, patient_id="P"),
+        delivery("/2/b", study="5", time=BEGIN + 50, patient_id="Q"),
+    ])  # fmt: skip
+    with Reader(str(first)) as one, Reader(str(second)) as other:
+        assert largest_gap([one, other]) == largest_gap([other, one]) == Gap(40.0, "5", BEGIN + 50)
+        assert largest_gap([other]) == Gap(20.0, "5", BEGIN + 30)
 
 
 def test_progress_over_time(path):
@@ -231,17 +261,20 @@ def test_the_content_of_a_catalogue(path):
 @settings(max_examples=examples(25), deadline=None)
 def test_found_is_the_sum_over_all_states_after_any_runs(tmp_path_factory, runs):
     path = tmp_path_factory.mktemp("any") / "run.db"
-    last = {}
+    last, attempts = {}, 0
     for run in runs:
         record(path, [delivery(f"/a/{number}", state, study=str(number % 3)) for number, state in run])
-        last |= dict(run)
+        for number, state in run:
+            if state.is_stored or number not in last or not last[number].is_stored:
+                last[number] = state
+                attempts += 1
     if not runs:
         return
     with Reader(str(path)) as reader:
         found = account([reader])
         assert found.states == Counter(last.values())
         assert sum(study.found for study in Studies([reader])) == found.found == len(last)
-        assert found.attempts == sum(len(run) for run in runs)
+        assert found.attempts == attempts
 
 
 def test_reading_many_studies(path):

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncstore.journal.catalogue import Catalogue, Order
-from asyncstore.journal.clashes import Completed
+from asyncstore.journal.content import content
+from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import State
 from support.examples import examples
 from support.journals import CT, as_found, begin, delivery, in_order, read
@@ -22,7 +23,21 @@ def found(path, **more):
 def scan(path, rows):
     with begin(path, None) as journal:
         journal.record(rows)
-        return journal.complete_catalogue()
+        journal.complete_catalogue()
+    with Reader(str(path)) as reader:
+        found = content(reader)
+    return found.duplicates, found.conflicts
+
+
+def test_a_study_whose_files_have_changed_is_not_in_the_catalogue_any_more(path):
+    scan(path, [found("/a", study="1", series="1.1", patient_id="P"), found("/b", study="1", patient_id="Q")])
+    with Reader(str(path)) as reader:
+        assert content(reader)[:3] == (2, 1, 2)
+        assert content(reader).studies_of_many_patients == 1
+    scan(path, [found("/b", study="1", series="1.1", patient_id="P", mtime=8)])
+    with Reader(str(path)) as reader:
+        assert content(reader)[:3] == (1, 1, 1)
+        assert content(reader).studies_of_many_patients == 0
 
 
 @pytest.fixture
@@ -115,6 +130,30 @@ def test_long_lists_and_many_studies(path):
         assert len(order_of(in_order(catalogue, path, Order.LIST))) == 2500
 
 
+@pytest.mark.parametrize("series", ["1.1", None])
+def test_a_long_series_takes_as_long_as_several_short_ones(tmp_path, monkeypatch, series):
+    steps = []
+
+    class Counted(Catalogue):
+        def __init__(self, path):
+            super().__init__(path)
+            self.watch(lambda: steps.append(1))
+
+    monkeypatch.setattr("asyncstore.journal.reading._STEPS", 100)
+    monkeypatch.setattr("asyncstore.journal.catalogue.PIECE", 5)
+    taken = []
+    study = None if series is None else "1"
+    for count in (200, 800):
+        path = tmp_path / str(count)
+        scan(path, [found(f"/data/{n}", study=study, series=series, patient_id=study) for n in range(count)])
+        with Counted(str(path)) as catalogue:
+            steps.clear()
+            assert sum(1 for _ in catalogue.files(Order.NEWEST)) == count
+            taken.append(len(steps))
+    few, many = taken
+    assert many < 6 * few
+
+
 def test_it_is_complete_when_each_walk_has_ended(path):
     def is_complete():
         with Catalogue(str(path)) as catalogue:
@@ -146,7 +185,7 @@ def test_completing_can_be_interrupted(path, tmp_path):
         assert journal.complete_catalogue(interrupt) is None
     with Catalogue(str(path)) as catalogue:
         assert not catalogue.is_complete
-    assert scan(path, []) == Completed(3, 0)
+    assert scan(path, []) == (3, 0)
 
 
 def test_a_file_that_nobody_looked_into_keeps_what_is_known(path):
@@ -172,21 +211,21 @@ class TestClashes:
     @staticmethod
     def make(folder, contents, uid="1.2"):
         rows = []
-        for number, content in enumerate(contents):
+        for number, data in enumerate(contents):
             file = folder / f"{number}"
-            file.write_bytes(content)
+            file.write_bytes(data)
             rows.append(as_found(file, State.WAITING, sop_instance_uid=uid))
         return rows
 
     @pytest.mark.parametrize(
         ("contents", "expected"),
         [
-            ([b"aa"], Completed(0, 0)),
-            ([b"aa", b"aa"], Completed(1, 0)),
-            ([b"aa", b"bb"], Completed(0, 2)),
-            ([b"aa", b"b"], Completed(0, 2)),
-            ([b"aa", b"bb", b"aa", b"c"], Completed(1, 4)),
-            ([b"aa"] * 4, Completed(3, 0)),
+            ([b"aa"], (0, 0)),
+            ([b"aa", b"aa"], (1, 0)),
+            ([b"aa", b"bb"], (0, 2)),
+            ([b"aa", b"b"], (0, 2)),
+            ([b"aa", b"bb", b"aa", b"c"], (1, 4)),
+            ([b"aa"] * 4, (3, 0)),
         ],
     )
     def test_same_bytes_are_duplicates_and_other_bytes_conflict(self, path, tmp_path, contents, expected):
@@ -195,15 +234,27 @@ class TestClashes:
         assert scan(path, [*rows, other]) == expected
         assert scan(path, []) == expected
         flags = {row.is_conflict for row in read(path) if row.sop_instance_uid == "1.2"}
-        assert flags == ({None} if len(rows) == 1 else {expected.conflicts > 0})
+        assert flags == ({None} if len(rows) == 1 else {expected[1] > 0})
 
     def test_a_file_that_cannot_be_read_conflicts(self, path, tmp_path):
         rows = self.make(tmp_path, [b"aa", b"aa"])
         (tmp_path / "1").unlink()
-        assert scan(path, rows) == Completed(0, 2)
+        assert scan(path, rows) == (0, 2)
+
+    @pytest.mark.parametrize("state", [None, State.FAILED, State.STORED, State.WARNING])
+    def test_a_copy_is_at_the_peer_if_any_file_with_its_bytes_is(self, path, tmp_path, state):
+        rows = self.make(tmp_path, [b"aa", b"aa", b"aa", b"ab"])
+        scan(path, rows)
+        with begin(path) as journal:
+            journal.record([row._replace(state=State.STORED) for row in rows[3:]])
+            journal.record([row._replace(state=state) for row in rows[1:2] if state is not None])
+        with Catalogue(str(path), State) as catalogue:
+            *_, copy = catalogue.copies()
+            assert copy.path == rows[2].path
+            assert catalogue.state_at_peer(copy.clash) == (state if state in {State.STORED, State.WARNING} else None)
 
     def test_the_same_file_delivered_twice_is_no_clash(self, path):
-        assert scan(path, [found("/data/a"), found("/data/a", occurrence=1)]) == Completed(0, 0)
+        assert scan(path, [found("/data/a"), found("/data/a", occurrence=1)]) == (0, 0)
 
 
 def test_a_scan_again_keeps_what_was_sent_and_takes_up_what_changed(path):
@@ -216,6 +267,17 @@ def test_a_scan_again_keeps_what_was_sent_and_takes_up_what_changed(path):
     }  # fmt: skip
     [a, *_] = read(path)
     assert (a.attempts, a.association, a.sent_transfer_syntax_uid != "") == (1, 2, True)
+
+
+@pytest.mark.parametrize(
+    "before", [{"size": None, "mtime": None, "state": State.NOT_SENT}, {"size": 500, "bytes": 100}]
+)
+def test_a_scan_again_measures_a_file_that_changed(path, before):
+    state = before.pop("state", State.WAITING)
+    scan(path, [found("/data/a")._replace(state=state, **before)])
+    scan(path, [found("/data/a", size=1000, bytes=900)])
+    [row] = read(path)
+    assert (row.state, row.size, row.bytes) == (State.WAITING, 1000, 900)
 
 
 ROWS = st.lists(

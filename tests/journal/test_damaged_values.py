@@ -18,7 +18,7 @@ from asyncstore.journal.salvage import salvage
 from asyncstore.journal.studies import Studies, largest_gap
 from asyncstore.journal.values import State
 from asyncstore.model import SourceFile
-from support.journals import begin, delivery, read
+from support.journals import begin, delivery, how_ended, read
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def use_all(path):
     def look_up():
         with Lookup(str(path)) as lookup:
             list(lookup.tell_apart([SourceFile(f"/data/{number}", number + 1) for number in range(6)]))
-            lookup.earlier("/data/3")
+            how_ended(lookup, "/data/3")
 
     def catalogue():
         with Catalogue(str(path), tuple(State)) as found:
@@ -139,11 +139,8 @@ def test_sources_with_values_that_no_journal_has_are_damage(path, value):
     with closing(apsw.Connection(str(path))) as connection:
         connection.execute("UPDATE facts SET value = ? WHERE name = 'catalogue'", (value,))
         assert connection.changes()
-        connection.execute("UPDATE directories SET path = 'x'")
-    with Catalogue(str(path)) as catalogue:
-        for use in (lambda: catalogue.sources, lambda: catalogue.has_members):
-            with pytest.raises(JournalDamaged):
-                use()
+    with Catalogue(str(path)) as catalogue, pytest.raises(JournalDamaged):
+        _ = catalogue.sources
     with begin(path, None) as journal, pytest.raises(JournalDamaged):
         journal.begin_catalogue(["/data"])
 
@@ -178,3 +175,10 @@ def test_the_page_is_made_of_runs_during_which_the_clock_was_set_back(path, tmp_
     main(["report", "--html", str(tmp_path / "page.html"), str(path)])
     assert "Traceback" not in capsys.readouterr().err
     assert (tmp_path / "page.html").read_text().endswith("</html>\n")
+
+
+def test_pages_that_lead_back_are_not_read_for_ever(path):
+    begin(path).close()
+    again = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000) SELECT i FROM n WHERE ? < 2000"
+    with Reader(str(path)) as reader, pytest.raises(JournalDamaged):
+        list(reader.in_pieces(again, (0,)))

@@ -11,7 +11,7 @@ from asyncstore.journal.lookup import NOT_ENDED, Earlier, Lookup
 from asyncstore.journal.values import State
 from asyncstore.model import SourceFile, Unsendable
 from support.examples import examples
-from support.journals import as_found, begin, delivery
+from support.journals import as_found, begin, delivery, how_ended
 
 
 def tree(folder, names):
@@ -74,7 +74,7 @@ def test_other_endings_stay_unless_they_are_taken_up(path, folder, state):
     [a] = tree(folder, ["a"])
     record(path, [as_found(a, state, status=0xC001, reason="no")])
     with Lookup(str(path)) as lookup:
-        assert lookup.earlier(str(a)) == Earlier(state, 0xC001, "no")
+        assert how_ended(lookup, str(a)) == Earlier(state, "no")
     other = {State.FAILED, State.NOT_SENT} - {state}
     assert states(path, walk(folder), NOT_ENDED | {state}) == {str(a): None}
     assert states(path, walk(folder), NOT_ENDED | other) == {str(a): state}
@@ -116,9 +116,9 @@ def test_a_file_that_is_still_unreachable_stays_not_sent(path, folder):
     rows = [delivery(folder / "gone", State.NOT_SENT, size=None, mtime=None)]
     record(path, rows)
     with Lookup(str(path)) as lookup:
-        assert lookup.earlier(str(folder / "gone")).state is State.NOT_SENT
+        assert how_ended(lookup, str(folder / "gone")).state is State.NOT_SENT
         tree(folder, ["gone"])
-        assert lookup.earlier(str(folder / "gone")) is None
+        assert how_ended(lookup, str(folder / "gone")) is None
 
 
 def test_each_occurrence_is_looked_up_by_itself(path, folder):
@@ -127,7 +127,7 @@ def test_each_occurrence_is_looked_up_by_itself(path, folder):
     with Lookup(str(path)) as lookup:
         found = [
             (item.path, occurrence, earlier is not None)
-            for item, occurrence, earlier in lookup.tell_apart(walk(folder, WalkOptions(repeat=3)))
+            for item, occurrence, earlier in lookup.tell_apart(walk(folder, WalkOptions(repeat=3)), 3)
         ]
     assert found == [
         (str(a), 0, True), (str(a), 1, False), (str(a), 2, True),
@@ -135,11 +135,35 @@ def test_each_occurrence_is_looked_up_by_itself(path, folder):
     ]  # fmt: skip
 
 
+def test_a_file_that_is_named_several_times_has_one_row(path, folder):
+    [a] = tree(folder, ["a"])
+    record(path, [as_found(a)])
+    with Lookup(str(path)) as lookup:
+        found = [
+            (occurrence, earlier and earlier.state)
+            for _, occurrence, earlier in lookup.tell_apart(walk([folder, a, a]))
+        ]
+    assert found == [(0, State.STORED)] * 3
+
+
 def test_a_file_that_cannot_be_sent_passes_through(path, folder):
     record(path, [])
     with Lookup(str(path)) as lookup:
         broken = Unsendable(SourceFile(str(folder / "a"), 1), "a FIFO")
         assert list(lookup.tell_apart([broken])) == [(broken, 0, None)]
+
+
+@pytest.mark.parametrize("again", [NOT_ENDED, ()])
+def test_a_file_that_still_cannot_be_sent_is_known(path, folder, again):
+    [fifo] = tree(folder, ["fifo"])
+    (folder / "broken").symlink_to("nowhere")
+    stored = as_found(fifo)
+    fifo.unlink()
+    os.mkfifo(fifo)
+    record(path, [stored, delivery(folder / "broken", State.NOT_SENT, size=None, mtime=None)])
+    with Lookup(str(path), again) as lookup:
+        assert [earlier for _, _, earlier in lookup.tell_apart(walk(folder))] == [None, None]
+        assert lookup.known == 2
 
 
 @pytest.mark.slow
@@ -156,8 +180,8 @@ def test_it_sees_a_journal_that_a_run_writes(path, folder):
     with begin(path) as journal, Lookup(str(path)) as lookup:
         journal.record([as_found(a)])
         journal.flush()
-        assert lookup.earlier(str(a)).state is State.STORED
-        assert lookup.earlier(str(b)) is None
+        assert how_ended(lookup, str(a)).state is State.STORED
+        assert how_ended(lookup, str(b)) is None
 
 
 NAMES = st.lists(
@@ -185,7 +209,7 @@ def test_any_order_and_any_names_give_the_same_answers(tmp_path_factory, names, 
     asked = data.draw(st.permutations(files)) + data.draw(st.lists(st.sampled_from(files)))
     with Lookup(str(folder / "run.db")) as lookup:
         for file in asked:
-            earlier = lookup.earlier(str(file))
+            earlier = how_ended(lookup, str(file))
             assert (earlier and earlier.state) == expected[str(file)]
     for below in ("one", "two"):
         if (folder / below).exists():

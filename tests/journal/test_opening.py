@@ -22,14 +22,16 @@ from asyncstore.errors import (
     JournalTooNew,
     NotAJournal,
     OtherMigration,
+    UsageError,
 )
 from asyncstore.journal.journal import Journal
 from asyncstore.journal.lookup import Lookup
-from asyncstore.journal.opening import full_check
 from asyncstore.journal.place import file_system, refuse_network
 from asyncstore.journal.reading import Reader
+from asyncstore.journal.salvage import salvage
 from asyncstore.journal.schema import VERSION
-from support.journals import PEER, begin, delivery, read
+from asyncstore.journal.values import State
+from support.journals import PEER, begin, delivery, full_check, read
 
 
 def make(path, rows=1):
@@ -82,6 +84,15 @@ class TestWhatIsNoJournal:
     def test_a_place_that_cannot_be(self, tmp_path, name):
         with pytest.raises(JournalNotWritable):
             begin(tmp_path / name)
+
+    def test_a_name_that_is_not_utf_8_is_refused_and_no_file_is_made(self, tmp_path):
+        path = tmp_path / os.fsdecode(b"run\xff.db")
+        for use in (begin, lambda path: salvage(path, str(tmp_path / "new.db")), Reader):
+            with pytest.raises(NotAJournal, match="UTF-8"):
+                use(str(path))
+            if use is begin:
+                assert not path.exists()
+                path.write_bytes(b"SQLite format 3")
 
     def test_an_empty_file_becomes_a_journal(self, path):
         path.touch()
@@ -144,24 +155,37 @@ class TestDamage:
             file.seek((page - 1) * 4096)
             file.write(b"\xa5" * 4096)
         with pytest.raises(JournalDamaged):
-            full_check(str(path))
+            full_check(path)
 
     def test_a_whole_journal_passes_the_full_check(self, path):
         make(path, 2000)
-        full_check(str(path))
+        full_check(path)
 
 
 class TestOneRunAtATime:
-    def test_a_report_that_looks_whether_a_run_writes_keeps_none_from_beginning(self, path):
+    def test_a_journal_with_two_names_is_only_read(self, path):
+        make(path)
+        other = path.with_name("other.db")
+        other.hardlink_to(path)
+        for name in (path, other):
+            with pytest.raises(JournalNotWritable, match="hard links"):
+                begin(name)
+            assert len(read(name)) == 1
+        other.unlink()
+        begin(path).close()
+
+    def test_a_report_that_looks_whether_a_run_writes_keeps_none_from_beginning(self, path, monkeypatch):
+        monkeypatch.setattr("asyncstore.journal.place._PATIENCE", 2.0)  # the machine may be busy
         begin(path).close()
         lock = path.with_name(f"{path.name}-lock")
         with lock.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            timer = threading.Timer(0.03, fcntl.flock, (file, fcntl.LOCK_UN))
+            timer = threading.Timer(0.1, fcntl.flock, (file, fcntl.LOCK_UN))
             timer.start()
             begin(path).close()
             timer.join()
 
+    @pytest.mark.slow
     def test_a_second_run_is_refused_and_told_who_writes(self, path):
         with begin(path) as journal:
             with pytest.raises(JournalInUse) as refused:
@@ -171,11 +195,13 @@ class TestOneRunAtATime:
         make(path)
         assert not (path.parent / "run.db-lock").exists()
 
+    @pytest.mark.slow
     def test_another_name_for_it_is_refused_as_well(self, path):
         (path.parent / "link").symlink_to("run.db")
         with begin(path), pytest.raises(JournalInUse):
             begin(path.parent / "link")
 
+    @pytest.mark.slow
     def test_another_process_is_refused_until_the_first_is_killed(self, path):
         code = (
             "import sys; sys.path[:0] = sys.argv[2:]\n"
@@ -195,6 +221,7 @@ class TestOneRunAtATime:
         make(path)
         assert len(read(path)) == 2
 
+    @pytest.mark.slow
     def test_a_reader_in_this_process_does_not_undo_the_lock_of_the_run(self, path):
         with begin(path) as journal:
             journal.record([delivery("/data/a")])
@@ -238,6 +265,17 @@ class TestMigration:
         make(path)
         with pytest.raises(OtherMigration):
             begin(path, PEER._replace(port=1))
+
+    def test_another_one_takes_its_place_until_something_is_sent(self, path):
+        waiting = delivery("/data/1", State.WAITING)
+        unsendable = delivery("/data/2", State.NOT_SENT, reason="not a DICOM file")
+        with begin(path, None) as journal:
+            journal.record([waiting, unsendable])
+        begin(path, PEER._replace(called_ae_title="MISTYPED")).close()
+        with begin(path) as journal:
+            journal.record([waiting._replace(state=State.UNKNOWN)])
+        with pytest.raises(OtherMigration):
+            begin(path, PEER._replace(called_ae_title="OTHER"))
 
     def test_the_newest_command_is_kept(self, path, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -310,3 +348,10 @@ def test_the_class_is_the_public_way_in(path):
         raise RuntimeError
     with Reader(str(path)) as reader:
         assert reader.rows("SELECT ending FROM runs") == [("RuntimeError",)]
+
+
+def test_a_journal_is_named_by_a_path_of_any_kind_and_its_other_arguments_are_checked(tmp_path):
+    Journal.open(tmp_path / "run.db", None, version="0").close()
+    with pytest.raises(UsageError, match="migration must be"):
+        Journal.open(str(tmp_path / "run.db"), ("pacs", 104, "US", "THEM"), version="0")
+    Journal.open(tmp_path / "run.db", None, version="0").close()

@@ -13,8 +13,11 @@ from asyncstore.errors import JournalRemoved, JournalWriteFailed
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import STATE_AFTER, Delivery, Outcomes, State, Walk
 from asyncstore.journal.writing import MOST_QUEUED
-from asyncstore.model import Attempt, Details, Head, Identity, Outcome, Result, SourceFile
+from asyncstore.members import MemberPath
+from asyncstore.model import Attempt, Details, Head, Identity, Outcome, Result, SourceFile, Unsendable
+from asyncstore.recording import Recording
 from support.journals import CT, EXPLICIT, PEER, begin, delivery, read
+from support.values import outcome
 
 
 def test_a_delivery_comes_back_with_all_its_values(path):
@@ -80,6 +83,30 @@ def test_a_delivery_that_is_recorded_again_replaces_its_row_and_adds_its_attempt
     assert (row.state, row.status, row.reason, row.attempts, row.run) == (State.STORED, 0, "", 3, 2)
 
 
+def test_a_file_that_was_renamed_has_its_new_name_in_each_row(path):
+    with begin(path) as journal:
+        journal.record([delivery("/data/a.bad", State.FAILED)])
+    with begin(path) as journal:
+        journal.record([delivery("/data/a", occurrence=number) for number in (0, 1)])
+        journal.record([delivery("/other/a"), delivery("/data/b")])
+        journal.flush()
+        journal.rename("/data/a", "/data/a.bad")
+        journal.rename("/data/none", "/data/none.bad")
+    assert [(row.path, row.occurrence, row.state) for row in read(path)] == [
+        ("/data/a.bad", 0, State.STORED), ("/data/a.bad", 1, State.STORED), ("/data/b", 0, State.STORED),
+        ("/other/a", 0, State.STORED),
+    ]  # fmt: skip
+
+
+def test_a_file_that_was_named_twice_and_renamed_has_one_row(path):
+    with begin(path) as journal:
+        for state in (State.STORED, State.NOT_SENT, State.STORED):
+            journal.record([delivery("/data/a", state)])
+            journal.flush()
+            journal.rename("/data/a", "/data/a.done")
+    assert [(row.path, row.state) for row in read(path)] == [("/data/a.done", State.STORED)]
+
+
 def test_a_stored_file_that_vanished_stays_stored(path):
     with begin(path) as journal:
         journal.record([delivery("/data/a")])
@@ -87,6 +114,14 @@ def test_a_stored_file_that_vanished_stays_stored(path):
         journal.record([delivery("/data/b", State.FAILED)])
         journal.record([delivery("/data/b", State.NOT_SENT, size=None, mtime=None, reason="no such file")])
     assert [row.state for row in read(path)] == [State.STORED, State.NOT_SENT]
+
+
+def test_a_stored_file_that_was_named_twice_stays_stored_if_it_is_not_stored_again(path):
+    with begin(path) as journal:
+        journal.record([delivery("/data/a"), delivery("/data/b"), delivery("/data/changed")])
+        journal.record([delivery("/data/a", State.FAILED, status=0x0111), delivery("/data/b", State.WAITING)])
+        journal.record([delivery("/data/changed", State.FAILED, mtime=8)])
+    assert [row.state for row in read(path)] == [State.STORED, State.STORED, State.FAILED]
 
 
 @pytest.mark.slow
@@ -129,10 +164,11 @@ async def test_a_batch_is_journalled_after_its_commit(path):
         assert len(read(path)) == 3
 
 
+@pytest.mark.slow
 async def test_a_lone_delivery_is_committed_soon(path):
     with begin(path) as journal:
         journal.record([delivery("/data/a")])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not journal.committed:  # noqa: ASYNC110 - nothing else may wake the thread
                 await asyncio.sleep(0.05)
 
@@ -172,7 +208,7 @@ async def test_nothing_is_recorded_after_the_end(path):
 def test_closing_commits_what_is_queued_and_ends_the_run(path):
     journal = begin(path)
     journal.record([delivery("/data/a")])
-    journal.note_walk(Walk(7, 3, 1, is_ended=True))
+    journal.walk = Walk(7, 3, 1, is_ended=True)
     assert journal.close("interrupted") is None
     assert journal.close() is None
     with Reader(str(path)) as reader:
@@ -276,7 +312,7 @@ def test_an_outcome_leaves_the_row_of_its_delivery(path, outcome, occurrence):
     tables = []
     for record in (
         lambda journal: journal.record([as_delivery]),
-        lambda journal: journal.record_outcomes(Outcomes([outcome], 1.7e9, {outcome.ordinal: occurrence})),
+        lambda journal: journal.record(Outcomes([outcome], 1.7e9, {outcome.ordinal: occurrence})),
     ):
         with begin(path) as journal:
             record(journal)
@@ -299,3 +335,93 @@ def test_an_outcome_leaves_the_row_of_its_delivery(path, outcome, occurrence):
     for table in tables:
         table[0] = [[value for place, value in enumerate(row) if place != 10] for row in table[0]]
     assert tables[0] == tables[1]
+
+
+GONE = [
+    ("/gone/1.dcm", None, 0), ("/gone/1.dcm", None, 1), ("/gone/a.zip", "2.dcm", 0), ("/only/scanned", None, 0),
+]  # fmt: skip
+"""Files that an interrupted run or a scan found, as path, name in an archive, and occurrence."""
+
+
+@pytest.fixture
+def interrupted(path, tmp_path):
+    """The journal of a run that was interrupted; one of the files that it found is still there."""
+    here = tmp_path / "here.dcm"
+    here.touch()
+    with begin(path) as journal:
+        rows = [delivery(*row[:1], State.WAITING, member=row[1], occurrence=row[2]) for row in GONE]
+        others = [delivery("/gone/stored"), delivery("/lost", State.UNKNOWN)]
+        members = [delivery("s3://bucket", State.WAITING, member="x")]
+        journal.record([*rows, *others, *members, delivery(str(here), State.WAITING)])
+    return path, here
+
+
+def test_a_file_that_waits_and_is_gone_ends_as_not_sent_when_all_others_have_ended(interrupted):
+    path, here = interrupted
+    with begin(path) as journal:
+        recording = Recording(journal)
+        here.unlink()  # the run has found it: it ends by itself
+        waits = threading.Event()
+        recording.on_wait = waits.set
+        items = recording.without_settled(iter([SourceFile(str(here), 7)]))
+        assert next(items).path == str(here)
+        rest = []
+        walk = threading.Thread(target=lambda: rest.extend(items))
+        walk.start()
+        waits.wait()
+        recording.record([outcome(str(here), Result.NOT_SENT, ordinal=7, reason="cannot be opened")])
+        walk.join()
+        assert [(item.path, item.ordinal) for item in rest] == [
+            ("/gone/1.dcm", 8), ("/gone/1.dcm", 9), ("/gone/a.zip!2.dcm", 10), ("/only/scanned", 11),
+        ]  # fmt: skip
+        assert {item.reason for item in rest} == {"it is no longer there; an earlier run found it, and did not send it"}
+        recording.record([Outcome(item.file, Result.NOT_SENT, reason=item.reason) for item in rest])
+    assert {(row.path, row.member, row.occurrence) for row in read(path, State.NOT_SENT)} == {
+        *GONE, (str(here), None, 0),
+    }  # fmt: skip
+    assert {row.path for row in read(path, State.WAITING)} == {"s3://bucket"}
+    with Reader(str(path)) as reader:
+        assert reader.rows("SELECT found, known FROM runs WHERE id = 2") == [(5, 5)]
+
+
+def test_a_run_that_ends_before_all_files_have_ended_leaves_those_that_are_gone(interrupted):
+    path, here = interrupted
+    with begin(path) as journal:
+        recording = Recording(journal)
+        items = recording.without_settled(iter([SourceFile(str(here), 1)]))
+        assert next(items).path == str(here)
+        recording.end()
+        assert list(items) == []
+    assert len(read(path, State.WAITING)) == 6
+
+
+def test_a_run_that_walks_a_small_part_does_not_look_for_all_other_files(path, tmp_path, monkeypatch):
+    monkeypatch.setattr("asyncstore.recording._MOST_THERE", 2)
+    with begin(path) as journal:
+        journal.record([delivery(tmp_path, State.WAITING, occurrence=number) for number in range(3)])
+        journal.record([delivery("/zzz/gone", State.WAITING)])
+    with begin(path) as journal:
+        assert list(Recording(journal).without_settled(iter([]))) == []
+
+
+def test_the_row_of_an_archive_goes_when_its_members_were_found_to_the_last(path):
+    archive, other = "/data/a.zip", "/data/b.zip"
+    with begin(path) as journal:
+        journal.record([delivery(place, State.NOT_SENT) for place in (archive, other)])
+        journal.record([delivery(archive, State.NOT_SENT, member="in.tar"), delivery(archive, member="1.dcm")])
+    found = [MemberPath(archive, "1.dcm"), MemberPath(archive, "in.tar!2.dcm"), MemberPath(archive, "3.dcm")]
+    found += [MemberPath(other, "4.dcm")]
+    for member in found:
+        member.is_listed = True
+    with begin(path) as journal:
+        items = [*map(SourceFile, found, range(1, 5)), Unsendable(SourceFile(other, 5), "damaged"), SourceFile("/x", 6)]
+        assert len(list(Recording(journal).without_settled(iter(items)))) == len(items)
+    assert {(row.path, row.member) for row in read(path)} == {(archive, "1.dcm"), (other, None)}
+
+
+def test_the_row_of_a_damaged_archive_stays_when_a_member_is_named(path):
+    with begin(path) as journal:
+        journal.record([delivery("/data/a.zip", State.NOT_SENT)])
+    with begin(path) as journal:
+        assert list(Recording(journal).without_settled(iter([SourceFile(MemberPath("/data/a.zip", "1.dcm"), 1)])))
+    assert [(row.path, row.member) for row in read(path)] == [("/data/a.zip", None)]

@@ -48,7 +48,7 @@ def test_a_file_that_is_taken_up_is_no_longer_left_as_it_was(path, tmp_path):
     with begin(path) as journal:
         journal.record([delivery(tmp_path / "a", State.FAILED), delivery(tmp_path / "s")])
     with begin(path) as journal:
-        journal.note_walk(Walk(2, skipped=2, left_failed=1, is_ended=True))
+        journal.walk = Walk(2, skipped=2, left_failed=1, is_ended=True)
         journal.flush()
         again = SecondPass(journal, 3)
         [file] = again.without_settled(iter(()))

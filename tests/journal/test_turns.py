@@ -8,6 +8,7 @@ from asyncstore.cataloguing import FromCatalogue
 from asyncstore.journal.catalogue import Catalogue, Order
 from asyncstore.journal.turns import Turns
 from asyncstore.journal.values import State
+from asyncstore.model import Result, SourceFile, Unsendable
 from support.examples import examples
 from support.journals import begin, delivery
 
@@ -121,3 +122,17 @@ def test_a_run_from_a_catalogue_gives_what_is_needed_now_next(path, tmp_path):
         given_files.close()
     assert {int(path.rpartition("/")[2]) // 10 for path in rest} == {3}
     assert not set(first) & set(rest)
+
+
+def test_a_stored_member_that_its_archive_has_lost_is_skipped_like_a_file_that_is_gone(path, tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"another archive")
+    row = found(0, "1", "A")._replace(path=str(tmp_path / "a.zip"), member="0.dcm")
+    scan(path, [row])
+    with begin(path) as journal:
+        journal.record([row._replace(state=State.STORED)])
+    with begin(path) as journal:
+        recording = FromCatalogue(journal, Catalogue(str(path), tuple(State)))
+        [outcome] = recording.without_settled(
+            iter(()), lambda path, ordinal: Unsendable(SourceFile(path, ordinal), "no such file in the archive")
+        )
+    assert outcome.result is Result.SKIPPED

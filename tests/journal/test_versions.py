@@ -10,12 +10,11 @@ from asyncstore.journal import schema, versions
 from asyncstore.journal.accounts import account
 from asyncstore.journal.content import kinds
 from asyncstore.journal.lookup import Lookup
-from asyncstore.journal.opening import full_check
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.salvage import salvage
 from asyncstore.journal.values import State
 from asyncstore.model import SourceFile
-from support.journals import PEER, as_found, begin, delivery, read
+from support.journals import PEER, as_found, begin, delivery, full_check, read
 
 
 @pytest.fixture
@@ -75,7 +74,7 @@ def test_the_next_run_takes_it_over_and_keeps_what_it_says(earlier, tmp_path):
         assert journal.stored_before == 1
         journal.record([as_found(file, repairs=8, decompressed=77)])
     assert version(earlier) == schema.VERSION
-    full_check(str(earlier))
+    full_check(earlier)
     after = {row.path: row for row in read(earlier)}
     assert after.pop(str(file)).repairs == 8
     assert list(after.values()) == before

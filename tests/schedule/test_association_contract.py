@@ -270,6 +270,7 @@ async def test_responses_come_in_any_order_within_the_window(opened, found):
         assert observed.reported == [found[number] for number in (2, 0, 4, 5, 1, 3)]
 
 
+@pytest.mark.slow
 async def test_a_data_set_may_come_in_parts(opened, found):
     async with opened() as (observed, peer):
         first, second, last = observed.pieces(found[0], parts=3)
@@ -395,6 +396,7 @@ async def test_a_release_ends_it_without_an_error(opened, found):
         assert observed.reported == found[:1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ENDS)
 async def test_when_the_peer_ends_it_what_had_begun_is_reported_and_the_rest_given_back(opened, found, how):
     async with opened(2, how) as (observed, peer):

@@ -17,6 +17,7 @@ class _Association:
 
     def __init__(self):
         self.error = None
+        self.is_idle = True
         self.begun, self.taken = [], []
         self.on_submit = lambda: None
 
@@ -111,6 +112,19 @@ async def test_instances_being_converted_may_be_left_and_are_submitted():
     world.conversion.set()
     assert await going == list("01234567")
     assert len(world.conversions) == 1
+
+
+@pytest.mark.parametrize(("is_idle", "sent_here"), [(True, ["0"]), (False, [])])
+async def test_the_one_being_read_for_an_idle_association_may_be_left_and_is_submitted(is_idle, sent_here):
+    world = World()
+    world.reading.clear()
+    sent = _Sent(world)
+    sent.association.is_idle = is_idle
+    going = asyncio.create_task(sent.go())
+    await until(lambda: world.reading.waiting)
+    assert [one.path for one in sent.batch.withdraw(all_of_it=False)] == list("01234567")[len(sent_here) :]
+    world.reading.set()
+    assert await going == sent_here
 
 
 async def test_a_large_file_that_has_begun_goes_on_when_the_others_are_withdrawn():

@@ -16,14 +16,17 @@ def _peer(round_trip, knee, **details):
     return Peer(round_trip, constant((knee - 1) / round_trip), **details)
 
 
-def _target(concurrency, *, seconds=0.0, rate=0.0, **details):
-    """How many associations ``concurrency`` wants after ``seconds`` in which all that it wants were open."""
+def _target(concurrency, *, seconds=0.0, rate=0.0, busy=0.0, **details):
+    """How many associations ``concurrency`` wants after ``seconds`` in which all that it wants were open.
+
+    ``busy`` is the share of the time in which this process computes.
+    """
     now, answered = getattr(concurrency, "now", 0.0), getattr(concurrency, "answered_so_far", 0.0)
     until = now + seconds
     while now < until:
         now += concurrency.interval
         answered += rate * concurrency.interval
-        concurrency.look(Progress(now, answered, int(answered), concurrency.target, 0, **details))
+        concurrency.look(Progress(now, answered, int(answered), concurrency.target, 0, computed=busy * now, **details))
     concurrency.now, concurrency.answered_so_far = now, answered
     return concurrency.target
 
@@ -77,14 +80,27 @@ def test_a_thousand_instances_to_a_far_peer_take_at_most_half_as_long_again_as_w
     assert Run(Peer(0.05, constant(10_000)), None, 1000).until(60).seconds <= 1.5 * best
 
 
-def test_where_stores_are_quick_it_looks_rarely_and_adds_few_at_a_time():
+@pytest.mark.slow
+def test_a_near_peer_gets_the_most_in_a_second():
+    history = Run(Peer(0.001, constant(1_000_000))).until(1)
+    assert history.most() == MOST
+
+
+def test_where_this_process_is_busy_it_looks_rarely_and_adds_few_at_a_time():
     """An association costs a short run more than it gains."""
     concurrency = Concurrency()
-    assert _target(concurrency, seconds=0.09, rate=10_000.0) == FEW
+    assert _target(concurrency, seconds=0.09, rate=10_000.0, busy=0.6) == FEW
     while concurrency.interval < 1.0:
-        assert _target(concurrency, seconds=0.01, rate=10_000.0) == FEW
-    assert concurrency.now < 0.2
-    assert _target(concurrency, seconds=5, rate=10_000.0) <= FEW + FEW // 2
+        assert _target(concurrency, seconds=0.01, rate=10_000.0, busy=0.6) == FEW
+    assert concurrency.now < 0.4
+    assert _target(concurrency, seconds=5, rate=10_000.0, busy=0.6) <= FEW + FEW // 2
+
+
+def test_that_it_is_busy_at_the_start_of_a_run_says_little():
+    concurrency = Concurrency()
+    _target(concurrency, seconds=0.2, rate=2000.0, busy=0.6)
+    assert concurrency.interval < 0.1
+    assert _target(concurrency, seconds=0.4, rate=4000.0) > FEW
 
 
 # What changes.
@@ -204,6 +220,7 @@ def test_a_peer_that_works_again_gets_as_many_as_before():
 # A fixed number.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fixed", [1, 4, 50])
 @pytest.mark.parametrize("capacity", [constant(10_000), falling(100, 2)])
 def test_a_fixed_number_stays(fixed, capacity):

@@ -29,7 +29,7 @@ from support.oracle import until
 
 _AS_IT_IS, _OTHER = IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1"
 """Transfer syntaxes one of which is converted into the other."""
-_PATIENCE = 10
+_PATIENCE = 60
 """Seconds after which a run hangs."""
 
 
@@ -72,6 +72,7 @@ def _assert_in_order(world, dispatcher, instances, unsendable=()):
         assert outcome.attempts == begun[outcome.path]
     assert max(begun.values(), default=0) <= 1 + retries, "no instance is sent more often than asked for"
     assert dispatcher.retrying == 0
+    assert dispatcher.retries == sum(max(outcome.attempts - 1, 0) for outcome in world.outcomes)
     assert world.open_now == 0
     assert world.unreleased == 0
     assert world.readers == 0
@@ -339,6 +340,23 @@ async def test_a_pair_that_was_not_proposed_brings_another_association():
     assert set(second.proposed) == {("1.1", SYNTAX), ("1.7", SYNTAX)}
 
 
+async def test_one_lane_of_all_that_wait_replaces_its_association_for_a_late_pair():
+    world = World()
+    dispatcher = world.dispatcher(associations=4)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(8))
+    await _until(
+        lambda: len(world.outcomes) == 8 and {lane.state for lane in dispatcher.lanes()} == {LaneState.WAITING}
+    )
+    await dispatcher.put([instance(8, "1.2")])
+    await _until(lambda: len(world.outcomes) == 9)
+    await _a_while()
+    assert world.asked_for == 5
+    assert world.open_now == 4
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+
+
 async def test_a_pair_that_is_refused_at_times_does_not_keep_the_run_from_ending():
     world = World([Conduct(dies_before=0), Conduct(refuses=frozenset(["1.1"]))])
     world.answering.clear()
@@ -403,6 +421,43 @@ async def test_with_fewer_associations_than_asked_for_the_run_goes_on():
     assert dispatcher.failure is None
     assert len(world.associations) == 1
     assert world.asked_for <= 4
+
+
+async def test_the_last_file_is_sent_though_it_takes_long_to_read_while_other_lanes_are_free():
+    class SlowAtTheEnd:
+        reads = 0
+
+        async def wait(self):
+            self.reads += 1
+            if self.reads > 3:
+                await asyncio.sleep(0.05)
+
+    world = World()
+    world.reading = SlowAtTheEnd()
+    with mock.patch("asyncstore.schedule.concurrency.INTERVAL", 0.002):
+        await _ran(world, _names(4), associations=4)
+    assert _results(world) == {Result.STORED: 4}
+    assert world.asked_for == 4
+
+
+@pytest.mark.slow
+async def test_a_peer_that_still_serves_a_retiring_lane_is_not_asked_again_and_again_for_another():
+    world = World([Conduct(), Conduct(), Conduct(opens=False)])
+    world.answering.clear()
+    dispatcher = world.dispatcher(associations=2)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(20))
+    await _until(lambda: len(world.begun) == 2)
+    with mock.patch("asyncstore.schedule.concurrency.INTERVAL", 0.001):
+        dispatcher.set_associations(1)
+    await _until(lambda: len(dispatcher._lanes._active()) == 1)  # noqa: SLF001 - nothing shows it outside
+    dispatcher.set_associations(2)
+    await _a_while()
+    assert world.asked_for == 2
+    world.answering.set()
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    assert _results(world) == {Result.STORED: 20}
 
 
 async def test_when_an_association_is_lost_only_what_had_begun_is_unknown_and_the_rest_goes_on():
@@ -562,6 +617,7 @@ async def test_a_reader_of_the_log_may_stop_the_run_when_an_association_is_refus
     _assert_in_order(world, dispatcher, _names(5))
 
 
+@pytest.mark.slow
 async def test_stopping_wakes_whoever_waits_to_put():
     world = World()
     world.answering.clear()
@@ -698,6 +754,7 @@ async def test_cancelled_at_any_stage_every_instance_has_its_outcome(gate):
     assert _results(world)[Result.UNKNOWN] <= 4
 
 
+@pytest.mark.slow
 async def test_a_put_that_is_cancelled_while_it_waits_leaves_no_instance_without_an_outcome():
     world = World()
     world.answering.clear()
@@ -712,6 +769,41 @@ async def test_a_put_that_is_cancelled_while_it_waits_leaves_no_instance_without
         task.cancel()
     await asyncio.gather(putting, running, return_exceptions=True)
     _assert_in_order(world, dispatcher, instances)
+
+
+async def _with_two_suspects(instances, **options):
+    """A run whose two instances lost two associations: one of them is under way, the other waits for it."""
+    dies = Conduct(dies_before=0, window=2)
+    world = World([dies, dies, Conduct(window=2)])
+    dispatcher = world.dispatcher(associations=1, overlaps=True, retry=RetryOptions(3), **options)
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(instances)
+    await _until(lambda: len(world.associations) == 3)
+    world.answering.clear()
+    await _until(lambda: world.associations[2].outstanding)
+    await _a_while()
+    assert len(world.associations[2].outstanding) == 1
+    return world, dispatcher, running
+
+
+async def test_a_suspect_that_waits_for_another_one_has_its_outcome_when_the_run_is_cancelled():
+    instances = _names(2)
+    world, dispatcher, running = await _with_two_suspects(instances)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    _assert_in_order(world, dispatcher, instances)
+
+
+async def test_a_suspect_that_waits_for_another_one_does_not_begin_behind_a_failure():
+    failing, instances = no_instance("a", "empty"), _names(2)
+    world, dispatcher, running = await _with_two_suspects(instances, halt_on_failure=True)
+    begun = len(world.begun)
+    dispatcher.refuse([failing])
+    dispatcher.end_input()
+    world.answering.set()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, instances, [failing])
+    assert len(world.begun) == begun
 
 
 # Whatever happens.
@@ -1299,7 +1391,7 @@ async def test_lanes_that_wait_for_their_turn_hold_no_instances_and_do_not_spin(
     assert asked.call_count == 0
     assert len(world.begun) == 1
     assert world.open_now == 0
-    pacing.set_stores(None)
+    pacing.stores = None
     pacing.look(0)
     await asyncio.wait_for(running, _PATIENCE)
     assert _results(world) == {Result.STORED: 20}
@@ -1339,13 +1431,13 @@ async def test_a_pause_of_the_limits_takes_back_what_has_not_begun():
     await dispatcher.put(_names(10))
     dispatcher.end_input()
     await _until(lambda: world.begun)
-    pacing.set_rate(rate_table("pause"))
+    pacing.rate = rate_table("pause")
     pacing.look(0)
     world.answering.set()
     await _until(lambda: world.open_now == 0)
     await _a_while()
     assert len(world.outcomes) == len(world.begun) == 1
-    pacing.set_rate(None)
+    pacing.rate = None
     pacing.look(0)
     await asyncio.wait_for(running, _PATIENCE)
     assert _results(world) == {Result.STORED: 10}
@@ -1365,7 +1457,7 @@ def test_under_limits_too_every_instance_has_exactly_one_outcome(conducts, batch
 
     async def scripted():
         if rate == "pause":
-            asyncio.get_running_loop().call_later(0.02, lambda: (pacing.set_stores(None), pacing.look(0)))
+            asyncio.get_running_loop().call_later(0.02, lambda: (setattr(pacing, "stores", None), pacing.look(0)))
         await _scripted(conducts, batches, end, {**options, "pacing": pacing}, {})
 
     with mock.patch("asyncstore.schedule.turns._LONG_WAIT", 0.005):

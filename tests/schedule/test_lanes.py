@@ -35,13 +35,23 @@ def test_each_lane_has_its_share_of_what_is_left(lanes_there, left, share):
     assert lanes.share(left) == share
 
 
-def test_lanes_that_are_too_many_retire_and_count_no_more():
+def test_lanes_that_are_too_many_retire():
     lanes = Lanes()
     first, second, third = (lanes.add() for _ in range(3))
     assert lanes.retire_surplus(2)
     assert [lane.is_retiring for lane in (first, second, third)] == [False, False, True]
     assert not lanes.retire_surplus(2)
+
+
+def test_a_lane_that_retires_is_replaced_only_when_it_has_ended():
+    lanes = Lanes()
+    _, second = lanes.add(), lanes.add()
+    lanes.retire_surplus(1)
+    assert lanes.missing(1, 10) == -1
     assert lanes.missing(2, 10) == 0
+    assert lanes.missing(3, 1) == 0  # one instance needs only the first lane
+    lanes.remove(second)
+    assert lanes.missing(2, 10) == 1
 
 
 def test_lanes_with_an_association_retire_last():
@@ -81,4 +91,5 @@ def test_progress_counts_open_and_opening_associations_and_what_was_done():
     one.answered = 3
     other.opens((), 2)
     assert third.association is None
-    assert lanes.progress(7.0, is_limited=True, left=5) == Progress(7.0, 5.0, 3, 1, 1, is_limited=True, left=5)
+    seen = lanes.progress(7.0, is_limited=True, left=5, computed=2.0)
+    assert seen == Progress(7.0, 5.0, 3, 1, 1, is_limited=True, left=5, computed=2.0)

@@ -80,7 +80,7 @@ def test_a_limit_that_changes_holds_at_once(changes):
     clock = _Clock()
     pacing = _pacing(clock, stores=_always(5000))
     for rate, seconds in changes:
-        pacing.set_stores(_always(rate))
+        pacing.stores = _always(rate)
         pacing.look(0)
         until, taken = clock.now + seconds, 0
         while clock.now < until:
@@ -130,15 +130,15 @@ def test_in_a_pause_nothing_begins_and_bytes_under_way_keep_their_rate(option):
     pacing = _pacing(rate=_always(1e6))
     changes = []
     pacing.on_change.append(lambda: changes.append(pacing.is_paused))
-    pacing.set_rate(_always(0.0 if option == "rate" else 1e6))
-    pacing.set_stores(_always(0.0) if option == "stores" else None)
+    pacing.rate = _always(0.0 if option == "rate" else 1e6)
+    pacing.stores = _always(0.0) if option == "stores" else None
     pacing.look(0)
     assert changes == [True]
     assert (pacing.portion(1, 1), pacing.seconds_until_turn(0)) == (0, math.inf)
     assert pacing.bytes.rate == 1e6
     assert pacing.limit().is_paused
-    pacing.set_rate(None)
-    pacing.set_stores(None)
+    pacing.rate = None
+    pacing.stores = None
     pacing.look(0)
     assert pacing.limit() is None
     assert pacing.portion(1, 1) == 1

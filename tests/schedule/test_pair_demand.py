@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import pytest
 
 from asyncstore.negotiation import Planned
+from asyncstore.negotiation.coverage import Coverage
 from asyncstore.schedule.lanes import Lanes
 from asyncstore.schedule.pair_demand import PairDemand
 from support.fakes import SYNTAX, instance
 
-A, B, C = ((sop_class, SYNTAX) for sop_class in ("1.1", "1.2", "1.3"))
+A, B, C, D = ((sop_class, SYNTAX) for sop_class in ("1.1", "1.2", "1.3", "1.4"))
 
 
 def _lanes(*associations):
@@ -85,11 +86,24 @@ def test_what_some_association_accepts_nevertheless_is_sent_over_it():
         ({B: 33}, True),
         ({C: 1}, True),
         ({A: 1000, B: 1, C: 1}, True),
+        ({B: 20, D: 12}, False),  # it has both
+        ({B: 20, D: 13}, True),
     ],
 )
 def test_another_association_is_called_for_by_what_waits_long_for_the_others(waiting, is_called_for):
-    lanes = _lanes(((A,), (A,)), ((B,), (B,)))
+    lanes = _lanes(((A,), (A,)), ((B, D), (B, D)))
     assert _demand().call_for_another(next(iter(lanes)), lanes, waiting) == is_called_for
+
+
+def test_the_associations_that_carry_a_pair_are_counted_once_while_they_are_the_same(monkeypatch):
+    asked, contains = [], Coverage.__contains__
+    monkeypatch.setattr(Coverage, "__contains__", lambda *of: asked.append(of) or contains(*of))
+    lanes, demand = _lanes(((A,), (A,)), ((B,), (B,)), ((B,), (B,))), _demand()
+    for _ in range(10):
+        assert not demand.call_for_another(next(iter(lanes)), lanes, {B: 64})
+    assert len(asked) == 10 + 3
+    list(lanes)[-1].closed()
+    assert demand.call_for_another(next(iter(lanes)), lanes, {B: 64})
 
 
 def test_an_association_that_is_not_open_yet_is_not_waited_for():
@@ -97,6 +111,17 @@ def test_an_association_that_is_not_open_yet_is_not_waited_for():
     lanes = _lanes(([A], [A]))
     lanes.add().opens(Planned().contexts([A, B]), 2)
     assert _demand().call_for_another(next(iter(lanes)), lanes, {B: 1})
+
+
+def test_a_lane_that_replaces_its_association_is_waited_for_until_another_may_have_taken_its_room():
+    lanes = _lanes(([A], [A]), ([A], [A]), ([A], [A]))
+    first, replaced, other = lanes
+    replaced.to_ask = frozenset([A, B])
+    assert not _demand().call_for_another(first, lanes, {B: 32})
+    assert _demand().call_for_another(first, lanes, {B: 33})
+    assert _demand().call_for_another(first, lanes, {C: 1})
+    lanes.opened(other)
+    assert _demand().call_for_another(first, lanes, {B: 1})
 
 
 @pytest.mark.parametrize(

@@ -198,6 +198,17 @@ def test_a_peer_that_has_answered_is_waited_for_a_minute_by_default():
     assert peer.failure is REFUSED
 
 
+def test_a_pause_of_the_run_takes_no_patience():
+    clock = _Clock()
+    peer = _outage(Patience(0, 10), clock)
+    clock.seconds = peer.next_trial + 3600
+    assert peer.outage() == PeerOutage(1, "cannot connect: Connection refused", 0.0, 9.5)
+    peer.begins_trial()
+    peer.refused(REFUSED, lanes=0, is_any_open=False)
+    assert peer.failure is None
+    assert peer.outage().seconds_left == 9.5
+
+
 def test_patience_for_ever_never_gives_up():
     clock = _Clock()
     peer = _outage(Patience(math.inf, math.inf), clock, has_answered=False)

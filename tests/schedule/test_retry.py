@@ -87,6 +87,23 @@ def test_an_instance_is_tried_so_often_and_its_outcome_counts_all_attempts():
     assert not retries.tried
 
 
+def test_an_attempt_counts_as_repeated_when_it_has_ended():
+    retries, one, withdrawn, changed = _retries(), instance(1), instance(2), instance(3)
+    assert all(_again(retries, each, 0xA700) for each in (one, withdrawn))
+    retries.withdraw()
+    retries.final(outcome.withdrawn(withdrawn, "the run was interrupted"))
+    assert retries.repeated == 0
+    assert _again(retries, one, 0xA700)
+    assert retries.repeated == 1
+    retries.final(_ended(one, 0))
+    assert retries.repeated == 2
+    problem = Unsendable(changed.file, "changed", has_changed=True)
+    assert retries.probes_again(problem, _ended(changed, None, problem))
+    assert retries.repeated == 2
+    retries.final(_ended(changed, 0))
+    assert retries.repeated == 3
+
+
 def test_pauses_double_up_to_a_minute():
     clock = _Clock()
     retries, one, pauses = _retries(9, clock), instance(1), []
@@ -133,6 +150,24 @@ def test_a_duplicate_after_a_lost_response_is_stored():
     assert _again(retries, one, None, LOST)
     final = retries.final(_ended(one, 0x0111))
     assert (final.result, final.status, final.reason, final.attempts) == (Result.STORED, 0x0111, None, 2)
+
+
+@pytest.mark.parametrize(
+    ("before", "is_under_way", "is_stored"),
+    [(None, False, True), (LOST, False, False), (None, True, False), (LOST, True, False)],
+)
+def test_a_duplicate_of_a_file_that_changed_since_it_was_sent_may_be_what_it_was_before(
+    before, is_under_way, is_stored
+):
+    retries, one = _retries(4), instance(1)
+    assert _again(retries, one, 0xA700)
+    if before is not None:
+        assert _again(retries, one, None, before)
+    problem = Unsendable(one.file, "changed", has_changed=True)
+    assert retries.probes_again(problem, _ended(one, None, problem) if is_under_way else None)
+    assert _again(retries, one, None, LOST)
+    final = retries.final(_ended(one, 0x0111))
+    assert final.result is (Result.STORED if is_stored else Result.FAILED)
 
 
 def test_a_duplicate_after_a_refusal_is_a_failure_for_the_peer_had_its_say():

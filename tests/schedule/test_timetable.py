@@ -116,6 +116,7 @@ def test_the_time_zone_is_the_machines_unless_one_is_given(monkeypatch):
         ("fast", "'fast' is no rate of bytes"),
         ("2T", "'2T' is no rate of bytes"),
         ("-2M", "'-2M' is no rate of bytes"),
+        ("9" * 400, f"'{'9' * 400}' is no rate of bytes"),
         ("Mun 07:00,2M", "'Mun' is none of Mon, Tue"),
         ("Mon-Fry 07:00,2M", "'Fry' in 'Mon-Fry' is none of"),
         ("Mon", "'Mon' is no rate of bytes"),

@@ -158,8 +158,8 @@ class Scan:
                     pool.close()
             if not self.is_interrupted:
                 counter.show("looking for files with the same SOP instance UID")
-                completed = await asyncio.to_thread(self._journal.complete_catalogue, *self._digest())
-                self.brought_home = 0 if completed is None else completed.brought_home
+                brought = await asyncio.to_thread(self._journal.complete_catalogue, *self._digest())
+                self.brought_home = brought or 0
 
     def _digest(self) -> tuple[Callable[[str, str | None], bytes | None], ...]:
         """How members of archives are compared; nothing if no archive is opened."""

@@ -4,12 +4,11 @@ The first byte of an input chooses what is done with the journal; changes follow
 """
 
 from asyncstore.errors import JournalError
-from asyncstore.journal.opening import full_check
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.salvage import salvage
 from fuzz.damage import bytes_seeds, overwritten
 from fuzz.journal_uses import READING, REPORTS
-from support.journals import begin, delivery
+from support.journals import begin, delivery, full_check
 
 EXPECTED = (JournalError,)
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from asyncstore.errors import JournalDamaged
 from asyncstore.journal import schema
 from asyncstore.journal.ids import path_of
-from asyncstore.journal.opening import decoding
+from asyncstore.journal.opening import translated
 from asyncstore.journal.pages import of_page
 from asyncstore.journal.reading import recorded
 from asyncstore.journal.salvage import _in_pages, _is_delivery, _is_fact
@@ -52,7 +52,7 @@ def execute(data, folder):
             assert table in schema.TABLES
             _check([(None, values)])
     elif kind == 2:
-        with decoding("run.db"):
+        with translated("run.db"):
             uid = unpack(rest)
         assert unpack(pack(uid)) == uid
         path_of(rest, rest)
@@ -61,7 +61,7 @@ def execute(data, folder):
         _is_fact(row[:2])
         if _is_delivery(row[: schema.WIDTH]):
             assert isinstance(row[1], bytes)
-        with decoding("run.db"):
+        with translated("run.db"):
             recorded(row, 7).path.encode(errors="surrogateescape")
 
 
