@@ -43,6 +43,10 @@ def run() -> int:
         return command_line()
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except RuntimeError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps one that comes while it makes a class
+            return _INTERRUPTED
+        raise
     finally:
         gc.freeze()  # skips the collection at exit, which takes 12 ms
 

@@ -7,8 +7,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from asyncstore.load import write_copies
 from asyncstore.sink.files import file_meta_information
+from benchmarks.copies import write_copies
 from benchmarks.rounds import say
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Archives:
 def _write_sparse(path: Path, data_set_bytes: int) -> None:
     """Write SOP class, SOP instance and a hole for Pixel Data (explicit VR little endian, PS3.5 7.1.2)."""
     uid = "2.25.1"
-    meta = file_meta_information(_MULTI_FRAME_CLASS, uid, _EXPLICIT_LITTLE)
+    meta = file_meta_information(_MULTI_FRAME_CLASS.encode(), uid.encode(), _EXPLICIT_LITTLE.encode())
     uids = _uid_element(0x0016, _MULTI_FRAME_CLASS) + _uid_element(0x0018, uid)
     pixel_data = b"\xe0\x7f\x10\x00OW\0\0"
     length = data_set_bytes - len(uids) - len(pixel_data) - 4

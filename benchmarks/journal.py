@@ -15,6 +15,7 @@ import time
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from unittest.mock import patch
 
 from asyncstore.cataloguing import FromCatalogue
 from asyncstore.journal import lookup
@@ -124,21 +125,16 @@ def skip(path: str, count: int) -> None:
         pass
     walking = time.thread_time() - begun
     numbers = iter(range(count))
-    stat = os.stat
-    with lookup.Lookup(path) as looked_up:
-        os.stat = lambda _: status_of(next(numbers))  # type: ignore[assignment]
-        try:
-            begun = time.thread_time()
-            skipped = sum(earlier is not None for _, _, earlier in looked_up.tell_apart(files(count)))
-            seconds = time.thread_time() - begun - walking
-        finally:
-            os.stat = stat
+    with lookup.Lookup(path) as looked_up, patch("os.stat", lambda _: status_of(next(numbers))):
+        begun = time.thread_time()
+        skipped = sum(earlier is not None for _, _, earlier in looked_up.tell_apart(files(count)))
+        seconds = time.thread_time() - begun - walking
     if skipped != count:
         sys.exit(f"{skipped} of {count} files were skipped")
     print(f"  {count / seconds:10,.0f} files skipped for each second of the walk's thread, besides walk and stat")
     begun = time.thread_time()
     for _ in range(100_000):
-        stat(__file__)
+        os.stat(__file__)
     print(f"  {(time.thread_time() - begun) * 10:10.2f} µs for one os.stat here")
 
 
@@ -187,11 +183,8 @@ def skip_from_catalogue(path: str, count: int, order: Order) -> None:
     begun = time.thread_time()
     files = FromCatalogue(journal, Catalogue(path, tuple(State)), order=order).without_settled(iter(()))
     first = next(files)
-    os.stat = computed  # type: ignore[assignment]
-    try:
+    with patch("os.stat", computed):
         skipped = sum(isinstance(one, Outcome) for one in chain([first], files))
-    finally:
-        os.stat = stat
     seconds = time.thread_time() - begun - computing
     journal.close()
     print(f"  {skipped / seconds:10,.0f} files skipped a second in the order {order}, besides stat")

@@ -89,7 +89,7 @@ def _measured(port: int, planned: Planned) -> tuple[PhaseResult, list[Sample]]:
         )
 
     run_loop(Driver(opened, source, recorder).run(around([planned], warm_up=1.0)))
-    return recorder.whole(monotonic()), [sample for sample in recorder.kept if sample.begun >= recorder.counts_from]
+    return recorder.so_far(monotonic()), [sample for sample in recorder.kept if sample.begun >= recorder.counts_from]
 
 
 class _Keeping(Recorder):

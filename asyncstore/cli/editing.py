@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from asyncstore.cli.options import edit_rows as edit_opt
 from asyncstore.errors import UsageError
-from asyncstore.named_files import interruptible
+from asyncstore.named_files import read_named
 
 if TYPE_CHECKING:
     from asyncstore.cli.options.table import Parsed
@@ -66,14 +66,7 @@ def _map_of(name: str) -> EditMap:
     from asyncstore.prepare.edit_map import EditMap  # pydicom takes 0.2 s to import
 
     complaint = f"{edit_opt.MAP.long} {name}"
-    try:
-        with interruptible(), open(name, "rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{complaint}: cannot read it: {reason}") from None
-    if len(content) > _MOST_BYTES:
-        raise UsageError(f"{complaint}: it has more than {_MOST_BYTES} bytes")
+    content = read_named(name, _MOST_BYTES, f"{complaint}: cannot read it")
     try:
         return EditMap.of(content)
     except ValueError as problem:

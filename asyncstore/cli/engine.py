@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.choices import format_of, ip_version_of
+from asyncstore.cli.editing import edit_of
 from asyncstore.cli.options import edit_rows as edit_opt
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import source_rows as source_opt
@@ -18,11 +19,11 @@ from asyncstore.discovery.lists import OtherSeparator, files_from
 from asyncstore.discovery.walk import NOT_OPENED, WalkOptions, archive_in
 from asyncstore.errors import ReadFailed, RequestTooLong, UsageError
 from asyncstore.members import is_url
-from asyncstore.named_files import interruptible
+from asyncstore.named_files import refusing
 from asyncstore.negotiation import Transcode
 from asyncstore.network.timeouts import Timeouts
 from asyncstore.prepare.converter import ConversionOptions
-from asyncstore.renaming import Renamer
+from asyncstore.renaming import Renamer, name_now
 from asyncstore.schedule.pacing import Limits
 from asyncstore.schedule.peer_health import PATIENCE, Patience
 from asyncstore.schedule.retry import OUT_OF_RESOURCES, RetryOptions
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from asyncstore.discovery.limits import ArchiveLimits
     from asyncstore.model import Unsendable
     from asyncstore.network.tls import TlsOptions
-    from asyncstore.prepare.edits import EditOptions
     from asyncstore.prepare.invention import Invent
     from asyncstore.protocol.associate import UserIdentity
 
@@ -59,6 +59,7 @@ def sender_of(parsed: Parsed, identity: UserIdentity | None, tls: TlsOptions | N
 
 
 def _sender_of(parsed: Parsed, identity: UserIdentity | None, tls: TlsOptions | None) -> Sender:
+    patience = parsed[opt.WAIT_FOR_PEER]
     return Sender(
         parsed[opt.PEER],
         parsed[opt.PORT],
@@ -75,7 +76,7 @@ def _sender_of(parsed: Parsed, identity: UserIdentity | None, tls: TlsOptions | 
         halt_on_failure=not parsed[opt.NO_HALT],
         abort_at_end=parsed[opt.ABORT],
         retry=RetryOptions(parsed[opt.RETRIES], (OUT_OF_RESOURCES, *parsed[opt.RETRY_STATUSES])),
-        patience=_patience_of(parsed[opt.WAIT_FOR_PEER]),
+        patience=PATIENCE if patience is None else Patience(patience, patience),
         limits=limits_of(parsed),
         conversion=conversion_of(parsed),
         proposal=proposal_of(parsed),
@@ -83,11 +84,6 @@ def _sender_of(parsed: Parsed, identity: UserIdentity | None, tls: TlsOptions | 
         tls=tls,
         ip_version=ip_version_of(parsed),
     )
-
-
-def _patience_of(seconds: float | None) -> Patience:
-    """How long to wait for a peer that is down; ``None``: the default."""
-    return PATIENCE if seconds is None else Patience(seconds, seconds)
 
 
 def limits_of(parsed: Parsed) -> Limits:
@@ -108,28 +104,18 @@ def conversion_of(parsed: Parsed) -> ConversionOptions:
         parsed[opt.COMPRESSION_LEVEL],
         parsed[opt.MAX_INFLATED],
         Transcode(parsed[opt.TRANSCODE]),
-        _edit_of(parsed),
+        edit_of(parsed),
         parsed[edit_opt.REPAIR],
     )
 
 
-def _edit_of(parsed: Parsed) -> EditOptions | None:
-    """The edits that the options ask for, if any."""
-    if not any(row in parsed for row in edit_opt.EDITS):
-        return None
-    from asyncstore.cli.editing import edit_of
-
-    return edit_of(parsed)
-
-
 def _invent_of(parsed: Parsed) -> Invent | None:
     """The identities to invent, if any."""
-    rows = (opt.INVENT_INSTANCE, opt.INVENT_SERIES, opt.INVENT_STUDY, opt.INVENT_PATIENT)
-    if not any(row in parsed for row in rows):
+    if not any(row in parsed for row in opt.INVENTIONS):
         return None
     from asyncstore.prepare.invention import Invent
 
-    return Invent(*(parsed[row] for row in rows[1:]))
+    return Invent(parsed[opt.INVENT_SERIES], parsed[opt.INVENT_STUDY], parsed[opt.INVENT_PATIENT])
 
 
 def timeouts_of(parsed: Parsed) -> Timeouts:
@@ -151,10 +137,23 @@ def walk_of(parsed: Parsed) -> WalkOptions:
         archives=_archives_of(parsed),
         ahead=parsed[source_opt.AHEAD],
         remote=_is_remote(parsed),
+        own_files=_own_files(parsed),
     )
     if not parsed[opt.SCAN_DIRECTORIES]:
         return options._replace(recurse=not parsed[opt.NO_RECURSE])
     return options._replace(recurse=parsed[opt.RECURSE], pattern=parsed[opt.SCAN_PATTERN])
+
+
+def _own_files(parsed: Parsed) -> frozenset[str]:
+    """The files that the command writes: they may lie in a folder that is sent."""
+    written = (parsed[opt.JSON], parsed[opt.METRICS_FILE])
+    own = frozenset(os.path.realpath(name) for name in written if name and name != opt.STANDARD_STREAM)
+    journal = parsed[opt.JOURNAL]
+    if journal is None:
+        return own
+    from asyncstore.journal.place import own_files  # few runs have a journal
+
+    return own | own_files(journal)
 
 
 def _is_remote(parsed: Parsed) -> bool:
@@ -218,15 +217,12 @@ def _files_of(directory: str) -> Iterator[str | Unsendable]:
     from asyncstore.discovery.dicomdir import dicomdir_at, referenced
 
     path = dicomdir_at(directory)
-    try:
+    with refusing(f"{source_opt.DICOMDIR.long} {directory}: cannot read it"):
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
-            raise ValueError("no DICOMDIR in this folder" if stat.S_ISDIR(mode) else "not a regular file")  # noqa: TRY301
-        with interruptible(), open(path, "rb"):
+            raise ValueError("no DICOMDIR in this folder" if stat.S_ISDIR(mode) else "not a regular file")
+        with open(path, "rb"):
             return referenced(path)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{source_opt.DICOMDIR.long} {directory}: cannot read it: {reason}") from None
 
 
 def sources_of(parsed: Parsed) -> list[str]:
@@ -247,11 +243,8 @@ def sources_of(parsed: Parsed) -> list[str]:
 def _open_list(name: str) -> FileIO:
     """The file that lists names, or standard input. Unbuffered: a name is read as soon as it is written."""
     is_stream = name == opt.STANDARD_STREAM
-    try:
-        with interruptible():
-            return open(0 if is_stream else name, "rb", buffering=0, closefd=not is_stream)
-    except OSError as error:
-        raise UsageError(f"{opt.FILES_FROM.long} {name}: cannot read it: {error.strerror}") from None
+    with refusing(f"{opt.FILES_FROM.long} {name}: cannot read it"):
+        return open(0 if is_stream else name, "rb", buffering=0, closefd=not is_stream)
 
 
 def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
@@ -270,12 +263,13 @@ def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
         raise failure from error
 
 
-def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False) -> None:
+def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False, renames: bool = False) -> None:
     """Check that the paths of the command line exist, as storescu does before it sends anything.
 
     Args:
         paths: the paths.
         opens_archives: whether a path may name a member of an archive.
+        renames: whether an earlier run may have renamed them.
 
     Raises:
         ReadFailed: one of them does not.
@@ -290,7 +284,7 @@ def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False) -> Non
             os.stat(path)
         except (OSError, ValueError) as error:
             is_in_archive = archive_in(path) is not None
-            if opens_archives and is_in_archive:
+            if (opens_archives and is_in_archive) or (renames and name_now(path)):
                 continue
             reason = error.strerror if isinstance(error, OSError) else str(error)
             refusal = ReadFailed(f"cannot access {path!r}: {NOT_OPENED if is_in_archive else reason}; nothing was sent")

@@ -1,18 +1,15 @@
-"""The event loop of a command, and the signals that end it.
-
-uvloop if it is installed, otherwise asyncio's own. On Windows it is the selector loop: the engine waits for sockets to
-be ready, which the proactor loop cannot do.
-"""
+"""The event loop of a command, and the signals that end it."""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
 import signal
-import sys
 from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
+
+from asyncstore.waiting import new_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -32,23 +29,18 @@ that nobody reads."""
 
 
 def run_loop(main: Coroutine[object, object, T]) -> T:
-    """Run a coroutine to its end in a new loop."""
+    """Run a coroutine to its end in a new loop.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C outside of :func:`interrupts`.
+    """
     try:
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(main)
+    except asyncio.CancelledError:  # only Ctrl-C cancels it; the runner mostly says so itself
+        raise KeyboardInterrupt from None
     finally:
         main.close()  # Python would warn of a coroutine that Ctrl-C kept from starting
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    """The fastest loop that is installed."""
-    if sys.platform == "win32":
-        return asyncio.SelectorEventLoop()
-    try:
-        import uvloop  # it may not be installed, and its import takes time
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 @contextmanager
@@ -61,6 +53,9 @@ def interrupts(on_interrupt: Callable[[], None], on_hangup: Callable[[], None] |
     Signals that were ignored stay ignored: ``nohup`` ignores SIGHUP, and a shell without job control ignores SIGINT for
     programs in the background (POSIX.1-2017, XCU 2.11). One signal after the context is ignored: the program is about
     to end, and has already reported its exit code. The next one acts as before the context.
+
+    Raises:
+        KeyboardInterrupt: one came before the context. It has cancelled the task, which would end at its next wait.
     """
     loop = asyncio.get_running_loop()
     untaken_since: float | None = None
@@ -85,6 +80,9 @@ def interrupts(on_interrupt: Callable[[], None], on_hangup: Callable[[], None] |
     numbers = [number for number in there_are if signal.getsignal(number) is not signal.SIG_IGN]
     before = [signal.signal(number, from_signal) for number in numbers]
     try:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise KeyboardInterrupt
         yield
     finally:
         for number, action in zip(numbers, before, strict=True):

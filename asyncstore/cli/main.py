@@ -16,14 +16,14 @@ from __future__ import annotations
 import io
 import os
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.exits import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_OK
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import tls_rows as tls_opt
-from asyncstore.cli.options.command_table import COMMANDS, RESUME, SEND
+from asyncstore.cli.options.command_table import COMMANDS, RESUME, SCAN, SEND
 from asyncstore.cli.options.grammar import check, tokenize, without_secret
 from asyncstore.cli.options.kinds import Secret
 from asyncstore.cli.options.suggestions import closest, did_you_mean
@@ -34,6 +34,7 @@ from asyncstore.observe.formatting import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import TextIO
 
     from asyncstore.cli.options.grammar import Layer, Tokens
@@ -228,12 +229,24 @@ def _print_versions() -> None:
 def _run(command: Command, parsed: Parsed) -> int:
     """Run one command whose words were parsed, and print its error."""
     try:
-        run: Callable[[Parsed], int] = import_module(f"asyncstore.cli.commands.{command.name.replace(' ', '_')}").run
-        return run(parsed)
+        with _worker_ahead(command, parsed):  # it starts while the command's modules are imported
+            module = import_module(f"asyncstore.cli.commands.{command.name.replace(' ', '_')}")
+            run: Callable[[Parsed], int] = module.run
+            return run(parsed)
     except AsyncstoreError as error:
         if opt.QUIET not in parsed:
             _complain(command, error)
         return EXIT_NOT_ATTEMPTED
+
+
+def _worker_ahead(command: Command, parsed: Parsed) -> AbstractContextManager[None]:
+    """A context in which a worker process starts, if the command needs one."""
+    if command not in (SEND, SCAN):
+        return nullcontext()
+    from asyncstore.cli.choices import format_of
+    from asyncstore.prepare.start import started_ahead
+
+    return started_ahead(format_of(parsed))
 
 
 def _complain(command: Command, error: AsyncstoreError) -> None:

@@ -62,8 +62,10 @@ def tls_of(parsed: Parsed) -> TlsOptions | None:
         return None
     from asyncstore.network.tls import TlsOptions  # its import takes time
 
-    if parsed[tls_opt.ADD_CRL_FILE] and _revocation(parsed) == "none":
+    revocation = _revocation(parsed)
+    if parsed[tls_opt.ADD_CRL_FILE] and revocation == "none":
         _log.warning("%s", _ONLY_THE_LEAF)
+        revocation = "certificate"
     key, certificate = own or (None, None)
     from_terminal = has_terminal()
     return TlsOptions(
@@ -74,7 +76,7 @@ def tls_of(parsed: Parsed) -> TlsOptions | None:
         trusted=parsed[tls_opt.ADD_CERT_FILE],
         trusted_directories=parsed[tls_opt.ADD_CERT_DIR],
         revocation_lists=parsed[tls_opt.ADD_CRL_FILE],
-        revocation=_revocation(parsed),
+        revocation=revocation,
         profile=_profile(parsed),
         cipher_suites=parsed[tls_opt.CIPHER],
         server_name=parsed[tls_opt.REQUEST_SNI],

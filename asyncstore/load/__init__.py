@@ -2,9 +2,9 @@
 
     Source --> Driver, by a plan --> (associations) --> Recorder --> results
 
-:func:`write_archive` writes a small varied archive for demonstrations, :func:`write_copies` many instances of one kind
-and size for benchmarks. A :class:`~asyncstore.load.values.Source` makes instances while they are sent:
-:class:`asyncstore.load.generator.Synthetic`, or :class:`asyncstore.load.from_files.FromFiles`.
+:mod:`~asyncstore.load.archive` writes a small varied archive for demonstrations. A
+:class:`~asyncstore.load.values.Source` makes instances while they are sent:
+:class:`~asyncstore.load.generator.Synthetic`, or :class:`~asyncstore.load.from_files.FromFiles`.
 
 Rules:
 
@@ -13,7 +13,7 @@ Rules:
    (PS3.5 B.2), and no clock is read.
 3. Only an empty folder is written to, so synthetic instances never mix with others.
 4. No numpy and no codec: frames are slices of prepared noise, and pydicom encodes RLE.
-5. pydicom is imported on first use: sending files needs none.
+5. Sending files needs no pydicom.
 
 A measurement:
 
@@ -38,30 +38,7 @@ from_files   the instances of files, with new UIDs in each round
 
 Files:
 
-archive      a varied archive; content has the elements and pixels of its instances
-copies       many instances of one kind
+archive      a varied archive
 drawing      frames of noise, for all of these
-writing      what archive and copies share
+writing      their folder, and their numbers
 """
-
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from asyncstore.load.archive import write_archive
-    from asyncstore.load.copies import write_copies
-    from asyncstore.load.writing import Archive
-
-__all__ = ["Archive", "write_archive", "write_copies"]
-
-_HOMES = {"Archive": "writing", "write_archive": "archive", "write_copies": "copies"}
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
-    """Import a public name on first use."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{home}"), name)

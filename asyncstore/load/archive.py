@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydicom import dcmwrite, uid
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.pixels.encoders.base import RLELosslessEncoder
 
 from asyncstore.errors import UsageError
-from asyncstore.load.content import Place, ct, mr, radiograph, report, ultrasound, ultrasound_loop
+from asyncstore.load.attributes import describe, place_slice
 from asyncstore.load.drawing import Drawing
+from asyncstore.load.kinds import Pixels
 from asyncstore.load.writing import Archive, fill, uid_of, writing_to
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
 
 
 class _Series(NamedTuple):
@@ -26,7 +28,9 @@ class _Series(NamedTuple):
     sop_class_uid: uid.UID
     transfer_syntax_uid: uid.UID
     instances: int
-    content: Callable[[Dataset, Place, Drawing], None]
+    pixels: Pixels | None
+    brightest: int = 0
+    """The gray level of the last rows."""
 
 
 class _Study(NamedTuple):
@@ -39,15 +43,20 @@ _PATIENTS: Final[tuple[tuple[_Study, ...], ...]] = (
         _Study(
             "CT CHEST",
             (
-                _Series("CT", uid.CTImageStorage, uid.ExplicitVRLittleEndian, 44, ct),
-                _Series("SR", uid.BasicTextSRStorage, uid.ExplicitVRLittleEndian, 1, report),
+                _Series("CT", uid.CTImageStorage, uid.ExplicitVRLittleEndian, 44, Pixels(512, 512), 1700),
+                _Series("SR", uid.BasicTextSRStorage, uid.ExplicitVRLittleEndian, 1, None),
             ),
         ),
         _Study(
             "CHEST TWO VIEWS",
             (
                 _Series(
-                    "DX", uid.DigitalXRayImageStorageForPresentation, uid.DeflatedExplicitVRLittleEndian, 2, radiograph
+                    "DX",
+                    uid.DigitalXRayImageStorageForPresentation,
+                    uid.DeflatedExplicitVRLittleEndian,
+                    2,
+                    Pixels(1024, 1024),
+                    1500,
                 ),
             ),
         ),
@@ -56,32 +65,49 @@ _PATIENTS: Final[tuple[tuple[_Study, ...], ...]] = (
         _Study(
             "MR HEAD",
             (
-                _Series("MR", uid.MRImageStorage, uid.ImplicitVRLittleEndian, 32, mr),
-                _Series("MR", uid.MRImageStorage, uid.ExplicitVRLittleEndian, 32, mr),
-                _Series("SR", uid.BasicTextSRStorage, uid.DeflatedExplicitVRLittleEndian, 2, report),
+                _Series("MR", uid.MRImageStorage, uid.ImplicitVRLittleEndian, 32, Pixels(256, 256), 900),
+                _Series("MR", uid.MRImageStorage, uid.ExplicitVRLittleEndian, 32, Pixels(256, 256), 900),
+                _Series("SR", uid.BasicTextSRStorage, uid.DeflatedExplicitVRLittleEndian, 2, None),
             ),
         ),
-        _Study("MR HEAD OF AN OLD SCANNER", (_Series("MR", uid.MRImageStorage, uid.ExplicitVRBigEndian, 24, mr),)),
+        _Study(
+            "MR HEAD OF AN OLD SCANNER",
+            (_Series("MR", uid.MRImageStorage, uid.ExplicitVRBigEndian, 24, Pixels(256, 256), 900),),
+        ),
     ),
     (
         _Study(
             "ECHOCARDIOGRAPHY",
             (
-                _Series("US", uid.UltrasoundMultiFrameImageStorage, uid.RLELossless, 3, ultrasound_loop),
-                _Series("US", uid.UltrasoundImageStorage, uid.ExplicitVRLittleEndian, 12, ultrasound),
+                _Series(
+                    "US",
+                    uid.UltrasoundMultiFrameImageStorage,
+                    uid.RLELossless,
+                    3,
+                    Pixels(360, 480, bits=8, frames=20),
+                    90,
+                ),
+                _Series("US", uid.UltrasoundImageStorage, uid.ExplicitVRLittleEndian, 12, Pixels(360, 480, bits=8), 90),
             ),
         ),
         _Study(
             "BEDSIDE CHEST",
-            (_Series("CR", uid.ComputedRadiographyImageStorage, uid.ImplicitVRLittleEndian, 2, radiograph),),
+            (
+                _Series(
+                    "CR", uid.ComputedRadiographyImageStorage, uid.ImplicitVRLittleEndian, 2, Pixels(1024, 1024), 1500
+                ),
+            ),
         ),
         _Study(
             "RADIOTHERAPY PLANNING",
-            (_Series("CT", uid.CTImageStorage, uid.ImplicitVRLittleEndian, 32, ct),),
+            (_Series("CT", uid.CTImageStorage, uid.ImplicitVRLittleEndian, 32, Pixels(512, 512), 1700),),
         ),
     ),
 )
 """The studies of each patient; the fourth patient repeats the first one's."""
+
+_HEART_BEAT: Final = 4
+"""Frames of a loop that are drawn and compressed; the loop repeats them."""
 
 _NAMES: Final = ("ADA", "BLAISE", "CURIE", "DARWIN", "EULER", "FARADAY", "GAUSS", "HOPPER", "IRENE", "JOULE", "KEPLER")
 
@@ -162,13 +188,36 @@ def _write_series(folder: Path, series: _Series, dataset: Dataset, drawing: Draw
     dataset.ContentTime = dataset.SeriesTime = dataset.StudyTime
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = series.transfer_syntax_uid
+    describe(dataset, series.sop_class_uid, series.pixels)
     size = 0
     for number in range(1, series.instances + 1):
         dataset.SOPInstanceUID = uid_of(f"{dataset.SeriesInstanceUID} instance {number}")
         dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         dataset.InstanceNumber = number
-        series.content(dataset, Place(number, series.transfer_syntax_uid), drawing)
+        if series.pixels is not None:
+            _draw(dataset, series, series.pixels, drawing)
+        if "SliceLocation" in dataset:
+            place_slice(dataset, number)
         file = folder / f"{number:04}.dcm"
         dcmwrite(file, dataset, enforce_file_format=True)
         size += file.stat().st_size
     return size
+
+
+def _draw(dataset: Dataset, series: _Series, pixels: Pixels, drawing: Drawing) -> None:
+    """Set Pixel Data: frames of their own. pydicom's encoder of RLE (PS3.5 annex G) needs no numpy."""
+    frames = [
+        drawing.frame(pixels.rows, pixels.columns, series.brightest, bits=pixels.bits)
+        for _ in range(min(pixels.frames, _HEART_BEAT))
+    ]
+    if series.transfer_syntax_uid == uid.ExplicitVRBigEndian:
+        for frame in frames:
+            frame.byteswap()
+    dataset.PixelData = b"".join(frame.tobytes() for frame in frames)
+    if series.transfer_syntax_uid == uid.RLELossless:
+        dataset.NumberOfFrames = len(frames)
+        encoded = list(RLELosslessEncoder.iter_encode(dataset, encoding_plugin="pydicom"))
+        dataset.NumberOfFrames = pixels.frames
+        dataset.PixelData = encapsulate(encoded * (pixels.frames // len(frames)))
+        dataset["PixelData"].VR = "OB"
+        dataset["PixelData"].is_undefined_length = True

@@ -1,6 +1,6 @@
-"""The attributes of each kind of a load (:mod:`.kinds`) beyond patient, study, series: what SCPs index, viewers need.
+"""The attributes of synthetic instances beyond patient, study, series: what SCPs index, viewers need.
 
-They are those of PS3.3 that every instance of its kind has in practice. The values are the same in all instances.
+They are those of PS3.3 that every instance of its SOP class has in practice.
 """
 
 from __future__ import annotations
@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
-from pydicom.uid import UID
 
-from asyncstore.load.content import Place, place_slice
-from asyncstore.load.drawing import describe_pixels
 from asyncstore.load.kinds import (
     BASIC_TEXT_SR,
     CR_IMAGE,
@@ -32,19 +29,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from asyncstore.load.kinds import Pixels
-    from asyncstore.load.values import Kind
 
 _HOUNSFIELD: Final = {"RescaleIntercept": -1024, "RescaleSlope": 1, "RescaleType": "HU"}
 _UNIFORM: Final = {"RescaleIntercept": 0, "RescaleSlope": 1, "RescaleType": "US"}
+_PRESENTED: Final = {"PresentationLUTShape": "IDENTITY", "LossyImageCompression": "00", "BurnedInAnnotation": "NO"}
 _PROJECTION: Final = {
     "PatientOrientation": ["L", "F"],
     "ImagerPixelSpacing": [0.14, 0.14],
     "PixelIntensityRelationship": "LOG",
     "PixelIntensityRelationshipSign": -1,
     "PresentationIntentType": "FOR PRESENTATION",
-    "PresentationLUTShape": "IDENTITY",
-    "LossyImageCompression": "00",
-    "BurnedInAnnotation": "NO",
+    **_PRESENTED,
     **_UNIFORM,
 }
 
@@ -79,16 +74,12 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "ImageType": ["ORIGINAL", "PRIMARY", "TOMOSYNTHESIS", "NONE"],
         "BodyPartExamined": "BREAST",
         "ImageLaterality": "L",
-        "PresentationLUTShape": "IDENTITY",
-        "LossyImageCompression": "00",
-        "BurnedInAnnotation": "NO",
+        **_PRESENTED,
     },
     ENHANCED_CT_IMAGE: {
         "ImageType": ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
         "AcquisitionNumber": 1,
-        "PresentationLUTShape": "IDENTITY",
-        "LossyImageCompression": "00",
-        "BurnedInAnnotation": "NO",
+        **_PRESENTED,
     },
     US_IMAGE: {"ImageType": ["ORIGINAL", "PRIMARY", "", "0001"]},
     US_MULTI_FRAME: {
@@ -106,22 +97,36 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
 """By SOP class."""
 
 _SLICES: Final = (CT_IMAGE, MR_IMAGE)
+_FIELD_OF_VIEW, _THICKNESS = 380.0, 2.5
+"""Of slices, in mm."""
 _ENHANCED: Final = (ENHANCED_CT_IMAGE, TOMOSYNTHESIS)
 _SENTENCE: Final = "This report is synthetic and describes no patient. "
 
 
-def describe(dataset: Dataset, kind: Kind, pixels: Pixels | None) -> None:
-    """Set the attributes of a kind, all but Pixel Data."""
-    fill(dataset, **_ATTRIBUTES.get(kind.sop_class_uid, {}))
-    if kind.sop_class_uid == BASIC_TEXT_SR:
+def describe(dataset: Dataset, sop_class_uid: str, pixels: Pixels | None) -> None:
+    """Set the attributes of an instance, all but Pixel Data. Slices are the first of their series."""
+    fill(dataset, **_ATTRIBUTES.get(sop_class_uid, {}))
+    if sop_class_uid == BASIC_TEXT_SR:
         _describe_report(dataset)
     if pixels is not None:
         _describe_pixels(dataset, pixels)
-        if kind.sop_class_uid in _SLICES:
-            place_slice(dataset, Place(1, UID(kind.transfer_syntax_uid)), pixels.rows, 380.0, 2.5)
-            dataset.FrameOfReferenceUID = uid_of("load frame of reference")
-        if kind.sop_class_uid in _ENHANCED:
+        if sop_class_uid in _SLICES:
+            spacing = round(_FIELD_OF_VIEW / pixels.rows, 6)
+            fill(dataset, PixelSpacing=[spacing] * 2, SliceThickness=_THICKNESS, PositionReferenceIndicator="")
+            fill(
+                dataset,
+                ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+                FrameOfReferenceUID=uid_of("load frame of reference"),
+            )
+            place_slice(dataset, 1)
+        if sop_class_uid in _ENHANCED:
             _describe_frames(dataset, pixels)
+
+
+def place_slice(dataset: Dataset, number: int) -> None:
+    """Set the position of an axial slice by its number in the series (PS3.3 C.7.6.2)."""
+    z = (number - 1) * _THICKNESS
+    fill(dataset, SliceLocation=z, ImagePositionPatient=[-_FIELD_OF_VIEW / 2, -_FIELD_OF_VIEW / 2, z])
 
 
 def pad_report(dataset: Dataset, text: str) -> None:
@@ -135,7 +140,19 @@ def report_text(length: int) -> str:
 
 
 def _describe_pixels(dataset: Dataset, pixels: Pixels) -> None:
-    describe_pixels(dataset, pixels.rows, pixels.columns, pixels.bits)
+    """Set the attributes of pixels (PS3.3 C.7.6.3)."""
+    stored = min(pixels.bits, 12)
+    fill(
+        dataset,
+        SamplesPerPixel=1,
+        PhotometricInterpretation="MONOCHROME2",
+        Rows=pixels.rows,
+        Columns=pixels.columns,
+        BitsAllocated=pixels.bits,
+        BitsStored=stored,
+        HighBit=stored - 1,
+        PixelRepresentation=0,
+    )
     if pixels.samples > 1:
         fill(dataset, SamplesPerPixel=pixels.samples, PhotometricInterpretation="RGB", PlanarConfiguration=0)
     if pixels.frames > 1:

@@ -5,14 +5,12 @@ A measurement that comes near this limit says nothing about the peer.
 
 from __future__ import annotations
 
-import asyncio
-import os
 import subprocess
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from asyncstore.errors import AssociationError
 from asyncstore.isolated import isolated
+from asyncstore.load.child_process import running, start
 from asyncstore.load.driving.driver import Driver
 from asyncstore.load.plan.phases import closed
 from asyncstore.load.results.document import Calibration
@@ -20,8 +18,6 @@ from asyncstore.load.results.recorder import Recorder
 from asyncstore.load.target import Target, contexts_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from asyncstore.load.values import Source
     from asyncstore.network.opening import AssociationOptions
 
@@ -31,10 +27,6 @@ _START_UP = 0.3
 """Seconds that do not count: the sink imports nothing more, and buffers have grown."""
 _PARTS = 2
 """Of the second; the better one counts, because other programs can only slow it down."""
-_PATIENCE = 20.0
-"""Seconds that the sink has for its first line. It takes less than one."""
-_STOP_TIME = 5.0
-"""Seconds that the sink has to end."""
 _HOST = "127.0.0.1"
 
 
@@ -51,7 +43,10 @@ async def calibrate(source: Source, options: AssociationOptions, associations: i
     Raises:
         AssociationError: the sink did not start, or nothing was stored.
     """
-    async with _sink() as port:
+    async with running(start(isolated("asyncstore.load.calibration_sink"), subprocess.DEVNULL)) as line:
+        if not line.strip().isdigit():
+            raise AssociationError(_HOST, "the sink of the calibration did not start")
+        port = int(line)
         plain = options._replace(tls=None, identity=None, ip_version=None, throttle=None)
         recorder = Recorder(source.kinds)
         driver = Driver(Target(_HOST, port, plain, contexts_of(source.kinds)), source, recorder)
@@ -70,53 +65,3 @@ async def calibrate(source: Source, options: AssociationOptions, associations: i
         bytes_per_second=reached.bytes_per_second,
         cpu_seconds_per_instance=reached.generator.cpu_seconds / reached.stored,
     )
-
-
-@asynccontextmanager
-async def _sink() -> AsyncIterator[int]:
-    """Within this context a sink runs as a process of its own; gives the port where it listens.
-
-    Raises:
-        AssociationError: it did not start.
-    """
-    process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own program; the loop of Windows has no processes
-        isolated("asyncstore.load.calibration_sink"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={name: value for name, value in os.environ.items() if not name.startswith("ASYNCSTORE_")},
-        start_new_session=True,
-    )
-    with process:
-        try:
-            yield await _port_of(process)
-        finally:
-            if process.stdin is not None:
-                process.stdin.close()
-            await asyncio.shield(asyncio.to_thread(_wait, process))
-
-
-async def _port_of(process: subprocess.Popen[bytes]) -> int:
-    """The port in the sink's first line.
-
-    Raises:
-        AssociationError: it printed something else, or nothing in time.
-    """
-    line = b""
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            if process.stdout is not None:
-                line = await asyncio.to_thread(process.stdout.readline)
-    except TimeoutError:
-        process.kill()
-    if not line.strip().isdigit():
-        raise AssociationError(f"{_HOST}", "the sink of the calibration did not start")
-    return int(line)
-
-
-def _wait(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of a process that was told to end, and kill it if it takes too long."""
-    try:
-        process.wait(_STOP_TIME)
-    except subprocess.TimeoutExpired:
-        process.kill()

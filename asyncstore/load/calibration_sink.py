@@ -10,11 +10,12 @@ import asyncio
 import sys
 
 from asyncstore.sink import Sink
+from asyncstore.waiting import new_loop
 
 
 def main() -> int:
     """Listen until standard input ends."""
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_serve())
     return 0
 
@@ -24,12 +25,3 @@ async def _serve() -> None:
         sys.stdout.write(f"{sink.port}\n")
         sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.buffer.read)
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    """The fastest loop that is installed."""
-    try:
-        import uvloop  # it may not be installed
-    except ImportError:
-        return asyncio.SelectorEventLoop()
-    return uvloop.new_event_loop()

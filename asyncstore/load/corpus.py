@@ -27,6 +27,7 @@ from asyncstore.prepare.files import FileChanged, opened_unchanged, read_at
 from asyncstore.prepare.head import HeadReader, locate
 from asyncstore.prepare.messages import found
 from asyncstore.prepare.probe import probe_file
+from asyncstore.protocol.requests import JOINED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,8 +48,6 @@ _TAKES: Final = {_SOP_INSTANCE_UID: INSTANCE, _STUDY_INSTANCE_UID: STUDY, _SERIE
 
 _BEGINNING: Final = 8192
 """Bytes that are read at once: the UIDs of most files are among them."""
-SHORT: Final = 1 << 15
-"""The longest data set that the network sends in one buffer with its request."""
 _BLOCK: Final = 1 << 20
 _LONGEST_UID: Final = 64
 _MODALITY: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
@@ -100,7 +99,7 @@ class CorpusFile(NamedTuple):
     @property
     def beginning(self) -> int:
         """Bytes of the data set that are read or held; the rest is mapped."""
-        if self.instance.payload.length <= SHORT:
+        if self.instance.payload.length <= JOINED:
             return self.instance.payload.length
         return self.cuts[-1].end if self.cuts else 0
 
@@ -121,7 +120,6 @@ class Corpus(NamedTuple):
 
 def read_corpus(
     paths: Paths,
-    options: WalkOptions | None = None,
     *,
     keep_uids: bool = False,
     may_map: bool = True,
@@ -133,7 +131,7 @@ def read_corpus(
         UsageError: there is none, or there are more than the limits allow.
     """
     reading = _Reading(_bounded(limits or Limits()), keep_uids=keep_uids, may_map=may_map)
-    for file in walk(paths, options or WalkOptions()):
+    for file in walk(paths, WalkOptions()):
         if isinstance(file, Unsendable):
             reading.pass_over(file)
         else:
@@ -183,10 +181,8 @@ class _Reading:
             return
         try:
             self._add(instance)
-        except _Unusable as reason:
+        except (_Unusable, FileChanged) as reason:
             self.pass_over(Unsendable(file, str(reason)))
-        except FileChanged as change:
-            self.pass_over(Unsendable(file, str(change)))
         except OSError as error:
             self.pass_over(Unsendable(file, f"cannot be read: {error.strerror}"))
 

@@ -6,15 +6,8 @@ from array import array
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from pydicom.uid import ExplicitVRBigEndian
-
-from asyncstore.load.writing import fill
-
 if TYPE_CHECKING:
     from random import Random
-
-    from pydicom.dataset import Dataset
-    from pydicom.uid import UID
 
 _TYPE_CODES: Final = {8: "B", 16: "H"}
 """The array type for each number of bits allocated."""
@@ -51,27 +44,3 @@ class Drawing:
         largest = (1 << min(bits, 12)) - 1
         values = (int(self._random.gauss(level, level / 40)) for _ in range(columns + self._SPARE))
         return array(_TYPE_CODES[bits], [min(max(value, 0), largest) for value in values])
-
-
-def pixel_bytes(frame: array[int], transfer_syntax_uid: UID) -> bytes:
-    """Encode a frame in the byte order of the transfer syntax (PS3.5 7.3)."""
-    if transfer_syntax_uid == ExplicitVRBigEndian:
-        frame = frame[:]
-        frame.byteswap()
-    return frame.tobytes()
-
-
-def describe_pixels(dataset: Dataset, rows: int, columns: int, bits: int) -> None:
-    """Set the attributes of monochrome pixels (PS3.3 C.7.6.3)."""
-    stored = min(bits, 12)
-    fill(
-        dataset,
-        SamplesPerPixel=1,
-        PhotometricInterpretation="MONOCHROME2",
-        Rows=rows,
-        Columns=columns,
-        BitsAllocated=bits,
-        BitsStored=stored,
-        HighBit=stored - 1,
-        PixelRepresentation=0,
-    )

@@ -19,14 +19,17 @@ import subprocess
 import threading
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from asyncstore.arguments import PORTS, check, check_ae_title, check_range
 from asyncstore.isolated import isolated
+from asyncstore.load.child_process import end, start
+from asyncstore.load.results.document import Findable
+from asyncstore.load.results.histogram import Histogram
 from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from asyncstore.network.tls import TlsOptions
     from asyncstore.protocol.associate import UserIdentity
@@ -39,32 +42,11 @@ READY, PROBLEM, FOUND, MISSING, LATE, ERROR = "ready", "problem", "found", "miss
 
 _START_SECONDS: Final = 60.0
 """How long the process may take to start and to open its association."""
-_END_SECONDS: Final = 3.0
-"""How long it may take to end; then it is killed."""
 _LATE_SECONDS: Final = 30.0
 """How much later than the deadline its last search may end."""
-_OUR_VARIABLES: Final = "ASYNCSTORE_"
-"""The beginning of the environment variables that may hold passwords; the process needs none."""
-
-
-class Findable(NamedTuple):
-    """What was found so far."""
-
-    seconds: tuple[float, ...]
-    """From the success response until a search found the instance, for each one that was found."""
-    not_found: int
-    """Instances that were not found by their deadline."""
-    pending: int
-    """Instances that are still searched for."""
-    late: int
-    """Instances whose first search had to wait for others, so their times are too long: too many a second are sampled
-    for this peer's answers."""
-    skipped: int
-    """Sampled instances that were not searched for, because the process did not take them."""
-    errors: Mapping[str, int]
-    """How often a search failed, by reason."""
-    problem: str | None
-    """Why the peer is not searched at all, or not any more."""
+_SKIPPED: Final = "not searched for, because searches took too long"
+_WAITED: Final = "searched for late, because other searches took too long"
+_PENDING: Final = "not searched for to the end"
 
 
 class Finder:
@@ -79,6 +61,10 @@ class Finder:
         identity: user identity with its proof.
         tls: the options of TLS; ``None``: plain TCP. A password that is a function is asked for in this process.
         deadline: seconds after which an instance counts as not found.
+
+    Attributes:
+        problem: why the peer is not searched at all, or not any more; ``None``: it is searched.
+        next: from when on another instance is searched for.
 
     Raises:
         UsageError: an argument is out of range.
@@ -97,8 +83,8 @@ class Finder:
         deadline: float = DEADLINE,
     ) -> None:
         check_range("port", port, PORTS)
-        check_ae_title("calling AE", calling_ae_title)
-        check_ae_title("called AE", called_ae_title)
+        check_ae_title("calling_ae_title", calling_ae_title)
+        check_ae_title("called_ae_title", called_ae_title)
         check(per_second > 0, f"{per_second} searches a second are not above 0")
         self._settings: dict[str, object] = {
             "host": host,
@@ -113,7 +99,7 @@ class Finder:
         self._tls = tls
         self._deadline = deadline
         self._interval = 1 / per_second
-        self._next = 0.0
+        self.next = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._offered = 0
@@ -122,7 +108,7 @@ class Finder:
         self._missing = 0
         self._late = 0
         self._errors: Counter[str] = Counter()
-        self._problem: str | None = None
+        self.problem: str | None = None
         self._is_closed = False
         self._news = asyncio.Event()
         """Set when the process has said something."""
@@ -138,10 +124,10 @@ class Finder:
         self._start(tell)
         try:
             async with asyncio.timeout(_START_SECONDS):
-                if self._problem is None:
+                if self.problem is None:
                     await self._news.wait()
         except TimeoutError:
-            self._problem = f"the search did not begin within {_START_SECONDS:.0f} seconds"
+            self.problem = f"the search did not begin within {_START_SECONDS:.0f} seconds"
         except BaseException:
             await self._close()
             raise
@@ -160,9 +146,9 @@ class Finder:
             sop_instance_uid: the instance.
             at: when its success response came (:func:`time.monotonic`).
         """
-        if at < self._next or self._problem is not None:
+        if at < self.next or self.problem is not None:
             return
-        self._next = at + self._interval
+        self.next = at + self._interval
         pipe = None if self._process is None else self._process.stdin
         if pipe is None:
             return
@@ -178,37 +164,42 @@ class Finder:
         """Wait until every instance was found or its deadline is over."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._deadline + _LATE_SECONDS):
-                while self._problem is None and self.results().pending:
+                while self.problem is None and self.pending:
                     self._news.clear()
                     await self._news.wait()
 
+    @property
+    def pending(self) -> int:
+        """Instances that are still searched for."""
+        return self._offered - len(self._seconds) - self._missing
+
     def results(self) -> Findable:
-        """What was found so far; also after the end."""
-        seconds, missing = tuple(self._seconds), self._missing
-        pending = self._offered - len(seconds) - missing
-        return Findable(seconds, missing, pending, self._late, self._skipped, dict(self._errors), self._problem)
+        """What was found so far, also after the end. The errors name everything that limits it."""
+        errors = Counter(self._errors)
+        limits = {_SKIPPED: self._skipped, _WAITED: self._late, _PENDING: self.pending}
+        errors.update({reason: count for reason, count in limits.items() if count})
+        if self.problem is not None:
+            errors[self.problem] += 1
+        seconds = tuple(self._seconds)
+        return Findable(
+            asked=self._offered,
+            found=len(seconds),
+            not_found=self._missing,
+            latency=Histogram.of(seconds),
+            errors=dict(errors),
+        )
 
     def _start(self, tell: Callable[[], None]) -> None:
         """Start the process, and the thread that reads what it says."""
         try:
-            self._process = process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                isolated("asyncstore.load.finding"),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={
-                    "OPENBLAS_NUM_THREADS": "1",  # numpy would reserve memory for a thread on each core
-                    **{name: value for name, value in os.environ.items() if not name.startswith(_OUR_VARIABLES)},
-                },
-                start_new_session=True,  # Ctrl-C is for this process, which ends the other one
-            )
+            self._process = process = start(isolated("asyncstore.load.finding"), subprocess.DEVNULL)
             if process.stdin is not None:
                 process.stdin.write(json.dumps([self._settings, _plain(self._tls)]).encode() + b"\n")
                 process.stdin.flush()
                 with suppress(OSError):  # a system without pipes that do not block
                     os.set_blocking(process.stdin.fileno(), False)
         except OSError as error:
-            self._problem = f"the process that searches cannot be started: {error.strerror}"
+            self.problem = f"the process that searches cannot be started: {error.strerror}"
             return
         self._reader = threading.Thread(target=self._read, args=(process, tell), name="asyncstore-finder", daemon=True)
         self._reader.start()
@@ -219,8 +210,8 @@ class Finder:
             for line in process.stdout:
                 self._take(*json.loads(line))
                 tell()
-        if not self._is_closed and self._problem is None:
-            self._problem = "the process that searches has ended"
+        if not self._is_closed and self.problem is None:
+            self.problem = "the process that searches has ended"
         tell()
 
     def _take(self, word: str, value: str | float | None = None) -> None:
@@ -233,7 +224,7 @@ class Finder:
         elif word == ERROR:
             self._errors[str(value)] += 1
         elif word == PROBLEM:
-            self._problem = str(value)
+            self.problem = str(value)
 
     async def _close(self) -> None:
         """End the process: it ends with its standard input."""
@@ -247,11 +238,7 @@ class Finder:
         await finished(asyncio.to_thread(self._end, process))
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        try:
-            process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
         if self._reader is not None:
             self._reader.join()
         if process.stdout is not None:

@@ -17,6 +17,7 @@ import re
 import sys
 import threading
 import time
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pynetdicom.association import Association
     from pynetdicom.events import Event
-    from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 _FIRST_PAUSE: Final = 0.02
 _GROWTH: Final = 1.5
@@ -83,14 +83,14 @@ class _Peer:
 
     def __init__(self, settings: dict[str, Any], tls: dict[str, Any] | None) -> None:
         from pynetdicom import AE, evt  # it takes half a second
-        from pynetdicom.pdu import A_ASSOCIATE_RJ
+        from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
         from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # it makes them from a table
             StudyRootQueryRetrieveInformationModelFind,
         )
 
         self._model = StudyRootQueryRetrieveInformationModelFind
         self._events = evt
-        self._rejected = A_ASSOCIATE_RJ
+        self._rejected, self._aborted = A_ASSOCIATE_RJ, A_ABORT_RQ
         self._entity = AE(settings["calling_ae_title"])
         self._entity.add_requested_context(self._model)
         self._entity.connection_timeout = _CONNECT_SECONDS
@@ -101,19 +101,19 @@ class _Peer:
         self._negotiation = _identity_item(settings["identity"])
         self._tls = _tls_arguments(tls, self._host)
         self._association: Association | None = None
-        self._rejection: A_ASSOCIATE_RJ | None = None
-        """The answer to the last request for an association, if it was this."""
+        self._last_pdu: Any = None
+        """The last PDU that the peer sent."""
         self._failures = _Failures()
         logging.getLogger("pynetdicom").addHandler(self._failures)
 
-    def open(self) -> None:
+    def open(self) -> Association:
         """Open the association.
 
         Raises:
             _Unsearchable: the peer cannot be reached, or does not take searches.
         """
         self._failures.last = ""
-        self._rejection = None
+        self._last_pdu = None
         association = self._entity.associate(
             self._host,
             self._port,
@@ -123,19 +123,19 @@ class _Peer:
             evt_handlers=[(self._events.EVT_CONN_OPEN, _without_delays), (self._events.EVT_PDU_RECV, self._received)],
         )
         if association.is_established:
+            _leave_responses(association)
             self._association = association
-            return
-        if self._rejection is not None:
-            raise _Unsearchable(f"it rejects the association: {self._rejection.reason_str}")
+            return association
+        if isinstance(self._last_pdu, self._rejected):
+            raise _Unsearchable(f"it rejects the association: {self._last_pdu.reason_str}")
         for context in association.rejected_contexts:
             words = _CONTEXT_RESULTS.get(context.result or 0, "not accepted")
             raise _Unsearchable(f"it does not take C-FIND of the Study Root model: {words}")
         raise _Unsearchable(f"no association can be opened: {self._failures.last or 'the peer ended it'}")
 
     def _received(self, event: Event) -> None:
-        """Take a PDU. Of a rejection whose connection ends at once, pynetdicom makes an abort."""
-        if isinstance(event.pdu, self._rejected):
-            self._rejection = event.pdu
+        """Take a PDU. pynetdicom makes an abort of a rejection whose connection ends at once, and of each lost link."""
+        self._last_pdu = event.pdu
 
     def finds(self, uids: tuple[str, str, str]) -> bool:
         """Whether a search finds an instance.
@@ -144,26 +144,27 @@ class _Peer:
             _SearchFailed: it failed.
             _Unsearchable: the association cannot be opened again.
         """
-        if self._association is None or not self._association.is_established:
-            self._association = None
-            self.open()
-        if self._association is None:
-            return False
+        association = self._association
+        if association is None or not association.is_established:
+            association = self.open()
         is_found = False
         status = None
+        begun = time.monotonic()
         try:
-            for answer, identifier in self._association.send_c_find(_identifier(uids), self._model):
+            for answer, identifier in association.send_c_find(_identifier(uids), self._model):
                 status = answer.get("Status")
                 if status in PENDING and identifier is not None:
-                    is_found |= identifier.get("SOPInstanceUID") == uids[2]
+                    with suppress(Exception):  # pydicom raises many kinds for values that it cannot read
+                        is_found |= identifier.get("SOPInstanceUID") == uids[2]
         except (RuntimeError, ValueError) as error:  # pynetdicom's own, for an association that has just ended
             raise _SearchFailed("the association was lost") from error
         if status is None:
-            # pynetdicom tells of an abort a moment after the iteration has ended
-            self._association.join(_ABORT_SECONDS)
-            is_aborted = self._association.is_aborted
+            is_silent = time.monotonic() - begun >= _ANSWER_SECONDS
+            association.join(_ABORT_SECONDS)  # it ends a moment after the iteration
+            if isinstance(self._last_pdu, self._aborted):
+                raise _SearchFailed(f"it aborts the association: it may not allow {self._calling} to search")
             raise _SearchFailed(
-                f"it aborts the association: it may not allow {self._calling} to search" if is_aborted else "no answer"
+                f"no answer within {_ANSWER_SECONDS:g} seconds" if is_silent else "the association was lost"
             )
         if status != SUCCESS and status not in PENDING:
             raise _SearchFailed(f"status {describe(status)}")
@@ -189,6 +190,16 @@ def _without_delays(event: Event) -> None:
         return received
 
     transport.recv = receive_promptly  # type: ignore[method-assign] # of this object only
+
+
+def _leave_responses(association: Association) -> None:
+    """Let pynetdicom's idle thread take no messages: woken between two searches, it took the response of the second."""
+    take = association.dimse.get_msg
+
+    def get_msg(block: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - pynetdicom's signature
+        return take(block) if block else (None, None)
+
+    association.dimse.get_msg = get_msg  # type: ignore[method-assign] # of this object only
 
 
 class _Failures(logging.Handler):
@@ -323,6 +334,7 @@ def serve(
 
 def main() -> int:
     """Search until standard input ends."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would reserve memory for a thread on each core
     settings, tls = json.loads(sys.stdin.buffer.readline())
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that libraries cannot print into the answers

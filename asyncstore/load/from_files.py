@@ -19,17 +19,18 @@ from itertools import chain, count, cycle, repeat
 from typing import TYPE_CHECKING, Final
 
 from asyncstore.errors import UsageError
-from asyncstore.load.corpus import SHORT, Limits, read_corpus, read_exactly
+from asyncstore.load.corpus import Limits, read_corpus, read_exactly
 from asyncstore.load.identities import INSTANCE_UID, SERIES_UID, STUDY_UID, new_seed, root_of
 from asyncstore.load.values import Made
-from asyncstore.model import Details, Head, Identity, Instance, Payload, Piece
+from asyncstore.model import KEPT, Details, Head, Identity, Instance, Payload, Piece
 from asyncstore.prepare.files import FileChanged, opened_at_once, opened_unchanged
 from asyncstore.prepare.mapping import Mapping, mapped
+from asyncstore.protocol.requests import JOINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from asyncstore.discovery.walk import Paths, WalkOptions
+    from asyncstore.discovery.walk import Paths
     from asyncstore.load.corpus import CorpusFile, Cut
     from asyncstore.load.values import Kind
     from asyncstore.model import Memory, Unsendable
@@ -41,26 +42,11 @@ _new_tuple = tuple.__new__
 """Makes a named tuple in half the time of its class."""
 
 
-class _Unshared:
-    """Memory that goes when nobody refers to it."""
-
-    def release(self) -> None:
-        """Nothing happens."""
-
-
-_UNSHARED: Final = _Unshared()
-
-
-def _nothing() -> None:
-    """Nobody waits for this memory."""
-
-
 class FromFiles:
     """Makes instances from files: a :class:`~asyncstore.load.values.Source`. Making it reads all of them and blocks.
 
     Args:
         paths: files and folders.
-        options: how folders are walked.
         keep_uids: send the instances as they are, in every round with the same UIDs.
         seed: the same seed makes the same UIDs; ``None``: one that no other run has.
         may_map: pixels may be mapped. Over TLS they must not be: a file that is cut short while it is read here would
@@ -74,14 +60,13 @@ class FromFiles:
     def __init__(
         self,
         paths: Paths,
-        options: WalkOptions | None = None,
         *,
         keep_uids: bool = False,
         seed: int | None = None,
         may_map: bool = True,
         limits: Limits | None = None,
     ) -> None:
-        corpus = read_corpus(paths, options, keep_uids=keep_uids, may_map=may_map, limits=limits)
+        corpus = read_corpus(paths, keep_uids=keep_uids, may_map=may_map, limits=limits)
         self.kinds: Sequence[Kind] = corpus.kinds
         self.corpus = corpus.digest
         self.seed = new_seed() if seed is None else seed
@@ -146,8 +131,8 @@ class FromFiles:
         payload = found.payload
         beginning = file.held
         rest: memoryview | None = None
-        memory: Memory = _UNSHARED
-        if beginning is None or payload.length > SHORT:
+        memory: Memory = KEPT
+        if beginning is None or payload.length > JOINED:
             try:
                 beginning, rest, memory = self._read(file)
             except (OSError, FileChanged) as error:
@@ -169,7 +154,7 @@ class FromFiles:
             return _new_tuple(Made, (instance, file.kind, ()))
         pieces: tuple[Piece, ...] = (_new_tuple(Piece, (instance, rest, not beginning, True, memory, None)),)
         if beginning:
-            first = _new_tuple(Piece, (instance, memoryview(beginning), True, False, _UNSHARED, None))
+            first = _new_tuple(Piece, (instance, memoryview(beginning), True, False, KEPT, None))
             pieces = (first, *pieces)
         return _new_tuple(Made, (instance, file.kind, pieces))
 
@@ -188,13 +173,13 @@ class FromFiles:
             if beginning is None:
                 beginning = read_exactly(descriptor, payload.offset, start)
             if not length:
-                return beginning, None, _UNSHARED
+                return beginning, None, KEPT
             if self._may_map and length >= _LEAST_MAPPED and not length & 1:
                 view = mapped(descriptor, payload.offset + start, length)
                 if view is not None:
-                    return beginning, view, Mapping(file.instance, view, _nothing)
+                    return beginning, view, Mapping(file.instance, view, lambda: None)
             rest = read_exactly(descriptor, payload.offset + start, length)
-            return beginning, memoryview(rest + b"\0" * (length & 1)), _UNSHARED
+            return beginning, memoryview(rest + b"\0" * (length & 1)), KEPT
         finally:
             os.close(descriptor)
 

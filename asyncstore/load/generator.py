@@ -32,31 +32,19 @@ from asyncstore.load.identities import (
     root_of,
 )
 from asyncstore.load.values import Made
-from asyncstore.model import Details, Head, Identity, Instance, Payload, Piece, SourceFile
+from asyncstore.model import KEPT, Details, Head, Identity, Instance, Payload, Piece, SourceFile
+from asyncstore.protocol.requests import JOINED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from asyncstore.load.templates import Template
     from asyncstore.load.values import Kind
 
-_JOINED: Final = 1 << 15
-"""The longest data set that the network sends in one buffer with its request."""
 _ROUND: Final = 10_000
 """Instances after which the order of the kinds repeats: shares are met to a hundredth of a percent."""
 
 _new_tuple = tuple.__new__
 """Makes a named tuple in half the time of its class."""
-
-
-class _Forever:
-    """The memory of pixels: it is shared, and stays."""
-
-    def release(self) -> None:
-        """Nothing happens."""
-
-
-_FOREVER: Final = _Forever()
 
 
 class Synthetic:
@@ -113,36 +101,40 @@ class Synthetic:
 
     def _study(self, place: int) -> Iterator[Made]:
         """The instances of a new study of the kind at this place."""
-        kind = self.kinds[place]
-        template = self._templates[place]
         study = next(self._studies)
-        instances = kind.instances_per_study
-        series = min(template.series, instances)
+        instances = self.kinds[place].instances_per_study
+        series = min(self._templates[place].series, instances)
         for number in range(series):
             first, end = instances * number // series, instances * (number + 1) // series
-            yield from self._of_series(place, template, study, number + 1, range(first + 1, end + 1))
+            yield from self.series(place, study, number + 1, range(first + 1, end + 1))
 
-    def _of_series(
-        self, place: int, template: Template, study: int, series_number: int, numbers: range
-    ) -> Iterator[Made]:
-        """The instances of a new series. Its part of the head is written once."""
+    def series(self, place: int, study: int, series_number: int, numbers: range) -> Iterator[Made]:
+        """The instances of a new series of a study. Its part of the head is written once.
+
+        Args:
+            place: of the kind.
+            study: the number of the study.
+            series_number: the number of the series in it, below 100.
+            numbers: the numbers of the instances, below 1 000 000.
+        """
         root, counter, new = self._root, self._instances, _new_tuple
+        template = self._templates[place]
         kind = template.kind
         patient_id = PATIENT_ID % (self._mark, study)
         study_uid = STUDY_UID % (root, study)
         series_uid = SERIES_UID % (root, next(self._series))
         head = bytearray(template.head)
-        for (start, end), value in (
+        for part, value in (
             (template.patient_id, patient_id),
             (template.accession, ACCESSION_NUMBER % (self._mark, study)),
             (template.study_uid, study_uid),
             (template.series_uid, series_uid),
             (template.series_number, SERIES_NUMBER % series_number),
         ):
-            head[start:end] = value
+            head[part] = value
         before = bytes(head[: template.instance_uid.start])
-        between = bytes(head[template.instance_uid.end : template.instance_number.start])
-        after = bytes(head[template.instance_number.end :])
+        between = bytes(head[template.instance_uid.stop : template.instance_number.start])
+        after = bytes(head[template.instance_number.stop :])
         name = f"synthetic {kind.name}"
         length = kind.bytes
         details = Details(
@@ -151,7 +143,7 @@ class Synthetic:
         in_memory = new(Payload, (name, 0, length, None, None, b""))
         sop_class_uid, transfer_syntax_uid = kind.sop_class_uid, kind.transfer_syntax_uid
         join, variants, variant_count = b"".join, template.pixels, len(template.pixels)
-        is_short = length <= _JOINED
+        is_short = length <= JOINED
         for number in numbers:
             ordinal = next(counter)
             uid = INSTANCE_UID % (root, ordinal)
@@ -165,10 +157,10 @@ class Synthetic:
                 continue
             instance = new(Instance, (file, identity, in_memory, 0, None, details, None))
             data = join((before, uid, between, INSTANCE_NUMBER % number, after))
-            pieces = [new(Piece, (instance, memoryview(data), True, not pixels, _FOREVER, None))]
+            pieces = [new(Piece, (instance, memoryview(data), True, not pixels, KEPT, None))]
             last = len(pixels) - 1
             for index, view in enumerate(pixels):
-                pieces.append(new(Piece, (instance, view, False, index == last, _FOREVER, None)))
+                pieces.append(new(Piece, (instance, view, False, index == last, KEPT, None)))
             yield new(Made, (instance, place, tuple(pieces)))
 
 

@@ -27,8 +27,9 @@ SERIES_UID: Final = b"%b.3%012d"
 PATIENT_ID: Final = b"SYN-%b-%011d"
 ACCESSION_NUMBER: Final = b"%b%010d"
 """A run's mark and the number of a study make these."""
-SERIES_NUMBER: Final = b"%-2d"
-INSTANCE_NUMBER: Final = b"%-6d"
+SERIES_NUMBER: Final = b"%02d"
+INSTANCE_NUMBER: Final = b"%06d"
+"""With zeros: DCMTK takes out spaces, and what a peer keeps would differ from what was sent."""
 SEED_BITS: Final = 53
 
 

@@ -27,14 +27,9 @@ class Pixels(NamedTuple):
     frames: int = 1
 
     @property
-    def frame_bytes(self) -> int:
-        """The size of one frame."""
-        return self.rows * self.columns * self.samples * self.bits // 8
-
-    @property
     def bytes(self) -> int:
         """The size of Pixel Data."""
-        return self.frame_bytes * self.frames
+        return self.rows * self.columns * self.samples * self.bits // 8 * self.frames
 
 
 class Recipe(NamedTuple):
@@ -116,17 +111,16 @@ def recipe_of(kind: Kind) -> Recipe:
     if known is not None:
         return known._replace(kind=kind)
     room = kind.bytes - SMALLEST
-    if kind.bytes <= _LARGEST_SLICE:
+    if kind.sop_class_uid == CT_IMAGE:
         side = max(int((room // 2) ** 0.5), 1)
         return Recipe(kind, Pixels(side, side))
-    frames = room // Pixels(_FRAME_SIDE, _FRAME_SIDE).bytes
-    return Recipe(kind, Pixels(_FRAME_SIDE, room // (2 * _FRAME_SIDE * frames), frames=frames))
+    frames = max(room // Pixels(_FRAME_SIDE, _FRAME_SIDE).bytes, 1)
+    return Recipe(kind, Pixels(_FRAME_SIDE, max(room // (2 * _FRAME_SIDE * frames), 1), frames=frames))
 
 
-def kind_of_size(size: int) -> Kind:
-    """A kind whose data sets have so many bytes: CT slices, or multi-frame secondary captures if they are large."""
-    if size <= _LARGEST_SLICE:
-        modality, sop_class_uid = "CT", CT_IMAGE
-    else:
+def kind_of_size(size: int, *, multi_frame: bool | None = None) -> Kind:
+    """A kind whose data sets have so many bytes: CT slices, or multi-frame secondary captures (default: if large)."""
+    modality, sop_class_uid = "CT", CT_IMAGE
+    if size > _LARGEST_SLICE if multi_frame is None else multi_frame:
         modality, sop_class_uid = "OT", MULTI_FRAME_SECONDARY_CAPTURE
     return Kind(f"{size} bytes", modality, sop_class_uid, EXPLICIT_VR_LITTLE_ENDIAN, size, _SLICES_PER_STUDY)

@@ -18,6 +18,9 @@ Counted in exams, two thirds are radiographs (DX and CR), as in most hospitals. 
 slices. An instance has 1.1 MB and an exam 34 MB on average; published figures for exams are about 35 MB.
 """
 
+_MOST_SHARE: Final = 10**9
+"""The sum of larger numbers could be infinite."""
+
 
 def parse_mix(text: str) -> tuple[Kind, ...]:
     """Read a mix: ``ct=60,mr=20,cr=10``. The numbers are shares of all instances in any unit; they are normalised.
@@ -40,8 +43,12 @@ def parse_mix(text: str) -> tuple[Kind, ...]:
     return tuple(RECIPES[name].kind._replace(share=share / total) for name, share in shares.items())
 
 
-def of_size(size: int) -> tuple[Kind, ...]:
+def of_size(size: int, *, multi_frame: bool | None = None) -> tuple[Kind, ...]:
     """The one kind whose data sets have exactly ``size`` bytes.
+
+    Args:
+        size: an even number of bytes.
+        multi_frame: whether it has frames; ``None``: if it is large.
 
     Raises:
         UsageError: there is no such data set.
@@ -50,7 +57,7 @@ def of_size(size: int) -> tuple[Kind, ...]:
         raise UsageError(f"no data set of {size} bytes can be made: it must have {SMALLEST} to {LARGEST} bytes")
     if size % 2:
         raise UsageError(f"no data set of {size} bytes can be made: data sets have even lengths; take {size + 1}")
-    return (kind_of_size(size),)
+    return (kind_of_size(size, multi_frame=multi_frame),)
 
 
 def _share(number: str, name: str, text: str) -> float:
@@ -58,8 +65,9 @@ def _share(number: str, name: str, text: str) -> float:
         share = float(number)
     except ValueError:
         share = math.nan
-    if not 0 < share < math.inf:
-        raise UsageError(f"the mix {text!r} has the share {number!r} for {name}: it must be a number above 0")
+    if not 0 < share <= _MOST_SHARE:
+        limits = f"above 0, and at most {_MOST_SHARE}"
+        raise UsageError(f"the mix {text!r} has the share {number!r} for {name}: it must be a number {limits}")
     return share
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from asyncstore.errors import UsageError
 from asyncstore.load.results.document import Peer
 from asyncstore.network.timed import open_timed_association
-from asyncstore.protocol.associate import ProposedContext
+from asyncstore.protocol.associate import MOST_CONTEXTS, ProposedContext
 from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from asyncstore.load.values import Kind
     from asyncstore.network.opening import AssociationOptions
     from asyncstore.network.timed import OnStored, TimedAssociation
-
-_MOST_CONTEXTS = 128
-"""PS3.8 9.3.2.2: their ids are odd numbers from 1 to 255."""
 
 
 class Target(NamedTuple):
@@ -60,10 +57,10 @@ def contexts_of(kinds: Sequence[Kind]) -> tuple[ProposedContext, ...]:
         UsageError: there are more than an association can have.
     """
     pairs = dict.fromkeys((kind.sop_class_uid, kind.transfer_syntax_uid) for kind in kinds)
-    if len(pairs) > _MOST_CONTEXTS:
+    if len(pairs) > MOST_CONTEXTS:
         raise UsageError(
             f"the files have {len(pairs)} pairs of SOP class and transfer syntax, and an association carries "
-            f"{_MOST_CONTEXTS}: measure with fewer files"
+            f"{MOST_CONTEXTS}: measure with fewer files"
         )
     return tuple(
         ProposedContext(2 * number + 1, sop_class, (transfer_syntax,))
@@ -77,7 +74,7 @@ async def probe(target: Target) -> Probed:
     Raises:
         AssociationError: the peer cannot be reached, or refuses.
     """
-    association = await target(0, _nothing_is_stored, _nothing)
+    association = await target(0, lambda *_: None, lambda: None)  # the release says if it ends early
     try:
         terms = association.terms
         accept = terms.accept
@@ -96,11 +93,3 @@ async def probe(target: Target) -> Probed:
     finally:
         await finished(association.close())
     return Probed(peer, accepted, refusals)
-
-
-def _nothing() -> None:
-    """The association ended early: the release, or the next association, says why."""
-
-
-def _nothing_is_stored(*_: object) -> None:
-    """Nothing is stored on it."""

@@ -51,13 +51,6 @@ _SHARED_BYTES: Final = 4 << 20
 """The longest piece of pixels, so that large instances have few pieces and take no memory."""
 
 
-class Field(NamedTuple):
-    """A place for a value."""
-
-    start: int
-    end: int
-
-
 class Template(NamedTuple):
     """An encoded data set."""
 
@@ -65,19 +58,19 @@ class Template(NamedTuple):
     series: int
     """Series in a study."""
     head: bytes
-    """The data set up to the value of Pixel Data; all of a report."""
-    patient_id: Field
-    accession: Field
-    study_uid: Field
-    series_uid: Field
-    series_number: Field
-    instance_uid: Field
+    """The data set up to the value of Pixel Data; all of a report. The slices are places for values."""
+    patient_id: slice
+    accession: slice
+    study_uid: slice
+    series_uid: slice
+    series_number: slice
+    instance_uid: slice
     """Before :attr:`instance_number`, as tags ascend."""
-    instance_number: Field
+    instance_number: slice
     pixels: tuple[tuple[memoryview, ...], ...]
     """The value of Pixel Data in pieces, in several variants; one variant without pieces for a report."""
     digest: bytes
-    """A hash of head and pixels, without the values of fields."""
+    """A hash of head and pixels, without the values of these places."""
 
 
 @lru_cache(maxsize=128)
@@ -89,7 +82,7 @@ def template_of(kind: Kind) -> Template:
     """
     recipe = recipe_of(kind)
     dataset = _dataset(kind)
-    describe(dataset, kind, recipe.pixels)
+    describe(dataset, kind.sop_class_uid, recipe.pixels)
     if recipe.pixels is None:
         _check_room(kind, kind.bytes - len(_encoded(dataset)))
         pad_report(dataset, report_text(kind.bytes - len(_encoded(dataset))))
@@ -164,13 +157,13 @@ def _check_room(kind: Kind, room: int) -> None:
         raise UsageError(f"no {kind.modality} data set of {kind.bytes} bytes can be made: it must have {least} or more")
 
 
-def _field(head: bytes, group: int, element: int, length: int) -> Field:
+def _field(head: bytes, group: int, element: int, length: int) -> slice:
     """The place of a value; all have VRs with lengths of 16 bits."""
     tag = group.to_bytes(2, "little") + element.to_bytes(2, "little")
     start = head.index(tag) + 8
     if head[start - 2 : start] != length.to_bytes(2, "little"):
         raise AssertionError(f"({group:04X},{element:04X}) is not where it was looked for")
-    return Field(start, start + length)
+    return slice(start, start + length)
 
 
 def _pixel_data_header(pixels: Pixels) -> bytes:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from asyncstore.errors import AssociationError
     from asyncstore.model import Instance, Piece
 
 
@@ -103,46 +102,3 @@ class Phase(NamedTuple):
     """Which repetition it is, from 1."""
     rate: float | None = None
     """Instances a second that are meant, at its end; ``None``: as many as the peer takes."""
-
-
-class Measurements(Protocol):
-    """Takes what the driver measures. Nothing here waits; :meth:`stored` is called for every store."""
-
-    def begin(self, phase: Phase, at: float) -> None:
-        """A phase begins. Samples of stores that began before it belong to the phase before it."""
-
-    def offered(self, instances: int, studies: int, at: float) -> None:
-        """So many were to begin now; in a closed load: they begin."""
-
-    def stored(self, sample: Sample) -> None:
-        """A store has ended."""
-
-    def study_ended(self, seconds: float, at: float) -> None:
-        """All instances of a study have ended; its first one was to begin so many seconds ago."""
-
-    def late(self, seconds: float) -> None:
-        """A store of an open load began so long after its time, although an association was free for it."""
-
-    def watched(self, lag: float, cpu_seconds: float, at: float) -> None:
-        """The generator itself, some twenty times a second. This is also the time to count what has come.
-
-        Args:
-            lag: how late a timer of its event loop was.
-            cpu_seconds: CPU time of its process since it started.
-            at: the time.
-        """
-
-    def dropped(self, instances: int, at: float) -> None:
-        """So many that were to begin will not: their phase is over, or too many wait."""
-
-    def opened(self, opened: Opened) -> None:
-        """An association is open."""
-
-    def released(self, seconds: float) -> None:
-        """An association was released; the answer took so many seconds."""
-
-    def lost(self, error: AssociationError, at: float, *, none_open: bool = False) -> None:
-        """An association could not be opened, or ended early; ``none_open``: and no other one is open."""
-
-    def end(self, at: float) -> None:
-        """The phase is over, and none of its stores is under way."""

@@ -1,4 +1,4 @@
-"""What :mod:`.archive` and :mod:`.copies` share when they write files: the folder, invented UIDs, and the report."""
+"""Synthetic instances as files: their folder, invented UIDs, and the report."""
 
 from __future__ import annotations
 

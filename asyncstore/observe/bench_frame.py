@@ -1,4 +1,4 @@
-"""One frame of the live display of a measurement, as lines: a pure function of a sample and of the terminal's size.
+"""The live display of a measurement: each frame is a pure function of a sample and of the terminal's size.
 
     bar         share of the time that is over
     phase       its load, which of how many it is, time left
@@ -17,11 +17,12 @@ Rules:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from asyncstore.observe.bench_view import associations, losses, waiting
+from asyncstore.observe.bench_view import FINISHING, associations, losses, waiting
 from asyncstore.observe.fit_width import clip
 from asyncstore.observe.formatting import (
     format_byte_rate,
@@ -29,7 +30,9 @@ from asyncstore.observe.formatting import (
     format_estimate,
     format_latency,
     format_rate,
+    printable,
 )
+from asyncstore.observe.frames import Frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +93,7 @@ def _phase(view: BenchView, width: int) -> Text:
     if view.wanted is not None:
         left = f"{which}{note}, {waiting(view)}"
     elif view.phase_left <= 0:
-        left = f"{which}{note}, finishing what is under way"
+        left = f"{which}{note}, {FINISHING}"
     whole = f"{format_estimate(view.seconds_left)} left of all" if view.phases > view.number else ""
     name = clip(view.phase, width - len(left))
     room = width - len(name) - len(left)
@@ -149,3 +152,15 @@ def _mark(value: float | None, most: float) -> str:
     if value is None or most <= 0:
         return _NOTHING
     return _LEVELS[min(int(value / most * len(_LEVELS)), len(_LEVELS) - 1)]
+
+
+class LiveBenchDisplay(Frames):
+    """Shows a measurement on a terminal while it is under way."""
+
+    def status(self, text: str) -> None:
+        """Draw a frame of one line."""
+        self.draw(lambda width, _height: [Text(f" {clip(printable(text), width - 3)}", "dim")])
+
+    def refresh(self, view: BenchView, now: float) -> None:  # noqa: ARG002 - the lines need the time
+        """Draw the next frame."""
+        self.draw(partial(bench_frame, view, self._notice))

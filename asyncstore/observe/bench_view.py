@@ -13,6 +13,8 @@ from asyncstore.observe.formatting import (
     format_rate,
 )
 
+FINISHING = "finishing what is under way"
+
 
 class Percentiles(NamedTuple):
     """Latencies in seconds."""
@@ -80,7 +82,8 @@ def bench_line(view: BenchView) -> str:
     if view.so_far is not None:
         parts += [f"{name} {format_latency(seconds)}" for name, seconds in view.so_far._asdict().items()]
     parts += [f"{format_count(number)} {what}" for number, what in losses(view)]
-    parts += [f"{associations(view)}{because(view)}", f"{format_estimate(view.seconds_left)} left"]
+    left = f"{format_estimate(view.seconds_left)} left" if view.phase_left > 0 else FINISHING
+    parts += [f"{associations(view)}{because(view)}", left]
     return f"{view.phase}: {', '.join(parts)}"
 
 

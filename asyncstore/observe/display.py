@@ -17,30 +17,31 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from asyncstore.observe.output import Output
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import IO, Self
 
     from asyncstore.model import Progress
     from asyncstore.observe.tally import Tally
 
 
-class Display(Protocol):
-    """Shows a run while it is under way; a context manager."""
+class Shows(Protocol):
+    """What every display does; a context manager."""
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
-
-    def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
-        """Show the run at ``now``, a time of the clock that the tally was started with."""
+    def __exit__(self, *_: object) -> None: ...
 
     def log(self, line: str, style: str = "") -> None:
         """Show a line that stays. Any thread may call this, also before the display is shown and afterwards."""
 
     def notice(self, text: str) -> None:
         """Show a text about the run until its end."""
+
+
+class Display(Shows, Protocol):
+    """Shows a run while it is under way."""
+
+    def refresh(self, tally: Tally, progress: Progress, now: float) -> None:
+        """Show the run at ``now``, a time of the clock that the tally was started with."""
 
 
 def open_output(stream: IO[str], *, quiet: bool = False) -> Output:
@@ -73,16 +74,9 @@ def open_display(output: Output, title: str, progress: Literal["auto", "on", "of
 
         if isinstance(output, Terminal):  # always true: this tells the type checker
             return LiveDisplay(output, title)
-    from asyncstore.observe.plain import LogDisplay, PlainDisplay  # the live display does not need it
+    from asyncstore.observe.plain import PlainDisplay  # the live display does not need it
 
-    return LogDisplay(output) if progress == "off" else PlainDisplay(output, title)
-
-
-class TakesLines(Protocol):
-    """A display, as far as the log needs it."""
-
-    def log(self, line: str, style: str = "") -> None:
-        """Show a line that stays."""
+    return PlainDisplay(output, None if progress == "off" else title)
 
 
 class LogLines(logging.Handler):
@@ -92,7 +86,7 @@ class LogLines(logging.Handler):
         display: the display.
     """
 
-    def __init__(self, display: TakesLines) -> None:
+    def __init__(self, display: Shows) -> None:
         super().__init__()
         self._display = display
 

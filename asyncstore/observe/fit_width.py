@@ -78,8 +78,4 @@ def _first_cells(text: str, width: int) -> str:
 
 
 def _last_cells(text: str, width: int) -> str:
-    for index in range(len(text) - 1, -1, -1):
-        width -= cell_len(text[index])
-        if width < 0:
-            return text[index + 1 :]
-    return text
+    return _first_cells(text[::-1], width)[::-1]

@@ -32,8 +32,8 @@ from asyncstore.observe.formatting import (
     printable,
 )
 from asyncstore.observe.lanes import lane_rows
+from asyncstore.observe.limits import standstill
 from asyncstore.observe.results import SHOWN
-from asyncstore.observe.standstill import standstill
 from asyncstore.protocol.status import describe, result_of
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 Rules:
 
-1. If the terminal is not ready (Ctrl-S, a line that hangs), the frame is skipped: the run must not wait.
+1. If the terminal is not ready (Ctrl-S, a line that hangs), the frame is skipped: the run must not wait. So it is if
+   the size has just changed: terminals tell programs later than they draw, and a frame at a wrong place erases lines.
 2. Lines of the log are written with the next frame, so thousands of lines a second cost four writes.
 3. The frame disappears at the end, also after an exception. The log stays.
 """
@@ -18,7 +19,6 @@ from asyncstore.observe.terminal import Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
     from typing import Self
 
     from rich.text import Text
@@ -39,6 +39,7 @@ class Frames:
         self._terminal = terminal
         self._title = title
         self._region = Region(terminal)
+        self._size = terminal.console.size
         self._notice = ""
         self._log: deque[Line] = deque()
         self._shown = False
@@ -48,18 +49,16 @@ class Frames:
         self._shown = True
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._shown = False
         self._region.clear()
         self._terminal.print(*self._waiting_lines())
 
     def draw(self, frame: Callable[[int, int], Sequence[Text]]) -> None:
         """Draw the next frame for a width and a height, and above it the lines logged since the last one."""
-        if self._terminal.is_ready:
-            width, height = self._terminal.console.size
-            self._region.draw(frame(width, height), above=self._waiting_lines())
+        before, self._size = self._size, self._terminal.console.size
+        if self._terminal.is_ready and self._size == before:
+            self._region.draw(frame(*self._size), above=self._waiting_lines())
 
     def log(self, line: str, style: str = "") -> None:
         """Show a line above the frame, together with the next frame while there is one."""

@@ -24,11 +24,10 @@ from typing import TYPE_CHECKING
 from asyncstore.model import Limit
 from asyncstore.named_files import private
 from asyncstore.observe.formatting import printable
-from asyncstore.observe.repairs import words_of
+from asyncstore.observe.results import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
     from typing import Self
 
     from asyncstore.model import Outcome, Result
@@ -72,9 +71,7 @@ class JsonLines:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def start(self, peer: str, port: int, version: str) -> None:

@@ -71,7 +71,8 @@ def lane_rows(lanes: Sequence[Lane], width: int, rows: int) -> list[Text]:
     """Lay out the lanes in at most ``rows`` rows of at most ``width`` cells."""
     if not lanes or rows < 1:
         return []
-    most_abreast = max(1, (width + _BESIDE) // (_narrowest(lanes) + _BESIDE))
+    narrowest = _number_cells(lanes) + len(" ● ") + _stored_cells(lanes)
+    most_abreast = max(1, (width + _BESIDE) // (narrowest + _BESIDE))
     if len(lanes) > most_abreast * rows:
         shown = most_abreast * (rows - 1)
         return [*_grid(lanes[:shown], width, most_abreast), _sum(lanes[shown:], width, "more " if shown else "")]
@@ -86,11 +87,6 @@ def _grid(lanes: Sequence[Lane], width: int, abreast: int) -> list[Text]:
     columns = _columns(lanes, (width + _BESIDE) // abreast - _BESIDE)
     cells = [_cell(lane, columns) for lane in lanes]
     return [Text(" " * _BESIDE).join(cells[first : first + abreast]) for first in range(0, len(cells), abreast)]
-
-
-def _narrowest(lanes: Sequence[Lane]) -> int:
-    """The least width of a lane, in cells: number, mark and count."""
-    return _number_cells(lanes) + 1 + 1 + 1 + _stored_cells(lanes)
 
 
 def _number_cells(lanes: Sequence[Lane]) -> int:

@@ -1,14 +1,14 @@
-"""What limits the speed of a run, in a few words for displays."""
+"""What limits the speed of a run, or keeps it from sending, in a few words for displays."""
 
 from __future__ import annotations
 
 from time import localtime, strftime, time
 from typing import TYPE_CHECKING
 
-from asyncstore.observe.formatting import format_byte_rate, format_count, format_duration
+from asyncstore.observe.formatting import counted, format_byte_rate, format_count, format_duration, printable
 
 if TYPE_CHECKING:
-    from asyncstore.model import Limit
+    from asyncstore.model import Limit, Progress
 
 _DAY = 86400.0
 _LEAST_RATE = 0.1
@@ -41,6 +41,22 @@ def limited(limit: Limit | None, now: float | None = None) -> str:
     if limit is None or limit.is_paused or not parts:
         return "".join(parts)
     return f"limited to {', '.join(parts)}"
+
+
+def standstill(progress: Progress) -> str:
+    """Why nothing is sent at the moment, what waits, and what limits the speed; empty: nothing does."""
+    if progress.is_paused:
+        return "paused"
+    outage = progress.outage
+    if outage is not None:
+        trial = f"next try in {outage.next_trial:.0f} s" if outage.next_trial else "trying now"
+        left = "" if outage.seconds_left is None else f", giving up in {outage.seconds_left:.0f} s"
+        return f"waiting for the peer ({printable(outage.reason)}): {trial}{left}"
+    parts = [limited(progress.limit)]
+    if progress.retrying:
+        waits = "waits" if progress.retrying == 1 else "wait"
+        parts.append(f"{counted(progress.retrying, 'instance')} {waits} for another attempt")
+    return ", ".join(filter(None, parts))
 
 
 def _stores(rate: float) -> str:

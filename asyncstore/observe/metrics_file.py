@@ -38,7 +38,8 @@ class MetricsFile:
         self._path = Path(os.path.realpath(path))
         if self._path.exists() and not self._path.is_file():
             raise ValueError("it is not a regular file")
-        self._new(b"").unlink()
+        with self._new(b""):
+            pass
 
     @property
     def stem(self) -> str:
@@ -51,26 +52,22 @@ class MetricsFile:
         Raises:
             OSError: it could not be written; the old version is still there.
         """
-        new = self._new(content)
-        with _removed_on_error(new):
+        with self._new(content) as new:
             new.replace(self._path)
 
-    def _new(self, content: bytes) -> Path:
-        """Write a new file in the same folder. node_exporter overlooks it: it reads names that end in ``.prom``."""
+    @contextmanager
+    def _new(self, content: bytes) -> Iterator[Path]:
+        """Within this context there is a new file in the same folder; it is removed unless it has taken the name.
+
+        node_exporter overlooks it: it reads names that end in ``.prom``.
+        """
         descriptor, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
         path = Path(name)
-        with _removed_on_error(path):
+        try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
             path.chmod(_EVERYBODY_READS)
-        return path
-
-
-@contextmanager
-def _removed_on_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError:
-        with suppress(OSError):
-            path.unlink()
-        raise
+            yield path
+        finally:
+            with suppress(OSError):
+                path.unlink()

@@ -64,20 +64,16 @@ class _Window:
         while len(samples) > 2 and samples[1].time <= sample.time - self._span:  # noqa: PLR2004 - a slope needs two
             samples.popleft()
 
-    def rate(self) -> Rate:
+    def rates(self) -> tuple[Rate, float]:
+        """Instances and bytes per second, and work per second."""
         first, last = self._samples[0], self._samples[-1]
         seconds = last.time - first.time
         if seconds <= 0:
-            return Rate(0.0, 0.0)
+            return Rate(0.0, 0.0), 0.0
         size = last.bytes_sent - first.bytes_sent
         if last.bytes_in_vain != first.bytes_in_vain:
             size = last.bytes_stored - first.bytes_stored
-        return Rate((last.stored - first.stored) / seconds, size / seconds)
-
-    def work_per_second(self) -> float:
-        first, last = self._samples[0], self._samples[-1]
-        seconds = last.time - first.time
-        return (last.work - first.work) / seconds if seconds > 0 else 0.0
+        return Rate((last.stored - first.stored) / seconds, size / seconds), (last.work - first.work) / seconds
 
 
 class Rates:
@@ -104,13 +100,12 @@ class Rates:
         total = _work_found(progress)
         done = _work_done(tally, progress, total)
         recent, long = self._windows_since(tally.started)
-        stored = tally.stored + tally.warning
-        sample = _Sample(now, stored, tally.bytes, progress.bytes_sent, tally.bytes_in_vain, done)
+        sample = _Sample(now, tally.stored, tally.bytes, progress.bytes_sent, tally.bytes_in_vain, done)
         recent.add(sample)
         long.add(sample)
-        self.rate = recent.rate()
+        self.rate, _ = recent.rates()
         self.fraction = done / total if total else 0.0
-        per_second = long.work_per_second()
+        _, per_second = long.rates()
         has_moved = tally.done > tally.not_sent or progress.bytes_sent > _IN_BUFFERS
         all_known = not progress.walking and not tally.withdrawn
         sure = all_known and has_moved and per_second > 0 and tally.seconds(now) >= _SOONEST_ESTIMATE

@@ -54,6 +54,11 @@ class Group(NamedTuple):
     details: tuple[Detail, ...]
     """By subject, the most frequent first; empty if there is only one."""
 
+    @property
+    def parts(self) -> tuple[Detail, ...]:
+        """The details; if there are none, the group itself as one."""
+        return self.details or (Detail(self.text, self.files, self.example, self.text),)
+
 
 class Row(NamedTuple):
     """An entry in a list of reasons."""

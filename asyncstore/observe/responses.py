@@ -41,10 +41,9 @@ class Responses:
         self.seconds = 0.0
         self._counts = [0] * (len(BOUNDS) + 1)
 
-    def add(self, batch: Iterable[Outcome]) -> int:
-        """Count the responses among these outcomes; the number of them."""
-        statuses, counts = self.statuses, self._counts
-        total, number = 0.0, 0
+    def add(self, batch: Iterable[Outcome]) -> None:
+        """Count the responses among these outcomes."""
+        statuses, counts, total = self.statuses, self._counts, 0.0
         for outcome in batch:
             attempt = outcome.attempt
             if attempt is None:
@@ -57,9 +56,7 @@ class Responses:
             statuses[status] = statuses.get(status, 0) + 1
             counts[bisect_left(BOUNDS, seconds)] += 1
             total += seconds
-            number += 1
         self.seconds += total
-        return number
 
     def durations(self) -> list[int]:
         """How many stores took at most as long as each of :data:`BOUNDS`; the last number is that of all."""

@@ -36,7 +36,7 @@ from asyncstore.observe.formatting import (
     printable,
 )
 from asyncstore.observe.output import line_of
-from asyncstore.observe.reasons import Group, selection
+from asyncstore.observe.reasons import selection
 from asyncstore.observe.repeats import MOST_UIDS
 from asyncstore.observe.results import SHOWN
 
@@ -148,7 +148,7 @@ def _sentence(tally: Tally, ending: Ending) -> str:
 
 
 def _figures(tally: Tally, ending: Ending) -> Iterator[str]:
-    if tally.stored + tally.warning:
+    if tally.stored:
         rate = tally.rate(tally.started + ending.seconds)
         yield from (format_bytes(tally.bytes), format_rate(rate.instances), format_byte_rate(rate.bytes))
     yield counted(ending.associations, "association")
@@ -164,7 +164,7 @@ def _figures(tally: Tally, ending: Ending) -> Iterator[str]:
 
 def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Line]:
     """The reasons of one result; if there are several, after a line with their total."""
-    reasons = [reason for reason in tally.reasons if reason.result is result]
+    reasons = tally.reasons(result)
     if not reasons:
         return
     label, style = SHOWN[result]
@@ -173,9 +173,8 @@ def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Lin
     if len(reasons) > 1:
         yield _row(label, style, total, f"for {format_count(len(reasons))} reasons:")
         label = ""
-    groups = [Group(reason.text, reason.files, reason.example, reason.details) for reason in reasons]
     such_as = ""
-    for row in selection(groups, left, lambda text: len(_wrapped(text, width, _MOST_LINES_OF_REASON))):
+    for row in selection(reasons, left, lambda text: len(_wrapped(text, width, _MOST_LINES_OF_REASON))):
         if row.files is None:
             yield line_of(f"{_PATH_INDENT}{such_as}{printable(row.text)}", "dim")
             continue
@@ -189,6 +188,7 @@ def _reasons_of(result: Result, tally: Tally, width: int | None) -> Iterator[Lin
 
 def _wrapped(text: str, width: int | None, most: int) -> list[str]:
     """Wrap a reason between words into at most ``most`` lines; long words stay whole."""
+    text = printable(text)
     if width is None:
         return [text]
     room = max(width, _NARROWEST) - len(_REASON_INDENT)

@@ -13,19 +13,19 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.model import Outcome, Result
-from asyncstore.observe.formatting import printable
-from asyncstore.observe.reasons import Detail, Reasons
+from asyncstore.observe.reasons import Reasons
 from asyncstore.observe.repeats import Repeats
 from asyncstore.protocol.status import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+
+    from asyncstore.observe.reasons import Group
 
 _LAST_FAILURES = 5
 """As many fit under the lanes of a terminal of 24 rows."""
 
-
-_HELD = frozenset((Result.STORED, Result.WARNING))
+HELD = frozenset((Result.STORED, Result.WARNING))
 """The results of instances that the SCP holds."""
 
 
@@ -34,20 +34,6 @@ class Rate(NamedTuple):
 
     instances: float
     bytes: float
-
-
-class Reason(NamedTuple):
-    """The outcomes with one result and one cause: a status that the SCP answered, or a kind of reason."""
-
-    result: Result
-    status: int | None
-    text: str
-    """The cause, safe to show: ``0xA700 out of resources``, ``not a DICOM file``."""
-    files: int
-    example: str
-    """The path of the first of them."""
-    details: tuple[Detail, ...] = ()
-    """What differs between them, the most frequent first; empty if ``text`` says all."""
 
 
 class Tally:
@@ -71,24 +57,6 @@ class Tally:
         last_failures: the latest outcomes that are failed, not sent or unknown, without the withdrawn.
     """
 
-    __slots__ = (
-        "_attempted",
-        "_counts",
-        "_reasons",
-        "_statuses",
-        "bytes",
-        "bytes_failed",
-        "bytes_in_vain",
-        "bytes_settled",
-        "earlier",
-        "last_failures",
-        "repaired",
-        "repeats",
-        "retries",
-        "started",
-        "withdrawn",
-    )
-
     def __init__(self, started: float, *, counts_repeats: bool = True) -> None:
         self.started = started
         self.bytes = 0
@@ -102,10 +70,8 @@ class Tally:
         self.repeats = Repeats() if counts_repeats else None
         self.last_failures: deque[Outcome] = deque(maxlen=_LAST_FAILURES)
         self._counts = dict.fromkeys(Result, 0)
-        self._statuses: dict[tuple[Result, int], tuple[int, str]] = {}
-        """The number of files, and the path of the first."""
+        self._statuses: Counter[tuple[Result, int]] = Counter()
         self._reasons: dict[Result, Reasons] = {}
-        """Of the outcomes without a status."""
         self._attempted = False
 
     def add(self, batch: Sequence[Outcome]) -> None:
@@ -126,14 +92,14 @@ class Tally:
         self.bytes += size
         self.bytes_settled += size
         if self.repeats is not None:
-            held = batch if stored == len(batch) else [outcome for outcome in batch if outcome.result in _HELD]
+            held = batch if stored == len(batch) else [outcome for outcome in batch if outcome.result in HELD]
             self.repeats.add([outcome.attempt.sop_instance_uid if outcome.attempt else None for outcome in held], held)
 
     def take_back_failed(self) -> int:
         """Forget the failed files: each of them ends anew. Returns how many there were."""
         failed = self._counts[Result.FAILED]
         self._counts[Result.FAILED] = 0
-        self._statuses = {cause: counted for cause, counted in self._statuses.items() if cause[0] is not Result.FAILED}
+        self._statuses = Counter({cause: n for cause, n in self._statuses.items() if cause[0] is not Result.FAILED})
         self._reasons.pop(Result.FAILED, None)
         kept = [outcome for outcome in self.last_failures if outcome.result is not Result.FAILED]
         self.last_failures = deque(kept, maxlen=_LAST_FAILURES)
@@ -145,13 +111,13 @@ class Tally:
         result = outcome.result
         self._counts[result] += 1
         self._count_cause(outcome)
+        if outcome.attempts:
+            self._attempted = True
+            self.retries += outcome.attempts - 1
         if outcome.is_withdrawn:
             self.withdrawn += 1
             return
         self.bytes_settled += outcome.bytes
-        if outcome.attempts:
-            self._attempted = True
-            self.retries += outcome.attempts - 1
         if result is Result.WARNING:
             self.bytes += outcome.bytes
             self.repaired += bool(outcome.repairs)
@@ -167,15 +133,11 @@ class Tally:
     def _count_cause(self, outcome: Outcome) -> None:
         if outcome.result is Result.SKIPPED:
             return
+        reason = outcome.error or "no reason given"
         if outcome.status is not None:
-            cause = outcome.result, outcome.status
-            files, example = self._statuses.get(cause, (0, outcome.path))
-            self._statuses[cause] = files + 1, example
-        else:
-            reasons = self._reasons.get(outcome.result)
-            if reasons is None:
-                reasons = self._reasons[outcome.result] = Reasons()
-            reasons.add(outcome.error or "no reason given", outcome.path)
+            self._statuses[outcome.result, outcome.status] += 1
+            reason = describe(outcome.status)
+        self._reasons.setdefault(outcome.result, Reasons()).add(reason, outcome.path)
 
     def count(self, result: Result) -> int:
         """The number of outcomes with this result."""
@@ -187,33 +149,13 @@ class Tally:
 
     @property
     def stored(self) -> int:
-        """Instances stored without a warning."""
-        return self._counts[Result.STORED]
-
-    @property
-    def warning(self) -> int:
-        """Instances stored with a warning."""
-        return self._counts[Result.WARNING]
-
-    @property
-    def failed(self) -> int:
-        """Instances that the SCP refused."""
-        return self._counts[Result.FAILED]
+        """Instances stored, with or without a warning."""
+        return sum(self._counts[result] for result in HELD)
 
     @property
     def not_sent(self) -> int:
         """Files that were never completely sent."""
         return self._counts[Result.NOT_SENT]
-
-    @property
-    def unknown(self) -> int:
-        """Instances that the SCP may hold or not."""
-        return self._counts[Result.UNKNOWN]
-
-    @property
-    def skipped(self) -> int:
-        """Files that an earlier run stored, or that have the bytes of a stored one."""
-        return self._counts[Result.SKIPPED]
 
     @property
     def done(self) -> int:
@@ -228,7 +170,7 @@ class Tally:
     @property
     def unstored(self) -> int:
         """Files that the SCP is not known to hold. A run has succeeded if all files are done and this is 0."""
-        return self.failed + self.not_sent + self.unknown
+        return self.not_sent + self._counts[Result.FAILED] + self._counts[Result.UNKNOWN]
 
     @property
     def attempted(self) -> bool:
@@ -239,23 +181,13 @@ class Tally:
     def statuses(self) -> Counter[int]:
         """How often the SCP answered each warning or failure."""
         statuses: Counter[int] = Counter()
-        for (_, status), (files, _) in self._statuses.items():
+        for (_, status), files in self._statuses.items():
             statuses[status] += files
         return statuses
 
-    @property
-    def reasons(self) -> list[Reason]:
-        """The reasons why files were not stored, or were stored with a warning; the most frequent first."""
-        of_statuses = [
-            Reason(result, status, describe(status), files, example)
-            for (result, status), (files, example) in self._statuses.items()
-        ]
-        of_texts = [
-            Reason(result, None, printable(group.text), group.files, group.example, _printable(group.details))
-            for result, reasons in self._reasons.items()
-            for group in reasons.groups()
-        ]
-        return sorted(of_texts + of_statuses, key=lambda reason: -reason.files)
+    def reasons(self, result: Result) -> list[Group]:
+        """Why files have this result, the most frequent kind of reason first."""
+        return self._reasons[result].groups() if result in self._reasons else []
 
     def seconds(self, now: float) -> float:
         """The duration of the run until ``now``."""
@@ -266,8 +198,4 @@ class Tally:
         seconds = self.seconds(now)
         if not seconds:
             return Rate(0.0, 0.0)
-        return Rate((self.stored + self.warning) / seconds, self.bytes / seconds)
-
-
-def _printable(details: Iterable[Detail]) -> tuple[Detail, ...]:
-    return tuple(detail._replace(text=printable(detail.text)) for detail in details)
+        return Rate(self.stored / seconds, self.bytes / seconds)

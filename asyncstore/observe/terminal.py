@@ -5,8 +5,9 @@ Rules:
 1. rich only chooses colours; :class:`~asyncstore.observe.output.Output` writes. rich would raise :class:`SystemExit`
    if the terminal is gone.
 2. A frame is one write: nobody sees half of it.
-3. A line is rewritten in place and then erased from its end on, so it does not flicker.
-4. A frame leaves the terminal's last row and last column free: no line wraps or scrolls.
+3. The cursor is hidden within a frame only: a run that is suspended or killed leaves a terminal that has one.
+4. A line is rewritten in place and then erased from its end on, so it does not flicker.
+5. A frame leaves the terminal's last row and last column free: no line wraps or scrolls.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 _CURSOR_UP = "\x1b[{}A"
 _ERASE_LINE = "\x1b[K"
-_ERASE_BELOW = "\x1b[J"
+_ERASE_BELOW = "\x1b[K \x1b[J\r"
+"""From the beginning of a line. If all of a terminal is erased from its first cell on, tmux keeps it as history."""
 _HIDE_CURSOR = "\x1b[?25l"
 _SHOW_CURSOR = "\x1b[?25h"
 _NO_WRAP = "\x1b[?7l"
@@ -120,7 +122,9 @@ class Region:
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._widths: list[int] = []
-        self._drawn = False
+        self._pushed_out: list[int] = []
+        """The widths of lines above that the terminal pushed out. When it grows, most terminals bring them back."""
+        self._size = (0, 0)
 
     def draw(self, lines: Sequence[Text], above: Sequence[Line] = ()) -> None:
         """Replace the lines of the region.
@@ -132,21 +136,32 @@ class Region:
         parts = [_HIDE_CURSOR, self._to_top()]
         if above:
             parts += [_ERASE_BELOW, self._terminal.rendered(above)]
+            self._pushed_out = []
         drawn = [f"{line}{_ERASE_LINE}\n" for line in self._terminal.drawn(lines)]
-        parts += [_NO_WRAP, *drawn, _WRAP, _ERASE_BELOW]
+        parts += [_NO_WRAP, *drawn, _WRAP, _ERASE_BELOW, _SHOW_CURSOR]
         self._terminal.write("".join(parts))
         self._widths = [line.cell_len for line in lines]
-        self._drawn = True
 
     def clear(self) -> None:
         """Erase the region; the next line is written in its place."""
-        if self._drawn:
-            self._terminal.write(f"{self._to_top()}{_ERASE_BELOW}{_SHOW_CURSOR}")
+        if self._widths:
+            self._terminal.write(f"{self._to_top()}{_ERASE_BELOW}")
             self._widths = []
-            self._drawn = False
 
     def _to_top(self) -> str:
-        """Move to where the region begins, even if the terminal was made narrower and has wrapped its lines."""
-        width = max(1, self._terminal.console.width)
-        rows = sum(max(1, -(-line // width)) for line in self._widths)
-        return f"\r{_CURSOR_UP.format(rows)}" if rows else "\r"
+        """Move to where the region begins, also after the terminal has wrapped lines, or pushed some out at its top."""
+        width, height = self._terminal.console.size
+        before, self._size = self._size, (width, height)
+        lines = [(cells, max(1, -(-cells // max(1, width)))) for cells in (*self._pushed_out, *self._widths)]
+        rows = sum(taken for _, taken in lines)
+        own_rows = sum(taken for _, taken in lines[len(self._pushed_out) :])
+        out_of_sight = rows - min(own_rows + max(0, height - before[1]), height - 1)
+        self._pushed_out = []
+        for cells, taken in lines:
+            if out_of_sight <= 0:
+                break
+            self._pushed_out.append(min(cells, out_of_sight * width))
+            out_of_sight -= taken
+        to_top = f"\r{_CURSOR_UP.format(rows)}" if rows else "\r"  # the top of the terminal stops the cursor
+        # a row that was wrapped and is not erased would be joined with the one above when the terminal gets wider
+        return to_top if before == self._size else f"{to_top}{_ERASE_BELOW}"

@@ -236,7 +236,7 @@ def _write_native(path: Path, codec: _Codec, frames: int) -> int:
     import numpy as np  # of the extra for codecs
     from pydicom import Dataset, dcmwrite
     from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import generate_uid
+    from pydicom.uid import UID, generate_uid
 
     random = np.random.default_rng(1)
     rows, columns = np.mgrid[:_SIDE, :_SIDE]
@@ -255,9 +255,9 @@ def _write_native(path: Path, codec: _Codec, frames: int) -> int:
     made.PixelData = pixels.tobytes()
     made["PixelData"].VR = "OB" if codec.bits <= 8 else "OW"
     made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = _EXPLICIT
+    made.file_meta.TransferSyntaxUID = UID(_EXPLICIT)
     dcmwrite(path, made, enforce_file_format=True)
-    return pixels.nbytes
+    return int(pixels.nbytes)
 
 
 def _by_asyncstore(native: Path, path: Path) -> None:
@@ -265,6 +265,7 @@ def _by_asyncstore(native: Path, path: Path) -> None:
     from openjpeg.utils import encode_array
     from pydicom import dcmread  # of the extra for codecs
     from pydicom.encaps import encapsulate
+    from pydicom.uid import UID
 
     data_set = dcmread(native)
     frames = [
@@ -272,5 +273,5 @@ def _by_asyncstore(native: Path, path: Path) -> None:
     ]
     data_set.PixelData = encapsulate(frames)
     data_set["PixelData"].VR, data_set["PixelData"].is_undefined_length = "OB", True
-    data_set.file_meta.TransferSyntaxUID = _JPEG_2000
+    data_set.file_meta.TransferSyntaxUID = UID(_JPEG_2000)
     data_set.save_as(path, enforce_file_format=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections import Counter
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from support import trees
 from support.archives import archive
 from support.commands import asyncstore, finished, running_sink, started
+from support.oracle import until
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +60,25 @@ async def test_the_same_command_again_skips_stored_members_and_sends_those_of_ch
     assert f"{packed}/deflated.zip!d/0.dcm" in paths
 
 
+@pytest.mark.parametrize("name", ["deflated.zip", "zip-in.tar.gz"])
+async def test_an_archive_that_has_become_whole_is_no_longer_told_as_not_sent(name, journal, tmp_path):
+    damaged = archive(tmp_path / "in", name, trees.instances(tmp_path / "files", 3))
+    (damaged.parent / "inner.zip").unlink(missing_ok=True)
+    (damaged.parent / "inner.tar").unlink(missing_ok=True)
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[: len(whole) * 3 // 4])
+    async with running_sink() as sink:
+        _, results = await _send(sink.port, journal, damaged.parent)
+        assert results["not_sent"]
+        _, again = await _send(sink.port, journal, damaged.parent)
+        assert again["not_sent"] == results["not_sent"]
+        damaged.write_bytes(whole)
+        ran, results = await _send(sink.port, journal, damaged.parent)
+        assert (ran.returncode, results) == (0, {"stored": 3})
+    reported = await asyncstore("report", "--json", journal)
+    assert (reported.returncode, json.loads(reported.out)["found"]) == (0, 3)
+
+
 async def test_resume_opens_the_archives_again(packed, journal):
     async with running_sink() as sink:
         ran, _ = await _send(sink.port, journal, packed)
@@ -92,17 +113,29 @@ async def test_copies_in_a_zip_wait_for_the_others_in_it(journal, tmp_path):
     assert (ran.returncode, results) == (0, {"stored": 5, "skipped": 5})
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux tells which files a process has open")
 async def test_a_run_that_is_killed_leaves_nothing_in_the_temporary_folder(tmp_path):
     packed = archive(tmp_path / "in", "files.tar.gz", trees.instances(tmp_path / "files", 20, data_set_bytes=200_000))
     (tmp_path / "tmp").mkdir()
     async with running_sink("--latency", "5") as sink:
         words = ("send", "--archives", "--ahead", "300000", "127.0.0.1", str(sink.port), packed)
         process = await started(*words, environment={"TMPDIR": str(tmp_path / "tmp")})
-        await asyncio.sleep(1.5)
-        assert process.returncode is None
+        await until(lambda: _opened_in(tmp_path / "tmp", process.pid))
         process.kill()
         await finished(process)
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def _opened_in(folder, pid):
+    """Files of a folder that a process has open and that have no names.
+
+    Python makes one with a name for a moment, to see whether it can write there.
+    """
+    opened = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            opened.append(os.readlink(descriptor))
+    return [path for path in opened if path.startswith(f"{folder}/") and path.endswith(" (deleted)")]
 
 
 async def test_a_catalogue_with_archives_says_how_to_send_them(packed, journal):

@@ -44,6 +44,7 @@ def plots_of(first, second, names=("before", "after")):
 
 
 class TestVerdict:
+    @pytest.mark.slow
     def test_differences_come_first(self):
         words = words_of(measured(), measured(speed=2.0, seed=50))
         assert re.match(
@@ -69,9 +70,11 @@ class TestVerdict:
 
 
 class TestPlots:
+    @pytest.mark.slow
     def test_all_are_there(self):
         assert list(plots_of(measured(), measured(seed=9))) == ["changes", "latency-1", "latency-2", "knees"]
 
+    @pytest.mark.slow
     def test_changes_have_their_intervals(self):
         first, second = measured(), measured(speed=2.0, seed=50)
         rows = compare(first, second).rows
@@ -87,6 +90,7 @@ class TestPlots:
         assert trace["name"] == "no difference shown"
         assert set(trace["error_x"]["array"]) == {0.0}
 
+    @pytest.mark.slow
     def test_plotly_knows_every_field(self):
         go = pytest.importorskip("plotly.graph_objects")
         for plot in plots_of(measured(), measured(speed=2.0, seed=50)).values():
@@ -101,12 +105,14 @@ class TestCommand:
             (tmp_path / name).write_text(write_document(measured(2, speed=speed)))
         return [str(tmp_path / "a.json"), str(tmp_path / "b.json")]
 
+    @pytest.mark.slow
     def test_only_its_owner_may_read_the_page(self, files, tmp_path, capsys):
         target = tmp_path / "page.html"
         assert main(["bench", "compare", "--html", str(target), *files]) == 0
         assert "8 associations: rate" in capsys.readouterr().out
         assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
+    @pytest.mark.slow
     def test_the_page_replaces_no_measurement(self, files, capsys):
         before = Path(files[0]).read_bytes()
         assert main(["bench", "compare", "--html", files[0], *files]) == 1

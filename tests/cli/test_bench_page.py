@@ -3,6 +3,7 @@
 import re
 import sys
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import cache
 
 import pytest
@@ -60,6 +61,7 @@ def traces(document, name):
 
 
 class TestPage:
+    @pytest.mark.slow
     def test_it_needs_nothing_else(self):
         shown = Page(page(samples.everything()))
         assert not {"link", "img", "iframe", "a", "form", "object", "base"} & set(shown.tags)
@@ -68,6 +70,7 @@ class TestPage:
         assert "default-src 'none'" in policy
         assert not re.search(r"https?:|unsafe-eval|script-src[^;]*unsafe-inline|connect-src", policy)
 
+    @pytest.mark.slow
     def test_it_says_the_verdict_first(self):
         words = Page(page(samples.everything())).words
         assert words.startswith("asyncstore bench Crossed Not passed: p99<20ms: 41 ms, crossed")
@@ -113,6 +116,14 @@ class TestPage:
         assert "the percentiles of several machines cannot be added" in words
         assert words.count("system: Linux 6.1") == 2
 
+    def test_the_plots_of_a_sum_show_the_time_of_all_machines(self):
+        part = samples.document([samples.phase(seconds=20)])
+        started = datetime.fromisoformat(part.setup.started) + timedelta(seconds=5)
+        late = replace(part, setup=replace(part.setup, started=started.isoformat()))
+        times = timeline(merge([part, late], ["one.json", "two.json"]))
+        assert 25.0 <= times.end <= 26.0  # with a second for the last responses
+        assert not any(step.tail for step in times.steps)
+
     def test_an_empty_measurement_has_a_page(self):
         words = Page(page(samples.document([]))).words
         assert "Nothing stored" in words
@@ -138,6 +149,7 @@ class TestPlots:
         silent = replace(one, by=Groups(modality={"CT": only}), generator=replace(one.generator, lag=Histogram()))
         assert names(samples.document([silent])) == ["throughput", "percentiles", "latency", "split"]
 
+    @pytest.mark.slow
     def test_plotly_knows_every_field(self):
         go = pytest.importorskip("plotly.graph_objects")
         for plot in plots_of(samples.everything()):
@@ -178,6 +190,11 @@ class TestPlots:
     def test_offered_is_shown_for_open_loads_only(self):
         assert set(traces(samples.everything(), "throughput")) == {"offered", "stored"}
         assert set(traces(samples.document([samples.phase()]), "throughput")) == {"stored"}
+
+    def test_points_at_the_same_second_are_plotted(self):
+        phase = samples.phase()
+        phase = replace(phase, series=tuple(replace(point, second=0.0) for point in phase.series))
+        assert "throughput" in names(samples.document([phase]))
 
     def test_phases_are_marked(self):
         [plot] = [plot for plot in plots_of(samples.everything()) if plot.name == "throughput"]

@@ -7,7 +7,7 @@ from asyncstore.cli.text.bench_table import bench_lines
 from asyncstore.load.results.document import Findable, Knee, Law, Step, ThresholdResult, Verdict
 from asyncstore.load.results.histogram import Histogram
 from asyncstore.observe.output import plain
-from support.measured import closed, document, opened, result
+from support.measured import PART, closed, document, opened, result
 
 
 def text(found, **more):
@@ -79,6 +79,10 @@ def test_failures_and_lost_associations_are_named():
     assert "x status: 0xA700 out of resources" in shown
     assert "3 x association: the peer aborted\\x1b[31m" in shown
     assert "x status: 0x0000" not in shown
+
+
+def test_a_status_that_somebody_made_up_is_shown_as_it_is():
+    assert "4 x status: 0xZZ\\n" in text(document([replace(result(closed()), statuses={"0xZZ\n": 4, "0x0000": 9})]))
 
 
 def test_only_the_most_frequent_reasons_are_shown():
@@ -163,6 +167,16 @@ def test_findable_instances_have_a_line():
 
 def test_an_interrupted_measurement_says_so_first():
     assert text(document(), interrupted=True).startswith("Interrupted: this is what was measured until then.")
+
+
+def test_a_measurement_that_was_interrupted_in_its_warm_up_shows_no_load():
+    assert "load" not in text(document([replace(result(closed()), is_counted=False)]), interrupted=True)
+
+
+def test_the_instances_of_a_sum_have_no_time():
+    """They are all of the machines', and the time is that in which all of them ran."""
+    assert "instances stored in 10 s" in text(document())
+    assert "instances stored, " in text(replace(document(), parts=(PART,)))
 
 
 def test_a_measurement_without_a_stored_instance_has_no_latencies():

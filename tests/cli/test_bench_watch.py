@@ -214,3 +214,13 @@ def test_a_threshold_that_is_crossed_ends_the_load(clock, text, stops):
     assert [line.split(":")[0] for line in display.lines] == ["ending before its time"] * stops
     watch.stop()
     assert watch._driver.stops == 1, "a second stop would abort the stores under way"  # noqa: SLF001 - as above
+
+
+def test_a_measurement_starts_with_its_first_phase():
+    phases = (closed(4, seconds=2.0), closed(8, seconds=2.0))
+    watch, _ = watch_of(*phases)
+    made = watch.started
+    watch.begin(phases[0], 1000.0)
+    started = watch.started
+    watch.begin(phases[1], 1002.0)
+    assert made is not started is watch.started

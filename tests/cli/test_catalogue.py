@@ -20,6 +20,8 @@ from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import State
 from support import trees
 from support.commands import DEADLINE, asyncstore, finished, running_sink, started
+from support.oracle import until as asked
+from support.peers.hostile import Behaviour, running_hostile, stays_silent
 
 pytestmark = pytest.mark.slow
 
@@ -210,6 +212,17 @@ class TestScan:
         assert summary["is_complete"]
         assert states(journal) == {State.WAITING: 20}
 
+    async def test_ctrl_c_ends_the_question_to_the_peer_after_a_scan(self, archive, journal):
+        async with running_hostile(Behaviour(on_request=stays_silent())) as scp:
+            process = await started("scan", "--journal", journal, "--peer-check", HOST, str(scp.port), archive)
+            await asked(lambda: scp.associations and scp.associations[0].request)
+            process.send_signal(signal.SIGINT)
+            done = await finished(process)
+        assert (done.returncode, done.out) == (130, "")
+        assert "Traceback" not in done.err
+        with Reader(str(journal)) as reader:
+            assert reader.rows("SELECT ending FROM runs") == [("completed",)]
+
     async def test_a_changed_file_is_looked_into_again(self, archive, journal):
         await scan(journal, archive)
         write(archive / "0" / "1", "1.2.1.9.0", study="7", date="19990101")
@@ -338,10 +351,11 @@ class TestClashes:
             write(folder / name, uid, comment=comment)
         return folder
 
-    async def test_a_copy_is_not_sent_again_and_conflicts_are_sent(self, clashes, journal):
+    @pytest.mark.parametrize("words", [(), ("-R",)], ids=["contexts as needed", "contexts of all files"])
+    async def test_a_copy_is_not_sent_again_and_conflicts_are_sent(self, words, clashes, journal):
         await scan(journal, clashes)
         async with running_sink() as sink:
-            ran, outcomes, _ = await send(sink, journal)
+            ran, outcomes, _ = await send(sink, journal, *words)
             assert (ran.returncode, results(outcomes)) == (0, {"stored": 4, "skipped": 1})
             assert [one["path"] for one in outcomes if one["result"] == "skipped"] == [f"{clashes}/b"]
             assert "Not sent again: 1 file with the SOP instance UID and the bytes of a stored one" in ran.err
@@ -354,6 +368,15 @@ class TestClashes:
         report = json.loads((await asyncstore("report", "--json", journal)).out)
         runs = [(run["stored"], run["skipped"], run["waiting"]) for run in report["runs"][1:]]
         assert (runs, report["stored"], report["waiting"]) == ([(4, 1, 0), (0, 5, 0)], 5, 0)
+
+    async def test_a_file_whose_conflicting_file_was_removed_is_sent(self, clashes, journal):
+        await scan(journal, clashes)
+        async with running_sink() as sink:
+            await send(sink, journal, "--conflicts", "hold")
+            (clashes / "d").unlink()
+            _, outcomes, _ = await send(sink, journal, "--conflicts", "hold", "--retry-not-sent")
+        assert results(outcomes) == {"skipped": 3, "stored": 1, "not_sent": 1}
+        assert [one["error"] for one in outcomes if one["result"] == "not_sent"] == ["no such file or directory"]
 
     async def test_a_copy_is_sent_if_the_first_file_is_gone(self, clashes, journal):
         await scan(journal, clashes)
@@ -488,3 +511,14 @@ class TestMistakes:
         for words in (("--order", "newest"), ("--only-uids", "x"), ("--only-studies", "x"), ("--conflicts", "hold")):
             done = await asyncstore("send", *words, HOST, "104", archive)
             assert (done.returncode, f"{words[0]}" in done.err, "--journal" in done.err) == (1, True, True)
+
+
+async def test_a_journal_and_what_a_run_writes_in_a_folder_that_is_sent_are_no_part_of_it(archive):
+    journal = archive / "0" / "run.db"
+    scanned = await asyncstore("scan", "--archives", "--journal", journal, archive)
+    assert scanned.returncode == 0
+    assert f"asyncstore send -nh --archives --journal {journal} PEER PORT sends them" in scanned.out
+    async with running_sink() as sink:
+        words = ("--archives", "--journal", journal, "--json", archive / "1.json", "--metrics-file", archive / "1.prom")
+        ran = await asyncstore("send", *words, HOST, str(sink.port), archive, journal)
+    assert (ran.returncode, states(journal)) == (0, {State.STORED: 10})

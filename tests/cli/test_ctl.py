@@ -177,7 +177,9 @@ class TestARun:
             await until(lambda: sink.tally.instances > 0)
             assert (await ask(str(journal), "associations", 4))["ok"]
             await comes(lambda: _has_lanes(journal, 4))
-            assert (await finished(process)).returncode == 0
+            ended = await finished(process)
+            assert ended.returncode == 0, ended
+            assert "associations." in ended.err, "and not: at most 1 at a time"
 
     async def test_a_study_that_is_needed_now_goes_first(self, journal, tmp_path):
         first, last = (trees.instances(tmp_path / "archive" / name, 20, seed=seed) for seed, name in enumerate("az", 1))
@@ -478,6 +480,7 @@ class TestAsking:
             ({"ok": True}, "the answer makes no sense"),
             ({"ok": True, "status": []}, "the answer makes no sense"),
             ({"ok": True, "status": {"run": 1}}, "the answer makes no sense"),
+            ({"ok": True, "status": _STATUS | {"seconds": float("inf")}}, "the answer makes no sense"),
         ],
     )
     def test_an_answer_that_is_no_good(self, journal, capsys, monkeypatch, answer, said):

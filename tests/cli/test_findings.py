@@ -1,6 +1,7 @@
 """What scan and --dry-run tell of what was found."""
 
 import json
+import re
 
 import pytest
 
@@ -79,6 +80,12 @@ async def test_what_cannot_be_sent_is_told_by_kind():
     assert [line.split() for line in told if "cut off" in line] == [
         ["40", "it", "is", "cut", "off", "within", "…", "such", "as", "/0"]
     ]
+
+
+async def test_a_dry_run_counts_a_file_once_that_would_be_sent_several_times(tmp_path):
+    trees.instances(tmp_path, 1)
+    planned = await asyncstore("send", "--dry-run", "--repeat", "3", "pacs.invalid", "104", tmp_path)
+    assert re.match(r"to pacs.invalid:104: 1 instance, [^,]+, each 3 times\n", planned.out), planned.out
 
 
 async def test_the_plan_for_machines_names_repeated_uids(tmp_path):

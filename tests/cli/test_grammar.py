@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from asyncstore.cli.options.command_files import expand
 from asyncstore.cli.options.command_table import SEND
 from asyncstore.cli.options.grammar import Given, Layer, check, parse, tokenize
-from asyncstore.cli.options.kinds import Flag, Integer, Several, Text, Words
+from asyncstore.cli.options.kinds import Flag, Integer, Text, Words
 from asyncstore.cli.options.table import Command, Group, Option, Parameter
 from asyncstore.cli.options.tls_rows import ADD_CERT_FILE
 from asyncstore.errors import UsageError
@@ -37,7 +37,7 @@ RED = Option[bool]("--red", Flag(), False, "", "+r", alternatives="colour")
 BLUE = Option[bool]("--blue", Flag(), False, "", "-b", alternatives="colour", requires=("--tls", "--title"))
 LEVEL = Option[str | None]("--level", Text("L"), None, "", excludes=("--red", "--blue"))
 NAMES = Option[str | None]("--names", Text("FILE"), None, "")
-TRUST = Option[tuple[str, ...]]("--trust", Several("FILE"), (), "", accumulates=True)
+TRUST = Option[tuple[str, ...]]("--trust", Words("FILE"), (), "", accumulates=True)
 HARD = Option[bool]("--hard", Flag(), False, "", requires=("--blue",))
 ONLY = Option[str | None]("--only", Text("NAME"), None, "", line_only=True)
 

@@ -227,6 +227,18 @@ async def test_invented_identities_are_the_same_after_a_resume(archive, journal,
         assert sorted(path.name for path in (tmp_path / "received").iterdir()) == received
 
 
+async def test_a_file_that_became_whole_gets_no_identity_of_a_stored_one(archive, journal, tmp_path):
+    broken = sorted(archive.rglob("*.dcm"))[3]
+    whole = broken.read_bytes()
+    broken.write_bytes(b"not DICOM")
+    async with running_sink("--output", tmp_path / "received") as sink:
+        words = ("-nh", "--journal", journal, "--retry-not-sent", "+II", "127.0.0.1", str(sink.port), archive)
+        assert (await asyncstore("send", *words)).returncode == 2
+        broken.write_bytes(whole)
+        assert (await asyncstore("send", *words)).returncode == 0
+        assert len(list((tmp_path / "received").iterdir())) == 30
+
+
 async def test_a_file_delivered_several_times_is_skipped_as_often(archive, journal):
     async with running_sink() as sink:
         ran, results = await _send(sink.port, archive, journal, "--repeat", "3")

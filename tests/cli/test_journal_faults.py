@@ -14,6 +14,7 @@ import pytest
 from asyncstore.errors import JournalMissing, NotAJournal
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import State
+from asyncstore.renaming import DONE, without_ending
 from support import trees
 from support.commands import DEADLINE, asyncstore, finished, running_sink, started
 from support.disks import fill, small_disk
@@ -56,10 +57,10 @@ def output(tmp_path):
 
 
 @asynccontextmanager
-async def under_way(archive, journal, output):
+async def under_way(archive, journal, output, *options):
     """A run that has stored some of the archive, and the sink."""
     async with running_sink("--latency", "0.02", "--output", output) as sink:
-        words = ("--journal", journal, "127.0.0.1", str(sink.port), archive)
+        words = (*options, "--journal", journal, "127.0.0.1", str(sink.port), archive)
         run = await started("send", *words, environment={"ASYNCSTORE_ASSOCIATIONS": "2"})
         await until(lambda: len(stored(journal)) > PLENTY, every=0.05)
         yield run, sink
@@ -84,7 +85,7 @@ async def test_a_journal_that_cannot_grow_ends_the_run_and_the_next_one_goes_on(
         assert_told(
             ended,
             f"asyncstore send: journal {journal}: it could not be written: disk I/O error",
-            f"When that is mended, asyncstore resume {journal} goes on: it sends what is not known to be stored.",
+            "Mend that, then give the same command again.",
         )
         before = received(output)
         assert PLENTY < len(stored(journal)) <= len(before) < COUNT
@@ -92,6 +93,21 @@ async def test_a_journal_that_cannot_grow_ends_the_run_and_the_next_one_goes_on(
         assert (await resumed(journal)).returncode == 0
         assert stored(journal) == received(output)
         assert len(stored(journal)) == COUNT
+
+
+async def test_a_file_keeps_its_name_until_the_journal_has_its_outcome(journal, output, tmp_path):
+    """Later runs pass over done files."""
+    folder = tmp_path / "archive"
+    trees.instances(folder, COUNT)
+    async with under_way(folder, journal, output, "+rn") as (run, _):
+        await until(lambda: any(folder.rglob(f"*{DONE}")), every=0.05)
+        resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (1 << 15, 1 << 15))
+        assert (await finished(run)).returncode != 0
+    done = {str(path.with_suffix("")) for path in folder.rglob(f"*{DONE}")}
+    with Reader(str(journal)) as reader:
+        recorded = {without_ending(row.path) for row in reader.deliveries([State.STORED])}
+    assert done
+    assert done <= recorded
 
 
 async def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(archive, output, tmp_path):
@@ -103,12 +119,22 @@ async def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(archive, output
             assert_told(
                 ended,
                 f"asyncstore send: journal {journal}: it could not be written: no space is left",
-                f"Make room there, then asyncstore resume {journal} goes on: it sends what is not known to be stored.",
+                "Make room there, then give the same command again.",
             )
             assert stored(journal) <= received(output)
             filler.unlink()
             assert (await resumed(journal)).returncode == 0
             assert len(stored(journal)) == COUNT
+
+
+async def test_a_disk_that_is_full_from_the_beginning_is_told(archive, tmp_path):
+    with small_disk(tmp_path / "disk") as disk:
+        fill(disk)
+        assert_told(
+            await asyncstore("scan", "--journal", disk / "run.db", archive),
+            f"asyncstore scan: journal {disk}/run.db: it could not be written: no space is left",
+            "Make room there, then give the same command again.",
+        )
 
 
 @pytest.mark.parametrize("change", ["remove", "rename", "replace"])

@@ -12,6 +12,7 @@ from asyncstore.cli.options.kinds import (
     AETitle,
     Choice,
     Duration,
+    Host,
     Integer,
     IntegerOrAuto,
     Patience,
@@ -27,6 +28,9 @@ from asyncstore.schedule.timetable import rate_table, stores_table
 @pytest.mark.parametrize(
     ("kind", "word", "value"),
     [
+        (Host("peer"), "pacs.example.org", "pacs.example.org"),
+        (Host("peer"), "fe80::1:104", "fe80::1:104"),
+        (Host("peer"), "", ""),
         (Integer("N"), "-1", -1),
         (Integer("N", 1), " +5 ", 5),
         (IntegerOrAuto("N", 1, 9), "auto", None),
@@ -60,6 +64,7 @@ def test_good_words(kind, word, value):
 @pytest.mark.parametrize(
     ("kind", "word", "reason"),
     [
+        (Host("peer"), "localhost:4242", "host and port are two words: localhost 4242"),
         (Integer("N"), "1x", "'1x' is not an integer"),
         (Integer("N"), "1.5", "'1.5' is not an integer"),
         (Integer("N"), "1_000", "'1_000' is not an integer"),

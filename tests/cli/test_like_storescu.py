@@ -103,7 +103,7 @@ def files(tmp_path):
 
 def storescu(*words):
     program = find_program("storescu", "dcmtk")
-    done = subprocess.run([program, *words], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([program, *words], capture_output=True, text=True, timeout=60, check=False)
     refusals = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     return done.stderr, refusals
 
@@ -156,7 +156,7 @@ def test_a_command_file_holds_the_words_that_storescu_reads_in_it(content, tmp_p
     file.write_bytes(content)
     words = ("--arguments", *END, f"@{file}")
     program = find_program("storescu", "dcmtk")
-    done = subprocess.run([program, *words], capture_output=True, timeout=20, check=False)
+    done = subprocess.run([program, *words], capture_output=True, timeout=60, check=False)
     match = re.search(rb"I: calling '[^']*' with (\d+) arguments: (.*?)\nI: ?\n", done.stderr, re.DOTALL)
     assert match, done.stderr
     understood = ours(*words).words

@@ -306,7 +306,7 @@ class TestLayouts:
     def test_lines_are_those_of_the_real_program(self, file, pattern):
         path = file(f"log4cplus.rootLogger = FATAL, console\n{CONSOLE}".replace("%p %c: %m%n", pattern))
         words = [find_program("storescu", "dcmtk"), "-lc", path, "localhost", "104", "/nowhere/file"]
-        theirs = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False).stderr
+        theirs = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False).stderr
         record = logging.makeLogRecord(
             {"name": "dcmtk.apps.storescu", "levelno": logging.CRITICAL, "msg": "cannot access file: /nowhere/file"}
         )
@@ -345,6 +345,7 @@ class TestDictConfig:
         assert shown(file(text, name)) == lines
         assert shown(file(text, name), "+v") == [*lines, "INFO a context"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("name", "text", "said"),
         [
@@ -354,6 +355,7 @@ class TestDictConfig:
             ("a.json", '{"loggers": 5}', "loggers is no table"),
             ("a.json", '{"handlers": {"h": "file"}}', "handlers.h is no table"),
             ("a.toml", 'root = "x"', "root is no table"),
+            ("a.toml", '[handler.x]\nclass = "logging.NullHandler"', "unknown key 'handler'; there are "),
             ("a.toml", '[root]\nhandlers = ["x"]', "Unable to configure root logger"),
             ("a.toml", '[handlers.x]\nclass = "no.such.Class"', "handlers.x: class 'no.such.Class' is not allowed; "),
             ("a.json", "[" * 100_000, "the log configuration is not JSON: it is nested too deeply"),
@@ -452,6 +454,11 @@ class TestDictConfig:
         settings = self.TOML.replace('"%(levelname)s %(message)s"', f"'{text}'\nstyle = '{style}'")
         assert said in refusal(file(settings, "a.toml"))
 
+    def test_loggers_that_a_file_disables_are_enabled_afterwards(self, file):
+        logger = logging.getLogger("asyncstore.network.association")
+        shown(file("disable_existing_loggers = true\n" + self.TOML, "a.toml"))
+        assert not logger.disabled
+
     def test_names_of_patients_need_tracing(self, file):
         assert not [line for line in shown(file(self.TOML.replace("INFO", "DEBUG"), "a.toml")) if "Doe" in line]
         lines = shown(file(self.TOML.replace('"INFO"', "5"), "a.toml"))
@@ -521,6 +528,7 @@ def test_it_excludes_levels_as_in_storescu(option):
         parse(SEND, ("-lc", "x", *option.split(), "localhost", "104", "file"), {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [
@@ -537,6 +545,7 @@ def test_a_file_that_would_keep_log4cplus_busy_for_hours_is_refused_or_read_at_o
         dictionary("a.cfg", f"log4cplus.rootLogger = INFO, console{CONSOLE}{line}", "storescu", {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "tables",
     [

@@ -51,7 +51,7 @@ async def _address(process):
 
 async def _scrape(address):
     def scrape():
-        with urlopen(address, timeout=10) as answer:  # noqa: S310 - it is our own
+        with urlopen(address, timeout=60) as answer:  # noqa: S310 - it is our own
             return answer.read().decode()
 
     return _values(await asyncio.to_thread(scrape))

@@ -66,6 +66,7 @@ class TestSpecialFiles:
     def test_one_that_never_ends_is_refused(self, words, capsys):
         assert " it is longer than the " in refusal(words, "/dev/zero", capsys)
 
+    @pytest.mark.slow
     def test_one_of_ten_gigabytes_is_refused(self, words, folder, capsys):
         with (folder / "sparse").open("wb") as file:
             file.truncate(10 << 30)
@@ -106,6 +107,7 @@ class TestPipes:
         for descriptor in (one, two, three):
             os.close(descriptor)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("folder")
     @pytest.mark.parametrize("option", ["--config", "-lc", "--jwt", "+cf"])
     def test_ctrl_c_ends_the_wait_for_one(self, option):
@@ -119,6 +121,7 @@ class TestPipes:
         assert (process.returncode, said) == (130, b"")
 
 
+@pytest.mark.slow
 def test_a_directory_of_authorities_may_hold_an_endless_file(folder, capsys):
     (folder / "cas").mkdir()
     with (folder / "cas/sparse").open("wb") as file:
@@ -173,6 +176,24 @@ def test_a_file_may_have_the_greatest_length(tmp_path):
         read_named(str(path), 4, "file")
     with pytest.raises(UsageError, match="file: embedded null byte"):
         read_named("a\0b", 4, "file")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("send", "localhost", "1", "--json", "{}", __file__),
+        ("send", "--metrics-port", "0", "--metrics-file", "{}", "localhost", "1", __file__),
+        ("scan", "--json", "{}", __file__),
+        ("report", "--html", "{}", "journal.db"),
+        ("bench", "--hdr", "{}", "localhost", "1"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_not_replaced(folder, words, capsys):
+    image = folder / "image.dcm"
+    image.write_bytes(bytes(128) + b"DICM")
+    assert main([word.replace("{}", str(image)) for word in words]) == 1
+    assert f" {image}: cannot write it: it exists, and holds something else\n" in capsys.readouterr().err
+    assert image.read_bytes() == bytes(128) + b"DICM"
 
 
 class TestInterruptible:

@@ -89,6 +89,7 @@ def test_the_manuals_defaults():
         ("-to", "0"),
         ("-ta", "0"),
         ("-td", "0"),
+        *((name, "9" * 400) for name in ("-to", "-ta", "-td", "-ts")),
         ("--repeat", "0"),
         ("--associations", "0"),
         ("+sp", "*"),

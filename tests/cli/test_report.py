@@ -1,5 +1,6 @@
 """``asyncstore report`` as its users have it: sums, lists, salvage and exit codes."""
 
+import contextlib
 import csv
 import io
 import json
@@ -10,8 +11,11 @@ import stat
 
 import pytest
 
+from asyncstore.cataloguing import FromCatalogue
 from asyncstore.cli.report import plain
 from asyncstore.cli.report.facts import gather
+from asyncstore.cli.report.page import page
+from asyncstore.journal.catalogue import Catalogue
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import State, Walk
 from support.commands import asyncstore, finished, needs_a_full_device, started
@@ -43,7 +47,7 @@ def path(tmp_path):
 
 def record(path, rows=ROWS, **more):
     with begin(path, **more) as journal:
-        journal.note_walk(Walk(len(rows), is_ended=True))
+        journal.walk = Walk(len(rows), is_ended=True)
         journal.record(rows)
 
 
@@ -208,7 +212,7 @@ async def test_the_exit_code_says_whether_everything_is_stored(path, rows, code,
 async def test_a_walk_that_was_cut_short_is_no_success(path):
     journal = begin(path)
     journal.record([delivery("/a/1")])
-    journal.note_walk(Walk(1, is_ended=False))
+    journal.walk = Walk(1, is_ended=False)
     journal.close("interrupted")
     found = await asyncstore("report", path)
     assert found.returncode == 2
@@ -217,7 +221,7 @@ async def test_a_walk_that_was_cut_short_is_no_success(path):
 
 async def test_a_run_that_goes_on(path):
     with begin(path) as journal:
-        journal.note_walk(Walk(10, is_ended=True))
+        journal.walk = Walk(10, is_ended=True)
         journal.record([delivery("/a/1"), delivery("/a/2", time=BEGIN)])
         journal.flush()
         found = await asyncstore("report", path)
@@ -244,6 +248,30 @@ def test_a_run_that_was_killed(path):
     assert "A run goes on." not in lines
     assert "The last run ended before it had found all files: there may be more." in lines
     assert lines[-1].endswith("  was killed: its last commit")
+
+
+@pytest.mark.parametrize("is_scanned", [True, False])
+def test_a_run_that_sends_a_catalogue_may_find_more_only_if_the_scan_did_not_end(path, is_scanned):
+    with begin(path, None) as journal:
+        journal.begin_catalogue(["/a"])
+        journal.record([delivery("/a/1", State.WAITING), delivery("/a/2", State.WAITING)])
+        if is_scanned:
+            journal.complete_catalogue()
+    with (
+        begin(path) as journal,
+        contextlib.closing(FromCatalogue(journal, Catalogue(str(path))).without_settled(iter(()))) as files,
+    ):
+        next(files)
+    assert ("The last run ended before it had found all files: there may be more." in text_of(path)) != is_scanned
+
+
+@pytest.mark.parametrize(("error", "words"), [
+    (KeyboardInterrupt(), "interrupted"), (OSError(5, "Input/output error"), "[Errno 5] Input/output error")
+])  # fmt: skip
+def test_a_run_that_ended_with_an_error_says_how(path, error, words):
+    with contextlib.suppress(type(error)), begin(path):
+        raise error
+    assert text_of(path)[-1].endswith(f"  {words}")
 
 
 def test_several_journals_are_one_report(tmp_path):
@@ -287,6 +315,13 @@ def test_many_reasons_days_and_runs_take_ten_lines_each(path):
     assert any(line.endswith("more SOP classes") for line in lines)
 
 
+def test_the_page_has_the_sums_of_days_that_it_does_not_show(path):
+    record(path, [delivery(f"/{day}", State.STORED, status=0, time=BEGIN + 86_400 * day) for day in range(53)])
+    with Reader(str(path)) as reader:
+        text = page(gather([reader]), [reader])
+    assert '<td class="number">3</td><td class="number">0</td><td class="text">3 days before</td>' in text
+
+
 def test_lines_fit_a_narrow_terminal(path):
     record(path)
     assert max(map(len, text_of(path, width=80))) <= 80
@@ -304,6 +339,7 @@ async def test_files_that_share_a_uid(path):
     assert {json.loads(line)["conflict"] for line in listed.out.splitlines()} == {True}
 
 
+@pytest.mark.slow
 async def test_a_damaged_journal_is_salvaged(path):
     record(path, [delivery(f"/a/{number}", sop_instance_uid=f"1.2.{number}") for number in range(2000)])
     os.truncate(path, path.stat().st_size * 3 // 4)
@@ -322,6 +358,17 @@ async def test_a_damaged_journal_is_salvaged(path):
     assert (found.returncode, "it exists already" in found.err) == (1, True)
 
 
+@pytest.mark.slow
+async def test_salvage_says_that_the_command_may_be_lost(path):
+    record(path, [delivery("/a/1")])
+    begin(path, command=["send", "x" * 20_000]).close()
+    os.truncate(path, path.stat().st_size - 13_000)
+    found = await asyncstore("report", "--salvage", path.with_name("new.db"), path)
+    assert found.returncode == 2
+    assert "give the whole command again, to the same peer." in " ".join(found.out.split())
+
+
+@pytest.mark.slow
 async def test_salvage_says_what_became_of_records_without_a_folder(path):
     record(path, [delivery(f"/a/{number:04}/1", sop_instance_uid=f"1.2.{number}") for number in range(2000)])
     os.truncate(path, path.stat().st_size // 2)
@@ -340,6 +387,7 @@ async def test_a_whole_journal_is_salvaged_wholly(path):
     )
 
 
+@pytest.mark.slow
 async def test_bad_input(path, tmp_path):
     (tmp_path / "text").write_text("hello, this is text")
     for name, cause in (("none", "no such file"), ("text", "it is not a database"), ("", "it is a directory")):
@@ -380,6 +428,7 @@ async def test_output_that_cannot_be_written(path):
             assert "standard output: cannot write to it" in found.err
 
 
+@pytest.mark.slow
 async def test_a_reader_that_goes_away_ends_it_quietly(path):
     record(path, [delivery(f"/a/{number}") for number in range(20_000)])
     process = await started("report", "--list", "stored", path)

@@ -79,7 +79,7 @@ def runs_since(path, began):
 
 def record(path, rows, **more):
     with begin(path, **more) as journal:
-        journal.note_walk(Walk(len(rows), is_ended=True))
+        journal.walk = Walk(len(rows), is_ended=True)
         journal.record(rows)
 
 
@@ -152,7 +152,7 @@ def test_an_empty_journal_and_a_catalogue_have_pages(path):
 
 def test_a_run_that_goes_on_has_a_forecast(path):
     with begin(path) as journal:
-        journal.note_walk(Walk(10, is_ended=True))
+        journal.walk = Walk(10, is_ended=True)
         journal.record([delivery("/a/1")])
         journal.flush()
         words = Page(page_of(path)).words
@@ -174,6 +174,7 @@ def test_a_run_of_a_year_has_few_steps(path):
     assert 100 < shown.tags.count("rect") <= 200
 
 
+@pytest.mark.slow
 async def test_the_page_never_replaces_a_journal(path):
     record(path, [delivery("/a/1")])
     before = path.read_bytes()

@@ -12,7 +12,7 @@ from asyncstore.cli.options.command_table import SCAN
 from support import trees, values
 from support.commands import asyncstore, needs_a_full_device, running_sink
 from support.peers.hostile import running_hostile
-from support.peers.programs import find_program, free_port, running
+from support.peers.programs import find_program, running
 
 pytestmark = pytest.mark.slow
 
@@ -268,12 +268,11 @@ class TestPeerCheck:
         assert done.out.endswith(f"{HOST}:{sink.port} accepts all of them\n")
         assert counted.startswith("received 0 instances, 0 B, in 1 association")
 
-    async def test_1_when_the_peer_cannot_be_asked_and_the_plan_is_shown_all_the_same(self, good):
-        port = free_port()
-        done = await asyncstore("scan", "--peer-check", HOST, str(port), good)
+    async def test_1_when_the_peer_cannot_be_asked_and_the_plan_is_shown_all_the_same(self, good, refusing_port):
+        done = await asyncstore("scan", "--peer-check", HOST, str(refusing_port), good)
         assert done.returncode == 1
         assert done.out.startswith("3 instances")
-        assert done.err.startswith(f"asyncstore scan: {HOST}:{port}: cannot connect: ")
+        assert done.err.startswith(f"asyncstore scan: {HOST}:{refusing_port}: cannot connect: ")
 
     async def test_the_address_is_checked_as_any_other(self, good):
         done = await asyncstore("scan", "--peer-check", HOST, "0", good)
@@ -317,7 +316,7 @@ class TestNegotiate:
             PairAnswer(CT, EXPLICIT, is_accepted=True, answer="accepted"),
         ]
 
-    async def test_a_peer_that_is_not_there_is_an_error(self):
-        async with Sender(HOST, free_port()) as sender:
+    async def test_a_peer_that_is_not_there_is_an_error(self, refusing_port):
+        async with Sender(HOST, refusing_port) as sender:
             with pytest.raises(ConnectFailed):
                 await sender.negotiate([(CT, EXPLICIT)])

@@ -33,10 +33,10 @@ from asyncstore.cli.options.kinds import (
     Patience,
     Rate,
     Seconds,
-    Several,
     Status,
     StatusRanges,
     TimeZone,
+    Words,
 )
 from asyncstore.cli.options.rows import CONFIG
 from support.rows import rows
@@ -44,7 +44,7 @@ from support.rows import rows
 CONFIGURABLE = [command for command in COMMANDS.values() if CONFIG in tuple(command.options())]
 PARAMETERS = {"send": ("host", "104", "f"), "echo": ("host", "104"), "scan": ("f",), "bench": ("host", "104")}
 of_each_command = pytest.mark.parametrize("command", [pytest.param(each, id=each.name) for each in CONFIGURABLE])
-VALUES = {Flag: True, Pair: ["a b", "c"], Several: ["a b", "c"], Address: ["h", 104], Integer: 4097, Seconds: 0.5}
+VALUES = {Flag: True, Pair: ["a b", "c"], Words: ["a b", "c"], Address: ["h", 104], Integer: 4097, Seconds: 0.5}
 VALUES |= {IntegerOrAuto: 3, Status: "0xA700", StatusRanges: ["0110", "C000-C0FF"], Patience: 0.5}
 VALUES |= {Rate: "2", TimeZone: "Europe/Berlin", Duration: "90s"}
 VALUES |= {NewValues: ["PatientID=a b", "(0020,0010)=c"], Elements: ["PatientID", "(0010,0010)"], UidSuffix: ".7"}
@@ -93,6 +93,7 @@ def rows_of(command):
     return [row for row in command.options() if row.is_configurable and row is not CONFIG]
 
 
+@pytest.mark.slow
 @of_each_command
 def test_an_option_means_the_same_from_wherever_it_comes(command, tmp_path):
     file = tmp_path / "a.toml"

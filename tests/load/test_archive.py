@@ -6,7 +6,7 @@ import pytest
 from pydicom import dcmread
 
 from asyncstore.errors import UsageError
-from asyncstore.load import write_archive
+from asyncstore.load.archive import write_archive
 from support.peers.dcmtk import WITHOUT_NAGLE, running_storescp
 from support.peers.programs import find_program, run
 from support.trees import data_sets
@@ -72,7 +72,7 @@ def test_the_seed_decides_the_instances(tmp_path):
 def test_it_needs_no_numpy(tmp_path):
     program = (
         "import sys; sys.modules['numpy'] = None\n"
-        "from asyncstore.load import write_archive\n"
+        "from asyncstore.load.archive import write_archive\n"
         "print(write_archive(sys.argv[1]).instances)"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "archive")], check=True, timeout=60)

@@ -6,7 +6,7 @@ import pytest
 from asyncstore.load.results.compare import compare
 from asyncstore.load.results.histogram import Histogram
 from asyncstore.load.results.json_file import comparison_to_json
-from support.measured import SETUP, closed, document, result, with_peer
+from support.measured import PART, SETUP, closed, document, result, with_peer
 
 ONE = result(closed(seconds=1.0))
 
@@ -59,6 +59,31 @@ def test_a_difference_within_the_noise_is_not_shown():
     assert not any(row.is_shown for row in found.rows)
     assert row_of(found).low < 0 < row_of(found).high
     assert found.lines == ("No difference shown: the 95 % intervals of all differences hold 0.",)
+
+
+def test_latencies_of_neighbouring_buckets_are_not_different():
+    wide = 0.000_064  # from 65.536 to 131.072 ms
+    before, after = (
+        [replace(ONE, repeat=n, latency=Histogram.of([at] * 9)) for n in (1, 2, 3)] for at in (0.1, 0.1 + wide)
+    )
+    found = compare(document(before), document(after))
+    assert not any(row.is_shown for row in found.rows)
+    assert row_of(found, "p99").low == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_repeat_in_which_nothing_was_stored_has_no_latency():
+    none = replace(ONE, stored=0, stored_per_second=0.0, latency=Histogram())
+    failed = [replace(none, repeat=number) for number in (1, 2, 3)]
+    found = compare(repeats([100, 101, 99]), document(failed))
+    assert [(row.metric, row.text) for row in found.rows] == [("rate", "100.0 % fewer (97.5 % to 100.0 %)")]
+    found = compare(repeats([100, 101, 99]), document([*repeats([100, 101, 99]).phases, replace(none, repeat=4)]))
+    assert len(row_of(found, "p99").second) == 3
+    assert not row_of(found, "p99").is_shown
+
+
+def test_differences_by_chance_are_named():
+    found = compare(repeats([100, 101, 99]), repeats([120, 121, 119]))
+    assert found.lines[1:] == ("1 of 4 numbers differs; by chance alone, one in 20 may.",)
 
 
 @pytest.mark.parametrize(("first", "second"), [([100], [200]), ([100, 101], [200]), ([100], [200, 201])])
@@ -118,7 +143,9 @@ def test_a_measurement_that_lost_the_pacs_is_warned_about():
 
 
 def test_options_that_change_no_measurement_are_no_warning():
-    setup = replace(SETUP, options={**SETUP.options, "json": "b.json", "repeat": 5}, seed=8, started="later")
+    setup = replace(
+        SETUP, options={**SETUP.options, "json": "b.json", "repeat": 5, "verbose": True}, seed=8, started="later"
+    )
     assert compare(document(), replace(document(), setup=setup)).warnings == ()
 
 
@@ -132,6 +159,12 @@ def test_different_loads_and_limits_of_this_side_are_warned_about():
         "4 associations: model closed in A, open in B",
         "4 associations: associations 4 in A, 8 in B",
     }
+
+
+def test_a_sum_of_machines_that_were_together_for_a_part_is_not_called_interrupted():
+    merged = replace(document([replace(ONE, seconds=0.5)]), parts=(PART,))
+    [warning] = compare(document([ONE]), merged).warnings
+    assert warning == "B is of machines that were together for only a part of 4 associations"
 
 
 def test_the_same_document_has_no_warning_and_no_difference():

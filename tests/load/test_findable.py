@@ -12,18 +12,20 @@ from queue import SimpleQueue
 
 import pytest
 from pydicom import dcmread
+from pynetdicom.dimse import DIMSEServiceProvider
 
 from asyncstore import TlsOptions
 from asyncstore.errors import UsageError
+from asyncstore.load import finding
 from asyncstore.load.findable import Finder
 from asyncstore.load.finding import serve
 from asyncstore.protocol.associate import IdentityKind, UserIdentity
 from support.oracle import GUARD, until
 from support.peers.certificates import Authority
 from support.peers.dcmtk import storescu
-from support.peers.hostile import Behaviour, accepts, rejects, running_hostile
+from support.peers.hostile import Behaviour, accepts, closes, rejects, running_hostile, then, waits
 from support.peers.orthanc import running_orthanc
-from support.peers.searchable import FOUND, NOT_FOUND, running_searchable_scp
+from support.peers.searchable import FOUND, NOT_FOUND, UNREADABLE, running_searchable_scp
 from support.trees import instances
 
 pytestmark = pytest.mark.slow
@@ -76,7 +78,7 @@ async def test_an_instance_that_is_never_found_is_given_up():
     async with running_searchable_scp(lambda uid, _: uid == "1.2.3.2") as scp:
         answers = await said(scp.port, "1.2.3.1", "1.2.3.2", deadline=0.2)
     assert sorted(word for word, _ in answers if word != "late") == ["found", "missing", "ready"]
-    assert scp.searches["1.2.3.1"] > 1
+    assert scp.searches["1.2.3.1"]
 
 
 async def test_searches_that_fail_are_repeated():
@@ -88,6 +90,41 @@ async def test_searches_that_fail_are_repeated():
         "it aborts the association: it may not allow ASYNCSTORE to search",
     ]
     assert heard[-1][0] == "found"
+
+
+async def test_an_answer_that_cannot_be_read_finds_nothing(monkeypatch):
+    monkeypatch.setattr("pynetdicom._config.LOG_RESPONSE_IDENTIFIERS", False)  # the peer could not read it either
+    answers = {1: UNREADABLE, 2: FOUND}
+    async with running_searchable_scp(lambda uid, number: uid != _FIRST_SEARCH and answers[number]) as scp:
+        assert [word for word, _ in await said(scp.port, "1.2.3.1") if word != "late"] == ["ready", "found"]
+
+
+async def test_answers_are_left_to_the_searches(monkeypatch):
+    """Pynetdicom's own thread may look for requests of the peer while the next search is under way, as here."""
+    take = DIMSEServiceProvider.get_msg
+
+    def late(provider, block=False):  # noqa: FBT002 - as pynetdicom's
+        if provider.assoc.is_requestor:
+            time.sleep(0.02 if block else 0.01)
+        return take(provider, block)
+
+    monkeypatch.setattr(DIMSEServiceProvider, "get_msg", late)
+    monkeypatch.setattr(finding, "_ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr(finding, "_FIRST_PAUSE", 0.0)
+    async with running_searchable_scp(found_after(8)) as scp:
+        answers = await said(scp.port, "1.2.3.1", "1.2.3.2")
+    assert [value for word, value in answers if word == "error"] == []
+
+
+async def test_a_peer_that_does_not_answer_is_not_said_to_abort(monkeypatch):
+    monkeypatch.setattr(finding, "_ANSWER_SECONDS", 0.2)
+    async with running_hostile(Behaviour(on_request=accepts())) as scp:
+        assert await problem_with(scp.port) == "a first search failed: no answer within 0.2 seconds"
+
+
+async def test_a_connection_that_ends_amid_a_search_is_not_said_to_be_an_abort():
+    async with running_hostile(Behaviour(on_request=accepts(), once_associated=then(waits(0.1), closes()))) as scp:
+        assert await problem_with(scp.port) == "a first search failed: the association was lost"
 
 
 async def test_a_peer_without_c_find_is_named_as_the_reason():
@@ -141,7 +178,7 @@ async def test_orthanc_finds_what_it_stored(tmp_path):
             finder.offer(*uids, time.monotonic())
             await finder.finish()
             results = finder.results()
-    assert (len(results.seconds), results.not_found, results.errors) == (1, 0, {})
+    assert (results.asked, results.found, results.not_found, results.errors) == (1, 1, 0, {})
 
 
 @pytest.mark.peers
@@ -168,14 +205,12 @@ def offer(finder, *uids):
         finder.offer("1.2.1", "1.2.2", uid, now - 1 + place / len(uids))
 
 
-async def test_a_peer_that_is_not_there_is_named_as_the_reason(unused_tcp_port):
-    async with Finder(
-        "127.0.0.1", unused_tcp_port
-    ) as finder:  # in this process, pynetdicom would leave its socket open
+async def test_a_peer_that_is_not_there_is_named_as_the_reason(refusing_port):
+    async with Finder("127.0.0.1", refusing_port) as finder:
         offer(finder, "1.2.3")
         results = finder.results()
-    assert results[:3] == ((), 0, 0)
-    assert results.problem == "no association can be opened: Connection refused"
+    assert (results.asked, results.errors) == (0, {finder.problem: 1})
+    assert finder.problem == "no association can be opened: Connection refused"
 
 
 async def test_so_many_instances_a_second_are_sampled():
@@ -185,8 +220,9 @@ async def test_so_many_instances_a_second_are_sampled():
             finder.offer("1.2.1", "1.2.2", f"1.2.3.{place}", now + place / 100)
         await finder.finish()
         results = finder.results()
-    assert 18 <= len(results.seconds) <= 21
-    assert results.late == len(results.seconds)  # they were stored long before their first search
+    assert 18 <= results.found == results.latency.count <= 21
+    late = "searched for late, because other searches took too long"
+    assert results.errors == {late: results.found}  # they were stored long before their first search
 
 
 async def test_the_user_identity_is_sent():
@@ -200,19 +236,21 @@ async def test_instances_that_are_still_searched_for_at_the_end_are_pending():
     async with running_searchable_scp(lambda _uid, _number: NOT_FOUND) as scp:
         async with Finder("127.0.0.1", scp.port) as finder:
             offer(finder, "1.2.3")
-        assert finder.results()[:3] == ((), 0, 1)
+        assert finder.pending == 1
         finder.offer("1.2.1", "1.2.2", "1.2.4", time.monotonic() + 5)
-        assert finder.results().pending == 1
+        results = finder.results()
+        assert (results.asked, results.found, results.not_found) == (1, 0, 0)
+        assert results.errors["not searched for to the end"] == 1
 
 
 async def test_a_process_that_is_killed_is_the_reason():
     async with running_searchable_scp(found_after(0)) as scp, Finder("127.0.0.1", scp.port) as finder:
         finder._process.kill()  # noqa: SLF001 - nothing else kills it
-        await until(lambda: finder.results().problem)
+        await until(lambda: finder.problem)
         offer(finder, "1.2.3")
         await finder.finish()
-        assert finder.results()[:3] == ((), 0, 0)
-        assert finder.results().problem == "the process that searches has ended"
+        assert finder.results().asked == 0
+        assert finder.problem == "the process that searches has ended"
 
 
 async def test_the_end_does_not_wait_for_a_peer_that_is_silent():

@@ -74,6 +74,7 @@ def check_is_copy(made):
     assert sent == original
 
 
+@pytest.mark.slow
 def test_instances_in_every_encoding_differ_from_their_files_in_uids_only():
     source = FromFiles(pydicom_test_files(), seed=1)
     made = a_round(source)
@@ -280,6 +281,7 @@ def test_tuples_have_all_their_fields(tmp_path):
             assert len(each) == len(each._fields)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rounds(tmp_path):
     source = FromFiles([*instances(tmp_path / "a", 3), *instances(tmp_path / "b", 3, data_set_bytes=200_000)])
     tracemalloc.start()

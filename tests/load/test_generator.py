@@ -48,6 +48,7 @@ def test_every_kind_is_made_in_its_size_and_pydicom_reads_it(name):
         assert len(dataset.PixelData) == pixels > 0.98 * kind.bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1024, 1026, 2800, 32_768, 32_770, 526_336, 4 << 20, (4 << 20) + 2, 9_999_998])
 def test_data_sets_have_exactly_the_given_size(size):
     made = Synthetic(of_size(size)).next()
@@ -124,6 +125,7 @@ def test_the_corpus_depends_on_what_is_sent_and_not_on_the_seed():
     assert Synthetic(of_size(2800)).corpus != Synthetic(of_size(2802)).corpus
 
 
+@pytest.mark.slow
 def test_lengths_do_not_depend_on_the_seed():
     lengths = {len(data_set(Synthetic(parse_mix("sr"), seed=seed).next())) for seed in range(20)}
     assert lengths == {RECIPES["sr"].kind.bytes}
@@ -188,6 +190,7 @@ def test_tuples_have_all_their_fields():
             assert len(each) == len(each._fields)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_instances_that_were_made():
     source = Synthetic(parse_mix("sr=1,us=1,cr=1"))
     tracemalloc.start()

@@ -8,7 +8,7 @@ from hdrh.log import HistogramLogReader
 
 from asyncstore.errors import UsageError
 from asyncstore.load.results import Recorder
-from asyncstore.load.results.hdr_log import HdrLog
+from asyncstore.load.results.hdr_log import hdr_log
 from asyncstore.load.results.histogram import LONGEST, PERCENTILES
 from support.measured import KINDS, closed, load
 
@@ -17,8 +17,8 @@ STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def measured():
-    log = HdrLog()
-    recorder = Recorder(KINDS, on_interval=log.add)
+    log = []
+    recorder = Recorder(KINDS, on_interval=log.append)
     load(recorder, closed(seconds=3.0), rate=50.0)
     load(recorder, closed(associations=8, seconds=2.0, repeat=2), begin=1010.0, rate=50.0)
     return log, recorder.results(0.0)
@@ -37,7 +37,7 @@ def read(text, tmp_path):
 
 def test_the_reader_of_hdrhistogram_reads_every_interval(measured, tmp_path):
     log, phases = measured
-    reader, histograms = read(log.text(STARTED), tmp_path)
+    reader, histograms = read(hdr_log(log, STARTED), tmp_path)
     assert reader.get_start_time_sec() == STARTED.timestamp()
     starts = [round(each.get_start_time_stamp() / 1000 - STARTED.timestamp()) for each in histograms]
     assert starts == [0, 1, 2, 10, 11]
@@ -49,7 +49,7 @@ def test_the_reader_of_hdrhistogram_reads_every_interval(measured, tmp_path):
 
 def test_the_sum_of_a_phase_has_its_percentiles(measured, tmp_path):
     log, phases = measured
-    _, histograms = read(log.text(STARTED), tmp_path)
+    _, histograms = read(hdr_log(log, STARTED), tmp_path)
     total = HdrHistogram(1, LONGEST, 3)
     for each in histograms[:3]:
         total.add(each)
@@ -58,7 +58,7 @@ def test_the_sum_of_a_phase_has_its_percentiles(measured, tmp_path):
 
 
 def test_the_head_names_the_format(measured):
-    lines = measured[0].text(STARTED).splitlines()
+    lines = hdr_log(measured[0], STARTED).splitlines()
     assert lines[1] == "#[Histogram log format version 1.3]"
     assert lines[2] == "#[StartTime: 1767323045.000 (seconds since epoch), 2026-01-02T03:04:05Z]"
     assert lines[3].startswith('"StartTimestamp"')
@@ -66,17 +66,17 @@ def test_the_head_names_the_format(measured):
 
 
 def test_a_name_with_commas_and_line_breaks_is_one_tag(tmp_path):
-    log = HdrLog()
-    recorder = Recorder(KINDS, on_interval=log.add)
+    log = []
+    recorder = Recorder(KINDS, on_interval=log.append)
     load(recorder, closed(seconds=1.0)._replace(name="a, b\nc=ü"), rate=50.0)
-    _, histograms = read(log.text(STARTED), tmp_path)
+    _, histograms = read(hdr_log(log, STARTED), tmp_path)
     assert [each.get_tag() for each in histograms] == ["a_b_c_"]
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "hdrh.histogram", None)
     with pytest.raises(UsageError, match=r"pip install 'asyncstore\[report\]'"):
-        HdrLog()
+        hdr_log((), STARTED)
 
 
 def test_results_are_counted_without_the_library():

@@ -75,12 +75,7 @@ def test_an_empty_histogram_is_zero_everywhere():
     histogram = Histogram()
     assert histogram.percentiles([50, 99]) == [0.0, 0.0]
     assert (histogram.count, histogram.min, histogram.mean, histogram.max) == (0, 0.0, 0.0, 0.0)
-    assert histogram.share_up_to(1.0) == 0.0
     assert Histogram.from_json(histogram.to_json()) == histogram
-
-
-def test_a_share_counts_the_times_up_to_a_limit():
-    assert of([1000, 2000, 3_000_000, 4_000_000]).share_up_to(3.0) == 0.75
 
 
 def test_a_time_is_recorded_several_times():

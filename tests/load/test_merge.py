@@ -116,6 +116,14 @@ def test_measurements_at_different_times_are_refused():
         merged(machine(1), machine(2, delay=60.0))
 
 
+def test_warm_ups_need_not_run_at_the_same_time():
+    phases = (closed(seconds=1.0)._replace(name="warm-up", is_counted=False), *ONE_PHASE)
+    found = merged(machine(1, phases=phases), machine(2, phases=phases, delay=4.0))
+    assert [phase.seconds for phase in found.phases] == [5.0, 6.0]
+    assert found.phases[0].stored_per_second == pytest.approx(2 * 50 / 5, rel=0.05)
+    assert found.whole.stored_per_second == pytest.approx(100, rel=0.01)
+
+
 def test_a_single_measurement_and_one_without_a_time_are_refused():
     with pytest.raises(UsageError, match="two or more measurements"):
         merged(machine(1))

@@ -32,6 +32,7 @@ def test_a_name_alone_counts_as_one():
         ("ct=-1", "the share '-1' for ct"),
         ("ct=nan", "the share 'nan' for ct"),
         ("ct=inf", "the share 'inf' for ct"),
+        ("ct=1e308,mr=1e308", "the share '1e308' for ct"),
         ("ct=many", "the share 'many' for ct"),
         ("ct=", "the share '' for ct"),
     ],

@@ -293,7 +293,7 @@ def test_the_whole_is_the_sum_of_the_counted_phases():
     load(recorder, closed(seconds=2.0, is_counted=False), begin=0.0)
     load(recorder, closed(seconds=4.0), begin=10.0, rate=50.0)
     load(recorder, closed(associations=8, seconds=6.0), begin=20.0, rate=100.0)
-    found = recorder.whole(0.0)
+    found = whole_of(recorder.results(0.0))
     warm_up, four, eight = recorder.results(0.0)
     assert not warm_up.is_counted
     assert found.stored == four.stored + eight.stored == 800
@@ -331,7 +331,7 @@ def test_results_are_known_while_a_phase_is_under_way():
     recorder.stored(sample(0.5, 1.5))
     recorder.fold(2.0)
     assert recorder.phase == closed(seconds=10.0)
-    assert recorder.whole(2.0).stored_per_second == 1.0
+    assert recorder.so_far(2.0).stored_per_second == 1.0
     (found,) = recorder.results(2.0)
     recorder.stored(sample(1.5, 2.5))
     recorder.fold(3.0)
@@ -394,6 +394,7 @@ def soak(hours, drift):
     return recorder.results(0.0)[0]
 
 
+@pytest.mark.slow
 def test_a_soak_of_hours_has_no_more_points_than_a_short_run():
     found = soak(2, 0.0)
     assert len(found.series) == MOST_POINTS
@@ -455,8 +456,7 @@ def test_the_whole_so_far_has_the_numbers_of_the_whole():
     recorder.begin(closed(seconds=5.0), 100.0)
     recorder.stored(sample(100.0, 101.0))
     recorder.fold(102.0)
-    whole, so_far = recorder.whole(102.0), recorder.so_far(102.0)
-    assert whole == whole_of(recorder.results(102.0))
+    whole, so_far = whole_of(recorder.results(102.0)), recorder.so_far(102.0)
     assert whole.stored == 81
     numbers = (
         "stored",

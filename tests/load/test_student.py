@@ -30,6 +30,7 @@ def test_quantiles_are_those_of_the_tables(degrees):
         assert quantile(probability, degrees) == pytest.approx(expected, abs=6e-4)
 
 
+@pytest.mark.slow
 def test_quantiles_fall_with_the_degrees_of_freedom():
     values = [quantile(0.975, degrees / 4) for degrees in range(4, 80)]
     assert all(before > after for before, after in pairwise(values))

@@ -58,6 +58,7 @@ def test_this_side_was_the_limit(phase, calibration, reason):
         (replace(OPEN, generator=late(0.004)), FAST),
         (replace(OPEN, generator=late(0.5, count=5)), FAST),
         (replace(OPEN, generator=late(0.02), latency=Histogram.of([0.3] * 100)), FAST),
+        (replace(OPEN, generator=late(0.02), latency=Histogram(), stored=0, failed=100), FAST),
     ],
 )
 def test_this_side_was_not_the_limit(phase, calibration):

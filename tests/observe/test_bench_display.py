@@ -101,6 +101,7 @@ def test_why_no_association_is_open_is_shown():
     away = VIEW._replace(associations=0, problem="reset by the peer")
     assert "no association is open: reset by the peer" in text(away)
     assert "0 associations (1 lost so far): reset by the peer, about 30 s left" in bench_line(away)
+    assert bench_line(away._replace(phase_left=0.0)).endswith("reset by the peer, finishing what is under way")
 
 
 def test_what_is_done_before_the_first_phase_is_shown_on_a_terminal_only():

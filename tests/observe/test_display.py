@@ -80,11 +80,12 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines(monkeypatch):
     assert isinstance(open_display(open_output(Screen()), _TITLE), PlainDisplay)
 
 
+@pytest.mark.slow
 def test_a_display_for_a_pipe_does_not_import_rich():
     """Its import takes 25 to 50 ms."""
     program = """
 import io, sys
-import asyncstore.cli.commands.sending
+import asyncstore.cli.commands.send
 from asyncstore.observe.display import open_display, open_output
 from asyncstore.observe.summary import Ending, print_summary
 from asyncstore.observe.tally import Tally
@@ -188,11 +189,11 @@ def test_lines_may_come_from_other_threads():
     assert sum(line.startswith("line") for line in screen.lines) == 100
 
 
-def test_the_frame_is_gone_and_the_cursor_back_when_the_run_is_over():
+def test_the_frame_is_gone_when_the_run_is_over_and_the_cursor_is_there_even_if_it_is_killed():
     screen, _, display = _live()
     with display:
         display.refresh(_tally(*stored(3)), _sample(), 1.0)
-        assert not screen.cursor_visible
+        assert screen.cursor_visible
     assert screen.lines == [_TITLE]
     assert screen.cursor_visible
     assert screen.wraps
@@ -215,11 +216,44 @@ def test_a_terminal_made_narrower_or_wider_shows_one_whole_frame(width):
         display.refresh(_tally(*stored(3), failed()), _sample(), 1.0)
         screen.resize(width)
         console.size = (width, 60)
-        display.refresh(_tally(*stored(4), failed()), _sample(), 2.0)
+        for now in (2.0, 2.25):
+            display.refresh(_tally(*stored(4), failed()), _sample(), now)
         assert screen.lines[:2] == [_TITLE, "a line"]
         assert sum("of 31 000+ found" in line for line in screen.lines) == 1
         assert max(map(len, screen.lines)) < width
     assert screen.lines == [_TITLE, "a line"]
+
+
+def test_nothing_is_drawn_until_the_size_of_the_terminal_stays():
+    """While somebody drags its corner, the terminal may have another size than it says."""
+    screen, console, display = _live()
+    with display:
+        display.refresh(_tally(), _sample(), 1.0)
+        writes = screen.writes
+        for width in (70, 60, 50):
+            console.size = (width, 24)
+            display.refresh(_tally(), _sample(), 2.0)
+        assert screen.writes == writes
+        display.refresh(_tally(), _sample(), 2.25)
+        assert screen.writes == writes + 1
+
+
+@pytest.mark.parametrize("heights", [(10, 24), (10, 9, 17, 24), (5, 60), (23, 24), (3, 1, 24)])
+@pytest.mark.parametrize("logged", [1, 40])
+def test_a_terminal_made_lower_and_higher_again_has_no_rows_of_earlier_frames(heights, logged):
+    screen, console, display = _live(width=80, height=24)
+    lines = [_TITLE, *(f"line {number}" for number in range(logged))]
+    with display:
+        for line in lines[1:]:
+            display.log(line)
+        display.refresh(_tally(*stored(3), failed()), _sample(), 1.0)
+        for height in heights:
+            screen.resize(80, height)
+            console.size = (80, height)
+            for now in (2.0, 2.25):
+                display.refresh(_tally(*stored(4), failed()), _sample(), now)
+        assert sum("of 31 000+ found" in line for line in [*screen.history, *screen.lines]) == 1
+    assert [line.rstrip() for line in [*screen.history, *screen.lines]] == lines
 
 
 def test_hostile_names_reach_the_terminal_escaped():
@@ -278,6 +312,7 @@ def test_a_quiet_console_stays_quiet():
     assert screen.lines == [""]
 
 
+@pytest.mark.slow
 def test_elsewhere_a_line_is_shown_at_the_start_and_every_30_seconds():
     file = io.StringIO()
     tally = Tally(0.0)

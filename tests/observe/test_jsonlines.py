@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from asyncstore.model import Attempt, Identity, Limit, Outcome, Result, SourceFile
 from asyncstore.observe.jsonlines import JsonLines
-from asyncstore.observe.repairs import words_of
+from asyncstore.observe.results import words_of
 from asyncstore.observe.tally import Tally
 from support import values
 from support.samples import failed, not_sent, skipped, stored, unknown, warned
@@ -231,6 +231,7 @@ def test_standard_output_is_written_to_and_stays_open(capfdbinary):
     assert capfdbinary.readouterr().out.endswith(b'"version":"0.1.0"}\nstill open\n')
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_reported_once_and_the_run_goes_on():
     told, stream = [], _Full(room=400)
     lines = JsonLines(stream, "results.jsonl", told.append)
@@ -244,6 +245,7 @@ def test_a_full_disk_is_reported_once_and_the_run_goes_on():
     assert len(stream.held) == 400
 
 
+@pytest.mark.slow
 def test_lines_behind_the_end_of_the_file_are_reported_once_and_the_run_goes_on(tmp_path):
     told = []
     lines = JsonLines.open(str(tmp_path / "results.jsonl"), told.append)
@@ -265,6 +267,7 @@ def test_a_reader_that_goes_away_is_reported_once_and_the_run_goes_on():
     assert not lines.is_incomplete  # the reader has what it wanted
 
 
+@pytest.mark.slow
 def test_a_pipe_that_somebody_made_non_blocking_loses_nothing():
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

@@ -89,7 +89,10 @@ def test_the_progress_of_the_run_is_sampled_when_somebody_asks():
 
 def test_a_peer_that_is_down_and_what_waits_for_it_are_shown():
     outage = PeerOutage(2, "connection refused", 1.5, 58.0)
-    run = Run(seen=progress()._replace(retrying=7, retries=3, outages=2, outage=outage, is_paused=True))
+    again = [
+        outcome._replace(attempts=attempts) for outcome, attempts in zip((*stored(1), failed()), (3, 2), strict=True)
+    ]
+    run = Run(*again, seen=progress()._replace(retrying=7, retries=9, outages=2, outage=outage, is_paused=True))
     values = run.values()
     assert values["asyncstore_peer_is_up",] == 0
     assert values["asyncstore_peer_outages_total",] == 2

@@ -43,6 +43,7 @@ def test_it_names_the_first_pairs():
     assert len(counted.examples()) == 5
 
 
+@pytest.mark.slow
 def test_examples_are_of_the_first_files_only():
     with mock.patch.object(repeats, "_MOST_PATHS", 2):
         counted = Repeats()

@@ -32,6 +32,7 @@ def test_a_single_file_is_told_in_the_singular():
     assert _summary(*stored(1), associations=1)[1].endswith(", 1 association.")
 
 
+@pytest.mark.slow
 def test_associations_that_took_the_place_of_others_are_told_from_those_at_a_time():
     assert _summary(*stored(1), associations=16, at_a_time=8)[1].endswith(", 16 associations, at most 8 at a time.")
     assert _summary(*stored(1), associations=8, at_a_time=8)[1].endswith(", 8 associations.")

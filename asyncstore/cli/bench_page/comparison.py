@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.bench_page import frame
-from asyncstore.cli.bench_page.figures import Plot, axis, count_axis, label, level, line
+from asyncstore.cli.bench_page.figures import Plot, axis, count_axis, label, level, line, rows_axis, rows_height
 from asyncstore.cli.bench_page.html import details, facts, listing, paragraph, safe, section, table
 from asyncstore.cli.bench_page.latency import curves
 from asyncstore.cli.bench_page.names import sentence
@@ -28,8 +28,6 @@ _MOST_ROWS = 40
 """Of the plot of changes; the table has all."""
 _MOST_PHASES = 6
 """With a plot of their percentiles."""
-_HEIGHT, _ROW = 6.0, 1.6
-"""In rem: of the plot of changes without rows, and of a row."""
 
 
 def comparison_page(comparison: Comparison, first: Document, second: Document) -> str:
@@ -103,13 +101,12 @@ def _changes(comparison: Comparison) -> Plot | None:
     if not rows:
         return None
     several = len({row.phase for row in rows}) > 1
-    names: list[Json] = [label(f"{row.metric}, {row.phase}" if several else row.metric) for row in rows]
+    names = [f"{row.metric}, {row.phase}" if several else row.metric for row in rows]
     traces = []
     for text, is_shown in (("difference shown", True), ("no difference shown", False)):
         chosen = [place for place, row in enumerate(rows) if row.is_shown == is_shown]
         if chosen:
             traces.append(_marks(text, rows, chosen))
-    places: list[Json] = list(range(len(rows)))
     return Plot(
         "changes",
         f"From {comparison.first} to {comparison.second}",
@@ -118,10 +115,10 @@ def _changes(comparison: Comparison) -> Plot | None:
         traces,
         {
             "xaxis": axis("change", ticksuffix=" %"),
-            "yaxis": axis("", tickvals=places, ticktext=names, range=[len(rows) - 0.5, -0.5]),
+            "yaxis": rows_axis(names),
             "shapes": [level(0.0, "", DIM, is_vertical=True)],
         },
-        height=_HEIGHT + _ROW * len(rows),
+        height=rows_height(names),
     )
 
 

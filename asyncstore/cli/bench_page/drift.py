@@ -7,7 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.bench_page.figures import Plot, axis, line
-from asyncstore.cli.bench_page.names import phase_name
+from asyncstore.load.results.naming import run_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ def drift_plot(document: Document) -> Plot | None:
         return None
     return Plot(
         "drift",
-        f"Drift: {phase_name(phase, document)}",
+        f"Drift: {run_name(phase, document.phases)}",
         "Each mark is a tenth of the phase, compared with its first. Level lines show no drift; percentiles that climb "
         "steadily show a peer that slows down as it fills.",
         traces,
@@ -56,10 +56,6 @@ def _parts(phase: PhaseResult) -> list[Sequence[Point]]:
     return [points[begin:end] for begin, end in pairwise(edges)]
 
 
-def _rate(points: Sequence[Point]) -> float | None:
-    return sum(point.stored for point in points) / len(points)
-
-
 def _middle(field: str) -> Callable[[Sequence[Point]], float | None]:
     """The median of a percentile of the points: percentiles cannot be added."""
 
@@ -71,7 +67,7 @@ def _middle(field: str) -> Callable[[Sequence[Point]], float | None]:
 
 
 _NUMBERS: dict[str, Callable[[Sequence[Point]], float | None]] = {
-    "stored a second": _rate,
+    "stored a second": lambda points: sum(point.stored for point in points) / len(points),
     "p50": _middle("p50"),
     "p99": _middle("p99"),
 }

@@ -17,7 +17,7 @@ from asyncstore.cli.bench_page.style import BAND, DASHES, DIM, MARKS, SERIES
 from asyncstore.observe.formatting import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from asyncstore.cli.bench_page.style import Colour
 
@@ -70,65 +70,56 @@ def line(
 ) -> Fields:
     """A line; its place among the lines of the plot decides its colour and dashes."""
     colour, dash = SERIES[place % len(SERIES)], DASHES[place % len(DASHES)]
-    shown = label(name)
-    return {
-        "type": "scatter",
+    look: Fields = {
         "mode": "lines" if len(x) > 1 else "markers",
-        "name": shown,
-        "x": list(x),
-        "y": list(y),
         "line": {"color": colour.light, "dash": dash, "width": 2},
         "marker": {"color": colour.light, "symbol": MARKS[place % len(MARKS)], "size": 7},
-        **_hover(shown, texts),
-        **more,
     }
+    return _trace("scatter", name, x, y, texts, look | more)
 
 
 def dots(name: str, x: Sequence[Json], y: Sequence[Json], place: int, *, texts: Sequence[str], **more: Json) -> Fields:
     """Single points."""
     colour = SERIES[place % len(SERIES)]
-    shown = label(name)
-    return {
-        "type": "scatter",
+    look: Fields = {
         "mode": "markers",
-        "name": shown,
-        "x": list(x),
-        "y": list(y),
         "marker": {"color": colour.light, "symbol": MARKS[place % len(MARKS)], "size": 10},
-        **_hover(shown, texts),
-        **more,
     }
+    return _trace("scatter", name, x, y, texts, look | more)
 
 
 def bars(
     name: str, x: Sequence[Json], y: Sequence[Json], colour: Colour, *, texts: Sequence[str], **more: Json
 ) -> Fields:
     """Bars."""
+    look: Fields = {"marker": {"color": colour.light}}
+    return _trace("bar", name, x, y, texts, look | more)
+
+
+def _trace(
+    kind: str, name: str, x: Sequence[Json], y: Sequence[Json], texts: Sequence[str], more: Mapping[str, Json]
+) -> Fields:
+    """What is drawn, and the texts at the pointer."""
     shown = label(name)
-    return {
-        "type": "bar",
-        "name": shown,
-        "x": list(x),
-        "y": list(y),
-        "marker": {"color": colour.light},
-        **_hover(shown, texts),
-        **more,
-    }
-
-
-def _hover(shown: str, texts: Sequence[str]) -> Fields:
-    """What is shown at the pointer."""
-    if not texts:
-        return {}
-    return {
-        "hovertext": [f"{shown}: {escape(printable(text), quote=False)}" for text in texts],
-        "hoverinfo": "text",
-    }
+    hover = [f"{shown}: {escape(printable(text), quote=False)}" for text in texts]
+    texts_at_pointer: Fields = {"hovertext": list(hover), "hoverinfo": "text"} if hover else {}
+    return {"type": kind, "name": shown, "x": list(x), "y": list(y), **texts_at_pointer, **more}
 
 
 def axis(title: str, **more: Json) -> Fields:
     """An axis."""
     return {"title": {"text": title}, "automargin": True, **more}
+
+
+def rows_axis(names: Sequence[str]) -> Fields:
+    """A vertical axis of rows with these names, the first one above; values are their places."""
+    places: list[Json] = list(range(len(names)))
+    return axis("", tickvals=places, ticktext=list(map(label, names)), range=[len(names) - 0.5, -0.5])
+
+
+def rows_height(names: Sequence[str]) -> float:
+    """The height of a plot with such rows, in rem."""
+    return 6.0 + 1.6 * len(names)
 
 
 def count_axis(title: str, values: Iterable[float], **more: Json) -> Fields:

@@ -37,24 +37,15 @@ def section(title: str, plots: Sequence[Plot], *more: str) -> str:
     """
     if len(plots) == 1:
         return html.section(plots[0].title, _place(plots[0], ""), *more)
-    return html.section(title, _places(plots), *more)
-
-
-def _places(plots: Sequence[Plot]) -> str:
     shown = "".join(_place(plot, f"<h3>{safe(plot.title)}</h3>") for plot in plots)
-    return f'<div class="plots">{shown}</div>' if plots else ""
+    return html.section(title, f'<div class="plots">{shown}</div>' if plots else "", *more)
 
 
 def _place(plot: Plot, head: str) -> str:
-    name, title, reading, kind = (
-        plot.name,
-        safe(plot.title),
-        safe(plot.reading),
-        ' class="half"' if plot.is_half else "",
-    )
+    name, kind = plot.name, ' class="half"' if plot.is_half else ""
     return (
-        f'<figure{kind}>{head}<figcaption class="reading" id="{name}-reading">{reading}</figcaption>'
-        f'<div class="plot" style="height:{plot.height:g}rem" id="{name}" role="img" aria-label="{title}" '
+        f'<figure{kind}>{head}<figcaption class="reading" id="{name}-reading">{safe(plot.reading)}</figcaption>'
+        f'<div class="plot" style="height:{plot.height:g}rem" id="{name}" role="img" aria-label="{safe(plot.title)}" '
         f'aria-describedby="{name}-reading"></div></figure>'
     )
 

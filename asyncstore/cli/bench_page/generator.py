@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.bench_page.figures import Plot, axis, bars, label, level
-from asyncstore.cli.bench_page.names import phase_name
+from asyncstore.cli.bench_page.figures import Plot, axis, bars, level, rows_axis, rows_height
 from asyncstore.cli.bench_page.ranges import ranges
 from asyncstore.cli.bench_page.style import BLUE, RED
+from asyncstore.load.results.naming import run_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from asyncstore.cli.bench_page.figures import Json
     from asyncstore.load.results.document import Document, PhaseResult
 
 _MOST_CPU = 90.0
 """Percent of a core: above, a measurement counts as client-bound."""
 _MOST_PHASES = 24
 """In a plot."""
-_HEIGHT, _ROW = 6.0, 1.6
-"""In rem: without rows, and of a row."""
 
 
 def generator_plots(document: Document) -> Iterator[Plot]:
@@ -48,21 +45,18 @@ def generator_plots(document: Document) -> Iterator[Plot]:
 
 def _cpu(document: Document, phases: list[PhaseResult]) -> Plot:
     shares = [100 * phase.generator.cpu_share for phase in phases]
-    names = [phase_name(phase, document) for phase in phases]
+    names = [run_name(phase, document.phases) for phase in phases]
     texts = [f"{share:.0f} % of a core" for share in shares]
-    places: list[Json] = list(range(len(names)))
     return Plot(
         "cpu",
         "CPU of this side",
         "Right of the line, at 90 % of a core, this side was the limit, and the results say nothing about the limit of "
         "the peer.",
-        [bars("CPU", list(shares), places, BLUE, texts=texts, orientation="h", showlegend=False)],
+        [bars("CPU", shares, range(len(names)), BLUE, texts=texts, orientation="h", showlegend=False)],
         {
             "xaxis": axis("% of a core", range=[0, max(100.0, 1.05 * max(shares))]),
-            "yaxis": axis(
-                "", tickvals=places, ticktext=[label(name) for name in names], range=[len(names) - 0.5, -0.5]
-            ),
+            "yaxis": rows_axis(names),
             "shapes": [level(_MOST_CPU, "", RED, is_vertical=True)],
         },
-        height=_HEIGHT + _ROW * len(names),
+        height=rows_height(names),
     )

@@ -17,6 +17,7 @@ from asyncstore.cli.bench_page.figures import (
     seconds_text,
 )
 from asyncstore.cli.bench_page.style import DIM, GREEN, LINE, RED
+from asyncstore.load.results.scalability import throughput
 from asyncstore.observe.formatting import counted, format_rate
 
 if TYPE_CHECKING:
@@ -39,11 +40,12 @@ def knee_plot(document: Document) -> Plot | None:
         return None
     numbers = [float(step.associations) for step in knee.steps]
     rates, times = (_RATES, _TIMES) if knee.law else _WITHOUT_LAW
+    p99s = [*(for_log(step.p99) for step in knee.steps), knee.p99_limit]
     bottom = "y3" if knee.law else "y2"
     layout: Fields = {
         "xaxis": _numbers_axis(numbers, bottom),
         "yaxis": count_axis("instances a second", _rates(document, knee), domain=list(rates)),
-        "yaxis2": seconds_axis("p99", _p99s(knee), domain=list(times)),
+        "yaxis2": seconds_axis("p99", p99s, domain=list(times)),
         "shapes": _marks(document, knee),
     }
     traces = [*_fit(knee, numbers), *_measured(document, knee, numbers), _latency(knee, numbers)]
@@ -64,7 +66,7 @@ def recommended_step(document: Document) -> Step | None:
 
 def law_at(law: Law, number: float) -> float:
     """The throughput of the universal scalability law at a number of associations."""
-    return law.per_association * number / (1 + law.contention * (number - 1) + law.coherency * number * (number - 1))
+    return throughput(number, law.per_association, law.contention, law.coherency)
 
 
 def _reading(knee: Knee) -> str:
@@ -120,10 +122,6 @@ def _rates(document: Document, knee: Knee) -> list[float]:
         *(phase.stored_per_second for phase in document.phases if phase.is_counted),
         *(law_at(knee.law, step.associations) for step in knee.steps if knee.law),
     ]
-
-
-def _p99s(knee: Knee) -> list[float | None]:
-    return [*(for_log(step.p99) for step in knee.steps), knee.p99_limit]
 
 
 def _latency(knee: Knee, numbers: Sequence[float]) -> Fields:

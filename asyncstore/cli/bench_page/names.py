@@ -1,4 +1,4 @@
-"""Names of phases, statuses and groups as the page shows them."""
+"""Names of phases and groups as the page shows them."""
 
 from __future__ import annotations
 
@@ -6,30 +6,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.text.uid_names import uid_name
-from asyncstore.load.results.naming import run_name
-from asyncstore.protocol.status import describe
 
 if TYPE_CHECKING:
-    from asyncstore.load.results.document import Document, Group, PhaseResult
+    from asyncstore.load.results.document import Document, Group
 
 GROUPS = {"modality": "modality", "sop_class": "SOP class", "transfer_syntax": "transfer syntax", "size_class": "size"}
 """The ways in which instances are grouped, and their names."""
 _BY_UID = ("sop_class", "transfer_syntax")
-_MOST_STATUS = 0xFFFF
-
-
-def phase_name(phase: PhaseResult, document: Document) -> str:
-    """The name of a phase; if its load was measured several times, with the number of the run."""
-    return run_name(phase, document.phases)
-
-
-def status_text(status: str) -> str:
-    """A status of a document: ``0xA700 out of resources``."""
-    try:
-        number = int(status, 16)
-    except ValueError:
-        return status
-    return describe(number) if 0 <= number <= _MOST_STATUS else status
 
 
 def sentence(text: str) -> str:

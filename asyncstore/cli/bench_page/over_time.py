@@ -16,8 +16,8 @@ from asyncstore.cli.bench_page.figures import (
     seconds_text,
     shaded,
 )
-from asyncstore.cli.bench_page.names import status_text
 from asyncstore.cli.bench_page.style import GOLD, INK, PURPLE, RED, SERIES
+from asyncstore.load.results.naming import status_text
 from asyncstore.observe.formatting import counted, format_byte_rate, format_rate
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def percentiles(times: Timeline) -> Plot | None:
     if len(traces) == len(_PERCENTILES):
         reading = f"In each {_step(times)} half of the stores took at most p50, and one in a hundred longer than p99."
     else:
-        reading = f"The largest latency of each {_step(times)}; the percentiles of several machines cannot be added."
+        reason = "; the percentiles of several machines cannot be added" if times.is_sum else ""
+        reading = f"The largest latency of each {_step(times)}{reason}."
     reading += " Lines that rise while the throughput stays level show a queue that grows."
     layout = _layout(times, seconds_axis("latency", values))
     return Plot("percentiles", "Latency over time", reading, traces, layout)
@@ -97,9 +98,10 @@ def troubles(times: Timeline) -> Plot | None:
         ("no response", RED, lambda point: point.unknown),
     ]
     traces = [_bars(times, name, of, colour) for name, colour, of in shown if any(map(of, times.points))]
-    lost = [step for step in times.steps if step.total(_errors)]
+    errors = [(step, round(step.total(lambda point: point.errors))) for step in times.steps]
+    lost = [step for step, number in errors if number]
     if lost:
-        texts = [counted(round(step.total(_errors)), "association") for step in lost]
+        texts = [counted(number, "association") for _, number in errors if number]
         above = dots(
             "associations lost", [step.middle for step in lost], [_TOP] * len(lost), 6, texts=texts, yaxis="y2"
         )
@@ -209,7 +211,3 @@ def _frequent(points: Iterable[Point]) -> list[str]:
 
 def _others(point: Point, statuses: Sequence[str]) -> int:
     return sum(count for status, count in point.statuses.items() if status not in statuses)
-
-
-def _errors(point: Point) -> float:
-    return point.errors

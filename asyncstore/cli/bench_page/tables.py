@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.bench_page.html import details, paragraph, table
-from asyncstore.cli.bench_page.names import GROUPS, groups, phase_name, sentence, status_text, time_text
+from asyncstore.cli.bench_page.names import GROUPS, groups, sentence, time_text
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.errors import UsageError
 from asyncstore.load.results import scalability
-from asyncstore.load.results.naming import loss_note
+from asyncstore.load.results.naming import loss_note, run_name, status_text
 from asyncstore.load.results.thresholds import parse
 from asyncstore.observe.formatting import (
     counted,
@@ -22,8 +23,6 @@ from asyncstore.observe.formatting import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from asyncstore.load.results.document import Document, ThresholdResult
     from asyncstore.load.results.histogram import Histogram
 
@@ -35,7 +34,7 @@ _SHARE_NAMES = ("#p50", "#p95", "#p99", "#largest")
 
 def phases(document: Document) -> str:
     """A row for each phase, and one for all that count."""
-    shown = [(f"{phase_name(phase, document)}{loss_note(phase)}", phase) for phase in document.phases[:_MOST_ROWS]]
+    shown = [(f"{run_name(phase, document.phases)}{loss_note(phase)}", phase) for phase in document.phases[:_MOST_ROWS]]
     shown.append(("all that count", document.whole))
     is_open = any(phase.model == "open" for phase in document.phases)
     offered, dropped = (("#offered",), ("#dropped",)) if is_open else ((), ())
@@ -86,10 +85,12 @@ def steps(document: Document) -> str:
 def statuses(document: Document) -> str:
     """Statuses if not all are success, and the reasons for which associations were lost."""
     whole = document.whole
-    rows = [(format_count(count), status_text(status)) for status, count in _frequent(whole.statuses)]
+    rows = [
+        (format_count(count), status_text(status)) for status, count in Counter(whole.statuses).most_common(_MOST_ROWS)
+    ]
     if set(whole.statuses) <= {_SUCCESS}:
         rows = []
-    lost = [(format_count(count), reason) for reason, count in _frequent(whole.errors)]
+    lost = [(format_count(count), reason) for reason, count in Counter(whole.errors).most_common(_MOST_ROWS)]
     return table(("#instances", "status"), rows) + table(("#associations", "lost or not opened, because"), lost)
 
 
@@ -179,7 +180,7 @@ def findable_words(document: Document) -> str:
         if findable.found
         else "."
     )
-    rows = [(format_count(count), reason) for reason, count in _frequent(findable.errors)]
+    rows = [(format_count(count), reason) for reason, count in Counter(findable.errors).most_common(_MOST_ROWS)]
     return paragraph(words) + table(("#times", "C-FIND failed, because"), rows)
 
 
@@ -201,7 +202,3 @@ def drift_words(document: Document) -> str:
 def _times(latency: Histogram) -> tuple[str, ...]:
     """The percentiles for a row; hyphens if there are none."""
     return tuple(map(format_latency, latency.percentiles(_SHARES))) if latency.count else ("-",) * len(_SHARES)
-
-
-def _frequent(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(counts.items(), key=lambda item: -item[1])[:_MOST_ROWS]

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.bench_page.figures import Band, axis
-from asyncstore.cli.bench_page.names import phase_name
+from asyncstore.load.results.naming import run_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MOST_STEPS = 2400
 _SHORTEST = 0.001
-"""Seconds."""
+"""Seconds of a step; a damaged document may have less."""
 _UNITS = (("s", 1.0, 600.0), ("min", 60.0, 6 * 3600.0), ("h", 3600.0, math.inf))
 """Units of the axis: name, seconds, and the longest measurement that is shown in them."""
 
@@ -51,7 +51,7 @@ class Step(NamedTuple):
 
     def rate(self, of: Callable[[Point], float]) -> float:
         """So many in a second."""
-        return sum(map(of, self.points)) / self.seconds
+        return sum(map(of, self.points)) / max(self.seconds, _SHORTEST)
 
     def worst(self, of: Callable[[Point], float | None], *, with_tail: bool = False) -> float | None:
         """The greatest; ``None`` if no point has one."""
@@ -71,6 +71,8 @@ class Timeline(NamedTuple):
     """Its phases."""
     runs: list[list[Step]]
     """For each phase its steps."""
+    is_sum: bool
+    """Whether it is of several machines."""
 
     @property
     def steps(self) -> list[Step]:
@@ -92,22 +94,23 @@ def timeline(document: Document) -> Timeline | None:
     phases = [phase for phase in document.phases if phase.series]
     if not phases:
         return None
-    total = sum(map(_length, phases))
+    is_sum = bool(document.parts)
+    lengths = [_length(phase, is_sum=is_sum) for phase in phases]
+    total = sum(lengths)
     unit, factor = next((unit, factor) for unit, factor, longest in _UNITS if total < longest)
     together = math.ceil(sum(len(phase.series) for phase in phases) / _MOST_STEPS)
     runs, bands, begin = [], [], 0.0
-    for phase in phases:
-        end = begin + _length(phase)
-        bands.append(Band(begin / factor, end / factor, phase_name(phase, document), is_dim=not phase.is_counted))
-        runs.append(_steps(phase, begin, factor, together))
+    for phase, length in zip(phases, lengths, strict=True):
+        end = begin + length
+        bands.append(Band(begin / factor, end / factor, run_name(phase, document.phases), is_dim=not phase.is_counted))
+        runs.append(_steps(phase, begin, length, factor, together))
         begin = end
     longest = max(step.seconds for run in runs for step in run)
-    return Timeline(unit, total / factor, longest, bands, runs)
+    return Timeline(unit, total / factor, longest, bands, runs, is_sum)
 
 
-def _steps(phase: PhaseResult, begin: float, factor: float, together: int) -> list[Step]:
+def _steps(phase: PhaseResult, begin: float, length: float, factor: float, together: int) -> list[Step]:
     """The steps of a phase that begins at ``begin``, each of so many points."""
-    length = _length(phase)
     points = [point for point in phase.series if point.second < length]
     edges = [point.second for point in points[::together]] + [length]
     steps = [
@@ -118,6 +121,12 @@ def _steps(phase: PhaseResult, begin: float, factor: float, together: int) -> li
     return steps
 
 
-def _length(phase: PhaseResult) -> float:
-    """The seconds of a phase on the axis; at least its first point is within."""
-    return max(phase.seconds, phase.series[0].second + _SHORTEST)
+def _length(phase: PhaseResult, *, is_sum: bool) -> float:
+    """The seconds of a phase on the axis; at least its first point is within.
+
+    The points of a sum begin with the first machine, and its seconds are those in which all machines ran: it has all.
+    """
+    points = phase.series
+    if is_sum and len(points) > 1:
+        return 2 * points[-1].second - points[-2].second
+    return max(phase.seconds, points[0].second + _SHORTEST)

@@ -51,12 +51,10 @@ def _badge(document: Document) -> tuple[str, str]:
     if document.exit_code == EXIT_INTERRUPTED:
         return "Interrupted", "warn"
     if document.verdict.passed:
-        return ("Passed", "good") if document.thresholds else _badge_without_thresholds(document)
+        if document.thresholds:
+            return "Passed", "good"
+        return "Measured", "good" if was_kept_up(document.whole) else "warn"
     return _failure(document.whole), "bad"
-
-
-def _badge_without_thresholds(document: Document) -> tuple[str, str]:
-    return "Measured", "good" if was_kept_up(document.whole) else "warn"
 
 
 def _failure(whole: PhaseResult) -> str:
@@ -80,7 +78,9 @@ def key_numbers(document: Document) -> Iterator[tuple[str, str, str]]:
         median, slow, slowest = whole.latency.percentiles((50, 99, 100))
         yield "Latency p50", format_latency(median), ""
         yield "Latency p99", format_latency(slow), f"largest {format_latency(slowest)}"
-    yield "Instances", format_count(whole.stored), f"in {format_duration(whole.loaded_seconds)}"
+    of_machines = f"of {counted(len(document.parts), 'machine')}"  # not all of them are of the time of the sum
+    more = of_machines if document.parts else f"in {format_duration(whole.loaded_seconds)}"
+    yield "Instances", format_count(whole.stored), more
     yield "Not stored", format_count(whole.failed + whole.unknown), ", ".join(_lacking(whole))
     if whole.model == "open":
         share = f"{100 * whole.dropped / whole.offered:.2g} % of the offered" if whole.offered else ""

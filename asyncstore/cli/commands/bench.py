@@ -11,13 +11,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import ExitStack, nullcontext
-from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from asyncstore import __version__
 from asyncstore.cli.commands.bench_document import document_of
-from asyncstore.cli.commands.bench_findable import Searching, finder_of, finish, found_by
+from asyncstore.cli.commands.bench_findable import finder_of, finish, searching
 from asyncstore.cli.commands.bench_load import check_together, plan_of
 from asyncstore.cli.commands.bench_outputs import check_outputs, details_line, write_outputs
 from asyncstore.cli.commands.bench_prepare import prepare
@@ -36,11 +35,12 @@ from asyncstore.cli.text.page import page_width
 from asyncstore.cli.tls import Remembered, tls_of
 from asyncstore.errors import UsageError, WriteFailed
 from asyncstore.load.driving.driver import Driver
+from asyncstore.load.from_files import FromFiles
 from asyncstore.load.results.thresholds import first_crossed, say
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.bench_display import open_bench_display
 from asyncstore.observe.display import LogLines, open_output
-from asyncstore.observe.formatting import printable
+from asyncstore.observe.formatting import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,9 +93,8 @@ async def _bench(parsed: Parsed, identity: UserIdentity | None) -> int:
             except asyncio.CancelledError:
                 display.log("interrupted before the measurement began: nothing was measured")
                 return EXIT_INTERRUPTED
-            started = datetime.now(UTC)
             watch = await _measure(parsed, prepared, finder, display, watches)
-        document = document_of(parsed, prepared, watch, found_by(finder), started)
+        document = document_of(parsed, prepared, watch, None if finder is None else finder.results())
         return _conclude(parsed, document, watch, display)
 
 
@@ -116,9 +115,9 @@ async def _measure(
     watches.append(watch)
     target = prepared.target
     async with finder or nullcontext():
-        if finder is not None and (problem := finder.results().problem) is not None:
-            display.log(f"nothing is searched for: {problem}", "yellow")
-        opened = target if finder is None else Searching(target, finder, parsed[bench.FINDABLE] or 1)
+        if finder is not None and finder.problem is not None:
+            display.log(f"nothing is searched for: {finder.problem}", "yellow")
+        opened = target if finder is None else searching(target, finder, watch.is_counted)
         driver = Driver(opened, prepared.source, watch)
         watch.follow(driver)
         with every(_FRAME, watch.refresh):
@@ -127,11 +126,20 @@ async def _measure(
             except UsageError as error:  # its files are gone: what was measured before is reported
                 watch.failure = error
             watch.is_over = True
-            if finder is not None and not watch.signals and finder.results().pending:
+            _tell_lost(prepared, display)
+            if finder is not None and not watch.signals and finder.pending:
                 display.notice("searching for the last instances; Ctrl-C ends that")
                 await finish(finder, watch.interrupted)
     watch.fold(monotonic())
     return watch
+
+
+def _tell_lost(prepared: Prepared, display: BenchDisplay) -> None:
+    """Say which files were not sent any more: the load had other instances from then on."""
+    lost = prepared.source.lost if isinstance(prepared.source, FromFiles) else {}
+    for path, reason in list(lost.items())[:1]:
+        files = counted(len(lost), "file")
+        display.log(f"{files} gone or changed, and not sent any more, such as {path}: {reason}", "yellow")
 
 
 def abort_if_crossed(thresholds: Sequence[Threshold], watch: Watch, display: BenchDisplay, now: float) -> None:

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.commands.bench_outputs import check_writable, require_plotly, write_file
+from asyncstore.cli.commands.bench_outputs import check_writable, require_library, write_file
 from asyncstore.cli.exits import EXIT_OK
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
@@ -55,7 +55,7 @@ def run(parsed: Parsed) -> int:
 
 def _check_page(target: str, paths: tuple[str, str]) -> None:
     """Check that the page can be made, and that it replaces no measurement."""
-    require_plotly(bench.COMPARE_HTML)
+    require_library(bench.COMPARE_HTML)
     if os.path.realpath(target) in map(os.path.realpath, paths):
         raise UsageError(f"{bench.COMPARE_HTML.long} {target}: this is a measurement that is compared")
     check_writable(bench.COMPARE_HTML.long, target)
@@ -93,12 +93,6 @@ def _table(comparison: Comparison) -> Iterator[str]:
         for row in comparison.rows
     ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for name, metric, before, after, text in (head, *rows):
-        cells = (
-            f"{name:{widths[0]}}",
-            f"{metric:{widths[1]}}",
-            f"{before:>{widths[2]}}",
-            f"{after:>{widths[3]}}",
-            text,
-        )
-        yield f"{_GAP}{_GAP.join(cells)}".rstrip()
+    aligned = [f"{{:{side}{width}}}" for side, width in zip("<<>>", widths, strict=False)]
+    line = _GAP.join(["", *aligned, "{}"])
+    yield from (line.format(*row).rstrip() for row in (head, *rows))

@@ -34,9 +34,7 @@ _TOLD = {tls_opt.ENABLE_TLS, bench.REPLAY}
 """Options with paths that change the load: a document has ``true`` for them."""
 
 
-def document_of(
-    parsed: Parsed, prepared: Prepared, watch: Watch, findable: Findable | None, started: datetime
-) -> Document:
+def document_of(parsed: Parsed, prepared: Prepared, watch: Watch, findable: Findable | None) -> Document:
     """All results."""
     phases = watch.results(monotonic())
     whole = with_openings(whole_of(phases), phases)
@@ -61,7 +59,7 @@ def document_of(
         line = f"Kinds that the PACS does not accept: {', '.join(prepared.left_out)}."
         verdict = replace(verdict, lines=(*verdict.lines, line))
     return Document(
-        setup=_setup(parsed, prepared, started),
+        setup=_setup(parsed, prepared, watch.started),
         calibration=calibration,
         phases=phases,
         whole=whole,
@@ -87,7 +85,7 @@ def _setup(parsed: Parsed, prepared: Prepared, started: datetime) -> Setup:
         options=_options(parsed),
         seed=prepared.source.seed,
         corpus=Corpus(hash=prepared.source.corpus, kinds=tuple(prepared.source.kinds)),
-        started=started.isoformat(timespec="seconds"),
+        started=started.isoformat(timespec="milliseconds"),
     )
 
 

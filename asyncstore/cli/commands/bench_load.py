@@ -16,9 +16,9 @@ from asyncstore.load.plan.phases import (
     profile_of_year,
     replayed,
     stages,
-    steps,
 )
 from asyncstore.load.plan.replay import read_replay
+from asyncstore.named_files import refusing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,12 +68,8 @@ def replay_of(parsed: Parsed) -> Replay | None:
     name = parsed[bench.REPLAY]
     if name is None:
         return None
-    try:
-        with open(name, encoding="utf-8") as lines:
-            return read_replay(lines, name, parsed[bench.SPEED])
-    except (OSError, ValueError) as error:
-        cause = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"{bench.REPLAY.long} {name}: cannot read it: {cause}") from None
+    with refusing(f"{bench.REPLAY.long} {name}: cannot read it"), open(name, encoding="utf-8") as lines:
+        return read_replay(lines, name, parsed[bench.SPEED])
 
 
 def most_associations(parsed: Parsed) -> int:
@@ -107,7 +103,7 @@ def _measured(parsed: Parsed, seed: int, replay: Replay | None) -> list[Planned]
     if replay is not None:
         return [replayed(replay, associations)]
     if numbers:
-        return steps(numbers, parsed[bench.DURATION] or bench.SECONDS_OF_STEP)
+        return [closed(number, parsed[bench.DURATION] or bench.SECONDS_OF_STEP) for number in numbers]
     seconds = parsed[bench.DURATION] or bench.SECONDS_OF_LOAD
     return _open(parsed, seconds, associations, seed) or [closed(associations, seconds)]
 

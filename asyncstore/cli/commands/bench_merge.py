@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.commands.bench_outputs import check_writable, content_of, details_line, require_plotly, write_file
+from asyncstore.cli.commands.bench_outputs import check_writable, content_of, details_line, require_library, write_file
 from asyncstore.cli.exits import EXIT_OK
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
@@ -34,7 +34,7 @@ def run(parsed: Parsed) -> int:
         raise UsageError(f"{printable(target)} exists already: name a new file for the sum, then those to add")
     check_writable(bench.MERGED.name, target)
     if page is not None:
-        require_plotly(bench.SUM_HTML)
+        require_library(bench.SUM_HTML)
         check_writable(bench.SUM_HTML.long, page)
     names = parsed[bench.PARTS]
     parts = [load_document(name) for name in names]

@@ -19,7 +19,7 @@ from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.standard_output import put_bytes
 from asyncstore.errors import UsageError, WriteFailed
-from asyncstore.named_files import interruptible, private
+from asyncstore.named_files import private, refuse_other, refusing, write_whole
 from asyncstore.observe.formatting import printable
 from asyncstore.observe.output import line_of
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from asyncstore.load.results.phase_run import Interval
     from asyncstore.observe.output import Line
 
-_LIBRARIES = {bench.HDR: ("hdrh", "hdrhistogram"), bench.HTML: ("plotly", "plotly")}
-"""The module and the name of the library that an output needs; both are in the extra ``report``."""
+_LIBRARIES = {bench.HDR.long: ("hdrh", "hdrhistogram"), bench.HTML.long: ("plotly", "plotly")}
+"""The module and the name of the library that an output needs, by its option; both are in the extra ``report``."""
 
 
 def check_outputs(parsed: Parsed) -> None:
@@ -41,9 +41,9 @@ def check_outputs(parsed: Parsed) -> None:
     Raises:
         UsageError: a library is missing, a file cannot be written, two outputs are one file, or one is standard output.
     """
-    for row, (module, name) in _LIBRARIES.items():
+    for row in (bench.HDR, bench.HTML):
         if parsed[row] is not None:
-            _require(row, module, name)
+            require_library(row)
         if parsed[row] == opt.STANDARD_STREAM:
             raise UsageError(f"{row.long}: only {bench.JSON.long} can go to standard output: name a file, such as ./-")
     seen: dict[str, str] = {}
@@ -55,21 +55,13 @@ def check_outputs(parsed: Parsed) -> None:
         check_writable(row.long, target)
 
 
-def require_plotly(row: Option[object]) -> None:
-    """Check that pages can be written.
-
-    Raises:
-        UsageError: they cannot.
-    """
-    _require(row, *_LIBRARIES[bench.HTML])
-
-
-def _require(row: Option[object], module: str, name: str) -> None:
-    """Check that a library is installed.
+def require_library(row: Option[object]) -> None:
+    """Check that the library of an output is installed.
 
     Raises:
         UsageError: it is not.
     """
+    module, name = _LIBRARIES[row.long]
     if find_spec(module) is None:
         raise UsageError(f"{row.long} needs {name}, which is not installed: pip install 'asyncstore[report]'")
 
@@ -78,19 +70,17 @@ def check_writable(what: str, target: str) -> None:
     """Check that a file can be written, without changing it; ``what`` names it in the error.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot, or holds something else than JSON, a page or a log of HdrHistogram.
     """
+    complaint = f"{what} {target}: cannot write it"
+    refuse_other(target, b"{<#", complaint)
     is_new = not os.path.lexists(target)
     if os.path.exists(target) and not (os.path.isfile(target) or os.path.isdir(target)):
         return  # the reader of a pipe would take opening and closing it for its end
-    try:
-        with interruptible(), io.FileIO(target, "a", opener=private):
-            pass
+    with refusing(complaint):
+        io.FileIO(target, "a", opener=private).close()
         if is_new:
             os.unlink(target)  # the name as it was given
-    except (OSError, ValueError) as error:
-        cause = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"{what} {target}: cannot write it: {cause}") from None
 
 
 class Written(NamedTuple):
@@ -141,12 +131,9 @@ def _files(parsed: Parsed) -> list[tuple[Option[str | None], str]]:
 def content_of(row: Option[str | None], document: Document, intervals: Iterable[Interval] = ()) -> bytes:
     """The content of the file that an option names: the log, the page, or the document itself."""
     if row is bench.HDR:
-        from asyncstore.load.results.hdr_log import HdrLog  # it needs a library of the extra
+        from asyncstore.load.results.hdr_log import hdr_log  # it needs a library of the extra
 
-        log = HdrLog()
-        for interval in intervals:
-            log.add(interval)
-        return log.text(datetime.fromisoformat(document.setup.started)).encode()
+        return hdr_log(intervals, datetime.fromisoformat(document.setup.started)).encode()
     if row is bench.HTML:
         from asyncstore.cli.bench_page.page import page
 
@@ -172,15 +159,12 @@ def write_file(what: str, target: str, content: bytes) -> None:
     in_place = not (is_plain and os.access(os.path.dirname(real), os.W_OK))
     written = target if in_place else f"{real}.part"
     try:
-        with interruptible(), io.FileIO(written, "w", opener=private) as file:
-            rest = memoryview(content)
-            while rest:
-                rest = rest[file.write(rest) :]
-        if not in_place:
-            os.replace(written, real)
-    except (OSError, ValueError) as error:
+        with refusing(f"{what} {target}: cannot write it", WriteFailed):
+            write_whole(written, content)
+            if not in_place:
+                os.replace(written, real)
+    except WriteFailed:
         if not in_place:
             with suppress(OSError):
                 os.unlink(written)
-        cause = error.strerror if isinstance(error, OSError) else str(error)
-        raise WriteFailed(f"{what} {target}: cannot write it: {cause}") from error
+        raise

@@ -77,8 +77,9 @@ async def prepare(
         display.status("measuring how much this machine can send at most ...")
         one = synthetic(sent, None) if files is None else files
         calibration = await _calibrated(one, options, most_associations(parsed), display, logger)
-    left_out = tuple(kind.name for kind in kinds if kind not in taken)
-    return Prepared(target, source, replay, probed.peer, calibration, left_out)
+    refused = [kind for kind in kinds if kind not in taken]
+    names = [kind.name if files is None else f"{kind.name} in {uid_name(kind.transfer_syntax_uid)}" for kind in refused]
+    return Prepared(target, source, replay, probed.peer, calibration, tuple(dict.fromkeys(names)))
 
 
 async def _from_files(

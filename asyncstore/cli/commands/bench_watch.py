@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import replace
+from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ class Watch(Recorder):
         is_over: whether the load is over; signals do not cut it short then.
         interrupted: set at the first of them.
         failure: why the measurement ended before its time.
+        started: when the first phase began.
         intervals: all seconds with their histograms, if somebody has set this to a list.
         on_second: called when a second has been counted, with the time.
     """
@@ -61,6 +63,7 @@ class Watch(Recorder):
         self.is_over = False
         self.interrupted = asyncio.Event()
         self.failure: UsageError | None = None
+        self.started = datetime.now(UTC)
         self._phases = list(phases)
         self._display = display
         self.on_second: Callable[[float], None] | None = None
@@ -84,6 +87,10 @@ class Watch(Recorder):
         self._driver = driver
         if self.signals:
             self.stop()
+
+    def is_counted(self) -> bool:
+        """Whether the phase that is under way counts."""
+        return self.phase is not None and self.phase.is_counted
 
     def interrupt(self) -> None:
         """End the measurement for a signal, gently the first time."""
@@ -111,6 +118,8 @@ class Watch(Recorder):
         if phase.is_counted is not before.is_counted:  # counts are those of what counts, and of what does not
             self._sums = dict.fromkeys(self._sums, 0)
             self._lost = 0
+        if not self._most_open:  # searches and associations have begun before it
+            self.started = datetime.now(UTC)
         self._most_open.append(0)
         self._began = at
         self._so_far = Histogram()

@@ -15,18 +15,16 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncstore import __version__
 from asyncstore.cataloguing import Cataloguing
 from asyncstore.cli.choices import format_of
-from asyncstore.cli.commands.findings import Counter, Findings
-from asyncstore.cli.commands.growth import decompressed_sizes
+from asyncstore.cli.commands.findings import Findings, count_line, decompressed_sizes
 from asyncstore.cli.engine import conversion_of, paths_of, sources_of, walk_of
 from asyncstore.cli.loop import every
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.text.page import aligned, broken
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.journal.content import clashes, content, kinds, studies_of_many_patients, unsendable
-from asyncstore.journal.journal import Journal
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import COMPLETED
 from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
@@ -35,25 +33,17 @@ from asyncstore.prepare.pool import Pool
 from asyncstore.surveying import Survey, ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from asyncstore.cli.options.table import Parsed
     from asyncstore.journal.content import ClashingPair, Content
+    from asyncstore.journal.journal import Journal
 
 _FRAME = 0.25
 """Seconds between updates of the count."""
 _MOST_EXAMPLES = 5
 _INTERRUPTED = "interrupted"
 _UNMEASURED = "no codec was installed, or the version of asyncstore was an earlier one, when they were found"
-
-
-def open_catalogue(parsed: Parsed, path: str) -> Journal:
-    """The journal of a scan.
-
-    Raises:
-        JournalError: it cannot be used.
-    """
-    return Journal.open(path, None, version=__version__, allow_network=parsed[opt.JOURNAL_ON_NETWORK])
 
 
 class Scan:
@@ -64,6 +54,7 @@ class Scan:
         found: how many files it found.
         known: how many of them the catalogue had already.
         brought_home: how many of them are stored, as a salvaged journal says, which did not know their folder.
+        opens_archives: whether it looks into archives.
     """
 
     def __init__(self, parsed: Parsed, journal: Journal) -> None:
@@ -74,8 +65,11 @@ class Scan:
         self._journal = journal
         self._recording = Cataloguing(journal)
         self._decodable = transcoding_of(conversion_of(parsed)).decodable
+        self.opens_archives = parsed[source_opt.ARCHIVES]
         self._survey: Survey | None = None
         self._task: asyncio.Task[None] | None = None
+        self._command: asyncio.Task[object] | None = None
+        """The task of the command, when the scan is over."""
 
     @property
     def known(self) -> int:
@@ -91,12 +85,16 @@ class Scan:
         self._task = asyncio.create_task(self._run())
         with suppress(asyncio.CancelledError):
             await self._task
+        self._command = asyncio.current_task()
         failure = self._journal.close(_INTERRUPTED if self.is_interrupted else COMPLETED)
         if failure is not None:
             raise failure
 
     def interrupt(self) -> None:
-        """End the scan, gently the first time."""
+        """End the scan, gently the first time; when it is over, end what follows."""
+        if self._command is not None:
+            self._command.cancel()
+            return
         if self.is_interrupted and self._task is not None:
             self._task.cancel()
         self.is_interrupted = True
@@ -140,9 +138,11 @@ class Scan:
         self._journal.begin_catalogue(sources_of(parsed))
         pool = Pool(parsed[opt.WORKERS], format_of(parsed))
         pool.wants_details = True
-        counter = Counter(lambda: self.found, parsed)
-        with counter:
-            with paths_of(parsed) as paths, every(_FRAME, counter.refresh):
+        with count_line(parsed) as line:
+            with (
+                paths_of(parsed) as paths,
+                every(_FRAME, lambda: line.show(f"{counted(self.found, 'file')} looked into")),
+            ):
                 survey = self._survey = Survey(paths, walk_of(parsed), pool, self._recording.without_settled)
                 try:
                     if self.is_interrupted:
@@ -157,9 +157,9 @@ class Scan:
                     survey.close()
                     pool.close()
             if not self.is_interrupted:
-                counter.show("looking for files with the same SOP instance UID")
-                brought = await asyncio.to_thread(self._journal.complete_catalogue, *self._digest())
-                self.brought_home = brought or 0
+                line.show("looking for files with the same SOP instance UID")
+                brought_home = await asyncio.to_thread(self._journal.complete_catalogue, *self._digest())
+                self.brought_home = brought_home or 0
 
     def _digest(self) -> tuple[Callable[[str, str | None], bytes | None], ...]:
         """How members of archives are compared; nothing if no archive is opened."""
@@ -192,10 +192,10 @@ class Catalogued(NamedTuple):
         """The lines about the catalogue, for a page of this width."""
         sums, scan = self.content, self.scan
         yield ""
-        belong = f"{counted(sums.patients, 'patient')}, {_studies(sums.studies)}, {format_count(sums.series)} series"
-        yield from broken(
-            f"the catalogue: {belong}, {counted(sums.instances, 'instance')}, {_files(sums.bytes)}", width
-        )
+        studies = "1 study" if sums.studies == 1 else f"{format_count(sums.studies)} studies"
+        belong = f"{counted(sums.patients, 'patient')}, {studies}, {format_count(sums.series)} series"
+        held = f"{counted(sums.instances, 'instance')}, files of {format_bytes(sums.bytes)}"
+        yield from broken(f"the catalogue: {belong}, {held}", width)
         if scan.known:
             yield f"{format_count(scan.known)} of {counted(scan.found, 'file')} it had already"
         if scan.brought_home:
@@ -208,18 +208,12 @@ class Catalogued(NamedTuple):
                 yield ""
                 yield from aligned(_rows(column, counts, by_count=column != "year"), width)
         yield from _clashes(self, width)
-        if sums.studies_of_many_patients:
-            yield ""
-            stand = "study stands" if sums.studies_of_many_patients == 1 else "studies stand"
-            yield f"{format_count(sums.studies_of_many_patients)} {stand} under several patient IDs"
-            for uid, patients in self.many_patients:
-                yield f"  {uid}: {patients} patient IDs"
-            yield from _more(sums.studies_of_many_patients - len(self.many_patients))
-        yield ""
+        yield from _mixed_studies(self)
         if scan.is_interrupted:
-            yield "interrupted, so there may be more files; the same command goes on"
-        else:
-            yield f"asyncstore send -nh --journal {printable(self.path)} PEER PORT sends them"
+            yield from ("", "interrupted, so there may be more files; the same command goes on")
+        elif sums.instances:
+            archives = f"{source_opt.ARCHIVES.long} " if scan.opens_archives else ""
+            yield from ("", f"asyncstore send -nh {archives}--journal {printable(self.path)} PEER PORT sends them")
 
     def objects(self) -> Iterator[dict[str, object]]:
         """The JSON objects about single files and studies of the catalogue."""
@@ -258,14 +252,6 @@ class Catalogued(NamedTuple):
         }
 
 
-def _studies(count: int) -> str:
-    return "1 study" if count == 1 else f"{format_count(count)} studies"
-
-
-def _files(size: int) -> str:
-    return f"files of {format_bytes(size)}"
-
-
 def _rows(column: str, counts: Mapping[str, int], *, by_count: bool) -> list[tuple[str, ...]]:
     """A table: how many instances of which year, modality or transfer syntax."""
     total = sum(counts.values())
@@ -294,5 +280,14 @@ def _clashes(catalogued: Catalogued, width: int | None) -> Iterator[str]:
             yield "  --json names them all"
 
 
-def _more(count: int) -> Iterable[str]:
-    return (f"  and {format_count(count)} more",) if count > 0 else ()
+def _mixed_studies(catalogued: Catalogued) -> Iterator[str]:
+    count = catalogued.content.studies_of_many_patients
+    if not count:
+        return
+    yield ""
+    stand = "study stands" if count == 1 else "studies stand"
+    yield f"{format_count(count)} {stand} under several patient IDs"
+    yield from (f"  {uid}: {patients} patient IDs" for uid, patients in catalogued.many_patients)
+    more = count - len(catalogued.many_patients)
+    if more:
+        yield f"  and {format_count(more)} more"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from asyncstore.cli.logging.logs import log_end
 from asyncstore.cli.options import command_table as cmd
 from asyncstore.cli.options import rows as opt
+from asyncstore.model import Result
 from asyncstore.observe.formatting import counted, printable
 from asyncstore.observe.summary import Ending, print_summary
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from asyncstore.cli.commands.watch import Watch
     from asyncstore.cli.options.table import Parsed
     from asyncstore.observe.output import Output
-    from asyncstore.observe.tally import Reason, Tally
+    from asyncstore.observe.tally import Tally
 
 
 def conclude(parsed: Parsed, output: Output, watch: Watch, logger: logging.Logger) -> int:
@@ -34,7 +35,7 @@ def conclude(parsed: Parsed, output: Output, watch: Watch, logger: logging.Logge
         ending = Ending(
             seconds,
             progress.associations_opened if progress is not None else 0,
-            at_a_time=parsed[opt.ASSOCIATIONS],
+            at_a_time=None if watch.has_new_associations else parsed[opt.ASSOCIATIONS],
             interrupted=watch.is_interrupted,
             is_cut_short=watch.is_cut_short,
             is_time_up=watch.is_time_up,
@@ -64,34 +65,29 @@ def _details(parsed: Parsed, watch: Watch) -> Iterator[str]:
     if watch.renamer is not None and watch.renamer.failed:
         yield f"{counted(watch.renamer.failed, 'file')} could not be renamed, and kept the name."
     if watch.json_lines is not None and watch.json_lines.is_incomplete:
-        yield f"Not every outcome could be written to {parsed[opt.JSON]}, so the exit code is not 0: see above."
+        yield "Not every outcome could be written as a JSON line, so the exit code is not 0: see above."
     elif watch.json_lines is not None and watch.json_lines.failure is None and parsed[opt.JSON] != opt.STANDARD_STREAM:
         yield f"Every outcome: {parsed[opt.JSON]}"
-    if watch.tally.reasons:
+    if watch.tally.unstored:
         from asyncstore.cli.text.hints import hints_for
 
-        yield from hints_for(text for reason in watch.tally.reasons for text in _texts_of(reason))
+        groups = (group for result in Result for group in watch.tally.reasons(result))
+        yield from hints_for(text for group in groups for text in (group.text, *(part.reason for part in group.parts)))
     if watch.selection is not None:
         yield from watch.selection.details()
-    journal = parsed[opt.JOURNAL]
-    if journal is not None:
-        yield from _about_journal(printable(journal), watch)
+    if parsed[opt.JOURNAL] is not None:
+        yield from _about_journal(parsed, watch)
     yield from _next_steps(parsed, watch.tally)
 
 
-def _about_journal(journal: str, watch: Watch) -> Iterator[str]:
+def _about_journal(parsed: Parsed, watch: Watch) -> Iterator[str]:
     """How the journal helps to send the rest."""
     tally = watch.tally
-    if tally.withdrawn or tally.unknown or (watch.is_cut_short and watch.is_time_up):
-        yield f"asyncstore resume {journal} sends the rest."
-    if tally.failed:
+    if tally.withdrawn or tally.count(Result.UNKNOWN) or (watch.is_cut_short and watch.is_time_up):
+        with_list = ", given the same list again," if parsed[opt.FILES_FROM] == opt.STANDARD_STREAM else ""
+        yield f"asyncstore resume {printable(str(parsed[opt.JOURNAL]))}{with_list} sends the rest."
+    if tally.count(Result.FAILED):
         yield f"With {opt.RETRY_FAILED.long} it sends again what the peer refused."
-
-
-def _texts_of(reason: Reason) -> Iterator[str]:
-    """All that is known of a reason: its text, and those of its details."""
-    yield reason.text
-    yield from (detail.reason for detail in reason.details)
 
 
 def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:

@@ -10,10 +10,12 @@ from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_OK
 from asyncstore.cli.loop import run_loop
 from asyncstore.cli.options import command_table as cmd
 from asyncstore.cli.options import rows as opt
+from asyncstore.cli.options.grammar import value_of
 from asyncstore.cli.standard_output import put
 from asyncstore.cli.text.page import broken, page_width
 from asyncstore.control.client import ask
 from asyncstore.errors import ControlFailed, UsageError
+from asyncstore.model import Result
 from asyncstore.observe.formatting import (
     counted,
     format_byte_rate,
@@ -24,6 +26,7 @@ from asyncstore.observe.formatting import (
     format_rate,
     printable,
 )
+from asyncstore.observe.results import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,13 +41,6 @@ _VALUES: Mapping[str, Kind[object]] = {
     "prioritise": cmd.REQUEST_VALUE.kind,
 }
 """The requests that need a value, and what it is."""
-_RESULTS = {
-    "warning": "with a warning",
-    "failed": "failed",
-    "not_sent": "not sent",
-    "unknown": "unknown",
-    "skipped": "skipped",
-}
 
 
 def run(parsed: Parsed) -> int:
@@ -59,7 +55,7 @@ def run(parsed: Parsed) -> int:
     if not parsed[opt.QUIET]:
         try:
             lines = list(_lines(printable(journal), answer))
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             raise ControlFailed(journal, "the answer makes no sense: does another version run?") from None
         put(*(part for line in lines for part in broken(line, page_width())))
     return EXIT_OK
@@ -82,10 +78,7 @@ def _value_of(request: str, word: str | None) -> object:
         word = (line_of_standard_input() or "").strip()
         if not word:
             raise UsageError(f"{request} {opt.STANDARD_STREAM}: nothing was typed")
-    try:
-        return kind.parse((word,))
-    except ValueError as error:
-        raise UsageError(f"{request}: {error}") from None
+    return value_of(kind, (word,), request)
 
 
 def _lines(journal: str, answer: Mapping[str, Any]) -> Iterator[str]:
@@ -115,7 +108,8 @@ def _status_lines(journal: str, status: Mapping[str, Any]) -> Iterator[str]:
 def _counts(status: Mapping[str, Any]) -> str:
     found = f"{format_count(status['found'])}{'+' if status['walking'] else ''}"
     parts = [f"{format_count(status['stored'] + status['warning'])} of {found} files stored"]
-    parts += [f"{format_count(status[name])} {word}" for name, word in _RESULTS.items() if status[name]]
+    others = ((status[result], shown.word) for result, shown in SHOWN.items() if result is not Result.STORED)
+    parts += [f"{format_count(count)} {word}" for count, word in others if count]
     return f"{', '.join([*parts, format_bytes(status['bytes'])])}."
 
 

@@ -8,18 +8,16 @@ at the terminal, so the run ends before it.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import subprocess
 import tempfile
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
-from asyncstore.cli.commands.sending import send
+from asyncstore.cli.commands.send import send
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.loop import interrupts, run_loop
 from asyncstore.cli.options import command_table as cmd
@@ -29,24 +27,22 @@ from asyncstore.cli.standard_output import put
 from asyncstore.cli.text.page import broken, page_width
 from asyncstore.errors import AssociationError
 from asyncstore.isolated import isolated
-from asyncstore.load import write_archive
+from asyncstore.load.archive import write_archive
+from asyncstore.load.child_process import running, start
 from asyncstore.model import Instance
 from asyncstore.observe.formatting import format_bytes, format_count
 from asyncstore.surveying import survey
 from asyncstore.temporary import temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    import subprocess
+    from collections.abc import Iterator
 
     from asyncstore.cli.options.table import Parsed
-    from asyncstore.load import Archive
+    from asyncstore.load.writing import Archive
 
 _LISTENING = re.compile(rb"listening on (\S+):(\d+) as ")
 _PREFIX = "asyncstore-demo-"
-_START_TIME = 20.0
-"""Seconds that the sink has for its first line. It takes less than one."""
-_STOP_TIME = 5.0
-"""Seconds that the sink has to end."""
 
 
 def run(parsed: Parsed) -> int:
@@ -69,7 +65,8 @@ async def _write_send_compare(parsed: Parsed) -> int:
         archive = await anyio.to_thread.run_sync(write_archive, sent)
         _say(f"1. A synthetic archive: {_describe(archive)}.")
         put(f"   {sent}")
-        async with _sink_process(received) as port:
+        async with running(_start_sink(received)) as line:
+            port = _port_in(line)
             put("2. A storage SCP on this machine:", f"   asyncstore sink --port {port} --output {received}")
             put(f"3. asyncstore send 127.0.0.1 {port} {sent}")
             code = await send(_send_options(parsed, port, sent))
@@ -111,61 +108,17 @@ def _folder(*, keep: bool) -> Iterator[Path]:
             yield folder
 
 
-@asynccontextmanager
-async def _sink_process(output: Path) -> AsyncIterator[int]:
-    """Within this context ``asyncstore sink`` runs as a process; gives the port where it listens.
-
-    Raises:
-        AssociationError: it did not start.
-    """
-    process = _start_sink(output)
-    with process:
-        try:
-            yield await _port_of(process)
-        finally:
-            process.terminate()
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(_wait, process)
-
-
 def _start_sink(output: Path) -> subprocess.Popen[bytes]:
-    """Start the process with subprocess: the selector loop of Windows has no processes of asyncio."""
-    return subprocess.Popen(  # noqa: S603 - our own program, our own words
-        [
-            *isolated("asyncstore.cli.demo_sink"),
-            "sink",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            "0",
-            "--output",
-            str(output),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if not name.startswith("ASYNCSTORE_")},
-        start_new_session=True,
-    )
+    words = ("sink", "--host", "127.0.0.1", "--port", "0", "--output", str(output))
+    return start([*isolated("asyncstore.cli.demo_sink"), *words])
 
 
-def _wait(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of a process that was told to end, and kill it if it takes too long."""
-    try:
-        process.wait(_STOP_TIME)
-    except subprocess.TimeoutExpired:
-        process.kill()
-
-
-async def _port_of(process: subprocess.Popen[bytes]) -> int:
+def _port_in(line: bytes) -> int:
     """The port in the sink's first line.
 
     Raises:
-        AssociationError: it printed something else, or nothing in time.
+        AssociationError: it is another line, or none.
     """
-    line = b""
-    with anyio.move_on_after(_START_TIME):
-        if process.stdout is not None:
-            line = await anyio.to_thread.run_sync(process.stdout.readline, abandon_on_cancel=True)
     match = _LISTENING.match(line)
     if match is None:
         said = line.decode(errors="replace").strip()
@@ -173,14 +126,6 @@ async def _port_of(process: subprocess.Popen[bytes]) -> int:
         failure.add_note("See what asyncstore sink --port 0 says by itself.")
         raise failure
     return int(match[2])
-
-
-class _DataSet(NamedTuple):
-    """The facts of a data set that must be the same on both sides."""
-
-    sop_class_uid: str
-    transfer_syntax_uid: str
-    digest: bytes
 
 
 async def _compare(sent: Path, received: Path) -> int:
@@ -195,14 +140,14 @@ async def _compare(sent: Path, received: Path) -> int:
     return EXIT_NOT_STORED if after else EXIT_NOT_ATTEMPTED
 
 
-async def _data_sets(folder: Path) -> dict[str, _DataSet]:
-    """The data sets in a folder, by their SOP instance UID."""
-    found: dict[str, _DataSet] = {}
+async def _data_sets(folder: Path) -> dict[str, tuple[str, str, bytes]]:
+    """What must be the same on both sides: SOP class, transfer syntax and digest, by SOP instance UID."""
+    found: dict[str, tuple[str, str, bytes]] = {}
     async for batch in survey([folder]):
         for item in batch:
             if isinstance(item, Instance):
                 digest = await anyio.to_thread.run_sync(_digest, item)
-                found[item.sop_instance_uid] = _DataSet(item.sop_class_uid, item.transfer_syntax_uid, digest)
+                found[item.sop_instance_uid] = item.sop_class_uid, item.transfer_syntax_uid, digest
     return found
 
 

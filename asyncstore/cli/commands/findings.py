@@ -10,41 +10,42 @@ Rules:
 
 from __future__ import annotations
 
-import sys
+from collections import Counter
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore.cli.choices import format_of
 from asyncstore.cli.commands.forecast import NOT_AT_ALL, Forecaster
-from asyncstore.cli.commands.growth import decompressed_sizes
 from asyncstore.cli.engine import conversion_of, paths_of, walk_of
 from asyncstore.cli.exits import EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.loop import every
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.text.hints import hints_for
-from asyncstore.cli.text.page import aligned, broken
+from asyncstore.cli.text.page import StatusLine, aligned, broken
 from asyncstore.cli.text.uid_names import uid_name
-from asyncstore.model import REPAIRS, Instance, Unsendable
+from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN, REPAIRS, Instance, Unsendable
 from asyncstore.negotiation import Planned, requests
 from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
-from asyncstore.observe.reasons import Detail, Reasons, selection
+from asyncstore.observe.reasons import Reasons, selection
 from asyncstore.observe.repeats import MOST_UIDS, Repeats
 from asyncstore.observe.unusual_uids import first_unusual, warning_about
 from asyncstore.prepare.converter import Converter, transcoding_of
+from asyncstore.prepare.messages import Order
 from asyncstore.prepare.pool import Pool
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.surveying import Survey, all_are, edited, ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from asyncstore.cli.commands.growth import Measure
     from asyncstore.cli.options.table import Parsed
     from asyncstore.model import PairAnswer
     from asyncstore.negotiation import Pair, Proposal
-    from asyncstore.observe.reasons import Group
+    from asyncstore.observe.reasons import Detail, Group
     from asyncstore.protocol.associate import ProposedContext
     from asyncstore.surveying import Probed
+
+    Measure = Callable[[list[Order]], Awaitable[list[int | None]]]
 
 _PLANNED = Planned()
 _MOST_REASONS = 20
@@ -63,12 +64,13 @@ async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
     converter = Converter(pool, conversion)
     proposal = proposal.allowing(transcoding_of(conversion))
     forecaster = None if isinstance(proposal, Planned) else Forecaster(proposal, pool, conversion)
-    findings = Findings(
-        proposal, forecaster, counts_repeats=not invents and walk_of(parsed).repeat == 1, measure=pool.measure
-    )
-    counter = Counter(lambda: findings.instances + findings.unsendable, parsed)
-    with paths_of(parsed) as paths, counter, every(_FRAME, counter.refresh):
-        survey = Survey(paths, walk_of(parsed), pool)
+    findings = Findings(proposal, forecaster, counts_repeats=not invents, measure=pool.measure)
+
+    def show_count() -> None:
+        line.show(f"{counted(findings.instances + findings.unsendable, 'file')} looked into")
+
+    with paths_of(parsed) as paths, count_line(parsed) as line, every(_FRAME, show_count):
+        survey = Survey(paths, walk_of(parsed)._replace(repeat=1), pool)
         try:
             async for batch in survey:
                 await findings.add(batch if edit is None else await edited(batch, converter))
@@ -78,6 +80,11 @@ async def look_into(parsed: Parsed, proposal: Proposal = _PLANNED) -> Findings:
             survey.close()
             pool.close()
     return findings
+
+
+def count_line(parsed: Parsed) -> StatusLine:
+    """Where the count of files is shown while they are probed."""
+    return StatusLine(is_wanted=parsed[opt.PROGRESS] != "off" and not parsed[opt.QUIET])
 
 
 class Found(NamedTuple):
@@ -101,30 +108,7 @@ class Found(NamedTuple):
     decompressed: int | None = None
 
 
-class Refused(NamedTuple):
-    """The files that cannot be sent for one reason, or for reasons that differ in their last details only.
-
-    Attributes:
-        reason: why, in words.
-        files: how many.
-        example: the path of one of them.
-    """
-
-    reason: str
-    files: int
-    example: str
-
-
 _pair = attrgetter("sop_class_uid", "transfer_syntax_uid")
-
-
-class _Counts:
-    """How many instances of a kind there are, and the bytes of their data sets."""
-
-    __slots__ = ("bytes", "instances")
-
-    def __init__(self) -> None:
-        self.instances = self.bytes = 0
 
 
 class Findings:
@@ -160,9 +144,12 @@ class Findings:
         self._proposal = proposal
         self._forecaster = forecaster
         self._measure = measure
-        self._decompressed: dict[Pair, int] = {}
+        self._decompressed: Counter[Pair] = Counter()
         """Bytes of the decompressed data sets of each compressed pair."""
-        self._kinds: dict[tuple[Pair, str | None], _Counts] = {}
+        self._kinds: Counter[tuple[Pair, str | None]] = Counter()
+        """The instances of each pair with each answer."""
+        self._sizes: Counter[tuple[Pair, str | None]] = Counter()
+        """Bytes of their data sets."""
         self._reasons = Reasons()
         self._unusual: Instance | None = None
         """The first instance with an unusual UID."""
@@ -198,19 +185,13 @@ class Findings:
         sizes = await decompressed_sizes(instances, self._proposal.transcoding.decodable, self._measure)
         for one in instances if sizes else ():
             if one.ordinal in sizes:
-                self._add_decompressed(_pair(one.identity), sizes[one.ordinal])
-
-    def _add_decompressed(self, pair: Pair, size: int) -> None:
-        self._decompressed[pair] = self._decompressed.get(pair, 0) + size
+                self._decompressed[_pair(one.identity)] += sizes[one.ordinal]
 
     def take(self, pair: Pair, instances: int, size: int, decompressed: int | None) -> None:
         """Count instances of a pair that somebody else has counted and measured."""
-        self.instances += instances
         if decompressed is not None:
-            self._add_decompressed(pair, decompressed)
-        counts = self._kinds.setdefault((pair, None), _Counts())
-        counts.instances += instances
-        counts.bytes += size
+            self._decompressed[pair] += decompressed
+        self._add((pair, None), instances, size)
 
     def take_unsendable(self, reason: str, files: int, example: str) -> None:
         """Count files that cannot be sent for one reason, which somebody else has counted."""
@@ -226,17 +207,17 @@ class Findings:
                 self._count(pair, None, [instance])
 
     def _count(self, pair: Pair, answer: str | None, instances: Sequence[Instance]) -> None:
-        self.instances += len(instances)
-        counts = self._kinds.get((pair, answer))
-        if counts is None:
-            counts = self._kinds[pair, answer] = _Counts()
-        counts.instances += len(instances)
-        counts.bytes += sum([instance.payload.length for instance in instances])
+        self._add((pair, answer), len(instances), sum([instance.payload.length for instance in instances]))
+
+    def _add(self, kind: tuple[Pair, str | None], instances: int, size: int) -> None:
+        self.instances += instances
+        self._kinds[kind] += instances
+        self._sizes[kind] += size
 
     @property
     def bytes(self) -> int:
         """Bytes of the data sets of all instances."""
-        return sum(counts.bytes for counts in self._kinds.values())
+        return self._sizes.total()
 
     @property
     def pairs(self) -> list[Pair]:
@@ -251,23 +232,18 @@ class Findings:
     @property
     def found(self) -> list[Found]:
         """The instances by their kinds, the most frequent first."""
-        kinds = sorted(self._kinds.items(), key=lambda item: -item[1].instances)
-        return [self._found(pair, answer, counts.instances, counts.bytes) for (pair, answer), counts in kinds]
+        return [self._found(*kind, instances, self._sizes[kind]) for kind, instances in self._kinds.most_common()]
 
     def _found(self, pair: Pair, answer: str | None, count: int, size: int) -> Found:
-        said = self.answers.get(pair)
+        said, is_sendable = self.answers.get(pair), answer != NOT_AT_ALL
         if said is not None:
-            return Found(pair, count, size, said.answer, said.is_accepted, self._decompressed.get(pair))
-        return Found(pair, count, size, answer, answer != NOT_AT_ALL, self._decompressed.get(pair))
+            answer, is_sendable = said.answer, said.is_accepted
+        return Found(pair, count, size, answer, is_sendable, self._decompressed.get(pair))
 
     @property
-    def refused(self) -> list[Refused]:
+    def refused(self) -> list[Detail]:
         """The files that cannot be sent, the most frequent kind of reason first."""
-        return [
-            Refused(detail.reason, detail.files, detail.example)
-            for group in self._reasons.groups()
-            for detail in group.details or (Detail(group.text, group.files, group.example, group.text),)
-        ]
+        return [part for group in self._reasons.groups() for part in group.parts]
 
     @property
     def not_accepted(self) -> list[Found]:
@@ -322,16 +298,14 @@ class Findings:
         growing = self.growing if is_known else [found for found in self.found if found.decompressed is not None]
         if not growing:
             return
-        before, after = sum(one.bytes for one in growing), sum(one.decompressed or one.bytes for one in growing)
-        instances, sizes = (
-            counted(sum(one.instances for one in growing), "instance"),
-            map(format_bytes, (before, after)),
-        )
+        before = format_bytes(sum(one.bytes for one in growing))
+        after = format_bytes(sum(one.decompressed or one.bytes for one in growing))
+        instances = counted(sum(one.instances for one in growing), "instance")
         yield ""
         if is_known:
-            yield f"decompressed before it is sent: {instances}, {' become '.join(sizes)}"
+            yield f"decompressed before it is sent: {instances}, {before} become {after}"
         else:
-            yield f"compressed: {instances}, {' that become '.join(sizes)} for a peer that takes no compressed ones"
+            yield f"compressed: {instances}, {before} that become {after} for a peer that takes no compressed ones"
 
     def _repeats(self, width: int | None) -> Iterator[str]:
         """Which instances have the SOP instance UID of an earlier one."""
@@ -378,6 +352,28 @@ class Findings:
         return f"{proposed}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"
 
 
+async def decompressed_sizes(batch: Iterable[Probed], decodable: Collection[str], measure: Measure) -> dict[int, int]:
+    """The bytes of decompressed data sets, by ordinal, for instances in these transfer syntaxes.
+
+    A data set that cannot be measured keeps its size.
+
+    Args:
+        batch: what a survey found.
+        decodable: the transfer syntaxes that can be decompressed.
+        measure: :meth:`asyncstore.prepare.pool.Pool.measure`.
+
+    Raises:
+        PrepareError: worker processes cannot be run.
+    """
+    if not decodable:
+        return {}
+    compressed = [one for one in batch if isinstance(one, Instance) and one.identity.transfer_syntax_uid in decodable]
+    if not compressed:
+        return {}
+    sizes = await measure([Order(one, EXPLICIT_VR_LITTLE_ENDIAN, one.sop_instance_uid) for one in compressed])
+    return {one.ordinal: size or one.payload.length for one, size in zip(compressed, sizes, strict=True)}
+
+
 def _reason_rows(groups: Sequence[Group]) -> list[tuple[str, ...]]:
     """A table: how many files cannot be sent for which reason, and below each reason its details."""
     rows: list[tuple[str, ...]] = []
@@ -388,31 +384,3 @@ def _reason_rows(groups: Sequence[Group]) -> list[tuple[str, ...]]:
             indent = "  " if row.is_detail else ""
             rows.append((format_count(row.files), "", f"{indent}{printable(row.text)}", ""))
     return rows
-
-
-class Counter:
-    """Shows the count on a terminal while files are probed, and removes it at the end."""
-
-    def __init__(self, files: Callable[[], int], parsed: Parsed) -> None:
-        self._files = files
-        self._shown = sys.stderr.isatty() and parsed[opt.PROGRESS] != "off" and not parsed[opt.QUIET]
-
-    def __enter__(self) -> None:
-        """Nothing is shown yet."""
-
-    def __exit__(self, *_: object) -> None:
-        self.show("")
-
-    def refresh(self) -> None:
-        """Show the count as it is now."""
-        self.show(f"{counted(self._files(), 'file')} looked into")
-
-    def show(self, text: str) -> None:
-        """Show a line in place of the last one."""
-        if not self._shown:
-            return
-        try:
-            sys.stderr.write(f"\r\x1b[K{text}")
-            sys.stderr.flush()
-        except OSError:
-            self._shown = False

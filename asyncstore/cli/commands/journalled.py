@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from asyncstore import __version__
 from asyncstore.cli.engine import conversion_of
@@ -15,63 +15,36 @@ from asyncstore.cli.options.kinds import Secret
 from asyncstore.observe.formatting import format_count, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from asyncstore.cli.commands.selection import Selection
     from asyncstore.cli.options.table import Option, Parsed
-    from asyncstore.errors import JournalError
     from asyncstore.journal.journal import Journal
-    from asyncstore.journal.values import State
     from asyncstore.recording import Recording
 
-_EDITING: tuple[Option[object], ...] = (
-    opt.INVENT_INSTANCE,
-    opt.INVENT_SERIES,
-    opt.INVENT_STUDY,
-    opt.INVENT_PATIENT,
-    opt.DISABLE_NEW_VR,
-    opt.REPEAT,
-    edit_opt.REPAIR,
-)
+_EDITING: tuple[Option[object], ...] = (*opt.INVENTIONS, opt.DISABLE_NEW_VR, opt.REPEAT, edit_opt.REPAIR)
 """The options that change what the peer gets, besides those of :mod:`asyncstore.cli.editing`."""
 
 _NOT_REPEATED: tuple[Option[object], ...] = (opt.JOURNAL, opt.RETRY_FAILED, opt.RETRY_NOT_SENT, opt.JOURNAL_ON_NETWORK)
 """These are given anew to a repeated command."""
 
 
-class RunJournal:
-    """The journal of one run.
+class RunJournal(NamedTuple):
+    """The journal of one run."""
 
-    Attributes:
-        recording: looks up files in it and records outcomes.
-        selection: what is sent of the catalogue; ``None``: files are walked.
-    """
-
-    def __init__(
-        self, journal: Journal, again: Collection[State], selection: Selection | None, *, minds_clashes: bool
-    ) -> None:
-        from asyncstore.recording import Recording  # few runs have a journal
-
-        self.selection = selection
-        self.recording: Recording = (
-            Recording(journal, again)
-            if selection is None
-            else selection.recording(journal, again, minds_clashes=minds_clashes)
-        )
-        self._journal = journal
-
-    @property
-    def run(self) -> int:
-        """The number of the run, from 1."""
-        return self._journal.run
+    journal: Journal
+    recording: Recording
+    """Looks up files in it and records outcomes."""
+    selection: Selection | None
+    """What is sent of the catalogue; ``None``: files are walked."""
 
     @property
     def greeting(self) -> str | None:
         """What earlier runs did, in a line; ``None`` for the first run."""
-        if self._journal.run == 1:
+        if self.journal.run == 1:
             return None
-        done = format_count(self._journal.stored_before)
-        return f"run {self._journal.run} of the journal {printable(self._journal.path)}: earlier runs stored {done}"
+        done = format_count(self.journal.stored_before)
+        return f"run {self.journal.run} of the journal {printable(self.journal.path)}: earlier runs stored {done}"
 
     async def second_pass(self, first: int) -> Recording:
         """What a further pass asks the journal, which sends again what the peer refused.
@@ -84,19 +57,8 @@ class RunJournal:
         """
         from asyncstore.recording import SecondPass
 
-        await self._journal.recorded()
-        return SecondPass(self._journal, first)
-
-    def close(self, how: str) -> JournalError | None:
-        """Commit all outcomes and let other runs write.
-
-        Args:
-            how: how the run ended.
-
-        Returns:
-            Why not everything could be written, if so.
-        """
-        return self._journal.close(how)
+        await self.journal.recorded()
+        return SecondPass(self.journal, first)
 
 
 @contextmanager
@@ -116,6 +78,7 @@ def journal_of(parsed: Parsed) -> Iterator[RunJournal | None]:
     from asyncstore.journal.lookup import NOT_ENDED
     from asyncstore.journal.settings import Migration
     from asyncstore.journal.values import State
+    from asyncstore.recording import Recording
 
     migration = Migration(
         parsed[opt.PEER],
@@ -138,7 +101,10 @@ def journal_of(parsed: Parsed) -> Iterator[RunJournal | None]:
         command=_repeatable(parsed.words),
         allow_network=parsed[opt.JOURNAL_ON_NETWORK],
     ) as journal:
-        yield RunJournal(journal, again, selection, minds_clashes=conversion_of(parsed).invent is None)
+        recording = Recording(journal, again, parsed[opt.REPEAT])
+        if selection is not None:
+            recording = selection.recording(journal, again, minds_clashes=conversion_of(parsed).invent is None)
+        yield RunJournal(journal, recording, selection)
 
 
 def _repeatable(words: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from asyncstore.cli.options import rows as opt
 from asyncstore.errors import CannotListen, UsageError
-from asyncstore.named_files import interruptible
+from asyncstore.named_files import interruptible, refuse_other, refusing
 from asyncstore.observe.formatting import printable
 from asyncstore.waiting import WaitingThread
 
@@ -195,12 +195,12 @@ def _scrape_port(host: str, port: int) -> ScrapePort:
 def _metrics_file(path: str) -> MetricsFile:
     from asyncstore.observe.metrics_file import MetricsFile
 
+    complaint = f"{opt.METRICS_FILE.long} {path}: cannot write it"
+    refuse_other(path, b"#", complaint)
     try:
-        with interruptible():
+        with refusing(complaint):
             return MetricsFile(path)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        refused = UsageError(f"{opt.METRICS_FILE.long} {path}: cannot write it: {reason}")
-        if isinstance(error, PermissionError):
+    except UsageError as refused:
+        if isinstance(refused.__cause__, PermissionError):
             refused.add_note("The file is replaced as a whole, so its folder must be writable.")
-        raise refused from None
+        raise

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from asyncstore.model import Outcome, Result
 from asyncstore.observe.formatting import printable
 from asyncstore.observe.reasons import parts_of
+from asyncstore.observe.results import words_of
 from asyncstore.protocol.status import describe
 
 if TYPE_CHECKING:
@@ -86,8 +87,6 @@ class OutcomeLines:
 
     def _write_repairs(self, outcome: Outcome) -> None:
         """A line for a file that was mended."""
-        from asyncstore.observe.repairs import words_of  # few runs mend
-
         self._repaired += 1
         if self._repaired <= _MOST_LINES or self._verbose:
             self._logger.warning("%s: repaired: %s", printable(outcome.path), "; ".join(words_of(outcome.repairs)))

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from asyncstore.model import Progress
     from asyncstore.observe.tally import Tally
 
-_UNFIT: tuple[Option[object], ...] = (opt.INVENT_INSTANCE, opt.INVENT_SERIES, opt.INVENT_STUDY, opt.INVENT_PATIENT)
-"""New identities follow from the order of files, which a further pass does not have."""
-
 
 class Passes:
     """What the passes that are over have done.
@@ -76,7 +73,8 @@ class Passes:
 def unfit_for_second_pass(parsed: Parsed) -> str | None:
     """The option for which no file can be sent again within the run; ``None``: files can.
 
-    Renamed files are not found by their old names. With a list, others of the journal are not wanted.
+    New identities follow from the order of files, which a further pass does not have. Renamed files are not found by
+    their old names. With a list, others of the journal are not wanted.
     """
-    rows = (*_UNFIT, opt.RENAME, opt.ONLY_STUDIES, opt.ONLY_UIDS)
+    rows: tuple[Option[object], ...] = (*opt.INVENTIONS, opt.RENAME, opt.ONLY_STUDIES, opt.ONLY_UIDS)
     return next((row.long for row in rows if row in parsed), None)

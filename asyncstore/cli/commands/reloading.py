@@ -18,6 +18,7 @@ from asyncstore.observe.formatting import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from asyncstore.cli.commands.service import Service
     from asyncstore.cli.options.table import Option, Parameter, Parsed
 
 
@@ -28,13 +29,19 @@ class Reloading:
         parsed: the options of the run.
         appliers: what applies the new values of an option, by its long name.
         logger: where to say what was done.
+        service: hears that the configuration is read again; ``None``: nobody wants to.
     """
 
     def __init__(
-        self, parsed: Parsed, appliers: Mapping[str, Callable[[Parsed], None]], logger: logging.Logger
+        self,
+        parsed: Parsed,
+        appliers: Mapping[str, Callable[[Parsed], None]],
+        logger: logging.Logger,
+        service: Service | None = None,
     ) -> None:
         self._read_again = parsed.read_again
         self._appliers = appliers
+        self._service = service
         self._logger = logger
         rows: tuple[Option[object] | Parameter[object], ...] = (*cmd.SEND.parameters, *cmd.SEND.options())
         self._rows = {row.key: row for row in rows}
@@ -43,6 +50,13 @@ class Reloading:
 
     def reload(self) -> None:
         """Read it again and apply it; never raises."""
+        if self._service is not None:
+            self._service.reloading()
+        self._reload()
+        if self._service is not None:
+            self._service.reloaded()
+
+    def _reload(self) -> None:
         if self._read_again is None:
             return
         try:

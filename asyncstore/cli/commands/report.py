@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from contextlib import ExitStack, contextmanager
@@ -15,12 +14,13 @@ from asyncstore.cli.options import rows as opt
 from asyncstore.cli.report import lists, machine, plain
 from asyncstore.cli.report.facts import gather
 from asyncstore.cli.standard_output import put
-from asyncstore.cli.text.page import broken, page_width
+from asyncstore.cli.text.page import StatusLine, broken, page_width
 from asyncstore.errors import NotAJournal, UsageError, WriteFailed
 from asyncstore.journal.diagnosis import diagnosed
+from asyncstore.journal.place import own_files
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.studies import Completeness
-from asyncstore.named_files import interruptible, private
+from asyncstore.named_files import refuse_other, refusing, write_whole
 from asyncstore.observe.formatting import counted, format_count, format_duration, printable
 
 if TYPE_CHECKING:
@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     from asyncstore.cli.options.table import Parsed
     from asyncstore.journal.values import State
 
-_FRAME = 0.25
-"""Seconds between updates of the line that says that journals are read."""
-_BESIDE = ("", "-wal", "-shm", "-lock", "-ctl")
-"""The ends of names of the files that SQLite and runs keep beside a journal."""
+_SOON = 1.0
+"""Seconds before a line says that journals are read."""
 
 
 def run(parsed: Parsed) -> int:
@@ -52,7 +50,7 @@ def run(parsed: Parsed) -> int:
             return _report(parsed, readers)
         if parsed[opt.QUIET]:
             return EXIT_OK
-        stack.enter_context(_shown(readers, is_shown=sys.stderr.isatty() and not sys.stdout.isatty()))
+        stack.enter_context(_shown(readers, is_wanted=not sys.stdout.isatty()))
         if studies is not None:
             lists.studies(readers, Completeness(studies), form)
         elif listed is not None:
@@ -73,16 +71,21 @@ def _reader(path: str) -> Reader:
 
 
 def _report(parsed: Parsed, readers: Sequence[Reader]) -> int:
-    """Print the sums, and write the page."""
+    """Print the sums, and write the page, for its owner alone.
+
+    Raises:
+        WriteFailed: the page cannot be written to its end.
+    """
     target = parsed[cmd.HTML]
-    with _shown(readers, is_shown=sys.stderr.isatty() and not parsed[opt.QUIET]):
+    with _shown(readers, is_wanted=not parsed[opt.QUIET]):
         facts = gather(readers)
         if target is not None:
             from asyncstore.cli.report.page import page
 
             text = page(facts, readers)
     if target is not None:
-        _write(target, text)
+        with refusing(f"{cmd.HTML.long} {target}: cannot write it", WriteFailed):
+            write_whole(target, text.encode())
     if parsed[cmd.REPORT_JSON]:
         put(machine.line(facts))
     elif not parsed[opt.QUIET]:
@@ -109,6 +112,8 @@ def _salvage(parsed: Parsed, paths: Sequence[str], target: str) -> int:
         if found.damaged:
             lines.append(f"Damaged, and not read to the end: {', '.join(found.damaged)}.")
             lines.append("Files without a record will be sent again.")
+            if "facts" in found.damaged:
+                lines.append("The peer and the command may be lost: give the whole command again, to the same peer.")
         else:
             lines.append("Everything could be read.")
         put(*(part for line in lines for part in broken(line, page_width())))
@@ -128,7 +133,7 @@ def _about_homeless(homeless: Counter[State], target: str) -> Iterator[str]:
 
 
 def _refuse_overwriting(parsed: Parsed, paths: Sequence[str]) -> None:
-    """Refuse to write the page over a journal.
+    """Refuse to write the page over a journal, or over something else that is no page.
 
     Raises:
         UsageError: it would be.
@@ -139,54 +144,26 @@ def _refuse_overwriting(parsed: Parsed, paths: Sequence[str]) -> None:
     real = os.path.realpath(target)
     for path in paths:
         is_same = os.path.exists(real) and os.path.exists(path) and os.path.samefile(real, path)
-        if is_same or real in [path + end for end in _BESIDE]:
+        if is_same or real in own_files(path):
             raise UsageError(f"{cmd.HTML.long} {target}: this is a journal, or belongs to one")
-
-
-def _write(target: str, text: str) -> None:
-    """Write the page, for its owner alone.
-
-    Raises:
-        WriteFailed: it cannot be written to its end.
-    """
-    rest = memoryview(text.encode())
-    try:
-        with interruptible(), io.FileIO(target, "w", opener=private) as file:
-            while rest:
-                rest = rest[file.write(rest) :]
-    except (OSError, ValueError) as error:
-        cause = error.strerror if isinstance(error, OSError) else str(error)
-        raise WriteFailed(f"{cmd.HTML.long} {target}: cannot write it: {cause}") from error
+    refuse_other(target, b"<", f"{cmd.HTML.long} {target}: cannot write it")
 
 
 @contextmanager
-def _shown(readers: Sequence[Reader], *, is_shown: bool) -> Iterator[None]:
+def _shown(readers: Sequence[Reader], *, is_wanted: bool) -> Iterator[None]:
     """Let Ctrl-C end long queries, and show on a terminal how long they take. Write nothing else there meanwhile."""
-    begun = shown = monotonic()
+    begun = monotonic()
+    with StatusLine(is_wanted=is_wanted) as line:
 
-    def step() -> None:
-        nonlocal shown
-        now = monotonic()
-        if is_shown and now - shown >= _FRAME:
-            shown = now
-            _show(f"reading {_names(readers)}, {format_duration(now - begun)}")
+        def step() -> None:
+            seconds = monotonic() - begun
+            if seconds >= _SOON:
+                line.show(f"reading {_names(readers)}, {format_duration(seconds)}")
 
-    for reader in readers:
-        reader.watch(step)
-    try:
+        for reader in readers:
+            reader.watch(step)
         yield
-    finally:
-        if shown > begun:
-            _show("")
 
 
 def _names(readers: Sequence[Reader]) -> str:
     return printable(readers[0].path) if len(readers) == 1 else f"{format_count(len(readers))} journals"
-
-
-def _show(text: str) -> None:
-    try:
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
-    except OSError:
-        pass

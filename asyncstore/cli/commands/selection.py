@@ -23,7 +23,7 @@ from asyncstore.discovery.lists import files_from
 from asyncstore.errors import JournalMissing, UsageError
 from asyncstore.journal.catalogue import Catalogue, Order
 from asyncstore.journal.values import State
-from asyncstore.named_files import interruptible
+from asyncstore.named_files import refusing
 from asyncstore.observe.formatting import counted, format_count, printable
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def selection_of(parsed: Parsed, journal: str) -> Selection | None:
     """
     lists = (parsed[opt.FILES_FROM], parsed[source_opt.DICOMDIR])
     is_named = bool(parsed[opt.INPUTS]) or any(name is not None for name in lists)
-    needed = _options_that_need_it(parsed)
+    needed: list[Option[object]] = [row for row in (opt.ORDER, *_LISTS, opt.CONFLICTS) if parsed[row] != row.default]
     if is_named and not needed:
         return None  # the journal may be empty: its first run was killed
     catalogue = None
@@ -132,12 +132,6 @@ def selection_of(parsed: Parsed, journal: str) -> Selection | None:
     except BaseException:
         catalogue.close()
         raise
-
-
-def _options_that_need_it(parsed: Parsed) -> list[Option[object]]:
-    """The given options that need a catalogue."""
-    options: tuple[Option[object], ...] = (opt.ORDER, *_LISTS, opt.CONFLICTS)
-    return [row for row in options if parsed[row] != row.default]
 
 
 def _confirm(
@@ -159,17 +153,10 @@ def _confirm(
         error = UsageError(f"the catalogue in {journal} has files in archives")
         error.add_note(f"Give {source_opt.ARCHIVES.long}, so that they are opened.")
         raise error
-    unfit = _unfit(parsed)
-    if unfit is not None:
-        raise UsageError(f"{unfit.long} cannot be used with files from a catalogue")
+    for unfit in (opt.REPEAT, opt.RENAME):
+        if parsed[unfit] != unfit.default:
+            raise UsageError(f"{unfit.long} cannot be used with files from a catalogue")
     _check_order(parsed, journal, is_complete=catalogue.is_complete)
-
-
-def _unfit(parsed: Parsed) -> Option[object] | None:
-    """An option that was given and does not go with a catalogue."""
-    if parsed[opt.REPEAT] > 1:
-        return opt.REPEAT
-    return opt.RENAME if parsed[opt.RENAME] else None
 
 
 def _check_order(parsed: Parsed, journal: str, *, is_complete: bool) -> None:
@@ -199,11 +186,10 @@ def _none(journal: str, needed: list[Option[object]]) -> UsageError:
 
 def _chosen(parsed: Parsed, catalogue: Catalogue) -> tuple[str, Iterator[str] | None]:
     """Take only what the list names. Returns the list's name, and the UIDs that the catalogue lacks."""
-    studies, instances = parsed[opt.ONLY_STUDIES], parsed[opt.ONLY_UIDS]
-    if studies is not None:
-        return printable(studies), catalogue.only_studies(_uids(opt.ONLY_STUDIES, studies))
-    if instances is not None:
-        return printable(instances), catalogue.only_instances(_uids(opt.ONLY_UIDS, instances))
+    for row, choose in zip(_LISTS, (catalogue.only_studies, catalogue.only_instances), strict=True):
+        name = parsed[row]
+        if name is not None:
+            return printable(name), choose(_uids(row, name))
     return "", None
 
 
@@ -215,18 +201,14 @@ def _uids(row: Option[str | None], name: str) -> Iterator[str]:
     """
     complaint = f"{row.long} {name}"
     is_empty = True
-    try:
-        with interruptible(), open(name, "rb", buffering=0) as file:
-            for line in files_from(file):
-                uid = line.strip()
-                if not uid:
-                    continue
-                if not _UID.fullmatch(uid):
-                    raise UsageError(f"{complaint}: {printable(uid[:80])!r} is no UID")
-                is_empty = False
-                yield uid
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{complaint}: cannot read it: {reason}") from None
+    with refusing(f"{complaint}: cannot read it"), open(name, "rb", buffering=0) as file:
+        for line in files_from(file):
+            uid = line.strip()
+            if not uid:
+                continue
+            if not _UID.fullmatch(uid):
+                raise UsageError(f"{complaint}: {printable(uid[:80])!r} is no UID")
+            is_empty = False
+            yield uid
     if is_empty:
         raise UsageError(f"{complaint}: it names no UID")

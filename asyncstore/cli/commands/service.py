@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 from time import monotonic, monotonic_ns
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from asyncstore.observe.formatting import printable
 from asyncstore.observe.plain import progress_line
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncstore.model import Progress
+    from asyncstore.network.notify import Notifier
     from asyncstore.observe.rates import Rates
     from asyncstore.observe.tally import Tally
 
@@ -30,17 +31,6 @@ _MORE_TIME = "EXTEND_TIMEOUT_USEC=60000000"
 """A minute from now: much longer than until the next status line."""
 
 
-class Manager(Protocol):
-    """The service manager; :class:`asyncstore.network.notify.Notifier` is one."""
-
-    @property
-    def watchdog(self) -> float | None:
-        """Within how many seconds it wants to hear of the service again and again."""
-
-    def send(self, *lines: str) -> bool:
-        """Send lines; whether it got them."""
-
-
 class Service:
     """Tells a service manager how a run goes on.
 
@@ -49,7 +39,7 @@ class Service:
         clock: in seconds.
     """
 
-    def __init__(self, manager: Manager, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, manager: Notifier, clock: Callable[[], float] = monotonic) -> None:
         self._manager = manager
         self._clock = clock
         self._is_ready = False

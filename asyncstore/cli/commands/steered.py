@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from asyncstore.cli.commands.journalled import RunJournal
-    from asyncstore.cli.commands.reloading import Reloading
     from asyncstore.cli.commands.service import Service
     from asyncstore.cli.options.table import Parsed
-    from asyncstore.control.steering import Steerable, Steering
+    from asyncstore.control.steering import Steering
     from asyncstore.model import Progress
     from asyncstore.observe.tally import Tally
 
@@ -38,6 +37,7 @@ class Steered:
     """The steering of one run.
 
     Attributes:
+        steering: answers requests.
         on_hangup: what SIGHUP does; ``None``: it ends the run.
     """
 
@@ -49,30 +49,25 @@ class Steered:
         *,
         journal: str | None,
         service: Service | None,
-        reloading: Reloading | None,
+        on_hangup: Callable[[], None] | None,
     ) -> None:
-        self._steering = steering
+        self.steering = steering
+        self.on_hangup = on_hangup
         self._tally = tally
         self._logger = logger
         self._journal = journal
         self._service = service
-        self._reloading = reloading
-        self.on_hangup = None if reloading is None else self._reload
-
-    def follow(self, run: Steerable) -> None:
-        """Steer this run, or this pass of it, from now on."""
-        self._steering.follow(run)
 
     def refresh(self, progress: Progress, now: float) -> None:
         """Take note of the progress; call this some times a second."""
-        rates = self._steering.rates
+        rates = self.steering.rates
         rates.sample(self._tally, progress, now)
         if self._service is not None:
             self._service.refresh(self._tally, progress, rates)
 
     def stopping(self) -> None:
         """The run was asked to end, or has ended."""
-        self._steering.stopping()
+        self.steering.stopping()
         if self._service is not None:
             self._service.stopping()
 
@@ -84,7 +79,7 @@ class Steered:
 
         server = None
         if self._journal is not None and is_supported():
-            server = Server(socket_of(self._journal), self._steering.answer)
+            server = Server(socket_of(self._journal), self.steering.answer)
             try:
                 await server.open()
             except ControlFailed as error:
@@ -95,15 +90,6 @@ class Steered:
             self.stopping()
             if server is not None:
                 await server.close()
-
-    def _reload(self) -> None:
-        if self._reloading is None:
-            return
-        if self._service is not None:
-            self._service.reloading()
-        self._reloading.reload()
-        if self._service is not None:
-            self._service.reloaded()
 
 
 def steered_by(
@@ -136,30 +122,17 @@ def steered_by(
     from asyncstore.control.steering import Steering
 
     peer = address_of(printable(parsed[opt.PEER]), parsed[opt.PORT])
-    number = None if journal is None else journal.run
+    number = None if journal is None else journal.journal.run
     facts = Facts(f"asyncstore {__version__}", os.getpid(), peer, number, parsed[opt.ASSOCIATIONS])
     steering = Steering(facts, tally, stop=stop, actions=actions, on_action=tell)
-    return Steered(
-        steering,
-        tally,
-        logger,
-        journal=parsed[opt.JOURNAL],
-        service=_service(logger) if parsed[opt.SYSTEMD] else None,
-        reloading=_reloading(parsed, steering, appliers, logger) if reloads else None,
-    )
+    service = _service(logger) if parsed[opt.SYSTEMD] else None
+    on_hangup = None
+    if reloads:
+        from asyncstore.cli.commands.reloading import Reloading  # rule 1
 
-
-def _reloading(
-    parsed: Parsed, steering: Steering, more: Mapping[str, Callable[[Parsed], None]], logger: logging.Logger
-) -> Reloading:
-    """What reads the configuration again, and the options that can change."""
-    from asyncstore.cli.commands.reloading import Reloading  # rule 1
-
-    appliers = {
-        opt.ASSOCIATIONS.key: lambda new: steering.set_associations(new[opt.ASSOCIATIONS]),
-        **more,
-    }
-    return Reloading(parsed, appliers, logger)
+        of_associations = {opt.ASSOCIATIONS.key: lambda new: steering.set_associations(new[opt.ASSOCIATIONS])}
+        on_hangup = Reloading(parsed, {**of_associations, **appliers}, logger, service).reload
+    return Steered(steering, tally, logger, journal=parsed[opt.JOURNAL], service=service, on_hangup=on_hangup)
 
 
 def _service(logger: logging.Logger) -> Service | None:

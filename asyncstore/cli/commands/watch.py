@@ -16,79 +16,96 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.commands.passes import Passes
+from asyncstore.cli.commands.limiting import Limiting
+from asyncstore.cli.commands.outages import Outages
+from asyncstore.cli.commands.outcomes import OutcomeLines
+from asyncstore.cli.commands.passes import Passes, unfit_for_second_pass
+from asyncstore.cli.commands.steered import steered_by
+from asyncstore.cli.engine import renamer_of
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.options import rows as opt
-from asyncstore.errors import UsageError
-from asyncstore.journal.values import COMPLETED
+from asyncstore.errors import JournalError, UsageError
+from asyncstore.observe.tally import Tally
 
 if TYPE_CHECKING:
-    from asyncstore.cli.commands.limiting import Limiting
+    import logging
+
+    from asyncstore.cli.commands.journalled import RunJournal
     from asyncstore.cli.commands.metering import Metering
-    from asyncstore.cli.commands.outages import Outages
-    from asyncstore.cli.commands.outcomes import OutcomeLines
-    from asyncstore.cli.commands.selection import Selection
-    from asyncstore.cli.commands.steered import Steered
+    from asyncstore.cli.options.table import Parsed
     from asyncstore.errors import AsyncstoreError
     from asyncstore.model import Outcome, Progress
     from asyncstore.observe.display import Display
     from asyncstore.observe.jsonlines import JsonLines
-    from asyncstore.observe.tally import Tally
-    from asyncstore.renaming import Renamer
     from asyncstore.run import Run
 
 
 class Watch:
     """Watches a run: takes its outcomes, and knows how it ended.
 
-    Attributes:
+    Args:
+        parsed: the options of the run.
         display: the live display, or its substitute.
+        logger: for lines about files, the peer and the limits.
+        json_lines: for machines; ``None``: nobody asked for them.
+        metering: shows metrics; ``None``: nobody asked for them.
+        journal: of the run, if it has one.
+
+    Attributes:
         tally: the outcomes so far.
         renamer: renames files by their outcomes; ``None``: files keep their names.
         selection: what is sent of a catalogue; ``None``: files are walked.
-        metering: shows metrics; ``None``: nobody asked for them.
         run: the run, once it has begun.
         error: the error that ended it early.
-        signals: how many signals asked it to end.
         is_interrupted: whether a signal or a request asked it to end.
+        limiting: its limits.
         steered: what steers it; ``None``: nothing does.
-        limiting: its limits; ``None`` only before they are known.
-        unfit: the option for which refused files cannot be sent again within the run, if one is given.
     """
 
     def __init__(
         self,
+        parsed: Parsed,
         display: Display,
-        tally: Tally,
-        lines: OutcomeLines,
+        logger: logging.Logger,
         json_lines: JsonLines | None,
-        renamer: Renamer | None,
-        outages: Outages,
+        metering: Metering | None,
+        journal: RunJournal | None,
     ) -> None:
         self.display = display
-        self.tally = tally
         self.json_lines = json_lines
-        self.renamer = renamer
+        self.metering = metering
+        self.tally = Tally(monotonic(), counts_repeats=parsed[opt.REPEAT] == 1)
+        self.renamer = renamer_of(parsed)
+        self.selection = None if journal is None else journal.selection
+        self._journal = None if journal is None else journal.journal
+        if self.renamer is not None and self._journal is not None:
+            self.renamer.on_renamed = self._journal.rename
         self.run: Run | None = None
         self.error: AsyncstoreError | None = None
-        self.signals = 0
         self.is_interrupted = False
-        self.steered: Steered | None = None
-        self.limiting: Limiting | None = None
-        self.unfit: str | None = None
+        self.limiting = Limiting(parsed, logger, json_lines)
+        self._signals = 0
+        self._unfit = unfit_for_second_pass(parsed)
         self._passes = Passes()
-        self.selection: Selection | None = None
-        self.metering: Metering | None = None
-        self._lines = lines
-        self._outages = outages
+        self._lines = OutcomeLines(logger, halts=not parsed[opt.NO_HALT])
+        self._outages = Outages(logger, json_lines)
+        self.steered = steered_by(
+            parsed,
+            self.tally,
+            logger,
+            journal,
+            stop=self.stop,
+            tell=display.log,
+            actions={"retry-failed": self.retry_failed, **self.limiting.actions},
+            appliers=self.limiting.appliers,
+        )
 
     def begin(self, run: Run) -> None:
         """Watch this run. Stop it if a signal came before it began."""
         self.run = run
         if self.steered is not None:
-            self.steered.follow(run)
-        if self.limiting is not None:
-            self.limiting.follow(run)
+            self.steered.steering.follow(run)
+        self.limiting.follow(run)
         if self.is_interrupted:
             run.stop()
 
@@ -102,17 +119,25 @@ class Watch:
             self.metering.add(batch)
 
     async def rename(self, batch: list[Outcome]) -> None:
-        """Rename these files by their outcomes. The run goes on meanwhile; the next batch waits."""
-        if self.renamer is not None:
-            self._lines.not_renamed(await asyncio.to_thread(self.renamer.add, batch))
+        """Rename these files by their outcomes. The run goes on meanwhile; the next batch waits.
+
+        They keep their names until the journal has the outcomes: later runs pass over done files.
+        """
+        if self.renamer is None:
+            return
+        if self._journal is not None:
+            try:
+                await self._journal.recorded()
+            except JournalError:
+                return  # it ends the run
+        self._lines.not_renamed(await asyncio.to_thread(self.renamer.add, batch))
 
     def refresh(self) -> None:
         """Show the progress of the run."""
         progress, now = self.progress(), monotonic()
         if progress is not None:
             self._outages.look(progress, now)
-            if self.limiting is not None:
-                self.limiting.look(progress)
+            self.limiting.look(progress)
             self.display.refresh(self.tally, progress, now)
             if self.steered is not None:
                 self.steered.refresh(progress, now)
@@ -127,8 +152,8 @@ class Watch:
         Raises:
             UsageError: it cannot.
         """
-        if self.unfit is not None:
-            raise UsageError(f"a run with {self.unfit} cannot: resume {opt.RETRY_FAILED.long} can, after it")
+        if self._unfit is not None:
+            raise UsageError(f"a run with {self._unfit} cannot: resume {opt.RETRY_FAILED.long} can, after it")
         if self.is_interrupted:
             raise UsageError(f"the run is ending already: resume {opt.RETRY_FAILED.long} can, after it")
         self._passes.is_wanted = True
@@ -136,12 +161,11 @@ class Watch:
 
     def begin_second_pass(self) -> int | None:
         """The ordinal of the first file of the next pass; ``None``: there is none."""
-        if self.run is None or self.is_interrupted or self.run.is_halted or not self._passes.is_wanted:
-            return None
-        if self.is_time_up:
+        run, is_over = self.run, self.is_interrupted or self.is_time_up
+        if run is None or run.is_halted or is_over or not self._passes.is_wanted:
             return None
         self.display.log("sending again what the peer has refused")
-        return self._passes.next(self.run.progress(), self.tally)
+        return self._passes.next(run.progress(), self.tally)
 
     def stop(self) -> None:
         """End the run, gently."""
@@ -154,11 +178,11 @@ class Watch:
 
     def interrupt(self) -> None:
         """End the run for a signal, gently the first time."""
-        self.signals += 1
+        self._signals += 1
         self.stop()
         if self.run is None:
             return
-        if self.signals == 1:
+        if self._signals == 1:
             self.display.notice("stopping: files under way are finished; Ctrl-C again aborts them")
         else:
             self.run.abort()
@@ -174,12 +198,17 @@ class Watch:
     @property
     def is_time_up(self) -> bool:
         """Whether the run ended because its time was up."""
-        return self.limiting is not None and self.limiting.is_time_up and not self.is_interrupted
+        return self.limiting.is_time_up and not self.is_interrupted
 
     @property
     def _is_cut_off(self) -> bool:
         """Whether the end of its time left something undone."""
         return self.is_time_up and (bool(self.tally.withdrawn) or self.is_cut_short)
+
+    @property
+    def has_new_associations(self) -> bool:
+        """Whether the number of associations that the run may have was changed while it went on."""
+        return self.steered is not None and self.steered.steering.has_new_associations
 
     @property
     def is_cut_short(self) -> bool:
@@ -196,7 +225,11 @@ class Watch:
             return str(self.error)
         if self._is_cut_off:
             return "its time was up"
-        return "stopped at the first file that was not stored" if self.is_halted else COMPLETED
+        if self.is_halted:
+            return "stopped at the first file that was not stored"
+        from asyncstore.journal.values import COMPLETED  # few runs have a journal
+
+        return COMPLETED
 
     @property
     def exit_code(self) -> int:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.logging.log4cplus import dictionary
-from asyncstore.cli.logging.log_levels import SILENT, TRACE
+from asyncstore.cli.logging.log_levels import SILENT, TRACE, restored
 from asyncstore.cli.logging.log_schema import STANDARD_ERROR, STANDARD_OUTPUT, Configurator, check_settings
 from asyncstore.cli.options.structured import parsed_json, parsed_toml
 from asyncstore.errors import UsageError
@@ -50,11 +50,8 @@ def logging_as(path: str, console: logging.Handler, program: str) -> Iterator[No
     """
     settings, remarks = _settings(path, program)
     settings = _with_console(settings, console)
-    touched = {"", *_QUOTING, *settings.get("loggers", {})}
-    before = [(logger, *_state(logger)) for logger in map(logging.getLogger, touched)]
     logging.addLevelName(TRACE, "TRACE")
-    logging.captureWarnings(True)
-    try:
+    with restored({"", *_QUOTING, *settings.get("loggers", {})}):
         try:
             with interruptible():  # a log file may be a FIFO that nobody reads
                 Configurator(settings).configure()
@@ -66,18 +63,6 @@ def logging_as(path: str, console: logging.Handler, program: str) -> Iterator[No
             if name not in settings.get("loggers", {}) and logging.getLogger().level > TRACE:
                 logging.getLogger(name).setLevel(SILENT)
         yield
-    finally:
-        logging.captureWarnings(False)
-        for logger, handlers, level, propagates in before:
-            for handler in set(logger.handlers) - set(handlers):
-                handler.close()
-            logger.handlers[:], logger.propagate = handlers, propagates
-            logger.setLevel(level)
-
-
-def _state(logger: logging.Logger) -> tuple[list[logging.Handler], int, bool]:
-    """The state of a logger, to be restored."""
-    return list(logger.handlers), logger.level, logger.propagate
 
 
 def _settings(path: str, program: str) -> tuple[Settings, list[str]]:

@@ -11,7 +11,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.logging.log_levels import level_letter, level_name
+from asyncstore.cli.logging.log_levels import level_name
 from asyncstore.cli.logging.log_schema import WIDEST
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ _SIMPLE: dict[str, Converter] = {
     "m": lambda _, message: message,
     "n": lambda *_: "\n",
     "p": lambda record, _: level_name(record.levelno),
-    "P": lambda record, _: level_letter(record.levelno),
+    "P": lambda record, _: level_name(record.levelno)[0],
     "i": lambda record, _: str(record.process),
     "t": lambda record, _: str(record.thread),
     "T": lambda record, _: str(record.threadName),

@@ -48,6 +48,7 @@ _MOST_LOGGERS = 1000
 
 _TABLES = ("formatters", "filters", "handlers", "loggers")
 """The tables in dictConfig's schema that hold tables."""
+_TOP_KEYS = frozenset({"version", "disable_existing_loggers", "incremental", "root", *_TABLES})
 _PREFIXES = ("ext://", "cfg://")
 _TOO_WIDE = re.compile(r"[0-9]{4,}")
 _SPECIFICATION = re.compile(r"[^a-zA-Z]*")
@@ -166,6 +167,7 @@ def _shown(place: tuple[str, ...]) -> str:
 
 
 def _complaints(settings: Settings) -> Iterator[str]:
+    yield from _about_keys(settings, _TOP_KEYS)
     for name, entry in settings.get("handlers", {}).items():
         yield from (f"handlers.{name}: {complaint}" for complaint in _about_handler(entry))
     for name, entry in settings.get("formatters", {}).items():

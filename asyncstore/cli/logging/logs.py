@@ -12,7 +12,7 @@ import logging
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.logging.log_levels import LEVELS, SILENT, TRACE, level_letter
+from asyncstore.cli.logging.log_levels import LEVELS, SILENT, TRACE, level_name, restored
 from asyncstore.cli.options import rows as opt
 from asyncstore.errors import AsyncstoreError, UsageError
 from asyncstore.observe.formatting import printable
@@ -33,7 +33,7 @@ class _Letters(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
         """The letter of the level, and the message on one line: peers and files may send control characters."""
-        return f"{level_letter(record.levelno)}: {printable(super().formatMessage(record))}"
+        return f"{level_name(record.levelno)[0]}: {printable(super().formatMessage(record))}"
 
 
 def level_of(parsed: Parsed) -> int:
@@ -61,14 +61,14 @@ def logging_to(handler: logging.Handler, parsed: Parsed, program: str = _OURS) -
         UsageError: the file that ``-lc`` names cannot be used, or the level hides the lines that ``+v`` asks for.
     """
     path = parsed[opt.LOG_CONFIG]
-    with ExitStack() as stack:
+    with restored((_NEGOTIATION,)), ExitStack() as stack:
         if path is None:
             stack.enter_context(_from_level(level_of(parsed), handler))
         else:
             from asyncstore.cli.logging.log_config import logging_as  # few runs have such a file
 
             stack.enter_context(logging_as(path, handler, program))
-        stack.enter_context(_contexts_as_wanted(wanted=parsed[opt.VERBOSE_PC]))
+        _show_contexts(wanted=parsed[opt.VERBOSE_PC])
         logger = logging.getLogger(f"{_OURS}.cli")
         try:
             yield logger
@@ -87,36 +87,24 @@ def log_end(logger: logging.Logger, error: AsyncstoreError, parsed: Parsed) -> N
 def _from_level(level: int, handler: logging.Handler) -> Iterator[None]:
     handler.setFormatter(_Letters())
     lowest = {_OURS: level, _WARNINGS: level if level <= TRACE else SILENT}
-    loggers = [logging.getLogger(name) for name in lowest]
-    logging.captureWarnings(True)
-    for logger in loggers:
-        logger.setLevel(lowest[logger.name])
-        logger.propagate = False
-        logger.addHandler(handler)
-    try:
+    with restored(lowest):
+        for name, least in lowest.items():
+            logger = logging.getLogger(name)
+            logger.setLevel(least)
+            logger.propagate = False
+            logger.addHandler(handler)
         yield
-    finally:
-        logging.captureWarnings(False)
-        for logger in loggers:
-            logger.removeHandler(handler)
-            logger.propagate = True
-            logger.setLevel(logging.NOTSET)
 
 
-@contextmanager
-def _contexts_as_wanted(*, wanted: bool) -> Iterator[None]:
-    """Within this context show presentation contexts if they are wanted, or if the level is debug or below.
+def _show_contexts(*, wanted: bool) -> None:
+    """Show presentation contexts if they are wanted, or if the level is debug or below.
 
     Raises:
         UsageError: they are wanted, but the level hides them; storescu refuses that too.
     """
     logger = logging.getLogger(_NEGOTIATION)
-    before, level = logger.level, logger.getEffectiveLevel()
+    level = logger.getEffectiveLevel()
     if wanted and level > logging.INFO:
         raise UsageError(f"{opt.VERBOSE_PC.short}/{opt.VERBOSE_PC.long} needs a log level of info or below")
     if level > logging.DEBUG and not wanted:
         logger.setLevel(max(level, logging.WARNING))
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

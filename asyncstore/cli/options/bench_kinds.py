@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.options.kinds import Duration
-from asyncstore.errors import UsageError
+from asyncstore.cli.options.kinds import Duration, Named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from asyncstore.load.plan.profile import Profile
     from asyncstore.load.results.thresholds import Threshold
@@ -24,23 +22,7 @@ _MOST_ASSOCIATIONS = 1024
 """More is a typing mistake, as in ``--associations``."""
 
 
-@contextmanager
-def _as_value_error() -> Iterator[None]:
-    """Let an error of the load's own readers become that of a kind, to which the option's name is added."""
-    try:
-        yield
-    except UsageError as error:
-        raise ValueError(str(error)) from None
-
-
-class _Named:
-    """A kind of one word, which is made with the word's name."""
-
-    def __init__(self, name: str) -> None:
-        self.names = (name,)
-
-
-class Frequency(_Named):
+class Frequency(Named):
     """How often something begins: ``200/s``, ``600/min``, ``1000/h``.
 
     Args:
@@ -67,7 +49,7 @@ class Frequency(_Named):
         return per_second
 
 
-class Size(_Named):
+class Size(Named):
     """A size in bytes: ``512K``, ``2M``, ``64Ki``."""
 
     def parse(self, words: Sequence[str]) -> int:
@@ -78,10 +60,9 @@ class Size(_Named):
         if match is None or unit not in _BYTES:
             raise ValueError(f"{word!r} is no size: write a number, then K, M, G, Ki, Mi or Gi, for example 512K")
         size = round(float(match[1]) * _BYTES[unit])
-        with _as_value_error():
-            from asyncstore.load.mix import of_size
+        from asyncstore.load.mix import of_size
 
-            of_size(size)
+        of_size(size)
         return size
 
 
@@ -93,7 +74,7 @@ class Period(Duration):
         return 0.0 if words[0].strip().lower() in ("0", "0s") else super().parse(words)
 
 
-class Factor(_Named):
+class Factor(Named):
     """A number by which something is multiplied."""
 
     def parse(self, words: Sequence[str]) -> float:
@@ -107,7 +88,7 @@ class Factor(_Named):
         return factor
 
 
-class Steps(_Named):
+class Steps(Named):
     """Numbers of associations, parted by commas."""
 
     def parse(self, words: Sequence[str]) -> tuple[int, ...]:
@@ -123,7 +104,7 @@ class Steps(_Named):
         return tuple(steps)
 
 
-class Stages(_Named):
+class Stages(Named):
     """Durations with the rate that each ends with: ``1m:50/s,5m:200/s``."""
 
     _example = "1m:50/s,5m:200/s"
@@ -143,34 +124,31 @@ class Stages(_Named):
         return seconds, 0.0 if is_idle else self._rate.parse([rate])
 
 
-class Mix(_Named):
+class Mix(Named):
     """Kinds of instances with their shares: ``ct=60,mr=20``."""
 
     def parse(self, words: Sequence[str]) -> tuple[Kind, ...]:
         """The kinds."""
         from asyncstore.load.mix import parse_mix
 
-        with _as_value_error():
-            return parse_mix(words[0])
+        return parse_mix(words[0])
 
 
-class ProfileOfYear(_Named):
+class ProfileOfYear(Named):
     """How many exams there are: ``exams-per-year=1.5M``."""
 
     def parse(self, words: Sequence[str]) -> Profile:
         """The profile of arrivals."""
         from asyncstore.load.plan.profile import parse_profile
 
-        with _as_value_error():
-            return parse_profile(words[0])
+        return parse_profile(words[0])
 
 
-class Thresholds(_Named):
+class Thresholds(Named):
     """Limits of results, each time that the option is given: ``p99<2s``."""
 
     def parse(self, words: Sequence[str]) -> tuple[Threshold, ...]:
         """The thresholds."""
         from asyncstore.load.results.thresholds import parse
 
-        with _as_value_error():
-            return tuple(parse(word) for word in words)
+        return tuple(map(parse, words))

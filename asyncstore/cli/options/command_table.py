@@ -10,20 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.options import edit_rows as edit_opt
+from asyncstore.cli.options import groups
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options import source_rows as source_opt
 from asyncstore.cli.options import tls_rows as tls_opt
-from asyncstore.cli.options.groups import END_OF_OPTIONS as _END_OF_OPTIONS
-from asyncstore.cli.options.groups import ENVIRONMENT as _ENVIRONMENT
-from asyncstore.cli.options.groups import GENERAL as _GENERAL
-from asyncstore.cli.options.groups import IDENTITY as _IDENTITY
-from asyncstore.cli.options.groups import IP_VERSION as _IP_VERSION
-from asyncstore.cli.options.groups import LOGGING as _LOGGING
-from asyncstore.cli.options.groups import NETWORK as _NETWORK
-from asyncstore.cli.options.groups import OTHER_NETWORK as _OTHER_NETWORK
-from asyncstore.cli.options.groups import PEERS as _PEERS
-from asyncstore.cli.options.groups import TIMEOUTS as _TIMEOUTS
-from asyncstore.cli.options.groups import TITLES as _TITLES
 from asyncstore.cli.options.kinds import Address, AETitle, Choice, Integer, Seconds, Status, Text, Words
 from asyncstore.cli.options.table import Command, Example, Group, Option, Parameter, flag, text
 
@@ -67,9 +57,7 @@ STATUS = Option[int](
     "status of every response: 0xNNNN, or a name like out-of-resources",
     shown_default="success",
 )
-SINK_MAX_PDU = Option[int](
-    "--max-pdu", Integer("BYTES", 4096, 131072), 131072, "largest PDU to receive, 4096..131072", "-pdu"
-)
+SINK_MAX_PDU = opt.MAX_PDU._replace(default=131072)
 STRICT_STUDIES = flag(
     "--strict-studies",
     "refuse instances of a study or patient with 0x0110 while its first one is not answered, as some archives do",
@@ -189,7 +177,6 @@ SHELL = Parameter[str](
 _OURS = "options that storescu does not have"
 _FILE_FORMAT = (opt.READ_FILE, opt.READ_FILE_ONLY, opt.READ_DATASET)
 _DIRECTORIES = (opt.SCAN_DIRECTORIES, opt.SCAN_PATTERN, opt.NO_RECURSE, opt.RECURSE)
-_INVENTIONS = (opt.INVENT_INSTANCE, opt.INVENT_SERIES, opt.INVENT_STUDY, opt.INVENT_PATIENT)
 _LISTS = (opt.FILES_FROM, opt.NULL)
 
 SEND = Command(
@@ -197,37 +184,37 @@ SEND = Command(
     "send DICOM files and directories to a storage SCP; takes storescu's command lines",
     (opt.PEER, opt.PORT, SENT_INPUTS),
     (
-        Group(_GENERAL, (opt.HELP, opt.VERSION, opt.ARGUMENTS, *_LOGGING, opt.VERBOSE_PC)),
+        Group(groups.GENERAL, (opt.HELP, opt.VERSION, opt.ARGUMENTS, *groups.LOGGING, opt.VERBOSE_PC)),
         Group("input options", _FILE_FORMAT, "input file format"),
         Group("input options", (*_DIRECTORIES, opt.NO_RENAME, opt.RENAME), "input files"),
-        _IP_VERSION,
-        _TITLES,
-        Group(_NETWORK, (opt.CONFIG_FILE,), "association negotiation profile from a configuration file"),
+        groups.IP_VERSION,
+        groups.TITLES,
+        Group(groups.NETWORK, (opt.CONFIG_FILE,), "association negotiation profile from a configuration file"),
         Group(
-            _NETWORK,
+            groups.NETWORK,
             (*opt.PROPOSE.values(), opt.REQUIRED, opt.COMBINE),
             "proposed transmission transfer syntaxes (not with --config-file; default: what each file needs)",
         ),
-        Group(_NETWORK, (opt.ENABLE_NEW_VR, opt.DISABLE_NEW_VR), "post-1993 value representations"),
+        Group(groups.NETWORK, (opt.ENABLE_NEW_VR, opt.DISABLE_NEW_VR), "post-1993 value representations"),
         Group(
-            _NETWORK,
+            groups.NETWORK,
             (opt.COMPRESSION_LEVEL,),
             "deflate compression level (only with --propose-deflated or --config-file)",
         ),
-        _IDENTITY,
+        groups.IDENTITY,
         Group(
-            _NETWORK,
+            groups.NETWORK,
             (
-                *_TIMEOUTS,
+                *groups.TIMEOUTS,
                 opt.MAX_PDU,
                 opt.MAX_SEND_PDU,
                 opt.REPEAT,
                 opt.ABORT,
                 opt.NO_HALT,
                 opt.UID_PADDING,
-                *_INVENTIONS,
+                *opt.INVENTIONS,
             ),
-            _OTHER_NETWORK,
+            groups.OTHER_NETWORK,
         ),
         *tls_opt.TLS_GROUPS,
         Group(
@@ -280,9 +267,9 @@ SEND = Command(
             "With a --journal in which scan --journal has made a catalogue, files can be left out: the catalogue is "
             "sent. Files that are named are walked, so that new ones are found, unless an option needs the catalogue."
         ),
-        _END_OF_OPTIONS,
-        _ENVIRONMENT,
-        _PEERS,
+        groups.END_OF_OPTIONS,
+        groups.ENVIRONMENT,
+        groups.PEERS,
         (
             "SIGINT and SIGTERM let the files under way finish; the second one aborts them. SIGHUP reads the "
             "configuration file again if there is one and standard error is no terminal; otherwise it acts as SIGTERM. "
@@ -417,15 +404,15 @@ ECHO = Command(
     "ask a peer with C-ECHO whether it is there and how fast it answers",
     (opt.PEER, opt.PORT),
     (
-        Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG, opt.NAMED_PEER)),
-        _IP_VERSION,
-        _TITLES,
-        _IDENTITY,
-        Group(_NETWORK, _TIMEOUTS, _OTHER_NETWORK),
+        Group(groups.GENERAL, (opt.HELP, *groups.LOGGING, opt.CONFIG, opt.NAMED_PEER)),
+        groups.IP_VERSION,
+        groups.TITLES,
+        groups.IDENTITY,
+        Group(groups.NETWORK, groups.TIMEOUTS, groups.OTHER_NETWORK),
         Group("echo options", (COUNT, INTERVAL)),
         *tls_opt.TLS_GROUPS,
     ),
-    (_ENVIRONMENT, _PEERS, "Exit code: 0 every echo was answered with success, 1 otherwise."),
+    (groups.ENVIRONMENT, groups.PEERS, "Exit code: 0 every echo was answered with success, 1 otherwise."),
     (
         Example("is the peer there, and does it know us?", "asyncstore echo -aet ME -aec PACS pacs 11112"),
         Example(
@@ -439,23 +426,23 @@ SCAN = Command(
     "show what files and directories hold, which contexts they need, and which of these a peer accepts",
     (opt.INPUTS,),
     (
-        Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG)),
+        Group(groups.GENERAL, (opt.HELP, *groups.LOGGING, opt.CONFIG)),
         Group("input options", _FILE_FORMAT, "input file format"),
         Group("input options", (*_DIRECTORIES, *_LISTS, *SCAN_SOURCES, opt.WORKERS), "input files"),
         Group("output options", (SCAN_PROGRESS, SCAN_JSON, SCAN_JOURNAL, opt.JOURNAL_ON_NETWORK)),
         Group("peer options", (PEER_CHECK, CHECKED_PEER, opt.TRANSCODE)),
-        _IP_VERSION,
-        _TITLES,
-        _IDENTITY,
-        Group(_NETWORK, (*_TIMEOUTS, opt.MAX_PDU), _OTHER_NETWORK),
+        groups.IP_VERSION,
+        groups.TITLES,
+        groups.IDENTITY,
+        Group(groups.NETWORK, (*groups.TIMEOUTS, opt.MAX_PDU), groups.OTHER_NETWORK),
         *tls_opt.TLS_GROUPS,
     ),
     (
         "A directory is scanned with all files below it. Nothing is sent.",
         "Network and TLS options are for the peer that is asked.",
-        _END_OF_OPTIONS,
-        _ENVIRONMENT,
-        _PEERS,
+        groups.END_OF_OPTIONS,
+        groups.ENVIRONMENT,
+        groups.PEERS,
         (
             "Exit code: 0 all files could be sent, 1 no instance was found or the peer could not be asked, 2 some file "
             "cannot be sent or some context is not accepted, 130 interrupted."
@@ -474,9 +461,9 @@ SINK = Command(
     "run a storage SCP for tests, which discards or keeps what it receives",
     (),
     (
-        Group(_GENERAL, (opt.HELP, *_LOGGING, opt.CONFIG)),
+        Group(groups.GENERAL, (opt.HELP, *groups.LOGGING, opt.CONFIG)),
         Group(
-            _NETWORK,
+            groups.NETWORK,
             (
                 opt.IPV4,
                 opt.IPV6,
@@ -495,7 +482,7 @@ SINK = Command(
     ),
     (
         "It runs until interrupted (Ctrl-C).",
-        _ENVIRONMENT,
+        groups.ENVIRONMENT,
         "Exit code: 0 it was interrupted, 1 it could not listen, or not use its directory.",
     ),
     (
@@ -514,7 +501,7 @@ DEMO = Command(
     (),
     (Group("options", (opt.HELP, opt.ASSOCIATIONS, opt.PROGRESS, KEEP, opt.CONFIG)),),
     (
-        _ENVIRONMENT,
+        groups.ENVIRONMENT,
         "Exit code: 0 every instance arrived, 1 nothing could be attempted, 2 some instance did not arrive.",
     ),
     (Example("keep what was sent and what arrived", "asyncstore demo --keep"),),

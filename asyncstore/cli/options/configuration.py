@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncstore.cli.options import bench_kinds as bench
 from asyncstore.cli.options import rows as opt
-from asyncstore.cli.options.grammar import Given, Layer
+from asyncstore.cli.options.grammar import Given, Layer, value_of
 from asyncstore.cli.options.kinds import Address, Integer, IntegerOrAuto, Patience, Rate, Seconds, Secret, Status
 from asyncstore.cli.options.structured import parsed_toml
 from asyncstore.cli.options.suggestions import closest, did_you_mean
@@ -204,14 +204,9 @@ class _File:
         self._given = {table: self._checked(table, content) for table, content in self._tables.items()}
 
     @cached_property
-    def _everywhere(self) -> dict[str, Option[object]]:
-        """The rows that the top level may give; few files need all of them."""
-        return _by_name(self._commands)
-
-    @cached_property
     def _of_peers(self) -> dict[str, Option[object]]:
         """The rows that a peer's table may give."""
-        return _by_name(filter(_has_peers, self._commands))
+        return _by_name(command for command in self._commands if opt.NAMED_PEER.long in command.by_name())
 
     def of_peer(self, name: str) -> Layer:
         """The options and the address of a peer.
@@ -286,7 +281,7 @@ class _File:
         if not content:
             return []
         if table == _TOP:
-            rows = self._everywhere
+            rows = _by_name(self._commands)
         elif table in self._known:
             rows = _by_name([self._known[table]])
         else:
@@ -342,11 +337,12 @@ class _File:
 
     def _words(self, table: str, key: str, kind: Kind[object], values: Iterable[object]) -> tuple[str, ...]:
         """The words of some values; they are checked by their kind."""
+        place = self._place(table, key)
         try:
             words = tuple(word for value in values for word in _words(kind, value))
-            kind.parse(words)
         except ValueError as error:
-            raise UsageError(f"{self._place(table, key)}: {error}") from None
+            raise UsageError(f"{place}: {error}") from None
+        value_of(kind, words, place)
         return words
 
     def _place(self, table: str, key: str | None = None) -> str:
@@ -358,15 +354,8 @@ class _File:
 
 def _by_name(commands: Iterable[Command]) -> dict[str, Option[object]]:
     """The rows that a file may give for these commands, by key; if several have the key, the last command's row."""
-    return {row.bare_name: row for command in commands for row in _rows(command)}
-
-
-def _rows(command: Command) -> Iterator[Option[object]]:
-    return (row for row in command.options() if row.is_configurable and row.long != opt.CONFIG.long)
-
-
-def _has_peers(command: Command) -> bool:
-    return any(row.long == opt.NAMED_PEER.long for row in command.options())
+    rows = (row for command in commands for row in command.options())
+    return {row.bare_name: row for row in rows if row.is_configurable and row.long != opt.CONFIG.long}
 
 
 def _words(kind: Kind[object], value: object) -> Iterator[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncstore.cli.options.kinds import Choice, Secret, Several, Text
+from asyncstore.cli.options.kinds import Choice, Named, Secret, Text
+from asyncstore.cli.options.rows import INVENTIONS
 from asyncstore.cli.options.table import Option, flag, text
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from asyncstore.prepare.edits import Edit
 
-_INVENTIONS = ("--invent-instance", "--invent-series", "--invent-study", "--invent-patient")
+_INVENTIONS = tuple(row.long for row in INVENTIONS)
 
 
 class NewValues(Secret):
@@ -25,10 +26,10 @@ class NewValues(Secret):
         return tuple(map(set_of, words))
 
 
-class Elements(Several):
+class Elements(Named):
     """A path to an element, each time that the option is given."""
 
-    def parse(self, words: Sequence[str]) -> tuple[Edit, ...]:  # type: ignore[override]  # of several words
+    def parse(self, words: Sequence[str]) -> tuple[Edit, ...]:
         """The edits that remove them."""
         from asyncstore.prepare.edit_syntax import remove_of
 

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from asyncstore.cli.options.command_files import expand
 from asyncstore.cli.options.kinds import Secret
@@ -39,7 +39,10 @@ from asyncstore.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from asyncstore.cli.options.table import Command, Option, Parameter
+    from asyncstore.cli.options.kinds import Kind
+    from asyncstore.cli.options.table import Command, Option
+
+T = TypeVar("T")
 
 END_OF_OPTIONS = "--"
 _HIDDEN = "***"
@@ -155,7 +158,7 @@ def check(command: Command, tokens: Tokens, environment: Mapping[str, str], bene
     options = {long: given for long, given in merged.items() if not given.is_off}
     options = _with_what_they_need(line, options)
     for given in options.values():
-        _check_value(given)
+        value_of(given.row.kind, given.words, given.name)
     _check_together(options)
     placed: dict[str, Sequence[str]] = {}
     for layer in reversed(beneath):
@@ -218,11 +221,16 @@ def _lacks(row: Option[object], options: Mapping[str, Given]) -> bool:
     return bool(row.requires) and not any(other in options for other in row.requires)
 
 
-def _check_value(given: Given) -> None:
+def value_of(kind: Kind[T], words: Sequence[str], name: str) -> T:
+    """The value of some words.
+
+    Raises:
+        UsageError: they are not valid; ``name`` tells where they stand.
+    """
     try:
-        given.row.kind.parse(given.words)
-    except ValueError as error:
-        raise UsageError(f"{given.name}: {error}") from None
+        return kind.parse(words)
+    except (ValueError, UsageError) as error:
+        raise UsageError(f"{name}: {error}") from None
 
 
 def _check_together(options: Mapping[str, Given]) -> None:
@@ -281,20 +289,13 @@ def _place(
         taken = rest if parameter.repeats else rest[:1]
         rest = rest[len(taken) :]
         if taken:
-            _check_parameter(parameter, taken)
+            value_of(parameter.kind, taken, parameter.name.replace("-", " "))
             placed[parameter.key] = taken
         elif not parameter.is_optional and not any(name in options for name in parameter.unless):
             raise UsageError(f"no {parameter.name.replace('-', ' ')} is given")
     if rest:
         raise UsageError(f"unexpected parameter {rest[0]!r}")
     return placed
-
-
-def _check_parameter(parameter: Parameter[object], words: Sequence[str]) -> None:
-    try:
-        parameter.kind.parse(words)
-    except ValueError as error:
-        raise UsageError(f"{parameter.name.replace('-', ' ')}: {error}") from None
 
 
 def without_secret(word: str) -> str:

@@ -1,7 +1,7 @@
 """The kinds of values of options and parameters: how many words, their names in the help, the meaning.
 
-A kind turns words into one typed value, or raises :class:`ValueError` with a readable clause ("12 is out of range
-(1..5)"). The caller adds the option's name.
+A kind turns words into one typed value, or raises :class:`ValueError`, or an engine's UsageError, with a readable
+clause ("12 is out of range (1..5)"). The caller adds the option's name.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Kind(Protocol[T_co]):
 
         Raises:
             ValueError: they are not valid; the message says why.
+            UsageError: the same, if the engine reads them.
         """
 
 
@@ -55,14 +56,14 @@ class Flag:
         return not words
 
 
-class _Named:
+class Named:
     """A kind of one word, which is made with the word's name."""
 
     def __init__(self, name: str) -> None:
         self.names = (name,)
 
 
-class Text(_Named):
+class Text(Named):
     """Any one word."""
 
     def parse(self, words: Sequence[str]) -> str:
@@ -74,16 +75,23 @@ class Secret(Text):
     """One word that no message shows."""
 
 
-class Words(_Named):
-    """All remaining words, for the last parameter."""
+class Host(Text):
+    """A host name or IP address."""
+
+    def parse(self, words: Sequence[str]) -> str:
+        """The word itself."""
+        name, _, port = words[0].rpartition(":")
+        if name and ":" not in name and port.isdecimal():
+            raise ValueError(f"host and port are two words: {name} {port}")
+        return words[0]
+
+
+class Words(Named):
+    """Several words: all that remain for the last parameter, or one each time that an option is given."""
 
     def parse(self, words: Sequence[str]) -> tuple[str, ...]:
         """The words themselves."""
         return tuple(words)
-
-
-class Several(Words):
-    """One word each time that the option is given; all of them count."""
 
 
 class Pair:
@@ -104,7 +112,7 @@ class Address:
 
     def parse(self, words: Sequence[str]) -> tuple[str, int]:
         """The host as it is and the port as a number."""
-        return words[0], Integer("PORT", 1, _MOST_PORT).parse(words[1:])
+        return Host("PEER").parse(words), Integer("PORT", 1, _MOST_PORT).parse(words[1:])
 
 
 class AETitle:
@@ -124,7 +132,7 @@ class AETitle:
         return title
 
 
-class Integer(_Named):
+class Integer(Named):
     """A decimal integer in a range, ends included."""
 
     def __init__(self, name: str, low: int | None = None, high: int | None = None) -> None:
@@ -139,7 +147,7 @@ class Integer(_Named):
         return _in_range(int(word), self.low, self.high)
 
 
-class IntegerOrAuto(_Named):
+class IntegerOrAuto(Named):
     """An integer in a range, or ``auto``, which is ``None``."""
 
     def __init__(self, name: str, low: int, high: int) -> None:
@@ -172,7 +180,7 @@ class Seconds:
         return _in_range(round(seconds, 3), 0.0, None)
 
 
-class Duration(_Named):
+class Duration(Named):
     """A duration with its units: ``90s``, ``1h30m``, ``200ms``.
 
     Args:
@@ -196,7 +204,7 @@ class Duration(_Named):
         return seconds
 
 
-class Rate(_Named):
+class Rate(Named):
     """A rate, or a time table of rates; the time zone is the machine's.
 
     Args:
@@ -215,7 +223,7 @@ class Rate(_Named):
         return timetable.rate_table(words[0]) if self._unit == "bytes" else timetable.stores_table(words[0])
 
 
-class TimeZone(_Named):
+class TimeZone(Named):
     """The name of a time zone."""
 
     def parse(self, words: Sequence[str]) -> ZoneInfo:
@@ -229,7 +237,7 @@ class TimeZone(_Named):
             raise ValueError(f"{words[0]!r} is no time zone that this machine knows; {example}") from None
 
 
-class Choice(_Named, Generic[Word]):
+class Choice(Named, Generic[Word]):
     """One of a few words, in small letters or capitals."""
 
     def __init__(self, name: str, choices: tuple[Word, ...]) -> None:
@@ -262,7 +270,7 @@ class Status:
         return int(word, 16)
 
 
-class StatusRanges(_Named):
+class StatusRanges(Named):
     """DIMSE statuses, each time that the option is given: ``0110``, ``A700-A7FF``, several with commas."""
 
     def parse(self, words: Sequence[str]) -> tuple[range, ...]:
@@ -278,7 +286,7 @@ class StatusRanges(_Named):
         return range(numbers[0], numbers[-1] + 1)
 
 
-class Patience(_Named):
+class Patience(Named):
     """A number of seconds, or ``forever``."""
 
     def parse(self, words: Sequence[str]) -> float:

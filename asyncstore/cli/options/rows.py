@@ -13,6 +13,7 @@ from asyncstore.cli.options.kinds import (
     AETitle,
     Choice,
     Duration,
+    Host,
     Integer,
     IntegerOrAuto,
     Pair,
@@ -39,6 +40,9 @@ STANDARD_STREAM = "-"
 
 _MOST = 1024
 """A larger number of associations or processes is a typing mistake."""
+
+_MOST_SECONDS = 2**31 - 1
+"""68 years. A number of hundreds of digits is no time that a clock could count."""
 
 TRANSFER_SYNTAX_CHOICES = (
     ("-x=", "--propose-uncompr", "all uncompressed ones, explicit VR in this machine's byte order first"),
@@ -72,7 +76,7 @@ proposes."""
 
 # Parameters ----------------------------------------------------------------------------------------------------------
 
-PEER = Parameter[str]("peer", Text("peer"), "", "host name or IP address of the storage SCP", unless=("--peer",))
+PEER = Parameter[str]("peer", Host("peer"), "", "host name or IP address of the storage SCP", unless=("--peer",))
 PORT = Parameter[int]("port", Integer("port", 1, 65535), 0, "its TCP port", unless=("--peer",))
 INPUTS = Parameter[tuple[str, ...]](
     "file-or-directory",
@@ -224,27 +228,32 @@ POSITIVE_RESPONSE = flag(
     requires=("--user", "--kerberos", "--saml", "--jwt"),
 )
 TIMEOUT = Option[int | None](
-    "--timeout", Integer("SECONDS", 1), None, "give up connecting after this time", "-to", shown_default="unlimited"
+    "--timeout",
+    Integer("SECONDS", 1, _MOST_SECONDS),
+    None,
+    "give up connecting after this time",
+    "-to",
+    shown_default="unlimited",
 )
 SOCKET_TIMEOUT = Option[int](
     "--socket-timeout",
-    Integer("SECONDS", -1),
+    Integer("SECONDS", -1, _MOST_SECONDS),
     60,
     "give up a connection on which no byte moves for this time; 0: never",
     "-ts",
 )
 ACSE_TIMEOUT = Option[int](
     "--acse-timeout",
-    Integer("SECONDS", 1),
+    Integer("SECONDS", 1, _MOST_SECONDS),
     30,
     "give up waiting for an answer about an association after this time",
     "-ta",
 )
 DIMSE_TIMEOUT = Option[int | None](
     "--dimse-timeout",
-    Integer("SECONDS", 1),
+    Integer("SECONDS", 1, _MOST_SECONDS),
     None,
-    "give up waiting for the response to a request after this time",
+    "give up a peer that owes a response and sends none for this time",
     "-td",
     shown_default="while the peer is silent: that of -ts",
 )
@@ -273,6 +282,7 @@ INVENT_STUDY = Option[int](
 INVENT_PATIENT = Option[int](
     "--invent-patient", Integer("NUMBER", 1), 25, "the same, with a new patient after so many studies", "+IP"
 )
+INVENTIONS = (INVENT_INSTANCE, INVENT_SERIES, INVENT_STUDY, INVENT_PATIENT)
 LOG_CONFIG = text(
     "--log-config",
     "FILE",

@@ -10,33 +10,23 @@ ARCHIVES = flag(
     "send the files in archives too, named ones and those in directories: zip, tar, gz, zst, and one in another",
     excludes=("--rename",),
 )
-ARCHIVE_RATIO = Option[int](
+
+
+def _limit(long: str, name: str, most: int, meaning: str) -> Option[int]:
+    """A limit of what archives may hold."""
+    return Option(long, Integer(name, 1), most, meaning, requires=("--archives",))
+
+
+ARCHIVE_RATIO = _limit(
     "--archive-ratio",
-    Integer("N", 1),
+    "N",
     200,
     "read no archive on that unpacks to more than so many times its size, and to more than a gibibyte",
-    requires=("--archives",),
 )
-ARCHIVE_BYTES = Option[int](
-    "--archive-bytes",
-    Integer("BYTES", 1),
-    1 << 40,
-    "read no archive on that unpacks to more bytes than this",
-    requires=("--archives",),
-)
-ARCHIVE_FILES = Option[int](
-    "--archive-files",
-    Integer("N", 1),
-    1_000_000,
-    "read no archive on that holds more files than this",
-    requires=("--archives",),
-)
-ARCHIVE_FILE_BYTES = Option[int](
-    "--archive-file-bytes",
-    Integer("BYTES", 1),
-    1 << 32,
-    "send no file of an archive that has more bytes than this",
-    requires=("--archives",),
+ARCHIVE_BYTES = _limit("--archive-bytes", "BYTES", 1 << 40, "read no archive on that unpacks to more bytes than this")
+ARCHIVE_FILES = _limit("--archive-files", "N", 1_000_000, "read no archive on that holds more files than this")
+ARCHIVE_FILE_BYTES = _limit(
+    "--archive-file-bytes", "BYTES", 1 << 32, "send no file of an archive that has more bytes than this"
 )
 AHEAD = Option[int](
     "--ahead",

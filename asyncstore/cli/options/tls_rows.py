@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
-from asyncstore.cli.options.kinds import Pair, Secret, Several
+from asyncstore.cli.options.kinds import Pair, Secret, Words
 from asyncstore.cli.options.table import Group, Option, flag, text
 
 _ENABLED = ("--enable-tls", "--anonymous-tls")
+
+
+def _several(long: str, name: str, meaning: str, short: str, excludes: tuple[str, ...] = ()) -> Option[tuple[str, ...]]:
+    """An option for TLS that may be given again; all its values count."""
+    return Option(long, Words(name), (), meaning, short, accumulates=True, requires=_ENABLED, excludes=excludes)
+
 
 DISABLE_TLS = flag("--disable-tls", "use plain TCP (default)", "-tls", alternatives="transport")
 ENABLE_TLS = Option[tuple[str, str] | None](
@@ -49,32 +55,15 @@ PEM_KEYS = flag(
 DER_KEYS = flag(
     "--der-keys", "keys and certificates are DER files", "-der", alternatives="key format", requires=_ENABLED
 )
-ADD_CERT_FILE = Option[tuple[str, ...]](
-    "--add-cert-file",
-    Several("FILE"),
-    (),
-    "trust the certificates in this file; may be given again",
-    "+cf",
-    accumulates=True,
-    requires=_ENABLED,
+ADD_CERT_FILE = _several("--add-cert-file", "FILE", "trust the certificates in this file; may be given again", "+cf")
+ADD_CERT_DIR = _several(
+    "--add-cert-dir", "DIRECTORY", "trust the certificates in this directory; may be given again", "+cd"
 )
-ADD_CERT_DIR = Option[tuple[str, ...]](
-    "--add-cert-dir",
-    Several("DIRECTORY"),
-    (),
-    "trust the certificates in this directory; may be given again",
-    "+cd",
-    accumulates=True,
-    requires=_ENABLED,
-)
-ADD_CRL_FILE = Option[tuple[str, ...]](
+ADD_CRL_FILE = _several(
     "--add-crl-file",
-    Several("FILE"),
-    (),
+    "FILE",
     "refuse certificates that are revoked in this file; may be given again; implies +crv",
     "+crl",
-    accumulates=True,
-    requires=_ENABLED,
 )
 ENABLE_CRL_VFY = flag(
     "--enable-crl-vfy",
@@ -108,14 +97,11 @@ PROFILES = {
 }
 """A row for each security profile, by its long name."""
 LIST_CIPHERS = flag("--list-ciphers", "list the cipher suites and exit", "+cc", exits=True)
-CIPHER = Option[tuple[str, ...]](
+CIPHER = _several(
     "--cipher",
-    Several("NAME"),
-    (),
+    "NAME",
     "add this cipher suite to the profile's; may be given again",
     "+cs",
-    accumulates=True,
-    requires=_ENABLED,
     excludes=("--profile-bcp195-ex", "--profile-8996-mod"),
 )
 NO_SNI = flag("--no-sni", "send no server name", excludes=("--request-sni",))

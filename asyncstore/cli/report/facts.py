@@ -18,9 +18,9 @@ from asyncstore.journal import forecast
 from asyncstore.journal.accounts import account
 from asyncstore.journal.place import is_held
 from asyncstore.journal.studies import Studies
-from asyncstore.journal.values import COMPLETED, State
+from asyncstore.journal.values import State
 from asyncstore.observe.reasons import Reasons
-from asyncstore.observe.repairs import words_of
+from asyncstore.observe.results import words_of
 from asyncstore.protocol.status import SUCCESS, describe
 
 if TYPE_CHECKING:
@@ -80,11 +80,7 @@ class Facts(NamedTuple):
     def unfinished_walks(self) -> list[Run]:
         """The last runs that ended before they had found all files."""
         going = {run.journal for run in self.running}
-        return [
-            run
-            for run in self.account.last_runs
-            if run.journal not in going and run.how != COMPLETED and not run.is_walked
-        ]
+        return [run for run in self.account.last_runs if run.journal not in going and not run.is_walked]
 
     @property
     def exit_code(self) -> int:

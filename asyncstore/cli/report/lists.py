@@ -24,7 +24,7 @@ from asyncstore.journal.studies import Studies
 from asyncstore.journal.values import State
 from asyncstore.members import path_in
 from asyncstore.observe.formatting import counted, printable
-from asyncstore.observe.repairs import words_of
+from asyncstore.observe.results import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

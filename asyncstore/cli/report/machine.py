@@ -82,10 +82,8 @@ def _by(uid: str, name: str, counts: Counter[tuple[str, State]]) -> list[dict[st
 def _reasons(facts: Facts) -> Iterator[dict[str, object]]:
     for state in ORDER:
         for group in facts.reasons[state]:
-            if not group.details:
-                yield {"result": name_of(state), "reason": group.text, "files": group.files}
-            for detail in group.details:
-                yield {"result": name_of(state), "reason": detail.reason, "files": detail.files}
+            for part in group.parts:
+                yield {"result": name_of(state), "reason": part.reason, "files": part.files}
 
 
 def _run(run: Run, facts: Facts) -> dict[str, object]:

@@ -15,35 +15,21 @@ from html import escape
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
+from asyncstore.cli.report import tables
 from asyncstore.cli.report.charts import Axis, bars, from_zero, line, share_bar
 from asyncstore.cli.report.facts import NOT_STORED, ORDER
 from asyncstore.cli.report.lists import list_of
-from asyncstore.cli.report.plain import split
-from asyncstore.cli.report.words import (
-    STUDIES_SO_FAR,
-    WORDS,
-    bytes_words,
-    how_ended,
-    migration_words,
-    remarks,
-    rfc3339,
-    stored_in,
-    utc,
-    verdict,
-)
-from asyncstore.cli.text.uid_names import uid_name
+from asyncstore.cli.report.words import STUDIES_SO_FAR, WORDS, migration_words, remarks, rfc3339, utc, verdict
 from asyncstore.journal.accounts import progress
 from asyncstore.journal.studies import Completeness, largest_gap
 from asyncstore.journal.values import State
-from asyncstore.observe.formatting import format_bytes, format_count, format_duration, format_rate, printable
-from asyncstore.protocol.status import SUCCESS, describe
+from asyncstore.observe.formatting import format_count, format_duration, format_rate, printable
 from asyncstore.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from asyncstore.cli.report.facts import Facts
-    from asyncstore.journal.accounts import Run
     from asyncstore.journal.reading import Reader
 
 _MOST_STEPS = 200
@@ -52,7 +38,6 @@ _STEPS = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86_400)
 _MOST_ROWS = 50
 """Of a table."""
 _DAY = 86_400
-_DATE = len("2026-11-28 ")
 _FEWEST = 4
 """An axis for fewer files would have labels between whole numbers."""
 
@@ -81,7 +66,9 @@ svg.chart{width:100%;height:auto;overflow:visible;break-inside:avoid}svg.share{w
 svg text{font-size:12px;fill:var(--dim)}
 .grid{stroke:var(--line);stroke-width:1}.line{fill:none;stroke:var(--accent);stroke-width:2}.bar{fill:var(--accent)}
 @media(max-width:40rem){body{margin:1rem auto}th,td{padding-right:.7rem}.time{white-space:normal;min-width:6rem}
-svg text{font-size:20px}.minor,.share{display:none}}
+svg text{font-size:20px}.minor,.share{display:none}
+tr:has(.time+.time){display:grid;grid-template-columns:4rem 4.5rem 1fr 1fr}
+.time+.time+.text{grid-column:1/-1;width:auto}}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 """
 
@@ -108,7 +95,7 @@ def page(facts: Facts, readers: Sequence[Reader]) -> str:
     """
     course = _course(facts, readers)
     sections = [
-        _section("Files", _states(facts)),
+        _section("Files", _table(tables.states(facts))),
         _section(
             "Progress",
             _caption(f"Files stored so far, of {format_count(facts.account.found)} found."),
@@ -118,12 +105,12 @@ def page(facts: Facts, readers: Sequence[Reader]) -> str:
         else "",
         _section("Rate", *_rate(course)) if course else "",
         _section("Not stored, and warnings, by reason", _reasons(facts), _how_to_list(facts)),
-        _section("Repaired before they were sent", _repairs(facts)),
-        _section("Statuses", _statuses(facts)),
-        _section("SOP classes", _sop_classes(facts)),
+        _section("Repaired before they were sent", _table(tables.repairs(facts))),
+        _section("Statuses", _table(tables.statuses(facts, _MOST_ROWS))),
+        _section("SOP classes", _table(tables.sop_classes(facts, _MOST_ROWS))),
         _section("Studies", _studies(facts, readers)),
-        _section("Days", _days(facts)),
-        _section("Runs", _runs(facts)),
+        _section("Days", _table(tables.days(facts, _MOST_ROWS))),
+        _section("Runs", _table(tables.runs(facts, _MOST_ROWS))),
     ]
     above = "".join(map(_text, [" ".join(remarks(facts)), *(f"{migration_words(one)}." for one in facts.migrations)]))
     journals = "1 journal" if len(facts.journals) == 1 else f"{len(facts.journals)} journals"
@@ -193,17 +180,6 @@ def _rate(course: Course) -> tuple[str, str]:
     return _caption(f"{title}."), bars(title, points, course.step, _times(course), axis)
 
 
-def _states(facts: Facts) -> str:
-    sums = facts.account
-    rows = [
-        (format_count(sums.states[state]), bytes_words(facts, state), WORDS[state])
-        for state in ORDER
-        if sums.states[state]
-    ]
-    rows.append((format_count(sums.found), format_bytes(sum(sums.bytes.values())), "found"))
-    return _table(("files", "data", "state"), rows)
-
-
 def _reasons(facts: Facts) -> str:
     groups = [(state, group) for state in ORDER for group in facts.reasons[state]]
     most = max((group.files for _, group in groups), default=1)
@@ -223,39 +199,11 @@ def _how_to_list(facts: Facts) -> str:
     return _caption(f"asyncstore report --list {list_of(listed)} JOURNAL names the files.")
 
 
-def _repairs(facts: Facts) -> str:
-    return _table(
-        ("files", "repair"), [(format_count(count), words) for words, count in facts.repairs.most_common()], 1
-    )
-
-
-def _statuses(facts: Facts) -> str:
-    counts = facts.account.statuses
-    if set(counts) <= {SUCCESS}:
-        return ""
-    return _table(
-        ("files", "status"),
-        [(format_count(count), describe(status)) for status, count in counts.most_common(_MOST_ROWS)],
-        1,
-    )
-
-
-def _sop_classes(facts: Facts) -> str:
-    stored, others = split(facts.account.sop_classes)
-    return _table(
-        ("stored", "not stored", "SOP class"),
-        [
-            (format_count(stored[uid]), format_count(others[uid]), uid_name(uid) if uid else "no instance known")
-            for uid, _ in (stored + others).most_common(_MOST_ROWS)
-        ],
-    )
-
-
 def _studies(facts: Facts, readers: Sequence[Reader]) -> str:
     if not facts.studies:
         return ""
     rows = [(format_count(facts.studies[kind]), kind.value) for kind in Completeness]
-    table = _table(("studies", "state"), rows, 1)
+    table = _table(tables.Table(("studies", "state"), rows, 1))
     if facts.studies[Completeness.INCOMPLETE]:
         table += _caption("asyncstore report --studies incomplete JOURNAL names them.")
     if facts.account.without_row:
@@ -264,30 +212,6 @@ def _studies(facts: Facts, readers: Sequence[Reader]) -> str:
     if gap is None:
         return table
     return table + _text(f"The largest gap within a study was {format_duration(gap.seconds)}, from {utc(gap.at)} on.")
-
-
-def _days(facts: Facts) -> str:
-    stored, others = split(facts.account.days)
-    days = sorted(stored | others)[-_MOST_ROWS:]
-    rows = [(format_count(stored[day]), format_count(others[day]), day or "an impossible day") for day in days]
-    return _table(("stored", "not stored", "day"), rows)
-
-
-def _runs(facts: Facts) -> str:
-    return _table(
-        ("stored", "skipped", "from and to (UTC)", "how it ended"),
-        [
-            (format_count(stored_in(run)), format_count(run.skipped), _from_to(run), how_ended(run, facts))
-            for run in facts.account.runs[-_MOST_ROWS:]
-        ],
-    )
-
-
-def _from_to(run: Run) -> str:
-    """When a run began and ended; the day once if it is the same."""
-    began, ended = (utc(at).removesuffix(" UTC") for at in (run.began, run.ended))
-    day = ended[:_DATE]
-    return f"{began} to {ended[_DATE:] if began.startswith(day) else ended}"
 
 
 def _section(title: str, *content: str) -> str:
@@ -302,8 +226,8 @@ def _caption(text: str) -> str:
     return f'<p class="caption">{_safe(text)}</p>'
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 2) -> str:
-    return _rows(head, ["".join(_cells(row, numbers)) for row in rows], numbers)
+def _table(table: tables.Table) -> str:
+    return _rows(table.head, ["".join(_cells(row, table.numbers)) for row in table.rows], table.numbers)
 
 
 def _rows(head: Sequence[str], rows: Sequence[str], numbers: int, last: str = "") -> str:

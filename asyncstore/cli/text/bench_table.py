@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from asyncstore.cli.text.page import broken
 from asyncstore.load.results import scalability
 from asyncstore.load.results.adding import whole_of
-from asyncstore.load.results.naming import loss_note
+from asyncstore.load.results.naming import loss_note, status_text
 from asyncstore.load.results.thresholds import say
 from asyncstore.load.results.verdict import was_kept_up
 from asyncstore.observe.formatting import (
@@ -29,7 +29,6 @@ from asyncstore.observe.formatting import (
     printable,
 )
 from asyncstore.observe.output import line_of
-from asyncstore.protocol.status import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 _INDENT = "  "
 _GAP = "  "
 _NOTHING = "-"
+_SUCCESS = "0x0000"
 _PERCENTS = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
 _STEPS = ("connect", "tls", "associate", "send", "wait", "release")
 _MOST_ERRORS = 8
@@ -92,6 +92,8 @@ def _verdict(document: Document, width: int | None, *, interrupted: bool) -> Ite
 def _phases(document: Document) -> Iterator[Line]:
     """The phases with their rates and losses. Columns in which nothing stands are left out."""
     named = _named(document)
+    if not named:  # it was interrupted before the load that counts
+        return
     is_open = any(phase.model == "open" for _, phase in named)
     columns = {
         "assoc.": [format_count(phase.associations) for _, phase in named] if is_open else [],
@@ -114,8 +116,9 @@ def _phases(document: Document) -> Iterator[Line]:
     if whole.studies:
         noun = "study" if whole.studies == 1 else "studies"
         studies = f"{format_count(whole.studies)} whole {noun} ({format_count(round(whole.studies_per_hour))}/h)"
+    time = "" if document.parts else f" in {format_duration(whole.loaded_seconds)}"  # of a sum, not all are of its time
     sums = [
-        f"{counted(whole.stored, 'instance')} stored in {format_duration(whole.loaded_seconds)}",
+        f"{counted(whole.stored, 'instance')} stored{time}",
         format_bytes(whole.bytes),
         studies,
     ]
@@ -211,8 +214,9 @@ def _modalities(whole: PhaseResult) -> Iterator[Line]:
 
 def _losses(whole: PhaseResult, width: int | None) -> Iterator[Line]:
     """Statuses other than success, and why associations were lost."""
-    statuses = {name: count for name, count in whole.statuses.items() if int(name, 16)}
-    yield from _most(((describe(int(name, 16)), count) for name, count in _descending(statuses)), "status", width)
+    statuses = {name: count for name, count in whole.statuses.items() if name != _SUCCESS}
+    texts = ((printable(status_text(name)), count) for name, count in _descending(statuses))
+    yield from _most(texts, "status", width)
     yield from _most(((printable(text), count) for text, count in _descending(whole.errors)), "association", width)
 
 

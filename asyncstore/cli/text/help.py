@@ -117,29 +117,13 @@ def _two_columns(left: str, length: int, text: str, column: int, width: int) -> 
 
 
 def version_text(libraries: Sequence[str] = _LIBRARIES) -> str:
-    """The versions that a bug report should name. Nothing is imported to find them."""
-    installed = _installed()
+    """The versions that a bug report should name."""
+    from importlib import metadata  # few ask for it, and it takes time
+
     lines = [f"asyncstore {__version__}", f"Python {sys.version.split()[0]} on {sys.platform}"]
     for library in libraries:
-        version = installed.get(library)
-        lines.append(f"{library} is not installed" if version is None else f"{library} {version}")
-    return "\n".join(lines)
-
-
-def _installed() -> dict[str, str]:
-    """The versions of the installed libraries, from names of folders: ``pydicom-3.0.1.dist-info``.
-
-    (packaging.python.org, "Recording installed projects".) importlib.metadata would double the time of ``--version``.
-    """
-    found: dict[str, str] = {}
-    for folder in reversed(sys.path):
         try:
-            names = os.listdir(folder or os.curdir)
-        except OSError:  # sys.path may name a zip file, or a folder that does not exist
-            continue
-        for name in names:
-            stem, _, suffix = name.rpartition(".")
-            if suffix in ("dist-info", "egg-info"):
-                library, _, version = stem.partition("-")
-                found[library.lower()] = version.partition("-")[0]
-    return found
+            lines.append(f"{library} {metadata.version(library)}")
+        except metadata.PackageNotFoundError:
+            lines.append(f"{library} is not installed")
+    return "\n".join(lines)

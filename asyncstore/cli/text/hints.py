@@ -247,8 +247,7 @@ _HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
     errors.JournalInUse: lambda _: "Wait for the end of that run, or use another journal.",
     errors.OtherMigration: _other_migration,
     errors.JournalWriteFailed: lambda error: (
-        ("Make room there, then " if error.is_full else "When that is mended, ")
-        + f"asyncstore resume {error.path} goes on: it sends what is not known to be stored."
+        f"{'Make room there' if error.is_full else 'Mend that'}, then give the same command again."
     ),
     errors.JournalRemoved: lambda _: (
         "Put it back and give the same command again. Without it another journal sends everything again."

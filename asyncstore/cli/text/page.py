@@ -1,4 +1,4 @@
-"""Text on a page: its width, lines that are broken to fit it, tables.
+"""Text on a page: its width, lines that are broken to fit it, tables; and a line that is replaced.
 
 Rules:
 
@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from itertools import accumulate
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import TextIO
+    from typing import Self, TextIO
 
 _WIDEST = 110
 _NARROWEST = 70
@@ -42,6 +43,32 @@ def width_of(stream: TextIO) -> int:
 def page_width() -> int | None:
     """How many characters a line may have; ``None``: any number."""
     return width_of(sys.stdout) if sys.stdout.isatty() else None
+
+
+class StatusLine:
+    """A line at the foot of a terminal, on standard error; it is removed with the context.
+
+    Args:
+        is_wanted: whether to show it; it is never shown elsewhere than on a terminal.
+    """
+
+    def __init__(self, *, is_wanted: bool = True) -> None:
+        self._is_shown = is_wanted and sys.stderr.isatty()
+        self._text = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.show("")
+
+    def show(self, text: str) -> None:
+        """Show a text in place of the last one."""
+        if self._is_shown and text != self._text:
+            self._text = text
+            with suppress(OSError):
+                sys.stderr.write(f"\r\x1b[K{text}")
+                sys.stderr.flush()
 
 
 def broken(text: str, width: int | None, indent: int = 0) -> list[str]:

@@ -2,8 +2,6 @@
 
 driver          plays the phases of a plan
 loads           decide when a store begins: a closed load, an open load
-studies         whole studies, whose instances follow each other
-lane            the place of associations, one at a time, and the stores under way on it
+lane            the place of associations, one at a time, and the stores and the study under way on it
 precise_timer   timers that keep their time to some ten microseconds
-ports           the interfaces that this room uses
 """

@@ -17,8 +17,8 @@ from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from asyncstore.load.driving.lane import Lane
-from asyncstore.load.driving.loads import Closed, Finishing, Open, Resources
+from asyncstore.load.driving.lane import Lane, Resources
+from asyncstore.load.driving.loads import Closed, Finishing, Open
 from asyncstore.load.driving.precise_timer import precise_timer
 from asyncstore.schedule.jitter import between
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncstore.errors import AssociationError, AsyncstoreError
-    from asyncstore.load.driving.lane import Load
-    from asyncstore.load.driving.ports import OpenAssociation
+    from asyncstore.load.driving.lane import Load, OpenAssociation
     from asyncstore.load.driving.precise_timer import MakeTimer
     from asyncstore.load.plan.phases import Planned
-    from asyncstore.load.values import Kind, Measurements, Opened, Phase, Source
+    from asyncstore.load.results.recorder import Recorder
+    from asyncstore.load.values import Kind, Opened, Phase, Source
 
 _OPENING_LIMIT = 10.0
 """Seconds that a phase waits for its associations, if any of them is open."""
@@ -55,7 +55,7 @@ class Driver:
         self,
         open_association: OpenAssociation,
         source: Source,
-        measurements: Measurements,
+        measurements: Recorder,
         *,
         clock: Callable[[], float] = time.monotonic,
         make_timer: MakeTimer = precise_timer,

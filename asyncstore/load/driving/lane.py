@@ -1,4 +1,4 @@
-"""One lane: the place of associations, one at a time, and the stores under way on it.
+"""One lane: the place of associations, one at a time, and the stores and the study under way on it.
 
 Rules:
 
@@ -6,6 +6,9 @@ Rules:
    response reports it and lets the load decide what the lane does next.
 2. Every store that was begun is reported once, or handed to the load as not begun when the association ends.
 3. An association that ends early is followed by another one, after a pause that grows while none of them is answered.
+4. A study goes over one lane, and its instances follow each other as fast as the peer takes them: this is how a
+   modality sends an exam. The first one is to begin when the study arrives, each later one when a place in the window
+   is free. If the association is lost, the rest of the study goes over another one.
 """
 
 from __future__ import annotations
@@ -14,17 +17,19 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from asyncstore.errors import AssociationError
+from asyncstore.errors import AssociationError, AsyncstoreError
 from asyncstore.load.values import Opened, Sample
 from asyncstore.protocol.status import SOP_CLASS_NOT_SUPPORTED
 from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from asyncstore.load.driving.ports import Association, OpenAssociation
-    from asyncstore.load.values import Kind, Made, Measurements
-    from asyncstore.model import Instance, Piece
+    from asyncstore.load.driving.precise_timer import MakeTimer
+    from asyncstore.load.results.recorder import Recorder
+    from asyncstore.load.values import Kind, Made, Source
+    from asyncstore.model import Instance
+    from asyncstore.network.timed import OnStored, TimedAssociation
 
 _FIRST_PAUSE = 0.1
 """Seconds before an association is opened again: a peer with a restarting child process is back after that."""
@@ -35,6 +40,13 @@ _new_tuple = tuple.__new__
 """Makes a named tuple in half the time of its class."""
 
 
+class OpenAssociation(Protocol):
+    """Opens associations that measure their stores."""
+
+    async def __call__(self, number: int, on_stored: OnStored, on_end: Callable[[], None]) -> TimedAssociation:
+        """Open the association with this number; raises :class:`~asyncstore.errors.AssociationError`."""
+
+
 class UnderWay(NamedTuple):
     """A store that was begun."""
 
@@ -43,22 +55,6 @@ class UnderWay(NamedTuple):
     """When it was to begin; ``None``: whenever it begins."""
     was_free: bool
     """Whether a lane was free for it at that time."""
-
-
-class StudyOnLane(Protocol):
-    """A study that has arrived: :class:`asyncstore.load.driving.studies.Study`."""
-
-    def begin(self, lane: Lane, intended: float, now: float, *, was_free: bool = False) -> bool:
-        """Begin or go on, over a lane that has nothing under way. Returns whether the lane is in use now."""
-
-    def go_on(self, lane: Lane, now: float) -> bool:
-        """Begin the next instances. Returns whether the lane is in use still."""
-
-    def leave(self, lane: Lane, not_begun: tuple[UnderWay, ...], now: float) -> bool:
-        """The lane has lost its association. Returns whether there is a rest to go over another one."""
-
-    def drop(self, now: float) -> None:
-        """It will not go on, because its phase is over."""
 
 
 class Load(Protocol):
@@ -82,7 +78,7 @@ class Owner(Protocol):
 
     load: Load
     kinds: Sequence[Kind]
-    measurements: Measurements
+    measurements: Recorder
     clock: Callable[[], float]
     jitter: Callable[[float, float], float]
 
@@ -111,11 +107,11 @@ class Lane:
         self._owner = owner
         self._open = open_association
         self._measured = owner.measurements.stored
-        self.association: Association | None = None
+        self.association: TimedAssociation | None = None
         """The open association; ``None``: there is none that takes stores."""
         self.under_way: deque[UnderWay] = deque()
         """The stores that were begun and have not ended, in order."""
-        self.study: StudyOnLane | None = None
+        self.study: Study | None = None
         """The study whose instances it stores."""
         self.was_tried = False
         """Whether its first association is open, or could not be opened."""
@@ -132,6 +128,11 @@ class Lane:
         """How many stores may begin now."""
         return 0 if self.association is None else self.association.window - len(self.under_way)
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether another store would wait in the association, for one that will be answered."""
+        return self.association is not None and bool(self.under_way) and self.association.is_blocked
+
     def begin(self, made: Made, intended: float | None, *, was_free: bool = False) -> bool:
         """Begin a store; there is :attr:`room`.
 
@@ -147,8 +148,15 @@ class Lane:
         if pieces:
             association.submit(pieces)
         else:
-            association.submit_whole((instance,), _nothing)
+            association.submit_whole((instance,), lambda _: None)  # it is in memory
         return True
+
+    def withdraw(self) -> int:
+        """Take back the stores that wait for their turn in the association; how many these are."""
+        number = 0 if self.association is None else len(self.association.withdraw())
+        for _ in range(number):
+            self.under_way.pop()
+        return number
 
     def retire(self) -> None:
         """Release the association when nothing is under way, and open no more."""
@@ -179,7 +187,7 @@ class Lane:
             await self._pause(self._owner.jitter(pause / 2, pause))
             pause = min(2 * pause, _MOST_PAUSE)
 
-    async def _opened(self) -> Association | None:
+    async def _opened(self) -> TimedAssociation | None:
         """Open an association; ``None``: it cannot be opened, or the lane retires."""
         owner = self._owner
         self._over.clear()
@@ -198,7 +206,7 @@ class Lane:
                 owner.lost(error)
         return None
 
-    async def _serve(self, association: Association) -> None:
+    async def _serve(self, association: TimedAssociation) -> None:
         """Let the load use an association until it ends or the lane retires."""
         owner = self._owner
         self._refused = frozenset(
@@ -275,6 +283,100 @@ class Lane:
         self._measured(Sample(kind, at, now, now, now, SOP_CLASS_NOT_SUPPORTED))
 
 
-def _nothing(_instance: Instance) -> Piece | None:
-    """Load no instance: all are in memory."""
-    return None
+class Resources(NamedTuple):
+    """What loads work with."""
+
+    source: Source
+    measurements: Recorder
+    clock: Callable[[], float]
+    make_timer: MakeTimer
+    lanes: Collection[Lane]
+    fail: Callable[[AsyncstoreError], None]
+    """Called with an error of the source; it stops the load."""
+
+
+class Study:
+    """A study that has arrived; its instances are made when it begins.
+
+    Args:
+        arrived: when it arrived. One of its instances was offered then.
+        resources: what it works with.
+    """
+
+    __slots__ = ("_fail", "_given_back", "_has_begun", "_instances", "_measurements", "_source", "arrived")
+
+    def __init__(self, arrived: float, resources: Resources) -> None:
+        self.arrived = arrived
+        self._source, self._measurements, self._fail = resources.source, resources.measurements, resources.fail
+        self._instances: Iterator[Made] = iter(())
+        self._has_begun = False
+        self._given_back: deque[Made] = deque()
+        """Instances that were offered, and have not begun."""
+
+    def begin(self, lane: Lane, intended: float, now: float, *, was_free: bool = False) -> bool:
+        """Begin or go on, over a lane that has nothing under way. Returns whether the lane is in use now."""
+        lane.study = self
+        made = self._next(now)
+        while made is not None and not lane.begin(made, intended, was_free=was_free):
+            made = self._next(now)
+        return self.go_on(lane, now)
+
+    def go_on(self, lane: Lane, now: float) -> bool:
+        """Begin the next instances. Returns whether the lane is in use still."""
+        while lane.room > 0:
+            made = self._next(now)
+            if made is None:
+                break
+            lane.begin(made, now)
+        if not lane.under_way:
+            self._end(lane, now)
+        return lane.study is self
+
+    def leave(self, lane: Lane, not_begun: tuple[UnderWay, ...], now: float) -> bool:
+        """The lane has lost its association. Returns whether there is a rest to go over another one."""
+        lane.study = None
+        self._given_back.extendleft(store.made for store in reversed(not_begun))
+        following = self._next(now)
+        if following is None:
+            self._measurements.study_ended(now - self.arrived, now)
+            return False
+        self._given_back.appendleft(following)
+        return True
+
+    def drop(self, now: float) -> None:
+        """It will not go on, because its phase is over."""
+        waiting = len(self._given_back)
+        if not self._has_begun:
+            first = self._first()
+            waiting = 1 if first is None else self._source.kinds[first.kind].instances_per_study
+            self._measurements.offered(waiting - 1, 0, now)  # one was offered when it arrived
+        if waiting:
+            self._measurements.dropped(waiting, now)
+
+    def _next(self, now: float) -> Made | None:
+        """The next instance; ``None``: there is no more."""
+        if self._given_back:
+            return self._given_back.popleft()
+        if not self._has_begun:
+            self._has_begun = True
+            first = self._first()
+            if first is None:
+                self._measurements.dropped(1, now)
+            return first
+        made = next(self._instances, None)
+        if made is not None:
+            self._measurements.offered(1, 0, now)
+        return made
+
+    def _first(self) -> Made | None:
+        """The first instance; ``None``: the source has none."""
+        try:
+            self._instances = self._source.study()
+            return next(self._instances, None)
+        except AsyncstoreError as error:
+            self._fail(error)
+            return None
+
+    def _end(self, lane: Lane, now: float) -> None:
+        lane.study = None
+        self._measurements.study_ended(now - self.arrived, now)

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from asyncstore.errors import AsyncstoreError
-from asyncstore.load.driving.studies import Study
+from asyncstore.load.driving.lane import Study
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
-    from asyncstore.load.driving.lane import Lane, StudyOnLane, UnderWay
-    from asyncstore.load.driving.precise_timer import MakeTimer
+    from asyncstore.load.driving.lane import Lane, Resources, UnderWay
+    from asyncstore.load.generator import Synthetic
     from asyncstore.load.plan.arrivals import Arrival
     from asyncstore.load.plan.phases import Planned
-    from asyncstore.load.values import Made, Measurements, Source
+    from asyncstore.load.values import Made
 
 _MOST_REFUSED = 64
 """Instances in a row that a lane does not carry, before the event loop has its turn."""
@@ -32,25 +30,6 @@ MOST_WAITING = 100_000
 
 _new_tuple = tuple.__new__
 """Makes a named tuple in half the time of its class."""
-
-
-class Resources(NamedTuple):
-    """What loads work with."""
-
-    source: Source
-    measurements: Measurements
-    clock: Callable[[], float]
-    make_timer: MakeTimer
-    lanes: Collection[Lane]
-    fail: Callable[[AsyncstoreError], None]
-    """Called with an error of the source; it stops the load."""
-
-
-class SourceOfKinds(Protocol):
-    """A source that makes an instance of the wanted kind."""
-
-    def of_kind(self, kind: int) -> Made:
-        """The next instance of this kind."""
 
 
 class Finishing:
@@ -122,16 +101,16 @@ class Closed:
         self._is_over = True
 
     def joined(self, lane: Lane) -> None:
-        """Fill its association."""
+        """Fill its association, as far as the network takes stores: a window may be unlimited."""
         refused = 0
-        while lane.room > 0 and not self._is_over and refused < _MOST_REFUSED:
+        while lane.room > 0 and not (self._is_over or lane.is_blocked) and refused < _MOST_REFUSED:
             refused += not self._begin(lane, self._clock())
         if refused == _MOST_REFUSED:
             asyncio.get_running_loop().call_soon(self.joined, lane)
 
     def freed(self, lane: Lane, now: float) -> None:
-        """Begin the next store."""
-        if not self._is_over and not self._begin(lane, now):
+        """Begin the next store, and others if the association was not full."""
+        if not self._is_over and (not self._begin(lane, now) or lane.room > 0):
             self.joined(lane)
 
     def left(self, lane: Lane, not_begun: tuple[UnderWay, ...]) -> None:  # noqa: ARG002 - the shape of a load
@@ -155,7 +134,7 @@ class Due(NamedTuple):
 
     at: float
     """When it was to begin."""
-    study: StudyOnLane | None = None
+    study: Study | None = None
     made: Made | None = None
     """Its instance, if it was made before."""
     kind: int | None = None
@@ -207,6 +186,9 @@ class Open:
             else:
                 self._measurements.dropped(1, now)
         self._waiting.clear()
+        for lane in self._lanes:
+            if lane.study is None and (number := lane.withdraw()):
+                self._measurements.dropped(number, now)
 
     def joined(self, lane: Lane) -> None:
         """Use its association."""
@@ -271,7 +253,7 @@ class Open:
     def _begin_or_wait(self, due: Due) -> None:
         if self._free:
             lane = self._free.popleft()
-            if not self._begin(lane, due, due.at, was_free=True):
+            if not self._begin(lane, due, due.at, was_free=not lane.is_blocked):
                 self._free.append(lane)
         elif len(self._waiting) < MOST_WAITING:
             self._waiting.append(due)
@@ -296,7 +278,7 @@ class Open:
             return study.begin(lane, at, now, was_free=was_free)
         try:
             if made is None:
-                made = self._source.next() if kind is None else cast("SourceOfKinds", self._source).of_kind(kind)
+                made = self._source.next() if kind is None else cast("Synthetic", self._source).of_kind(kind)
         except AsyncstoreError as error:
             self._measurements.dropped(1, now)
             self._fail(error)

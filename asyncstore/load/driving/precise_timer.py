@@ -11,10 +11,13 @@ import ctypes
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    MakeTimer = Callable[[Callable[[], None]], "LoopTimer | KernelTimer"]
+    """Makes a timer of the running loop that calls back once at a time."""
 
 _CLOCK_MONOTONIC = 1
 _TFD_NONBLOCK = 0o4000
@@ -23,29 +26,12 @@ _TFD_TIMER_ABSTIME = 1
 """Linux: clock_gettime(2), timerfd_create(2). :func:`time.monotonic` is this clock."""
 
 
-class Timer(Protocol):
-    """Calls back once at a time."""
-
-    def at(self, when: float) -> None:
-        """Call back at this time, and not at the one set before."""
-
-    def close(self) -> None:
-        """Call back no more."""
-
-
-class MakeTimer(Protocol):
-    """Makes a timer of the running loop that calls ``action``."""
-
-    def __call__(self, action: Callable[[], None], /) -> Timer:
-        """The timer."""
-
-
 class LoopTimer:
     """A timer of the event loop.
 
     Args:
         action: what to call.
-        clock: the clock of the times.
+        clock: the clock of the times; tests simulate it.
     """
 
     def __init__(self, action: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
@@ -99,7 +85,7 @@ class KernelTimer:
         self._action()
 
 
-def precise_timer(action: Callable[[], None]) -> Timer:
+def precise_timer(action: Callable[[], None]) -> LoopTimer | KernelTimer:
     """The most precise timer of this system, on the clock of :func:`time.monotonic`."""
     if sys.platform == "linux":
         try:
@@ -109,38 +95,27 @@ def precise_timer(action: Callable[[], None]) -> Timer:
     return LoopTimer(action)
 
 
-if sys.version_info >= (3, 13) and hasattr(os, "timerfd_create"):
+def _create() -> int:
+    descriptor: int = _libc().timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK | _TFD_CLOEXEC)
+    if descriptor < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return descriptor
 
-    def _create() -> int:
-        return os.timerfd_create(_CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
 
-    def _settime() -> Callable[[int, float], None]:
-        def settime(descriptor: int, when: float) -> None:
-            os.timerfd_settime(descriptor, flags=os.TFD_TIMER_ABSTIME, initial=when)
+def _settime() -> Callable[[int, float], None]:
+    """A function that arms a timer. It has its own memory for the time, which each call writes anew."""
+    function = _libc().timerfd_settime
+    spec = (ctypes.c_long * 4)()
+    """``struct itimerspec``: seconds and nanoseconds of the interval, then of the first expiration."""
+    address = ctypes.byref(spec)
 
-        return settime
+    def settime(descriptor: int, when: float) -> None:
+        seconds = int(when)
+        spec[2], spec[3] = seconds, int((when - seconds) * 1e9)
+        function(descriptor, _TFD_TIMER_ABSTIME, address, None)
 
-else:
+    return settime
 
-    def _create() -> int:
-        descriptor: int = _libc().timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK | _TFD_CLOEXEC)
-        if descriptor < 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-        return descriptor
 
-    def _settime() -> Callable[[int, float], None]:
-        """A function that arms a timer. It has its own memory for the time, which each call writes anew."""
-        function = _libc().timerfd_settime
-        spec = (ctypes.c_long * 4)()
-        """``struct itimerspec``: seconds and nanoseconds of the interval, then of the first expiration."""
-        address = ctypes.byref(spec)
-
-        def settime(descriptor: int, when: float) -> None:
-            seconds = int(when)
-            spec[2], spec[3] = seconds, int((when - seconds) * 1e9)
-            function(descriptor, _TFD_TIMER_ABSTIME, address, None)
-
-        return settime
-
-    def _libc() -> ctypes.CDLL:
-        return ctypes.CDLL(None, use_errno=True)
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)

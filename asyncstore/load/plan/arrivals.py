@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from random import Random
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from asyncstore.arguments import check
 
@@ -43,19 +43,6 @@ class Arrival(NamedTuple):
     """The place of their kind in the source; ``None``: whatever comes next."""
 
 
-class Arrivals(Protocol):
-    """Arrivals in order; they can be iterated several times, and are the same each time."""
-
-    def __iter__(self) -> Iterator[Arrival]:
-        """From the first on; they may go on after the phase, which takes only its own."""
-
-    def repeated(self, number: int) -> Self:
-        """Those of a repetition, from 1; the first has these."""
-
-    def beside(self, seconds: float, *, is_before: bool) -> Self:
-        """Those of a time before the phase or after it, of the same load."""
-
-
 class Segment(NamedTuple):
     """A rate over some time; it changes evenly from its start to its end."""
 
@@ -76,7 +63,7 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Arrivals at rates that follow one another.
+    """Arrivals at rates that follow one another. They can be iterated several times, and are the same each time.
 
     Attributes:
         segments: the rates.
@@ -117,11 +104,11 @@ class Rates:
             begun += seconds
 
     def repeated(self, number: int) -> Self:
-        """Those of a repetition, from 1."""
+        """Those of a repetition, from 1; the first has these."""
         return replace(self, seed=self.seed + (number - 1) * _REPEATS)
 
     def beside(self, seconds: float, *, is_before: bool) -> Self:
-        """At the first rate, or at the last one; a ramp from or to 0 has its other rate there."""
+        """Those of a time before or after it, at its first or last rate; a ramp from or to 0 has its other rate."""
         segment = self.segments[0 if is_before else -1]
         rate = (segment.start or segment.end) if is_before else (segment.end or segment.start)
         return replace(self, segments=(Segment(seconds, rate, rate),), seed=self.seed + (1 if is_before else 2))

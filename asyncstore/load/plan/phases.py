@@ -1,4 +1,4 @@
-"""The phases of a measurement, each with its load."""
+"""The phases of a measurement, each with its load. A number that is not possible raises UsageError."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from asyncstore.load.values import Phase
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from asyncstore.load.plan.arrivals import Arrivals, How
+    from asyncstore.load.plan.arrivals import How
     from asyncstore.load.plan.profile import Profile
     from asyncstore.load.plan.replay import Replay
 
 _HOUR = 3600
+_SELDOM = 0.1
+"""Instances a second, from which down a rate is named by the hour."""
+_MOST_PHASES = 10_000
+"""Their results stay in memory, and a page or a table of more has no readers."""
 
 
 class Planned(NamedTuple):
     """A phase and its load."""
 
     phase: Phase
-    arrivals: Arrivals | None = None
-    """Of an open load; ``None``: a closed load."""
+    arrivals: Rates | Replay | None = None
+    """Of an open load, in order; the phase takes those of its time. ``None``: a closed load."""
     is_by_study: bool = False
     """Whether whole studies arrive: each takes an association for itself."""
     follows_on: bool = False
@@ -35,42 +39,22 @@ class Planned(NamedTuple):
 
 
 def closed(associations: int, seconds: float, *, name: str = "", is_counted: bool = True) -> Planned:
-    """A closed load: every association begins the next store when it has the response to the last one.
-
-    Raises:
-        UsageError: a number is not possible.
-    """
+    """A closed load: every association begins the next store when it has the response to the last one."""
     _check(associations, seconds)
     name = name or f"{associations} association{'s' if associations > 1 else ''}"
     return Planned(Phase(name, False, associations, seconds, is_counted))
 
 
-def steps(numbers: Sequence[int], seconds: float) -> list[Planned]:
-    """A closed load with each number of associations, one after the other.
-
-    Raises:
-        UsageError: a number is not possible.
-    """
-    return [closed(number, seconds) for number in numbers]
-
-
 def open_rate(rate: float, seconds: float, associations: int, *, how: How = "fixed", seed: int = 0) -> Planned:
-    """An open load: so many instances begin each second, if an association is free.
-
-    Raises:
-        UsageError: a number is not possible.
-    """
+    """An open load: so many instances begin each second, if an association is free."""
     _check(associations, seconds, rate)
-    phase = Phase(f"{_plain(rate)}/s", True, associations, seconds, rate=rate)
+    name = f"{_plain(rate)}/s" if rate >= _SELDOM else f"{_plain(rate * _HOUR)}/h"
+    phase = Phase(name, True, associations, seconds, rate=rate)
     return Planned(phase, Rates((Segment(seconds, rate, rate),), how, seed))
 
 
 def exams(rate: float, seconds: float, associations: int, *, how: How = "poisson", seed: int = 0) -> Planned:
-    """An open load of exams: so many studies begin each second, if an association is free for each.
-
-    Raises:
-        UsageError: a number is not possible.
-    """
+    """An open load of exams: so many studies begin each second, if an association is free for each."""
     _check(associations, seconds, rate)
     phase = Phase(f"{_plain(rate * _HOUR)} exams/h", True, associations, seconds)
     return Planned(phase, Rates((Segment(seconds, rate, rate),), how, seed, is_by_study=True), is_by_study=True)
@@ -88,9 +72,6 @@ def stages(
         associations: the most that are open.
         how: at equal distances, or at random.
         seed: of the random numbers.
-
-    Raises:
-        UsageError: a number is not possible.
     """
     check(any(rate > 0 for _, rate in parts), "these stages begin nothing: give one of them a rate above 0")
     planned = []
@@ -103,11 +84,7 @@ def stages(
 
 
 def profile_of_year(profile: Profile, seconds: float, associations: int, *, seed: int = 0) -> Planned:
-    """An open load of exams that arrive at random, as often as at the profile's hour and those after it.
-
-    Raises:
-        UsageError: a number is not possible.
-    """
+    """An open load of exams that arrive at random, as often as at the profile's hour and those after it."""
     _check(associations, seconds)
     arrivals = Rates(profile.segments(seconds), "poisson", seed, is_by_study=True)
     phase = Phase(f"{_plain(profile.exams_per_year)} exams a year", True, associations, seconds)
@@ -115,11 +92,7 @@ def profile_of_year(profile: Profile, seconds: float, associations: int, *, seed
 
 
 def replayed(replay: Replay, associations: int) -> Planned:
-    """An open load that repeats a recorded run. Its source must have the replay's kinds.
-
-    Raises:
-        UsageError: the number is not possible.
-    """
+    """An open load that repeats a recorded run. Its source must have the replay's kinds."""
     _check(associations, replay.seconds)
     return Planned(Phase("replay", True, associations, replay.seconds), replay)
 
@@ -133,6 +106,10 @@ def around(
     load are numbered. The warm-up has the load with which the first phase begins, the cool-down that with which the
     last one ends.
     """
+    check(
+        repeats * len(measured) <= _MOST_PHASES,
+        f"{repeats} repetitions are too many: a measurement has at most {_MOST_PHASES} phases",
+    )
     phases: list[Planned] = []
     runs: Counter[str] = Counter()
     if warm_up:

@@ -7,13 +7,10 @@ busiest hour has 12 % of a day's. Holidays are not considered.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from asyncstore.errors import UsageError
 from asyncstore.load.plan.arrivals import Segment
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -52,16 +49,15 @@ class Profile(NamedTuple):
 
     def segments(self, seconds: float) -> tuple[Segment, ...]:
         """The rates of so many seconds from the first hour on; each hour has its own."""
-        return tuple(self._segments(seconds))
-
-    def _segments(self, seconds: float) -> Iterator[Segment]:
+        found = []
         number = self.weekday * _HOURS_OF_DAY + self.hour
         while seconds > 0:
             day, hour = divmod(number, _HOURS_OF_DAY)
             rate = self.rate(day % len(WEEKDAYS), hour)
-            yield Segment(min(seconds, _HOUR), rate, rate)
+            found.append(Segment(min(seconds, _HOUR), rate, rate))
             seconds -= _HOUR
             number += 1
+        return tuple(found)
 
 
 def parse_profile(text: str) -> Profile:

@@ -34,7 +34,7 @@ _PER_OCTAVE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Arrivals of a recorded run: :class:`~asyncstore.load.plan.arrivals.Arrivals`.
+    """Arrivals of a recorded run, beside :class:`~asyncstore.load.plan.arrivals.Rates`.
 
     Attributes:
         times: seconds since the first store, in order.
@@ -104,7 +104,7 @@ def _stores(lines: Iterable[str], name: str) -> Iterator[tuple[float, float, int
             fields = json.loads(line)
             if fields["type"] == "outcome" and fields["association"] is not None:
                 yield _store(fields)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             if line.strip():
                 raise UsageError(f"{name}: line {number} is no JSON line of a run of send") from error
 
@@ -112,7 +112,10 @@ def _stores(lines: Iterable[str], name: str) -> Iterator[tuple[float, float, int
 def _store(fields: dict[str, Any]) -> tuple[float, float, int]:
     ended = datetime.fromisoformat(fields["time"]).timestamp()
     size = min(max(int(fields["bytes"]), SMALLEST), LARGEST)
-    return ended - float(fields["seconds"]), ended, size + size % 2
+    seconds = float(fields["seconds"])
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"no store takes {seconds} s")
+    return ended - seconds, ended, size + size % 2
 
 
 def _groups(sizes: Counter[int]) -> dict[int, int]:

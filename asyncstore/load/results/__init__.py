@@ -8,7 +8,7 @@ phase_run     the counts of one phase
 kind_tally    its stores by kind, and in groups of kinds
 presence      whether the peer was there until its end
 document      the values of all results
-naming        the names of phases for people
+naming        the names of phases and statuses for people
 adding        phases one after another, or at the same time, as one
 json_file     documents as JSON text
 hdr_log       latencies as a log of HdrHistogram

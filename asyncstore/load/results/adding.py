@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from asyncstore.load.results.document import Generator, Group, Groups, PhaseResult, Split
-from asyncstore.load.results.histogram import Histogram, total_of
+from asyncstore.load.results.histogram import total_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +30,7 @@ def whole_of(phases: Iterable[PhaseResult]) -> PhaseResult:
     seconds = sum(phase.seconds for phase in counted)
     loaded = sum(phase.loaded_seconds for phase in counted)
     cpu = sum(phase.generator.cpu_seconds for phase in counted)
+    cpu_share = sum(phase.generator.cpu_share * phase.seconds for phase in counted) / (seconds or 1.0)
     return PhaseResult(
         name="whole",
         repeat=1,
@@ -42,7 +43,7 @@ def whole_of(phases: Iterable[PhaseResult]) -> PhaseResult:
         offered_per_second=sum(phase.offered_per_second * phase.seconds for phase in counted) / (seconds or 1.0),
         **_mean_rates(counted, loaded),
         series=(),
-        generator=generator_of(counted, cpu, _weighted_share(counted)),
+        generator=generator_of(counted, cpu, cpu_share),
         drift=counted[0].drift if len(counted) == 1 else None,
         lost_after=loaded if any(phase.lost_after is not None for phase in counted) else None,
     )
@@ -79,11 +80,6 @@ def _mean_rates(phases: Sequence[PhaseResult], seconds: float) -> dict[str, Any]
     }
 
 
-def _weighted_share(phases: Sequence[PhaseResult]) -> float:
-    seconds = sum(phase.seconds for phase in phases)
-    return sum(phase.generator.cpu_share * phase.seconds for phase in phases) / seconds if seconds else 0.0
-
-
 def _added(phases: Sequence[PhaseResult]) -> dict[str, Any]:
     return {
         **{name: sum(getattr(phase, name) for phase in phases) for name in _COUNTS},
@@ -111,12 +107,9 @@ def _groups(parts: Sequence[Mapping[str, Group]]) -> dict[str, Group]:
 
 
 def _group(parts: Sequence[Group]) -> Group:
-    latency = Histogram()
-    for part in parts:
-        latency.add(part.latency)
     return Group(
         stored=sum(part.stored for part in parts),
         failed=sum(part.failed for part in parts),
         bytes=sum(part.bytes for part in parts),
-        latency=latency,
+        latency=total_of(part.latency for part in parts),
     )

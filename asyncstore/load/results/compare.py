@@ -5,7 +5,9 @@ Rules:
 1. A difference is shown if the 95 % interval of Welch's t over the repeats does not hold 0. Otherwise the comparison
    says that no difference is shown, whatever the means are.
 2. A single repeat has no interval: nothing can be shown.
-3. Whatever differs in the set-up is a warning: the difference may come from there.
+3. Percentiles are as precise as the buckets of their histograms; differences within a bucket are not shown. A repeat in
+   which nothing was stored has no percentiles.
+4. Whatever differs in the set-up is a warning: the difference may come from there.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
-from asyncstore.load.results.student import difference
+from asyncstore.load.results.histogram import width_at
+from asyncstore.load.results.student import Interval, difference
 from asyncstore.observe.formatting import format_latency, format_rate
 
 if TYPE_CHECKING:
@@ -33,7 +36,10 @@ _METRICS: Final[dict[str, Callable[[PhaseResult], float]]] = {
     "p95": lambda phase: phase.latency.percentile(95),
     "p99": lambda phase: phase.latency.percentile(99),
 }
-_NOT_OF_THE_LOAD: Final = {"json", "hdr", "html", "progress", "repeat", "threshold", "quiet"}
+_NOT_OF_THE_LOAD: Final = {
+    *("json", "hdr", "html", "progress", "quiet", "verbose", "debug", "log-level"),
+    *("repeat", "threshold", "p99-limit", "no-calibrate"),
+}
 """Options that change no measurement."""
 
 
@@ -75,7 +81,13 @@ class Comparison:
 def compare(first: Document, second: Document, names: tuple[str, str] = ("A", "B")) -> Comparison:
     """Compare two measurements; ``names`` are for people."""
     left, right = _by_phase(first), _by_phase(second)
-    rows = tuple(_row(name, metric, left[name], right[name]) for name in left if name in right for metric in _METRICS)
+    pairs = (
+        (name, metric, _values(metric, left[name]), _values(metric, right[name]))
+        for name in left
+        if name in right
+        for metric in _METRICS
+    )
+    rows = tuple(_row(name, metric, before, after) for name, metric, before, after in pairs if before and after)
     return Comparison(
         first=names[0],
         second=names[1],
@@ -94,12 +106,18 @@ def _by_phase(document: Document) -> dict[str, list[PhaseResult]]:
     return dict(found)
 
 
-def _row(name: str, metric: str, first: Sequence[PhaseResult], second: Sequence[PhaseResult]) -> Row:
-    values_of = _METRICS[metric]
-    before, after = tuple(map(values_of, first)), tuple(map(values_of, second))
+def _values(metric: str, phases: Sequence[PhaseResult]) -> tuple[float, ...]:
+    """What each repeat has of a metric."""
+    return tuple(_METRICS[metric](phase) for phase in phases if metric == "rate" or phase.stored)
+
+
+def _row(name: str, metric: str, before: tuple[float, ...], after: tuple[float, ...]) -> Row:
     was = fmean(before)
     change = fmean(after) / was - 1 if was else None
     interval = difference(before, after)
+    if interval is not None and metric != "rate":
+        blur = 1.01 * width_at(max(*before, *after))  # neighbouring buckets differ by their width
+        interval = Interval(interval.low - blur, interval.high + blur)
     is_shown = interval is not None and not interval.holds_zero
     if interval is None:
         text = "nothing can be shown with a single repeat"
@@ -139,6 +157,9 @@ def _lines(rows: Sequence[Row], names: tuple[str, str]) -> Iterator[str]:
     for row in shown:
         before, after = say(row, fmean(row.first)), say(row, fmean(row.second))
         yield f"{row.phase}: {row.metric} {before} in {names[0]}, {after} in {names[1]}: {row.text}."
+    if shown:
+        verb = "differs" if len(shown) == 1 else "differ"
+        yield f"{len(shown)} of {len(rows)} numbers {verb}; by chance alone, one in 20 may."
     if not shown and any(row.low is not None for row in rows):
         yield "No difference shown: the 95 % intervals of all differences hold 0."
     if any(row.low is None for row in rows):
@@ -210,7 +231,8 @@ def _of_results(
             phase.name for phase in document.phases if phase.is_counted and phase.seconds < 0.99 * phase.planned_seconds
         ]
         if cut:
-            yield f"{name} was interrupted in {', '.join(dict.fromkeys(cut))}"
+            what = "is of machines that were together for only a part of" if document.parts else "was interrupted in"
+            yield f"{name} {what} {', '.join(dict.fromkeys(cut))}"
     for phase in left:
         if phase in right:
             yield from _of_phase(phase, left[phase][0], right[phase][0], names)

@@ -25,10 +25,6 @@ Option = Plain | tuple[str | int | float | bool | None, ...]
 """The value of an option: one value or several."""
 
 
-def _nothing() -> Histogram:
-    return Histogram()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """The SCP, as it showed itself in the first association."""
@@ -83,16 +79,16 @@ class Calibration:
 class Split:
     """Where the time went: what opening and releasing an association took, and the two parts of a store."""
 
-    connect: Histogram = field(default_factory=_nothing)
-    tls: Histogram = field(default_factory=_nothing)
+    connect: Histogram = field(default_factory=Histogram)
+    tls: Histogram = field(default_factory=Histogram)
     """The handshake; empty without TLS."""
-    associate: Histogram = field(default_factory=_nothing)
+    associate: Histogram = field(default_factory=Histogram)
     """From A-ASSOCIATE-RQ to A-ASSOCIATE-AC."""
-    send: Histogram = field(default_factory=_nothing)
+    send: Histogram = field(default_factory=Histogram)
     """From the first byte of a C-STORE-RQ to the last of its data set."""
-    wait: Histogram = field(default_factory=_nothing)
+    wait: Histogram = field(default_factory=Histogram)
     """From then to the C-STORE-RSP."""
-    release: Histogram = field(default_factory=_nothing)
+    release: Histogram = field(default_factory=Histogram)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +111,10 @@ class Groups:
     transfer_syntax: Mapping[str, Group] = field(default_factory=dict)
     """By Transfer Syntax UID."""
     size_class: Mapping[str, Group] = field(default_factory=dict)
+
+
+POINT_COUNTS = ("offered", "stored", "failed", "dropped", "bytes", "unknown", "errors")
+"""The fields of a point that can be added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,9 +165,9 @@ class Generator:
     cpu_seconds: float
     cpu_share: float
     """Of one core."""
-    lag: Histogram = field(default_factory=_nothing)
+    lag: Histogram = field(default_factory=Histogram)
     """How late the event loop called what was due."""
-    lateness: Histogram = field(default_factory=_nothing)
+    lateness: Histogram = field(default_factory=Histogram)
     """How late instances began although an association was free."""
 
 
@@ -228,6 +228,11 @@ class PhaseResult:
     lost_after: float | None = None
     """Seconds of the phase after which the peer was lost: no association was open from then to its end. 0: none was
     open at all. ``None``: the peer was not lost."""
+
+    @property
+    def ended(self) -> int:
+        """Instances whose store has begun and ended."""
+        return self.stored + self.failed + self.unknown
 
     @property
     def loaded_seconds(self) -> float:

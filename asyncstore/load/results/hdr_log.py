@@ -14,6 +14,8 @@ from asyncstore.errors import UsageError
 from asyncstore.load.results.histogram import LONGEST
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from asyncstore.load.results.phase_run import Interval
 
 _DIGITS: Final = 3
@@ -23,40 +25,29 @@ _NOT_IN_A_TAG: Final = re.compile(r"[^\w.+/-]+", re.ASCII)
 """A tag has no commas, spaces or line breaks; nothing else hostile has a place in it either."""
 
 
-class HdrLog:
-    """Collects the lines of a log.
-
-    Each line is some 1 kB; a point of the series gives one, so there are at most a few thousand.
+def hdr_log(intervals: Iterable[Interval], started: datetime) -> str:
+    """The log of a measurement that began at this time, with a line of some 1 kB for each interval.
 
     Raises:
         UsageError: the library is not installed.
     """
-
-    def __init__(self) -> None:
-        self._new_histogram = _library()
-        self._lines: list[str] = []
-
-    def add(self, interval: Interval) -> None:
-        """Add the latencies of an interval; :class:`~asyncstore.load.results.recorder.Recorder` calls this."""
-        latency = interval.latency
-        histogram = self._new_histogram(1, LONGEST, _DIGITS)
-        for bucket, count in latency.counts.items():
+    new_histogram = _library()
+    started = started.astimezone(UTC)
+    lines = [
+        "#[Latencies of C-STORE in microseconds, written by asyncstore bench]",
+        "#[Histogram log format version 1.3]",
+        f"#[StartTime: {started.timestamp():.3f} (seconds since epoch), {started:%Y-%m-%dT%H:%M:%SZ}]",
+        '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
+    ]
+    for interval in intervals:
+        histogram = new_histogram(1, LONGEST, _DIGITS)
+        for bucket, count in interval.latency.counts.items():
             histogram.record_value(bucket, count)
-        payload = histogram.encode().decode("ascii")
         tag = _tag(interval.phase.name, interval.phase.repeat)
-        most = latency.max * 1_000_000 / _MILLISECOND
-        self._lines.append(f"Tag={tag},{interval.began:.3f},{interval.seconds:.3f},{most:.3f},{payload}")
-
-    def text(self, started: datetime) -> str:
-        """The whole log of a measurement that began at this time."""
-        started = started.astimezone(UTC)
-        head = (
-            "#[Latencies of C-STORE in microseconds, written by asyncstore bench]",
-            "#[Histogram log format version 1.3]",
-            f"#[StartTime: {started.timestamp():.3f} (seconds since epoch), {started:%Y-%m-%dT%H:%M:%SZ}]",
-            '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
-        )
-        return "".join(f"{line}\n" for line in (*head, *self._lines))
+        most = interval.latency.max * 1_000_000 / _MILLISECOND
+        payload = histogram.encode().decode("ascii")
+        lines.append(f"Tag={tag},{interval.began:.3f},{interval.seconds:.3f},{most:.3f},{payload}")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _library() -> Any:  # noqa: ANN401 - the library has no types

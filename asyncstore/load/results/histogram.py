@@ -64,6 +64,11 @@ def _lowest(microseconds: int) -> int:
     return microseconds >> shift << shift
 
 
+def width_at(seconds: float) -> float:
+    """The width of the bucket of a time, in seconds."""
+    return _width(bucket_of(seconds)) / MICROSECONDS
+
+
 def _width(bucket: int) -> int:
     return 1 << max(bucket.bit_length() - _BITS, 0)
 
@@ -128,11 +133,6 @@ class Histogram:
             return [0.0 for _ in percents]
         sums = list(accumulate(map(self.counts.__getitem__, ordered)))
         return [_at(ordered, sums, percent) / MICROSECONDS for percent in percents]
-
-    def share_up_to(self, seconds: float) -> float:
-        """The share of the times whose bucket is not above the one of ``seconds``; 0 if there are none."""
-        limit = bucket_of(seconds)
-        return sum(count for bucket, count in self.counts.items() if bucket <= limit) / (self.count or 1)
 
     def to_json(self) -> dict[str, object]:
         """The numbers for people and the counts, from which they can be computed again."""

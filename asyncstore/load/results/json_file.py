@@ -21,6 +21,7 @@ from asyncstore.load.results.compare import TYPE as COMPARISON_TYPE
 from asyncstore.load.results.compare import VERSION as COMPARISON_VERSION
 from asyncstore.load.results.document import TYPE, VERSION, Document
 from asyncstore.load.results.histogram import Histogram
+from asyncstore.named_files import refusing
 
 if TYPE_CHECKING:
     from asyncstore.load.results.compare import Comparison
@@ -87,11 +88,8 @@ def load_document(path: str) -> Document:
         ReadFailed: the file cannot be read.
         UsageError: as :func:`read_document`.
     """
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise ReadFailed(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    with refusing(f"{path}: cannot be read", ReadFailed), open(path, "rb") as file:
+        content = file.read()
     return read_document(content, path)
 
 

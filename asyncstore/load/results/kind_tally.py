@@ -37,12 +37,12 @@ class KindTally:
         )
 
 
-def groups_of(kinds: Sequence[Kind], tallies: Sequence[KindTally]) -> Groups:
+def groups_of(tallies: Sequence[tuple[Kind, KindTally]]) -> Groups:
     """The stores of all kinds, grouped in four ways. A kind without a store is in no group."""
 
     def grouped(name_of: Callable[[Kind], str]) -> dict[str, Group]:
         found: defaultdict[str, list[tuple[Kind, KindTally]]] = defaultdict(list)
-        for kind, tally in zip(kinds, tallies, strict=True):
+        for kind, tally in tallies:
             if tally.statuses:
                 found[name_of(kind)].append((kind, tally))
         return {name: _group(members) for name, members in found.items()}

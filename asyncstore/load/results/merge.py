@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from asyncstore.errors import UsageError
 from asyncstore.load.results.adding import at_once, counts_of, generator_of, whole_of, with_openings
-from asyncstore.load.results.document import Calibration, Corpus, Document, Findable, Part, PhaseResult, Point
+from asyncstore.load.results.document import (
+    POINT_COUNTS,
+    Calibration,
+    Corpus,
+    Document,
+    Findable,
+    Part,
+    PhaseResult,
+    Point,
+)
 from asyncstore.load.results.histogram import total_of
 from asyncstore.load.results.knee import knee_of
 from asyncstore.load.results.naming import run_name
@@ -163,6 +172,8 @@ def _window(runs: Sequence[_Run], parts: Sequence[PhaseResult]) -> _Window:
     begins = [run.started + part.began for run, part in zip(runs, parts, strict=True)]
     ends = [begin + (part.loaded_seconds or part.seconds) for begin, part in zip(begins, parts, strict=True)]
     window = _Window(max(begins), min(ends), min(begins))
+    if window.seconds <= 0 and not parts[0].is_counted:  # a warm-up says nothing about the sum
+        return _Window(min(begins), max(ends), min(begins))
     if window.seconds <= 0:
         early, late = runs[ends.index(window.end)].name, runs[begins.index(window.begin)].name
         raise UsageError(
@@ -175,14 +186,9 @@ def _window(runs: Sequence[_Run], parts: Sequence[PhaseResult]) -> _Window:
 def _merged(runs: Sequence[_Run], parts: Sequence[PhaseResult], window: _Window) -> PhaseResult:
     begins = [run.started + part.began for run, part in zip(runs, parts, strict=True)]
     values = at_once([_within(part, window, begin) for part, begin in zip(parts, begins, strict=True)])
-    first = parts[0]
-    return PhaseResult(
-        name=first.name,
-        repeat=first.repeat,
-        model=first.model,
+    return replace(
+        parts[0],
         associations=sum(part.associations for part in parts),
-        is_counted=first.is_counted,
-        planned_seconds=first.planned_seconds,
         seconds=window.seconds,
         **values,
         series=_series(parts, [begin - window.first for begin in begins]),
@@ -191,6 +197,7 @@ def _merged(runs: Sequence[_Run], parts: Sequence[PhaseResult], window: _Window)
             sum(part.generator.cpu_seconds for part in parts),
             max(part.generator.cpu_share for part in parts),
         ),
+        drift=None,
         began=window.first - min(run.started for run in runs),
         lost_after=_lost_after(parts, window),
     )
@@ -204,8 +211,8 @@ def _lost_after(parts: Sequence[PhaseResult], window: _Window) -> float | None:
 
 
 def _within(part: PhaseResult, window: _Window, begin: float) -> PhaseResult:
-    """The phase with its rates within the window; it began at ``begin``."""
-    if window.seconds >= _ALMOST_ALL * (part.loaded_seconds or part.seconds):
+    """The phase with its rates over the window; it began at ``begin``."""
+    if _ALMOST_ALL <= window.seconds / (part.loaded_seconds or part.seconds) <= 1 / _ALMOST_ALL:
         return part
     offered = stored = size = 0.0
     for point, length in zip(part.series, _lengths(part), strict=True):
@@ -247,10 +254,7 @@ def _series(parts: Sequence[PhaseResult], delays: Sequence[float]) -> tuple[Poin
 def _point(second: float, points: Sequence[Point]) -> Point:
     return Point(
         second=second,
-        **{
-            name: sum(getattr(point, name) for point in points)
-            for name in ("offered", "stored", "failed", "dropped", "bytes", "unknown", "errors")
-        },
+        **{name: sum(getattr(point, name) for point in points) for name in POINT_COUNTS},
         p50=None,
         p95=None,
         p99=None,

@@ -1,36 +1,38 @@
-"""The names of phases for people, and what must be known with them.
+"""The names of phases and statuses for people, and what must be known with them.
 
 A load that is measured several times has a number for each of its runs.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from asyncstore.observe.formatting import format_duration
+from asyncstore.protocol.status import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from asyncstore.load.results.document import PhaseResult
+    from asyncstore.load.values import Phase
 
 
-class Named(Protocol):
-    """A phase, or its results."""
-
-    @property
-    def name(self) -> str:
-        """Its load."""
-
-    @property
-    def repeat(self) -> int:
-        """Which run of this load it is, from 1."""
+_MOST_STATUS = 0xFFFF
 
 
-def run_name(phase: Named, phases: Iterable[Named]) -> str:
+def run_name(phase: Phase | PhaseResult, phases: Iterable[Phase | PhaseResult]) -> str:
     """The name of a phase among all of its measurement: ``8 associations``, ``8 associations, run 2``."""
     has_several = any(other.name == phase.name and other.repeat != phase.repeat for other in phases)
     return f"{phase.name}, run {phase.repeat}" if has_several else phase.name
+
+
+def status_text(status: str) -> str:
+    """A status of a document: ``0xA700 out of resources``."""
+    try:
+        number = int(status, 16)
+    except ValueError:
+        return status
+    return describe(number) if 0 <= number <= _MOST_STATUS else status
 
 
 def loss_note(phase: PhaseResult) -> str:

@@ -19,7 +19,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from asyncstore.load.results.document import Drift, Generator, Groups, PhaseResult, Point, Split, Tenth
+from asyncstore.load.results.document import POINT_COUNTS, Drift, Generator, Groups, PhaseResult, Point, Split, Tenth
 from asyncstore.load.results.histogram import Histogram, buckets, total_of
 from asyncstore.load.results.kind_tally import KindTally, groups_of
 from asyncstore.load.results.presence import Presence
@@ -71,11 +71,11 @@ class Interval(NamedTuple):
 class _Open:
     """A point that is not closed."""
 
-    __slots__ = ("bytes", "dropped", "errors", "failed", "latency", "offered", "statuses", "stored", "unknown")
+    __slots__ = (*POINT_COUNTS, "latency", "statuses")
 
     def __init__(self) -> None:
         self.offered = self.stored = self.failed = self.unknown = self.dropped = self.bytes = self.errors = 0
-        self.statuses: Counter[int] = Counter()
+        self.statuses: Counter[int | None] = Counter()
         self.latency = Histogram()
 
 
@@ -110,13 +110,13 @@ class PhaseRun:
         """Whether the peer is there."""
         self.errors: Counter[str] = Counter()
         self.late, self.lag, self.study_latency = Histogram(), Histogram(), Histogram()
-        self.connect, self.tls, self.associate, self.release = Histogram(), Histogram(), Histogram(), Histogram()
+        self.split = Split()
         self._kinds = kinds
         self._first = self._used = used
         self._on_interval = on_interval
         self._origin = origin
         self._tallies = [KindTally() for _ in kinds]
-        self._send, self._wait, self._service = Histogram(), Histogram(), Histogram()
+        self._service = Histogram()
         self._is_over = False
         self._pending = 0
         """Instances that were offered and have not ended."""
@@ -159,10 +159,10 @@ class PhaseRun:
 
     def opened(self, opened: Opened) -> None:
         """An association is open."""
-        self.connect.record(opened.connect)
-        self.associate.record(opened.associate)
+        self.split.connect.record(opened.connect)
+        self.split.associate.record(opened.associate)
         if opened.tls:
-            self.tls.record(opened.tls)
+            self.split.tls.record(opened.tls)
         self.presence.opened(opened.at)
 
     def failed(self, text: str, at: float) -> None:
@@ -229,8 +229,8 @@ class PhaseRun:
             point.latency.counts.update(latency)
             if tenth is not None:
                 tenth.counts.update(latency)
-            self._send.counts.update(buckets(begun, sent))
-            self._wait.counts.update(buckets(sent, ended))
+            self.split.send.counts.update(buckets(begun, sent))
+            self.split.wait.counts.update(buckets(sent, ended))
             if self.phase.is_open:
                 self._service.counts.update(buckets(begun, ended))
             point.stored += stored
@@ -263,18 +263,12 @@ class PhaseRun:
         p50, p95, p99 = point.latency.percentiles((50.0, 95.0, 99.0)) if point.stored else (None, None, None)
         closed = Point(
             second=second,
-            offered=point.offered,
-            stored=point.stored,
-            failed=point.failed,
-            dropped=point.dropped,
-            bytes=point.bytes,
             p50=p50,
             p95=p95,
             p99=p99,
             max=point.latency.max if point.stored else None,
-            unknown=point.unknown,
             statuses=_named(point.statuses),
-            errors=point.errors,
+            **{name: getattr(point, name) for name in POINT_COUNTS},
         )
         self._points.append(closed)
         if self._on_interval is not None:
@@ -298,28 +292,24 @@ class PhaseRun:
             self._close()
 
     def result(self, at: float, *, is_brief: bool = False) -> PhaseResult:
-        """What is known at this time; a brief result has no split, no groups and no series."""
+        """What is known at this time; a brief result has no split, no groups and no series.
+
+        Its histograms go on to grow until the phase has ended.
+        """
         seconds = max(min(at, self.ends) - self.began, _INSTANT)
         lost_after = self.presence.lost_after(seconds) if self._is_over else None  # until then it may come back
         loaded = lost_after or seconds
-        tallies = self._tallies
-        statuses: Counter[int] = Counter()
-        for tally in tallies:
-            statuses.update({status: count for status, count in tally.statuses.items() if status is not None})
-        in_time = sum(tally.in_time for tally in tallies)
+        tallies = list(zip(self._kinds, self._tallies, strict=True))
+        statuses: Counter[int | None] = Counter()
+        for tally in self._tallies:
+            statuses.update(tally.statuses)
         points: list[Point | _Open] = [*self._points, *self._open.values()]
         offered = sum(point.offered for point in points)
-        latency = total_of(tally.latency for tally in tallies)
-        if self._studies:
-            studies_per_second = self._studies_in_time / loaded
-        else:
-            studies_per_second = (
-                sum(
-                    tally.in_time / max(kind.instances_per_study, 1)
-                    for tally, kind in zip(tallies, self._kinds, strict=True)
-                )
-                / loaded
-            )
+        latency = total_of(tally.latency for tally in self._tallies)
+        studies = self._studies_in_time
+        if not self._studies:
+            studies = sum(each.in_time / max(kind.instances_per_study, 1) for kind, each in tallies)
+        cpu_seconds = self._used.cpu_seconds - self._first.cpu_seconds
         return PhaseResult(
             name=self.phase.name,
             repeat=self.phase.repeat,
@@ -331,39 +321,28 @@ class PhaseRun:
             offered=offered,
             offered_per_second=offered / seconds,
             stored=latency.count,
-            stored_per_second=in_time / loaded,
-            bytes_per_second=sum(tally.in_time * kind.bytes for tally, kind in zip(tallies, self._kinds, strict=True))
-            / loaded,
-            studies_per_hour=studies_per_second * 3600,
-            warnings=sum(tally.count(Result.WARNING) for tally in tallies),
-            failed=sum(tally.count(Result.FAILED) for tally in tallies),
-            unknown=sum(tally.statuses[None] for tally in tallies),
+            stored_per_second=sum(tally.in_time for tally in self._tallies) / loaded,
+            bytes_per_second=sum(tally.in_time * kind.bytes for kind, tally in tallies) / loaded,
+            studies_per_hour=studies / loaded * 3600,
+            warnings=sum(tally.count(Result.WARNING) for tally in self._tallies),
+            failed=sum(tally.count(Result.FAILED) for tally in self._tallies),
+            unknown=statuses[None],
             dropped=sum(point.dropped for point in points),
             bytes=sum(point.bytes for point in points),
             studies=self._studies,
             statuses=_named(statuses),
             errors=dict(self.errors),
             latency=latency,
-            service=total_of([self._service]) if self.phase.is_open else latency,
-            study_latency=total_of([self.study_latency]),
-            split=Split()
-            if is_brief
-            else Split(
-                connect=total_of([self.connect]),
-                tls=total_of([self.tls]),
-                associate=total_of([self.associate]),
-                send=total_of([self._send]),
-                wait=total_of([self._wait]),
-                release=total_of([self.release]),
-            ),
-            by=Groups() if is_brief else groups_of(self._kinds, tallies),
+            service=self._service if self.phase.is_open else latency,
+            study_latency=self.study_latency,
+            split=Split() if is_brief else self.split,
+            by=Groups() if is_brief else groups_of(tallies),
             series=() if is_brief else tuple(self._points),
             generator=Generator(
-                cpu_seconds=self._used.cpu_seconds - self._first.cpu_seconds,
-                cpu_share=(self._used.cpu_seconds - self._first.cpu_seconds)
-                / max(self._used.at - self._first.at, _INSTANT),
-                lag=total_of([self.lag]),
-                lateness=total_of([self.late]),
+                cpu_seconds=cpu_seconds,
+                cpu_share=cpu_seconds / max(self._used.at - self._first.at, _INSTANT),
+                lag=self.lag,
+                lateness=self.late,
             ),
             drift=self._drift(),
             began=self.began - self._origin,
@@ -403,5 +382,7 @@ def _share_within(begun: float, ended: float, limit: float) -> float:
     return 1.0 if ended <= limit else max(limit - begun, 0.0) / (ended - begun)
 
 
-def _named(statuses: Counter[int]) -> dict[str, int]:
-    return {f"0x{status:04X}": statuses[status] for status in sorted(statuses)}
+def _named(statuses: Counter[int | None]) -> dict[str, int]:
+    """The counts of responses by their status."""
+    known = {status: count for status, count in statuses.items() if status is not None}
+    return {f"0x{status:04X}": known[status] for status in sorted(known)}

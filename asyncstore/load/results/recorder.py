@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Implements :class:`~asyncstore.load.values.Measurements`.
+    """Counts what the driver measures. Nothing here waits.
 
     Args:
         kinds: the kinds of the source.
         on_interval: is called for every point of the series when it is complete.
 
     Attributes:
-        stored: takes a sample.
+        stored: takes a sample of every store that has ended.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Recorder:
         """The phases that are under way: one; two while stores of a phase end after the next has begun."""
 
     def begin(self, phase: Phase, at: float) -> None:
-        """A phase begins."""
+        """A phase begins. Samples of stores that began before it belong to the phase before it."""
         self.fold(at)
         self._first = at if self._first is None else self._first
         run = PhaseRun(phase, self._kinds, at, self._cpu, self._on_interval, origin=self._first)
@@ -65,16 +65,16 @@ class Recorder:
         self._runs.append(run)
 
     def offered(self, instances: int, studies: int, at: float) -> None:
-        """So many instances were to begin now."""
+        """So many were to begin now; in a closed load: they begin."""
         self._offers.append((at, instances, studies))
 
     def study_ended(self, seconds: float, at: float) -> None:
-        """All instances of a study have ended."""
+        """All instances of a study have ended; its first one was to begin so many seconds ago."""
         if self._runs:
             self._runs[self._place_of(at - seconds)].study_ended(seconds, at)
 
     def dropped(self, instances: int, at: float) -> None:
-        """So many instances will not begin."""
+        """So many that were to begin will not: their phase is over, or too many wait."""
         if self._runs:
             self._runs[-1].dropped(instances, at)
 
@@ -85,9 +85,9 @@ class Recorder:
             self._runs[-1].opened(opened)
 
     def released(self, seconds: float) -> None:
-        """An association was released."""
+        """An association was released; the answer took so many seconds."""
         if self._runs:
-            self._runs[-1].release.record(seconds)
+            self._runs[-1].split.release.record(seconds)
 
     def lost(self, error: AssociationError, at: float, *, none_open: bool = False) -> None:
         """An association could not be opened, or ended early; ``none_open``: and no other one is open."""
@@ -98,12 +98,18 @@ class Recorder:
             self._runs[-1].presence.none_since = self._none_since
 
     def late(self, seconds: float) -> None:
-        """A store began so long after its time, although an association was free for it."""
+        """A store of an open load began so long after its time, although an association was free for it."""
         if self._runs:
             self._runs[-1].late.record(seconds)
 
     def watched(self, lag: float, cpu_seconds: float, at: float) -> None:
-        """The generator itself: how late its event loop is, and its CPU time."""
+        """The generator itself, some twenty times a second. This is also the time to count what has come.
+
+        Args:
+            lag: how late a timer of its event loop was.
+            cpu_seconds: CPU time of its process since it started.
+            at: the time.
+        """
         self._cpu = Used(at, cpu_seconds)
         if self._runs:
             self._runs[-1].watched(lag, self._cpu)
@@ -148,12 +154,8 @@ class Recorder:
         """The results of all phases, with what is known of those under way. This takes milliseconds."""
         return (*self._ended, *(run.result(now) for run in self._runs))
 
-    def whole(self, now: float) -> PhaseResult:
-        """All counted phases together."""
-        return whole_of((self._ended_whole, *(run.result(now) for run in self._runs)))
-
     def so_far(self, now: float) -> PhaseResult:
-        """:meth:`whole` without split and groups, for every second: this takes less than a millisecond or two."""
+        """All counted phases together, without split and groups, for every second: this takes a millisecond or two."""
         return whole_of((self._ended_whole, *(run.result(now, is_brief=True) for run in self._runs)))
 
     def _end_first(self, at: float) -> None:

@@ -6,38 +6,33 @@ N associations reach X(N) instances a second; l is what one of them reaches. Con
 is done one at a time; coherency k is the cost of agreement between each two. Both are 0 or more.
 
 The fit minimises the squares of log(measured / fitted): the noise of a rate grows with the rate, and half as much is as
-far off as twice as much. N / X(N) is linear in 1/l, s/l and k/l, which gives a start for Gauss-Newton. A parameter that
-would become negative is held at 0. There may be several minima, so it starts with and without s and k, and the best one
-wins.
+far off as twice as much. Each point has its own log(l) for given s and k: the best one is their mean, and
+the squares are their variance. Gauss-Newton finds s and k. There may be several minima, so it starts at several places.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Sequence
+from itertools import product
+from statistics import covariance, fmean
+from typing import Final
 
 from asyncstore.load.results.document import Law
 from asyncstore.observe.formatting import counted, format_rate
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
 FEWEST_STEPS: Final = 5
 """Three parameters are fitted; with fewer steps almost any curve would fit."""
 
+_STARTS: Final = (0.0, 0.001, 0.1, 1.0)
+"""Of s and of k."""
 _ROUNDS: Final = 100
 """Of Gauss-Newton, which needs some ten where the law fits."""
 _HALVINGS: Final = 30
 _CLOSE: Final = 1e-12
 """The relative improvement at which a fit has settled."""
 
-_Row = tuple[float, ...]
-
-
-class _Fit(NamedTuple):
-    squares: float
-    parameters: tuple[float, float, float]
-    """l, s, k."""
+_Points = Sequence[tuple[int, float]]
 
 
 def throughput(associations: float, per_association: float, contention: float, coherency: float) -> float:
@@ -45,7 +40,7 @@ def throughput(associations: float, per_association: float, contention: float, c
     return per_association * associations / _denominator(associations, contention, coherency)
 
 
-def fit(points: Sequence[tuple[int, float]]) -> Law | None:
+def fit(points: _Points) -> Law | None:
     """Fit the law to pairs of associations and instances a second.
 
     Returns ``None`` if there are fewer than five different numbers of associations, or one or its rate is not above 0.
@@ -54,14 +49,13 @@ def fit(points: Sequence[tuple[int, float]]) -> Law | None:
         number < 1 or rate <= 0 for number, rate in points
     ):
         return None
-    starts = [_linear_start(points, free) for free in ((0, 1, 2), (0, 1), (0, 2), (0,))]
-    best = min(_fitted(points, start) for start in starts if start is not None)
-    per_association, contention, coherency = best.parameters
-    fitted = [throughput(number, *best.parameters) for number, _ in points]
+    _, contention, coherency = min(_fitted(points, *start) for start in product(_STARTS, repeat=2))
+    per_association = math.exp(fmean(_logs(points, contention, coherency)))
+    fitted = [throughput(number, per_association, contention, coherency) for number, _ in points]
     peak = math.sqrt(max(1 - contention, 0.0) / coherency) if coherency > 0 else None
     if peak is not None:
         peak = max(peak, 1.0)
-        most: float | None = throughput(peak, *best.parameters)
+        most: float | None = throughput(peak, per_association, contention, coherency)
     else:
         most = per_association / contention if contention > 0 else None
     return Law(
@@ -92,94 +86,54 @@ def _denominator(associations: float, contention: float, coherency: float) -> fl
     return 1 + contention * (associations - 1) + coherency * associations * (associations - 1)
 
 
-def _fitted(points: Sequence[tuple[int, float]], start: tuple[float, float, float]) -> _Fit:
-    """The nearest minimum to a start."""
+def _logs(points: _Points, contention: float, coherency: float) -> list[float]:
+    """The logarithm of l that each point alone has."""
+    return [math.log(rate * _denominator(number, contention, coherency) / number) for number, rate in points]
 
-    def squares(parameters: tuple[float, float, float]) -> float:
-        return sum(math.log(rate / throughput(number, *parameters)) ** 2 for number, rate in points)
 
-    found = _Fit(squares(start), start)
+def _squares(points: _Points, contention: float, coherency: float) -> float:
+    """The mean square around the best l."""
+    logs = _logs(points, contention, coherency)
+    return covariance(logs, logs)
+
+
+def _fitted(points: _Points, contention: float, coherency: float) -> tuple[float, float, float]:
+    """The nearest minimum to a start: its squares, s and k."""
+    found = (_squares(points, contention, coherency), contention, coherency)
     for _ in range(_ROUNDS):
-        better = _step(points, found, squares)
-        if better is None:
-            break
-        settled = found.squares - better.squares <= _CLOSE * found.squares
-        found = better
-        if settled:
+        squares, contention, coherency = found
+        first, second = _change(points, contention, coherency)
+        for halving in range(_HALVINGS):
+            tried = max(contention + first / 2**halving, 0.0), max(coherency + second / 2**halving, 0.0)
+            reached = _squares(points, *tried)
+            if reached < squares:
+                found = (reached, *tried)
+                break
+        if squares - found[0] <= _CLOSE * squares:
             break
     return found
 
 
-def _linear_start(points: Sequence[tuple[int, float]], free: tuple[int, ...]) -> tuple[float, float, float] | None:
-    """The least squares of X(N)/N * (1/l + s/l (N-1) + k/l N(N-1)) - 1."""
-    columns: tuple[Callable[[int], float], ...] = (lambda _: 1.0, lambda n: n - 1.0, lambda n: n * (n - 1.0))
-    rows = [tuple(rate / number * columns[place](number) for place in free) for number, rate in points]
-    solved = _least_squares(rows, [1.0] * len(rows))
-    if solved is None or solved[0] <= 0:
-        return None
-    values = [0.0, 0.0, 0.0]
-    for place, value in zip(free, solved, strict=True):
-        values[place] = value
-    inverse, contention, coherency = values
-    return 1 / inverse, max(contention / inverse, 0.0), max(coherency / inverse, 0.0)
+def _change(points: _Points, contention: float, coherency: float) -> tuple[float, float]:
+    """The step of Gauss-Newton for s and k. One that is 0 and would become negative is held."""
+    numbers = [number for number, _ in points]
+    below = [_denominator(number, contention, coherency) for number in numbers]
+    ours = [(number - 1) / each for number, each in zip(numbers, below, strict=True)]
+    pairs = [number * (number - 1) / each for number, each in zip(numbers, below, strict=True)]
+    logs = _logs(points, contention, coherency)
+    aa, ab, bb = covariance(ours, ours), covariance(ours, pairs), covariance(pairs, pairs)
+    a, b = covariance(ours, logs), covariance(pairs, logs)
+    both = aa * bb - ab * ab
+    if both > _CLOSE * aa * bb:
+        first, second = (ab * b - bb * a) / both, (ab * a - aa * b) / both
+        if (contention or first >= 0) and (coherency or second >= 0):
+            return first, second
+        if not contention and first < 0:
+            return 0.0, _alone(b, bb, coherency)
+    return _alone(a, aa, contention), 0.0
 
 
-def _step(
-    points: Sequence[tuple[int, float]], found: _Fit, squares: Callable[[tuple[float, float, float]], float]
-) -> _Fit | None:
-    """A step of Gauss-Newton, halved until it improves the fit; ``None``: nothing improves it."""
-    change = _change(points, found.parameters)
-    if change is None:
-        return None
-    for halving in range(_HALVINGS):
-        first, second, third = (
-            max(value + each / 2**halving, 0.0) for value, each in zip(found.parameters, change, strict=True)
-        )
-        if first > 0 and (reached := squares((first, second, third))) < found.squares:
-            return _Fit(reached, (first, second, third))
-    return None
-
-
-def _change(points: Sequence[tuple[int, float]], parameters: tuple[float, float, float]) -> list[float] | None:
-    """The change of the parameters; one that is 0 and would become negative is held. ``None``: there is none."""
-    per_association, contention, coherency = parameters
-    slopes = []
-    residuals = []
-    for number, rate in points:
-        below = _denominator(number, contention, coherency)
-        slopes.append((1 / per_association, (1 - number) / below, number * (1 - number) / below))
-        residuals.append(math.log(rate * below / (per_association * number)))
-    free = [0, 1, 2]
-    while True:
-        solved = _least_squares([tuple(row[place] for place in free) for row in slopes], residuals)
-        if solved is None:
-            return None
-        change = dict(zip(free, solved, strict=True))
-        held = [place for place in free if parameters[place] == 0 and change[place] < 0]
-        if not held:
-            return [change.get(place, 0.0) for place in range(3)]
-        free = [place for place in free if place not in held]
-
-
-def _least_squares(rows: Sequence[_Row], values: Sequence[float]) -> list[float] | None:
-    """The solution of the normal equations with columns of length 1; ``None``: there is not exactly one."""
-    size = len(rows[0])
-    lengths = [math.sqrt(sum(row[place] ** 2 for row in rows)) for place in range(size)]
-    if not all(lengths):
-        return None
-    scaled = [[row[place] / lengths[place] for place in range(size)] for row in rows]
-    matrix = [
-        [sum(row[i] * row[j] for row in scaled) for j in range(size)]
-        + [sum(row[i] * value for row, value in zip(scaled, values, strict=True))]
-        for i in range(size)
-    ]
-    for column in range(size):
-        pivot = max(range(column, size), key=lambda row: abs(matrix[row][column]))
-        if abs(matrix[pivot][column]) < _CLOSE:
-            return None
-        matrix[column], matrix[pivot] = matrix[pivot], matrix[column]
-        for row in range(size):
-            if row != column:
-                factor = matrix[row][column] / matrix[column][column]
-                matrix[row] = [left - factor * right for left, right in zip(matrix[row], matrix[column], strict=True)]
-    return [matrix[place][size] / matrix[place][place] / lengths[place] for place in range(size)]
+def _alone(slope: float, curvature: float, value: float) -> float:
+    """The step for one of the two."""
+    change = -slope / curvature if curvature else 0.0
+    return change if value or change > 0 else 0.0

@@ -75,23 +75,12 @@ def _three(value: float) -> str:
     return f"{value:.0f}" if value >= 999.5 else f"{value:.3g}"  # noqa: PLR2004 - here three digits are not enough
 
 
-class _Measured(NamedTuple):
-    """What thresholds are evaluated against."""
-
-    whole: PhaseResult
-    findable: Findable | None
-
-    @property
-    def ended(self) -> int:
-        return self.whole.stored + self.whole.failed + self.whole.unknown
-
-
-_TIMES: Final[dict[str, Callable[[_Measured], Histogram | None]]] = {
-    "latency": lambda measured: measured.whole.latency,
-    "service": lambda measured: measured.whole.service,
-    "study": lambda measured: measured.whole.study_latency,
-    "lateness": lambda measured: measured.whole.generator.lateness,
-    "findable": lambda measured: None if measured.findable is None else measured.findable.latency,
+_TIMES: Final[dict[str, Callable[[PhaseResult, Findable | None], Histogram | None]]] = {
+    "latency": lambda whole, _: whole.latency,
+    "service": lambda whole, _: whole.service,
+    "study": lambda whole, _: whole.study_latency,
+    "lateness": lambda whole, _: whole.generator.lateness,
+    "findable": lambda _, findable: None if findable is None else findable.latency,
 }
 
 _RATES: Final[dict[str, tuple[Unit, Callable[[PhaseResult], float]]]] = {
@@ -100,11 +89,11 @@ _RATES: Final[dict[str, tuple[Unit, Callable[[PhaseResult], float]]]] = {
     "studies": (Unit.STUDIES, lambda whole: whole.studies_per_hour),
 }
 
-_COUNTS: Final[dict[str, tuple[Callable[[PhaseResult], int], Callable[[_Measured], int]]]] = {
-    "failed": (lambda whole: whole.failed, lambda measured: measured.ended),
-    "unknown": (lambda whole: whole.unknown, lambda measured: measured.ended),
-    "warnings": (lambda whole: whole.warnings, lambda measured: measured.ended),
-    "dropped": (lambda whole: whole.dropped, lambda measured: measured.whole.offered),
+_COUNTS: Final[dict[str, Callable[[PhaseResult], tuple[int, int]]]] = {
+    "failed": lambda whole: (whole.failed, whole.ended),
+    "unknown": lambda whole: (whole.unknown, whole.ended),
+    "warnings": lambda whole: (whole.warnings, whole.ended),
+    "dropped": lambda whole: (whole.dropped, whole.offered),
 }
 """How many, and of how many."""
 
@@ -183,10 +172,9 @@ def evaluate(
     thresholds: Iterable[Threshold], whole: PhaseResult, findable: Findable | None = None
 ) -> tuple[ThresholdResult, ...]:
     """What was measured for each threshold, and whether it is crossed."""
-    measured = _Measured(whole, findable)
     results = []
     for threshold in thresholds:
-        value = _value(threshold, measured)
+        value = _value(threshold, whole, findable)
         is_crossed = value is None or not threshold.holds(value)
         results.append(ThresholdResult(text=threshold.text, value=value, limit=threshold.limit, is_crossed=is_crossed))
     return tuple(results)
@@ -195,7 +183,6 @@ def evaluate(
 def first_crossed(
     thresholds: Sequence[Threshold],
     so_far: PhaseResult,
-    findable: Findable | None = None,
     *,
     after_seconds: float = 10.0,
     after_samples: int = 100,
@@ -205,16 +192,15 @@ def first_crossed(
     Args:
         thresholds: the thresholds.
         so_far: what was measured so far, without the warm-up.
-        findable: the times to findable so far.
         after_seconds: nothing is crossed before so many seconds were measured.
         after_samples: nothing is crossed before so many stores have ended or were dropped, if any was stored.
     """
     if so_far.seconds < after_seconds:
         return None
-    if so_far.stored + so_far.failed + so_far.unknown + so_far.dropped < after_samples and so_far.stored:
+    if so_far.ended + so_far.dropped < after_samples and so_far.stored:
         return None
     is_lost = so_far.lost_after is not None
-    results = evaluate(thresholds, so_far, findable)
+    results = evaluate(thresholds, so_far)
     return next((each for each in results if each.is_crossed and (each.value is not None or is_lost)), None)
 
 
@@ -225,18 +211,17 @@ def say(result: ThresholdResult) -> str:
     return f"{result.text}: {parse(result.text).unit.say(result.value)}, {'crossed' if result.is_crossed else 'holds'}"
 
 
-def _value(threshold: Threshold, measured: _Measured) -> float | None:
+def _value(threshold: Threshold, whole: PhaseResult, findable: Findable | None) -> float | None:
     metric = threshold.metric
     if metric in _RATES:
-        is_whole = measured.ended and measured.whole.lost_after is None
-        return _RATES[metric][1](measured.whole) if is_whole else None
+        return _RATES[metric][1](whole) if whole.ended and whole.lost_after is None else None
     if metric in _COUNTS:
-        count, total = _COUNTS[metric][0](measured.whole), _COUNTS[metric][1](measured)
+        count, total = _COUNTS[metric](whole)
         if threshold.unit is Unit.COUNT:
             return float(count)
         return count / total if total else None
     of, _, statistic = metric.partition(" ")
-    histogram = _TIMES[of](measured)
+    histogram = _TIMES[of](whole, findable)
     if histogram is None or not histogram.counts:
         return None
     if statistic == "max":

@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from asyncstore.load.results.document import Verdict
 from asyncstore.load.results.naming import run_name
@@ -70,13 +70,6 @@ _TELLING: Final = 0.001
 """Seconds: shorter changes of a latency are the network's and the system's."""
 
 
-class _Pause(NamedTuple):
-    """A time without a stored instance, in seconds of its phase."""
-
-    begin: float
-    seconds: float
-
-
 def client_limits(phase: PhaseResult, calibration: Calibration | None) -> tuple[str, ...]:
     """Why this side may have been the limit in a phase; empty: it was not."""
     reasons = []
@@ -89,7 +82,8 @@ def client_limits(phase: PhaseResult, calibration: Calibration | None) -> tuple[
             f"{format_rate(calibration.instances_per_second)} against a sink of its own"
         )
     late = generator.lateness.percentile(99)
-    if late > max(_MOST_LATENESS, _LATE_SHARE * phase.latency.percentile(99)) and generator.lateness.count >= _FEWEST:
+    is_telling = phase.stored and generator.lateness.count >= _FEWEST  # without a latency, it is a part of nothing
+    if is_telling and late > max(_MOST_LATENESS, _LATE_SHARE * phase.latency.percentile(99)):
         reasons.append(f"instances began up to {format_latency(late)} late (p99) although an association was free")
     return tuple(reasons)
 
@@ -146,7 +140,7 @@ def exit_code(whole: PhaseResult, thresholds: Sequence[ThresholdResult], *, is_i
     allowed = {parse(threshold.text).metric for threshold in thresholds}
     if is_interrupted:
         return EXIT_INTERRUPTED
-    if not whole.stored + whole.failed + whole.unknown:
+    if not whole.ended:
         return EXIT_NOTHING
     if any(threshold.is_crossed for threshold in thresholds):
         return EXIT_CROSSED
@@ -201,7 +195,7 @@ def _of_thresholds(
 
 
 def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bound: bool) -> Iterator[str]:
-    if not whole.stored + whole.failed + whole.unknown:
+    if not whole.ended:
         yield "Nothing was measured: no instance was sent."
         return
     if not whole.stored:
@@ -249,11 +243,10 @@ def _reached(phase: PhaseResult) -> str:
 
 
 def _of_losses(whole: PhaseResult) -> Iterator[str]:
-    ended = whole.stored + whole.failed + whole.unknown
     if whole.failed or whole.unknown:
         was = "was" if whole.unknown == 1 else "were"
         unknown = f", and {format_count(whole.unknown)} {was} not answered" if whole.unknown else ""
-        yield f"Of {counted(ended, 'instance')}, {format_count(whole.failed)} failed{unknown}."
+        yield f"Of {counted(whole.ended, 'instance')}, {format_count(whole.failed)} failed{unknown}."
     lost = sum(whole.errors.values())
     if lost:
         often = "once" if lost == 1 else f"{format_count(lost)} times"
@@ -261,24 +254,24 @@ def _of_losses(whole: PhaseResult) -> Iterator[str]:
 
 
 def _of_pauses(phases: Sequence[PhaseResult]) -> Iterator[str]:
-    pauses = [(pause, phase) for phase in phases if (pause := _longest_pause(phase)) is not None]
-    if pauses:
-        pause, phase = max(pauses, key=lambda each: each[0].seconds)
-        when = f"after {format_duration(pause.begin)}" if pause.begin else "from its beginning"
+    pauses = [(*_longest_pause(phase), phase) for phase in phases]
+    seconds, begin, phase = max(pauses, key=lambda pause: pause[0], default=(0.0, 0.0, None))
+    if phase is not None and seconds:
+        when = f"after {format_duration(begin)}" if begin else "from its beginning"
         yield (
-            f"The longest pause, in which nothing was stored, was {format_duration(pause.seconds)} "
+            f"The longest pause, in which nothing was stored, was {format_duration(seconds)} "
             f"({run_name(phase, phases)}, {when})."
         )
 
 
-def _longest_pause(phase: PhaseResult) -> _Pause | None:
-    """The longest time of two points or more without a stored instance; ``None``: there is none, or too few points.
+def _longest_pause(phase: PhaseResult) -> tuple[float, float]:
+    """The longest time of two points or more without a stored instance, and when it began; 0: there is none.
 
     A point of an open load in which nothing was to be stored is no pause.
     """
     points = [point for point in phase.series if point.second < phase.loaded_seconds]
     if len(points) < _FEWEST_POINTS or phase.stored < _BUSY * len(points):
-        return None
+        return 0.0, 0.0
     step = points[1].second - points[0].second
     longest = most = waiting = 0
     begin = 0.0
@@ -289,7 +282,7 @@ def _longest_pause(phase: PhaseResult) -> _Pause | None:
         waiting -= point.stored + point.failed + point.unknown + point.dropped
         if most > longest:
             longest, begin = most, points[number + 1 - most].second
-    return _Pause(begin, longest * step) if longest > 1 else None
+    return (longest * step, begin) if longest > 1 else (0.0, 0.0)
 
 
 def _of_knee(knee: Knee | None) -> Iterator[str]:

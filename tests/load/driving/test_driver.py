@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-import tracemalloc
+import sys
 from itertools import pairwise
 
 import pytest
@@ -367,6 +367,7 @@ def test_a_peer_that_never_answers_ends_with_unknown_outcomes():
     assert measured.counts == {"offered": 50, "stored": 0, "warning": 0, "failed": 0, "unknown": 4, "dropped": 46}
 
 
+@pytest.mark.slow
 def test_instances_of_a_sop_class_that_the_peer_refuses_fail_and_the_others_go_on():
     accepted = {(CT, SmallSource().kinds[0].transfer_syntax_uid): 1}
     for plan in ([closed(2, 1.0)], [open_rate(50, 1.0, 2)], [exams(10, 1.0, 2, how="fixed")]):
@@ -484,22 +485,18 @@ def test_memory_stays_flat_over_an_hour(monkeypatch):
     measurements, used = Counts(), []
 
     async def main(loop):
-        queue = Queue(loop, fixed(0.4))
+        queue = Queue(loop, fixed(1.6))
         driver = Driver(queue.open, SmallSource(), measurements, **vars(Clockwork(loop)))
-        running = asyncio.ensure_future(driver.run([open_rate(4, 3600.0, 4)]))
+        running = asyncio.ensure_future(driver.run([open_rate(1, 3600.0, 4)]))
         for _ in range(11):
             await asyncio.sleep(300)
             queue.associations[-1].lose()
             del queue.associations[:-4]
             gc.collect()
-            used.append(tracemalloc.get_traced_memory()[0])
+            used.append(sys.getallocatedblocks())
         await running
 
-    tracemalloc.start()
-    try:
-        in_virtual_time(main)
-    finally:
-        tracemalloc.stop()
-    assert measurements.ended > 8_000
-    assert measurements.dropped_ones > 5_000
-    assert max(used[4:]) < used[1] + 20_000
+    in_virtual_time(main)
+    assert measurements.ended > 2_000
+    assert measurements.dropped_ones > 1_000
+    assert max(used[4:]) < used[1] + 300

@@ -33,10 +33,12 @@ from support.peers.hostile import (
 pytestmark = pytest.mark.slow
 
 PLANS = {
-    "closed": closed(3, 0.4),
-    "open": open_rate(300, 0.4, 3, how="poisson"),
-    "exams": exams(75, 0.4, 3),
+    "closed": lambda seconds: closed(3, seconds),
+    "open": lambda seconds: open_rate(300, seconds, 3, how="poisson"),
+    "exams": lambda seconds: exams(75, seconds, 3),
 }
+DURATIONS = (0.4, 3.0, 20.0)
+"""Seconds of a load: the next one if a busy machine did too little in the one before."""
 
 
 def driver_to(port, source, measurements, **options):
@@ -53,7 +55,7 @@ def driver_to(port, source, measurements, **options):
 
 async def measured(port, planned, source=None, **options):
     measurements = KeptMeasurements()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await driver_to(port, source or SmallSource(), measurements, **options).run([planned])
     [phase] = measurements.phases
     phase.check()
@@ -66,7 +68,7 @@ async def test_a_closed_load_is_measured_to_the_last_byte(window, data_set_bytes
     async with Sink(port=0) as sink:
         phase = await measured(sink.port, closed(3, 0.1), SmallSource(data_set_bytes=data_set_bytes), window=window)
         assert sink.tally.associations_total == 3
-    assert phase.counts["stored"] == len(phase.samples) == sink.tally.instances > 3
+    assert phase.counts["stored"] == len(phase.samples) == sink.tally.instances >= 3
     for kind, intended, begun, sent, ended, status in phase.samples:
         assert kind in {0, 1}
         assert intended == begun <= sent <= ended
@@ -74,6 +76,21 @@ async def test_a_closed_load_is_measured_to_the_last_byte(window, data_set_bytes
     assert len(phase.opened) == len(phase.released) == 3
     assert all(opened.connect > 0 < opened.associate and opened.tls == 0 for opened in phase.opened)
     assert not phase.lost
+
+
+async def test_a_closed_load_with_an_unlimited_window_begins_no_more_than_the_network_takes():
+    slow = Behaviour(on_request=accepts(window=(0, 0)), amid_data=waits(0.3))
+    async with running_hostile(slow, receive_buffer=300_000) as scp:
+        phase = await measured(scp.port, closed(1, 0.1), SmallSource(data_set_bytes=8_000_000), window=0)
+    assert 0 < len(phase.samples) < 10
+
+
+async def test_stores_that_wait_in_an_association_when_an_open_load_is_over_are_dropped():
+    """Those that begin late for this reason do not show that this side is slow."""
+    slow = Behaviour(on_request=accepts(window=(8, 8)), amid_data=waits(0.1))
+    async with running_hostile(slow, receive_buffer=300_000) as scp:
+        phase = await measured(scp.port, open_rate(100, 1.0, 1), SmallSource(data_set_bytes=8_000_000), window=8)
+    assert phase.counts["dropped"] > phase.counts["stored"] > len(phase.late) > 0
 
 
 @pytest.mark.parametrize("kinds", [of_size(2800), of_size(600_000), parse_mix("us=1,sr=1")])
@@ -87,8 +104,11 @@ async def test_synthetic_instances_reach_the_peer_as_they_are(kinds):
 
 @pytest.mark.parametrize("how", PLANS)
 async def test_every_load_is_answered_by_a_good_peer(how):
-    async with Sink(port=0) as sink:
-        phase = await measured(sink.port, PLANS[how])
+    for seconds in DURATIONS:
+        async with Sink(port=0) as sink:
+            phase = await measured(sink.port, PLANS[how](seconds))
+        if sink.tally.instances > 20:
+            break
     assert phase.counts["stored"] == sink.tally.instances > 20
     assert phase.counts["unknown"] == phase.counts["failed"] == 0
 
@@ -107,7 +127,7 @@ async def test_a_peer_that_accepts_half_of_the_associations_is_measured_with_tho
         phase = await measured(sink.port, closed(4, 0.3))
     assert len(phase.opened) == 2
     assert len(phase.lost) >= 2
-    assert phase.counts["stored"] == sink.tally.instances > 2
+    assert phase.counts["stored"] == sink.tally.instances >= 2
     assert phase.counts["unknown"] == 0
 
 
@@ -120,8 +140,11 @@ async def test_a_peer_that_ends_associations_leads_to_an_honest_end(how, misbeha
     is_rejecting = misbehaves.__qualname__.startswith("rejects")
     bad = Behaviour(on_request=misbehaves) if is_rejecting else Behaviour(on_store=after(4, misbehaves))
     good = Behaviour() if is_rejecting else bad
-    async with running_hostile(good, bad, good, bad, good) as scp:
-        phase = await measured(scp.port, PLANS[how])
+    for seconds in DURATIONS:
+        async with running_hostile(good, bad, good, bad, good) as scp:
+            phase = await measured(scp.port, PLANS[how](seconds))
+        if phase.lost and phase.counts["stored"] > 10 and (is_rejecting or len(phase.opened) > 3):
+            break
     assert phase.lost
     assert phase.counts["stored"] > 10
     if not is_rejecting:
@@ -132,7 +155,7 @@ async def test_a_peer_that_ends_associations_leads_to_an_honest_end(how, misbeha
 @pytest.mark.parametrize("how", PLANS)
 async def test_a_peer_that_never_answers_leads_to_an_honest_end(how):
     async with running_hostile(Behaviour(on_store=stays_silent())) as scp:
-        phase = await measured(scp.port, PLANS[how], timeouts=Timeouts(dimse=0.2))
+        phase = await measured(scp.port, PLANS[how](0.4), timeouts=Timeouts(dimse=0.2))
     assert phase.counts["stored"] == 0
     assert phase.counts["unknown"] >= 3
     assert {type(error) for error in phase.lost} == {TimedOut}

@@ -13,7 +13,6 @@ from asyncstore.load.plan.phases import (
     profile_of_year,
     replayed,
     stages,
-    steps,
 )
 from asyncstore.load.plan.profile import OF_DAY, OF_WEEK, Profile, parse_profile
 from asyncstore.load.plan.replay import read_replay
@@ -27,9 +26,9 @@ def test_phases_say_what_they_are():
     assert names([closed(1, 5.0), closed(8, 5.0), open_rate(200, 5.0, 8), exams(0.02, 5.0, 8)]) == [
         "1 association", "8 associations", "200/s", "72 exams/h",
     ]  # fmt: skip
+    assert names([open_rate(0.5, 5.0, 8), open_rate(2 / 3600, 5.0, 8)]) == ["0.5/s", "2/h"]
     many = (open_rate(1e6, 5.0, 8), exams(300, 5.0, 8), profile_of_year(parse_profile("exams-per-year=1.5M"), 5.0, 8))
     assert names(many) == ["1M/s", "1.08M exams/h", "1.5M exams a year"]
-    assert names(steps((1, 2, 4), 5.0)) == ["1 association", "2 associations", "4 associations"]
     assert names(stages([(60, 50), (300, 200)], 8)) == ["stage 1", "stage 2"]
     assert [one.phase.is_open for one in (closed(1, 5.0), open_rate(200, 5.0, 8))] == [False, True]
 
@@ -52,6 +51,7 @@ def test_stages_go_on_from_rate_to_rate():
         (lambda: stages([(60, 0)], 8), "these stages begin nothing"),
         (lambda: stages([], 8), "these stages begin nothing"),
         (lambda: stages([(0, 5)], 8), "cannot last 0 s"),
+        (lambda: around([closed(1, 5.0)], repeats=10**9), "at most 10000 phases"),
     ],
 )
 def test_loads_that_are_none_are_refused(plan, complaint):
@@ -73,7 +73,7 @@ def test_warm_up_and_cool_down_surround_the_repetitions_and_do_not_count():
 
 
 def test_the_runs_of_a_load_that_is_given_several_times_are_numbered():
-    planned = around(steps((1, 2, 1), 5.0), repeats=2)
+    planned = around([closed(number, 5.0) for number in (1, 2, 1)], repeats=2)
     assert [(one.phase.associations, one.phase.repeat) for one in planned] == [
         (1, 1),
         (2, 1),
@@ -85,7 +85,7 @@ def test_the_runs_of_a_load_that_is_given_several_times_are_numbered():
 
 
 def test_beside_a_closed_load_there_is_the_same_load():
-    warm_up, _, _, cool_down = around(steps((2, 8), 5.0), warm_up=1.0, cool_down=2.0)
+    warm_up, _, _, cool_down = around([closed(number, 5.0) for number in (2, 8)], warm_up=1.0, cool_down=2.0)
     assert (warm_up.phase.associations, cool_down.phase.associations) == (2, 8)
     assert (warm_up.arrivals, cool_down.arrivals) == (None, None)
 
@@ -183,6 +183,9 @@ def test_many_sizes_are_put_together():
         (['{"type":"start"}', "[1]"], "line 2 is no JSON line"),
         (['{"type":"outcome"}'], "line 1 is no JSON line"),
         ([line(1, 0.1, 10).replace("2026-01", "soon")], "line 1 is no JSON line"),
+        ([line(1, 0.1, float("inf"))], "line 1 is no JSON line"),
+        ([line(1, float("inf"), 10)], "line 1 is no JSON line"),
+        ([line(1, -5e9, 10)], "line 1 is no JSON line"),
         ([], "no instance was sent"),
         ([line(1, 0.1, 10, association=None)], "no instance was sent"),
     ],

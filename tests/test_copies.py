@@ -2,7 +2,7 @@ import pytest
 from pydicom import dcmread
 
 from asyncstore.errors import UsageError
-from asyncstore.load import write_copies
+from benchmarks.copies import write_copies
 from support.trees import data_sets, read_part10
 
 
@@ -53,7 +53,8 @@ def test_series_are_folders_of_a_bounded_size(tmp_path):
         {"count": 1, "data_set_bytes": 1022},
         {"count": 1, "data_set_bytes": 4001},
         {"count": 1, "data_set_bytes": 2**32},
-        {"count": 1, "data_set_bytes": 400_000, "multi_frame": True},
+        {"count": 1, "data_set_bytes": 1024, "multi_frame": True},
+        {"count": 10**6, "per_series": 10**6},
     ],
 )
 def test_numbers_out_of_range_are_refused_before_anything_is_written(tmp_path, numbers):
