@@ -10,7 +10,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Processes for the whole suite: most of its tests wait for peers and timeouts, so there are more than cores.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; cores = os.cpu_count() or 1; print(cores + min(cores, 4))')
+WORKERS ?= $(shell $(PYTHON) -c 'import os; cores = os.cpu_count() or 1; print(cores + (4 if cores > 3 else 3))')
 # Without .pyc files each worker would compile all tests, and each command all modules that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -37,6 +37,13 @@ def test_a_worker_process_loads_nothing_that_ordinary_files_do_not_need():
     assert _loaded_by("asyncstore.prepare.worker") == set()
 
 
+def test_little_is_loaded_before_ctrl_c_ends_the_program_quietly():
+    program = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); import asyncstore.__main__; print(*sys.modules)"
+    words = [sys.executable, "-S", "-c", program]  # site may load more
+    ended = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    assert not {"typing", "re", "enum"} & set(ended.stdout.split())
+
+
 @pytest.mark.parametrize(
     "room", ["protocol.upper_layer", "protocol.requests", "negotiation", "model", "errors", "discovery.walk"]
 )
@@ -53,6 +60,7 @@ def test_only_the_displays_load_what_draws_them():
     assert "rich" not in _loaded_by("asyncstore.sender", "asyncstore.sink", "asyncstore.surveying", "asyncstore.load")
 
 
+@pytest.mark.slow
 def test_sending_loads_no_pydicom():
     assert not {"pydicom", "pynetdicom", "numpy"} & _loaded_by("asyncstore.sender")
 
@@ -61,8 +69,9 @@ def test_a_load_of_files_needs_no_pydicom():
     assert not {"pydicom", "pynetdicom", "numpy"} & _loaded_by("asyncstore.load.mix", "asyncstore.load.from_files")
 
 
+@pytest.mark.slow
 def test_only_runs_that_show_metrics_load_what_makes_them():
-    assert "prometheus_client" not in _loaded_by("asyncstore.cli.commands.sending", "asyncstore.cli.commands.metering")
+    assert "prometheus_client" not in _loaded_by("asyncstore.cli.commands.send", "asyncstore.cli.commands.metering")
 
 
 def test_type_checkers_see_the_public_names_that_the_interpreter_finds():

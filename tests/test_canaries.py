@@ -270,7 +270,7 @@ async def _until(stream, beginning):
 
 
 def _scraped(address):
-    with urlopen(address, timeout=10) as answer:  # noqa: S310 - it is our own
+    with urlopen(address, timeout=60) as answer:  # noqa: S310 - it is our own
         return answer.read()
 
 

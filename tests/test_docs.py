@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncstore import Sink
+from asyncstore import Sender, Sink
 from asyncstore.cli.options.command_table import COMMANDS
 from asyncstore.cli.options.configuration import configured
 from asyncstore.cli.options.grammar import tokenize
@@ -161,6 +161,35 @@ def test_python_shown_is_python():
     assert blocks
     for name, block in blocks:
         compile(block, name, "exec")
+
+
+@pytest.mark.slow
+async def test_the_programs_of_the_library_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    archive = str(tmp_path / "archive")
+    trees.instances(tmp_path / "archive", 3)
+    async with Sink(port=0) as sink:
+        places = {
+            "pacs.example.org": "127.0.0.1",
+            "11112": str(sink.port),
+            "/archive": archive,
+            "asyncio.run(main())": "",
+        }
+        program = "".join(block for name, block in _code_blocks("python") if name == "library.md")
+        for name, place in {**places, "/run/my-program/": f"{tmp_path}/"}.items():
+            assert name in program
+            program = program.replace(name, place)
+        named = {}
+        exec(program, named)  # noqa: S102 - it is ours
+        await named["main"]()
+        for _ in range(2):
+            await named["migrate"]()
+        assert sink.tally.instances == 6, "the journal knows what is stored"
+        async with Sender("127.0.0.1", sink.port) as sender:
+            assert await named["first_failure"](sender, archive) is None
+            await named["steered"](sender.send(archive))
+        assert sink.tally.instances == 12
+        assert (await named["sop_classes"](archive)).total() == 3
 
 
 def test_a_configuration_shown_is_taken(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -12,7 +13,6 @@ import pytest
 
 from asyncstore import Sink
 from support import trees
-from support.peers.programs import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -67,8 +67,8 @@ async def test_unstored_files_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "options"), [("send_folder.py", ()), ("own_progress.py", (60,))])
-async def test_a_peer_that_is_not_there_is_named(files, name, options):
-    code, output = await _run(name, "127.0.0.1", free_port(), *options, files[0])
+async def test_a_peer_that_is_not_there_is_named(files, name, options, refusing_port):
+    code, output = await _run(name, "127.0.0.1", refusing_port, *options, files[0])
     assert code == 1
     assert "connection refused" in output
     assert "Traceback" not in output
@@ -89,11 +89,11 @@ async def test_a_run_is_ended_after_a_time(files):
         assert "not_sent" in output
 
 
-async def test_a_peer_is_waited_for():
+async def test_a_peer_is_waited_for(refusing_port):
     async with Sink(port=0) as sink:
         code, output = await _run("wait_for_peer.py", "127.0.0.1", sink.port, 5)
         assert (code, "answered in" in output) == (0, True)
-    code, output = await _run("wait_for_peer.py", "127.0.0.1", sink.port, 1.5)
+    code, output = await _run("wait_for_peer.py", "127.0.0.1", refusing_port, 3)
     assert (code, "connection refused" in output) == (1, True)
 
 
@@ -105,9 +105,14 @@ async def test_a_sink_serves_a_test(files):
 
 
 def test_they_pass_a_strict_type_checker(tmp_path):
-    """The package says that it is typed (PEP 561), so nothing that comes from it is ``Any``."""
+    """The package says that it is typed (PEP 561), so nothing that comes from it is ``Any``. The documents' too."""
     if find_spec("mypy") is None:
         pytest.skip("mypy is not installed")
+    documents = [_EXAMPLES.parent / "README.md", _EXAMPLES.parent / "docs" / "library.md"]
+    blocks = re.findall(r"^```python\n(.*?)^```$", "".join(map(Path.read_text, documents)), re.DOTALL | re.MULTILINE)
+    assert len(blocks) > 3
+    for number, block in enumerate(blocks):
+        (tmp_path / f"block_{number}.py").write_text(block)
     words = [
         "-m",
         "mypy",
@@ -115,7 +120,7 @@ def test_they_pass_a_strict_type_checker(tmp_path):
         "--no-incremental",
         "--cache-dir",
         str(tmp_path),
-        *map(str, _EXAMPLES.glob("*.py")),
+        *map(str, [*_EXAMPLES.glob("*.py"), *tmp_path.glob("block_*.py")]),
     ]
     ended = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -19,7 +19,7 @@ _OPTION = re.compile(r"(?<![\w/+*-])(?:--?|\+)[A-Za-z][\w*-]*(?![\w/+*-])")
 
 _NO_OPTIONS = {
     "-n": "one of ulimit",
-    **dict.fromkeys(("-lock", "-ctl"), "the ending of a file name"),
+    **dict.fromkeys(("-lock", "-ctl", "-wal", "-shm"), "the ending of a file name"),
     **dict.fromkeys(("-c", "-I", "-S", "-X"), "one of the Python interpreter"),
 }
 

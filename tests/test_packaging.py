@@ -53,12 +53,17 @@ def built(folder, kind):
         return set(archive.namelist())
 
 
+@pytest.fixture(scope="module")
+def source_package(copy):
+    return built(copy, "sdist")
+
+
 def modules(*folders):
     return {path.relative_to(ROOT).as_posix() for folder in folders for path in (ROOT / folder).rglob("*.py")}
 
 
-def test_the_source_package_holds_the_project_and_nothing_else(copy):
-    packed = built(copy, "sdist")
+def test_the_source_package_holds_the_project_and_nothing_else(source_package):
+    packed = source_package
     expected = modules("asyncstore", "tests", "benchmarks", "examples", "docs")
     assert not packed & set(UNTRACKED)
     assert packed >= expected
@@ -70,12 +75,12 @@ def test_the_source_package_holds_the_project_and_nothing_else(copy):
     assert {name for name in unexpected if not known.fullmatch(name)} == set()
 
 
-def test_it_holds_every_tracked_file(copy):
+def test_it_holds_every_tracked_file(source_package):
     listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, text=True, check=False)
     if listed.returncode or not listed.stdout:
         pytest.skip("this is no checkout of git")
     tracked = {name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()}
-    assert tracked - built(copy, "sdist") == {".gitignore"}
+    assert tracked - source_package == {".gitignore"}
 
 
 def test_the_wheel_holds_the_modules_and_nothing_else(copy):
