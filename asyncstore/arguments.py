@@ -58,7 +58,7 @@ def check_type(name: str, value: object, annotation: str) -> None:
     check(not isinstance(value, str | os.PathLike) or "\0" not in str(value), f"{name} holds a NUL character")
     if its_kind in kinds and isinstance(value, tuple):
         for field, declared in type(value).__annotations__.items():
-            check_type(f"{name}.{field}", getattr(value, field), declared.__forward_arg__)
+            check_type(f"{name}.{field}", getattr(value, field), declared)
 
 
 def _is_of(value: object, kind: str) -> bool:

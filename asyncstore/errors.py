@@ -12,7 +12,9 @@ Rules:
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+from asyncstore.named_tuple import NamedTuple
 
 
 class AsyncstoreError(Exception):

@@ -16,7 +16,9 @@ Instances name their transfer syntax by its UID; the four without compressed pix
 from __future__ import annotations
 
 from enum import IntFlag, StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,10 @@ Rules: numbers are plain; times are in seconds; ``null`` is unknown or not so.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.model import LaneState
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import printable
 from asyncstore.observe.limits import limits
 

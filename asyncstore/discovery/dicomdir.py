@@ -15,10 +15,11 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from asyncstore.errors import ReadFailed
 from asyncstore.model import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, SourceFile, Unsendable
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

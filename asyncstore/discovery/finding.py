@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from hashlib import sha256
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.discovery.archives import files_in, files_in_object
 from asyncstore.discovery.streams import PIECE, Span
 from asyncstore.discovery.walk import NOT_OPENED, archive_in, file_at
 from asyncstore.members import SEPARATOR, STORE, Damaged, MemberPath, is_url
 from asyncstore.model import SourceFile, Unsendable
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.wildcard import matcher
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ disk are bounded anyway (:mod:`asyncstore.discovery.spool`); the limits bound th
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from asyncstore.named_tuple import NamedTuple
 
 _GiB = 1 << 30
 _FREE = _GiB

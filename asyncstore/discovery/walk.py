@@ -17,10 +17,11 @@ import stat
 from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from asyncstore.members import SEPARATOR, MemberPath
 from asyncstore.model import SourceFile, Unsendable
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.renaming import is_done, name_now, without_ending
 from asyncstore.wildcard import matcher
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import stat
 from struct import Struct, error
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.discovery.inflating import inflated
 from asyncstore.discovery.streams import CUT_OFF
 from asyncstore.members import Damaged
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ import os
 import sys
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from asyncstore.journal import schema
 from asyncstore.journal.clashes import sources_of
@@ -27,6 +27,7 @@ from asyncstore.journal.settings import salt_of
 from asyncstore.journal.uids import pack, unpack
 from asyncstore.journal.values import IS_STORED, State
 from asyncstore.members import STORE, MemberPath
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

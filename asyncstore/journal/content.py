@@ -6,12 +6,13 @@ Each function raises :class:`~asyncstore.errors.JournalError` if the journal can
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.journal.ids import path_of
 from asyncstore.journal.opening import translated
 from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import IS_NOT_SENT
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

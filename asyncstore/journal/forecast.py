@@ -10,9 +10,10 @@ Rules:
 from __future__ import annotations
 
 from statistics import quantiles
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.journal.accounts import progress
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ Rules:
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from asyncstore.journal.ids import directory_key, encoded, split
 from asyncstore.journal.opening import UNDECODABLE, translated, undecodable
@@ -28,6 +28,7 @@ from asyncstore.journal.rows import MTIME_BITS
 from asyncstore.journal.values import State
 from asyncstore.members import MemberPath
 from asyncstore.model import SourceFile
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

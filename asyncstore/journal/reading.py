@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from asyncstore.errors import JournalDamaged
 from asyncstore.journal import opening, schema, settings
@@ -21,6 +21,7 @@ from asyncstore.journal.querying import is_behind, rows
 from asyncstore.journal.uids import pack, unpack
 from asyncstore.journal.values import IS_STORED, State
 from asyncstore.members import place_of
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -27,6 +27,7 @@ from asyncstore.journal.pages import records
 from asyncstore.journal.place import Lock
 from asyncstore.journal.querying import is_behind, rows
 from asyncstore.journal.values import State
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from asyncstore.errors import Difference, OtherMigration
 from asyncstore.journal.querying import rows
 from asyncstore.journal.values import State
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     import apsw

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.journal.opening import translated
 from asyncstore.journal.uids import unpack
 from asyncstore.journal.values import IS_STORED, IS_WAITING
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from pydicom import dcmwrite, uid
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -16,6 +16,7 @@ from asyncstore.load.attributes import describe, place_slice
 from asyncstore.load.drawing import Drawing
 from asyncstore.load.kinds import Pixels
 from asyncstore.load.writing import Archive, fill, uid_of, writing_to
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     import os

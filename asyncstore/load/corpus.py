@@ -14,13 +14,14 @@ from __future__ import annotations
 import os
 import re
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from asyncstore.discovery.walk import WalkOptions, walk
 from asyncstore.errors import UsageError
 from asyncstore.load.identities import UID_LENGTH
 from asyncstore.load.values import Kind
 from asyncstore.model import Instance, Oddity, SourceFile, Unsendable
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare.elements import DEFLATED, LONG_HEADER, layout_of, tag_name
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.files import FileChanged, opened_unchanged, read_at

@@ -19,10 +19,11 @@ import threading
 import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from asyncstore.errors import UsageError
 from asyncstore.load.findable import ERROR, FOUND, LATE, MISSING, PROBLEM, READY
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.network.prompt import send_promptly
 from asyncstore.protocol.status import PENDING, SUCCESS, describe
 

@@ -6,10 +6,11 @@ the others are common matrices. All are in explicit VR little endian, which ever
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from asyncstore.load.values import Kind
 from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

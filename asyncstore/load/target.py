@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.errors import UsageError
 from asyncstore.load.results.document import Peer
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.network.timed import open_timed_association
 from asyncstore.protocol.associate import MOST_CONTEXTS, ProposedContext
 from asyncstore.waiting import finished

@@ -16,7 +16,7 @@ from functools import cache, lru_cache
 from hashlib import sha256
 from io import BytesIO
 from random import Random
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomIO
@@ -34,6 +34,7 @@ from asyncstore.load.identities import (
 )
 from asyncstore.load.kinds import recipe_of
 from asyncstore.load.writing import fill
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from asyncstore.load.kinds import Pixels

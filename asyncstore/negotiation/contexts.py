@@ -8,7 +8,7 @@ that data sets can be converted to, so the default one is always proposed for un
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.model import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -16,6 +16,7 @@ from asyncstore.model import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.protocol.associate import ACCEPTANCE, MOST_CONTEXTS, ProposedContext, describe_result
 from asyncstore.protocol.command import VERIFICATION
 from asyncstore.protocol.deviations import Deviation, Notice, unnoticed

@@ -6,8 +6,9 @@ contexts of one request, not on the number of pairs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.protocol.associate import MOST_CONTEXTS
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ The format (``/etc/dcmtk/storescu.cfg`` is an example):
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from asyncstore.errors import UsageError
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.negotiation.names import names, uid_of
 from asyncstore.negotiation.transcoding import NO_TRANSCODING, Transcoding
 from asyncstore.protocol.associate import MOST_CONTEXTS, ExtendedNegotiation, ProposedContext, RoleSelection

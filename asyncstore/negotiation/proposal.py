@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from asyncstore.errors import UsageError
 from asyncstore.model import (
@@ -22,6 +22,7 @@ from asyncstore.model import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.negotiation.contexts import is_planned, plan
 from asyncstore.negotiation.transcoding import NO_TRANSCODING, Transcoding
 from asyncstore.protocol.associate import MOST_CONTEXTS, ExtendedNegotiation, ProposedContext, RoleSelection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.model import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -11,6 +11,7 @@ from asyncstore.model import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Container

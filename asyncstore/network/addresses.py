@@ -15,9 +15,10 @@ import errno
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from asyncstore.errors import ConnectFailed, ConnectProblem
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.network.link import reason_of
 from asyncstore.protocol.text import escaped
 from asyncstore.waiting import WaitingThread
@@ -165,15 +166,16 @@ class _Race:
         self._news.clear()
 
     async def _attempt(self, address: _SomeAddress) -> None:
-        family, kind, protocol, _, where = address
+        family, kind, protocol, _, (ip, *rest) = address
         candidate: socket.socket | None = None
         try:
             candidate = socket.socket(family, kind, protocol)
             _keep_some_for_files(candidate)
             candidate.setblocking(False)
+            where = ip.encode("ascii"), *rest  # for a str, uvloop imports Python's codec for names
             await asyncio.get_running_loop().sock_connect(candidate, where)
         except OSError as error:
-            self._failures.append(_Failed(where[0], reason_of(error)))
+            self._failures.append(_Failed(ip, reason_of(error)))
         else:
             if self._opened is None:
                 self._opened, candidate = candidate, None

@@ -17,7 +17,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.errors import (
     AssociationAborted,
@@ -28,6 +28,7 @@ from asyncstore.errors import (
     ProtocolViolation,
 )
 from asyncstore.model import Attempt
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.network.deadlines import Deadlines
 from asyncstore.network.requestor import Requestor
 from asyncstore.protocol.command import VERIFICATION

@@ -15,9 +15,10 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.errors import TimedOut
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from asyncstore.network.link import Link

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.errors import (
     AssociationAborted,
@@ -19,6 +19,7 @@ from asyncstore.errors import (
     LinkLost,
     ProtocolViolation,
 )
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.negotiation import agreed_window, conclude
 from asyncstore.network.addresses import address_of, connect
 from asyncstore.network.association import Association, Reports, Steps, Terms

@@ -16,9 +16,10 @@ import logging
 import ssl
 from functools import partial
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from asyncstore.errors import TlsFailed, TlsMistake, TlsReason, TlsSettingRefused, UsageError
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.network import tls_files, tls_profiles
 from asyncstore.network.timeouts import ARTIM
 from asyncstore.network.tls_failures import wrong_address, wrong_host

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import ssl
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.errors import NoCommonTls, NotTls, OurCertificateRefused, PeerCertificateRefused, TlsFailed, TlsReason
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,9 +17,10 @@ import asyncio
 import ssl
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from asyncstore.errors import TimedOut, TlsFailed, TlsInterrupted, TlsReason
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.network.link import Link, reason_of
 from asyncstore.network.tls_failures import translated
 

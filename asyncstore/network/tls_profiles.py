@@ -18,7 +18,7 @@ Sources and choices:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from asyncstore.named_tuple import NamedTuple
 
 CIPHER_SUITES = {
     "TLS_RSA_WITH_NULL_SHA": "NULL-SHA",

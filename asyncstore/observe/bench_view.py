@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import (
     counted,
     format_byte_rate,

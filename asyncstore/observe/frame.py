@@ -17,11 +17,12 @@ Rules:
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from asyncstore.model import Outcome, Progress, Result
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.fit_width import clip, pad, shorten
 from asyncstore.observe.formatting import (
     format_byte_rate,

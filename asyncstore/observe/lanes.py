@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from asyncstore.model import LaneState
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.fit_width import clip, pad, shorten
 from asyncstore.observe.formatting import format_bytes, format_count, printable
 

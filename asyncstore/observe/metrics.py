@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 from time import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from prometheus_client import ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from asyncstore.model import LaneState, Limit, Progress
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.responses import BOUNDS, OTHER, Responses
 from asyncstore.version import __version__
 

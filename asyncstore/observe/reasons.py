@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import re
 from itertools import takewhile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.model import Reason
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +29,7 @@ _MOST_SUBJECTS = 100
 _OTHERS = "other reasons"
 
 _COLON = ": "
-_VALUE = re.compile(r"\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)|\b\d[\d.]*\b")
+_VALUE = r"\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)|\b\d[\d.]*\b"
 """A tag, a UID or a number."""
 
 
@@ -147,8 +148,8 @@ def parts_of(reason: str) -> tuple[str, ...]:
     if isinstance(reason, Reason):
         return reason.parts
     kind, *rest = reason.split(_COLON)
-    values = _VALUE.findall(kind)
-    return (_VALUE.sub("…", kind), ", ".join(values), *rest) if values else (kind, *rest)
+    values = re.findall(_VALUE, kind)
+    return (re.sub(_VALUE, "…", kind), ", ".join(values), *rest) if values else (kind, *rest)
 
 
 def selection(groups: Sequence[Group], most: int, height: Callable[[str], int] = lambda _: 1) -> Iterator[Row]:

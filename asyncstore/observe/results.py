@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from asyncstore.model import Oddity, Result
+from asyncstore.named_tuple import NamedTuple
 
 
 class Shown(NamedTuple):

@@ -23,9 +23,10 @@ Rules:
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.model import Result
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import (
     counted,
     format_byte_rate,

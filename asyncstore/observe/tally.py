@@ -10,9 +10,10 @@ Rules:
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.model import Outcome, Result
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.reasons import Reasons
 from asyncstore.observe.repeats import Repeats
 from asyncstore.protocol.status import describe

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from asyncstore.model import Instance
 
-_ALLOWED = re.compile(r"[0-9.]+", re.ASCII)
+_ALLOWED = "[0-9.]+"
 _UNUSUAL_UID = int(Oddity.UNUSUAL_UID)
 
 
@@ -32,7 +32,7 @@ def warning_about(instance: Instance) -> str:
         "SOP instance UID": instance.sop_instance_uid,
         "transfer syntax UID": instance.transfer_syntax_uid,
     }
-    unusual = [f"{name} {printable(uid)}" for name, uid in named.items() if not _ALLOWED.fullmatch(uid)]
+    unusual = [f"{name} {printable(uid)}" for name, uid in named.items() if not re.fullmatch(_ALLOWED, uid)]
     what = " and ".join(unusual) or "a UID"
     rule = "DICOM allows digits and dots only (PS3.5 9.1), so that some peers may refuse it"
     return f"{printable(instance.path)}: {what}: sent as it is, but {rule}; other files like it are not named"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare.elements import DEFLATED
 from asyncstore.prepare.encoding import MAX_INFLATED, DamagedDataSet, Encoding, Unconvertible, encoding_of, inflated
 from asyncstore.prepare.files import FileChanged

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.errors import NoTemporaryFolder
 from asyncstore.model import Instance, Oddity, Unsendable
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.negotiation import NO_TRANSCODING, Transcode, Transcoding
 from asyncstore.prepare.messages import Order, edited_later
 from asyncstore.prepare.spool import drop, needs_names

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.model import Head, Unsendable
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare.edits import (
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,

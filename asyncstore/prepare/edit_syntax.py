@@ -8,8 +8,8 @@ follow: ``(0029,ACME 1.0,08):LO=value``. The dictionary is pydicom's; it takes 0
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare import edit_values
 from asyncstore.prepare.edits import SOP_CLASS_UID, SOP_INSTANCE_UID, Edit, Kind, Step
 from asyncstore.prepare.elements import LONG_VRS, SHORT_VRS

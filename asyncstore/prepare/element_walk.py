@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare.elements import (
     DEFLATED,
     DELIMITERS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from struct import Struct
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 from asyncstore.model import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -12,6 +12,7 @@ from asyncstore.model import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,9 +14,10 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from asyncstore.model import Head
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare.elements import (
     DEFLATED,
     DELIMITERS,

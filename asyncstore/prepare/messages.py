@@ -13,10 +13,11 @@ from __future__ import annotations
 import marshal
 from itertools import repeat
 from struct import Struct
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 from asyncstore.members import MemberPath
 from asyncstore.model import Details, Head, Identity, Instance, Oddity, Payload, Unsendable
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

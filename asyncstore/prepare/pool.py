@@ -24,9 +24,10 @@ import os
 import sys
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from asyncstore.errors import PrepareError
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.negotiation import UNCOMPRESSED
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.messages import (

@@ -19,9 +19,10 @@ import re
 import stat
 from functools import lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from asyncstore.model import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Oddity
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare.completeness import NO_DATA_SET, judge
 from asyncstore.prepare.elements import DEFLATED, LONG_VRS, UID_PADDING, inflated
 from asyncstore.prepare.file_format import FileFormat

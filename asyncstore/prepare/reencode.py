@@ -21,9 +21,10 @@ from __future__ import annotations
 
 import array
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare.elements import (
     DELIMITERS,
     ITEM,

@@ -14,9 +14,10 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.model import Oddity
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare.edits import SOP_INSTANCE_UID
 from asyncstore.prepare.element_walk import MOST_PADDING, Flaw, Lost, Walk
 from asyncstore.prepare.elements import (

@@ -13,8 +13,9 @@ Rules:
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare.data_elements import CutOff, Unreadable, end_of, header_of
 from asyncstore.prepare.edit_values import encoded
 from asyncstore.prepare.elements import (

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare.data_elements import header_of
 from asyncstore.prepare.elements import (
     EXPLICIT_LITTLE,

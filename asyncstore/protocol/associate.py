@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from enum import IntEnum
 from struct import Struct
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from asyncstore.errors import InvalidPdu
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, PduType, with_header
 from asyncstore.protocol.text import is_plain, readable
 from asyncstore.version import __version__

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple
 
 from asyncstore.errors import InvalidPdu
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.protocol.deviations import Deviation, Notice, unnoticed
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER
 from asyncstore.protocol.text import readable

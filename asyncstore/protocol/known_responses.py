@@ -7,8 +7,8 @@ only, it has the same status. A comparison takes a tenth of the time that readin
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
 
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.protocol.command import variable_positions
 from asyncstore.protocol.pdu import COMMAND, LAST, PDU_HEADER_LENGTH, PduType
 from asyncstore.protocol.status import PENDING

@@ -5,9 +5,8 @@ Command sets are short and are collected. Data set fragments are passed on as th
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from asyncstore.errors import InvalidPdu
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.protocol.command import Command, decode
 from asyncstore.protocol.deviations import Notice, unnoticed
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, COMMAND, LAST, Fragment

@@ -19,10 +19,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.errors import InvalidPdu
 from asyncstore.model import Instance, Piece
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.protocol.command import Command, CommandField, StoreRequestHead, echo_request, store_request
 from asyncstore.protocol.deviations import Deviation, Notice, unnoticed
 from asyncstore.protocol.pdu import ABORT_INVALID_PARAMETER, ABORT_UNEXPECTED_PDU, LAST, Fragmenter, data_header

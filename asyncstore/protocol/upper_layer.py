@@ -12,9 +12,10 @@ Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 from asyncstore.errors import InvalidPdu
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.protocol.associate import AssociateAccept, AssociateReject, AssociateRequest, echoed_part
 from asyncstore.protocol.pdu import (
     ABORT_UNEXPECTED_PDU,

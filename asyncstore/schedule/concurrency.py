@@ -20,7 +20,8 @@ Pure: its owner measures, and acts on the answer.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+
+from asyncstore.named_tuple import NamedTuple
 
 FEW = 4
 """What ``auto`` starts with. On loopback 4 associations saturate two cores."""

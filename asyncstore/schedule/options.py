@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.negotiation import Planned, Proposal
 from asyncstore.schedule.gate import Affinity
 from asyncstore.schedule.peer_health import Patience

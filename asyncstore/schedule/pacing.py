@@ -17,9 +17,10 @@ Pure: the clock is given. The network asks for bytes (:attr:`Pacing.bytes`), the
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.model import Limit
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.schedule.lanes import BYTES_AN_INSTANCE
 
 if TYPE_CHECKING:

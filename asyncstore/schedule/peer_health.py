@@ -19,10 +19,11 @@ Pure: its owner opens, logs and stops, and gives the clock.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.errors import AbortedHere
 from asyncstore.model import PeerOutage
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.schedule.concurrency import Concurrency
 from asyncstore.schedule.jitter import between
 

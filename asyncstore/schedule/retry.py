@@ -20,10 +20,11 @@ Pure: its owner sends, and gives the clock.
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.errors import AbortedHere, AssociationError
 from asyncstore.model import Instance, Result
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.schedule.jitter import between
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ Nothing here waits: its owner opens associations, sends, and keeps the time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.model import Unsendable
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.negotiation.selection import pairs_of
 from asyncstore.protocol.status import SUCCESS
 from asyncstore.schedule import outcome

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -114,9 +115,12 @@ class TestPipes:
         os.mkfifo("fifo")
         words = [word.format("fifo") for word in READERS[option]]
         process = subprocess.Popen([sys.executable, "-m", "asyncstore", *words], stderr=subprocess.PIPE)
-        writer = os.open("fifo", os.O_WRONLY)  # it is open, and reading from it, when this returns
-        process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=60)[1]
+        writer = os.open("fifo", os.O_WRONLY)  # it is open, and about to read from it, when this returns
+        said = None
+        while said is None:
+            process.send_signal(signal.SIGINT)  # a second time if Python took the first just before it began to read
+            with suppress(subprocess.TimeoutExpired):
+                said = process.communicate(timeout=5)[1]
         os.close(writer)
         assert (process.returncode, said) == (130, b"")
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from asyncstore.cli.bench_page.style import BAND, DASHES, DIM, MARKS, SERIES
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import printable
 
 if TYPE_CHECKING:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.cli.bench_page.knee import recommended_step
 from asyncstore.cli.bench_page.names import sentence, time_text
 from asyncstore.cli.exits import EXIT_INTERRUPTED
 from asyncstore.load.results.verdict import was_kept_up
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import (
     counted,
     format_byte_rate,

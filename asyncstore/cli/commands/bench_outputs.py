@@ -13,13 +13,14 @@ import os
 from contextlib import suppress
 from datetime import datetime
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.cli.options import bench_rows as bench
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.standard_output import put_bytes
 from asyncstore.errors import UsageError, WriteFailed
 from asyncstore.named_files import private, refuse_other, refusing, write_whole
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import printable
 from asyncstore.observe.output import line_of
 

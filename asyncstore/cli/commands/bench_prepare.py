@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.cli.commands.bench_load import kinds_of, most_associations, replay_of, synthetic
 from asyncstore.cli.options import bench_rows as bench
@@ -13,6 +13,7 @@ from asyncstore.errors import AssociationError
 from asyncstore.load.calibration import calibrate
 from asyncstore.load.from_files import FromFiles
 from asyncstore.load.target import Target, contexts_of, probe
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.network.addresses import address_of
 from asyncstore.observe.formatting import counted, format_byte_rate, format_rate, printable
 from asyncstore.waiting import WaitingThread

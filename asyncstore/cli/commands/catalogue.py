@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.cataloguing import Cataloguing
 from asyncstore.cli.choices import format_of
@@ -27,6 +27,7 @@ from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.journal.content import clashes, content, kinds, studies_of_many_patients, unsendable
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import COMPLETED
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
 from asyncstore.prepare.converter import transcoding_of
 from asyncstore.prepare.pool import Pool

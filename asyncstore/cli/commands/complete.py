@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.cli.exits import EXIT_OK
 from asyncstore.cli.options import rows as opt
@@ -24,6 +24,7 @@ from asyncstore.cli.options.grammar import END_OF_OPTIONS, is_option
 from asyncstore.cli.options.kinds import Choice, IntegerOrAuto, Status
 from asyncstore.cli.standard_output import put
 from asyncstore.errors import UsageError
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

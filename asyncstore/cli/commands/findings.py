@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.cli.choices import format_of
 from asyncstore.cli.commands.forecast import NOT_AT_ALL, Forecaster
@@ -24,6 +24,7 @@ from asyncstore.cli.text.hints import hints_for
 from asyncstore.cli.text.page import StatusLine, aligned, broken
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN, REPAIRS, Instance, Unsendable
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.negotiation import Planned, requests
 from asyncstore.observe.formatting import counted, format_bytes, format_count, printable
 from asyncstore.observe.reasons import Reasons, selection

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.cli.text.uid_names import uid_name
 from asyncstore.model import Oddity, Reason
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.negotiation.names import name_of
 from asyncstore.negotiation.selection import Handling, Selection, if_all_is_accepted
 from asyncstore.prepare.messages import Order

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore import __version__
 from asyncstore.cli.engine import conversion_of
@@ -12,6 +12,7 @@ from asyncstore.cli.options import edit_rows as edit_opt
 from asyncstore.cli.options import rows as opt
 from asyncstore.cli.options.grammar import END_OF_OPTIONS
 from asyncstore.cli.options.kinds import Secret
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import format_count, printable
 
 if TYPE_CHECKING:

@@ -25,13 +25,14 @@ import os
 import re
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.cli.logging.log_layouts import PatternLayout, SimpleLayout
 from asyncstore.cli.logging.log_levels import LEVELS, SILENT
 from asyncstore.cli.logging.log_schema import MOST_BACKUPS, STANDARD_ERROR, STANDARD_OUTPUT, about_loggers
 from asyncstore.errors import UsageError
 from asyncstore.named_files import interruptible, private
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     import logging

@@ -22,10 +22,11 @@ import logging.handlers
 import re
 import string
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from asyncstore.errors import UsageError
 from asyncstore.named_files import private
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -33,7 +33,7 @@ import os
 import re
 import stat
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from asyncstore.cli.options import bench_kinds as bench
 from asyncstore.cli.options import rows as opt
@@ -43,6 +43,7 @@ from asyncstore.cli.options.structured import parsed_toml
 from asyncstore.cli.options.suggestions import closest, did_you_mean
 from asyncstore.errors import UsageError
 from asyncstore.named_files import read_named
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

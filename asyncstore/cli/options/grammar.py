@@ -28,13 +28,14 @@ from __future__ import annotations
 
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from asyncstore.cli.options.command_files import expand
 from asyncstore.cli.options.kinds import Secret
 from asyncstore.cli.options.suggestions import closest, did_you_mean
 from asyncstore.cli.options.table import Parsed
 from asyncstore.errors import UsageError
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +47,7 @@ T = TypeVar("T")
 
 END_OF_OPTIONS = "--"
 _HIDDEN = "***"
-_LIKE_PASSWORD = re.compile(r"[-+]+(?:[a-z]+-)?(?:pass(?:word|wd)?|e?pwd?)[=:]?", re.IGNORECASE)
+_BEFORE_HIDDEN = r"(?i)[-+]+(?:[a-z]+-)?(?:pass(?:word|wd)?|e?pwd?)[=:]?"
 """The beginning of a word to which a user may have joined a password, whether the command has such an option or not."""
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -300,7 +301,7 @@ def _place(
 
 def without_secret(word: str) -> str:
     """An unknown word, without what may be a secret: the part after a password's option, or after ``=``."""
-    secret = _LIKE_PASSWORD.match(word)
+    secret = re.match(_BEFORE_HIDDEN, word)
     if secret is not None:
         return secret[0] + _HIDDEN if secret.end() < len(word) else word
     name, equals, _ = word.partition("=")

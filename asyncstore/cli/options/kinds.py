@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", covariant=True)
 Word = TypeVar("Word", bound=str)
 
-_INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
-_DECIMAL = re.compile(r"\s*[+-]?[0-9]*\.?[0-9]+\s*", re.ASCII)
-_STATUS_DIGITS = re.compile(r"(?:0x)?[0-9a-f]{4}")
+# Patterns are compiled when they are first used: most commands need one of them.
+_INTEGER = r"(?a)\s*[+-]?[0-9]+\s*"
+_DECIMAL = r"(?a)\s*[+-]?[0-9]*\.?[0-9]+\s*"
+_STATUS_DIGITS = r"(?:0x)?[0-9a-f]{4}"
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|m|h|d)", re.ASCII | re.IGNORECASE)
-_DURATION = re.compile(rf"(?:{_PART.pattern})+", re.ASCII | re.IGNORECASE)
+_PART = r"(?ai:(\d+(?:\.\d+)?)(ms|s|min|m|h|d))"
+_DURATION = f"(?:{_PART})+"
 _AE_TITLE_LENGTH = 16
 """PS3.5 table 6.2-1: an AE is at most 16 bytes."""
 _MOST_PORT = 65535
@@ -142,7 +143,7 @@ class Integer(Named):
     def parse(self, words: Sequence[str]) -> int:
         """The number."""
         word = words[0]
-        if not _INTEGER.fullmatch(word):
+        if not re.fullmatch(_INTEGER, word):
             raise ValueError(f"{word!r} is not an integer")
         return _in_range(int(word), self.low, self.high)
 
@@ -159,7 +160,7 @@ class IntegerOrAuto(Named):
         word = words[0]
         if word == "auto":
             return None
-        if not _INTEGER.fullmatch(word):
+        if not re.fullmatch(_INTEGER, word):
             raise ValueError(f"{word!r} is neither an integer nor auto")
         return _in_range(int(word), self._low, self._high)
 
@@ -195,10 +196,10 @@ class Duration(Named):
     def parse(self, words: Sequence[str]) -> float:
         """The seconds, more than 0."""
         word = words[0]
-        if not _DURATION.fullmatch(word):
+        if not re.fullmatch(_DURATION, word):
             what = "has no unit" if word.replace(".", "", 1).isdecimal() else "is no duration"
             raise ValueError(f"{word!r} {what}; write, for example, {self._example}")
-        seconds = sum(float(number) * _UNITS[unit.lower()] for number, unit in _PART.findall(word))
+        seconds = sum(float(number) * _UNITS[unit.lower()] for number, unit in re.findall(_PART, word))
         if not seconds:
             raise ValueError(f"{word!r} is no time at all")
         return seconds
@@ -278,7 +279,7 @@ class StatusRanges(Named):
         return tuple(self._range(part.strip()) for word in words for part in word.split(","))
 
     def _range(self, text: str) -> range:
-        numbers = [int(digits, 16) for digits in text.lower().split("-") if _STATUS_DIGITS.fullmatch(digits)]
+        numbers = [int(digits, 16) for digits in text.lower().split("-") if re.fullmatch(_STATUS_DIGITS, digits)]
         if not numbers or len(numbers) != text.count("-") + 1 or len(numbers) > len(("first", "last")):
             raise ValueError(f"{text!r} is neither a status like A700 nor a range like C000-C0FF")
         if numbers[0] > numbers[-1]:
@@ -294,7 +295,7 @@ class Patience(Named):
         word = words[0].lower()
         if word == "forever":
             return math.inf
-        if not _DECIMAL.fullmatch(word):
+        if not re.fullmatch(_DECIMAL, word):
             raise ValueError(f"{words[0]!r} is neither a number of seconds nor forever")
         return Seconds().parse(words)
 

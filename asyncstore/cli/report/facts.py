@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from time import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.cli.exits import EXIT_NOT_STORED, EXIT_OK
 from asyncstore.journal import forecast
@@ -19,6 +19,7 @@ from asyncstore.journal.accounts import account
 from asyncstore.journal.place import is_held
 from asyncstore.journal.studies import Studies
 from asyncstore.journal.values import State
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.reasons import Reasons
 from asyncstore.observe.results import words_of
 from asyncstore.protocol.status import SUCCESS, describe

@@ -15,7 +15,7 @@ import io
 import json
 import os
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from asyncstore.cli.report.machine import name_of
 from asyncstore.cli.report.words import rfc3339
@@ -23,6 +23,7 @@ from asyncstore.cli.standard_output import put, put_bytes
 from asyncstore.journal.studies import Studies
 from asyncstore.journal.values import State
 from asyncstore.members import path_in
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import counted, printable
 from asyncstore.observe.results import words_of
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from html import escape
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.cli.report import tables
 from asyncstore.cli.report.charts import Axis, bars, from_zero, line, share_bar
@@ -23,6 +23,7 @@ from asyncstore.cli.report.words import STUDIES_SO_FAR, WORDS, migration_words, 
 from asyncstore.journal.accounts import progress
 from asyncstore.journal.studies import Completeness, largest_gap
 from asyncstore.journal.values import State
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import format_count, format_duration, format_rate, printable
 from asyncstore.version import __version__
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.cli.report.facts import ORDER
 from asyncstore.cli.report.words import WORDS, bytes_words, how_ended, stored_in, utc
 from asyncstore.cli.text.uid_names import uid_name
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import format_bytes, format_count
 from asyncstore.protocol.status import SUCCESS, describe
 

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.cli.text.page import broken
 from asyncstore.load.results import scalability
@@ -18,6 +18,7 @@ from asyncstore.load.results.adding import whole_of
 from asyncstore.load.results.naming import loss_note, status_text
 from asyncstore.load.results.thresholds import say
 from asyncstore.load.results.verdict import was_kept_up
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import (
     counted,
     format_byte_rate,

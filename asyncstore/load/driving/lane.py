@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from asyncstore.errors import AssociationError, AsyncstoreError
 from asyncstore.load.values import Opened, Sample
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.protocol.status import SOP_CLASS_NOT_SUPPORTED
 from asyncstore.waiting import finished
 

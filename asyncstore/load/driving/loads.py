@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 from asyncstore.errors import AsyncstoreError
 from asyncstore.load.driving.lane import Study
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from asyncstore.load.driving.lane import Lane, Resources, UnderWay

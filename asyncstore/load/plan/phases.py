@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from asyncstore.arguments import check
 from asyncstore.load.plan.arrivals import Rates, Segment
 from asyncstore.load.values import Phase
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

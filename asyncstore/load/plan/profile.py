@@ -7,10 +7,11 @@ busiest hour has 12 % of a day's. Holidays are not considered.
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from asyncstore.errors import UsageError
 from asyncstore.load.plan.arrivals import Segment
+from asyncstore.named_tuple import NamedTuple
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -15,7 +15,7 @@ import hashlib
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from asyncstore.errors import UsageError
 from asyncstore.load.results.adding import at_once, counts_of, generator_of, whole_of, with_openings
@@ -34,6 +34,7 @@ from asyncstore.load.results.knee import knee_of
 from asyncstore.load.results.naming import run_name
 from asyncstore.load.results.thresholds import evaluate, parse
 from asyncstore.load.results.verdict import EXIT_INTERRUPTED, client_limits, judge
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import format_duration, format_rate
 
 if TYPE_CHECKING:

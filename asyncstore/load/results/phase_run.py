@@ -17,13 +17,14 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from asyncstore.load.results.document import POINT_COUNTS, Drift, Generator, Groups, PhaseResult, Point, Split, Tenth
 from asyncstore.load.results.histogram import Histogram, buckets, total_of
 from asyncstore.load.results.kind_tally import KindTally, groups_of
 from asyncstore.load.results.presence import Presence
 from asyncstore.model import Result
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.protocol.status import SUCCESS, result_of
 
 if TYPE_CHECKING:

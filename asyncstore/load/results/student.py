@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from statistics import fmean, variance
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,10 +15,11 @@ import operator
 import re
 from contextlib import suppress
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from asyncstore.errors import UsageError
 from asyncstore.load.results.document import ThresholdResult
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.formatting import format_byte_rate, format_count, format_latency, printable
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare.encoding import Unconvertible
 
 if TYPE_CHECKING:

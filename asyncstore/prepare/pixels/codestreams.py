@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 from struct import Struct, error, unpack_from
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare.encoding import Unconvertible
 
 if TYPE_CHECKING:

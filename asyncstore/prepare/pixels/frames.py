@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from struct import iter_unpack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from asyncstore.named_tuple import NamedTuple
 from asyncstore.prepare.encoding import Unconvertible
 
 if TYPE_CHECKING:

@@ -1,0 +1,97 @@
+"""``typing.NamedTuple``, made in a tenth of the time. It is used in the same way.
+
+The standard library's compiles a constructor and all annotations for each class: 0.2 ms, and 80 classes are a tenth of
+the time for sending one file. Here all classes share one constructor. It takes 0.1 µs longer; who makes a tuple for
+each instance calls ``tuple.__new__``.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from inspect import Signature
+    from typing import NamedTuple, Self
+
+__all__ = ["NamedTuple"]
+
+_new = tuple.__new__
+_Field: Any = type(vars(namedtuple("_", ["field"]))["field"])  # noqa: PYI024 - CPython has no faster descriptor
+"""Reads an item of a tuple as an attribute."""
+
+
+class _Kind(type):
+    """The type of the classes."""
+
+    _fields: tuple[str, ...]
+    _field_defaults: dict[str, Any]
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Kind:
+        """Make a field of each annotation, unless a base has fields, and a default of its value."""
+        namespace["__slots__"] = ()
+        if not any(getattr(base, "_fields", ()) for base in bases):
+            fields = tuple(namespace.get("__annotations__", ()))
+            namespace["_fields"] = namespace["__match_args__"] = fields
+            namespace["_field_defaults"] = {field: namespace[field] for field in fields if field in namespace}
+            namespace.update({field: _Field(index, None) for index, field in enumerate(fields)})
+        return super().__new__(cls, name, bases, namespace)
+
+    @property
+    def __signature__(cls) -> Signature:
+        """What ``help()`` shows as the arguments."""
+        from inspect import Parameter, Signature  # no run needs it
+
+        of = partial(Parameter, kind=Parameter.POSITIONAL_OR_KEYWORD)
+        return Signature([of(field, default=cls._field_defaults.get(field, Parameter.empty)) for field in cls._fields])
+
+
+class _NamedTuple(tuple[Any, ...], metaclass=_Kind):
+    """A tuple whose items have names."""
+
+    __slots__ = ()
+
+    def __new__(cls, *values: Any, **named: Any) -> Self:  # noqa: ANN401 - each class has other fields
+        if named or len(values) != len(cls._fields):
+            return _new(cls, _completed(cls, values, named))
+        return _new(cls, values)
+
+    @classmethod
+    def _make(cls, values: Iterable[Any]) -> Self:
+        return cls(*values)
+
+    def _replace(self, **named: Any) -> Self:  # noqa: ANN401
+        values = list(map(named.pop, type(self)._fields, self))
+        if named:
+            raise TypeError(f"{type(self).__name__} has no fields {', '.join(named)}")
+        return _new(type(self), values)
+
+    def _asdict(self) -> dict[str, Any]:
+        return dict(zip(type(self)._fields, self, strict=True))
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return tuple(self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{field}={value!r}' for field, value in self._asdict().items())})"
+
+
+def _completed(kind: _Kind, values: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
+    """The items of a tuple in their order.
+
+    Raises:
+        TypeError: some are missing, unknown or given twice.
+    """
+    fields = kind._fields
+    given = dict(zip(fields, values, strict=False))
+    found = {**kind._field_defaults, **given, **named}
+    wrong = [*given.keys() & named.keys(), *found.keys() ^ set(fields), *map(repr, values[len(fields) :])]
+    if wrong:
+        raise TypeError(f"{kind.__name__}({', '.join(fields)}): wrong arguments: {', '.join(wrong)}")
+    return [found[field] for field in fields]
+
+
+if not TYPE_CHECKING:
+    NamedTuple = _NamedTuple
