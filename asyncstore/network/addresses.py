@@ -166,16 +166,15 @@ class _Race:
         self._news.clear()
 
     async def _attempt(self, address: _SomeAddress) -> None:
-        family, kind, protocol, _, (ip, *rest) = address
+        family, kind, protocol, _, where = address
         candidate: socket.socket | None = None
         try:
             candidate = socket.socket(family, kind, protocol)
             _keep_some_for_files(candidate)
             candidate.setblocking(False)
-            where = ip.encode("ascii"), *rest  # for a str, uvloop imports Python's codec for names
-            await asyncio.get_running_loop().sock_connect(candidate, where)
+            await _connected(candidate, where)
         except OSError as error:
-            self._failures.append(_Failed(ip, reason_of(error)))
+            self._failures.append(_Failed(where[0], reason_of(error)))
         else:
             if self._opened is None:
                 self._opened, candidate = candidate, None
@@ -183,6 +182,26 @@ class _Race:
             if candidate is not None:
                 candidate.close()
             self._news.set()
+
+
+async def _connected(candidate: socket.socket, where: Any) -> None:  # noqa: ANN401 - each family has its own
+    """Connect a socket to an address. uvloop would start four threads to look up names.
+
+    Raises:
+        OSError: it cannot be reached.
+    """
+    try:
+        candidate.connect(where)
+    except BlockingIOError:
+        loop, ready = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_writer(candidate, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_writer(candidate)
+        number = candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            raise OSError(number, os.strerror(number)) from None
 
 
 def _keep_some_for_files(opened: socket.socket) -> None:
