@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -65,6 +66,18 @@ def test_a_worker_process_ends_with_its_input_or_when_it_is_killed(start):
         end(worker)
         assert worker.wait(GUARD) == status
         worker.kill()
+        clean_up(worker)
+
+
+@pytest.mark.parametrize("start", [forked.start_worker, forked.start_worker_anew], ids=["a fork", "an interpreter"])
+def test_several_threads_may_wait_for_a_worker_process_while_it_is_killed(start):
+    """The thread that talks to it asks how it ended, and the one that kills it waits for its end."""
+    for _ in range(5):
+        worker = start(FileFormat.ANY)
+        with ThreadPoolExecutor(3) as threads:
+            waiting = [threads.submit(worker.wait, GUARD) for _ in range(3)]
+            worker.kill()
+        assert [one.result() for one in waiting] == [-9] * 3
         clean_up(worker)
 
 
