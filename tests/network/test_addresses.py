@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import os
 import re
 import shutil
 import signal
@@ -68,6 +69,16 @@ async def test_each_address_of_a_host_is_tried(resolved):
             resolved(("127.0.0.2", port), ("127.0.0.3", port), ("127.0.0.1", port))
             with await connect("two.of.three.are.down", port, GUARD) as opened:
                 assert opened.getpeername() == ("127.0.0.1", port)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not list threads")
+@in_both_loops
+async def test_a_numeric_address_starts_no_thread():
+    """Neither one of ours nor those with which uvloop resolves names."""
+    with listen("127.0.0.1", 0) as listening:
+        before = set(os.listdir("/proc/self/task"))
+        with await connect("127.0.0.1", listening.getsockname()[1], GUARD):
+            assert set(os.listdir("/proc/self/task")) <= before
 
 
 @needs_ipv6
