@@ -70,6 +70,11 @@ class Outlet:
         self._waiting.append(outcome)
         self._filled.set()
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether no more will come, and the consumer has taken all of them."""
+        return self._closed.is_set() and not self._waiting
+
     async def room(self) -> None:
         """Wait until the consumer has taken enough of them."""
         while len(self._waiting) > _OUTCOMES_WAITING:
@@ -187,6 +192,11 @@ class Run:
     def is_over(self) -> bool:
         """Whether the run has ended; there may still be outcomes to take."""
         return self._task.done()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it has ended, and its journal, if there is one, has all its outcomes."""
+        return self.is_over if self._recording is None else self._outlet.is_exhausted
 
     def stop(self, reason: str = "the run was interrupted before it was sent") -> None:
         """Begin nothing new. Stores under way finish, associations are released, then the iteration ends."""

@@ -240,7 +240,7 @@ class Sender:
             recording.on_wait = on_wait
         files = Survey(paths, options, self._pool, settle, on_wait)
         run = Run(files, converter, dispatcher, outlet, recording, limiter)
-        self._runs = [*(earlier for earlier in self._runs if not earlier.is_over), run]
+        self._runs = [*(earlier for earlier in self._runs if not earlier.is_settled), run]
         return run
 
     async def echo(self) -> AsyncGenerator[float, None]:

@@ -43,12 +43,13 @@ from asyncstore import (
     survey,
 )
 from asyncstore.errors import JournalInUse, TimedOut
+from asyncstore.journal.values import State
 from asyncstore.model import Oddity
 from asyncstore.negotiation.transcoding import Transcode
 from asyncstore.prepare.pool import Pool
 from asyncstore.recording import Recording
 from support import forked, values
-from support.journals import begin
+from support.journals import begin, read
 from support.oracle import GUARD, assert_true, finish, in_both_loops, nothing_left_behind, send, until
 from support.peers.hostile import (
     Behaviour,
@@ -410,6 +411,16 @@ async def test_a_run_without_a_journal_takes_nothing_from_one_that_has_one(files
         ran, _ = await asyncio.gather(finish(recorded), finish(other))
     journal.close()
     assert all(outcome.details is not None for outcome in ran.outcomes)
+
+
+async def test_outcomes_that_nobody_took_are_in_the_journal_even_if_another_run_has_begun(files, tmp_path):
+    journal = begin(tmp_path / "run.db")
+    async with Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        run = sender.send(files, recording=Recording(journal))
+        await until(lambda: run.is_over)
+        await finish(sender.send(files[:1]))
+    journal.close()
+    assert len(read(tmp_path / "run.db", State.STORED)) == len(files)
 
 
 def test_errors_are_pickled_and_copied_with_their_facts():
