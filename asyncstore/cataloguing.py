@@ -14,7 +14,6 @@ Rules:
 from __future__ import annotations
 
 import os
-from time import time
 from typing import TYPE_CHECKING, Any
 
 from asyncstore.discovery.walk import file_at
@@ -24,10 +23,10 @@ from asyncstore.journal.lookup import NOT_ENDED
 from asyncstore.journal.rows import MTIME_BITS
 from asyncstore.journal.turns import Turns
 from asyncstore.journal.uids import unpack
-from asyncstore.journal.values import Delivery, State
+from asyncstore.journal.values import NOT_READ, STATE_AFTER
 from asyncstore.members import STORE, place_of
-from asyncstore.model import Identity, Instance, Outcome, Reason, Result, SourceFile, Unsendable
-from asyncstore.recording import NOTED_EVERY, Recording, earlier_outcome
+from asyncstore.model import Details, Identity, Instance, Outcome, Reason, Result, SourceFile, Unsendable
+from asyncstore.recording import NOTED_EVERY, RESULT_OF, Recording, earlier_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from asyncstore.journal.catalogue import Catalogue, Clash, File
     from asyncstore.journal.journal import Journal
     from asyncstore.journal.lookup import Earlier
+    from asyncstore.journal.values import State
     from asyncstore.recording import Find
 
 _COPY = "the same bytes are stored from another file"
@@ -110,8 +110,8 @@ class FromCatalogue(Recording):
         self._holds_conflicts = holds_conflicts
         self._minds_clashes = minds_clashes
         self._endings = catalogue.endings(again, _settled)
-        self._decided: dict[int, Delivery] = {}
-        """What to record for files that were decided here, by ordinal."""
+        self._copied: dict[int, Outcome] = {}
+        """What to record for copies, by ordinal."""
         self._count = 0
         self._find: Find = file_at
 
@@ -154,18 +154,16 @@ class FromCatalogue(Recording):
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Write these outcomes down, without waiting."""
         mine = self._of_this_run(outcomes)
-        if self._decided:
-            decided = [self._decided.pop(outcome.file.ordinal, None) for outcome in mine]
-            self._write([outcome for outcome, delivery in zip(mine, decided, strict=True) if delivery is None])
-            deliveries = [delivery for delivery in decided if delivery is not None]
-            if deliveries and self.failure is None:
-                for delivery in deliveries:
-                    if delivery.state.is_stored:  # a copy: this run skipped it
-                        self._journal.take_back(delivery.state)
-                self._journal.record(deliveries)
-        else:
-            self._write(mine)
+        self._write(list(map(self._to_record, mine)) if self._copied else mine)
         self._ended += len(mine)
+
+    def _to_record(self, outcome: Outcome) -> Outcome:
+        """A copy is recorded as stored, and does not count as stored by this run."""
+        copy = self._copied.pop(outcome.ordinal, None)
+        if copy is None:
+            return outcome
+        self._journal.take_back(STATE_AFTER[copy.result])
+        return copy
 
     def _settle(self, file: File, earlier: _Settled) -> SourceFile | Unsendable | Outcome:
         """What happens to a file that an earlier run settled. A stored one may be gone, or its archive cut off."""
@@ -191,7 +189,8 @@ class FromCatalogue(Recording):
             other = self._catalogue.other_than(clash)
             if other is not None:
                 reason = Reason(f"{_CONFLICT}: {other}", _CONFLICT, other)
-                return self._decide(source, file, clash, State.NOT_SENT, reason)
+                self._taken += 1
+                return _decided(source, file, clash, Result.NOT_SENT, reason)
         self._taken += 1
         return self._find(source.path, source.ordinal)
 
@@ -199,11 +198,13 @@ class FromCatalogue(Recording):
         """What happens to a copy, after the other files have ended."""
         source = self._next(file)
         state = self._catalogue.state_at_peer(clash)
+        self._taken += 1
         if state is not None and _is_unchanged(file):
             self.copies += 1
             self._settled += 1
-            return self._decide(source, file, clash, state, _COPY)
-        self._taken += 1
+            copy = _decided(source, file, clash, RESULT_OF[state], _COPY)
+            self._copied[source.ordinal] = copy
+            return copy._replace(result=Result.SKIPPED, reason=None)
         return self._find(source.path, source.ordinal)
 
     def _next(self, file: File) -> SourceFile:
@@ -214,21 +215,6 @@ class FromCatalogue(Recording):
         if file.occurrence:
             self._occurrences[source.ordinal] = file.occurrence
         return source
-
-    def _decide(self, source: SourceFile, file: File, clash: Clash, state: State, reason: str) -> Outcome:
-        """The outcome of a file that is not sent, and what to record for it."""
-        self._taken += 1
-        uid = unpack(clash.uid)
-        path, member = place_of(file.path)
-        self._decided[source.ordinal] = Delivery(
-            path, state, file.occurrence, file.size, file.mtime, clash.sop_class_uid, uid, member=member,
-            transfer_syntax_uid=clash.transfer_syntax_uid, time=time(), bytes=clash.bytes, reason=reason,
-        )  # fmt: skip
-        result = Result.SKIPPED if state.is_stored else Result.NOT_SENT
-        return Outcome(
-            source, result, Identity(clash.sop_class_uid, uid, clash.transfer_syntax_uid), bytes=clash.bytes,
-            reason=None if state.is_stored else reason,
-        )  # fmt: skip
 
     def _is_held(self, clash: Clash) -> bool:
         return self._holds_conflicts and self._minds_clashes and bool(clash.is_conflict)
@@ -245,6 +231,13 @@ class FromCatalogue(Recording):
 def _settled(earlier: Earlier) -> _Settled:
     """What is kept of an ending."""
     return earlier.state.is_stored, earlier_outcome(_NO_FILE, earlier)[1:]
+
+
+def _decided(source: SourceFile, file: File, clash: Clash, result: Result, reason: str) -> Outcome:
+    """What to record for a file that is not sent."""
+    identity = Identity(clash.sop_class_uid, unpack(clash.uid), clash.transfer_syntax_uid)
+    details = None if file.size is None or file.mtime is None else Details(file.size, file.mtime, NOT_READ)
+    return Outcome(source, result, identity, bytes=clash.bytes, reason=reason, details=details)
 
 
 def _is_unchanged(file: File, *, may_be_gone: bool = False) -> bool:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     _Place = tuple[str, str | None]
     """As :func:`asyncstore.members.place_of` returns."""
 
-_RESULTS = {State.WAITING: Result.NOT_SENT, **{state: result for result, state in STATE_AFTER.items()}}
+RESULT_OF = {State.WAITING: Result.NOT_SENT, **{state: result for result, state in STATE_AFTER.items()}}
 _AN_INSTANCE = Identity("", "", "")
 """Stands for the identity of an instance that this run does not read."""
 _EARLIER = "an earlier run left it so"
@@ -281,4 +281,4 @@ def earlier_outcome(file: SourceFile, earlier: Earlier) -> Outcome:
     if earlier.state.is_stored:
         return Outcome(file, Result.SKIPPED, _AN_INSTANCE, is_earlier=True)
     identity = _AN_INSTANCE if earlier.is_instance else None
-    return Outcome(file, _RESULTS[earlier.state], identity, reason=f"{_EARLIER}: {earlier.reason}", is_earlier=True)
+    return Outcome(file, RESULT_OF[earlier.state], identity, reason=f"{_EARLIER}: {earlier.reason}", is_earlier=True)

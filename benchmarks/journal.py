@@ -25,14 +25,15 @@ from asyncstore.journal.journal import Journal
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.settings import Migration
 from asyncstore.journal.studies import Studies
-from asyncstore.journal.values import Delivery, State
-from asyncstore.model import Outcome, SourceFile
+from asyncstore.journal.values import Outcomes, State
+from asyncstore.model import Attempt, Details, Head, Identity, Outcome, Result, SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
+ROOT = "1.2.826.0.1.3680043.8.498"
 PEER = Migration("pacs.example", 11112, "ASYNCSTORE", "PACS")
 BATCH = 200
 STUDY, SERIES = 100, 50
@@ -58,33 +59,27 @@ def status_of(number: int) -> Status:
     return Status(526_336 + number % 1000, 1_700_000_000_123_456_789 + number * 1_000_003)
 
 
-def delivery(number: int, state: State, now: float) -> Delivery:
-    """Its delivery: UIDs of 53 to 57 characters, studies of 100 instances in two series."""
-    size, mtime = status_of(number)
+def head_of(number: int) -> Head:
+    """Its head: studies of 100 instances in two series."""
     study, series = number // STUDY, number // SERIES
-    root = "1.2.826.0.1.3680043.8.498"
-    is_sent = state is not State.WAITING
-    return Delivery(
-        path_of(number),
-        state,
-        size=size,
-        mtime=mtime,
-        sop_class_uid=CT,
-        sop_instance_uid=f"{root}.{series:010}.{number:020}",
-        study=f"{root}.{study:020}.1",
-        series=f"{root}.{series:020}.2",
-        patient_id=f"PID{study // 3}",
-        transfer_syntax_uid=EXPLICIT,
-        sent_transfer_syntax_uid=EXPLICIT if is_sent else None,
-        status=0 if is_sent else None,
-        attempts=int(is_sent),
-        time=now,
-        seconds=0.004 + number % 100 * 1e-5,
-        bytes=size - 1350,
-        association=number % 8 + 1,
-        study_date=f"20{study % 24:02}0{study % 9 + 1}{study % 27 + 1:02}",
-        modality="CT",
-    )
+    date = f"20{study % 24:02}0{study % 9 + 1}{study % 27 + 1:02}"
+    return Head(f"{ROOT}.{study:020}.1", f"{ROOT}.{series:020}.2", b"PID%d" % (study // 3), date, "CT")
+
+
+def outcomes(first: int, end: int, state: State) -> Iterator[Outcome]:
+    """Outcomes of files: UIDs have 53 to 57 characters. As in a run, the files of a series share one head."""
+    head = head_of(first)
+    for number in range(first, end):
+        if not number % SERIES:
+            head = head_of(number)
+        size, mtime = status_of(number)
+        identity = Identity(CT, f"{ROOT}.{number // SERIES:010}.{number:020}", EXPLICIT)
+        file, length, details = SourceFile(path_of(number), number + 1), size - 1350, Details(size, mtime, head)
+        if state is State.WAITING:
+            yield Outcome(file, Result.NOT_SENT, identity, None, length, is_withdrawn=True, details=details)
+        else:
+            attempt = Attempt(number % 8 + 1, identity.sop_instance_uid, EXPLICIT, 0.004 + number % 100 * 1e-5, 0)
+            yield Outcome(file, Result.STORED, identity, attempt, length, 1, details=details)
 
 
 def write(path: str, count: int, state: State) -> Journal:
@@ -92,10 +87,9 @@ def write(path: str, count: int, state: State) -> Journal:
     journal = Journal.open(path, None if state is State.WAITING else PEER, version="benchmark")
     begun, handing_in = time.monotonic(), 0.0
     for first in range(0, count, BATCH):
-        now = time.time()
-        rows = [delivery(number, state, now) for number in range(first, min(first + BATCH, count))]
+        batch = Outcomes(list(outcomes(first, min(first + BATCH, count), state)), time.time(), {})
         before = time.thread_time()
-        journal.record(rows)
+        journal.record(batch)
         handing_in += time.thread_time() - before
         while journal.queued > MOST_QUEUED:
             time.sleep(0.001)

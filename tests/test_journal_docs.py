@@ -49,11 +49,11 @@ def path(tmp_path):
     path = tmp_path / "run.db"
     everything = list(rows())
     with begin(path, Migration("pacs.example.org", 11112, "STORESCU", "PACS")) as journal:
-        journal.record(everything[:700])
+        journal.write(everything[:700])
         journal.walk = Walk(800, is_ended=False)
         journal.close("interrupted")
     with begin(path, Migration("pacs.example.org", 11112, "STORESCU", "PACS")) as journal:
-        journal.record(everything[700:])
+        journal.write(everything[700:])
         journal.walk = Walk(1500, 700, left_not_sent=2, is_ended=True)
     connection = opening.writer(str(path))
     for run, began, ended in ((1, 0, 8400), (2, 8700, 18_000)):

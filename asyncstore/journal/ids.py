@@ -126,8 +126,7 @@ class Ids:
         self._directories: Memory[tuple[str, bool]] = Memory()
         self._kinds: Memory[tuple[str | None, str | None, str | None]] = Memory()
         self._endings: Memory[tuple[State, int | None, str | None, int]] = Memory()
-        self._series: Memory[tuple[str | None, str | None, str | None]] = Memory()
-        self._heads: Memory[Head] = Memory()
+        self._series: Memory[Head] = Memory()
 
     def directory(self, directory: str, *, is_archive: bool = False) -> int:
         """The id of a directory, or of an archive."""
@@ -168,37 +167,23 @@ class Ids:
 
     def of_head(self, head: Head) -> int:
         """The id of the series of an instance with this head."""
-        found = self._heads.get(head)
+        found = self._series.get(head)
         if found is None:
-            found = self.series(
-                head.series_instance_uid, head.study_instance_uid, head.patient_id.decode("latin-1"),
-                head.study_date, head.modality,
-            )  # fmt: skip
-            self._heads.put(head, found)
-        return found
-
-    def series(
-        self, series: str | None, study: str | None, patient_id: str | None, date: str | None, modality: str | None
-    ) -> int:
-        """The id of a series of a study of a patient."""
-        known = self._series.get((series, study, patient_id))
-        if known is not None:
-            return known
-        of_study = self._one_with(
-            "SELECT id, date FROM studies WHERE uid = ? AND patient = ?",
-            "INSERT INTO studies (uid, patient, date) VALUES (?, ?, ?) RETURNING id",
-            "UPDATE studies SET date = ? WHERE id = ?",
-            (pack(study or ""), b"" if patient_id is None else patient_key(patient_id, self._salt)),
-            None if date is None else _day(date),
-        )
-        found = self._one_with(
-            "SELECT id, modality FROM series WHERE study = ? AND uid = ?",
-            "INSERT INTO series (study, uid, modality) VALUES (?, ?, ?) RETURNING id",
-            "UPDATE series SET modality = ? WHERE id = ?",
-            (of_study, pack(series or "")),
-            None if modality is None else _plain(modality),
-        )
-        self._series.put((series, study, patient_id), found)
+            study = self._one_with(
+                "SELECT id, date FROM studies WHERE uid = ? AND patient = ?",
+                "INSERT INTO studies (uid, patient, date) VALUES (?, ?, ?) RETURNING id",
+                "UPDATE studies SET date = ? WHERE id = ?",
+                (pack(head.study_instance_uid), patient_key(head.patient_id.decode("latin-1"), self._salt)),
+                _day(head.study_date),
+            )
+            found = self._one_with(
+                "SELECT id, modality FROM series WHERE study = ? AND uid = ?",
+                "INSERT INTO series (study, uid, modality) VALUES (?, ?, ?) RETURNING id",
+                "UPDATE series SET modality = ? WHERE id = ?",
+                (study, pack(head.series_instance_uid)),
+                _plain(head.modality),
+            )
+            self._series.put(head, found)
         return found
 
     def _one(self, select: str, insert: str, values: tuple[int | str | bytes, ...]) -> int:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from asyncstore.journal.schema import MOST_STATES, STATE
-from asyncstore.model import Result
+from asyncstore.model import Head, Result
 from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
@@ -59,52 +59,6 @@ STATE_AFTER = {
 """The state after each result. Skipped files have none: their row stays as it is."""
 
 
-class Delivery(NamedTuple):
-    """One delivery that ended, or was found.
-
-    A file that is delivered several times has a delivery for each occurrence.
-    """
-
-    path: str
-    state: State
-    occurrence: int = 0
-    """How often the same file was found before in the same walk."""
-    size: int | None = None
-    """Of the file, in bytes, at the time it was read; ``None``: it could not be reached."""
-    mtime: int | None = None
-    """Of the file, in nanoseconds."""
-    sop_class_uid: str | None = None
-    sop_instance_uid: str | None = None
-    study: str | None = None
-    series: str | None = None
-    patient_id: str | None = None
-    """As the file has it. The journal keeps a keyed hash of it only."""
-    transfer_syntax_uid: str | None = None
-    sent_transfer_syntax_uid: str | None = None
-    status: int | None = None
-    attempts: int = 0
-    """In this run; the journal adds them up."""
-    time: float = 0.0
-    """When it ended, in seconds."""
-    seconds: float = 0.0
-    """How long the last attempt took."""
-    bytes: int = 0
-    """Of the data set as it was sent."""
-    association: int | None = None
-    reason: str | None = None
-    """Why it is not stored: one clause without the path."""
-    study_date: str | None = None
-    """As the file has it; the catalogue asks for it."""
-    modality: str | None = None
-    """As the file has it; the catalogue asks for it."""
-    member: str | None = None
-    """Its name in the archive at ``path``, if it lies in one."""
-    repairs: int = 0
-    """Flags of :class:`asyncstore.model.Oddity`: what was mended."""
-    decompressed: int | None = None
-    """Bytes of the data set after decompression; ``None``: it is not compressed, or not measured."""
-
-
 class Walk(NamedTuple):
     """How far the walk of a run is."""
 
@@ -122,10 +76,12 @@ class Walk(NamedTuple):
 
 NOT_MEASURED: Mapping[int, int] = MappingProxyType({})
 """No data set of a batch was measured."""
+NOT_READ = Head()
+"""The head of a file that was not read anew: its row keeps its series."""
 
 
 class Outcomes(NamedTuple):
-    """Outcomes of a run that ended at the same time. They become rows in half the time that deliveries take."""
+    """Outcomes of a run that ended at the same time."""
 
     outcomes: Sequence[Outcome]
     time: float

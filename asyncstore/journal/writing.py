@@ -28,14 +28,14 @@ from asyncstore.errors import JournalError, JournalRemoved, JournalWriteFailed
 from asyncstore.journal import schema, settings
 from asyncstore.journal.ids import Ids, key_of
 from asyncstore.journal.opening import in_our_words
-from asyncstore.journal.rows import ENDED, FOUND, RowWriter, rows_of, rows_of_outcomes
-from asyncstore.journal.values import IS_NOT_SENT, Outcomes, State, Walk
+from asyncstore.journal.rows import ENDED, FOUND, RowWriter, rows_of
+from asyncstore.journal.values import IS_NOT_SENT, State, Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from asyncstore.journal.querying import Value
-    from asyncstore.journal.values import Delivery
+    from asyncstore.journal.values import Outcomes
 
 COMMIT_ROWS = 1000
 COMMIT_SECONDS = 0.5
@@ -92,7 +92,7 @@ class Writer:
         self._taken_back: Counter[State] = Counter()
         self._changes: deque[tuple[str, tuple[Value, ...]]] = deque()
         """Statements for rows of earlier commits, with their values."""
-        self._batches: deque[Sequence[Delivery] | Outcomes] = deque()
+        self._batches: deque[Outcomes] = deque()
         self._handed_in = 0
         self.walk = Walk()
         self._is_stopping = False
@@ -104,8 +104,8 @@ class Writer:
         self._thread = Thread(target=self._work, name="journal", daemon=True)
         self._thread.start()
 
-    def record(self, batch: Sequence[Delivery] | Outcomes) -> int:
-        """Hand in deliveries; the sequence must not be changed afterwards. Returns how many were handed in so far.
+    def record(self, batch: Outcomes) -> int:
+        """Hand in outcomes; the sequence must not be changed afterwards. Returns how many were handed in so far.
 
         Raises:
             RuntimeError: the journal was closed.
@@ -113,7 +113,7 @@ class Writer:
         if self._is_stopping:
             raise RuntimeError("the journal was closed")
         self._batches.append(batch)
-        self._handed_in += len(batch.outcomes if isinstance(batch, Outcomes) else batch)
+        self._handed_in += len(batch.outcomes)
         if self._handed_in - self.committed >= COMMIT_ROWS:
             self._awake.set()
         return self._handed_in
@@ -242,11 +242,7 @@ class Writer:
         self.confirm_place()
         self._connection.execute("BEGIN IMMEDIATE")
         while self._batches and number < _MOST_IN_COMMIT:
-            batch = self._batches.popleft()
-            if isinstance(batch, Outcomes):
-                values = rows_of_outcomes(batch, self._ids, self._created, self.run)
-            else:
-                values = rows_of(batch, self._ids, self._created, self.run)
+            values = rows_of(self._batches.popleft(), self._ids, self._created, self.run)
             number += len(values) // schema.WIDTH
             self._rows.write(values)
             self._counts.update(values[_ENDING :: schema.WIDTH])  # type: ignore[arg-type]

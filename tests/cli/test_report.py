@@ -48,7 +48,7 @@ def path(tmp_path):
 def record(path, rows=ROWS, **more):
     with begin(path, **more) as journal:
         journal.walk = Walk(len(rows), is_ended=True)
-        journal.record(rows)
+        journal.write(rows)
 
 
 def text_of(*paths, width=None):
@@ -211,7 +211,7 @@ async def test_the_exit_code_says_whether_everything_is_stored(path, rows, code,
 
 async def test_a_walk_that_was_cut_short_is_no_success(path):
     journal = begin(path)
-    journal.record([delivery("/a/1")])
+    journal.write([delivery("/a/1")])
     journal.walk = Walk(1, is_ended=False)
     journal.close("interrupted")
     found = await asyncstore("report", path)
@@ -222,11 +222,11 @@ async def test_a_walk_that_was_cut_short_is_no_success(path):
 async def test_a_run_that_goes_on(path):
     with begin(path) as journal:
         journal.walk = Walk(10, is_ended=True)
-        journal.record([delivery("/a/1"), delivery("/a/2", time=BEGIN)])
+        journal.write([delivery("/a/1"), delivery("/a/2", time=BEGIN)])
         journal.flush()
         found = await asyncstore("report", path)
         fields = json.loads((await asyncstore("report", "--json", path)).out)
-        journal.record([delivery("/a/3")])
+        journal.write([delivery("/a/3")])
         journal.flush()
         again = await asyncstore("report", path)
     assert found.returncode == 2
@@ -240,7 +240,7 @@ def test_a_run_that_was_killed(path):
     pid = os.fork()
     if not pid:
         journal = begin(path)
-        journal.record([delivery("/a/1")])
+        journal.write([delivery("/a/1")])
         journal.flush()
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -254,7 +254,7 @@ def test_a_run_that_was_killed(path):
 def test_a_run_that_sends_a_catalogue_may_find_more_only_if_the_scan_did_not_end(path, is_scanned):
     with begin(path, None) as journal:
         journal.begin_catalogue(["/a"])
-        journal.record([delivery("/a/1", State.WAITING), delivery("/a/2", State.WAITING)])
+        journal.write([delivery("/a/1", State.WAITING), delivery("/a/2", State.WAITING)])
         if is_scanned:
             journal.complete_catalogue()
     with (
@@ -294,7 +294,7 @@ async def test_a_journal_that_is_named_twice_counts_once(path):
 
 async def test_only_a_catalogue(path):
     with begin(path, None) as journal:
-        journal.record([delivery("/a/1", State.WAITING), delivery("/a/2", State.NOT_SENT, reason="not a DICOM file")])
+        journal.write([delivery("/a/1", State.WAITING), delivery("/a/2", State.NOT_SENT, reason="not a DICOM file")])
     found = await asyncstore("report", path)
     assert found.returncode == 2
     assert found.out.startswith("2 files found, nothing was sent yet: 1 of them cannot be sent.\n")
@@ -330,7 +330,7 @@ def test_lines_fit_a_narrow_terminal(path):
 async def test_files_that_share_a_uid(path):
     names = [*("/a/1", "/a/2", "/a/3", "/a/4"), "/b/1", "/b/2"]
     with begin(path, None) as journal:
-        journal.record([delivery(name, State.WAITING, sop_instance_uid=f"1.2.{ord(name[1])}") for name in names])
+        journal.write([delivery(name, State.WAITING, sop_instance_uid=f"1.2.{ord(name[1])}") for name in names])
         journal.complete_catalogue(lambda path, member: b"same" if path < "/a/3" else path.encode())  # noqa: ARG005
     found = await asyncstore("report", path)
     assert "\n1 file has the SOP instance UID and the bytes of another one.\n" in found.out

@@ -80,7 +80,7 @@ def runs_since(path, began):
 def record(path, rows, **more):
     with begin(path, **more) as journal:
         journal.walk = Walk(len(rows), is_ended=True)
-        journal.record(rows)
+        journal.write(rows)
 
 
 async def test_the_page_is_written_for_its_owner_alone(path, tmp_path):
@@ -109,7 +109,7 @@ def test_the_course_the_gap_and_the_studies(path):
 def test_hostile_texts_are_escaped(path):
     migration = Migration(f"pacs{HOSTILE}", 104, HOSTILE, HOSTILE, (("--invent-instance", HOSTILE),))
     journal = begin(path, migration)
-    journal.record([
+    journal.write([
         delivery("/a/1", State.NOT_SENT, reason=HOSTILE, sop_class_uid=HOSTILE),
         delivery("/a/2", State.FAILED, reason=f"a kind: {HOSTILE}"),
     ])  # fmt: skip
@@ -146,14 +146,14 @@ def test_an_empty_journal_and_a_catalogue_have_pages(path):
     record(path, [])
     assert "No file was found." in Page(page_of(path)).words
     with begin(path.with_name("scan.db"), None) as journal:
-        journal.record([delivery("/a/1", State.WAITING)])
+        journal.write([delivery("/a/1", State.WAITING)])
     assert "1 file found, nothing was sent yet." in Page(page_of(path.with_name("scan.db"))).words
 
 
 def test_a_run_that_goes_on_has_a_forecast(path):
     with begin(path) as journal:
         journal.walk = Walk(10, is_ended=True)
-        journal.record([delivery("/a/1")])
+        journal.write([delivery("/a/1")])
         journal.flush()
         words = Page(page_of(path)).words
     assert "A run goes on. When it will end cannot be told yet. To pacs" in words

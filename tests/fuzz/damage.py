@@ -12,7 +12,6 @@ from unittest.mock import patch
 import apsw
 
 from asyncstore.journal import opening
-from asyncstore.journal.journal import Journal
 from asyncstore.journal.schema import TABLES
 from asyncstore.journal.values import State, Walk
 from support.journals import begin, delivery
@@ -41,12 +40,12 @@ def content(folder):
         for number, name in enumerate(paths())
     ]  # fmt: skip
     found.append(delivery("/data/a.zip", State.WAITING, member="inner/1", sop_instance_uid="1.2.0"))
-    with Journal.open(str(path), None, version="1") as journal:
+    with begin(path, None) as journal:
         journal.begin_catalogue(["/data"])
-        journal.record(found)
+        journal.write(found)
         journal.complete_catalogue(lambda *_: b"")
     with begin(path, command=["send", "pacs"]) as journal:
-        journal.record([
+        journal.write([
             each._replace(state=tuple(State)[number % 6], status=(None, 0, 0xB000)[number % 3],
                           reason="cut off" if number % 2 else None)
             for number, each in enumerate(found)

@@ -23,7 +23,7 @@ BEGIN = 1_700_006_400.0
 
 def record(path, rows, migration=None):
     with begin(path) if migration is None else begin(path, None) as journal:
-        journal.record(rows)
+        journal.write(rows)
 
 
 def test_each_delivery_is_counted_once_by_state_status_reason_class_and_day(path):
@@ -130,7 +130,7 @@ def test_files_that_were_found_and_have_not_ended_wait(path):
     record(path, [delivery("/a/1"), delivery("/a/2")])
     with begin(path) as journal:
         journal.walk = Walk(10, 1, 1, is_ended=False)
-        journal.record([delivery("/a/2"), delivery("/a/3")])
+        journal.write([delivery("/a/2"), delivery("/a/3")])
         journal.flush()
         with Reader(str(path)) as reader:
             found = account([reader])
@@ -145,11 +145,11 @@ def test_a_file_that_was_named_twice_does_not_wait_when_its_run_has_ended(path):
     with begin(path) as journal:
         journal.walk = Walk(3, is_ended=True)
         for _ in range(2):
-            journal.record([delivery("/a/1", State.FAILED)])
+            journal.write([delivery("/a/1", State.FAILED)])
         journal.flush()
         with Reader(str(path)) as reader:
             assert account([reader]).states == {State.FAILED: 1, State.WAITING: 1}
-        journal.record([delivery("/a/2", State.WAITING)])
+        journal.write([delivery("/a/2", State.WAITING)])
         journal.close("interrupted")
     with Reader(str(path)) as reader:
         assert account([reader]).states == {State.FAILED: 1, State.WAITING: 1}
@@ -161,7 +161,7 @@ def test_sums_agree_while_a_run_writes(path):
 
         def write():
             for number in range(0, 6000, 100):
-                journal.record([delivery(f"/a/{number + more}") for more in range(100)])
+                journal.write([delivery(f"/a/{number + more}") for more in range(100)])
                 journal.walk = Walk(number + 350, is_ended=False)
                 journal.flush()
 
@@ -247,7 +247,7 @@ def test_the_content_of_a_catalogue(path):
         delivery("/a/4", State.NOT_SENT, study=None, series=None, patient_id=None, sop_instance_uid=None),
     ]
     with begin(path, None) as journal:
-        journal.record(rows)
+        journal.write(rows)
         journal.complete_catalogue(lambda path, member: path.encode())  # noqa: ARG005 - each has other bytes
     with Reader(str(path)) as reader:
         found = content(reader)

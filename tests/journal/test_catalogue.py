@@ -22,7 +22,7 @@ def found(path, **more):
 
 def scan(path, rows):
     with begin(path, None) as journal:
-        journal.record(rows)
+        journal.write(rows)
         journal.complete_catalogue()
     with Reader(str(path)) as reader:
         found = content(reader)
@@ -86,8 +86,8 @@ def test_each_order_gives_each_delivery_once(path, studies, order):
 
 def test_what_was_sent_is_not_in_it_any_more(path, studies):
     with begin(path) as journal:
-        journal.record([delivery(row.path, study=row.study, series=row.series) for row in studies[:5]])
-        journal.record([delivery(studies[5].path, State.UNKNOWN), delivery(studies[6].path, State.FAILED)])
+        journal.write([delivery(row.path, study=row.study, series=row.series) for row in studies[:5]])
+        journal.write([delivery(studies[5].path, State.UNKNOWN), delivery(studies[6].path, State.FAILED)])
     with Catalogue(str(path)) as catalogue:
         assert {row.path for row in in_order(catalogue, path)} == {row.path for row in [studies[5], *studies[7:]]} | {
             "/data/none"
@@ -162,7 +162,7 @@ def test_it_is_complete_when_each_walk_has_ended(path):
     for sources, ends, expected in ((["/a"], True, True), (["/b"], False, False), (["/a"], True, False)):
         with begin(path, None) as journal:
             journal.begin_catalogue(sources)
-            journal.record([found("/a/1")])
+            journal.write([found("/a/1")])
             if ends:
                 journal.complete_catalogue()
         assert is_complete() == expected
@@ -176,7 +176,7 @@ def test_completing_can_be_interrupted(path, tmp_path):
     rows = TestClashes.make(tmp_path, [b"aa"] * 4)
     with begin(path, None) as journal:
         journal.begin_catalogue(["/a"])
-        journal.record(rows)
+        journal.write(rows)
 
         def interrupt(path, member):  # noqa: ARG001 - as digests are called
             journal.interrupt()
@@ -193,8 +193,8 @@ def test_a_file_that_nobody_looked_into_keeps_what_is_known(path):
     unread = dict.fromkeys(("size", "mtime", "sop_class_uid", "sop_instance_uid", "study", "series", "patient_id"))
     unread |= {"transfer_syntax_uid": None, "sent_transfer_syntax_uid": None, "association": None, "bytes": 0}
     with begin(path) as journal:
-        journal.record([delivery("/data/a", State.WAITING, reason="interrupted", **unread)])
-        journal.record([delivery("/data/b", State.NOT_SENT, reason="no such file", **unread)])
+        journal.write([delivery("/data/a", State.WAITING, reason="interrupted", **unread)])
+        journal.write([delivery("/data/b", State.NOT_SENT, reason="no such file", **unread)])
     a, b = read(path)
     assert (a.state, a.reason, a.size, a.mtime, a.bytes) == (State.WAITING, "interrupted", 1000, 7, 900)
     assert (b.state, b.reason, b.size, b.mtime) == (State.NOT_SENT, "no such file", None, None)
@@ -202,7 +202,7 @@ def test_a_file_that_nobody_looked_into_keeps_what_is_known(path):
         (CT, "1.2.3", "1.2", "1")
     }
     with begin(path) as journal:
-        journal.record([delivery("/data/b", State.NOT_SENT, reason="not DICOM", **{**unread, "size": 5, "mtime": 8})])
+        journal.write([delivery("/data/b", State.NOT_SENT, reason="not DICOM", **{**unread, "size": 5, "mtime": 8})])
     [_, b] = read(path)
     assert (b.size, b.sop_instance_uid, b.study) == (5, "", "")
 
@@ -246,8 +246,8 @@ class TestClashes:
         rows = self.make(tmp_path, [b"aa", b"aa", b"aa", b"ab"])
         scan(path, rows)
         with begin(path) as journal:
-            journal.record([row._replace(state=State.STORED) for row in rows[3:]])
-            journal.record([row._replace(state=state) for row in rows[1:2] if state is not None])
+            journal.write([row._replace(state=State.STORED) for row in rows[3:]])
+            journal.write([row._replace(state=state) for row in rows[1:2] if state is not None])
         with Catalogue(str(path), State) as catalogue:
             *_, copy = catalogue.copies()
             assert copy.path == rows[2].path
@@ -260,7 +260,7 @@ class TestClashes:
 def test_a_scan_again_keeps_what_was_sent_and_takes_up_what_changed(path):
     scan(path, [found("/data/a"), found("/data/b"), found("/data/c")])
     with begin(path) as journal:
-        journal.record([delivery("/data/a"), delivery("/data/b"), delivery("/data/c", State.FAILED)])
+        journal.write([delivery("/data/a"), delivery("/data/b"), delivery("/data/c", State.FAILED)])
     scan(path, [found("/data/a"), found("/data/b", mtime=8), found("/data/c"), found("/data/d")])
     assert {row.path[-1]: row.state for row in read(path)} == {
         "a": State.STORED, "b": State.WAITING, "c": State.FAILED, "d": State.WAITING,

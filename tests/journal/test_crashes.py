@@ -51,7 +51,7 @@ class Histories(RuleBasedStateMachine):
             if state.is_stored or not before.is_stored or size != file.stat().st_size:  # it stays stored otherwise
                 self.recorded[number] = (state, attempts + 1, file.stat().st_size)
             rows.append(as_found(file, state, attempts=1))
-        self.journal.record(rows)
+        self.journal.write(rows)
         self.possible.append(dict(self.recorded))
 
     @rule()
@@ -122,7 +122,7 @@ _WRITES = (
     "print(journal.run, flush=True)\n"
     "number = 0\n"
     "while True:\n"
-    "    journal.record([delivery(f'/data/{number + k:07}', attempts=1) for k in range(100)])\n"
+    "    journal.write([delivery(f'/data/{number + k:07}', attempts=1) for k in range(100)])\n"
     "    number += 100\n"
     "    if number % 1000 == 0:\n"
     "        journal.flush()\n"

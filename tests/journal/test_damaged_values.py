@@ -37,7 +37,7 @@ COLUMNS = [(table, column) for table, columns in WRONG.items() for column in col
 def path(tmp_path):
     path = tmp_path / "run.db"
     with begin(path, command=["send"]) as journal:
-        journal.record([
+        journal.write([
             delivery(f"/data/{number}", state, study=f"1.{number}", sop_instance_uid=f"1.2.{number}", reason="because")
             for number, state in enumerate(State)
         ])  # fmt: skip

@@ -18,7 +18,7 @@ def run(began=BEGIN, *, is_walked=True):
 
 def paced(path, times, now, began=BEGIN):
     with begin(path) as journal:
-        journal.record([delivery(f"/a/{number}", time=time) for number, time in enumerate(times)])
+        journal.write([delivery(f"/a/{number}", time=time) for number, time in enumerate(times)])
     with Reader(str(path)) as reader:
         return pace(reader, run(began), now)
 

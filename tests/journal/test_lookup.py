@@ -27,7 +27,7 @@ def tree(folder, names):
 
 def record(path, rows):
     with begin(path) as journal:
-        journal.record(rows)
+        journal.write(rows)
 
 
 def states(path, found, again=NOT_ENDED):
@@ -178,7 +178,7 @@ def test_large_directories_and_directories_between_files(path, folder):
 def test_it_sees_a_journal_that_a_run_writes(path, folder):
     a, b = tree(folder, ["a", "b"])
     with begin(path) as journal, Lookup(str(path)) as lookup:
-        journal.record([as_found(a)])
+        journal.write([as_found(a)])
         journal.flush()
         assert how_ended(lookup, str(a)).state is State.STORED
         assert how_ended(lookup, str(b)) is None

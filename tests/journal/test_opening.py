@@ -30,13 +30,13 @@ from asyncstore.journal.place import file_system, refuse_network
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.salvage import salvage
 from asyncstore.journal.schema import VERSION
-from asyncstore.journal.values import State
+from asyncstore.journal.values import Outcomes, State
 from support.journals import PEER, begin, delivery, full_check, read
 
 
 def make(path, rows=1):
     with begin(path) as journal:
-        journal.record([delivery(f"/data/{number:06}", sop_instance_uid=f"1.2.{number}") for number in range(rows)])
+        journal.write([delivery(f"/data/{number:06}", sop_instance_uid=f"1.2.{number}") for number in range(rows)])
 
 
 class TestWhatIsNoJournal:
@@ -191,7 +191,7 @@ class TestOneRunAtATime:
             with pytest.raises(JournalInUse) as refused:
                 begin(path)
             assert refused.value.pid == os.getpid()
-            journal.record([delivery("/data/a")])
+            journal.write([delivery("/data/a")])
         make(path)
         assert not (path.parent / "run.db-lock").exists()
 
@@ -206,7 +206,7 @@ class TestOneRunAtATime:
         code = (
             "import sys; sys.path[:0] = sys.argv[2:]\n"
             "from support.journals import begin, delivery\n"
-            "journal = begin(sys.argv[1]); journal.record([delivery('/data/a')]); journal.flush()\n"
+            "journal = begin(sys.argv[1]); journal.write([delivery('/data/a')]); journal.flush()\n"
             "print(flush=True); sys.stdin.read()"
         )
         words = [sys.executable, "-c", code, str(path), *sys.path]
@@ -224,7 +224,7 @@ class TestOneRunAtATime:
     @pytest.mark.slow
     def test_a_reader_in_this_process_does_not_undo_the_lock_of_the_run(self, path):
         with begin(path) as journal:
-            journal.record([delivery("/data/a")])
+            journal.write([delivery("/data/a")])
             journal.flush()
             read(path)
             with pytest.raises(JournalInUse):
@@ -270,10 +270,10 @@ class TestMigration:
         waiting = delivery("/data/1", State.WAITING)
         unsendable = delivery("/data/2", State.NOT_SENT, reason="not a DICOM file")
         with begin(path, None) as journal:
-            journal.record([waiting, unsendable])
+            journal.write([waiting, unsendable])
         begin(path, PEER._replace(called_ae_title="MISTYPED")).close()
         with begin(path) as journal:
-            journal.record([waiting._replace(state=State.UNKNOWN)])
+            journal.write([waiting._replace(state=State.UNKNOWN)])
         with pytest.raises(OtherMigration):
             begin(path, PEER._replace(called_ae_title="OTHER"))
 
@@ -344,7 +344,7 @@ class TestPlace:
 
 def test_the_class_is_the_public_way_in(path):
     with suppress(RuntimeError), Journal.open(str(path), PEER, version="1") as journal:
-        journal.record([delivery("/data/a")])
+        journal.record(Outcomes([delivery("/data/a").outcome(1)], 0, {}))
         raise RuntimeError
     with Reader(str(path)) as reader:
         assert reader.rows("SELECT ending FROM runs") == [("RuntimeError",)]

@@ -41,7 +41,7 @@ LEAF_OF_KEYS = 0x0A
 def whole(path):
     """A journal with many rows in many directories, and what it says."""
     with begin(path, command=["send"]) as journal:
-        journal.record([
+        journal.write([
             delivery(f"/data/{number // 100:02}/{number:05}", State.FAILED if number % 3 else State.STORED,
                      reason=None if number % 3 == 0 else f"reason {number % 7}", sop_instance_uid=f"1.2.{number}",
                      study=f"1.{number // 50}", series=f"2.{number // 25}")
@@ -73,7 +73,7 @@ def test_a_whole_journal_is_copied(path, whole):
 
 def test_pages_that_lead_back_end_the_reading(path):
     with begin(path) as journal:
-        journal.record([delivery(f"/data/{number}", series=f"1.2.{number:050}") for number in range(400)])
+        journal.write([delivery(f"/data/{number}", series=f"1.2.{number:050}") for number in range(400)])
     whole = {row.path for row in read(path)}
     content = bytearray(path.read_bytes())
     pages = [at for at in range(PAGE, len(content), PAGE) if content[at] == LEAF]
@@ -92,7 +92,7 @@ def test_pages_that_lead_back_end_the_reading(path):
 
 def test_rows_behind_a_page_in_the_place_of_another_one_are_saved(path):
     with begin(path) as journal:
-        journal.record([delivery(f"/data/{number:05}") for number in range(600)])
+        journal.write([delivery(f"/data/{number:05}") for number in range(600)])
     whole = {row.path for row in read(path)}
     content = bytearray(path.read_bytes())
     leaves = {
@@ -134,7 +134,7 @@ def test_a_part_of_the_disk_that_cannot_be_read_costs_its_rows_alone(path, monke
 def with_homeless(path, tmp_path):
     """A salvaged journal: of 2000 folders 500 are left."""
     with begin(path) as journal:
-        journal.record([delivery(f"/data/{number:04}/1", sop_instance_uid=f"1.3.{number}") for number in range(2000)])
+        journal.write([delivery(f"/data/{number:04}/1", sop_instance_uid=f"1.3.{number}") for number in range(2000)])
     with closing(sqlite3.connect(path)) as other:
         other.execute("DELETE FROM directories WHERE id > 500")
         other.commit()
@@ -214,7 +214,7 @@ def test_a_journal_without_the_upper_pages_of_its_trees_gives_what_its_other_pag
 
 def test_directories_whose_pages_lie_behind_the_cut_are_lost_with_their_rows_and_no_others(path):
     with begin(path) as journal:
-        journal.record([delivery(f"/data/{number:04}/1") for number in range(2000)])
+        journal.write([delivery(f"/data/{number:04}/1") for number in range(2000)])
     whole = {row.path for row in read(path)}
     os.truncate(path, path.stat().st_size // 2)
     found, rows = salvaged(path)
@@ -228,7 +228,7 @@ def test_directories_whose_pages_lie_behind_the_cut_are_lost_with_their_rows_and
 def test_a_file_that_ends_within_a_page_of_numbered_rows_is_not_read_for_ever(path):
     with begin(path) as journal:
         for begun in range(0, 2000, 500):
-            journal.record([delivery(f"/d/{number:05}/1", study=f"1.{number}") for number in range(begun, begun + 500)])
+            journal.write([delivery(f"/d/{number:05}/1", study=f"1.{number}") for number in range(begun, begun + 500)])
             journal.flush()
     content = path.read_bytes()
     leaves = [at for at in range(0, len(content), PAGE) if content[at] == 0x0D and b"/d/" in content[at : at + PAGE]]
@@ -253,16 +253,16 @@ def test_stored_files_whose_directory_is_lost_are_found_again_by_a_scan(path, tm
         return as_found(files[name], state, sop_instance_uid=uid)
 
     with begin(path) as journal:
-        journal.record([row("stored", State.STORED, "1.1"), row("warning", State.WARNING, "1.2")])
-        journal.record([row("failed", State.FAILED, "1.3"), row("changed", State.STORED, "1.4")])
-        journal.record([row("other", State.STORED, "1.5")])
+        journal.write([row("stored", State.STORED, "1.1"), row("warning", State.WARNING, "1.2")])
+        journal.write([row("failed", State.FAILED, "1.3"), row("changed", State.STORED, "1.4")])
+        journal.write([row("other", State.STORED, "1.5")])
     lose_directories(path)
     found = salvage(str(path), str(new))
     assert (found.deliveries, found.homeless) == (0, {State.STORED: 3, State.WARNING: 1, State.FAILED: 1})
     files["changed"].write_bytes(b"changed!")
     with begin(new, None) as journal:
-        journal.record([row(name, State.WAITING, f"1.{number}") for number, name in enumerate(list(files)[:4], 1)])
-        journal.record([row("other", State.WAITING, "1.55")])
+        journal.write([row(name, State.WAITING, f"1.{number}") for number, name in enumerate(list(files)[:4], 1)])
+        journal.write([row("other", State.WAITING, "1.55")])
         assert journal.complete_catalogue() == 2
     assert {row.path.rpartition("/")[2]: row.state for row in read(new)} == {
         "stored": State.STORED, "warning": State.WARNING,
@@ -275,14 +275,14 @@ def test_stored_files_whose_directory_is_lost_are_found_again_by_a_scan(path, tm
 @pytest.mark.parametrize("lost", ["kinds", "studies", "series", "runs"])
 def test_a_number_whose_row_is_lost_is_not_taken_for_one_that_a_later_run_gives(path, tmp_path, lost):
     with begin(path) as journal:
-        journal.record([delivery("/data/a"), delivery("/data/b", State.WAITING)])
+        journal.write([delivery("/data/a"), delivery("/data/b", State.WAITING)])
     with closing(sqlite3.connect(path)) as other:
         other.execute(f"DELETE FROM {lost}")  # noqa: S608 - our tables
         other.commit()
     new = tmp_path / "new.db"
     salvage(str(path), str(new))
     with begin(new) as journal:
-        journal.record([delivery("/data/c", study="9", series="9", sop_class_uid="1.9")])
+        journal.write([delivery("/data/c", study="9", series="9", sop_class_uid="1.9")])
     a, b, c = read(new)
     assert (a.state, b.state) == (State.STORED, State.WAITING)
     assert (c.study, c.series, c.sop_class_uid, c.run) == ("9", "9", "1.9", journal.run)
@@ -297,7 +297,7 @@ def test_a_number_whose_row_is_lost_is_not_taken_for_one_that_a_later_run_gives(
 
 def test_times_stay_what_they_were_if_the_time_that_they_count_from_is_lost(path, tmp_path):
     with begin(path) as journal:
-        journal.record([delivery("/data/a")])
+        journal.write([delivery("/data/a")])
     with closing(sqlite3.connect(path)) as other:
         other.execute("DELETE FROM facts")
         other.commit()

@@ -20,9 +20,9 @@ def test_every_file_that_failed_in_any_run_is_taken_once(path, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).touch()
     with begin(path) as journal:
-        journal.record([delivery(tmp_path / "a", State.FAILED, status=0xA700), delivery(tmp_path / "s")])
+        journal.write([delivery(tmp_path / "a", State.FAILED, status=0xA700), delivery(tmp_path / "s")])
     with begin(path) as journal:
-        journal.record(
+        journal.write(
             [
                 delivery(tmp_path / "b", State.FAILED, status=0xA700),
                 delivery(tmp_path / "gone", State.FAILED, status=0xA700),
@@ -46,7 +46,7 @@ def test_every_file_that_failed_in_any_run_is_taken_once(path, tmp_path):
 def test_a_file_that_is_taken_up_is_no_longer_left_as_it_was(path, tmp_path):
     (tmp_path / "a").touch()
     with begin(path) as journal:
-        journal.record([delivery(tmp_path / "a", State.FAILED), delivery(tmp_path / "s")])
+        journal.write([delivery(tmp_path / "a", State.FAILED), delivery(tmp_path / "s")])
     with begin(path) as journal:
         journal.walk = Walk(2, skipped=2, left_failed=1, is_ended=True)
         journal.flush()
@@ -63,7 +63,7 @@ def test_deliveries_of_one_file_keep_their_places(path, tmp_path):
     (tmp_path / "a").touch()
     with begin(path) as journal:
         states = (State.STORED, State.FAILED, State.STORED, State.FAILED)
-        journal.record([delivery(tmp_path / "a", state, occurrence=place) for place, state in enumerate(states)])
+        journal.write([delivery(tmp_path / "a", state, occurrence=place) for place, state in enumerate(states)])
         journal.flush()
         again = SecondPass(journal, 5)
         files = list(again.without_settled(iter(())))

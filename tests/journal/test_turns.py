@@ -24,7 +24,7 @@ def found(number, study, patient):
 
 def scan(path, rows):
     with begin(path, None) as journal:
-        journal.record(rows)
+        journal.write(rows)
         journal.complete_catalogue()
 
 
@@ -84,7 +84,7 @@ def test_a_list_is_kept_to(path, interleaved, order):
 
 def test_a_catalogue_that_is_not_complete_is_not_searched(path):
     with begin(path, None) as journal:
-        journal.record([found(0, "1", "A"), found(1, "2", "A")])
+        journal.write([found(0, "1", "A"), found(1, "2", "A")])
     assert given_in(path, Order.WALK, {0: ["2"]}) == ["/data/000", "/data/001"]
 
 
@@ -129,7 +129,7 @@ def test_a_stored_member_that_its_archive_has_lost_is_skipped_like_a_file_that_i
     row = found(0, "1", "A")._replace(path=str(tmp_path / "a.zip"), member="0.dcm")
     scan(path, [row])
     with begin(path) as journal:
-        journal.record([row._replace(state=State.STORED)])
+        journal.write([row._replace(state=State.STORED)])
     with begin(path) as journal:
         recording = FromCatalogue(journal, Catalogue(str(path), tuple(State)))
         [outcome] = recording.without_settled(

@@ -22,7 +22,7 @@ def earlier(path):
     """A journal of version 1: it holds a stored file, a failed one and one that waits."""
     with begin(path) as journal:
         for state in (State.STORED, State.FAILED, State.WAITING):
-            journal.record([delivery(f"/data/{state.name}", state, reason=None if state.is_stored else "why")])
+            journal.write([delivery(f"/data/{state.name}", state, reason=None if state.is_stored else "why")])
     with closing(sqlite3.connect(path)) as other:
         tables = versions.tables_of(1)
         for name, definition in tables.items():
@@ -72,7 +72,7 @@ def test_the_next_run_takes_it_over_and_keeps_what_it_says(earlier, tmp_path):
     file.write_bytes(b"new")
     with begin(earlier) as journal:
         assert journal.stored_before == 1
-        journal.record([as_found(file, repairs=8, decompressed=77)])
+        journal.write([as_found(file, repairs=8, decompressed=77)])
     assert version(earlier) == schema.VERSION
     full_check(earlier)
     after = {row.path: row for row in read(earlier)}

@@ -23,7 +23,7 @@ def _salvage(path):
 
 def _go_on(path):
     with begin(path) as journal:
-        journal.record([delivery("/data/0/0"), delivery("/data/new")])
+        journal.write([delivery("/data/0/0"), delivery("/data/new")])
 
 
 _USES = (*READING, full_check, _salvage, _salvage, _go_on, *REPORTS)
