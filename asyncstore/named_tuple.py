@@ -7,7 +7,7 @@ each instance calls ``tuple.__new__``.
 
 from __future__ import annotations
 
-from collections import namedtuple
+from collections import ChainMap, namedtuple
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,9 @@ class _Kind(type):
     def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Kind:
         """Make a field of each annotation, unless a base has fields, and a default of its value."""
         namespace["__slots__"] = ()
+        annotations = namespace.setdefault("__annotations__", {})  # without, a class would show those of _Kind
         if not any(getattr(base, "_fields", ()) for base in bases):
-            fields = tuple(namespace.get("__annotations__", ()))
+            fields = tuple(annotations)
             namespace["_fields"] = namespace["__match_args__"] = fields
             namespace["_field_defaults"] = {field: namespace[field] for field in fields if field in namespace}
             namespace.update({field: _Field(index, None) for index, field in enumerate(fields)})
@@ -42,10 +43,12 @@ class _Kind(type):
     @property
     def __signature__(cls) -> Signature:
         """What ``help()`` shows as the arguments."""
-        from inspect import Parameter, Signature  # no run needs it
+        from inspect import Parameter, Signature, get_annotations  # no run needs it
 
+        types = ChainMap(*map(get_annotations, cls.__mro__))
         of = partial(Parameter, kind=Parameter.POSITIONAL_OR_KEYWORD)
-        return Signature([of(field, default=cls._field_defaults.get(field, Parameter.empty)) for field in cls._fields])
+        defaults = dict.fromkeys(cls._fields, Parameter.empty) | cls._field_defaults
+        return Signature([of(field, default=default, annotation=types[field]) for field, default in defaults.items()])
 
 
 class _NamedTuple(tuple[Any, ...], metaclass=_Kind):
@@ -67,6 +70,8 @@ class _NamedTuple(tuple[Any, ...], metaclass=_Kind):
         if named:
             raise TypeError(f"{type(self).__name__} has no fields {', '.join(named)}")
         return _new(type(self), values)
+
+    __replace__ = _replace  # for copy.replace() of Python 3.13
 
     def _asdict(self) -> dict[str, Any]:
         return dict(zip(type(self)._fields, self, strict=True))

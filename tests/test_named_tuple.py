@@ -6,7 +6,7 @@ import copy
 import inspect
 import pickle
 import sys
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, get_type_hints
 
 import pytest
 
@@ -118,10 +118,23 @@ def test_nothing_can_be_set():
 def test_the_class_says_the_same_of_itself():
     for name in ("_fields", "_field_defaults", "__match_args__", "__doc__", "__module__"):
         assert getattr(Ours, name) == getattr(Theirs, name), name
+    assert get_type_hints(Ours) == get_type_hints(Theirs)
     ours, theirs = inspect.signature(Ours).parameters, inspect.signature(Theirs).parameters
     assert [(one.name, one.default, one.kind) for one in ours.values()] == [
         (one.name, one.default, one.kind) for one in theirs.values()
     ]
+    assert str(inspect.signature(Ours)) == "(path: 'str', size: 'int | None' = None, names: 'tuple[str, ...]' = ())"
+
+
+def test_a_class_has_only_annotations_of_its_own():
+    assert Empty.__annotations__ == {}
+    assert Narrow.__annotations__ == {}
+    assert get_type_hints(Narrow) == get_type_hints(Wide) == {"value": T, "others": tuple[T, ...]}
+    assert str(inspect.signature(Narrow)) == "(value: 'T', others: 'tuple[T, ...]' = ())"
+
+
+def test_copy_can_replace_items():
+    assert Ours("a").__replace__(size=3) == ("a", 3, ())  # copy.replace(), new in Python 3.13, calls it
 
 
 def test_patterns_match_by_position():
