@@ -4,6 +4,7 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_every_reason_for_which_there_is_a_hint_is_still_given(fact):
 
 
 def test_every_reason_of_tls_and_every_mistake_in_its_settings_has_a_hint():
-    for reason in hints.TlsReason:
+    for reason in get_args(hints.errors.TlsReason):
         assert hints.hint_of(hints.errors.TlsFailed("peer:104", "cause", reason))
-    for mistake in hints.TlsMistake:
+    for mistake in get_args(hints.errors.TlsMistake):
         assert hints.hint_of(hints.errors.TlsSettingRefused("key", "file", "problem", mistake, "null"))

@@ -69,7 +69,7 @@ async def connect(
     except socket.gaierror as error:
         raise _unresolved(peer, host, ip_version, error) from error
     except UnicodeError as error:
-        raise ConnectFailed(peer, reason_of(error), ConnectProblem.NAME_UNKNOWN) from error
+        raise ConnectFailed(peer, reason_of(error), "name unknown") from error
     except OSError as error:
         raise ConnectFailed(peer, reason_of(error)) from error
     if opened is None:
@@ -92,10 +92,10 @@ async def _addresses(host: str, port: int, ip_version: int | None) -> Sequence[_
 
 def _unresolved(peer: str, host: str, ip_version: int | None, error: socket.gaierror) -> ConnectFailed:
     """The error for a host that has no address to try."""
-    problem = ConnectProblem.NAME_UNKNOWN
+    problem: ConnectProblem = "name unknown"
     if error.errno == socket.EAI_AGAIN:
         cause = f"the host name {host!r} cannot be resolved now ({error.strerror})"
-        problem = ConnectProblem.NAME_NOT_RESOLVED_NOW
+        problem = "name not resolved now"
     elif ip_version is None:
         cause = f"the host name {host!r} cannot be resolved ({error.strerror})"
     else:
@@ -107,7 +107,7 @@ def _unresolved(peer: str, host: str, ip_version: int | None, error: socket.gaie
             cause = f"the host name {host!r} cannot be resolved to an IPv{ip_version} address ({error.strerror})"
         else:
             cause = f"{host} is an IPv{other} address, and only IPv{ip_version} is to be used"
-            problem = ConnectProblem.OTHER_IP_VERSION
+            problem = "other IP version"
     return ConnectFailed(peer, cause, problem, ip_version)
 
 

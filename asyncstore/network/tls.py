@@ -18,7 +18,7 @@ from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal
 
-from asyncstore.errors import TlsFailed, TlsMistake, TlsReason, TlsSettingRefused, UsageError
+from asyncstore.errors import TlsFailed, TlsSettingRefused, UsageError
 from asyncstore.named_tuple import NamedTuple
 from asyncstore.network import tls_files, tls_profiles
 from asyncstore.network.timeouts import ARTIM
@@ -160,7 +160,7 @@ class TlsRequestor:
         try:
             return Session.begin(self._context, peer, server_name=self._sent, host=self._certified)
         except ValueError as error:
-            raise TlsFailed(peer, f"{self._sent!r} cannot be sent as a server name", TlsReason.SERVER_NAME) from error
+            raise TlsFailed(peer, f"{self._sent!r} cannot be sent as a server name", "server name") from error
 
 
 class TlsAcceptor:
@@ -176,7 +176,7 @@ class TlsAcceptor:
     def __init__(self, options: TlsOptions) -> None:
         if options.key is None:
             problem = "an acceptor of associations needs a private key and a certificate"
-            raise TlsSettingRefused("key", None, problem, TlsMistake.NO_KEY)
+            raise TlsSettingRefused("key", None, problem, "no key")
         self._context = _context(options, ssl.PROTOCOL_TLS_SERVER)
         _set_verification(self._context, options)
         tls_files.load_dh_parameters(self._context, options.dh_parameters)
@@ -295,14 +295,14 @@ def _check_addition(name: str, profile: Profile, available: Iterable[str]) -> No
         raise TlsSettingRefused("cipher_suites", name, "the cipher suites of TLS 1.3 are always offered with it")
     if name not in tls_profiles.CIPHER_SUITES:
         problem = "there is no cipher suite of that name"
-        raise TlsSettingRefused("cipher_suites", name, problem, TlsMistake.UNKNOWN_CIPHER_SUITE)
+        raise TlsSettingRefused("cipher_suites", name, problem, "unknown cipher suite")
     if name not in available:
         raise TlsSettingRefused("cipher_suites", name, f"{openssl_version()} as it is installed here cannot do it")
     objection = profile.objection(name)
     if objection is not None:
         allowing = tls_profiles.profile_for(name)
         problem = f"{objection}; the security profile {allowing} takes it"
-        raise TlsSettingRefused("cipher_suites", name, problem, TlsMistake.WRONG_PROFILE, allowing)
+        raise TlsSettingRefused("cipher_suites", name, problem, "wrong profile", allowing)
 
 
 def _set_verification(context: ssl.SSLContext, options: TlsOptions) -> None:
@@ -313,7 +313,7 @@ def _set_verification(context: ssl.SSLContext, options: TlsOptions) -> None:
     """
     context.verify_mode = _VERIFY_MODES[options.peer_certificate]
     if context.verify_mode is not ssl.CERT_NONE and not options.trusted and not options.trusted_directories:
-        raise TlsSettingRefused("trusted", None, "no certificate is trusted", TlsMistake.NOTHING_TRUSTED)
+        raise TlsSettingRefused("trusted", None, "no certificate is trusted", "nothing trusted")
 
 
 def _address(name: str) -> IPv4Address | IPv6Address | None:

@@ -20,27 +20,25 @@ class _Words(NamedTuple):
 
 _CERTIFICATE_ERRORS: Mapping[int, _Words] = {
     **dict.fromkeys(
-        (2, 20, 21), _Words("the peer's certificate is not trusted: its issuer is not known here", TlsReason.UNTRUSTED)
+        (2, 20, 21), _Words("the peer's certificate is not trusted: its issuer is not known here", "untrusted")
     ),
     3: _Words(
         "whether the peer's certificate is revoked is unknown: the revocation list of its issuer is missing",
-        TlsReason.NO_REVOCATION_LIST,
+        "no revocation list",
     ),
-    9: _Words("the peer's certificate is not valid yet", TlsReason.NOT_IN_FORCE),
-    10: _Words("the peer's certificate has expired", TlsReason.NOT_IN_FORCE),
-    11: _Words("the revocation list for the peer's certificate is not valid yet", TlsReason.NO_REVOCATION_LIST),
-    12: _Words("the revocation list for the peer's certificate has expired", TlsReason.NO_REVOCATION_LIST),
-    18: _Words("the peer's certificate is signed by itself and not trusted here", TlsReason.UNTRUSTED),
-    19: _Words("the peer's certificate is not trusted: the root of its chain is not known here", TlsReason.UNTRUSTED),
-    23: _Words("the peer's certificate is revoked", TlsReason.REVOKED),
-    26: _Words("the peer's certificate was not made for this use (its extended key usage)", TlsReason.WRONG_USE),
-    62: _Words("the peer's certificate was made for another host name", TlsReason.WRONG_HOST),
-    64: _Words("the peer's certificate was not made for this IP address", TlsReason.WRONG_HOST),
-    66: _Words("the key of the peer's certificate is too short for the security profile", TlsReason.TOO_WEAK),
-    67: _Words(
-        "the key of the authority of the peer's certificate is too short for the security profile", TlsReason.TOO_WEAK
-    ),
-    68: _Words("the signature of the peer's certificate is too weak for the security profile", TlsReason.TOO_WEAK),
+    9: _Words("the peer's certificate is not valid yet", "not in force"),
+    10: _Words("the peer's certificate has expired", "not in force"),
+    11: _Words("the revocation list for the peer's certificate is not valid yet", "no revocation list"),
+    12: _Words("the revocation list for the peer's certificate has expired", "no revocation list"),
+    18: _Words("the peer's certificate is signed by itself and not trusted here", "untrusted"),
+    19: _Words("the peer's certificate is not trusted: the root of its chain is not known here", "untrusted"),
+    23: _Words("the peer's certificate is revoked", "revoked"),
+    26: _Words("the peer's certificate was not made for this use (its extended key usage)", "wrong use"),
+    62: _Words("the peer's certificate was made for another host name", "wrong host"),
+    64: _Words("the peer's certificate was not made for this IP address", "wrong host"),
+    66: _Words("the key of the peer's certificate is too short for the security profile", "too weak"),
+    67: _Words("the key of the authority of the peer's certificate is too short for the security profile", "too weak"),
+    68: _Words("the signature of the peer's certificate is too weak for the security profile", "too weak"),
 }
 """X509_V_ERR_... of OpenSSL's x509_vfy.h, in words."""
 
@@ -54,47 +52,47 @@ _REASONS: Mapping[str, tuple[type[TlsFailed], str, TlsReason]] = {
     **dict.fromkeys(
         ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG",
          "RECORD_LAYER_FAILURE", "BAD_RECORD_TYPE", "ENCRYPTED_LENGTH_TOO_LONG"),
-        (NotTls, "the peer does not speak TLS", TlsReason.PLAIN_PEER),
+        (NotTls, "the peer does not speak TLS", "plain peer"),
     ),
     **dict.fromkeys(
         ("UNSUPPORTED_PROTOCOL", "PROTOCOL_VERSION", "VERSION_TOO_LOW", "NO_PROTOCOLS_AVAILABLE"),
-        (NoCommonTls, _NO_VERSION, TlsReason.NO_COMMON_VERSION),
+        (NoCommonTls, _NO_VERSION, "no common version"),
     ),
     **dict.fromkeys(
         ("NO_SHARED_CIPHER", "INSUFFICIENT_SECURITY", "NO_CIPHERS_AVAILABLE", "HANDSHAKE_FAILURE",
          "NO_SUITABLE_SIGNATURE_ALGORITHM", "NO_SUITABLE_KEY_SHARE"),
-        (NoCommonTls, _NO_CIPHER, TlsReason.NO_COMMON_CIPHER_SUITE),
+        (NoCommonTls, _NO_CIPHER, "no common cipher suite"),
     ),
     **dict.fromkeys(
         ("DH_KEY_TOO_SMALL", "WRONG_CURVE"),
-        (NoCommonTls, "the peer's key is too short for the security profile", TlsReason.TOO_WEAK),
+        (NoCommonTls, "the peer's key is too short for the security profile", "too weak"),
     ),
     **dict.fromkeys(  # only of our own chain: the peer's is refused by a verify code
         ("CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"),
-        (TlsFailed, "an authority of our own certificate is too weak for the security profile", TlsReason.TOO_WEAK),
+        (TlsFailed, "an authority of our own certificate is too weak for the security profile", "too weak"),
     ),
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": (
-        PeerCertificateRefused, "the peer shows no certificate", TlsReason.NO_CERTIFICATE_OF_PEER,
+        PeerCertificateRefused, "the peer shows no certificate", "no certificate of peer",
     ),
-    "CERTIFICATE_REQUIRED": (OurCertificateRefused, _NO_CERTIFICATE, TlsReason.NO_CERTIFICATE_OF_OURS),
-    "NO_CERTIFICATE": (OurCertificateRefused, _NO_CERTIFICATE, TlsReason.NO_CERTIFICATE_OF_OURS),
-    "UNKNOWN_CA": (OurCertificateRefused, "the peer does not trust our certificate's issuer", TlsReason.OURS_UNKNOWN),
-    "BAD_CERTIFICATE": (OurCertificateRefused, "the peer calls our certificate a bad one", TlsReason.OURS_UNKNOWN),
+    "CERTIFICATE_REQUIRED": (OurCertificateRefused, _NO_CERTIFICATE, "no certificate of ours"),
+    "NO_CERTIFICATE": (OurCertificateRefused, _NO_CERTIFICATE, "no certificate of ours"),
+    "UNKNOWN_CA": (OurCertificateRefused, "the peer does not trust our certificate's issuer", "ours unknown"),
+    "BAD_CERTIFICATE": (OurCertificateRefused, "the peer calls our certificate a bad one", "ours unknown"),
     "CERTIFICATE_EXPIRED": (
-        OurCertificateRefused, "the peer says that our certificate has expired", TlsReason.OURS_NOT_IN_FORCE,
+        OurCertificateRefused, "the peer says that our certificate has expired", "ours not in force",
     ),
     "CERTIFICATE_REVOKED": (
-        OurCertificateRefused, "the peer says that our certificate is revoked", TlsReason.OURS_NOT_IN_FORCE,
+        OurCertificateRefused, "the peer says that our certificate is revoked", "ours not in force",
     ),
-    "CERTIFICATE_UNKNOWN": (OurCertificateRefused, "the peer does not take our certificate", TlsReason.OURS_UNKNOWN),
+    "CERTIFICATE_UNKNOWN": (OurCertificateRefused, "the peer does not take our certificate", "ours unknown"),
     "UNSUPPORTED_CERTIFICATE": (
-        OurCertificateRefused, "the peer says that our certificate was not made for this use", TlsReason.OURS_UNKNOWN,
+        OurCertificateRefused, "the peer says that our certificate was not made for this use", "ours unknown",
     ),
     "ACCESS_DENIED": (
-        OurCertificateRefused, "the peer knows our certificate, and denies access", TlsReason.OURS_UNKNOWN,
+        OurCertificateRefused, "the peer knows our certificate, and denies access", "ours unknown",
     ),
     "UNRECOGNIZED_NAME": (
-        TlsFailed, "the peer does not go by this server name", TlsReason.SERVER_NAME,
+        TlsFailed, "the peer does not go by this server name", "server name",
     ),
 }  # fmt: skip
 """OpenSSL's reasons (sslerr.h), with the alerts of RFC 8446 6.2, without their prefixes."""

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asyncstore.errors import TlsMistake, TlsSettingRefused, UsageError
+from asyncstore.errors import TlsSettingRefused, UsageError
 from asyncstore.named_files import first_bytes, read_named
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def load_own(
                 context.load_cert_chain(pem, own, callback)
             except ssl.SSLError as error:
                 refusal = _refusal(error, key, certificate, asked=callback.was_called)
-                if attempt == last or refusal.mistake is not TlsMistake.WRONG_PASSWORD:
+                if attempt == last or refusal.mistake != "wrong password":
                     raise refusal from error
                 _log.warning("%s", refusal)
             except ValueError as error:
@@ -265,10 +265,10 @@ def _contents(setting: str, file: str, *, der: bool) -> bytes:
     content = _read(setting, file)
     is_pem = b"-----BEGIN " in content
     if der and is_pem:
-        raise TlsSettingRefused(setting, file, "it is a PEM file, and DER was asked for", TlsMistake.NOT_DER)
+        raise TlsSettingRefused(setting, file, "it is a PEM file, and DER was asked for", "not DER")
     if not der and not is_pem:
         looks_der = content[:1] == bytes([_SEQUENCE])
-        raise TlsSettingRefused(setting, file, "it is not a PEM file", TlsMistake.IS_DER if looks_der else None)
+        raise TlsSettingRefused(setting, file, "it is not a PEM file", "is DER" if looks_der else None)
     return content
 
 
@@ -316,9 +316,7 @@ class _PasswordCallback:
     def __call__(self) -> bytes:
         self.was_called = True
         if self._password is None:
-            raise TlsSettingRefused(
-                "key", self._key, "it has a password, and none was given", TlsMistake.WRONG_PASSWORD
-            )
+            raise TlsSettingRefused("key", self._key, "it has a password, and none was given", "wrong password")
         password = self._password if isinstance(self._password, str) else self._password()
         return password.encode("utf-8", "surrogateescape")  # the very bytes of the command line
 
@@ -333,6 +331,6 @@ def _refusal(error: ssl.SSLError, key: str, certificate: str, *, asked: bool) ->
         return TlsSettingRefused("certificate", certificate, problem)
     if asked:
         problem = "the password is wrong, or this is no private key"
-        return TlsSettingRefused("key", key, problem, TlsMistake.WRONG_PASSWORD)
+        return TlsSettingRefused("key", key, problem, "wrong password")
     problem = f"it or {certificate} is damaged or of an unknown kind: copy it again from its source"
     return TlsSettingRefused("key", key, problem)

@@ -19,7 +19,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, cast
 
-from asyncstore.errors import TimedOut, TlsFailed, TlsInterrupted, TlsReason
+from asyncstore.errors import TimedOut, TlsFailed, TlsInterrupted
 from asyncstore.named_tuple import NamedTuple
 from asyncstore.network.link import Link, reason_of
 from asyncstore.network.tls_failures import translated
@@ -123,7 +123,7 @@ async def _shake_hands(connected: socket.socket, session: Session) -> None:
 
 
 def _interrupted(session: Session, how: str) -> TlsInterrupted:
-    return TlsInterrupted(session.peer, f"the connection was {how} during the handshake", TlsReason.INTERRUPTED)
+    return TlsInterrupted(session.peer, f"the connection was {how} during the handshake", "interrupted")
 
 
 async def _flush(connected: socket.socket, session: Session) -> None:

@@ -23,7 +23,6 @@ from asyncstore.errors import (
     TimedOut,
     TlsFailed,
     TlsInterrupted,
-    TlsReason,
 )
 from asyncstore.negotiation import verification
 from asyncstore.network.addresses import connect, listen
@@ -257,7 +256,7 @@ async def test_an_unknown_authority(made):
     error = await failure_with(made, made.stranger.certify("localhost"))
     assert isinstance(error, PeerCertificateRefused)
     assert error.cause == "the peer's certificate is not trusted: its issuer is not known here"
-    assert error.reason is TlsReason.UNTRUSTED
+    assert error.reason == "untrusted"
     assert not error.is_transient
 
 
@@ -305,7 +304,7 @@ async def test_the_certificate_must_have_the_host_name_even_if_it_is_not_sent(ma
         assert await echo(sink.port, options._replace(peer_certificate="ignore")) >= 0
     assert isinstance(error, PeerCertificateRefused)
     assert error.cause == "the peer's certificate was made for another host name, not for 'localhost'"
-    assert error.reason is TlsReason.WRONG_HOST
+    assert error.reason == "wrong host"
 
 
 @pytest.mark.parametrize("sends_name", [True, False])
@@ -450,7 +449,7 @@ async def test_an_address_in_wide_digits_matches_as_it_is_dialled(made):
 async def test_a_host_that_cannot_be_a_server_name_has_its_own_message(made):
     error = await verdict(made, made.server, "pacs..example.org")
     assert (type(error), error.cause) == (TlsFailed, "'pacs..example.org' cannot be sent as a server name")
-    assert error.reason is TlsReason.SERVER_NAME
+    assert error.reason == "server name"
 
 
 def test_an_ip_address_is_no_server_name(made):
@@ -487,7 +486,7 @@ async def test_a_revoked_certificate(made, encoding):
     options = TlsOptions(*own, file_format=form, trusted=(trusted,), revocation_lists=(revoked,))
     error = await failure_with(made, made.server, options)
     assert (type(error), error.cause) == (PeerCertificateRefused, "the peer's certificate is revoked")
-    assert error.reason is TlsReason.REVOKED
+    assert error.reason == "revoked"
     other = made.authority.certify("localhost").write(made.folder, "not-revoked")
     async with Sink(port=0, tls=made.acceptor(other)) as sink:
         assert await echo(sink.port, options) >= 0
@@ -512,7 +511,7 @@ async def test_a_revoked_authority_is_refused_with_cra_and_warned_of_with_crl(ma
 async def test_a_missing_revocation_list_refuses_the_certificate(made):
     error = await failure_with(made, made.server, made.requestor(revocation="chain"))
     assert "revocation list of its issuer is missing" in error.cause
-    assert error.reason is TlsReason.NO_REVOCATION_LIST
+    assert error.reason == "no revocation list"
 
 
 async def test_a_short_key_needs_a_retired_profile(made):
@@ -537,7 +536,7 @@ async def test_a_weak_authority_of_our_own_certificate_is_not_taken_for_the_peer
     async with Sink(port=0, tls=made.acceptor(profile="bcp195")) as sink:
         error = await refusal(sink.port, made.requestor(key=key, certificate=certificate, trusted=trusted))
     assert error.cause == "an authority of our own certificate is too weak for the security profile"
-    assert error.reason is TlsReason.TOO_WEAK
+    assert error.reason == "too weak"
 
 
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
@@ -549,7 +548,7 @@ async def test_a_peer_that_wants_a_certificate_of_ours(made, version):
     async with nothing_left_behind(), Sink(port=0, tls=sink_options) as sink:
         error = await refusal(sink.port, TlsOptions(trusted=made.trusted, **profile))
         assert (type(error), error.cause) == (OurCertificateRefused, "the peer wants a certificate of ours")
-        assert error.reason is TlsReason.NO_CERTIFICATE_OF_OURS
+        assert error.reason == "no certificate of ours"
         strange = made.stranger.certify().write(made.folder, "strange")
         error = await refusal(sink.port, TlsOptions(*strange, trusted=made.trusted, **profile))
         assert (type(error), error.cause) == (OurCertificateRefused, "the peer does not trust our certificate's issuer")
@@ -593,7 +592,7 @@ async def test_only_a_retired_profile_accepts_a_peer_of_tls_1_1(made):
         served = asyncio.create_task(asyncio.to_thread(handshake_with_one, listening, tls_1_1(made), agreed))
         error = await refusal(port, made.requestor())
         assert (type(error), error.cause) == (NoCommonTls, "no version of TLS that both sides allow")
-        assert error.reason is TlsReason.NO_COMMON_VERSION
+        assert error.reason == "no common version"
         await served
         assert agreed == []
         served = asyncio.create_task(asyncio.to_thread(handshake_with_one, listening, tls_1_1(made), agreed))
@@ -606,7 +605,7 @@ async def test_no_common_cipher_suite(made):
     async with Sink(port=0, tls=made.acceptor(profile="bcp195-ex")) as sink:  # a key for elliptic curves
         error = await refusal(sink.port, made.requestor(profile="aes"))
     assert (type(error), error.cause) == (NoCommonTls, "no cipher suite that both sides allow")
-    assert error.reason is TlsReason.NO_COMMON_CIPHER_SUITE
+    assert error.reason == "no common cipher suite"
 
 
 async def says(words, reader, writer):

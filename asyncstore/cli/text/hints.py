@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from asyncstore import errors
-from asyncstore.errors import ConnectProblem, TlsMistake, TlsReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -48,39 +47,37 @@ _NO_ECHO = (
 )
 _NO_CONFIRMATION = "Peers that do not know user identities confirm none: leave out -rsp to send nevertheless."
 
-_TLS: Mapping[TlsReason, str] = {
-    TlsReason.UNTRUSTED: (
+_TLS: Mapping[errors.TlsReason, str] = {
+    "untrusted": (
         "With +cf, give the certificate of the authority that signed it, or the peer's own if nobody did. -ic takes "
         "any certificate."
     ),
-    TlsReason.NOT_IN_FORCE: "Its owner has to renew it, unless the clock of this machine is wrong.",
-    TlsReason.NO_REVOCATION_LIST: "Give the revocation list of each of its issuers with +crl.",
-    TlsReason.REVOKED: (
+    "not in force": "Its owner has to renew it, unless the clock of this machine is wrong.",
+    "no revocation list": "Give the revocation list of each of its issuers with +crl.",
+    "revoked": (
         "Its owner has to get a new one. Until then somebody else may be using it. If it was revoked by mistake, its "
         "authority has to publish another list (+crl)."
     ),
-    TlsReason.WRONG_USE: (
+    "wrong use": (
         "Its owner needs one whose extended key usage has serverAuth where it accepts, clientAuth where it requests."
     ),
-    TlsReason.WRONG_HOST: "Use the host name that it was made for. --no-verify-hostname accepts it nevertheless.",
-    TlsReason.TOO_WEAK: "A retired profile (+py, +px) takes weaker ones; better is a new certificate.",
-    TlsReason.NO_CERTIFICATE_OF_PEER: "-vc takes peers that show none, -ic takes any.",
-    TlsReason.NO_CERTIFICATE_OF_OURS: "Give our private key and certificate with +tls KEY CERTIFICATE.",
-    TlsReason.OURS_UNKNOWN: "The peer has to know our certificate's authority; its log says more.",
-    TlsReason.OURS_NOT_IN_FORCE: "Get a new one from its authority, and give it with +tls KEY CERTIFICATE.",
-    TlsReason.PLAIN_PEER: "Leave out +tls and +tla for plain TCP, or give the port where it speaks TLS.",
-    TlsReason.NO_COMMON_VERSION: (
+    "wrong host": "Use the host name that it was made for. --no-verify-hostname accepts it nevertheless.",
+    "too weak": "A retired profile (+py, +px) takes weaker ones; better is a new certificate.",
+    "no certificate of peer": "-vc takes peers that show none, -ic takes any.",
+    "no certificate of ours": "Give our private key and certificate with +tls KEY CERTIFICATE.",
+    "ours unknown": "The peer has to know our certificate's authority; its log says more.",
+    "ours not in force": "Get a new one from its authority, and give it with +tls KEY CERTIFICATE.",
+    "plain peer": "Leave out +tls and +tla for plain TCP, or give the port where it speaks TLS.",
+    "no common version": (
         "Older peers need a retired profile, as +px with TLS 1.0 and 1.1; newer ones may need the default, +pg, with "
         "1.3. +ph lists them all."
     ),
-    TlsReason.NO_COMMON_CIPHER_SUITE: (
+    "no common cipher suite": (
         "+ph lists the cipher suites of each profile: older peers need those of a retired one (+px, +pa), newer ones "
         "those of the default (+pg). +cs adds a single one."
     ),
-    TlsReason.SERVER_NAME: "--request-sni sends another name, --no-sni sends none.",
-    TlsReason.INTERRUPTED: (
-        "Perhaps it speaks no TLS on this port, or does not accept our certificate: its log says more."
-    ),
+    "server name": "--request-sni sends another name, --no-sni sends none.",
+    "interrupted": ("Perhaps it speaks no TLS on this port, or does not accept our certificate: its log says more."),
 }
 
 _TLS_SETTINGS = {
@@ -96,16 +93,16 @@ _TLS_SETTINGS = {
 }
 """The options that set the fields of :class:`~asyncstore.network.tls.TlsOptions`."""
 
-_TLS_MISTAKES: Mapping[TlsMistake, str] = {
-    TlsMistake.WRONG_PASSWORD: "+pw (--use-passwd) or ASYNCSTORE_USE_PASSWD gives another password.",
-    TlsMistake.NOT_DER: "Leave out -der (--der-keys) to read PEM files.",
-    TlsMistake.IS_DER: "-der (--der-keys) reads DER.",
-    TlsMistake.NO_KEY: "Give both with +tls (--enable-tls) KEY CERTIFICATE.",
-    TlsMistake.NOTHING_TRUSTED: (
+_TLS_MISTAKES: Mapping[errors.TlsMistake, str] = {
+    "wrong password": "+pw (--use-passwd) or ASYNCSTORE_USE_PASSWD gives another password.",
+    "not DER": "Leave out -der (--der-keys) to read PEM files.",
+    "is DER": "-der (--der-keys) reads DER.",
+    "no key": "Give both with +tls (--enable-tls) KEY CERTIFICATE.",
+    "nothing trusted": (
         "Name the authority's certificate, or the peer's own, with +cf (--add-cert-file) or +cd (--add-cert-dir). "
         "-ic (--ignore-peer-cert) takes any certificate."
     ),
-    TlsMistake.UNKNOWN_CIPHER_SUITE: "+cc (--list-ciphers) lists the cipher suites.",
+    "unknown cipher suite": "+cc (--list-ciphers) lists the cipher suites.",
 }
 
 _CANNOT_LISTEN = {
@@ -171,12 +168,12 @@ def hints_for(reasons: Iterable[str]) -> Iterator[str]:
 
 
 def _connect_failed(error: errors.ConnectFailed) -> str:
-    if error.reason is ConnectProblem.NAME_NOT_RESOLVED_NOW:
+    if error.reason == "name not resolved now":
         return _CHECK_NAME_SERVER
     keeps_to = f"-i{error.ip_version} keeps to IPv{error.ip_version}: -i0 takes every address that the host has."
-    if error.reason is ConnectProblem.OTHER_IP_VERSION:
+    if error.reason == "other IP version":
         return keeps_to
-    check = _CHECK_NAME if error.reason is ConnectProblem.NAME_UNKNOWN else _CHECK_PEER
+    check = _CHECK_NAME if error.reason == "name unknown" else _CHECK_PEER
     return check if error.ip_version is None else f"{check} {keeps_to}"
 
 
@@ -196,7 +193,7 @@ def _violated(error: errors.ProtocolViolation) -> str:
 
 
 def _tls_setting(error: errors.TlsSettingRefused) -> str | None:
-    if error.mistake is TlsMistake.WRONG_PROFILE:
+    if error.mistake == "wrong profile":
         return f"--profile-{error.profile} selects that profile."
     if error.mistake is not None:
         return _TLS_MISTAKES[error.mistake]
