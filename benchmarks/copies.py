@@ -70,5 +70,4 @@ def write_copies(
         instances=count,
         bytes=size,
         modalities=tuple(kind.modality for kind in kinds),
-        transfer_syntaxes=tuple(kind.transfer_syntax_uid for kind in kinds),
     )

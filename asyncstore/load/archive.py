@@ -142,7 +142,6 @@ def write_archive(folder: str | os.PathLike[str], *, patients: int = 3, seed: in
         instances=sum(each.instances for each in series),
         bytes=size,
         modalities=tuple(sorted({each.modality for each in series})),
-        transfer_syntaxes=tuple(sorted({str(each.transfer_syntax_uid) for each in series})),
     )
 
 

@@ -102,5 +102,3 @@ class Phase(NamedTuple):
     """Whether it counts for results, which warm-up and cool-down do not."""
     repeat: int = 1
     """Which repetition it is, from 1."""
-    rate: float | None = None
-    """Instances a second that are meant, at its end; ``None``: as many as the peer takes."""

@@ -28,7 +28,6 @@ class Archive:
         instances: the number of instances, each in its own file.
         bytes: the size of all files.
         modalities: the modalities of the series, sorted.
-        transfer_syntaxes: the UIDs of the files' transfer syntaxes, sorted.
     """
 
     folder: Path
@@ -38,7 +37,6 @@ class Archive:
     instances: int
     bytes: int
     modalities: tuple[str, ...]
-    transfer_syntaxes: tuple[str, ...]
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def closed(associations=4, seconds=10.0, repeat=1, **values):
 
 
 def opened(rate=100.0, seconds=10.0, associations=4, **values):
-    return Phase(f"{rate:g}/s", True, associations, seconds, rate=rate, **values)
+    return Phase(f"{rate:g}/s", True, associations, seconds, **values)
 
 
 def result(phase=None, **values):

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from asyncstore.load.results.document import Document, Knee, Law, Step
 
 _CURVE_POINTS = 80
-_BESIDE = {"hoverinfo": "skip"}
 _RATES, _TIMES, _RESIDUALS = [0.52, 1.0], [0.2, 0.45], [0.0, 0.12]
 """The heights of the three panels; without a law, the third gives its room to the others."""
 _WITHOUT_LAW = [0.5, 1.0], [0.0, 0.4]

@@ -50,7 +50,7 @@ def open_rate(rate: float, seconds: float, associations: int, *, how: How = "fix
     """An open load: so many instances begin each second, if an association is free."""
     _check(associations, seconds, rate)
     name = f"{_plain(rate)}/s" if rate >= _SELDOM else f"{_plain(rate * _HOUR)}/h"
-    phase = Phase(name, True, associations, seconds, rate=rate)
+    phase = Phase(name, True, associations, seconds)
     return Planned(phase, Rates((Segment(seconds, rate, rate),), how, seed))
 
 
@@ -78,7 +78,7 @@ def stages(
     planned = []
     for number, ((_, before), (seconds, rate)) in enumerate(pairwise([(0.0, 0.0), *parts])):
         _check(associations, seconds)
-        phase = Phase(f"stage {number + 1}", True, associations, seconds, rate=rate)
+        phase = Phase(f"stage {number + 1}", True, associations, seconds)
         arrivals = Rates((Segment(seconds, before, rate),), how, seed + number)
         planned.append(Planned(phase, arrivals, follows_on=number > 0))
     return planned
@@ -137,7 +137,7 @@ def _beside(planned: Planned, seconds: float, *, is_before: bool) -> Planned:
     """A phase before or after another one, with its load."""
     name = "warm-up" if is_before else "cool-down"
     arrivals = planned.arrivals and planned.arrivals.beside(seconds, is_before=is_before)
-    phase = planned.phase._replace(name=name, seconds=seconds, is_counted=False, rate=None)
+    phase = planned.phase._replace(name=name, seconds=seconds, is_counted=False)
     return planned._replace(phase=phase, arrivals=arrivals, follows_on=not is_before)
 
 
