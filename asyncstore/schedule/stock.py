@@ -215,7 +215,7 @@ class Stock:
 
         ``None``: the pairs of all instances that wait.
         """
-        asked = self._backlog.counts if pairs is None else pairs
+        asked = self._backlog.counts.keys() if pairs is None else frozenset(pairs)
         for pair in self._demand.uncarried(asked, lane, self._lanes):
             self._drop(pair, self._demand.refuse(pair, lane.selection.why_not(pair)))
 
