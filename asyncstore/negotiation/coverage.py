@@ -13,6 +13,7 @@ from asyncstore.protocol.associate import MOST_CONTEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from asyncstore.negotiation.contexts import Pair
     from asyncstore.negotiation.proposal import Proposal
@@ -34,29 +35,27 @@ class Coverage:
         by_class: dict[str, list[ProposedContext]] = {}
         for context in contexts:
             by_class.setdefault(context.abstract_syntax, []).append(context)
-        self._proposed = {
-            (sop_class, syntax): False
+        self._pairs = frozenset(
+            (sop_class, syntax)
             for sop_class, group in by_class.items()
             for one in group
             for syntax in one.transfer_syntaxes
-        }
-        for pair in self._proposed:
-            self._proposed[pair] = proposal.covers(by_class[pair[0]], pair)
-        self._settles_others_of = {uid: proposal.covers(group, (uid, "")) for uid, group in by_class.items()}
-        self._settles_other_classes = proposal.covers((), ("", ""))
-        self._settles_others = self._settles_other_classes or any(self._settles_others_of.values())
+            if proposal.covers(group, (sop_class, syntax))
+        )
+        self._classes = frozenset(uid for uid, group in by_class.items() if proposal.covers(group, (uid, "")))
+        self._has_all = proposal.covers((), ("", ""))
+        """Whether it settles every pair."""
 
     def __contains__(self, pair: Pair) -> bool:
-        proposed = self._proposed.get(pair)
-        if proposed is not None or not self._settles_others:
-            return bool(proposed)
-        return self._settles_others_of.get(pair[0], self._settles_other_classes)
+        return pair in self._pairs or pair[0] in self._classes or self._has_all
 
-    def settled(self, pairs: Iterable[Pair]) -> list[Pair]:
+    def settled(self, pairs: AbstractSet[Pair]) -> AbstractSet[Pair]:
         """Those of ``pairs`` that the request settles."""
-        if not self._settles_others:
-            pairs = [pair for pair in pairs if pair in self._proposed]
-        return [pair for pair in pairs if pair in self]
+        if self._has_all:
+            return pairs
+        if self._classes:
+            return {pair for pair in pairs if pair in self}
+        return pairs & self._pairs
 
 
 class Request(NamedTuple):
@@ -89,6 +88,6 @@ def requests(proposal: Proposal, pairs: Iterable[Pair]) -> list[Request]:
         coverage, request = last = Coverage(proposal, contexts), Request(contexts, [])
         made.append(request)
         latest |= {context.abstract_syntax: last for context in contexts}
-        request.pairs.extend(coverage.settled(wanted) or wanted)  # such a proposal will never settle them
+        request.pairs.extend(coverage.settled(wanted.keys()) or wanted)  # such a proposal will never settle them
         for pair in request.pairs:
             del wanted[pair]

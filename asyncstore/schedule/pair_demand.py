@@ -19,6 +19,7 @@ Pure: its owner says which lanes there are and what waits, and acts on the answe
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,10 @@ from asyncstore.schedule.backlog import pairs_needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from asyncstore.model import Instance
     from asyncstore.negotiation import Proposal
-    from asyncstore.negotiation.coverage import Coverage
     from asyncstore.protocol.associate import ProposedContext
     from asyncstore.schedule.lane import WorkingLane
     from asyncstore.schedule.lanes import Lanes
@@ -53,10 +54,6 @@ class PairDemand:
         self._seen: dict[Pair, None] = {}
         """The pairs seen and not refused."""
         self._refused: dict[Pair, str] = {}
-        self._asked: list[tuple[frozenset[Pair], Coverage]] = []
-        """What each lane carries, or gave up its association to ask for, when a lane looked last."""
-        self._carriers: dict[Pair, list[int]] = {}
-        """The places of those that carry a pair, as long as they are the same."""
 
     def see(self, instances: Iterable[Instance]) -> list[Pair]:
         """Note the pairs of ``instances``; those that were refused before."""
@@ -83,19 +80,18 @@ class PairDemand:
 
         No more than one request is chosen from.
         """
-        asked = frozenset[Pair]().union(*(lane.asked for lane in lanes))
+        asked = Counter(chain.from_iterable(lane.asked for lane in lanes))
         urgent: list[Pair] = []
         others: list[Pair] = []
         for pair in by_age:
-            helps = pair in asked and waiting[pair] <= _REOPEN_RATIO * sum(pair in lane.asked for lane in lanes)
-            (others if helps else urgent).append(pair)
+            (others if waiting[pair] <= _REOPEN_RATIO * asked[pair] else urgent).append(pair)
             if len(urgent) == MOST_WANTED:
                 break
         return urgent + others
 
-    def uncarried(self, pairs: Iterable[Pair], lane: WorkingLane, lanes: Lanes) -> list[Pair]:
+    def uncarried(self, pairs: AbstractSet[Pair], lane: WorkingLane, lanes: Lanes) -> list[Pair]:
         """Those of ``pairs`` that the association of ``lane`` was asked for and none of ``lanes`` carries (rule 2)."""
-        return [pair for pair in lane.selection.coverage.settled(pairs) if not _is_carried(pair, lanes)]
+        return sorted(pair for pair in lane.selection.coverage.settled(pairs) if not _is_carried(pair, lanes))
 
     def refuse(self, pair: Pair, words: str) -> str:
         """Refuse ``pair`` for the run; the reason, which ends with ``words`` and is of one kind for all pairs."""
@@ -117,22 +113,12 @@ class PairDemand:
 
     def call_for_another(self, lane: WorkingLane, lanes: Lanes, waiting: Mapping[Pair, int]) -> bool:
         """Whether waiting instances need ``lane`` to replace its association (rule 3)."""
-        asked = [(other.to_ask, other.selection.coverage) for other in lanes]
-        if asked != self._asked:
-            self._asked, self._carriers = asked, {}
-        carriers: set[int] = set()
-        total = 0
-        for pair, instances in waiting.items():
-            if pair not in lane.selection.coverage:
-                if pair not in self._carriers:
-                    self._carriers[pair] = [
-                        number for number, (to_ask, coverage) in enumerate(asked) if pair in to_ask or pair in coverage
-                    ]
-                if not self._carriers[pair]:
-                    return True
-                carriers.update(self._carriers[pair])
-                total += instances
-        return total > _REOPEN_RATIO * len(carriers)
+        missing = waiting.keys() - lane.selection.coverage.settled(waiting.keys())
+        instances = sum(map(waiting.__getitem__, missing))
+        if instances > _REOPEN_RATIO * len(lanes):
+            return True
+        carried = [missing & other.to_ask | other.selection.coverage.settled(missing) for other in lanes]
+        return not missing.issubset(chain(*carried)) or instances > _REOPEN_RATIO * sum(map(bool, carried))
 
 
 def _is_carried(pair: Pair, lanes: Lanes) -> bool:

@@ -93,7 +93,6 @@ class Serving:
             most = self._turns.portion(wanted, len(self._lanes))
             batch = self._stock.take(lane, most)
             if batch:
-                self._change.send()
                 self._turns.took(batch, is_last=not len(self._stock))
                 lane.state = LaneState.SENDING
                 await self._send_all(lane, association, batch, reader)

@@ -215,7 +215,7 @@ class Stock:
 
         ``None``: the pairs of all instances that wait.
         """
-        asked = self._backlog.counts if pairs is None else pairs
+        asked = self._backlog.counts.keys() if pairs is None else frozenset(pairs)
         for pair in self._demand.uncarried(asked, lane, self._lanes):
             self._drop(pair, self._demand.refuse(pair, lane.selection.why_not(pair)))
 
@@ -233,7 +233,11 @@ class Stock:
 
     def take(self, lane: WorkingLane, most: int) -> list[Instance]:
         """Let ``lane`` take up to so many instances that its association carries."""
-        return self._backlog.take(lane.selection, most, MOST_BYTES, lane, overlaps=self._overlaps)
+        was_full = self.is_full
+        taken = self._backlog.take(lane.selection, most, MOST_BYTES, lane, overlaps=self._overlaps)
+        if taken and (self.is_empty or (was_full and not self.is_full)):
+            self._listener.changed()
+        return taken
 
     def give_back(self, lane: WorkingLane, instances: list[Instance]) -> None:
         """``lane`` gives back instances that have not begun."""

@@ -23,6 +23,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from asyncstore.model import Head
+from asyncstore.schedule.walk_order import common
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -309,19 +310,10 @@ class StudyOrder:
     # Taking.
 
     def _heads(self, carried: Carried, batch: _Batch) -> list[_Entry]:
-        """A heap of the first group of each carried pair, and of those that are held for the lane itself.
-
-        There may be thousands of waiting or carried pairs; the smaller collection is searched.
-        """
-        counts, gate = self._counts, self._gate
-        fewer: Iterable[Pair] = counts if len(counts) <= len(carried) else carried
-        heads = [
-            entry
-            for pair in fewer
-            if pair in counts and pair in carried and (entry := self._first(pair)) is not None
-        ]  # fmt: skip
+        """A heap of the first group of each carried pair, and of those that are held for the lane itself."""
+        heads = [entry for pair in common(self._counts, carried) if (entry := self._first(pair)) is not None]
         for key, groups in self._held.items():
-            if gate.goes_on(key, batch.lane, overlaps=batch.overlaps):
+            if self._gate.goes_on(key, batch.lane, overlaps=batch.overlaps):
                 heads += [(group.place, group.number, group) for group in groups if group.pair in carried]
         heapify(heads)
         return heads

@@ -26,6 +26,13 @@ class Carried(Protocol):
     def __len__(self) -> int: ...
 
 
+def common(waiting: Mapping[Pair, object], carried: Carried) -> list[Pair]:
+    """The waiting pairs that are carried. There may be thousands of either; the smaller collection is searched."""
+    if len(waiting) <= len(carried):
+        return [pair for pair in waiting if pair in carried]
+    return [pair for pair in carried if pair in waiting]
+
+
 class WalkOrder:
     """Queues of instances by pair.
 
@@ -103,13 +110,8 @@ class WalkOrder:
             del self._queues[pair]
 
     def _heads(self, carried: Carried) -> list[tuple[int, Pair]]:
-        """A heap of the waiting pairs that are carried, the one that waits longest first.
-
-        There may be thousands of waiting or carried pairs; the smaller collection is searched.
-        """
-        queues = self._queues
-        fewer: Iterable[Pair] = queues if len(queues) <= len(carried) else carried
-        heads = [(queues[pair][0][0], pair) for pair in fewer if pair in queues and pair in carried]
+        """A heap of the waiting pairs that are carried, the one that waits longest first."""
+        heads = [(self._queues[pair][0][0], pair) for pair in common(self._queues, carried)]
         heapify(heads)
         return heads
 

@@ -31,7 +31,7 @@ def test_a_request_settles_what_its_proposal_says(proposal, pairs, others):
     coverage = Coverage(proposal, contexts)
     settled = [pair for pair in (*pairs, *others, (CT, JPEG)) if proposal.covers(contexts, pair)]
     assert [pair for pair in (*pairs, *others, (CT, JPEG)) if pair in coverage] == settled
-    assert coverage.settled((*pairs, *others, (CT, JPEG))) == settled
+    assert coverage.settled({*pairs, *others, (CT, JPEG)}) == set(settled)
 
 
 @pytest.mark.parametrize("proposal", PROPOSALS)

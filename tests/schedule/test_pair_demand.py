@@ -53,7 +53,7 @@ def test_what_was_refused_is_asked_for_only_while_it_waits():
 )
 def test_uncarried_is_what_was_asked_for_and_no_association_carries(associations, uncarried):
     lanes = _lanes(*associations)
-    assert _demand().uncarried([A, B, C], next(iter(lanes)), lanes) == uncarried
+    assert _demand().uncarried({C, B, A}, next(iter(lanes)), lanes) == uncarried
 
 
 def test_the_reason_names_what_was_refused_and_why():
@@ -95,15 +95,16 @@ def test_another_association_is_called_for_by_what_waits_long_for_the_others(wai
     assert _demand().call_for_another(next(iter(lanes)), lanes, waiting) == is_called_for
 
 
-def test_the_associations_that_carry_a_pair_are_counted_once_while_they_are_the_same(monkeypatch):
-    asked, contains = [], Coverage.__contains__
-    monkeypatch.setattr(Coverage, "__contains__", lambda *of: asked.append(of) or contains(*of))
-    lanes, demand = _lanes(((A,), (A,)), ((B,), (B,)), ((B,), (B,))), _demand()
-    for _ in range(10):
-        assert not demand.call_for_another(next(iter(lanes)), lanes, {B: 64})
-    assert len(asked) == 10 + 3
-    list(lanes)[-1].closed()
-    assert demand.call_for_another(next(iter(lanes)), lanes, {B: 64})
+def test_each_association_is_looked_at_once_however_many_pairs_wait(monkeypatch):
+    looked_at, settled = [], Coverage.settled
+    monkeypatch.setattr(Coverage, "settled", lambda *of: looked_at.append(of) or settled(*of))
+    monkeypatch.setattr(Coverage, "__contains__", None)  # pair by pair would be too often
+    others = [(f"1.5.{number}", SYNTAX) for number in range(60)]
+    lanes, demand = _lanes(((A,), (A,)), (others[:30], others[:30]), (others[30:], others[30:])), _demand()
+    assert not demand.call_for_another(next(iter(lanes)), lanes, dict.fromkeys(others, 1))
+    assert demand.call_for_another(next(iter(lanes)), lanes, dict.fromkeys([*others, B], 1))
+    assert demand.call_for_another(next(iter(lanes)), lanes, dict.fromkeys(others, 2))
+    assert len(looked_at) <= 3 * (1 + len(lanes))
 
 
 def test_an_association_that_is_not_open_yet_is_not_waited_for():

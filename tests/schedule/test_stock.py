@@ -20,14 +20,18 @@ class _Run:
 
     def __init__(self, **options):
         self.outcomes, self.reasons = [], []
+        self.changes = 0
         self.now = 0.0
         lanes = Lanes()
         outlet = SimpleNamespace(put=self.outcomes.extend, put_one=self.outcomes.append)
         listener = Listener(
-            changed=lambda: None, probe=None, retry_later=lambda: None, halting=lambda: None, halt=self._halt
+            changed=self._changed, probe=None, retry_later=lambda: None, halting=lambda: None, halt=self._halt
         )
         self.stock = Stock(DispatchOptions(**options), lanes, outlet, lambda: self.now, listener)
         self.lane = lanes.add()
+
+    def _changed(self):
+        self.changes += 1
 
     def _halt(self, reason):
         self.reasons.append(reason)
@@ -66,3 +70,20 @@ def test_a_failure_halts_the_run_when_only_what_a_lane_gives_back_stands_behind_
     assert run.reasons, "the run hangs"
     assert run.results == {first.path: Result.UNKNOWN, behind.path: Result.NOT_SENT}
     assert run.stock.unfinished == 0
+
+
+def test_taking_wakes_others_only_where_it_makes_room_or_leaves_nothing():
+    """Each lane that wakes looks at all that waits; and lanes take thousands of times a second."""
+    run = _Run()
+    run.put(*(instance(number) for number in range(5000)))
+    assert run.stock.is_full
+    put = run.changes
+    while run.stock.is_full:
+        assert run.changes == put
+        run.stock.take(run.lane, 64)
+    assert run.changes == put + 1
+    while len(run.stock) > 1:
+        run.stock.take(run.lane, min(64, len(run.stock) - 1))
+    assert run.changes == put + 1
+    run.stock.take(run.lane, 1)
+    assert run.changes == put + 2
