@@ -15,6 +15,7 @@ from asyncstore.errors import (
     LinkLost,
     NoCommonTls,
     NoTemporaryFolder,
+    NoThread,
     OurCertificateRefused,
     PeerCertificateRefused,
     ProtocolViolation,
@@ -64,6 +65,7 @@ PEER = "peer:104"
         (CannotListen(PEER, "in use", errno.EADDRINUSE), "0 takes a free one"),
         (CannotListen(PEER, "no host name"), "--host"),
         (NoTemporaryFolder("read-only"), "TMPDIR"),
+        (NoThread(), "fewer --associations"),
     ],
     ids=str,
 )
