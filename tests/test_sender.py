@@ -467,6 +467,7 @@ async def test_the_lanes_that_have_a_thread_go_on(tmp_path, without_threads, cap
         ran = await send(scp.port, found, associations=8, affinity=Affinity.NONE)
         assert_true(ran, found, scp.stored())
         assert ran.results == {Result.STORED: 20}
+        assert len(scp.associations) == 8
         assert all(association.released for association in scp.associations)
     assert "no thread can be started" in caplog.text
     assert "other associations go on" in caplog.text
