@@ -310,7 +310,16 @@ class ControlFailed(ControlError):
 
 
 class PrepareError(AsyncstoreError):
-    """The process pool that prepares files cannot work at all (a single bad file is an outcome, not this error)."""
+    """Files cannot be read or prepared at all (a single bad file is an outcome, not this error)."""
+
+
+class NoThread(PrepareError):
+    """The system lets this process start no more threads."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no thread can be started: there are too many processes and threads (ulimit -u), or memory is short"
+        )
 
 
 class NoTemporaryFolder(PrepareError):

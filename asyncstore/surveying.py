@@ -21,7 +21,7 @@ from asyncstore.members import MemberPath
 from asyncstore.model import Instance, Outcome, SourceFile, Unsendable
 from asyncstore.prepare.file_format import FileFormat
 from asyncstore.prepare.pool import Pool
-from asyncstore.waiting import running_loop
+from asyncstore.waiting import running_loop, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -72,7 +72,7 @@ class _Walk:
         self._is_abandoned = False
         self.failure: Exception | None = None
         """The exception that the caller's paths raised."""
-        threading.Thread(target=self._walk, name="asyncstore-walk", daemon=True).start()
+        start_thread("asyncstore-walk", self._walk)
 
     async def take(self, most: int) -> list[Found]:
         """The next files, at most ``most``; none at the end."""

@@ -12,7 +12,7 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar, cast
 
-from asyncstore.errors import UsageError
+from asyncstore.errors import NoThread, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -47,6 +47,20 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
+def start_thread(name: str, work: Callable[[], object]) -> threading.Thread:
+    """Start a thread that does not keep the program from ending.
+
+    Raises:
+        NoThread: the system allows no more.
+    """
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        raise NoThread from None
+    return thread
+
+
 class WaitingThread:
     """A thread that makes one call after the other. The first call starts it.
 
@@ -62,8 +76,23 @@ class WaitingThread:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._is_started = False
 
+    def start(self) -> None:
+        """Start the thread now.
+
+        Raises:
+            NoThread: the system allows no more.
+        """
+        if not self._is_started:
+            start_thread(self._name, self._serve)
+            self._is_started = True
+
     async def call(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """Call a function in the thread. If the caller is cancelled, the call goes on and its result is dropped."""
+        """Call a function in the thread. If the caller is cancelled, the call goes on and its result is dropped.
+
+        Raises:
+            NoThread: the thread cannot be started.
+        """
+        self.start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -84,9 +113,6 @@ class WaitingThread:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(answer, result, failure)
 
-        if not self._is_started:
-            self._is_started = True
-            threading.Thread(target=self._serve, name=self._name, daemon=True).start()
         self._calls.put(do)
         return await future
 
@@ -100,7 +126,11 @@ class WaitingThread:
 
 
 async def called_in_thread(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-    """Call a function in a thread of its own. If the caller is cancelled, the call goes on, its result is dropped."""
+    """Call a function in a thread of its own. If the caller is cancelled, the call goes on, its result is dropped.
+
+    Raises:
+        NoThread: the thread cannot be started.
+    """
     thread = WaitingThread("asyncstore-call")
     try:
         return await thread.call(function, *arguments, **named)

@@ -42,7 +42,7 @@ from asyncstore import (
     rate_table,
     survey,
 )
-from asyncstore.errors import JournalInUse, TimedOut
+from asyncstore.errors import JournalInUse, NoThread, TimedOut
 from asyncstore.journal.values import State
 from asyncstore.model import Oddity
 from asyncstore.negotiation.transcoding import Transcode
@@ -429,6 +429,58 @@ def test_errors_are_pickled_and_copied_with_their_facts():
     for error in (rejected, timed_out, JournalInUse("run.db", 7), UsageError("port")):
         for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301 - these are ours
             assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+@pytest.fixture
+def without_threads(monkeypatch):
+    """Lets the system refuse threads of a name, except the first so many."""
+
+    def refuse(name, but=0):
+        def start(thread, real=threading.Thread.start):
+            if thread.name == name and next(started) >= but:
+                raise RuntimeError("can't start new thread")
+            real(thread)
+
+        started = itertools.count()
+        monkeypatch.setattr(threading.Thread, "start", start)
+
+    return refuse
+
+
+@pytest.mark.parametrize("name", ["asyncstore-call", "asyncstore-worker", "asyncstore-reader", "asyncstore-resolver"])
+async def test_where_no_thread_can_be_started_the_run_ends_and_says_so(tmp_path, name, without_threads):
+    found = instances(tmp_path / "files", 5, data_set_bytes=1_200_000)
+    without_threads(name)
+    async with nothing_left_behind(), Sink(host="localhost", port=0) as sink:
+        ran = await send(sink.port, found, peer="localhost", associations=2)
+        assert_true(ran, found, [])
+        said = {*ran.errors, str(ran.failure)}
+        assert any("no thread can be started" in one for one in said)
+        await until(lambda: not sink.tally.associations)
+
+
+@pytest.mark.slow
+async def test_the_lanes_that_have_a_thread_go_on(tmp_path, without_threads, caplog):
+    found = instances(tmp_path / "files", 20, data_set_bytes=1_200_000)
+    without_threads("asyncstore-reader", but=2)
+    async with running_hostile(Behaviour(on_store=answers_late(0.05))) as scp:
+        ran = await send(scp.port, found, associations=8, affinity=Affinity.NONE)
+        assert_true(ran, found, scp.stored())
+        assert ran.results == {Result.STORED: 20}
+        assert len(scp.associations) == 8
+        assert all(association.released for association in scp.associations)
+    assert "no thread can be started" in caplog.text
+    assert "other associations go on" in caplog.text
+
+
+def test_where_the_walk_gets_no_thread_it_says_so_at_once(files, without_threads):
+    async def main():
+        async with Sender("127.0.0.1", 104) as sender:
+            sender.send(files)
+
+    without_threads("asyncstore-walk")
+    with pytest.raises(NoThread, match="ulimit -u"):
+        asyncio.run(main())
 
 
 def test_without_a_loop_of_asyncio_as_in_trio_it_says_so(files):

@@ -12,6 +12,8 @@ from concurrent.futures import Future
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from asyncstore.waiting import start_thread
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -42,10 +44,10 @@ class Threads:
         """Call a function in one of the threads."""
         future: Future[T] = Future()
         with self._changed:
-            self._waiting.append((function, future))
-            if len(self._waiting) > self._idle and self._number < self._most:
+            if len(self._waiting) >= self._idle and self._number < self._most:
+                start_thread("asyncstore-ahead", self._work)
                 self._number += 1
-                threading.Thread(target=self._work, name="asyncstore-ahead", daemon=True).start()
+            self._waiting.append((function, future))
             self._changed.notify()
         return future
 

@@ -25,6 +25,7 @@ from asyncstore.discovery.limits import TooMuch
 from asyncstore.discovery.spool import Abandoned
 from asyncstore.members import Damaged, MemberPath
 from asyncstore.model import SourceFile, Unsendable
+from asyncstore.waiting import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,7 +104,7 @@ class _Ahead:
 
     def items(self) -> Iterator[Found]:
         """All items, in order."""
-        threading.Thread(target=self._take, name="asyncstore-walk-ahead", daemon=True).start()
+        start_thread("asyncstore-walk-ahead", self._take)
         try:
             while True:
                 with self._changed:

@@ -18,7 +18,7 @@ import asyncio
 import os
 from collections import Counter, deque
 from contextlib import suppress
-from threading import Condition, Event, Lock, Thread
+from threading import Condition, Event, Lock
 from time import thread_time, time
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from asyncstore.journal.ids import Ids, key_of
 from asyncstore.journal.opening import in_our_words
 from asyncstore.journal.rows import ENDED, FOUND, RowWriter, rows_of
 from asyncstore.journal.values import IS_NOT_SENT, State, Walk
+from asyncstore.waiting import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,8 +102,7 @@ class Writer:
         self._lock = Lock()
         self._progressed = Condition(self._lock)
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
-        self._thread = Thread(target=self._work, name="journal", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("journal", self._work)
 
     def record(self, batch: Outcomes) -> int:
         """Hand in outcomes; the sequence must not be changed afterwards. Returns how many were handed in so far.

@@ -213,6 +213,7 @@ class Acceptor:
             _log.warning("%s: %s; the association is aborted", self.peer, event.violation)
 
     def _requested(self, request: AssociateRequest) -> None:
+        self._stop_artim()  # AE-6; a rejection starts it anew (AE-8)
         decision = self._service.decide(request)
         if isinstance(decision, AssociateReject):
             self._upper.reject(decision)
@@ -326,7 +327,11 @@ class Acceptor:
             self._close()
         elif self._upper.artim_running and self._artim is None:
             self._artim = self._loop.call_later(ARTIM, self._artim_expired)
-        elif not self._upper.artim_running and self._artim is not None:
+        elif not self._upper.artim_running:
+            self._stop_artim()
+
+    def _stop_artim(self) -> None:
+        if self._artim is not None:
             self._artim.cancel()
             self._artim = None
 

@@ -17,7 +17,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from asyncstore.errors import ConnectFailed, ConnectProblem
+from asyncstore.errors import ConnectFailed, ConnectProblem, NoThread
 from asyncstore.named_tuple import NamedTuple
 from asyncstore.network.link import reason_of
 from asyncstore.protocol.text import escaped
@@ -72,6 +72,8 @@ async def connect(
         raise ConnectFailed(peer, reason_of(error), "name unknown") from error
     except OSError as error:
         raise ConnectFailed(peer, reason_of(error)) from error
+    except NoThread as error:
+        raise ConnectFailed(peer, str(error)) from error
     if opened is None:
         raise ConnectFailed(peer, race.failure(), ip_version=ip_version)
     return opened

@@ -109,7 +109,11 @@ class Reader:
         return None if problem else Piece(instance, data, is_first=True, is_last=True, buffer=self._direct)
 
     async def read(self, instances: Iterable[Instance]) -> AsyncIterator[list[Piece]]:
-        """The pieces of ``instances``, in order, a buffer's load at a time."""
+        """The pieces of ``instances``, in order, a buffer's load at a time.
+
+        Raises:
+            NoThread: nothing that must wait can be read.
+        """
         for load in self._loads(instances):
             if load[0].length <= self._buffer_size:
                 buffer = await self._buffer()
@@ -119,6 +123,7 @@ class Reader:
                     yield await self._read(_read_whole, buffer, load)
                 continue
             instance = load[0]
+            self._thread.start()  # a data set that has begun must be read to its end
             start = 0
             while start < instance.length:
                 await self._places.acquire()

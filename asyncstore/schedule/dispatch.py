@@ -430,7 +430,8 @@ class Dispatcher:
     def _without(self, lane: WorkingLane, error: AssociationError) -> None:
         """``lane`` ends for ``error``; other lanes go on."""
         _log.debug("association %d: %s", lane.association_number, error)
-        others = [other for other in self._lanes if other is not lane]
+        lane.is_ending = True
+        others = [other for other in self._lanes if not other.is_ending]
         is_any_open = any(other.association is not None and other.association.error is None for other in others)
         self._report(self._peer.refused(error, lanes=len(others), is_any_open=is_any_open))
         self._set_alarm()

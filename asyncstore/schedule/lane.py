@@ -46,7 +46,8 @@ class WorkingLane:
         self.selection = NOTHING
         self.answered = 0
         self.lost = 0
-        self.is_retiring = False
+        self.is_retiring = self.is_ending = False
+        """Whether it ends when its stores are done; whether it gets no other association, for an error."""
         self.has_idled = False
         """Whether its association once had nothing to send."""
         self.batch_size = BatchSize()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Association(Protocol):
     """An established association; :class:`asyncstore.network.association.Association` says what each member means."""
 
+    peer: str
     error: AssociationError | None
     data_bytes_sent: int
 

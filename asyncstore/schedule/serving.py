@@ -5,6 +5,7 @@ Rules:
 1. Towards the end no lane takes more than its share of the rest.
 2. A suspect (:mod:`asyncstore.schedule.retry`) is sent while its association has nothing else under way.
 3. A peer that was down gets one store, and all others when it has answered that.
+4. A lane that cannot have a thread for reading ends like one that the peer refused; the others go on.
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from asyncstore.errors import PrepareError
+from asyncstore.errors import AssociationError, NoThread, PrepareError
 from asyncstore.model import LaneState
 from asyncstore.schedule.batch import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncstore.errors import AssociationError
     from asyncstore.model import Instance
     from asyncstore.schedule.lane import WorkingLane
     from asyncstore.schedule.lanes import Lanes
@@ -86,7 +86,29 @@ class Serving:
         """Send over ``association`` until it ends or is not needed.
 
         Returns:
-            Why the lane gets no other association: the peer seems to answer nothing. ``None``: it may get one.
+            Why the lane gets no other association: the peer seems to answer nothing, or no thread can be started.
+            ``None``: it may get one.
+        """
+        shortage = None
+        try:
+            await self._send_what_there_is(lane, association, reader)
+        except NoThread as error:
+            shortage = AssociationError(association.peer, str(error))
+        self._stock.give_back(lane, lane.withdraw())
+        await association.settled()
+        lane.state = LaneState.CLOSING
+        if association.error is None and self._options.abort_at_end:
+            association.abort()
+        elif association.error is None:
+            await association.release()
+        is_mute = self._peer.ended(association.error, is_answered=lane.is_answered, is_unanswered=lane.is_unanswered)
+        return association.error if is_mute else shortage or self._silence
+
+    async def _send_what_there_is(self, lane: WorkingLane, association: Association, reader: Reader) -> None:
+        """Send over ``association`` as long as there may be something to send.
+
+        Raises:
+            NoThread: files cannot be read for this lane.
         """
         while association.error is None and self._goes_on(lane):
             wanted = self._portion(lane, association)
@@ -101,15 +123,6 @@ class Serving:
                 await self._outlet.room()
             elif not await self._waited(lane, association, is_early=most <= 0 < wanted):
                 break
-        self._stock.give_back(lane, association.withdraw())
-        await association.settled()
-        lane.state = LaneState.CLOSING
-        if association.error is None and self._options.abort_at_end:
-            association.abort()
-        elif association.error is None:
-            await association.release()
-        is_mute = self._peer.ended(association.error, is_answered=lane.is_answered, is_unanswered=lane.is_unanswered)
-        return association.error if is_mute else self._silence
 
     def _goes_on(self, lane: WorkingLane) -> bool:
         """Whether ``lane`` may begin more stores over its association."""
@@ -180,10 +193,16 @@ class Serving:
     async def _send(
         self, lane: WorkingLane, association: Association, instances: list[Instance], reader: Reader
     ) -> None:
-        """Submit ``instances``; those that have not begun when the association ends or the run stops go back."""
+        """Submit ``instances``; those that have not begun when the association ends or the run stops go back.
+
+        Raises:
+            NoThread: files cannot be read.
+        """
         batch = lane.batch = Batch(instances, association, partial(self._stock.cannot_be_sent, lane))
         try:
             await batch.submit(lane.selection, reader, self._converter)
+        except NoThread:
+            raise
         except PrepareError as error:
             self._on_unconverted(error)
         finally:

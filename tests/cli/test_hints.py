@@ -14,6 +14,7 @@ from asyncstore.errors import (
     LinkLost,
     NoCommonTls,
     NoTemporaryFolder,
+    NoThread,
     OurCertificateRefused,
     PeerCertificateRefused,
     ProtocolViolation,
@@ -61,6 +62,7 @@ PEER = "peer:104"
         (CannotListen(PEER, "in use", errno.EADDRINUSE), "0 takes a free one"),
         (CannotListen(PEER, "no host name"), "--host"),
         (NoTemporaryFolder("read-only"), "TMPDIR"),
+        (NoThread(), "fewer --associations"),
     ],
     ids=str,
 )

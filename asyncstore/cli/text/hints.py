@@ -253,5 +253,6 @@ _HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
     errors.ControlDenied: lambda error: (
         "Ask as root, or as the user who started the run" + (f": sudo -u {error.owner}." if error.owner else ".")
     ),
+    errors.NoThread: lambda _: "Use fewer --associations, or raise the limit of this user, container or service.",
     errors.NoTemporaryFolder: lambda _: "Set TMPDIR to a folder that can be written to.",
 }
