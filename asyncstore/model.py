@@ -504,3 +504,7 @@ class Progress(NamedTuple):
     outage: PeerOutage | None = None
     is_paused: bool = False
     limit: Limit | None = None
+
+
+NOT_BEGUN: Final = Progress(0, True, 0, 0, 0, 0, ())
+"""A run before its beginning; its walk begins with it."""

@@ -48,15 +48,14 @@ def status_of(
     facts: Facts,
     tally: Tally,
     rates: Rates,
-    progress: Progress | None,
+    progress: Progress,
     now: float,
     *,
     paused: Paused | None = None,
     is_stopping: bool = False,
 ) -> dict[str, object]:
-    """The state of a run at ``now``, a time of the tally's clock. ``progress`` is ``None`` before the run begins."""
-    lanes = () if progress is None else progress.lanes
-    outage = None if progress is None else progress.outage
+    """The state of a run at ``now``, a time of the tally's clock."""
+    outage = progress.outage
     state = "running"
     if is_stopping:
         state = "stopping"
@@ -72,24 +71,24 @@ def status_of(
         "run": facts.run,
         "state": state,
         "seconds": round(tally.seconds(now), 3),
-        "found": 0 if progress is None else progress.found,
-        "walking": progress is None or progress.walking,
+        "found": progress.found,
+        "walking": progress.walking,
         **tally.by_result(),
         "bytes": tally.bytes,
-        "retrying": 0 if progress is None else progress.retrying,
-        "retries": 0 if progress is None else progress.retries,
+        "retrying": progress.retrying,
+        "retries": progress.retries,
         "instances_per_second": round(rates.rate.instances, 3),
         "bytes_per_second": round(rates.rate.bytes, 3),
         "fraction": round(rates.fraction, 6),
         "seconds_left": None if left is None else round(left, 3),
         "associations": facts.associations,
-        "associations_opened": 0 if progress is None else progress.associations_opened,
-        "lanes": [_lane(lane) for lane in lanes],
-        "lane_states": dict(Counter(lane.state.value for lane in lanes)),
+        "associations_opened": progress.associations_opened,
+        "lanes": [_lane(lane) for lane in progress.lanes],
+        "lane_states": dict(Counter(lane.state.value for lane in progress.lanes)),
         "paused": None if paused is None else {"by": paused.by, "seconds": round(paused.seconds, 3)},
-        "outages": 0 if progress is None else progress.outages,
+        "outages": progress.outages,
         "waiting": None if outage is None else _waiting(outage),
-        "limits": [] if progress is None else limits(progress.limit),
+        "limits": limits(progress.limit),
     }
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from asyncstore.control.status import Paused, status_of
 from asyncstore.errors import AsyncstoreError, UsageError
+from asyncstore.model import NOT_BEGUN
 from asyncstore.observe.formatting import counted, printable
 from asyncstore.observe.rates import Rates
 
@@ -146,7 +147,7 @@ class Steering:
             self._facts._replace(associations=self._associations),
             self._tally,
             self.rates,
-            None if self._run is None else self._run.progress(),
+            NOT_BEGUN if self._run is None else self._run.progress(),
             now,
             paused=paused,
             is_stopping=self._is_stopping,

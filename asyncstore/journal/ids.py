@@ -140,17 +140,16 @@ class Ids:
             self._directories.put((directory, is_archive), found)
         return found
 
-    def kind(self, *uids: str | None) -> int:
+    def kind(self, uids: tuple[str | None, str | None, str | None]) -> int:
         """The id of a SOP class, the transfer syntax of the file, and the one that was sent."""
-        sop_class, syntax, sent = uids
-        found = self._kinds.get((sop_class, syntax, sent))
+        found = self._kinds.get(uids)
         if found is None:
             found = self._one(
                 "SELECT id FROM kinds WHERE sop_class = ? AND transfer_syntax = ? AND sent_transfer_syntax = ?",
                 "INSERT INTO kinds (sop_class, transfer_syntax, sent_transfer_syntax) VALUES (?, ?, ?) RETURNING id",
                 tuple(map(_plain, uids)),
             )
-            self._kinds.put((sop_class, syntax, sent), found)
+            self._kinds.put(uids, found)
         return found
 
     def ending(self, state: State, status: int | None, reason: str | None, repairs: int) -> int:

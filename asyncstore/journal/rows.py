@@ -114,7 +114,7 @@ def rows_of(batch: Outcomes, ids: Ids, created: int, run: int) -> list[Value]:
             association, uid, sent, seconds, status = attempt
         if (sop_class, syntax, sent) != last_kind:
             last_kind = sop_class, syntax, sent
-            kind = ids.kind(*last_kind)
+            kind = ids.kind(last_kind)
         size = mtime = series = overhead = None
         if details is not None:
             size, mtime, belongs = details

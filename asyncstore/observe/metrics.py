@@ -21,7 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from asyncstore.model import LaneState, Limit, Progress
+from asyncstore.model import NOT_BEGUN, LaneState, Limit
 from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.responses import BOUNDS, OTHER, Responses
 from asyncstore.version import __version__
@@ -31,13 +31,11 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric as Family
 
-    from asyncstore.model import Outcome
+    from asyncstore.model import Outcome, Progress
     from asyncstore.observe.tally import Tally
 
 _COUNTER, _GAUGE = CounterMetricFamily, GaugeMetricFamily
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-_NOTHING_YET = Progress(0, True, 0, 0, 0, 0, ())  # the walk begins with the run
 
 _NO_LIMIT = Limit(None, None)
 
@@ -62,7 +60,7 @@ class RunMetrics:
 
     Args:
         tally: the outcomes; a batch is added there first.
-        progress: gives the state of the run; ``None`` before it begins.
+        progress: gives the state of the run.
 
     Attributes:
         tally: the outcomes.
@@ -73,9 +71,9 @@ class RunMetrics:
         exit_code: the exit code; ``None`` while the run goes on.
     """
 
-    def __init__(self, tally: Tally, progress: Callable[[], Progress | None]) -> None:
+    def __init__(self, tally: Tally, progress: Callable[[], Progress]) -> None:
         self.tally = tally
-        self.progress = _NOTHING_YET
+        self.progress = NOT_BEGUN
         self.responses = Responses()
         self.started = time()
         self.last_stored: float | None = None
@@ -108,7 +106,7 @@ class RunMetrics:
         return self._text({"run": run})
 
     def _text(self, labels: Mapping[str, str], others: Iterable[Family] = ()) -> bytes:
-        self.progress = self._progress() or _NOTHING_YET
+        self.progress = self._progress()
         return generate_latest(_Families([*others, *self._families(list(labels), list(labels.values()))]))
 
     def _families(self, names: Sequence[str], common: Sequence[str]) -> Iterator[Family]:

@@ -78,12 +78,6 @@ def test_an_empty_histogram_is_zero_everywhere():
     assert Histogram.from_json(histogram.to_json()) == histogram
 
 
-def test_a_time_is_recorded_several_times():
-    histogram = Histogram()
-    histogram.record(0.001, 3)
-    assert histogram == of([1000] * 3)
-
-
 @pytest.mark.parametrize(
     "value",
     [

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from asyncstore.model import LaneState, Limit, PeerOutage, Result
+from asyncstore.model import NOT_BEGUN, LaneState, Limit, PeerOutage, Result
 from asyncstore.observe.metrics import METRICS, STORE_DURATION, RunMetrics
 from asyncstore.observe.responses import BOUNDS, MOST_STATUSES
 from asyncstore.observe.tally import Tally
@@ -23,7 +23,7 @@ _OUTCOMES = st.sampled_from([*stored(1), failed(), warned(), not_sent(), unknown
 class Run:
     """A run that a test moves on."""
 
-    def __init__(self, *outcomes, seen=None):
+    def __init__(self, *outcomes, seen=NOT_BEGUN):
         self.tally = Tally(0.0)
         self.progress = seen
         self.metrics = RunMetrics(self.tally, lambda: self.progress)

@@ -34,12 +34,12 @@ def conclude(parsed: Parsed, output: Output, watch: Watch, logger: logging.Logge
         progress = watch.progress()
         ending = Ending(
             seconds,
-            progress.associations_opened if progress is not None else 0,
+            progress.associations_opened,
             at_a_time=None if watch.has_new_associations else parsed[opt.ASSOCIATIONS],
             interrupted=watch.is_interrupted,
             is_cut_short=watch.is_cut_short,
             is_time_up=watch.is_time_up,
-            outages=0 if progress is None or watch.error is not None else progress.outages,
+            outages=progress.outages if watch.error is None else 0,
             repeat=parsed[opt.REPEAT],
             details=tuple(_details(parsed, watch)),
         )

@@ -75,7 +75,7 @@ class Metering:
         """Where scrapers find them, in a line; ``None`` if there is no port."""
         return None if self._scrapes is None else f"metrics: http://{self._scrapes.address}/metrics"
 
-    async def begin(self, tally: Tally, progress: Callable[[], Progress | None]) -> None:
+    async def begin(self, tally: Tally, progress: Callable[[], Progress]) -> None:
         """Show the metrics of this run from now on."""
         from asyncstore.observe.metrics import CONTENT_TYPE, RunMetrics  # few runs show metrics
 

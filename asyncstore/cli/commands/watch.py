@@ -25,6 +25,7 @@ from asyncstore.cli.engine import renamer_of
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
 from asyncstore.cli.options import rows as opt
 from asyncstore.errors import JournalError, UsageError
+from asyncstore.model import NOT_BEGUN
 from asyncstore.observe.tally import Tally
 
 if TYPE_CHECKING:
@@ -135,16 +136,16 @@ class Watch:
     def refresh(self) -> None:
         """Show the progress of the run."""
         progress, now = self.progress(), monotonic()
-        if progress is not None:
+        if self.run is not None:
             self._outages.look(progress, now)
             self.limiting.look(progress)
             self.display.refresh(self.tally, progress, now)
             if self.steered is not None:
                 self.steered.refresh(progress, now)
 
-    def progress(self) -> Progress | None:
-        """The state of the run now, with the passes that are over; ``None``: it has not begun."""
-        return None if self.run is None else self._passes.together(self.run.progress())
+    def progress(self) -> Progress:
+        """The state of the run now, with the passes that are over."""
+        return NOT_BEGUN if self.run is None else self._passes.together(self.run.progress())
 
     def retry_failed(self, _: object) -> str:
         """Let a further pass send again what the peer refused; what will be done, in words.
@@ -213,8 +214,7 @@ class Watch:
     @property
     def is_cut_short(self) -> bool:
         """Whether there may be more files than were found."""
-        progress = self.progress()
-        return progress is not None and progress.is_cut_short
+        return self.progress().is_cut_short
 
     @property
     def ending(self) -> str:

@@ -91,9 +91,9 @@ class Histogram:
         times = list(seconds)
         return cls(buckets([0.0] * len(times), times))
 
-    def record(self, seconds: float, count: int = 1) -> None:
-        """Add a time, ``count`` times."""
-        self.counts[bucket_of(seconds)] += count
+    def record(self, seconds: float) -> None:
+        """Add a time."""
+        self.counts[bucket_of(seconds)] += 1
 
     def add(self, other: Histogram) -> None:
         """Add all times of another histogram."""
