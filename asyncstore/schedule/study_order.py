@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heapify, heappop, heappush, heapreplace
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -196,7 +196,8 @@ class StudyOrder:
 
     def remove(self, pair: Pair) -> list[Instance]:
         """Take out all instances of ``pair``. Others that are held stay so: nobody would be told that they are free."""
-        groups = [group for group in self._groups() if group.pair == pair]
+        waiting = sorted(filter(_is_current, self._heaps.pop(pair, ())), key=itemgetter(0, 1))
+        groups = [group for _, _, group in waiting] + [group for group in self._all_held() if group.pair == pair]
         removed = [instance for group in groups for instance in group.instances]
         for group in groups:
             if group.awaited is not None:
@@ -206,7 +207,6 @@ class StudyOrder:
                 self.count -= len(group.instances)
             group.instances.clear()
             self._emptied(group)
-        self._heaps.pop(pair, None)
         self._counts.pop(pair, None)
         return removed
 
@@ -223,7 +223,8 @@ class StudyOrder:
         self._prioritised |= dict.fromkeys(wanted, -self._times_prioritised)
         count = 0
         of_studies = [group for study in self._studies.values() for group in study.groups.values()]
-        for group in dict.fromkeys(self._groups() + of_studies):
+        waiting = [entry[-1] for heap in self._heaps.values() for entry in heap if _is_current(entry)]
+        for group in dict.fromkeys([*waiting, *self._all_held(), *of_studies]):
             if group.head.study_instance_uid in wanted or group.head.patient_id in wanted:
                 group.place = -self._times_prioritised, group.place[1]
                 count += len(group.instances)
@@ -301,11 +302,8 @@ class StudyOrder:
             forgotten = next(iter(self._idle))
             del self._idle[forgotten], self._studies[forgotten]
 
-    def _groups(self) -> list[_Group]:
-        """All groups with instances, held ones last."""
-        waiting = [entry for entries in self._heaps.values() for entry in entries if _is_current(entry)]
-        groups = [group for _, _, group in sorted(waiting, key=itemgetter(0, 1))]
-        return groups + [group for held in self._held.values() for group in held]
+    def _all_held(self) -> Iterator[_Group]:
+        return chain.from_iterable(self._held.values())
 
     # Taking.
 

@@ -11,6 +11,7 @@ from asyncstore.negotiation import MOST_WANTED, Planned, listed
 from asyncstore.negotiation.selection import Selection
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.schedule.backlog import Backlog
+from asyncstore.schedule.gate import Affinity, Gate
 from support import values
 from support.fakes import SYNTAX, Conduct, World, instance
 
@@ -110,6 +111,26 @@ def test_taking_looks_once_at_each_pair_however_many_it_takes_of():
     carried = _Looked((f"1.2.{number}", SYNTAX) for number in range(100))
     assert len(backlog.take(carried, 64, 1 << 40)) == 64
     assert carried.often <= 64
+
+
+class _Compared(tuple):
+    """A pair that counts how often it is compared with another."""
+
+    often: ClassVar = 0
+    __slots__ = ()
+
+    def __eq__(self, other):
+        _Compared.often += 1
+        return super().__eq__(other)
+
+    __hash__ = tuple.__hash__
+
+
+def test_taking_out_a_pair_looks_at_what_waits_for_it_and_not_at_all_that_waits():
+    backlog = Backlog(10 * COUNT, 1 << 40, Gate(Affinity.FIRST))
+    backlog.put(_classes(COUNT))
+    assert [one.path for one in backlog.remove(_Compared(("1.2.7", SYNTAX)))] == ["7"]
+    assert _Compared.often <= 3
 
 
 def test_a_selection_lists_all_that_it_carries():
