@@ -110,6 +110,7 @@ async def test_files_that_could_not_be_sent_are_looked_at_again_if_that_is_asked
         ran, results = await _send(sink.port, archive, journal)
         assert (ran.returncode, results) == (2, {"skipped": 30, "not_sent": 1})
         assert "an earlier run left it so" in ran.err
+        assert "With --retry-not-sent it looks again" in ran.err
         status = text.stat()
         text.write_bytes(trees.instances(archive.parent / "good", 1, seed=9)[0].read_bytes()[: status.st_size])
         os.utime(text, ns=(status.st_atime_ns, status.st_mtime_ns))
