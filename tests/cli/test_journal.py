@@ -56,6 +56,23 @@ async def test_the_same_command_again_sends_what_is_new_or_changed_only(archive,
         assert (ran.returncode, results) == (0, {"skipped": 29, "stored": 3})
 
 
+async def test_a_run_that_is_interrupted_before_it_finds_a_file_says_how_to_go_on(journal, tmp_path):
+    names = tmp_path / "names"
+    os.mkfifo(names)
+    writer = os.open(names, os.O_RDWR)  # the list goes on for ever
+    try:
+        async with running_sink() as sink:
+            words = ("--journal", journal, "--files-from", names, "127.0.0.1", str(sink.port))
+            process = await started("send", "-nh", *words)
+            await until(journal.with_name("run.db-ctl").exists)
+            process.send_signal(signal.SIGINT)
+            ran = await finished(process)
+    finally:
+        os.close(writer)
+    assert ran.returncode == 130
+    assert f"asyncstore resume {journal} sends the rest." in ran.err
+
+
 async def test_resume_repeats_the_recorded_command_from_anywhere(archive, journal, tmp_path, monkeypatch):
     async with running_sink() as sink:
         monkeypatch.chdir(tmp_path)

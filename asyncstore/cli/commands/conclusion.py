@@ -85,7 +85,7 @@ def _about_journal(parsed: Parsed, watch: Watch) -> Iterator[str]:
     from asyncstore.recording import LEFT_SO  # it imports the journal
 
     tally = watch.tally
-    if tally.withdrawn or tally.count(Result.UNKNOWN) or (watch.is_cut_short and watch.is_time_up):
+    if tally.withdrawn or tally.count(Result.UNKNOWN) or watch.is_cut_short:
         with_list = ", given the same list again," if parsed[opt.FILES_FROM] == opt.STANDARD_STREAM else ""
         yield f"asyncstore resume {printable(str(parsed[opt.JOURNAL]))}{with_list} sends the rest."
     if tally.count(Result.FAILED):
